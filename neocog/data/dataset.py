@@ -1,0 +1,47 @@
+"""Images with their classes, in memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.errors import DataError
+
+__all__ = ["Data", "Dataset"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images uint8 [n, height, width, channels] and their class numbers int64 [n]."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+            raise DataError(
+                "images must be uint8 [n, height, width, channels], not "
+                f"{self.images.dtype} {list(self.images.shape)}."
+            )
+        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != np.int64:
+            raise DataError(
+                f"labels must be int64 [{len(self.images)}], one for each image, not "
+                f"{self.labels.dtype} {list(self.labels.shape)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, part: slice) -> "Dataset":
+        """The images of a slice, without copying them."""
+        return Dataset(self.images[part], self.labels[part])
+
+
+@dataclass(frozen=True)
+class Data:
+    """What `neocog.load_data` gives: two `Dataset`, the names of the classes, and its own name."""
+
+    name: str
+    train: Dataset
+    test: Dataset
+    classes: tuple[str, ...]
