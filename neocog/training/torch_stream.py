@@ -1,0 +1,144 @@
+"""PyTorch's random numbers without PyTorch: initial weights and the order of every epoch.
+
+PyTorch's default generator on CPUs is the Mersenne Twister MT19937, as is NumPy's; what is left is
+what each of PyTorch's functions makes of its 32-bit words. It knows nothing of training.
+"""
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.errors import NeocogError
+from neocog.layers import Conv2d, Linear
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from neocog.network import Network
+
+__all__ = ["TorchStream"]
+
+# From this many on, torch.randperm draws 64-bit words. That is a data set of hundreds of gigabytes
+# and an order that does not fit a Python list, so it is refused rather than kept untested.
+_MOST_IMAGES = (2**32 - 1) // 20
+
+
+class TorchStream:
+    """The numbers that PyTorch's default generator gives after ``torch.manual_seed(seed)``.
+
+    Every call moves the stream on as the same call moves PyTorch's, so the calls must come in the
+    order of the script that is reproduced: first `initial_parameters`, then an `epoch_order` for
+    each epoch.
+
+    Args:
+        seed: a whole number from −2⁶³ to 2⁶⁴ − 1. As in PyTorch only its lowest 32 bits count.
+
+    Raises:
+        NeocogError: if PyTorch would not take the seed either.
+    """
+
+    def __init__(self, seed: int) -> None:
+        try:
+            seed = operator.index(seed)
+        except TypeError:
+            raise NeocogError(f"seed (={seed!r}) must be a whole number.") from None
+        if not -(2**63) <= seed < 2**64:
+            raise NeocogError(f"seed (={seed}) must lie between -2**63 and 2**64 - 1.")
+        self._words = _mersenne_twister(seed)
+
+    def uniform(self, n: int, bound: float) -> NDArray[np.float32]:
+        """The next n numbers of ``tensor.uniform_(-bound, bound)``, float32 [n].
+
+        Bitwise those of PyTorch on a processor with fused multiply-add (any with AVX2). Without it
+        PyTorch itself rounds once more, and differs by up to one unit in the last place.
+        """
+        fractions = (self._words.random_raw(n) & 0xFFFFFF).astype(np.float64) * 2.0**-24
+        low = np.float32(-bound)
+        width = np.float32(bound) - low
+        # The fused operation rounds once. Both its exact product (24 × 24 bits) and the sum fit
+        # into float64, so the only rounding is the last.
+        return (fractions * np.float64(width) + np.float64(low)).astype(np.float32)
+
+    def initial_parameters(self, network: "Network") -> dict[str, NDArray[np.float32]]:
+        """The values PyTorch gives the parameters when it builds the same layers in this order.
+
+        Float32, by name, in PyTorch's shapes: ``reset_parameters`` of ``torch.nn.Conv2d`` and
+        ``torch.nn.Linear``, which is ``kaiming_uniform_(a=√5)`` for the weight (He et al., 2015).
+        """
+        parameters: dict[str, NDArray[np.float32]] = {}
+        for name, layer in network.layers.items():
+            if isinstance(layer, Conv2d | Linear):
+                shapes = layer.parameter_shapes()
+                fan_in = math.prod(shapes["weight"][1:])
+                # Both are 1 / √fan_in but for rounding, which follows PyTorch's steps.
+                gain = math.sqrt(2.0 / (1 + math.sqrt(5) ** 2))
+                bounds = {
+                    "weight": math.sqrt(3.0) * (gain / math.sqrt(fan_in)),
+                    "bias": 1 / math.sqrt(fan_in),
+                }
+                for part, shape in shapes.items():
+                    values = self.uniform(math.prod(shape), bounds[part])
+                    parameters[f"{name}.{part}"] = values.reshape(shape)
+        return parameters
+
+    def epoch_order(self, n: int) -> NDArray[np.int64]:
+        """The order in which the next epoch visits n images: a permutation of 0 … n − 1, int64 [n].
+
+        That of ``DataLoader(dataset, shuffle=True)``, with any number of workers: starting an
+        epoch takes a seed for the workers from the stream, then one for the shuffle.
+
+        Raises:
+            NeocogError: if n is less than 1 or beyond 214,748,363.
+        """
+        if not 1 <= n < _MOST_IMAGES:
+            raise NeocogError(f"Only 1 to {_MOST_IMAGES - 1} images can be shuffled, not {n}.")
+        self._int64()
+        return _randperm(_mersenne_twister(self._int64()), n)
+
+    def get_state(self) -> dict[str, NDArray[Any]]:
+        """Where the stream stands, as plain arrays: ``key`` uint32 [624], ``position`` int64 []."""
+        state = self._words.state["state"]
+        return {"key": state["key"].copy(), "position": np.array(state["pos"], np.int64)}
+
+    def set_state(self, state: "Mapping[str, NDArray[Any]]") -> None:
+        """Go back to where `get_state` was called; raises `NeocogError` if it is no such state."""
+        key, position = (np.asarray(state.get(name)) for name in ("key", "position"))
+        if (
+            key.dtype != np.uint32
+            or key.shape != (624,)
+            or position.dtype != np.int64
+            or position.shape != ()
+            or not 0 <= position <= 624
+        ):
+            raise NeocogError("This is not the state of a random stream.")
+        self._words.state = {
+            "bit_generator": "MT19937",
+            "state": {"key": key, "pos": int(position)},
+        }
+
+    def _int64(self) -> int:
+        """``torch.empty((), dtype=torch.int64).random_()``: 63 bits, the high word first."""
+        high, low = (int(word) for word in self._words.random_raw(2))
+        return ((high << 32) | low) & (2**63 - 1)
+
+
+def _mersenne_twister(seed: int) -> np.random.MT19937:
+    """MT19937 seeded as its authors did, which PyTorch does and NumPy's Generator does not."""
+    words = np.random.MT19937(0)
+    state: Any = np.random.RandomState(seed & 0xFFFFFFFF).get_state(legacy=False)
+    words.state = state
+    return words
+
+
+def _randperm(words: np.random.MT19937, n: int) -> NDArray[np.int64]:
+    """``torch.randperm(n)``: Fisher and Yates's shuffle, from the front, by remainder."""
+    left = np.arange(n, 1, -1, dtype=np.uint64)
+    partners = (words.random_raw(n - 1) % left).astype(np.int64) + np.arange(n - 1)
+    # Swapped in a list: in an array every read and write of a single number costs a third more.
+    order = list(range(n))
+    for i, partner in enumerate(partners.tolist()):
+        order[i], order[partner] = order[partner], order[i]
+    return np.array(order, np.int64)
