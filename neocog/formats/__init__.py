@@ -1,0 +1,105 @@
+"""Networks on disk: one pair of functions, and a module for each format.
+
+`model_file` (``.safetensors``, the whole network), `pth` (``.pth``, PyTorch's weights alone), and
+`atomic` beneath both.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from neocog import models
+from neocog.errors import ArchitectureError, FormatError
+from neocog.formats.model_file import load_model, read_training, save_model
+from neocog.formats.pth import load_pth, save_pth
+from neocog.network import Network
+
+__all__ = ["load", "load_model", "load_pth", "read_training", "save", "save_model", "save_pth"]
+
+_PTH = (".pth", ".pt")
+
+
+def save(network: Network, path: str | Path) -> None:
+    """Write a network by the suffix of `path`, whole or not at all.
+
+    ``.safetensors`` holds all of it; ``.pth`` and ``.pt`` hold its weights as PyTorch's state dict.
+
+    Raises:
+        ArchitectureError: if the network has no parameters yet.
+        FormatError: if the suffix is another, or `path` cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix == ".safetensors":
+            save_model(network, path)
+        elif suffix in _PTH:
+            save_pth(network.state_dict(), path)
+        else:
+            raise FormatError(f"{path}: the name must end in .safetensors, .pth or .pt.")
+    except OSError as error:
+        raise FormatError(f"{path}: {error.strerror or error}.") from error
+
+
+def load(path: str | Path, model: str | Network | None = None) -> Network:
+    """Read a network from a run folder, a ``.safetensors`` or a ``.pth``.
+
+    A ``.pth`` has weights only. Its architecture is `model`, a name from `neocog.models.MODELS` or
+    a network, which then gets the weights; without it, the first of those models whose parameters
+    have the same names and shapes. Its preprocessing is that of the model, and it knows no names of
+    classes. The other two carry all of that themselves, and `model` is not looked at.
+
+    Raises:
+        FormatError: if there is no such file, it is of no known kind, damaged or refused, or a
+            ``.pth`` fits no model.
+        ArchitectureError: if `model` is no model's name.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "model.safetensors").is_file():
+            raise FormatError(f"{path} is not a run folder: it holds no model.safetensors.")
+        return load_model(path / "model.safetensors")
+    if not path.exists():
+        raise FormatError(f"{path}: there is no such file.")
+    if path.suffix.lower() == ".safetensors":
+        return load_model(path)
+    if path.suffix.lower() not in _PTH:
+        raise FormatError(
+            f"{path} is no known kind of model: a run folder, a .safetensors (the whole network), "
+            "or a .pth or .pt (PyTorch's weights)."
+        )
+    state = load_pth(path)
+    if model is None:
+        network = _matching(state)
+        if network is None:
+            raise FormatError(
+                f"{path} holds weights without an architecture, and no model that is known has "
+                f"such: {_listed(state)}. Give the .safetensors instead, or say which model it is."
+            )
+    else:
+        network = models.make(model, _outputs(state)) if isinstance(model, str) else model
+    try:
+        network.load_state_dict(state)
+    except ArchitectureError as error:
+        raise FormatError(f"{path}: {error}") from None
+    return network
+
+
+def _matching(state: Mapping[str, Any]) -> Network | None:
+    """The first named model whose parameters have these names and shapes."""
+    shapes = {name: array.shape for name, array in state.items()}
+    for name in models.MODELS:
+        network = models.make(name, _outputs(state))
+        if network.parameter_shapes == shapes:
+            return network
+    return None
+
+
+def _outputs(state: Mapping[str, Any]) -> int:
+    """How many classes the weights end in: the rows of the last weight; 1 if there is none."""
+    rows = [array.shape[0] for array in state.values() if array.ndim >= 2]
+    return max(1, rows[-1]) if rows else 1
+
+
+def _listed(state: Mapping[str, Any]) -> str:
+    shapes = [f"{name} {tuple(array.shape)}" for name, array in state.items()]
+    return ", ".join(shapes[:8]) + (f" and {len(shapes) - 8} more" if len(shapes) > 8 else "")

@@ -1,0 +1,246 @@
+"""The model file: weights, architecture, classes and preprocessing in one ``.safetensors``.
+
+The weights are named and shaped as in PyTorch. All else is one JSON text in the file's metadata,
+under ``neocog``::
+
+    {"version": 1,
+     "input_shape": [3, 32, 32],
+     "layers": [{"name": "conv1", "type": "Conv2d", "in_channels": 3, …}, …],
+     "classes": ["airplane", …] or null,
+     "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+     "training": {…}}
+
+Layers come from the closed registry in `neocog.layers`: a file can describe, never run. Everything
+is checked against the header and the file's length before any weight is read.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import safetensors
+import safetensors.numpy
+
+from neocog.errors import ArchitectureError, FormatError
+from neocog.formats.atomic import write_bytes
+from neocog.layers import Layer, build, describe
+from neocog.network import Network
+from neocog.preprocessing import Preprocessing
+
+__all__ = ["load_model", "read_training", "save_model"]
+
+_VERSION = 1
+_MOST_HEADER_BYTES = 16 * 2**20
+_MOST_LAYERS = 10_000
+_LONGEST_NAME = 1000
+# Numbers in the output of one layer for one image: 4 GiB of float32.
+_LARGEST_OUTPUT = 2**30
+
+
+def save_model(
+    network: Network, path: str | Path, training: Mapping[str, Any] | None = None
+) -> None:
+    """Write the network with all that is needed to use it, whole or not at all.
+
+    The same network gives the same bytes.
+
+    Args:
+        network: with parameters.
+        path: where to, by custom ``….safetensors``.
+        training: how it came about, for people to read: plain JSON values, such as the name of
+            the data. `read_training` gives it back; nothing else looks at it.
+
+    Raises:
+        ArchitectureError: if the network has no parameters yet.
+        TypeError, ValueError: if `training` holds anything but finite numbers, texts, lists, dicts.
+        OSError: if `path` cannot be written.
+    """
+    description = {
+        "version": _VERSION,
+        "input_shape": list(network.input_shape),
+        "layers": [{"name": name, **describe(layer)} for name, layer in network],
+        "classes": None if network.classes is None else list(network.classes),
+        "preprocessing": {
+            "mean": list(network.preprocessing.mean),
+            "std": list(network.preprocessing.std),
+        },
+        "training": dict(training or {}),
+    }
+    text = json.dumps(description, ensure_ascii=False, allow_nan=False)
+    # One entry of metadata only: safetensors writes several in a random order.
+    write_bytes(path, safetensors.numpy.save(network.state_dict(), {"neocog": text}))
+
+
+def load_model(path: str | Path) -> Network:
+    """The network that `save_model` wrote: layers, weights, classes and preprocessing.
+
+    Raises:
+        FormatError: if the file is missing, damaged, of another kind or of a later version.
+    """
+    try:
+        header, length = _read_header(Path(path))
+        network = _build(_description(header))
+        _check_tensors(header, network, length)
+        network.load_state_dict(safetensors.numpy.load(Path(path).read_bytes()))
+    except (FormatError, ArchitectureError, safetensors.SafetensorError) as error:
+        raise FormatError(f"{path}: {str(error)[:1000]}") from None
+    except OSError as error:
+        raise FormatError(f"{path}: {error.strerror or error}.") from None
+    return network
+
+
+def read_training(path: str | Path) -> dict[str, Any]:
+    """What `save_model` was given as `training`; empty if nothing was. Reads the header only.
+
+    Raises:
+        FormatError: as `load_model` does, but for damaged weights.
+    """
+    try:
+        header, _length = _read_header(Path(path))
+        return _dict(_description(header).get("training", {}), "training")
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+    except OSError as error:
+        raise FormatError(f"{path}: {error.strerror or error}.") from None
+
+
+# The header
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """The header's JSON, and how many bytes of numbers follow it."""
+    with path.open("rb") as file:
+        length = file.seek(0, 2)
+        file.seek(0)
+        start = file.read(8)
+        size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 2 <= size <= min(length - 8, _MOST_HEADER_BYTES):
+            raise FormatError("this is not a safetensors file, or it is cut short.")
+        header = _json(file.read(size), "header")
+    return header, length - 8 - size
+
+
+def _description(header: dict[str, Any]) -> dict[str, Any]:
+    metadata = _dict(header.get("__metadata__", {}), "metadata")
+    if "neocog" not in metadata:
+        raise FormatError(
+            "this safetensors file holds weights, but not the architecture that neocog writes "
+            "beside them."
+        )
+    description = _json(metadata["neocog"], "description of the network")
+    if (version := description.get("version")) != _VERSION:
+        raise FormatError(
+            f"it is of version {str(version)[:20]} of the format; this neocog reads {_VERSION}."
+        )
+    return description
+
+
+def _json(text: object, what: str) -> dict[str, Any]:
+    def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            raise ValueError("a name occurs twice")
+        return result
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    if not isinstance(text, str | bytes):
+        raise FormatError(f"its {what} is not a text.")
+    try:
+        value = json.loads(text, object_pairs_hook=without_repeats, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"its {what} is damaged: {error}.") from None
+    return _dict(value, what)
+
+
+# The network
+
+
+def _build(description: dict[str, Any]) -> Network:
+    layers: dict[str, Layer] = {}
+    entries = _list(description.get("layers"), "list of layers")
+    if len(entries) > _MOST_LAYERS:
+        raise FormatError(f"it has {len(entries)} layers, more than {_MOST_LAYERS}.")
+    for entry in entries:
+        arguments = dict(_dict(entry, "layer"))
+        name = _text(arguments.pop("name", None), "name of a layer")
+        if name in layers:
+            raise FormatError(f"two layers are called {name!r}.")
+        for key, value in arguments.items():
+            if key != "type":
+                _whole_numbers(value if isinstance(value, list) else [value], name)
+        layers[name] = build(arguments)
+    shape = _whole_numbers(description.get("input_shape"), "input_shape")
+    preprocessing = _dict(description.get("preprocessing"), "preprocessing")
+    mean, std = (_numbers(preprocessing.get(key), key) for key in ("mean", "std"))
+    classes = description.get("classes")
+    if classes is not None:
+        classes = tuple(_text(c, "name of a class") for c in _list(classes, "list of classes"))
+    try:
+        network = Network(
+            input_shape=shape,
+            classes=classes,
+            preprocessing=Preprocessing(mean, std),
+            **layers,
+        )
+    except TypeError:  # a layer named like another argument of Network
+        raise FormatError("a layer has a name that no layer can have.") from None
+    for name, output in {"input": network.input_shape, **network.shapes}.items():
+        if math.prod(output) > _LARGEST_OUTPUT:
+            raise FormatError(f"{name}: the shape {output} is absurdly large.")
+    return network
+
+
+def _check_tensors(header: dict[str, Any], network: Network, length: int) -> None:
+    """That the header's tensors are the network's parameters, and the file as long as they are."""
+    tensors = {name: spec for name, spec in header.items() if name != "__metadata__"}
+    if tensors.keys() != network.parameter_shapes.keys():
+        odd = sorted(tensors.keys() ^ network.parameter_shapes.keys())[0]
+        raise FormatError(f"its weights are not those of its layers; for example {odd[:100]!r}.")
+    for name, shape in network.parameter_shapes.items():
+        spec = _dict(tensors[name], "header")
+        if spec.get("dtype") != "F32" or spec.get("shape") != list(shape):
+            raise FormatError(f"{name} should be float32 of the shape {shape}.")
+    expected = 4 * sum(math.prod(shape) for shape in network.parameter_shapes.values())
+    if length != expected:
+        raise FormatError(f"it should hold {expected} bytes of weights and holds {length}.")
+
+
+# Values from JSON
+
+
+def _dict(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise FormatError(f"its {what} is damaged.")
+    return value
+
+
+def _list(value: object, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise FormatError(f"its {what} is damaged.")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    # These are printed, so they must not move the cursor or the like.
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_NAME:
+        raise FormatError(f"it has a {what} that is none.")
+    return value
+
+
+def _whole_numbers(value: object, what: str) -> tuple[int, ...]:
+    numbers = _list(value, what)
+    if not all(isinstance(n, int) and 0 <= n < 2**31 for n in numbers):
+        raise FormatError(f"{what}: {str(numbers)[:100]} are not whole numbers of a sensible size.")
+    return tuple(numbers)
+
+
+def _numbers(value: object, what: str) -> tuple[float, ...]:
+    numbers = _list(value, what)
+    if not all(isinstance(n, int | float) and abs(n) < 1e6 for n in numbers):
+        raise FormatError(f"{what}: {str(numbers)[:100]} are not numbers of a sensible size.")
+    return tuple(numbers)

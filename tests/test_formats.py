@@ -1,0 +1,98 @@
+"""`save` and `load`: the format by the suffix, and the architecture of weights without one."""
+
+import numpy as np
+import pytest
+
+from neocog import models
+from neocog.errors import ArchitectureError, FormatError
+from neocog.formats import load, save, save_pth
+from neocog.layers import Flatten, Linear
+from neocog.network import Network
+
+
+@pytest.fixture
+def net():
+    net = models.simple_cnn(7)
+    net.name_classes(tuple("abcdefg"))
+    net.initialise(3)
+    return net
+
+
+def assert_same_weights(actual, expected):
+    assert dict(actual.layers) == dict(expected.layers)
+    for name, value in expected.state_dict().items():
+        np.testing.assert_array_equal(actual.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth", "a.pt", "A.PTH"])
+def test_what_was_saved_is_loaded(tmp_path, net, name):
+    net.save(tmp_path / name)
+    loaded = load(str(tmp_path / name))
+    assert_same_weights(loaded, net)
+    assert loaded.preprocessing == net.preprocessing
+    assert loaded.classes == (net.classes if name.endswith(".safetensors") else None)
+
+
+def test_a_run_folder_is_loaded(tmp_path, net):
+    save(net, tmp_path / "model.safetensors")
+    loaded = load(tmp_path)
+    assert_same_weights(loaded, net)
+    assert loaded.classes == net.classes
+
+
+def test_torch_gets_the_state_dict(tmp_path, net):
+    torch = pytest.importorskip("torch")
+    save(net, tmp_path / "cnn_model.pth")
+    state = torch.load(tmp_path / "cnn_model.pth", weights_only=True)
+    assert list(state) == ["conv1.weight", "conv1.bias", "fc.weight", "fc.bias"]
+    assert state["fc.weight"].shape == (7, 4096)
+
+
+def test_the_architecture_can_be_given(tmp_path, net):
+    other = Network(input_shape=(3, 2, 2), f=Flatten(), l=Linear(12, 4))
+    other.initialise(1)
+    save(other, tmp_path / "other.pth")
+    empty = Network(input_shape=(3, 2, 2), f=Flatten(), l=Linear(12, 4))
+    assert_same_weights(load(tmp_path / "other.pth", model=empty), other)
+    save(net, tmp_path / "net.pth")
+    assert_same_weights(load(tmp_path / "net.pth", model="simple-cnn"), net)
+    with pytest.raises(FormatError, match=r"net\.pth: The weights do not belong"):
+        load(tmp_path / "net.pth", model=empty)
+    with pytest.raises(ArchitectureError, match="Did you mean 'simple-cnn'"):
+        load(tmp_path / "net.pth", model="simple_cn")
+
+
+@pytest.mark.parametrize(
+    ("state", "listed"),
+    [
+        ({"l.weight": np.ones((4, 12)), "l.bias": np.ones(4)}, r"l\.weight \(4, 12\), l\.bias"),
+        ({f"w{i}": np.ones(()) for i in range(20)}, r"w7 \(\) and 12 more"),
+        ({"l.weight": np.ones((0, 3))}, r"l\.weight \(0, 3\)"),
+        ({}, "such"),
+    ],
+)
+def test_weights_that_fit_no_model_are_listed(tmp_path, state, listed):
+    save_pth(state, tmp_path / "a.pth")
+    with pytest.raises(FormatError, match=listed):
+        load(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a", ".pth", "pth"])
+def test_other_suffixes_are_refused(tmp_path, net, name):
+    with pytest.raises(FormatError, match=r"must end in \.safetensors, \.pth or \.pt"):
+        save(net, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / name).write_bytes(b"content")
+    with pytest.raises(FormatError, match="no known kind of model"):
+        load(tmp_path / name)
+
+
+def test_missing_files_and_other_folders_are_refused(tmp_path, net):
+    for name in ("a.pth", "a.safetensors", "a"):
+        with pytest.raises(FormatError, match="there is no such file"):
+            load(tmp_path / name)
+    with pytest.raises(FormatError, match="holds no model"):
+        load(tmp_path)
+    for name in ("a.pth", "a.safetensors"):
+        with pytest.raises(FormatError, match="No such file or directory"):
+            save(net, tmp_path / "missing" / name)

@@ -1,0 +1,306 @@
+"""The model file: everything comes back, and anything damaged or foreign is refused."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neocog.errors import ArchitectureError, FormatError
+from neocog.formats.model_file import load_model, read_training, save_model
+from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.network import Network
+from neocog.preprocessing import Preprocessing
+
+
+def network() -> Network:
+    net = Network(
+        input_shape=(1, 6, 4),
+        classes=("ring", "größer als 3 ✓"),
+        preprocessing=Preprocessing((0.1307,), (0.3081,)),
+        **{
+            "features.0": Conv2d(1, 2, (3, 1), padding=(1, 0), bias=False),
+            "relu": ReLU(),
+            "pool": MaxPool2d(),
+            "flatten": Flatten(),
+            "fc": Linear(12, 2),
+        },
+    )
+    rng = np.random.default_rng(0)
+    net.load_state_dict({k: rng.normal(size=s) for k, s in net.parameter_shapes.items()})
+    return net
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_model(network(), tmp_path / "model.safetensors", {"data": "shapes", "epochs": 5})
+    return tmp_path / "model.safetensors"
+
+
+def header_of(path):
+    data = path.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + size]), data[8 + size :]
+
+
+def write(path, header, numbers):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + numbers)
+
+
+def rewrite(path, change):
+    """Change the description inside a model file."""
+    header, numbers = header_of(path)
+    description = json.loads(header["__metadata__"]["neocog"])
+    change(description)
+    header["__metadata__"]["neocog"] = json.dumps(description)
+    write(path, header, numbers)
+
+
+def test_everything_comes_back(saved):
+    expected, actual = network(), load_model(saved)
+    assert dict(actual.layers) == dict(expected.layers)
+    assert list(actual.layers) == list(expected.layers)
+    assert actual.input_shape == expected.input_shape
+    assert actual.classes == expected.classes
+    assert actual.preprocessing == expected.preprocessing
+    for name, value in expected.state_dict().items():
+        np.testing.assert_array_equal(actual.state_dict()[name], value)
+    assert read_training(saved) == {"data": "shapes", "epochs": 5}
+
+
+def test_classes_and_training_may_be_missing(tmp_path):
+    net = Network(input_shape=(1, 1, 1), f=Flatten(), fc=Linear(1, 3))
+    net.initialise(0)
+    save_model(net, tmp_path / "a.safetensors")
+    assert load_model(tmp_path / "a.safetensors").classes is None
+    assert read_training(tmp_path / "a.safetensors") == {}
+
+
+def test_the_bytes_are_the_same_every_time(saved, tmp_path):
+    for i in range(5):
+        save_model(network(), tmp_path / "b", {"data": "shapes", "epochs": 5})
+        assert (tmp_path / "b").read_bytes() == saved.read_bytes(), i
+
+
+def test_other_programs_read_the_weights(saved):
+    tensors = safetensors.numpy.load_file(saved)
+    expected = network().state_dict()
+    assert tensors.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(tensors[name], value)
+
+
+def test_a_failure_leaves_the_old_file(saved):
+    before = saved.read_bytes()
+    with pytest.raises(ArchitectureError, match="no parameters yet"):
+        save_model(Network(f=Flatten()), saved)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        save_model(network(), saved, {"loss": float("nan")})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        save_model(network(), saved, {"data": object()})
+    assert saved.read_bytes() == before
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_files_cut_short_or_long_are_refused(saved):
+    data = saved.read_bytes()
+    for length in range(len(data)):
+        saved.write_bytes(data[:length])
+        with pytest.raises(FormatError, match=r"model\.safetensors: "):
+            load_model(saved)
+    saved.write_bytes(data + b"\0")
+    with pytest.raises(FormatError, match="should hold 128 bytes of weights and holds 129"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize("read", [load_model, read_training])
+def test_missing_and_foreign_files_are_refused(tmp_path, read):
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(FormatError, match="No such file"):
+        read(path)
+    for content in (b"", b"hello", b"hello, this is no model at all", struct.pack("<Q", 2**63)):
+        path.write_bytes(content)
+        with pytest.raises(FormatError, match="not a safetensors file"):
+            read(path)
+    safetensors.numpy.save_file({"fc.weight": np.ones((2, 2), np.float32)}, path)
+    with pytest.raises(FormatError, match="not the architecture"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"[1]", "header is damaged"),
+        (b"{}}", "header is damaged: Extra data"),
+        (b"\xff\xff\xff", "header is damaged"),
+        (b"[" * 100_000, "header is damaged"),
+        (b'{"a": 1, "a": 2}', "a name occurs twice"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "header is damaged"),
+        ({"__metadata__": {"neocog": {}}}, "description of the network is not a text"),
+        ({"__metadata__": {"neocog": "{"}}, "description of the network is damaged"),
+        ({"__metadata__": []}, "metadata is damaged"),
+    ],
+)
+def test_damaged_headers_are_refused(tmp_path, header, message):
+    write(tmp_path / "a.safetensors", header, b"")
+    for read in (load_model, read_training):
+        with pytest.raises(FormatError, match=message):
+            read(tmp_path / "a.safetensors")
+
+
+def put(*path):
+    *keys, last, value = path
+
+    def change(description):
+        for key in keys:
+            description = description[key]
+        description[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("version", 2), "version 2 of the format; this neocog reads 1"),
+        (put("layers", 0, "type", "Evil"), "Unknown layer type 'Evil'"),
+        (put("layers", 0, "type", 3), "Unknown layer type 3"),
+        (put("layers", 0, "exec", 1), "no argument 'exec'"),
+        (put("layers", 0, "name", "relu"), "two layers are called 'relu'"),
+        (put("layers", 1, "name", "input_shape"), "name that no layer can have"),
+        (put("layers", 1, "name", "self"), "name that no layer can have"),
+        (put("layers", 1, "name", None), "name of a layer that is none"),
+        (put("layers", 1, "name", "\x1b[2J"), "name of a layer that is none"),
+        (put("layers", 0, "out_channels", 2**40), "sensible size"),
+        (put("layers", 0, "out_channels", 1e3), "not whole numbers"),
+        (put("layers", 0, "kernel_size", [3, [1]]), "not whole numbers"),
+        (put("layers", 0, "kernel_size", [3, 1, 1]), "kernel_size"),
+        (put("layers", 0, "bias", "yes"), "not whole numbers"),
+        (put("layers", 0, "padding", [2**30, 2**30]), "fc: Linear: in_features"),
+        (put("layers", 0, "out_channels", 3), "fc: Linear: in_features"),
+        (put("layers", 0, "bias", True), "for example 'features.0.bias'"),
+        (put("layers", []), "at least one layer"),
+        (put("layers", [{}] * 10_001), "10001 layers"),
+        (put("layers", {}), "list of layers is damaged"),
+        (put("layers", [1]), "layer is damaged"),
+        (put("input_shape", [2, 6, 4]), "preprocessing has 1 channels"),
+        (put("input_shape", [1, 6]), "input_shape"),
+        (put("input_shape", "big"), "input_shape"),
+        (put("classes", ["a"]), "1 classes"),
+        (put("classes", "ab"), "list of classes is damaged"),
+        (put("classes", ["a", "\n"]), "name of a class that is none"),
+        (put("preprocessing", None), "preprocessing is damaged"),
+        (put("preprocessing", "mean", [0.5, 0.5]), "one number a channel"),
+        (put("preprocessing", "std", [0]), "must be positive"),
+        (put("preprocessing", "std", [1e30]), "sensible size"),
+        (put("preprocessing", "mean", ["0.5"]), "not numbers"),
+    ],
+)
+def test_descriptions_that_cannot_be_are_refused(saved, change, message):
+    rewrite(saved, change)
+    with pytest.raises(FormatError, match=message):
+        load_model(saved)
+
+
+def test_absurd_inputs_are_refused_even_without_weights(tmp_path, saved):
+    header, _ = header_of(saved)
+    description = json.loads(header["__metadata__"]["neocog"])
+    description |= {
+        "input_shape": [1, 2**30, 2**30],
+        "layers": [{"name": "relu", "type": "ReLU"}],
+        "classes": None,
+    }
+    header = {"__metadata__": {"neocog": json.dumps(description)}}
+    write(tmp_path / "a.safetensors", header, b"")
+    with pytest.raises(FormatError, match=r"input: the shape .* absurdly large"):
+        load_model(tmp_path / "a.safetensors")
+
+
+def test_huge_weights_are_refused_before_they_are_allocated(saved):
+    header, numbers = header_of(saved)
+    description = json.loads(header["__metadata__"]["neocog"])
+    description["layers"][-1]["out_features"] = 2**29
+    description["classes"] = None
+    header["__metadata__"]["neocog"] = json.dumps(description)
+    header["fc.weight"]["shape"] = [2**29, 12]
+    header["fc.bias"]["shape"] = [2**29]
+    write(saved, header, numbers)
+    with pytest.raises(FormatError, match="should hold 27917287448 bytes of weights and holds 128"):
+        load_model(saved)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"dtype": "F64"}, "should be float32"),
+        ({"shape": [2]}, "should be float32 of the shape"),
+        ({"data_offsets": [0, 2**60]}, "offset"),
+        ({"data_offsets": [-8, 0]}, "header"),
+        ({"data_offsets": "0"}, "header"),
+    ],
+)
+def test_tensors_that_cannot_be_are_refused(saved, spec, message):
+    header, numbers = header_of(saved)
+    header["fc.weight"] |= spec
+    write(saved, header, numbers)
+    with pytest.raises(FormatError, match=f"(?i){message}"):
+        load_model(saved)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("good") / "model.safetensors"
+    save_model(network(), path)
+    return path.read_bytes()
+
+
+CHANGES = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=5)
+
+
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(CHANGES, st.booleans())
+def test_changed_files_give_a_network_or_a_format_error(tmp_path_factory, good, changes, in_json):
+    path = tmp_path_factory.getbasetemp() / "fuzz.safetensors"
+    data = bytearray(good)
+    for at, value in changes:
+        # Half of the time such changes as leave the header JSON, and so reach further.
+        data[at % len(data)] = b'0123456789,:"[]{}-eE.'[value % 21] if in_json else value
+    path.write_bytes(data)
+    for read in (load_model, read_training):
+        try:
+            result = read(path)
+        except FormatError:
+            continue
+        assert isinstance(result, Network | dict)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+PLACES = [
+    ("version",), ("layers",), ("layers", 0), ("layers", 0, "kernel_size"), ("layers", 4, "bias"),
+    ("layers", 4, "out_features"), ("layers", 2, "kernel_size"), ("layers", 1, "name"),
+    ("layers", 1, "type"), ("input_shape",), ("classes",), ("preprocessing",),
+    ("preprocessing", "std"), ("training",),
+]  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.sampled_from(PLACES), JSON)
+def test_changed_descriptions_give_a_network_or_a_format_error(tmp_path_factory, good, place, value):
+    path = tmp_path_factory.getbasetemp() / "fuzz.safetensors"
+    path.write_bytes(good)
+    rewrite(path, put(*place, value))
+    for read in (load_model, read_training):
+        try:
+            result = read(path)
+        except FormatError:
+            continue
+        assert isinstance(result, Network | dict)
