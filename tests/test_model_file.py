@@ -294,7 +294,9 @@ PLACES = [
 
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(st.sampled_from(PLACES), JSON)
-def test_changed_descriptions_give_a_network_or_a_format_error(tmp_path_factory, good, place, value):
+def test_changed_descriptions_give_a_network_or_a_format_error(
+    tmp_path_factory, good, place, value
+):
     path = tmp_path_factory.getbasetemp() / "fuzz.safetensors"
     path.write_bytes(good)
     rewrite(path, put(*place, value))
