@@ -4,10 +4,10 @@ It does not know how it is run: `predict_proba` asks `neocog.engine`, and `save`
 `neocog.formats`, each imported when called, so that describing a network needs neither.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from neocog.training.torch_stream import TorchStream
 
 __all__ = ["Network"]
+
+T = TypeVar("T")
 
 
 class Network:
@@ -79,6 +81,7 @@ class Network:
         self.parameter_shapes: Mapping[str, Shape] = MappingProxyType(parameter_shapes)
         self.output_shape = shape
         self._parameters: dict[str, NDArray[np.float32]] | None = None
+        self._predictor: Any = None
         self.classes: tuple[str, ...] | None = None
         if classes is not None:
             self.name_classes(classes)
@@ -105,6 +108,7 @@ class Network:
 
         stream = seed if isinstance(seed, TorchStream) else TorchStream(seed)
         self._parameters = stream.initial_parameters(self)
+        self._predictor = None
 
     def state_dict(self) -> dict[str, NDArray[np.float32]]:
         """The parameters by name, float32, in PyTorch's shapes; copies, safe to change."""
@@ -137,6 +141,7 @@ class Network:
             name: np.array(state[name], dtype=np.float32, order="C")
             for name in self.parameter_shapes
         }
+        self._predictor = None
 
     def parameter_count(self) -> int:
         """How many numbers the network learns."""
@@ -157,6 +162,13 @@ class Network:
     ) -> NDArray[np.int64]:
         """The most probable class of each image, int64 [n], for uint8 images [n, h, w, c]."""
         return self.predict_proba(images, threads=threads).argmax(axis=1)
+
+    def kept_predictor(self, make: Callable[["Network"], T]) -> T:
+        """For the engine: what it keeps for predicting, made anew after parameters changed."""
+        if self._predictor is None:
+            self._predictor = make(self)
+        predictor: T = self._predictor
+        return predictor
 
     def save(self, path: str | Path) -> None:
         """Write the network to a ``.safetensors`` or its weights to a ``.pth``, whole or not at all."""

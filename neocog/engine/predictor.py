@@ -1,0 +1,83 @@
+"""Scores and probabilities of images, by a program that is kept with the network."""
+
+import os
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.engine.lower import lower
+from neocog.engine.program import Program
+from neocog.engine.schedule import inference_plan
+from neocog.engine.trainer import check_images, fill_preprocessing, set_parameters
+from neocog.network import Network
+
+__all__ = ["available_threads", "predict_probabilities", "predict_scores"]
+
+Floats = NDArray[np.float32]
+
+# Fewer images than this are not worth starting a thread for: about 0.1 ms.
+_IMAGES_A_THREAD = 16
+
+
+def available_threads() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Predictor:
+    """Programs for one state of a network's parameters; each call takes one that is free."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.state = network.state_dict()
+        self._free: dict[int, list[Program]] = {}
+        self._lock = threading.Lock()
+
+    def _new(self, workers: int) -> Program:
+        stages = lower(self.network)
+        program = Program(inference_plan(stages), workers, 1)
+        fill_preprocessing(program, self.network)
+        set_parameters(program, stages, self.state)
+        return program
+
+    def run(self, images: NDArray[np.uint8], threads: int) -> tuple[Floats, Floats]:
+        n = len(images)
+        classes = self.network.output_shape[0]
+        scores = np.empty((n, classes), np.float32)
+        probabilities = np.empty((n, classes), np.float32)
+        workers = max(1, min(threads, n // _IMAGES_A_THREAD))
+        with self._lock:
+            free = self._free.setdefault(workers, [])
+            program = free.pop() if free else None
+        if program is None:
+            program = self._new(workers)
+        program.bind({"images": images, "scores": scores, "probabilities": probabilities})
+        program.run_all(n)
+        with self._lock:
+            free.append(program)
+        return scores, probabilities
+
+
+def _predict(
+    network: Network, images: NDArray[np.uint8], threads: int | None
+) -> tuple[Floats, Floats]:
+    check_images(network, images)
+    predictor = network.kept_predictor(_Predictor)
+    return predictor.run(np.ascontiguousarray(images), threads or available_threads())
+
+
+def predict_scores(
+    network: Network, images: NDArray[np.uint8], *, threads: int | None = None
+) -> Floats:
+    """The network's outputs before softmax, float32 [n, classes]."""
+    return _predict(network, images, threads)[0]
+
+
+def predict_probabilities(
+    network: Network, images: NDArray[np.uint8], *, threads: int | None = None
+) -> Floats:
+    """Probabilities of the classes, float32 [n, classes]."""
+    return _predict(network, images, threads)[1]

@@ -1,0 +1,199 @@
+"""A plan with addresses: kernels compiled, operands placed, workers started."""
+
+import threading
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.engine.memory import Memory
+from neocog.engine.plan import Plan, Scope
+from neocog.kernels.compiling import is_kept, kernel_address
+from neocog.kernels.workers import ASKED, CONTROL_SIZE, DONE, GROUP, MOST_OPERANDS, run
+
+__all__ = ["Program"]
+
+
+class Program:
+    """What runs: a table of kernels' addresses with their operands, for each worker.
+
+    Args:
+        plan: what to run.
+        workers: threads.
+        batch: most images a step.
+        on_compile: told how many kernels are to be compiled, if any, before that begins.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        workers: int,
+        batch: int,
+        on_compile: Callable[[int], None] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.workers = workers
+        self.batch = batch
+        self.memory = Memory(plan, workers, batch)
+        addresses = _compile(plan, on_compile)
+        self._outside: dict[str, list[tuple[int, int]]] = {}
+        self._table = np.zeros((workers, len(addresses), 1 + 2 * MOST_OPERANDS), np.int64)
+        self._groups = np.zeros((len(plan.groups), len(GROUP)), np.int64)
+        row = 0
+        for g, group in enumerate(plan.groups):
+            of_images = group.items == 0
+            shard = plan.shard if of_images else 1
+            chunk = group.chunk
+            self._groups[g] = (
+                row,
+                len(group.instructions),
+                group.items,
+                chunk,
+                shard,
+                group.barrier,
+                group.judge,
+            )
+            for instruction in group.instructions:
+                self._table[:, row, 0] = addresses[row]
+                for o, name in enumerate(instruction.operands):
+                    if name is not None:
+                        self._place(row, o, name, of_images)
+                row += 1
+        self._steps = [
+            self._word_array("step", w) for w in range(workers) if "step" in plan.buffers
+        ]
+        self._control = np.zeros(CONTROL_SIZE, np.int64)
+
+    def _word_array(self, name: str, worker: int) -> NDArray[np.int64]:
+        words = self.memory.array(name, np.int64, self.workers).reshape(self.workers, -1)
+        return words[worker].view(np.int64)
+
+    def _place(self, row: int, operand: int, name: str, of_images: bool) -> None:
+        buffer = self.plan.buffers[name]
+        base = 1 + 2 * operand
+        if buffer.scope is Scope.OUTSIDE:
+            self._outside.setdefault(name, []).append((row, base))
+        for w in range(self.workers):
+            self._table[w, row, base] = self.memory.address(name, w, {})
+        if of_images and (
+            buffer.scope is Scope.BATCH or (buffer.scope is Scope.OUTSIDE and name not in _WHOLE)
+        ):
+            self._table[:, row, base + 1] = buffer.size
+
+    def bind(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Say where the arrays outside stand; they must live and stay in place while it runs."""
+        for name, array in arrays.items():
+            for row, base in self._outside.get(name, ()):
+                self._table[:, row, base] = array.ctypes.data
+
+    @property
+    def done(self) -> int:
+        """Steps finished so far in the run under way."""
+        return int(self._control[DONE])
+
+    def stop(self) -> None:
+        """Ask the run under way to end after its current step."""
+        self._control[ASKED] = 1
+
+    def run_here(self, total: int) -> None:
+        """Run over `total` images in one batch, in this thread alone."""
+        self._control[:] = 0
+        self._run(0, 1, total, total, _NOTHING, _NOTHING)
+
+    def start(self, total: int, record: NDArray[np.float64], steps_before: int = 0) -> "Run":
+        """Run over `total` images in batches, in threads of their own; gives a handle at once.
+
+        Args:
+            total: images in all.
+            record: float64, gets each step's mean loss.
+            steps_before: steps the optimiser has taken already.
+        """
+        self._control[:] = 0
+        for words in self._steps:
+            words[2] = steps_before
+        return Run(self, total, record)
+
+    def run_all(self, total: int) -> None:
+        """Run over `total` images in one batch, with every worker."""
+        self._control[:] = 0
+        threads = [
+            threading.Thread(
+                target=self._run, args=(w, self.workers, total, total, _NOTHING, _NOTHING)
+            )
+            for w in range(1, self.workers)
+        ]
+        for thread in threads:
+            thread.start()
+        self._run(0, self.workers, total, total, _NOTHING, _NOTHING)
+        for thread in threads:
+            thread.join()
+
+    def _run(
+        self,
+        rank: int,
+        workers: int,
+        total: int,
+        batch: int,
+        losses: NDArray[np.float64],
+        record: NDArray[np.float64],
+    ) -> int:
+        return int(
+            run(
+                self._table[rank],
+                self._groups,
+                self._steps[rank],
+                losses,
+                record,
+                self._control,
+                rank,
+                workers,
+                total,
+                batch,
+            )
+        )
+
+
+# Operands that a kernel indexes by itself, not by the images it is given.
+_WHOLE = {"images", "labels", "order"}
+_NOTHING = np.zeros(1)
+
+
+class Run:
+    """A run under way in threads of its own."""
+
+    def __init__(self, program: Program, total: int, record: NDArray[np.float64]) -> None:
+        losses = program.memory.array("losses", np.float64, program.batch).view(np.float64)
+        self._program = program
+        self._finished = [0] * program.workers
+
+        def work(rank: int) -> None:
+            self._finished[rank] = program._run(
+                rank, program.workers, total, program.batch, losses, record
+            )
+
+        self._threads = [
+            threading.Thread(target=work, args=(w,), daemon=True) for w in range(program.workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long; whether the run has ended."""
+        self._threads[0].join(seconds)
+        return not self._threads[0].is_alive()
+
+    def finish(self) -> int:
+        """Wait for the end; gives how many steps were finished."""
+        for thread in self._threads:
+            thread.join()
+        return self._finished[0]
+
+
+def _compile(plan: Plan, on_compile: Callable[[int], None] | None) -> list[int]:
+    """The address of each instruction's kernel."""
+    missing = {
+        (i.kernel, i.stage) for i in plan.instructions if not is_kept(i.kernel, i.stage)
+    }
+    if missing and on_compile is not None:
+        on_compile(len(missing))
+    return [kernel_address(i.kernel, i.stage) for i in plan.instructions]

@@ -1,0 +1,502 @@
+"""Vectors of float32 as a Numba type, and blocks of unrolled vector code.
+
+The only module that imports llvmlite. Numba's own vectoriser reaches a fifth of the processor's
+peak in a convolution; code that names its registers reaches four fifths. So the inner part of
+every kernel is a *block*: a Python function that, while Numba compiles, emits straight-line vector
+code through an `Emitter`, its loops unrolled and sized by the stage's constants. The loops around
+a block are ordinary Numba.
+
+    @block(accumulators)
+    def add_row(e, s, acc, x):                  # e: Emitter, s: the stage, the rest: values
+        return [e.add(a, e.load(x, i * LANES)) for i, a in enumerate(acc)]
+
+    acc = add_row(s, acc, x)                    # in a kernel
+
+Values are pointers to float32 or int32, whole numbers, single vectors, or tuples of vectors.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+__all__ = [
+    "BYTES",
+    "DOUBLES",
+    "FLOATS",
+    "INTS",
+    "LANES",
+    "LONGS",
+    "REGISTERS",
+    "Emitter",
+    "accumulators",
+    "advance",
+    "atomic_add",
+    "atomic_load",
+    "atomic_store",
+    "block",
+    "float32",
+    "flush_denormals",
+    "function_pointer_call",
+    "nothing",
+    "pointer",
+    "restore_denormals",
+    "scheduler_yield",
+    "vectors",
+    "zeros",
+]
+
+_FEATURES = binding.get_host_cpu_features()
+_X86 = binding.get_default_triple().startswith(("x86_64", "i686", "amd64"))
+_ARM = binding.get_default_triple().startswith(("aarch64", "arm64"))
+_HAS_FMA = not _X86 or bool(_FEATURES.get("fma"))
+
+
+def _host_lanes() -> int:
+    """Floats in a vector of this processor, or NEOCOG_LANES, so that every width can be tested."""
+    asked = os.environ.get("NEOCOG_LANES", "")
+    if asked:
+        if asked not in ("4", "8", "16"):
+            raise ValueError(f"NEOCOG_LANES (={asked!r}) must be 4, 8 or 16.")
+        return int(asked)
+    if _X86 and _FEATURES.get("avx512f"):
+        return 16
+    return 8 if _X86 and _FEATURES.get("avx2") else 4
+
+
+LANES = _host_lanes()
+#: Vector registers to plan for: 32 on AVX-512 and ARM, else 16.
+REGISTERS = 32 if _ARM or (_X86 and LANES == 16 and _FEATURES.get("avx512f")) else 16
+
+_FLOAT, _I1, _I8, _I32, _I64 = ir.FloatType(), *(ir.IntType(n) for n in (1, 8, 32, 64))
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+_INDICES = ir.VectorType(_I32, LANES)
+
+FLOATS = types.CPointer(types.float32)
+INTS = types.CPointer(types.int32)
+float32 = types.float32
+LONGS = types.CPointer(types.int64)
+BYTES = types.CPointer(types.uint8)
+DOUBLES = types.CPointer(types.float64)
+
+
+class _VectorType(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+@register_model(_VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, _VECTOR)
+
+
+vector = _VectorType()
+
+
+def vectors(n: int) -> Any:
+    """The Numba type of a tuple of `n` vectors."""
+    return types.UniTuple(vector, n)
+
+
+class Emitter:
+    """Emits vector instructions while Numba compiles; what its methods give are LLVM values.
+
+    Offsets are in elements, and may be whole numbers or LLVM values.
+    """
+
+    def __init__(self, builder: Any) -> None:
+        self._b = builder
+
+    def _address(self, pointer: Any, offset: Any, element: Any) -> Any:
+        index = ir.Constant(_I64, offset) if isinstance(offset, int) else offset
+        return self._b.gep(pointer, [index], source_etype=element)
+
+    def constant(self, value: float) -> Any:
+        """A vector that holds `value` in every lane."""
+        return ir.Constant(_VECTOR, [float(value)] * LANES)
+
+    def first_lanes(self, n: int) -> Any:
+        """A condition that holds in the first `n` lanes."""
+        return ir.Constant(ir.VectorType(_I1, LANES), [lane < n for lane in range(LANES)])
+
+    def splat(self, scalar: Any) -> Any:
+        """A vector that holds an LLVM float in every lane."""
+        zero = ir.Constant(_I32, 0)
+        single = self._b.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, zero)
+        return self._b.shuffle_vector(
+            single, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_INDICES, [0] * LANES)
+        )
+
+    def load(self, pointer: Any, offset: Any = 0) -> Any:
+        """The vector at pointer + offset, which need not be aligned."""
+        return self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=_VECTOR)
+
+    def broadcast(self, pointer: Any, offset: Any = 0) -> Any:
+        """The one float at pointer + offset, in every lane."""
+        return self.splat(self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=_FLOAT))
+
+    def load_bytes(self, pointer: Any, offset: Any = 0) -> Any:
+        """LANES bytes at pointer + offset, as floats 0 to 255."""
+        kind = ir.VectorType(_I8, LANES)
+        raw = self._b.load(self._address(pointer, offset, _I8), align=1, typ=kind)
+        return self._b.sitofp(self._b.zext(raw, _INDICES), _VECTOR)
+
+    def load_offset(self, pointer: Any, offset: Any = 0) -> Any:
+        """The one int32 at pointer + offset, as an offset."""
+        number = self._b.load(self._address(pointer, offset, _I32), align=4, typ=_I32)
+        return self._b.sext(number, _I64)
+
+    def advance(self, pointer: Any, offset: Any) -> Any:
+        """The pointer `offset` floats after `pointer`."""
+        return self._address(pointer, offset, _FLOAT)
+
+    def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
+        """Write a vector to pointer + offset."""
+        place = self._address(pointer, offset, _FLOAT)
+        # llvmlite still checks what a pointer points to; in the machine code this is nothing.
+        self._b.store(value, self._b.bitcast(place, value.type.as_pointer()), align=4)
+
+    def load_indices(self, pointer: Any, offset: Any = 0) -> Any:
+        """The vector of int32 at pointer + offset."""
+        return self._b.load(self._address(pointer, offset, _I32), align=4, typ=_INDICES)
+
+    def indices(self, value: int) -> Any:
+        """A vector of int32 that holds `value` in every lane."""
+        return ir.Constant(_INDICES, [value] * LANES)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """a · b + c, rounded once where the processor can."""
+        if not _HAS_FMA:  # llvm.fma would become a library call a lane
+            return self._b.fadd(self._b.fmul(a, b), c)
+        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+        name = f"llvm.fma.v{LANES}f32"
+        return self._b.call(cgutils.get_or_insert_function(self._b.module, kind, name), [a, b, c])
+
+    def add(self, a: Any, b: Any) -> Any:
+        """a + b."""
+        return self._b.fadd(a, b)
+
+    def sub(self, a: Any, b: Any) -> Any:
+        """a − b."""
+        return self._b.fsub(a, b)
+
+    def mul(self, a: Any, b: Any) -> Any:
+        """a · b."""
+        return self._b.fmul(a, b)
+
+    def div(self, a: Any, b: Any) -> Any:
+        """a / b."""
+        return self._b.fdiv(a, b)
+
+    def sqrt(self, a: Any) -> Any:
+        """√a."""
+        kind = ir.FunctionType(_VECTOR, [_VECTOR])
+        name = f"llvm.sqrt.v{LANES}f32"
+        return self._b.call(cgutils.get_or_insert_function(self._b.module, kind, name), [a])
+
+    def greater(self, a: Any, b: Any) -> Any:
+        """a > b lane by lane; false where either is NaN."""
+        return self._b.fcmp_ordered(">", a, b)
+
+    def unordered(self, a: Any, b: Any) -> Any:
+        """Where a or b is NaN."""
+        return self._b.fcmp_unordered("uno", a, b)
+
+    def equal_indices(self, a: Any, b: Any) -> Any:
+        """a = b lane by lane, of int32."""
+        return self._b.icmp_signed("==", a, b)
+
+    def either(self, a: Any, b: Any) -> Any:
+        """Where one of two conditions holds."""
+        return self._b.or_(a, b)
+
+    def select(self, condition: Any, a: Any, b: Any) -> Any:
+        """`a` where the condition holds, else `b`."""
+        return self._b.select(condition, a, b)
+
+    def relu(self, a: Any) -> Any:
+        """max(0, a), with NaN staying NaN; written so that it is one instruction."""
+        zero = self.constant(0.0)
+        return self.select(self.greater(zero, a), zero, a)
+
+    def relu_float(self, a: Any) -> Any:
+        """max(0, a) of a single float, with NaN staying NaN."""
+        zero = ir.Constant(_FLOAT, 0.0)
+        return self._b.select(self._b.fcmp_ordered(">", zero, a), zero, a)
+
+    def larger(self, a: Any, b: Any) -> Any:
+        """The larger of both; where one is NaN, `b`."""
+        return self.select(self.greater(a, b), a, b)
+
+    def round_to_int(self, a: Any) -> tuple[Any, Any]:
+        """`a` rounded to the nearest whole number, as floats and as int32; |a| < 2**22."""
+        magic = self.constant(1.5 * 2**23)
+        shifted = self.add(a, magic)
+        whole = self.sub(shifted, magic)
+        return whole, self._b.fptosi(whole, _INDICES)
+
+    def power_of_two(self, exponent: Any) -> Any:
+        """2**exponent for int32 from −126 to 127."""
+        biased = self._b.add(exponent, self.indices(127))
+        return self._b.bitcast(self._b.shl(biased, self.indices(23)), _VECTOR)
+
+    def sum(self, a: Any) -> Any:
+        """The sum of the lanes, in one fixed order: a float."""
+        return self._fold(a, self.add)
+
+    def max(self, a: Any) -> Any:
+        """The largest lane, a float."""
+        return self._fold(a, self.larger)
+
+    def _fold(self, a: Any, combine: Callable[[Any, Any], Any]) -> Any:
+        n = LANES
+        while n > 1:
+            n //= 2
+            lanes = [i + n if i < n else i for i in range(LANES)]
+            other = self._b.shuffle_vector(
+                a, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_INDICES, lanes)
+            )
+            a = combine(a, other)
+        return self._b.extract_element(a, ir.Constant(_I32, 0))
+
+    def lane(self, a: Any, n: int) -> Any:
+        """The float in lane `n`."""
+        return self._b.extract_element(a, ir.Constant(_I32, n))
+
+    def load_float(self, pointer: Any, offset: Any = 0) -> Any:
+        """One float at pointer + offset."""
+        return self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=_FLOAT)
+
+    def store_float(self, value: Any, pointer: Any, offset: Any = 0) -> None:
+        """Write one float to pointer + offset."""
+        self._b.store(value, self._address(pointer, offset, _FLOAT), align=4)
+
+    def add_float(self, a: Any, b: Any) -> Any:
+        """a + b of single floats."""
+        return self._b.fadd(a, b)
+
+    def prefetch(self, pointer: Any, offset: Any) -> None:
+        """Ask for the cache line at pointer + offset bytes."""
+        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(self._b.module, kind, "llvm.prefetch.p0")
+        read, keep, data = (ir.Constant(_I32, n) for n in (0, 3, 1))
+        self._b.call(function, [self._address(pointer, offset, _I8), read, keep, data])
+
+
+def accumulators(stage: Any, *arguments: Any) -> Any:
+    """For `block`: the result has the type of the first tuple of vectors among the arguments."""
+    return next(a for a in arguments if isinstance(a, types.UniTuple))
+
+
+def nothing(stage: Any, *arguments: Any) -> Any:
+    """For `block`: there is no result."""
+    return types.void
+
+
+def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Make an emitting function callable from kernels as ``function(stage, *values)``.
+
+    Args:
+        returns: gives the Numba result type for (stage, *types of the values).
+    """
+
+    def decorate(emit: Callable[..., Any]) -> Any:
+        # Numba wants an intrinsic's parameters by name and number, hence the generated signature.
+        count = emit.__code__.co_argcount - 2
+        names = [f"value{i}" for i in range(count)]
+
+        def typed(typing_context: Any, stage: Any, *values: Any) -> Any:
+            result = returns(stage.value, *values)
+            signature = result(stage, *values)
+
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                unpacked = [
+                    [builder.extract_value(value, i) for i in range(kind.count)]
+                    if isinstance(kind, types.UniTuple)
+                    else value
+                    for kind, value in zip(signature.args[1:], arguments[1:], strict=True)
+                ]
+                out = emit(Emitter(builder), stage.value, *unpacked)
+                if isinstance(signature.return_type, types.UniTuple):
+                    return cgutils.pack_array(builder, out)
+                return context.get_dummy_value() if out is None else out
+
+            return signature, generate
+
+        space: dict[str, Any] = {"typed": typed}
+        listed = ", ".join(["typing_context", "stage", *names])
+        exec(f"def {emit.__name__}({listed}):\n    return typed({listed})\n", space)  # noqa: S102
+        function = space[emit.__name__]
+        function.__doc__ = emit.__doc__
+        function.__module__ = emit.__module__
+        return intrinsic(function)
+
+    return decorate
+
+
+@intrinsic(prefer_literal=True)
+def zeros(typing_context, n):
+    """A tuple of `n` vectors of zeros, `n` being a constant; at least one."""
+    kind = vectors(max(1, n.literal_value))
+
+    def generate(context, builder, signature, arguments):
+        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        return cgutils.pack_array(builder, [zero] * kind.count)
+
+    return kind(n), generate
+
+
+@intrinsic
+def pointer(typing_context, table, index, kind):
+    """The pointer whose address is table[index]; `kind` is FLOATS, INTS, …, as a type."""
+    result = kind.instance_type
+
+    def generate(context, builder, signature, arguments):
+        place = builder.gep(arguments[0], [arguments[1]], source_etype=_I64)
+        return builder.inttoptr(
+            builder.load(place, typ=_I64), context.get_value_type(signature.return_type)
+        )
+
+    return result(table, types.intp, kind), generate
+
+
+@intrinsic
+def advance(typing_context, base, offset):
+    """The pointer `offset` elements after `base`."""
+
+    def generate(context, builder, signature, arguments):
+        element = context.get_value_type(base.dtype)
+        return builder.gep(arguments[0], [arguments[1]], source_etype=element)
+
+    return base(base, types.intp), generate
+
+
+# Atomics, for barriers. An element is an int64 of a shared array.
+
+
+def _element(context, builder, signature, arguments):
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]], source_etype=_I64)
+
+
+@intrinsic
+def atomic_add(typing_context, array, index, value):
+    """Add to array[index] and give what stood there before."""
+
+    def generate(context, builder, signature, arguments):
+        place = _element(context, builder, signature, arguments)
+        return builder.atomic_rmw("add", place, arguments[2], "acq_rel")
+
+    return types.int64(array, types.intp, types.int64), generate
+
+
+@intrinsic
+def atomic_load(typing_context, array, index):
+    """array[index], and everything that was written before it was stored."""
+
+    def generate(context, builder, signature, arguments):
+        place = _element(context, builder, signature, arguments)
+        return builder.load_atomic(place, "acquire", 8, typ=_I64)
+
+    return types.int64(array, types.intp), generate
+
+
+@intrinsic
+def atomic_store(typing_context, array, index, value):
+    """Set array[index] after everything that was written before."""
+
+    def generate(context, builder, signature, arguments):
+        place = _element(context, builder, signature, arguments)
+        builder.store_atomic(arguments[2], place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.int64), generate
+
+
+@intrinsic
+def scheduler_yield(typing_context):
+    """Let another thread have the core."""
+    name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.FunctionType(_I32, [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+# Denormals. Gradients that fade to below 1e-38 would cost 100 cycles an operation.
+
+
+def _control_register(builder: Any, value: Any = None) -> Any:
+    """Read the float control register (x86 MXCSR, ARM FPCR), or write it."""
+    if _X86:
+        place = cgutils.alloca_once(builder, _I32)
+        if value is not None:
+            builder.store(builder.trunc(value, _I32), place)
+        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType()])
+        name = "llvm.x86.sse.stmxcsr" if value is None else "llvm.x86.sse.ldmxcsr"
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [place])
+        return builder.zext(builder.load(place, typ=_I32), _I64)
+    if value is None:
+        kind, name = ir.FunctionType(_I64, []), "llvm.aarch64.get.fpcr"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+    kind, name = ir.FunctionType(ir.VoidType(), [_I64]), "llvm.aarch64.set.fpcr"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [value])
+
+
+@intrinsic
+def flush_denormals(typing_context):
+    """Treat denormals as zero in this thread from here on; gives what `restore_denormals` wants."""
+
+    def generate(context, builder, signature, arguments):
+        if not (_X86 or _ARM):
+            return ir.Constant(_I64, 0)
+        before = _control_register(builder)
+        bits = 0x8040 if _X86 else 1 << 24  # flush results and read operands as zero
+        _control_register(builder, builder.or_(before, ir.Constant(_I64, bits)))
+        return before
+
+    return types.int64(), generate
+
+
+@intrinsic
+def restore_denormals(typing_context, before):
+    """Undo `flush_denormals`."""
+
+    def generate(context, builder, signature, arguments):
+        if _X86 or _ARM:
+            _control_register(builder, arguments[0])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+def function_pointer_call(argument_types: Sequence[Any]) -> Any:
+    """A Numba function that calls the compiled function at an address, with Numba's convention.
+
+    The result takes (address, *arguments) of `argument_types` and gives nothing.
+    """
+    kinds = list(argument_types)
+
+    @intrinsic
+    def call(typing_context, address, operands, first, count):
+        signature = types.void(types.int64, *kinds[1:])
+
+        def generate(context, builder, signature, arguments):
+            kind = context.call_conv.get_function_type(types.none, kinds)
+            target = builder.inttoptr(arguments[0], kind.as_pointer())
+            values = [context.get_dummy_value(), *arguments[1:]]
+            context.call_conv.call_function(builder, target, types.none, kinds, values)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return call

@@ -1,0 +1,153 @@
+"""Threads side by side: each runs the same table of kernels and meets the others at barriers.
+
+A *program* is a table of instructions, each the address of a kernel with its operands, cut into
+*groups*. The instructions of a group share their items (images of the batch, or slices of a
+parameter); a worker takes its own range of the items through all of them, `chunk` items at a
+time, so that what one instruction wrote the next still finds in the cache. Some groups end with a
+barrier. A whole epoch is one call; nothing returns to Python in between.
+
+Images go to workers by whole shards, and shards are fixed by network and batch, so that results
+do not depend on how many workers there are.
+"""
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from neocog.kernels.compiling import KERNEL_ARGUMENTS, inlined, kernel
+from neocog.kernels.simd import (
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    flush_denormals,
+    function_pointer_call,
+    restore_denormals,
+    scheduler_yield,
+)
+from neocog.kernels.static import StaticType
+
+__all__ = ["ASKED", "CONTROL_SIZE", "DONE", "GROUP", "MOST_OPERANDS", "run"]
+
+MOST_OPERANDS = 6
+
+# Words of the control array, each on a cache line of its own.
+_ARRIVED, _GENERATION, _STOPPING = 0, 16, 32
+#: Steps that are finished, for whoever watches.
+DONE = 48
+#: Set to 1 from outside to stop after the current step.
+ASKED = 64
+CONTROL_SIZE = 80
+
+#: Columns of the table of groups.
+GROUP = ("first", "count", "items", "chunk", "shard", "barrier", "judge")
+_FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _JUDGE = range(7)
+
+# Empty turns before a waiting worker lets others have the core: about 10 µs. With more workers
+# than cores, whoever is waited for needs it.
+_PATIENCE = 3000
+
+_call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
+
+
+@intrinsic
+def _data(typing_context, array):
+    """The pointer to an array's first element."""
+
+    def generate(context, builder, signature, arguments):
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+@inlined
+def barrier(control, workers, generation):
+    """Wait until every worker is here; gives the next generation."""
+    if workers == 1:
+        return generation + 1
+    if atomic_add(control, _ARRIVED, 1) == workers - 1:
+        atomic_store(control, _ARRIVED, 0)
+        atomic_store(control, _GENERATION, generation + 1)
+    else:
+        turns = 0
+        while atomic_load(control, _GENERATION) <= generation:
+            turns += 1
+            if turns > _PATIENCE:
+                scheduler_yield()
+    return generation + 1
+
+
+@kernel
+def run(table, groups, step, losses, record, control, rank, workers, total, batch):
+    """Run a program, as one worker of several, over `total` images in batches.
+
+    Args:
+        table: int64 [instructions, 1 + 2 · MOST_OPERANDS]: the kernel's address, then for each
+            operand the address for item 0 and the bytes from one item to the next. This worker's.
+        groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `judge`
+            marks the group after whose barrier the batch's losses are there to be looked at.
+        step: int64 [4], this worker's: where the batch begins, images in it, steps taken by the
+            optimiser before this one, images in all.
+        losses: float64 [batch], of each image of the batch.
+        record: float64 [steps], gets the mean loss of each step.
+        control: int64 [CONTROL_SIZE], shared.
+        rank: which worker this is, from 0.
+        workers: how many there are.
+        total: images in all.
+        batch: images a step.
+
+    Returns:
+        Steps that were finished. A mean loss that is not finite ends the run before its update.
+    """
+    before = flush_denormals()
+    operands = np.empty(MOST_OPERANDS, np.int64)
+    resolved = _data(operands)
+    generation = 0
+    done = 0
+    running = True
+    step[3] = total
+    for begin in range(0, total, batch):
+        images = min(batch, total - begin)
+        step[0] = begin
+        step[1] = images
+        for g in range(groups.shape[0]):
+            if groups[g, _ITEMS] == 0:
+                shard = groups[g, _SHARD]
+                shards = (images + shard - 1) // shard
+                low = shards * rank // workers * shard
+                high = min(images, shards * (rank + 1) // workers * shard)
+            else:
+                low = groups[g, _ITEMS] * rank // workers
+                high = groups[g, _ITEMS] * (rank + 1) // workers
+            chunk = groups[g, _CHUNK]
+            for first in range(low, high, chunk):
+                count = min(chunk, high - first)
+                start = groups[g, _FIRST]
+                for i in range(start, start + groups[g, _COUNT]):
+                    for o in range(MOST_OPERANDS):
+                        operands[o] = table[i, 1 + 2 * o] + first * table[i, 2 + 2 * o]
+                    _call(table[i, 0], resolved, first, count)
+            if groups[g, _BARRIER] == 1:
+                generation = barrier(control, workers, generation)
+            if groups[g, _JUDGE] == 1:
+                # Every worker adds the same numbers in the same order, so all decide alike.
+                loss = 0.0
+                for n in range(images):
+                    loss += losses[n]
+                loss /= images
+                if rank == 0:
+                    record[done] = loss
+                    atomic_store(control, _STOPPING, atomic_load(control, ASKED))
+                if not np.isfinite(loss):
+                    running = False
+                    break
+        if not running:
+            break
+        done += 1
+        step[2] += 1
+        if rank == 0:
+            atomic_store(control, DONE, done)
+        # Written between two barriers, so that here all workers read the same.
+        if atomic_load(control, _STOPPING) == 1:
+            break
+    restore_denormals(before)
+    return done
