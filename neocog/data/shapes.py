@@ -1,0 +1,76 @@
+"""Built-in data: drawn shapes, so that a network can be trained with no file and no network."""
+
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.dataset import Data, Dataset
+from neocog.errors import DataError
+from neocog.kernels.shapes import CLASSES, draw_shapes
+
+__all__ = ["shapes"]
+
+TRAIN, TEST = 0, 1
+
+
+def shapes(
+    seed: int = 0, train: int = 50_000, test: int = 10_000, threads: int | None = None
+) -> Data:
+    """Draw pictures, uint8 [n, 32, 32, 3], of ten shapes at any place, size, turn and colour.
+
+    The classes are as even as they can be, in an order drawn from the seed. A seed gives the same
+    bytes on every machine and for every number of threads.
+
+    Args:
+        seed: which pictures, 0 to 2**64 - 1.
+        train: how many to train on.
+        test: how many to test with.
+        threads: how many draw at once; all processors without it.
+
+    Raises:
+        DataError: a seed or number that cannot be.
+    """
+    if not 0 <= seed < 2**64:
+        raise DataError(f"seed must be 0 to 2**64 - 1, not {seed}.")
+    for name, count in (("train", train), ("test", test)):
+        if count < 0:
+            raise DataError(f"{name} must be a number of images, 0 or more, not {count}.")
+    if threads is None:
+        threads = os.cpu_count() or 1
+    if threads < 1:
+        raise DataError(f"threads must be 1 or more, not {threads}.")
+    return Data(
+        "shapes", _split(seed, TRAIN, train, threads), _split(seed, TEST, test, threads), CLASSES
+    )
+
+
+def _split(seed: int, split: int, count: int, threads: int) -> Dataset:
+    key = _mix(_mix(np.array([seed], np.uint64)) + np.uint64(split + 1))
+    images: NDArray[np.uint8] = np.empty((count, 32, 32, 3), np.uint8)
+    labels = _labels(key, count)
+    bounds = [count * part // threads for part in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        drawn = [
+            pool.submit(draw_shapes, images, labels, key[0], start, stop)
+            for start, stop in itertools.pairwise(bounds)
+        ]
+        for part in drawn:
+            part.result()
+    return Dataset(images, labels)
+
+
+def _labels(key: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
+    """Even classes, shuffled by sorting hashes: NumPy's own shuffle may change with its version."""
+    order = np.argsort(_mix(key ^ _mix(np.arange(count, dtype=np.uint64))), kind="stable")
+    return order % len(CLASSES)
+
+
+def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The splitmix64 hash; arrays, as NumPy warns of overflow in scalars only."""
+    z = z + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
