@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
 
     content = CONTENT
     ranges = True
+    back = 0  # how far before the asked range an answer starts
     cut_after = SIZE  # bytes of body a response gets through
     cuts = 0  # how many responses are cut
     status = 0  # an error to answer with
@@ -53,7 +54,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         start = 0
         if wanted and server.ranges:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            start = int(wanted.removeprefix("bytes=").removesuffix("-")) - server.back
             self.send_response(206)
             end = len(server.content)
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
@@ -135,6 +136,14 @@ def test_a_server_that_ignores_range_is_read_from_the_start(server, target, part
     assert target.read_bytes() == CONTENT
 
 
+def test_an_answer_from_another_place_than_asked_is_read_from_the_start(server, target, part):
+    server.back = 1000
+    part.write_bytes(b"x" * 1000)
+    get(server, target)
+    assert server.asked == ["bytes=1000-"]
+    assert target.read_bytes() == CONTENT
+
+
 def test_a_bad_part_is_given_up_for_a_fresh_start(server, target, part):
     part.write_bytes(b"x" * 1000)
     get(server, target)
@@ -196,11 +205,14 @@ def test_a_busy_server_is_asked_again(server, target):
     assert target.read_bytes() == CONTENT
 
 
-def test_a_missing_file_is_not_asked_for_again(server, target):
+@pytest.mark.parametrize("kept", [0, 1000])
+def test_a_missing_file_is_not_asked_for_again(server, target, part, kept):
+    part.write_bytes(CONTENT[:kept])
     server.status, server.errors = 404, 99
     with pytest.raises(DataError, match="the server answered 404"):
         get(server, target)
     assert len(server.asked) == 1
+    assert part.read_bytes() == CONTENT[:kept]
 
 
 def test_a_refused_range_starts_over(server, target, part):

@@ -43,43 +43,37 @@ def download(
         DataError: no connection, refused by the server, cut off too often, or not the file.
     """
     part = destination.with_name(destination.name + ".part")
-    problem = "nothing arrived"
+    problem = ""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE * 2 ** (attempt - 1))
         resumed = _usable_bytes(part, size)
-        if resumed < size:
-            try:
+        try:
+            if resumed < size:
                 _fetch(url, part, resumed, size, progress)
-            except urllib.error.HTTPError as error:
-                error.close()
-                problem = f"the server answered {error.code} {error.reason}"
-                if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-                    part.unlink()
-                elif error.code < http.client.INTERNAL_SERVER_ERROR:
-                    break
-                continue
-            except urllib.error.URLError as error:
-                problem = f"no connection: {error.reason}"
-                if attempt == 0:  # most likely no network: say so now
-                    break
-                continue
-            except (OSError, http.client.HTTPException) as error:
-                problem = f"the connection broke: {error!r}"
-                continue
-        done = part.stat().st_size
-        if done < size:
-            problem = f"the connection was cut after {done:,} of {size:,} bytes"
-            continue
-        actual = _sha256(part)
-        if actual == sha256:
+            _check(part, size, sha256, resumed)
+        except _FailedError as failure:
+            problem = str(failure)
+            if failure.final:
+                break
+        except urllib.error.URLError as error:
+            problem = f"no connection: {error.reason}"
+            if attempt == 0:  # most likely no network: say so now
+                break
+        except (OSError, http.client.HTTPException) as error:
+            problem = f"the transfer broke off: {error!r}"
+        else:
             part.replace(destination)
             return
-        part.unlink()
-        problem = f"what arrived is not the file: its SHA-256 is {actual}, not {sha256}"
-        if not resumed:
-            break
     raise DataError(f"Tried {url}: {problem}.{_kept(part)}")
+
+
+class _FailedError(Exception):
+    """An attempt that failed; `final` if the next one would fail alike."""
+
+    def __init__(self, problem: str, *, final: bool) -> None:
+        super().__init__(problem)
+        self.final = final
 
 
 def _usable_bytes(part: Path, size: int) -> int:
@@ -98,13 +92,13 @@ def _fetch(
     request = urllib.request.Request(url, headers={"User-Agent": "neocog"})  # noqa: S310
     if start:
         request.add_header("Range", f"bytes={start}-")
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+    with _open(request, part) as response:
         done = start if _resumes(response, start) else 0
         offered = response.length
         if offered is not None and done + offered != size:
-            raise DataError(
-                f"Tried {url}: the server offers {done + offered:,} bytes, not {size:,}, so it is "
-                "not the file."
+            raise _FailedError(
+                f"the server offers {done + offered:,} bytes, not {size:,}, so it is not the file",
+                final=True,
             )
         with part.open("ab" if done else "wb") as file:
             while done < size:
@@ -117,17 +111,41 @@ def _fetch(
                     progress(done, size)
 
 
+def _open(request: urllib.request.Request, part: Path) -> http.client.HTTPResponse:
+    try:
+        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        error.close()
+        refused = error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE
+        if refused:  # start over
+            part.unlink(missing_ok=True)
+        raise _FailedError(
+            f"the server answered {error.code} {error.reason}",
+            final=error.code < http.client.INTERNAL_SERVER_ERROR and not refused,
+        ) from error
+    return response
+
+
 def _resumes(response: http.client.HTTPResponse, start: int) -> bool:
     answered = response.headers.get("Content-Range", "")
     return response.status == http.client.PARTIAL_CONTENT and answered.startswith(f"bytes {start}-")
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _check(part: Path, size: int, sha256: str, resumed: int) -> None:
+    done = part.stat().st_size
+    if done < size:
+        raise _FailedError(f"the connection was cut after {done:,} of {size:,} bytes", final=False)
+    with part.open("rb") as stream:
+        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+    if actual != sha256:
+        part.unlink()
+        # After a resumed attempt, the beginning that an earlier call had left may be to blame.
+        raise _FailedError(
+            f"what arrived is not the file: its SHA-256 is {actual}, not {sha256}",
+            final=not resumed,
+        )
 
 
 def _kept(part: Path) -> str:
-    if not part.exists():
-        return ""
-    return f" The {part.stat().st_size:,} bytes that arrived are kept; the next run goes on there."
+    done = part.stat().st_size if part.exists() else 0
+    return f" The {done:,} bytes that arrived are kept; the next run goes on there." if done else ""
