@@ -1,0 +1,63 @@
+"""What `fit` gives back: the losses it logged, the epochs, and how long they took."""
+
+import csv
+import io
+from dataclasses import dataclass, field
+
+__all__ = ["Epoch", "History", "Logged"]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The mean loss of the batches since the last line; `seconds` since the first step."""
+
+    epoch: int
+    batch: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The mean loss of all batches of an epoch, and the seconds its steps took."""
+
+    epoch: int
+    loss: float
+    seconds: float
+
+
+@dataclass
+class History:
+    """A training run in numbers.
+
+    Attributes:
+        logged: every `log_every` batches, the mean loss since the last time.
+        epochs: the finished epochs.
+        steps: steps taken.
+        compile_seconds: preparing the program, with compiling kernels that were not on disk.
+        seconds: the steps alone, from the first to the last.
+        interrupted: whether it was stopped before the last epoch's end.
+        memory: bytes the program worked in, beside the data.
+    """
+
+    logged: list[Logged] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
+    steps: int = 0
+    compile_seconds: float = 0.0
+    seconds: float = 0.0
+    interrupted: bool = False
+    memory: int = 0
+
+    @property
+    def losses(self) -> list[float]:
+        """The logged losses."""
+        return [entry.loss for entry in self.logged]
+
+    def to_csv(self) -> str:
+        """The logged losses as a table with the columns epoch, batch, loss, seconds."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["epoch", "batch", "loss", "seconds"])
+        for e in self.logged:
+            writer.writerow([e.epoch, e.batch, f"{e.loss:.9g}", f"{e.seconds:.6f}"])
+        return text.getvalue()
