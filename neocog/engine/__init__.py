@@ -2,5 +2,15 @@
 
 from neocog.engine.predictor import available_threads, predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
+from neocog.kernels.simd import LANES
 
-__all__ = ["Trainer", "available_threads", "predict_probabilities", "predict_scores"]
+#: Floats in a vector of this processor.
+VECTOR_FLOATS = LANES
+
+__all__ = [
+    "VECTOR_FLOATS",
+    "Trainer",
+    "available_threads",
+    "predict_probabilities",
+    "predict_scores",
+]

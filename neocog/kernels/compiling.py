@@ -7,13 +7,14 @@ No fast-math: it would assume NaN and infinity away, and a diverging run must be
 
 Numba's own disk cache is not used because it looks only at the file that a cached function stands
 in, so an edit in `simd.py` would leave stale code in use; and because a torn entry makes it raise.
-Here the folder is named by a hash of every source file of kernels and engine, and a file carries
+Here the folder is named by a hash of every source file of this package, and a file carries
 the hash of its own content: what does not match is compiled again.
 """
 
 import hashlib
 import os
 import pickle
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -42,18 +43,16 @@ KERNEL_ARGUMENTS = (types.CPointer(types.int64), types.int64, types.int64)
 @cache
 def cache_folder() -> Path:
     """Where machine code is kept: one folder for each state of the sources and of Numba."""
-    package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for folder in ("kernels", "engine"):
-        for path in sorted((package / folder).glob("*.py")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    versions = (numba.__version__, llvmlite.__version__, os.sys.version, LANES)  # type: ignore[attr-defined]
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    versions = (numba.__version__, llvmlite.__version__, sys.version, LANES)
     digest.update(repr(versions).encode())
     root = os.environ.get("NEOCOG_CACHE_DIR") or platformdirs.user_cache_path("neocog")
     return Path(root) / "kernels" / digest.hexdigest()[:20]
 
 
-class _DiskCache(_Cache):
+class DiskCache(_Cache):
     """Machine code of one function, a file for each signature and processor."""
 
     def __init__(self, function: Any) -> None:
@@ -103,7 +102,7 @@ class _DiskCache(_Cache):
 def kernel(function: Any) -> Any:
     """Compile `function` with Numba when it is first needed, and keep the machine code."""
     dispatcher = njit(**_OPTIONS)(function)
-    dispatcher._cache = _DiskCache(function)
+    dispatcher._cache = DiskCache(function)
     return dispatcher
 
 

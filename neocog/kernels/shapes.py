@@ -33,8 +33,9 @@ SIZE = 32
 MIDDLE = (SIZE - 1) / 2
 LATTICE = 9  # random values along one side of a texture
 
-# How hard it is: set so that one convolution and one linear layer learn 80 to 85 % of the pictures
-# and three convolutions over 90 %. Of these the turn costs a small network most.
+# How hard it is: set so that one convolution and one linear layer learn 80 to 86 % of the pictures
+# and three convolutions over 95 %. Turns, shifts and sizes cost the small network most: with any
+# angle, shifts up to 9 and radii of 8 to 13 it learned 37 %; with 17 degrees and 3 pixels, 92 %.
 TURN = 0.22  # tangent of half the angle: up to 25 degrees to either side
 SHIFT = 3.5  # pixels from the middle
 RADIUS_LEAST, RADIUS_MOST = 8.5, 12.5

@@ -1,0 +1,80 @@
+"""How training looks: losses on stdout as the note prints them, and a live line on a terminal."""
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from neocog.cli.terminal import is_terminal, say
+from neocog.network import Network
+from neocog.training import History, Watcher
+from neocog.training.history import Epoch, Logged
+from neocog.training.run_folder import RunFolder
+
+__all__ = ["Display"]
+
+# Compiling less than this is loading from disk, and not worth a line.
+_WORTH_SAYING = 2.0
+
+
+class Display(Watcher):
+    """Prints and saves while a network trains."""
+
+    def __init__(self, folder: RunFolder, network: Network, data: str, epochs: int) -> None:
+        self._folder = folder
+        self._network = network
+        self._data = data
+        self._epochs = epochs
+        self._live: Progress | None = None
+
+    def close(self) -> None:
+        """Take the live line away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def compiling(self, kernels: int) -> None:
+        """Say what the user waits for."""
+        say(f"Compiling {kernels} kernels for this network (first time only) …")
+
+    def ready(self, history: History) -> None:
+        """Begin the live line."""
+        if history.compile_seconds > _WORTH_SAYING:
+            say(f"Compiled in {history.compile_seconds:.1f} s.")
+        if is_terminal():
+            self._live = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f} %"),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                TextColumn("left"),
+                console=Console(stderr=True),
+                transient=True,
+                # Printed lines go above the live one, if they share a terminal at all.
+                redirect_stdout=sys.stdout.isatty(),
+            )
+            self._task = self._live.add_task("", total=1, rate="")
+            self._live.start()
+
+    def progress(self, epoch: int, step: int, steps: int) -> None:
+        """Move the live line."""
+        if self._live is None:
+            return
+        done = (epoch - 1) * steps + step
+        elapsed = self._live.tasks[0].elapsed or 0
+        self._live.update(
+            self._task,
+            total=self._epochs * steps,
+            completed=done,
+            description=f"epoch {epoch} of {self._epochs}",
+            rate=f"{done / elapsed:,.0f} batches/s" if elapsed else "",
+        )
+
+    def logged(self, entry: Logged) -> None:
+        """Print a loss as the note does."""
+        print(f"Epoch: {entry.epoch}, Batch: {entry.batch}, Loss: {entry.loss:.3f}", flush=True)
+
+    def epoch_done(self, epoch: Epoch, history: History) -> None:
+        """Save what there is."""
+        self._folder.save(self._network, history, self._data)

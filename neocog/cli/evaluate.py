@@ -1,0 +1,80 @@
+"""``neocog evaluate``."""
+
+import json
+from pathlib import Path
+
+from neocog import evaluate as evaluate_network
+from neocog import load, load_data
+from neocog.cli.terminal import download_progress, say
+from neocog.errors import NeocogError
+from neocog.evaluation import Evaluation
+from neocog.formats import read_training
+from neocog.network import Network
+
+__all__ = ["evaluate", "open_model"]
+
+
+def open_model(model: str) -> Network:
+    """The network in a run folder, a ``.safetensors`` or a ``.pth``; says what was assumed."""
+    network = load(model)
+    if Path(model).suffix in (".pth", ".pt"):
+        say(
+            f"{model} holds weights alone: taken for simple-cnn with the note's preprocessing, "
+            "(x / 255 − 0.5) / 0.5."
+        )
+    return network
+
+
+def trained_on(model: str) -> str:
+    """The name of the data that the model's file says it was trained on."""
+    path = Path(model)
+    file = path / "model.safetensors" if path.is_dir() else path
+    data = read_training(file).get("data") if file.suffix == ".safetensors" else None
+    if not isinstance(data, str):
+        raise NeocogError(
+            f"{model} does not say what it was trained on; name the data, as in: "
+            f"neocog evaluate {model} cifar10"
+        )
+    return data
+
+
+def evaluate(
+    model: str, data: str | None, threads: int | None, data_dir: str | None, json_: bool
+) -> int:
+    """Print loss, accuracy, each class's scores, and which were taken for which."""
+    network = open_model(model)
+    name = data or trained_on(model)
+    loaded = load_data(name, data_dir=data_dir, progress=download_progress())
+    if network.classes is None:
+        network.name_classes(loaded.classes)
+    elif network.classes != loaded.classes:
+        raise NeocogError(
+            f"{model} knows the classes {', '.join(network.classes)}, but {name} has "
+            f"{', '.join(loaded.classes)}."
+        )
+    result = evaluate_network(network, loaded.test, threads=threads)
+    if json_:
+        print(json.dumps({"model": model, "data": loaded.name, **result.to_dict()}))
+    else:
+        _show(result)
+    return 0
+
+
+def _show(result: Evaluation) -> None:
+    count = int(result.confusion.sum())
+    print(f"Loss: {result.loss:.4f}")
+    print(f"Accuracy: {100 * result.accuracy:.2f} % of {count:,} images")
+    width = max(5, *(len(c.name) for c in result.per_class))
+    print(f"\n{'class':<{width}}  precision  recall   count")
+    for c in result.per_class:
+        print(f"{c.name:<{width}}  {_percent(c.precision):>9}  {_percent(c.recall):>6}  {c.count:>6,}")
+    print("\nConfusion: a row for each class, a column for what it was taken for")
+    cell = max(4, len(str(result.confusion.max())))
+    short = [c.name[:cell] for c in result.per_class]
+    print(" " * width + "".join(f"  {name:>{cell}}" for name in short))
+    for c, row in zip(result.per_class, result.confusion, strict=True):
+        print(f"{c.name:<{width}}" + "".join(f"  {n:>{cell}}" for n in row))
+
+
+def _percent(part: float | None) -> str:
+    return "–" if part is None else f"{100 * part:.1f} %"

@@ -1,0 +1,61 @@
+"""One picture file, as the network's input size wants it."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from neocog.errors import DataError
+
+__all__ = ["read_picture"]
+
+# More pixels than any camera's; a file may claim any size in a few bytes.
+_MOST_PIXELS = 100_000_000
+
+
+def read_picture(path: str | Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Read an image file that Pillow knows, scaled to `shape`, (channels, height, width).
+
+    The whole picture is scaled, not cropped; 1 channel is grey, 3 are RGB, transparency lies on
+    white. The size is looked at before anything is decoded.
+
+    Returns:
+        uint8 [height, width, channels].
+
+    Raises:
+        DataError: no such file, not an image, damaged, or absurdly large.
+    """
+    channels, height, width = shape
+    if channels not in (1, 3):
+        raise DataError(f"The network takes {channels} channels; pictures have 1 or 3.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own about size and metadata
+            with Image.open(path) as picture:
+                w, h = picture.size
+                if w * h > _MOST_PIXELS:
+                    raise DataError(
+                        f"{path} is {w} × {h} pixels, more than the {_MOST_PIXELS:,} that are "
+                        "read. Scale it down first."
+                    )
+                picture.draft("RGB", (width, height))  # lets a JPEG decode small at once
+                if picture.has_transparency_data:
+                    white = Image.new("RGBA", picture.size, "white")
+                    flat = Image.alpha_composite(white, picture.convert("RGBA"))
+                else:
+                    flat = picture
+                mode = "L" if channels == 1 else "RGB"
+                small = flat.convert(mode).resize((width, height), Image.Resampling.LANCZOS)
+    except DataError:
+        raise
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise DataError(f"{path}: {error.strerror}.") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} is not an image that Pillow knows.") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path} is too large: {error}. Scale it down first.") from error
+    except Exception as error:  # noqa: BLE001  Pillow's decoders raise nearly anything
+        raise DataError(f"{path} cannot be decoded: {error}.") from error
+    return np.asarray(small, dtype=np.uint8).reshape(height, width, channels)

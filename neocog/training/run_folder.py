@@ -1,0 +1,143 @@
+"""What a training run leaves behind: weights, model, history, and how it all came about."""
+
+import json
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from neocog.engine import VECTOR_FLOATS, available_threads
+from neocog.errors import FormatError
+from neocog.evaluation import Evaluation
+from neocog.formats import save, save_model
+from neocog.formats.atomic import write_bytes
+from neocog.network import Network
+from neocog.training.history import History
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """A folder with ``cnn_model.pth``, ``model.safetensors``, ``history.csv`` and ``run.json``.
+
+    Each file is written whole or not at all, and again after each epoch, so that a run that is
+    cut off leaves its last finished epoch.
+    """
+
+    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+        self.path = path
+        self.holds_results = False
+        self._info: dict[str, Any] = {
+            "status": "running",
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "settings": settings,
+            "machine": machine(),
+            "versions": versions(),
+        }
+        self._write_info()
+
+    @classmethod
+    def create(cls, path: str | Path | None, name: str, settings: dict[str, Any]) -> "RunFolder":
+        """Make the folder: `path`, which must be new or empty, or a new one under ``runs``.
+
+        Raises:
+            FormatError: the folder holds something already, or cannot be made.
+        """
+        try:
+            if path is not None:
+                folder = Path(path)
+                if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                    raise FormatError(
+                        f"{folder} holds something already; name a new or empty folder, so that "
+                        "nothing is overwritten."
+                    )
+                folder.mkdir(parents=True, exist_ok=True)
+            else:
+                stamp = time.strftime("%Y%m%d-%H%M%S")
+                at = 1
+                while True:
+                    suffix = "" if at == 1 else f"-{at}"
+                    folder = Path("runs") / f"{name}-{stamp}{suffix}"
+                    try:
+                        folder.mkdir(parents=True)
+                        break
+                    except FileExistsError:
+                        at += 1
+            return cls(folder, settings)
+        except OSError as error:
+            raise FormatError(
+                f"The folder for the results, {path or 'runs'}, cannot be made: "
+                f"{error.strerror or error}. Choose another with --out."
+            ) from error
+
+    def save(self, network: Network, history: History, data: str) -> None:
+        """Write the weights, the model and the history so far."""
+        try:
+            save(network, self.path / "cnn_model.pth")
+            save_model(network, self.path / "model.safetensors", training={"data": data})
+            write_bytes(self.path / "history.csv", history.to_csv().encode())
+        except OSError as error:
+            raise FormatError(f"{self.path}: {error.strerror or error}.") from error
+        self.holds_results = True
+
+    def finish(self, history: History, result: Evaluation | None, status: str) -> None:
+        """Say in ``run.json`` how it ended."""
+        self._info |= {
+            "status": status,
+            "timings": {
+                "compile_seconds": history.compile_seconds,
+                "training_seconds": history.seconds,
+                "microseconds_a_step": 1e6 * history.seconds / max(1, history.steps),
+                "evaluation_seconds": result.seconds if result else None,
+            },
+            "steps": history.steps,
+            "memory_bytes": history.memory,
+            "epochs": [{"loss": e.loss, "seconds": e.seconds} for e in history.epochs],
+            "test": result.to_dict() if result else None,
+        }
+        self._write_info()
+
+    def fail(self, error: BaseException) -> None:
+        """Say in ``run.json`` that it failed, and how; a folder with nothing else in it goes."""
+        if self.holds_results:
+            self._info |= {"status": "failed", "error": str(error)}
+            self._write_info()
+        else:
+            (self.path / "run.json").unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def _write_info(self) -> None:
+        write_bytes(self.path / "run.json", (json.dumps(self._info, indent=2) + "\n").encode())
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of all that computes."""
+    found = {"python": platform.python_version()}
+    for name in ("neocog", "numpy", "numba", "llvmlite"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its cores, and the width of the vectors the kernels use."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": available_threads(),
+        "vector_floats": VECTOR_FLOATS,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
