@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from neocog.layers import Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU
     from neocog.network import Network
     from neocog.preprocessing import Preprocessing
-    from neocog.training import SGD, Adam, History, Watcher, fit
+    from neocog.training.fit import Watcher, fit
+    from neocog.training.history import History
+    from neocog.training.optimizers import SGD, Adam
 
 __version__ = "0.1.0"
 
@@ -97,7 +99,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'neocog' has no attribute {name!r}")
     home = _HOMES[name]
-    value = getattr(import_module(f"neocog.{home}"), name) if home else import_module(f"neocog.{name}")
+    module = import_module(f"neocog.{home or name}")
+    value = getattr(module, name) if home else module
     globals()[name] = value
     return value
 

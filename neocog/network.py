@@ -161,7 +161,8 @@ class Network:
         self, images: NDArray[np.uint8], *, threads: int | None = None
     ) -> NDArray[np.int64]:
         """The most probable class of each image, int64 [n], for uint8 images [n, h, w, c]."""
-        return self.predict_proba(images, threads=threads).argmax(axis=1)
+        best: NDArray[np.int64] = self.predict_proba(images, threads=threads).argmax(axis=1)
+        return best
 
     def kept_predictor(self, make: Callable[["Network"], T]) -> T:
         """For the engine: what it keeps for predicting, made anew after parameters changed."""
@@ -171,7 +172,7 @@ class Network:
         return predictor
 
     def save(self, path: str | Path) -> None:
-        """Write the network to a ``.safetensors`` or its weights to a ``.pth``, whole or not at all."""
+        """Write a ``.safetensors``, or the weights alone to a ``.pth``, whole or not at all."""
         from neocog.formats import save
 
         save(self, path)

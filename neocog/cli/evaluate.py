@@ -67,7 +67,9 @@ def _show(result: Evaluation) -> None:
     width = max(5, *(len(c.name) for c in result.per_class))
     print(f"\n{'class':<{width}}  precision  recall   count")
     for c in result.per_class:
-        print(f"{c.name:<{width}}  {_percent(c.precision):>9}  {_percent(c.recall):>6}  {c.count:>6,}")
+        print(
+            f"{c.name:<{width}}  {_percent(c.precision):>9}  {_percent(c.recall):>6}  {c.count:>6,}"
+        )
     print("\nConfusion: a row for each class, a column for what it was taken for")
     cell = max(4, len(str(result.confusion.max())))
     short = [c.name[:cell] for c in result.per_class]

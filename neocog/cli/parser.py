@@ -63,7 +63,10 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("--epochs", type=int, default=5, help="passes over the data (default: 5)")
     p.add_argument("--batch-size", type=int, default=4, help="images a step (default: 4)")
     p.add_argument(
-        "--optimizer", choices=("sgd", "adam"), default="sgd", help="how weights move (default: sgd)"
+        "--optimizer",
+        choices=("sgd", "adam"),
+        default="sgd",
+        help="how weights move (default: sgd)",
     )
     p.add_argument("--lr", type=float, default=0.001, help="learning rate (default: 0.001)")
     p.add_argument("--momentum", type=float, default=None, help="of SGD (default: 0.9)")

@@ -56,6 +56,6 @@ def read_picture(path: str | Path, shape: tuple[int, int, int]) -> NDArray[np.ui
         raise DataError(f"{path} is not an image that Pillow knows.") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path} is too large: {error}. Scale it down first.") from error
-    except Exception as error:  # noqa: BLE001  Pillow's decoders raise nearly anything
+    except Exception as error:  # Pillow's decoders raise nearly anything
         raise DataError(f"{path} cannot be decoded: {error}.") from error
     return np.asarray(small, dtype=np.uint8).reshape(height, width, channels)

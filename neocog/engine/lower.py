@@ -83,7 +83,11 @@ def _group(network: Network) -> list[tuple[str, Layer, bool, bool]]:
                 after = layers[at + 1][1] if at + 1 < len(layers) else None
                 if isinstance(follower, MaxPool2d) and isinstance(layer, Conv2d) and not pool:
                     pool = True
-                elif isinstance(follower, ReLU) and not relu and _gates(after, layer, pool, layers[at + 2 :]):
+                elif (
+                    isinstance(follower, ReLU)
+                    and not relu
+                    and _gates(after, layer, pool, layers[at + 2 :])
+                ):
                     relu = True
                 else:
                     break
@@ -92,9 +96,7 @@ def _group(network: Network) -> list[tuple[str, Layer, bool, bool]]:
     return groups
 
 
-def _gates(
-    after: Layer | None, layer: Layer, pooled: bool, later: list[tuple[str, Layer]]
-) -> bool:
+def _gates(after: Layer | None, layer: Layer, pooled: bool, later: list[tuple[str, Layer]]) -> bool:
     """Whether the layer after a ReLU, or after its pooling, applies it on the way back."""
     if isinstance(after, MaxPool2d) and isinstance(layer, Conv2d) and not pooled:
         after = later[0][1] if later else None
@@ -132,7 +134,9 @@ def lower(network: Network) -> list[Stage]:
         y = FeatureMap(size.height, size.width, size.channels, *border, size.dense)
         passes = learning
         learning = learning or bool(layer.parameter_shapes())
-        inner = _gradient_border(layer) if isinstance(layer, Conv2d) and passes and not pool else (0, 0)
+        inner = (
+            _gradient_border(layer) if isinstance(layer, Conv2d) and passes and not pool else (0, 0)
+        )
         dy = FeatureMap(size.height, size.width, size.channels, *inner, size.dense)
         stages.append(Stage(name, layer, pool, relu, x, y, dy, learning, passes))
     if not learning:

@@ -8,7 +8,15 @@ from neocog.kernels.layout import ConvolutionWeight, LinearWeight, padded
 from neocog.kernels.simd import LANES
 from neocog.layers import Conv2d, Linear
 
-__all__ = ["convolution_weight", "linear_weight", "pack", "pack_convolution", "packed_size", "turn", "unpack"]
+__all__ = [
+    "convolution_weight",
+    "linear_weight",
+    "pack",
+    "pack_convolution",
+    "packed_size",
+    "turn",
+    "unpack",
+]
 
 Floats = NDArray[np.float32]
 
@@ -41,9 +49,9 @@ def pack(stage: Stage, part: str, value: Floats) -> Floats:
     out = len(value)
     x, inputs = stage.x, linear_weight(stage).inputs
     maps = value.reshape(out, x.channels, x.height, x.width).transpose(0, 2, 3, 1)
-    maps = np.pad(maps, ((0, 0), (0, 0), (0, 0), (0, x.pixel - x.channels))).reshape(out, -1)
-    maps = np.pad(maps, ((0, 0), (0, inputs - maps.shape[1])))
-    return maps.reshape(out, inputs // LANES, LANES).transpose(1, 0, 2).ravel()
+    rows = np.pad(maps, ((0, 0), (0, 0), (0, 0), (0, x.pixel - x.channels))).reshape(out, -1)
+    rows = np.pad(rows, ((0, 0), (0, inputs - rows.shape[1])))
+    return rows.reshape(out, inputs // LANES, LANES).transpose(1, 0, 2).ravel()
 
 
 def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:

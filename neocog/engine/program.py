@@ -66,7 +66,8 @@ class Program:
 
     def _word_array(self, name: str, worker: int) -> NDArray[np.int64]:
         words = self.memory.array(name, np.int64, self.workers).reshape(self.workers, -1)
-        return words[worker].view(np.int64)
+        own: NDArray[np.int64] = words[worker].view(np.int64)
+        return own
 
     def _place(self, row: int, operand: int, name: str, of_images: bool) -> None:
         buffer = self.plan.buffers[name]
@@ -191,9 +192,7 @@ class Run:
 
 def _compile(plan: Plan, on_compile: Callable[[int], None] | None) -> list[int]:
     """The address of each instruction's kernel."""
-    missing = {
-        (i.kernel, i.stage) for i in plan.instructions if not is_kept(i.kernel, i.stage)
-    }
+    missing = {(i.kernel, i.stage) for i in plan.instructions if not is_kept(i.kernel, i.stage)}
     if missing and on_compile is not None:
         on_compile(len(missing))
     return [kernel_address(i.kernel, i.stage) for i in plan.instructions]

@@ -113,6 +113,7 @@ class _Schedule:
         weight = f"{name}.weight"
         bias = f"{name}.bias" if "bias" in layer.parameter_shapes() else None
         winners = None
+        operands: tuple[str | None, ...]
         if self.training and (stage.pool or isinstance(layer, MaxPool2d)):
             winners = self.plan.buffer(f"{name}.winners", stage.y.bare.size * 4, Scope.CHUNK)
         if isinstance(layer, Conv2d):
@@ -266,9 +267,9 @@ class _Schedule:
             if bias:
                 instructions.append(self.update(stage, "bias", gradient.w.block, optimiser))
             if stage.passes:
-                operands = (f"{name}.weight", f"{name}.weight.turned")
+                copies = (f"{name}.weight", f"{name}.weight.turned")
                 plain = replace(gradient, shard=1)
-                instructions.append(Instruction(conv2d_flip_weight, plain, operands, name))
+                instructions.append(Instruction(conv2d_flip_weight, plain, copies, name))
             return [Group(instructions, gradient.w.blocks)]
         connected = self._fully_connected(stage)
         x, dz = self._x(at), self._dy(at)

@@ -144,9 +144,7 @@ class Trainer:
         self._order = np.ascontiguousarray(order)
         if len(order) and not 0 <= order.min() <= order.max() < len(self._images):
             raise DataError(f"The order has indices outside 0 to {len(self._images) - 1}.")
-        self._program.bind(
-            {"images": self._images, "labels": self._labels, "order": self._order}
-        )
+        self._program.bind({"images": self._images, "labels": self._labels, "order": self._order})
         return self._program.start(len(order), record, self.steps)
 
     def run(self, order: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -84,7 +84,7 @@ class DiskCache(_Cache):
             # Only ever what this program itself wrote into the user's own cache folder.
             payload = pickle.loads(content[32:])  # noqa: S301
             return CompileResult._rebuild(target_context, *payload)
-        except Exception:  # noqa: BLE001  whatever is wrong with an entry, compiling mends it
+        except Exception:  # whatever is wrong with an entry, compiling mends it
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:

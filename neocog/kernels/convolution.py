@@ -162,7 +162,10 @@ def _multiply(e, s, sums, x, w, taps):
 def multiply_all(e, s, sums, x, w):
     """Add every tap of every channel."""
     taps = [
-        (i * s.x.row + j * s.x.pixel + c, ((i * s.w.kernel_w + j) * s.w.in_channels + c) * s.w.block)
+        (
+            i * s.x.row + j * s.x.pixel + c,
+            ((i * s.w.kernel_w + j) * s.w.in_channels + c) * s.w.block,
+        )
         for c in range(s.w.in_channels)
         for i in range(s.w.kernel_h)
         for j in range(s.w.kernel_w)

@@ -420,6 +420,8 @@ def conv2d_flip_weight(s, operands, first, count):
             for j in range(s.w.kernel_w):
                 tap = (s.w.kernel_h - 1 - i) * s.w.kernel_w + s.w.kernel_w - 1 - j
                 for c in range(s.w.in_channels):
-                    at = ((c // s.w.turned.block * s.w.kernel_h + i) * s.w.kernel_w + j) * s.w.out_channels + k
+                    at = (
+                        (c // s.w.turned.block * s.w.kernel_h + i) * s.w.kernel_w + j
+                    ) * s.w.out_channels + k
                     value = source[(tap * s.w.in_channels + c) * s.w.block]
                     turned[at * s.w.turned.block + c % s.w.turned.block] = value

@@ -101,9 +101,7 @@ class ConvolutionWeight:
     @property
     def turned(self) -> "ConvolutionWeight":
         """Of the convolution that gives this one's input gradient: in and out exchanged."""
-        return ConvolutionWeight(
-            self.in_channels, self.out_channels, self.kernel_h, self.kernel_w
-        )
+        return ConvolutionWeight(self.in_channels, self.out_channels, self.kernel_h, self.kernel_w)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Softmax, and cross-entropy with its gradient δ = y − t.
 
-    p[j] = exp(z[j] − m) / Σ_k exp(z[k] − m),  m = max z        loss = log Σ_k exp(z[k] − m) + m − z[t]
+    p[j] = exp(z[j] − m) / Σ_k exp(z[k] − m),  m = max z
+    loss = log Σ_k exp(z[k] − m) + m − z[t]
 
 The exponential is a polynomial over vectors: exp(x) = 2**n · exp(r), n = round(x / ln 2), with r
 taken in two parts so that it keeps its last bits, and exp(r) to degree 6 (Cephes' coefficients,

@@ -59,9 +59,7 @@ def adam(e, s, rate, keep1, keep2, correction, epsilon, w, g, m, v):
     slope, one = e.load(g), e.constant(1.0)
     mean, square = e.load(m), e.load(v)
     mean = e.fma(e.sub(one, e.splat(keep1)), e.sub(slope, mean), mean)
-    square = e.fma(
-        e.sub(one, e.splat(keep2)), e.mul(slope, slope), e.mul(e.splat(keep2), square)
-    )
+    square = e.fma(e.sub(one, e.splat(keep2)), e.mul(slope, slope), e.mul(e.splat(keep2), square))
     e.store(mean, m)
     e.store(square, v)
     root = e.fma(e.sqrt(square), e.splat(correction), e.splat(epsilon))

@@ -16,7 +16,7 @@ def _check_rate(name: str, lr: float) -> None:
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent: v ← momentum · v + g, w ← w − lr · v, as in `torch.optim.SGD`."""
+    """Stochastic gradient descent as in `torch.optim.SGD`: v ← momentum · v + g, w ← w − lr · v."""
 
     lr: float = 0.001
     momentum: float = 0.0
