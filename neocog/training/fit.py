@@ -112,12 +112,20 @@ def fit(
         try:
             if epoch < epochs:
                 order = stream.epoch_order(len(data))  # while the workers are busy
-            while not run.wait(_LOOK):
+            ended = False
+            while not ended:
+                ended = run.wait(_LOOK)
                 log.look(trainer.done)
         except KeyboardInterrupt:
             trainer.stop()
             history.interrupted = True
+        except BaseException:
+            # A watcher failed. The workers must not outlive the arrays that they read.
+            trainer.stop()
+            run.finish()
+            raise
         done = run.finish()
+        trainer.steps += done
         log.look(done)
         log.close(done)
         if history.interrupted and done < log.steps:
