@@ -85,8 +85,8 @@ class _Schedule:
         x = self.stages[0].x
         first_is_linear = isinstance(self.stages[0].layer, Linear)
         self._map("input", x, Scope.BATCH if self.training and first_is_linear else Scope.CHUNK)
-        for name, size in (("scale", x.width * x.channels), ("shift", x.width * x.channels)):
-            self.plan.buffer(name, size * _FLOAT, Scope.SHARED)
+        for name in ("scale", "shift"):
+            self.plan.buffer(name, x.width * x.pixel * _FLOAT, Scope.SHARED)
         self.plan.buffer("images", x.height * x.width * x.channels, Scope.OUTSIDE)
         self.plan.buffer("step", 4 * _LONG, Scope.WORKER)
         if self.training:

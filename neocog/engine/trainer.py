@@ -18,6 +18,7 @@ from neocog.engine.packing import (
 from neocog.engine.program import Program, Run
 from neocog.engine.schedule import OPTIMISER_STATE, training_plan
 from neocog.errors import DataError
+from neocog.kernels.layout import FeatureMap
 from neocog.layers import Conv2d
 from neocog.network import Network
 
@@ -176,12 +177,13 @@ def check_images(network: Network, images: NDArray[np.uint8]) -> None:
 
 def fill_preprocessing(program: Program, network: Network) -> None:
     """Write the preprocessing as one row of pixels wants it."""
-    width = network.input_shape[2]
+    channels, height, width = network.input_shape
+    pixel = FeatureMap(height, width, channels, dense=True).pixel
     for name, values in (
         ("scale", network.preprocessing.scale),
         ("shift", network.preprocessing.shift),
     ):
-        row = np.tile(np.array(values, np.float32), width)
+        row = np.tile(np.pad(np.array(values, np.float32), (0, pixel - channels)), width)
         program.memory.array(name, np.float32).view(np.float32)[: len(row)] = row
 
 

@@ -15,6 +15,7 @@ offset in floats of x from the region's first pixel. ReLU after the maximum equa
 """
 
 from dataclasses import dataclass
+from math import nan
 
 from neocog.kernels.compiling import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
@@ -203,22 +204,25 @@ def finish(e, s, sums, y, gate):
 def finish_pooled(e, s, sums, y, winners):
     """Write the maximum of every region to y, and where it stood.
 
-    The first of equals wins and a NaN stays one, as in PyTorch.
+    The first of equals wins, and where one is NaN the maximum is, as in PyTorch.
     """
     regions = len(sums) // s.w.vectors // 4
+    right, below = (e.indices(at) for at in region(s.x)[1:3])
     for n in range(regions):
         for v in range(s.w.vectors):
-            first, *others = (sums[(n * 4 + r) * s.w.vectors + v] for r in range(4))
-            best, where = first, e.indices(0)
-            for value, at in zip(others, region(s.x)[1:], strict=True):
-                # Not "value ≤ best": where best is NaN it stays, where value is, it wins.
-                better = e.either(e.greater(value, best), e.unordered(value, value))
-                best = e.select(better, value, best)
-                where = e.select(better, e.indices(at), where)
+            a, b, c, d = (sums[(n * 4 + r) * s.w.vectors + v] for r in range(4))
+            upper, lower = e.greater(b, a), e.greater(d, c)
+            top, bottom = e.larger(b, a), e.larger(d, c)
+            second = e.greater(bottom, top)
+            best = e.larger(bottom, top)
+            any_nan = e.either(e.unordered(a, b), e.unordered(c, d))
+            best = e.select(any_nan, e.constant(nan), best)
             at = n * s.y.pixel + v * LANES
             e.store(e.relu(best) if s.relu else best, y, at)
             if s.winners:
-                e.store(where, winners, at)
+                column = e.select(e.select(second, lower, upper), right, e.indices(0))
+                row = e.select(second, below, e.indices(0))
+                e.store(e.add_indices(row, column), winners, at)
 
 
 @inlined

@@ -88,6 +88,11 @@ class WeightGradient:
         return -(-self.w.kernel_w * self.x.pixel // LANES)
 
     @property
+    def half(self) -> bool:
+        """Whether the last of them need only be half: fewer loads that cross a cache line."""
+        return 0 < self.w.kernel_w * self.x.pixel % LANES <= LANES // 2
+
+    @property
     def whole(self) -> bool:
         """Whether all kernel rows of an output channel fit into registers."""
         return self.w.kernel_h * self.line <= SUMS
@@ -177,8 +182,9 @@ def add_winner(e, s, sums, x, dy, winners):
         winner = e.load_offset(winners, k)
         for v in range(each):
             place = v // s.line * s.x.row + v % s.line * LANES if s.whole else v * LANES
+            load = e.load_half if s.whole and s.half and v % s.line == s.line - 1 else e.load
             at = k * each + v
-            sums[at] = e.fma(slope, e.load(e.advance(x, winner), place), sums[at])
+            sums[at] = e.fma(slope, load(e.advance(x, winner), place), sums[at])
     return sums
 
 

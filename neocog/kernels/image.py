@@ -35,25 +35,42 @@ class Images:
     gathered: bool
 
     @property
-    def columns(self) -> int:
+    def row(self) -> int:
         """Bytes of one row."""
         return self.x.width * self.x.channels
 
     @property
     def image_size(self) -> int:
         """Bytes of one image."""
-        return self.x.height * self.columns
+        return self.x.height * self.row
 
     @property
-    def vectors_end(self) -> int:
-        """Where the last whole vector of a row ends."""
-        return self.columns - self.columns % LANES
+    def bunch(self) -> int:
+        """Pixels that are loaded together; none where bytes and floats lie differently."""
+        if self.x.pixel == self.x.channels:
+            return LANES // self.x.pixel
+        return max(4, LANES // 4) if self.x.channels == 3 else 0
+
+    @property
+    def bunched(self) -> int:
+        """Pixels of a row that are loaded in bunches."""
+        return self.x.width - self.x.width % self.bunch if self.bunch else 0
+
+    @property
+    def stride(self) -> int:
+        """The step of the loop over bunches, which must not be 0."""
+        return max(1, self.bunch)
 
 
 @block(nothing)
 def normalise(e, s, source, scale, shift, x):
-    """One vector of bytes · scale + shift."""
-    e.store(e.fma(e.load_bytes(source), e.load(scale), e.load(shift)), x)
+    """A bunch of pixels: bytes · scale + shift, where three bytes become four floats."""
+    floats = s.bunch * s.x.pixel
+    if not floats:
+        return
+    for n, value in enumerate(e.load_bytes(source, floats, s.x.channels, s.x.pixel)):
+        at = n * LANES
+        e.store(e.fma(value, e.load(scale, at), e.load(shift, at)), x, at)
 
 
 @block(nothing)
@@ -85,11 +102,18 @@ def load_images(s, operands, first, count):
         source = advance(data, index * s.image_size)
         x = advance(pointer(operands, 5, FLOATS), n * s.x.size + s.x.start)
         for row in range(s.x.height):
-            bytes_ = advance(source, row * s.columns)
+            bytes_ = advance(source, row * s.row)
             to = advance(x, row * s.x.row)
-            for at in range(0, s.vectors_end, LANES):
+            for at in range(0, s.bunched, s.stride):
+                here = at * s.x.pixel
                 normalise(
-                    s, advance(bytes_, at), advance(scale, at), advance(shift, at), advance(to, at)
+                    s,
+                    advance(bytes_, at * s.x.channels),
+                    advance(scale, here),
+                    advance(shift, here),
+                    advance(to, here),
                 )
-            for at in range(s.vectors_end, s.columns):
-                to[at] = float32(bytes_[at]) * scale[at] + shift[at]
+            for at in range(s.bunched, s.x.width):
+                for c in range(s.x.channels):
+                    here = at * s.x.pixel + c
+                    to[here] = float32(bytes_[at * s.x.channels + c]) * scale[here] + shift[here]

@@ -141,11 +141,31 @@ class Emitter:
         """The one float at pointer + offset, in every lane."""
         return self.splat(self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=_FLOAT))
 
-    def load_bytes(self, pointer: Any, offset: Any = 0) -> Any:
-        """LANES bytes at pointer + offset, as floats 0 to 255."""
-        kind = ir.VectorType(_I8, LANES)
-        raw = self._b.load(self._address(pointer, offset, _I8), align=1, typ=kind)
-        return self._b.sitofp(self._b.zext(raw, _INDICES), _VECTOR)
+    def load_bytes(self, pointer: Any, floats: int, given: int, wanted: int) -> list[Any]:
+        """Bytes from `pointer` on as vectors of floats 0 to 255, so many floats in all.
+
+        Of every `wanted` floats the first `given` come from memory and the others are zero.
+        """
+        count = floats // wanted * given
+        kind = ir.VectorType(_I8, count)
+        raw = self._b.load(self._address(pointer, 0, _I8), align=1, typ=kind)
+        zero = ir.Constant(kind, [0] * count)
+        vectors_ = []
+        for start in range(0, floats, LANES):
+            places = [
+                at // wanted * given + at % wanted if at % wanted < given else count
+                for at in range(start, start + LANES)
+            ]
+            bytes_ = self._b.shuffle_vector(raw, zero, ir.Constant(_INDICES, places))
+            vectors_.append(self._b.sitofp(self._b.zext(bytes_, _INDICES), _VECTOR))
+        return vectors_
+
+    def load_half(self, pointer: Any, offset: Any = 0) -> Any:
+        """Half a vector at pointer + offset, with zeros behind it."""
+        half = ir.VectorType(_FLOAT, LANES // 2)
+        value = self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=half)
+        zero = ir.Constant(half, [0.0] * (LANES // 2))
+        return self._b.shuffle_vector(value, zero, ir.Constant(_INDICES, list(range(LANES))))
 
     def load_offset(self, pointer: Any, offset: Any = 0) -> Any:
         """The one int32 at pointer + offset, as an offset."""
@@ -207,6 +227,14 @@ class Emitter:
     def unordered(self, a: Any, b: Any) -> Any:
         """Where a or b is NaN."""
         return self._b.fcmp_unordered("uno", a, b)
+
+    def less_or_nan(self, a: Any, b: Any) -> Any:
+        """Where a < b, or one of them is NaN."""
+        return self._b.fcmp_unordered("<", a, b)
+
+    def add_indices(self, a: Any, b: Any) -> Any:
+        """a + b of int32."""
+        return self._b.add(a, b)
 
     def equal_indices(self, a: Any, b: Any) -> Any:
         """a = b lane by lane, of int32."""
