@@ -1,0 +1,207 @@
+"""Runs one kernel alone, on buffers laid out as the engine lays them out.
+
+Values go in and come out in PyTorch's shapes. Around every buffer, and between the images of a
+map, stand guards that no kernel may write to, and whose NaN would show in a result that used them.
+What a kernel must write is NaN before; borders and padding, which must stay zero, are zero.
+"""
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
+from neocog.kernels.layout import padded
+from neocog.kernels.simd import (
+    LANES,
+    flush_denormals,
+    function_pointer_call,
+    restore_denormals,
+)
+from neocog.kernels.static import StaticType
+
+#: The unit roundoff of float32: a sum, product or fused multiply-add is right within this factor.
+UNIT = 2.0**-24
+#: The smallest normal float32; what is below may be treated as zero.
+TINY = 2.0**-126
+
+_GUARD = 64
+
+_call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
+
+
+@intrinsic
+def _table(typing_context, address):
+    result = types.CPointer(types.int64)
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return result(address), generate
+
+
+@numba.njit
+def _drive(address, operands, first, count, flush):
+    before = flush_denormals() if flush else 0
+    _call(address, _table(operands), first, count)
+    if flush:
+        restore_denormals(before)
+
+
+class Buffer:
+    """Items of so many numbers each, between guards."""
+
+    def __init__(self, items, size, dtype=np.float32):
+        self._fill = np.nan if np.issubdtype(dtype, np.floating) else 77
+        self._whole = np.full(items * size + 2 * _GUARD, self._fill, dtype)
+        self.items = self._whole[_GUARD:-_GUARD].reshape(items, size)
+
+    def address(self, item=0):
+        return self.items.ctypes.data + item * self.items.strides[0]
+
+    def check(self):
+        guards = np.concatenate([self._whole[:_GUARD], self._whole[-_GUARD:]])
+        expected = np.full_like(guards, self._fill)
+        np.testing.assert_array_equal(guards, expected, "written beyond a buffer")
+
+
+def call(kernel, stage, operands, count, *, first=0, flush=False):
+    """Run the kernel for items first … first + count.
+
+    An operand is a `Buffer`, (Buffer, the item it begins at), or None.
+    """
+    places = [o if isinstance(o, tuple) else (o, 0) for o in operands]
+    table = np.array([0 if b is None else b.address(item) for b, item in places], np.int64)
+    _drive(kernel_address(kernel, stage), table.ctypes.data, first, count, flush)
+    for buffer, _ in places:
+        if buffer is not None:
+            buffer.check()
+
+
+def flat(values, dtype=np.float32):
+    """Numbers in a row, as one item."""
+    values = np.asarray(values, dtype).ravel()
+    buffer = Buffer(1, len(values), dtype)
+    buffer.items[0] = values
+    return buffer
+
+
+def step(images, *, begin=0, taken=0, total=0):
+    """What kernels are told of the step."""
+    return flat([begin, images, taken, total], np.int64)
+
+
+# Feature maps, [N, C, H, W]
+
+
+def places(m):
+    """Where in one image's map the numbers [C, H, W] stand."""
+    c, h, w = np.ogrid[: m.channels, : m.height, : m.width]
+    return m.start + h * m.row + w * m.pixel + c
+
+
+def maps(m, values):
+    """Feature maps that hold the values, with zeros in borders and padding."""
+    buffer = Buffer(len(values), m.size)
+    buffer.items[:, : padded(m.content)] = 0
+    buffer.items[:, places(m)] = values
+    return buffer
+
+
+def blank(m, count):
+    """Feature maps for a kernel to write, with all that it must not leave as it is NaN."""
+    buffer = Buffer(count, m.size)
+    inside = buffer.items[:, : padded(m.content)]
+    inside[:] = 0
+    h, w, lane = np.ogrid[: m.height, : m.width, : m.pixel]
+    inside[:, m.start + h * m.row + w * m.pixel + lane] = np.nan
+    return buffer
+
+
+def read(m, buffer, *, finite=True):
+    """The values of feature maps, after a look at all that must be zero.
+
+    Where values are not finite, neither is the padding that was computed from them.
+    """
+    at = places(m)
+    rest = np.ones(m.size, bool)
+    rest[at] = False
+    inside, between = rest.copy(), rest
+    inside[padded(m.content) :] = False
+    between[: padded(m.content)] = False
+    if not finite:
+        h, w, lane = np.ogrid[: m.height, : m.width, : m.pixel]
+        inside[m.start + h * m.row + w * m.pixel + lane] = False
+    zeros = buffer.items[:, inside]
+    np.testing.assert_array_equal(zeros, np.zeros_like(zeros), "borders and padding must be zero")
+    assert np.isnan(buffer.items[:, between]).all(), "written between two images"
+    return buffer.items[:, at]
+
+
+# Weights
+
+
+def weight_places(w):
+    """Where in a convolution's packed weight the numbers [K, C, i, j] stand."""
+    k, c, i, j = np.ogrid[: w.out_channels, : w.in_channels, : w.kernel_h, : w.kernel_w]
+    tap = (k // w.block * w.kernel_h + i) * w.kernel_w + j
+    return (tap * w.in_channels + c) * w.block + k % w.block
+
+
+def linear_places(x, outputs):
+    """Where in a linear layer's packed weight [outputs, C · H · W] stand, for an input map x."""
+    inputs = places(x).reshape(1, -1)
+    o = np.arange(outputs)[:, None]
+    return (inputs // LANES * outputs + o) * LANES + inputs % LANES
+
+
+def bias_places(outputs):
+    return np.arange(outputs)
+
+
+def parameter(size, at, values):
+    """A packed parameter that holds the values, and zeros elsewhere."""
+    buffer = Buffer(1, size)
+    buffer.items[:] = 0
+    buffer.items[0, at] = values
+    return buffer
+
+
+def read_parameter(buffer, at):
+    """The values of a packed parameter; all else must be zero."""
+    rest = np.ones(buffer.items.shape[1], bool)
+    rest[at] = False
+    zeros = buffer.items[0, rest]
+    np.testing.assert_array_equal(zeros, np.zeros_like(zeros), "padding must be zero")
+    return buffer.items[0, at]
+
+
+# Comparing
+
+
+def assert_within(actual, expected, bound):
+    """|actual − expected| ≤ bound for each number; NaN and infinities as expected."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    assert actual.shape == expected.shape
+    bound = np.broadcast_to(bound, actual.shape)
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~finite], expected[~finite])
+    error = np.abs(actual[finite] - expected[finite])
+    too_far = ~(error <= bound[finite])
+    if too_far.any():
+        worst = np.nanargmax(np.where(too_far, error / bound[finite], 0))
+        raise AssertionError(
+            f"{too_far.sum()} of {actual.size} numbers are out of bounds, the worst with "
+            f"{actual[finite][worst]} where {expected[finite][worst]} ± {bound[finite][worst]} "
+            "is expected"
+        )
+
+
+def rounding(operations, magnitude):
+    """The most that so many roundings, one after another, can change a sum.
+
+    `magnitude` is the sum of the absolute values of all that is added (N. J. Higham, "Accuracy and
+    Stability of Numerical Algorithms", chapter 3), to which every flush of a number that is too
+    small for float32 adds `TINY`.
+    """
+    return operations * UNIT / (1 - operations * UNIT) * magnitude + operations * TINY
