@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
 from neocog.engine import predict_scores
-from neocog.errors import DataError
+from neocog.errors import DataError, NeocogError
 from neocog.network import Network
 
 __all__ = ["ClassScore", "Evaluation", "evaluate"]
@@ -80,6 +80,7 @@ def evaluate(network: Network, data: Dataset, *, threads: int | None = None) -> 
 
     Raises:
         DataError: images or classes that are not the network's.
+        NeocogError: outputs that are not numbers, as of weights from a training that diverged.
     """
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")
@@ -92,6 +93,11 @@ def evaluate(network: Network, data: Dataset, *, threads: int | None = None) -> 
     began = time.perf_counter()
     scores = predict_scores(network, data.images, threads=threads).astype(np.float64)
     seconds = time.perf_counter() - began
+    if not np.isfinite(scores).all():
+        raise NeocogError(
+            "The network's outputs are NaN or infinite for some images: its weights are damaged, "
+            "or come from a training that diverged."
+        )
     top = scores.max(axis=1)
     log_sum = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top
     loss = (log_sum - scores[np.arange(len(data)), data.labels]).mean()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from neocog.errors import DataError
 
@@ -13,13 +13,16 @@ __all__ = ["read_picture"]
 
 # More pixels than any camera's; a file may claim any size in a few bytes.
 _MOST_PIXELS = 100_000_000
+# Not pictures but programs that draw one, which Pillow leaves to an interpreter.
+_DRAWN = ("EPS", "WMF")
 
 
 def read_picture(path: str | Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     """Read an image file that Pillow knows, scaled to `shape`, (channels, height, width).
 
-    The whole picture is scaled, not cropped; 1 channel is grey, 3 are RGB, transparency lies on
-    white. The size is looked at before anything is decoded.
+    The whole picture is scaled, not cropped, and turned as its EXIF data say; of several frames
+    the first is taken. 1 channel is grey, 3 are RGB, transparency lies on white, 16 bits become 8.
+    The size is looked at before anything is decoded.
 
     Returns:
         uint8 [height, width, channels].
@@ -40,12 +43,13 @@ def read_picture(path: str | Path, shape: tuple[int, int, int]) -> NDArray[np.ui
                         f"{path} is {w} × {h} pixels, more than the {_MOST_PIXELS:,} that are "
                         "read. Scale it down first."
                     )
-                picture.draft("RGB", (width, height))  # lets a JPEG decode small at once
-                if picture.has_transparency_data:
-                    white = Image.new("RGBA", picture.size, "white")
-                    flat = Image.alpha_composite(white, picture.convert("RGBA"))
-                else:
-                    flat = picture
+                if picture.format in _DRAWN:
+                    raise DataError(
+                        f"{path} is a drawing ({picture.format}): save it as PNG first."
+                    )
+                side = max(width, height)
+                picture.draft("RGB", (side, side))  # lets a JPEG decode small at once
+                flat = _flat(ImageOps.exif_transpose(picture), path)
                 mode = "L" if channels == 1 else "RGB"
                 small = flat.convert(mode).resize((width, height), Image.Resampling.LANCZOS)
     except DataError:
@@ -59,3 +63,19 @@ def read_picture(path: str | Path, shape: tuple[int, int, int]) -> NDArray[np.ui
     except Exception as error:  # Pillow's decoders raise nearly anything
         raise DataError(f"{path} cannot be decoded: {error}.") from error
     return np.asarray(small, dtype=np.uint8).reshape(height, width, channels)
+
+
+def _flat(picture: Image.Image, path: str | Path) -> Image.Image:
+    """Eight bits a channel, on white."""
+    if picture.mode == "F":
+        raise DataError(
+            f"{path} has floating-point pixels of no known range: save it as PNG first."
+        )
+    if picture.mode.startswith("I"):
+        # Pillow's own conversion cuts all above 255 off.
+        wide = np.asarray(picture, dtype=np.int64)
+        return Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8))
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture.convert("RGBA"))
+    return picture
