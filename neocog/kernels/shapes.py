@@ -11,7 +11,8 @@ the rational points of the circle, and no flag that would let LLVM contract or r
 """
 
 import numpy as np
-from numba import njit
+
+from neocog.kernels.compiling import inlined, kernel
 
 __all__ = ["CLASSES", "draw_shapes"]
 
@@ -48,25 +49,22 @@ MIX_2 = np.uint64(0x94D049BB133111EB)
 S27, S30, S31, S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
 TEN_BITS = np.uint64(1023)
 
-# One decorator, so that how kernels are compiled stands in one place.
-_compile = njit(nogil=True, error_model="numpy")
 
-
-@_compile
+@inlined
 def _mix(z):
     z = (z ^ (z >> S30)) * MIX_1
     z = (z ^ (z >> S27)) * MIX_2
     return z ^ (z >> S31)
 
 
-@_compile
+@inlined
 def _between(state, low, high):
     """The next random number in [low, high)."""
     state[0] += GAMMA
     return low + (high - low) * (np.float64(_mix(state[0]) >> S11) * 2.0**-53)
 
 
-@_compile
+@inlined
 def _inside(kind, u, v, form):
     """Whether (u, v) lies in the shape, which fills the unit circle; `form` in [0, 1) varies it."""
     rr = u * u + v * v
@@ -110,7 +108,7 @@ def _inside(kind, u, v, form):
     return (column + row) % 2 == 0
 
 
-@_compile
+@inlined
 def _tint(state, pair, spread):
     """Two colours at most `spread` apart in each channel."""
     for c in range(3):
@@ -118,7 +116,7 @@ def _tint(state, pair, spread):
         pair[1, c] = min(max(pair[0, c] + _between(state, -spread, spread), 0.0), 255.0)
 
 
-@_compile
+@inlined
 def _contrast(ground, ink):
     """How far the ink is from the nearer colour of the ground, over all channels."""
     nearest = 765.0
@@ -130,7 +128,7 @@ def _contrast(ground, ink):
     return nearest
 
 
-@_compile
+@inlined
 def _paint_background(state, picture, ground, lattice):
     """One colour, a gradient or a texture between two colours."""
     style = _between(state, 0.0, 3.0)
@@ -160,7 +158,7 @@ def _paint_background(state, picture, ground, lattice):
                 picture[y, x, c] = ground[0, c] + level * (ground[1, c] - ground[0, c])
 
 
-@_compile
+@inlined
 def _paint_shape(state, picture, ink, kind, cx, cy, radius):
     """A turned and stretched shape with a gradient between two colours."""
     t = _between(state, -TURN, TURN)
@@ -190,7 +188,7 @@ def _paint_shape(state, picture, ink, kind, cx, cy, radius):
                     picture[y, x, c] += cover * (colour - picture[y, x, c])
 
 
-@_compile
+@inlined
 def _paint_bar(state, picture, cx, cy, length, width):
     """A straight bar of one colour around (cx, cy)."""
     t = _between(state, -1.0, 1.0)
@@ -211,7 +209,7 @@ def _paint_bar(state, picture, cx, cy, length, width):
                 picture[y, x, 2] = blue
 
 
-@_compile
+@inlined
 def _add_noise(state, picture, image, strength):
     """Round to uint8 after triangular noise, from one hash for a pixel's three channels."""
     for y in range(SIZE):
@@ -225,7 +223,7 @@ def _add_noise(state, picture, image, strength):
                 image[y, x, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
-@_compile
+@kernel
 def draw_shapes(images, labels, key, start, stop):
     """Draw images[start:stop] (uint8 [n, 32, 32, 3]) of the classes in labels (int64 [n]).
 
