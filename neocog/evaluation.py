@@ -80,8 +80,11 @@ def evaluate(network: Network, data: Dataset, *, threads: int | None = None) -> 
 
     Raises:
         DataError: images or classes that are not the network's.
-        NeocogError: outputs that are not numbers, as of weights from a training that diverged.
+        NeocogError: outputs that are not numbers, as of weights from a training that diverged;
+            or threads below 1.
     """
+    if threads is not None and threads < 1:
+        raise NeocogError(f"threads (={threads!r}) must be at least 1.")
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")
     classes = network.output_shape[0]

@@ -137,6 +137,14 @@ def test_images_of_another_size():
         neocog.evaluate(net, data)
 
 
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads(threads):
+    net = network()
+    net.initialise(0)
+    with pytest.raises(NeocogError, match=rf"threads \(={threads}\) must be at least 1"):
+        neocog.evaluate(net, labelled(0), threads=threads)
+
+
 def test_a_network_without_weights():
     with pytest.raises(NeocogError, match="no parameters yet"):
         neocog.evaluate(network(), labelled(0))

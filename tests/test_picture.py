@@ -57,7 +57,10 @@ def test_a_single_pixel(tmp_path):
 
 def test_height_comes_before_width(tmp_path):
     path = saved(tmp_path, two_halves(), "a.png")
-    assert read_picture(path, (3, 20, 40)).shape == (20, 40, 3)
+    pixels = read_picture(path, (3, 20, 40))
+    assert pixels.shape == (20, 40, 3)
+    assert (pixels[:, :17] == (200, 40, 60)).all()
+    assert (pixels[:, 23:] == (10, 90, 250)).all()
     assert read_picture(path, (1, 20, 40)).shape == (20, 40, 1)
 
 

@@ -4,7 +4,9 @@ from neocog import SGD, Adam, evaluate, fit, load_data, models
 from neocog.cli.display import Display
 from neocog.cli.terminal import download_progress, say
 from neocog.errors import NeocogError
+from neocog.training.fit import check_settings
 from neocog.training.run_folder import RunFolder
+from neocog.training.torch_stream import TorchStream
 
 __all__ = ["train"]
 
@@ -27,6 +29,9 @@ def train(
     if optimizer == "adam" and momentum is not None:
         raise NeocogError("--momentum goes with --optimizer sgd; Adam has its own running means.")
     how = Adam(lr) if optimizer == "adam" else SGD(lr, 0.9 if momentum is None else momentum)
+    # Before the data are loaded and anything is written: what is wrong here is wrong at once.
+    check_settings(epochs, batch_size, threads, log_every)
+    TorchStream(seed)
     network = models.make(model)
     loaded = load_data(data, data_dir=data_dir, progress=download_progress())
     settings = {

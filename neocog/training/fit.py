@@ -17,7 +17,7 @@ from neocog.training.history import Epoch, History, Logged
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.torch_stream import TorchStream
 
-__all__ = ["Watcher", "fit"]
+__all__ = ["Watcher", "check_settings", "fit"]
 
 # Seconds between two looks at a running epoch.
 _LOOK = 0.05
@@ -82,7 +82,7 @@ def fit(
             the weights of the last finished epoch.
         NeocogError: data or settings that cannot be.
     """
-    _check_settings(epochs, batch_size, threads, log_every)
+    check_settings(epochs, batch_size, threads, log_every)
     if len(data) == 0:
         raise DataError("There are no images to train on.")
     if classes is not None:
@@ -191,7 +191,8 @@ def _check_finite(trainer: Trainer, log: _Log, done: int) -> None:
     )
 
 
-def _check_settings(epochs: int, batch_size: int, threads: int | None, log_every: int) -> None:
+def check_settings(epochs: int, batch_size: int, threads: int | None, log_every: int) -> None:
+    """Raise `NeocogError` for numbers that `fit` would not take."""
     for name, value, most in (
         ("epochs", epochs, 1_000_000),
         ("batch_size", batch_size, 1_000_000),

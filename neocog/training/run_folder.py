@@ -26,8 +26,9 @@ class RunFolder:
     cut off leaves its last finished epoch.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, path: Path, settings: dict[str, Any], made: list[Path]) -> None:
         self.path = path
+        self._made = made
         self.holds_results = False
         self._info: dict[str, Any] = {
             "status": "running",
@@ -53,6 +54,7 @@ class RunFolder:
                         f"{folder} holds something already; name a new or empty folder, so that "
                         "nothing is overwritten."
                     )
+                made = _missing(folder)
                 folder.mkdir(parents=True, exist_ok=True)
             else:
                 stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -60,12 +62,13 @@ class RunFolder:
                 while True:
                     suffix = "" if at == 1 else f"-{at}"
                     folder = Path("runs") / f"{name}-{stamp}{suffix}"
+                    made = _missing(folder)
                     try:
                         folder.mkdir(parents=True)
                         break
                     except FileExistsError:
                         at += 1
-            return cls(folder, settings)
+            return cls(folder, settings, made)
         except OSError as error:
             raise FormatError(
                 f"The folder for the results, {path or 'runs'}, cannot be made: "
@@ -100,16 +103,32 @@ class RunFolder:
         self._write_info()
 
     def fail(self, error: BaseException) -> None:
-        """Say in ``run.json`` that it failed, and how; a folder with nothing else in it goes."""
+        """Say in ``run.json`` how it failed; without results, take away all that was made."""
         if self.holds_results:
-            self._info |= {"status": "failed", "error": str(error)}
+            if isinstance(error, KeyboardInterrupt):
+                self._info |= {"status": "interrupted"}
+            else:
+                self._info |= {"status": "failed", "error": str(error)}
             self._write_info()
-        else:
-            (self.path / "run.json").unlink(missing_ok=True)
-            self.path.rmdir()
+            return
+        (self.path / "run.json").unlink(missing_ok=True)
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:  # another run has put something there
+                return
 
     def _write_info(self) -> None:
-        write_bytes(self.path / "run.json", (json.dumps(self._info, indent=2) + "\n").encode())
+        text = json.dumps(self._info, indent=2) + "\n"
+        try:
+            write_bytes(self.path / "run.json", text.encode())
+        except OSError as error:
+            raise FormatError(f"{self.path}: {error.strerror or error}.") from error
+
+
+def _missing(folder: Path) -> list[Path]:
+    """The folder and those above it that do not exist yet, innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 def versions() -> dict[str, str]:
