@@ -43,30 +43,29 @@ class _Predictor:
         set_parameters(program, stages, self.state)
         return program
 
-    def run(self, images: NDArray[np.uint8], threads: int) -> tuple[Floats, Floats]:
+    def run(self, images: NDArray[np.uint8], threads: int | None) -> Floats:
+        """Scores and probabilities, float32 [2, n, classes]."""
         n = len(images)
-        classes = self.network.output_shape[0]
-        scores = np.empty((n, classes), np.float32)
-        probabilities = np.empty((n, classes), np.float32)
-        workers = max(1, min(threads, n // _IMAGES_A_THREAD))
+        found = np.empty((2, n, self.network.output_shape[0]), np.float32)
+        workers = 1
+        if n >= 2 * _IMAGES_A_THREAD:
+            workers = max(1, min(threads or available_threads(), n // _IMAGES_A_THREAD))
         with self._lock:
             free = self._free.setdefault(workers, [])
             program = free.pop() if free else None
         if program is None:
             program = self._new(workers)
-        program.bind({"images": images, "scores": scores, "probabilities": probabilities})
-        program.run_all(n)
+        program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
+        program.run_once(n)
         with self._lock:
             free.append(program)
-        return scores, probabilities
+        return found
 
 
-def _predict(
-    network: Network, images: NDArray[np.uint8], threads: int | None
-) -> tuple[Floats, Floats]:
+def _predict(network: Network, images: NDArray[np.uint8], threads: int | None) -> Floats:
     check_images(network, images)
     predictor = network.kept_predictor(_Predictor)
-    return predictor.run(np.ascontiguousarray(images), threads or available_threads())
+    return predictor.run(np.ascontiguousarray(images), threads)
 
 
 def predict_scores(

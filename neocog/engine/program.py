@@ -84,8 +84,10 @@ class Program:
     def bind(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Say where the arrays outside stand; they must live and stay in place while it runs."""
         for name, array in arrays.items():
+            # array.ctypes.data would take twice as long, which a prediction of one image feels.
+            address = array.__array_interface__["data"][0]
             for row, base in self._outside.get(name, ()):
-                self._table[:, row, base] = array.ctypes.data
+                self._table[:, row, base] = address
 
     @property
     def done(self) -> int:
@@ -95,11 +97,6 @@ class Program:
     def stop(self) -> None:
         """Ask the run under way to end after its current step."""
         self._control[ASKED] = 1
-
-    def run_here(self, total: int) -> None:
-        """Run over `total` images in one batch, in this thread alone."""
-        self._control[:] = 0
-        self._run(0, 1, total, total, _NOTHING, _NOTHING)
 
     def start(self, total: int, record: NDArray[np.float64], steps_before: int = 0) -> "Run":
         """Run over `total` images in batches, in threads of their own; gives a handle at once.
@@ -114,8 +111,8 @@ class Program:
             words[2] = steps_before
         return Run(self, total, record)
 
-    def run_all(self, total: int) -> None:
-        """Run over `total` images in one batch, with every worker."""
+    def run_once(self, total: int) -> None:
+        """Run over `total` images in one batch, with every worker, this thread being one."""
         self._control[:] = 0
         threads = [
             threading.Thread(

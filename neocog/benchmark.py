@@ -1,0 +1,200 @@
+"""How fast the note's network trains and predicts here, beside PyTorch where that is installed.
+
+Both sides start from the same weights and see the same images in the same order, in turns, in one
+process; that they computed the same is checked, not assumed. Times are medians over the rounds.
+Compiling is done before and not in them.
+"""
+
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog import models
+from neocog.data.dataset import Dataset
+from neocog.engine import Trainer, available_threads
+from neocog.errors import NeocogError
+from neocog.network import Network
+from neocog.training.optimizers import SGD
+
+__all__ = ["Measured", "Row", "benchmark"]
+
+_LR, _MOMENTUM = 0.001, 0.9
+# float32 sums in another order, over some hundred steps.
+_LOSS_BOUND = 2e-3
+_PROBABILITY_BOUND = 1e-5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of the rounds: the middle one, and the extremes."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "Measured":
+        """From the seconds of each round."""
+        return cls(median(seconds), min(seconds), max(seconds))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of work: seconds a step or a call, ours and PyTorch's, and how far they differ."""
+
+    name: str
+    unit: str
+    neocog: Measured
+    torch: Measured | None = None
+    torch_threads: int = 0
+    difference: float = 0.0
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times faster than PyTorch."""
+        return self.torch.median / self.neocog.median if self.torch else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain data."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "neocog_us": _microseconds(self.neocog),
+            "torch_us": _microseconds(self.torch) if self.torch else None,
+            "torch_threads": self.torch_threads or None,
+            "ratio": self.ratio,
+            "difference": self.difference,
+        }
+
+
+def _microseconds(m: Measured) -> dict[str, float]:
+    return {"median": m.median * 1e6, "least": m.least * 1e6, "most": m.most * 1e6}
+
+
+def benchmark(
+    data: Dataset | None = None, *, threads: int | None = None, rounds: int = 5
+) -> list[Row]:
+    """Measure training with batches of 4 and 64, and prediction of 1 and 1,000 images.
+
+    Args:
+        data: images of 32 × 32 × 3 in ten classes; random bytes without it.
+        threads: neocog's workers; PyTorch has its better one of 1 and so many.
+        rounds: how often each side is measured.
+
+    Raises:
+        NeocogError: if both sides did not compute the same.
+    """
+    workers = threads or available_threads()
+    data = data or _noise(20_000)
+    network = models.simple_cnn()
+    network.initialise(0)
+    other: Any = None
+    if find_spec("torch") is not None:
+        from neocog.torch_engine.baseline import Baseline
+
+        other = Baseline(network.state_dict(), data.images[:20_000], data.labels[:20_000])
+    choices = sorted({1, workers})
+    rows = [_training(network, data, batch, workers, choices, rounds, other) for batch in (4, 64)]
+    rows += [
+        _prediction(network, data.images[:count], workers, choices, rounds, other)
+        for count in (1, 1000)
+    ]
+    return rows
+
+
+def _noise(count: int) -> Dataset:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return Dataset(images, rng.integers(0, 10, count))
+
+
+def _training(
+    network: Network,
+    data: Dataset,
+    batch: int,
+    workers: int,
+    choices: list[int],
+    rounds: int,
+    other: Any,
+) -> Row:
+    images = min(20_000, len(data))
+    order = np.random.default_rng(1).permutation(images)
+    few = order[: batch * (300 if batch < 16 else 40)]
+    trainer = Trainer(
+        network,
+        data.images,
+        data.labels,
+        batch_size=batch,
+        optimiser=SGD(_LR, _MOMENTUM),
+        threads=workers,
+    )
+    start = trainer.optimiser_state(), trainer.parameters()
+    ours: list[float] = []
+    theirs: dict[int, list[float]] = {n: [] for n in choices}
+    losses: NDArray[np.float64] = np.zeros(0)
+    expected: list[float] = []
+    for _ in range(rounds):
+        trainer.set_optimiser_state(start[0])
+        trainer.set_parameters(start[1])
+        began = time.perf_counter()
+        losses = trainer.run(order)
+        ours.append((time.perf_counter() - began) / len(losses))
+        for n in choices if other else []:
+            seconds, expected = other.train(few, batch, _LR, _MOMENTUM, n)
+            theirs[n].append(seconds)
+    difference = float(np.abs(losses[: len(expected)] - expected).max()) if expected else 0.0
+    _must_agree(f"losses of batches of {batch}", difference, _LOSS_BOUND)
+    return _row(f"train, batch {batch}", "step", ours, theirs if other else {}, difference)
+
+
+def _prediction(
+    network: Network,
+    images: NDArray[np.uint8],
+    workers: int,
+    choices: list[int],
+    rounds: int,
+    other: Any,
+) -> Row:
+    count = len(images)
+    found = network.predict_proba(images, threads=workers)
+    ours: list[float] = []
+    theirs: dict[int, list[float]] = {n: [] for n in choices}
+    expected = found
+    for _ in range(rounds):
+        repeat = 3000 if count == 1 else 20
+        began = time.perf_counter()
+        for _ in range(repeat):
+            network.predict_proba(images, threads=workers)
+        ours.append((time.perf_counter() - began) / repeat)
+        for n in choices if other else []:
+            seconds, expected = other.predict(count, 500 if count == 1 else 5, n)
+            theirs[n].append(seconds)
+    difference = float(np.abs(found - expected).max())
+    _must_agree(f"probabilities of {count} images", difference, _PROBABILITY_BOUND)
+    return _row(f"predict, batch {count:,}", "call", ours, theirs if other else {}, difference)
+
+
+def _row(
+    name: str,
+    unit: str,
+    ours: list[float],
+    theirs: dict[int, list[float]],
+    difference: float,
+) -> Row:
+    if not theirs:
+        return Row(name, unit, Measured.of(ours))
+    threads, best = min(theirs.items(), key=lambda item: median(item[1]))
+    return Row(name, unit, Measured.of(ours), Measured.of(best), threads, difference)
+
+
+def _must_agree(what: str, difference: float, bound: float) -> None:
+    if not difference <= bound:
+        raise NeocogError(
+            f"The {what} differ from PyTorch's by {difference:.2g}, more than {bound}: the "
+            "benchmark would compare two different computations."
+        )

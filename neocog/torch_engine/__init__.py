@@ -1,0 +1,1 @@
+"""PyTorch beside neocog; the only package that imports torch."""

@@ -1,0 +1,81 @@
+"""The note's network in PyTorch at its best on a CPU: what neocog is measured against.
+
+All data are in memory as normalised float32 before the clock starts, so PyTorch pays neither for a
+DataLoader nor for preprocessing; neocog does that within its step.
+"""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+__all__ = ["Baseline"]
+
+
+class Baseline:
+    """The note's network with its training loop and its predictions.
+
+    Args:
+        state: weights by name, as neocog and PyTorch share them.
+        images: uint8 [n, 32, 32, 3].
+        labels: int64 [n].
+    """
+
+    def __init__(
+        self,
+        state: Mapping[str, NDArray[np.float32]],
+        images: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+    ) -> None:
+        self._state = {name: torch.from_numpy(value.copy()) for name, value in state.items()}
+        self._raw = torch.from_numpy(np.ascontiguousarray(images))
+        self._x = self.normalise(self._raw)
+        self._y = torch.from_numpy(labels)
+        self._net = self._fresh()
+
+    def _fresh(self) -> nn.Module:
+        net = nn.Sequential()
+        net.add_module("conv1", nn.Conv2d(3, 16, 3, padding=1))
+        net.add_module("relu", nn.ReLU())
+        net.add_module("pool", nn.MaxPool2d(2))
+        net.add_module("flatten", nn.Flatten())
+        net.add_module("fc", nn.Linear(16 * 16 * 16, len(self._state["fc.bias"])))
+        net.load_state_dict(self._state)
+        return net
+
+    @staticmethod
+    def normalise(images: torch.Tensor) -> torch.Tensor:
+        """(x / 255 − 0.5) / 0.5 of bytes [n, h, w, c], as float32 [n, c, h, w]."""
+        return (images.permute(0, 3, 1, 2).contiguous().float() / 255 - 0.5) / 0.5
+
+    def train(
+        self, order: NDArray[np.int64], batch: int, lr: float, momentum: float, threads: int
+    ) -> tuple[float, list[float]]:
+        """Seconds a step from the given weights, and each step's loss."""
+        torch.set_num_threads(threads)
+        net = self._fresh()
+        optimiser = torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
+        loss_of = nn.CrossEntropyLoss()
+        batches = torch.from_numpy(order).split(batch)
+        losses = []
+        began = time.perf_counter()
+        for indices in batches:
+            optimiser.zero_grad()
+            loss = loss_of(net(self._x[indices]), self._y[indices])
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+        return (time.perf_counter() - began) / len(batches), losses
+
+    def predict(self, count: int, repeat: int, threads: int) -> tuple[float, NDArray[np.float32]]:
+        """Seconds for the probabilities of the first `count` images, from bytes; and those."""
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            found = torch.softmax(self._net(self.normalise(self._raw[:count])), 1)
+            began = time.perf_counter()
+            for _ in range(repeat):
+                found = torch.softmax(self._net(self.normalise(self._raw[:count])), 1)
+            return (time.perf_counter() - began) / repeat, found.numpy()
