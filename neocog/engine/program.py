@@ -1,6 +1,7 @@
 """A plan with addresses: kernels compiled, operands placed, workers started."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -125,6 +126,39 @@ class Program:
         self._run(0, self.workers, total, total, _NOTHING, _NOTHING)
         for thread in threads:
             thread.join()
+
+    def profile(self, total: int, rounds: int = 100) -> list[tuple[str, float]]:
+        """Microseconds a step of each instruction, alone on one thread; see `Trainer.profile`."""
+        few = min(total, 10 * self.batch)
+        steps = -(-few // self.batch)
+        whole = self._groups
+        found = []
+        try:
+            self._groups = whole[:0].copy()
+            idle = self._least(few, rounds)
+            row = 0
+            for g, group in enumerate(self.plan.groups):
+                for instruction in group.instructions:
+                    self._groups = whole[g : g + 1].copy()
+                    alone = dict.fromkeys(("barrier", "judge"), 0) | {"first": row, "count": 1}
+                    for column, value in alone.items():
+                        self._groups[0, GROUP.index(column)] = value
+                    seconds = (self._least(few, rounds) - idle) / steps
+                    name = f"{instruction.layer}: {instruction.kernel.py_func.__name__}"
+                    found.append((name, max(0.0, seconds * 1e6)))
+                    row += 1
+        finally:
+            self._groups = whole
+        return found
+
+    def _least(self, total: int, rounds: int) -> float:
+        best = float("inf")
+        for _ in range(rounds):
+            self._control[:] = 0
+            began = time.perf_counter()
+            self._run(0, 1, total, self.batch, _NOTHING, _NOTHING)
+            best = min(best, time.perf_counter() - began)
+        return best
 
     def _run(
         self,
