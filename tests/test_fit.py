@@ -302,6 +302,9 @@ def test_a_watcher_that_fails_ends_training_and_every_worker(when):
             threads=2,
             watcher=Recorder(once(when, OSError("disk full"))),
         )
+    deadline = time.monotonic() + 5
+    while threading.active_count() > threads and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert threading.active_count() == threads
 
 

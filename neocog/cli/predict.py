@@ -19,6 +19,11 @@ def predict(model: str, images: list[str], top: int, json_: bool) -> int:
     channels, height, width = network.input_shape
     pictures = np.stack([read_picture(path, (channels, height, width)) for path in images])
     probabilities = network.predict_proba(pictures)
+    if not np.isfinite(probabilities).all():
+        raise NeocogError(
+            f"{model} gives NaN or infinite outputs: its weights are damaged, or come from a "
+            "training that diverged."
+        )
     names = network.classes or tuple(str(k) for k in range(probabilities.shape[1]))
     found = [
         [(names[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top]]

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from neocog import __version__
 from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError
 from neocog.evaluation import Evaluation
@@ -133,8 +134,8 @@ def _missing(folder: Path) -> list[Path]:
 
 def versions() -> dict[str, str]:
     """Of Python and of all that computes."""
-    found = {"python": platform.python_version()}
-    for name in ("neocog", "numpy", "numba", "llvmlite"):
+    found = {"python": platform.python_version(), "neocog": __version__}
+    for name in ("numpy", "numba", "llvmlite"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

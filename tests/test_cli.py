@@ -1,0 +1,913 @@
+"""The command line: what it prints and where, its exit codes, and what it leaves on disk.
+
+Most tests call `neocog.cli.main` here, with a little data in place of the real; some start it as a
+user does, for what only a process of its own can show.
+"""
+
+import csv
+import importlib
+import json
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import neocog
+from neocog import Conv2d, Flatten, Linear
+from neocog.cli import main
+from neocog.cli.parser import build_parser
+from neocog.data import Data, Dataset, cifar
+from neocog.formats import save_model, save_pth
+
+COMMANDS = ["train", "evaluate", "predict", "bench"]
+FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
+CLASSES = tuple(f"class{k}" for k in range(10))
+
+
+def tiny(train=40, test=30, side=32, classes=CLASSES, name="tiny") -> Data:
+    """Images of one grey each, the lighter the higher the class."""
+    rng = np.random.default_rng(0)
+
+    def split(count: int) -> Dataset:
+        labels = np.arange(count, dtype=np.int64) % len(classes)
+        images = rng.integers(0, 16, (min(count, 200), side, side, 3), np.uint8)
+        images += (labels[:200] * 24).astype(np.uint8)[:, None, None, None]
+        return Dataset(images[np.arange(count) % len(images)], labels)
+
+    return Data(name, split(train), split(test), classes)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def with_data(monkeypatch):
+    """Let the commands load `data`, whatever is asked for, or `tiny()`."""
+
+    def give(data: Data | None = None) -> None:
+        given = data or tiny()
+        for command in ("train", "evaluate"):
+            module = importlib.import_module(f"neocog.cli.{command}")
+            monkeypatch.setattr(module, "load_data", lambda *_, **__: given)
+
+    return give
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command here; gives exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main([str(a) for a in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def refused(command, here):
+    """Run a command that must fail with one message and leave everything as it was."""
+
+    def run(*arguments: object, code: int = 1) -> str:
+        before = everything_in(here)
+        given, out, err = command(*arguments)
+        assert given == code
+        assert out == ""
+        assert err.startswith("neocog: ")
+        assert err.count("\n") == 1, err
+        assert "Traceback" not in err
+        assert everything_in(here) == before
+        return err
+
+    return run
+
+
+def everything_in(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def the_run(here: Path) -> Path:
+    (folder,) = (here / "runs").iterdir()
+    return folder
+
+
+def start(*arguments: object, cwd: Path, **settings) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "neocog", *map(str, arguments)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        **settings,
+    )
+
+
+def ended(*arguments: object, cwd: Path, **settings) -> tuple[int, str, str]:
+    process = start(*arguments, cwd=cwd, **settings)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+# Help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(command, name):
+    code, out, err = command(name, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"usage: neocog {name}")
+
+
+def test_help_names_every_command(command):
+    code, out, err = command("--help")
+    assert (code, err) == (0, "")
+    for name in COMMANDS:
+        assert re.search(rf"^ +{name} +\w", out, re.MULTILINE), name
+
+
+def test_these_are_all_the_commands():
+    (commands,) = (a for a in build_parser()._actions if a.dest == "command")
+    assert list(commands.choices) == COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_has_help(name):
+    (commands,) = (a for a in build_parser()._actions if a.dest == "command")
+    for action in commands.choices[name]._actions:
+        assert action.help, action.dest
+
+
+def test_the_defaults_are_the_notes():
+    options = vars(build_parser().parse_args(["train"]))
+    options.pop("run")
+    assert options == {
+        "command": "train",
+        "data": "shapes",
+        "model": "simple-cnn",
+        "epochs": 5,
+        "batch_size": 4,
+        "optimizer": "sgd",
+        "lr": 0.001,
+        "momentum": None,  # 0.9, unless the optimizer is Adam
+        "seed": 0,
+        "threads": None,
+        "log_every": 2000,
+        "out": None,
+        "data_dir": None,
+    }
+
+
+def test_version(command):
+    assert command("--version") == (0, f"neocog {neocog.__version__}\n", "")
+
+
+def test_help_is_there_at_once_and_imports_nothing_large(here):
+    script = (
+        "import sys, time\n"
+        "began = time.perf_counter()\n"
+        "from neocog.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit as stop:\n"
+        "    assert stop.code == 0\n"
+        "seconds = time.perf_counter() - began\n"
+        "large = ('numpy', 'numba', 'llvmlite', 'torch', 'rich', 'PIL', 'safetensors')\n"
+        "print([m for m in large if m in sys.modules], seconds, file=sys.stderr)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=here, capture_output=True, text=True, check=True
+    )
+    loaded, seconds = result.stderr.rsplit(" ", 1)
+    assert loaded == "[]"
+    assert float(seconds) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "COMMAND"),
+        (["trian"], "'trian'"),
+        (["train", "--epochs", "many"], "--epochs"),
+        (["train", "--epochs", "1.5"], "--epochs"),
+        (["train", "--lr", "fast"], "--lr"),
+        (["train", "--optimizer", "rmsprop"], "'rmsprop'"),
+        (["train", "--no-such"], "--no-such"),
+        (["evaluate"], "model"),
+        (["predict", "model.pth"], "IMAGE"),
+        (["predict", "model.pth", "a.png", "--top", "x"], "--top"),
+    ],
+)
+def test_usage_errors_are_one_line_and_code_2(refused, arguments, message):
+    assert message in refused(*arguments, code=2)
+
+
+# train
+
+
+def test_train_prints_what_the_note_prints(command, with_data, here):
+    with_data()
+    code, out, _ = command("train", "--epochs", 2, "--log-every", 4)
+    assert code == 0
+    *losses, finished, accuracy, results = out.splitlines()
+    assert len(losses) == 4
+    for line, (epoch, batch) in zip(losses, [(1, 4), (1, 8), (2, 4), (2, 8)], strict=True):
+        assert re.fullmatch(rf"Epoch: {epoch}, Batch: {batch}, Loss: \d\.\d{{3}}", line)
+    assert finished == "Training finished."
+    assert re.fullmatch(r"Test accuracy: \d+\.\d\d % of 30 images", accuracy)
+    assert results == f"Results: {the_run(here).relative_to(here)}"
+
+
+def test_the_line_itself(capsys):
+    """Exactly the note's, to three places."""
+    from neocog.cli.display import Display
+    from neocog.training.history import Logged
+
+    Display(None, None, "tiny", 1).logged(Logged(1, 2000, 1.78246, 0.5))
+    assert capsys.readouterr().out == "Epoch: 1, Batch: 2000, Loss: 1.782\n"
+
+
+def test_train_leaves_the_four_files(command, with_data, here):
+    with_data()
+    _, out, _ = command("train", "--epochs", 2, "--log-every", 4, "--lr", 0.01, "--seed", 3)
+    folder = the_run(here)
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+
+    rows = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["epoch", "batch", "loss", "seconds"]
+    printed = re.findall(r"Epoch: (\d+), Batch: (\d+), Loss: (\S+)", out)
+    assert [(r["epoch"], r["batch"], f"{float(r['loss']):.3f}") for r in rows] == printed
+
+    info = json.loads((folder / "run.json").read_text())
+    assert info["status"] == "finished"
+    assert info["settings"] == {
+        "data": "tiny",
+        "model": "simple-cnn",
+        "epochs": 2,
+        "batch_size": 4,
+        "optimizer": "SGD",
+        "lr": 0.01,
+        "momentum": 0.9,
+        "seed": 3,
+        "threads": None,
+        "log_every": 4,
+    }
+    assert info["steps"] == 20
+    assert [set(epoch) for epoch in info["epochs"]] == [{"loss", "seconds"}] * 2
+    assert {"python", "numpy", "numba", "llvmlite"} <= info["versions"].keys()
+    assert info["machine"]["processor"]
+    assert info["machine"]["cores"] >= 1
+    assert info["machine"]["vector_floats"] in (4, 8, 16)
+    assert info["timings"].keys() == {
+        "compile_seconds",
+        "training_seconds",
+        "microseconds_a_step",
+        "evaluation_seconds",
+    }
+    assert all(value > 0 for value in info["timings"].values())
+    assert f"{100 * info['test']['accuracy']:.2f} %" in out
+
+    whole, weights = neocog.load(folder), neocog.load(folder / "cnn_model.pth")
+    assert whole.classes == CLASSES
+    assert list(weights.state_dict()) == ["conv1.weight", "conv1.bias", "fc.weight", "fc.bias"]
+    for name, value in whole.state_dict().items():
+        np.testing.assert_array_equal(weights.state_dict()[name], value)
+    assert neocog.evaluate(whole, tiny().test).accuracy == info["test"]["accuracy"]
+
+
+def test_the_settings_reach_fit(command, with_data, here):
+    """As the public function would have trained."""
+    with_data()
+    command(
+        *("train", "--epochs", 2, "--batch-size", 8, "--lr", 0.02, "--momentum", 0.5),
+        *("--seed", 4, "--threads", 1),
+    )
+    network = neocog.models.simple_cnn()
+    optimizer = neocog.SGD(0.02, momentum=0.5)
+    neocog.fit(network, tiny().train, epochs=2, batch_size=8, optimizer=optimizer, seed=4)
+    for name, value in neocog.load(the_run(here)).state_dict().items():
+        np.testing.assert_array_equal(value, network.state_dict()[name])
+
+
+def test_adam(command, with_data, here):
+    with_data()
+    assert command("train", "--epochs", 1, "--optimizer", "adam", "--lr", 0.002)[0] == 0
+    network = neocog.models.simple_cnn()
+    neocog.fit(network, tiny().train, epochs=1, optimizer=neocog.Adam(0.002))
+    for name, value in neocog.load(the_run(here)).state_dict().items():
+        np.testing.assert_array_equal(value, network.state_dict()[name])
+    settings = json.loads((the_run(here) / "run.json").read_text())["settings"]
+    assert settings["optimizer"] == "Adam"
+    assert "momentum" not in settings
+
+
+def test_a_new_folder_each_time(command, with_data, here):
+    with_data()
+    for _ in range(3):  # within one second, so that the time in the name is not enough
+        assert command("train", "--epochs", 1)[0] == 0
+    folders = list((here / "runs").iterdir())
+    assert len(folders) == 3
+    for folder in folders:
+        assert folder.name.startswith("simple-cnn-tiny-")
+        assert sorted(path.name for path in folder.iterdir()) == FILES
+
+
+def test_out(command, with_data, here):
+    with_data()
+    (here / "empty").mkdir()
+    for out in ("new/folder", "empty"):
+        code, printed, _ = command("train", "--epochs", 1, "--out", out)
+        assert code == 0
+        assert printed.endswith(f"Results: {out}\n")
+        assert sorted(path.name for path in (here / out).iterdir()) == FILES
+    assert not (here / "runs").exists()
+
+
+def test_out_that_holds_something_is_refused(refused, with_data, here):
+    with_data()
+    (here / "full").mkdir()
+    (here / "full" / "run.json").write_text("mine")
+    (here / "file").write_text("mine")
+    for out in ("full", "file"):
+        assert f"{out} holds something already" in refused("train", "--out", out)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(refused, with_data, here):
+    with_data()
+    (here / "runs").write_text("a file")
+    assert "runs, cannot be made" in refused("train")
+    assert "runs/a, cannot be made" in refused("train", "--out", "runs/a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", 0], "epochs (=0)"),
+        (["--epochs", -1], "epochs (=-1)"),
+        (["--epochs", 10**9], "epochs (=1000000000)"),
+        (["--batch-size", 0], "batch_size (=0)"),
+        (["--batch-size", -4], "batch_size (=-4)"),
+        (["--lr", 0], "lr (=0.0)"),
+        (["--lr", -0.1], "lr (=-0.1)"),
+        (["--lr", "nan"], "lr (=nan)"),
+        (["--lr", "inf"], "lr (=inf)"),
+        (["--momentum", -0.5], "momentum (=-0.5)"),
+        (["--momentum", 1], "momentum (=1.0)"),
+        (["--threads", 0], "threads (=0)"),
+        (["--threads", -2], "threads (=-2)"),
+        (["--threads", 100_000], "threads (=100000)"),
+        (["--log-every", 0], "log_every (=0)"),
+        (["--seed", 2**64], f"seed (={2**64})"),
+        (["--optimizer", "adam", "--momentum", 0.9], "--momentum goes with --optimizer sgd"),
+        (["--model", "simple_cn"], "Did you mean 'simple-cnn'?"),
+        (["--model", "resnet"], "Known: simple-cnn"),
+    ],
+)
+def test_silly_settings_are_refused_before_data_are_loaded(
+    refused, monkeypatch, arguments, message
+):
+    module = importlib.import_module("neocog.cli.train")
+    monkeypatch.setattr(module, "load_data", lambda *_, **__: pytest.fail("data were loaded"))
+    assert message in refused("train", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("cifar", "Did you mean cifar10?"),
+        ("CIFAR-10", "Did you mean cifar10?"),
+        ("shape", "Did you mean shapes?"),
+        ("imagenet", "There are: cifar10, shapes"),
+        ("no/such/folder", "no file or folder no/such/folder"),
+        ("", "cifar10, shapes"),
+    ],
+)
+def test_unknown_data(refused, data, message):
+    assert message in refused("train", data)
+
+
+def test_data_whose_classes_are_not_the_models(refused, with_data):
+    with_data(tiny(classes=CLASSES[:7]))
+    assert "7 classes" in refused("train")
+
+
+def test_data_whose_images_are_not_the_models(refused, with_data):
+    with_data(tiny(side=28))
+    assert "28" in refused("train")
+
+
+def test_divergence_is_one_message_and_keeps_the_epochs_before(command, with_data, here):
+    with_data(tiny(train=4))  # an epoch of one step, so that the second sees what the first did
+    code, out, err = command("train", "--epochs", 3, "--lr", 1e30, "--log-every", 1)
+    assert code == 1
+    assert re.fullmatch(r"Epoch: 1, Batch: 1, Loss: \d\.\d{3}\n", out)
+    kept, message = [line for line in err.splitlines() if not line.startswith("Compil")]
+    assert kept == f"What was finished before is in {the_run(here).relative_to(here)}"
+    assert re.match(r"neocog: The loss became (nan|inf) in epoch 2, batch 1\. ", message)
+    assert "smaller learning rate" in message
+    info = json.loads((the_run(here) / "run.json").read_text())
+    assert info["status"] == "failed"
+    assert "epoch 2, batch 1" in info["error"]
+    assert sorted(path.name for path in the_run(here).iterdir()) == FILES
+    network = neocog.load(the_run(here))
+    assert all(np.isfinite(value).all() for value in network.state_dict().values())
+
+
+def test_divergence_in_the_first_epoch_leaves_nothing(command, with_data, here):
+    with_data(tiny(train=4000))
+    code, _, err = command("train", "--epochs", 1, "--lr", 1e30)
+    assert code == 1
+    assert "epoch 1, batch 2. " in err
+    assert list(here.iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_one_message(command, with_data, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with_data()
+    monkeypatch.setattr("neocog.formats.model_file.write_bytes", full)
+    code, _, err = command("train", "--epochs", 1)
+    assert code == 1
+    assert "No space left on device" in err
+    assert "Traceback" not in err
+
+
+# CIFAR-10's files
+
+
+@pytest.fixture
+def small_cifar(here, monkeypatch) -> Path:
+    """Files of 125 images each, where CIFAR-10 has 10,000."""
+    monkeypatch.setattr(cifar, "RECORDS", 125)
+    monkeypatch.setattr(cifar, "FILE_BYTES", 125 * 3073)
+    folder = here / "data" / cifar.FOLDER
+    folder.mkdir(parents=True)
+    records = np.random.default_rng(0).integers(0, 256, (6, 125, 3073), np.uint8)
+    records[:, :, 0] = np.arange(125) % 10
+    for name, content in zip(cifar.FILES, records, strict=True):
+        content.tofile(folder / name)
+    return folder
+
+
+def test_train_and_evaluate_find_cifar10(command, small_cifar, here, monkeypatch):
+    monkeypatch.delenv("NEOCOG_DATA", raising=False)
+    for number, way in enumerate(
+        [[small_cifar], [small_cifar.parent], ["cifar10", "--data-dir", small_cifar.parent]]
+    ):
+        code, out, _ = command("train", *way, "--epochs", 1, "--out", f"out{number}")
+        assert code == 0
+        assert "of 125 images" in out
+    monkeypatch.setenv("NEOCOG_DATA", str(small_cifar))
+    assert "of 125 images" in command("train", "cifar10", "--epochs", 1, "--out", "out3")[1]
+    # What it was trained on is in the file.
+    assert "of 125 images" in command("evaluate", "out0")[1]
+    networks = [neocog.load(here / f"out{n}") for n in range(4)]
+    for network in networks[1:]:
+        np.testing.assert_array_equal(
+            network.state_dict()["fc.weight"], networks[0].state_dict()["fc.weight"]
+        )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+        lambda path: path.write_bytes(b"\x0a" + path.read_bytes()[1:]),
+    ],
+    ids=["missing", "truncated", "oversized", "mislabelled"],
+)
+@pytest.mark.parametrize("name", ["data_batch_3.bin", "test_batch.bin"])
+def test_damaged_cifar_files_are_named(refused, small_cifar, damage, name):
+    damage(small_cifar / name)
+    assert name in refused("train", small_cifar)
+
+
+# evaluate and predict
+
+
+@pytest.fixture
+def model(here) -> Path:
+    """A run folder of a network that tells light from dark."""
+    network = neocog.models.simple_cnn()
+    data = tiny(train=400)
+    neocog.fit(
+        network, data.train, epochs=20, optimizer=neocog.SGD(0.01, 0.9), classes=data.classes
+    )
+    folder = here / "model"
+    folder.mkdir()
+    save_model(network, folder / "model.safetensors", training={"data": "tiny"})
+    save_pth(network.state_dict(), folder / "cnn_model.pth")
+    return folder
+
+
+def test_evaluate_prints_scores_and_confusion(command, with_data, model):
+    with_data()
+    expected = neocog.evaluate(neocog.load(model), tiny().test)
+    code, out, err = command("evaluate", model, "tiny")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == f"Loss: {expected.loss:.4f}"
+    assert lines[1] == f"Accuracy: {100 * expected.accuracy:.2f} % of 30 images"
+    assert lines[3].split() == ["class", "precision", "recall", "count"]
+    for line, score in zip(lines[4:14], expected.per_class, strict=True):
+        assert line.split()[0] == score.name
+        assert line.split()[-1] == str(score.count) == "3"
+    matrix = [line.split() for line in lines[-10:]]
+    assert [row[0] for row in matrix] == list(CLASSES)
+    np.testing.assert_array_equal([list(map(int, row[1:])) for row in matrix], expected.confusion)
+
+
+def test_evaluate_takes_every_kind_of_model(command, with_data, model):
+    with_data()
+    results = {}
+    for file in ("", "model.safetensors", "cnn_model.pth"):
+        code, out, err = command("evaluate", model / file, "tiny", "--json")
+        assert code == 0
+        result = json.loads(out)
+        assert result.pop("model") == str(model / file)
+        result.pop("seconds")
+        results[file] = result
+        assert ("weights alone" in err) == file.endswith(".pth")
+    assert results[""] == results["model.safetensors"] == results["cnn_model.pth"]
+    assert results[""].keys() == {
+        *("data", "loss", "accuracy", "count", "classes", "confusion"),
+    }
+    assert results[""]["data"] == "tiny"
+    assert results[""]["count"] == 30
+    assert results[""]["accuracy"] > 0.5  # else the network did not learn, and shows little
+
+
+def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model):
+    asked = []
+
+    def load_data(name, **_):
+        asked.append(name)
+        return tiny()
+
+    monkeypatch.setattr(importlib.import_module("neocog.cli.evaluate"), "load_data", load_data)
+    assert command("evaluate", model)[0] == 0
+    assert command("evaluate", model, "other")[0] == 0
+    assert asked == ["tiny", "other"]
+
+
+def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
+    code, out, err = command("evaluate", model / "cnn_model.pth")
+    assert (code, out) == (1, "")
+    assert "name the data" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_evaluate_refuses_silly_threads(refused, with_data, model, threads):
+    with_data()
+    assert f"threads (={threads})" in refused("evaluate", model, "tiny", "--threads", threads)
+
+
+def test_evaluate_refuses_other_classes(refused, with_data, model):
+    with_data(tiny(classes=tuple("abcdefghij")))
+    assert "knows the classes class0" in refused("evaluate", model, "tiny")
+
+
+def test_evaluate_refuses_images_of_another_size(refused, with_data, model):
+    with_data(tiny(side=28))
+    assert "28" in refused("evaluate", model, "tiny")
+
+
+def test_evaluate_refuses_a_model_of_another_number_of_classes(command, with_data, here):
+    network = neocog.models.simple_cnn(7)
+    network.initialise(0)
+    network.save(here / "seven.pth")
+    with_data()
+    code, out, err = command("evaluate", "seven.pth", "tiny")
+    assert (code, out) == (1, "")
+    assert "10 classes" in err.splitlines()[-1]
+
+
+@pytest.fixture
+def pictures(here) -> list[str]:
+    """Three files: dark, middle and light, of other sizes than the network's."""
+    for name, grey in (("dark.png", 6), ("middle.jpg", 126), ("light.gif", 222)):
+        Image.new("RGB", (50, 70), (grey,) * 3).save(here / name)
+    return ["dark.png", "middle.jpg", "light.gif"]
+
+
+def test_predict_prints_a_line_for_each_image(command, model, pictures):
+    code, out, err = command("predict", model, *pictures)
+    assert (code, err) == (0, "")
+    best = []
+    for line, path in zip(out.splitlines(), pictures, strict=True):
+        found = re.fullmatch(
+            re.escape(path) + r": (\w+) (\d+\.\d) %, (\w+) (\d+\.\d) %, (\w+) (\d+\.\d) %", line
+        )
+        assert found
+        percents = [float(found[n]) for n in (2, 4, 6)]
+        assert percents == sorted(percents, reverse=True)
+        best.append(found[1])
+    # The network is a short one's; but light is not called dark.
+    assert best[0] in CLASSES[:3]
+    assert best[2] in CLASSES[7:]
+
+
+def test_predict_as_json(command, model, pictures):
+    code, out, _ = command("predict", model, *pictures, "--top", 10, "--json")
+    assert code == 0
+    listed = json.loads(out)
+    assert [entry["image"] for entry in listed] == pictures
+    for entry in listed:
+        assert {best["label"] for best in entry["top"]} == set(CLASSES)
+        assert sum(best["probability"] for best in entry["top"]) == pytest.approx(1, abs=1e-5)
+    grey = np.full((1, 32, 32, 3), 6, np.uint8)
+    expected = neocog.load(model).predict_proba(grey)[0]
+    for best in listed[0]["top"]:
+        assert best["probability"] == pytest.approx(
+            expected[CLASSES.index(best["label"])], abs=1e-6
+        )
+
+
+@pytest.mark.parametrize(("top", "shown"), [(1, 1), (3, 3), (99, 10)])
+def test_predict_top(command, model, pictures, top, shown):
+    _, out, _ = command("predict", model, pictures[0], "--top", top)
+    assert out.count("%") == shown
+
+
+def test_predict_with_weights_alone_numbers_the_classes(command, model, pictures):
+    code, out, err = command("predict", model / "cnn_model.pth", pictures[0])
+    assert code == 0
+    assert re.match(r"dark\.png: [0-9] \d", out)
+    assert "weights alone" in err
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_predict_refuses_silly_top(refused, model, pictures, top):
+    assert f"--top (={top})" in refused("predict", model, pictures[0], "--top", top)
+
+
+def test_predict_refuses_what_is_no_picture(refused, model, pictures, here):
+    (here / "text.png").write_text("not a picture")
+    (here / "half.png").write_bytes((here / "dark.png").read_bytes()[:80])
+    for path, message in (
+        ("none.png", "No such file"),
+        ("text.png", "is not an image"),
+        ("half.png", "cannot be decoded"),
+        ("model", "directory"),
+    ):
+        error = refused("predict", model, pictures[0], path)
+        assert message in error
+        assert path in error
+
+
+# Models that are refused, by evaluate and predict alike
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("was-run",)
+
+
+def model_with_nan(path: Path) -> None:
+    network = neocog.models.simple_cnn()
+    network.initialise(0)
+    state = network.state_dict()
+    state["fc.bias"][3] = np.nan
+    network.load_state_dict(state)
+    network.save(path)
+
+
+def torn(path: Path) -> None:
+    network = neocog.models.simple_cnn()
+    network.initialise(0)
+    network.save(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("none.pth", lambda path: None, "no such file"),
+        ("none", lambda path: None, "no such file"),
+        ("folder", lambda path: path.mkdir(), "is not a run folder"),
+        ("a.txt", lambda path: path.write_text("hello"), "no known kind of model"),
+        ("empty.pth", lambda path: path.write_bytes(b""), "empty.pth"),
+        ("code.pth", lambda path: path.write_bytes(pickle.dumps(Evil())), "code.pth"),
+        ("torn.safetensors", torn, "torn.safetensors"),
+        ("torn.pth", torn, "torn.pth"),
+        ("empty.safetensors", lambda path: path.write_bytes(b""), "empty.safetensors"),
+    ],
+)
+def test_models_that_cannot_be_read(refused, pictures, here, name, make, message):
+    make(here / name)
+    assert message in refused("predict", name, pictures[0])
+    assert message in refused("evaluate", name, "shapes")
+    assert not (here / "was-run").exists()
+
+
+def test_a_pth_of_pytorch_with_code_in_it_is_not_run(refused, pictures, here):
+    torch = pytest.importorskip("torch")
+    torch.save({"fc.weight": torch.zeros(2, 2), "more": Evil()}, here / "code.pth")
+    assert "code.pth" in refused("predict", "code.pth", pictures[0])
+    assert not (here / "was-run").exists()
+
+
+def test_outputs_that_are_no_numbers_are_an_error(command, with_data, pictures, here):
+    model_with_nan(here / "nan.pth")
+    with_data()
+    for arguments in (["evaluate", "nan.pth", "tiny"], ["predict", "nan.pth", pictures[0]]):
+        code, out, err = command(*arguments)
+        assert (code, out) == (1, "")
+        assert "NaN" in err.splitlines()[-1]
+
+
+def test_a_model_of_other_shapes_than_the_data(refused, with_data, here):
+    network = neocog.Network(
+        input_shape=(3, 16, 16), conv1=Conv2d(3, 4, 3), flatten=Flatten(), fc=Linear(4 * 14**2, 10)
+    )
+    network.initialise(0)
+    network.save(here / "small.safetensors")
+    with_data()
+    assert "16" in refused("evaluate", "small.safetensors", "tiny")
+
+
+# Processes of their own
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, **more}
+
+
+def test_built_in_data_from_end_to_end(here):
+    """A fresh machine's first command, but for the epochs; in a pipe, so without a live line."""
+    code, out, err = ended(
+        *("train", "shapes", "--epochs", 1, "--batch-size", 64, "--lr", 0.01, "--log-every", 300),
+        cwd=here,
+    )
+    assert code == 0, err
+    first, second, finished, accuracy, results = out.splitlines()
+    assert re.fullmatch(r"Epoch: 1, Batch: 300, Loss: \d\.\d{3}", first)
+    assert re.fullmatch(r"Epoch: 1, Batch: 600, Loss: \d\.\d{3}", second)
+    assert finished == "Training finished."
+    percent = re.fullmatch(r"Test accuracy: (\d\d\.\d\d) % of 10,000 images", accuracy)
+    assert 70 < float(percent[1]) < 95
+    folder = here / results.removeprefix("Results: ")
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert json.loads((folder / "run.json").read_text())["versions"]["neocog"]
+    # No escape sequences, no redrawn lines: nothing, or words on compiling.
+    assert "\x1b" not in out + err
+    assert "\r" not in out + err
+    assert all(re.match(r"Compil(ing \d+ kernels|ed in )", line) for line in err.splitlines())
+
+    code, out, err = ended("evaluate", folder, "--json", cwd=here)
+    assert code == 0, err
+    result = json.loads(out)
+    assert f"{100 * result['accuracy']:.2f}" == percent[1]
+    assert result["classes"][0]["name"] == "ring"
+
+
+@pytest.mark.skipif(not os.environ.get("NEOCOG_DATA"), reason="NEOCOG_DATA does not name CIFAR-10")
+def test_cifar10_from_end_to_end(here):
+    code, out, err = ended(
+        *("train", "cifar10", "--epochs", 1, "--batch-size", 64, "--lr", 0.01, "--log-every", 300),
+        cwd=here,
+    )
+    assert code == 0, err
+    percent = re.search(r"Test accuracy: (\d\d\.\d\d) % of 10,000 images", out)
+    assert 40 < float(percent[1]) < 70
+    folder = here / re.search("Results: (.*)", out)[1]
+    assert f"{percent[1]} %" in ended("evaluate", folder, cwd=here)[1]
+
+
+@pytest.fixture
+def long_run(here, monkeypatch):
+    """Begin a run with small epochs that nobody will wait for."""
+    script = here / "long.py"
+    script.write_text(
+        "import importlib, sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_cli import tiny\n"
+        "from neocog.cli import main\n"
+        "module = importlib.import_module('neocog.cli.train')\n"
+        "module.load_data = lambda *_, **__: tiny(train=int(sys.argv[1]))\n"
+        "sys.exit(main(sys.argv[2:]))\n"
+    )
+    processes = []
+
+    def begin(images: int, *arguments: object) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(images), "train", *map(str, arguments)],
+            cwd=here,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process is POSIX")
+def test_ctrl_c_exits_with_130_and_keeps_what_was_done(long_run, here):
+    process = long_run(40_000, "--epochs", 100_000, "--log-every", 100, "--out", "out")
+    assert process.stdout.readline().startswith("Epoch: 1, Batch: 100, Loss: ")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "Interrupted. The weights so far are in out\n" in err
+    assert "Training finished." not in out
+    assert sorted(path.name for path in (here / "out").iterdir()) == FILES
+    info = json.loads((here / "out" / "run.json").read_text())
+    assert info["status"] == "interrupted"
+    assert info["steps"] > 0
+    assert neocog.load(here / "out").initialised
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL")
+def test_a_killed_run_leaves_whole_files_only(long_run, here):
+    """Epochs of a millisecond, so that most of the time is spent writing; killed at four times."""
+    for attempt, wait in enumerate((0.0, 0.031, 0.077, 0.15)):
+        process = long_run(40, "--epochs", 100_000, "--log-every", 10, "--out", f"out{attempt}")
+        for _ in range(5):
+            assert process.stdout.readline().startswith("Epoch: ")
+        time.sleep(wait)
+        process.kill()
+        process.communicate()
+        folder = here / f"out{attempt}"
+        info = json.loads((folder / "run.json").read_text())
+        assert info["status"] == "running"
+        assert neocog.load(folder).classes == CLASSES
+        assert neocog.load(folder / "cnn_model.pth").initialised
+        header, *rows = (folder / "history.csv").read_text().splitlines(keepends=True)
+        assert header == "epoch,batch,loss,seconds\n"
+        assert len(rows) >= 3
+        assert all(re.fullmatch(r"\d+,10,\d+\.\d+(e-\d+)?,\d+\.\d+\n", row) for row in rows)
+        left = {path.name for path in folder.iterdir()} - set(FILES)
+        assert all(re.fullmatch(r"\.neocog-\w+\.tmp", name) for name in left)
+        assert len(left) <= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes close otherwise")
+def test_a_reader_that_leaves_is_no_traceback(model, pictures, here):
+    process = start("predict", model, pictures[0], cwd=here)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 1
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+def test_on_a_terminal_there_is_a_live_line_on_stderr(here, long_run):
+    pty = pytest.importorskip("pty")
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, str(here / "long.py"), "12000", "train"),
+            *("--epochs", "4", "--log-every", "1500"),
+        ],
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env=environment(TERM="xterm", COLUMNS="120"),
+        text=True,
+    )
+    os.close(terminal)
+    shown = b""
+    while True:
+        try:
+            part = os.read(controller, 65536)
+        except OSError:  # how Linux says that the other end is closed
+            break
+        if not part:
+            break
+        shown += part
+    out = process.communicate(timeout=60)[0]
+    os.close(controller)
+    assert process.returncode == 0
+    assert "\x1b" not in out
+    assert len(out.splitlines()) == 4 * 2 + 3
+    text = shown.decode()
+    assert "\x1b" in text
+    assert re.search(r"epoch \d of 4", text)
+    assert re.search(r"[\d,]+ batches/s", text)
+    assert "left" in text
