@@ -221,7 +221,10 @@ def test_conv2d_forward_pooled(case):
             taken = np.select([won == at for at in offsets], fours, default=-inf)
             assert (taken >= np.max(fours, axis=0) - 2 * bound).all()
         else:
-            np.testing.assert_array_equal(won, winner_offsets(x_map, winner))
+            # Which of the four is said to have won where one is NaN does not matter.
+            known = ~np.isnan(expected)
+            np.testing.assert_array_equal(won[known], winner_offsets(x_map, winner)[known])
+            assert np.isin(won, winner_offsets(x_map, np.arange(4))).all()
 
 
 @shapes(3)
@@ -417,9 +420,9 @@ def packed_linear(stage, x_map, w):
     return parameter(stage.w.size, linear_places(x_map, len(w)), w)
 
 
-def empty_scores(m, count):
-    """For kernels that write the outputs one by one and leave the padding alone."""
-    return maps(m, np.full((count, m.channels, 1, 1), nan))
+def unwritten(m, count):
+    """For kernels that write numbers one by one and leave the padding alone."""
+    return maps(m, np.full((count, *places(m).shape), nan))
 
 
 @on_linear_shapes
@@ -429,7 +432,7 @@ def test_linear_forward(case):
     stage = FullyConnected(x_map, z_map.channels, bias, relu)
     for kind in (whole, real, wild):
         x, w, b, _ = linear_data(kind, case)
-        z = empty_scores(z_map, n)
+        z = unwritten(z_map, n)
         b_packed = parameter(padded(len(b)), bias_places(len(b)), b) if bias else None
         call(
             linear_forward,
@@ -458,7 +461,7 @@ def test_linear_forward_does_not_depend_on_an_images_company(case):
     x, w, b, _ = linear_data(real, case)
     xs, packed = vectors_of(x_map, x), packed_linear(stage, x_map, w)
     b_packed = parameter(padded(len(b)), bias_places(len(b)), b)
-    together, alone = empty_scores(z_map, n), empty_scores(z_map, n)
+    together, alone = unwritten(z_map, n), unwritten(z_map, n)
     call(linear_forward, stage, (xs, packed, b_packed, together), n)
     for i in range(n):
         call(linear_forward, stage, ((xs, i), packed, b_packed, (alone, i)), 1)
@@ -623,10 +626,12 @@ def test_load_images(case, gathered):
     bytes_ = rng.integers(0, 256, (3 * n, h, w, c), dtype=np.uint8)
     bytes_.flat[:2] = 0, 255
     mean, std = tuple(rng.uniform(0, 1, c)), tuple(rng.uniform(0.1, 1, c))
-    scale = np.tile(np.float32([1 / (255 * s) for s in std]), w)
-    shift = np.tile(np.float32([-m / s for m, s in zip(mean, std, strict=True)]), w)
+    pixel = np.zeros((2, w, x_map.pixel), np.float32)
+    pixel[0, :, :c] = 1 / (255 * np.array(std))
+    pixel[1, :, :c] = -np.array(mean) / np.array(std)
+    scale, shift = pixel
     order = rng.integers(0, 3 * n, 3 * n)
-    x = blank(x_map, n)
+    x = unwritten(x_map, n)
     # The second batch of the epoch; its images 0 … n, and what comes after them is fetched.
     operands = (
         flat(bytes_, np.uint8),
