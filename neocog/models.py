@@ -7,7 +7,7 @@ from neocog.errors import ArchitectureError
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.network import Network
 
-__all__ = ["MODELS", "make", "simple_cnn"]
+__all__ = ["MODELS", "make", "name_of", "simple_cnn"]
 
 
 def simple_cnn(classes: int = 10) -> Network:
@@ -33,3 +33,9 @@ def make(name: str, classes: int = 10) -> Network:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ArchitectureError(f"No model is called {name!r}.{hint} Known: {', '.join(MODELS)}.")
     return MODELS[name](classes)
+
+
+def name_of(network: Network) -> str | None:
+    """The name of the model that has this network's layers, if one has."""
+    outputs = network.output_shape[-1]
+    return next((n for n in MODELS if make(n, outputs).layers == network.layers), None)

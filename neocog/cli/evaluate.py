@@ -9,6 +9,7 @@ from neocog.cli.terminal import download_progress, say
 from neocog.errors import NeocogError
 from neocog.evaluation import Evaluation
 from neocog.formats import read_training
+from neocog.models import name_of
 from neocog.network import Network
 
 __all__ = ["evaluate", "open_model"]
@@ -19,8 +20,8 @@ def open_model(model: str) -> Network:
     network = load(model)
     if Path(model).suffix in (".pth", ".pt"):
         say(
-            f"{model} holds weights alone: taken for simple-cnn with the note's preprocessing, "
-            "(x / 255 − 0.5) / 0.5."
+            f"{model} holds weights alone: taken for {name_of(network)}, with that model's own "
+            "preprocessing."
         )
     return network
 
