@@ -5,6 +5,7 @@ import json
 from neocog.benchmark import Measured, benchmark
 from neocog.cli.terminal import say
 from neocog.engine import available_threads
+from neocog.training.fit import check_threads
 from neocog.training.run_folder import machine, versions
 
 __all__ = ["bench"]
@@ -12,6 +13,7 @@ __all__ = ["bench"]
 
 def bench(threads: int | None, json_: bool) -> int:
     """Measure and print: microseconds, and how many times PyTorch's speed that is."""
+    check_threads(threads)
     say("Measuring the note's network; this takes up to a minute …")
     rows = benchmark(threads=threads, rounds=3)
     if json_:

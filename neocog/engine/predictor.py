@@ -72,11 +72,13 @@ def predict_scores(
     network: Network, images: NDArray[np.uint8], *, threads: int | None = None
 ) -> Floats:
     """The network's outputs before softmax, float32 [n, classes]."""
-    return _predict(network, images, threads)[0]
+    scores: Floats = _predict(network, images, threads)[0]
+    return scores
 
 
 def predict_probabilities(
     network: Network, images: NDArray[np.uint8], *, threads: int | None = None
 ) -> Floats:
     """Probabilities of the classes, float32 [n, classes]."""
-    return _predict(network, images, threads)[1]
+    probabilities: Floats = _predict(network, images, threads)[1]
+    return probabilities

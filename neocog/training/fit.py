@@ -19,7 +19,7 @@ from neocog.training.history import Epoch, History, Logged
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.torch_stream import TorchStream
 
-__all__ = ["Watcher", "check_settings", "fit"]
+__all__ = ["Watcher", "check_settings", "check_threads", "fit"]
 
 # Seconds between two looks at a running epoch.
 _LOOK = 0.05
@@ -225,10 +225,18 @@ def check_settings(epochs: int, batch_size: int, threads: int | None, log_every:
     for name, value, most in (
         ("epochs", epochs, 1_000_000),
         ("batch_size", batch_size, 1_000_000),
-        ("threads", threads, _MOST_THREADS),
         ("log_every", log_every, 1_000_000_000),
     ):
-        if value is None and name == "threads":
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise NeocogError(f"{name} (={value!r}) must be a whole number from 1 to {most}.")
+        _check_number(name, value, most)
+    check_threads(threads)
+
+
+def check_threads(threads: int | None) -> None:
+    """Raise `NeocogError` for a number of workers that cannot be; None means every core."""
+    if threads is not None:
+        _check_number("threads", threads, _MOST_THREADS)
+
+
+def _check_number(name: str, value: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise NeocogError(f"{name} (={value!r}) must be a whole number from 1 to {most}.")
