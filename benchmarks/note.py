@@ -113,7 +113,17 @@ def step_parts(data: neocog.Dataset) -> list[tuple[str, float]]:
 def command(data: str, folder: Path, *extra: str, cache: Path) -> dict[str, Any]:
     """Run `neocog train` as a user would: seconds to the first line, peak memory, and run.json."""
     out = folder / f"run-{len(list(folder.iterdir()))}"
-    words = [sys.executable, "-X", "faulthandler", "-c", _MEASURED, "train", data, "--out", str(out)]
+    words = [
+        sys.executable,
+        "-X",
+        "faulthandler",
+        "-c",
+        _MEASURED,
+        "train",
+        data,
+        "--out",
+        str(out),
+    ]
     began = time.time()
     done = subprocess.run(
         [*words, *extra],
@@ -192,8 +202,8 @@ def main() -> None:
     rows = [script_row(data, min(3, options.rounds), 300)]
     rows += benchmark(data, rounds=options.rounds)
     where = (
-        f"{machine()['processor']}, {available_threads()} cores, {machine()['vector_floats']} floats "
-        f"a vector; neocog {version('neocog')} with {available_threads()} threads, Numba "
+        f"{machine()['processor']}, {available_threads()} cores, {machine()['vector_floats']} "
+        f"floats a vector; neocog {version('neocog')} with {available_threads()} threads, Numba "
         f"{version('numba')}, PyTorch {torch.__version__} with its better number of threads; "
         f"microseconds, median (least–most) of {options.rounds} rounds; compile time out."
     )
@@ -208,7 +218,9 @@ def main() -> None:
     parts = step_parts(data)
     total = sum(us for _, us in parts)
     lines = ["| kernel | µs | share |", "|---|---|---|"]
-    lines += [f"| {name} | {us:.2f} | {100 * us / total:.0f} % |" for name, us in parts if us > 0.05]
+    lines += [
+        f"| {name} | {us:.2f} | {100 * us / total:.0f} % |" for name, us in parts if us > 0.05
+    ]
     where_it_goes = "\n".join(lines)
     lines = ["| | measured | bar |", "|---|---|---|"]
     lines += [f"| {what} | {measured} | {bar} |" for what, measured, bar in whole_command()]
