@@ -64,6 +64,9 @@ class Program:
             self._word_array("step", w) for w in range(workers) if "step" in plan.buffers
         ]
         self._control = np.zeros(CONTROL_SIZE, np.int64)
+        # The driver compiles here, in the caller's thread: Numba compiling in one thread while
+        # another imports can deadlock.
+        self._run(0, 1, 0, 1, _NOTHING, _NOTHING)
 
     def _word_array(self, name: str, worker: int) -> NDArray[np.int64]:
         words = self.memory.array(name, np.int64, self.workers).reshape(self.workers, -1)
@@ -191,34 +194,41 @@ _NOTHING = np.zeros(1)
 
 
 class Run:
-    """A run under way in threads of its own."""
+    """A run under way in threads of its own.
+
+    It is waited for by an event, not by joining the threads: when Ctrl+C interrupts `Thread.join`,
+    CPython before 3.13 takes the joined thread for ended while it still runs.
+    """
 
     def __init__(self, program: Program, total: int, record: NDArray[np.float64]) -> None:
         losses = program.memory.array("losses", np.float64, program.batch).view(np.float64)
-        self._program = program
-        self._finished = [0] * program.workers
+        self._steps = 0
+        self._ended = threading.Event()
+        working = program.workers
+        lock = threading.Lock()
 
         def work(rank: int) -> None:
-            self._finished[rank] = program._run(
-                rank, program.workers, total, program.batch, losses, record
-            )
+            nonlocal working
+            try:
+                steps = program._run(rank, program.workers, total, program.batch, losses, record)
+                self._steps = steps  # the same for every worker
+            finally:
+                with lock:
+                    working -= 1
+                    if working == 0:
+                        self._ended.set()
 
-        self._threads = [
-            threading.Thread(target=work, args=(w,), daemon=True) for w in range(program.workers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        for rank in range(program.workers):
+            threading.Thread(target=work, args=(rank,), daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; whether the run has ended."""
-        self._threads[0].join(seconds)
-        return not self._threads[0].is_alive()
+        return self._ended.wait(seconds)
 
     def finish(self) -> int:
         """Wait for the end; gives how many steps were finished."""
-        for thread in self._threads:
-            thread.join()
-        return self._finished[0]
+        self._ended.wait()
+        return self._steps
 
 
 def _compile(plan: Plan, on_compile: Callable[[int], None] | None) -> list[int]:

@@ -4,7 +4,6 @@ An epoch is one call into compiled code, in threads of its own. This loop watche
 reports, and passes Ctrl+C on. It knows nothing of kernels, files or terminals.
 """
 
-import threading
 import time
 
 import numpy as np
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
 from neocog.engine import Trainer, available_threads
-from neocog.engine.program import Run
 from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.network import Network
 from neocog.training.history import Epoch, History, Logged
@@ -110,7 +108,7 @@ def fit(
     watcher.ready(history)
     for epoch in range(1, epochs + 1):
         log = _Log(epoch, -(-len(data) // trainer.batch_size), log_every, history, watcher)
-        run = _Waited(trainer.start(order, log.record))
+        run = trainer.start(order, log.record)
         try:
             if epoch < epochs:
                 order = stream.epoch_order(len(data))  # while the workers are busy
@@ -124,9 +122,9 @@ def fit(
         except BaseException:
             # A watcher failed. The workers must not outlive the arrays that they read.
             trainer.stop()
-            run.steps()
+            run.finish()
             raise
-        done = run.steps()
+        done = run.finish()
         trainer.steps += done
         log.look(done)
         log.close(done)
@@ -141,33 +139,6 @@ def fit(
             history.interrupted = epoch < epochs
             return history
     return history
-
-
-class _Waited:
-    """A run that is waited for in a thread of its own.
-
-    When Ctrl+C interrupts `Thread.join`, CPython before 3.13 takes the joined thread for ended,
-    and every later join returns while it still runs. Ctrl+C reaches the main thread alone.
-    """
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._steps = 0
-        self._ended = threading.Event()
-        threading.Thread(target=self._finish, daemon=True).start()
-
-    def _finish(self) -> None:
-        self._steps = self._run.finish()
-        self._ended.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait at most so long; whether the run has ended."""
-        return self._ended.wait(seconds)
-
-    def steps(self) -> int:
-        """Wait for the end; gives how many steps were finished."""
-        self._ended.wait()
-        return self._steps
 
 
 class _Log:
