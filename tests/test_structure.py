@@ -1,0 +1,192 @@
+"""What may import what, what is public, and what no file may hold."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "neocog"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+#: Files of more than `MOST_LINES` lines, each with why it is one file.
+MOST_LINES = 450
+LONG_FILES = {
+    "kernels/simd.py": "the vocabulary of vector code: many short methods, one after another",
+}
+
+# What the modules of a folder, or one module, must not import when they are imported: they may
+# still ask for it inside a function.
+ENGINE_ROOM = ("kernels", "engine", "training", "explain", "formats", "torch_engine", "web", "cli")
+DESCRIPTION = ("layers.py", "network.py", "reference.py", "models.py", "preprocessing.py")
+FORBIDDEN = {
+    **dict.fromkeys((*DESCRIPTION, "errors.py"), (*ENGINE_ROOM, "data")),
+    "kernels": ("engine", "training", "explain", "data", "formats", "torch_engine", "web", "cli"),
+    "engine": ("training", "explain", "data", "formats", "torch_engine", "web", "cli"),
+    "training": ("web", "cli"),
+    "formats": ("web", "cli"),
+    "data": ("web", "cli"),
+    "explain": ("web", "cli"),
+    "torch_engine": ("web", "cli"),
+}
+
+
+def name_of(path):
+    return str(path.relative_to(PACKAGE).as_posix())
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def at_import(tree):
+    """The statements that run when a module is imported, those for type checkers left out."""
+    waiting = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            waiting += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
+            waiting += [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.ExceptHandler)]
+
+
+def imported(path, nodes):
+    """The full names of the modules that statements import, and of what they take from them."""
+    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            base = ".".join([*parts, node.module or ""]).strip(".") if node.level else node.module
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def everywhere(path):
+    return {name.partition(".")[0] for name in imported(path, ast.walk(tree_of(path)))}
+
+
+def public_modules():
+    return [p for p in FILES if p.name != "__main__.py"]
+
+
+def test_there_is_something_to_look_at():
+    assert {"layers.py", "kernels/simd.py", "engine/trainer.py"} <= {name_of(p) for p in FILES}
+
+
+def test_the_rules_see_what_they_forbid(tmp_path):
+    source = (
+        "if TYPE_CHECKING:\n    import one\n"
+        "try:\n    import two\nexcept ImportError:\n    import three\n"
+        "class A:\n    from .four import x\n"
+        "def f():\n    import five\n"
+    )
+    names = set(imported(PACKAGE / "engine" / "made_up.py", at_import(ast.parse(source))))
+    assert names == {"two", "three", "neocog.engine.four", "neocog.engine.four.x"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_of_heavy_libraries(path):
+    folder, found = name_of(path).partition("/")[0], everywhere(path)
+    if folder != "kernels":
+        assert "numba" not in found, "only neocog/kernels imports numba"
+    if name_of(path) == "kernels/compiling.py":
+        uses = [
+            ast.unparse(node)
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "llvmlite"
+        ]
+        assert set(uses) <= {"llvmlite.__version__"}
+    elif name_of(path) != "kernels/simd.py":
+        assert "llvmlite" not in found, "only kernels/simd.py imports llvmlite"
+    if folder != "torch_engine":
+        assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_go_one_way(path):
+    rule = FORBIDDEN.get(name_of(path), FORBIDDEN.get(name_of(path).partition("/")[0], ()))
+    parts = [n.split(".") for n in imported(path, at_import(tree_of(path)))]
+    wrong = [".".join(p) for p in parts if p[0] == "neocog" and len(p) > 1 and p[1] in rule]
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_no_flag_assumes_nan_away(path):
+    """Also not spelt as an option, a keyword or one of LLVM's own flags."""
+    words = {"fastmath", "fast", "nnan", "ninf", "nsz", "reassoc", "afn", "arcp"}
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.keyword):
+            assert node.arg not in ("fastmath", "flags"), f"line {node.value.lineno}"
+        elif isinstance(node, ast.Dict):
+            keys = {k.value for k in node.keys if isinstance(k, ast.Constant)}
+            assert "fastmath" not in keys, f"line {node.lineno}"
+        elif isinstance(node, ast.Tuple | ast.List) and name_of(path).startswith("kernels/"):
+            held = {e.value for e in node.elts if isinstance(e, ast.Constant)}
+            assert not held & words, f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_length(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    if name_of(path) in LONG_FILES:
+        assert lines > MOST_LINES, "no longer a long file: take it off the list"
+    else:
+        assert lines <= MOST_LINES
+
+
+def test_long_files_exist():
+    assert set(LONG_FILES) <= {name_of(p) for p in FILES}
+
+
+@pytest.mark.parametrize("path", public_modules(), ids=name_of)
+def test_public_names(path):
+    """Every module says what it is and lists what is public, sorted; all of that is described."""
+    module = importlib.import_module(module_of(path))
+    assert module.__doc__, "no docstring"
+    if not hasattr(module, "__all__"):
+        # Only a module whose names nobody takes may go without.
+        defined = [n for n in tree_of(path).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        assert path.name == "__init__.py" or not defined, "no __all__"
+        return
+    names = list(module.__all__)
+    # As ruff sorts them: CONSTANTS, then Classes, then functions.
+    assert names == sorted(names, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
+    assert len(set(names)) == len(names)
+    for name in names:
+        value = getattr(module, name)
+        ours = getattr(value, "__module__", "").startswith("neocog")
+        if ours and (inspect.isclass(value) or inspect.isfunction(value)):
+            assert (value.__doc__ or "").strip(), f"{name} has no docstring"
+    for node in tree_of(path).body:
+        # A function or class without an underscore is public, or part of a kernel.
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_importing_neocog_alone_is_light():
+    code = (
+        "import sys, neocog\n"
+        "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'rich', 'cyclopts'} & set(sys.modules)\n"
+        "print(','.join(sorted(heavy)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == ""
