@@ -1,7 +1,6 @@
 """Scores and probabilities of images, by a program that is kept with the network."""
 
 import os
-import threading
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ Floats = NDArray[np.float32]
 
 # Fewer images than this are not worth starting a thread for: about 0.1 ms.
 _IMAGES_A_THREAD = 16
+_SMALL = 2 * _IMAGES_A_THREAD - 1
 
 
 def available_threads() -> int:
@@ -31,35 +31,52 @@ class _Predictor:
     """Programs for one state of a network's parameters; each call takes one that is free."""
 
     def __init__(self, network: Network) -> None:
-        self.network = network
-        self.state = network.state_dict()
+        self._network = network
+        self._state = network.state_dict()
         self._free: dict[int, list[Program]] = {}
-        self._lock = threading.Lock()
+        self._free_small: list[tuple[Program, NDArray[np.uint8], Floats]] = []
 
     def _new(self, workers: int) -> Program:
-        stages = lower(self.network)
+        stages = lower(self._network)
         program = Program(inference_plan(stages), workers, 1)
-        fill_preprocessing(program, self.network)
-        set_parameters(program, stages, self.state)
+        fill_preprocessing(program, self._network)
+        set_parameters(program, stages, self._state)
         return program
+
+    def _empty(self, n: int) -> Floats:
+        return np.empty((2, n, self._network.output_shape[0]), np.float32)
 
     def run(self, images: NDArray[np.uint8], threads: int | None) -> Floats:
         """Scores and probabilities, float32 [2, n, classes]."""
-        n = len(images)
-        found = np.empty((2, n, self.network.output_shape[0]), np.float32)
-        workers = 1
-        if n >= 2 * _IMAGES_A_THREAD:
-            workers = max(1, min(threads or available_threads(), n // _IMAGES_A_THREAD))
-        with self._lock:
-            free = self._free.setdefault(workers, [])
-            program = free.pop() if free else None
-        if program is None:
+        if len(images) <= _SMALL:
+            return self._run_small(images)
+        found = self._empty(len(images))
+        workers = max(1, min(threads or available_threads(), len(images) // _IMAGES_A_THREAD))
+        free = self._free.setdefault(workers, [])
+        # A list's pop and append are atomic, so threads can share it.
+        try:
+            program = free.pop()
+        except IndexError:
             program = self._new(workers)
         program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
-        program.run_once(n)
-        with self._lock:
-            free.append(program)
+        program.run_once(len(images))
+        free.append(program)
         return found
+
+    def _run_small(self, images: NDArray[np.uint8]) -> Floats:
+        """The same on one thread, through arrays that stay bound: binding takes 7 µs."""
+        try:
+            program, given, found = self._free_small.pop()
+        except IndexError:
+            program = self._new(1)
+            given, found = np.empty((_SMALL, *images.shape[1:]), np.uint8), self._empty(_SMALL)
+            program.bind({"images": given, "scores": found[0], "probabilities": found[1]})
+        n = len(images)
+        given[:n] = images
+        program.run_once(n)
+        result = found[:, :n].copy()
+        self._free_small.append((program, given, found))
+        return result
 
 
 def _predict(network: Network, images: NDArray[np.uint8], threads: int | None) -> Floats:

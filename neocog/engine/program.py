@@ -117,7 +117,10 @@ class Program:
 
     def run_once(self, total: int) -> None:
         """Run over `total` images in one batch, with every worker, this thread being one."""
-        self._control[:] = 0
+        self._control.fill(0)
+        if self.workers == 1:
+            self._run(0, 1, total, total, _NOTHING, _NOTHING)
+            return
         threads = [
             threading.Thread(
                 target=self._run, args=(w, self.workers, total, total, _NOTHING, _NOTHING)
