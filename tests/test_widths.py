@@ -1,0 +1,102 @@
+"""Vectors of 4, 8 and 16 floats, on any machine.
+
+The width is fixed when the kernels are imported, so another width needs another process.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neocog import SGD
+from neocog.engine.predictor import predict_scores
+from neocog.engine.trainer import Trainer
+from neocog.kernels.simd import LANES
+from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.network import Network
+
+HERE = Path(__file__).parent
+OTHERS = [width for width in (4, 8, 16) if width != LANES]
+
+# Sums in another order: each is off by no more than float32's rounding, of numbers whose signs
+# differ, a few hundred at a time; eight steps pass that on.
+SCORES = 2e-6
+EIGHT_STEPS = 2e-5
+
+
+def results():
+    """Scores, and losses, gradients and parameters after eight steps of a network of odd sizes."""
+    network = Network(
+        input_shape=(3, 11, 9),
+        c1=Conv2d(3, 8, 3, padding=1),
+        r1=ReLU(),
+        p1=MaxPool2d(),
+        c2=Conv2d(8, 12, (3, 2), padding=2),
+        r2=ReLU(),
+        flatten=Flatten(),
+        l1=Linear(12 * 7 * 7, 6),
+        r3=ReLU(),
+        l2=Linear(6, 3),
+    )
+    network.initialise(0)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (30, 11, 9, 3), dtype=np.uint8)
+    labels = rng.integers(0, 3, 30)
+    trainer = Trainer(
+        network, images, labels, batch_size=4, optimiser=SGD(0.01, momentum=0.9), threads=2
+    )
+    scores = predict_scores(network, images, threads=1)
+    losses = trainer.run(np.arange(30))
+    gradients = {f"{name}.gradient": value for name, value in trainer.gradients().items()}
+    return {"scores": scores, "losses": losses, **gradients, **trainer.parameters()}
+
+
+def in_width(width, *command):
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=HERE.parent,
+        env={**os.environ, "NEOCOG_LANES": str(width)},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("width", OTHERS)
+def test_kernels_in_another_width(width):
+    files = ("-p", "no:cacheprovider", "-p", "no:xdist", "tests/test_kernels.py")
+    done = in_width(width, "-m", "pytest", "-q", "-x", *files)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
+@pytest.fixture(scope="module")
+def own_results():
+    return results()
+
+
+@pytest.mark.parametrize("width", OTHERS)
+def test_networks_agree_between_widths(width, own_results, tmp_path):
+    done = in_width(width, str(HERE / "test_widths.py"), str(tmp_path / "results.npz"))
+    assert done.returncode == 0, done.stderr
+    other = np.load(tmp_path / "results.npz")
+    assert int(other["width"]) == width
+    for name, own in own_results.items():
+        assert other[name].shape == own.shape
+        part = SCORES if name == "scores" else EIGHT_STEPS
+        worst = np.abs(other[name] - own).max()
+        assert worst <= part * np.abs(own).max(), name
+    assert any((other[name] != own).any() for name, own in own_results.items()), "not another width"
+
+
+def test_a_width_that_no_processor_has_is_refused():
+    done = in_width(12, "-c", "import neocog.kernels.simd")
+    assert done.returncode != 0
+    assert "NEOCOG_LANES (='12') must be 4, 8 or 16" in done.stderr
+
+
+if __name__ == "__main__":
+    np.savez(sys.argv[1], width=LANES, **results())
