@@ -902,6 +902,19 @@ def test_ctrl_c_exits_with_130_and_keeps_what_was_done(long_run, here):
     assert neocog.load(here / "out").initialised
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process is POSIX")
+def test_ctrl_c_while_compiling_leaves_nothing(long_run, here, monkeypatch):
+    monkeypatch.setenv("NEOCOG_CACHE_DIR", str(here / "kernels"))
+    process = long_run(40, "--epochs", 1, "--out", "new/out")
+    assert re.match(r"Compiling \d+ kernels", process.stderr.readline())
+    assert (here / "new" / "out" / "run.json").exists()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert (out, err) == ("", "neocog: interrupted.\n")
+    assert not (here / "new").exists()
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL")
 def test_a_killed_run_leaves_whole_files_only(long_run, here):
     """Epochs of a millisecond, so that most of the time is spent writing; killed at four times."""
