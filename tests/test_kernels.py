@@ -704,6 +704,17 @@ def test_softmax(classes):
     assert_within(sums, np.ones(len(z)), (2 * classes + 8) * UNIT)
 
 
+def test_the_exponential_is_within_two_units_in_the_last_place():
+    """Softmax leaves exp(z − max z) where z was; with a maximum of 0 nothing else is rounded."""
+    stage = Softmax(2)
+    z = np.zeros((4000, 2), np.float32)
+    z[:, 1] = -np.concatenate([np.linspace(0, 2, 2000), np.linspace(2, 90, 2000)])
+    zs, n = maps(stage.z, z[..., None, None]), len(z)
+    call(softmax, stage, (zs, Buffer(n, 2), Buffer(n, 2)), n)
+    expected = np.exp(double(z))
+    assert_within(zs.items[:, :2], expected, EXP * UNIT * expected + TINY)
+
+
 @pytest.mark.parametrize("classes", CLASSES)
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_softmax_of_what_is_not_finite(classes, value):
