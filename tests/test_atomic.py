@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from neocog.formats.atomic import write_bytes, writing
+from neocog.atomic import write_bytes, writing
 
 
 def names(folder):

@@ -20,7 +20,7 @@ from neocog.engine.packing import (
 )
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
-from neocog.errors import ArchitectureError, DataError
+from neocog.errors import ArchitectureError, DataError, NeocogError
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.models import simple_cnn
 from neocog.network import Network
@@ -289,6 +289,23 @@ def test_predictions_do_not_depend_on_threads_or_company():
         np.testing.assert_array_equal(together, probabilities)
 
 
+def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
+    network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
+    network.initialise(0)
+    assert predict_scores(network, np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 4)
+    # Denormals are flushed in the workers only.
+    predict_scores(network, np.zeros((2, 4, 4, 3), np.uint8))
+    assert np.float32(1e-40) * np.float32(1) != 0
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_that_cannot_be(threads):
+    network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
+    network.initialise(0)
+    with pytest.raises(NeocogError, match="threads"):
+        network.predict_proba(np.zeros((1, 4, 4, 3), np.uint8), threads=threads)
+
+
 def test_predictions_from_several_threads_at_once():
     network, images, _ = small(200)
     expected = predict_scores(network, images, threads=1)
@@ -495,6 +512,7 @@ def test_packing_there_and_back(c, k, kernel, outputs, size):
             np.testing.assert_array_equal(np.sort(packed[packed > 0]), np.arange(value.size) + 1)
             back = unpack(stage, part, packed)
             np.testing.assert_array_equal(back, value)
+            assert not np.shares_memory(back, packed)
         if isinstance(stage.layer, Conv2d):
             weight = rng.normal(size=stage.layer.parameter_shapes()["weight"]).astype(np.float32)
             turned = turn(weight)

@@ -154,6 +154,8 @@ def test_long_files_exist():
 @pytest.mark.parametrize("path", public_modules(), ids=name_of)
 def test_public_names(path):
     """Every module says what it is and lists what is public, sorted; all of that is described."""
+    if name_of(path).startswith("torch_engine/"):
+        pytest.importorskip("torch")
     module = importlib.import_module(module_of(path))
     assert module.__doc__, "no docstring"
     if not hasattr(module, "__all__"):

@@ -18,7 +18,7 @@ __all__ = ["evaluate", "open_model"]
 def open_model(model: str) -> Network:
     """The network in a run folder, a ``.safetensors`` or a ``.pth``; says what was assumed."""
     network = load(model)
-    if Path(model).suffix in (".pth", ".pt"):
+    if Path(model).suffix.lower() in (".pth", ".pt"):
         say(
             f"{model} holds weights alone: taken for {name_of(network)}, with that model's own "
             "preprocessing."

@@ -74,11 +74,10 @@ def unpack(stage: Stage, part: str, packed: Floats) -> Floats:
     if isinstance(stage.layer, Conv2d):
         w = convolution_weight(stage.layer)
         blocks = packed.reshape(w.blocks, w.kernel_h, w.kernel_w, w.in_channels, w.block)
-        return np.ascontiguousarray(
-            blocks.transpose(0, 4, 3, 1, 2).reshape(-1, *shape[1:])[: shape[0]]
-        )
+        rows = blocks.transpose(0, 4, 3, 1, 2).reshape(-1, *shape[1:])[: shape[0]]
+        return np.array(rows, order="C")
     assert isinstance(stage.layer, Linear)  # noqa: S101
     x = stage.x
     rows = packed.reshape(-1, shape[0], LANES).transpose(1, 0, 2).reshape(shape[0], -1)
     maps = rows[:, : x.height * x.width * x.pixel].reshape(-1, x.height, x.width, x.pixel)
-    return np.ascontiguousarray(maps[..., : x.channels].transpose(0, 3, 1, 2).reshape(shape))
+    return np.array(maps[..., : x.channels].transpose(0, 3, 1, 2).reshape(shape), order="C")

@@ -9,6 +9,7 @@ from neocog.engine.lower import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.trainer import check_images, fill_preprocessing, set_parameters
+from neocog.errors import NeocogError
 from neocog.network import Network
 
 __all__ = ["available_threads", "predict_probabilities", "predict_scores"]
@@ -48,6 +49,8 @@ class _Predictor:
 
     def run(self, images: NDArray[np.uint8], threads: int | None) -> Floats:
         """Scores and probabilities, float32 [2, n, classes]."""
+        if len(images) == 0:
+            return self._empty(0)
         if len(images) <= _SMALL:
             return self._run_small(images)
         found = self._empty(len(images))
@@ -81,6 +84,8 @@ class _Predictor:
 
 def _predict(network: Network, images: NDArray[np.uint8], threads: int | None) -> Floats:
     check_images(network, images)
+    if threads is not None and threads < 1:
+        raise NeocogError(f"threads (={threads}) must be at least 1.")
     predictor = network.kept_predictor(_Predictor)
     return predictor.run(np.ascontiguousarray(images), threads)
 

@@ -1,7 +1,6 @@
 """Networks on disk: one pair of functions, and a module for each format.
 
-`model_file` (``.safetensors``, the whole network), `pth` (``.pth``, PyTorch's weights alone), and
-`atomic` beneath both.
+`model_file` (``.safetensors``, the whole network) and `pth` (``.pth``, PyTorch's weights alone).
 """
 
 from collections.abc import Mapping

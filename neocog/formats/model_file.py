@@ -24,8 +24,8 @@ from typing import Any, NoReturn
 import safetensors
 import safetensors.numpy
 
+from neocog.atomic import write_bytes
 from neocog.errors import ArchitectureError, FormatError
-from neocog.formats.atomic import write_bytes
 from neocog.layers import Layer, build, describe
 from neocog.network import Network
 from neocog.preprocessing import Preprocessing

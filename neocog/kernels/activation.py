@@ -43,5 +43,5 @@ def relu_backward(s, operands, first, count):
         dx = advance(pointer(operands, 2, FLOATS), n * s.x.bare.size)
         for row in range(s.x.height):
             for at in range(s.columns):
-                open_ = y[row * s.y.row + at] > 0
-                dx[row * s.columns + at] = dy[row * s.columns + at] if open_ else float32(0)
+                shut = y[row * s.y.row + at] <= 0  # NaN is not, so it lets the gradient through
+                dx[row * s.columns + at] = float32(0) if shut else dy[row * s.columns + at]

@@ -15,7 +15,6 @@ import hashlib
 import os
 import pickle
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from numba import njit, types
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 
+from neocog.atomic import write_bytes
 from neocog.kernels.simd import LANES
 from neocog.kernels.static import StaticType
 
@@ -92,9 +92,7 @@ class DiskCache(_Cache):
         path = self.path(sig, data.codegen)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                file.write(hashlib.sha256(content).digest() + content)
-            Path(file.name).replace(path)
+            write_bytes(path, hashlib.sha256(content).digest() + content)
         except OSError:  # a full or read-only disk: the kernel still runs, and compiles again
             return
 
@@ -111,7 +109,10 @@ def is_kept(dispatcher: Any, stage: Any) -> bool:
     signature = _signature(stage)
     if signature in dispatcher.overloads:
         return True
-    return bool(dispatcher._cache.path(signature, dispatcher.targetctx.codegen()).exists())
+    try:
+        return bool(dispatcher._cache.path(signature, dispatcher.targetctx.codegen()).exists())
+    except OSError:  # a folder that is not this user's
+        return False
 
 
 def _signature(stage: Any) -> tuple[Any, ...]:

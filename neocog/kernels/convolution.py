@@ -196,7 +196,7 @@ def finish(e, s, sums, y, gate):
             value = e.relu(value)
         if s.gated:
             zero = e.constant(0.0)
-            value = e.select(e.greater(e.load(gate, at), zero), value, zero)
+            value = e.select(e.at_most(e.load(gate, at), zero), zero, value)
         e.store(value, y, at)
 
 

@@ -277,8 +277,8 @@ def _finish_input(e, s, sums, x, dx, images):
         for n in range(images):
             value = sums[v * images + n]
             if s.gated:
-                open_ = e.greater(e.load(x, n * s.x.size + v * LANES), zero)
-                value = e.select(open_, value, zero)
+                shut = e.at_most(e.load(x, n * s.x.size + v * LANES), zero)
+                value = e.select(shut, zero, value)
             e.store(value, dx, n * s.x.size + v * LANES)
 
 

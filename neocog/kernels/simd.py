@@ -228,9 +228,9 @@ class Emitter:
         """Where a or b is NaN."""
         return self._b.fcmp_unordered("uno", a, b)
 
-    def less_or_nan(self, a: Any, b: Any) -> Any:
-        """Where a < b, or one of them is NaN."""
-        return self._b.fcmp_unordered("<", a, b)
+    def at_most(self, a: Any, b: Any) -> Any:
+        """a ≤ b lane by lane; false where either is NaN."""
+        return self._b.fcmp_ordered("<=", a, b)
 
     def add_indices(self, a: Any, b: Any) -> Any:
         """a + b of int32."""

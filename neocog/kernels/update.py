@@ -54,12 +54,11 @@ def sgd_step(s, operands, first, count):
 
 
 @block(nothing)
-def adam(e, s, rate, keep1, keep2, correction, epsilon, w, g, m, v):
-    """One vector of Adam; `rate` is −η / (1 − β₁ᵗ), `correction` 1 / √(1 − β₂ᵗ)."""
-    slope, one = e.load(g), e.constant(1.0)
-    mean, square = e.load(m), e.load(v)
-    mean = e.fma(e.sub(one, e.splat(keep1)), e.sub(slope, mean), mean)
-    square = e.fma(e.sub(one, e.splat(keep2)), e.mul(slope, slope), e.mul(e.splat(keep2), square))
+def adam(e, s, rate, add1, keep2, add2, correction, epsilon, w, g, m, v):
+    """One vector of Adam; `rate` is −η / (1 − β₁ᵗ), `add1` 1 − β₁, `correction` 1 / √(1 − β₂ᵗ)."""
+    slope, mean, square = e.load(g), e.load(m), e.load(v)
+    mean = e.fma(e.splat(add1), e.sub(slope, mean), mean)
+    square = e.fma(e.splat(add2), e.mul(slope, slope), e.mul(e.splat(keep2), square))
     e.store(mean, m)
     e.store(square, v)
     root = e.fma(e.sqrt(square), e.splat(correction), e.splat(epsilon))
@@ -83,8 +82,9 @@ def adam_step(s, operands, first, count):
         adam(
             s,
             rate,
-            float32(keep1),
+            float32(1.0 - keep1),
             float32(keep2),
+            float32(1.0 - keep2),
             correction,
             epsilon,
             advance(w, at),
