@@ -50,8 +50,11 @@ from neocog.kernels.linear import (
     FullyConnected,
     linear_backward_bias,
     linear_backward_input,
+    linear_backward_input_slices,
     linear_backward_weight,
     linear_forward,
+    linear_forward_parts,
+    linear_sum_parts,
 )
 from neocog.kernels.pooling import Pooling, copy_rows, max_pool2d_backward, max_pool2d_forward
 from neocog.kernels.simd import LANES
@@ -466,6 +469,51 @@ def test_linear_forward_does_not_depend_on_an_images_company(case):
     for i in range(n):
         call(linear_forward, stage, ((xs, i), packed, b_packed, (alone, i)), 1)
     np.testing.assert_array_equal(read(z_map, together), read(z_map, alone))
+
+
+@on_linear_shapes
+def test_linear_forward_by_parts_of_the_inputs(case):
+    n, x_map, z_map = linear_layout(case)
+    bias, relu = case[-2:]
+    batch = n + 1  # room for one more image than there are
+    stage = FullyConnected(x_map, z_map.channels, bias, relu, batch=batch)
+    plain = FullyConnected(x_map, z_map.channels, bias=False, batch=batch)
+    for kind in (whole, real):
+        x, w, b, _ = linear_data(kind, case)
+        xs, packed = vectors_of(x_map, x), packed_linear(stage, x_map, w)
+        b_packed = parameter(padded(len(b)), bias_places(len(b)), b) if bias else None
+        b = b if bias else np.zeros_like(b)
+        found = []
+        for pieces in (in_parts(stage.parts), [(0, stage.parts)]):
+            parts = maps(z_map, np.zeros((stage.parts * batch, *places(z_map).shape)))
+            z = unwritten(z_map, n)
+            for first, count in pieces:
+                call(linear_forward_parts, plain, (xs, packed, parts, step(n)), count, first=first)
+            for i in range(n):
+                call(linear_sum_parts, stage, (parts, b_packed, (z, i)), 1, first=i)
+            found.append(read(z_map, z).reshape(n, -1))
+        np.testing.assert_array_equal(*found)
+        expected = reference.linear_forward(double(x), double(w), double(b))
+        if relu:
+            expected = reference.relu_forward(expected)
+        products = reference.linear_forward(magnitude(x), magnitude(w), magnitude(b))
+        bound = rounding(2 * stage.w.inputs + stage.parts + 1, products) if kind is real else 0
+        assert_within(found[0], expected, bound)
+
+
+@on_linear_shapes
+def test_linear_backward_input_by_slices_is_the_same_to_the_bit(case):
+    n, x_map, z_map = linear_layout(case)
+    stage = FullyConnected(x_map, z_map.channels, gated=case[-1])
+    x, w, _, dz = linear_data(real, case)
+    xs, slopes = vectors_of(x_map, np.maximum(x, 0)), vectors_of(z_map, dz)
+    packed = packed_linear(stage, x_map, w)
+    at_once, sliced = blank(x_map, n), blank(x_map, n)
+    call(linear_backward_input, stage, (slopes, packed, at_once, xs), n)
+    for first, count in in_parts(stage.slices):
+        operands = slopes, packed, sliced, xs, step(n)
+        call(linear_backward_input_slices, stage, operands, count, first=first)
+    np.testing.assert_array_equal(read(x_map, sliced), read(x_map, at_once))
 
 
 @on_linear_shapes

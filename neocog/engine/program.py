@@ -44,7 +44,7 @@ class Program:
         for g, group in enumerate(plan.groups):
             of_images = group.items == 0
             shard = plan.shard if of_images else 1
-            chunk = group.chunk
+            chunk = plan.chunk if of_images else group.chunk
             self._groups[g] = (
                 row,
                 len(group.instructions),

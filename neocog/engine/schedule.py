@@ -3,6 +3,10 @@
 A training step has two phases. First the images, by shards: load, forward, loss, backward. Then,
 behind a barrier, the parameters, by slices: sum what the shards left or compute the gradient from
 the whole batch, update, and refresh what the kernels keep in a second layout.
+
+Small batches cut the first phase at every linear layer, and share that layer by its inputs. All of
+its weight would otherwise pass from the core that updated it to every other, each step: for the
+note's network at batch 4 more traffic than its images.
 """
 
 from dataclasses import replace
@@ -26,8 +30,11 @@ from neocog.kernels.linear import (
     FullyConnected,
     linear_backward_bias,
     linear_backward_input,
+    linear_backward_input_slices,
     linear_backward_weight,
     linear_forward,
+    linear_forward_parts,
+    linear_sum_parts,
 )
 from neocog.kernels.pooling import Pooling, copy_rows, max_pool2d_backward, max_pool2d_forward
 from neocog.kernels.softmax import Softmax, softmax, softmax_cross_entropy
@@ -48,6 +55,10 @@ OPTIMISER_STATE: dict[str, tuple[Any, tuple[str, ...], bool]] = {
 _CHUNK_BYTES = 256 * 1024
 _MOST_CHUNK = 16
 
+# Where all maps of a batch take at most this, they stay in the cores' second-level caches from one
+# phase to the next, and linear layers can be shared by inputs.
+_SHARED_BYTES = 384 * 1024
+
 # Sums of weight gradients, each of its own shard; no more threads than this can share a batch.
 _MOST_SHARDS = 16
 
@@ -58,15 +69,18 @@ _SLICE_BYTES = 8 * 1024
 class _Schedule:
     """Builds a plan, stage by stage."""
 
-    def __init__(self, stages: list[Stage], *, training: bool) -> None:
+    def __init__(self, stages: list[Stage], *, batch: int = 0) -> None:
         self.stages = stages
-        self.training = training
+        self.training = batch > 0
+        self.batch = batch
+        self.shared = self.training and batch * _map_bytes(stages) <= _SHARED_BYTES
         self.plan = Plan()
         self.images: list[Instruction] = []
 
     # Buffers
 
-    def _map(self, name: str, size: FeatureMap, scope: Scope = Scope.CHUNK) -> str:
+    def _map(self, name: str, size: FeatureMap, *, batch_wide: bool = False) -> str:
+        scope = Scope.BATCH if batch_wide or self.shared else Scope.CHUNK
         return self.plan.buffer(name, size.size * _FLOAT, scope)
 
     def _x(self, at: int) -> str:
@@ -84,7 +98,7 @@ class _Schedule:
         """The bytes become the network's input."""
         x = self.stages[0].x
         first_is_linear = isinstance(self.stages[0].layer, Linear)
-        self._map("input", x, Scope.BATCH if self.training and first_is_linear else Scope.CHUNK)
+        self._map("input", x, batch_wide=self.training and first_is_linear)
         for name in ("scale", "shift"):
             self.plan.buffer(name, x.width * x.pixel * _FLOAT, Scope.SHARED)
         self.plan.buffer("images", x.height * x.width * x.channels, Scope.OUTSIDE)
@@ -109,13 +123,13 @@ class _Schedule:
         stage, name = self.stages[at], self.stages[at].name
         layer = stage.layer
         x, y = self._x(at), f"{name}.y"
-        self._map(y, stage.y, Scope.BATCH if self._is_batch_wide(at) else Scope.CHUNK)
+        self._map(y, stage.y, batch_wide=self._is_batch_wide(at))
         weight = f"{name}.weight"
         bias = f"{name}.bias" if "bias" in layer.parameter_shapes() else None
         winners = None
         operands: tuple[str | None, ...]
         if self.training and (stage.pool or isinstance(layer, MaxPool2d)):
-            winners = self.plan.buffer(f"{name}.winners", stage.y.bare.size * 4, Scope.CHUNK)
+            winners = self._map(f"{name}.winners", stage.y.bare)
         if isinstance(layer, Conv2d):
             kernel, operands = conv2d_forward, (x, weight, bias, y, winners)
             lowered: Any = Convolution(
@@ -127,6 +141,10 @@ class _Schedule:
                 pool=stage.pool,
                 winners=winners is not None,
             )
+        elif isinstance(layer, Linear) and self.shared:
+            parts = self._forward_parts(stage, x)
+            kernel, operands = linear_sum_parts, (parts, bias, y)
+            lowered = self._fully_connected(stage)
         elif isinstance(layer, Linear):
             kernel, operands = linear_forward, (x, weight, bias, y)
             lowered = self._fully_connected(stage)
@@ -138,9 +156,21 @@ class _Schedule:
             lowered = Pooling(stage.x, stage.y, stage.x, winners=winners is not None)
         self.images.append(Instruction(kernel, lowered, operands, name))
 
+    def _forward_parts(self, stage: Stage, x: str) -> str:
+        """A linear layer's products, each part of its inputs for all images; gives the buffer."""
+        self.close()
+        connected = replace(self._fully_connected(stage), bias=False, relu=False)
+        size = connected.parts * self.batch * connected.z.size * _FLOAT
+        parts = self.plan.buffer(f"{stage.name}.parts", size, Scope.SHARED)
+        operands = (x, f"{stage.name}.weight", parts, "step")
+        instruction = Instruction(linear_forward_parts, connected, operands, stage.name)
+        self.plan.groups.append(Group([instruction], connected.parts, barrier=True))
+        return parts
+
     def _fully_connected(self, stage: Stage, *, gated: bool = False) -> FullyConnected:
         bias = "bias" in stage.layer.parameter_shapes()
-        return FullyConnected(stage.x, stage.y.channels, bias, stage.relu, gated)
+        batch = self.batch if self.shared else 0
+        return FullyConnected(stage.x, stage.y.channels, bias, stage.relu, gated, batch)
 
     # Loss and backward
 
@@ -149,10 +179,12 @@ class _Schedule:
         last = self.stages[-1]
         self.plan.buffer("losses", 8, Scope.BATCH)
         linear = isinstance(last.layer, Linear)
-        dz = self._map(f"{last.name}.dy", last.y, Scope.BATCH if linear else Scope.CHUNK)
+        dz = self._map(f"{last.name}.dy", last.y, batch_wide=linear)
         operands = (f"{last.name}.y", dz, "losses", "order", "labels", "step")
         stage = Softmax(last.y.channels)
         self.images.append(Instruction(softmax_cross_entropy, stage, operands, "loss"))
+        if self.shared:
+            self.close(judge=True)
         self._place_gradient(len(self.stages) - 1)
 
     def _place_gradient(self, at: int) -> None:
@@ -170,13 +202,33 @@ class _Schedule:
         bordered = f"{stage.name}.dy.bordered"
         return bordered if bordered in self.plan.buffers else f"{stage.name}.dy"
 
-    def backward(self, at: int, shard: int, shards: int) -> None:
+    def backward(self, at: int, shard: int, shards: int, optimiser: str) -> None:
         """One stage back: its weight's gradient for each shard, and its input's gradient."""
         stage = self.stages[at]
+        if isinstance(stage.layer, Linear) and self.shared:
+            self._backward_slices(at, optimiser)
+            return
         if isinstance(stage.layer, Conv2d):
             self._weight_gradient(at, shard, shards)
         if stage.passes:
             self._input_gradient(at)
+
+    def _backward_slices(self, at: int, optimiser: str) -> None:
+        """A linear layer back and updated, each slice of its inputs for all images."""
+        stage = self.stages[at]
+        self.close()
+        first, *others = self.learn(at, optimiser, 1)
+        if stage.passes:
+            before = self.stages[at - 1]
+            dx = self._map(f"{before.name}.dy", before.dy.bare)
+            connected = self._fully_connected(stage, gated=before.relu)
+            operands = (self._dy(at), f"{stage.name}.weight", dx, self._x(at), "step")
+            instruction = Instruction(linear_backward_input_slices, connected, operands, stage.name)
+            first = replace(first, instructions=[instruction, *first.instructions])
+        groups = [first, *others]
+        self.plan.groups += [*groups[:-1], replace(groups[-1], barrier=True)]
+        if stage.passes:
+            self._place_gradient(at - 1)
 
     def _weight_gradient(self, at: int, shard: int, shards: int) -> None:
         stage, name = self.stages[at], self.stages[at].name
@@ -202,8 +254,8 @@ class _Schedule:
         # Convolution and pooling write into any border; the others want a copy after them.
         direct = isinstance(layer, Conv2d | MaxPool2d)
         target = before.dy if direct else before.dy.bare
-        batch_wide = isinstance(before.layer, Linear)
-        dx = self._map(f"{before.name}.dy", target, Scope.BATCH if batch_wide else Scope.CHUNK)
+        linear = isinstance(before.layer, Linear)
+        dx = self._map(f"{before.name}.dy", target, batch_wide=linear)
         if isinstance(layer, Conv2d):
             if stage.pool:
                 dense = self._map(f"{name}.dy.spread", stage.spread)
@@ -286,40 +338,51 @@ class _Schedule:
             groups.append(Group([of_bias, step], 1))
         return groups
 
-    def finish(self, *, judge: bool = False) -> None:
-        """Close the image phase, with as many images at a time as fit the cache."""
+    def close(self, *, barrier: bool = True, judge: bool = False) -> None:
+        """End a group of instructions on images, if any have come since the last."""
+        if self.images:
+            self.plan.groups.append(Group(self.images, 0, barrier=barrier, judge=judge))
+            self.images = []
+
+    def fit_cache(self) -> None:
+        """Take as many images at a time as fit the cache."""
         each = sum(b.size for b in self.plan.buffers.values() if b.scope is Scope.CHUNK)
         self.plan.chunk = max(2, min(_MOST_CHUNK, _CHUNK_BYTES // max(1, each)) // 2 * 2)
-        group = Group(self.images, 0, self.plan.chunk, barrier=judge, judge=judge)
-        self.plan.groups.insert(0, group)
+
+
+def _map_bytes(stages: list[Stage]) -> int:
+    """Bytes of all maps of one image in training, roughly: outputs, winners and gradients."""
+    return _FLOAT * (stages[0].x.size + sum(3 * stage.y.size for stage in stages))
 
 
 def training_plan(stages: list[Stage], batch: int, optimiser: str) -> Plan:
     """A program that takes a training step a batch of up to `batch` images."""
     shard = -(-batch // min(batch, _MOST_SHARDS))
     shards = -(-batch // shard)
-    schedule = _Schedule(stages, training=True)
+    schedule = _Schedule(stages, batch=batch)
+    schedule.plan.shard = shard
     schedule.load()
     schedule.parameters()
     schedule.plan.buffer("settings", 4 * 8, Scope.SHARED)
-    schedule.plan.shard = shard
     for at in range(len(stages)):
         schedule.forward(at)
     schedule.loss()
     for at in reversed(range(len(stages))):
         if stages[at].learns:
-            schedule.backward(at, shard, shards)
+            schedule.backward(at, shard, shards, optimiser)
+    schedule.close(judge=not schedule.shared)
     for at, stage in enumerate(stages):
-        if stage.layer.parameter_shapes():
+        done = schedule.shared and isinstance(stage.layer, Linear)
+        if stage.layer.parameter_shapes() and not done:
             schedule.plan.groups += schedule.learn(at, optimiser, shard)
     schedule.plan.groups[-1] = replace(schedule.plan.groups[-1], barrier=True)
-    schedule.finish(judge=True)
+    schedule.fit_cache()
     return schedule.plan
 
 
 def inference_plan(stages: list[Stage]) -> Plan:
     """A program that gives each image's scores and probabilities."""
-    schedule = _Schedule(stages, training=False)
+    schedule = _Schedule(stages)
     schedule.load()
     schedule.parameters()
     for at in range(len(stages)):
@@ -330,5 +393,6 @@ def inference_plan(stages: list[Stage]) -> Plan:
     plan.buffer("probabilities", last.y.channels * _FLOAT, Scope.OUTSIDE)
     operands = (f"{last.name}.y", "scores", "probabilities")
     schedule.images.append(Instruction(softmax, Softmax(last.y.channels), operands, "softmax"))
-    schedule.finish()
+    schedule.close(barrier=False)
+    schedule.fit_cache()
     return plan

@@ -6,6 +6,9 @@
     dx[n, i] = Σ_o  dz[n, o] · weight[o, i]                      gradient of the input
     dw[o, i] = Σ_n  dz[n, o] · x[n, i]                           gradient of the weight
 
+Small batches share a layer among workers by its inputs, not by images: then a weight is only ever
+read and written by one core, and stays in its cache (the kernels of parts and slices).
+
 All three run along the inputs. Weights lie as [I / L][O][L], so that each streams through them
 once, from the first to the last: rows of 4,096 inputs a power of two apart would fall into the
 same few sets of the cache.
@@ -32,9 +35,16 @@ __all__ = [
     "FullyConnected",
     "linear_backward_bias",
     "linear_backward_input",
+    "linear_backward_input_slices",
     "linear_backward_weight",
     "linear_forward",
+    "linear_forward_parts",
+    "linear_sum_parts",
 ]
+
+# Parts of the inputs whose sums are kept apart where workers share a layer by its inputs; fixed, so
+# that the sum does not depend on how many workers there are.
+MOST_PARTS = 8
 
 
 def _even_part(n: int, most: int) -> int:
@@ -46,7 +56,8 @@ def _even_part(n: int, most: int) -> int:
 class FullyConnected:
     """One linear layer on a feature map without a border, laid out as a vector.
 
-    `gated` says that x came out of a ReLU, so that dx is zero where x is.
+    `gated` says that x came out of a ReLU, so that dx is zero where x is. `batch` is the most
+    images a step, where the parts of z are kept apart.
     """
 
     x: FeatureMap
@@ -54,6 +65,7 @@ class FullyConnected:
     bias: bool = True
     relu: bool = False
     gated: bool = False
+    batch: int = 0
 
     @property
     def z(self) -> FeatureMap:
@@ -69,6 +81,16 @@ class FullyConnected:
     def input_vectors(self) -> int:
         """Vectors of inputs."""
         return self.w.inputs // LANES
+
+    @property
+    def part(self) -> int:
+        """Input vectors of one part of the forward sum; the last part may have fewer."""
+        return -(-self.input_vectors // MOST_PARTS)
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return -(-self.input_vectors // self.part)
 
     @property
     def pair(self) -> int:
@@ -106,19 +128,9 @@ class FullyConnected:
         return min(4, self.input_vectors)
 
     @property
-    def span_rest(self) -> int:
-        """Input vectors that are left over by spans."""
-        return self.input_vectors % self.span
-
-    @property
     def span_sums(self) -> int:
         """Vectors that hold the gradients of two images."""
         return 2 * self.span
-
-    @property
-    def span_rest_sums(self) -> int:
-        """The same for the inputs that are left over."""
-        return 2 * self.span_rest
 
     @property
     def slice(self) -> int:
@@ -196,9 +208,9 @@ def finish_one(e, s, sums, bias, z):
 
 
 @inlined
-def forward_two(s, sums, x, w, bias, z):
-    """Some outputs of two images."""
-    for v in range(s.input_vectors):
+def forward_two(s, sums, x, w, bias, z, vectors_):
+    """Some outputs of two images, from so many vectors of inputs."""
+    for v in range(vectors_):
         sums = add_products_of_two(
             s, sums, advance(x, v * LANES), advance(w, v * s.outputs * LANES)
         )
@@ -206,44 +218,91 @@ def forward_two(s, sums, x, w, bias, z):
 
 
 @inlined
-def forward_one(s, sums, x, w, bias, z):
-    """Some outputs of one image."""
-    for v in range(s.input_vectors):
+def forward_one(s, sums, x, w, bias, z, vectors_):
+    """Some outputs of one image, from so many vectors of inputs."""
+    for v in range(vectors_):
         sums = add_products_of_one(
             s, sums, advance(x, v * LANES), advance(w, v * s.outputs * LANES)
         )
     finish_one(s, sums, bias, z)
 
 
-@kernel
-def linear_forward(s, operands, first, count):
-    """z from x, weight and bias, two images at a time so that weights are read half as often.
+@inlined
+def forward_images(s, x, weight, bias, z, images, vectors_):
+    """All outputs of some images, two at a time so that weights are read half as often.
 
     An output is the same sum in the same order whether its image has a partner or not.
-    Operands: x, weight, bias, z.
     """
-    weight = pointer(operands, 1, FLOATS)
-    bias = pointer(operands, 2, FLOATS)
-    for n in range(0, count - 1, 2):
-        x = advance(pointer(operands, 0, FLOATS), n * s.x.size)
-        z = advance(pointer(operands, 3, FLOATS), n * s.z.size)
+    for n in range(0, images - 1, 2):
+        x_two, z_two = advance(x, n * s.x.size), advance(z, n * s.z.size)
         for o in range(0, s.outputs - s.pair_rest, s.pair):
-            w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z, o)
-            forward_two(s, zeros(s.pair_sums), x, w, b, to)
+            w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z_two, o)
+            forward_two(s, zeros(s.pair_sums), x_two, w, b, to, vectors_)
         if s.pair_rest > 0:
             o = s.outputs - s.pair_rest
-            w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z, o)
-            forward_two(s, zeros(s.pair_rest_sums), x, w, b, to)
-    if count % 2 == 1:
-        x = advance(pointer(operands, 0, FLOATS), (count - 1) * s.x.size)
-        z = advance(pointer(operands, 3, FLOATS), (count - 1) * s.z.size)
+            w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z_two, o)
+            forward_two(s, zeros(s.pair_rest_sums), x_two, w, b, to, vectors_)
+    if images % 2 == 1:
+        x_one, z_one = advance(x, (images - 1) * s.x.size), advance(z, (images - 1) * s.z.size)
         for o in range(0, s.outputs - s.single_rest, s.single):
-            w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z, o)
-            forward_one(s, zeros(s.single), x, w, b, to)
+            w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z_one, o)
+            forward_one(s, zeros(s.single), x_one, w, b, to, vectors_)
         if s.single_rest > 0:
             o = s.outputs - s.single_rest
-            w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z, o)
-            forward_one(s, zeros(s.single_rest), x, w, b, to)
+            w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z_one, o)
+            forward_one(s, zeros(s.single_rest), x_one, w, b, to, vectors_)
+
+
+@kernel
+def linear_forward(s, operands, first, count):
+    """z from x, weight and bias. Operands: x, weight, bias, z."""
+    x, weight = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    bias, z = pointer(operands, 2, FLOATS), pointer(operands, 3, FLOATS)
+    forward_images(s, x, weight, bias, z, count, s.input_vectors)
+
+
+@kernel
+def linear_forward_parts(s, operands, first, count):
+    """The part of z that parts first … first + count of the inputs give, for the whole batch.
+
+    Operands: x, weight, parts [part][image][O], the step (its second number is the images in the
+    batch). `s` has neither bias nor ReLU: `linear_sum_parts` has.
+    """
+    images = pointer(operands, 3, LONGS)[1]
+    for part in range(first, first + count):
+        start = part * s.part
+        x = advance(pointer(operands, 0, FLOATS), start * LANES)
+        weight = advance(pointer(operands, 1, FLOATS), start * s.outputs * LANES)
+        z = advance(pointer(operands, 2, FLOATS), part * s.batch * s.z.size)
+        end = min(start + s.part, s.input_vectors)
+        forward_images(s, x, weight, weight, z, images, end - start)
+
+
+@block(accumulators)
+def add_scores(e, s, sums, z):
+    """Add one vector of a part of z."""
+    return [e.add(sums[0], e.load(z))]
+
+
+@block(nothing)
+def finish_scores(e, s, sums, bias, z):
+    """Add the bias to one vector of z, and write it."""
+    value = e.add(sums[0], e.load(bias)) if s.bias else sums[0]
+    e.store(e.relu(value) if s.relu else value, z)
+
+
+@kernel
+def linear_sum_parts(s, operands, first, count):
+    """z from its parts, in their order, and the bias. Operands: parts, bias, z."""
+    bias = pointer(operands, 1, FLOATS)
+    for n in range(count):
+        parts = advance(pointer(operands, 0, FLOATS), (first + n) * s.z.size)
+        z = advance(pointer(operands, 2, FLOATS), n * s.z.size)
+        for o in range(0, s.z.pixel, LANES):
+            sums = zeros(1)
+            for part in range(s.parts):
+                sums = add_scores(s, sums, advance(parts, part * s.batch * s.z.size + o))
+            finish_scores(s, sums, advance(bias, o), advance(z, o))
 
 
 # Gradient of the input
@@ -310,35 +369,54 @@ def input_of_one(s, sums, dz, w, x, dx):
     finish_input_of_one(s, sums, x, dx)
 
 
+@inlined
+def input_of_images(s, dz, weight, dx, x, images, vectors_):
+    """dx of so many vectors of inputs, for some images, two at a time."""
+    spans = vectors_ // s.span * s.span
+    for n in range(0, images - 1, 2):
+        dz_two, dx_two = advance(dz, n * s.z.size), advance(dx, n * s.x.size)
+        x_two = advance(x, n * s.x.size)
+        for v in range(0, spans, s.span):
+            w, at = advance(weight, v * s.outputs * LANES), v * LANES
+            sums = zeros(s.span_sums)
+            input_of_two(s, sums, dz_two, w, advance(x_two, at), advance(dx_two, at))
+        for v in range(spans, vectors_):
+            w, at = advance(weight, v * s.outputs * LANES), v * LANES
+            input_of_two(s, zeros(2), dz_two, w, advance(x_two, at), advance(dx_two, at))
+    if images % 2 == 1:
+        n = images - 1
+        dz_one, dx_one = advance(dz, n * s.z.size), advance(dx, n * s.x.size)
+        x_one = advance(x, n * s.x.size)
+        for v in range(0, spans, s.span):
+            w, at = advance(weight, v * s.outputs * LANES), v * LANES
+            sums = zeros(s.span)
+            input_of_one(s, sums, dz_one, w, advance(x_one, at), advance(dx_one, at))
+        for v in range(spans, vectors_):
+            w, at = advance(weight, v * s.outputs * LANES), v * LANES
+            input_of_one(s, zeros(1), dz_one, w, advance(x_one, at), advance(dx_one, at))
+
+
 @kernel
 def linear_backward_input(s, operands, first, count):
-    """dx from dz and weight, two images at a time.
+    """dx from dz and weight. Operands: dz, weight, dx (laid out as x), x."""
+    dz, weight = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    dx, x = pointer(operands, 2, FLOATS), pointer(operands, 3, FLOATS)
+    input_of_images(s, dz, weight, dx, x, count, s.input_vectors)
 
-    Operands: dz, weight, dx (laid out as x), x.
+
+@kernel
+def linear_backward_input_slices(s, operands, first, count):
+    """dx of slices first … first + count of the inputs, for the whole batch.
+
+    Operands: dz, weight, dx (laid out as x), x, the step.
     """
-    weight = pointer(operands, 1, FLOATS)
-    for n in range(0, count - 1, 2):
-        dz = advance(pointer(operands, 0, FLOATS), n * s.z.size)
-        dx = advance(pointer(operands, 2, FLOATS), n * s.x.size)
-        x = advance(pointer(operands, 3, FLOATS), n * s.x.size)
-        for v in range(0, s.input_vectors - s.span_rest, s.span):
-            w, at = advance(weight, v * s.outputs * LANES), v * LANES
-            input_of_two(s, zeros(s.span_sums), dz, w, advance(x, at), advance(dx, at))
-        if s.span_rest > 0:
-            v = s.input_vectors - s.span_rest
-            w, at = advance(weight, v * s.outputs * LANES), v * LANES
-            input_of_two(s, zeros(s.span_rest_sums), dz, w, advance(x, at), advance(dx, at))
-    if count % 2 == 1:
-        dz = advance(pointer(operands, 0, FLOATS), (count - 1) * s.z.size)
-        dx = advance(pointer(operands, 2, FLOATS), (count - 1) * s.x.size)
-        x = advance(pointer(operands, 3, FLOATS), (count - 1) * s.x.size)
-        for v in range(0, s.input_vectors - s.span_rest, s.span):
-            w, at = advance(weight, v * s.outputs * LANES), v * LANES
-            input_of_one(s, zeros(s.span), dz, w, advance(x, at), advance(dx, at))
-        if s.span_rest > 0:
-            v = s.input_vectors - s.span_rest
-            w, at = advance(weight, v * s.outputs * LANES), v * LANES
-            input_of_one(s, zeros(s.span_rest), dz, w, advance(x, at), advance(dx, at))
+    start = first * s.slice
+    weight = advance(pointer(operands, 1, FLOATS), start * s.outputs * LANES)
+    dx = advance(pointer(operands, 2, FLOATS), start * LANES)
+    x = advance(pointer(operands, 3, FLOATS), start * LANES)
+    images = pointer(operands, 4, LONGS)[1]
+    dz = pointer(operands, 0, FLOATS)
+    input_of_images(s, dz, weight, dx, x, images, count * s.slice)
 
 
 # Gradient of weight and bias

@@ -43,6 +43,7 @@ class _StaticAttribute(AttributeTemplate):
 @lower_getattr_generic(StaticType)
 def _lower(context, builder, static, value, attribute):
     constant = getattr(static.value, attribute)
-    if isinstance(constant, float):
-        return context.get_constant(types.float64, constant)
-    return context.get_dummy_value()
+    if is_dataclass(constant):
+        return context.get_dummy_value()
+    kind = {bool: types.boolean, int: types.intp, float: types.float64}[type(constant)]
+    return context.get_constant(kind, constant)
