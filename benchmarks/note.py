@@ -138,8 +138,8 @@ def command(data: str, folder: Path, *extra: str, cache: Path) -> dict[str, Any]
 
 
 # The command with two things added: when the program was ready, and the most memory it held.
-_MEASURED = """
-import resource, sys, time
+_MEASURED = r"""
+import re, sys, time
 from neocog.cli import main
 from neocog.cli.display import Display
 ready = Display.ready
@@ -149,7 +149,8 @@ def noted(self, history):
     ready(self, history)
 Display.ready = noted
 code = main(sys.argv[1:])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# Not getrusage: its maximum outlives exec, and is then that of the process which started this one.
+peak = re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]
 print(f"peak {peak} first {first}", file=sys.stderr)
 sys.exit(code)
 """
@@ -203,7 +204,7 @@ def main() -> None:
     rows += benchmark(data, rounds=options.rounds)
     where = (
         f"{machine()['processor']}, {available_threads()} cores, {machine()['vector_floats']} "
-        f"floats a vector; neocog {version('neocog')} with {available_threads()} threads, Numba "
+        f"floats a vector; neocog {neocog.__version__} with {available_threads()} threads, Numba "
         f"{version('numba')}, PyTorch {torch.__version__} with its better number of threads; "
         f"microseconds, median (least–most) of {options.rounds} rounds; compile time out."
     )

@@ -81,6 +81,9 @@ def benchmark(
 ) -> list[Row]:
     """Measure training with batches of 4 and 64, and prediction of 1 and 1,000 images.
 
+    Data are bytes in memory, and normalising them is part of a step on both sides; "floats
+    prepared" gives PyTorch float32 that was normalised before.
+
     Args:
         data: images of 32 × 32 × 3 in ten classes; random bytes without it.
         threads: neocog's workers; PyTorch has its better one of 1 and so many.
@@ -99,7 +102,11 @@ def benchmark(
 
         other = Baseline(network.state_dict(), data.images[:20_000], data.labels[:20_000])
     choices = sorted({1, workers})
-    rows = [_training(network, data, batch, workers, choices, rounds, other) for batch in (4, 64)]
+    rows = [
+        _training(network, data, batch, workers, choices, rounds, other, prepared)
+        for batch, prepared in ((4, False), (4, True), (64, False), (64, True))
+        if other or not prepared
+    ]
     rows += [
         _prediction(network, data.images[:count], workers, choices, rounds, other)
         for count in (1, 1000)
@@ -121,6 +128,7 @@ def _training(
     choices: list[int],
     rounds: int,
     other: Any,
+    prepared: bool,
 ) -> Row:
     images = min(20_000, len(data))
     order = np.random.default_rng(1).permutation(images)
@@ -145,11 +153,12 @@ def _training(
         losses = trainer.run(order)
         ours.append((time.perf_counter() - began) / len(losses))
         for n in choices if other else []:
-            seconds, expected = other.train(few, batch, _LR, _MOMENTUM, n)
+            seconds, expected = other.train(few, batch, _LR, _MOMENTUM, n, prepared=prepared)
             theirs[n].append(seconds)
     difference = float(np.abs(losses[: len(expected)] - expected).max()) if expected else 0.0
     _must_agree(f"losses of batches of {batch}", difference, _LOSS_BOUND)
-    return _row(f"train, batch {batch}", "step", ours, theirs if other else {}, difference)
+    name = f"train, batch {batch}" + (", floats prepared" if prepared else "")
+    return _row(name, "step", ours, theirs if other else {}, difference)
 
 
 def _prediction(

@@ -22,11 +22,11 @@ def bench(threads: int | None, json_: bool) -> int:
         return 0
     here = machine()
     print(f"{here['processor']}, {threads or available_threads()} threads; microseconds, median")
-    print(f"{'':<20}{'neocog':>12}{'PyTorch':>14}{'times':>8}")
+    print(f"{'':<30}{'neocog':>12}{'PyTorch':>14}{'times':>8}")
     for row in rows:
         other = "–" if row.torch is None else f"{_us(row.torch)} ({row.torch_threads} t)"
         ratio = "–" if row.ratio is None else f"{row.ratio:.1f}"
-        print(f"{row.name:<20}{_us(row.neocog):>12}{other:>14}{ratio:>8}")
+        print(f"{row.name:<30}{_us(row.neocog):>12}{other:>14}{ratio:>8}")
     if rows[0].torch is None:
         print("PyTorch is not installed, so there is nothing to compare with.")
     return 0

@@ -44,6 +44,7 @@ __all__ = [
     "flush_denormals",
     "function_pointer_call",
     "nothing",
+    "pause",
     "pointer",
     "restore_denormals",
     "scheduler_yield",
@@ -445,6 +446,20 @@ def atomic_store(typing_context, array, index, value):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.int64), generate
+
+
+@intrinsic
+def pause(typing_context):
+    """Say that this is a waiting loop, so that a thread beside it on the core can run."""
+
+    def generate(context, builder, signature, arguments):
+        if _X86:
+            kind = ir.FunctionType(ir.VoidType(), [])
+            name = "llvm.x86.sse2.pause"
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 @intrinsic

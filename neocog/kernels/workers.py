@@ -21,6 +21,7 @@ from neocog.kernels.simd import (
     atomic_store,
     flush_denormals,
     function_pointer_call,
+    pause,
     restore_denormals,
     scheduler_yield,
 )
@@ -73,6 +74,8 @@ def barrier(control, workers, generation):
             turns += 1
             if turns > _PATIENCE:
                 scheduler_yield()
+            else:
+                pause()
     return generation + 1
 
 
