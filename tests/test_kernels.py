@@ -48,13 +48,15 @@ from neocog.kernels.image import Images, load_images
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.linear import (
     FullyConnected,
+    linear_forward,
+    linear_forward_parts,
+    linear_sum_parts,
+)
+from neocog.kernels.linear_gradient import (
     linear_backward_bias,
     linear_backward_input,
     linear_backward_input_slices,
     linear_backward_weight,
-    linear_forward,
-    linear_forward_parts,
-    linear_sum_parts,
 )
 from neocog.kernels.pooling import Pooling, copy_rows, max_pool2d_backward, max_pool2d_forward
 from neocog.kernels.simd import LANES

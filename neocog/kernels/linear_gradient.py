@@ -1,0 +1,217 @@
+"""Gradients of a fully connected layer's input, weight and bias.
+
+    N images    I inputs, whole vectors of them    O outputs    L lanes of a vector
+
+    dx[n, i] = Σ_o  dz[n, o] · weight[o, i]
+    dw[o, i] = Σ_n  dz[n, o] · x[n, i]                           db[o] = Σ_n  dz[n, o]
+
+All run along the inputs, as the forward kernels of `linear` do.
+"""
+
+from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.simd import (
+    FLOATS,
+    LANES,
+    LONGS,
+    accumulators,
+    advance,
+    block,
+    nothing,
+    pointer,
+    zeros,
+)
+
+__all__ = [
+    "linear_backward_bias",
+    "linear_backward_input",
+    "linear_backward_input_slices",
+    "linear_backward_weight",
+]
+
+
+# Gradient of the input
+
+
+def _add_slopes(e, s, sums, dz, w, images):
+    sums = list(sums)
+    slopes = [e.broadcast(dz, n * s.z.size) for n in range(images)]
+    for v in range(len(sums) // images):
+        weight = e.load(w, v * s.outputs * LANES)
+        for n in range(images):
+            sums[v * images + n] = e.fma(slopes[n], weight, sums[v * images + n])
+    return sums
+
+
+@block(accumulators)
+def add_slopes_of_two(e, s, sums, dz, w):
+    """Add dz · weight of one output, for two images."""
+    return _add_slopes(e, s, sums, dz, w, 2)
+
+
+@block(accumulators)
+def add_slopes_of_one(e, s, sums, dz, w):
+    """Add dz · weight of one output, for one image."""
+    return _add_slopes(e, s, sums, dz, w, 1)
+
+
+def _finish_input(e, s, sums, x, dx, images):
+    zero = e.constant(0.0)
+    for v in range(len(sums) // images):
+        for n in range(images):
+            value = sums[v * images + n]
+            if s.gated:
+                shut = e.at_most(e.load(x, n * s.x.size + v * LANES), zero)
+                value = e.select(shut, zero, value)
+            e.store(value, dx, n * s.x.size + v * LANES)
+
+
+@block(nothing)
+def finish_input_of_two(e, s, sums, x, dx):
+    """Write dx of two images, zero where x came out of a ReLU as zero."""
+    _finish_input(e, s, sums, x, dx, 2)
+
+
+@block(nothing)
+def finish_input_of_one(e, s, sums, x, dx):
+    """Write dx of one image, zero where x came out of a ReLU as zero."""
+    _finish_input(e, s, sums, x, dx, 1)
+
+
+@inlined
+def input_of_two(s, sums, dz, w, x, dx):
+    """dx of some inputs of two images."""
+    for o in range(s.outputs):
+        sums = add_slopes_of_two(s, sums, advance(dz, o), advance(w, o * LANES))
+    finish_input_of_two(s, sums, x, dx)
+
+
+@inlined
+def input_of_one(s, sums, dz, w, x, dx):
+    """dx of some inputs of one image."""
+    for o in range(s.outputs):
+        sums = add_slopes_of_one(s, sums, advance(dz, o), advance(w, o * LANES))
+    finish_input_of_one(s, sums, x, dx)
+
+
+@inlined
+def input_of_images(s, dz, weight, dx, x, images, vectors_):
+    """dx of so many vectors of inputs, for some images, two at a time."""
+    spans = vectors_ // s.span * s.span
+    for n in range(0, images - 1, 2):
+        dz_two, dx_two = advance(dz, n * s.z.size), advance(dx, n * s.x.size)
+        x_two = advance(x, n * s.x.size)
+        for v in range(0, spans, s.span):
+            w, at = advance(weight, v * s.outputs * LANES), v * LANES
+            sums = zeros(s.span_sums)
+            input_of_two(s, sums, dz_two, w, advance(x_two, at), advance(dx_two, at))
+        for v in range(spans, vectors_):
+            w, at = advance(weight, v * s.outputs * LANES), v * LANES
+            input_of_two(s, zeros(2), dz_two, w, advance(x_two, at), advance(dx_two, at))
+    if images % 2 == 1:
+        n = images - 1
+        dz_one, dx_one = advance(dz, n * s.z.size), advance(dx, n * s.x.size)
+        x_one = advance(x, n * s.x.size)
+        for v in range(0, spans, s.span):
+            w, at = advance(weight, v * s.outputs * LANES), v * LANES
+            sums = zeros(s.span)
+            input_of_one(s, sums, dz_one, w, advance(x_one, at), advance(dx_one, at))
+        for v in range(spans, vectors_):
+            w, at = advance(weight, v * s.outputs * LANES), v * LANES
+            input_of_one(s, zeros(1), dz_one, w, advance(x_one, at), advance(dx_one, at))
+
+
+@kernel
+def linear_backward_input(s, operands, first, count):
+    """dx from dz and weight. Operands: dz, weight, dx (laid out as x), x."""
+    dz, weight = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    dx, x = pointer(operands, 2, FLOATS), pointer(operands, 3, FLOATS)
+    input_of_images(s, dz, weight, dx, x, count, s.input_vectors)
+
+
+@kernel
+def linear_backward_input_slices(s, operands, first, count):
+    """dx of slices first … first + count of the inputs, for the whole batch.
+
+    Operands: dz, weight, dx (laid out as x), x, the step.
+    """
+    start = first * s.slice
+    weight = advance(pointer(operands, 1, FLOATS), start * s.outputs * LANES)
+    dx = advance(pointer(operands, 2, FLOATS), start * LANES)
+    x = advance(pointer(operands, 3, FLOATS), start * LANES)
+    images = pointer(operands, 4, LONGS)[1]
+    dz = pointer(operands, 0, FLOATS)
+    input_of_images(s, dz, weight, dx, x, images, count * s.slice)
+
+
+# Gradient of weight and bias
+
+
+@block(accumulators)
+def add_outer(e, s, sums, x, dz):
+    """Add dz · x of one image, for one slice of inputs and some outputs."""
+    sums = list(sums)
+    values = [e.load(x, v * LANES) for v in range(s.slice)]
+    for o in range(len(sums) // s.slice):
+        slope = e.broadcast(dz, o)
+        for v in range(s.slice):
+            sums[o * s.slice + v] = e.fma(slope, values[v], sums[o * s.slice + v])
+    return sums
+
+
+@block(nothing)
+def keep_outer(e, s, sums, dw):
+    """Write the gradient of one slice of inputs and some outputs."""
+    for at, value in enumerate(sums):
+        e.store(value, dw, (at % s.slice * s.outputs + at // s.slice) * LANES)
+
+
+@inlined
+def outer(s, sums, x, dz, dw, images):
+    """The gradient of one slice of inputs and some outputs, summed over the batch in order."""
+    for n in range(images):
+        sums = add_outer(s, sums, advance(x, n * s.x.size), advance(dz, n * s.z.size))
+    keep_outer(s, sums, dw)
+
+
+@kernel
+def linear_backward_weight(s, operands, first, count):
+    """dw of slices first … first + count of the inputs, from all images of the batch.
+
+    Operands: x, dz, dw, the step (its second number is the images in the batch).
+    """
+    dz = pointer(operands, 1, FLOATS)
+    images = pointer(operands, 3, LONGS)[1]
+    for part in range(first, first + count):
+        x = advance(pointer(operands, 0, FLOATS), part * s.slice * LANES)
+        dw = advance(pointer(operands, 2, FLOATS), part * s.slice_size)
+        for o in range(0, s.outputs - s.pair_rest, s.pair):
+            to = advance(dw, o * LANES)
+            outer(s, zeros(s.outer_sums), x, advance(dz, o), to, images)
+        if s.pair_rest > 0:
+            o = s.outputs - s.pair_rest
+            to = advance(dw, o * LANES)
+            outer(s, zeros(s.outer_rest_sums), x, advance(dz, o), to, images)
+
+
+@block(accumulators)
+def add_outputs(e, s, sums, dz):
+    """Add one vector of dz."""
+    return [e.add(sums[0], e.load(dz))]
+
+
+@block(nothing)
+def keep_outputs(e, s, sums, db):
+    """Write one vector of the bias gradient."""
+    e.store(sums[0], db)
+
+
+@kernel
+def linear_backward_bias(s, operands, first, count):
+    """db[o] = Σ_n dz[n, o]. Operands: dz, db, the step."""
+    images = pointer(operands, 2, LONGS)[1]
+    for o in range(0, s.z.pixel, LANES):
+        dz = advance(pointer(operands, 0, FLOATS), o)
+        sums = zeros(1)
+        for n in range(images):
+            sums = add_outputs(s, sums, advance(dz, n * s.z.size))
+        keep_outputs(s, sums, advance(pointer(operands, 1, FLOATS), o))
