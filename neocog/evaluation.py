@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
 from neocog.engine import predict_scores
+from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError
 from neocog.network import Network
 
@@ -83,16 +84,10 @@ def evaluate(network: Network, data: Dataset, *, threads: int | None = None) -> 
         NeocogError: outputs that are not numbers, as of weights from a training that diverged;
             or threads below 1.
     """
-    if threads is not None and threads < 1:
-        raise NeocogError(f"threads (={threads!r}) must be at least 1.")
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")
     classes = network.output_shape[0]
-    if data.labels.min() < 0 or data.labels.max() >= classes:
-        raise DataError(
-            f"The labels go from {data.labels.min()} to {data.labels.max()}, but the network has "
-            f"{classes} classes, 0 to {classes - 1}."
-        )
+    check_labels(network, data.labels)
     began = time.perf_counter()
     scores = predict_scores(network, data.images, threads=threads).astype(np.float64)
     seconds = time.perf_counter() - began

@@ -4,7 +4,7 @@ Buffers do not share memory over time, although many are needed only for a while
 zeros around feature maps are written once, here, and stay.
 """
 
-from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from neocog.engine.plan import Buffer, Plan, Scope
 
 __all__ = ["Memory"]
+
+Number = TypeVar("Number", bound=np.generic)
 
 _LINE = 64
 # Kernels read whole vectors, so up to one beyond a map's end.
@@ -44,15 +46,13 @@ class Memory:
             Scope.SHARED: 1,
         }[buffer.scope]
 
-    def address(self, name: str, worker: int, outside: Mapping[str, NDArray[np.generic]]) -> int:
-        """Where the worker's first item of a buffer stands."""
+    def address(self, name: str, worker: int) -> int:
+        """Where the worker's first item of a buffer stands, which is not one outside."""
         buffer = self._plan.buffers[name]
-        if buffer.scope is Scope.OUTSIDE:
-            return int(outside[name].ctypes.data) if name in outside else 0
         skip = {Scope.CHUNK: worker * self._plan.chunk, Scope.WORKER: worker}.get(buffer.scope, 0)
         return self._base + self._offsets[name] + skip * buffer.size
 
-    def array(self, name: str, dtype: type[np.generic], items: int = 1) -> NDArray[np.generic]:
+    def array(self, name: str, dtype: type[Number], items: int = 1) -> NDArray[Number]:
         """The first items of a buffer as a flat array, not a copy."""
         at = self._offsets[name]
         return self._bytes[at : at + self._plan.buffers[name].size * items].view(dtype)

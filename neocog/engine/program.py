@@ -60,26 +60,20 @@ class Program:
                     if name is not None:
                         self._place(row, o, name, of_images)
                 row += 1
-        self._steps = [
-            self._word_array("step", w) for w in range(workers) if "step" in plan.buffers
-        ]
+        self._steps = self.memory.array("step", np.int64, workers).reshape(workers, -1)
         self._control = np.zeros(CONTROL_SIZE, np.int64)
         # The driver compiles here, in the caller's thread: Numba compiling in one thread while
         # another imports can deadlock.
         self._run(0, 1, 0, 1, _NOTHING, _NOTHING)
 
-    def _word_array(self, name: str, worker: int) -> NDArray[np.int64]:
-        words = self.memory.array(name, np.int64, self.workers).reshape(self.workers, -1)
-        own: NDArray[np.int64] = words[worker].view(np.int64)
-        return own
-
     def _place(self, row: int, operand: int, name: str, of_images: bool) -> None:
         buffer = self.plan.buffers[name]
         base = 1 + 2 * operand
-        if buffer.scope is Scope.OUTSIDE:
+        if buffer.scope is Scope.OUTSIDE:  # `bind` says where it stands
             self._outside.setdefault(name, []).append((row, base))
-        for w in range(self.workers):
-            self._table[w, row, base] = self.memory.address(name, w, {})
+        else:
+            for w in range(self.workers):
+                self._table[w, row, base] = self.memory.address(name, w)
         if of_images and (
             buffer.scope is Scope.BATCH or (buffer.scope is Scope.OUTSIDE and name not in _WHOLE)
         ):
@@ -111,8 +105,7 @@ class Program:
             steps_before: steps the optimiser has taken already.
         """
         self._control[:] = 0
-        for words in self._steps:
-            words[2] = steps_before
+        self._steps[:, 2] = steps_before
         return Run(self, total, record)
 
     def run_once(self, total: int) -> None:
@@ -204,7 +197,7 @@ class Run:
     """
 
     def __init__(self, program: Program, total: int, record: NDArray[np.float64]) -> None:
-        losses = program.memory.array("losses", np.float64, program.batch).view(np.float64)
+        losses = program.memory.array("losses", np.float64, program.batch)
         self._steps = 0
         self._ended = threading.Event()
         working = program.workers

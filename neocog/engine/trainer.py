@@ -11,7 +11,6 @@ from neocog.engine.packing import (
     convolution_weight,
     pack,
     pack_convolution,
-    packed_size,
     turn,
     unpack,
 )
@@ -66,12 +65,7 @@ class Trainer:
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
         check_images(network, images)
-        classes = network.output_shape[0]
-        if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
-            raise DataError(
-                f"The labels go from {labels.min()} to {labels.max()}, but the network has "
-                f"{classes} classes, 0 to {classes - 1}."
-            )
+        check_labels(network, labels)
         self._stages = lower(network)
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
@@ -83,7 +77,8 @@ class Trainer:
         self._program = Program(plan, threads, batch_size, on_compile)
         fill_preprocessing(self._program, network)
         self.set_parameters(network.state_dict())
-        self._array("settings").view(np.float64)[: len(optimiser.settings)] = optimiser.settings
+        settings = self._program.memory.array("settings", np.float64)
+        settings[: len(optimiser.settings)] = optimiser.settings
 
     @property
     def memory(self) -> int:
@@ -91,7 +86,7 @@ class Trainer:
         return self._program.memory.size
 
     def _array(self, name: str) -> Floats:
-        return self._program.memory.array(name, np.float32).view(np.float32)
+        return self._program.memory.array(name, np.float32)
 
     def _named(self) -> list[tuple[Stage, str, str]]:
         """Every parameter: its stage, its part (weight or bias), and its name."""
@@ -133,7 +128,7 @@ class Trainer:
         for stage, part, name in self._named():
             for word in OPTIMISER_STATE[self._optimiser.kind][1]:
                 key = f"{name}.{word}"
-                self._array(key)[: packed_size(stage, part)] = pack(stage, part, state[key])
+                self._array(key)[:] = pack(stage, part, state[key])
 
     def start(self, order: NDArray[np.int64], record: NDArray[np.float64]) -> Run:
         """Begin to take a step for each batch of `order`, in threads; gives the run under way.
@@ -183,6 +178,16 @@ def check_images(network: Network, images: NDArray[np.uint8]) -> None:
         )
 
 
+def check_labels(network: Network, labels: NDArray[np.int64]) -> None:
+    """Raise `DataError` unless every label is one of the network's classes."""
+    classes = network.output_shape[0]
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise DataError(
+            f"The labels go from {labels.min()} to {labels.max()}, but the network has "
+            f"{classes} classes, 0 to {classes - 1}."
+        )
+
+
 def fill_preprocessing(program: Program, network: Network) -> None:
     """Write the preprocessing as one row of pixels wants it."""
     channels, height, width = network.input_shape
@@ -192,14 +197,14 @@ def fill_preprocessing(program: Program, network: Network) -> None:
         ("shift", network.preprocessing.shift),
     ):
         row = np.tile(np.pad(np.array(values, np.float32), (0, pixel - channels)), width)
-        program.memory.array(name, np.float32).view(np.float32)[: len(row)] = row
+        program.memory.array(name, np.float32)[:] = row
 
 
 def set_parameters(program: Program, stages: list[Stage], state: dict[str, Floats]) -> None:
     """Write parameters into a program's memory, in every layout that its kernels want."""
 
     def array(name: str) -> Floats:
-        return program.memory.array(name, np.float32).view(np.float32)
+        return program.memory.array(name, np.float32)
 
     for stage in stages:
         for part in stage.layer.parameter_shapes():

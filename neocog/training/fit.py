@@ -131,8 +131,9 @@ def fit(
         if history.interrupted and done < log.steps:
             network.load_state_dict(trainer.parameters())
             return history
-        _check_finite(trainer, log, done)
-        network.load_state_dict(trainer.parameters())
+        parameters = trainer.parameters()
+        _check_finite(parameters, log, done)
+        network.load_state_dict(parameters)
         history.epochs.append(Epoch(epoch, float(log.record.mean()), log.seconds))
         watcher.epoch_done(history.epochs[-1], history)
         if history.interrupted:
@@ -178,10 +179,10 @@ class _Log:
         self._history.seconds = self._before + self.seconds
 
 
-def _check_finite(trainer: Trainer, log: _Log, done: int) -> None:
+def _check_finite(parameters: dict[str, NDArray[np.float32]], log: _Log, done: int) -> None:
     if done < log.steps:
         what = f"The loss became {log.record[done]} in epoch {log.epoch}, batch {done + 1}"
-    elif not all(np.isfinite(value).all() for value in trainer.parameters().values()):
+    elif not all(np.isfinite(value).all() for value in parameters.values()):
         what = f"A weight became NaN or infinite in epoch {log.epoch}, batch {done}"
     else:
         return
