@@ -21,7 +21,7 @@ LONG_FILES = {
 # What the modules of a folder, or one module, must not import when they are imported: they may
 # still ask for it inside a function.
 ENGINE_ROOM = ("kernels", "engine", "training", "explain", "formats", "torch_engine", "web", "cli")
-DESCRIPTION = ("layers.py", "network.py", "reference.py", "models.py", "preprocessing.py")
+DESCRIPTION = ("layers.py", "network.py", "reference", "models.py", "preprocessing.py")
 FORBIDDEN = {
     **dict.fromkeys((*DESCRIPTION, "errors.py"), (*ENGINE_ROOM, "data")),
     "kernels": ("engine", "training", "explain", "data", "formats", "torch_engine", "web", "cli"),

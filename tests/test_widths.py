@@ -66,7 +66,7 @@ def in_width(width, *command):
 
 @pytest.mark.parametrize("width", OTHERS)
 def test_kernels_in_another_width(width):
-    files = ("-p", "no:cacheprovider", "-p", "no:xdist", "tests/test_kernels.py")
+    files = ("-p", "no:cacheprovider", "-p", "no:xdist", "tests/kernels")
     done = in_width(width, "-m", "pytest", "-q", "-x", *files)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

@@ -1,0 +1,53 @@
+"""The image kernels alone against `neocog.reference` in float64; see `cases`."""
+
+import numpy as np
+from cases import feature_maps, generator, in_parts, shapes, unwritten
+from hypothesis import example, given
+from hypothesis import strategies as st
+from kernel_caller import (
+    assert_within,
+    call,
+    flat,
+    read,
+    rounding,
+    step,
+)
+
+from neocog import reference
+from neocog.kernels.image import Images, load_images
+from neocog.kernels.layout import FeatureMap
+
+
+@shapes(3)
+@example(case=(3, 3, 6, 13, (1, 1), (0, 0), True), gathered=True)
+@example(case=(5, 1, 1, 1, (0, 0), (0, 0), True), gathered=False)
+@given(case=feature_maps(), gathered=st.booleans())
+def test_load_images(case, gathered):
+    n, c, h, w, border, _after, _dense = case
+    c = min(c, 8)
+    x_map = FeatureMap(h, w, c, *border, True)
+    rng = generator(case)
+    bytes_ = rng.integers(0, 256, (3 * n, h, w, c), dtype=np.uint8)
+    bytes_.flat[:2] = 0, 255
+    mean, std = tuple(rng.uniform(0, 1, c)), tuple(rng.uniform(0.1, 1, c))
+    pixel = np.zeros((2, w, x_map.pixel), np.float32)
+    pixel[0, :, :c] = 1 / (255 * np.array(std))
+    pixel[1, :, :c] = -np.array(mean) / np.array(std)
+    scale, shift = pixel
+    order = rng.integers(0, 3 * n, 3 * n)
+    x = unwritten(x_map, n)
+    # The second batch of the epoch; its images 0 … n, and what comes after them is fetched.
+    operands = (
+        flat(bytes_, np.uint8),
+        flat(order, np.int64) if gathered else None,
+        step(n, begin=n, total=3 * n),
+        flat(scale),
+        flat(shift),
+    )
+    for first, count in in_parts(n):
+        call(load_images, Images(x_map, gathered), (*operands, (x, first)), count, first=first)
+    taken = bytes_[order[n : 2 * n]] if gathered else bytes_[n : 2 * n]
+    expected = reference.preprocess(taken, mean, std)
+    # Scale and shift are rounded, then the product and the sum.
+    parts = taken / 255 / np.array(std) + np.array(mean) / np.array(std)
+    assert_within(read(x_map, x), expected, rounding(3, parts.transpose(0, 3, 1, 2)))

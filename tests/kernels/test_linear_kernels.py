@@ -1,0 +1,234 @@
+"""The linear kernels alone against `neocog.reference` in float64; see `cases`."""
+
+from math import nan
+
+import numpy as np
+from cases import (
+    CHANNELS,
+    IMAGES,
+    SIZES,
+    double,
+    generator,
+    in_parts,
+    magnitude,
+    real,
+    shapes,
+    unwritten,
+    whole,
+    wild,
+)
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from kernel_caller import (
+    assert_within,
+    bias_places,
+    blank,
+    call,
+    linear_places,
+    maps,
+    parameter,
+    places,
+    read,
+    read_parameter,
+    rounding,
+    step,
+)
+
+from neocog import reference
+from neocog.kernels.layout import FeatureMap, padded
+from neocog.kernels.linear import (
+    FullyConnected,
+    linear_forward,
+    linear_forward_parts,
+    linear_sum_parts,
+)
+from neocog.kernels.linear_gradient import (
+    linear_backward_bias,
+    linear_backward_input,
+    linear_backward_input_slices,
+    linear_backward_weight,
+)
+
+
+@st.composite
+def linears(draw):
+    """(N, C, H, W, outputs, dense, bias, relu or gated)."""
+    c = draw(CHANNELS)
+    dense = c <= 5 and draw(st.booleans())
+    h, w = draw(SIZES), draw(SIZES)
+    outputs = draw(st.sampled_from([1, 3, 5, 8, 10, 17, 33]))
+    return draw(IMAGES), c, h, w, outputs, dense, draw(st.booleans()), draw(st.booleans())
+
+
+linear_shapes = (
+    example(case=(5, 3, 5, 7, 10, True, True, False)),
+    example(case=(1, 1, 1, 1, 1, False, False, False)),
+    example(case=(3, 33, 1, 1, 17, False, True, True)),
+    example(case=(2, 16, 6, 5, 33, False, True, False)),
+)
+
+
+def on_linear_shapes(test):
+    test = given(case=linears())(test)
+    for add in linear_shapes:
+        test = add(test)
+    return shapes(2)(test)
+
+
+def linear_layout(case):
+    n, c, h, w, outputs, dense, _bias, _relu = case
+    return n, FeatureMap(h, w, c, dense=dense), FeatureMap(1, 1, outputs)
+
+
+def vectors_of(m, values):
+    return maps(m, values.reshape(len(values), *places(m).shape))
+
+
+def linear_data(kind, case):
+    n, c, h, w, outputs, _dense, _bias, _relu = case
+    rng = generator(kind.__name__, case)
+    plain = whole if kind is wild else kind
+    inputs = c * h * w
+    return (
+        kind(rng, n, inputs),
+        plain(rng, outputs, inputs),
+        plain(rng, outputs),
+        plain(rng, n, outputs),
+    )
+
+
+def packed_linear(stage, x_map, w):
+    return parameter(stage.w.size, linear_places(x_map, len(w)), w)
+
+
+@on_linear_shapes
+def test_linear_forward(case):
+    n, x_map, z_map = linear_layout(case)
+    bias, relu = case[-2:]
+    stage = FullyConnected(x_map, z_map.channels, bias, relu)
+    for kind in (whole, real, wild):
+        x, w, b, _ = linear_data(kind, case)
+        z = unwritten(z_map, n)
+        b_packed = parameter(padded(len(b)), bias_places(len(b)), b) if bias else None
+        call(
+            linear_forward,
+            stage,
+            (vectors_of(x_map, x), packed_linear(stage, x_map, w), b_packed, z),
+            n,
+        )
+        b = b if bias else np.zeros_like(b)
+        with np.errstate(invalid="ignore"):
+            expected = reference.linear_forward(double(x), double(w), double(b))
+        if relu:
+            expected = reference.relu_forward(expected)
+        bound = 0
+        if kind is real:
+            # One rounding a product and one a sum, zeros in the padding included, and the bias's.
+            products = reference.linear_forward(magnitude(x), magnitude(w), magnitude(b))
+            bound = rounding(2 * stage.w.inputs + 1, products)
+        assert_within(read(z_map, z).reshape(n, -1), expected, bound)
+
+
+@on_linear_shapes
+def test_linear_forward_does_not_depend_on_an_images_company(case):
+    n, x_map, z_map = linear_layout(case)
+    assume(n > 1)
+    stage = FullyConnected(x_map, z_map.channels, *case[-2:])
+    x, w, b, _ = linear_data(real, case)
+    xs, packed = vectors_of(x_map, x), packed_linear(stage, x_map, w)
+    b_packed = parameter(padded(len(b)), bias_places(len(b)), b)
+    together, alone = unwritten(z_map, n), unwritten(z_map, n)
+    call(linear_forward, stage, (xs, packed, b_packed, together), n)
+    for i in range(n):
+        call(linear_forward, stage, ((xs, i), packed, b_packed, (alone, i)), 1)
+    np.testing.assert_array_equal(read(z_map, together), read(z_map, alone))
+
+
+@on_linear_shapes
+def test_linear_forward_by_parts_of_the_inputs(case):
+    n, x_map, z_map = linear_layout(case)
+    bias, relu = case[-2:]
+    batch = n + 1  # room for one more image than there are
+    stage = FullyConnected(x_map, z_map.channels, bias, relu, batch=batch)
+    plain = FullyConnected(x_map, z_map.channels, bias=False, batch=batch)
+    for kind in (whole, real):
+        x, w, b, _ = linear_data(kind, case)
+        xs, packed = vectors_of(x_map, x), packed_linear(stage, x_map, w)
+        b_packed = parameter(padded(len(b)), bias_places(len(b)), b) if bias else None
+        b = b if bias else np.zeros_like(b)
+        found = []
+        for pieces in (in_parts(stage.parts), [(0, stage.parts)]):
+            parts = maps(z_map, np.zeros((stage.parts * batch, *places(z_map).shape)))
+            z = unwritten(z_map, n)
+            for first, count in pieces:
+                call(linear_forward_parts, plain, (xs, packed, parts, step(n)), count, first=first)
+            for i in range(n):
+                call(linear_sum_parts, stage, (parts, b_packed, (z, i)), 1, first=i)
+            found.append(read(z_map, z).reshape(n, -1))
+        np.testing.assert_array_equal(*found)
+        expected = reference.linear_forward(double(x), double(w), double(b))
+        if relu:
+            expected = reference.relu_forward(expected)
+        products = reference.linear_forward(magnitude(x), magnitude(w), magnitude(b))
+        bound = rounding(2 * stage.w.inputs + stage.parts + 1, products) if kind is real else 0
+        assert_within(found[0], expected, bound)
+
+
+@on_linear_shapes
+def test_linear_backward_input_by_slices_is_the_same_to_the_bit(case):
+    n, x_map, z_map = linear_layout(case)
+    stage = FullyConnected(x_map, z_map.channels, gated=case[-1])
+    x, w, _, dz = linear_data(real, case)
+    xs, slopes = vectors_of(x_map, np.maximum(x, 0)), vectors_of(z_map, dz)
+    packed = packed_linear(stage, x_map, w)
+    at_once, sliced = blank(x_map, n), blank(x_map, n)
+    call(linear_backward_input, stage, (slopes, packed, at_once, xs), n)
+    for first, count in in_parts(stage.slices):
+        operands = slopes, packed, sliced, xs, step(n)
+        call(linear_backward_input_slices, stage, operands, count, first=first)
+    np.testing.assert_array_equal(read(x_map, sliced), read(x_map, at_once))
+
+
+@on_linear_shapes
+def test_linear_backward_input(case):
+    n, x_map, z_map = linear_layout(case)
+    gated = case[-1]
+    stage = FullyConnected(x_map, z_map.channels, gated=gated)
+    for kind in (whole, real):
+        x, w, _, dz = linear_data(kind, case)
+        x = np.maximum(x, 0)
+        dx = blank(x_map, n)
+        operands = (vectors_of(z_map, dz), packed_linear(stage, x_map, w), dx, vectors_of(x_map, x))
+        call(linear_backward_input, stage, operands, n)
+        expected = reference.linear_backward_input(double(dz), double(w))
+        products = reference.linear_backward_input(magnitude(dz), magnitude(w))
+        bound = rounding(2 * len(w), products) if kind is real else np.zeros_like(products)
+        if gated:
+            expected = reference.relu_backward(expected, double(x))
+            bound = reference.relu_backward(bound, x)
+        assert_within(read(x_map, dx).reshape(n, -1), expected, bound)
+
+
+@on_linear_shapes
+def test_linear_backward_weight_and_bias(case):
+    n, x_map, z_map = linear_layout(case)
+    stage = FullyConnected(x_map, z_map.channels)
+    for kind in (whole, real):
+        x, w, b, dz = linear_data(kind, case)
+        xs, slopes = vectors_of(x_map, x), vectors_of(z_map, dz)
+        at = linear_places(x_map, len(w))
+        dw = parameter(stage.w.size, at, nan)
+        db = parameter(padded(len(b)), bias_places(len(b)), nan)
+        for first, count in in_parts(stage.slices):
+            operands = xs, slopes, dw, step(n)
+            call(linear_backward_weight, stage, operands, count, first=first)
+        call(linear_backward_bias, stage, (slopes, db, step(n)), 1)
+        exact = kind is whole
+        products = reference.linear_backward_weight(magnitude(x), magnitude(dz))
+        expected = reference.linear_backward_weight(double(x), double(dz))
+        bound = np.zeros_like(products) if exact else rounding(2 * n, products)
+        assert_within(read_parameter(dw, at), expected, bound)
+        sums = reference.linear_backward_bias(magnitude(dz))
+        expected = reference.linear_backward_bias(double(dz))
+        bound = np.zeros_like(sums) if exact else rounding(n, sums)
+        assert_within(read_parameter(db, bias_places(len(b))), expected, bound)

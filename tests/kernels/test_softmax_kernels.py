@@ -1,0 +1,150 @@
+"""The softmax kernels alone against `neocog.reference` in float64; see `cases`."""
+
+from math import inf, nan
+
+import numpy as np
+import pytest
+from cases import double, generator, in_parts
+from kernel_caller import (
+    TINY,
+    UNIT,
+    Buffer,
+    assert_within,
+    blank,
+    call,
+    flat,
+    maps,
+    read,
+    step,
+)
+
+from neocog import reference
+from neocog.kernels.softmax import Softmax, softmax, softmax_cross_entropy
+
+# The exponential's own error, in units of UNIT: two in the last place.
+EXP = 4
+
+
+def share_bound(z):
+    """Bounds of the probabilities of z [N, classes], and of the sum of exponentials relative to it.
+
+    Where x is rounded by |x| u, exp(x) changes by that much of itself.
+    """
+    z = double(z)
+    below = z.max(axis=1, keepdims=True) - z
+    e = np.exp(-below)
+    of_one = (below + EXP) * UNIT
+    total = e.sum(axis=1, keepdims=True)
+    of_sum = ((e * of_one).sum(axis=1, keepdims=True)) / total + z.shape[1] * (UNIT + TINY)
+    # The quotient, the share of a batch and the product are three more; what is too small is zero.
+    return e / total * (of_one + of_sum + 3 * UNIT) * 1.001 + 4 * TINY, of_sum[:, 0]
+
+
+def score_cases(classes):
+    rng = generator(classes)
+    rows = [
+        rng.normal(size=classes) * 3,
+        rng.normal(size=classes) * 30,
+        np.zeros(classes),
+        np.full(classes, 1e4),
+        rng.choice([-1e4, 1e4], classes),
+        rng.choice([-88.0, 88.0], classes),
+        np.where(np.arange(classes) == classes // 2, 88.0, 0.0),
+        np.where(np.arange(classes) == classes // 2, -88.0, 0.0),
+        np.linspace(-87.4, 0, classes),
+        rng.choice([-3e38, 0.0], classes),
+        rng.integers(-1, 2, classes),
+    ]
+    return np.array(rows, np.float32)
+
+
+# 1 and 2 classes, whole vectors, one more and one less than a vector.
+CLASSES = [1, 2, 10, 16, 33]
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_softmax(classes):
+    z = score_cases(classes)
+    stage = Softmax(classes)
+    scores, p = Buffer(len(z), classes), Buffer(len(z), classes)
+    call(softmax, stage, (maps(stage.z, z[..., None, None]), scores, p), len(z))
+    np.testing.assert_array_equal(scores.items, z)
+    assert_within(p.items, reference.softmax(double(z)), share_bound(z)[0])
+    sums = p.items.astype(np.float64).sum(axis=1)
+    assert_within(sums, np.ones(len(z)), (2 * classes + 8) * UNIT)
+
+
+def test_the_exponential_is_within_two_units_in_the_last_place():
+    """Softmax leaves exp(z − max z) where z was; with a maximum of 0 nothing else is rounded."""
+    stage = Softmax(2)
+    z = np.zeros((4000, 2), np.float32)
+    z[:, 1] = -np.concatenate([np.linspace(0, 2, 2000), np.linspace(2, 90, 2000)])
+    zs, n = maps(stage.z, z[..., None, None]), len(z)
+    call(softmax, stage, (zs, Buffer(n, 2), Buffer(n, 2)), n)
+    expected = np.exp(double(z))
+    assert_within(zs.items[:, :2], expected, EXP * UNIT * expected + TINY)
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_softmax_of_what_is_not_finite(classes, value):
+    stage = Softmax(classes)
+    z = np.zeros((classes, classes), np.float32)
+    np.fill_diagonal(z, value)
+    scores, p = Buffer(classes, classes), Buffer(classes, classes)
+    call(softmax, stage, (maps(stage.z, z[..., None, None]), scores, p), classes)
+    np.testing.assert_array_equal(scores.items, z)
+    with np.errstate(invalid="ignore"):
+        expected = reference.softmax(double(z))
+    assert_within(p.items, expected, (classes + EXP + 3) * UNIT)
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_softmax_cross_entropy(classes):
+    z = score_cases(classes)
+    n, begin = len(z), 3
+    rng = generator(classes)
+    stage = Softmax(classes)
+    labels = rng.integers(0, classes, 2 * n)
+    order = rng.permutation(2 * n)
+    dz = blank(stage.z, n)
+    losses = Buffer(n, 1, np.float64)
+    told = step(n, begin=begin, total=2 * n)
+    zs = maps(stage.z, z[..., None, None])
+    for first, count in in_parts(n):
+        operands = (
+            (zs, first),
+            (dz, first),
+            (losses, first),
+            flat(order, np.int64),
+            flat(labels, np.int64),
+            told,
+        )
+        call(softmax_cross_entropy, stage, operands, count, first=first)
+    own = labels[order[begin : begin + n]]
+    z_bound, sum_bound = share_bound(z)
+    # The logarithm of a sum that is off by a part of itself is off by that much; the rest is
+    # float64, but for scores of 3e38.
+    spread = np.abs(double(z)).max(axis=1)
+    bound = 1.001 * sum_bound + 2 * TINY + 4 * np.finfo(np.float64).eps * (spread + 100)
+    assert_within(losses.items[:, 0], reference.cross_entropy(double(z), own), bound)
+    expected = reference.cross_entropy_backward(double(z), own) / n
+    # y − t once more rounded, and the share itself, which is taken off where y is the label's.
+    bound = (z_bound + 2 * UNIT) / n
+    assert_within(read(stage.z, dz)[..., 0, 0], expected, bound)
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_cross_entropy_of_what_is_not_finite(value):
+    classes = 10
+    stage = Softmax(classes)
+    z = np.zeros((classes, classes), np.float32)
+    np.fill_diagonal(z, value)
+    labels = np.arange(classes)[::-1].copy()
+    losses = Buffer(classes, 1, np.float64)
+    zs = maps(stage.z, z[..., None, None])
+    tail = flat(np.arange(classes), np.int64), flat(labels, np.int64), step(classes)
+    call(softmax_cross_entropy, stage, (zs, blank(stage.z, classes), losses, *tail), classes)
+    with np.errstate(invalid="ignore"):
+        expected = reference.cross_entropy(double(z), labels)
+    assert_within(losses.items[:, 0], expected, (classes + EXP) * UNIT)
