@@ -7,6 +7,7 @@ from math import inf, nan
 import numpy as np
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
+from kernel_caller import maps, places
 
 # Each example compiles kernels of its own, so there are few, and none to make a failure smaller.
 # With a width that was asked for (`test_widths.py`), only those that are written out.
