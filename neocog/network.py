@@ -13,15 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError
-from neocog.layers import Layer, Shape
+from neocog.layers import Layer, Shape, all_shapes, leaves
 from neocog.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from neocog.training.torch_stream import TorchStream
 
-__all__ = ["Network"]
+__all__ = ["Network", "state_dtype"]
 
 T = TypeVar("T")
+
+
+def state_dtype(name: str) -> type[np.generic]:
+    """The kind of number in an array of a state dict."""
+    return np.int64 if name.endswith(".num_batches_tracked") else np.float32
 
 
 class Network:
@@ -63,24 +68,39 @@ class Network:
             raise ArchitectureError(
                 f"preprocessing has {len(self.preprocessing.mean)} channels, the input {channels}."
             )
-        shape = self.input_shape
-        shapes: dict[str, Shape] = {}
-        parameter_shapes: dict[str, Shape] = {}
         for name, layer in layers.items():
             if not isinstance(layer, Layer):
                 raise ArchitectureError(f"{name}: {layer!r} is not a layer.")
-            try:
-                shape = shapes[name] = layer.output_shape(shape)
-            except ArchitectureError as error:
-                raise ArchitectureError(f"{name}: {error}") from None
-            for part, part_shape in layer.parameter_shapes().items():
-                parameter_shapes[f"{name}.{part}"] = part_shape
-        #: The output shape of each layer by its name.
-        self.shapes: Mapping[str, Shape] = MappingProxyType(shapes)
+        #: The output shape of each layer, and of each layer within it, by its full name.
+        self.shapes: Mapping[str, Shape] = MappingProxyType(all_shapes(layers, self.input_shape))
+        self.output_shape = self.shapes[list(layers)[-1]]
+        #: The layers that are not made of layers, in order, by full name (``block1.body.conv``).
+        self.leaves: Mapping[str, Layer] = MappingProxyType(dict(leaves(layers)))
         #: The shape of each parameter by its name, in PyTorch's order.
-        self.parameter_shapes: Mapping[str, Shape] = MappingProxyType(parameter_shapes)
-        self.output_shape = shape
-        self._parameters: dict[str, NDArray[np.float32]] | None = None
+        self.parameter_shapes: Mapping[str, Shape] = MappingProxyType(
+            {
+                f"{name}.{part}": shape
+                for name, layer in self.leaves.items()
+                for part, shape in layer.parameter_shapes().items()
+            }
+        )
+        #: The shape of each array that is kept but not learned, such as running statistics.
+        self.buffer_shapes: Mapping[str, Shape] = MappingProxyType(
+            {
+                f"{name}.{part}": shape
+                for name, layer in self.leaves.items()
+                for part, shape in layer.buffer_shapes().items()
+            }
+        )
+        #: Parameters and buffers together, in the order of PyTorch's state dict.
+        self.state_shapes: Mapping[str, Shape] = MappingProxyType(
+            {
+                f"{name}.{part}": shape
+                for name, layer in self.leaves.items()
+                for part, shape in (layer.parameter_shapes() | layer.buffer_shapes()).items()
+            }
+        )
+        self._state: dict[str, NDArray[Any]] | None = None
         self._predictor: Any = None
         self.classes: tuple[str, ...] | None = None
         if classes is not None:
@@ -100,28 +120,31 @@ class Network:
     @property
     def initialised(self) -> bool:
         """Whether the parameters have values yet."""
-        return self._parameters is not None
+        return self._state is not None
 
     def initialise(self, seed: "int | TorchStream" = 0) -> None:
         """Give every parameter the value PyTorch's own initialisation has for this seed."""
         from neocog.training.torch_stream import TorchStream
 
         stream = seed if isinstance(seed, TorchStream) else TorchStream(seed)
-        self._parameters = stream.initial_parameters(self)
+        self._state = stream.initial_state(self)
         self._predictor = None
 
-    def state_dict(self) -> dict[str, NDArray[np.float32]]:
-        """The parameters by name, float32, in PyTorch's shapes; copies, safe to change."""
-        if self._parameters is None:
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Parameters and buffers by name, in PyTorch's names, shapes and order; copies.
+
+        Float32, but for ``num_batches_tracked`` of a batch normalisation, which is int64.
+        """
+        if self._state is None:
             raise ArchitectureError(
                 "This network has no parameters yet: initialise(seed), load or fit it first."
             )
-        return {name: value.copy() for name, value in self._parameters.items()}
+        return {name: value.copy() for name, value in self._state.items()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take every parameter from `state`; names and shapes must be exactly the network's."""
-        missing = [name for name in self.parameter_shapes if name not in state]
-        extra = [name for name in state if name not in self.parameter_shapes]
+        """Take every parameter and buffer from `state`; names and shapes must be the network's."""
+        missing = [name for name in self.state_shapes if name not in state]
+        extra = [name for name in state if name not in self.state_shapes]
         if missing or extra:
             raise ArchitectureError(
                 "The weights do not belong to this network: "
@@ -132,14 +155,14 @@ class Network:
                 )
                 + "."
             )
-        for name, shape in self.parameter_shapes.items():
+        for name, shape in self.state_shapes.items():
             if tuple(state[name].shape) != shape:
                 raise ArchitectureError(
                     f"{name} must have the shape {shape}, not {tuple(state[name].shape)}."
                 )
-        self._parameters = {
-            name: np.array(state[name], dtype=np.float32, order="C")
-            for name in self.parameter_shapes
+        self._state = {
+            name: np.array(state[name], dtype=state_dtype(name), order="C")
+            for name in self.state_shapes
         }
         self._predictor = None
 

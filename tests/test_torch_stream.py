@@ -63,13 +63,13 @@ def torch_order(torch, n, workers=0):
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("make", [simple_cnn, deep_network])
-def test_initial_parameters_are_those_of_torch(torch, seed, make):
+def test_initial_state_are_those_of_torch(torch, seed, make):
     if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         pytest.skip("without fused multiply-add PyTorch's own numbers differ in the last place")
     network = make()
     torch.manual_seed(seed)
     expected = torch_parameters(torch, network)
-    actual = TorchStream(seed).initial_parameters(network)
+    actual = TorchStream(seed).initial_state(network)
     assert list(actual) == list(expected) == list(network.parameter_shapes)
     for name, value in actual.items():
         assert value.dtype == np.float32
@@ -82,7 +82,7 @@ def test_orders_follow_the_parameters_as_in_torch(torch, seed):
     torch.manual_seed(seed)
     torch_parameters(torch, network)
     stream = TorchStream(seed)
-    stream.initial_parameters(network)
+    stream.initial_state(network)
     for _ in range(3):
         order = stream.epoch_order(1000)
         assert order.dtype == np.int64
@@ -125,7 +125,7 @@ def test_seeds_beyond_those_of_torch_are_refused(torch, seed):
 
 def test_golden_values():
     stream = TorchStream(0)
-    parameters = stream.initial_parameters(simple_cnn())
+    parameters = stream.initial_state(simple_cnn())
     digest = hashlib.sha256(b"".join(p.astype("<f4").tobytes() for p in parameters.values()))
     assert digest.hexdigest() == "92ef402ab9ffd4b067818160282b75dda2a7dcc7c39943b7e8614837e733e1ff"
     np.testing.assert_array_equal(

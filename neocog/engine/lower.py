@@ -53,17 +53,17 @@ class Stage:
     def crop(self) -> tuple[int, int]:
         """Of a convolution: rows and columns of `spread` that its input gradient leaves out."""
         assert isinstance(self.layer, Conv2d)  # noqa: S101
-        (kh, kw), (ph, pw) = self.layer.kernel, self.layer.border
+        (kh, kw), (ph, pw) = self.layer.kernel, self.layer.before
         return max(0, ph - kh + 1), max(0, pw - kw + 1)
 
 
 def _convolved(layer: Conv2d, x: FeatureMap) -> tuple[int, int]:
-    (kh, kw), (ph, pw) = layer.kernel, layer.border
+    (kh, kw), (ph, pw) = layer.kernel, layer.before
     return x.height + 2 * ph - kh + 1, x.width + 2 * pw - kw + 1
 
 
 def _gradient_border(layer: Conv2d) -> tuple[int, int]:
-    (kh, kw), (ph, pw) = layer.kernel, layer.border
+    (kh, kw), (ph, pw) = layer.kernel, layer.before
     return max(0, kh - 1 - ph), max(0, kw - 1 - pw)
 
 
@@ -122,7 +122,7 @@ def lower(network: Network) -> list[Stage]:
     for at, (name, layer, pool, relu) in enumerate(groups):
         x = size
         if isinstance(layer, Conv2d):
-            x = FeatureMap(size.height, size.width, size.channels, *layer.border, size.dense)
+            x = FeatureMap(size.height, size.width, size.channels, *layer.before, size.dense)
             h, w = _convolved(layer, x)
             size = FeatureMap(*((h // 2, w // 2) if pool else (h, w)), layer.out_channels)
         elif isinstance(layer, MaxPool2d):
@@ -130,7 +130,7 @@ def lower(network: Network) -> list[Stage]:
         elif isinstance(layer, Linear):
             size = FeatureMap(1, 1, layer.out_features)
         follower = groups[at + 1][1] if at + 1 < len(groups) else None
-        border = follower.border if isinstance(follower, Conv2d) else (0, 0)
+        border = follower.before if isinstance(follower, Conv2d) else (0, 0)
         y = FeatureMap(size.height, size.width, size.channels, *border, size.dense)
         passes = learning
         learning = learning or bool(layer.parameter_shapes())

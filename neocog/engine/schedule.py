@@ -104,7 +104,7 @@ class _Schedule:
         for name in ("scale", "shift"):
             self.plan.buffer(name, x.width * x.pixel * _FLOAT, Scope.SHARED)
         self.plan.buffer("images", x.height * x.width * x.channels, Scope.OUTSIDE)
-        self.plan.buffer("step", 4 * _LONG, Scope.WORKER)
+        self.plan.buffer("step", 5 * _LONG, Scope.WORKER)
         if self.training:
             self.plan.buffer("order", _LONG, Scope.OUTSIDE)
             self.plan.buffer("labels", _LONG, Scope.OUTSIDE)

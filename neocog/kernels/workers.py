@@ -29,7 +29,7 @@ from neocog.kernels.static import StaticType
 
 __all__ = ["ASKED", "CONTROL_SIZE", "DONE", "GROUP", "MOST_OPERANDS", "run"]
 
-MOST_OPERANDS = 6
+MOST_OPERANDS = 10
 
 # Words of the control array, each on a cache line of its own.
 _ARRIVED, _GENERATION, _STOPPING = 0, 16, 32
@@ -88,8 +88,8 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
             operand the address for item 0 and the bytes from one item to the next. This worker's.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `judge`
             marks the group after whose barrier the batch's losses are there to be looked at.
-        step: int64 [4], this worker's: where the batch begins, images in it, steps taken by the
-            optimiser before this one, images in all.
+        step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
+            optimiser before this one, images in all, steps of this run before this one.
         losses: float64 [batch], of each image of the batch.
         record: float64 [steps], gets the mean loss of each step.
         control: int64 [CONTROL_SIZE], shared.
@@ -112,6 +112,7 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         images = min(batch, total - begin)
         step[0] = begin
         step[1] = images
+        step[4] = done
         for g in range(groups.shape[0]):
             if groups[g, _ITEMS] == 0:
                 shard = groups[g, _SHARD]

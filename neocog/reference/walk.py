@@ -47,7 +47,7 @@ def forward(network: "Network", parameters: Mapping[str, Array], x: Array) -> di
         match layer:
             case Conv2d():
                 w, b = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-                x = conv2d_forward(x, w, b, layer.border)
+                x = conv2d_forward(x, w, b, layer.before)
             case Linear():
                 w, b = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
                 x = linear_forward(x, w, b)
@@ -86,9 +86,9 @@ def backward(
         match layer:
             case Conv2d():
                 w = parameters[f"{name}.weight"]
-                dw = conv2d_backward_weight(x, dy, layer.kernel, layer.border)
+                dw = conv2d_backward_weight(x, dy, layer.kernel, layer.before)
                 db = conv2d_backward_bias(dy)
-                dx = conv2d_backward_input(dy, w, x.shape, layer.border)
+                dx = conv2d_backward_input(dy, w, x.shape, layer.before)
             case Linear():
                 dw, db = linear_backward_weight(x, dy), linear_backward_bias(dy)
                 dx = linear_backward_input(dy, parameters[f"{name}.weight"])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
-from neocog.layers import Conv2d, Linear
+from neocog.layers import BatchNorm2d
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ class TorchStream:
     """The numbers that PyTorch's default generator gives after ``torch.manual_seed(seed)``.
 
     Every call moves the stream on as the same call moves PyTorch's, so the calls must come in the
-    order of the script that is reproduced: first `initial_parameters`, then an `epoch_order` for
+    order of the script that is reproduced: first `initial_state`, then an `epoch_order` for
     each epoch.
 
     Args:
@@ -62,16 +62,24 @@ class TorchStream:
         # into float64, so the only rounding is the last.
         return (fractions * np.float64(width) + np.float64(low)).astype(np.float32)
 
-    def initial_parameters(self, network: "Network") -> dict[str, NDArray[np.float32]]:
-        """The values PyTorch gives the parameters when it builds the same layers in this order.
+    def initial_state(self, network: "Network") -> dict[str, NDArray[Any]]:
+        """The values PyTorch gives parameters and buffers when it builds the same layers in order.
 
-        Float32, by name, in PyTorch's shapes: ``reset_parameters`` of ``torch.nn.Conv2d`` and
-        ``torch.nn.Linear``, which is ``kaiming_uniform_(a=√5)`` for the weight (He et al., 2015).
+        By name, in PyTorch's shapes. ``reset_parameters`` of ``torch.nn.Conv2d`` and
+        ``torch.nn.Linear`` is ``kaiming_uniform_(a=√5)`` for the weight (He et al., 2015); batch
+        normalisation begins as the identity and takes nothing from the stream.
         """
-        parameters: dict[str, NDArray[np.float32]] = {}
-        for name, layer in network.layers.items():
-            if isinstance(layer, Conv2d | Linear):
-                shapes = layer.parameter_shapes()
+        state: dict[str, NDArray[Any]] = {}
+        for name, layer in network.leaves.items():
+            shapes = layer.parameter_shapes()
+            if isinstance(layer, BatchNorm2d):
+                for part, shape in (shapes | layer.buffer_shapes()).items():
+                    if part == "num_batches_tracked":
+                        state[f"{name}.{part}"] = np.zeros(shape, np.int64)
+                    else:
+                        begin = 1.0 if part in ("weight", "running_var") else 0.0
+                        state[f"{name}.{part}"] = np.full(shape, begin, np.float32)
+            elif shapes:
                 fan_in = math.prod(shapes["weight"][1:])
                 # Both are 1 / √fan_in but for rounding, which follows PyTorch's steps.
                 gain = math.sqrt(2.0 / (1 + math.sqrt(5) ** 2))
@@ -81,8 +89,8 @@ class TorchStream:
                 }
                 for part, shape in shapes.items():
                     values = self.uniform(math.prod(shape), bounds[part])
-                    parameters[f"{name}.{part}"] = values.reshape(shape)
-        return parameters
+                    state[f"{name}.{part}"] = values.reshape(shape)
+        return state
 
     def epoch_order(self, n: int) -> NDArray[np.int64]:
         """The order in which the next epoch visits n images: a permutation of 0 … n − 1, int64 [n].

@@ -86,9 +86,9 @@ def flat(values, dtype=np.float32):
     return buffer
 
 
-def step(images, *, begin=0, taken=0, total=0):
+def step(images, *, begin=0, taken=0, total=0, done=0):
     """What kernels are told of the step."""
-    return flat([begin, images, taken, total], np.int64)
+    return flat([begin, images, taken, total, done], np.int64)
 
 
 # Feature maps, [N, C, H, W]

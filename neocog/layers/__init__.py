@@ -1,0 +1,55 @@
+"""What a network is made of: layers named and parameterised as in ``torch.nn``.
+
+A layer is a frozen description. It knows its parameters' shapes and the shape it gives for a
+shape it gets; it holds no numbers and does no arithmetic. `neocog.engine` runs it and
+`neocog.reference` has its formula.
+
+Shapes are PyTorch's without the batch: ``(channels, height, width)`` for feature maps and
+``(features,)`` after `Flatten`.
+"""
+
+from neocog.layers.base import Layer, Shape
+from neocog.layers.containers import Residual, Sequential, all_shapes, leaves
+from neocog.layers.convolution import Conv2d
+from neocog.layers.elementwise import (
+    GELU,
+    Dropout,
+    LeakyReLU,
+    ReLU,
+    Scale,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
+from neocog.layers.linear import Flatten, Linear
+from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from neocog.layers.registry import LAYERS, build, describe
+
+__all__ = [
+    "GELU",
+    "LAYERS",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
+    "AvgPool2d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
+    "Layer",
+    "LeakyReLU",
+    "Linear",
+    "MaxPool2d",
+    "ReLU",
+    "Residual",
+    "Scale",
+    "Sequential",
+    "Shape",
+    "SiLU",
+    "Sigmoid",
+    "Tanh",
+    "all_shapes",
+    "build",
+    "describe",
+    "leaves",
+]

@@ -1,0 +1,133 @@
+"""Convolution."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from neocog.errors import ArchitectureError
+from neocog.layers.base import (
+    Layer,
+    Pair,
+    Shape,
+    check_flag,
+    check_numbers,
+    check_pair,
+    feature_map,
+    windows,
+)
+
+__all__ = ["Conv2d"]
+
+
+@dataclass(frozen=True)
+class Conv2d(Layer):
+    """Cross-correlation of input channels with kernels, summed, plus a bias.
+
+    y[k, i, j] = bias[k] + Σ_c Σ_m Σ_n weight[k, c, m, n] · x[c, s·i + d·m − p, s·j + d·n − p], with
+    zeros outside x; s is the stride, d the dilation, p the padding. (C, H, W) becomes
+    (out_channels, ⌊(H + 2p − d·(kernel − 1) − 1) / s⌋ + 1, …), as in ``torch.nn.Conv2d``.
+
+    With `groups` g, the c of an output channel run over its own group alone: the first
+    out_channels / g outputs see the first in_channels / g inputs, and so on; weight is
+    [out_channels, in_channels / g, kernel height, kernel width].
+
+    `padding` may be ``"same"`` (zeros so that, with stride 1, the size stays; an odd one too many
+    goes below and right) or ``"valid"`` (none).
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: int | Pair
+    stride: int | Pair = 1
+    padding: int | Pair | str = 0
+    dilation: int | Pair = 1
+    groups: int = 1
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "in_channels", "out_channels", "groups")
+        check_flag(self, "bias")
+        for name in ("kernel_size", "stride", "dilation"):
+            check_pair(self, name, 1)
+        if isinstance(self.padding, str):
+            if self.padding not in ("same", "valid"):
+                raise ArchitectureError(
+                    f"Conv2d: padding (={self.padding!r}) must be 'same', 'valid' or numbers."
+                )
+            if self.padding == "same" and self.stride != (1, 1):
+                raise ArchitectureError(
+                    f"Conv2d: padding 'same' needs stride 1, not {self.stride}."
+                )
+        else:
+            check_pair(self, "padding", 0)
+        for name in ("in_channels", "out_channels"):
+            if getattr(self, name) % self.groups:
+                raise ArchitectureError(
+                    f"Conv2d: groups (={self.groups}) must divide {name} (={getattr(self, name)})."
+                )
+
+    @property
+    def kernel(self) -> Pair:
+        """Height and width of the kernel."""
+        return cast(Pair, self.kernel_size)
+
+    @property
+    def steps(self) -> Pair:
+        """Rows and columns from one output to the next."""
+        return cast(Pair, self.stride)
+
+    @property
+    def spread(self) -> Pair:
+        """Rows and columns of x from one tap of the kernel to the next."""
+        return cast(Pair, self.dilation)
+
+    @property
+    def before(self) -> Pair:
+        """Rows of zeros above and columns of zeros at the left."""
+        if isinstance(self.padding, str):
+            total = self._reach if self.padding == "same" else (0, 0)
+            return total[0] // 2, total[1] // 2
+        return cast(Pair, self.padding)
+
+    @property
+    def after(self) -> Pair:
+        """Rows of zeros below and columns of zeros at the right."""
+        if self.padding == "same":
+            (h, w), (top, left) = self._reach, self.before
+            return h - top, w - left
+        return self.before
+
+    @property
+    def _reach(self) -> Pair:
+        (kh, kw), (dh, dw) = self.kernel, self.spread
+        return dh * (kh - 1), dw * (kw - 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(in_channels, H, W) → (out_channels, rows, columns)."""
+        c, h, w = feature_map(self, shape)
+        if c != self.in_channels:
+            raise ArchitectureError(
+                f"Conv2d: in_channels (={self.in_channels}) must equal its input's channels "
+                f"(={c}, of the shape {shape})."
+            )
+        rows, columns = (
+            windows(*side)
+            for side in zip(
+                (h, w), self.kernel, self.steps, self.before, self.after, self.spread, strict=True
+            )
+        )
+        if rows < 1 or columns < 1:
+            (kh, kw), (ph, pw) = self.kernel, self.before
+            raise ArchitectureError(
+                f"Conv2d: a kernel of {kh} × {kw} with padding {ph}, {pw} does not fit into its "
+                f"input of the shape {shape}."
+            )
+        return self.out_channels, rows, columns
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """``weight`` (out, in / groups, kernel height, kernel width) and ``bias`` (out,)."""
+        shapes: dict[str, Shape] = {
+            "weight": (self.out_channels, self.in_channels // self.groups, *self.kernel)
+        }
+        if self.bias:
+            shapes["bias"] = (self.out_channels,)
+        return shapes

@@ -1,0 +1,83 @@
+"""Layers that change numbers one by one: activations, dropout, a constant factor."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from neocog.errors import ArchitectureError
+from neocog.layers.base import Layer, Shape, check_real
+
+__all__ = ["GELU", "Dropout", "LeakyReLU", "ReLU", "Scale", "SiLU", "Sigmoid", "Tanh"]
+
+
+@dataclass(frozen=True)
+class _Elementwise(Layer):
+    def output_shape(self, shape: Shape) -> Shape:
+        """The same shape."""
+        return shape
+
+
+@dataclass(frozen=True)
+class ReLU(_Elementwise):
+    """f(x) = max(0, x)."""
+
+
+@dataclass(frozen=True)
+class LeakyReLU(_Elementwise):
+    """f(x) = x where x > 0, else negative_slope · x."""
+
+    negative_slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_real(self, "negative_slope", 0, 1e6)
+
+
+@dataclass(frozen=True)
+class SiLU(_Elementwise):
+    """f(x) = x · σ(x), with σ(x) = 1 / (1 + exp(−x)); also called swish."""
+
+
+@dataclass(frozen=True)
+class GELU(_Elementwise):
+    """f(x) = x · Φ(x), Φ being the normal distribution's, or near it with ``"tanh"``.
+
+    ``"none"``: x · (1 + erf(x / √2)) / 2. ``"tanh"``: x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2
+    (D. Hendrycks and K. Gimpel, 2016).
+    """
+
+    approximate: Literal["none", "tanh"] = "none"
+
+    def __post_init__(self) -> None:
+        if self.approximate not in ("none", "tanh"):
+            raise ArchitectureError(
+                f"GELU: approximate (={self.approximate!r}) must be 'none' or 'tanh'."
+            )
+
+
+@dataclass(frozen=True)
+class Sigmoid(_Elementwise):
+    """f(x) = 1 / (1 + exp(−x))."""
+
+
+@dataclass(frozen=True)
+class Tanh(_Elementwise):
+    """f(x) = tanh x."""
+
+
+@dataclass(frozen=True)
+class Dropout(_Elementwise):
+    """In training, zero with probability `p` and else x / (1 − p); otherwise x itself."""
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_real(self, "p", 0, 1)
+
+
+@dataclass(frozen=True)
+class Scale(_Elementwise):
+    """f(x) = factor · x, for a constant factor; PyTorch has no layer for it."""
+
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_real(self, "factor", -1e6, 1e6)

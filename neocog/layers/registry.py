@@ -1,0 +1,99 @@
+"""Every layer there is, and layers as plain data: what model files are built from."""
+
+from dataclasses import fields
+from typing import Any
+
+from neocog.errors import ArchitectureError
+from neocog.layers.base import Layer
+from neocog.layers.containers import Residual, Sequential
+from neocog.layers.convolution import Conv2d
+from neocog.layers.elementwise import GELU, Dropout, LeakyReLU, ReLU, Scale, Sigmoid, SiLU, Tanh
+from neocog.layers.linear import Flatten, Linear
+from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+
+__all__ = ["LAYERS", "build", "describe"]
+
+#: Every layer by name. Model files are built from these and from nothing else.
+LAYERS: dict[str, type[Layer]] = {
+    layer.__name__: layer
+    for layer in (
+        Conv2d,
+        Linear,
+        BatchNorm2d,
+        MaxPool2d,
+        AvgPool2d,
+        AdaptiveAvgPool2d,
+        AdaptiveMaxPool2d,
+        Dropout,
+        Flatten,
+        ReLU,
+        LeakyReLU,
+        SiLU,
+        GELU,
+        Sigmoid,
+        Tanh,
+        Scale,
+        Sequential,
+        Residual,
+    )
+}
+
+# Layers within layers within layers … that a file may describe.
+_DEEPEST = 16
+
+
+def describe(layer: Layer) -> dict[str, object]:
+    """The layer as plain data: its ``type`` and its arguments; `build` is the way back."""
+    if isinstance(layer, Sequential):
+        layers = [{"name": name, **describe(child)} for name, child in layer.layers]
+        return {"type": "Sequential", "layers": layers}
+    return {
+        "type": type(layer).__name__,
+        **{f.name: _plain(getattr(layer, f.name)) for f in fields(layer)},
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Layer):
+        return describe(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def build(description: dict[str, Any], depth: int = 0) -> Layer:
+    """The layer that `describe` described; raises `ArchitectureError` for anything else."""
+    if depth > _DEEPEST:
+        raise ArchitectureError(f"Layers lie more than {_DEEPEST} deep within each other.")
+    arguments = dict(description)
+    name = arguments.pop("type", None)
+    if not isinstance(name, str) or name not in LAYERS:
+        raise ArchitectureError(f"Unknown layer type {name!r}. Known: {', '.join(LAYERS)}.")
+    cls = LAYERS[name]
+    if unknown := sorted(set(arguments) - {f.name for f in fields(cls)}):
+        raise ArchitectureError(f"{name} has no argument {unknown[0]!r}.")
+    if cls is Sequential:
+        return Sequential(**build_row(arguments.get("layers"), depth + 1))
+    values = {
+        k: build(v, depth + 1) if isinstance(v, dict) else tuple(v) if isinstance(v, list) else v
+        for k, v in arguments.items()
+    }
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ArchitectureError(f"{name}: {error}.") from error
+
+
+def build_row(entries: object, depth: int = 0) -> dict[str, Layer]:
+    """Layers by name from a list of descriptions that each have a ``name``."""
+    if not isinstance(entries, list):
+        raise ArchitectureError("There is no list of layers.")
+    layers: dict[str, Layer] = {}
+    for entry in entries:
+        arguments = dict(entry) if isinstance(entry, dict) else {}
+        name = arguments.pop("name", None)
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ArchitectureError(f"A layer's name (={name!r:.50}) must be an identifier.")
+        if name in layers:
+            raise ArchitectureError(f"Two layers are called {name!r}.")
+        layers[name] = build(arguments, depth)
+    return layers
