@@ -175,32 +175,16 @@ def test_a_step_by_the_formulas(name):
 # Against PyTorch
 
 
-def torch_module(torch, network):
-    modules = {
-        Conv2d: lambda c: torch.nn.Conv2d(
-            c.in_channels, c.out_channels, c.kernel, padding=c.border, bias=c.bias
-        ),
-        Linear: lambda f: torch.nn.Linear(f.in_features, f.out_features, bias=f.bias),
-        ReLU: lambda _: torch.nn.ReLU(),
-        MaxPool2d: lambda _: torch.nn.MaxPool2d(2),
-        Flatten: lambda _: torch.nn.Flatten(),
-    }
-    module = torch.nn.Sequential()
-    for name, layer in network:
-        module.add_module(name, modules[type(layer)](layer))
-    state = {n: torch.from_numpy(v.copy()) for n, v in network.state_dict().items()}
-    module.load_state_dict(state)
-    return module
-
-
 @named_networks
 @pytest.mark.parametrize("kind", ["sgd", "adam"])
 def test_ten_steps_by_pytorch(name, kind):
     torch = pytest.importorskip("torch")
+    from neocog.torch_engine.module import to_torch
+
     torch.set_num_threads(1)
     batch, count = 4, 38  # nine whole batches and a half
     network, images, labels = prepared(NETWORKS[name], count)
-    module = torch_module(torch, network)
+    module = to_torch(network)
     x = torch.from_numpy(inputs(network, images).astype(np.float32))
     y = torch.from_numpy(labels)
     if kind == "sgd":

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 from neocog.errors import NeocogError
-from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.layers import (
+    GELU,
+    AdaptiveAvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+)
 from neocog.models import simple_cnn
 from neocog.network import Network
 from neocog.training.torch_stream import TorchStream
@@ -35,25 +47,33 @@ def deep_network() -> Network:
     )
 
 
-def torch_parameters(torch, network):
-    """The parameters of the same modules, built in the same order."""
-    parameters = {}
-    for name, layer in network:
-        if isinstance(layer, Conv2d):
-            module = torch.nn.Conv2d(
-                layer.in_channels,
-                layer.out_channels,
-                layer.kernel_size,
-                padding=layer.padding,
-                bias=layer.bias,
-            )
-        elif isinstance(layer, Linear):
-            module = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias)
-        else:
-            continue
-        for part, value in module.named_parameters():
-            parameters[f"{name}.{part}"] = value.detach().numpy()
-    return parameters
+def nested_network() -> Network:
+    return Network(
+        input_shape=(4, 11, 9),
+        stem=Sequential(
+            conv=Conv2d(4, 8, 3, dilation=2, padding="same", bias=False), norm=BatchNorm2d(8)
+        ),
+        block=Residual(
+            Sequential(
+                depthwise=Conv2d(8, 8, 3, stride=2, padding=1, groups=8),
+                norm=BatchNorm2d(8, affine=False),
+                act=GELU(),
+                pointwise=Conv2d(8, 6, 1),
+            ),
+            Conv2d(8, 6, 1, stride=2, groups=2),
+        ),
+        mean=AdaptiveAvgPool2d(),
+        flatten=Flatten(),
+        drop=Dropout(0.1),
+        fc=Linear(6, 3),
+    )
+
+
+def torch_state(network):
+    """The state of the same modules, built in the same order."""
+    from neocog.torch_engine.module import to_torch
+
+    return {name: value.numpy() for name, value in to_torch(network).state_dict().items()}
 
 
 def torch_order(torch, n, workers=0):
@@ -62,17 +82,17 @@ def torch_order(torch, n, workers=0):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("make", [simple_cnn, deep_network])
-def test_initial_state_are_those_of_torch(torch, seed, make):
+@pytest.mark.parametrize("make", [simple_cnn, deep_network, nested_network])
+def test_initial_state_is_that_of_torch(torch, seed, make):
     if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
         pytest.skip("without fused multiply-add PyTorch's own numbers differ in the last place")
     network = make()
     torch.manual_seed(seed)
-    expected = torch_parameters(torch, network)
+    expected = torch_state(network)
     actual = TorchStream(seed).initial_state(network)
-    assert list(actual) == list(expected) == list(network.parameter_shapes)
+    assert list(actual) == list(expected) == list(network.state_shapes)
     for name, value in actual.items():
-        assert value.dtype == np.float32
+        assert value.dtype == expected[name].dtype
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
@@ -80,7 +100,7 @@ def test_initial_state_are_those_of_torch(torch, seed, make):
 def test_orders_follow_the_parameters_as_in_torch(torch, seed):
     network = deep_network()
     torch.manual_seed(seed)
-    torch_parameters(torch, network)
+    torch_state(network)
     stream = TorchStream(seed)
     stream.initial_state(network)
     for _ in range(3):
