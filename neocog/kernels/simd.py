@@ -122,6 +122,11 @@ class Emitter:
         """A vector that holds `value` in every lane."""
         return ir.Constant(_VECTOR, [float(value)] * LANES)
 
+    def pattern(self, values: Sequence[float]) -> Any:
+        """A vector of these values, over and over."""
+        lanes = [float(values[lane % len(values)]) for lane in range(LANES)]
+        return ir.Constant(_VECTOR, lanes)
+
     def first_lanes(self, n: int) -> Any:
         """A condition that holds in the first `n` lanes."""
         return ir.Constant(ir.VectorType(_I1, LANES), [lane < n for lane in range(LANES)])
@@ -142,10 +147,13 @@ class Emitter:
         """The one float at pointer + offset, in every lane."""
         return self.splat(self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=_FLOAT))
 
-    def load_bytes(self, pointer: Any, floats: int, given: int, wanted: int) -> list[Any]:
+    def load_bytes(
+        self, pointer: Any, floats: int, given: int, wanted: int, *, backward: bool = False
+    ) -> list[Any]:
         """Bytes from `pointer` on as vectors of floats 0 to 255, so many floats in all.
 
         Of every `wanted` floats the first `given` come from memory and the others are zero.
+        `backward` gives the last such group first.
         """
         count = floats // wanted * given
         kind = ir.VectorType(_I8, count)
@@ -153,9 +161,12 @@ class Emitter:
         zero = ir.Constant(kind, [0] * count)
         vectors_ = []
         for start in range(0, floats, LANES):
+            groups = [at // wanted for at in range(start, start + LANES)]
+            if backward:
+                groups = [floats // wanted - 1 - group for group in groups]
             places = [
-                at // wanted * given + at % wanted if at % wanted < given else count
-                for at in range(start, start + LANES)
+                group * given + at % wanted if at % wanted < given else count
+                for at, group in enumerate(groups, start)
             ]
             bytes_ = self._b.shuffle_vector(raw, zero, ir.Constant(_INDICES, places))
             vectors_.append(self._b.sitofp(self._b.zext(bytes_, _INDICES), _VECTOR))
@@ -274,6 +285,13 @@ class Emitter:
         """2**exponent for int32 from −126 to 127."""
         biased = self._b.add(exponent, self.indices(127))
         return self._b.bitcast(self._b.shl(biased, self.indices(23)), _VECTOR)
+
+    def exchange(self, a: Any, distance: int) -> Any:
+        """Lanes so far apart, a power of two, in each other's place."""
+        lanes = [lane ^ distance for lane in range(LANES)]
+        return self._b.shuffle_vector(
+            a, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_INDICES, lanes)
+        )
 
     def sum(self, a: Any) -> Any:
         """The sum of the lanes, in one fixed order: a float."""
