@@ -1,0 +1,62 @@
+"""Random numbers that are pure functions of a seed and counters: no state, so no order.
+
+    G = 0x9E3779B97F4A7C15 (2⁶⁴ divided by the golden ratio, made odd), all modulo 2⁶⁴
+    mix(z):   z ← (z ⊕ z ≫ 30) · 0xBF58476D1CE4E5B9,  z ← (z ⊕ z ≫ 27) · 0x94D049BB133111EB,
+              z ⊕ z ≫ 31
+    bits(seed, a, b) = mix(mix(mix(seed + G) + G (a + 1)) + G (b + 1))
+
+So for each (seed, a), b counts along one stream of splitmix64, whose start is itself drawn: what is
+decided for one image is the same whoever computes it, and when. (G. L. Steele, D. Lea and
+C. H. Flood, "Fast splittable pseudorandom number generators", 2014; J. K. Salmon et al., "Parallel
+random numbers: as easy as 1, 2, 3", 2011.)
+
+For vectors, `mixed_lanes` mixes one 32-bit counter a lane with a key of 64 bits:
+
+    z ← a counter + low half of the key,  z ← (z ⊕ z ≫ 16) · 0x7FEB352D + high half of the key,
+    z ← (z ⊕ z ≫ 15) · 0x846CA68B,  z ⊕ z ≫ 16
+
+(C. Wellons, "Prospecting for hash functions", 2018: lowbias32, into whose middle the second half of
+the key is added, so that two keys are not the same sequence read from two places.)
+"""
+
+import numpy as np
+
+from neocog.kernels.compiling import inlined
+
+__all__ = ["mixed_lanes", "random_bits", "uniform"]
+
+_G = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+
+
+@inlined
+def mix(z):
+    """Every bit of the result depends on every bit of z; no two z give the same."""
+    z = (z ^ (z >> np.uint64(30))) * _FIRST
+    z = (z ^ (z >> np.uint64(27))) * _SECOND
+    return z ^ (z >> np.uint64(31))
+
+
+@inlined
+def random_bits(seed, a, b):
+    """64 random bits, of type uint64, decided by three whole numbers."""
+    one = np.uint64(1)
+    z = mix(np.uint64(seed) + _G)
+    z = mix(z + _G * (np.uint64(a) + one))
+    return mix(z + _G * (np.uint64(b) + one))
+
+
+@inlined
+def uniform(seed, a, b):
+    """A random float64, 0 ≤ u < 1, in steps of 2⁻⁵³, decided by three whole numbers."""
+    return float(random_bits(seed, a, b) >> np.uint64(11)) * 2.0**-53
+
+
+def mixed_lanes(e, counter, low, high):
+    """For blocks: 32 random bits a lane, of vectors of int32: a counter, and both of a key."""
+    z = e.add_indices(counter, low)
+    z = e.mul_indices(e.xor_indices(z, e.shift_right(z, 16)), e.indices(0x7FEB352D))
+    z = e.add_indices(z, high)
+    z = e.mul_indices(e.xor_indices(z, e.shift_right(z, 15)), e.indices(0x846CA68B))
+    return e.xor_indices(z, e.shift_right(z, 16))
