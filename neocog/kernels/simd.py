@@ -179,6 +179,22 @@ class Emitter:
         zero = ir.Constant(half, [0.0] * (LANES // 2))
         return self._b.shuffle_vector(value, zero, ir.Constant(_INDICES, list(range(LANES))))
 
+    def load_first(self, pointer: Any, offset: Any, n: int) -> Any:
+        """The first `n` floats at pointer + offset, with zeros behind; a whole vector has LANES."""
+        return self._load_first(pointer, offset, n, _VECTOR)
+
+    def load_first_indices(self, pointer: Any, offset: Any, n: int) -> Any:
+        """The first `n` int32 at pointer + offset, with zeros behind."""
+        return self._load_first(pointer, offset, n, _INDICES)
+
+    def _load_first(self, pointer: Any, offset: Any, n: int, kind: Any) -> Any:
+        some = ir.VectorType(kind.element, min(n, LANES))
+        value = self._b.load(self._address(pointer, offset, _I32), align=4, typ=some)
+        if n >= LANES:
+            return value
+        places = [min(lane, n) for lane in range(LANES)]
+        return self._b.shuffle_vector(value, ir.Constant(some, None), ir.Constant(_INDICES, places))
+
     def load_offset(self, pointer: Any, offset: Any = 0) -> Any:
         """The one int32 at pointer + offset, as an offset."""
         number = self._b.load(self._address(pointer, offset, _I32), align=4, typ=_I32)
@@ -194,6 +210,13 @@ class Emitter:
         # llvmlite still checks what a pointer points to; in the machine code this is nothing.
         self._b.store(value, self._b.bitcast(place, value.type.as_pointer()), align=4)
 
+    def store_first(self, value: Any, pointer: Any, offset: Any, n: int) -> None:
+        """Write the first `n` lanes to pointer + offset; a whole vector has LANES."""
+        if n < LANES:
+            places = ir.Constant(ir.VectorType(_I32, n), list(range(n)))
+            value = self._b.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
+        self.store(value, pointer, offset)
+
     def load_indices(self, pointer: Any, offset: Any = 0) -> Any:
         """The vector of int32 at pointer + offset."""
         return self._b.load(self._address(pointer, offset, _I32), align=4, typ=_INDICES)
@@ -201,6 +224,17 @@ class Emitter:
     def indices(self, value: int) -> Any:
         """A vector of int32 that holds `value` in every lane."""
         return ir.Constant(_INDICES, [value] * LANES)
+
+    def splat_indices(self, number: Any) -> Any:
+        """A vector of int32 that holds the low 32 bits of a whole number in every lane."""
+        low = number if number.type == _I32 else self._b.trunc(number, _I32)
+        undefined = ir.Constant(_INDICES, ir.Undefined)
+        single = self._b.insert_element(undefined, low, ir.Constant(_I32, 0))
+        return self._b.shuffle_vector(single, undefined, ir.Constant(_INDICES, [0] * LANES))
+
+    def counting_indices(self) -> Any:
+        """A vector of int32 that holds 0, 1, 2, …"""
+        return ir.Constant(_INDICES, list(range(LANES)))
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """a · b + c, rounded once where the processor can."""
@@ -248,6 +282,22 @@ class Emitter:
         """a + b of int32."""
         return self._b.add(a, b)
 
+    def mul_indices(self, a: Any, b: Any) -> Any:
+        """a · b of int32, modulo 2³²."""
+        return self._b.mul(a, b)
+
+    def xor_indices(self, a: Any, b: Any) -> Any:
+        """The bits in which two int32 differ."""
+        return self._b.xor(a, b)
+
+    def shift_right(self, a: Any, n: int) -> Any:
+        """The bits of an int32 moved down by `n`, with zeros above."""
+        return self._b.lshr(a, self.indices(n))
+
+    def less_indices(self, a: Any, b: Any) -> Any:
+        """a < b lane by lane, of int32."""
+        return self._b.icmp_signed("<", a, b)
+
     def equal_indices(self, a: Any, b: Any) -> Any:
         """a = b lane by lane, of int32."""
         return self._b.icmp_signed("==", a, b)
@@ -280,6 +330,10 @@ class Emitter:
         shifted = self.add(a, magic)
         whole = self.sub(shifted, magic)
         return whole, self._b.fptosi(whole, _INDICES)
+
+    def to_indices(self, a: Any) -> Any:
+        """Floats that are whole numbers as int32."""
+        return self._b.fptosi(a, _INDICES)
 
     def power_of_two(self, exponent: Any) -> Any:
         """2**exponent for int32 from −126 to 127."""
