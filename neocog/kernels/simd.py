@@ -233,7 +233,7 @@ class Emitter:
         return self._b.shuffle_vector(single, undefined, ir.Constant(_INDICES, [0] * LANES))
 
     def counting_indices(self) -> Any:
-        """A vector of int32 that holds 0, 1, 2, …"""
+        """A vector of int32 that holds 0 in its first lane, 1 in its second and so on."""
         return ir.Constant(_INDICES, list(range(LANES)))
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
@@ -264,6 +264,12 @@ class Emitter:
         """√a."""
         kind = ir.FunctionType(_VECTOR, [_VECTOR])
         name = f"llvm.sqrt.v{LANES}f32"
+        return self._b.call(cgutils.get_or_insert_function(self._b.module, kind, name), [a])
+
+    def absolute(self, a: Any) -> Any:
+        """|a|."""
+        kind = ir.FunctionType(_VECTOR, [_VECTOR])
+        name = f"llvm.fabs.v{LANES}f32"
         return self._b.call(cgutils.get_or_insert_function(self._b.module, kind, name), [a])
 
     def greater(self, a: Any, b: Any) -> Any:
