@@ -4,9 +4,10 @@ Written to be read beside the textbook, and precise enough to be the oracle of e
 float64 in, float64 out. Nothing here is fast, and nothing here knows how the engine works.
 
 Legend: N images, C input channels, K output channels, H × W rows and columns, kh × kw kernel,
-ph, pw zeros on each side. Layouts are PyTorch's: images [N, C, H, W], convolution weights
-[K, C, kh, kw], linear weights [out, in]. A gradient is named for what it belongs to: dy is
-∂loss/∂y, and so dx, dw, db. The result's precision follows the inputs.
+ph, pw zeros on each side; sh, sw the stride, dh, dw the dilation. Layouts are PyTorch's: images
+[N, C, H, W], convolution weights [K, C / groups, kh, kw], linear weights [out, in]. A gradient is
+named for what it belongs to: dy is ∂loss/∂y, and so dx, dw, db. The result's precision follows the
+inputs.
 
 Sources: a study note on CNNs (convolution with zero padding, ReLU, max pooling, softmax,
 δ = y − t, momentum); Goodfellow, Bengio, Courville, "Deep Learning" (2016), chapters 6 and 9;
@@ -14,8 +15,28 @@ the PyTorch documentation, for every convention that the formulas leave open.
 """
 
 from neocog.reference.activation import (
+    gelu_backward,
+    gelu_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
     relu_backward,
     relu_forward,
+    scale_backward,
+    scale_forward,
+    sigmoid_backward,
+    sigmoid_forward,
+    silu_backward,
+    silu_forward,
+    tanh_backward,
+    tanh_forward,
+)
+from neocog.reference.averaging import (
+    ema_step,
+    lookahead_step,
+)
+from neocog.reference.clipping import (
+    clip_by_norm,
+    global_norm,
 )
 from neocog.reference.convolution import (
     conv2d_backward_bias,
@@ -25,8 +46,17 @@ from neocog.reference.convolution import (
     convolution,
     cross_correlation,
 )
+from neocog.reference.dropout import (
+    dropout_backward,
+    dropout_forward,
+)
 from neocog.reference.image import (
     preprocess,
+)
+from neocog.reference.leaf import (
+    layer_backward,
+    layer_buffers,
+    layer_forward,
 )
 from neocog.reference.linear import (
     linear_backward_bias,
@@ -37,13 +67,36 @@ from neocog.reference.linear import (
 from neocog.reference.loss import (
     cross_entropy,
     cross_entropy_backward,
+    cross_entropy_divisor,
+    mixed_targets,
     softmax,
 )
+from neocog.reference.muon import (
+    muon_step,
+    newton_schulz,
+)
+from neocog.reference.normalization import (
+    batch_norm2d_backward_bias,
+    batch_norm2d_backward_input,
+    batch_norm2d_backward_weight,
+    batch_norm2d_forward,
+    batch_norm2d_running,
+    batch_norm2d_statistics,
+)
 from neocog.reference.optimizers import (
+    adagrad_step,
     adam_step,
+    adamw_step,
+    rmsprop_step,
     sgd_step,
 )
 from neocog.reference.pooling import (
+    adaptive_avg_pool2d_backward,
+    adaptive_avg_pool2d_forward,
+    adaptive_max_pool2d_backward,
+    adaptive_max_pool2d_forward,
+    avg_pool2d_backward,
+    avg_pool2d_forward,
     flatten_backward,
     flatten_forward,
     max_pool2d_backward,
@@ -51,12 +104,30 @@ from neocog.reference.pooling import (
 )
 from neocog.reference.walk import (
     backward,
+    backward_from,
     forward,
+    forward_training,
 )
 
 __all__ = [
+    "adagrad_step",
     "adam_step",
+    "adamw_step",
+    "adaptive_avg_pool2d_backward",
+    "adaptive_avg_pool2d_forward",
+    "adaptive_max_pool2d_backward",
+    "adaptive_max_pool2d_forward",
+    "avg_pool2d_backward",
+    "avg_pool2d_forward",
     "backward",
+    "backward_from",
+    "batch_norm2d_backward_bias",
+    "batch_norm2d_backward_input",
+    "batch_norm2d_backward_weight",
+    "batch_norm2d_forward",
+    "batch_norm2d_running",
+    "batch_norm2d_statistics",
+    "clip_by_norm",
     "conv2d_backward_bias",
     "conv2d_backward_input",
     "conv2d_backward_weight",
@@ -65,18 +136,44 @@ __all__ = [
     "cross_correlation",
     "cross_entropy",
     "cross_entropy_backward",
+    "cross_entropy_divisor",
+    "dropout_backward",
+    "dropout_forward",
+    "ema_step",
     "flatten_backward",
     "flatten_forward",
     "forward",
+    "forward_training",
+    "gelu_backward",
+    "gelu_forward",
+    "global_norm",
+    "layer_backward",
+    "layer_buffers",
+    "layer_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
     "linear_backward_bias",
     "linear_backward_input",
     "linear_backward_weight",
     "linear_forward",
+    "lookahead_step",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "mixed_targets",
+    "muon_step",
+    "newton_schulz",
     "preprocess",
     "relu_backward",
     "relu_forward",
+    "rmsprop_step",
+    "scale_backward",
+    "scale_forward",
     "sgd_step",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "silu_backward",
+    "silu_forward",
     "softmax",
+    "tanh_backward",
+    "tanh_forward",
 ]

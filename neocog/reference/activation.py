@@ -1,11 +1,31 @@
-"""Functions of each element."""
+"""Functions of each element, and what they pass back.
 
-from typing import Any
+Every ``…_backward(dy, x)`` is dy · f′(x), x being what went in, of any shape. At infinities each
+function gives what its formula gives, as PyTorch's do: x · 0 for x = −∞ is NaN.
+"""
+
+import math
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["relu_backward", "relu_forward"]
+__all__ = [
+    "gelu_backward",
+    "gelu_forward",
+    "leaky_relu_backward",
+    "leaky_relu_forward",
+    "relu_backward",
+    "relu_forward",
+    "scale_backward",
+    "scale_forward",
+    "sigmoid_backward",
+    "sigmoid_forward",
+    "silu_backward",
+    "silu_forward",
+    "tanh_backward",
+    "tanh_forward",
+]
 
 Array = NDArray[Any]
 
@@ -19,3 +39,107 @@ def relu_forward(x: Array) -> Array:
 def relu_backward(dy: Array, x: Array) -> Array:
     """Pass dy where x > 0, else 0; at x = 0 the gradient is taken to be 0. NaN in x passes dy."""
     return np.where(x <= 0, dy.dtype.type(0), dy)
+
+
+def leaky_relu_forward(x: Array, negative_slope: float = 0.01) -> Array:
+    """f(x) = x where x > 0, else negative_slope · x."""
+    with np.errstate(invalid="ignore"):  # 0 · ∞ for a slope of 0
+        return np.where(x > 0, x, negative_slope * x)
+
+
+def leaky_relu_backward(dy: Array, x: Array, negative_slope: float = 0.01) -> Array:
+    """Pass dy where x > 0, else negative_slope · dy; so also for NaN."""
+    return np.where(x > 0, dy, negative_slope * dy)
+
+
+def sigmoid_forward(x: Array) -> Array:
+    """σ(x) = 1 / (1 + exp(−x))."""
+    with np.errstate(over="ignore"):  # then exp is infinite, and its quotient the right 0
+        y: Array = 1 / (1 + np.exp(-x))
+    return y
+
+
+def sigmoid_backward(dy: Array, x: Array) -> Array:
+    """σ′ = σ · (1 − σ)."""
+    y = sigmoid_forward(x)
+    dx: Array = dy * y * (1 - y)
+    return dx
+
+
+def tanh_forward(x: Array) -> Array:
+    """f(x) = tanh x."""
+    y: Array = np.tanh(x)
+    return y
+
+
+def tanh_backward(dy: Array, x: Array) -> Array:
+    """f′ = 1 − tanh² x."""
+    dx: Array = dy * (1 - np.tanh(x) ** 2)
+    return dx
+
+
+def silu_forward(x: Array) -> Array:
+    """f(x) = x · σ(x)."""
+    with np.errstate(invalid="ignore"):
+        y: Array = x * sigmoid_forward(x)
+    return y
+
+
+def silu_backward(dy: Array, x: Array) -> Array:
+    """f′ = σ · (1 + x · (1 − σ))."""
+    s = sigmoid_forward(x)
+    with np.errstate(invalid="ignore"):
+        dx: Array = dy * s * (1 + x * (1 - s))
+    return dx
+
+
+def gelu_forward(x: Array, approximate: Literal["none", "tanh"] = "none") -> Array:
+    """f(x) = x · Φ(x) with Φ(x) = (1 + erf(x / √2)) / 2, the normal distribution's.
+
+    With ``"tanh"`` Φ(x) ≈ (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2. D. Hendrycks and K. Gimpel,
+    "Gaussian error linear units" (2016).
+    """
+    with np.errstate(invalid="ignore"):
+        y: Array = x * _normal_share(x, approximate)
+    return y
+
+
+def gelu_backward(dy: Array, x: Array, approximate: Literal["none", "tanh"] = "none") -> Array:
+    """f′ = Φ(x) + x · Φ′(x), where Φ′(x) = exp(−x² / 2) / √(2π), or that of the tanh.
+
+    The latter, with u = √(2/π) · (x + 0.044715 x³), is
+    (1 − tanh² u) / 2 · √(2/π) · (1 + 0.134145 x²).
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        if approximate == "none":
+            density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+        else:
+            slope = _ROOT * (1 + 3 * _CUBIC * x * x)
+            density = (1 - np.tanh(_ROOT * (x + _CUBIC * x**3)) ** 2) / 2 * slope
+        dx: Array = dy * (_normal_share(x, approximate) + x * density)
+    return dx
+
+
+def scale_forward(x: Array, factor: float) -> Array:
+    """f(x) = factor · x."""
+    return factor * x
+
+
+def scale_backward(dy: Array, factor: float) -> Array:
+    """f′ = factor."""
+    return factor * dy
+
+
+_ROOT = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715
+
+
+def _normal_share(x: Array, approximate: str) -> Array:
+    """Φ(x); the error function in float64, whatever x is."""
+    if approximate == "none":
+        # 1 + erf loses all digits where erf is near −1; erfc has them.
+        erfc = np.vectorize(math.erfc, otypes=[float])
+        return np.asarray(erfc(-x / math.sqrt(2)) / 2, x.dtype)
+    with np.errstate(over="ignore"):
+        share = 0.5 * (1 + np.tanh(_ROOT * (x + _CUBIC * x**3)))
+    return np.asarray(share)

@@ -16,6 +16,8 @@ __all__ = [
 ]
 
 Array = NDArray[Any]
+Pair = tuple[int, int]
+Padding = Pair | tuple[Pair, Pair]
 
 
 # One image, one kernel
@@ -67,51 +69,86 @@ def _output_size(image: tuple[int, ...], kernel: tuple[int, ...], padding: int) 
     return rows, columns
 
 
-# The layer
+# The layer. `padding` is (ph, pw) or ((above, below), (left, right)); `stride` (sh, sw) is the step
+# in x from one place of y to the next, `dilation` (dh, dw) that from one tap to the next.
 
 
 def conv2d_forward(
-    x: Array, w: Array, b: Array | None = None, padding: tuple[int, int] = (0, 0)
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    padding: Padding = (0, 0),
+    *,
+    stride: Pair = (1, 1),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
-    """y[n, k, i, j] = b[k] + Σ_c Σ_u Σ_v w[k, c, u, v] · x[n, c, i + u − ph, j + v − pw].
+    """y[n, k, i, j] = b[k] + Σ_c Σ_u Σ_v w[k, c, u, v] · x[n, c, p, q].
 
-    x [N, C, H, W], w [K, C, kh, kw], b [K] → y [N, K, H + 2ph − kh + 1, W + 2pw − kw + 1]. The
-    kernel is not turned: a cross-correlation, summed over the input channels.
+    Here p = sh·i + dh·u − ph and q = sw·j + dw·v − pw, and x is zero outside its array.
+    x [N, C, H, W], w [K, C / groups, kh, kw], b [K] → y [N, K, rows, columns], where
+    rows = ⌊(H + 2ph − dh·(kh − 1) − 1) / sh⌋ + 1. The kernel is not turned: a cross-correlation,
+    summed over the input channels. With groups, output k sees the channels of its own group alone:
+    the first K / groups outputs the first C / groups inputs, and so on.
     """
-    windows = sliding_window_view(_zero_padded(x, padding), w.shape[2:], axis=(2, 3))
-    y: Array = np.einsum("ncijuv,kcuv->nkij", windows, w, optimize=True)
+    n, k = len(x), len(w)
+    windows = _windows(x, w.shape[2:], padding, stride, dilation, groups)
+    sums = np.einsum("ngcijuv,gkcuv->ngkij", windows, _in_groups(w, groups), optimize=True)
+    y: Array = sums.reshape(n, k, *sums.shape[3:])
     return y if b is None else y + b[:, None, None]
 
 
 def conv2d_backward_input(
-    dy: Array, w: Array, input_shape: tuple[int, ...], padding: tuple[int, int] = (0, 0)
+    dy: Array,
+    w: Array,
+    input_shape: tuple[int, ...],
+    padding: Padding = (0, 0),
+    *,
+    stride: Pair = (1, 1),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
-    """dx[n, c, i, j] = Σ_k Σ_u Σ_v dy[n, k, i − u + ph, j − v + pw] · w[k, c, u, v].
+    """dx[n, c, p, q] = Σ dy[n, k, i, j] · w[k, c, u, v], over all that the forward pass joins.
 
-    A true convolution of dy with w. dy [N, K, rows, columns], w [K, C, kh, kw] → dx of
-    `input_shape` [N, C, H, W].
+    These are the k, i, j, u, v with p = sh·i + dh·u − ph and q = sw·j + dw·v − pw.
+    With stride and dilation 1 a true convolution of dy with w:
+    dx[n, c, i, j] = Σ_k Σ_u Σ_v dy[n, k, i − u + ph, j − v + pw] · w[k, c, u, v].
+    dy [N, K, rows, columns], w [K, C / groups, kh, kw] → dx of `input_shape` [N, C, H, W].
     """
     n, c, h, width = input_shape
-    ph, pw = padding
-    rows, columns = dy.shape[2:]
-    padded = np.zeros((n, c, h + 2 * ph, width + 2 * pw), np.result_type(dy, w))
+    (top, bottom), (left, right) = _sides(padding)
+    (rows, columns), (sh, sw), (dh, dw) = dy.shape[2:], stride, dilation
+    padded = np.zeros((n, c, h + top + bottom, width + left + right), np.result_type(dy, w))
+    parts = dy.reshape(n, groups, -1, rows, columns)
     for u in range(w.shape[2]):
         for v in range(w.shape[3]):
-            share = np.einsum("nkij,kc->ncij", dy, w[:, :, u, v], optimize=True)
-            padded[:, :, u : u + rows, v : v + columns] += share
-    return padded[:, :, ph : ph + h, pw : pw + width]
+            tap = _in_groups(w, groups)[..., u, v]
+            share = np.einsum("ngkij,gkc->ngcij", parts, tap, optimize=True)
+            rows_read = slice(u * dh, u * dh + sh * (rows - 1) + 1, sh)
+            columns_read = slice(v * dw, v * dw + sw * (columns - 1) + 1, sw)
+            padded[:, :, rows_read, columns_read] += share.reshape(n, c, rows, columns)
+    return padded[:, :, top : top + h, left : left + width]
 
 
 def conv2d_backward_weight(
-    x: Array, dy: Array, kernel_size: tuple[int, int], padding: tuple[int, int] = (0, 0)
+    x: Array,
+    dy: Array,
+    kernel_size: tuple[int, ...],
+    padding: Padding = (0, 0),
+    *,
+    stride: Pair = (1, 1),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
-    """dw[k, c, u, v] = Σ_n Σ_i Σ_j dy[n, k, i, j] · x[n, c, i + u − ph, j + v − pw].
+    """dw[k, c, u, v] = Σ_n Σ_i Σ_j dy[n, k, i, j] · x[n, c, sh·i + dh·u − ph, sw·j + dw·v − pw].
 
-    x [N, C, H, W], dy [N, K, rows, columns] → dw [K, C, kh, kw]; `kernel_size` is (kh, kw).
+    x [N, C, H, W], dy [N, K, rows, columns] → dw [K, C / groups, kh, kw]; `kernel_size` (kh, kw).
     """
-    windows = sliding_window_view(_zero_padded(x, padding), kernel_size, axis=(2, 3))
-    dw: Array = np.einsum("ncijuv,nkij->kcuv", windows, dy, optimize=True)
-    return dw
+    n, k, rows, columns = dy.shape
+    windows = _windows(x, kernel_size, padding, stride, dilation, groups)
+    parts = dy.reshape(n, groups, k // groups, rows, columns)
+    dw: Array = np.einsum("ngcijuv,ngkij->gkcuv", windows, parts, optimize=True)
+    return dw.reshape(k, *dw.shape[2:])
 
 
 def conv2d_backward_bias(dy: Array) -> Array:
@@ -120,6 +157,24 @@ def conv2d_backward_bias(dy: Array) -> Array:
     return db
 
 
-def _zero_padded(x: Array, padding: tuple[int, int]) -> Array:
-    ph, pw = padding
-    return np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+def _windows(
+    x: Array, kernel: tuple[int, ...], padding: Padding, stride: Pair, dilation: Pair, groups: int
+) -> Array:
+    """What each place of y sees of x: [N, groups, C / groups, rows, columns, kh, kw]."""
+    (sh, sw), (dh, dw), (kh, kw) = stride, dilation, kernel
+    padded = np.pad(x, ((0, 0), (0, 0), *_sides(padding)))
+    reach = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
+    windows = sliding_window_view(padded, reach, axis=(2, 3))[:, :, ::sh, ::sw, ::dh, ::dw]
+    return windows.reshape(len(x), groups, -1, *windows.shape[2:])
+
+
+def _in_groups(w: Array, groups: int) -> Array:
+    return w.reshape(groups, -1, *w.shape[1:])
+
+
+def _sides(padding: Padding) -> tuple[Pair, Pair]:
+    """((above, below), (left, right))."""
+    vertical, horizontal = padding
+    if isinstance(vertical, tuple) and isinstance(horizontal, tuple):
+        return vertical, horizontal
+    return (vertical, vertical), (horizontal, horizontal)  # type: ignore[return-value]

@@ -1,47 +1,137 @@
-"""Pooling, and flattening what is left."""
+"""Pooling, and flattening what is left.
 
+A region R_ij of a map begins at row sh·i − ph and column sw·j − pw and has kh × kw places; there
+are ⌊(H + 2ph − kh) / sh⌋ + 1 rows of regions, and columns so. `stride` is the kernel's size if not
+given.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["flatten_backward", "flatten_forward", "max_pool2d_backward", "max_pool2d_forward"]
+__all__ = [
+    "adaptive_avg_pool2d_backward",
+    "adaptive_avg_pool2d_forward",
+    "adaptive_max_pool2d_backward",
+    "adaptive_max_pool2d_forward",
+    "avg_pool2d_backward",
+    "avg_pool2d_forward",
+    "flatten_backward",
+    "flatten_forward",
+    "max_pool2d_backward",
+    "max_pool2d_forward",
+]
 
 Array = NDArray[Any]
+Pair = tuple[int, int]
 
 
-def max_pool2d_forward(x: Array) -> tuple[Array, NDArray[np.int64]]:
-    """M(i, j) = the maximum of x over the region R_ij, 2 × 2 and 2 apart.
+def max_pool2d_forward(
+    x: Array,
+    kernel_size: Pair = (2, 2),
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+) -> tuple[Array, NDArray[np.int64]]:
+    """M(i, j) = the maximum of x over the region R_ij; what lies outside x counts for nothing.
 
-    x [N, C, H, W] → (y, winner), both [N, C, H // 2, W // 2]; an odd last row or column is left
-    out. `winner` says which of the four was taken: 0, 1 above and 2, 3 below, left to right. Of
-    equal values the first wins. NaN is larger than anything, and of several NaNs the last wins, as
-    in PyTorch.
+    x [N, C, H, W] → (y, winner), both [N, C, rows, columns]. `winner` says which place of the
+    region was taken, u · kw + v for row u and column v. Of equal values the first wins. NaN is
+    larger than anything, and of several NaNs the last wins, as in PyTorch.
     """
-    rows, columns = x.shape[2] // 2, x.shape[3] // 2
-    corner = x[:, :, : 2 * rows : 2, : 2 * columns : 2]
-    y, winner = corner.copy(), np.zeros(corner.shape, np.int64)
-    for place in (1, 2, 3):
-        value = x[:, :, place // 2 : 2 * rows : 2, place % 2 : 2 * columns : 2]
-        wins = (value > y) | np.isnan(value)
+    shape, inside = _counted(x.shape, kernel_size, stride, padding)
+    y, winner = np.full(shape, -np.inf, x.dtype), np.full(shape, -1, np.int64)
+    padded = _padded(x, padding)
+    for place, region in enumerate(_places(kernel_size, stride, shape)):
+        value, within = padded[region], inside[region]
+        wins = within & ((winner < 0) | (value > y) | np.isnan(value))
         y[wins] = value[wins]
         winner[wins] = place
     return y, winner
 
 
 def max_pool2d_backward(
+    dy: Array,
+    winner: NDArray[np.int64],
+    input_shape: tuple[int, ...],
+    kernel_size: Pair = (2, 2),
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+) -> Array:
+    """Pass dy to each region's winner, 0 elsewhere; where regions overlap, the sum.
+
+    dy and winner [N, C, rows, columns] → dx of `input_shape` [N, C, H, W].
+    """
+    padded = _padded(np.zeros(input_shape, dy.dtype), padding)
+    for place, region in enumerate(_places(kernel_size, stride, dy.shape)):
+        padded[region] += np.where(winner == place, dy, dy.dtype.type(0))
+    return _unpadded(padded, padding)
+
+
+def avg_pool2d_forward(
+    x: Array,
+    kernel_size: Pair = (2, 2),
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+    *,
+    count_include_pad: bool = True,
+) -> Array:
+    """Σ x over the region R_ij / its number of places; without `count_include_pad` of those in x.
+
+    x [N, C, H, W] → y [N, C, rows, columns].
+    """
+    shape, inside = _counted(x.shape, kernel_size, stride, padding)
+    total, padded = np.zeros(shape, x.dtype), _padded(x, padding)
+    for region in _places(kernel_size, stride, shape):
+        total += padded[region]
+    divisor = _divisor(inside, kernel_size, stride, shape, count_include_pad)
+    y: Array = total / divisor.astype(x.dtype)
+    return y
+
+
+def avg_pool2d_backward(
+    dy: Array,
+    input_shape: tuple[int, ...],
+    kernel_size: Pair = (2, 2),
+    stride: Pair | None = None,
+    padding: Pair = (0, 0),
+    *,
+    count_include_pad: bool = True,
+) -> Array:
+    """Each place of x gets dy / the divisor of every region that it lies in.
+
+    dy [N, C, rows, columns] → dx of `input_shape` [N, C, H, W].
+    """
+    shape, inside = _counted(input_shape, kernel_size, stride, padding)
+    divisor = _divisor(inside, kernel_size, stride, shape, count_include_pad).astype(dy.dtype)
+    padded = _padded(np.zeros(input_shape, dy.dtype), padding)
+    for region in _places(kernel_size, stride, shape):
+        padded[region] += dy / divisor
+    return _unpadded(padded, padding)
+
+
+def adaptive_avg_pool2d_forward(x: Array) -> Array:
+    """The mean of each whole channel: [N, C, H, W] → [N, C, 1, 1]."""
+    y: Array = x.mean(axis=(2, 3), keepdims=True)
+    return y
+
+
+def adaptive_avg_pool2d_backward(dy: Array, input_shape: tuple[int, ...]) -> Array:
+    """dx = dy / (H · W) everywhere: [N, C, 1, 1] → `input_shape`."""
+    return np.broadcast_to(dy / (input_shape[2] * input_shape[3]), input_shape).copy()
+
+
+def adaptive_max_pool2d_forward(x: Array) -> tuple[Array, NDArray[np.int64]]:
+    """The maximum of each whole channel and where it stood, i · W + j; as `max_pool2d_forward`."""
+    return max_pool2d_forward(x, _whole(x.shape))
+
+
+def adaptive_max_pool2d_backward(
     dy: Array, winner: NDArray[np.int64], input_shape: tuple[int, ...]
 ) -> Array:
-    """Pass dy to each region's winner, 0 elsewhere.
-
-    dy and winner [N, C, H // 2, W // 2] → dx of `input_shape` [N, C, H, W].
-    """
-    rows, columns = dy.shape[2:]
-    dx = np.zeros(input_shape, dy.dtype)
-    for place in range(4):
-        part = dx[:, :, place // 2 : 2 * rows : 2, place % 2 : 2 * columns : 2]
-        np.copyto(part, dy, where=winner == place)
-    return dx
+    """Pass dy to each channel's winner: [N, C, 1, 1] → `input_shape`."""
+    return max_pool2d_backward(dy, winner, input_shape, _whole(input_shape))
 
 
 def flatten_forward(x: Array) -> Array:
@@ -52,3 +142,59 @@ def flatten_forward(x: Array) -> Array:
 def flatten_backward(dy: Array, input_shape: tuple[int, ...]) -> Array:
     """The way back: [N, features] → `input_shape`."""
     return dy.reshape(input_shape)
+
+
+# Regions
+
+
+def _whole(shape: tuple[int, ...]) -> Pair:
+    return shape[2], shape[3]
+
+
+def _counted(
+    input_shape: tuple[int, ...], kernel: Pair, stride: Pair | None, padding: Pair
+) -> tuple[tuple[int, ...], NDArray[np.bool_]]:
+    """The shape of the maps of regions, and which places of the padded map lie in x."""
+    n, c, h, w = input_shape
+    rows, columns = (
+        (size + 2 * p - k) // s + 1
+        for size, k, s, p in zip((h, w), kernel, stride or kernel, padding, strict=True)
+    )
+    return (n, c, rows, columns), _padded(np.ones(input_shape, np.bool_), padding)
+
+
+def _places(
+    kernel: Pair, stride: Pair | None, shape: tuple[int, ...]
+) -> Iterator[tuple[slice, slice, slice, slice]]:
+    """For every place of a region, in order, where it lies in the padded map for all regions."""
+    (kh, kw), (sh, sw), (rows, columns) = kernel, stride or kernel, shape[2:]
+    for u in range(kh):
+        for v in range(kw):
+            down = slice(u, u + sh * (rows - 1) + 1, sh)
+            across = slice(v, v + sw * (columns - 1) + 1, sw)
+            yield slice(None), slice(None), down, across
+
+
+def _divisor(
+    inside: NDArray[np.bool_],
+    kernel: Pair,
+    stride: Pair | None,
+    shape: tuple[int, ...],
+    count_include_pad: bool,
+) -> NDArray[np.int64]:
+    if count_include_pad:
+        return np.full(shape, kernel[0] * kernel[1])
+    counts = np.zeros(shape, np.int64)
+    for region in _places(kernel, stride, shape):
+        counts += inside[region]
+    return counts
+
+
+def _padded(x: Array, padding: Pair) -> Array:
+    ph, pw = padding
+    return np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+
+
+def _unpadded(x: Array, padding: Pair) -> Array:
+    ph, pw = padding
+    return x[:, :, ph : x.shape[2] - ph, pw : x.shape[3] - pw]

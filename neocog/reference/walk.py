@@ -1,66 +1,49 @@
 """Whole networks, forward and back."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
-from neocog.reference.activation import relu_backward, relu_forward
-from neocog.reference.convolution import (
-    conv2d_backward_bias,
-    conv2d_backward_input,
-    conv2d_backward_weight,
-    conv2d_forward,
-)
-from neocog.reference.linear import (
-    linear_backward_bias,
-    linear_backward_input,
-    linear_backward_weight,
-    linear_forward,
-)
+from neocog.layers import Layer, Residual, Sequential
+from neocog.reference.leaf import layer_backward, layer_buffers, layer_forward
 from neocog.reference.loss import cross_entropy, cross_entropy_backward
-from neocog.reference.pooling import (
-    flatten_backward,
-    flatten_forward,
-    max_pool2d_backward,
-    max_pool2d_forward,
-)
 
 if TYPE_CHECKING:
     from neocog.network import Network
 
-__all__ = ["backward", "forward"]
+__all__ = ["backward", "backward_from", "forward", "forward_training"]
 
 Array = NDArray[Any]
+Masks = Mapping[str, NDArray[np.bool_]]
+T = TypeVar("T")
 
 
 def forward(network: "Network", parameters: Mapping[str, Array], x: Array) -> dict[str, Array]:
-    """The output of every layer by its name, and x itself as ``"input"``.
+    """The output of every layer by its full name, and x itself as ``"input"``; for evaluation.
 
-    x [N, C, H, W]; `parameters` are named ``conv1.weight`` and so on, as in `Network.state_dict`.
-    The last output is the logits z [N, classes].
+    x [N, C, H, W]; `parameters` are named ``conv1.weight`` and so on, as in `Network.state_dict`,
+    with the running statistics. A layer made of layers comes after them. The last output is the
+    logits z [N, classes].
     """
-    outputs = {"input": x}
-    for name, layer in network.layers.items():
-        match layer:
-            case Conv2d():
-                w, b = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-                x = conv2d_forward(x, w, b, layer.before)
-            case Linear():
-                w, b = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-                x = linear_forward(x, w, b)
-            case ReLU():
-                x = relu_forward(x)
-            case MaxPool2d():
-                x, _winner = max_pool2d_forward(x)
-            case Flatten():
-                x = flatten_forward(x)
-            case _:
-                raise _no_formula(name, layer)
-        outputs[name] = x
-    return outputs
+    return _Walk(parameters, training=False, masks={}).forward(network, x)
+
+
+def forward_training(
+    network: "Network",
+    parameters: Mapping[str, Array],
+    x: Array,
+    masks: Masks | None = None,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The same in training, and what becomes of the running statistics, by full name.
+
+    Batch normalisations take the batch's own statistics; `masks` says by its full name what each
+    dropout keeps, in the shape of its input.
+    """
+    walk = _Walk(parameters, training=True, masks=masks or {})
+    outputs = walk.forward(network, x)
+    return outputs, walk.buffers
 
 
 def backward(
@@ -68,46 +51,123 @@ def backward(
     parameters: Mapping[str, Array],
     x: Array,
     labels: NDArray[np.integer[Any]],
+    *,
+    training: bool = True,
+    masks: Masks | None = None,
 ) -> tuple[float, dict[str, Array], dict[str, Array]]:
     """The whole of backpropagation: δ at the output, passed back through every layer.
 
     x [N, C, H, W], labels [N]. Returns the mean loss of the N images; its gradient for every
     parameter, by the parameter's name; and its gradient for every layer's output, by the layer's
-    name, with ``"input"`` for x.
+    full name, with ``"input"`` for x. `training` and `masks` as in `forward_training`.
     """
-    outputs = forward(network, parameters, x)
-    names = ["input", *network.layers]
-    z = outputs[names[-1]]
-    dy = cross_entropy_backward(z, labels) / len(z)
-    parameter_gradients: dict[str, Array] = {}
-    output_gradients = {names[-1]: dy}
-    for before, name in zip(names[-2::-1], names[:0:-1], strict=True):
-        layer, x = network.layers[name], outputs[before]
-        match layer:
-            case Conv2d():
-                w = parameters[f"{name}.weight"]
-                dw = conv2d_backward_weight(x, dy, layer.kernel, layer.before)
-                db = conv2d_backward_bias(dy)
-                dx = conv2d_backward_input(dy, w, x.shape, layer.before)
-            case Linear():
-                dw, db = linear_backward_weight(x, dy), linear_backward_bias(dy)
-                dx = linear_backward_input(dy, parameters[f"{name}.weight"])
-            case ReLU():
-                dx = relu_backward(dy, x)
-            case MaxPool2d():
-                dx = max_pool2d_backward(dy, max_pool2d_forward(x)[1], x.shape)
-            case Flatten():
-                dx = flatten_backward(dy, x.shape)
-            case _:
-                raise _no_formula(name, layer)
-        if isinstance(layer, Conv2d | Linear):
-            parameter_gradients[f"{name}.weight"] = dw
-            if layer.bias:
-                parameter_gradients[f"{name}.bias"] = db
-        output_gradients[before] = dy = dx
+    walk = _Walk(parameters, training, masks or {})
+    z = list(walk.forward(network, x).values())[-1]
+    walk.backward(network, cross_entropy_backward(z, labels) / len(z))
     mean_loss = float(cross_entropy(z, labels).mean())
-    return mean_loss, parameter_gradients, output_gradients
+    return mean_loss, walk.gradients, walk.output_gradients
 
 
-def _no_formula(name: str, layer: object) -> TypeError:
-    return TypeError(f"{name}: there is no formula here for {type(layer).__name__}.")
+def backward_from(
+    network: "Network",
+    parameters: Mapping[str, Array],
+    x: Array,
+    dz: Array,
+    *,
+    training: bool = True,
+    masks: Masks | None = None,
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The gradients that `backward` returns, for any gradient dz of the network's output."""
+    walk = _Walk(parameters, training, masks or {})
+    walk.forward(network, x)
+    walk.backward(network, dz)
+    return walk.gradients, walk.output_gradients
+
+
+class _Walk:
+    """One way through a network and back; everything by full name."""
+
+    def __init__(self, state: Mapping[str, Array], training: bool, masks: Masks) -> None:
+        self.state, self.training, self.masks = state, training, masks
+        self.inputs: dict[str, Array] = {}
+        self.outputs: dict[str, Array] = {}
+        self.buffers: dict[str, Array] = {}
+        self.gradients: dict[str, Array] = {}
+        self.output_gradients: dict[str, Array] = {}
+
+    def forward(self, network: "Network", x: Array) -> dict[str, Array]:
+        self.outputs["input"] = x
+        self._row_forward(network.layers, x, "")
+        return self.outputs
+
+    def backward(self, network: "Network", dz: Array) -> None:
+        found = self._row_backward(network.layers, dz, "")
+        self.output_gradients["input"] = found
+        self.gradients = {name: self.gradients[name] for name in network.parameter_shapes}
+
+    def _row_forward(self, layers: Mapping[str, Layer], x: Array, prefix: str) -> Array:
+        for name, layer in layers.items():
+            x = self._layer_forward(layer, x, prefix + name)
+        return x
+
+    def _row_backward(self, layers: Mapping[str, Layer], dy: Array, prefix: str) -> Array:
+        for name, layer in reversed(list(layers.items())):
+            dy = self._layer_backward(layer, dy, prefix + name)
+        return dy
+
+    def _layer_forward(self, layer: Layer, x: Array, name: str) -> Array:
+        self.inputs[name] = x
+        match layer:
+            case Sequential():
+                y = self._row_forward(layer.children(), x, f"{name}.")
+            case Residual():
+                y = self._layer_forward(layer.body, x, f"{name}.body")
+                if layer.shortcut is not None:
+                    x = self._layer_forward(layer.shortcut, x, f"{name}.shortcut")
+                y = y + x
+            case _:
+                own, kept = self._own(name, layer), self.masks.get(name)
+                y = _naming(
+                    name,
+                    lambda: layer_forward(layer, own, x, training=self.training, kept=kept),
+                )
+                if self.training and layer.buffer_shapes().keys() <= own.keys():
+                    new = layer_buffers(layer, own, x)
+                    self.buffers |= {f"{name}.{part}": value for part, value in new.items()}
+        self.outputs[name] = y
+        return y
+
+    def _layer_backward(self, layer: Layer, dy: Array, name: str) -> Array:
+        self.output_gradients[name] = dy
+        match layer:
+            case Sequential():
+                return self._row_backward(layer.children(), dy, f"{name}.")
+            case Residual():
+                dx = self._layer_backward(layer.body, dy, f"{name}.body")
+                if layer.shortcut is not None:
+                    dy = self._layer_backward(layer.shortcut, dy, f"{name}.shortcut")
+                return dx + dy
+        dx, gradients = layer_backward(
+            layer,
+            self._own(name, layer),
+            self.inputs[name],
+            dy,
+            training=self.training,
+            kept=self.masks.get(name),
+        )
+        self.gradients |= {f"{name}.{part}": value for part, value in gradients.items()}
+        return dx
+
+    def _own(self, name: str, layer: Layer) -> dict[str, Array]:
+        own = {part: self.state[f"{name}.{part}"] for part in layer.parameter_shapes()}
+        for part in layer.buffer_shapes():  # in training they may be left out
+            if not self.training or f"{name}.{part}" in self.state:
+                own[part] = self.state[f"{name}.{part}"]
+        return own
+
+
+def _naming(name: str, compute: Callable[[], T]) -> T:
+    try:
+        return compute()
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
