@@ -1,16 +1,37 @@
 """The optimisers' steps, element by element, against the gradient.
 
-    SGD with momentum       v ← μ v + g,   w ← w − η v
+With w a parameter, g its gradient, λ its weight decay, η the rate and t the step, from 1:
+
+    clipping and L2         g ← clip · g,   g ← g + λ w
+    decoupled (AdamW)       w ← (1 − η λ) w, instead of g ← g + λ w
+
+    SGD                     w ← w − η g
+    … with momentum         v ← μ v + g,    w ← w − η v
+    … Nesterov's            v ← μ v + g,    w ← w − η (g + μ v)
     Adam                    m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²
                             w ← w − η / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
+    RMSprop                 v ← α v + (1 − α) g²,    w ← w − η g / (√v + ε)
+    … with momentum         b ← μ b + g / (√v + ε),  w ← w − η b
+    Adagrad                 v ← v + g²,     w ← w − η / (1 + (t − 1) δ) · g / (√v + ε)
 
-As `torch.optim` has them (`neocog.reference.sgd_step`, `adam_step`); D. P. Kingma and J. Ba, 2014.
+As `torch.optim` has them. D. P. Kingma and J. Ba, 2014; I. Loshchilov and F. Hutter, 2017;
+T. Tieleman and G. Hinton, 2012; J. Duchi, E. Hazan and Y. Singer, 2011; Nesterov's momentum as in
+I. Sutskever et al., 2013.
+
+Operands of every `…_update`:
+
+    0 w    1 g    2 settings    3 rates    4 step    5, 6 state    7 clip
+
+`settings` are eight float64 of the parameter's own, η and λ first. `rates` is the run's table,
+float64 [steps][RATES]: a factor to η, and a momentum (or β₁) that takes the place of the
+settings' where it is not NaN; its row is the fifth number of the step. `clip`, one float64, is
+read only where the stage is `clipped`.
 """
 
 from dataclasses import dataclass
 from math import sqrt
 
-from neocog.kernels.compiling import kernel
+from neocog.kernels.compiling import inlined, kernel
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -23,14 +44,233 @@ from neocog.kernels.simd import (
     pointer,
 )
 
-__all__ = ["Update", "adam_step", "sgd_step"]
+__all__ = [
+    "RATES",
+    "Update",
+    "adagrad_update",
+    "adam_step",
+    "adam_update",
+    "current_momentum",
+    "current_rates",
+    "rmsprop_update",
+    "sgd_step",
+    "sgd_update",
+]
+
+#: Numbers of each step in the table of rates: a factor to η, a momentum, an average's decay, none.
+RATES = 4
 
 
 @dataclass(frozen=True)
 class Update:
-    """A parameter whose items are so many floats, a whole number of vectors."""
+    """A parameter whose items are so many floats, a whole number of vectors.
+
+    What is not set costs nothing, and its state is not there: `momentum` (of SGD and RMSprop),
+    `nesterov`, `decay` (of the weights; in the gradient, or from the weights themselves where it
+    is `decoupled`) and `clipped`.
+    """
 
     item: int
+    momentum: bool = True
+    nesterov: bool = False
+    decay: bool = False
+    decoupled: bool = False
+    clipped: bool = False
+
+
+# What every step has
+
+
+@inlined
+def current_rates(rates, step):
+    """This step's row of the table of rates."""
+    return advance(rates, RATES * step[4])
+
+
+@inlined
+def current_momentum(row, own):
+    """The momentum that the row asks for, or the parameter's own where it asks for none."""
+    return own if row[1] != row[1] else row[1]
+
+
+@inlined
+def clip_of(s, operands):
+    """What gradients are multiplied by."""
+    return float32(pointer(operands, 7, DOUBLES)[0] if s.clipped else 1.0)
+
+
+@inlined
+def decay_of(s, decay, rate):
+    """What a block takes for weight decay: λ, or what is left of a weight where it is decoupled."""
+    return float32(1.0 - rate * decay if s.decoupled else decay)
+
+
+def _begin(e, s, clip, decay, w, g):
+    """The weight that moves and the gradient that moves it, after clipping and weight decay."""
+    weight, slope = e.load(w), e.load(g)
+    if s.clipped:
+        slope = e.mul(e.splat(clip), slope)
+    if s.decay and s.decoupled:
+        weight = e.mul(e.splat(decay), weight)
+    elif s.decay:
+        slope = e.fma(e.splat(decay), weight, slope)
+    return weight, slope
+
+
+# SGD
+
+
+@block(nothing)
+def sgd_vector(e, s, clip, decay, momentum, rate, w, g, v):
+    """One vector of SGD; `rate` is −η."""
+    weight, slope = _begin(e, s, clip, decay, w, g)
+    if s.momentum:
+        velocity = e.fma(e.splat(momentum), e.load(v), slope)
+        e.store(velocity, v)
+        slope = e.fma(e.splat(momentum), velocity, slope) if s.nesterov else velocity
+    e.store(e.fma(e.splat(rate), slope, weight), w)
+
+
+@kernel
+def sgd_update(s, operands, first, count):
+    """SGD of items first … first + count. Settings: η, λ, μ. State: v, if there is momentum."""
+    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    settings = pointer(operands, 2, DOUBLES)
+    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
+    v = pointer(operands, 5, FLOATS)
+    rate = settings[0] * row[0]
+    momentum = float32(current_momentum(row, settings[2]))
+    clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
+    for at in range(first * s.item, (first + count) * s.item, LANES):
+        w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
+        sgd_vector(s, clip, decay, momentum, float32(-rate), w_at, g_at, v_at)
+
+
+# Adam
+
+
+@block(nothing)
+def adam_vector(e, s, clip, decay, rate, add1, keep2, add2, correction, epsilon, w, g, m, v):
+    """One vector of Adam; `rate` is −η / (1 − β₁ᵗ), `add1` 1 − β₁, `correction` 1 / √(1 − β₂ᵗ)."""
+    weight, slope = _begin(e, s, clip, decay, w, g)
+    mean, square = e.load(m), e.load(v)
+    mean = e.fma(e.splat(add1), e.sub(slope, mean), mean)
+    square = e.fma(e.splat(add2), e.mul(slope, slope), e.mul(e.splat(keep2), square))
+    e.store(mean, m)
+    e.store(square, v)
+    root = e.fma(e.sqrt(square), e.splat(correction), e.splat(epsilon))
+    e.store(e.fma(e.splat(rate), e.div(mean, root), weight), w)
+
+
+@kernel
+def adam_update(s, operands, first, count):
+    """Adam of items first … first + count. Settings: η, λ, β₁, β₂, ε. State: m, v."""
+    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    settings = pointer(operands, 2, DOUBLES)
+    step = pointer(operands, 4, LONGS)
+    row = current_rates(pointer(operands, 3, DOUBLES), step)
+    m, v = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
+    t = step[2] + 1
+    rate = settings[0] * row[0]
+    keep1, keep2 = current_momentum(row, settings[2]), settings[3]
+    move = float32(-rate / (1.0 - keep1**t))
+    correction = float32(1.0 / sqrt(1.0 - keep2**t))
+    clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
+    for at in range(first * s.item, (first + count) * s.item, LANES):
+        adam_vector(
+            s,
+            clip,
+            decay,
+            move,
+            float32(1.0 - keep1),
+            float32(keep2),
+            float32(1.0 - keep2),
+            correction,
+            float32(settings[4]),
+            advance(w, at),
+            advance(g, at),
+            advance(m, at),
+            advance(v, at),
+        )
+
+
+# RMSprop
+
+
+@block(nothing)
+def rmsprop_vector(e, s, clip, decay, rate, momentum, keep, add, epsilon, w, g, v, b):
+    """One vector of RMSprop; `rate` is −η, `add` 1 − α."""
+    weight, slope = _begin(e, s, clip, decay, w, g)
+    square = e.fma(e.splat(add), e.mul(slope, slope), e.mul(e.splat(keep), e.load(v)))
+    e.store(square, v)
+    move = e.div(slope, e.add(e.sqrt(square), e.splat(epsilon)))
+    if s.momentum:
+        move = e.fma(e.splat(momentum), e.load(b), move)
+        e.store(move, b)
+    e.store(e.fma(e.splat(rate), move, weight), w)
+
+
+@kernel
+def rmsprop_update(s, operands, first, count):
+    """RMSprop of items first … first + count.
+
+    Settings: η, λ, μ, α, ε. State: v; and b, if there is momentum.
+    """
+    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    settings = pointer(operands, 2, DOUBLES)
+    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
+    v, b = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
+    rate = settings[0] * row[0]
+    momentum = float32(current_momentum(row, settings[2]))
+    clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
+    for at in range(first * s.item, (first + count) * s.item, LANES):
+        rmsprop_vector(
+            s,
+            clip,
+            decay,
+            float32(-rate),
+            momentum,
+            float32(settings[3]),
+            float32(1.0 - settings[3]),
+            float32(settings[4]),
+            advance(w, at),
+            advance(g, at),
+            advance(v, at),
+            advance(b, at),
+        )
+
+
+# Adagrad
+
+
+@block(nothing)
+def adagrad_vector(e, s, clip, decay, rate, epsilon, w, g, v):
+    """One vector of Adagrad; `rate` is −η / (1 + (t − 1) δ)."""
+    weight, slope = _begin(e, s, clip, decay, w, g)
+    square = e.fma(slope, slope, e.load(v))
+    e.store(square, v)
+    move = e.div(slope, e.add(e.sqrt(square), e.splat(epsilon)))
+    e.store(e.fma(e.splat(rate), move, weight), w)
+
+
+@kernel
+def adagrad_update(s, operands, first, count):
+    """Adagrad of items first … first + count. Settings: η, λ, δ, ε. State: v."""
+    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    settings = pointer(operands, 2, DOUBLES)
+    step = pointer(operands, 4, LONGS)
+    row = current_rates(pointer(operands, 3, DOUBLES), step)
+    v = pointer(operands, 5, FLOATS)
+    rate = settings[0] * row[0]
+    move = float32(-rate / (1.0 + step[2] * settings[2]))
+    epsilon = float32(settings[3])
+    clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
+    for at in range(first * s.item, (first + count) * s.item, LANES):
+        w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
+        adagrad_vector(s, clip, decay, move, epsilon, w_at, g_at, v_at)
+
+
+# SGD and Adam alone, without a table of rates
 
 
 @block(nothing)
