@@ -1,0 +1,116 @@
+"""Dropout: in training, what a coin decides is zero, and the rest is larger for it.
+
+    y = x · m,   dx = dy · m,   m = 0 with probability p, else 1 / (1 − p)
+
+as in `torch.nn.Dropout`; p = 1 is all zeros, and what is not finite stays so, also times zero. (N.
+Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.)
+
+The mask is not kept but decided again on the way back: it is a function of the run's seed, the
+layer, the optimiser's steps before this one, the image's place n in the batch, and the number of
+the element, (h · W + w) · C + c. So it is the same for any number of workers, any width of vectors
+and any borders. With `random_bits` and `mixed_lanes` from `random.py`,
+
+    key = bits(bits(seed, layer, step), n, 0),      m = 0 where mixed(number, key) < T
+
+for signed 32-bit numbers, T = round(2³² p) − 2³¹: p is right to 2⁻³³.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.layout import FeatureMap
+from neocog.kernels.random import mixed_lanes, random_bits
+from neocog.kernels.simd import FLOATS, LANES, LONGS, advance, block, nothing, pointer
+
+__all__ = ["Dropout", "dropout_backward", "dropout_forward"]
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """From the map x to the map y, and from dy to dx; `layer` tells a network's dropouts apart.
+
+    Any of the maps may be dense.
+    """
+
+    x: FeatureMap
+    y: FeatureMap
+    dy: FeatureMap
+    dx: FeatureMap
+    p: float
+    layer: int
+
+    @property
+    def threshold(self) -> int:
+        """T, which may be 2³¹: all is zero."""
+        return round(self.p * 2**32) - 2**31
+
+
+def _drop(e, s, source, given, target, wanted, number, key):
+    """One vector through the mask, of which so many floats are given and wanted."""
+    value = e.load_first(source, 0, given)
+    if s.threshold == 2**31:
+        kept = e.constant(0.0)
+    else:
+        numbers = e.add_indices(e.splat_indices(number), e.counting_indices())
+        bits = mixed_lanes(e, numbers, *(e.splat_indices(half) for half in key))
+        dropped = e.less_indices(bits, e.indices(s.threshold))
+        kept = e.select(dropped, e.constant(0.0), e.constant(1.0 / (1.0 - s.p)))
+    e.store_first(e.mul(value, kept), target, 0, wanted)
+
+
+@block(nothing)
+def drop(e, s, x, y, number, low, high):
+    """A vector of x, whose first element has that number, through the mask of that key."""
+    _drop(e, s, x, s.x.pixel, y, s.y.pixel, number, (low, high))
+
+
+@block(nothing)
+def drop_back(e, s, dy, dx, number, low, high):
+    """The same of dy."""
+    _drop(e, s, dy, s.dy.pixel, dx, s.dx.pixel, number, (low, high))
+
+
+@inlined
+def mask_key(s, seed, step, n):
+    """What decides the mask of the batch's image n."""
+    return random_bits(random_bits(seed[0], s.layer, step[2]), n, 0)
+
+
+@kernel
+def dropout_forward(s, operands, first, count):
+    """Operands: x, y, seed (int64), the step."""
+    seed = pointer(operands, 2, LONGS)
+    step = pointer(operands, 3, LONGS)
+    for n in range(count):
+        key = mask_key(s, seed, step, first + n)
+        high = key >> np.uint64(32)
+        x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
+        y_map = advance(pointer(operands, 1, FLOATS), n * s.y.size + s.y.start)
+        for row in range(s.x.height):
+            for column in range(s.x.width):
+                number = (row * s.x.width + column) * s.x.channels
+                x = advance(x_map, row * s.x.row + column * s.x.pixel)
+                y = advance(y_map, row * s.y.row + column * s.y.pixel)
+                for c in range(0, s.x.channels, LANES):
+                    drop(s, advance(x, c), advance(y, c), number + c, key, high)
+
+
+@kernel
+def dropout_backward(s, operands, first, count):
+    """Operands: dy, dx, seed (int64), the step."""
+    seed = pointer(operands, 2, LONGS)
+    step = pointer(operands, 3, LONGS)
+    for n in range(count):
+        key = mask_key(s, seed, step, first + n)
+        high = key >> np.uint64(32)
+        dy_map = advance(pointer(operands, 0, FLOATS), n * s.dy.size + s.dy.start)
+        dx_map = advance(pointer(operands, 1, FLOATS), n * s.dx.size + s.dx.start)
+        for row in range(s.dx.height):
+            for column in range(s.dx.width):
+                number = (row * s.dx.width + column) * s.dx.channels
+                dy = advance(dy_map, row * s.dy.row + column * s.dy.pixel)
+                dx = advance(dx_map, row * s.dx.row + column * s.dx.pixel)
+                for c in range(0, s.dx.channels, LANES):
+                    drop_back(s, advance(dy, c), advance(dx, c), number + c, key, high)
