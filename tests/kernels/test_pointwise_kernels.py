@@ -1,0 +1,300 @@
+"""The pointwise kernels alone against `neocog.reference` in float64; see `cases`."""
+
+from math import inf, nan, pi, sqrt
+
+import numpy as np
+import pytest
+from cases import BORDERS, CHANNELS, IMAGES, SIZES, double, generator, in_parts, real, shapes, wild
+from hypothesis import example, given
+from hypothesis import strategies as st
+from kernel_caller import (
+    TINY,
+    UNIT,
+    Buffer,
+    assert_within,
+    blank,
+    call,
+    flat,
+    maps,
+    read,
+    rounding,
+)
+
+from neocog import reference
+from neocog.kernels.functions import FUNCTIONS
+from neocog.kernels.layout import FeatureMap, padded
+from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
+
+NAMES = sorted(FUNCTIONS)
+PARAMETERS = {"leaky_relu": 0.0625, "scale": -1.75}  # whole in float32
+EPSILON = np.finfo(np.float64).eps
+
+# The exponential's own error, in units of UNIT: two in the last place.
+EXP = 4
+# σ is exp, a sum, a quotient and a product; its slope is one product more.
+SIGMOID = EXP + 3
+# Φ is exp, r (a fused product and a quotient), a polynomial of degree 8 in r ≤ 1 whose terms'
+# absolute values sum to at most 2.4 of its own, the fit's own error of a third, two products.
+NORMAL = EXP + 2 + 2.4 * 9 + 1 + 2
+# Above it tanh is 1 − 2tr, where 2tr is less than tanh itself; below it is Cephes' polynomial.
+TANH = SIGMOID + 2
+
+
+def value(name, x):
+    """f(x) in float64."""
+    parameter = PARAMETERS.get(name)
+    if name == "identity":
+        return x
+    if name.startswith("gelu"):
+        return reference.gelu_forward(x, "tanh" if name == "gelu_tanh" else "none")
+    forward = getattr(reference, f"{name}_forward")
+    return forward(x) if parameter is None else forward(x, parameter)
+
+
+def gradient(name, dy, x):
+    """dy · f′(x) in float64."""
+    parameter = PARAMETERS.get(name)
+    if name == "identity":
+        return dy
+    if name == "scale":
+        return reference.scale_backward(dy, parameter)
+    if name.startswith("gelu"):
+        return reference.gelu_backward(dy, x, "tanh" if name == "gelu_tanh" else "none")
+    backward = getattr(reference, f"{name}_backward")
+    return backward(dy, x) if parameter is None else backward(dy, x, parameter)
+
+
+def value_bound(name, x):
+    """How far f of exactly this x may be off: units of itself, and what is too small for float32.
+
+    An argument of exp that is rounded by a part of itself changes exp by that part times the
+    argument: in Φ by x² / 2, in gelu_tanh's σ by three roundings of 2w.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = np.abs(value(name, x))
+        argument = np.abs(2 * sqrt(2 / pi) * (x + 0.044715 * x**3))
+        units = {
+            "sigmoid": SIGMOID,
+            "tanh": TANH,
+            "silu": SIGMOID + 1,
+            "gelu": NORMAL + 1 + np.minimum(x * x, 180) / 2,
+            "gelu_tanh": SIGMOID + 1 + 3 * np.minimum(argument, 90),
+            "scale": 1,
+            "leaky_relu": 1,
+        }
+        return units.get(name, 0) * UNIT * 1.001 * y + 4 * TINY * (1 + np.abs(x))
+
+
+def slope_bound(name, x):
+    """How far f′ of exactly this x may be off, of the sum of its terms' absolute values.
+
+    The reference itself has 1 − σ and 1 − tanh² only as float64 has them.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        s = reference.sigmoid_forward(x)
+        t = np.exp(-np.abs(x))
+        slope = t / (1 + t) ** 2
+        if name in ("identity", "relu"):
+            return np.zeros_like(x)
+        if name in ("leaky_relu", "scale"):
+            return np.full_like(x, UNIT)
+        if name == "sigmoid":
+            units, magnitude = SIGMOID + 1, slope
+        elif name == "tanh":
+            t = np.exp(-2 * np.abs(x))
+            units, magnitude = SIGMOID + 2, 4 * t / (1 + t) ** 2
+        elif name == "silu":
+            units, magnitude = SIGMOID + 2, s + np.abs(x) * slope
+        elif name == "gelu":
+            share = np.abs(value("gelu", x) / np.where(x == 0, 1, x)) + (x == 0)
+            density = np.exp(-x * x / 2) / sqrt(2 * pi)
+            units = NORMAL + 2 + np.minimum(x * x, 180) / 2
+            magnitude = share + np.abs(x) * density
+        else:
+            w = 2 * sqrt(2 / pi) * (x + 0.044715 * x**3)
+            w_slope = 2 * sqrt(2 / pi) * (1 + 3 * 0.044715 * x * x)
+            t = np.exp(-np.abs(w))
+            magnitude = reference.sigmoid_forward(w) + np.abs(x) * w_slope * t / (1 + t) ** 2
+            units = SIGMOID + 6 + 3 * np.minimum(np.abs(w), 90)
+        flushed = 8 * TINY * (1 + np.abs(x)) ** 3
+        return 1.001 * units * UNIT * magnitude + flushed + 16 * EPSILON * (1 + np.abs(x)) ** 3
+
+
+def grid():
+    """Numbers of every size, [1, 16, 1, places]."""
+    small = np.logspace(-36, 4, 3000)
+    x = np.concatenate([np.linspace(-20, 20, 5983), small, -small, [0, -0.0, 0.625, -1e4, 1e4]])
+    return np.resize(x, 12000).astype(np.float32).reshape(1, 16, 1, -1)
+
+
+def run(name, x, dy):
+    """(f(x), dy · f′(x)) by the kernels."""
+    m = FeatureMap(1, x.shape[3], x.shape[1])
+    stage = Pointwise(m, m, m, m, m, function=name, parameter=PARAMETERS.get(name, 0.0))
+    y, g = blank(m, len(x)), blank(m, len(x))
+    call(pointwise_forward, stage, (maps(m, x), None, None, None, None, y), len(x))
+    operands = (maps(m, x), None, None, None, None, maps(m, dy), g, None, None)
+    call(pointwise_backward, stage, operands, len(x))
+    return read(m, y, finite=False), read(m, g, finite=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_are_within_a_few_units_in_the_last_place(name):
+    x = grid()
+    y, g = run(name, x, np.ones_like(x))
+    x = double(x)
+    assert_within(y, value(name, x), value_bound(name, x))
+    assert_within(g, gradient(name, np.ones_like(x), x), slope_bound(name, x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_of_what_is_not_finite(name):
+    x = np.array([nan, inf, -inf, 0] * 4, np.float32).reshape(1, 16, 1, 1)
+    dy = np.full_like(x, 2)
+    y, g = run(name, x, dy)
+    x, dy = double(x), double(dy)
+    assert_within(y, value(name, x), 0.0)
+    # GELU's 2 · Φ(0) is 1 only to a few units.
+    assert_within(g, gradient(name, dy, x), 2 * slope_bound(name, np.zeros_like(x)))
+
+
+# f and f′ change by at most this much of what u does, kinks apart.
+STEEP = {"sigmoid": 0.25, "leaky_relu": 1, "scale": 1.75, "silu": 1.1, "gelu": 1.13}
+STEEP_SLOPE = {"sigmoid": 0.1, "tanh": 0.77, "silu": 0.5, "gelu": 0.8, "gelu_tanh": 0.85}
+
+
+@st.composite
+def cases(draw):
+    n, c, h, w = draw(IMAGES), draw(CHANNELS), draw(SIZES), draw(SIZES)
+    dense = [c <= 4 and draw(st.booleans()) for _ in range(5)]
+    borders = [draw(BORDERS) for _ in range(5)]
+    name, normalised, adds = draw(st.sampled_from(NAMES)), draw(st.booleans()), draw(st.booleans())
+    return n, c, h, w, borders, dense, name, normalised, adds
+
+
+def channel_array(values):
+    """A number a channel, zeros behind."""
+    size = padded(len(values))
+    return flat(np.pad(values, (0, size - len(values))))
+
+
+NO, ALL = [False] * 5, [True] * 5
+MIXED = [(1, 2), (0, 1), (1, 0), (2, 2), (0, 0)]
+BARE = [(0, 0)] * 5
+TALL = [(0, 0), (1, 0), (2, 0), (0, 0), (1, 0)]  # rows one behind another, inside a border
+
+
+@shapes(4)
+@example(case=(2, 17, 5, 7, MIXED, NO, "relu", True, True))
+@example(case=(3, 64, 3, 2, BARE, NO, "sigmoid", True, False))
+@example(case=(1, 33, 1, 1, MIXED, NO, "sigmoid", False, True))
+@example(case=(5, 24, 4, 9, TALL, NO, "silu", True, False))
+@example(case=(2, 3, 5, 3, MIXED, ALL, "sigmoid", True, True))
+@example(case=(2, 1, 2, 5, BARE, [True, False, True, False, True], "gelu", True, True))
+@example(case=(2, 2, 3, 3, MIXED, ALL, "identity", False, True))
+@example(case=(2, 40, 2, 3, MIXED, NO, "leaky_relu", True, True))
+@given(case=cases())
+def test_pointwise(case):
+    n, c, h, w, borders, dense, name, normalised, adds = case
+    each = [FeatureMap(h, w, c, *border, d) for border, d in zip(borders, dense, strict=True)]
+    x_map, y_map, a_map, dy_map, g_map = each
+    stage = Pointwise(*each, normalised, adds, name, PARAMETERS.get(name, 0.0))
+    rng = generator(case)
+    x, addend, dy = (real(rng, n, c, h, w) for _ in range(3))
+    mean, bias = real(rng, c), real(rng, c)
+    scale, invstd = real(rng, c), np.abs(real(rng, c))
+    fixed = tuple(channel_array(v) if normalised else None for v in (mean, scale, bias))
+    xs, addends = maps(x_map, x), maps(a_map, addend) if adds else None
+    y, g, dys = blank(y_map, n), blank(g_map, n), maps(dy_map, dy)
+    sums = Buffer(n, 2 * padded(c)) if normalised else None
+    inverse = channel_array(invstd) if normalised else None
+    for first, count in in_parts(n):
+        own = None if addends is None else (addends, first)
+        operands = ((xs, first), *fixed, own, (y, first))
+        call(pointwise_forward, stage, operands, count, first=first)
+        written = None if sums is None else (sums, first)
+        operands = ((xs, first), *fixed, own, (dys, first), (g, first), inverse, written)
+        call(pointwise_backward, stage, operands, count, first=first)
+
+    u, u_size, shifted = double(x), np.zeros(1), np.zeros(1)
+    if normalised:
+        mean, scale, bias, invstd = (double(v)[:, None, None] for v in (mean, scale, bias, invstd))
+        shifted = u - mean
+        u, u_size = shifted * scale + bias, np.abs(shifted * scale) + np.abs(bias)
+    if adds:
+        u, u_size = u + addend, u_size + np.abs(double(addend)) + np.abs(x) * (not normalised)
+    off = rounding(3, u_size) if normalised or adds else np.zeros_like(u)
+    bound = value_bound(name, u) * 1.001 + STEEP.get(name, 1.2) * off
+    values = read(y_map, y)
+    assert_within(values, value(name, u), bound)
+
+    gradients = read(g_map, g)
+    bound = slope_bound(name, u) * 1.001 + STEEP_SLOPE.get(name, 0) * off + 2 * UNIT
+    bound = np.abs(dy) * np.where((np.abs(u) <= off) & (name in ("relu", "leaky_relu")), 1, bound)
+    assert_within(gradients, gradient(name, double(dy), u), bound + 2 * TINY)
+
+    if normalised:
+        one, two = sums.items[:, : padded(c)], sums.items[:, padded(c) :]
+        np.testing.assert_array_equal(one[:, c:], 0)
+        np.testing.assert_array_equal(two[:, c:], 0)
+        gradients, size = double(gradients), np.abs(double(gradients))
+        assert_within(one[:, :c], gradients.sum((2, 3)), rounding(h * w, size.sum((2, 3))))
+        product = gradients * shifted * invstd
+        size = np.abs(product).sum((2, 3)) + TINY * invstd[:, 0, 0]
+        assert_within(two[:, :c], product.sum((2, 3)), rounding(h * w + 3, size))
+
+
+def test_the_gradient_may_be_written_where_it_came_from():
+    m = FeatureMap(3, 5, 17, 1, 1)
+    stage = Pointwise(m, m, m, m, m, function="silu")
+    rng = generator("in place")
+    x, dy = real(rng, 2, 17, 3, 5), real(rng, 2, 17, 3, 5)
+    apart, both = blank(m, 2), maps(m, dy)
+    nothing = (None,) * 4
+    tail = (None, None)
+    call(pointwise_backward, stage, (maps(m, x), *nothing, maps(m, dy), apart, *tail), 2)
+    call(pointwise_backward, stage, (maps(m, x), *nothing, both, both, *tail), 2)
+    np.testing.assert_array_equal(read(m, both), read(m, apart))
+
+
+def test_relu_of_what_is_not_finite_is_the_reference():
+    m = FeatureMap(3, 5, 17)
+    stage = Pointwise(m, m, m, m, m, function="relu")
+    rng = generator("wild")
+    x, dy = wild(rng, 2, 17, 3, 5), real(rng, 2, 17, 3, 5)
+    y, g = blank(m, 2), blank(m, 2)
+    nothing = (None,) * 4
+    call(pointwise_forward, stage, (maps(m, x), *nothing, y), 2)
+    np.testing.assert_array_equal(read(m, y), reference.relu_forward(x))
+    call(pointwise_backward, stage, (maps(m, x), *nothing, maps(m, dy), g, None, None), 2)
+    np.testing.assert_array_equal(read(m, g), reference.relu_backward(dy, x))
+
+
+def test_a_large_mean_costs_no_digits():
+    """Of x = 1e6 ± 1 float32 keeps a sixteenth; x − mean is exact, so y is right to the last bits."""
+    m = FeatureMap(4, 4, 8)
+    stage = Pointwise(m, m, normalised=True)
+    rng = generator("large mean")
+    x = (1e6 + rng.normal(size=(2, 8, 4, 4))).astype(np.float32)
+    scale = real(rng, 8)
+    fixed = channel_array(np.full(8, 1e6)), channel_array(scale), channel_array(np.zeros(8))
+    y = blank(m, 2)
+    call(pointwise_forward, stage, (maps(m, x), *fixed, None, y), 2)
+    expected = (double(x) - 1e6) * double(scale)[:, None, None]
+    assert_within(read(m, y), expected, rounding(1, np.abs(expected)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_denormals_are_zero_or_right(name):
+    """As in every worker, where they are flushed."""
+    m = FeatureMap(1, 2, 16)
+    stage = Pointwise(m, m, m, m, m, function=name, parameter=PARAMETERS.get(name, 0.0))
+    x = np.resize([1e-40, -1e-40, 1e-38, -1e-38], (1, 16, 1, 2)).astype(np.float32)
+    y, g = blank(m, 1), blank(m, 1)
+    call(pointwise_forward, stage, (maps(m, x), *(None,) * 4, y), 1, flush=True)
+    operands = (maps(m, x), *(None,) * 4, maps(m, np.ones_like(x)), g, None, None)
+    call(pointwise_backward, stage, operands, 1, flush=True)
+    x = double(x)
+    assert_within(read(m, y), value(name, x), value_bound(name, x) + 2 * TINY)
+    if name not in ("relu", "leaky_relu"):  # which know a small x's sign, or take it for 0
+        assert_within(read(m, g), gradient(name, np.ones_like(x), x), slope_bound(name, x))
