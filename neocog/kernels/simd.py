@@ -357,6 +357,20 @@ class Emitter:
         """The sum of the lanes, in one fixed order: a float."""
         return self._fold(a, self.add)
 
+    def sum_of_squares(self, values: Sequence[Any]) -> Any:
+        """Σ a² over all lanes of some vectors, in one fixed order: a float64, as are the sums."""
+        kind = ir.VectorType(ir.DoubleType(), LANES)
+        sums = [self._b.fpext(a, kind) for a in values]
+        sums = [self._b.fmul(a, a) for a in sums]
+        while len(sums) > 1:
+            pairs = zip(sums[::2], sums[1::2], strict=False)
+            sums = [self._b.fadd(a, b) for a, b in pairs] + sums[len(sums) // 2 * 2 :]
+        lanes = [self._b.extract_element(sums[0], ir.Constant(_I32, n)) for n in range(LANES)]
+        while len(lanes) > 1:
+            half = len(lanes) // 2
+            lanes = [self._b.fadd(lanes[n], lanes[n + half]) for n in range(half)]
+        return lanes[0]
+
     def max(self, a: Any) -> Any:
         """The largest lane, a float."""
         return self._fold(a, self.larger)
