@@ -1,0 +1,76 @@
+"""Averages of weights over the steps of a run.
+
+    moving average      a ← a + (1 − d)(w − a)
+    lookahead           a ← a + (1 − d)(w − a),   w ← a
+
+with d the decay of the step, the third number of its row in the table of rates (`update`). Where
+it is NaN the step averages nothing; a lookahead whose d is 1 gives the weights back their average.
+B. Polyak and A. Juditsky, 1992; M. Zhang et al., "Lookahead optimizer: k steps forward, 1 step
+back", 2019, with decays as in K. Jordan's airbench94.
+"""
+
+from dataclasses import dataclass
+
+from neocog.kernels.compiling import kernel
+from neocog.kernels.simd import (
+    DOUBLES,
+    FLOATS,
+    LANES,
+    LONGS,
+    advance,
+    block,
+    float32,
+    nothing,
+    pointer,
+)
+from neocog.kernels.update import current_rates
+
+__all__ = ["Averaging", "average_step", "lookahead_step"]
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """A parameter whose items are so many floats, a whole number of vectors."""
+
+    item: int
+
+
+@block(nothing)
+def average_vector(e, s, add, w, a):
+    """a ← a + add · (w − a) of one vector."""
+    average = e.load(a)
+    e.store(e.fma(e.splat(add), e.sub(e.load(w), average), average), a)
+
+
+@block(nothing)
+def lookahead_vector(e, s, add, w, a):
+    """a ← a + add · (w − a), w ← a of one vector."""
+    average = e.load(a)
+    average = e.fma(e.splat(add), e.sub(e.load(w), average), average)
+    e.store(average, a)
+    e.store(average, w)
+
+
+@kernel
+def average_step(s, operands, first, count):
+    """Average items first … first + count into a. Operands: w, a, rates, step."""
+    w, a = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]
+    if decay == decay:
+        add = float32(1.0 - decay)
+        for at in range(first * s.item, (first + count) * s.item, LANES):
+            average_vector(s, add, advance(w, at), advance(a, at))
+
+
+@kernel
+def lookahead_step(s, operands, first, count):
+    """Average items first … first + count into a, and go on from there.
+
+    Operands: w, a, rates, step. What is kept beside w in a second layout must be refreshed.
+    """
+    w, a = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]
+    if decay == decay:
+        add = float32(1.0 - decay)
+        for at in range(first * s.item, (first + count) * s.item, LANES):
+            lookahead_vector(s, add, advance(w, at), advance(a, at))

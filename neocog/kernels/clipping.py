@@ -1,0 +1,143 @@
+"""Gradients clipped by their norm over all parameters, and added up over several batches.
+
+    ‖g‖ = √(Σ g²) over every parameter         clip = min(1, limit / (‖g‖ + 10⁻⁶))
+
+as `torch.nn.utils.clip_grad_norm_`; R. Pascanu, T. Mikolov and Y. Bengio, 2013. The squares are
+added in float64, each item of each parameter by itself, then items in their order, so that the
+factor does not depend on how many workers there are. Updates multiply by it (`update`). A norm
+that is NaN gives NaN, an infinite one zero.
+
+Several batches to a step of the optimiser: the first one's gradient is the sum, the others' are
+added to it.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+from numba import types
+
+from neocog.kernels.compiling import kernel
+from neocog.kernels.simd import (
+    DOUBLES,
+    FLOATS,
+    LANES,
+    LONGS,
+    advance,
+    block,
+    nothing,
+    pointer,
+)
+
+__all__ = [
+    "Accumulation",
+    "Clipping",
+    "Squares",
+    "accumulate_gradient",
+    "clip_factor",
+    "square_sums",
+]
+
+# Vectors whose squares are added together, in registers.
+_RUN = 8
+
+
+@dataclass(frozen=True)
+class Squares:
+    """A gradient whose items are so many floats, a whole number of vectors."""
+
+    item: int
+
+    @property
+    def run(self) -> int:
+        """Floats that are taken together."""
+        return _RUN * LANES
+
+    @property
+    def runs(self) -> int:
+        """Floats of an item but for a last few that do not fill a run."""
+        return self.item - self.item % self.run
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """All parameters' items, so many in all."""
+
+    items: int
+
+
+@dataclass(frozen=True)
+class Accumulation:
+    """A gradient whose items are so many floats, and how many batches it is added up over."""
+
+    item: int
+    every: int
+
+
+@block(lambda s, *_: types.float64)
+def squares_of_run(e, s, g):
+    """Σ g² of a run."""
+    return e.sum_of_squares([e.load(g, at * LANES) for at in range(_RUN)])
+
+
+@block(lambda s, *_: types.float64)
+def squares_of_vector(e, s, g):
+    """Σ g² of one vector."""
+    return e.sum_of_squares([e.load(g)])
+
+
+@kernel
+def square_sums(s, operands, first, count):
+    """Σ g² of each of the items first … first + count. Operands: g, sums (float64 [items])."""
+    g = pointer(operands, 0, FLOATS)
+    sums = pointer(operands, 1, DOUBLES)
+    for item in range(first, first + count):
+        here = advance(g, item * s.item)
+        total = 0.0
+        for at in range(0, s.runs, s.run):
+            total += squares_of_run(s, advance(here, at))
+        for at in range(s.runs, s.item, LANES):
+            total += squares_of_vector(s, advance(here, at))
+        sums[item] = total
+
+
+@kernel
+def clip_factor(s, operands, first, count):
+    """The factor for every gradient; one item.
+
+    Operands: sums (float64 [s.items], of all parameters), limit (float64 [1]), clip (float64 [1]).
+    """
+    sums = pointer(operands, 0, DOUBLES)
+    total = 0.0
+    for item in range(s.items):
+        total += sums[item]
+    factor = pointer(operands, 1, DOUBLES)[0] / (sqrt(total) + 1e-6)
+    pointer(operands, 2, DOUBLES)[0] = 1.0 if factor > 1.0 else factor  # NaN stays NaN
+
+
+@block(nothing)
+def copy_vector(e, s, g, total):
+    """total ← g of one vector."""
+    e.store(e.load(g), total)
+
+
+@block(nothing)
+def add_to_vector(e, s, g, total):
+    """total ← total + g of one vector."""
+    e.store(e.add(e.load(total), e.load(g)), total)
+
+
+@kernel
+def accumulate_gradient(s, operands, first, count):
+    """Add the gradient of items first … first + count to the sum, or begin the sum with it.
+
+    Operands: g, total, step. A sum begins where `every` divides the run's steps before this one.
+    """
+    g = pointer(operands, 0, FLOATS)
+    total = pointer(operands, 1, FLOATS)
+    begins = pointer(operands, 2, LONGS)[4] % s.every == 0
+    if begins:
+        for at in range(first * s.item, (first + count) * s.item, LANES):
+            copy_vector(s, advance(g, at), advance(total, at))
+    else:
+        for at in range(first * s.item, (first + count) * s.item, LANES):
+            add_to_vector(s, advance(g, at), advance(total, at))
