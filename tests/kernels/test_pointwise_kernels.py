@@ -271,7 +271,7 @@ def test_relu_of_what_is_not_finite_is_the_reference():
 
 
 def test_a_large_mean_costs_no_digits():
-    """Of x = 1e6 ± 1 float32 keeps a sixteenth; x − mean is exact, so y is right to the last bits."""
+    """Around 1e6 float32 keeps sixteenths; x − mean is exact, so y is right to the last bits."""
     m = FeatureMap(4, 4, 8)
     stage = Pointwise(m, m, normalised=True)
     rng = generator("large mean")
