@@ -148,7 +148,7 @@ def _training(
     expected: list[float] = []
     for _ in range(rounds):
         trainer.set_optimiser_state(start[0])
-        trainer.set_parameters(start[1])
+        trainer.set_state(start[1])
         began = time.perf_counter()
         losses = trainer.run(order)
         ours.append((time.perf_counter() - began) / len(losses))

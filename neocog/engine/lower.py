@@ -1,150 +1,288 @@
-"""From a network's layers to stages: which layers run as one, and how their maps lie in memory.
+"""From a network's layers to stages: which layers run as one, and how their tensors are connected.
 
-A convolution takes in the pooling and the ReLU behind it, a linear layer its ReLU. ReLU is taken
-in where a convolution or a linear layer follows, because their input gradient can apply it.
+- A convolution takes in 2 × 2 max pooling right behind it, and ReLU where a convolution or a linear
+  layer follows, whose input gradient can undo it; a linear layer takes in its ReLU likewise.
+- Batch normalisation, the sum of a residual block and an activation run as one pointwise stage.
+- For inference batch normalisation goes into the weights of the convolution before it, and dropout
+  is nothing.
+- A residual block is its shortcut, then its body, then the sum.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from neocog.engine.stages import (
+    ConvolutionStage,
+    DepthwiseStage,
+    DropoutStage,
+    LinearStage,
+    LoadStage,
+    PointwiseStage,
+    PoolingStage,
+    Stage,
+)
+from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
-from neocog.kernels.layout import FeatureMap
-from neocog.layers import Conv2d, Flatten, Layer, Linear, MaxPool2d, ReLU
+from neocog.layers import (
+    GELU,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Scale,
+    Sequential,
+    Shape,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
 from neocog.network import Network
 
-__all__ = ["Stage", "lower"]
+__all__ = ["lower"]
+
+_FUNCTIONS: dict[type[Layer], str] = {
+    ReLU: "relu",
+    LeakyReLU: "leaky_relu",
+    SiLU: "silu",
+    Sigmoid: "sigmoid",
+    Tanh: "tanh",
+    Scale: "scale",
+}
+
+_Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 
 
-@dataclass(frozen=True)
-class Stage:
-    """Layers that run as one.
-
-    Attributes:
-        name: the first layer's name; its parameters are ``name.weight`` and ``name.bias``.
-        layer: the first layer.
-        pool: whether max pooling is taken in.
-        relu: whether ReLU is taken in.
-        x: the input map, with the border the layer wants.
-        y: the output map, with the border the next stage wants.
-        dy: the map of the gradient at the output, with the border this stage's own input
-            gradient wants; of the pooled map, where `pool` is set.
-        learns: whether this stage or one before it has parameters, so that its input gradient
-            or its weights' must be computed.
-        passes: whether a stage before it learns, so that its input gradient is wanted.
-    """
-
-    name: str
-    layer: Layer
-    pool: bool
-    relu: bool
-    x: FeatureMap
-    y: FeatureMap
-    dy: FeatureMap
-    learns: bool
-    passes: bool
-
-    @property
-    def spread(self) -> FeatureMap:
-        """Of a convolution: the map of the gradient before pooling, with the wanted border."""
-        assert isinstance(self.layer, Conv2d)  # noqa: S101
-        h, w = _convolved(self.layer, self.x)
-        return FeatureMap(h, w, self.y.channels, *_gradient_border(self.layer))
-
-    @property
-    def crop(self) -> tuple[int, int]:
-        """Of a convolution: rows and columns of `spread` that its input gradient leaves out."""
-        assert isinstance(self.layer, Conv2d)  # noqa: S101
-        (kh, kw), (ph, pw) = self.layer.kernel, self.layer.before
-        return max(0, ph - kh + 1), max(0, pw - kw + 1)
-
-
-def _convolved(layer: Conv2d, x: FeatureMap) -> tuple[int, int]:
-    (kh, kw), (ph, pw) = layer.kernel, layer.before
-    return x.height + 2 * ph - kh + 1, x.width + 2 * pw - kw + 1
-
-
-def _gradient_border(layer: Conv2d) -> tuple[int, int]:
-    (kh, kw), (ph, pw) = layer.kernel, layer.before
-    return max(0, kh - 1 - ph), max(0, kw - 1 - pw)
-
-
-def _group(network: Network) -> list[tuple[str, Layer, bool, bool]]:
-    """Which layers run as one: (name, first layer, pool taken in, ReLU taken in)."""
-    # Flatten moves nothing: a map without a border lies in memory as its vector does.
-    layers = [(n, layer) for n, layer in network if not isinstance(layer, Flatten)]
-    groups = []
-    at = 0
-    while at < len(layers):
-        name, layer = layers[at]
-        at += 1
-        pool = relu = False
-        if isinstance(layer, Conv2d | Linear):
-            while at < len(layers):
-                follower = layers[at][1]
-                after = layers[at + 1][1] if at + 1 < len(layers) else None
-                if isinstance(follower, MaxPool2d) and isinstance(layer, Conv2d) and not pool:
-                    pool = True
-                elif (
-                    isinstance(follower, ReLU)
-                    and not relu
-                    and _gates(after, layer, pool, layers[at + 2 :])
-                ):
-                    relu = True
-                else:
-                    break
-                at += 1
-        groups.append((name, layer, pool, relu))
-    return groups
-
-
-def _gates(after: Layer | None, layer: Layer, pooled: bool, later: list[tuple[str, Layer]]) -> bool:
-    """Whether the layer after a ReLU, or after its pooling, applies it on the way back."""
-    if isinstance(after, MaxPool2d) and isinstance(layer, Conv2d) and not pooled:
-        after = later[0][1] if later else None
-    return isinstance(after, Conv2d | Linear)
-
-
-def lower(network: Network) -> list[Stage]:
-    """The stages of a network, first to last.
+def lower(network: Network, *, training: bool) -> list[Stage]:
+    """The stages of a network, first to last; the first loads images.
 
     Raises:
-        ArchitectureError: if the network does not end in one number a class.
+        ArchitectureError: if the network does not end in one number a class, or learns nothing.
     """
     if len(network.output_shape) != 1:
         raise ArchitectureError(
             f"The network ends in the shape {network.output_shape}; it must end in one number a "
             "class: add Flatten() and Linear(…) at the end."
         )
-    groups = _group(network)
+    lowering = _Lowering(network, training)
     channels, height, width = network.input_shape
-    size = FeatureMap(height, width, channels, dense=True)
-    stages: list[Stage] = []
-    learning = False
-    for at, (name, layer, pool, relu) in enumerate(groups):
-        x = size
-        if isinstance(layer, Conv2d):
-            x = FeatureMap(size.height, size.width, size.channels, *layer.before, size.dense)
-            h, w = _convolved(layer, x)
-            size = FeatureMap(*((h // 2, w // 2) if pool else (h, w)), layer.out_channels)
-        elif isinstance(layer, MaxPool2d):
-            size = FeatureMap(x.height // 2, x.width // 2, x.channels, dense=x.dense)
-        elif isinstance(layer, Linear):
-            size = FeatureMap(1, 1, layer.out_features)
-        follower = groups[at + 1][1] if at + 1 < len(groups) else None
-        border = follower.before if isinstance(follower, Conv2d) else (0, 0)
-        y = FeatureMap(size.height, size.width, size.channels, *border, size.dense)
-        passes = learning
-        learning = learning or bool(layer.parameter_shapes())
-        inner = (
-            _gradient_border(layer) if isinstance(layer, Conv2d) and passes and not pool else (0, 0)
-        )
-        dy = FeatureMap(size.height, size.width, size.channels, *inner, size.dense)
-        stages.append(Stage(name, layer, pool, relu, x, y, dy, learning, passes))
-    if not learning:
-        raise ArchitectureError("The network has no layer that learns.")
-    last = stages[-1].y
+    image = Tensor("input", height, width, channels, dense=True)
+    lowering.stages.append(LoadStage("input", image, image))
+    last = lowering.row(network.layers, "", image)
     if (last.height, last.width) != (1, 1):
         raise ArchitectureError(
             f"The network ends in a flattened map of {last.height} × {last.width} pixels; it must "
             "end in one number a class: add Linear(…) at the end."
         )
-    return stages
+    if not last.learns:
+        raise ArchitectureError("The network has no layer that learns.")
+    last.consumers += 1
+    return lowering.finish()
+
+
+class _Lowering:
+    def __init__(self, network: Network, training: bool) -> None:
+        self.shapes: Mapping[str, Shape] = network.shapes
+        self.training = training
+        self.stages: list[Stage] = []
+        self._dropouts = 0
+
+    # Rows of layers
+
+    def row(self, layers: Mapping[str, Layer], prefix: str, x: Tensor) -> Tensor:
+        """Stages for layers in a row; gives the last one's tensor."""
+        for name, layer in layers.items():
+            x = self.layer(f"{prefix}{name}", layer, x)
+        return x
+
+    def layer(self, name: str, layer: Layer, x: Tensor) -> Tensor:
+        """Stages for one layer; gives its tensor."""
+        match layer:
+            case Sequential():
+                return self.row(layer.children(), f"{name}.", x)
+            case Residual():
+                return self._residual(name, layer, x)
+            case Flatten():
+                return self._flatten(name, x)
+            case BatchNorm2d():
+                return self._pointwise(name, x, 1, norm=layer)
+            case Dropout():
+                return self._dropout(name, layer, x)
+            case Conv2d():
+                return self._convolution(name, layer, x)
+            case Linear():
+                y = self._tensor(name, x, learns=True)
+                return self._add(LinearStage(name, x, y, layer))
+            case MaxPool2d() | AvgPool2d() | AdaptiveMaxPool2d() | AdaptiveAvgPool2d():
+                return self._pool(name, layer, x)
+            case GELU():
+                function = "gelu" if layer.approximate == "none" else "gelu_tanh"
+                return self._pointwise(name, x, 3, function=function)
+        parameter = float(getattr(layer, "negative_slope", 0.0) or getattr(layer, "factor", 0.0))
+        return self._pointwise(name, x, 3, function=_FUNCTIONS[type(layer)], parameter=parameter)
+
+    def _add(self, stage: Stage) -> Tensor:
+        stage.x.consumers += 1
+        self.stages.append(stage)
+        return stage.y
+
+    def _tensor(self, name: str, x: Tensor, *, learns: bool = False) -> Tensor:
+        shape = self.shapes.get(name, (x.channels, x.height, x.width))
+        channels, height, width = shape if len(shape) == 3 else (shape[0], 1, 1)
+        dense = x.dense and len(shape) == 3 and channels == x.channels
+        return Tensor(f"{name}.y", height, width, channels, dense, learns=learns or x.learns)
+
+    def _like(self, name: str, x: Tensor) -> Tensor:
+        """A tensor of x's size, also where x is a vector that lies as a map."""
+        size = (x.height, x.width, x.channels)
+        return Tensor(f"{name}.y", *size, x.dense, learns=x.learns, flat=x.flat)
+
+    # Layers
+
+    def _flatten(self, name: str, x: Tensor) -> Tensor:
+        # A map without a border lies in memory as its vector does: nothing moves. Where others
+        # may want a border around the same map, the vector needs a place of its own.
+        if x.consumers == 0 and x.border == (0, 0) and self._made(x) is not None:
+            x.flat = True
+            return x
+        y = self._like(name, x)
+        y.flat = True
+        return self._add(PointwiseStage(name, x, y, order=3))
+
+    def _made(self, x: Tensor) -> Stage | None:
+        """The latest stage, if it is the one that gives x."""
+        last = self.stages[-1]
+        return last if last.y is x and not x.held else None
+
+    def _pointwise(self, name: str, x: Tensor, order: int, **what: object) -> Tensor:
+        """A pointwise stage, or one step more of the one before."""
+        before = self._made(x)
+        if isinstance(before, PointwiseStage) and before.order < order:
+            for key, value in what.items():
+                setattr(before, key, value)
+            before.order = order
+            return x
+        y = self._like(name, x)
+        stage = PointwiseStage(name, x, y, order=order, **what)  # type: ignore[arg-type]
+        if stage.norm is not None:
+            y.learns = True
+        return self._add(stage)
+
+    def _residual(self, name: str, layer: Residual, x: Tensor) -> Tensor:
+        x.held = True
+        around = x
+        if layer.shortcut is not None:
+            around = self.layer(f"{name}.shortcut", layer.shortcut, x)
+        if around is not x:
+            around.held = True
+        through = self.layer(f"{name}.body", layer.body, x)
+        through = through if through is not x else self._copy(f"{name}.body", x)
+        joined = self._pointwise(name, through, 2, addend=around)
+        around.consumers += 1
+        joined.learns = joined.learns or around.learns
+        return joined
+
+    def _copy(self, name: str, x: Tensor) -> Tensor:
+        return self._add(PointwiseStage(name, x, self._like(name, x), order=1))
+
+    def _dropout(self, name: str, layer: Dropout, x: Tensor) -> Tensor:
+        if not self.training or layer.p == 0:
+            return x
+        self._dropouts += 1
+        return self._add(DropoutStage(name, x, self._like(name, x), layer.p, self._dropouts))
+
+    def _convolution(self, name: str, layer: Conv2d, x: Tensor) -> Tensor:
+        y = self._tensor(name, x, learns=True)
+        y.dense = False
+        if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
+            return self._add(DepthwiseStage(name, x, y, layer))
+        return self._add(ConvolutionStage(name, x, y, layer))
+
+    def _pool(self, name: str, layer: _Pool, x: Tensor) -> Tensor:
+        before = self._made(x)
+        if (
+            isinstance(before, ConvolutionStage)
+            and before.can_pool
+            and isinstance(layer, MaxPool2d)
+            and (layer.kernel, layer.steps, layer.before) == ((2, 2), (2, 2), (0, 0))
+        ):
+            before.pool = True
+            _c, x.height, x.width = self.shapes[name]
+            return x
+        return self._add(PoolingStage(name, x, self._tensor(name, x), layer))
+
+    # At the end
+
+    def finish(self) -> list[Stage]:
+        """The stages, once all are there: what they can take over from each other."""
+        if not self.training:
+            self._fold()
+        self._take_in_relu()
+        for stage in self.stages:
+            stage.ask_borders()
+        return self.stages
+
+    def _only_consumer(self, tensor: Tensor) -> Stage | None:
+        if tensor.consumers != 1 or tensor is self.stages[-1].y:
+            return None
+        return next((s for s in self.stages if s.x is tensor and s.y is not tensor), None)
+
+    def _remove(self, stage: Stage, before: Stage) -> None:
+        """Take out a stage whose work `before` does."""
+        before.y = stage.y
+        self.stages.remove(stage)
+
+    def _fold(self) -> None:
+        """Batch normalisation into the weights of the convolution before it."""
+        for stage in list(self.stages):
+            if isinstance(stage, PointwiseStage) and stage.norm is not None:
+                before = next((s for s in self.stages if s.y is stage.x), None)
+                if (
+                    isinstance(before, ConvolutionStage | DepthwiseStage)
+                    and not getattr(before, "pool", False)
+                    and stage.x.consumers == 1
+                ):
+                    before.folded, before.folded_norm = stage.name, stage.norm
+                    stage.norm = None
+                    if stage.addend is None and stage.function == "identity":
+                        self._remove(stage, before)
+
+    def _take_in_relu(self) -> None:
+        """ReLU, and pooling behind it, into the convolution or the linear layer before."""
+        for stage in list(self.stages):
+            if not isinstance(stage, PointwiseStage) or stage.function != "relu":
+                continue
+            if stage.norm is not None or stage.addend is not None or stage.x.consumers != 1:
+                continue
+            before = next(s for s in self.stages if s.y is stage.x)
+            if not isinstance(before, ConvolutionStage | LinearStage):
+                continue
+            after = self._only_consumer(stage.y)
+            pool = None
+            if isinstance(after, PoolingStage) and isinstance(before, ConvolutionStage):
+                layer = after.layer
+                if (
+                    before.can_pool
+                    and not before.pool
+                    and isinstance(layer, MaxPool2d)
+                    and (layer.kernel, layer.steps, layer.before) == ((2, 2), (2, 2), (0, 0))
+                ):
+                    pool, after = after, self._only_consumer(after.y)
+            undone = isinstance(after, LinearStage) or (
+                isinstance(after, ConvolutionStage) and after.can_gate
+            )
+            if not undone and self.training:
+                continue
+            self._remove(stage, before)
+            before.relu = True
+            if pool is not None and isinstance(before, ConvolutionStage):
+                self._remove(pool, before)
+                before.pool = True
+            before.y.shut = undone

@@ -1,17 +1,19 @@
 """What lives where: every buffer of a plan, in one allocation made before the run.
 
-Buffers do not share memory over time, although many are needed only for a while: the borders of
-zeros around feature maps are written once, here, and stay.
+Buffers share memory over time only where their layouts are equal: the borders of zeros around
+feature maps are written once, here, and stay.
 """
 
+import os
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.engine.plan import Buffer, Plan, Scope
+from neocog.errors import NeocogError
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "memory_needed"]
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -20,36 +22,63 @@ _LINE = 64
 _SLACK = 64
 
 
+def _places(plan: Plan, workers: int, batch: int) -> tuple[dict[str, int], int]:
+    offsets: dict[str, int] = {}
+    at = 0
+    for buffer in plan.buffers.values():
+        if buffer.scope not in (Scope.OUTSIDE, Scope.WHOLE) and not buffer.place:
+            offsets[buffer.name] = at
+            size = buffer.size * _items(buffer, workers, batch) + _SLACK
+            at += -(-size // _LINE) * _LINE
+    for buffer in plan.buffers.values():
+        if buffer.place:
+            offsets[buffer.name] = offsets[buffer.place]
+    return offsets, at
+
+
+def _items(buffer: Buffer, workers: int, batch: int) -> int:
+    return {
+        Scope.CHUNK: workers * buffer.chunk,
+        Scope.BATCH: batch,
+        Scope.WORKER: workers,
+        Scope.SHARED: 1,
+    }[buffer.scope]
+
+
+def memory_needed(plan: Plan, workers: int, batch: int) -> int:
+    """Bytes that a plan's buffers take for so many workers and images a step."""
+    return _places(plan, workers, batch)[1]
+
+
+def _available() -> int | None:
+    """Bytes of memory that the machine has, if it says so."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on every system
+        return None
+
+
 class Memory:
     """A plan's buffers for so many workers and images a step."""
 
     def __init__(self, plan: Plan, workers: int, batch: int) -> None:
         self._plan = plan
-        self._offsets: dict[str, int] = {}
-        at = 0
-        for buffer in plan.buffers.values():
-            if buffer.scope is not Scope.OUTSIDE:
-                self._offsets[buffer.name] = at
-                size = buffer.size * self._items(buffer, workers, batch) + _SLACK
-                at += -(-size // _LINE) * _LINE
-        self.size = at
-        raw = np.zeros(at + _LINE, np.uint8)
+        self._offsets, self.size = _places(plan, workers, batch)
+        most = _available()
+        if most is not None and self.size > most:
+            raise NeocogError(
+                f"The network needs {self.size / 2**30:.1f} GiB for a batch of {batch} images, but "
+                f"this machine has {most / 2**30:.1f} GiB. Take a smaller batch."
+            )
+        raw = np.zeros(self.size + _LINE, np.uint8)
         shift = -raw.ctypes.data % _LINE
-        self._bytes = raw[shift : shift + at]
+        self._bytes = raw[shift : shift + self.size]
         self._base = self._bytes.ctypes.data
-
-    def _items(self, buffer: Buffer, workers: int, batch: int) -> int:
-        return {
-            Scope.CHUNK: workers * self._plan.chunk,
-            Scope.BATCH: batch,
-            Scope.WORKER: workers,
-            Scope.SHARED: 1,
-        }[buffer.scope]
 
     def address(self, name: str, worker: int) -> int:
         """Where the worker's first item of a buffer stands, which is not one outside."""
         buffer = self._plan.buffers[name]
-        skip = {Scope.CHUNK: worker * self._plan.chunk, Scope.WORKER: worker}.get(buffer.scope, 0)
+        skip = {Scope.CHUNK: worker * buffer.chunk, Scope.WORKER: worker}.get(buffer.scope, 0)
         return self._base + self._offsets[name] + skip * buffer.size
 
     def array(self, name: str, dtype: type[Number], items: int = 1) -> NDArray[Number]:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from neocog.engine.lower import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
-from neocog.engine.trainer import check_images, fill_preprocessing, set_parameters
+from neocog.engine.state import fill_preprocessing, write_state
+from neocog.engine.trainer import check_images
 from neocog.errors import NeocogError
 from neocog.network import Network
 
@@ -38,10 +39,10 @@ class _Predictor:
         self._free_small: list[tuple[Program, NDArray[np.uint8], Floats]] = []
 
     def _new(self, workers: int) -> Program:
-        stages = lower(self._network)
+        stages = lower(self._network, training=False)
         program = Program(inference_plan(stages), workers, 1)
         fill_preprocessing(program, self._network)
-        set_parameters(program, stages, self._state)
+        write_state(program, stages, self._state)
         return program
 
     def _empty(self, n: int) -> Floats:

@@ -44,7 +44,7 @@ class Program:
         for g, group in enumerate(plan.groups):
             of_images = group.items == 0
             shard = plan.shard if of_images else 1
-            chunk = plan.chunk if of_images else group.chunk
+            chunk = group.chunk
             self._groups[g] = (
                 row,
                 len(group.instructions),
@@ -69,14 +69,12 @@ class Program:
     def _place(self, row: int, operand: int, name: str, of_images: bool) -> None:
         buffer = self.plan.buffers[name]
         base = 1 + 2 * operand
-        if buffer.scope is Scope.OUTSIDE:  # `bind` says where it stands
+        if buffer.scope in (Scope.OUTSIDE, Scope.WHOLE):  # `bind` says where it stands
             self._outside.setdefault(name, []).append((row, base))
         else:
             for w in range(self.workers):
                 self._table[w, row, base] = self.memory.address(name, w)
-        if of_images and (
-            buffer.scope is Scope.BATCH or (buffer.scope is Scope.OUTSIDE and name not in _WHOLE)
-        ):
+        if of_images and buffer.scope in (Scope.BATCH, Scope.OUTSIDE):
             self._table[:, row, base + 1] = buffer.size
 
     def bind(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
@@ -86,6 +84,13 @@ class Program:
             address = array.__array_interface__["data"][0]
             for row, base in self._outside.get(name, ()):
                 self._table[:, row, base] = address
+
+    def refresh(self) -> None:
+        """Compute the second layouts of parameters anew, after they were written from outside."""
+        whole = self._groups
+        self._groups = whole[[g for g, group in enumerate(self.plan.groups) if group.refreshes]]
+        self._run(0, 1, 1, 1, _NOTHING, _NOTHING)
+        self._groups = whole
 
     @property
     def done(self) -> int:
@@ -184,8 +189,6 @@ class Program:
         )
 
 
-# Operands that a kernel indexes by itself, not by the images it is given.
-_WHOLE = {"images", "labels", "order"}
 _NOTHING = np.zeros(1)
 
 

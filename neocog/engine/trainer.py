@@ -1,24 +1,18 @@
 """A network in training: its parameters and all state between two steps, and the steps."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.engine.lower import Stage, lower
-from neocog.engine.packing import (
-    convolution_weight,
-    pack,
-    pack_convolution,
-    turn,
-    unpack,
-)
+from neocog.engine.lower import lower
 from neocog.engine.program import Program, Run
-from neocog.engine.schedule import OPTIMISER_STATE, training_plan
+from neocog.engine.schedule import training_plan
+from neocog.engine.state import fill_preprocessing, read_state, write_state
+from neocog.engine.tensor import Parameter
+from neocog.engine.updating import OPTIMISER_STATE, Updating
 from neocog.errors import DataError
-from neocog.kernels.layout import FeatureMap
-from neocog.layers import Conv2d
 from neocog.network import Network
 
 __all__ = ["Trainer"]
@@ -66,17 +60,19 @@ class Trainer:
     ) -> None:
         check_images(network, images)
         check_labels(network, labels)
-        self._stages = lower(network)
+        self._network = network
+        self._stages = lower(network, training=True)
+        self._parameters = [p for stage in self._stages for p in stage.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
         self._optimiser = optimiser
         self.batch_size = batch_size
         #: Steps taken so far, of which Adam's correction depends.
         self.steps = 0
-        plan = training_plan(self._stages, batch_size, optimiser.kind)
+        plan = training_plan(self._stages, batch_size, Updating(optimiser.kind))
         self._program = Program(plan, threads, batch_size, on_compile)
         fill_preprocessing(self._program, network)
-        self.set_parameters(network.state_dict())
+        self.set_state(network.state_dict())
         settings = self._program.memory.array("settings", np.float64)
         settings[: len(optimiser.settings)] = optimiser.settings
 
@@ -88,31 +84,27 @@ class Trainer:
     def _array(self, name: str) -> Floats:
         return self._program.memory.array(name, np.float32)
 
-    def _named(self) -> list[tuple[Stage, str, str]]:
-        """Every parameter: its stage, its part (weight or bias), and its name."""
-        return [
-            (stage, part, f"{stage.name}.{part}")
-            for stage in self._stages
-            for part in stage.layer.parameter_shapes()
-        ]
-
-    def _read(self, suffix: str) -> dict[str, Floats]:
-        return {
-            name: unpack(stage, part, self._array(name + suffix))
-            for stage, part, name in self._named()
-        }
+    def _read(self, parameters: list[Parameter], suffix: str) -> dict[str, Floats]:
+        return {p.name: p.unpack(self._array(p.name + suffix)) for p in parameters}
 
     def parameters(self) -> dict[str, Floats]:
         """The parameters by name, in PyTorch's shapes; copies."""
-        return self._read("")
+        return self._read(self._parameters, "")
 
-    def set_parameters(self, state: dict[str, Floats]) -> None:
-        """Replace every parameter."""
-        set_parameters(self._program, self._stages, state)
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The whole state dict by name, running statistics included; copies."""
+        batches = self._batches_before + self.steps
+        return read_state(self._program, self._stages, self._network, batches)
+
+    def set_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Replace every parameter and running statistic."""
+        tracked = [int(v) for name, v in state.items() if name.endswith(".num_batches_tracked")]
+        self._batches_before = max(tracked, default=0) - self.steps
+        write_state(self._program, self._stages, state)
 
     def gradients(self) -> dict[str, Floats]:
         """The gradient of the mean loss in the latest step, by parameter; copies."""
-        return self._read(".gradient")
+        return self._read(self._parameters, ".gradient")
 
     def optimiser_state(self) -> dict[str, Floats]:
         """What the optimiser remembers, as ``conv1.weight.velocity``, in PyTorch's shapes."""
@@ -120,15 +112,15 @@ class Trainer:
         return {
             f"{name}.{word}": value
             for word in kept
-            for name, value in self._read(f".{word}").items()
+            for name, value in self._read(self._parameters, f".{word}").items()
         }
 
     def set_optimiser_state(self, state: dict[str, Floats]) -> None:
         """Replace what the optimiser remembers."""
-        for stage, part, name in self._named():
+        for parameter in self._parameters:
             for word in OPTIMISER_STATE[self._optimiser.kind][1]:
-                key = f"{name}.{word}"
-                self._array(key)[:] = pack(stage, part, state[key])
+                key = f"{parameter.name}.{word}"
+                self._array(key)[:] = parameter.pack(state[key])
 
     def start(self, order: NDArray[np.int64], record: NDArray[np.float64]) -> Run:
         """Begin to take a step for each batch of `order`, in threads; gives the run under way.
@@ -186,31 +178,3 @@ def check_labels(network: Network, labels: NDArray[np.int64]) -> None:
             f"The labels go from {labels.min()} to {labels.max()}, but the network has "
             f"{classes} classes, 0 to {classes - 1}."
         )
-
-
-def fill_preprocessing(program: Program, network: Network) -> None:
-    """Write the preprocessing as one row of pixels wants it."""
-    channels, height, width = network.input_shape
-    pixel = FeatureMap(height, width, channels, dense=True).pixel
-    for name, values in (
-        ("scale", network.preprocessing.scale),
-        ("shift", network.preprocessing.shift),
-    ):
-        row = np.tile(np.pad(np.array(values, np.float32), (0, pixel - channels)), width)
-        program.memory.array(name, np.float32)[:] = row
-
-
-def set_parameters(program: Program, stages: list[Stage], state: dict[str, Floats]) -> None:
-    """Write parameters into a program's memory, in every layout that its kernels want."""
-
-    def array(name: str) -> Floats:
-        return program.memory.array(name, np.float32)
-
-    for stage in stages:
-        for part in stage.layer.parameter_shapes():
-            value = state[f"{stage.name}.{part}"]
-            array(f"{stage.name}.{part}")[:] = pack(stage, part, value)
-        turned = f"{stage.name}.weight.turned"
-        if isinstance(stage.layer, Conv2d) and turned in program.plan.buffers:
-            w = convolution_weight(stage.layer).turned
-            array(turned)[:] = pack_convolution(w, turn(state[f"{stage.name}.weight"]))

@@ -1,0 +1,35 @@
+"""The first stage: bytes become the network's input."""
+
+from dataclasses import dataclass
+
+from neocog.engine.builder import FLOAT, Builder
+from neocog.engine.plan import Scope
+from neocog.engine.stages.base import Stage
+from neocog.kernels.image import Images, load_images
+
+__all__ = ["LoadStage"]
+
+_LONG = 8
+
+
+@dataclass(eq=False)
+class LoadStage(Stage):
+    """Gathers, augments and normalises images; x and y are the input."""
+
+    def forward(self, b: Builder) -> None:
+        """Bytes to floats."""
+        x = self.y.map
+        b.map("input", x)
+        for name in ("scale", "shift"):
+            b.plan.buffer(name, x.width * x.pixel * FLOAT, Scope.SHARED)
+        images = b.plan.buffer("images", x.height * x.width * x.channels, Scope.WHOLE)
+        b.plan.buffer("step", 5 * _LONG, Scope.WORKER)
+        order = None
+        if b.training:
+            order = b.plan.buffer("order", _LONG, Scope.WHOLE)
+            b.plan.buffer("labels", _LONG, Scope.WHOLE)
+        operands = (images, order, "step", "scale", "shift", "input")
+        b.emit(load_images, Images(x, b.training), operands, "input")
+
+    def backward(self, b: Builder) -> None:
+        """Nothing: images do not learn."""

@@ -1,0 +1,25 @@
+"""The end: cross-entropy in training, probabilities otherwise."""
+
+from neocog.engine.builder import FLOAT, Builder
+from neocog.engine.plan import Scope
+from neocog.engine.tensor import Tensor
+from neocog.kernels.softmax import Softmax, softmax, softmax_cross_entropy
+
+__all__ = ["cross_entropy", "probabilities"]
+
+
+def cross_entropy(b: Builder, z: Tensor) -> None:
+    """Each image's loss, and δ = y − t as the gradient of the scores z."""
+    b.plan.buffer("losses", 8, Scope.BATCH)
+    dz, _ = b.write_gradient(z)
+    operands = (z.name, dz, "losses", "order", "labels", "step")
+    b.emit(softmax_cross_entropy, Softmax(z.channels), operands, "loss")
+    b.judge()
+
+
+def probabilities(b: Builder, z: Tensor) -> None:
+    """Scores and probabilities, for the caller."""
+    for name in ("scores", "probabilities"):
+        b.plan.buffer(name, z.channels * FLOAT, Scope.OUTSIDE)
+    operands = (z.name, "scores", "probabilities")
+    b.emit(softmax, Softmax(z.channels), operands, "softmax")
