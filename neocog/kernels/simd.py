@@ -386,6 +386,22 @@ class Emitter:
             a = combine(a, other)
         return self._b.extract_element(a, ir.Constant(_I32, 0))
 
+    def transpose(self, rows: Sequence[Any]) -> list[Any]:
+        """LANES vectors as the rows of a square: its columns."""
+        rows, n = list(rows), LANES // 2
+        while n > 0:  # exchange the off-diagonal quarters of every square of 2n × 2n
+            left = [i - n + LANES if i & n else i for i in range(LANES)]
+            right = [i + LANES if i & n else i + n for i in range(LANES)]
+            for i in range(LANES):
+                if not i & n:
+                    a, b = rows[i], rows[i + n]
+                    rows[i], rows[i + n] = (
+                        self._b.shuffle_vector(a, b, ir.Constant(_INDICES, lanes))
+                        for lanes in (left, right)
+                    )
+            n //= 2
+        return rows
+
     def lane(self, a: Any, n: int) -> Any:
         """The float in lane `n`."""
         return self._b.extract_element(a, ir.Constant(_I32, n))
