@@ -179,18 +179,6 @@ def test_softmax_and_cross_entropy_of_huge_numbers_stay_finite():
     assert_close(reference.cross_entropy(z, np.array([1, 0])), np.array([1000.0, 0.0]))
 
 
-def test_optimisers_by_hand():
-    p, v = reference.sgd_step(np.array([1.0]), np.array([2.0]), np.array([4.0]), 0.5, 0.25)
-    assert (p, v) == (np.array([-0.5]), np.array([3.0]))
-    p, m, v = reference.adam_step(
-        np.array([1.0]), np.array([-4.0]), np.zeros(1), np.zeros(1), 1, lr=0.125
-    )
-    # The first step goes lr against the sign of the gradient, whatever its size.
-    assert_close(p, np.array([1.125]) - 0.125 * 1e-8 / 4)
-    assert_close(m, np.array([-0.4]))
-    assert_close(v, np.array([0.016]))
-
-
 def test_preprocess_by_hand():
     images = np.array([[[[0, 255]], [[51, 102]]]], np.uint8)
     x = reference.preprocess(images, (0.5, 0.0), (0.5, 2.0))

@@ -60,9 +60,8 @@ def sigmoid_forward(x: Array) -> Array:
 
 
 def sigmoid_backward(dy: Array, x: Array) -> Array:
-    """σ′ = σ · (1 − σ)."""
-    y = sigmoid_forward(x)
-    dx: Array = dy * y * (1 - y)
+    """σ′(x) = σ(x) · (1 − σ(x)) = σ(x) · σ(−x)."""
+    dx: Array = dy * sigmoid_forward(x) * sigmoid_forward(-x)
     return dx
 
 
@@ -73,8 +72,8 @@ def tanh_forward(x: Array) -> Array:
 
 
 def tanh_backward(dy: Array, x: Array) -> Array:
-    """f′ = 1 − tanh² x."""
-    dx: Array = dy * (1 - np.tanh(x) ** 2)
+    """f′ = 1 − tanh² x = 1 / cosh² x."""
+    dx: Array = dy * _bell(x)
     return dx
 
 
@@ -86,10 +85,9 @@ def silu_forward(x: Array) -> Array:
 
 
 def silu_backward(dy: Array, x: Array) -> Array:
-    """f′ = σ · (1 + x · (1 − σ))."""
-    s = sigmoid_forward(x)
+    """f′ = σ(x) · (1 + x · (1 − σ(x))) = σ(x) · (1 + x · σ(−x))."""
     with np.errstate(invalid="ignore"):
-        dx: Array = dy * s * (1 + x * (1 - s))
+        dx: Array = dy * sigmoid_forward(x) * (1 + x * sigmoid_forward(-x))
     return dx
 
 
@@ -115,7 +113,7 @@ def gelu_backward(dy: Array, x: Array, approximate: Literal["none", "tanh"] = "n
             density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
         else:
             slope = _ROOT * (1 + 3 * _CUBIC * x * x)
-            density = (1 - np.tanh(_ROOT * (x + _CUBIC * x**3)) ** 2) / 2 * slope
+            density = _bell(_ROOT * (x + _CUBIC * x**3)) / 2 * slope
         dx: Array = dy * (_normal_share(x, approximate) + x * density)
     return dx
 
@@ -136,10 +134,18 @@ _CUBIC = 0.044715
 
 def _normal_share(x: Array, approximate: str) -> Array:
     """Φ(x); the error function in float64, whatever x is."""
+    # Both without subtracting from 1 what is near it: 1 + erf(t) = erfc(−t) and
+    # (1 + tanh u) / 2 = σ(2u).
     if approximate == "none":
-        # 1 + erf loses all digits where erf is near −1; erfc has them.
         erfc = np.vectorize(math.erfc, otypes=[float])
         return np.asarray(erfc(-x / math.sqrt(2)) / 2, x.dtype)
     with np.errstate(over="ignore"):
-        share = 0.5 * (1 + np.tanh(_ROOT * (x + _CUBIC * x**3)))
-    return np.asarray(share)
+        u = _ROOT * (x + _CUBIC * x**3)
+    return sigmoid_forward(2 * u)
+
+
+def _bell(x: Array) -> Array:
+    """1 − tanh² x, as 1 / cosh² x, which keeps its digits where it is near 0."""
+    with np.errstate(over="ignore"):
+        y: Array = 1 / np.cosh(x) ** 2
+    return y
