@@ -123,9 +123,7 @@ def cross_entropy(s, operands, first, count):
     labels = pointer(operands, 4, LONGS)
     step = pointer(operands, 5, LONGS)
     weights = pointer(operands, 6, FLOATS)
-    share, rotation = 1.0, 0
-    if s.mixes:
-        share, rotation = mixing(s.mixup, pointer(operands, 7, LONGS), step)
+    share, rotation = mixing(s)(s.mixup, pointer(operands, 7, LONGS), step)
     whole = batch_weight(s, weights, order, labels, step)
     of_gradient = 1.0 / (whole * s.accumulate)
     of_loss = step[1] / whole

@@ -20,16 +20,17 @@ numbers by G. E. P. Box and M. E. Muller, 1958.
 from math import cos, exp, log, pi, sqrt
 
 from neocog.kernels.compiling import inlined
+from neocog.kernels.optional import optional
 from neocog.kernels.random import random_bits, uniform
 
-__all__ = ["mixing", "partner"]
+__all__ = ["draw_mixing", "mixing", "partner"]
 
 # Which of a batch's random numbers is for what.
 _ROTATION, _FIRST_GAMMA, _SECOND_GAMMA = 0, 1, 2
 
 
 @inlined
-def mixing(alpha, settings, step):
+def draw_mixing(alpha, settings, step):
     """The batch's λ and r.
 
     Args:
@@ -44,6 +45,17 @@ def mixing(alpha, settings, step):
         rotation = 1 + int(uniform(key, _ROTATION, 0) * (step[1] - 1))
     difference = log_gamma(alpha, key, _SECOND_GAMMA) - log_gamma(alpha, key, _FIRST_GAMMA)
     return 1.0 / (1.0 + exp(difference)), rotation
+
+
+@inlined
+def mix_nothing(alpha, settings, step):
+    """λ and r where every image stays itself."""
+    return 1.0, 0
+
+
+#: `mixing(s)(s.mixup, settings, step)` gives the batch's λ and r for a stage that has them, that
+#: is, whose `mixup` is α; 1 and 0 where that is 0.
+mixing = optional(lambda s: s.mixup > 0, draw_mixing, mix_nothing)
 
 
 @inlined

@@ -22,7 +22,7 @@ from test_softmax_kernels import CLASSES, score_cases, share_bound
 
 from neocog.kernels.cross_entropy import CrossEntropy, cross_entropy
 from neocog.kernels.layout import padded
-from neocog.kernels.mixup import mixing
+from neocog.kernels.mixup import draw_mixing
 from neocog.kernels.softmax import Softmax, softmax_cross_entropy
 
 EPSILON = np.finfo(np.float64).eps
@@ -31,7 +31,7 @@ SETTINGS = np.array([7, 3, 0, 0, 0])
 
 @numba.njit
 def mixing_of(alpha, settings, step):
-    return mixing(alpha, settings, step)
+    return draw_mixing(alpha, settings, step)
 
 
 def run(stage, z, labels, order, begin, weights=None, *, finite=True):

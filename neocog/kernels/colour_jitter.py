@@ -1,0 +1,169 @@
+"""Colour jitter: random changes of an image's brightness, contrast and saturation.
+
+v are the image's bytes / 255, each result is clamped to 0 … 1, and b, c, s are uniform in
+[max(0, 1 − strength), 1 + strength], one of each for the image:
+
+    v ← b v
+    v ← c v + (1 − c) mean(gray(v))         the mean over the whole image
+    v ← s v + (1 − s) gray(v)               of the pixel
+    x = 255 v · scale + shift
+
+    gray = 0.2989 R + 0.587 G + 0.114 B, or the mean of the channels if they are not three
+
+torchvision's `adjust_brightness`, `adjust_contrast` and `adjust_saturation`, always in this order.
+Pixels of three channels in four floats are computed in vectors, all others one by one.
+"""
+
+from neocog.kernels.compiling import inlined
+from neocog.kernels.random import uniform
+from neocog.kernels.simd import (
+    LANES,
+    accumulators,
+    advance,
+    block,
+    float32,
+    nothing,
+    zeros,
+)
+
+__all__ = ["change_colours"]
+
+# Which of an image's random numbers is for what; below 16 are those of `augmentation`.
+_BRIGHTNESS, _CONTRAST, _SATURATION = 16, 17, 18
+
+_RED, _GREEN, _BLUE = 0.2989, 0.587, 0.114
+
+
+def _clamped(e, value):
+    one = e.constant(1.0)
+    return e.relu(e.select(e.greater(value, one), one, value))
+
+
+def _gray(e, value):
+    """Every pixel's gray, in all four of its lanes."""
+    parts = e.mul(value, e.pattern((_RED, _GREEN, _BLUE, 0.0)))
+    parts = e.add(parts, e.exchange(parts, 1))
+    return e.add(parts, e.exchange(parts, 2))
+
+
+def _blended(e, value, factor, other):
+    """factor · value + (1 − factor) · other, clamped."""
+    factor = e.splat(factor)
+    rest = e.sub(e.constant(1.0), factor)
+    return _clamped(e, e.fma(factor, value, e.mul(rest, other)))
+
+
+@block(accumulators)
+def add_gray(e, s, sums, brightness, x):
+    """Add a vector's grays, after its brightness has changed: each four times."""
+    value = _clamped(e, e.mul(e.load(x), e.splat(brightness)))
+    return [e.add(sums[0], _gray(e, value))]
+
+
+@block(lambda *_: float32)
+def total(e, s, sums):
+    """The sum of all lanes."""
+    return e.sum(sums[0])
+
+
+@block(nothing)
+def colour(e, s, brightness, contrast, saturation, mean, scale, shift, x):
+    """A vector of four-float pixels: its colours, then normalised."""
+    value = _clamped(e, e.mul(e.load(x), e.splat(brightness)))
+    if s.how.contrast > 0:
+        value = _blended(e, value, contrast, e.splat(mean))
+    if s.how.saturation > 0:
+        value = _blended(e, value, saturation, _gray(e, value))
+    value = e.mul(value, e.constant(255.0))
+    e.store(e.fma(value, e.load(scale), e.load(shift)), x)
+
+
+@inlined
+def clamped(value):
+    """The nearest number from 0 to 1."""
+    return min(max(value, float32(0)), float32(1))
+
+
+@inlined
+def blended(value, factor, other):
+    """factor · value + (1 − factor) · other, clamped."""
+    return clamped(factor * value + (float32(1) - factor) * other)
+
+
+@inlined
+def gray_of(s, pixel, brightness):
+    """One pixel's gray, after its brightness has changed."""
+    sum_ = float32(0)
+    for c in range(s.x.channels):
+        value = clamped(brightness * pixel[c])
+        if s.x.channels == 3:
+            value *= float32(_RED) if c == 0 else float32(_GREEN) if c == 1 else float32(_BLUE)
+        sum_ += value
+    return sum_ if s.x.channels == 3 else sum_ / float32(s.x.channels)
+
+
+@inlined
+def colour_pixel(s, brightness, contrast, saturation, mean, scale, shift, pixel):
+    """`colour` of one pixel of any number of channels."""
+    for c in range(s.x.channels):
+        pixel[c] = clamped(brightness * pixel[c])
+    if s.how.contrasted:
+        for c in range(s.x.channels):
+            pixel[c] = blended(pixel[c], contrast, mean)
+    if s.how.saturation > 0:
+        gray = gray_of(s, pixel, float32(1))
+        for c in range(s.x.channels):
+            pixel[c] = blended(pixel[c], saturation, gray)
+    for c in range(s.x.channels):
+        pixel[c] = pixel[c] * float32(255) * scale[c] + shift[c]
+
+
+@inlined
+def factor_of(strength, key, purpose):
+    """Uniformly random from max(0, 1 − strength) to 1 + strength."""
+    low = max(0.0, 1.0 - strength)
+    return float32(low + (1.0 + strength - low) * uniform(key, purpose, 0))
+
+
+@inlined
+def mean_gray(s, brightness, x):
+    """The mean of an image's grays, after its brightness has changed."""
+    mean = 0.0
+    for row in range(s.x.height):
+        line = advance(x, row * s.x.row)
+        # A row's sum in single precision, and the rows' in double.
+        sums = zeros(1)
+        for at in range(0, s.whole * s.x.pixel, LANES):
+            sums = add_gray(s, sums, brightness, advance(line, at))
+        mean += 0.25 * total(s, sums)
+        for at in range(s.whole, s.x.width):
+            mean += gray_of(s, advance(line, at * s.x.pixel), brightness)
+    return float32(mean / (s.x.height * s.x.width))
+
+
+@inlined
+def change_colours(s, key, scale, shift, x):
+    """Change one image's colours, of bytes / 255, and normalise it.
+
+    Args:
+        s: a stage with the map `x`, `how` (an `augmentation.Augment`) and `whole`: how many pixels
+            of a row lie in whole vectors.
+        key: what decides the image's random numbers.
+        scale: as `load_images` has it.
+        shift: as `load_images` has it.
+        x: the image's first pixel.
+    """
+    brightness = factor_of(s.how.brightness, key, _BRIGHTNESS)
+    contrast = factor_of(s.how.contrast, key, _CONTRAST)
+    saturation = factor_of(s.how.saturation, key, _SATURATION)
+    mean = float32(0)
+    if s.how.contrasted:
+        mean = mean_gray(s, brightness, x)
+    for row in range(s.x.height):
+        line = advance(x, row * s.x.row)
+        for at in range(0, s.whole * s.x.pixel, LANES):
+            here, by, plus = advance(line, at), advance(scale, at), advance(shift, at)
+            colour(s, brightness, contrast, saturation, mean, by, plus, here)
+        for at in range(s.whole, s.x.width):
+            pixel = advance(line, at * s.x.pixel)
+            colour_pixel(s, brightness, contrast, saturation, mean, scale, shift, pixel)

@@ -1,0 +1,120 @@
+"""How training images are varied each time they are seen; `neocog.kernels.augmentation` does it.
+
+In this order: a shift (a random crop of the image with a border around it), a flip from left to
+right, changes of colour, a square cut out, and a mixture of two images of the batch.
+
+Sources: A. Krizhevsky et al., 2012 (crops and flips); K. Jordan, "94% on CIFAR-10 in 3.29 seconds
+on a single GPU", 2024 (flips that alternate from epoch to epoch); torchvision's `ColorJitter`;
+T. DeVries and G. W. Taylor, "Improved regularization of convolutional neural networks with
+cutout", 2017; H. Zhang et al., "mixup: beyond empirical risk minimization", 2017.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from typing import Any
+
+from neocog.errors import NeocogError
+
+__all__ = ["Augmentation"]
+
+_FLIPS = (None, "random", "alternating")
+_BORDERS = ("reflect", "zero")
+_MOST_PIXELS = 10_000
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may happen to a training image; nothing, if no argument is given.
+
+    The seed alone decides what happens: an image's draws follow from the seed, the epoch and the
+    image's index in the data.
+
+    Args:
+        flip: "random" flips left and right with probability ½; "alternating" does so in the first
+            epoch and from then on shows each image in turn flipped and not.
+        translate: the most pixels that an image is shifted, in each of the four directions.
+        border: what comes in at the edge of a shifted image: "reflect", its own pixels mirrored at
+            the outermost one; "zero", black.
+        cutout: the side in pixels of a square, at a random place, that is set to the mean of the
+            preprocessing: 0 once normalised. Its centre lies in the image, parts of it may not.
+        jitter: the strengths v of changes of brightness, contrast and saturation, in this order:
+            each by a factor from max(0, 1 − v) to 1 + v, as in torchvision.
+        mixup: α of the Beta(α, α) from which a batch's λ is drawn: each image becomes λ of itself
+            and 1 − λ of another one of the batch, and so do its labels. 0 mixes nothing.
+    """
+
+    flip: str | None = None
+    translate: int = 0
+    border: str = "reflect"
+    cutout: int = 0
+    jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mixup: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.flip not in _FLIPS:
+            raise NeocogError(
+                f'Augmentation: flip (={self.flip!r}) must be None, "random" or "alternating".'
+            )
+        if self.border not in _BORDERS:
+            raise NeocogError(
+                f'Augmentation: border (={self.border!r}) must be "reflect" or "zero".'
+            )
+        for name, value in (("translate", self.translate), ("cutout", self.cutout)):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int)
+                or not 0 <= value <= _MOST_PIXELS
+            ):
+                raise NeocogError(
+                    f"Augmentation: {name} (={value!r}) must be a whole number of pixels, from 0 "
+                    f"to {_MOST_PIXELS}."
+                )
+        jitter = self.jitter
+        if (
+            not isinstance(jitter, tuple | list)
+            or len(jitter) != 3
+            or not all(_is_strength(v) for v in jitter)
+        ):
+            raise NeocogError(
+                f"Augmentation: jitter (={jitter!r}) must be three numbers of at least 0: the "
+                "strengths for brightness, contrast and saturation, such as (0.2, 0.2, 0.2)."
+            )
+        if not _is_strength(self.mixup):
+            raise NeocogError(
+                f"Augmentation: mixup (={self.mixup!r}) must be a number of at least 0, such as "
+                "0.2; 0 mixes nothing."
+            )
+        object.__setattr__(self, "jitter", tuple(float(v) for v in jitter))
+        object.__setattr__(self, "mixup", float(self.mixup))
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything happens to an image at all."""
+        return bool(self.flip or self.translate or self.cutout or any(self.jitter) or self.mixup)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON; `from_dict` reads it."""
+        return {**asdict(self), "jitter": list(self.jitter)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Augmentation":
+        """The description that `to_dict` gave; what is left out has its default."""
+        if not isinstance(data, Mapping):
+            raise NeocogError(f"Augmentation: {data!r} must be a mapping of names to values.")
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in data if name not in known]
+        if unknown:
+            raise NeocogError(
+                f"Augmentation: {unknown[0]!r} is not known; there are {', '.join(known)}."
+            )
+        return cls(**data)
+
+
+def _is_strength(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and isfinite(value)
+        and 0 <= value <= 1000
+    )

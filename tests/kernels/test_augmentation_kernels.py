@@ -1,0 +1,382 @@
+"""Images varied as they are loaded, against a slow version that draws with the same functions."""
+
+import numba
+import numpy as np
+import pytest
+from cases import feature_maps, generator, in_parts, shapes, unwritten
+from hypothesis import example, given
+from hypothesis import strategies as st
+from kernel_caller import UNIT, assert_within, call, flat, maps, read, rounding, step
+
+from neocog.kernels.augmentation import Augment, Augmented, load_augmented
+from neocog.kernels.image import Images, load_images
+from neocog.kernels.layout import FeatureMap
+from neocog.kernels.mixup import draw_mixing, mix_nothing, partner
+from neocog.kernels.random import random_bits, uniform
+
+SEED = 2**62 + 12345
+# The bounds of what is random are those that are passed twice in 10⁹ times.
+SIGMAS = 6
+
+
+@numba.njit
+def bits_of(seed, epoch, index):
+    return random_bits(seed, epoch, index)
+
+
+def key_of(seed, epoch, index):
+    """As the type that it has in kernels, which Numba's results do not keep."""
+    return np.uint64(bits_of(seed, epoch, index))
+
+
+@numba.njit
+def uniform_of(key, purpose):
+    return uniform(key, purpose, 0)
+
+
+@numba.njit
+def coin_of(key):
+    return (random_bits(key, 0, 0) & np.uint64(1)) == np.uint64(1)
+
+
+@numba.njit
+def mixing_of(alpha, settings, step_):
+    return draw_mixing(alpha, settings, step_)
+
+
+# The slow version
+
+
+def arranged(bytes_, how, settings, key, index):
+    """Shift and flip of one image [H, W, C]."""
+    h, w, _ = bytes_.shape
+    _, epoch, flip, down, right = settings
+    t = how.translate
+    if how.fixed:
+        t = max(abs(down), abs(right))
+    else:
+        down = int(uniform_of(key, 1) * (2 * t + 1)) - t
+        right = int(uniform_of(key, 2) * (2 * t + 1)) - t
+        flip = {
+            None: False,
+            "random": coin_of(key),
+            "alternating": coin_of(key_of(settings[0], 0, index)) ^ (epoch % 2 == 1),
+        }[how.flip]
+    mode = {"reflect": {"mode": "reflect"}, "zero": {}}[how.border]
+    wide = np.pad(bytes_, ((t, t), (t, t), (0, 0)), **mode)
+    shifted = wide[t + down : t + down + h, t + right : t + right + w]
+    return shifted[:, ::-1] if flip else shifted
+
+
+def gray(v):
+    parts = [0.2989, 0.587, 0.114] if v.shape[2] == 3 else np.full(v.shape[2], 1 / v.shape[2])
+    return (v * parts).sum(axis=2, keepdims=True)
+
+
+def blended(v, error, factor, other, other_error):
+    """factor · v + (1 − factor) · other, and its rounding: of both factors, products and sum."""
+    rest = abs(1 - factor)
+    error = factor * error + rest * other_error
+    error = error + 4 * UNIT * (factor * v + (rest + factor) * other)
+    return np.clip(factor * v + (1 - factor) * other, 0, 1), error
+
+
+def coloured(bytes_, how, key):
+    """Values 0 … 1, and how far float32 may be from them to first order."""
+    _, w, c = bytes_.shape
+
+    def factor(strength, purpose):
+        low = max(0, 1 - strength)
+        return low + (1 + strength - low) * uniform_of(key, purpose)
+
+    def gray_and_error(v, error):
+        return gray(v), gray(error) + (c + 4) * UNIT * gray(v)
+
+    brightness, contrast, saturation = (
+        factor(strength, 16 + n) for n, strength in enumerate(how.jitter)
+    )
+    v = bytes_ / 255
+    v, error = np.clip(brightness * v, 0, 1), 4 * UNIT * brightness * v
+    if how.jitter[1]:
+        one, one_error = gray_and_error(v, error)
+        # A row is summed in float32, at worst one pixel after another.
+        mean_error = one_error.mean() + (w + 8) * UNIT * one.mean()
+        v, error = blended(v, error, contrast, one.mean(), mean_error)
+    if how.jitter[2]:
+        v, error = blended(v, error, saturation, *gray_and_error(v, error))
+    return v, error
+
+
+def image(bytes_, how, settings, index, scale, shift):
+    """One image [H, W, C] as the network gets it, and its bound."""
+    h, w, _ = bytes_.shape
+    key = key_of(settings[0], settings[1], index)
+    bytes_ = arranged(bytes_, how, settings, key, index)
+    if any(how.jitter):
+        v, error = coloured(bytes_, how, key)
+        parts = 255 * v * scale + np.abs(shift)
+        bound = 1.001 * 255 * scale * error + rounding(3, parts)
+    else:
+        v = bytes_ / 255
+        bound = rounding(2, bytes_ * scale + np.abs(shift))
+    x = 255 * v * scale + shift
+    if how.cutout:
+        top = int(uniform_of(key, 3) * h) - how.cutout // 2
+        left = int(uniform_of(key, 4) * w) - how.cutout // 2
+        square = (
+            slice(max(0, top), top + how.cutout),
+            slice(max(0, left), left + how.cutout),
+        )
+        x[square], bound[square] = 0, 0
+    return x, bound
+
+
+def batch(bytes_, indices, how, settings, scale, shift, begin):
+    """A batch [N, C, H, W] of the images at `indices`, and its bound."""
+    both = [image(bytes_[i], how, settings, i, scale, shift) for i in indices]
+    x, bound = (np.array(part).transpose(0, 3, 1, 2) for part in zip(*both, strict=True))
+    if how.mixup:
+        n = len(x)
+        share, rotation = mixing_of(how.mixup, settings, np.array([begin, n]))
+        other = (np.arange(n) + rotation) % n
+        mixture = share * x + (1 - share) * x[other]
+        size = share * np.abs(x) + (1 - share) * np.abs(x[other])
+        bound = 1.001 * (share * bound + (1 - share) * bound[other]) + rounding(4, size)
+        x = mixture
+    return x, bound
+
+
+# The kernel
+
+
+def preprocessing(rng, x_map):
+    """Scale and shift of one pixel, in float32, and both as rows."""
+    c = x_map.channels
+    one = np.float32([rng.uniform(0.005, 0.02, c), rng.uniform(-2, 2, c)])
+    pixel = np.zeros((2, x_map.width, x_map.pixel), np.float32)
+    pixel[:, :, :c] = one[:, None]
+    return one.astype(np.float64), pixel
+
+
+def load(stage, bytes_, order, settings, rows, parts, *, begin=0, images=None):
+    """The kernel's batch, in the calls that are asked for."""
+    n = len(order) if images is None else images
+    x = unwritten(stage.x, n)
+    operands = (
+        flat(bytes_, np.uint8),
+        flat(order, np.int64) if stage.images.gathered else None,
+        step(n, begin=begin, total=len(order)),
+        flat(rows[0]),
+        flat(rows[1]),
+    )
+    c, h, w = stage.x.channels, stage.x.height, stage.x.width
+    other = maps(stage.x, np.zeros((1, c, h, w))) if stage.how.mixes else None
+    given_settings = flat(settings, np.int64)
+    for first, count in parts:
+        given_ = (*operands, (x, first), given_settings, other)
+        call(load_augmented, stage, given_, count, first=first)
+    return read(stage.x, x)
+
+
+STRENGTHS = st.sampled_from([0.0, 0.5, 2.0])
+AUGMENTS = st.builds(
+    Augment,
+    flip=st.sampled_from([None, "random", "alternating"]),
+    translate=st.integers(0, 4),
+    border=st.sampled_from(["reflect", "zero"]),
+    cutout=st.integers(0, 5),
+    jitter=st.tuples(STRENGTHS, STRENGTHS, STRENGTHS),
+    mixup=st.sampled_from([0.0, 0.5]),
+    fixed=st.booleans(),
+)
+RGB = (3, 3, 9, 13, (1, 2), (0, 0), True)
+GRAY = (5, 1, 6, 18, (0, 0), (0, 0), True)
+EVERYTHING = Augment("alternating", 3, "zero", 4, (0.3, 0.5, 2.0), 0.4)
+
+
+@shapes(3)
+@example(case=RGB, how=Augment("random", 2), gathered=True)
+@example(case=RGB, how=EVERYTHING, gathered=True)
+@example(case=RGB, how=Augment(jitter=(0.0, 0.0, 0.7), cutout=3, fixed=True), gathered=False)
+@example(case=GRAY, how=Augment("random", 4, "zero", jitter=(0.2, 0.9, 0.5)), gathered=True)
+@example(case=GRAY, how=Augment("alternating", 2, mixup=0.3), gathered=False)
+@example(case=(1, 3, 1, 1, (0, 0), (0, 0), True), how=EVERYTHING, gathered=True)
+@example(case=(2, 5, 3, 2, (1, 0), (0, 0), True), how=EVERYTHING, gathered=True)
+@given(case=feature_maps(), how=AUGMENTS, gathered=st.booleans())
+def test_load_augmented(case, how, gathered):
+    n, c, h, w, border, _after, _dense = case
+    c = min(c, 8)
+    stage = Augmented(Images(FeatureMap(h, w, c, *border, True), gathered), how)
+    rng = generator(case, how)
+    bytes_ = rng.integers(0, 256, (3 * n, h, w, c), dtype=np.uint8)
+    (scale, shift), rows = preprocessing(rng, stage.x)
+    order = rng.integers(0, 3 * n, 3 * n)
+    settings = np.array([SEED, 3, 1, rng.integers(-4, 5), rng.integers(-4, 5)])
+    # The second batch of the epoch; its images 0 … n, and what comes after them is fetched.
+    x = load(stage, bytes_, order, settings, rows, in_parts(n), begin=n, images=n)
+    indices = order[n : 2 * n] if gathered else np.arange(n, 2 * n)
+    expected, bound = batch(bytes_, indices, how, settings, scale, shift, n)
+    assert_within(x, expected, bound)
+    alone = [(i, 1) for i in range(n)]
+    again = load(stage, bytes_, order, settings, rows, alone, begin=n, images=n)
+    np.testing.assert_array_equal(x, again)
+
+
+def test_nothing_asked_for_is_plain_loading():
+    images = Images(FeatureMap(8, 8, 3, 1, 1, True), True)
+    rng = generator()
+    bytes_ = rng.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
+    _, rows = preprocessing(rng, images.x)
+    order = rng.permutation(4)
+    x = load(Augmented(images, Augment()), bytes_, order, [1, 2, 0, 0, 0], rows, [(0, 4)])
+    plain = unwritten(images.x, 4)
+    operands = (flat(bytes_, np.uint8), flat(order, np.int64), step(4, total=4))
+    call(load_images, images, (*operands, flat(rows[0]), flat(rows[1]), plain), 4)
+    np.testing.assert_array_equal(x, read(images.x, plain))
+
+
+# What is drawn
+
+SIDE, MANY = 5, 3000
+
+
+def seen(how, *, seed=SEED, epoch=0, order=None):
+    """Many copies of one picture, in which no pixel is like another; [MANY, SIDE, SIDE]."""
+    stage = Augmented(Images(FeatureMap(SIDE, SIDE, 1, dense=True), True), how)
+    picture = np.arange(1, SIDE * SIDE + 1, dtype=np.uint8).reshape(1, SIDE, SIDE, 1)
+    rows = np.ones((1, SIDE), np.float32), np.zeros((1, SIDE), np.float32)
+    bytes_ = np.repeat(picture, MANY, axis=0)
+    order = np.arange(MANY) if order is None else order
+    return load(stage, bytes_, order, [seed, epoch, 0, 0, 0], rows, [(0, len(order))])[:, 0]
+
+
+PICTURE = np.arange(1, SIDE * SIDE + 1).reshape(SIDE, SIDE)
+
+
+def are_flipped(x):
+    plain = (x == PICTURE).all((1, 2))
+    turned = (x == PICTURE[:, ::-1]).all((1, 2))
+    assert (plain ^ turned).all()
+    return turned
+
+
+def spread_evenly(counts):
+    """χ² of equally probable cases has as many degrees of freedom as there are, less one."""
+    expected = counts.sum() / len(counts)
+    chi, free = ((counts - expected) ** 2 / expected).sum(), len(counts) - 1
+    return abs(chi - free) < SIGMAS * np.sqrt(2 * free)
+
+
+def test_random_flips_are_half_and_new_in_each_epoch():
+    epochs = [are_flipped(seen(Augment("random"), epoch=e)) for e in range(2)]
+    same = epochs[0] == epochs[1]
+    for share in (*epochs, same):
+        assert abs(share.mean() - 0.5) < SIGMAS * 0.5 / np.sqrt(MANY)
+
+
+def test_alternating_flips_alternate():
+    epochs = [are_flipped(seen(Augment("alternating"), epoch=e)) for e in range(4)]
+    assert abs(epochs[0].mean() - 0.5) < SIGMAS * 0.5 / np.sqrt(MANY)
+    np.testing.assert_array_equal(epochs[0], ~epochs[1])
+    np.testing.assert_array_equal(epochs[0], epochs[2])
+    np.testing.assert_array_equal(epochs[1], epochs[3])
+    other_seed = are_flipped(seen(Augment("alternating"), seed=SEED + 1))
+    same = other_seed == epochs[0]
+    assert abs(same.mean() - 0.5) < SIGMAS * 0.5 / np.sqrt(MANY)
+
+
+def test_all_shifts_occur_alike_with_and_without_flip():
+    """Where the middle pixel went, and what its neighbour to the right is."""
+    x = seen(Augment("random", 2, "zero"))
+    middle = PICTURE[SIDE // 2, SIDE // 2]
+    n, row, column = np.nonzero(x == middle)
+    np.testing.assert_array_equal(n, np.arange(MANY))
+    left = np.where(column > 0, x[n, row, column - 1], 0)
+    right = np.where(column < SIDE - 1, x[n, row, np.minimum(column + 1, SIDE - 1)], 0)
+    flipped = (left == middle + 1) | (right == middle - 1)
+    assert spread_evenly(np.bincount((flipped * SIDE + row) * SIDE + column, minlength=50))
+
+
+def test_cutout_is_a_square_around_any_pixel():
+    cut = seen(Augment(cutout=3)) == 0
+    sizes = cut.sum((1, 2))
+    np.testing.assert_array_equal(np.unique(sizes), [4, 6, 9])
+    rows, columns = cut.any(2), cut.any(1)
+    np.testing.assert_array_equal(cut, rows[:, :, None] & columns[:, None, :])
+    # The centres, of which those at the edge have a square that is cut off there.
+    centre = [
+        np.where(part[:, 0] & ~part[:, 2], 0, np.where(part[:, 0], 1, np.argmax(part, 1) + 1))
+        for part in (rows, columns)
+    ]
+    assert spread_evenly(np.bincount(centre[0] * SIDE + centre[1], minlength=SIDE * SIDE))
+
+
+def test_draws_follow_the_image_not_its_place():
+    how = Augment("random", 2, "reflect", 2)
+    order = generator(1).permutation(MANY)
+    shuffled = seen(how, order=order)
+    np.testing.assert_array_equal(shuffled, seen(how)[order])
+
+
+@pytest.mark.parametrize("change", [{"seed": SEED + 1}, {"epoch": 1}])
+def test_seed_and_epoch_decide(change):
+    how = Augment("random", 2)
+    x, other = seen(how), seen(how, **change)
+    np.testing.assert_array_equal(x, seen(how))
+    # One of 50 by chance; mirrored, pictures of different shifts always differ somewhere.
+    assert (x == other).all((1, 2)).mean() < 0.02 + SIGMAS * np.sqrt(0.02 / MANY)
+
+
+# Mixup
+
+
+@numba.njit
+def many_mixings(alpha, images, count):
+    shares, rotations = np.empty(count), np.empty(count, np.int64)
+    settings, step_ = np.array([9, 4, 0, 0, 0]), np.array([0, images])
+    for n in range(count):
+        step_[0] = n * images
+        shares[n], rotations[n] = draw_mixing(alpha, settings, step_)
+    return shares, rotations
+
+
+DRAWS = 20000
+
+
+@pytest.mark.parametrize("alpha", [0.001, 0.2, 1.0, 2.0, 8.0])
+def test_shares_are_those_of_a_beta_distribution(alpha):
+    share, _ = many_mixings(alpha, 8, DRAWS)
+    assert (share >= 0).all()
+    assert (share <= 1).all()
+    variance = 0.25 / (2 * alpha + 1)
+    assert abs(share.mean() - 0.5) < SIGMAS * np.sqrt(variance / DRAWS)
+    # (λ − ½)² lies in 0 … ¼, so that its standard deviation is at most ⅛.
+    assert abs(((share - 0.5) ** 2).mean() - variance) < SIGMAS * 0.125 / np.sqrt(DRAWS)
+    known = {1.0: lambda x: x, 2.0: lambda x: x * x * (3 - 2 * x)}
+    if alpha in known:
+        # Kolmogorov: √N D > 3.3 twice in 10⁹ times.
+        even = (np.arange(DRAWS) + 0.5) / DRAWS
+        assert np.abs(known[alpha](np.sort(share)) - even).max() < 3.4 / np.sqrt(DRAWS)
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 8])
+def test_partners(images):
+    _, rotations = many_mixings(1.0, images, 3000)
+    if images == 1:
+        assert (rotations == 0).all()
+    else:
+        counts = np.bincount(rotations, minlength=images)
+        assert counts[0] == 0
+        assert len(counts) == images
+        assert images == 2 or spread_evenly(counts[1:])
+    for rotation in np.unique(rotations):
+        partners = [partner.py_func(place, images, rotation) for place in range(images)]
+        assert sorted(partners) == list(range(images))
+        assert images == 1 or all(p != place for place, p in enumerate(partners))
+
+
+def test_shares_of_one_seed_are_the_same():
+    first, second = many_mixings(0.4, 8, 100), many_mixings(0.4, 8, 100)
+    np.testing.assert_array_equal(first, second)
+    assert len(np.unique(first[0])) == 100
+    assert mix_nothing.py_func(0.4, None, None) == (1.0, 0)

@@ -1,0 +1,88 @@
+"""The description of augmentation: what it refuses, and plain data."""
+
+import json
+from dataclasses import asdict
+from math import inf, nan
+
+import pytest
+
+from neocog.errors import NeocogError
+from neocog.kernels.augmentation import Augment
+from neocog.training.augmentation import Augmentation
+
+FULL = Augmentation("alternating", 2, "zero", 12, (0.1, 0.2, 0.3), 0.4)
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(), FULL])
+def test_plain_data_and_back(augmentation):
+    data = json.loads(json.dumps(augmentation.to_dict()))
+    assert Augmentation.from_dict(data) == augmentation
+
+
+def test_what_is_left_out_has_its_default():
+    assert Augmentation.from_dict({}) == Augmentation()
+    assert Augmentation.from_dict({"translate": 2, "jitter": [1, 0, 0]}) == Augmentation(
+        translate=2, jitter=(1.0, 0.0, 0.0)
+    )
+
+
+def test_the_kernels_take_the_same_fields():
+    augment = Augment(**asdict(FULL))
+    assert {name: getattr(augment, name) for name in FULL.to_dict()} == asdict(FULL)
+    # Text and tuples are only read while a kernel is emitted, numbers also by it.
+    assert augment.alternating
+    assert not augment.reflected
+    assert (augment.brightness, augment.contrast, augment.saturation) == FULL.jitter
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flip": "random"},
+        {"translate": 1},
+        {"cutout": 1},
+        {"jitter": (0.0, 0.0, 0.1)},
+        {"mixup": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_changes_images(change):
+    assert Augmentation(**change).changes
+
+
+@pytest.mark.parametrize("nothing", [{}, {"border": "zero"}])
+def test_what_changes_nothing(nothing):
+    assert not Augmentation(**nothing).changes
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"flip": "vertical"}, 'flip (=\'vertical\') must be None, "random" or "alternating".'),
+        ({"flip": True}, "flip (=True) must be"),
+        ({"border": "wrap"}, 'border (=\'wrap\') must be "reflect" or "zero".'),
+        ({"translate": -1}, "translate (=-1) must be a whole number of pixels"),
+        ({"translate": 1.0}, "translate (=1.0)"),
+        ({"translate": True}, "translate (=True)"),
+        ({"cutout": 10**9}, "cutout (=1000000000)"),
+        ({"jitter": 0.2}, "jitter (=0.2) must be three numbers"),
+        ({"jitter": (0.1, 0.2)}, "jitter (=(0.1, 0.2))"),
+        ({"jitter": (0.1, -0.2, 0)}, "jitter (=(0.1, -0.2, 0))"),
+        ({"jitter": (0.1, nan, 0)}, "jitter (=(0.1, nan, 0))"),
+        ({"jitter": "abc"}, "jitter (='abc')"),
+        ({"mixup": -0.1}, "mixup (=-0.1) must be a number of at least 0"),
+        ({"mixup": inf}, "mixup (=inf)"),
+        ({"mixup": "1"}, "mixup (='1')"),
+    ],
+)
+def test_what_is_refused(wrong, text):
+    with pytest.raises(NeocogError) as raised:
+        Augmentation(**wrong)
+    assert f"Augmentation: {text}" in str(raised.value)
+
+
+def test_names_that_are_not_known():
+    with pytest.raises(NeocogError, match="'rotate' is not known; there are flip, translate"):
+        Augmentation.from_dict({"rotate": 3})
+    with pytest.raises(NeocogError, match="must be a mapping"):
+        Augmentation.from_dict([1])
