@@ -160,6 +160,8 @@ class Network:
                 raise ArchitectureError(
                     f"{name} must have the shape {shape}, not {tuple(state[name].shape)}."
                 )
+            if state_dtype(name) is np.int64 and np.asarray(state[name]).dtype.kind not in "iu":
+                raise ArchitectureError(f"{name} must hold a whole number.")
         self._state = {
             name: np.array(state[name], dtype=state_dtype(name), order="C")
             for name in self.state_shapes

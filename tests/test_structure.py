@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,14 @@ LONG_FILES = {
 # What the modules of a folder, or one module, must not import when they are imported: they may
 # still ask for it inside a function.
 ENGINE_ROOM = ("kernels", "engine", "training", "explain", "formats", "torch_engine", "web", "cli")
-DESCRIPTION = ("layers", "network.py", "reference", "models.py", "preprocessing.py")
+DESCRIPTION = (
+    "layers",
+    "network.py",
+    "reference",
+    "models",
+    "preprocessing.py",
+    "summary.py",
+)
 FORBIDDEN = {
     **dict.fromkeys((*DESCRIPTION, "errors.py"), (*ENGINE_ROOM, "data")),
     "kernels": ("engine", "training", "explain", "data", "formats", "torch_engine", "web", "cli"),
@@ -68,6 +76,11 @@ def imported(path, nodes):
             base = ".".join([*parts, node.module or ""]).strip(".") if node.level else node.module
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def by_number(name):
+    """The name with its numbers as numbers: b8 before b18."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def tree_of(path):
@@ -164,8 +177,8 @@ def test_public_names(path):
         assert path.name == "__init__.py" or not defined, "no __all__"
         return
     names = list(module.__all__)
-    # As ruff sorts them: CONSTANTS, then Classes, then functions.
-    assert names == sorted(names, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
+    # As ruff sorts them: CONSTANTS, then Classes, then functions, numbers in them by their value.
+    assert names == sorted(names, key=lambda n: (not n.isupper(), not n[0].isupper(), by_number(n)))
     assert len(set(names)) == len(names)
     for name in names:
         value = getattr(module, name)

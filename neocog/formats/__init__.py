@@ -3,7 +3,7 @@
 `model_file` (``.safetensors``, the whole network) and `pth` (``.pth``, PyTorch's weights alone).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,10 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     """Read a network from a run folder, a ``.safetensors`` or a ``.pth``.
 
     A ``.pth`` has weights only. Its architecture is `model`, a name from `neocog.models.MODELS` or
-    a network, which then gets the weights; without it, the first of those models whose parameters
-    have the same names and shapes. Its preprocessing is that of the model, and it knows no names of
-    classes. The other two carry all of that themselves, and `model` is not looked at.
+    a network, which then gets the weights; without it, the first of those models whose weights have
+    the same names and shapes. Models are tried at every width, for images of their own size. The
+    preprocessing is that of the model, and it knows no names of classes. The other two carry all of
+    that themselves, and `model` is not looked at.
 
     Raises:
         FormatError: if there is no such file, it is of no known kind, damaged or refused, or a
@@ -68,14 +69,18 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
         )
     state = load_pth(path)
     if model is None:
-        network = _matching(state)
-        if network is None:
+        found = _recognised(state)
+        if found is None:
             raise FormatError(
                 f"{path} holds weights without an architecture, and no model that is known has "
                 f"such: {_listed(state)}. Give the .safetensors instead, or say which model it is."
             )
+        network = found
+    elif isinstance(model, str):
+        named = models.make(model, _outputs(state))
+        network = _recognised(state, (model,)) or named
     else:
-        network = models.make(model, _outputs(state)) if isinstance(model, str) else model
+        network = model
     try:
         network.load_state_dict(state)
     except ArchitectureError as error:
@@ -83,14 +88,13 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     return network
 
 
-def _matching(state: Mapping[str, Any]) -> Network | None:
-    """The first named model whose parameters have these names and shapes."""
-    shapes = {name: array.shape for name, array in state.items()}
-    for name in models.MODELS:
-        network = models.make(name, _outputs(state))
-        if network.parameter_shapes == shapes:
-            return network
-    return None
+def _recognised(
+    state: Mapping[str, Any], names: Iterable[str] = tuple(models.MODELS)
+) -> Network | None:
+    """The first of these models whose weights have these names and shapes, at any width."""
+    shapes = {name: tuple(array.shape) for name, array in state.items()}
+    found = models.recognise(shapes, _outputs(state), names=names)
+    return found[1] if found else None
 
 
 def _outputs(state: Mapping[str, Any]) -> int:

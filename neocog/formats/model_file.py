@@ -1,6 +1,7 @@
 """The model file: weights, architecture, classes and preprocessing in one ``.safetensors``.
 
-The weights are named and shaped as in PyTorch. All else is one JSON text in the file's metadata,
+The weights are named and shaped as in PyTorch, float32, and int64 where PyTorch counts batches. All
+else is one JSON text in the file's metadata,
 under ``neocog``::
 
     {"version": 1,
@@ -10,8 +11,10 @@ under ``neocog``::
      "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
      "training": {…}}
 
-Layers come from the closed registry in `neocog.layers`: a file can describe, never run. Everything
-is checked against the header and the file's length before any weight is read.
+A Sequential has its own list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that
+are layers without names. Layers come from the closed registry in `neocog.layers`: a file can
+describe, never run. Everything is checked against the header and the file's length before any
+weight is read.
 """
 
 import json
@@ -21,13 +24,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import safetensors
 import safetensors.numpy
 
 from neocog.atomic import write_bytes
 from neocog.errors import ArchitectureError, FormatError
-from neocog.layers import Layer, build, describe
-from neocog.network import Network
+from neocog.layers import describe
+from neocog.layers.registry import build_row
+from neocog.network import Network, state_dtype
 from neocog.preprocessing import Preprocessing
 
 __all__ = ["load_model", "read_training", "save_model"]
@@ -36,6 +41,7 @@ _VERSION = 1
 _MOST_HEADER_BYTES = 16 * 2**20
 _MOST_LAYERS = 10_000
 _LONGEST_NAME = 1000
+_TYPES = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64"}
 # Numbers in the output of one layer for one image: 4 GiB of float32.
 _LARGEST_OUTPUT = 2**30
 
@@ -54,7 +60,8 @@ def save_model(
             the data. `read_training` gives it back; nothing else looks at it.
 
     Raises:
-        ArchitectureError: if the network has no parameters yet.
+        ArchitectureError: if the network has no parameters yet, or has what `load_model` refuses,
+            such as layers of one's own.
         TypeError, ValueError: if `training` holds anything but finite numbers, texts, lists, dicts.
         OSError: if `path` cannot be written.
     """
@@ -69,9 +76,14 @@ def save_model(
         },
         "training": dict(training or {}),
     }
+    state = network.state_dict()
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
+    try:
+        _build(json.loads(text))
+    except FormatError as error:
+        raise ArchitectureError(f"A file cannot describe this network: {error}") from None
     # One entry of metadata only: safetensors writes several in a random order.
-    write_bytes(path, safetensors.numpy.save(network.state_dict(), {"neocog": text}))
+    write_bytes(path, safetensors.numpy.save(state, {"neocog": text}))
 
 
 def load_model(path: str | Path) -> Network:
@@ -161,19 +173,8 @@ def _json(text: object, what: str) -> dict[str, Any]:
 
 
 def _build(description: dict[str, Any]) -> Network:
-    layers: dict[str, Layer] = {}
     entries = _list(description.get("layers"), "list of layers")
-    if len(entries) > _MOST_LAYERS:
-        raise FormatError(f"it has {len(entries)} layers, more than {_MOST_LAYERS}.")
-    for entry in entries:
-        arguments = dict(_dict(entry, "layer"))
-        name = _text(arguments.pop("name", None), "name of a layer")
-        if name in layers:
-            raise FormatError(f"two layers are called {name!r}.")
-        for key, value in arguments.items():
-            if key != "type":
-                _whole_numbers(value if isinstance(value, list) else [value], name)
-        layers[name] = build(arguments)
+    _check_layers(entries)
     shape = _whole_numbers(description.get("input_shape"), "input_shape")
     preprocessing = _dict(description.get("preprocessing"), "preprocessing")
     mean, std = (_numbers(preprocessing.get(key), key) for key in ("mean", "std"))
@@ -185,7 +186,7 @@ def _build(description: dict[str, Any]) -> Network:
             input_shape=shape,
             classes=classes,
             preprocessing=Preprocessing(mean, std),
-            **layers,
+            **build_row(entries),
         )
     except TypeError:  # a layer named like another argument of Network
         raise FormatError("a layer has a name that no layer can have.") from None
@@ -195,17 +196,47 @@ def _build(description: dict[str, Any]) -> Network:
     return network
 
 
+def _check_layers(entries: list[Any]) -> None:
+    """That there are not too many layers, within each other too, and no absurd argument.
+
+    What a layer makes of its arguments, and how deep layers lie, is for `build_row` to refuse.
+    """
+    waiting, count = list(entries), 0
+    while waiting:
+        layer = _dict(waiting.pop(), "layer")
+        count += 1
+        for key, value in layer.items():
+            if key == "layers":  # of a Sequential
+                waiting += _list(value, "list of layers")
+            elif isinstance(value, dict):  # of a Residual
+                waiting.append(value)
+            elif key not in ("name", "type"):
+                _check_argument(value, key[:100])
+    if count > _MOST_LAYERS:
+        raise FormatError(f"it has {count} layers, more than {_MOST_LAYERS}.")
+
+
+def _check_argument(value: object, key: str) -> None:
+    if isinstance(value, str):
+        _text(value, f"value of {key!r}")
+    elif isinstance(value, float):
+        _numbers([value], key)
+    elif value is not None:
+        _whole_numbers(value if isinstance(value, list) else [value], key)
+
+
 def _check_tensors(header: dict[str, Any], network: Network, length: int) -> None:
-    """That the header's tensors are the network's parameters, and the file as long as they are."""
+    """That the header's tensors are the network's state, and the file as long as they are."""
     tensors = {name: spec for name, spec in header.items() if name != "__metadata__"}
-    if tensors.keys() != network.parameter_shapes.keys():
-        odd = sorted(tensors.keys() ^ network.parameter_shapes.keys())[0]
+    if tensors.keys() != network.state_shapes.keys():
+        odd = sorted(tensors.keys() ^ network.state_shapes.keys())[0]
         raise FormatError(f"its weights are not those of its layers; for example {odd[:100]!r}.")
-    for name, shape in network.parameter_shapes.items():
-        spec = _dict(tensors[name], "header")
-        if spec.get("dtype") != "F32" or spec.get("shape") != list(shape):
-            raise FormatError(f"{name} should be float32 of the shape {shape}.")
-    expected = 4 * sum(math.prod(shape) for shape in network.parameter_shapes.values())
+    expected = 0
+    for name, shape in network.state_shapes.items():
+        spec, dtype = _dict(tensors[name], "header"), np.dtype(state_dtype(name))
+        if spec.get("dtype") != _TYPES[dtype] or spec.get("shape") != list(shape):
+            raise FormatError(f"{name} should be {dtype} of the shape {shape}.")
+        expected += dtype.itemsize * math.prod(shape)
     if length != expected:
         raise FormatError(f"it should hold {expected} bytes of weights and holds {length}.")
 

@@ -15,7 +15,7 @@ class Sequential(Layer):
 
     layers: tuple[tuple[str, Layer], ...]
 
-    def __init__(self, **layers: Layer) -> None:
+    def __init__(self, /, **layers: Layer) -> None:
         object.__setattr__(self, "layers", tuple(layers.items()))
         if not layers:
             raise ArchitectureError("Sequential: it needs at least one layer.")
@@ -94,14 +94,21 @@ def leaves(layers: Mapping[str, Layer], prefix: str = "") -> Iterator[tuple[str,
 
 
 def all_shapes(layers: Mapping[str, Layer], shape: Shape, prefix: str = "") -> dict[str, Shape]:
-    """The output shape of each layer and of each layer within it, by full name."""
+    """The output shape of each layer and of each layer within it, by full name.
+
+    Raises:
+        ArchitectureError: if an input does not fit, or if two layers have the same full name.
+    """
     found: dict[str, Shape] = {}
     for name, output in shapes_in_a_row(layers, shape).items():
         layer = layers[name]
         rows = [layer.children()]
         if isinstance(layer, Residual):  # its children do not feed each other
             rows = [{child: value} for child, value in layer.children().items()]
-        for row in rows:
-            found |= all_shapes(row, shape, f"{prefix}{name}.")
-        found[f"{prefix}{name}"] = shape = output
+        inside = [all_shapes(row, shape, f"{prefix}{name}.") for row in rows]
+        for shapes in [*inside, {f"{prefix}{name}": output}]:
+            if twice := found.keys() & shapes.keys():
+                raise ArchitectureError(f"Two layers are called {min(twice)!r}.")
+            found |= shapes
+        shape = output
     return found

@@ -12,7 +12,7 @@ from neocog.layers.linear import Flatten, Linear
 from neocog.layers.normalization import BatchNorm2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 
-__all__ = ["LAYERS", "build", "describe"]
+__all__ = ["LAYERS", "build", "build_row", "describe"]
 
 #: Every layer by name. Model files are built from these and from nothing else.
 LAYERS: dict[str, type[Layer]] = {
@@ -41,6 +41,7 @@ LAYERS: dict[str, type[Layer]] = {
 
 # Layers within layers within layers … that a file may describe.
 _DEEPEST = 16
+_LONGEST_NAME = 1000
 
 
 def describe(layer: Layer) -> dict[str, object]:
@@ -83,6 +84,13 @@ def build(description: dict[str, Any], depth: int = 0) -> Layer:
         raise ArchitectureError(f"{name}: {error}.") from error
 
 
+def is_name(name: object) -> bool:
+    """Whether a layer in a file may be called so: printable, and none of Python's own names."""
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
+        return False
+    return name.isprintable() and not name.startswith("__")
+
+
 def build_row(entries: object, depth: int = 0) -> dict[str, Layer]:
     """Layers by name from a list of descriptions that each have a ``name``."""
     if not isinstance(entries, list):
@@ -91,8 +99,8 @@ def build_row(entries: object, depth: int = 0) -> dict[str, Layer]:
     for entry in entries:
         arguments = dict(entry) if isinstance(entry, dict) else {}
         name = arguments.pop("name", None)
-        if not isinstance(name, str) or not name.isidentifier():
-            raise ArchitectureError(f"A layer's name (={name!r:.50}) must be an identifier.")
+        if not is_name(name):
+            raise ArchitectureError(f"A layer cannot be called {str(name)!r:.50}.")
         if name in layers:
             raise ArchitectureError(f"Two layers are called {name!r}.")
         layers[name] = build(arguments, depth)

@@ -1,0 +1,122 @@
+"""Networks by name, and the name of a network."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from math import ceil
+
+from neocog.errors import ArchitectureError
+from neocog.layers import Shape
+from neocog.models.airbench import airbench
+from neocog.models.lenet import lenet5
+from neocog.models.resnet import resnet8, resnet18, resnet20
+from neocog.models.simple import simple_cnn
+from neocog.models.vgg import vgg_small
+from neocog.models.widths import STEP
+from neocog.network import Network
+
+__all__ = ["MODELS", "make", "name_of", "recognise"]
+
+#: The networks that the command line knows, by name.
+MODELS: dict[str, Callable[..., Network]] = {
+    "simple-cnn": simple_cnn,
+    "lenet5": lenet5,
+    "vgg-small": vgg_small,
+    "resnet8": resnet8,
+    "resnet20": resnet20,
+    "resnet18": resnet18,
+    "airbench": airbench,
+}
+
+
+def make(
+    name: str, classes: int = 10, *, width: float = 1.0, input_shape: Shape | None = None
+) -> Network:
+    """The network called `name`, with so many outputs; an unknown name says the near ones.
+
+    Args:
+        name: one of `MODELS`.
+        classes: how many numbers it ends in.
+        width: what its channels are multiplied by; they are then multiples of 8.
+        input_shape: (channels, height, width) of an image; without it the model's own.
+
+    Raises:
+        ArchitectureError: if there is no such model, or the images are too small for it.
+    """
+    if name not in MODELS:
+        near = difflib.get_close_matches(name.replace("_", "-").lower(), MODELS, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ArchitectureError(f"No model is called {name!r}.{hint} Known: {', '.join(MODELS)}.")
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise ArchitectureError(f"classes (={classes!r}) must be a whole number of at least 1.")
+    shape = {} if input_shape is None else {"input_shape": tuple(input_shape)}
+    try:
+        return MODELS[name](classes, width=width, **shape)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{name}: {error}") from None
+
+
+def name_of(network: Network) -> str | None:
+    """The name of the model that has this network's layers, for some width and its input shape."""
+    outputs = network.output_shape[-1]
+    found = recognise(network.state_shapes, outputs, network.input_shape)
+    return found[0] if found and found[1].layers == network.layers else None
+
+
+def recognise(
+    shapes: Mapping[str, Shape],
+    classes: int,
+    input_shape: Shape | None = None,
+    names: Iterable[str] = tuple(MODELS),
+) -> tuple[str, Network] | None:
+    """The first model whose parameters and buffers have these names and shapes, and its name.
+
+    Every width is tried; the input shape is the model's own if none is given. Of the width nothing
+    is known but that it gives these channels, and so `make` with another may be the same network.
+    """
+    for name in names:
+        width = _width(name, shapes)
+        if width is None:
+            continue
+        try:
+            network = make(name, classes, width=width, input_shape=input_shape)
+        except ArchitectureError:  # too small for it
+            continue
+        if network.state_shapes == shapes:
+            return name, network
+    return None
+
+
+def _width(name: str, shapes: Mapping[str, Shape]) -> float | None:
+    """A width that gives each layer that has one the outputs it has in `shapes`; None if none does.
+
+    Rounded to a multiple n of 8, c channels come from all widths w with n − 4 ≤ c · w < n + 4.
+    """
+    published = _outputs(name)
+    if not published.keys() <= shapes.keys() or any(not shapes[key] for key in published):
+        return None
+    if all(shapes[key][0] == channels for key, channels in published.items()):
+        return 1.0
+    low: float = 0.0
+    high: float = float("inf")
+    for key, channels in published.items():
+        found = shapes[key][0]
+        if found > STEP:
+            low = max(low, (found - STEP / 2) / channels)
+        high = min(high, (found + STEP / 2) / channels)
+    for digits in range(7):  # the roundest
+        width: float = ceil(low * 10**digits) / 10**digits
+        if 0 < width < high and width != 1:
+            return width
+    return (low + high) / 2 if low < high else None
+
+
+@cache
+def _outputs(name: str) -> dict[str, int]:
+    """The outputs of each weight that the width changes, by the weight's name, for the width 1."""
+    narrow, wide = make(name, 1).parameter_shapes, make(name, 1, width=64).parameter_shapes
+    return {
+        key: shape[0]
+        for key, shape in narrow.items()
+        if key.endswith(".weight") and wide[key][0] != shape[0]
+    }

@@ -1,0 +1,128 @@
+"""Networks from a Python file of one's own."""
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neocog.errors import ArchitectureError
+from neocog.layers import Shape
+from neocog.network import Network
+
+__all__ = ["load_model_file"]
+
+
+def load_model_file(
+    path: str | Path,
+    function: str = "make",
+    classes: int = 10,
+    *,
+    input_shape: Shape | None = None,
+) -> Network:
+    """Run the Python file at `path` and give what its `function` makes.
+
+    The function is called with the number of classes, and with `input_shape` if that is given and
+    it has a parameter of this name::
+
+        def make(classes, input_shape=(3, 32, 32)):
+            return Network(input_shape=input_shape, …)
+
+    This runs whatever the file says, as ``python`` does: give it only files that you trust. As
+    there, files beside it can be imported.
+
+    Raises:
+        ArchitectureError: if there is no such file or function, if either fails, naming the line,
+            or if it gives no network that ends in so many numbers.
+    """
+    path = Path(path)
+    if path.suffix != ".py" or not path.is_file():
+        raise ArchitectureError(f"{path}: there is no such Python file.")
+    with _beside(path):
+        make = _function(_run(path), path, function)
+        arguments = _arguments(make, path, function, classes, input_shape)
+        try:
+            network = make(**arguments)
+        except (Exception, SystemExit) as error:
+            raise _failed(path, f"{function}()", error) from error
+    if not isinstance(network, Network):
+        raise ArchitectureError(
+            f"{path}: {function}() gave {type(network).__name__}, not a neocog.Network."
+        )
+    if network.output_shape != (classes,):
+        raise ArchitectureError(
+            f"{path}: {function}({classes}) gave a network that ends in the shape "
+            f"{network.output_shape}, not ({classes},)."
+        )
+    return network
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """The names that the file defines."""
+    name = f"_neocog_model_{abs(hash(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ArchitectureError(f"{path}: this is not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise _failed(path, "running it", error) from error
+    return vars(module)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    """Files in the same folder can be imported, as for ``python path``."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def _function(names: dict[str, Any], path: Path, function: str) -> Callable[..., Any]:
+    found = names.get(function)
+    if found is None:
+        own = [n for n, v in names.items() if inspect.isfunction(v) and not n.startswith("_")]
+        hint = f" It has {', '.join(own)}." if own else " It has no function."
+        raise ArchitectureError(f"{path}: there is no {function!r} in it.{hint}")
+    if not callable(found):
+        raise ArchitectureError(f"{path}: {function!r} is not a function.")
+    made: Callable[..., Any] = found
+    return made
+
+
+def _arguments(
+    make: Callable[..., Any], path: Path, function: str, classes: int, input_shape: Shape | None
+) -> dict[str, Any]:
+    parameters = inspect.signature(make).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if "classes" not in parameters and not anything:
+        raise ArchitectureError(
+            f"{path}: {function}() must take the number of classes, as in 'def "
+            f"{function}(classes):'."
+        )
+    arguments: dict[str, Any] = {"classes": classes}
+    if input_shape is not None and ("input_shape" in parameters or anything):
+        arguments["input_shape"] = tuple(input_shape)
+    return arguments
+
+
+def _failed(path: Path, what: str, error: BaseException) -> ArchitectureError:
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() == path.resolve()
+    ]
+    if isinstance(error, SyntaxError):
+        lines = [error.lineno]
+    place = f" in line {lines[-1]}" if lines and lines[-1] is not None else ""
+    return ArchitectureError(f"{path}: {what} failed{place}: {type(error).__name__}: {error}")
