@@ -141,7 +141,7 @@ def _training(
         optimiser=SGD(_LR, _MOMENTUM),
         threads=workers,
     )
-    start = trainer.optimiser_state(), trainer.parameters()
+    start = trainer.optimiser_state(), trainer.state()
     ours: list[float] = []
     theirs: dict[int, list[float]] = {n: [] for n in choices}
     losses: NDArray[np.float64] = np.zeros(0)

@@ -10,14 +10,6 @@ from hypothesis import strategies as st
 
 from neocog import SGD, Adam, reference
 from neocog.engine.lower import lower
-from neocog.engine.packing import (
-    convolution_weight,
-    pack,
-    pack_convolution,
-    packed_size,
-    turn,
-    unpack,
-)
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError, NeocogError
@@ -337,16 +329,16 @@ def test_state_taken_out_and_put_back_goes_on_bitwise(optimiser):
 
     through = trainer_of(network)
     through.run(order)
-    parameters, memory, steps = through.parameters(), through.optimiser_state(), through.steps
+    parameters, memory, steps = through.state(), through.optimiser_state(), through.steps
     losses = through.run(order[::-1])
 
     other, _, _ = small(seed=9)
     resumed = trainer_of(other)
     resumed.run(order[:8])  # something to overwrite
-    resumed.set_parameters(parameters)
+    resumed.set_state(parameters)
     resumed.set_optimiser_state(memory)
     resumed.steps = steps
-    assert_same(resumed.parameters(), parameters)
+    assert_same(resumed.state(), parameters)
     assert_same(resumed.optimiser_state(), memory)
     np.testing.assert_array_equal(resumed.run(order[::-1]), losses)
     assert_same(resumed.parameters(), through.parameters())
@@ -452,12 +444,12 @@ def test_data_that_do_not_fit_are_refused():
 def test_networks_that_give_no_score_a_class_are_refused():
     maps = Network(input_shape=(3, 4, 4), c=Conv2d(3, 2, 3))
     with pytest.raises(ArchitectureError, match="Flatten"):
-        lower(maps)
+        lower(maps, training=True)
     flattened = Network(input_shape=(3, 4, 4), c=Conv2d(3, 2, 3), f=Flatten())
     with pytest.raises(ArchitectureError, match="Linear"):
-        lower(flattened)
+        lower(flattened, training=True)
     with pytest.raises(ArchitectureError, match="no layer that learns"):
-        lower(Network(input_shape=(3, 1, 1), r=ReLU(), f=Flatten()))
+        lower(Network(input_shape=(3, 1, 1), r=ReLU(), f=Flatten()), training=True)
 
 
 # Packing
@@ -485,22 +477,16 @@ def test_packing_there_and_back(c, k, kernel, outputs, size):
         input_shape=(c, *size), flatten=Flatten(), fc=Linear(c * size[0] * size[1], outputs)
     )
     rng = np.random.default_rng(c * k)
-    for stage in (*lower(network), *lower(only_linear)):
-        for part, shape in stage.layer.parameter_shapes().items():
+    for stage in (*lower(network, training=True), *lower(only_linear, training=True)):
+        for parameter in stage.parameters():
             # Whole numbers from 1 on: none is lost, doubled or taken for padding.
+            shape = parameter.shape
             value = 1 + rng.permutation(int(np.prod(shape))).astype(np.float32).reshape(shape)
-            packed = pack(stage, part, value)
-            assert packed.shape == (packed_size(stage, part),)
+            packed = parameter.pack(value)
+            assert packed.shape == (parameter.size,)
             assert packed.dtype == np.float32
             assert np.count_nonzero(packed) == value.size
             np.testing.assert_array_equal(np.sort(packed[packed > 0]), np.arange(value.size) + 1)
-            back = unpack(stage, part, packed)
+            back = parameter.unpack(packed)
             np.testing.assert_array_equal(back, value)
             assert not np.shares_memory(back, packed)
-        if isinstance(stage.layer, Conv2d):
-            weight = rng.normal(size=stage.layer.parameter_shapes()["weight"]).astype(np.float32)
-            turned = turn(weight)
-            np.testing.assert_array_equal(turned[0, 0], weight[0, 0, ::-1, ::-1])
-            packed = pack_convolution(convolution_weight(stage.layer).turned, turned)
-            assert packed.shape == (convolution_weight(stage.layer).turned.size,)
-            assert np.count_nonzero(packed) == weight.size

@@ -444,7 +444,7 @@ def test_ctrl_c_within_an_epoch_keeps_the_weights_so_far():
         same, data.images, data.labels, batch_size=BATCH, optimiser=SGD(0.001), threads=1
     )
     trainer.run(order)
-    assert_same_weights(network.state_dict(), trainer.parameters())
+    assert_same_weights(network.state_dict(), trainer.state())
     assert any((network.state_dict()[name] != before[name]).any() for name in before)
 
 

@@ -5,6 +5,7 @@ reports, and passes Ctrl+C on. It knows nothing of kernels, files or terminals.
 """
 
 import time
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,11 +130,11 @@ def fit(
         log.look(done)
         log.close(done)
         if history.interrupted and done < log.steps:
-            network.load_state_dict(trainer.parameters())
+            network.load_state_dict(trainer.state())
             return history
-        parameters = trainer.parameters()
-        _check_finite(parameters, log, done)
-        network.load_state_dict(parameters)
+        state = trainer.state()
+        _check_finite(state, log, done)
+        network.load_state_dict(state)
         history.epochs.append(Epoch(epoch, float(log.record.mean()), log.seconds))
         watcher.epoch_done(history.epochs[-1], history)
         if history.interrupted:
@@ -179,10 +180,10 @@ class _Log:
         self._history.seconds = self._before + self.seconds
 
 
-def _check_finite(parameters: dict[str, NDArray[np.float32]], log: _Log, done: int) -> None:
+def _check_finite(state: dict[str, NDArray[Any]], log: _Log, done: int) -> None:
     if done < log.steps:
         what = f"The loss became {log.record[done]} in epoch {log.epoch}, batch {done + 1}"
-    elif not all(np.isfinite(value).all() for value in parameters.values()):
+    elif not all(np.isfinite(value).all() for value in state.values()):
         what = f"A weight became NaN or infinite in epoch {log.epoch}, batch {done}"
     else:
         return

@@ -11,9 +11,11 @@ __all__ = ["cross_entropy", "probabilities"]
 def cross_entropy(b: Builder, z: Tensor) -> None:
     """Each image's loss, and δ = y − t as the gradient of the scores z."""
     b.plan.buffer("losses", 8, Scope.BATCH)
-    dz, _ = b.write_gradient(z)
+    bare = z.gradient_map.bare
+    dz = b.map("loss.dz", bare, transient=True)
     operands = (z.name, dz, "losses", "order", "labels", "step")
     b.emit(softmax_cross_entropy, Softmax(z.channels), operands, "loss")
+    b.give_gradient(z, dz, bare, keep=False)
     b.judge()
 
 
