@@ -1,0 +1,197 @@
+"""A matrix made orthogonal, or nearly: a Newton–Schulz iteration.
+
+For X whose singular values are at most 1, with rows ≥ columns:
+
+    A = Xᵀ X        B = a I + b A + c A²        X ← X B
+
+which takes every singular value σ to a σ + b σ³ + c σ⁵ and leaves the directions. With a, b, c =
+3.4445, −4.7750, 2.0315 they come to lie between 0.7 and 1.2 in five iterations instead of
+converging to 1 (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
+A and B are symmetric; one half is computed, and copied to the other.
+
+A row takes an odd number of cache lines, so that a column's numbers spread over the cache.
+"""
+
+from dataclasses import dataclass
+
+from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.matrix import Product, multiply
+from neocog.kernels.simd import FLOATS, LANES, advance, block, float32, nothing, pointer
+
+__all__ = [
+    "COEFFICIENTS",
+    "SPAN",
+    "Iteration",
+    "Matrix",
+    "gram_matrix",
+    "matrix_polynomial",
+    "matrix_product",
+    "store_zero",
+]
+
+#: Of Jordan's quintic.
+COEFFICIENTS = (3.4445, -4.775, 2.0315)
+
+#: Rows to an item of X's products: four or eight times those that registers hold together.
+SPAN = 48
+# Columns whose sums registers hold together.
+_PANEL = 2 * LANES
+# Rows of X that are multiplied into A at a time: 256 KB of the second-level cache for 512 columns.
+_GRAM_DEPTH = 128
+# Columns of X that are multiplied by B at a time: a panel of B is then half the first-level cache.
+_DEPTH = 256
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """[rows][columns] with zeros behind each row's columns."""
+
+    rows: int
+    columns: int
+
+    @property
+    def width(self) -> int:
+        """Columns that are computed."""
+        return -(-self.columns // _PANEL) * _PANEL
+
+    @property
+    def stride(self) -> int:
+        """Floats from one row to the next: an odd number of cache lines, so that rows spread."""
+        lines = -(-self.width // 16)
+        return 16 * (lines + (lines % 2 == 0))
+
+    @property
+    def size(self) -> int:
+        """Floats of the matrix, with rows that products compute beyond the last."""
+        return (self.rows + 11) * self.stride
+
+    @property
+    def panels(self) -> int:
+        """Panels of columns that are computed together."""
+        return self.width // _PANEL
+
+    @property
+    def spans(self) -> int:
+        """Items of rows."""
+        return -(-self.rows // SPAN)
+
+    @property
+    def square(self) -> "Matrix":
+        """The matrix A = Xᵀ X."""
+        return Matrix(self.width, self.columns)
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One matrix in an iteration, and the polynomial's coefficients."""
+
+    x: Matrix
+    a: float = COEFFICIENTS[0]
+    b: float = COEFFICIENTS[1]
+    c: float = COEFFICIENTS[2]
+
+    @property
+    def into_square(self) -> Product:
+        """Xᵀ X, a panel of its columns at a time."""
+        return Product(2, 1, self.x.stride, self.x.stride, self.x.square.stride, accumulate=True)
+
+    @property
+    def by_square(self) -> Product:
+        """X B, a panel of its columns at a time."""
+        return Product(2, self.x.stride, 1, self.x.square.stride, self.x.stride, accumulate=True)
+
+
+@block(nothing)
+def store_zero(e, s, to):
+    """Write one vector of zeros."""
+    e.store(e.constant(0.0), to)
+
+
+@inlined
+def upper_square(s, x, out, first, count):
+    """Columns of Xᵀ X down to the diagonal, for panels first … first + count and their partners.
+
+    A panel further right has more above the diagonal, so the first and the last go together.
+    """
+    for item in range(first, first + count):
+        for partner in range(2 if item != s.x.panels - 1 - item else 1):
+            column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
+            for k in range(column + _PANEL):
+                for lane in range(0, _PANEL, LANES):
+                    store_zero(s, advance(out, k * s.x.square.stride + column + lane))
+    for row in range(0, s.x.rows, _GRAM_DEPTH):
+        depth = min(_GRAM_DEPTH, s.x.rows - row)
+        a = advance(x, row * s.x.stride)
+        for item in range(first, first + count):
+            for partner in range(2 if item != s.x.panels - 1 - item else 1):
+                column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
+                b, to = advance(a, column), advance(out, column)
+                for k in range(0, column + _PANEL, s.into_square.four.rows):
+                    to_k = advance(to, k * s.x.square.stride)
+                    multiply(s.into_square.four, advance(a, k), b, to_k, depth)
+
+
+@inlined
+def mirror(s, out, first, count):
+    """Copy what `upper_square` computed to below the diagonal."""
+    stride = s.x.square.stride
+    for item in range(first, first + count):
+        for partner in range(2 if item != s.x.panels - 1 - item else 1):
+            column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
+            for k in range(column):
+                for lane in range(column, column + _PANEL):
+                    out[lane * stride + k] = out[k * stride + lane]
+
+
+@kernel
+def gram_matrix(s, operands, first, count):
+    """A = Xᵀ X of panels first … first + count with their partners. Operands: X, A."""
+    x, out = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    upper_square(s, x, out, first, count)
+    mirror(s, out, first, count)
+
+
+@block(nothing)
+def polynomial_vector(e, s, linear, square):
+    """b A + c A² of one vector."""
+    value = e.mul(e.constant(s.b), e.load(linear))
+    e.store(e.fma(e.constant(s.c), e.load(square), value), square)
+
+
+@kernel
+def matrix_polynomial(s, operands, first, count):
+    """B = a I + b A + c A² of panels first … first + count with their partners. Operands: A, B."""
+    x, out = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    upper_square(s, x, out, first, count)
+    for item in range(first, first + count):
+        for partner in range(2 if item != s.x.panels - 1 - item else 1):
+            column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
+            for k in range(column + _PANEL):
+                for lane in range(column, column + _PANEL, LANES):
+                    at = k * s.x.stride + lane
+                    polynomial_vector(s, advance(x, at), advance(out, at))
+            for k in range(column, column + _PANEL):
+                out[k * s.x.stride + k] += float32(s.a)
+    mirror(s, out, first, count)
+
+
+@kernel
+def matrix_product(s, operands, first, count):
+    """Y = X B of spans first … first + count of rows. Operands: X, B, Y."""
+    x, by = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    y = pointer(operands, 2, FLOATS)
+    for span in range(first, first + count):
+        row = span * SPAN
+        rows = min(SPAN, s.x.rows - row)
+        for r in range(row, row + rows):
+            for column in range(0, s.x.width, LANES):
+                store_zero(s, advance(y, r * s.x.stride + column))
+        for column in range(0, s.x.width, _PANEL):
+            to = advance(y, row * s.x.stride + column)
+            for k in range(0, s.x.width, _DEPTH):
+                a = advance(x, row * s.x.stride + k)
+                b = advance(by, k * s.x.square.stride + column)
+                depth = min(_DEPTH, s.x.width - k)
+                for r in range(0, rows, s.by_square.six.rows):
+                    a_r, to_r = advance(a, r * s.x.stride), advance(to, r * s.x.stride)
+                    multiply(s.by_square.six, a_r, b, to_r, depth)
