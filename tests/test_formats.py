@@ -62,6 +62,46 @@ def test_the_architecture_can_be_given(tmp_path, net):
         load(tmp_path / "net.pth", model="simple_cn")
 
 
+@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize("width", [1, 0.3])
+def test_every_model_at_any_width_is_known_by_its_weights(tmp_path, name, width):
+    network = models.make(name, 7, width=width)
+    network.initialise(1)
+    for file in ("a.pth", "a.safetensors"):
+        network.save(tmp_path / file)
+        assert_same_weights(load(tmp_path / file), network)
+        assert_same_weights(load(tmp_path / file, model=name), network)
+
+
+def test_a_state_dict_of_torch_with_running_statistics_is_loaded(tmp_path):
+    torch = pytest.importorskip("torch")
+    from neocog.torch_engine.module import to_torch
+
+    module = to_torch(models.make("resnet8", 4))
+    module(torch.ones(2, 3, 32, 32))
+    torch.save(module.state_dict(), tmp_path / "a.pth")
+    network = load(tmp_path / "a.pth")
+    assert models.name_of(network) == "resnet8"
+    state = network.state_dict()
+    assert state["norm.num_batches_tracked"] == 1
+    assert state["norm.num_batches_tracked"].dtype == np.int64
+    for name, value in module.state_dict().items():
+        np.testing.assert_array_equal(state[name], value.numpy())
+    network.save(tmp_path / "b.pth")
+    again = torch.load(tmp_path / "b.pth", weights_only=True)
+    module.load_state_dict(again)
+    assert again["norm.num_batches_tracked"].dtype == torch.int64
+
+
+def test_a_count_of_batches_that_is_no_whole_number_is_refused(tmp_path):
+    network = models.make("resnet8", 4, width=0.5)
+    network.initialise(0)
+    state = network.state_dict()
+    save_pth(state | {"norm.num_batches_tracked": np.array(np.nan)}, tmp_path / "a.pth")
+    with pytest.raises(FormatError, match=r"norm\.num_batches_tracked must hold a whole number"):
+        load(tmp_path / "a.pth")
+
+
 @pytest.mark.parametrize(
     ("state", "listed"),
     [

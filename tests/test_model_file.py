@@ -11,7 +11,28 @@ from hypothesis import strategies as st
 
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.model_file import load_model, read_training, save_model
-from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.layers import (
+    GELU,
+    LAYERS,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Scale,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
 from neocog.network import Network
 from neocog.preprocessing import Preprocessing
 
@@ -31,6 +52,46 @@ def network() -> Network:
     )
     rng = np.random.default_rng(0)
     net.load_state_dict({k: rng.normal(size=s) for k, s in net.parameter_shapes.items()})
+    return net
+
+
+def nested() -> Network:
+    """A network with every type of layer, and with arguments of every kind."""
+    net = Network(
+        input_shape=(4, 13, 10),
+        stem=Sequential(
+            **{
+                "0": Conv2d(4, 8, (3, 5), padding="same", dilation=(2, 1), bias=False),
+                "1": BatchNorm2d(8, momentum=0.4, eps=1e-12),
+                "self": GELU("tanh"),
+            }
+        ),
+        block=Residual(
+            Sequential(
+                depthwise=Conv2d(8, 8, 3, stride=2, padding=1, groups=8),
+                norm=BatchNorm2d(8, affine=False),
+                act=SiLU(),
+                inner=Residual(Conv2d(8, 8, 1, padding="valid")),
+                drop=Dropout(0.3),
+            ),
+            Conv2d(8, 8, 1, stride=(2, 2), groups=2),
+        ),
+        leaky=LeakyReLU(0.2),
+        pool=MaxPool2d(3, stride=2, padding=1),
+        tanh=Tanh(),
+        mean=AvgPool2d((2, 3), stride=1, padding=(1, 1), count_include_pad=False),
+        sigmoid=Sigmoid(),
+        scale=Scale(-1.5),
+        best=AdaptiveMaxPool2d(),
+        relu=ReLU(),
+        one=AdaptiveAvgPool2d(1),
+        flatten=Flatten(),
+        fc=Linear(8, 5),
+    )
+    net.initialise(4)
+    state = net.state_dict()
+    state["stem.1.num_batches_tracked"] += 2**40
+    net.load_state_dict(state)
     return net
 
 
@@ -70,6 +131,93 @@ def test_everything_comes_back(saved):
     for name, value in expected.state_dict().items():
         np.testing.assert_array_equal(actual.state_dict()[name], value)
     assert read_training(saved) == {"data": "shapes", "epochs": 5}
+
+
+def types_in(layers):
+    return {type(layer) for layer in layers} | {
+        kind for layer in layers for kind in types_in(layer.children().values())
+    }
+
+
+def test_every_layer_comes_back(tmp_path):
+    expected = nested()
+    assert types_in(expected.layers.values()) == set(LAYERS.values())
+    save_model(expected, tmp_path / "a.safetensors")
+    actual = load_model(tmp_path / "a.safetensors")
+    assert dict(actual.layers) == dict(expected.layers)
+    assert list(actual.state_dict()) == list(expected.state_dict())
+    for name, value in expected.state_dict().items():
+        found = actual.state_dict()[name]
+        assert found.dtype == value.dtype
+        np.testing.assert_array_equal(found, value)
+    assert actual.state_dict()["stem.1.num_batches_tracked"] == 2**40
+    tensors = safetensors.numpy.load_file(tmp_path / "a.safetensors")
+    assert tensors["stem.1.num_batches_tracked"].dtype == np.int64
+    assert tensors["stem.1.num_batches_tracked"].shape == ()
+
+
+#: What this package wrote before layers could lie in layers.
+OLD = {
+    "__metadata__": {
+        "neocog": '{"version": 1, "input_shape": [1, 4, 4], "layers": [{"name": "conv1", "type": '
+        '"Conv2d", "in_channels": 1, "out_channels": 1, "kernel_size": [3, 1], "stride": [1, 1], '
+        '"padding": [1, 0], "bias": false}, {"name": "relu", "type": "ReLU"}, {"name": "pool", '
+        '"type": "MaxPool2d", "kernel_size": 2}, {"name": "flatten", "type": "Flatten"}, {"name": '
+        '"fc", "type": "Linear", "in_features": 4, "out_features": 2, "bias": true}], "classes": '
+        '["a", "b"], "preprocessing": {"mean": [0.25], "std": [0.5]}, "training": {"data": '
+        '"shapes"}}'
+    },
+    "conv1.weight": {"dtype": "F32", "shape": [1, 1, 3, 1], "data_offsets": [0, 12]},
+    "fc.bias": {"dtype": "F32", "shape": [2], "data_offsets": [12, 20]},
+    "fc.weight": {"dtype": "F32", "shape": [2, 4], "data_offsets": [20, 52]},
+}
+
+
+def test_files_from_before_there_were_nested_layers_are_read(tmp_path):
+    numbers = np.concatenate([np.arange(1, n + 1) for n in (3, 2, 8)]).astype("<f4") / 4
+    write(tmp_path / "old.safetensors", OLD, numbers.tobytes())
+    net = load_model(tmp_path / "old.safetensors")
+    assert dict(net.layers) == {
+        "conv1": Conv2d(1, 1, (3, 1), padding=(1, 0), bias=False),
+        "relu": ReLU(),
+        "pool": MaxPool2d(2),
+        "flatten": Flatten(),
+        "fc": Linear(4, 2),
+    }
+    assert net.classes == ("a", "b")
+    assert net.preprocessing == Preprocessing((0.25,), (0.5,))
+    np.testing.assert_array_equal(net.state_dict()["conv1.weight"].ravel(), [0.25, 0.5, 0.75])
+    np.testing.assert_array_equal(net.state_dict()["fc.weight"].ravel(), numbers[5:])
+    assert read_training(tmp_path / "old.safetensors") == {"data": "shapes"}
+
+
+class Strange(Layer):
+    def output_shape(self, shape):
+        return shape
+
+
+def deep(levels):
+    layer = ReLU()
+    for _ in range(levels):
+        layer = Residual(layer)
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ({"odd": Strange()}, "Unknown layer type 'Strange'"),
+        ({"deep": deep(17)}, "more than 16 deep"),
+        ({"\n": ReLU()}, "A layer cannot be called"),
+        ({"__len__": ReLU()}, "A layer cannot be called"),
+    ],
+)
+def test_networks_that_no_file_can_describe_are_not_written(tmp_path, layers, message):
+    net = Network(input_shape=(1, 1, 1), **layers)
+    net.load_state_dict({})
+    with pytest.raises(ArchitectureError, match=f"A file cannot describe.*{message}"):
+        save_model(net, tmp_path / "a.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 def test_classes_and_training_may_be_missing(tmp_path):
@@ -210,6 +358,79 @@ def test_descriptions_that_cannot_be_are_refused(saved, change, message):
         load_model(saved)
 
 
+RELU = {"type": "ReLU"}
+
+
+def inside(levels, layer):
+    for _ in range(levels):
+        layer = {"type": "Sequential", "layers": [{"name": "a", **layer}]}
+    return layer
+
+
+def row(*layers):
+    return put("layers", [{"name": f"l{n}", **layer} for n, layer in enumerate(layers)])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (row(inside(17, RELU)), "more than 16 deep"),
+        (row(inside(200, RELU)), "more than 16 deep"),
+        (row({"type": "Sequential", "layers": [{"name": f"r{n}", **RELU} for n in range(9_999)]},
+             RELU), "10001 layers"),
+        (row({"type": "Sequential", "layers": []}), "Sequential: it needs at least one"),
+        (row({"type": "Sequential", "layers": None}), "list of layers is damaged"),
+        (row({"type": "Sequential", "layers": [3]}), "layer is damaged"),
+        (row({"type": "Sequential"}), "no list of layers"),
+        (row({"type": "Sequential", "layers": [{"name": "__dict__", **RELU}]}), "cannot be called"),
+        (row({"type": "Sequential", "layers": [{"name": "a", **RELU}] * 2}), "layers are called"),
+        (row({"type": "Residual", "body": None}), "is not a layer"),
+        (row({"type": "Residual", "body": [RELU]}), "not whole numbers"),
+        (row({"type": "Residual", "body": {"type": "Evil"}}), "Unknown layer type 'Evil'"),
+        (row({"type": "Residual", "body": RELU, "shortcut": 3}), "is not a layer"),
+        (row({"type": "Residual", "body": {"type": "AdaptiveAvgPool2d"}}), "l0: Residual: the"),
+        (row({"type": "GELU", "approximate": "\x1b[2J"}), "value of 'approximate' that is none"),
+        (row({"type": "GELU", "approximate": "a" * 1001}), "value of 'approximate' that is none"),
+        (row({"type": "GELU", "approximate": "b"}), "must be 'none' or 'tanh'"),
+        (row({"type": "Scale", "factor": 1e300}), "sensible size"),
+        (row({"type": "Scale", "factor": 10**300}), "sensible size"),
+        (row({"type": "Scale", "factor": True}), "must be a number"),
+        (row({"type": "Dropout", "p": "0.5"}), "must be a number"),
+        (row({"type": "Dropout", "p": None}), "must be a number"),
+        (row({"type": "BatchNorm2d", "num_features": 2**30}), "num_features"),
+        (row({"type": "BatchNorm2d", "num_features": 1}), "for example 'fc.bias'"),
+        (row({"type": "Conv2d", "in_channels": 1, "out_channels": 1, "kernel_size": 1,
+              "padding": "far"}), "must be 'same', 'valid' or numbers"),
+        (row({"type": "Conv2d", "in_channels": 1, "out_channels": 1, "kernel_size": 2**30,
+              "dilation": 2**30, "padding": "same"}), "absurdly large|weights are not those"),
+    ],
+)  # fmt: skip
+def test_nested_descriptions_that_cannot_be_are_refused(saved, change, message):
+    rewrite(saved, put("classes", None))
+    rewrite(saved, change)
+    with pytest.raises(FormatError, match=message):
+        load_model(saved)
+
+
+def test_nests_beyond_the_reach_of_json_are_refused(saved):
+    header, numbers = header_of(saved)
+    text = '{"type": "Residual", "body": ' * 100_000
+    header["__metadata__"]["neocog"] = '{"version": 1, "layers": [' + text
+    write(saved, header, numbers)
+    with pytest.raises(FormatError, match="description of the network is damaged"):
+        load_model(saved)
+
+
+def test_counts_of_batches_of_another_type_are_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_model(nested(), path)
+    header, numbers = header_of(path)
+    header["stem.1.num_batches_tracked"]["dtype"] = "F64"
+    write(path, header, numbers)
+    with pytest.raises(FormatError, match=r"num_batches_tracked should be int64 of the shape \(\)"):
+        load_model(path)
+
+
 def test_absurd_inputs_are_refused_even_without_weights(tmp_path, saved):
     header, _ = header_of(saved)
     description = json.loads(header["__metadata__"]["neocog"])
@@ -262,6 +483,13 @@ def good(tmp_path_factory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def good_nested(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("nested") / "model.safetensors"
+    save_model(nested(), path)
+    return path.read_bytes()
+
+
 CHANGES = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=5)
 
 
@@ -287,6 +515,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=6,
 )
+NESTED_PLACES = [
+    ("layers", 0), ("layers", 0, "layers"), ("layers", 0, "layers", 0, "padding"),
+    ("layers", 0, "layers", 1, "eps"), ("layers", 0, "layers", 2, "approximate"),
+    ("layers", 1, "body"), ("layers", 1, "shortcut"), ("layers", 1, "body", "layers", 1, "affine"),
+    ("layers", 1, "body", "layers", 3, "body"), ("layers", 5, "stride"), ("layers", 7, "factor"),
+]  # fmt: skip
 PLACES = [
     ("version",), ("layers",), ("layers", 0), ("layers", 0, "kernel_size"), ("layers", 4, "bias"),
     ("layers", 4, "out_features"), ("layers", 2, "kernel_size"), ("layers", 1, "name"),
@@ -309,3 +543,18 @@ def test_changed_descriptions_give_a_network_or_a_format_error(
         except FormatError:
             continue
         assert isinstance(result, Network | dict)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.sampled_from(NESTED_PLACES), JSON)
+def test_changed_nested_descriptions_give_a_network_or_a_format_error(
+    tmp_path_factory, good_nested, place, value
+):
+    path = tmp_path_factory.getbasetemp() / "fuzz.safetensors"
+    path.write_bytes(good_nested)
+    rewrite(path, put(*place, value))
+    try:
+        result = load_model(path)
+    except FormatError:
+        return
+    assert isinstance(result, Network)

@@ -80,7 +80,7 @@ def save_model(
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
     try:
         _build(json.loads(text))
-    except FormatError as error:
+    except (ArchitectureError, FormatError) as error:
         raise ArchitectureError(f"A file cannot describe this network: {error}") from None
     # One entry of metadata only: safetensors writes several in a random order.
     write_bytes(path, safetensors.numpy.save(state, {"neocog": text}))

@@ -91,7 +91,13 @@ def _beside(path: Path) -> Iterator[None]:
 def _function(names: dict[str, Any], path: Path, function: str) -> Callable[..., Any]:
     found = names.get(function)
     if found is None:
-        own = [n for n, v in names.items() if inspect.isfunction(v) and not n.startswith("_")]
+        own = [
+            name
+            for name, value in names.items()
+            if inspect.isfunction(value)
+            and value.__module__ == names["__name__"]
+            and not name.startswith("_")
+        ]
         hint = f" It has {', '.join(own)}." if own else " It has no function."
         raise ArchitectureError(f"{path}: there is no {function!r} in it.{hint}")
     if not callable(found):
