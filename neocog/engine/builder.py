@@ -53,6 +53,7 @@ class Builder:
         self._gradients: dict[str, str] = {}
         self._deferred: dict[str, Callable[[], str]] = {}
         self._learning: list[tuple[list[Parameter], Group]] = []
+        self._preparing: list[Group] = []
         self._refreshing: list[Group] = []
 
     # Instructions
@@ -152,6 +153,10 @@ class Builder:
             self.floats(f"{parameter.name}.gradient", parameter.size)
         return parameter.name
 
+    def before_learning(self, instruction: Instruction, items: int, chunk: int = 1) -> None:
+        """What runs behind the images and before any update, by items of its own."""
+        self._preparing.append(Group([instruction], items, chunk))
+
     def learn(
         self,
         parameters: Sequence[Parameter],
@@ -173,10 +178,10 @@ class Builder:
         """The groups of all that is to be learned so far, and a barrier behind them."""
         assert self._updating is not None  # noqa: S101
         self.cut()
-        for groups in (self._updates(self._updating), self._refreshing):
+        for groups in (self._preparing, self._updates(self._updating), self._refreshing):
             if groups:
                 self.plan.groups += [*groups[:-1], replace(groups[-1], barrier=True)]
-        self._learning, self._refreshing = [], []
+        self._preparing, self._learning, self._refreshing = [], [], []
 
     def _updates(self, updating: Updating) -> list[Group]:
         return [

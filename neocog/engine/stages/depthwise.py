@@ -2,25 +2,97 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from neocog.engine.builder import Builder
+from neocog.engine.plan import Instruction
 from neocog.engine.stages.base import Stage
+from neocog.engine.stages.pointwise import vector_parameter
+from neocog.engine.tensor import Parameter
+from neocog.kernels.depthwise import Depthwise, depthwise_backward_input, depthwise_forward
+from neocog.kernels.depthwise_gradient import depthwise_backward_weight, depthwise_reduce
+from neocog.kernels.layout import padded
+from neocog.kernels.simd import LANES
 from neocog.layers import BatchNorm2d, Conv2d
 
 __all__ = ["DepthwiseStage"]
 
+Floats = NDArray[np.float32]
+
 
 @dataclass(eq=False)
 class DepthwiseStage(Stage):
-    """A convolution whose groups are single channels."""
+    """A convolution whose groups are single channels.
+
+    Attributes:
+        relu: whether ReLU is taken in.
+        folded: the name of the batch normalisation that is in the weights, for inference.
+        folded_norm: that layer.
+    """
 
     layer: Conv2d
+    relu: bool = False
     folded: str = ""
     folded_norm: BatchNorm2d | None = None
 
+    @property
+    def _has_bias(self) -> bool:
+        return self.layer.bias or bool(self.folded)
+
+    def ask_borders(self) -> None:
+        """Zeros around x as its padding says, and around dy so that no place is a special one."""
+        sides = zip(self.layer.before, self.layer.after, strict=True)
+        self.x.ask_border(*(max(side) for side in sides))
+
+    def parameters(self) -> list[Parameter]:
+        """``weight`` and ``bias``."""
+        layer, count = self.layer, padded(self.layer.out_channels)
+        shape = layer.parameter_shapes()["weight"]
+        taps = shape[2] * shape[3]
+
+        def pack(value: Floats) -> Floats:
+            rows = value.reshape(-1, taps).T
+            return np.pad(rows, ((0, 0), (0, count - rows.shape[1]))).ravel()
+
+        def unpack(packed: Floats) -> Floats:
+            rows = packed.reshape(taps, count)[:, : shape[0]]
+            return np.array(rows.T.reshape(shape), order="C")
+
+        weight = Parameter(f"{self.name}.weight", shape, taps * count, pack, unpack)
+        bias = vector_parameter(f"{self.name}.bias", layer.out_channels)
+        return [weight, bias] if self._has_bias else [weight]
+
+    def _stage(self, b: Builder) -> Depthwise:
+        layer = self.layer
+        maps = (self.x.map, self.y.map, self.y.gradient_map, self.x.gradient_map)
+        sides = (*layer.kernel, *layer.steps, *layer.spread, *layer.before)
+        return Depthwise(*maps, *sides, self._has_bias, self.relu, b.shard)
+
     def forward(self, b: Builder) -> None:
         """Convolve."""
-        raise NotImplementedError
+        for parameter in self.parameters():
+            b.parameter(parameter)
+        y = b.map(self.y.name, self.y.map)
+        bias = f"{self.name}.bias" if self._has_bias else None
+        operands = (self.x.name, f"{self.name}.weight", bias, y)
+        b.emit(depthwise_forward, self._stage(b), operands, self.name)
 
     def backward(self, b: Builder) -> None:
-        """Back."""
-        raise NotImplementedError
+        """The weight's gradient, then x's."""
+        name, dy, stage = self.name, b.gradient(self.y), self._stage(b)
+        of_weight = b.floats(f"{name}.weight.shards", stage.size * b.shards)
+        of_bias = b.floats(f"{name}.bias.shards", stage.floats * b.shards)
+        operands = (self.x.name, dy, of_weight, of_bias)
+        b.emit(depthwise_backward_weight, stage, operands, name)
+        bias = f"{name}.bias.gradient" if self.layer.bias else None
+        reduced = (of_weight, of_bias, f"{name}.weight.gradient", bias, "step")
+        reduce = Instruction(depthwise_reduce, stage, reduced, name)
+        b.before_learning(reduce, stage.floats // LANES)
+        for parameter in self.parameters():
+            b.learn([parameter], [], parameter.size // LANES)
+        if self.x.learns:
+            dx, _ = b.write_gradient(self.x)
+            back = (dy, f"{name}.weight", dx)
+            b.emit(depthwise_backward_input, stage, back, name)
+            b.add_gradient(self.x, dx)
