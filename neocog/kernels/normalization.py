@@ -73,8 +73,8 @@ class Normalization:
 
     @property
     def backward(self) -> Sweep:
-        """The pass that gives dx."""
-        return over(self.x, self.dy, self.dx)
+        """The pass that gives dx. Four numbers a channel: more vectors would not fit registers."""
+        return over(self.x, self.dy, self.dx, blocks_of=(3, 2, 1))
 
     @property
     def first_rows(self) -> int:
@@ -176,7 +176,7 @@ def batch_norm_statistics(s, operands, first, count):
                 totals = add_row(p, totals, sums)
             pivots = first_mean(s, totals)
             totals = zeros(p.totals)
-            for row in range(p.rows):
+            for row in range(s.x.height):
                 x_row = advance(x, row * s.x.row + c)
                 sums = zeros(p.sums)
                 for column in range(0, p.whole, p.places):
@@ -315,16 +315,16 @@ def batch_norm_backward(s, operands, first, count):
         x = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
         g = advance(pointer(operands, 1, FLOATS), n * s.dy.size + s.dy.start)
         dx = advance(pointer(operands, 6, FLOATS), n * s.dx.size + s.dx.start)
-        for c in range(0, s.channels, p.block):
-            constants = load_constants(
-                s,
-                advance(mean, c),
-                advance(invstd, c),
-                advance(scale, c),
-                advance(means, c),
-                advance(means, s.channels + c),
-            )
-            for row in range(p.rows):
+        for row in range(0, s.x.height, p.step):
+            for c in range(0, p.padded, p.block):
+                constants = load_constants(
+                    s,
+                    advance(mean, c),
+                    advance(invstd, c),
+                    advance(scale, c),
+                    advance(means, c),
+                    advance(means, p.padded + c),
+                )
                 x_row = advance(x, row * s.x.row + c)
                 g_row = advance(g, row * s.dy.row + c)
                 dx_row = advance(dx, row * s.dx.row + c)

@@ -31,7 +31,7 @@ from neocog.kernels.simd import (
     vectors,
     zeros,
 )
-from neocog.kernels.sweep import Sweep, add_row, load_place, over, store_place
+from neocog.kernels.sweep import Sweep, load_place, over, store_place
 
 __all__ = ["Pointwise", "pointwise_backward", "pointwise_forward"]
 
@@ -70,9 +70,14 @@ class Pointwise:
 
     @property
     def backward(self) -> Sweep:
-        """The pass back; few channels in a block, which has sums besides."""
+        """The pass back. Two vectors' numbers and sums are what sixteen registers hold."""
         return over(
-            *self._inputs(), self.dy, self.g, blocks_of=(2, 3, 5, 7, 1), unrolled=self.unrolled
+            *self._inputs(),
+            self.dy,
+            self.g,
+            blocks_of=(2, 1),
+            unrolled=self.unrolled,
+            chained=2,
         )
 
     def _inputs(self) -> tuple[FeatureMap, ...]:
@@ -171,11 +176,11 @@ def pointwise_forward(s, operands, first, count):
         x = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
         addend = advance(pointer(operands, 4, FLOATS), n * s.addend.size + s.addend.start)
         y = advance(pointer(operands, 5, FLOATS), n * s.y.size + s.y.start)
-        for c in range(0, p.blocks * p.block, p.block):
-            constants = forward_constants(
-                s, c, advance(mean, c), advance(scale, c), advance(bias, c)
-            )
-            for row in range(p.rows):
+        for row in range(0, s.x.height, p.step):
+            for c in range(0, p.padded, p.block):
+                constants = forward_constants(
+                    s, c, advance(mean, c), advance(scale, c), advance(bias, c)
+                )
                 x_row = advance(x, row * s.x.row + c)
                 addend_row = advance(addend, row * s.addend.row + c)
                 y_row = advance(y, row * s.y.row + c)
@@ -230,13 +235,21 @@ def backward_place(e, s, sums, constants, x, addend, dy, g):
 
 
 @block(nothing)
-def write_sums(e, s, totals, invstd, of_g, of_product):
-    """Write an image's sums; the factor invstd of all x̂ comes only here."""
-    if s.normalised:
-        n = s.backward.vectors
-        for v in range(n):
-            e.store(totals[v], of_g, v * LANES)
-            e.store(e.mul(totals[n + v], e.load(invstd, v * LANES)), of_product, v * LANES)
+def write_sums(e, s, first_row, sums, invstd, of_g, of_product):
+    """Add a row's sums to its image's; each chain of x − mean gets the factor of all x̂ here."""
+    p = s.backward
+    if not s.normalised:
+        return
+    for v in range(p.vectors):
+        factor = e.load(invstd, v * LANES)
+        for part, to in ((0, of_g), (p.vectors, of_product)):
+            total = sums[part + v]
+            for chain in range(1, p.chains):
+                total = e.add(total, sums[chain * p.totals + part + v])
+            if part:
+                total = e.mul(total, factor)
+            before = e.select(first_row, e.constant(0.0), e.load(to, v * LANES))
+            e.store(e.add(before, total), to, v * LANES)
 
 
 @kernel
@@ -246,7 +259,6 @@ def pointwise_backward(s, operands, first, count):
     An image's sums, if it is normalised, are every channel's Σ g, then every channel's Σ g · x̂.
     """
     p = s.backward
-    channels = p.blocks * p.block
     mean, scale = pointer(operands, 1, FLOATS), pointer(operands, 2, FLOATS)
     bias, invstd = pointer(operands, 3, FLOATS), pointer(operands, 7, FLOATS)
     for n in range(count):
@@ -254,13 +266,12 @@ def pointwise_backward(s, operands, first, count):
         addend = advance(pointer(operands, 4, FLOATS), n * s.addend.size + s.addend.start)
         dy = advance(pointer(operands, 5, FLOATS), n * s.dy.size + s.dy.start)
         g = advance(pointer(operands, 6, FLOATS), n * s.g.size + s.g.start)
-        written = advance(pointer(operands, 8, FLOATS), n * 2 * channels)
-        for c in range(0, channels, p.block):
-            constants = backward_constants(
-                s, c, advance(mean, c), advance(scale, c), advance(bias, c)
-            )
-            totals = zeros(p.totals)
-            for row in range(p.rows):
+        written = advance(pointer(operands, 8, FLOATS), n * 2 * p.padded)
+        for row in range(0, s.x.height, p.step):
+            for c in range(0, p.padded, p.block):
+                constants = backward_constants(
+                    s, c, advance(mean, c), advance(scale, c), advance(bias, c)
+                )
                 x_row = advance(x, row * s.x.row + c)
                 addend_row = advance(addend, row * s.addend.row + c)
                 dy_row = advance(dy, row * s.dy.row + c)
@@ -286,6 +297,5 @@ def pointwise_backward(s, operands, first, count):
                         advance(dy_row, column * s.dy.pixel),
                         advance(g_row, column * s.g.pixel),
                     )
-                totals = add_row(p, totals, sums)
-            at = advance(written, c)
-            write_sums(s, totals, advance(invstd, c), at, advance(at, channels))
+                at = advance(written, c)
+                write_sums(s, row == 0, sums, advance(invstd, c), at, advance(at, p.padded))

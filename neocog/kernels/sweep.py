@@ -1,35 +1,41 @@
 """How a kernel passes over the places and channels of maps that are equal but for their borders.
 
-Channels in blocks of a few vectors, so that what belongs to a channel stays in registers; a block's
-rows; in a row several places at once, and those that are left over one by one. A pixel of a dense
-map is part of a vector: what is read behind it is zero, and nothing is written there.
+Row by row; in a row channels in blocks of a few vectors, so that what belongs to a channel stays in
+registers; several places at once, and those that are left over one by one. (With the blocks outside
+and the rows inside, maps beyond the first-level cache took a third longer.) A pixel of a dense map
+is part of a vector: what is read behind it is zero, and nothing is written there.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.simd import LANES, accumulators, block
 
-__all__ = ["WIDE", "Sweep", "add_row", "load_place", "over", "store_place"]
+__all__ = ["Sweep", "add_row", "load_place", "over", "store_place"]
 
-#: How many vectors of channels may form a block: the first that divides them evenly.
-WIDE = (4, 3, 5, 2, 7, 1)
+#: How many vectors of channels form a block: the first of these that divides them evenly.
+_WIDE = (4, 3, 2, 1)
+#: Places of a row that is long enough by itself.
+_SHORT = 32
 
 
 @dataclass(frozen=True)
 class Sweep:
     """A pass over maps; `joined` where rows lie one behind another in all of them.
 
+    Short rows are then taken together, so that loops over them are worth their beginning.
     `blocks_of` are the numbers of vectors that may form a block, the best first; `unrolled` is how
-    many vectors' code may stand in a row.
+    many vectors' code may stand in a row, `chained` how many channel sums should be in flight.
     """
 
     height: int
     width: int
     channels: int
     joined: bool = False
-    blocks_of: tuple[int, ...] = WIDE
+    blocks_of: tuple[int, ...] = _WIDE
     unrolled: int = 8
+    chained: int = 4
 
     @property
     def vectors(self) -> int:
@@ -43,19 +49,20 @@ class Sweep:
         return self.vectors * LANES
 
     @property
-    def blocks(self) -> int:
-        """How many blocks there are."""
-        return padded(self.channels) // self.block
+    def padded(self) -> int:
+        """Channels and those that only fill a vector."""
+        return padded(self.channels)
 
     @property
-    def rows(self) -> int:
-        """Rows, of which one may be all that the map holds."""
-        return 1 if self.joined else self.height
+    def step(self) -> int:
+        """Rows that are taken together as one."""
+        most = max(1, _SHORT // self.width) if self.joined else 1
+        return next(n for n in range(min(most, self.height), 0, -1) if self.height % n == 0)
 
     @property
     def columns(self) -> int:
-        """Places of a row."""
-        return self.width * self.height if self.joined else self.width
+        """Places of a row, or of the rows that are taken as one."""
+        return self.width * self.step
 
     @property
     def places(self) -> int:
@@ -71,7 +78,7 @@ class Sweep:
     @property
     def chains(self) -> int:
         """Sums of a channel's numbers that are kept apart, to hide the latency of an addition."""
-        return min(self.places, max(1, 4 // self.vectors))
+        return min(self.places, max(1, self.chained // self.vectors))
 
     @property
     def totals(self) -> int:
@@ -91,13 +98,11 @@ class Sweep:
         return place % self.chains * self.totals + vector
 
 
-def over(
-    *maps: FeatureMap, blocks_of: tuple[int, ...] = WIDE, unrolled: int = 8, join: bool = True
-) -> Sweep:
+def over(*maps: FeatureMap, join: bool = True, **settings: Any) -> Sweep:
     """The pass over these maps, its rows joined where no map has a border beside them."""
     m = maps[0]
     joined = join and all(other.border_w == 0 for other in maps)
-    return Sweep(m.height, m.width, m.channels, joined, blocks_of, unrolled)
+    return Sweep(m.height, m.width, m.channels, joined, **settings)
 
 
 def load_place(e, m, pointer, place, vector):

@@ -120,21 +120,29 @@ def slope_bound(name, x):
         return 1.001 * units * UNIT * magnitude + flushed + 16 * EPSILON * (1 + np.abs(x)) ** 3
 
 
+PLACES = 750  # of all maps in the tests of functions, so that each kernel is compiled once
+
+
+def spread(values):
+    """The values again and again, [1, 16, 1, PLACES]."""
+    return np.resize(values, 16 * PLACES).astype(np.float32).reshape(1, 16, 1, -1)
+
+
 def grid():
-    """Numbers of every size, [1, 16, 1, places]."""
+    """Numbers of every size."""
     small = np.logspace(-36, 4, 3000)
     x = np.concatenate([np.linspace(-20, 20, 5983), small, -small, [0, -0.0, 0.625, -1e4, 1e4]])
-    return np.resize(x, 12000).astype(np.float32).reshape(1, 16, 1, -1)
+    return spread(x)
 
 
-def run(name, x, dy):
+def run(name, x, dy, *, flush=False):
     """(f(x), dy · f′(x)) by the kernels."""
-    m = FeatureMap(1, x.shape[3], x.shape[1])
+    m = FeatureMap(1, PLACES, 16)
     stage = Pointwise(m, m, m, m, m, function=name, parameter=PARAMETERS.get(name, 0.0))
-    y, g = blank(m, len(x)), blank(m, len(x))
-    call(pointwise_forward, stage, (maps(m, x), None, None, None, None, y), len(x))
-    operands = (maps(m, x), None, None, None, None, maps(m, dy), g, None, None)
-    call(pointwise_backward, stage, operands, len(x))
+    y, g = blank(m, 1), blank(m, 1)
+    call(pointwise_forward, stage, (maps(m, x), *(None,) * 4, y), 1, flush=flush)
+    operands = (maps(m, x), *(None,) * 4, maps(m, dy), g, None, None)
+    call(pointwise_backward, stage, operands, 1, flush=flush)
     return read(m, y, finite=False), read(m, g, finite=False)
 
 
@@ -149,7 +157,7 @@ def test_functions_are_within_a_few_units_in_the_last_place(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_functions_of_what_is_not_finite(name):
-    x = np.array([nan, inf, -inf, 0] * 4, np.float32).reshape(1, 16, 1, 1)
+    x = spread([nan, inf, -inf, 0])
     dy = np.full_like(x, 2)
     y, g = run(name, x, dy)
     x, dy = double(x), double(dy)
@@ -287,14 +295,9 @@ def test_a_large_mean_costs_no_digits():
 @pytest.mark.parametrize("name", NAMES)
 def test_denormals_are_zero_or_right(name):
     """As in every worker, where they are flushed."""
-    m = FeatureMap(1, 2, 16)
-    stage = Pointwise(m, m, m, m, m, function=name, parameter=PARAMETERS.get(name, 0.0))
-    x = np.resize([1e-40, -1e-40, 1e-38, -1e-38], (1, 16, 1, 2)).astype(np.float32)
-    y, g = blank(m, 1), blank(m, 1)
-    call(pointwise_forward, stage, (maps(m, x), *(None,) * 4, y), 1, flush=True)
-    operands = (maps(m, x), *(None,) * 4, maps(m, np.ones_like(x)), g, None, None)
-    call(pointwise_backward, stage, operands, 1, flush=True)
+    x = spread([1e-40, -1e-40, 1e-38, -1e-38])
+    y, g = run(name, x, np.ones_like(x), flush=True)
     x = double(x)
-    assert_within(read(m, y), value(name, x), value_bound(name, x) + 2 * TINY)
+    assert_within(y, value(name, x), value_bound(name, x) + 2 * TINY)
     if name not in ("relu", "leaky_relu"):  # which know a small x's sign, or take it for 0
-        assert_within(read(m, g), gradient(name, np.ones_like(x), x), slope_bound(name, x))
+        assert_within(g, gradient(name, np.ones_like(x), x), slope_bound(name, x))
