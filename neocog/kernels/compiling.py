@@ -1,7 +1,7 @@
 """How kernels are compiled, and kept for the next process.
 
 Every compile setting is here. `kernel` marks a function whose machine code is kept on disk,
-`inlined` one that is only ever part of a kernel.
+`inlined` and `always_inlined` one that is only ever part of a kernel.
 
 No fast-math: it would assume NaN and infinity away, and a diverging run must be seen.
 
@@ -30,11 +30,23 @@ from neocog.atomic import write_bytes
 from neocog.kernels.simd import LANES
 from neocog.kernels.static import StaticType
 
-__all__ = ["KERNEL_ARGUMENTS", "cache_folder", "inlined", "is_kept", "kernel", "kernel_address"]
+__all__ = [
+    "KERNEL_ARGUMENTS",
+    "always_inlined",
+    "cache_folder",
+    "inlined",
+    "is_kept",
+    "kernel",
+    "kernel_address",
+]
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 
 inlined = njit(**_OPTIONS)
+
+#: The same for what stands in the innermost loops: LLVM would rather call a long block than have
+#: its code twice, and pass the sums through memory.
+always_inlined = njit(forceinline=True, **_OPTIONS)
 
 #: What every kernel of a program takes: operands' addresses, first item, number of items.
 KERNEL_ARGUMENTS = (types.CPointer(types.int64), types.int64, types.int64)

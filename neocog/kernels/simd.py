@@ -47,7 +47,9 @@ __all__ = [
     "pause",
     "pointer",
     "restore_denormals",
+    "rolled",
     "scheduler_yield",
+    "stack_floats",
     "vectors",
     "zeros",
 ]
@@ -489,6 +491,19 @@ def zeros(typing_context, n):
     return kind(n), generate
 
 
+@intrinsic(prefer_literal=True)
+def stack_floats(typing_context, n):
+    """A pointer to `n` floats on the stack, `n` being a constant: for panels of a few kilobytes."""
+    size = n.literal_value
+
+    def generate(context, builder, signature, arguments):
+        place = cgutils.alloca_once(builder, ir.ArrayType(_FLOAT, size))
+        place.align = 64
+        return builder.bitcast(place, context.get_value_type(FLOATS))
+
+    return FLOATS(n), generate
+
+
 @intrinsic
 def pointer(typing_context, table, index, kind):
     """The pointer whose address is table[index]; `kind` is FLOATS, INTS, …, as a type."""
@@ -568,6 +583,22 @@ def pause(typing_context):
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+@intrinsic
+def rolled(typing_context, number):
+    """The whole number, and LLVM does not know which; in the machine code it is nothing.
+
+    A loop of so many passes is not unrolled as a whole, and one with this inside it not in part.
+    LLVM takes Zen's loop buffer for one of 4,096 operations and would unroll blocks that are long
+    already until they fill it: seconds of compiling for nothing.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.FunctionType(_I64, [_I64])
+        return builder.asm(kind, "", "=r,0", arguments, side_effect=True)
+
+    return types.intp(types.intp), generate
 
 
 @intrinsic
