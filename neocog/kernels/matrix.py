@@ -23,12 +23,16 @@ _SUMS = 12 if REGISTERS == 16 else 24
 
 _UNROLL = 4
 
+# Bytes of a cache line.
+_LINE = 64
+
 
 @dataclass(frozen=True)
 class Product:
     """Where the numbers of a product's matrices lie, in floats; `vectors` is C's columns.
 
-    `part` is which share of the rows that fit registers is computed, in steps of `grain`.
+    `ahead` is how many floats ahead B is asked for, where it comes from far away; 0 for not at all.
+    `part` is how many grains of rows are computed together.
     """
 
     vectors: int
@@ -37,6 +41,7 @@ class Product:
     b_depth: int
     c_row: int
     accumulate: bool = False
+    ahead: int = 0
     part: int = 0
 
     @property
@@ -46,18 +51,16 @@ class Product:
 
     @property
     def grain(self) -> int:
-        """Rows are computed in multiples of this, so that there are at most six kinds of blocks.
+        """Rows are computed in multiples of this, a power of two: one kernel for each takes long.
 
         What is computed beyond the last row is to be ignored, but A and C must have room for it.
         """
-        return -(-self.most // 6)
+        return next(n for n in (8, 4, 2, 1) if self.most % n == 0 and 2 * n <= max(2, self.most))
 
     @property
     def rows(self) -> int:
         """Rows that are computed together."""
         return min(self.part * self.grain, self.most)
-
-    # Numba reads no dictionaries of types, so each part has a name.
 
     @property
     def one(self) -> "Product":
@@ -71,23 +74,8 @@ class Product:
 
     @property
     def three(self) -> "Product":
-        """The same product for three grains of rows."""
+        """The same product for three grains of rows, or as many as fit."""
         return replace(self, part=3)
-
-    @property
-    def four(self) -> "Product":
-        """The same product for four grains of rows."""
-        return replace(self, part=4)
-
-    @property
-    def five(self) -> "Product":
-        """The same product for five grains of rows."""
-        return replace(self, part=5)
-
-    @property
-    def six(self) -> "Product":
-        """The same product for six grains of rows."""
-        return replace(self, part=6)
 
 
 def _sums(p, *_):
@@ -117,6 +105,9 @@ def _add_products(e, p, sums, a, b, depth):
 @block(accumulators)
 def add_some(e, p, sums, a, b):
     """Add the products of the next few k."""
+    if p.ahead:
+        for at in range(p.ahead * 4, (p.ahead + _UNROLL * p.b_depth) * 4, _LINE):
+            e.prefetch(b, at)
     return _add_products(e, p, sums, a, b, _UNROLL)
 
 
@@ -153,21 +144,15 @@ def multiply_rows(p, rows, a, b, c, depth):
     """
     done = 0
     while done < rows:
-        left = rows - done
-        blocks = (left + p.most - 1) // p.most
-        part = ((left + blocks - 1) // blocks + p.grain - 1) // p.grain
+        grains = (rows - done + p.grain - 1) // p.grain
+        blocks = (grains * p.grain + p.most - 1) // p.most
+        part = (grains + blocks - 1) // blocks
         from_a = advance(a, done * p.a_row)
         to_c = advance(c, done * p.c_row)
-        if part == 6:
-            multiply(p.six, from_a, b, to_c, depth)
-        elif part == 5:
-            multiply(p.five, from_a, b, to_c, depth)
-        elif part == 4:
-            multiply(p.four, from_a, b, to_c, depth)
-        elif part == 3:
+        if part == 3:
             multiply(p.three, from_a, b, to_c, depth)
         elif part == 2:
             multiply(p.two, from_a, b, to_c, depth)
         else:
             multiply(p.one, from_a, b, to_c, depth)
-        done += min(part * p.grain, p.most)
+        done += part * p.grain

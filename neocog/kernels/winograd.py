@@ -37,6 +37,9 @@ _GROUP_BYTES = 256 * 1024
 # … but enough that a pass over U, which may come from the third-level cache, pays.
 _LEAST_TILES = 24
 
+# A U that is larger comes from the third-level cache or from memory.
+_NEAR_BYTES = 1024 * 1024
+
 
 def spread(floats: int) -> int:
     """So many floats or a few more: an odd number of cache lines.
@@ -45,6 +48,11 @@ def spread(floats: int) -> int:
     """
     lines = -(-floats // 16)
     return 16 * (lines + 1 - lines % 2)
+
+
+def _apart(floats: int) -> int:
+    # Fewer lines than eight apart, a group's tiles do not fall into the same sets.
+    return floats if floats < 128 else spread(floats)
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,18 @@ class Winograd:
         return self.rows * self.columns
 
     @property
+    def over_bottom(self) -> bool:
+        """Whether the tiles of the last row are not whole ones."""
+        return Tile(self, True, False).is_part
+
+    @property
+    def over_right(self) -> bool:
+        """Whether the last tile of a row is not a whole one."""
+        return Tile(self, False, True).is_part
+
+    # The kinds of tiles. Those that do not differ are equal, so that they are compiled once.
+
+    @property
     def inner(self) -> "Tile":
         """A tile that does not hang over an edge."""
         return Tile(self, False, False)
@@ -133,27 +153,17 @@ class Winograd:
     @property
     def last_in_row(self) -> "Tile":
         """A tile at the right edge."""
-        return Tile(self, False, True)
+        return Tile(self, False, self.over_right)
 
     @property
     def in_last_row(self) -> "Tile":
         """A tile at the lower edge."""
-        return Tile(self, True, False)
+        return Tile(self, self.over_bottom, False)
 
     @property
     def corner(self) -> "Tile":
         """The tile at both edges."""
-        return Tile(self, True, True)
-
-    @property
-    def over_right(self) -> bool:
-        """Whether the last tile of a row is not a whole one."""
-        return self.last_in_row.is_part
-
-    @property
-    def over_bottom(self) -> bool:
-        """Whether the tiles of the last row are not whole ones."""
-        return self.in_last_row.is_part
+        return Tile(self, self.over_bottom, self.over_right)
 
     # Groups
 
@@ -167,7 +177,7 @@ class Winograd:
     @property
     def v_row(self) -> int:
         """Floats of V from one tile to the next."""
-        return spread(self.x.pixel)
+        return _apart(self.x.pixel)
 
     @property
     def v_spot(self) -> int:
@@ -187,7 +197,7 @@ class Winograd:
     @property
     def m_row(self) -> int:
         """Floats of M from one tile to the next."""
-        return spread(self.y.pixel)
+        return _apart(self.y.pixel)
 
     @property
     def m_spot(self) -> int:
@@ -203,7 +213,8 @@ class Winograd:
     def product(self) -> Product:
         """M of one point and one block of output channels."""
         w = self.w
-        return Product(w.vectors, spread(self.x.pixel), 1, w.block, spread(self.y.pixel))
+        ahead = w.in_channels * w.block if 4 * self.u_size > _NEAR_BYTES else 0
+        return Product(w.vectors, self.v_row, 1, w.block, self.m_row, ahead=ahead)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""Winograd convolution beside the direct one, each kernel alone on one core, channels × map.
+
+    python benchmarks/winograd.py [forward] [weight] [transform] [--images 8] …
+
+Figures are what the direct convolution would have to do, in GFLOP/s, so that they compare. The
+weight's transform is not part of the forward figure; `transform` gives it in microseconds.
+"""
+
+import argparse
+
+from convolutions import case, floats, forward, seconds, weight
+
+from neocog.kernels.layout import padded
+from neocog.kernels.winograd import Winograd, winograd_forward
+from neocog.kernels.winograd_weight import (
+    WinogradWeight,
+    winograd_weight,
+    winograd_weight_turned,
+)
+
+
+def winograd(x, y, images, flops, tile, group=0):
+    """Seconds of the forward kernel."""
+    stage = Winograd(x, y, 1, 1, tile, group=group)
+    operands = floats(images * x.size), floats(stage.u_size), floats(padded(y.channels))
+    operands = (*operands, floats(images * y.size), None, floats(stage.scratch_size))
+    return seconds(winograd_forward, stage, operands, images, flops)
+
+
+def transform(x, y, tile, kernel):
+    """Seconds of the weight's transform."""
+    stage = WinogradWeight(Winograd(x, y, 1, 1, tile))
+    operands = floats(stage.w.size), floats(stage.convolution.u_size)
+    return seconds(kernel, stage, operands, stage.w.blocks, 36 * stage.w.size)
+
+
+def figures(kind, x, y, w, images, flops, group):
+    """The numbers of one row, direct first."""
+    if kind == "transform":
+        kernels = winograd_weight, winograd_weight_turned
+        return [1e6 * transform(x, y, tile, k) for tile in (4, 2) for k in kernels]
+    taken = [forward(x, y, w, images, flops, 1)]
+    taken += [winograd(x, y, images, flops, tile, group) for tile in (2, 4)]
+    return [flops / t / 1e9 for t in taken]
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kinds", nargs="*", default=["forward"])
+    parser.add_argument("--channels", default="16,32,64,128,256,512")
+    parser.add_argument("--maps", default="32,16,8,4")
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--group", type=int, default=0)
+    args = parser.parse_args()
+    for kind in args.kinds:
+        print(kind)
+        for channels in map(int, args.channels.split(",")):
+            for side in map(int, args.maps.split(",")):
+                x, y, w, flops = case(channels, side, args.images)
+                row = figures(kind, x, y, w, args.images, flops, args.group)
+                row = "".join(f"{value:9.1f}" for value in row)
+                print(f"{channels:5d} × {side:<3d}{row}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
