@@ -1,0 +1,242 @@
+"""Schedules beside `torch.optim.lr_scheduler`, step by step; averages; both as plain data."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from neocog.errors import NeocogError
+from neocog.training.averaging import AVERAGES, EMA, Averaging, Lookahead, rates_of_run
+from neocog.training.schedules import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Linear,
+    OneCycle,
+    Schedule,
+    Step,
+    Warmup,
+)
+
+LR = 0.4
+
+
+def theirs(make, total, lr=LR):
+    """PyTorch's rates and momenta of each step; skipped without PyTorch."""
+    torch = pytest.importorskip("torch")
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=lr, momentum=0.9)
+    scheduler = make(torch.optim.lr_scheduler, optimizer)
+    found = []
+    for _ in range(total):
+        group = optimizer.param_groups[0]
+        found.append((group["lr"], group["momentum"]))
+        optimizer.step()
+        scheduler.step()
+    return np.array(found)
+
+
+# Schedule, PyTorch's, with T the steps of the run.
+PAIRS = {
+    "constant": (Constant(), lambda s, o, T: s.ConstantLR(o, factor=1.0)),
+    "step": (Step(7, 0.5), lambda s, o, T: s.StepLR(o, 7, 0.5)),
+    "step by part": (Step(0.25), lambda s, o, T: s.StepLR(o, max(1, T // 4))),
+    "cosine": (Cosine(), lambda s, o, T: s.CosineAnnealingLR(o, T)),
+    "cosine to": (Cosine(0.1), lambda s, o, T: s.CosineAnnealingLR(o, T, LR * 0.1)),
+    "linear": (Linear(1.0, 0.0), lambda s, o, T: s.LinearLR(o, 1.0, 0.0, T)),
+    "linear, short": (Linear(0.3, 0.9, 5), lambda s, o, T: s.LinearLR(o, 0.3, 0.9, 5)),
+    "warm-up": (
+        Warmup(4, 0.2, Cosine()),
+        lambda s, o, T: s.SequentialLR(
+            o, [s.LinearLR(o, 0.2, 1.0, 4), s.CosineAnnealingLR(o, max(1, T - 4))], [4]
+        ),
+    ),
+    "triangle": (
+        Warmup(6, 0.2, Linear(1.0, 0.07)),
+        lambda s, o, T: s.SequentialLR(
+            o, [s.LinearLR(o, 0.2, 1.0, 6), s.LinearLR(o, 1.0, 0.07, max(1, T - 6))], [6]
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("total", [1, 2, 7, 40])
+@pytest.mark.parametrize("name", PAIRS)
+def test_rates_are_pytorchs(name, total):
+    schedule, make = PAIRS[name]
+    expected = theirs(lambda s, o: make(s, o, total), total)
+    table = schedule.rates(0, total, total)
+    # PyTorch's come from one step to the next, and round each time.
+    np.testing.assert_allclose(LR * table[:, 0], expected[:, 0], rtol=1e-11, atol=1e-14)
+    assert np.isnan(table[:, 1:]).all()
+    assert not schedule.moves_momentum
+
+
+@pytest.mark.parametrize("total", [4, 7, 40, 101])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"warmup": 0.0},
+        {"warmup": 0.45, "three_phase": True},
+        {"anneal": "linear", "div_factor": 10.0, "final_div_factor": 50.0},
+        {"cycle_momentum": False},
+        {"base_momentum": 0.6, "max_momentum": 0.7},
+    ],
+)
+def test_one_cycle_is_pytorchs(settings, total):
+    names = {"warmup": "pct_start", "anneal": "anneal_strategy"}
+    arguments = {names.get(key, key): value for key, value in settings.items()}
+    expected = theirs(lambda s, o: s.OneCycleLR(o, LR, total_steps=total + 1, **arguments), total)
+    schedule = OneCycle(**settings)
+    table = schedule.rates(0, total, total + 1)
+    np.testing.assert_allclose(LR * table[:, 0], expected[:, 0], rtol=1e-12, atol=1e-16)
+    if settings.get("cycle_momentum", True):
+        np.testing.assert_allclose(table[:, 1], expected[:, 1], rtol=1e-12)
+        assert schedule.moves_momentum
+        assert Warmup(2, then=schedule).moves_momentum
+    else:
+        assert np.isnan(table[:, 1]).all()
+        assert not schedule.moves_momentum
+
+
+def test_one_cycle_begins_peaks_and_ends():
+    """Counted by hand; of a run in which PyTorch divides by zero, too."""
+    table = OneCycle(0.25, 10.0, 100.0).rates(0, 41, 41)
+    assert table[0, 0] == pytest.approx(0.1)
+    assert table[:, 0].max() == pytest.approx(1.0, abs=0.01)
+    assert table[40, 0] == pytest.approx(0.001)
+    assert table[0, 1] == pytest.approx(0.95)
+    assert table[40, 1] == pytest.approx(0.95)
+    assert OneCycle(0.25).rates(0, 4, 4)[:, 0][0] == pytest.approx(1.0)
+    assert np.isfinite(OneCycle().rates(0, 1, 1)[:, :2]).all()
+
+
+@pytest.mark.parametrize("schedule", [p[0] for p in PAIRS.values()] + [OneCycle(), OneCycle(0.5)])
+def test_any_range_of_steps_is_a_part_of_the_whole(schedule):
+    whole = schedule.rates(0, 30, 30)
+    parts = [schedule.rates(first, count, 30) for first, count in ((0, 11), (11, 1), (12, 18))]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert whole.dtype == np.float64
+    assert whole.flags.c_contiguous
+    assert np.isfinite(whole[:, 0]).all()
+
+
+def test_a_warm_up_that_takes_all_of_the_run():
+    np.testing.assert_allclose(Warmup(8, 0.0).rates(0, 4, 4)[:, 0], [0, 1 / 8, 2 / 8, 3 / 8])
+    assert np.isnan(Warmup(3, then=OneCycle()).rates(0, 3, 9)[:, 1]).all()
+
+
+@pytest.mark.parametrize("make", [*SCHEDULES.values(), *AVERAGES.values()])
+def test_plain_data_and_back(make):
+    one = make()
+    home = Schedule if isinstance(one, Schedule) else Averaging
+    written = json.loads(json.dumps(one.to_dict()))
+    assert home.from_dict(written) == one
+    assert type(home.from_dict({"type": written["type"]})) is make
+
+
+def test_plain_data_within_plain_data():
+    schedule = Warmup(0.23, 0.2, Linear(1.0, 0.07))
+    assert schedule.to_dict() == {
+        "type": "warm-up",
+        "length": 0.23,
+        "start": 0.2,
+        "then": {"type": "linear", "start": 1.0, "end": 0.07, "length": 1.0},
+    }
+    assert Schedule.from_dict(schedule.to_dict()) == schedule
+
+
+def nested(depth):
+    inner = {"type": "constant"}
+    for _ in range(depth):
+        inner = {"type": "warm-up", "length": 1, "then": inner}
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        (None, "A schedule must be described by its type and settings."),
+        ([], "A schedule must be described by its type and settings."),
+        ({}, "Unknown schedule None. Known: constant, step, "),
+        ({"type": "polynomial"}, "Unknown schedule 'polynomial'. Known: constant, step, "),
+        ({"type": ["step"]}, "Unknown schedule ['step']"),
+        ({"type": "cosine", "begin": 1}, "cosine has no setting 'begin'. Known: end."),
+        ({"type": "cosine", "end": "x"}, "cosine: end (='x') must be a number, at least 0."),
+        ({"type": "cosine", "end": -0.1}, "cosine: end (=-0.1) must be a number, at least 0."),
+        ({"type": "step", "every": 0}, "step: every (=0) must be a whole number of steps, or a"),
+        ({"type": "step", "every": 1.5}, "step: every (=1.5) must be a whole number of steps, or"),
+        ({"type": "step", "every": True}, "step: every (=True) must be a whole number of steps"),
+        ({"type": "step", "gamma": math.nan}, "step: gamma (=nan) must be a number, at least 0."),
+        ({"type": "linear", "start": math.inf}, "linear: start (=inf) must be a number"),
+        ({"type": "warm-up", "then": 3}, "warm-up: then (=3) must be a schedule."),
+        ({"type": "one-cycle", "warmup": 2}, "one-cycle: warmup (=2) must be a part of the run"),
+        ({"type": "one-cycle", "anneal": "sin"}, "one-cycle: anneal (='sin') must be 'cos' or"),
+        ({"type": "one-cycle", "div_factor": 0}, "one-cycle: div_factor (=0) must be a positive"),
+        ({"type": "one-cycle", "max_momentum": 1}, "one-cycle: max_momentum (=1) must be at le"),
+        ({"type": "one-cycle", "three_phase": 1}, "one-cycle: three_phase (=1) must be true or"),
+        (nested(9), "A schedule holds others more than 8 deep."),
+    ],
+)
+def test_descriptions_that_are_refused(description, message):
+    with pytest.raises(NeocogError) as caught:
+        Schedule.from_dict(description)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+# Averages
+
+
+def test_lookahead_is_airbenchs():
+    """Of 12 steps every fifth, d = 0.95⁵ · (n / 12)³, and all of it at the end."""
+    decays = Lookahead().decays(0, 12, 12)
+    expected = np.full(12, np.nan)
+    expected[4], expected[9] = 0.95**5 * (5 / 12) ** 3, 0.95**5 * (10 / 12) ** 3
+    expected[11] = 1.0
+    np.testing.assert_allclose(decays, expected, rtol=1e-14)
+    np.testing.assert_array_equal(Lookahead().decays(3, 4, 12), decays[3:7])
+    # Where the last is one of every five, the weights are their average already.
+    assert Lookahead().decays(0, 10, 10)[9] == pytest.approx(0.95**5)
+
+
+def test_a_moving_average_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    model = torch.nn.Linear(1, 1, bias=False).double()
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    average = 5.0  # whatever stood there
+    for decay in EMA(0.9).decays(0, 10, 10):
+        model.weight.data += 1.0
+        averaged.update_parameters(model)
+        average += (1 - decay) * (model.weight.item() - average)
+        assert averaged.module.weight.item() == pytest.approx(average, rel=1e-12)
+    np.testing.assert_array_equal(EMA(0.9).decays(3, 2, 10), [0.9, 0.9])
+
+
+def test_all_columns_of_a_run():
+    table = rates_of_run(OneCycle(), Lookahead(), 3, 4, 20)
+    np.testing.assert_array_equal(table[:, :2], OneCycle().rates(3, 4, 20)[:, :2])
+    np.testing.assert_array_equal(table[:, 2], Lookahead().decays(3, 4, 20))
+    assert np.isnan(table[:, 3]).all()
+    assert np.isnan(rates_of_run(Constant(), None, 0, 4, 4)[:, 1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ({"type": "mean"}, "Unknown average 'mean'. Known: ema, lookahead."),
+        ({"type": "ema", "decay": 1}, "EMA: decay (=1) must be at least 0 and below 1."),
+        ({"type": "ema", "decay": None}, "EMA: decay (=None) must be at least 0 and below 1."),
+        ({"type": "lookahead", "every": 0}, "Lookahead: every (=0) must be a whole number"),
+        ({"type": "lookahead", "every": 2.5}, "Lookahead: every (=2.5) must be a whole number"),
+        ({"type": "lookahead", "power": -1}, "Lookahead: power (=-1) must be a number, at least"),
+    ],
+)
+def test_averages_that_are_refused(description, message):
+    with pytest.raises(NeocogError) as caught:
+        Averaging.from_dict(description)
+    assert str(caught.value).startswith(message)
