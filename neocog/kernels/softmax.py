@@ -3,15 +3,14 @@
     p[j] = exp(z[j] − m) / Σ_k exp(z[k] − m),  m = max z
     loss = log Σ_k exp(z[k] − m) + m − z[t]
 
-The exponential is a polynomial over vectors: exp(x) = 2**n · exp(r), n = round(x / ln 2), with r
-taken in two parts so that it keeps its last bits, and exp(r) to degree 6 (Cephes' coefficients,
-S. L. Moshier); within 2 units in the last place of float32.
+The exponential is `functions.exp`, within 2 units in the last place of float32.
 """
 
 from dataclasses import dataclass
 from math import inf, log
 
 from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.functions import exp
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.simd import (
     DOUBLES,
@@ -27,17 +26,6 @@ from neocog.kernels.simd import (
 
 __all__ = ["Softmax", "softmax", "softmax_cross_entropy"]
 
-_LOWEST = -87.33654  # exp of it is the smallest normal float32
-_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
-_POLYNOMIAL = (
-    1.9875691500e-4,
-    1.3981999507e-3,
-    8.3334519073e-3,
-    4.1665795894e-2,
-    1.6666665459e-1,
-    5.0000001201e-1,
-)
-
 
 @dataclass(frozen=True)
 class Softmax:
@@ -49,21 +37,6 @@ class Softmax:
     def z(self) -> FeatureMap:
         """The scores, as a map of one pixel."""
         return FeatureMap(1, 1, self.classes)
-
-
-def _exp(e, x):
-    """exp(x) for x ≤ 0; zero below `_LOWEST`; NaN of NaN."""
-    lowest = e.constant(_LOWEST)
-    clamped = e.larger(x, lowest)  # where x is NaN this is `lowest`, but x itself goes on below
-    whole, exponent = e.round_to_int(e.mul(clamped, e.constant(1.44269504088896341)))
-    r = e.fma(whole, e.constant(-_LN2_HIGH), x)
-    r = e.fma(whole, e.constant(-_LN2_LOW), r)
-    sum_ = e.constant(_POLYNOMIAL[0])
-    for coefficient in _POLYNOMIAL[1:]:
-        sum_ = e.fma(sum_, r, e.constant(coefficient))
-    sum_ = e.add(e.fma(sum_, e.mul(r, r), r), e.constant(1.0))
-    value = e.mul(sum_, e.power_of_two(exponent))
-    return e.select(e.greater(lowest, x), e.constant(0.0), value)
 
 
 def _scores(e, s, z):
@@ -95,7 +68,7 @@ def exponentials(e, s, z, m, out):
     """Write exp(z − m) to whole vectors of `out`; gives their sum."""
     total = None
     for at, row in enumerate(_scores(e, s, z)):
-        value = _exp(e, e.sub(row, e.splat(m)))
+        value = exp(e, e.sub(row, e.splat(m)))
         e.store(value, out, at * LANES)
         total = value if total is None else e.add(total, value)
     return e.sum(total)
