@@ -1,26 +1,24 @@
-"""Gradients of a convolution's weight and bias.
+"""Gradients of a convolution's weight and bias, from all of dy.
 
-    dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, h + i, w + j, c] · dy[n, h, w, k]        db[k] = Σ dy
+    dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, s·h + d·i, s·w + d·j, c] · dy[n, h, w, k]     db[k] = Σ dy
 
-(`neocog.reference.conv2d_backward_weight`.) The images of a batch are cut into shards, whose
-number the network and the batch fix, never the threads. Each shard has its own sum, and
-`conv2d_reduce` adds the shards in their order, so the result is bitwise the same for any number of
-threads.
+(`neocog.reference.conv2d_backward_weight`.) Registers hold some rows (j, c) of the gradient × one
+block of output channels, while a panel of places passes: some images, rows and columns of dy.
+Every number is one sum over the places in their order, however they are cut into panels.
 
-Two ways to a shard's sum. From all of dy: registers hold some rows (j, c) of the gradient × one
-block of output channels. Behind pooling, from the winners alone, a quarter of the arithmetic:
-registers hold whole kernel rows of an output channel, as vectors along x, where the (j, c) of a
-kernel row lie side by side.
+Wide pixels lie a multiple of 256 bytes apart, which falls into few sets of the first-level cache.
+So a panel's places are copied side by side, of dy for one block of channels, of x for the channels
+that registers hold together; each copy serves every tap of the kernel.
+
+Two ways to share the work. By images: the batch is cut into shards, whose number the network and
+the batch fix, never the threads; each has its own sum, and `conv2d_reduce` adds them in their
+order. By items of the weight, for weights too large to have one sum a shard: each item is a block
+of output channels × a part of the input channels, over the whole batch.
 """
 
-from dataclasses import dataclass
-
-from neocog.kernels.compiling import inlined, kernel
-from neocog.kernels.convolution import SUMS
-from neocog.kernels.layout import ConvolutionWeight, FeatureMap
+from neocog.kernels.compiling import always_inlined, inlined, kernel
 from neocog.kernels.simd import (
     FLOATS,
-    INTS,
     LANES,
     LONGS,
     accumulators,
@@ -28,241 +26,115 @@ from neocog.kernels.simd import (
     block,
     nothing,
     pointer,
-    vectors,
+    rolled,
+    stack_floats,
+    zeros,
 )
+from neocog.kernels.weight_gradient import (
+    WeightGradient,
+    add_bias,
+    add_vector,
+    clear,
+    keep_sums,
+    one_vector,
+    store_zero,
+)
+from neocog.kernels.winner_gradient import conv2d_backward_weight_of_winners
 
 __all__ = [
     "WeightGradient",
+    "conv2d_backward_bias",
     "conv2d_backward_weight",
+    "conv2d_backward_weight_items",
     "conv2d_backward_weight_of_winners",
     "conv2d_flip_weight",
     "conv2d_reduce",
 ]
 
-# What a pass over some rows reads again for every output channel should stay in the first-level
-# cache, beside the sums.
-_BAND_BYTES = 12 * 1024
+
+# Panels
 
 
-@dataclass(frozen=True)
-class WeightGradient:
-    """The weight gradient of one convolution; with `winners`, dy is the pooled map's, borderless.
-
-    A shard is so many images.
-    """
-
-    x: FeatureMap
-    dy: FeatureMap
-    w: ConvolutionWeight
-    bias: bool
-    winners: bool
-    shard: int
-
-    @property
-    def row_step(self) -> int:
-        """Floats of x from one row of dy to the next."""
-        return self.x.row * (2 if self.winners else 1)
-
-    @property
-    def step(self) -> int:
-        """Floats of x from one column of dy to the next."""
-        return self.x.pixel * (2 if self.winners else 1)
-
-    @property
-    def band(self) -> int:
-        """Rows of dy that are taken at a time."""
-        return max(1, min(self.dy.height, _BAND_BYTES // (4 * (self.row_step + self.dy.row))))
-
-    @property
-    def partial_size(self) -> int:
-        """Floats of one shard's weight sum."""
-        if self.winners:
-            return self.w.out_channels * self.w.kernel_h * self.line * LANES
-        return self.w.size
-
-    # From winners
-
-    @property
-    def line(self) -> int:
-        """Vectors that hold one kernel row of all channels."""
-        return -(-self.w.kernel_w * self.x.pixel // LANES)
-
-    @property
-    def half(self) -> bool:
-        """Whether the last of them need only be half: fewer loads that cross a cache line."""
-        return 0 < self.w.kernel_w * self.x.pixel % LANES <= LANES // 2
-
-    @property
-    def whole(self) -> bool:
-        """Whether all kernel rows of an output channel fit into registers."""
-        return self.w.kernel_h * self.line <= SUMS
-
-    @property
-    def together(self) -> int:
-        """Output channels whose sums are in registers together."""
-        most = SUMS // (self.w.kernel_h * self.line) if self.whole else 1
-        return next(n for n in range(most, 0, -1) if self.w.out_channels % n == 0)
-
-    @property
-    def piece(self) -> int:
-        """Vectors of a kernel row that are in registers together, where not all rows fit."""
-        return min(self.line, SUMS)
-
-    @property
-    def piece_rest(self) -> int:
-        """Vectors of the last piece, if it is a smaller one."""
-        return self.line % self.piece
-
-    # From all of dy
-
-    @property
-    def runs(self) -> int:
-        """Stretches of x that one kernel row reads: one where its pixels have no padding."""
-        return 1 if self.x.pixel == self.w.in_channels else self.w.kernel_w
-
-    @property
-    def run(self) -> int:
-        """Rows (j, c) of the gradient along one stretch."""
-        return self.w.in_channels * (self.w.kernel_w // self.runs)
-
-    @property
-    def taken(self) -> int:
-        """Rows of the gradient whose sums are in registers together."""
-        return min(self.run, SUMS // self.w.vectors)
-
-    @property
-    def taken_rest(self) -> int:
-        """Rows that are left over at the end of a stretch."""
-        return self.run % self.taken
-
-
-def _winner_sums(s, *_):
-    return vectors(s.together * s.w.kernel_h * s.line if s.whole else s.piece)
-
-
-def _winner_rest(s, *_):
-    return vectors(max(1, s.piece_rest))
-
-
-def _partial_offsets(s, n):
-    """Where in the partial sum the first `n` vectors stand that are in registers together."""
-    return [at * LANES for at in range(n)]
-
-
-@block(_winner_sums)
-def winner_sums(e, s, partial):
-    """The sums so far of `together` output channels, or of one piece of one kernel row."""
-    n = s.together * s.w.kernel_h * s.line if s.whole else s.piece
-    return [e.load(partial, at) for at in _partial_offsets(s, n)]
-
-
-@block(_winner_rest)
-def winner_rest(e, s, partial):
-    """The sums so far of the last piece of a kernel row."""
-    return [e.load(partial, at) for at in _partial_offsets(s, max(1, s.piece_rest))]
+def _copy(e, source, to, floats, exact):
+    """Copy so many floats as whole vectors; what is written behind them will be overwritten."""
+    for at in range(0, floats, LANES):
+        lanes = min(floats - at, LANES) if exact else LANES
+        e.store(e.load_first(source, at, lanes), to, at)
 
 
 @block(nothing)
-def keep_sums(e, s, sums, partial):
-    """Write sums back."""
-    for value, at in zip(sums, _partial_offsets(s, len(sums)), strict=True):
-        e.store(value, partial, at)
+def copy_slope(e, s, dy, to):
+    """Copy one place of dy, of one block of channels."""
+    _copy(e, dy, to, s.w.block, exact=False)
 
 
-@block(accumulators)
-def add_winner(e, s, sums, x, dy, winners):
-    """Add dy · x around the winner, for one place of the pooled map.
+@block(nothing)
+def copy_slope_last(e, s, dy, to):
+    """Copy one place of dy, of a block that ends with its group, with zeros behind."""
+    _copy(e, dy, to, s.w.block - (LANES - s.w.lanes_left) % LANES, exact=True)
 
-    x stands at the region's first pixel, dy and winners at the first output channel.
-    """
-    sums = list(sums)
-    each = s.w.kernel_h * s.line if s.whole else len(sums)
-    for k in range(len(sums) // each):
-        slope = e.broadcast(dy, k)
-        winner = e.load_offset(winners, k)
-        for v in range(each):
-            place = v // s.line * s.x.row + v % s.line * LANES if s.whole else v * LANES
-            load = e.load_half if s.whole and s.half and v % s.line == s.line - 1 else e.load
-            at = k * each + v
-            sums[at] = e.fma(slope, load(e.advance(x, winner), place), sums[at])
-    return sums
+
+@block(nothing)
+def copy_taken(e, s, x, to):
+    """Copy one pixel of x, of the channels that registers hold together."""
+    _copy(e, x, to, s.taken, exact=False)
+
+
+@block(nothing)
+def copy_taken_exact(e, s, x, to):
+    """Copy one pixel of x, and read not a float behind its channels."""
+    _copy(e, x, to, s.taken, exact=True)
+
+
+@block(nothing)
+def copy_rest(e, s, x, to):
+    """Copy one pixel of x, of the channels that are left over."""
+    _copy(e, x, to, s.taken_rest, exact=True)
 
 
 @inlined
-def add_winners(s, sums, x, dy, winners, first_row, last_row):
-    """Add every winner of some rows of the pooled map."""
-    for row in range(first_row, last_row):
-        for column in range(s.dy.width):
-            at = (row * s.dy.width + column) * s.dy.pixel
-            x_at = advance(x, row * s.row_step + column * s.step)
-            sums = add_winner(s, sums, x_at, advance(dy, at), advance(winners, at))
-    return sums
-
-
-@kernel
-def conv2d_backward_weight_of_winners(s, operands, first, count):
-    """Add the weight and bias gradients of some images to their shards' sums.
-
-    Operands: x, dy (pooled, no border), winners, weight sums [shard][K][i][line · L], bias sums
-    [shard][K].
-    """
-    images = pointer(operands, 0, FLOATS)
-    slopes = pointer(operands, 1, FLOATS)
-    won = pointer(operands, 2, INTS)
-    for n in range(count):
-        shard = (first + n) // s.shard
-        partial = advance(pointer(operands, 3, FLOATS), shard * s.partial_size)
-        bias = advance(pointer(operands, 4, FLOATS), shard * s.dy.pixel)
-        if (first + n) % s.shard == 0:
-            clear(s, partial, bias)
-        x = advance(images, n * s.x.size)
-        dy = advance(slopes, n * s.dy.size)
-        winners = advance(won, n * s.dy.size)
-        if s.bias:
-            add_bias(s, bias, dy)
-        for row in range(0, s.dy.height, s.band):
-            until = min(row + s.band, s.dy.height)
-            for k in range(0, s.w.out_channels, s.together):
-                d = advance(dy, k)
-                w = advance(winners, k)
-                if s.whole:
-                    to = advance(partial, k * (s.w.kernel_h * s.line * LANES))
-                    keep_sums(s, add_winners(s, winner_sums(s, to), x, d, w, row, until), to)
+def pack_dy(s, last, dy, to, images, rows, columns):
+    """Copy a panel of dy."""
+    for n in range(images):
+        for h in range(rows):
+            for w in range(columns):
+                source = advance(dy, n * s.dy.size + h * s.dy.row + w * s.dy.pixel)
+                at = advance(to, n * s.dy_image_step + h * s.dy_row_step + w * s.dy_column_step)
+                if s.w.lanes_left > 0 and last:
+                    copy_slope_last(s, source, at)
                 else:
-                    for i in range(s.w.kernel_h):
-                        line = advance(partial, (k * s.w.kernel_h + i) * (s.line * LANES))
-                        x_line = advance(x, i * s.x.row)
-                        for v in range(0, s.line - s.piece_rest, s.piece):
-                            to = advance(line, v * LANES)
-                            x_at = advance(x_line, v * LANES)
-                            sums = add_winners(s, winner_sums(s, to), x_at, d, w, row, until)
-                            keep_sums(s, sums, to)
-                        if s.piece_rest > 0:
-                            v = s.line - s.piece_rest
-                            to = advance(line, v * LANES)
-                            x_at = advance(x_line, v * LANES)
-                            sums = add_winners(s, winner_rest(s, to), x_at, d, w, row, until)
-                            keep_sums(s, sums, to)
+                    copy_slope(s, source, at)
 
 
-def _taken(s, *_):
-    return vectors(s.taken * s.w.vectors)
+@inlined
+def pack_x(s, channel, x, to, images, rows, columns):
+    """Copy what a panel of x needs of some channels."""
+    rest = s.taken_rest > 0 and channel == s.run - s.taken_rest
+    inside = channel + (s.taken + LANES - 1) // LANES * LANES <= s.x.pixel
+    x_rows = (rows - 1) * s.stride_h + (s.w.kernel_h - 1) * s.dilation_h + 1
+    x_columns = (columns - 1) * s.stride_w + (s.w.kernel_w - 1) * s.dilation_w + 1
+    for n in range(images):
+        for h in range(x_rows):
+            source = advance(x, n * s.x.size + h * s.x.row + channel)
+            at = advance(to, n * s.x_image_step + h * s.x_row_step)
+            if rest:
+                for w in range(x_columns):
+                    copy_rest(s, advance(source, w * s.x.pixel), advance(at, w * s.taken))
+            elif inside:
+                for w in range(x_columns):
+                    copy_taken(s, advance(source, w * s.x.pixel), advance(at, w * s.taken))
+            else:
+                for w in range(x_columns):
+                    copy_taken_exact(s, advance(source, w * s.x.pixel), advance(at, w * s.taken))
 
 
-def _taken_rest(s, *_):
-    return vectors(max(1, s.taken_rest) * s.w.vectors)
+# Sums
 
 
-@block(_taken)
-def taken_sums(e, s, partial):
-    """The sums so far of `taken` rows of the gradient."""
-    return [e.load(partial, at * LANES) for at in range(s.taken * s.w.vectors)]
-
-
-@block(_taken_rest)
-def taken_rest_sums(e, s, partial):
-    """The sums so far of the last rows of a run."""
-    return [e.load(partial, at * LANES) for at in range(max(1, s.taken_rest) * s.w.vectors)]
+@block(accumulators)
+def sums_so_far(e, s, sums, partial):
+    """Load as many vectors as there are sums."""
+    return [e.load(partial, at * LANES) for at in range(len(sums))]
 
 
 @block(accumulators)
@@ -278,14 +150,69 @@ def add_place(e, s, sums, x, dy):
     return sums
 
 
-@inlined
-def add_places(s, sums, x, dy, first_row, last_row):
-    """Add every place of some rows of the output."""
-    for row in range(first_row, last_row):
-        for column in range(s.dy.width):
-            x_at = advance(x, row * s.x.row + column * s.x.pixel)
-            sums = add_place(s, sums, x_at, advance(dy, row * s.dy.row + column * s.dy.pixel))
+@always_inlined
+def add_places(s, sums, x, dy, images, rows, columns):
+    """Add every place of a panel."""
+    for n in range(images):
+        for h in range(rows):
+            x_at = advance(x, n * s.x_image_step + h * (s.stride_h * s.x_row_step))
+            dy_at = advance(dy, n * s.dy_image_step + h * s.dy_row_step)
+            for _ in range(columns):
+                sums = add_place(s, sums, x_at, dy_at)
+                x_at = advance(x_at, rolled(s.stride_w * s.x_column_step))
+                dy_at = advance(dy_at, s.dy_column_step)
     return sums
+
+
+@always_inlined
+def add_rows(s, sums, partial, row, x, dy, images, rows, columns):
+    """Add a panel to as many rows of the gradient as there are sums, at every tap."""
+    for i in range(rolled(s.w.kernel_h)):
+        for j in range(rolled(s.runs)):
+            to = advance(partial, ((i * s.runs + j) * s.run + row) * s.w.block)
+            tap = i * (s.dilation_h * s.x_row_step) + j * (s.dilation_w * s.x_column_step)
+            before = sums_so_far(s, sums, to)
+            after = add_places(s, before, advance(x, tap), dy, images, rows, columns)
+            keep_sums(s, after, to)
+
+
+@inlined
+def add_panel(s, partial, k, begin, until, x, dy, images, rows, columns, x_panel, dy_panel):
+    """Add a panel to the rows begin … until of every stretch of one block of channels."""
+    group, place = k // s.w.group_blocks, k % s.w.group_blocks
+    d = advance(dy, group * s.w.group_out + place * s.w.block)
+    x_group = advance(x, group * s.w.group_in)
+    if s.packs_dy:
+        pack_dy(s, place == s.w.group_blocks - 1, d, dy_panel, images, rows, columns)
+        d = dy_panel
+    for row in range(begin, min(until, s.run - s.taken_rest), s.taken):
+        x_at = advance(x_group, row)
+        if s.packs_x:
+            pack_x(s, row, x_group, x_panel, images, rows, columns)
+            x_at = x_panel
+        add_rows(s, zeros(s.taken_sums), partial, row, x_at, d, images, rows, columns)
+    if s.taken_rest > 0 and until == s.run:
+        row = s.run - s.taken_rest
+        x_at = advance(x_group, row)
+        if s.packs_x:
+            pack_x(s, row, x_group, x_panel, images, rows, columns)
+            x_at = x_panel
+        add_rows(s, zeros(s.rest_sums), partial, row, x_at, d, images, rows, columns)
+
+
+@inlined
+def add_images(s, partial, first_block, blocks, begin, until, x, dy, images, x_panel, dy_panel):
+    """Add some images to some blocks of channels, whose sums stand at `partial`."""
+    for row in range(0, s.dy.height, s.rows):
+        rows = min(s.rows, s.dy.height - row)
+        for column in range(0, s.dy.width, s.columns):
+            columns = min(s.columns, s.dy.width - column)
+            x_at = advance(x, row * s.row_step + column * s.step)
+            dy_at = advance(dy, row * s.dy.row + column * s.dy.pixel)
+            for k in range(first_block, first_block + blocks):
+                to = advance(partial, k * s.w.block_size)
+                panel = (images, rows, columns, x_panel, dy_panel)
+                add_panel(s, to, k, begin, until, x_at, dy_at, *panel)
 
 
 @kernel
@@ -295,76 +222,72 @@ def conv2d_backward_weight(s, operands, first, count):
     Operands: x, dy (inside its border), nothing, weight sums [shard] in the weight's own layout,
     bias sums [shard][K].
     """
-    images = pointer(operands, 0, FLOATS)
+    images = advance(pointer(operands, 0, FLOATS), s.x_start)
     slopes = advance(pointer(operands, 1, FLOATS), s.dy.start)
-    for n in range(count):
+    x_panel = stack_floats(s.x_panel)
+    dy_panel = stack_floats(s.dy_panel)
+    n = 0
+    while n < count:
         shard = (first + n) // s.shard
         partial = advance(pointer(operands, 3, FLOATS), shard * s.w.size)
         bias = advance(pointer(operands, 4, FLOATS), shard * s.dy.pixel)
         if (first + n) % s.shard == 0:
             clear(s, partial, bias)
+        together = min(min(s.images, count - n), (shard + 1) * s.shard - (first + n))
         x = advance(images, n * s.x.size)
         dy = advance(slopes, n * s.dy.size)
         if s.bias:
-            add_bias(s, bias, dy)
-        for row in range(0, s.dy.height, s.band):
-            until = min(row + s.band, s.dy.height)
-            for k in range(s.w.blocks):
-                d = advance(dy, k * s.w.block)
-                for i in range(s.w.kernel_h):
-                    for j in range(s.runs):
-                        run = (i * s.runs + j) * s.run
-                        to = advance(partial, k * s.w.block_size + run * s.w.block)
-                        x_run = advance(x, i * s.x.row + j * s.x.pixel)
-                        for r in range(0, s.run - s.taken_rest, s.taken):
-                            at = advance(to, r * s.w.block)
-                            x_at = advance(x_run, r)
-                            sums = add_places(s, taken_sums(s, at), x_at, d, row, until)
-                            keep_sums(s, sums, at)
-                        if s.taken_rest > 0:
-                            r = s.run - s.taken_rest
-                            at = advance(to, r * s.w.block)
-                            x_at = advance(x_run, r)
-                            sums = add_places(s, taken_rest_sums(s, at), x_at, d, row, until)
-                            keep_sums(s, sums, at)
+            for each in range(together):
+                add_bias(s, bias, advance(dy, each * s.dy.size))
+        add_images(s, partial, 0, s.w.blocks, 0, s.run, x, dy, together, x_panel, dy_panel)
+        n += together
 
 
-@inlined
-def clear(s, partial, bias):
-    """Set a shard's sums to zero."""
-    for at in range(0, s.partial_size, LANES):
-        store_zero(s, advance(partial, at))
-    for at in range(0, s.dy.pixel, LANES):
-        store_zero(s, advance(bias, at))
+@kernel
+def conv2d_backward_weight_items(s, operands, first, count):
+    """The weight's gradient over the whole batch, for some of its `s.items` items.
+
+    An item is a block of output channels × a part of the rows (j, c) of every stretch.
+    Operands: x and dy (inside its border) of all images, dw, the step.
+    """
+    images = advance(pointer(operands, 0, FLOATS), s.x_start)
+    slopes = advance(pointer(operands, 1, FLOATS), s.dy.start)
+    dw = pointer(operands, 2, FLOATS)
+    batch = pointer(operands, 3, LONGS)[1]
+    x_panel = stack_floats(s.x_panel)
+    dy_panel = stack_floats(s.dy_panel)
+    for item in range(first, first + count):
+        k, part = item // s.parts, item % s.parts
+        begin = part * s.part
+        until = min(begin + s.part, s.run)
+        for stretch in range(s.w.kernel_h * s.runs):
+            at = k * s.w.block_size + stretch * s.run * s.w.block
+            for to in range(at + begin * s.w.block, at + until * s.w.block, LANES):
+                store_zero(s, advance(dw, to))
+        for n in range(0, batch, s.images):
+            together = min(s.images, batch - n)
+            x = advance(images, n * s.x.size)
+            dy = advance(slopes, n * s.dy.size)
+            add_images(s, dw, k, 1, begin, until, x, dy, together, x_panel, dy_panel)
 
 
-@block(nothing)
-def store_zero(e, s, to):
-    """Write one vector of zeros."""
-    e.store(e.constant(0.0), to)
+@kernel
+def conv2d_backward_bias(s, operands, first, count):
+    """The bias's gradient over the whole batch, for some vectors of output channels.
 
-
-@block(lambda s, *_: vectors(1))
-def one_vector(e, s, source):
-    """Load one vector."""
-    return [e.load(source)]
-
-
-@block(accumulators)
-def add_vector(e, s, sums, source):
-    """Add one vector."""
-    return [e.add(sums[0], e.load(source))]
-
-
-@inlined
-def add_bias(s, bias, dy):
-    """Add dy, summed over all places, to the bias sums."""
-    for k in range(0, s.dy.pixel, LANES):
-        sums = one_vector(s, advance(bias, k))
-        for row in range(s.dy.height):
-            for column in range(s.dy.width):
-                sums = add_vector(s, sums, advance(dy, row * s.dy.row + column * s.dy.pixel + k))
-        keep_sums(s, sums, advance(bias, k))
+    Operands: dy (inside its border) of all images, db, the step.
+    """
+    slopes = advance(pointer(operands, 0, FLOATS), s.dy.start)
+    db = pointer(operands, 1, FLOATS)
+    batch = pointer(operands, 2, LONGS)[1]
+    for k in range(first * LANES, (first + count) * LANES, LANES):
+        sums = zeros(1)
+        for n in range(batch):
+            for row in range(s.dy.height):
+                for column in range(s.dy.width):
+                    at = n * s.dy.size + row * s.dy.row + column * s.dy.pixel + k
+                    sums = add_vector(s, sums, advance(slopes, at))
+        keep_sums(s, sums, advance(db, k))
 
 
 @kernel
@@ -413,21 +336,25 @@ def conv2d_reduce(s, operands, first, count):
 
 @kernel
 def conv2d_flip_weight(s, operands, first, count):
-    """The kernel turned by 180° with C and K exchanged, for the input's gradient.
+    """The kernel turned by 180° with C and K exchanged in each group, for the input's gradient.
 
-    `s` is the forward convolution; blocks first … first + count of output channels are read.
-    Operands: weight [K / block][i][j][C][block], turned [C / turned][i][j][K][turned].
+    Only the weight `s.w` is looked at; its blocks first … first + count are read.
+    Operands: weight [group][K / block][i][j][C][block], turned [group][C / block][i][j][K][block].
     """
     weight = pointer(operands, 0, FLOATS)
     turned = pointer(operands, 1, FLOATS)
-    for k in range(first * s.w.block, min((first + count) * s.w.block, s.w.out_channels)):
-        source = advance(weight, k // s.w.block * s.w.block_size + k % s.w.block)
-        for i in range(s.w.kernel_h):
-            for j in range(s.w.kernel_w):
-                tap = (s.w.kernel_h - 1 - i) * s.w.kernel_w + s.w.kernel_w - 1 - j
-                for c in range(s.w.in_channels):
-                    at = (
-                        (c // s.w.turned.block * s.w.kernel_h + i) * s.w.kernel_w + j
-                    ) * s.w.out_channels + k
-                    value = source[(tap * s.w.in_channels + c) * s.w.block]
-                    turned[at * s.w.turned.block + c % s.w.turned.block] = value
+    for k_block in range(first, first + count):
+        group, place = k_block // s.w.group_blocks, k_block % s.w.group_blocks
+        block_size = s.w.turned.block
+        group_to = advance(turned, group * s.w.turned.group_blocks * s.w.turned.block_size)
+        for k in range(place * s.w.block, min((place + 1) * s.w.block, s.w.group_out)):
+            source = advance(weight, k_block * s.w.block_size + k % s.w.block)
+            for i in range(s.w.kernel_h):
+                for j in range(s.w.kernel_w):
+                    tap = (s.w.kernel_h - 1 - i) * s.w.kernel_w + s.w.kernel_w - 1 - j
+                    for c in range(s.w.group_in):
+                        at = ((c // block_size * s.w.kernel_h + i) * s.w.kernel_w + j) * (
+                            s.w.group_out
+                        ) + k
+                        value = source[(tap * s.w.group_in + c) * s.w.block]
+                        group_to[at * block_size + c % block_size] = value

@@ -69,17 +69,31 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class ConvolutionWeight:
-    """[out_channels / block][i][j][in_channels][block], the last block filled up with zeros."""
+    """[group][group_out / block][i][j][group_in][block], each last block filled up with zeros.
+
+    Channels are those of all groups together; a group's outputs see its own inputs alone.
+    """
 
     out_channels: int
     in_channels: int
     kernel_h: int
     kernel_w: int
+    groups: int = 1
+
+    @property
+    def group_out(self) -> int:
+        """Output channels of one group."""
+        return self.out_channels // self.groups
+
+    @property
+    def group_in(self) -> int:
+        """Input channels of one group."""
+        return self.in_channels // self.groups
 
     @property
     def vectors(self) -> int:
         """Vectors of output channels that registers hold together: two where they divide evenly."""
-        total = padded(self.out_channels) // LANES
+        total = padded(self.group_out) // LANES
         return next(n for n in (2, 3, 1) if total % n == 0)
 
     @property
@@ -88,14 +102,29 @@ class ConvolutionWeight:
         return self.vectors * LANES
 
     @property
+    def group_blocks(self) -> int:
+        """How many such blocks one group has."""
+        return padded(self.group_out) // self.block
+
+    @property
     def blocks(self) -> int:
         """How many such blocks there are."""
-        return padded(self.out_channels) // self.block
+        return self.groups * self.group_blocks
+
+    @property
+    def lanes_left(self) -> int:
+        """Channels in the last vector of a group that ends within one and is not the only one."""
+        return self.group_out % LANES if self.groups > 1 else 0
+
+    @property
+    def tap_size(self) -> int:
+        """Floats of one tap of one block."""
+        return self.group_in * self.block
 
     @property
     def block_size(self) -> int:
         """Floats of one block."""
-        return self.kernel_h * self.kernel_w * self.in_channels * self.block
+        return self.kernel_h * self.kernel_w * self.tap_size
 
     @property
     def size(self) -> int:
@@ -105,7 +134,9 @@ class ConvolutionWeight:
     @property
     def turned(self) -> "ConvolutionWeight":
         """Of the convolution that gives this one's input gradient: in and out exchanged."""
-        return ConvolutionWeight(self.in_channels, self.out_channels, self.kernel_h, self.kernel_w)
+        return ConvolutionWeight(
+            self.in_channels, self.out_channels, self.kernel_h, self.kernel_w, self.groups
+        )
 
 
 @dataclass(frozen=True)

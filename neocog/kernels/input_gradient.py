@@ -1,0 +1,268 @@
+"""The gradient of a convolution's input, for any stride and dilation.
+
+    dx[h, w, c] = Σ_i Σ_j Σ_k  dy[(h + top − d·i) / s, (w + left − d·j) / s, k] · weight[i, j, c, k]
+
+over the taps i, j for which both divide evenly. Which these are depends only on the remainder of
+h + top by the stride, and of w + left: the pixels of dx fall into s · s classes, and in each the
+gradient is an ordinary convolution of dy with some of the taps. So no zero is multiplied, which
+spreading dy with zeros would do stride² − 1 times for every product that counts.
+
+The remainder of d·i repeats with the period p = s / gcd(s, d), so a class's taps are every p-th, and
+from one to the next dy is read d·p / s = d / gcd(s, d) rows further up. A class without taps gets
+zeros. With stride 1 there is one class, and this is `conv2d_forward` with the turned weight.
+"""
+
+from dataclasses import dataclass
+from math import gcd
+
+from neocog.kernels.compiling import always_inlined, inlined, kernel
+from neocog.kernels.convolution import finish, finish_last, multiply_channels, tile
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
+from neocog.kernels.simd import FLOATS, advance, pointer, rolled, zeros
+
+__all__ = ["InputGradient", "conv2d_backward_input_strided"]
+
+
+@dataclass(frozen=True)
+class InputGradient:
+    """The gradient of one convolution's input; `w` is the turned weight, `top` and `left` padding.
+
+    dy needs a border of at least `reach_h` rows and `reach_w` columns. `gate` is the map, behind a
+    ReLU, whose zeros the result takes over where `gated` is set; with `accumulate` the result is
+    added to what dx holds.
+    """
+
+    dy: FeatureMap
+    dx: FeatureMap
+    w: ConvolutionWeight
+    stride_h: int = 1
+    stride_w: int = 1
+    dilation_h: int = 1
+    dilation_w: int = 1
+    top: int = 0
+    left: int = 0
+    gated: bool = False
+    gate: FeatureMap = FeatureMap(1, 1, 1)
+    accumulate: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dy.border_h < self.reach_h or self.dy.border_w < self.reach_w:
+            raise ValueError(
+                f"dy's border of {self.dy.border_h} × {self.dy.border_w} must be at least "
+                f"{self.reach_h} × {self.reach_w}."
+            )
+
+    @property
+    def reach_h(self) -> int:
+        """Rows of dy's border that are read."""
+        shape = self.dx.height, self.dy.height, self.w.kernel_h
+        return _reach(*shape, self.stride_h, self.dilation_h, self.top)
+
+    @property
+    def reach_w(self) -> int:
+        """Columns of dy's border that are read."""
+        shape = self.dx.width, self.dy.width, self.w.kernel_w
+        return _reach(*shape, self.stride_w, self.dilation_w, self.left)
+
+    # What the blocks of `convolution` ask of a stage.
+
+    bias = False
+    relu = False
+    pool = False
+    pixels = 1
+
+    @property
+    def y(self) -> FeatureMap:
+        """The map that is written."""
+        return self.dx
+
+    @property
+    def unroll(self) -> int:
+        """Channels of dy whose code stands in a row."""
+        return min(self.w.group_in, 8)
+
+    def x_places(self, places: int) -> list[int]:
+        """Where in dy the first so many places of a class stand."""
+        return [
+            n // self.columns * self.dy.row + n % self.columns * self.dy.pixel
+            for n in range(places)
+        ]
+
+    def places_in(self, m: FeatureMap, places: int) -> list[int]:
+        """Where in a map like dx the first so many places of a class stand."""
+        row, column = self.stride_h * m.row, self.stride_w * m.pixel
+        return [n // self.columns * row + n % self.columns * column for n in range(places)]
+
+    # Taps
+
+    @property
+    def period_h(self) -> int:
+        """From one kernel row of a class to the next."""
+        return self.stride_h // gcd(self.stride_h, self.dilation_h)
+
+    @property
+    def period_w(self) -> int:
+        """From one kernel column of a class to the next."""
+        return self.stride_w // gcd(self.stride_w, self.dilation_w)
+
+    @property
+    def back_h(self) -> int:
+        """Rows of dy that the next kernel row of a class lies further up."""
+        return self.dilation_h // gcd(self.stride_h, self.dilation_h)
+
+    @property
+    def back_w(self) -> int:
+        """Columns of dy that the next kernel column of a class lies further left."""
+        return self.dilation_w // gcd(self.stride_w, self.dilation_w)
+
+    # Places of one class. Classes have as many columns as the first, or one less.
+
+    @property
+    def most_columns(self) -> int:
+        """Columns of the largest class."""
+        return -(-self.dx.width // self.stride_w)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all classes have the same size."""
+        return self.dx.width % self.stride_w == 0 and self.dx.height % self.stride_h == 0
+
+    def _tile(self) -> tuple[int, int]:
+        height = -(-self.dx.height // self.stride_h) if self.alike else 1
+        return tile(height, self.most_columns, self.w.vectors)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a class that are computed together: one, or several whole rows."""
+        return self._tile()[0]
+
+    @property
+    def columns(self) -> int:
+        """Columns of a class that are computed together."""
+        return self._tile()[1]
+
+    @property
+    def rest_rows(self) -> int:
+        """Rows of a class that are left over at its end."""
+        return -(-self.dx.height // self.stride_h) % self.rows
+
+    @property
+    def rest(self) -> int:
+        """Columns that are left over at the end of the largest classes' rows."""
+        return self.most_columns % self.columns
+
+    @property
+    def smaller_rest(self) -> int:
+        """Columns that are left over in the classes with one column less, if there are any."""
+        return (self.most_columns - 1) % self.columns if self.dx.width % self.stride_w else 0
+
+    @property
+    def sums(self) -> int:
+        """Vectors that hold the sums of so many rows and columns."""
+        return self.rows * self.columns * self.w.vectors
+
+    @property
+    def rest_sums(self) -> int:
+        """Vectors that hold the sums of what is left over."""
+        return max(1, self.rest or self.rest_rows * self.columns) * self.w.vectors
+
+    @property
+    def smaller_sums(self) -> int:
+        """Vectors that hold the sums of what is left over in the smaller classes."""
+        return max(1, self.smaller_rest) * self.w.vectors
+
+
+def _reach(size: int, given: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+    """How far beyond dy's `given` rows the gradient of `size` rows reads, at most."""
+    at = [
+        (h + padding - i * dilation) // stride
+        for h in range(size)
+        for i in range(kernel)
+        if (h + padding - i * dilation) % stride == 0
+    ]
+    return max(0, -min(at, default=0), max(at, default=0) - given + 1)
+
+
+@inlined
+def first_tap(at, stride, dilation, kernel):
+    """The first tap that reaches a row so far from the first window's; `kernel` if none does."""
+    for i in range(kernel):
+        if (at - i * dilation) % stride == 0:
+            return i
+    return kernel
+
+
+@always_inlined
+def compute(s, sums, part, dy, w, rows, columns, dx, gate):
+    """Some places of one class, with so many kernel rows and columns; dy stands at the first tap.
+
+    `w` stands there too, and both go back from it.
+    """
+    for i in range(rolled(rows)):
+        for j in range(rolled(columns)):
+            tap = i * (s.back_h * s.dy.row) + j * (s.back_w * s.dy.pixel)
+            tap_w = (i * (s.period_h * s.w.kernel_w) + j * s.period_w) * s.w.tap_size
+            sums = multiply_channels(s, sums, advance(dy, -tap), advance(w, -tap_w))
+    if s.w.lanes_left > 0 and part:
+        finish_last(s, sums, dx, gate)
+    else:
+        finish(s, sums, dx, gate)
+
+
+@kernel
+def conv2d_backward_input_strided(s, operands, first, count):
+    """dx from dy and the turned weight.
+
+    Operands: dy, turned weight, dx, gate.
+    """
+    slopes = advance(pointer(operands, 0, FLOATS), s.dy.start)
+    weight = pointer(operands, 1, FLOATS)
+    results = advance(pointer(operands, 2, FLOATS), s.dx.start)
+    gates = advance(pointer(operands, 3, FLOATS), s.gate.start)
+    dx_step, gate_step = s.stride_w * s.dx.pixel, s.stride_w * s.gate.pixel
+    for item in range(count * s.w.blocks):
+        n, k = item // s.w.blocks, item % s.w.blocks
+        group, place = k // s.w.group_blocks, k % s.w.group_blocks
+        part = place == s.w.group_blocks - 1
+        channel = group * s.w.group_out + place * s.w.block
+        dy_image = advance(slopes, n * s.dy.size + group * s.w.group_in)
+        dx_image = advance(results, n * s.dx.size + channel)
+        gate_image = advance(gates, n * s.gate.size + channel)
+        # The turned weight has the first tap last.
+        last_tap = (k + 1) * s.w.block_size - s.w.tap_size
+        for h in range(min(s.stride_h, s.dx.height)):
+            i = first_tap(h + s.top, s.stride_h, s.dilation_h, s.w.kernel_h)
+            taps_h = (s.w.kernel_h - i + s.period_h - 1) // s.period_h
+            dy_row = (h + s.top - i * s.dilation_h) // s.stride_h if taps_h > 0 else 0
+            height = (s.dx.height - h + s.stride_h - 1) // s.stride_h
+            for v in range(min(s.stride_w, s.dx.width)):
+                j = first_tap(v + s.left, s.stride_w, s.dilation_w, s.w.kernel_w)
+                taps_w = (s.w.kernel_w - j + s.period_w - 1) // s.period_w
+                dy_column = (v + s.left - j * s.dilation_w) // s.stride_w if taps_w > 0 else 0
+                width = (s.dx.width - v + s.stride_w - 1) // s.stride_w
+                w = advance(weight, last_tap - (i * s.w.kernel_w + j) * s.w.tap_size)
+                dy_class = advance(dy_image, dy_row * s.dy.row + dy_column * s.dy.pixel)
+                dx_class = advance(dx_image, h * s.dx.row + v * s.dx.pixel)
+                gate_class = advance(gate_image, h * s.gate.row + v * s.gate.pixel)
+                for row in range(0, height - s.rest_rows, s.rows):
+                    dy = advance(dy_class, row * s.dy.row)
+                    dx = advance(dx_class, row * (s.stride_h * s.dx.row))
+                    gate = advance(gate_class, row * (s.stride_h * s.gate.row))
+                    column = 0
+                    while column + s.columns <= width:
+                        d, to = advance(dy, column * s.dy.pixel), advance(dx, column * dx_step)
+                        g = advance(gate, column * gate_step)
+                        compute(s, zeros(s.sums), part, d, w, taps_h, taps_w, to, g)
+                        column += s.columns
+                    d, to = advance(dy, column * s.dy.pixel), advance(dx, column * dx_step)
+                    g = advance(gate, column * gate_step)
+                    if s.rest > 0 and width == s.most_columns:
+                        compute(s, zeros(s.rest_sums), part, d, w, taps_h, taps_w, to, g)
+                    elif s.smaller_rest > 0 and width < s.most_columns:
+                        compute(s, zeros(s.smaller_sums), part, d, w, taps_h, taps_w, to, g)
+                if s.rest_rows > 0:
+                    row = height - s.rest_rows
+                    d = advance(dy_class, row * s.dy.row)
+                    to = advance(dx_class, row * (s.stride_h * s.dx.row))
+                    g = advance(gate_class, row * (s.stride_h * s.gate.row))
+                    compute(s, zeros(s.rest_sums), part, d, w, taps_h, taps_w, to, g)

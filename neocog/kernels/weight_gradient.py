@@ -1,0 +1,312 @@
+"""The gradient of a convolution's weight: one stage for all ways to it, and what they share.
+
+    dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, s·h + d·i, s·w + d·j, c] · dy[n, h, w, k]
+
+From all of dy see `convolution_gradient`, behind max pooling from the winners `winner_gradient`.
+"""
+
+from dataclasses import dataclass
+
+from neocog.kernels.compiling import inlined
+from neocog.kernels.convolution import SUMS, tile
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
+from neocog.kernels.simd import LANES, accumulators, advance, block, nothing, vectors
+
+__all__ = [
+    "WeightGradient",
+    "add_bias",
+    "add_vector",
+    "clear",
+    "keep_sums",
+    "one_vector",
+    "store_zero",
+]
+
+#: What a pass over some rows reads again for every output channel should stay in the first-level
+#: cache, beside the sums.
+_BAND_BYTES = 12 * 1024
+
+#: Places of dy in one panel: enough to forget the loads and stores of the sums around it.
+_PLACES = 128
+
+#: Pixels of so many floats lie in panels: a multiple of 256 bytes apart they fall into few of the
+#: first-level cache's sets.
+_WIDE = 64
+
+#: Floats of the largest panel of x.
+_PANEL = 8192
+
+
+@dataclass(frozen=True)
+class WeightGradient:
+    """The weight gradient of one convolution; with `winners`, dy is the pooled map's, borderless.
+
+    A shard is so many images. The first window begins `crop_*` rows and columns into x's border.
+    `winners` needs dilation 1 and one group.
+    """
+
+    x: FeatureMap
+    dy: FeatureMap
+    w: ConvolutionWeight
+    bias: bool
+    winners: bool
+    shard: int
+    stride_h: int = 1
+    stride_w: int = 1
+    dilation_h: int = 1
+    dilation_w: int = 1
+    crop_h: int = 0
+    crop_w: int = 0
+
+    def __post_init__(self) -> None:
+        if self.winners and (self.dilation_h, self.dilation_w, self.w.groups) != (1, 1, 1):
+            raise ValueError("The gradient from winners knows neither dilation nor groups.")
+
+    @property
+    def x_start(self) -> int:
+        """The first float of x that is read."""
+        return self.crop_h * self.x.row + self.crop_w * self.x.pixel
+
+    @property
+    def row_step(self) -> int:
+        """Floats of x from one row of dy to the next."""
+        return self.x.row * self.stride_h * (2 if self.winners else 1)
+
+    @property
+    def step(self) -> int:
+        """Floats of x from one column of dy to the next."""
+        return self.x.pixel * self.stride_w * (2 if self.winners else 1)
+
+    @property
+    def band(self) -> int:
+        """Rows of dy that are taken at a time, from winners."""
+        return max(1, min(self.dy.height, _BAND_BYTES // (4 * (self.row_step + self.dy.row))))
+
+    @property
+    def partial_size(self) -> int:
+        """Floats of one shard's weight sum."""
+        if self.winners:
+            return self.w.out_channels * self.w.kernel_h * self.line * LANES
+        return self.w.size
+
+    # From winners
+
+    @property
+    def line(self) -> int:
+        """Vectors that hold one kernel row of all channels."""
+        return -(-self.w.kernel_w * self.x.pixel // LANES)
+
+    @property
+    def half(self) -> bool:
+        """Whether the last of them need only be half: fewer loads that cross a cache line."""
+        return 0 < self.w.kernel_w * self.x.pixel % LANES <= LANES // 2
+
+    @property
+    def whole(self) -> bool:
+        """Whether all kernel rows of an output channel fit into registers."""
+        return self.w.kernel_h * self.line <= SUMS
+
+    @property
+    def together(self) -> int:
+        """Output channels whose sums are in registers together."""
+        most = SUMS // (self.w.kernel_h * self.line) if self.whole else 1
+        return next(n for n in range(most, 0, -1) if self.w.out_channels % n == 0)
+
+    @property
+    def piece(self) -> int:
+        """Vectors of a kernel row that are in registers together, where not all rows fit."""
+        return min(self.line, SUMS)
+
+    @property
+    def piece_rest(self) -> int:
+        """Vectors of the last piece, if it is a smaller one."""
+        return self.line % self.piece
+
+    # From all of dy
+
+    @property
+    def runs(self) -> int:
+        """Stretches of x that one kernel row reads: one where its pixels have no padding."""
+        together = self.x.pixel == self.w.group_in and self.dilation_w == 1 and not self.packs_x
+        return 1 if together else self.w.kernel_w
+
+    @property
+    def run(self) -> int:
+        """Rows (j, c) of the gradient along one stretch."""
+        return self.w.group_in * (self.w.kernel_w // self.runs)
+
+    @property
+    def taken(self) -> int:
+        """Rows of the gradient whose sums are in registers together."""
+        return self._taken(self.run)
+
+    def _taken(self, run: int) -> int:
+        return tile(1, run, self.w.vectors)[1]
+
+    @property
+    def taken_rest(self) -> int:
+        """Rows that are left over at the end of a stretch."""
+        return self.run % self.taken
+
+    @property
+    def parts(self) -> int:
+        """Parts of a stretch that are items of their own, where items go over the whole batch."""
+        return -(-self.run // self.part)
+
+    @property
+    def items(self) -> int:
+        """Items of the weight, where it is shared by items over the whole batch."""
+        return self.w.blocks * self.parts
+
+    @property
+    def part(self) -> int:
+        """Rows of one such part."""
+        return self.taken * max(1, 96 // self.taken)
+
+    @property
+    def places(self) -> int:
+        """Places of dy that are taken at a time, about."""
+        if self.x.pixel >= _WIDE:
+            return _PLACES
+        read = self.w.block if self.packs_dy else self.dy.pixel
+        pixels = self.stride_h * self.stride_w * self.x.pixel + read
+        return max(32, _BAND_BYTES // (4 * pixels))
+
+    @property
+    def columns(self) -> int:
+        """Columns of dy that are taken at a time: whole rows if they are not very long."""
+        pieces = -(-self.dy.width // self.places)
+        return -(-self.dy.width // pieces)
+
+    @property
+    def rows(self) -> int:
+        """Rows of dy that are taken at a time."""
+        return max(1, min(self.dy.height, self.places // self.dy.width))
+
+    @property
+    def images(self) -> int:
+        """Images that are taken at a time."""
+        return max(1, self.places // (self.dy.height * self.dy.width))
+
+    @property
+    def packs_dy(self) -> bool:
+        """Whether the places of one block of channels are copied side by side.
+
+        Also where a block reaches over its group, so that what is not its own is zero.
+        """
+        return self.w.lanes_left > 0 or self.dy.pixel >= _WIDE
+
+    @property
+    def dy_panel(self) -> int:
+        """Floats of such a copy."""
+        return self.images * self.rows * self.columns * self.w.block
+
+    @property
+    def packs_x(self) -> bool:
+        """Whether the pixels of a few channels are copied side by side."""
+        return self.x.pixel >= _WIDE and self._x_panel(self._taken(self.w.group_in)) <= _PANEL
+
+    @property
+    def panel_rows(self) -> int:
+        """Rows of x that so many rows of dy are reached from."""
+        return (self.rows - 1) * self.stride_h + (self.w.kernel_h - 1) * self.dilation_h + 1
+
+    @property
+    def panel_columns(self) -> int:
+        """Columns of x likewise."""
+        return (self.columns - 1) * self.stride_w + (self.w.kernel_w - 1) * self.dilation_w + 1
+
+    def _x_panel(self, taken: int) -> int:
+        return self.images * self.panel_rows * self.panel_columns * taken
+
+    @property
+    def x_panel(self) -> int:
+        """Floats of such a copy, and of the vector that may hang over its end."""
+        return self._x_panel(self.taken) + LANES if self.packs_x else 1
+
+    # Where a panel, or x and dy themselves, have their places: floats from one to the next.
+
+    @property
+    def dy_column_step(self) -> int:
+        """From one column of dy to the next."""
+        return self.w.block if self.packs_dy else self.dy.pixel
+
+    @property
+    def dy_row_step(self) -> int:
+        """From one row of dy to the next."""
+        return self.columns * self.w.block if self.packs_dy else self.dy.row
+
+    @property
+    def dy_image_step(self) -> int:
+        """From one image of dy to the next."""
+        return self.rows * self.dy_row_step if self.packs_dy else self.dy.size
+
+    @property
+    def x_column_step(self) -> int:
+        """From one column of x to the next."""
+        return self.taken if self.packs_x else self.x.pixel
+
+    @property
+    def x_row_step(self) -> int:
+        """From one row of x to the next."""
+        return self.panel_columns * self.taken if self.packs_x else self.x.row
+
+    @property
+    def x_image_step(self) -> int:
+        """From one image of x to the next."""
+        return self.panel_rows * self.x_row_step if self.packs_x else self.x.size
+
+    @property
+    def taken_sums(self) -> int:
+        """Vectors that hold the sums of the rows that are in registers together."""
+        return self.taken * self.w.vectors
+
+    @property
+    def rest_sums(self) -> int:
+        """Vectors that hold the sums of the rows that are left over."""
+        return max(1, self.taken_rest) * self.w.vectors
+
+
+@block(nothing)
+def keep_sums(e, s, sums, partial):
+    """Write sums, one vector after the other."""
+    for at, value in enumerate(sums):
+        e.store(value, partial, at * LANES)
+
+
+@inlined
+def clear(s, partial, bias):
+    """Set a shard's sums to zero."""
+    for at in range(0, s.partial_size, LANES):
+        store_zero(s, advance(partial, at))
+    for at in range(0, s.dy.pixel, LANES):
+        store_zero(s, advance(bias, at))
+
+
+@block(nothing)
+def store_zero(e, s, to):
+    """Write one vector of zeros."""
+    e.store(e.constant(0.0), to)
+
+
+@block(lambda s, *_: vectors(1))
+def one_vector(e, s, source):
+    """Load one vector."""
+    return [e.load(source)]
+
+
+@block(accumulators)
+def add_vector(e, s, sums, source):
+    """Add one vector."""
+    return [e.add(sums[0], e.load(source))]
+
+
+@inlined
+def add_bias(s, bias, dy):
+    """Add dy, summed over all places, to the bias sums."""
+    for k in range(0, s.dy.pixel, LANES):
+        sums = one_vector(s, advance(bias, k))
+        for row in range(s.dy.height):
+            for column in range(s.dy.width):
+                sums = add_vector(s, sums, advance(dy, row * s.dy.row + column * s.dy.pixel + k))
+        keep_sums(s, sums, advance(bias, k))
