@@ -387,6 +387,8 @@ def row(*layers):
         (row({"type": "Residual", "body": None}), "is not a layer"),
         (row({"type": "Residual", "body": [RELU]}), "not whole numbers"),
         (row({"type": "Residual", "body": {"type": "Evil"}}), "Unknown layer type 'Evil'"),
+        (row({"type": "Residual", "body": {"type": "MaxPool2d", "kernel_size": 2**40}}),
+         "kernel_size: .* sensible size"),
         (row({"type": "Residual", "body": RELU, "shortcut": 3}), "is not a layer"),
         (row({"type": "Residual", "body": {"type": "AdaptiveAvgPool2d"}}), "l0: Residual: the"),
         (row({"type": "GELU", "approximate": "\x1b[2J"}), "value of 'approximate' that is none"),
