@@ -12,7 +12,7 @@ A and B are symmetric; one half is computed, and copied to the other.
 A row takes an odd number of cache lines, so that a column's numbers spread over the cache.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neocog.kernels.compiling import inlined, kernel
 from neocog.kernels.matrix import Product, multiply
@@ -93,12 +93,20 @@ class Iteration:
     @property
     def into_square(self) -> Product:
         """Xᵀ X, a panel of its columns at a time."""
-        return Product(2, 1, self.x.stride, self.x.stride, self.x.square.stride, accumulate=True)
+        x = self.x
+        return _in_whole(Product(2, 1, x.stride, x.stride, x.square.stride, True), _PANEL)
 
     @property
     def by_square(self) -> Product:
         """X B, a panel of its columns at a time."""
-        return Product(2, self.x.stride, 1, self.x.square.stride, self.x.stride, accumulate=True)
+        x = self.x
+        return _in_whole(Product(2, x.stride, 1, x.square.stride, x.stride, True), SPAN)
+
+
+def _in_whole(product: Product, rows: int) -> Product:
+    """The product for as many rows together as fit registers and divide `rows`."""
+    parts = [replace(product, part=n) for n in range(1, 7)]
+    return max((p for p in parts if rows % p.rows == 0), key=lambda p: p.rows)
 
 
 @block(nothing)
@@ -126,9 +134,9 @@ def upper_square(s, x, out, first, count):
             for partner in range(2 if item != s.x.panels - 1 - item else 1):
                 column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
                 b, to = advance(a, column), advance(out, column)
-                for k in range(0, column + _PANEL, s.into_square.four.rows):
+                for k in range(0, column + _PANEL, s.into_square.rows):
                     to_k = advance(to, k * s.x.square.stride)
-                    multiply(s.into_square.four, advance(a, k), b, to_k, depth)
+                    multiply(s.into_square, advance(a, k), b, to_k, depth)
 
 
 @inlined
@@ -192,6 +200,6 @@ def matrix_product(s, operands, first, count):
                 a = advance(x, row * s.x.stride + k)
                 b = advance(by, k * s.x.square.stride + column)
                 depth = min(_DEPTH, s.x.width - k)
-                for r in range(0, rows, s.by_square.six.rows):
+                for r in range(0, rows, s.by_square.rows):
                     a_r, to_r = advance(a, r * s.x.stride), advance(to, r * s.x.stride)
-                    multiply(s.by_square.six, a_r, b, to_r, depth)
+                    multiply(s.by_square, a_r, b, to_r, depth)
