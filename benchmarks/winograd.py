@@ -8,10 +8,18 @@ weight's transform is not part of the forward figure; `transform` gives it in mi
 
 import argparse
 
+import numpy as np
 from convolutions import case, floats, forward, seconds, weight
 
 from neocog.kernels.layout import padded
 from neocog.kernels.winograd import Winograd, winograd_forward
+from neocog.kernels.winograd_gradient import (
+    WinogradGradient,
+    winograd_backward_weight,
+    winograd_outer,
+    winograd_transform_gradient,
+    winograd_transform_input,
+)
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
     winograd_weight,
@@ -27,6 +35,32 @@ def winograd(x, y, images, flops, tile, group=0):
     return seconds(winograd_forward, stage, operands, images, flops)
 
 
+def of_shard(x, y, images, flops, tile, group=0):
+    """Seconds of the weight gradient, all images in one shard."""
+    stage = WinogradGradient(x, y, 1, 1, tile, shard=images, group=group)
+    operands = floats(images * x.size), floats(images * y.size), floats(stage.s_size)
+    operands = (*operands, floats(y.pixel), floats(stage.scratch_size))
+    return seconds(winograd_backward_weight, stage, operands, images, flops)
+
+
+def of_batch(x, y, images, flops, tile):
+    """Seconds of the weight gradient by way of the whole batch's V and W."""
+    stage = WinogradGradient(x, y, 1, 1, tile, images=images)
+    v, w, sums = (floats(n) for n in (stage.v_size, stage.w_size, stage.s_size))
+    step = np.array([0, images, 0, 0, 0])
+    return (
+        seconds(winograd_transform_input, stage, (floats(images * x.size), v), images, flops / 20)
+        + seconds(
+            winograd_transform_gradient,
+            stage,
+            (floats(images * y.size), w, floats(images * y.pixel)),
+            images,
+            flops / 20,
+        )
+        + seconds(winograd_outer, stage, (v, w, sums, step), stage.items, flops / 4)
+    )
+
+
 def transform(x, y, tile, kernel):
     """Seconds of the weight's transform."""
     stage = WinogradWeight(Winograd(x, y, 1, 1, tile))
@@ -39,8 +73,13 @@ def figures(kind, x, y, w, images, flops, group):
     if kind == "transform":
         kernels = winograd_weight, winograd_weight_turned
         return [1e6 * transform(x, y, tile, k) for tile in (4, 2) for k in kernels]
-    taken = [forward(x, y, w, images, flops, 1)]
-    taken += [winograd(x, y, images, flops, tile, group) for tile in (2, 4)]
+    if kind == "weight":
+        taken = [weight(x, y, w, images, flops, 1)]
+        taken += [of_shard(x, y, images, flops, tile, group) for tile in (2, 4)]
+        taken += [of_batch(x, y, images, flops, 4)]
+    else:
+        taken = [forward(x, y, w, images, flops, 1)]
+        taken += [winograd(x, y, images, flops, tile, group) for tile in (2, 4)]
     return [flops / t / 1e9 for t in taken]
 
 

@@ -61,8 +61,8 @@ class Winograd:
 
     `top` and `left` are the rows and columns of zeros above and left of x, which its border must
     have; below and right the border must have what y needs. `tile` is the outputs along a side of
-    a tile, 4 or 2. `accumulate` adds to y. `group` is how many tiles are transformed together, 0
-    for as many as suit the caches.
+    a tile, 4 or 2. With `accumulate` the result is added to what y holds. `group` is how many tiles
+    are transformed together, 0 for as many as suit the caches.
     """
 
     x: FeatureMap
@@ -285,13 +285,13 @@ def finish_tile(e, t, m, bias, y, gate):
             at = i * t.y.row + j * t.y.column
             if s.bias:
                 value = e.add(value, e.load(bias))
-            if s.accumulate:
-                value = e.add(value, e.load(y, at))
             if s.relu:
                 value = e.relu(value)
             if s.gated:
                 mask = e.load(gate, i * s.gate.row + j * s.gate.pixel)
                 value = e.select(e.at_most(mask, zero), zero, value)
+            if s.accumulate:
+                value = e.add(e.load(y, at), value)
             e.store(value, y, at)
 
 
