@@ -27,6 +27,7 @@ from neocog.kernels.simd import (
     block,
     nothing,
     pointer,
+    rolled,
     vectors,
     zeros,
 )
@@ -38,12 +39,15 @@ __all__ = [
     "pairs_of_columns",
 ]
 
-# Columns whose sums are in registers together, at most; more would only lengthen the code.
+# Columns whose sums are in registers together: as many as it takes to hide the latency of an FMA.
+# Weights of a wide kernel that find no register are read from memory instead, at no cost.
 _SPOTS = 8
+# Multiplications that may stand in straight code.
+_STRAIGHT = 120
 # Sums of taps in registers, beside the slopes of a run of columns and one pixel.
 _TAPS = REGISTERS - 6
 # What every vector of channels reads again should stay in the first-level cache.
-_BAND_BYTES = 12 * 1024
+_BAND_BYTES = 24 * 1024
 
 
 @dataclass(frozen=True)
@@ -90,18 +94,18 @@ class Depthwise:
         """Floats of x from its first pixel back to what the first tap of y's first place sees."""
         return self.top * self.x.row + self.left * self.x.pixel
 
-    @property
-    def most(self) -> int:
-        """Columns whose sums fit into registers beside a row of weights."""
-        return max(2, min(_SPOTS, REGISTERS - 2 - self.kernel_w))
-
     # Forward
 
     @property
     def spots(self) -> int:
         """Columns of y that are computed together."""
-        even = (n for n in range(self.most, self.most // 2, -1) if self.y.width % n == 0)
-        return next(even, min(self.most, self.y.width))
+        even = (n for n in range(_SPOTS, _SPOTS // 2 - 1, -1) if self.y.width % n == 0)
+        return next(even, min(_SPOTS, self.y.width))
+
+    @property
+    def straight(self) -> bool:
+        """Whether the code of every tap of a block stands in a row."""
+        return self.taps * self.spots <= _STRAIGHT
 
     @property
     def rest(self) -> int:
@@ -126,7 +130,7 @@ class Depthwise:
     @property
     def dx_spots(self) -> int:
         """Columns of dx that are computed together, a multiple of the stride."""
-        most = max(1, min(self.most, self.inner_width) // self.stride_w)
+        most = max(1, min(_SPOTS, self.inner_width) // self.stride_w)
         choices = [n * self.stride_w for n in range(most, most // 2, -1)]
         return min(choices, key=lambda n: self.inner_width % n)
 
@@ -210,7 +214,7 @@ def finish(e, s, sums, y):
 @inlined
 def multiply(s, sums, x, w):
     """Add every tap, x and w standing at the first."""
-    for i in range(s.kernel_h):
+    for i in range(s.kernel_h if s.straight else rolled(s.kernel_h)):
         row = advance(x, i * s.dilation_h * s.x.row)
         sums = multiply_row(s, sums, row, advance(w, i * s.kernel_w * s.floats))
     return sums
@@ -224,12 +228,13 @@ def depthwise_forward(s, operands, first, count):
     for n in range(count):
         x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start - s.corner)
         y_map = advance(pointer(operands, 3, FLOATS), n * s.y.size + s.y.start)
-        for row in range(s.y.height):
-            for c in range(0, s.floats, LANES):
+        for row in range(rolled(s.y.height)):
+            for c in range(0, rolled(s.floats), LANES):
                 w, b = advance(weight, c), advance(bias, c)
                 x = advance(x_map, row * s.stride_h * s.x.row + c)
                 y = advance(y_map, row * s.y.row + c)
-                for column in range(0, s.y.width - s.rest, s.spots):
+                for block_column in range(0, rolled(s.y.width - s.rest), s.spots):
+                    column = rolled(block_column)
                     at = advance(x, column * s.stride_w * s.x.pixel)
                     sums = multiply(s, start_full(s, b), at, w)
                     finish(s, sums, advance(y, column * s.y.pixel))
@@ -297,7 +302,7 @@ def met(place, before, tap, dilation, stride, size):
 def block_back(s, dy, w, row, column):
     """The sums of a block of columns."""
     sums = zeros(s.dx_spots)
-    for i in range(s.kernel_h):
+    for i in range(s.kernel_h if s.straight else rolled(s.kernel_h)):
         h = met(row, s.top, i, s.dilation_h, s.stride_h, s.dy.height)
         if h >= 0:
             at = advance(dy, h * s.dy.row + column // s.stride_w * s.dy.pixel)
@@ -309,10 +314,10 @@ def block_back(s, dy, w, row, column):
 def place_back(s, dy, w, row, column):
     """The sums of one place."""
     sums = zeros(s.together)
-    for i in range(s.kernel_h):
+    for i in range(rolled(s.kernel_h)):
         h = met(row, s.top, i, s.dilation_h, s.stride_h, s.dy.height)
         if h >= 0:
-            for j in range(s.kernel_w):
+            for j in range(rolled(s.kernel_w)):
                 at = met(column, s.left, j, s.dilation_w, s.stride_w, s.dy.width)
                 if at >= 0:
                     slope = advance(dy, h * s.dy.row + at * s.dy.pixel)
@@ -328,15 +333,15 @@ def depthwise_backward_input(s, operands, first, count):
     for n in range(count):
         dy = advance(pointer(operands, 0, FLOATS), n * s.dy.size + s.dy.start)
         dx = advance(pointer(operands, 2, FLOATS), n * s.dx.size + s.dx.start)
-        for row in range(s.dx.height):
+        for row in range(rolled(s.dx.height)):
             to = advance(dx, row * s.dx.row)
-            for c in range(0, s.floats, LANES):
+            for c in range(0, rolled(s.floats), LANES):
                 w = advance(weight, c)
-                for column in range(s.inner, s.inner_end, s.dx_spots):
+                for column in range(s.inner, rolled(s.inner_end), s.dx_spots):
                     sums = block_back(s, advance(dy, c), w, row, column)
                     keep_columns(s, sums, advance(to, column * s.dx.pixel + c))
-            for edge in range(s.dx.width - s.inner_end + s.inner):
+            for edge in range(rolled(s.dx.width - s.inner_end + s.inner)):
                 column = edge if edge < s.inner else edge + s.inner_end - s.inner
-                for c in range(0, s.floats, s.together * LANES):
+                for c in range(0, rolled(s.floats), s.together * LANES):
                     sums = place_back(s, advance(dy, c), advance(weight, c), row, column)
                     keep_channels(s, sums, advance(to, column * s.dx.pixel + c))

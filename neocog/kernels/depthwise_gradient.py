@@ -19,6 +19,7 @@ from neocog.kernels.simd import (
     block,
     nothing,
     pointer,
+    rolled,
     vectors,
     zeros,
 )
@@ -74,13 +75,14 @@ def add_column(e, s, sums, x, dy):
 def add_band(s, sums, x_map, dy_map, first_row, last_row):
     """Add every place of some rows of dy."""
     runs = s.dy.width - s.dy.width % s.run
-    for row in range(first_row, last_row):
+    for row in range(first_row, rolled(last_row)):
         x = advance(x_map, row * s.stride_h * s.x.row)
         dy = advance(dy_map, row * s.dy.row)
-        for column in range(0, runs, s.run):
+        for run in range(0, rolled(runs), s.run):
+            column = rolled(run)
             at = advance(x, column * s.stride_w * s.x.pixel)
             sums = add_run(s, sums, at, advance(dy, column * s.dy.pixel))
-        for column in range(runs, s.dy.width):
+        for column in range(runs, rolled(s.dy.width)):
             at = advance(x, column * s.stride_w * s.x.pixel)
             sums = add_column(s, sums, at, advance(dy, column * s.dy.pixel))
     return sums
@@ -129,13 +131,13 @@ def keep_vector(e, s, sums, to):
 def add_bias(s, bias, dy_map):
     """Add dy, summed over all places, to the bias sums."""
     runs = s.dy.width - s.dy.width % s.run
-    for c in range(0, s.floats, LANES):
+    for c in range(0, rolled(s.floats), LANES):
         sums = one_vector(s, advance(bias, c))
-        for row in range(s.dy.height):
+        for row in range(rolled(s.dy.height)):
             dy = advance(dy_map, row * s.dy.row + c)
-            for column in range(0, runs, s.run):
+            for column in range(0, rolled(runs), s.run):
                 sums = add_run_of_slopes(s, sums, advance(dy, column * s.dy.pixel))
-            for column in range(runs, s.dy.width):
+            for column in range(runs, rolled(s.dy.width)):
                 sums = add_slope(s, sums, advance(dy, column * s.dy.pixel))
         keep_vector(s, sums, advance(bias, c))
 
@@ -160,11 +162,11 @@ def depthwise_backward_weight(s, operands, first, count):
         dy_map = advance(pointer(operands, 1, FLOATS), n * s.dy.size + s.dy.start)
         if s.bias:
             add_bias(s, bias, dy_map)
-        for row in range(0, s.dy.height, s.band):
+        for row in range(0, rolled(s.dy.height), s.band):
             until = min(row + s.band, s.dy.height)
-            for c in range(0, s.floats, LANES):
+            for c in range(0, rolled(s.floats), LANES):
                 dy = advance(dy_map, c)
-                for i in range(0, s.kernel_h - s.rows_rest, s.rows):
+                for i in range(0, rolled(s.kernel_h - s.rows_rest), s.rows):
                     x = advance(x_map, i * s.dilation_h * s.x.row + c)
                     to = advance(partial, i * s.kernel_w * s.floats + c)
                     keep_taps(s, add_band(s, taps_so_far(s, to), x, dy, row, until), to)
@@ -196,7 +198,7 @@ def depthwise_reduce(s, operands, first, count):
     db = pointer(operands, 3, FLOATS)
     shards = (pointer(operands, 4, LONGS)[1] + s.shard - 1) // s.shard
     for c in range(first * LANES, (first + count) * LANES, LANES):
-        for tap in range(s.taps):
+        for tap in range(rolled(s.taps)):
             at = tap * s.floats + c
             add_shards(s, advance(weights, at), s.size, shards, advance(dw, at))
         if s.bias:

@@ -22,7 +22,7 @@ import numpy as np
 from neocog.kernels.compiling import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import mixed_lanes, random_bits
-from neocog.kernels.simd import FLOATS, LANES, LONGS, advance, block, nothing, pointer
+from neocog.kernels.simd import FLOATS, LANES, LONGS, advance, block, nothing, pointer, rolled
 
 __all__ = ["Dropout", "dropout_backward", "dropout_forward"]
 
@@ -88,12 +88,12 @@ def dropout_forward(s, operands, first, count):
         high = key >> np.uint64(32)
         x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
         y_map = advance(pointer(operands, 1, FLOATS), n * s.y.size + s.y.start)
-        for row in range(s.x.height):
-            for column in range(s.x.width):
+        for row in range(rolled(s.x.height)):
+            for column in range(rolled(s.x.width)):
                 number = (row * s.x.width + column) * s.x.channels
                 x = advance(x_map, row * s.x.row + column * s.x.pixel)
                 y = advance(y_map, row * s.y.row + column * s.y.pixel)
-                for c in range(0, s.x.channels, LANES):
+                for c in range(0, rolled(s.x.channels), LANES):
                     drop(s, advance(x, c), advance(y, c), number + c, key, high)
 
 
@@ -107,10 +107,10 @@ def dropout_backward(s, operands, first, count):
         high = key >> np.uint64(32)
         dy_map = advance(pointer(operands, 0, FLOATS), n * s.dy.size + s.dy.start)
         dx_map = advance(pointer(operands, 1, FLOATS), n * s.dx.size + s.dx.start)
-        for row in range(s.dx.height):
-            for column in range(s.dx.width):
+        for row in range(rolled(s.dx.height)):
+            for column in range(rolled(s.dx.width)):
                 number = (row * s.dx.width + column) * s.dx.channels
                 dy = advance(dy_map, row * s.dy.row + column * s.dy.pixel)
                 dx = advance(dx_map, row * s.dx.row + column * s.dx.pixel)
-                for c in range(0, s.dx.channels, LANES):
+                for c in range(0, rolled(s.dx.channels), LANES):
                     drop_back(s, advance(dy, c), advance(dx, c), number + c, key, high)

@@ -26,6 +26,7 @@ from neocog.kernels.simd import (
     float32,
     nothing,
     pointer,
+    rolled,
     vectors,
     zeros,
 )
@@ -130,19 +131,19 @@ def max_pool_forward(s, operands, first, count):
         x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
         y_map = advance(pointer(operands, 1, FLOATS), n * s.y.size + s.y.start)
         won_map = advance(pointer(operands, 2, INTS), n * s.won.size)
-        for row in range(s.y.height):
+        for row in range(rolled(s.y.height)):
             rows = rows_of(s, row)
             x_row = advance(x_map, (row * s.stride_h - s.padding_h) * s.x.row)
-            for column in range(s.y.width):
+            for column in range(rolled(s.y.width)):
                 columns = columns_of(s, column)
                 x = advance(x_row, (column * s.stride_w - s.padding_w) * s.x.pixel)
                 y = advance(y_map, row * s.y.row + column * s.y.pixel)
                 won = advance(won_map, row * s.won.row + column * s.won.pixel)
                 if is_straight(s, rows, columns):
-                    for c in range(0, s.floats, s.straight):
+                    for c in range(0, rolled(s.floats), s.straight):
                         max_straight(s, advance(x, c), advance(y, c), advance(won, c))
                 else:
-                    for c in range(0, s.floats, s.some):
+                    for c in range(0, rolled(s.floats), s.some):
                         best = max_window(s, advance(x, c), rows, columns)
                         max_finish(s, best, advance(y, c), advance(won, c))
 
@@ -182,22 +183,22 @@ def keep(e, s, sums, dx):
 @inlined
 def clear_rest(s, dx):
     """Zero where windows that tile the map leave the end of a row or column out."""
-    for h in range(s.dx.height):
+    for h in range(rolled(s.dx.height)):
         covered = s.dy.width * s.stride_w if h < s.dy.height * s.stride_h else 0
-        for w in range(covered, s.dx.width):
-            for c in range(0, s.floats, s.some):
+        for w in range(covered, rolled(s.dx.width)):
+            for c in range(0, rolled(s.floats), s.some):
                 keep(s, zeros(s.together), advance(dx, h * s.dx.row + w * s.dx.pixel + c))
 
 
 @inlined
 def gather_won(s, dy, won, dx):
     """Every place's sum over the windows that it lies in."""
-    for h in range(s.dx.height):
+    for h in range(rolled(s.dx.height)):
         rows = windows_over(h, s.kernel_h, s.stride_h, s.padding_h, s.dy.height)
-        for w in range(s.dx.width):
+        for w in range(rolled(s.dx.width)):
             columns = windows_over(w, s.kernel_w, s.stride_w, s.padding_w, s.dy.width)
             to = h * s.dx.row + w * s.dx.pixel
-            for c in range(0, s.floats, s.some):
+            for c in range(0, rolled(s.floats), s.some):
                 sums = zeros(s.together)
                 for row in range(rows[0], rows[1]):
                     i = h + s.padding_h - row * s.stride_h
@@ -217,12 +218,12 @@ def max_pool_backward(s, operands, first, count):
         won = advance(pointer(operands, 1, INTS), n * s.won.size)
         dx = advance(pointer(operands, 2, FLOATS), n * s.dx.size + s.dx.start)
         if s.tiled:
-            for row in range(s.dy.height):
-                for column in range(s.dy.width):
+            for row in range(rolled(s.dy.height)):
+                for column in range(rolled(s.dy.width)):
                     slope = advance(dy, row * s.dy.row + column * s.dy.pixel)
                     winner = advance(won, row * s.won.row + column * s.won.pixel)
                     corner = row * s.stride_h * s.dx.row + column * s.stride_w * s.dx.pixel
-                    for c in range(0, s.floats, s.straight):
+                    for c in range(0, rolled(s.floats), s.straight):
                         to = advance(dx, corner + c)
                         spread_won(s, advance(slope, c), advance(winner, c), to)
             clear_rest(s, dx)
@@ -307,19 +308,19 @@ def avg_pool_forward(s, operands, first, count):
     for n in range(count):
         x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
         y_map = advance(pointer(operands, 1, FLOATS), n * s.y.size + s.y.start)
-        for row in range(s.y.height):
+        for row in range(rolled(s.y.height)):
             rows = rows_of(s, row)
             x_row = advance(x_map, (row * s.stride_h - s.padding_h) * s.x.row)
-            for column in range(s.y.width):
+            for column in range(rolled(s.y.width)):
                 columns = columns_of(s, column)
                 x = advance(x_row, (column * s.stride_w - s.padding_w) * s.x.pixel)
                 y = advance(y_map, row * s.y.row + column * s.y.pixel)
                 if is_straight(s, rows, columns):
-                    for c in range(0, s.floats, s.straight):
+                    for c in range(0, rolled(s.floats), s.straight):
                         mean_straight(s, advance(x, c), advance(y, c))
                 else:
                     scale = window_scale(s, rows, columns)
-                    for c in range(0, s.floats, s.some):
+                    for c in range(0, rolled(s.floats), s.some):
                         sums = sum_window(s, advance(x, c), rows, columns)
                         mean_finish(s, sums, scale, advance(y, c))
 
@@ -345,12 +346,12 @@ def add_scaled(e, s, sums, scale, dy):
 @inlined
 def gather_means(s, dy, dx):
     """Every place's sum over the windows that it lies in."""
-    for h in range(s.dx.height):
+    for h in range(rolled(s.dx.height)):
         rows = windows_over(h, s.kernel_h, s.stride_h, s.padding_h, s.dy.height)
-        for w in range(s.dx.width):
+        for w in range(rolled(s.dx.width)):
             columns = windows_over(w, s.kernel_w, s.stride_w, s.padding_w, s.dy.width)
             to = h * s.dx.row + w * s.dx.pixel
-            for c in range(0, s.floats, s.some):
+            for c in range(0, rolled(s.floats), s.some):
                 sums = zeros(s.together)
                 for row in range(rows[0], rows[1]):
                     for column in range(columns[0], columns[1]):
@@ -367,11 +368,11 @@ def avg_pool_backward(s, operands, first, count):
         dy = advance(pointer(operands, 0, FLOATS), n * s.dy.size + s.dy.start)
         dx = advance(pointer(operands, 1, FLOATS), n * s.dx.size + s.dx.start)
         if s.tiled:
-            for row in range(s.dy.height):
-                for column in range(s.dy.width):
+            for row in range(rolled(s.dy.height)):
+                for column in range(rolled(s.dy.width)):
                     slope = advance(dy, row * s.dy.row + column * s.dy.pixel)
                     corner = row * s.stride_h * s.dx.row + column * s.stride_w * s.dx.pixel
-                    for c in range(0, s.floats, s.straight):
+                    for c in range(0, rolled(s.floats), s.straight):
                         spread_mean(s, advance(slope, c), advance(dx, corner + c))
             clear_rest(s, dx)
         else:
