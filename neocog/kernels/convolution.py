@@ -43,6 +43,7 @@ __all__ = [
     "multiply_channels",
     "region",
     "tile",
+    "weight_first",
 ]
 
 #: Sums to keep in registers. Sixteen registers hold 12 sums beside 2 vectors of weights and 2 of
@@ -86,6 +87,14 @@ def tile(height: int, width: int, vectors: int, pixels: int = 1) -> tuple[int, i
     in_a_row = [(1, columns) for columns in range(1, min(most, width) + 1)]
     whole_rows = [(rows, width) for rows in range(2, min(most // width, height) + 1)]
     return min(in_a_row + whole_rows, key=cost)
+
+
+def weight_first(w: ConvolutionWeight, x: FeatureMap) -> bool:
+    """Whether a block of weights should meet all images before the next block is read.
+
+    For weights that the cache would not keep from one image to the next, of small maps.
+    """
+    return 4 * w.size > 2 * _CACHE and x.size < w.block_size
 
 
 @dataclass(frozen=True)
@@ -182,11 +191,6 @@ class Convolution:
         return min(self.w.group_in, 8)
 
     @property
-    def channels_unrolled(self) -> int:
-        """Input channels but for a last few that do not fill an unrolled row."""
-        return self.w.group_in - self.w.group_in % self.unroll
-
-    @property
     def small(self) -> bool:
         """Whether the code of every tap of every channel stands in a row."""
         return self.w.kernel_h * self.w.kernel_w * self.w.group_in <= _SMALL
@@ -209,11 +213,8 @@ class Convolution:
 
     @property
     def weight_first(self) -> bool:
-        """Whether a block of weights meets all images before the next block of weights is read.
-
-        For weights that the cache would not keep from one image to the next, of small maps.
-        """
-        return 4 * self.w.size > 2 * _CACHE and self.x.size < self.w.block_size
+        """Whether a block of weights meets all images before the next is read."""
+        return self.bands == 1 and weight_first(self.w, self.x)
 
     def x_places(self, places: int) -> list[int]:
         """Where in x the pixels of the first so many places in registers stand."""
@@ -375,7 +376,7 @@ def multiply_channels(s, sums, x, w):
     for some in range(rolled(s.w.group_in // s.unroll)):
         c = rolled(some) * s.unroll
         sums = multiply_some(s, sums, advance(x, c), advance(w, c * s.w.block))
-    c = s.channels_unrolled
+    c = s.w.group_in // s.unroll * s.unroll
     return multiply_last(s, sums, advance(x, c), advance(w, c * s.w.block))
 
 

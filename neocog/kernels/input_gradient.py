@@ -7,16 +7,16 @@ h + top by the stride, and of w + left: the pixels of dx fall into s · s classe
 gradient is an ordinary convolution of dy with some of the taps. So no zero is multiplied, which
 spreading dy with zeros would do stride² − 1 times for every product that counts.
 
-The remainder of d·i repeats with the period p = s / gcd(s, d), so a class's taps are every p-th, and
-from one to the next dy is read d·p / s = d / gcd(s, d) rows further up. A class without taps gets
-zeros. With stride 1 there is one class, and this is `conv2d_forward` with the turned weight.
+The remainder of d·i repeats with the period p = s / gcd(s, d), so a class's taps are every p-th,
+and from one to the next dy is read d·p / s = d / gcd(s, d) rows further up. A class without taps
+gets zeros. With stride 1 there is one class, and this is `conv2d_forward` with the turned weight.
 """
 
 from dataclasses import dataclass
 from math import gcd
 
 from neocog.kernels.compiling import always_inlined, inlined, kernel
-from neocog.kernels.convolution import finish, finish_last, multiply_channels, tile
+from neocog.kernels.convolution import finish, finish_last, multiply_channels, tile, weight_first
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.simd import FLOATS, advance, pointer, rolled, zeros
 
@@ -80,6 +80,11 @@ class InputGradient:
     def unroll(self) -> int:
         """Channels of dy whose code stands in a row."""
         return min(self.w.group_in, 8)
+
+    @property
+    def weight_first(self) -> bool:
+        """Whether a block of weights meets all images before the next is read; see Convolution."""
+        return weight_first(self.w, self.dy)
 
     def x_places(self, places: int) -> list[int]:
         """Where in dy the first so many places of a class stand."""
@@ -221,7 +226,7 @@ def conv2d_backward_input_strided(s, operands, first, count):
     gates = advance(pointer(operands, 3, FLOATS), s.gate.start)
     dx_step, gate_step = s.stride_w * s.dx.pixel, s.stride_w * s.gate.pixel
     for item in range(count * s.w.blocks):
-        n, k = item // s.w.blocks, item % s.w.blocks
+        n, k = (item % count, item // count) if s.weight_first else divmod(item, s.w.blocks)
         group, place = k // s.w.group_blocks, k % s.w.group_blocks
         part = place == s.w.group_blocks - 1
         channel = group * s.w.group_out + place * s.w.block

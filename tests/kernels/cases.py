@@ -61,9 +61,9 @@ def in_parts(count):
     return [(0, count)] if count == 1 else [(0, count // 2), (count // 2, count - count // 2)]
 
 
-def winner_offsets(x_map, winner):
+def winner_offsets(x_map, winner, stride=(1, 1)):
     """Winners 0 … 3 as the offsets that kernels keep."""
-    return winner // 2 * x_map.row + winner % 2 * x_map.pixel
+    return winner // 2 * stride[0] * x_map.row + winner % 2 * stride[1] * x_map.pixel
 
 
 def unwritten(m, count):

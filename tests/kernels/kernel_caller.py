@@ -142,10 +142,13 @@ def read(m, buffer, *, finite=True):
 
 
 def weight_places(w):
-    """Where in a convolution's packed weight the numbers [K, C, i, j] stand."""
-    k, c, i, j = np.ogrid[: w.out_channels, : w.in_channels, : w.kernel_h, : w.kernel_w]
-    tap = (k // w.block * w.kernel_h + i) * w.kernel_w + j
-    return (tap * w.in_channels + c) * w.block + k % w.block
+    """Where in a convolution's packed weight the numbers [K, C / groups, i, j] stand."""
+    inputs, outputs = w.in_channels // w.groups, w.out_channels // w.groups
+    blocks = -(-outputs // w.block)
+    k, c, i, j = np.ogrid[: w.out_channels, :inputs, : w.kernel_h, : w.kernel_w]
+    block = k // outputs * blocks + k % outputs // w.block
+    tap = (block * w.kernel_h + i) * w.kernel_w + j
+    return (tap * inputs + c) * w.block + k % outputs % w.block
 
 
 def linear_places(x, outputs):

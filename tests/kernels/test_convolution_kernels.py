@@ -1,14 +1,13 @@
 """The convolution kernels alone against `neocog.reference` in float64; see `cases`."""
 
+from dataclasses import dataclass, replace
 from math import inf, nan
 
 import numpy as np
+import pytest
 from cases import (
     BORDERS,
-    CHANNELS,
     IMAGES,
-    KERNELS,
-    PADDINGS,
     SIZES,
     double,
     generator,
@@ -16,6 +15,7 @@ from cases import (
     magnitude,
     real,
     shapes,
+    unwritten,
     whole,
     wild,
     winner_offsets,
@@ -42,182 +42,382 @@ from neocog import reference
 from neocog.kernels.convolution import Convolution, conv2d_forward
 from neocog.kernels.convolution_gradient import (
     WeightGradient,
+    conv2d_backward_bias,
     conv2d_backward_weight,
+    conv2d_backward_weight_items,
     conv2d_backward_weight_of_winners,
     conv2d_flip_weight,
     conv2d_reduce,
 )
+from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 
 
+@dataclass(frozen=True)
+class Case:
+    """A convolution; `extra` is border that x has beyond its padding, `border` that of the result.
+
+    What `inputs` and `outputs` count are channels of one group.
+    """
+
+    n: int
+    inputs: int
+    size: tuple[int, int]
+    outputs: int
+    kernel: tuple[int, int]
+    rows: tuple[int, int] = (0, 0)
+    columns: tuple[int, int] = (0, 0)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    border: tuple[int, int] = (0, 0)
+    extra: int = 0
+    dense: bool = False
+    bias: bool = True
+    relu: bool = False
+    accumulate: bool = False
+
+    @property
+    def c(self):
+        return self.inputs * self.groups
+
+    @property
+    def k(self):
+        return self.outputs * self.groups
+
+    @property
+    def padding(self):
+        return self.rows, self.columns
+
+    @property
+    def options(self):
+        """What the formulas take beside the padding."""
+        return {"stride": self.stride, "dilation": self.dilation, "groups": self.groups}
+
+    @property
+    def reach(self):
+        """From a window's first row and column to its last."""
+        pairs = zip(self.kernel, self.dilation, strict=True)
+        return tuple((kernel - 1) * dilation for kernel, dilation in pairs)
+
+    @property
+    def out(self):
+        sizes = zip(self.size, self.padding, self.reach, self.stride, strict=True)
+        return tuple((h + sum(p) - reach - 1) // s + 1 for h, p, reach, s in sizes)
+
+    @property
+    def x_map(self):
+        border = (max(sides) + self.extra for sides in self.padding)
+        return FeatureMap(*self.size, self.c, *border, self.dense)
+
+    @property
+    def y_map(self):
+        return FeatureMap(*self.out, self.k, *self.border)
+
+    @property
+    def pooled(self):
+        return FeatureMap(*(size // 2 for size in self.out), self.k, *self.border)
+
+    @property
+    def w_map(self):
+        return ConvolutionWeight(self.k, self.c, *self.kernel, self.groups)
+
+    @property
+    def crop(self):
+        """How far into x's border the first window begins."""
+        return (
+            self.x_map.border_h - self.padding[0][0],
+            self.x_map.border_w - self.padding[1][0],
+        )
+
+    def stage(self, y_map, **others):
+        (sh, sw), (dh, dw) = self.stride, self.dilation
+        return Convolution(
+            self.x_map,
+            y_map,
+            self.w_map,
+            self.bias,
+            self.relu,
+            crop_h=self.crop[0],
+            crop_w=self.crop[1],
+            stride_h=sh,
+            stride_w=sw,
+            dilation_h=dh,
+            dilation_w=dw,
+            **others,
+        )
+
+    def gradient_stage(self, dy_map, winners, shard):
+        steps = (*self.stride, *self.dilation)
+        return WeightGradient(
+            self.x_map, dy_map, self.w_map, self.bias, winners, shard, *steps, *self.crop
+        )
+
+
+CHANNELS = st.sampled_from([1, 3, 5, 8, 17, 24, 33])
+SIDES = st.tuples(st.integers(0, 3), st.integers(0, 3))
+
+
 @st.composite
-def convolutions(draw, pool=False):
-    """(N, C, H, W, K, kernel, padding, border of y, dense, bias, relu)."""
-    (kh, kw), (ph, pw) = draw(KERNELS), draw(PADDINGS)
-    least = 2 if pool else 1
-    h = max(draw(SIZES), kh - 2 * ph + least - 1)
-    w = max(draw(SIZES), kw - 2 * pw + least - 1)
-    c, k = draw(CHANNELS), draw(CHANNELS)
-    dense = c <= 5 and draw(st.booleans())
-    bias, relu = draw(st.booleans()), draw(st.booleans())
-    return draw(IMAGES), c, h, w, k, (kh, kw), (ph, pw), draw(BORDERS), dense, bias, relu
+def cases(draw, pool=False, plain=False):
+    """Random convolutions; `plain` ones have neither dilation nor groups."""
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    dilation = (1, 1) if plain else draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    groups = 1 if plain else draw(st.integers(1, 4))
+    rows, columns = draw(SIDES), draw(SIDES)
+    size = []
+    for k, d, s, sides in zip(kernel, dilation, stride, (rows, columns), strict=True):
+        least = (k - 1) * d + 1 + (s if pool else 0) - sum(sides)
+        size.append(max(draw(SIZES), least))
+    inputs, outputs = draw(CHANNELS), draw(CHANNELS)
+    case = Case(draw(IMAGES), inputs, tuple(size), outputs, kernel, rows, columns)
+    return replace(
+        case,
+        stride=stride,
+        dilation=dilation,
+        groups=groups,
+        border=draw(BORDERS),
+        extra=draw(st.integers(0, 1)),
+        dense=inputs * groups <= 5 and draw(st.booleans()),
+        bias=draw(st.booleans()),
+        relu=draw(st.booleans()),
+        accumulate=draw(st.booleans()),
+    )
+
+
+RGB = Case(3, 3, (9, 13), 16, (3, 3), (1, 1), (1, 1), border=(1, 1), dense=True)
+MANY = Case(2, 24, (5, 13), 48, (3, 3), (1, 1), (1, 1), border=(0, 1), relu=True)
+ONE = Case(1, 1, (1, 1), 1, (1, 1), bias=False)
+OVER = Case(1, 5, (1, 1), 33, (2, 5), (4, 4), (3, 3))
+GROUPS = Case(2, 3, (6, 7), 5, (3, 2), (1, 2), (0, 3), (2, 1), (1, 2), 3, (1, 0), 1)
+LARGE_GROUPS = Case(1, 17, (3, 5), 33, (2, 2), (0, 1), (1, 0), groups=2, relu=True)
+SPARSE = Case(2, 6, (7, 8), 9, (2, 1), stride=(3, 2), dilation=(2, 3), accumulate=True)
+#: The weights of many channels pass before the images; of large maps, bands pass.
+HEAVY = Case(2, 96, (3, 3), 96, (3, 3), (1, 1), (1, 1), accumulate=True)
+TALL = Case(1, 8, (96, 96), 8, (1, 2), (0, 0), (0, 1), extra=1)
+
+
+def result(case, kind, values, m):
+    """A map for a kernel to write or add to, and what it holds before."""
+    n, lanes_left = len(values), case.w_map.lanes_left
+    if case.accumulate:
+        before = (whole if kind is wild else kind)(generator("before", case), n, *places(m).shape)
+        return maps(m, before), before
+    return unwritten(m, n) if lanes_left else blank(m, n), np.zeros((n, *places(m).shape))
 
 
 def conv_data(kind, case):
     rng = generator(kind.__name__, case)
-    n, c, h, w, k, kernel, _padding, _border, _dense, bias, _relu = case
     plain = whole if kind is wild else kind
-    return kind(rng, n, c, h, w), plain(rng, k, c, *kernel), plain(rng, k) if bias else None
+    weight = plain(rng, case.k, case.inputs, *case.kernel)
+    return kind(rng, case.n, case.c, *case.size), weight, plain(rng, case.k) if case.bias else None
 
 
-def conv_layout(case, pool=False):
-    _n, c, h, w, k, kernel, padding, border, dense, _bias, _relu = case
-    rows, columns = (s + 2 * p - t + 1 for s, p, t in zip((h, w), padding, kernel, strict=True))
-    before = FeatureMap(rows, columns, k)
-    y = FeatureMap(*((rows // 2, columns // 2) if pool else (rows, columns)), k, *border)
-    return FeatureMap(h, w, c, *padding, dense), ConvolutionWeight(k, c, *kernel), before, y
-
-
-def conv_operands(x_map, w_map, x, w, b):
+def conv_operands(case, x, w, b):
     bias = None if b is None else parameter(padded(len(b)), bias_places(len(b)), b)
-    return maps(x_map, x), parameter(w_map.size, weight_places(w_map), w), bias
+    return maps(case.x_map, x), parameter(case.w_map.size, weight_places(case.w_map), w), bias
 
 
-def conv_bound(x, w, b, padding):
+def forward(case, x, w, b):
+    with np.errstate(invalid="ignore"):
+        return reference.conv2d_forward(x, w, b, case.padding, **case.options)
+
+
+def conv_bound(case, x, w, b, before=0):
     """The bound of each number: one rounding a product and one a sum, which may be the same."""
     terms = w[0].size + (b is not None)
-    return rounding(
-        terms + 1, reference.conv2d_forward(magnitude(x), magnitude(w), magnitude(b), padding)
-    )
+    sums = forward(case, magnitude(x), magnitude(w), magnitude(b))
+    return rounding(terms + 2, sums + np.abs(before))
 
 
 @shapes(4)
-@example(case=(3, 3, 9, 13, 16, (3, 3), (1, 1), (1, 1), True, True, False))
-@example(case=(2, 24, 5, 13, 48, (3, 3), (1, 1), (0, 1), False, True, True))
-@example(case=(1, 1, 1, 1, 1, (1, 1), (0, 0), (0, 0), False, False, False))
-@example(case=(1, 5, 1, 1, 33, (2, 5), (4, 3), (0, 0), False, True, False))
-@given(case=convolutions())
+@example(case=RGB)
+@example(case=MANY)
+@example(case=ONE)
+@example(case=OVER)
+@example(case=GROUPS)
+@example(case=LARGE_GROUPS)
+@example(case=SPARSE)
+@example(case=HEAVY)
+@example(case=TALL)
+@given(case=cases())
 def test_conv2d_forward(case):
-    padding, relu = case[6], case[-1]
-    x_map, w_map, _, y_map = conv_layout(case)
-    stage = Convolution(x_map, y_map, w_map, bias=case[-2], relu=relu)
+    stage = case.stage(case.y_map, accumulate=case.accumulate)
     for kind in (whole, real, wild):
         x, w, b = conv_data(kind, case)
-        y = blank(y_map, len(x))
-        operands = (*conv_operands(x_map, w_map, x, w, b), y, None, None)
-        call(conv2d_forward, stage, operands, len(x))
-        with np.errstate(invalid="ignore"):
-            expected = reference.conv2d_forward(double(x), double(w), double(b), padding)
-        if relu:
+        y, before = result(case, kind, x, case.y_map)
+        call(conv2d_forward, stage, (*conv_operands(case, x, w, b), y, None, None), len(x))
+        expected = forward(case, double(x), double(w), double(b))
+        if case.relu:
             expected = reference.relu_forward(expected)
-        bound = conv_bound(x, w, b, padding) if kind is real else 0
-        assert_within(read(y_map, y, finite=kind is not wild), expected, bound)
+        bound = conv_bound(case, x, w, b, before) if kind is real else 0
+        assert_within(read(case.y_map, y, finite=kind is not wild), expected + before, bound)
 
 
 @shapes(3)
-@example(case=(3, 3, 8, 12, 16, (3, 3), (1, 1), (0, 0), True, True, True))
-@example(case=(2, 17, 7, 9, 24, (3, 3), (1, 1), (1, 2), False, True, False))
-@example(case=(1, 1, 1, 2, 5, (2, 1), (1, 0), (0, 0), False, False, False))
-@given(case=convolutions(pool=True))
+@example(case=replace(RGB, size=(8, 12), border=(0, 0), relu=True))
+@example(case=Case(2, 17, (7, 9), 24, (3, 3), (1, 1), (1, 1), border=(1, 2)))
+@example(case=Case(1, 1, (1, 2), 5, (2, 1), (1, 1), bias=False))
+@example(case=replace(GROUPS, size=(9, 8), relu=True))
+@given(case=cases(pool=True))
 def test_conv2d_forward_pooled(case):
-    padding, relu = case[6], case[-1]
-    x_map, w_map, _, y_map = conv_layout(case, pool=True)
+    m = case.pooled
     for kind, keep in ((whole, True), (real, True), (wild, True), (whole, False)):
-        if not keep and case[0] != 3:
+        if not keep and case.n != 3:
             continue  # without winners is another kernel to compile
-        stage = Convolution(x_map, y_map, w_map, case[-2], relu, pool=True, winners=keep)
+        stage = case.stage(m, pool=True, winners=keep)
         x, w, b = conv_data(kind, case)
-        y = blank(y_map, len(x))
-        winners = Buffer(len(x), y_map.bare.size, np.int32)
-        operands = (*conv_operands(x_map, w_map, x, w, b), y, winners, None)
-        call(conv2d_forward, stage, operands, len(x))
-        with np.errstate(invalid="ignore"):
-            sums = reference.conv2d_forward(double(x), double(w), double(b), padding)
+        y = unwritten(m, len(x)) if case.w_map.lanes_left else blank(m, len(x))
+        winners = Buffer(len(x), m.bare.size, np.int32)
+        call(conv2d_forward, stage, (*conv_operands(case, x, w, b), y, winners, None), len(x))
+        sums = forward(case, double(x), double(w), double(b))
         expected, winner = reference.max_pool2d_forward(sums)
-        if relu:
+        if case.relu:
             expected = reference.relu_forward(expected)
         bound = np.zeros_like(expected)
         if kind is real:
             # No maximum is further off than the furthest of its four numbers.
-            bounds = conv_bound(x, w, b, padding)
-            bound = reference.max_pool2d_forward(bounds)[0]
-        assert_within(read(y_map, y, finite=kind is not wild), expected, bound)
-        won = winners.items[:, places(y_map.bare)]
+            bound = reference.max_pool2d_forward(conv_bound(case, x, w, b))[0]
+        assert_within(read(m, y, finite=kind is not wild), expected, bound)
+        won = winners.items[:, places(m.bare)]
+        offsets = winner_offsets(case.x_map, np.arange(4), case.stride)
         if not keep:
             assert (winners.items == 77).all()
         elif kind is real:
             # The winner may be another one only where both are the largest within the bound.
-            rows, columns = y_map.height, y_map.width
+            rows, columns = m.height, m.width
             fours = [sums[:, :, r // 2 : 2 * rows : 2, r % 2 : 2 * columns : 2] for r in range(4)]
-            offsets = winner_offsets(x_map, np.arange(4))
             taken = np.select([won == at for at in offsets], fours, default=-inf)
             assert (taken >= np.max(fours, axis=0) - 2 * bound).all()
         else:
             # Which of the four is said to have won where one is NaN does not matter.
             known = ~np.isnan(expected)
-            np.testing.assert_array_equal(won[known], winner_offsets(x_map, winner)[known])
-            assert np.isin(won, winner_offsets(x_map, np.arange(4))).all()
+            np.testing.assert_array_equal(won[known], offsets[winner][known])
+            assert np.isin(won, offsets).all()
 
 
-@shapes(3)
-@example(case=(2, 8, 5, 6, 16, (3, 3), (1, 1), (1, 1), False, False, True))
-@example(case=(1, 5, 1, 3, 3, (1, 2), (4, 3), (0, 0), False, False, False))
-@example(case=(3, 24, 6, 5, 17, (5, 4), (2, 0), (2, 0), False, False, True))
-@given(case=convolutions())
-def test_conv2d_backward_input(case):
-    """The forward kernel with the turned weight, cropped and gated."""
-    n, c, h, w, _k, (kh, kw), (ph, pw), border, _dense, _bias, gated = case
-    _, w_map, y_map, _ = conv_layout(case)
-    # A padding wider than the kernel reaches: those rows and columns of dy saw only zeros.
-    gap_h, gap_w = max(0, kh - 1 - ph), max(0, kw - 1 - pw)
-    dy_map = FeatureMap(y_map.height, y_map.width, y_map.channels, gap_h, gap_w)
-    dx_map = FeatureMap(h, w, c, *border)
-    gate_map = FeatureMap(h, w, c, ph, pw)
-    crop = max(0, ph - kh + 1), max(0, pw - kw + 1)
-    stage = Convolution(
-        dy_map,
-        dx_map,
-        w_map.turned,
-        bias=False,
-        crop_h=crop[0],
-        crop_w=crop[1],
-        gated=gated,
-        gate=gate_map if gated else FeatureMap(1, 1, 1),
-    )
+def assert_input_gradient(case, kernel, stage, dy_map, order):
+    """dx against the formula; `order` makes the kernel's operands of dy, weight, dx and gate."""
+    turned_case = replace(case, inputs=case.outputs, outputs=case.inputs)
     for kind in (whole, real):
         rng = generator(kind.__name__, case)
         _, weight, _ = conv_data(kind, case)
-        dy = kind(rng, n, *places(y_map).shape)
-        gate = np.maximum(whole(rng, n, c, h, w), 0)
-        turned = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-        dx = blank(dx_map, n)
-        gates = maps(gate_map, gate) if gated else None
-        turned_weight = parameter(w_map.turned.size, weight_places(w_map.turned), turned)
-        call(conv2d_forward, stage, (maps(dy_map, dy), turned_weight, None, dx, None, gates), n)
-        backward = reference.conv2d_backward_input
-        expected = backward(double(dy), double(weight), gate.shape, (ph, pw))
-        terms = weight[:, 0].size
-        products = backward(magnitude(dy), magnitude(weight), gate.shape, (ph, pw))
-        bound = rounding(terms + 1, products) if kind is real else np.zeros_like(expected)
-        if gated:
+        dy = kind(rng, case.n, case.k, *case.out)
+        gate = np.maximum(whole(rng, case.n, case.c, *case.size), 0)
+        groups = weight.reshape(case.groups, case.outputs, *weight.shape[1:])
+        turned = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
+        dx, before = result(turned_case, kind, dy, dx_map(case))
+        w = case.w_map.turned
+        turned_weight = parameter(w.size, weight_places(w), turned)
+        gates = maps(stage.gate, gate) if case.relu else None
+        call(kernel, stage, order(maps(dy_map, dy), turned_weight, dx, gates), case.n)
+        shape = (gate.shape, case.padding)
+        expected = reference.conv2d_backward_input(
+            double(dy), double(weight), *shape, **case.options
+        )
+        products = reference.conv2d_backward_input(
+            magnitude(dy), magnitude(weight), *shape, **case.options
+        )
+        terms = case.outputs * case.kernel[0] * case.kernel[1]
+        bound = rounding(terms + 2, products + np.abs(before))
+        bound = bound if kind is real else np.zeros_like(expected)
+        if case.relu:
             expected = reference.relu_backward(expected, double(gate))
-            bound = reference.relu_backward(bound, gate)
-        assert_within(read(dx_map, dx), expected, bound)
+        assert_within(read(dx_map(case), dx), expected + before, bound)
+
+
+def dx_map(case):
+    return FeatureMap(*case.size, case.c, *case.border)
+
+
+def gate_map(case):
+    return FeatureMap(*case.size, case.c, case.extra, 1) if case.relu else FeatureMap(1, 1, 1)
+
+
+@shapes(3)
+@example(case=replace(MANY, n=1, inputs=8, outputs=16))
+@example(case=Case(1, 5, (1, 3), 3, (1, 2), (4, 4), (3, 3)))
+@example(case=Case(3, 24, (6, 5), 17, (5, 4), (2, 2), (0, 0), border=(2, 0), relu=True))
+@example(case=replace(GROUPS, stride=(1, 1), accumulate=True, relu=True))
+@given(case=cases())
+def test_conv2d_backward_input(case):
+    """The forward kernel with the turned weight, cropped and gated: for stride 1."""
+    case = replace(case, stride=(1, 1))
+    # A padding wider than the kernel reaches: those rows and columns of dy saw only zeros.
+    pairs = list(zip(case.reach, case.padding, strict=True))
+    border = [max(0, reach - min(sides)) for reach, sides in pairs]
+    crop = [b - (reach - sides[0]) for b, (reach, sides) in zip(border, pairs, strict=True)]
+    dy_map = FeatureMap(*case.out, case.k, *border)
+    stage = Convolution(
+        dy_map,
+        dx_map(case),
+        case.w_map.turned,
+        bias=False,
+        crop_h=crop[0],
+        crop_w=crop[1],
+        gated=case.relu,
+        gate=gate_map(case),
+        dilation_h=case.dilation[0],
+        dilation_w=case.dilation[1],
+        accumulate=case.accumulate,
+    )
+    assert_input_gradient(
+        case, conv2d_forward, stage, dy_map, lambda dy, w, dx, gate: (dy, w, None, dx, None, gate)
+    )
+
+
+def strided_stage(case, dy_map):
+    top, left = (sides[0] for sides in case.padding)
+    steps = (*case.stride, *case.dilation)
+    w, gate = case.w_map.turned, gate_map(case)
+    return InputGradient(
+        dy_map, dx_map(case), w, *steps, top, left, case.relu, gate, case.accumulate
+    )
+
+
+@shapes(4)
+@example(case=replace(MANY, stride=(2, 2), size=(8, 12)))
+@example(case=replace(MANY, stride=(2, 2), size=(4, 4), relu=False))
+@example(case=replace(MANY, stride=(2, 3), size=(7, 19)))
+@example(case=GROUPS)
+@example(case=replace(LARGE_GROUPS, stride=(2, 2)))
+@example(case=SPARSE)
+@example(case=replace(HEAVY, stride=(2, 2)))
+@example(case=ONE)
+@given(case=cases())
+def test_conv2d_backward_input_strided(case):
+    reaches = FeatureMap(*case.out, case.k, 99, 99)
+    wide = strided_stage(case, reaches)
+    dy_map = FeatureMap(*case.out, case.k, wide.reach_h, wide.reach_w)
+    stage = strided_stage(case, dy_map)
+    assert_input_gradient(
+        case, conv2d_backward_input_strided, stage, dy_map, lambda *operands: operands
+    )
+
+
+def test_a_border_of_dy_that_is_too_narrow_is_refused():
+    case = replace(MANY, stride=(2, 2), size=(8, 12))
+    with pytest.raises(ValueError, match="dy's border of 0 × 0 must be at least 1 × 1"):
+        strided_stage(case, FeatureMap(*case.out, case.k))
 
 
 @shapes(1)
-@example(case=(1, 17, 3, 3, 33, (3, 2), (1, 0), (0, 0), False, True, False))
-@given(case=convolutions())
+@example(case=Case(1, 17, (3, 3), 33, (3, 2), (1, 1)))
+@example(case=GROUPS)
+@example(case=LARGE_GROUPS)
+@given(case=cases())
 def test_conv2d_flip_weight(case):
-    x_map, w_map, y_map, _ = conv_layout(case)
+    w_map = case.w_map
     weight = real(generator(case), *weight_places(w_map).shape)
     packed = parameter(w_map.size, weight_places(w_map), weight)
     at = weight_places(w_map.turned)
     turned = parameter(w_map.turned.size, at, nan)
-    stage = WeightGradient(x_map, y_map, w_map, True, False, 1)
+    stage = case.gradient_stage(case.y_map, False, 1)
     for first, count in in_parts(w_map.blocks):
         call(conv2d_flip_weight, stage, (packed, turned), count, first=first)
-    expected = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+    groups = weight.reshape(case.groups, case.outputs, *weight.shape[1:])
+    expected = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
     np.testing.assert_array_equal(read_parameter(turned, at), expected)
 
 
@@ -247,52 +447,109 @@ def weight_gradient(stage, kernel, x, dy, winners, images):
     return read_parameter(dw, at), bias
 
 
-def assert_weight_gradient(stage, actual, x, dy, kernel, padding, exact):
+def weight_gradient_by_items(stage, x, dy, images):
+    """dw and db, of which two workers make a part each."""
+    at = weight_places(stage.w)
+    dw = parameter(stage.w.size, at, nan)
+    for first, count in in_parts(stage.items):
+        call(conv2d_backward_weight_items, stage, (x, dy, dw, step(images)), count, first=first)
+    bias = bias_places(stage.w.out_channels)
+    db = parameter(padded(stage.w.out_channels), bias, nan)
+    for first, count in in_parts(padded(stage.w.out_channels) // stage.w.block * stage.w.vectors):
+        call(conv2d_backward_bias, stage, (dy, db, step(images)), count, first=first)
+    return read_parameter(dw, at), read_parameter(db, bias)
+
+
+def assert_weight_gradient(case, actual, x, dy, exact):
     dw, db = actual
-    backward, of_bias = reference.conv2d_backward_weight, reference.conv2d_backward_bias
     # One rounding a place, at most one more a product, and one a shard.
     roundings = 2 * len(x) * dy[0, 0].size + len(x)
-    bound = rounding(roundings, backward(magnitude(x), magnitude(dy), kernel, padding))
-    expected = backward(double(x), double(dy), kernel, padding)
-    assert_within(dw, expected, np.zeros_like(bound) if exact else bound)
-    if stage.bias:
+
+    def backward(x, dy):
+        return reference.conv2d_backward_weight(x, dy, case.kernel, case.padding, **case.options)
+
+    of_bias = reference.conv2d_backward_bias
+    bound = rounding(roundings, backward(magnitude(x), magnitude(dy)))
+    assert_within(dw, backward(double(x), double(dy)), np.zeros_like(bound) if exact else bound)
+    if db is not None:
         bound = rounding(roundings, of_bias(magnitude(dy)))
         assert_within(db, of_bias(double(dy)), np.zeros_like(bound) if exact else bound)
 
 
+#: What makes panels of several images, of parts of rows, of a group's last block; and what does not
+#: fit into one.
+WIDE = Case(4, 70, (5, 7), 72, (3, 3), (1, 1), (1, 1), bias=False)
+LONG = Case(2, 3, (3, 150), 5, (1, 2), dense=True)
+WIDE_LONG = Case(1, 66, (2, 140), 65, (1, 3), (0, 0), (1, 1))
+WIDE_GROUPS = Case(3, 23, (4, 5), 35, (2, 2), (1, 0), (1, 1), (1, 2), (2, 1), 3)
+TOO_LARGE = Case(1, 64, (12, 120), 8, (3, 3), (1, 1), (1, 1), (3, 3))
+
+
 @shapes(3)
-@example(case=(5, 3, 9, 13, 16, (3, 3), (1, 1), (1, 1), True, True, False), shard=2)
-@example(case=(2, 17, 33, 40, 24, (3, 3), (1, 1), (0, 0), False, True, False), shard=1)
-@example(case=(3, 5, 1, 1, 1, (3, 5), (4, 2), (0, 0), False, False, False), shard=3)
-@given(case=convolutions(), shard=st.integers(1, 3))
+@example(case=replace(RGB, n=5), shard=2)
+@example(case=Case(2, 17, (33, 40), 24, (3, 3), (1, 1), (1, 1)), shard=1)
+@example(case=Case(3, 5, (1, 1), 1, (3, 5), (4, 4), (2, 2), bias=False), shard=3)
+@example(case=GROUPS, shard=2)
+@example(case=SPARSE, shard=2)
+@example(case=WIDE, shard=3)
+@example(case=LONG, shard=1)
+@example(case=WIDE_LONG, shard=1)
+@example(case=WIDE_GROUPS, shard=2)
+@example(case=TOO_LARGE, shard=1)
+@given(case=cases(), shard=st.integers(1, 3))
 def test_conv2d_backward_weight(case, shard):
-    x_map, w_map, _, dy_map = conv_layout(case)
-    stage = WeightGradient(x_map, dy_map, w_map, case[-2], False, shard)
+    """By shards of images, and by items of the weight."""
+    stage = case.gradient_stage(case.y_map, False, shard)
     for kind in (whole, real):
         x, _, _ = conv_data(kind, case)
-        dy = kind(generator(case), len(x), *places(dy_map).shape)
-        operands = maps(x_map, x), maps(dy_map, dy), None
-        actual = weight_gradient(stage, conv2d_backward_weight, *operands, len(x))
-        assert_weight_gradient(stage, actual, x, dy, case[5], case[6], kind is whole)
+        dy = kind(generator(case), len(x), *places(case.y_map).shape)
+        operands = maps(case.x_map, x), maps(case.y_map, dy)
+        actual = weight_gradient(stage, conv2d_backward_weight, *operands, None, len(x))
+        assert_weight_gradient(case, actual, x, dy, kind is whole)
+        actual = weight_gradient_by_items(stage, *operands, len(x))
+        assert_weight_gradient(case, actual, x, dy, kind is whole)
+
+
+@pytest.mark.parametrize("case", [MANY, WIDE])
+def test_weight_gradients_are_the_same_however_images_are_cut_into_calls(case):
+    case = replace(case, n=5, bias=True)
+    stage = case.gradient_stage(case.y_map, False, 5)
+    x, _, _ = conv_data(real, case)
+    dy = real(generator(case), len(x), *places(case.y_map).shape)
+    x, dy = maps(case.x_map, x), maps(case.y_map, dy)
+    results = []
+    for calls in ([(0, 5)], [(0, 1), (1, 3), (4, 1)]):
+        sums = Buffer(1, stage.partial_size), Buffer(1, padded(case.k))
+        for first, count in calls:
+            operands = ((x, first), (dy, first), None, *sums)
+            call(conv2d_backward_weight, stage, operands, count, first=first)
+        results.append([buffer.items.tobytes() for buffer in sums])
+    assert results[0] == results[1]
 
 
 @shapes(3)
-@example(case=(5, 3, 8, 12, 16, (3, 3), (1, 1), (0, 0), True, True, False), shard=2)
-@example(case=(3, 33, 6, 9, 5, (5, 5), (2, 1), (0, 0), False, True, False), shard=1)
-@example(case=(2, 24, 40, 33, 17, (3, 3), (1, 1), (0, 0), False, False, False), shard=2)
-@given(case=convolutions(pool=True), shard=st.integers(1, 3))
+@example(case=replace(RGB, n=5, size=(8, 12), border=(0, 0)), shard=2)
+@example(case=Case(3, 33, (6, 9), 5, (5, 5), (2, 2), (1, 1)), shard=1)
+@example(case=Case(2, 24, (40, 33), 17, (3, 3), (1, 1), (1, 1), bias=False), shard=2)
+@example(case=Case(2, 4, (9, 9), 8, (3, 2), (1, 2), (0, 1), (2, 1), extra=1), shard=2)
+@given(case=cases(pool=True, plain=True), shard=st.integers(1, 3))
 def test_conv2d_backward_weight_of_winners(case, shard):
-    x_map, w_map, before, y_map = conv_layout(case, pool=True)
-    stage = WeightGradient(x_map, y_map.bare, w_map, case[-2], True, shard)
+    m = case.pooled.bare
+    stage = case.gradient_stage(m, True, shard)
     for kind in (whole, real):
         x, _, _ = conv_data(kind, case)
         rng = generator(case)
-        dy = kind(rng, len(x), *places(y_map).shape)
+        dy = kind(rng, len(x), *places(m).shape)
         winner = rng.integers(0, 4, dy.shape)
-        winners = Buffer(len(x), y_map.bare.size, np.int32)
-        winners.items[:, places(y_map.bare)] = winner_offsets(x_map, winner)
-        operands = maps(x_map, x), maps(y_map.bare, dy), winners
+        winners = Buffer(len(x), m.size, np.int32)
+        winners.items[:, places(m)] = winner_offsets(case.x_map, winner, case.stride)
         kernel = conv2d_backward_weight_of_winners
+        operands = maps(case.x_map, x), maps(m, dy), winners
         actual = weight_gradient(stage, kernel, *operands, len(x))
-        spread = reference.max_pool2d_backward(dy, winner, (len(x), *places(before).shape))
-        assert_weight_gradient(stage, actual, x, spread, case[5], case[6], kind is whole)
+        spread = reference.max_pool2d_backward(dy, winner, (len(x), case.k, *case.out))
+        assert_weight_gradient(case, actual, x, spread, kind is whole)
+
+
+def test_winners_know_no_groups():
+    with pytest.raises(ValueError, match="neither dilation nor groups"):
+        GROUPS.gradient_stage(GROUPS.pooled.bare, True, 1)
