@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from neocog.engine.method import Method
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.tensor import Parameter, Tensor
-from neocog.engine.updating import Updating
 from neocog.kernels.adding import Adding, add_maps, copy_map
 from neocog.kernels.layout import FeatureMap
 
@@ -30,6 +30,7 @@ class Builder:
         shard: images of one shard, whose sums are kept apart.
         shards: how many shards a batch has at most.
         shared: whether linear layers are shared among workers by their inputs.
+        method: how the network is trained; None if it is not for training.
     """
 
     def __init__(
@@ -38,10 +39,10 @@ class Builder:
         most_shards: int = 1,
         *,
         shared: bool = False,
-        updating: Updating | None = None,
+        method: Method | None = None,
     ) -> None:
         self.plan = Plan()
-        self._updating = updating
+        self.method = method
         self.batch = batch
         self.training = batch > 0
         self.shard = -(-batch // min(batch, most_shards)) if batch else 1
@@ -176,24 +177,12 @@ class Builder:
 
     def learn_now(self) -> None:
         """The groups of all that is to be learned so far, and a barrier behind them."""
-        assert self._updating is not None  # noqa: S101
+        assert self.method is not None  # noqa: S101
         self.cut()
-        for groups in (self._preparing, self._updates(self._updating), self._refreshing):
+        how = self.method.updating
+        refreshing = [replace(group, every=how.accumulate) for group in self._refreshing]
+        updating = how.phases(self.plan, self._learning)
+        for groups in (self._preparing, *updating, refreshing):
             if groups:
                 self.plan.groups += [*groups[:-1], replace(groups[-1], barrier=True)]
         self._preparing, self._learning, self._refreshing = [], [], []
-
-    def _updates(self, updating: Updating) -> list[Group]:
-        return [
-            replace(
-                group,
-                instructions=[
-                    *group.instructions,
-                    *(
-                        updating.instruction(self.plan, p, p.size // group.items)
-                        for p in parameters
-                    ),
-                ],
-            )
-            for parameters, group in self._learning
-        ]

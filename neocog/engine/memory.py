@@ -32,7 +32,7 @@ def _places(plan: Plan, workers: int, batch: int) -> tuple[dict[str, int], int]:
             at += -(-size // _LINE) * _LINE
     for buffer in plan.buffers.values():
         if buffer.place:
-            offsets[buffer.name] = offsets[buffer.place]
+            offsets[buffer.name] = offsets[buffer.place] + buffer.offset
     return offsets, at
 
 

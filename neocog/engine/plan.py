@@ -26,7 +26,7 @@ class Buffer:
     Attributes:
         size: bytes of one item.
         chunk: items for each worker, of a buffer of a chunk.
-        place: the buffer in whose memory it lies, if not in its own.
+        place: the buffer in whose memory it lies, if not in its own, `offset` bytes from its start.
         layout: what must be equal for two to share memory over time: their borders of zeros are
             written once. None for a buffer that is needed all the time.
     """
@@ -36,6 +36,7 @@ class Buffer:
     scope: Scope
     chunk: int = 1
     place: str = ""
+    offset: int = 0
     layout: Any = None
 
 
@@ -54,7 +55,7 @@ class Group:
     """Instructions that run over the same items; `items` of 0 means the images of the batch.
 
     `judge` says that the losses are looked at behind the barrier, `refreshes` that it only computes
-    other layouts of parameters.
+    other layouts of parameters. It runs in every step, or at the last of each `every` steps.
     """
 
     instructions: Sequence[Instruction]
@@ -63,6 +64,7 @@ class Group:
     barrier: bool = False
     judge: bool = False
     refreshes: bool = False
+    every: int = 1
 
 
 # Bytes that a worker's chunk of images may touch, so that it stays in the second-level cache.
@@ -92,6 +94,12 @@ class Plan:
         self.buffers[name] = Buffer(name, size, Scope.CHUNK, layout=layout)
         self._maps.add(name)
         return name
+
+    def part(self, name: str, offset: int) -> str:
+        """A buffer that is another one's memory from so many bytes on; gives its name."""
+        part = f"{name}+{offset}"
+        self.buffers[part] = replace(self.buffers[name], name=part, place=name, offset=offset)
+        return part
 
     @property
     def instructions(self) -> list[Instruction]:

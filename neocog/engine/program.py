@@ -53,6 +53,7 @@ class Program:
                 shard,
                 group.barrier,
                 group.judge,
+                group.every,
             )
             for instruction in group.instructions:
                 self._table[:, row, 0] = addresses[row]

@@ -8,10 +8,10 @@ of the shards or from the whole batch, updates, and second layouts that kernels 
 from collections.abc import Sequence
 
 from neocog.engine.builder import FLOAT, Builder
+from neocog.engine.method import Method
 from neocog.engine.plan import Plan
 from neocog.engine.stages import ConvolutionStage, LinearStage, LoadStage, PoolingStage, Stage
 from neocog.engine.stages.loss import cross_entropy, probabilities
-from neocog.engine.updating import Updating
 
 __all__ = ["inference_plan", "training_plan"]
 
@@ -31,9 +31,10 @@ def _is_shared(stages: Sequence[Stage], batch: int) -> bool:
     return small and all(isinstance(stage, plain) for stage in stages)
 
 
-def training_plan(stages: Sequence[Stage], batch: int, updating: Updating) -> Plan:
+def training_plan(stages: Sequence[Stage], batch: int, method: Method) -> Plan:
     """A program that takes a training step a batch of up to `batch` images."""
-    b = Builder(batch, _MOST_SHARDS, shared=_is_shared(stages, batch), updating=updating)
+    shared = method.updating.immediate and _is_shared(stages, batch)
+    b = Builder(batch, _MOST_SHARDS, shared=shared, method=method)
     for stage in stages:
         stage.forward(b)
     cross_entropy(b, stages[-1].y)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.kernels.layout import FeatureMap
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["Parameter", "Tensor"]
 
@@ -63,7 +63,7 @@ class Tensor:
 class Parameter:
     """A learned array: `size` floats in a layout of its own; `pack` and `unpack` lead there.
 
-    `unpack` gives a copy in PyTorch's shape.
+    `unpack` gives a copy in PyTorch's shape. `matrix` is the layout of a weight that is one matrix.
     """
 
     name: str
@@ -71,3 +71,4 @@ class Parameter:
     size: int
     pack: Callable[[Floats], Floats]
     unpack: Callable[[Floats], Floats]
+    matrix: ConvolutionWeight | None = None

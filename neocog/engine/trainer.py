@@ -1,18 +1,21 @@
 """A network in training: its parameters and all state between two steps, and the steps."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.engine.lower import lower
+from neocog.engine.method import Method
 from neocog.engine.program import Program, Run
 from neocog.engine.schedule import training_plan
 from neocog.engine.state import fill_preprocessing, read_state, write_state
 from neocog.engine.tensor import Parameter
-from neocog.engine.updating import OPTIMISER_STATE, Updating
+from neocog.engine.updating import Rule, Updating
 from neocog.errors import DataError
+from neocog.kernels.augmentation import Augment
 from neocog.network import Network
 
 __all__ = ["Trainer"]
@@ -23,13 +26,8 @@ Floats = NDArray[np.float32]
 class Optimiser(Protocol):
     """What the engine asks of an optimiser's description."""
 
-    @property
-    def kind(self) -> str:
-        """A key of `OPTIMISER_STATE`."""
-
-    @property
-    def settings(self) -> tuple[float, ...]:
-        """At most four numbers, as the kernel of that kind takes them."""
+    def rule_for(self, name: str, shape: tuple[int, ...], *, moves_momentum: bool = ...) -> Rule:
+        """By what a parameter moves."""
 
 
 class Trainer:
@@ -42,8 +40,16 @@ class Trainer:
         images: uint8 [n, height, width, channels], of the network's input shape.
         labels: int64 [n], classes of the network.
         batch_size: images a step.
-        optimiser: SGD or Adam.
+        optimiser: says by what rule each parameter moves.
         threads: workers; results do not depend on it.
+        moves_momentum: whether the rates of `start` set a momentum.
+        augment: how images are varied.
+        smoothing: of the labels.
+        class_weights: float32 [classes].
+        clip_norm: the largest norm of all gradients together.
+        accumulate: batches to a step of the optimiser.
+        averaging: "average" keeps a moving average of the weights, "lookahead" returns to it.
+        seed: of what augmentation and dropout draw.
         on_compile: told how many kernels are compiled first, if any are.
     """
 
@@ -56,6 +62,14 @@ class Trainer:
         batch_size: int,
         optimiser: Optimiser,
         threads: int,
+        moves_momentum: bool = False,
+        augment: Augment | None = None,
+        smoothing: float = 0.0,
+        class_weights: Floats | None = None,
+        clip_norm: float | None = None,
+        accumulate: int = 1,
+        averaging: str = "",
+        seed: int = 0,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
         check_images(network, images)
@@ -65,16 +79,53 @@ class Trainer:
         self._parameters = [p for stage in self._stages for p in stage.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
-        self._optimiser = optimiser
         self.batch_size = batch_size
-        #: Steps taken so far, of which Adam's correction depends.
+        #: Steps of the optimiser taken so far.
         self.steps = 0
-        plan = training_plan(self._stages, batch_size, Updating(optimiser.kind))
+        #: Epochs begun so far, on which augmentation depends.
+        self.epochs = 0
+        self._batches = 0
+        self._accumulate = accumulate
+        updating = Updating(
+            partial(optimiser.rule_for, moves_momentum=moves_momentum),
+            clip_norm is not None,
+            accumulate,
+            averaging,
+        )
+        self._rules = {p.name: updating.rule(p) for p in self._parameters}
+        method = Method(updating, augment, smoothing, class_weights is not None)
+        plan = training_plan(self._stages, batch_size, method)
         self._program = Program(plan, threads, batch_size, on_compile)
         fill_preprocessing(self._program, network)
         self.set_state(network.state_dict())
-        settings = self._program.memory.array("settings", np.float64)
-        settings[: len(optimiser.settings)] = optimiser.settings
+        self._averaging = averaging
+        if averaging:
+            self._start_averages()
+        self._write_settings(class_weights, clip_norm, seed)
+
+    def _write_settings(
+        self, class_weights: Floats | None, clip_norm: float | None, seed: int
+    ) -> None:
+        memory, buffers = self._program.memory, self._program.plan.buffers
+        for parameter in self._parameters:
+            rule = self._rules[parameter.name]
+            if f"{parameter.name}.settings" in buffers:
+                memory.array(f"{parameter.name}.settings", np.float64)[:] = rule.settings
+            for word, begin in rule.state:
+                filled = np.full(parameter.shape, begin, np.float32)
+                self._array(f"{parameter.name}.{word}")[:] = parameter.pack(filled)
+        if class_weights is not None:
+            self._array("class_weights")[: len(class_weights)] = class_weights
+        if clip_norm is not None:
+            memory.array("limit", np.float64)[0] = clip_norm
+        for name in ("augment", "seed"):
+            if name in buffers:
+                memory.array(name, np.int64)[0] = seed
+
+    def _start_averages(self) -> None:
+        for parameter in self._parameters:
+            if f"{parameter.name}.average" in self._program.plan.buffers:
+                self._array(f"{parameter.name}.average")[:] = self._array(parameter.name)
 
     @property
     def memory(self) -> int:
@@ -93,53 +144,92 @@ class Trainer:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The whole state dict by name, running statistics included; copies."""
-        batches = self._batches_before + self.steps
+        batches = self._batches_before + self._batches
         return read_state(self._program, self._stages, self._network, batches)
 
     def set_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Replace every parameter and running statistic."""
         tracked = [int(v) for name, v in state.items() if name.endswith(".num_batches_tracked")]
-        self._batches_before = max(tracked, default=0) - self.steps
+        self._batches_before = max(tracked, default=0) - self._batches
         write_state(self._program, self._stages, state)
 
     def gradients(self) -> dict[str, Floats]:
         """The gradient of the mean loss in the latest step, by parameter; copies."""
         return self._read(self._parameters, ".gradient")
 
+    def averages(self) -> dict[str, Floats]:
+        """The averages of the parameters by name, where they are kept; copies."""
+        kept = self._program.plan.buffers
+        return self._read([p for p in self._parameters if f"{p.name}.average" in kept], ".average")
+
     def optimiser_state(self) -> dict[str, Floats]:
         """What the optimiser remembers, as ``conv1.weight.velocity``, in PyTorch's shapes."""
-        kept = OPTIMISER_STATE[self._optimiser.kind][1]
         return {
-            f"{name}.{word}": value
-            for word in kept
-            for name, value in self._read(self._parameters, f".{word}").items()
+            f"{p.name}.{word}": p.unpack(self._array(f"{p.name}.{word}"))
+            for p in self._parameters
+            for word, _ in self._kept(p)
         }
+
+    def _kept(self, parameter: Parameter) -> list[tuple[str, float]]:
+        average = [("average", 0.0)] if self._averaging else []
+        kept = [*self._rules[parameter.name].state, *average]
+        return [(w, f) for w, f in kept if f"{parameter.name}.{w}" in self._program.plan.buffers]
 
     def set_optimiser_state(self, state: dict[str, Floats]) -> None:
         """Replace what the optimiser remembers."""
         for parameter in self._parameters:
-            for word in OPTIMISER_STATE[self._optimiser.kind][1]:
+            for word, _ in self._kept(parameter):
                 key = f"{parameter.name}.{word}"
                 self._array(key)[:] = parameter.pack(state[key])
 
-    def start(self, order: NDArray[np.int64], record: NDArray[np.float64]) -> Run:
+    def start(
+        self,
+        order: NDArray[np.int64],
+        record: NDArray[np.float64],
+        rates: NDArray[np.float64] | None = None,
+    ) -> Run:
         """Begin to take a step for each batch of `order`, in threads; gives the run under way.
+
+        Call `finished` when it has ended.
 
         Args:
             order: int64, indices of images.
-            record: float64 [steps], gets the mean loss of each step.
+            record: float64 [batches], gets the mean loss of each batch.
+            rates: float64 [batches, 4]: for each batch the factor of the learning rates, the
+                momentum or NaN, the decay of the average or NaN, and nothing.
         """
         self._order = np.ascontiguousarray(order)
         if len(order) and not 0 <= order.min() <= order.max() < len(self._images):
             raise DataError(f"The order has indices outside 0 to {len(self._images) - 1}.")
-        self._program.bind({"images": self._images, "labels": self._labels, "order": self._order})
+        if rates is None:
+            rates = np.tile([1.0, np.nan, np.nan, 0.0], (max(1, len(record)), 1))
+        self._rates = np.ascontiguousarray(rates, np.float64)
+        if "augment" in self._program.plan.buffers:
+            self._program.memory.array("augment", np.int64)[1] = self.epochs
+        self._program.bind(
+            {
+                "images": self._images,
+                "labels": self._labels,
+                "order": self._order,
+                "rates": self._rates,
+            }
+        )
         return self._program.start(len(order), record, self.steps)
 
-    def run(self, order: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Take a step for each batch of `order`; gives the mean loss of each finished step."""
+    def finished(self, batches: int, of: int) -> None:
+        """Count what a run did: so many of its batches."""
+        whole = batches == of
+        self.steps += -(-batches // self._accumulate) if whole else batches // self._accumulate
+        self._batches += batches
+        self.epochs += 1
+
+    def run(
+        self, order: NDArray[np.int64], rates: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Take a step for each batch of `order`; gives the mean loss of each finished batch."""
         record = np.full(-(-len(order) // self.batch_size), np.nan)
-        done = self.start(order, record).finish()
-        self.steps += done
+        done = self.start(order, record, rates).finish()
+        self.finished(done, len(record))
         return record[:done]
 
     def profile(self) -> list[tuple[str, float]]:

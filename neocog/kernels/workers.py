@@ -40,8 +40,8 @@ ASKED = 64
 CONTROL_SIZE = 80
 
 #: Columns of the table of groups.
-GROUP = ("first", "count", "items", "chunk", "shard", "barrier", "judge")
-_FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _JUDGE = range(7)
+GROUP = ("first", "count", "items", "chunk", "shard", "barrier", "judge", "every")
+_FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _JUDGE, _EVERY = range(8)
 
 # Empty turns before a waiting worker lets others have the core: about 10 µs. With more workers
 # than cores, whoever is waited for needs it.
@@ -87,7 +87,8 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         table: int64 [instructions, 1 + 2 · MOST_OPERANDS]: the kernel's address, then for each
             operand the address for item 0 and the bytes from one item to the next. This worker's.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `judge`
-            marks the group after whose barrier the batch's losses are there to be looked at.
+            marks the group after whose barrier the batch's losses are there to be looked at. A
+            group runs in steps that `every` divides, counted from 1, and in the last.
         step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
             optimiser before this one, images in all, steps of this run before this one.
         losses: float64 [batch], of each image of the batch.
@@ -105,6 +106,9 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
     operands = np.empty(MOST_OPERANDS, np.int64)
     resolved = _data(operands)
     generation = 0
+    every = 1
+    for g in range(groups.shape[0]):
+        every = max(every, groups[g, _EVERY])
     done = 0
     running = True
     step[3] = total
@@ -113,7 +117,10 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         step[0] = begin
         step[1] = images
         step[4] = done
+        last = begin + batch >= total
         for g in range(groups.shape[0]):
+            if (done + 1) % groups[g, _EVERY] != 0 and not last:
+                continue
             if groups[g, _ITEMS] == 0:
                 shard = groups[g, _SHARD]
                 shards = (images + shard - 1) // shard
@@ -147,7 +154,8 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         if not running:
             break
         done += 1
-        step[2] += 1
+        if done % every == 0 or last:
+            step[2] += 1
         if rank == 0:
             atomic_store(control, DONE, done)
         # Written between two barriers, so that here all workers read the same.

@@ -126,7 +126,7 @@ def fit(
             run.finish()
             raise
         done = run.finish()
-        trainer.steps += done
+        trainer.finished(done, log.steps)
         log.look(done)
         log.close(done)
         if history.interrupted and done < log.steps:

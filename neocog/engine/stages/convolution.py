@@ -5,6 +5,7 @@ and where it stood, and the way back visits only winners.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,18 @@ from neocog.engine.stages.pointwise import vector_parameter
 from neocog.engine.tensor import Parameter
 from neocog.kernels.convolution import Convolution, conv2d_forward
 from neocog.kernels.convolution_gradient import (
-    WeightGradient,
+    conv2d_backward_bias,
     conv2d_backward_weight,
-    conv2d_backward_weight_of_winners,
+    conv2d_backward_weight_items,
     conv2d_flip_weight,
     conv2d_reduce,
 )
+from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.pooling import Pooling, max_pool2d_backward
+from neocog.kernels.simd import LANES
+from neocog.kernels.weight_gradient import WeightGradient
+from neocog.kernels.winner_gradient import conv2d_backward_weight_of_winners
 from neocog.layers import BatchNorm2d, Conv2d
 
 __all__ = ["ConvolutionStage"]
@@ -31,6 +36,10 @@ __all__ = ["ConvolutionStage"]
 Floats = NDArray[np.float32]
 
 _NONE = FeatureMap(1, 1, 1)
+
+# Floats of a weight from which on its gradient is computed over the whole batch, item by item:
+# a sum for each shard would then no longer stay in a core's cache.
+_LARGE = 40_000
 
 
 @dataclass(eq=False)
@@ -53,9 +62,13 @@ class ConvolutionStage(Stage):
     # What it can do
 
     @property
+    def _is_plain(self) -> bool:
+        return self.layer.groups == 1 and self.layer.spread == (1, 1)
+
+    @property
     def can_pool(self) -> bool:
         """Whether its kernel can take in pooling."""
-        return True
+        return self._is_plain and not self.pool
 
     @property
     def can_gate(self) -> bool:
@@ -65,29 +78,53 @@ class ConvolutionStage(Stage):
     # Sizes
 
     @property
-    def _reach(self) -> tuple[int, int]:
-        (kh, kw), (dh, dw) = self.layer.kernel, self.layer.spread
-        return dh * (kh - 1), dw * (kw - 1)
+    def _steps(self) -> dict[str, Any]:
+        """Stride and dilation, as kernels take them."""
+        (sh, sw), (dh, dw) = self.layer.steps, self.layer.spread
+        return {"stride_h": sh, "stride_w": sw, "dilation_h": dh, "dilation_w": dw}
+
+    @property
+    def _crop(self) -> dict[str, Any]:
+        """Where in x's border the first window begins."""
+        (bh, bw), (ph, pw) = self.x.border, self.layer.before
+        return {"crop_h": bh - ph, "crop_w": bw - pw}
+
+    @property
+    def _weight(self) -> ConvolutionWeight:
+        layer = self.layer
+        return ConvolutionWeight(layer.out_channels, layer.in_channels, *layer.kernel, layer.groups)
+
+    @property
+    def _convolved(self) -> tuple[int, int, int]:
+        """Channels, height and width before pooling."""
+        shape = self.layer.output_shape((self.x.channels, self.x.height, self.x.width))
+        return shape[0], shape[1], shape[2]
+
+    def _input_stage(self, dy: FeatureMap, *, accumulate: bool = False) -> InputGradient:
+        ph, pw = self.layer.before
+        dx, gate = self.x.gradient_map, self.x.map if self.x.shut else _NONE
+        what: dict[str, Any] = {
+            "top": ph,
+            "left": pw,
+            "gated": self.x.shut,
+            "accumulate": accumulate,
+        }
+        return InputGradient(dy, dx, self._weight.turned, **self._steps, **what, gate=gate)
 
     @property
     def _gradient_border(self) -> tuple[int, int]:
         """Zeros around dy that the input's gradient reads."""
-        sides = zip(self._reach, self.layer.before, self.layer.after, strict=True)
-        height, width = (max(0, reach - min(before, after)) for reach, before, after in sides)
-        return height, width
+        channels, height, width = self._convolved
+        (kh, kw), (dh, dw) = self.layer.kernel, self.layer.spread
+        widest = FeatureMap(height, width, channels, kh * dh, kw * dw)
+        stage = self._input_stage(widest)
+        return stage.reach_h, stage.reach_w
 
     @property
     def _spread(self) -> FeatureMap:
         """The map of the gradient before pooling."""
-        shape = (self.x.channels, self.x.height, self.x.width)
-        channels, height, width = self.layer.output_shape(shape)
+        channels, height, width = self._convolved
         return FeatureMap(height, width, channels, *self._gradient_border)
-
-    @property
-    def _weight(self) -> ConvolutionWeight:
-        return ConvolutionWeight(
-            self.layer.out_channels, self.layer.in_channels, *self.layer.kernel
-        )
 
     @property
     def _has_bias(self) -> bool:
@@ -109,13 +146,13 @@ class ConvolutionStage(Stage):
     def parameters(self) -> list[Parameter]:
         """``weight`` and ``bias``."""
         w = self._weight
-        shape = (w.out_channels, w.in_channels, w.kernel_h, w.kernel_w)
         weight = Parameter(
             f"{self.name}.weight",
-            shape,
+            (w.out_channels, w.group_in, w.kernel_h, w.kernel_w),
             w.size,
             lambda value: pack_convolution(w, value),
             lambda packed: unpack_convolution(w, packed),
+            w if w.groups == 1 else None,
         )
         bias = vector_parameter(f"{self.name}.bias", w.out_channels)
         return [weight, bias] if self._has_bias else [weight]
@@ -130,7 +167,6 @@ class ConvolutionStage(Stage):
         winners = None
         if self.pool and b.training:
             winners = b.plan.map(f"{self.name}.winners", self.y.map.bare.size * FLOAT)
-        border, before = self.x.border, self.layer.before
         stage = Convolution(
             self.x.map,
             self.y.map,
@@ -139,8 +175,8 @@ class ConvolutionStage(Stage):
             relu=self.relu,
             pool=self.pool,
             winners=winners is not None,
-            crop_h=border[0] - before[0],
-            crop_w=border[1] - before[1],
+            **self._crop,
+            **self._steps,
         )
         operands = (self.x.name, f"{self.name}.weight", self._bias, y, winners)
         b.emit(conv2d_forward, stage, operands, self.name)
@@ -154,11 +190,18 @@ class ConvolutionStage(Stage):
         if self.x.learns:
             self._input_gradient(b, dy)
 
+    def _gradient(self, shard: int, dy: FeatureMap, *, winners: bool) -> WeightGradient:
+        crop = self._crop if not winners or any(self._crop.values()) else {}
+        return WeightGradient(
+            self.x.map, dy, self._weight, self.layer.bias, winners, shard, **self._steps, **crop
+        )
+
     def _weight_gradient(self, b: Builder, dy: str) -> None:
         name, w = self.name, self._weight
-        gradient = WeightGradient(
-            self.x.map, self.y.gradient_map, w, self.layer.bias, self.pool, b.shard
-        )
+        if not self.pool and w.size > _LARGE:
+            self._weight_gradient_of_batch(b, dy)
+            return
+        gradient = self._gradient(b.shard, self.y.gradient_map, winners=self.pool)
         of_weight = b.floats(f"{name}.weight.shards", gradient.partial_size * b.shards)
         of_bias = b.floats(f"{name}.bias.shards", padded(w.out_channels) * b.shards)
         kernel = conv2d_backward_weight_of_winners if self.pool else conv2d_backward_weight
@@ -167,7 +210,28 @@ class ConvolutionStage(Stage):
         bias = f"{name}.bias.gradient" if self.layer.bias else None
         operands = (of_weight, of_bias, f"{name}.weight.gradient", bias, "step")
         reduce = Instruction(conv2d_reduce, gradient, operands, name)
-        b.learn(self.parameters(), [reduce], w.blocks)
+        if w.groups == 1:
+            b.learn(self.parameters(), [reduce], w.blocks)
+            return
+        # A group's blocks of the bias may be larger than the group.
+        b.before_learning(reduce, w.blocks)
+        for parameter in self.parameters():
+            b.learn([parameter], [], parameter.size // LANES)
+
+    def _weight_gradient_of_batch(self, b: Builder, dy: str) -> None:
+        """By items of the weight, each over the whole batch."""
+        name, gradient = self.name, self._gradient(b.batch, self.y.gradient_map, winners=False)
+        operands = (self.x.name, dy, f"{name}.weight.gradient", "step")
+        b.before_learning(
+            Instruction(conv2d_backward_weight_items, gradient, operands, name), gradient.items
+        )
+        weight, *bias = self.parameters()
+        b.learn([weight], [], self._weight.blocks)
+        for parameter in bias:
+            of_bias = Instruction(
+                conv2d_backward_bias, gradient, (dy, f"{name}.bias.gradient", "step"), name
+            )
+            b.learn([parameter], [of_bias], parameter.size // LANES)
 
     def _input_gradient(self, b: Builder, dy: str) -> None:
         name, w = self.name, self._weight
@@ -178,35 +242,47 @@ class ConvolutionStage(Stage):
             b.emit(max_pool2d_backward, pooled, (dy, f"{name}.winners", dense), name)
             dy, dy_map = dense, self._spread
         turned = b.floats(f"{name}.weight.turned", w.turned.size)
-        dx, _ = b.write_gradient(self.x)
-        border, reach, before = self._gradient_border, self._reach, self.layer.before
-        stage = Convolution(
-            dy_map,
-            self.x.gradient_map,
-            w.turned,
-            bias=False,
-            crop_h=border[0] - reach[0] + before[0],
-            crop_w=border[1] - reach[1] + before[1],
-            gated=self.x.shut,
-            gate=self.x.map if self.x.shut else _NONE,
-        )
-        b.emit(conv2d_forward, stage, (dy, turned, None, dx, None, self.x.name), name)
-        b.add_gradient(self.x, dx)
-        plain = WeightGradient(self.x.map, dy_map, w, self.layer.bias, self.pool, 1)
-        operands = (f"{name}.weight", turned)
-        b.refresh(Instruction(conv2d_flip_weight, plain, operands, name), w.blocks)
+        dx, adds = b.write_gradient(self.x, can_add=not self.x.shut)
+        stage = self._input_stage(dy_map, accumulate=adds)
+        if self.layer.steps == (1, 1):
+            (kh, kw), (dh, dw), (ph, pw) = self.layer.kernel, self.layer.spread, self.layer.before
+            plain = Convolution(
+                dy_map,
+                stage.dx,
+                w.turned,
+                bias=False,
+                crop_h=dy_map.border_h - dh * (kh - 1) + ph,
+                crop_w=dy_map.border_w - dw * (kw - 1) + pw,
+                gated=stage.gated,
+                gate=stage.gate,
+                dilation_h=dh,
+                dilation_w=dw,
+                accumulate=adds,
+            )
+            b.emit(conv2d_forward, plain, (dy, turned, None, dx, None, self.x.name), name)
+        else:
+            operands = (dy, turned, dx, self.x.name)
+            b.emit(conv2d_backward_input_strided, stage, operands, name)
+        if not adds:
+            b.add_gradient(self.x, dx)
+        flipped = self._gradient(1, dy_map, winners=False)
+        flip = Instruction(conv2d_flip_weight, flipped, (f"{name}.weight", turned), name)
+        b.refresh(flip, w.blocks)
 
 
 def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:
     """A convolution's weight [out, in, i, j] in the layout `w`, flat; what is padded is zero."""
-    fill = w.blocks * w.block - len(value)
-    full = np.pad(value, ((0, fill), (0, 0), (0, 0), (0, 0)))
-    return full.reshape(w.blocks, w.block, *value.shape[1:]).transpose(0, 3, 4, 2, 1).ravel()
+    kernel = (w.kernel_h, w.kernel_w)
+    fill = w.group_blocks * w.block - w.group_out
+    groups = value.reshape(w.groups, w.group_out, w.group_in, *kernel)
+    full = np.pad(groups, ((0, 0), (0, fill), (0, 0), (0, 0), (0, 0)))
+    blocks = full.reshape(w.blocks, w.block, w.group_in, *kernel)
+    return blocks.transpose(0, 3, 4, 2, 1).ravel()
 
 
 def unpack_convolution(w: ConvolutionWeight, packed: Floats) -> Floats:
     """The way back; a copy."""
-    blocks = packed.reshape(w.blocks, w.kernel_h, w.kernel_w, w.in_channels, w.block)
-    rows = blocks.transpose(0, 4, 3, 1, 2)
-    flat = rows.reshape(-1, w.in_channels, w.kernel_h, w.kernel_w)
-    return np.array(flat[: w.out_channels], order="C")
+    kernel = (w.kernel_h, w.kernel_w)
+    blocks = packed.reshape(w.blocks, *kernel, w.group_in, w.block).transpose(0, 4, 3, 1, 2)
+    rows = blocks.reshape(w.groups, -1, w.group_in, *kernel)[:, : w.group_out]
+    return np.array(rows.reshape(w.out_channels, w.group_in, *kernel), order="C")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Scope
 from neocog.engine.stages.base import Stage
+from neocog.kernels.augmentation import AUGMENT_SETTINGS, Augmented, load_augmented
 from neocog.kernels.image import Images, load_images
 
 __all__ = ["LoadStage"]
@@ -29,7 +30,14 @@ class LoadStage(Stage):
             order = b.plan.buffer("order", _LONG, Scope.WHOLE)
             b.plan.buffer("labels", _LONG, Scope.WHOLE)
         operands = (images, order, "step", "scale", "shift", "input")
-        b.emit(load_images, Images(x, b.training), operands, "input")
+        stage = Images(x, b.training)
+        augment = b.method.augment if b.method else None
+        if augment is None:
+            b.emit(load_images, stage, operands, "input")
+            return
+        settings = b.plan.buffer("augment", len(AUGMENT_SETTINGS) * _LONG, Scope.SHARED)
+        other = b.floats("other", x.size, Scope.WORKER) if augment.mixes else None
+        b.emit(load_augmented, Augmented(stage, augment), (*operands, settings, other), "input")
 
     def backward(self, b: Builder) -> None:
         """Nothing: images do not learn."""

@@ -3,6 +3,10 @@
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Scope
 from neocog.engine.tensor import Tensor
+from neocog.kernels.augmentation import AUGMENT_SETTINGS
+from neocog.kernels.cross_entropy import CrossEntropy
+from neocog.kernels.cross_entropy import cross_entropy as cross_entropy_kernel
+from neocog.kernels.layout import padded
 from neocog.kernels.softmax import Softmax, softmax, softmax_cross_entropy
 
 __all__ = ["cross_entropy", "probabilities"]
@@ -14,7 +18,18 @@ def cross_entropy(b: Builder, z: Tensor) -> None:
     bare = z.gradient_map.bare
     dz = b.map("loss.dz", bare, transient=True)
     operands = (z.name, dz, "losses", "order", "labels", "step")
-    b.emit(softmax_cross_entropy, Softmax(z.channels), operands, "loss")
+    how = b.method
+    if how is None or how.plain:
+        b.emit(softmax_cross_entropy, Softmax(z.channels), operands, "loss")
+    else:
+        classes, augment = None, None
+        if how.weighted:
+            classes = b.floats("class_weights", padded(z.channels))
+        if how.mixup:
+            augment = b.plan.buffer("augment", len(AUGMENT_SETTINGS) * 8, Scope.SHARED)
+        accumulate = how.updating.accumulate
+        stage = CrossEntropy(z.channels, how.smoothing, how.weighted, how.mixup, accumulate)
+        b.emit(cross_entropy_kernel, stage, (*operands, classes, augment), "loss")
     b.give_gradient(z, dz, bare, keep=False)
     b.judge()
 

@@ -1,0 +1,35 @@
+"""How a network is trained, as far as the program depends on it."""
+
+from dataclasses import dataclass
+
+from neocog.engine.updating import Updating
+from neocog.kernels.augmentation import Augment
+
+__all__ = ["Method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a training program does beside forward and back.
+
+    Attributes:
+        updating: how parameters move.
+        augment: how images are varied, if they are.
+        smoothing: of the labels, from 0 to 1.
+        weighted: whether classes have weights.
+    """
+
+    updating: Updating
+    augment: Augment | None = None
+    smoothing: float = 0.0
+    weighted: bool = False
+
+    @property
+    def mixup(self) -> float:
+        """The α that images are mixed with; 0 if they are not."""
+        return self.augment.mixup if self.augment else 0.0
+
+    @property
+    def plain(self) -> bool:
+        """Whether the loss is plain cross-entropy."""
+        return not (self.smoothing or self.weighted or self.mixup or self.updating.accumulate > 1)
