@@ -50,6 +50,7 @@ class Builder:
         self.shared = shared
         self.plan.shard = self.shard
         self._images: list[Instruction] = []
+        self._following: list[Group] = []
         self._unjudged = False
         self._gradients: dict[str, str] = {}
         self._deferred: dict[str, Callable[[], str]] = {}
@@ -70,6 +71,12 @@ class Builder:
             self.plan.groups.append(Group(self._images, barrier=barrier, judge=judge))
             self._unjudged = self._unjudged and not judge
             self._images = []
+            self.plan.groups += self._following
+            self._following = []
+
+    def after_cut(self, group: Group) -> None:
+        """A group over other items that comes right behind the images' next cut."""
+        self._following.append(group)
 
     def over(self, group: Group) -> None:
         """A group over other items than images; what came before is cut."""
@@ -93,6 +100,11 @@ class Builder:
     def floats(self, name: str, count: int, scope: Scope = Scope.SHARED) -> str:
         """A buffer of floats that does not depend on images."""
         return self.plan.buffer(name, count * FLOAT, scope)
+
+    def scratch(self, name: str, count: int, scope: Scope = Scope.WORKER) -> str:
+        """Floats that are used for a moment, by one stage after another; as many as most want."""
+        known = self.plan.buffers.get(name)
+        return self.floats(name, max(count, known.size // FLOAT if known else 0), scope)
 
     # Gradients
 
@@ -174,6 +186,10 @@ class Builder:
     def refresh(self, instruction: Instruction, items: int) -> None:
         """What runs behind all updates: a second layout of a parameter."""
         self._refreshing.append(Group([instruction], items, refreshes=True))
+
+    def refresh_once(self) -> None:
+        """Groups for second layouts of parameters that no step changes."""
+        self.plan.groups += [replace(group, every=0) for group in self._refreshing]
 
     def learn_now(self) -> None:
         """The groups of all that is to be learned so far, and a barrier behind them."""

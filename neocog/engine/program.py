@@ -61,6 +61,9 @@ class Program:
                     if name is not None:
                         self._place(row, o, name, of_images)
                 row += 1
+        self._refreshing = self._groups[[group.refreshes for group in plan.groups]]
+        self._refreshing[:, GROUP.index("every")] = 1
+        self._groups = self._groups[[group.every > 0 for group in plan.groups]]
         self._steps = self.memory.array("step", np.int64, workers).reshape(workers, -1)
         self._control = np.zeros(CONTROL_SIZE, np.int64)
         # The driver compiles here, in the caller's thread: Numba compiling in one thread while
@@ -89,7 +92,7 @@ class Program:
     def refresh(self) -> None:
         """Compute the second layouts of parameters anew, after they were written from outside."""
         whole = self._groups
-        self._groups = whole[[g for g, group in enumerate(self.plan.groups) if group.refreshes]]
+        self._groups = self._refreshing
         self._run(0, 1, 1, 1, _NOTHING, _NOTHING)
         self._groups = whole
 
@@ -145,7 +148,7 @@ class Program:
             for g, group in enumerate(self.plan.groups):
                 for instruction in group.instructions:
                     self._groups = whole[g : g + 1].copy()
-                    alone = dict.fromkeys(("barrier", "judge"), 0) | {"first": row, "count": 1}
+                    alone = {"barrier": 0, "judge": 0, "every": 1, "first": row, "count": 1}
                     for column, value in alone.items():
                         self._groups[0, GROUP.index(column)] = value
                     seconds = (self._least(few, rounds) - idle) / steps

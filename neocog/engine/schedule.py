@@ -56,5 +56,6 @@ def inference_plan(stages: Sequence[Stage]) -> Plan:
         stage.forward(b)
     probabilities(b, stages[-1].y)
     b.cut(barrier=False)
+    b.refresh_once()
     b.plan.settle()
     return b.plan

@@ -14,6 +14,12 @@ from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Instruction
 from neocog.engine.stages.base import Stage
 from neocog.engine.stages.pointwise import vector_parameter
+from neocog.engine.stages.winograd import (
+    winograd_convolve,
+    winograd_input_gradient,
+    winograd_suits,
+    winograd_weight_gradient,
+)
 from neocog.engine.tensor import Parameter
 from neocog.kernels.convolution import Convolution, conv2d_forward
 from neocog.kernels.convolution_gradient import (
@@ -68,7 +74,11 @@ class ConvolutionStage(Stage):
     @property
     def can_pool(self) -> bool:
         """Whether its kernel can take in pooling."""
-        return self._is_plain and not self.pool
+        return self._is_plain and not self.pool and not self._by_winograd
+
+    @property
+    def _by_winograd(self) -> bool:
+        return winograd_suits(self.layer, self.x)
 
     @property
     def can_gate(self) -> bool:
@@ -164,6 +174,11 @@ class ConvolutionStage(Stage):
         for parameter in self.parameters():
             b.parameter(parameter)
         y = b.map(self.y.name, self.y.map)
+        if self._by_winograd:
+            winograd_convolve(
+                b, self.name, self.layer, self.x, self.y, bias=self._bias, relu=self.relu
+            )
+            return
         winners = None
         if self.pool and b.training:
             winners = b.plan.map(f"{self.name}.winners", self.y.map.bare.size * FLOAT)
@@ -198,6 +213,12 @@ class ConvolutionStage(Stage):
 
     def _weight_gradient(self, b: Builder, dy: str) -> None:
         name, w = self.name, self._weight
+        if self._by_winograd:
+            instructions, items = winograd_weight_gradient(
+                b, name, self.layer, self.x, dy, self.y.gradient_map
+            )
+            b.learn(self.parameters(), instructions, items)
+            return
         if not self.pool and w.size > _LARGE:
             self._weight_gradient_of_batch(b, dy)
             return
@@ -236,6 +257,9 @@ class ConvolutionStage(Stage):
     def _input_gradient(self, b: Builder, dy: str) -> None:
         name, w = self.name, self._weight
         dy_map = self.y.gradient_map
+        if self._by_winograd:
+            winograd_input_gradient(b, name, self.layer, self.x, dy, dy_map)
+            return
         if self.pool:
             dense = b.map(f"{name}.dy.spread", self._spread, transient=True)
             pooled = Pooling(self.x.map, dy_map, self._spread)
