@@ -46,19 +46,15 @@ def of_shard(x, y, images, flops, tile, group=0):
 def of_batch(x, y, images, flops, tile):
     """Seconds of the weight gradient by way of the whole batch's V and W."""
     stage = WinogradGradient(x, y, 1, 1, tile, images=images)
-    v, w, sums = (floats(n) for n in (stage.v_size, stage.w_size, stage.s_size))
+    v, w, scratch = (floats(n) for n in (stage.v_size, stage.w_size, stage.scratch_size))
+    bias, dw = floats(images * y.pixel), floats(stage.w.size)
     step = np.array([0, images, 0, 0, 0])
-    return (
-        seconds(winograd_transform_input, stage, (floats(images * x.size), v), images, flops / 20)
-        + seconds(
-            winograd_transform_gradient,
-            stage,
-            (floats(images * y.size), w, floats(images * y.pixel)),
-            images,
-            flops / 20,
-        )
-        + seconds(winograd_outer, stage, (v, w, sums, step), stage.items, flops / 4)
+    runs = (
+        (winograd_transform_input, (floats(images * x.size), v), images, flops / 20),
+        (winograd_transform_gradient, (floats(images * y.size), w, bias), images, flops / 20),
+        (winograd_outer, (v, w, bias, dw, bias, step, scratch), stage.items, flops / 4),
     )
+    return sum(seconds(kernel, stage, *run) for kernel, *run in runs)
 
 
 def transform(x, y, tile, kernel):

@@ -31,7 +31,8 @@ _LINE = 64
 class Product:
     """Where the numbers of a product's matrices lie, in floats; `vectors` is C's columns.
 
-    `ahead` is how many floats ahead B is asked for, where it comes from far away; 0 for not at all.
+    `a_ahead` and `b_ahead` are how many floats ahead A and B are asked for, where they come from
+    far away; 0 for not at all.
     `part` is how many grains of rows are computed together.
     """
 
@@ -41,7 +42,8 @@ class Product:
     b_depth: int
     c_row: int
     accumulate: bool = False
-    ahead: int = 0
+    a_ahead: int = 0
+    b_ahead: int = 0
     part: int = 0
 
     @property
@@ -105,9 +107,12 @@ def _add_products(e, p, sums, a, b, depth):
 @block(accumulators)
 def add_some(e, p, sums, a, b):
     """Add the products of the next few k."""
-    if p.ahead:
-        for at in range(p.ahead * 4, (p.ahead + _UNROLL * p.b_depth) * 4, _LINE):
-            e.prefetch(b, at)
+    for k in range(_UNROLL):
+        if p.a_ahead:
+            e.prefetch(a, 4 * (p.a_ahead + k * p.a_depth))
+        if p.b_ahead:
+            for at in range(0, 4 * p.vectors * LANES, _LINE):
+                e.prefetch(b, 4 * (p.b_ahead + k * p.b_depth) + at)
     return _add_products(e, p, sums, a, b, _UNROLL)
 
 

@@ -62,7 +62,8 @@ class Winograd:
     `top` and `left` are the rows and columns of zeros above and left of x, which its border must
     have; below and right the border must have what y needs. `tile` is the outputs along a side of
     a tile, 4 or 2. With `accumulate` the result is added to what y holds. `group` is how many tiles
-    are transformed together, 0 for as many as suit the caches.
+    are transformed together, 0 for as many as suit the caches; `v_width` and `m_width` how many
+    channels of V and of M lie together, 0 for all, as the forward kernel wants.
     """
 
     x: FeatureMap
@@ -76,6 +77,8 @@ class Winograd:
     gated: bool = False
     gate: FeatureMap = FeatureMap(1, 1, 1)
     group: int = 0
+    v_width: int = 0
+    m_width: int = 0
 
     def __post_init__(self) -> None:
         if self.tile not in (2, 4):
@@ -177,12 +180,17 @@ class Winograd:
     @property
     def v_row(self) -> int:
         """Floats of V from one tile to the next."""
-        return _apart(self.x.pixel)
+        return self.v_width or _apart(self.x.pixel)
 
     @property
     def v_spot(self) -> int:
         """Floats of V from one point to the next."""
         return spread(self.together * self.v_row)
+
+    @property
+    def v_part(self) -> int:
+        """Floats of V from one `v_width` of channels to the next."""
+        return self.spots * self.v_spot
 
     @property
     def u_spot(self) -> int:
@@ -197,7 +205,7 @@ class Winograd:
     @property
     def m_row(self) -> int:
         """Floats of M from one tile to the next."""
-        return _apart(self.y.pixel)
+        return self.m_width or _apart(self.y.pixel)
 
     @property
     def m_spot(self) -> int:
@@ -205,16 +213,21 @@ class Winograd:
         return spread(self.together * self.m_row)
 
     @property
+    def m_part(self) -> int:
+        """Floats of M from one `m_width` of channels to the next."""
+        return self.spots * self.m_spot
+
+    @property
     def scratch_size(self) -> int:
         """Floats a worker needs for V and M."""
-        return self.spots * (self.v_spot + self.m_spot)
+        return self.v_part + self.m_part
 
     @property
     def product(self) -> Product:
         """M of one point and one block of output channels."""
         w = self.w
         ahead = w.in_channels * w.block if 4 * self.u_size > _NEAR_BYTES else 0
-        return Product(w.vectors, self.v_row, 1, w.block, self.m_row, ahead=ahead)
+        return Product(w.vectors, self.v_row, 1, w.block, self.m_row, b_ahead=ahead)
 
 
 @dataclass(frozen=True)
@@ -253,7 +266,8 @@ class Tile:
 def transform_channels(t, x, v):
     """V of one tile."""
     for c in range(0, t.s.x.pixel, LANES):
-        transform_input(t.x, advance(x, c), advance(v, c))
+        at = c // t.s.v_row * t.s.v_part + c % t.s.v_row
+        transform_input(t.x, advance(x, c), advance(v, at))
 
 
 @inlined
@@ -335,7 +349,7 @@ def winograd_forward(s, operands, first, count):
     results = advance(pointer(operands, 3, FLOATS), s.y.start)
     gates = advance(pointer(operands, 4, FLOATS), s.gate.start)
     v = pointer(operands, 5, FLOATS)
-    m = advance(v, s.spots * s.v_spot)
+    m = advance(v, s.v_part)
     tiles = count * s.tiles
     for begin in range(0, tiles, s.together):
         taken = min(s.together, tiles - begin)

@@ -7,15 +7,16 @@ the sum over the tiles of all images: the transpose of the forward formula, so 3
 pair of channels and a tile of 4 × 4, for 144. Beyond the edge, dy counts as zero.
 
 Two ways to S. Where it is small, the images of a batch are cut into shards with a sum each, which
-`winograd_backward_weight` adds to, a group of tiles at a time. Where there are many channels, and
-so S is large and the maps are small, V and W of the whole batch are kept
-(`winograd_transform_input`, `winograd_transform_gradient`), and `winograd_outer` sums over all
-tiles at once, its work shared by points and blocks of k. Either way each number of S is one chain
-of sums over tiles in their order, whatever groups and calls they come in. `winograd_reduce` adds
-the shards in their order and transforms the sum.
+`winograd_backward_weight` adds to, a group of tiles at a time; `winograd_reduce` adds the shards in
+their order and transforms the sum. Where there are many channels, and so S is large and the maps
+are small, V and W of the whole batch are kept (`winograd_transform_input`,
+`winograd_transform_gradient`), and `winograd_outer` sums over all tiles at once: its work is shared
+by channels, and the part of S that belongs to some channels never leaves the second-level cache.
+Either way each number of S is one chain of sums over tiles in their order, whatever groups and
+calls they come in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neocog.kernels.compiling import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
@@ -48,17 +49,21 @@ __all__ = [
     "winograd_transform_input",
 ]
 
-# Tiles over which `winograd_outer` sums at a time: their W for one block of channels stays in the
-# first-level cache.
-_TILES = 128
+# Tiles over which `winograd_outer` sums at a time: what it reads of V and W for them fits the
+# first-level cache, with room for what is asked for ahead.
+_TILES = 64
+
+# Input channels whose S is summed at a time, for one block of output channels: three cache lines of
+# V, and 110 KB of S where vectors are of eight floats. V and W are packed in these widths: spread
+# over all channels, what is read of a tile came from a page of its own, a sixth slower.
+_CHANNELS = 48
 
 
 @dataclass(frozen=True)
 class WinogradGradient:
     """The weight gradient of one convolution; see `Winograd` for x, top, left, tile and group.
 
-    A shard is so many images; 0 is for the other way, which keeps V and W of a batch of up to
-    `images` images.
+    A shard is so many images. Where `shard` is 0, V and W of up to `images` images are kept.
     """
 
     x: FeatureMap
@@ -73,10 +78,15 @@ class WinogradGradient:
 
     @property
     def forward(self) -> Winograd:
-        """The convolution; its M has the layout of W."""
+        """The convolution; its M has the layout of W.
+
+        V and W of a batch are packed in the widths that `winograd_outer` reads, one after another.
+        """
         plain = Winograd(self.x, self.dy, self.top, self.left, self.tile, group=self.group)
-        group = self.group if self.shard else self.images * plain.tiles
-        return Winograd(self.x, self.dy, self.top, self.left, self.tile, group=group)
+        if self.shard:
+            return plain
+        group = self.images * plain.tiles
+        return replace(plain, group=group, v_width=_CHANNELS, m_width=plain.w.block)
 
     @property
     def w(self) -> ConvolutionWeight:
@@ -99,24 +109,36 @@ class WinogradGradient:
         return self.forward.spots * self.s_spot
 
     @property
+    def portions(self) -> int:
+        """Portions of `_CHANNELS` input channels."""
+        return -(-self.w.in_channels // _CHANNELS)
+
+    @property
+    def portion_spot(self) -> int:
+        """Floats of a portion's S from one point to the next."""
+        return spread(_CHANNELS * self.w.block)
+
+    @property
     def items(self) -> int:
-        """Items of `winograd_outer`: points × blocks of output channels."""
-        return self.forward.spots * self.w.blocks
+        """Items of `winograd_outer`: portions of input channels × blocks of output channels."""
+        return self.portions * self.w.blocks
 
     @property
     def v_size(self) -> int:
         """Floats of V: of a group, or of the batch."""
-        return self.forward.spots * self.forward.v_spot
+        return -(-self.x.pixel // self.forward.v_row) * self.forward.v_part
 
     @property
     def w_size(self) -> int:
         """Floats of W: of a group, or of the batch."""
-        return self.forward.spots * self.forward.m_spot
+        return -(-self.dy.pixel // self.forward.m_row) * self.forward.m_part
 
     @property
     def scratch_size(self) -> int:
-        """Floats a worker needs for V and W of a group."""
-        return self.v_size + self.w_size
+        """Floats a worker needs: for V and W of a group, or for a portion's S."""
+        if self.shard:
+            return self.v_size + self.w_size
+        return self.forward.spots * self.portion_spot
 
     @property
     def product(self) -> Product:
@@ -125,10 +147,20 @@ class WinogradGradient:
         return Product(wide.vectors, 1, f.v_row, f.m_row, wide.block, accumulate=True)
 
     @property
+    def portion_product(self) -> Product:
+        """The same for `winograd_outer`, which asks for the next point's numbers ahead."""
+        return replace(self.product, a_ahead=self.forward.v_spot, b_ahead=self.forward.m_spot)
+
+    @property
     def taps(self) -> Patch:
-        """The nine numbers of one kernel, and the points they come from."""
+        """The nine numbers of one kernel, and the points of S they come from."""
         tap = self.w.in_channels * self.w.block
         return Patch(self.forward.side, 3, 3, 3 * tap, tap, self.s_spot)
+
+    @property
+    def portion_taps(self) -> Patch:
+        """The same, of a portion's S."""
+        return replace(self.taps, spot=self.portion_spot)
 
     @property
     def chains(self) -> int:
@@ -189,7 +221,8 @@ def add_bias(s, bias, dy):
 def transform_gradient_channels(t, dy, w):
     """W of one tile."""
     for k in range(0, t.s.y.pixel, LANES):
-        transform_gradient(t.y, advance(dy, k), advance(w, k))
+        at = k // t.s.m_row * t.s.m_part + k % t.s.m_row
+        transform_gradient(t.y, advance(dy, k), advance(w, at))
 
 
 @inlined
@@ -274,33 +307,9 @@ def winograd_transform_gradient(s, operands, first, count):
     transform_gradient_tiles(s.forward, slopes, w, 0, count * s.forward.tiles)
 
 
-@kernel
-def winograd_outer(s, operands, first, count):
-    """S from V and W of the batch, for some of `items`.
-
-    Operands: V, W, S, the step (its second number is the images in the batch).
-    """
-    v = pointer(operands, 0, FLOATS)
-    w = pointer(operands, 1, FLOATS)
-    sums = pointer(operands, 2, FLOATS)
-    tiles = pointer(operands, 3, LONGS)[1] * s.forward.tiles
-    for item in range(first, first + count):
-        spot, k = item // s.w.blocks, item % s.w.blocks
-        of_v = advance(v, spot * s.forward.v_spot)
-        of_w = advance(w, spot * s.forward.m_spot + k * s.w.block)
-        to = advance(sums, spot * s.s_spot + k * s.panel)
-        clear(s, to, s.panel)
-        for begin in range(0, tiles, _TILES):
-            from_v = advance(of_v, begin * s.forward.v_row)
-            from_w = advance(of_w, begin * s.forward.m_row)
-            taken = min(_TILES, tiles - begin)
-            multiply_rows(s.product, s.w.in_channels, from_v, from_w, to, taken)
-
-
 @block(nothing)
-def finish_weight(e, s, sums, dw):
-    """Gᵀ S G of one vector of output channels."""
-    p = s.taps
+def finish_weight(e, p, sums, dw):
+    """Gᵀ S G of one vector of output channels; `p` says where."""
     for i, row in enumerate(turned_weight_transform(e, p, load_spots(e, p, sums))):
         for j, value in enumerate(row):
             e.store(value, dw, i * p.row + j * p.column)
@@ -316,22 +325,58 @@ def add_up(s, to, source, apart, count):
 
 
 @kernel
-def winograd_reduce(s, operands, first, count):
-    """The weight and bias gradients for some blocks of output channels.
+def winograd_outer(s, operands, first, count):
+    """The weight and bias gradients from V and W of the batch, for some of `items`.
 
-    Operands: S [shard], bias sums [shard][K] (or [image][K], without shards), weight gradient
-    [K / block][i][j][C][block], bias gradient [K], the step (its second number is the images).
+    Operands: V, W, bias sums [image][K], weight gradient [K / block][i][j][C][block], bias gradient
+    [K], the step (its second number is the images in the batch), scratch of a worker.
+    """
+    v = pointer(operands, 0, FLOATS)
+    w = pointer(operands, 1, FLOATS)
+    biases = pointer(operands, 2, FLOATS)
+    dw = pointer(operands, 3, FLOATS)
+    db = pointer(operands, 4, FLOATS)
+    images = pointer(operands, 5, LONGS)[1]
+    sums = pointer(operands, 6, FLOATS)
+    tiles = images * s.forward.tiles
+    for item in range(first, first + count):
+        k, portion = item % s.w.blocks, item // s.w.blocks
+        c = portion * _CHANNELS
+        channels = min(_CHANNELS, s.w.in_channels - c)
+        clear(s, sums, s.scratch_size)
+        for begin in range(0, tiles, _TILES):
+            of_v = advance(v, portion * s.forward.v_part + begin * s.forward.v_row)
+            of_w = advance(w, k * s.forward.m_part + begin * s.forward.m_row)
+            taken = min(_TILES, tiles - begin)
+            for spot in range(s.forward.spots):
+                from_v = advance(of_v, spot * s.forward.v_spot)
+                from_w = advance(of_w, spot * s.forward.m_spot)
+                to = advance(sums, spot * s.portion_spot)
+                multiply_rows(s.portion_product, channels, from_v, from_w, to, taken)
+        to = advance(dw, k * s.w.block_size + c * s.w.block)
+        for at in range(0, channels * s.w.block, LANES):
+            finish_weight(s.portion_taps, advance(sums, at), advance(to, at))
+        if s.bias and c == 0:
+            for at in range(k * s.w.block, (k + 1) * s.w.block, LANES):
+                add_up(s, advance(db, at), advance(biases, at), s.dy.pixel, images)
+
+
+@kernel
+def winograd_reduce(s, operands, first, count):
+    """The weight and bias gradients from the shards' sums, for some blocks of output channels.
+
+    Operands: S [shard], bias sums [shard][K], weight gradient [K / block][i][j][C][block], bias
+    gradient [K], the step (its second number is the images in the batch).
     """
     sums = pointer(operands, 0, FLOATS)
     biases = pointer(operands, 1, FLOATS)
     dw = pointer(operands, 2, FLOATS)
     db = pointer(operands, 3, FLOATS)
     images = pointer(operands, 4, LONGS)[1]
-    shards = (images + s.shard - 1) // s.shard if s.shard > 0 else 1
+    shards = (images + s.shard - 1) // s.shard
     if s.bias:
-        parts = shards if s.shard > 0 else images
         for k in range(first * s.w.block, (first + count) * s.w.block, LANES):
-            add_up(s, advance(db, k), advance(biases, k), s.dy.pixel, parts)
+            add_up(s, advance(db, k), advance(biases, k), s.dy.pixel, shards)
     for k in range(first, first + count):
         of = advance(sums, k * s.panel)
         if shards > 1:
@@ -340,4 +385,4 @@ def winograd_reduce(s, operands, first, count):
                     total = advance(of, spot * s.s_spot + at)
                     add_up(s, total, total, s.s_size, shards)
         for at in range(0, s.w.in_channels * s.w.block, LANES):
-            finish_weight(s, advance(of, at), advance(dw, k * s.w.block_size + at))
+            finish_weight(s.taps, advance(of, at), advance(dw, k * s.w.block_size + at))
