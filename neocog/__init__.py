@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         NeocogError,
         TrainingDivergedError,
     )
-    from neocog.evaluation import Evaluation, evaluate
+    from neocog.evaluation import Evaluation, evaluate, predict_proba
     from neocog.formats import load, save
     from neocog.layers import (
         GELU,
@@ -49,17 +49,24 @@ if TYPE_CHECKING:
     from neocog.network import Network
     from neocog.preprocessing import Preprocessing
     from neocog.summary import Cost, cost
+    from neocog.training import schedules
+    from neocog.training.augmentation import Augmentation
+    from neocog.training.averaging import EMA, Lookahead
     from neocog.training.fit import Watcher, fit
     from neocog.training.history import History
-    from neocog.training.optimizers import SGD, Adam
+    from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
+    from neocog.training.recipes import Recipe
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Adagrad": "training",
     "Adam": "training",
+    "AdamW": "training",
     "AdaptiveAvgPool2d": "layers",
     "AdaptiveMaxPool2d": "layers",
     "ArchitectureError": "errors",
+    "Augmentation": "training",
     "AvgPool2d": "layers",
     "BatchNorm2d": "layers",
     "Conv2d": "layers",
@@ -68,19 +75,25 @@ _HOMES = {
     "DataError": "errors",
     "Dataset": "data",
     "Dropout": "layers",
+    "EMA": "training",
     "Evaluation": "evaluation",
     "Flatten": "layers",
     "FormatError": "errors",
     "GELU": "layers",
+    "Group": "training",
     "History": "training",
     "Layer": "layers",
     "LeakyReLU": "layers",
     "Linear": "layers",
+    "Lookahead": "training",
     "MaxPool2d": "layers",
+    "Muon": "training",
     "NeocogError": "errors",
     "Network": "network",
     "Preprocessing": "preprocessing",
+    "RMSprop": "training",
     "ReLU": "layers",
+    "Recipe": "training.recipes",
     "Residual": "layers",
     "SGD": "training",
     "Scale": "layers",
@@ -96,17 +109,23 @@ _HOMES = {
     "load": "formats",
     "load_data": "data",
     "models": "",
+    "predict_proba": "evaluation",
     "reference": "",
     "save": "formats",
+    "schedules": "training",
 }
 
 __all__ = [
+    "EMA",
     "GELU",
     "SGD",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "ArchitectureError",
+    "Augmentation",
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
@@ -118,15 +137,20 @@ __all__ = [
     "Evaluation",
     "Flatten",
     "FormatError",
+    "Group",
     "History",
     "Layer",
     "LeakyReLU",
     "Linear",
+    "Lookahead",
     "MaxPool2d",
+    "Muon",
     "NeocogError",
     "Network",
     "Preprocessing",
+    "RMSprop",
     "ReLU",
+    "Recipe",
     "Residual",
     "Scale",
     "Sequential",
@@ -141,8 +165,10 @@ __all__ = [
     "load",
     "load_data",
     "models",
+    "predict_proba",
     "reference",
     "save",
+    "schedules",
 ]
 
 

@@ -1,4 +1,14 @@
-"""How good a network is on images it has not seen."""
+"""How good a network is on images it has not seen.
+
+Where asked, the scores of an image are the means of those of several *views* of it (test-time
+augmentation), as in K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024:
+
+    flip            ½ image + ½ its mirror image, left and right
+    flip+shift      ½ flip of the image, ¼ flip of the image shifted by a pixel down and to the
+                    right, ¼ flip of it shifted up and to the left
+
+What a shift brings in at the edges is the image mirrored at its outermost pixels.
+"""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +22,21 @@ from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError
 from neocog.network import Network
 
-__all__ = ["ClassScore", "Evaluation", "evaluate"]
+__all__ = [
+    "VIEWS",
+    "ClassScore",
+    "Evaluation",
+    "check_views",
+    "evaluate",
+    "mean_scores",
+    "predict_proba",
+]
+
+#: The ways of looking at an image more than once.
+VIEWS = ("flip", "flip+shift")
+
+# Images at a time, so that their views take some tens of megabytes.
+_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -76,20 +100,92 @@ class Evaluation:
         }
 
 
-def evaluate(network: Network, data: Dataset, *, threads: int | None = None) -> Evaluation:
+def check_views(tta: str | None) -> None:
+    """Raise `NeocogError` unless it is None or one of `VIEWS`."""
+    if tta is not None and tta not in VIEWS:
+        known = ", ".join(repr(view) for view in VIEWS)
+        raise NeocogError(f"tta (={tta!r:.50}) must be None or one of {known}.")
+
+
+def _shifted(images: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
+    """The images shifted down and to the right by so many pixels, 1 or −1."""
+    height, width = images.shape[1:3]
+    wide = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
+    return wide[:, 1 - by : 1 - by + height, 1 - by : 1 - by + width]
+
+
+def mean_scores(
+    network: Network,
+    images: NDArray[np.uint8],
+    *,
+    tta: str | None = None,
+    threads: int | None = None,
+) -> NDArray[np.float64]:
+    """The network's outputs before softmax, float64 [n, classes], means over an image's views.
+
+    Args:
+        network: with weights.
+        images: uint8 [n, height, width, channels].
+        tta: None, "flip" or "flip+shift", as this module says.
+        threads: workers; the cores there are, if None.
+    """
+    check_views(tta)
+    if tta is None:
+        return predict_scores(network, images, threads=threads).astype(np.float64)
+    # Without images: for what may be wrong with their shape.
+    found = [predict_scores(network, images[:0], threads=threads).astype(np.float64)]
+    for first in range(0, len(images), _CHUNK):
+        part = images[first : first + _CHUNK]
+        views = [(part, 1.0)]
+        if tta == "flip+shift":
+            views = [(part, 0.5), (_shifted(part, 1), 0.25), (_shifted(part, -1), 0.25)]
+        total = np.zeros((len(part), network.output_shape[0]))
+        for view, share in views:
+            for seen in (view, view[:, :, ::-1]):
+                scores = predict_scores(network, np.ascontiguousarray(seen), threads=threads)
+                total += share / 2 * scores
+        found.append(total)
+    return np.concatenate(found)
+
+
+def predict_proba(
+    network: Network,
+    images: NDArray[np.uint8],
+    *,
+    tta: str | None = None,
+    threads: int | None = None,
+) -> NDArray[np.float32]:
+    """Probabilities of the classes, float32 [n, classes]: softmax of `mean_scores`."""
+    if tta is None:
+        return network.predict_proba(images, threads=threads)
+    scores = mean_scores(network, images, tta=tta, threads=threads)
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True), np.float32)
+
+
+def evaluate(
+    network: Network, data: Dataset, *, tta: str | None = None, threads: int | None = None
+) -> Evaluation:
     """Predict every image and compare with its class.
+
+    Args:
+        network: with weights.
+        data: images and their classes.
+        tta: None, "flip" or "flip+shift": average the scores of several views of each image.
+        threads: workers; the cores there are, if None.
 
     Raises:
         DataError: images or classes that are not the network's.
         NeocogError: outputs that are not numbers, as of weights from a training that diverged;
             or threads below 1.
     """
+    check_views(tta)
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")
     classes = network.output_shape[0]
     check_labels(network, data.labels)
     began = time.perf_counter()
-    scores = predict_scores(network, data.images, threads=threads).astype(np.float64)
+    scores = mean_scores(network, data.images, tta=tta, threads=threads)
     seconds = time.perf_counter() - began
     if not np.isfinite(scores).all():
         raise NeocogError(

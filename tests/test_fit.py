@@ -1,5 +1,6 @@
 """The training loop against the formulas in float64, and the note's script against PyTorch."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -16,6 +17,11 @@ from neocog import SGD, Adam, Conv2d, Flatten, Linear, MaxPool2d, ReLU, referenc
 from neocog.data import Dataset
 from neocog.engine import Trainer
 from neocog.errors import ArchitectureError, DataError, NeocogError, TrainingDivergedError
+from neocog.training import schedules
+from neocog.training.augmentation import Augmentation
+from neocog.training.averaging import EMA, Lookahead
+from neocog.training.course import Course
+from neocog.training.optimizers import Group
 from neocog.training.torch_stream import TorchStream
 
 BATCH = 4
@@ -314,11 +320,19 @@ def test_a_watcher_that_fails_ends_training_and_every_worker(when):
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        *[("epochs", value) for value in (0, -1, 1.5, True, "2", None)],
+        *[("epochs", value) for value in (0, -1, -0.5, True, "2", None, float("inf"))],
         *[("batch_size", value) for value in (0, -4, 4.0, None)],
         *[("threads", value) for value in (0, -1, 257, 2.0)],
         *[("log_every", value) for value in (0, -1, 0.5)],
         *[("seed", value) for value in ("zero", 1.5, None, 2**64, -(2**63) - 1)],
+        *[("label_smoothing", value) for value in (-0.1, 1.5, float("nan"), "much")],
+        *[("clip_norm", value) for value in (0, -1.0, float("inf"), "short")],
+        *[("accumulate", value) for value in (0, 1.5, None)],
+        *[("optimizer", value) for value in ("sgd", 0.1)],
+        *[("schedule", value) for value in ("cosine", 0.1)],
+        *[("averaging", value) for value in ("ema", 0.999)],
+        *[("augmentation", value) for value in ("flip", {"flip": "random"})],
+        ("freeze_after", 3),
     ],
 )
 def test_silly_settings_are_refused_by_name_and_value(setting, value):
@@ -344,6 +358,28 @@ def test_silly_settings_are_refused_by_name_and_value(setting, value):
 def test_optimizers_refuse_silly_settings(make, named):
     with pytest.raises(NeocogError, match=rf"^(SGD|Adam): {named} \(=.*\) must be"):
         make()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"class_weights": [1, 2, 3]}, "class_weights must be 4 numbers"),
+        ({"class_weights": [1, 2, 3, 0]}, "must be positive"),
+        ({"class_weights": [1, 2, 3, float("nan")]}, "must be positive"),
+        ({"class_weights": "abcd"}, "must be numbers"),
+        (
+            {"freeze_after": {"conv9.*": 1}},
+            "no parameter is called 'conv9.\\*'. There are: conv1.w",
+        ),
+        ({"freeze_after": {"conv1.bias": 0}}, r"freeze_after\['conv1.bias'\] \(=0\)"),
+        ({"optimizer": SGD(0.1, groups=(Group("no.*", frozen=True),))}, "no parameter is called"),
+    ],
+)
+def test_settings_that_do_not_fit_the_network_are_refused(settings, message):
+    network = small_network()
+    with pytest.raises(NeocogError, match=message):
+        fit(network, **settings)
+    assert not network.initialised
 
 
 def with_labels(low: int, high: int) -> Dataset:
@@ -410,6 +446,207 @@ def test_weights_that_become_infinite_in_an_epochs_last_step_are_seen():
     with pytest.raises(TrainingDivergedError, match=r"A weight became .* epoch 1, batch 1\. "):
         fit(network, small_data(BATCH), optimizer=SGD(1e300))
     assert all(np.isfinite(value).all() for value in network.state_dict().values())
+
+
+# Schedules, averages, sums of batches, and all that a recipe may ask for
+
+
+def by_torch(data, settings, *, epochs=2, seed=3):
+    """The same training in PyTorch, in float64: the loss of every batch, weights and averages."""
+    torch = pytest.importorskip("torch")
+    network = small_network()
+    stream = TorchStream(seed)
+    initial = stream.initial_state(network)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, padding=1),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8 * 4 * 4, 4),
+    ).double()
+    for parameter, value in zip(module.parameters(), initial.values(), strict=True):
+        parameter.data = torch.from_numpy(value.astype(np.float64))
+    of = settings["optimizer"]
+    optimizer = torch.optim.SGD(
+        module.parameters(), of.lr, of.momentum, weight_decay=of.weight_decay, nesterov=of.nesterov
+    )
+    batches = -(-len(data) // BATCH)
+    accumulate = settings.get("accumulate", 1)
+    steps = epochs * -(-batches // accumulate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    weights = settings.get("class_weights")
+    criterion = torch.nn.CrossEntropyLoss(
+        weight=None if weights is None else torch.tensor(weights, dtype=torch.float64),
+        label_smoothing=settings.get("label_smoothing", 0.0),
+    )
+    losses, average = [], None
+    for _ in range(epochs):
+        order = stream.epoch_order(len(data))
+        waiting = 0
+        for first in range(0, len(data), BATCH):
+            chosen = order[first : first + BATCH]
+            x = reference.preprocess(data.images[chosen], (0.5,) * 3, (0.5,) * 3)
+            loss = criterion(module(torch.from_numpy(x)), torch.from_numpy(data.labels[chosen]))
+            losses.append(loss.item())
+            loss.backward()
+            waiting += 1
+            if waiting < accumulate and first + BATCH < len(data):
+                continue
+            for parameter in module.parameters():
+                parameter.grad /= accumulate
+            waiting = 0
+            if "clip_norm" in settings:
+                torch.nn.utils.clip_grad_norm_(module.parameters(), settings["clip_norm"])
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+            now = [p.detach().numpy().copy() for p in module.parameters()]
+            decay = settings["averaging"].decay if "averaging" in settings else 0.0
+            if average is None:
+                average = now
+            average = [a + (1 - decay) * (w - a) for a, w in zip(average, now, strict=True)]
+    return losses, dict(zip(initial, average, strict=True))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"label_smoothing": 0.2},
+        {"class_weights": [1.0, 2.0, 0.5, 3.0]},
+        {"clip_norm": 0.5},
+        {"accumulate": 3},
+        {"accumulate": 100},
+        {"averaging": EMA(0.8)},
+        {
+            "label_smoothing": 0.1,
+            "class_weights": [1.0, 2.0, 0.5, 3.0],
+            "clip_norm": 0.5,
+            "accumulate": 2,
+            "averaging": EMA(0.7),
+        },
+    ],
+    ids=lambda settings: " ".join(settings) or "plain",
+)
+def test_settings_are_pytorchs(settings):
+    optimizer = SGD(0.05, momentum=0.9, weight_decay=0.01, nesterov=True)
+    settings = {"optimizer": optimizer, **settings}
+    losses, weights = by_torch(small_data(), settings)
+    network = small_network()
+    history = fit(network, epochs=2, seed=3, schedule=schedules.Cosine(), **settings)
+    np.testing.assert_allclose(history.losses, losses, atol=10 * CLOSE, rtol=0)
+    for name, value in network.state_dict().items():
+        np.testing.assert_allclose(value, weights[name], atol=10 * CLOSE, rtol=0, err_msg=name)
+
+
+def test_a_fraction_of_an_epoch_ends_it_early():
+    """11 batches an epoch: 2.3 epochs have ⌈25.3⌉, the first 22 of them as in whole epochs."""
+    history = fit(small_network(), epochs=2.3)
+    whole = fit(small_network(), epochs=3)
+    assert history.steps == 26
+    assert history.losses == whole.losses[:26]
+    assert [e.epoch for e in history.epochs] == [1, 2, 3]
+    assert history.epochs[2].loss == pytest.approx(np.mean(whole.losses[22:26]))
+    assert not history.interrupted
+    assert fit(small_network(), epochs=1e-9).steps == 1
+
+
+def test_the_schedule_is_of_the_whole_run_also_of_a_fraction():
+    """Linear over 16 batches; the last of them moves by a sixteenth of the rate."""
+    course = Course(42, 4, 16 / 11)
+    rates = np.concatenate([course.rates(e, schedules.Linear(), None)[:, 0] for e in (1, 2)])
+    np.testing.assert_allclose(rates, 1 - np.arange(16) / 16, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "length", "accumulate", "batches", "steps"),
+    [
+        (42, 4, 2, 1, [11, 11], [11, 11]),
+        (42, 4, 2.5, 4, [11, 11, 6], [3, 3, 2]),
+        (30, 1, 0.1, 1, [3], [3]),  # 0.1 · 30 is a little above 3 in floats
+        (50_000, 1024, 9.9, 1, [49] * 9 + [45], [49] * 9 + [45]),
+        (10, 10, 1.001, 1, [1, 1], [1, 1]),
+    ],
+)
+def test_how_long_a_run_is(images, batch, length, accumulate, batches, steps):
+    course = Course(images, batch, length, accumulate)
+    epochs = range(1, course.epochs + 1)
+    assert [course.batches(e) for e in epochs] == batches
+    assert [course.steps(e) for e in epochs] == steps
+    for epoch in epochs:
+        rates = course.rates(epoch, schedules.Constant(), EMA(0.9))
+        assert rates.shape == (course.batches(epoch), 4)
+    order = np.arange(images)
+    shown = sum(len(course.order(e, order)) for e in epochs)
+    assert shown == min(images, batch * batches[-1]) + images * (len(batches) - 1)
+
+
+def test_lookahead_returns_to_its_average_at_the_end():
+    """With a decay of nearly 1 the average hardly leaves where it began, and so do the weights."""
+    network = small_network()
+    network.initialise(3)
+    before = network.state_dict()
+    optimizer = SGD(0.05, momentum=0.9)
+    fit(network, epochs=2, optimizer=optimizer, averaging=Lookahead(5, 0.999999, 0.0), seed=3)
+    moved = small_network()
+    moved.initialise(3)
+    fit(moved, epochs=2, optimizer=optimizer, seed=3)
+    for name, value in network.state_dict().items():
+        np.testing.assert_allclose(value, before[name], atol=1e-3, rtol=0)
+        assert np.abs(moved.state_dict()[name] - before[name]).max() > 0.01
+
+
+def test_parameters_come_to_rest_after_their_epochs():
+    seen = []
+
+    class Watcher(neocog.Watcher):
+        def epoch_done(self, epoch, history):
+            seen.append(network.state_dict())
+
+    settings = {
+        "epochs": 4,
+        "optimizer": SGD(0.02, momentum=0.9),
+        "schedule": schedules.Cosine(),
+        "seed": 3,
+    }
+    network = small_network()
+    history = fit(network, freeze_after={"conv1.*": 2, "*.bias": 3}, watcher=Watcher(), **settings)
+    free = small_network()
+    same = fit(free, **settings)
+    assert history.losses[:22] == same.losses[:22]
+    assert history.losses[23:] != same.losses[23:]
+    moved = [
+        {name for name in seen[0] if (before[name] != after[name]).any()}
+        for before, after in itertools.pairwise(seen)
+    ]
+    fc = {"fc.weight", "fc.bias"}
+    assert moved == [{"conv1.weight", "conv1.bias"} | fc, fc, {"fc.weight"}]
+
+
+def test_momentum_goes_on_where_others_come_to_rest():
+    """Only a bias rests that never had a gradient: the losses are the same as without."""
+    data = small_data()
+    black = Dataset(np.full_like(data.images, 0), data.labels)
+    settings = {"epochs": 3, "optimizer": SGD(0.02, momentum=0.9), "averaging": Lookahead()}
+    mean = neocog.Preprocessing((0.0,) * 3, (1.0,) * 3)
+    # Black images are zeros, so the convolution's weight never learns.
+    free, resting = small_network(preprocessing=mean), small_network(preprocessing=mean)
+    same = fit(free, black, **settings)
+    history = fit(resting, black, freeze_after={"conv1.weight": 1}, **settings)
+    assert history.losses == same.losses
+    assert_same_weights(free.state_dict(), resting.state_dict())
+
+
+@pytest.mark.parametrize("seed", [3, 2**64 - 1, -1])
+def test_augmentation_is_the_seeds(seed):
+    settings = {"epochs": 2, "seed": seed, "optimizer": SGD(0.01)}
+    varied = {"augmentation": Augmentation(flip="random", translate=1, mixup=0.2)}
+    first = fit(small_network(), threads=1, **varied, **settings).losses
+    assert fit(small_network(), threads=2, **varied, **settings).losses == first
+    plain = fit(small_network(), **settings).losses
+    assert first[0] != plain[0]
+    nothing = fit(small_network(), augmentation=Augmentation(), **settings).losses
+    assert nothing == plain
 
 
 # Ctrl+C

@@ -1,7 +1,29 @@
-"""Teaching a network: `fit`, the optimisers, and what is written down on the way."""
+"""Teaching a network: `fit`, what it may be asked for, recipes, and what is written down."""
 
+from neocog.training import schedules
+from neocog.training.augmentation import Augmentation
+from neocog.training.averaging import EMA, Averaging, Lookahead
 from neocog.training.fit import Watcher, fit
 from neocog.training.history import History
-from neocog.training.optimizers import SGD, Adam
+from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, Optimizer, RMSprop
+from neocog.training.schedules import Schedule
 
-__all__ = ["SGD", "Adam", "History", "Watcher", "fit"]
+__all__ = [
+    "EMA",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Augmentation",
+    "Averaging",
+    "Group",
+    "History",
+    "Lookahead",
+    "Muon",
+    "Optimizer",
+    "RMSprop",
+    "Schedule",
+    "Watcher",
+    "fit",
+    "schedules",
+]

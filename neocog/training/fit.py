@@ -4,7 +4,10 @@ An epoch is one call into compiled code, in threads of its own. This loop watche
 reports, and passes Ctrl+C on. It knows nothing of kernels, files or terminals.
 """
 
+import operator
 import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,17 +15,29 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
 from neocog.engine import Trainer, available_threads
-from neocog.errors import DataError, NeocogError, TrainingDivergedError
+from neocog.errors import DataError, TrainingDivergedError
+from neocog.kernels.augmentation import Augment
 from neocog.network import Network
+from neocog.training.augmentation import Augmentation
+from neocog.training.averaging import Averaging
+from neocog.training.course import Course
+from neocog.training.freezing import with_frozen
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.optimizers import SGD, Optimizer
+from neocog.training.schedules import Constant, Schedule
+from neocog.training.settings import (
+    check_class_weights,
+    check_freezing,
+    check_parts,
+    check_settings,
+    check_threads,
+)
 from neocog.training.torch_stream import TorchStream
 
 __all__ = ["Watcher", "check_settings", "check_threads", "fit"]
 
 # Seconds between two looks at a running epoch.
 _LOOK = 0.05
-_MOST_THREADS = 256
 
 
 class Watcher:
@@ -48,9 +63,17 @@ def fit(
     network: Network,
     data: Dataset,
     *,
-    epochs: int = 5,
+    epochs: float = 5,
     batch_size: int = 4,
     optimizer: Optimizer | None = None,
+    schedule: Schedule | None = None,
+    averaging: Averaging | None = None,
+    augmentation: Augmentation | None = None,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | NDArray[Any] | None = None,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    freeze_after: Mapping[str, int] | None = None,
     seed: int = 0,
     threads: int | None = None,
     log_every: int = 2000,
@@ -69,10 +92,23 @@ def fit(
     Args:
         network: one number a class at its end.
         data: images of the network's input shape, and their classes.
-        epochs: how often each image is seen.
-        batch_size: images a step; the last step of an epoch may have fewer.
-        optimizer: `SGD` (the default: lr 0.001, momentum 0.9) or `Adam`.
-        seed: of the initial weights and the shuffling.
+        epochs: how often each image is seen; 9.5 is nine times, and then half of them once more.
+        batch_size: images a batch; the last batch of an epoch may have fewer.
+        optimizer: one of `neocog.training.optimizers`; the default is SGD(0.001, momentum=0.9).
+        schedule: of the learning rate, one of `neocog.training.schedules`; constant, if None.
+        averaging: of the weights: with `EMA` the network gets the averages of what it learns, and
+            the latest batches' running statistics; `Lookahead` goes on from the averages.
+        augmentation: how images are varied each time they are seen.
+        label_smoothing: s: a label counts 1 − s for its class, and s for all classes in equal
+            parts, as in `torch.nn.CrossEntropyLoss`.
+        class_weights: a positive number for each class; the loss of a batch is the mean with these
+            weights, as in `torch.nn.CrossEntropyLoss`.
+        clip_norm: the largest norm of all gradients together; longer ones are scaled down.
+        accumulate: batches to a step of the optimiser, whose gradient is the sum of theirs divided
+            by this number; an epoch's last step may have fewer, and then is as much smaller.
+        freeze_after: parameters that stay as they are after so many epochs, by patterns for their
+            names: ``{"conv1.bias": 3}``.
+        seed: of the initial weights, the shuffling, augmentation and dropout.
         threads: workers; the cores there are, if None.
         log_every: batches between two logged losses; an epoch that has fewer logs at its end.
         classes: names for the network's outputs, to travel with it.
@@ -81,9 +117,22 @@ def fit(
     Raises:
         TrainingDivergedError: the loss, or a weight, became NaN or infinite. The network then has
             the weights of the last finished epoch.
-        NeocogError: data or settings that cannot be.
+        NeocogError: data, a network or settings that cannot be, or too little memory.
     """
-    check_settings(epochs, batch_size, threads, log_every)
+    check_settings(
+        epochs,
+        batch_size,
+        threads,
+        log_every,
+        label_smoothing=label_smoothing,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+    )
+    check_parts(optimizer, schedule, averaging, augmentation)
+    optimizer = optimizer or SGD(0.001, momentum=0.9)
+    optimizer.check(network.parameter_shapes)
+    check_freezing(freeze_after, network.parameter_shapes)
+    weights = check_class_weights(class_weights, network.output_shape[0])
     if len(data) == 0:
         raise DataError("There are no images to train on.")
     if classes is not None:
@@ -92,55 +141,159 @@ def fit(
     stream = TorchStream(seed)
     if not network.initialised:
         network.initialise(stream)
+    schedule = schedule or Constant()
+    course = Course(len(data), min(batch_size, len(data)), epochs, accumulate)
+    settings = {
+        "batch_size": course.batch_size,
+        "threads": threads or available_threads(),
+        "moves_momentum": schedule.moves_momentum,
+        "augment": _augment(augmentation),
+        "smoothing": float(label_smoothing),
+        "class_weights": weights,
+        "clip_norm": clip_norm,
+        "accumulate": accumulate,
+        "averaging": averaging.kind if averaging else "",
+        "seed": operator.index(seed) & 0xFFFFFFFF,  # as much of it as PyTorch looks at
+        "on_compile": watcher.compiling,
+    }
     history = History()
-    began = time.perf_counter()
-    trainer = Trainer(
-        network,
-        data.images,
-        data.labels,
-        batch_size=min(batch_size, len(data)),
-        optimiser=optimizer or SGD(0.001, momentum=0.9),
-        threads=threads or available_threads(),
-        on_compile=watcher.compiling,
-    )
-    history.compile_seconds = time.perf_counter() - began
-    history.memory = trainer.memory
-    order = stream.epoch_order(len(data))
+    trainers = _Trainers(network, data, optimizer, freeze_after or {}, settings, history)
+    orders = _Orders(stream, len(data), course.epochs)
     watcher.ready(history)
-    for epoch in range(1, epochs + 1):
-        log = _Log(epoch, -(-len(data) // trainer.batch_size), log_every, history, watcher)
-        run = trainer.start(order, log.record)
-        try:
-            if epoch < epochs:
-                order = stream.epoch_order(len(data))  # while the workers are busy
-            ended = False
-            while not ended:
-                ended = run.wait(_LOOK)
-                log.look(trainer.done)
-        except KeyboardInterrupt:
-            trainer.stop()
-            history.interrupted = True
-        except BaseException:
-            # A watcher failed. The workers must not outlive the arrays that they read.
-            trainer.stop()
-            run.finish()
-            raise
-        done = run.finish()
-        trainer.finished(done, log.steps)
-        log.look(done)
-        log.close(done)
+    for epoch in range(1, course.epochs + 1):
+        trainer = trainers.of(epoch)
+        log = _Log(epoch, course.batches(epoch), log_every, history, watcher)
+        rates = course.rates(epoch, schedule, averaging)
+        done = _run(trainer, course.order(epoch, orders.current), rates, log, orders.draw)
         if history.interrupted and done < log.steps:
-            network.load_state_dict(trainer.state())
+            network.load_state_dict(trainer.state() | _averages(trainer, averaging))
             return history
-        state = trainer.state()
+        state = trainer.state() | _averages(trainer, averaging)
         _check_finite(state, log, done)
         network.load_state_dict(state)
         history.epochs.append(Epoch(epoch, float(log.record.mean()), log.seconds))
         watcher.epoch_done(history.epochs[-1], history)
         if history.interrupted:
-            history.interrupted = epoch < epochs
+            history.interrupted = epoch < course.epochs
             return history
+        orders.advance()
+        del trainer  # so that the next one can have its memory
     return history
+
+
+def _augment(augmentation: Augmentation | None) -> Augment | None:
+    """The same in the kernels' terms."""
+    if augmentation is None or not augmentation.changes:
+        return None
+    return Augment(**asdict(augmentation))
+
+
+def _averages(trainer: Trainer, averaging: Averaging | None) -> dict[str, NDArray[Any]]:
+    """What the network gets in the place of its weights, if these are averaged beside them."""
+    if averaging is None or averaging.kind != "average":
+        return {}
+    return dict(trainer.averages())
+
+
+class _Orders:
+    """The order of this epoch's images, and the next one's, drawn while this one runs."""
+
+    def __init__(self, stream: TorchStream, images: int, epochs: int) -> None:
+        self._stream = stream
+        self._images = images
+        self._left = epochs - 1
+        self.current = stream.epoch_order(images)
+        self._next = self.current
+
+    def draw(self) -> None:
+        """Draw the next epoch's, if there is one."""
+        if self._left > 0:
+            self._left -= 1
+            self._next = self._stream.epoch_order(self._images)
+
+    def advance(self) -> None:
+        """Go on to the next epoch's."""
+        self.current = self._next
+
+
+class _Trainers:
+    """One trainer after another: where parameters come to rest, a program without them goes on."""
+
+    def __init__(
+        self,
+        network: Network,
+        data: Dataset,
+        optimizer: Optimizer,
+        freeze_after: Mapping[str, int],
+        settings: dict[str, Any],
+        history: History,
+    ) -> None:
+        self._network = network
+        self._data = data
+        self._optimizer = optimizer
+        self._freeze_after = freeze_after
+        self._settings = settings
+        self._history = history
+        self._trainer: Trainer | None = self._make(optimizer)
+
+    def _make(self, optimizer: Optimizer) -> Trainer:
+        began = time.perf_counter()
+        data = self._data
+        trainer = Trainer(
+            self._network, data.images, data.labels, optimiser=optimizer, **self._settings
+        )
+        self._history.compile_seconds += time.perf_counter() - began
+        self._history.memory = max(self._history.memory, trainer.memory)
+        return trainer
+
+    def of(self, epoch: int) -> Trainer:
+        """The trainer of an epoch; asked for every epoch in turn."""
+        old = self._trainer
+        assert old is not None  # noqa: S101
+        if epoch - 1 not in self._freeze_after.values():
+            return old
+        state, remembered = old.state(), old.optimiser_state()
+        steps, epochs = old.steps, old.epochs
+        # Two programs would take twice the memory.
+        del old
+        self._trainer = None
+        resting = [name for name, last in self._freeze_after.items() if last < epoch]
+        trainer = self._make(with_frozen(self._optimizer, resting))
+        trainer.set_state(state)
+        trainer.set_optimiser_state(remembered)
+        trainer.steps, trainer.epochs = steps, epochs
+        self._trainer = trainer
+        return trainer
+
+
+def _run(
+    trainer: Trainer,
+    order: NDArray[np.int64],
+    rates: NDArray[np.float64],
+    log: "_Log",
+    meanwhile: Callable[[], None],
+) -> int:
+    """Train over an order of images and log it; gives how many batches were finished."""
+    run = trainer.start(order, log.record, rates)
+    try:
+        meanwhile()  # while the workers are busy
+        ended = False
+        while not ended:
+            ended = run.wait(_LOOK)
+            log.look(trainer.done)
+    except KeyboardInterrupt:
+        trainer.stop()
+        log.history.interrupted = True
+    except BaseException:
+        # A watcher failed. The workers must not outlive the arrays that they read.
+        trainer.stop()
+        run.finish()
+        raise
+    done = run.finish()
+    trainer.finished(done, log.steps)
+    log.look(done)
+    log.close(done)
+    return done
 
 
 class _Log:
@@ -154,7 +307,7 @@ class _Log:
         self.record: NDArray[np.float64] = np.full(steps, np.nan)
         self.seconds = 0.0
         self._every = min(every, steps)
-        self._history = history
+        self.history = history
         self._watcher = watcher
         self._written = 0
         self._before = history.seconds
@@ -171,13 +324,13 @@ class _Log:
             entry = Logged(
                 self.epoch, self._written, float(part.mean()), self._before + self.seconds
             )
-            self._history.logged.append(entry)
+            self.history.logged.append(entry)
             self._watcher.logged(entry)
 
     def close(self, done: int) -> None:
         """Count the epoch's steps and its time."""
-        self._history.steps = self._steps_before + done
-        self._history.seconds = self._before + self.seconds
+        self.history.steps = self._steps_before + done
+        self.history.seconds = self._before + self.seconds
 
 
 def _check_finite(state: dict[str, NDArray[Any]], log: _Log, done: int) -> None:
@@ -191,25 +344,3 @@ def _check_finite(state: dict[str, NDArray[Any]], log: _Log, done: int) -> None:
         f"{what}. Training has stopped; the results up to the epoch before are kept. Try a smaller "
         "learning rate (a tenth), or a smaller momentum."
     )
-
-
-def check_settings(epochs: int, batch_size: int, threads: int | None, log_every: int) -> None:
-    """Raise `NeocogError` for numbers that `fit` would not take."""
-    for name, value, most in (
-        ("epochs", epochs, 1_000_000),
-        ("batch_size", batch_size, 1_000_000),
-        ("log_every", log_every, 1_000_000_000),
-    ):
-        _check_number(name, value, most)
-    check_threads(threads)
-
-
-def check_threads(threads: int | None) -> None:
-    """Raise `NeocogError` for a number of workers that cannot be; None means every core."""
-    if threads is not None:
-        _check_number("threads", threads, _MOST_THREADS)
-
-
-def _check_number(name: str, value: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise NeocogError(f"{name} (={value!r}) must be a whole number from 1 to {most}.")

@@ -1,0 +1,202 @@
+"""A recipe: all settings of a training but the data, the seed and the machine; plain data on disk.
+
+A recipe's file is TOML, with the fields of `Recipe` as its keys. What a file leaves out has its
+default, and what no field is called is refused.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from neocog import models
+from neocog.data.dataset import Data
+from neocog.errors import FormatError, NeocogError
+from neocog.evaluation import check_views
+from neocog.models import load_model_file
+from neocog.network import Network
+from neocog.training.augmentation import Augmentation
+from neocog.training.averaging import Averaging
+from neocog.training.initialization import INITIALIZATIONS, initialise, normalise
+from neocog.training.optimizers import SGD, Optimizer
+from neocog.training.schedules import Schedule
+from neocog.training.settings import check_settings
+
+__all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
+
+#: The recipes that come with neocog.
+RECIPES = ("note", "minute", "best")
+
+NORMALIZATIONS = ("model", "data")
+_MOST_BYTES = 1_000_000
+
+
+def is_file(model: str) -> bool:
+    """Whether it names a Python file, and perhaps a function in it, rather than a known model."""
+    return model.partition(".py:")[1] != "" or model.endswith(".py")
+
+
+def make_model(
+    model: str,
+    classes: int = 10,
+    *,
+    width: float = 1.0,
+    input_shape: tuple[int, ...] | None = None,
+) -> Network:
+    """The network called `model`, or that of a Python file: ``my_net.py`` or ``my_net.py:make``."""
+    if not is_file(model):
+        return models.make(model, classes, width=width, input_shape=input_shape)
+    if width != 1:
+        raise NeocogError(f"width (={width}) is for models by name; {model} has its own.")
+    path, _, function = model.rpartition(":") if ".py:" in model else (model, "", "make")
+    return load_model_file(path, function, classes, input_shape=input_shape)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; what `neocog.fit` takes, and the network itself.
+
+    Args:
+        name: of the recipe.
+        about: what it is for, in a line.
+        model: a network's name, or a Python file: ``my_net.py`` or ``my_net.py:make``.
+        width: what the network's channels are multiplied by.
+        initialization: "torch" or "airbench"; see `neocog.training.initialization`.
+        normalize: "model" for the network's own preprocessing, "data" for the mean and deviation of
+            the training images' channels.
+        epochs, batch_size, optimizer, schedule, averaging, augmentation, label_smoothing,
+        clip_norm, accumulate, freeze_after: as for `neocog.fit`.
+        tta: the views whose scores are averaged in the evaluation, as for `neocog.evaluate`.
+    """
+
+    name: str = ""
+    about: str = ""
+    model: str = "simple-cnn"
+    width: float = 1.0
+    initialization: str = "torch"
+    normalize: str = "model"
+    epochs: float = 5
+    batch_size: int = 4
+    optimizer: Optimizer = field(default_factory=lambda: SGD(0.001, momentum=0.9))
+    schedule: Schedule | None = None
+    averaging: Averaging | None = None
+    augmentation: Augmentation | None = None
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    accumulate: int = 1
+    freeze_after: Mapping[str, int] = field(default_factory=dict)
+    tta: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("initialization", INITIALIZATIONS),
+            ("normalize", NORMALIZATIONS),
+        ):
+            if getattr(self, name) not in known:
+                choices = " or ".join(repr(value) for value in known)
+                raise NeocogError(f"{name} (={getattr(self, name)!r:.50}) must be {choices}.")
+        for name in ("name", "about", "model"):
+            if not isinstance(getattr(self, name), str):
+                raise NeocogError(f"{name} (={getattr(self, name)!r:.50}) must be a text.")
+        if not isinstance(self.freeze_after, Mapping):
+            raise NeocogError("freeze_after must give epochs by names of parameters.")
+        check_views(self.tta)
+        check_settings(
+            self.epochs,
+            self.batch_size,
+            None,
+            1,
+            label_smoothing=self.label_smoothing,
+            clip_norm=self.clip_norm,
+            accumulate=self.accumulate,
+        )
+
+    @classmethod
+    def load(cls, name_or_path: str) -> "Recipe":
+        """The recipe called so, or that of a ``.toml`` file.
+
+        Raises:
+            FormatError: there is none, or the file is damaged.
+            NeocogError: settings that cannot be.
+        """
+        if name_or_path in RECIPES:
+            text = (files(__package__) / f"{name_or_path}.toml").read_text(encoding="utf-8")
+            return cls.from_dict(tomllib.loads(text), name_or_path)
+        path = Path(name_or_path)
+        if path.suffix != ".toml":
+            near = difflib.get_close_matches(name_or_path.lower(), RECIPES, n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise FormatError(
+                f"No recipe is called {name_or_path!r}.{hint} Known: {', '.join(RECIPES)}, or a "
+                ".toml file of your own."
+            )
+        try:
+            with path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+            if len(content) > _MOST_BYTES:
+                raise FormatError(f"{path} is too large for a recipe.")
+            description = tomllib.loads(content.decode())
+        except OSError as error:
+            raise FormatError(f"{path}: {error.strerror or error}.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise FormatError(f"{path} is no recipe: {error}.") from error
+        try:
+            return cls.from_dict(description, path.stem)
+        except NeocogError as error:
+            raise NeocogError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any], name: str = "") -> "Recipe":
+        """The recipe of plain data, as `to_dict` gives it."""
+        known = [f.name for f in fields(cls)]
+        if unknown := [key for key in description if key not in known]:
+            raise NeocogError(
+                f"A recipe has no setting {unknown[0]!r:.50}. Known: {', '.join(known)}."
+            )
+        values = {"name": name, **description}
+        for key, kind in (
+            ("optimizer", Optimizer),
+            ("schedule", Schedule),
+            ("averaging", Averaging),
+            ("augmentation", Augmentation),
+        ):
+            if values.get(key) is not None:
+                values[key] = kind.from_dict(values[key])
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as plain data, for JSON and run folders."""
+        parts = ("optimizer", "schedule", "averaging", "augmentation")
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found |= {key: found[key].to_dict() for key in parts if found[key] is not None}
+        return {**found, "freeze_after": dict(self.freeze_after)}
+
+    def fit_settings(self) -> dict[str, Any]:
+        """What `neocog.fit` is to be called with, beside the network, data, seed and threads."""
+        names = (
+            *("epochs", "batch_size", "optimizer", "schedule", "averaging", "augmentation"),
+            *("label_smoothing", "clip_norm", "accumulate"),
+        )
+        return {
+            **{name: getattr(self, name) for name in names},
+            "freeze_after": dict(self.freeze_after) or None,
+        }
+
+    def network(self, data: Data, seed: int = 0) -> Network:
+        """The network for these images and classes.
+
+        It has its first weights unless they are PyTorch's, which `neocog.fit` gives it: then they
+        and the order of images are those of one seed, as in a script.
+        """
+        images = data.train.images
+        height, width, channels = images.shape[1:]
+        shape = (channels, height, width)
+        network = make_model(self.model, len(data.classes), width=self.width, input_shape=shape)
+        if self.normalize == "data" and len(images) and network.input_shape == shape:
+            normalise(network, images)
+        if self.initialization != "torch":
+            initialise(network, self.initialization, images, seed)
+        return network
