@@ -169,11 +169,6 @@ class Optimizer:
                     f"{', '.join(parameters)}."
                 )
 
-    @property
-    def settings(self) -> tuple[float, ...]:
-        """The numbers of `sgd_step` and `adam_step`, where those kernels know all that is asked."""
-        raise NeocogError(f"{type(self).__name__} with these settings cannot train here yet.")
-
     def _check_groups(self) -> None:
         groups = isinstance(self.groups, tuple) and all(isinstance(g, Group) for g in self.groups)
         _check(self, "groups", groups, "a tuple of Group")
@@ -211,13 +206,6 @@ class SGD(Optimizer):
             raise NeocogError("SGD: nesterov needs a momentum, such as 0.9.")
         self._check_groups()
 
-    @property
-    def settings(self) -> tuple[float, ...]:
-        """The numbers of `sgd_step`."""
-        if self.weight_decay or self.nesterov or self.groups:
-            return super().settings
-        return self.lr, self.momentum
-
     def _rule(self, shape: tuple[int, ...], lr: float, decay: float, moves_momentum: bool) -> Rule:
         momentum = self.momentum > 0 or moves_momentum
         flags = {"momentum": momentum, "nesterov": self.nesterov, "decay": decay > 0}
@@ -249,13 +237,6 @@ class Adam(Optimizer):
         _check_eps(self)
         _check_decay(self)
         self._check_groups()
-
-    @property
-    def settings(self) -> tuple[float, ...]:
-        """The numbers of `adam_step`."""
-        if self.weight_decay or self.groups:
-            return super().settings
-        return self.lr, *self.betas, self.eps
 
     def _rule(self, shape: tuple[int, ...], lr: float, decay: float, moves_momentum: bool) -> Rule:
         flags = {"decay": decay > 0, "decoupled": self.decoupled and decay > 0}

@@ -4,10 +4,11 @@ import numpy as np
 from kernel_caller import (
     call,
     flat,
+    step,
 )
 
 from neocog.kernels.simd import LANES
-from neocog.kernels.update import Update, sgd_step
+from neocog.kernels.update import RATES, Update, sgd_update
 
 
 def test_denormals_count_as_zero_where_they_are_flushed():
@@ -15,7 +16,11 @@ def test_denormals_count_as_zero_where_they_are_flushed():
     small = np.float32(1e-40)
     for flush, expected in ((True, 0.0), (False, small)):
         w, g, v = flat(np.zeros(LANES)), flat(np.full(LANES, small)), flat(np.zeros(LANES))
-        operands = w, g, flat([0.5, 0.0], np.float64), v
-        call(sgd_step, Update(LANES), operands, 1, flush=flush)
+        settings, rates = (
+            flat([0.5, *[0.0] * 7], np.float64),
+            flat([1.0] + [np.nan] * (RATES - 1), np.float64),
+        )
+        operands = w, g, settings, rates, step(1), v
+        call(sgd_update, Update(LANES), operands, 1, flush=flush)
         np.testing.assert_array_equal(v.items[0], np.full(LANES, expected, np.float32))
     assert small * np.float32(1) == small, "this thread's own arithmetic is as it was"

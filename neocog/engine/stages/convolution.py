@@ -31,8 +31,8 @@ from neocog.kernels.convolution_gradient import (
 )
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
-from neocog.kernels.pooling import Pooling, max_pool2d_backward
 from neocog.kernels.simd import LANES
+from neocog.kernels.spreading import Spreading, spread_winners
 from neocog.kernels.weight_gradient import WeightGradient
 from neocog.kernels.winner_gradient import conv2d_backward_weight_of_winners
 from neocog.layers import BatchNorm2d, Conv2d
@@ -262,8 +262,8 @@ class ConvolutionStage(Stage):
             return
         if self.pool:
             dense = b.map(f"{name}.dy.spread", self._spread, transient=True)
-            pooled = Pooling(self.x.map, dy_map, self._spread)
-            b.emit(max_pool2d_backward, pooled, (dy, f"{name}.winners", dense), name)
+            pooled = Spreading(self.x.map, dy_map, self._spread)
+            b.emit(spread_winners, pooled, (dy, f"{name}.winners", dense), name)
             dy, dy_map = dense, self._spread
         turned = b.floats(f"{name}.weight.turned", w.turned.size)
         dx, adds = b.write_gradient(self.x, can_add=not self.x.shut)

@@ -1,0 +1,164 @@
+"""Training steps and predictions of the named networks, beside PyTorch's in the same run.
+
+    python benchmarks/networks.py [--networks resnet20 …] [--rounds 3] [--compiled] [--write]
+
+Both sides train on the same images in memory from the same weights, with SGD with momentum, forward,
+backward, update, batch normalisation and all; their first losses must agree. PyTorch runs eager and,
+if asked, compiled, in both memory layouts, on 1 and on all cores, with denormals flushed; its best
+counts. Turns alternate; medians are compared. Compiling is left out, and stated.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from neocog import models
+from neocog.engine import Trainer, available_threads, predict_scores
+from neocog.torch_engine.module import to_torch
+from neocog.training.optimizers import SGD
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+#: Networks with the batch they are trained in, and how many times as fast as PyTorch they should be.
+NETWORKS = {
+    "lenet5": (64, 5.0),
+    "vgg-small": (128, 2.5),
+    "resnet8": (128, 2.5),
+    "resnet20": (128, 2.5),
+    "airbench": (1024, 2.0),
+    "resnet18": (128, 1.5),
+}
+_LR, _MOMENTUM = 0.001, 0.9
+
+
+def _data(network, count):
+    c, h, w = network.input_shape
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, h, w, c), dtype=np.uint8)
+    return images, rng.integers(0, 10, count)
+
+
+class _Torch:
+    """One way to run PyTorch."""
+
+    def __init__(self, network, images, labels, batch, threads, last, compiled):
+        self.name = f"{threads} threads, {'NHWC' if last else 'NCHW'}{', compiled' * compiled}"
+        self.threads, self.batch = threads, batch
+        mean, std = network.preprocessing.mean, network.preprocessing.std
+        x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        shape = (1, -1, 1, 1)
+        x = (x - torch.tensor(mean).view(shape)) / torch.tensor(std).view(shape)
+        form = torch.channels_last if last else torch.contiguous_format
+        self.x, self.y = x.contiguous(memory_format=form), torch.from_numpy(labels)
+        self.module = to_torch(network).to(memory_format=form)
+        self.module.train()
+        self.optimiser = torch.optim.SGD(self.module.parameters(), lr=_LR, momentum=_MOMENTUM)
+        self.run = torch.compile(self.module) if compiled else self.module
+        self.losses = []
+        self.times = []
+
+    def train(self, steps):
+        torch.set_num_threads(self.threads)
+        began = time.perf_counter()
+        for n in range(steps):
+            at = n * self.batch % len(self.x)
+            x, y = self.x[at : at + self.batch], self.y[at : at + self.batch]
+            self.optimiser.zero_grad(set_to_none=True)
+            loss = torch.nn.functional.cross_entropy(self.run(x), y)
+            loss.backward()
+            self.optimiser.step()
+            self.losses.append(loss.item())
+        self.times.append((time.perf_counter() - began) / steps)
+
+
+def measure(name, rounds, compiled, steps=0):
+    """One row: seconds a step of both sides, one thread's too, and how far the losses differ."""
+    batch, bar = NETWORKS[name]
+    network = models.make(name)
+    network.initialise(0)
+    steps = steps or {"lenet5": 40, "resnet8": 4, "vgg-small": 3}.get(name, 2)
+    images, labels = _data(network, batch * steps)
+    ours, began = {}, time.perf_counter()
+    for threads in sorted({1, available_threads()}):
+        trainer = Trainer(
+            network, images, labels, batch_size=batch, optimiser=SGD(_LR, _MOMENTUM), threads=threads
+        )
+        ours[threads] = (trainer, [], [])
+    seconds = time.perf_counter() - began
+    theirs = [
+        _Torch(network, images, labels, batch, threads, last, False)
+        for threads in sorted({1, available_threads()})
+        for last in (False, True)
+    ]
+    if compiled:
+        theirs += [
+            _Torch(network, images, labels, batch, available_threads(), last, True)
+            for last in (False, True)
+        ]
+    for other in theirs:
+        other.train(steps)
+        other.times.clear()
+    for trainer, _, losses in ours.values():
+        losses += list(trainer.run(np.arange(len(images))))
+    for turn in range(rounds):
+        for trainer, times, losses in ours.values():
+            began = time.perf_counter()
+            losses += list(trainer.run(np.arange(len(images))))
+            times.append((time.perf_counter() - began) / steps)
+        best = sorted(theirs, key=lambda o: min(o.times, default=0))
+        for other in theirs if turn == 0 else best[:2]:
+            other.train(steps)
+    first, most = list(ours.values())[0], ours[available_threads()]
+    best = min(theirs, key=lambda other: statistics.median(other.times))
+    count = min(len(best.losses), len(most[2]))
+    return {
+        "network": name,
+        "batch": batch,
+        "bar": bar,
+        "ms": 1e3 * statistics.median(most[1]),
+        "spread": [1e3 * min(most[1]), 1e3 * max(most[1])],
+        "one_thread_ms": 1e3 * statistics.median(first[1]),
+        "torch_ms": 1e3 * statistics.median(best.times),
+        "torch": best.name,
+        "times": statistics.median(best.times) / statistics.median(most[1]),
+        "difference": float(np.abs(np.array(most[2][:count]) - best.losses[:count]).max()),
+        "compile_s": seconds,
+        "memory_mb": most[0].memory / 2**20,
+    }
+
+
+def main():
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compiled", action="store_true", help="also torch.compile")
+    parser.add_argument("--json", default=None, help="write the rows to a file")
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)
+    rows = []
+    print(f"{os.cpu_count()} cores, PyTorch {torch.__version__}")
+    for name in options.networks:
+        row = measure(name, options.rounds, options.compiled)
+        rows.append(row)
+        print(
+            f"{name:10} batch {row['batch']:4}: {row['ms']:8.1f} ms "
+            f"({row['spread'][0]:.1f}-{row['spread'][1]:.1f}; 1 thread {row['one_thread_ms']:.1f}), "
+            f"PyTorch {row['torch_ms']:8.1f} ms ({row['torch']}): {row['times']:.2f} x "
+            f"(bar {row['bar']}), losses within {row['difference']:.1e}, "
+            f"ready in {row['compile_s']:.1f} s, {row['memory_mb']:.0f} MB",
+            flush=True,
+        )
+    if options.json:
+        Path(options.json).write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
