@@ -198,7 +198,10 @@ class Builder:
         how = self.method.updating
         refreshing = [replace(group, every=how.accumulate) for group in self._refreshing]
         updating = how.phases(self.plan, self._learning)
-        for groups in (self._preparing, *updating, refreshing):
-            if groups:
-                self.plan.groups += [*groups[:-1], replace(groups[-1], barrier=True)]
+        phases = [groups for groups in (self._preparing, *updating, refreshing) if groups]
+        if not any(group.every == 1 for groups in phases for group in groups):
+            # Or the next step's losses are written while another worker still adds up these.
+            phases.append([Group([], 1)])
+        for groups in phases:
+            self.plan.groups += [*groups[:-1], replace(groups[-1], barrier=True)]
         self._preparing, self._learning, self._refreshing = [], [], []
