@@ -377,7 +377,7 @@ def test_what_cannot_be_done_is_refused():
     with pytest.raises(ValueError, match="too small"):
         Winograd(x, FeatureMap(9, 8, 16), 1, 1)
     with pytest.raises(ValueError, match="whole vectors"):
-        Winograd(FeatureMap(8, 8, 3, 1, 1, dense=True), y, 1, 1)
+        Winograd(FeatureMap(8, 8, 1, 1, 1, dense=True), y, 1, 1)
 
 
 def test_few_numbers_of_a_weight_stand_where_they_should():
