@@ -1,6 +1,6 @@
 """GFLOP/s of the convolution kernels alone, on one core, for channels × map.
 
-    python benchmarks/convolutions.py [forward] [input] [weight] [items] …
+    python benchmarks/convolutions.py [forward] [input] [weight] [items] [winners] …
 
 Every figure is the least of many short runs on data that lies as in training, in a loop without
 Python. A multiplication and an addition count as two; taps that fall on the border count too.
@@ -16,7 +16,13 @@ from numba.extending import intrinsic
 
 from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
 from neocog.kernels.convolution import Convolution, conv2d_forward
-from neocog.kernels.convolution_gradient import WeightGradient, conv2d_backward_weight
+from neocog.kernels.convolution_gradient import (
+    WeightGradient,
+    conv2d_backward_weight,
+    conv2d_backward_weight_items,
+    conv2d_backward_weight_of_winners,
+)
+from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.simd import flush_denormals, function_pointer_call, restore_denormals
 from neocog.kernels.static import StaticType
@@ -48,11 +54,12 @@ def seconds(kernel, stage, operands, count, flops):
     address = kernel_address(kernel, stage)
     times = max(1, int(3e7 / flops))
     best = np.inf
-    begin = time.perf_counter()
-    while time.perf_counter() - begin < 0.4:
-        start = time.perf_counter()
+    begin, runs = time.perf_counter(), 0
+    while time.perf_counter() - begin < 0.5 or runs < 10:
+        runs += 1
+        start = time.thread_time()  # without the time that others had the core
         _drive(address, table.ctypes.data, count, times)
-        best = min(best, (time.perf_counter() - start) / times)
+        best = min(best, (time.thread_time() - start) / times)
     return best
 
 
@@ -76,21 +83,58 @@ def case(channels, side, images, inputs=None, kernel=3, stride=1):
 
 def forward(x, y, w, images, flops, stride):
     """The forward kernel."""
-    stage = Convolution(x, y, w, bias=True)
+    stage = Convolution(x, y, w, bias=True, stride_h=stride, stride_w=stride)
     operands = floats(images * x.size), floats(w.size), floats(padded(y.channels))
     operands = (*operands, floats(images * y.size), None, None)
     return seconds(conv2d_forward, stage, operands, images, flops)
 
 
+def input_gradient(x, y, w, images, flops, stride):
+    """The input's gradient by classes of the stride."""
+    dx = FeatureMap(x.height, x.width, x.channels, x.border_h, x.border_w)
+    top, left = x.border_h, x.border_w
+    stage = InputGradient(y, dx, w.turned, stride, stride, top=top, left=left)
+    operands = floats(images * y.size), floats(w.turned.size), floats(images * dx.size), None
+    return seconds(conv2d_backward_input_strided, stage, operands, images, flops)
+
+
+def _gradient(x, y, w, images, stride, winners=False):
+    return WeightGradient(x, y, w, False, winners, images, stride, stride)
+
+
 def weight(x, y, w, images, flops, stride):
     """The weight gradient, all images in one shard."""
-    stage = WeightGradient(x, y, w, False, False, images)
+    stage = _gradient(x, y, w, images, stride)
     operands = floats(images * x.size), floats(images * y.size), None
     operands = (*operands, floats(stage.partial_size), floats(y.pixel))
     return seconds(conv2d_backward_weight, stage, operands, images, flops)
 
 
-KINDS = {"forward": forward, "weight": weight}
+def items(x, y, w, images, flops, stride):
+    """The weight gradient, all items of the weight."""
+    stage = _gradient(x, y, w, images, stride)
+    step = np.array([0, images, 0, images, 0], np.int64)
+    operands = floats(images * x.size), floats(images * y.size), floats(w.size), step
+    return seconds(conv2d_backward_weight_items, stage, operands, stage.items, flops)
+
+
+def winners(x, y, w, images, flops, stride):
+    """The weight gradient from winners, in operations of the gradient from all of dy."""
+    m = FeatureMap(y.height // 2, y.width // 2, y.channels)
+    stage = _gradient(x, m, w, images, stride, winners=True)
+    won = np.zeros(images * m.size, np.int32)
+    operands = floats(images * x.size), floats(images * m.size), won
+    operands = (*operands, floats(stage.partial_size), floats(m.pixel))
+    return seconds(conv2d_backward_weight_of_winners, stage, operands, images, flops)
+
+
+KINDS = {
+    "forward": forward,
+    "input": input_gradient,
+    "weight": weight,
+    "items": items,
+    "winners": winners,
+}
 
 
 def main():

@@ -97,35 +97,40 @@ def pack_dy(s, last, dy, to, images, rows, columns):
     """Copy a panel of dy."""
     for n in range(images):
         for h in range(rows):
-            for w in range(columns):
-                source = advance(dy, n * s.dy.size + h * s.dy.row + w * s.dy.pixel)
-                at = advance(to, n * s.dy_image_step + h * s.dy_row_step + w * s.dy_column_step)
+            source = advance(dy, n * s.dy.size + h * s.dy.row)
+            at = advance(to, n * s.dy_image_step + h * s.dy_row_step)
+            for _ in range(columns):
                 if s.w.lanes_left > 0 and last:
                     copy_slope_last(s, source, at)
                 else:
                     copy_slope(s, source, at)
+                source = advance(source, rolled(s.dy.pixel))
+                at = advance(at, s.dy_column_step)
 
 
 @inlined
-def pack_x(s, channel, x, to, images, rows, columns):
-    """Copy what a panel of x needs of some channels."""
-    rest = s.taken_rest > 0 and channel == s.run - s.taken_rest
-    inside = channel + (s.taken + LANES - 1) // LANES * LANES <= s.x.pixel
+def pack_x(s, begin, until, x, to, images, rows, columns):
+    """Copy what a panel of x needs of some channels, those that registers hold together apart."""
     x_rows = (rows - 1) * s.stride_h + (s.w.kernel_h - 1) * s.dilation_h + 1
     x_columns = (columns - 1) * s.stride_w + (s.w.kernel_w - 1) * s.dilation_w + 1
+    whole = min(until, s.run - s.taken_rest)
+    inside = s.x.pixel - (s.taken + LANES - 1) // LANES * LANES
     for n in range(images):
         for h in range(x_rows):
-            source = advance(x, n * s.x.size + h * s.x.row + channel)
+            source = advance(x, n * s.x.size + h * s.x.row)
             at = advance(to, n * s.x_image_step + h * s.x_row_step)
-            if rest:
-                for w in range(x_columns):
-                    copy_rest(s, advance(source, w * s.x.pixel), advance(at, w * s.taken))
-            elif inside:
-                for w in range(x_columns):
-                    copy_taken(s, advance(source, w * s.x.pixel), advance(at, w * s.taken))
-            else:
-                for w in range(x_columns):
-                    copy_taken_exact(s, advance(source, w * s.x.pixel), advance(at, w * s.taken))
+            for _ in range(x_columns):
+                into = at
+                for channel in range(begin, whole, s.taken):
+                    if channel <= inside:
+                        copy_taken(s, advance(source, channel), into)
+                    else:
+                        copy_taken_exact(s, advance(source, channel), into)
+                    into = advance(into, rolled(s.x_panel))
+                if s.taken_rest > 0 and until > whole:
+                    copy_rest(s, advance(source, whole), into)
+                source = advance(source, rolled(s.x.pixel))
+                at = advance(at, s.taken)
 
 
 # Sums
@@ -133,7 +138,13 @@ def pack_x(s, channel, x, to, images, rows, columns):
 
 @block(accumulators)
 def sums_so_far(e, s, sums, partial):
-    """Load as many vectors as there are sums."""
+    """Load as many vectors as there are sums, and ask for those of the rows that come next.
+
+    They come from far away, and nothing can begin without them.
+    """
+    size = 4 * LANES * len(sums)
+    for line in range(0, size, 64):
+        e.prefetch(partial, size + line)
     return [e.load(partial, at * LANES) for at in range(len(sums))]
 
 
@@ -151,53 +162,56 @@ def add_place(e, s, sums, x, dy):
 
 
 @always_inlined
-def add_places(s, sums, x, dy, images, rows, columns):
-    """Add every place of a panel."""
-    for n in range(images):
-        for h in range(rows):
-            x_at = advance(x, n * s.x_image_step + h * (s.stride_h * s.x_row_step))
-            dy_at = advance(dy, n * s.dy_image_step + h * s.dy_row_step)
-            for _ in range(columns):
-                sums = add_place(s, sums, x_at, dy_at)
-                x_at = advance(x_at, rolled(s.stride_w * s.x_column_step))
-                dy_at = advance(dy_at, s.dy_column_step)
-    return sums
-
-
-@always_inlined
 def add_rows(s, sums, partial, row, x, dy, images, rows, columns):
     """Add a panel to as many rows of the gradient as there are sums, at every tap."""
     for i in range(rolled(s.w.kernel_h)):
         for j in range(rolled(s.runs)):
             to = advance(partial, ((i * s.runs + j) * s.run + row) * s.w.block)
             tap = i * (s.dilation_h * s.x_row_step) + j * (s.dilation_w * s.x_column_step)
-            before = sums_so_far(s, sums, to)
-            after = add_places(s, before, advance(x, tap), dy, images, rows, columns)
-            keep_sums(s, after, to)
+            sums = sums_so_far(s, sums, to)
+            for n in range(images):
+                for h in range(rows):
+                    x_at = advance(x, tap + n * s.x_image_step + h * (s.stride_h * s.x_row_step))
+                    dy_at = advance(dy, n * s.dy_image_step + h * s.dy_row_step)
+                    for _ in range(columns):
+                        sums = add_place(s, sums, x_at, dy_at)
+                        x_at = advance(x_at, rolled(s.stride_w * s.x_column_step))
+                        dy_at = advance(dy_at, s.dy_column_step)
+            keep_sums(s, sums, to)
+
+
+@inlined
+def add_block(s, partial, begin, until, first_row, x, dy, images, rows, columns):
+    """Add a panel to the rows begin … until of every stretch, x's panels beginning at first_row."""
+    whole = min(until, s.run - s.taken_rest)
+    for row in range(begin, whole, s.taken):
+        at = (row - first_row) // s.taken * s.x_panel if s.packs_x else row
+        add_rows(s, zeros(s.taken_sums), partial, row, advance(x, at), dy, images, rows, columns)
+    if s.taken_rest > 0 and until > whole:
+        at = (whole - first_row) // s.taken * s.x_panel if s.packs_x else whole
+        add_rows(s, zeros(s.rest_sums), partial, whole, advance(x, at), dy, images, rows, columns)
 
 
 @inlined
 def add_panel(s, partial, k, begin, until, x, dy, images, rows, columns, x_panel, dy_panel):
-    """Add a panel to the rows begin … until of every stretch of one block of channels."""
+    """Add a panel to the rows begin … until of every stretch of a pair of blocks of channels."""
     group, place = k // s.w.group_blocks, k % s.w.group_blocks
     d = advance(dy, group * s.w.group_out + place * s.w.block)
-    x_group = advance(x, group * s.w.group_in)
+    x_from = advance(x, group * s.w.group_in)
     if s.packs_dy:
-        pack_dy(s, place == s.w.group_blocks - 1, d, dy_panel, images, rows, columns)
+        for each in range(s.pair):
+            last = place + each == s.w.group_blocks - 1
+            source, to = advance(d, each * s.w.block), advance(dy_panel, each * s.dy_panel)
+            pack_dy(s, last, source, to, images, rows, columns)
         d = dy_panel
-    for row in range(begin, min(until, s.run - s.taken_rest), s.taken):
-        x_at = advance(x_group, row)
+    for row in range(begin, until, s.x_panels * s.taken):
+        end = min(row + s.x_panels * s.taken, until)
         if s.packs_x:
-            pack_x(s, row, x_group, x_panel, images, rows, columns)
-            x_at = x_panel
-        add_rows(s, zeros(s.taken_sums), partial, row, x_at, d, images, rows, columns)
-    if s.taken_rest > 0 and until == s.run:
-        row = s.run - s.taken_rest
-        x_at = advance(x_group, row)
-        if s.packs_x:
-            pack_x(s, row, x_group, x_panel, images, rows, columns)
-            x_at = x_panel
-        add_rows(s, zeros(s.rest_sums), partial, row, x_at, d, images, rows, columns)
+            pack_x(s, row, end, x_from, x_panel, images, rows, columns)
+        x_at = x_panel if s.packs_x else x_from
+        for each in range(s.pair):
+            to, d_at = advance(partial, each * s.w.block_size), advance(d, each * s.dy_panel)
+            add_block(s, to, row, end, row, x_at, d_at, images, rows, columns)
 
 
 @inlined
@@ -209,7 +223,7 @@ def add_images(s, partial, first_block, blocks, begin, until, x, dy, images, x_p
             columns = min(s.columns, s.dy.width - column)
             x_at = advance(x, row * s.row_step + column * s.step)
             dy_at = advance(dy, row * s.dy.row + column * s.dy.pixel)
-            for k in range(first_block, first_block + blocks):
+            for k in range(first_block, first_block + blocks, s.pair):
                 to = advance(partial, k * s.w.block_size)
                 panel = (images, rows, columns, x_panel, dy_panel)
                 add_panel(s, to, k, begin, until, x_at, dy_at, *panel)
@@ -224,8 +238,8 @@ def conv2d_backward_weight(s, operands, first, count):
     """
     images = advance(pointer(operands, 0, FLOATS), s.x_start)
     slopes = advance(pointer(operands, 1, FLOATS), s.dy.start)
-    x_panel = stack_floats(s.x_panel)
-    dy_panel = stack_floats(s.dy_panel)
+    x_panel = stack_floats(s.x_scratch)
+    dy_panel = stack_floats(s.dy_scratch)
     n = 0
     while n < count:
         shard = (first + n) // s.shard
@@ -247,20 +261,20 @@ def conv2d_backward_weight(s, operands, first, count):
 def conv2d_backward_weight_items(s, operands, first, count):
     """The weight's gradient over the whole batch, for some of its `s.items` items.
 
-    An item is a block of output channels × a part of the rows (j, c) of every stretch.
+    An item is one or a pair of blocks of output channels × some rows (j, c) of every stretch.
     Operands: x and dy (inside its border) of all images, dw, the step.
     """
     images = advance(pointer(operands, 0, FLOATS), s.x_start)
     slopes = advance(pointer(operands, 1, FLOATS), s.dy.start)
     dw = pointer(operands, 2, FLOATS)
     batch = pointer(operands, 3, LONGS)[1]
-    x_panel = stack_floats(s.x_panel)
-    dy_panel = stack_floats(s.dy_panel)
+    x_panel = stack_floats(s.x_scratch)
+    dy_panel = stack_floats(s.dy_scratch)
     for item in range(first, first + count):
-        k, part = item // s.parts, item % s.parts
+        k, part = item // s.parts * s.pair, item % s.parts
         begin = part * s.part
         until = min(begin + s.part, s.run)
-        for stretch in range(s.w.kernel_h * s.runs):
+        for stretch in range(s.pair * s.w.kernel_h * s.runs):
             at = k * s.w.block_size + stretch * s.run * s.w.block
             for to in range(at + begin * s.w.block, at + until * s.w.block, LANES):
                 store_zero(s, advance(dw, to))
@@ -268,7 +282,7 @@ def conv2d_backward_weight_items(s, operands, first, count):
             together = min(s.images, batch - n)
             x = advance(images, n * s.x.size)
             dy = advance(slopes, n * s.dy.size)
-            add_images(s, dw, k, 1, begin, until, x, dy, together, x_panel, dy_panel)
+            add_images(s, dw, k, s.pair, begin, until, x, dy, together, x_panel, dy_panel)
 
 
 @kernel

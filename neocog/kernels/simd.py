@@ -497,7 +497,8 @@ def stack_floats(typing_context, n):
     size = n.literal_value
 
     def generate(context, builder, signature, arguments):
-        place = cgutils.alloca_once(builder, ir.ArrayType(_FLOAT, size))
+        with builder.goto_entry_block():  # cgutils.alloca_once would write zeros, float by float
+            place = builder.alloca(ir.ArrayType(_FLOAT, size))
         place.align = 64
         return builder.bitcast(place, context.get_value_type(FLOATS))
 

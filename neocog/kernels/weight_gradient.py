@@ -156,7 +156,7 @@ class WeightGradient:
     @property
     def items(self) -> int:
         """Items of the weight, where it is shared by items over the whole batch."""
-        return self.w.blocks * self.parts
+        return self.w.blocks // self.pair * self.parts
 
     @property
     def part(self) -> int:
@@ -194,12 +194,18 @@ class WeightGradient:
 
         Also where a block reaches over its group, so that what is not its own is zero.
         """
-        return self.w.lanes_left > 0 or self.dy.pixel >= _WIDE
+        wide = self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
+        return self.w.lanes_left > 0 or wide
 
     @property
     def dy_panel(self) -> int:
-        """Floats of such a copy."""
+        """Floats of such a copy of one block."""
         return self.images * self.rows * self.columns * self.w.block
+
+    @property
+    def pair(self) -> int:
+        """Blocks of channels that one copy of x serves."""
+        return 2 if self.packs_x and self.packs_dy and self.w.group_blocks % 2 == 0 else 1
 
     @property
     def packs_x(self) -> bool:
@@ -217,12 +223,28 @@ class WeightGradient:
         return (self.columns - 1) * self.stride_w + (self.w.kernel_w - 1) * self.dilation_w + 1
 
     def _x_panel(self, taken: int) -> int:
-        return self.images * self.panel_rows * self.panel_columns * taken
+        return self.images * self.panel_rows * self.panel_columns * taken + LANES
 
     @property
     def x_panel(self) -> int:
-        """Floats of such a copy, and of the vector that may hang over its end."""
-        return self._x_panel(self.taken) + LANES if self.packs_x else 1
+        """Floats of such a copy, with a vector that may hang over its end."""
+        return self._x_panel(self.taken) if self.packs_x else 1
+
+    @property
+    def x_panels(self) -> int:
+        """Such copies that are made at a time, so that a pixel's cache lines are fetched once."""
+        most = -(-self.run // self.taken)
+        return max(1, min(8, most, 2 * _PANEL // self.x_panel)) if self.packs_x else most
+
+    @property
+    def x_scratch(self) -> int:
+        """Floats of all copies of x at a time."""
+        return self.x_panel * self.x_panels if self.packs_x else 1
+
+    @property
+    def dy_scratch(self) -> int:
+        """Floats of all copies of dy at a time."""
+        return self.dy_panel * self.pair if self.packs_dy else 1
 
     # Where a panel, or x and dy themselves, have their places: floats from one to the next.
 
