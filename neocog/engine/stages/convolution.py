@@ -4,7 +4,7 @@ A convolution takes in the 2 × 2 max pooling and the ReLU behind it. Pooled, it
 and where it stood, and the way back visits only winners.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -230,7 +230,7 @@ class ConvolutionStage(Stage):
         b.emit(kernel, gradient, (self.x.name, dy, winners, of_weight, of_bias), name)
         bias = f"{name}.bias.gradient" if self.layer.bias else None
         operands = (of_weight, of_bias, f"{name}.weight.gradient", bias, "step")
-        reduce = Instruction(conv2d_reduce, gradient, operands, name)
+        reduce = Instruction(conv2d_reduce, _smallest(gradient), operands, name)
         if w.groups == 1:
             b.learn(self.parameters(), [reduce], w.blocks)
             return
@@ -289,9 +289,17 @@ class ConvolutionStage(Stage):
             b.emit(conv2d_backward_input_strided, stage, operands, name)
         if not adds:
             b.add_gradient(self.x, dx)
-        flipped = self._gradient(1, dy_map, winners=False)
+        flipped = replace(_smallest(self._gradient(1, dy_map, winners=False)), bias=False)
         flip = Instruction(conv2d_flip_weight, flipped, (f"{name}.weight", turned), name)
         b.refresh(flip, w.blocks)
+
+
+def _smallest(gradient: WeightGradient) -> WeightGradient:
+    """A stage for kernels that look at no map, so that equal ones are compiled once."""
+    x, dy = gradient.x, gradient.dy
+    shard, w = gradient.shard, gradient.w
+    maps = FeatureMap(1, 1, x.channels, dense=x.dense), FeatureMap(1, 1, dy.channels)
+    return WeightGradient(*maps, w, gradient.bias, gradient.winners, shard)
 
 
 def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:

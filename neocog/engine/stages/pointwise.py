@@ -7,7 +7,7 @@ training; without it u = x [+ addend]. `kernels.pointwise` and `kernels.normaliz
 formulas.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ def vector_parameter(name: str, count: int) -> Parameter:
         return packed[:count].copy()
 
     return Parameter(name, (count,), size, pack, unpack)
+
+
+def _smallest(stage: Normalization) -> Normalization:
+    """A stage for kernels that look at no map, so that equal ones are compiled once."""
+    return replace(stage, x=stage.x.bare, dy=_NONE, dx=_NONE)
 
 
 @dataclass(eq=False)
@@ -131,7 +136,7 @@ class PointwiseStage(Stage):
 
     def _measure(self, b: Builder, norm: BatchNorm2d) -> None:
         name, size = self.name, padded(norm.num_features)
-        stage = self._normalization(norm)
+        stage = replace(self._normalization(norm), dy=_NONE, dx=_NONE)
         stats = b.per_image(f"{name}.statistics", 2 * size)
         b.emit(batch_norm_statistics, stage, (self.x.name, stats), name)
         for part in self.statistics():
@@ -149,7 +154,7 @@ class PointwiseStage(Stage):
             f"{name}.scale",
             f"{name}.invstd",
         )
-        finish = Instruction(batch_norm_finish, stage, operands, name)
+        finish = Instruction(batch_norm_finish, _smallest(stage), operands, name)
         b.over(Group([finish], size // LANES, barrier=True))
 
     def backward(self, b: Builder) -> None:
@@ -186,9 +191,8 @@ class PointwiseStage(Stage):
         if not norm.affine:
             for gradient in gradients:
                 b.floats(gradient, size)
-        finish = Instruction(
-            batch_norm_backward_finish, stage, (sums, "step", *gradients, means), name
-        )
+        operands = (sums, "step", *gradients, means)
+        finish = Instruction(batch_norm_backward_finish, _smallest(stage), operands, name)
         b.over(Group([finish], size // LANES, barrier=True))
         for parameter in self.parameters():
             b.learn([parameter], [], size // LANES)
