@@ -23,13 +23,18 @@ from PIL import Image
 import neocog
 from neocog import Conv2d, Flatten, Linear
 from neocog.benchmark import Measured, Row
-from neocog.cli import main
+from neocog.cli import main, parser
 from neocog.cli.parser import build_parser
 from neocog.data import Data, Dataset, cifar
 from neocog.data.picture import read_picture
+from neocog.evaluation import VIEWS
 from neocog.formats import save_model, save_pth
+from neocog.training.initialization import INITIALIZATIONS
+from neocog.training.optimizers import OPTIMIZERS
+from neocog.training.recipes import RECIPES, Recipe
+from neocog.training.schedules import SCHEDULES
 
-COMMANDS = ["train", "evaluate", "predict", "bench"]
+COMMANDS = ["train", "evaluate", "predict", "models", "summary", "bench"]
 FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
 CLASSES = tuple(f"class{k}" for k in range(10))
 
@@ -158,24 +163,27 @@ def test_every_argument_has_help(name):
         assert action.help, action.dest
 
 
-def test_the_defaults_are_the_notes():
+def test_the_defaults_are_the_recipes_and_that_is_the_notes():
     options = vars(build_parser().parse_args(["train"]))
     options.pop("run")
-    assert options == {
+    given = {name: value for name, value in options.items() if value is not None}
+    assert given == {
         "command": "train",
         "data": "shapes",
-        "model": "simple-cnn",
-        "epochs": 5,
-        "batch_size": 4,
-        "optimizer": "sgd",
-        "lr": 0.001,
-        "momentum": None,  # 0.9, unless the optimizer is Adam
+        "recipe": "note",
         "seed": 0,
-        "threads": None,
         "log_every": 2000,
-        "out": None,
-        "data_dir": None,
     }
+
+
+def test_the_parsers_names_are_the_registries():
+    assert tuple(OPTIMIZERS) == parser.OPTIMIZERS
+    assert tuple(SCHEDULES) == parser.SCHEDULES
+    (commands,) = (a for a in build_parser()._actions if a.dest == "command")
+    actions = {action.dest: action for action in commands.choices["train"]._actions}
+    assert actions["tta"].choices == ("none", *VIEWS)
+    assert actions["initialization"].choices == INITIALIZATIONS
+    assert all(name in actions["recipe"].help for name in RECIPES)
 
 
 def test_version(command):
@@ -209,9 +217,11 @@ def test_help_is_there_at_once_and_imports_nothing_large(here):
         ([], "COMMAND"),
         (["trian"], "'trian'"),
         (["train", "--epochs", "many"], "--epochs"),
-        (["train", "--epochs", "1.5"], "--epochs"),
+        (["train", "--epochs", ""], "--epochs"),
+        (["train", "--jitter", "0.1"], "--jitter"),
+        (["train", "--tta", "twice"], "'twice'"),
         (["train", "--lr", "fast"], "--lr"),
-        (["train", "--optimizer", "rmsprop"], "'rmsprop'"),
+        (["train", "--optimizer", "lion"], "'lion'"),
         (["train", "--no-such"], "--no-such"),
         (["evaluate"], "model"),
         (["predict", "model.pth"], "IMAGE"),
@@ -262,12 +272,29 @@ def test_train_leaves_the_four_files(command, with_data, here):
     assert info["status"] == "finished"
     assert info["settings"] == {
         "data": "tiny",
+        "recipe": "note",
         "model": "simple-cnn",
+        "width": 1.0,
+        "initialization": "torch",
+        "normalize": "model",
         "epochs": 2,
         "batch_size": 4,
-        "optimizer": "SGD",
-        "lr": 0.01,
-        "momentum": 0.9,
+        "optimizer": {
+            "type": "sgd",
+            "lr": 0.01,
+            "momentum": 0.9,
+            "weight_decay": 0.0,
+            "nesterov": False,
+            "groups": [],
+        },
+        "schedule": None,
+        "averaging": None,
+        "augmentation": None,
+        "label_smoothing": 0.0,
+        "clip_norm": None,
+        "accumulate": 1,
+        "freeze_after": {},
+        "tta": None,
         "seed": 3,
         "threads": None,
         "log_every": 4,
@@ -317,8 +344,109 @@ def test_adam(command, with_data, here):
     for name, value in neocog.load(the_run(here)).state_dict().items():
         np.testing.assert_array_equal(value, network.state_dict()[name])
     settings = json.loads((the_run(here) / "run.json").read_text())["settings"]
-    assert settings["optimizer"] == "Adam"
-    assert "momentum" not in settings
+    assert settings["optimizer"]["type"] == "adam"
+    assert settings["optimizer"]["lr"] == 0.002
+    assert "momentum" not in settings["optimizer"]
+
+
+def test_a_recipe_with_changes(command, with_data, here):
+    """As the public functions would have done it."""
+    with_data()
+    (here / "mine.toml").write_text(
+        'model = "vgg-small"\nwidth = 0.25\nepochs = 3\nbatch_size = 8\nnormalize = "data"\n'
+        'tta = "flip"\n[optimizer]\ntype = "sgd"\nlr = 0.05\nmomentum = 0.9\n'
+        '[augmentation]\nflip = "random"\n'
+    )
+    code, _, err = command(
+        *("train", "--recipe", "mine.toml", "--epochs", 1.5, "--translate", 2, "--nesterov"),
+        *("--schedule", "cosine", "--ema", 0.5, "--label-smoothing", 0.1, "--clip-norm", 1),
+        *("--accumulate", 2, "--mixup", 0.2, "--weight-decay", 0.01, "--seed", 4),
+    )
+    assert code == 0, err
+    recipe = Recipe(
+        model="vgg-small",
+        width=0.25,
+        epochs=1.5,
+        batch_size=8,
+        normalize="data",
+        tta="flip",
+        optimizer=neocog.SGD(0.05, 0.9, weight_decay=0.01, nesterov=True),
+        schedule=neocog.schedules.Cosine(),
+        averaging=neocog.EMA(0.5),
+        augmentation=neocog.Augmentation(flip="random", translate=2, mixup=0.2),
+        label_smoothing=0.1,
+        clip_norm=1.0,
+        accumulate=2,
+    )
+    network = recipe.network(tiny(), 4)
+    neocog.fit(network, tiny().train, **recipe.fit_settings(), seed=4)
+    trained = neocog.load(the_run(here))
+    for name, value in trained.state_dict().items():
+        np.testing.assert_array_equal(value, network.state_dict()[name])
+    assert trained.preprocessing == network.preprocessing
+    assert trained.preprocessing.mean != (0.5, 0.5, 0.5)
+    info = json.loads((the_run(here) / "run.json").read_text())
+    settings = {k: v for k, v in info["settings"].items() if k not in ("data", "recipe")}
+    for name in ("seed", "threads", "log_every"):
+        settings.pop(name)
+    assert Recipe.from_dict(settings) == recipe
+    assert info["settings"]["recipe"] == "mine"
+    expected = neocog.evaluate(network, tiny().test, tta="flip")
+    assert info["test"]["loss"] == expected.loss
+
+    # The views are remembered, and can be done without.
+    result = json.loads(command("evaluate", the_run(here), "tiny", "--json")[1])
+    assert (result["tta"], result["loss"]) == ("flip", expected.loss)
+    result = json.loads(command("evaluate", the_run(here), "tiny", "--tta", "none", "--json")[1])
+    assert "tta" not in result
+    assert result["loss"] == neocog.evaluate(network, tiny().test).loss
+
+
+MODEL_FILE = """
+import neocog
+
+def make(classes, input_shape=(3, 32, 32)):
+    return neocog.Network(
+        input_shape=input_shape,
+        flatten=neocog.Flatten(),
+        fc=neocog.Linear(input_shape[0] * input_shape[1] * input_shape[2], classes),
+    )
+
+small = make
+"""
+
+
+@pytest.mark.parametrize("function", ["", ":make", ":small"])
+def test_a_model_file(command, with_data, here, function):
+    with_data(tiny(side=28, classes=CLASSES[:7]))
+    (here / "my_net.py").write_text(MODEL_FILE)
+    code, _, err = command("train", "--model", f"my_net.py{function}", "--epochs", 1)
+    assert code == 0, err
+    assert the_run(here).name.startswith("my_net-tiny-")
+    assert neocog.load(the_run(here)).parameter_shapes["fc.weight"] == (7, 3 * 28 * 28)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("other.py", "there is no such file"),
+        ("my_net.py:other", "'other'"),
+        ("broken.py", "broken.py"),
+    ],
+)
+def test_model_files_that_cannot_be(refused, with_data, here, model, message):
+    with_data()
+    (here / "my_net.py").write_text(MODEL_FILE)
+    (here / "broken.py").write_text("1 / 0")
+    assert message in refused("train", "--model", model)
+
+
+def test_the_network_has_the_datas_classes_and_size(command, with_data, here):
+    with_data(tiny(side=28, classes=CLASSES[:7]))
+    assert command("train", "--model", "lenet5", "--epochs", 1)[0] == 0
+    network = neocog.load(the_run(here))
+    assert network.input_shape == (3, 28, 28)
+    assert network.classes == CLASSES[:7]
 
 
 def test_a_new_folder_each_time(command, with_data, here):
@@ -381,6 +509,21 @@ def test_a_folder_that_cannot_be_made_is_refused(refused, with_data, here):
         (["--optimizer", "adam", "--momentum", 0.9], "--momentum goes with --optimizer sgd"),
         (["--model", "simple_cn"], "Did you mean 'simple-cnn'?"),
         (["--model", "resnet"], "Known: simple-cnn"),
+        (["--width", 0], "width (=0)"),
+        (["--epochs", "nan"], "epochs (=nan)"),
+        (["--recipe", "minutes"], "Did you mean 'minute'?"),
+        (["--recipe", "my.toml"], "my.toml: No such file"),
+        (["--weight-decay", -1], "weight_decay (=-1.0)"),
+        (["--optimizer", "adamw", "--nesterov"], "--nesterov goes with --optimizer sgd"),
+        (["--momentum", 0, "--nesterov"], "nesterov needs a momentum"),
+        (["--label-smoothing", 2], "label_smoothing (=2.0)"),
+        (["--clip-norm", -1], "clip_norm (=-1.0)"),
+        (["--accumulate", 0], "accumulate (=0)"),
+        (["--ema", 1], "decay (=1.0)"),
+        (["--translate", -1], "translate (=-1)"),
+        (["--cutout", -1], "cutout (=-1)"),
+        (["--mixup", -1], "mixup (=-1.0)"),
+        (["--jitter", 0, 0, -1], "jitter"),
     ],
 )
 def test_silly_settings_are_refused_before_data_are_loaded(
@@ -406,14 +549,11 @@ def test_unknown_data(refused, data, message):
     assert message in refused("train", data)
 
 
-def test_data_whose_classes_are_not_the_models(refused, with_data):
-    with_data(tiny(classes=CLASSES[:7]))
-    assert "7 classes" in refused("train")
-
-
-def test_data_whose_images_are_not_the_models(refused, with_data):
-    with_data(tiny(side=28))
-    assert "28" in refused("train")
+def test_data_that_are_too_small_for_the_model(refused, with_data):
+    small = tiny(side=32)
+    cut = [Dataset(d.images[:, :8, :8].copy(), d.labels) for d in (small.train, small.test)]
+    with_data(Data("tiny", *cut, small.classes))
+    assert "airbench" in refused("train", "--model", "airbench")
 
 
 def test_divergence_is_one_message_and_keeps_the_epochs_before(command, with_data, here):
@@ -748,6 +888,108 @@ def test_a_model_of_other_shapes_than_the_data(refused, with_data, here):
     network.save(here / "small.safetensors")
     with_data()
     assert "16" in refused("evaluate", "small.safetensors", "tiny")
+
+
+# models and summary
+
+
+def test_models_lists_every_model(command):
+    code, out, err = command("models")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    for line, (name, function) in zip(lines[1:], neocog.models.MODELS.items(), strict=False):
+        assert line.split()[0] == name
+        assert line.endswith(function.__doc__.splitlines()[0])
+    # Of the note's network, by hand: 16 · 27 · 32² + 10 · 4096 multiply-adds.
+    assert lines[1].split()[1:8] == ["41,418", "1.0", "3", "×", "32", "×", "32"]
+
+
+def test_models_as_json(command):
+    listed = json.loads(command("models", "--json")[1])
+    assert [row["name"] for row in listed] == list(neocog.models.MODELS)
+    assert listed[0] == {
+        "name": "simple-cnn",
+        "parameters": 41418,
+        "flops": 2 * (16 * 27 * 32**2 + 10 * 4096),
+        "input_shape": [3, 32, 32],
+        "about": "The note's network: one convolution, pooling, one linear layer.",
+    }
+
+
+def test_summary_by_hand(command):
+    code, out, err = command("summary", "simple-cnn", "--batch-size", 4, "--threads", 2)
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()]
+    assert rows[0] == ["layer", "type", "output", "parameters", "multiply-adds"]
+    conv = ["conv1", "Conv2d", *["16", "×", "32", "×", "32"], "448", f"{16 * 27 * 32**2:,}"]
+    assert rows[1] == conv
+    assert rows[-3] == ["in", "all", "41,418", f"{16 * 27 * 32**2 + 40960:,}"]
+    assert re.fullmatch(
+        r"Training in batches of 4: \d\.\d MiB beside the data\.", out.splitlines()[-1]
+    )
+
+
+def test_the_memory_in_the_summary_is_what_training_takes(command):
+    arguments = ("--batch-size", 8, "--threads", 2, "--json")
+    result = json.loads(command("summary", "simple-cnn", *arguments)[1])
+    assert result["training"]["batch_size"] == 8
+    network = neocog.models.simple_cnn()
+    history = neocog.fit(network, tiny().train, epochs=1, batch_size=8, threads=2)
+    assert result["training"]["memory_bytes"] == history.memory
+    assert result["parameters"] == sum(layer["parameters"] for layer in result["layers"])
+
+
+def test_summary_takes_every_kind_of_model(command, model, here):
+    (here / "my_net.py").write_text(MODEL_FILE)
+    cost = neocog.cost(neocog.load(model))
+    for of in ("simple-cnn", model, model / "model.safetensors", model / "cnn_model.pth"):
+        code, out, err = command("summary", of, "--json")
+        assert code == 0, err
+        result = json.loads(out)
+        assert result["model"] == str(of)
+        assert result["parameters"] == cost.parameters
+        assert result["multiply_adds"] == cost.multiply_adds
+    code, out, _ = command("summary", "my_net.py:make", "--classes", 7, "--json")
+    assert json.loads(out)["parameters"] == 3 * 32 * 32 * 7 + 7
+    code, out, _ = command("summary", "vgg-small", "--width", 0.5, "--classes", 3, "--json")
+    expected = neocog.models.vgg_small(3, width=0.5)
+    assert json.loads(out)["parameters"] == expected.parameter_count()
+
+
+def test_the_profile_has_each_part_of_a_step(command):
+    code, out, _ = command("summary", "simple-cnn", "--batch-size", 4, "--profile", "--json")
+    assert code == 0
+    times = json.loads(out)["microseconds"]
+    assert list(times)[:2] == ["input", "conv1"]
+    assert {"fc", "loss", "update"} <= times.keys()
+    assert all(value >= 0 for value in times.values())
+    assert times["conv1"] > times["loss"]
+    out = command("summary", "simple-cnn", "--batch-size", 4, "--profile")[1]
+    assert "A step on one thread: " in out
+    shares = [float(part) for part in re.findall(r"([\d.]+) %", out)]
+    assert len(shares) == len(times)
+    assert sum(shares) == pytest.approx(100, abs=0.1 * len(shares))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["simple-cn"], "Did you mean 'simple-cnn'?"),
+        (["no/such"], "there is no such file"),
+        (["none.pth"], "there is no such file"),
+        (["none.py"], "there is no such Python file"),
+        (["simple-cnn", "--batch-size", 0], "batch_size (=0)"),
+        (["simple-cnn", "--classes", 0], "classes (=0)"),
+        (["simple-cnn", "--width", -1], "width (=-1)"),
+        (["simple-cnn", "--threads", 0], "threads (=0)"),
+    ],
+)
+def test_summaries_that_cannot_be(refused, arguments, message):
+    assert message in refused("summary", *arguments)
+
+
+def test_a_width_is_not_for_files(refused, model):
+    assert "by name" in refused("summary", model, "--width", 2)
 
 
 # bench

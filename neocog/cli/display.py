@@ -1,6 +1,7 @@
 """How training looks: losses on stdout as the note prints them, and a live line on a terminal."""
 
 import sys
+from math import ceil
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,11 +21,21 @@ _WORTH_SAYING = 2.0
 class Display(Watcher):
     """Prints and saves while a network trains."""
 
-    def __init__(self, folder: RunFolder, network: Network, data: str, epochs: int) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        network: Network,
+        data: str,
+        epochs: float,
+        tta: str | None = None,
+    ) -> None:
         self._folder = folder
         self._network = network
         self._data = data
         self._epochs = epochs
+        self._tta = tta
+        # Batches of a whole epoch, which the last one need not be.
+        self._whole = 0
         self._live: Progress | None = None
 
     def close(self) -> None:
@@ -61,13 +72,14 @@ class Display(Watcher):
         """Move the live line."""
         if self._live is None:
             return
-        done = (epoch - 1) * steps + step
+        self._whole = max(self._whole, steps)
+        done = (epoch - 1) * self._whole + step
         elapsed = self._live.tasks[0].elapsed or 0
         self._live.update(
             self._task,
-            total=self._epochs * steps,
+            total=max(ceil(self._epochs * self._whole), steps) if self._epochs > 1 else steps,
             completed=done,
-            description=f"epoch {epoch} of {self._epochs}",
+            description=f"epoch {epoch} of {self._epochs:g}",
             rate=f"{done / elapsed:,.0f} batches/s" if elapsed else "",
         )
 
@@ -77,4 +89,4 @@ class Display(Watcher):
 
     def epoch_done(self, epoch: Epoch, history: History) -> None:
         """Save what there is."""
-        self._folder.save(self._network, history, self._data)
+        self._folder.save(self._network, history, self._data, self._tta)

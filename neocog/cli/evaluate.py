@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from neocog import evaluate as evaluate_network
 from neocog import load, load_data
 from neocog.cli.terminal import download_progress, say
 from neocog.errors import NeocogError
-from neocog.evaluation import Evaluation
+from neocog.evaluation import VIEWS, Evaluation
 from neocog.formats import read_training
 from neocog.models import name_of
 from neocog.network import Network
@@ -26,11 +27,16 @@ def open_model(model: str) -> Network:
     return network
 
 
-def trained_on(model: str) -> str:
-    """The name of the data that the model's file says it was trained on."""
+def _training(model: str) -> dict[str, Any]:
+    """What the model's file says of how it was trained."""
     path = Path(model)
     file = path / "model.safetensors" if path.is_dir() else path
-    data = read_training(file).get("data") if file.suffix == ".safetensors" else None
+    return read_training(file) if file.suffix == ".safetensors" else {}
+
+
+def trained_on(model: str) -> str:
+    """The name of the data that the model's file says it was trained on."""
+    data = _training(model).get("data")
     if not isinstance(data, str):
         raise NeocogError(
             f"{model} does not say what it was trained on; name the data, as in: "
@@ -39,11 +45,25 @@ def trained_on(model: str) -> str:
     return data
 
 
+def views_of(model: str, tta: str | None) -> str | None:
+    """The views that are asked for, or else those that the model's file says."""
+    if tta is None:
+        kept = _training(model).get("tta")
+        return kept if kept in VIEWS else None
+    return None if tta == "none" else tta
+
+
 def evaluate(
-    model: str, data: str | None, threads: int | None, data_dir: str | None, json_: bool
+    model: str,
+    data: str | None,
+    tta: str | None,
+    threads: int | None,
+    data_dir: str | None,
+    json_: bool,
 ) -> int:
     """Print loss, accuracy, each class's scores, and which were taken for which."""
     network = open_model(model)
+    views = views_of(model, tta)
     name = data or trained_on(model)
     loaded = load_data(name, data_dir=data_dir, progress=download_progress())
     if network.classes is None:
@@ -53,9 +73,10 @@ def evaluate(
             f"{model} knows the classes {', '.join(network.classes)}, but {name} has "
             f"{', '.join(loaded.classes)}."
         )
-    result = evaluate_network(network, loaded.test, threads=threads)
+    result = evaluate_network(network, loaded.test, tta=views, threads=threads)
     if json_:
-        print(json.dumps({"model": model, "data": loaded.name, **result.to_dict()}))
+        seen = {"tta": views} if views else {}
+        print(json.dumps({"model": model, "data": loaded.name, **seen, **result.to_dict()}))
     else:
         _show(result)
     return 0

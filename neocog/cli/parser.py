@@ -6,12 +6,18 @@ from functools import partial
 
 from neocog import __version__
 
-__all__ = ["build_parser", "parse"]
+__all__ = ["OPTIMIZERS", "SCHEDULES", "build_parser", "parse"]
+
+#: The names of `neocog.training.optimizers` and `.schedules`, which to import takes too long here.
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "muon")
+SCHEDULES = ("constant", "step", "cosine", "linear", "one-cycle", "warm-up")
 
 _DATA = (
     "shapes (built in), cifar10, or a folder or archive with CIFAR-10's binary files "
     "(default: {default})"
 )
+_VIEWS = ("none", "flip", "flip+shift")
+_TTA = "views of each image that the evaluation averages"
 _MODEL = "a run folder, a .safetensors or a .pth"
 
 
@@ -35,6 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
     _train(commands)
     _evaluate(commands)
     _predict(commands)
+    _models(commands)
+    _summary(commands)
     _bench(commands)
     return parser
 
@@ -59,18 +67,14 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     p = _add(commands, "train", "train a network, evaluate it and save it")
     p.add_argument("data", nargs="?", default="shapes", help=_DATA.format(default="shapes"))
-    p.add_argument("--model", default="simple-cnn", help="network by name (default: simple-cnn)")
-    p.add_argument("--epochs", type=int, default=5, help="passes over the data (default: 5)")
-    p.add_argument("--batch-size", type=int, default=4, help="images a step (default: 4)")
     p.add_argument(
-        "--optimizer",
-        choices=("sgd", "adam"),
-        default="sgd",
-        help="how weights move (default: sgd)",
+        "--recipe",
+        default="note",
+        metavar="NAME",
+        help="settings to start from: note, minute, best, or a .toml (default: note)",
     )
-    p.add_argument("--lr", type=float, default=0.001, help="learning rate (default: 0.001)")
-    p.add_argument("--momentum", type=float, default=None, help="of SGD (default: 0.9)")
-    p.add_argument("--seed", type=int, default=0, help="of weights and shuffling (default: 0)")
+    _recipe_options(p)
+    p.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
     p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
     p.add_argument(
         "--log-every", type=int, default=2000, help="batches between two losses (default: 2000)"
@@ -78,6 +82,74 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     p.set_defaults(run=run)
+
+
+def _number(text: str) -> float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+# What argparse calls it in a message.
+_number.__name__ = "number"
+
+
+def _recipe_options(p: _Parser) -> None:
+    """The settings of a recipe, each instead of the recipe's own."""
+    g = p.add_argument_group("settings, in the place of the recipe's")
+    add = g.add_argument
+    add("--model", default=None, help="network by name, or my_net.py:make")
+    add("--width", type=_number, default=None, help="what its channels are multiplied by")
+    add(
+        "--init",
+        dest="initialization",
+        choices=("torch", "airbench"),
+        default=None,
+        help="first weights: PyTorch's, or whitening and identities",
+    )
+    add(
+        "--normalize",
+        choices=("model", "data"),
+        default=None,
+        help="pixels by the model's mean and deviation, or the data's",
+    )
+    add("--epochs", type=_number, default=None, help="passes over the data, such as 5 or 9.5")
+    add("--batch-size", type=int, default=None, help="images a batch")
+    add("--accumulate", type=int, default=None, help="batches a step of the optimizer")
+    add("--optimizer", choices=OPTIMIZERS, default=None, help="how weights move")
+    add("--lr", type=float, default=None, help="learning rate")
+    add("--momentum", type=float, default=None, help="of sgd, rmsprop and muon")
+    add("--weight-decay", type=float, default=None, help="how much weights shrink")
+    add(
+        "--nesterov",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="momentum that looks ahead",
+    )
+    add("--schedule", choices=SCHEDULES, default=None, help="how the learning rate goes")
+    add("--clip-norm", type=float, default=None, help="largest norm of the gradient; 0: any")
+    add("--ema", type=float, default=None, help="decay of the weights' average; 0: no average")
+    add("--label-smoothing", type=float, default=None, help="part of a label for all classes")
+    add(
+        "--flip",
+        choices=("none", "random", "alternating"),
+        default=None,
+        help="show images mirrored, at random or in turn",
+    )
+    add("--translate", type=int, default=None, help="most pixels that images are shifted")
+    add("--border", choices=("reflect", "zero"), default=None, help="what a shift brings in")
+    add("--cutout", type=int, default=None, help="side of a square that is left out")
+    add(
+        "--jitter",
+        type=float,
+        nargs=3,
+        metavar=("BRIGHTNESS", "CONTRAST", "SATURATION"),
+        default=None,
+        help="strengths of changes of colour",
+    )
+    add("--mixup", type=float, default=None, help="α of mixtures of two images")
+    add("--tta", choices=_VIEWS, default=None, help=_TTA)
 
 
 def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -90,6 +162,9 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("model", help=_MODEL)
     p.add_argument(
         "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
+    )
+    p.add_argument(
+        "--tta", choices=_VIEWS, default=None, help=f"{_TTA} (default: as it was trained)"
     )
     p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
@@ -107,6 +182,34 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("model", help=_MODEL)
     p.add_argument("images", nargs="+", metavar="IMAGE", help="any image file that Pillow reads")
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _models(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.models import models
+
+        return models(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "models", "list the networks that have names, and what they cost")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _summary(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.summary import summary
+
+        return summary(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "summary", "list the layers of a network, and what training takes")
+    p.add_argument("model", help=f"a network by name, my_net.py:make, {_MODEL}")
+    p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
+    p.add_argument("--width", type=_number, default=1, help="of a network by name (default: 1)")
+    p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
+    p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
+    p.add_argument("--profile", action="store_true", help="measure each layer's time in a step")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 

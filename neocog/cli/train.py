@@ -1,10 +1,14 @@
 """``neocog train``."""
 
-from neocog import SGD, Adam, evaluate, fit, load_data, models
+from pathlib import Path
+from typing import Any
+
+from neocog import evaluate, fit, load_data
 from neocog.cli.display import Display
 from neocog.cli.terminal import download_progress, say
 from neocog.errors import NeocogError
 from neocog.training.fit import check_settings
+from neocog.training.recipes import Recipe, changed, is_file, make_model
 from neocog.training.run_folder import RunFolder
 from neocog.training.torch_stream import TorchStream
 
@@ -13,48 +17,33 @@ __all__ = ["train"]
 
 def train(
     data: str,
-    model: str,
-    epochs: int,
-    batch_size: int,
-    optimizer: str,
-    lr: float,
-    momentum: float | None,
+    recipe: str,
     seed: int,
     threads: int | None,
     log_every: int,
     out: str | None,
     data_dir: str | None,
+    **changes: Any,
 ) -> int:
-    """Train, evaluate, save; print the losses as the note does."""
-    if optimizer == "adam" and momentum is not None:
-        raise NeocogError("--momentum goes with --optimizer sgd; Adam has its own running means.")
-    how = Adam(lr) if optimizer == "adam" else SGD(lr, 0.9 if momentum is None else momentum)
+    """Train by a recipe with some changes, evaluate, save; print the losses as the note does."""
+    how = changed(Recipe.load(recipe), changes)
     # Before the data are loaded and anything is written: what is wrong here is wrong at once.
-    check_settings(epochs, batch_size, threads, log_every)
+    check_settings(how.epochs, how.batch_size, threads, log_every)
     TorchStream(seed)
-    network = models.make(model)
+    _check_model(how)
     loaded = load_data(data, data_dir=data_dir, progress=download_progress())
-    settings = {
-        "data": loaded.name,
-        "model": model,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "optimizer": type(how).__name__,
-        "lr": lr,
-        **({"momentum": how.momentum} if isinstance(how, SGD) else {}),
-        "seed": seed,
-        "threads": threads,
-        "log_every": log_every,
-    }
-    folder = RunFolder.create(out, f"{model}-{loaded.name}", settings)
-    display = Display(folder, network, loaded.name, epochs)
+    network = how.network(loaded, seed)
+    settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
+    settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
+    settings |= {"seed": seed, "threads": threads, "log_every": log_every}
+    name = Path(how.model.partition(".py:")[0]).stem if is_file(how.model) else how.model
+    folder = RunFolder.create(out, f"{name}-{loaded.name}", settings)
+    display = Display(folder, network, loaded.name, how.epochs, how.tta)
     try:
         history = fit(
             network,
             loaded.train,
-            epochs=epochs,
-            batch_size=batch_size,
-            optimizer=how,
+            **how.fit_settings(),
             seed=seed,
             threads=threads,
             log_every=log_every,
@@ -63,12 +52,12 @@ def train(
         )
         display.close()
         if history.interrupted:
-            folder.save(network, history, loaded.name)
+            folder.save(network, history, loaded.name, how.tta)
             folder.finish(history, None, "interrupted")
             say(f"Interrupted. The weights so far are in {folder.path}")
             return 130
         print("Training finished.")
-        result = evaluate(network, loaded.test, threads=threads)
+        result = evaluate(network, loaded.test, tta=how.tta, threads=threads)
         folder.finish(history, result, "finished")
     except BaseException as error:
         display.close()
@@ -79,3 +68,11 @@ def train(
     print(f"Test accuracy: {100 * result.accuracy:.2f} % of {len(loaded.test):,} images")
     print(f"Results: {folder.path}")
     return 0
+
+
+def _check_model(recipe: Recipe) -> None:
+    """Raise `NeocogError` for a model that cannot be, whatever the data are."""
+    if not is_file(recipe.model):
+        make_model(recipe.model, width=recipe.width)
+    elif not Path(recipe.model.partition(".py")[0] + ".py").is_file():
+        raise NeocogError(f"--model {recipe.model}: there is no such file.")

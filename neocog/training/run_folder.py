@@ -76,11 +76,15 @@ class RunFolder:
                 f"{error.strerror or error}. Choose another with --out."
             ) from error
 
-    def save(self, network: Network, history: History, data: str) -> None:
-        """Write the weights, the model and the history so far."""
+    def save(self, network: Network, history: History, data: str, tta: str | None = None) -> None:
+        """Write the weights, the model and the history so far.
+
+        `data` and `tta` go into the model's file, so that it can be evaluated as it was trained.
+        """
+        training = {"data": data, **({"tta": tta} if tta else {})}
         try:
             save(network, self.path / "cnn_model.pth")
-            save_model(network, self.path / "model.safetensors", training={"data": data})
+            save_model(network, self.path / "model.safetensors", training=training)
             write_bytes(self.path / "history.csv", history.to_csv().encode())
         except OSError as error:
             raise FormatError(f"{self.path}: {error.strerror or error}.") from error

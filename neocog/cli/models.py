@@ -1,0 +1,40 @@
+"""``neocog models``."""
+
+import inspect
+import json
+
+from neocog.models import MODELS, make
+from neocog.summary import cost
+
+__all__ = ["models"]
+
+
+def models(json_: bool) -> int:
+    """Print the networks that have names, and what they cost."""
+    rows = []
+    for name, function in MODELS.items():
+        network = make(name)
+        total = cost(network)
+        about = (inspect.getdoc(function) or "").partition("\n")[0]
+        rows.append(
+            {
+                "name": name,
+                "parameters": total.parameters,
+                "flops": 2 * total.multiply_adds,
+                "input_shape": list(network.input_shape),
+                "about": about,
+            }
+        )
+    if json_:
+        print(json.dumps(rows))
+        return 0
+    wide = max(len(name) for name in MODELS)
+    print(f"{'name':<{wide}}  {'parameters':>10}  {'MFLOP':>8}  {'input':>11}")
+    for row in rows:
+        shape = " × ".join(map(str, row["input_shape"]))  # type: ignore[call-overload]
+        print(
+            f"{row['name']:<{wide}}  {row['parameters']:>10,}  {row['flops'] / 1e6:>8,.1f}  "  # type: ignore[operator]
+            f"{shape:>11}  {row['about']}"
+        )
+    print("\nFLOP are of one image on its way forward, of convolutions and linear layers.")
+    return 0

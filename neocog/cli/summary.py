@@ -1,0 +1,116 @@
+"""``neocog summary``."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from neocog import load
+from neocog.cli.terminal import say
+from neocog.engine import available_threads
+from neocog.engine.inspection import training_memory, training_times
+from neocog.errors import NeocogError
+from neocog.models import MODELS
+from neocog.network import Network
+from neocog.summary import Cost, cost
+from neocog.training.optimizers import SGD
+from neocog.training.recipes import is_file, make_model
+from neocog.training.settings import check_settings
+
+__all__ = ["summary"]
+
+# Training needs a velocity for each parameter, as most optimisers do.
+_OPTIMIZER = SGD(0.001, momentum=0.9)
+
+
+def _network(model: str, width: float, classes: int) -> Network:
+    if is_file(model):
+        return make_model(model, classes, width=width)
+    if model in MODELS or not (Path(model).exists() or "." in model or "/" in model):
+        return make_model(model, classes, width=width)
+    if width != 1:
+        raise NeocogError(f"--width (={width}) is for models by name; {model} has its own.")
+    return load(model)
+
+
+def summary(
+    model: str,
+    batch_size: int,
+    width: float,
+    classes: int,
+    threads: int | None,
+    profile: bool,
+    json_: bool,
+) -> int:
+    """Print each layer's shape, parameters and multiply-adds, and what training takes."""
+    check_settings(1, batch_size, threads, 1)
+    network = _network(model, width, classes)
+    total = cost(network)
+    memory = training_memory(network, batch_size, threads or available_threads(), _OPTIMIZER)
+    times: dict[str, float] = {}
+    if profile:
+        if not network.initialised:
+            network.initialise(0)
+        times = training_times(network, batch_size, _OPTIMIZER, on_compile=_compiling)
+    if json_:
+        print(json.dumps(_plain(model, network, total, batch_size, memory, times)))
+        return 0
+    rows = [
+        ["layer", "type", "output", "parameters", "multiply-adds"],
+        *(
+            [
+                layer.name,
+                layer.type,
+                " × ".join(map(str, layer.output_shape)),
+                f"{layer.parameters:,}",
+                f"{layer.multiply_adds:,}",
+            ]
+            for layer in total.layers
+        ),
+        ["in all", "", "", f"{total.parameters:,}", f"{total.multiply_adds:,}"],
+    ]
+    _table(rows, [str.ljust, str.ljust, str.rjust, str.rjust, str.rjust])
+    print(f"\nTraining in batches of {batch_size}: {memory / 2**20:,.1f} MiB beside the data.")
+    if times:
+        print(f"A step on one thread: {sum(times.values()):,.0f} µs\n")
+        whole = sum(times.values()) or 1.0
+        _table(
+            [["part", "µs", "share"]]
+            + [[n, f"{us:,.1f}", f"{100 * us / whole:.1f} %"] for n, us in times.items()],
+            [str.ljust, str.rjust, str.rjust],
+        )
+    return 0
+
+
+def _compiling(kernels: int) -> None:
+    say(f"Compiling {kernels} kernels for this network (first time only) …")
+
+
+def _plain(
+    model: str, network: Network, total: Cost, batch: int, memory: int, times: dict[str, float]
+) -> dict[str, Any]:
+    return {
+        "model": model,
+        "input_shape": list(network.input_shape),
+        "layers": [
+            {
+                "name": layer.name,
+                "type": layer.type,
+                "output_shape": list(layer.output_shape),
+                "parameters": layer.parameters,
+                "multiply_adds": layer.multiply_adds,
+            }
+            for layer in total.layers
+        ],
+        "parameters": total.parameters,
+        "multiply_adds": total.multiply_adds,
+        "training": {"batch_size": batch, "memory_bytes": memory},
+        **({"microseconds": times} if times else {}),
+    }
+
+
+def _table(rows: list[list[str]], sides: list[Callable[[str, int], str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [side(cell, w) for side, cell, w in zip(sides, row, widths, strict=True)]
+        print("  ".join(cells).rstrip())
