@@ -6,8 +6,8 @@ as in `torch.nn.Dropout`; p = 1 is all zeros, and what is not finite stays so, a
 Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.)
 
 The mask is not kept but decided again on the way back: it is a function of the run's seed, the
-layer, the optimiser's steps before this one, the image's place n in the batch, and the number of
-the element, (h · W + w) · C + c. So it is the same for any number of workers, any width of vectors
+layer, the optimiser's steps before this one, the image's place n in the epoch's order, and the
+number of the element, (h · W + w) · C + c. So it is the same for any number of workers, any width of vectors
 and any borders. With `random_bits` and `mixed_lanes` from `random.py`,
 
     key = bits(bits(seed, layer, step), n, 0),      m = 0 where mixed(number, key) < T
@@ -75,7 +75,7 @@ def drop_back(e, s, dy, dx, number, low, high):
 @inlined
 def mask_key(s, seed, step, n):
     """What decides the mask of the batch's image n."""
-    return random_bits(random_bits(seed[0], s.layer, step[2]), n, 0)
+    return random_bits(random_bits(seed[0], s.layer, step[2]), step[0] + n, 0)
 
 
 @kernel
