@@ -148,3 +148,93 @@ def test_no_threads(threads):
 def test_a_network_without_weights():
     with pytest.raises(NeocogError, match="no parameters yet"):
         neocog.evaluate(network(), labelled(0))
+
+
+# Views
+
+
+def noisy(images=21, height=4, width=4):
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 256, (images, height, width, 3), np.uint8)
+    return Dataset(pixels, rng.integers(0, 3, images))
+
+
+def by_hand(net, images, tta):
+    """Means of scores over views that are made pixel by pixel."""
+
+    def scores(views):
+        return neocog.engine.predict_scores(net, np.ascontiguousarray(views)).astype(np.float64)
+
+    def flipped(views):
+        return (scores(views) + scores(views[:, :, ::-1])) / 2
+
+    def moved(by):
+        n = images.shape[1]
+
+        def mirrored(at):
+            return -at if at < 0 else 2 * (n - 1) - at if at >= n else at
+
+        rows = [mirrored(at - by) for at in range(n)]
+        return images[:, rows][:, :, rows]
+
+    if tta == "flip":
+        return flipped(images)
+    return (flipped(images) + (flipped(moved(1)) + flipped(moved(-1))) / 2) / 2
+
+
+@pytest.mark.parametrize("tta", ["flip", "flip+shift"])
+def test_scores_are_means_over_views(tta, monkeypatch):
+    monkeypatch.setattr(evaluation, "_CHUNK", 8)
+    net, data = network(), noisy()
+    net.initialise(2)
+    z = by_hand(net, data.images, tta)
+    found = evaluation.mean_scores(net, data.images, tta=tta)
+    np.testing.assert_allclose(found, z, rtol=1e-12, atol=1e-12)
+    result = neocog.evaluate(net, data, tta=tta)
+    assert result.loss == pytest.approx(reference.cross_entropy(z, data.labels).mean(), abs=1e-9)
+    assert result.accuracy == pytest.approx((z.argmax(axis=1) == data.labels).mean())
+    probabilities = neocog.predict_proba(net, data.images, tta=tta)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, reference.softmax(z), atol=1e-6)
+    assert np.abs(z - evaluation.mean_scores(net, data.images)).max() > 0.01
+
+
+def test_a_mirror_image_has_the_same_mean():
+    net, data = network(), noisy()
+    net.initialise(2)
+    first = evaluation.mean_scores(net, data.images, tta="flip+shift")
+    mirrored = np.ascontiguousarray(data.images[:, :, ::-1])
+    found = evaluation.mean_scores(net, mirrored, tta="flip")
+    np.testing.assert_allclose(
+        found, evaluation.mean_scores(net, data.images, tta="flip"), rtol=1e-12
+    )
+    assert first.shape == (21, 3)
+
+
+def test_without_views_probabilities_are_the_networks():
+    net, data = network(), noisy()
+    net.initialise(2)
+    np.testing.assert_array_equal(
+        neocog.predict_proba(net, data.images), net.predict_proba(data.images)
+    )
+    assert neocog.predict_proba(net, data.images[:0], tta="flip").shape == (0, 3)
+
+
+@pytest.mark.parametrize("tta", ["flop", "none", True])
+def test_unknown_views(tta):
+    net = network()
+    net.initialise(0)
+    for look in (neocog.evaluate, lambda n, d, tta: neocog.predict_proba(n, d.images, tta=tta)):
+        with pytest.raises(NeocogError, match=r"tta \(=.*\) must be None or one of 'flip', "):
+            look(net, noisy(), tta=tta)
+
+
+def test_images_of_one_pixel_have_views():
+    net = neocog.Network(input_shape=(3, 1, 1), flatten=Flatten(), fc=Linear(3, 3))
+    net.initialise(0)
+    data = noisy(5, 1, 1)
+    np.testing.assert_allclose(
+        evaluation.mean_scores(net, data.images, tta="flip+shift"),
+        evaluation.mean_scores(net, data.images),
+        rtol=1e-12,
+    )
