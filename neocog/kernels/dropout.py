@@ -7,8 +7,8 @@ Srivastava et al., "Dropout: a simple way to prevent neural networks from overfi
 
 The mask is not kept but decided again on the way back: it is a function of the run's seed, the
 layer, the optimiser's steps before this one, the image's place n in the epoch's order, and the
-number of the element, (h · W + w) · C + c. So it is the same for any number of workers, any width of vectors
-and any borders. With `random_bits` and `mixed_lanes` from `random.py`,
+number of the element, (h · W + w) · C + c. So it is the same for any number of workers, any width
+of vectors and any borders. With `random_bits` and `mixed_lanes` from `random.py`,
 
     key = bits(bits(seed, layer, step), n, 0),      m = 0 where mixed(number, key) < T
 
