@@ -64,6 +64,7 @@ def in_width(width, *command):
     )
 
 
+@pytest.mark.timeout(3600)  # every kernel is compiled anew
 @pytest.mark.parametrize("width", OTHERS)
 def test_kernels_in_another_width(width):
     files = ("-p", "no:cacheprovider", "-p", "no:xdist", "tests/kernels")
