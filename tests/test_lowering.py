@@ -182,6 +182,13 @@ def test_for_inference_normalisation_is_in_the_weights():
     assert kinds(trained).count(DropoutStage) == 1
 
 
+def test_only_one_of_two_normalisations_is_folded():
+    norms = {"one": BatchNorm2d(8), "two": BatchNorm2d(8)}
+    stages = stages_of(False, conv=Conv2d(3, 8, 3, padding=1), **norms, **head(8, 8))
+    assert stages[0].folded == "one"
+    assert (stages[1].name, stages[1].norm) == ("two", norms["two"])
+
+
 def test_a_normalisation_whose_input_others_read_is_not_folded():
     lanes = Residual(BatchNorm2d(8), ReLU())
     stages = stages_of(False, conv=Conv2d(3, 8, 3, padding=1), block=lanes, **head(8, 8))

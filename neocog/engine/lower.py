@@ -247,6 +247,7 @@ class _Lowering:
                 if (
                     isinstance(before, ConvolutionStage | DepthwiseStage)
                     and not getattr(before, "pool", False)
+                    and not before.folded
                     and stage.x.consumers == 1
                 ):
                     before.folded, before.folded_norm = stage.name, stage.norm
