@@ -19,6 +19,7 @@ from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.network import Network
 
 HERE = Path(__file__).parent
+FILES = sorted((HERE / "kernels").glob("test_*.py"))
 OTHERS = [width for width in (4, 8, 16) if width != LANES]
 
 # Sums in another order: each is off by no more than float32's rounding, of numbers whose signs
@@ -65,10 +66,11 @@ def in_width(width, *command):
 
 
 @pytest.mark.timeout(3600)  # every kernel is compiled anew
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 @pytest.mark.parametrize("width", OTHERS)
-def test_kernels_in_another_width(width):
-    files = ("-p", "no:cacheprovider", "-p", "no:xdist", "tests/kernels")
-    done = in_width(width, "-m", "pytest", "-q", "-x", *files)
+def test_kernels_in_another_width(width, file):
+    alone = ("-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=")
+    done = in_width(width, "-m", "pytest", "-q", "-x", *alone, str(file))
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
