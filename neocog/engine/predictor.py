@@ -1,10 +1,9 @@
 """Scores and probabilities of images, by a program that is kept with the network."""
 
-import os
-
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.engine.cores import available_threads
 from neocog.engine.lower import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
@@ -13,20 +12,13 @@ from neocog.engine.trainer import check_images
 from neocog.errors import NeocogError
 from neocog.network import Network
 
-__all__ = ["available_threads", "predict_probabilities", "predict_scores"]
+__all__ = ["predict_probabilities", "predict_scores"]
 
 Floats = NDArray[np.float32]
 
 # Fewer images than this are not worth starting a thread for: about 0.1 ms.
 _IMAGES_A_THREAD = 16
 _SMALL = 2 * _IMAGES_A_THREAD - 1
-
-
-def available_threads() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Predictor:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.engine.compilation import compile_all
+from neocog.engine.cores import available_threads
 from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
-from neocog.kernels.compiling import is_kept, kernel_address
 from neocog.kernels.workers import ASKED, CONTROL_SIZE, DONE, GROUP, MOST_OPERANDS, run
 
 __all__ = ["Program"]
@@ -36,7 +37,8 @@ class Program:
         self.workers = workers
         self.batch = batch
         self.memory = Memory(plan, workers, batch)
-        addresses = _compile(plan, on_compile)
+        pairs = [(i.kernel, i.stage) for i in plan.instructions]
+        addresses = compile_all(pairs, available_threads(), on_compile)
         self._outside: dict[str, list[tuple[int, int]]] = {}
         self._table = np.zeros((workers, len(addresses), 1 + 2 * MOST_OPERANDS), np.int64)
         self._groups = np.zeros((len(plan.groups), len(GROUP)), np.int64)
@@ -232,11 +234,3 @@ class Run:
         """Wait for the end; gives how many steps were finished."""
         self._ended.wait()
         return self._steps
-
-
-def _compile(plan: Plan, on_compile: Callable[[int], None] | None) -> list[int]:
-    """The address of each instruction's kernel."""
-    missing = {(i.kernel, i.stage) for i in plan.instructions if not is_kept(i.kernel, i.stage)}
-    if missing and on_compile is not None:
-        on_compile(len(missing))
-    return [kernel_address(i.kernel, i.stage) for i in plan.instructions]

@@ -38,7 +38,7 @@ _NONE = FeatureMap(1, 1, 1)
 _LEAST_CHANNELS = 16
 
 # Products of channels up to which each shard of images has a sum of its own.
-_SHARDED = 32 * 32
+_SHARDED = 64 * 64
 
 
 def _corners(ins: int, outs: int) -> tuple[FeatureMap, FeatureMap]:
