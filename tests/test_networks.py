@@ -297,6 +297,8 @@ def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
     return trainer
 
 
+# PyTorch's word on what an even kernel costs there.
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_ten_steps_by_pytorch_for_any_number_of_threads(name):
     network = NETWORKS[name]()
