@@ -2,10 +2,10 @@
 
     python benchmarks/networks.py [--networks resnet20 …] [--rounds 3] [--compiled] [--write]
 
-Both sides train on the same images in memory from the same weights, with SGD with momentum, forward,
-backward, update, batch normalisation and all; their first losses must agree. PyTorch runs eager and,
-if asked, compiled, in both memory layouts, on 1 and on all cores, with denormals flushed; its best
-counts. Turns alternate; medians are compared. Compiling is left out, and stated.
+Both sides train on the same images in memory from the same weights, with SGD with momentum:
+forward, backward, update, batch normalisation and all; their losses are compared. PyTorch runs
+eager and, if asked, compiled, in both memory layouts, on 1 and on all cores, with denormals
+flushed; its best counts. Turns alternate; medians are compared. Compiling is left out, and stated.
 """
 
 import argparse
@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from neocog import models
-from neocog.engine import Trainer, available_threads, predict_scores
+from neocog.engine import Trainer, available_threads
 from neocog.torch_engine.module import to_torch
 from neocog.training.optimizers import SGD
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-#: Networks with the batch they are trained in, and how many times as fast as PyTorch they should be.
+#: Networks with their batch, and how many times as fast as PyTorch they should be.
 NETWORKS = {
     "lenet5": (64, 5.0),
     "vgg-small": (128, 2.5),
@@ -87,9 +87,8 @@ def measure(name, rounds, compiled, steps=0):
     images, labels = _data(network, batch * steps)
     ours, began = {}, time.perf_counter()
     for threads in sorted({1, available_threads()}):
-        trainer = Trainer(
-            network, images, labels, batch_size=batch, optimiser=SGD(_LR, _MOMENTUM), threads=threads
-        )
+        how = {"optimiser": SGD(_LR, _MOMENTUM), "threads": threads}
+        trainer = Trainer(network, images, labels, batch_size=batch, **how)
         ours[threads] = (trainer, [], [])
     seconds = time.perf_counter() - began
     theirs = [
@@ -115,7 +114,7 @@ def measure(name, rounds, compiled, steps=0):
         best = sorted(theirs, key=lambda o: min(o.times, default=0))
         for other in theirs if turn == 0 else best[:2]:
             other.train(steps)
-    first, most = list(ours.values())[0], ours[available_threads()]
+    first, most = next(iter(ours.values())), ours[available_threads()]
     best = min(theirs, key=lambda other: statistics.median(other.times))
     count = min(len(best.losses), len(most[2]))
     return {
@@ -150,7 +149,8 @@ def main():
         rows.append(row)
         print(
             f"{name:10} batch {row['batch']:4}: {row['ms']:8.1f} ms "
-            f"({row['spread'][0]:.1f}-{row['spread'][1]:.1f}; 1 thread {row['one_thread_ms']:.1f}), "
+            f"({row['spread'][0]:.1f}-{row['spread'][1]:.1f}; 1 thread "
+            f"{row['one_thread_ms']:.1f}), "
             f"PyTorch {row['torch_ms']:8.1f} ms ({row['torch']}): {row['times']:.2f} x "
             f"(bar {row['bar']}), losses within {row['difference']:.1e}, "
             f"ready in {row['compile_s']:.1f} s, {row['memory_mb']:.0f} MB",

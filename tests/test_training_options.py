@@ -594,7 +594,6 @@ def test_dropout_is_decided_by_seed_and_step():
     assert (mask != mask_of(0, steps_before=1)).any(), "another step"
 
 
-@pytest.mark.xfail(strict=True, reason="masks follow from the optimiser's steps, not the batches")
 def test_dropout_of_small_batches_of_one_step_differs():
     """The first and the second half of a step are other images, which are dropped otherwise."""
     data = small(0.5)

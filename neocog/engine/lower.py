@@ -184,6 +184,12 @@ class _Lowering:
             around.held = True
         through = self.layer(f"{name}.body", layer.body, x)
         through = through if through is not x else self._copy(f"{name}.body", x)
+        if _size(through) != _size(around):
+            raise ArchitectureError(
+                f"{name}: one lane of the block is a flattened map of {around.height} × "
+                f"{around.width} pixels or came from one, the other is not, and their numbers lie "
+                "in different orders: put a Linear layer between Flatten and the block."
+            )
         joined = self._pointwise(name, through, 2, addend=around)
         around.consumers += 1
         joined.learns = joined.learns or around.learns
@@ -287,3 +293,7 @@ class _Lowering:
                 self._remove(pool, before)
                 before.pool = True
             before.y.shut = undone
+
+
+def _size(tensor: Tensor) -> tuple[int, int, int]:
+    return tensor.height, tensor.width, tensor.channels

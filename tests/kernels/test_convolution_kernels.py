@@ -51,6 +51,7 @@ from neocog.kernels.convolution_gradient import (
 )
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
+from neocog.kernels.simd import LANES
 
 
 @dataclass(frozen=True)
@@ -455,7 +456,7 @@ def weight_gradient_by_items(stage, x, dy, images):
         call(conv2d_backward_weight_items, stage, (x, dy, dw, step(images)), count, first=first)
     bias = bias_places(stage.w.out_channels)
     db = parameter(padded(stage.w.out_channels), bias, nan)
-    for first, count in in_parts(padded(stage.w.out_channels) // stage.w.block * stage.w.vectors):
+    for first, count in in_parts(padded(stage.w.out_channels) // LANES):
         call(conv2d_backward_bias, stage, (dy, db, step(images)), count, first=first)
     return read_parameter(dw, at), read_parameter(db, bias)
 
