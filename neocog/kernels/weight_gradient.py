@@ -204,8 +204,7 @@ class WeightGradient:
 
         Also where a block reaches over its group, so that what is not its own is zero.
         """
-        # With few input channels a copy of dy would serve few products.
-        wide = self.dy.pixel >= (_WIDE if self.x.pixel >= _WIDE else 2 * _WIDE)
+        wide = self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
         return self.w.lanes_left > 0 or wide
 
     @property
