@@ -181,49 +181,52 @@ def add_rows(s, sums, partial, row, x, dy, images, rows, columns):
 
 
 @inlined
-def add_block(s, partial, begin, until, x, dy, images, rows, columns):
-    """Add a panel to the rows begin … until of every stretch, for the first of which x stands."""
+def add_block(s, partial, begin, until, first_row, x, dy, images, rows, columns):
+    """Add a panel to the rows begin … until of every stretch, x's panels beginning at first_row."""
     whole = min(until, s.run - s.taken_rest)
-    apart = s.x_panel if s.packs_x else s.taken
     for row in range(begin, whole, s.taken):
-        x_at = advance(x, (row - begin) // s.taken * apart)
-        add_rows(s, zeros(s.taken_sums), partial, row, x_at, dy, images, rows, columns)
+        at = (row - first_row) // s.taken * s.x_panel if s.packs_x else row
+        add_rows(s, zeros(s.taken_sums), partial, row, advance(x, at), dy, images, rows, columns)
     if s.taken_rest > 0 and until > whole:
-        x_at = advance(x, (whole - begin) // s.taken * apart)
-        add_rows(s, zeros(s.rest_sums), partial, whole, x_at, dy, images, rows, columns)
+        at = (whole - first_row) // s.taken * s.x_panel if s.packs_x else whole
+        add_rows(s, zeros(s.rest_sums), partial, whole, advance(x, at), dy, images, rows, columns)
+
+
+@inlined
+def add_panel(s, partial, k, begin, until, x, dy, images, rows, columns, x_panel, dy_panel):
+    """Add a panel to the rows begin … until of every stretch of a pair of blocks of channels."""
+    group, place = k // s.w.group_blocks, k % s.w.group_blocks
+    d = advance(dy, group * s.w.group_out + place * s.w.block)
+    x_from = advance(x, group * s.w.group_in)
+    if s.packs_dy:
+        for each in range(s.pair):
+            last = place + each == s.w.group_blocks - 1
+            source, to = advance(d, each * s.w.block), advance(dy_panel, each * s.dy_panel)
+            pack_dy(s, last, source, to, images, rows, columns)
+        d = dy_panel
+    for row in range(begin, until, s.x_panels * s.taken):
+        end = min(row + s.x_panels * s.taken, until)
+        if s.packs_x:
+            pack_x(s, row, end, x_from, x_panel, images, rows, columns)
+        x_at = x_panel if s.packs_x else x_from
+        for each in range(s.pair):
+            to, d_at = advance(partial, each * s.w.block_size), advance(d, each * s.dy_panel)
+            add_block(s, to, row, end, row, x_at, d_at, images, rows, columns)
 
 
 @inlined
 def add_images(s, partial, first_block, blocks, begin, until, x, dy, images, x_panel, dy_panel):
-    """Add some images to rows begin … until of every stretch of some blocks of channels.
-
-    The gradient of all blocks stands at `partial`.
-    """
-    pairs = blocks // s.pair
-    for item in range(s.row_panels * s.column_panels * pairs):
-        panel, k = item // pairs, first_block + item % pairs * s.pair
-        row, column = panel // s.column_panels * s.rows, panel % s.column_panels * s.columns
-        rows, columns = min(s.rows, s.dy.height - row), min(s.columns, s.dy.width - column)
-        group, place = k // s.w.group_blocks, k % s.w.group_blocks
-        channel = group * s.w.group_out + place * s.w.block
-        d = advance(dy, row * s.dy.row + column * s.dy.pixel + channel)
-        x_from = advance(x, row * s.row_step + column * s.step + group * s.w.group_in)
-        if s.packs_dy:
-            for each in range(s.pair):
-                last = place + each == s.w.group_blocks - 1
-                source, to = advance(d, each * s.w.block), advance(dy_panel, each * s.dy_panel)
-                pack_dy(s, last, source, to, images, rows, columns)
-            d = dy_panel
-        for first in range(begin, until, s.x_panels * s.taken):
-            end = min(first + s.x_panels * s.taken, until)
-            x_at = advance(x_from, first)
-            if s.packs_x:
-                pack_x(s, first, end, x_from, x_panel, images, rows, columns)
-                x_at = x_panel
-            for each in range(s.pair):
-                to = advance(partial, (k + each) * s.w.block_size)
-                d_at = advance(d, each * s.dy_panel)
-                add_block(s, to, first, end, x_at, d_at, images, rows, columns)
+    """Add some images to some blocks of channels, whose sums stand at `partial`."""
+    for row in range(0, s.dy.height, s.rows):
+        rows = min(s.rows, s.dy.height - row)
+        for column in range(0, s.dy.width, s.columns):
+            columns = min(s.columns, s.dy.width - column)
+            x_at = advance(x, row * s.row_step + column * s.step)
+            dy_at = advance(dy, row * s.dy.row + column * s.dy.pixel)
+            for k in range(first_block, first_block + blocks, s.pair):
+                to = advance(partial, k * s.w.block_size)
+                panel = (images, rows, columns, x_panel, dy_panel)
+                add_panel(s, to, k, begin, until, x_at, dy_at, *panel)
 
 
 @kernel

@@ -184,16 +184,6 @@ class WeightGradient:
         return max(1, min(self.dy.height, self.places // self.dy.width))
 
     @property
-    def column_panels(self) -> int:
-        """Panels along a row of dy."""
-        return -(-self.dy.width // self.columns)
-
-    @property
-    def row_panels(self) -> int:
-        """Panels along a column of dy."""
-        return -(-self.dy.height // self.rows)
-
-    @property
     def images(self) -> int:
         """Images that are taken at a time."""
         return max(1, self.places // (self.dy.height * self.dy.width))
