@@ -27,6 +27,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 
 from neocog.atomic import write_bytes
+from neocog.kernels.pipeline import KernelCompiler, PartCompiler
 from neocog.kernels.simd import LANES
 from neocog.kernels.static import StaticType
 
@@ -34,6 +35,7 @@ __all__ = [
     "KERNEL_ARGUMENTS",
     "always_inlined",
     "cache_folder",
+    "called_from_python",
     "inlined",
     "is_kept",
     "kernel",
@@ -41,12 +43,14 @@ __all__ = [
 ]
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+# No way into them from Python: kernels are called by their address.
+_BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-inlined = njit(**_OPTIONS)
+inlined = njit(**_OPTIONS, **_BARE, pipeline_class=PartCompiler)
 
 #: The same for what stands in the innermost loops: LLVM would rather call a long block than have
 #: its code twice, and pass the sums through memory.
-always_inlined = njit(forceinline=True, **_OPTIONS)
+always_inlined = njit(forceinline=True, **_OPTIONS, **_BARE, pipeline_class=PartCompiler)
 
 #: What every kernel of a program takes: operands' addresses, first item, number of items.
 KERNEL_ARGUMENTS = (types.CPointer(types.int64), types.int64, types.int64)
@@ -111,7 +115,14 @@ class DiskCache(_Cache):
 
 def kernel(function: Any) -> Any:
     """Compile `function` with Numba when it is first needed, and keep the machine code."""
-    dispatcher = njit(**_OPTIONS)(function)
+    dispatcher = njit(**_OPTIONS, **_BARE, pipeline_class=KernelCompiler)(function)
+    dispatcher._cache = DiskCache(function)
+    return dispatcher
+
+
+def called_from_python(function: Any) -> Any:
+    """The same for a function that Python calls with arrays and numbers."""
+    dispatcher = njit(**_OPTIONS, pipeline_class=KernelCompiler)(function)
     dispatcher._cache = DiskCache(function)
     return dispatcher
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from neocog.kernels.compiling import KERNEL_ARGUMENTS, inlined, kernel
+from neocog.kernels.compiling import KERNEL_ARGUMENTS, called_from_python, inlined
 from neocog.kernels.simd import (
     atomic_add,
     atomic_load,
@@ -79,7 +79,7 @@ def barrier(control, workers, generation):
     return generation + 1
 
 
-@kernel
+@called_from_python
 def run(table, groups, step, losses, record, control, rank, workers, total, batch):
     """Run a program, as one worker of several, over `total` images in batches.
 
