@@ -29,7 +29,8 @@ class _Kernel(JITCodeLibrary):
     """A kernel with all its parts."""
 
     def finalize(self) -> None:
-        found, todo = [], list(self._linking_libraries)
+        found: list[Any] = []
+        todo: list[Any] = list(self._linking_libraries)  # type: ignore[has-type]
         while todo:
             library = todo.pop()
             if library not in found:
@@ -73,7 +74,7 @@ _PASSES = (
 
 class _Compiler(CompilerBase):
     _library: type[JITCodeLibrary]
-    _lowering: type
+    _lowering: Any
 
     def compile_extra(self, func: Any) -> Any:
         self.state.library = self._library(self.state.targetctx.codegen(), func.__qualname__)
