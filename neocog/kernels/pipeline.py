@@ -29,15 +29,18 @@ class _Kernel(JITCodeLibrary):
     """A kernel with all its parts."""
 
     def finalize(self) -> None:
-        found: list[Any] = []
-        todo: list[Any] = list(self._linking_libraries)  # type: ignore[has-type]
-        while todo:
-            library = todo.pop()
+        # A part is taken in only if what is there already calls it, so all its callers come first.
+        found: dict[Any, None] = {}
+
+        def visit(library: Any) -> None:
             if library not in found:
-                found.append(library)
-                if isinstance(library, _Part):
-                    todo += library._linking_libraries
-        self._linking_libraries = found
+                for part in library._linking_libraries if isinstance(library, _Part) else ():
+                    visit(part)
+                found[library] = None
+
+        for part in self._linking_libraries:  # type: ignore[has-type]
+            visit(part)
+        self._linking_libraries = list(reversed(found))
         super().finalize()
 
 
@@ -48,7 +51,6 @@ class _PartLowering(typed_passes.NativeLowering):
     _name = "part_lowering"
 
     def run_pass(self, state: Any) -> bool:
-        state.flags.no_compile = True
         super().run_pass(state)
         lowered = state.cr
         named = lowered.fndesc
@@ -79,6 +81,8 @@ class _Compiler(CompilerBase):
     def compile_extra(self, func: Any) -> Any:
         self.state.library = self._library(self.state.targetctx.codegen(), func.__qualname__)
         self.state.library.enable_object_caching()
+        # From the start: Numba looks its own functions up by the flags of who calls them.
+        self.state.flags.no_compile = self._library is _Part
         return super().compile_extra(func)
 
     def define_pipelines(self) -> list[PassManager]:

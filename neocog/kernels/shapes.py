@@ -12,7 +12,7 @@ the rational points of the circle, and no flag that would let LLVM contract or r
 
 import numpy as np
 
-from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.compiling import called_from_python, inlined
 
 __all__ = ["CLASSES", "draw_shapes"]
 
@@ -223,7 +223,7 @@ def _add_noise(state, picture, image, strength):
                 image[y, x, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
-@kernel
+@called_from_python
 def draw_shapes(images, labels, key, start, stop):
     """Draw images[start:stop] (uint8 [n, 32, 32, 3]) of the classes in labels (int64 [n]).
 

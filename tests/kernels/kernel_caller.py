@@ -12,6 +12,7 @@ from numba.extending import intrinsic
 
 from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
 from neocog.kernels.layout import padded
+from neocog.kernels.pipeline import KernelCompiler
 from neocog.kernels.simd import (
     LANES,
     flush_denormals,
@@ -40,7 +41,7 @@ def _table(typing_context, address):
     return result(address), generate
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def _drive(address, operands, first, count, flush):
     before = flush_denormals() if flush else 0
     _call(address, _table(operands), first, count)

@@ -12,6 +12,7 @@ from neocog.kernels.augmentation import Augment, Augmented, load_augmented
 from neocog.kernels.image import Images, load_images
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import draw_mixing, mix_nothing, partner
+from neocog.kernels.pipeline import KernelCompiler
 from neocog.kernels.random import random_bits, uniform
 
 SEED = 2**62 + 12345
@@ -19,7 +20,7 @@ SEED = 2**62 + 12345
 SIGMAS = 6
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def bits_of(seed, epoch, index):
     return random_bits(seed, epoch, index)
 
@@ -29,17 +30,17 @@ def key_of(seed, epoch, index):
     return np.uint64(bits_of(seed, epoch, index))
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def uniform_of(key, purpose):
     return uniform(key, purpose, 0)
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def coin_of(key):
     return (random_bits(key, 0, 0) & np.uint64(1)) == np.uint64(1)
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def mixing_of(alpha, settings, step_):
     return draw_mixing(alpha, settings, step_)
 
@@ -330,7 +331,7 @@ def test_seed_and_epoch_decide(change):
 # Mixup
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def many_mixings(alpha, images, count):
     shares, rotations = np.empty(count), np.empty(count, np.int64)
     settings, step_ = np.array([9, 4, 0, 0, 0]), np.array([0, images])

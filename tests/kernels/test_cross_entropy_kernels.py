@@ -23,13 +23,14 @@ from test_softmax_kernels import CLASSES, score_cases, share_bound
 from neocog.kernels.cross_entropy import CrossEntropy, cross_entropy
 from neocog.kernels.layout import padded
 from neocog.kernels.mixup import draw_mixing
+from neocog.kernels.pipeline import KernelCompiler
 from neocog.kernels.softmax import Softmax, softmax_cross_entropy
 
 EPSILON = np.finfo(np.float64).eps
 SETTINGS = np.array([7, 3, 0, 0, 0])
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def mixing_of(alpha, settings, step):
     return draw_mixing(alpha, settings, step)
 

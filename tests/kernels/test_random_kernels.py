@@ -8,6 +8,7 @@ import numba
 import numpy as np
 import pytest
 
+from neocog.kernels.pipeline import KernelCompiler
 from neocog.kernels.random import random_bits, uniform
 
 COUNT = 20000
@@ -15,17 +16,17 @@ SIGMAS = 6
 COUNTERS = [0, 1, 2, 77, 2**31, 2**40 + 5, 2**63 - 1, -1, -(2**63)]
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def bits_of(seed, a, b):
     return random_bits(seed, a, b)
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def uniform_of(seed, a, b):
     return uniform(seed, a, b)
 
 
-@numba.njit
+@numba.njit(pipeline_class=KernelCompiler)
 def grid(seed, rows, columns):
     """The bits of every (a, b)."""
     out = np.empty((rows, columns), np.uint64)
