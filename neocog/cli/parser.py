@@ -71,7 +71,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--recipe",
         default="note",
         metavar="NAME",
-        help="settings to start from: note, minute, best, or a .toml (default: note)",
+        help="settings to start from: note, standard, minute, best, or a .toml (default: note)",
     )
     _recipe_options(p)
     p.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")

@@ -28,7 +28,7 @@ from neocog.training.settings import check_settings
 __all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
 
 #: The recipes that come with neocog.
-RECIPES = ("note", "minute", "best")
+RECIPES = ("note", "standard", "minute", "best")
 
 NORMALIZATIONS = ("model", "data")
 _MOST_BYTES = 1_000_000

@@ -1,0 +1,147 @@
+"""Predictions of the named networks, beside PyTorch's and ONNX Runtime's in the same run.
+
+    python benchmarks/inference.py [--networks resnet20 …] [--rounds 5] [--write]
+
+All sides compute scores from the same weights, one image at a time and 256 together; neocog starts
+from bytes, the others from floats that are prepared. Each runs on one thread and on all cores,
+PyTorch in both memory layouts, and its best counts. Turns alternate; medians are compared.
+Compiling is left out. It needs `pip install onnx onnxruntime onnxscript` beside PyTorch.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from neocog import models
+from neocog.engine import available_threads
+from neocog.engine.predictor import predict_scores
+from neocog.torch_engine.module import to_torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from networks import NETWORKS
+from tables import write_table
+
+BATCHES = (1, 256)
+# A turn lasts about so long, and has at least two predictions.
+_SECONDS = 0.3
+
+
+def _cores():
+    return sorted({1, available_threads()})
+
+
+def _by_torch(network, x):
+    for threads in _cores():
+        for form, name in ((torch.contiguous_format, "NCHW"), (torch.channels_last, "NHWC")):
+            inputs = x.contiguous(memory_format=form)
+            placed = to_torch(network).eval().to(memory_format=form)
+
+            def run(threads=threads, placed=placed, inputs=inputs):
+                if torch.get_num_threads() != threads:
+                    torch.set_num_threads(threads)
+                with torch.inference_mode():
+                    return placed(inputs).numpy()
+
+            yield f"PyTorch, {threads} threads, {name}", run
+
+
+def _by_onnxruntime(network, x):
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = Path(folder) / "network.onnx"
+        torch.onnx.export(to_torch(network).eval(), (x,), file, input_names=["x"], dynamo=False)
+        for threads in _cores():
+            how = onnxruntime.SessionOptions()
+            how.intra_op_num_threads = threads
+            session = onnxruntime.InferenceSession(file, how, providers=["CPUExecutionProvider"])
+            inputs = {"x": x.numpy()}
+            yield (
+                f"ONNX Runtime, {threads} threads",
+                lambda session=session, inputs=inputs: session.run(None, inputs)[0],
+            )
+
+
+def measure(name, batch, rounds):
+    """One row: milliseconds of each side, and how far the scores differ."""
+    network = models.make(name)
+    network.initialise(0)
+    c, h, w = network.input_shape
+    images = np.random.default_rng(0).integers(0, 256, (batch, h, w, c), dtype=np.uint8)
+    mean, std = network.preprocessing.mean, network.preprocessing.std
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    x = (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(1, -1, 1, 1)
+    x = x.contiguous()
+    sides = {"neocog": lambda: predict_scores(network, images, threads=None)}
+    sides |= dict(_by_torch(network, x)) | dict(_by_onnxruntime(network, x))
+    scores, counts, times = {}, {}, {side: [] for side in sides}
+    for side, run in sides.items():
+        run()
+        began = time.perf_counter()
+        scores[side] = run()
+        counts[side] = max(2, int(_SECONDS / (time.perf_counter() - began)))
+    for _ in range(rounds):
+        for side, run in sides.items():
+            began = time.perf_counter()
+            for _ in range(counts[side]):
+                run()
+            times[side].append(1e3 * (time.perf_counter() - began) / counts[side])
+    medians = {side: statistics.median(found) for side, found in times.items()}
+    theirs = {
+        kind: min((medians[side], side) for side in sides if side.startswith(kind))
+        for kind in ("PyTorch", "ONNX Runtime")
+    }
+    exact = scores[theirs["PyTorch"][1]]
+    return {
+        "network": name,
+        "batch": batch,
+        "ms": medians["neocog"],
+        "least": min(times["neocog"]),
+        "most": max(times["neocog"]),
+        "torch": theirs["PyTorch"][0],
+        "onnx": theirs["ONNX Runtime"][0],
+        "times": min(theirs.values())[0] / medians["neocog"],
+        "off": float(np.abs(scores["neocog"] - exact).max() / np.abs(exact).max()),
+    }
+
+
+def main():
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="*", default=["simple-cnn", *NETWORKS])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/networks.md")
+    options = parser.parse_args()
+    torch.set_flush_denormal(True)
+    lines = [
+        f"{os.cpu_count()} cores, PyTorch {torch.__version__}, ONNX Runtime "
+        f"{onnxruntime.__version__}; milliseconds, medians of {options.rounds} rounds.",
+        "",
+        "| network | images | neocog | PyTorch | ONNX Runtime | times the better | difference |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    print(*lines, sep="\n")
+    for name in options.networks:
+        for batch in BATCHES:
+            row = measure(name, batch, options.rounds)
+            lines.append(
+                f"| {name} | {batch} | {row['ms']:.3g} ({row['least']:.3g}–{row['most']:.3g}) "
+                f"| {row['torch']:.3g} | {row['onnx']:.3g} | **{row['times']:.2f}** "
+                f"| {row['off']:.0e} |"
+            )
+            print(lines[-1], flush=True)
+    if options.write:
+        write_table("docs/networks.md", "inference", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
