@@ -2,10 +2,11 @@
 
 How far float32 may be off depends on the network: batch normalisation of few values enlarges a
 rounding, a ReLU near zero makes a jump of it, and every step passes it on to all later ones. What
-it comes to in PyTorch's own float32, beside its float64, is the measure: of all losses, gradients
-or states of a network, the one of ours that is most off may be so a few times as much as PyTorch's
-most is (`TIMES`), which sums in another order, or by the rounding of a short sum (`LEAST`). A slip
-in a formula is off by a thousand times that.
+it comes to in PyTorch's own float32, beside its float64, is the measure, the most of some runs from
+weights a rounding apart (`RUNS`): of all losses, gradients or states of a network, the one of ours
+that is most off may be so a few times as much as PyTorch's most is (`TIMES`), which sums in another
+order, or by the rounding of a short sum (`LEAST`). A slip in a formula is off by a thousand times
+that.
 
 A bias before a batch normalisation has a gradient of zero; what is there is rounding. So arrays are
 measured by the largest number of their layer's.
@@ -48,6 +49,7 @@ from neocog.network import Network
 torch = pytest.importorskip("torch")
 from neocog.torch_engine.module import to_torch  # noqa: E402
 
+RUNS = 4
 TIMES = 8
 LEAST = 1e-6
 
@@ -117,6 +119,7 @@ NETWORKS = {
         Residual(Residual(ReLU()), ReLU()),
         Residual(Sequential(p=MaxPool2d(2), a=Residual(Sigmoid())), AvgPool2d(2)),
         Residual(Conv2d(6, 6, 1), BatchNorm2d(6)),
+        Residual(BatchNorm2d(6), MaxPool2d(3, 1, 1)),
         Flatten(),
         Linear(6 * 3 * 3, 7),
         Residual(Linear(7, 7), ReLU()),
@@ -188,13 +191,18 @@ def data_for(network, images=COUNT, seed=0):
 class InTorch:
     """The network in PyTorch, in one precision, and what its training with momentum gives."""
 
-    def __init__(self, network, images, labels, precision, rate):
+    def __init__(self, network, images, labels, precision, rate, run=0):
         torch.set_num_threads(1)
         p = network.preprocessing
         inputs = reference.preprocess(images, p.mean, p.std).astype(np.float64)
         self.inputs = torch.from_numpy(inputs).to(precision)
         self.labels = torch.from_numpy(labels)
         self.module = to_torch(network).to(precision)
+        noise = torch.Generator().manual_seed(run)
+        with torch.no_grad():
+            for parameter in self.module.parameters() if run else ():
+                apart = 2 * torch.rand(parameter.shape, generator=noise) - 1
+                parameter *= 1 + 2.0**-23 * apart
         self.sgd = torch.optim.SGD(self.module.parameters(), lr=rate, momentum=0.9)
 
     def scores(self):
@@ -263,42 +271,50 @@ def differences(found, exact):
     return parts
 
 
-def assert_as_near(found, single, double, what):
-    """That what is found is as near to float64's numbers as PyTorch's float32 is."""
-    allowed = TIMES * max(differences(single, double).values()) + LEAST
-    for name, off in differences(found, double).items():
-        assert off <= allowed, f"{what}, {name}: off by {off:.1e}, more than {allowed:.1e}"
+class Yardstick:
+    """PyTorch in float64, and how far it is off in float32."""
+
+    def __init__(self, *of_what):
+        self.double = InTorch(*of_what[:3], torch.float64, of_what[3])
+        self.singles = [
+            InTorch(*of_what[:3], torch.float32, of_what[3], run) for run in range(RUNS)
+        ]
+
+    def steps(self, batches, found):
+        """Take steps, and compare their losses."""
+        self.compare(found, lambda side: side.steps(batches), "losses")
+
+    def compare(self, found, of, what):
+        """That what is found is as near to float64's numbers as PyTorch's float32 is."""
+        exact = of(self.double)
+        most = max(max(differences(of(single), exact).values()) for single in self.singles)
+        for name, off in differences(found, exact).items():
+            allowed = TIMES * most + LEAST
+            assert off <= allowed, f"{what}, {name}: off by {off:.1e}, more than {allowed:.1e}"
 
 
 def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
     """A step, then all steps, then what the trained network says; gives the trainer."""
-    single = InTorch(network, images, labels, torch.float32, rate)
-    double = InTorch(network, images, labels, torch.float64, rate)
-    scores = predict_scores(network, images, threads=1)
-    assert_as_near(scores, single.scores(), double.scores(), "scores")
+    torchs = Yardstick(network, images, labels, rate)
+    torchs.compare(predict_scores(network, images, threads=1), InTorch.scores, "scores")
 
     trainer = trainer_of(network, images, labels, batch, threads, optimiser=SGD(rate, momentum=0.9))
     order = np.random.default_rng(1).permutation(len(images))
     batches = [order[at : at + batch] for at in range(0, len(order), batch)]
-    losses = trainer.run(batches[0])
-    first = batches[:1]
-    assert_as_near(losses, single.steps(first), double.steps(first), "the first loss")
-    assert_as_near(trainer.gradients(), single.gradients(), double.gradients(), "gradients")
-
-    losses, rest = trainer.run(order[batch:]), batches[1:]
-    assert_as_near(losses, single.steps(rest), double.steps(rest), "losses")
-    assert_as_near(trainer.state(), single.state(), double.state(), "the state after ten steps")
+    torchs.steps(batches[:1], trainer.run(batches[0]))
+    torchs.compare(trainer.gradients(), InTorch.gradients, "gradients")
+    torchs.steps(batches[1:], trainer.run(order[batch:]))
+    torchs.compare(trainer.state(), InTorch.state, "the state after all steps")
 
     # The same weights on all sides again, so that only the evaluation is compared.
     network.load_state_dict(trainer.state())
-    single, double = (
-        InTorch(network, images, labels, precision, rate).scores()
-        for precision in (torch.float32, torch.float64)
+    torchs = Yardstick(network, images, labels, rate)
+    torchs.compare(predict_scores(network, images, threads=2), InTorch.scores, "later scores")
+    torchs.compare(
+        predict_probabilities(network, images, threads=2),
+        lambda side: reference.softmax(side.scores()),
+        "probabilities",
     )
-    found = predict_scores(network, images, threads=2)
-    assert_as_near(found, single, double, "scores after training")
-    found = predict_probabilities(network, images, threads=2)
-    assert_as_near(found, *map(reference.softmax, (single, double)), "probabilities")
     return trainer
 
 
@@ -435,16 +451,11 @@ def test_scores_of_ten_thousands(scale):
     )
     network.initialise(0)
     images, labels = data_for(network, 12)
-    everything = np.arange(12)
-    single, double = (
-        InTorch(network, images, labels, precision, 1e-12)
-        for precision in (torch.float32, torch.float64)
-    )
-    assert 1e3 < np.abs(double.scores()).max() < 1e5
+    torchs, everything = Yardstick(network, images, labels, 1e-12), np.arange(12)
+    assert 1e3 < np.abs(torchs.double.scores()).max() < 1e5
     trainer = trainer_of(network, images, labels, batch=12, optimiser=SGD(1e-12))
-    found = trainer.run(everything)
-    assert_as_near(found, single.steps([everything]), double.steps([everything]), "the loss")
-    assert_as_near(trainer.gradients(), single.gradients(), double.gradients(), "gradients")
+    torchs.steps([everything], trainer.run(everything))
+    torchs.compare(trainer.gradients(), InTorch.gradients, "gradients")
     probabilities = predict_probabilities(network, images)
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)

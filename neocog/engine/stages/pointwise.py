@@ -200,7 +200,7 @@ class PointwiseStage(Stage):
             return
 
         def compute() -> str:
-            dx = b.map(f"{self.x.name}.dy", self.x.gradient_map, transient=True)
+            dx, _ = b.write_gradient(self.x)
             operands = (
                 self.x.name,
                 g,
@@ -216,4 +216,4 @@ class PointwiseStage(Stage):
         if self.x.consumers == 1:
             b.defer_gradient(self.x, compute)
         else:
-            b.give_gradient(self.x, compute(), self.x.gradient_map, keep=False)
+            b.add_gradient(self.x, compute())
