@@ -100,7 +100,7 @@ def main():
         arguments = COMMANDS[name]
         with tempfile.TemporaryDirectory() as folder:
             runs = [train(arguments, seed, Path(folder)) for seed in range(options.seeds)]
-        reached = [100 * run["accuracy"] for _, run in runs]
+        reached = [100 * run["test"]["accuracy"] for _, run in runs]
         seconds = [spent for spent, _ in runs]
         lines.append(
             f"| `{' '.join(arguments)}` | **{statistics.mean(reached):.2f}** ({min(reached):.2f}–"

@@ -1,5 +1,6 @@
 """Shapes are types: a stage whose attributes are constants of the kernel compiled for it."""
 
+import hashlib
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -21,7 +22,18 @@ class StaticType(types.Type):
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        super().__init__(name=f"Static[{value!r}]")
+        self._attributes: dict[str, Any] = {}
+        # Numba puts the names of a function's types into the function's, many times over: a short
+        # one instead of all that the value says saves a tenth of the time of compiling.
+        digest = hashlib.sha256(repr(value).encode()).hexdigest()[:32]
+        super().__init__(name=f"{type(value).__name__}_{digest}")
+
+    def attribute(self, name: str) -> Any:
+        """The attribute's value, asked for once: some are long chains of properties."""
+        if name not in self._attributes:
+            value = getattr(self.value, name)
+            self._attributes[name] = StaticType(value) if is_dataclass(value) else value
+        return self._attributes[name]
 
 
 @register_model(StaticType)
@@ -34,16 +46,16 @@ class _StaticAttribute(AttributeTemplate):
     key = StaticType
 
     def generic_resolve(self, static, attribute):
-        value = getattr(static.value, attribute)
-        if is_dataclass(value):
-            return StaticType(value)
+        value = static.attribute(attribute)
+        if isinstance(value, StaticType):
+            return value
         return types.literal(value) if isinstance(value, bool | int) else types.float64
 
 
 @lower_getattr_generic(StaticType)
 def _lower(context, builder, static, value, attribute):
-    constant = getattr(static.value, attribute)
-    if is_dataclass(constant):
+    constant = static.attribute(attribute)
+    if isinstance(constant, StaticType):
         return context.get_dummy_value()
     kind = {bool: types.boolean, int: types.intp, float: types.float64}[type(constant)]
     return context.get_constant(kind, constant)
