@@ -2,6 +2,8 @@
 
     python benchmarks/networks.py [--networks resnet20 …] [--rounds 3] [--compiled] [--write]
 
+`--write` puts the table into docs/networks.md.
+
 Both sides train on the same images in memory from the same weights, with SGD with momentum:
 forward, backward, update, batch normalisation and all; their losses are compared. PyTorch runs
 eager and, if asked, compiled, in both memory layouts, on 1 and on all cores, with denormals
@@ -25,6 +27,8 @@ from neocog.torch_engine.module import to_torch
 from neocog.training.optimizers import SGD
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from tables import write_table
 
 #: Networks with their batch, and how many times as fast as PyTorch they should be.
 NETWORKS = {
@@ -133,6 +137,26 @@ def measure(name, rounds, compiled, steps=0):
     }
 
 
+def _table(rows, options):
+    """The rows in Markdown."""
+    how = "eager and compiled" if options.compiled else "eager"
+    lines = [
+        f"{os.cpu_count()} cores, PyTorch {torch.__version__} {how}; milliseconds a step, medians "
+        f"(least–most) of {options.rounds} rounds; compile time out.",
+        "",
+        "| network | batch | neocog | one thread | PyTorch | times faster | bar | losses differ |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        least, most = row["spread"]
+        lines.append(
+            f"| {row['network']} | {row['batch']} | {row['ms']:,.1f} ({least:,.1f}–{most:,.1f}) "
+            f"| {row['one_thread_ms']:,.1f} | {row['torch_ms']:,.1f}, {row['torch']} "
+            f"| **{row['times']:.2f}** | {row['bar']} | {row['difference']:.0e} |"
+        )
+    return "\n".join(lines)
+
+
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -140,6 +164,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compiled", action="store_true", help="also torch.compile")
     parser.add_argument("--json", default=None, help="write the rows to a file")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/networks.md")
     options = parser.parse_args()
     torch.set_flush_denormal(True)
     rows = []
@@ -158,6 +183,8 @@ def main():
         )
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1))
+    if options.write:
+        write_table("docs/networks.md", "training", _table(rows, options))
 
 
 if __name__ == "__main__":
