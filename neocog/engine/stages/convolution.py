@@ -35,6 +35,10 @@ from neocog.kernels.simd import LANES
 from neocog.kernels.spreading import Spreading, spread_winners
 from neocog.kernels.weight_gradient import WeightGradient
 from neocog.kernels.winner_gradient import conv2d_backward_weight_of_winners
+from neocog.kernels.winner_input_gradient import (
+    WinnerInputGradient,
+    conv2d_backward_input_of_winners,
+)
 from neocog.layers import BatchNorm2d, Conv2d
 
 __all__ = ["ConvolutionStage"]
@@ -42,6 +46,9 @@ __all__ = ["ConvolutionStage"]
 Floats = NDArray[np.float32]
 
 _NONE = FeatureMap(1, 1, 1)
+
+# Taps of vectors of a winner whose code stands in a row.
+_MOST_SCATTERED = 100
 
 # Floats of a weight from which on its gradient is computed over the whole batch, item by item:
 # a sum for each shard would then no longer stay in a core's cache.
@@ -260,6 +267,9 @@ class ConvolutionStage(Stage):
         if self._by_winograd:
             winograd_input_gradient(b, name, self.layer, self.x, dy, dy_map)
             return
+        if self._scatters:
+            self._input_gradient_of_winners(b, dy)
+            return
         if self.pool:
             dense = b.map(f"{name}.dy.spread", self._spread, transient=True)
             pooled = Spreading(self.x.map, dy_map, self._spread)
@@ -289,6 +299,32 @@ class ConvolutionStage(Stage):
             b.emit(conv2d_backward_input_strided, stage, operands, name)
         if not adds:
             b.add_gradient(self.x, dx)
+        self._turn_weight(b, dy_map)
+
+    @property
+    def _scatters(self) -> bool:
+        """Whether its input gradient is best spread from the winners alone."""
+        (kh, kw), w = self.layer.kernel, self._weight.turned
+        inside = self.layer.before == self.layer.after == (0, 0)
+        short = kh * kw * w.blocks * w.vectors <= _MOST_SCATTERED
+        return self.pool and inside and short and self.x.gradient_map == self.x.map
+
+    def _input_gradient_of_winners(self, b: Builder, dy: str) -> None:
+        dx, _ = b.write_gradient(self.x)
+        dy_map, w = self.y.gradient_map, self._weight.turned
+        stage = WinnerInputGradient(
+            dy_map.bare, self.x.map, w, *self.layer.steps, gated=self.x.shut
+        )
+        turned = b.floats(f"{self.name}.weight.turned", w.size)
+        operands = (dy, f"{self.name}.winners", turned, dx, self.x.name)
+        b.emit(conv2d_backward_input_of_winners, stage, operands, self.name)
+        b.add_gradient(self.x, dx)
+        self._turn_weight(b, dy_map)
+
+    def _turn_weight(self, b: Builder, dy_map: FeatureMap) -> None:
+        """The second layout of the weight, after every step."""
+        name, w = self.name, self._weight
+        turned = f"{name}.weight.turned"
         flipped = replace(_smallest(self._gradient(1, dy_map, winners=False)), bias=False)
         flip = Instruction(conv2d_flip_weight, flipped, (f"{name}.weight", turned), name)
         b.refresh(flip, w.blocks)
