@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import neocog
+from neocog.kernels.compiling import cache_folder
 
 # A network of five kernels or so. Prints how many were to be compiled, how many files were
 # written or were there, and the losses to the last bit.
@@ -197,3 +199,27 @@ def test_widths_have_folders_of_their_own(tmp_path):
     ask = "print(told, '', compiling.cache_folder(), sep='|'); sys.exit()"
     folders = {run(tmp_path, ask, NEOCOG_LANES=width)[2] for width in ("4", "8", "16")}
     assert len(folders) == 3
+
+
+def test_every_kernel_of_a_program_is_read_back():
+    """In another process nothing compiles again: also stages whose attributes lead back to them."""
+    folder = cache_folder()
+    network = neocog.models.simple_cnn()
+    network.initialise(0)
+    network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))
+    code = (
+        "import numpy as np, neocog, neocog.kernels.compiling as c\n"
+        "load = c.DiskCache.load_overload\n"
+        "def checked(self, *of):\n"
+        "    found = load(self, *of)\n"
+        "    assert found is not None, self._name\n"
+        "    return found\n"
+        "c.DiskCache.load_overload = checked\n"
+        "network = neocog.models.simple_cnn()\n"
+        "network.initialise(0)\n"
+        "network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))\n"
+        "print('read', c.cache_folder())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["read", str(folder)]

@@ -4,7 +4,7 @@ A kernel is a tree of a hundred small functions. Numba would optimise each, turn
 code and wrap it for Python, though it is only ever inlined into a kernel, where all of that happens
 again. Here a part stops at LLVM's code, and a kernel takes in each of its parts once. Passes over
 Numba's own code that look for what kernels do not contain (closures, `with`, array expressions,
-parallel loops) are left out. Together that halves the time of compiling.
+parallel loops) are left out.
 """
 
 from typing import Any

@@ -28,6 +28,10 @@ class StaticType(types.Type):
         digest = hashlib.sha256(repr(value).encode()).hexdigest()[:32]
         super().__init__(name=f"{type(value).__name__}_{digest}")
 
+    def __reduce__(self) -> Any:
+        # Attributes may lead back to their stage, which Numba's way of unpickling cannot follow.
+        return StaticType, (self.value,)
+
     def attribute(self, name: str) -> Any:
         """The attribute's value, asked for once: some are long chains of properties."""
         if name not in self._attributes:
