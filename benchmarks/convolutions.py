@@ -22,6 +22,7 @@ from neocog.kernels.convolution_gradient import (
     conv2d_backward_weight_items,
     conv2d_backward_weight_of_winners,
 )
+from neocog.kernels.geometry import MOST_OPERANDS, numbers_of
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.simd import flush_denormals, function_pointer_call, restore_denormals
@@ -50,7 +51,10 @@ def _drive(address, operands, count, times):
 
 def seconds(kernel, stage, operands, count, flops):
     """The least time of one call."""
-    table = np.array([0 if o is None else o.ctypes.data for o in operands], np.int64)
+    numbers = numbers_of(stage)
+    table = np.zeros(MOST_OPERANDS + 1, np.int64)
+    table[: len(operands)] = [0 if o is None else o.ctypes.data for o in operands]
+    table[-1] = numbers.ctypes.data
     address = kernel_address(kernel, stage)
     times = max(1, int(3e7 / flops))
     best = np.inf

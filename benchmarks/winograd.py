@@ -12,7 +12,7 @@ import numpy as np
 from convolutions import case, floats, forward, seconds, weight
 
 from neocog.kernels.layout import padded
-from neocog.kernels.winograd import Winograd, winograd_forward
+from neocog.kernels.winograd import winograd_forward
 from neocog.kernels.winograd_gradient import (
     WinogradGradient,
     winograd_backward_weight,
@@ -20,6 +20,7 @@ from neocog.kernels.winograd_gradient import (
     winograd_transform_gradient,
     winograd_transform_input,
 )
+from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
     winograd_weight,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from neocog.kernels.compiling import is_kept, kernel_address
+from neocog.kernels.geometry import kind_of
 
 __all__ = ["compile_all"]
 
@@ -34,6 +35,7 @@ def compile_all(
         cores: how many processes may compile. `NEOCOG_COMPILERS`, a number, comes first.
         on_compile: told how many are to be compiled, if any, before that begins.
     """
+    pairs = [(kernel, kind_of(stage)) for kernel, stage in pairs]
     missing = [pair for pair in dict.fromkeys(pairs) if not is_kept(*pair)]
     if missing and on_compile is not None:
         on_compile(len(missing))

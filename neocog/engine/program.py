@@ -11,7 +11,8 @@ from neocog.engine.compilation import compile_all
 from neocog.engine.cores import available_threads
 from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
-from neocog.kernels.workers import ASKED, CONTROL_SIZE, DONE, GROUP, MOST_OPERANDS, run
+from neocog.kernels.geometry import numbers_of
+from neocog.kernels.workers import ASKED, CONTROL_SIZE, DONE, GROUP, INSTRUCTION, run
 
 __all__ = ["Program"]
 
@@ -40,7 +41,8 @@ class Program:
         pairs = [(i.kernel, i.stage) for i in plan.instructions]
         addresses = compile_all(pairs, available_threads(), on_compile)
         self._outside: dict[str, list[tuple[int, int]]] = {}
-        self._table = np.zeros((workers, len(addresses), 1 + 2 * MOST_OPERANDS), np.int64)
+        self._table = np.zeros((workers, len(addresses), INSTRUCTION), np.int64)
+        self._geometries = [numbers_of(i.stage) for i in plan.instructions]
         self._groups = np.zeros((len(plan.groups), len(GROUP)), np.int64)
         row = 0
         for g, group in enumerate(plan.groups):
@@ -59,6 +61,7 @@ class Program:
             )
             for instruction in group.instructions:
                 self._table[:, row, 0] = addresses[row]
+                self._table[:, row, 1] = self._geometries[row].ctypes.data
                 for o, name in enumerate(instruction.operands):
                     if name is not None:
                         self._place(row, o, name, of_images)
@@ -74,7 +77,7 @@ class Program:
 
     def _place(self, row: int, operand: int, name: str, of_images: bool) -> None:
         buffer = self.plan.buffers[name]
-        base = 1 + 2 * operand
+        base = 2 + 2 * operand
         if buffer.scope in (Scope.OUTSIDE, Scope.WHOLE):  # `bind` says where it stands
             self._outside.setdefault(name, []).append((row, base))
         else:

@@ -27,6 +27,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 
 from neocog.atomic import write_bytes
+from neocog.kernels.geometry import kind_of
 from neocog.kernels.pipeline import KernelCompiler, PartCompiler
 from neocog.kernels.simd import LANES
 from neocog.kernels.static import StaticType
@@ -139,7 +140,7 @@ def is_kept(dispatcher: Any, stage: Any) -> bool:
 
 
 def _signature(stage: Any) -> tuple[Any, ...]:
-    return (StaticType(stage), *KERNEL_ARGUMENTS)
+    return (StaticType(kind_of(stage)), *KERNEL_ARGUMENTS)
 
 
 def kernel_address(dispatcher: Any, stage: Any) -> int:

@@ -12,11 +12,12 @@ sum over k is cut into several products that accumulate: the result is bitwise t
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from neocog.kernels.compiling import inlined
-from neocog.kernels.simd import LANES, REGISTERS, accumulators, advance, block, nothing, vectors
+from neocog.kernels.compiling import always_inlined
+from neocog.kernels.simd import LANES, REGISTERS, advance, block, nothing, vectors
 
-__all__ = ["Product", "multiply_rows"]
+__all__ = ["NO_STRIDES", "Product", "Strides", "multiply", "multiply_rows"]
 
 #: Sums to keep in registers, beside two vectors of B and two numbers of A; see `convolution`.
 _SUMS = 12 if REGISTERS == 16 else 24
@@ -29,21 +30,21 @@ _LINE = 64
 
 @dataclass(frozen=True)
 class Product:
-    """Where the numbers of a product's matrices lie, in floats; `vectors` is C's columns.
+    """What the machine code of a product depends on; `vectors` is C's columns.
 
-    `a_ahead` and `b_ahead` are how many floats ahead A and B are asked for, where they come from
-    far away; 0 for not at all.
-    `part` is how many grains of rows are computed together.
+    Where the matrices' numbers lie, in floats, is constant, or where it is 0, `Strides` say it when
+    the product is computed. `far_a` and `far_b` say that A and B come from far away, and are asked
+    for ahead. `part` is how many grains of rows are computed together.
     """
 
     vectors: int
-    a_row: int
-    a_depth: int
-    b_depth: int
-    c_row: int
+    a_row: int = 0
+    a_depth: int = 0
+    b_depth: int = 0
+    c_row: int = 0
     accumulate: bool = False
-    a_ahead: int = 0
-    b_ahead: int = 0
+    far_a: bool = False
+    far_b: bool = False
     part: int = 0
 
     @property
@@ -65,6 +66,11 @@ class Product:
         return min(self.part * self.grain, self.most)
 
     @property
+    def parts(self) -> int:
+        """Grains whose sums fit registers, three at most."""
+        return self.most // self.grain
+
+    @property
     def one(self) -> "Product":
         """The same product for one grain of rows."""
         return replace(self, part=1)
@@ -76,8 +82,26 @@ class Product:
 
     @property
     def three(self) -> "Product":
-        """The same product for three grains of rows, or as many as fit."""
+        """The same product for three grains of rows."""
         return replace(self, part=3)
+
+
+class Strides(NamedTuple):
+    """What a `Product` does not know of where its matrices' numbers lie, in floats.
+
+    `a_ahead` and `b_ahead` are how many floats ahead A and B are asked for, if they are.
+    """
+
+    a_row: int
+    a_depth: int
+    b_depth: int
+    c_row: int
+    a_ahead: int
+    b_ahead: int
+
+
+#: For a product that knows it all.
+NO_STRIDES = Strides(0, 0, 0, 0, 0, 0)
 
 
 def _sums(p, *_):
@@ -85,79 +109,90 @@ def _sums(p, *_):
 
 
 @block(_sums)
-def begin_sums(e, p, c):
+def begin_sums(e, p, strides, c):
     """Zeros, or what C holds."""
     if not p.accumulate:
         return [e.constant(0.0)] * (p.rows * p.vectors)
-    return [e.load(c, row * p.c_row + v * LANES) for row in range(p.rows) for v in range(p.vectors)]
+    c_row = p.c_row or Strides(*strides).c_row
+    return [
+        e.load(c, e.offset((row, c_row), (v, LANES)))
+        for row in range(p.rows)
+        for v in range(p.vectors)
+    ]
 
 
-def _add_products(e, p, sums, a, b, depth):
+def _add_products(e, p, strides, sums, a, b, depth):
     sums = list(sums)
+    a_row, a_depth = p.a_row or strides.a_row, p.a_depth or strides.a_depth
+    b_depth = p.b_depth or strides.b_depth
     for k in range(depth):
-        of_b = [e.load(b, k * p.b_depth + v * LANES) for v in range(p.vectors)]
+        of_b = [e.load(b, e.offset((k, b_depth), (v, LANES))) for v in range(p.vectors)]
         for row in range(p.rows):
-            of_a = e.broadcast(a, row * p.a_row + k * p.a_depth)
+            of_a = e.broadcast(a, e.offset((row, a_row), (k, a_depth)))
             for v in range(p.vectors):
                 at = row * p.vectors + v
                 sums[at] = e.fma(of_a, of_b[v], sums[at])
     return sums
 
 
-@block(accumulators)
-def add_some(e, p, sums, a, b):
+@block(_sums)
+def add_some(e, p, strides, sums, a, b):
     """Add the products of the next few k."""
+    strides = Strides(*strides)
+    a_depth, b_depth = p.a_depth or strides.a_depth, p.b_depth or strides.b_depth
     for k in range(_UNROLL):
-        if p.a_ahead:
-            e.prefetch(a, 4 * (p.a_ahead + k * p.a_depth))
-        if p.b_ahead:
+        if p.far_a:
+            e.prefetch(a, e.offset((4, strides.a_ahead), (4 * k, a_depth)))
+        if p.far_b:
             for at in range(0, 4 * p.vectors * LANES, _LINE):
-                e.prefetch(b, 4 * (p.b_ahead + k * p.b_depth) + at)
-    return _add_products(e, p, sums, a, b, _UNROLL)
+                e.prefetch(b, e.offset((4, strides.b_ahead), (4 * k, b_depth), (1, at)))
+    return _add_products(e, p, strides, sums, a, b, _UNROLL)
 
 
-@block(accumulators)
-def add_one(e, p, sums, a, b):
+@block(_sums)
+def add_one(e, p, strides, sums, a, b):
     """Add the products of the next k."""
-    return _add_products(e, p, sums, a, b, 1)
+    return _add_products(e, p, Strides(*strides), sums, a, b, 1)
 
 
 @block(nothing)
-def end_sums(e, p, sums, c):
+def end_sums(e, p, strides, sums, c):
     """Write the sums to C."""
+    c_row = p.c_row or Strides(*strides).c_row
     for at, value in enumerate(sums):
-        e.store(value, c, at // p.vectors * p.c_row + at % p.vectors * LANES)
+        e.store(value, c, e.offset((at // p.vectors, c_row), (at % p.vectors, LANES)))
 
 
-@inlined
-def multiply(p, a, b, c, depth):
+@always_inlined
+def multiply(p, strides, a, b, c, depth):
     """The product for `p.rows` rows."""
-    sums = begin_sums(p, c)
+    a_depth, b_depth = p.a_depth or strides.a_depth, p.b_depth or strides.b_depth
+    sums = begin_sums(p, strides, c)
     whole = depth // _UNROLL * _UNROLL
     for k in range(0, whole, _UNROLL):
-        sums = add_some(p, sums, advance(a, k * p.a_depth), advance(b, k * p.b_depth))
+        sums = add_some(p, strides, sums, advance(a, k * a_depth), advance(b, k * b_depth))
     for k in range(whole, depth):
-        sums = add_one(p, sums, advance(a, k * p.a_depth), advance(b, k * p.b_depth))
-    end_sums(p, sums, c)
+        sums = add_one(p, strides, sums, advance(a, k * a_depth), advance(b, k * b_depth))
+    end_sums(p, strides, sums, c)
 
 
-@inlined
-def multiply_rows(p, rows, a, b, c, depth):
-    """The product for so many rows, in blocks as equal as they can be.
+@always_inlined
+def multiply_rows(p, strides, rows, a, b, c, depth):
+    """The product for so many rows, in blocks of two or three grains where that is possible.
 
-    Few sums at a time would wait for each other, so eight rows are four and four, not six and two.
+    Few sums at a time would wait for each other, so four grains are two and two, not three and one.
     """
+    a_row, c_row = p.a_row or strides.a_row, p.c_row or strides.c_row
     done = 0
     while done < rows:
-        grains = (rows - done + p.grain - 1) // p.grain
-        blocks = (grains * p.grain + p.most - 1) // p.most
-        part = (grains + blocks - 1) // blocks
-        from_a = advance(a, done * p.a_row)
-        to_c = advance(c, done * p.c_row)
-        if part == 3:
-            multiply(p.three, from_a, b, to_c, depth)
-        elif part == 2:
-            multiply(p.two, from_a, b, to_c, depth)
+        left = rows - done
+        from_a, to_c = advance(a, done * a_row), advance(c, done * c_row)
+        if p.parts == 3 and left > 2 * p.grain and (left <= 3 * p.grain or left > 4 * p.grain):
+            multiply(p.three, strides, from_a, b, to_c, depth)
+            done += 3 * p.grain
+        elif p.parts > 1 and left > p.grain:
+            multiply(p.two, strides, from_a, b, to_c, depth)
+            done += 2 * p.grain
         else:
-            multiply(p.one, from_a, b, to_c, depth)
-        done += part * p.grain
+            multiply(p.one, strides, from_a, b, to_c, depth)
+            done += p.grain

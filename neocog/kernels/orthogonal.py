@@ -15,7 +15,7 @@ A row takes an odd number of cache lines, so that a column's numbers spread over
 from dataclasses import dataclass, replace
 
 from neocog.kernels.compiling import inlined, kernel
-from neocog.kernels.matrix import Product, multiply
+from neocog.kernels.matrix import NO_STRIDES, Product, multiply
 from neocog.kernels.simd import FLOATS, LANES, advance, block, float32, nothing, pointer
 
 __all__ = [
@@ -136,7 +136,7 @@ def upper_square(s, x, out, first, count):
                 b, to = advance(a, column), advance(out, column)
                 for k in range(0, column + _PANEL, s.into_square.rows):
                     to_k = advance(to, k * s.x.square.stride)
-                    multiply(s.into_square, advance(a, k), b, to_k, depth)
+                    multiply(s.into_square, NO_STRIDES, advance(a, k), b, to_k, depth)
 
 
 @inlined
@@ -202,4 +202,4 @@ def matrix_product(s, operands, first, count):
                 depth = min(_DEPTH, s.x.width - k)
                 for r in range(0, rows, s.by_square.rows):
                     a_r, to_r = advance(a, r * s.x.stride), advance(to, r * s.x.stride)
-                    multiply(s.by_square, a_r, b, to_r, depth)
+                    multiply(s.by_square, NO_STRIDES, a_r, b, to_r, depth)

@@ -12,7 +12,8 @@ a block are ordinary Numba.
 
     acc = add_row(s, acc, x)                    # in a kernel
 
-Values are pointers to float32 or int32, whole numbers, single vectors, or tuples of vectors.
+Values are pointers to float32 or int32, whole numbers, single vectors, tuples of vectors or whole
+numbers, or a `geometry`.
 """
 
 import os
@@ -120,6 +121,19 @@ class Emitter:
         index = ir.Constant(_I64, offset) if isinstance(offset, int) else offset
         return self._b.gep(pointer, [index], source_etype=element)
 
+    def offset(self, *steps: tuple[int, Any]) -> Any:
+        """Σ count · stride, where a stride may be an LLVM value."""
+        known = sum(count * stride for count, stride in steps if isinstance(stride, int))
+        total = ir.Constant(_I64, known)
+        for count, stride in steps:
+            if not isinstance(stride, int) and count:
+                total = self._b.add(total, self._b.mul(stride, ir.Constant(_I64, count)))
+        return total
+
+    def below(self, number: int, limit: Any) -> Any:
+        """Whether a number is less than an LLVM value."""
+        return self._b.icmp_signed("<", ir.Constant(_I64, number), limit)
+
     def constant(self, value: float) -> Any:
         """A vector that holds `value` in every lane."""
         return ir.Constant(_VECTOR, [float(value)] * LANES)
@@ -205,6 +219,15 @@ class Emitter:
     def advance(self, pointer: Any, offset: Any) -> Any:
         """The pointer `offset` floats after `pointer`."""
         return self._address(pointer, offset, _FLOAT)
+
+    def opaque(self, pointer: Any) -> Any:
+        """The same pointer, and LLVM does not know it.
+
+        Or it computes what lies at fixed distances from a loop's pointer once before the loop, as
+        dozens of pointers, for which there are no registers.
+        """
+        kind = ir.FunctionType(pointer.type, [pointer.type])
+        return self._b.asm(kind, "", "=r,0", [pointer], side_effect=False)
 
     def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
         """Write a vector to pointer + offset."""
@@ -309,6 +332,10 @@ class Emitter:
     def equal_indices(self, a: Any, b: Any) -> Any:
         """a = b lane by lane, of int32."""
         return self._b.icmp_signed("==", a, b)
+
+    def both(self, a: Any, b: Any) -> Any:
+        """Where both of two conditions hold."""
+        return self._b.and_(a, b)
 
     def either(self, a: Any, b: Any) -> Any:
         """Where one of two conditions holds."""
@@ -450,18 +477,21 @@ def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
         count = emit.__code__.co_argcount - 2
         names = [f"value{i}" for i in range(count)]
 
+        def unpack(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+            if isinstance(kind, types.BaseTuple):
+                return [builder.extract_value(value, i) for i in range(kind.count)]
+            if hasattr(kind, "unpacked"):
+                return kind.unpacked(context, builder, value)
+            return value
+
         def typed(typing_context: Any, stage: Any, *values: Any) -> Any:
             result = returns(stage.value, *values)
             signature = result(stage, *values)
 
             def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-                unpacked = [
-                    [builder.extract_value(value, i) for i in range(kind.count)]
-                    if isinstance(kind, types.UniTuple)
-                    else value
-                    for kind, value in zip(signature.args[1:], arguments[1:], strict=True)
-                ]
-                out = emit(Emitter(builder), stage.value, *unpacked)
+                pairs = zip(signature.args[1:], arguments[1:], strict=True)
+                values = (unpack(context, builder, kind, value) for kind, value in pairs)
+                out = emit(Emitter(builder), stage.value, *values)
                 if isinstance(signature.return_type, types.UniTuple):
                     return cgutils.pack_array(builder, out)
                 return context.get_dummy_value() if out is None else out

@@ -16,11 +16,12 @@ Either way each number of S is one chain of sums over tiles in their order, what
 calls they come in.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.geometry import geometry
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.matrix import Product, multiply_rows
+from neocog.kernels.matrix import Product, Strides, multiply_rows
 from neocog.kernels.simd import (
     FLOATS,
     LANES,
@@ -30,12 +31,14 @@ from neocog.kernels.simd import (
     block,
     nothing,
     pointer,
+    stack_floats,
     vectors,
 )
-from neocog.kernels.winograd import Winograd, spread, transform_tiles
+from neocog.kernels.winograd import next_place, place_of, store_zero, transform_tiles
+from neocog.kernels.winograd_tiling import Tiling, Winograd, spread
 from neocog.kernels.winograd_transforms import (
-    Patch,
-    load_spots,
+    part_of,
+    places,
     transform_gradient,
     turned_weight_transform,
 )
@@ -141,196 +144,250 @@ class WinogradGradient:
         return self.forward.spots * self.portion_spot
 
     @property
+    def chains(self) -> int:
+        """Vectors of the bias gradient that are summed at a time."""
+        if not self.bias:
+            return 1
+        return next(n for n in (4, 3, 2, 1) if self.dy.pixel // LANES % n == 0)
+
+    @property
+    def kind(self) -> "GradientKind":
+        """What the machine code depends on."""
+        return GradientKind(self.tile, self.w.vectors, self.bias, self.chains)
+
+    @property
+    def geometry(self) -> "GradientTiling":
+        """All other sizes."""
+        return GradientTiling(
+            **asdict(self.forward.geometry),
+            shard=self.shard,
+            s_spot=self.s_spot,
+            s_size=self.s_size,
+            panel=self.panel,
+            v_size=self.v_size,
+            block_size=self.w.block_size,
+            portion_spot=self.portion_spot,
+            portion_size=self.forward.spots * self.portion_spot,
+        )
+
+
+@dataclass(frozen=True)
+class GradientTiling(Tiling):
+    """The geometry of a Winograd weight gradient: the convolution's, and sizes of sums."""
+
+    shard: int
+    s_spot: int
+    s_size: int
+    panel: int
+    v_size: int
+    block_size: int
+    portion_spot: int
+    portion_size: int
+
+
+@dataclass(frozen=True)
+class GradientKind:
+    """What the machine code of a Winograd weight gradient depends on."""
+
+    tile: int
+    vectors: int
+    bias: bool
+    chains: int
+
+    geometry = GradientTiling
+
+    @property
+    def side(self) -> int:
+        """Points along a side of a tile."""
+        return self.tile + 2
+
+    @property
+    def spots(self) -> int:
+        """Points of a tile."""
+        return self.side**2
+
+    @property
+    def block(self) -> int:
+        """Output channels that lie together."""
+        return self.vectors * LANES
+
+    @property
     def product(self) -> Product:
         """S of one point and one block of output channels: rows are input channels."""
-        f, wide = self.forward, self.w
-        return Product(wide.vectors, 1, f.v_row, f.m_row, wide.block, accumulate=True)
+        return Product(self.vectors, a_row=1, c_row=self.block, accumulate=True)
 
     @property
     def portion_product(self) -> Product:
         """The same for `winograd_outer`, which asks for the next point's numbers ahead."""
-        return replace(self.product, a_ahead=self.forward.v_spot, b_ahead=self.forward.m_spot)
-
-    @property
-    def taps(self) -> Patch:
-        """The nine numbers of one kernel, and the points of S they come from."""
-        tap = self.w.in_channels * self.w.block
-        return Patch(self.forward.side, 3, 3, 3 * tap, tap, self.s_spot)
-
-    @property
-    def portion_taps(self) -> Patch:
-        """The same, of a portion's S."""
-        return replace(self.taps, spot=self.portion_spot)
-
-    @property
-    def chains(self) -> int:
-        """Vectors of the bias gradient that are summed at a time."""
-        return next(n for n in (4, 3, 2, 1) if self.dy.pixel // LANES % n == 0)
-
-
-@block(nothing)
-def store_zero(e, s, to):
-    """Write one vector of zeros."""
-    e.store(e.constant(0.0), to)
+        near = replace(self.product, a_depth=_CHANNELS, b_depth=self.block)
+        return replace(near, far_a=True, far_b=True)
 
 
 @inlined
-def clear(s, to, floats):
+def clear(t, to, floats):
     """Set some whole vectors to zero."""
     for at in range(0, floats, LANES):
-        store_zero(s, advance(to, at))
+        store_zero(t, advance(to, at))
 
 
-@block(lambda s, *_: vectors(1))
-def one_vector(e, s, source):
+@block(lambda *_: vectors(1))
+def one_vector(e, t, source):
     """Load one vector."""
     return [e.load(source)]
 
 
-@block(lambda s, *_: vectors(s.chains))
-def some_vectors(e, s, source):
+@block(lambda t, *_: vectors(t.chains))
+def some_vectors(e, t, source):
     """Load a few vectors."""
-    return [e.load(source, at * LANES) for at in range(s.chains)]
+    return [e.load(source, at * LANES) for at in range(t.chains)]
 
 
 @block(accumulators)
-def add_vectors(e, s, sums, source):
+def add_vectors(e, t, sums, source):
     """Add as many vectors."""
     return [e.add(value, e.load(source, at * LANES)) for at, value in enumerate(sums)]
 
 
 @block(nothing)
-def keep_vectors(e, s, sums, to):
+def keep_vectors(e, t, sums, to):
     """Write them."""
     for at, value in enumerate(sums):
         e.store(value, to, at * LANES)
 
 
 @inlined
-def add_bias(s, bias, dy):
+def add_bias(t, g, bias, dy):
     """Add dy, summed over all places, to the bias sums."""
-    for k in range(0, s.dy.pixel, s.chains * LANES):
-        sums = some_vectors(s, advance(bias, k))
-        for row in range(s.dy.height):
-            for column in range(s.dy.width):
-                sums = add_vectors(s, sums, advance(dy, row * s.dy.row + column * s.dy.pixel + k))
-        keep_vectors(s, sums, advance(bias, k))
+    for k in range(0, g.y_pixel, t.chains * LANES):
+        sums = some_vectors(t, advance(bias, k))
+        for row in range(g.y_rows):
+            for column in range(g.y_columns):
+                sums = add_vectors(t, sums, advance(dy, row * g.y_row + column * g.y_pixel + k))
+        keep_vectors(t, sums, advance(bias, k))
+
+
+@block(nothing)
+def transform(e, t, g, dy, w):
+    """W of one vector of channels of one tile."""
+    transform_gradient(e, t.side, places(e, dy, g.y_row, g.y_pixel), w, g.m_spot)
+
+
+@block(nothing)
+def transform_part(e, t, g, dy, w, rows, columns, zeros):
+    """The same where there are only so many rows and columns, and else zeros."""
+    there = part_of(e, places(e, dy, g.y_row, g.y_pixel), rows, columns, zeros)
+    transform_gradient(e, t.side, there, w, g.m_spot)
 
 
 @inlined
-def transform_gradient_channels(t, dy, w):
-    """W of one tile."""
-    for k in range(0, t.s.y.pixel, LANES):
-        at = k // t.s.m_row * t.s.m_part + k % t.s.m_row
-        transform_gradient(t.y, advance(dy, k), advance(w, at))
-
-
-@inlined
-def transform_gradient_tiles(s, images, w, begin, count):
-    """W of the tiles begin … begin + count, numbered through all images; `s` is the convolution."""
+def transform_gradient_tiles(t, g, images, w, begin, count):
+    """W of the tiles begin … begin + count, numbered through all images."""
+    zeros = stack_floats(LANES)
+    store_zero(t, zeros)
+    image, row, column = place_of(t, g, begin)
     for n in range(count):
-        image, tile = (begin + n) // s.tiles, (begin + n) % s.tiles
-        row, column = tile // s.columns * s.tile, tile % s.columns * s.tile
-        dy = advance(images, image * s.y.size + row * s.y.row + column * s.y.pixel)
-        to = advance(w, n * s.m_row)
-        lowest = s.over_bottom and row + s.tile >= s.y.height
-        rightmost = s.over_right and column + s.tile >= s.y.width
-        if lowest and rightmost:
-            transform_gradient_channels(s.corner, dy, to)
-        elif lowest:
-            transform_gradient_channels(s.in_last_row, dy, to)
-        elif rightmost:
-            transform_gradient_channels(s.last_in_row, dy, to)
-        else:
-            transform_gradient_channels(s.inner, dy, to)
+        dy = advance(images, image * g.y_size + row * g.y_row + column * g.y_pixel)
+        rows, columns = g.y_rows - row, g.y_columns - column
+        for part in range(0, g.y_pixel, g.m_row):
+            to = advance(w, part // g.m_row * g.m_part + n * g.m_row)
+            for k in range(0, min(g.m_row, g.y_pixel - part), LANES):
+                of, at = advance(dy, part + k), advance(to, k)
+                if rows >= t.tile and columns >= t.tile:
+                    transform(t, g, of, at)
+                else:
+                    transform_part(t, g, of, at, rows, columns, zeros)
+        image, row, column = next_place(t, g, image, row, column)
 
 
 @kernel
-def winograd_backward_weight(s, operands, first, count):
+def winograd_backward_weight(t, operands, first, count):
     """Add the weight and bias gradients of some images to their shards' sums.
 
     Operands: x, dy, S [shard], bias sums [shard][K], scratch of a worker (`scratch_size` floats).
     """
-    images = advance(pointer(operands, 0, FLOATS), s.forward.x_start)
-    slopes = advance(pointer(operands, 1, FLOATS), s.dy.start)
+    g = geometry(t, operands)
+    images = advance(pointer(operands, 0, FLOATS), g.x_start)
+    slopes = advance(pointer(operands, 1, FLOATS), g.y_start)
     v = pointer(operands, 4, FLOATS)
-    w = advance(v, s.v_size)
+    w = advance(v, g.v_size)
+    strides = Strides(0, g.v_row, g.m_row, 0, 0, 0)
     n = 0
     while n < count:
-        shard = (first + n) // s.shard
-        until = min(count, (shard + 1) * s.shard - first)
-        sums = advance(pointer(operands, 2, FLOATS), shard * s.s_size)
-        bias = advance(pointer(operands, 3, FLOATS), shard * s.dy.pixel)
-        if (first + n) % s.shard == 0:
-            clear(s, sums, s.s_size)
-            if s.bias:
-                clear(s, bias, s.dy.pixel)
-        if s.bias:
+        shard = (first + n) // g.shard
+        until = min(count, (shard + 1) * g.shard - first)
+        sums = advance(pointer(operands, 2, FLOATS), shard * g.s_size)
+        bias = advance(pointer(operands, 3, FLOATS), shard * g.y_pixel)
+        if (first + n) % g.shard == 0:
+            clear(t, sums, g.s_size)
+            if t.bias:
+                clear(t, bias, g.y_pixel)
+        if t.bias:
             for image in range(n, until):
-                add_bias(s, bias, advance(slopes, image * s.dy.size))
-        for begin in range(n * s.forward.tiles, until * s.forward.tiles, s.forward.together):
-            taken = min(s.forward.together, until * s.forward.tiles - begin)
-            transform_tiles(s.forward, images, v, begin, taken)
-            transform_gradient_tiles(s.forward, slopes, w, begin, taken)
-            for spot in range(s.forward.spots):
-                of_v = advance(v, spot * s.forward.v_spot)
-                of_w = advance(w, spot * s.forward.m_spot)
-                to = advance(sums, spot * s.s_spot)
-                for k in range(s.w.blocks):
-                    of = advance(of_w, k * s.w.block)
-                    at = advance(to, k * s.panel)
-                    multiply_rows(s.product, s.w.in_channels, of_v, of, at, taken)
+                add_bias(t, g, bias, advance(slopes, image * g.y_size))
+        for begin in range(n * g.tiles, until * g.tiles, g.together):
+            taken = min(g.together, until * g.tiles - begin)
+            transform_tiles(t, g, images, v, begin, taken)
+            transform_gradient_tiles(t, g, slopes, w, begin, taken)
+            for spot in range(t.spots):
+                of_v, of_w = advance(v, spot * g.v_spot), advance(w, spot * g.m_spot)
+                to = advance(sums, spot * g.s_spot)
+                for k in range(g.blocks):
+                    of, at = advance(of_w, k * t.block), advance(to, k * g.panel)
+                    multiply_rows(t.product, strides, g.in_channels, of_v, of, at, taken)
         n = until
 
 
 @kernel
-def winograd_transform_input(s, operands, first, count):
+def winograd_transform_input(t, operands, first, count):
     """V of some images. Operands: x, V of the batch (`v_size` floats)."""
-    images = advance(pointer(operands, 0, FLOATS), s.forward.x_start)
-    v = advance(pointer(operands, 1, FLOATS), first * s.forward.tiles * s.forward.v_row)
-    transform_tiles(s.forward, images, v, 0, count * s.forward.tiles)
+    g = geometry(t, operands)
+    images = advance(pointer(operands, 0, FLOATS), g.x_start)
+    v = advance(pointer(operands, 1, FLOATS), first * g.tiles * g.v_row)
+    transform_tiles(t, g, images, v, 0, count * g.tiles)
 
 
 @kernel
-def winograd_transform_gradient(s, operands, first, count):
+def winograd_transform_gradient(t, operands, first, count):
     """W of some images, and each one's bias sum.
 
     Operands: dy, W of the batch (`w_size` floats), bias sums [image][K] of these images.
     """
-    slopes = advance(pointer(operands, 0, FLOATS), s.dy.start)
-    w = advance(pointer(operands, 1, FLOATS), first * s.forward.tiles * s.forward.m_row)
-    if s.bias:
+    g = geometry(t, operands)
+    slopes = advance(pointer(operands, 0, FLOATS), g.y_start)
+    w = advance(pointer(operands, 1, FLOATS), first * g.tiles * g.m_row)
+    if t.bias:
         for image in range(count):
-            bias = advance(pointer(operands, 2, FLOATS), image * s.dy.pixel)
-            clear(s, bias, s.dy.pixel)
-            add_bias(s, bias, advance(slopes, image * s.dy.size))
-    transform_gradient_tiles(s.forward, slopes, w, 0, count * s.forward.tiles)
+            bias = advance(pointer(operands, 2, FLOATS), image * g.y_pixel)
+            clear(t, bias, g.y_pixel)
+            add_bias(t, g, bias, advance(slopes, image * g.y_size))
+    transform_gradient_tiles(t, g, slopes, w, 0, count * g.tiles)
 
 
 @block(nothing)
-def finish_weight(e, p, sums, dw):
-    """Gᵀ S G of one vector of output channels; `p` says where."""
-    for i, row in enumerate(turned_weight_transform(e, p, load_spots(e, p, sums))):
-        for j, value in enumerate(row):
-            e.store(value, dw, i * p.row + j * p.column)
+def finish_weight(e, t, sums, spot, dw, tap):
+    """Gᵀ S G of one vector of output channels, to taps so many floats apart."""
+    rows = turned_weight_transform(e, t.side, sums, spot)
+    for n, value in enumerate(value for row in rows for value in row):
+        e.store(value, dw, e.offset((n, tap)))
 
 
 @inlined
-def add_up(s, to, source, apart, count):
+def add_up(t, to, source, apart, count):
     """One vector: the sum of `count` of them, so many floats apart."""
-    total = one_vector(s, source)
+    total = one_vector(t, source)
     for n in range(1, count):
-        total = add_vectors(s, total, advance(source, n * apart))
-    keep_vectors(s, total, to)
+        total = add_vectors(t, total, advance(source, n * apart))
+    keep_vectors(t, total, to)
 
 
 @kernel
-def winograd_outer(s, operands, first, count):
+def winograd_outer(t, operands, first, count):
     """The weight and bias gradients from V and W of the batch, for some of `items`.
 
     Operands: V, W, bias sums [image][K], weight gradient [K / block][i][j][C][block], bias gradient
     [K], the step (its second number is the images in the batch), scratch of a worker.
     """
+    g = geometry(t, operands)
     v = pointer(operands, 0, FLOATS)
     w = pointer(operands, 1, FLOATS)
     biases = pointer(operands, 2, FLOATS)
@@ -338,51 +395,52 @@ def winograd_outer(s, operands, first, count):
     db = pointer(operands, 4, FLOATS)
     images = pointer(operands, 5, LONGS)[1]
     sums = pointer(operands, 6, FLOATS)
-    tiles = images * s.forward.tiles
+    strides = Strides(0, 0, 0, 0, g.v_spot, g.m_spot)
+    tiles = images * g.tiles
     for item in range(first, first + count):
-        k, portion = item % s.w.blocks, item // s.w.blocks
+        k, portion = item % g.blocks, item // g.blocks
         c = portion * _CHANNELS
-        channels = min(_CHANNELS, s.w.in_channels - c)
-        clear(s, sums, s.scratch_size)
+        channels = min(_CHANNELS, g.in_channels - c)
+        clear(t, sums, g.portion_size)
         for begin in range(0, tiles, _TILES):
-            of_v = advance(v, portion * s.forward.v_part + begin * s.forward.v_row)
-            of_w = advance(w, k * s.forward.m_part + begin * s.forward.m_row)
+            of_v = advance(v, portion * g.v_part + begin * g.v_row)
+            of_w = advance(w, k * g.m_part + begin * g.m_row)
             taken = min(_TILES, tiles - begin)
-            for spot in range(s.forward.spots):
-                from_v = advance(of_v, spot * s.forward.v_spot)
-                from_w = advance(of_w, spot * s.forward.m_spot)
-                to = advance(sums, spot * s.portion_spot)
-                multiply_rows(s.portion_product, channels, from_v, from_w, to, taken)
-        to = advance(dw, k * s.w.block_size + c * s.w.block)
-        for at in range(0, channels * s.w.block, LANES):
-            finish_weight(s.portion_taps, advance(sums, at), advance(to, at))
-        if s.bias and c == 0:
-            for at in range(k * s.w.block, (k + 1) * s.w.block, LANES):
-                add_up(s, advance(db, at), advance(biases, at), s.dy.pixel, images)
+            for spot in range(t.spots):
+                from_v, from_w = advance(of_v, spot * g.v_spot), advance(of_w, spot * g.m_spot)
+                to = advance(sums, spot * g.portion_spot)
+                multiply_rows(t.portion_product, strides, channels, from_v, from_w, to, taken)
+        to = advance(dw, k * g.block_size + c * t.block)
+        for at in range(0, channels * t.block, LANES):
+            finish_weight(t, advance(sums, at), g.portion_spot, advance(to, at), g.u_block)
+        if t.bias and c == 0:
+            for at in range(k * t.block, (k + 1) * t.block, LANES):
+                add_up(t, advance(db, at), advance(biases, at), g.y_pixel, images)
 
 
 @kernel
-def winograd_reduce(s, operands, first, count):
+def winograd_reduce(t, operands, first, count):
     """The weight and bias gradients from the shards' sums, for some blocks of output channels.
 
     Operands: S [shard], bias sums [shard][K], weight gradient [K / block][i][j][C][block], bias
     gradient [K], the step (its second number is the images in the batch).
     """
+    g = geometry(t, operands)
     sums = pointer(operands, 0, FLOATS)
     biases = pointer(operands, 1, FLOATS)
     dw = pointer(operands, 2, FLOATS)
     db = pointer(operands, 3, FLOATS)
     images = pointer(operands, 4, LONGS)[1]
-    shards = (images + s.shard - 1) // s.shard
-    if s.bias:
-        for k in range(first * s.w.block, (first + count) * s.w.block, LANES):
-            add_up(s, advance(db, k), advance(biases, k), s.dy.pixel, shards)
+    shards = (images + g.shard - 1) // g.shard
+    if t.bias:
+        for k in range(first * t.block, (first + count) * t.block, LANES):
+            add_up(t, advance(db, k), advance(biases, k), g.y_pixel, shards)
     for k in range(first, first + count):
-        of = advance(sums, k * s.panel)
+        of, to = advance(sums, k * g.panel), advance(dw, k * g.block_size)
         if shards > 1:
-            for spot in range(s.forward.spots):
-                for at in range(0, s.w.in_channels * s.w.block, LANES):
-                    total = advance(of, spot * s.s_spot + at)
-                    add_up(s, total, total, s.s_size, shards)
-        for at in range(0, s.w.in_channels * s.w.block, LANES):
-            finish_weight(s.taps, advance(of, at), advance(dw, k * s.w.block_size + at))
+            for spot in range(t.spots):
+                for at in range(0, g.u_block, LANES):
+                    total = advance(of, spot * g.s_spot + at)
+                    add_up(t, total, total, g.s_size, shards)
+        for at in range(0, g.u_block, LANES):
+            finish_weight(t, advance(of, at), g.s_spot, advance(to, at), g.u_block)

@@ -16,21 +16,18 @@ the points 0, ±1, ∞, for 4 × 4 at 0, ±a, ±b, ∞ with a = √½ and b = �
 The paper's points 0, ±1, ±2, ∞ leave twice the error; these leave less than twice that of the
 direct sum. As the points come in pairs, even and odd powers are added up once for both.
 
-What is known to be zero, because a tile hangs over the map's edge, is None and costs nothing.
+Of a tile that hangs over the map's edge, what is beyond is read from a vector of zeros and written
+to where nobody looks, so that one code serves tiles of every size.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from neocog.kernels.simd import block, nothing
-
 __all__ = [
-    "Patch",
-    "keep_spots",
-    "load_spots",
     "output_transform",
+    "part_of",
+    "places",
     "transform_gradient",
     "transform_input",
     "transform_weight",
@@ -39,33 +36,16 @@ __all__ = [
 
 _A, _B = sqrt(0.5), sqrt(2.0)
 
-# A vector, or None for zeros; and a transform of some of them in a row.
 _Values = list[Any]
+#: A transform of some values in a row.
 _Transform = Callable[[Any, _Values], _Values]
-
-
-@dataclass(frozen=True)
-class Patch:
-    """Part of a map that a tile covers: rows × columns, from one to the next so many floats.
-
-    `side` is the number of points along a side of the tile, 6 or 4, and `spot` the floats from one
-    of its side² transformed numbers to the next.
-    """
-
-    side: int
-    rows: int
-    columns: int
-    row: int
-    column: int
-    spot: int
+#: A pointer to what is in row i and column j.
+_Grid = Callable[[int, int], Any]
 
 
 def _sum(e: Any, *terms: tuple[float, Any]) -> Any:
     """Σ factor · value; those with the factor 1 first, which need no multiplication."""
-    there = sorted((t for t in terms if t[1] is not None), key=lambda t: abs(t[0] - 1) > 0)
-    if not there:
-        return None
-    (factor, total), *rest = there
+    (factor, total), *rest = sorted(terms, key=lambda t: abs(t[0] - 1) > 0)
     if factor != 1:
         total = e.mul(e.constant(factor), total)
     for factor, value in rest:
@@ -153,56 +133,69 @@ def _turned_weight(e: Any, m: _Values) -> _Values:
     ]
 
 
-def _both(e: Any, transform: _Transform, side: int, value: Callable[[int, int], Any]) -> Any:
-    """A transform along the columns, then along the rows, of side × side values: rows of them."""
-    columns = [transform(e, [value(i, j) for i in range(side)]) for j in range(side)]
+def _both(e: Any, transform: _Transform, side: int, place: _Grid) -> Any:
+    """A transform along columns, then along rows, of what stands at side × side places."""
+    columns = [transform(e, [e.load(place(i, j)) for i in range(side)]) for j in range(side)]
     return [transform(e, list(row)) for row in zip(*columns, strict=True)]
 
 
-def _patch(e: Any, p: Patch, source: Any) -> Callable[[int, int], Any]:
-    def value(i: int, j: int) -> Any:
-        inside = i < p.rows and j < p.columns
-        return e.load(source, i * p.row + j * p.column) if inside else None
+def places(e: Any, pointer: Any, row: Any, column: Any) -> _Grid:
+    """Pointers to rows and columns that are so many floats apart."""
+    rows = [e.opaque(pointer)]
 
-    return value
+    def place(i: int, j: int) -> Any:
+        while len(rows) <= i:
+            rows.append(e.advance(rows[-1], row))
+        return e.advance(rows[i], e.offset((j, column)))
+
+    return place
 
 
-def load_spots(e: Any, p: Patch, source: Any) -> Callable[[int, int], Any]:
-    """What loads one of the transformed numbers."""
-    return lambda i, j: e.load(source, (i * p.side + j) * p.spot)
+def part_of(e: Any, whole: _Grid, rows: Any, columns: Any, elsewhere: Any) -> _Grid:
+    """The same pointers as far as there are rows and columns, else one to elsewhere."""
+
+    def place(i: int, j: int) -> Any:
+        inside = e.both(e.below(i, rows), e.below(j, columns))
+        return e.select(inside, whole(i, j), elsewhere)
+
+    return place
 
 
-def keep_spots(e: Any, p: Patch, rows: Any, to: Any) -> None:
-    """Write transformed numbers."""
-    for i, row in enumerate(rows):
+def _points(e: Any, side: int, pointer: Any, spot: Any) -> _Grid:
+    """Pointers to the transformed numbers of a tile, which are so many floats apart."""
+    return places(e, pointer, e.offset((side, spot)), spot)
+
+
+def output_transform(e: Any, side: int, m: Any, spot: Any) -> Any:
+    """Aᵀ M A, of numbers so many floats apart."""
+    return _both(e, _output, side, _points(e, side, m, spot))
+
+
+def turned_weight_transform(e: Any, side: int, sums: Any, spot: Any) -> Any:
+    """Gᵀ S G, of numbers so many floats apart."""
+    return _both(e, _turned_weight, side, _points(e, side, sums, spot))
+
+
+def _transform(
+    e: Any, transform: _Transform, size: int, side: int, place: _Grid, to: Any, spot: Any
+) -> None:
+    """Both ways, of size × size vectors, to side² numbers that are so many floats apart."""
+    at = _points(e, side, to, spot)
+    for i, row in enumerate(_both(e, transform, size, place)):
         for j, value in enumerate(row):
-            value = e.constant(0.0) if value is None else value
-            e.store(value, to, (i * p.side + j) * p.spot)
+            e.store(value, at(i, j))
 
 
-def output_transform(e: Any, p: Patch, value: Callable[[int, int], Any]) -> Any:
-    """Aᵀ M A, of which the patch's rows and columns are meant."""
-    return _both(e, _output, p.side, value)
+def transform_input(e: Any, side: int, place: _Grid, v: Any, spot: Any) -> None:
+    """V = Bᵀ x B of one vector of channels, of the pixels at these places."""
+    _transform(e, _input, side, side, place, v, spot)
 
 
-def turned_weight_transform(e: Any, p: Patch, value: Callable[[int, int], Any]) -> Any:
-    """Gᵀ S G."""
-    return _both(e, _turned_weight, p.side, value)
+def transform_gradient(e: Any, side: int, place: _Grid, w: Any, spot: Any) -> None:
+    """W = A dy Aᵀ of one vector of channels, of the pixels at these places."""
+    _transform(e, _gradient, side - 2, side, place, w, spot)
 
 
-@block(nothing)
-def transform_input(e, p, x, v):
-    """V = Bᵀ x B of one vector of channels, x standing at the tile's first pixel."""
-    keep_spots(e, p, _both(e, _input, p.side, _patch(e, p, x)), v)
-
-
-@block(nothing)
-def transform_gradient(e, p, dy, w):
-    """W = A dy Aᵀ of one vector of channels, dy standing at the tile's first pixel."""
-    keep_spots(e, p, _both(e, _gradient, p.side - 2, _patch(e, p, dy)), w)
-
-
-@block(nothing)
-def transform_weight(e, p, w, u):
-    """U = G w Gᵀ of one vector of channels, w being a patch of 3 × 3."""
-    keep_spots(e, p, _both(e, _weight(p.side), 3, _patch(e, p, w)), u)
+def transform_weight(e: Any, side: int, place: _Grid, u: Any, spot: Any) -> None:
+    """U = G w Gᵀ of one vector of channels, of the taps at these places."""
+    _transform(e, _weight(side), 3, side, place, u, spot)

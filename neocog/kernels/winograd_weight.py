@@ -9,12 +9,13 @@ squares of LANES × LANES channels.
 from dataclasses import dataclass
 
 from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.geometry import geometry
 from neocog.kernels.layout import ConvolutionWeight
 from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer
-from neocog.kernels.winograd import Winograd
-from neocog.kernels.winograd_transforms import Patch, transform_weight
+from neocog.kernels.winograd_tiling import Winograd
+from neocog.kernels.winograd_transforms import places, transform_weight
 
-__all__ = ["Square", "WinogradWeight", "winograd_weight", "winograd_weight_turned"]
+__all__ = ["WinogradWeight", "winograd_weight", "winograd_weight_turned"]
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,50 @@ class WinogradWeight:
         return self.w.in_channels * self.w.block
 
     @property
-    def taps(self) -> Patch:
-        """The nine numbers of one kernel, in the packed weight."""
-        tap, c = self.panel, self.convolution
-        return Patch(c.side, 3, 3, 3 * tap, tap, c.u_spot)
+    def kind(self) -> "WeightKind":
+        """What the machine code depends on."""
+        ins, outs = self.w.in_channels % LANES, self.w.out_channels % LANES
+        return WeightKind(self.convolution.side, self.w.block, self.source.block, ins, outs)
 
     @property
-    def turned_taps(self) -> Patch:
-        """The nine numbers of one kernel, where the first nine points of its U will be."""
-        c = self.convolution
-        return Patch(c.side, 3, 3, 3 * c.u_spot, c.u_spot, c.u_spot)
+    def geometry(self) -> "Panels":
+        """All other sizes."""
+        w, source = self.w, self.source
+        return Panels(
+            in_channels=w.in_channels,
+            out_channels=w.out_channels,
+            panel=self.panel,
+            block_size=w.block_size,
+            source_tap=source.tap_size,
+            source_size=source.block_size,
+            spot=self.convolution.u_spot,
+        )
 
-    @property
-    def rest(self) -> int:
-        """Input channels of U that do not fill a square."""
-        return self.w.in_channels % LANES
+
+@dataclass(frozen=True)
+class Panels:
+    """Sizes of a weight and of U, in floats but for the channels; see `WinogradWeight`."""
+
+    in_channels: int
+    out_channels: int
+    panel: int
+    block_size: int
+    source_tap: int
+    source_size: int
+    spot: int
+
+
+@dataclass(frozen=True)
+class WeightKind:
+    """What the machine code depends on: points along a side, blocks, channels left over."""
+
+    side: int
+    block: int
+    source_block: int
+    rest_in: int
+    rest_out: int
+
+    geometry = Panels
 
     @property
     def square(self) -> "Square":
@@ -63,84 +93,91 @@ class WinogradWeight:
     @property
     def last_in(self) -> "Square":
         """The input channels of U that are left over."""
-        return Square(self, self.rest, LANES)
+        return Square(self, self.rest_in, LANES)
 
     @property
     def last_out(self) -> "Square":
         """The output channels of U that are left over."""
-        return Square(self, LANES, self.w.out_channels % LANES)
+        return Square(self, LANES, self.rest_out)
 
     @property
     def last_both(self) -> "Square":
         """Both."""
-        return Square(self, self.rest, self.w.out_channels % LANES)
+        return Square(self, self.rest_in, self.rest_out)
 
 
 @dataclass(frozen=True)
 class Square:
     """Input × output channels of U that are turned together, of which so many exist."""
 
-    s: WinogradWeight
+    t: WeightKind
     ins: int
     outs: int
+
+
+@block(nothing)
+def transform(e, t, g, w, tap, u):
+    """U of one vector of channels, from taps so many floats apart."""
+    transform_weight(e, t.side, places(e, w, e.offset((3, tap)), tap), u, g.spot)
 
 
 @block(nothing)
 def turn_tap(e, q, w, u):
     """One tap, whose vectors lie along U's input channels, to vectors along its outputs."""
     zero = e.constant(0.0)
-    step = q.s.source.block
+    step = q.t.source_block
     rows = [e.load(w, o * step) if o < q.outs else zero for o in range(LANES)]
     for i, column in enumerate(e.transpose(rows)[: q.ins]):
-        e.store(column, u, i * q.s.w.block)
+        e.store(column, u, i * q.t.block)
 
 
 @inlined
-def turn_taps(q, w, u):
+def turn_taps(q, g, w, u):
     """Nine taps, the last first, to where the first nine points of their transform will be."""
     for tap in range(9):
-        of = advance(w, (8 - tap) * q.s.source.in_channels * q.s.source.block)
-        turn_tap(q, of, advance(u, tap * q.s.convolution.u_spot))
+        turn_tap(q, advance(w, (8 - tap) * g.source_tap), advance(u, tap * g.spot))
 
 
 @kernel
-def winograd_weight(s, operands, first, count):
+def winograd_weight(t, operands, first, count):
     """U for a convolution; items are blocks of its output channels.
 
     Operands: weight [K / block][i][j][C][block], U.
     """
+    g = geometry(t, operands)
     weight = pointer(operands, 0, FLOATS)
     u = pointer(operands, 1, FLOATS)
     for k in range(first, first + count):
-        for at in range(0, s.panel, LANES):
-            of = advance(weight, k * s.w.block_size + at)
-            transform_weight(s.taps, of, advance(u, k * s.panel + at))
+        for at in range(0, g.panel, LANES):
+            of = advance(weight, k * g.block_size + at)
+            transform(t, g, of, g.panel, advance(u, k * g.panel + at))
 
 
 @kernel
-def winograd_weight_turned(s, operands, first, count):
+def winograd_weight_turned(t, operands, first, count):
     """U for the convolution that gives an input gradient; items are blocks of its output channels.
 
     Operands: the forward convolution's weight [C / block][i][j][K][block], U.
     """
+    g = geometry(t, operands)
     weight = pointer(operands, 0, FLOATS)
     u = pointer(operands, 1, FLOATS)
-    for k in range(first * s.w.block, (first + count) * s.w.block, LANES):
-        to_block = advance(u, k // s.w.block * s.panel + k % s.w.block)
-        whole_out = k + LANES <= s.w.out_channels
-        for c in range(0, s.w.in_channels, LANES):
-            of_block = advance(weight, c // s.source.block * s.source.block_size)
-            of = advance(of_block, c % s.source.block + k * s.source.block)
-            to = advance(to_block, c * s.w.block)
-            whole_in = c + LANES <= s.w.in_channels
+    for k in range(first * t.block, (first + count) * t.block, LANES):
+        to_block = advance(u, k // t.block * g.panel + k % t.block)
+        whole_out = k + LANES <= g.out_channels
+        for c in range(0, g.in_channels, LANES):
+            of_block = advance(weight, c // t.source_block * g.source_size)
+            of = advance(of_block, c % t.source_block + k * t.source_block)
+            to = advance(to_block, c * t.block)
+            whole_in = c + LANES <= g.in_channels
             if whole_in and whole_out:
-                turn_taps(s.square, of, to)
+                turn_taps(t.square, g, of, to)
             elif whole_in:
-                turn_taps(s.last_out, of, to)
+                turn_taps(t.last_out, g, of, to)
             elif whole_out:
-                turn_taps(s.last_in, of, to)
+                turn_taps(t.last_in, g, of, to)
             else:
-                turn_taps(s.last_both, of, to)
-            for row in range(min(LANES, s.w.in_channels - c)):
-                at = advance(to, row * s.w.block)
-                transform_weight(s.turned_taps, at, at)
+                turn_taps(t.last_both, g, of, to)
+            for row in range(min(LANES, g.in_channels - c)):
+                at = advance(to, row * t.block)
+                transform(t, g, at, g.spot, at)

@@ -15,6 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from neocog.kernels.compiling import KERNEL_ARGUMENTS, called_from_python, inlined
+from neocog.kernels.geometry import MOST_OPERANDS
 from neocog.kernels.simd import (
     atomic_add,
     atomic_load,
@@ -27,9 +28,10 @@ from neocog.kernels.simd import (
 )
 from neocog.kernels.static import StaticType
 
-__all__ = ["ASKED", "CONTROL_SIZE", "DONE", "GROUP", "MOST_OPERANDS", "run"]
+__all__ = ["ASKED", "CONTROL_SIZE", "DONE", "GROUP", "INSTRUCTION", "run"]
 
-MOST_OPERANDS = 10
+#: Columns of the table of instructions.
+INSTRUCTION = 2 + 2 * MOST_OPERANDS
 
 # Words of the control array, each on a cache line of its own.
 _ARRIVED, _GENERATION, _STOPPING = 0, 16, 32
@@ -84,8 +86,9 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
     """Run a program, as one worker of several, over `total` images in batches.
 
     Args:
-        table: int64 [instructions, 1 + 2 · MOST_OPERANDS]: the kernel's address, then for each
-            operand the address for item 0 and the bytes from one item to the next. This worker's.
+        table: int64 [instructions, INSTRUCTION]: the addresses of the kernel and of its geometry,
+            then for each operand that for item 0 and the bytes from one item to the next. This
+            worker's.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `judge`
             marks the group after whose barrier the batch's losses are there to be looked at. A
             group runs in steps that `every` divides, counted from 1, and in the last.
@@ -103,7 +106,7 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         Steps that were finished. A mean loss that is not finite ends the run before its update.
     """
     before = flush_denormals()
-    operands = np.empty(MOST_OPERANDS, np.int64)
+    operands = np.empty(MOST_OPERANDS + 1, np.int64)
     resolved = _data(operands)
     generation = 0
     every = 1
@@ -135,7 +138,8 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
                 start = groups[g, _FIRST]
                 for i in range(start, start + groups[g, _COUNT]):
                     for o in range(MOST_OPERANDS):
-                        operands[o] = table[i, 1 + 2 * o] + first * table[i, 2 + 2 * o]
+                        operands[o] = table[i, 2 + 2 * o] + first * table[i, 3 + 2 * o]
+                    operands[MOST_OPERANDS] = table[i, 1]
                     _call(table[i, 0], resolved, first, count)
             if groups[g, _BARRIER] == 1:
                 generation = barrier(control, workers, generation)

@@ -11,6 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
+from neocog.kernels.geometry import MOST_OPERANDS, numbers_of
 from neocog.kernels.layout import padded
 from neocog.kernels.pipeline import KernelCompiler
 from neocog.kernels.simd import (
@@ -72,7 +73,10 @@ def call(kernel, stage, operands, count, *, first=0, flush=False):
     An operand is a `Buffer`, (Buffer, the item it begins at), or None.
     """
     places = [o if isinstance(o, tuple) else (o, 0) for o in operands]
-    table = np.array([0 if b is None else b.address(item) for b, item in places], np.int64)
+    numbers = numbers_of(stage)
+    table = np.zeros(MOST_OPERANDS + 1, np.int64)
+    table[: len(places)] = [0 if b is None else b.address(item) for b, item in places]
+    table[-1] = numbers.ctypes.data
     _drive(kernel_address(kernel, stage), table.ctypes.data, first, count, flush)
     for buffer, _ in places:
         if buffer is not None:

@@ -39,7 +39,7 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
-from neocog.kernels.winograd import Winograd, winograd_forward
+from neocog.kernels.winograd import winograd_forward
 from neocog.kernels.winograd_gradient import (
     WinogradGradient,
     winograd_backward_weight,
@@ -48,6 +48,7 @@ from neocog.kernels.winograd_gradient import (
     winograd_transform_gradient,
     winograd_transform_input,
 )
+from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
     winograd_weight,

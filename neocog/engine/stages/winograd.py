@@ -3,13 +3,11 @@
 Fewer multiplications, more additions and more memory: worth it from some channels on.
 """
 
-from dataclasses import replace
-
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Group, Instruction, Scope
 from neocog.engine.tensor import Tensor
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.winograd import Winograd, winograd_forward
+from neocog.kernels.winograd import winograd_forward
 from neocog.kernels.winograd_gradient import (
     WinogradGradient,
     winograd_backward_weight,
@@ -18,6 +16,7 @@ from neocog.kernels.winograd_gradient import (
     winograd_transform_gradient,
     winograd_transform_input,
 )
+from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
     winograd_weight,
@@ -41,16 +40,6 @@ _LEAST_CHANNELS = 16
 _SHARDED = 64 * 64
 
 
-def _corners(ins: int, outs: int) -> tuple[FeatureMap, FeatureMap]:
-    """The smallest maps of so many channels, for kernels that look at no map."""
-    return FeatureMap(1, 1, ins, 1, 1), FeatureMap(1, 1, outs)
-
-
-def _smallest(stage: Winograd) -> Winograd:
-    """A stage for kernels that look at no map, so that equal ones are compiled once."""
-    return Winograd(*_corners(stage.x.channels, stage.y.channels), 1, 1, stage.tile, bias=False)
-
-
 def winograd_suits(layer: Conv2d, x: Tensor) -> bool:
     """Whether it can compute this convolution, and is the faster way."""
     plain = (layer.kernel, layer.steps, layer.spread, layer.groups) == ((3, 3), (1, 1), (1, 1), 1)
@@ -67,8 +56,8 @@ def winograd_convolve(
     u = b.floats(f"{name}.weight.points", stage.u_size)
     scratch = b.scratch("winograd", stage.scratch_size)
     b.emit(winograd_forward, stage, (x.name, u, bias, y.name, None, scratch), name)
-    points = WinogradWeight(_smallest(stage))
-    weight = Instruction(winograd_weight, points, (f"{name}.weight", u), name)
+    operands = f"{name}.weight", u
+    weight = Instruction(winograd_weight, WinogradWeight(stage), operands, name)
     b.refresh(weight, stage.w.blocks)
 
 
@@ -93,8 +82,8 @@ def winograd_input_gradient(
     b.emit(winograd_forward, stage, (dy, u, None, dx, x.name, scratch), name)
     if not adds:
         b.add_gradient(x, dx)
-    points = WinogradWeight(_smallest(stage))
-    turn = Instruction(winograd_weight_turned, points, (f"{name}.weight", u), name)
+    operands = f"{name}.weight", u
+    turn = Instruction(winograd_weight_turned, WinogradWeight(stage), operands, name)
     b.refresh(turn, stage.w.blocks)
 
 
@@ -117,9 +106,7 @@ def winograd_weight_gradient(
         scratch = b.scratch("winograd", stage.scratch_size)
         b.emit(winograd_backward_weight, stage, (x.name, dy, sums, shards, scratch), name)
         reduced = (sums, shards, gradient, of_bias, "step")
-        x_map, dy_map = _corners(x.channels, dy_map.channels)
-        smallest = replace(stage, x=x_map, dy=dy_map, top=1, left=1)
-        return [Instruction(winograd_reduce, smallest, reduced, name)], stage.w.blocks
+        return [Instruction(winograd_reduce, stage, reduced, name)], stage.w.blocks
     v = b.scratch("winograd.v", stage.v_size, Scope.SHARED)
     w = b.scratch("winograd.w", stage.w_size, Scope.SHARED)
     b.emit(winograd_transform_input, stage, (x.name, v), name)

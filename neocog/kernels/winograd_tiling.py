@@ -1,0 +1,290 @@
+"""How a Winograd convolution is cut into tiles, and where its numbers lie; see `winograd`."""
+
+from dataclasses import dataclass
+
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
+from neocog.kernels.matrix import Product
+from neocog.kernels.simd import LANES
+
+__all__ = ["Tiling", "Winograd", "WinogradKind", "spread"]
+
+# Tiles of a group: as many as fit so many bytes with all their channels …
+_GROUP_BYTES = 256 * 1024
+# … but enough that a pass over U, which may come from the third-level cache, pays.
+_LEAST_TILES = 24
+
+# A U that is larger comes from the third-level cache or from memory.
+_NEAR_BYTES = 1024 * 1024
+
+
+def spread(floats: int) -> int:
+    """So many floats or a few more: an odd number of cache lines.
+
+    What lies a multiple of many lines apart falls into the same few sets of a cache.
+    """
+    lines = -(-floats // 16)
+    return 16 * (lines + 1 - lines % 2)
+
+
+def _apart(floats: int) -> int:
+    # Fewer lines than eight apart, a group's tiles do not fall into the same sets.
+    return floats if floats < 128 else spread(floats)
+
+
+@dataclass(frozen=True)
+class Winograd:
+    """One convolution 3 × 3, stride 1; maps as in `convolution.Convolution`, x in whole vectors.
+
+    `top` and `left` are the rows and columns of zeros above and left of x, which its border must
+    have; below and right the border must have what y needs. `tile` is the outputs along a side of
+    a tile, 4 or 2. With `accumulate` the result is added to what y holds. `group` is how many tiles
+    are transformed together, 0 for as many as suit the caches; `v_width` and `m_width` how many
+    channels of V and of M lie together, 0 for all, as the forward kernel wants.
+    """
+
+    x: FeatureMap
+    y: FeatureMap
+    top: int
+    left: int
+    tile: int = 4
+    bias: bool = True
+    relu: bool = False
+    accumulate: bool = False
+    gated: bool = False
+    gate: FeatureMap = FeatureMap(1, 1, 1)
+    group: int = 0
+    v_width: int = 0
+    m_width: int = 0
+
+    def __post_init__(self) -> None:
+        if self.tile not in (2, 4):
+            raise ValueError(f"A tile (={self.tile}) must be 2 or 4 outputs wide.")
+        if self.x.pixel % LANES or self.y.pixel % LANES:
+            raise ValueError("Winograd convolution needs maps of whole vectors.")
+        below, right = self.y.height + 2 - self.x_rows, self.y.width + 2 - self.x_columns
+        if self.top > self.x.border_h or self.left > self.x.border_w or below > 0 or right > 0:
+            raise ValueError(f"The border of {self.x} is too small for {self.y}.")
+
+    @property
+    def w(self) -> ConvolutionWeight:
+        """The weight before its transform."""
+        return ConvolutionWeight(self.y.channels, self.x.channels, 3, 3)
+
+    @property
+    def x_start(self) -> int:
+        """The first float of x that is read."""
+        return self.x.start - self.top * self.x.row - self.left * self.x.pixel
+
+    @property
+    def x_rows(self) -> int:
+        """Rows of x with its border, from the first that is read."""
+        return self.x.height + self.x.border_h + self.top
+
+    @property
+    def x_columns(self) -> int:
+        """Columns of x with its border, from the first that is read."""
+        return self.x.width + self.x.border_w + self.left
+
+    # Tiles
+
+    @property
+    def side(self) -> int:
+        """Points along a side of a tile."""
+        return self.tile + 2
+
+    @property
+    def spots(self) -> int:
+        """Points of a tile."""
+        return self.side**2
+
+    @property
+    def rows(self) -> int:
+        """Rows of tiles."""
+        return -(-self.y.height // self.tile)
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row."""
+        return -(-self.y.width // self.tile)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of an image."""
+        return self.rows * self.columns
+
+    # Groups
+
+    @property
+    def together(self) -> int:
+        """Tiles of a group."""
+        fitting = _GROUP_BYTES // (4 * self.spots * (self.x.pixel + self.y.pixel))
+        wanted = self.group or max(_LEAST_TILES, fitting // 12 * 12)
+        grain = Product(self.w.vectors).grain
+        return -(-wanted // grain) * grain
+
+    @property
+    def v_row(self) -> int:
+        """Floats of V from one tile to the next."""
+        return self.v_width or _apart(self.x.pixel)
+
+    @property
+    def v_spot(self) -> int:
+        """Floats of V from one point to the next."""
+        return spread(self.together * self.v_row)
+
+    @property
+    def v_part(self) -> int:
+        """Floats of V from one `v_width` of channels to the next."""
+        return self.spots * self.v_spot
+
+    @property
+    def u_spot(self) -> int:
+        """Floats of U from one point to the next; within, [K / block][C][block]."""
+        return spread(self.w.blocks * self.w.in_channels * self.w.block)
+
+    @property
+    def u_size(self) -> int:
+        """Floats of the transformed weight."""
+        return self.spots * self.u_spot
+
+    @property
+    def m_row(self) -> int:
+        """Floats of M from one tile to the next."""
+        return self.m_width or _apart(self.y.pixel)
+
+    @property
+    def m_spot(self) -> int:
+        """Floats of M from one point to the next."""
+        return spread(self.together * self.m_row)
+
+    @property
+    def m_part(self) -> int:
+        """Floats of M from one `m_width` of channels to the next."""
+        return self.spots * self.m_spot
+
+    @property
+    def scratch_size(self) -> int:
+        """Floats a worker needs for V and M."""
+        return self.v_part + self.m_part
+
+    @property
+    def kind(self) -> "WinogradKind":
+        """What the machine code depends on."""
+        return WinogradKind(
+            self.tile,
+            self.w.vectors,
+            self.bias,
+            self.relu,
+            self.accumulate,
+            self.gated,
+            4 * self.u_size > _NEAR_BYTES,
+        )
+
+    @property
+    def geometry(self) -> "Tiling":
+        """All other sizes."""
+        x, y, gate = self.x, self.y, self.gate
+        return Tiling(
+            columns=self.columns,
+            tiles=self.tiles,
+            together=self.together,
+            blocks=self.w.blocks,
+            in_channels=x.channels,
+            x_start=self.x_start,
+            x_size=x.size,
+            x_row=x.row,
+            x_pixel=x.pixel,
+            x_rows=self.x_rows,
+            x_columns=self.x_columns,
+            y_start=y.start,
+            y_size=y.size,
+            y_row=y.row,
+            y_pixel=y.pixel,
+            y_rows=y.height,
+            y_columns=y.width,
+            gate_start=gate.start,
+            gate_size=gate.size,
+            gate_row=gate.row,
+            gate_pixel=gate.pixel,
+            v_row=self.v_row,
+            v_spot=self.v_spot,
+            v_part=self.v_part,
+            u_spot=self.u_spot,
+            u_block=x.channels * self.w.block,
+            m_row=self.m_row,
+            m_spot=self.m_spot,
+            m_part=self.m_part,
+        )
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """The geometry of a Winograd convolution; see the properties of `Winograd`."""
+
+    columns: int
+    tiles: int
+    together: int
+    blocks: int
+    in_channels: int
+    x_start: int
+    x_size: int
+    x_row: int
+    x_pixel: int
+    x_rows: int
+    x_columns: int
+    y_start: int
+    y_size: int
+    y_row: int
+    y_pixel: int
+    y_rows: int
+    y_columns: int
+    gate_start: int
+    gate_size: int
+    gate_row: int
+    gate_pixel: int
+    v_row: int
+    v_spot: int
+    v_part: int
+    u_spot: int
+    u_block: int
+    m_row: int
+    m_spot: int
+    m_part: int
+
+
+@dataclass(frozen=True)
+class WinogradKind:
+    """What the machine code of a Winograd convolution depends on.
+
+    `vectors` are those of one block of output channels; `far` says that U comes from far away.
+    """
+
+    tile: int
+    vectors: int
+    bias: bool
+    relu: bool
+    accumulate: bool
+    gated: bool
+    far: bool
+
+    geometry = Tiling
+
+    @property
+    def side(self) -> int:
+        """Points along a side of a tile."""
+        return self.tile + 2
+
+    @property
+    def spots(self) -> int:
+        """Points of a tile."""
+        return self.side**2
+
+    @property
+    def block(self) -> int:
+        """Output channels that lie together."""
+        return self.vectors * LANES
+
+    @property
+    def product(self) -> Product:
+        """M of one point and one block of output channels."""
+        return Product(self.vectors, a_depth=1, b_depth=self.block, far_b=self.far)
