@@ -13,7 +13,7 @@ from neocog.engine.lower import lower
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError, NeocogError
-from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.models import simple_cnn
 from neocog.network import Network
 
@@ -263,6 +263,50 @@ def test_predictions_do_not_depend_on_threads_or_company():
         np.testing.assert_array_equal(together, scores)
         together = np.concatenate([predict_probabilities(network, p) for p in parts])
         np.testing.assert_array_equal(together, probabilities)
+
+
+def wide():
+    """A network whose layers are shared in every way: direct, pooled, by Winograd, not at all."""
+    network = Network(
+        input_shape=(3, 17, 12),
+        conv1=Conv2d(3, 40, 5, stride=2),
+        relu1=ReLU(),
+        conv2=Conv2d(40, 33, 3, padding=1),
+        norm=BatchNorm2d(33),
+        act=GELU(),
+        conv3=Conv2d(33, 8, 1),
+        pool=MaxPool2d(2),
+        flatten=Flatten(),
+        fc=Linear(8 * 3 * 2, 4),
+    )
+    network.initialise(0)
+    rng = np.random.default_rng(0)
+    return network, rng.integers(0, 256, (7, 17, 12, 3), np.uint8)
+
+
+@pytest.mark.parametrize("make", [small, wide])
+def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
+    network, images, *_ = make()
+    expected = predict_scores(network, images)
+    network.initialise(0)  # the same parameters, and nothing kept for predicting
+    monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
+    for threads in (1, 2, 3):
+        for n in range(3):
+            alone = predict_scores(network, images[n : n + 1], threads=threads)
+            np.testing.assert_array_equal(alone, expected[n : n + 1])
+
+
+def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
+    network, images = wide()
+    expected = predict_scores(network, images)
+    network.initialise(0)
+    monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
+    monkeypatch.setattr("neocog.engine.stages.winograd._FAR_BYTES", 0)
+    alone = np.concatenate(
+        [predict_scores(network, images[n : n + 1], threads=2) for n in range(7)]
+    )
+    assert not np.array_equal(alone, expected)
+    np.testing.assert_allclose(alone, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():

@@ -30,6 +30,7 @@ class Builder:
         shard: images of one shard, whose sums are kept apart.
         shards: how many shards a batch has at most.
         shared: whether linear layers are shared among workers by their inputs.
+        alone: whether it is for one image, whose parts the workers share.
         method: how the network is trained; None if it is not for training.
     """
 
@@ -39,6 +40,7 @@ class Builder:
         most_shards: int = 1,
         *,
         shared: bool = False,
+        alone: bool = False,
         method: Method | None = None,
     ) -> None:
         self.plan = Plan()
@@ -48,6 +50,7 @@ class Builder:
         self.shard = -(-batch // min(batch, most_shards)) if batch else 1
         self.shards = -(-batch // self.shard)
         self.shared = shared
+        self.alone = alone
         self.plan.shard = self.shard
         self._images: list[Instruction] = []
         self._following: list[Group] = []
@@ -64,11 +67,19 @@ class Builder:
         """One more instruction on the images of the group."""
         self._images.append(Instruction(kernel, stage, operands, layer))
 
+    def emit_parts(
+        self, kernel: Any, stage: Any, operands: tuple[str | None, ...], layer: str, parts: int
+    ) -> None:
+        """An instruction on the one image there is, whose items are parts of it."""
+        group = Group([Instruction(kernel, stage, operands, layer)], parts, parts, barrier=True)
+        self.over(group)
+
     def cut(self, *, barrier: bool = True) -> None:
         """End the group of instructions on images, if any have come since the last."""
         if self._images:
             judge = self._unjudged and barrier
-            self.plan.groups.append(Group(self._images, barrier=barrier, judge=judge))
+            items = 1 if self.alone else 0
+            self.plan.groups.append(Group(self._images, items, barrier=barrier, judge=judge))
             self._unjudged = self._unjudged and not judge
             self._images = []
             self.plan.groups += self._following

@@ -60,8 +60,10 @@ _FUNCTIONS: dict[type[Layer], str] = {
 _Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 
 
-def lower(network: Network, *, training: bool) -> list[Stage]:
+def lower(network: Network, *, training: bool, alone: bool = False) -> list[Stage]:
     """The stages of a network, first to last; the first loads images.
+
+    With `alone` they are for one image at a time.
 
     Raises:
         ArchitectureError: if the network does not end in one number a class, or learns nothing.
@@ -71,7 +73,7 @@ def lower(network: Network, *, training: bool) -> list[Stage]:
             f"The network ends in the shape {network.output_shape}; it must end in one number a "
             "class: add Flatten() and Linear(…) at the end."
         )
-    lowering = _Lowering(network, training)
+    lowering = _Lowering(network, training, alone)
     channels, height, width = network.input_shape
     image = Tensor("input", height, width, channels, dense=True)
     lowering.stages.append(LoadStage("input", image, image))
@@ -88,9 +90,10 @@ def lower(network: Network, *, training: bool) -> list[Stage]:
 
 
 class _Lowering:
-    def __init__(self, network: Network, training: bool) -> None:
+    def __init__(self, network: Network, training: bool, alone: bool) -> None:
         self.shapes: Mapping[str, Shape] = network.shapes
         self.training = training
+        self.alone = alone
         self.stages: list[Stage] = []
         self._dropouts = 0
 
@@ -209,7 +212,7 @@ class _Lowering:
         y.dense = False
         if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
             return self._add(DepthwiseStage(name, x, y, layer))
-        return self._add(ConvolutionStage(name, x, y, layer))
+        return self._add(ConvolutionStage(name, x, y, layer, alone=self.alone))
 
     def _pool(self, name: str, layer: _Pool, x: Tensor) -> Tensor:
         before = self._made(x)

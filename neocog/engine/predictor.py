@@ -1,4 +1,9 @@
-"""Scores and probabilities of images, by a program that is kept with the network."""
+"""Scores and probabilities of images, by a program that is kept with the network.
+
+Threads take images; one image alone of a network that multiplies much is shared by them, layer by
+layer. There a layer whose weights come from memory is convolved directly, not by Winograd's
+algorithm, so its scores may differ from those in company by rounding. Threads change nothing.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +16,18 @@ from neocog.engine.state import fill_preprocessing, write_state
 from neocog.engine.trainer import check_images
 from neocog.errors import NeocogError
 from neocog.network import Network
+from neocog.summary import cost
 
 __all__ = ["predict_probabilities", "predict_scores"]
 
 Floats = NDArray[np.float32]
 
-# Fewer images than this are not worth starting a thread for: about 0.1 ms.
+# Less work than this is not worth starting a thread for: about 0.1 ms, in multiplications; or so
+# many images, of a network that hardly multiplies.
+_WORK_A_THREAD = 5_000_000
 _IMAGES_A_THREAD = 16
-_SMALL = 2 * _IMAGES_A_THREAD - 1
+# One image of a network that multiplies so often is shared by threads.
+_SHARED = 25_000_000
 
 
 class _Predictor:
@@ -27,12 +36,16 @@ class _Predictor:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._state = network.state_dict()
-        self._free: dict[int, list[Program]] = {}
+        self._free: dict[tuple[int, bool], list[Program]] = {}
         self._free_small: list[tuple[Program, NDArray[np.uint8], Floats]] = []
+        work = cost(network).multiply_adds
+        self._images_a_thread = min(_IMAGES_A_THREAD, -(-_WORK_A_THREAD // max(1, work)))
+        self._most_small = 2 * self._images_a_thread - 1
+        self._is_shared = work >= _SHARED
 
-    def _new(self, workers: int) -> Program:
-        stages = lower(self._network, training=False)
-        program = Program(inference_plan(stages), workers, 1)
+    def _new(self, workers: int, *, alone: bool = False) -> Program:
+        stages = lower(self._network, training=False, alone=alone)
+        program = Program(inference_plan(stages, alone=alone), workers, 1)
         fill_preprocessing(program, self._network)
         write_state(program, stages, self._state)
         return program
@@ -44,16 +57,19 @@ class _Predictor:
         """Scores and probabilities, float32 [2, n, classes]."""
         if len(images) == 0:
             return self._empty(0)
-        if len(images) <= _SMALL:
+        alone = len(images) == 1 and self._is_shared
+        if len(images) <= self._most_small and not alone:
             return self._run_small(images)
         found = self._empty(len(images))
-        workers = max(1, min(threads or available_threads(), len(images) // _IMAGES_A_THREAD))
-        free = self._free.setdefault(workers, [])
+        workers = threads or available_threads()
+        if not alone:
+            workers = max(1, min(workers, len(images) // self._images_a_thread))
+        free = self._free.setdefault((workers, alone), [])
         # A list's pop and append are atomic, so threads can share it.
         try:
             program = free.pop()
         except IndexError:
-            program = self._new(workers)
+            program = self._new(workers, alone=alone)
         program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
         program.run_once(len(images))
         free.append(program)
@@ -65,7 +81,8 @@ class _Predictor:
             program, given, found = self._free_small.pop()
         except IndexError:
             program = self._new(1)
-            given, found = np.empty((_SMALL, *images.shape[1:]), np.uint8), self._empty(_SMALL)
+            given = np.empty((self._most_small, *images.shape[1:]), np.uint8)
+            found = self._empty(self._most_small)
             program.bind({"images": given, "scores": found[0], "probabilities": found[1]})
         n = len(images)
         given[:n] = images

@@ -49,9 +49,12 @@ def training_plan(stages: Sequence[Stage], batch: int, method: Method) -> Plan:
     return b.plan
 
 
-def inference_plan(stages: Sequence[Stage]) -> Plan:
-    """A program that gives each image's scores and probabilities."""
-    b = Builder()
+def inference_plan(stages: Sequence[Stage], *, alone: bool = False) -> Plan:
+    """A program that gives each image's scores and probabilities.
+
+    With `alone` it takes one image, whose convolutions the workers share.
+    """
+    b = Builder(alone=alone)
     for stage in stages:
         stage.forward(b)
     probabilities(b, stages[-1].y)

@@ -104,7 +104,8 @@ class Convolution:
     The first window begins `crop_*` rows and columns into x's border: padding above and on the left
     is x's border less these. `gate` is the map, behind a ReLU, whose zeros the result takes over
     where `gated` is set: a gradient does not pass where ReLU gave zero. With `accumulate` the
-    result is added to what y holds. Neither goes with `pool`.
+    result is added to what y holds. Neither goes with `pool`. With `parts` items are not images but
+    blocks of channels of bands of one image.
     """
 
     x: FeatureMap
@@ -123,6 +124,7 @@ class Convolution:
     dilation_h: int = 1
     dilation_w: int = 1
     accumulate: bool = False
+    parts: bool = False
 
     @property
     def x_start(self) -> int:
@@ -214,7 +216,7 @@ class Convolution:
     @property
     def weight_first(self) -> bool:
         """Whether a block of weights meets all images before the next is read."""
-        return self.bands == 1 and weight_first(self.w, self.x)
+        return not self.parts and self.bands == 1 and weight_first(self.w, self.x)
 
     def x_places(self, places: int) -> list[int]:
         """Where in x the pixels of the first so many places in registers stand."""
@@ -422,7 +424,8 @@ def conv2d_forward(s, operands, first, count):
     results = advance(pointer(operands, 3, FLOATS), s.y.start)
     won = pointer(operands, 4, INTS)
     gates = advance(pointer(operands, 5, FLOATS), s.gate.start)
-    for item in range(count * s.bands * s.w.blocks):
+    begin = first if s.parts else 0
+    for item in range(begin, begin + (count if s.parts else count * s.bands * s.w.blocks)):
         if s.weight_first:
             n, band, k = item % count, 0, item // count
         else:

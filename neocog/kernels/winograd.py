@@ -155,9 +155,10 @@ def winograd_forward(t, operands, first, count):
     v = pointer(operands, 5, FLOATS)
     m = advance(v, g.v_part)
     strides = Strides(g.v_row, 0, 0, g.m_row, 0, g.u_block)
-    tiles = count * g.tiles
-    for begin in range(0, tiles, g.together):
-        taken = min(g.together, tiles - begin)
+    start = first if t.parts else 0
+    end = start + (count if t.parts else count * g.tiles)
+    for begin in range(start, end, g.together):
+        taken = min(g.together, end - begin)
         transform_tiles(t, g, images, v, begin, taken)
         for spot in range(t.spots):
             of_v, to_m = advance(v, spot * g.v_spot), advance(m, spot * g.m_spot)

@@ -37,8 +37,9 @@ class Winograd:
 
     `top` and `left` are the rows and columns of zeros above and left of x, which its border must
     have; below and right the border must have what y needs. `tile` is the outputs along a side of
-    a tile, 4 or 2. With `accumulate` the result is added to what y holds. `group` is how many tiles
-    are transformed together, 0 for as many as suit the caches; `v_width` and `m_width` how many
+    a tile, 4 or 2. With `accumulate` the result is added to what y holds. With `parts` items are
+    tiles of one image instead of images. `group` is how many tiles are transformed together, 0 for
+    as many as suit the caches; `v_width` and `m_width` how many
     channels of V and of M lie together, 0 for all, as the forward kernel wants.
     """
 
@@ -52,6 +53,7 @@ class Winograd:
     accumulate: bool = False
     gated: bool = False
     gate: FeatureMap = FeatureMap(1, 1, 1)
+    parts: bool = False
     group: int = 0
     v_width: int = 0
     m_width: int = 0
@@ -177,6 +179,7 @@ class Winograd:
             self.relu,
             self.accumulate,
             self.gated,
+            self.parts,
             4 * self.u_size > _NEAR_BYTES,
         )
 
@@ -265,6 +268,7 @@ class WinogradKind:
     relu: bool
     accumulate: bool
     gated: bool
+    parts: bool
     far: bool
 
     geometry = Tiling

@@ -185,6 +185,12 @@ def run_forward(stage, x, u, bias, y, gates=None, parts=None):
     return y
 
 
+def run_part(stage, x, u, bias, y, gates, first, count):
+    """Some tiles of y."""
+    scratch = Buffer(1, stage.scratch_size)
+    call(winograd_forward, stage, (x, u, bias, y, gates, scratch), count, first=first)
+
+
 @shapes(2)
 @example(case=(3, 24, 9, 13, 33, ((1, 1), (1, 1)), (0, 0), (1, 1), 4), options=0)
 @example(case=(2, 17, 8, 12, 16, ((1, 1), (1, 1)), (1, 0), (0, 2), 4), options=1)
@@ -234,6 +240,12 @@ def test_winograd_forward(case, options):
         for other, parts in others:
             cut = read(y_map, run_forward(other, *operands, fresh(), gates, parts))
             np.testing.assert_array_equal(cut, actual)
+        if n == 1:
+            tiles = stage_of(case, **choice, parts=True)
+            y = fresh()
+            for part in in_parts(tiles.tiles):
+                run_part(tiles, *operands, y, gates, *part)
+            np.testing.assert_array_equal(read(y_map, y), actual)
 
 
 @pytest.mark.parametrize("tile", [2, 4])

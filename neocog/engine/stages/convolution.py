@@ -64,6 +64,7 @@ class ConvolutionStage(Stage):
         relu: whether ReLU is taken in.
         folded: the name of the batch normalisation that is in the weights, for inference.
         folded_norm: that layer.
+        alone: whether it is for one image at a time.
     """
 
     layer: Conv2d
@@ -71,6 +72,7 @@ class ConvolutionStage(Stage):
     relu: bool = False
     folded: str = ""
     folded_norm: BatchNorm2d | None = None
+    alone: bool = False
 
     # What it can do
 
@@ -85,7 +87,7 @@ class ConvolutionStage(Stage):
 
     @property
     def _by_winograd(self) -> bool:
-        return winograd_suits(self.layer, self.x)
+        return winograd_suits(self.layer, self.x, alone=self.alone)
 
     @property
     def can_gate(self) -> bool:
@@ -197,11 +199,16 @@ class ConvolutionStage(Stage):
             relu=self.relu,
             pool=self.pool,
             winners=winners is not None,
+            parts=b.alone,
             **self._crop,
             **self._steps,
         )
         operands = (self.x.name, f"{self.name}.weight", self._bias, y, winners)
-        b.emit(conv2d_forward, stage, operands, self.name)
+        if b.alone:
+            parts = stage.bands * stage.w.blocks
+            b.emit_parts(conv2d_forward, stage, operands, self.name, parts)
+        else:
+            b.emit(conv2d_forward, stage, operands, self.name)
 
     # Backward
 

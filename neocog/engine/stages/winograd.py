@@ -36,15 +36,23 @@ _NONE = FeatureMap(1, 1, 1)
 # Fewer channels than this do not pay for the transforms.
 _LEAST_CHANNELS = 16
 
+# Of one image alone, so few places do not pay for a U of so many bytes: it comes from memory and is
+# four times as large as the weight, for a single use.
+_FEW_PLACES = 64
+_FAR_BYTES = 2 * 1024 * 1024
+
 # Products of channels up to which each shard of images has a sum of its own.
 _SHARDED = 64 * 64
 
 
-def winograd_suits(layer: Conv2d, x: Tensor) -> bool:
-    """Whether it can compute this convolution, and is the faster way."""
+def winograd_suits(layer: Conv2d, x: Tensor, *, alone: bool) -> bool:
+    """Whether it can compute this convolution, and is the faster way, for one image or more."""
     plain = (layer.kernel, layer.steps, layer.spread, layer.groups) == ((3, 3), (1, 1), (1, 1), 1)
     largest = max(*layer.before, *layer.after) <= 2
     channels = min(layer.in_channels, layer.out_channels)
+    if alone and x.height * x.width <= _FEW_PLACES:
+        far = 4 * 36 * layer.in_channels * layer.out_channels >= _FAR_BYTES
+        largest = largest and not far
     return plain and largest and not x.dense and channels >= _LEAST_CHANNELS
 
 
@@ -52,12 +60,17 @@ def winograd_convolve(
     b: Builder, name: str, layer: Conv2d, x: Tensor, y: Tensor, *, bias: str | None, relu: bool
 ) -> None:
     """y from x, and the transformed weight after each update."""
-    stage = Winograd(x.map, y.map, *layer.before, bias=bias is not None, relu=relu)
+    has_bias = bias is not None
+    stage = Winograd(x.map, y.map, *layer.before, bias=has_bias, relu=relu, parts=b.alone)
     u = b.floats(f"{name}.weight.points", stage.u_size)
     scratch = b.scratch("winograd", stage.scratch_size)
-    b.emit(winograd_forward, stage, (x.name, u, bias, y.name, None, scratch), name)
-    operands = f"{name}.weight", u
-    weight = Instruction(winograd_weight, WinogradWeight(stage), operands, name)
+    operands = (x.name, u, bias, y.name, None, scratch)
+    if b.alone:
+        b.emit_parts(winograd_forward, stage, operands, name, stage.tiles)
+    else:
+        b.emit(winograd_forward, stage, operands, name)
+    points = WinogradWeight(stage)
+    weight = Instruction(winograd_weight, points, (f"{name}.weight", u), name)
     b.refresh(weight, stage.w.blocks)
 
 
@@ -82,8 +95,8 @@ def winograd_input_gradient(
     b.emit(winograd_forward, stage, (dy, u, None, dx, x.name, scratch), name)
     if not adds:
         b.add_gradient(x, dx)
-    operands = f"{name}.weight", u
-    turn = Instruction(winograd_weight_turned, WinogradWeight(stage), operands, name)
+    points = WinogradWeight(stage)
+    turn = Instruction(winograd_weight_turned, points, (f"{name}.weight", u), name)
     b.refresh(turn, stage.w.blocks)
 
 
