@@ -23,6 +23,7 @@ import torch
 
 from neocog import models
 from neocog.engine import Trainer, available_threads
+from neocog.summary import cost
 from neocog.torch_engine.module import to_torch
 from neocog.training.optimizers import SGD
 
@@ -134,6 +135,7 @@ def measure(name, rounds, compiled, steps=0):
         "difference": float(np.abs(np.array(most[2][:count]) - best.losses[:count]).max()),
         "compile_s": seconds,
         "memory_mb": most[0].memory / 2**20,
+        "mflop": 6 * cost(network).multiply_adds / 1e6,
     }
 
 
@@ -144,15 +146,18 @@ def _table(rows, options):
         f"{os.cpu_count()} cores, PyTorch {torch.__version__} {how}; milliseconds a step, medians "
         f"(least–most) of {options.rounds} rounds; compile time out.",
         "",
-        "| network | batch | neocog | one thread | PyTorch | times faster | bar | losses differ |",
-        "|---|---|---|---|---|---|---|---|",
+        "| network | batch | neocog | one thread | PyTorch | times faster | bar | losses differ "
+        "| GFLOP an image | GFLOP/s | memory, MB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         least, most = row["spread"]
         lines.append(
             f"| {row['network']} | {row['batch']} | {row['ms']:,.1f} ({least:,.1f}–{most:,.1f}) "
             f"| {row['one_thread_ms']:,.1f} | {row['torch_ms']:,.1f}, {row['torch']} "
-            f"| **{row['times']:.2f}** | {row['bar']} | {row['difference']:.0e} |"
+            f"| **{row['times']:.2f}** | {row['bar']} | {row['difference']:.0e} "
+            f"| {row['mflop'] / 1e3:.2g} | {row['batch'] * row['mflop'] / row['ms']:.0f} "
+            f"| {row['memory_mb']:.0f} |"
         )
     return "\n".join(lines)
 

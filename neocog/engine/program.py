@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.engine.compilation import compile_all
 from neocog.engine.cores import available_threads
+from neocog.engine.crew import run_together
 from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
 from neocog.kernels.geometry import numbers_of
@@ -123,22 +125,43 @@ class Program:
         return Run(self, total, record)
 
     def run_once(self, total: int) -> None:
-        """Run over `total` images in one batch, with every worker, this thread being one."""
+        """Run over `total` images in one batch, with every worker, this thread being one.
+
+        The plan must end with a barrier.
+        """
         self._control.fill(0)
         if self.workers == 1:
             self._run(0, 1, total, total, _NOTHING, _NOTHING)
             return
+        jobs = [self._job(w, total) for w in range(1, self.workers)]
+        if run_together(partial(self._run_one, total, 0), jobs):
+            return
         threads = [
-            threading.Thread(
-                target=self._run, args=(w, self.workers, total, total, _NOTHING, _NOTHING)
-            )
-            for w in range(1, self.workers)
+            threading.Thread(target=self._run_one, args=(total, w)) for w in range(1, self.workers)
         ]
         for thread in threads:
             thread.start()
-        self._run(0, self.workers, total, total, _NOTHING, _NOTHING)
+        self._run_one(total, 0)
         for thread in threads:
             thread.join()
+
+    def _run_one(self, total: int, rank: int) -> None:
+        self._run(rank, self.workers, total, total, _NOTHING, _NOTHING)
+
+    def _job(self, rank: int, total: int) -> tuple[int, ...]:
+        """What a helper is told of `_run_one`; see `kernels.helping.JOB`."""
+        table, step = self._table[rank], self._steps[rank]
+        return (
+            table.ctypes.data,
+            len(table),
+            self._groups.ctypes.data,
+            len(self._groups),
+            step.ctypes.data,
+            self._control.ctypes.data,
+            rank,
+            self.workers,
+            total,
+        )
 
     def profile(self, total: int, rounds: int = 100) -> list[tuple[str, float]]:
         """Microseconds a step of each instruction, alone on one thread; see `Trainer.profile`."""
@@ -149,9 +172,11 @@ class Program:
         try:
             self._groups = whole[:0].copy()
             idle = self._least(few, rounds)
-            row = 0
-            for g, group in enumerate(self.plan.groups):
-                for instruction in group.instructions:
+            running = [group for group in self.plan.groups if group.every > 0]
+            for g, group in enumerate(running):
+                for row, instruction in enumerate(
+                    group.instructions, whole[g, GROUP.index("first")]
+                ):
                     self._groups = whole[g : g + 1].copy()
                     alone = {"barrier": 0, "judge": 0, "every": 1, "first": row, "count": 1}
                     for column, value in alone.items():
@@ -159,7 +184,6 @@ class Program:
                     seconds = (self._least(few, rounds) - idle) / steps
                     name = f"{instruction.layer}: {instruction.kernel.py_func.__name__}"
                     found.append((name, max(0.0, seconds * 1e6)))
-                    row += 1
         finally:
             self._groups = whole
         return found

@@ -38,6 +38,7 @@ __all__ = [
     "accumulators",
     "advance",
     "atomic_add",
+    "atomic_exchange",
     "atomic_load",
     "atomic_store",
     "block",
@@ -574,7 +575,18 @@ def atomic_add(typing_context, array, index, value):
 
     def generate(context, builder, signature, arguments):
         place = _element(context, builder, signature, arguments)
-        return builder.atomic_rmw("add", place, arguments[2], "acq_rel")
+        return builder.atomic_rmw("add", place, arguments[2], "seq_cst")
+
+    return types.int64(array, types.intp, types.int64), generate
+
+
+@intrinsic
+def atomic_exchange(typing_context, array, index, value):
+    """Set array[index] and give what stood there before, in one order with all exchanges."""
+
+    def generate(context, builder, signature, arguments):
+        place = _element(context, builder, signature, arguments)
+        return builder.atomic_rmw("xchg", place, arguments[2], "seq_cst")
 
     return types.int64(array, types.intp, types.int64), generate
 
@@ -585,7 +597,7 @@ def atomic_load(typing_context, array, index):
 
     def generate(context, builder, signature, arguments):
         place = _element(context, builder, signature, arguments)
-        return builder.load_atomic(place, "acquire", 8, typ=_I64)
+        return builder.load_atomic(place, "seq_cst", 8, typ=_I64)
 
     return types.int64(array, types.intp), generate
 

@@ -28,7 +28,7 @@ from neocog.kernels.simd import (
 )
 from neocog.kernels.static import StaticType
 
-__all__ = ["ASKED", "CONTROL_SIZE", "DONE", "GROUP", "INSTRUCTION", "run"]
+__all__ = ["ASKED", "CONTROL_SIZE", "DONE", "GROUP", "INSTRUCTION", "run", "work"]
 
 #: Columns of the table of instructions.
 INSTRUCTION = 2 + 2 * MOST_OPERANDS
@@ -81,30 +81,9 @@ def barrier(control, workers, generation):
     return generation + 1
 
 
-@called_from_python
-def run(table, groups, step, losses, record, control, rank, workers, total, batch):
-    """Run a program, as one worker of several, over `total` images in batches.
-
-    Args:
-        table: int64 [instructions, INSTRUCTION]: the addresses of the kernel and of its geometry,
-            then for each operand that for item 0 and the bytes from one item to the next. This
-            worker's.
-        groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `judge`
-            marks the group after whose barrier the batch's losses are there to be looked at. A
-            group runs in steps that `every` divides, counted from 1, and in the last.
-        step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
-            optimiser before this one, images in all, steps of this run before this one.
-        losses: float64 [batch], of each image of the batch.
-        record: float64 [steps], gets the mean loss of each step.
-        control: int64 [CONTROL_SIZE], shared.
-        rank: which worker this is, from 0.
-        workers: how many there are.
-        total: images in all.
-        batch: images a step.
-
-    Returns:
-        Steps that were finished. A mean loss that is not finite ends the run before its update.
-    """
+@inlined
+def work(table, groups, step, losses, record, control, rank, workers, total, batch):
+    """What `run` does."""
     before = flush_denormals()
     operands = np.empty(MOST_OPERANDS + 1, np.int64)
     resolved = _data(operands)
@@ -167,3 +146,30 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
             break
     restore_denormals(before)
     return done
+
+
+@called_from_python
+def run(table, groups, step, losses, record, control, rank, workers, total, batch):
+    """Run a program, as one worker of several, over `total` images in batches.
+
+    Args:
+        table: int64 [instructions, INSTRUCTION]: the addresses of the kernel and of its geometry,
+            then for each operand that for item 0 and the bytes from one item to the next. This
+            worker's.
+        groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `judge`
+            marks the group after whose barrier the batch's losses are there to be looked at. A
+            group runs in steps that `every` divides, counted from 1, and in the last.
+        step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
+            optimiser before this one, images in all, steps of this run before this one.
+        losses: float64 [batch], of each image of the batch.
+        record: float64 [steps], gets the mean loss of each step.
+        control: int64 [CONTROL_SIZE], shared.
+        rank: which worker this is, from 0.
+        workers: how many there are.
+        total: images in all.
+        batch: images a step.
+
+    Returns:
+        Steps that were finished. A mean loss that is not finite ends the run before its update.
+    """
+    return work(table, groups, step, losses, record, control, rank, workers, total, batch)
