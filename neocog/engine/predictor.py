@@ -26,8 +26,8 @@ Floats = NDArray[np.float32]
 # many images, of a network that hardly multiplies.
 _WORK_A_THREAD = 5_000_000
 _IMAGES_A_THREAD = 16
-# One image of a network that multiplies so often is shared by threads. With 40 million, resnet20 was
-# no faster on two cores: maps pass from one's cache to the other's at every layer.
+# One image of a network that multiplies so often is shared by threads. With 40 million, resnet20
+# was no faster on two cores: maps pass from one's cache to the other's at every layer.
 _SHARED = 60_000_000
 
 

@@ -14,7 +14,6 @@ from neocog.kernels.winograd import winograd_forward
 from neocog.kernels.winograd_tiling import Winograd
 
 
-
 @dataclass(frozen=True)
 class Sizes:
     """What `Stage` reads when it runs."""
