@@ -83,7 +83,7 @@ def test_stages_of_a_kind_share_machine_code():
 def test_maps_and_channels_of_winograd_are_of_one_kind():
     stages = [
         Winograd(FeatureMap(h, w, c, 1, 1), FeatureMap(h, w, k), 1, 1)
-        for h, w, c, k in ((8, 8, 16, 16), (7, 31, 24, 64))
+        for h, w, c, k in ((8, 8, 16, 32), (7, 31, 24, 64))
     ]
     assert kernel_address(winograd_forward, stages[0]) == kernel_address(
         winograd_forward, stages[1]
