@@ -11,8 +11,6 @@ import time
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
 from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
 from neocog.kernels.convolution import Convolution, conv2d_forward
@@ -25,27 +23,17 @@ from neocog.kernels.convolution_gradient import (
 from neocog.kernels.geometry import MOST_OPERANDS, numbers_of
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
-from neocog.kernels.simd import flush_denormals, function_pointer_call, restore_denormals
+from neocog.kernels.simd import flush_denormals, function_pointer_call, longs_at, restore_denormals
 from neocog.kernels.static import StaticType
 
 _call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
-
-
-@intrinsic
-def _table(typing_context, address):
-    result = types.CPointer(types.int64)
-
-    def generate(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return result(address), generate
 
 
 @numba.njit
 def _drive(address, operands, count, times):
     before = flush_denormals()
     for _ in range(times):
-        _call(address, _table(operands), 0, count)
+        _call(address, longs_at(operands), 0, count)
     restore_denormals(before)
 
 

@@ -48,6 +48,21 @@ def test_a_busy_crew_is_not_waited_for():
     assert threading.active_count() == before
 
 
+def test_after_an_interrupt_there_is_a_new_crew():
+    net = network()
+    expected = predict_scores(net, IMAGES, threads=2)
+    before = crew._crew
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.run_together(interrupted, [])
+    assert crew._crew is not before
+    assert interrupted in crew._stranded
+    np.testing.assert_array_equal(predict_scores(net, IMAGES, threads=2), expected)
+
+
 def _ask(net, pipe):
     pipe.send(predict_scores(net, IMAGES, threads=3))
 

@@ -49,12 +49,14 @@ class _Crew:
 
 
 _crew = _Crew()
+# What keeps the memory of programs that helpers may still be in.
+_stranded: list[Callable[[], object]] = []
 
 
 def run_together(first: Callable[[], object], jobs: Sequence[Sequence[int]]) -> bool:
     """Run a program's first worker in this thread and the others, its jobs, in helpers.
 
-    All must end together, at a barrier. Gives False, with nothing done, if helpers are busy.
+    Gives True when all have ended, or False, with nothing done, if helpers are busy.
     """
     global _crew
     if _crew.process != os.getpid():  # a fork has no threads but the one that forked
@@ -71,6 +73,10 @@ def run_together(first: Callable[[], object], jobs: Sequence[Sequence[int]]) -> 
         first()
         for helper in helpers:
             helper.await_end()
+    except BaseException:  # Ctrl+C: helpers may wait at a barrier for this thread for good
+        _stranded.append(first)
+        _crew = _Crew()
+        raise
     finally:
         crew.busy.release()
     return True

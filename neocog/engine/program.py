@@ -125,10 +125,7 @@ class Program:
         return Run(self, total, record)
 
     def run_once(self, total: int) -> None:
-        """Run over `total` images in one batch, with every worker, this thread being one.
-
-        The plan must end with a barrier.
-        """
+        """Run over `total` images in one batch, with every worker, this thread being one."""
         self._control.fill(0)
         if self.workers == 1:
             self._run(0, 1, total, total, _NOTHING, _NOTHING)

@@ -58,7 +58,7 @@ def inference_plan(stages: Sequence[Stage], *, alone: bool = False) -> Plan:
     for stage in stages:
         stage.forward(b)
     probabilities(b, stages[-1].y)
-    b.cut()
+    b.cut(barrier=False)
     b.refresh_once()
     b.plan.settle()
     return b.plan

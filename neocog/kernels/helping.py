@@ -8,8 +8,7 @@ exchange decides who it was.
 """
 
 import numpy as np
-from numba import carray, types
-from numba.extending import intrinsic
+from numba import carray
 
 from neocog.kernels.compiling import called_from_python, inlined
 from neocog.kernels.simd import (
@@ -17,6 +16,7 @@ from neocog.kernels.simd import (
     atomic_exchange,
     atomic_load,
     atomic_store,
+    longs_at,
     pause,
     scheduler_yield,
 )
@@ -39,23 +39,13 @@ _PATIENCE = 300_000
 _YIELDING = 3_000
 
 
-@intrinsic
-def _longs(typing_context, address):
-    result = types.CPointer(types.int64)
-
-    def generate(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return result(address), generate
-
-
 @inlined
 def run_job(mail):
     """Run the program that the mail says."""
-    table = carray(_longs(mail[_TABLE]), (mail[_ROWS], INSTRUCTION))
-    groups = carray(_longs(mail[_GROUPS]), (mail[_COUNT], len(GROUP)))
-    step = carray(_longs(mail[_STEP]), (_STEP_SIZE,))
-    control = carray(_longs(mail[_CONTROL]), (CONTROL_SIZE,))
+    table = carray(longs_at(mail[_TABLE]), (mail[_ROWS], INSTRUCTION))
+    groups = carray(longs_at(mail[_GROUPS]), (mail[_COUNT], len(GROUP)))
+    step = carray(longs_at(mail[_STEP]), (_STEP_SIZE,))
+    control = carray(longs_at(mail[_CONTROL]), (CONTROL_SIZE,))
     nothing = np.zeros(1)
     images = mail[_IMAGES]
     work(
@@ -97,6 +87,10 @@ def ask(mail):
 
 @called_from_python
 def await_end(mail):
-    """Wait until all that was asked for is done, which it is but for a moment."""
+    """Wait until all that was asked for is done."""
+    turn = 0
     while atomic_load(mail, _DONE) != atomic_load(mail, _ASKED):
+        turn += 1
+        if turn % _YIELDING == 0:
+            scheduler_yield()
         pause()

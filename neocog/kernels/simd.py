@@ -45,6 +45,7 @@ __all__ = [
     "float32",
     "flush_denormals",
     "function_pointer_call",
+    "longs_at",
     "nothing",
     "pause",
     "pointer",
@@ -548,6 +549,16 @@ def pointer(typing_context, table, index, kind):
         )
 
     return result(table, types.intp, kind), generate
+
+
+@intrinsic
+def longs_at(typing_context, address):
+    """The pointer to int64 at an address."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return LONGS(address), generate
 
 
 @intrinsic

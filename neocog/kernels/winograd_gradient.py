@@ -35,7 +35,7 @@ from neocog.kernels.simd import (
     vectors,
 )
 from neocog.kernels.winograd import next_place, place_of, store_zero, transform_tiles
-from neocog.kernels.winograd_tiling import Tiling, Winograd, spread
+from neocog.kernels.winograd_tiling import TileKind, Tiling, Winograd, spread
 from neocog.kernels.winograd_transforms import (
     part_of,
     places,
@@ -186,30 +186,13 @@ class GradientTiling(Tiling):
 
 
 @dataclass(frozen=True)
-class GradientKind:
-    """What the machine code of a Winograd weight gradient depends on."""
+class GradientKind(TileKind):
+    """What the machine code of a Winograd weight gradient depends on beside."""
 
-    tile: int
-    vectors: int
     bias: bool
     chains: int
 
     geometry = GradientTiling
-
-    @property
-    def side(self) -> int:
-        """Points along a side of a tile."""
-        return self.tile + 2
-
-    @property
-    def spots(self) -> int:
-        """Points of a tile."""
-        return self.side**2
-
-    @property
-    def block(self) -> int:
-        """Output channels that lie together."""
-        return self.vectors * LANES
 
     @property
     def product(self) -> Product:

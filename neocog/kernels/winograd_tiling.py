@@ -6,7 +6,7 @@ from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.matrix import Product
 from neocog.kernels.simd import LANES
 
-__all__ = ["Tiling", "Winograd", "WinogradKind", "spread"]
+__all__ = ["TileKind", "Tiling", "Winograd", "WinogradKind", "spread"]
 
 # Tiles of a group: as many as fit so many bytes with all their channels …
 _GROUP_BYTES = 256 * 1024
@@ -256,22 +256,14 @@ class Tiling:
 
 
 @dataclass(frozen=True)
-class WinogradKind:
-    """What the machine code of a Winograd convolution depends on.
+class TileKind:
+    """What the machine code of all Winograd kernels depends on.
 
-    `vectors` are those of one block of output channels; `far` says that U comes from far away.
+    `tile` is as in `Winograd`; `vectors` are those of one block of output channels.
     """
 
     tile: int
     vectors: int
-    bias: bool
-    relu: bool
-    accumulate: bool
-    gated: bool
-    parts: bool
-    far: bool
-
-    geometry = Tiling
 
     @property
     def side(self) -> int:
@@ -287,6 +279,20 @@ class WinogradKind:
     def block(self) -> int:
         """Output channels that lie together."""
         return self.vectors * LANES
+
+
+@dataclass(frozen=True)
+class WinogradKind(TileKind):
+    """What the forward kernel's depends on beside; `far` says that U comes from far away."""
+
+    bias: bool
+    relu: bool
+    accumulate: bool
+    gated: bool
+    parts: bool
+    far: bool
+
+    geometry = Tiling
 
     @property
     def product(self) -> Product:

@@ -7,8 +7,6 @@ What a kernel must write is NaN before; borders and padding, which must stay zer
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
 from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
 from neocog.kernels.geometry import MOST_OPERANDS, numbers_of
@@ -18,6 +16,7 @@ from neocog.kernels.simd import (
     LANES,
     flush_denormals,
     function_pointer_call,
+    longs_at,
     restore_denormals,
 )
 from neocog.kernels.static import StaticType
@@ -32,20 +31,10 @@ _GUARD = 64
 _call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
 
 
-@intrinsic
-def _table(typing_context, address):
-    result = types.CPointer(types.int64)
-
-    def generate(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return result(address), generate
-
-
 @numba.njit(pipeline_class=KernelCompiler)
 def _drive(address, operands, first, count, flush):
     before = flush_denormals() if flush else 0
-    _call(address, _table(operands), first, count)
+    _call(address, longs_at(operands), first, count)
     if flush:
         restore_denormals(before)
 
