@@ -35,6 +35,17 @@ def cases(draw):
 
 @quick
 @given(cases())
+def test_the_labels_score_and_its_gradient(torch, case):
+    z, labels, *_ = case
+    tz = torch.tensor(z, requires_grad=True)
+    score = tz.gather(1, torch.tensor(labels)[:, None])[:, 0]
+    score.sum().backward()
+    assert_close(reference.label_score(z, labels), score)
+    assert_close(reference.label_score_backward(z, labels), tz.grad)
+
+
+@quick
+@given(cases())
 def test_the_mean_is_that_of_torch(torch, case):
     z, labels, _other, weight, smoothing = case
     tz = torch.tensor(z, requires_grad=True)

@@ -31,6 +31,7 @@ class Builder:
         shards: how many shards a batch has at most.
         shared: whether linear layers are shared among workers by their inputs.
         alone: whether it is for one image, whose parts the workers share.
+        keeps: whether every map and gradient stays as it is to the end of the step.
         method: how the network is trained; None if it is not for training.
     """
 
@@ -41,6 +42,7 @@ class Builder:
         *,
         shared: bool = False,
         alone: bool = False,
+        keeps: bool = False,
         method: Method | None = None,
     ) -> None:
         self.plan = Plan()
@@ -51,6 +53,7 @@ class Builder:
         self.shards = -(-batch // self.shard)
         self.shared = shared
         self.alone = alone
+        self.keeps = keeps
         self.plan.shard = self.shard
         self._images: list[Instruction] = []
         self._following: list[Group] = []
@@ -102,7 +105,8 @@ class Builder:
 
     def map(self, name: str, size: FeatureMap, *, transient: bool = False) -> str:
         """A buffer for a map of each image; a transient one is not needed all through the step."""
-        return self.plan.map(name, size.size * FLOAT, size if transient else None)
+        shares = transient and not self.keeps
+        return self.plan.map(name, size.size * FLOAT, size if shares else None)
 
     def per_image(self, name: str, floats: int) -> str:
         """A buffer of so many floats for each image."""
@@ -124,6 +128,10 @@ class Builder:
         if tensor.name in self._deferred:
             self._gradients[tensor.name] = self._deferred.pop(tensor.name)()
         return self._gradients[tensor.name]
+
+    def gradients(self) -> dict[str, str]:
+        """The buffers that hold tensors' whole gradients, by the tensor's name."""
+        return dict(self._gradients)
 
     def defer_gradient(self, tensor: Tensor, compute: Callable[[], str]) -> None:
         """The gradient comes from one consumer, whose instructions can wait until it is asked for.

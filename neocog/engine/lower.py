@@ -60,10 +60,19 @@ _FUNCTIONS: dict[type[Layer], str] = {
 _Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 
 
-def lower(network: Network, *, training: bool, alone: bool = False) -> list[Stage]:
+def lower(
+    network: Network, *, training: bool, alone: bool = False, apart: bool = False
+) -> list[Stage]:
     """The stages of a network, first to last; the first loads images.
 
-    With `alone` they are for one image at a time.
+    Args:
+        network: what to lower.
+        training: whether it is to learn.
+        alone: whether they are for one image at a time.
+        apart: whether every layer is a stage of its own, as a look at each of them wants: nothing
+            is taken in or folded, convolutions are direct, dropout is nothing, batch normalisation
+            keeps to its running statistics, and the image, behind a stage that copies it, has a
+            gradient.
 
     Raises:
         ArchitectureError: if the network does not end in one number a class, or learns nothing.
@@ -73,10 +82,12 @@ def lower(network: Network, *, training: bool, alone: bool = False) -> list[Stag
             f"The network ends in the shape {network.output_shape}; it must end in one number a "
             "class: add Flatten() and Linear(…) at the end."
         )
-    lowering = _Lowering(network, training, alone)
+    lowering = _Lowering(network, training, alone, apart)
     channels, height, width = network.input_shape
     image = Tensor("input", height, width, channels, dense=True)
     lowering.stages.append(LoadStage("input", image, image))
+    if apart:
+        image = lowering.copy_image(image)
     last = lowering.row(network.layers, "", image)
     if (last.height, last.width) != (1, 1):
         raise ArchitectureError(
@@ -90,12 +101,19 @@ def lower(network: Network, *, training: bool, alone: bool = False) -> list[Stag
 
 
 class _Lowering:
-    def __init__(self, network: Network, training: bool, alone: bool) -> None:
+    def __init__(self, network: Network, training: bool, alone: bool, apart: bool) -> None:
         self.shapes: Mapping[str, Shape] = network.shapes
         self.training = training
         self.alone = alone
+        self.apart = apart
         self.stages: list[Stage] = []
         self._dropouts = 0
+
+    def copy_image(self, image: Tensor) -> Tensor:
+        """The image as a map whose gradient is wanted."""
+        size = (image.height, image.width, image.channels)
+        copy = Tensor("image.y", *size, learns=True)
+        return self._add(PointwiseStage("image", image, copy, order=3))
 
     # Rows of layers
 
@@ -162,7 +180,7 @@ class _Lowering:
     def _made(self, x: Tensor) -> Stage | None:
         """The latest stage, if it is the one that gives x."""
         last = self.stages[-1]
-        return last if last.y is x and not x.held else None
+        return last if last.y is x and not x.held and not self.apart else None
 
     def _pointwise(self, name: str, x: Tensor, order: int, **what: object) -> Tensor:
         """A pointwise stage, or one step more of the one before."""
@@ -173,7 +191,7 @@ class _Lowering:
             before.order = order
             return x
         y = self._like(name, x)
-        stage = PointwiseStage(name, x, y, order=order, **what)  # type: ignore[arg-type]
+        stage = PointwiseStage(name, x, y, order=order, fixed=self.apart, **what)  # type: ignore[arg-type]
         if stage.norm is not None:
             y.learns = True
         return self._add(stage)
@@ -202,7 +220,7 @@ class _Lowering:
         return self._add(PointwiseStage(name, x, self._like(name, x), order=1))
 
     def _dropout(self, name: str, layer: Dropout, x: Tensor) -> Tensor:
-        if not self.training or layer.p == 0:
+        if not self.training or self.apart or layer.p == 0:
             return x
         self._dropouts += 1
         return self._add(DropoutStage(name, x, self._like(name, x), layer.p, self._dropouts))
@@ -212,7 +230,7 @@ class _Lowering:
         y.dense = False
         if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
             return self._add(DepthwiseStage(name, x, y, layer))
-        return self._add(ConvolutionStage(name, x, y, layer, alone=self.alone))
+        return self._add(ConvolutionStage(name, x, y, layer, alone=self.alone, direct=self.apart))
 
     def _pool(self, name: str, layer: _Pool, x: Tensor) -> Tensor:
         before = self._made(x)
@@ -233,7 +251,8 @@ class _Lowering:
         """The stages, once all are there: what they can take over from each other."""
         if not self.training:
             self._fold()
-        self._take_in_relu()
+        if not self.apart:
+            self._take_in_relu()
         for stage in self.stages:
             stage.ask_borders()
         return self.stages

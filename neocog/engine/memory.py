@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from neocog.engine.plan import Buffer, Plan, Scope
 from neocog.errors import NeocogError
+from neocog.kernels.layout import FeatureMap
 
 __all__ = ["Memory", "memory_needed"]
 
@@ -85,3 +86,10 @@ class Memory:
         """The first items of a buffer as a flat array, not a copy."""
         at = self._offsets[name]
         return self._bytes[at : at + self._plan.buffers[name].size * items].view(dtype)
+
+    def map(self, name: str, size: FeatureMap) -> NDArray[np.float32]:
+        """The first image's map in a buffer, [channels, height, width]; a copy."""
+        whole = self.array(name, np.float32)[: size.content]
+        rows = whole.reshape(-1, size.row // size.pixel, size.pixel)
+        inside = rows[size.border_h :, size.border_w :][: size.height, : size.width]
+        return np.array(inside[:, :, : size.channels].transpose(2, 0, 1), order="C")

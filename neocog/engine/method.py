@@ -17,12 +17,14 @@ class Method:
         augment: how images are varied, if they are.
         smoothing: of the labels, from 0 to 1.
         weighted: whether classes have weights.
+        of_score: whether the label's score stands in place of the loss, for a look at its gradient.
     """
 
     updating: Updating
     augment: Augment | None = None
     smoothing: float = 0.0
     weighted: bool = False
+    of_score: bool = False
 
     @property
     def mixup(self) -> float:

@@ -75,11 +75,15 @@ _MOST_CHUNK = 16
 
 @dataclass
 class Plan:
-    """All of a program; workers take the images in whole shards of `shard`."""
+    """All of a program; workers take the images in whole shards of `shard`.
+
+    `gradients` are the buffers of tensors' gradients, by the tensors' names.
+    """
 
     shard: int = 1
     buffers: dict[str, Buffer] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
+    gradients: dict[str, str] = field(default_factory=dict)
     _maps: set[str] = field(default_factory=set)
 
     def buffer(self, name: str, size: int, scope: Scope) -> str:

@@ -31,10 +31,16 @@ def _is_shared(stages: Sequence[Stage], batch: int) -> bool:
     return small and all(isinstance(stage, plain) for stage in stages)
 
 
-def training_plan(stages: Sequence[Stage], batch: int, method: Method) -> Plan:
-    """A program that takes a training step a batch of up to `batch` images."""
+def training_plan(
+    stages: Sequence[Stage], batch: int, method: Method, *, keeps: bool = False
+) -> Plan:
+    """A program that takes a training step a batch of up to `batch` images.
+
+    With `keeps` every map and gradient stays to the end of the step, and `gradients` of the plan
+    says where those are.
+    """
     shared = method.updating.immediate and _is_shared(stages, batch)
-    b = Builder(batch, _MOST_SHARDS, shared=shared, method=method)
+    b = Builder(batch, _MOST_SHARDS, shared=shared, keeps=keeps, method=method)
     for stage in stages:
         stage.forward(b)
     cross_entropy(b, stages[-1].y)
@@ -45,6 +51,7 @@ def training_plan(stages: Sequence[Stage], batch: int, method: Method) -> Plan:
             stage.backward(b)
     b.cut()
     b.learn_now()
+    b.plan.gradients = b.gradients()
     b.plan.settle()
     return b.plan
 

@@ -12,7 +12,7 @@ from neocog.kernels.layout import FeatureMap
 from neocog.layers import BatchNorm2d
 from neocog.network import Network
 
-__all__ = ["fill_preprocessing", "read_state", "write_state"]
+__all__ = ["fill_preprocessing", "read_state", "write_scales", "write_state"]
 
 Floats = NDArray[np.float32]
 State = Mapping[str, NDArray[Any]]
@@ -32,9 +32,15 @@ def write_state(program: Program, stages: Sequence[Stage], state: State) -> None
             value = values[parameter.name]
             assert value is not None  # noqa: S101
             put(parameter.name, parameter.pack(value))
+    write_scales(program, stages, state)
+    program.refresh()
+
+
+def write_scales(program: Program, stages: Sequence[Stage], state: State) -> None:
+    """Write what batch normalisations compute with, from their weights and running statistics."""
+    for stage in stages:
         if isinstance(stage, PointwiseStage) and stage.norm is not None:
             _write_norm(program, stage, stage.norm, state)
-    program.refresh()
 
 
 def _fold(
@@ -64,10 +70,13 @@ def _scale_and_shift(
 def _write_norm(program: Program, stage: PointwiseStage, norm: BatchNorm2d, state: State) -> None:
     buffers = program.plan.buffers
     scale, _ = _scale_and_shift(stage.name, norm, state)
+    variance = state[f"{stage.name}.running_var"].astype(np.float64)
+    invstd = 1 / np.sqrt(variance + norm.eps)
     for parameter, key, value in (
         *((p, p.name, state[p.name]) for p in stage.statistics()),
         (stage.statistics()[0], f"{stage.name}.mean", state[f"{stage.name}.running_mean"]),
         (stage.statistics()[0], f"{stage.name}.scale", scale.astype(np.float32)),
+        (stage.statistics()[0], f"{stage.name}.invstd", invstd.astype(np.float32)),
     ):
         if key in buffers:
             program.memory.array(key, np.float32)[:] = parameter.pack(value)

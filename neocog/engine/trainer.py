@@ -11,7 +11,7 @@ from neocog.engine.lower import lower
 from neocog.engine.method import Method
 from neocog.engine.program import Program, Run
 from neocog.engine.schedule import training_plan
-from neocog.engine.state import fill_preprocessing, read_state, write_state
+from neocog.engine.state import fill_preprocessing, read_state, write_scales, write_state
 from neocog.engine.tensor import Parameter
 from neocog.engine.updating import Rule, Updating
 from neocog.errors import DataError
@@ -50,6 +50,8 @@ class Trainer:
         accumulate: batches to a step of the optimiser.
         averaging: "average" keeps a moving average of the weights, "lookahead" returns to it.
         seed: of what augmentation and dropout draw.
+        apart: whether every layer is a stage of its own and all that is computed stays, for `maps`.
+        of_score: whether gradients are those of the label's score, not of the loss.
         on_compile: told how many kernels are compiled first, if any are.
     """
 
@@ -70,12 +72,15 @@ class Trainer:
         accumulate: int = 1,
         averaging: str = "",
         seed: int = 0,
+        apart: bool = False,
+        of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
         check_images(network, images)
         check_labels(network, labels)
         self._network = network
-        self._stages = lower(network, training=True)
+        self._apart = apart
+        self._stages = lower(network, training=True, apart=apart)
         self._parameters = [p for stage in self._stages for p in stage.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
@@ -93,8 +98,8 @@ class Trainer:
             averaging,
         )
         self._rules = {p.name: updating.rule(p) for p in self._parameters}
-        method = Method(updating, augment, smoothing, class_weights is not None)
-        plan = training_plan(self._stages, batch_size, method)
+        method = Method(updating, augment, smoothing, class_weights is not None, of_score)
+        plan = training_plan(self._stages, batch_size, method, keeps=apart)
         self._program = Program(plan, threads, batch_size, on_compile)
         fill_preprocessing(self._program, network)
         self.set_state(network.state_dict())
@@ -152,6 +157,7 @@ class Trainer:
         tracked = [int(v) for name, v in state.items() if name.endswith(".num_batches_tracked")]
         self._batches_before = max(tracked, default=0) - self._batches
         write_state(self._program, self._stages, state)
+        self._given = state
 
     def gradients(self) -> dict[str, Floats]:
         """The gradient of the mean loss in the latest step, by parameter; copies."""
@@ -161,6 +167,37 @@ class Trainer:
         """The averages of the parameters by name, where they are kept; copies."""
         kept = self._program.plan.buffers
         return self._read([p for p in self._parameters if f"{p.name}.average" in kept], ".average")
+
+    def maps(self) -> dict[str, dict[str, Floats]]:
+        """What each stage read and gave for the first image of the latest step, with `apart`.
+
+        By the layer's name: ``input``, ``output`` and their gradients ``input_gradient`` and
+        ``output_gradient``, float32 [channels, height, width]; for a sum also ``addend`` and
+        ``addend_gradient``. Copies; the gradient of the mean loss.
+        """
+        found: dict[str, dict[str, Floats]] = {}
+        memory = self._program.memory
+        for stage in self._stages[1:]:
+            tensors = {"input": stage.x, "output": stage.y}
+            addend = getattr(stage, "addend", None)
+            if addend is not None:
+                tensors["addend"] = addend
+            of_stage = found[stage.name] = {}
+            for word, tensor in tensors.items():
+                of_stage[word] = memory.map(tensor.name, tensor.map)
+                if tensor.name in self._program.plan.gradients:
+                    name = self._program.plan.gradients[tensor.name]
+                    of_stage[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
+        return found
+
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """The layers that each layer reads, with `apart`: one, or both lanes of a sum."""
+        makers = {stage.y.name: stage.name for stage in self._stages[1:]}
+        found = {}
+        for stage in self._stages[1:]:
+            read = [stage.x, *filter(None, [getattr(stage, "addend", None)])]
+            found[stage.name] = tuple(makers[t.name] for t in read if t.name in makers)
+        return found
 
     def optimiser_state(self) -> dict[str, Floats]:
         """What the optimiser remembers, as ``conv1.weight.velocity``, in PyTorch's shapes."""
@@ -198,6 +235,9 @@ class Trainer:
             rates: float64 [batches, 4]: for each batch the factor of the learning rates, the
                 momentum or NaN, the decay of the average or NaN, and nothing.
         """
+        if self._apart and self.steps:
+            # Statistics that stand still are not measured anew in a step, which gives the scales.
+            write_scales(self._program, self._stages, self._given | self.parameters())
         self._order = np.ascontiguousarray(order)
         if len(order) and not 0 <= order.min() <= order.max() < len(self._images):
             raise DataError(f"The order has indices outside 0 to {len(self._images) - 1}.")

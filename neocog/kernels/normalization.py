@@ -56,7 +56,7 @@ class Normalization:
     """Of the map x; back from dy, which is g, to dx.
 
     dx may be the very buffer g if their maps are equal. Without `affine` weight is 1, and there
-    are no gradients of weight and bias.
+    are no gradients of weight and bias. Where the statistics are `fixed`, dx = scale · g.
     """
 
     x: FeatureMap
@@ -65,6 +65,7 @@ class Normalization:
     eps: float = 1e-5
     momentum: float = 0.1
     affine: bool = True
+    fixed: bool = False
 
     @property
     def statistics(self) -> Sweep:
@@ -287,6 +288,10 @@ def _backward(e, s, places, constants, x, g, dx):
     for place in range(places):
         for v in range(n):
             mean, scale, mean_g, factor = (constants[part * n + v] for part in range(4))
+            if s.fixed:
+                slope = load_place(e, s.dy, g, place, v)
+                store_place(e, s.dx, e.mul(scale, slope), dx, place, v)
+                continue
             below = e.sub(mean, load_place(e, s.x, x, place, v))
             centred = e.sub(load_place(e, s.dy, g, place, v), mean_g)
             value = e.mul(scale, e.fma(below, factor, centred))

@@ -3,6 +3,8 @@
     p[j] = exp(z[j] − m) / Σ_k exp(z[k] − m),  m = max z
     loss = log Σ_k exp(z[k] − m) + m − z[t]
 
+For a look at what speaks for a class, its score z[t] stands in the loss's place.
+
 The exponential is `functions.exp`, within 2 units in the last place of float32.
 """
 
@@ -24,7 +26,7 @@ from neocog.kernels.simd import (
     pointer,
 )
 
-__all__ = ["Softmax", "softmax", "softmax_cross_entropy"]
+__all__ = ["Softmax", "score_of_label", "softmax", "softmax_cross_entropy"]
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,26 @@ def softmax_cross_entropy(s, operands, first, count):
         losses[n] = log(float64_of(total)) + float64_of(m) - float64_of(z[label])
         scale(s, dz, share / total)
         dz[label] -= share
+
+
+@kernel
+def score_of_label(s, operands, first, count):
+    """Each image's score of its label in place of a loss, and its gradient: one for the label.
+
+    Operands: those of `softmax_cross_entropy`.
+    """
+    losses = pointer(operands, 2, DOUBLES)
+    order = pointer(operands, 3, LONGS)
+    labels = pointer(operands, 4, LONGS)
+    step = pointer(operands, 5, LONGS)
+    for n in range(count):
+        z = advance(pointer(operands, 0, FLOATS), n * s.z.size)
+        dz = advance(pointer(operands, 1, FLOATS), n * s.z.size)
+        label = labels[order[step[0] + first + n]]
+        losses[n] = float64_of(z[label])
+        for j in range(s.z.pixel):
+            dz[j] = float32(0)
+        dz[label] = float32(1)
 
 
 @inlined

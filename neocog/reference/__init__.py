@@ -68,6 +68,8 @@ from neocog.reference.loss import (
     cross_entropy,
     cross_entropy_backward,
     cross_entropy_divisor,
+    label_score,
+    label_score_backward,
     mixed_targets,
     softmax,
 )
@@ -147,6 +149,8 @@ __all__ = [
     "gelu_backward",
     "gelu_forward",
     "global_norm",
+    "label_score",
+    "label_score_backward",
     "layer_backward",
     "layer_buffers",
     "layer_forward",

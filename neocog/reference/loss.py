@@ -18,6 +18,8 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_backward",
     "cross_entropy_divisor",
+    "label_score",
+    "label_score_backward",
     "mixed_targets",
     "softmax",
 ]
@@ -109,6 +111,20 @@ def cross_entropy_divisor(
     if weight is None:
         return float(len(z))
     return float((weight * mixed_targets(z, labels, other, share)).sum())
+
+
+def label_score(z: Array, labels: Labels) -> Array:
+    """s_n = z_n[label_n], which stands in a loss's place: z [N, classes], labels [N] → [N].
+
+    Its gradient says what speaks for a class, as Grad-CAM asks (R. R. Selvaraju et al., 2017).
+    """
+    scores: Array = z[np.arange(len(z)), labels]
+    return scores
+
+
+def label_score_backward(z: Array, labels: Labels) -> Array:
+    """∂s_n/∂z_n: 1 for the label and 0 for all others, [N, classes]."""
+    return mixed_targets(z, labels)
 
 
 def _weighted_goals(

@@ -19,7 +19,7 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.softmax import Softmax, softmax, softmax_cross_entropy
+from neocog.kernels.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
 
 # The exponential's own error, in units of UNIT: two in the last place.
 EXP = 4
@@ -148,3 +148,39 @@ def test_cross_entropy_of_what_is_not_finite(value):
     with np.errstate(invalid="ignore"):
         expected = reference.cross_entropy(double(z), labels)
     assert_within(losses.items[:, 0], expected, (classes + EXP) * UNIT)
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_score_of_label(classes):
+    """Nothing is rounded, nor divided by the images of the batch."""
+    z = score_cases(classes)
+    n, begin = len(z), 2
+    rng = generator("score", classes)
+    stage = Softmax(classes)
+    labels = rng.integers(0, classes, 2 * n)
+    order = rng.permutation(2 * n)
+    zs, dz = maps(stage.z, z[..., None, None]), blank(stage.z, n)
+    losses = Buffer(n, 1, np.float64)
+    tail = flat(order, np.int64), flat(labels, np.int64), step(n, begin=begin, total=2 * n)
+    for first, count in in_parts(n):
+        operands = ((zs, first), (dz, first), (losses, first), *tail)
+        call(score_of_label, stage, operands, count, first=first)
+    own = labels[order[begin : begin + n]]
+    np.testing.assert_array_equal(losses.items[:, 0], reference.label_score(double(z), own))
+    expected = reference.label_score_backward(double(z), own)
+    np.testing.assert_array_equal(read(stage.z, dz)[..., 0, 0], expected)
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_score_of_label_of_what_is_not_finite(value):
+    """The score is what it is, and the gradient does not depend on it."""
+    classes = 10
+    stage = Softmax(classes)
+    z = np.zeros((2, classes), np.float32)
+    z[0, 3], z[1, 4] = value, value
+    losses, dz = Buffer(2, 1, np.float64), blank(stage.z, 2)
+    tail = flat(np.arange(2), np.int64), flat(np.array([3, 3]), np.int64), step(2)
+    call(score_of_label, stage, (maps(stage.z, z[..., None, None]), dz, losses, *tail), 2)
+    np.testing.assert_array_equal(losses.items[:, 0], [value, 0])
+    expected = np.tile(np.arange(classes) == 3, (2, 1))
+    np.testing.assert_array_equal(read(stage.z, dz)[..., 0, 0], expected)

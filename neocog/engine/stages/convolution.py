@@ -65,6 +65,7 @@ class ConvolutionStage(Stage):
         folded: the name of the batch normalisation that is in the weights, for inference.
         folded_norm: that layer.
         alone: whether it is for one image at a time.
+        direct: whether it sums products one by one, never by Winograd's algorithm.
     """
 
     layer: Conv2d
@@ -73,6 +74,7 @@ class ConvolutionStage(Stage):
     folded: str = ""
     folded_norm: BatchNorm2d | None = None
     alone: bool = False
+    direct: bool = False
 
     # What it can do
 
@@ -87,7 +89,7 @@ class ConvolutionStage(Stage):
 
     @property
     def _by_winograd(self) -> bool:
-        return winograd_suits(self.layer, self.x, alone=self.alone)
+        return not self.direct and winograd_suits(self.layer, self.x, alone=self.alone)
 
     @property
     def can_gate(self) -> bool:

@@ -7,7 +7,7 @@ from neocog.kernels.augmentation import AUGMENT_SETTINGS
 from neocog.kernels.cross_entropy import CrossEntropy
 from neocog.kernels.cross_entropy import cross_entropy as cross_entropy_kernel
 from neocog.kernels.layout import padded
-from neocog.kernels.softmax import Softmax, softmax, softmax_cross_entropy
+from neocog.kernels.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
 
 __all__ = ["cross_entropy", "probabilities"]
 
@@ -19,7 +19,9 @@ def cross_entropy(b: Builder, z: Tensor) -> None:
     dz = b.map("loss.dz", bare, transient=True)
     operands = (z.name, dz, "losses", "order", "labels", "step")
     how = b.method
-    if how is None or how.plain:
+    if how is not None and how.of_score:
+        b.emit(score_of_label, Softmax(z.channels), operands, "loss")
+    elif how is None or how.plain:
         b.emit(softmax_cross_entropy, Softmax(z.channels), operands, "loss")
     else:
         classes, augment = None, None

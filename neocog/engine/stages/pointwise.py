@@ -62,6 +62,7 @@ class PointwiseStage(Stage):
         addend: the other lane's tensor.
         function: the function's name, as `Pointwise` knows it.
         parameter: its number, such as a slope.
+        fixed: whether batch normalisation keeps to its running statistics in training too.
         order: which of its steps come next, while it is put together: 1 has normalised, 2 has
             added, 3 has a function.
     """
@@ -70,6 +71,7 @@ class PointwiseStage(Stage):
     addend: Tensor | None = None
     function: str = "identity"
     parameter: float = 0.0
+    fixed: bool = False
     order: int = 0
 
     def parameters(self) -> list[Parameter]:
@@ -101,9 +103,8 @@ class PointwiseStage(Stage):
         )
 
     def _normalization(self, norm: BatchNorm2d) -> Normalization:
-        return Normalization(
-            self.x.map, self._g_map, self.x.gradient_map, norm.eps, norm.momentum, norm.affine
-        )
+        maps = self.x.map, self._g_map, self.x.gradient_map
+        return Normalization(*maps, norm.eps, norm.momentum, norm.affine, self.fixed)
 
     @property
     def _g_map(self) -> FeatureMap:
@@ -128,7 +129,10 @@ class PointwiseStage(Stage):
             b.parameter(parameter)
         mean, scale, bias = self._channel_arrays(b)
         if self.norm is not None and b.training:
-            self._measure(b, self.norm)
+            if self.fixed:
+                b.floats(f"{self.name}.invstd", padded(self.norm.num_features))
+            else:
+                self._measure(b, self.norm)
         b.map(self.y.name, self.y.map)
         addend = self.addend.name if self.addend else None
         operands = (self.x.name, mean, scale, bias, addend, self.y.name)
@@ -169,7 +173,8 @@ class PointwiseStage(Stage):
         if self.norm is not None:
             sums = b.per_image(f"{name}.sums", 2 * padded(self.norm.num_features))
             invstd = f"{name}.invstd"
-        elif self._g_map != self.y.gradient_map and not alone:
+        in_place = self._g_map == self.y.gradient_map and not b.keeps
+        if not alone and not in_place:
             g = b.map(f"{name}.g", self._g_map, transient=True)
         if not alone:
             addend = self.addend.name if self.addend else None
@@ -179,7 +184,7 @@ class PointwiseStage(Stage):
             self._backward_of_norm(b, self.norm, g, sums)
         g_map = self.y.gradient_map if alone else self._g_map
         if self.norm is None and self.x.learns:
-            b.give_gradient(self.x, g, g_map, keep=False)
+            b.give_gradient(self.x, g, g_map, keep=b.keeps and alone)
         if self.addend is not None and self.addend.learns:
             b.give_gradient(self.addend, g, g_map, keep=self.norm is None and self.x.learns)
 

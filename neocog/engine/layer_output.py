@@ -1,0 +1,45 @@
+"""What one layer of a network gives for an image, on the way forward of predictions."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.engine.lower import lower
+from neocog.engine.program import Program
+from neocog.engine.schedule import inference_plan
+from neocog.engine.state import fill_preprocessing, write_state
+from neocog.engine.trainer import check_images
+from neocog.network import Network
+
+__all__ = ["LayerOutput"]
+
+Floats = NDArray[np.float32]
+
+
+class LayerOutput:
+    """Gives the map of a layer that nothing takes in, nor is taken in by another; on one thread.
+
+    Args:
+        network: with parameters, which are copied.
+        layer: the layer's full name.
+    """
+
+    def __init__(self, network: Network, layer: str) -> None:
+        self._network = network
+        stages = lower(network, training=False)
+        self._tensor = next(stage.y for stage in stages if stage.name == layer)
+        self._program = Program(inference_plan(stages), 1, 1)
+        fill_preprocessing(self._program, network)
+        write_state(self._program, stages, network.state_dict())
+
+    def of(self, image: NDArray[np.uint8]) -> Floats:
+        """Its map, float32 [channels, height, width], for an image uint8 [h, w, channels].
+
+        Raises:
+            DataError: for an image that the network does not take.
+        """
+        check_images(self._network, image[None])
+        ends = np.empty((2, self._network.output_shape[0]), np.float32)
+        given = np.ascontiguousarray(image)
+        self._program.bind({"images": given, "scores": ends[0], "probabilities": ends[1]})
+        self._program.run_once(1)
+        return self._program.memory.map(self._tensor.name, self._tensor.map)
