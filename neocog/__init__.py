@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TrainingDivergedError,
     )
     from neocog.evaluation import Evaluation, evaluate, predict_proba
+    from neocog.explanation import Explanation, explain
     from neocog.formats import load, save
     from neocog.layers import (
         GELU,
@@ -77,6 +78,7 @@ _HOMES = {
     "Dropout": "layers",
     "EMA": "training",
     "Evaluation": "evaluation",
+    "Explanation": "explanation",
     "Flatten": "layers",
     "FormatError": "errors",
     "GELU": "layers",
@@ -105,6 +107,7 @@ _HOMES = {
     "Watcher": "training",
     "cost": "summary",
     "evaluate": "evaluation",
+    "explain": "explanation",
     "fit": "training",
     "load": "formats",
     "load_data": "data",
@@ -135,6 +138,7 @@ __all__ = [
     "Dataset",
     "Dropout",
     "Evaluation",
+    "Explanation",
     "Flatten",
     "FormatError",
     "Group",
@@ -161,6 +165,7 @@ __all__ = [
     "Watcher",
     "cost",
     "evaluate",
+    "explain",
     "fit",
     "load",
     "load_data",

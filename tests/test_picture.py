@@ -50,6 +50,15 @@ def test_an_image_of_the_networks_size_is_taken_as_it_is(tmp_path):
     np.testing.assert_array_equal(read_picture(path, SHAPE), image)
 
 
+def test_the_files_bytes_are_as_good_as_its_path(tmp_path):
+    path = saved(tmp_path, two_halves(), "a.png")
+    np.testing.assert_array_equal(read_picture(path.read_bytes(), SHAPE), read_picture(path, SHAPE))
+    with pytest.raises(DataError, match=r"^The picture is not an image that Pillow knows\.$"):
+        read_picture(b"a.png", SHAPE)
+    with pytest.raises(DataError, match=r"^The picture cannot be decoded: "):
+        read_picture(path.read_bytes()[:-30], SHAPE)
+
+
 def test_a_single_pixel(tmp_path):
     path = saved(tmp_path, Image.new("RGB", (1, 1), (1, 2, 3)), "a.png")
     assert (read_picture(path, SHAPE) == (1, 2, 3)).all()

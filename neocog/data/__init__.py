@@ -5,11 +5,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from neocog.data.cifar import is_here as _cifar10_is_here
 from neocog.data.cifar import load_cifar10
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
 
-__all__ = ["Data", "Dataset", "load_data"]
+__all__ = ["Data", "Dataset", "is_here", "load_data"]
 
 NAMES = ("cifar10", "shapes")
 
@@ -47,6 +48,11 @@ def load_data(
     if name and Path(name).expanduser().exists():
         return load_cifar10(name)
     raise DataError(_unknown(name))
+
+
+def is_here(name: str) -> bool:
+    """Whether these are data with a name, and `load_data` gives them without downloading."""
+    return name == "shapes" or (name == "cifar10" and _cifar10_is_here())
 
 
 def _unknown(name: str) -> str:

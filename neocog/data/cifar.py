@@ -25,7 +25,7 @@ from platformdirs import user_cache_path
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
 
-__all__ = ["CLASSES", "load_cifar10"]
+__all__ = ["CLASSES", "is_here", "load_cifar10"]
 
 CLASSES = (
     "airplane",
@@ -82,6 +82,17 @@ def load_cifar10(
         return _read(_find(data_dir, progress))
     except OSError as error:
         raise DataError(f"CIFAR-10 could not be read: {error}.") from error
+
+
+def is_here() -> bool:
+    """Whether `load_cifar10` finds it without downloading."""
+    variable = os.environ.get("NEOCOG_DATA")
+    root = Path(variable).expanduser() if variable else _cache()
+    return (
+        any((folder / name).exists() for folder in (root, root / FOLDER) for name in FILES)
+        or any(archive.is_file() for archive in (root, root / ARCHIVE))
+        or (not variable and _is_complete(_unpacked_folder(ARCHIVE_SHA256)))
+    )
 
 
 def _find(
