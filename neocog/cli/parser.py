@@ -41,8 +41,10 @@ def build_parser() -> argparse.ArgumentParser:
     _train(commands)
     _evaluate(commands)
     _predict(commands)
+    _explain(commands)
     _models(commands)
     _summary(commands)
+    _explore(commands)
     _bench(commands)
     return parser
 
@@ -186,6 +188,31 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.set_defaults(run=run)
 
 
+def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.explain import explain
+
+        return explain(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "explain", "show what a saved network does with an image, as a page")
+    p.add_argument("model", help=_MODEL)
+    p.add_argument("image", help="an image file, or test:3 for an image of the data")
+    p.add_argument(
+        "--label", default=None, help="the class it shows (default: the data's, or the prediction)"
+    )
+    p.add_argument(
+        "--data",
+        default=None,
+        help=f"{_DATA.format(default='what it was trained on')}, for what excites its filters",
+    )
+    p.add_argument(
+        "-o", "--out", default=None, metavar="FILE", help="the page (default: IMAGE-explained.html)"
+    )
+    p.add_argument("--open", dest="open_", action="store_true", help="open it in the browser")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
 def _models(commands: "argparse._SubParsersAction[_Parser]") -> None:
     def run(**options: object) -> int:
         from neocog.cli.models import models
@@ -211,6 +238,32 @@ def _summary(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
     p.add_argument("--profile", action="store_true", help="measure each layer's time in a step")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _explore(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.explore import explore
+
+        return explore(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "explore", "open a page on which a network explains itself and learns, live")
+    p.add_argument(
+        "model",
+        nargs="?",
+        default=None,
+        help=f"a network by name, my_net.py:make, {_MODEL} (default: a new simple-cnn)",
+    )
+    p.add_argument(
+        "--data",
+        default=None,
+        help="shapes (built in), cifar10, or a folder or archive with CIFAR-10's binary files "
+        "(default: what it was trained on, or shapes)",
+    )
+    p.add_argument("--host", default="127.0.0.1", help="address to serve (default: 127.0.0.1)")
+    p.add_argument("--port", type=int, default=8421, help="0: any free one (default: 8421)")
+    p.add_argument("--no-browser", action="store_true", help="open no browser")
+    p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
     p.set_defaults(run=run)
 
 

@@ -1,0 +1,96 @@
+"""``neocog explain``."""
+
+import json
+import re
+import webbrowser
+from pathlib import Path
+
+import numpy as np
+
+from neocog.atomic import write_bytes
+from neocog.cli.terminal import download_progress, say
+from neocog.data import Data
+from neocog.errors import DataError, NeocogError
+from neocog.explanation import explain as explain_network
+from neocog.explanation.html import page
+from neocog.explanation.payload import pack
+from neocog.explanation.sheet import sheets
+from neocog.opening import open_network
+
+__all__ = ["explain"]
+
+_OF_DATA = re.compile(r"(test|train):(\d+)")
+
+
+def explain(
+    model: str,
+    image: str,
+    label: str | None,
+    data: str | None,
+    out: str | None,
+    open_: bool,
+    json_: bool,
+) -> int:
+    """Write the page of one image, and say where it is and what the network sees."""
+    opened = open_network(model, data, download_progress())
+    for note in opened.notes:
+        say(note)
+    network = opened.network
+    if not network.initialised:
+        raise NeocogError(
+            f"{model} is a network without weights: there is nothing to explain yet. Train it "
+            f"first, as in: neocog train --model {model}"
+        )
+    pixels, shows, name = _image(image, opened.data)
+    chosen = _label(label, network.classes) if label is not None else shows
+    explanation = explain_network(network, pixels, chosen, on_compile=_compiling)
+    exciting = sheets(explanation, opened.data.train) if opened.data is not None else {}
+    if opened.data is None:
+        say("To see which images excite the filters, name the data with --data.")
+    path = Path(out or f"{name}-explained.html")
+    try:
+        write_bytes(path, page(pack(explanation, filters=exciting)).encode())
+    except OSError as error:
+        raise NeocogError(f"{path} cannot be written: {error.strerror}.") from error
+    best = int(explanation.probabilities.argmax())
+    if json_:
+        found = {
+            "page": str(path),
+            "label": explanation.classes[explanation.label],
+            "loss": explanation.loss,
+            "probabilities": dict(
+                zip(explanation.classes, map(float, explanation.probabilities), strict=True)
+            ),
+        }
+        print(json.dumps(found))
+    else:
+        sure = 100 * explanation.probabilities[best]
+        print(f"{image}: {explanation.classes[best]} {sure:.1f} %")
+        print(f"Page: {path}")
+    if open_:
+        webbrowser.open(path.resolve().as_uri())
+    return 0
+
+
+def _compiling(kernels: int) -> None:
+    say(f"Compiling {kernels} kernels, once …")
+
+
+def _image(image: str, data: Data | None) -> tuple["np.ndarray | str", int | None, str]:
+    """The image, the label that the data give it, and a name for files."""
+    wanted = _OF_DATA.fullmatch(image)
+    if wanted is None:
+        return image, None, Path(image).stem
+    if data is None:
+        raise DataError(f"{image} is an image of the data: name them with --data.")
+    part, index = data.test if wanted[1] == "test" else data.train, int(wanted[2])
+    if index >= len(part):
+        raise DataError(
+            f"{image}: there are {len(part):,} {wanted[1]} images, 0 to {len(part) - 1}."
+        )
+    return part.images[index], int(part.labels[index]), f"{wanted[1]}-{index}"
+
+
+def _label(label: str, classes: tuple[str, ...] | None) -> int | str:
+    """A class by name, or by number if that is no name."""
+    return int(label) if label.isdecimal() and label not in (classes or ()) else label

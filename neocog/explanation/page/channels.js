@@ -1,0 +1,45 @@
+// The row of a layer's channels as small pictures, of which one is chosen.
+
+import { el, select } from "./dom.js";
+import { folded, paint } from "./picture.js";
+
+/** The numbers that a layer shows on the way forward or back. */
+export function numbersOf(layer, side) {
+  return side === "backward" ? layer.gradient : layer.output;
+}
+
+/** One channel as a small picture. */
+export function thumbnail(layer, side, channel) {
+  const numbers = numbersOf(layer, side);
+  const canvas = el("canvas", { class: "thumbnail" });
+  if (!numbers.isMap) paint(canvas, padded(numbers.values), folded(numbers.values.length), numbers.reach);
+  else if (numbers.has(channel)) paint(canvas, numbers.part(channel), numbers.width, numbers.reach);
+  return canvas;
+}
+
+function padded(values) {
+  const width = folded(values.length);
+  const whole = new Float32Array(Math.ceil(values.length / width) * width);
+  whole.set(values);
+  return whole;
+}
+
+/** Buttons for the channels that matter most, and a list of all. */
+export function channelRow(layer, side, chosen, choose) {
+  const total = layer.shape[0];
+  if (layer.shape.length !== 3 || total === 1) return null;
+  const shown = layer.shown.includes(chosen) ? layer.shown : [chosen, ...layer.shown.slice(0, -1)];
+  const buttons = shown.map((channel) => el(
+    "button",
+    {
+      type: "button", class: "channel", "aria-pressed": String(channel === chosen),
+      "aria-label": `channel ${channel}`, onclick: () => choose(channel),
+    },
+    thumbnail(layer, side, channel), el("span", {}, channel),
+  ));
+  const all = total > shown.length && select(
+    `the ${shown.length} that matter most to the answer, of ${total}; another:`,
+    Array.from({ length: total }, (_, n) => [n, n]), chosen, choose,
+  );
+  return el("div", { class: "channels", role: "group", "aria-label": "channel" }, buttons, all);
+}

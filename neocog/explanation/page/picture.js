@@ -1,0 +1,126 @@
+// Maps as small pictures: numbers from blue over the paper's colour, which is zero, to orange.
+
+const NEGATIVE = [33, 102, 172];
+const POSITIVE = [214, 96, 20];
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function paper() {
+  return dark.matches ? [24, 26, 31] : [255, 255, 255];
+}
+
+/** Tell when the colours change from light to dark or back. */
+export function onColours(change) {
+  dark.addEventListener("change", change);
+}
+
+/** The colour of a number from −1 to 1, as [r, g, b]. */
+export function colour(part) {
+  const ink = part < 0 ? NEGATIVE : POSITIVE;
+  const share = Math.min(1, Math.abs(part)) ** 0.7;
+  return paper().map((base, n) => Math.round(base + (ink[n] - base) * share));
+}
+
+/** Whether black text has more contrast on it than white (WCAG 2.2, relative luminance). */
+function isLight(ink) {
+  const [r, g, b] = ink.map((part) => (part <= 10 ? part / 3294 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
+}
+
+/** The style of a cell that shows a number by its colour. */
+export function cellStyle(part) {
+  const ink = colour(part);
+  return `background: rgb(${ink}); color: ${isLight(ink) ? "#000" : "#fff"}`;
+}
+
+/**
+ * Paint numbers into a canvas, a pixel each; `reach` is the number of the fullest colour.
+ *
+ * `border` is [top, left, bottom, right], zeros around the map; only the first `upTo` numbers are
+ * painted.
+ */
+export function paint(canvas, values, width, reach, border = [0, 0, 0, 0], upTo = Infinity) {
+  const [top, left, bottom, right] = border;
+  const height = values.length / width;
+  canvas.width = width + left + right;
+  canvas.height = height + top + bottom;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  const zero = colour(0);
+  for (let n = 0; n < image.data.length; n += 4) {
+    image.data[n] = zero[0];
+    image.data[n + 1] = zero[1];
+    image.data[n + 2] = zero[2];
+    image.data[n + 3] = 255;
+  }
+  const many = Math.min(values.length, upTo);
+  for (let n = 0; n < many; n++) {
+    const ink = colour(reach ? values[n] / reach : 0);
+    const at = 4 * ((Math.floor(n / width) + top) * canvas.width + (n % width) + left);
+    image.data[at] = ink[0];
+    image.data[at + 1] = ink[1];
+    image.data[at + 2] = ink[2];
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** Paint numbers so that what is under the canvas shows where they are near zero. */
+export function paintVeil(canvas, values, width, reach) {
+  canvas.width = width;
+  canvas.height = values.length / width;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  for (let n = 0; n < values.length; n++) {
+    const part = reach ? values[n] / reach : 0;
+    image.data.set([...(part < 0 ? NEGATIVE : POSITIVE), Math.round(235 * Math.min(1, Math.abs(part)) ** 0.8)], 4 * n);
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** How many columns a row of so many numbers is folded into. */
+export function folded(size) {
+  return size <= 16 ? 1 : Math.ceil(Math.sqrt(size));
+}
+
+/** A number as people read it: four digits that count. */
+export function written(value) {
+  if (value === 0) return "0";
+  if (value === null || Number.isNaN(value)) return "not a number";
+  if (!Number.isFinite(value)) return String(value).replace("Infinity", "∞").replace("-", "−");
+  const size = Math.abs(value);
+  const power = Math.floor(Math.log10(size));
+  const text = size >= 1e-3 && size < 1e5
+    ? value.toFixed(Math.max(0, 3 - power)) : scientific(value);
+  return text.replace(/^-/, "−");
+}
+
+/** As `written`, with two digits less, for the small cells of tables. */
+export function brief(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const text = size >= 0.01 && size < 1000
+    ? value.toFixed(size < 10 ? 2 : 1) : size < 0.01 && size >= 0.0001 ? value.toFixed(4) : scientific(value, 1);
+  return text.replace(/^-/, "−").replace(/^(−?)0\./, "$1.");
+}
+
+function scientific(value, digits = 2) {
+  const [mantissa, power] = value.toExponential(digits).split("e");
+  const raised = [...power.replace("+", "")].map((d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]));
+  return `${mantissa}·10${raised.join("")}`;
+}
+
+/** A share as percent. */
+export function percent(part) {
+  const value = 100 * part;
+  if (value > 0 && value < 0.01) return "< 0.01 %";
+  return `${value >= 99.95 || value < 10 ? value.toFixed(2) : value.toFixed(1)} %`;
+}
+
+/** Some numbers in a sentence: from the least to the most. */
+export function range(values) {
+  let least = Infinity, most = -Infinity;
+  for (const value of values) {
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return `From ${written(least)} to ${written(most)}.`;
+}

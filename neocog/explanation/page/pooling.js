@@ -1,0 +1,85 @@
+// Pooling: which number of a region goes on, or their mean; and back, where its gradient goes.
+
+import { channelRow } from "./channels.js";
+import { el, figure } from "./dom.js";
+import { Grid } from "./grid.js";
+import { square } from "./square.js";
+import { range, written } from "./picture.js";
+
+// Regions with more numbers than this are not written out.
+const MOST_CELLS = 81;
+
+/** One region: its numbers that lie in the map, [{row, column, value}], and which of them is largest. */
+export function region(net, layer, channel, row, column) {
+  const { kernel: [kh, kw], stride: [sh, sw], before: [top, left] } = layer.how;
+  const input = net.source(layer).output;
+  const found = [];
+  for (let i = 0; i < kh; i++) {
+    for (let j = 0; j < kw; j++) {
+      const y = row * sh - top + i, x = column * sw - left + j;
+      const outside = y < 0 || x < 0 || y >= input.height || x >= input.width;
+      found.push({ row: y, column: x, value: input.at(channel, y, x), outside });
+    }
+  }
+  let winner = -1;
+  found.forEach((each, n) => {
+    if (!each.outside && (winner < 0 || each.value > found[winner].value)) winner = n;
+  });
+  return { found, winner };
+}
+
+/** Both ways. */
+export function pooling(page, layer) {
+  const { net, channel } = page;
+  const source = net.source(layer);
+  const back = page.side === "backward";
+  const { kernel: [kh, kw], stride: [sh, sw], before: [top, left], most, padded } = layer.how;
+  const before = back ? source.gradient : source.output;
+  const after = back ? layer.gradient : layer.output;
+  if (!after.has(channel) || !before.has(channel)) return channelRow(layer, page.side, channel, (next) => page.go({ channel: next }));
+  const border = [top, left, top, left];
+  const input = new Grid({
+    label: back ? "gradient of the input" : "input map; point at a number to see its region", border,
+    point: (row, column) => output.move(Math.floor((row + top) / sh), Math.floor((column + left) / sw)),
+  });
+  const output = new Grid({ label: back ? "gradient of the output; point at a number to see where it goes" : "output map; point at a number to see its region", point: (row, column) => draw(row, column) });
+  const numbers = el("div"), formula = el("div", { class: "formula", "data-formula": "pooling" });
+
+  function draw(row, column) {
+    page.remember({ row, column });
+    const { found, winner } = region(net, layer, channel, row, column);
+    input.at(Math.max(0, row * sh - top), Math.max(0, column * sw - left));
+    input.frame(row * sh - top, column * sw - left, kh, kw);
+    if (most) input.winner(found[winner].row, found[winner].column);
+    numbers.replaceChildren(found.length > MOST_CELLS
+      ? el("p", {}, `The region is the whole map of ${kh} × ${kw}.`)
+      : square("the region’s numbers", found.map((each) => each.value), kw, { reach: source.output.reach, outside: found.map((each) => each.outside), winner: most ? winner : -1 }));
+    const value = layer.output.at(channel, row, column);
+    const gradient = layer.gradient.has(channel) ? layer.gradient.at(channel, row, column) : 0;
+    const count = padded ? found.length : found.filter((each) => !each.outside).length;
+    const best = most && found[winner];
+    const forward = most
+      ? [`y[${channel}, ${row}, ${column}] = max of ${found.length} numbers = `, el("strong", { "data-result": best.value, "data-engine": value }, written(best.value)), ` from row ${best.row}, column ${best.column}`]
+      : [`y[${channel}, ${row}, ${column}] = (${found.length <= 9 ? found.map((each) => written(each.value)).join(" + ") : `sum of ${count} numbers`}) / ${count} = `, el("strong", { "data-result": found.reduce((s, each) => s + each.value, 0) / count, "data-engine": value }, written(value))];
+    const backward = most
+      ? `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} goes whole to row ${best.row}, column ${best.column}, which won; the others of its region get nothing from it.`
+      : `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} is shared: each of ${count} numbers gets ${written(gradient / count)}.`;
+    formula.replaceChildren(el("p", {}, back ? backward : forward));
+  }
+
+  input.show(before.part(channel), before.width, before.reach);
+  output.show(after.part(channel), after.width, after.reach);
+  output.at(page.row, page.column);
+  draw(output.row, output.column);
+  const shown = [
+    figure(back ? "Gradient of the input" : "Input", input.node, `${range(before.part(channel))} ${most ? "The frame is the region, the ring its winner." : "The frame is the region."}`),
+    figure("The region’s numbers", numbers, most ? "The largest is framed." : "All count alike."),
+    figure(back ? "Gradient of the output" : "Output", output.node, `${range(after.part(channel))} Point at a number.`),
+  ];
+  return el(
+    "div", {},
+    channelRow(layer, page.side, channel, (next) => page.go({ channel: next })),
+    el("div", { class: "across" }, back ? shown.reverse() : shown),
+    formula,
+  );
+}

@@ -1,0 +1,139 @@
+"""Which network is explored, and with which data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from neocog.data import Data, is_here, load_data
+from neocog.errors import NeocogError
+from neocog.formats import load, read_training
+from neocog.models import MODELS, name_of
+from neocog.network import Network
+from neocog.training.recipes import is_file, make_model
+
+__all__ = ["Opened", "open_network"]
+
+_NEW = "simple-cnn"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is explored.
+
+    Attributes:
+        network: with or without parameters.
+        data: of its shape and classes; None if there are none.
+        name: of the network.
+        notes: what the user should know of how it was found.
+    """
+
+    network: Network
+    data: Data | None
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+def open_network(
+    model: str | None = None,
+    data: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Opened:
+    """The network and its data.
+
+    Args:
+        model: a network's name, ``my_net.py:make``, a run folder, a ``.safetensors`` or a
+            ``.pth``; a new simple-cnn without it.
+        data: as `load_data` takes it. Without it, a new network gets shapes; a saved one what its
+            file says it was trained on, if that is on this machine.
+        progress: called with the bytes done and the bytes in all while downloading what `data`
+            asks for; nothing else is downloaded.
+
+    Raises:
+        NeocogError: there is no such network or data, its file is damaged, or they do not fit.
+    """
+    if model is None or _is_new(model):
+        return _new(model or _NEW, data or "shapes", progress)
+    network = load(model)
+    _check_outputs(network, model)
+    notes: tuple[str, ...] = ()
+    if Path(model).suffix.lower() in (".pth", ".pt"):
+        known = name_of(network)
+        notes = (f"{model} holds weights alone: taken for {known}, with its own preprocessing.",)
+    name = Path(model).resolve().stem
+    if data is not None:
+        loaded = load_data(data, progress=progress)
+        if (why := _mismatch(network, loaded, model)) is not None:
+            raise NeocogError(why)
+        if network.classes is None:
+            network.name_classes(loaded.classes)
+        return Opened(network, loaded, name, notes)
+    found, why = _usual_data(network, model)
+    if why is not None:
+        notes = (*notes, why)
+    return Opened(network, found, name, notes)
+
+
+def _is_new(model: str) -> bool:
+    """Whether it names a network, and no file that holds one."""
+    return (
+        is_file(model)
+        or model in MODELS
+        or not (Path(model).exists() or "." in model or "/" in model)
+    )
+
+
+def _new(model: str, data: str, progress: Callable[[int, int], None] | None) -> Opened:
+    if not is_file(model):
+        make_model(model)  # an unknown name is wrong at once, before data are drawn or fetched
+    loaded = load_data(data, progress=progress)
+    height, width, channels = loaded.train.images.shape[1:]
+    network = make_model(model, len(loaded.classes), input_shape=(channels, height, width))
+    if (why := _mismatch(network, loaded, model)) is not None:
+        raise NeocogError(why)
+    network.name_classes(loaded.classes)
+    name = Path(model.partition(".py")[0]).name if is_file(model) else model
+    return Opened(network, loaded, name)
+
+
+def _check_outputs(network: Network, model: str) -> None:
+    if len(network.output_shape) != 1:
+        raise NeocogError(
+            f"{model} ends in the shape {network.output_shape}; only a network that ends in one "
+            "number a class can be explored."
+        )
+
+
+def _mismatch(network: Network, data: Data, model: str) -> str | None:
+    """Why they do not go together; None if they do."""
+    height, width, channels = data.train.images.shape[1:]
+    if network.input_shape != (channels, height, width):
+        return (
+            f"{model} takes images of the shape {network.input_shape}, but those of {data.name} "
+            f"are {(channels, height, width)} (channels, height, width)."
+        )
+    if network.output_shape != (len(data.classes),):
+        return (
+            f"{model} tells {network.output_shape[0]} classes apart, but {data.name} has "
+            f"{len(data.classes)}."
+        )
+    if network.classes is not None and network.classes != data.classes:
+        return (
+            f"{model} knows the classes {', '.join(network.classes)}, but {data.name} has "
+            f"{', '.join(data.classes)}."
+        )
+    return None
+
+
+def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
+    """The data that its file names, or why there are none."""
+    path = Path(model)
+    file = path / "model.safetensors" if path.is_dir() else path
+    trained_on = read_training(file).get("data") if file.suffix == ".safetensors" else None
+    # A file may name any path; only what has a name is opened for it.
+    if trained_on not in ("shapes", "cifar10"):
+        return None, f"{model} does not say which data it was trained on."
+    if not is_here(trained_on):
+        return None, f"{model} was trained on {trained_on}, which is not on this machine."
+    data = load_data(trained_on)
+    why = _mismatch(network, data, model)
+    return (data, None) if why is None else (None, why)

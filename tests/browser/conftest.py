@@ -1,0 +1,103 @@
+"""A real browser, without which these tests are skipped; what they see is kept as artefacts."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("no Chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """A page, and all that it complained of or asked the network for."""
+
+    def __init__(self, page):
+        self.page = page
+        self.troubles = []
+        self.requests = []
+        page.set_default_timeout(30_000)
+        page.on(
+            "console", lambda m: m.type in ("error", "warning") and self.troubles.append(m.text)
+        )
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def layer(self, name):
+        self.page.click(f'[data-layer="{name}"]')
+
+    def backward(self):
+        self.page.get_by_role("button", name="Backward").click()
+
+    def point(self, label, row, column):
+        """Put the pointer on a number of a grid, found by the beginning of its label."""
+        hole = self.page.locator(f'[role=slider][aria-label^="{label}"] .hole')
+        hole.scroll_into_view_if_needed()
+        box = hole.bounding_box()
+        size = hole.locator("canvas").evaluate("c => [c.width, c.height]")
+        edge = hole.locator(".edge").evaluate("e => [e.offsetLeft, e.offsetTop, e.hidden]")
+        left, top = (0, 0) if edge[2] else (edge[0] / box["width"], edge[1] / box["height"])
+        x = box["x"] + box["width"] * (left + (column + 0.5) / size[0])
+        y = box["y"] + box["height"] * (top + (row + 0.5) / size[1])
+        self.page.mouse.move(x, y)
+
+    def values(self, selector):
+        """The full numbers behind what is written in some cells."""
+        return self.page.eval_on_selector_all(
+            f"{selector} [data-value]", "cells => cells.map((c) => Number(c.dataset.value))"
+        )
+
+    def results(self):
+        """What the page calculated and what the engine did, wherever both are shown."""
+        return self.page.evaluate(
+            """() => [...document.querySelectorAll("[data-formula]")].map((formula) => {
+                const results = [...formula.querySelectorAll("[data-result]")];
+                const engines = [...formula.querySelectorAll("[data-engine]")];
+                return [formula.dataset.formula, results.at(-1)?.dataset.result,
+                        engines.at(-1)?.dataset.engine];
+            }).filter(([, result, engine]) => result !== undefined && engine !== undefined)
+              .map(([name, result, engine]) => [name, Number(result), Number(engine)])"""
+        )
+
+    def keep(self, name):
+        """A screenshot among the artefacts, if they are wanted."""
+        folder = os.environ.get("NEOCOG_ARTIFACTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def tab(chromium):
+    """Opens tabs, and sees at the end that none complained."""
+    contexts, tabs = [], []
+
+    def open_(address, *, width=1280, dark=False, complains=False):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        )
+        contexts.append(context)
+        found = Tab(context.new_page())
+        if not complains:  # a browser writes every refusal of a server to its console
+            tabs.append(found)
+        found.page.goto(address)
+        found.page.wait_for_selector(".strip", timeout=120_000)
+        return found
+
+    yield open_
+    troubles = [trouble for each in tabs for trouble in each.troubles]
+    for context in contexts:
+        context.close()
+    assert troubles == []
