@@ -34,7 +34,7 @@ from neocog.training.optimizers import OPTIMIZERS
 from neocog.training.recipes import RECIPES, Recipe
 from neocog.training.schedules import SCHEDULES
 
-COMMANDS = ["train", "evaluate", "predict", "models", "summary", "bench"]
+COMMANDS = ["train", "evaluate", "predict", "explain", "models", "summary", "explore", "bench"]
 FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
 CLASSES = tuple(f"class{k}" for k in range(10))
 

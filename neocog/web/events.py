@@ -1,0 +1,81 @@
+"""What changed, for whoever listens: each listener gets the newest event, and never a queue."""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+
+__all__ = ["Events"]
+
+
+class Events:
+    """The newest event, and who waits for the next.
+
+    An event holds all that can change, so a listener that is slow misses nothing that still holds.
+
+    Args:
+        clock: gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._newest = b"{}"
+        self._number = 0
+        self._listeners = 0
+        self._alone_since = clock()
+        self._closed = False
+
+    @property
+    def newest(self) -> bytes:
+        """The event that was told last."""
+        with self._changed:
+            return self._newest
+
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        with self._changed:
+            return self._listeners
+
+    def alone_since(self) -> float | None:
+        """When the last listener left; None while there is one."""
+        with self._changed:
+            return None if self._listeners else self._alone_since
+
+    def tell(self, event: bytes) -> None:
+        """Give every listener this event next, in place of one that it has not taken yet."""
+        with self._changed:
+            self._newest = event
+            self._number += 1
+            self._changed.notify_all()
+
+    def listen(self, heartbeat: float) -> Generator[bytes | None, None, None]:
+        """The newest event at once, then each newer one; None where `heartbeat` seconds bring none.
+
+        Who listens must close the iterator. It ends when the events do.
+        """
+        with self._changed:
+            self._listeners += 1
+        seen = -1
+
+        def is_over() -> bool:
+            return self._closed or self._number != seen
+
+        try:
+            while True:
+                with self._changed:
+                    new = self._changed.wait_for(is_over, heartbeat)
+                    if self._closed:
+                        return
+                    seen, newest = self._number, self._newest
+                yield newest if new else None
+        finally:
+            with self._changed:
+                self._listeners -= 1
+                self._alone_since = self._clock()
+
+    def close(self) -> None:
+        """Send every listener away."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

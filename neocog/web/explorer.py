@@ -1,0 +1,414 @@
+"""What is explored: a network, a picture, and training that can be stopped at any step.
+
+For one thread alone; `Session` lets many ask.
+"""
+
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data import Data
+from neocog.engine import available_threads
+from neocog.errors import NeocogError, TrainingDivergedError
+from neocog.explanation.explanation import explain
+from neocog.explanation.message import Block, message, to_json
+from neocog.explanation.payload import pack
+from neocog.explanation.sheet import sheets
+from neocog.formats import save_model
+from neocog.network import Network
+from neocog.training.torch_stream import TorchStream
+from neocog.web.batch import gradients_of, sprite
+from neocog.web.events import Events
+from neocog.web.kernel import kernel_map
+from neocog.web.picture import Picture
+from neocog.web.refusal import RefusedError
+from neocog.web.running import Running, first_images
+from neocog.web.training import Training
+
+__all__ = ["MOST_BATCH", "Explorer"]
+
+#: Images that a batch may have.
+MOST_BATCH = 1024
+
+# Changed weights that can be taken back.
+_MOST_CHANGES = 1000
+
+
+class Explorer:
+    """All that a page shows, and all that it can ask for.
+
+    Args:
+        network: its parameters, if it has none yet, come from `seed`.
+        data: to choose pictures from and to train on, of the network's shape; None if there are
+            none.
+        name: of the network.
+        events: told after each change.
+        threads: workers; the cores there are, if None.
+        seed: of first parameters and the order of images.
+        away: seconds without a listener after which training pauses.
+        clock: gives seconds.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: Data | None,
+        name: str,
+        events: Events,
+        *,
+        threads: int | None = None,
+        seed: int = 0,
+        away: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.network = network
+        self.data = data
+        self.name = name
+        self._events = events
+        self._away = away
+        self._clock = clock
+        stream = TorchStream(seed)
+        if not network.initialised:
+            network.initialise(stream)
+        self._opened = network.state_dict()
+        self._version = 0
+        self._activity: str | None = None
+        self._message: dict[str, Any] | None = None
+        self._messages = 0
+        # What an explanation is of; with the steps, which parameters those are.
+        self._loads = 0
+        self._explained: tuple[tuple[int, ...], bytes] | None = None
+        self._changes: list[tuple[str, tuple[int, ...], np.float32]] = []
+        self._training: Training | None = None
+        self._running: Running | None = None
+        self._threads = threads or available_threads()
+        if data is not None:
+            self._training = Training(network, data.train, stream, self._threads, self._compiling)
+            test = first_images(network, data.test)
+            self._running = Running(network, self._training, test, self._threads, clock)
+        self._picture = Picture(network, None if data is None else data.test)
+        self._predict()
+        self._changed()
+
+    # What is told
+
+    def _changed(self) -> None:
+        self._version += 1
+        self._events.tell(to_json(self.state()))
+
+    def state(self) -> dict[str, Any]:
+        """All that can change, as plain data; see `neocog.web`."""
+        return {
+            "version": self._version,
+            "picture": self._picture.state(),
+            "prediction": {"steps": self._predicted[0], "probabilities": self._predicted[1]},
+            "training": self._training_state(),
+            "curve": None if self._running is None else self._running.curve.head(),
+            "changes": len(self._changes),
+            "activity": self._activity,
+            "message": self._message,
+        }
+
+    def _training_state(self) -> dict[str, Any] | None:
+        if self._training is None or self._running is None:
+            return None
+        return {
+            "running": self._running.is_on,
+            "steps": self._training.steps,
+            "epoch": self._training.epochs,
+            "rate": self._training.rate,
+            "momentum": self._training.momentum,
+            "batch_size": self._training.batch_size,
+            "has_batch": self._training.latest is not None,
+        }
+
+    def about(self) -> dict[str, Any]:
+        """What does not change, as plain data."""
+        data = self.data
+        found = None
+        if data is not None:
+            found = {"name": data.name, "train": len(data.train), "test": len(data.test)}
+        return {
+            "name": self.name,
+            "input_shape": list(self.network.input_shape),
+            "classes": list(self.network.classes or map(str, range(self.network.output_shape[0]))),
+            "parameters": {k: list(v) for k, v in self.network.parameter_shapes.items()},
+            "data": found,
+        }
+
+    def _say(self, kind: str, text: str) -> None:
+        self._messages += 1
+        self._message = {"number": self._messages, "kind": kind, "text": text}
+
+    def _compiling(self, kernels: int) -> None:
+        self._activity = f"Compiling {kernels} kernels for this network (first time only) …"
+        self._changed()
+
+    @contextmanager
+    def _active(self, activity: str | None = None) -> Iterator[None]:
+        """Say what goes on; when it is over, that nothing does."""
+        if activity is not None:
+            self._activity = activity
+            self._changed()
+        try:
+            yield
+        finally:
+            if self._activity is not None:
+                self._activity = None
+                self._changed()
+
+    # Looking
+
+    def show(self, change: Callable[[Picture], None]) -> None:
+        """Look at another picture, or say that it shows something else."""
+        change(self._picture)
+        self._predict()
+        self._changed()
+
+    def _needed_data(self) -> Data:
+        if self.data is None:
+            raise RefusedError("There are no data here: start it with --data.", 409)
+        return self.data
+
+    def _predict(self) -> None:
+        """What the network, as it was settled last, says of the picture."""
+        found = self.network.predict_proba(self._picture.image[None], threads=self._threads)[0]
+        steps = 0 if self._training is None else self._training.settled
+        self._predicted = steps, [float(p) for p in found]
+
+    def explanation(self) -> bytes:
+        """The picture's explanation with the parameters of now, as a binary message."""
+        self._settle()
+        steps = 0 if self._training is None else self._training.steps
+        training = self._running is not None and self._running.is_on
+        key = self._loads, steps, self._picture.number, training
+        if self._explained is None or self._explained[0] != key:
+            first = "Preparing the explanation (its kernels are compiled the first time) …"
+            with self._active(first if self._explained is None else None):
+                found = explain(self.network, self._picture.image, self._picture.label)
+                # What takes predictions of many images waits until training does.
+                data = None if training else self.data
+                exciting = {} if data is None else sheets(found, data.train)
+                packed = pack(found, attributions=not training, filters=exciting)
+            live = {"steps": steps, "picture": self._picture.number}
+            self._explained = key, message({**packed.structure, "live": live}, packed.block)
+        return self._explained[1]
+
+    def batch(self) -> bytes:
+        """The images and gradients of the latest step, as a binary message."""
+        data, (training, _) = self._needed_data(), self._trained()
+        if training.latest is None:
+            raise RefusedError("There is no batch to look at: take a step first.", 409)
+        images, block = training.latest, Block()
+        structure = {
+            "steps": training.steps,
+            "indices": images.tolist(),
+            "labels": data.train.labels[images].tolist(),
+            "loss": training.latest_loss,
+            "images": sprite(data.train.images[images]),
+            "gradients": gradients_of(training.gradients(), block),
+        }
+        return message(structure, block.bytes())
+
+    def kernel(self, kernel: NDArray[np.float64], bias: float) -> bytes:
+        """The map that a drawn kernel makes of the picture, as a binary message."""
+        block = Block()
+        place = block.add(kernel_map(self.network, self._picture.image, kernel, bias))
+        structure = {"map": place, "picture": self._picture.number, "by": "neocog.reference"}
+        return message(structure, block.bytes())
+
+    def curve(self) -> dict[str, Any]:
+        """All points so far, as plain data."""
+        return self._trained()[1].curve.to_dict()
+
+    def model(self) -> tuple[str, bytes]:
+        """A name for it, and a ``.safetensors`` of the network with the parameters of now."""
+        self._settle()
+        steps = 0 if self._training is None else self._training.steps
+        training = {"data": self.data.name, "steps": steps} if self.data else {}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.safetensors"
+            save_model(self.network, path, training=training)
+            content = path.read_bytes()
+        name = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.name)
+        return f"{name}-{steps}-steps.safetensors", content
+
+    # Weights
+
+    def change_weight(self, name: str, index: tuple[int, ...], value: float) -> dict[str, Any]:
+        """Set one number of a parameter; gives what was there and what it does."""
+        shape = self.network.parameter_shapes.get(name)
+        if shape is None:
+            known = ", ".join(self.network.parameter_shapes)
+            raise RefusedError(f"There is no parameter {name!r:.100}. Known: {known}.")
+        inside = len(index) == len(shape) and all(
+            0 <= i < n for i, n in zip(index, shape, strict=True)
+        )
+        if not inside:
+            raise RefusedError(f"index (={list(index)}) must be a place in {name}, {list(shape)}.")
+        self._settle()
+        found = self._put(name, index, np.float32(value))
+        self._changes = [*self._changes, (name, index, np.float32(found["old"]))][-_MOST_CHANGES:]
+        self._changed()
+        return found
+
+    def take_back(self) -> dict[str, Any]:
+        """Give the weight that was changed last its number from before."""
+        if not self._changes:
+            raise RefusedError("There is no changed weight to take back.", 409)
+        self._settle()
+        found = self._put(*self._changes.pop())
+        self._changed()
+        return found
+
+    def _put(self, name: str, index: tuple[int, ...], value: np.float32) -> dict[str, Any]:
+        """Write one number; gives what was there, and the predictions before and after."""
+        self._predict()
+        before, state = self._predicted[1], self.network.state_dict()
+        old = float(state[name][index])
+        state[name][index] = value
+        self._load(state)
+        return {
+            "name": name,
+            "index": list(index),
+            "old": old,
+            "value": float(value),
+            "before": before,
+            "after": self._predicted[1],
+        }
+
+    def _load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Give network and training these parameters."""
+        self.network.load_state_dict(state)
+        self._loads += 1
+        if self._training is not None:
+            self._training.take_network()
+        self._predict()
+
+    # Training
+
+    def _trained(self) -> tuple[Training, Running]:
+        if self._training is None or self._running is None:
+            raise RefusedError("There are no data to train on: start it with --data.", 409)
+        return self._training, self._running
+
+    def set_training(
+        self, rate: float | None, momentum: float | None, batch_size: int | None
+    ) -> None:
+        """Change what is not None, from the next step on."""
+        training, _ = self._trained()
+        if batch_size is not None:
+            most = min(MOST_BATCH, len(self._needed_data().train))
+            if not 1 <= batch_size <= most:
+                raise RefusedError(f"batch_size (={batch_size}) must be from 1 to {most}.")
+            if self._settle():
+                training.batch_size = batch_size
+        training.rate = training.rate if rate is None else rate
+        training.momentum = training.momentum if momentum is None else momentum
+        self._changed()
+
+    def start(self) -> None:
+        """Train until `pause`, or until no page listens any more."""
+        _, running = self._trained()
+        self._message = None
+        self._changes = []
+        running.start()
+        self._changed()
+
+    def pause(self) -> None:
+        """Stop after the step that is done."""
+        self._trained()
+        self._stop()
+        self._changed()
+
+    def step(self) -> dict[str, Any]:
+        """Pause, and take one step; gives its loss."""
+        _, running = self._trained()
+        self._message = None
+        self._changes = []
+        self._stop()
+        try:
+            with self._active():
+                loss = running.step()
+        except TrainingDivergedError as error:
+            self._fail(error)
+            raise RefusedError(str(error), 409) from None
+        self._predict()
+        self._changed()
+        return {"loss": loss}
+
+    def reset(self, seed: int | None) -> None:
+        """Begin anew with parameters of a seed, or for None with those there were at first."""
+        stream = TorchStream(0 if seed is None else seed)
+        if seed is None:
+            self.network.load_state_dict(self._opened)
+        else:
+            self.network.initialise(stream)
+        if self._training is not None and self._running is not None:
+            self._training.restart(stream)
+            self._running.clear()
+        self._message = None
+        self._changes = []
+        self._load(self.network.state_dict())
+        self._changed()
+
+    def work(self) -> bool:
+        """Train for a moment, if training runs; gives whether it still does."""
+        running = self._running
+        if running is None or not running.is_on:
+            return False
+        try:
+            if self._is_alone(running):
+                self._stop()
+                self._say("note", "Training was paused, as no page listened any more.")
+                self._changed()
+            else:
+                self._changes = []
+                with self._active():
+                    news = running.moment()
+                if news:
+                    self._predict()
+                    self._changed()
+        except Exception as error:
+            if not isinstance(error, NeocogError):
+                traceback.print_exc()
+            self._fail(error)
+        return running.is_on
+
+    def _is_alone(self, running: Running) -> bool:
+        since = self._events.alone_since()
+        return since is not None and self._clock() - max(since, running.since) > self._away
+
+    def _stop(self) -> None:
+        """Stop training, and let the network have what it learned."""
+        if self._running is not None and self._settle():
+            self._running.stop()
+            self._predict()
+
+    def _settle(self) -> bool:
+        """Let the network have what was learned; False if that is of no use."""
+        try:
+            if self._training is not None:
+                self._training.settle()
+        except TrainingDivergedError as error:
+            self._fail(error)
+            return False
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        """Stop training because of an error; the network has the parameters from before."""
+        if self._running is not None:
+            self._running.give_up()
+        text = str(error)
+        if not isinstance(error, NeocogError):
+            text = f"Training stopped: {type(error).__name__}: {error}"
+        self._say("error", text)
+        self._predict()
+        self._changed()

@@ -1,0 +1,105 @@
+"""What a request's JSON holds, taken out field by field: one of its kind, or a clear refusal."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.web.refusal import RefusedError
+
+__all__ = ["listed", "number", "only", "read_json", "text", "whole"]
+
+# Numbers beyond this are no weights, and near where float32 ends their products would too.
+_LARGEST = 1e18
+
+Body = Mapping[str, Any]
+
+
+def read_json(content: bytes) -> dict[str, Any]:
+    """The object that a request holds; none is an empty one.
+
+    Raises:
+        RefusedError: it is no JSON object.
+    """
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        body = json.loads(content.decode() or "{}", parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(f"The request is not JSON: {error!s:.100}.") from None
+    if not isinstance(body, dict):
+        raise RefusedError('The request must be a JSON object, such as {"index": 3}.')
+    return body
+
+
+def only(body: Body, *known: str) -> None:
+    """Raise `RefusedError` for a field that is not known."""
+    for key in body:
+        if key not in known:
+            wanted = f"Known: {', '.join(known)}." if known else "It takes none."
+            raise RefusedError(f"There is no field {key!r:.50}. {wanted}")
+
+
+def whole(body: Body, key: str, low: int, high: int) -> int:
+    """A whole number from `low` to `high`."""
+    value = body.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise RefusedError(f"{key} (={value!r:.50}) must be a whole number from {low} to {high}.")
+    return value
+
+
+def number(body: Body, key: str, low: float, high: float, *, below: bool = False) -> float:
+    """A number from `low` to `high`, or `below` it."""
+    value = body.get(key)
+    holds = isinstance(value, int | float) and _is_number(value) and low <= value <= high
+    if not holds or (below and value == high):
+        end = f"and below {high:g}" if below else f"to {high:g}"
+        raise RefusedError(f"{key} (={value!r:.50}) must be a number from {low:g} {end}.")
+    return float(value)  # type: ignore[arg-type]
+
+
+def text(body: Body, key: str, *choices: str) -> str:
+    """One of some words."""
+    value = body.get(key)
+    if value not in choices or not isinstance(value, str):
+        raise RefusedError(f"{key} (={value!r:.50}) must be one of: {', '.join(choices)}.")
+    return value
+
+
+def listed(body: Body, key: str, most: int) -> NDArray[np.float64]:
+    """An array of numbers from lists within lists, of at most `most` numbers."""
+    value = body.get(key)
+    shape, at = [], value
+    while isinstance(at, list):
+        shape.append(len(at))
+        at = at[0] if at else None
+    if not shape or len(shape) > 4 or not 0 < math.prod(shape) <= most:
+        raise RefusedError(f"{key} must be lists of numbers, at most {most} in all.")
+    flat = _flat(value, shape)
+    if flat is None:
+        raise RefusedError(f"{key} must be lists of equal length with finite numbers.")
+    return np.array(flat, np.float64).reshape(shape)
+
+
+def _flat(value: Any, shape: list[int]) -> list[float] | None:
+    """The numbers in order; None if they have another shape or are none."""
+    rows = [value]
+    for size in shape:
+        if not all(isinstance(row, list) and len(row) == size for row in rows):
+            return None
+        rows = [each for row in rows for each in row]
+    return rows if all(_is_number(n) and abs(n) <= _LARGEST for n in rows) else None
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 1e300
+        and math.isfinite(value)
+    )

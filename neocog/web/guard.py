@@ -1,0 +1,118 @@
+"""Which requests are answered: those of the page that this server itself has served.
+
+A page of another origin can send requests to 127.0.0.1, too. It cannot read the answers, unless it
+makes the browser take this server for its own by a name in DNS that it moves here; so the request
+must name the host that is served. And what changes anything must come from the page itself, or
+from a program that is no browser: with a content type that no form can send.
+"""
+
+import ipaddress
+import socket
+from email.message import Message
+
+from neocog.web.refusal import RefusedError
+
+__all__ = ["MOST_JSON", "MOST_PICTURE", "Guard", "body_length", "is_loopback"]
+
+#: Bytes of a picture, and of any other request.
+MOST_PICTURE = 20 * 2**20
+MOST_JSON = 2**20
+
+
+class Guard:
+    """The names under which a server is asked for.
+
+    Args:
+        host: what it listens on.
+        port: its port.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._port = port
+        self._names = {host.lower()}
+        self._any_address = False
+        if is_loopback(host):
+            self._names |= {"127.0.0.1", "localhost"} if ":" not in host else {"localhost"}
+        else:
+            # An address as such cannot be moved by anybody's DNS.
+            self._any_address = True
+            name = socket.gethostname().lower()
+            self._names |= {name, f"{name}.local"}
+
+    def check(self, headers: Message, *, changes: bool, api: bool) -> None:
+        """Raise `RefusedError` unless the request is for this server, and from its own page.
+
+        Args:
+            headers: of the request.
+            changes: whether it is to change anything.
+            api: whether it is one that only the page sends; a link may lead to the page.
+        """
+        hosts = headers.get_all("Host") or []
+        if len(hosts) != 1 or not self._is_own(hosts[0]):
+            raise RefusedError("This server is not served under that name.", 403)
+        origins = headers.get_all("Origin") or []
+        if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins):
+            raise RefusedError("Requests of other pages are refused.", 403)
+        site = headers.get("Sec-Fetch-Site", "none")
+        if api and site not in ("same-origin", "none"):
+            raise RefusedError("Requests of other pages are refused.", 403)
+        if changes and not _beyond_forms(headers):
+            raise RefusedError(
+                "The content type must be application/json, or image/… for a picture.",
+                415 if origins else 403,
+            )
+
+    def _is_own(self, host: str) -> bool:
+        name, port = _split(host)
+        if port != self._port:
+            return False
+        if name.lower() in self._names:
+            return True
+        return self._any_address and _is_address(name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _split(host: str) -> tuple[str, int | None]:
+    """Name and port of a Host header; the port is None where it is none."""
+    name, colon, port = host.strip().rpartition(":")
+    if not colon or port.endswith("]"):
+        name, port = host.strip(), "80"
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    return name, int(port) if port.isascii() and port.isdigit() and len(port) < 6 else None
+
+
+def _beyond_forms(headers: Message) -> bool:
+    kind = headers.get_content_type() if "Content-Type" in headers else ""
+    return kind in ("application/json", "application/octet-stream") or kind.startswith("image/")
+
+
+def body_length(headers: Message, most: int) -> int:
+    """How many bytes follow; raises `RefusedError` if that is not said, or too many."""
+    if "Transfer-Encoding" in headers:
+        raise RefusedError("The request must say its length; pieces without one are not read.", 411)
+    lengths = headers.get_all("Content-Length") or []
+    if not lengths:
+        raise RefusedError("The request must say its length (Content-Length).", 411)
+    if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
+        raise RefusedError("The request's Content-Length is no number.", 400)
+    if len(lengths[0]) > 15 or int(lengths[0]) > most:
+        raise RefusedError(f"That is larger than the {most / 2**20:.0f} MiB that are read.", 413)
+    return int(lengths[0])

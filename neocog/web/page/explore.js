@@ -1,0 +1,112 @@
+// The explorer's page: the explanation, and above it what changes it.
+
+import { getBinary, getJson } from "./api.js";
+import { split } from "./data.js";
+import { el } from "./dom.js";
+import { Kernel } from "./kernel.js";
+import { Page } from "./page.js";
+import { Pictures } from "./pictures.js";
+import { Training } from "./training.js";
+import { Weight } from "./weight.js";
+
+// While it trains, the maps are fetched anew so often at most, in milliseconds.
+const PAUSE = 400;
+
+class Explorer {
+  constructor(root, state) {
+    this.message = el("div", { class: "message", role: "alert", hidden: true });
+    this.activity = el("div", { class: "message quiet", role: "status", hidden: true });
+    const run = (promise) => this.run(promise);
+    this.parts = [new Pictures(run, state.network), new Training(run, state.network), new Kernel(run), new Weight(run, state.network)];
+    this.root = el("div");
+    const [pictures, training, kernel, weight] = this.parts.map((part) => part.node);
+    root.replaceChildren(
+      this.message, this.activity,
+      el("div", { class: "tools" }, el("div", {}, pictures, kernel, weight), el("div", {}, training)),
+      this.root,
+    );
+    this.state = state;
+    this.take(state);
+    this.listen();
+  }
+
+  /** Wait for something; what goes wrong is said, and what comes is the newest state if it is one. */
+  async run(promise) {
+    try {
+      const found = await promise;
+      this.message.hidden = true;
+      if (found?.version !== undefined) this.take(found);
+      return found;
+    } catch (error) {
+      this.say(error.message, "error");
+      return undefined;
+    }
+  }
+
+  say(text, kind) {
+    this.message.textContent = text;
+    this.message.className = `message ${kind}`;
+    this.message.hidden = false;
+  }
+
+  listen() {
+    const events = new EventSource("/api/events");
+    events.onmessage = (event) => {
+      if (this.lost) {
+        this.lost = false;
+        this.message.hidden = true;
+      }
+      this.take(JSON.parse(event.data));
+    };
+    events.onerror = () => {
+      this.lost = true;
+      this.say("The explorer does not answer. What it has learned is kept as long as it runs; this page goes on when it answers again.", "error");
+    };
+  }
+
+  /** Show a state, unless a newer one is shown already. */
+  async take(state) {
+    if (state.version < this.state.version) return;
+    const said = this.state.message?.number;
+    this.state = { ...this.state, ...state };
+    this.activity.hidden = !state.activity;
+    this.activity.textContent = state.activity ?? "";
+    if (state.message && state.message.number !== said) this.say(state.message.text, state.message.kind);
+    for (const part of this.parts) await part.update(state);
+    this.refresh();
+  }
+
+  /** Fetch the explanation if it is of another picture or other weights; one at a time. */
+  async refresh() {
+    const { picture, prediction, training, changes } = this.state;
+    const running = Boolean(training?.running);
+    const key = JSON.stringify([picture.number, prediction, changes, running]);
+    if (key === this.shown || this.fetching || picture.source === "none") return;
+    this.fetching = true;
+    this.shown = key;
+    try {
+      const structure = split(await getBinary("/api/explanation"));
+      if (this.page) this.page.replace(structure);
+      else this.page = new Page(this.root, structure);
+      this.parts.at(-1).know(this.page.net);
+    } catch (error) {
+      this.say(error.message, "error");
+    }
+    setTimeout(() => {
+      this.fetching = false;
+      this.refresh();
+    }, running ? PAUSE : 0);
+  }
+}
+
+async function open() {
+  const root = document.getElementById("page");
+  try {
+    new Explorer(root, await getJson("/api/state"));
+  } catch (error) {
+    root.textContent = error.message;
+    throw error;
+  }
+}
+
+open();

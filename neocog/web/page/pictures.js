@@ -1,0 +1,79 @@
+// Which picture is looked at: from the data, a file, the clipboard, or the camera.
+
+import { act, upload } from "./api.js";
+import { el, select } from "./dom.js";
+
+export class Pictures {
+  /** `run(promise)` shows what goes wrong; `network` is what does not change. */
+  constructor(run, network) {
+    this.run = run;
+    this.network = network;
+    const many = network.data?.test ?? 0;
+    this.file = el("input", { type: "file", accept: "image/*", class: "file", "aria-label": "picture to upload", onchange: () => this.send(this.file.files[0]) });
+    this.number = el("input", { type: "number", min: 0, max: many - 1, "aria-label": "number of a test image", onchange: () => this.go({ index: Number(this.number.value) }) });
+    this.where = el("span", { class: "hint" });
+    this.labels = el("span");
+    this.camera = el("button", { type: "button", onclick: () => this.film() }, "Camera");
+    this.live = el("div", { class: "camera", hidden: true });
+    const button = (text, move) => el("button", { type: "button", onclick: () => this.go({ move }) }, text);
+    this.node = el(
+      "div", { class: "card" },
+      el("h3", {}, "The picture"),
+      many ? el("div", { class: "controls" }, button("← Previous", "previous"), button("Next →", "next"), button("Random", "random"), el("label", {}, "test image ", this.number), el("span", { class: "hint" }, `of ${many.toLocaleString("en")}`)) : null,
+      el("div", { class: "controls" }, el("label", { class: "upload" }, "Upload one ", this.file), navigator.mediaDevices ? this.camera : null, this.labels),
+      this.live,
+      el("p", { class: "hint" }, "Or drop a picture anywhere on this page, or paste one. It is scaled to what the network takes: ", this.where),
+    );
+    this.where.textContent = network.input_shape.slice(1).join(" × ") + " pixels.";
+    addEventListener("dragover", (event) => event.preventDefault());
+    addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.send(event.dataTransfer.files[0]);
+    });
+    addEventListener("paste", (event) => {
+      if (event.clipboardData.files.length) this.send(event.clipboardData.files[0]);
+    });
+  }
+
+  go(to) { return this.run(act("/api/picture", to)); }
+
+  async send(file) {
+    if (file) await this.run(upload(file));
+    this.file.value = "";
+  }
+
+  /** Show the camera; its picture is taken with a button. */
+  async film() {
+    if (!this.live.hidden) return this.stop();
+    const stream = await this.run(navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } }).catch((error) => { throw new Error(`There is no camera to be used: ${error.message}.`); }));
+    if (!stream) return undefined;
+    this.stream = stream;
+    const video = el("video", { autoplay: true, playsinline: true, muted: true });
+    video.srcObject = stream;
+    const take = () => {
+      const side = Math.min(video.videoWidth, video.videoHeight);
+      const canvas = el("canvas", { width: side, height: side });
+      canvas.getContext("2d").drawImage(video, (video.videoWidth - side) / 2, (video.videoHeight - side) / 2, side, side, 0, 0, side, side);
+      canvas.toBlob((blob) => this.send(blob), "image/png");
+    };
+    this.live.replaceChildren(video, el("button", { type: "button", onclick: take }, "Take the picture"), el("button", { type: "button", onclick: () => this.stop() }, "Close"));
+    this.live.hidden = false;
+    return undefined;
+  }
+
+  stop() {
+    for (const track of this.stream.getTracks()) track.stop();
+    this.live.hidden = true;
+    this.live.replaceChildren();
+  }
+
+  update(state) {
+    const { picture } = state;
+    if (document.activeElement !== this.number) this.number.value = picture.source === "test" ? picture.index : "";
+    const key = JSON.stringify([picture.number, picture.label]);
+    if (this.shown === key) return;
+    this.shown = key;
+    const { classes } = this.network;
+    this.labels.replaceChildren(select("label", [[null, "the likeliest"], ...classes.map((name, n) => [n, name])], picture.label, (label) => this.run(act("/api/label", { label }))));
+  }
+}

@@ -1,0 +1,126 @@
+"""What each path asks of the explorer; `neocog.web` describes them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neocog.web import fields
+from neocog.web.explorer import MOST_BATCH, Explorer
+from neocog.web.kernel import LARGEST
+from neocog.web.refusal import RefusedError
+
+__all__ = ["ACTIONS", "LOOKS", "Answer"]
+
+_JSON = "application/json"
+_BINARY = "application/octet-stream"
+# Numbers of a drawn kernel, with more channels than any picture has.
+_MOST_NUMBERS = 16 * LARGEST * LARGEST
+_LARGEST_WEIGHT = 1e18
+_LARGEST_RATE = 1e6
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a path gives: plain data for JSON, or bytes.
+
+    Attributes:
+        content: a mapping, or bytes.
+        kind: the bytes' content type.
+        name: of the file that they are to be kept in, if they are.
+    """
+
+    content: Mapping[str, Any] | bytes
+    kind: str = _JSON
+    name: str | None = None
+
+
+def _model(explorer: Explorer) -> Answer:
+    name, content = explorer.model()
+    return Answer(content, _BINARY, name)
+
+
+#: What GET gives, by path.
+LOOKS: dict[str, Callable[[Explorer], Answer]] = {
+    "/api/explanation": lambda explorer: Answer(explorer.explanation(), _BINARY),
+    "/api/batch": lambda explorer: Answer(explorer.batch(), _BINARY),
+    "/api/curve": lambda explorer: Answer(explorer.curve()),
+    "/api/model.safetensors": _model,
+}
+
+
+def _picture(body: Body) -> Callable[[Explorer], None]:
+    fields.only(body, "index", "move")
+    if len(body) != 1:
+        raise RefusedError("Give either index or move.")
+    if "index" in body:
+        index = fields.whole(body, "index", 0, 2**31)
+        return lambda explorer: explorer.show(lambda picture: picture.choose(index))
+    where = fields.text(body, "move", "next", "previous", "random")
+    return lambda explorer: explorer.show(lambda picture: picture.move(where))
+
+
+def _label(body: Body) -> Callable[[Explorer], None]:
+    fields.only(body, "label")
+    if "label" not in body:
+        raise RefusedError("Give a label: a class's name or number, or null for the likeliest.")
+    return lambda explorer: explorer.show(lambda picture: picture.set_label(body["label"]))
+
+
+def _settings(body: Body) -> Callable[[Explorer], None]:
+    fields.only(body, "rate", "momentum", "batch_size")
+    rate = fields.number(body, "rate", 0, _LARGEST_RATE) if "rate" in body else None
+    momentum = fields.number(body, "momentum", 0, 1, below=True) if "momentum" in body else None
+    batch = fields.whole(body, "batch_size", 1, MOST_BATCH) if "batch_size" in body else None
+    return lambda explorer: explorer.set_training(rate, momentum, batch)
+
+
+def _reset(body: Body) -> Callable[[Explorer], None]:
+    fields.only(body, "seed")
+    seed = None if body.get("seed") is None else fields.whole(body, "seed", 0, 2**63 - 1)
+    return lambda explorer: explorer.reset(seed)
+
+
+def _kernel(body: Body) -> Callable[[Explorer], bytes]:
+    fields.only(body, "kernel", "bias")
+    kernel = fields.listed(body, "kernel", _MOST_NUMBERS)
+    bias = fields.number(body, "bias", -_LARGEST_WEIGHT, _LARGEST_WEIGHT) if "bias" in body else 0.0
+    return lambda explorer: explorer.kernel(kernel, bias)
+
+
+def _weight(body: Body) -> Callable[[Explorer], dict[str, Any]]:
+    fields.only(body, "name", "index", "value")
+    name, index = body.get("name"), body.get("index")
+    if not isinstance(name, str):
+        raise RefusedError(f"name (={name!r:.50}) must be a parameter's, such as conv1.weight.")
+    if not isinstance(index, list) or not all(type(i) is int for i in index):
+        raise RefusedError(f"index (={index!r:.50}) must be a list of whole numbers.")
+    value = fields.number(body, "value", -_LARGEST_WEIGHT, _LARGEST_WEIGHT)
+    return lambda explorer: explorer.change_weight(name, tuple(index), value)
+
+
+def _plain(do: Callable[[Explorer], Any]) -> Callable[[Body], Callable[[Explorer], Any]]:
+    """An action that takes no field."""
+
+    def action(body: Body) -> Callable[[Explorer], Any]:
+        fields.only(body)
+        return do
+
+    return action
+
+
+#: What POST does, by path: from a request's fields to what is asked of the explorer. That gives
+#: None, plain data as the ``result``, or a whole binary message.
+ACTIONS: dict[str, Callable[[Body], Callable[[Explorer], Any]]] = {
+    "/api/picture": _picture,
+    "/api/label": _label,
+    "/api/training": _settings,
+    "/api/training/start": _plain(Explorer.start),
+    "/api/training/pause": _plain(Explorer.pause),
+    "/api/training/step": _plain(Explorer.step),
+    "/api/training/reset": _reset,
+    "/api/kernel": _kernel,
+    "/api/weight": _weight,
+    "/api/weight/back": _plain(Explorer.take_back),
+}

@@ -1,0 +1,49 @@
+"""One explorer for every page that is open."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from neocog.data import Data
+from neocog.network import Network
+from neocog.web.events import Events
+from neocog.web.explorer import Explorer
+from neocog.web.owner import Owner
+
+__all__ = ["Session"]
+
+T = TypeVar("T")
+
+
+class Session:
+    """An `Explorer` that many threads can ask, one after another; they all hear of its changes.
+
+    Args:
+        network, data, name, clock: as `Explorer` takes them.
+        **settings: its others.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: Data | None,
+        name: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        **settings: Any,
+    ) -> None:
+        self.events = Events(clock)
+        explorer = Explorer(network, data, name, self.events, clock=clock, **settings)
+        #: What does not change, as plain data.
+        self.about = explorer.about()
+        self._explorer = explorer
+        self._owner = Owner(explorer.work)
+
+    def ask(self, what: Callable[[Explorer], T]) -> T:
+        """Have the explorer do something, between two training steps, and give what that gives."""
+        return self._owner.ask(lambda: what(self._explorer))
+
+    def close(self, seconds: float = 3.0) -> bool:
+        """End training and every stream of events; whether all ended within so long."""
+        self.events.close()
+        return self._owner.end(seconds)

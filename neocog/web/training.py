@@ -1,0 +1,168 @@
+"""A network in training that goes a few steps at a time, so that one can look in between."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.dataset import Dataset
+from neocog.engine import Trainer
+from neocog.errors import TrainingDivergedError
+from neocog.network import Network
+from neocog.training.optimizers import SGD
+from neocog.training.torch_stream import TorchStream
+
+__all__ = ["Training"]
+
+
+class Training:
+    """SGD with momentum, whose rate, momentum and batch size can change at any step.
+
+    From the network's first weights and the same stream on, steps are those of `neocog.fit`, bit
+    for bit. The network itself changes in `settle` only.
+
+    Args:
+        network: with parameters.
+        data: images of its input shape.
+        stream: of the orders of images.
+        threads: workers.
+        on_compile: told how many kernels are compiled first, if any are.
+
+    Attributes:
+        rate: the learning rate of the next steps.
+        momentum: of the next steps, from 0 and below 1.
+        steps: taken so far.
+        settled: those of them that the network has.
+        epochs: begun so far.
+        latest: the images of the latest step, by their numbers; None if there is none to look at.
+        latest_loss: their mean loss.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: Dataset,
+        stream: TorchStream,
+        threads: int,
+        on_compile: Callable[[int], None],
+    ) -> None:
+        self._network = network
+        self._data = data
+        self._threads = threads
+        self._on_compile = on_compile
+        self.rate = 0.001
+        self.momentum = 0.9
+        self._batch_size = min(4, len(data))
+        self._trainer: Trainer | None = None
+        self._remembered: dict[str, NDArray[np.float32]] = {}
+        self.restart(stream)
+
+    def restart(self, stream: TorchStream) -> None:
+        """Begin anew with the network's parameters, and nothing remembered of earlier steps."""
+        self._stream = stream
+        self._order = np.zeros(0, np.int64)
+        self._at = 0
+        self.epochs = 0
+        self.steps = 0
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """Return to the network's parameters, with velocities of zero."""
+        self.settled = self.steps
+        self.latest: NDArray[np.int64] | None = None
+        self.latest_loss = 0.0
+        self._remembered = {}
+        if self._trainer is not None:
+            self.take_network()
+            still = self._trainer.optimiser_state()
+            self._trainer.set_optimiser_state({k: np.zeros_like(v) for k, v in still.items()})
+
+    def take_network(self) -> None:
+        """Go on with the network's parameters, after they were changed from outside."""
+        if self._trainer is not None:
+            self._trainer.set_state(self._network.state_dict())
+
+    @property
+    def batch_size(self) -> int:
+        """Images a step; the last step of an epoch may have fewer."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, size: int) -> None:
+        if size == self._batch_size:
+            return
+        self.settle()
+        if self._trainer is not None:
+            self._remembered = self._trainer.optimiser_state()
+            self._trainer = None
+            self.latest = None
+        self._batch_size = size
+
+    def ready(self) -> Trainer:
+        """The trainer; after a new batch size it is made first, and perhaps compiled."""
+        if self._trainer is None:
+            # The rate stands in the rates of each step: a factor to this 1.
+            trainer = Trainer(
+                self._network,
+                self._data.images,
+                self._data.labels,
+                batch_size=self._batch_size,
+                optimiser=SGD(1.0, momentum=0.9),
+                moves_momentum=True,
+                threads=self._threads,
+                on_compile=self._on_compile,
+            )
+            if self._remembered:
+                trainer.set_optimiser_state(self._remembered)
+            self._trainer = trainer
+        return self._trainer
+
+    def take(self, count: int) -> NDArray[np.float64]:
+        """Take so many steps, or fewer at the end of an epoch; gives their mean losses.
+
+        Raises:
+            TrainingDivergedError: a loss became NaN or infinite. All is then as the network was
+                settled last.
+        """
+        trainer = self.ready()
+        if self._at >= len(self._order):
+            self._order = self._stream.epoch_order(len(self._data))
+            self._at = 0
+            self.epochs += 1
+        size = self._batch_size
+        order = self._order[self._at : self._at + count * size]
+        steps = -(-len(order) // size)
+        losses = trainer.run(order, np.tile([self.rate, self.momentum, np.nan, 0.0], (steps, 1)))
+        self._at += len(losses) * size
+        self.steps += len(losses)
+        if len(losses) < steps:
+            self._diverged("The loss became NaN or infinite")
+        self.latest = order[(steps - 1) * size :]
+        self.latest_loss = float(losses[-1])
+        return losses
+
+    def settle(self) -> None:
+        """Give the network what was learned.
+
+        Raises:
+            TrainingDivergedError: a weight is NaN or infinite. All is then as it was settled last.
+        """
+        if self._trainer is None or self.settled == self.steps:
+            return
+        state = self._trainer.state()
+        if not all(np.isfinite(value).all() for value in state.values()):
+            self._diverged("A weight became NaN or infinite")
+        self._network.load_state_dict(state)
+        self.settled = self.steps
+
+    def _diverged(self, what: str) -> None:
+        reached, self.steps = self.steps, self.settled
+        self._go_back()
+        raise TrainingDivergedError(
+            f"{what} after step {reached}. Training has stopped, and the parameters are those of "
+            f"step {self.steps} again. Take a smaller rate (a tenth), or a smaller momentum."
+        )
+
+    def gradients(self) -> dict[str, NDArray[np.float32]]:
+        """The gradient of the mean loss in the latest step, by parameter."""
+        return self.ready().gradients()

@@ -1,0 +1,356 @@
+"""``neocog explore``: which network and data it is about, and how it starts and ends."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exploring import PATIENCE
+
+import neocog
+from neocog import opening
+from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
+from neocog.cli import main
+from neocog.data import Data, cifar, is_here
+from neocog.data.shapes import CLASSES, shapes
+from neocog.errors import FormatError, NeocogError
+from neocog.formats import save_model
+from neocog.opening import open_network
+from neocog.web import Server
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def little_data(monkeypatch):
+    """Give small data by their names, and refuse what would have to be downloaded."""
+    asked = []
+
+    def load(name, *, progress=None):
+        asked.append(name)
+        if name == "cifar10":
+            part = shapes(0, 8, 4)
+            return Data("cifar10", part.train, part.test, cifar.CLASSES)
+        return shapes(0, 8, 4)
+
+    monkeypatch.setattr(opening, "load_data", load)
+    return asked
+
+
+def saved(path, classes=CLASSES, **training):
+    network = neocog.models.simple_cnn()
+    network.initialise(3)
+    if classes:
+        network.name_classes(classes)
+    save_model(network, path, training=training)
+    return network
+
+
+def assert_same(network, other):
+    for name, value in other.state_dict().items():
+        np.testing.assert_array_equal(network.state_dict()[name], value)
+
+
+# Which network, which data
+
+
+def test_a_new_network_for_the_data():
+    opened = open_network()
+    assert (opened.name, opened.data.name, opened.notes) == ("simple-cnn", "shapes", ())
+    assert opened.network.classes == CLASSES
+    assert not opened.network.initialised
+    opened = open_network(data="cifar10")
+    assert (opened.data.name, opened.network.classes) == ("cifar10", cifar.CLASSES)
+
+
+def test_a_network_by_name():
+    opened = open_network("lenet5")
+    assert opened.name == "lenet5"
+    assert opened.network.input_shape == (3, 32, 32)
+    assert neocog.models.name_of(opened.network) == "lenet5"
+
+
+def test_an_unknown_network_is_wrong_before_data_are_loaded(little_data):
+    with pytest.raises(NeocogError, match="Did you mean 'lenet5'"):
+        open_network("lenet")
+    assert little_data == []
+
+
+def test_a_python_file(here):
+    (here / "mine.py").write_text(
+        "import neocog\n"
+        "def small(classes, input_shape):\n"
+        "    return neocog.Network(flatten=neocog.Flatten(), fc=neocog.Linear(3072, classes))\n"
+        "def grey(classes):\n"
+        "    return neocog.Network(\n"
+        "        input_shape=(1, 8, 8), flatten=neocog.Flatten(), fc=neocog.Linear(64, classes)\n"
+        "    )\n"
+    )
+    opened = open_network("mine.py:small")
+    assert (opened.name, list(opened.network.layers)) == ("mine", ["flatten", "fc"])
+    with pytest.raises(NeocogError, match=r"mine.py:grey takes images of the shape \(1, 8, 8\)"):
+        open_network("mine.py:grey")
+
+
+def test_a_network_that_ends_in_a_map(here):
+    network = neocog.Network(conv=neocog.Conv2d(3, 2, 3))
+    network.initialise(0)
+    network.save("map.safetensors")
+    with pytest.raises(NeocogError, match=r"ends in the shape \(2, 30, 30\); only a network"):
+        open_network("map.safetensors")
+
+
+@pytest.mark.parametrize("name", ["shapes", "cifar10"])
+def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, name):
+    monkeypatch.setattr(opening, "is_here", lambda name: True)
+    folder = here / "my-run"
+    folder.mkdir()
+    classes = CLASSES if name == "shapes" else cifar.CLASSES
+    network = saved(folder / "model.safetensors", classes, data=name)
+    for path, title in ((folder, "my-run"), (folder / "model.safetensors", "model")):
+        opened = open_network(str(path))
+        assert (opened.name, opened.data.name, opened.notes) == (title, name, ())
+        assert_same(opened.network, network)
+
+
+@pytest.mark.parametrize(
+    ("training", "why"),
+    [
+        ({}, "does not say which data it was trained on."),
+        ({"data": "cifar10"}, "was trained on cifar10, which is not on this machine."),
+        ({"data": "/etc/passwd"}, "does not say which data"),
+        ({"data": ["shapes"]}, "does not say which data"),
+    ],
+)
+def test_nothing_is_downloaded_or_opened_because_a_file_says_so(
+    here, monkeypatch, little_data, training, why
+):
+    monkeypatch.setattr(opening, "is_here", lambda name: name == "shapes")
+    saved(here / "a.safetensors", **training)
+    opened = open_network("a.safetensors")
+    assert opened.data is None
+    (note,) = opened.notes
+    assert note.startswith(f"a.safetensors {why}")
+    assert little_data == []
+
+
+def test_weights_alone_need_data_to_be_named(here):
+    network = saved(here / "a.safetensors")
+    network.save(here / "a.pth")
+    opened = open_network("a.pth")
+    assert opened.data is None
+    assert opened.notes[0].startswith("a.pth holds weights alone: taken for simple-cnn")
+    opened = open_network("a.pth", "shapes")
+    assert opened.network.classes == CLASSES
+    assert_same(opened.network, network)
+
+
+def test_data_that_do_not_fit(here):
+    saved(here / "a.safetensors", cifar.CLASSES, data="shapes")
+    with pytest.raises(NeocogError, match=r"a.safetensors knows the classes airplane, .* ring"):
+        open_network("a.safetensors", "shapes")
+    # What a file says is no order: it is still opened.
+    opened = open_network("a.safetensors")
+    assert opened.data is None
+    assert "knows the classes airplane" in opened.notes[0]
+
+    network = neocog.models.simple_cnn(3)
+    network.initialise(0)
+    network.save("three.safetensors")
+    with pytest.raises(NeocogError, match="tells 3 classes apart, but shapes has 10"):
+        open_network("three.safetensors", "shapes")
+    network = neocog.models.simple_cnn(input_shape=(1, 28, 28))
+    network.initialise(0)
+    network.save("grey.safetensors")
+    with pytest.raises(NeocogError, match=r"shape \(1, 28, 28\), but those of shapes are \(3, 32"):
+        open_network("grey.safetensors", "shapes")
+
+
+def test_damaged_files(here):
+    saved(here / "a.safetensors")
+    content = (here / "a.safetensors").read_bytes()
+    (here / "b.safetensors").write_bytes(content[:-100])
+    (here / "c.pth").write_bytes(content)
+    for path in ("b.safetensors", "c.pth", "none.safetensors", "."):
+        with pytest.raises(FormatError, match=path.replace(".", r"\.")):
+            open_network(path)
+
+
+def test_what_is_here(tmp_path, monkeypatch):
+    cache, named = tmp_path / "cache", tmp_path / "named"
+    monkeypatch.setattr(cifar, "_cache", lambda: cache)
+    monkeypatch.delenv("NEOCOG_DATA", raising=False)
+    assert is_here("shapes")
+    assert not is_here("cifar10")
+    assert not is_here(str(tmp_path))
+    (cache / cifar.FOLDER).mkdir(parents=True)
+    assert not is_here("cifar10")
+    (cache / cifar.FOLDER / "data_batch_1.bin").touch()
+    assert is_here("cifar10")
+    # A place that is named is the only one.
+    monkeypatch.setenv("NEOCOG_DATA", str(named))
+    assert not is_here("cifar10")
+    named.mkdir()
+    (named / cifar.ARCHIVE).touch()
+    assert is_here("cifar10")
+    monkeypatch.setenv("NEOCOG_DATA", str(named / cifar.ARCHIVE))
+    assert is_here("cifar10")
+
+
+def test_what_was_downloaded_before_is_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(cifar, "_cache", lambda: tmp_path)
+    monkeypatch.delenv("NEOCOG_DATA", raising=False)
+    monkeypatch.setattr(cifar, "FILE_BYTES", 3)
+    folder = cifar._unpacked_folder(cifar.ARCHIVE_SHA256)
+    folder.mkdir()
+    for name in cifar.FILES:
+        assert not is_here("cifar10")
+        (folder / name).write_bytes(b"abc")
+    assert is_here("cifar10")
+
+
+# The command
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    try:
+        code = main(["explore", *map(str, arguments)])
+    except SystemExit as stop:
+        code = stop.code
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Let the command go as far as serving, and record what it would have served."""
+    seen = []
+
+    def serve(self, session):
+        seen.append((self, session))
+
+    monkeypatch.setattr(Server, "serve", serve)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("broken.safetensors",), 1, "broken.safetensors"),
+        (("nothing.pth",), 1, "nothing.pth: there is no such file"),
+        (("lenet",), 1, "Did you mean 'lenet5'"),
+        (("--port", 70_000), 1, "--port (=70000) must be from 0 to 65535"),
+        (("--port", -1), 1, "--port (=-1) must be from 0 to 65535"),
+        (("--threads", 0), 1, "threads (=0)"),
+        (("--host", "192.0.2.1"), 1, "cannot be listened on"),
+        (("--host", "no such host"), 1, "cannot be listened on"),
+        (("--port", "x"), 2, "--port"),
+    ],
+)
+def test_errors_are_one_line(capsys, here, arguments, code, message):
+    (here / "broken.safetensors").write_bytes(b"\xff" * 100)
+    ports = () if "--port" in arguments else ("--port", 0)
+    found, out, err = run(capsys, *arguments, *ports)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert err.startswith("neocog: ")
+    assert err.count("\n") == 1
+
+
+def test_a_port_in_use(capsys):
+    server = Server("127.0.0.1", 0)
+    try:
+        code, out, err = run(capsys, "--port", server.server_port)
+    finally:
+        server.server_close()
+    assert (code, out) == (1, "")
+    assert f"Port {server.server_port} of 127.0.0.1 is in use" in err
+    assert "--port 0" in err
+
+
+def test_the_address_is_all_that_goes_to_stdout(capsys, served):
+    code, out, err = run(capsys, "--port", 0, "--threads", 1)
+    ((server, session),) = served
+    assert code == 0
+    assert out == f"http://127.0.0.1:{server.server_port}/\n"
+    assert "Ctrl+C" in err
+    assert "Anyone" not in err
+    assert session.about["data"] == {"name": "shapes", "train": 8, "test": 4}
+
+
+def test_a_warning_for_other_addresses(capsys, served):
+    code, out, err = run(capsys, "--port", 0, "--host", "0.0.0.0")
+    assert code == 0
+    assert out == f"http://0.0.0.0:{served[0][0].server_port}/\n"
+    assert "Anyone who reaches" in err
+
+
+@pytest.mark.parametrize(
+    ("terminal", "arguments", "opens"),
+    [(True, (), True), (True, ("--no-browser",), False), (False, (), False)],
+)
+def test_a_browser_is_opened(capsys, served, monkeypatch, terminal, arguments, opens):
+    opened, done = [], threading.Event()
+
+    def browse(address):
+        opened.append(address)
+        done.set()
+
+    monkeypatch.setattr("neocog.cli.explore.webbrowser.open", browse)
+    monkeypatch.setattr("neocog.cli.explore.is_terminal", lambda: terminal)
+    _, out, _ = run(capsys, "--port", 0, *arguments)
+    if opens:
+        assert done.wait(PATIENCE)
+    assert opened == ([out.strip()] if opens else [])
+
+
+def test_notes_are_said(capsys, served, here):
+    saved(here / "a.safetensors")
+    _, _, err = run(capsys, "a.safetensors", "--port", 0)
+    assert "does not say which data it was trained on" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
+def test_as_a_user_runs_it(here):
+    """A process of its own, stopped by Ctrl+C while it trains."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "neocog", "explore", "--port", "0", "--threads", "2"],
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        connection = http.client.HTTPConnection(address[7:-1], timeout=PATIENCE)
+        connection.request("GET", "/api/events")
+        stream = connection.getresponse()
+        other = http.client.HTTPConnection(address[7:-1], timeout=PATIENCE)
+        headers = {"Content-Type": "application/json"}
+        other.request("POST", "/api/training/start", b"{}", headers)
+        assert other.getresponse().status == 200
+        for line in stream:
+            if line.startswith(b"data: ") and json.loads(line[6:])["training"]["steps"] > 10:
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+        stream.close()
+        connection.close()
+        other.close()
+    assert process.returncode == 130
+    assert err.endswith("neocog: interrupted.\n")
+    assert "Traceback" not in err
+    assert list(here.iterdir()) == []
