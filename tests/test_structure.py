@@ -22,7 +22,16 @@ LONG_FILES = {
 
 # What the modules of a folder, or one module, must not import when they are imported: they may
 # still ask for it inside a function.
-ENGINE_ROOM = ("kernels", "engine", "training", "explain", "formats", "torch_engine", "web", "cli")
+ENGINE_ROOM = (
+    "kernels",
+    "engine",
+    "training",
+    "explanation",
+    "formats",
+    "torch_engine",
+    "web",
+    "cli",
+)
 DESCRIPTION = (
     "layers",
     "network.py",
@@ -33,13 +42,23 @@ DESCRIPTION = (
 )
 FORBIDDEN = {
     **dict.fromkeys((*DESCRIPTION, "errors.py"), (*ENGINE_ROOM, "data")),
-    "kernels": ("engine", "training", "explain", "data", "formats", "torch_engine", "web", "cli"),
-    "engine": ("training", "explain", "data", "formats", "torch_engine", "web", "cli"),
-    "training": ("web", "cli"),
-    "formats": ("web", "cli"),
-    "data": ("web", "cli"),
-    "explain": ("web", "cli"),
-    "torch_engine": ("web", "cli"),
+    "kernels": (
+        "engine",
+        "training",
+        "explanation",
+        "data",
+        "formats",
+        "torch_engine",
+        "web",
+        "cli",
+    ),
+    "engine": ("training", "explanation", "data", "formats", "torch_engine", "web", "cli"),
+    "training": ("explanation", "web", "cli"),
+    "formats": ("explanation", "web", "cli"),
+    "data": ("explanation", "web", "cli"),
+    "explanation": ("web", "cli"),
+    "torch_engine": ("explanation", "web", "cli"),
+    "web": ("cli",),
 }
 
 
@@ -127,6 +146,10 @@ def test_imports_of_heavy_libraries(path):
         assert "llvmlite" not in found, "only kernels/simd.py imports llvmlite"
     if folder != "torch_engine":
         assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
+    if name_of(path) != "explanation/drawing.py":
+        assert "matplotlib" not in {
+            name.partition(".")[0] for name in imported(path, at_import(tree_of(path)))
+        }, "only explanation/drawing.py imports matplotlib"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -195,8 +218,8 @@ def test_public_names(path):
 def test_importing_neocog_alone_is_light():
     code = (
         "import sys, neocog\n"
-        "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'rich', 'cyclopts'} & set(sys.modules)\n"
-        "print(','.join(sorted(heavy)))"
+        "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'cyclopts'}\n"
+        "print(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
