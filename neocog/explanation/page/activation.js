@@ -16,34 +16,56 @@ function erf(x) {
     for (let n = 60; n > 0; n--) fraction = size + n / 2 / fraction;
     return Math.sign(x) * (1 - Math.exp(-size * size) / (Math.sqrt(Math.PI) * fraction));
   }
-  let term = x, sum = x;
+  let term = x,
+    sum = x;
   for (let n = 1; n < 60; n++) {
-    term *= -x * x / n;
+    term *= (-x * x) / n;
     sum += term / (2 * n + 1);
   }
-  return 2 / Math.sqrt(Math.PI) * sum;
+  return (2 / Math.sqrt(Math.PI)) * sum;
 }
 
 const FUNCTIONS = {
   ReLU: () => ({ f: (x) => Math.max(0, x), slope: (x) => (x > 0 ? 1 : 0), text: "max(0, x)" }),
-  LeakyReLU: ({ slope }) => ({ f: (x) => (x > 0 ? x : slope * x), slope: (x) => (x > 0 ? 1 : slope), text: `x if x > 0, else ${slope} · x` }),
-  Sigmoid: () => ({ f: sigmoid, slope: (x) => sigmoid(x) * (1 - sigmoid(x)), text: "1 / (1 + exp(−x))" }),
-  Tanh: () => ({ f: Math.tanh, slope: (x) => 1 - Math.tanh(x) ** 2, text: "tanh x" }),
-  SiLU: () => ({ f: (x) => x * sigmoid(x), slope: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))), text: "x / (1 + exp(−x))" }),
-  GELU: ({ tanh }) => (tanh ? smoothGelu() : {
-    f: (x) => x * (1 + erf(x / Math.SQRT2)) / 2,
-    slope: (x) => (1 + erf(x / Math.SQRT2)) / 2 + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI),
-    text: "x · (1 + erf(x / √2)) / 2",
+  LeakyReLU: ({ slope }) => ({
+    f: (x) => (x > 0 ? x : slope * x),
+    slope: (x) => (x > 0 ? 1 : slope),
+    text: `x if x > 0, else ${slope} · x`,
   }),
-  Scale: ({ factor }) => ({ f: (x) => factor * x, slope: () => factor, text: `${written(factor)} · x` }),
+  Sigmoid: () => ({
+    f: sigmoid,
+    slope: (x) => sigmoid(x) * (1 - sigmoid(x)),
+    text: "1 / (1 + exp(−x))",
+  }),
+  Tanh: () => ({ f: Math.tanh, slope: (x) => 1 - Math.tanh(x) ** 2, text: "tanh x" }),
+  SiLU: () => ({
+    f: (x) => x * sigmoid(x),
+    slope: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))),
+    text: "x / (1 + exp(−x))",
+  }),
+  GELU: ({ tanh }) =>
+    tanh
+      ? smoothGelu()
+      : {
+          f: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2,
+          slope: (x) =>
+            (1 + erf(x / Math.SQRT2)) / 2 + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI),
+          text: "x · (1 + erf(x / √2)) / 2",
+        },
+  Scale: ({ factor }) => ({
+    f: (x) => factor * x,
+    slope: () => factor,
+    text: `${written(factor)} · x`,
+  }),
 };
 
 function smoothGelu() {
   const a = Math.sqrt(2 / Math.PI);
   const inner = (x) => Math.tanh(a * (x + 0.044715 * x ** 3));
   return {
-    f: (x) => x * (1 + inner(x)) / 2,
-    slope: (x) => (1 + inner(x)) / 2 + x * (1 - inner(x) ** 2) * a * (1 + 3 * 0.044715 * x * x) / 2,
+    f: (x) => (x * (1 + inner(x))) / 2,
+    slope: (x) =>
+      (1 + inner(x)) / 2 + (x * (1 - inner(x) ** 2) * a * (1 + 3 * 0.044715 * x * x)) / 2,
     text: "x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2",
   };
 }
@@ -56,16 +78,21 @@ export function activation(page, layer) {
   const map = layer.output.isMap;
   const channel = map ? page.channel : 0;
   const chooser = channelRow(layer, page.side, channel, (next) => page.go({ channel: next }));
-  if (map && !(layer.gradient.has(channel) && source.gradient.has(channel))) return el("div", {}, chooser, "This channel’s gradient was left out to keep this file small.");
+  if (map && !(layer.gradient.has(channel) && source.gradient.has(channel)))
+    return el("div", {}, chooser, "This channel’s gradient was left out to keep this file small.");
   const width = map ? layer.output.width : folded(layer.output.values.length);
   const all = (numbers) => (map ? numbers.part(channel) : filled(numbers.values, width));
-  const before = all(source.output), after = all(layer.output);
-  const given = all(layer.gradient), passed = all(source.gradient);
+  const before = all(source.output),
+    after = all(layer.output);
+  const given = all(layer.gradient),
+    passed = all(source.gradient);
   const move = (row, column) => draw(row, column);
   const [left, right] = back ? [given, passed] : [before, after];
   const first = new Grid({ label: back ? "gradient that arrives" : "input", point: move });
   const second = new Grid({ label: back ? "gradient that goes on" : "output", point: move });
-  const reaches = back ? [layer.gradient.reach, source.gradient.reach] : [source.output.reach, layer.output.reach];
+  const reaches = back
+    ? [layer.gradient.reach, source.gradient.reach]
+    : [source.output.reach, layer.output.reach];
   first.show(left, width, reaches[0]);
   second.show(right, width, reaches[1]);
   const formula = el("div", { class: "formula", "data-formula": "activation" });
@@ -80,17 +107,62 @@ export function activation(page, layer) {
     curve.mark(x);
     const where = map ? `[${channel}, ${first.row}, ${first.column}]` : `[${n}]`;
     const others = page.net.readers(source) > 1;
-    formula.replaceChildren(el("p", {}, back
-      ? [`∂loss/∂x${where} = ∂loss/∂y · f′(x) = ${written(given[n])} · f′(${written(x)}) = ${written(given[n])} · ${written(slope(x))} = `, el("strong", { "data-result": given[n] * slope(x) }, written(given[n] * slope(x))), others ? ` from this layer; with what its other readers send, ${written(passed[n])}` : el("span", { class: "note" }, " (engine: ", el("span", { "data-engine": passed[n] }, written(passed[n])), ")")]
-      : [`y${where} = f(${written(x)}) = ${text.replaceAll(/\bx\b/g, `(${written(x)})`)} = `, el("strong", { "data-result": f(x) }, written(f(x))), el("span", { class: "note" }, " (engine: ", el("span", { "data-engine": after[n] }, written(after[n])), ")")]));
+    formula.replaceChildren(
+      el(
+        "p",
+        {},
+        back
+          ? [
+              `∂loss/∂x${where} = ∂loss/∂y · f′(x) = ${written(given[n])} · f′(${written(x)}) = ${written(given[n])} · ${written(slope(x))} = `,
+              el("strong", { "data-result": given[n] * slope(x) }, written(given[n] * slope(x))),
+              others
+                ? ` from this layer; with what its other readers send, ${written(passed[n])}`
+                : el(
+                    "span",
+                    { class: "note" },
+                    " (engine: ",
+                    el("span", { "data-engine": passed[n] }, written(passed[n])),
+                    ")",
+                  ),
+            ]
+          : [
+              `y${where} = f(${written(x)}) = ${text.replaceAll(/\bx\b/g, `(${written(x)})`)} = `,
+              el("strong", { "data-result": f(x) }, written(f(x))),
+              el(
+                "span",
+                { class: "note" },
+                " (engine: ",
+                el("span", { "data-engine": after[n] }, written(after[n])),
+                ")",
+              ),
+            ],
+      ),
+    );
   }
   const view = el(
-    "div", {}, chooser,
+    "div",
+    {},
+    chooser,
     el(
-      "div", { class: "across" },
-      figure(back ? "Gradient that arrives" : "Input", first.node, `${range(left)} Point at a number.`),
-      figure(back ? `The slope of ${layer.type}` : `f(x) = ${text}`, curve.node, back ? "The dot is the number’s place: its gradient is multiplied by the slope there." : "The dot is the number that is pointed at."),
-      figure(back ? "Gradient that goes on" : "Output", second.node, `${range(right)} ${right.reduce((count, value) => count + (value === 0), 0)} of ${right.length} are zero.`),
+      "div",
+      { class: "across" },
+      figure(
+        back ? "Gradient that arrives" : "Input",
+        first.node,
+        `${range(left)} Point at a number.`,
+      ),
+      figure(
+        back ? `The slope of ${layer.type}` : `f(x) = ${text}`,
+        curve.node,
+        back
+          ? "The dot is the number’s place: its gradient is multiplied by the slope there."
+          : "The dot is the number that is pointed at.",
+      ),
+      figure(
+        back ? "Gradient that goes on" : "Output",
+        second.node,
+        `${range(right)} ${right.reduce((count, value) => count + (value === 0), 0)} of ${right.length} are zero.`,
+      ),
     ),
     formula,
   );
@@ -113,20 +185,33 @@ class Curve {
     const ys = xs.map(f);
     this.low = Math.min(0, ...ys);
     this.high = Math.max(1e-9, ...ys);
-    const path = xs.map((x, n) => `${n ? "L" : "M"}${this.x(x).toFixed(1)} ${this.y(ys[n]).toFixed(1)}`).join("");
+    const path = xs
+      .map((x, n) => `${n ? "L" : "M"}${this.x(x).toFixed(1)} ${this.y(ys[n]).toFixed(1)}`)
+      .join("");
     this.dot = svg("circle", { r: 5, class: "dot" });
     this.node = svg(
-      "svg", { viewBox: "0 0 200 140", class: "curve", role: "img", "aria-label": "graph of the function" },
+      "svg",
+      {
+        viewBox: "0 0 200 140",
+        class: "curve",
+        role: "img",
+        "aria-label": "graph of the function",
+      },
       svg("line", { x1: 0, x2: 200, y1: this.y(0), y2: this.y(0), class: "axis" }),
       svg("line", { x1: 100, x2: 100, y1: 0, y2: 140, class: "axis" }),
-      svg("path", { d: path, class: "line" }), this.dot,
+      svg("path", { d: path, class: "line" }),
+      this.dot,
       svg("text", { x: 198, y: this.y(0) - 4, "text-anchor": "end" }, written(span)),
       svg("text", { x: 104, y: 12 }, written(this.high)),
     );
   }
 
-  x(value) { return 100 + 96 * value / this.span; }
-  y(value) { return 132 - 124 * (value - this.low) / (this.high - this.low); }
+  x(value) {
+    return 100 + (96 * value) / this.span;
+  }
+  y(value) {
+    return 132 - (124 * (value - this.low)) / (this.high - this.low);
+  }
 
   mark(value) {
     this.dot.setAttribute("cx", this.x(value));

@@ -5,12 +5,19 @@ import { choice, el, figure, select, svg } from "./dom.js";
 import { overImage } from "./linear.js";
 import { paint, written } from "./picture.js";
 
-const METHODS = [["gradCam", "Grad-CAM"], ["occlusion", "occlusion"], ["gradientTimesInput", "gradient × input"]];
+const METHODS = [
+  ["gradCam", "Grad-CAM"],
+  ["occlusion", "occlusion"],
+  ["gradientTimesInput", "gradient × input"],
+];
 
 const TELLS = {
-  gradCam: (label, of) => `It shows where the features of ${of} raise the score of ${label}, no finer than that layer’s map; what speaks against ${label} it leaves out.`,
-  occlusion: (label) => `It shows where the probability of ${label} falls when a square is covered, so it needs no gradient; what two places say alike it misses, and the grey square is itself something to react to.`,
-  gradientTimesInput: (label) => `It shows each pixel’s share in the score of ${label} if the network were linear around this image; it is noisy, and blind to pixels of the mean colour, whose input is zero.`,
+  gradCam: (label, of) =>
+    `It shows where the features of ${of} raise the score of ${label}, no finer than that layer’s map; what speaks against ${label} it leaves out.`,
+  occlusion: (label) =>
+    `It shows where the probability of ${label} falls when a square is covered, so it needs no gradient; what two places say alike it misses, and the grey square is itself something to react to.`,
+  gradientTimesInput: (label) =>
+    `It shows each pixel’s share in the score of ${label} if the network were linear around this image; it is noisy, and blind to pixels of the mean colour, whose input is zero.`,
 };
 
 /** The section. */
@@ -25,19 +32,48 @@ export function attribution(page) {
     const found = method === "gradCam" ? all.gradCam.layers[layer] : all[method];
     const whole = found.map;
     const [height, width] = whole.shape;
-    const best = whole.values.reduce((most, value, n) => (value > whole.values[most] ? n : most), 0);
+    const best = whole.values.reduce(
+      (most, value, n) => (value > whole.values[most] ? n : most),
+      0,
+    );
     const where = `row ${Math.floor(best / width)}, column ${best % width}`;
     holder.replaceChildren(
       el(
-        "div", { class: "controls" },
-        choice("method", METHODS, method, (next) => { page.kept.method = method = next; draw(); }),
-        method === "gradCam" ? select("layer", Object.keys(all.gradCam.layers).map((name) => [name, name === all.gradCam.chosen ? `${name} (chosen for you)` : name]), layer, (next) => { page.kept.cam = layer = next; draw(); }) : null,
+        "div",
+        { class: "controls" },
+        choice("method", METHODS, method, (next) => {
+          page.kept.method = method = next;
+          draw();
+        }),
+        method === "gradCam"
+          ? select(
+              "layer",
+              Object.keys(all.gradCam.layers).map((name) => [
+                name,
+                name === all.gradCam.chosen ? `${name} (chosen for you)` : name,
+              ]),
+              layer,
+              (next) => {
+                page.kept.cam = layer = next;
+                draw();
+              },
+            )
+          : null,
       ),
       el("p", { class: "caption" }, TELLS[method](label, layer)),
       el(
-        "div", { class: "across" },
-        figure("The image", el("img", { class: "image", src: net.image.src, alt: "the image" }), `${height} × ${width} pixels.`),
-        figure(`For ${label}`, overImage(net, whole.values, width), `Strongest at ${where}: ${written(whole.values[best])}.`),
+        "div",
+        { class: "across" },
+        figure(
+          "The image",
+          el("img", { class: "image", src: net.image.src, alt: "the image" }),
+          `${height} × ${width} pixels.`,
+        ),
+        figure(
+          `For ${label}`,
+          overImage(net, whole.values, width),
+          `Strongest at ${where}: ${written(whole.values[best])}.`,
+        ),
         figure("How far to believe it", curves(found, all.chance), verdict(found, all.chance)),
         method === "gradCam" ? weights(net, layer, found) : null,
       ),
@@ -53,17 +89,43 @@ function verdict(found, chance) {
 
 /** The probability while pixels are covered and uncovered, beside what a random order does. */
 function curves(found, chance) {
-  const path = (numbers) => Array.from(numbers.values, (value, n) => `${n ? "L" : "M"}${(10 + 180 * n / (numbers.values.length - 1)).toFixed(1)} ${(130 - 120 * value).toFixed(1)}`).join("");
+  const path = (numbers) =>
+    Array.from(
+      numbers.values,
+      (value, n) =>
+        `${n ? "L" : "M"}${(10 + (180 * n) / (numbers.values.length - 1)).toFixed(1)} ${(130 - 120 * value).toFixed(1)}`,
+    ).join("");
   const line = (numbers, kind) => svg("path", { d: path(numbers), class: `line ${kind}` });
   return el(
-    "div", {},
+    "div",
+    {},
     svg(
-      "svg", { viewBox: "0 0 200 150", class: "curve", role: "img", "aria-label": "probability of the label against the share of pixels covered or uncovered" },
-      svg("line", { x1: 10, x2: 190, y1: 130, y2: 130, class: "axis" }), svg("line", { x1: 10, x2: 10, y1: 10, y2: 130, class: "axis" }),
-      line(chance.deleted, "faint"), line(chance.inserted, "faint"), line(found.deleted, "deleted"), line(found.inserted, "inserted"),
-      svg("text", { x: 190, y: 144, "text-anchor": "end" }, "all pixels"), svg("text", { x: 14, y: 18 }, "probability 1"),
+      "svg",
+      {
+        viewBox: "0 0 200 150",
+        class: "curve",
+        role: "img",
+        "aria-label": "probability of the label against the share of pixels covered or uncovered",
+      },
+      svg("line", { x1: 10, x2: 190, y1: 130, y2: 130, class: "axis" }),
+      svg("line", { x1: 10, x2: 10, y1: 10, y2: 130, class: "axis" }),
+      line(chance.deleted, "faint"),
+      line(chance.inserted, "faint"),
+      line(found.deleted, "deleted"),
+      line(found.inserted, "inserted"),
+      svg("text", { x: 190, y: 144, "text-anchor": "end" }, "all pixels"),
+      svg("text", { x: 14, y: 18 }, "probability 1"),
     ),
-    el("p", { class: "legend" }, el("span", { class: "key deleted" }), "deletion ", el("span", { class: "key inserted" }), "insertion ", el("span", { class: "key faint" }), "in random order"),
+    el(
+      "p",
+      { class: "legend" },
+      el("span", { class: "key deleted" }),
+      "deletion ",
+      el("span", { class: "key inserted" }),
+      "insertion ",
+      el("span", { class: "key faint" }),
+      "in random order",
+    ),
   );
 }
 
@@ -76,13 +138,19 @@ function weights(net, name, found) {
     for (const value of map) sum += value;
     return Math.abs(found.weights.values[k] * sum);
   };
-  const best = Array.from(found.weights.values.keys()).sort((a, b) => share(b) - share(a)).slice(0, 6);
+  const best = Array.from(found.weights.values.keys())
+    .sort((a, b) => share(b) - share(a))
+    .slice(0, 6);
   const item = (k) => {
     const canvas = el("canvas", { class: "thumbnail" });
     paint(canvas, layer.output.part(k), layer.output.width, layer.output.reach);
     return el("li", {}, canvas, el("span", {}, `α${sub(k)} = ${written(found.weights.values[k])}`));
   };
-  return figure("ReLU(Σ α · map)", el("ul", { class: "terms-list" }, best.map(item)), `α is the mean of ∂score/∂map over the map’s places; the ${best.length} channels that add most of ${layer.shape[0]}.`);
+  return figure(
+    "ReLU(Σ α · map)",
+    el("ul", { class: "terms-list" }, best.map(item)),
+    `α is the mean of ∂score/∂map over the map’s places; the ${best.length} channels that add most of ${layer.shape[0]}.`,
+  );
 }
 
 const sub = (n) => [...String(n)].map((d) => "₀₁₂₃₄₅₆₇₈₉"[d]).join("");

@@ -12,7 +12,8 @@ export function numbersOf(layer, side) {
 export function thumbnail(layer, side, channel) {
   const numbers = numbersOf(layer, side);
   const canvas = el("canvas", { class: "thumbnail" });
-  if (!numbers.isMap) paint(canvas, padded(numbers.values), folded(numbers.values.length), numbers.reach);
+  if (!numbers.isMap)
+    paint(canvas, padded(numbers.values), folded(numbers.values.length), numbers.reach);
   else if (numbers.has(channel)) paint(canvas, numbers.part(channel), numbers.width, numbers.reach);
   return canvas;
 }
@@ -29,17 +30,27 @@ export function channelRow(layer, side, chosen, choose) {
   const total = layer.shape[0];
   if (layer.shape.length !== 3 || total === 1) return null;
   const shown = layer.shown.includes(chosen) ? layer.shown : [chosen, ...layer.shown.slice(0, -1)];
-  const buttons = shown.map((channel) => el(
-    "button",
-    {
-      type: "button", class: "channel", "aria-pressed": String(channel === chosen),
-      "aria-label": `channel ${channel}`, onclick: () => choose(channel),
-    },
-    thumbnail(layer, side, channel), el("span", {}, channel),
-  ));
-  const all = total > shown.length && select(
-    `the ${shown.length} that matter most to the answer, of ${total}; another:`,
-    Array.from({ length: total }, (_, n) => [n, n]), chosen, choose,
+  const buttons = shown.map((channel) =>
+    el(
+      "button",
+      {
+        type: "button",
+        class: "channel",
+        "aria-pressed": String(channel === chosen),
+        "aria-label": `channel ${channel}`,
+        onclick: () => choose(channel),
+      },
+      thumbnail(layer, side, channel),
+      el("span", {}, channel),
+    ),
   );
+  const all =
+    total > shown.length &&
+    select(
+      `the ${shown.length} that matter most to the answer, of ${total}; another:`,
+      Array.from({ length: total }, (_, n) => [n, n]),
+      chosen,
+      choose,
+    );
   return el("div", { class: "channels", role: "group", "aria-label": "channel" }, buttons, all);
 }

@@ -9,15 +9,27 @@ export class Numbers {
     this.rows = rows;
   }
 
-  get channels() { return this.shape.length === 3 ? this.shape[0] : 1; }
-  get height() { return this.shape.length === 3 ? this.shape[1] : 1; }
-  get width() { return this.shape[this.shape.length - 1]; }
-  get isMap() { return this.shape.length === 3; }
+  get channels() {
+    return this.shape.length === 3 ? this.shape[0] : 1;
+  }
+  get height() {
+    return this.shape.length === 3 ? this.shape[1] : 1;
+  }
+  get width() {
+    return this.shape[this.shape.length - 1];
+  }
+  get isMap() {
+    return this.shape.length === 3;
+  }
 
   /** Where a channel, or an entry of the first axis, is among those that are here; −1 if it is not. */
-  row(channel) { return this.rows ? this.rows.indexOf(channel) : channel; }
+  row(channel) {
+    return this.rows ? this.rows.indexOf(channel) : channel;
+  }
 
-  has(channel) { return this.row(channel) >= 0; }
+  has(channel) {
+    return this.row(channel) >= 0;
+  }
 
   /** The number of a channel at a row and column; zero outside, as padding has it. */
   at(channel, row, column) {
@@ -27,8 +39,10 @@ export class Numbers {
 
   /** One channel's numbers, or one entry of the first axis. */
   part(channel) {
-    const size = this.isMap || this.shape.length > 1
-      ? this.shape.slice(1).reduce((a, b) => a * b, 1) : this.shape[0];
+    const size =
+      this.isMap || this.shape.length > 1
+        ? this.shape.slice(1).reduce((a, b) => a * b, 1)
+        : this.shape[0];
     const at = this.row(channel) * size;
     return this.values.subarray(at, at + size);
   }

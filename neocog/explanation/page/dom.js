@@ -6,7 +6,8 @@ function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+    else if (value !== false && value !== null && value !== undefined)
+      node.setAttribute(name, value);
   }
   node.append(...children.flat(Infinity).filter((child) => child || child === 0 || child === ""));
   return node;
@@ -24,22 +25,38 @@ export function svg(name, attributes = {}, ...children) {
 
 /** Buttons of which one is pressed: [[value, text], …]; `set` of the result presses another. */
 export function choice(label, options, chosen, choose) {
-  const buttons = options.map(([value, text]) => el(
-    "button", { type: "button", onclick: () => { set(value); choose(value); } }, text,
-  ));
+  const buttons = options.map(([value, text]) =>
+    el(
+      "button",
+      {
+        type: "button",
+        onclick: () => {
+          set(value);
+          choose(value);
+        },
+      },
+      text,
+    ),
+  );
   function set(value) {
     options.forEach(([each], n) => buttons[n].setAttribute("aria-pressed", String(each === value)));
   }
   set(chosen);
-  return Object.assign(el("div", { class: "choice", role: "group", "aria-label": label }, buttons), { set });
+  return Object.assign(
+    el("div", { class: "choice", role: "group", "aria-label": label }, buttons),
+    { set },
+  );
 }
 
 /** A list to choose from: [[value, text], …]. */
 export function select(label, options, chosen, choose) {
   return el(
-    "label", { class: "select" }, `${label} `,
+    "label",
+    { class: "select" },
+    `${label} `,
     el(
-      "select", { onchange: (event) => choose(options[event.target.selectedIndex][0]) },
+      "select",
+      { onchange: (event) => choose(options[event.target.selectedIndex][0]) },
       options.map(([value, text]) => el("option", { selected: value === chosen }, text)),
     ),
   );
@@ -48,8 +65,10 @@ export function select(label, options, chosen, choose) {
 /** A picture with words under it. */
 export function figure(title, content, ...words) {
   return el(
-    "figure", {},
-    el("h4", {}, title), content,
+    "figure",
+    {},
+    el("h4", {}, title),
+    content,
     words.length ? el("figcaption", {}, words) : null,
   );
 }
@@ -58,7 +77,11 @@ export function figure(title, content, ...words) {
 export function bar(value, reach) {
   const share = reach ? Math.abs(value) / reach : 0;
   return el(
-    "span", { class: "bar", "aria-hidden": "true" },
-    el("span", { class: value < 0 ? "minus" : "plus", style: `width: ${(100 * share).toFixed(1)}%` }),
+    "span",
+    { class: "bar", "aria-hidden": "true" },
+    el("span", {
+      class: value < 0 ? "minus" : "plus",
+      style: `width: ${(100 * share).toFixed(1)}%`,
+    }),
   );
 }

@@ -9,23 +9,58 @@ export function filters(page) {
   const { net } = page;
   const layers = net.layers.filter((layer) => layer.kind === "convolution");
   const own = layers.find((layer) => layer.name === page.layer);
-  let layer = layers.find((each) => each.name === page.kept.filters) ?? own ?? layers.find((each) => net.filters[each.name]) ?? layers[0];
+  let layer =
+    layers.find((each) => each.name === page.kept.filters) ??
+    own ??
+    layers.find((each) => net.filters[each.name]) ??
+    layers[0];
   const holder = el("div");
   function draw() {
     const sheet = net.filters[layer.name];
     const channels = [...layer.shown].sort((a, b) => a - b);
     const rgb = layer.weight.shape[1] === 3;
-    holder.replaceChildren(el(
-      "div", {},
-      layers.length > 1 ? el("div", { class: "controls" }, select("Layer", layers.map((each) => [each, each.name]), layer, (next) => { layer = next; page.kept.filters = next.name; draw(); })) : null,
-      el("p", { class: "caption" }, caption(layer, sheet, channels, rgb)),
-      el("ul", { class: "filters" }, channels.map((channel) => el(
-        "li", {},
-        kernel(layer, channel, rgb),
-        el("span", {}, `kernel ${channel}`),
-        sheet ? el("div", { class: "exciting" }, (sheet.channels[channel] ?? []).map((found) => picture(sheet, found))) : null,
-      ))),
-    ));
+    holder.replaceChildren(
+      el(
+        "div",
+        {},
+        layers.length > 1
+          ? el(
+              "div",
+              { class: "controls" },
+              select(
+                "Layer",
+                layers.map((each) => [each, each.name]),
+                layer,
+                (next) => {
+                  layer = next;
+                  page.kept.filters = next.name;
+                  draw();
+                },
+              ),
+            )
+          : null,
+        el("p", { class: "caption" }, caption(layer, sheet, channels, rgb)),
+        el(
+          "ul",
+          { class: "filters" },
+          channels.map((channel) =>
+            el(
+              "li",
+              {},
+              kernel(layer, channel, rgb),
+              el("span", {}, `kernel ${channel}`),
+              sheet
+                ? el(
+                    "div",
+                    { class: "exciting" },
+                    (sheet.channels[channel] ?? []).map((found) => picture(sheet, found)),
+                  )
+                : null,
+            ),
+          ),
+        ),
+      ),
+    );
   }
   draw();
   return holder;
@@ -33,9 +68,18 @@ export function filters(page) {
 
 function caption(layer, sheet, channels, rgb) {
   const [, inputs, height, width] = layer.weight.shape;
-  const some = channels.length < layer.shape[0] ? `${channels.length} of ${layer.shape[0]} kernels, those that matter most to this answer` : `All ${layer.shape[0]} kernels`;
-  const how = rgb ? "in the colours that they answer to; grey is zero" : inputs > 1 ? `by that of their ${inputs} parts with the largest weights` : "orange above zero, blue below";
-  const images = sheet ? ` Beside each the images that excite it most, of ${sheet.images.toLocaleString("en")}; the frame is what the strongest number sees.` : "";
+  const some =
+    channels.length < layer.shape[0]
+      ? `${channels.length} of ${layer.shape[0]} kernels, those that matter most to this answer`
+      : `All ${layer.shape[0]} kernels`;
+  const how = rgb
+    ? "in the colours that they answer to; grey is zero"
+    : inputs > 1
+      ? `by that of their ${inputs} parts with the largest weights`
+      : "orange above zero, blue below";
+  const images = sheet
+    ? ` Beside each the images that excite it most, of ${sheet.images.toLocaleString("en")}; the frame is what the strongest number sees.`
+    : "";
   return `${some} of ${height} × ${width}, ${how}.${images}`;
 }
 
@@ -58,7 +102,10 @@ function kernel(layer, channel, rgb) {
   const picture = context.createImageData(width, height);
   const reach = largest(weight);
   for (let n = 0; n < size; n++) {
-    for (let c = 0; c < 3; c++) picture.data[4 * n + c] = Math.round(127.5 + 127.5 * (reach ? weight[c * size + n] / reach : 0));
+    for (let c = 0; c < 3; c++)
+      picture.data[4 * n + c] = Math.round(
+        127.5 + 127.5 * (reach ? weight[c * size + n] / reach : 0),
+      );
     picture.data[4 * n + 3] = 255;
   }
   context.putImageData(picture, 0, 0);
@@ -70,12 +117,19 @@ function picture(sheet, found) {
   const { height, width, columns, count } = sheet;
   const rows = Math.ceil(count / columns);
   const [top, left, bottom, right] = found.box;
-  const at = (n, of) => (of > 1 ? `${100 * n / (of - 1)}%` : "0");
+  const at = (n, of) => (of > 1 ? `${(100 * n) / (of - 1)}%` : "0");
   return el(
-    "span", {
-      class: "excited", role: "img", "aria-label": `image ${found.index}: ${written(found.value)}`, title: `image ${found.index}: ${written(found.value)} at row ${found.row}, column ${found.column}`,
+    "span",
+    {
+      class: "excited",
+      role: "img",
+      "aria-label": `image ${found.index}: ${written(found.value)}`,
+      title: `image ${found.index}: ${written(found.value)} at row ${found.row}, column ${found.column}`,
       style: `background-image: url(${sheet.src}); background-size: ${100 * columns}% ${100 * rows}%; background-position: ${at(found.n % columns, columns)} ${at(Math.floor(found.n / columns), rows)}; aspect-ratio: ${width} / ${height}`,
     },
-    el("span", { class: "frame", style: `top: ${100 * top / height}%; left: ${100 * left / width}%; height: ${100 * (bottom - top) / height}%; width: ${100 * (right - left) / width}%` }),
+    el("span", {
+      class: "frame",
+      style: `top: ${(100 * top) / height}%; left: ${(100 * left) / width}%; height: ${(100 * (bottom - top)) / height}%; width: ${(100 * (right - left)) / width}%`,
+    }),
   );
 }

@@ -5,8 +5,14 @@ import { el } from "./dom.js";
 import { paint, written } from "./picture.js";
 
 const STEPS = {
-  ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
-  PageUp: [-8, 0], PageDown: [8, 0], Home: [0, -1e9], End: [0, 1e9],
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+  PageUp: [-8, 0],
+  PageDown: [8, 0],
+  Home: [0, -1e9],
+  End: [0, 1e9],
 };
 
 /**
@@ -28,7 +34,13 @@ export class Grid {
     this.edge = el("div", { class: "edge", hidden: !border.some(Boolean) });
     this.hole = el("div", { class: "hole" }, this.canvas, this.edge, this.box, this.mark);
     const does = point
-      ? { class: "grid pointed", tabindex: "0", role: "slider", "aria-label": label, "aria-valuemin": "0" }
+      ? {
+          class: "grid pointed",
+          tabindex: "0",
+          role: "slider",
+          "aria-label": label,
+          "aria-valuemin": "0",
+        }
       : { class: "grid", role: "img", "aria-label": label };
     this.node = el("div", does, this.hole);
     if (point) {
@@ -59,9 +71,10 @@ export class Grid {
   follow(event) {
     const box = this.hole.getBoundingClientRect();
     const [top, left] = this.border;
-    const column = Math.floor((event.clientX - box.left) / box.width * this.canvas.width) - left;
-    const row = Math.floor((event.clientY - box.top) / box.height * this.canvas.height) - top;
-    if (row !== this.row || column !== this.column || event.type === "pointerdown") this.move(row, column);
+    const column = Math.floor(((event.clientX - box.left) / box.width) * this.canvas.width) - left;
+    const row = Math.floor(((event.clientY - box.top) / box.height) * this.canvas.height) - top;
+    if (row !== this.row || column !== this.column || event.type === "pointerdown")
+      this.move(row, column);
   }
 
   key(event) {
@@ -83,7 +96,10 @@ export class Grid {
     this.column = Math.max(0, Math.min(this.width - 1, column));
     const n = this.row * this.width + this.column;
     this.node.setAttribute("aria-valuenow", String(n));
-    this.node.setAttribute("aria-valuetext", `row ${this.row}, column ${this.column}: ${written(this.values[n])}`);
+    this.node.setAttribute(
+      "aria-valuetext",
+      `row ${this.row}, column ${this.column}: ${written(this.values[n])}`,
+    );
     this.frame(this.row, this.column, 1, 1);
   }
 
@@ -103,7 +119,9 @@ function place(box, grid, top, left, height, width) {
   const [above, before] = grid.border;
   box.hidden = box === grid.edge && !grid.border.some(Boolean);
   Object.assign(box.style, {
-    top: `${100 * (top + above) / h}%`, left: `${100 * (left + before) / w}%`,
-    height: `${100 * height / h}%`, width: `${100 * width / w}%`,
+    top: `${(100 * (top + above)) / h}%`,
+    left: `${(100 * (left + before)) / w}%`,
+    height: `${(100 * height) / h}%`,
+    width: `${(100 * width) / w}%`,
   });
 }

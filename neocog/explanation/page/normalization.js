@@ -17,10 +17,14 @@ export function normalization(page, layer) {
   const { channel } = page;
   const back = page.side === "backward";
   const chooser = channelRow(layer, page.side, channel, (next) => page.go({ channel: next }));
-  if (!(layer.gradient.has(channel) && source.gradient.has(channel))) return el("div", {}, chooser, "This channel’s gradient was left out to keep this file small.");
-  const [mean, variance, weight, bias] = ["mean", "variance", "weight", "bias"].map((name) => layer.how[name].values[channel]);
+  if (!(layer.gradient.has(channel) && source.gradient.has(channel)))
+    return el("div", {}, chooser, "This channel’s gradient was left out to keep this file small.");
+  const [mean, variance, weight, bias] = ["mean", "variance", "weight", "bias"].map(
+    (name) => layer.how[name].values[channel],
+  );
   const deviation = Math.sqrt(variance + layer.how.eps);
-  const from = back ? layer.gradient : source.output, to = back ? source.gradient : layer.output;
+  const from = back ? layer.gradient : source.output,
+    to = back ? source.gradient : layer.output;
   const move = (row, column) => draw(row, column);
   const first = new Grid({ label: back ? "gradient that arrives" : "input", point: move });
   const second = new Grid({ label: back ? "gradient that goes on" : "output", point: move });
@@ -32,21 +36,74 @@ export function normalization(page, layer) {
     for (const grid of [first, second]) grid.at(row, column);
     page.remember({ row, column });
     const at = [channel, first.row, first.column];
-    const x = source.output.at(...at), g = layer.gradient.at(...at);
-    const y = (x - mean) / deviation * weight + bias, dx = g * weight / deviation;
-    const engine = (value) => el("span", { class: "note" }, " (engine: ", el("span", { "data-engine": value }, written(value)), ")");
-    formula.replaceChildren(el("p", {}, back
-      ? [`∂loss/∂x[${at.join(", ")}] = ∂loss/∂y · weight / √(variance + eps) = ${written(g)} · ${written(weight)} / ${written(deviation)} = `, el("strong", { "data-result": dx }, written(dx)), others ? ` from this layer` : engine(source.gradient.at(...at))]
-      : [`y[${at.join(", ")}] = (x − mean) / √(variance + eps) · weight + bias = (${written(x)} − (${written(mean)})) / ${written(deviation)} · ${written(weight)} + (${written(bias)}) = `, el("strong", { "data-result": y }, written(y)), engine(layer.output.at(...at))]));
+    const x = source.output.at(...at),
+      g = layer.gradient.at(...at);
+    const y = ((x - mean) / deviation) * weight + bias,
+      dx = (g * weight) / deviation;
+    const engine = (value) =>
+      el(
+        "span",
+        { class: "note" },
+        " (engine: ",
+        el("span", { "data-engine": value }, written(value)),
+        ")",
+      );
+    formula.replaceChildren(
+      el(
+        "p",
+        {},
+        back
+          ? [
+              `∂loss/∂x[${at.join(", ")}] = ∂loss/∂y · weight / √(variance + eps) = ${written(g)} · ${written(weight)} / ${written(deviation)} = `,
+              el("strong", { "data-result": dx }, written(dx)),
+              others ? ` from this layer` : engine(source.gradient.at(...at)),
+            ]
+          : [
+              `y[${at.join(", ")}] = (x − mean) / √(variance + eps) · weight + bias = (${written(x)} − (${written(mean)})) / ${written(deviation)} · ${written(weight)} + (${written(bias)}) = `,
+              el("strong", { "data-result": y }, written(y)),
+              engine(layer.output.at(...at)),
+            ],
+      ),
+    );
   }
-  const table = el("table", { class: "plain" }, el("tbody", {}, [["mean (running)", mean], ["√(variance + eps)", deviation], ["weight", weight], ["bias", bias]].map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, written(value))))));
-  const view = el(
-    "div", {}, chooser,
+  const table = el(
+    "table",
+    { class: "plain" },
     el(
-      "div", { class: "across" },
-      figure(back ? "Gradient that arrives" : "Before", first.node, back ? range(from.part(channel)) : `Here: ${statistics(source.output.part(channel))}.`),
-      figure(`The four numbers of channel ${channel}`, table, "Learned from all training images; they stand still when the network predicts."),
-      figure(back ? "Gradient that goes on" : "After", second.node, back ? range(to.part(channel)) : `Here: ${statistics(layer.output.part(channel))}.`),
+      "tbody",
+      {},
+      [
+        ["mean (running)", mean],
+        ["√(variance + eps)", deviation],
+        ["weight", weight],
+        ["bias", bias],
+      ].map(([name, value]) =>
+        el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, written(value))),
+      ),
+    ),
+  );
+  const view = el(
+    "div",
+    {},
+    chooser,
+    el(
+      "div",
+      { class: "across" },
+      figure(
+        back ? "Gradient that arrives" : "Before",
+        first.node,
+        back ? range(from.part(channel)) : `Here: ${statistics(source.output.part(channel))}.`,
+      ),
+      figure(
+        `The four numbers of channel ${channel}`,
+        table,
+        "Learned from all training images; they stand still when the network predicts.",
+      ),
+      figure(
+        back ? "Gradient that goes on" : "After",
+        second.node,
+        back ? range(to.part(channel)) : `Here: ${statistics(layer.output.part(channel))}.`,
+      ),
     ),
     formula,
   );

@@ -22,7 +22,9 @@ export function colour(part) {
 
 /** Whether black text has more contrast on it than white (WCAG 2.2, relative luminance). */
 function isLight(ink) {
-  const [r, g, b] = ink.map((part) => (part <= 10 ? part / 3294 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  const [r, g, b] = ink.map((part) =>
+    part <= 10 ? part / 3294 : ((part / 255 + 0.055) / 1.055) ** 2.4,
+  );
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
 }
 
@@ -71,7 +73,10 @@ export function paintVeil(canvas, values, width, reach) {
   const image = context.createImageData(canvas.width, canvas.height);
   for (let n = 0; n < values.length; n++) {
     const part = reach ? values[n] / reach : 0;
-    image.data.set([...(part < 0 ? NEGATIVE : POSITIVE), Math.round(235 * Math.min(1, Math.abs(part)) ** 0.8)], 4 * n);
+    image.data.set(
+      [...(part < 0 ? NEGATIVE : POSITIVE), Math.round(235 * Math.min(1, Math.abs(part)) ** 0.8)],
+      4 * n,
+    );
   }
   context.putImageData(image, 0, 0);
 }
@@ -88,8 +93,8 @@ export function written(value) {
   if (!Number.isFinite(value)) return String(value).replace("Infinity", "∞").replace("-", "−");
   const size = Math.abs(value);
   const power = Math.floor(Math.log10(size));
-  const text = size >= 1e-3 && size < 1e5
-    ? value.toFixed(Math.max(0, 3 - power)) : scientific(value);
+  const text =
+    size >= 1e-3 && size < 1e5 ? value.toFixed(Math.max(0, 3 - power)) : scientific(value);
   return text.replace(/^-/, "−");
 }
 
@@ -97,8 +102,12 @@ export function written(value) {
 export function brief(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  const text = size >= 0.01 && size < 1000
-    ? value.toFixed(size < 10 ? 2 : 1) : size < 0.01 && size >= 0.0001 ? value.toFixed(4) : scientific(value, 1);
+  const text =
+    size >= 0.01 && size < 1000
+      ? value.toFixed(size < 10 ? 2 : 1)
+      : size < 0.01 && size >= 0.0001
+        ? value.toFixed(4)
+        : scientific(value, 1);
   return text.replace(/^-/, "−").replace(/^(−?)0\./, "$1.");
 }
 
@@ -117,7 +126,8 @@ export function percent(part) {
 
 /** Some numbers in a sentence: from the least to the most. */
 export function range(values) {
-  let least = Infinity, most = -Infinity;
+  let least = Infinity,
+    most = -Infinity;
   for (const value of values) {
     if (value < least) least = value;
     if (value > most) most = value;

@@ -11,12 +11,17 @@ const MOST_CELLS = 81;
 
 /** One region: its numbers that lie in the map, [{row, column, value}], and which of them is largest. */
 export function region(net, layer, channel, row, column) {
-  const { kernel: [kh, kw], stride: [sh, sw], before: [top, left] } = layer.how;
+  const {
+    kernel: [kh, kw],
+    stride: [sh, sw],
+    before: [top, left],
+  } = layer.how;
   const input = net.source(layer).output;
   const found = [];
   for (let i = 0; i < kh; i++) {
     for (let j = 0; j < kw; j++) {
-      const y = row * sh - top + i, x = column * sw - left + j;
+      const y = row * sh - top + i,
+        x = column * sw - left + j;
       const outside = y < 0 || x < 0 || y >= input.height || x >= input.width;
       found.push({ row: y, column: x, value: input.at(channel, y, x), outside });
     }
@@ -33,17 +38,32 @@ export function pooling(page, layer) {
   const { net, channel } = page;
   const source = net.source(layer);
   const back = page.side === "backward";
-  const { kernel: [kh, kw], stride: [sh, sw], before: [top, left], most, padded } = layer.how;
+  const {
+    kernel: [kh, kw],
+    stride: [sh, sw],
+    before: [top, left],
+    most,
+    padded,
+  } = layer.how;
   const before = back ? source.gradient : source.output;
   const after = back ? layer.gradient : layer.output;
-  if (!after.has(channel) || !before.has(channel)) return channelRow(layer, page.side, channel, (next) => page.go({ channel: next }));
+  if (!after.has(channel) || !before.has(channel))
+    return channelRow(layer, page.side, channel, (next) => page.go({ channel: next }));
   const border = [top, left, top, left];
   const input = new Grid({
-    label: back ? "gradient of the input" : "input map; point at a number to see its region", border,
-    point: (row, column) => output.move(Math.floor((row + top) / sh), Math.floor((column + left) / sw)),
+    label: back ? "gradient of the input" : "input map; point at a number to see its region",
+    border,
+    point: (row, column) =>
+      output.move(Math.floor((row + top) / sh), Math.floor((column + left) / sw)),
   });
-  const output = new Grid({ label: back ? "gradient of the output; point at a number to see where it goes" : "output map; point at a number to see its region", point: (row, column) => draw(row, column) });
-  const numbers = el("div"), formula = el("div", { class: "formula", "data-formula": "pooling" });
+  const output = new Grid({
+    label: back
+      ? "gradient of the output; point at a number to see where it goes"
+      : "output map; point at a number to see its region",
+    point: (row, column) => draw(row, column),
+  });
+  const numbers = el("div"),
+    formula = el("div", { class: "formula", "data-formula": "pooling" });
 
   function draw(row, column) {
     page.remember({ row, column });
@@ -51,16 +71,41 @@ export function pooling(page, layer) {
     input.at(Math.max(0, row * sh - top), Math.max(0, column * sw - left));
     input.frame(row * sh - top, column * sw - left, kh, kw);
     if (most) input.winner(found[winner].row, found[winner].column);
-    numbers.replaceChildren(found.length > MOST_CELLS
-      ? el("p", {}, `The region is the whole map of ${kh} × ${kw}.`)
-      : square("the region’s numbers", found.map((each) => each.value), kw, { reach: source.output.reach, outside: found.map((each) => each.outside), winner: most ? winner : -1 }));
+    numbers.replaceChildren(
+      found.length > MOST_CELLS
+        ? el("p", {}, `The region is the whole map of ${kh} × ${kw}.`)
+        : square(
+            "the region’s numbers",
+            found.map((each) => each.value),
+            kw,
+            {
+              reach: source.output.reach,
+              outside: found.map((each) => each.outside),
+              winner: most ? winner : -1,
+            },
+          ),
+    );
     const value = layer.output.at(channel, row, column);
     const gradient = layer.gradient.has(channel) ? layer.gradient.at(channel, row, column) : 0;
     const count = padded ? found.length : found.filter((each) => !each.outside).length;
     const best = most && found[winner];
     const forward = most
-      ? [`y[${channel}, ${row}, ${column}] = max of ${found.length} numbers = `, el("strong", { "data-result": best.value, "data-engine": value }, written(best.value)), ` from row ${best.row}, column ${best.column}`]
-      : [`y[${channel}, ${row}, ${column}] = (${found.length <= 9 ? found.map((each) => written(each.value)).join(" + ") : `sum of ${count} numbers`}) / ${count} = `, el("strong", { "data-result": found.reduce((s, each) => s + each.value, 0) / count, "data-engine": value }, written(value))];
+      ? [
+          `y[${channel}, ${row}, ${column}] = max of ${found.length} numbers = `,
+          el("strong", { "data-result": best.value, "data-engine": value }, written(best.value)),
+          ` from row ${best.row}, column ${best.column}`,
+        ]
+      : [
+          `y[${channel}, ${row}, ${column}] = (${found.length <= 9 ? found.map((each) => written(each.value)).join(" + ") : `sum of ${count} numbers`}) / ${count} = `,
+          el(
+            "strong",
+            {
+              "data-result": found.reduce((s, each) => s + each.value, 0) / count,
+              "data-engine": value,
+            },
+            written(value),
+          ),
+        ];
     const backward = most
       ? `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} goes whole to row ${best.row}, column ${best.column}, which won; the others of its region get nothing from it.`
       : `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} is shared: each of ${count} numbers gets ${written(gradient / count)}.`;
@@ -72,12 +117,21 @@ export function pooling(page, layer) {
   output.at(page.row, page.column);
   draw(output.row, output.column);
   const shown = [
-    figure(back ? "Gradient of the input" : "Input", input.node, `${range(before.part(channel))} ${most ? "The frame is the region, the ring its winner." : "The frame is the region."}`),
+    figure(
+      back ? "Gradient of the input" : "Input",
+      input.node,
+      `${range(before.part(channel))} ${most ? "The frame is the region, the ring its winner." : "The frame is the region."}`,
+    ),
     figure("The region’s numbers", numbers, most ? "The largest is framed." : "All count alike."),
-    figure(back ? "Gradient of the output" : "Output", output.node, `${range(after.part(channel))} Point at a number.`),
+    figure(
+      back ? "Gradient of the output" : "Output",
+      output.node,
+      `${range(after.part(channel))} Point at a number.`,
+    ),
   ];
   return el(
-    "div", {},
+    "div",
+    {},
     channelRow(layer, page.side, channel, (next) => page.go({ channel: next })),
     el("div", { class: "across" }, back ? shown.reverse() : shown),
     formula,

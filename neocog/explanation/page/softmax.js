@@ -10,50 +10,156 @@ const LISTED = 20;
 export function listed(net) {
   const all = Array.from(net.classes.keys());
   if (all.length <= LISTED) return all;
-  const best = all.sort((a, b) => net.probabilities.values[b] - net.probabilities.values[a]).slice(0, LISTED);
+  const best = all
+    .sort((a, b) => net.probabilities.values[b] - net.probabilities.values[a])
+    .slice(0, LISTED);
   return best.includes(net.label) ? best : [...best.slice(0, -1), net.label];
 }
 
 /** Both ways. */
 export function softmax(page) {
   const { net } = page;
-  const z = net.scores.values, y = net.probabilities.values, delta = net.delta.values;
+  const z = net.scores.values,
+    y = net.probabilities.values,
+    delta = net.delta.values;
   const highest = Math.max(...z);
   const powers = Array.from(z, (score) => Math.exp(score - highest));
   const sum = powers.reduce((a, b) => a + b, 0);
   const rows = listed(net);
-  const head = (...names) => el("thead", {}, el("tr", {}, names.map((name) => el("th", { scope: "col" }, name))));
-  const number = (value, given = written(value), data = {}) => el("td", { class: "number", ...data }, given);
-  const name = (n) => el("th", { scope: "row", class: n === net.label ? "label" : null }, net.className(n), n === net.label ? el("span", { class: "tag" }, "label") : null);
+  const head = (...names) =>
+    el(
+      "thead",
+      {},
+      el(
+        "tr",
+        {},
+        names.map((name) => el("th", { scope: "col" }, name)),
+      ),
+    );
+  const number = (value, given = written(value), data = {}) =>
+    el("td", { class: "number", ...data }, given);
+  const name = (n) =>
+    el(
+      "th",
+      { scope: "row", class: n === net.label ? "label" : null },
+      net.className(n),
+      n === net.label ? el("span", { class: "tag" }, "label") : null,
+    );
   if (page.side === "backward") {
     return el(
-      "div", {},
-      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "δ of every class" }, el(
-        "table", { class: "plain" }, head("class", "y: probability", "t: truth", "δ = y − t", ""),
-        el("tbody", {}, rows.map((n) => el("tr", { "data-class": n }, name(n), number(y[n]), number(n === net.label ? 1 : 0), number(delta[n], written(delta[n]), { "data-delta": delta[n] }), el("td", {}, bar(delta[n], 1))))),
-      )),
+      "div",
+      {},
       el(
-        "div", { class: "formula", "data-formula": "loss" },
-        el("p", {}, `loss = −ln y[${net.className(net.label)}] = −ln ${written(y[net.label])} = `, el("strong", { "data-result": -Math.log(y[net.label]), "data-engine": net.loss }, written(net.loss))),
-        el("p", { class: "note" }, "Cross-entropy behind softmax has the simplest of gradients: probability less truth. Scores that are too high are pulled down, the label’s is pushed up, and all δ add up to zero."),
+        "div",
+        { class: "scroll", tabindex: "0", role: "region", "aria-label": "δ of every class" },
+        el(
+          "table",
+          { class: "plain" },
+          head("class", "y: probability", "t: truth", "δ = y − t", ""),
+          el(
+            "tbody",
+            {},
+            rows.map((n) =>
+              el(
+                "tr",
+                { "data-class": n },
+                name(n),
+                number(y[n]),
+                number(n === net.label ? 1 : 0),
+                number(delta[n], written(delta[n]), { "data-delta": delta[n] }),
+                el("td", {}, bar(delta[n], 1)),
+              ),
+            ),
+          ),
+        ),
+      ),
+      el(
+        "div",
+        { class: "formula", "data-formula": "loss" },
+        el(
+          "p",
+          {},
+          `loss = −ln y[${net.className(net.label)}] = −ln ${written(y[net.label])} = `,
+          el(
+            "strong",
+            { "data-result": -Math.log(y[net.label]), "data-engine": net.loss },
+            written(net.loss),
+          ),
+        ),
+        el(
+          "p",
+          { class: "note" },
+          "Cross-entropy behind softmax has the simplest of gradients: probability less truth. Scores that are too high are pulled down, the label’s is pushed up, and all δ add up to zero.",
+        ),
       ),
     );
   }
   const top = Array.from(y.keys()).reduce((best, n) => (y[n] > y[best] ? n : best), 0);
   return el(
-    "div", {},
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "probability of every class" }, el(
-      "table", { class: "plain" }, head("class", "z: score", "z − max", "exp(z − max)", "y: probability", ""),
-      el("tbody", {}, rows.map((n) => el(
-        "tr", { "data-class": n }, name(n), number(z[n], written(z[n]), { "data-score": z[n] }), number(z[n] - highest), number(powers[n]),
-        number(y[n], percent(y[n]), { "data-probability": y[n] }), el("td", {}, bar(y[n], 1)),
-      ))),
-      el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "sum"), el("td"), el("td"), number(sum), number(1, "100 %"), el("td"))),
-    )),
+    "div",
+    {},
     el(
-      "div", { class: "formula", "data-formula": "softmax" },
-      el("p", {}, `y[${net.className(top)}] = exp(z − max) / Σ exp(z − max) = ${written(powers[top])} / ${written(sum)} = `, el("strong", { "data-result": powers[top] / sum, "data-engine": y[top] }, percent(powers[top] / sum))),
-      el("p", { class: "note" }, "The largest score is taken off first: it changes no quotient and keeps every exponential at most 1."),
+      "div",
+      {
+        class: "scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "probability of every class",
+      },
+      el(
+        "table",
+        { class: "plain" },
+        head("class", "z: score", "z − max", "exp(z − max)", "y: probability", ""),
+        el(
+          "tbody",
+          {},
+          rows.map((n) =>
+            el(
+              "tr",
+              { "data-class": n },
+              name(n),
+              number(z[n], written(z[n]), { "data-score": z[n] }),
+              number(z[n] - highest),
+              number(powers[n]),
+              number(y[n], percent(y[n]), { "data-probability": y[n] }),
+              el("td", {}, bar(y[n], 1)),
+            ),
+          ),
+        ),
+        el(
+          "tfoot",
+          {},
+          el(
+            "tr",
+            {},
+            el("th", { scope: "row" }, "sum"),
+            el("td"),
+            el("td"),
+            number(sum),
+            number(1, "100 %"),
+            el("td"),
+          ),
+        ),
+      ),
+    ),
+    el(
+      "div",
+      { class: "formula", "data-formula": "softmax" },
+      el(
+        "p",
+        {},
+        `y[${net.className(top)}] = exp(z − max) / Σ exp(z − max) = ${written(powers[top])} / ${written(sum)} = `,
+        el(
+          "strong",
+          { "data-result": powers[top] / sum, "data-engine": y[top] },
+          percent(powers[top] / sum),
+        ),
+      ),
+      el(
+        "p",
+        { class: "note" },
+        "The largest score is taken off first: it changes no quotient and keeps every exponential at most 1.",
+      ),
     ),
   );
 }

@@ -9,21 +9,43 @@ import { largest } from "./data.js";
  *
  * `outside[n]` marks padding. `press(n)` makes the cells buttons, of which `pressed` is the chosen.
  */
-export function square(label, values, width, { reach = largest(values), outside = [], press = null, pressed = -1, winner = -1 } = {}) {
+export function square(
+  label,
+  values,
+  width,
+  { reach = largest(values), outside = [], press = null, pressed = -1, winner = -1 } = {},
+) {
   const cell = (value, n) => {
     const kinds = [outside[n] && "outside", n === winner && "winner"].filter(Boolean).join(" ");
     const style = cellStyle(reach ? value / reach : 0);
     const title = outside[n] ? "padding: zero" : written(value);
-    if (!press) return el("td", { style, title, class: kinds || null, "data-value": value }, brief(value));
+    if (!press)
+      return el("td", { style, title, class: kinds || null, "data-value": value }, brief(value));
     const button = {
-      type: "button", style, title, "aria-pressed": String(n === pressed), onclick: () => press(n),
-      "data-value": value, "aria-label": `${brief(value)} at row ${Math.floor(n / width)}, column ${n % width}`,
+      type: "button",
+      style,
+      title,
+      "aria-pressed": String(n === pressed),
+      onclick: () => press(n),
+      "data-value": value,
+      "aria-label": `${brief(value)} at row ${Math.floor(n / width)}, column ${n % width}`,
     };
     return el("td", {}, el("button", button, brief(value)));
   };
   const rows = [];
   for (let at = 0; at < values.length; at += width) {
-    rows.push(el("tr", {}, Array.from(values.slice(at, at + width), (value, n) => cell(value, at + n))));
+    rows.push(
+      el(
+        "tr",
+        {},
+        Array.from(values.slice(at, at + width), (value, n) => cell(value, at + n)),
+      ),
+    );
   }
-  return el("table", { class: "square" }, el("caption", { class: "hidden" }, label), el("tbody", {}, rows));
+  return el(
+    "table",
+    { class: "square" },
+    el("caption", { class: "hidden" }, label),
+    el("tbody", {}, rows),
+  );
 }

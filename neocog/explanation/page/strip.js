@@ -12,7 +12,11 @@ export class Strip {
     this.buttons = new Map();
     this.pictures = Math.max(2, Math.min(BESIDE, Math.floor(64 / net.layers.length)));
     this.node = el(
-      "nav", { class: `strip ${net.layers.length <= 12 ? "few" : ""}`, "aria-label": "the network's layers, in the order they run" },
+      "nav",
+      {
+        class: `strip ${net.layers.length <= 12 ? "few" : ""}`,
+        "aria-label": "the network's layers, in the order they run",
+      },
       this.row(net.lanes, choose),
     );
     this.node.addEventListener("keydown", (event) => this.key(event));
@@ -20,32 +24,52 @@ export class Strip {
 
   /** Whether a network has the layers of this row. */
   fits(net) {
-    return net.layers.length === this.buttons.size && net.layers.every((layer) => this.buttons.has(layer.name));
+    return (
+      net.layers.length === this.buttons.size &&
+      net.layers.every((layer) => this.buttons.has(layer.name))
+    );
   }
 
   row(lanes, choose) {
-    return el("div", { class: "row" }, lanes.map((item) => {
-      if (typeof item === "string") return this.layer(this.net.get(item), choose);
-      return [
-        el(
-          "div", { class: "block" },
-          item.lanes.map((lane) => (lane.length
-            ? this.row(lane, choose) : el("div", { class: "row straight" }, "as it is"))),
-        ),
-        this.layer(this.net.get(item.sum), choose),
-      ];
-    }));
+    return el(
+      "div",
+      { class: "row" },
+      lanes.map((item) => {
+        if (typeof item === "string") return this.layer(this.net.get(item), choose);
+        return [
+          el(
+            "div",
+            { class: "block" },
+            item.lanes.map((lane) =>
+              lane.length
+                ? this.row(lane, choose)
+                : el("div", { class: "row straight" }, "as it is"),
+            ),
+          ),
+          this.layer(this.net.get(item.sum), choose),
+        ];
+      }),
+    );
   }
 
   layer(layer, choose) {
     const button = el(
       "button",
-      { type: "button", class: `layer of-${layer.kind}`, onclick: () => choose(layer.name), "data-layer": layer.name },
+      {
+        type: "button",
+        class: `layer of-${layer.kind}`,
+        onclick: () => choose(layer.name),
+        "data-layer": layer.name,
+      },
       el("span", { class: "type" }, layer.kind === "sum" ? "+" : layer.type),
       el("span", { class: "name" }, layer.name.split(".").at(-1)),
       this.holder(layer),
       el("span", { class: "shape" }, layer.shape.join(" × ")),
-      el("span", { class: "count" }, layer.parameters ? `${layer.parameters.toLocaleString("en")} parameters` : ""),
+      el(
+        "span",
+        { class: "count" },
+        layer.parameters ? `${layer.parameters.toLocaleString("en")} parameters` : "",
+      ),
     );
     button.setAttribute("title", [layer.name, layer.text].filter(Boolean).join(": "));
     this.buttons.set(layer.name, button);

@@ -2,7 +2,9 @@
 
 async function answer(response) {
   if (response.ok) return response;
-  const said = await response.json().catch(() => ({ error: `The explorer answers with ${response.status}.` }));
+  const said = await response
+    .json()
+    .catch(() => ({ error: `The explorer answers with ${response.status}.` }));
   throw new Error(said.error);
 }
 
@@ -10,7 +12,10 @@ async function ask(path, options) {
   try {
     return await answer(await fetch(path, options));
   } catch (error) {
-    if (error instanceof TypeError) throw new Error("The explorer cannot be reached: it may have been closed. Start it again and reload this page.");
+    if (error instanceof TypeError)
+      throw new Error(
+        "The explorer cannot be reached: it may have been closed. Start it again and reload this page.",
+      );
     throw error;
   }
 }
@@ -26,7 +31,11 @@ export async function getBinary(path) {
 }
 
 async function post(path, body) {
-  return ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  return ask(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
 }
 
 /** Do something; gives the state after it. */
@@ -42,5 +51,7 @@ export async function actBinary(path, body) {
 /** Send a picture's file as it is. */
 export async function upload(file) {
   const type = file.type.startsWith("image/") ? file.type : "image/unknown";
-  return (await ask("/api/upload", { method: "POST", headers: { "Content-Type": type }, body: file })).json();
+  return (
+    await ask("/api/upload", { method: "POST", headers: { "Content-Type": type }, body: file })
+  ).json();
 }

@@ -17,12 +17,23 @@ class Explorer {
     this.message = el("div", { class: "message", role: "alert", hidden: true });
     this.activity = el("div", { class: "message quiet", role: "status", hidden: true });
     const run = (promise) => this.run(promise);
-    this.parts = [new Pictures(run, state.network), new Training(run, state.network), new Kernel(run), new Weight(run, state.network)];
+    this.parts = [
+      new Pictures(run, state.network),
+      new Training(run, state.network),
+      new Kernel(run),
+      new Weight(run, state.network),
+    ];
     this.root = el("div");
     const [pictures, training, kernel, weight] = this.parts.map((part) => part.node);
     root.replaceChildren(
-      this.message, this.activity,
-      el("div", { class: "tools" }, el("div", {}, pictures, kernel, weight), el("div", {}, training)),
+      this.message,
+      this.activity,
+      el(
+        "div",
+        { class: "tools" },
+        el("div", {}, pictures, kernel, weight),
+        el("div", {}, training),
+      ),
       this.root,
     );
     this.state = state;
@@ -60,7 +71,10 @@ class Explorer {
     };
     events.onerror = () => {
       this.lost = true;
-      this.say("The explorer does not answer. What it has learned is kept as long as it runs; this page goes on when it answers again.", "error");
+      this.say(
+        "The explorer does not answer. What it has learned is kept as long as it runs; this page goes on when it answers again.",
+        "error",
+      );
     };
   }
 
@@ -71,7 +85,8 @@ class Explorer {
     this.state = { ...this.state, ...state };
     this.activity.hidden = !state.activity;
     this.activity.textContent = state.activity ?? "";
-    if (state.message && state.message.number !== said) this.say(state.message.text, state.message.kind);
+    if (state.message && state.message.number !== said)
+      this.say(state.message.text, state.message.kind);
     for (const part of this.parts) await part.update(state);
     this.refresh();
   }
@@ -92,10 +107,13 @@ class Explorer {
     } catch (error) {
       this.say(error.message, "error");
     }
-    setTimeout(() => {
-      this.fetching = false;
-      this.refresh();
-    }, running ? PAUSE : 0);
+    setTimeout(
+      () => {
+        this.fetching = false;
+        this.refresh();
+      },
+      running ? PAUSE : 0,
+    );
   }
 }
 

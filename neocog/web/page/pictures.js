@@ -9,20 +9,55 @@ export class Pictures {
     this.run = run;
     this.network = network;
     const many = network.data?.test ?? 0;
-    this.file = el("input", { type: "file", accept: "image/*", class: "file", "aria-label": "picture to upload", onchange: () => this.send(this.file.files[0]) });
-    this.number = el("input", { type: "number", min: 0, max: many - 1, "aria-label": "number of a test image", onchange: () => this.go({ index: Number(this.number.value) }) });
+    this.file = el("input", {
+      type: "file",
+      accept: "image/*",
+      class: "file",
+      "aria-label": "picture to upload",
+      onchange: () => this.send(this.file.files[0]),
+    });
+    this.number = el("input", {
+      type: "number",
+      min: 0,
+      max: many - 1,
+      "aria-label": "number of a test image",
+      onchange: () => this.go({ index: Number(this.number.value) }),
+    });
     this.where = el("span", { class: "hint" });
     this.labels = el("span");
     this.camera = el("button", { type: "button", onclick: () => this.film() }, "Camera");
     this.live = el("div", { class: "camera", hidden: true });
-    const button = (text, move) => el("button", { type: "button", onclick: () => this.go({ move }) }, text);
+    const button = (text, move) =>
+      el("button", { type: "button", onclick: () => this.go({ move }) }, text);
     this.node = el(
-      "div", { class: "card" },
+      "div",
+      { class: "card" },
       el("h3", {}, "The picture"),
-      many ? el("div", { class: "controls" }, button("← Previous", "previous"), button("Next →", "next"), button("Random", "random"), el("label", {}, "test image ", this.number), el("span", { class: "hint" }, `of ${many.toLocaleString("en")}`)) : null,
-      el("div", { class: "controls" }, el("label", { class: "upload" }, "Upload one ", this.file), navigator.mediaDevices ? this.camera : null, this.labels),
+      many
+        ? el(
+            "div",
+            { class: "controls" },
+            button("← Previous", "previous"),
+            button("Next →", "next"),
+            button("Random", "random"),
+            el("label", {}, "test image ", this.number),
+            el("span", { class: "hint" }, `of ${many.toLocaleString("en")}`),
+          )
+        : null,
+      el(
+        "div",
+        { class: "controls" },
+        el("label", { class: "upload" }, "Upload one ", this.file),
+        navigator.mediaDevices ? this.camera : null,
+        this.labels,
+      ),
       this.live,
-      el("p", { class: "hint" }, "Or drop a picture anywhere on this page, or paste one. It is scaled to what the network takes: ", this.where),
+      el(
+        "p",
+        { class: "hint" },
+        "Or drop a picture anywhere on this page, or paste one. It is scaled to what the network takes: ",
+        this.where,
+      ),
     );
     this.where.textContent = network.input_shape.slice(1).join(" × ") + " pixels.";
     addEventListener("dragover", (event) => event.preventDefault());
@@ -35,7 +70,9 @@ export class Pictures {
     });
   }
 
-  go(to) { return this.run(act("/api/picture", to)); }
+  go(to) {
+    return this.run(act("/api/picture", to));
+  }
 
   async send(file) {
     if (file) await this.run(upload(file));
@@ -45,7 +82,13 @@ export class Pictures {
   /** Show the camera; its picture is taken with a button. */
   async film() {
     if (!this.live.hidden) return this.stop();
-    const stream = await this.run(navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } }).catch((error) => { throw new Error(`There is no camera to be used: ${error.message}.`); }));
+    const stream = await this.run(
+      navigator.mediaDevices
+        .getUserMedia({ video: { facingMode: "environment" } })
+        .catch((error) => {
+          throw new Error(`There is no camera to be used: ${error.message}.`);
+        }),
+    );
     if (!stream) return undefined;
     this.stream = stream;
     const video = el("video", { autoplay: true, playsinline: true, muted: true });
@@ -53,10 +96,26 @@ export class Pictures {
     const take = () => {
       const side = Math.min(video.videoWidth, video.videoHeight);
       const canvas = el("canvas", { width: side, height: side });
-      canvas.getContext("2d").drawImage(video, (video.videoWidth - side) / 2, (video.videoHeight - side) / 2, side, side, 0, 0, side, side);
+      canvas
+        .getContext("2d")
+        .drawImage(
+          video,
+          (video.videoWidth - side) / 2,
+          (video.videoHeight - side) / 2,
+          side,
+          side,
+          0,
+          0,
+          side,
+          side,
+        );
       canvas.toBlob((blob) => this.send(blob), "image/png");
     };
-    this.live.replaceChildren(video, el("button", { type: "button", onclick: take }, "Take the picture"), el("button", { type: "button", onclick: () => this.stop() }, "Close"));
+    this.live.replaceChildren(
+      video,
+      el("button", { type: "button", onclick: take }, "Take the picture"),
+      el("button", { type: "button", onclick: () => this.stop() }, "Close"),
+    );
     this.live.hidden = false;
     return undefined;
   }
@@ -69,11 +128,19 @@ export class Pictures {
 
   update(state) {
     const { picture } = state;
-    if (document.activeElement !== this.number) this.number.value = picture.source === "test" ? picture.index : "";
+    if (document.activeElement !== this.number)
+      this.number.value = picture.source === "test" ? picture.index : "";
     const key = JSON.stringify([picture.number, picture.label]);
     if (this.shown === key) return;
     this.shown = key;
     const { classes } = this.network;
-    this.labels.replaceChildren(select("label", [[null, "the likeliest"], ...classes.map((name, n) => [n, name])], picture.label, (label) => this.run(act("/api/label", { label }))));
+    this.labels.replaceChildren(
+      select(
+        "label",
+        [[null, "the likeliest"], ...classes.map((name, n) => [n, name])],
+        picture.label,
+        (label) => this.run(act("/api/label", { label })),
+      ),
+    );
   }
 }

@@ -10,38 +10,82 @@ export class Training {
     this.run = run;
     this.network = network;
     this.points = [];
-    const number = (name, label, attributes) => el("input", { type: "number", "aria-label": label, ...attributes, onchange: (event) => this.set(name, event.target) });
+    const number = (name, label, attributes) =>
+      el("input", {
+        type: "number",
+        "aria-label": label,
+        ...attributes,
+        onchange: (event) => this.set(name, event.target),
+      });
     this.inputs = {
       rate: number("rate", "learning rate", { min: 0, step: "any" }),
       momentum: number("momentum", "momentum", { min: 0, max: 0.999, step: "any" }),
       batch_size: number("batch_size", "batch size", { min: 1, step: 1 }),
     };
-    this.start = el("button", { type: "button", class: "main", onclick: () => run(act(`/api/training/${this.running ? "pause" : "start"}`)) }, "▶ Start");
-    this.step = el("button", { type: "button", onclick: () => run(act("/api/training/step")) }, "One step");
+    this.start = el(
+      "button",
+      {
+        type: "button",
+        class: "main",
+        onclick: () => run(act(`/api/training/${this.running ? "pause" : "start"}`)),
+      },
+      "▶ Start",
+    );
+    this.step = el(
+      "button",
+      { type: "button", onclick: () => run(act("/api/training/step")) },
+      "One step",
+    );
     this.seed = 0;
-    this.reset = el("button", { type: "button", onclick: () => run(act("/api/training/reset", { seed: this.seed })).then(() => { this.seed += 1; }) }, "New weights");
-    this.back = el("button", { type: "button", onclick: () => run(act("/api/training/reset", { seed: null })) }, "First weights");
+    this.reset = el(
+      "button",
+      {
+        type: "button",
+        onclick: () =>
+          run(act("/api/training/reset", { seed: this.seed })).then(() => {
+            this.seed += 1;
+          }),
+      },
+      "New weights",
+    );
+    this.back = el(
+      "button",
+      { type: "button", onclick: () => run(act("/api/training/reset", { seed: null })) },
+      "First weights",
+    );
     this.said = el("p", { class: "caption progress", role: "status" });
     this.chart = el("div");
     this.batch = el("div");
     this.node = el(
-      "div", { class: "card" },
+      "div",
+      { class: "card" },
       el("h3", {}, "Training"),
       network.data
         ? [
-          el(
-            "div", { class: "controls" }, this.start, this.step,
-            el("label", {}, "rate ", this.inputs.rate), el("label", {}, "momentum ", this.inputs.momentum), el("label", {}, "batch ", this.inputs.batch_size),
-            this.reset, this.back, el("a", { href: "/api/model.safetensors", download: "" }, "Save the network"),
-          ),
-          this.said, el("div", { class: "across" }, this.chart, this.batch),
-        ]
+            el(
+              "div",
+              { class: "controls" },
+              this.start,
+              this.step,
+              el("label", {}, "rate ", this.inputs.rate),
+              el("label", {}, "momentum ", this.inputs.momentum),
+              el("label", {}, "batch ", this.inputs.batch_size),
+              this.reset,
+              this.back,
+              el("a", { href: "/api/model.safetensors", download: "" }, "Save the network"),
+            ),
+            this.said,
+            el("div", { class: "across" }, this.chart, this.batch),
+          ]
         : el("p", {}, "There are no data to train with: start the explorer with --data."),
     );
   }
 
   async set(name, input) {
-    if (input.value === "" || Number.isNaN(input.valueAsNumber)) return this.run(Promise.reject(new Error(`${input.getAttribute("aria-label")} must be a number.`)));
+    if (input.value === "" || Number.isNaN(input.valueAsNumber))
+      return this.run(
+        Promise.reject(new Error(`${input.getAttribute("aria-label")} must be a number.`)),
+      );
     return this.run(act("/api/training", { [name]: input.valueAsNumber }));
   }
 
@@ -59,8 +103,11 @@ export class Training {
     const accuracy = this.points.findLast((point) => point[2] !== null);
     this.said.textContent = last
       ? `${training.steps.toLocaleString("en")} steps, epoch ${training.epoch}: loss ${written(last[1])}${accuracy ? `, accuracy ${percent(accuracy[2])} of a sample of test images` : ""}, ${Math.round(last[3]).toLocaleString("en")} images a second.`
-      : training.steps ? `${training.steps.toLocaleString("en")} steps.` : "Not a step yet. Start, and watch the filters and maps below change.";
-    if (training.has_batch && (!training.running || performance.now() - (this.looked ?? 0) > 1000)) await this.showBatch(training);
+      : training.steps
+        ? `${training.steps.toLocaleString("en")} steps.`
+        : "Not a step yet. Start, and watch the filters and maps below change.";
+    if (training.has_batch && (!training.running || performance.now() - (this.looked ?? 0) > 1000))
+      await this.showBatch(training);
     if (!training.has_batch) this.batch.replaceChildren();
   }
 
@@ -83,22 +130,45 @@ export class Training {
       this.chart.replaceChildren();
       return;
     }
-    const most = points.at(-1)[0], least = points[0][0];
+    const most = points.at(-1)[0],
+      least = points[0][0];
     const top = Math.max(...points.map((point) => point[1]));
-    const x = (steps) => 34 + 350 * (steps - least) / Math.max(1, most - least);
-    const path = (chosen, y) => chosen.map((point, n) => `${n ? "L" : "M"}${x(point[0]).toFixed(1)} ${y(point).toFixed(1)}`).join("");
+    const x = (steps) => 34 + (350 * (steps - least)) / Math.max(1, most - least);
+    const path = (chosen, y) =>
+      chosen
+        .map((point, n) => `${n ? "L" : "M"}${x(point[0]).toFixed(1)} ${y(point).toFixed(1)}`)
+        .join("");
     const rated = points.filter((point) => point[2] !== null);
     const last = points.at(-1);
     this.chart.replaceChildren(
       svg(
-        "svg", { viewBox: "0 0 420 170", class: "curve wide", role: "img", "aria-label": `loss and accuracy over ${most} steps` },
-        svg("line", { x1: 34, x2: 384, y1: 150, y2: 150, class: "axis" }), svg("line", { x1: 34, x2: 34, y1: 10, y2: 150, class: "axis" }),
-        svg("path", { d: path(points, (point) => 150 - 140 * point[1] / top), class: "line deleted" }),
+        "svg",
+        {
+          viewBox: "0 0 420 170",
+          class: "curve wide",
+          role: "img",
+          "aria-label": `loss and accuracy over ${most} steps`,
+        },
+        svg("line", { x1: 34, x2: 384, y1: 150, y2: 150, class: "axis" }),
+        svg("line", { x1: 34, x2: 34, y1: 10, y2: 150, class: "axis" }),
+        svg("path", {
+          d: path(points, (point) => 150 - (140 * point[1]) / top),
+          class: "line deleted",
+        }),
         svg("path", { d: path(rated, (point) => 150 - 140 * point[2]), class: "line inserted" }),
-        svg("text", { x: 30, y: 16, "text-anchor": "end" }, top.toFixed(2)), svg("text", { x: 388, y: 16 }, "100 %"),
-        svg("text", { x: 30, y: 153, "text-anchor": "end" }, "0"), svg("text", { x: 384, y: 164, "text-anchor": "end" }, `${most.toLocaleString("en")} steps`),
+        svg("text", { x: 30, y: 16, "text-anchor": "end" }, top.toFixed(2)),
+        svg("text", { x: 388, y: 16 }, "100 %"),
+        svg("text", { x: 30, y: 153, "text-anchor": "end" }, "0"),
+        svg("text", { x: 384, y: 164, "text-anchor": "end" }, `${most.toLocaleString("en")} steps`),
       ),
-      el("p", { class: "legend" }, el("span", { class: "key deleted" }), `loss ${written(last[1])} `, el("span", { class: "key inserted" }), `accuracy ${rated.length ? percent(rated.at(-1)[2]) : "not yet"}`),
+      el(
+        "p",
+        { class: "legend" },
+        el("span", { class: "key deleted" }),
+        `loss ${written(last[1])} `,
+        el("span", { class: "key inserted" }),
+        `accuracy ${rated.length ? percent(rated.at(-1)[2]) : "not yet"}`,
+      ),
     );
   }
 
@@ -114,15 +184,75 @@ export class Training {
     const reach = Math.max(...norms.map(([, of]) => of.norm));
     const kernels = norms.find(([, of]) => of.shape.length === 4 && of.values);
     const rows = Math.ceil(images.shown / images.columns);
-    this.batch.replaceChildren(el(
-      "div", {},
-      el("h4", {}, `The batch of step ${batch.steps.toLocaleString("en")}: loss ${written(batch.loss)}`),
-      el("img", { class: "batch", src: images.png, alt: `images of the batch: ${labels.slice(0, images.shown).map((label) => this.network.classes[label]).join(", ")}`, style: `width: ${Math.min(images.columns * images.width, 384)}px; aspect-ratio: ${images.columns * images.width} / ${rows * images.height}` }),
-      el("p", { class: "hint" }, labels.slice(0, 8).map((label) => this.network.classes[label]).join(", ") + (labels.length > 8 ? ` and ${labels.length - 8} more` : "")),
-      kernels ? [el("p", { class: "hint" }, `Its mean gradient for ${kernels[0]}:`), el("div", { class: "kernels" }, kernelPictures(kernels[1]))] : null,
-      el("table", { class: "plain" }, el("tbody", {}, norms.slice(0, 6).map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", { class: "number" }, written(of.norm)), el("td", {}, el("span", { class: "bar", "aria-hidden": "true" }, el("span", { class: "plus", style: `width: ${100 * (reach ? of.norm / reach : 0)}%` }))))))),
-      el("p", { class: "hint" }, `Norm of each parameter’s gradient${norms.length > 6 ? `, the first 6 of ${norms.length}` : ""}.`),
-    ));
+    this.batch.replaceChildren(
+      el(
+        "div",
+        {},
+        el(
+          "h4",
+          {},
+          `The batch of step ${batch.steps.toLocaleString("en")}: loss ${written(batch.loss)}`,
+        ),
+        el("img", {
+          class: "batch",
+          src: images.png,
+          alt: `images of the batch: ${labels
+            .slice(0, images.shown)
+            .map((label) => this.network.classes[label])
+            .join(", ")}`,
+          style: `width: ${Math.min(images.columns * images.width, 384)}px; aspect-ratio: ${images.columns * images.width} / ${rows * images.height}`,
+        }),
+        el(
+          "p",
+          { class: "hint" },
+          labels
+            .slice(0, 8)
+            .map((label) => this.network.classes[label])
+            .join(", ") + (labels.length > 8 ? ` and ${labels.length - 8} more` : ""),
+        ),
+        kernels
+          ? [
+              el("p", { class: "hint" }, `Its mean gradient for ${kernels[0]}:`),
+              el("div", { class: "kernels" }, kernelPictures(kernels[1])),
+            ]
+          : null,
+        el(
+          "table",
+          { class: "plain" },
+          el(
+            "tbody",
+            {},
+            norms
+              .slice(0, 6)
+              .map(([name, of]) =>
+                el(
+                  "tr",
+                  {},
+                  el("th", { scope: "row" }, name),
+                  el("td", { class: "number" }, written(of.norm)),
+                  el(
+                    "td",
+                    {},
+                    el(
+                      "span",
+                      { class: "bar", "aria-hidden": "true" },
+                      el("span", {
+                        class: "plus",
+                        style: `width: ${100 * (reach ? of.norm / reach : 0)}%`,
+                      }),
+                    ),
+                  ),
+                ),
+              ),
+          ),
+        ),
+        el(
+          "p",
+          { class: "hint" },
+          `Norm of each parameter’s gradient${norms.length > 6 ? `, the first 6 of ${norms.length}` : ""}.`,
+        ),
+      ),
+    );
   }
 }
 
@@ -130,7 +260,8 @@ export class Training {
 function sparse(points) {
   const apart = (points.at(-1)?.[0] - points[0]?.[0]) / 100;
   const kept = [];
-  for (const point of points.toReversed()) if (!kept.length || kept[0][0] - point[0] >= apart) kept.unshift(point);
+  for (const point of points.toReversed())
+    if (!kept.length || kept[0][0] - point[0] >= apart) kept.unshift(point);
   return kept;
 }
 
@@ -140,7 +271,12 @@ function kernelPictures(of) {
   const reach = largest(of.values.values);
   return Array.from({ length: Math.min(16, count) }, (_, k) => {
     const canvas = el("canvas", { class: "kernel" });
-    paint(canvas, of.values.values.subarray(k * inputs * height * width, (k * inputs + 1) * height * width), width, reach);
+    paint(
+      canvas,
+      of.values.values.subarray(k * inputs * height * width, (k * inputs + 1) * height * width),
+      width,
+      reach,
+    );
     return canvas;
   });
 }

@@ -1,0 +1,206 @@
+// A convolution on the way back: a weight's gradient as a sum over places, and what goes on.
+
+import { channelRow } from "./channels.js";
+import { el, figure, select } from "./dom.js";
+import { Grid } from "./grid.js";
+import { channelName } from "./network.js";
+import { largest } from "./data.js";
+import { group, met, missing } from "./products.js";
+import { square } from "./square.js";
+import { written } from "./picture.js";
+
+/** The view. */
+export function convolutionGradient(page, layer) {
+  return layer.gradient.has(page.channel) ? new View(page, layer).node : missing(page, layer);
+}
+
+class View {
+  constructor(page, layer) {
+    this.page = page;
+    this.layer = layer;
+    this.source = page.net.source(layer);
+    this.delta = layer.gradient.part(page.channel);
+    [this.first, this.inputs] = group(layer, page.channel);
+    const [height, width] = layer.how.kernel;
+    /** The engine's gradient of this channel's kernel, where this file has it. */
+    this.known = layer.weightGradient.has(page.channel)
+      ? layer.weightGradient.part(page.channel)
+      : null;
+    this.tap = Math.floor((height * width) / 2);
+    this.part = this.strongestPart();
+    this.holder = el("div");
+    this.onwards = inputGradient(page, layer);
+    this.draw();
+    this.node = el(
+      "div",
+      {},
+      channelRow(layer, "backward", page.channel, (channel) => page.go({ channel })),
+      this.partChoice(),
+      this.holder,
+    );
+  }
+
+  /** The engine's gradient of the kernel's part for an input channel. */
+  ofPart(part) {
+    const [height, width] = this.layer.how.kernel;
+    return this.known.subarray(part * height * width, (part + 1) * height * width);
+  }
+
+  strongestPart() {
+    if (!this.known) return 0;
+    const sizes = Array.from({ length: this.inputs }, (_, part) => largest(this.ofPart(part)));
+    return sizes.indexOf(Math.max(...sizes));
+  }
+
+  partChoice() {
+    if (this.inputs === 1) return null;
+    const options = Array.from({ length: this.inputs }, (_, part) => [
+      part,
+      channelName(this.source, this.first + part),
+    ]);
+    const choose = (part) => {
+      this.part = part;
+      this.draw();
+    };
+    return el(
+      "div",
+      { class: "controls" },
+      select("Of the kernel, the part for", options, this.part, choose),
+    );
+  }
+
+  /** What a weight met at each place, times the gradient there, and the sum. */
+  terms(tap) {
+    const [, width] = this.layer.how.kernel;
+    const [, rows, columns] = this.layer.shape;
+    const i = Math.floor(tap / width);
+    const j = tap % width;
+    const seen = new Float32Array(rows * columns);
+    const products = new Float32Array(rows * columns);
+    let sum = 0;
+    for (let n = 0; n < seen.length; n++) {
+      const [y, x] = met(this.layer, Math.floor(n / columns), n % columns, i, j);
+      seen[n] = this.source.output.at(this.first + this.part, y, x);
+      products[n] = seen[n] * this.delta[n];
+      sum += seen[n] * this.delta[n];
+    }
+    return { i, j, seen, products, sum };
+  }
+
+  draw() {
+    const { page, layer } = this;
+    const found = this.terms(this.tap);
+    const [height, width] = layer.how.kernel;
+    const name = channelName(this.source, this.first + this.part);
+    const kernel = this.known
+      ? this.ofPart(this.part)
+      : Array.from({ length: height * width }, (_, tap) => this.terms(tap).sum);
+    const press = (tap) => {
+      this.tap = tap;
+      this.draw();
+    };
+    const map = (title, values, reach, words) =>
+      figure(title, new Grid({ label: title }).show(values, layer.shape[2], reach).node, words);
+    this.holder.replaceChildren(
+      el(
+        "div",
+        { class: "across five" },
+        figure(
+          "The kernel’s gradient",
+          square(`∂loss/∂w of kernel ${page.channel}, ${name}`, kernel, width, {
+            press,
+            pressed: this.tap,
+          }),
+          `Kernel ${page.channel}, ${name}. Choose a weight.`,
+        ),
+        map(
+          `What weight (${found.i}, ${found.j}) met`,
+          found.seen,
+          this.source.output.reach,
+          `The input of ${name} at each place of the kernel, seen from this weight.`,
+        ),
+        map(
+          "× gradient of the output",
+          this.delta,
+          largest(this.delta),
+          `∂loss/∂y of channel ${page.channel}.`,
+        ),
+        map(
+          "= its share at each place",
+          found.products,
+          largest(found.products),
+          `Added up: ${written(found.sum)}.`,
+        ),
+        this.onwards,
+      ),
+      this.formula(found),
+    );
+  }
+
+  formula({ i, j, sum }) {
+    const { channel } = this.page;
+    const [, width] = this.layer.how.kernel;
+    const [top, left] = met(this.layer, 0, 0, i, j);
+    const [down, right] = this.layer.how.stride;
+    const at = (letter, stride, shift) => {
+      const times = stride === 1 ? letter : `${stride}${letter}`;
+      return shift ? `${times} ${shift < 0 ? "−" : "+"} ${Math.abs(shift)}` : times;
+    };
+    const input = `${this.first + this.part}, ${at("r", down, top)}, ${at("q", right, left)}`;
+    const engine = this.known && this.ofPart(this.part)[i * width + j];
+    return el(
+      "div",
+      { class: "formula", "data-formula": "kernel-gradient" },
+      el(
+        "p",
+        {},
+        `∂loss/∂w[${channel}, ${this.part}, ${i}, ${j}] = Σ`,
+        el("sub", {}, "r,q"),
+        ` ∂loss/∂y[${channel}, r, q] · x[${input}] = `,
+        el("strong", { "data-result": sum }, written(sum)),
+      ),
+      this.known &&
+        el(
+          "p",
+          { class: "note" },
+          "The engine computed ",
+          el("span", { "data-engine": engine }, written(engine)),
+          ".",
+        ),
+      this.layer.bias &&
+        el(
+          "p",
+          {},
+          `∂loss/∂b[${channel}] = Σ ∂loss/∂y[${channel}, r, q] = ` +
+            written(this.layer.biasGradient.values[channel]),
+        ),
+    );
+  }
+}
+
+/** What arrives at the layer before: its gradient, channel by channel. */
+function inputGradient(page, layer) {
+  const source = page.net.source(layer);
+  const { gradient } = source;
+  const here = gradient.rows ?? Array.from({ length: source.shape[0] }, (_, n) => n);
+  const others = page.net.readers(source) > 1 ? ", and what its other readers send" : "";
+  const holder = el("div");
+  const options = here.map((n) => [n, channelName(source, n)]);
+  const chooser = here.length > 1 ? select("Of", options, here[0], show) : null;
+  function show(channel) {
+    const name = channelName(source, channel);
+    const grid = new Grid({ label: `gradient of the input, ${name}` });
+    grid.show(gradient.part(channel), gradient.width, gradient.reach);
+    holder.replaceChildren(
+      figure(
+        "What goes on to the layer before",
+        grid.node,
+        chooser,
+        ` ∂loss/∂x of ${name}: each input number gets, from every place of every kernel that saw ` +
+          `it, weight × gradient there, added up${others}.`,
+      ),
+    );
+  }
+  show(here[0]);
+  return holder;
+}

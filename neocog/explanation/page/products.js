@@ -1,0 +1,90 @@
+// What a convolution adds up: where its kernels look, and the products at a place.
+
+import { channelRow } from "./channels.js";
+import { el } from "./dom.js";
+
+/** The input channels that an output channel sees: the first of them, and how many. */
+export function group(layer, channel) {
+  const inputs = layer.weight.shape[1];
+  return [Math.floor(channel / (layer.shape[0] / layer.how.groups)) * inputs, inputs];
+}
+
+/** The zeros around the input, as [top, left, bottom, right]. */
+export function borderOf(layer) {
+  return [...layer.how.before, ...layer.how.after];
+}
+
+/** Row and column of the input that a weight, or the kernel's corner, meets at an output's place. */
+export function met(layer, row, column, i = 0, j = 0) {
+  const { stride, dilation, before } = layer.how;
+  return [
+    row * stride[0] + i * dilation[0] - before[0],
+    column * stride[1] + j * dilation[1] - before[1],
+  ];
+}
+
+/** Rows and columns of the input that a kernel spans. */
+export function span(layer) {
+  const { kernel, dilation } = layer.how;
+  return [0, 1].map((n) => dilation[n] * (kernel[n] - 1) + 1);
+}
+
+/**
+ * What one output number is made of, for each input channel:
+ * {channel, patch, kernel, products, sum, outside}.
+ */
+export function parts(net, layer, channel, row, column, flipped = false) {
+  const [kh, kw] = layer.how.kernel;
+  const input = net.source(layer).output;
+  const weight = layer.weight.part(channel);
+  const [first, inputs] = group(layer, channel);
+  return Array.from({ length: inputs }, (_, c) => {
+    const found = { channel: first + c, patch: [], kernel: [], products: [], outside: [], sum: 0 };
+    for (let i = 0; i < kh; i++) {
+      for (let j = 0; j < kw; j++) {
+        const [y, x] = met(layer, row, column, i, j);
+        const value = input.at(first + c, y, x);
+        const at = flipped ? (kh - 1 - i) * kw + kw - 1 - j : i * kw + j;
+        const w = weight[c * kh * kw + at];
+        found.patch.push(value);
+        found.kernel.push(w);
+        found.products.push(value * w);
+        found.outside.push(y < 0 || x < 0 || y >= input.height || x >= input.width);
+        found.sum += value * w;
+      }
+    }
+    return found;
+  });
+}
+
+/** The bias of an output channel; 0 without one. */
+export function biasOf(layer, channel) {
+  return layer.bias ? layer.bias.values[channel] : 0;
+}
+
+/** One channel's whole map by true convolution, which turns the kernel. */
+export function trueMap(net, layer, channel) {
+  const [, height, width] = layer.shape;
+  const bias = biasOf(layer, channel);
+  return Float32Array.from({ length: height * width }, (_, n) =>
+    parts(net, layer, channel, Math.floor(n / width), n % width, true).reduce(
+      (sum, part) => sum + part.sum,
+      bias,
+    ),
+  );
+}
+
+/** What stands in the place of a view whose kernel is not in this file. */
+export function missing(page, layer) {
+  return el(
+    "div",
+    {},
+    channelRow(layer, page.side, page.channel, (channel) => page.go({ channel })),
+    el(
+      "p",
+      { class: "note" },
+      `Channel ${page.channel} was left out to keep this file small; ` +
+        `channels ${(layer.weight.rows ?? layer.gradient.rows).join(", ")} are here.`,
+    ),
+  );
+}
