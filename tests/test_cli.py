@@ -913,7 +913,26 @@ def test_models_as_json(command):
         "flops": 2 * (16 * 27 * 32**2 + 10 * 4096),
         "input_shape": [3, 32, 32],
         "about": "The note's network: one convolution, pooling, one linear layer.",
+        "cifar10": 58.5,
+        "command": "neocog train cifar10",
     }
+
+
+def test_what_networks_reach_is_by_commands_that_there_are(command):
+    listed = json.loads(command("models", "--json")[1])
+    out = command("models")[1]
+    for row in listed:
+        reached = neocog.models.REACHED.get(row["name"])
+        assert (row["cifar10"], row["command"]) == (reached or (None, None))
+        if reached is None:  # not measured yet
+            continue
+        assert f"{reached[0]:.1f} %" in out
+        assert row["command"] in out
+        arguments = row["command"].split()
+        assert arguments[:3] == ["neocog", "train", "cifar10"]
+        options = vars(build_parser().parse_args(arguments[1:]))
+        recipe = Recipe.load(options["recipe"])
+        assert (options["model"] or recipe.model) == row["name"]
 
 
 def test_summary_by_hand(command):

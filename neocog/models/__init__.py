@@ -1,7 +1,7 @@
 """Networks by name, at any width and for any images; and networks from files of one's own."""
 
 from neocog.models.airbench import airbench
-from neocog.models.catalogue import MODELS, make, name_of, recognise
+from neocog.models.catalogue import MODELS, REACHED, make, name_of, recognise
 from neocog.models.lenet import lenet5
 from neocog.models.python_file import load_model_file
 from neocog.models.resnet import resnet8, resnet18, resnet20
@@ -10,6 +10,7 @@ from neocog.models.vgg import vgg_small
 
 __all__ = [
     "MODELS",
+    "REACHED",
     "airbench",
     "lenet5",
     "load_model_file",
