@@ -28,9 +28,9 @@ MODELS: dict[str, Callable[..., Network]] = {
     "airbench": airbench,
 }
 
-#: What each reaches: percent of CIFAR-10's test images, and the command that trained it so. On a copy
-#: of the images that went through JPEG; docs/networks.md says more. A network that is missing has
-#: not been measured.
+#: What each reaches: percent of CIFAR-10's test images, and the command that trained it so.
+#: On a copy of the images that went through JPEG; docs/networks.md says more. A network that is
+#: missing has not been measured.
 REACHED: dict[str, tuple[float, str]] = {
     "simple-cnn": (58.5, "neocog train cifar10"),
     "resnet8": (79.8, "neocog train cifar10 --recipe standard --model resnet8"),
