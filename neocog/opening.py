@@ -1,4 +1,4 @@
-"""Which network is explored, and with which data."""
+"""Which network is explained or explored, and with which data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _NEW = "simple-cnn"
 
 @dataclass(frozen=True)
 class Opened:
-    """What is explored.
+    """What was opened.
 
     Attributes:
         network: with or without parameters.

@@ -39,6 +39,7 @@ __all__ = [
     "faithfulness",
     "grad_cam",
     "gradient_times_input",
+    "is_large",
     "occlusion",
     "score_maps",
 ]
@@ -188,7 +189,7 @@ def occlusion(
     if size is None:
         size = max(1, min(height, width) // 4)
     if stride is None:
-        stride = -(-size // 2) if _is_large(network) else max(1, size // 4)
+        stride = -(-size // 2) if is_large(network) else max(1, size // 4)
     if not 1 <= stride <= size:
         raise DataError(
             f"size (={size}) must be at least 1 and stride (={stride}) from 1 to size, or pixels "
@@ -231,7 +232,8 @@ def _judged(
     return Attribution(method, layer, name, map_, *curves, *of_method)
 
 
-def _is_large(network: Network) -> bool:
+def is_large(network: Network) -> bool:
+    """Whether predictions take so long that fewer are made."""
     return cost(network).multiply_adds > _LARGE
 
 
@@ -255,7 +257,7 @@ def faithfulness(
     Both float32 [21], for 0 %, 5 %, … 100 % of the pixels; for a network of more than 100 million
     multiply-adds [11], for 0 %, 10 %, … 100 %. Of equal ones the first in rows come first.
     """
-    steps = 10 if _is_large(network) else 20
+    steps = 10 if is_large(network) else 20
     order = np.argsort(-map_.reshape(-1), kind="stable")
     pixels = image.reshape(-1, image.shape[2])
     without = np.broadcast_to(_cover(network), pixels.shape)

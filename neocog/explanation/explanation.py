@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -317,7 +317,7 @@ def explain(
     last = list(layers.values())[-1]
     scores, delta = last.output.reshape(-1), last.output_gradient.reshape(-1)
     return Explanation(
-        _copy(network),
+        _copy(network, state),
         pixels,
         chosen,
         layers,
@@ -329,15 +329,15 @@ def explain(
     )
 
 
-def _copy(network: Network) -> Network:
-    """The same network with parameters of its own."""
+def _copy(network: Network, state: Mapping[str, NDArray[Any]]) -> Network:
+    """The same network with its state as parameters of its own."""
     copy = Network(
         input_shape=network.input_shape,
         classes=network.classes,
         preprocessing=network.preprocessing,
         **network.layers,
     )
-    copy.load_state_dict(network.state_dict())
+    copy.load_state_dict(state)
     return copy
 
 

@@ -5,20 +5,18 @@ Equal arrays are kept once. Maps are whole; of large weights and of large networ
 the channels that are shown, ``"rows"`` saying which, so that a page stays small.
 """
 
-import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from neocog.explanation.attribution import chosen_layer
+from neocog.explanation.attribution import chosen_layer, is_large
 from neocog.explanation.captions import caption, describe
 from neocog.explanation.explanation import Explanation, LayerExplanation
 from neocog.explanation.message import Block
+from neocog.explanation.sprite import png
 from neocog.layers import (
     GELU,
     AdaptiveAvgPool2d,
@@ -34,7 +32,6 @@ from neocog.layers import (
     Scale,
 )
 from neocog.models import name_of
-from neocog.summary import cost
 from neocog.training.optimizers import SGD, Adam
 
 __all__ = ["Packed", "pack"]
@@ -49,8 +46,6 @@ _LARGE = 1_000_000
 _WHOLE = 100_000
 # Numbers of one parameter whose step is shown.
 _STEPPED = 48
-# A network of more multiply-adds is looked at by fewer predictions.
-_COSTLY = 100_000_000
 # Kernels of a large network whose gradients are kept.
 _GRADIENTS = 4
 
@@ -110,15 +105,6 @@ def pack(
         "filters": dict(filters or {}),
     }
     return Packed(structure, block.bytes())
-
-
-def png(image: NDArray[np.uint8]) -> str:
-    """An image, uint8 [height, width, channels], as an address that holds it."""
-    channels = image.shape[2]
-    shown = image[:, :, 0] if channels != 3 else image
-    kept = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(shown)).save(kept, "PNG")
-    return "data:image/png;base64," + base64.b64encode(kept.getvalue()).decode()
 
 
 def _lanes(layers: Mapping[str, Layer], prefix: str, known: Iterable[str]) -> list[Any]:
@@ -298,7 +284,7 @@ def _largest(values: Floats, count: int) -> NDArray[np.int64]:
 def _cam_layers(explanation: Explanation) -> list[str]:
     """The layers that Grad-CAM can be asked for: those with places, a few spread evenly."""
     maps = explanation.layers
-    most = 3 if cost(explanation.network).multiply_adds > _COSTLY else 6
+    most = 3 if is_large(explanation.network) else 6
     spatial = [
         name
         for name, layer in maps.items()

@@ -1,13 +1,13 @@
 """The images that excite a layer's kernels, side by side in one picture for the page."""
 
-from math import ceil
 from typing import Any
 
 import numpy as np
 
 from neocog.data.dataset import Dataset
 from neocog.explanation.explanation import Explanation
-from neocog.explanation.payload import png, shown_channels
+from neocog.explanation.payload import shown_channels
+from neocog.explanation.sprite import sprite
 from neocog.layers import Conv2d
 from neocog.summary import cost
 
@@ -25,7 +25,7 @@ _COLUMNS = 16
 def sheets(explanation: Explanation, data: Dataset, *, images: int = 2000) -> dict[str, Any]:
     """For some convolutions the images of the data that excite each shown channel most.
 
-    By the layer's name: the picture ``src`` of ``count`` images in ``columns``, each ``height`` by
+    By the layer's name: the picture ``png`` of ``count`` images in ``columns``, each ``height`` by
     ``width``, and by channel which of them they are (``n``), with the channel's largest number and
     the box of pixels that this number sees. `images` of the data are looked at, the first ones, or
     fewer where a network is large; layers that only a few could be tried on are left out.
@@ -49,16 +49,8 @@ def _sheet(explanation: Explanation, name: str, data: Dataset, images: int) -> d
     shown = {channel: found.exciting[channel] for channel in shown_channels(explanation[name])}
     used = sorted({one.index for exciting in shown.values() for one in exciting})
     place = {index: n for n, index in enumerate(used)}
-    columns = min(_COLUMNS, len(used))
-    _, height, width, depth = data.images.shape
-    whole = np.zeros((ceil(len(used) / columns), height, columns, width, depth), np.uint8)
-    for index, n in place.items():
-        whole[n // columns, :, n % columns] = data.images[index]
     return {
-        "src": png(whole.reshape(-1, columns * width, depth)),
-        "height": height,
-        "width": width,
-        "columns": columns,
+        **sprite(data.images[used], min(_COLUMNS, len(used))),
         "count": len(used),
         "images": images,
         "channels": {

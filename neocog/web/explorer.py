@@ -24,7 +24,7 @@ from neocog.explanation.sheet import sheets
 from neocog.formats import save_model
 from neocog.network import Network
 from neocog.training.torch_stream import TorchStream
-from neocog.web.batch import gradients_of, sprite
+from neocog.web.batch import batch_images, gradients_of
 from neocog.web.events import Events
 from neocog.web.kernel import kernel_map
 from neocog.web.picture import Picture
@@ -212,7 +212,7 @@ class Explorer:
             "indices": images.tolist(),
             "labels": data.train.labels[images].tolist(),
             "loss": training.latest_loss,
-            "images": sprite(data.train.images[images]),
+            "images": batch_images(data.train.images[images]),
             "gradients": gradients_of(training.gradients(), block),
         }
         return message(structure, block.bytes())

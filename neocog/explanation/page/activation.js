@@ -2,8 +2,9 @@
 
 import { channelRow } from "./channels.js";
 import { el, figure, svg } from "./dom.js";
+import { byEngine } from "./engine.js";
 import { Grid } from "./grid.js";
-import { folded, range, written } from "./picture.js";
+import { folded, inLines, range, written } from "./picture.js";
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
@@ -81,7 +82,7 @@ export function activation(page, layer) {
   if (map && !(layer.gradient.has(channel) && source.gradient.has(channel)))
     return el("div", {}, chooser, "This channel’s gradient was left out to keep this file small.");
   const width = map ? layer.output.width : folded(layer.output.values.length);
-  const all = (numbers) => (map ? numbers.part(channel) : filled(numbers.values, width));
+  const all = (numbers) => (map ? numbers.part(channel) : inLines(numbers.values, width));
   const before = all(source.output),
     after = all(layer.output);
   const given = all(layer.gradient),
@@ -117,24 +118,12 @@ export function activation(page, layer) {
               el("strong", { "data-result": given[n] * slope(x) }, written(given[n] * slope(x))),
               others
                 ? ` from this layer; with what its other readers send, ${written(passed[n])}`
-                : el(
-                    "span",
-                    { class: "note" },
-                    " (engine: ",
-                    el("span", { "data-engine": passed[n] }, written(passed[n])),
-                    ")",
-                  ),
+                : byEngine(passed[n]),
             ]
           : [
               `y${where} = f(${written(x)}) = ${text.replaceAll(/\bx\b/g, `(${written(x)})`)} = `,
               el("strong", { "data-result": f(x) }, written(f(x))),
-              el(
-                "span",
-                { class: "note" },
-                " (engine: ",
-                el("span", { "data-engine": after[n] }, written(after[n])),
-                ")",
-              ),
+              byEngine(after[n]),
             ],
       ),
     );
@@ -168,12 +157,6 @@ export function activation(page, layer) {
   );
   draw(page.row, page.column);
   return view;
-}
-
-function filled(values, width) {
-  const whole = new Float32Array(Math.ceil(values.length / width) * width);
-  whole.set(values);
-  return whole;
 }
 
 /** A function's graph from −span to span, and a dot on it. */

@@ -1,7 +1,7 @@
 // The row of a layer's channels as small pictures, of which one is chosen.
 
 import { el, select } from "./dom.js";
-import { folded, paint } from "./picture.js";
+import { folded, inLines, paint } from "./picture.js";
 
 /** The numbers that a layer shows on the way forward or back. */
 export function numbersOf(layer, side) {
@@ -12,17 +12,12 @@ export function numbersOf(layer, side) {
 export function thumbnail(layer, side, channel) {
   const numbers = numbersOf(layer, side);
   const canvas = el("canvas", { class: "thumbnail" });
-  if (!numbers.isMap)
-    paint(canvas, padded(numbers.values), folded(numbers.values.length), numbers.reach);
-  else if (numbers.has(channel)) paint(canvas, numbers.part(channel), numbers.width, numbers.reach);
+  if (!numbers.isMap) {
+    const width = folded(numbers.values.length);
+    paint(canvas, inLines(numbers.values, width), width, numbers.reach);
+  } else if (numbers.has(channel))
+    paint(canvas, numbers.part(channel), numbers.width, numbers.reach);
   return canvas;
-}
-
-function padded(values) {
-  const width = folded(values.length);
-  const whole = new Float32Array(Math.ceil(values.length / width) * width);
-  whole.set(values);
-  return whole;
 }
 
 /** Buttons for the channels that matter most, and a list of all. */

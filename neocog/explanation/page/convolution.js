@@ -2,6 +2,7 @@
 
 import { channelRow } from "./channels.js";
 import { choice, el, figure, select } from "./dom.js";
+import { engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
 import { channelName } from "./network.js";
 import { largest } from "./data.js";
@@ -284,10 +285,7 @@ class View {
 
   note(total) {
     const engine = this.layer.output.at(this.page.channel, this.output.row, this.output.column);
-    if (!this.flipped) {
-      const number = el("span", { "data-engine": engine }, written(engine));
-      return el("p", { class: "note" }, "The engine computed ", number, ".");
-    }
+    if (!this.flipped) return engineNote(engine);
     return el(
       "p",
       { class: "note" },

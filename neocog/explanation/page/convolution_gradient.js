@@ -2,6 +2,7 @@
 
 import { channelRow } from "./channels.js";
 import { el, figure, select } from "./dom.js";
+import { engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
 import { channelName } from "./network.js";
 import { largest } from "./data.js";
@@ -159,14 +160,7 @@ class View {
         ` ∂loss/∂y[${channel}, r, q] · x[${input}] = `,
         el("strong", { "data-result": sum }, written(sum)),
       ),
-      this.known &&
-        el(
-          "p",
-          { class: "note" },
-          "The engine computed ",
-          el("span", { "data-engine": engine }, written(engine)),
-          ".",
-        ),
+      this.known && engineNote(engine),
       this.layer.bias &&
         el(
           "p",

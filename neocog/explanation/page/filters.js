@@ -125,7 +125,7 @@ function picture(sheet, found) {
       role: "img",
       "aria-label": `image ${found.index}: ${written(found.value)}`,
       title: `image ${found.index}: ${written(found.value)} at row ${found.row}, column ${found.column}`,
-      style: `background-image: url(${sheet.src}); background-size: ${100 * columns}% ${100 * rows}%; background-position: ${at(found.n % columns, columns)} ${at(Math.floor(found.n / columns), rows)}; aspect-ratio: ${width} / ${height}`,
+      style: `background-image: url(${sheet.png}); background-size: ${100 * columns}% ${100 * rows}%; background-position: ${at(found.n % columns, columns)} ${at(Math.floor(found.n / columns), rows)}; aspect-ratio: ${width} / ${height}`,
     },
     el("span", {
       class: "frame",

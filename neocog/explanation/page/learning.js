@@ -2,6 +2,7 @@
 // optimisers side by side, and what the step does to the probabilities.
 
 import { bar, el, select } from "./dom.js";
+import { byEngine } from "./engine.js";
 import { listed } from "./softmax.js";
 import { percent, written } from "./picture.js";
 
@@ -73,15 +74,6 @@ export function learning(page) {
 }
 
 const line = (...parts) => el("p", {}, parts);
-const computed = (engine) =>
-  el(
-    "span",
-    { class: "note" },
-    " (engine: ",
-    el("span", { "data-engine": engine }, written(engine)),
-    ")",
-  );
-
 function sgd({ lr, momentum }, of, g, w, place, value) {
   const velocity = g,
     after = w - lr * velocity;
@@ -92,12 +84,12 @@ function sgd({ lr, momentum }, of, g, w, place, value) {
     line(`g[${place}] = ${written(g)}`),
     line(
       `v ← ${momentum} · v + g = ${momentum} · 0 + (${written(g)}) = ${written(velocity)}`,
-      computed(value(of.sgd.velocity)),
+      byEngine(value(of.sgd.velocity)),
     ),
     line(
       `w ← w − ${lr} · v = ${written(w)} − ${lr} · (${written(velocity)}) = `,
       el("strong", { "data-result": after }, written(after)),
-      computed(value(of.sgd.after)),
+      byEngine(value(of.sgd.after)),
     ),
     el(
       "p",
@@ -118,16 +110,16 @@ function adam({ lr, betas: [first, second], eps }, of, g, w, place, value) {
     line(`g[${place}] = ${written(g)}`),
     line(
       `m ← ${first} · m + ${written(1 - first)} · g = ${written(mean)}`,
-      computed(value(of.adam.mean)),
+      byEngine(value(of.adam.mean)),
     ),
     line(
       `s ← ${second} · s + ${written(1 - second)} · g² = ${written(square)}`,
-      computed(value(of.adam.square)),
+      byEngine(value(of.adam.square)),
     ),
     line(
       `w ← w − ${lr} · m̂ / (√ŝ + ε) = ${written(w)} − (${written(step)}) = `,
       el("strong", { "data-result": w - step }, written(w - step)),
-      computed(value(of.adam.after)),
+      byEngine(value(of.adam.after)),
     ),
     el(
       "p",

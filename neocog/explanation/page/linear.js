@@ -1,8 +1,9 @@
 // A fully connected layer: what adds most to one of its outputs, laid back over the map it read.
 
 import { bar, el, figure, select } from "./dom.js";
+import { byEngine, engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
-import { folded, paintVeil, range, written } from "./picture.js";
+import { folded, inLines, paintVeil, range, written } from "./picture.js";
 import { largest } from "./data.js";
 
 const LISTED = 10;
@@ -162,13 +163,7 @@ function forward(page, layer, chosen, x, w) {
         " = ",
         el("strong", { "data-result": total }, written(total)),
       ),
-      el(
-        "p",
-        { class: "note" },
-        "The engine computed ",
-        el("span", { "data-engine": engine }, written(engine)),
-        ".",
-      ),
+      engineNote(engine),
     ),
   );
 }
@@ -200,7 +195,7 @@ function backward(page, layer, chosen, x, delta) {
       figure(
         "What goes on to the layer before",
         new Grid({ label: "gradient of the inputs" }).show(
-          size > 1 ? map : padTo(passed, wide),
+          size > 1 ? map : inLines(passed, wide),
           size > 1 ? width : wide,
           size > 1 ? largest(map) : largest(passed),
         ).node,
@@ -217,19 +212,7 @@ function backward(page, layer, chosen, x, delta) {
         {},
         `∂loss/∂w[${chosen}, ${best}] = δ[${chosen}] · x[${best}] = ${written(delta)} · ${written(x[best])} = `,
         el("strong", { "data-result": terms[best] }, written(terms[best])),
-        known
-          ? el(
-              "span",
-              { class: "note" },
-              " (engine: ",
-              el(
-                "span",
-                { "data-engine": layer.weightGradient.part(chosen)[best] },
-                written(layer.weightGradient.part(chosen)[best]),
-              ),
-              ")",
-            )
-          : "",
+        known ? byEngine(layer.weightGradient.part(chosen)[best]) : "",
       ),
       layer.bias
         ? el(
@@ -240,12 +223,6 @@ function backward(page, layer, chosen, x, delta) {
         : null,
     ),
   );
-}
-
-function padTo(values, width) {
-  const whole = new Float32Array(Math.ceil(values.length / width) * width);
-  whole.set(values);
-  return whole;
 }
 
 /** A map laid over the image in grey. */

@@ -2,6 +2,7 @@
 
 import { channelRow } from "./channels.js";
 import { el, figure } from "./dom.js";
+import { byEngine } from "./engine.js";
 import { Grid } from "./grid.js";
 import { range, written } from "./picture.js";
 
@@ -40,14 +41,6 @@ export function normalization(page, layer) {
       g = layer.gradient.at(...at);
     const y = ((x - mean) / deviation) * weight + bias,
       dx = (g * weight) / deviation;
-    const engine = (value) =>
-      el(
-        "span",
-        { class: "note" },
-        " (engine: ",
-        el("span", { "data-engine": value }, written(value)),
-        ")",
-      );
     formula.replaceChildren(
       el(
         "p",
@@ -56,12 +49,12 @@ export function normalization(page, layer) {
           ? [
               `∂loss/∂x[${at.join(", ")}] = ∂loss/∂y · weight / √(variance + eps) = ${written(g)} · ${written(weight)} / ${written(deviation)} = `,
               el("strong", { "data-result": dx }, written(dx)),
-              others ? ` from this layer` : engine(source.gradient.at(...at)),
+              others ? ` from this layer` : byEngine(source.gradient.at(...at)),
             ]
           : [
               `y[${at.join(", ")}] = (x − mean) / √(variance + eps) · weight + bias = (${written(x)} − (${written(mean)})) / ${written(deviation)} · ${written(weight)} + (${written(bias)}) = `,
               el("strong", { "data-result": y }, written(y)),
-              engine(layer.output.at(...at)),
+              byEngine(layer.output.at(...at)),
             ],
       ),
     );

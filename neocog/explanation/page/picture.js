@@ -86,6 +86,13 @@ export function folded(size) {
   return size <= 16 ? 1 : Math.ceil(Math.sqrt(size));
 }
 
+/** A row of numbers in whole lines of `width`, the last filled up with zeros. */
+export function inLines(values, width) {
+  const whole = new Float32Array(Math.ceil(values.length / width) * width);
+  whole.set(values);
+  return whole;
+}
+
 /** A number as people read it: four digits that count. */
 export function written(value) {
   if (value === 0) return "0";

@@ -4,7 +4,7 @@ import { channelRow } from "./channels.js";
 import { el, figure } from "./dom.js";
 import { Grid } from "./grid.js";
 import { channelName } from "./network.js";
-import { folded, range, written } from "./picture.js";
+import { folded, inLines, range, written } from "./picture.js";
 
 /** The image, and what the loss would change with. */
 export function image(page, layer) {
@@ -80,8 +80,6 @@ export function flatten(page, layer) {
   const [, height, width] = maps.isMap ? source.shape : [1, 1, source.shape[0]];
   const channel = maps.has(page.channel) ? page.channel : page.net.first(source);
   const wide = folded(row.values.length);
-  const whole = new Float32Array(Math.ceil(row.values.length / wide) * wide);
-  whole.set(row.values);
   const formula = el("div", { class: "formula", "data-formula": "flatten" });
   const grid = new Grid({
     label: "map; point at a number to see where it goes",
@@ -101,7 +99,7 @@ export function flatten(page, layer) {
     },
   });
   grid.show(maps.part(channel), width, maps.reach);
-  line.show(whole, wide, row.reach);
+  line.show(inLines(row.values, wide), wide, row.reach);
   function draw(r, c) {
     page.remember({ row: r, column: c });
     grid.at(r, c);

@@ -1,7 +1,7 @@
 // Training, live: its controls, its curves, and the batch of the latest step.
 
 import { act, getBinary, getJson } from "./api.js";
-import { el, svg } from "./dom.js";
+import { bar, el, svg } from "./dom.js";
 import { largest, split } from "./data.js";
 import { paint, percent, written } from "./picture.js";
 
@@ -230,18 +230,7 @@ export class Training {
                   {},
                   el("th", { scope: "row" }, name),
                   el("td", { class: "number" }, written(of.norm)),
-                  el(
-                    "td",
-                    {},
-                    el(
-                      "span",
-                      { class: "bar", "aria-hidden": "true" },
-                      el("span", {
-                        class: "plus",
-                        style: `width: ${100 * (reach ? of.norm / reach : 0)}%`,
-                      }),
-                    ),
-                  ),
+                  el("td", {}, bar(of.norm, reach)),
                 ),
               ),
           ),
