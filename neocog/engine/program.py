@@ -14,9 +14,20 @@ from neocog.engine.crew import run_together
 from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
 from neocog.kernels.geometry import numbers_of
-from neocog.kernels.workers import ASKED, CONTROL_SIZE, DONE, GROUP, INSTRUCTION, run
+from neocog.kernels.workers import (
+    ASKED,
+    CONTROL_EACH,
+    CONTROL_SIZE,
+    DONE,
+    GROUP,
+    INSTRUCTION,
+    run,
+)
 
 __all__ = ["Program"]
+
+# A group's items are taken in so many portions at least, or each worker takes its own range.
+_PORTIONS = 8
 
 
 class Program:
@@ -60,6 +71,7 @@ class Program:
                 group.barrier,
                 group.judge,
                 group.every,
+                self._portion(g),
             )
             for instruction in group.instructions:
                 self._table[:, row, 0] = addresses[row]
@@ -72,10 +84,19 @@ class Program:
         self._refreshing[:, GROUP.index("every")] = 1
         self._groups = self._groups[[group.every > 0 for group in plan.groups]]
         self._steps = self.memory.array("step", np.int64, workers).reshape(workers, -1)
-        self._control = np.zeros(CONTROL_SIZE, np.int64)
+        self._control = np.zeros(CONTROL_SIZE + CONTROL_EACH * workers, np.int64)
         # The driver compiles here, in the caller's thread: Numba compiling in one thread while
         # another imports can deadlock.
         self._run(0, 1, 0, 1, _NOTHING, _NOTHING)
+
+    def _portion(self, g: int) -> int:
+        """How many items of a group its workers take at once; 0 where each has its own range."""
+        groups = self.plan.groups
+        group, before = groups[g], groups[g - 1]
+        if self.workers == 1 or not (group.barrier and before.barrier and before.every == 1):
+            return 0
+        items, shard = (group.items, 1) if group.items else (self.batch, self.plan.shard)
+        return min(group.chunk, items // _PORTIONS) // shard * shard
 
     def _place(self, row: int, operand: int, name: str, of_images: bool) -> None:
         buffer = self.plan.buffers[name]

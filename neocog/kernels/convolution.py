@@ -258,6 +258,7 @@ def _multiply(e, s, sums, x, w, taps):
     pixels = s.x_places(len(sums) // s.w.vectors // s.pixels)
     sums = list(sums)
     for x_at, w_at in taps:
+        e.fence()
         weight = [e.load(w, w_at + v * LANES) for v in range(s.w.vectors)]
         for n, place in enumerate(pixels):
             value = e.broadcast(x, x_at + place)

@@ -20,7 +20,7 @@ from neocog.kernels.simd import (
     pause,
     scheduler_yield,
 )
-from neocog.kernels.workers import CONTROL_SIZE, GROUP, INSTRUCTION, work
+from neocog.kernels.workers import CONTROL_EACH, CONTROL_SIZE, GROUP, INSTRUCTION, work
 
 __all__ = ["JOB", "MAIL_SIZE", "ask", "await_end", "help_awake"]
 
@@ -45,7 +45,8 @@ def run_job(mail):
     table = carray(longs_at(mail[_TABLE]), (mail[_ROWS], INSTRUCTION))
     groups = carray(longs_at(mail[_GROUPS]), (mail[_COUNT], len(GROUP)))
     step = carray(longs_at(mail[_STEP]), (_STEP_SIZE,))
-    control = carray(longs_at(mail[_CONTROL]), (CONTROL_SIZE,))
+    words = CONTROL_SIZE + CONTROL_EACH * mail[_WORKERS]
+    control = carray(longs_at(mail[_CONTROL]), (words,))
     nothing = np.zeros(1)
     images = mail[_IMAGES]
     work(

@@ -231,6 +231,13 @@ class Emitter:
         kind = ir.FunctionType(pointer.type, [pointer.type])
         return self._b.asm(kind, "", "=r,0", [pointer], side_effect=False)
 
+    def fence(self) -> None:
+        """Nothing in the machine code, but LLVM moves no load or store past it.
+
+        Its scheduler moves loads up to where registers no longer hold what they give.
+        """
+        self._b.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
+
     def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
         """Write a vector to pointer + offset."""
         place = self._address(pointer, offset, _FLOAT)

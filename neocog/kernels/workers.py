@@ -7,7 +7,9 @@ time, so that what one instruction wrote the next still finds in the cache. Some
 barrier. A whole epoch is one call; nothing returns to Python in between.
 
 Images go to workers by whole shards, and shards are fixed by network and batch, so that results
-do not depend on how many workers there are.
+do not depend on how many workers there are. Between two barriers it does not matter either which
+worker takes a shard: who is done with its own range helps the others with theirs (groups with a
+`portion`), because a core that something else runs on for a while would keep all waiting.
 """
 
 import numpy as np
@@ -28,7 +30,7 @@ from neocog.kernels.simd import (
 )
 from neocog.kernels.static import StaticType
 
-__all__ = ["ASKED", "CONTROL_SIZE", "DONE", "GROUP", "INSTRUCTION", "run", "work"]
+__all__ = ["ASKED", "CONTROL_EACH", "CONTROL_SIZE", "DONE", "GROUP", "INSTRUCTION", "run", "work"]
 
 #: Columns of the table of instructions.
 INSTRUCTION = 2 + 2 * MOST_OPERANDS
@@ -40,10 +42,12 @@ DONE = 48
 #: Set to 1 from outside to stop after the current step.
 ASKED = 64
 CONTROL_SIZE = 80
+#: Words behind these for each worker; the first says how many items of its range are taken.
+CONTROL_EACH = 16
 
 #: Columns of the table of groups.
-GROUP = ("first", "count", "items", "chunk", "shard", "barrier", "judge", "every")
-_FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _JUDGE, _EVERY = range(8)
+GROUP = ("first", "count", "items", "chunk", "shard", "barrier", "judge", "every", "portion")
+_FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _JUDGE, _EVERY, _PORTION = range(9)
 
 # Empty turns before a waiting worker lets others have the core: about 10 µs. With more workers
 # than cores, whoever is waited for needs it.
@@ -69,6 +73,8 @@ def barrier(control, workers, generation):
         return generation + 1
     if atomic_add(control, _ARRIVED, 1) == workers - 1:
         atomic_store(control, _ARRIVED, 0)
+        for w in range(workers):
+            atomic_store(control, CONTROL_SIZE + CONTROL_EACH * w, 0)
         atomic_store(control, _GENERATION, generation + 1)
     else:
         turns = 0
@@ -82,11 +88,34 @@ def barrier(control, workers, generation):
 
 
 @inlined
+def span(rank, workers, items, shard):
+    """A worker's own range of a group's items, in whole shards."""
+    shards = (items + shard - 1) // shard
+    low = shards * rank // workers * shard
+    high = min(items, shards * (rank + 1) // workers * shard)
+    return low, high
+
+
+@inlined
+def run_group(table, groups, g, operands, first, until):
+    """Take a range of a group's items through all of its instructions."""
+    chunk = groups[g, _CHUNK]
+    resolved = _data(operands)
+    for begin in range(first, until, chunk):
+        count = min(chunk, until - begin)
+        start = groups[g, _FIRST]
+        for i in range(start, start + groups[g, _COUNT]):
+            for o in range(MOST_OPERANDS):
+                operands[o] = table[i, 2 + 2 * o] + begin * table[i, 3 + 2 * o]
+            operands[MOST_OPERANDS] = table[i, 1]
+            _call(table[i, 0], resolved, begin, count)
+
+
+@inlined
 def work(table, groups, step, losses, record, control, rank, workers, total, batch):
     """What `run` does."""
     before = flush_denormals()
     operands = np.empty(MOST_OPERANDS + 1, np.int64)
-    resolved = _data(operands)
     generation = 0
     every = 1
     for g in range(groups.shape[0]):
@@ -103,23 +132,21 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
         for g in range(groups.shape[0]):
             if (done + 1) % groups[g, _EVERY] != 0 and not last:
                 continue
-            if groups[g, _ITEMS] == 0:
-                shard = groups[g, _SHARD]
-                shards = (images + shard - 1) // shard
-                low = shards * rank // workers * shard
-                high = min(images, shards * (rank + 1) // workers * shard)
-            else:
-                low = groups[g, _ITEMS] * rank // workers
-                high = groups[g, _ITEMS] * (rank + 1) // workers
-            chunk = groups[g, _CHUNK]
-            for first in range(low, high, chunk):
-                count = min(chunk, high - first)
-                start = groups[g, _FIRST]
-                for i in range(start, start + groups[g, _COUNT]):
-                    for o in range(MOST_OPERANDS):
-                        operands[o] = table[i, 2 + 2 * o] + first * table[i, 3 + 2 * o]
-                    operands[MOST_OPERANDS] = table[i, 1]
-                    _call(table[i, 0], resolved, first, count)
+            items, shard = groups[g, _ITEMS], groups[g, _SHARD]
+            if items == 0:
+                items = images
+            portion = groups[g, _PORTION]
+            for turn in range(workers if portion > 0 else 1):
+                low, high = span((rank + turn) % workers, workers, items, shard)
+                first, until = low, high
+                while first < high:
+                    if portion > 0:
+                        place = CONTROL_SIZE + CONTROL_EACH * ((rank + turn) % workers)
+                        first = low + atomic_add(control, place, portion)
+                        until = min(high, first + portion)
+                    run_group(table, groups, g, operands, first, until)
+                    if portion == 0:
+                        break
             if groups[g, _BARRIER] == 1:
                 generation = barrier(control, workers, generation)
             if groups[g, _JUDGE] == 1:
@@ -156,14 +183,15 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         table: int64 [instructions, INSTRUCTION]: the addresses of the kernel and of its geometry,
             then for each operand that for item 0 and the bytes from one item to the next. This
             worker's.
-        groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `judge`
-            marks the group after whose barrier the batch's losses are there to be looked at. A
+        groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `portion`
+            is how many items a worker takes at once, of those that nobody has taken yet; 0: all
+            of its own range. It needs a barrier before and behind the group. `judge` marks the group after whose barrier the batch's losses are there to be looked at. A
             group runs in steps that `every` divides, counted from 1, and in the last.
         step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
             optimiser before this one, images in all, steps of this run before this one.
         losses: float64 [batch], of each image of the batch.
         record: float64 [steps], gets the mean loss of each step.
-        control: int64 [CONTROL_SIZE], shared.
+        control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared.
         rank: which worker this is, from 0.
         workers: how many there are.
         total: images in all.
