@@ -20,7 +20,7 @@ Of a tile that hangs over the map's edge, what is beyond is read from a vector o
 to where nobody looks, so that one code serves tiles of every size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import sqrt
 from typing import Any
 
@@ -133,10 +133,14 @@ def _turned_weight(e: Any, m: _Values) -> _Values:
     ]
 
 
-def _both(e: Any, transform: _Transform, side: int, place: _Grid) -> Any:
-    """A transform along columns, then along rows, of what stands at side × side places."""
+def _both(e: Any, transform: _Transform, side: int, place: _Grid) -> Iterator[_Values]:
+    """A transform along columns, then along rows, of what stands at side × side places.
+
+    Row by row, so that each can be written before the next takes its registers.
+    """
     columns = [transform(e, [e.load(place(i, j)) for i in range(side)]) for j in range(side)]
-    return [transform(e, list(row)) for row in zip(*columns, strict=True)]
+    for row in zip(*columns, strict=True):
+        yield transform(e, list(row))
 
 
 def places(e: Any, pointer: Any, row: Any, column: Any) -> _Grid:
@@ -166,12 +170,12 @@ def _points(e: Any, side: int, pointer: Any, spot: Any) -> _Grid:
     return places(e, pointer, e.offset((side, spot)), spot)
 
 
-def output_transform(e: Any, side: int, m: Any, spot: Any) -> Any:
+def output_transform(e: Any, side: int, m: Any, spot: Any) -> Iterator[_Values]:
     """Aᵀ M A, of numbers so many floats apart."""
     return _both(e, _output, side, _points(e, side, m, spot))
 
 
-def turned_weight_transform(e: Any, side: int, sums: Any, spot: Any) -> Any:
+def turned_weight_transform(e: Any, side: int, sums: Any, spot: Any) -> Iterator[_Values]:
     """Gᵀ S G, of numbers so many floats apart."""
     return _both(e, _turned_weight, side, _points(e, side, sums, spot))
 
