@@ -13,13 +13,14 @@ import numba
 import numpy as np
 
 from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
-from neocog.kernels.convolution import Convolution, conv2d_forward
+from neocog.kernels.convolution import conv2d_forward
 from neocog.kernels.convolution_gradient import (
     WeightGradient,
     conv2d_backward_weight,
     conv2d_backward_weight_items,
     conv2d_backward_weight_of_winners,
 )
+from neocog.kernels.convolution_tiling import Convolution
 from neocog.kernels.geometry import MOST_OPERANDS, numbers_of
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded

@@ -13,6 +13,7 @@ from neocog.engine.lower import lower
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError, NeocogError
+from neocog.kernels.workers import GROUP
 from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.models import simple_cnn
 from neocog.network import Network
@@ -282,6 +283,27 @@ def wide():
     network.initialise(0)
     rng = np.random.default_rng(0)
     return network, rng.integers(0, 256, (7, 17, 12, 3), np.uint8)
+
+
+def test_workers_that_help_each_other_change_nothing():
+    """Where there are many images, who is done takes what others have not come to yet."""
+    network, images = wide()
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (59, *images.shape[1:]), np.uint8)
+    labels, order = rng.integers(0, 4, 59), np.tile(np.arange(59), 4)
+    states = []
+    for threads in (1, 2, 5):
+        trainer = Trainer(
+            network, images, labels, batch_size=24, optimiser=SGD(0.01, 0.9), threads=threads
+        )
+        groups = trainer._program._groups
+        portions = groups[:, GROUP.index("portion")]
+        assert (portions > 0).sum() >= 3
+        assert (portions == 0).any()
+        losses = trainer.run(order)
+        states.append({"losses": losses, **trainer.parameters(), **trainer.optimiser_state()})
+    assert_same(states[1], states[0])
+    assert_same(states[2], states[0])
 
 
 @pytest.mark.parametrize("make", [small, wide])

@@ -93,7 +93,9 @@ class Program:
         """How many items of a group its workers take at once; 0 where each has its own range."""
         groups = self.plan.groups
         group, before = groups[g], groups[g - 1]
-        if self.workers == 1 or not (group.barrier and before.barrier and before.every == 1):
+        if not (group.barrier and before.barrier and before.every == 1):
+            return 0
+        if self.batch < _PORTIONS:  # one image's parts: weights are best read by the same core
             return 0
         items, shard = (group.items, 1) if group.items else (self.batch, self.plan.shard)
         return min(group.chunk, items // _PORTIONS) // shard * shard

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from math import gcd
 
 from neocog.kernels.compiling import always_inlined, inlined, kernel
-from neocog.kernels.convolution import finish, finish_last, multiply_channels, tile, weight_first
+from neocog.kernels.convolution import finish, finish_last, multiply_channels
+from neocog.kernels.convolution_tiling import tile, weight_first
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.simd import FLOATS, advance, pointer, rolled, zeros
 
@@ -66,6 +67,7 @@ class InputGradient:
 
     # What the blocks of `convolution` ask of a stage.
 
+    far = False
     bias = False
     relu = False
     pool = False
@@ -207,7 +209,7 @@ def compute(s, sums, part, dy, w, rows, columns, dx, gate):
         for j in range(rolled(columns)):
             tap = i * (s.back_h * s.dy.row) + j * (s.back_w * s.dy.pixel)
             tap_w = (i * (s.period_h * s.w.kernel_w) + j * s.period_w) * s.w.tap_size
-            sums = multiply_channels(s, sums, advance(dy, -tap), advance(w, -tap_w))
+            sums = multiply_channels(s, sums, advance(dy, -tap), advance(w, -tap_w), 0)
     if s.w.lanes_left > 0 and part:
         finish_last(s, sums, dx, gate)
     else:

@@ -15,7 +15,7 @@ fall into the same few sets of the cache.
 from dataclasses import dataclass
 
 from neocog.kernels.compiling import inlined, kernel
-from neocog.kernels.convolution import SUMS
+from neocog.kernels.convolution_tiling import SUMS
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
 from neocog.kernels.simd import (
     FLOATS,

@@ -9,7 +9,7 @@ A winner is the offset in floats of the convolution's input x from its region's 
 from dataclasses import dataclass
 
 from neocog.kernels.compiling import kernel
-from neocog.kernels.convolution import region
+from neocog.kernels.convolution_tiling import region
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.simd import FLOATS, INTS, LANES, advance, block, nothing, pointer
 

@@ -8,7 +8,7 @@ From all of dy see `convolution_gradient`, behind max pooling from the winners `
 from dataclasses import dataclass
 
 from neocog.kernels.compiling import inlined
-from neocog.kernels.convolution import SUMS, tile
+from neocog.kernels.convolution_tiling import SUMS, tile
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.simd import LANES, accumulators, advance, block, nothing, vectors
 

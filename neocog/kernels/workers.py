@@ -135,7 +135,7 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
             items, shard = groups[g, _ITEMS], groups[g, _SHARD]
             if items == 0:
                 items = images
-            portion = groups[g, _PORTION]
+            portion = groups[g, _PORTION] if workers > 1 else 0
             for turn in range(workers if portion > 0 else 1):
                 low, high = span((rank + turn) % workers, workers, items, shard)
                 first, until = low, high
@@ -185,7 +185,8 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
             worker's.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `portion`
             is how many items a worker takes at once, of those that nobody has taken yet; 0: all
-            of its own range. It needs a barrier before and behind the group. `judge` marks the group after whose barrier the batch's losses are there to be looked at. A
+            of its own range. It needs a barrier before and behind the group. `judge` marks the
+            group after whose barrier the batch's losses are there to be looked at. A
             group runs in steps that `every` divides, counted from 1, and in the last.
         step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
             optimiser before this one, images in all, steps of this run before this one.

@@ -39,7 +39,7 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.convolution import Convolution, conv2d_forward
+from neocog.kernels.convolution import conv2d_forward
 from neocog.kernels.convolution_gradient import (
     WeightGradient,
     conv2d_backward_bias,
@@ -49,6 +49,7 @@ from neocog.kernels.convolution_gradient import (
     conv2d_flip_weight,
     conv2d_reduce,
 )
+from neocog.kernels.convolution_tiling import Convolution
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.simd import LANES

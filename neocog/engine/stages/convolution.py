@@ -21,7 +21,7 @@ from neocog.engine.stages.winograd import (
     winograd_weight_gradient,
 )
 from neocog.engine.tensor import Parameter
-from neocog.kernels.convolution import Convolution, conv2d_forward
+from neocog.kernels.convolution import conv2d_forward
 from neocog.kernels.convolution_gradient import (
     conv2d_backward_bias,
     conv2d_backward_weight,
@@ -29,6 +29,7 @@ from neocog.kernels.convolution_gradient import (
     conv2d_flip_weight,
     conv2d_reduce,
 )
+from neocog.kernels.convolution_tiling import Convolution
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.simd import LANES
