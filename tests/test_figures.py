@@ -39,7 +39,7 @@ def grey():
         norm=BatchNorm2d(20),
         gelu=GELU(),
         pool=MaxPool2d(2),
-        block=Residual(Conv2d(20, 20, 7, padding=3)),
+        block=Residual(Conv2d(20, 20, 7, padding=3), Conv2d(20, 20, 1)),
         drop=Dropout(0.5),
         mean=AvgPool2d(2),
         one=Conv2d(20, 1, 1),
@@ -63,7 +63,6 @@ def of_pairs():
 
 MAKERS = {
     "simple-cnn": models.simple_cnn,
-    "resnet8": models.resnet8,
     "grey": grey,
     "pairs": of_pairs,
 }

@@ -12,6 +12,7 @@ back", 2019, with decays as in K. Jordan's airbench94.
 from dataclasses import dataclass
 
 from neocog.kernels.compiling import kernel
+from neocog.kernels.geometry import Items, OfItems, geometry
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -33,6 +34,16 @@ class Averaging:
     """A parameter whose items are so many floats, a whole number of vectors."""
 
     item: int
+
+    @property
+    def kind(self) -> OfItems:
+        """What the machine code depends on."""
+        return OfItems()
+
+    @property
+    def geometry(self) -> Items:
+        """All sizes."""
+        return Items(self.item)
 
 
 @block(nothing)
@@ -58,7 +69,8 @@ def average_step(s, operands, first, count):
     decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]
     if decay == decay:
         add = float32(1.0 - decay)
-        for at in range(first * s.item, (first + count) * s.item, LANES):
+        item = geometry(s, operands).item
+        for at in range(first * item, (first + count) * item, LANES):
             average_vector(s, add, advance(w, at), advance(a, at))
 
 
@@ -72,5 +84,6 @@ def lookahead_step(s, operands, first, count):
     decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]
     if decay == decay:
         add = float32(1.0 - decay)
-        for at in range(first * s.item, (first + count) * s.item, LANES):
+        item = geometry(s, operands).item
+        for at in range(first * item, (first + count) * item, LANES):
             lookahead_vector(s, add, advance(w, at), advance(a, at))

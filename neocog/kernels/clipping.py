@@ -17,6 +17,7 @@ from math import sqrt
 from numba import types
 
 from neocog.kernels.compiling import kernel
+from neocog.kernels.geometry import Items, OfItems, geometry
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -37,8 +38,9 @@ __all__ = [
     "square_sums",
 ]
 
-# Vectors whose squares are added together, in registers.
+# Vectors whose squares are added together, in registers; and their floats.
 _RUN = 8
+_RUN_FLOATS = _RUN * LANES
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,14 @@ class Squares:
     item: int
 
     @property
-    def run(self) -> int:
-        """Floats that are taken together."""
-        return _RUN * LANES
+    def kind(self) -> OfItems:
+        """What the machine code depends on."""
+        return OfItems()
 
     @property
-    def runs(self) -> int:
-        """Floats of an item but for a last few that do not fill a run."""
-        return self.item - self.item % self.run
+    def geometry(self) -> Items:
+        """All sizes."""
+        return Items(self.item)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,23 @@ class Accumulation:
 
     item: int
     every: int
+
+    @property
+    def kind(self) -> "AccumulationKind":
+        """What the machine code depends on."""
+        return AccumulationKind()
+
+    @property
+    def geometry(self) -> "Accumulation":
+        """All sizes."""
+        return self
+
+
+@dataclass(frozen=True)
+class AccumulationKind:
+    """The machine code of an `Accumulation` knows no more than its kernel."""
+
+    geometry = Accumulation
 
 
 @block(lambda s, *_: types.float64)
@@ -90,12 +109,14 @@ def square_sums(s, operands, first, count):
     """Σ g² of each of the items first … first + count. Operands: g, sums (float64 [items])."""
     g = pointer(operands, 0, FLOATS)
     sums = pointer(operands, 1, DOUBLES)
+    size = geometry(s, operands).item
+    runs = size // _RUN_FLOATS * _RUN_FLOATS
     for item in range(first, first + count):
-        here = advance(g, item * s.item)
+        here = advance(g, item * size)
         total = 0.0
-        for at in range(0, s.runs, s.run):
+        for at in range(0, runs, _RUN_FLOATS):
             total += squares_of_run(s, advance(here, at))
-        for at in range(s.runs, s.item, LANES):
+        for at in range(runs, size, LANES):
             total += squares_of_vector(s, advance(here, at))
         sums[item] = total
 
@@ -134,10 +155,11 @@ def accumulate_gradient(s, operands, first, count):
     """
     g = pointer(operands, 0, FLOATS)
     total = pointer(operands, 1, FLOATS)
-    begins = pointer(operands, 2, LONGS)[4] % s.every == 0
-    if begins:
-        for at in range(first * s.item, (first + count) * s.item, LANES):
+    sizes = geometry(s, operands)
+    begin, end = first * sizes.item, (first + count) * sizes.item
+    if pointer(operands, 2, LONGS)[4] % sizes.every == 0:
+        for at in range(begin, end, LANES):
             copy_vector(s, advance(g, at), advance(total, at))
     else:
-        for at in range(first * s.item, (first + count) * s.item, LANES):
+        for at in range(begin, end, LANES):
             add_to_vector(s, advance(g, at), advance(total, at))

@@ -16,7 +16,7 @@ has no `kind` is its own.
 """
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
-__all__ = ["MOST_OPERANDS", "geometry", "kind_of", "numbers_of"]
+__all__ = ["MOST_OPERANDS", "Items", "OfItems", "geometry", "kind_of", "numbers_of"]
 
 #: Operands that a kernel may have; where its geometry stands is the next number in their table.
 MOST_OPERANDS = 10
@@ -42,6 +42,20 @@ def numbers_of(stage: Any) -> NDArray[np.int64]:
     found = getattr(stage, "geometry", None)
     names = () if found is None else (field.name for field in fields(found))
     return np.array([getattr(found, name) for name in names], np.int64)
+
+
+@dataclass(frozen=True)
+class Items:
+    """The geometry of a parameter that is worked on item by item, each of so many floats."""
+
+    item: int
+
+
+@dataclass(frozen=True)
+class OfItems:
+    """The kind of every stage of which machine code knows no more than its kernel."""
+
+    geometry = Items
 
 
 class _Unpacked:

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.geometry import Items, geometry
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -74,6 +75,29 @@ class Update:
     decay: bool = False
     decoupled: bool = False
     clipped: bool = False
+
+    @property
+    def kind(self) -> "UpdateKind":
+        """What the machine code depends on."""
+        return UpdateKind(self.momentum, self.nesterov, self.decay, self.decoupled, self.clipped)
+
+    @property
+    def geometry(self) -> Items:
+        """All other sizes."""
+        return Items(self.item)
+
+
+@dataclass(frozen=True)
+class UpdateKind:
+    """What the machine code of an `Update` depends on."""
+
+    momentum: bool
+    nesterov: bool
+    decay: bool
+    decoupled: bool
+    clipped: bool
+
+    geometry = Items
 
 
 # What every step has
@@ -139,7 +163,8 @@ def sgd_update(s, operands, first, count):
     rate = settings[0] * row[0]
     momentum = float32(current_momentum(row, settings[2]))
     clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
-    for at in range(first * s.item, (first + count) * s.item, LANES):
+    item = geometry(s, operands).item
+    for at in range(first * item, (first + count) * item, LANES):
         w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
         sgd_vector(s, clip, decay, momentum, float32(-rate), w_at, g_at, v_at)
 
@@ -174,7 +199,8 @@ def adam_update(s, operands, first, count):
     move = float32(-rate / (1.0 - keep1**t))
     correction = float32(1.0 / sqrt(1.0 - keep2**t))
     clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
-    for at in range(first * s.item, (first + count) * s.item, LANES):
+    item = geometry(s, operands).item
+    for at in range(first * item, (first + count) * item, LANES):
         adam_vector(
             s,
             clip,
@@ -221,7 +247,8 @@ def rmsprop_update(s, operands, first, count):
     rate = settings[0] * row[0]
     momentum = float32(current_momentum(row, settings[2]))
     clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
-    for at in range(first * s.item, (first + count) * s.item, LANES):
+    item = geometry(s, operands).item
+    for at in range(first * item, (first + count) * item, LANES):
         rmsprop_vector(
             s,
             clip,
@@ -263,6 +290,7 @@ def adagrad_update(s, operands, first, count):
     move = float32(-rate / (1.0 + step[2] * settings[2]))
     epsilon = float32(settings[3])
     clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
-    for at in range(first * s.item, (first + count) * s.item, LANES):
+    item = geometry(s, operands).item
+    for at in range(first * item, (first + count) * item, LANES):
         w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
         adagrad_vector(s, clip, decay, move, epsilon, w_at, g_at, v_at)
