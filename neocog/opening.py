@@ -6,12 +6,12 @@ from pathlib import Path
 
 from neocog.data import Data, is_here, load_data
 from neocog.errors import NeocogError
-from neocog.formats import load, read_training
-from neocog.models import MODELS, name_of
+from neocog.formats import assumption, load, training_of
+from neocog.models import MODELS
 from neocog.network import Network
 from neocog.training.recipes import is_file, make_model
 
-__all__ = ["Opened", "open_network"]
+__all__ = ["Opened", "mismatch", "open_network"]
 
 _NEW = "simple-cnn"
 
@@ -55,14 +55,12 @@ def open_network(
         return _new(model or _NEW, data or "shapes", progress)
     network = load(model)
     _check_outputs(network, model)
-    notes: tuple[str, ...] = ()
-    if Path(model).suffix.lower() in (".pth", ".pt"):
-        known = name_of(network)
-        notes = (f"{model} holds weights alone: taken for {known}, with its own preprocessing.",)
+    assumed = assumption(model, network)
+    notes = (assumed,) if assumed else ()
     name = Path(model).resolve().stem
     if data is not None:
         loaded = load_data(data, progress=progress)
-        if (why := _mismatch(network, loaded, model)) is not None:
+        if (why := mismatch(network, loaded, model)) is not None:
             raise NeocogError(why)
         if network.classes is None:
             network.name_classes(loaded.classes)
@@ -88,7 +86,7 @@ def _new(model: str, data: str, progress: Callable[[int, int], None] | None) -> 
     loaded = load_data(data, progress=progress)
     height, width, channels = loaded.train.images.shape[1:]
     network = make_model(model, len(loaded.classes), input_shape=(channels, height, width))
-    if (why := _mismatch(network, loaded, model)) is not None:
+    if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
     network.name_classes(loaded.classes)
     name = Path(model.partition(".py")[0]).name if is_file(model) else model
@@ -103,7 +101,7 @@ def _check_outputs(network: Network, model: str) -> None:
         )
 
 
-def _mismatch(network: Network, data: Data, model: str) -> str | None:
+def mismatch(network: Network, data: Data, model: str) -> str | None:
     """Why they do not go together; None if they do."""
     height, width, channels = data.train.images.shape[1:]
     if network.input_shape != (channels, height, width):
@@ -126,14 +124,12 @@ def _mismatch(network: Network, data: Data, model: str) -> str | None:
 
 def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     """The data that its file names, or why there are none."""
-    path = Path(model)
-    file = path / "model.safetensors" if path.is_dir() else path
-    trained_on = read_training(file).get("data") if file.suffix == ".safetensors" else None
+    trained_on = training_of(model).get("data")
     # A file may name any path; only what has a name is opened for it.
     if trained_on not in ("shapes", "cifar10"):
         return None, f"{model} does not say which data it was trained on."
     if not is_here(trained_on):
         return None, f"{model} was trained on {trained_on}, which is not on this machine."
     data = load_data(trained_on)
-    why = _mismatch(network, data, model)
+    why = mismatch(network, data, model)
     return (data, None) if why is None else (None, why)

@@ -16,7 +16,6 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 #: Files of more than `MOST_LINES` lines, each with why it is one file.
 MOST_LINES = 450
 LONG_FILES = {
-    "kernels/convolution.py": "one kernel, its stage and its blocks",
     "kernels/simd.py": "the vocabulary of vector code: many short methods, one after another",
 }
 

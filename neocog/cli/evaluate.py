@@ -1,17 +1,15 @@
 """``neocog evaluate``."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 from neocog import evaluate as evaluate_network
 from neocog import load, load_data
 from neocog.cli.terminal import download_progress, say
 from neocog.errors import NeocogError
 from neocog.evaluation import VIEWS, Evaluation
-from neocog.formats import read_training
-from neocog.models import name_of
+from neocog.formats import assumption, training_of
 from neocog.network import Network
+from neocog.opening import mismatch
 
 __all__ = ["evaluate", "open_model"]
 
@@ -19,24 +17,14 @@ __all__ = ["evaluate", "open_model"]
 def open_model(model: str) -> Network:
     """The network in a run folder, a ``.safetensors`` or a ``.pth``; says what was assumed."""
     network = load(model)
-    if Path(model).suffix.lower() in (".pth", ".pt"):
-        say(
-            f"{model} holds weights alone: taken for {name_of(network)}, with that model's own "
-            "preprocessing."
-        )
+    if assumed := assumption(model, network):
+        say(assumed)
     return network
-
-
-def _training(model: str) -> dict[str, Any]:
-    """What the model's file says of how it was trained."""
-    path = Path(model)
-    file = path / "model.safetensors" if path.is_dir() else path
-    return read_training(file) if file.suffix == ".safetensors" else {}
 
 
 def trained_on(model: str) -> str:
     """The name of the data that the model's file says it was trained on."""
-    data = _training(model).get("data")
+    data = training_of(model).get("data")
     if not isinstance(data, str):
         raise NeocogError(
             f"{model} does not say what it was trained on; name the data, as in: "
@@ -48,7 +36,7 @@ def trained_on(model: str) -> str:
 def views_of(model: str, tta: str | None) -> str | None:
     """The views that are asked for, or else those that the model's file says."""
     if tta is None:
-        kept = _training(model).get("tta")
+        kept = training_of(model).get("tta")
         return kept if kept in VIEWS else None
     return None if tta == "none" else tta
 
@@ -66,13 +54,10 @@ def evaluate(
     views = views_of(model, tta)
     name = data or trained_on(model)
     loaded = load_data(name, data_dir=data_dir, progress=download_progress())
+    if (why := mismatch(network, loaded, model)) is not None:
+        raise NeocogError(why)
     if network.classes is None:
         network.name_classes(loaded.classes)
-    elif network.classes != loaded.classes:
-        raise NeocogError(
-            f"{model} knows the classes {', '.join(network.classes)}, but {name} has "
-            f"{', '.join(loaded.classes)}."
-        )
     result = evaluate_network(network, loaded.test, tta=views, threads=threads)
     if json_:
         seen = {"tta": views} if views else {}

@@ -88,11 +88,8 @@ def is_here() -> bool:
     """Whether `load_cifar10` finds it without downloading."""
     variable = os.environ.get("NEOCOG_DATA")
     root = Path(variable).expanduser() if variable else _cache()
-    return (
-        any((folder / name).exists() for folder in (root, root / FOLDER) for name in FILES)
-        or any(archive.is_file() for archive in (root, root / ARCHIVE))
-        or (not variable and _is_complete(_unpacked_folder(ARCHIVE_SHA256)))
-    )
+    downloaded = not variable and _is_complete(_unpacked_folder(ARCHIVE_SHA256))
+    return downloaded or _place_in(root) is not None
 
 
 def _find(
@@ -122,15 +119,18 @@ def _named_place(root: Path, whose: str) -> Path:
     )
 
 
-def _folder_in(root: Path) -> Path | None:
-    """The folder of the six files that `root` is, holds or holds packed; None without any."""
+def _place_in(root: Path) -> Path | None:
+    """The folder of the six files, or the archive, that `root` is or holds; None without any."""
     for folder in (root, root / FOLDER):
         if any((folder / name).exists() for name in FILES):
             return folder
-    for archive in (root, root / ARCHIVE):
-        if archive.is_file():
-            return _unpacked(archive)
-    return None
+    return next((archive for archive in (root, root / ARCHIVE) if archive.is_file()), None)
+
+
+def _folder_in(root: Path) -> Path | None:
+    """The folder of the six files that `root` is, holds or holds packed; None without any."""
+    place = _place_in(root)
+    return _unpacked(place) if place is not None and place.is_file() else place
 
 
 def _cache() -> Path:

@@ -13,7 +13,17 @@ from neocog.formats.model_file import load_model, read_training, save_model
 from neocog.formats.pth import load_pth, save_pth
 from neocog.network import Network
 
-__all__ = ["load", "load_model", "load_pth", "read_training", "save", "save_model", "save_pth"]
+__all__ = [
+    "assumption",
+    "load",
+    "load_model",
+    "load_pth",
+    "read_training",
+    "save",
+    "save_model",
+    "save_pth",
+    "training_of",
+]
 
 _PTH = (".pth", ".pt")
 
@@ -86,6 +96,25 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     except ArchitectureError as error:
         raise FormatError(f"{path}: {error}") from None
     return network
+
+
+def assumption(path: str | Path, network: Network) -> str | None:
+    """What `load` assumed when it read `network` from `path`, in a sentence; None if nothing."""
+    if Path(path).suffix.lower() not in _PTH:
+        return None
+    known = models.name_of(network)
+    return f"{path} holds weights alone: taken for {known}, with that model's own preprocessing."
+
+
+def training_of(path: str | Path) -> dict[str, Any]:
+    """What a run folder or a file says of how its network was trained; empty if nothing.
+
+    Raises:
+        FormatError: as `read_training` does.
+    """
+    path = Path(path)
+    file = path / "model.safetensors" if path.is_dir() else path
+    return read_training(file) if file.suffix.lower() == ".safetensors" else {}
 
 
 def _recognised(
