@@ -168,6 +168,19 @@ class Network:
         }
         self._predictor = None
 
+    def copy(self) -> "Network":
+        """The same network, with parameters of its own, if there are any."""
+        copy = Network(
+            input_shape=self.input_shape,
+            classes=self.classes,
+            preprocessing=self.preprocessing,
+            **self.layers,
+        )
+        if self._state is not None:
+            copy._state = self.state_dict()
+            copy._predictor = self._predictor  # of one state, whichever network has it
+        return copy
+
     def parameter_count(self) -> int:
         """How many numbers the network learns."""
         return sum(int(np.prod(shape)) for shape in self.parameter_shapes.values())

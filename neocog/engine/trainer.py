@@ -168,16 +168,16 @@ class Trainer:
         kept = self._program.plan.buffers
         return self._read([p for p in self._parameters if f"{p.name}.average" in kept], ".average")
 
-    def maps(self) -> dict[str, dict[str, Floats]]:
-        """What each stage read and gave for the first image of the latest step, with `apart`.
+    def maps(self, *, last: bool = False) -> dict[str, dict[str, Floats]]:
+        """What each stage, or the last, read and gave for the first image of the latest step.
 
-        By the layer's name: ``input``, ``output`` and their gradients ``input_gradient`` and
-        ``output_gradient``, float32 [channels, height, width]; for a sum also ``addend`` and
-        ``addend_gradient``. Copies; the gradient of the mean loss.
+        With `apart`. By the layer's name: ``input``, ``output`` and their gradients
+        ``input_gradient`` and ``output_gradient``, float32 [channels, height, width]; for a sum
+        also ``addend`` and ``addend_gradient``. Copies; the gradient of the mean loss.
         """
         found: dict[str, dict[str, Floats]] = {}
         memory = self._program.memory
-        for stage in self._stages[1:]:
+        for stage in self._stages[-1:] if last else self._stages[1:]:
             tensors = {"input": stage.x, "output": stage.y}
             addend = getattr(stage, "addend", None)
             if addend is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -317,7 +317,7 @@ def explain(
     last = list(layers.values())[-1]
     scores, delta = last.output.reshape(-1), last.output_gradient.reshape(-1)
     return Explanation(
-        _copy(network, state),
+        network.copy(),
         pixels,
         chosen,
         layers,
@@ -327,18 +327,6 @@ def explain(
         delta,
         steps,
     )
-
-
-def _copy(network: Network, state: Mapping[str, NDArray[Any]]) -> Network:
-    """The same network with its state as parameters of its own."""
-    copy = Network(
-        input_shape=network.input_shape,
-        classes=network.classes,
-        preprocessing=network.preprocessing,
-        **network.layers,
-    )
-    copy.load_state_dict(state)
-    return copy
 
 
 def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[np.uint8]:

@@ -111,8 +111,8 @@ def take_step(
 
 def _probabilities(trainer: Trainer, label: int, loss: float) -> Floats:
     """What the last layer's scores said in the latest run, which had this loss."""
-    last = list(trainer.maps().values())[-1]
-    return probabilities_of(last["output_gradient"], label, loss)
+    (maps,) = trainer.maps(last=True).values()
+    return probabilities_of(maps["output_gradient"], label, loss)
 
 
 def probabilities_of(delta: Floats, label: int, loss: float) -> Floats:
