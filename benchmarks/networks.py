@@ -7,8 +7,8 @@
 Both sides train on the same images in memory from the same weights, with SGD with momentum:
 forward, backward, update, batch normalisation and all; their losses are compared. PyTorch runs
 eager and, if asked, compiled, in both memory layouts, on 1 and on all cores, with denormals
-flushed; its two fastest ways go on, the better one counts. Turns alternate, and what is given is the
-median of the rounds' ratios. Compiling is left out, and stated.
+flushed; its two fastest ways go on, the better one counts. Turns alternate, and what is given is
+the median of the rounds' ratios. Compiling is left out, and stated.
 """
 
 import argparse
