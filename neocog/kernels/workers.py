@@ -97,7 +97,7 @@ def span(rank, workers, items, shard):
 
 
 @inlined
-def run_group(table, groups, g, operands, first, until):
+def run_items(table, groups, g, operands, first, until):
     """Take a range of a group's items through all of its instructions."""
     chunk = groups[g, _CHUNK]
     resolved = _data(operands)
@@ -109,6 +109,26 @@ def run_group(table, groups, g, operands, first, until):
                 operands[o] = table[i, 2 + 2 * o] + begin * table[i, 3 + 2 * o]
             operands[MOST_OPERANDS] = table[i, 1]
             _call(table[i, 0], resolved, begin, count)
+
+
+@inlined
+def run_group(table, groups, g, operands, control, rank, workers, images):
+    """Take this worker's items of a group through it, and then what others have not come to."""
+    items, shard = groups[g, _ITEMS], groups[g, _SHARD]
+    if items == 0:
+        items = images
+    portion = groups[g, _PORTION]
+    if portion == 0 or workers == 1:
+        low, high = span(rank, workers, items, shard)
+        run_items(table, groups, g, operands, low, high)
+        return
+    for turn in range(workers):
+        whose = (rank + turn) % workers
+        low, high = span(whose, workers, items, shard)
+        first = low
+        while first < high:
+            first = low + atomic_add(control, CONTROL_SIZE + CONTROL_EACH * whose, portion)
+            run_items(table, groups, g, operands, first, min(high, first + portion))
 
 
 @inlined
@@ -132,21 +152,7 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
         for g in range(groups.shape[0]):
             if (done + 1) % groups[g, _EVERY] != 0 and not last:
                 continue
-            items, shard = groups[g, _ITEMS], groups[g, _SHARD]
-            if items == 0:
-                items = images
-            portion = groups[g, _PORTION] if workers > 1 else 0
-            for turn in range(workers if portion > 0 else 1):
-                low, high = span((rank + turn) % workers, workers, items, shard)
-                first, until = low, high
-                while first < high:
-                    if portion > 0:
-                        place = CONTROL_SIZE + CONTROL_EACH * ((rank + turn) % workers)
-                        first = low + atomic_add(control, place, portion)
-                        until = min(high, first + portion)
-                    run_group(table, groups, g, operands, first, until)
-                    if portion == 0:
-                        break
+            run_group(table, groups, g, operands, control, rank, workers, images)
             if groups[g, _BARRIER] == 1:
                 generation = barrier(control, workers, generation)
             if groups[g, _JUDGE] == 1:
