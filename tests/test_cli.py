@@ -922,10 +922,8 @@ def test_what_networks_reach_is_by_commands_that_there_are(command):
     listed = json.loads(command("models", "--json")[1])
     out = command("models")[1]
     for row in listed:
-        reached = neocog.models.REACHED.get(row["name"])
-        assert (row["cifar10"], row["command"]) == (reached or (None, None))
-        if reached is None:  # not measured yet
-            continue
+        reached = neocog.models.REACHED[row["name"]]
+        assert (row["cifar10"], row["command"]) == reached
         assert f"{reached[0]:.1f} %" in out
         assert row["command"] in out
         arguments = row["command"].split()
