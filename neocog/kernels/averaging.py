@@ -12,7 +12,7 @@ back", 2019, with decays as in K. Jordan's airbench94.
 from dataclasses import dataclass
 
 from neocog.kernels.compiling import kernel
-from neocog.kernels.geometry import Items, OfItems, geometry
+from neocog.kernels.geometry import Items, geometry
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -30,20 +30,8 @@ __all__ = ["Averaging", "average_step", "lookahead_step"]
 
 
 @dataclass(frozen=True)
-class Averaging:
+class Averaging(Items):
     """A parameter whose items are so many floats, a whole number of vectors."""
-
-    item: int
-
-    @property
-    def kind(self) -> OfItems:
-        """What the machine code depends on."""
-        return OfItems()
-
-    @property
-    def geometry(self) -> Items:
-        """All sizes."""
-        return Items(self.item)
 
 
 @block(nothing)

@@ -17,7 +17,7 @@ from math import sqrt
 from numba import types
 
 from neocog.kernels.compiling import kernel
-from neocog.kernels.geometry import Items, OfItems, geometry
+from neocog.kernels.geometry import Items, geometry
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -44,20 +44,8 @@ _RUN_FLOATS = _RUN * LANES
 
 
 @dataclass(frozen=True)
-class Squares:
+class Squares(Items):
     """A gradient whose items are so many floats, a whole number of vectors."""
-
-    item: int
-
-    @property
-    def kind(self) -> OfItems:
-        """What the machine code depends on."""
-        return OfItems()
-
-    @property
-    def geometry(self) -> Items:
-        """All sizes."""
-        return Items(self.item)
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,19 @@ def numbers_of(stage: Any) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Items:
-    """The geometry of a parameter that is worked on item by item, each of so many floats."""
+    """A parameter that is worked on item by item, each of so many floats; its own geometry."""
 
     item: int
+
+    @property
+    def kind(self) -> "OfItems":
+        """What the machine code depends on."""
+        return OfItems()
+
+    @property
+    def geometry(self) -> "Items":
+        """All sizes."""
+        return Items(self.item)
 
 
 @dataclass(frozen=True)
