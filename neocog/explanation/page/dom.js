@@ -23,6 +23,12 @@ export function svg(name, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
 }
 
+/** A table's head with a column for each name; those without one are no headings. */
+export function heads(...names) {
+  const cells = names.map((name) => (name ? el("th", { scope: "col" }, name) : el("td")));
+  return el("thead", {}, el("tr", {}, cells));
+}
+
 /** Buttons of which one is pressed: [[value, text], …]; `set` of the result presses another. */
 export function choice(label, options, chosen, choose) {
   const buttons = options.map(([value, text]) =>

@@ -1,7 +1,7 @@
 // One step of learning from this image: gradient, velocity, weight before and after, by two
 // optimisers side by side, and what the step does to the probabilities.
 
-import { bar, el, select } from "./dom.js";
+import { bar, el, heads, select } from "./dom.js";
 import { byEngine } from "./engine.js";
 import { listed } from "./softmax.js";
 import { percent, written } from "./picture.js";
@@ -144,20 +144,7 @@ function table(of, name) {
   return el(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": `changes of ${name}` },
-    el(
-      "table",
-      { class: "plain" },
-      el(
-        "thead",
-        {},
-        el(
-          "tr",
-          {},
-          head.map((text) => el("th", { scope: "col" }, text)),
-        ),
-      ),
-      el("tbody", {}, rows),
-    ),
+    el("table", { class: "plain" }, heads(...head), el("tbody", {}, rows)),
   );
 }
 
@@ -191,20 +178,7 @@ function results(net) {
         role: "region",
         "aria-label": "probabilities before and after the step",
       },
-      el(
-        "table",
-        { class: "plain" },
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            head.map((text) => (text ? el("th", { scope: "col" }, text) : el("td"))),
-          ),
-        ),
-        el("tbody", {}, rows),
-      ),
+      el("table", { class: "plain" }, heads(...head), el("tbody", {}, rows)),
     ),
   );
 }

@@ -1,6 +1,6 @@
 // Scores to probabilities, and δ = y − t.
 
-import { bar, el } from "./dom.js";
+import { bar, el, heads } from "./dom.js";
 import { percent, written } from "./picture.js";
 
 // Of more classes than this, only the most probable and the label are listed.
@@ -26,16 +26,6 @@ export function softmax(page) {
   const powers = Array.from(z, (score) => Math.exp(score - highest));
   const sum = powers.reduce((a, b) => a + b, 0);
   const rows = listed(net);
-  const head = (...names) =>
-    el(
-      "thead",
-      {},
-      el(
-        "tr",
-        {},
-        names.map((name) => el("th", { scope: "col" }, name)),
-      ),
-    );
   const number = (value, given = written(value), data = {}) =>
     el("td", { class: "number", ...data }, given);
   const name = (n) =>
@@ -55,7 +45,7 @@ export function softmax(page) {
         el(
           "table",
           { class: "plain" },
-          head("class", "y: probability", "t: truth", "δ = y − t", ""),
+          heads("class", "y: probability", "t: truth", "δ = y − t", ""),
           el(
             "tbody",
             {},
@@ -109,7 +99,7 @@ export function softmax(page) {
       el(
         "table",
         { class: "plain" },
-        head("class", "z: score", "z − max", "exp(z − max)", "y: probability", ""),
+        heads("class", "z: score", "z − max", "exp(z − max)", "y: probability", ""),
         el(
           "tbody",
           {},

@@ -1,7 +1,7 @@
 // Changing one weight, and what the prediction then is.
 
 import { act } from "./api.js";
-import { bar, el, select } from "./dom.js";
+import { bar, el, heads, select } from "./dom.js";
 import { percent, written } from "./picture.js";
 
 export class Weight {
@@ -119,15 +119,7 @@ export class Weight {
       el(
         "table",
         { class: "plain" },
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            ["class", "before", "after"].map((text) => el("th", { scope: "col" }, text)),
-          ),
-        ),
+        heads("class", "before", "after"),
         el(
           "tbody",
           {},
