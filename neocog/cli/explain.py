@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.atomic import write_bytes
 from neocog.cli.terminal import download_progress, say
 from neocog.data import Data
 from neocog.errors import DataError, NeocogError
@@ -15,6 +14,7 @@ from neocog.explanation import explain as explain_network
 from neocog.explanation.html import page
 from neocog.explanation.payload import pack
 from neocog.explanation.sheet import sheets
+from neocog.files import write_bytes
 from neocog.opening import open_network
 
 __all__ = ["explain"]

@@ -28,8 +28,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from neocog.atomic import write_bytes
 from neocog.errors import ArchitectureError, FormatError
+from neocog.files import write_bytes
 from neocog.layers import describe
 from neocog.layers.registry import build_row
 from neocog.network import Network, state_dtype

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.atomic import writing
 from neocog.errors import FormatError
+from neocog.files import writing
 from neocog.formats.tensor_pickle import STORAGE_TYPES, Storage, Tensor, dump, parse
 
 __all__ = ["load_pth", "save_pth"]

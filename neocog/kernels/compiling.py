@@ -26,7 +26,7 @@ from numba import njit, types
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 
-from neocog.atomic import write_bytes
+from neocog.files import write_bytes
 from neocog.kernels.geometry import kind_of
 from neocog.kernels.pipeline import KernelCompiler, PartCompiler
 from neocog.kernels.simd import LANES

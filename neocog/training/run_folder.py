@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from neocog import __version__
-from neocog.atomic import write_bytes
 from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError
 from neocog.evaluation import Evaluation
+from neocog.files import write_bytes
 from neocog.formats import save, save_model
 from neocog.network import Network
 from neocog.training.history import History

@@ -1,0 +1,161 @@
+"""Files read without waiting or surprise, and written whole or not at all.
+
+Every file that a user names is opened here. A named pipe, which would be waited for without end, a
+device or a socket is refused, and nothing is read beyond the size that the caller allows.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from platformdirs import user_cache_path
+
+__all__ = [
+    "cache_folder",
+    "exists",
+    "flush_folder",
+    "open_regular",
+    "read_bytes",
+    "user_path",
+    "write_bytes",
+    "writing",
+]
+
+
+# Paths
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """The path with a leading ``~`` replaced by a home folder; as it is where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # ~nobody, or no home at all
+        return Path(path)
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file or folder; a path that cannot be, as too long a one, is none."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def cache_folder() -> Path | None:
+    """The user's cache folder for neocog; None where the system knows no home folder."""
+    try:
+        return user_cache_path("neocog")
+    except RuntimeError:
+        return None
+
+
+# Reading
+
+
+def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> BinaryIO:
+    """Open a regular file for reading bytes.
+
+    Args:
+        path: of the file.
+        follow_links: whether `path` may be a symbolic link to it.
+
+    Raises:
+        OSError: no such file, no right to read it, or a folder, named pipe, device or socket.
+    """
+    flags = os.O_RDONLY
+    # Without O_NONBLOCK, a pipe put in place between `stat` and `open` would be waited for.
+    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # not all exist on every system
+        flags |= getattr(os, name, 0)
+    if not follow_links:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    try:
+        # Looked at before it is opened, as opening some devices already does something.
+        _check_regular(Path(path).stat(follow_symlinks=follow_links), path)
+        descriptor = os.open(path, flags)
+    except ValueError:  # a null byte
+        raise OSError(errno.EINVAL, "This cannot be the name of a file", os.fspath(path)) from None
+    try:
+        _check_regular(os.fstat(descriptor), path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "a pipe, a device or a socket"
+    raise OSError(errno.EINVAL, f"This is {kind}, not a regular file", os.fspath(path))
+
+
+def read_bytes(
+    path: str | os.PathLike[str], most: int | None = None, *, follow_links: bool = True
+) -> bytes:
+    """The content of a regular file of at most `most` bytes; raises as `open_regular` does."""
+    with open_regular(path, follow_links=follow_links) as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is None:
+            return file.read()
+        content = file.read(most + 1) if size <= most else b""
+        if len(content) > most or size > most:
+            raise OSError(
+                errno.EFBIG, f"It is larger than the {most:,} bytes that are read", os.fspath(path)
+            )
+        return content
+
+
+# Writing
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open `path` for writing bytes; it changes only once the ``with`` block is done.
+
+    The bytes go to a temporary file in the same folder, reach the disk, and then take the place of
+    `path` in one step, which reaches the disk too. If anything fails, also an interrupt, the
+    temporary file is removed and `path` stays as it was. A symbolic link called `path` is replaced,
+    and what it points to stays as it was: else whoever can write to the folder could choose which
+    file is overwritten.
+
+    Raises:
+        OSError: if the folder is missing or cannot be written to, or the disk is full.
+    """
+    target = Path(path)
+    # Not the tempfile module: its files are closed to everyone else, whatever the user's umask.
+    temporary = target.with_name(f".neocog-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):  # as of a folder that is gone; the first error counts
+            temporary.unlink(missing_ok=True)
+        raise
+    flush_folder(target.parent)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Make `data` the content of `path`, whole or not at all; raises as `writing` does."""
+    with writing(path) as file:
+        file.write(data)
+
+
+def flush_folder(folder: str | os.PathLike[str]) -> None:
+    """Have the names in a folder reach the disk, where the system can do so."""
+    with contextlib.suppress(OSError):  # Windows opens no folders; some file systems flush none
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,198 @@
+"""Files are read without waiting, and written whole or not at all."""
+
+import os
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from neocog.files import cache_folder, exists, read_bytes, user_path, write_bytes, writing
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_new_file_is_written(tmp_path):
+    write_bytes(tmp_path / "new", b"content")
+    assert (tmp_path / "new").read_bytes() == b"content"
+    assert names(tmp_path) == ["new"]
+
+
+def test_an_old_file_is_replaced(tmp_path):
+    (tmp_path / "old").write_bytes(b"a much longer content")
+    write_bytes(str(tmp_path / "old"), b"short")
+    assert (tmp_path / "old").read_bytes() == b"short"
+    assert names(tmp_path) == ["old"]
+
+
+def test_nothing_is_seen_before_the_end(tmp_path):
+    (tmp_path / "old").write_bytes(b"before")
+    with writing(tmp_path / "old") as file:
+        file.write(b"after")
+        file.flush()
+        assert (tmp_path / "old").read_bytes() == b"before"
+    assert (tmp_path / "old").read_bytes() == b"after"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    (tmp_path / "old").write_bytes(b"before")
+    with pytest.raises(error), writing(tmp_path / "old") as file:
+        file.write(b"half")
+        raise error
+    assert (tmp_path / "old").read_bytes() == b"before"
+    assert names(tmp_path) == ["old"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failing_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
+    def fail(*_args):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "old").write_bytes(b"before")
+    monkeypatch.setattr(*(("os.fsync",) if step == "fsync" else ("pathlib.Path.replace",)), fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes(tmp_path / "old", b"after")
+    monkeypatch.undo()
+    assert (tmp_path / "old").read_bytes() == b"before"
+    assert names(tmp_path) == ["old"]
+
+
+def test_the_bytes_reach_the_disk_before_the_name(tmp_path, monkeypatch):
+    steps = []
+    fsync, replace = os.fsync, type(tmp_path).replace
+    monkeypatch.setattr("os.fsync", lambda fd: (steps.append("fsync"), fsync(fd))[1])
+    monkeypatch.setattr(
+        "pathlib.Path.replace", lambda *paths: (steps.append("replace"), replace(*paths))[1]
+    )
+    write_bytes(tmp_path / "file", b"content")
+    assert steps[:2] == ["fsync", "replace"]
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_bytes(tmp_path / "missing" / "file", b"content")
+    assert names(tmp_path) == []
+
+
+def test_very_long_names_fit(tmp_path):
+    write_bytes(tmp_path / ("ñ" * 120), b"content")
+    assert names(tmp_path) == ["ñ" * 120]
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="modes, links and pipes as on POSIX")
+
+
+@posix
+def test_modes_follow_the_umask(tmp_path):
+    umask = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "file", b"content")
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+@posix
+def test_a_link_is_replaced_and_what_it_points_to_stays(tmp_path):
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "link").symlink_to("precious")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("link", "dangling"):
+        write_bytes(tmp_path / name, b"content")
+        assert not (tmp_path / name).is_symlink()
+        assert (tmp_path / name).read_bytes() == b"content"
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert sorted(names(tmp_path)) == ["dangling", "link", "precious"]
+
+
+@posix
+def test_a_folder_that_is_a_link_is_followed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    write_bytes(tmp_path / "link" / "file", b"content")
+    assert (tmp_path / "folder" / "file").read_bytes() == b"content"
+
+
+@posix
+def test_the_name_reaches_the_disk(tmp_path, monkeypatch):
+    flushed = []
+    fsync = os.fsync
+
+    def watched(descriptor):
+        flushed.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), names(tmp_path)))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", watched)
+    write_bytes(tmp_path / "file", b"content")
+    assert [folder for folder, _there in flushed] == [False, True]
+    assert flushed[1] == (True, ["file"])
+
+
+# Reading
+
+
+def test_reading(tmp_path):
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_bytes(tmp_path / "file") == read_bytes(str(tmp_path / "file"), 5) == b"12345"
+    with pytest.raises(OSError, match="larger than the 4 bytes"):
+        read_bytes(tmp_path / "file", 4)
+    with pytest.raises(FileNotFoundError):
+        read_bytes(tmp_path / "none")
+    with pytest.raises(IsADirectoryError):
+        read_bytes(tmp_path)
+    for name in ("null\0byte", "long" * 2000):
+        with pytest.raises(OSError, match="name"):
+            read_bytes(name)
+        assert not exists(name)
+
+
+@posix
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        for path in (tmp_path / "pipe", tmp_path / "socket", "/dev/zero"):
+            with pytest.raises(OSError, match="not a regular file"):
+                read_bytes(path)
+
+
+@posix
+def test_links_are_followed_only_where_allowed(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to("file")
+    assert read_bytes(tmp_path / "link") == b"content"
+    with pytest.raises(OSError, match="symbolic link"):
+        read_bytes(tmp_path / "link", follow_links=False)
+
+
+@posix
+def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"content")
+    before = (tmp_path / "file").stat()
+    monkeypatch.setattr("pathlib.Path.stat", lambda _self, **_options: before)
+    with pytest.raises(OSError, match="not a regular file"):
+        read_bytes(tmp_path / "pipe")
+
+
+# Paths
+
+
+@posix
+def test_a_home_that_nobody_has(monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert user_path("~/a") == Path("/somewhere/a")
+    assert user_path("~neocog-nobody/a") == Path("~neocog-nobody/a")
+    assert user_path("a") == Path("a")
+
+
+def test_no_cache_folder_without_a_home(monkeypatch):
+    def no_home(_name):
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr("neocog.files.user_cache_path", no_home)
+    assert cache_folder() is None
