@@ -14,6 +14,7 @@ from neocog.models.simple import simple_cnn
 from neocog.models.vgg import vgg_small
 from neocog.models.widths import STEP
 from neocog.network import Network
+from neocog.validation import instance, whole
 
 __all__ = ["MODELS", "REACHED", "make", "name_of", "recognise"]
 
@@ -55,13 +56,13 @@ def make(
     Raises:
         ArchitectureError: if there is no such model, or the images are too small for it.
     """
+    instance("The model's name", name, str, "a text", error=ArchitectureError)
     if name not in MODELS:
         near = difflib.get_close_matches(name.replace("_", "-").lower(), MODELS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ArchitectureError(f"No model is called {name!r}.{hint} Known: {', '.join(MODELS)}.")
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise ArchitectureError(f"classes (={classes!r}) must be a whole number of at least 1.")
-    shape = {} if input_shape is None else {"input_shape": tuple(input_shape)}
+    classes = whole("classes", classes, 1, error=ArchitectureError)
+    shape = {} if input_shape is None else {"input_shape": input_shape}
     try:
         return MODELS[name](classes, width=width, **shape)
     except ArchitectureError as error:
