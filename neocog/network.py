@@ -23,7 +23,7 @@ from neocog.validation import instance, shown, texts
 if TYPE_CHECKING:
     from neocog.training.torch_stream import TorchStream
 
-__all__ = ["Network", "state_dtype"]
+__all__ = ["Network", "check_network", "state_dtype"]
 
 T = TypeVar("T")
 
@@ -318,14 +318,17 @@ class Network:
 
     def __repr__(self) -> str:
         rows = [f"  {name}={layer}" for name, layer in self]
-        rows = [
-            row if len(row) <= _LONGEST_ROW else f"{row[:_LONGEST_ROW]} …"
-            for row in rows
-        ]
+        rows = [row if len(row) <= _LONGEST_ROW else f"{row[:_LONGEST_ROW]} …" for row in rows]
         if len(rows) > _MOST_ROWS:
             half = _MOST_ROWS // 2
             rows[half:-half] = [f"  … and {len(rows) - 2 * half} layers more …"]
         return "\n".join(["Network(", *(f"{row}," for row in rows), ")"])
+
+
+def check_network(value: object) -> Network:
+    """The network; raises `ArchitectureError` for anything else."""
+    wanted = "a neocog.Network, such as neocog.models.simple_cnn()"
+    return instance("network", value, Network, wanted, error=ArchitectureError)
 
 
 def _size(shape: Shape) -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from neocog.layers import Conv2d, Layer, Linear, Shape
-from neocog.network import Network
+from neocog.network import Network, check_network
 
 __all__ = ["Cost", "LayerCost", "cost"]
 
@@ -53,7 +53,7 @@ def cost(network: Network) -> Cost:
                 sum(prod(shape) for shape in layer.parameter_shapes().values()),
                 _multiply_adds(layer, network.shapes[name]),
             )
-            for name, layer in network.leaves.items()
+            for name, layer in check_network(network).leaves.items()
         )
     )
 

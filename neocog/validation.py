@@ -27,6 +27,7 @@ __all__ = [
     "instance",
     "real",
     "refuse",
+    "row",
     "settle",
     "shown",
     "texts",
@@ -144,16 +145,41 @@ def flag(name: str, value: object, *, error: Error = NeocogError) -> bool:
     return value
 
 
-def choice(name: str, value: Any, known: tuple[Any, ...], *, error: Error = NeocogError) -> Any:
-    """One of some texts, or None where that is among them."""
-    # Compared with texts only: what is compared with an array is an array.
-    if value is None and None in known:
-        return None
+def choice(
+    name: str,
+    value: object,
+    known: tuple[str, ...],
+    *,
+    wanted: str = "",
+    error: Error = NeocogError,
+) -> str:
+    """One of some texts."""
+    # Only texts are compared: what is compared with an array is an array.
     if not isinstance(value, str) or value not in known:
         choices = [repr(one) for one in known]
-        listed = f"{', '.join(choices[:-1])} or {choices[-1]}" if choices[1:] else choices[0]
-        raise refuse(name, value, listed, error)
+        raise refuse(
+            name, value, wanted or " or ".join([", ".join(choices[:-1]), choices[-1]]), error
+        )
     return str(value)
+
+
+def row(
+    name: str,
+    value: object,
+    count: int,
+    *,
+    wanted: str,
+    error: Error = NeocogError,
+    **bounds: float,
+) -> tuple[float, ...]:
+    """So many numbers in a row, each within the bounds of `real`."""
+    values = as_row(value)
+    if values is None or len(values) != count:
+        raise refuse(name, value, wanted, error)
+    try:
+        return tuple(real(name, one, **bounds, error=error) for one in values)
+    except error:
+        raise refuse(name, value, wanted, error) from None
 
 
 def texts(name: str, value: object, *, error: Error = NeocogError) -> tuple[str, ...]:

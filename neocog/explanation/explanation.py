@@ -20,8 +20,9 @@ from neocog.explanation.filters import Filters, filters
 from neocog.explanation.names import meant, unknown_layer
 from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.layers import Conv2d, Layer, Linear
-from neocog.network import Network
+from neocog.network import Network, check_network
 from neocog.training.optimizers import SGD, Adam, Optimizer
+from neocog.validation import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -286,6 +287,7 @@ def explain(
         ArchitectureError: for a network without parameters, or one that cannot be trained.
         NeocogError: if the network gives NaN or infinite scores.
     """
+    network = check_network(network).copy()  # which nobody changes meanwhile
     pixels = _pixels(network, image)
     chosen = _label(network, pixels, label)
     optimizers: dict[str, Optimizer] = {"sgd": SGD(lr, momentum), "adam": Adam(adaptive_lr)}
@@ -317,7 +319,7 @@ def explain(
     last = list(layers.values())[-1]
     scores, delta = last.output.reshape(-1), last.output_gradient.reshape(-1)
     return Explanation(
-        network.copy(),
+        network,
         pixels,
         chosen,
         layers,
@@ -350,10 +352,8 @@ def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None)
         hint = meant(label, names)
         raise DataError(f"The network knows no class {label!r}.{hint} Known: {known}.")
     classes = network.output_shape[0]
-    whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
-    if not whole or not 0 <= label < classes:
-        raise DataError(f"label (={label!r}) must be a class, from 0 to {classes - 1}.")
-    return int(label)
+    wanted = f"a class, from 0 to {classes - 1}"
+    return whole("label", label, 0, classes - 1, wanted=wanted, error=DataError)
 
 
 def _layers(

@@ -33,7 +33,8 @@ from neocog.layers import (
     Sequential,
     Shape,
 )
-from neocog.network import Network
+from neocog.network import Network, check_network
+from neocog.validation import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,6 +112,7 @@ def filters(
     Raises:
         DataError: for a layer that is no convolution of the network, or images that do not fit.
     """
+    network = check_network(network).copy()
     convolutions = [name for name, known in network.leaves.items() if isinstance(known, Conv2d)]
     if not convolutions:
         raise DataError("The network has no convolution.")
@@ -122,8 +124,8 @@ def filters(
                 f"convolution. Known: {', '.join(convolutions)}."
             )
         raise unknown_layer(layer, convolutions)
-    if count < 1 or most < 1:
-        raise DataError(f"count (={count}) and most (={most}) must be at least 1.")
+    count = whole("count", count, 1, error=DataError)
+    most = whole("most", most, 1, error=DataError)
     weight = network.state_dict()[f"{layer}.weight"]
     if data is None:
         return Filters(layer, weight)

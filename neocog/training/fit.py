@@ -17,7 +17,7 @@ from neocog.data.dataset import Dataset
 from neocog.engine import Trainer, available_threads
 from neocog.errors import DataError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
-from neocog.network import Network
+from neocog.network import Network, check_network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
 from neocog.training.course import Course
@@ -119,7 +119,7 @@ def fit(
             the weights of the last finished epoch.
         NeocogError: data, a network or settings that cannot be, or too little memory.
     """
-    check_settings(
+    how = check_settings(
         epochs,
         batch_size,
         threads,
@@ -128,10 +128,11 @@ def fit(
         clip_norm=clip_norm,
         accumulate=accumulate,
     )
+    network = check_network(network)
     check_parts(optimizer, schedule, averaging, augmentation)
     optimizer = optimizer or SGD(0.001, momentum=0.9)
     optimizer.check(network.parameter_shapes)
-    check_freezing(freeze_after, network.parameter_shapes)
+    freezing = check_freezing(freeze_after, network.parameter_shapes)
     weights = check_class_weights(class_weights, network.output_shape[0])
     if len(data) == 0:
         raise DataError("There are no images to train on.")
@@ -142,27 +143,28 @@ def fit(
     if not network.initialised:
         network.initialise(stream)
     schedule = schedule or Constant()
-    course = Course(len(data), min(batch_size, len(data)), epochs, accumulate)
+    batch = min(how.batch_size, len(data))
+    course = Course(len(data), batch, how.epochs, how.accumulate)
     settings = {
         "batch_size": course.batch_size,
-        "threads": threads or available_threads(),
+        "threads": how.threads or available_threads(),
         "moves_momentum": schedule.moves_momentum,
         "augment": _augment(augmentation),
-        "smoothing": float(label_smoothing),
+        "smoothing": how.label_smoothing,
         "class_weights": weights,
-        "clip_norm": clip_norm,
-        "accumulate": accumulate,
+        "clip_norm": how.clip_norm,
+        "accumulate": how.accumulate,
         "averaging": averaging.kind if averaging else "",
         "seed": operator.index(seed) & 0xFFFFFFFF,  # as much of it as PyTorch looks at
         "on_compile": watcher.compiling,
     }
     history = History()
-    trainers = _Trainers(network, data, optimizer, freeze_after or {}, settings, history)
+    trainers = _Trainers(network, data, optimizer, freezing, settings, history)
     orders = _Orders(stream, len(data), course.epochs)
     watcher.ready(history)
     for epoch in range(1, course.epochs + 1):
         trainer = trainers.of(epoch)
-        log = _Log(epoch, course.batches(epoch), log_every, history, watcher)
+        log = _Log(epoch, course.batches(epoch), how.log_every, history, watcher)
         rates = course.rates(epoch, schedule, averaging)
         done = _run(trainer, course.order(epoch, orders.current), rates, log, orders.draw)
         if history.interrupted and done < log.steps:

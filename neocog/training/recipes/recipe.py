@@ -23,7 +23,8 @@ from neocog.training.averaging import Averaging
 from neocog.training.initialization import INITIALIZATIONS, initialise, normalise
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.schedules import Schedule
-from neocog.training.settings import check_settings
+from neocog.training.settings import check_freezing, check_parts, check_settings
+from neocog.validation import choice, real, refuse
 
 __all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
 
@@ -32,6 +33,7 @@ RECIPES = ("note", "standard", "minute", "best")
 
 NORMALIZATIONS = ("model", "data")
 _MOST_BYTES = 1_000_000
+_WIDTH = "above 0 and at most 1000"
 
 
 def is_file(model: str) -> bool:
@@ -91,20 +93,18 @@ class Recipe:
     tta: str | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("initialization", INITIALIZATIONS),
-            ("normalize", NORMALIZATIONS),
-        ):
-            if getattr(self, name) not in known:
-                choices = " or ".join(repr(value) for value in known)
-                raise NeocogError(f"{name} (={getattr(self, name)!r:.50}) must be {choices}.")
+        values: dict[str, Any] = {
+            "initialization": choice("initialization", self.initialization, INITIALIZATIONS),
+            "normalize": choice("normalize", self.normalize, NORMALIZATIONS),
+            "width": real("width", self.width, above=0, most=1000, wanted=_WIDTH),
+            "freeze_after": check_freezing(self.freeze_after),
+        }
         for name in ("name", "about", "model"):
             if not isinstance(getattr(self, name), str):
-                raise NeocogError(f"{name} (={getattr(self, name)!r:.50}) must be a text.")
-        if not isinstance(self.freeze_after, Mapping):
-            raise NeocogError("freeze_after must give epochs by names of parameters.")
+                raise refuse(name, getattr(self, name), "a text")
         check_views(self.tta)
-        check_settings(
+        check_parts(self.optimizer, self.schedule, self.averaging, self.augmentation)
+        numbers = check_settings(
             self.epochs,
             self.batch_size,
             None,
@@ -113,6 +113,10 @@ class Recipe:
             clip_norm=self.clip_norm,
             accumulate=self.accumulate,
         )
+        known = {f.name for f in fields(self)}
+        values |= {key: value for key, value in numbers._asdict().items() if key in known}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def load(cls, name_or_path: str) -> "Recipe":
