@@ -52,7 +52,7 @@ class ClassScore:
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Loss and accuracy, and where the errors are.
 
@@ -84,6 +84,13 @@ class Evaluation:
             )
             for k, name in enumerate(self.classes)
         ]
+
+    def __repr__(self) -> str:
+        images = int(self.confusion.sum())
+        return (
+            f"<Evaluation of {images} images in {len(self.classes)} classes: "
+            f"accuracy={self.accuracy:.4f}, loss={self.loss:.4g}>"
+        )
 
     def to_dict(self) -> dict[str, object]:
         """All of it as plain data."""

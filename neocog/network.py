@@ -5,6 +5,7 @@ It does not know how it is run: `predict_proba` asks `neocog.engine`, and `save`
 """
 
 import copy
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -33,6 +34,8 @@ _LONGEST_ROW = 300
 
 # Held for the moment in which a network's values are replaced by others that follow from them.
 _changing = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a fork has no other thread that would let go of it
+    os.register_at_fork(after_in_child=_changing._at_fork_reinit)
 
 
 def state_dtype(name: str) -> type[np.generic]:

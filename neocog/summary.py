@@ -41,6 +41,12 @@ class Cost:
         """Of one image on its way forward. A step of training takes about three times as many."""
         return sum(layer.multiply_adds for layer in self.layers)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Cost of {len(self.layers)} layers: {self.parameters} parameters, "
+            f"{self.multiply_adds} multiply-adds>"
+        )
+
 
 def cost(network: Network) -> Cost:
     """What each layer of the network costs; nothing is run."""

@@ -10,7 +10,7 @@ from neocog.errors import DataError
 __all__ = ["Data", "Dataset"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Images uint8 [n, height, width, channels] and their class numbers int64 [n]."""
 
@@ -29,6 +29,9 @@ class Dataset:
                 f"{self.labels.dtype} {list(self.labels.shape)}."
             )
 
+    def __repr__(self) -> str:
+        return f"<Dataset of {len(self)} images of {list(self.images.shape[1:])}>"
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -37,7 +40,7 @@ class Dataset:
         return Dataset(self.images[part], self.labels[part])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """What `neocog.load_data` gives: two `Dataset`, the names of the classes, and its own name."""
 
@@ -45,3 +48,9 @@ class Data:
     train: Dataset
     test: Dataset
     classes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Data {self.name!r}: {len(self.classes)} classes, train={self.train!r}, "
+            f"test={self.test!r}>"
+        )

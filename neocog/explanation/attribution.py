@@ -76,6 +76,13 @@ class Attribution:
     weights: Floats | None = None
     small: Floats | None = None
 
+    def __repr__(self) -> str:
+        return (
+            f"<Attribution by {self.method} of {self.layer} for {self.class_name!r}: "
+            f"map {list(self.map.shape)}, deletion={self.deletion:.4f}, "
+            f"insertion={self.insertion:.4f}>"
+        )
+
     @property
     def deletion(self) -> float:
         """The area under `deleted`, by trapezoids: from 0 to 1, low for a good map."""

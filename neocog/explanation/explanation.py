@@ -69,6 +69,10 @@ class LayerExplanation:
         """The layer's class, as in ``torch.nn``; "Image" for the image."""
         return "Image" if self.layer is None else type(self.layer).__name__
 
+    def __repr__(self) -> str:
+        shapes = f"{list(self.input.shape)} → {list(self.output.shape)}"
+        return f"<LayerExplanation of {self.name}, {self.type}: {shapes}>"
+
     def contributions(self, *place: int) -> Floats:
         """What is added up to one number of the output, before the bias.
 
@@ -152,6 +156,13 @@ class Explanation:
     loss: float
     delta: Floats
     steps: Mapping[str, Step]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Explanation of an image {list(self.image.shape)} as {self.classes[self.label]!r}: "
+            f"probability={self.probabilities[self.label]:.4f}, loss={self.loss:.4g}, "
+            f"{len(self)} layers>"
+        )
 
     def __getitem__(self, name: str) -> LayerExplanation:
         if name not in self.layers:

@@ -85,6 +85,10 @@ class Filters:
     weight: Floats
     exciting: tuple[tuple[Exciting, ...], ...] = ()
 
+    def __repr__(self) -> str:
+        images = len(self.exciting[0]) if self.exciting else 0
+        return f"<Filters of {self.layer} {list(self.weight.shape)}, {images} images each>"
+
     def figure(self, most: int = 32) -> "Figure":
         """The first filters, at most so many, with what excites them; needs matplotlib."""
         from neocog.explanation.figures import draw_filters
