@@ -14,6 +14,8 @@ from collections.abc import Callable
 from math import inf, isfinite
 from numbers import Real
 from operator import index
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any, TypeVar
 
 from neocog.errors import NeocogError
@@ -23,6 +25,7 @@ __all__ = [
     "as_row",
     "as_whole",
     "choice",
+    "file_path",
     "flag",
     "instance",
     "real",
@@ -38,6 +41,8 @@ T = TypeVar("T")
 Error = type[NeocogError]
 
 _LONGEST = 60
+# Of a file and of its path, in bytes, on all usual file systems.
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
 
 
 def shown(value: object) -> str:
@@ -188,6 +193,18 @@ def texts(name: str, value: object, *, error: Error = NeocogError) -> tuple[str,
     if row is None or not all(isinstance(text, str) for text in row):
         raise refuse(name, value, "a list of texts", error)
     return tuple(str(text) for text in row)
+
+
+def file_path(name: str, value: object, *, error: Error = NeocogError) -> Path:
+    """The path of a file or folder, of a length that file systems know."""
+    if isinstance(value, PathLike):
+        value = fspath(value)
+    if not isinstance(value, str) or "\0" in value:
+        raise refuse(name, value, "the path of a file", error)
+    parts = [len(part.encode(errors="surrogatepass")) for part in Path(value).parts]
+    if max(parts, default=0) > _LONGEST_NAME or sum(parts) + len(parts) > _LONGEST_PATH:
+        raise refuse(name, value, "the path of a file; this is too long for one", error)
+    return Path(value)
 
 
 def instance(

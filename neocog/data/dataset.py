@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import DataError
+from neocog.validation import instance
 
-__all__ = ["Data", "Dataset"]
+__all__ = ["Data", "Dataset", "check_dataset"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +55,9 @@ class Data:
             f"<Data {self.name!r}: {len(self.classes)} classes, train={self.train!r}, "
             f"test={self.test!r}>"
         )
+
+
+def check_dataset(value: object) -> Dataset:
+    """The data set; raises `DataError` for anything else."""
+    wanted = "a Dataset, such as load_data(…).train or Dataset(images, labels)"
+    return instance("data", value, Dataset, wanted, error=DataError)

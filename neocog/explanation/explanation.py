@@ -22,7 +22,7 @@ from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.layers import Conv2d, Layer, Linear
 from neocog.network import Network, check_network
 from neocog.training.optimizers import SGD, Adam, Optimizer
-from neocog.validation import whole
+from neocog.validation import refuse, shown, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -165,7 +165,7 @@ class Explanation:
         )
 
     def __getitem__(self, name: str) -> LayerExplanation:
-        if name not in self.layers:
+        if not isinstance(name, str) or name not in self.layers:
             raise unknown_layer(name, self.layers)
         return self.layers[name]
 
@@ -346,7 +346,10 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
     if isinstance(image, str | Path):
         channels, height, width = network.input_shape
         return read_picture(image, (channels, height, width))
-    pixels = np.asarray(image)
+    try:
+        pixels = np.asarray(image)
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: PyTorch's
+        raise refuse("image", image, "an image as a uint8 array, or a file", DataError) from None
     check_images(network, pixels[None])
     return pixels
 
@@ -361,7 +364,7 @@ def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None)
             return names.index(label)
         known = ", ".join(names) if names else "its classes have numbers only"
         hint = meant(label, names)
-        raise DataError(f"The network knows no class {label!r}.{hint} Known: {known}.")
+        raise DataError(f"The network knows no class {shown(label)}.{hint} Known: {known}.")
     classes = network.output_shape[0]
     wanted = f"a class, from 0 to {classes - 1}"
     return whole("label", label, 0, classes - 1, wanted=wanted, error=DataError)

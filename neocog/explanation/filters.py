@@ -120,7 +120,9 @@ def filters(
     convolutions = [name for name, known in network.leaves.items() if isinstance(known, Conv2d)]
     if not convolutions:
         raise DataError("The network has no convolution.")
-    layer = layer or convolutions[0]
+    layer = convolutions[0] if layer is None else layer
+    if not isinstance(layer, str):
+        raise unknown_layer(layer, convolutions)
     if layer not in convolutions:
         if layer in network.leaves:
             raise DataError(

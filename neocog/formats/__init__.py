@@ -11,7 +11,8 @@ from neocog import models
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.model_file import load_model, read_training, save_model
 from neocog.formats.pth import load_pth, save_pth
-from neocog.network import Network
+from neocog.network import Network, check_network
+from neocog.validation import file_path
 
 __all__ = [
     "assumption",
@@ -37,7 +38,9 @@ def save(network: Network, path: str | Path) -> None:
         ArchitectureError: if the network has no parameters yet.
         FormatError: if the suffix is another, or `path` cannot be written.
     """
-    suffix = Path(path).suffix.lower()
+    network = check_network(network)
+    path = file_path("path", path, error=FormatError)
+    suffix = path.suffix.lower()
     try:
         if suffix == ".safetensors":
             save_model(network, path)
@@ -63,7 +66,7 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
             ``.pth`` fits no model.
         ArchitectureError: if `model` is no model's name.
     """
-    path = Path(path)
+    path = file_path("path", path, error=FormatError)
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
             raise FormatError(f"{path} is not a run folder: it holds no model.safetensors.")
@@ -90,7 +93,7 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
         named = models.make(model, _outputs(state))
         network = _recognised(state, (model,)) or named
     else:
-        network = model
+        network = check_network(model)
     try:
         network.load_state_dict(state)
     except ArchitectureError as error:

@@ -12,6 +12,7 @@ from typing import Any
 from neocog.errors import ArchitectureError
 from neocog.layers import Shape
 from neocog.network import Network
+from neocog.validation import file_path
 
 __all__ = ["load_model_file"]
 
@@ -38,7 +39,7 @@ def load_model_file(
         ArchitectureError: if there is no such file or function, if either fails, naming the line,
             or if it gives no network that ends in so many numbers.
     """
-    path = Path(path)
+    path = file_path("path", path, error=ArchitectureError)
     if path.suffix != ".py" or not path.is_file():
         raise ArchitectureError(f"{path}: there is no such Python file.")
     with _beside(path):

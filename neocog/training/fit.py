@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, check_dataset
 from neocog.engine import Trainer, available_threads
 from neocog.errors import DataError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
@@ -134,6 +134,7 @@ def fit(
     optimizer.check(network.parameter_shapes)
     freezing = check_freezing(freeze_after, network.parameter_shapes)
     weights = check_class_weights(class_weights, network.output_shape[0])
+    data = check_dataset(data)
     if len(data) == 0:
         raise DataError("There are no images to train on.")
     if classes is not None:

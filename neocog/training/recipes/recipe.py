@@ -24,7 +24,7 @@ from neocog.training.initialization import INITIALIZATIONS, initialise, normalis
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.schedules import Schedule
 from neocog.training.settings import check_freezing, check_parts, check_settings
-from neocog.validation import choice, real, refuse
+from neocog.validation import choice, file_path, instance, real, refuse, shown
 
 __all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
 
@@ -126,6 +126,7 @@ class Recipe:
             FormatError: there is none, or the file is damaged.
             NeocogError: settings that cannot be.
         """
+        name_or_path = str(file_path("The recipe's name or path", name_or_path))
         if name_or_path in RECIPES:
             text = (files(__package__) / f"{name_or_path}.toml").read_text(encoding="utf-8")
             return cls.from_dict(tomllib.loads(text), name_or_path)
@@ -134,8 +135,8 @@ class Recipe:
             near = difflib.get_close_matches(name_or_path.lower(), RECIPES, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise FormatError(
-                f"No recipe is called {name_or_path!r}.{hint} Known: {', '.join(RECIPES)}, or a "
-                ".toml file of your own."
+                f"No recipe is called {shown(name_or_path)}.{hint} Known: {', '.join(RECIPES)}, or "
+                "a .toml file of your own."
             )
         try:
             with path.open("rb") as file:
@@ -155,6 +156,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, description: Mapping[str, Any], name: str = "") -> "Recipe":
         """The recipe of plain data, as `to_dict` gives it."""
+        instance("The recipe", description, dict, "settings by name")
         known = [f.name for f in fields(cls)]
         if unknown := [key for key in description if key not in known]:
             raise NeocogError(
