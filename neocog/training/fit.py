@@ -33,6 +33,7 @@ from neocog.training.settings import (
     check_threads,
 )
 from neocog.training.torch_stream import TorchStream
+from neocog.validation import instance
 
 __all__ = ["Watcher", "check_settings", "check_threads", "fit"]
 
@@ -130,6 +131,8 @@ def fit(
     )
     network = check_network(network)
     check_parts(optimizer, schedule, averaging, augmentation)
+    if watcher is not None:
+        instance("watcher", watcher, Watcher, "a neocog.Watcher, or of a class made from it")
     optimizer = optimizer or SGD(0.001, momentum=0.9)
     optimizer.check(network.parameter_shapes)
     freezing = check_freezing(freeze_after, network.parameter_shapes)

@@ -40,6 +40,8 @@ Doubles = NDArray[np.float64]
 
 # No run is longer.
 _MOST_STEPS = 10**12
+# Between the rates of a cycle; its inverse is the least.
+_LARGEST_FACTOR = 1e30
 
 
 class Schedule:
@@ -65,7 +67,8 @@ class Schedule:
         """
         steps = np.arange(first, first + count, dtype=np.float64)
         table = np.full((count, 4), np.nan)
-        table[:, 0] = self.factors(steps, total)
+        with np.errstate(over="ignore"):  # an infinite rate is for the training to refuse
+            table[:, 0] = self.factors(steps, total)
         table[:, 1] = self.momenta(steps, total)
         return table
 
@@ -192,8 +195,11 @@ class OneCycle(Schedule):
         how: dict[str, Any] = {"called": "one-cycle"}
         wanted = "a part of the run from 0 to 1"
         settle(self, real, "warmup", least=0, most=1, wanted=wanted, **how)
-        wanted = "a positive number"
-        settle(self, real, "div_factor", "final_div_factor", above=0, wanted=wanted, **how)
+        wanted, bounds = (
+            "a positive number",
+            {"least": 1 / _LARGEST_FACTOR, "most": _LARGEST_FACTOR},
+        )
+        settle(self, real, "div_factor", "final_div_factor", wanted=wanted, **bounds, **how)
         settle(self, choice, "anneal", known=("cos", "linear"), **how)
         settle(self, flag, "three_phase", "cycle_momentum", **how)
         wanted = "at least 0 and below 1"

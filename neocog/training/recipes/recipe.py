@@ -115,6 +115,8 @@ class Recipe:
         )
         known = {f.name for f in fields(self)}
         values |= {key: value for key, value in numbers._asdict().items() if key in known}
+        if self.optimizer is None:
+            values["optimizer"] = SGD(0.001, momentum=0.9)
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
