@@ -34,8 +34,16 @@ _LONGEST_ROW = 300
 
 # Held for the moment in which a network's values are replaced by others that follow from them.
 _changing = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a fork has no other thread that would let go of it
-    os.register_at_fork(after_in_child=_changing._at_fork_reinit)
+
+
+def _let_go() -> None:
+    """Another lock for a fork of this process, which has no thread to let go of the old one."""
+    global _changing
+    _changing = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def state_dtype(name: str) -> type[np.generic]:

@@ -175,7 +175,7 @@ def row(
     *,
     wanted: str,
     error: Error = NeocogError,
-    **bounds: float,
+    **bounds: Any,
 ) -> tuple[float, ...]:
     """So many numbers in a row, each within the bounds of `real`."""
     values = as_row(value)
