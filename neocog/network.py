@@ -122,17 +122,14 @@ class Network:
         self._output_shape = self._shapes[list(layers)[-1]]
         self._parameter_shapes: dict[str, Shape] = {}
         self._buffer_shapes: dict[str, Shape] = {}
+        self._state_shapes: dict[str, Shape] = {}
         for name, layer in self._leaves.items():
-            for part, shape in layer.parameter_shapes().items():
-                self._parameter_shapes[f"{name}.{part}"] = shape
-            for part, shape in layer.buffer_shapes().items():
-                self._buffer_shapes[f"{name}.{part}"] = shape
-        both = self._parameter_shapes | self._buffer_shapes
-        self._state_shapes = {
-            f"{name}.{part}": both[f"{name}.{part}"]
-            for name, layer in self._leaves.items()
-            for part in (layer.parameter_shapes() | layer.buffer_shapes())
-        }
+            for found, shapes in (
+                (self._parameter_shapes, layer.parameter_shapes()),
+                (self._buffer_shapes, layer.buffer_shapes()),
+            ):
+                for part, shape in shapes.items():
+                    found[f"{name}.{part}"] = self._state_shapes[f"{name}.{part}"] = shape
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
 
