@@ -24,7 +24,7 @@ def server():
 
 @pytest.fixture
 def address(server):
-    return f"{server.origin}/"
+    return server.address
 
 
 def shown(open_):
@@ -171,7 +171,7 @@ def test_the_explorer_is_closed(tab):
     network = neocog.models.simple_cnn()
     network.initialise(0)
     with served(network, DATA) as server:
-        open_ = tab(f"{server.origin}/", complains=True)
+        open_ = tab(server.address, complains=True)
     message = open_.page.locator("[role=alert]")
     message.wait_for()
     assert "does not answer" in message.inner_text()
