@@ -170,11 +170,13 @@ def png(image: np.ndarray | Image.Image, kind: str = "PNG") -> bytes:
 
 
 @contextlib.contextmanager
-def served(network: neocog.Network, data: Data | None, **settings: Any) -> Iterator[Page]:
+def served(
+    network: neocog.Network, data: Data | None, port: int = 0, **settings: Any
+) -> Iterator[Page]:
     """A page of an explorer of its own."""
     if data is not None and network.classes is None:
         network.name_classes(data.classes)
-    server = Server("127.0.0.1", 0)
+    server = Server("127.0.0.1", port)
     session = Session(network, data, "simple-cnn", **{"threads": 2, "away": 1e9, **settings})
     thread = threading.Thread(target=server.serve, args=(session,), daemon=True)
     thread.start()
