@@ -20,6 +20,8 @@ __all__ = ["explore"]
 
 # Whoever ends a process tidily sends one of these; Ctrl+C is Python's own matter.
 _ENDING = ("SIGTERM", "SIGHUP")
+# Where browsers may be installed that have a /tmp of their own, but see what is not hidden at home.
+_SNAPS = Path("/snap")
 
 
 def explore(
@@ -63,12 +65,12 @@ def _open_browser(address: str, ending: contextlib.ExitStack) -> None:
 
     The command line of a browser, where the address with its token would be, can be read by all.
     """
-    # A browser from a snap has a /tmp of its own.
-    folder = Path.home() if Path("/snap").is_dir() else None
     try:
+        folder = Path.home() if _SNAPS.is_dir() else None
         handle, name = tempfile.mkstemp(".html", "neocog-explore-", folder)
-    except OSError as error:
-        say(f"The browser is not opened ({error.strerror}): open the address yourself.")
+    except (OSError, RuntimeError) as error:  # the latter where there is no home
+        why = getattr(error, "strerror", None) or error
+        say(f"The browser is not opened ({why}): open the address yourself.")
         return
     ending.callback(Path(name).unlink, missing_ok=True)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
