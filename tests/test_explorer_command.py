@@ -366,8 +366,8 @@ runpy.run_module("neocog", run_name="__main__", alter_sys=True)
     ("name", "code", "said"),
     [
         ("SIGINT", 130, "neocog: interrupted.\n"),
-        ("SIGTERM", 143, "Stop with Ctrl+C.\n"),
-        ("SIGHUP", 129, "Stop with Ctrl+C.\n"),
+        ("SIGTERM", 143, "neocog: ended by SIGTERM.\n"),
+        ("SIGHUP", 129, "neocog: ended by SIGHUP.\n"),
     ],
 )
 def test_as_a_user_runs_it(here, name, code, said):

@@ -83,7 +83,10 @@ def _open_browser(address: str, ending: contextlib.ExitStack) -> None:
 def _ended_by_signals() -> Iterator[None]:
     """End on a signal as on Ctrl+C, tidily, with the exit code that it would have had."""
 
+    came: list[str] = []
+
     def end(number: int, frame: Any) -> NoReturn:
+        came.append(signal.Signals(number).name)
         raise SystemExit(128 + number)
 
     before = {}
@@ -98,3 +101,5 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if came:
+            say(f"neocog: ended by {came[0]}.")
