@@ -82,7 +82,6 @@ def _open_browser(address: str, ending: contextlib.ExitStack) -> None:
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """End on a signal as on Ctrl+C, tidily, with the exit code that it would have had."""
-
     came: list[str] = []
 
     def end(number: int, frame: Any) -> NoReturn:
