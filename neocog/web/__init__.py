@@ -3,15 +3,21 @@
 `neocog explore` runs it. `open_network` finds the network and its data, `Session` holds all that
 pages look at and change, `Server` answers requests. All pages share one session.
 
+Every request needs the server's token: ``Authorization: Bearer TOKEN``, or the cookie that a
+browser gets for ``/?token=TOKEN``, the address that the command prints. Every reply to such a
+request names the explorer in ``Neocog-Instance``. A request may name it, too, in the same header or
+as ``?instance=…``, and is then refused with 409 by any other that has the same address later.
+
 Every POST has a JSON object (or nothing) as its body and ``Content-Type: application/json``, but
 for a picture's. Its reply is the *state* after it, with a ``result`` where one is named below.
 What is refused is answered by ``{"error": "…"}``, to be shown as it is, with 400 for a value that
-cannot be, 403 for a request from elsewhere, 404, 405, 409 for what cannot be done now, 411, 413,
-415, 503. A reply may take as long as kernels compile; the state then tells so in ``activity``.
+cannot be, 403 for a request from elsewhere or without the token, 404, 405, 409 for what cannot be
+done now, 411, 413, 415, 431, 503 for too much at once. A reply may take as long as kernels compile;
+the state then tells so in ``activity``.
 
 Looking, by GET:
 
-    /                       the page
+    /                       the page; /?token=… leads there and sets the cookie
     /api/state              the state, with "network": what does not change: name, input_shape,
                             classes, parameters {name: shape}, data {name, train, test} or null
     /api/events             the state after each change, as server-sent events ("data: {…}"); each
@@ -30,7 +36,8 @@ Looking, by GET:
 Doing, by POST:
 
     /api/picture            {"index": 3} a test image, or {"move": "next" | "previous" | "random"}
-    /api/upload             the file itself, Content-Type image/…, at most 20 MiB
+    /api/upload             the file itself, Content-Type image/…, at most 20 MiB; one is decoded at
+                            a time
     /api/label              {"label": "cat" | 3 | null}, null being the likeliest
     /api/training           any of {"rate": 0.01, "momentum": 0.9, "batch_size": 4}
     /api/training/start     {}
@@ -46,6 +53,7 @@ Doing, by POST:
 
 The state:
 
+    instance        of the explorer: another one has another
     version         grows with each change
     picture         number (grows with each picture or label), source "test" | "upload" | "none",
                     index, label or null

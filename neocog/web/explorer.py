@@ -3,6 +3,7 @@
 For one thread alone; `Session` lets many ask.
 """
 
+import secrets
 import tempfile
 import time
 import traceback
@@ -71,6 +72,8 @@ class Explorer:
         self.network = network
         self.data = data
         self.name = name
+        #: Tells this explorer from one that has its address later.
+        self.instance = secrets.token_hex(8)
         self._events = events
         self._away = away
         self._clock = clock
@@ -106,6 +109,7 @@ class Explorer:
     def state(self) -> dict[str, Any]:
         """All that can change, as plain data; see `neocog.web`."""
         return {
+            "instance": self.instance,
             "version": self._version,
             "picture": self._picture.state(),
             "prediction": {"steps": self._predicted[0], "probabilities": self._predicted[1]},

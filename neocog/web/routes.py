@@ -29,11 +29,15 @@ class Answer:
         content: a mapping, or bytes.
         kind: the bytes' content type.
         name: of the file that they are to be kept in, if they are.
+        status: HTTP's number.
+        cookie: that the browser is to keep, if any.
     """
 
     content: Mapping[str, Any] | bytes
     kind: str = _JSON
     name: str | None = None
+    status: int = 200
+    cookie: str | None = None
 
 
 def _model(explorer: Explorer) -> Answer:

@@ -10,8 +10,10 @@ from test_page import AXE, serious
 import neocog
 from neocog import reference
 from neocog.data.shapes import shapes
+from neocog.web.door import leading_to
 
 DATA = shapes(0, 600, 50)
+NUMBER = "document.querySelector('[aria-label=\"number of a test image\"]')"
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def server():
 
 @pytest.fixture
 def address(server):
-    return f"{server.origin}/"
+    return server.address
 
 
 def shown(open_):
@@ -163,15 +165,73 @@ def test_two_tabs_see_the_same(tab, address):
     first.page.get_by_role("button", name="Next →").click()
     wait_for(
         second,
-        "() => document.querySelector('[aria-label=\"number of a test image\"]').value === '1'",
+        f"() => {NUMBER}.value === '1'",
     )
+
+
+def test_the_token_leaves_the_address(tab, address, server, tmp_path):
+    """Also where the way begins at a file, as the command has it, or at a page of another site."""
+    file = tmp_path / "open.html"
+    file.write_text(leading_to(address))
+    for begin in (address, file.as_uri()):
+        open_ = tab(begin)
+        assert open_.page.evaluate("location.href").partition("#")[0] == f"{server.origin}/"
+        open_.page.reload()
+        open_.page.wait_for_selector(".strip")
+        assert open_.page.evaluate("document.cookie") == ""
+    other = tmp_path / "other.html"
+    other.write_text(f'<a href="{server.origin}/">the explorer</a>')
+    stranger = open_.page.context.new_page()
+    stranger.goto(other.as_uri())
+    stranger.get_by_role("link").click()
+    stranger.get_by_role("link", name="Go on").click()
+    stranger.wait_for_selector(".strip")
+
+
+def test_nothing_is_shown_without_the_token(tab, address, server, chromium):
+    tab(address)
+    context = chromium.new_context()
+    stranger = context.new_page()
+    assert stranger.goto(f"{server.origin}/").status == 403
+    assert "open the whole address" in stranger.locator("main").inner_text()
+    stranger.get_by_role("link", name="Go on").click()
+    assert "open the whole address" in stranger.locator("main").inner_text()
+    context.close()
+
+
+def test_another_explorer_at_the_same_address(tab):
+    """The page of the one before does nothing to it, and becomes its page as soon as it may."""
+    network = neocog.models.simple_cnn()
+    network.initialise(0)
+    with served(network, DATA) as server:
+        open_ = tab(server.address, complains=True)
+    with served(network, DATA, server.port) as other:
+        other.do("/api/picture", index=5)
+        open_.page.get_by_role("button", name="Next →").click()
+        message = open_.page.locator("[role=alert]")
+        wait_for(open_, "() => document.querySelector('[role=alert]').innerText.includes('token')")
+        assert "open the whole address" in message.inner_text()
+        # Now this browser has the token of the other one.
+        open_.page.context.new_page().goto(other.address)
+        open_.page.get_by_role("button", name="Next →").click()
+        wait_for(open_, "() => document.querySelector('[role=alert]').innerText.includes('anew')")
+        wait_for(
+            open_,
+            f"() => {NUMBER}?.value === '5'",
+        )
+        assert other.state()["picture"]["index"] == 5
+        open_.page.get_by_role("button", name="Next →").click()
+        wait_for(
+            open_,
+            f"() => {NUMBER}?.value === '6'",
+        )
 
 
 def test_the_explorer_is_closed(tab):
     network = neocog.models.simple_cnn()
     network.initialise(0)
     with served(network, DATA) as server:
-        open_ = tab(f"{server.origin}/", complains=True)
+        open_ = tab(server.address, complains=True)
     message = open_.page.locator("[role=alert]")
     message.wait_for()
     assert "does not answer" in message.inner_text()

@@ -301,7 +301,7 @@ def test_the_place_is_kept_in_the_address(tab, note):
     first.backward()
     first.layer("pool")
     first.point("gradient of the output", 3, 12)
-    first.page.wait_for_function("location.hash.endsWith('/3/12')")
+    first.page.wait_for_function("() => location.hash.endsWith('/3/12')")
     address = first.page.url
     words = first.page.locator("[data-formula=pooling]").inner_text()
     second = tab(address)
@@ -365,12 +365,39 @@ def test_names_are_text_and_no_program(tab, tmp_path, trained):
     assert evil[0] in open_.page.locator("main").inner_text()
 
 
+def test_nothing_runs_but_its_own_script(tab, note, tmp_path):
+    """If a name were ever written as HTML, the page's policy would still keep it from acting."""
+    text = Path(note.removeprefix("file://")).read_text(encoding="utf-8")
+    got_in = (
+        '<p class="in" style="width: 7px">in</p><style>.in { width: 8px }</style>'
+        "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
+    )
+    file = tmp_path / "got-in.html"
+    file.write_text(text.replace("<body>", f"<body>{got_in}"), encoding="utf-8")
+    open_ = tab(file.as_uri(), complains=True)
+    assert open_.page.locator("p.in").evaluate("p => p.getBoundingClientRect().width") > 8
+    assert open_.page.title() != "taken"
+    assert len([each for each in open_.troubles if "Content Security Policy" in each]) >= 4
+
+
+def test_it_shows_in_the_frame_of_a_notebook(chromium, explained):
+    notebook, troubles = chromium.new_page(), []
+    notebook.on("console", lambda message: troubles.append(message.text))
+    notebook.set_content(explained._repr_html_())
+    frame = notebook.frame_locator("iframe")
+    frame.locator(".strip").wait_for(timeout=120_000)
+    frame.locator('[data-layer="conv1"]').click()
+    frame.locator(".formula").first.wait_for()
+    notebook.close()
+    assert troubles == []
+
+
 @pytest.mark.skipif(AXE is None, reason="NEOCOG_AXE does not name axe.min.js")
 @pytest.mark.parametrize(("width", "dark"), [(1280, True), (400, False)])
 def test_accessibility(tab, note, all_kinds, width, dark):
     for address in (note, all_kinds) if dark else (note,):
         open_ = tab(address, width=width, dark=dark)
-        open_.page.add_script_tag(path=str(AXE))
+        open_.page.evaluate(AXE.read_text())  # the page's policy lets no other script in
         assert serious(open_, "html") == []
         for side in ("forward", "backward"):
             if side == "backward":

@@ -5,6 +5,8 @@ const SVG = "http://www.w3.org/2000/svg";
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "style")
+      node.style.cssText = value; // as an attribute a strict policy would refuse it
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined)
       node.setAttribute(name, value);

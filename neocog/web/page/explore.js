@@ -1,6 +1,6 @@
 // The explorer's page: the explanation, and above it what changes it.
 
-import { getBinary, getJson } from "./api.js";
+import { getBinary, getJson, listen } from "./api.js";
 import { split } from "./data.js";
 import { el } from "./dom.js";
 import { Kernel } from "./kernel.js";
@@ -61,21 +61,17 @@ class Explorer {
   }
 
   listen() {
-    const events = new EventSource("/api/events");
-    events.onmessage = (event) => {
+    const hear = (state) => {
       if (this.lost) {
         this.lost = false;
         this.message.hidden = true;
       }
-      this.take(JSON.parse(event.data));
+      this.take(state);
     };
-    events.onerror = () => {
+    listen(hear, (why) => {
       this.lost = true;
-      this.say(
-        "The explorer does not answer. What it has learned is kept as long as it runs; this page goes on when it answers again.",
-        "error",
-      );
-    };
+      this.say(why, "error");
+    });
   }
 
   /** Show a state, unless a newer one is shown already. */
