@@ -7,34 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
-from neocog.data.pixels import ColorKey, scaled
+from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
 from neocog.errors import DataError
 from neocog.files import open_regular, user_path
 
 __all__ = ["read_picture"]
 
 _ORIENTATION = 0x0112  # the EXIF tag
-# How a picture is turned to be looked at; 1 is as it is.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SIDEWAYS = (
-    Image.Transpose.TRANSPOSE,
-    Image.Transpose.ROTATE_270,
-    Image.Transpose.TRANSVERSE,
-    Image.Transpose.ROTATE_90,
-)
 
 
 def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -100,21 +83,17 @@ def _read(file: PictureFile, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     key = _color_key(picture, file) if kind.name == "PNG" else None
     file.rewind()
     picture.load()
-    turn = _turn(picture)
-    if turn in _SIDEWAYS:
-        width, height = height, width
-    small = scaled(picture, box, (width, height), "L" if channels == 1 else "RGB", key)
-    if turn is not None:
-        small = small.transpose(turn)
-    return np.asarray(small, dtype=np.uint8).reshape(shape[1], shape[2], channels)
+    mode = "L" if channels == 1 else "RGB"
+    small = scaled(picture, box, (width, height), mode, _turn(picture), key)
+    return np.asarray(small, dtype=np.uint8).reshape(height, width, channels)
 
 
-def _turn(picture: ImageFile) -> Image.Transpose | None:
+def _turn(picture: ImageFile) -> Turn:
     """What its EXIF data say; those that are damaged say nothing, as to every viewer."""
     try:
-        return _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+        return TURNS.get(picture.getexif().get(_ORIENTATION, 1), Turn())
     except Exception:  # they are read by the same decoders
-        return None
+        return Turn()
 
 
 def _color_key(picture: ImageFile, file: PictureFile) -> ColorKey | None:

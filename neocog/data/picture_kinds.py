@@ -135,7 +135,7 @@ class PictureFile(io.BufferedReader):
         """As of any file."""
         self._left -= 1
         if self._left < 0:
-            raise DataError("it is cut into too many parts")
+            raise DataError("is cut into too many parts.")
         return super().read(size)
 
     def count(self, mark: bytes) -> int:
@@ -192,20 +192,16 @@ def check_cost(kind: Kind, picture: ImageFile, file: PictureFile, size: tuple[in
     most = _MOST_JPEG if kind.name == "JPEG" else _MOST_PIXELS
     if width * height > most:
         raise DataError(
-            f"is {width} × {height} pixels, more than the {most:,} that are read. "
-            "Scale it down first."
+            f"is {width} × {height} pixels, more than the {most:,} that are read; it "
+            "is too large. Scale it down first."
         )
     allowed = min(_NONE, _ANY + kind.ratio * file.size)
-    lesser = (1,)
-    fixed, pixel = _beside(picture, file), kind.pixel + _pixel_bytes(picture.mode)
+    divisors: tuple[int, ...] = (1,)
     if kind.name == "JPEG":
-        lesser = tuple(k for k in (1, 2, 4, 8) if k == 8 or width * height <= _WHOLE_JPEG * k * k)
-    elif kind.name in ("WEBP", "AVIF"):
-        fixed += 2 * file.size  # read as a whole
-    elif kind.name == "TIFF":
-        fixed += _tiff_bytes(picture)
+        divisors = tuple(k for k in (1, 2, 4, 8) if k == 8 or width * height <= _WHOLE_JPEG * k * k)
+    fixed, pixel = _beside(kind, picture, file), kind.pixel + _pixel_bytes(picture.mode)
     needed = 0
-    for k in lesser:
+    for k in divisors:
         w, h = -(-width // k), -(-height // k)
         # The scaled rows, and the weights of the pixels of a row and of a column.
         needed = fixed + pixel * w * h + 4 * size[0] * h + 50 * (w + h)
@@ -228,12 +224,25 @@ def _pixel_bytes(mode: str) -> int:
     return 1 if mode in ("1", "L", "P") else 2 if mode.startswith("I;16") else 4
 
 
-def _beside(picture: ImageFile, file: PictureFile) -> int:
-    """Bytes for the coefficients of a whole JPEG, where it comes in several scans."""
-    if not isinstance(picture, JpegImagePlugin.JpegImageFile):
-        return 0
+def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
+    """Bytes that decoding takes beside the pixels, however small they are decoded."""
     width, height = picture.size
-    # In the thumbnails of cameras too, which does no harm: it is taken for larger than it is.
+    match kind.name:
+        case "JPEG":
+            return _jpeg_bytes(picture, file)
+        case "TIFF":
+            return _tiff_bytes(picture)
+        case "WEBP" | "AVIF":
+            return 2 * file.size  # read as a whole
+        case "PNG" if isinstance(picture.info.get("transparency"), tuple):
+            return 4 * width * height  # for the lower halves of its colors
+    return 0
+
+
+def _jpeg_bytes(picture: Any, file: PictureFile) -> int:
+    """Bytes for the coefficients of the whole, where it comes in several scans."""
+    width, height = picture.size
+    # Those of a camera's thumbnails count too, which does no harm: it is taken for larger.
     scans = file.count(b"\xff\xda")
     if scans < 2:
         return 0
