@@ -814,9 +814,27 @@ def test_predict_refuses_what_is_no_picture(refused, model, pictures, here):
         ("half.png", "cannot be decoded"),
         ("model", "directory"),
     ):
-        error = refused("predict", model, pictures[0], path)
+        error = refused("predict", model, path)
         assert message in error
         assert path in error
+
+
+def test_predict_gives_what_it_can_where_some_are_no_pictures(command, model, pictures, here):
+    (here / "text.png").write_text("not a picture")
+    whole = command("predict", model, *pictures)[1]
+    asked = [pictures[0], "none.png", *pictures[1:], "text.png"]
+    code, out, err = command("predict", model, *asked)
+    assert (code, out) == (1, whole)
+    assert [line.partition(":")[2].split()[0] for line in err.splitlines()] == [
+        "none.png:",
+        "text.png",
+    ]
+    code, out, err = command("predict", model, *asked, "--json")
+    listed = json.loads(out)
+    assert (code, [entry["image"] for entry in listed]) == (1, asked)
+    good, bad = ["image", "top"], ["error", "image"]
+    assert [sorted(entry) for entry in listed] == [good, bad, good, good, bad]
+    assert err == "".join(f"neocog: {entry['error']}\n" for entry in listed if "error" in entry)
 
 
 # Models that are refused, by evaluate and predict alike

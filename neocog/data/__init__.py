@@ -9,6 +9,7 @@ from neocog.data.cifar import is_here as _cifar10_is_here
 from neocog.data.cifar import load_cifar10
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
+from neocog.files import exists, user_path
 
 __all__ = ["Data", "Dataset", "is_here", "load_data"]
 
@@ -45,7 +46,7 @@ def load_data(
         from neocog.data.shapes import shapes
 
         return shapes(seed)
-    if name and Path(name).expanduser().exists():
+    if name and exists(user_path(name)):
         return load_cifar10(name)
     raise DataError(_unknown(name))
 
