@@ -23,10 +23,10 @@ def is_plain(text: str) -> bool:
 
 
 def printable(text: str, most: int = 100) -> str:
-    """Text that comes from a file or another program, made safe for a message.
+    r"""Text that comes from a file or another program, made safe for a message.
 
     Control characters (which can erase or imitate lines on a terminal), line separators, marks that
-    reverse the direction of writing and lone surrogates become escapes such as ``\\x1b``. Letters
+    reverse the direction of writing and lone surrogates become escapes such as ``\x1b``. Letters
     of all scripts and joined emoji stay as they are.
 
     Args:

@@ -17,9 +17,8 @@ from neocog.errors import is_plain, printable
         ("\ud83d alone", r"\ud83d alone"),
         ("\0", r"\x00"),
         # Ordinary spelling: a Persian word, a French one, an emoji of three characters.
-        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
-        ("Fl\u00fbte\u00a0!", "Fl\u00fbte\u00a0!"),
-        ("\U0001f468\u200d\U0001f692", "\U0001f468\u200d\U0001f692"),
+        *[(word, word) for word in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+                                    "Fl\u00fbte\u00a0!", "\U0001f468\u200d\U0001f692")],
     ],
 )  # fmt: skip
 def test_controls_are_escaped_and_letters_are_not(text, shown):
