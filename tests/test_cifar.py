@@ -88,7 +88,7 @@ def test_records_become_images_and_labels(good, records):
 
 
 def test_every_kind_of_place_is_understood(good, archive, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder: folder)
+    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
     assert cifar.load_cifar10(good) == good
     assert cifar.load_cifar10(good.parent) == good
     unpacked = cifar.load_cifar10(archive)
@@ -101,20 +101,20 @@ def test_every_kind_of_place_is_understood(good, archive, monkeypatch):
 
 
 def test_a_path_is_a_name_for_data(good, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder: folder)
+    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
     assert load_data(good.parent) == good
     assert load_data(str(good)) == good
 
 
 def test_the_cache_is_used_when_nothing_is_named(good, cache, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder: folder)
+    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
     cache.mkdir(parents=True)
     (cache / cifar.FOLDER).symlink_to(good)
     assert cifar.load_cifar10() == cache / cifar.FOLDER
 
 
 def test_an_archive_is_unpacked_once_and_again_when_the_copy_is_torn(archive, cache, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder: folder)
+    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
     folder = cifar.load_cifar10(archive)
     first = (folder / cifar.FILES[0]).stat().st_ino
     assert cifar.load_cifar10(archive) == folder
@@ -126,7 +126,7 @@ def test_an_archive_is_unpacked_once_and_again_when_the_copy_is_torn(archive, ca
 
 
 def test_a_download_is_unpacked_and_not_repeated(archive, cache, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder: folder)
+    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
     asked = []
 
     def fetch(url, destination, *, size, sha256, progress):
@@ -212,7 +212,7 @@ def test_only_a_regular_member_of_the_exact_size_is_read(tmp_path, cache, kind):
 
 
 def test_other_members_are_never_written(good, tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder: folder)
+    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
     archive = tmp_path / "more.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=0) as out:
         for name in ("../outside", "/tmp/outside", f"{cifar.FOLDER}/extra"):

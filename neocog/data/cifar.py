@@ -24,6 +24,7 @@ from platformdirs import user_cache_path
 
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
+from neocog.files import user_path
 
 __all__ = ["CLASSES", "is_here", "load_cifar10"]
 
@@ -79,7 +80,8 @@ def load_cifar10(
         DataError: nothing there, a file missing, damaged or of the wrong size, or no download.
     """
     try:
-        return _read(_find(data_dir, progress))
+        source = "cifar10" if data_dir is None else str(user_path(data_dir).absolute())
+        return _read(_find(data_dir, progress), source)
     except OSError as error:
         raise DataError(f"CIFAR-10 could not be read: {error}.") from error
 
@@ -243,7 +245,7 @@ class _LimitedGzip(GzipFile):
         return data
 
 
-def _read(folder: Path) -> Data:
+def _read(folder: Path, source: str) -> Data:
     """The six files as a `Data`."""
     files = [folder / name for name in FILES]
     for file in files:
@@ -253,7 +255,7 @@ def _read(folder: Path) -> Data:
     # Both the reading and NumPy's copying release the GIL; memory is the limit from two on.
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(_read_file, files, parts))
-    return Data("cifar10", train, test, CLASSES)
+    return Data("cifar10", train, test, CLASSES, source)
 
 
 def _empty(count: int) -> Dataset:
