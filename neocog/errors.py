@@ -1,6 +1,7 @@
 """What goes wrong for a user: each error is one message with the value and what to do about it."""
 
 import re
+from collections.abc import Iterable
 
 __all__ = [
     "ArchitectureError",
@@ -8,6 +9,7 @@ __all__ = [
     "FormatError",
     "NeocogError",
     "TrainingDivergedError",
+    "did_you_mean",
     "is_plain",
     "printable",
 ]
@@ -35,6 +37,14 @@ def printable(text: str, most: int = 100) -> str:
     """
     shown = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text[:most])
     return shown if len(text) <= most else f"{shown}…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ " Did you mean 'adamw'?" for the known name that is nearest to `name`; "" if none is near."""
+    import difflib  # takes longer than the rest of the command line's help
+
+    near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 class NeocogError(Exception):

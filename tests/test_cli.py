@@ -214,8 +214,15 @@ def test_help_is_there_at_once_and_imports_nothing_large(here):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "COMMAND"),
-        (["trian"], "'trian'"),
+        (["trian"], "unknown command 'trian'. Did you mean 'train'?"),
+        (["walk"], "unknown command 'walk'. There are: train, "),
+        (["train", "--modle", "lenet5"], "unknown option '--modle'. Did you mean '--model'? See"),
+        (["train", "--epoch=3"], "unknown option '--epoch'. Did you mean '--epochs'? See"),
+        (["train", "--no-nestrov"], "Did you mean '--no-nesterov'?"),
+        (["--versoin"], "unknown option '--versoin'. Did you mean '--version'? See neocog --help"),
+        (["train", "--qqq"], "unknown option '--qqq'. See neocog train --help."),
+        (["models", "all"], "unexpected argument 'all'. See neocog models --help."),
+        (["train", "--optimizer", "admw"], "unknown 'admw'. Did you mean 'adamw'? There are: sgd"),
         (["train", "--epochs", "many"], "--epochs"),
         (["train", "--epochs", ""], "--epochs"),
         (["train", "--jitter", "0.1"], "--jitter"),
@@ -230,6 +237,10 @@ def test_help_is_there_at_once_and_imports_nothing_large(here):
 )
 def test_usage_errors_are_one_line_and_code_2(refused, arguments, message):
     assert message in refused(*arguments, code=2)
+
+
+def test_no_command_shows_them_all(command):
+    assert command() == command("--help")
 
 
 # train
@@ -1202,7 +1213,7 @@ def test_a_killed_run_leaves_whole_files_only(long_run, here):
 def test_a_reader_that_leaves_is_no_traceback(model, pictures, here):
     process = start("predict", model, pictures[0], cwd=here)
     process.stdout.close()
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=60) == 141
     assert process.stderr.read() == ""
     process.stderr.close()
 
