@@ -223,7 +223,7 @@ def test_missing_files_are_refused(tmp_path):
     for name in ("net.txt", "."):
         with pytest.raises(ArchitectureError, match=r"its name must end in \.py"):
             load_model_file(tmp_path / name)
-    with pytest.raises(ArchitectureError, match=r"net\.py: No such file or directory"):
+    with pytest.raises(ArchitectureError, match="there is no such Python file"):
         load_model_file(tmp_path / "net.py")
     for name in ("a\0.py", "a" * 5000 + ".py"):
         with pytest.raises(ArchitectureError, match=r"cannot be the name of a file|too long"):

@@ -18,13 +18,14 @@ def explore(
     port: int,
     no_browser: bool,
     threads: int | None,
+    architecture: str | None = None,
 ) -> int:
     """Serve the page until Ctrl+C; print its address."""
     check_threads(threads)
     # First, as a port that is taken is wrong at once; what asks now waits until it is served.
     server = Server(host, port)
     try:
-        opened = open_network(model, data, download_progress())
+        opened = open_network(model, data, download_progress(), architecture)
         for note in opened.notes:
             say(note)
         if opened.data is None:

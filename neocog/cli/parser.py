@@ -110,6 +110,18 @@ def _add(commands: "argparse._SubParsersAction[_Parser]", name: str, text: str) 
     return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
 
 
+def _add_model(p: _Parser, help_: str = _MODEL, **settings: Any) -> None:
+    """The argument MODEL of every command that reads a saved network, and what a .pth needs."""
+    p.add_argument("model", help=help_, **settings)
+    p.add_argument(
+        "--model",
+        dest="architecture",
+        default=None,
+        metavar="NAME|FILE.py:MAKE",
+        help="which network a .pth is of (default: a known one that has such weights)",
+    )
+
+
 def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     def run(**options: object) -> int:
         from neocog.cli.train import train
@@ -210,7 +222,7 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return evaluate(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "evaluate", "say how good a saved network is on test images")
-    p.add_argument("model", help=_MODEL)
+    _add_model(p)
     p.add_argument(
         "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
     )
@@ -230,7 +242,7 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return predict(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "predict", "say what a saved network sees in image files")
-    p.add_argument("model", help=_MODEL)
+    _add_model(p)
     p.add_argument("images", nargs="+", metavar="IMAGE", help="any image file that Pillow reads")
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
@@ -244,7 +256,7 @@ def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return explain(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "explain", "show what a saved network does with an image, as a page")
-    p.add_argument("model", help=_MODEL)
+    _add_model(p)
     p.add_argument("image", help="an image file, or test:3 for an image of the data")
     p.add_argument(
         "--label", default=None, help="the class it shows (default: the data's, or the prediction)"
@@ -280,7 +292,7 @@ def _summary(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return summary(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "summary", "list the layers of a network, and what training takes")
-    p.add_argument("model", help=f"a network by name, my_net.py:make, {_MODEL}")
+    _add_model(p, f"a network by name, my_net.py:make, {_MODEL}")
     p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
     p.add_argument("--width", type=_number, default=1, help="of a network by name (default: 1)")
     p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
@@ -297,11 +309,11 @@ def _explore(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return explore(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "explore", "open a page on which a network explains itself and learns, live")
-    p.add_argument(
-        "model",
+    _add_model(
+        p,
+        f"a network by name, my_net.py:make, {_MODEL} (default: a new simple-cnn)",
         nargs="?",
         default=None,
-        help=f"a network by name, my_net.py:make, {_MODEL} (default: a new simple-cnn)",
     )
     p.add_argument(
         "--data",

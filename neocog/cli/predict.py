@@ -11,11 +11,11 @@ from neocog.errors import NeocogError
 __all__ = ["predict"]
 
 
-def predict(model: str, images: list[str], top: int, json_: bool) -> int:
+def predict(model: str, images: list[str], architecture: str | None, top: int, json_: bool) -> int:
     """Print the most probable classes of each image."""
     if top < 1:
         raise NeocogError(f"--top (={top}) must be at least 1.")
-    network = open_model(model)
+    network = open_model(model, architecture)
     channels, height, width = network.input_shape
     pictures = np.stack([read_picture(path, (channels, height, width)) for path in images])
     probabilities = network.predict_proba(pictures)

@@ -56,11 +56,8 @@ class Memory:
     def __init__(self, plan: Plan, workers: int, batch: int) -> None:
         self._plan = plan
         self._offsets, self.size = _places(plan, workers, batch)
-        images = f"a batch of {batch} images" if batch > 1 else "one image"
-        remedy = (
-            "Take a smaller batch." if batch > 1 else "Take a smaller network, or fewer threads."
-        )
-        require_memory(self.size, f"Working on {images} with this network", remedy)
+        images, less = ("one image", "network") if batch == 1 else (f"{batch} images", "batch")
+        require_memory(self.size, f"Working on {images} at a time", f"Take a smaller {less}.")
         raw = np.zeros(self.size + _LINE, np.uint8)
         shift = -raw.ctypes.data % _LINE
         self._bytes = raw[shift : shift + self.size]

@@ -54,6 +54,8 @@ def load_model_file(
         raise ArchitectureError(f"{path}: this is no Python file: its name must end in .py.")
     try:
         open_regular(path).close()  # else a pipe would be waited for
+    except FileNotFoundError:
+        raise ArchitectureError(f"{path}: there is no such Python file.") from None
     except OSError as error:
         raise ArchitectureError(f"{path}: {error.strerror or error}.") from None
     with _beside(path):
