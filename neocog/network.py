@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
 from neocog.layers import Layer, Shape, all_shapes, leaves
 from neocog.preprocessing import Preprocessing
@@ -107,13 +108,18 @@ class Network:
             self.name_classes(classes)
 
     def name_classes(self, classes: tuple[str, ...]) -> None:
-        """Say what the outputs stand for; raises `ArchitectureError` if their number differs."""
+        """Say what the outputs stand for; see `neocog.class_names` for what names may be.
+
+        Raises:
+            ArchitectureError: their number is not that of the outputs, or one can be no name.
+        """
+        classes = class_names(classes)
         if self.output_shape != (len(classes),):
             raise ArchitectureError(
                 f"The network ends in the shape {self.output_shape}, but there are {len(classes)} "
                 f"classes. Its last layer must give {len(classes)} numbers."
             )
-        self.classes = tuple(classes)
+        self.classes = classes
 
     # Parameters
 

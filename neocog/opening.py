@@ -1,19 +1,35 @@
-"""Which network is explained or explored, and with which data."""
+"""Which network a command is about, and with which data.
 
+A file may be anybody's: nothing that it names is opened, run or fetched for it, but data that
+neocog itself knows by name. The ``run.json`` of a run folder may name a path.
+"""
+
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from neocog.data import Data, is_here, load_data
-from neocog.errors import NeocogError
-from neocog.formats import assumption, load, training_of
-from neocog.models import MODELS
+from neocog.data import NAMES, Data, is_here, load_data
+from neocog.errors import NeocogError, printable
+from neocog.files import exists, read_bytes
+from neocog.formats import assumption, is_weights, load, training_of
+from neocog.models import MODELS, split_python_file
 from neocog.network import Network
 from neocog.training.recipes import is_file, make_model
 
-__all__ = ["Opened", "mismatch", "open_network"]
+__all__ = [
+    "Opened",
+    "data_trained_on",
+    "is_new",
+    "mismatch",
+    "name_of_run",
+    "open_network",
+    "open_saved",
+]
 
 _NEW = "simple-cnn"
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,7 @@ def open_network(
     model: str | None = None,
     data: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    architecture: str | None = None,
 ) -> Opened:
     """The network and its data.
 
@@ -47,16 +64,17 @@ def open_network(
             file says it was trained on, if that is on this machine.
         progress: called with the bytes done and the bytes in all while downloading what `data`
             asks for; nothing else is downloaded.
+        architecture: which network a ``.pth`` is of, as for `open_saved`.
 
     Raises:
         NeocogError: there is no such network or data, its file is damaged, or they do not fit.
     """
-    if model is None or _is_new(model):
+    if model is None or is_new(model):
+        if architecture is not None:
+            raise _names_itself(model or _NEW)
         return _new(model or _NEW, data or "shapes", progress)
-    network = load(model)
+    network, notes = open_saved(model, architecture)
     _check_outputs(network, model)
-    assumed = assumption(model, network)
-    notes = (assumed,) if assumed else ()
     name = Path(model).resolve().stem
     if data is not None:
         loaded = load_data(data, progress=progress)
@@ -65,19 +83,49 @@ def open_network(
         if network.classes is None:
             network.name_classes(loaded.classes)
         return Opened(network, loaded, name, notes)
-    found, why = _usual_data(network, model)
+    found, why = data_trained_on(model)
+    if found is not None and (why := mismatch(network, found, model)) is not None:
+        found = None
     if why is not None:
         notes = (*notes, why)
     return Opened(network, found, name, notes)
 
 
-def _is_new(model: str) -> bool:
-    """Whether it names a network, and no file that holds one."""
-    return (
-        is_file(model)
-        or model in MODELS
-        or not (Path(model).exists() or "." in model or "/" in model)
+def open_saved(model: str, architecture: str | None = None) -> tuple[Network, tuple[str, ...]]:
+    """A saved network, and what the user should know of how it was read.
+
+    Args:
+        model: a run folder, a ``.safetensors`` or a ``.pth``.
+        architecture: which network a ``.pth`` is of, a name or ``my_net.py:make``; without it, one
+            that is known and has such weights.
+
+    Raises:
+        NeocogError: there is no such network, its file is damaged, or `architecture` is given for
+            what says it itself.
+    """
+    if architecture is not None and not is_weights(model):
+        raise _names_itself(model)
+    network = load(model, architecture)
+    assumed = assumption(model, network, architecture)
+    return network, (assumed,) if assumed else ()
+
+
+def _names_itself(model: str) -> NeocogError:
+    return NeocogError(
+        f"--model says which network the weights of a .pth are of; {printable(model)} says it "
+        "itself. Leave --model out."
     )
+
+
+def is_new(model: str) -> bool:
+    """Whether it names a network, and no file that holds one."""
+    return is_file(model) or model in MODELS or not (exists(model) or "." in model or "/" in model)
+
+
+def name_of_run(model: str) -> str:
+    """What to call a new network in a folder's name or a title."""
+    file = split_python_file(model)
+    return Path(file[0]).stem if file is not None else model
 
 
 def _new(model: str, data: str, progress: Callable[[int, int], None] | None) -> Opened:
@@ -89,8 +137,7 @@ def _new(model: str, data: str, progress: Callable[[int, int], None] | None) -> 
     if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
     network.name_classes(loaded.classes)
-    name = Path(model.partition(".py")[0]).name if is_file(model) else model
-    return Opened(network, loaded, name)
+    return Opened(network, loaded, name_of_run(model))
 
 
 def _check_outputs(network: Network, model: str) -> None:
@@ -122,14 +169,49 @@ def mismatch(network: Network, data: Data, model: str) -> str | None:
     return None
 
 
-def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
-    """The data that its file names, or why there are none."""
-    trained_on = training_of(model).get("data")
-    # A file may name any path; only what has a name is opened for it.
-    if trained_on not in ("shapes", "cifar10"):
+# What a network was trained on
+
+
+def data_trained_on(
+    model: str, data_dir: str | None = None
+) -> tuple[Data, None] | tuple[None, str]:
+    """The data that a saved network was trained on, or else why they are not there, a sentence.
+
+    Args:
+        model: a run folder, whose ``run.json`` may name a folder or archive, or a model's file,
+            which may not: only data with a name are opened for it, and nothing is downloaded.
+        data_dir: where cifar10 lies, if that is what it was trained on.
+    """
+    found = _recorded(model)
+    name, source, fingerprint = (found.get(k) for k in ("name", "source", "fingerprint"))
+    if not isinstance(name, str):
         return None, f"{model} does not say which data it was trained on."
-    if not is_here(trained_on):
-        return None, f"{model} was trained on {trained_on}, which is not on this machine."
-    data = load_data(trained_on)
-    why = mismatch(network, data, model)
-    return (data, None) if why is None else (None, why)
+    shown = printable(name)
+    if not isinstance(source, str) or not source:
+        source = name
+        if source not in NAMES:
+            return None, f"{model} was trained on {shown}, but does not say where they are."
+    shown = printable(source, 200)
+    if source == "cifar10" and data_dir is not None:
+        loaded = load_data(source, data_dir=data_dir)
+    elif is_here(source) if source in NAMES else exists(source):
+        loaded = load_data(source)
+    else:
+        return None, f"{model} was trained on {shown}, which is not on this machine."
+    if isinstance(fingerprint, str) and loaded.fingerprint != fingerprint:
+        return None, f"{model} was trained on other images than {shown} now has."
+    return loaded, None
+
+
+def _recorded(model: str) -> dict[str, Any]:
+    """The ``name``, ``source`` and ``fingerprint`` of the data, as far as a run or a file says."""
+    if Path(model).is_dir():
+        try:
+            info = json.loads(read_bytes(Path(model) / "run.json", _MOST_BYTES))
+        except (OSError, ValueError, RecursionError):
+            info = None
+        data = info.get("data") if isinstance(info, dict) else None
+        if isinstance(data, dict):
+            return data
+    training = training_of(model)
+    return {"name": training.get("data"), "fingerprint": training.get("data_fingerprint")}

@@ -214,8 +214,15 @@ def test_help_is_there_at_once_and_imports_nothing_large(here):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "COMMAND"),
-        (["trian"], "'trian'"),
+        (["trian"], "unknown command 'trian'. Did you mean 'train'?"),
+        (["walk"], "unknown command 'walk'. There are: train, "),
+        (["train", "--modle", "lenet5"], "unknown option '--modle'. Did you mean '--model'? See"),
+        (["train", "--epoch=3"], "unknown option '--epoch'. Did you mean '--epochs'? See"),
+        (["train", "--no-nestrov"], "Did you mean '--no-nesterov'?"),
+        (["--versoin"], "unknown option '--versoin'. Did you mean '--version'? See neocog --help"),
+        (["train", "--qqq"], "unknown option '--qqq'. See neocog train --help."),
+        (["models", "all"], "unexpected argument 'all'. See neocog models --help."),
+        (["train", "--optimizer", "admw"], "unknown 'admw'. Did you mean 'adamw'? There are: sgd"),
         (["train", "--epochs", "many"], "--epochs"),
         (["train", "--epochs", ""], "--epochs"),
         (["train", "--jitter", "0.1"], "--jitter"),
@@ -230,6 +237,10 @@ def test_help_is_there_at_once_and_imports_nothing_large(here):
 )
 def test_usage_errors_are_one_line_and_code_2(refused, arguments, message):
     assert message in refused(*arguments, code=2)
+
+
+def test_no_command_shows_them_all(command):
+    assert command() == command("--help")
 
 
 # train
@@ -671,13 +682,40 @@ def test_evaluate_prints_scores_and_confusion(command, with_data, model):
     lines = out.splitlines()
     assert lines[0] == f"Loss: {expected.loss:.4f}"
     assert lines[1] == f"Accuracy: {100 * expected.accuracy:.2f} % of 30 images"
-    assert lines[3].split() == ["class", "precision", "recall", "count"]
-    for line, score in zip(lines[4:14], expected.per_class, strict=True):
-        assert line.split()[0] == score.name
-        assert line.split()[-1] == str(score.count) == "3"
-    matrix = [line.split() for line in lines[-10:]]
-    assert [row[0] for row in matrix] == list(CLASSES)
-    np.testing.assert_array_equal([list(map(int, row[1:])) for row in matrix], expected.confusion)
+    assert len(lines) < 24, "all of it can be seen at once"
+    assert max(map(len, lines)) <= 80
+    left, _, right = lines[3].partition("|")
+    assert left.split() == ["class", "count", "precision", "recall"]
+    assert right.split() == ["cla"] * 10
+    rows = [line.partition("|") for line in lines[4:14]]
+    for (left, _, _), score in zip(rows, expected.per_class, strict=True):
+        assert left.split()[:2] == [score.name, "3"]
+        percent = [
+            f"{100 * part:.1f}" for part in (score.precision, score.recall) if part is not None
+        ]
+        assert re.findall(r"\d+\.\d", left) == percent
+    matrix = [list(map(int, right.split())) for _, _, right in rows]
+    np.testing.assert_array_equal(matrix, expected.confusion)
+
+
+def test_evaluate_of_many_classes_lists_what_is_mixed_up_most(command, here, with_data):
+    classes = (*(f"a rather long name of class {k}" for k in range(15)), "tab\tand \u200cjoiner")
+    data = tiny(test=200, classes=classes)
+    network = neocog.models.simple_cnn(16)
+    network.initialise(0)
+    network.name_classes(classes)
+    network.save(here / "many.safetensors")
+    with_data(data)
+    out = command("evaluate", "many.safetensors", "tiny")[1]
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert r"tab\tand " in out
+    confusion = neocog.evaluate(network, data.test).confusion
+    np.fill_diagonal(confusion, 0)
+    k, taken = np.unravel_index(confusion.argmax(), confusion.shape)
+    first = lines[lines.index("Most often mixed up (--json has all):") + 1]
+    names = [f"{name[:24]}…" if len(name) > 24 else name for name in classes]
+    assert first == f"  {names[k]} taken for {names[taken]}: {confusion.max()}"
 
 
 def test_evaluate_takes_every_kind_of_model(command, with_data, model):
@@ -707,16 +745,19 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
         asked.append(name)
         return tiny()
 
-    monkeypatch.setattr(importlib.import_module("neocog.cli.evaluate"), "load_data", load_data)
+    for module in ("neocog.cli.evaluate", "neocog.opening"):
+        monkeypatch.setattr(importlib.import_module(module), "load_data", load_data)
+    monkeypatch.setattr("neocog.opening.is_here", lambda name: True)
+    save_model(neocog.load(model), model / "model.safetensors", training={"data": "cifar10"})
     assert command("evaluate", model)[0] == 0
     assert command("evaluate", model, "other")[0] == 0
-    assert asked == ["tiny", "other"]
+    assert asked == ["cifar10", "other"]
 
 
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
     code, out, err = command("evaluate", model / "cnn_model.pth")
     assert (code, out) == (1, "")
-    assert "name the data" in err.splitlines()[-1]
+    assert "Name the data" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("threads", [0, -1])
@@ -915,9 +956,12 @@ def test_models_lists_every_model(command):
     code, out, err = command("models")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    for line, (name, function) in zip(lines[1:], neocog.models.MODELS.items(), strict=False):
+    assert len(lines) < 24, "all of it can be seen at once"
+    assert max(map(len, lines)) <= 80
+    pairs = zip(lines[1::2], lines[2::2], strict=False)
+    for (line, about), (name, function) in zip(pairs, neocog.models.MODELS.items(), strict=False):
         assert line.split()[0] == name
-        assert line.endswith(function.__doc__.splitlines()[0])
+        assert about == f"  {function.__doc__.splitlines()[0]}"
     # Of the note's network, by hand: 16 · 27 · 32² + 10 · 4096 multiply-adds.
     assert lines[1].split()[1:8] == ["41,418", "1.0", "3", "×", "32", "×", "32"]
 
@@ -955,13 +999,18 @@ def test_summary_by_hand(command):
     code, out, err = command("summary", "simple-cnn", "--batch-size", 4, "--threads", 2)
     assert (code, err) == (0, "")
     rows = [line.split() for line in out.splitlines()]
-    assert rows[0] == ["layer", "type", "output", "parameters", "multiply-adds"]
-    conv = ["conv1", "Conv2d", *["16", "×", "32", "×", "32"], "448", f"{16 * 27 * 32**2:,}"]
+    assert rows[0] == ["layer", "type", "output", "parameters", "mult-adds"]
+    conv = ["conv1", "Conv2d", "16×32×32", "448", f"{16 * 27 * 32**2:,}"]
     assert rows[1] == conv
     assert rows[-3] == ["in", "all", "41,418", f"{16 * 27 * 32**2 + 40960:,}"]
     assert re.fullmatch(
         r"Training in batches of 4: \d\.\d MiB beside the data\.", out.splitlines()[-1]
     )
+
+
+@pytest.mark.parametrize("name", neocog.models.MODELS)
+def test_summaries_fit_80_columns(command, name):
+    assert max(map(len, command("summary", name)[1].splitlines())) <= 80
 
 
 def test_the_memory_in_the_summary_is_what_training_takes(command):
@@ -1220,7 +1269,7 @@ def test_a_killed_run_leaves_whole_files_only(long_run, here):
 def test_a_reader_that_leaves_is_no_traceback(model, pictures, here):
     process = start("predict", model, pictures[0], cwd=here)
     process.stdout.close()
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=60) == 141
     assert process.stderr.read() == ""
     process.stderr.close()
 

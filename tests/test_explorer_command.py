@@ -131,7 +131,8 @@ def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, na
     [
         ({}, "does not say which data it was trained on."),
         ({"data": "cifar10"}, "was trained on cifar10, which is not on this machine."),
-        ({"data": "/etc/passwd"}, "does not say which data"),
+        ({"data": "/etc/passwd"}, "was trained on /etc/passwd, but does not say where they are."),
+        ({"data": "https://example.org/x\x1b[2J"}, r"was trained on https://example.org/x\x1b[2J,"),
         ({"data": ["shapes"]}, "does not say which data"),
     ],
 )
@@ -145,6 +146,63 @@ def test_nothing_is_downloaded_or_opened_because_a_file_says_so(
     (note,) = opened.notes
     assert note.startswith(f"a.safetensors {why}")
     assert little_data == []
+
+
+def test_a_run_says_where_its_data_are(here, monkeypatch):
+    noise, loaded = shapes(0, 8, 4), []
+
+    def load_data(source, **_):
+        loaded.append(source)
+        return noise
+
+    monkeypatch.setattr(opening, "load_data", load_data)
+    (here / "mine").mkdir()
+    (here / "run").mkdir()
+    saved(here / "run" / "model.safetensors", data="cifar10")
+    info = {"name": "noise", "source": str(here / "mine"), "fingerprint": noise.fingerprint}
+
+    def opened(**changes):
+        text = json.dumps({"data": {**info, **changes}})
+        (here / "run" / "run.json").write_text(text, encoding="utf-8")
+        found = open_network("run")
+        return found.data, found.notes
+
+    assert opened() == (noise, ())
+    assert loaded == [info["source"]]
+    data, (note,) = opened(fingerprint="0" * 64)
+    assert data is None
+    assert note == f"run was trained on other images than {info['source']} now has."
+    loaded.clear()
+    data, (note,) = opened(source=str(here / "gone"))
+    assert (data, loaded) == (None, [])
+    assert note == f"run was trained on {here / 'gone'}, which is not on this machine."
+    # What somebody sends is the file alone: it names no path.
+    (here / "run" / "run.json").write_text("[" * 100_000)
+    monkeypatch.setattr(opening, "is_here", lambda name: False)
+    assert "was trained on cifar10, which is not on this machine" in open_network("run").notes[0]
+
+
+def test_the_network_of_weights_alone_can_be_said(here):
+    (here / "resnet.pytorch").mkdir()
+    (here / "resnet.pytorch" / "own.py").write_text(
+        "import neocog\n"
+        "def grey(classes):\n"
+        "    return neocog.Network(\n"
+        "        input_shape=(1, 8, 8), flatten=neocog.Flatten(), fc=neocog.Linear(64, classes)\n"
+        "    )\n"
+    )
+    model = "resnet.pytorch/own.py:grey"
+    network = neocog.models.load_model_file("resnet.pytorch/own.py", "grey", 4)
+    network.initialise(0)
+    network.save("a.pth")
+    network.save("a.safetensors")
+    opened = open_network("a.pth", architecture=model)
+    assert_same(opened.network, network)
+    assert f"taken for {model}" in opened.notes[0]
+    for other in ("a.safetensors", "simple-cnn", None):
+        with pytest.raises(NeocogError, match=r"says it itself\. Leave --model out"):
+            open_network(other, architecture=model)
+    assert opening.name_of_run(model) == "own"
 
 
 def test_weights_alone_need_data_to_be_named(here):

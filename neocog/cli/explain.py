@@ -30,9 +30,10 @@ def explain(
     out: str | None,
     open_: bool,
     json_: bool,
+    architecture: str | None = None,
 ) -> int:
     """Write the page of one image, and say where it is and what the network sees."""
-    opened = open_network(model, data, download_progress())
+    opened = open_network(model, data, download_progress(), architecture)
     for note in opened.notes:
         say(note)
     network = opened.network

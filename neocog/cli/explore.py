@@ -2,13 +2,10 @@
 
 import contextlib
 import os
-import signal
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
 
 from neocog.cli.terminal import download_progress, is_terminal, say
 from neocog.opening import open_network
@@ -18,8 +15,6 @@ from neocog.web.door import leading_to
 
 __all__ = ["explore"]
 
-# Whoever ends a process tidily sends one of these; Ctrl+C is Python's own matter.
-_ENDING = ("SIGTERM", "SIGHUP")
 # Where browsers may be installed that have a /tmp of their own, but see what is not hidden at home.
 _SNAPS = Path("/snap")
 
@@ -31,15 +26,15 @@ def explore(
     port: int,
     no_browser: bool,
     threads: int | None,
+    architecture: str | None = None,
 ) -> int:
     """Serve the page until Ctrl+C; print its address."""
     check_threads(threads)
     with contextlib.ExitStack() as ending:
-        ending.enter_context(_ended_by_signals())
         # First, as a port that is taken is wrong at once; what asks now waits until it is served.
         server = Server(host, port)
         ending.callback(server.server_close)
-        opened = open_network(model, data, download_progress())
+        opened = open_network(model, data, download_progress(), architecture)
         for note in opened.notes:
             say(note)
         if opened.data is None:
@@ -77,28 +72,3 @@ def _open_browser(address: str, ending: contextlib.ExitStack) -> None:
         file.write(leading_to(address))
     # A browser in a terminal returns only when it is closed.
     threading.Thread(target=webbrowser.open, args=(Path(name).as_uri(),), daemon=True).start()
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """End on a signal as on Ctrl+C, tidily, with the exit code that it would have had."""
-    came: list[str] = []
-
-    def end(number: int, frame: Any) -> NoReturn:
-        came.append(signal.Signals(number).name)
-        raise SystemExit(128 + number)
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in _ENDING:
-            number = getattr(signal, name, None)
-            # What is to be ignored, as by nohup, stays so.
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-                before[number] = signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            say(f"neocog: ended by {came[0]}.")

@@ -1,14 +1,16 @@
 """``neocog train``."""
 
-from pathlib import Path
 from typing import Any
 
 from neocog import evaluate, fit, load_data
 from neocog.cli.display import Display
 from neocog.cli.terminal import download_progress, say
 from neocog.errors import NeocogError
+from neocog.files import exists
+from neocog.models import split_python_file
+from neocog.opening import name_of_run
 from neocog.training.fit import check_settings
-from neocog.training.recipes import Recipe, changed, is_file, make_model
+from neocog.training.recipes import Recipe, changed, make_model
 from neocog.training.run_folder import RunFolder
 from neocog.training.torch_stream import TorchStream
 
@@ -36,8 +38,7 @@ def train(
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
     settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
     settings |= {"seed": seed, "threads": threads, "log_every": log_every}
-    name = Path(how.model.partition(".py:")[0]).stem if is_file(how.model) else how.model
-    folder = RunFolder.create(out, f"{name}-{loaded.name}", settings)
+    folder = RunFolder.create(out, f"{name_of_run(how.model)}-{loaded.name}", settings)
     display = Display(folder, network, loaded.name, how.epochs, how.tta)
     try:
         history = fit(
@@ -72,7 +73,8 @@ def train(
 
 def _check_model(recipe: Recipe) -> None:
     """Raise `NeocogError` for a model that cannot be, whatever the data are."""
-    if not is_file(recipe.model):
+    file = split_python_file(recipe.model)
+    if file is None:
         make_model(recipe.model, width=recipe.width)
-    elif not Path(recipe.model.partition(".py")[0] + ".py").is_file():
+    elif not exists(file[0]):
         raise NeocogError(f"--model {recipe.model}: there is no such file.")
