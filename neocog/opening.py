@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data import Data, is_here, load_data
-from neocog.errors import NeocogError
-from neocog.formats import assumption, load, training_of
+from neocog.data import NAMES, Data, is_here, load_data
+from neocog.errors import DataError, NeocogError, printable
+from neocog.formats import assumption, load
 from neocog.models import MODELS
 from neocog.network import Network
+from neocog.trained_on import trained_on
 from neocog.training.recipes import is_file, make_model
+from neocog.training.run_process import settle
 
 __all__ = ["Opened", "mismatch", "open_network"]
 
@@ -53,10 +55,11 @@ def open_network(
     """
     if model is None or _is_new(model):
         return _new(model or _NEW, data or "shapes", progress)
+    stands = settle(model)
     network = load(model)
     _check_outputs(network, model)
-    assumed = assumption(model, network)
-    notes = (assumed,) if assumed else ()
+    said = (f"{model}: {stands}" if stands else None, assumption(model, network))
+    notes = tuple(note for note in said if note)
     name = Path(model).resolve().stem
     if data is not None:
         loaded = load_data(data, progress=progress)
@@ -124,12 +127,17 @@ def mismatch(network: Network, data: Data, model: str) -> str | None:
 
 def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     """The data that its file names, or why there are none."""
-    trained_on = training_of(model).get("data")
-    # A file may name any path; only what has a name is opened for it.
-    if trained_on not in ("shapes", "cifar10"):
+    trained = trained_on(model)
+    if trained.source is None:
         return None, f"{model} does not say which data it was trained on."
-    if not is_here(trained_on):
-        return None, f"{model} was trained on {trained_on}, which is not on this machine."
-    data = load_data(trained_on)
+    if trained.source in NAMES and not is_here(trained.source):
+        return None, f"{model} was trained on {trained.name}, which is not on this machine."
+    shown = printable(trained.source)
+    try:
+        data = load_data(trained.source)
+    except DataError as error:
+        return None, f"{model} was trained on the data in {shown}, which cannot be loaded: {error}"
+    if trained.differ(data):
+        return None, f"{model} was trained on other data than {shown} holds now."
     why = mismatch(network, data, model)
     return (data, None) if why is None else (None, why)

@@ -10,8 +10,9 @@ from neocog.data.cifar import load_cifar10
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
 
-__all__ = ["Data", "Dataset", "is_here", "load_data"]
+__all__ = ["NAMES", "Data", "Dataset", "is_here", "load_data"]
 
+#: The data that have names.
 NAMES = ("cifar10", "shapes")
 
 
