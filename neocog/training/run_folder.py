@@ -54,11 +54,7 @@ class RunFolder:
             "machine": machine(),
             "versions": versions(),
         }
-        try:
-            self._write_info()
-        except BaseException:
-            self._take_away()
-            raise
+        self._write_info()
 
     @classmethod
     def create(
@@ -103,7 +99,11 @@ class RunFolder:
                 f"The folder for the results, {path or 'runs'}, cannot be made: "
                 f"{error.strerror or error}. Choose another with --out."
             ) from error
-        return cls(folder, settings, data, made)
+        try:
+            return cls(folder, settings, data, made)
+        except BaseException:
+            _take_away(folder, made)
+            raise
 
     def save(self, network: Network, history: History, tta: str | None = None) -> None:
         """Write the weights, the model and the history so far: all of them, or none.
@@ -151,7 +151,7 @@ class RunFolder:
         Raises nothing of its own: a disk that is full now is seldom the first to say so.
         """
         if not self.holds_results:
-            self._take_away()
+            _take_away(self.path, self._made)
             return
         if isinstance(error, KeyboardInterrupt):
             self._info |= {"status": "interrupted", **({"signal": by} if by else {})}
@@ -159,14 +159,6 @@ class RunFolder:
             self._info |= {"status": "failed", "error": str(error)}
         with suppress(FormatError):
             self._write_info()
-
-    def _take_away(self) -> None:
-        with suppress(OSError):
-            (self.path / "run.json").unlink(missing_ok=True)
-            for path in leftovers(self.path):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-            for folder in self._made:  # until one in which another run has put something
-                folder.rmdir()
 
     def _write_info(self) -> None:
         text = json.dumps(self._info, indent=2) + "\n"
@@ -177,6 +169,16 @@ class RunFolder:
 
     def _not_written(self, error: OSError) -> FormatError:
         return FormatError(f"{self.path} cannot be written: {error.strerror or error}.")
+
+
+def _take_away(folder: Path, made: list[Path]) -> None:
+    """Remove a run without results, and the folders that were made for it."""
+    with suppress(OSError):
+        (folder / "run.json").unlink(missing_ok=True)
+        for path in leftovers(folder):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in made:  # until one in which another run has put something
+            path.rmdir()
 
 
 def _check_empty(folder: Path) -> None:
