@@ -5,6 +5,7 @@ It does not know how it is run: `predict_proba` asks `neocog.engine`, and `save`
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,7 @@ from neocog.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from neocog.training.torch_stream import TorchStream
 
-__all__ = ["Network", "state_dtype"]
+__all__ = ["Network", "Trained", "state_dtype"]
 
 T = TypeVar("T")
 
@@ -28,6 +29,21 @@ T = TypeVar("T")
 def state_dtype(name: str) -> type[np.generic]:
     """The kind of number in an array of a state dict."""
     return np.int64 if name.endswith(".num_batches_tracked") else np.float32
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where the random numbers of a network's training stand, for `neocog.fit` to go on from.
+
+    Attributes:
+        seed: that they began with.
+        epochs: that have had theirs.
+        stream: the state of PyTorch's stream behind the latest epoch.
+    """
+
+    seed: int
+    epochs: int
+    stream: Mapping[str, NDArray[Any]]
 
 
 class Network:
@@ -103,6 +119,8 @@ class Network:
         )
         self._state: dict[str, NDArray[Any]] | None = None
         self._predictor: Any = None
+        #: For `neocog.fit`; None where the weights come from elsewhere.
+        self.trained: Trained | None = None
         self.classes: tuple[str, ...] | None = None
         if classes is not None:
             self.name_classes(classes)
@@ -135,6 +153,7 @@ class Network:
         stream = seed if isinstance(seed, TorchStream) else TorchStream(seed)
         self._state = stream.initial_state(self)
         self._predictor = None
+        self.trained = None
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Parameters and buffers by name, in PyTorch's names, shapes and order; copies.
@@ -173,6 +192,7 @@ class Network:
             for name in self.state_shapes
         }
         self._predictor = None
+        self.trained = None
 
     def copy(self) -> "Network":
         """The same network, with parameters of its own, if there are any."""
@@ -185,6 +205,7 @@ class Network:
         if self._state is not None:
             copy._state = self.state_dict()
             copy._predictor = self._predictor  # of one state, whichever network has it
+            copy.trained = self.trained
         return copy
 
     def parameter_count(self) -> int:

@@ -11,8 +11,9 @@ from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
 from neocog.files import exists, user_path
 
-__all__ = ["Data", "Dataset", "is_here", "load_data"]
+__all__ = ["NAMES", "Data", "Dataset", "is_here", "load_data"]
 
+#: The data that have names.
 NAMES = ("cifar10", "shapes")
 
 

@@ -11,12 +11,13 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from neocog.kernels.compiling import is_kept, kernel_address
 from neocog.kernels.geometry import kind_of
 
-__all__ = ["compile_all"]
+__all__ = ["announced", "compile_all"]
 
 # Fewer kernels than this for each process are compiled before another one is ready to help.
 _WORTHWHILE = 5
@@ -33,8 +34,10 @@ def compile_all(
     Args:
         pairs: kernels with their stages; some may be equal.
         cores: how many processes may compile. `NEOCOG_COMPILERS`, a number, comes first.
-        on_compile: told how many are to be compiled, if any, before that begins.
+        on_compile: told how many are to be compiled, if any, before that begins; without it, who
+            is told by `announced`.
     """
+    on_compile = on_compile or _told.get()
     pairs = [(kernel, kind_of(stage)) for kernel, stage in pairs]
     missing = [pair for pair in dict.fromkeys(pairs) if not is_kept(*pair)]
     if missing and on_compile is not None:
@@ -44,6 +47,19 @@ def compile_all(
         for pair in missing:
             kernel_address(*pair)
     return [kernel_address(*pair) for pair in pairs]
+
+
+_told: ContextVar[Callable[[int], None] | None] = ContextVar("told", default=None)
+
+
+@contextlib.contextmanager
+def announced(on_compile: Callable[[int], None]) -> Iterator[None]:
+    """Have `on_compile` told of what this thread compiles meanwhile, as by `compile_all`."""
+    token = _told.set(on_compile)
+    try:
+        yield
+    finally:
+        _told.reset(token)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """A network in training: its parameters and all state between two steps, and the steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -50,6 +50,7 @@ class Trainer:
         accumulate: batches to a step of the optimiser.
         averaging: "average" keeps a moving average of the weights, "lookahead" returns to it.
         seed: of what augmentation and dropout draw.
+        dropout_seed: of what dropout draws, if another.
         apart: whether every layer is a stage of its own and all that is computed stays, for `maps`.
         of_score: whether gradients are those of the label's score, not of the loss.
         on_compile: told how many kernels are compiled first, if any are.
@@ -72,6 +73,7 @@ class Trainer:
         accumulate: int = 1,
         averaging: str = "",
         seed: int = 0,
+        dropout_seed: int | None = None,
         apart: bool = False,
         of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
@@ -106,10 +108,11 @@ class Trainer:
         self._averaging = averaging
         if averaging:
             self._start_averages()
-        self._write_settings(class_weights, clip_norm, seed)
+        seeds = {"augment": seed, "seed": seed if dropout_seed is None else dropout_seed}
+        self._write_settings(class_weights, clip_norm, seeds)
 
     def _write_settings(
-        self, class_weights: Floats | None, clip_norm: float | None, seed: int
+        self, class_weights: Floats | None, clip_norm: float | None, seeds: Mapping[str, int]
     ) -> None:
         memory, buffers = self._program.memory, self._program.plan.buffers
         for parameter in self._parameters:
@@ -123,7 +126,7 @@ class Trainer:
             self._array("class_weights")[: len(class_weights)] = class_weights
         if clip_norm is not None:
             memory.array("limit", np.float64)[0] = clip_norm
-        for name in ("augment", "seed"):
+        for name, seed in seeds.items():
             if name in buffers:
                 memory.array(name, np.int64)[0] = seed
 
