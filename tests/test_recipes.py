@@ -118,7 +118,7 @@ def test_the_best_recipe_is_airbench94s():
         ("initialization = 'xavier'", r"initialization \(='xavier'\) must be 'torch' or"),
         ("normalize = 'all'", r"normalize \(='all'\)"),
         ("tta = 'twice'", r"tta \(='twice'\)"),
-        ("freeze_after = 3", "freeze_after must give epochs"),
+        ("freeze_after = 3", r"freeze_after \(=3\) must give epochs"),
         ("[optimizer]\ntype = 'os.system'", "Unknown optimizer 'os.system'"),
         ("[optimizer]\ntype = 'sgd'\nlr = -1", "lr"),
         ("[schedule]\nlr = 1", "Unknown schedule None"),

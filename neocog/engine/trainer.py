@@ -17,6 +17,7 @@ from neocog.engine.updating import Rule, Updating
 from neocog.errors import DataError
 from neocog.kernels.augmentation import Augment
 from neocog.network import Network
+from neocog.validation import refuse
 
 __all__ = ["Trainer"]
 
@@ -296,6 +297,9 @@ class Trainer:
 def check_images(network: Network, images: NDArray[np.uint8]) -> None:
     """Raise `DataError` unless the images are what the network takes."""
     c, h, w = network.input_shape
+    if not isinstance(images, np.ndarray):
+        wanted = f"a NumPy array, uint8 [n, {h}, {w}, {c}] (height, width, channels)"
+        raise refuse("images", images, wanted, DataError)
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1:] != (h, w, c):
         raise DataError(
             f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels), not "

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, check_dataset
 from neocog.engine import Trainer, available_threads
 from neocog.errors import DataError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
-from neocog.network import Network, Trained
+from neocog.network import Network, Trained, check_network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
 from neocog.training.course import Course
@@ -35,6 +35,7 @@ from neocog.training.settings import (
 )
 from neocog.training.torch_stream import TorchStream
 from neocog.training.watcher import Watcher
+from neocog.validation import instance
 
 __all__ = ["Watcher", "check_settings", "check_threads", "fit"]
 
@@ -106,7 +107,7 @@ def fit(
             the weights of the last finished epoch.
         NeocogError: data, a network or settings that cannot be, or too little memory.
     """
-    check_settings(
+    how = check_settings(
         epochs,
         batch_size,
         threads,
@@ -115,11 +116,15 @@ def fit(
         clip_norm=clip_norm,
         accumulate=accumulate,
     )
+    network = check_network(network)
     check_parts(optimizer, schedule, averaging, augmentation)
+    if watcher is not None:
+        instance("watcher", watcher, Watcher, "a neocog.Watcher, or of a class made from it")
     optimizer = optimizer or SGD(0.001, momentum=0.9)
     optimizer.check(network.parameter_shapes)
-    check_freezing(freeze_after, network.parameter_shapes)
+    freezing = check_freezing(freeze_after, network.parameter_shapes)
     weights = check_class_weights(class_weights, network.output_shape[0])
+    data = check_dataset(data)
     if len(data) == 0:
         raise DataError("There are no images to train on.")
     if classes is not None:
@@ -128,16 +133,17 @@ def fit(
     watcher.stopped = False
     stream, before = _stream(network, seed)
     schedule = schedule or Constant()
-    course = Course(len(data), min(batch_size, len(data)), epochs, accumulate)
+    batch = min(how.batch_size, len(data))
+    course = Course(len(data), batch, how.epochs, how.accumulate)
     settings = {
         "batch_size": course.batch_size,
-        "threads": threads or available_threads(),
+        "threads": how.threads or available_threads(),
         "moves_momentum": schedule.moves_momentum,
         "augment": _augment(augmentation),
-        "smoothing": float(label_smoothing),
+        "smoothing": how.label_smoothing,
         "class_weights": weights,
-        "clip_norm": clip_norm,
-        "accumulate": accumulate,
+        "clip_norm": how.clip_norm,
+        "accumulate": how.accumulate,
         "averaging": averaging.kind if averaging else "",
         # As much of it as PyTorch looks at.
         "seed": operator.index(seed) & 0xFFFFFFFF,
@@ -146,14 +152,12 @@ def fit(
     }
     history = History()
     try:
-        trainers = _Trainers(
-            network, data, optimizer, freeze_after or {}, settings, history, before
-        )
+        trainers = _Trainers(network, data, optimizer, freezing, settings, history, before)
         orders = _Orders(stream, len(data), course.epochs)
         watcher.ready(history)
         for epoch in range(1, course.epochs + 1):
             trainer = trainers.of(epoch)
-            log = _Log(epoch, course.batches(epoch), log_every, history, watcher)
+            log = _Log(epoch, course.batches(epoch), how.log_every, history, watcher)
             rates = course.rates(epoch, schedule, averaging)
             done = _run(trainer, course.order(epoch, orders.current), rates, log, orders.draw)
             state = trainer.state() | _averages(trainer, averaging)

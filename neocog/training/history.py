@@ -55,6 +55,14 @@ class History:
         """The logged losses."""
         return [entry.loss for entry in self.logged]
 
+    def __repr__(self) -> str:
+        loss = f", loss={self.logged[-1].loss:.4g}" if self.logged else ""
+        stopped = ", interrupted" if self.interrupted else ""
+        return (
+            f"<History of {self.steps} steps: {len(self.epochs)} epochs, {len(self.logged)} losses"
+            f"{loss}, {self.seconds:.1f} s{stopped}>"
+        )
+
     def to_csv(self) -> str:
         """The logged losses as a table with the columns epoch, batch, loss, seconds."""
         text = io.StringIO()
