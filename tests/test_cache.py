@@ -1,16 +1,28 @@
-"""The kernels' machine code on disk: found again, and never trusted when it is torn."""
+"""The kernels' machine code on disk: found again, shared, and never trusted when it is torn."""
 
+import errno
+import hashlib
+import logging
 import os
+import pickle
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import neocog
-from neocog.kernels.compiling import cache_folder
+from neocog import files
+from neocog.engine import compilation
+from neocog.errors import NeocogError
+from neocog.kernels import kernel_cache
+from neocog.kernels.kernel_cache import MachineCode, cache_folder, claim, read, write
+from neocog.private_folder import private_folder
 
 # A network of five kernels or so. Prints how many were to be compiled, how many files were
 # written or were there, and the losses to the last bit.
@@ -19,7 +31,7 @@ import sys
 import numpy as np
 from neocog import SGD
 from neocog.engine.trainer import Trainer
-from neocog.kernels import compiling
+from neocog.kernels import compiling, kernel_cache
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
 
@@ -36,7 +48,7 @@ trainer = Trainer(
     on_compile=told.append,
 )
 print(told, [float(loss).hex() for loss in trainer.run(np.arange(8))], sep="|", end="|")
-print(compiling.cache_folder())
+print(kernel_cache.cache_folder())
 """
 
 # Counts what numba really compiles, whatever anyone says about it.
@@ -68,10 +80,15 @@ def start(folder, before="", root=None, **environment):
 
 def finish(process):
     """(what was told about compiling, the losses, the cache folder)."""
+    return finish_saying(process)[:3]
+
+
+def finish_saying(process):
+    """The same, and what it said on stderr."""
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     told, losses, folder = out.strip().split("|")
-    return told, losses, Path(folder)
+    return told, losses, Path(folder), errors
 
 
 def run(folder, *arguments, **options):
@@ -165,7 +182,7 @@ def test_a_changed_source_changes_the_folder(tmp_path, filled):
     package = tmp_path / "neocog"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(neocog.__file__).parent, package, ignore=ignored)
-    code = "import neocog.kernels.compiling as c; print(c.cache_folder())"
+    code = "import neocog.kernels.kernel_cache as c; print(c.cache_folder())"
 
     def folder():
         done = subprocess.run(
@@ -196,7 +213,7 @@ def test_a_changed_source_changes_the_folder(tmp_path, filled):
 
 def test_widths_have_folders_of_their_own(tmp_path):
     """Each process shows its folder without compiling for it."""
-    ask = "print(told, '', compiling.cache_folder(), sep='|'); sys.exit()"
+    ask = "print(told, '', kernel_cache.cache_folder(), sep='|'); sys.exit()"
     folders = {run(tmp_path, ask, NEOCOG_LANES=width)[2] for width in ("4", "8", "16")}
     assert len(folders) == 3
 
@@ -208,13 +225,13 @@ def test_every_kernel_of_a_program_is_read_back():
     network.initialise(0)
     network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))
     code = (
-        "import numpy as np, neocog, neocog.kernels.compiling as c\n"
-        "load = c.DiskCache.load_overload\n"
-        "def checked(self, *of):\n"
-        "    found = load(self, *of)\n"
-        "    assert found is not None, self._name\n"
+        "import numpy as np, neocog, neocog.kernels.kernel_cache as c\n"
+        "read = c.read\n"
+        "def checked(name):\n"
+        "    found = read(name)\n"
+        "    assert found is not None, name\n"
         "    return found\n"
-        "c.DiskCache.load_overload = checked\n"
+        "c.read = checked\n"
         "network = neocog.models.simple_cnn()\n"
         "network.initialise(0)\n"
         "network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))\n"
