@@ -48,7 +48,9 @@ def require_private(status: os.stat_result, path: Path) -> None:
     """
     _require_owner(status, path)
     if os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _refused(f"Other users can write to {path}; `chmod go-w {path}` keeps them out", path)
+        raise _refused(
+            f"other users can write to {path} (`chmod go-w {path}` keeps them out)", path
+        )
 
 
 def _require_owner(status: os.stat_result, path: Path) -> None:

@@ -138,8 +138,8 @@ def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
             # like random.py.
             [sys.executable, "-I", "-c", _START],
             stdin=work,
-            stdout=said,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
             env={**os.environ, "NEOCOG_CACHE_DIR": str(kernel_cache.root())},
         )
         try:
@@ -163,7 +163,7 @@ def _module_folders() -> list[str]:
     neocog's own comes last, if need be: when it is used from a clone, that may be the current one.
     """
     here = os.path.realpath(".")
-    found = [p for p in sys.path if os.path.isabs(p) and os.path.realpath(p) != here]
+    found = [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
     own = str(Path(__file__).resolve().parents[2])
     return found if own in found else [*found, own]
 

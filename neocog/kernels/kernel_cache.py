@@ -30,7 +30,16 @@ from neocog import files
 from neocog.kernels.simd import LANES
 from neocog.private_folder import private_folder, require_private
 
-__all__ = ["MachineCode", "await_claim", "cache_folder", "claim", "is_open", "read", "root", "write"]
+__all__ = [
+    "MachineCode",
+    "await_claim",
+    "cache_folder",
+    "claim",
+    "is_open",
+    "read",
+    "root",
+    "write",
+]
 
 _FORMAT = 1
 _DIGEST, _LENGTH = 32, 4
@@ -88,7 +97,7 @@ def _opened() -> Path | None:
     """The folder, made and found to be this user's; None where nothing is read or kept."""
     folder = cache_folder()
     if folder is None:
-        _say_not_kept("The system knows no home folder")
+        _say_not_kept("the system knows no home folder")
         return None
     try:
         return private_folder(folder)
@@ -103,17 +112,16 @@ def is_open() -> bool:
 
 
 def _reason(error: OSError, folder: Path) -> str:
-    if isinstance(error, PermissionError) and error.filename and error.strerror:
-        return error.strerror if str(error.filename) in error.strerror else f"{error}"
-    # Not the name in the error, which is a temporary one.
-    return f"{error.strerror or error} ({folder})"
+    # Not the name in the error, which may be a temporary one.
+    text = error.strerror or str(error)
+    return text if str(folder.anchor) in text else f"{folder}: {text}"
 
 
 @cache
 def _say_not_kept(reason: str) -> None:
     _log.warning(
-        "Compiled kernels are not kept, so they compile each time: %s. "
-        "NEOCOG_CACHE_DIR can name a folder for them.",
+        "Compiled kernels are not kept, so they compile anew each time: %s. "
+        "NEOCOG_CACHE_DIR can name another folder for them.",
         reason,
     )
 
@@ -201,6 +209,8 @@ def claim(name: str) -> Iterator[bool]:
     path = folder / f"{name}.lock"
     lock = FileLock(path, mode=0o600)
     try:
+        if path.is_symlink():  # which older versions of filelock follow, and empty what it names
+            path.unlink()
         lock.acquire(timeout=0)
     except Timeout:
         yield False
