@@ -312,6 +312,10 @@ def test_what_a_failing_helper_said_is_logged(monkeypatch, log):
     assert [r.message for r in log.records] == [
         "A process that helped compiling failed (exit code 1): no such luck"
     ]
+    with pytest.raises(KeyboardInterrupt), compilation._helper([]) as process:
+        process.wait(60)
+        raise KeyboardInterrupt  # which the helper gets too, and dies of
+    assert len(log.records) == 1
 
 
 def test_a_helper_that_hangs_is_not_waited_for(monkeypatch, log):

@@ -2,8 +2,8 @@
 
 Numba compiles one function at a time in a process. A network's dozens of kernels take other cores'
 time too when other processes compile some of them into the cache on disk, from which this one
-reads them. Each process takes what no other has claimed, also of those that another user's program
-started; whatever goes wrong there, this process compiles what it does not find.
+reads them. Each takes what no other process has claimed, be it a helper of this one or another
+program. Whatever goes wrong there, this process compiles what it does not find.
 """
 
 import contextlib
@@ -144,17 +144,17 @@ def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
         )
         try:
             yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(5)
-            elif process.returncode != 0:
+            if process.poll():  # not when interrupted: then it was too
                 _log.warning(
                     "A process that helped compiling failed (exit code %d): %s",
                     process.returncode,
                     _last_line(said),
                 )
+        finally:
+            if process.poll() is None:
+                process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
 
 
 def _module_folders() -> list[str]:
