@@ -26,6 +26,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+from neocog.errors import NeocogError
+
 __all__ = [
     "BYTES",
     "DOUBLES",
@@ -68,7 +70,7 @@ def _host_lanes() -> int:
     asked = os.environ.get("NEOCOG_LANES", "")
     if asked:
         if asked not in ("4", "8", "16"):
-            raise ValueError(f"NEOCOG_LANES (={asked!r}) must be 4, 8 or 16.")
+            raise NeocogError(f"NEOCOG_LANES (={asked[:40]!r}) must be 4, 8 or 16.")
         return int(asked)
     if _X86 and _FEATURES.get("avx512f"):
         return 16
