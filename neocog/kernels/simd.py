@@ -206,10 +206,16 @@ class Emitter:
         return self._load_first(pointer, offset, n, _INDICES)
 
     def _load_first(self, pointer: Any, offset: Any, n: int, kind: Any) -> Any:
-        some = ir.VectorType(kind.element, min(n, LANES))
-        value = self._b.load(self._address(pointer, offset, _I32), align=4, typ=some)
+        place = self._address(pointer, offset, _I32)
         if n >= LANES:
-            return value
+            return self._b.load(place, align=4, typ=kind)
+        if n == 1:
+            # Never a vector of one element: on those LLVM's passes fail by an assertion, which
+            # ends the process.
+            value = self._b.load(place, align=4, typ=kind.element)
+            return self._b.insert_element(ir.Constant(kind, None), value, ir.Constant(_I32, 0))
+        some = ir.VectorType(kind.element, n)
+        value = self._b.load(place, align=4, typ=some)
         places = [min(lane, n) for lane in range(LANES)]
         return self._b.shuffle_vector(value, ir.Constant(some, None), ir.Constant(_INDICES, places))
 
@@ -246,7 +252,9 @@ class Emitter:
 
     def store_first(self, value: Any, pointer: Any, offset: Any, n: int) -> None:
         """Write the first `n` lanes to pointer + offset; a whole vector has LANES."""
-        if n < LANES:
+        if n == 1:  # as in `_load_first`
+            value = self._b.extract_element(value, ir.Constant(_I32, 0))
+        elif n < LANES:
             places = ir.Constant(ir.VectorType(_I32, n), list(range(n)))
             value = self._b.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
         self.store(value, pointer, offset)
