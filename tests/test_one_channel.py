@@ -51,7 +51,7 @@ def run_all():
     assert 5 < kept.sum() < 25
     np.testing.assert_array_equal(read(m, y), 2 * x * kept)
     np.testing.assert_array_equal(read(m, dx), 2 * dy * kept)
-    print("dropout")
+    sys.stdout.write("dropout\n")
 
     for name in ("gelu", "silu"):
         stage = Pointwise(m, m, m, m, m, function=name)
@@ -65,7 +65,7 @@ def run_all():
         # A few units in the last place; test_pointwise_kernels.py derives how many.
         np.testing.assert_allclose(read(m, y), forward(double), rtol=5e-6)
         np.testing.assert_allclose(read(m, g), backward(dy, double), rtol=1e-5, atol=1e-6)
-        print(name)
+        sys.stdout.write(f"{name}\n")
 
 
 if __name__ == "__main__":
