@@ -231,7 +231,7 @@ class Trainer:
     ) -> Run:
         """Begin to take a step for each batch of `order`, in threads; gives the run under way.
 
-        Call `finished` when it has ended.
+        Call `end` when it has ended, or to end it, and then `finished`.
 
         Args:
             order: int64, indices of images.
@@ -239,6 +239,7 @@ class Trainer:
             rates: float64 [batches, 4]: for each batch the factor of the learning rates, the
                 momentum or NaN, the decay of the average or NaN, and nothing.
         """
+        self._program.end()
         if self._apart and self.steps:
             # Statistics that stand still are not measured anew in a step, which gives the scales.
             write_scales(self._program, self._stages, self._given | self.parameters())
@@ -272,8 +273,11 @@ class Trainer:
     ) -> NDArray[np.float64]:
         """Take a step for each batch of `order`; gives the mean loss of each finished batch."""
         record = np.full(-(-len(order) // self.batch_size), np.nan)
-        done = self.start(order, record, rates).finish()
-        self.finished(done, len(record))
+        try:
+            self.start(order, record, rates).finish()
+        finally:
+            done = self.end()
+            self.finished(done, len(record))
         return record[:done]
 
     def profile(self) -> list[tuple[str, float]]:
@@ -292,6 +296,13 @@ class Trainer:
     def stop(self) -> None:
         """Ask the run under way to end after its current step."""
         self._program.stop()
+
+    def end(self) -> int:
+        """Wait until the run under way has ended, after its current step; gives its steps.
+
+        Further Ctrl+C changes nothing, for the workers must not be left behind.
+        """
+        return self._program.end()
 
 
 def check_images(network: Network, images: NDArray[np.uint8]) -> None:

@@ -298,22 +298,19 @@ def _run(
     meanwhile: Callable[[], None],
 ) -> int:
     """Train over an order of images and log it; gives how many batches were finished."""
-    run = trainer.start(order, log.record, rates)
     try:
-        meanwhile()  # while the workers are busy
-        ended = False
-        while not ended:
-            ended = run.wait(_LOOK)
-            log.look(trainer.done)
-    except KeyboardInterrupt:
-        trainer.stop()
-        log.history.interrupted = True
-    except BaseException:
-        # A watcher failed. The workers must not outlive the arrays that they read.
-        trainer.stop()
-        run.finish()
-        raise
-    done = run.finish()
+        try:
+            run = trainer.start(order, log.record, rates)
+            meanwhile()  # while the workers are busy
+            ended = False
+            while not ended:
+                ended = run.wait(_LOOK)
+                log.look(trainer.done)
+            run.finish()
+        except KeyboardInterrupt:
+            log.history.interrupted = True
+    finally:  # whatever was raised here or by a watcher, no worker is left behind
+        done = trainer.end()
     trainer.finished(done, log.steps)
     log.look(done)
     log.close(done)
