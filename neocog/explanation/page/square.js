@@ -1,7 +1,8 @@
 // Small tables of numbers, each cell in its number's colour.
 
 import { el } from "./dom.js";
-import { brief, cellStyle, written } from "./picture.js";
+import { brief, written } from "./numbers.js";
+import { cellStyle } from "./picture.js";
 import { largest } from "./data.js";
 
 /**

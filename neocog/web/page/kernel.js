@@ -4,7 +4,7 @@ import { actBinary } from "./api.js";
 import { el, figure, select } from "./dom.js";
 import { Grid } from "./grid.js";
 import { largest, split } from "./data.js";
-import { written } from "./picture.js";
+import { written } from "./numbers.js";
 
 const KNOWN = {
   "edges, upright": [

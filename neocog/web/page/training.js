@@ -3,7 +3,8 @@
 import { act, getBinary, getJson } from "./api.js";
 import { bar, el, svg } from "./dom.js";
 import { largest, split } from "./data.js";
-import { paint, percent, written } from "./picture.js";
+import { percent, written } from "./numbers.js";
+import { paint } from "./picture.js";
 
 export class Training {
   constructor(run, network) {

@@ -2,7 +2,7 @@
 
 import { act } from "./api.js";
 import { bar, el, heads, select } from "./dom.js";
-import { percent, written } from "./picture.js";
+import { percent, written } from "./numbers.js";
 
 export class Weight {
   constructor(run, network) {
