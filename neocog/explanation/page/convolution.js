@@ -51,7 +51,9 @@ class View {
     this.words = Object.fromEntries(
       ["input", "tables", "output", "sum"].map((name) => [name, el("span")]),
     );
-    this.tables = el("div", { class: "tables" });
+    const label = "patch, kernel and products of each input channel";
+    const region = { class: "tables scroll", tabindex: "0", role: "region", "aria-label": label };
+    this.tables = el("div", layer.how.kernel[1] > WIDEST ? region : { class: "tables" });
     this.formula = el("div", { class: "formula", "data-formula": "convolution" });
     this.node = this.build();
     this.update();

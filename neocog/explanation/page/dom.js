@@ -45,7 +45,9 @@ export function svg(name, attributes = {}, ...children) {
  */
 export function put(node, ...children) {
   const { anchorNode, anchorOffset, focusNode, focusOffset } = getSelection();
-  match(node, fill(node.cloneNode(false), {}, children));
+  const next = document.createDocumentFragment();
+  next.append(...present(children));
+  match(node, next);
   if (!anchorNode || (anchorNode === focusNode && anchorOffset === focusOffset)) return;
   if (!node.contains(anchorNode) || !node.contains(focusNode)) return;
   if (getSelection().anchorOffset !== anchorOffset || getSelection().focusOffset !== focusOffset) {
