@@ -17,7 +17,8 @@ export function mostProbable(net, values, most) {
   const best = Array.from(net.classes.keys())
     .sort((a, b) => values[b] - values[a])
     .slice(0, most);
-  return best.includes(net.label) ? best : [...best.slice(0, most - 1), net.label];
+  const listed = net.label === undefined || best.includes(net.label);
+  return listed ? best : [...best.slice(0, most - 1), net.label];
 }
 
 /** A class's name at the head of a table's row; the label is marked. */

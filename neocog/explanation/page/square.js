@@ -27,8 +27,7 @@ export function square(
       .join(" ");
     const style = cellStyle(reach ? value / reach : 0);
     const title = outside[n] ? "padding: zero" : written(value);
-    if (!press)
-      return el("td", { style, title, class: kinds || null, "data-value": value }, text);
+    if (!press) return el("td", { style, title, class: kinds || null, "data-value": value }, text);
     const button = {
       type: "button",
       style,
