@@ -19,7 +19,8 @@ Looking, by GET:
 
     /                       the page; /?token=… leads there and sets the cookie
     /api/state              the state, with "network": what does not change: name, input_shape,
-                            classes, parameters {name: shape}, data {name, train, test} or null
+                            classes, parameters {name: shape}, data {name, train, test} or null,
+                            limits {batch_size, rate, weight}: the largest
     /api/events             the state after each change, as server-sent events ("data: {…}"); each
                             holds all, so the newest is enough. Training pauses when nobody has
                             listened for 5 seconds
@@ -44,6 +45,8 @@ Doing, by POST:
     /api/training/pause     {}
     /api/training/step      {}; result {loss}
     /api/training/reset     {"seed": 0}, or {"seed": null}: the parameters there were at first
+    /api/training/undo      {}: all as before the latest reset of a network that had taken a step or
+                            had a changed weight; what there is now comes back when it is done again
     /api/kernel             {"kernel": [[…]] or [[[…]]], "bias": 0}; gives no state but, binary,
                             {map: place of [1, height, width], picture, by}
     /api/weight             {"name": "conv1.weight", "index": [0, 0, 1, 1], "value": 0.5}; result
@@ -62,6 +65,7 @@ The state:
     curve           number, count, last: one point more and the same number: append `last`; else
                     get /api/curve
     changes         changed weights that can be taken back
+    undo            what undoing a reset brings back: steps, changes; or null
     activity        what takes long now, or null
     message         number, kind "error" | "note", text; or null
 

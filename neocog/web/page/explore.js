@@ -12,6 +12,9 @@ import { Weight } from "./weight.js";
 // While it trains, the maps are fetched anew so often at most, in milliseconds.
 const PAUSE = 400;
 
+// Milliseconds that it takes to read a message.
+const READING = 4000;
+
 class Explorer {
   constructor(root, state) {
     this.message = el("div", { class: "message", role: "alert", hidden: true });
@@ -20,7 +23,7 @@ class Explorer {
     this.parts = [
       new Pictures(run, state.network),
       new Training(run, state.network),
-      new Kernel(run),
+      new Kernel(run, state.network),
       new Weight(run, state.network),
     ];
     this.root = el("div");
@@ -45,11 +48,13 @@ class Explorer {
   async run(promise) {
     try {
       const found = await promise;
-      this.message.hidden = true;
+      if (performance.now() > (this.until ?? 0)) this.message.hidden = true;
       if (found?.version !== undefined) this.take(found);
       return found;
     } catch (error) {
       this.say(error.message, "error");
+      // What was typed and refused may be followed by a press at once, which must not hide why.
+      this.until = error.stays ? performance.now() + READING : 0;
       return undefined;
     }
   }
