@@ -8,6 +8,7 @@ import copy
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,16 +16,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
 from neocog.layers import Layer, Shape, all_shapes, image_shape, leaves
 from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing
-from neocog.validation import instance, shown, texts
+from neocog.validation import instance, shown
 
 if TYPE_CHECKING:
     from neocog.training.torch_stream import TorchStream
 
-__all__ = ["Network", "check_network", "state_dtype"]
+__all__ = ["Network", "Trained", "check_network", "state_dtype"]
 
 T = TypeVar("T")
 
@@ -49,6 +51,21 @@ if hasattr(os, "register_at_fork"):
 def state_dtype(name: str) -> type[np.generic]:
     """The kind of number in an array of a state dict."""
     return np.int64 if name.endswith(".num_batches_tracked") else np.float32
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Where the random numbers of a network's training stand, for `neocog.fit` to go on from.
+
+    Attributes:
+        seed: that they began with.
+        epochs: that have had theirs.
+        stream: the state of PyTorch's stream behind the latest epoch.
+    """
+
+    seed: int
+    epochs: int
+    stream: Mapping[str, NDArray[Any]]
 
 
 class _Values:
@@ -132,6 +149,8 @@ class Network:
                     found[f"{name}.{part}"] = self._state_shapes[f"{name}.{part}"] = shape
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
+        #: For `neocog.fit`; None where the weights come from elsewhere.
+        self.trained: Trained | None = None
 
     # What it is
 
@@ -210,8 +229,12 @@ class Network:
             self.name_classes(value)
 
     def name_classes(self, classes: tuple[str, ...]) -> None:
-        """Say what the outputs stand for; raises `ArchitectureError` if their number differs."""
-        found = texts("classes", classes, error=ArchitectureError)
+        """Say what the outputs stand for; see `neocog.class_names` for what names may be.
+
+        Raises:
+            ArchitectureError: their number is not that of the outputs, or one can be no name.
+        """
+        found = class_names(classes)
         if self.output_shape != (len(found),):
             raise ArchitectureError(
                 f"The network ends in the shape {self.output_shape}, but there are {len(found)} "
@@ -240,6 +263,7 @@ class Network:
     def _replace(self, state: dict[str, NDArray[Any]]) -> None:
         with _changing:
             self._values = _Values(self._values.preprocessing, state)
+            self.trained = None
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Parameters and buffers by name, in PyTorch's names, shapes and order; copies.

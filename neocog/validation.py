@@ -18,7 +18,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeVar
 
-from neocog.errors import NeocogError
+from neocog.errors import NeocogError, printable
 
 __all__ = [
     "as_real",
@@ -33,7 +33,6 @@ __all__ = [
     "row",
     "settle",
     "shown",
-    "texts",
     "whole",
 ]
 
@@ -48,7 +47,7 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 def shown(value: object) -> str:
     """The value for a message: what `repr` says, cut short; never an error of its own."""
     try:
-        text = repr(value)
+        text = printable(repr(value), 10 * _LONGEST)
     except Exception:  # such as that of a whole number of more than 4300 digits
         return f"a {type(value).__name__}"
     text = " ".join(text.split())
@@ -192,14 +191,6 @@ def row(
         return tuple(real(name, one, **bounds, error=error) for one in values)
     except error:
         raise refuse(name, value, wanted, error) from None
-
-
-def texts(name: str, value: object, *, error: Error = NeocogError) -> tuple[str, ...]:
-    """Texts in a row; a single text is none."""
-    row = as_row(value)
-    if row is None or not all(isinstance(text, str) for text in row):
-        raise refuse(name, value, "a list of texts", error)
-    return tuple(str(text) for text in row)
 
 
 def file_path(name: str, value: object, *, error: Error = NeocogError) -> Path:

@@ -1,6 +1,8 @@
 """Images with their classes, in memory."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,9 @@ from neocog.errors import DataError
 from neocog.validation import instance
 
 __all__ = ["Data", "Dataset", "check_dataset"]
+
+# Images hashed at a time; such a part is copied if it does not lie in a row.
+_CHUNK = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +48,43 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What `neocog.load_data` gives: two `Dataset`, the names of the classes, and its own name."""
+    """What `neocog.load_data` gives: two `Dataset`, the names of the classes, and where from.
+
+    Attributes:
+        name: of the data, for people.
+        train: images to train on.
+        test: images to test with.
+        classes: the classes' names, in the order of their numbers.
+        source: what `load_data` is called with to get them again: a name, or an absolute path;
+            "" if there is no such text.
+    """
 
     name: str
     train: Dataset
     test: Dataset
     classes: tuple[str, ...]
+    source: str = ""
 
     def __repr__(self) -> str:
         return (
             f"<Data {self.name!r}: {len(self.classes)} classes, train={self.train!r}, "
             f"test={self.test!r}>"
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells these images and labels from any others, wherever they lie: 64 hex digits.
+
+        The SHA-256 of the images' sizes, their pixels and their labels. Computed when it is first
+        asked for, in 0.15 s for CIFAR-10, and not again if the arrays are changed afterwards.
+        """
+        digest = hashlib.sha256()
+        for part in (self.train, self.test):
+            digest.update(f"{list(part.images.shape)}\n".encode())
+            for first in range(0, len(part), _CHUNK):
+                digest.update(np.ascontiguousarray(part.images[first : first + _CHUNK]))
+            digest.update(np.ascontiguousarray(part.labels, "<i8"))  # whatever the machine's order
+        return digest.hexdigest()
 
 
 def check_dataset(value: object) -> Dataset:

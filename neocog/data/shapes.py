@@ -14,10 +14,14 @@ from neocog.kernels.shapes import CLASSES, draw_shapes
 __all__ = ["shapes"]
 
 TRAIN, TEST = 0, 1
+TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
 
 
 def shapes(
-    seed: int = 0, train: int = 50_000, test: int = 10_000, threads: int | None = None
+    seed: int = 0,
+    train: int = TRAIN_IMAGES,
+    test: int = TEST_IMAGES,
+    threads: int | None = None,
 ) -> Data:
     """Draw pictures, uint8 [n, 32, 32, 3], of ten shapes at any place, size, turn and colour.
 
@@ -42,8 +46,14 @@ def shapes(
         threads = os.cpu_count() or 1
     if threads < 1:
         raise DataError(f"threads must be 1 or more, not {threads}.")
+    # Only the usual ones can be asked for by a name alone.
+    usual = (seed, train, test) == (0, TRAIN_IMAGES, TEST_IMAGES)
     return Data(
-        "shapes", _split(seed, TRAIN, train, threads), _split(seed, TEST, test, threads), CLASSES
+        "shapes",
+        _split(seed, TRAIN, train, threads),
+        _split(seed, TEST, test, threads),
+        CLASSES,
+        "shapes" if usual else "",
     )
 
 

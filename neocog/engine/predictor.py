@@ -74,6 +74,7 @@ class _Predictor:
             program = self._new(workers, alone=alone)
         program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
         program.run_once(len(images))
+        program.release()  # or it would keep the images
         free.append(program)
         return found
 

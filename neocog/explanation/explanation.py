@@ -1,5 +1,6 @@
 """Everything that a network computes for one image, layer by layer, as plain arrays."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,7 @@ from neocog.explanation.filters import Filters, filters
 from neocog.explanation.names import meant, unknown_layer
 from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.layers import Conv2d, Layer, Linear
+from neocog.limits import require_memory
 from neocog.network import Network, check_network
 from neocog.training.optimizers import SGD, Adam, Optimizer
 from neocog.validation import refuse, shown, whole
@@ -302,6 +304,9 @@ def explain(
     pixels = _pixels(network, image)
     chosen = _label(network, pixels, label)
     optimizers: dict[str, Optimizer] = {"sgd": SGD(lr, momentum), "adam": Adam(adaptive_lr)}
+    # Of each layer: its input, its output, and the gradients of both, float32.
+    numbers = sum(math.prod(shape) for shape in network.shapes.values())
+    require_memory(16 * numbers, "Explaining this network", "Explain a smaller one.")
     state = network.state_dict()
     before = {name: state[name] for name in network.parameter_shapes}
     steps: dict[str, Step] = {}

@@ -1,7 +1,7 @@
 """Networks by name, and the name of a network."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from math import ceil
 
@@ -28,6 +28,9 @@ MODELS: dict[str, Callable[..., Network]] = {
     "resnet18": resnet18,
     "airbench": airbench,
 }
+
+# Sides of images that weights are tried for, the usual ones first.
+_SIDES = tuple(dict.fromkeys((32, 28, 64, 96, 128, 224, *range(8, 257))))
 
 #: What each reaches: percent of CIFAR-10's test images, and the command that trained it so.
 #: On a copy of the images that went through JPEG; docs/networks.md says more.
@@ -86,20 +89,34 @@ def recognise(
 ) -> tuple[str, Network] | None:
     """The first model whose parameters and buffers have these names and shapes, and its name.
 
-    Every width is tried; the input shape is the model's own if none is given. Of the width nothing
-    is known but that it gives these channels, and so `make` with another may be the same network.
+    Every width is tried and, if no input shape is given, images of as many channels as the first
+    weight has: of the model's own size, if that can be, or else the first square that can. Of the
+    width nothing is known but that it gives these channels, and so `make` with another may be the
+    same network.
     """
     for name in names:
         width = _width(name, shapes)
         if width is None:
             continue
-        try:
-            network = make(name, classes, width=width, input_shape=input_shape)
-        except ArchitectureError:  # too small for it
-            continue
-        if network.state_shapes == shapes:
-            return name, network
+        for images in [input_shape] if input_shape is not None else _images(name, shapes):
+            try:
+                network = make(name, classes, width=width, input_shape=images)
+            except ArchitectureError:  # too small for it
+                continue
+            if network.state_shapes == shapes:
+                return name, network
+            if network.state_shapes.keys() != shapes.keys():
+                break  # whatever the images
     return None
+
+
+def _images(name: str, shapes: Mapping[str, Shape]) -> Iterator[Shape]:
+    """Shapes of images that a model may be for: its own size, and then squares."""
+    own = make(name, 1).input_shape
+    channels = next((shape[1] for shape in shapes.values() if len(shape) == 4), own[0])
+    yield channels, *own[1:]
+    for side in _SIDES:
+        yield channels, side, side
 
 
 def _width(name: str, shapes: Mapping[str, Shape]) -> float | None:

@@ -27,7 +27,7 @@ __all__ = ["resnet8", "resnet18", "resnet20"]
 
 
 def resnet8(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
-    """Three stages of one block, of 16, 32 and 64 channels; that of the MLPerf Tiny benchmark.
+    """One block in each of three stages, as in the MLPerf Tiny benchmark.
 
     C. Banbury et al., "MLPerf Tiny benchmark" (2021). Its shortcuts are convolutions without a
     normalisation. Left out are the biases it has before batch normalisations, which subtract them
@@ -39,7 +39,7 @@ def resnet8(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 3
 
 
 def resnet20(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
-    """Three stages of three blocks, of 16, 32 and 64 channels; He et al., section 4.2.
+    """Three blocks in each of three stages; He et al., section 4.2.
 
     Shortcuts are their option B: a convolution and a normalisation. 272,474 parameters.
     """

@@ -36,7 +36,8 @@ class History:
         steps: steps taken.
         compile_seconds: preparing the program, with compiling kernels that were not on disk.
         seconds: the steps alone, from the first to the last.
-        interrupted: whether it was stopped before the last epoch's end.
+        interrupted: whether Ctrl+C or a signal ended it before the last epoch's end.
+        stopped: whether a watcher ended it before the last epoch; see `neocog.Watcher.stop`.
         memory: bytes the program worked in, beside the data.
     """
 
@@ -46,6 +47,7 @@ class History:
     compile_seconds: float = 0.0
     seconds: float = 0.0
     interrupted: bool = False
+    stopped: bool = False
     memory: int = 0
 
     @property

@@ -14,9 +14,10 @@ from typing import Any
 
 from neocog import models
 from neocog.data.dataset import Data
-from neocog.errors import FormatError, NeocogError
+from neocog.errors import FormatError, NeocogError, printable
 from neocog.evaluation import check_views
-from neocog.models import load_model_file
+from neocog.files import read_bytes
+from neocog.models import load_model_file, split_python_file
 from neocog.network import Network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
@@ -32,13 +33,16 @@ __all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
 RECIPES = ("note", "standard", "minute", "best")
 
 NORMALIZATIONS = ("model", "data")
-_MOST_BYTES = 1_000_000
+# A recipe with every setting has 1.5 kB. Python's reader of TOML takes a time that grows with the
+# square of the parts of a dotted key, so these are few, too.
+_MOST_BYTES = 65_536
+_MOST_DOTS = 100
 _WIDTH = "above 0 and at most 1000"
 
 
 def is_file(model: str) -> bool:
     """Whether it names a Python file, and perhaps a function in it, rather than a known model."""
-    return model.partition(".py:")[1] != "" or model.endswith(".py")
+    return split_python_file(model) is not None
 
 
 def make_model(
@@ -49,11 +53,12 @@ def make_model(
     input_shape: tuple[int, ...] | None = None,
 ) -> Network:
     """The network called `model`, or that of a Python file: ``my_net.py`` or ``my_net.py:make``."""
-    if not is_file(model):
+    file = split_python_file(model)
+    if file is None:
         return models.make(model, classes, width=width, input_shape=input_shape)
     if width != 1:
         raise NeocogError(f"width (={width}) is for models by name; {model} has its own.")
-    path, _, function = model.rpartition(":") if ".py:" in model else (model, "", "make")
+    path, function = file
     return load_model_file(path, function, classes, input_shape=input_shape)
 
 
@@ -141,15 +146,12 @@ class Recipe:
                 "a .toml file of your own."
             )
         try:
-            with path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-            if len(content) > _MOST_BYTES:
-                raise FormatError(f"{path} is too large for a recipe.")
-            description = tomllib.loads(content.decode())
+            description = _parse(read_bytes(path, _MOST_BYTES))
         except OSError as error:
             raise FormatError(f"{path}: {error.strerror or error}.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise FormatError(f"{path} is no recipe: {error}.") from error
+        except (ValueError, RecursionError) as error:
+            why = printable(str(error), 500)
+            raise FormatError(f"{path} is no recipe: {why.removesuffix('.')}.") from error
         try:
             return cls.from_dict(description, path.stem)
         except NeocogError as error:
@@ -208,3 +210,14 @@ class Recipe:
         if self.initialization != "torch":
             initialise(network, self.initialization, images, seed)
         return network
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    """What TOML says; raises `ValueError` or `RecursionError` if it is none."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it is UTF-16; save it as UTF-8")
+    text = content.decode("utf-8-sig")  # some editors on Windows begin a file with a mark
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_DOTS and not line.lstrip().startswith("#"):
+            raise ValueError(f"line {number} has more than {_MOST_DOTS} dots")
+    return tomllib.loads(text)

@@ -1,0 +1,82 @@
+"""`Data` and `Dataset`: what tells data apart, and where they came from."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from neocog.data import Data, Dataset, cifar, load_data
+from neocog.data.shapes import shapes
+
+
+def dataset(first=0, count=3, images=None) -> Dataset:
+    if images is None:
+        images = np.arange(first, first + count * 12, dtype=np.uint8).reshape(count, 2, 2, 3)
+    return Dataset(images, np.arange(count, dtype=np.int64))
+
+
+def data(train: Dataset, test: Dataset, **changes) -> Data:
+    return Data(
+        **{"name": "mine", "train": train, "test": test, "classes": tuple("abc"), **changes}
+    )
+
+
+def test_a_fingerprint_is_the_hash_of_sizes_pixels_and_labels():
+    labels = b"".join(k.to_bytes(8, "little") for k in range(3))
+    plain = b"[3, 2, 2, 3]\n" + bytes(range(36)) + labels
+    plain += b"[3, 2, 2, 3]\n" + bytes(range(100, 136)) + labels
+    found = data(dataset(), dataset(100)).fingerprint
+    assert found == hashlib.sha256(plain).hexdigest()
+
+
+def test_a_fingerprint_depends_on_content_alone():
+    train, test = dataset(), dataset(100)
+    usual = data(train, test).fingerprint
+    again = dataset(images=train.images.copy()), dataset(100)
+    assert data(*again, name="other", source="/some/where").fingerprint == usual
+    spread = np.zeros((6, 2, 2, 3), np.uint8)
+    spread[::2] = train.images
+    assert data(dataset(images=spread[::2]), test).fingerprint == usual  # however they lie
+
+
+@pytest.mark.parametrize("change", ["pixel", "label", "swapped", "shape"])
+def test_other_content_has_another_fingerprint(change):
+    train, test = dataset(), dataset(100)
+    usual = data(train, test).fingerprint
+    if change == "pixel":
+        test.images[2, 1, 1, 2] += 1
+    elif change == "label":
+        train.labels[1] = 2
+    elif change == "swapped":
+        train, test = test, train
+    else:
+        train = dataset(images=train.images.reshape(3, 1, 4, 3))
+    assert data(train, test).fingerprint != usual
+
+
+def test_more_images_than_are_hashed_at_a_time(monkeypatch):
+    usual = data(dataset(count=7), dataset(100)).fingerprint
+    monkeypatch.setattr("neocog.data.dataset._CHUNK", 2)
+    assert data(dataset(count=7), dataset(100)).fingerprint == usual
+
+
+def test_the_source_is_what_load_data_takes(tmp_path, monkeypatch):
+    for name in ("RECORDS", "FILE_BYTES"):
+        monkeypatch.setattr(cifar, name, {"RECORDS": 125, "FILE_BYTES": 125 * 3073}[name])
+    for name in cifar.FILES:
+        (tmp_path / name).write_bytes(bytes(125 * 3073))
+    monkeypatch.chdir(tmp_path.parent)
+    here = load_data(tmp_path.name)
+    assert here.source == str(tmp_path)
+    monkeypatch.chdir("/")
+    assert load_data(here.source).fingerprint == here.fingerprint
+    assert load_data("cifar10", data_dir=tmp_path).source == str(tmp_path)
+    monkeypatch.setenv("NEOCOG_DATA", str(tmp_path))
+    assert load_data("cifar10").source == "cifar10"
+
+
+def test_only_the_usual_shapes_are_known_by_their_name():
+    drawn = shapes(0, 30, 20)
+    assert drawn.source == ""
+    assert shapes(3, 30, 20).fingerprint != drawn.fingerprint
+    assert shapes(0, 30, 20).fingerprint == drawn.fingerprint
