@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ import neocog
 from neocog import files
 from neocog.engine import compilation
 from neocog.errors import NeocogError
-from neocog.kernels import kernel_cache
+from neocog.kernels import compiling, kernel_cache
+from neocog.kernels.geometry import Items
 from neocog.kernels.kernel_cache import MachineCode, cache_folder, claim, read, write
 from neocog.private_folder import private_folder
 
@@ -400,6 +402,25 @@ def test_who_holds_a_kernel_for_ever_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(compilation, "kernel_address", lambda name, _: compiled.append(name))
     compilation._share([("a", 0), ("b", 0)])
     assert sorted(compiled) == ["a", "b"]
+
+
+def test_threads_load_a_kernel_once(monkeypatch):
+    loaded = []
+
+    def load(*_):
+        time.sleep(0.05)
+        loaded.append(1)
+        return 7
+
+    monkeypatch.setattr(compiling, "_addresses", {})
+    monkeypatch.setattr(compiling, "_name", lambda *_: "one")
+    monkeypatch.setattr(compiling, "_loaded", load)
+    monkeypatch.setattr(kernel_cache, "read", lambda name: ENTRY)
+    kernel = object()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: compiling.kept_address(kernel, Items(4)), range(8)))
+    assert found == [7] * 8
+    assert loaded == [1]
 
 
 # Entries and folders, without any compiling

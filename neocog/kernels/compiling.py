@@ -97,28 +97,31 @@ def called_from_python(function: Any) -> Any:
 def kept_address(dispatcher: Any, stage: Any) -> int | None:
     """The address of the kernel's machine code for `stage`; None if it must be compiled."""
     key = dispatcher, _signature(stage)
-    if key not in _addresses:
-        with global_compiler_lock:
+    if key in _addresses:
+        return _addresses[key]
+    with global_compiler_lock:
+        if key not in _addresses:
             found = kernel_cache.read(_name(*key))
             if found is None:
-                return _addresses.get(key)
+                return None
             _addresses[key] = _loaded(dispatcher, found)
-    return _addresses[key]
+        return _addresses[key]
 
 
 def kernel_address(dispatcher: Any, stage: Any) -> int:
     """The address of the kernel's machine code for `stage`, compiled if it must be."""
-    found = kept_address(dispatcher, stage)
-    if found is not None:
-        return found
-    signature = _signature(stage)
-    dispatcher.compile(signature)
-    result = dispatcher.overloads[signature]
-    symbol = result.fndesc.llvm_func_name
-    _keep(_name(dispatcher, signature), result, symbol)
-    address = int(result.library.get_pointer_to_function(symbol))
-    _addresses[dispatcher, signature] = address
-    return address
+    with global_compiler_lock:
+        found = kept_address(dispatcher, stage)
+        if found is not None:
+            return found
+        signature = _signature(stage)
+        dispatcher.compile(signature)
+        result = dispatcher.overloads[signature]
+        symbol = result.fndesc.llvm_func_name
+        address = int(result.library.get_pointer_to_function(symbol))
+        _addresses[dispatcher, signature] = address
+        _keep(_name(dispatcher, signature), result, symbol)
+        return address
 
 
 def compile_unclaimed(dispatcher: Any, stage: Any) -> bool:
@@ -138,7 +141,11 @@ def _signature(stage: Any) -> tuple[Any, ...]:
 def _name(dispatcher: Any, signature: Any) -> str:
     """Of its entry: the function, and a hash of what it is compiled for."""
     function = dispatcher.py_func
-    compiled_for = (str(signature), dispatcher.targetctx.codegen().magic_tuple())
+    compiled_for = (
+        function.__module__,
+        str(signature),
+        dispatcher.targetctx.codegen().magic_tuple(),
+    )
     digest = hashlib.sha256(repr(compiled_for).encode()).hexdigest()
     return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}-{digest[:40]}"
 
