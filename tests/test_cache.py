@@ -277,12 +277,15 @@ def test_helpers_are_not_misled_by_the_current_folder(tmp_path, filled):
     """All kernels come from a helper, started beside files named as what it imports."""
     trap = f"open({str(tmp_path / 'was here')!r}, 'w').close()\nimport time; time.sleep(1000)\n"
     (tmp_path / "here").mkdir()
+    (tmp_path / "other" / "neocog").mkdir(parents=True)
+    (tmp_path / "other" / "neocog" / "__init__.py").write_text(trap, encoding="utf-8")
     for name in ("random", "numpy", "json", "pickle", "neocog"):
         (tmp_path / "here" / f"{name}.py").write_text(trap, encoding="utf-8")
     before = (
         COUNT
         + "import os; from neocog.engine import compilation\n"
-        + f"os.chdir({str(tmp_path / 'here')!r}); sys.path.insert(0, '')\n"
+        + f"os.chdir({str(tmp_path / 'here')!r})\n"
+        + f"sys.path[:0] = ['', {str(tmp_path / 'other')!r}]\n"
         + "compilation._WORTHWHILE, compilation._PATIENCE = 1, 200\n"
         + "compilation.compile_unclaimed = lambda *p: compilation.kept_address(*p) is not None\n"
     )
@@ -333,11 +336,17 @@ def test_a_helper_that_hangs_is_not_waited_for(monkeypatch, log):
 
 def test_a_helper_gets_the_folders_of_modules_but_not_the_current_one(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    own = str(Path(neocog.__file__).resolve().parents[1])
     monkeypatch.setattr(sys, "path", ["", ".", "x", str(tmp_path), "/elsewhere"])
-    assert compilation._module_folders() == ["/elsewhere", own]
-    monkeypatch.setattr(sys, "path", [own, "/elsewhere"])
-    assert compilation._module_folders() == [own, "/elsewhere"]
+    assert compilation._module_folders() == ["/elsewhere"]
+
+
+def test_a_helper_with_other_sources_says_so(monkeypatch, log):
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel_cache, "cache_folder", lambda: Path("elsewhere"))
+        with compilation._helper([]) as process:
+            process.wait(60)
+    (record,) = log.records
+    assert "sources of neocog's kernels were changed" in record.message
 
 
 def test_no_helper_is_started_by_a_program_with_python_inside(monkeypatch):

@@ -153,11 +153,10 @@ def _name(dispatcher: Any, signature: Any) -> str:
 def _keep(name: str, result: Any, symbol: str, environment: str = "") -> None:
     """Write what was compiled to the disk, if nothing in it belongs to this process alone."""
     library = result.library
-    if library.has_dynamic_globals or any(
-        each.consts for each in result._find_referenced_environments()
-    ):
-        return
-    kernel_cache.write(name, MachineCode(symbol, environment, library._get_compiled_object()))
+    code = library._compiled_object  # none, where an interrupt kept Numba from noting it
+    environments = result._find_referenced_environments()
+    if code and not library.has_dynamic_globals and not any(e.consts for e in environments):
+        kernel_cache.write(name, MachineCode(symbol, environment, code))
 
 
 def _loaded(dispatcher: Any, found: MachineCode) -> int:
