@@ -37,7 +37,7 @@ _MOST_COMPILERS = 1024
 # How long to wait for others' kernels while none comes, and how often to look.
 _PATIENCE, _PAUSE = 30.0, 0.02
 
-# What a helper runs. The first line that it reads says where modules are. neocog itself is this one,
+# What a helper runs. The first line that it reads says where modules are. neocog is this very one,
 # wherever it lies: in a clone that may be the current folder, beside other files.
 _START = f"""
 import importlib.util, json, sys
