@@ -1,5 +1,6 @@
 """The kernels' machine code on disk: found again, shared, and never trusted when it is torn."""
 
+import contextlib
 import errno
 import hashlib
 import logging
@@ -12,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -593,7 +595,7 @@ def test_folders_that_cannot_be(empty, monkeypatch, tmp_path, log, named):
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such rights")
 def test_a_folder_that_others_can_write_to_is_neither_read_nor_written(empty, log):
     write("one", ENTRY)
-    empty.chmod(0o770)
+    empty.chmod(0o707)
     forget()
     assert read("one") is None
     write("two", ENTRY)
@@ -632,11 +634,29 @@ class TestPrivateFolder:
 
     @pytest.mark.parametrize("mode", [0o770, 0o707, 0o775, 0o777])
     @pytest.mark.parametrize("level", ["a", "a/b", "a/b/c"])
-    def test_others_may_write_to_no_level(self, tmp_path, level, mode):
+    def test_others_may_write_to_no_level(self, tmp_path, monkeypatch, level, mode):
+        group = SimpleNamespace(gr_name="staff", gr_mem=[])
+        monkeypatch.setattr("grp.getgrgid", lambda _number: group)
         private_folder(tmp_path / "a" / "b" / "c")
         (tmp_path / level).chmod(mode)
         with pytest.raises(PermissionError, match=f"chmod go-w {tmp_path / level}"):
             private_folder(tmp_path / "a" / "b" / "c")
+
+    @pytest.mark.parametrize(
+        ("name", "members", "allowed"),
+        [("me", [], True), ("me", ["me"], True), ("me", ["you"], False), ("us", [], False)],
+    )
+    def test_a_group_of_this_user_alone_is_no_other(
+        self, tmp_path, monkeypatch, name, members, allowed
+    ):
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a").chmod(0o775)
+        user = SimpleNamespace(pw_name="me", pw_gid=(tmp_path / "a").stat().st_gid)
+        group = SimpleNamespace(gr_name=name, gr_mem=members)
+        monkeypatch.setattr("pwd.getpwuid", lambda _number: user)
+        monkeypatch.setattr("grp.getgrgid", lambda _number: group)
+        with contextlib.nullcontext() if allowed else pytest.raises(PermissionError):
+            private_folder(tmp_path / "a")
 
     def test_reading_is_allowed(self, tmp_path):
         (tmp_path / "a").mkdir(mode=0o755)
