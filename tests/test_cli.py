@@ -1422,7 +1422,7 @@ def test_on_a_terminal_there_is_a_live_line_on_stderr(here, long_run):
         cwd=here,
         stdout=subprocess.PIPE,
         stderr=terminal,
-        env=environment(TERM="xterm", COLUMNS="120"),
+        env=environment(TERM="xterm", COLUMNS="80"),
         text=True,
     )
     os.close(terminal)
@@ -1445,3 +1445,6 @@ def test_on_a_terminal_there_is_a_live_line_on_stderr(here, long_run):
     assert re.search(r"epoch \d of 4", text)
     assert re.search(r"[\d,]+ batches/s", text)
     assert "left" in text
+    # A line as wide as the terminal is broken by the ^C that is typed, and then stays.
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text))
+    assert max(map(len, lines)) <= 77
