@@ -820,6 +820,20 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
     assert asked == ["shapes", "other"]
 
 
+def test_commands_say_that_they_compile(command, with_data, model, pictures, monkeypatch):
+    with_data()
+    # As if nothing had been compiled before; then it is read from where it is.
+    monkeypatch.setattr("neocog.engine.compilation.kept_address", lambda *_: None)
+    monkeypatch.setattr("neocog.engine.compilation._share", lambda _missing: None)
+    said = r"Compiling \d+ kernels for this network \(first time only\) …\n"
+    for arguments in (["evaluate", model, "tiny"], ["predict", model, pictures[0]]):
+        code, _, err = command(*arguments)
+        assert code == 0
+        assert re.fullmatch(said, err)
+    code, _, err = command("train", "--epochs", 1)
+    assert re.fullmatch(f"{said}(Compiled in .*\n)?{said}", err)
+
+
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
     code, out, err = command("evaluate", model / "cnn_model.pth")
     assert (code, out) == (1, "")
