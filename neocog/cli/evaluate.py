@@ -39,7 +39,7 @@ def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
         if trained.name is not None:
             unknown = f"where the data {printable(trained.name)} lie that it was trained on"
         raise NeocogError(
-            f"{model} does not say {unknown}; name the data, as in: neocog evaluate {model} cifar10"
+            f"{model} does not say {unknown}. Name the data, as in: neocog evaluate {model} cifar10"
         )
     try:
         loaded = load_data(name, data_dir=data_dir, progress=download_progress())
