@@ -666,13 +666,13 @@ def test_a_run_is_evaluated_on_its_own_data(command, small_cifar, here, monkeypa
     (here / "run" / "run.json").unlink()
     code, out, err = command("evaluate", "run")
     assert (code, out) == (1, "")
-    assert "run was trained on other data than cifar10 holds now" in err
+    assert "run was trained on other images than cifar10 now has" in err
     opened = open_network("run")
     assert opened.data is None
-    assert opened.notes == ("run was trained on other data than cifar10 holds now.",)
+    assert opened.notes == ("run was trained on other images than cifar10 now has.",)
     code, out, err = command("evaluate", "run", "cifar10")
     assert code == 0
-    assert err == "run was trained on other data than these, though they are called the same.\n"
+    assert err == "run was trained on other images than these, though they are called the same.\n"
 
 
 def test_a_runs_data_that_are_gone_or_changed(command, small_cifar, here, monkeypatch):
@@ -682,10 +682,10 @@ def test_a_runs_data_that_are_gone_or_changed(command, small_cifar, here, monkey
     with (mine / "test_batch.bin").open("r+b") as file:
         file.seek(100)
         file.write(b"changed")
-    assert f"other data than {mine} holds now" in command("evaluate", "run")[2]
+    assert f"other images than {mine} now has" in command("evaluate", "run")[2]
     mine.rename(here / "elsewhere")
     err = command("evaluate", "run")[2]
-    assert f"run was trained on the data in {mine}, which cannot be loaded: " in err
+    assert f"run was trained on {mine}, which cannot be loaded: " in err
     assert open_network("run").data is None
 
 

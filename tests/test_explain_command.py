@@ -204,7 +204,7 @@ def test_images_of_other_data_than_the_trainings_are_not_taken(network, here, ca
     save_model(network, here / "net.safetensors", training=training)
     assert main(["explain", "net.safetensors", "test:3"]) == 1
     note, error = capsys.readouterr().err.splitlines()
-    assert note == "net.safetensors was trained on other data than shapes holds now."
+    assert note == "net.safetensors was trained on other images than shapes now has."
     assert "name them with --data" in error
     training["data_fingerprint"] = DATA.fingerprint
     save_model(network, here / "net.safetensors", training=training)
