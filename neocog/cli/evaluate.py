@@ -39,8 +39,7 @@ def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
         if trained.name is not None:
             unknown = f"where the data {printable(trained.name)} lie that it was trained on"
         raise NeocogError(
-            f"{model} does not say {unknown}. Name the data, as in: "
-            f"neocog evaluate {model} cifar10"
+            f"{model} does not say {unknown}. Name the data, as in: neocog evaluate {model} cifar10"
         )
     try:
         loaded = load_data(name, data_dir=data_dir, progress=download_progress())
@@ -48,8 +47,8 @@ def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
         if data is not None or name == trained.name:
             raise
         raise DataError(
-            f"{model} was trained on {printable(name, 200)}, which cannot be loaded: {error} If the "
-            "data are elsewhere now, name them."
+            f"{model} was trained on {printable(name, 200)}, which cannot be loaded: {error} If "
+            "the data are elsewhere now, name them."
         ) from error
     if not trained.differ(loaded):
         return loaded
