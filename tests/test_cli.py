@@ -666,13 +666,13 @@ def test_a_run_is_evaluated_on_its_own_data(command, small_cifar, here, monkeypa
     (here / "run" / "run.json").unlink()
     code, out, err = command("evaluate", "run")
     assert (code, out) == (1, "")
-    assert "run was trained on other data than cifar10 holds now" in err
+    assert "run was trained on other images than cifar10 now has" in err
     opened = open_network("run")
     assert opened.data is None
-    assert opened.notes == ("run was trained on other data than cifar10 holds now.",)
+    assert opened.notes == ("run was trained on other images than cifar10 now has.",)
     code, out, err = command("evaluate", "run", "cifar10")
     assert code == 0
-    assert err == "run was trained on other data than these, though they are called the same.\n"
+    assert err == "run was trained on other images than these, though they are called the same.\n"
 
 
 def test_a_runs_data_that_are_gone_or_changed(command, small_cifar, here, monkeypatch):
@@ -682,10 +682,10 @@ def test_a_runs_data_that_are_gone_or_changed(command, small_cifar, here, monkey
     with (mine / "test_batch.bin").open("r+b") as file:
         file.seek(100)
         file.write(b"changed")
-    assert f"other data than {mine} holds now" in command("evaluate", "run")[2]
+    assert f"other images than {mine} now has" in command("evaluate", "run")[2]
     mine.rename(here / "elsewhere")
     err = command("evaluate", "run")[2]
-    assert f"run was trained on the data in {mine}, which cannot be loaded: " in err
+    assert f"run was trained on {mine}, which cannot be loaded: " in err
     assert open_network("run").data is None
 
 
@@ -818,6 +818,20 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
     assert code == 1
     assert "does not say where the data /etc/passwd lie" in err
     assert asked == ["shapes", "other"]
+
+
+def test_commands_say_that_they_compile(command, with_data, model, pictures, monkeypatch):
+    with_data()
+    # As if nothing had been compiled before; then it is read from where it is.
+    monkeypatch.setattr("neocog.engine.compilation.kept_address", lambda *_: None)
+    monkeypatch.setattr("neocog.engine.compilation._share", lambda _missing: None)
+    said = r"Compiling \d+ kernels for this network \(first time only\) …\n"
+    for arguments in (["evaluate", model, "tiny"], ["predict", model, pictures[0]]):
+        code, _, err = command(*arguments)
+        assert code == 0
+        assert re.fullmatch(said, err)
+    code, _, err = command("train", "--epochs", 1)
+    assert re.fullmatch(f"{said}(Compiled in .*\n)?{said}", err)
 
 
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
@@ -1422,7 +1436,7 @@ def test_on_a_terminal_there_is_a_live_line_on_stderr(here, long_run):
         cwd=here,
         stdout=subprocess.PIPE,
         stderr=terminal,
-        env=environment(TERM="xterm", COLUMNS="120"),
+        env=environment(TERM="xterm", COLUMNS="80"),
         text=True,
     )
     os.close(terminal)
@@ -1445,3 +1459,6 @@ def test_on_a_terminal_there_is_a_live_line_on_stderr(here, long_run):
     assert re.search(r"epoch \d of 4", text)
     assert re.search(r"[\d,]+ batches/s", text)
     assert "left" in text
+    # A line as wide as the terminal is broken by the ^C that is typed, and then stays.
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text))
+    assert max(map(len, lines)) <= 77

@@ -55,7 +55,8 @@ class Display(Watcher):
         if is_terminal():
             self._live = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                # Short: a line that ends at the terminal's edge is broken by the ^C that is typed.
+                BarColumn(bar_width=20),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),

@@ -38,7 +38,8 @@ def load_data(
     Raises:
         DataError: no such data, or files that are missing or damaged.
     """
-    name = os.fspath(file_path("The data's name or path", name_or_path, error=DataError))
+    path = file_path("The data's name or path", name_or_path, error=DataError)
+    name = os.fspath(path) if os.fspath(name_or_path) else ""  # which pathlib takes for "."
     if data_dir is not None:
         data_dir = file_path("data_dir", data_dir, error=DataError)
     if name == "cifar10":
