@@ -94,7 +94,7 @@ class _Predictor:
 
 
 def _predict(network: Network, images: NDArray[np.uint8], threads: int | None) -> Floats:
-    check_images(network, images)
+    images = check_images(network, images)
     if threads is not None and threads < 1:
         raise NeocogError(f"threads (={threads}) must be at least 1.")
     predictor = network.kept_predictor(_Predictor)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, as_dataset
 from neocog.data.picture import read_picture
 from neocog.engine.trainer import Trainer, check_images
 from neocog.errors import DataError, NeocogError
@@ -240,6 +240,8 @@ class Explanation:
         from neocog.explanation.payload import pack
         from neocog.explanation.sheet import sheets
 
+        if data is not None:
+            data = as_dataset(data, "to_html(data.test)")
         return page(pack(self, filters=None if data is None else sheets(self, data)))
 
     def _repr_html_(self) -> str:
@@ -273,8 +275,8 @@ def explain(
 
     Args:
         network: with parameters; they stay as they are.
-        image: uint8 [height, width, channels] of the network's input size, or a picture file,
-            which is scaled to it.
+        image: uint8 [height, width, channels] of the network's input size, also as an image of
+            Pillow's or a tensor, which is copied; or a picture file, which is scaled to it.
         label: the class that the image shows, by number or name; the most probable without it.
         lr: the rate of SGD's step.
         momentum: SGD's momentum.
@@ -333,9 +335,9 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
     if isinstance(image, str | Path):
         channels, height, width = network.input_shape
         return read_picture(image, (channels, height, width))
-    pixels = np.asarray(image)
-    check_images(network, pixels[None])
-    return pixels
+    # A list is joined into an array of its own: maps are made from the image later too, when the
+    # caller's array may hold another one.
+    return check_images(network, [image])[0]
 
 
 def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None) -> int:
