@@ -80,8 +80,9 @@ class Data:
         for part in (self.train, self.test):
             digest.update(f"{list(part.images.shape)}\n".encode())
             for first in range(0, len(part), _CHUNK):
-                digest.update(np.ascontiguousarray(part.images[first : first + _CHUNK]))
-            digest.update(np.ascontiguousarray(part.labels, "<i8"))  # whatever the machine's order
+                digest.update(np.ascontiguousarray(part.images[first : first + _CHUNK]).data)
+            # Whatever the machine's order of bytes.
+            digest.update(np.ascontiguousarray(part.labels, "<i8").data)
         return digest.hexdigest()
 
 

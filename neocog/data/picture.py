@@ -67,7 +67,7 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
 def _opened(path: str | Path | bytes) -> PictureFile:
     if isinstance(path, bytes):
         return PictureFile(io.BytesIO(path))  # type: ignore[arg-type]
-    return PictureFile(open_regular(user_path(path)).detach())  # type: ignore[attr-defined]
+    return PictureFile(open_regular(user_path(path)).detach())
 
 
 def _read(file: PictureFile, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

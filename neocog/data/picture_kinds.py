@@ -235,7 +235,7 @@ def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
         case "WEBP" | "AVIF":
             return 2 * file.size  # read as a whole
         case "PNG" if isinstance(picture.info.get("transparency"), tuple):
-            return 4 * width * height  # for the lower halves of its colors
+            return int(4 * width * height)  # for the lower halves of its colors
     return 0
 
 

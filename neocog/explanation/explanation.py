@@ -337,7 +337,8 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
         return read_picture(image, (channels, height, width))
     # A list is joined into an array of its own: maps are made from the image later too, when the
     # caller's array may hold another one.
-    return check_images(network, [image])[0]
+    pixels: NDArray[np.uint8] = check_images(network, [image])[0]
+    return pixels
 
 
 def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None) -> int:
