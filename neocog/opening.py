@@ -1,17 +1,31 @@
-"""Which network is explained or explored, and with which data."""
+"""Which network a command is about, and with which data.
+
+A file may be anybody's: nothing that it names is opened, run or fetched for it, but data that
+neocog itself knows by name. The ``run.json`` of a run folder may name a path.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data import Data, is_here, load_data
-from neocog.errors import NeocogError
-from neocog.formats import assumption, load, training_of
-from neocog.models import MODELS
+from neocog.data import NAMES, Data, is_here, load_data
+from neocog.errors import DataError, NeocogError, printable
+from neocog.files import exists
+from neocog.formats import assumption, is_weights, load
+from neocog.models import MODELS, split_python_file
 from neocog.network import Network
+from neocog.trained_on import trained_on
 from neocog.training.recipes import is_file, make_model
+from neocog.training.run_process import settle
 
-__all__ = ["Opened", "mismatch", "open_network"]
+__all__ = [
+    "Opened",
+    "is_new",
+    "mismatch",
+    "name_of_run",
+    "open_network",
+    "open_saved",
+]
 
 _NEW = "simple-cnn"
 
@@ -37,6 +51,7 @@ def open_network(
     model: str | None = None,
     data: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    architecture: str | None = None,
 ) -> Opened:
     """The network and its data.
 
@@ -47,16 +62,17 @@ def open_network(
             file says it was trained on, if that is on this machine.
         progress: called with the bytes done and the bytes in all while downloading what `data`
             asks for; nothing else is downloaded.
+        architecture: which network a ``.pth`` is of, as for `open_saved`.
 
     Raises:
         NeocogError: there is no such network or data, its file is damaged, or they do not fit.
     """
-    if model is None or _is_new(model):
+    if model is None or is_new(model):
+        if architecture is not None:
+            raise _names_itself(model or _NEW)
         return _new(model or _NEW, data or "shapes", progress)
-    network = load(model)
+    network, notes = open_saved(model, architecture)
     _check_outputs(network, model)
-    assumed = assumption(model, network)
-    notes = (assumed,) if assumed else ()
     name = Path(model).resolve().stem
     if data is not None:
         loaded = load_data(data, progress=progress)
@@ -71,13 +87,42 @@ def open_network(
     return Opened(network, found, name, notes)
 
 
-def _is_new(model: str) -> bool:
-    """Whether it names a network, and no file that holds one."""
-    return (
-        is_file(model)
-        or model in MODELS
-        or not (Path(model).exists() or "." in model or "/" in model)
+def open_saved(model: str, architecture: str | None = None) -> tuple[Network, tuple[str, ...]]:
+    """A saved network, and what the user should know of how it was read.
+
+    Args:
+        model: a run folder, a ``.safetensors`` or a ``.pth``.
+        architecture: which network a ``.pth`` is of, a name or ``my_net.py:make``; without it, one
+            that is known and has such weights.
+
+    Raises:
+        NeocogError: there is no such network, its file is damaged, or `architecture` is given for
+            what says it itself.
+    """
+    if architecture is not None and not is_weights(model):
+        raise _names_itself(model)
+    stands = settle(model)
+    network = load(model, architecture)
+    said = (f"{model}: {stands}" if stands else None, assumption(model, network, architecture))
+    return network, tuple(note for note in said if note)
+
+
+def _names_itself(model: str) -> NeocogError:
+    return NeocogError(
+        f"--model says which network the weights of a .pth are of; {printable(model)} says it "
+        "itself. Leave --model out."
     )
+
+
+def is_new(model: str) -> bool:
+    """Whether it names a network, and no file that holds one."""
+    return is_file(model) or model in MODELS or not (exists(model) or "." in model or "/" in model)
+
+
+def name_of_run(model: str) -> str:
+    """What to call a new network in a folder's name or a title."""
+    file = split_python_file(model)
+    return Path(file[0]).stem if file is not None else model
 
 
 def _new(model: str, data: str, progress: Callable[[int, int], None] | None) -> Opened:
@@ -89,8 +134,7 @@ def _new(model: str, data: str, progress: Callable[[int, int], None] | None) -> 
     if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
     network.name_classes(loaded.classes)
-    name = Path(model.partition(".py")[0]).name if is_file(model) else model
-    return Opened(network, loaded, name)
+    return Opened(network, loaded, name_of_run(model))
 
 
 def _check_outputs(network: Network, model: str) -> None:
@@ -124,12 +168,17 @@ def mismatch(network: Network, data: Data, model: str) -> str | None:
 
 def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     """The data that its file names, or why there are none."""
-    trained_on = training_of(model).get("data")
-    # A file may name any path; only what has a name is opened for it.
-    if trained_on not in ("shapes", "cifar10"):
+    trained = trained_on(model)
+    if trained.source is None:
         return None, f"{model} does not say which data it was trained on."
-    if not is_here(trained_on):
-        return None, f"{model} was trained on {trained_on}, which is not on this machine."
-    data = load_data(trained_on)
+    if trained.source in NAMES and not is_here(trained.source):
+        return None, f"{model} was trained on {trained.name}, which is not on this machine."
+    shown = printable(trained.source)
+    try:
+        data = load_data(trained.source)
+    except DataError as error:
+        return None, f"{model} was trained on the data in {shown}, which cannot be loaded: {error}"
+    if trained.differ(data):
+        return None, f"{model} was trained on other data than {shown} holds now."
     why = mismatch(network, data, model)
     return (data, None) if why is None else (None, why)

@@ -5,8 +5,8 @@ import pytest
 
 from neocog import models
 from neocog.errors import ArchitectureError, FormatError
-from neocog.formats import load, save, save_pth
-from neocog.layers import Flatten, Linear
+from neocog.formats import assumption, load, save, save_pth
+from neocog.layers import Flatten, Linear, Sequential
 from neocog.network import Network
 
 
@@ -100,6 +100,71 @@ def test_a_count_of_batches_that_is_no_whole_number_is_refused(tmp_path):
     save_pth(state | {"norm.num_batches_tracked": np.array(np.nan)}, tmp_path / "a.pth")
     with pytest.raises(FormatError, match=r"norm\.num_batches_tracked must hold a whole number"):
         load(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("prefix", ["model.", "net.backbone.", "module."])
+def test_a_prefix_that_all_names_share_is_taken_off(tmp_path, net, prefix):
+    save_pth({prefix + k: v for k, v in net.state_dict().items()}, tmp_path / "a.pth")
+    empty = models.simple_cnn(7)
+    for model in (None, "simple-cnn", empty):
+        assert_same_weights(load(tmp_path / "a.pth", model), net)
+
+
+def test_a_network_whose_own_names_have_that_prefix_keeps_it(tmp_path):
+    own = Network(input_shape=(3, 2, 2), model=Sequential(f=Flatten(), fc=Linear(12, 4)))
+    own.initialise(1)
+    own.save(tmp_path / "a.pth")
+    assert_same_weights(load(tmp_path / "a.pth", own.copy()), own)
+
+
+def test_counts_of_batches_may_be_missing(tmp_path):
+    network = models.make("resnet8", 4, width=0.5)
+    network.initialise(0)
+    state = {k: v for k, v in network.state_dict().items() if not k.endswith("_tracked")}
+    assert len(state) < len(network.state_dict())
+    save_pth(state, tmp_path / "a.pth")
+    for model in (None, "resnet8", network.copy()):
+        assert_same_weights(load(tmp_path / "a.pth", model), network)
+    del state["norm.running_mean"]
+    save_pth(state, tmp_path / "a.pth")
+    with pytest.raises(FormatError, match=r"it lacks norm\.running_mean"):
+        load(tmp_path / "a.pth", network.copy())
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 36, 36)])
+def test_weights_for_other_images_are_known_too(tmp_path, shape):
+    network = models.lenet5(10, input_shape=shape)
+    network.initialise(0)
+    network.save(tmp_path / "a.pth")
+    for model in (None, "lenet5"):
+        loaded = load(tmp_path / "a.pth", model)
+        assert loaded.input_shape == shape
+        assert_same_weights(loaded, network)
+    text = assumption(tmp_path / "a.pth", loaded)
+    assert f"taken for lenet5 with images of {' × '.join(map(str, shape))} (" in text
+
+
+def test_the_architecture_can_be_a_python_file(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "import neocog\n"
+        "def small(classes):\n"
+        "    return neocog.Network(input_shape=(3, 2, 2), f=neocog.Flatten(),\n"
+        "                          l=neocog.Linear(12, classes))\n"
+    )
+    own = Network(input_shape=(3, 2, 2), f=Flatten(), l=Linear(12, 4))
+    own.initialise(1)
+    own.save(tmp_path / "a.pth")
+    model = f"{tmp_path / 'own.py'}:small"
+    assert_same_weights(load(tmp_path / "a.pth", model), own)
+    assert f"taken for {model} with" in assumption(tmp_path / "a.pth", own, model)
+    with pytest.raises(FormatError, match=r"Say which network they are of, .*--model"):
+        load(tmp_path / "a.pth")
+
+
+def test_paths_that_cannot_be_are_refused():
+    for name in ("a" * 5000, "a\0", "a" * 5000 + ".pth", "a\0.safetensors"):
+        with pytest.raises(FormatError, match=r"no such file|too long|cannot be the name"):
+            load(name)
 
 
 @pytest.mark.parametrize(

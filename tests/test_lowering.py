@@ -386,7 +386,7 @@ def test_more_memory_than_there_is_is_refused():
     network = make("resnet8")
     network.initialise(0)
     images = np.zeros((1, 32, 32, 3), np.uint8)
-    refused = r"needs [\d.]+ GiB for a batch of 100000000 images, but .* Take a smaller batch"
+    refused = r"100000000 images at a time needs [\d.,]+ GiB .* Take a smaller batch\."
     with pytest.raises(NeocogError, match=refused):
         Trainer(
             network,

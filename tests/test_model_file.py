@@ -1,6 +1,7 @@
 """The model file: everything comes back, and anything damaged or foreign is refused."""
 
 import json
+import os
 import struct
 
 import numpy as np
@@ -9,7 +10,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.errors import ArchitectureError, FormatError
+from neocog.errors import ArchitectureError, FormatError, is_plain
 from neocog.formats.model_file import load_model, read_training, save_model
 from neocog.layers import (
     GELU,
@@ -154,6 +155,54 @@ def test_every_layer_comes_back(tmp_path):
     tensors = safetensors.numpy.load_file(tmp_path / "a.safetensors")
     assert tensors["stem.1.num_batches_tracked"].dtype == np.int64
     assert tensors["stem.1.num_batches_tracked"].shape == ()
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ("\u062e\u0627\u0646\u0647\u200c\u0647\u0627", "\u0928\u092e\u0938\u094d\u200d"),
+        ("\U0001f469\u200d\U0001f680", "\U0001f3f4\u200d\u2620\ufe0f"),
+        ("p\u00e2te\u00a0bris\u00e9e", "r\u00f6st\u00adkaffee"),
+        ("tab\there", ""),
+        ("a" * 1000, "\u200e\u05d0"),
+        (np.str_("ring"), "b"),
+        np.array(["one", "two"]),
+        [3, 5],
+        np.unique([9, 4, 9]),
+        (np.uint8(200), -1),
+    ],
+)  # fmt: skip
+def test_class_names_that_people_use_come_back(tmp_path, classes):
+    net = network()
+    net.name_classes(classes)
+    assert net.classes == tuple(map(str, classes))
+    assert all(type(name) is str for name in net.classes)
+    save_model(net, tmp_path / "a.safetensors")
+    assert load_model(tmp_path / "a.safetensors").classes == net.classes
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("two\nlines", r"class 1, 'two\\nlines', has a line break"),
+        ("\x1b[31m", r"class 1, '\\x1b\[31m', has"),
+        ("\u202egnp", r"class 1, '\\u202egnp', has"),
+        ("\ud800", r"class 1, '\\ud800', has"),
+        ("a" * 1001, "has 1,001 characters; up to 1,000"),
+        (1.5, r"class 1, 1\.5, must be a text or a whole number"),
+        (True, "class 1, True, must be a text"),
+        (None, "class 1, None, must be a text"),
+        (b"b", "class 1, b'b', must be a text"),
+        pytest.param(10**9999, r"class 1, \(an int\), must be a text", id="a large number"),
+    ],
+)
+def test_class_names_that_no_file_can_have_are_refused_at_once(name, message):
+    net = network()
+    with pytest.raises(ArchitectureError, match=message):
+        net.name_classes(("a", name))
+    with pytest.raises(ArchitectureError, match=r"classes \(='ab'\) must be a list"):
+        net.name_classes("ab")
+    assert net.classes == network().classes
 
 
 #: What this package wrote before layers could lie in layers.
@@ -344,7 +393,8 @@ def put(*path):
         (put("input_shape", "big"), "input_shape"),
         (put("classes", ["a"]), "1 classes"),
         (put("classes", "ab"), "list of classes is damaged"),
-        (put("classes", ["a", "\n"]), "name of a class that is none"),
+        (put("classes", ["a", "\n"]), r"name of class 1, '\\n', has a line break"),
+        (put("classes", ["a", 3]), "list of classes is damaged"),
         (put("preprocessing", None), "preprocessing is damaged"),
         (put("preprocessing", "mean", [0.5, 0.5]), "one number a channel"),
         (put("preprocessing", "std", [0]), "must be positive"),
@@ -450,13 +500,13 @@ def test_absurd_inputs_are_refused_even_without_weights(tmp_path, saved):
 def test_huge_weights_are_refused_before_they_are_allocated(saved):
     header, numbers = header_of(saved)
     description = json.loads(header["__metadata__"]["neocog"])
-    description["layers"][-1]["out_features"] = 2**29
+    description["layers"][-1]["out_features"] = 2**25
     description["classes"] = None
     header["__metadata__"]["neocog"] = json.dumps(description)
-    header["fc.weight"]["shape"] = [2**29, 12]
-    header["fc.bias"]["shape"] = [2**29]
+    header["fc.weight"]["shape"] = [2**25, 12]
+    header["fc.bias"]["shape"] = [2**25]
     write(saved, header, numbers)
-    with pytest.raises(FormatError, match="should hold 27917287448 bytes of weights and holds 128"):
+    with pytest.raises(FormatError, match="should hold 1744830488 bytes of weights and holds 128"):
         load_model(saved)
 
 
@@ -476,6 +526,60 @@ def test_tensors_that_cannot_be_are_refused(saved, spec, message):
     write(saved, header, numbers)
     with pytest.raises(FormatError, match=f"(?i){message}"):
         load_model(saved)
+
+
+def test_messages_show_no_control_characters(saved):
+    for change in (
+        put("version", "\x1b]0;t\x07"),
+        put("layers", 0, "\x1b[1m", -1),
+        put("layers", 0, "\u202e", "a"),
+        put("layers", 0, "type", "\x9b2J"),
+        put("layers", 1, "name", "line\nbreak"),
+        put("classes", ["\x1b[2J", "b"]),
+    ):
+        original = saved.read_bytes()
+        rewrite(saved, change)
+        with pytest.raises(FormatError) as caught:
+            load_model(saved)
+        assert is_plain(str(caught.value))
+        saved.write_bytes(original)
+    header, numbers = header_of(saved)
+    header["\x1b[2J"] = header.pop("fc.bias")
+    write(saved, header, numbers)
+    with pytest.raises(FormatError, match=r"for example '\\x1b\[2J'"):
+        load_model(saved)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.parametrize("read", [load_model, read_training])
+def test_pipes_and_devices_are_refused_at_once(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    (tmp_path / "zero.safetensors").symlink_to("/dev/zero")
+    for name in ("pipe.safetensors", "zero.safetensors"):
+        with pytest.raises(FormatError, match="not a regular file"):
+            read(tmp_path / name)
+    for name in ("a\0.safetensors", "a" * 5000 + ".safetensors"):
+        with pytest.raises(FormatError, match=r"cannot be the name of a file|too long"):
+            read(name)
+
+
+def test_large_headers_are_refused_before_they_are_read(tmp_path):
+    path = tmp_path / "a.safetensors"
+    write(path, b'{"a":"' + b" " * (4 * 2**20) + b'"}', b"")
+    with pytest.raises(FormatError, match=r"its header has 4,194,312 bytes; up to 4,194,304"):
+        load_model(path)
+    write(path, b'{"a":[' + b"{}," * 250_000 + b"{}]}", b"")
+    with pytest.raises(FormatError, match=r"its header has 500,003 values; up to 400,000"):
+        load_model(path)
+
+
+def test_a_network_whose_header_would_be_too_large_is_not_saved(tmp_path):
+    classes = tuple(f"{n:05}" + "x" * 900 for n in range(5000))
+    net = Network(input_shape=(1, 1, 1), f=Flatten(), fc=Linear(1, 5000), classes=classes)
+    net.initialise(0)
+    with pytest.raises(ArchitectureError, match=r"cannot describe this network: its header has"):
+        save_model(net, tmp_path / "a.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The named networks: their size as published, at any width and for any images; files; costs."""
 
+import os
 import sys
 
 import numpy as np
@@ -8,7 +9,14 @@ import pytest
 from neocog import models
 from neocog.errors import ArchitectureError
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Residual, Sequential
-from neocog.models import MODELS, load_model_file, make, name_of, recognise
+from neocog.models import (
+    MODELS,
+    load_model_file,
+    make,
+    name_of,
+    recognise,
+    split_python_file,
+)
 from neocog.network import Network
 from neocog.summary import cost
 
@@ -212,9 +220,52 @@ def test_files_that_fail_say_where(tmp_path, code, message):
 
 def test_missing_files_are_refused(tmp_path):
     (tmp_path / "net.txt").write_text("")
-    for name in ("net.py", "net.txt", "."):
-        with pytest.raises(ArchitectureError, match="there is no such Python file"):
+    for name in ("net.txt", "."):
+        with pytest.raises(ArchitectureError, match=r"its name must end in \.py"):
             load_model_file(tmp_path / name)
+    with pytest.raises(ArchitectureError, match="there is no such Python file"):
+        load_model_file(tmp_path / "net.py")
+    for name in ("a\0.py", "a" * 5000 + ".py"):
+        with pytest.raises(ArchitectureError, match=r"cannot be the name of a file|too long"):
+            load_model_file(name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_no_python_file(tmp_path):
+    os.mkfifo(tmp_path / "net.py")
+    with pytest.raises(ArchitectureError, match=r"net\.py: This is a pipe"):
+        load_model_file(tmp_path / "net.py")
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ("net.py", ("net.py", "make")),
+        ("net.py:other", ("net.py", "other")),
+        ("resnet.pytorch/net.py:other", ("resnet.pytorch/net.py", "other")),
+        ("a.py:b/net.py", ("a.py:b/net.py", "make")),
+        (r"C:\nets\net.py", (r"C:\nets\net.py", "make")),
+        (r"C:\nets\net.py:other", (r"C:\nets\net.py", "other")),
+        ("net.py:", ("net.py", "")),
+        ("resnet.pytorch/net", None),
+        ("net.pyc", None),
+        ("simple-cnn", None),
+        ("net.safetensors", None),
+    ],
+)
+def test_a_file_and_its_function_are_told_apart(model, found):
+    assert split_python_file(model) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("lenet5", (3, 32, 32)), ("simple-cnn", (1, 28, 28)), ("vgg-small", (4, 48, 48))],
+)
+def test_models_for_other_images_are_recognised(name, shape):
+    network = make(name, 6, width=0.5, input_shape=shape)
+    found, same = recognise(network.state_shapes, 6)
+    assert (found, same.input_shape) == (name, shape)
+    assert same.layers == network.layers
 
 
 # Costs

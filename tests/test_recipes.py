@@ -1,6 +1,8 @@
 """Recipes as files and as plain data, changes to them, and first weights beside PyTorch's."""
 
 import json
+import os
+import time
 import tomllib
 from importlib.resources import files
 
@@ -10,7 +12,7 @@ import pytest
 import neocog
 from neocog import SGD, Adam, Conv2d, Flatten, Linear, MaxPool2d, Muon, reference, schedules
 from neocog.data import Data, Dataset
-from neocog.errors import DataError, FormatError, NeocogError
+from neocog.errors import DataError, FormatError, NeocogError, is_plain
 from neocog.training import EMA, Augmentation, Group, Lookahead
 from neocog.training.freezing import with_frozen
 from neocog.training.initialization import dirac, initialise, normalise, whiten_first
@@ -116,7 +118,7 @@ def test_the_best_recipe_is_airbench94s():
         ("initialization = 'xavier'", r"initialization \(='xavier'\) must be 'torch' or"),
         ("normalize = 'all'", r"normalize \(='all'\)"),
         ("tta = 'twice'", r"tta \(='twice'\)"),
-        ("freeze_after = 3", "freeze_after must give epochs"),
+        ("freeze_after = 3", r"freeze_after \(=3\) must give epochs"),
         ("[optimizer]\ntype = 'os.system'", "Unknown optimizer 'os.system'"),
         ("[optimizer]\ntype = 'sgd'\nlr = -1", "lr"),
         ("[schedule]\nlr = 1", "Unknown schedule None"),
@@ -135,9 +137,55 @@ def test_recipes_that_are_not_there(tmp_path):
         Recipe.load("beast")
     with pytest.raises(FormatError, match=r"none\.toml: No such file"):
         Recipe.load(str(tmp_path / "none.toml"))
-    (tmp_path / "large.toml").write_bytes(b"#" * 1_000_001)
-    with pytest.raises(FormatError, match="too large"):
+    (tmp_path / "large.toml").write_bytes(b"#" * 65_537)
+    with pytest.raises(FormatError, match="larger than the 65,536 bytes"):
         Recipe.load(str(tmp_path / "large.toml"))
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(FormatError, match=r"folder\.toml: Is a directory"):
+        Recipe.load(str(tmp_path / "folder.toml"))
+    for name in ("a\0.toml", "a" * 5000 + ".toml"):
+        with pytest.raises(FormatError, match=r"cannot be the name of a file|too long"):
+            Recipe.load(name)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.toml")
+        (tmp_path / "zero.toml").symlink_to("/dev/zero")
+        for name in ("pipe", "zero"):
+            with pytest.raises(FormatError, match="not a regular file"):
+                Recipe.load(str(tmp_path / f"{name}.toml"))
+
+
+def test_a_recipe_that_begins_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "mine.toml").write_text("epochs = 7\n", encoding="utf-8-sig")
+    assert Recipe.load(str(tmp_path / "mine.toml")).epochs == 7
+    (tmp_path / "mine.toml").write_text("epochs = 7\n", encoding="utf-16")
+    with pytest.raises(FormatError, match="it is UTF-16; save it as UTF-8"):
+        Recipe.load(str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = " + "7" * 6000, "digits"),
+        ("x" + ".x" * 12_000 + " = 1", r"line 1 has more than 100 dots"),
+        ("epochs = 2\n['x'" + ".'x'" * 8_000 + "]", r"line 2 has more than 100 dots"),
+        ("a = " + "[" * 30_000, "recursion"),
+        ("a = " + "{a=" * 9_000, "recursion"),
+        ('epochs = "\\u001b[2J\\u202e"', r"epochs \(="),
+    ],
+)
+def test_recipes_that_would_take_for_ever_are_refused_at_once(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    start = time.process_time()
+    with pytest.raises(NeocogError, match=message) as caught:
+        Recipe.load(str(tmp_path / "mine.toml"))
+    assert time.process_time() - start < 1
+    assert is_plain(str(caught.value))
+    assert len(str(caught.value)) < 1000
+
+
+def test_dots_in_a_comment_are_no_key(tmp_path):
+    (tmp_path / "mine.toml").write_text("# " + "." * 200 + "\nepochs = 3\n")
+    assert Recipe.load(str(tmp_path / "mine.toml")).epochs == 3
 
 
 def test_a_recipe_of_ones_own(tmp_path):

@@ -10,20 +10,39 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; gives the exit code: 0, 1 for an error, 2 for usage, 130 for Ctrl+C."""
+    """Run one command; gives the exit code.
+
+    0, 1 for an error, 2 for usage; 130 for Ctrl+C, 143 for SIGTERM, 129 for SIGHUP; 141 where all
+    went well but for the reader of the output, who has left.
+    """
+    from neocog.cli.signals import termination_signals
+    from neocog.cli.terminal import guarded_output
+
+    with termination_signals(), guarded_output() as output:
+        code = _run(arguments)
+        output.flush()
+        if code == 0 and output.error is not None:
+            code = output.exit_code
+            if not isinstance(output.error, BrokenPipeError):
+                why = getattr(output.error, "strerror", None) or output.error
+                print(f"neocog: the output cannot be written: {why}.", file=sys.stderr)
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
     from neocog.cli.parser import parse
+    from neocog.cli.signals import exit_code
     from neocog.errors import NeocogError
 
-    command = parse(arguments)
     try:
+        command = parse(arguments)
         return command()
+    except SystemExit as stop:  # argparse's, after help or an error in usage
+        return stop.code if isinstance(stop.code, int) else 1
     except NeocogError as error:
         print(f"neocog: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("neocog: interrupted.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # Whoever read the output has left; closing stderr's twin keeps Python from saying so.
-        sys.stderr.close()
-        return 1
+    except KeyboardInterrupt as error:
+        code = exit_code(error)
+        print("neocog: interrupted." if code == 130 else f"neocog: {error}.", file=sys.stderr)
+        return code

@@ -3,34 +3,64 @@
 import json
 
 from neocog import evaluate as evaluate_network
-from neocog import load, load_data
-from neocog.cli.terminal import download_progress, say
-from neocog.errors import NeocogError
+from neocog import load_data
+from neocog.cli.terminal import download_progress, say, say_compiling
+from neocog.data import Data
+from neocog.engine import announced
+from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation
-from neocog.formats import assumption, training_of
+from neocog.formats import training_of
 from neocog.network import Network
-from neocog.opening import mismatch
+from neocog.opening import mismatch, open_saved
+from neocog.trained_on import trained_on
 
-__all__ = ["evaluate", "open_model"]
+__all__ = ["evaluate", "load_usual", "open_model"]
+
+# What fits a terminal of the usual size.
+_WIDTH = 80
+# Of the pairs of classes that were mixed up most, where the table of all does not fit.
+_MOST_PAIRS = 10
 
 
-def open_model(model: str) -> Network:
+def open_model(model: str, architecture: str | None = None) -> Network:
     """The network in a run folder, a ``.safetensors`` or a ``.pth``; says what was assumed."""
-    network = load(model)
-    if assumed := assumption(model, network):
-        say(assumed)
+    network, notes = open_saved(model, architecture)
+    for note in notes:
+        say(note)
     return network
 
 
-def trained_on(model: str) -> str:
-    """The name of the data that the model's file says it was trained on."""
-    data = training_of(model).get("data")
-    if not isinstance(data, str):
+def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
+    """The data that are named, or those that the model was trained on, and no others."""
+    trained = trained_on(model)
+    name = data or (trained.name if data_dir is not None else trained.source)
+    if name is None:
+        unknown = "what it was trained on"
+        if trained.name is not None:
+            unknown = f"where the data {printable(trained.name)} lie that it was trained on"
         raise NeocogError(
-            f"{model} does not say what it was trained on; name the data, as in: "
-            f"neocog evaluate {model} cifar10"
+            f"{model} does not say {unknown}; name the data, as in: neocog evaluate {model} cifar10"
         )
-    return data
+    try:
+        loaded = load_data(name, data_dir=data_dir, progress=download_progress())
+    except DataError as error:
+        if data is not None or name == trained.name:
+            raise
+        raise DataError(
+            f"{model} was trained on the data in {printable(name)}, which cannot be loaded: "
+            f"{error} If they are elsewhere now, name them."
+        ) from error
+    if not trained.differ(loaded):
+        return loaded
+    if data is None:
+        raise NeocogError(
+            f"{model} was trained on other data than {printable(name)} holds now, though they are "
+            f"called {printable(str(trained.name))} too. Name the data, as in: "
+            f"neocog evaluate {model} FOLDER"
+        )
+    if trained.name == loaded.name:
+        say(f"{model} was trained on other data than these, though they are called the same.")
+    return loaded
 
 
 def views_of(model: str, tta: str | None) -> str | None:
@@ -44,21 +74,22 @@ def views_of(model: str, tta: str | None) -> str | None:
 def evaluate(
     model: str,
     data: str | None,
+    architecture: str | None,
     tta: str | None,
     threads: int | None,
     data_dir: str | None,
     json_: bool,
 ) -> int:
     """Print loss, accuracy, each class's scores, and which were taken for which."""
-    network = open_model(model)
+    network = open_model(model, architecture)
     views = views_of(model, tta)
-    name = data or trained_on(model)
-    loaded = load_data(name, data_dir=data_dir, progress=download_progress())
+    loaded = load_usual(model, data, data_dir)
     if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
     if network.classes is None:
         network.name_classes(loaded.classes)
-    result = evaluate_network(network, loaded.test, tta=views, threads=threads)
+    with announced(say_compiling):
+        result = evaluate_network(network, loaded.test, tta=views, threads=threads)
     if json_:
         seen = {"tta": views} if views else {}
         print(json.dumps({"model": model, "data": loaded.name, **seen, **result.to_dict()}))
@@ -70,19 +101,54 @@ def evaluate(
 def _show(result: Evaluation) -> None:
     count = int(result.confusion.sum())
     print(f"Loss: {result.loss:.4f}")
-    print(f"Accuracy: {100 * result.accuracy:.2f} % of {count:,} images")
-    width = max(5, *(len(c.name) for c in result.per_class))
-    print(f"\n{'class':<{width}}  precision  recall   count")
-    for c in result.per_class:
-        print(
-            f"{c.name:<{width}}  {_percent(c.precision):>9}  {_percent(c.recall):>6}  {c.count:>6,}"
-        )
-    print("\nConfusion: a row for each class, a column for what it was taken for")
-    cell = max(4, len(str(result.confusion.max())))
-    short = [c.name[:cell] for c in result.per_class]
-    print(" " * width + "".join(f"  {name:>{cell}}" for name in short))
-    for c, row in zip(result.per_class, result.confusion, strict=True):
-        print(f"{c.name:<{width}}" + "".join(f"  {n:>{cell}}" for n in row))
+    print(f"Accuracy: {100 * result.accuracy:.2f} % of {count:,} images\n")
+    names = [printable(c.name, 24) for c in result.per_class]
+    rows = [["class", "count", "precision", "recall"]] + [
+        [name, f"{c.count:,}", _percent(c.precision), _percent(c.recall)]
+        for name, c in zip(names, result.per_class, strict=True)
+    ]
+    room = (_WIDTH - _width(rows) - 3) // len(names) - 1
+    digits = max(3, len(str(result.confusion.max())))
+    if digits <= room:
+        cell = min(room, max(digits, *map(len, names)))
+        counts = [[n[:cell] for n in names], *([str(n) for n in row] for row in result.confusion)]
+        _table(rows, ["  |" + "".join(f" {part:>{cell}}" for part in row) for row in counts])
+        print("\nBehind the bar: how many images of the class were taken for each class.")
+        return
+    _table(rows)
+    _show_pairs(result, names)
+
+
+def _show_pairs(result: Evaluation, names: list[str]) -> None:
+    """The pairs of classes that were mixed up most, of which there may be too many for a table."""
+    wrong = [
+        (int(n), k, taken)
+        for k, row in enumerate(result.confusion)
+        for taken, n in enumerate(row)
+        if n and taken != k
+    ]
+    wrong.sort(key=lambda one: (-one[0], one[1:]))
+    if wrong:
+        print("\nMost often mixed up (--json has all):")
+    for n, k, taken in wrong[:_MOST_PAIRS]:
+        print(f"  {names[k]} taken for {names[taken]}: {n:,}")
+
+
+def _table(rows: list[list[str]], behind: list[str] | None = None) -> None:
+    widths = _widths(rows)
+    for number, (first, *others) in enumerate(rows):
+        cells = [f"{first:<{widths[0]}}"]
+        cells += [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        print(("  ".join(cells) + (behind[number] if behind else "")).rstrip())
+
+
+def _widths(rows: list[list[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def _width(rows: list[list[str]]) -> int:
+    widths = _widths(rows)
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _percent(part: float | None) -> str:

@@ -32,17 +32,15 @@ def models(json_: bool) -> int:
         print(json.dumps(rows))
         return 0
     wide = max(len(name) for name in MODELS)
+    # Two lines a network, so that all fits a terminal of 80 columns and 24 lines.
     print(f"{'name':<{wide}}  {'parameters':>10}  {'MFLOP':>8}  {'input':>11}  {'CIFAR-10':>8}")
     for row in rows:
         shape = " × ".join(map(str, row["input_shape"]))  # type: ignore[call-overload]
         print(
             f"{row['name']:<{wide}}  {row['parameters']:>10,}  {row['flops'] / 1e6:>8,.1f}  "  # type: ignore[operator]
-            f"{shape:>11}  {_percent(row['cifar10']):>8}  {row['about']}"
+            f"{shape:>11}  {_percent(row['cifar10']):>8}\n  {row['about']}"
         )
-    print(
-        "\nFLOP are of one image on its way forward, of convolutions and linear layers.\n"
-        "CIFAR-10 is the accuracy after these commands:"
-    )
+    print("MFLOP: of one image, forward. CIFAR-10: the accuracy after these commands:")
     for name, (_, command) in REACHED.items():
         print(f"  {name:<{wide}}  {command}")
     return 0

@@ -3,8 +3,10 @@
 import argparse
 from collections.abc import Callable
 from functools import partial
+from typing import Any, NoReturn
 
 from neocog import __version__
+from neocog.errors import did_you_mean, printable
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "build_parser", "parse"]
 
@@ -22,13 +24,40 @@ _MODEL = "a run folder, a .safetensors or a .pth"
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, after how it is meant."""
+    """Says what is wrong in one line, and what may have been meant."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(2, f"neocog: {message}. See {self.prog} --help.\n")
+    def __init__(self, **settings: Any) -> None:
+        # A shortened option would become another one, or none, when a new option has the letters.
+        super().__init__(allow_abbrev=False, **settings)
+        self.color = False  # from Python 3.14 on help has escape sequences, which pass no pipe
+
+    def error(self, message: str) -> NoReturn:
+        end = "" if message.endswith("?") else "."
+        self.exit(2, f"neocog: {message}{end} See {self.prog} --help.\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """What argparse calls for a choice."""
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(choice) for choice in action.choices]
+        message = (
+            f"unknown {printable(str(value))!r}.{did_you_mean(str(value), known)} "
+            f"There are: {', '.join(known)}"
+        )
+        if isinstance(action, argparse._SubParsersAction):
+            self.error(message.replace("unknown", "unknown command", 1))
+        raise argparse.ArgumentError(action, message)
+
+    def refuse(self, unknown: str) -> NoReturn:
+        """Say that there is no such option, or one argument too many."""
+        if not unknown.startswith("-"):
+            self.error(f"unexpected argument {printable(unknown)!r}")
+        option = unknown.partition("=")[0]
+        hint = did_you_mean(option, self._option_string_actions)
+        self.error(f"unknown option {printable(option)!r}.{hint}".removesuffix("."))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> _Parser:
     """The parser of every command; `docs` and tests read it too."""
     parser = _Parser(
         prog="neocog",
@@ -37,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Try: neocog train",
     )
     parser.add_argument("--version", action="version", version=f"neocog {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _train(commands)
     _evaluate(commands)
     _predict(commands)
@@ -51,14 +80,46 @@ def build_parser() -> argparse.ArgumentParser:
 
 def parse(arguments: list[str] | None = None) -> Callable[[], int]:
     """The command that was asked for, ready to be called; it gives the exit code."""
-    options = vars(build_parser().parse_args(arguments))
-    options.pop("command")
+    parser = build_parser()
+    found, unknown = parser.parse_known_args(arguments)
+    options = vars(found)
+    command = options.pop("command")
+    if unknown:
+        _of(parser, command).refuse(unknown[0])
+    if command is None:
+        return partial(_overview, parser)
     run = options.pop("run")
     return partial(run, **options)
 
 
+def _of(parser: _Parser, command: str | None) -> _Parser:
+    """The parser of a command's own arguments."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and command in action.choices:
+            found: _Parser = action.choices[command]
+            return found
+    return parser
+
+
+def _overview(parser: _Parser) -> int:
+    parser.print_help()
+    return 0
+
+
 def _add(commands: "argparse._SubParsersAction[_Parser]", name: str, text: str) -> _Parser:
     return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+
+def _add_model(p: _Parser, help_: str = _MODEL, **settings: Any) -> None:
+    """The argument MODEL of every command that reads a saved network, and what a .pth needs."""
+    p.add_argument("model", help=help_, **settings)
+    p.add_argument(
+        "--model",
+        dest="architecture",
+        default=None,
+        metavar="NAME|FILE.py:MAKE",
+        help="which network a .pth is of (default: a known one that has such weights)",
+    )
 
 
 def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -161,7 +222,7 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return evaluate(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "evaluate", "say how good a saved network is on test images")
-    p.add_argument("model", help=_MODEL)
+    _add_model(p)
     p.add_argument(
         "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
     )
@@ -181,7 +242,7 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return predict(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "predict", "say what a saved network sees in image files")
-    p.add_argument("model", help=_MODEL)
+    _add_model(p)
     p.add_argument("images", nargs="+", metavar="IMAGE", help="a picture, such as a PNG or a JPEG")
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
@@ -195,7 +256,7 @@ def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return explain(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "explain", "show what a saved network does with an image, as a page")
-    p.add_argument("model", help=_MODEL)
+    _add_model(p)
     p.add_argument("image", help="an image file, or test:3 for an image of the data")
     p.add_argument(
         "--label", default=None, help="the class it shows (default: the data's, or the prediction)"
@@ -231,7 +292,7 @@ def _summary(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return summary(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "summary", "list the layers of a network, and what training takes")
-    p.add_argument("model", help=f"a network by name, my_net.py:make, {_MODEL}")
+    _add_model(p, f"a network by name, my_net.py:make, {_MODEL}")
     p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
     p.add_argument("--width", type=_number, default=1, help="of a network by name (default: 1)")
     p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
@@ -248,11 +309,11 @@ def _explore(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return explore(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "explore", "open a page on which a network explains itself and learns, live")
-    p.add_argument(
-        "model",
+    _add_model(
+        p,
+        f"a network by name, my_net.py:make, {_MODEL} (default: a new simple-cnn)",
         nargs="?",
         default=None,
-        help=f"a network by name, my_net.py:make, {_MODEL} (default: a new simple-cnn)",
     )
     p.add_argument(
         "--data",

@@ -13,7 +13,7 @@ from neocog.errors import DataError, NeocogError
 __all__ = ["predict"]
 
 
-def predict(model: str, images: list[str], top: int, json_: bool) -> int:
+def predict(model: str, images: list[str], architecture: str | None, top: int, json_: bool) -> int:
     """Print the most probable classes of each image; 1 if some could not be read.
 
     Those are told of on stderr, and as {"image", "error"} in the place of {"image", "top"} in the
@@ -21,7 +21,7 @@ def predict(model: str, images: list[str], top: int, json_: bool) -> int:
     """
     if top < 1:
         raise NeocogError(f"--top (={top}) must be at least 1.")
-    network = open_model(model)
+    network = open_model(model, architecture)
     channels, height, width = network.input_shape
     pictures: dict[int, NDArray[np.uint8]] = {}
     listed: list[dict[str, object]] = []

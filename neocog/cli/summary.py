@@ -2,39 +2,40 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from neocog import load
+from neocog.cli.evaluate import open_model
 from neocog.cli.terminal import say
 from neocog.engine import available_threads
 from neocog.engine.inspection import training_memory, training_times
 from neocog.errors import NeocogError
-from neocog.models import MODELS
 from neocog.network import Network
+from neocog.opening import is_new
 from neocog.summary import Cost, cost
 from neocog.training.optimizers import SGD
-from neocog.training.recipes import is_file, make_model
+from neocog.training.recipes import make_model
 from neocog.training.settings import check_settings
 
 __all__ = ["summary"]
+
+# What fits a terminal of the usual size.
+_WIDTH = 80
 
 # Training needs a velocity for each parameter, as most optimisers do.
 _OPTIMIZER = SGD(0.001, momentum=0.9)
 
 
-def _network(model: str, width: float, classes: int) -> Network:
-    if is_file(model):
-        return make_model(model, classes, width=width)
-    if model in MODELS or not (Path(model).exists() or "." in model or "/" in model):
+def _network(model: str, architecture: str | None, width: float, classes: int) -> Network:
+    if is_new(model) and architecture is None:
         return make_model(model, classes, width=width)
     if width != 1:
         raise NeocogError(f"--width (={width}) is for models by name; {model} has its own.")
-    return load(model)
+    return open_model(model, architecture)
 
 
 def summary(
     model: str,
+    architecture: str | None,
     batch_size: int,
     width: float,
     classes: int,
@@ -44,7 +45,7 @@ def summary(
 ) -> int:
     """Print each layer's shape, parameters and multiply-adds, and what training takes."""
     check_settings(1, batch_size, threads, 1)
-    network = _network(model, width, classes)
+    network = _network(model, architecture, width, classes)
     total = cost(network)
     memory = training_memory(network, batch_size, threads or available_threads(), _OPTIMIZER)
     times: dict[str, float] = {}
@@ -56,12 +57,12 @@ def summary(
         print(json.dumps(_plain(model, network, total, batch_size, memory, times)))
         return 0
     rows = [
-        ["layer", "type", "output", "parameters", "multiply-adds"],
+        ["layer", "type", "output", "parameters", "mult-adds"],
         *(
             [
                 layer.name,
                 layer.type,
-                " × ".join(map(str, layer.output_shape)),
+                "×".join(map(str, layer.output_shape)),
                 f"{layer.parameters:,}",
                 f"{layer.multiply_adds:,}",
             ]
@@ -111,6 +112,7 @@ def _plain(
 
 def _table(rows: list[list[str]], sides: list[Callable[[str, int], str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    gap = "  " if sum(widths) + 2 * (len(widths) - 1) <= _WIDTH else " "
     for row in rows:
         cells = [side(cell, w) for side, cell, w in zip(sides, row, widths, strict=True)]
-        print("  ".join(cells).rstrip())
+        print(gap.join(cells).rstrip())

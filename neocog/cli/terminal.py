@@ -1,10 +1,174 @@
-"""What is said beside the results: on stderr, live on a terminal, plain lines in a pipe."""
+r"""What commands print: results on stdout, all else on stderr, and nothing of it can do harm.
 
+`guarded_output` puts itself in the place of both while a command runs, so that everything that is
+printed, whoever prints it, passes here:
+
+- Control characters and escape sequences, which may come from the name of a file, a class or a
+  model, are shown as ``\x1b`` and do nothing to the terminal.
+- What the output's encoding does not have becomes something like it, or a question mark.
+- An output that is full, or whose reader has left, ends no command: what is printed from then on is
+  dropped, and the exit code tells.
+"""
+
+import contextlib
+import errno
+import io
+import os
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
-__all__ = ["download_progress", "is_terminal", "say"]
+__all__ = [
+    "Output",
+    "counted",
+    "download_progress",
+    "drawing",
+    "guarded_output",
+    "is_terminal",
+    "say",
+    "say_compiling",
+]
+
+# Control characters but for tab and newline, line and paragraph separators, and the marks that
+# change the direction in which text is shown.
+_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+# What comes close, for the characters that neocog itself prints.
+_SIMILAR = {"×": "x", "–": "-", "—": "-", "…": "...", "µ": "u", "·": "*", "−": "-", "α": "alpha"}
+
+
+class Output(io.TextIOBase):
+    """A stream in front of another; see this module.
+
+    Args:
+        stream: where to write; None, as Python has it where a descriptor is closed, is nowhere.
+        draws: whether escape sequences pass.
+
+    Attributes:
+        error: the first that writing met; None so far.
+    """
+
+    def __init__(self, stream: TextIO | None, *, draws: bool = False) -> None:
+        self.stream = stream
+        self._draws = draws
+        self.error: Exception | None = None
+
+    def write(self, text: str, /) -> int:
+        """Write, or drop it where the stream has failed before."""
+        if self.stream is not None and self.error is None:
+            safe = text if self._draws else _CONTROLS.sub(_escape, text)
+            try:
+                self.stream.write(_encodable(safe, self.encoding, self.stream.errors or "strict"))
+            except (OSError, ValueError) as error:
+                self._fail(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Have everything reach the stream's other end, or be dropped."""
+        if self.stream is not None and self.error is None:
+            try:
+                self.stream.flush()
+            except (OSError, ValueError) as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        # What the stream still holds would be written, and fail, when Python ends.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            descriptor = self.fileno()
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
+
+    @property
+    def exit_code(self) -> int:
+        """0; 141 if the reader has left, as of a program that SIGPIPE ends; 1 for other errors."""
+        if self.error is None:
+            return 0
+        return 141 if isinstance(self.error, BrokenPipeError) else 1
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Of the stream."""
+        return getattr(self.stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Whether the stream is a terminal."""
+        try:
+            return self.stream is not None and self.stream.isatty()
+        except ValueError:  # it is closed
+            return False
+
+    def fileno(self) -> int:
+        """The stream's descriptor."""
+        if self.stream is None:
+            raise io.UnsupportedOperation("fileno")
+        return self.stream.fileno()
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+
+def _escape(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
+
+
+def _encodable(text: str, encoding: str, errors: str) -> str:
+    """The text, with other characters for those that the encoding does not have."""
+    if errors != "surrogateescape":  # which has bytes of file names pass as they are
+        errors = "strict"
+
+    def fits(part: str) -> bool:
+        try:
+            part.encode(encoding, errors)
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    if fits(text):
+        return text
+    return "".join(c if fits(c) else _SIMILAR.get(c, "?") for c in text)
+
+
+@contextmanager
+def guarded_output() -> Iterator[Output]:
+    """Be stdout and stderr for a while, as this module says; gives the one for stdout."""
+    _open_missing()
+    before = sys.stdout, sys.stderr
+    out, err = Output(sys.stdout), Output(sys.stderr)
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield out
+    finally:
+        out.flush()
+        err.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _open_missing() -> None:
+    """Open the null device where a standard descriptor is closed.
+
+    Else the next file that is opened, such as a model that is written, gets its number, and
+    whatever writes to stdout or stderr by number writes into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                with contextlib.suppress(OSError):
+                    os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+def drawing() -> TextIO:
+    """The stderr for what draws on it by escape sequences, and shows no text of others."""
+    stream = sys.stderr
+    inner = stream.stream if isinstance(stream, Output) else stream
+    return Output(inner, draws=True)  # type: ignore[return-value]
 
 
 def say(text: str) -> None:
@@ -12,9 +176,19 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def say_compiling(kernels: int) -> None:
+    """Say what the user waits for."""
+    say(f"Compiling {counted(kernels, 'kernel')} for this network (first time only) …")
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 step``, ``2,000 steps``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def is_terminal() -> bool:
     """Whether stderr is a terminal that can be drawn on."""
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def download_progress() -> Callable[[int, int], None]:
@@ -34,7 +208,7 @@ def download_progress() -> Callable[[int, int], None]:
         shown, last = step, now
         line = f"downloading: {done / 1e6:.0f} of {total / 1e6:.0f} MB ({percent} %)"
         if is_terminal():
-            print(f"\r{line}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+            print(f"\r{line}", end="\n" if done >= total else "", file=drawing(), flush=True)
         else:
             say(line)
 

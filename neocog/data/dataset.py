@@ -37,6 +37,9 @@ class Dataset:
                 f"{self.labels.dtype} {list(self.labels.shape)}."
             )
 
+    def __repr__(self) -> str:
+        return f"<Dataset of {len(self)} images of {list(self.images.shape[1:])}>"
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -68,6 +71,12 @@ class Data:
     test: Dataset
     classes: tuple[str, ...]
     source: str = ""
+
+    def __repr__(self) -> str:
+        return (
+            f"<Data {self.name!r}: {len(self.classes)} classes, train={self.train!r}, "
+            f"test={self.test!r}>"
+        )
 
     @cached_property
     def fingerprint(self) -> str:

@@ -12,11 +12,13 @@ from PIL.PngImagePlugin import PngImageFile
 
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
 from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
-from neocog.errors import DataError
+from neocog.errors import DataError, printable
 from neocog.files import open_regular, user_path
 
 __all__ = ["read_picture"]
 
+# Letters of a file's name that are shown.
+_LONGEST = 300
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
@@ -42,7 +44,7 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
     Raises:
         DataError: no such file, not an image, damaged, or absurdly large.
     """
-    name = "The picture" if isinstance(path, bytes) else str(path)
+    name = "The picture" if isinstance(path, bytes) else printable(str(path), _LONGEST)
     channels = shape[0]
     if channels not in (1, 3):
         raise DataError(f"The network takes {channels} channels; pictures have 1 or 3.")
@@ -57,11 +59,11 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
     except OSError as error:
         if error.strerror and error.filename is not None:
             raise DataError(f"{name}: {error.strerror}.") from error
-        raise DataError(f"{name} cannot be decoded: {error}.") from error
+        raise DataError(f"{name} cannot be decoded: {printable(str(error))}.") from error
     except MemoryError as error:
         raise DataError(f"{name} takes more memory than there is. Scale it down first.") from error
     except Exception as error:  # Pillow's decoders raise nearly anything
-        raise DataError(f"{name} cannot be decoded: {error}.") from error
+        raise DataError(f"{name} cannot be decoded: {printable(str(error))}.") from error
 
 
 def _opened(path: str | Path | bytes) -> PictureFile:

@@ -4,15 +4,14 @@ Buffers share memory over time only where their layouts are equal: the borders o
 feature maps are written once, here, and stay.
 """
 
-import os
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.engine.plan import Buffer, Plan, Scope
-from neocog.errors import NeocogError
 from neocog.kernels.layout import FeatureMap
+from neocog.limits import require_memory
 
 __all__ = ["Memory", "memory_needed"]
 
@@ -51,26 +50,14 @@ def memory_needed(plan: Plan, workers: int, batch: int) -> int:
     return _places(plan, workers, batch)[1]
 
 
-def _available() -> int | None:
-    """Bytes of memory that the machine has, if it says so."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on every system
-        return None
-
-
 class Memory:
     """A plan's buffers for so many workers and images a step."""
 
     def __init__(self, plan: Plan, workers: int, batch: int) -> None:
         self._plan = plan
         self._offsets, self.size = _places(plan, workers, batch)
-        most = _available()
-        if most is not None and self.size > most:
-            raise NeocogError(
-                f"The network needs {self.size / 2**30:.1f} GiB for a batch of {batch} images, but "
-                f"this machine has {most / 2**30:.1f} GiB. Take a smaller batch."
-            )
+        images, less = ("one image", "network") if batch == 1 else (f"{batch} images", "batch")
+        require_memory(self.size, f"Working on {images} at a time", f"Take a smaller {less}.")
         raw = np.zeros(self.size + _LINE, np.uint8)
         shift = -raw.ctypes.data % _LINE
         self._bytes = raw[shift : shift + self.size]

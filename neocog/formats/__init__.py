@@ -3,18 +3,24 @@
 `model_file` (``.safetensors``, the whole network) and `pth` (``.pth``, PyTorch's weights alone).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from neocog import models
-from neocog.errors import ArchitectureError, FormatError
+from neocog.errors import ArchitectureError, FormatError, printable
+from neocog.files import exists
 from neocog.formats.model_file import load_model, read_training, save_model
 from neocog.formats.pth import load_pth, save_pth
-from neocog.network import Network
+from neocog.network import Network, check_network
+from neocog.validation import file_path
 
 __all__ = [
     "assumption",
+    "is_weights",
     "load",
     "load_model",
     "load_pth",
@@ -37,7 +43,9 @@ def save(network: Network, path: str | Path) -> None:
         ArchitectureError: if the network has no parameters yet.
         FormatError: if the suffix is another, or `path` cannot be written.
     """
-    suffix = Path(path).suffix.lower()
+    network = check_network(network)
+    path = file_path("path", path, error=FormatError)
+    suffix = path.suffix.lower()
     try:
         if suffix == ".safetensors":
             save_model(network, path)
@@ -52,58 +60,82 @@ def save(network: Network, path: str | Path) -> None:
 def load(path: str | Path, model: str | Network | None = None) -> Network:
     """Read a network from a run folder, a ``.safetensors`` or a ``.pth``.
 
-    A ``.pth`` has weights only. Its architecture is `model`, a name from `neocog.models.MODELS` or
-    a network, which then gets the weights; without it, the first of those models whose weights have
-    the same names and shapes. Models are tried at every width, for images of their own size. The
-    preprocessing is that of the model, and it knows no names of classes. The other two carry all of
-    that themselves, and `model` is not looked at.
+    A ``.pth`` has weights only. Its architecture is `model`: a name from `neocog.models.MODELS`, a
+    Python file (``my_net.py`` or ``my_net.py:make``, which is run), or a network, which then gets
+    the weights. Without it, it is the first of those models whose weights have the same names and
+    shapes, at any width and for images of any size. The preprocessing is that of the model, and it
+    knows no names of classes. The other two carry all of that themselves, and `model` is not looked
+    at.
+
+    A prefix that all names of a ``.pth`` share is taken off where they fit only without it, and
+    counts of batches, which PyTorch did not have before 0.4.1, are 0 where there are none.
 
     Raises:
         FormatError: if there is no such file, it is of no known kind, damaged or refused, or a
             ``.pth`` fits no model.
-        ArchitectureError: if `model` is no model's name.
+        ArchitectureError: if `model` is no model's name, or its file makes no network.
     """
-    path = Path(path)
-    if path.is_dir():
-        if not (path / "model.safetensors").is_file():
+    path = file_path("path", path, error=FormatError)
+    if _is_folder(path):
+        if not exists(path / "model.safetensors"):
             raise FormatError(f"{path} is not a run folder: it holds no model.safetensors.")
         return load_model(path / "model.safetensors")
-    if not path.exists():
+    if not exists(path):
         raise FormatError(f"{path}: there is no such file.")
     if path.suffix.lower() == ".safetensors":
         return load_model(path)
-    if path.suffix.lower() not in _PTH:
+    if not is_weights(path):
         raise FormatError(
             f"{path} is no known kind of model: a run folder, a .safetensors (the whole network), "
             "or a .pth or .pt (PyTorch's weights)."
         )
     state = load_pth(path)
-    if model is None:
-        found = _recognised(state)
-        if found is None:
+    spellings = list(_spellings(state))
+    if model is not None and not isinstance(model, str):
+        network = check_network(model)
+    elif model is not None and (file := models.split_python_file(model)) is not None:
+        network = models.load_model_file(*file, _outputs(state))
+    else:
+        names = tuple(models.MODELS) if model is None else (model,)
+        found = next(filter(None, (_recognised(one, names) for one in spellings)), None)
+        if found is None and model is None:
             raise FormatError(
                 f"{path} holds weights without an architecture, and no model that is known has "
-                f"such: {_listed(state)}. Give the .safetensors instead, or say which model it is."
+                f"such: {_listed(state)}. Say which network they are of, a name or my_net.py:make "
+                "(--model, or load's argument model), or give the .safetensors instead."
             )
-        network = found
-    elif isinstance(model, str):
-        named = models.make(model, _outputs(state))
-        network = _recognised(state, (model,)) or named
-    else:
-        network = model
+        network = found or models.make(str(model), _outputs(state))
+    fitting = (one for one in spellings if one.keys() == network.state_shapes.keys())
     try:
-        network.load_state_dict(state)
+        network.load_state_dict(next(fitting, state))
     except ArchitectureError as error:
-        raise FormatError(f"{path}: {error}") from None
+        raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
     return network
 
 
-def assumption(path: str | Path, network: Network) -> str | None:
-    """What `load` assumed when it read `network` from `path`, in a sentence; None if nothing."""
-    if Path(path).suffix.lower() not in _PTH:
+def is_weights(path: str | Path) -> bool:
+    """Whether a file with this name holds weights alone, without an architecture."""
+    return Path(path).suffix.lower() in _PTH
+
+
+def assumption(
+    path: str | Path, network: Network, model: str | Network | None = None
+) -> str | None:
+    """What `load` assumed when it read `network` from `path`, in a sentence; None if nothing.
+
+    Args:
+        path: what was read.
+        network: what came out.
+        model: as it was given to `load`.
+    """
+    if not is_weights(path) or isinstance(model, Network):
         return None
-    known = models.name_of(network)
-    return f"{path} holds weights alone: taken for {known}, with that model's own preprocessing."
+    images = " × ".join(map(str, network.input_shape))
+    known = models.name_of(network) if model is None else model
+    return (
+        f"{path} holds weights alone: taken for {known} with images of {images} (channels, height, "
+        "width) and that model's own preprocessing."
+    )
 
 
 def training_of(path: str | Path) -> dict[str, Any]:
@@ -113,13 +145,32 @@ def training_of(path: str | Path) -> dict[str, Any]:
         FormatError: as `read_training` does.
     """
     path = Path(path)
-    file = path / "model.safetensors" if path.is_dir() else path
+    file = path / "model.safetensors" if _is_folder(path) else path
     return read_training(file) if file.suffix.lower() == ".safetensors" else {}
 
 
-def _recognised(
-    state: Mapping[str, Any], names: Iterable[str] = tuple(models.MODELS)
-) -> Network | None:
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # as of a name that is too long
+        raise FormatError(f"{path}: {error.strerror or error}.") from None
+
+
+def _spellings(state: Mapping[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
+    """The weights by their names, and by those without the prefixes that all of them share."""
+    names = dict(state)
+    for norm in [name.removesuffix("running_var") for name in state if ".running_var" in name]:
+        names.setdefault(f"{norm}num_batches_tracked", np.zeros((), np.int64))
+    yield names
+    while names:
+        prefix = next(iter(names)).partition(".")[0] + "."
+        if not all(name.startswith(prefix) and name != prefix for name in names):
+            return
+        names = {name.removeprefix(prefix): value for name, value in names.items()}
+        yield names
+
+
+def _recognised(state: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> Network | None:
     """The first of these models whose weights have these names and shapes, at any width."""
     shapes = {name: tuple(array.shape) for name, array in state.items()}
     found = models.recognise(shapes, _outputs(state), names=names)

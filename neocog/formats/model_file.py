@@ -22,28 +22,32 @@ import math
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from neocog.errors import ArchitectureError, FormatError
-from neocog.files import write_bytes
+from neocog.errors import ArchitectureError, FormatError, is_plain, printable
+from neocog.files import open_regular, write_bytes
 from neocog.layers import describe
 from neocog.layers.registry import build_row
+from neocog.limits import require_memory
 from neocog.network import Network, state_dtype
 from neocog.preprocessing import Preprocessing
 
 __all__ = ["load_model", "read_training", "save_model"]
 
 _VERSION = 1
-_MOST_HEADER_BYTES = 16 * 2**20
+# A ResNet of 1,001 layers has a header of 1.0 MB with 76,000 values. Each value takes some
+# 100 bytes when it is read, however short it is.
+_MOST_HEADER_BYTES = 4 * 2**20
+_MOST_VALUES = 400_000
 _MOST_LAYERS = 10_000
 _LONGEST_NAME = 1000
 _TYPES = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64"}
-# Numbers in the output of one layer for one image: 4 GiB of float32.
-_LARGEST_OUTPUT = 2**30
+# Numbers in the output of one layer for one image: 64 maps of 1024 × 1024, 256 MiB of float32.
+_LARGEST_OUTPUT = 2**26
 
 
 def save_model(
@@ -83,7 +87,11 @@ def save_model(
     except (ArchitectureError, FormatError) as error:
         raise ArchitectureError(f"A file cannot describe this network: {error}") from None
     # One entry of metadata only: safetensors writes several in a random order.
-    write_bytes(path, safetensors.numpy.save(state, {"neocog": text}))
+    content = safetensors.numpy.save(state, {"neocog": text})
+    size = struct.unpack("<Q", content[:8])[0]
+    if (why := _too_large(size, content[8 : 8 + size])) is not None:
+        raise ArchitectureError(f"A file cannot describe this network: {why}")
+    write_bytes(path, content)
 
 
 def load_model(path: str | Path) -> Network:
@@ -93,12 +101,16 @@ def load_model(path: str | Path) -> Network:
         FormatError: if the file is missing, damaged, of another kind or of a later version.
     """
     try:
-        header, length = _read_header(Path(path))
-        network = _build(_description(header))
-        _check_tensors(header, network, length)
-        network.load_state_dict(safetensors.numpy.load(Path(path).read_bytes()))
+        with open_regular(path) as file:
+            header, length = _read_header(file)
+            network = _build(_description(header))
+            _check_tensors(header, network, length)
+            # The file, its arrays, and the network's own copies of them.
+            require_memory(3 * length, "Reading this network", "Close other programs.")
+            file.seek(0)
+            network.load_state_dict(safetensors.numpy.load(file.read()))
     except (FormatError, ArchitectureError, safetensors.SafetensorError) as error:
-        raise FormatError(f"{path}: {str(error)[:1000]}") from None
+        raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
     except OSError as error:
         raise FormatError(f"{path}: {error.strerror or error}.") from None
     return network
@@ -111,10 +123,11 @@ def read_training(path: str | Path) -> dict[str, Any]:
         FormatError: as `load_model` does, but for damaged weights.
     """
     try:
-        header, _length = _read_header(Path(path))
+        with open_regular(path) as file:
+            header, _length = _read_header(file)
         return _dict(_description(header).get("training", {}), "training")
     except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
+        raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
     except OSError as error:
         raise FormatError(f"{path}: {error.strerror or error}.") from None
 
@@ -122,17 +135,28 @@ def read_training(path: str | Path) -> dict[str, Any]:
 # The header
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     """The header's JSON, and how many bytes of numbers follow it."""
-    with path.open("rb") as file:
-        length = file.seek(0, 2)
-        file.seek(0)
-        start = file.read(8)
-        size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= size <= min(length - 8, _MOST_HEADER_BYTES):
-            raise FormatError("this is not a safetensors file, or it is cut short.")
-        header = _json(file.read(size), "header")
-    return header, length - 8 - size
+    length = file.seek(0, 2)
+    file.seek(0)
+    start = file.read(8)
+    size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    if not 2 <= size <= length - 8:
+        raise FormatError("this is not a safetensors file, or it is cut short.")
+    text = file.read(min(size, _MOST_HEADER_BYTES))
+    if (why := _too_large(size, text)) is not None:
+        raise FormatError(why)
+    return _json(text, "header"), length - 8 - size
+
+
+def _too_large(size: int, header: bytes) -> str | None:
+    """Why a header would take too much memory to be read; None if it does not."""
+    if size > _MOST_HEADER_BYTES:
+        return f"its header has {size:,} bytes; up to {_MOST_HEADER_BYTES:,} are read."
+    values = sum(map(header.count, (b",", b"[", b"{")))
+    if values > _MOST_VALUES:
+        return f"its header has {values:,} values; up to {_MOST_VALUES:,} are read."
+    return None
 
 
 def _description(header: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +169,8 @@ def _description(header: dict[str, Any]) -> dict[str, Any]:
     description = _json(metadata["neocog"], "description of the network")
     if (version := description.get("version")) != _VERSION:
         raise FormatError(
-            f"it is of version {str(version)[:20]} of the format; this neocog reads {_VERSION}."
+            f"it is of version {printable(str(version), 20)} of the format; this neocog reads "
+            f"{_VERSION}."
         )
     return description
 
@@ -179,8 +204,10 @@ def _build(description: dict[str, Any]) -> Network:
     preprocessing = _dict(description.get("preprocessing"), "preprocessing")
     mean, std = (_numbers(preprocessing.get(key), key) for key in ("mean", "std"))
     classes = description.get("classes")
-    if classes is not None:
-        classes = tuple(_text(c, "name of a class") for c in _list(classes, "list of classes"))
+    if classes is not None and not all(
+        isinstance(name, str) for name in _list(classes, "list of classes")
+    ):
+        raise FormatError("its list of classes is damaged.")
     try:
         network = Network(
             input_shape=shape,
@@ -211,7 +238,7 @@ def _check_layers(entries: list[Any]) -> None:
             elif isinstance(value, dict):  # of a Residual
                 waiting.append(value)
             elif key not in ("name", "type"):
-                _check_argument(value, key[:100])
+                _check_argument(value, printable(key))
     if count > _MOST_LAYERS:
         raise FormatError(f"it has {count} layers, more than {_MOST_LAYERS}.")
 
@@ -258,7 +285,7 @@ def _list(value: object, what: str) -> list[Any]:
 
 def _text(value: object, what: str) -> str:
     # These are printed, so they must not move the cursor or the like.
-    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_NAME:
+    if not isinstance(value, str) or not is_plain(value) or len(value) > _LONGEST_NAME:
         raise FormatError(f"it has a {what} that is none.")
     return value
 

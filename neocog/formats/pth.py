@@ -1,38 +1,45 @@
 """PyTorch's checkpoint files (``.pth``) without PyTorch: dicts of tensors, and nothing else.
 
-A checkpoint is an uncompressed zip: ``data.pkl`` describes the tensors (see `tensor_pickle`) and
-``data/0``, ``data/1``, … hold their numbers. Reading one never runs anything that it contains, and
-never allocates much more than the file is long.
+A checkpoint is an uncompressed zip (`stored_zip`): ``data.pkl`` describes the tensors (written by
+`tensor_pickle`, read by `unpickling`) and ``data/0``, ``data/1``, … hold their numbers. Reading one
+never runs anything that it contains, and takes time and memory in proportion to its length.
 """
 
 import math
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import FormatError
-from neocog.files import writing
-from neocog.formats.tensor_pickle import STORAGE_TYPES, Storage, Tensor, dump, parse
+from neocog.errors import FormatError, is_plain, printable
+from neocog.files import open_regular, writing
+from neocog.formats.stored_zip import StoredZip
+from neocog.formats.tensor_pickle import STORAGE_TYPES, Storage, Tensor, dump
+from neocog.formats.unpickling import Other, parse
+from neocog.limits import require_memory
 
 __all__ = ["load_pth", "save_pth"]
 
 _TYPE_OF = {np.dtype(d): t for t, d in STORAGE_TYPES.items() if t != "BFloat16Storage"}
 _MOST_PICKLE_BYTES = 4 * 2**20
-_MOST_DIMENSIONS = 32
+_MOST_TENSORS = 20_000
 _LONGEST_NAME = 1000
-# What copies of overlapping or expanded tensors may take beyond the file's own length.
+# What tensors that overlap or are expanded may take beyond twice the file's own length.
 _SPARE_BYTES = 64 * 2**20
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
-_PREFIXES = ("module.", "_orig_mod.")
-# What zipfile raises for damaged files, found by fuzzing it.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile, EOFError, OSError, OverflowError, RuntimeError, ValueError, struct.error,
+# What the weights are called in a checkpoint that has more, the best first.
+_WRAPPERS = (
+    "state_dict", "model_state_dict", "model", "net", "network", "model_state", "weights", "params",
+    "module", "state_dict_ema", "model_ema", "ema",
 )  # fmt: skip
+# What has tensors that are not weights.
+_NO_WEIGHTS = ("optim", "sched", "lr_sched", "scaler", "amp", "callback", "loop", "rng")
+# Dicts within dicts that are looked through for the weights.
+_DEEPEST = 3
+_PREFIXES = ("module.", "_orig_mod.")
 
 
 # Writing
@@ -87,20 +94,21 @@ def _add(archive: zipfile.ZipFile, file: BinaryIO, name: str, data: bytes) -> No
 def load_pth(path: str | Path) -> dict[str, NDArray[Any]]:
     """The arrays by name of a state dict that PyTorch saved.
 
-    The state dict may be inside a checkpoint under ``state_dict``, ``model_state_dict`` or
-    ``model``. The prefixes ``module.`` and ``_orig_mod.``, which wrappers put before every name,
-    are taken off, unless that left a name without a dot.
+    The state dict may be inside a checkpoint beside other things, under ``state_dict``, ``model``,
+    ``net`` or another name. The prefixes ``module.`` and ``_orig_mod.``, which wrappers put before
+    every name, are taken off, unless that left a name without a dot.
 
     Returns:
         C-contiguous arrays of the tensors' own types, but float32 for bfloat16. Tensors that share
         numbers in the file share them here too where they can.
 
     Raises:
-        FormatError: if the file is missing, damaged, of another kind, or holds anything but
-            tensors of numbers.
+        FormatError: if the file is missing, damaged, of another kind, names what could run code, or
+            has no state dict of tensors of numbers, or several.
+        NeocogError: if this process cannot get the memory.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             return _without_prefixes(_load(file))
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
@@ -118,20 +126,15 @@ def _load(file: BinaryIO) -> dict[str, NDArray[Any]]:
     if start != b"PK\x03\x04":
         raise FormatError("this is not a PyTorch checkpoint.")
     archive = _Archive(file)
-    content = parse(archive.read("data.pkl", _MOST_PICKLE_BYTES))
-    if isinstance(content, dict):
-        wrapped = (content[key] for key in _WRAPPERS if isinstance(content.get(key), dict))
-        content = next(wrapped, content)
-    if not isinstance(content, dict):
-        raise FormatError(f"it holds a {type(content).__name__}, not a dict of tensors.")
+    weights = _weights(parse(archive.read("data.pkl", _MOST_PICKLE_BYTES)))
+    if len(weights) > _MOST_TENSORS:
+        raise FormatError(f"it has {len(weights):,} tensors; up to {_MOST_TENSORS:,} are read.")
+    sizes = {t.storage.key: archive.size(f"data/{t.storage.key}") for t in weights.values()}
+    # Twice: the numbers as they are in the file and, for some types, as NumPy has them.
+    require_memory(2 * sum(sizes.values()), "Reading this file", "Close other programs.")
     numbers = _Numbers(archive)
     arrays: dict[str, NDArray[Any]] = {}
-    for name, tensor in content.items():
-        # Names are printed; those of tensors never hold control characters.
-        if not isinstance(name, str) or not name.isprintable() or len(name) > _LONGEST_NAME:
-            raise FormatError(f"{str(name)[:100]!r} is not the name of a tensor.")
-        if not isinstance(tensor, Tensor):
-            raise FormatError(f"{name!r} is a {type(tensor).__name__}, not a tensor of numbers.")
+    for name, tensor in weights.items():
         try:
             arrays[name] = numbers.array(tensor)
         except FormatError as error:
@@ -146,49 +149,105 @@ def _without_prefixes(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]
     return arrays
 
 
+# Which of a checkpoint's tensors are the weights
+
+
+def _weights(content: object) -> dict[str, Tensor]:
+    """The tensors by name of the one state dict among all that a checkpoint holds."""
+    if not isinstance(content, dict):
+        raise FormatError(f"it holds a {_kind(content)}, not a dict of tensors.")
+    weights: dict[str, Tensor] = {}
+    for name, value in _state(content).items():
+        if isinstance(value, Other) and value.is_tensor:
+            raise FormatError(
+                f"'{printable(str(name))}' is made by {value.kind}; such tensors are not read."
+            )
+        if not isinstance(value, Tensor):  # as the number of epochs, beside the weights
+            continue
+        # Names are printed; those of tensors never hold control characters.
+        if not isinstance(name, str) or not is_plain(name) or len(name) > _LONGEST_NAME:
+            raise FormatError(f"'{printable(str(name))}' is not the name of a tensor.")
+        weights[name] = value
+    return weights
+
+
+def _state(content: dict[object, object]) -> dict[object, object]:
+    inside = dict(_states_in(content))
+    for wrapper in _WRAPPERS:
+        for path, state in inside.items():
+            if path[-1] == wrapper:
+                return state
+    if not content or _is_state(content):
+        return content
+    if len(inside) > 1:
+        paths = ", ".join(printable(".".join(path)) for path in list(inside)[:8])
+        raise FormatError(f"it holds the weights of several networks: {paths}. Save one by itself.")
+    for state in inside.values():
+        return state
+    name, value = next(iter(content.items()))
+    raise FormatError(f"'{printable(str(name))}' is a {_kind(value)}, not a tensor of numbers.")
+
+
+def _states_in(content: dict[object, object]) -> Iterator[tuple[tuple[str, ...], dict[Any, Any]]]:
+    """The state dicts inside, with the keys that lead to each; each dict is looked at once."""
+    seen = {id(content)}
+    waiting: list[tuple[tuple[str, ...], dict[object, object]]] = [((), content)]
+    for path, outer in waiting:
+        for key, value in outer.items():
+            if not isinstance(key, str) or not isinstance(value, dict) or id(value) in seen:
+                continue
+            seen.add(id(value))
+            if key.lower().startswith(_NO_WEIGHTS):
+                continue
+            if _is_state(value):
+                yield (*path, key), value
+            elif len(path) + 1 < _DEEPEST:
+                waiting.append(((*path, key), value))
+
+
+def _is_state(content: dict[object, object]) -> bool:
+    """Whether these are tensors alone, or with names like ``conv1.weight`` beside other things."""
+    tensors = [
+        name
+        for name, value in content.items()
+        if isinstance(value, Tensor) or (isinstance(value, Other) and value.is_tensor)
+    ]
+    if 0 < len(tensors) == len(content):
+        return True
+    return any(isinstance(name, str) and "." in name for name in tensors)
+
+
+def _kind(value: object) -> str:
+    return value.kind if isinstance(value, Other) else type(value).__name__.lstrip("_")
+
+
+# Numbers
+
+
 class _Archive:
-    """The zip file: only plain, uncompressed entries that together are no longer than the file."""
+    """A checkpoint's zip, with names inside the one folder that it has."""
 
     def __init__(self, file: BinaryIO) -> None:
-        try:
-            self._zip = zipfile.ZipFile(file)
-        except _ZIP_ERRORS as error:
-            raise FormatError(f"the file is damaged or cut short: {error}.") from None
-        entries = self._zip.infolist()
-        self.length = file.seek(0, 2)
-        self.sizes = {entry.filename: entry.file_size for entry in entries}
-        if len(self.sizes) < len(entries):
-            raise FormatError("two entries of its zip have the same name.")
-        for entry in entries:
-            if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-                raise FormatError(f"{entry.filename!r} in its zip is compressed or encrypted.")
-            if entry.file_size != entry.compress_size:
-                raise FormatError(f"{entry.filename!r} in its zip has two sizes.")
-        if sum(self.sizes.values()) > self.length:
-            raise FormatError("the entries of its zip are larger than the file.")
-        roots = [n.removesuffix("data.pkl") for n in self.sizes if n.endswith("/data.pkl")]
+        self._zip = StoredZip(file)
+        self.length = self._zip.length
+        roots = [n.removesuffix("data.pkl") for n in self._zip.names if n.endswith("/data.pkl")]
         if len(roots) != 1:
             raise FormatError("this is a zip, but not a PyTorch checkpoint: it lacks a data.pkl.")
         self._root = roots[0]
 
     def size(self, name: str) -> int:
-        if self._root + name not in self.sizes:
-            raise FormatError(f"{name!r} is missing from its zip.")
-        return self.sizes[self._root + name]
+        return self._zip.size(self._root + name)
 
-    def read(self, name: str, most: int) -> bytes:
-        if self.size(name) > most:
-            raise FormatError(f"{name!r} in its zip has {self.size(name)} bytes, not up to {most}.")
-        try:
-            return self._zip.read(self._root + name)
-        except _ZIP_ERRORS as error:
-            raise FormatError(f"{name!r} in its zip is damaged: {error}.") from None
+    def read(self, name: str, most: int) -> bytearray:
+        if (size := self.size(name)) > most:
+            raise FormatError(f"'{printable(name)}' in its zip has {size} bytes, not up to {most}.")
+        return self._zip.read(self._root + name)
 
     def byte_order(self) -> Literal["<", ">"]:
-        if self._root + "byteorder" not in self.sizes:
+        if self._root + "byteorder" not in self._zip.names:
             return "<"  # before torch 2.1 the machine's own, and hardly any was other
         orders: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}
-        order = self.read("byteorder", 16)
+        order = bytes(self.read("byteorder", 16))
         if order not in orders:
             raise FormatError(f"its byte order is {order!r}, neither little nor big.")
         return orders[order]
@@ -201,18 +260,18 @@ class _Numbers:
         self._archive = archive
         self._order = archive.byte_order()
         self._read: dict[str, tuple[Storage, NDArray[Any]]] = {}
-        self._copies_left = archive.length + _SPARE_BYTES
+        self._bytes_left = 2 * archive.length + _SPARE_BYTES
 
     def _storage(self, storage: Storage) -> NDArray[Any]:
         """The storage as a flat array."""
         if storage.key not in self._read:
+            if storage.type not in STORAGE_TYPES:
+                raise FormatError(f"its numbers are a {storage.type}, which is not read.")
             dtype = np.dtype(STORAGE_TYPES[storage.type]).newbyteorder(self._order)
             size, name = storage.numel * dtype.itemsize, f"data/{storage.key}"
-            if size != self._archive.size(name):
-                raise FormatError(
-                    f"{name!r} should have {size} bytes and has {self._archive.size(name)}."
-                )
-            data = bytearray(self._archive.read(name, size))
+            if size != (actual := self._archive.size(name)):
+                raise FormatError(f"'{printable(name)}' should have {size} bytes and has {actual}.")
+            data = self._archive.read(name, size)
             if storage.type == "BoolStorage":
                 # Read as NumPy's bool, a byte other than 0 and 1 would be neither true nor false.
                 flat: NDArray[Any] = np.ndarray(storage.numel, np.uint8, data) != 0
@@ -224,12 +283,13 @@ class _Numbers:
             self._read[storage.key] = storage, flat
         first, flat = self._read[storage.key]
         if first != storage:
-            raise FormatError(f"'data/{storage.key}' is used as two types of numbers.")
+            raise FormatError(f"'data/{printable(storage.key)}' is used as two types of numbers.")
         return flat
 
     def array(self, tensor: Tensor) -> NDArray[Any]:
+        """The tensor's numbers; `unpickling` has seen to it that its sizes are whole numbers."""
         flat, size, offset = self._storage(tensor.storage), tensor.size, tensor.offset
-        if len(size) != len(tensor.stride) or len(size) > _MOST_DIMENSIONS:
+        if len(size) != len(tensor.stride):
             raise FormatError("its shape and strides do not fit together.")
         if offset < 0 or any(n < 0 for n in size) or any(s < 0 for s in tensor.stride):
             raise FormatError("its shape, strides or offset are negative.")
@@ -241,13 +301,13 @@ class _Numbers:
         if offset + sum((n - 1) * s for n, s in zip(size, tensor.stride, strict=True)) >= len(flat):
             raise FormatError("its shape, strides and offset reach beyond its storage.")
         count = math.prod(size)
+        self._bytes_left -= count * flat.itemsize
+        if self._bytes_left < 0:
+            raise FormatError("its tensors are far larger than the file.")
         # The stride of a dimension of 1 says nothing, and may be anything.
         stride = tuple(0 if n == 1 else s for n, s in zip(size, tensor.stride, strict=True))
         if stride == tuple(0 if n == 1 else s for n, s in zip(size, _strides(size), strict=True)):
             return flat[offset : offset + count].reshape(size)
-        self._copies_left -= count * flat.itemsize
-        if self._copies_left < 0:
-            raise FormatError("its tensors are far larger than the file.")
         in_bytes = tuple(s * flat.itemsize for s in stride)
         view: NDArray[Any] = np.ndarray(size, flat.dtype, flat, offset * flat.itemsize, in_bytes)
         return view.copy(order="C")

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from neocog.errors import ArchitectureError
+from neocog.errors import ArchitectureError, is_plain
 from neocog.layers.base import Layer
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
@@ -85,10 +85,10 @@ def build(description: dict[str, Any], depth: int = 0) -> Layer:
 
 
 def is_name(name: object) -> bool:
-    """Whether a layer in a file may be called so: printable, and none of Python's own names."""
+    """Whether a layer in a file may be called so: it can be shown and is not Python's own."""
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
         return False
-    return name.isprintable() and not name.startswith("__")
+    return is_plain(name) and not name.startswith("__")
 
 
 def build_row(entries: object, depth: int = 0) -> dict[str, Layer]:

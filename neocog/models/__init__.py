@@ -3,7 +3,7 @@
 from neocog.models.airbench import airbench
 from neocog.models.catalogue import MODELS, REACHED, make, name_of, recognise
 from neocog.models.lenet import lenet5
-from neocog.models.python_file import load_model_file
+from neocog.models.python_file import load_model_file, split_python_file
 from neocog.models.resnet import resnet8, resnet18, resnet20
 from neocog.models.simple import simple_cnn
 from neocog.models.vgg import vgg_small
@@ -21,5 +21,6 @@ __all__ = [
     "resnet18",
     "resnet20",
     "simple_cnn",
+    "split_python_file",
     "vgg_small",
 ]

@@ -1,7 +1,7 @@
 """Networks by name, and the name of a network."""
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from math import ceil
 
@@ -13,7 +13,8 @@ from neocog.models.resnet import resnet8, resnet18, resnet20
 from neocog.models.simple import simple_cnn
 from neocog.models.vgg import vgg_small
 from neocog.models.widths import STEP
-from neocog.network import Network
+from neocog.network import Network, check_network
+from neocog.validation import instance, shown, whole
 
 __all__ = ["MODELS", "REACHED", "make", "name_of", "recognise"]
 
@@ -27,6 +28,9 @@ MODELS: dict[str, Callable[..., Network]] = {
     "resnet18": resnet18,
     "airbench": airbench,
 }
+
+# Sides of images that weights are tried for, the usual ones first.
+_SIDES = tuple(dict.fromkeys((32, 28, 64, 96, 128, 224, *range(8, 257))))
 
 #: What each reaches: percent of CIFAR-10's test images, and the command that trained it so.
 #: On a copy of the images that went through JPEG; docs/networks.md says more.
@@ -55,13 +59,15 @@ def make(
     Raises:
         ArchitectureError: if there is no such model, or the images are too small for it.
     """
+    instance("The model's name", name, str, "a text", error=ArchitectureError)
     if name not in MODELS:
         near = difflib.get_close_matches(name.replace("_", "-").lower(), MODELS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ArchitectureError(f"No model is called {name!r}.{hint} Known: {', '.join(MODELS)}.")
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise ArchitectureError(f"classes (={classes!r}) must be a whole number of at least 1.")
-    shape = {} if input_shape is None else {"input_shape": tuple(input_shape)}
+        raise ArchitectureError(
+            f"No model is called {shown(name)}.{hint} Known: {', '.join(MODELS)}."
+        )
+    classes = whole("classes", classes, 1, error=ArchitectureError)
+    shape = {} if input_shape is None else {"input_shape": input_shape}
     try:
         return MODELS[name](classes, width=width, **shape)
     except ArchitectureError as error:
@@ -70,7 +76,7 @@ def make(
 
 def name_of(network: Network) -> str | None:
     """The name of the model that has this network's layers, for some width and its input shape."""
-    outputs = network.output_shape[-1]
+    outputs = check_network(network).output_shape[-1]
     found = recognise(network.state_shapes, outputs, network.input_shape)
     return found[0] if found and found[1].layers == network.layers else None
 
@@ -83,20 +89,34 @@ def recognise(
 ) -> tuple[str, Network] | None:
     """The first model whose parameters and buffers have these names and shapes, and its name.
 
-    Every width is tried; the input shape is the model's own if none is given. Of the width nothing
-    is known but that it gives these channels, and so `make` with another may be the same network.
+    Every width is tried and, if no input shape is given, images of as many channels as the first
+    weight has: of the model's own size, if that can be, or else the first square that can. Of the
+    width nothing is known but that it gives these channels, and so `make` with another may be the
+    same network.
     """
     for name in names:
         width = _width(name, shapes)
         if width is None:
             continue
-        try:
-            network = make(name, classes, width=width, input_shape=input_shape)
-        except ArchitectureError:  # too small for it
-            continue
-        if network.state_shapes == shapes:
-            return name, network
+        for images in [input_shape] if input_shape is not None else _images(name, shapes):
+            try:
+                network = make(name, classes, width=width, input_shape=images)
+            except ArchitectureError:  # too small for it
+                continue
+            if network.state_shapes == shapes:
+                return name, network
+            if network.state_shapes.keys() != shapes.keys():
+                break  # whatever the images
     return None
+
+
+def _images(name: str, shapes: Mapping[str, Shape]) -> Iterator[Shape]:
+    """Shapes of images that a model may be for: its own size, and then squares."""
+    own = make(name, 1).input_shape
+    channels = next((shape[1] for shape in shapes.values() if len(shape) == 4), own[0])
+    yield channels, *own[1:]
+    for side in _SIDES:
+        yield channels, side, side
 
 
 def _width(name: str, shapes: Mapping[str, Shape]) -> float | None:

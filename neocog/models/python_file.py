@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -9,11 +10,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neocog.errors import ArchitectureError
+from neocog.errors import ArchitectureError, printable
+from neocog.files import open_regular
 from neocog.layers import Shape
 from neocog.network import Network
+from neocog.validation import file_path
 
-__all__ = ["load_model_file"]
+__all__ = ["load_model_file", "split_python_file"]
+
+# The path may hold colons, as behind a drive's letter, and other names that end in .py.
+_FILE_AND_FUNCTION = re.compile(r"(.*\.py)(?::([^:/\\]*))?", re.DOTALL)
+
+
+def split_python_file(model: str) -> tuple[str, str] | None:
+    """The path and the function of ``my_net.py`` or ``my_net.py:make``; None of anything else."""
+    found = _FILE_AND_FUNCTION.fullmatch(model)
+    return (found[1], "make" if found[2] is None else found[2]) if found else None
 
 
 def load_model_file(
@@ -38,9 +50,15 @@ def load_model_file(
         ArchitectureError: if there is no such file or function, if either fails, naming the line,
             or if it gives no network that ends in so many numbers.
     """
-    path = Path(path)
-    if path.suffix != ".py" or not path.is_file():
-        raise ArchitectureError(f"{path}: there is no such Python file.")
+    path = file_path("path", path, error=ArchitectureError)
+    if path.suffix != ".py":
+        raise ArchitectureError(f"{path}: this is no Python file: its name must end in .py.")
+    try:
+        open_regular(path).close()  # else a pipe would be waited for
+    except FileNotFoundError:
+        raise ArchitectureError(f"{path}: there is no such Python file.") from None
+    except OSError as error:
+        raise ArchitectureError(f"{path}: {error.strerror or error}.") from None
     with _beside(path):
         make = _function(_run(path), path, function)
         arguments = _arguments(make, path, function, classes, input_shape)
@@ -131,4 +149,6 @@ def _failed(path: Path, what: str, error: BaseException) -> ArchitectureError:
     if isinstance(error, SyntaxError):
         lines = [error.lineno]
     place = f" in line {lines[-1]}" if lines and lines[-1] is not None else ""
-    return ArchitectureError(f"{path}: {what} failed{place}: {type(error).__name__}: {error}")
+    return ArchitectureError(
+        f"{path}: {what} failed{place}: {type(error).__name__}: {printable(str(error), 1000)}"
+    )

@@ -18,15 +18,16 @@ from neocog.layers import (
     Residual,
     Sequential,
     Shape,
+    image_shape,
 )
-from neocog.models.widths import check_image, scaled
+from neocog.models.widths import scaled
 from neocog.network import Network
 
 __all__ = ["resnet8", "resnet18", "resnet20"]
 
 
 def resnet8(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
-    """Three stages of one block, of 16, 32 and 64 channels; that of the MLPerf Tiny benchmark.
+    """One block in each of three stages, as in the MLPerf Tiny benchmark.
 
     C. Banbury et al., "MLPerf Tiny benchmark" (2021). Its shortcuts are convolutions without a
     normalisation. Left out are the biases it has before batch normalisations, which subtract them
@@ -38,7 +39,7 @@ def resnet8(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 3
 
 
 def resnet20(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
-    """Three stages of three blocks, of 16, 32 and 64 channels; He et al., section 4.2.
+    """Three blocks in each of three stages; He et al., section 4.2.
 
     Shortcuts are their option B: a convolution and a normalisation. 272,474 parameters.
     """
@@ -59,7 +60,7 @@ def resnet18(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 
 def _resnet(
     classes: int, input_shape: Shape, stages: list[int], blocks: int, normalised: bool
 ) -> Network:
-    check_image(input_shape)
+    input_shape = image_shape(input_shape)
     before = stages[0]
     layers: dict[str, Any] = {
         "conv": Conv2d(input_shape[0], before, 3, padding=1, bias=False),

@@ -14,16 +14,18 @@ from typing import Any
 
 from neocog import models
 from neocog.data.dataset import Data
-from neocog.errors import FormatError, NeocogError
+from neocog.errors import FormatError, NeocogError, printable
 from neocog.evaluation import check_views
-from neocog.models import load_model_file
+from neocog.files import read_bytes
+from neocog.models import load_model_file, split_python_file
 from neocog.network import Network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
 from neocog.training.initialization import INITIALIZATIONS, initialise, normalise
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.schedules import Schedule
-from neocog.training.settings import check_settings
+from neocog.training.settings import check_freezing, check_parts, check_settings
+from neocog.validation import choice, file_path, instance, real, refuse, shown
 
 __all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
 
@@ -31,12 +33,16 @@ __all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
 RECIPES = ("note", "standard", "minute", "best")
 
 NORMALIZATIONS = ("model", "data")
-_MOST_BYTES = 1_000_000
+# A recipe with every setting has 1.5 kB. Python's reader of TOML takes a time that grows with the
+# square of the parts of a dotted key, so these are few, too.
+_MOST_BYTES = 65_536
+_MOST_DOTS = 100
+_WIDTH = "above 0 and at most 1000"
 
 
 def is_file(model: str) -> bool:
     """Whether it names a Python file, and perhaps a function in it, rather than a known model."""
-    return model.partition(".py:")[1] != "" or model.endswith(".py")
+    return split_python_file(model) is not None
 
 
 def make_model(
@@ -47,11 +53,12 @@ def make_model(
     input_shape: tuple[int, ...] | None = None,
 ) -> Network:
     """The network called `model`, or that of a Python file: ``my_net.py`` or ``my_net.py:make``."""
-    if not is_file(model):
+    file = split_python_file(model)
+    if file is None:
         return models.make(model, classes, width=width, input_shape=input_shape)
     if width != 1:
         raise NeocogError(f"width (={width}) is for models by name; {model} has its own.")
-    path, _, function = model.rpartition(":") if ".py:" in model else (model, "", "make")
+    path, function = file
     return load_model_file(path, function, classes, input_shape=input_shape)
 
 
@@ -91,20 +98,18 @@ class Recipe:
     tta: str | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("initialization", INITIALIZATIONS),
-            ("normalize", NORMALIZATIONS),
-        ):
-            if getattr(self, name) not in known:
-                choices = " or ".join(repr(value) for value in known)
-                raise NeocogError(f"{name} (={getattr(self, name)!r:.50}) must be {choices}.")
+        values: dict[str, Any] = {
+            "initialization": choice("initialization", self.initialization, INITIALIZATIONS),
+            "normalize": choice("normalize", self.normalize, NORMALIZATIONS),
+            "width": real("width", self.width, above=0, most=1000, wanted=_WIDTH),
+            "freeze_after": check_freezing(self.freeze_after),
+        }
         for name in ("name", "about", "model"):
             if not isinstance(getattr(self, name), str):
-                raise NeocogError(f"{name} (={getattr(self, name)!r:.50}) must be a text.")
-        if not isinstance(self.freeze_after, Mapping):
-            raise NeocogError("freeze_after must give epochs by names of parameters.")
+                raise refuse(name, getattr(self, name), "a text")
         check_views(self.tta)
-        check_settings(
+        check_parts(self.optimizer, self.schedule, self.averaging, self.augmentation)
+        numbers = check_settings(
             self.epochs,
             self.batch_size,
             None,
@@ -113,6 +118,12 @@ class Recipe:
             clip_norm=self.clip_norm,
             accumulate=self.accumulate,
         )
+        known = {f.name for f in fields(self)}
+        values |= {key: value for key, value in numbers._asdict().items() if key in known}
+        if self.optimizer is None:
+            values["optimizer"] = SGD(0.001, momentum=0.9)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def load(cls, name_or_path: str) -> "Recipe":
@@ -122,6 +133,7 @@ class Recipe:
             FormatError: there is none, or the file is damaged.
             NeocogError: settings that cannot be.
         """
+        name_or_path = str(file_path("The recipe's name or path", name_or_path))
         if name_or_path in RECIPES:
             text = (files(__package__) / f"{name_or_path}.toml").read_text(encoding="utf-8")
             return cls.from_dict(tomllib.loads(text), name_or_path)
@@ -130,19 +142,16 @@ class Recipe:
             near = difflib.get_close_matches(name_or_path.lower(), RECIPES, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise FormatError(
-                f"No recipe is called {name_or_path!r}.{hint} Known: {', '.join(RECIPES)}, or a "
-                ".toml file of your own."
+                f"No recipe is called {shown(name_or_path)}.{hint} Known: {', '.join(RECIPES)}, or "
+                "a .toml file of your own."
             )
         try:
-            with path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
-            if len(content) > _MOST_BYTES:
-                raise FormatError(f"{path} is too large for a recipe.")
-            description = tomllib.loads(content.decode())
+            description = _parse(read_bytes(path, _MOST_BYTES))
         except OSError as error:
             raise FormatError(f"{path}: {error.strerror or error}.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise FormatError(f"{path} is no recipe: {error}.") from error
+        except (ValueError, RecursionError) as error:
+            why = printable(str(error), 500)
+            raise FormatError(f"{path} is no recipe: {why.removesuffix('.')}.") from error
         try:
             return cls.from_dict(description, path.stem)
         except NeocogError as error:
@@ -151,6 +160,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, description: Mapping[str, Any], name: str = "") -> "Recipe":
         """The recipe of plain data, as `to_dict` gives it."""
+        instance("The recipe", description, dict, "settings by name")
         known = [f.name for f in fields(cls)]
         if unknown := [key for key in description if key not in known]:
             raise NeocogError(
@@ -200,3 +210,14 @@ class Recipe:
         if self.initialization != "torch":
             initialise(network, self.initialization, images, seed)
         return network
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    """What TOML says; raises `ValueError` or `RecursionError` if it is none."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError("it is UTF-16; save it as UTF-8")
+    text = content.decode("utf-8-sig")  # some editors on Windows begin a file with a mark
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_DOTS and not line.lstrip().startswith("#"):
+            raise ValueError(f"line {number} has more than {_MOST_DOTS} dots")
+    return tomllib.loads(text)

@@ -1,0 +1,47 @@
+"""Names of classes: which texts they may be.
+
+Letters of every script are, with what belongs to their spelling: the joiners of Persian, Hindi and
+emoji, spaces that do not break, soft hyphens, tabs. What would move a terminal's cursor, break a
+table's lines, reorder what stands beside it, or cannot be encoded is not. Whole numbers are taken
+as the texts that they are written as.
+"""
+
+from neocog.errors import ArchitectureError, is_plain, printable
+from neocog.validation import as_row, as_whole, refuse
+
+__all__ = ["class_names"]
+
+_LONGEST = 1000
+
+
+def class_names(classes: object) -> tuple[str, ...]:
+    """The names as texts.
+
+    Raises:
+        ArchitectureError: naming the one that can be none.
+    """
+    names = as_row(classes)
+    if names is None:
+        raise refuse("classes", classes, "a list of names", ArchitectureError)
+    return tuple(_name(name, number) for number, name in enumerate(names))
+
+
+def _name(name: object, number: int) -> str:
+    if not isinstance(name, str):
+        whole = as_whole(name)
+        if whole is None or abs(whole) >= 2**64:
+            raise refuse(
+                f"The name of class {number}", name, "a text or a whole number", ArchitectureError
+            )
+        return str(whole)
+    if len(name) > _LONGEST:
+        raise ArchitectureError(
+            f"The name of class {number}, '{printable(name, 40)}', has {len(name):,} characters; "
+            f"up to {_LONGEST:,} are kept."
+        )
+    if not is_plain(name.replace("\t", "")):
+        raise ArchitectureError(
+            f"The name of class {number}, '{printable(name)}', has a line break, another control "
+            "character or a mark that reverses the direction of text. Take it out."
+        )
+    return str(name)  # NumPy's texts become Python's

@@ -1,0 +1,75 @@
+"""SIGTERM and SIGHUP end a command as Ctrl+C does."""
+
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from neocog.cli.signals import Terminated, deferred_signals, exit_code, termination_signals
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
+
+
+@pytest.fixture(autouse=True)
+def usual_handlers():
+    """Whatever the process that runs the tests has made of its signals."""
+    ways = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ways[signal.SIGHUP] = signal.SIG_DFL
+    before = {number: signal.signal(number, way) for number, way in ways.items()}
+    yield ways
+    now = {number: signal.getsignal(number) for number in ways}
+    for number, way in before.items():
+        signal.signal(number, way)
+    assert now == ways  # whatever was set is undone
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_they_are_a_kind_of_ctrl_c(name, code):
+    with termination_signals() as ended:
+        with pytest.raises(KeyboardInterrupt, match=f"ended by {name}") as caught:
+            os.kill(os.getpid(), getattr(signal, name))
+        assert isinstance(caught.value, Terminated)
+        assert ended.by is caught.value
+        assert (ended.by.name, exit_code(ended.by)) == (name, code)
+
+
+def test_ctrl_c_is_another():
+    with termination_signals() as ended:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert ended.by is None
+        assert exit_code(caught.value) == 130
+
+
+def test_what_is_ignored_stays_ignored(usual_handlers):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with termination_signals() as ended, deferred_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert ended.by is None
+    assert signal.signal(signal.SIGHUP, signal.SIG_DFL) == signal.SIG_IGN
+
+
+def test_other_threads_handle_none():
+    seen = []
+
+    def work():
+        with termination_signals(), deferred_signals():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.SIG_DFL]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_they_wait_for_what_must_not_be_cut_short(name):
+    done = []
+    with termination_signals():
+        with pytest.raises(KeyboardInterrupt), deferred_signals():
+            os.kill(os.getpid(), getattr(signal, name))
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append(True)
+        assert done
