@@ -79,13 +79,15 @@ def _read(file: PictureFile, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         raise DataError("has floating-point pixels of no known range: save it as PNG first.")
     side = max(width, height)
     divisor = check_cost(kind, picture, file, (side, side))
-    box = picture.width / divisor, picture.height / divisor
+    whole = picture.width / divisor, picture.height / divisor
     if divisor > 1:
         picture.draft("RGB", (picture.width // divisor, picture.height // divisor))
     key = _color_key(picture, file) if kind.name == "PNG" else None
     file.rewind()
     picture.load()
     mode = "L" if channels == 1 else "RGB"
+    # Older versions of Pillow know only now that a TIFF lies on its side.
+    box = whole if divisor > 1 else picture.size
     small = scaled(picture, box, (width, height), mode, _turn(picture), key)
     return np.asarray(small, dtype=np.uint8).reshape(height, width, channels)
 

@@ -1,7 +1,6 @@
 """Built-in data: drawn shapes, so that a network can be trained with no file and no network."""
 
 import itertools
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
 from neocog.kernels.shapes import CLASSES, draw_shapes
+from neocog.limits import available_cores
 
 __all__ = ["shapes"]
 
@@ -32,7 +32,7 @@ def shapes(
         seed: which pictures, 0 to 2**64 - 1.
         train: how many to train on.
         test: how many to test with.
-        threads: how many draw at once; all processors without it.
+        threads: how many draw at once; the cores there are without it.
 
     Raises:
         DataError: a seed or number that cannot be.
@@ -43,7 +43,7 @@ def shapes(
         if count < 0:
             raise DataError(f"{name} must be a number of images, 0 or more, not {count}.")
     if threads is None:
-        threads = os.cpu_count() or 1
+        threads = available_cores()
     if threads < 1:
         raise DataError(f"threads must be 1 or more, not {threads}.")
     # Only the usual ones can be asked for by a name alone.
