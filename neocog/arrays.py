@@ -41,8 +41,8 @@ def as_images(images: Any, what: str = "images") -> NDArray[np.uint8]:
     found = _as_array(images, what)
     if found.ndim == 3:
         raise DataError(
-            f"{what} must be [n, height, width, channels], not {list(found.shape)}: for one image, "
-            "write image[None]."
+            f"{what} must be [n, height, width, channels], not {list(found.shape)}: write "
+            "image[None] for one image, images[..., None] for gray ones."
         )
     if found.ndim != 4:
         raise _wrong(found, what, "[n, height, width, channels]")

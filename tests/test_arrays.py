@@ -103,7 +103,7 @@ def test_a_tuple_is_a_dataset(network):
         (IMAGES / 255, "not float64 [5, 4, 6, 3]: write (255 * images).round().astype(np.uint8)"),
         (IMAGES.astype(np.int64), "write images.astype(np.uint8), if they go from 0 to 255"),
         (IMAGES > 9, "must be uint8, pixels from 0 to 255, not bool"),
-        (IMAGES[0], "not [4, 6, 3]: for one image, write image[None]"),
+        (IMAGES[0], "not [4, 6, 3]: write image[None] for one image, images[..., None] for gray"),
         (IMAGES[0, 0], "not uint8 [6, 3]"),
         (Image.fromarray(IMAGES[0]), "write [image] for one"),
         ([Image.fromarray(IMAGES[0]).convert("P")], "mode 'P': write image.convert('RGB')"),

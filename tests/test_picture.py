@@ -323,6 +323,18 @@ def test_no_such_file(tmp_path):
     refused(tmp_path / "none.png", "No such file")
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "~nobody-here/a.png"])
+def test_names_that_cannot_be(name):
+    with pytest.raises(DataError, match=r"(too long|cannot be the name|No such file)[^\n\0]*$"):
+        read_picture(name, SHAPE)
+
+
+def test_a_name_that_writes_to_a_terminal(tmp_path):
+    (tmp_path / "a\x1b[2Jb\nc.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"a\\x1b\[2Jb\\nc.png is not an image"):
+        read_picture(tmp_path / "a\x1b[2Jb\nc.png", SHAPE)
+
+
 def test_a_folder(tmp_path):
     refused(tmp_path, "directory")
 
