@@ -49,7 +49,7 @@ def shown(value: object) -> str:
     try:
         text = printable(repr(value), 10 * _LONGEST)
     except Exception:  # such as that of a whole number of more than 4300 digits
-        return f"a {type(value).__name__}"
+        return f"an object of type {type(value).__name__}"
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2]} …"
 

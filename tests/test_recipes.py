@@ -144,7 +144,7 @@ def test_recipes_that_are_not_there(tmp_path):
     with pytest.raises(FormatError, match=r"folder\.toml: Is a directory"):
         Recipe.load(str(tmp_path / "folder.toml"))
     for name in ("a\0.toml", "a" * 5000 + ".toml"):
-        with pytest.raises(FormatError, match=r"cannot be the name of a file|too long"):
+        with pytest.raises(FormatError, match="must be the path of a file"):
             Recipe.load(name)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.toml")

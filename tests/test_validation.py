@@ -117,7 +117,7 @@ def test_messages_have_one_form_and_one_line():
             whole("n", value, 1, 5)
         assert len(str(caught.value)) < 120
         assert "\n" not in str(caught.value)
-    assert shown(10**5000) == "a int"
+    assert shown(10**5000) == "an object of type int"
 
 
 # Everything that takes numbers: NumPy's in one column, Python's in the other.

@@ -133,7 +133,7 @@ class Recipe:
             FormatError: there is none, or the file is damaged.
             NeocogError: settings that cannot be.
         """
-        name_or_path = str(file_path("The recipe's name or path", name_or_path))
+        name_or_path = str(file_path("The recipe's name or path", name_or_path, error=FormatError))
         if name_or_path in RECIPES:
             text = (files(__package__) / f"{name_or_path}.toml").read_text(encoding="utf-8")
             return cls.from_dict(tomllib.loads(text), name_or_path)
