@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, features
 
 from neocog.data.picture import read_picture
 from neocog.errors import DataError
@@ -286,6 +286,19 @@ def test_floating_point_pixels_are_refused(tmp_path):
     path = saved(tmp_path, Image.fromarray(np.zeros((8, 8), np.float32)), "a.tiff")
     with pytest.raises(DataError, match="floating-point pixels"):
         read_picture(path, SHAPE)
+
+
+def test_the_first_of_the_pictures_that_a_phone_joins():
+    """MPO: JPEGs one behind another, of one scene at two places or with its depth."""
+    left, right = two_halves(), two_halves(left=(0, 0, 0))
+    content = encoded(left, "MPO", save_all=True, append_images=[right], quality=95)
+    assert_halves(read_picture(content, SHAPE), (200, 40, 60), (10, 90, 250), tolerance=5)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow was built without AVIF")
+def test_avif():
+    content = encoded(two_halves(), "AVIF", quality=95)
+    assert_halves(read_picture(content, SHAPE), (200, 40, 60), (10, 90, 250), tolerance=8)
 
 
 def test_the_first_frame_of_an_animation(tmp_path):
