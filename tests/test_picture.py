@@ -152,10 +152,11 @@ def test_a_jpeg_that_is_decoded_at_a_fraction_of_its_size(monkeypatch, orientati
     exif = Image.Exif()
     exif[0x0112] = orientation
     jpeg = encoded(textured(803, 603), "JPEG", exif=exif, quality=97, subsampling=0)
-    whole = read_picture(jpeg, (3, 8, 8)).astype(int)
+    whole, large = (read_picture(jpeg, (3, n, n)).astype(int) for n in (7, 32))
     monkeypatch.setattr("neocog.data.picture_kinds._WHOLE_JPEG", 200_000)
-    found = read_picture(jpeg, (3, 8, 8))
-    assert 0 < np.abs(found - whole).max() <= 3
+    assert 0 < np.abs(read_picture(jpeg, (3, 7, 7)) - whole).max() <= 2
+    # Not where half of it is not many times as large as what it is scaled to.
+    np.testing.assert_array_equal(read_picture(jpeg, (3, 32, 32)), large)
 
 
 def test_a_photograph_of_a_phone_of_108_megapixels():

@@ -29,7 +29,8 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
     The whole picture is scaled, not cropped, and turned as its EXIF data say; of several frames
     the first is taken. 1 channel is gray, 3 are RGB, transparency lies on white, 16 bits become 8.
     The same picture gives the same pixels whatever its kind, but for what a JPEG of more than 64
-    megapixels loses by being decoded at half its size or less, a level or two.
+    megapixels loses by being decoded at half its size or less: 2 levels, and more only where there
+    is too little memory to decode it whole.
 
     The size is looked at before anything is decoded: decoding may take 1 GiB at most, and much
     less for a small file.
