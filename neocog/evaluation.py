@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset, check_dataset
+from neocog.arrays import as_images
+from neocog.data.dataset import Dataset, as_dataset
 from neocog.engine import predict_scores
 from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError
@@ -137,6 +138,7 @@ def mean_scores(
         threads: workers; the cores there are, if None.
     """
     check_views(tta)
+    images = as_images(images)
     if tta is None:
         return predict_scores(network, images, threads=threads).astype(np.float64)
     # Without images: for what may be wrong with their shape.
@@ -162,7 +164,10 @@ def predict_proba(
     tta: str | None = None,
     threads: int | None = None,
 ) -> NDArray[np.float32]:
-    """Probabilities of the classes, float32 [n, classes]: softmax of `mean_scores`."""
+    """Probabilities of the classes, float32 [n, classes]: softmax of `mean_scores`.
+
+    One image is a batch of one: ``image[None]``.
+    """
     network = check_network(network)
     if tta is None:
         return network.predict_proba(images, threads=threads)
@@ -178,7 +183,7 @@ def evaluate(
 
     Args:
         network: with weights.
-        data: images and their classes.
+        data: images and their classes, a `Dataset` or a tuple (images, labels).
         tta: None, "flip" or "flip+shift": average the scores of several views of each image.
         threads: workers; the cores there are, if None.
 
@@ -189,7 +194,7 @@ def evaluate(
     """
     check_views(tta)
     network = check_network(network).copy()  # which nobody changes meanwhile
-    data = check_dataset(data)
+    data = as_dataset(data, "evaluate(network, data.test)")
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")
     classes = network.output_shape[0]

@@ -313,7 +313,10 @@ class Network:
     def predict_proba(
         self, images: NDArray[np.uint8], *, threads: int | None = None
     ) -> NDArray[np.float32]:
-        """Probabilities of the classes, float32 [n, classes], for uint8 images [n, h, w, c]."""
+        """Probabilities of the classes, float32 [n, classes], for uint8 images [n, h, w, c].
+
+        Also for a list of images, or a tensor; one image is a batch of one: ``image[None]``.
+        """
         from neocog.engine import predict_probabilities
 
         return predict_probabilities(self, images, threads=threads)

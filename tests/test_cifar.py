@@ -262,7 +262,9 @@ def test_a_path_that_cannot_be_is_told_as_one(name, monkeypatch):
         lambda: load_data("cifar10", data_dir=name),
         lambda: load_data(f"{name}/in/it"),
     ):
-        with pytest.raises(DataError, match=r"no data named|no file or folder|does not exist"):
+        with pytest.raises(
+            DataError, match=r"must be the path of a file|no file or|does not exist"
+        ):
             ask()
     if "\0" not in name:  # which no variable can hold
         monkeypatch.setenv("NEOCOG_DATA", name)

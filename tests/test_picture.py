@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, features
 
 from neocog.data.picture import read_picture
 from neocog.errors import DataError
@@ -152,10 +152,11 @@ def test_a_jpeg_that_is_decoded_at_a_fraction_of_its_size(monkeypatch, orientati
     exif = Image.Exif()
     exif[0x0112] = orientation
     jpeg = encoded(textured(803, 603), "JPEG", exif=exif, quality=97, subsampling=0)
-    whole = read_picture(jpeg, (3, 8, 8)).astype(int)
+    whole, large = (read_picture(jpeg, (3, n, n)).astype(int) for n in (7, 32))
     monkeypatch.setattr("neocog.data.picture_kinds._WHOLE_JPEG", 200_000)
-    found = read_picture(jpeg, (3, 8, 8))
-    assert 0 < np.abs(found - whole).max() <= 3
+    assert 0 < np.abs(read_picture(jpeg, (3, 7, 7)) - whole).max() <= 2
+    # Not where half of it is not many times as large as what it is scaled to.
+    np.testing.assert_array_equal(read_picture(jpeg, (3, 32, 32)), large)
 
 
 def test_a_photograph_of_a_phone_of_108_megapixels():
@@ -288,6 +289,19 @@ def test_floating_point_pixels_are_refused(tmp_path):
         read_picture(path, SHAPE)
 
 
+def test_the_first_of_the_pictures_that_a_phone_joins():
+    """MPO: JPEGs one behind another, of one scene at two places or with its depth."""
+    left, right = two_halves(), two_halves(left=(0, 0, 0))
+    content = encoded(left, "MPO", save_all=True, append_images=[right], quality=95)
+    assert_halves(read_picture(content, SHAPE), (200, 40, 60), (10, 90, 250), tolerance=5)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow was built without AVIF")
+def test_avif():
+    content = encoded(two_halves(), "AVIF", quality=95)
+    assert_halves(read_picture(content, SHAPE), (200, 40, 60), (10, 90, 250), tolerance=8)
+
+
 def test_the_first_frame_of_an_animation(tmp_path):
     frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "lime", "blue")]
     path = saved(tmp_path, frames[0], "a.gif", save_all=True, append_images=frames[1:])
@@ -321,6 +335,18 @@ def refused(path, match: str, shape=SHAPE) -> None:
 
 def test_no_such_file(tmp_path):
     refused(tmp_path / "none.png", "No such file")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "~nobody-here/a.png"])
+def test_names_that_cannot_be(name):
+    with pytest.raises(DataError, match=r"(too long|cannot be the name|No such file)[^\n\0]*$"):
+        read_picture(name, SHAPE)
+
+
+def test_a_name_that_writes_to_a_terminal(tmp_path):
+    (tmp_path / "a\x1b[2Jb\nc.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"a\\x1b\[2Jb\\nc.png is not an image"):
+        read_picture(tmp_path / "a\x1b[2Jb\nc.png", SHAPE)
 
 
 def test_a_folder(tmp_path):

@@ -38,10 +38,10 @@ def load_data(
     Raises:
         DataError: no such data, or files that are missing or damaged.
     """
-    path = file_path("The data's name or path", name_or_path, error=DataError)
-    name = os.fspath(path) if os.fspath(name_or_path) else ""  # which pathlib takes for "."
+    file_path("The data's name or path", name_or_path, error=DataError)
     if data_dir is not None:
-        data_dir = file_path("data_dir", data_dir, error=DataError)
+        file_path("data_dir", data_dir, error=DataError)
+    name = os.fspath(name_or_path)  # as it is written: the path of "" would be this folder's
     if name == "cifar10":
         return load_cifar10(data_dir, progress=progress)
     if data_dir is not None:

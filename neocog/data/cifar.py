@@ -12,8 +12,8 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock
@@ -304,9 +304,9 @@ def _read_file(file: Path, into: Dataset) -> None:
                 pixels[start : start + CHUNK, :, channel] = plane
 
 
-def _read_fully(stream: BinaryIO, into: memoryview, file: Path) -> None:
+def _read_fully(stream: BufferedReader, into: memoryview, file: Path) -> None:
     while into:
-        count = stream.readinto(into)  # type: ignore[attr-defined]
+        count = stream.readinto(into)
         if not count:
             raise DataError(f"{file} became shorter while it was read. Replace it.")
         into = into[count:]

@@ -3,14 +3,15 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.arrays import as_images, as_labels
 from neocog.errors import DataError
-from neocog.validation import instance
 
-__all__ = ["Data", "Dataset", "check_dataset"]
+__all__ = ["Data", "Dataset", "as_dataset"]
 
 # Images hashed at a time; such a part is copied if it does not lie in a row.
 _CHUNK = 1024
@@ -18,18 +19,19 @@ _CHUNK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images uint8 [n, height, width, channels] and their class numbers int64 [n]."""
+    """Images uint8 [n, height, width, channels] and their class numbers int64 [n].
+
+    Both may be given as lists, tensors or other whole numbers, as `neocog.arrays` says. Arrays of
+    these kinds are kept as they are and not copied: what is changed in them is changed here.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.dtype != np.uint8:
-            raise DataError(
-                "images must be uint8 [n, height, width, channels], not "
-                f"{self.images.dtype} {list(self.images.shape)}."
-            )
-        if self.labels.shape != self.images.shape[:1] or self.labels.dtype != np.int64:
+        object.__setattr__(self, "images", as_images(self.images))
+        object.__setattr__(self, "labels", as_labels(self.labels))
+        if len(self.images) != len(self.labels):
             raise DataError(
                 f"labels must be int64 [{len(self.images)}], one for each image, not "
                 f"{self.labels.dtype} {list(self.labels.shape)}."
@@ -43,6 +45,11 @@ class Dataset:
 
     def __getitem__(self, part: slice) -> "Dataset":
         """The images of a slice, without copying them."""
+        if isinstance(part, int | np.integer):
+            raise DataError(
+                f"A Dataset gives parts, not single images: write data[{part}:{part + 1}], or "
+                f"data.images[{part}] and data.labels[{part}]."
+            )
         return Dataset(self.images[part], self.labels[part])
 
 
@@ -82,12 +89,29 @@ class Data:
         for part in (self.train, self.test):
             digest.update(f"{list(part.images.shape)}\n".encode())
             for first in range(0, len(part), _CHUNK):
-                digest.update(np.ascontiguousarray(part.images[first : first + _CHUNK]))
-            digest.update(np.ascontiguousarray(part.labels, "<i8"))  # whatever the machine's order
+                digest.update(np.ascontiguousarray(part.images[first : first + _CHUNK]).data)
+            # Whatever the machine's order of bytes.
+            digest.update(np.ascontiguousarray(part.labels, "<i8").data)
         return digest.hexdigest()
 
 
-def check_dataset(value: object) -> Dataset:
-    """The data set; raises `DataError` for anything else."""
-    wanted = "a Dataset, such as load_data(…).train or Dataset(images, labels)"
-    return instance("data", value, Dataset, wanted, error=DataError)
+def as_dataset(data: Any, usual: str) -> Dataset:
+    """A `Dataset`, also from a tuple (images, labels).
+
+    Args:
+        data: what is given for one.
+        usual: what to write instead of a whole `Data`, such as "fit(network, data.train)".
+
+    Raises:
+        DataError: for anything else.
+    """
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, tuple) and len(data) == 2:
+        return Dataset(*data)
+    if isinstance(data, Data):
+        raise DataError(f"{data.name} has images to train on and to test with: write {usual}.")
+    raise DataError(
+        "data must be a Dataset, such as load_data(…).train, or a tuple (images, labels), not "
+        f"{type(data).__name__}."
+    )

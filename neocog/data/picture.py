@@ -12,11 +12,13 @@ from PIL.PngImagePlugin import PngImageFile
 
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
 from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
-from neocog.errors import DataError
+from neocog.errors import DataError, printable
 from neocog.files import open_regular, user_path
 
 __all__ = ["read_picture"]
 
+# Letters of a file's name that are shown.
+_LONGEST = 300
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
@@ -27,7 +29,8 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
     The whole picture is scaled, not cropped, and turned as its EXIF data say; of several frames
     the first is taken. 1 channel is gray, 3 are RGB, transparency lies on white, 16 bits become 8.
     The same picture gives the same pixels whatever its kind, but for what a JPEG of more than 64
-    megapixels loses by being decoded at half its size or less, a level or two.
+    megapixels loses by being decoded at half its size or less: 2 levels, and more only where there
+    is too little memory to decode it whole.
 
     The size is looked at before anything is decoded: decoding may take 1 GiB at most, and much
     less for a small file.
@@ -42,7 +45,7 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
     Raises:
         DataError: no such file, not an image, damaged, or absurdly large.
     """
-    name = "The picture" if isinstance(path, bytes) else str(path)
+    name = "The picture" if isinstance(path, bytes) else printable(str(path), _LONGEST)
     channels = shape[0]
     if channels not in (1, 3):
         raise DataError(f"The network takes {channels} channels; pictures have 1 or 3.")
@@ -57,17 +60,17 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
     except OSError as error:
         if error.strerror and error.filename is not None:
             raise DataError(f"{name}: {error.strerror}.") from error
-        raise DataError(f"{name} cannot be decoded: {error}.") from error
+        raise DataError(f"{name} cannot be decoded: {printable(str(error))}.") from error
     except MemoryError as error:
         raise DataError(f"{name} takes more memory than there is. Scale it down first.") from error
     except Exception as error:  # Pillow's decoders raise nearly anything
-        raise DataError(f"{name} cannot be decoded: {error}.") from error
+        raise DataError(f"{name} cannot be decoded: {printable(str(error))}.") from error
 
 
 def _opened(path: str | Path | bytes) -> PictureFile:
     if isinstance(path, bytes):
         return PictureFile(io.BytesIO(path))  # type: ignore[arg-type]
-    return PictureFile(open_regular(user_path(path)).detach())  # type: ignore[attr-defined]
+    return PictureFile(open_regular(user_path(path)).detach())
 
 
 def _read(file: PictureFile, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -77,13 +80,15 @@ def _read(file: PictureFile, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         raise DataError("has floating-point pixels of no known range: save it as PNG first.")
     side = max(width, height)
     divisor = check_cost(kind, picture, file, (side, side))
-    box = picture.width / divisor, picture.height / divisor
+    whole = picture.width / divisor, picture.height / divisor
     if divisor > 1:
         picture.draft("RGB", (picture.width // divisor, picture.height // divisor))
     key = _color_key(picture, file) if kind.name == "PNG" else None
     file.rewind()
     picture.load()
     mode = "L" if channels == 1 else "RGB"
+    # Older versions of Pillow know only now that a TIFF lies on its side.
+    box = whole if divisor > 1 else picture.size
     small = scaled(picture, box, (width, height), mode, _turn(picture), key)
     return np.asarray(small, dtype=np.uint8).reshape(height, width, channels)
 

@@ -70,8 +70,9 @@ class ColorKey:
         pixels = np.asarray(band.convert("L") if band.mode == "1" else band)
         pixels = pixels.reshape(band.height, band.width, len(self.color))
         if self.low is not None:
-            same: NDArray[np.bool_] = (np.asarray(self.low.crop(where)) == key & 255).all(axis=2)
-            return same & (pixels == key >> 8).all(axis=2)
+            low = np.asarray(self.low.crop(where))
+            same: NDArray[np.bool_] = ((low == key & 255) & (pixels == key >> 8)).all(axis=2)
+            return same
         if self.depth < 8:
             key = key * 255 // ((1 << self.depth) - 1)
         found: NDArray[np.bool_] = (pixels == key).all(axis=2)

@@ -1,7 +1,6 @@
 """Built-in data: drawn shapes, so that a network can be trained with no file and no network."""
 
 import itertools
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
 from neocog.kernels.shapes import CLASSES, draw_shapes
+from neocog.limits import available_cores
 from neocog.validation import whole
 
 __all__ = ["shapes"]
@@ -35,7 +35,7 @@ def shapes(
         seed: which pictures, 0 to 2**64 - 1.
         train: how many to train on.
         test: how many to test with.
-        threads: how many draw at once; all processors without it.
+        threads: how many draw at once; the cores there are without it.
 
     Raises:
         DataError: a seed or number that cannot be.
@@ -45,7 +45,7 @@ def shapes(
     train = whole("train", train, 0, _MOST_IMAGES, error=DataError)
     test = whole("test", test, 0, _MOST_IMAGES, error=DataError)
     if threads is None:
-        threads = os.cpu_count() or 1
+        threads = available_cores()
     threads = whole("threads", threads, 1, _MOST_THREADS, error=DataError)
     # Only the usual ones can be asked for by a name alone.
     usual = (seed, train, test) == (0, TRAIN_IMAGES, TEST_IMAGES)

@@ -96,7 +96,7 @@ class _Predictor:
 
 
 def _predict(network: Network, images: NDArray[np.uint8], threads: int | None) -> Floats:
-    check_images(network, images)
+    images = check_images(network, images)
     if threads is not None:
         threads = whole("threads", threads, 1, _MOST_THREADS)
     predictor = network.kept_predictor(_Predictor)

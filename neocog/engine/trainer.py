@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.arrays import as_images
 from neocog.engine.lower import lower
 from neocog.engine.method import Method
 from neocog.engine.program import Program, Run
@@ -17,7 +18,6 @@ from neocog.engine.updating import Rule, Updating
 from neocog.errors import DataError
 from neocog.kernels.augmentation import Augment
 from neocog.network import Network
-from neocog.validation import refuse
 
 __all__ = ["Trainer"]
 
@@ -79,7 +79,7 @@ class Trainer:
         of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
-        check_images(network, images)
+        images = check_images(network, images)
         check_labels(network, labels)
         self._network = network
         self._apart = apart
@@ -305,17 +305,21 @@ class Trainer:
         return self._program.end()
 
 
-def check_images(network: Network, images: NDArray[np.uint8]) -> None:
-    """Raise `DataError` unless the images are what the network takes."""
+def check_images(network: Network, images: Any) -> NDArray[np.uint8]:
+    """The images as an array, as `as_images` makes it; `DataError` unless the network takes it."""
     c, h, w = network.input_shape
-    if not isinstance(images, np.ndarray):
-        wanted = f"a NumPy array, uint8 [n, {h}, {w}, {c}] (height, width, channels)"
-        raise refuse("images", images, wanted, DataError)
-    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1:] != (h, w, c):
+    taken = f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels)"
+    try:
+        found = as_images(images)
+    except DataError as error:
+        raise DataError(f"{error} {taken}.") from error
+    if found.shape[1:] != (h, w, c):
+        turned = found.shape[1:] == (c, h, w)
         raise DataError(
-            f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels), not "
-            f"{images.dtype} {list(images.shape)}."
+            f"{taken}, not {found.dtype} {list(found.shape)}."
+            + (" Write images.transpose(0, 2, 3, 1)." if turned else "")
         )
+    return found
 
 
 def check_labels(network: Network, labels: NDArray[np.int64]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, as_dataset
 from neocog.data.picture import read_picture
 from neocog.engine.trainer import Trainer, check_images
 from neocog.errors import DataError, NeocogError
@@ -24,7 +24,7 @@ from neocog.layers import Conv2d, Layer, Linear
 from neocog.limits import require_memory
 from neocog.network import Network, check_network
 from neocog.training.optimizers import SGD, Adam, Optimizer
-from neocog.validation import refuse, shown, whole
+from neocog.validation import shown, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -254,6 +254,8 @@ class Explanation:
         from neocog.explanation.payload import pack
         from neocog.explanation.sheet import sheets
 
+        if data is not None:
+            data = as_dataset(data, "to_html(data.test)")
         return page(pack(self, filters=None if data is None else sheets(self, data)))
 
     def _repr_html_(self) -> str:
@@ -287,8 +289,8 @@ def explain(
 
     Args:
         network: with parameters; they stay as they are.
-        image: uint8 [height, width, channels] of the network's input size, or a picture file,
-            which is scaled to it.
+        image: uint8 [height, width, channels] of the network's input size, also as an image of
+            Pillow's or a tensor, which is copied; or a picture file, which is scaled to it.
         label: the class that the image shows, by number or name; the most probable without it.
         lr: the rate of SGD's step.
         momentum: SGD's momentum.
@@ -351,11 +353,9 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
     if isinstance(image, str | Path):
         channels, height, width = network.input_shape
         return read_picture(image, (channels, height, width))
-    try:
-        pixels = np.asarray(image)
-    except (TypeError, ValueError, RuntimeError):  # RuntimeError: PyTorch's
-        raise refuse("image", image, "an image as a uint8 array, or a file", DataError) from None
-    check_images(network, pixels[None])
+    # A list is joined into an array of its own: maps are made from the image later too, when the
+    # caller's array may hold another one.
+    pixels: NDArray[np.uint8] = check_images(network, [image])[0]
     return pixels
 
 

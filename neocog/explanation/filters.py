@@ -59,7 +59,7 @@ class Exciting:
         column: its column.
         box: (top, left, bottom, right) of the pixels that the number sees, its receptive field as
             far as it lies in the image; bottom and right are the first row and column behind it.
-        patch: these pixels, uint8 [height, width, channels]; a view of the data.
+        patch: these pixels, uint8 [height, width, channels]; a copy.
     """
 
     index: int
@@ -135,13 +135,7 @@ def filters(
     weight = network.state_dict()[f"{layer}.weight"]
     if data is None:
         return Filters(layer, weight)
-    images = data.images if isinstance(data, Dataset) else data
-    if not isinstance(images, np.ndarray):
-        raise DataError(
-            "data must be a Dataset, such as load_data(…).train, or images as uint8 "
-            f"[n, height, width, channels], not {type(data).__name__}."
-        )
-    check_images(network, images)
+    images = check_images(network, data)
     if len(images) == 0:
         raise DataError("There is no image in the data.")
     return Filters(layer, weight, _exciting(network, layer, images[:most], count))
@@ -159,7 +153,7 @@ def _exciting(
     def exciting(index: int, channel: int) -> Exciting:
         row, column = divmod(int(places[index, channel]), columns)
         top, left, bottom, right = box = field_of(row, column)
-        patch = images[index, top:bottom, left:right]
+        patch = images[index, top:bottom, left:right].copy()
         return Exciting(index, float(largest[index, channel]), row, column, box, patch)
 
     return tuple(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset, check_dataset
+from neocog.data.dataset import Dataset, as_dataset
 from neocog.engine import Trainer, available_threads
 from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
@@ -78,7 +78,8 @@ def fit(
 
     Args:
         network: one number a class at its end.
-        data: images of the network's input shape, and their classes.
+        data: images of the network's input shape, and their classes, as a `Dataset` or a tuple
+            (images, labels).
         epochs: how often each image is seen; 9.5 is nine times, and then half of them once more.
         batch_size: images a batch; the last batch of an epoch may have fewer.
         optimizer: one of `neocog.training.optimizers`; the default is SGD(0.001, momentum=0.9).
@@ -124,7 +125,7 @@ def fit(
     optimizer.check(network.parameter_shapes)
     freezing = check_freezing(freeze_after, network.parameter_shapes)
     weights = check_class_weights(class_weights, network.output_shape[0])
-    data = check_dataset(data)
+    data = as_dataset(data, "fit(network, data.train)")
     if len(data) == 0:
         raise DataError("There are no images to train on.")
     if classes is not None:
