@@ -166,7 +166,8 @@ class Explorer:
         self._message = {"number": self._messages, "kind": kind, "text": text}
 
     def _compiling(self, kernels: int) -> None:
-        self._activity = f"Compiling {kernels} kernels for this network (first time only) …"
+        what = "1 kernel" if kernels == 1 else f"{kernels} kernels"
+        self._activity = f"Compiling {what} for this network (first time only) …"
         self._changed()
 
     @contextmanager
