@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.web import fields
-from neocog.web.explorer import MOST_BATCH, MOST_RATE, MOST_WEIGHT, Explorer
+from neocog.web.about import MOST_BATCH, MOST_RATE, MOST_WEIGHT
+from neocog.web.explorer import Explorer
 from neocog.web.kernel import LARGEST
 from neocog.web.refusal import RefusedError
 
