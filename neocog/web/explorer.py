@@ -87,6 +87,8 @@ class Explorer:
         # What an explanation is of; with the steps, which parameters those are.
         self._loads = 0
         self._explained: tuple[tuple[int, ...], bytes] | None = None
+        # The channels that are shown of a picture, by its number.
+        self._shown: tuple[int, Mapping[str, list[int]]] = -1, {}
         self._changes: list[Change] = []
         self._undo = UndoHistory()
         self._training: Training | None = None
@@ -191,8 +193,13 @@ class Explorer:
                 found = explain(self.network, self._picture.image, self._picture.label)
                 # What takes predictions of many images waits until training does.
                 data = None if training else self.data
-                exciting = {} if data is None else sheets(found, data.train)
-                packed = pack(found, attributions=not training, filters=exciting)
+                # Channels that are looked at do not go away when others come to matter more.
+                number, shown = self._shown
+                shown = shown if number == self._picture.number else {}
+                exciting = {} if data is None else sheets(found, data.train, shown=shown)
+                packed = pack(found, attributions=not training, filters=exciting, shown=shown)
+            of_layers = {each["name"]: each["shown"] for each in packed.structure["layers"]}
+            self._shown = self._picture.number, of_layers
             live = {"steps": steps, "picture": self._picture.number}
             self._explained = key, message({**packed.structure, "live": live}, packed.block)
         return self._explained[1]
