@@ -36,7 +36,8 @@ def number(value: float) -> str:
     if "e" in text:
         mantissa, _, power = text.partition("e")
         raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        text = f"{mantissa}·10{raised}"
+        ten = f"10{raised}"
+        text = mantissa.replace("1", ten) if mantissa in ("1", "-1") else f"{mantissa}·{ten}"
     return text.replace("-", "−")
 
 
