@@ -5,6 +5,7 @@ import pytest
 
 import neocog
 from neocog import limits, models
+from neocog.cli import main
 from neocog.errors import FormatError, NeocogError
 from neocog.formats import load, save_pth
 from neocog.network import Network
@@ -45,3 +46,15 @@ def test_files_that_need_too_much_are_refused(tmp_path, net, monkeypatch):
         with pytest.raises(NeocogError, match=r"Reading this (network|file) needs") as caught:
             load(tmp_path / name)
         assert not isinstance(caught.value, FormatError), "the file is not at fault"
+
+
+def test_a_command_without_memory_says_so(monkeypatch, capsys):
+    def greedy(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("neocog.cli.models.make", greedy)
+    assert main(["models"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("neocog: this process cannot get the memory")
+    assert err.count("\n") == 1
