@@ -395,7 +395,7 @@ def _made_by(function: object, arguments: object) -> object:
     match function, arguments:
         case _Name.ORDERED_DICT, ():
             return {}
-        case _Name.TENSOR, (Storage() as storage, offset, tuple(size), tuple(stride), *_rest):
+        case _Name.TENSOR, (Storage() as storage, int(offset), tuple(size), tuple(stride), *_rest):
             if max(len(size), len(stride)) > _MOST_DIMENSIONS:
                 raise FormatError(
                     f"a tensor in it has {max(len(size), len(stride))} dimensions; up to "
