@@ -53,10 +53,11 @@ if TYPE_CHECKING:
     from neocog.training import schedules
     from neocog.training.augmentation import Augmentation
     from neocog.training.averaging import EMA, Lookahead
-    from neocog.training.fit import Watcher, fit
+    from neocog.training.fit import fit
     from neocog.training.history import History
     from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
     from neocog.training.recipes import Recipe
+    from neocog.training.watcher import Watcher
 
 __version__ = "0.1.0"
 

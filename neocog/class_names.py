@@ -6,33 +6,32 @@ table's lines, reorder what stands beside it, or cannot be encoded is not. Whole
 as the texts that they are written as.
 """
 
-import operator
-from collections.abc import Iterable
-
 from neocog.errors import ArchitectureError, is_plain, printable
+from neocog.validation import as_row, as_whole, refuse
 
 __all__ = ["class_names"]
 
 _LONGEST = 1000
 
 
-def class_names(classes: Iterable[object]) -> tuple[str, ...]:
+def class_names(classes: object) -> tuple[str, ...]:
     """The names as texts.
 
     Raises:
         ArchitectureError: naming the one that can be none.
     """
-    if isinstance(classes, str | bytes):
-        raise ArchitectureError(f"classes (={_shown(classes)}) must be a list of names.")
-    return tuple(_name(name, number) for number, name in enumerate(classes))
+    names = as_row(classes)
+    if names is None:
+        raise refuse("classes", classes, "a list of names", ArchitectureError)
+    return tuple(_name(name, number) for number, name in enumerate(names))
 
 
 def _name(name: object, number: int) -> str:
     if not isinstance(name, str):
-        whole = _whole(name)
-        if whole is None:
-            raise ArchitectureError(
-                f"The name of class {number}, {_shown(name)}, must be a text or a whole number."
+        whole = as_whole(name)
+        if whole is None or abs(whole) >= 2**64:
+            raise refuse(
+                f"The name of class {number}", name, "a text or a whole number", ArchitectureError
             )
         return str(whole)
     if len(name) > _LONGEST:
@@ -46,20 +45,3 @@ def _name(name: object, number: int) -> str:
             "character or a mark that reverses the direction of text. Take it out."
         )
     return str(name)  # NumPy's texts become Python's
-
-
-def _whole(value: object) -> int | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
-    return number if abs(number) < 2**64 else None
-
-
-def _shown(value: object) -> str:
-    try:
-        return printable(repr(value))
-    except ValueError:  # a whole number of thousands of digits
-        return f"(an {type(value).__name__})"

@@ -40,7 +40,10 @@ def printable(text: str, most: int = 100) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """ " Did you mean 'adamw'?" for the known name that is nearest to `name`; "" if none is near."""
+    """A question after the known name that is nearest to `name`, and a space before it.
+
+    Empty if none is near.
+    """
     import difflib  # takes longer than the rest of the command line's help
 
     near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)

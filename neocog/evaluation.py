@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, check_dataset
 from neocog.engine import predict_scores
 from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError
-from neocog.network import Network
+from neocog.network import Network, check_network
+from neocog.validation import choice
 
 __all__ = [
     "VIEWS",
@@ -52,7 +53,7 @@ class ClassScore:
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Loss and accuracy, and where the errors are.
 
@@ -85,6 +86,13 @@ class Evaluation:
             for k, name in enumerate(self.classes)
         ]
 
+    def __repr__(self) -> str:
+        images = int(self.confusion.sum())
+        return (
+            f"<Evaluation of {images} images in {len(self.classes)} classes: "
+            f"accuracy={self.accuracy:.4f}, loss={self.loss:.4g}>"
+        )
+
     def to_dict(self) -> dict[str, object]:
         """All of it as plain data."""
         return {
@@ -102,9 +110,8 @@ class Evaluation:
 
 def check_views(tta: str | None) -> None:
     """Raise `NeocogError` unless it is None or one of `VIEWS`."""
-    if tta is not None and tta not in VIEWS:
-        known = ", ".join(repr(view) for view in VIEWS)
-        raise NeocogError(f"tta (={tta!r:.50}) must be None or one of {known}.")
+    if tta is not None:
+        choice("tta", tta, VIEWS, wanted=f"None or one of {', '.join(map(repr, VIEWS))}")
 
 
 def _shifted(images: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
@@ -156,6 +163,7 @@ def predict_proba(
     threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Probabilities of the classes, float32 [n, classes]: softmax of `mean_scores`."""
+    network = check_network(network)
     if tta is None:
         return network.predict_proba(images, threads=threads)
     scores = mean_scores(network, images, tta=tta, threads=threads)
@@ -180,6 +188,8 @@ def evaluate(
             or threads below 1.
     """
     check_views(tta)
+    network = check_network(network).copy()  # which nobody changes meanwhile
+    data = check_dataset(data)
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")
     classes = network.output_shape[0]

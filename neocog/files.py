@@ -7,7 +7,9 @@ device or a socket is refused, and nothing is read beyond the size that the call
 import contextlib
 import errno
 import os
+import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +21,15 @@ from platformdirs import user_cache_path
 __all__ = [
     "cache_folder",
     "exists",
+    "finish_writing",
     "flush_folder",
+    "leftovers",
     "open_regular",
     "read_bytes",
     "user_path",
     "write_bytes",
     "writing",
+    "writing_together",
 ]
 
 
@@ -149,6 +154,88 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Make `data` the content of `path`, whole or not at all; raises as `writing` does."""
     with writing(path) as file:
         file.write(data)
+
+
+# Files that belong together
+
+# The folder with a whole set of files that are about to become its parent's.
+_NEXT = ".neocog-next"
+_LEFTOVER = re.compile(r"\.neocog-([0-9a-f]{16}\.tmp|next)")
+
+
+@contextmanager
+def writing_together(folder: str | os.PathLike[str], first: str) -> Iterator[Path]:
+    """Write files that belong together; `folder` has all of the new ones or none.
+
+    Gives an empty folder within `folder` to write them into. After the ``with`` block it becomes
+    ``.neocog-next`` in one step: from then on the new set counts. Its files are moved up in an
+    order that holds, at every moment, the following, also when the process is killed or the power
+    fails:
+
+    - No file in `folder` is of another set than `first`: those of the old set are removed before
+      `first` is replaced, and those of the new set come after it.
+    - `first` is there, if it ever was.
+    - What is missing lies in ``.neocog-next``. `finish_writing` moves it up, and so does the next
+      writing.
+
+    If anything fails in the ``with`` block, also by an interrupt, the old files stay as they were.
+
+    Args:
+        folder: where to.
+        first: the name of the file that counts, which must be among those written.
+
+    Raises:
+        OSError: if the disk is full, the folder cannot be written to, and so on.
+    """
+    folder = Path(folder)
+    finish_writing(folder, first)
+    new = folder / f".neocog-{secrets.token_hex(8)}.tmp"
+    try:
+        new.mkdir()
+        yield new
+        flush_folder(new)
+        new.rename(folder / _NEXT)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    flush_folder(folder)
+    finish_writing(folder, first)
+
+
+def finish_writing(folder: str | os.PathLike[str], first: str) -> None:
+    """Do what is left of a `writing_together` that was cut off; nothing, if nothing is.
+
+    Only where nobody else writes there. Raises OSError if it cannot be done.
+    """
+    folder = Path(folder)
+    try:
+        _move_up(folder, first)
+    except OSError:
+        _move_up(folder, first)  # what failed once, as where a virus scanner looks, may go now
+
+
+def _move_up(folder: Path, first: str) -> None:
+    new = folder / _NEXT
+    try:
+        names = sorted(path.name for path in new.iterdir())
+    except FileNotFoundError:
+        return
+    if first in names:
+        names.remove(first)
+        # File systems that keep a journal keep this order too, so nothing is flushed in between,
+        # where a kill would be likely to fall.
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        (new / first).replace(folder / first)
+    for name in names:
+        (new / name).replace(folder / name)
+    new.rmdir()
+    flush_folder(folder)
+
+
+def leftovers(folder: str | os.PathLike[str]) -> list[Path]:
+    """The files and folders in a folder that a writing left there when it was killed."""
+    return [path for path in Path(folder).iterdir() if _LEFTOVER.fullmatch(path.name)]
 
 
 def flush_folder(folder: str | os.PathLike[str]) -> None:

@@ -4,23 +4,22 @@ A file may be anybody's: nothing that it names is opened, run or fetched for it,
 neocog itself knows by name. The ``run.json`` of a run folder may name a path.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from neocog.data import NAMES, Data, is_here, load_data
-from neocog.errors import NeocogError, printable
-from neocog.files import exists, read_bytes
-from neocog.formats import assumption, is_weights, load, training_of
+from neocog.errors import DataError, NeocogError, printable
+from neocog.files import exists
+from neocog.formats import assumption, is_weights, load
 from neocog.models import MODELS, split_python_file
 from neocog.network import Network
+from neocog.trained_on import trained_on
 from neocog.training.recipes import is_file, make_model
+from neocog.training.run_process import settle
 
 __all__ = [
     "Opened",
-    "data_trained_on",
     "is_new",
     "mismatch",
     "name_of_run",
@@ -29,7 +28,6 @@ __all__ = [
 ]
 
 _NEW = "simple-cnn"
-_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,7 @@ def open_network(
         if network.classes is None:
             network.name_classes(loaded.classes)
         return Opened(network, loaded, name, notes)
-    found, why = data_trained_on(model)
-    if found is not None and (why := mismatch(network, found, model)) is not None:
-        found = None
+    found, why = _usual_data(network, model)
     if why is not None:
         notes = (*notes, why)
     return Opened(network, found, name, notes)
@@ -105,9 +101,10 @@ def open_saved(model: str, architecture: str | None = None) -> tuple[Network, tu
     """
     if architecture is not None and not is_weights(model):
         raise _names_itself(model)
+    stands = settle(model)
     network = load(model, architecture)
-    assumed = assumption(model, network, architecture)
-    return network, (assumed,) if assumed else ()
+    said = (f"{model}: {stands}" if stands else None, assumption(model, network, architecture))
+    return network, tuple(note for note in said if note)
 
 
 def _names_itself(model: str) -> NeocogError:
@@ -169,49 +166,19 @@ def mismatch(network: Network, data: Data, model: str) -> str | None:
     return None
 
 
-# What a network was trained on
-
-
-def data_trained_on(
-    model: str, data_dir: str | None = None
-) -> tuple[Data, None] | tuple[None, str]:
-    """The data that a saved network was trained on, or else why they are not there, a sentence.
-
-    Args:
-        model: a run folder, whose ``run.json`` may name a folder or archive, or a model's file,
-            which may not: only data with a name are opened for it, and nothing is downloaded.
-        data_dir: where cifar10 lies, if that is what it was trained on.
-    """
-    found = _recorded(model)
-    name, source, fingerprint = (found.get(k) for k in ("name", "source", "fingerprint"))
-    if not isinstance(name, str):
+def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
+    """The data that its file names, or why there are none."""
+    trained = trained_on(model)
+    if trained.source is None:
         return None, f"{model} does not say which data it was trained on."
-    shown = printable(name)
-    if not isinstance(source, str) or not source:
-        source = name
-        if source not in NAMES:
-            return None, f"{model} was trained on {shown}, but does not say where they are."
-    shown = printable(source, 200)
-    if source == "cifar10" and data_dir is not None:
-        loaded = load_data(source, data_dir=data_dir)
-    elif is_here(source) if source in NAMES else exists(source):
-        loaded = load_data(source)
-    else:
-        return None, f"{model} was trained on {shown}, which is not on this machine."
-    if isinstance(fingerprint, str) and loaded.fingerprint != fingerprint:
-        return None, f"{model} was trained on other images than {shown} now has."
-    return loaded, None
-
-
-def _recorded(model: str) -> dict[str, Any]:
-    """The ``name``, ``source`` and ``fingerprint`` of the data, as far as a run or a file says."""
-    if Path(model).is_dir():
-        try:
-            info = json.loads(read_bytes(Path(model) / "run.json", _MOST_BYTES))
-        except (OSError, ValueError, RecursionError):
-            info = None
-        data = info.get("data") if isinstance(info, dict) else None
-        if isinstance(data, dict):
-            return data
-    training = training_of(model)
-    return {"name": training.get("data"), "fingerprint": training.get("data_fingerprint")}
+    if trained.source in NAMES and not is_here(trained.source):
+        return None, f"{model} was trained on {trained.name}, which is not on this machine."
+    shown = printable(trained.source)
+    try:
+        data = load_data(trained.source)
+    except DataError as error:
+        return None, f"{model} was trained on the data in {shown}, which cannot be loaded: {error}"
+    if trained.differ(data):
+        return None, f"{model} was trained on other data than {shown} holds now."
+    why = mismatch(network, data, model)
+    return (data, None) if why is None else (None, why)

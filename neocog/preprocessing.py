@@ -6,8 +6,13 @@ It travels with the model: training, evaluation, prediction and export all read 
 from dataclasses import dataclass
 
 from neocog.errors import ArchitectureError
+from neocog.validation import as_real, as_row, refuse, shown
 
 __all__ = ["Preprocessing"]
+
+_MOST = 1e6
+# What a pixel is multiplied by must be a float32.
+_LEAST_STD = 1e-30
 
 
 @dataclass(frozen=True)
@@ -21,18 +26,23 @@ class Preprocessing:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", tuple(float(m) for m in self.mean))
-        object.__setattr__(self, "std", tuple(float(s) for s in self.std))
+        for name in ("mean", "std"):
+            label, value = f"Preprocessing: {name}", getattr(self, name)
+            numbers = tuple(as_real(number) for number in as_row(value) or ())
+            if not numbers or None in numbers:
+                raise refuse(label, value, "numbers, one a channel", ArchitectureError)
+            object.__setattr__(self, name, numbers)
         if len(self.mean) != len(self.std):
             raise ArchitectureError(
-                f"Preprocessing: mean (={self.mean}) and std (={self.std}) must have one number "
-                "a channel each."
+                f"Preprocessing: mean (={shown(self.mean)}) and std (={shown(self.std)}) must have "
+                "one number a channel each."
             )
-        if not all(s > 0 for s in self.std) or not all(abs(m) < 1e6 for m in self.mean):
-            raise ArchitectureError(
-                f"Preprocessing: every std (={self.std}) must be positive and every mean "
-                f"(={self.mean}) finite."
-            )
+        if not all(_LEAST_STD <= s <= _MOST for s in self.std):
+            wanted = f"positive numbers, from {_LEAST_STD:g} to {_MOST:g}"
+            raise refuse("Preprocessing: std", self.std, wanted, ArchitectureError)
+        if not all(abs(m) < _MOST for m in self.mean):
+            wanted = f"numbers, none larger than {_MOST:g}"
+            raise refuse("Preprocessing: mean", self.mean, wanted, ArchitectureError)
 
     @property
     def scale(self) -> tuple[float, ...]:

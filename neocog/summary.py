@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from neocog.layers import Conv2d, Layer, Linear, Shape
-from neocog.network import Network
+from neocog.network import Network, check_network
 
 __all__ = ["Cost", "LayerCost", "cost"]
 
@@ -41,6 +41,12 @@ class Cost:
         """Of one image on its way forward. A step of training takes about three times as many."""
         return sum(layer.multiply_adds for layer in self.layers)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Cost of {len(self.layers)} layers: {self.parameters} parameters, "
+            f"{self.multiply_adds} multiply-adds>"
+        )
+
 
 def cost(network: Network) -> Cost:
     """What each layer of the network costs; nothing is run."""
@@ -53,7 +59,7 @@ def cost(network: Network) -> Cost:
                 sum(prod(shape) for shape in layer.parameter_shapes().values()),
                 _multiply_adds(layer, network.shapes[name]),
             )
-            for name, layer in network.leaves.items()
+            for name, layer in check_network(network).leaves.items()
         )
     )
 

@@ -1,6 +1,12 @@
 """What holds for all tests."""
 
 import os
+import signal
 
 # The tests already run in as many processes as there are cores.
 os.environ.setdefault("NEOCOG_COMPILERS", "1")
+
+# A shell that starts pytest in the background has it ignore Ctrl+C, which every program that a test
+# starts would inherit, and which Python then leaves as it is.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

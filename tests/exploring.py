@@ -29,7 +29,7 @@ class Listener:
         self._more = threading.Condition()
         self._ended = False
         self._socket = socket.create_connection((page.host, page.port), PATIENCE)
-        request = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n\r\n"
+        request = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n"
         self._socket.sendall(request.encode())
         threading.Thread(target=self._read, daemon=True).start()
         self.wait(lambda events: events)
@@ -71,6 +71,10 @@ class Page:
         self.host, self.port = server.server_address[:2]
         self.name = f"{self.host}:{self.port}"
         self.origin = f"http://{self.name}"
+        #: As a program sends it; a browser opens the address.
+        self.token = server.access.token
+        self.key = f"Authorization: Bearer {self.token}\r\n"
+        self.address = server.address
 
     def send(
         self,
@@ -79,10 +83,11 @@ class Page:
         body: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """Status, headers and content of the reply."""
+        """Status, headers and content of the reply; the token goes with it."""
+        headers = {"Authorization": f"Bearer {self.token}", **(headers or {})}
         connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
-            connection.request(method, path, body, headers or {})
+            connection.request(method, path, body, headers)
             reply = connection.getresponse()
             return reply.status, reply.headers, reply.read()
 
@@ -165,11 +170,13 @@ def png(image: np.ndarray | Image.Image, kind: str = "PNG") -> bytes:
 
 
 @contextlib.contextmanager
-def served(network: neocog.Network, data: Data | None, **settings: Any) -> Iterator[Page]:
+def served(
+    network: neocog.Network, data: Data | None, port: int = 0, **settings: Any
+) -> Iterator[Page]:
     """A page of an explorer of its own."""
     if data is not None and network.classes is None:
         network.name_classes(data.classes)
-    server = Server("127.0.0.1", 0)
+    server = Server("127.0.0.1", port)
     session = Session(network, data, "simple-cnn", **{"threads": 2, "away": 1e9, **settings})
     thread = threading.Thread(target=server.serve, args=(session,), daemon=True)
     thread.start()

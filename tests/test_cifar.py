@@ -1,5 +1,6 @@
 """CIFAR-10 in its official layout, made up here; the real one where NEOCOG_DATA has it."""
 
+import hashlib
 import io
 import os
 import tarfile
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neocog.data import cifar, load_data
+from neocog.data import cifar, is_here, load_data
 from neocog.data import download as download_module
 from neocog.errors import DataError
 
@@ -45,7 +46,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setattr(cifar, "RECORDS", RECORDS)
     monkeypatch.setattr(cifar, "FILE_BYTES", RECORDS * 3_073)
-    monkeypatch.setattr(cifar, "user_cache_path", lambda name: folder / name)
+    monkeypatch.setattr(cifar, "cache_folder", lambda: folder / "neocog")
     monkeypatch.delenv("NEOCOG_DATA", raising=False)
 
     def refuse(url, destination, **_):
@@ -227,13 +228,15 @@ def test_other_members_are_never_written(good, tmp_path, cache, monkeypatch):
 
 
 def test_an_archive_that_unpacks_without_end_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar._LimitedGzip, "left", 3_000_000)
-    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as out:
-        member = tarfile.TarInfo("zeros")
-        member.size = 10_000_000
-        out.addfile(member, io.BytesIO(bytes(member.size)))
-    with pytest.raises(DataError, match="it unpacks to more than"):
-        load_data(tmp_path / "bomb.tar.gz")
+    monkeypatch.setattr(cifar, "UNPACKED_LIMIT", 3_000_000)
+    for sizes in ([10_000_000], [1_000_000] * 4):
+        with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as out:
+            for size in sizes:
+                member = tarfile.TarInfo("zeros")
+                member.size = size
+                out.addfile(member, io.BytesIO(bytes(size)))
+        with pytest.raises(DataError, match="it unpacks to more than 3,000,000 bytes"):
+            load_data(tmp_path / "bomb.tar.gz")
 
 
 @pytest.mark.parametrize(
@@ -250,6 +253,57 @@ def test_an_unknown_name_is_answered_with_the_near_ones(name, message, tmp_path,
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=message):
         load_data(name)
+
+
+@pytest.mark.parametrize("name", ["~nobody-here/cifar", "x" * 5_000, "a\0b"])
+def test_a_path_that_cannot_be_is_told_as_one(name, monkeypatch):
+    for ask in (
+        lambda: load_data(name),
+        lambda: load_data("cifar10", data_dir=name),
+        lambda: load_data(f"{name}/in/it"),
+    ):
+        with pytest.raises(DataError, match=r"no data named|no file or folder|does not exist"):
+            ask()
+    if "\0" not in name:  # which no variable can hold
+        monkeypatch.setenv("NEOCOG_DATA", name)
+        with pytest.raises(DataError, match=r"NEOCOG_DATA names .* does not exist"):
+            load_data("cifar10")
+        assert not is_here("cifar10")
+
+
+def test_without_a_home_folder(good, archive, monkeypatch):
+    monkeypatch.setattr(cifar, "cache_folder", lambda: None)
+    assert not is_here("cifar10")
+    for ask in (lambda: load_data("cifar10"), lambda: load_data(archive)):
+        with pytest.raises(DataError, match=r"knows no home folder.* NEOCOG_DATA, XDG_CACHE_HOME"):
+            ask()
+    assert len(load_data(good).test) == RECORDS
+    monkeypatch.setenv("NEOCOG_DATA", str(good))
+    assert is_here("cifar10")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_waited_for(copy, tmp_path):
+    (copy / cifar.FILES[2]).unlink()
+    os.mkfifo(copy / cifar.FILES[2])
+    with pytest.raises(DataError, match=rf"{cifar.FILES[2]} is no regular file"):
+        load_data(copy)
+    os.mkfifo(tmp_path / cifar.ARCHIVE)
+    for place in (tmp_path, tmp_path / cifar.ARCHIVE):
+        with pytest.raises(DataError, match="has no CIFAR-10"):
+            load_data(place)
+
+
+def test_a_link_in_the_cache_is_replaced_and_not_followed(archive, tmp_path):
+    folder = cifar._unpacked_folder(hashlib.sha256(archive.read_bytes()).hexdigest())
+    folder.parent.mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_bytes(b"mine")
+    folder.symlink_to(tmp_path / "mine")
+    assert len(load_data(archive).test) == RECORDS
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
+    assert not folder.is_symlink()
 
 
 def test_shapes_take_no_data_dir(tmp_path):

@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,9 +30,12 @@ from neocog.data import Data, Dataset, cifar
 from neocog.data.picture import read_picture
 from neocog.evaluation import VIEWS
 from neocog.formats import save_model, save_pth
+from neocog.opening import open_network
+from neocog.trained_on import trained_on
 from neocog.training.initialization import INITIALIZATIONS
 from neocog.training.optimizers import OPTIMIZERS
 from neocog.training.recipes import RECIPES, Recipe
+from neocog.training.run_process import settle
 from neocog.training.schedules import SCHEDULES
 
 COMMANDS = ["train", "evaluate", "predict", "explain", "models", "summary", "explore", "bench"]
@@ -264,7 +268,7 @@ def test_the_line_itself(capsys):
     from neocog.cli.display import Display
     from neocog.training.history import Logged
 
-    Display(None, None, "tiny", 1).logged(Logged(1, 2000, 1.78246, 0.5))
+    Display(None, None, 1).logged(Logged(1, 2000, 1.78246, 0.5))
     assert capsys.readouterr().out == "Epoch: 1, Batch: 2000, Loss: 1.782\n"
 
 
@@ -640,6 +644,64 @@ def test_train_and_evaluate_find_cifar10(command, small_cifar, here, monkeypatch
         )
 
 
+def test_a_run_is_evaluated_on_its_own_data(command, small_cifar, here, monkeypatch):
+    """Another folder of the same layout lies where cifar10 is looked for."""
+    other = here / "other"
+    shutil.copytree(small_cifar, other)
+    for path in other.iterdir():
+        records = np.fromfile(path, np.uint8).reshape(125, 3073)
+        records[:, 0] = (records[:, 0] + 3) % 10
+        records.tofile(path)
+    monkeypatch.setenv("NEOCOG_DATA", str(small_cifar))
+    _, out, _ = command("train", "other", "--epochs", 1, "--out", "run")
+    accuracy = re.search(r"Test accuracy: (.*) of", out)[1]
+    for run in ("run", "run/model.safetensors"):
+        code, out, err = command("evaluate", run)
+        assert (code, err) == (0, "")
+        assert f"Accuracy: {accuracy} of" in out
+    assert open_network("run").data.source == str(other)
+    assert open_network("run").notes == ()
+
+    # Without run.json only the name is known, and what has it is something else.
+    (here / "run" / "run.json").unlink()
+    code, out, err = command("evaluate", "run")
+    assert (code, out) == (1, "")
+    assert "run was trained on other data than cifar10 holds now" in err
+    opened = open_network("run")
+    assert opened.data is None
+    assert opened.notes == ("run was trained on other data than cifar10 holds now.",)
+    code, out, err = command("evaluate", "run", "cifar10")
+    assert code == 0
+    assert err == "run was trained on other data than these, though they are called the same.\n"
+
+
+def test_a_runs_data_that_are_gone_or_changed(command, small_cifar, here, monkeypatch):
+    mine = here / "mine"
+    shutil.copytree(small_cifar, mine)
+    assert command("train", "mine", "--epochs", 1, "--out", "run")[0] == 0
+    with (mine / "test_batch.bin").open("r+b") as file:
+        file.seek(100)
+        file.write(b"changed")
+    assert f"other data than {mine} holds now" in command("evaluate", "run")[2]
+    mine.rename(here / "elsewhere")
+    err = command("evaluate", "run")[2]
+    assert f"run was trained on the data in {mine}, which cannot be loaded: " in err
+    assert open_network("run").data is None
+
+
+def test_a_folder_that_somebody_sent_chooses_no_data(command, small_cifar, here, monkeypatch):
+    """What its run.json names is only used if it is what the model's file has the hash of."""
+    monkeypatch.setenv("NEOCOG_DATA", str(small_cifar))
+    assert command("train", "cifar10", "--epochs", 1, "--out", "run")[0] == 0
+    info = json.loads((here / "run" / "run.json").read_text())
+    info["data"] |= {"source": str(here / "private"), "fingerprint": 64 * "0"}
+    (here / "run" / "run.json").write_text(json.dumps(info))
+    assert trained_on("run").source == "cifar10"
+    info["data"] |= {"source": "//server/share", "fingerprint": trained_on("run").fingerprint}
+    (here / "run" / "run.json").write_text(json.dumps(info))
+    assert trained_on("run").source == "cifar10"
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -745,13 +807,17 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
         asked.append(name)
         return tiny()
 
-    for module in ("neocog.cli.evaluate", "neocog.opening"):
-        monkeypatch.setattr(importlib.import_module(module), "load_data", load_data)
-    monkeypatch.setattr("neocog.opening.is_here", lambda name: True)
-    save_model(neocog.load(model), model / "model.safetensors", training={"data": "cifar10"})
+    monkeypatch.setattr(importlib.import_module("neocog.cli.evaluate"), "load_data", load_data)
+    network = neocog.load(model)
+    save_model(network, model / "model.safetensors", training={"data": "shapes"})
     assert command("evaluate", model)[0] == 0
     assert command("evaluate", model, "other")[0] == 0
-    assert asked == ["cifar10", "other"]
+    # A file chooses no path.
+    save_model(network, model / "model.safetensors", training={"data": "/etc/passwd"})
+    code, _, err = command("evaluate", model)
+    assert code == 1
+    assert "does not say where the data /etc/passwd lie" in err
+    assert asked == ["shapes", "other"]
 
 
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
@@ -855,9 +921,27 @@ def test_predict_refuses_what_is_no_picture(refused, model, pictures, here):
         ("half.png", "cannot be decoded"),
         ("model", "directory"),
     ):
-        error = refused("predict", model, pictures[0], path)
+        error = refused("predict", model, path)
         assert message in error
         assert path in error
+
+
+def test_predict_gives_what_it_can_where_some_are_no_pictures(command, model, pictures, here):
+    (here / "text.png").write_text("not a picture")
+    whole = command("predict", model, *pictures)[1]
+    asked = [pictures[0], "none.png", *pictures[1:], "text.png"]
+    code, out, err = command("predict", model, *asked)
+    assert (code, out) == (1, whole)
+    assert [line.partition(":")[2].split()[0] for line in err.splitlines()] == [
+        "none.png:",
+        "text.png",
+    ]
+    code, out, err = command("predict", model, *asked, "--json")
+    listed = json.loads(out)
+    assert (code, [entry["image"] for entry in listed]) == (1, asked)
+    good, bad = ["image", "top"], ["error", "image"]
+    assert [sorted(entry) for entry in listed] == [good, bad, good, good, bad]
+    assert err == "".join(f"neocog: {entry['error']}\n" for entry in listed if "error" in entry)
 
 
 # Models that are refused, by evaluate and predict alike
@@ -1165,7 +1249,12 @@ def long_run(here, monkeypatch):
     """Begin a run with small epochs that nobody will wait for."""
     script = here / "long.py"
     script.write_text(
-        "import importlib, sys\n"
+        "import importlib, signal, sys\n"
+        # Whatever this process was started with.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "for name in ('SIGTERM', 'SIGHUP'):\n"
+        "    if hasattr(signal, name):\n"
+        "        signal.signal(getattr(signal, name), signal.SIG_DFL)\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_cli import tiny\n"
         "from neocog.cli import main\n"
@@ -1194,18 +1283,27 @@ def long_run(here, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process is POSIX")
-def test_ctrl_c_exits_with_130_and_keeps_what_was_done(long_run, here):
+@pytest.mark.parametrize(
+    ("name", "code", "word"),
+    [
+        ("SIGINT", 130, "Interrupted"),
+        ("SIGTERM", 143, "Ended by SIGTERM"),
+        ("SIGHUP", 129, "Ended by SIGHUP"),
+    ],
+)
+def test_signals_end_a_training_and_keep_what_was_done(long_run, here, name, code, word):
     process = long_run(40_000, "--epochs", 100_000, "--log-every", 100, "--out", "out")
     assert process.stdout.readline().startswith("Epoch: 1, Batch: 100, Loss: ")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, name))
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "Traceback" not in err
-    assert "Interrupted. The weights so far are in out\n" in err
+    assert f"{word}. The weights so far are in out\n" in err
     assert "Training finished." not in out
     assert sorted(path.name for path in (here / "out").iterdir()) == FILES
     info = json.loads((here / "out" / "run.json").read_text())
     assert info["status"] == "interrupted"
+    assert info.get("signal", "SIGINT") == name
     assert info["steps"] > 0
     assert neocog.load(here / "out").initialised
 
@@ -1237,14 +1335,13 @@ def test_a_killed_run_leaves_whole_files_only(long_run, here):
         info = json.loads((folder / "run.json").read_text())
         assert info["status"] == "running"
         assert neocog.load(folder).classes == CLASSES
+        assert "cut off" in settle(folder)  # tidies up behind a process that was killed in a saving
         assert neocog.load(folder / "cnn_model.pth").initialised
         header, *rows = (folder / "history.csv").read_text().splitlines(keepends=True)
         assert header == "epoch,batch,loss,seconds\n"
         assert len(rows) >= 3
         assert all(re.fullmatch(r"\d+,10,\d+\.\d+(e-\d+)?,\d+\.\d+\n", row) for row in rows)
-        left = {path.name for path in folder.iterdir()} - set(FILES)
-        assert all(re.fullmatch(r"\.neocog-\w+\.tmp", name) for name in left)
-        assert len(left) <= 1
+        assert sorted(path.name for path in folder.iterdir()) == FILES
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes close otherwise")
@@ -1254,6 +1351,64 @@ def test_a_reader_that_leaves_is_no_traceback(model, pictures, here):
     assert process.wait(timeout=60) == 141
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes close otherwise")
+def test_a_training_whose_reader_leaves_goes_on_and_is_kept(long_run, here):
+    """As of: neocog train | head -1."""
+    process = long_run(400, "--epochs", 20, "--log-every", 10, "--out", "out")
+    assert process.stdout.readline().startswith("Epoch: 1, Batch: 10, Loss: ")
+    process.stdout.close()
+    assert process.wait(timeout=60) == 141
+    err = process.stderr.read()
+    assert [line for line in err.splitlines() if not line.startswith("Compil")] == []
+    process.stdout = None
+    info = json.loads((here / "out" / "run.json").read_text())
+    assert (info["status"], info["steps"]) == ("finished", 20 * 100)
+    assert info["test"]["accuracy"] > 0
+    assert sorted(path.name for path in (here / "out").iterdir()) == FILES
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_training_whose_log_is_full_goes_on_and_is_kept(command, with_data, here, monkeypatch):
+    with_data()
+    with Path("/dev/full").open("w") as full, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", full)
+        code = main(["train", "--epochs", "2", "--log-every", "4", "--out", "out"])
+    assert code == 1
+    info = json.loads((here / "out" / "run.json").read_text())
+    assert (info["status"], info["steps"]) == ("finished", 20)
+
+
+def test_names_cannot_draw_on_the_terminal(command, with_data, model, here):
+    with_data()
+    out = "a\x1b[2J\x1b]0;title\x07"
+    _, printed, _ = command("train", "--epochs", 1, "--out", out)
+    assert printed.endswith("Results: a\\x1b[2J\\x1b]0;title\\x07\n")
+    assert (here / out / "run.json").exists()
+
+
+def test_out_of_nobody(refused, with_data):
+    with_data()
+    message = "--out ~neocog-nobody/x: nobody of that name has a home folder here."
+    assert message in refused("train", "--out", "~neocog-nobody/x")
+    assert "File name too long" in refused("train", "--out", 5000 * "x")
+
+
+def test_out_at_home(command, with_data, here, monkeypatch):
+    with_data()
+    monkeypatch.setenv("HOME", str(here))
+    monkeypatch.setenv("USERPROFILE", str(here))
+    assert command("train", "--epochs", 1, "--out", "~/mine")[0] == 0
+    assert sorted(path.name for path in (here / "mine").iterdir()) == FILES
+
+
+def test_a_run_that_was_cut_off_says_so(command, with_data, model):
+    with_data()
+    running = {"status": "running", "process": {"pid": 1, "host": "elsewhere"}}
+    (model / "run.json").write_text(json.dumps(running))
+    _, _, err = command("evaluate", model, "tiny")
+    assert "model: its run.json says that it is still being trained, by process 1 on elsew" in err
 
 
 def test_on_a_terminal_there_is_a_live_line_on_stderr(here, long_run):

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -149,6 +150,43 @@ def test_a_bad_part_is_given_up_for_a_fresh_start(server, target, part):
     get(server, target)
     assert server.asked == ["bytes=1000-", None]
     assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links and pipes")
+@pytest.mark.parametrize("kind", ["link", "second name", "link to nothing", "pipe"])
+def test_what_lies_in_the_place_of_a_part_is_not_written_through(server, target, part, kind):
+    precious = target.parent / "precious"
+    precious.write_bytes(CONTENT[:1000])
+    if kind == "link":
+        part.symlink_to(precious)
+    elif kind == "second name":
+        part.hardlink_to(precious)
+    elif kind == "link to nothing":
+        part.symlink_to("new")
+    else:
+        os.mkfifo(part)
+    get(server, target)
+    assert server.asked == [None]
+    assert target.read_bytes() == CONTENT
+    assert not target.is_symlink()
+    assert precious.read_bytes() == CONTENT[:1000]
+    assert sorted(path.name for path in target.parent.iterdir()) == ["file", "precious"]
+
+
+def test_a_link_that_is_put_there_meanwhile_is_not_written_through(server, target, part):
+    precious = target.parent / "precious"
+    precious.write_bytes(b"mine")
+    real = module._usable_bytes
+
+    def put(path, size):
+        found = real(path, size)
+        path.symlink_to(precious)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(DataError):
+        patch.setattr(module, "_usable_bytes", put)
+        get(server, target)
+    assert precious.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("junk", [CONTENT + b"more", b"x" * SIZE])

@@ -141,7 +141,9 @@ def test_images_of_another_size():
 def test_no_threads(threads):
     net = network()
     net.initialise(0)
-    with pytest.raises(NeocogError, match=rf"threads \(={threads}\) must be at least 1"):
+    with pytest.raises(
+        NeocogError, match=rf"threads \(={threads}\) must be a whole number from 1 to 256"
+    ):
         neocog.evaluate(net, labelled(0), threads=threads)
 
 

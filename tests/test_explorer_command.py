@@ -1,5 +1,6 @@
 """``neocog explore``: which network and data it is about, and how it starts and ends."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -339,36 +342,64 @@ def test_the_address_is_all_that_goes_to_stdout(capsys, served):
     code, out, err = run(capsys, "--port", 0, "--threads", 1)
     ((server, session),) = served
     assert code == 0
-    assert out == f"http://127.0.0.1:{server.server_port}/\n"
+    assert out == f"http://127.0.0.1:{server.server_port}/?token={server.access.token}\n"
     assert "Ctrl+C" in err
-    assert "Anyone" not in err
+    assert "Whoever" not in err
+    assert server.access.token not in err
     assert session.about["data"] == {"name": "shapes", "train": 8, "test": 4}
 
 
 def test_a_warning_for_other_addresses(capsys, served):
     code, out, err = run(capsys, "--port", 0, "--host", "0.0.0.0")
     assert code == 0
-    assert out == f"http://0.0.0.0:{served[0][0].server_port}/\n"
-    assert "Anyone who reaches" in err
+    ((server, _),) = served
+    assert out == f"http://0.0.0.0:{server.server_port}/?token={server.access.token}\n"
+    assert f"Whoever reaches http://0.0.0.0:{server.server_port} and has the address" in err
+    assert "unencrypted" in err
 
 
 @pytest.mark.parametrize(
     ("terminal", "arguments", "opens"),
     [(True, (), True), (True, ("--no-browser",), False), (False, (), False)],
 )
-def test_a_browser_is_opened(capsys, served, monkeypatch, terminal, arguments, opens):
+def test_a_browser_is_opened(capsys, monkeypatch, here, terminal, arguments, opens):
+    """By way of a file: others can read a command line, and with the token they would have all."""
     opened, done = [], threading.Event()
 
     def browse(address):
-        opened.append(address)
+        file = Path(urllib.request.url2pathname(urllib.parse.urlsplit(address).path))
+        opened.append((address, file, file.stat().st_mode & 0o777, file.read_text("utf-8")))
         done.set()
 
+    def serve(self, session):
+        assert done.wait(PATIENCE if opens else 0) == opens
+
+    monkeypatch.setattr(Server, "serve", serve)
     monkeypatch.setattr("neocog.cli.explore.webbrowser.open", browse)
     monkeypatch.setattr("neocog.cli.explore.is_terminal", lambda: terminal)
-    _, out, _ = run(capsys, "--port", 0, *arguments)
+    monkeypatch.setattr("tempfile.tempdir", str(here))
+    monkeypatch.setattr("neocog.cli.explore._SNAPS", here / "no snaps")
+    code, out, _ = run(capsys, "--port", 0, *arguments)
+    assert code == 0
     if opens:
-        assert done.wait(PATIENCE)
-    assert opened == ([out.strip()] if opens else [])
+        ((address, _, mode, text),) = opened
+        assert address.startswith("file://")
+        assert f'content="0;url={out.strip()}"' in text
+        assert os.name == "nt" or mode == 0o600
+        assert out.strip().partition("=")[2] not in address
+    else:
+        assert opened == []
+    assert list(here.iterdir()) == []
+
+
+def test_a_browser_that_cannot_be_shown_the_way(capsys, served, monkeypatch, here):
+    monkeypatch.setattr("neocog.cli.explore.is_terminal", lambda: True)
+    monkeypatch.setattr("neocog.cli.explore.webbrowser.open", lambda address: None)
+    monkeypatch.setattr("tempfile.tempdir", str(here / "none"))
+    monkeypatch.setattr("neocog.cli.explore._SNAPS", here / "no snaps")
+    code, out, err = run(capsys, "--port", 0)
+    assert (code, out[:7]) == (0, "http://")
+    assert "The browser is not opened (No such file or directory): open the address" in err
 
 
 def test_notes_are_said(capsys, served, here):
@@ -377,38 +408,78 @@ def test_notes_are_said(capsys, served, here):
     assert "does not say which data it was trained on" in err
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
-def test_as_a_user_runs_it(here):
-    """A process of its own, stopped by Ctrl+C while it trains."""
+# `python -m neocog`, in a process where signals do what they do to one that a user started: where
+# the tests run in the background or under nohup, what is started inherits that some are ignored.
+_AS_A_USER = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGTERM", "SIGHUP"):
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
+runpy.run_module("neocog", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals to send")
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("SIGINT", 130, "neocog: interrupted.\n"),
+        ("SIGTERM", 143, "neocog: ended by SIGTERM.\n"),
+        ("SIGHUP", 129, "neocog: ended by SIGHUP.\n"),
+    ],
+)
+def test_as_a_user_runs_it(here, name, code, said):
+    """A process of its own, ended while it trains."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "neocog", "explore", "--port", "0", "--threads", "2"],
+        [sys.executable, "-c", _AS_A_USER, "explore", "--port", "0", "--threads", "2"],
         cwd=here,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    try:
-        address = process.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:")
-        connection = http.client.HTTPConnection(address[7:-1], timeout=PATIENCE)
-        connection.request("GET", "/api/events")
-        stream = connection.getresponse()
-        other = http.client.HTTPConnection(address[7:-1], timeout=PATIENCE)
-        headers = {"Content-Type": "application/json"}
-        other.request("POST", "/api/training/start", b"{}", headers)
-        assert other.getresponse().status == 200
+    with contextlib.ExitStack() as ending:
+        ending.callback(process.communicate)
+        ending.callback(process.kill)
+        place, token = process.stdout.readline().strip().split("/?token=")
+        assert place.startswith("http://127.0.0.1:")
+
+        def ask(method: str, path: str, body: bytes | None = None) -> http.client.HTTPResponse:
+            connection = http.client.HTTPConnection(place[7:], timeout=PATIENCE)
+            ending.callback(connection.close)
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            connection.request(method, path, body, headers)
+            reply = connection.getresponse()
+            ending.callback(reply.close)
+            assert reply.status == 200
+            return reply
+
+        stream = ask("GET", "/api/events")
+        ask("POST", "/api/training/start", b"{}")
         for line in stream:
             if line.startswith(b"data: ") and json.loads(line[6:])["training"]["steps"] > 10:
                 break
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, name))
         _, err = process.communicate(timeout=PATIENCE)
-    finally:
-        process.kill()
-        process.communicate()
-        stream.close()
-        connection.close()
-        other.close()
-    assert process.returncode == 130
-    assert err.endswith("neocog: interrupted.\n")
+    assert process.returncode == code
+    assert err.endswith(said)
     assert "Traceback" not in err
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGHUP")
+def test_a_signal_that_is_ignored_stays_so(capsys, monkeypatch):
+    """As under nohup; and afterwards all are as they were."""
+    found = {}
+
+    def serve(self, session):
+        found.update({n: signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGTERM)})
+
+    monkeypatch.setattr(Server, "serve", serve)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN), signal.getsignal(signal.SIGTERM)
+    try:
+        assert run(capsys, "--port", 0)[0] == 0
+        assert found[signal.SIGHUP] == signal.SIG_IGN
+        assert found[signal.SIGTERM] != before[1]
+        assert signal.getsignal(signal.SIGTERM) == before[1]
+    finally:
+        signal.signal(signal.SIGHUP, before[0])

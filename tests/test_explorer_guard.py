@@ -1,9 +1,19 @@
 """Who is answered by the explorer, and what is refused before it is looked at."""
 
+import base64
+import contextlib
+import errno
+import hashlib
+import io
 import json
+import re
+import socket
+import socketserver
 import threading
+import time
 import zlib
 from email.message import Message
+from http.client import HTTPException
 
 import numpy as np
 import pytest
@@ -13,10 +23,14 @@ import neocog
 from neocog.data.shapes import shapes
 from neocog.errors import NeocogError
 from neocog.web import Server, is_loopback
+from neocog.web.events import Events
 from neocog.web.guard import MOST_JSON, MOST_PICTURE, Guard
+from neocog.web.incoming import Incoming
 from neocog.web.refusal import RefusedError
 
 JSON = {"Content-Type": "application/json"}
+
+Reply = tuple[int, dict[str, str], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +141,120 @@ def test_loopback():
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.7", "localhost.evil.example")))
 
 
+# The token
+
+
+def plain(page: Page, path: str, *headers: str, method: str = "GET", body: str = "") -> Reply:
+    """The reply to a request with these headers and no others but its host and length."""
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {page.name}", *headers]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    answer, _, content = page.exchange("\r\n".join([*lines, "", body]).encode()).partition(
+        b"\r\n\r\n"
+    )
+    first, *rest = answer.decode().split("\r\n")
+    return int(first.split()[1]), dict(line.split(": ", 1) for line in rest), content
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ("Authorization: Bearer",),
+        ("Authorization: Bearer wrong",),
+        ("Authorization: Basic {token}",),
+        ("Cookie: neocog-{port}=wrong",),
+        ("Cookie: neocog-{port}={token}x",),
+        ("Cookie: neocog-1={token}",),
+        ("Cookie: other=1; xneocog-{port}={token}",),
+    ],
+)
+def test_nothing_without_the_token(page: Page, headers):
+    headers = [each.format(token=page.token, port=page.port) for each in headers]
+    paths = ("/api/state", "/api/events", "/api/explanation", "/api/model.safetensors", "/api/no")
+    found = [plain(page, path, *headers) for path in paths]
+    found += [
+        plain(page, path, *headers, method="POST", body="{}")
+        for path in ("/api/training/reset", "/api/upload", "/")
+    ]
+    for status, head, content in found:
+        assert status == 403
+        assert "neocog explore printed, with ?token=… in it" in json.loads(content)["error"]
+        assert "Set-Cookie" not in head
+        assert "Neocog-Instance" not in head
+    for path in ("/", "/?token=", "/?token=wrong", "/?x=1"):
+        status, head, content = plain(page, path, *headers)
+        assert (status, head["Content-Type"]) == (403, "text/html; charset=utf-8")
+        assert b"<code>neocog explore</code> printed" in content
+        assert b"<script" not in content
+        assert "Set-Cookie" not in head
+        assert page.token.encode() not in content
+
+
+def test_the_address_with_the_token_gives_a_cookie(page: Page):
+    assert page.address == f"{page.origin}/?token={page.token}"
+    status, head, content = plain(page, f"/?token={page.token}")
+    assert status == 200
+    cookie, *rules = head["Set-Cookie"].split("; ")
+    # Ports of one host share their cookies.
+    assert cookie == f"neocog-{page.port}={page.token}"
+    assert sorted(rules) == ["HttpOnly", "Path=/", "SameSite=Strict"]
+    # It leaves the address bar at once.
+    assert b'content="0;url=/"' in content
+    for kept in (f"Cookie: {cookie}", f'Cookie: a="b; c:d=é; {cookie};x'):
+        assert plain(page, "/", kept)[0] == plain(page, "/api/state", kept)[0] == 200
+        found = plain(page, "/api/kernel", kept, method="POST", body='{"kernel": [[1]]}')
+        assert found[0] == 200
+    assert plain(page, "/api/state", f"authorization: bearer {page.token}")[0] == 200
+
+
+def test_each_server_has_a_token_of_its_own():
+    with contextlib.ExitStack() as ending:
+        servers = [Server("127.0.0.1", 0), Server("127.0.0.1", 0), Server("127.0.0.1", 0, "mine")]
+        for server in servers:
+            ending.callback(server.server_close)
+        one, other, named = (server.access.token for server in servers)
+    assert one != other
+    assert len(one) == len(other) == 32
+    assert named == "mine"
+
+
+def test_the_largest_picture_is_not_read_without_it(page: Page):
+    start = head(page, "/api/upload", f"Content-Length: {MOST_PICTURE}")
+    status, found = page.raw(start.replace(page.token.encode(), b"wrong"))
+    assert status == 403
+    assert "token" in found["error"]
+
+
+# Another explorer's page
+
+
+def test_a_page_of_another_explorer_does_nothing(page: Page):
+    """It is still open when another one has the same address."""
+    instance = page.state()["instance"]
+    _, headers, _ = page.send("GET", "/api/curve")
+    assert headers["Neocog-Instance"] == instance
+    with served(neocog.models.simple_cnn(), None) as other:
+        assert other.state()["instance"] != instance
+    wrong = {"Neocog-Instance": "0123456789abcdef"}
+    for path in ("/api/training/reset", "/api/training/start", "/api/upload", "/api/weight"):
+        found = error(page.send("POST", path, b"{}", JSON | wrong))
+        assert found == (
+            409,
+            "The explorer was started anew since this page was opened: reload the page.",
+        )
+    assert error(page.send("GET", "/api/explanation", headers=wrong))[0] == 409
+    assert error(page.send("GET", "/api/events?instance=0123456789abcdef"))[0] == 409
+    own = {"Neocog-Instance": instance}
+    assert page.send("POST", "/api/kernel", b'{"kernel": [[1]]}', JSON | own)[0] == 200
+    assert page.send("GET", f"/api/state?instance={instance}", headers=own)[0] == 200
+
+
 # Headers
+
+
+def sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 @pytest.mark.parametrize(
@@ -135,11 +262,15 @@ def test_loopback():
 )
 def test_every_reply_says_what_a_page_may_do(page: Page, method, path):
     _, headers, _ = page.send(method, path)
+    # The page is one text for all: what it holds, and nothing else, is run.
+    text = page.get("/").decode()
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
     assert policy == {
         "default-src": "'none'",
-        "script-src": "'unsafe-inline'",
-        "style-src": "'unsafe-inline'",
+        "script-src": f"'sha256-{sha256(script)}'",
+        "style-src": f"'sha256-{sha256(style)}'",
         "img-src": "blob: data:",
         "media-src": "blob:",
         "connect-src": "'self'",
@@ -187,9 +318,15 @@ def test_what_is_no_http(page: Page, line):
 
 
 def head(page: Page, path: str, *lines: str) -> bytes:
+    """As a page would begin a request, the token with it."""
     kind = "image/png" if path == "/api/upload" else "application/json"
-    start = [f"POST {path} HTTP/1.1", f"Host: {page.name}", f"Content-Type: {kind}", *lines]
-    return "\r\n".join([*start, "", ""]).encode()
+    start = [
+        f"POST {path} HTTP/1.1",
+        f"Host: {page.name}",
+        page.key.strip(),
+        f"Content-Type: {kind}",
+    ]
+    return "\r\n".join([*start, *lines, "", ""]).encode()
 
 
 @pytest.mark.parametrize(
@@ -385,8 +522,169 @@ def test_an_address_that_is_not_here():
         Server("127.0.0.1", 70_000)
 
 
+# Many at once
+
+
+def test_a_burst_of_streams_stops_at_the_limit(monkeypatch):
+    monkeypatch.setattr("neocog.web.events._MOST", 5)
+    with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
+        streams = [socket.create_connection((page.host, page.port), PATIENCE) for _ in range(40)]
+        for stream in streams:
+            ending.enter_context(stream)
+        request = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n".encode()
+        for stream in streams:
+            stream.sendall(request)
+        found = [stream.makefile("rb").readline().split()[1] for stream in streams]
+    assert sorted(found) == [b"200"] * 5 + [b"503"] * 35
+
+
+def test_events_count_their_listeners_as_they_come():
+    events = Events()
+    streams = [events.listen(1.0) for _ in range(33)]
+    for stream in streams[:32]:
+        next(stream)
+    with pytest.raises(RefusedError, match="Too many pages are open"):
+        next(streams[32])
+    assert events.listeners == 32
+    streams[0].close()
+    next(events.listen(1.0))
+
+
+def test_bodies_in_memory_are_bounded(page: Page):
+    """Of pictures that are sent slowly only so many are begun to be read."""
+    start = head(page, "/api/upload", f"Content-Length: {MOST_PICTURE}")
+    with contextlib.ExitStack() as ending:
+        for _ in range(4):
+            slow = socket.create_connection((page.host, page.port), PATIENCE)
+            ending.enter_context(slow)
+            slow.sendall(start + b"\x89PNG")
+        found = 400
+        for _ in range(20 * PATIENCE):
+            found, reply = page.upload(b"no picture")
+            if found == 503:
+                break
+            time.sleep(0.05)
+        assert found == 503
+        assert reply == {"error": "Too much is being sent at once; send it again in a moment."}
+        # What is small is still read.
+        assert page.post("/api/kernel", kernel=[])[0] == 400
+    for _ in range(20 * PATIENCE):
+        found = page.upload(b"no picture")[0]
+        if found == 400:
+            break
+        time.sleep(0.05)
+    assert found == 400
+
+
+def test_a_picture_is_decoded_while_others_are_answered(monkeypatch):
+    """And no two at a time."""
+    began, go_on, most, now = threading.Semaphore(0), threading.Event(), [], []
+
+    def read(content, shape):
+        now.append(content)
+        most.append(len(now))
+        began.release()
+        assert go_on.wait(PATIENCE)
+        now.pop()
+        return np.zeros((32, 32, 3), np.uint8)
+
+    monkeypatch.setattr("neocog.web.session.read_picture", read)
+    with served(neocog.models.simple_cnn(), shapes(0, 8, 2)) as page:
+        found = []
+        threads = [
+            threading.Thread(target=lambda: found.append(page.upload(b"picture")[0]))
+            for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        assert began.acquire(timeout=PATIENCE)
+        assert page.do("/api/picture", index=1)["picture"]["index"] == 1
+        go_on.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert found == [200, 200, 200]
+    assert most == [1, 1, 1]
+
+
+def test_threads_are_bounded_and_the_others_wait(monkeypatch):
+    monkeypatch.setattr("neocog.web.server._MOST_REQUESTS", 3)
+    with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
+        before = threading.active_count()
+        idle = [socket.create_connection((page.host, page.port), PATIENCE) for _ in range(20)]
+        for each in idle:
+            ending.enter_context(each)
+        time.sleep(0.5)
+        assert threading.active_count() <= before + 3
+        # All those before are gone when it is its turn.
+        for each in idle:
+            each.close()
+        assert page.send("GET", "/api/state")[0] == 200
+
+
+def test_a_burst_waits_to_be_accepted():
+    """Also of those who ask before there is anything to be served."""
+    server = Server("127.0.0.1", 0)
+    with contextlib.ExitStack() as ending:
+        ending.callback(server.server_close)
+        for _ in range(60):
+            ending.enter_context(socket.create_connection(server.server_address, timeout=5))
+
+
+def test_no_more_files_can_be_opened(monkeypatch):
+    """What cannot be accepted stays there to be accepted: the loop must not run on and on."""
+    tries, broken = [], threading.Event()
+    accept = socketserver.TCPServer.get_request
+
+    def get_request(self):
+        if broken.is_set():
+            tries.append(time.monotonic())
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(self)
+
+    monkeypatch.setattr("socketserver.TCPServer.get_request", get_request)
+    with served(neocog.models.simple_cnn(), None) as page:
+        broken.set()
+        with socket.create_connection((page.host, page.port), PATIENCE):
+            time.sleep(1.0)
+            assert 1 <= len(tries) <= 20
+            broken.clear()
+        # Room was made for all that failed.
+        assert page.send("GET", "/api/state")[0] == 200
+
+
+def test_a_head_is_read_within_bounds():
+    """Whoever sends it, as it is not known yet who does."""
+    now = [0.0]
+    here, there = socket.socketpair()
+    with here, there:
+        incoming = Incoming(here, 30, 100, lambda: now[0])
+        file = io.BufferedReader(incoming)
+        there.sendall(b"GET")
+        now[0] = 29.0
+        assert incoming.read(3) == b"GET"
+        there.sendall(b" ")
+        now[0] = 30.5
+        with pytest.raises(TimeoutError):
+            incoming.read(1)
+        # A body may take longer.
+        incoming.allow(1)
+        assert file.read(1) == b" "
+        assert here.gettimeout() is None
+
+        incoming = Incoming(here, 30, 100)
+        there.sendall(bytes(200))
+        with pytest.raises(HTTPException, match="too long"):
+            io.BufferedReader(incoming).read(200)
+
+
+def test_too_long_a_head(page: Page):
+    lines = b"".join(b"X-%d: %s\r\n" % (n, bytes(60_000).replace(b"\0", b"x")) for n in range(9))
+    own = f"GET /api/state HTTP/1.1\r\nHost: {page.name}\r\n{page.key}".encode()
+    assert page.raw(own + lines + b"\r\n")[0] == 431
+
+
 def test_too_many_streams(monkeypatch):
-    monkeypatch.setattr("neocog.web.server._MOST_STREAMS", 1)
+    monkeypatch.setattr("neocog.web.events._MOST", 1)
     with served(neocog.models.simple_cnn(), shapes(0, 8, 2)) as page:
         first = Listener(page)
         status, message = error(page.send("GET", "/api/events"))

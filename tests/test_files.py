@@ -7,8 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from faults import Faulty, Killed
 
-from neocog.files import cache_folder, exists, read_bytes, user_path, write_bytes, writing
+from neocog.files import (
+    cache_folder,
+    exists,
+    finish_writing,
+    leftovers,
+    read_bytes,
+    user_path,
+    write_bytes,
+    writing,
+    writing_together,
+)
 
 
 def names(folder):
@@ -196,3 +207,100 @@ def test_no_cache_folder_without_a_home(monkeypatch):
 
     monkeypatch.setattr("neocog.files.user_cache_path", no_home)
     assert cache_folder() is None
+
+
+# Files that belong together
+
+
+SET = ("first", "second", "third")
+
+
+def write_set(folder, word):
+    with writing_together(folder, "first") as new:
+        for name in SET:
+            write_bytes(new / name, f"{word} {name}".encode())
+
+
+def words(folder):
+    """By name, of which set each file is."""
+    return {name: (folder / name).read_text().split()[0] for name in SET if exists(folder / name)}
+
+
+def calls_of_a_set(tmp_path) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        (tmp_path / "counted").mkdir()
+        faulty = Faulty(patch)
+        write_set(tmp_path / "counted", "new")
+    assert {"write", "fsync", "replace", "rename", "mkdir", "rmdir"} <= set(faulty.calls)
+    return len(faulty.calls)
+
+
+def every_fault(tmp_path, monkeypatch, make_error, before):
+    """The folder after each call has failed in its turn, and the error that came of it."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)  # which takes its time
+    for at in range(1, calls_of_a_set(tmp_path) + 8):
+        folder = tmp_path / f"{make_error.__name__}{at}"
+        folder.mkdir()
+        if before:
+            write_set(folder, "old")
+        caught = None
+        with pytest.MonkeyPatch.context() as patch:
+            faulty = Faulty(patch, at, make_error(28, "No space left on device"))
+            try:
+                write_set(folder, "new")
+            except (OSError, Killed) as error:
+                caught = error
+        yield folder, caught, faulty
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["over an old set", "the first set"])
+def test_a_disk_that_fails_once_leaves_one_whole_set(tmp_path, monkeypatch, before):
+    outcomes = set()
+    for folder, caught, _faulty in every_fault(tmp_path, monkeypatch, OSError, before):
+        expected = "old" if before else None
+        found = words(folder)
+        if caught is None:
+            expected = "new"
+            assert leftovers(folder) == []
+        assert found == (dict.fromkeys(SET, expected) if expected else {}), folder
+        outcomes.add(caught is None)
+        # And it can be written to again.
+        write_set(folder, "later")
+        assert words(folder) == dict.fromkeys(SET, "later")
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["over an old set", "the first set"])
+def test_a_process_that_is_killed_leaves_no_mixture(tmp_path, monkeypatch, before):
+    seen = set()
+    for folder, _caught, _faulty in every_fault(tmp_path, monkeypatch, Killed, before):
+        found = words(folder)
+        assert len(set(found.values())) <= 1, folder
+        assert "first" in found or not before
+        seen.add(tuple(sorted(found.items())))
+        finish_writing(folder, "first")
+        found = words(folder)
+        assert sorted(found) in ([], sorted(SET))
+        assert len(set(found.values())) <= 1
+        assert found or not before
+        for path in leftovers(folder):
+            assert path.is_dir()
+        write_set(folder, "later")
+        assert words(folder) == dict.fromkeys(SET, "later")
+    assert tuple(sorted(dict.fromkeys(SET, "new").items())) in seen
+    assert len(seen) > 3  # also some in the middle of it
+
+
+def test_an_interrupt_leaves_the_old_set(tmp_path):
+    write_set(tmp_path, "old")
+    with pytest.raises(KeyboardInterrupt), writing_together(tmp_path, "first") as new:
+        write_bytes(new / "first", b"new")
+        raise KeyboardInterrupt
+    assert words(tmp_path) == dict.fromkeys(SET, "old")
+    assert sorted(names(tmp_path)) == sorted(SET)
+
+
+def test_nothing_is_left_to_finish(tmp_path):
+    finish_writing(tmp_path, "first")
+    finish_writing(tmp_path / "none", "first")
+    assert names(tmp_path) == []

@@ -185,7 +185,9 @@ def test_data_that_do_not_fit():
         filters(network, data=images[:, :16])
     with pytest.raises(DataError, match="no image in the data"):
         filters(network, data=images[:0])
-    with pytest.raises(DataError, match=re.escape("count (=0) and most (=2000) must be at least")):
+    with pytest.raises(
+        DataError, match=re.escape("count (=0) must be a whole number of at least 1.")
+    ):
         filters(network, data=images, count=0)
 
 

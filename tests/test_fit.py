@@ -2,11 +2,13 @@
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -830,3 +832,196 @@ def test_the_notes_script_line_by_line(one_torch_thread):
         accuracy = (scores.argmax(1) == targets).double().mean().item()
     assert result.loss == pytest.approx(loss, abs=1e-5)
     assert abs(result.accuracy - accuracy) <= 1 / len(test)  # one image may lie on the border
+
+
+def test_ctrl_c_while_an_epoch_is_saved_keeps_that_epoch():
+    network, one = small_network(), small_network()
+    history = fit(network, epochs=5, watcher=Recorder(once("epoch_done", KeyboardInterrupt())))
+    fit(one, epochs=1)
+    assert history.interrupted
+    assert [e.epoch for e in history.epochs] == [1]
+    assert_same_weights(network.state_dict(), one.state_dict())
+
+
+# Ending early, and again
+
+
+STILL = {"optimizer": SGD(1e-30)}  # weights stand still, so that losses show what is seen
+
+
+@pytest.mark.parametrize("where", ["ready", "progress", "logged", "epoch_done"])
+def test_a_watcher_ends_the_training_after_an_epoch(where):
+    def act(name, *rest):
+        if name == where and (name == "ready" or len(watcher.history.epochs) >= 1):
+            watcher.stop()
+        if name == "ready":
+            watcher.history = rest[0]
+
+    watcher = Recorder(act)
+    network, same = small_network(), small_network()
+    history = fit(network, epochs=5, watcher=watcher)
+    epochs = {"ready": 1, "progress": 2, "logged": 2, "epoch_done": 1}[where]
+    assert (history.stopped, history.interrupted) == (True, False)
+    assert [e.epoch for e in history.epochs] == list(range(1, epochs + 1))
+    fit(same, epochs=epochs)
+    assert_same_weights(network.state_dict(), same.state_dict())
+    # It can watch another training, and to stop one at its end is nothing special.
+    watcher.act = lambda name, *_: watcher.stop() if name == "epoch_done" else None
+    assert not fit(small_network(), epochs=1, watcher=watcher).stopped
+
+
+@pytest.mark.parametrize(
+    "error", [None, KeyboardInterrupt(), OSError("disk full")], ids=["end", "Ctrl+C", "error"]
+)
+def test_a_watcher_is_told_of_the_end(error):
+    class Ending(Recorder):
+        def ended(self, history):
+            self.note("ended", history)
+
+    watcher = Ending(once("logged", error) if error else None)
+    if isinstance(error, OSError):
+        with pytest.raises(OSError, match="disk full"):
+            fit(small_network(), watcher=watcher)
+    else:
+        fit(small_network(), watcher=watcher)
+    assert watcher.calls[-1][0] == "ended"
+    assert [call[0] for call in watcher.calls].count("ended") == 1
+
+
+def dropping_network() -> neocog.Network:
+    return neocog.Network(
+        input_shape=(3, 8, 8), flatten=Flatten(), drop=neocog.Dropout(0.5), fc=Linear(192, 4)
+    )
+
+
+def test_a_loop_of_epochs_sees_what_one_call_sees():
+    varied = {**STILL, "augmentation": Augmentation(flip="alternating", translate=1)}
+    whole, network = small_network(), small_network()
+    expected = fit(whole, epochs=3, seed=3, **varied).losses
+    loop = [fit(network, epochs=1, seed=3, **varied).losses for _ in range(3)]
+    assert list(itertools.chain(*loop)) == expected
+    assert loop[0] != loop[1] != loop[2]
+
+
+def test_dropout_does_not_repeat_in_a_loop_of_epochs():
+    network, data = dropping_network(), small_data(4)  # one batch, whose order means nothing
+    losses = [fit(network, data, seed=3, **STILL).losses[0] for _ in range(3)]
+    assert len(set(losses)) == 3
+    fresh = dropping_network()
+    assert fit(fresh, data, seed=3, **STILL).losses[0] == losses[0]
+
+
+def test_training_again_with_other_weights_or_another_seed_begins_anew():
+    network = small_network()
+    first = fit(network, seed=3, **STILL).losses
+    begin = network.state_dict()
+    again = fit(network, seed=3, **STILL).losses
+    assert again != first
+    copy = network.copy()
+    network.load_state_dict(begin)
+    assert fit(network, seed=3, **STILL).losses != again  # the order of seed 3 without its weights
+    network.initialise(3)
+    order = fit(network, seed=3, **STILL).losses
+    network.initialise(3)
+    assert fit(network, seed=3, **STILL).losses == order
+    third = fit(copy, seed=3, **STILL).losses
+    assert third not in (first, again)
+    # What seed 4 has drawn is not of seed 3.
+    other = small_network()
+    other.initialise(3)
+    expected = fit(other, seed=4, **STILL).losses
+    copy.initialise(3)
+    fit(copy, seed=3, **STILL)
+    assert fit(copy, seed=4, **STILL).losses == expected
+
+
+def test_an_interrupted_training_goes_on_with_the_next_order():
+    network, whole = small_network(), small_network()
+    data = small_data(4000)
+    fit(network, data, epochs=2, seed=3, watcher=Recorder(once("logged", KeyboardInterrupt())))
+    expected = TorchStream(3)
+    expected.initial_state(whole)
+    expected.epoch_order(len(data))
+    stream = TorchStream(0)
+    stream.set_state(network.trained.stream)
+    np.testing.assert_array_equal(stream.epoch_order(len(data)), expected.epoch_order(len(data)))
+
+
+# The line in interactive Python
+
+
+class Shell:
+    """As IPython's: in a notebook it has a kernel."""
+
+    def __init__(self, **attributes):
+        self.__dict__ |= attributes
+
+
+class Handle:
+    def __init__(self, shown):
+        self.shown = shown
+
+    def update(self, content, *, raw):
+        assert raw
+        self.shown.append(content["text/plain"])
+
+
+@pytest.fixture
+def ipython(monkeypatch):
+    """Be in IPython; gives what its display is given."""
+
+    def be(shell):
+        shown = []
+
+        def display(content, *, raw, display_id):
+            assert raw
+            assert display_id
+            shown.append(content["text/plain"])
+            return Handle(shown)
+
+        module = types.ModuleType("IPython")
+        module.get_ipython = lambda: shell
+        module.display = types.SimpleNamespace(display=display)
+        monkeypatch.setitem(sys.modules, "IPython", module)
+        return shown
+
+    return be
+
+
+def test_in_a_notebook_a_line_shows_how_it_goes(ipython, monkeypatch, capsys):
+    monkeypatch.setattr("neocog.training.live_line._PAUSE", 0)
+    shown = ipython(Shell(kernel=1))
+    history = fit(small_network(), epochs=2)
+    *running, last = [text for text in shown if not text.startswith("Compiling")]
+    number = r"\d+(,\d{3})*(\.\d)?"
+    for text in running:
+        assert re.fullmatch(
+            rf"epoch [12] of 2, \d+ %(, loss \d\.\d{{3}})?, {number} batches/s", text
+        ), text
+    assert running
+    assert last == f"2 epochs, loss {history.epochs[-1].loss:.3f}, {history.seconds:.1f} s"
+    assert capsys.readouterr() == ("", "")
+    shown.clear()
+    fit(small_network(), watcher=neocog.Watcher())
+    assert shown == []
+
+
+def test_at_a_prompt_a_line_is_written_anew(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    fit(small_network())
+    assert capsys.readouterr() == ("", "")  # in a pipe nothing is
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    fit(small_network())
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("\r")
+    assert re.search(r"\r1 epoch, loss \d\.\d{3}, \d\.\d s\x1b\[K\n$", err)
+
+
+def test_programs_and_ipython_without_a_terminal_get_no_line(ipython, capsys):
+    fit(small_network())
+    ipython(Shell())
+    fit(small_network())
+    ipython(None)
+    fit(small_network())
+    assert capsys.readouterr() == ("", "")

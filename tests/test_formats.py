@@ -163,7 +163,7 @@ def test_the_architecture_can_be_a_python_file(tmp_path):
 
 def test_paths_that_cannot_be_are_refused():
     for name in ("a" * 5000, "a\0", "a" * 5000 + ".pth", "a\0.safetensors"):
-        with pytest.raises(FormatError, match=r"no such file|too long|cannot be the name"):
+        with pytest.raises(FormatError, match="must be the path of a file"):
             load(name)
 
 

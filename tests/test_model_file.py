@@ -189,11 +189,13 @@ def test_class_names_that_people_use_come_back(tmp_path, classes):
         ("\u202egnp", r"class 1, '\\u202egnp', has"),
         ("\ud800", r"class 1, '\\ud800', has"),
         ("a" * 1001, "has 1,001 characters; up to 1,000"),
-        (1.5, r"class 1, 1\.5, must be a text or a whole number"),
-        (True, "class 1, True, must be a text"),
-        (None, "class 1, None, must be a text"),
-        (b"b", "class 1, b'b', must be a text"),
-        pytest.param(10**9999, r"class 1, \(an int\), must be a text", id="a large number"),
+        (1.5, r"class 1 \(=1\.5\) must be a text or a whole number"),
+        (True, r"class 1 \(=True\) must be a text"),
+        (None, r"class 1 \(=None\) must be a text"),
+        (b"b", r"class 1 \(=b'b'\) must be a text"),
+        pytest.param(
+            10**9999, r"class 1 \(=an object of type int\) must be a text", id="a large number"
+        ),
     ],
 )
 def test_class_names_that_no_file_can_have_are_refused_at_once(name, message):

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 from neocog.data.picture import read_picture
 from neocog.errors import DataError
 
 SHAPE = (3, 32, 32)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A part of a PNG."""
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
 
 def two_halves(mode="RGB", left=(200, 40, 60), right=(10, 90, 250), size=(64, 48)) -> Image.Image:
@@ -24,6 +30,12 @@ def two_halves(mode="RGB", left=(200, 40, 60), right=(10, 90, 250), size=(64, 48
 def saved(tmp_path, image, name, **options) -> Path:
     image.save(tmp_path / name, **options)
     return tmp_path / name
+
+
+def encoded(image: Image.Image, format_: str, **options) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format_, **options)
+    return out.getvalue()
 
 
 def assert_halves(pixels, left, right, tolerance=0, side=32):
@@ -78,6 +90,88 @@ def test_jpeg(tmp_path):
     assert_halves(read_picture(path, SHAPE), (200, 40, 60), (10, 90, 250), tolerance=5)
 
 
+def textured(width, height) -> Image.Image:
+    """Noise of some pixels' size beside sharp edges, the last one at the picture's right edge."""
+    rng = np.random.default_rng(width)
+    small = rng.integers(0, 256, (height // 5 + 1, width // 5 + 1, 3), np.uint8)
+    image = Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+    image.paste((250, 0, 0), (0, height // 3, width, height // 3 + max(1, height // 9)))
+    image.paste((255, 255, 255), (width - 2, 0, width, height))
+    return image
+
+
+def as_png(jpeg: bytes) -> bytes:
+    """What is in a JPEG, without loss."""
+    return encoded(Image.open(io.BytesIO(jpeg)), "PNG")
+
+
+@pytest.mark.parametrize("side", [31, 61, 66, 127, 130, 258, 261, 519, 1021])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 2, "quality": 60}])
+def test_a_jpeg_gives_the_pixels_that_are_in_it(side, options):
+    options = {"quality": 97, "subsampling": 0, **options}
+    jpeg = encoded(textured(side, side * 3 // 4 + 1), "JPEG", **options)
+    found, wanted = read_picture(jpeg, SHAPE), read_picture(as_png(jpeg), SHAPE)
+    assert np.abs(found.astype(int) - wanted).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_jpeg_of_grays_and_for_grays(mode, channels):
+    jpeg = encoded(textured(187, 203).convert(mode), "JPEG", quality=95)
+    found = read_picture(jpeg, (channels, 28, 28))
+    assert np.abs(found.astype(int) - read_picture(as_png(jpeg), (channels, 28, 28))).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP", "PPM", "GIF"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_the_kind_of_file_changes_nothing(kind, mode):
+    image = textured(155, 93).convert(mode)
+    if kind == "GIF":
+        image = image.convert("L")
+    options = {"lossless": True} if kind == "WEBP" else {}
+    wanted = image.convert("RGB").resize((32, 32), Image.Resampling.LANCZOS)
+    found = read_picture(encoded(image, kind, **options), SHAPE)
+    np.testing.assert_array_equal(found, np.asarray(wanted))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_way_of_turning_a_photograph(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = textured(210, 155)
+    jpeg = encoded(image, "JPEG", exif=exif, quality=95)
+    for content in (jpeg, encoded(image, "PNG", exif=exif), encoded(image, "TIFF", exif=exif)):
+        turned = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+        wanted = turned.resize((40, 30), Image.Resampling.LANCZOS)
+        np.testing.assert_array_equal(read_picture(content, (3, 30, 40)), np.asarray(wanted))
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_a_jpeg_that_is_decoded_at_a_fraction_of_its_size(monkeypatch, orientation):
+    """Whose last column and row are mixed with what is behind them: the box ends within them."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    jpeg = encoded(textured(803, 603), "JPEG", exif=exif, quality=97, subsampling=0)
+    whole = read_picture(jpeg, (3, 8, 8)).astype(int)
+    monkeypatch.setattr("neocog.data.picture_kinds._WHOLE_JPEG", 200_000)
+    found = read_picture(jpeg, (3, 8, 8))
+    assert 0 < np.abs(found - whole).max() <= 3
+
+
+def test_a_photograph_of_a_phone_of_108_megapixels():
+    jpeg = encoded(two_halves(size=(12_000, 9_000)), "JPEG", quality=80)
+    assert_halves(read_picture(jpeg, SHAPE), (200, 40, 60), (10, 90, 250), tolerance=5)
+
+
+def test_bands_change_nothing(monkeypatch):
+    image = textured(120, 250)
+    image.putalpha(textured(120, 250).convert("L"))
+    png_ = encoded(image, "PNG")
+    whole = read_picture(png_, SHAPE)
+    monkeypatch.setattr("neocog.data.pixels._PIXELS", 1)
+    np.testing.assert_array_equal(read_picture(png_, SHAPE), whole)
+
+
 def test_cmyk_jpeg(tmp_path):
     image = two_halves("CMYK", (0, 255, 255, 0), (0, 0, 0, 255))
     path = saved(tmp_path, image, "a.jpg", quality=95)
@@ -124,6 +218,60 @@ def test_a_transparent_colour_of_a_palette_is_white(tmp_path):
     image.putpalette([200, 40, 60, 10, 90, 250])
     path = saved(tmp_path, image, "a.png", transparency=1)
     assert_halves(read_picture(path, SHAPE), (200, 40, 60), (255, 255, 255), tolerance=1)
+
+
+def colored(depth: int, color: tuple[int, ...], hidden: tuple[int, ...]) -> bytes:
+    """A PNG of one color, and the color that is transparent in it."""
+    bits = "".join(f"{part:0{depth}b}" for part in color) * 8
+    rows = (b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")) * 6
+    header = struct.pack(">IIBBBBB", 8, 6, depth, 2 if len(color) == 3 else 0, 0, 0, 0)
+    key = struct.pack(f">{len(hidden)}H", *hidden)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(*part)
+        for part in (
+            (b"IHDR", header),
+            (b"tRNS", key),
+            (b"IDAT", zlib.compress(rows)),
+            (b"IEND", b""),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "color", "hidden", "wanted"),
+    [
+        (1, (0,), (0,), 255),
+        (1, (0,), (1,), 0),
+        (2, (2,), (2,), 255),
+        (2, (1,), (85,), 255),  # only as many bits as the depth count: 85 is 1
+        (2, (1,), (2,), 85),
+        (4, (7,), (7,), 255),
+        (4, (7,), (8,), 119),
+        (8, (200,), (200,), 255),
+        (8, (200,), (201,), 200),
+        (16, (0x4321,), (0x4321,), 255),
+        (16, (0x4321,), (0x4322,), 0x43),
+        (16, (0x0043,), (0x4300,), 0),
+        (8, (9, 8, 7), (9, 8, 7), 255),
+        (16, (0x4321,) * 3, (0x4321,) * 3, 255),
+        (16, (0x4321,) * 3, (0x4321, 0x4321, 0x4320), 0x43),
+        (16, (0x4300,) * 3, (0x0043,) * 3, 0x43),
+        (16, (0x2143,) * 3, (0x4321,) * 3, 0x21),
+    ],
+)
+def test_the_transparent_color_of_a_png_in_its_own_depth(depth, color, hidden, wanted):
+    found = read_picture(colored(depth, color, hidden), SHAPE)
+    assert (found == wanted).all()
+
+
+def test_only_the_transparent_pixels_become_white():
+    wide = np.full((6, 8), 0x1234, ">u2")
+    wide[:, 4:] = 0x1235
+    rows = b"".join(b"\0" + row.tobytes() for row in wide)
+    head, tail = colored(16, (0,), (0x1235,)).split(b"IDAT")[0][:-4], chunk(b"IEND", b"")
+    found = read_picture(head + chunk(b"IDAT", zlib.compress(rows)) + tail, (1, 6, 8))[:, :, 0]
+    assert (found[:, :4] == 0x12).all()
+    assert (found[:, 4:] == 255).all()
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tiff", "a.pgm"])
@@ -185,12 +333,6 @@ def test_no_image(tmp_path, content):
     refused(tmp_path / "a.png", "is not an image that Pillow knows")
 
 
-def encoded(image: Image.Image, format_: str) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format_)
-    return out.getvalue()
-
-
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
 FORMATS = ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"]
 
@@ -223,12 +365,7 @@ def test_any_damage_gives_pixels_or_a_data_error(tmp_path, format_):
 
 
 def png(width: int, height: int, rows: bytes) -> bytes:
-    """A greyscale PNG that claims a size, whatever its data are."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
+    """A grayscale PNG that claims a size, whatever its data are."""
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     image = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + image
@@ -258,9 +395,20 @@ def test_a_decompression_bomb_is_not_decoded(tmp_path, monkeypatch):
     refused(tmp_path / "a.png", "15000 × 10000 pixels, more than the 100,000,000")
 
 
+def test_a_large_picture_is_decoded_only_if_there_is_memory(monkeypatch):
+    """64 MiB any picture may take; this one takes 68, and its file is as large as it looks."""
+    content = b"P6 17500 1000 255\n" + bytes([7]) * (3 * 17_500_000)
+    free = 70 << 20
+    monkeypatch.setattr("neocog.data.picture_kinds.available_memory", lambda: free)
+    assert (read_picture(content, SHAPE) == 7).all()
+    free = 66 << 20
+    with pytest.raises(DataError, match=r"17500 × 1000 pixels, .* more than 66, "):
+        read_picture(content, SHAPE)
+
+
 def test_a_bomb_in_a_png_s_text(tmp_path):
-    """Compressed text of 200 MB beside a picture of one pixel."""
-    body = b"zTXtComment\0\0" + zlib.compress(bytes(200_000_000), 9)
+    """Compressed text of 40 MB beside a picture of one pixel."""
+    body = b"zTXtComment\0\0" + zlib.compress(bytes(40_000_000), 9)
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     small = png(1, 1, b"\0\0")
     (tmp_path / "a.png").write_bytes(small[:33] + chunk + small[33:])

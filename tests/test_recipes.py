@@ -118,7 +118,7 @@ def test_the_best_recipe_is_airbench94s():
         ("initialization = 'xavier'", r"initialization \(='xavier'\) must be 'torch' or"),
         ("normalize = 'all'", r"normalize \(='all'\)"),
         ("tta = 'twice'", r"tta \(='twice'\)"),
-        ("freeze_after = 3", "freeze_after must give epochs"),
+        ("freeze_after = 3", r"freeze_after \(=3\) must give epochs"),
         ("[optimizer]\ntype = 'os.system'", "Unknown optimizer 'os.system'"),
         ("[optimizer]\ntype = 'sgd'\nlr = -1", "lr"),
         ("[schedule]\nlr = 1", "Unknown schedule None"),
@@ -144,7 +144,7 @@ def test_recipes_that_are_not_there(tmp_path):
     with pytest.raises(FormatError, match=r"folder\.toml: Is a directory"):
         Recipe.load(str(tmp_path / "folder.toml"))
     for name in ("a\0.toml", "a" * 5000 + ".toml"):
-        with pytest.raises(FormatError, match=r"cannot be the name of a file|too long"):
+        with pytest.raises(FormatError, match="must be the path of a file"):
             Recipe.load(name)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.toml")

@@ -88,6 +88,21 @@ def test_tails_keep_their_digits(name):
     np.testing.assert_allclose(backward(ones, x, **options), expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("name", ["silu", "gelu", "gelu, tanh", "sigmoid"])
+def test_in_float32_every_digit_is_right(name):
+    """As float64's rounded: at 16.6 1 + exp(−x) is one unit off in float32, beyond 88 infinite."""
+    forward, backward, options, _kind = formulas(name)
+    x = np.concatenate([np.linspace(-100, 100, 4001), np.linspace(16, 17.4, 1400)])
+    x = x.astype(np.float32)
+    exact = forward(x.astype(np.float64), **options).astype(np.float32)
+    np.testing.assert_array_equal(forward(x, **options), exact)
+    dy = np.full(len(x), 0.5, np.float32)
+    exact = backward(dy.astype(np.float64), x.astype(np.float64), **options).astype(np.float32)
+    found = backward(dy, x, **options)
+    np.testing.assert_array_equal(found, exact)
+    assert found.dtype == np.float32
+
+
 def test_scale_by_hand():
     x = np.array([1.0, -2.0, NAN])
     np.testing.assert_array_equal(reference.scale_forward(x, -0.5), [-0.5, 1, NAN])

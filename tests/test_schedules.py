@@ -2,12 +2,15 @@
 
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from neocog.errors import NeocogError
 from neocog.training.averaging import AVERAGES, EMA, Averaging, Lookahead, rates_of_run
+from neocog.training.course import Course
+from neocog.training.rounding import round_down, round_up
 from neocog.training.schedules import (
     SCHEDULES,
     Constant,
@@ -71,6 +74,77 @@ def test_rates_are_pytorchs(name, total):
     np.testing.assert_allclose(LR * table[:, 0], expected[:, 0], rtol=1e-11, atol=1e-14)
     assert np.isnan(table[:, 1:]).all()
     assert not schedule.moves_momentum
+
+
+# Lengths that are a part of the run
+
+
+def parts():
+    """Every n / 100, and other denominators, with lengths of runs that they divide or do not."""
+    for of in (2, 3, 7, 10, 49, 64, 97, 100, 128, 1000, 3125):
+        for n in range(1, of + 1, max(1, of // 100)):
+            for total in (1, 2, 41, 100, of, 3 * of, 12345 * of):
+                yield Fraction(n, of), total
+
+
+def test_parts_of_a_run_are_exact():
+    for part, total in parts():
+        written = part.numerator / part.denominator
+        assert round_down(written, total) == math.floor(part * total), (part, total)
+        assert round_up(written, total) == math.ceil(part * total), (part, total)
+        whole = max(1, math.ceil(part * total))
+        assert Course(total, 1, written).total == whole, (part, total)
+
+
+def test_the_largest_and_smallest_parts():
+    assert round_down(0.0, 10) == round_up(0.0, 10) == 0
+    assert (round_down(1e-300, 10), round_up(1e-300, 10)) == (0, 1)
+    assert round_down(1 / 3, 3 * 10**12) == 10**12
+    assert round_up(1e6, 10**9) == 10**15
+    assert Step(1e-9).rates(0, 3, 3)[:, 0].tolist() == pytest.approx([1, 0.1, 0.01])
+
+
+@pytest.mark.parametrize("total", [100, 97, 300])
+@pytest.mark.parametrize("kind", [float, np.float32])
+def test_rates_by_hundredths_of_a_run_are_exact(total, kind):
+    """The factor of every step by its formula, with whole numbers for the lengths."""
+    steps = np.arange(total)
+    for n in range(1, 101):
+        part, length = kind(n / 100), max(1, n * total // 100)
+        expected = 0.5 ** (steps // length)
+        np.testing.assert_array_equal(Step(part, 0.5).rates(0, total, total)[:, 0], expected)
+        expected = 0.2 + 0.7 * np.minimum(steps, length) / length
+        found = Linear(0.2, 0.9, part).rates(0, total, total)[:, 0]
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+        found = Warmup(part, 0.2, Step(1, 0.5)).rates(0, total, total)[:, 0]
+        expected = 0.5 ** np.maximum(steps - length, 0.0)
+        expected[:length] = 0.2 + 0.8 * steps[:length] / length
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("n", [*range(1, 100, 14), 28, 56, 58, 100])
+def test_rates_by_hundredths_of_a_run_are_pytorchs(n):
+    expected = theirs(lambda s, o: s.StepLR(o, n, 0.5), 100)
+    found = LR * Step(n / 100, 0.5).rates(0, 100, 100)[:, 0]
+    np.testing.assert_allclose(found, expected[:, 0], rtol=1e-11)
+    expected = theirs(lambda s, o: s.LinearLR(o, 0.3, 0.9, n), 100)
+    found = LR * Linear(0.3, 0.9, n / 100).rates(0, 100, 100)[:, 0]
+    np.testing.assert_allclose(found, expected[:, 0], rtol=1e-11)
+
+
+def test_one_cycle_by_hundredths_of_a_run_is_continuous():
+    """Where PyTorch's phases meet it does not matter to which of them a step belongs."""
+    for n in range(2, 100):
+        one = OneCycle(n / 100, anneal="linear")
+        exact = [Fraction(n * 100, 100) - 1, Fraction(99)]
+        table = one.rates(0, 100, 100)[:, 0]
+        for step in (n - 2, n - 1, n):
+            up = step <= exact[0]
+            low, high = Fraction(1, 25), Fraction(1)
+            last = low / 10_000
+            part = step / exact[0] if up else (step - exact[0]) / (exact[1] - exact[0])
+            value = low + (high - low) * part if up else high + (last - high) * part
+            assert table[step] == pytest.approx(float(value), rel=1e-12)
 
 
 @pytest.mark.parametrize("total", [4, 7, 40, 101])

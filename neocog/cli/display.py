@@ -6,7 +6,8 @@ from math import ceil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from neocog.cli.terminal import is_terminal, say
+from neocog.cli.signals import deferred_signals
+from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
 from neocog.network import Network
 from neocog.training import History, Watcher
 from neocog.training.history import Epoch, Logged
@@ -25,13 +26,11 @@ class Display(Watcher):
         self,
         folder: RunFolder,
         network: Network,
-        data: str,
         epochs: float,
         tta: str | None = None,
     ) -> None:
         self._folder = folder
         self._network = network
-        self._data = data
         self._epochs = epochs
         self._tta = tta
         # Batches of a whole epoch, which the last one need not be.
@@ -46,7 +45,7 @@ class Display(Watcher):
 
     def compiling(self, kernels: int) -> None:
         """Say what the user waits for."""
-        say(f"Compiling {kernels} kernels for this network (first time only) …")
+        say_compiling(kernels)
 
     def ready(self, history: History) -> None:
         """Begin the live line."""
@@ -60,7 +59,7 @@ class Display(Watcher):
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
                 TextColumn("left"),
-                console=Console(stderr=True),
+                console=Console(file=drawing()),
                 transient=True,
                 # Printed lines go above the live one, if they share a terminal at all.
                 redirect_stdout=sys.stdout.isatty(),
@@ -75,12 +74,13 @@ class Display(Watcher):
         self._whole = max(self._whole, steps)
         done = (epoch - 1) * self._whole + step
         elapsed = self._live.tasks[0].elapsed or 0
+        rate = done / elapsed if elapsed else 0.0
         self._live.update(
             self._task,
             total=max(ceil(self._epochs * self._whole), steps) if self._epochs > 1 else steps,
             completed=done,
-            description=f"epoch {epoch} of {self._epochs:g}",
-            rate=f"{done / elapsed:,.0f} batches/s" if elapsed else "",
+            description=f"epoch {epoch} of {ceil(self._epochs)}",
+            rate=f"{rate:,.{0 if rate >= 10 else 1}f} batches/s" if rate else "",
         )
 
     def logged(self, entry: Logged) -> None:
@@ -89,4 +89,5 @@ class Display(Watcher):
 
     def epoch_done(self, epoch: Epoch, history: History) -> None:
         """Save what there is."""
-        self._folder.save(self._network, history, self._data, self._tta)
+        with deferred_signals():
+            self._folder.save(self._network, history, self._tta)

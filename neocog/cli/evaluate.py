@@ -4,14 +4,17 @@ import json
 
 from neocog import evaluate as evaluate_network
 from neocog import load_data
-from neocog.cli.terminal import download_progress, say
-from neocog.errors import NeocogError, printable
+from neocog.cli.terminal import download_progress, say, say_compiling
+from neocog.data import Data
+from neocog.engine import announced
+from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation
 from neocog.formats import training_of
 from neocog.network import Network
-from neocog.opening import data_trained_on, mismatch, open_saved
+from neocog.opening import mismatch, open_saved
+from neocog.trained_on import trained_on
 
-__all__ = ["evaluate", "open_model"]
+__all__ = ["evaluate", "load_usual", "open_model"]
 
 # What fits a terminal of the usual size.
 _WIDTH = 80
@@ -25,6 +28,39 @@ def open_model(model: str, architecture: str | None = None) -> Network:
     for note in notes:
         say(note)
     return network
+
+
+def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
+    """The data that are named, or those that the model was trained on, and no others."""
+    trained = trained_on(model)
+    name = data or (trained.name if data_dir is not None else trained.source)
+    if name is None:
+        unknown = "what it was trained on"
+        if trained.name is not None:
+            unknown = f"where the data {printable(trained.name)} lie that it was trained on"
+        raise NeocogError(
+            f"{model} does not say {unknown}; name the data, as in: neocog evaluate {model} cifar10"
+        )
+    try:
+        loaded = load_data(name, data_dir=data_dir, progress=download_progress())
+    except DataError as error:
+        if data is not None or name == trained.name:
+            raise
+        raise DataError(
+            f"{model} was trained on the data in {printable(name)}, which cannot be loaded: "
+            f"{error} If they are elsewhere now, name them."
+        ) from error
+    if not trained.differ(loaded):
+        return loaded
+    if data is None:
+        raise NeocogError(
+            f"{model} was trained on other data than {printable(name)} holds now, though they are "
+            f"called {printable(str(trained.name))} too. Name the data, as in: "
+            f"neocog evaluate {model} FOLDER"
+        )
+    if trained.name == loaded.name:
+        say(f"{model} was trained on other data than these, though they are called the same.")
+    return loaded
 
 
 def views_of(model: str, tta: str | None) -> str | None:
@@ -47,18 +83,13 @@ def evaluate(
     """Print loss, accuracy, each class's scores, and which were taken for which."""
     network = open_model(model, architecture)
     views = views_of(model, tta)
-    if data is not None:
-        loaded = load_data(data, data_dir=data_dir, progress=download_progress())
-    else:
-        found, why = data_trained_on(model, data_dir)
-        if found is None:
-            raise NeocogError(f"{why} Name the data, as in: neocog evaluate {model} cifar10")
-        loaded = found
+    loaded = load_usual(model, data, data_dir)
     if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
     if network.classes is None:
         network.name_classes(loaded.classes)
-    result = evaluate_network(network, loaded.test, tta=views, threads=threads)
+    with announced(say_compiling):
+        result = evaluate_network(network, loaded.test, tta=views, threads=threads)
     if json_:
         seen = {"tta": views} if views else {}
         print(json.dumps({"model": model, "data": loaded.name, **seen, **result.to_dict()}))

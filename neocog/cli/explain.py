@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neocog.cli.terminal import download_progress, say
+from neocog.cli.paths import out_path
+from neocog.cli.terminal import download_progress, say, say_compiling
 from neocog.data import Data
 from neocog.errors import DataError, NeocogError
 from neocog.explanation import explain as explain_network
@@ -44,11 +45,11 @@ def explain(
         )
     pixels, shows, name = _image(image, opened.data)
     chosen = _label(label, network.classes) if label is not None else shows
-    explanation = explain_network(network, pixels, chosen, on_compile=_compiling)
+    explanation = explain_network(network, pixels, chosen, on_compile=say_compiling)
     exciting = sheets(explanation, opened.data.train) if opened.data is not None else {}
     if opened.data is None:
         say("To see which images excite the filters, name the data with --data.")
-    path = Path(out or f"{name}-explained.html")
+    path = out_path(out) if out else Path(f"{name}-explained.html")
     try:
         write_bytes(path, page(pack(explanation, filters=exciting)).encode())
     except OSError as error:
@@ -71,10 +72,6 @@ def explain(
     if open_:
         webbrowser.open(path.resolve().as_uri())
     return 0
-
-
-def _compiling(kernels: int) -> None:
-    say(f"Compiling {kernels} kernels, once …")
 
 
 def _image(image: str, data: Data | None) -> tuple["np.ndarray | str", int | None, str]:

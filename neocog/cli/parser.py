@@ -243,7 +243,7 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     p = _add(commands, "predict", "say what a saved network sees in image files")
     _add_model(p)
-    p.add_argument("images", nargs="+", metavar="IMAGE", help="any image file that Pillow reads")
+    p.add_argument("images", nargs="+", metavar="IMAGE", help="a picture, such as a PNG or a JPEG")
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

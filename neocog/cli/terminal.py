@@ -21,7 +21,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["Output", "download_progress", "drawing", "guarded_output", "is_terminal", "say"]
+__all__ = [
+    "Output",
+    "counted",
+    "download_progress",
+    "drawing",
+    "guarded_output",
+    "is_terminal",
+    "say",
+    "say_compiling",
+]
 
 # Control characters but for tab and newline, line and paragraph separators, and the marks that
 # change the direction in which text is shown.
@@ -131,7 +140,7 @@ def guarded_output() -> Iterator[Output]:
     _open_missing()
     before = sys.stdout, sys.stderr
     out, err = Output(sys.stdout), Output(sys.stderr)
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err
     try:
         yield out
     finally:
@@ -165,6 +174,16 @@ def drawing() -> TextIO:
 def say(text: str) -> None:
     """A line for the user, on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_compiling(kernels: int) -> None:
+    """Say what the user waits for."""
+    say(f"Compiling {counted(kernels, 'kernel')} for this network (first time only) …")
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 step``, ``2,000 steps``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def is_terminal() -> bool:

@@ -4,12 +4,18 @@ from typing import Any
 
 from neocog import evaluate, fit, load_data
 from neocog.cli.display import Display
-from neocog.cli.terminal import download_progress, say
+from neocog.cli.paths import out_path
+from neocog.cli.signals import Ended, deferred_signals, termination_signals
+from neocog.cli.terminal import counted, download_progress, say, say_compiling
+from neocog.data import Data
+from neocog.engine import announced
 from neocog.errors import NeocogError
 from neocog.files import exists
 from neocog.models import split_python_file
+from neocog.network import Network
 from neocog.opening import name_of_run
 from neocog.training.fit import check_settings
+from neocog.training.history import History
 from neocog.training.recipes import Recipe, changed, make_model
 from neocog.training.run_folder import RunFolder
 from neocog.training.torch_stream import TorchStream
@@ -38,8 +44,31 @@ def train(
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
     settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
     settings |= {"seed": seed, "threads": threads, "log_every": log_every}
-    folder = RunFolder.create(out, f"{name_of_run(how.model)}-{loaded.name}", settings)
-    display = Display(folder, network, loaded.name, how.epochs, how.tta)
+    name = f"{name_of_run(how.model)}-{loaded.name}"
+    folder = RunFolder.create(out and out_path(out), name, settings, loaded)
+    with termination_signals() as ended:
+        try:
+            return _run(how, network, loaded, folder, ended, seed, threads, log_every)
+        except BaseException as error:
+            with deferred_signals():
+                folder.fail(error, ended.by.name if ended.by else None)
+            if folder.holds_results:
+                say(f"What was finished before is in {folder.path}")
+            raise
+
+
+def _run(
+    how: Recipe,
+    network: Network,
+    loaded: Data,
+    folder: RunFolder,
+    ended: Ended,
+    seed: int,
+    threads: int | None,
+    log_every: int,
+) -> int:
+    """Train, evaluate and print; gives the exit code."""
+    display = Display(folder, network, how.epochs, how.tta)
     try:
         history = fit(
             network,
@@ -51,24 +80,33 @@ def train(
             classes=loaded.classes,
             watcher=display,
         )
+    finally:
         display.close()
-        if history.interrupted:
-            folder.save(network, history, loaded.name, how.tta)
-            folder.finish(history, None, "interrupted")
-            say(f"Interrupted. The weights so far are in {folder.path}")
-            return 130
-        print("Training finished.")
-        result = evaluate(network, loaded.test, tta=how.tta, threads=threads)
+    if history.interrupted:
+        return _interrupted(how, network, history, folder, ended)
+    print("Training finished.")
+    try:
+        with announced(say_compiling):
+            result = evaluate(network, loaded.test, tta=how.tta, threads=threads)
+    except KeyboardInterrupt:
+        return _interrupted(how, network, history, folder, ended)
+    with deferred_signals():
         folder.finish(history, result, "finished")
-    except BaseException as error:
-        display.close()
-        folder.fail(error)
-        if folder.holds_results:
-            say(f"What was finished before is in {folder.path}")
-        raise
-    print(f"Test accuracy: {100 * result.accuracy:.2f} % of {len(loaded.test):,} images")
+    print(f"Test accuracy: {100 * result.accuracy:.2f} % of {counted(len(loaded.test), 'image')}")
     print(f"Results: {folder.path}")
     return 0
+
+
+def _interrupted(
+    how: Recipe, network: Network, history: History, folder: RunFolder, ended: Ended
+) -> int:
+    """Keep what there is; gives the exit code of the signal."""
+    with deferred_signals():
+        folder.save(network, history, how.tta)
+        folder.finish(history, None, "interrupted", ended.by.name if ended.by else None)
+    word = f"Ended by {ended.by.name}" if ended.by else "Interrupted"
+    say(f"{word}. The weights so far are in {folder.path}")
+    return ended.by.exit_code if ended.by else 130
 
 
 def _check_model(recipe: Recipe) -> None:

@@ -9,9 +9,12 @@ from neocog.data.cifar import is_here as _cifar10_is_here
 from neocog.data.cifar import load_cifar10
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
+from neocog.files import exists, user_path
+from neocog.validation import file_path
 
-__all__ = ["Data", "Dataset", "is_here", "load_data"]
+__all__ = ["NAMES", "Data", "Dataset", "is_here", "load_data"]
 
+#: The data that have names.
 NAMES = ("cifar10", "shapes")
 
 
@@ -35,7 +38,7 @@ def load_data(
     Raises:
         DataError: no such data, or files that are missing or damaged.
     """
-    name = os.fspath(name_or_path)
+    name = os.fspath(file_path("The data's name or path", name_or_path, error=DataError))
     if name == "cifar10":
         return load_cifar10(data_dir, progress=progress)
     if data_dir is not None:
@@ -45,7 +48,7 @@ def load_data(
         from neocog.data.shapes import shapes
 
         return shapes(seed)
-    if name and Path(name).expanduser().exists():
+    if name and exists(user_path(name)):
         return load_cifar10(name)
     raise DataError(_unknown(name))
 

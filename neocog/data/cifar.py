@@ -8,23 +8,21 @@ green and the blue plane of a 32×32 image, row by row
 import hashlib
 import os
 import shutil
-import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from gzip import GzipFile
-from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
 from neocog.data.dataset import Data, Dataset
+from neocog.data.ustar import ArchiveError, members
 from neocog.errors import DataError
-from neocog.files import user_path
+from neocog.files import cache_folder, exists, open_regular, user_path
 
 __all__ = ["CLASSES", "is_here", "load_cifar10"]
 
@@ -56,6 +54,8 @@ ARCHIVE_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1
 
 # The six files and their headers need 184.4 MB; whatever unpacks to more is not CIFAR-10.
 UNPACKED_LIMIT = 200_000_000
+# The archive has seven members; programs may put headers of their own before each.
+MEMBERS_LIMIT = 100
 # 125 records are 384 kB: read and spread into channels while still in the core's cache.
 CHUNK = 125
 
@@ -89,9 +89,11 @@ def load_cifar10(
 def is_here() -> bool:
     """Whether `load_cifar10` finds it without downloading."""
     variable = os.environ.get("NEOCOG_DATA")
-    root = Path(variable).expanduser() if variable else _cache()
-    downloaded = not variable and _is_complete(_unpacked_folder(ARCHIVE_SHA256))
-    return downloaded or _place_in(root) is not None
+    if variable:
+        return _place_in(user_path(variable)) is not None
+    if cache_folder() is None:
+        return False
+    return _is_complete(_unpacked_folder(ARCHIVE_SHA256)) or _place_in(_cache()) is not None
 
 
 def _find(
@@ -100,9 +102,9 @@ def _find(
     """The folder of the six files, after unpacking or downloading where that is needed."""
     variable = os.environ.get("NEOCOG_DATA")
     if data_dir is not None:
-        return _named_place(Path(data_dir).expanduser(), "The data folder")
+        return _named_place(user_path(data_dir), "The data folder")
     if variable:
-        return _named_place(Path(variable).expanduser(), "The variable NEOCOG_DATA names")
+        return _named_place(user_path(variable), "The variable NEOCOG_DATA names")
     official = _unpacked_folder(ARCHIVE_SHA256)
     if _is_complete(official):
         return official
@@ -114,7 +116,7 @@ def _named_place(root: Path, whose: str) -> Path:
     found = _folder_in(root)
     if found is not None:
         return found
-    state = "has no CIFAR-10" if root.exists() else "does not exist"
+    state = "has no CIFAR-10" if exists(root) else "does not exist"
     raise DataError(
         f"{whose} {root}, which {state}: neither {FILES[0]} … {FILES[-1]}, nor a folder {FOLDER} "
         f"with them, nor {ARCHIVE}. Name the folder or the archive that has them."
@@ -124,19 +126,34 @@ def _named_place(root: Path, whose: str) -> Path:
 def _place_in(root: Path) -> Path | None:
     """The folder of the six files, or the archive, that `root` is or holds; None without any."""
     for folder in (root, root / FOLDER):
-        if any((folder / name).exists() for name in FILES):
+        if any(exists(folder / name) for name in FILES):
             return folder
-    return next((archive for archive in (root, root / ARCHIVE) if archive.is_file()), None)
+    return next((archive for archive in (root, root / ARCHIVE) if _is_file(archive)), None)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a regular file; a path that cannot be, as too long a one, is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _folder_in(root: Path) -> Path | None:
     """The folder of the six files that `root` is, holds or holds packed; None without any."""
     place = _place_in(root)
-    return _unpacked(place) if place is not None and place.is_file() else place
+    return _unpacked(place) if place is not None and _is_file(place) else place
 
 
 def _cache() -> Path:
-    return user_cache_path("neocog") / "data"
+    folder = cache_folder()
+    if folder is None:
+        raise DataError(
+            "There is no folder for CIFAR-10 to be downloaded or unpacked into, as the system "
+            f"knows no home folder. Give the path of {FOLDER} (as DATA or with --data-dir), or set "
+            "one of the variables NEOCOG_DATA, XDG_CACHE_HOME and HOME."
+        )
+    return folder / "data"
 
 
 def _unpacked_folder(sha256: str) -> Path:
@@ -146,7 +163,7 @@ def _unpacked_folder(sha256: str) -> Path:
 
 def _is_complete(folder: Path) -> bool:
     files = [folder / name for name in FILES]
-    return all(file.is_file() and file.stat().st_size == FILE_BYTES for file in files)
+    return all(_is_file(file) and file.stat().st_size == FILE_BYTES for file in files)
 
 
 def _lock() -> FileLock:
@@ -180,7 +197,12 @@ def _download(folder: Path, progress: Callable[[int, int], None] | None) -> Path
 
 def _unpacked(archive: Path) -> Path:
     """The folder in the user's cache that holds what is in `archive`."""
-    with archive.open("rb") as file:
+    with open_regular(archive) as file:
+        if os.fstat(file.fileno()).st_size > UNPACKED_LIMIT:
+            raise DataError(
+                f"{archive} is larger than {UNPACKED_LIMIT:,} bytes, so it is not a copy of "
+                f"{ARCHIVE}. Fetch it again."
+            )
         folder = _unpacked_folder(hashlib.file_digest(file, "sha256").hexdigest())
     if not _is_complete(folder):
         with _lock():
@@ -196,13 +218,15 @@ def _unpack(archive: Path, folder: Path) -> None:
         whole.mkdir()
         try:
             missing = _unpack_members(archive, whole)
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        except (ArchiveError, OSError, zlib.error) as error:
             raise DataError(
                 f"{archive} could not be unpacked ({error}). It must be a copy of {ARCHIVE}; "
                 "fetch it again."
             ) from error
         if missing:
             raise DataError(f"{archive} lacks {', '.join(sorted(missing))}. Fetch it again.")
+        if folder.is_symlink():
+            folder.unlink()
         shutil.rmtree(folder, ignore_errors=True)  # what an incomplete copy left
         whole.replace(folder)
 
@@ -210,39 +234,22 @@ def _unpack(archive: Path, folder: Path) -> None:
 def _unpack_members(archive: Path, folder: Path) -> set[str]:
     """Copy the members with the exact names and sizes; the names that are not there."""
     missing = {f"{FOLDER}/{name}" for name in FILES}
-    with (
-        _LimitedGzip(archive) as packed,
-        tarfile.open(fileobj=packed, mode="r|", bufsize=1 << 20) as members,
-    ):
-        for member in members:
+    with open_regular(archive) as file:
+        for member in members(file, most_bytes=UNPACKED_LIMIT, most_members=MEMBERS_LIMIT):
             if member.name not in missing:
                 continue
-            content = members.extractfile(member) if member.isreg() else None
-            if content is None or member.size != FILE_BYTES:
+            if not member.is_file or member.size != FILE_BYTES:
                 raise DataError(
                     f"{archive} has a {member.name} that is not a file of {FILE_BYTES:,} bytes "
                     f"(it says {member.size:,}). Fetch the archive again."
                 )
             with (folder / Path(member.name).name).open("xb") as out:
-                shutil.copyfileobj(content, out, 1 << 20)
+                for piece in member.content():
+                    out.write(piece)
+                out.flush()
+                os.fsync(out.fileno())  # as later only the size is looked at
             missing.remove(member.name)
-            if not missing:
-                break
     return missing
-
-
-class _LimitedGzip(GzipFile):
-    """Refuses to yield more than CIFAR-10 needs, however far the file would unpack."""
-
-    left = UNPACKED_LIMIT
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self.left <= 0:
-            raise tarfile.ReadError(f"it unpacks to more than {UNPACKED_LIMIT:,} bytes")
-        wanted = self.left if size is None or size < 0 else min(size, self.left)
-        data = super().read(wanted)
-        self.left -= len(data)
-        return data
 
 
 def _read(folder: Path, source: str) -> Data:
@@ -263,8 +270,9 @@ def _empty(count: int) -> Dataset:
 
 
 def _check_size(file: Path) -> None:
-    if not file.is_file():
-        raise DataError(f"{file} is missing. CIFAR-10 is {', '.join(FILES)}: unpack it again.")
+    if not _is_file(file):
+        state = "no regular file" if exists(file) else "missing"
+        raise DataError(f"{file} is {state}. CIFAR-10 is {', '.join(FILES)}: unpack it again.")
     size = file.stat().st_size
     if size != FILE_BYTES:
         state = "truncated" if size < FILE_BYTES else "too long"
@@ -278,7 +286,7 @@ def _read_file(file: Path, into: Dataset) -> None:
     buffer = bytearray(CHUNK * RECORD_BYTES)
     records: NDArray[np.uint8] = np.frombuffer(buffer, np.uint8).reshape(CHUNK, RECORD_BYTES)
     pixels = into.images.reshape(RECORDS, PIXELS, 3)
-    with file.open("rb", buffering=0) as stream:
+    with open_regular(file) as stream:
         for start in range(0, RECORDS, CHUNK):
             _read_fully(stream, memoryview(buffer), file)
             labels = records[:, 0]
@@ -296,9 +304,9 @@ def _read_file(file: Path, into: Dataset) -> None:
                 pixels[start : start + CHUNK, :, channel] = plane
 
 
-def _read_fully(stream: FileIO, into: memoryview, file: Path) -> None:
+def _read_fully(stream: BinaryIO, into: memoryview, file: Path) -> None:
     while into:
-        count = stream.readinto(into)
+        count = stream.readinto(into)  # type: ignore[attr-defined]
         if not count:
             raise DataError(f"{file} became shorter while it was read. Replace it.")
         into = into[count:]

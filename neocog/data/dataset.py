@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import DataError
+from neocog.validation import instance
 
-__all__ = ["Data", "Dataset"]
+__all__ = ["Data", "Dataset", "check_dataset"]
 
 # Images hashed at a time; such a part is copied if it does not lie in a row.
 _CHUNK = 1024
@@ -33,6 +34,9 @@ class Dataset:
                 f"labels must be int64 [{len(self.images)}], one for each image, not "
                 f"{self.labels.dtype} {list(self.labels.shape)}."
             )
+
+    def __repr__(self) -> str:
+        return f"<Dataset of {len(self)} images of {list(self.images.shape[1:])}>"
 
     def __len__(self) -> int:
         return len(self.images)
@@ -61,6 +65,12 @@ class Data:
     classes: tuple[str, ...]
     source: str = ""
 
+    def __repr__(self) -> str:
+        return (
+            f"<Data {self.name!r}: {len(self.classes)} classes, train={self.train!r}, "
+            f"test={self.test!r}>"
+        )
+
     @cached_property
     def fingerprint(self) -> str:
         """What tells these images and labels from any others, wherever they lie: 64 hex digits.
@@ -75,3 +85,9 @@ class Data:
                 digest.update(np.ascontiguousarray(part.images[first : first + _CHUNK]))
             digest.update(np.ascontiguousarray(part.labels, "<i8"))  # whatever the machine's order
         return digest.hexdigest()
+
+
+def check_dataset(value: object) -> Dataset:
+    """The data set; raises `DataError` for anything else."""
+    wanted = "a Dataset, such as load_data(…).train or Dataset(images, labels)"
+    return instance("data", value, Dataset, wanted, error=DataError)

@@ -2,6 +2,8 @@
 
 import hashlib
 import http.client
+import os
+import stat
 import time
 import urllib.error
 import urllib.request
@@ -9,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neocog.errors import DataError
+from neocog.files import exists, open_regular
 
 __all__ = ["download"]
 
@@ -78,11 +81,16 @@ class _FailedError(Exception):
 
 def _usable_bytes(part: Path, size: int) -> int:
     """How many bytes of an earlier attempt there are to resume from."""
-    done = part.stat().st_size if part.exists() else 0
-    if done > size:
+    try:
+        status = part.lstat()
+    except FileNotFoundError:
+        return 0
+    # Anything but a regular file of our own is taken away: through a link, or a second name, some
+    # other file would be written to, and a pipe would be waited for.
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_size > size:
         part.unlink()
         return 0
-    return done
+    return status.st_size
 
 
 def _fetch(
@@ -100,7 +108,7 @@ def _fetch(
                 f"the server offers {done + offered:,} bytes, not {size:,}, so it is not the file",
                 final=True,
             )
-        with part.open("ab" if done else "wb") as file:
+        with open(part, "ab" if done else "wb", opener=_no_links) as file:
             while done < size:
                 block = response.read(min(BLOCK, size - done))
                 if not block:
@@ -109,6 +117,13 @@ def _fetch(
                 done += len(block)
                 if progress is not None:
                     progress(done, size)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _no_links(path: str, flags: int) -> int:
+    """Open a file to be written to, but not what a link put in its place points to."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _open(request: urllib.request.Request, part: Path) -> http.client.HTTPResponse:
@@ -135,7 +150,7 @@ def _check(part: Path, size: int, sha256: str, resumed: int) -> None:
     done = part.stat().st_size
     if done < size:
         raise _FailedError(f"the connection was cut after {done:,} of {size:,} bytes", final=False)
-    with part.open("rb") as stream:
+    with open_regular(part, follow_links=False) as stream:
         actual = hashlib.file_digest(stream, "sha256").hexdigest()
     if actual != sha256:
         part.unlink()
@@ -147,5 +162,5 @@ def _check(part: Path, size: int, sha256: str, resumed: int) -> None:
 
 
 def _kept(part: Path) -> str:
-    done = part.stat().st_size if part.exists() else 0
+    done = part.lstat().st_size if exists(part) else 0
     return f" The {done:,} bytes that arrived are kept; the next run goes on there." if done else ""

@@ -1,5 +1,6 @@
 """From a network to a program that runs: lower, schedule, place, compile."""
 
+from neocog.engine.compilation import announced
 from neocog.engine.cores import available_threads
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
@@ -11,6 +12,7 @@ VECTOR_FLOATS = LANES
 __all__ = [
     "VECTOR_FLOATS",
     "Trainer",
+    "announced",
     "available_threads",
     "predict_probabilities",
     "predict_scores",

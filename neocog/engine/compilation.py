@@ -2,27 +2,50 @@
 
 Numba compiles one function at a time in a process. A network's dozens of kernels take other cores'
 time too when other processes compile some of them into the cache on disk, from which this one
-reads them. Whatever goes wrong there, this process compiles what it does not find.
+reads them. Each takes what no other process has claimed, be it a helper of this one or another
+program. Whatever goes wrong there, this process compiles what it does not find.
 """
 
 import contextlib
+import json
+import logging
 import os
 import pickle
+import re
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from contextvars import ContextVar
+from pathlib import Path
+from typing import IO, Any
 
-from neocog.kernels.compiling import is_kept, kernel_address
+from neocog.errors import NeocogError
+from neocog.kernels import kernel_cache
+from neocog.kernels.compiling import compile_unclaimed, kept_address, kernel_address
 from neocog.kernels.geometry import kind_of
 
-__all__ = ["compile_all"]
+__all__ = ["announced", "compile_all", "help_compiling"]
 
 # Fewer kernels than this for each process are compiled before another one is ready to help.
 _WORTHWHILE = 5
 
+_MOST_COMPILERS = 1024
+
+# How long to wait for others' kernels while none comes, and how often to look.
+_PATIENCE, _PAUSE = 30.0, 0.02
+
+# What a helper runs. The first line that it reads is where modules are.
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
+    f"from {__name__} import help_compiling; help_compiling()"
+)
+
 # A kernel and the stage that it is compiled for.
 _Pair = tuple[Any, Any]
+
+_log = logging.getLogger("neocog")
 
 
 def compile_all(
@@ -33,61 +56,144 @@ def compile_all(
     Args:
         pairs: kernels with their stages; some may be equal.
         cores: how many processes may compile. `NEOCOG_COMPILERS`, a number, comes first.
-        on_compile: told how many are to be compiled, if any, before that begins.
+        on_compile: told how many are to be compiled, if any, before that begins; without it, who
+            is told by `announced`.
+
+    Raises:
+        NeocogError: `NEOCOG_COMPILERS` is no such number.
     """
+    on_compile = on_compile or _told.get()
+    compilers = _compilers(cores)
     pairs = [(kernel, kind_of(stage)) for kernel, stage in pairs]
-    missing = [pair for pair in dict.fromkeys(pairs) if not is_kept(*pair)]
-    if missing and on_compile is not None:
-        on_compile(len(missing))
-    cores = int(os.environ.get("NEOCOG_COMPILERS", cores))
-    with _helpers(missing, min(cores, len(missing) // _WORTHWHILE) - 1):
-        for pair in missing:
-            kernel_address(*pair)
+    missing = [pair for pair in dict.fromkeys(pairs) if kept_address(*pair) is None]
+    if missing:
+        if on_compile is not None:
+            on_compile(len(missing))
+        with _helpers(missing, min(compilers, len(missing) // _WORTHWHILE) - 1):
+            _share(missing)
     return [kernel_address(*pair) for pair in pairs]
+
+
+_told: ContextVar[Callable[[int], None] | None] = ContextVar("told", default=None)
+
+
+@contextlib.contextmanager
+def announced(on_compile: Callable[[int], None]) -> Iterator[None]:
+    """Have `on_compile` told of what this thread compiles meanwhile, as by `compile_all`."""
+    token = _told.set(on_compile)
+    try:
+        yield
+    finally:
+        _told.reset(token)
+
+
+def _compilers(cores: int) -> int:
+    asked = os.environ.get("NEOCOG_COMPILERS", "").strip()
+    if not asked:
+        return cores
+    if re.fullmatch("[0-9]{1,6}", asked) and 1 <= int(asked) <= _MOST_COMPILERS:
+        return int(asked)
+    shown = asked if len(asked) <= 40 else f"{asked[:40]}…"
+    raise NeocogError(
+        f"NEOCOG_COMPILERS (={shown!r}) must be how many processes may compile, "
+        f"1 to {_MOST_COMPILERS:,}."
+    )
+
+
+def _share(missing: Sequence[_Pair]) -> None:
+    """Compile what no other process has claimed; wait for the rest, but not for ever."""
+    left = list(missing)
+    until = time.monotonic() + _PATIENCE
+    while left:
+        waiting = [pair for pair in left if not compile_unclaimed(*pair)]
+        if len(waiting) < len(left):
+            until = time.monotonic() + _PATIENCE
+        elif time.monotonic() > until:  # one who has stopped, but not ended
+            kernel_address(*waiting[0])
+        else:
+            time.sleep(_PAUSE)
+        left = waiting
 
 
 @contextlib.contextmanager
 def _helpers(missing: Sequence[_Pair], count: int) -> Iterator[None]:
-    """Processes that compile from the end of the list, or from other places, to its beginning."""
-    running = []
-    for n in range(max(0, count) if sys.executable else 0):
-        end = len(missing) * (n + 1) // count
-        turned = [*missing[end:], *missing[:end]][::-1]
-        named = [(k.py_func.__module__, k.py_func.__name__, stage) for k, stage in turned]
-        try:
-            process = subprocess.Popen(  # noqa: S603  (this very program)
-                [sys.executable, "-m", __name__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            assert process.stdin is not None  # noqa: S101
-            process.stdin.write(pickle.dumps(named))
-            process.stdin.close()
-        except OSError:
-            break
-        running.append(process)
-    try:
+    """Processes that compile too, of which nobody waits for the end."""
+    with contextlib.ExitStack() as stack:
+        # One who has helpers already is enough for a machine.
+        if (
+            count > 0
+            and _can_start()
+            and kernel_cache.is_open()
+            and stack.enter_context(kernel_cache.claim("helpers"))
+        ):
+            for _ in range(count):
+                try:
+                    stack.enter_context(_helper(missing))
+                except OSError as error:
+                    _log.warning("No process can be started to help compiling: %s", error)
+                    break
         yield
-    except BaseException:
-        for process in running:
-            process.kill()
-        raise
-    finally:
-        for process in running:  # it ends when all are there, after the one that it is at
-            process.wait()
 
 
-def _help() -> None:
+def _can_start() -> bool:
+    """Whether this program is a Python that can be started again, not one inside another."""
+    name = Path(sys.executable or "").name.lower()
+    return name.startswith("python") and not getattr(sys, "frozen", False)
+
+
+@contextlib.contextmanager
+def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
+    """One process, killed when the block is done: then all is there that it could compile."""
+    named = [(k.py_func.__module__, k.py_func.__name__, stage) for k, stage in missing]
+    # Files, not pipes: nobody waits for a process that does not read, or that writes much.
+    with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as said:
+        work.write(json.dumps(_module_folders()).encode() + b"\n" + pickle.dumps(named))
+        work.seek(0)
+        process = subprocess.Popen(  # noqa: S603  (this very program)
+            # Isolated: not with what lies in the current folder, where users' own files have names
+            # like random.py.
+            [sys.executable, "-I", "-c", _START],
+            stdin=work,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env={**os.environ, "NEOCOG_CACHE_DIR": str(kernel_cache.root())},
+        )
+        try:
+            yield process
+            if process.poll():  # not when interrupted: then it was too
+                _log.warning(
+                    "A process that helped compiling failed (exit code %d): %s",
+                    process.returncode,
+                    _last_line(said),
+                )
+        finally:
+            if process.poll() is None:
+                process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+
+
+def _module_folders() -> list[str]:
+    """Where this process finds modules, without the current folder.
+
+    neocog's own comes last, if need be: when it is used from a clone, that may be the current one.
+    """
+    here = os.path.realpath(".")
+    found = [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
+    own = str(Path(__file__).resolve().parents[2])
+    return found if own in found else [*found, own]
+
+
+def _last_line(file: IO[bytes]) -> str:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+    lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "it said nothing"
+
+
+def help_compiling() -> None:
     """Compile what the process that started this one has written to its input."""
     from importlib import import_module
 
-    # Only ever what `_helpers` wrote.
+    # Only ever what `_helper` wrote.
     for module, name, stage in pickle.load(sys.stdin.buffer):  # noqa: S301
-        kernel = getattr(import_module(module), name)
-        if not is_kept(kernel, stage):
-            kernel_address(kernel, stage)
-
-
-if __name__ == "__main__":
-    _help()
+        compile_unclaimed(getattr(import_module(module), name), stage)

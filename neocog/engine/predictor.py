@@ -14,9 +14,9 @@ from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.state import fill_preprocessing, write_state
 from neocog.engine.trainer import check_images
-from neocog.errors import NeocogError
 from neocog.network import Network
 from neocog.summary import cost
+from neocog.validation import whole
 
 __all__ = ["predict_probabilities", "predict_scores"]
 
@@ -29,6 +29,7 @@ _IMAGES_A_THREAD = 16
 # One image of a network that multiplies so often is shared by threads. With 40 million, resnet20
 # was no faster on two cores: maps pass from one's cache to the other's at every layer.
 _SHARED = 60_000_000
+_MOST_THREADS = 256
 
 
 class _Predictor:
@@ -73,6 +74,7 @@ class _Predictor:
             program = self._new(workers, alone=alone)
         program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
         program.run_once(len(images))
+        program.release()  # or it would keep the images
         free.append(program)
         return found
 
@@ -95,8 +97,8 @@ class _Predictor:
 
 def _predict(network: Network, images: NDArray[np.uint8], threads: int | None) -> Floats:
     check_images(network, images)
-    if threads is not None and threads < 1:
-        raise NeocogError(f"threads (={threads}) must be at least 1.")
+    if threads is not None:
+        threads = whole("threads", threads, 1, _MOST_THREADS)
     predictor = network.kept_predictor(_Predictor)
     return predictor.run(np.ascontiguousarray(images), threads)
 

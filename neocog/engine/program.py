@@ -1,9 +1,7 @@
 """A plan with addresses: kernels compiled, operands placed, workers started."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,9 @@ from neocog.engine.cores import available_threads
 from neocog.engine.crew import run_together
 from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
+from neocog.engine.running import Run
 from neocog.kernels.geometry import numbers_of
+from neocog.kernels.helping import JOB_SIZE
 from neocog.kernels.workers import (
     ASKED,
     CONTROL_EACH,
@@ -21,13 +21,21 @@ from neocog.kernels.workers import (
     DONE,
     GROUP,
     INSTRUCTION,
+    ROUNDS,
     run,
 )
 
 __all__ = ["Program"]
 
+Longs = NDArray[np.int64]
+
 # A group's items are taken in so many portions at least, or each worker takes its own range.
 _PORTIONS = 8
+# Rounds of about 10 µs that a worker waits awake at a barrier, where there is a core for each;
+# where there is not, one that waits keeps others from what it waits for.
+_AWAKE = 10
+
+_NOTHING = np.zeros(1)
 
 
 class Program:
@@ -84,10 +92,36 @@ class Program:
         self._refreshing[:, GROUP.index("every")] = 1
         self._groups = self._groups[[group.every > 0 for group in plan.groups]]
         self._steps = self.memory.array("step", np.int64, workers).reshape(workers, -1)
-        self._control = np.zeros(CONTROL_SIZE + CONTROL_EACH * workers, np.int64)
+        self._rounds = _AWAKE if workers <= available_threads() else 0
+        self._control = self._new_control()
+        self._bound: dict[str, NDArray[np.generic]] = {}
+        self._latest: Run | None = None
+        self._jobs = self._jobs_of_others()
         # The driver compiles here, in the caller's thread: Numba compiling in one thread while
         # another imports can deadlock.
-        self._run(0, 1, 0, 1, _NOTHING, _NOTHING)
+        self._run(0, 1, 0, 1, self._control)
+
+    def _new_control(self) -> Longs:
+        control = np.zeros(CONTROL_SIZE + CONTROL_EACH * self.workers, np.int64)
+        control[ROUNDS] = self._rounds
+        return control
+
+    def _jobs_of_others(self) -> Longs:
+        """What helpers are told, one for each worker but the first; see `kernels.helping`."""
+        jobs = np.zeros((self.workers - 1, JOB_SIZE - 1), np.int64)
+        for rank in range(1, self.workers):
+            table, step = self._table[rank], self._steps[rank]
+            jobs[rank - 1] = (
+                table.ctypes.data,
+                len(table),
+                self._groups.ctypes.data,
+                len(self._groups),
+                step.ctypes.data,
+                self._control.ctypes.data,
+                rank,
+                self.workers,
+            )
+        return jobs
 
     def _portion(self, g: int) -> int:
         """How many items of a group its workers take at once; 0 where each has its own range."""
@@ -112,30 +146,36 @@ class Program:
             self._table[:, row, base + 1] = buffer.size
 
     def bind(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Say where the arrays outside stand; they must live and stay in place while it runs."""
+        """Say where the arrays outside stand, all of them; they must stay in place."""
+        self._bound = dict(arrays)
         for name, array in arrays.items():
             # array.ctypes.data would take twice as long, which a prediction of one image feels.
             address = array.__array_interface__["data"][0]
             for row, base in self._outside.get(name, ()):
                 self._table[:, row, base] = address
 
+    def release(self) -> None:
+        """Let go of the arrays outside; `bind` comes before the next run."""
+        self._bound = {}
+
     def refresh(self) -> None:
         """Compute the second layouts of parameters anew, after they were written from outside."""
         whole = self._groups
         self._groups = self._refreshing
-        self._run(0, 1, 1, 1, _NOTHING, _NOTHING)
+        self._run(0, 1, 1, 1, self._control)
         self._groups = whole
 
     @property
     def done(self) -> int:
         """Steps finished so far in the run under way."""
-        return int(self._control[DONE])
+        return int(self._latest.control[DONE]) if self._latest else 0
 
     def stop(self) -> None:
         """Ask the run under way to end after its current step."""
-        self._control[ASKED] = 1
+        if self._latest:
+            self._latest.control[ASKED] = 1
 
-    def start(self, total: int, record: NDArray[np.float64], steps_before: int = 0) -> "Run":
+    def start(self, total: int, record: NDArray[np.float64], steps_before: int = 0) -> Run:
         """Run over `total` images in batches, in threads of their own; gives a handle at once.
 
         Args:
@@ -143,45 +183,53 @@ class Program:
             record: float64, gets each step's mean loss.
             steps_before: steps the optimiser has taken already.
         """
-        self._control[:] = 0
         self._steps[:, 2] = steps_before
-        return Run(self, total, record)
+        losses = self.memory.array("losses", np.float64, self.batch)
+        return self._start(total, self.batch, losses, record)
+
+    def _start(
+        self,
+        total: int,
+        batch: int,
+        losses: NDArray[np.float64],
+        record: NDArray[np.float64],
+    ) -> Run:
+        control = self._new_control()  # its own, which no later run resets under its workers
+
+        def work(rank: int) -> int:
+            return self._run(rank, self.workers, total, batch, control, losses, record)
+
+        self._latest = Run(work, self.workers, control, self._bound)
+        self._latest.begin()
+        return self._latest
+
+    def end(self) -> int:
+        """End the latest run after its current step; gives how many steps it finished.
+
+        Further interrupts change nothing; they would leave the workers at work. Another exception
+        that comes meanwhile is raised when they have ended.
+        """
+        if self._latest is None:
+            return 0
+        self.stop()
+        steps = self._latest.end()
+        self._latest = None
+        return steps
 
     def run_once(self, total: int) -> None:
         """Run over `total` images in one batch, with every worker, this thread being one."""
         self._control.fill(0)
+        self._control[ROUNDS] = self._rounds
         if self.workers == 1:
-            self._run(0, 1, total, total, _NOTHING, _NOTHING)
+            self._run(0, 1, total, total, self._control)
             return
-        jobs = [self._job(w, total) for w in range(1, self.workers)]
-        if run_together(partial(self._run_one, total, 0), jobs):
+        shared = (self._table[0], self._groups, self._steps[0], self._control)
+        if run_together(self._jobs, *shared, total):
             return
-        threads = [
-            threading.Thread(target=self._run_one, args=(total, w)) for w in range(1, self.workers)
-        ]
-        for thread in threads:
-            thread.start()
-        self._run_one(total, 0)
-        for thread in threads:
-            thread.join()
-
-    def _run_one(self, total: int, rank: int) -> None:
-        self._run(rank, self.workers, total, total, _NOTHING, _NOTHING)
-
-    def _job(self, rank: int, total: int) -> tuple[int, ...]:
-        """What a helper is told of `_run_one`; see `kernels.helping.JOB`."""
-        table, step = self._table[rank], self._steps[rank]
-        return (
-            table.ctypes.data,
-            len(table),
-            self._groups.ctypes.data,
-            len(self._groups),
-            step.ctypes.data,
-            self._control.ctypes.data,
-            rank,
-            self.workers,
-            total,
-        )
+        try:
+            self._start(total, total, _NOTHING, _NOTHING).finish()
+        finally:
+            self.end()
 
     def profile(self, total: int, rounds: int = 100) -> list[tuple[str, float]]:
         """Microseconds a step of each instruction, alone on one thread; see `Trainer.profile`."""
@@ -213,7 +261,7 @@ class Program:
         for _ in range(rounds):
             self._control[:] = 0
             began = time.perf_counter()
-            self._run(0, 1, total, self.batch, _NOTHING, _NOTHING)
+            self._run(0, 1, total, self.batch, self._control)
             best = min(best, time.perf_counter() - began)
         return best
 
@@ -223,8 +271,9 @@ class Program:
         workers: int,
         total: int,
         batch: int,
-        losses: NDArray[np.float64],
-        record: NDArray[np.float64],
+        control: Longs,
+        losses: NDArray[np.float64] = _NOTHING,
+        record: NDArray[np.float64] = _NOTHING,
     ) -> int:
         return int(
             run(
@@ -233,51 +282,10 @@ class Program:
                 self._steps[rank],
                 losses,
                 record,
-                self._control,
+                control,
                 rank,
                 workers,
                 total,
                 batch,
             )
         )
-
-
-_NOTHING = np.zeros(1)
-
-
-class Run:
-    """A run under way in threads of its own.
-
-    It is waited for by an event, not by joining the threads: when Ctrl+C interrupts `Thread.join`,
-    CPython before 3.13 takes the joined thread for ended while it still runs.
-    """
-
-    def __init__(self, program: Program, total: int, record: NDArray[np.float64]) -> None:
-        losses = program.memory.array("losses", np.float64, program.batch)
-        self._steps = 0
-        self._ended = threading.Event()
-        working = program.workers
-        lock = threading.Lock()
-
-        def work(rank: int) -> None:
-            nonlocal working
-            try:
-                steps = program._run(rank, program.workers, total, program.batch, losses, record)
-                self._steps = steps  # the same for every worker
-            finally:
-                with lock:
-                    working -= 1
-                    if working == 0:
-                        self._ended.set()
-
-        for rank in range(program.workers):
-            threading.Thread(target=work, args=(rank,), daemon=True).start()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait at most so long; whether the run has ended."""
-        return self._ended.wait(seconds)
-
-    def finish(self) -> int:
-        """Wait for the end; gives how many steps were finished."""
-        self._ended.wait()
-        return self._steps

@@ -1,6 +1,6 @@
 """A network in training: its parameters and all state between two steps, and the steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,6 +17,7 @@ from neocog.engine.updating import Rule, Updating
 from neocog.errors import DataError
 from neocog.kernels.augmentation import Augment
 from neocog.network import Network
+from neocog.validation import refuse
 
 __all__ = ["Trainer"]
 
@@ -50,6 +51,7 @@ class Trainer:
         accumulate: batches to a step of the optimiser.
         averaging: "average" keeps a moving average of the weights, "lookahead" returns to it.
         seed: of what augmentation and dropout draw.
+        dropout_seed: of what dropout draws, if another.
         apart: whether every layer is a stage of its own and all that is computed stays, for `maps`.
         of_score: whether gradients are those of the label's score, not of the loss.
         on_compile: told how many kernels are compiled first, if any are.
@@ -72,6 +74,7 @@ class Trainer:
         accumulate: int = 1,
         averaging: str = "",
         seed: int = 0,
+        dropout_seed: int | None = None,
         apart: bool = False,
         of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
@@ -106,10 +109,11 @@ class Trainer:
         self._averaging = averaging
         if averaging:
             self._start_averages()
-        self._write_settings(class_weights, clip_norm, seed)
+        seeds = {"augment": seed, "seed": seed if dropout_seed is None else dropout_seed}
+        self._write_settings(class_weights, clip_norm, seeds)
 
     def _write_settings(
-        self, class_weights: Floats | None, clip_norm: float | None, seed: int
+        self, class_weights: Floats | None, clip_norm: float | None, seeds: Mapping[str, int]
     ) -> None:
         memory, buffers = self._program.memory, self._program.plan.buffers
         for parameter in self._parameters:
@@ -123,7 +127,7 @@ class Trainer:
             self._array("class_weights")[: len(class_weights)] = class_weights
         if clip_norm is not None:
             memory.array("limit", np.float64)[0] = clip_norm
-        for name in ("augment", "seed"):
+        for name, seed in seeds.items():
             if name in buffers:
                 memory.array(name, np.int64)[0] = seed
 
@@ -227,7 +231,7 @@ class Trainer:
     ) -> Run:
         """Begin to take a step for each batch of `order`, in threads; gives the run under way.
 
-        Call `finished` when it has ended.
+        Call `end` when it has ended, or to end it, and then `finished`.
 
         Args:
             order: int64, indices of images.
@@ -235,6 +239,7 @@ class Trainer:
             rates: float64 [batches, 4]: for each batch the factor of the learning rates, the
                 momentum or NaN, the decay of the average or NaN, and nothing.
         """
+        self._program.end()
         if self._apart and self.steps:
             # Statistics that stand still are not measured anew in a step, which gives the scales.
             write_scales(self._program, self._stages, self._given | self.parameters())
@@ -268,8 +273,11 @@ class Trainer:
     ) -> NDArray[np.float64]:
         """Take a step for each batch of `order`; gives the mean loss of each finished batch."""
         record = np.full(-(-len(order) // self.batch_size), np.nan)
-        done = self.start(order, record, rates).finish()
-        self.finished(done, len(record))
+        try:
+            self.start(order, record, rates).finish()
+        finally:
+            done = self.end()
+            self.finished(done, len(record))
         return record[:done]
 
     def profile(self) -> list[tuple[str, float]]:
@@ -289,10 +297,20 @@ class Trainer:
         """Ask the run under way to end after its current step."""
         self._program.stop()
 
+    def end(self) -> int:
+        """Wait until the run under way has ended, after its current step; gives its steps.
+
+        Further Ctrl+C changes nothing, for the workers must not be left behind.
+        """
+        return self._program.end()
+
 
 def check_images(network: Network, images: NDArray[np.uint8]) -> None:
     """Raise `DataError` unless the images are what the network takes."""
     c, h, w = network.input_shape
+    if not isinstance(images, np.ndarray):
+        wanted = f"a NumPy array, uint8 [n, {h}, {w}, {c}] (height, width, channels)"
+        raise refuse("images", images, wanted, DataError)
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1:] != (h, w, c):
         raise DataError(
             f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels), not "

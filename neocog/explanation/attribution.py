@@ -28,6 +28,7 @@ from neocog.explanation.names import unknown_layer
 from neocog.network import Network
 from neocog.summary import cost
 from neocog.training.optimizers import SGD
+from neocog.validation import as_whole, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,6 +76,13 @@ class Attribution:
     inserted: Floats
     weights: Floats | None = None
     small: Floats | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Attribution by {self.method} of {self.layer} for {self.class_name!r}: "
+            f"map {list(self.map.shape)}, deletion={self.deletion:.4f}, "
+            f"insertion={self.insertion:.4f}>"
+        )
 
     @property
     def deletion(self) -> float:
@@ -149,8 +157,8 @@ def grad_cam(
     Raises:
         DataError: for a layer that there is not, or whose map has no places to tell apart.
     """
-    layer = layer or chosen_layer(maps)
-    if layer not in maps:
+    layer = chosen_layer(maps) if layer is None else layer
+    if not isinstance(layer, str) or layer not in maps:
         raise unknown_layer(layer, maps)
     output, slope = maps[layer]["output"], maps[layer]["output_gradient"]
     if output[0].size == 1:
@@ -190,11 +198,13 @@ def occlusion(
         size = max(1, min(height, width) // 4)
     if stride is None:
         stride = -(-size // 2) if is_large(network) else max(1, size // 4)
-    if not 1 <= stride <= size:
+    pixels, step = as_whole(size), as_whole(stride)
+    if pixels is None or step is None or not 1 <= step <= pixels:
         raise DataError(
-            f"size (={size}) must be at least 1 and stride (={stride}) from 1 to size, or pixels "
-            "stay between the squares."
+            f"size (={shown(size)}) must be at least 1 and stride (={shown(stride)}) from 1 to "
+            "size, or pixels stay between the squares."
         )
+    size, stride = min(pixels, max(height, width)), step
     tops, lefts = (_begins(side, size, stride) for side in (height, width))
     covered = np.repeat(image[None], len(tops) * len(lefts), axis=0)
     grey = _cover(network)

@@ -22,8 +22,9 @@ from neocog.explanation.names import meant, unknown_layer
 from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.layers import Conv2d, Layer, Linear
 from neocog.limits import require_memory
-from neocog.network import Network
+from neocog.network import Network, check_network
 from neocog.training.optimizers import SGD, Adam, Optimizer
+from neocog.validation import refuse, shown, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,6 +70,10 @@ class LayerExplanation:
     def type(self) -> str:
         """The layer's class, as in ``torch.nn``; "Image" for the image."""
         return "Image" if self.layer is None else type(self.layer).__name__
+
+    def __repr__(self) -> str:
+        shapes = f"{list(self.input.shape)} → {list(self.output.shape)}"
+        return f"<LayerExplanation of {self.name}, {self.type}: {shapes}>"
 
     def contributions(self, *place: int) -> Floats:
         """What is added up to one number of the output, before the bias.
@@ -154,8 +159,15 @@ class Explanation:
     delta: Floats
     steps: Mapping[str, Step]
 
+    def __repr__(self) -> str:
+        return (
+            f"<Explanation of an image {list(self.image.shape)} as {self.classes[self.label]!r}: "
+            f"probability={self.probabilities[self.label]:.4f}, loss={self.loss:.4g}, "
+            f"{len(self)} layers>"
+        )
+
     def __getitem__(self, name: str) -> LayerExplanation:
-        if name not in self.layers:
+        if not isinstance(name, str) or name not in self.layers:
             raise unknown_layer(name, self.layers)
         return self.layers[name]
 
@@ -288,6 +300,7 @@ def explain(
         ArchitectureError: for a network without parameters, or one that cannot be trained.
         NeocogError: if the network gives NaN or infinite scores.
     """
+    network = check_network(network).copy()  # which nobody changes meanwhile
     pixels = _pixels(network, image)
     chosen = _label(network, pixels, label)
     optimizers: dict[str, Optimizer] = {"sgd": SGD(lr, momentum), "adam": Adam(adaptive_lr)}
@@ -322,7 +335,7 @@ def explain(
     last = list(layers.values())[-1]
     scores, delta = last.output.reshape(-1), last.output_gradient.reshape(-1)
     return Explanation(
-        network.copy(),
+        network,
         pixels,
         chosen,
         layers,
@@ -338,7 +351,10 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
     if isinstance(image, str | Path):
         channels, height, width = network.input_shape
         return read_picture(image, (channels, height, width))
-    pixels = np.asarray(image)
+    try:
+        pixels = np.asarray(image)
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: PyTorch's
+        raise refuse("image", image, "an image as a uint8 array, or a file", DataError) from None
     check_images(network, pixels[None])
     return pixels
 
@@ -353,12 +369,10 @@ def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None)
             return names.index(label)
         known = ", ".join(names) if names else "its classes have numbers only"
         hint = meant(label, names)
-        raise DataError(f"The network knows no class {label!r}.{hint} Known: {known}.")
+        raise DataError(f"The network knows no class {shown(label)}.{hint} Known: {known}.")
     classes = network.output_shape[0]
-    whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
-    if not whole or not 0 <= label < classes:
-        raise DataError(f"label (={label!r}) must be a class, from 0 to {classes - 1}.")
-    return int(label)
+    wanted = f"a class, from 0 to {classes - 1}"
+    return whole("label", label, 0, classes - 1, wanted=wanted, error=DataError)
 
 
 def _layers(

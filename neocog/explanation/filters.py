@@ -33,7 +33,8 @@ from neocog.layers import (
     Sequential,
     Shape,
 )
-from neocog.network import Network
+from neocog.network import Network, check_network
+from neocog.validation import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,6 +85,10 @@ class Filters:
     weight: Floats
     exciting: tuple[tuple[Exciting, ...], ...] = ()
 
+    def __repr__(self) -> str:
+        images = len(self.exciting[0]) if self.exciting else 0
+        return f"<Filters of {self.layer} {list(self.weight.shape)}, {images} images each>"
+
     def figure(self, most: int = 32) -> "Figure":
         """The first filters, at most so many, with what excites them; needs matplotlib."""
         from neocog.explanation.figures import draw_filters
@@ -111,10 +116,13 @@ def filters(
     Raises:
         DataError: for a layer that is no convolution of the network, or images that do not fit.
     """
+    network = check_network(network).copy()
     convolutions = [name for name, known in network.leaves.items() if isinstance(known, Conv2d)]
     if not convolutions:
         raise DataError("The network has no convolution.")
-    layer = layer or convolutions[0]
+    layer = convolutions[0] if layer is None else layer
+    if not isinstance(layer, str):
+        raise unknown_layer(layer, convolutions)
     if layer not in convolutions:
         if layer in network.leaves:
             raise DataError(
@@ -122,8 +130,8 @@ def filters(
                 f"convolution. Known: {', '.join(convolutions)}."
             )
         raise unknown_layer(layer, convolutions)
-    if count < 1 or most < 1:
-        raise DataError(f"count (={count}) and most (={most}) must be at least 1.")
+    count = whole("count", count, 1, error=DataError)
+    most = whole("most", most, 1, error=DataError)
     weight = network.state_dict()[f"{layer}.weight"]
     if data is None:
         return Filters(layer, weight)

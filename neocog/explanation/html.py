@@ -6,6 +6,7 @@ would do more than is needed and would have to be installed.
 """
 
 import base64
+import hashlib
 import html
 import json
 import re
@@ -17,11 +18,12 @@ from importlib.resources.abc import Traversable
 from neocog.explanation.message import to_json
 from neocog.explanation.payload import Packed
 
-__all__ = ["bundle", "page"]
+__all__ = ["bundle", "page", "policy"]
 
 _OWN = "neocog.explanation"
 # Bytes.
 _LARGE = 4_000_000
+_META = '<meta http-equiv="Content-Security-Policy" content="{}">'
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([\w-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|class|const) (\w+))", re.MULTILINE)
 
@@ -39,7 +41,9 @@ def page(
     """
     values = {
         "title": html.escape(title or _title(packed)),
-        "style": "".join(_text(folder / "style.css") for folder in reversed(_folders(package))),
+        # What is served has its policy in the reply's head, which can say more.
+        "policy": "" if packed is None else _META.format(policy(entry, package)),
+        "style": _style(package),
         "structure": "null",
         "block": "",
         "script": bundle(entry, package),
@@ -53,6 +57,26 @@ def page(
         values["block"] = base64.b64encode(zlib.compress(packed.block, level)).decode()
     template = _text(files(_OWN) / "page" / "page.html")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
+
+
+def policy(entry: str = "main.js", package: str = _OWN) -> str:
+    """A Content-Security-Policy: such a page runs its own script, and none that got in.
+
+    A name that a file brings is written as text anyway; this is for the day when one is not.
+    """
+    script, style = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (bundle(entry, package), _style(package))
+    )
+    return (
+        f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; "
+        "img-src blob: data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _style(package: str) -> str:
+    return "".join(_text(folder / "style.css") for folder in reversed(_folders(package)))
 
 
 def _folders(package: str) -> list[Traversable]:

@@ -52,6 +52,10 @@ class Step:
     probabilities_before: Floats
     loss_before: float
 
+    def __repr__(self) -> str:
+        losses = f"loss {self.loss_before:.4g} → {self.loss:.4g}"
+        return f"<Step of {type(self.optimizer).__name__}(lr={self.optimizer.lr}): {losses}>"
+
     def figure(self, parameter: str | None = None) -> "Figure":
         """What becomes of a parameter and of the probabilities; needs matplotlib.
 

@@ -15,7 +15,8 @@ from neocog.errors import ArchitectureError, FormatError, printable
 from neocog.files import exists
 from neocog.formats.model_file import load_model, read_training, save_model
 from neocog.formats.pth import load_pth, save_pth
-from neocog.network import Network
+from neocog.network import Network, check_network
+from neocog.validation import file_path
 
 __all__ = [
     "assumption",
@@ -42,7 +43,9 @@ def save(network: Network, path: str | Path) -> None:
         ArchitectureError: if the network has no parameters yet.
         FormatError: if the suffix is another, or `path` cannot be written.
     """
-    suffix = Path(path).suffix.lower()
+    network = check_network(network)
+    path = file_path("path", path, error=FormatError)
+    suffix = path.suffix.lower()
     try:
         if suffix == ".safetensors":
             save_model(network, path)
@@ -72,7 +75,7 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
             ``.pth`` fits no model.
         ArchitectureError: if `model` is no model's name, or its file makes no network.
     """
-    path = Path(path)
+    path = file_path("path", path, error=FormatError)
     if _is_folder(path):
         if not exists(path / "model.safetensors"):
             raise FormatError(f"{path} is not a run folder: it holds no model.safetensors.")
@@ -88,8 +91,8 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
         )
     state = load_pth(path)
     spellings = list(_spellings(state))
-    if isinstance(model, Network):
-        network = model
+    if model is not None and not isinstance(model, str):
+        network = check_network(model)
     elif model is not None and (file := models.split_python_file(model)) is not None:
         network = models.load_model_file(*file, _outputs(state))
     else:

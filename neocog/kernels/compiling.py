@@ -6,42 +6,43 @@ Every compile setting is here. `kernel` marks a function whose machine code is k
 No fast-math: it would assume NaN and infinity away, and a diverging run must be seen.
 
 Numba's own disk cache is not used because it looks only at the file that a cached function stands
-in, so an edit in `simd.py` would leave stale code in use; and because a torn entry makes it raise.
-Here the folder is named by a hash of every source file of this package, and a file carries
-the hash of its own content: what does not match is compiled again.
+in, so an edit in `simd.py` would leave stale code in use; because a torn entry makes it raise; and
+because it unpickles what it finds. Here nothing but object code is kept (`kernel_cache`), which is
+enough: kernels are called by their address, and what Python calls by that of Numba's way in.
 """
 
 import hashlib
-import os
-import pickle
 import sys
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numba
-import platformdirs
 from numba import njit, types
-from numba.core.caching import _Cache
-from numba.core.compiler import CompileResult
+from numba._dynfunc import make_function
+from numba.core.compiler import compile_result
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.environment import Environment
+from numba.core.typing import signature as typed
 
-from neocog.files import write_bytes
+from neocog.errors import NeocogError
+from neocog.kernels import kernel_cache
 from neocog.kernels.geometry import kind_of
+from neocog.kernels.kernel_cache import MachineCode
 from neocog.kernels.pipeline import KernelCompiler, PartCompiler
-from neocog.kernels.simd import LANES
 from neocog.kernels.static import StaticType
 
 __all__ = [
     "KERNEL_ARGUMENTS",
     "always_inlined",
-    "cache_folder",
     "called_from_python",
+    "compile_unclaimed",
     "inlined",
-    "is_kept",
+    "kept_address",
     "kernel",
     "kernel_address",
 ]
+
+if numba.config.DISABLE_JIT:
+    raise NeocogError("neocog needs Numba's compiler: unset NUMBA_DISABLE_JIT.")
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 # No way into them from Python: kernels are called by their address.
@@ -56,96 +57,129 @@ always_inlined = njit(forceinline=True, **_OPTIONS, **_BARE, pipeline_class=Part
 #: What every kernel of a program takes: operands' addresses, first item, number of items.
 KERNEL_ARGUMENTS = (types.CPointer(types.int64), types.int64, types.int64)
 
-
-@cache
-def cache_folder() -> Path:
-    """Where machine code is kept: one folder for each state of the sources and of Numba."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    versions = (numba.__version__, llvmlite.__version__, sys.version, LANES)
-    digest.update(repr(versions).encode())
-    root = os.environ.get("NEOCOG_CACHE_DIR") or platformdirs.user_cache_path("neocog")
-    return Path(root) / "kernels" / digest.hexdigest()[:20]
-
-
-class DiskCache(_Cache):
-    """Machine code of one function, a file for each signature and processor."""
-
-    def __init__(self, function: Any) -> None:
-        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
-
-    @property
-    def cache_path(self) -> str:
-        return str(cache_folder())
-
-    def enable(self) -> None:
-        pass
-
-    def disable(self) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
-
-    def path(self, signature: Any, codegen: Any) -> Path:
-        key = repr((str(signature), codegen.magic_tuple())).encode()
-        return cache_folder() / f"{self._name}-{hashlib.sha256(key).hexdigest()[:24]}"
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        target_context.refresh()
-        try:
-            content = self.path(sig, target_context.codegen()).read_bytes()
-            if hashlib.sha256(content[32:]).digest() != content[:32]:
-                return None
-            # Only ever what this program itself wrote into the user's own cache folder.
-            payload = pickle.loads(content[32:])  # noqa: S301
-            return CompileResult._rebuild(target_context, *payload)
-        except Exception:  # whatever is wrong with an entry, compiling mends it
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        content = pickle.dumps(data._reduce(), protocol=pickle.HIGHEST_PROTOCOL)
-        path = self.path(sig, data.codegen)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_bytes(path, hashlib.sha256(content).digest() + content)
-        except OSError:  # a full or read-only disk: the kernel still runs, and compiles again
-            return
+#: Addresses of kernels that are compiled or read, by the kernel and its types.
+_addresses: dict[tuple[Any, Any], int] = {}
+#: What holds their machine code.
+_libraries: list[Any] = []
 
 
 def kernel(function: Any) -> Any:
     """Compile `function` with Numba when it is first needed, and keep the machine code."""
-    dispatcher = njit(**_OPTIONS, **_BARE, pipeline_class=KernelCompiler)(function)
-    dispatcher._cache = DiskCache(function)
-    return dispatcher
+    return njit(**_OPTIONS, **_BARE, pipeline_class=KernelCompiler)(function)
 
 
 def called_from_python(function: Any) -> Any:
     """The same for a function that Python calls with arrays and numbers."""
-    dispatcher = njit(**_OPTIONS, pipeline_class=KernelCompiler)(function)
-    dispatcher._cache = DiskCache(function)
+    dispatcher = njit(**_OPTIONS, no_cfunc_wrapper=True, pipeline_class=KernelCompiler)(function)
+    compiled = dispatcher.compile
+
+    def read_or_compile(kinds: Any) -> Any:
+        with global_compiler_lock:
+            if kinds in dispatcher.overloads:  # another thread has compiled it
+                return dispatcher.overloads[kinds].entry_point
+            name = _name(dispatcher, kinds)
+            found = kernel_cache.read(name)
+            if found is None:
+                with kernel_cache.await_claim(name):
+                    found = kernel_cache.read(name)
+                    if found is None:
+                        entry = compiled(kinds)
+                        result = dispatcher.overloads[kinds]
+                        described = result.fndesc
+                        _keep(name, result, described.llvm_cpython_wrapper_name, described.env_name)
+                        return entry
+            return _entered(dispatcher, kinds, found)
+
+    dispatcher.compile = read_or_compile
     return dispatcher
 
 
-def is_kept(dispatcher: Any, stage: Any) -> bool:
-    """Whether the kernel's machine code for `stage` is on disk, so that it need not compile."""
+def kept_address(dispatcher: Any, stage: Any) -> int | None:
+    """The address of the kernel's machine code for `stage`; None if it must be compiled."""
+    key = dispatcher, _signature(stage)
+    if key not in _addresses:
+        with global_compiler_lock:
+            found = kernel_cache.read(_name(*key))
+            if found is None:
+                return _addresses.get(key)
+            _addresses[key] = _loaded(dispatcher, found)
+    return _addresses[key]
+
+
+def kernel_address(dispatcher: Any, stage: Any) -> int:
+    """The address of the kernel's machine code for `stage`, compiled if it must be."""
+    found = kept_address(dispatcher, stage)
+    if found is not None:
+        return found
     signature = _signature(stage)
-    if signature in dispatcher.overloads:
-        return True
-    try:
-        return bool(dispatcher._cache.path(signature, dispatcher.targetctx.codegen()).exists())
-    except OSError:  # a folder that is not this user's
-        return False
+    dispatcher.compile(signature)
+    result = dispatcher.overloads[signature]
+    symbol = result.fndesc.llvm_func_name
+    _keep(_name(dispatcher, signature), result, symbol)
+    address = int(result.library.get_pointer_to_function(symbol))
+    _addresses[dispatcher, signature] = address
+    return address
+
+
+def compile_unclaimed(dispatcher: Any, stage: Any) -> bool:
+    """Have the kernel's machine code for `stage`; False if another process is compiling it."""
+    if kept_address(dispatcher, stage) is None:
+        with kernel_cache.claim(_name(dispatcher, _signature(stage))) as mine:
+            if not mine:
+                return False
+            kernel_address(dispatcher, stage)
+    return True
 
 
 def _signature(stage: Any) -> tuple[Any, ...]:
     return (StaticType(kind_of(stage)), *KERNEL_ARGUMENTS)
 
 
-def kernel_address(dispatcher: Any, stage: Any) -> int:
-    """The address of the kernel's machine code for `stage`, compiled if it must be."""
-    signature = _signature(stage)
-    dispatcher.compile(signature)
-    result = dispatcher.overloads[signature]
-    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
+def _name(dispatcher: Any, signature: Any) -> str:
+    """Of its entry: the function, and a hash of what it is compiled for."""
+    function = dispatcher.py_func
+    compiled_for = (str(signature), dispatcher.targetctx.codegen().magic_tuple())
+    digest = hashlib.sha256(repr(compiled_for).encode()).hexdigest()
+    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}-{digest[:40]}"
+
+
+def _keep(name: str, result: Any, symbol: str, environment: str = "") -> None:
+    """Write what was compiled to the disk, if nothing in it belongs to this process alone."""
+    library = result.library
+    if library.has_dynamic_globals or any(
+        each.consts for each in result._find_referenced_environments()
+    ):
+        return
+    kernel_cache.write(name, MachineCode(symbol, environment, library._get_compiled_object()))
+
+
+def _loaded(dispatcher: Any, found: MachineCode) -> int:
+    """The address of what was read, in this process's memory."""
+    context = dispatcher.targetctx
+    context.refresh()  # what machine code calls of Numba's must be there
+    library = context.codegen().create_library(found.symbol)
+    library.enable_object_caching()
+    library._set_compiled_object(found.code)
+    library._finalize_final_module()
+    _libraries.append(library)
+    return int(context.codegen()._engine.get_function_address(found.symbol))
+
+
+def _entered(dispatcher: Any, kinds: Any, found: MachineCode) -> Any:
+    """Have the dispatcher call what was read for arguments of these types; gives what it calls."""
+    function = dispatcher.py_func
+    address = _loaded(dispatcher, found)
+    environment = Environment(function.__globals__)
+    environment.env_name = found.environment
+    dispatcher.targetctx.codegen().set_env(found.environment, environment)
+    module = sys.modules[function.__module__]
+    entry = make_function(module, function.__name__, "", address, environment, (_libraries[-1],))
+    dispatcher.add_overload(
+        compile_result(
+            signature=typed(types.none, *kinds),  # nobody asks for the type of the result
+            entry_point=entry,
+            environment=environment,
+            objectmode=False,
+        )
+    )
+    return entry

@@ -1,42 +1,37 @@
-"""A thread that helps with one program after another, and waits awake for a moment in between.
+"""Threads that help with one program after another, and wait awake for a moment in between.
 
-One thread asks, one helps; between them is a small array, the mail. While it is awake the helper
-does not return to Python: taking Python's lock beside a thread that has it takes longer than a
-small network takes for an image. Whoever helps says that it goes to sleep before it looks for the
-last time, and whoever asks looks for that after asking: one of the two sees the other, and an
-exchange decides who it was.
+To start a thread, or to wake one that sleeps, takes as long as a small network takes for an image;
+so does taking Python's lock beside a thread that has it. So helpers stay, and between two programs
+they do not return to Python.
+
+Who has work asks helpers, takes part, and waits for the helpers' end, all in one call: Ctrl+C
+interrupts Python between two of its steps, and so only when nobody works any more.
 """
 
 import numpy as np
 from numba import carray
 
 from neocog.kernels.compiling import called_from_python, inlined
-from neocog.kernels.simd import (
-    atomic_add,
-    atomic_exchange,
-    atomic_load,
-    atomic_store,
-    longs_at,
-    pause,
-    scheduler_yield,
-)
+from neocog.kernels.simd import atomic_compare_exchange, atomic_store, longs_at
+from neocog.kernels.waiting import number_at, raise_number, wait_for_more
 from neocog.kernels.workers import CONTROL_EACH, CONTROL_SIZE, GROUP, INSTRUCTION, work
 
-__all__ = ["JOB", "MAIL_SIZE", "ask", "await_end", "help_awake"]
+__all__ = ["JOB_SIZE", "MAIL_SIZE", "help_with", "work_together"]
 
-# Words of the mail, on cache lines of their own.
-_ASKED, _ASLEEP, _DONE = 0, 16, 32
-#: What is to be done: addresses and rows of the tables of instructions and of groups, addresses of
-#: the step and of the control array, which worker of how many, and how many images at once.
-JOB = slice(48, 57)
-_TABLE, _ROWS, _GROUPS, _COUNT, _STEP, _CONTROL, _RANK, _WORKERS, _IMAGES = range(48, 57)
-MAIL_SIZE = 64
+# Words of a helper's mail, on cache lines of their own: how many jobs it was asked to do, and how
+# many of them are done.
+_ASKED, _DONE = 0, 16
+#: A job: addresses and rows of the tables of instructions and of groups, addresses of the step and
+#: of the control array, which worker of how many, and how many images at once.
+JOB_SIZE = 9
+_TABLE, _ROWS, _GROUPS, _COUNT, _STEP, _CONTROL, _RANK, _WORKERS, _IMAGES = range(32, 41)
+MAIL_SIZE = 48
 
 _STEP_SIZE = 5
 
-# Empty turns before sleeping, about a millisecond; others may have the core every so often.
-_PATIENCE = 300_000
-_YIELDING = 3_000
+# Rounds of waiting awake for the next program, about a millisecond, and for a helper's end.
+_BETWEEN = 100
+_AT_THE_END = 10
 
 
 @inlined
@@ -55,43 +50,52 @@ def run_job(mail):
 
 
 @called_from_python
-def help_awake(mail):
-    """Do what is asked for until nothing has been for a while; then say so, and return."""
-    done = atomic_load(mail, _DONE)
-    turn = 0
-    while True:
-        asked = atomic_load(mail, _ASKED)
-        if asked != done:
-            run_job(mail)
-            done = asked
-            atomic_store(mail, _DONE, done)
-            turn = 0
-        elif turn < _PATIENCE:
-            turn += 1
-            if turn % _YIELDING == 0:
-                scheduler_yield()
-            pause()
-        else:
-            atomic_exchange(mail, _ASLEEP, 1)
-            # Asked in the meantime: awake again, unless who asked saw it and is waking already.
-            if atomic_load(mail, _ASKED) == done or atomic_exchange(mail, _ASLEEP, 0) == 0:
-                return
-            turn = 0
+def help_with(mail, count):
+    """Do so many jobs, each when it is asked for."""
+    done = 0
+    while done < count:
+        wait_for_more(mail, _ASKED, done, _BETWEEN)
+        run_job(mail)
+        done += 1
+        raise_number(mail, _DONE, done)
+
+
+@inlined
+def mail_at(address):
+    """A helper's mail."""
+    return carray(longs_at(address), (MAIL_SIZE,))
 
 
 @called_from_python
-def ask(mail):
-    """Ask for the job in the mail to be done; gives whether the helper must be woken."""
-    atomic_add(mail, _ASKED, 1)
-    return atomic_exchange(mail, _ASLEEP, 0) == 1
+def work_together(busy, mails, jobs, table, groups, step, control, images):
+    """Run a program, each helper as one worker and this thread as the first, to its end.
 
+    Args:
+        busy: int64 [1], not 0 while somebody has the helpers.
+        mails: int64, addresses of helpers' mails, one for each job at least.
+        jobs: int64 [workers − 1, JOB_SIZE], without the images.
+        table: this worker's, as for `workers.run`.
+        groups: as there.
+        step: as there.
+        control: as there.
+        images: in one batch.
 
-@called_from_python
-def await_end(mail):
-    """Wait until all that was asked for is done."""
-    turn = 0
-    while atomic_load(mail, _DONE) != atomic_load(mail, _ASKED):
-        turn += 1
-        if turn % _YIELDING == 0:
-            scheduler_yield()
-        pause()
+    Returns:
+        Whether it was done; not if somebody has the helpers.
+    """
+    if atomic_compare_exchange(busy, 0, 0, 1) != 0:
+        return False
+    count = len(jobs)
+    for h in range(count):
+        mail = mail_at(mails[h])
+        for word in range(JOB_SIZE - 1):
+            mail[_TABLE + word] = jobs[h, word]
+        mail[_IMAGES] = images
+        raise_number(mail, _ASKED, number_at(mail, _ASKED) + 1)
+    nothing = np.zeros(1)
+    work(table, groups, step, nothing, nothing, control, 0, count + 1, images, images)
+    for h in range(count):
+        mail = mail_at(mails[h])
+        wait_for_more(mail, _DONE, number_at(mail, _ASKED) - 1, _AT_THE_END)
+    atomic_store(busy, 0, 0)
+    return True

@@ -17,6 +17,7 @@ numbers, or a `geometry`.
 """
 
 import os
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,8 @@ from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
+
+from neocog.errors import NeocogError
 
 __all__ = [
     "BYTES",
@@ -38,6 +41,7 @@ __all__ = [
     "accumulators",
     "advance",
     "atomic_add",
+    "atomic_compare_exchange",
     "atomic_exchange",
     "atomic_load",
     "atomic_store",
@@ -52,8 +56,10 @@ __all__ = [
     "restore_denormals",
     "rolled",
     "scheduler_yield",
+    "sleep_while",
     "stack_floats",
     "vectors",
+    "wake_all",
     "zeros",
 ]
 
@@ -68,7 +74,7 @@ def _host_lanes() -> int:
     asked = os.environ.get("NEOCOG_LANES", "")
     if asked:
         if asked not in ("4", "8", "16"):
-            raise ValueError(f"NEOCOG_LANES (={asked!r}) must be 4, 8 or 16.")
+            raise NeocogError(f"NEOCOG_LANES (={asked[:40]!r}) must be 4, 8 or 16.")
         return int(asked)
     if _X86 and _FEATURES.get("avx512f"):
         return 16
@@ -206,10 +212,16 @@ class Emitter:
         return self._load_first(pointer, offset, n, _INDICES)
 
     def _load_first(self, pointer: Any, offset: Any, n: int, kind: Any) -> Any:
-        some = ir.VectorType(kind.element, min(n, LANES))
-        value = self._b.load(self._address(pointer, offset, _I32), align=4, typ=some)
+        place = self._address(pointer, offset, _I32)
         if n >= LANES:
-            return value
+            return self._b.load(place, align=4, typ=kind)
+        if n == 1:
+            # Never a vector of one element: on those LLVM's passes fail by an assertion, which
+            # ends the process.
+            value = self._b.load(place, align=4, typ=kind.element)
+            return self._b.insert_element(ir.Constant(kind, None), value, ir.Constant(_I32, 0))
+        some = ir.VectorType(kind.element, n)
+        value = self._b.load(place, align=4, typ=some)
         places = [min(lane, n) for lane in range(LANES)]
         return self._b.shuffle_vector(value, ir.Constant(some, None), ir.Constant(_INDICES, places))
 
@@ -246,7 +258,9 @@ class Emitter:
 
     def store_first(self, value: Any, pointer: Any, offset: Any, n: int) -> None:
         """Write the first `n` lanes to pointer + offset; a whole vector has LANES."""
-        if n < LANES:
+        if n == 1:  # as in `_load_first`
+            value = self._b.extract_element(value, ir.Constant(_I32, 0))
+        elif n < LANES:
             places = ir.Constant(ir.VectorType(_I32, n), list(range(n)))
             value = self._b.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
         self.store(value, pointer, offset)
@@ -610,6 +624,18 @@ def atomic_exchange(typing_context, array, index, value):
 
 
 @intrinsic
+def atomic_compare_exchange(typing_context, array, index, expected, value):
+    """Set array[index] if it is as expected, and give what stood there before."""
+
+    def generate(context, builder, signature, arguments):
+        place = _element(context, builder, signature, arguments)
+        pair = builder.cmpxchg(place, arguments[2], arguments[3], "seq_cst", "seq_cst")
+        return builder.extract_value(pair, 0)
+
+    return types.int64(array, types.intp, types.int64, types.int64), generate
+
+
+@intrinsic
 def atomic_load(typing_context, array, index):
     """array[index], and everything that was written before it was stored."""
 
@@ -673,6 +699,70 @@ def scheduler_yield(typing_context):
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+# Sleeping until a word of a shared array changes: Linux's futex, with the number of its system
+# call by processor; a nap elsewhere. (https://man7.org/linux/man-pages/man2/futex.2.html)
+
+_FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
+_FUTEX_WAIT, _FUTEX_WAKE = 128, 129  # of this process alone
+
+
+def _futex(builder: Any, place: Any, operation: int, value: Any) -> None:
+    # The futex is the low half of the word, which comes first on these processors.
+    number, none = ir.Constant(_I64, _FUTEX), ir.Constant(_I64, 0)
+    kind = ir.FunctionType(_I64, [_I64], var_arg=True)
+    function = cgutils.get_or_insert_function(builder.module, kind, "syscall")
+    address = builder.ptrtoint(place, _I64)
+    arguments = [number, address, ir.Constant(_I64, operation), value, none, none, none]
+    builder.call(function, arguments)
+
+
+def _nap(builder: Any, nanoseconds: Any) -> None:
+    if sys.platform == "win32":
+        kind = ir.FunctionType(ir.VoidType(), [_I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "Sleep")
+        builder.call(function, [ir.Constant(_I32, 1)])  # milliseconds
+        return
+    time = ir.ArrayType(_I64, 2)  # struct timespec: seconds, nanoseconds
+    place = cgutils.alloca_once(builder, time)
+    packed = builder.insert_value(ir.Constant(time, [0, 0]), nanoseconds, 1)
+    builder.store(packed, place)
+    kind = ir.FunctionType(_I32, [ir.PointerType(), ir.PointerType()])
+    function = cgutils.get_or_insert_function(builder.module, kind, "nanosleep")
+    builder.call(function, [place, ir.Constant(ir.PointerType(), None)])
+
+
+@intrinsic
+def sleep_while(typing_context, array, index, value, nanoseconds):
+    """Sleep if array[index] is still `value`, until `wake_all`; perhaps less.
+
+    The look and the falling asleep are one: who changes the word and then wakes is not missed.
+    Where the system has no such thing, sleep for so many nanoseconds, below a second.
+    """
+
+    def generate(context, builder, signature, arguments):
+        if _FUTEX is None:
+            _nap(builder, arguments[3])
+        else:
+            place = _element(context, builder, signature, arguments)
+            _futex(builder, place, _FUTEX_WAIT, arguments[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.int64, types.int64), generate
+
+
+@intrinsic
+def wake_all(typing_context, array, index):
+    """Wake all who sleep by `sleep_while` at array[index]."""
+
+    def generate(context, builder, signature, arguments):
+        if _FUTEX is not None:
+            place = _element(context, builder, signature, arguments)
+            _futex(builder, place, _FUTEX_WAKE, ir.Constant(_I64, 2**31 - 1))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 # Denormals. Gradients that fade to below 1e-38 would cost 100 cycles an operation.

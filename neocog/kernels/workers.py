@@ -24,13 +24,22 @@ from neocog.kernels.simd import (
     atomic_store,
     flush_denormals,
     function_pointer_call,
-    pause,
     restore_denormals,
-    scheduler_yield,
 )
 from neocog.kernels.static import StaticType
+from neocog.kernels.waiting import raise_number, wait_for_more
 
-__all__ = ["ASKED", "CONTROL_EACH", "CONTROL_SIZE", "DONE", "GROUP", "INSTRUCTION", "run", "work"]
+__all__ = [
+    "ASKED",
+    "CONTROL_EACH",
+    "CONTROL_SIZE",
+    "DONE",
+    "GROUP",
+    "INSTRUCTION",
+    "ROUNDS",
+    "run",
+    "work",
+]
 
 #: Columns of the table of instructions.
 INSTRUCTION = 2 + 2 * MOST_OPERANDS
@@ -41,17 +50,15 @@ _ARRIVED, _GENERATION, _STOPPING = 0, 16, 32
 DONE = 48
 #: Set to 1 from outside to stop after the current step.
 ASKED = 64
-CONTROL_SIZE = 80
+#: How long a worker waits awake at a barrier, as `waiting` counts.
+ROUNDS = 80
+CONTROL_SIZE = 96
 #: Words behind these for each worker; the first says how many items of its range are taken.
 CONTROL_EACH = 16
 
 #: Columns of the table of groups.
 GROUP = ("first", "count", "items", "chunk", "shard", "barrier", "judge", "every", "portion")
 _FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _JUDGE, _EVERY, _PORTION = range(9)
-
-# Empty turns before a waiting worker lets others have the core: about 10 µs. With more workers
-# than cores, whoever is waited for needs it.
-_PATIENCE = 3000
 
 _call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
 
@@ -75,15 +82,9 @@ def barrier(control, workers, generation):
         atomic_store(control, _ARRIVED, 0)
         for w in range(workers):
             atomic_store(control, CONTROL_SIZE + CONTROL_EACH * w, 0)
-        atomic_store(control, _GENERATION, generation + 1)
+        raise_number(control, _GENERATION, generation + 1)
     else:
-        turns = 0
-        while atomic_load(control, _GENERATION) <= generation:
-            turns += 1
-            if turns > _PATIENCE:
-                scheduler_yield()
-            else:
-                pause()
+        wait_for_more(control, _GENERATION, generation, control[ROUNDS])
     return generation + 1
 
 

@@ -8,7 +8,7 @@ Shapes are PyTorch's without the batch: ``(channels, height, width)`` for featur
 ``(features,)`` after `Flatten`.
 """
 
-from neocog.layers.base import Layer, Shape
+from neocog.layers.base import Layer, Shape, image_shape
 from neocog.layers.containers import Residual, Sequential, all_shapes, leaves
 from neocog.layers.convolution import Conv2d
 from neocog.layers.elementwise import (
@@ -51,5 +51,6 @@ __all__ = [
     "all_shapes",
     "build",
     "describe",
+    "image_shape",
     "leaves",
 ]

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from neocog.errors import ArchitectureError
+from neocog.validation import as_row, as_whole, flag, real, refuse, settle, whole
 
-__all__ = ["Layer", "Pair", "Shape", "check_numbers", "check_pair", "feature_map"]
+__all__ = ["Layer", "Pair", "Shape", "check_numbers", "check_pair", "feature_map", "image_shape"]
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
+
+#: The largest size of anything in a layer, as in model files.
+MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -32,51 +36,46 @@ class Layer:
         return {}
 
 
-def is_int(value: object) -> bool:
-    """Whether it is a whole number, which True is not."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def check_pair(layer: Layer, name: str, least: int) -> None:
     """Turn the field `name` into a (height, width) pair of whole numbers of at least `least`."""
     value = getattr(layer, name)
-    pair = value if isinstance(value, tuple) else (value, value)
-    if len(pair) != 2 or not all(is_int(v) and v >= least for v in pair):
-        raise ArchitectureError(
-            f"{type(layer).__name__}: {name} (={value!r}) must be a whole number of at least "
-            f"{least}, or two of them (height, width)."
-        )
-    object.__setattr__(layer, name, pair)
+    row = as_row(value)
+    pair = (value, value) if row is None else row
+    wanted = f"a whole number of at least {least}, or two of them (height, width)"
+    label = f"{type(layer).__name__}: {name}"
+    numbers = tuple(as_whole(side) for side in pair)
+    if len(numbers) != 2 or any(n is None or not least <= n <= MOST for n in numbers):
+        raise refuse(label, value, wanted, ArchitectureError)
+    object.__setattr__(layer, name, numbers)
 
 
 def check_numbers(layer: Layer, *names: str) -> None:
-    """Raise `ArchitectureError` unless the fields are whole numbers of at least 1."""
+    """Turn the fields into whole numbers of at least 1."""
     for name in names:
-        value = getattr(layer, name)
-        if not is_int(value) or value < 1:
-            raise ArchitectureError(
-                f"{type(layer).__name__}: {name} (={value!r}) must be a whole number of at least 1."
-            )
+        size = as_whole(getattr(layer, name))
+        most = f" and at most {MOST}" if size is not None and size > MOST else ""
+        wanted = f"a whole number of at least 1{most}"
+        settle(layer, whole, name, least=1, most=MOST, wanted=wanted, error=ArchitectureError)
 
 
 def check_real(layer: Layer, name: str, least: float, most: float) -> None:
     """Turn the field `name` into a float; raise unless it lies within the bounds."""
-    value = getattr(layer, name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ArchitectureError(
-            f"{type(layer).__name__}: {name} (={value!r}) must be a number from {least:g} to "
-            f"{most:g}."
-        )
-    object.__setattr__(layer, name, float(value))
+    settle(layer, real, name, least=least, most=most, error=ArchitectureError)
 
 
 def check_flag(layer: Layer, *names: str) -> None:
-    """Raise `ArchitectureError` unless the fields are True or False."""
-    for name in names:
-        if not isinstance(getattr(layer, name), bool):
-            raise ArchitectureError(
-                f"{type(layer).__name__}: {name} (={getattr(layer, name)!r}) must be true or false."
-            )
+    """Turn the fields into True or False, or raise `ArchitectureError`."""
+    settle(layer, flag, *names, error=ArchitectureError)
+
+
+def image_shape(value: object) -> tuple[int, int, int]:
+    """The shape of an image as (channels, height, width), from whatever three whole numbers."""
+    row = as_row(value) or ()
+    numbers = tuple(n for n in map(as_whole, row) if n is not None and 1 <= n <= MOST)
+    if len(row) != 3 or len(numbers) != 3:
+        wanted = "(channels, height, width), each at least 1"
+        raise refuse("input_shape", value, wanted, ArchitectureError)
+    return numbers[0], numbers[1], numbers[2]
 
 
 def feature_map(layer: Layer, shape: Shape) -> tuple[int, int, int]:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from neocog.errors import ArchitectureError
 from neocog.layers.base import Layer, Shape
+from neocog.validation import shown
 
 __all__ = ["Residual", "Sequential", "all_shapes", "leaves", "shapes_in_a_row"]
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, init=False, repr=False)
 class Sequential(Layer):
     """Layers that feed each other in the order they are named: ``Sequential(conv=…, relu=…)``."""
 
@@ -28,6 +29,9 @@ class Sequential(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         """What its last layer gives."""
         return list(shapes_in_a_row(self.children(), shape).values())[-1]
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(f'{name}={layer!r}' for name, layer in self.layers)})"
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class Residual(Layer):
 def _check_children(layer: Layer) -> None:
     for name, child in layer.children().items():
         if not isinstance(child, Layer):
-            raise ArchitectureError(f"{type(layer).__name__}: {name} (={child!r}) is not a layer.")
+            where = f"{type(layer).__name__}: {name}"
+            raise ArchitectureError(f"{where} (={shown(child)}) is not a layer.")
 
 
 def shapes_in_a_row(layers: Mapping[str, Layer], shape: Shape) -> dict[str, Shape]:

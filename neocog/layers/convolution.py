@@ -14,6 +14,7 @@ from neocog.layers.base import (
     feature_map,
     windows,
 )
+from neocog.validation import refuse
 
 __all__ = ["Conv2d"]
 
@@ -50,9 +51,9 @@ class Conv2d(Layer):
             check_pair(self, name, 1)
         if isinstance(self.padding, str):
             if self.padding not in ("same", "valid"):
-                raise ArchitectureError(
-                    f"Conv2d: padding (={self.padding!r}) must be 'same', 'valid' or numbers."
-                )
+                wanted = "'same', 'valid' or numbers"
+                raise refuse("Conv2d: padding", self.padding, wanted, ArchitectureError)
+            object.__setattr__(self, "padding", str(self.padding))  # which NumPy's texts are not
             if self.padding == "same" and self.stride != (1, 1):
                 raise ArchitectureError(
                     f"Conv2d: padding 'same' needs stride 1, not {self.stride}."

@@ -5,6 +5,7 @@ from typing import Literal
 
 from neocog.errors import ArchitectureError
 from neocog.layers.base import Layer, Shape, check_real
+from neocog.validation import choice, settle
 
 __all__ = ["GELU", "Dropout", "LeakyReLU", "ReLU", "Scale", "SiLU", "Sigmoid", "Tanh"]
 
@@ -47,10 +48,7 @@ class GELU(_Elementwise):
     approximate: Literal["none", "tanh"] = "none"
 
     def __post_init__(self) -> None:
-        if self.approximate not in ("none", "tanh"):
-            raise ArchitectureError(
-                f"GELU: approximate (={self.approximate!r}) must be 'none' or 'tanh'."
-            )
+        settle(self, choice, "approximate", known=("none", "tanh"), error=ArchitectureError)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from neocog.layers import (
     Scale,
     Sequential,
     Shape,
+    image_shape,
 )
-from neocog.models.widths import check_image, flat_size, scaled
+from neocog.models.widths import flat_size, scaled
 from neocog.network import Network
 
 __all__ = ["airbench"]
@@ -29,7 +30,7 @@ def airbench(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 
     computed from the images and only the bias is learned, and of batch normalisation only the bias
     too. Its momentum of 0.6 is 0.4 in PyTorch's sense. 1,972,792 parameters.
     """
-    check_image(input_shape)
+    input_shape = image_shape(input_shape)
     channels = input_shape[0]
     before = 2 * channels * 2 * 2
     features: dict[str, Any] = {"whiten": Conv2d(channels, before, 2), "act": GELU()}

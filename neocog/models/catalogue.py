@@ -13,7 +13,8 @@ from neocog.models.resnet import resnet8, resnet18, resnet20
 from neocog.models.simple import simple_cnn
 from neocog.models.vgg import vgg_small
 from neocog.models.widths import STEP
-from neocog.network import Network
+from neocog.network import Network, check_network
+from neocog.validation import instance, shown, whole
 
 __all__ = ["MODELS", "REACHED", "make", "name_of", "recognise"]
 
@@ -58,13 +59,15 @@ def make(
     Raises:
         ArchitectureError: if there is no such model, or the images are too small for it.
     """
+    instance("The model's name", name, str, "a text", error=ArchitectureError)
     if name not in MODELS:
         near = difflib.get_close_matches(name.replace("_", "-").lower(), MODELS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ArchitectureError(f"No model is called {name!r}.{hint} Known: {', '.join(MODELS)}.")
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
-        raise ArchitectureError(f"classes (={classes!r}) must be a whole number of at least 1.")
-    shape = {} if input_shape is None else {"input_shape": tuple(input_shape)}
+        raise ArchitectureError(
+            f"No model is called {shown(name)}.{hint} Known: {', '.join(MODELS)}."
+        )
+    classes = whole("classes", classes, 1, error=ArchitectureError)
+    shape = {} if input_shape is None else {"input_shape": input_shape}
     try:
         return MODELS[name](classes, width=width, **shape)
     except ArchitectureError as error:
@@ -73,7 +76,7 @@ def make(
 
 def name_of(network: Network) -> str | None:
     """The name of the model that has this network's layers, for some width and its input shape."""
-    outputs = network.output_shape[-1]
+    outputs = check_network(network).output_shape[-1]
     found = recognise(network.state_shapes, outputs, network.input_shape)
     return found[0] if found and found[1].layers == network.layers else None
 

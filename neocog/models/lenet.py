@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Shape
-from neocog.models.widths import check_image, flat_size, scaled
+from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Shape, image_shape
+from neocog.models.widths import flat_size, scaled
 from neocog.network import Network
 
 __all__ = ["lenet5"]
@@ -16,7 +16,7 @@ def lenet5(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (1, 28
     recognition" (1998), as it is built today: with maxima and ReLU, every kernel seeing every
     channel. 61,706 parameters.
     """
-    check_image(input_shape)
+    input_shape = image_shape(input_shape)
     c1, c2, f1, f2 = (scaled(n, width) for n in (6, 16, 120, 84))
     features: dict[str, Any] = {
         "conv1": Conv2d(input_shape[0], c1, 5, padding=2),

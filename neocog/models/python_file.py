@@ -14,6 +14,7 @@ from neocog.errors import ArchitectureError, printable
 from neocog.files import open_regular
 from neocog.layers import Shape
 from neocog.network import Network
+from neocog.validation import file_path
 
 __all__ = ["load_model_file", "split_python_file"]
 
@@ -49,7 +50,7 @@ def load_model_file(
         ArchitectureError: if there is no such file or function, if either fails, naming the line,
             or if it gives no network that ends in so many numbers.
     """
-    path = Path(path)
+    path = file_path("path", path, error=ArchitectureError)
     if path.suffix != ".py":
         raise ArchitectureError(f"{path}: this is no Python file: its name must end in .py.")
     try:

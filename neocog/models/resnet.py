@@ -18,8 +18,9 @@ from neocog.layers import (
     Residual,
     Sequential,
     Shape,
+    image_shape,
 )
-from neocog.models.widths import check_image, scaled
+from neocog.models.widths import scaled
 from neocog.network import Network
 
 __all__ = ["resnet8", "resnet18", "resnet20"]
@@ -59,7 +60,7 @@ def resnet18(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 
 def _resnet(
     classes: int, input_shape: Shape, stages: list[int], blocks: int, normalised: bool
 ) -> Network:
-    check_image(input_shape)
+    input_shape = image_shape(input_shape)
     before = stages[0]
     layers: dict[str, Any] = {
         "conv": Conv2d(input_shape[0], before, 3, padding=1, bias=False),

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Shape
-from neocog.models.widths import check_image, flat_size, scaled
+from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Shape, image_shape
+from neocog.models.widths import flat_size, scaled
 from neocog.network import Network
 
 __all__ = ["simple_cnn"]
@@ -13,7 +13,7 @@ def simple_cnn(
     classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)
 ) -> Network:
     """The note's network: one convolution, pooling, one linear layer."""
-    check_image(input_shape)
+    input_shape = image_shape(input_shape)
     channels = scaled(16, width)
     features: dict[str, Any] = {
         "conv1": Conv2d(input_shape[0], channels, 3, padding=1),

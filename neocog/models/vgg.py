@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from neocog.layers import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Shape
-from neocog.models.widths import check_image, flat_size, scaled
+from neocog.layers import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Shape, image_shape
+from neocog.models.widths import flat_size, scaled
 from neocog.network import Network
 
 __all__ = ["vgg_small"]
@@ -17,7 +17,7 @@ def vgg_small(
     The scheme of K. Simonyan and A. Zisserman, "Very deep convolutional networks for large-scale
     image recognition" (2014), with batch normalisation, for small images. 307,946 parameters.
     """
-    check_image(input_shape)
+    input_shape = image_shape(input_shape)
     features: dict[str, Any] = {}
     before, number = input_shape[0], 0
     for pair, channels in enumerate((32, 64, 128), 1):

@@ -2,6 +2,9 @@
 
 Every ``…_backward(dy, x)`` is dy · f′(x), x being what went in, of any shape. At infinities each
 function gives what its formula gives, as PyTorch's do: x · 0 for x = −∞ is NaN.
+
+What takes exponentials is computed in float64 or what is wider, and rounded once at its end. In
+float32 1 + exp(−x) and its quotient would each round the last digits away: of silu(16.6) by a unit.
 """
 
 import math
@@ -54,15 +57,13 @@ def leaky_relu_backward(dy: Array, x: Array, negative_slope: float = 0.01) -> Ar
 
 def sigmoid_forward(x: Array) -> Array:
     """σ(x) = 1 / (1 + exp(−x))."""
-    with np.errstate(over="ignore"):  # then exp is infinite, and its quotient the right 0
-        y: Array = 1 / (1 + np.exp(-x))
-    return y
+    return _rounded(_sigmoid(_wide(x)), x)
 
 
 def sigmoid_backward(dy: Array, x: Array) -> Array:
     """σ′(x) = σ(x) · (1 − σ(x)) = σ(x) · σ(−x)."""
-    dx: Array = dy * sigmoid_forward(x) * sigmoid_forward(-x)
-    return dx
+    wide = _wide(x)
+    return _rounded(dy * _sigmoid(wide) * _sigmoid(-wide), dy, x)
 
 
 def tanh_forward(x: Array) -> Array:
@@ -73,22 +74,21 @@ def tanh_forward(x: Array) -> Array:
 
 def tanh_backward(dy: Array, x: Array) -> Array:
     """f′ = 1 − tanh² x = 1 / cosh² x."""
-    dx: Array = dy * _bell(x)
-    return dx
+    return _rounded(dy * _bell(_wide(x)), dy, x)
 
 
 def silu_forward(x: Array) -> Array:
     """f(x) = x · σ(x)."""
+    wide = _wide(x)
     with np.errstate(invalid="ignore"):
-        y: Array = x * sigmoid_forward(x)
-    return y
+        return _rounded(wide * _sigmoid(wide), x)
 
 
 def silu_backward(dy: Array, x: Array) -> Array:
     """f′ = σ(x) · (1 + x · (1 − σ(x))) = σ(x) · (1 + x · σ(−x))."""
+    wide = _wide(x)
     with np.errstate(invalid="ignore"):
-        dx: Array = dy * sigmoid_forward(x) * (1 + x * sigmoid_forward(-x))
-    return dx
+        return _rounded(dy * _sigmoid(wide) * (1 + wide * _sigmoid(-wide)), dy, x)
 
 
 def gelu_forward(x: Array, approximate: Literal["none", "tanh"] = "none") -> Array:
@@ -97,9 +97,9 @@ def gelu_forward(x: Array, approximate: Literal["none", "tanh"] = "none") -> Arr
     With ``"tanh"`` Φ(x) ≈ (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2. D. Hendrycks and K. Gimpel,
     "Gaussian error linear units" (2016).
     """
+    wide = _wide(x)
     with np.errstate(invalid="ignore"):
-        y: Array = x * _normal_share(x, approximate)
-    return y
+        return _rounded(wide * _normal_share(wide, approximate), x)
 
 
 def gelu_backward(dy: Array, x: Array, approximate: Literal["none", "tanh"] = "none") -> Array:
@@ -108,14 +108,14 @@ def gelu_backward(dy: Array, x: Array, approximate: Literal["none", "tanh"] = "n
     The latter, with u = √(2/π) · (x + 0.044715 x³), is
     (1 − tanh² u) / 2 · √(2/π) · (1 + 0.134145 x²).
     """
+    wide = _wide(x)
     with np.errstate(invalid="ignore", over="ignore"):
         if approximate == "none":
-            density = np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+            density = np.exp(-wide * wide / 2) / math.sqrt(2 * math.pi)
         else:
-            slope = _ROOT * (1 + 3 * _CUBIC * x * x)
-            density = _bell(_ROOT * (x + _CUBIC * x**3)) / 2 * slope
-        dx: Array = dy * (_normal_share(x, approximate) + x * density)
-    return dx
+            slope = _ROOT * (1 + 3 * _CUBIC * wide * wide)
+            density = _bell(_ROOT * (wide + _CUBIC * wide**3)) / 2 * slope
+        return _rounded(dy * (_normal_share(wide, approximate) + wide * density), dy, x)
 
 
 def scale_forward(x: Array, factor: float) -> Array:
@@ -132,6 +132,22 @@ _ROOT = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
 
 
+def _wide(x: Array) -> Array:
+    return x.astype(np.result_type(x, np.float64))
+
+
+def _rounded(y: Array, *of: Array) -> Array:
+    """In the precision of what it was computed from."""
+    with np.errstate(over="ignore", under="ignore"):
+        return y.astype(np.result_type(*of))
+
+
+def _sigmoid(x: Array) -> Array:
+    with np.errstate(over="ignore"):  # then exp is infinite, and its quotient the right 0
+        y: Array = 1 / (1 + np.exp(-x))
+    return y
+
+
 def _normal_share(x: Array, approximate: str) -> Array:
     """Φ(x); the error function in float64, whatever x is."""
     # Both without subtracting from 1 what is near it: 1 + erf(t) = erfc(−t) and
@@ -141,7 +157,7 @@ def _normal_share(x: Array, approximate: str) -> Array:
         return np.asarray(erfc(-x / math.sqrt(2)) / 2, x.dtype)
     with np.errstate(over="ignore"):
         u = _ROOT * (x + _CUBIC * x**3)
-    return sigmoid_forward(2 * u)
+    return _sigmoid(2 * u)
 
 
 def _bell(x: Array) -> Array:

@@ -3,10 +3,11 @@
 from neocog.training import schedules
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import EMA, Averaging, Lookahead
-from neocog.training.fit import Watcher, fit
+from neocog.training.fit import fit
 from neocog.training.history import History
 from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, Optimizer, RMSprop
 from neocog.training.schedules import Schedule
+from neocog.training.watcher import Watcher
 
 __all__ = [
     "EMA",

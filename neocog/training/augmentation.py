@@ -11,16 +11,17 @@ cutout", 2017; H. Zhang et al., "mixup: beyond empirical risk minimization", 201
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from math import isfinite
 from typing import Any
 
 from neocog.errors import NeocogError
+from neocog.validation import choice, real, row, settle, shown, whole
 
 __all__ = ["Augmentation"]
 
-_FLIPS = (None, "random", "alternating")
+_FLIPS = ("random", "alternating")
 _BORDERS = ("reflect", "zero")
 _MOST_PIXELS = 10_000
+_STRONGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -52,41 +53,19 @@ class Augmentation:
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.flip not in _FLIPS:
-            raise NeocogError(
-                f'Augmentation: flip (={self.flip!r}) must be None, "random" or "alternating".'
-            )
-        if self.border not in _BORDERS:
-            raise NeocogError(
-                f'Augmentation: border (={self.border!r}) must be "reflect" or "zero".'
-            )
-        for name, value in (("translate", self.translate), ("cutout", self.cutout)):
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int)
-                or not 0 <= value <= _MOST_PIXELS
-            ):
-                raise NeocogError(
-                    f"Augmentation: {name} (={value!r}) must be a whole number of pixels, from 0 "
-                    f"to {_MOST_PIXELS}."
-                )
-        jitter = self.jitter
-        if (
-            not isinstance(jitter, tuple | list)
-            or len(jitter) != 3
-            or not all(_is_strength(v) for v in jitter)
-        ):
-            raise NeocogError(
-                f"Augmentation: jitter (={jitter!r}) must be three numbers of at least 0: the "
-                "strengths for brightness, contrast and saturation, such as (0.2, 0.2, 0.2)."
-            )
-        if not _is_strength(self.mixup):
-            raise NeocogError(
-                f"Augmentation: mixup (={self.mixup!r}) must be a number of at least 0, such as "
-                "0.2; 0 mixes nothing."
-            )
-        object.__setattr__(self, "jitter", tuple(float(v) for v in jitter))
-        object.__setattr__(self, "mixup", float(self.mixup))
+        flips = 'None, "random" or "alternating"'
+        if self.flip is not None:
+            settle(self, choice, "flip", known=_FLIPS, wanted=flips)
+        settle(self, choice, "border", known=_BORDERS, wanted='"reflect" or "zero"')
+        wanted = f"a whole number of pixels, from 0 to {_MOST_PIXELS}"
+        settle(self, whole, "translate", "cutout", least=0, most=_MOST_PIXELS, wanted=wanted)
+        wanted = (
+            "three numbers of at least 0: the strengths for brightness, contrast and saturation, "
+            "such as (0.2, 0.2, 0.2)"
+        )
+        settle(self, row, "jitter", count=3, least=0, most=_STRONGEST, wanted=wanted)
+        wanted = "a number of at least 0, such as 0.2; 0 mixes nothing"
+        settle(self, real, "mixup", least=0, most=_STRONGEST, wanted=wanted)
 
     @property
     def changes(self) -> bool:
@@ -101,7 +80,7 @@ class Augmentation:
     def from_dict(cls, data: Mapping[str, Any]) -> "Augmentation":
         """The description that `to_dict` gave; what is left out has its default."""
         if not isinstance(data, Mapping):
-            raise NeocogError(f"Augmentation: {data!r} must be a mapping of names to values.")
+            raise NeocogError(f"Augmentation: {shown(data)} must be a mapping of names to values.")
         known = [field.name for field in fields(cls)]
         unknown = [name for name in data if name not in known]
         if unknown:
@@ -109,12 +88,3 @@ class Augmentation:
                 f"Augmentation: {unknown[0]!r} is not known; there are {', '.join(known)}."
             )
         return cls(**data)
-
-
-def _is_strength(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and isfinite(value)
-        and 0 <= value <= 1000
-    )

@@ -13,13 +13,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import NeocogError
-from neocog.training.plain import build, describe, number
+from neocog.training.plain import build, describe
 from neocog.training.schedules import Schedule
+from neocog.validation import real, settle, whole
 
 __all__ = ["AVERAGES", "EMA", "Averaging", "Lookahead", "rates_of_run"]
 
 Doubles = NDArray[np.float64]
+
+# No run is longer.
+_MOST_STEPS = 10**12
 
 
 class Averaging:
@@ -43,9 +46,8 @@ class Averaging:
         return averaging
 
 
-def _check_part(name: str, setting: str, value: Any) -> None:
-    if not (number(value) and 0 <= value < 1):
-        raise NeocogError(f"{name}: {setting} (={value!r}) must be at least 0 and below 1.")
+def _settle_part(owner: object, setting: str) -> None:
+    settle(owner, real, setting, least=0, below=1, wanted="at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class EMA(Averaging):
     kind: ClassVar[str] = "average"
 
     def __post_init__(self) -> None:
-        _check_part("EMA", "decay", self.decay)
+        _settle_part(self, "decay")
 
     def decays(self, first: int, count: int, total: int) -> Doubles:
         """See `Averaging`."""
@@ -80,12 +82,9 @@ class Lookahead(Averaging):
     kind: ClassVar[str] = "lookahead"
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.every, int) and not isinstance(self.every, bool)
-        if not (whole and self.every >= 1):
-            raise NeocogError(f"Lookahead: every (={self.every!r}) must be a whole number from 1.")
-        _check_part("Lookahead", "decay", self.decay)
-        if not (number(self.power) and self.power >= 0):
-            raise NeocogError(f"Lookahead: power (={self.power!r}) must be a number, at least 0.")
+        settle(self, whole, "every", least=1, most=_MOST_STEPS)
+        _settle_part(self, "decay")
+        settle(self, real, "power", least=0, most=1000, wanted="a number, at least 0")
 
     def decays(self, first: int, count: int, total: int) -> Doubles:
         """See `Averaging`."""

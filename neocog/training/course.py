@@ -6,18 +6,15 @@ fewer at an epoch's end.
 """
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.training.averaging import Averaging, rates_of_run
+from neocog.training.rounding import round_up
 from neocog.training.schedules import Schedule
 
 __all__ = ["Course"]
-
-# Below what a fraction of an epoch can mean; 0.1 × 30 is a little more than 3.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Course:
     @property
     def total(self) -> int:
         """Batches of the run."""
-        return max(1, ceil(self.length * self.whole - _ROUNDING))
+        return max(1, round_up(self.length, self.whole))
 
     @property
     def epochs(self) -> int:

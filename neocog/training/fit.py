@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, check_dataset
 from neocog.engine import Trainer, available_threads
 from neocog.errors import DataError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
-from neocog.network import Network
+from neocog.network import Network, Trained, check_network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
 from neocog.training.course import Course
 from neocog.training.freezing import with_frozen
 from neocog.training.history import Epoch, History, Logged
+from neocog.training.live_line import interactive_watcher
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.schedules import Constant, Schedule
 from neocog.training.settings import (
@@ -33,30 +34,16 @@ from neocog.training.settings import (
     check_threads,
 )
 from neocog.training.torch_stream import TorchStream
+from neocog.training.watcher import Watcher
+from neocog.validation import instance
 
 __all__ = ["Watcher", "check_settings", "check_threads", "fit"]
 
 # Seconds between two looks at a running epoch.
 _LOOK = 0.05
 
-
-class Watcher:
-    """Is told how training goes; every method does nothing until a subclass says what to do."""
-
-    def compiling(self, kernels: int) -> None:
-        """So many kernels are about to be compiled, for the first time on this machine."""
-
-    def ready(self, history: History) -> None:
-        """The program is there; the first step comes next."""
-
-    def progress(self, epoch: int, step: int, steps: int) -> None:
-        """So many steps of the epoch are done; called some twenty times a second."""
-
-    def logged(self, entry: Logged) -> None:
-        """A line of the log."""
-
-    def epoch_done(self, epoch: Epoch, history: History) -> None:
-        """An epoch is finished, and the network has its weights."""
+# Between dropout's seeds in one training of a network and in the next: 2³² by the golden ratio.
+_NEXT_SEED = 0x9E3779B9
 
 
 def fit(
@@ -112,14 +99,15 @@ def fit(
         threads: workers; the cores there are, if None.
         log_every: batches between two logged losses; an epoch that has fewer logs at its end.
         classes: names for the network's outputs, to travel with it.
-        watcher: told how it goes.
+        watcher: told how it goes, and can end it. Without one, a line shows it where Python is used
+            interactively, as in a notebook; ``watcher=neocog.Watcher()`` shows nothing.
 
     Raises:
         TrainingDivergedError: the loss, or a weight, became NaN or infinite. The network then has
             the weights of the last finished epoch.
         NeocogError: data, a network or settings that cannot be, or too little memory.
     """
-    check_settings(
+    how = check_settings(
         epochs,
         batch_size,
         threads,
@@ -128,57 +116,88 @@ def fit(
         clip_norm=clip_norm,
         accumulate=accumulate,
     )
+    network = check_network(network)
     check_parts(optimizer, schedule, averaging, augmentation)
+    if watcher is not None:
+        instance("watcher", watcher, Watcher, "a neocog.Watcher, or of a class made from it")
     optimizer = optimizer or SGD(0.001, momentum=0.9)
     optimizer.check(network.parameter_shapes)
-    check_freezing(freeze_after, network.parameter_shapes)
+    freezing = check_freezing(freeze_after, network.parameter_shapes)
     weights = check_class_weights(class_weights, network.output_shape[0])
+    data = check_dataset(data)
     if len(data) == 0:
         raise DataError("There are no images to train on.")
     if classes is not None:
         network.name_classes(classes)
-    watcher = watcher or Watcher()
-    stream = TorchStream(seed)
-    if not network.initialised:
-        network.initialise(stream)
+    watcher = watcher or interactive_watcher(epochs) or Watcher()
+    watcher.stopped = False
+    stream, before = _stream(network, seed)
     schedule = schedule or Constant()
-    course = Course(len(data), min(batch_size, len(data)), epochs, accumulate)
+    batch = min(how.batch_size, len(data))
+    course = Course(len(data), batch, how.epochs, how.accumulate)
     settings = {
         "batch_size": course.batch_size,
-        "threads": threads or available_threads(),
+        "threads": how.threads or available_threads(),
         "moves_momentum": schedule.moves_momentum,
         "augment": _augment(augmentation),
-        "smoothing": float(label_smoothing),
+        "smoothing": how.label_smoothing,
         "class_weights": weights,
-        "clip_norm": clip_norm,
-        "accumulate": accumulate,
+        "clip_norm": how.clip_norm,
+        "accumulate": how.accumulate,
         "averaging": averaging.kind if averaging else "",
-        "seed": operator.index(seed) & 0xFFFFFFFF,  # as much of it as PyTorch looks at
+        # As much of it as PyTorch looks at.
+        "seed": operator.index(seed) & 0xFFFFFFFF,
+        "dropout_seed": (operator.index(seed) + before * _NEXT_SEED) & 0xFFFFFFFF,
         "on_compile": watcher.compiling,
     }
     history = History()
-    trainers = _Trainers(network, data, optimizer, freeze_after or {}, settings, history)
-    orders = _Orders(stream, len(data), course.epochs)
-    watcher.ready(history)
-    for epoch in range(1, course.epochs + 1):
-        trainer = trainers.of(epoch)
-        log = _Log(epoch, course.batches(epoch), log_every, history, watcher)
-        rates = course.rates(epoch, schedule, averaging)
-        done = _run(trainer, course.order(epoch, orders.current), rates, log, orders.draw)
-        if history.interrupted and done < log.steps:
-            network.load_state_dict(trainer.state() | _averages(trainer, averaging))
-            return history
-        state = trainer.state() | _averages(trainer, averaging)
-        _check_finite(state, log, done)
-        network.load_state_dict(state)
-        history.epochs.append(Epoch(epoch, float(log.record.mean()), log.seconds))
-        watcher.epoch_done(history.epochs[-1], history)
-        if history.interrupted:
-            history.interrupted = epoch < course.epochs
-            return history
-        orders.advance()
-        del trainer  # so that the next one can have its memory
+    try:
+        trainers = _Trainers(network, data, optimizer, freezing, settings, history, before)
+        orders = _Orders(stream, len(data), course.epochs)
+        watcher.ready(history)
+        for epoch in range(1, course.epochs + 1):
+            trainer = trainers.of(epoch)
+            log = _Log(epoch, course.batches(epoch), how.log_every, history, watcher)
+            rates = course.rates(epoch, schedule, averaging)
+            done = _run(trainer, course.order(epoch, orders.current), rates, log, orders.draw)
+            state = trainer.state() | _averages(trainer, averaging)
+            whole = done == log.steps
+            if whole or not history.interrupted:
+                _check_finite(state, log, done)
+            network.load_state_dict(state)
+            network.trained = Trained(operator.index(seed), before + epoch, orders.state)
+            if whole:
+                history.epochs.append(Epoch(epoch, float(log.record.mean()), log.seconds))
+                _tell_epoch(watcher, history)
+            if history.interrupted:
+                history.interrupted = not whole or epoch < course.epochs
+                break
+            if watcher.stopped:
+                history.stopped = epoch < course.epochs
+                break
+            orders.advance()
+            del trainer  # so that the next one can have its memory
+    finally:
+        watcher.ended(history)
     return history
+
+
+def _stream(network: Network, seed: int) -> tuple[TorchStream, int]:
+    """The random numbers of a training, and how many epochs have had theirs from them before."""
+    stream = TorchStream(seed)
+    if not network.initialised:
+        network.initialise(stream)
+    elif network.trained is not None and network.trained.seed == operator.index(seed):
+        stream.set_state(network.trained.stream)
+        return stream, network.trained.epochs
+    return stream, 0
+
+
+def _tell_epoch(watcher: Watcher, history: History) -> None:
+    try:
+        watcher.epoch_done(history.epochs[-1], history)
+    except KeyboardInterrupt:
+        history.interrupted = True
 
 
 def _augment(augmentation: Augmentation | None) -> Augment | None:
@@ -203,17 +222,20 @@ class _Orders:
         self._images = images
         self._left = epochs - 1
         self.current = stream.epoch_order(images)
-        self._next = self.current
+        #: The stream as it was behind this epoch's order.
+        self.state = stream.get_state()
+        self._next = self.current, self.state
 
     def draw(self) -> None:
         """Draw the next epoch's, if there is one."""
         if self._left > 0:
             self._left -= 1
-            self._next = self._stream.epoch_order(self._images)
+            order = self._stream.epoch_order(self._images)
+            self._next = order, self._stream.get_state()
 
     def advance(self) -> None:
         """Go on to the next epoch's."""
-        self.current = self._next
+        self.current, self.state = self._next
 
 
 class _Trainers:
@@ -227,6 +249,7 @@ class _Trainers:
         freeze_after: Mapping[str, int],
         settings: dict[str, Any],
         history: History,
+        before: int,
     ) -> None:
         self._network = network
         self._data = data
@@ -235,6 +258,7 @@ class _Trainers:
         self._settings = settings
         self._history = history
         self._trainer: Trainer | None = self._make(optimizer)
+        self._trainer.epochs = before
 
     def _make(self, optimizer: Optimizer) -> Trainer:
         began = time.perf_counter()
@@ -274,22 +298,19 @@ def _run(
     meanwhile: Callable[[], None],
 ) -> int:
     """Train over an order of images and log it; gives how many batches were finished."""
-    run = trainer.start(order, log.record, rates)
     try:
-        meanwhile()  # while the workers are busy
-        ended = False
-        while not ended:
-            ended = run.wait(_LOOK)
-            log.look(trainer.done)
-    except KeyboardInterrupt:
-        trainer.stop()
-        log.history.interrupted = True
-    except BaseException:
-        # A watcher failed. The workers must not outlive the arrays that they read.
-        trainer.stop()
-        run.finish()
-        raise
-    done = run.finish()
+        try:
+            run = trainer.start(order, log.record, rates)
+            meanwhile()  # while the workers are busy
+            ended = False
+            while not ended:
+                ended = run.wait(_LOOK)
+                log.look(trainer.done)
+            run.finish()
+        except KeyboardInterrupt:
+            log.history.interrupted = True
+    finally:  # whatever was raised here or by a watcher, no worker is left behind
+        done = trainer.end()
     trainer.finished(done, log.steps)
     log.look(done)
     log.close(done)

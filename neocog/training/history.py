@@ -36,7 +36,8 @@ class History:
         steps: steps taken.
         compile_seconds: preparing the program, with compiling kernels that were not on disk.
         seconds: the steps alone, from the first to the last.
-        interrupted: whether it was stopped before the last epoch's end.
+        interrupted: whether Ctrl+C or a signal ended it before the last epoch's end.
+        stopped: whether a watcher ended it before the last epoch; see `neocog.Watcher.stop`.
         memory: bytes the program worked in, beside the data.
     """
 
@@ -46,12 +47,21 @@ class History:
     compile_seconds: float = 0.0
     seconds: float = 0.0
     interrupted: bool = False
+    stopped: bool = False
     memory: int = 0
 
     @property
     def losses(self) -> list[float]:
         """The logged losses."""
         return [entry.loss for entry in self.logged]
+
+    def __repr__(self) -> str:
+        loss = f", loss={self.logged[-1].loss:.4g}" if self.logged else ""
+        stopped = ", interrupted" if self.interrupted else ""
+        return (
+            f"<History of {self.steps} steps: {len(self.epochs)} epochs, {len(self.logged)} losses"
+            f"{loss}, {self.seconds:.1f} s{stopped}>"
+        )
 
     def to_csv(self) -> str:
         """The logged losses as a table with the columns epoch, batch, loss, seconds."""

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
-from neocog.training.plain import build, describe, number
+from neocog.training.plain import build, describe
+from neocog.validation import as_row, choice, flag, real, refuse, row, settle, whole
 
 __all__ = [
     "OPTIMIZERS",
@@ -33,42 +34,20 @@ __all__ = [
 _LEAST = 1e-37
 
 
-def _check(owner: object, setting: str, holds: bool, wanted: str) -> None:
-    if not holds:
-        value = getattr(owner, setting)
-        raise NeocogError(f"{type(owner).__name__}: {setting} (={value!r}) must be {wanted}.")
+def _settle_rate(owner: object, setting: str = "lr") -> None:
+    settle(owner, real, setting, above=0, wanted="a positive number, such as 0.001")
 
 
-def _check_rate(owner: Any, setting: str = "lr") -> None:
-    value = getattr(owner, setting)
-    holds = number(value) and value > 0
-    _check(owner, setting, holds, "a positive number, such as 0.001")
+def _settle_decay(owner: object, *settings: str) -> None:
+    settle(owner, real, *settings, least=0, wanted="a number, at least 0")
 
 
-def _check_decay(owner: Any, setting: str = "weight_decay") -> None:
-    value = getattr(owner, setting)
-    _check(owner, setting, number(value) and value >= 0, "a number, at least 0")
+def _settle_part(owner: object, setting: str) -> None:
+    settle(owner, real, setting, least=0, below=1, wanted="at least 0 and below 1")
 
 
-def _check_part(owner: Any, setting: str) -> None:
-    value = getattr(owner, setting)
-    _check(owner, setting, number(value) and 0 <= value < 1, "at least 0 and below 1")
-
-
-def _check_eps(owner: Any) -> None:
-    holds = number(owner.eps) and owner.eps >= _LEAST
-    _check(owner, "eps", holds, f"a positive number, at least {_LEAST}")
-
-
-def _check_betas(owner: Any) -> None:
-    betas = owner.betas
-    two = isinstance(betas, tuple) and len(betas) == 2
-    holds = two and all(number(b) and 0 <= b < 1 for b in betas)
-    _check(owner, "betas", holds, "two numbers, at least 0 and below 1")
-
-
-def _check_flag(owner: Any, setting: str) -> None:
-    _check(owner, setting, isinstance(getattr(owner, setting), bool), "true or false")
+def _settle_eps(owner: object) -> None:
+    settle(owner, real, "eps", least=_LEAST, wanted=f"a positive number, at least {_LEAST}")
 
 
 @dataclass(frozen=True)
@@ -88,13 +67,13 @@ class Group:
     frozen: bool = False
 
     def __post_init__(self) -> None:
-        named = isinstance(self.match, str) and bool(self.match)
-        _check(self, "match", named, "a pattern for names, such as '*.bias'")
+        if not isinstance(self.match, str) or not self.match:
+            raise refuse("Group: match", self.match, "a pattern for names, such as '*.bias'")
         if self.lr is not None:
-            _check_rate(self)
+            _settle_rate(self)
         if self.weight_decay is not None:
-            _check_decay(self)
-        _check_flag(self, "frozen")
+            _settle_decay(self, "weight_decay")
+        settle(self, flag, "frozen")
 
 
 @dataclass(frozen=True)
@@ -169,9 +148,11 @@ class Optimizer:
                     f"{', '.join(parameters)}."
                 )
 
-    def _check_groups(self) -> None:
-        groups = isinstance(self.groups, tuple) and all(isinstance(g, Group) for g in self.groups)
-        _check(self, "groups", groups, "a tuple of Group")
+    def _settle_groups(self) -> None:
+        groups = as_row(self.groups)
+        if groups is None or not all(isinstance(group, Group) for group in groups):
+            raise refuse(f"{type(self).__name__}: groups", self.groups, "a tuple of Group")
+        object.__setattr__(self, "groups", groups)
 
     def to_dict(self) -> dict[str, Any]:
         """The optimiser as plain data; `from_dict` is the way back."""
@@ -198,13 +179,13 @@ class SGD(Optimizer):
     kind: ClassVar[str] = "sgd"
 
     def __post_init__(self) -> None:
-        _check_rate(self)
-        _check_part(self, "momentum")
-        _check_decay(self)
-        _check_flag(self, "nesterov")
+        _settle_rate(self)
+        _settle_part(self, "momentum")
+        _settle_decay(self, "weight_decay")
+        settle(self, flag, "nesterov")
         if self.nesterov and self.momentum == 0:
             raise NeocogError("SGD: nesterov needs a momentum, such as 0.9.")
-        self._check_groups()
+        self._settle_groups()
 
     def _rule(self, shape: tuple[int, ...], lr: float, decay: float, moves_momentum: bool) -> Rule:
         momentum = self.momentum > 0 or moves_momentum
@@ -232,11 +213,12 @@ class Adam(Optimizer):
     decoupled: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check_rate(self)
-        _check_betas(self)
-        _check_eps(self)
-        _check_decay(self)
-        self._check_groups()
+        _settle_rate(self)
+        wanted = "two numbers, at least 0 and below 1"
+        settle(self, row, "betas", count=2, least=0, below=1, wanted=wanted)
+        _settle_eps(self)
+        _settle_decay(self, "weight_decay")
+        self._settle_groups()
 
     def _rule(self, shape: tuple[int, ...], lr: float, decay: float, moves_momentum: bool) -> Rule:
         flags = {"decay": decay > 0, "decoupled": self.decoupled and decay > 0}
@@ -273,12 +255,12 @@ class RMSprop(Optimizer):
     kind: ClassVar[str] = "rmsprop"
 
     def __post_init__(self) -> None:
-        _check_rate(self)
-        _check_part(self, "alpha")
-        _check_eps(self)
-        _check_decay(self)
-        _check_part(self, "momentum")
-        self._check_groups()
+        _settle_rate(self)
+        _settle_part(self, "alpha")
+        _settle_eps(self)
+        _settle_decay(self, "weight_decay")
+        _settle_part(self, "momentum")
+        self._settle_groups()
 
     def _rule(self, shape: tuple[int, ...], lr: float, decay: float, moves_momentum: bool) -> Rule:
         momentum = self.momentum > 0 or moves_momentum
@@ -304,11 +286,10 @@ class Adagrad(Optimizer):
     kind: ClassVar[str] = "adagrad"
 
     def __post_init__(self) -> None:
-        _check_rate(self)
-        for setting in ("lr_decay", "weight_decay", "initial_accumulator_value"):
-            _check_decay(self, setting)
-        _check_eps(self)
-        self._check_groups()
+        _settle_rate(self)
+        _settle_decay(self, "lr_decay", "weight_decay", "initial_accumulator_value")
+        _settle_eps(self)
+        self._settle_groups()
 
     def _rule(self, shape: tuple[int, ...], lr: float, decay: float, moves_momentum: bool) -> Rule:
         settings = _eight(lr, decay, self.lr_decay, self.eps)
@@ -353,22 +334,17 @@ class Muon(Optimizer):
     kind: ClassVar[str] = "muon"
 
     def __post_init__(self) -> None:
-        _check_rate(self)
-        _check_decay(self)
-        _check_part(self, "momentum")
-        _check_flag(self, "nesterov")
-        _check_flag(self, "renormalise")
-        three = isinstance(self.ns_coefficients, tuple) and len(self.ns_coefficients) == 3
-        three = three and all(number(c) for c in self.ns_coefficients)
-        _check(self, "ns_coefficients", three, "three numbers")
-        _check_eps(self)
-        whole = isinstance(self.ns_steps, int) and not isinstance(self.ns_steps, bool)
-        _check(self, "ns_steps", whole and 1 <= self.ns_steps < 100, "a whole number, 1 to 99")
-        known = self.adjust_lr_fn in ("original", "match_rms_adamw", "none")
-        _check(self, "adjust_lr_fn", known, "'original', 'match_rms_adamw' or 'none'")
-        other = isinstance(self.rest, Optimizer) and not isinstance(self.rest, Muon)
-        _check(self, "rest", other, "another optimizer than Muon")
-        self._check_groups()
+        _settle_rate(self)
+        _settle_decay(self, "weight_decay")
+        _settle_part(self, "momentum")
+        settle(self, flag, "nesterov", "renormalise")
+        settle(self, row, "ns_coefficients", count=3, wanted="three numbers")
+        _settle_eps(self)
+        settle(self, whole, "ns_steps", least=1, most=99, wanted="a whole number, 1 to 99")
+        settle(self, choice, "adjust_lr_fn", known=("original", "match_rms_adamw", "none"))
+        if not isinstance(self.rest, Optimizer) or isinstance(self.rest, Muon):
+            raise refuse("Muon: rest", self.rest, "another optimizer than Muon")
+        self._settle_groups()
 
     def rule_for(self, name: str, shape: tuple[int, ...], *, moves_momentum: bool = False) -> Rule:
         """By what a parameter moves; see `Optimizer`."""

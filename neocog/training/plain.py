@@ -10,7 +10,7 @@ from typing import Any
 
 from neocog.errors import NeocogError
 
-__all__ = ["build", "describe", "number"]
+__all__ = ["build", "describe"]
 
 # Settings within settings within settings … that a file may describe.
 _DEEPEST = 8
@@ -79,9 +79,3 @@ def _make(cls: type, name: str, values: object) -> Any:
         return cls(**values)
     except TypeError as error:
         raise NeocogError(f"{name}: {error}.") from error
-
-
-def number(value: object) -> bool:
-    """Whether it is a number, and finite."""
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and abs(value) < float("inf")  # type: ignore[arg-type]

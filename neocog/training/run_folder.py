@@ -2,20 +2,24 @@
 
 import json
 import platform
+import shutil
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from neocog import __version__
+from neocog.data import Data
 from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError
 from neocog.evaluation import Evaluation
-from neocog.files import write_bytes
-from neocog.formats import save, save_model
+from neocog.files import leftovers, write_bytes, writing_together
+from neocog.formats import save_model, save_pth
 from neocog.network import Network
 from neocog.training.history import History
+from neocog.training.run_process import MODEL, settle, this_process
 
 __all__ = ["RunFolder"]
 
@@ -23,17 +27,29 @@ __all__ = ["RunFolder"]
 class RunFolder:
     """A folder with ``cnn_model.pth``, ``model.safetensors``, ``history.csv`` and ``run.json``.
 
-    Each file is written whole or not at all, and again after each epoch, so that a run that is
-    cut off leaves its last finished epoch.
+    The first three are written after each epoch, all of them or none, so that a run that is cut off
+    leaves its last finished epoch; see `neocog.files.writing_together`. ``run.json`` says how the
+    run came about, which process it belongs to, and how it ended.
     """
 
-    def __init__(self, path: Path, settings: dict[str, Any], made: list[Path]) -> None:
+    def __init__(
+        self, path: Path, settings: dict[str, Any], data: Data | None, made: list[Path]
+    ) -> None:
         self.path = path
         self._made = made
+        self._data = data
         self.holds_results = False
         self._info: dict[str, Any] = {
             "status": "running",
+            "process": this_process(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "data": {
+                "name": data.name,
+                "source": data.source,
+                "fingerprint": data.fingerprint,
+            }
+            if data is not None
+            else None,
             "settings": settings,
             "machine": machine(),
             "versions": versions(),
@@ -41,8 +57,20 @@ class RunFolder:
         self._write_info()
 
     @classmethod
-    def create(cls, path: str | Path | None, name: str, settings: dict[str, Any]) -> "RunFolder":
+    def create(
+        cls,
+        path: str | Path | None,
+        name: str,
+        settings: dict[str, Any],
+        data: Data | None = None,
+    ) -> "RunFolder":
         """Make the folder: `path`, which must be new or empty, or a new one under ``runs``.
+
+        Args:
+            path: where, or None.
+            name: of the folder, where `path` does not say it; the time is added.
+            settings: for ``run.json``.
+            data: what is trained on. Their name, their source and their fingerprint are kept.
 
         Raises:
             FormatError: the folder holds something already, or cannot be made.
@@ -50,11 +78,8 @@ class RunFolder:
         try:
             if path is not None:
                 folder = Path(path)
-                if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-                    raise FormatError(
-                        f"{folder} holds something already; name a new or empty folder, so that "
-                        "nothing is overwritten."
-                    )
+                if folder.exists():
+                    _check_empty(folder)
                 made = _missing(folder)
                 folder.mkdir(parents=True, exist_ok=True)
             else:
@@ -69,31 +94,44 @@ class RunFolder:
                         break
                     except FileExistsError:
                         at += 1
-            return cls(folder, settings, made)
         except OSError as error:
             raise FormatError(
                 f"The folder for the results, {path or 'runs'}, cannot be made: "
                 f"{error.strerror or error}. Choose another with --out."
             ) from error
-
-    def save(self, network: Network, history: History, data: str, tta: str | None = None) -> None:
-        """Write the weights, the model and the history so far.
-
-        `data` and `tta` go into the model's file, so that it can be evaluated as it was trained.
-        """
-        training = {"data": data, **({"tta": tta} if tta else {})}
         try:
-            save(network, self.path / "cnn_model.pth")
-            save_model(network, self.path / "model.safetensors", training=training)
-            write_bytes(self.path / "history.csv", history.to_csv().encode())
+            return cls(folder, settings, data, made)
+        except BaseException:
+            _take_away(folder, made)
+            raise
+
+    def save(self, network: Network, history: History, tta: str | None = None) -> None:
+        """Write the weights, the model and the history so far: all of them, or none.
+
+        What is said of the data, and `tta`, go into the model's file, so that it can be evaluated
+        as it was trained. The data's path does not: who opens a file that somebody sent must not
+        have others opened by it.
+        """
+        training: dict[str, Any] = {}
+        if self._data is not None:
+            training = {"data": self._data.name, "data_fingerprint": self._data.fingerprint}
+        training |= {"tta": tta} if tta else {}
+        try:
+            with writing_together(self.path, MODEL) as folder:
+                save_pth(network.state_dict(), folder / "cnn_model.pth")
+                save_model(network, folder / MODEL, training=training)
+                write_bytes(folder / "history.csv", history.to_csv().encode())
         except OSError as error:
-            raise FormatError(f"{self.path}: {error.strerror or error}.") from error
+            raise self._not_written(error) from error
         self.holds_results = True
 
-    def finish(self, history: History, result: Evaluation | None, status: str) -> None:
-        """Say in ``run.json`` how it ended."""
+    def finish(
+        self, history: History, result: Evaluation | None, status: str, by: str | None = None
+    ) -> None:
+        """Say in ``run.json`` how it ended, and by which signal, if by one."""
         self._info |= {
             "status": status,
+            **({"signal": by} if by else {}),
             "timings": {
                 "compile_seconds": history.compile_seconds,
                 "training_seconds": history.seconds,
@@ -107,28 +145,57 @@ class RunFolder:
         }
         self._write_info()
 
-    def fail(self, error: BaseException) -> None:
-        """Say in ``run.json`` how it failed; without results, take away all that was made."""
-        if self.holds_results:
-            if isinstance(error, KeyboardInterrupt):
-                self._info |= {"status": "interrupted"}
-            else:
-                self._info |= {"status": "failed", "error": str(error)}
-            self._write_info()
+    def fail(self, error: BaseException, by: str | None = None) -> None:
+        """Say in ``run.json`` how it failed; without results, take away all that was made.
+
+        Raises nothing of its own: a disk that is full now is seldom the first to say so.
+        """
+        if not self.holds_results:
+            _take_away(self.path, self._made)
             return
-        (self.path / "run.json").unlink(missing_ok=True)
-        for folder in self._made:
-            try:
-                folder.rmdir()
-            except OSError:  # another run has put something there
-                return
+        if isinstance(error, KeyboardInterrupt):
+            self._info |= {"status": "interrupted", **({"signal": by} if by else {})}
+        else:
+            self._info |= {"status": "failed", "error": str(error)}
+        with suppress(FormatError):
+            self._write_info()
 
     def _write_info(self) -> None:
         text = json.dumps(self._info, indent=2) + "\n"
         try:
             write_bytes(self.path / "run.json", text.encode())
         except OSError as error:
-            raise FormatError(f"{self.path}: {error.strerror or error}.") from error
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> FormatError:
+        return FormatError(f"{self.path} cannot be written: {error.strerror or error}.")
+
+
+def _take_away(folder: Path, made: list[Path]) -> None:
+    """Remove a run without results, and the folders that were made for it."""
+    with suppress(OSError):
+        (folder / "run.json").unlink(missing_ok=True)
+        for path in leftovers(folder):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in made:  # until one in which another run has put something
+            path.rmdir()
+
+
+def _check_empty(folder: Path) -> None:
+    """Raise `FormatError` if there is something in it, or it is no folder."""
+    if folder.is_dir():
+        old = leftovers(folder)
+        if all(path in old for path in folder.iterdir()):
+            return
+        if (stands := settle(folder)) is not None:
+            raise FormatError(
+                f"{folder} holds a run already: {stands} Name a new or empty folder, so that "
+                "nothing is overwritten."
+            )
+    raise FormatError(
+        f"{folder} holds something already; name a new or empty folder, so that nothing is "
+        "overwritten."
+    )
 
 
 def _missing(folder: Path) -> list[Path]:

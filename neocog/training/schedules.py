@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import NeocogError
-from neocog.training.plain import build, describe, number
+from neocog.training.plain import build, describe
+from neocog.training.rounding import round_down
+from neocog.validation import as_real, as_whole, choice, flag, real, refuse, settle
 
 __all__ = [
     "SCHEDULES",
@@ -36,6 +37,11 @@ __all__ = [
 ]
 
 Doubles = NDArray[np.float64]
+
+# No run is longer.
+_MOST_STEPS = 10**12
+# Between the rates of a cycle; its inverse is the least.
+_LARGEST_FACTOR = 1e30
 
 
 class Schedule:
@@ -61,7 +67,8 @@ class Schedule:
         """
         steps = np.arange(first, first + count, dtype=np.float64)
         table = np.full((count, 4), np.nan)
-        table[:, 0] = self.factors(steps, total)
+        with np.errstate(over="ignore"):  # an infinite rate is for the training to refuse
+            table[:, 0] = self.factors(steps, total)
         table[:, 1] = self.momenta(steps, total)
         return table
 
@@ -76,25 +83,28 @@ class Schedule:
         return schedule
 
 
-def _check(name: str, setting: str, value: object, holds: bool, wanted: str) -> None:
-    if not holds:
-        raise NeocogError(f"{name}: {setting} (={value!r}) must be {wanted}.")
+def _settle_factor(owner: object, called: str, *settings: str) -> None:
+    settle(owner, real, *settings, called=called, least=0, wanted="a number, at least 0")
 
 
-def _check_factor(name: str, setting: str, value: Any) -> None:
-    _check(name, setting, value, number(value) and value >= 0, "a number, at least 0")
+def _settle_length(owner: object, called: str, setting: str) -> None:
+    settle(owner, _length, setting, called=called)
 
 
-def _check_length(name: str, setting: str, value: Any) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    part = isinstance(value, float) and 0 < value <= 1
+def _length(name: str, value: object) -> float:
+    """An int, if it is in steps, or else a float."""
+    steps, part = as_whole(value), as_real(value)
+    if steps is not None and 1 <= steps <= _MOST_STEPS:
+        return steps
+    if steps is None and part is not None and 0 < part <= 1:
+        return part
     wanted = "a whole number of steps, or a part of the run above 0 and at most 1.0"
-    _check(name, setting, value, whole or part, wanted)
+    raise refuse(name, value, wanted)
 
 
 def _steps(length: float, total: int) -> int:
     """A length in steps."""
-    return length if isinstance(length, int) else max(1, int(length * total))
+    return length if isinstance(length, int) else max(1, round_down(length, total))
 
 
 @dataclass(frozen=True)
@@ -114,8 +124,8 @@ class Step(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_length("step", "every", self.every)
-        _check_factor("step", "gamma", self.gamma)
+        _settle_length(self, "step", "every")
+        _settle_factor(self, "step", "gamma")
 
     def factors(self, steps: Doubles, total: int) -> Doubles:
         """See `Schedule`."""
@@ -129,7 +139,7 @@ class Cosine(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_factor("cosine", "end", self.end)
+        _settle_factor(self, "cosine", "end")
 
     def factors(self, steps: Doubles, total: int) -> Doubles:
         """See `Schedule`."""
@@ -145,9 +155,8 @@ class Linear(Schedule):
     length: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_factor("linear", "start", self.start)
-        _check_factor("linear", "end", self.end)
-        _check_length("linear", "length", self.length)
+        _settle_factor(self, "linear", "start", "end")
+        _settle_length(self, "linear", "length")
 
     def factors(self, steps: Doubles, total: int) -> Doubles:
         """See `Schedule`."""
@@ -183,19 +192,19 @@ class OneCycle(Schedule):
     max_momentum: float = 0.95
 
     def __post_init__(self) -> None:
-        name = "one-cycle"
-        part = number(self.warmup) and 0 <= self.warmup <= 1
-        _check(name, "warmup", self.warmup, part, "a part of the run from 0 to 1")
-        for setting in ("div_factor", "final_div_factor"):
-            value = getattr(self, setting)
-            _check(name, setting, value, number(value) and value > 0, "a positive number")
-        _check(name, "anneal", self.anneal, self.anneal in ("cos", "linear"), "'cos' or 'linear'")
-        for setting in ("three_phase", "cycle_momentum"):
-            value = getattr(self, setting)
-            _check(name, setting, value, isinstance(value, bool), "true or false")
-        for setting in ("base_momentum", "max_momentum"):
-            value = getattr(self, setting)
-            _check(name, setting, value, number(value) and 0 <= value < 1, "at least 0 and below 1")
+        how: dict[str, Any] = {"called": "one-cycle"}
+        wanted = "a part of the run from 0 to 1"
+        settle(self, real, "warmup", least=0, most=1, wanted=wanted, **how)
+        wanted, bounds = (
+            "a positive number",
+            {"least": 1 / _LARGEST_FACTOR, "most": _LARGEST_FACTOR},
+        )
+        settle(self, real, "div_factor", "final_div_factor", wanted=wanted, **bounds, **how)
+        settle(self, choice, "anneal", known=("cos", "linear"), **how)
+        settle(self, flag, "three_phase", "cycle_momentum", **how)
+        wanted = "at least 0 and below 1"
+        momenta = ("base_momentum", "max_momentum")
+        settle(self, real, *momenta, least=0, below=1, wanted=wanted, **how)
 
     @property
     def moves_momentum(self) -> bool:
@@ -248,9 +257,10 @@ class Warmup(Schedule):
     then: Schedule = field(default_factory=Constant)
 
     def __post_init__(self) -> None:
-        _check_length("warm-up", "length", self.length)
-        _check_factor("warm-up", "start", self.start)
-        _check("warm-up", "then", self.then, isinstance(self.then, Schedule), "a schedule")
+        _settle_length(self, "warm-up", "length")
+        _settle_factor(self, "warm-up", "start")
+        if not isinstance(self.then, Schedule):
+            raise refuse("warm-up: then", self.then, "a schedule")
 
     @property
     def moves_momentum(self) -> bool:

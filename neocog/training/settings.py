@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ from neocog.errors import NeocogError
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
 from neocog.training.optimizers import Optimizer
-from neocog.training.plain import number
 from neocog.training.schedules import Schedule
+from neocog.validation import as_whole, real, refuse, shown, whole
 
 __all__ = [
+    "Checked",
     "check_class_weights",
     "check_freezing",
     "check_parts",
@@ -27,6 +28,18 @@ _MOST_LOGGED = 1_000_000_000
 _MOST_THREADS = 256
 
 
+class Checked(NamedTuple):
+    """The numbers of a training as Python's own."""
+
+    epochs: float
+    batch_size: int
+    threads: int | None
+    log_every: int
+    label_smoothing: float
+    clip_norm: float | None
+    accumulate: int
+
+
 def check_settings(
     epochs: float,
     batch_size: int,
@@ -36,35 +49,33 @@ def check_settings(
     label_smoothing: float = 0.0,
     clip_norm: float | None = None,
     accumulate: int = 1,
-) -> None:
-    """Raise `NeocogError` for numbers that `fit` would not take."""
-    if not number(epochs) or not 0 < epochs <= _MOST:
-        raise NeocogError(
-            f"epochs (={epochs!r}) must be a number above 0, at most {_MOST}, such as 5 or 9.5."
-        )
-    _check_whole("batch_size", batch_size, _MOST)
-    _check_whole("log_every", log_every, _MOST_LOGGED)
-    check_threads(threads)
-    if not number(label_smoothing) or not 0 <= label_smoothing <= 1:
-        raise NeocogError(
-            f"label_smoothing (={label_smoothing!r}) must be a number from 0 to 1, such as 0.1."
-        )
-    if clip_norm is not None and not (number(clip_norm) and clip_norm > 0):
-        raise NeocogError(
-            f"clip_norm (={clip_norm!r}) must be a positive number, such as 1.0, or None."
-        )
-    _check_whole("accumulate", accumulate, _MOST)
+) -> Checked:
+    """The numbers that `fit` takes; raises `NeocogError` for those that it would not take."""
+    wanted = f"a number above 0, at most {_MOST}, such as 5 or 9.5"
+    length = real("epochs", epochs, above=0, most=_MOST, wanted=wanted)
+    whole_epochs = as_whole(epochs)
+    batch_size = whole("batch_size", batch_size, 1, _MOST)
+    log_every = whole("log_every", log_every, 1, _MOST_LOGGED)
+    threads = check_threads(threads)
+    wanted = "a number from 0 to 1, such as 0.1"
+    label_smoothing = real("label_smoothing", label_smoothing, 0, 1, wanted=wanted)
+    if clip_norm is not None:
+        wanted = "a positive number, such as 1.0, or None"
+        clip_norm = real("clip_norm", clip_norm, above=0, wanted=wanted)
+    return Checked(
+        length if whole_epochs is None else whole_epochs,
+        batch_size,
+        threads,
+        log_every,
+        label_smoothing,
+        clip_norm,
+        whole("accumulate", accumulate, 1, _MOST),
+    )
 
 
-def check_threads(threads: int | None) -> None:
-    """Raise `NeocogError` for a number of workers that cannot be; None means every core."""
-    if threads is not None:
-        _check_whole("threads", threads, _MOST_THREADS)
-
-
-def _check_whole(name: str, value: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise NeocogError(f"{name} (={value!r}) must be a whole number from 1 to {most}.")
+def check_threads(threads: int | None) -> int | None:
+    """The number of workers, None for every core; raises `NeocogError` for one that cannot be."""
+    return None if threads is None else whole("threads", threads, 1, _MOST_THREADS)
 
 
 def check_parts(
@@ -78,7 +89,7 @@ def check_parts(
         ("augmentation", augmentation, Augmentation, 'Augmentation(flip="random")'),
     ):
         if value is not None and not isinstance(value, kind):
-            raise NeocogError(f"{name} (={value!r:.50}) must be a neocog.{such} or its like.")
+            raise refuse(name, value, f"a neocog.{such} or its like")
 
 
 def check_class_weights(
@@ -88,9 +99,13 @@ def check_class_weights(
     if weights is None:
         return None
     try:
-        found = np.array(weights, np.float32)
-    except (TypeError, ValueError):
-        raise NeocogError(f"class_weights (={weights!r:.50}) must be numbers.") from None
+        given = np.asarray(weights)
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: PyTorch's
+        given = np.array(None)
+    if given.dtype.kind not in "fiu":
+        raise refuse("class_weights", weights, "numbers")
+    with np.errstate(over="ignore"):
+        found = np.array(given, np.float32)
     if found.shape != (classes,):
         raise NeocogError(
             f"class_weights must be {classes} numbers, one for each class, not of the shape "
@@ -101,19 +116,28 @@ def check_class_weights(
     return found
 
 
-def check_freezing(freeze_after: Mapping[str, int] | None, parameters: Mapping[str, Any]) -> None:
-    """Raise `NeocogError` unless patterns for parameters' names are given numbers of epochs."""
+def check_freezing(
+    freeze_after: Mapping[str, int] | None, parameters: Mapping[str, Any] | None = None
+) -> dict[str, int]:
+    """Numbers of epochs by patterns for parameters' names; raises `NeocogError` for anything else.
+
+    Without `parameters` it is not known yet whether there are such.
+    """
     if freeze_after is None:
-        return
+        return {}
     if not isinstance(freeze_after, Mapping):
         raise NeocogError(
-            f"freeze_after (={freeze_after!r:.50}) must give epochs by names of parameters, as in "
+            f"freeze_after (={shown(freeze_after)}) must give epochs by names of parameters, as in "
             "{'conv1.bias': 3}."
         )
+    found = {}
     for pattern, epochs in freeze_after.items():
-        _check_whole(f"freeze_after[{pattern!r}]", epochs, _MOST)
-        if not any(fnmatchcase(name, pattern) for name in parameters):
+        found[str(pattern)] = whole(f"freeze_after[{shown(pattern)}]", epochs, 1, _MOST)
+        if parameters is None:
+            continue
+        if not isinstance(pattern, str) or not any(fnmatchcase(n, pattern) for n in parameters):
             raise NeocogError(
-                f"freeze_after: no parameter is called {pattern!r}. There are: "
+                f"freeze_after: no parameter is called {shown(pattern)}. There are: "
                 f"{', '.join(parameters)}."
             )
+    return found

@@ -5,7 +5,6 @@ what each of PyTorch's functions makes of its 32-bit words. It knows nothing of 
 """
 
 import math
-import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
 from neocog.layers import BatchNorm2d
+from neocog.validation import as_whole, refuse, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,13 +41,12 @@ class TorchStream:
     """
 
     def __init__(self, seed: int) -> None:
-        try:
-            seed = operator.index(seed)
-        except TypeError:
-            raise NeocogError(f"seed (={seed!r}) must be a whole number.") from None
-        if not -(2**63) <= seed < 2**64:
-            raise NeocogError(f"seed (={seed}) must lie between -2**63 and 2**64 - 1.")
-        self._words = _mersenne_twister(seed)
+        number = as_whole(seed)
+        if number is None:
+            raise refuse("seed", seed, "a whole number")
+        if not -(2**63) <= number < 2**64:
+            raise NeocogError(f"seed (={shown(number)}) must lie between -2**63 and 2**64 - 1.")
+        self._words = _mersenne_twister(number)
 
     def uniform(self, n: int, bound: float) -> NDArray[np.float32]:
         """The next n numbers of ``tensor.uniform_(-bound, bound)``, float32 [n].

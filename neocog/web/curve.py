@@ -1,5 +1,6 @@
 """How training went so far, in a bounded number of points."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +57,9 @@ class Curve:
             self.points = kept
             self.number += 1
 
-    def clear(self) -> None:
-        """Take away all points."""
-        self.points = []
+    def restart(self, points: Sequence[Point] = ()) -> None:
+        """Have these points and no others."""
+        self.points = list(points)
         self.number += 1
 
     def head(self) -> dict[str, Any]:

@@ -4,7 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Generator
 
+from neocog.web.refusal import RefusedError
+
 __all__ = ["Events"]
+
+# Listeners at a time: more pages than anybody looks at.
+_MOST = 32
 
 
 class Events:
@@ -53,8 +58,13 @@ class Events:
         """The newest event at once, then each newer one; None where `heartbeat` seconds bring none.
 
         Who listens must close the iterator. It ends when the events do.
+
+        Raises:
+            RefusedError: with the first event, as so many listen already.
         """
         with self._changed:
+            if self._listeners >= _MOST:
+                raise RefusedError("Too many pages are open; close some.", 503)
             self._listeners += 1
         seen = -1
 

@@ -3,6 +3,7 @@
 For one thread alone; `Session` lets many ask.
 """
 
+import secrets
 import tempfile
 import time
 import traceback
@@ -31,11 +32,15 @@ from neocog.web.picture import Picture
 from neocog.web.refusal import RefusedError
 from neocog.web.running import Running, first_images
 from neocog.web.training import Training
+from neocog.web.undo import Change, Saved, UndoHistory
 
-__all__ = ["MOST_BATCH", "Explorer"]
+__all__ = ["MOST_BATCH", "MOST_RATE", "MOST_WEIGHT", "Explorer"]
 
 #: Images that a batch may have.
 MOST_BATCH = 1024
+#: The largest learning rate, and the largest magnitude of a weight that is typed in.
+MOST_RATE = 1e6
+MOST_WEIGHT = 1e18
 
 # Changed weights that can be taken back.
 _MOST_CHANGES = 1000
@@ -71,6 +76,8 @@ class Explorer:
         self.network = network
         self.data = data
         self.name = name
+        #: Tells this explorer from one that has its address later.
+        self.instance = secrets.token_hex(8)
         self._events = events
         self._away = away
         self._clock = clock
@@ -85,7 +92,8 @@ class Explorer:
         # What an explanation is of; with the steps, which parameters those are.
         self._loads = 0
         self._explained: tuple[tuple[int, ...], bytes] | None = None
-        self._changes: list[tuple[str, tuple[int, ...], np.float32]] = []
+        self._changes: list[Change] = []
+        self._undo = UndoHistory()
         self._training: Training | None = None
         self._running: Running | None = None
         self._threads = threads or available_threads()
@@ -106,12 +114,14 @@ class Explorer:
     def state(self) -> dict[str, Any]:
         """All that can change, as plain data; see `neocog.web`."""
         return {
+            "instance": self.instance,
             "version": self._version,
             "picture": self._picture.state(),
             "prediction": {"steps": self._predicted[0], "probabilities": self._predicted[1]},
             "training": self._training_state(),
             "curve": None if self._running is None else self._running.curve.head(),
             "changes": len(self._changes),
+            "undo": None if self._undo.latest is None else self._undo.latest.state(),
             "activity": self._activity,
             "message": self._message,
         }
@@ -141,7 +151,15 @@ class Explorer:
             "classes": list(self.network.classes or map(str, range(self.network.output_shape[0]))),
             "parameters": {k: list(v) for k, v in self.network.parameter_shapes.items()},
             "data": found,
+            "limits": {
+                "batch_size": self._largest_batch(),
+                "rate": MOST_RATE,
+                "weight": MOST_WEIGHT,
+            },
         }
+
+    def _largest_batch(self) -> int:
+        return MOST_BATCH if self.data is None else min(MOST_BATCH, len(self.data.train))
 
     def _say(self, kind: str, text: str) -> None:
         self._messages += 1
@@ -305,7 +323,7 @@ class Explorer:
         """Change what is not None, from the next step on."""
         training, _ = self._trained()
         if batch_size is not None:
-            most = min(MOST_BATCH, len(self._needed_data().train))
+            most = self._largest_batch()
             if not 1 <= batch_size <= most:
                 raise RefusedError(f"batch_size (={batch_size}) must be from 1 to {most}.")
             if self._settle():
@@ -347,17 +365,39 @@ class Explorer:
     def reset(self, seed: int | None) -> None:
         """Begin anew with parameters of a seed, or for None with those there were at first."""
         stream = TorchStream(0 if seed is None else seed)
+        self._undo.put(self._to_save())
         if seed is None:
             self.network.load_state_dict(self._opened)
         else:
             self.network.initialise(stream)
         if self._training is not None and self._running is not None:
             self._training.restart(stream)
-            self._running.clear()
+            self._running.restart()
         self._message = None
         self._changes = []
         self._load(self.network.state_dict())
         self._changed()
+
+    def undo_reset(self) -> None:
+        """Go on from where the latest reset began; what there was since is kept in its turn."""
+        if self._undo.latest is None:
+            raise RefusedError("There was no reset of a trained or changed network to undo.", 409)
+        saved = self._undo.swap(self._to_save())
+        if self._training is not None and self._running is not None and saved.training is not None:
+            self._training.resume(saved.training)
+            self._running.restart(saved.points)
+        self._message = None
+        self._changes = list(saved.changes)
+        self._load(saved.parameters)
+        self._changed()
+
+    def _to_save(self) -> Saved:
+        """All that a reset takes away."""
+        self._settle()
+        points = () if self._running is None else tuple(self._running.curve.points)
+        training = None if self._training is None else self._training.snapshot()
+        parameters = self.network.state_dict() if training is None else training.parameters
+        return Saved(parameters, training, points, tuple(self._changes))
 
     def work(self) -> bool:
         """Train for a moment, if training runs; gives whether it still does."""

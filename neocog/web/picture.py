@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
-from neocog.data.picture import read_picture
 from neocog.network import Network
 from neocog.web.refusal import RefusedError
 
@@ -73,10 +72,9 @@ class Picture:
             index = (self._index + (1 if where == "next" else -1)) % count
         self.choose(index)
 
-    def upload(self, content: bytes) -> None:
-        """Take a picture file, scaled to the network's input; it has no label at first."""
-        channels, height, width = self._network.input_shape
-        self._show(read_picture(content, (channels, height, width)), "upload", None, None)
+    def upload(self, image: NDArray[np.uint8]) -> None:
+        """Take one of the user's own, of the network's input's shape; it has no label at first."""
+        self._show(image, "upload", None, None)
 
     def set_label(self, label: object) -> None:
         """Say what it shows: a class's name or number, or None for the likeliest."""

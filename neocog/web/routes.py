@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.web import fields
-from neocog.web.explorer import MOST_BATCH, Explorer
+from neocog.web.explorer import MOST_BATCH, MOST_RATE, MOST_WEIGHT, Explorer
 from neocog.web.kernel import LARGEST
 from neocog.web.refusal import RefusedError
 
@@ -15,8 +15,6 @@ _JSON = "application/json"
 _BINARY = "application/octet-stream"
 # Numbers of a drawn kernel, with more channels than any picture has.
 _MOST_NUMBERS = 16 * LARGEST * LARGEST
-_LARGEST_WEIGHT = 1e18
-_LARGEST_RATE = 1e6
 
 Body = Mapping[str, Any]
 
@@ -29,11 +27,15 @@ class Answer:
         content: a mapping, or bytes.
         kind: the bytes' content type.
         name: of the file that they are to be kept in, if they are.
+        status: HTTP's number.
+        cookie: that the browser is to keep, if any.
     """
 
     content: Mapping[str, Any] | bytes
     kind: str = _JSON
     name: str | None = None
+    status: int = 200
+    cookie: str | None = None
 
 
 def _model(explorer: Explorer) -> Answer:
@@ -70,7 +72,7 @@ def _label(body: Body) -> Callable[[Explorer], None]:
 
 def _settings(body: Body) -> Callable[[Explorer], None]:
     fields.only(body, "rate", "momentum", "batch_size")
-    rate = fields.number(body, "rate", 0, _LARGEST_RATE) if "rate" in body else None
+    rate = fields.number(body, "rate", 0, MOST_RATE) if "rate" in body else None
     momentum = fields.number(body, "momentum", 0, 1, below=True) if "momentum" in body else None
     batch = fields.whole(body, "batch_size", 1, MOST_BATCH) if "batch_size" in body else None
     return lambda explorer: explorer.set_training(rate, momentum, batch)
@@ -85,7 +87,7 @@ def _reset(body: Body) -> Callable[[Explorer], None]:
 def _kernel(body: Body) -> Callable[[Explorer], bytes]:
     fields.only(body, "kernel", "bias")
     kernel = fields.listed(body, "kernel", _MOST_NUMBERS)
-    bias = fields.number(body, "bias", -_LARGEST_WEIGHT, _LARGEST_WEIGHT) if "bias" in body else 0.0
+    bias = fields.number(body, "bias", -MOST_WEIGHT, MOST_WEIGHT) if "bias" in body else 0.0
     return lambda explorer: explorer.kernel(kernel, bias)
 
 
@@ -96,7 +98,7 @@ def _weight(body: Body) -> Callable[[Explorer], dict[str, Any]]:
         raise RefusedError(f"name (={name!r:.50}) must be a parameter's, such as conv1.weight.")
     if not isinstance(index, list) or not all(type(i) is int for i in index):
         raise RefusedError(f"index (={index!r:.50}) must be a list of whole numbers.")
-    value = fields.number(body, "value", -_LARGEST_WEIGHT, _LARGEST_WEIGHT)
+    value = fields.number(body, "value", -MOST_WEIGHT, MOST_WEIGHT)
     return lambda explorer: explorer.change_weight(name, tuple(index), value)
 
 
@@ -120,6 +122,7 @@ ACTIONS: dict[str, Callable[[Body], Callable[[Explorer], Any]]] = {
     "/api/training/pause": _plain(Explorer.pause),
     "/api/training/step": _plain(Explorer.step),
     "/api/training/reset": _reset,
+    "/api/training/undo": _plain(Explorer.undo_reset),
     "/api/kernel": _kernel,
     "/api/weight": _weight,
     "/api/weight/back": _plain(Explorer.take_back),

@@ -1,7 +1,7 @@
 """Training that runs: in moments, between which one can look, with a curve of how it goes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,10 +79,10 @@ class Running:
         self.curve.cut(self._training.steps)
         self._begin_point()
 
-    def clear(self) -> None:
-        """Begin anew."""
+    def restart(self, points: Sequence[Point] = ()) -> None:
+        """Begin anew, or where a curve of these points ended."""
         self.is_on = False
-        self.curve.clear()
+        self.curve.restart(points)
         self._begin_point()
 
     def step(self) -> float:

@@ -4,37 +4,37 @@ By the standard library's server: one user sends it few requests, and a framewor
 """
 
 import errno
+import io
 import json
 import os
 import socket
+import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from typing import Any
+from urllib.parse import parse_qs
 
 from neocog.errors import NeocogError
 from neocog.explanation.message import to_json
 from neocog.web import fields
+from neocog.web.access import Access
+from neocog.web.door import LOCKED, leading_to
 from neocog.web.explorer import Explorer
 from neocog.web.guard import MOST_JSON, MOST_PICTURE, Guard, body_length
-from neocog.web.page import page
+from neocog.web.incoming import Incoming
+from neocog.web.page import page, policy
 from neocog.web.refusal import RefusedError
 from neocog.web.routes import ACTIONS, LOOKS, Answer
 from neocog.web.session import Session
 
 __all__ = ["Server"]
 
-# What the page may do: run what is in it, show what it has drawn or was given, and ask its server.
-_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src blob: data:; media-src blob:; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
-)
 _HEADERS = {
-    "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -47,9 +47,18 @@ _HEADERS = {
 _UPLOAD = "/api/upload"
 _EVENTS = "/api/events"
 _STATE = "/api/state"
+_HTML = "text/html; charset=utf-8"
+# The header that names the explorer which is asked or answers.
+_INSTANCE = "Neocog-Instance"
 
-# Streams at a time: more pages than anybody looks at.
-_MOST_STREAMS = 32
+# Requests at a time, each with a thread; streams are among them. Others wait to be accepted.
+_MOST_REQUESTS = 128
+_PAUSE = 0.1
+# Bodies that are in memory at a time, by their largest size.
+_MOST_BODIES = {MOST_PICTURE: 4, MOST_JSON: 16}
+# Of a request's head, whose sender is not known yet.
+_HEAD_SECONDS = 30.0
+_MOST_HEAD = 2**17
 # Seconds: within these a browser that has gone is noticed.
 _HEARTBEAT = 1.0
 _SLOWEST_READER = 10.0
@@ -66,16 +75,19 @@ class Server(ThreadingHTTPServer):
     Args:
         host: the address to listen on.
         port: 0 for any that is free.
+        token: that requests need; a new one if None.
 
     Raises:
         NeocogError: the port is in use, or the address is not this machine's.
     """
 
     daemon_threads = True
+    # A burst of requests waits here; with the library's 5, browsers would be turned away.
+    request_queue_size = 128
     # On Windows it would let two servers have one port.
     allow_reuse_address = os.name != "nt"
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 8421) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 8421, token: str | None = None) -> None:
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
@@ -85,6 +97,9 @@ class Server(ThreadingHTTPServer):
         except OverflowError:
             raise NeocogError(f"--port (={port}) must be from 0 to 65535.") from None
         self.guard = Guard(host, self.server_port)
+        self.access = Access(self.server_port, token)
+        self.bodies = {most: threading.Semaphore(n) for most, n in _MOST_BODIES.items()}
+        self._room = threading.Semaphore(_MOST_REQUESTS)
         self.session: Session
 
     def server_bind(self) -> None:
@@ -95,15 +110,46 @@ class Server(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     @property
-    def address(self) -> str:
-        """Where the page is."""
+    def origin(self) -> str:
+        """Where the server is."""
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
-        return f"http://{host}:{self.server_port}/"
+        return f"http://{host}:{self.server_port}"
+
+    @property
+    def address(self) -> str:
+        """Where the page is, with the token: who has it, has all."""
+        return f"{self.origin}/?token={self.access.token}"
 
     def serve(self, session: Session) -> None:
         """Answer requests, until `shutdown` or Ctrl+C."""
         self.session = session
         self.serve_forever(poll_interval=0.1)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept one if there is room; never at once again what cannot be accepted."""
+        if not self._room.acquire(timeout=_PAUSE):
+            raise BlockingIOError
+        try:
+            return super().get_request()
+        except OSError:  # as when no more files can be open
+            self._room.release()
+            time.sleep(_PAUSE)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer it in a thread of its own."""
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread more
+            self._room.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer it, and make room for another."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that has left is no error."""
@@ -125,6 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30
     # Bytes of the request's body that were not read.
     _unread = 0
+    # Of the explorer, for who may ask it.
+    _instance: str | None = None
+
+    def setup(self) -> None:
+        """Read the head within bounds."""
+        super().setup()
+        self.rfile.close()
+        self._incoming = Incoming(self.connection, _HEAD_SECONDS, _MOST_HEAD)
+        self.rfile = io.BufferedReader(self._incoming)
 
     def do_GET(self) -> None:
         """The page, data, or the stream."""
@@ -136,11 +191,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, do: Callable[[str], Answer | None]) -> None:
         try:
-            path = self.path.partition("?")[0]
+            path, _, query = self.path.partition("?")
+            self._query = parse_qs(query)
             changes = self.command == "POST"
             if changes or "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
                 self._unread = _MOST_DRAINED
             self.server.guard.check(self.headers, changes=changes, api=path != "/")
+            if changes or path != "/":
+                self.server.access.check(self.headers)
+                self._check_instance()
             answer = do(path)
         except RefusedError as error:
             self._refuse(error.status, str(error))
@@ -153,12 +212,31 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(500, f"This should not happen: {type(error).__name__}: {error}")
         else:
             if answer is not None:
-                self._send(200, answer)
+                self._send(answer)
+
+    def _check_instance(self) -> None:
+        """Refuse a page of an explorer that had this address before."""
+        self._instance = self.server.session.instance
+        given = [*self.headers.get_all(_INSTANCE, []), *self._query.get("instance", [])]
+        if any(each != self._instance for each in given):
+            raise RefusedError(
+                "The explorer was started anew since this page was opened: reload the page.", 409
+            )
+
+    def _front(self) -> Answer:
+        """The page; a browser that comes with the token gets its cookie first."""
+        access = self.server.access
+        if "token" in self._query:
+            if access.is_token(self._query["token"][0]):
+                return Answer(leading_to("/").encode(), _HTML, cookie=access.cookie)
+        elif access.is_in(self.headers):
+            return Answer(page().encode(), _HTML)
+        return Answer(LOCKED.encode(), _HTML, status=403)
 
     def _get(self, path: str) -> Answer | None:
         session = self.server.session
         if path == "/":
-            return Answer(page().encode(), "text/html; charset=utf-8")
+            return self._front()
         if path == _STATE:
             return Answer({**json.loads(session.events.newest), "network": session.about})
         if path == _EVENTS:
@@ -171,15 +249,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _post(self, path: str) -> Answer:
         what: Callable[[Explorer], Any]
         if path == _UPLOAD:
-            content = self._body(MOST_PICTURE)
+            with self._reading(MOST_PICTURE) as content:
+                image = self.server.session.decode(content)
 
             def what(explorer: Explorer) -> None:
-                explorer.show(lambda picture: picture.upload(content))
+                explorer.show(lambda picture: picture.upload(image))
 
         elif path in ACTIONS:
             if self.headers.get_content_type() != "application/json":
                 raise RefusedError("The content type must be application/json.", 415)
-            what = ACTIONS[path](fields.read_json(self._body(MOST_JSON)))
+            with self._reading(MOST_JSON) as content:
+                what = ACTIONS[path](fields.read_json(content))
         else:
             known = path in LOOKS or path in ("/", _STATE, _EVENTS)
             raise _unknown(path, known, "GET")
@@ -188,8 +268,19 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer(result, "application/octet-stream")
         return Answer(state if result is None else {**state, "result": result})
 
-    def _body(self, most: int) -> bytes:
-        length = body_length(self.headers, most)
+    @contextmanager
+    def _reading(self, most: int) -> Iterator[bytes]:
+        """The body, and the right to have it in memory."""
+        length, room = body_length(self.headers, most), self.server.bodies[most]
+        if not room.acquire(blocking=False):
+            raise RefusedError("Too much is being sent at once; send it again in a moment.", 503)
+        try:
+            yield self._body(length)
+        finally:
+            room.release()
+
+    def _body(self, length: int) -> bytes:
+        self._incoming.allow(length)
         content = self.rfile.read(length)
         if len(content) < length:
             raise RefusedError("The request ended before it was whole.")
@@ -198,25 +289,29 @@ class _Handler(BaseHTTPRequestHandler):
 
     # Replies
 
-    def _head(self, status: int, kind: str, length: int | None, name: str | None = None) -> None:
+    def _head(self, status: int, kind: str, length: int | None, **more: str | None) -> None:
         self.send_response(status)
-        for key, value in _HEADERS.items():
-            self.send_header(key, value)
+        self.send_header("Content-Security-Policy", policy())
+        more[_INSTANCE] = self._instance
+        for key, value in (*_HEADERS.items(), *more.items()):
+            if value is not None:
+                self.send_header(key, value)
         self.send_header("Content-Type", kind)
         if length is not None:
             self.send_header("Content-Length", str(length))
-        if name is not None:
-            self.send_header("Content-Disposition", f'attachment; filename="{name}"')
         self.end_headers()
 
-    def _send(self, status: int, answer: Answer) -> None:
+    def _send(self, answer: Answer) -> None:
         content = answer.content
         data = content if isinstance(content, bytes) else to_json(content)
-        self._head(status, answer.kind, len(data), answer.name)
+        more = {"Set-Cookie": answer.cookie}
+        if answer.name is not None:
+            more["Content-Disposition"] = f'attachment; filename="{answer.name}"'
+        self._head(answer.status, answer.kind, len(data), **more)
         self.wfile.write(data)
 
     def _refuse(self, status: int, text: str) -> None:
-        self._send(status, Answer({"error": text}))
+        self._send(Answer({"error": text}, status=status))
         self.close_connection = True
         if self._unread:
             self._drain()
@@ -238,14 +333,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self) -> None:
         """Events, as they come, until the browser leaves."""
-        events = self.server.session.events
-        if events.listeners >= _MOST_STREAMS:
-            raise RefusedError("Too many pages are open; close some.", 503)
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STREAM_BUFFER)
-        self.connection.settimeout(_SLOWEST_READER)
-        self._head(200, "text/event-stream", None)
-        with closing(events.listen(_HEARTBEAT)) as stream:
-            for event in stream:
+        with closing(self.server.session.events.listen(_HEARTBEAT)) as stream:
+            first = next(stream, None)  # refused here, if it is
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STREAM_BUFFER)
+            self.connection.settimeout(_SLOWEST_READER)
+            self._head(200, "text/event-stream", None)
+            for event in chain([first], stream):
                 told = b":\n\n" if event is None else b"data: " + event + b"\n\n"
                 self.wfile.write(told)
 

@@ -1,6 +1,9 @@
 """A network in training that goes a few steps at a time, so that one can look in between."""
 
+import copy
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +15,33 @@ from neocog.network import Network
 from neocog.training.optimizers import SGD
 from neocog.training.torch_stream import TorchStream
 
-__all__ = ["Training"]
+__all__ = ["Snapshot", "Training"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How far a training has come: all that its next steps depend on, but for the settings.
+
+    Attributes:
+        parameters: of the network, running statistics included.
+        velocity: of the optimizer by parameter; empty before the first step.
+        stream, order, at: the random numbers, this epoch's images, and how many were taken.
+        epochs, steps: begun and taken.
+    """
+
+    parameters: dict[str, NDArray[Any]]
+    velocity: dict[str, NDArray[np.float32]]
+    stream: TorchStream
+    order: NDArray[np.int64]
+    at: int
+    epochs: int
+    steps: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, about."""
+        arrays = [*self.parameters.values(), *self.velocity.values(), self.order]
+        return sum(array.nbytes for array in arrays)
 
 
 class Training:
@@ -65,6 +94,31 @@ class Training:
         self.epochs = 0
         self.steps = 0
         self._go_back()
+
+    def snapshot(self) -> Snapshot:
+        """How far it has come; to be settled before."""
+        trainer = self._trainer
+        return Snapshot(
+            self._network.state_dict(),
+            self._remembered if trainer is None else trainer.optimiser_state(),
+            copy.deepcopy(self._stream),
+            self._order,
+            self._at,
+            self.epochs,
+            self.steps,
+        )
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Go on from there, with the settings of now."""
+        self._network.load_state_dict(snapshot.parameters)
+        self._stream = copy.deepcopy(snapshot.stream)
+        self._order, self._at = snapshot.order, snapshot.at
+        self.epochs, self.steps = snapshot.epochs, snapshot.steps
+        self._go_back()
+        if self._trainer is None:
+            self._remembered = snapshot.velocity
+        elif snapshot.velocity:
+            self._trainer.set_optimiser_state(snapshot.velocity)
 
     def _go_back(self) -> None:
         """Return to the network's parameters, with velocities of zero."""

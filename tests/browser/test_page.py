@@ -13,7 +13,7 @@ import pytest
 import neocog
 from neocog import models
 from neocog.explanation import explain
-from neocog.explanation.html import page
+from neocog.explanation.html import bundle, page
 from neocog.explanation.payload import pack
 from neocog.explanation.sheet import sheets
 from neocog.layers import (
@@ -37,6 +37,9 @@ from neocog.network import Network
 
 #: The accessibility checker's program, if it is here.
 AXE = Path(os.environ["NEOCOG_AXE"]) if os.environ.get("NEOCOG_AXE") else None
+
+#: Widths of telephones' windows.
+NARROW = (440, 400, 360, 320)
 
 # Float32's roundings in sums of some hundred products, of the largest number that is added.
 CLOSE = 1e-4
@@ -301,7 +304,7 @@ def test_the_place_is_kept_in_the_address(tab, note):
     first.backward()
     first.layer("pool")
     first.point("gradient of the output", 3, 12)
-    first.page.wait_for_function("location.hash.endsWith('/3/12')")
+    first.page.wait_for_function("() => location.hash.endsWith('/3/12')")
     address = first.page.url
     words = first.page.locator("[data-formula=pooling]").inner_text()
     second = tab(address)
@@ -337,19 +340,171 @@ def test_filters_show_what_excites_them(tab, note, trained, explained):
     assert pictures.nth(0).get_attribute("aria-label").startswith(f"image {exciting[0][0].index}:")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (400, False)])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True), (400, False)])
 def test_it_fits_the_window_and_asks_nobody(tab, note, all_kinds, width, dark):
     for name, address in (("note", note), ("all-kinds", all_kinds)):
         open_ = tab(address, width=width, dark=dark)
-        wide = open_.page.evaluate("document.documentElement.scrollWidth")
         open_.keep(f"{name}-{width}{'-dark' if dark else ''}")
-        assert wide <= width
-        open_.backward()
-        for layer in open_.page.locator("[data-layer]").all():
-            layer.click()
-            assert open_.page.evaluate("document.documentElement.scrollWidth") <= width
+        for side in ("forward", "backward"):
+            if side == "backward":
+                open_.backward()
+            for layer in open_.page.locator("[data-layer]").all():
+                layer.click()
+                for narrow in NARROW if width == 400 else (width,):
+                    open_.page.set_viewport_size({"width": narrow, "height": 900})
+                    assert too_wide(open_) == [], (layer.get_attribute("data-layer"), narrow)
+        open_.page.set_viewport_size({"width": width, "height": 900})
         open_.keep(f"{name}-{width}{'-dark' if dark else ''}-backward")
         assert [r for r in open_.requests if not r.startswith(("file:", "data:", "blob:"))] == []
+
+
+def too_wide(open_):
+    """What reaches beyond the window, but for what scrolls by itself; all of it, if it scrolls."""
+    return open_.page.evaluate(
+        """() => {
+            const { clientWidth, scrollWidth } = document.documentElement;
+            const scrolls = (e) => e && (getComputedStyle(e).overflowX !== "visible" ||
+                scrolls(e.parentElement));
+            const found = [...document.querySelectorAll("main *")].filter((e) =>
+                e.getBoundingClientRect().right > clientWidth + 0.5 && !scrolls(e.parentElement));
+            return [...found.map((e) => e.outerHTML.slice(0, 80)),
+                ...(scrollWidth > clientWidth ? [`${scrollWidth} > ${clientWidth}`] : [])];
+        }"""
+    )
+
+
+def holes(open_):
+    """Where the maps of the view are."""
+    return open_.page.evaluate(
+        """() => [...document.querySelectorAll(".part-view .hole")].map((hole) => {
+            const { x, y, width, height } = hole.getBoundingClientRect();
+            return [x, y, width, height].map(Math.round);
+        })"""
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 900, 400])
+def test_a_map_stays_under_the_pointer(tab, note, all_kinds, width):
+    """What is written beside it, and below, is longer for some numbers than for others."""
+    for address in (note, all_kinds):
+        open_ = tab(address, width=width)
+        for side in ("forward", "backward"):
+            if side == "backward":
+                open_.backward()
+            for layer in open_.page.locator("[data-layer]").all():
+                layer.click()
+                for hole in open_.page.locator(".part-view [role=slider] .hole").all():
+                    hole.scroll_into_view_if_needed()
+                    before, box = holes(open_), hole.bounding_box()
+                    for n in range(8):
+                        x, y = (n * 37 % 23 + 0.5) / 23, (n * 29 % 19 + 0.5) / 19
+                        open_.page.mouse.move(
+                            box["x"] + box["width"] * x, box["y"] + box["height"] * y
+                        )
+                        assert holes(open_) == before, (layer.get_attribute("data-layer"), side, n)
+
+
+def test_addresses_that_say_nothing_are_ignored(tab, note):
+    for bad in ("#forward/%", "#%", "#sideways/pool/1/2/3", "#forward/nothing/1/2/3", "#forward"):
+        open_ = tab(note + bad)
+        assert open_.page.locator(".part-head h3").inner_text().startswith("conv1")
+    words = open_.page.locator(".formula").first.inner_text()
+    address = open_.page.url
+    for bad in ("#forward/%", "#backward/nothing", "#"):
+        open_.page.evaluate("bad => { location.hash = bad; }", bad)
+        open_.page.wait_for_function("address => location.href === address", arg=address)
+        assert open_.page.locator(".formula").first.inner_text() == words
+    # Numbers that a layer has not become some that it has.
+    far = tab(note + "#forward/pool/99/4000/99999999999999999999")
+    assert "15, 15]" in far.page.locator("[data-formula=pooling]").inner_text()
+    far.page.evaluate("() => { location.hash = '#backward/pool/3/2/x'; }")
+    far.page.wait_for_function("() => location.hash.endsWith('backward/pool/3/2/8')")
+    assert "[3, 2, 8]" in far.page.locator("[data-formula=pooling]").inner_text()
+    pressed = far.page.get_by_role("button", name="Backward").get_attribute("aria-pressed")
+    assert pressed == "true"
+
+
+@pytest.mark.parametrize("layer", ["fc", "softmax", "image"])
+def test_the_address_holds_layers_without_a_cursor_too(tab, note, layer):
+    open_ = tab(note)
+    open_.backward()
+    open_.layer(layer)
+    if layer == "fc":
+        open_.page.locator(".part-view select").select_option(index=6)
+    open_.page.wait_for_function("layer => location.hash.includes(`backward/${layer}`)", arg=layer)
+    words = open_.page.locator(".part-view .formula").inner_text()
+    again = tab(open_.page.url)
+    assert again.page.locator(".part-view .formula").inner_text() == words
+
+
+def test_place_and_speed_are_kept_for_each_layer(tab, note):
+    open_ = tab(note)
+    page = open_.page
+    page.get_by_role("button", name="channel 3", exact=True).click()
+    page.get_by_role("button", name="slow").click()
+    page.get_by_role("button", name="true convolution").click()
+    open_.point("output map", 21, 9)
+    words = page.locator("[data-formula=convolution]").inner_text()
+    assert words.startswith("y[3, 21, 9]")
+    for way in (["pool"], ["fc"], ["softmax", "image", "flatten"]):
+        for layer in [*way, "conv1"]:
+            open_.layer(layer)
+        assert page.locator("[data-formula=convolution]").inner_text() == words, way
+        for name in ("slow", "true convolution"):
+            assert page.get_by_role("button", name=name).get_attribute("aria-pressed") == "true"
+    # Who moves in another layer, goes on at that part of the image, also over a layer without one.
+    open_.layer("pool")
+    open_.point("output map", 2, 14)
+    for way in (["conv1"], ["pool", "fc", "conv1"]):
+        for layer in way:
+            open_.layer(layer)
+        assert "y[3, 5, 29]" in page.locator("[data-formula=convolution]").inner_text()
+
+
+def test_the_label_is_among_the_answers(tab, tmp_path, trained):
+    """Also where it is the least likely of ten."""
+    network, data = trained
+    probabilities = network.predict_proba(data.test.images[:1])[0]
+    label = int(probabilities.argmin())
+    file = tmp_path / "wrong.html"
+    file.write_text(page(pack(explain(network, data.test.images[0], label), attributions=False)))
+    rows = tab(file.as_uri()).page.locator(".answers tr")
+    assert rows.count() == 5
+    last = rows.last.inner_text()
+    assert last.startswith(data.classes[label])
+    assert "label" in last
+
+
+def test_numbers_and_counts_are_written_as_people_read_them(chromium):
+    script = bundle("numbers.js") + (
+        "window.found = Object.fromEntries(Object.entries(modules['numbers.js']));"
+    )
+    tab = chromium.new_page()
+    tab.evaluate(f"() => {{ {script} }}")
+
+    def say(name, *arguments):
+        return tab.evaluate("([name, list]) => found[name](...list)", [name, arguments])
+
+    for value, words in [
+        (0.0625, "0.0625"),
+        (-0.5, "−0.5"),
+        (float(np.float32(0.1)), "0.1"),
+        (1 - 0.9, "0.1"),
+        (1 / 3, "0.3333"),
+        (9.99996, "10.00"),
+        (-1234.567, "−1235"),
+        (1e18, "10¹⁸"),
+        (-2.5e-5, "−2.5·10⁻⁵"),
+        (1.23456e-7, "1.23·10⁻⁷"),
+        (None, "not a number"),
+    ]:
+        assert say("written", value) == words
+    for value, words in [(0.0625, ".0625"), (1 / 3, ".33"), (-0.00891234, "−.0089"), (16, "16")]:
+        assert say("brief", value) == words
+    for value, words in [(1, "100 %"), (0.99999, "> 99.99 %"), (0.0625, "6.25 %"), (0, "0 %")]:
+        assert say("percent", value) == words
+    assert [say("count", n, "step") for n in (0, 1, 2000)] == ["0 steps", "1 step", "2,000 steps"]
+    tab.close()
 
 
 def test_names_are_text_and_no_program(tab, tmp_path, trained):
@@ -365,12 +520,39 @@ def test_names_are_text_and_no_program(tab, tmp_path, trained):
     assert evil[0] in open_.page.locator("main").inner_text()
 
 
+def test_nothing_runs_but_its_own_script(tab, note, tmp_path):
+    """If a name were ever written as HTML, the page's policy would still keep it from acting."""
+    text = Path(note.removeprefix("file://")).read_text(encoding="utf-8")
+    got_in = (
+        '<p class="in" style="width: 7px">in</p><style>.in { width: 8px }</style>'
+        "<script>document.title = 'taken'</script><img src=x onerror=\"document.title = 'taken'\">"
+    )
+    file = tmp_path / "got-in.html"
+    file.write_text(text.replace("<body>", f"<body>{got_in}"), encoding="utf-8")
+    open_ = tab(file.as_uri(), complains=True)
+    assert open_.page.locator("p.in").evaluate("p => p.getBoundingClientRect().width") > 8
+    assert open_.page.title() != "taken"
+    assert len([each for each in open_.troubles if "Content Security Policy" in each]) >= 4
+
+
+def test_it_shows_in_the_frame_of_a_notebook(chromium, explained):
+    notebook, troubles = chromium.new_page(), []
+    notebook.on("console", lambda message: troubles.append(message.text))
+    notebook.set_content(explained._repr_html_())
+    frame = notebook.frame_locator("iframe")
+    frame.locator(".strip").wait_for(timeout=120_000)
+    frame.locator('[data-layer="conv1"]').click()
+    frame.locator(".formula").first.wait_for()
+    notebook.close()
+    assert troubles == []
+
+
 @pytest.mark.skipif(AXE is None, reason="NEOCOG_AXE does not name axe.min.js")
 @pytest.mark.parametrize(("width", "dark"), [(1280, True), (400, False)])
 def test_accessibility(tab, note, all_kinds, width, dark):
     for address in (note, all_kinds) if dark else (note,):
         open_ = tab(address, width=width, dark=dark)
-        open_.page.add_script_tag(path=str(AXE))
+        open_.page.evaluate(AXE.read_text())  # the page's policy lets no other script in
         assert serious(open_, "html") == []
         for side in ("forward", "backward"):
             if side == "backward":

@@ -4,18 +4,37 @@ import os
 import zlib
 from math import inf, nan
 
+import hypothesis
 import numpy as np
+import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from kernel_caller import maps, places
 
 # Each example compiles kernels of its own, so there are few, and none to make a failure smaller.
-# With a width that was asked for (`test_widths.py`), only those that are written out.
-PHASES = (Phase.explicit,) if os.environ.get("NEOCOG_LANES") else (Phase.explicit, Phase.generate)
+# In a width that was asked for (`test_widths.py`) fewer still: those that are written out, but for
+# what no width changes: that is marked `once`.
+ANOTHER_WIDTH = bool(os.environ.get("NEOCOG_LANES"))
+PHASES = (Phase.explicit,) if ANOTHER_WIDTH else (Phase.explicit, Phase.generate)
+
+#: A test, or a parameter, that is not repeated in other widths.
+once = pytest.mark.own_width
 
 
 def shapes(examples):
     return settings(max_examples=examples, deadline=None, derandomize=True, phases=PHASES)
+
+
+def example(*arguments, once=False, **values):
+    """An example for Hypothesis; `once`: not in other widths."""
+    if once and ANOTHER_WIDTH:
+        return lambda test: test
+    return hypothesis.example(*arguments, **values)
+
+
+def in_every_width(examples, count):
+    """The examples, of which the first are enough in other widths."""
+    return examples[:count] if ANOTHER_WIDTH else examples
 
 
 CHANNELS = st.sampled_from([1, 3, 5, 8, 17, 24, 33])

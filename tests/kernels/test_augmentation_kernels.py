@@ -3,8 +3,8 @@
 import numba
 import numpy as np
 import pytest
-from cases import feature_maps, generator, in_parts, shapes, unwritten
-from hypothesis import example, given
+from cases import example, feature_maps, generator, in_parts, once, shapes, unwritten
+from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import UNIT, assert_within, call, flat, maps, read, rounding, step
 
@@ -196,12 +196,16 @@ EVERYTHING = Augment("alternating", 3, "zero", 4, (0.3, 0.5, 2.0), 0.4)
 
 
 @shapes(3)
-@example(case=RGB, how=Augment("random", 2), gathered=True)
+@example(case=RGB, how=Augment("random", 2), gathered=True, once=True)
 @example(case=RGB, how=EVERYTHING, gathered=True)
-@example(case=RGB, how=Augment(jitter=(0.0, 0.0, 0.7), cutout=3, fixed=True), gathered=False)
-@example(case=GRAY, how=Augment("random", 4, "zero", jitter=(0.2, 0.9, 0.5)), gathered=True)
-@example(case=GRAY, how=Augment("alternating", 2, mixup=0.3), gathered=False)
-@example(case=(1, 3, 1, 1, (0, 0), (0, 0), True), how=EVERYTHING, gathered=True)
+@example(
+    case=RGB, how=Augment(jitter=(0.0, 0.0, 0.7), cutout=3, fixed=True), gathered=False, once=True
+)
+@example(
+    case=GRAY, how=Augment("random", 4, "zero", jitter=(0.2, 0.9, 0.5)), gathered=True, once=True
+)
+@example(case=GRAY, how=Augment("alternating", 2, mixup=0.3), gathered=False, once=True)
+@example(case=(1, 3, 1, 1, (0, 0), (0, 0), True), how=EVERYTHING, gathered=True, once=True)
 @example(case=(2, 5, 3, 2, (1, 0), (0, 0), True), how=EVERYTHING, gathered=True)
 @given(case=feature_maps(), how=AUGMENTS, gathered=st.booleans())
 def test_load_augmented(case, how, gathered):
@@ -268,6 +272,7 @@ def spread_evenly(counts):
     return abs(chi - free) < SIGMAS * np.sqrt(2 * free)
 
 
+@once
 def test_random_flips_are_half_and_new_in_each_epoch():
     epochs = [are_flipped(seen(Augment("random"), epoch=e)) for e in range(2)]
     same = epochs[0] == epochs[1]
@@ -275,6 +280,7 @@ def test_random_flips_are_half_and_new_in_each_epoch():
         assert abs(share.mean() - 0.5) < SIGMAS * 0.5 / np.sqrt(MANY)
 
 
+@once
 def test_alternating_flips_alternate():
     epochs = [are_flipped(seen(Augment("alternating"), epoch=e)) for e in range(4)]
     assert abs(epochs[0].mean() - 0.5) < SIGMAS * 0.5 / np.sqrt(MANY)
@@ -286,6 +292,7 @@ def test_alternating_flips_alternate():
     assert abs(same.mean() - 0.5) < SIGMAS * 0.5 / np.sqrt(MANY)
 
 
+@once
 def test_all_shifts_occur_alike_with_and_without_flip():
     """Where the middle pixel went, and what its neighbour to the right is."""
     x = seen(Augment("random", 2, "zero"))
@@ -298,6 +305,7 @@ def test_all_shifts_occur_alike_with_and_without_flip():
     assert spread_evenly(np.bincount((flipped * SIDE + row) * SIDE + column, minlength=50))
 
 
+@once
 def test_cutout_is_a_square_around_any_pixel():
     cut = seen(Augment(cutout=3)) == 0
     sizes = cut.sum((1, 2))
@@ -312,6 +320,7 @@ def test_cutout_is_a_square_around_any_pixel():
     assert spread_evenly(np.bincount(centre[0] * SIDE + centre[1], minlength=SIDE * SIDE))
 
 
+@once
 def test_draws_follow_the_image_not_its_place():
     how = Augment("random", 2, "reflect", 2)
     order = generator(1).permutation(MANY)
@@ -319,6 +328,7 @@ def test_draws_follow_the_image_not_its_place():
     np.testing.assert_array_equal(shuffled, seen(how)[order])
 
 
+@once
 @pytest.mark.parametrize("change", [{"seed": SEED + 1}, {"epoch": 1}])
 def test_seed_and_epoch_decide(change):
     how = Augment("random", 2)
@@ -344,6 +354,7 @@ def many_mixings(alpha, images, count):
 DRAWS = 20000
 
 
+@once
 @pytest.mark.parametrize("alpha", [0.001, 0.2, 1.0, 2.0, 8.0])
 def test_shares_are_those_of_a_beta_distribution(alpha):
     share, _ = many_mixings(alpha, 8, DRAWS)
@@ -360,6 +371,7 @@ def test_shares_are_those_of_a_beta_distribution(alpha):
         assert np.abs(known[alpha](np.sort(share)) - even).max() < 3.4 / np.sqrt(DRAWS)
 
 
+@once
 @pytest.mark.parametrize("images", [1, 2, 3, 8])
 def test_partners(images):
     _, rotations = many_mixings(1.0, images, 3000)
@@ -376,6 +388,7 @@ def test_partners(images):
         assert images == 1 or all(p != place for place, p in enumerate(partners))
 
 
+@once
 def test_shares_of_one_seed_are_the_same():
     first, second = many_mixings(0.4, 8, 100), many_mixings(0.4, 8, 100)
     np.testing.assert_array_equal(first, second)

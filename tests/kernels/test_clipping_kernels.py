@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from cases import double, generator, in_parts, real
+from cases import double, generator, in_every_width, in_parts, real
 from kernel_caller import Buffer, assert_within, call, flat, rounding, step
 
 from neocog.kernels.clipping import (
@@ -19,7 +19,7 @@ from neocog.kernels.clipping import (
 DOUBLE_UNIT = 2.0**-53
 
 
-@pytest.mark.parametrize("item", [16, 48, 16 * 8, 16 * 37])
+@pytest.mark.parametrize("item", [16 * 37, *in_every_width([16, 48, 16 * 8], 1)])
 @pytest.mark.parametrize("items", [1, 5])
 def test_square_sums(item, items):
     rng = generator(item, items)

@@ -10,9 +10,11 @@ from cases import (
     IMAGES,
     SIZES,
     double,
+    example,
     generator,
     in_parts,
     magnitude,
+    once,
     real,
     shapes,
     unwritten,
@@ -20,7 +22,7 @@ from cases import (
     wild,
     winner_offsets,
 )
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import (
     Buffer,
@@ -244,13 +246,13 @@ def assert_same_in_parts(case, operands, y, expected):
 @shapes(4)
 @example(case=RGB)
 @example(case=MANY)
-@example(case=ONE)
-@example(case=OVER)
+@example(case=ONE, once=True)
+@example(case=OVER, once=True)
 @example(case=GROUPS)
 @example(case=LARGE_GROUPS)
-@example(case=SPARSE)
-@example(case=HEAVY)
-@example(case=TALL)
+@example(case=SPARSE, once=True)
+@example(case=HEAVY, once=True)
+@example(case=TALL, once=True)
 @given(case=cases())
 def test_conv2d_forward(case):
     m = case.y_map
@@ -272,9 +274,9 @@ def test_conv2d_forward(case):
 
 
 @shapes(3)
-@example(case=replace(RGB, size=(8, 12), border=(0, 0), relu=True))
+@example(case=replace(RGB, size=(8, 12), border=(0, 0), relu=True), once=True)
 @example(case=Case(2, 17, (7, 9), 24, (3, 3), (1, 1), (1, 1), border=(1, 2)))
-@example(case=Case(1, 1, (1, 2), 5, (2, 1), (1, 1), bias=False))
+@example(case=Case(1, 1, (1, 2), 5, (2, 1), (1, 1), bias=False), once=True)
 @example(case=replace(GROUPS, size=(9, 8), relu=True))
 @given(case=cases(pool=True))
 def test_conv2d_forward_pooled(case):
@@ -352,8 +354,8 @@ def gate_map(case):
 
 
 @shapes(3)
-@example(case=replace(MANY, n=1, inputs=8, outputs=16))
-@example(case=Case(1, 5, (1, 3), 3, (1, 2), (4, 4), (3, 3)))
+@example(case=replace(MANY, n=1, inputs=8, outputs=16), once=True)
+@example(case=Case(1, 5, (1, 3), 3, (1, 2), (4, 4), (3, 3)), once=True)
 @example(case=Case(3, 24, (6, 5), 17, (5, 4), (2, 2), (0, 0), border=(2, 0), relu=True))
 @example(case=replace(GROUPS, stride=(1, 1), accumulate=True, relu=True))
 @given(case=cases())
@@ -394,13 +396,13 @@ def strided_stage(case, dy_map):
 
 @shapes(4)
 @example(case=replace(MANY, stride=(2, 2), size=(8, 12)))
-@example(case=replace(MANY, stride=(2, 2), size=(4, 4), relu=False))
-@example(case=replace(MANY, stride=(2, 3), size=(7, 19)))
+@example(case=replace(MANY, stride=(2, 2), size=(4, 4), relu=False), once=True)
+@example(case=replace(MANY, stride=(2, 3), size=(7, 19)), once=True)
 @example(case=GROUPS)
-@example(case=replace(LARGE_GROUPS, stride=(2, 2)))
-@example(case=SPARSE)
-@example(case=replace(HEAVY, stride=(2, 2)))
-@example(case=ONE)
+@example(case=replace(LARGE_GROUPS, stride=(2, 2)), once=True)
+@example(case=SPARSE, once=True)
+@example(case=replace(HEAVY, stride=(2, 2)), once=True)
+@example(case=ONE, once=True)
 @given(case=cases())
 def test_conv2d_backward_input_strided(case):
     reaches = FeatureMap(*case.out, case.k, 99, 99)
@@ -420,7 +422,7 @@ def test_a_border_of_dy_that_is_too_narrow_is_refused():
 
 @shapes(1)
 @example(case=Case(1, 17, (3, 3), 33, (3, 2), (1, 1)))
-@example(case=GROUPS)
+@example(case=GROUPS, once=True)
 @example(case=LARGE_GROUPS)
 @given(case=cases())
 def test_conv2d_flip_weight(case):
@@ -504,14 +506,14 @@ TOO_LARGE = Case(1, 64, (12, 120), 8, (3, 3), (1, 1), (1, 1), (3, 3))
 @shapes(3)
 @example(case=replace(RGB, n=5), shard=2)
 @example(case=Case(2, 17, (33, 40), 24, (3, 3), (1, 1), (1, 1)), shard=1)
-@example(case=Case(3, 5, (1, 1), 1, (3, 5), (4, 4), (2, 2), bias=False), shard=3)
-@example(case=GROUPS, shard=2)
-@example(case=SPARSE, shard=2)
-@example(case=WIDE, shard=3)
-@example(case=LONG, shard=1)
-@example(case=WIDE_LONG, shard=1)
+@example(case=Case(3, 5, (1, 1), 1, (3, 5), (4, 4), (2, 2), bias=False), shard=3, once=True)
+@example(case=GROUPS, shard=2, once=True)
+@example(case=SPARSE, shard=2, once=True)
+@example(case=WIDE, shard=3, once=True)
+@example(case=LONG, shard=1, once=True)
+@example(case=WIDE_LONG, shard=1, once=True)
 @example(case=WIDE_GROUPS, shard=2)
-@example(case=TOO_LARGE, shard=1)
+@example(case=TOO_LARGE, shard=1, once=True)
 @given(case=cases(), shard=st.integers(1, 3))
 def test_conv2d_backward_weight(case, shard):
     """By shards of images, and by items of the weight."""
@@ -526,6 +528,7 @@ def test_conv2d_backward_weight(case, shard):
         assert_weight_gradient(case, actual, x, dy, kind is whole)
 
 
+@once
 @pytest.mark.parametrize("case", [MANY, WIDE])
 def test_weight_gradients_are_the_same_however_images_are_cut_into_calls(case):
     case = replace(case, n=5, bias=True)
@@ -546,8 +549,8 @@ def test_weight_gradients_are_the_same_however_images_are_cut_into_calls(case):
 @shapes(3)
 @example(case=replace(RGB, n=5, size=(8, 12), border=(0, 0)), shard=2)
 @example(case=Case(3, 33, (6, 9), 5, (5, 5), (2, 2), (1, 1)), shard=1)
-@example(case=Case(2, 24, (40, 33), 17, (3, 3), (1, 1), (1, 1), bias=False), shard=2)
-@example(case=Case(2, 4, (9, 9), 8, (3, 2), (1, 2), (0, 1), (2, 1), extra=1), shard=2)
+@example(case=Case(2, 24, (40, 33), 17, (3, 3), (1, 1), (1, 1), bias=False), shard=2, once=True)
+@example(case=Case(2, 4, (9, 9), 8, (3, 2), (1, 2), (0, 1), (2, 1), extra=1), shard=2, once=True)
 @given(case=cases(pool=True, plain=True), shard=st.integers(1, 3))
 def test_conv2d_backward_weight_of_winners(case, shard):
     m = case.pooled.bare

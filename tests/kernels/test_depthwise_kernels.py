@@ -9,7 +9,9 @@ from cases import (
     IMAGES,
     SIZES,
     double,
+    example,
     generator,
+    in_every_width,
     in_parts,
     magnitude,
     real,
@@ -17,7 +19,7 @@ from cases import (
     whole,
     wild,
 )
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import (
     Buffer,
@@ -82,7 +84,7 @@ CASES = (
 
 def with_cases(**others):
     def decorate(test):
-        for case in CASES:
+        for case in in_every_width(CASES, 3):
             test = example(case=case, **others)(test)
         return test
 
@@ -196,7 +198,7 @@ def gradients(stage, x, dy):
 
 
 @shapes(3)
-@example(case=(5, 8, *CASES[0][2:]), shard=2)
+@example(case=(5, 8, *CASES[0][2:]), shard=2, once=True)
 @example(case=(3, 24, *CASES[2][2:]), shard=3)
 @with_cases(shard=1)
 @given(case=depthwise(), shard=st.integers(1, 3))

@@ -1,8 +1,8 @@
 """The image kernels alone against `neocog.reference` in float64; see `cases`."""
 
 import numpy as np
-from cases import feature_maps, generator, in_parts, shapes, unwritten
-from hypothesis import example, given
+from cases import example, feature_maps, generator, in_parts, shapes, unwritten
+from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import (
     assert_within,
@@ -20,7 +20,7 @@ from neocog.kernels.layout import FeatureMap
 
 @shapes(3)
 @example(case=(3, 3, 6, 13, (1, 1), (0, 0), True), gathered=True)
-@example(case=(5, 1, 1, 1, (0, 0), (0, 0), True), gathered=False)
+@example(case=(5, 1, 1, 1, (0, 0), (0, 0), True), gathered=False, once=True)
 @given(case=feature_maps(), gathered=st.booleans())
 def test_load_images(case, gathered):
     n, c, h, w, border, _after, _dense = case

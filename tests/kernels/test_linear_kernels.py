@@ -8,7 +8,9 @@ from cases import (
     IMAGES,
     SIZES,
     double,
+    example,
     generator,
+    in_every_width,
     in_parts,
     magnitude,
     real,
@@ -17,7 +19,7 @@ from cases import (
     whole,
     wild,
 )
-from hypothesis import assume, example, given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from kernel_caller import (
     assert_within,
@@ -70,7 +72,7 @@ linear_shapes = (
 
 def on_linear_shapes(test):
     test = given(case=linears())(test)
-    for add in linear_shapes:
+    for add in in_every_width(linear_shapes, 3):
         test = add(test)
     return shapes(2)(test)
 

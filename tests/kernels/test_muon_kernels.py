@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from cases import CHANNELS, double, generator, in_parts, real, shapes
-from hypothesis import example, given
+from cases import CHANNELS, double, example, generator, in_parts, once, real, shapes
+from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import (
     Buffer,
@@ -75,9 +75,9 @@ def call_in_parts(kernel, stage, operands, items):
 
 @shapes(3)
 @given(rows=st.integers(1, 60), columns=st.integers(1, 40))
-@example(rows=1, columns=1)
+@example(rows=1, columns=1, once=True)
 @example(rows=300, columns=37)  # more rows than are multiplied at a time
-@example(rows=290, columns=270)  # more columns, too
+@example(rows=290, columns=270, once=True)  # more columns, too
 def test_iteration(rows, columns):
     rows, columns = max(rows, columns), min(rows, columns)
     rng = generator(rows, columns)
@@ -205,8 +205,8 @@ def test_every_weight_as_a_matrix():
 )
 @example(24, 3, (2, 2), True, True, False, True)  # turned
 @example(33, 5, (3, 3), False, False, True, False)  # a vector that is not full
-@example(70, 9, (3, 3), True, True, True, True)  # several panels and spans
-@example(1, 1, (1, 1), True, False, False, False)
+@example(70, 9, (3, 3), True, True, True, True, once=True)  # several panels and spans
+@example(1, 1, (1, 1), True, False, False, False, once=True)
 def test_phases(k, c, kernel, nesterov, decay, renormalised, clipped):
     rng = generator(k, c, kernel)
     weight = ConvolutionWeight(k, c, *kernel)
@@ -271,6 +271,7 @@ def test_a_linear_weight():
     assert off < 0.01
 
 
+@once
 def test_weights_that_do_not_move():
     """Without a gradient there is no norm; a weight of zeros has none that could be mended."""
     weight = ConvolutionWeight(5, 3, 2, 2)
@@ -298,6 +299,7 @@ def test_a_gradient_that_is_not_finite_reaches_every_weight_and_no_padding():
         assert np.isnan(state.read("w")).all()
 
 
+@once
 @pytest.mark.parametrize("shape", [(12, 20), (20, 12)])
 def test_steps_beside_pytorch(shape, monkeypatch):
     """Three steps of `torch.optim.Muon`, which would compute in bfloat16, in float64."""

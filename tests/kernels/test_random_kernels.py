@@ -7,6 +7,7 @@ those that a sum of independent fair bits or uniform numbers leaves twice in 10â
 import numba
 import numpy as np
 import pytest
+from cases import once
 
 from neocog.kernels.pipeline import KernelCompiler
 from neocog.kernels.random import random_bits, uniform
@@ -68,6 +69,7 @@ def test_uniform_is_the_highest_53_bits():
         assert 0 <= u < 1
 
 
+@once
 @pytest.mark.parametrize("seed", [0, 1, -7, 2**62])
 def test_uniform_is_spread_evenly(seed):
     u = grid(seed, 20, COUNT // 20).ravel() / 2.0**64
@@ -79,6 +81,7 @@ def test_uniform_is_spread_evenly(seed):
     assert abs(chi - 63) < SIGMAS * np.sqrt(126)
 
 
+@once
 @pytest.mark.parametrize("seed", [0, 12345])
 def test_every_bit_is_fair_and_independent_of_its_neighbours(seed):
     square = unpacked(grid(seed, 140, 140)).astype(np.int8) * 2 - 1
@@ -96,6 +99,7 @@ def test_every_bit_is_fair_and_independent_of_its_neighbours(seed):
         assert np.abs(left.T @ right / len(left)).max() < bound
 
 
+@once
 def test_one_bit_of_a_counter_changes_half_of_the_bits():
     for place in range(3):
         for bit in range(63):

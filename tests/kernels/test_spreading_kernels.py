@@ -1,14 +1,8 @@
 """The spreading kernel alone against `neocog.reference` in float64; see `cases`."""
 
 import numpy as np
-from cases import (
-    feature_maps,
-    generator,
-    real,
-    shapes,
-    winner_offsets,
-)
-from hypothesis import example, given
+from cases import example, feature_maps, generator, real, shapes, winner_offsets
+from hypothesis import given
 from kernel_caller import (
     Buffer,
     blank,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from cases import double, generator, real
+from cases import double, generator, once, real
 from kernel_caller import (
     Buffer,
     assert_within,
@@ -268,8 +268,8 @@ def run_middle(kernel, s, operands):
     call(kernel, s, operands, 2, first=2)
 
 
-@pytest.mark.parametrize("clipped", [False, True])
-@pytest.mark.parametrize("cycled", [False, True])
+@pytest.mark.parametrize("clipped", [pytest.param(False, marks=once), True])
+@pytest.mark.parametrize("cycled", [pytest.param(False, marks=once), True])
 @pytest.mark.parametrize("name", CASES)
 def test_twenty_steps(name, cycled, clipped):
     """`cycled`: rates and momentum from the table, as one-cycle moves them."""

@@ -7,14 +7,16 @@ from cases import (
     IMAGES,
     SIZES,
     double,
+    example,
     generator,
+    in_every_width,
     magnitude,
     real,
     shapes,
     whole,
     wild,
 )
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import (
     Buffer,
@@ -72,7 +74,7 @@ CASES = (
 
 
 def with_cases(test):
-    for case in CASES:
+    for case in in_every_width(CASES, 3):
         test = example(case=case)(test)
     return test
 

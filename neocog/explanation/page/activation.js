@@ -1,10 +1,11 @@
 // Functions of one number: ReLU and its relatives, and a constant factor.
 
-import { channelRow } from "./channels.js";
-import { el, figure, svg } from "./dom.js";
+import { Channels } from "./channels.js";
+import { el, figure, put, svg } from "./dom.js";
 import { byEngine } from "./engine.js";
 import { Grid } from "./grid.js";
-import { folded, inLines, range, written } from "./picture.js";
+import { range, written } from "./numbers.js";
+import { folded, inLines } from "./picture.js";
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
@@ -73,42 +74,49 @@ function smoothGelu() {
 
 /** Both ways. */
 export function activation(page, layer) {
-  const source = page.net.source(layer);
+  const { net } = page;
+  const source = net.source(layer);
   const { f, slope, text } = FUNCTIONS[layer.how.function](layer.how);
   const back = page.side === "backward";
   const map = layer.output.isMap;
-  const channel = map ? page.channel : 0;
-  const chooser = channelRow(layer, page.side, channel, (next) => page.go({ channel: next }));
-  if (map && !(layer.gradient.has(channel) && source.gradient.has(channel)))
-    return el("div", {}, chooser, "This channel’s gradient was left out to keep this file small.");
   const width = map ? layer.output.width : folded(layer.output.values.length);
-  const all = (numbers) => (map ? numbers.part(channel) : inLines(numbers.values, width));
-  const before = all(source.output),
-    after = all(layer.output);
-  const given = all(layer.gradient),
-    passed = all(source.gradient);
+  const channels = new Channels(page, layer);
   const move = (row, column) => draw(row, column);
-  const [left, right] = back ? [given, passed] : [before, after];
   const first = new Grid({ label: back ? "gradient that arrives" : "input", point: move });
   const second = new Grid({ label: back ? "gradient that goes on" : "output", point: move });
-  const reaches = back
-    ? [layer.gradient.reach, source.gradient.reach]
-    : [source.output.reach, layer.output.reach];
-  first.show(left, width, reaches[0]);
-  second.show(right, width, reaches[1]);
+  const words = { first: el("span"), second: el("span") };
   const formula = el("div", { class: "formula", "data-formula": "activation" });
-  const span = Math.max(1e-6, source.output.reach);
-  const curve = new Curve(back ? slope : f, span);
+  const graph = el("div");
+  const others = net.readers(source) > 1;
+  let before, after, given, passed, curve;
+
+  function update() {
+    channels.update();
+    const all = (numbers) => (map ? numbers.part(page.channel) : inLines(numbers.values, width));
+    const shown = back ? [layer.gradient, source.gradient] : [source.output, layer.output];
+    const [left, right] = shown.map(all);
+    before = all(source.output);
+    after = all(layer.output);
+    [given, passed] = back ? [left, right] : [];
+    first.show(left, width, shown[0].reach);
+    second.show(right, width, shown[1].reach);
+    words.first.textContent = `${range(left)} Point at a number.`;
+    const zeros = right.reduce((sum, value) => sum + (value === 0), 0);
+    words.second.textContent = `${range(right)} ${zeros} of ${right.length} are zero.`;
+    curve = new Curve(back ? slope : f, Math.max(1e-6, source.output.reach));
+    graph.replaceChildren(curve.node);
+    draw(page.row, page.column);
+  }
 
   function draw(row, column) {
     for (const grid of [first, second]) grid.at(row, column);
-    page.remember({ row, column });
+    page.remember({ row: first.row, column: first.column });
     const n = first.row * width + first.column;
     const x = before[n];
     curve.mark(x);
-    const where = map ? `[${channel}, ${first.row}, ${first.column}]` : `[${n}]`;
-    const others = page.net.readers(source) > 1;
-    formula.replaceChildren(
+    const where = map ? `[${page.channel}, ${first.row}, ${first.column}]` : `[${n}]`;
+    put(
+      formula,
       el(
         "p",
         {},
@@ -128,35 +136,28 @@ export function activation(page, layer) {
       ),
     );
   }
-  const view = el(
+
+  const node = el(
     "div",
     {},
-    chooser,
+    channels.node,
     el(
       "div",
       { class: "across" },
-      figure(
-        back ? "Gradient that arrives" : "Input",
-        first.node,
-        `${range(left)} Point at a number.`,
-      ),
+      figure(back ? "Gradient that arrives" : "Input", first.node, words.first),
       figure(
         back ? `The slope of ${layer.type}` : `f(x) = ${text}`,
-        curve.node,
+        graph,
         back
           ? "The dot is the number’s place: its gradient is multiplied by the slope there."
           : "The dot is the number that is pointed at.",
       ),
-      figure(
-        back ? "Gradient that goes on" : "Output",
-        second.node,
-        `${range(right)} ${right.reduce((count, value) => count + (value === 0), 0)} of ${right.length} are zero.`,
-      ),
+      figure(back ? "Gradient that goes on" : "Output", second.node, words.second),
     ),
     formula,
   );
-  draw(page.row, page.column);
-  return view;
+  update();
+  return { node, update };
 }
 
 /** A function's graph from −span to span, and a dot on it. */

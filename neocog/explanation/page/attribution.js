@@ -3,7 +3,8 @@
 
 import { choice, el, figure, select, svg } from "./dom.js";
 import { overImage } from "./linear.js";
-import { paint, written } from "./picture.js";
+import { written } from "./numbers.js";
+import { paint } from "./picture.js";
 
 const METHODS = [
   ["gradCam", "Grad-CAM"],
@@ -25,62 +26,46 @@ export function attribution(page) {
   const { net } = page;
   const all = net.attributions;
   const label = net.className(net.label);
-  let method = page.kept.method ?? "gradCam";
-  let layer = page.kept.cam in all.gradCam.layers ? page.kept.cam : all.gradCam.chosen;
-  const holder = el("div");
-  function draw() {
-    const found = method === "gradCam" ? all.gradCam.layers[layer] : all[method];
-    const whole = found.map;
-    const [height, width] = whole.shape;
-    const best = whole.values.reduce(
-      (most, value, n) => (value > whole.values[most] ? n : most),
-      0,
-    );
-    const where = `row ${Math.floor(best / width)}, column ${best % width}`;
-    holder.replaceChildren(
-      el(
-        "div",
-        { class: "controls" },
-        choice("method", METHODS, method, (next) => {
-          page.kept.method = method = next;
-          draw();
-        }),
-        method === "gradCam"
-          ? select(
-              "layer",
-              Object.keys(all.gradCam.layers).map((name) => [
-                name,
-                name === all.gradCam.chosen ? `${name} (chosen for you)` : name,
-              ]),
-              layer,
-              (next) => {
-                page.kept.cam = layer = next;
-                draw();
-              },
-            )
-          : null,
+  const { method = "gradCam" } = page.kept;
+  const layer = page.kept.cam in all.gradCam.layers ? page.kept.cam : all.gradCam.chosen;
+  const found = method === "gradCam" ? all.gradCam.layers[layer] : all[method];
+  const keep = (choice) => {
+    Object.assign(page.kept, choice);
+    page.section("looks");
+  };
+  const whole = found.map;
+  const [height, width] = whole.shape;
+  const best = whole.values.reduce((most, value, n) => (value > whole.values[most] ? n : most), 0);
+  const where = `row ${Math.floor(best / width)}, column ${best % width}`;
+  const layers = Object.keys(all.gradCam.layers).map((name) => [
+    name,
+    name === all.gradCam.chosen ? `${name} (chosen for you)` : name,
+  ]);
+  return [
+    el(
+      "div",
+      { class: "controls" },
+      choice("method", METHODS, method, (next) => keep({ method: next })),
+      method === "gradCam" ? select("layer", layers, layer, (cam) => keep({ cam })) : null,
+    ),
+    el("p", { class: "caption" }, TELLS[method](label, layer)),
+    el(
+      "div",
+      { class: "across" },
+      figure(
+        "The image",
+        el("img", { class: "image", src: net.image.src, alt: "the image" }),
+        `${height} × ${width} pixels.`,
       ),
-      el("p", { class: "caption" }, TELLS[method](label, layer)),
-      el(
-        "div",
-        { class: "across" },
-        figure(
-          "The image",
-          el("img", { class: "image", src: net.image.src, alt: "the image" }),
-          `${height} × ${width} pixels.`,
-        ),
-        figure(
-          `For ${label}`,
-          overImage(net, whole.values, width),
-          `Strongest at ${where}: ${written(whole.values[best])}.`,
-        ),
-        figure("How far to believe it", curves(found, all.chance), verdict(found, all.chance)),
-        method === "gradCam" ? weights(net, layer, found) : null,
+      figure(
+        `For ${label}`,
+        overImage(net, whole.values, width),
+        `Strongest at ${where}: ${written(whole.values[best])}.`,
       ),
-    );
-  }
-  draw();
-  return holder;
+      figure("How far to believe it", curves(found, all.chance), verdict(found, all.chance)),
+      method === "gradCam" ? weights(net, layer, found) : null,
+    ),
+  ];
 }
 
 function verdict(found, chance) {

@@ -1,6 +1,6 @@
 // The row of a layer's channels as small pictures, of which one is chosen.
 
-import { el, select } from "./dom.js";
+import { el, put, select } from "./dom.js";
 import { folded, inLines, paint } from "./picture.js";
 
 /** The numbers that a layer shows on the way forward or back. */
@@ -18,6 +18,21 @@ export function thumbnail(layer, side, channel) {
   } else if (numbers.has(channel))
     paint(canvas, numbers.part(channel), numbers.width, numbers.reach);
   return canvas;
+}
+
+/** A place for that row above a layer's view; `update` draws it anew. */
+export class Channels {
+  constructor(page, layer) {
+    this.page = page;
+    this.layer = layer;
+    this.node = el("div");
+    this.update();
+  }
+
+  update() {
+    const choose = (channel) => this.page.go({ channel });
+    put(this.node, channelRow(this.layer, this.page.side, this.page.channel, choose));
+  }
 }
 
 /** Buttons for the channels that matter most, and a list of all. */

@@ -1,24 +1,27 @@
 // A convolution, number by number: the patch, the kernel, their products, the sum.
 
-import { channelRow } from "./channels.js";
-import { choice, el, figure, select } from "./dom.js";
+import { Channels } from "./channels.js";
+import { choice, el, figure, put, select } from "./dom.js";
 import { engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
 import { channelName } from "./network.js";
 import { largest } from "./data.js";
-import { biasOf, borderOf, group, met, missing, parts, span, trueMap } from "./products.js";
+import { biasOf, borderOf, group, met, parts, span, trueMap } from "./products.js";
 import { square } from "./square.js";
-import { written } from "./picture.js";
+import { count, written } from "./numbers.js";
 
 // Input channels whose products are written out; the others are added up in one line.
 const WRITTEN = 3;
+
+// Columns of a kernel beyond which its tables have no room between the maps.
+const WIDEST = 3;
 
 // Milliseconds a step.
 const SPEEDS = { slow: 400, fast: 25 };
 
 /** The view. */
 export function convolution(page, layer) {
-  return layer.weight.has(page.channel) ? new View(page, layer).node : missing(page, layer);
+  return new View(page, layer);
 }
 
 class View {
@@ -26,10 +29,16 @@ class View {
     this.page = page;
     this.layer = layer;
     this.source = page.net.source(layer);
-    this.flipped = page.kept.flipped ?? false;
-    this.speed = "fast";
+    /** What was chosen here, which outlasts this view: speed, flipped, and the input's channel. */
+    this.chosen = Object.assign(page.chosen(layer), {
+      speed: "fast",
+      flipped: false,
+      input: null, // the one that adds most
+      ...page.chosen(layer),
+    });
     this.filling = false;
-    this.inputChannel = null; // the one that adds most
+    this.channels = new Channels(page, layer);
+    this.inputs = el("span");
     this.input = new Grid({
       label: "what the convolution reads; point at a number to see its own",
       border: borderOf(layer),
@@ -42,27 +51,38 @@ class View {
     this.words = Object.fromEntries(
       ["input", "tables", "output", "sum"].map((name) => [name, el("span")]),
     );
-    this.tables = el("div", { class: "tables" });
+    const label = "patch, kernel and products of each input channel";
+    const region = { class: "tables scroll", tabindex: "0", role: "region", "aria-label": label };
+    this.tables = el("div", layer.how.kernel[1] > WIDEST ? region : { class: "tables" });
     this.formula = el("div", { class: "formula", "data-formula": "convolution" });
     this.node = this.build();
+    this.update();
+  }
+
+  /** Show the page's channel and place, with the numbers of now. */
+  update() {
+    this.channels.update();
+    put(this.inputs, this.inputChoice());
+    this.input.channel = undefined;
     this.showOutput();
-    this.output.at(page.row, page.column);
+    this.output.at(this.page.row, this.page.column);
+    if (this.filling) this.output.reveal(this.place + 1);
     this.draw();
   }
 
   build() {
-    const { page, layer } = this;
+    const { layer } = this;
     const padded = borderOf(layer).some(Boolean);
     const frame = `The frame is what one number sees${padded ? "; beyond the line lies padding, zeros" : ""}.`;
     return el(
       "div",
       {},
-      channelRow(layer, "forward", page.channel, (channel) => page.go({ channel })),
+      this.channels.node,
       this.controls(),
       el(
         "div",
-        { class: "across" },
-        figure(this.words.input, this.input.node, this.inputChoice() ?? frame),
+        { class: `across worked ${layer.how.kernel[1] > WIDEST ? "wide" : ""}` },
+        figure(this.words.input, this.input.node, this.inputChoice() ? this.inputs : frame),
         figure("Patch × kernel", this.tables, this.words.tables),
         figure(this.words.output, this.output.node, this.words.sum),
       ),
@@ -77,6 +97,7 @@ class View {
       this.step(by);
     };
     this.play = button("▶ Play", () => (this.timer ? this.pause() : this.start()));
+    this.play.classList.add("play");
     const speeds = Object.keys(SPEEDS).map((name) => [name, name]);
     const kinds = [
       [false, "as networks do"],
@@ -88,12 +109,12 @@ class View {
       button("← Step back", stepping(-1)),
       button("Step →", stepping(1)),
       this.play,
-      choice("speed", speeds, this.speed, (speed) => {
-        this.speed = speed;
+      choice("speed", speeds, this.chosen.speed, (speed) => {
+        this.chosen.speed = speed;
         if (this.timer) this.start();
       }),
-      choice("which convolution", kinds, this.flipped, (flipped) => {
-        this.page.kept.flipped = this.flipped = flipped;
+      choice("which convolution", kinds, this.chosen.flipped, (flipped) => {
+        this.chosen.flipped = flipped;
         this.showOutput();
         this.draw();
       }),
@@ -106,8 +127,9 @@ class View {
     if (inputs <= WRITTEN) return null;
     const all = Array.from({ length: inputs }, (_, n) => [first + n, `channel ${first + n}`]);
     const options = [[null, "the one that adds most"], ...all];
-    return select("Input shown:", options, null, (channel) => {
-      this.inputChannel = channel;
+    if (!options.some(([channel]) => channel === this.chosen.input)) this.chosen.input = null;
+    return select("Input shown:", options, this.chosen.input, (channel) => {
+      this.chosen.input = channel;
       this.draw();
     });
   }
@@ -132,7 +154,8 @@ class View {
   }
 
   showOutput() {
-    const { page, layer, flipped } = this;
+    const { page, layer } = this;
+    const { flipped } = this.chosen;
     const map = flipped ? trueMap(page.net, layer, page.channel) : layer.output.part(page.channel);
     const how = flipped ? ", by true convolution" : "";
     this.words.output.textContent = `Output: channel ${page.channel}${how}`;
@@ -181,7 +204,7 @@ class View {
     this.filling = true;
     this.output.reveal(this.place + 1);
     const go = () => (isAtEnd() || !this.output.node.isConnected ? this.pause() : this.step(1));
-    this.timer = setInterval(go, SPEEDS[this.speed]);
+    this.timer = setInterval(go, SPEEDS[this.chosen.speed]);
     this.play.textContent = "❚❚ Pause";
   }
 
@@ -189,27 +212,27 @@ class View {
 
   /** Write out the number at the output's cursor. */
   draw() {
-    const { page, layer, source, flipped } = this;
+    const { page, layer, source } = this;
     const { row, column } = this.output;
     page.remember({ row, column });
-    const all = parts(page.net, layer, page.channel, row, column, flipped);
+    const all = parts(page.net, layer, page.channel, row, column, this.chosen.flipped);
     const bias = biasOf(layer, page.channel);
     const total = all.reduce((sum, part) => sum + part.sum, bias);
     const bySize = (a, b) => Math.abs(b.sum) - Math.abs(a.sum);
     const strongest = all.length > WRITTEN ? [...all].sort(bySize).slice(0, WRITTEN) : all;
-    this.showInput(this.inputChannel ?? strongest[0].channel);
+    this.showInput(this.chosen.input ?? strongest[0].channel);
     const [top, left] = met(layer, row, column);
     this.input.at(
       Math.min(source.shape[1] - 1, Math.max(0, top)),
       Math.min(source.shape[2] - 1, Math.max(0, left)),
     );
     this.input.frame(top, left, ...span(layer));
-    this.tables.replaceChildren(...this.terms(strongest));
+    put(this.tables, this.terms(strongest));
     const rest = all.filter((part) => !strongest.includes(part));
     const found = { strongest, others: rest.length, bias, total };
     found.rest = rest.reduce((sum, part) => sum + part.sum, 0);
     this.say(all, found);
-    this.formula.replaceChildren(this.symbols(row, column), this.sum(found), this.note(total));
+    put(this.formula, this.symbols(row, column), this.sum(found), this.note(total));
   }
 
   /** Patch × kernel = products, a row for each part. */
@@ -218,7 +241,7 @@ class View {
     const weights = largest(this.layer.weight.part(this.page.channel));
     const products = Math.max(...strongest.map((part) => largest(part.products)));
     const sign = (text) => el("span", { class: "sign" }, text);
-    const kernel = this.flipped ? "kernel, turned by 180°" : "kernel";
+    const kernel = this.chosen.flipped ? "kernel, turned by 180°" : "kernel";
     return strongest.map((part) =>
       el(
         "div",
@@ -232,7 +255,7 @@ class View {
         square(kernel, part.kernel, width, { reach: weights }),
         sign("="),
         square("products", part.products, width, { reach: products }),
-        sign(`Σ = ${written(part.sum)}`),
+        el("span", { class: "sum" }, `Σ = ${written(part.sum)}`),
       ),
     );
   }
@@ -242,10 +265,10 @@ class View {
     const sums = strongest.map((part) => written(part.sum)).join(", ");
     this.words.tables.textContent = others
       ? `The ${strongest.length} of ${all.length} input channels that add most here; ` +
-        `the others add ${written(rest)} together.`
-      : `What each of ${all.length} input channels adds: ${sums}.`;
+        `${others === 1 ? "the other adds" : "the others add"} ${written(rest)}${others === 1 ? "" : " together"}.`
+      : `What ${all.length === 1 ? "the input channel" : `each of ${all.length} input channels`} adds: ${sums}.`;
     this.words.sum.textContent =
-      `Row ${row}, column ${column}: ${all[0].patch.length * all.length} products and ` +
+      `Row ${row}, column ${column}: ${count(all[0].patch.length * all.length, "product")} and ` +
       `${this.layer.bias ? "a bias" : "no bias"} make ${written(total)}.`;
   }
 
@@ -270,13 +293,12 @@ class View {
   }
 
   sum({ strongest, others, rest, bias, total }) {
-    const channels = others === 1 ? "channel" : "channels";
     return el(
       "p",
       {},
       "= ",
       strongest.map((part) => `(${written(part.sum)})`).join(" + "),
-      others ? ` + (${written(rest)} from ${others} other ${channels})` : "",
+      others ? ` + (${written(rest)} from ${count(others, "other channel")})` : "",
       this.layer.bias ? ` + bias (${written(bias)})` : "",
       " = ",
       el("strong", { "data-result": total }, written(total)),
@@ -285,7 +307,7 @@ class View {
 
   note(total) {
     const engine = this.layer.output.at(this.page.channel, this.output.row, this.output.column);
-    if (!this.flipped) return engineNote(engine);
+    if (!this.chosen.flipped) return engineNote(engine);
     return el(
       "p",
       { class: "note" },

@@ -1,18 +1,22 @@
 // A convolution on the way back: a weight's gradient as a sum over places, and what goes on.
 
 import { channelRow } from "./channels.js";
-import { el, figure, select } from "./dom.js";
+import { el, figure, put, select } from "./dom.js";
 import { engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
 import { channelName } from "./network.js";
 import { largest } from "./data.js";
-import { group, met, missing } from "./products.js";
+import { group, met } from "./products.js";
 import { square } from "./square.js";
-import { written } from "./picture.js";
+import { written } from "./numbers.js";
 
 /** The view. */
 export function convolutionGradient(page, layer) {
-  return layer.gradient.has(page.channel) ? new View(page, layer).node : missing(page, layer);
+  const view = new View(page, layer);
+  const node = el("div");
+  const update = () => put(node, view.content());
+  update();
+  return { node, update };
 }
 
 class View {
@@ -20,25 +24,36 @@ class View {
     this.page = page;
     this.layer = layer;
     this.source = page.net.source(layer);
+    /** What was chosen here: the weight and the kernel's part of each channel, and what goes on. */
+    this.chosen = Object.assign(page.chosen(layer), {
+      tap: Math.floor((layer.how.kernel[0] * layer.how.kernel[1]) / 2),
+      parts: new Map(),
+      onwards: null,
+      ...page.chosen(layer),
+    });
+  }
+
+  /** Choose a weight, a part or a channel, and show it. */
+  choose(choice) {
+    Object.assign(this.chosen, choice);
+    this.page.view.update();
+  }
+
+  content() {
+    const { page, layer } = this;
     this.delta = layer.gradient.part(page.channel);
     [this.first, this.inputs] = group(layer, page.channel);
-    const [height, width] = layer.how.kernel;
     /** The engine's gradient of this channel's kernel, where this file has it. */
     this.known = layer.weightGradient.has(page.channel)
       ? layer.weightGradient.part(page.channel)
       : null;
-    this.tap = Math.floor((height * width) / 2);
-    this.part = this.strongestPart();
-    this.holder = el("div");
-    this.onwards = inputGradient(page, layer);
-    this.draw();
-    this.node = el(
-      "div",
-      {},
-      channelRow(layer, "backward", page.channel, (channel) => page.go({ channel })),
-      this.partChoice(),
-      this.holder,
-    );
+    // Where nobody has chosen it stays, too, when the numbers change.
+    const { parts } = this.chosen;
+    if (!parts.has(page.channel)) parts.set(page.channel, this.strongestPart());
+    this.part = parts.get(page.channel);
+    this.tap = this.chosen.tap;
+    const choose = (channel) => page.go({ channel });
+    return [channelRow(layer, "backward", page.channel, choose), this.partChoice(), this.draw()];
   }
 
   /** The engine's gradient of the kernel's part for an input channel. */
@@ -59,10 +74,8 @@ class View {
       part,
       channelName(this.source, this.first + part),
     ]);
-    const choose = (part) => {
-      this.part = part;
-      this.draw();
-    };
+    const choose = (part) =>
+      this.choose({ parts: new Map(this.chosen.parts).set(this.page.channel, part) });
     return el(
       "div",
       { class: "controls" },
@@ -96,13 +109,10 @@ class View {
     const kernel = this.known
       ? this.ofPart(this.part)
       : Array.from({ length: height * width }, (_, tap) => this.terms(tap).sum);
-    const press = (tap) => {
-      this.tap = tap;
-      this.draw();
-    };
+    const press = (tap) => this.choose({ tap });
     const map = (title, values, reach, words) =>
       figure(title, new Grid({ label: title }).show(values, layer.shape[2], reach).node, words);
-    this.holder.replaceChildren(
+    return [
       el(
         "div",
         { class: "across five" },
@@ -132,10 +142,10 @@ class View {
           largest(found.products),
           `Added up: ${written(found.sum)}.`,
         ),
-        this.onwards,
+        this.inputGradient(),
       ),
       this.formula(found),
-    );
+    ];
   }
 
   formula({ i, j, sum }) {
@@ -170,31 +180,26 @@ class View {
         ),
     );
   }
-}
 
-/** What arrives at the layer before: its gradient, channel by channel. */
-function inputGradient(page, layer) {
-  const source = page.net.source(layer);
-  const { gradient } = source;
-  const here = gradient.rows ?? Array.from({ length: source.shape[0] }, (_, n) => n);
-  const others = page.net.readers(source) > 1 ? ", and what its other readers send" : "";
-  const holder = el("div");
-  const options = here.map((n) => [n, channelName(source, n)]);
-  const chooser = here.length > 1 ? select("Of", options, here[0], show) : null;
-  function show(channel) {
+  /** What arrives at the layer before: its gradient, channel by channel. */
+  inputGradient() {
+    const { page, source } = this;
+    const { gradient } = source;
+    const here = gradient.rows ?? Array.from({ length: source.shape[0] }, (_, n) => n);
+    const others = page.net.readers(source) > 1 ? ", and what its other readers send" : "";
+    const options = here.map((n) => [n, channelName(source, n)]);
+    const channel = here.includes(this.chosen.onwards) ? this.chosen.onwards : here[0];
     const name = channelName(source, channel);
     const grid = new Grid({ label: `gradient of the input, ${name}` });
     grid.show(gradient.part(channel), gradient.width, gradient.reach);
-    holder.replaceChildren(
-      figure(
-        "What goes on to the layer before",
-        grid.node,
-        chooser,
-        ` ∂loss/∂x of ${name}: each input number gets, from every place of every kernel that saw ` +
-          `it, weight × gradient there, added up${others}.`,
-      ),
+    return figure(
+      "What goes on to the layer before",
+      grid.node,
+      here.length > 1
+        ? select("Of", options, channel, (onwards) => this.choose({ onwards }))
+        : null,
+      ` ∂loss/∂x of ${name}: each input number gets, from every place of every kernel that saw ` +
+        `it, weight × gradient there, added up${others}.`,
     );
   }
-  show(here[0]);
-  return holder;
 }

@@ -2,15 +2,30 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+const listeners = Symbol("listeners");
+
+function listen(node, type, listener) {
+  node[listeners] ??= {};
+  if (!(type in node[listeners]))
+    node.addEventListener(type, (event) => node[listeners][type]?.(event));
+  node[listeners][type] = listener;
+}
+
 function fill(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    if (name.startsWith("on")) listen(node, name.slice(2), value);
+    else if (name === "style")
+      node.style.cssText = value; // as an attribute a strict policy would refuse it
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined)
       node.setAttribute(name, value);
   }
-  node.append(...children.flat(Infinity).filter((child) => child || child === 0 || child === ""));
+  node.append(...present(children));
   return node;
+}
+
+function present(children) {
+  return children.flat(Infinity).filter((child) => child || child === 0 || child === "");
 }
 
 /** An HTML element; attributes that begin with "on" are listeners. */
@@ -21,6 +36,66 @@ export function el(name, attributes = {}, ...children) {
 /** An SVG element. */
 export function svg(name, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+/**
+ * Make these a node's content, in the nodes that are there already as far as they are alike: what has
+ * the focus keeps it, selected text stays selected, a press that has begun ends on the same button.
+ * Nobody may hold on to what is in `children`; their listeners are taken over.
+ */
+export function put(node, ...children) {
+  const { anchorNode, anchorOffset, focusNode, focusOffset } = getSelection();
+  const next = document.createDocumentFragment();
+  next.append(...present(children));
+  match(node, next);
+  if (!anchorNode || (anchorNode === focusNode && anchorOffset === focusOffset)) return;
+  if (!node.contains(anchorNode) || !node.contains(focusNode)) return;
+  if (getSelection().anchorOffset !== anchorOffset || getSelection().focusOffset !== focusOffset) {
+    const within = (end, offset) => Math.min(offset, end.length ?? end.childNodes.length);
+    getSelection().setBaseAndExtent(
+      anchorNode,
+      within(anchorNode, anchorOffset),
+      focusNode,
+      within(focusNode, focusOffset),
+    );
+  }
+}
+
+/** Give a node the content of another that is alike. */
+function match(node, other) {
+  const before = [...node.childNodes];
+  [...other.childNodes].forEach((next, n) => {
+    const old = before[n];
+    if (!old) node.append(next);
+    else if (old.nodeName !== next.nodeName) old.replaceWith(next);
+    else if (old.nodeType === Node.TEXT_NODE) {
+      if (old.data !== next.data) old.data = next.data;
+    } else adopt(old, next);
+  });
+  for (const old of before.slice(other.childNodes.length)) old.remove();
+}
+
+/** Make an element what another one is. */
+function adopt(node, other) {
+  // Somebody may be choosing from it; it keeps what it offers, and what follows from a choice.
+  if (node.matches("select:focus")) return;
+  for (const { name } of [...node.attributes])
+    if (name !== "style" && !other.hasAttribute(name)) node.removeAttribute(name);
+  for (const { name, value } of other.attributes)
+    if (name !== "style" && node.getAttribute(name) !== value) node.setAttribute(name, value);
+  if (node.style.cssText !== other.style.cssText) node.style.cssText = other.style.cssText;
+  for (const type of Object.keys(node[listeners] ?? {})) node[listeners][type] = null;
+  for (const [type, listener] of Object.entries(other[listeners] ?? {}))
+    listen(node, type, listener);
+  if (node.nodeName === "CANVAS") {
+    node.width = other.width; // which clears it
+    node.height = other.height;
+    if (other.width && other.height) node.getContext("2d").drawImage(other, 0, 0);
+    return;
+  }
+  const chosen = other.selectedIndex;
+  match(node, other);
+  if (node.nodeName === "SELECT") node.selectedIndex = chosen;
 }
 
 /** A table's head with a column for each name; those without one are no headings. */

@@ -1,7 +1,7 @@
 // The engine's own number beside what the page has worked out.
 
 import { el } from "./dom.js";
-import { written } from "./picture.js";
+import { written } from "./numbers.js";
 
 const number = (value) => el("span", { "data-engine": value }, written(value));
 

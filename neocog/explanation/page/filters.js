@@ -2,68 +2,48 @@
 
 import { el, select } from "./dom.js";
 import { largest } from "./data.js";
-import { paint, written } from "./picture.js";
+import { written } from "./numbers.js";
+import { paint } from "./picture.js";
 
 /** The section, for the convolutions whose kernels are here. */
 export function filters(page) {
   const { net } = page;
   const layers = net.layers.filter((layer) => layer.kind === "convolution");
   const own = layers.find((layer) => layer.name === page.layer);
-  let layer =
+  const layer =
     layers.find((each) => each.name === page.kept.filters) ??
     own ??
     layers.find((each) => net.filters[each.name]) ??
     layers[0];
-  const holder = el("div");
-  function draw() {
-    const sheet = net.filters[layer.name];
-    const channels = [...layer.shown].sort((a, b) => a - b);
-    const rgb = layer.weight.shape[1] === 3;
-    holder.replaceChildren(
-      el(
-        "div",
-        {},
-        layers.length > 1
-          ? el(
-              "div",
-              { class: "controls" },
-              select(
-                "Layer",
-                layers.map((each) => [each, each.name]),
-                layer,
-                (next) => {
-                  layer = next;
-                  page.kept.filters = next.name;
-                  draw();
-                },
-              ),
-            )
-          : null,
-        el("p", { class: "caption" }, caption(layer, sheet, channels, rgb)),
-        el(
-          "ul",
-          { class: "filters" },
-          channels.map((channel) =>
-            el(
-              "li",
-              {},
-              kernel(layer, channel, rgb),
-              el("span", {}, `kernel ${channel}`),
-              sheet
-                ? el(
-                    "div",
-                    { class: "exciting" },
-                    (sheet.channels[channel] ?? []).map((found) => picture(sheet, found)),
-                  )
-                : null,
-            ),
-          ),
-        ),
-      ),
+  const sheet = net.filters[layer.name];
+  const channels = [...layer.shown].sort((a, b) => a - b);
+  const rgb = layer.weight.shape[1] === 3;
+  const options = layers.map((each) => [each.name, each.name]);
+  const choose = (name) => {
+    page.kept.filters = name;
+    page.section("filters");
+  };
+  const item = (channel) =>
+    el(
+      "li",
+      {},
+      kernel(layer, channel, rgb),
+      el("span", {}, `kernel ${channel}`),
+      sheet
+        ? el(
+            "div",
+            { class: "exciting" },
+            (sheet.channels[channel] ?? []).map((found) => picture(sheet, found)),
+          )
+        : null,
     );
-  }
-  draw();
-  return holder;
+  return [
+    layers.length > 1
+      ? el("div", { class: "controls" }, select("Layer", options, layer.name, choose))
+      : null,
+    el("p", { class: "caption" }, caption(layer, sheet, channels, rgb)),
+    el("ul", { class: "filters" }, channels.map(item)),
+  ];
 }
 
 function caption(layer, sheet, channels, rgb) {

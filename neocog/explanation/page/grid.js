@@ -2,7 +2,8 @@
 // the pointer or the arrow keys.
 
 import { el } from "./dom.js";
-import { paint, written } from "./picture.js";
+import { written } from "./numbers.js";
+import { paint } from "./picture.js";
 
 const STEPS = {
   ArrowUp: [-1, 0],

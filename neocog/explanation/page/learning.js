@@ -3,8 +3,8 @@
 
 import { bar, el, heads, select } from "./dom.js";
 import { byEngine } from "./engine.js";
-import { listed } from "./softmax.js";
-import { percent, written } from "./picture.js";
+import { className, listed } from "./softmax.js";
+import { percent, written } from "./numbers.js";
 
 const LISTED = 6;
 
@@ -13,83 +13,95 @@ export function learning(page) {
   const { net } = page;
   const names = Object.keys(net.steps.numbers);
   const own = names.find((name) => name.slice(0, name.lastIndexOf(".")) === page.layer);
-  let name =
-    page.kept.parameter ??
+  // What was shown first stays, too, when the numbers change.
+  const name = (page.kept.parameter ??=
     own ??
     names.reduce((best, each) =>
       net.steps.numbers[each].norm > net.steps.numbers[best].norm ? each : best,
-    );
-  let n = page.kept.number ?? 0;
-  const holder = el("div");
+    ));
+  const of = net.steps.numbers[name];
+  const place = (page.kept.place ??= of.places[0]);
+  const keep = (choice) => {
+    Object.assign(page.kept, choice);
+    page.section("learning");
+  };
+  const number = numberAt(net, name, place);
+  const options = of.places.map((each, n) => [
+    each,
+    `[${each.join(", ")}]: gradient ${written(of.gradient.values[n])}`,
+  ]);
+  if (number.n < 0) options.unshift([place, `[${place.join(", ")}]`]);
+  const parameters = names.map((each) => [
+    each,
+    `${each} (${net.steps.numbers[each].shape.join(" × ")})`,
+  ]);
+  return [
+    el(
+      "div",
+      { class: "controls" },
+      select("Parameter", parameters, name, (parameter) => keep({ parameter, place: undefined })),
+      select("the number at", options, options[Math.max(0, number.n)][0], (next) =>
+        keep({ place: next }),
+      ),
+    ),
+    el(
+      "p",
+      { class: "caption" },
+      `${of.places.length === 1 ? "Its number with the largest gradient is" : `Its ${of.places.length} numbers with the largest gradients are`} here${of.places.length === 1 ? "" : ", the largest first"}. The norm of the whole gradient is ${written(of.norm)}.`,
+    ),
+    number.g === undefined
+      ? el("p", { class: "note" }, `[${place.join(", ")}] is no longer among them.`)
+      : el("div", { class: "across" }, sgd(net.steps.sgd, number), adam(net.steps.adam, number)),
+    table(of, name),
+    results(net),
+  ];
+}
 
-  function draw() {
-    const of = net.steps.numbers[name];
-    const value = (numbers) => numbers.values[n];
-    const g = value(of.gradient),
-      w = value(of.before);
-    const place = of.places[n].join(", ");
-    holder.replaceChildren(
-      el(
-        "div",
-        { class: "controls" },
-        select(
-          "Parameter",
-          names.map((each) => [each, `${each} (${net.steps.numbers[each].shape.join(" × ")})`]),
-          name,
-          (next) => {
-            page.kept.parameter = name = next;
-            page.kept.number = n = 0;
-            draw();
-          },
-        ),
-        select(
-          "the number at",
-          of.places.map((each, k) => [
-            k,
-            `[${each.join(", ")}]: gradient ${written(of.gradient.values[k])}`,
-          ]),
-          n,
-          (next) => {
-            page.kept.number = n = next;
-            draw();
-          },
-        ),
-      ),
-      el(
-        "p",
-        { class: "caption" },
-        `Its ${of.places.length} numbers with the largest gradients are here, the largest first. The norm of the whole gradient is ${written(of.norm)}.`,
-      ),
-      el(
-        "div",
-        { class: "across" },
-        sgd(net.steps.sgd, of, g, w, place, value),
-        adam(net.steps.adam, of, g, w, place, value),
-      ),
-      table(of, name),
-    );
+/** One number of a parameter, its gradient, and what the optimisers made of it where that is known. */
+function numberAt(net, name, place) {
+  const of = net.steps.numbers[name];
+  const at = place.join(", ");
+  const n = of.places.findIndex((each) => each.join(", ") === at);
+  if (n >= 0) {
+    const engine = (numbers) => numbers.values[n];
+    return { n, at, g: engine(of.gradient), w: engine(of.before), of, engine };
   }
-  draw();
-  return el("div", {}, holder, results(net));
+  // It was among the largest before; its layer may have it still.
+  const [, layer, part] = name.match(/^(.*)\.(\w+)$/);
+  const values = (numbers) => {
+    if (!numbers?.has(place[0])) return undefined;
+    const rest = place.slice(1).reduce((flat, i, k) => flat * numbers.shape[k + 1] + i, 0);
+    return place.length === 1 ? numbers.values[place[0]] : numbers.part(place[0])[rest];
+  };
+  return {
+    n,
+    at,
+    g: values(net.get(layer)[`${part}Gradient`]),
+    w: values(net.get(layer)[part]),
+    of,
+    engine: () => undefined,
+  };
 }
 
 const line = (...parts) => el("p", {}, parts);
-function sgd({ lr, momentum }, of, g, w, place, value) {
+const known = (value) => (value === undefined ? null : byEngine(value));
+
+function sgd({ lr, momentum }, { g, w, at, of, engine }) {
   const velocity = g,
     after = w - lr * velocity;
   return el(
     "div",
     { class: "card formula", "data-formula": "sgd" },
     el("h4", {}, `SGD with momentum ${momentum}, rate ${lr}`),
-    line(`g[${place}] = ${written(g)}`),
+    line(`g[${at}] = ${written(g)}`),
     line(
       `v ← ${momentum} · v + g = ${momentum} · 0 + (${written(g)}) = ${written(velocity)}`,
-      byEngine(value(of.sgd.velocity)),
+      known(engine(of.sgd.velocity)),
     ),
     line(
       `w ← w − ${lr} · v = ${written(w)} − ${lr} · (${written(velocity)}) = `,
       el("strong", { "data-result": after }, written(after)),
-      byEngine(value(of.sgd.after)),
+      known(engine(of.sgd.after)),
     ),
     el(
       "p",
@@ -99,7 +111,7 @@ function sgd({ lr, momentum }, of, g, w, place, value) {
   );
 }
 
-function adam({ lr, betas: [first, second], eps }, of, g, w, place, value) {
+function adam({ lr, betas: [first, second], eps }, { g, w, at, of, engine }) {
   const mean = (1 - first) * g,
     square = (1 - second) * g * g;
   const step = (lr * (mean / (1 - first))) / (Math.sqrt(square / (1 - second)) + eps);
@@ -107,19 +119,19 @@ function adam({ lr, betas: [first, second], eps }, of, g, w, place, value) {
     "div",
     { class: "card formula", "data-formula": "adam" },
     el("h4", {}, `Adam, an adaptive rate, from ${lr}`),
-    line(`g[${place}] = ${written(g)}`),
+    line(`g[${at}] = ${written(g)}`),
     line(
       `m ← ${first} · m + ${written(1 - first)} · g = ${written(mean)}`,
-      byEngine(value(of.adam.mean)),
+      known(engine(of.adam.mean)),
     ),
     line(
       `s ← ${second} · s + ${written(1 - second)} · g² = ${written(square)}`,
-      byEngine(value(of.adam.square)),
+      known(engine(of.adam.square)),
     ),
     line(
       `w ← w − ${lr} · m̂ / (√ŝ + ε) = ${written(w)} − (${written(step)}) = `,
       el("strong", { "data-result": w - step }, written(w - step)),
-      byEngine(value(of.adam.after)),
+      known(engine(of.adam.after)),
     ),
     el(
       "p",
@@ -157,7 +169,7 @@ function results(net) {
     el(
       "tr",
       { "data-class": n },
-      el("th", { scope: "row", class: n === net.label ? "label" : null }, net.className(n)),
+      className(net, n),
       [before, one.probabilities.values, two.probabilities.values].map((values) => [
         el("td", { class: "number" }, percent(values[n])),
         el("td", {}, bar(values[n], 1)),

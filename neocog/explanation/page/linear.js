@@ -1,9 +1,10 @@
 // A fully connected layer: what adds most to one of its outputs, laid back over the map it read.
 
-import { bar, el, figure, select } from "./dom.js";
+import { bar, el, figure, put, select } from "./dom.js";
 import { byEngine, engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
-import { folded, inLines, paintVeil, range, written } from "./picture.js";
+import { range, written } from "./numbers.js";
+import { folded, inLines, paintVeil } from "./picture.js";
 import { largest } from "./data.js";
 
 const LISTED = 10;
@@ -67,6 +68,13 @@ function overMap(layer, terms) {
 
 /** Both ways. */
 export function linear(page, layer) {
+  const node = el("div");
+  const update = () => put(node, content(page, layer));
+  update();
+  return { node, update };
+}
+
+function content(page, layer) {
   const { net } = page;
   const back = page.side === "backward";
   const output = Math.min(

@@ -1,5 +1,7 @@
 // The network of an explanation: its layers, and what feeds what.
 
+import { folded } from "./picture.js";
+
 export class Network {
   constructor(structure) {
     Object.assign(this, structure);
@@ -22,6 +24,31 @@ export class Network {
     this.byName = new Map(this.layers.map((layer) => [layer.name, layer]));
   }
 
+  /** Take the numbers of another explanation, if it is of a network that is built alike. */
+  renew(structure) {
+    const next = new Network(structure);
+    if (JSON.stringify(next.form()) !== JSON.stringify(this.form())) return false;
+    const { layers, byName } = this;
+    layers.forEach((layer, n) => {
+      const shown = inPlace(layer.shown, next.layers[n].shown);
+      Object.assign(layer, next.layers[n], { shown });
+    });
+    Object.assign(this, next, { layers, byName });
+    return true;
+  }
+
+  /** What is the same for every image and all weights. */
+  form() {
+    const layers = this.layers.map(({ name, type, text, reads, shape }) => [
+      name,
+      type,
+      text,
+      reads,
+      shape,
+    ]);
+    return [this.name, this.classes, this.lanes, layers];
+  }
+
   get(name) {
     return this.byName.get(name);
   }
@@ -36,6 +63,19 @@ export class Network {
     return this.layers.filter((each) => each.reads.includes(layer.name)).length;
   }
 
+  /** Rows and columns of the maps that a layer shows; null if it shows none. */
+  map(layer) {
+    const maps = layer?.kind === "flatten" ? this.source(layer) : layer;
+    return maps?.shape.length === 3 ? maps.shape.slice(1) : null;
+  }
+
+  /** Rows and columns of a layer's row of numbers, as it is shown. */
+  folded(layer) {
+    if (layer.kind === "flatten") return [1, layer.shape[0]];
+    const columns = folded(layer.shape[0]);
+    return [Math.ceil(layer.shape[0] / columns), columns];
+  }
+
   /** The name of class n. */
   className(n) {
     return this.classes[n];
@@ -45,6 +85,16 @@ export class Network {
   first(layer) {
     return layer.shown[0] ?? 0;
   }
+}
+
+/** The next channels, each that is shown already in its old place. */
+function inPlace(shown, next) {
+  const fresh = next.filter((channel) => !shown.includes(channel));
+  return shown
+    .slice(0, next.length)
+    .map((channel) => (next.includes(channel) ? channel : fresh.shift()))
+    .concat(fresh)
+    .filter((channel) => channel !== undefined);
 }
 
 /** What to call a channel: the colours of an RGB image by name. */

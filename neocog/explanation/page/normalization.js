@@ -1,10 +1,10 @@
 // Batch normalisation as it predicts: each channel shifted and scaled.
 
-import { channelRow } from "./channels.js";
-import { el, figure } from "./dom.js";
+import { Channels } from "./channels.js";
+import { el, figure, put } from "./dom.js";
 import { byEngine } from "./engine.js";
 import { Grid } from "./grid.js";
-import { range, written } from "./picture.js";
+import { range, written } from "./numbers.js";
 
 function statistics(values) {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -15,91 +15,90 @@ function statistics(values) {
 /** Both ways. */
 export function normalization(page, layer) {
   const source = page.net.source(layer);
-  const { channel } = page;
   const back = page.side === "backward";
-  const chooser = channelRow(layer, page.side, channel, (next) => page.go({ channel: next }));
-  if (!(layer.gradient.has(channel) && source.gradient.has(channel)))
-    return el("div", {}, chooser, "This channel’s gradient was left out to keep this file small.");
-  const [mean, variance, weight, bias] = ["mean", "variance", "weight", "bias"].map(
-    (name) => layer.how[name].values[channel],
-  );
-  const deviation = Math.sqrt(variance + layer.how.eps);
-  const from = back ? layer.gradient : source.output,
-    to = back ? source.gradient : layer.output;
+  const channels = new Channels(page, layer);
   const move = (row, column) => draw(row, column);
   const first = new Grid({ label: back ? "gradient that arrives" : "input", point: move });
   const second = new Grid({ label: back ? "gradient that goes on" : "output", point: move });
-  first.show(from.part(channel), from.width, from.reach);
-  second.show(to.part(channel), to.width, to.reach);
+  const words = { first: el("span"), four: el("span"), second: el("span") };
+  const table = el("div");
   const formula = el("div", { class: "formula", "data-formula": "normalization" });
   const others = page.net.readers(source) > 1;
+  let mean, deviation, weight, bias;
+
+  function update() {
+    const { channel } = page;
+    channels.update();
+    const ofChannel = (name) => layer.how[name].values[channel];
+    [mean, weight, bias] = ["mean", "weight", "bias"].map(ofChannel);
+    deviation = Math.sqrt(ofChannel("variance") + layer.how.eps);
+    const shown = back ? [layer.gradient, source.gradient] : [source.output, layer.output];
+    [first, second].forEach((grid, n) =>
+      grid.show(shown[n].part(channel), shown[n].width, shown[n].reach),
+    );
+    const tell = back ? range : (values) => `Here: ${statistics(values)}.`;
+    words.first.textContent = tell(shown[0].part(channel));
+    words.second.textContent = tell(shown[1].part(channel));
+    words.four.textContent = `The four numbers of channel ${channel}`;
+    const four = [
+      ["mean (running)", mean],
+      ["√(variance + eps)", deviation],
+      ["weight", weight],
+      ["bias", bias],
+    ];
+    const rows = four.map(([name, value]) =>
+      el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, written(value))),
+    );
+    put(table, el("table", { class: "plain" }, el("tbody", {}, rows)));
+    draw(page.row, page.column);
+  }
+
   function draw(row, column) {
     for (const grid of [first, second]) grid.at(row, column);
-    page.remember({ row, column });
-    const at = [channel, first.row, first.column];
-    const x = source.output.at(...at),
-      g = layer.gradient.at(...at);
-    const y = ((x - mean) / deviation) * weight + bias,
-      dx = (g * weight) / deviation;
-    formula.replaceChildren(
+    page.remember({ row: first.row, column: first.column });
+    const at = [page.channel, first.row, first.column];
+    const here = at.join(", ");
+    const x = source.output.at(...at);
+    const y = ((x - mean) / deviation) * weight + bias;
+    const g = back ? layer.gradient.at(...at) : 0;
+    const dx = (g * weight) / deviation;
+    put(
+      formula,
       el(
         "p",
         {},
         back
           ? [
-              `∂loss/∂x[${at.join(", ")}] = ∂loss/∂y · weight / √(variance + eps) = ${written(g)} · ${written(weight)} / ${written(deviation)} = `,
+              `∂loss/∂x[${here}] = ∂loss/∂y · weight / √(variance + eps) = ${written(g)} · ${written(weight)} / ${written(deviation)} = `,
               el("strong", { "data-result": dx }, written(dx)),
               others ? ` from this layer` : byEngine(source.gradient.at(...at)),
             ]
           : [
-              `y[${at.join(", ")}] = (x − mean) / √(variance + eps) · weight + bias = (${written(x)} − (${written(mean)})) / ${written(deviation)} · ${written(weight)} + (${written(bias)}) = `,
+              `y[${here}] = (x − mean) / √(variance + eps) · weight + bias = (${written(x)} − (${written(mean)})) / ${written(deviation)} · ${written(weight)} + (${written(bias)}) = `,
               el("strong", { "data-result": y }, written(y)),
               byEngine(layer.output.at(...at)),
             ],
       ),
     );
   }
-  const table = el(
-    "table",
-    { class: "plain" },
-    el(
-      "tbody",
-      {},
-      [
-        ["mean (running)", mean],
-        ["√(variance + eps)", deviation],
-        ["weight", weight],
-        ["bias", bias],
-      ].map(([name, value]) =>
-        el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, written(value))),
-      ),
-    ),
-  );
-  const view = el(
+
+  const node = el(
     "div",
     {},
-    chooser,
+    channels.node,
     el(
       "div",
       { class: "across" },
+      figure(back ? "Gradient that arrives" : "Before", first.node, words.first),
       figure(
-        back ? "Gradient that arrives" : "Before",
-        first.node,
-        back ? range(from.part(channel)) : `Here: ${statistics(source.output.part(channel))}.`,
-      ),
-      figure(
-        `The four numbers of channel ${channel}`,
+        words.four,
         table,
         "Learned from all training images; they stand still when the network predicts.",
       ),
-      figure(
-        back ? "Gradient that goes on" : "After",
-        second.node,
-        back ? range(to.part(channel)) : `Here: ${statistics(layer.output.part(channel))}.`,
-      ),
+      figure(back ? "Gradient that goes on" : "After", second.node, words.second),
     ),
     formula,
   );
-  draw(page.row, page.column);
-  return view;
+  update();
+  return { node, update };
 }

@@ -4,18 +4,22 @@ import { activation } from "./activation.js";
 import { attribution } from "./attribution.js";
 import { convolution } from "./convolution.js";
 import { convolutionGradient } from "./convolution_gradient.js";
-import { bar, choice, el } from "./dom.js";
+import { bar, choice, el, put } from "./dom.js";
+import { Focus } from "./focus.js";
 import { filters } from "./filters.js";
 import { learning } from "./learning.js";
 import { linear } from "./linear.js";
 import { Network } from "./network.js";
 import { normalization } from "./normalization.js";
-import { onColours, percent, written } from "./picture.js";
+import { count, percent, written } from "./numbers.js";
+import { onColours } from "./picture.js";
 import { pooling } from "./pooling.js";
+import { missing } from "./products.js";
 import { flatten, image, sum } from "./simple.js";
-import { softmax } from "./softmax.js";
+import { className, mostProbable, softmax } from "./softmax.js";
 import { Strip } from "./strip.js";
 
+/** By kind of layer: (page, layer) → {node, update}; `update` shows the numbers and place of now. */
 const VIEWS = {
   image,
   flatten,
@@ -30,46 +34,63 @@ const VIEWS = {
 };
 
 /** Layers that keep the channels of what they read, so that one can be followed through them. */
-const KEEPING = ["activation", "pooling", "normalization", "sum"];
+const KEEPING = ["activation", "pooling", "normalization", "sum", "flatten"];
+
+/** What stands below: when it does, and what draws it from what is kept. */
+const SECTIONS = {
+  learning: { is: () => true, draw: learning },
+  looks: { is: (net) => net.attributions, draw: attribution },
+  filters: { is: (net) => net.layers.some((each) => each.kind === "convolution"), draw: filters },
+};
+
+const SIDES = ["forward", "backward"];
 
 export class Page {
   constructor(root, structure) {
     this.root = root;
     this.side = "forward";
-    /** What was chosen in the parts, which are drawn anew again and again. */
+    /** What was chosen in the sections, which are drawn anew again and again. */
     this.kept = {};
-    this.read(location.hash);
+    /** What was chosen at each layer. */
+    this.choices = new Map();
+    /** Where one was at each layer, and how many moves there had been until then. */
+    this.places = new Map();
+    this.moves = 0;
+    Object.assign(this, placeOf(location.hash));
     this.build(structure);
-    addEventListener("hashchange", () => {
-      if (location.hash.slice(1) !== this.address()) {
-        this.read(location.hash);
-        this.go({});
-      }
-    });
+    addEventListener("hashchange", () => this.jump(placeOf(location.hash)));
     onColours(() => this.redraw());
   }
 
   /** Show another explanation, of the same network or another, at the same place if it has it. */
   replace(structure) {
-    this.net = new Network(structure);
-    if (!this.net.get(this.layer)) this.layer = this.opening();
-    if (this.strip?.fits(this.net)) {
-      this.strip.net = this.net; // the same buttons, so that one with the focus keeps it
-    } else {
-      this.strip = new Strip(this.net, (layer) => this.go({ layer }));
-      this.parts.strip.replaceChildren(this.strip.node);
-      this.strip.mark(this.layer);
-    }
-    this.strip.paint(this.side);
-    this.parts.answer.replaceChildren(...this.answer());
-    this.fit();
-    this.show();
-    this.sections();
+    this.still(() => {
+      if (!this.net?.renew(structure)) {
+        this.net = new Network(structure);
+        this.view = null;
+        this.choices.clear();
+        this.places.clear();
+        this.lastMap = undefined;
+        if (!this.net.get(this.layer)) this.begin();
+        this.strip = new Strip(this.net, (layer) => this.go({ layer }));
+        this.parts.strip.replaceChildren(this.strip.node);
+        this.strip.mark(this.layer);
+      }
+      this.strip.paint(this.side);
+      put(this.parts.answer, this.answer());
+      this.fit();
+      this.show();
+      this.sections();
+    });
   }
 
-  /** Whether somebody chooses from a list of this part, which must not go away under their hands. */
-  isBusy(part) {
-    return part.contains(document.activeElement) && document.activeElement.matches("select");
+  /** Draw something anew; the part that the pointer or the focus is in stays where it is. */
+  still(draw) {
+    const part = Object.values(this.parts).find((each) => each.matches(":hover, :focus-within"));
+    const before = part?.getBoundingClientRect().top;
+    draw();
+    const moved = part ? part.getBoundingClientRect().top - before : 0;
+    if (moved) scrollBy({ top: moved, behavior: "instant" });
   }
 
   build(structure) {
@@ -88,7 +109,7 @@ export class Page {
       "view",
       "caption",
       "learning",
-      "attribution",
+      "looks",
       "filters",
     ])
       this.parts[name] = el("div", { class: `part-${name}` });
@@ -116,31 +137,49 @@ export class Page {
         el("div", { class: "card view" }, this.parts.head, this.parts.caption, this.parts.view),
       ),
       section("learning", "One step of learning", this.parts.learning),
-      section("looks", "What it looks at", this.parts.attribution),
+      section("looks", "What it looks at", this.parts.looks),
       section("filters", "Learned filters", this.parts.filters),
     );
     this.replace(structure);
   }
 
-  /** The layer to begin with: the first convolution. */
-  opening() {
-    return (this.net.layers.find((layer) => layer.kind === "convolution") ?? this.net.layers[0])
-      .name;
+  /** Begin at the first convolution. */
+  begin() {
+    const first = this.net.layers.find((layer) => layer.kind === "convolution");
+    this.layer = (first ?? this.net.layers[0]).name;
+    this.channel = this.row = this.column = this.output = undefined;
+  }
+
+  /** What was chosen at a layer; whoever shows the layer keeps it here. */
+  chosen(layer) {
+    if (!this.choices.has(layer.name)) this.choices.set(layer.name, {});
+    return this.choices.get(layer.name);
   }
 
   /** Go somewhere: layer, side, channel, row, column or output. */
   go(to) {
-    const before = this.layer,
-      side = this.side;
-    Object.assign(this, to);
-    if (to.layer && to.layer !== before) {
-      this.follow(this.net.get(before), this.net.get(this.layer));
-      const keeps =
-        KEEPING.includes(this.net.get(this.layer).kind) ||
-        this.net.get(this.layer).kind === "flatten";
-      if (!keeps) this.channel = undefined;
-      this.output = undefined;
+    if (to.layer && to.layer !== this.layer) {
+      this.leave();
+      this.layer = to.layer;
+      this.arrive(this.net.get(to.layer));
+    } else if (!to.side) this.moves += 1;
+    this.look({ ...to, following: Boolean(to.layer) });
+  }
+
+  /** Go to what an address says, if there is such a place. */
+  jump(place) {
+    if (place && this.net.get(place.layer) && addressOf(place) !== this.address()) {
+      this.leave();
+      this.moves += 1;
+      const following = place.layer !== this.layer;
+      this.look({ ...place, following });
     }
+    this.write();
+  }
+
+  look({ following, ...place }) {
+    const { side } = this;
+    Object.assign(this, place);
     if (side !== this.side) {
       this.sides.set(this.side);
       this.strip.paint(this.side);
@@ -148,88 +187,93 @@ export class Page {
     this.strip.mark(this.layer);
     this.fit();
     this.show();
-    if (to.layer && to.layer !== before) this.sections(true);
+    if (following) this.sections(true);
+    this.write();
   }
 
-  /** Keep to the same part of the image in a map of another size. */
-  follow(from, to) {
-    const [rows, columns] = [from, to]
-      .map((layer) => (layer.kind === "flatten" ? this.net.source(layer) : layer).shape.slice(1))
-      .reduce((a, b) => [0, 1].map((n) => (a[n] && b[n] ? b[n] / a[n] : undefined)));
-    this.row = rows === undefined ? undefined : Math.floor((this.row + 0.5) * rows);
-    this.column = columns === undefined ? undefined : Math.floor((this.column + 0.5) * columns);
+  leave() {
+    const { channel, row, column, output, moves } = this;
+    this.places.set(this.layer, { channel, row, column, output, moves });
+    if (this.net.map(this.net.get(this.layer))) this.lastMap = this.layer;
+  }
+
+  /** Take the place where one was; where one has moved since, the same part of the image. */
+  arrive(to) {
+    const kept = this.places.get(to.name);
+    if (kept?.moves === this.moves) {
+      Object.assign(this, kept);
+      return;
+    }
+    const last = this.lastMap && this.places.get(this.lastMap);
+    const sizes = [this.net.map(this.net.get(this.lastMap)), this.net.map(to)];
+    const scaled = (n, place) => Math.floor(((place + 0.5) * sizes[1][n]) / sizes[0][n]);
+    const follows = last && sizes[1];
+    this.row = follows ? scaled(0, last.row) : undefined;
+    this.column = follows ? scaled(1, last.column) : undefined;
+    if (!KEEPING.includes(to.kind)) this.channel = kept?.channel;
+    this.output = kept?.output;
   }
 
   /** Keep the place that is looked at, for the address and for the next layer. */
-  remember(place) {
-    Object.assign(this, place);
+  remember({ row, column }) {
+    if (row !== this.row || column !== this.column) this.moves += 1;
+    Object.assign(this, { row, column });
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.write(), 300);
+  }
+
+  /** Make the address that of this place. */
+  write() {
     // A notebook's frame has no address of its own.
     if (location.protocol === "about:") return;
     clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => history.replaceState(null, "", `#${this.address()}`), 300);
+    const address = `#${this.address()}`;
+    if (location.hash !== address) history.replaceState(null, "", address);
   }
 
   address() {
-    return [this.side, this.layer, this.channel, this.row, this.column]
-      .map(encodeURIComponent)
-      .join("/");
-  }
-
-  read(hash) {
-    const [side, layer, channel, row, column] = hash.slice(1).split("/").map(decodeURIComponent);
-    if (side !== "forward" && side !== "backward") return;
-    const number = (text) => (/^\d+$/.test(text) ? Number(text) : undefined);
-    Object.assign(this, {
-      side,
-      layer,
-      channel: number(channel),
-      row: number(row),
-      column: number(column),
-    });
-    this.sides?.set(side);
+    return addressOf(this);
   }
 
   /** Make channel and place ones that the layer has. */
   fit() {
-    if (!this.net.get(this.layer)) this.layer = this.opening();
     const layer = this.net.get(this.layer);
-    const channels = (layer.kind === "flatten" ? this.net.source(layer) : layer).shape[0];
-    if (!(this.channel < channels))
-      this.channel = this.net.first(layer.kind === "flatten" ? this.net.source(layer) : layer);
-    this.row ??= Math.floor((layer.shape[1] ?? 1) / 2);
-    this.column ??= Math.floor((layer.shape[2] ?? 1) / 2);
+    const maps = layer.kind === "flatten" ? this.net.source(layer) : layer;
+    if (maps.shape.length === 3 && !(this.channel < maps.shape[0]))
+      this.channel = this.net.first(maps);
+    const [rows, columns] = this.net.map(layer) ?? this.net.folded(layer);
+    const within = (place, size) => Math.min(place ?? Math.floor(size / 2), size - 1);
+    this.row = within(this.row, rows);
+    this.column = within(this.column, columns);
   }
 
-  /** Draw the view of the layer that is looked at. */
+  /** The numbers that the view needs of the channel, of which large networks' files have some. */
+  needed(layer) {
+    if (this.side === "forward") return layer.kind === "convolution" ? [layer.weight] : [];
+    if (layer.kind === "flatten") return [];
+    const lanes = KEEPING.includes(layer.kind) ? layer.reads.map((name) => this.net.get(name)) : [];
+    return [layer, ...lanes].map((each) => each.gradient).filter((each) => each.isMap);
+  }
+
+  /** Show the layer that is looked at. */
   show() {
     const layer = this.net.get(this.layer);
-    const focus =
-      this.parts.view.contains(document.activeElement) &&
-      document.activeElement.getAttribute("aria-label");
-    const parameters = layer.parameters
-      ? `, ${layer.parameters.toLocaleString("en")} parameters`
-      : "";
-    this.parts.head.replaceChildren(
-      el(
-        "h3",
-        {},
-        layer.name,
-        el(
-          "span",
-          { class: "what" },
-          ` ${layer.type}${layer.text ? `: ${layer.text}` : ""} → ${layer.shape.join(" × ")}${parameters}`,
-        ),
-      ),
-    );
-    this.parts.caption.replaceChildren(
-      el("p", { class: "caption" }, layer.caption ? layer.caption[this.side] : this.ofSoftmax()),
-    );
-    this.parts.view.replaceChildren(VIEWS[layer.kind](this, layer));
-    // What had the focus was drawn anew.
-    if (focus)
-      this.parts.view
-        .querySelector(`[aria-label="${CSS.escape(focus)}"]`)
-        ?.focus({ preventScroll: true });
+    const parameters = layer.parameters ? `, ${count(layer.parameters, "parameter")}` : "";
+    const what = ` ${layer.type}${layer.text ? `: ${layer.text}` : ""} → ${layer.shape.join(" × ")}${parameters}`;
+    put(this.parts.head, el("h3", {}, layer.name, el("span", { class: "what" }, what)));
+    const caption = layer.caption ? layer.caption[this.side] : this.ofSoftmax();
+    put(this.parts.caption, el("p", { class: "caption" }, caption));
+    const lacking = this.needed(layer).find((numbers) => !numbers.has(this.channel));
+    const key = JSON.stringify([this.side, layer.name, Boolean(lacking)]);
+    if (this.view?.key === key) {
+      this.view.update();
+      return;
+    }
+    const focus = new Focus(this.parts.view);
+    this.view = lacking ? missing(this, layer, lacking) : VIEWS[layer.kind](this, layer);
+    this.view.key = key;
+    this.parts.view.replaceChildren(this.view.node);
+    focus.restore();
   }
 
   ofSoftmax() {
@@ -241,19 +285,18 @@ export class Page {
 
   /** Draw what stands below; only what follows the layer, if it is only that. */
   sections(following = false) {
-    const draw = (name, section, there, make) => {
-      document.getElementById(section).hidden = !there;
-      if (there && !this.isBusy(this.parts[name])) this.parts[name].replaceChildren(make(this));
-    };
     if (following) this.kept = { method: this.kept.method, cam: this.kept.cam };
-    draw("learning", "learning", true, learning);
-    draw(
-      "filters",
-      "filters",
-      this.net.layers.some((layer) => layer.kind === "convolution"),
-      filters,
-    );
-    if (!following) draw("attribution", "looks", this.net.attributions, attribution);
+    this.section("learning");
+    this.section("filters");
+    if (!following) this.section("looks");
+  }
+
+  /** Draw one of those anew, as after a choice in it. */
+  section(id) {
+    const { is, draw } = SECTIONS[id];
+    const there = is(this.net);
+    document.getElementById(id).hidden = !there;
+    if (there) put(this.parts[id], draw(this));
   }
 
   redraw() {
@@ -266,9 +309,7 @@ export class Page {
     const { net } = this;
     const y = net.probabilities.values;
     const right = net.predicted === net.label;
-    const best = Array.from(y.keys())
-      .sort((a, b) => y[b] - y[a])
-      .slice(0, 5);
+    const best = mostProbable(net, y, 5);
     const words = right
       ? `${net.name} takes this image for ${net.className(net.predicted)}, with ${percent(y[net.predicted])}. The loss for that label is ${written(net.loss)}.`
       : `${net.name} takes this image for ${net.className(net.predicted)}, with ${percent(y[net.predicted])}. The label says ${net.className(net.label)}, which gets ${percent(y[net.label])}: a loss of ${written(net.loss)}.`;
@@ -291,7 +332,7 @@ export class Page {
           el(
             "p",
             { class: "hint" },
-            `${net.parameters.toLocaleString("en")} parameters. Every number below is the network’s own, for this image. Point at any to see what made it; change to backward to see what a training step would do to it.`,
+            `${count(net.parameters, "parameter")}. Every number below is the network’s own, for this image. Point at any to see what made it; change to backward to see what a training step would do to it.`,
           ),
         ),
         el(
@@ -304,7 +345,7 @@ export class Page {
               el(
                 "tr",
                 {},
-                el("th", { scope: "row" }, net.className(n)),
+                className(net, n),
                 el("td", { class: "number" }, percent(y[n])),
                 el("td", {}, bar(y[n], 1)),
               ),
@@ -313,5 +354,27 @@ export class Page {
         ),
       ),
     ];
+  }
+}
+
+/** The address of a place. */
+function addressOf({ side, layer, channel, row, column, output }) {
+  return [side, layer, channel, row, column, output]
+    .map((part) => encodeURIComponent(part ?? ""))
+    .join("/")
+    .replace(/\/+$/, "");
+}
+
+/** The place that an address says, or null; it may be one that is not there. */
+function placeOf(hash) {
+  try {
+    const [side, layer, ...numbers] = hash.slice(1).split("/").map(decodeURIComponent);
+    if (!SIDES.includes(side) || !layer) return null;
+    const [channel, row, column, output] = [0, 1, 2, 3].map((n) =>
+      /^\d+$/.test(numbers[n]) ? Number(numbers[n]) : undefined,
+    );
+    return { side, layer, channel, row, column, output };
+  } catch {
+    return null; // a percent sign that begins nothing
   }
 }

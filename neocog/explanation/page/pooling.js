@@ -1,10 +1,10 @@
 // Pooling: which number of a region goes on, or their mean; and back, where its gradient goes.
 
-import { channelRow } from "./channels.js";
-import { el, figure } from "./dom.js";
+import { Channels } from "./channels.js";
+import { el, figure, put } from "./dom.js";
 import { Grid } from "./grid.js";
 import { square } from "./square.js";
-import { range, written } from "./picture.js";
+import { range, written } from "./numbers.js";
 
 // Regions with more numbers than this are not written out.
 const MOST_CELLS = 81;
@@ -35,7 +35,7 @@ export function region(net, layer, channel, row, column) {
 
 /** Both ways. */
 export function pooling(page, layer) {
-  const { net, channel } = page;
+  const { net } = page;
   const source = net.source(layer);
   const back = page.side === "backward";
   const {
@@ -45,10 +45,7 @@ export function pooling(page, layer) {
     most,
     padded,
   } = layer.how;
-  const before = back ? source.gradient : source.output;
-  const after = back ? layer.gradient : layer.output;
-  if (!after.has(channel) || !before.has(channel))
-    return channelRow(layer, page.side, channel, (next) => page.go({ channel: next }));
+  const channels = new Channels(page, layer);
   const border = [top, left, top, left];
   const input = new Grid({
     label: back ? "gradient of the input" : "input map; point at a number to see its region",
@@ -62,16 +59,19 @@ export function pooling(page, layer) {
       : "output map; point at a number to see its region",
     point: (row, column) => draw(row, column),
   });
+  const words = { input: el("span"), output: el("span") };
   const numbers = el("div"),
     formula = el("div", { class: "formula", "data-formula": "pooling" });
 
   function draw(row, column) {
+    const { channel } = page;
     page.remember({ row, column });
     const { found, winner } = region(net, layer, channel, row, column);
     input.at(Math.max(0, row * sh - top), Math.max(0, column * sw - left));
     input.frame(row * sh - top, column * sw - left, kh, kw);
     if (most) input.winner(found[winner].row, found[winner].column);
-    numbers.replaceChildren(
+    put(
+      numbers,
       found.length > MOST_CELLS
         ? el("p", {}, `The region is the whole map of ${kh} × ${kw}.`)
         : square(
@@ -109,31 +109,37 @@ export function pooling(page, layer) {
     const backward = most
       ? `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} goes whole to row ${best.row}, column ${best.column}, which won; the others of its region get nothing from it.`
       : `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} is shared: each of ${count} numbers gets ${written(gradient / count)}.`;
-    formula.replaceChildren(el("p", {}, back ? backward : forward));
+    put(formula, el("p", {}, back ? backward : forward));
   }
 
-  input.show(before.part(channel), before.width, before.reach);
-  output.show(after.part(channel), after.width, after.reach);
-  output.at(page.row, page.column);
-  draw(output.row, output.column);
+  function update() {
+    const { channel } = page;
+    channels.update();
+    const before = back ? source.gradient : source.output;
+    const after = back ? layer.gradient : layer.output;
+    input.show(before.part(channel), before.width, before.reach);
+    output.show(after.part(channel), after.width, after.reach);
+    const frame = most
+      ? "The frame is the region, the ring its winner."
+      : "The frame is the region.";
+    words.input.textContent = `${range(before.part(channel))} ${frame}`;
+    words.output.textContent = `${range(after.part(channel))} Point at a number.`;
+    output.at(page.row, page.column);
+    draw(output.row, output.column);
+  }
+
   const shown = [
-    figure(
-      back ? "Gradient of the input" : "Input",
-      input.node,
-      `${range(before.part(channel))} ${most ? "The frame is the region, the ring its winner." : "The frame is the region."}`,
-    ),
+    figure(back ? "Gradient of the input" : "Input", input.node, words.input),
     figure("The region’s numbers", numbers, most ? "The largest is framed." : "All count alike."),
-    figure(
-      back ? "Gradient of the output" : "Output",
-      output.node,
-      `${range(after.part(channel))} Point at a number.`,
-    ),
+    figure(back ? "Gradient of the output" : "Output", output.node, words.output),
   ];
-  return el(
+  const node = el(
     "div",
     {},
-    channelRow(layer, page.side, channel, (next) => page.go({ channel: next })),
+    channels.node,
     el("div", { class: "across" }, back ? shown.reverse() : shown),
     formula,
   );
+  update();
+  return { node, update };
 }

@@ -1,6 +1,6 @@
 // What a convolution adds up: where its kernels look, and the products at a place.
 
-import { channelRow } from "./channels.js";
+import { Channels } from "./channels.js";
 import { el } from "./dom.js";
 
 /** The input channels that an output channel sees: the first of them, and how many. */
@@ -74,17 +74,16 @@ export function trueMap(net, layer, channel) {
   );
 }
 
-/** What stands in the place of a view whose kernel is not in this file. */
-export function missing(page, layer) {
-  return el(
-    "div",
-    {},
-    channelRow(layer, page.side, page.channel, (channel) => page.go({ channel })),
-    el(
-      "p",
-      { class: "note" },
+/** What stands in the place of a view whose numbers are not in this file. */
+export function missing(page, layer, numbers) {
+  const channels = new Channels(page, layer);
+  const words = el("p", { class: "note" });
+  function update() {
+    channels.update();
+    words.textContent =
       `Channel ${page.channel} was left out to keep this file small; ` +
-        `channels ${(layer.weight.rows ?? layer.gradient.rows).join(", ")} are here.`,
-    ),
-  );
+      `channels ${numbers.rows.join(", ")} are here.`;
+  }
+  update();
+  return { node: el("div", {}, channels.node, words), update };
 }

@@ -1,7 +1,7 @@
 // Scores to probabilities, and δ = y − t.
 
-import { bar, el, heads } from "./dom.js";
-import { percent, written } from "./picture.js";
+import { bar, el, heads, put } from "./dom.js";
+import { percent, written } from "./numbers.js";
 
 // Of more classes than this, only the most probable and the label are listed.
 const LISTED = 20;
@@ -9,15 +9,37 @@ const LISTED = 20;
 /** The classes that are listed, by their numbers. */
 export function listed(net) {
   const all = Array.from(net.classes.keys());
-  if (all.length <= LISTED) return all;
-  const best = all
-    .sort((a, b) => net.probabilities.values[b] - net.probabilities.values[a])
-    .slice(0, LISTED);
-  return best.includes(net.label) ? best : [...best.slice(0, -1), net.label];
+  return all.length <= LISTED ? all : mostProbable(net, net.probabilities.values, LISTED);
+}
+
+/** The classes of the largest numbers, the largest first; the label's is always among them. */
+export function mostProbable(net, values, most) {
+  const best = Array.from(net.classes.keys())
+    .sort((a, b) => values[b] - values[a])
+    .slice(0, most);
+  const listed = net.label === undefined || best.includes(net.label);
+  return listed ? best : [...best.slice(0, most - 1), net.label];
+}
+
+/** A class's name at the head of a table's row; the label is marked. */
+export function className(net, n) {
+  return el(
+    "th",
+    { scope: "row", class: n === net.label ? "label" : null },
+    net.className(n),
+    n === net.label ? [" ", el("span", { class: "tag" }, "label")] : null,
+  );
 }
 
 /** Both ways. */
 export function softmax(page) {
+  const node = el("div");
+  const update = () => put(node, content(page));
+  update();
+  return { node, update };
+}
+
+function content(page) {
   const { net } = page;
   const z = net.scores.values,
     y = net.probabilities.values,
@@ -28,13 +50,6 @@ export function softmax(page) {
   const rows = listed(net);
   const number = (value, given = written(value), data = {}) =>
     el("td", { class: "number", ...data }, given);
-  const name = (n) =>
-    el(
-      "th",
-      { scope: "row", class: n === net.label ? "label" : null },
-      net.className(n),
-      n === net.label ? el("span", { class: "tag" }, "label") : null,
-    );
   if (page.side === "backward") {
     return el(
       "div",
@@ -53,7 +68,7 @@ export function softmax(page) {
               el(
                 "tr",
                 { "data-class": n },
-                name(n),
+                className(net, n),
                 number(y[n]),
                 number(n === net.label ? 1 : 0),
                 number(delta[n], written(delta[n]), { "data-delta": delta[n] }),
@@ -107,7 +122,7 @@ export function softmax(page) {
             el(
               "tr",
               { "data-class": n },
-              name(n),
+              className(net, n),
               number(z[n], written(z[n]), { "data-score": z[n] }),
               number(z[n] - highest),
               number(powers[n]),

@@ -1,8 +1,12 @@
 // Small tables of numbers, each cell in its number's colour.
 
 import { el } from "./dom.js";
-import { brief, cellStyle, written } from "./picture.js";
+import { brief, written } from "./numbers.js";
+import { cellStyle } from "./picture.js";
 import { largest } from "./data.js";
+
+// Characters that a cell has room for in its usual type.
+const LONG = 5;
 
 /**
  * A table of numbers, `width` a row.
@@ -16,21 +20,25 @@ export function square(
   { reach = largest(values), outside = [], press = null, pressed = -1, winner = -1 } = {},
 ) {
   const cell = (value, n) => {
-    const kinds = [outside[n] && "outside", n === winner && "winner"].filter(Boolean).join(" ");
+    const text = brief(value);
+    const long = text.length > LONG && "long";
+    const kinds = [outside[n] && "outside", n === winner && "winner", long]
+      .filter(Boolean)
+      .join(" ");
     const style = cellStyle(reach ? value / reach : 0);
     const title = outside[n] ? "padding: zero" : written(value);
-    if (!press)
-      return el("td", { style, title, class: kinds || null, "data-value": value }, brief(value));
+    if (!press) return el("td", { style, title, class: kinds || null, "data-value": value }, text);
     const button = {
       type: "button",
       style,
       title,
+      class: kinds || null,
       "aria-pressed": String(n === pressed),
       onclick: () => press(n),
       "data-value": value,
-      "aria-label": `${brief(value)} at row ${Math.floor(n / width)}, column ${n % width}`,
+      "aria-label": `${text} at row ${Math.floor(n / width)}, column ${n % width}`,
     };
-    return el("td", {}, el("button", button, brief(value)));
+    return el("td", {}, el("button", button, text));
   };
   const rows = [];
   for (let at = 0; at < values.length; at += width) {
@@ -44,7 +52,7 @@ export function square(
   }
   return el(
     "table",
-    { class: "square" },
+    { class: "square", style: `--columns: ${width}` },
     el("caption", { class: "hidden" }, label),
     el("tbody", {}, rows),
   );

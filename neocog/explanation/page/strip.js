@@ -1,7 +1,8 @@
 // The way through the network: its layers from left to right, with their maps as small pictures.
 
 import { thumbnail } from "./channels.js";
-import { el } from "./dom.js";
+import { el, put } from "./dom.js";
+import { count } from "./numbers.js";
 
 const BESIDE = 8;
 
@@ -20,14 +21,6 @@ export class Strip {
       this.row(net.lanes, choose),
     );
     this.node.addEventListener("keydown", (event) => this.key(event));
-  }
-
-  /** Whether a network has the layers of this row. */
-  fits(net) {
-    return (
-      net.layers.length === this.buttons.size &&
-      net.layers.every((layer) => this.buttons.has(layer.name))
-    );
   }
 
   row(lanes, choose) {
@@ -65,11 +58,7 @@ export class Strip {
       el("span", { class: "name" }, layer.name.split(".").at(-1)),
       this.holder(layer),
       el("span", { class: "shape" }, layer.shape.join(" × ")),
-      el(
-        "span",
-        { class: "count" },
-        layer.parameters ? `${layer.parameters.toLocaleString("en")} parameters` : "",
-      ),
+      el("span", { class: "count" }, layer.parameters ? count(layer.parameters, "parameter") : ""),
     );
     button.setAttribute("title", [layer.name, layer.text].filter(Boolean).join(": "));
     this.buttons.set(layer.name, button);
@@ -86,10 +75,13 @@ export class Strip {
       const layer = this.net.get(name);
       const holder = button.querySelector(".maps");
       if (layer.kind === "image" && side === "forward") {
-        holder.replaceChildren(el("img", { src: this.net.image.src, alt: "" }));
+        put(holder, el("img", { src: this.net.image.src, alt: "" }));
       } else {
         const channels = layer.shape.length === 3 ? layer.shown.slice(0, this.pictures) : [0];
-        holder.replaceChildren(...channels.map((channel) => thumbnail(layer, side, channel)));
+        put(
+          holder,
+          channels.map((channel) => thumbnail(layer, side, channel)),
+        );
       }
     }
   }

@@ -24,7 +24,8 @@ from neocog.training.averaging import Averaging
 from neocog.training.initialization import INITIALIZATIONS, initialise, normalise
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.schedules import Schedule
-from neocog.training.settings import check_settings
+from neocog.training.settings import check_freezing, check_parts, check_settings
+from neocog.validation import choice, file_path, instance, real, refuse, shown
 
 __all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
 
@@ -36,6 +37,7 @@ NORMALIZATIONS = ("model", "data")
 # square of the parts of a dotted key, so these are few, too.
 _MOST_BYTES = 65_536
 _MOST_DOTS = 100
+_WIDTH = "above 0 and at most 1000"
 
 
 def is_file(model: str) -> bool:
@@ -96,20 +98,18 @@ class Recipe:
     tta: str | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("initialization", INITIALIZATIONS),
-            ("normalize", NORMALIZATIONS),
-        ):
-            if getattr(self, name) not in known:
-                choices = " or ".join(repr(value) for value in known)
-                raise NeocogError(f"{name} (={getattr(self, name)!r:.50}) must be {choices}.")
+        values: dict[str, Any] = {
+            "initialization": choice("initialization", self.initialization, INITIALIZATIONS),
+            "normalize": choice("normalize", self.normalize, NORMALIZATIONS),
+            "width": real("width", self.width, above=0, most=1000, wanted=_WIDTH),
+            "freeze_after": check_freezing(self.freeze_after),
+        }
         for name in ("name", "about", "model"):
             if not isinstance(getattr(self, name), str):
-                raise NeocogError(f"{name} (={getattr(self, name)!r:.50}) must be a text.")
-        if not isinstance(self.freeze_after, Mapping):
-            raise NeocogError("freeze_after must give epochs by names of parameters.")
+                raise refuse(name, getattr(self, name), "a text")
         check_views(self.tta)
-        check_settings(
+        check_parts(self.optimizer, self.schedule, self.averaging, self.augmentation)
+        numbers = check_settings(
             self.epochs,
             self.batch_size,
             None,
@@ -118,6 +118,12 @@ class Recipe:
             clip_norm=self.clip_norm,
             accumulate=self.accumulate,
         )
+        known = {f.name for f in fields(self)}
+        values |= {key: value for key, value in numbers._asdict().items() if key in known}
+        if self.optimizer is None:
+            values["optimizer"] = SGD(0.001, momentum=0.9)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def load(cls, name_or_path: str) -> "Recipe":
@@ -127,6 +133,7 @@ class Recipe:
             FormatError: there is none, or the file is damaged.
             NeocogError: settings that cannot be.
         """
+        name_or_path = str(file_path("The recipe's name or path", name_or_path, error=FormatError))
         if name_or_path in RECIPES:
             text = (files(__package__) / f"{name_or_path}.toml").read_text(encoding="utf-8")
             return cls.from_dict(tomllib.loads(text), name_or_path)
@@ -135,8 +142,8 @@ class Recipe:
             near = difflib.get_close_matches(name_or_path.lower(), RECIPES, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise FormatError(
-                f"No recipe is called {name_or_path!r}.{hint} Known: {', '.join(RECIPES)}, or a "
-                ".toml file of your own."
+                f"No recipe is called {shown(name_or_path)}.{hint} Known: {', '.join(RECIPES)}, or "
+                "a .toml file of your own."
             )
         try:
             description = _parse(read_bytes(path, _MOST_BYTES))
@@ -153,6 +160,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, description: Mapping[str, Any], name: str = "") -> "Recipe":
         """The recipe of plain data, as `to_dict` gives it."""
+        instance("The recipe", description, dict, "settings by name")
         known = [f.name for f in fields(cls)]
         if unknown := [key for key in description if key not in known]:
             raise NeocogError(

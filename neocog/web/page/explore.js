@@ -1,6 +1,6 @@
 // The explorer's page: the explanation, and above it what changes it.
 
-import { getBinary, getJson } from "./api.js";
+import { getBinary, getJson, listen } from "./api.js";
 import { split } from "./data.js";
 import { el } from "./dom.js";
 import { Kernel } from "./kernel.js";
@@ -12,6 +12,9 @@ import { Weight } from "./weight.js";
 // While it trains, the maps are fetched anew so often at most, in milliseconds.
 const PAUSE = 400;
 
+// Milliseconds that it takes to read a message.
+const READING = 4000;
+
 class Explorer {
   constructor(root, state) {
     this.message = el("div", { class: "message", role: "alert", hidden: true });
@@ -20,7 +23,7 @@ class Explorer {
     this.parts = [
       new Pictures(run, state.network),
       new Training(run, state.network),
-      new Kernel(run),
+      new Kernel(run, state.network),
       new Weight(run, state.network),
     ];
     this.root = el("div");
@@ -45,11 +48,13 @@ class Explorer {
   async run(promise) {
     try {
       const found = await promise;
-      this.message.hidden = true;
+      if (performance.now() > (this.until ?? 0)) this.message.hidden = true;
       if (found?.version !== undefined) this.take(found);
       return found;
     } catch (error) {
       this.say(error.message, "error");
+      // What was typed and refused may be followed by a press at once, which must not hide why.
+      this.until = error.stays ? performance.now() + READING : 0;
       return undefined;
     }
   }
@@ -61,21 +66,17 @@ class Explorer {
   }
 
   listen() {
-    const events = new EventSource("/api/events");
-    events.onmessage = (event) => {
+    const hear = (state) => {
       if (this.lost) {
         this.lost = false;
         this.message.hidden = true;
       }
-      this.take(JSON.parse(event.data));
+      this.take(state);
     };
-    events.onerror = () => {
+    listen(hear, (why) => {
       this.lost = true;
-      this.say(
-        "The explorer does not answer. What it has learned is kept as long as it runs; this page goes on when it answers again.",
-        "error",
-      );
-    };
+      this.say(why, "error");
+    });
   }
 
   /** Show a state, unless a newer one is shown already. */

@@ -1,10 +1,11 @@
 // A kernel of one's own, and the map it makes of the picture.
 
 import { actBinary } from "./api.js";
-import { el, figure, select } from "./dom.js";
+import { el, figure, put, select } from "./dom.js";
 import { Grid } from "./grid.js";
 import { largest, split } from "./data.js";
-import { written } from "./picture.js";
+import { NumberBox } from "./number.js";
+import { range } from "./numbers.js";
 
 const KNOWN = {
   "edges, upright": [
@@ -40,23 +41,20 @@ const KNOWN = {
 };
 
 export class Kernel {
-  constructor(run) {
+  constructor(run, network) {
     this.run = run;
+    const { weight } = network.limits;
+    const box = (name, label) => {
+      const made = new NumberBox(run, { name, label, low: -weight, high: weight, change });
+      made.node.addEventListener("input", () => this.draw());
+      return made;
+    };
+    const change = (value) => Promise.resolve(value); // it was drawn while it was typed
     this.cells = Array.from({ length: 9 }, (_, n) =>
-      el("input", {
-        type: "number",
-        step: "any",
-        "aria-label": `row ${Math.floor(n / 3)}, column ${n % 3}`,
-        oninput: () => this.draw(),
-      }),
+      box("kernel’s number", `row ${Math.floor(n / 3)}, column ${n % 3}`),
     );
-    this.bias = el("input", {
-      type: "number",
-      step: "any",
-      value: 0,
-      "aria-label": "bias",
-      oninput: () => this.draw(),
-    });
+    this.bias = box("bias");
+    this.bias.set(0);
     this.holder = el("div");
     this.node = el(
       "div",
@@ -73,8 +71,12 @@ export class Kernel {
         el(
           "div",
           {},
-          el("div", { class: "drawn" }, this.cells),
-          el("label", {}, "bias ", this.bias),
+          el(
+            "div",
+            { class: "drawn" },
+            this.cells.map((cell) => cell.node),
+          ),
+          el("label", {}, "bias ", this.bias.node),
           el(
             "div",
             {},
@@ -94,7 +96,7 @@ export class Kernel {
 
   fill(kernel) {
     kernel.flat().forEach((value, n) => {
-      this.cells[n].value = value;
+      this.cells[n].set(value);
     });
   }
 
@@ -112,22 +114,21 @@ export class Kernel {
 
   /** Ask for the map; of several changes in a row only the latest is shown. */
   async draw() {
-    const numbers = [...this.cells, this.bias].map((cell) => cell.valueAsNumber);
-    if (numbers.some(Number.isNaN)) return; // a cell that is being typed in
+    const numbers = [...this.cells, this.bias].map((cell) => cell.read());
+    if (numbers.includes(undefined)) return; // a cell that is being typed in
     const asked = (this.asked = Symbol("asked"));
     const kernel = [0, 3, 6].map((n) => numbers.slice(n, n + 3));
     const message = await this.run(actBinary("/api/kernel", { kernel, bias: numbers[9] }));
     if (!message || asked !== this.asked) return;
     const { map } = split(message);
     const reach = largest(map.values);
-    const least = Math.min(...map.values),
-      most = Math.max(...map.values);
-    this.holder.replaceChildren(
+    put(
+      this.holder,
       figure(
         "Its map",
         new Grid({ label: "the map that your kernel makes" }).show(map.part(0), map.width, reach)
           .node,
-        `From ${written(least)} to ${written(most)}; orange is above zero.`,
+        `${range(map.values)} Orange is above zero.`,
       ),
     );
   }

@@ -2,6 +2,7 @@
 
 import { act, upload } from "./api.js";
 import { el, select } from "./dom.js";
+import { NumberBox } from "./number.js";
 
 export class Pictures {
   /** `run(promise)` shows what goes wrong; `network` is what does not change. */
@@ -16,15 +17,19 @@ export class Pictures {
       "aria-label": "picture to upload",
       onchange: () => this.send(this.file.files[0]),
     });
-    this.number = el("input", {
-      type: "number",
-      min: 0,
-      max: many - 1,
-      "aria-label": "number of a test image",
-      onchange: () => this.go({ index: Number(this.number.value) }),
+    this.number = new NumberBox(run, {
+      name: "number of a test image",
+      low: 0,
+      high: many - 1,
+      whole: true,
+      change: (index) => this.go({ index }),
     });
-    this.where = el("span", { class: "hint" });
-    this.labels = el("span");
+    this.label = select(
+      "label",
+      [[null, "the likeliest"], ...network.classes.map((name, n) => [n, name])],
+      null,
+      (label) => this.run(act("/api/label", { label })),
+    );
     this.camera = el("button", { type: "button", onclick: () => this.film() }, "Camera");
     this.live = el("div", { class: "camera", hidden: true });
     const button = (text, move) =>
@@ -40,7 +45,7 @@ export class Pictures {
             button("← Previous", "previous"),
             button("Next →", "next"),
             button("Random", "random"),
-            el("label", {}, "test image ", this.number),
+            el("label", {}, "test image ", this.number.node),
             el("span", { class: "hint" }, `of ${many.toLocaleString("en")}`),
           )
         : null,
@@ -49,17 +54,17 @@ export class Pictures {
         { class: "controls" },
         el("label", { class: "upload" }, "Upload one ", this.file),
         navigator.mediaDevices ? this.camera : null,
-        this.labels,
+        this.label,
       ),
       this.live,
       el(
         "p",
         { class: "hint" },
-        "Or drop a picture anywhere on this page, or paste one. It is scaled to what the network takes: ",
-        this.where,
+        "Or drop a picture anywhere on this page, or paste one. The whole picture is scaled to the ",
+        `${network.input_shape.slice(1).join(" × ")} pixels that the network takes, whatever its `,
+        "own shape, as neocog predict does.",
       ),
     );
-    this.where.textContent = network.input_shape.slice(1).join(" × ") + " pixels.";
     addEventListener("dragover", (event) => event.preventDefault());
     addEventListener("drop", (event) => {
       event.preventDefault();
@@ -94,21 +99,10 @@ export class Pictures {
     const video = el("video", { autoplay: true, playsinline: true, muted: true });
     video.srcObject = stream;
     const take = () => {
-      const side = Math.min(video.videoWidth, video.videoHeight);
-      const canvas = el("canvas", { width: side, height: side });
-      canvas
-        .getContext("2d")
-        .drawImage(
-          video,
-          (video.videoWidth - side) / 2,
-          (video.videoHeight - side) / 2,
-          side,
-          side,
-          0,
-          0,
-          side,
-          side,
-        );
+      // The whole of it, as a file: the server does with it what it does with any picture.
+      const { videoWidth: width, videoHeight: height } = video;
+      const canvas = el("canvas", { width, height });
+      canvas.getContext("2d").drawImage(video, 0, 0);
       canvas.toBlob((blob) => this.send(blob), "image/png");
     };
     this.live.replaceChildren(
@@ -128,19 +122,8 @@ export class Pictures {
 
   update(state) {
     const { picture } = state;
-    if (document.activeElement !== this.number)
-      this.number.value = picture.source === "test" ? picture.index : "";
-    const key = JSON.stringify([picture.number, picture.label]);
-    if (this.shown === key) return;
-    this.shown = key;
-    const { classes } = this.network;
-    this.labels.replaceChildren(
-      select(
-        "label",
-        [[null, "the likeliest"], ...classes.map((name, n) => [n, name])],
-        picture.label,
-        (label) => this.run(act("/api/label", { label })),
-      ),
-    );
+    this.number.set(picture.source === "test" ? picture.index : null);
+    this.label.querySelector("select").selectedIndex =
+      picture.label === null ? 0 : picture.label + 1;
   }
 }

@@ -1,27 +1,26 @@
 // Training, live: its controls, its curves, and the batch of the latest step.
 
 import { act, getBinary, getJson } from "./api.js";
-import { bar, el, svg } from "./dom.js";
+import { bar, el, put, svg } from "./dom.js";
 import { largest, split } from "./data.js";
-import { paint, percent, written } from "./picture.js";
+import { NumberBox } from "./number.js";
+import { count, percent, written } from "./numbers.js";
+import { paint } from "./picture.js";
 
 export class Training {
   constructor(run, network) {
     this.run = run;
     this.network = network;
     this.points = [];
-    const number = (name, label, attributes) =>
-      el("input", {
-        type: "number",
-        "aria-label": label,
-        ...attributes,
-        onchange: (event) => this.set(name, event.target),
-      });
-    this.inputs = {
-      rate: number("rate", "learning rate", { min: 0, step: "any" }),
-      momentum: number("momentum", "momentum", { min: 0, max: 0.999, step: "any" }),
-      batch_size: number("batch_size", "batch size", { min: 1, step: 1 }),
+    const { limits } = network;
+    const set = (field) => (value) => run(act("/api/training", { [field]: value }));
+    this.boxes = {
+      rate: { name: "learning rate", low: 0, high: limits.rate },
+      momentum: { name: "momentum", low: 0, high: 1, below: true },
+      batch_size: { name: "batch size", low: 1, high: limits.batch_size, whole: true },
     };
+    for (const [field, options] of Object.entries(this.boxes))
+      this.boxes[field] = new NumberBox(run, { ...options, change: set(field) });
     this.start = el(
       "button",
       {
@@ -53,6 +52,11 @@ export class Training {
       { type: "button", onclick: () => run(act("/api/training/reset", { seed: null })) },
       "First weights",
     );
+    this.undo = el(
+      "button",
+      { type: "button", onclick: () => run(act("/api/training/undo")) },
+      "Undo",
+    );
     this.said = el("p", { class: "caption progress", role: "status" });
     this.chart = el("div");
     this.batch = el("div");
@@ -67,11 +71,12 @@ export class Training {
               { class: "controls" },
               this.start,
               this.step,
-              el("label", {}, "rate ", this.inputs.rate),
-              el("label", {}, "momentum ", this.inputs.momentum),
-              el("label", {}, "batch ", this.inputs.batch_size),
+              el("label", {}, "rate ", this.boxes.rate.node),
+              el("label", {}, "momentum ", this.boxes.momentum.node),
+              el("label", {}, "batch ", this.boxes.batch_size.node),
               this.reset,
               this.back,
+              this.undo,
               el("a", { href: "/api/model.safetensors", download: "" }, "Save the network"),
             ),
             this.said,
@@ -81,30 +86,26 @@ export class Training {
     );
   }
 
-  async set(name, input) {
-    if (input.value === "" || Number.isNaN(input.valueAsNumber))
-      return this.run(
-        Promise.reject(new Error(`${input.getAttribute("aria-label")} must be a number.`)),
-      );
-    return this.run(act("/api/training", { [name]: input.valueAsNumber }));
-  }
-
   async update(state) {
-    const { training, curve } = state;
+    const { training, curve, undo } = state;
     if (!training) return;
+    this.undo.disabled = !undo;
+    this.undo.textContent = undo ? `Undo: back to ${whereTo(undo)}` : "Undo";
     this.running = training.running;
     this.start.textContent = training.running ? "❚❚ Pause" : "▶ Start";
     this.step.disabled = training.running;
-    for (const [name, input] of Object.entries(this.inputs)) {
-      if (document.activeElement !== input) input.value = training[name];
-    }
+    for (const [field, box] of Object.entries(this.boxes)) box.set(training[field]);
     await this.follow(curve);
     const last = this.points.at(-1);
     const accuracy = this.points.findLast((point) => point[2] !== null);
+    const steps = count(training.steps, "step");
+    const sample = accuracy ? `, accuracy ${percent(accuracy[2])} of a sample of test images` : "";
+    // Four times a second is too often to be read aloud.
+    this.said.setAttribute("aria-live", training.running ? "off" : "polite");
     this.said.textContent = last
-      ? `${training.steps.toLocaleString("en")} steps, epoch ${training.epoch}: loss ${written(last[1])}${accuracy ? `, accuracy ${percent(accuracy[2])} of a sample of test images` : ""}, ${Math.round(last[3]).toLocaleString("en")} images a second.`
+      ? `${steps}, epoch ${training.epoch}: loss ${written(last[1])}${sample}, ${count(Math.round(last[3]), "image")} a second.`
       : training.steps
-        ? `${training.steps.toLocaleString("en")} steps.`
+        ? `${steps}.`
         : "Not a step yet. Start, and watch the filters and maps below change.";
     if (training.has_batch && (!training.running || performance.now() - (this.looked ?? 0) > 1000))
       await this.showBatch(training);
@@ -140,14 +141,15 @@ export class Training {
         .join("");
     const rated = points.filter((point) => point[2] !== null);
     const last = points.at(-1);
-    this.chart.replaceChildren(
+    put(
+      this.chart,
       svg(
         "svg",
         {
           viewBox: "0 0 420 170",
           class: "curve wide",
           role: "img",
-          "aria-label": `loss and accuracy over ${most} steps`,
+          "aria-label": `loss and accuracy over ${count(most, "step")}`,
         },
         svg("line", { x1: 34, x2: 384, y1: 150, y2: 150, class: "axis" }),
         svg("line", { x1: 34, x2: 34, y1: 10, y2: 150, class: "axis" }),
@@ -156,10 +158,10 @@ export class Training {
           class: "line deleted",
         }),
         svg("path", { d: path(rated, (point) => 150 - 140 * point[2]), class: "line inserted" }),
-        svg("text", { x: 30, y: 16, "text-anchor": "end" }, top.toFixed(2)),
+        svg("text", { x: 30, y: 16, "text-anchor": "end" }, written(top)),
         svg("text", { x: 388, y: 16 }, "100 %"),
         svg("text", { x: 30, y: 153, "text-anchor": "end" }, "0"),
-        svg("text", { x: 384, y: 164, "text-anchor": "end" }, `${most.toLocaleString("en")} steps`),
+        svg("text", { x: 384, y: 164, "text-anchor": "end" }, count(most, "step")),
       ),
       el(
         "p",
@@ -184,7 +186,8 @@ export class Training {
     const reach = Math.max(...norms.map(([, of]) => of.norm));
     const kernels = norms.find(([, of]) => of.shape.length === 4 && of.values);
     const rows = Math.ceil(images.shown / images.columns);
-    this.batch.replaceChildren(
+    put(
+      this.batch,
       el(
         "div",
         {},
@@ -243,6 +246,12 @@ export class Training {
       ),
     );
   }
+}
+
+/** What undoing brings back, in words. */
+function whereTo({ steps, changes }) {
+  const changed = changes ? count(changes, "changed weight") : "";
+  return [steps ? count(steps, "step") : "", changed].filter(Boolean).join(" and ");
 }
 
 /** Points that stand apart: single steps, as after each start, are drowned by chance. */

@@ -1,8 +1,10 @@
 // Changing one weight, and what the prediction then is.
 
 import { act } from "./api.js";
-import { bar, el, heads, select } from "./dom.js";
-import { percent, written } from "./picture.js";
+import { bar, el, heads, put, select } from "./dom.js";
+import { NumberBox } from "./number.js";
+import { percent, written } from "./numbers.js";
+import { className, mostProbable } from "./softmax.js";
 
 export class Weight {
   constructor(run, network) {
@@ -10,14 +12,18 @@ export class Weight {
     this.network = network;
     this.name = Object.keys(network.parameters)[0];
     this.place = el("span");
-    this.value = el("input", { type: "number", step: "any", "aria-label": "new value" });
+    const { weight } = network.limits;
+    this.value = new NumberBox(run, {
+      name: "new value",
+      low: -weight,
+      high: weight,
+    });
     this.back = el(
       "button",
       { type: "button", onclick: () => this.result(run(act("/api/weight/back"))) },
       "Take back",
     );
     this.found = el("div", { role: "status" });
-    this.names = el("span");
     this.node = el(
       "div",
       { class: "card" },
@@ -25,9 +31,14 @@ export class Weight {
       el(
         "div",
         { class: "controls" },
-        this.names,
+        select(
+          "weight",
+          Object.keys(network.parameters).map((each) => [each, each]),
+          this.name,
+          (next) => this.choose(next),
+        ),
         this.place,
-        el("label", {}, "becomes ", this.value),
+        el("label", {}, "becomes ", this.value.node),
         el("button", { type: "button", onclick: () => this.change() }, "Change"),
         this.back,
       ),
@@ -39,29 +50,24 @@ export class Weight {
   /** Show a parameter's places. */
   choose(name) {
     this.name = name;
+    this.value.set(null);
     const shape = this.network.parameters[name];
-    this.names.replaceChildren(
-      select(
-        "weight",
-        Object.keys(this.network.parameters).map((each) => [each, each]),
-        name,
-        (next) => this.choose(next),
-      ),
-    );
-    this.index = shape.map((size, n) =>
-      el("input", {
-        type: "number",
-        min: 0,
-        max: size - 1,
-        value: 0,
-        "aria-label": `index ${n} of ${name}, below ${size}`,
-        class: "index",
-        oninput: () => this.now(),
-      }),
-    );
+    this.index = shape.map((size, n) => {
+      const box = new NumberBox(this.run, {
+        name: "index",
+        label: `index ${n} of ${name}, below ${size}`,
+        low: 0,
+        high: size - 1,
+        whole: true,
+        kind: "index",
+      });
+      box.set(0);
+      box.node.addEventListener("input", () => this.now());
+      return box;
+    });
     this.place.replaceChildren(
       "[",
-      ...this.index.flatMap((input, n) => (n ? [", ", input] : [input])),
+      ...this.index.flatMap(({ node }, n) => (n ? [", ", node] : [node])),
       `] of ${shape.join(" × ")}`,
     );
     this.now();
@@ -77,7 +83,7 @@ export class Weight {
   now() {
     const [, layer, part] = this.name.match(/^(.*)\.(\w+)$/);
     const numbers = this.net?.get(layer)?.[part];
-    const [first, ...rest] = this.index.map((input) => input.valueAsNumber);
+    const [first, ...rest] = this.index.map((box) => box.read() ?? box.value);
     let at = 0;
     rest.forEach((index, n) => {
       at = at * numbers?.shape[n + 1] + index;
@@ -87,16 +93,20 @@ export class Weight {
         ? numbers.part(first)[at]
         : numbers.values[first]
       : undefined;
-    this.value.placeholder = value === undefined ? "" : `now ${written(value)}`;
+    this.value.node.placeholder = value === undefined ? "" : `now ${written(value)}`;
   }
 
   change() {
+    if (![...this.index, this.value].every((box) => box.take())) {
+      this.now();
+      return undefined;
+    }
     return this.result(
       this.run(
         act("/api/weight", {
           name: this.name,
-          index: this.index.map((input) => input.valueAsNumber),
-          value: this.value.valueAsNumber,
+          index: this.index.map((box) => box.value),
+          value: this.value.value,
         }),
       ),
     );
@@ -107,10 +117,10 @@ export class Weight {
     if (!state) return;
     const { name, index, old, value, before, after } = state.result;
     const { classes } = this.network;
-    const rows = Array.from(classes.keys())
-      .sort((a, b) => Math.max(before[b], after[b]) - Math.max(before[a], after[a]))
-      .slice(0, 6);
-    this.found.replaceChildren(
+    const larger = before.map((each, n) => Math.max(each, after[n]));
+    const rows = mostProbable(this.net ?? { classes }, larger, 6);
+    put(
+      this.found,
       el(
         "p",
         { class: "caption" },
@@ -119,7 +129,7 @@ export class Weight {
       el(
         "table",
         { class: "plain" },
-        heads("class", "before", "after"),
+        heads("class", "before", "after", ""),
         el(
           "tbody",
           {},
@@ -127,7 +137,7 @@ export class Weight {
             el(
               "tr",
               {},
-              el("th", { scope: "row" }, classes[n]),
+              this.net ? className(this.net, n) : el("th", { scope: "row" }, classes[n]),
               el("td", { class: "number" }, percent(before[n])),
               el("td", { class: "number" }, percent(after[n])),
               el("td", {}, bar(after[n] - before[n], 1)),

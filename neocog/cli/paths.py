@@ -1,0 +1,24 @@
+"""Paths as they are given on the command line."""
+
+from pathlib import Path
+
+from neocog.errors import NeocogError, printable
+from neocog.files import user_path
+
+__all__ = ["out_path"]
+
+
+def out_path(text: str) -> Path:
+    """The path to write to, with ``~`` for a home folder, which ``--out=~/x`` keeps from shells.
+
+    Raises:
+        NeocogError: ``~name`` where there is no such user; a folder of that name would be a trap.
+    """
+    path = user_path(text)
+    if text.startswith("~") and path == Path(text):
+        shown = printable(text)
+        raise NeocogError(
+            f"--out {shown}: nobody of that name has a home folder here. Write ./{shown} if the "
+            "name begins with ~."
+        )
+    return path

@@ -1,0 +1,296 @@
+"""Which kinds of picture files are opened, and the memory that decoding one would take.
+
+Only kinds that people have are read, of the forty or so that Pillow knows: each decoder is
+something that a file can attack. A file of a few bytes may claim any size, so the memory is worked
+out from its header before anything is decoded.
+"""
+
+import io
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
+
+from neocog.errors import DataError
+from neocog.limits import available_memory
+
+try:
+    from PIL import AvifImagePlugin  # only newer versions of Pillow have it
+except ImportError:  # pragma: no cover
+    AvifImagePlugin = None  # type: ignore[assignment]
+
+__all__ = ["KINDS", "LARGEST_FILE", "Kind", "PictureFile", "check_cost", "open_picture"]
+
+#: Bytes of a picture file; one of a hundred megapixels that is not compressed has 400 million.
+LARGEST_FILE = 2**30
+
+# Memory in bytes that any picture may take, and that no picture may take. In between a file may
+# take so many times its own size (`Kind.ratio`): a photograph of 100 megapixels is read, and the
+# same size packed into a few kilobytes is not.
+_ANY, _NONE = 2**26, 2**30
+# Pixels of a picture; and of a JPEG, which need not be decoded whole: no camera's has more.
+_MOST_PIXELS, _MOST_JPEG = 100_000_000, 400_000_000
+# JPEGs of more pixels than this are decoded at a fraction of their size.
+_WHOLE_JPEG = 64_000_000
+# Values of one TIFF tag, as of the places of its strips: Pillow makes an object of each.
+_MOST_VALUES = 100_000
+_MOST_TAGS = 1_000
+# Scans of a progressive JPEG times its pixels: each scan visits all, however little it says.
+_MOST_SCANNED = 5_000_000_000
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of picture file.
+
+    Attributes:
+        name: as people know it.
+        begins: what its files begin with, each (place, bytes).
+        open: reads the header.
+        ratio: bytes of memory that are usual for a byte of the file, and some more.
+        pixel: bytes that decoding takes for a pixel, beside the pixel that Pillow keeps.
+    """
+
+    name: str
+    begins: tuple[tuple[int, bytes], ...]
+    open: Callable[["PictureFile"], ImageFile]
+    ratio: int = 100
+    pixel: int = 0
+
+
+# Photographs are packed more tightly by the kinds that lose something. WebP's decoder has two
+# canvases and gives away copies, AVIF's has planes and a copy.
+KINDS = (
+    Kind("PNG", ((0, b"\x89PNG\r\n\x1a\n"),), PngImagePlugin.PngImageFile),
+    Kind("JPEG", ((0, b"\xff\xd8\xff"),), JpegImagePlugin.JpegImageFile, ratio=400),
+    Kind("GIF", ((0, b"GIF87a"), (0, b"GIF89a")), GifImagePlugin.GifImageFile),
+    Kind("BMP", ((0, b"BM"),), BmpImagePlugin.BmpImageFile, pixel=4),
+    Kind("WEBP", ((8, b"WEBP"),), WebPImagePlugin.WebPImageFile, ratio=1000, pixel=16),
+    Kind(
+        "TIFF",
+        ((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0")),
+        TiffImagePlugin.TiffImageFile,
+    ),
+    Kind(
+        "PPM",
+        tuple((0, b"P%d%c" % (n, space)) for n in range(1, 7) for space in b" \t\r\n"),
+        PpmImagePlugin.PpmImageFile,
+    ),
+    *(
+        (
+            Kind(
+                "AVIF",
+                tuple((4, b"ftyp" + brand) for brand in (b"avif", b"avis", b"mif1", b"msf1")),
+                AvifImagePlugin.AvifImageFile,
+                ratio=1000,
+                pixel=16,
+            ),
+        )
+        if AvifImagePlugin is not None
+        else ()
+    ),
+)
+
+_UNKNOWN = "is not an image that Pillow knows."
+# Kinds that people have too, so that they are told what to do.
+_OTHERS = {
+    "drawing (EPS)": ((0, b"%!PS"), (0, b"\xc5\xd0\xd3\xc6")),  # programs that draw a picture
+    "drawing (WMF)": ((0, b"\xd7\xcd\xc6\x9a"),),
+    "HEIC photograph": ((4, b"ftyphei"), (4, b"ftyphev")),
+    "JPEG 2000 file": ((4, b"jP  "), (0, b"\xff\x4f\xff\x51")),
+    "Photoshop file": ((0, b"8BPS"),),
+    "texture (BLP)": ((0, b"BLP"),),
+    "texture (DDS)": ((0, b"DDS "),),
+}
+
+
+class PictureFile(io.BufferedReader):
+    """A picture file whose reader may ask for a limited number of parts.
+
+    Files can be cut into millions of empty parts, each of which Pillow looks at in Python.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        super().__init__(raw)
+        self.size = self.seek(0, io.SEEK_END)
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Go to the beginning, and count anew."""
+        self.seek(0)
+        self._left = 10_000 + self.size // 256
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file."""
+        self._left -= 1
+        if self._left < 0:
+            raise DataError("is cut into too many parts.")
+        return super().read(size)
+
+    def count(self, mark: bytes) -> int:
+        """How often a mark stands in the file."""
+        self.seek(0)
+        found, before = 0, b""
+        while block := super().read(1 << 20):
+            found += (before + block).count(mark)
+            before = block[1 - len(mark) :]
+        self.seek(0)
+        return found
+
+
+def open_picture(file: PictureFile) -> tuple[Kind, ImageFile]:
+    """The kind of a file by its first bytes, and the picture, not decoded.
+
+    Raises:
+        DataError: it is of no kind that is read; the text goes on from the file's name.
+        Exception: nearly any, of Pillow, for a damaged one.
+    """
+    head = file.read(16)
+    file.rewind()
+
+    def begins(marks: tuple[tuple[int, bytes], ...]) -> bool:
+        return any(head[at : at + len(mark)] == mark for at, mark in marks)
+
+    for kind in KINDS:
+        if begins(kind.begins):
+            if kind.name == "TIFF":
+                _check_tags(file)
+            try:
+                return kind, kind.open(file)
+            except SyntaxError as error:  # how Pillow says that it is not of this kind after all
+                raise DataError(_UNKNOWN) from error
+    for name, marks in _OTHERS.items():
+        if begins(marks):
+            raise DataError(f"is a {name}: save it as PNG first.")
+    raise DataError(_UNKNOWN)
+
+
+def check_cost(kind: Kind, picture: ImageFile, file: PictureFile, size: tuple[int, int]) -> int:
+    """What a JPEG's width and height are to be divided by when it is decoded: 1, 2, 4 or 8.
+
+    Args:
+        kind: of the file.
+        picture: opened, and not decoded.
+        file: where it lies.
+        size: the width and height that it is scaled to.
+
+    Raises:
+        DataError: it would take too much memory or time; the text as of `open_picture`.
+    """
+    width, height = picture.size
+    most = _MOST_JPEG if kind.name == "JPEG" else _MOST_PIXELS
+    if width * height > most:
+        raise DataError(
+            f"is {width} × {height} pixels, more than the {most:,} that are read; it "
+            "is too large. Scale it down first."
+        )
+    allowed = min(_NONE, _ANY + kind.ratio * file.size)
+    divisors: tuple[int, ...] = (1,)
+    if kind.name == "JPEG":
+        divisors = tuple(k for k in (1, 2, 4, 8) if k == 8 or width * height <= _WHOLE_JPEG * k * k)
+    fixed, pixel = _beside(kind, picture, file), kind.pixel + _pixel_bytes(picture.mode)
+    needed = 0
+    for k in divisors:
+        w, h = -(-width // k), -(-height // k)
+        # The scaled rows, and the weights of the pixels of a row and of a column.
+        needed = fixed + pixel * w * h + 4 * size[0] * h + 50 * (w + h)
+        if needed <= allowed and (needed <= _ANY or _is_free(needed)):
+            return k
+    raise DataError(
+        f"is {width} × {height} pixels, whose decoding takes {needed / 2**20:,.0f} MiB of memory: "
+        f"more than {min(allowed, available_memory() or allowed) / 2**20:,.0f}, what a {kind.name} "
+        "of its size in bytes may take here. Scale it down first, or save it as JPEG."
+    )
+
+
+def _is_free(size: int) -> bool:
+    free = available_memory()
+    return free is None or size <= free
+
+
+def _pixel_bytes(mode: str) -> int:
+    """What Pillow keeps for a pixel."""
+    return 1 if mode in ("1", "L", "P") else 2 if mode.startswith("I;16") else 4
+
+
+def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
+    """Bytes that decoding takes beside the pixels, however small they are decoded."""
+    width, height = picture.size
+    match kind.name:
+        case "JPEG":
+            return _jpeg_bytes(picture, file)
+        case "TIFF":
+            return _tiff_bytes(picture)
+        case "WEBP" | "AVIF":
+            return 2 * file.size  # read as a whole
+        case "PNG" if isinstance(picture.info.get("transparency"), tuple):
+            return 4 * width * height  # for the lower halves of its colors
+    return 0
+
+
+def _jpeg_bytes(picture: Any, file: PictureFile) -> int:
+    """Bytes for the coefficients of the whole, where it comes in several scans."""
+    width, height = picture.size
+    # Those of a camera's thumbnails count too, which does no harm: it is taken for larger.
+    scans = file.count(b"\xff\xda")
+    if scans < 2:
+        return 0
+    if picture.info.get("progressive") and scans * width * height > _MOST_SCANNED:
+        raise DataError(f"has {scans:,} scans of {width} × {height} pixels. Save it as PNG first.")
+    most = max((across * down for _, across, down, _ in picture.layer), default=1)
+    samples = sum(across * down / max(1, most) for _, across, down, _ in picture.layer)
+    return int(2 * samples * width * height)
+
+
+# TIFF, whose reader believes what is said of numbers and sizes
+
+
+def _check_tags(file: PictureFile) -> None:
+    """Refuse a first directory whose tags have more values than any picture's.
+
+    https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf, page 14.
+    """
+    head = file.read(16)
+    order, large = "<" if head[:2] == b"II" else ">", head[2] == ord("+")
+    try:
+        (at,) = struct.unpack_from(order + ("Q" if large else "L"), head, 8 if large else 4)
+        file.seek(at)
+        (tags,) = struct.unpack(order + ("Q" if large else "H"), file.read(8 if large else 2))
+        if tags > _MOST_TAGS:
+            raise DataError(f"has a TIFF directory of {tags:,} tags.")
+        for _ in range(tags):
+            entry = file.read(20 if large else 12)
+            tag, type_, values = struct.unpack_from(order + ("HHQ" if large else "HHL"), entry)
+            # Bytes, text and what is undefined stay as they are, but for places and sizes of parts.
+            whole = type_ in (1, 2, 6, 7) and tag not in (273, 279, 324, 325)
+            if values > _MOST_VALUES and not whole:
+                raise DataError(f"has a TIFF tag ({tag}) of {values:,} values.")
+    except (struct.error, OSError, ValueError, OverflowError) as error:
+        raise DataError("cannot be decoded: its TIFF directory is damaged.") from error
+    file.rewind()
+
+
+def _tiff_bytes(picture: Any) -> int:
+    """Bytes for a strip or tile, and for the copy that is turned."""
+    tags, (width, height) = picture.tag_v2, picture.size
+    bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    sample = max(bits) / 8 * tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
+    rows = min(height, tags.get(TiffImagePlugin.ROWSPERSTRIP, height))
+    across = tags.get(TiffImagePlugin.TILEWIDTH, width)
+    down = tags.get(TiffImagePlugin.TILELENGTH, rows)
+    turned = _pixel_bytes(picture.mode) * width * height if tags.get(_ORIENTATION, 1) != 1 else 0
+    return int(sample * across * down) + turned
+
+
+_ORIENTATION = 0x0112

@@ -1,0 +1,136 @@
+"""A decoded picture scaled, in eight bits a channel and on white, a band of rows at a time.
+
+So that whatever a picture's mode needs, as alpha or sixteen bits, is there for a band only. The
+result is bit for bit that of turning, converting and scaling the whole: Pillow scales rows first.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["TURNS", "ColorKey", "Turn", "scaled"]
+
+_LANCZOS = Image.Resampling.LANCZOS
+# Pixels of a band, and its rows at least: the weights of a row's pixels are computed for each band.
+_PIXELS, _ROWS = 1 << 20, 16
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What brings a picture into the position in which it is looked at.
+
+    Attributes:
+        by: Pillow's name for it; None for a picture that stays as it is.
+        sideways: whether columns become rows.
+        upward: whether the turned picture's rows are the decoded one's rows, or columns, backwards.
+        leftward: the same of its columns.
+    """
+
+    by: Image.Transpose | None = None
+    sideways: bool = False
+    upward: bool = False
+    leftward: bool = False
+
+
+#: By the number that EXIF data give.
+TURNS = {
+    1: Turn(),
+    2: Turn(Image.Transpose.FLIP_LEFT_RIGHT, leftward=True),
+    3: Turn(Image.Transpose.ROTATE_180, upward=True, leftward=True),
+    4: Turn(Image.Transpose.FLIP_TOP_BOTTOM, upward=True),
+    5: Turn(Image.Transpose.TRANSPOSE, sideways=True),
+    6: Turn(Image.Transpose.ROTATE_270, sideways=True, leftward=True),
+    7: Turn(Image.Transpose.TRANSVERSE, sideways=True, upward=True, leftward=True),
+    8: Turn(Image.Transpose.ROTATE_90, sideways=True, upward=True),
+}
+
+
+@dataclass(frozen=True)
+class ColorKey:
+    """The one color of a PNG that is transparent (tRNS), in the file's own depth.
+
+    Pillow keeps it as it stands in the file, where it has 1, 2, 4, 8 or 16 bits, and gives pixels
+    of eight; only gray pixels of 16 bits it keeps whole. https://www.w3.org/TR/png-3/#11tRNS
+
+    Attributes:
+        color: its gray, or red, green and blue.
+        depth: bits of each.
+        low: the lower halves of a picture's colors of 16 bits, which Pillow leaves out.
+    """
+
+    color: tuple[int, ...]
+    depth: int
+    low: Image.Image | None = None
+
+    def hides(self, band: Image.Image, where: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+        """Which pixels have this color, of a band that was cut out at a place of the picture."""
+        key = np.array(self.color) & ((1 << self.depth) - 1)
+        pixels = np.asarray(band.convert("L") if band.mode == "1" else band)
+        pixels = pixels.reshape(band.height, band.width, len(self.color))
+        if self.low is not None:
+            same: NDArray[np.bool_] = (np.asarray(self.low.crop(where)) == key & 255).all(axis=2)
+            return same & (pixels == key >> 8).all(axis=2)
+        if self.depth < 8:
+            key = key * 255 // ((1 << self.depth) - 1)
+        found: NDArray[np.bool_] = (pixels == key).all(axis=2)
+        return found
+
+
+def scaled(
+    picture: Image.Image,
+    box: tuple[float, float],
+    size: tuple[int, int],
+    mode: str,
+    turn: Turn,
+    key: ColorKey | None = None,
+) -> Image.Image:
+    """The picture in a size.
+
+    Args:
+        picture: decoded.
+        box: its true width and height, which may end within the last column and row.
+        size: the width and height that are wanted, of the turned picture.
+        mode: "L" or "RGB".
+        turn: of the picture.
+        key: the color that is transparent, if one is.
+
+    Raises:
+        ValueError: for pixels that are no colors.
+    """
+    width, height = size
+    across, lines = picture.size
+    seen_across, seen_lines = box
+    if turn.sideways:
+        across, lines, seen_across, seen_lines = lines, across, seen_lines, seen_across
+    left = across - seen_across if turn.leftward else 0.0
+    top = lines - seen_lines if turn.upward else 0.0
+    narrow = Image.new(mode, (width, lines))
+    rows = max(_ROWS, _PIXELS // across)
+    for first in range(0, lines, rows):
+        last = min(first + rows, lines)
+        begin, end = (lines - last, lines - first) if turn.upward else (first, last)
+        where = (begin, 0, end, across) if turn.sideways else (0, begin, across, end)
+        band = picture.crop(where)
+        flat = _flat(band, None if key is None else key.hides(band, where)).convert(mode)
+        if turn.by is not None:
+            flat = flat.transpose(turn.by)
+        part = (left, 0.0, left + seen_across, float(flat.height))
+        narrow.paste(flat.resize((width, flat.height), _LANCZOS, part), (0, first))
+    return narrow.resize((width, height), _LANCZOS, (0.0, top, float(width), top + seen_lines))
+
+
+def _flat(band: Image.Image, hidden: NDArray[np.bool_] | None) -> Image.Image:
+    """Eight bits a channel, on white."""
+    if band.mode.startswith("I"):
+        # Pillow's own conversion cuts all above 255 off.
+        band = Image.fromarray((np.asarray(band) >> 8).clip(0, 255).astype(np.uint8))
+    if hidden is not None:
+        band = band.convert("L" if band.mode == "1" else band.mode)
+        band.info.pop("transparency", None)
+        band.paste("white" if band.mode == "RGB" else 255, mask=Image.fromarray(hidden))
+    elif band.has_transparency_data:
+        white = Image.new("RGBA", band.size, "white")
+        return Image.alpha_composite(white, band.convert("RGBA"))
+    return band

@@ -1,0 +1,162 @@
+"""The files in a `.tar.gz`, one after another, as far as the plain format of 1988 has them.
+
+A member is a header of 512 bytes and its content, filled up to a multiple of 512
+(https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html, "ustar Interchange Format").
+Newer programs put members in between that say more of the next one, in text of any length (pax,
+GNU): they are passed over like any other that is no regular file. Python's own tarfile reads them,
+and a few hundred bytes can keep it busy for hours (CVE-2024-6232) or take all memory.
+"""
+
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+__all__ = ["ArchiveError", "Member", "members"]
+
+_RECORD = 512
+_PIECE = 1 << 18
+
+
+class ArchiveError(Exception):
+    """What is wrong with an archive, as a part of a sentence."""
+
+
+class _Unpacked:
+    """The bytes in a gzip file, which may have several parts (RFC 1952)."""
+
+    def __init__(self, file: BinaryIO, most: int, most_parts: int) -> None:
+        self._file = file
+        self._unzip = zlib.decompressobj(31)
+        self._packed = b""
+        self._parts_left = most_parts
+        self._most = most
+        #: Bytes that may still come.
+        self.left = most
+
+    def read(self, size: int) -> bytes:
+        """At least one byte and at most `size`; none at the end."""
+        while True:
+            if not self._packed:
+                self._packed = self._file.read(_PIECE)
+            ended = not self._packed
+            if self._unzip.eof:
+                self._packed = self._packed.lstrip(b"\0")  # as tapes were filled up
+                if ended:
+                    return b""
+                if self._packed:
+                    self._next_part()
+                continue
+            data = self._unzip.decompress(self._packed, size)
+            self._packed = self._unzip.unused_data or self._unzip.unconsumed_tail
+            if data:
+                self.left -= len(data)
+                return data
+            if ended:
+                raise ArchiveError("it ends too soon")
+
+    def _next_part(self) -> None:
+        self._parts_left -= 1
+        if self._parts_left < 0:
+            raise ArchiveError("it has too many parts")
+        self._unzip = zlib.decompressobj(31)
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The next `size` bytes, in pieces."""
+        if size > self.left:
+            raise ArchiveError(f"it unpacks to more than {self._most:,} bytes")
+        while size:
+            piece = self.read(min(size, _PIECE))
+            if not piece:
+                raise ArchiveError("it ends too soon")
+            size -= len(piece)
+            yield piece
+
+    def finish(self) -> None:
+        """Read to the end, so that every sum is checked."""
+        while self.read(_PIECE):
+            if self.left < 0:
+                raise ArchiveError(f"it unpacks to more than {self._most:,} bytes")
+
+
+class Member:
+    """One member of an archive.
+
+    Attributes:
+        name: its path in the archive.
+        size: bytes of its content.
+        is_file: whether it is a regular file.
+    """
+
+    def __init__(self, header: bytes, unpacked: _Unpacked) -> None:
+        # The sum of all bytes, as if those of the sum itself were spaces.
+        if sum(header) - sum(header[148:156]) + 8 * ord(" ") != _octal(header[148:156]):
+            raise ArchiveError("a header in it is damaged")
+        name = _text(header[:100])
+        if header[257:263] == b"ustar\0" and header[345]:
+            name = f"{_text(header[345:500])}/{name}"
+        self.name = name.removeprefix("./").rstrip("/")
+        kind = header[156:157]
+        self.is_file = kind in (b"0", b"\0")
+        # Links, devices, folders and pipes have no content, though some say the size of another's.
+        self.size = 0 if kind in b"123456" else _octal(header[124:136])
+        self._unpacked = unpacked
+        self._unread = True
+
+    def content(self) -> Iterator[bytes]:
+        """The content in pieces; can be asked for once, before the next member."""
+        self._unread = False
+        yield from self._unpacked.pieces(self.size)
+        self._fill()
+
+    def skip(self) -> None:
+        """Go to the next member, unless the content was read."""
+        if self._unread:
+            for _ in self.content():
+                pass
+
+    def _fill(self) -> None:
+        for _ in self._unpacked.pieces(-self.size % _RECORD):
+            pass
+
+
+def members(file: BinaryIO, *, most_bytes: int, most_members: int) -> Iterator[Member]:
+    """The members of an archive in their order; those that are not read are passed over.
+
+    Args:
+        file: a tar file packed by gzip.
+        most_bytes: that it may unpack to.
+        most_members: that it may have.
+
+    Raises:
+        ArchiveError: it is damaged, or has more than it may.
+        OSError: it cannot be read.
+        zlib.error: it is damaged, or no gzip file.
+    """
+    unpacked = _Unpacked(file, most_bytes, most_members)
+    for _ in range(most_members):
+        header = b""
+        while len(header) < _RECORD:
+            more = unpacked.read(_RECORD - len(header))
+            if not more:
+                if header:
+                    raise ArchiveError("it ends too soon")
+                return
+            header += more
+        if not any(header):  # the archive's end; gzip's own sums stand behind it
+            unpacked.finish()
+            return
+        member = Member(header, unpacked)
+        yield member
+        member.skip()
+    raise ArchiveError(f"it has more than {most_members} members")
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _octal(field: bytes) -> int:
+    digits = field.strip(b" \0")
+    if not digits.isdigit() or digits.strip(b"01234567"):
+        raise ArchiveError("a header in it is damaged")
+    return int(digits, 8)

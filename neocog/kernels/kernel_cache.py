@@ -1,0 +1,241 @@
+"""Machine code on disk: where it is kept, what an entry is, and who is compiling it.
+
+An entry is a file of the SHA-256 of all that follows, the length of a header, the header as JSON,
+and the object code as LLVM made it. Nothing is unpickled. What is torn, or is not what was asked
+for, is compiled again. But machine code runs, so entries are only read and written where nobody
+else could have put them (`private_folder`); elsewhere every process compiles for itself.
+
+The folder is named by a hash of every source file of this package, because an edit in `simd.py`
+changes the kernels of all others, and by the versions of what compiles them.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import llvmlite
+import numba
+from filelock import FileLock, Timeout
+
+from neocog import files
+from neocog.kernels.simd import LANES
+from neocog.private_folder import private_folder, require_private
+
+__all__ = [
+    "MachineCode",
+    "await_claim",
+    "cache_folder",
+    "claim",
+    "is_open",
+    "read",
+    "root",
+    "write",
+]
+
+_FORMAT = 1
+_DIGEST, _LENGTH = 32, 4
+# Symbols may be a kilobyte long; the largest kernels are a few hundred kilobytes.
+_LONGEST_HEADER, _LARGEST = 2**14, 2**26
+
+# How long to wait for a process that holds a kernel, and how often to look.
+_PATIENCE, _PAUSE = 30.0, 0.02
+
+_log = logging.getLogger("neocog")
+
+
+class MachineCode(NamedTuple):
+    """Object code with the names of what is called in it.
+
+    Attributes:
+        symbol: of the function.
+        environment: of the variable where Numba's way in from Python looks for its objects; empty
+            for a function without one.
+        code: an object file.
+    """
+
+    symbol: str
+    environment: str
+    code: bytes
+
+
+# The folder
+
+
+@cache
+def root() -> Path | None:
+    """The folder for what is compiled; None where there is no place for it."""
+    named = os.environ.get("NEOCOG_CACHE_DIR")
+    found = files.user_path(named) if named else files.cache_folder()
+    return found and found.absolute()
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Where machine code is kept: one folder for each state of the sources and of Numba."""
+    above = root()
+    if above is None:
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    versions = (numba.__version__, llvmlite.__version__, sys.version, LANES)
+    digest.update(repr(versions).encode())
+    return above / "kernels" / digest.hexdigest()[:20]
+
+
+@cache
+def _opened() -> Path | None:
+    """The folder, made and found to be this user's; None where nothing is read or kept."""
+    folder = cache_folder()
+    if folder is None:
+        _say_not_kept("the system knows no home folder")
+        return None
+    try:
+        return private_folder(folder)
+    except OSError as error:
+        _say_not_kept(_reason(error, folder))
+        return None
+
+
+def is_open() -> bool:
+    """Whether entries can be read, and perhaps written."""
+    return _opened() is not None
+
+
+def _reason(error: OSError, folder: Path) -> str:
+    # Not the name in the error, which may be a temporary one.
+    text = error.strerror or str(error)
+    return text if str(folder.anchor) in text else f"{folder}: {text}"
+
+
+@cache
+def _say_not_kept(reason: str) -> None:
+    _log.warning(
+        "Compiled kernels are not kept, so they compile anew each time: %s. "
+        "NEOCOG_CACHE_DIR can name another folder for them.",
+        reason,
+    )
+
+
+# Entries
+
+
+def read(name: str) -> MachineCode | None:
+    """The entry of this name, if there is one and it is whole."""
+    folder = _opened()
+    if folder is None:
+        return None
+    path = folder / name
+    try:
+        with files.open_regular(path, follow_links=False) as file:
+            require_private(os.fstat(file.fileno()), path)
+            content = file.read(_LARGEST + 1)
+        return _parsed(name, content)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        _log.debug("The machine code in %s is not used: %s", path, error)
+        return None
+
+
+def _parsed(name: str, content: bytes) -> MachineCode:
+    if len(content) > _LARGEST or hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+        raise ValueError("it is torn")
+    begin = _DIGEST + _LENGTH
+    size = int.from_bytes(content[_DIGEST:begin], "big")
+    if size > _LONGEST_HEADER:
+        raise ValueError("its header is too long")
+    header = json.loads(content[begin : begin + size])
+    code = content[begin + size :]
+    if not isinstance(header, dict):
+        raise ValueError("it has no header")
+    found = MachineCode(str(header.get("symbol")), str(header.get("environment")), code)
+    if header != _header(name, found):
+        raise ValueError("it is of another format or another kernel")
+    return found
+
+
+def _header(name: str, machine_code: MachineCode) -> dict[str, object]:
+    return {
+        "format": _FORMAT,
+        "name": name,
+        "symbol": machine_code.symbol,
+        "environment": machine_code.environment,
+        "bytes": len(machine_code.code),
+    }
+
+
+def write(name: str, machine_code: MachineCode) -> None:
+    """Keep an entry, whole or not at all; where that cannot be, it is said once."""
+    if _opened() is None:
+        return
+    folder = cache_folder()
+    assert folder is not None  # noqa: S101
+    header = json.dumps(_header(name, machine_code)).encode()
+    rest = len(header).to_bytes(_LENGTH, "big") + header + machine_code.code
+    try:
+        # Made again where someone has cleared the cache since.
+        with files.writing(private_folder(folder) / name) as file:
+            if hasattr(os, "fchmod"):
+                os.fchmod(file.fileno(), 0o600)  # whatever the user's umask allows others
+            file.write(hashlib.sha256(rest).digest() + rest)
+    except OSError as error:  # a full or read-only disk: the kernel still runs
+        _say_not_kept(_reason(error, folder))
+
+
+# Who compiles what
+
+
+@contextmanager
+def claim(name: str) -> Iterator[bool]:
+    """Whether this process alone is to compile `name` while the ``with`` block runs.
+
+    A claim is a lock of the system's, which ends with its process, however that ends. Where there
+    can be no locks, as on a read-only disk, everybody has everything.
+    """
+    folder = _opened()
+    if folder is None:
+        yield True
+        return
+    path = folder / f"{name}.lock"
+    lock = FileLock(path, mode=0o600)
+    try:
+        if path.is_symlink():  # which older versions of filelock follow, and empty what it names
+            path.unlink()
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    except (OSError, NotImplementedError, RuntimeError) as error:
+        _log.debug("There is no lock in %s: %s", folder, error)
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        # While it is held: whoever waits for this very file finds the entry when it gets it. Two
+        # who have a claim at once, as can happen then, only compile the same twice.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        lock.release()
+
+
+@contextmanager
+def await_claim(name: str) -> Iterator[None]:
+    """Have a claim while the ``with`` block runs, or have waited for it long enough."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        with claim(name) as mine:
+            if mine or time.monotonic() > until:
+                yield
+                return
+        time.sleep(_PAUSE)

@@ -1,0 +1,59 @@
+"""What a saved network was trained on, and whether data are the same.
+
+A model's file has the data's name and fingerprint. Where they lay is in the ``run.json`` beside it,
+and is opened unasked only to be compared with the fingerprint, so that a file or folder that
+somebody sent cannot bring other data into what is shown.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from neocog.data import NAMES, Data
+from neocog.formats import training_of
+from neocog.training.run_process import read_info
+
+__all__ = ["TrainedOn", "trained_on"]
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The data that a network was trained on, as far as its files say.
+
+    Attributes:
+        name: of the data; None if nothing is said.
+        source: what `neocog.load_data` takes to find them: an absolute path, or a name that it
+            knows; None if nothing is said.
+        fingerprint: of the data; None if nothing is said.
+    """
+
+    name: str | None
+    source: str | None
+    fingerprint: str | None
+
+    def differ(self, data: Data) -> bool:
+        """Whether these are certainly other data."""
+        return self.fingerprint is not None and self.fingerprint != data.fingerprint
+
+
+def trained_on(model: str | Path) -> TrainedOn:
+    """What the files of a run folder, a ``.safetensors`` or a ``.pth`` say.
+
+    Raises:
+        FormatError: as `neocog.formats.training_of` does.
+    """
+    said = training_of(model)
+    name, fingerprint = (_text(said.get(key)) for key in ("data", "data_fingerprint"))
+    path = Path(model)
+    kept = read_info(path if path.is_dir() else path.parent).get("data")
+    # Anything else may be a path.
+    source = name if name in NAMES else None
+    if isinstance(kept, dict) and fingerprint is not None:
+        where = _text(kept.get("source"))
+        elsewhere = where is not None and where.startswith(("//", "\\\\"))  # another machine's
+        if kept.get("fingerprint") == fingerprint and where is not None and not elsewhere:
+            source = where
+    return TrainedOn(name, source, fingerprint)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

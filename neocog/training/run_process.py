@@ -1,0 +1,103 @@
+"""Which process a run folder belongs to, and whether it is still there.
+
+A run that was killed, or whose machine went down, says "running" in its ``run.json`` for ever. So
+it also says which process that is: its number, its machine, and when it began, as numbers are used
+again.
+"""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from neocog.errors import printable
+from neocog.files import finish_writing, leftovers, read_bytes
+
+__all__ = ["MODEL", "how_it_stands", "read_info", "settle", "this_process"]
+
+#: The file of a run that counts: the weights, with all that is needed to use them.
+MODEL = "model.safetensors"
+
+_MOST_BYTES = 256 * 2**20
+
+
+def this_process() -> dict[str, Any]:
+    """This process, for ``run.json``."""
+    return {"pid": os.getpid(), "host": platform.node(), "started": _started(os.getpid())}
+
+
+def read_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the ``run.json`` of a folder holds; empty where there is none, or no such thing."""
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(read_bytes(Path(folder) / "run.json", _MOST_BYTES))
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def how_it_stands(folder: str | os.PathLike[str]) -> str | None:
+    """What there is to know of a run that does not say that it has ended, in a sentence.
+
+    None for one that has, and for what is no run folder.
+    """
+    info = read_info(folder)
+    if info.get("status") != "running":
+        return None
+    process = info.get("process")
+    pid, host = (process.get(k) for k in ("pid", "host")) if isinstance(process, dict) else (0, 0)
+    alive = _is_alive(process)
+    if alive:
+        return f"process {pid} is still training it."
+    if alive is None:
+        on = f", by process {pid} on {printable(str(host))}" if pid else ""
+        return f"its run.json says that it is still being trained{on}."
+    return (
+        f"its training was cut off: process {pid} has ended without a word. What there is, is of "
+        "the last epoch that was finished."
+    )
+
+
+def settle(folder: str | os.PathLike[str]) -> str | None:
+    """As `how_it_stands`, after tidying up behind a process that was killed while it saved."""
+    folder = Path(folder)
+    info = read_info(folder)
+    ended = info.get("status") != "running" or _is_alive(info.get("process")) is False
+    if info and ended:
+        with suppress(OSError):  # where nothing can be written, as on a disk of another
+            finish_writing(folder, MODEL)
+            for path in leftovers(folder):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return how_it_stands(folder)
+
+
+def _is_alive(process: object) -> bool | None:
+    """Whether the process of a ``run.json`` is there; None where that cannot be known."""
+    if not isinstance(process, dict) or process.get("host") != platform.node():
+        return None
+    pid = process.get("pid")
+    if not isinstance(pid, int) or not 0 < pid < 2**31 or sys.platform == "win32":
+        return None  # on Windows, to ask by os.kill is to kill
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        pass
+    began = process.get("started")
+    return began is None or _started(pid) in (None, began)
+
+
+def _started(pid: int) -> str | None:
+    """When a process began, as Linux counts; None where that cannot be read."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        state, *rest = text.rpartition(")")[2].split()  # the name before may hold anything
+        # A zombie has ended.
+        return "ended" if state == "Z" else f"{rest[18]} ticks after boot {boot}"
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,219 @@
+"""Run folders: whole sets of files, which process they belong to, and what is said of it."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from faults import Faulty, Killed
+
+import neocog
+from neocog.data import Data, Dataset
+from neocog.errors import FormatError, NeocogError
+from neocog.files import exists
+from neocog.training.history import Epoch, History, Logged
+from neocog.training.run_folder import RunFolder
+from neocog.training.run_process import how_it_stands, read_info, settle, this_process
+
+FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
+
+
+def little_network(value: float) -> neocog.Network:
+    network = neocog.Network(
+        input_shape=(1, 2, 2), flatten=neocog.Flatten(), fc=neocog.Linear(4, 2)
+    )
+    network.load_state_dict(
+        {"fc.weight": np.full((2, 4), value, np.float32), "fc.bias": np.zeros(2, np.float32)}
+    )
+    return network
+
+
+def history_of(epochs: int) -> History:
+    done = range(1, epochs + 1)
+    return History(
+        logged=[Logged(e, 1, float(e), 0.1) for e in done],
+        epochs=[Epoch(e, float(e), 0.1) for e in done],
+        steps=epochs,
+    )
+
+
+def little_data(value: int = 0) -> Data:
+    part = Dataset(np.full((2, 2, 2, 1), value, np.uint8), np.zeros(2, np.int64))
+    return Data("little", part, part, ("a", "b"), "/somewhere/little")
+
+
+def epochs_in(folder) -> list[int]:
+    """Of which epoch each file is, of those that are there."""
+    found = []
+    if exists(folder / "model.safetensors"):
+        network = neocog.load(folder / "model.safetensors")
+        found.append(int(network.state_dict()["fc.weight"][0, 0]))
+    if exists(folder / "cnn_model.pth"):
+        network = neocog.load(folder / "cnn_model.pth", little_network(0))
+        found.append(int(network.state_dict()["fc.weight"][0, 0]))
+    if exists(folder / "history.csv"):
+        found.append(len((folder / "history.csv").read_text().splitlines()) - 1)
+    return found
+
+
+def live(folder) -> int:
+    """A run of two epochs; gives how many were saved."""
+    saved = 0
+    run = None
+    try:
+        run = RunFolder.create(folder, "little", {}, little_data())
+        for epoch in (1, 2):
+            run.save(little_network(epoch), history_of(epoch))
+            saved = epoch
+        run.finish(history_of(2), None, "finished")
+    except NeocogError as error:
+        assert "No space left on device" in str(error)
+        if run is not None:
+            run.fail(error)
+    return saved
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Without what takes its time, and what reads files that are not the run's."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+    for name in ("machine", "versions"):
+        monkeypatch.setattr(f"neocog.training.run_folder.{name}", dict)
+    here = this_process()
+    monkeypatch.setattr("neocog.training.run_folder.this_process", lambda: here)
+
+
+def test_a_disk_that_fails_leaves_a_whole_run_or_none(tmp_path, quick):
+    counted, at, outcomes = None, 0, set()
+    while counted is None or at < counted:
+        folder = tmp_path / f"run{at}"
+        with pytest.MonkeyPatch.context() as patch:
+            faulty = Faulty(patch, at, OSError(28, "No space left on device") if at else None)
+            saved = live(folder)
+        counted = counted or len(faulty.calls)
+        at += 1
+        outcomes.add(saved)
+        if saved == 0:
+            assert not folder.exists(), at
+            continue
+        assert epochs_in(folder) == 3 * [saved], at
+        assert sorted(path.name for path in folder.iterdir()) == FILES, at
+        json.loads((folder / "run.json").read_text())
+    assert outcomes == {0, 1, 2}
+
+
+@pytest.fixture(scope="module")
+def dead() -> dict:
+    """A process that has ended, as it would describe itself."""
+    script = (
+        "import json; from neocog.training.run_process import this_process\n"
+        "print(json.dumps(this_process()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="processes are only looked up on POSIX")
+
+
+@posix
+def test_a_killed_process_leaves_a_whole_run_that_is_tidied_up(tmp_path, quick, dead, monkeypatch):
+    monkeypatch.setattr("neocog.training.run_folder.this_process", lambda: dead)
+    counted, at, outcomes = None, 0, set()
+    while counted is None or at < counted:
+        folder = tmp_path / f"run{at}"
+        with pytest.MonkeyPatch.context() as patch:
+            faulty = Faulty(patch, at, Killed() if at else None)
+            with contextlib.suppress(Killed):
+                live(folder)
+        counted = counted or len(faulty.calls)
+        at += 1
+        if not folder.exists():
+            continue
+        assert len(set(epochs_in(folder))) <= 1
+        said = settle(folder)
+        found = epochs_in(folder)
+        assert len(found) in (0, 3)
+        assert len(set(found)) <= 1
+        outcomes.add(found[0] if found else 0)
+        info = read_info(folder)
+        if not info:
+            assert list(folder.glob("[!.]*")) == []
+        elif info["status"] == "running":
+            assert "cut off" in said
+            assert f"process {dead['pid']} has ended" in said
+            names = sorted(path.name for path in folder.iterdir())
+            assert names == (FILES if found else ["run.json"])
+        else:
+            assert (info["status"], found) == ("finished", [2, 2, 2])
+    assert outcomes == {0, 1, 2}
+
+
+def with_process(folder, **process):
+    folder.mkdir(exist_ok=True)
+    (folder / "run.json").write_text(json.dumps({"status": "running", "process": process}))
+    return folder
+
+
+@posix
+def test_what_is_said_of_a_run(tmp_path, dead):
+    here = this_process()
+    assert how_it_stands(with_process(tmp_path, **here)) == (
+        f"process {os.getpid()} is still training it."
+    )
+    assert "cut off" in how_it_stands(with_process(tmp_path, **dead))
+    if here["started"] is not None:  # its number was given to another process since
+        reused = {**here, "started": "1 ticks after boot x"}
+        assert "cut off" in how_it_stands(with_process(tmp_path, **reused))
+    elsewhere = {**dead, "host": "another\x1b[2J"}
+    assert how_it_stands(with_process(tmp_path, **elsewhere)) == (
+        "its run.json says that it is still being trained, by process "
+        f"{dead['pid']} on another\\x1b[2J."
+    )
+    for odd in ({}, {"pid": -1}, {"pid": "1"}, {"pid": 2**80, "host": here["host"]}):
+        assert "still being trained" in how_it_stands(with_process(tmp_path, **odd))
+
+
+@pytest.mark.parametrize(
+    "content", ['{"status": "finished"}', "[]", "{", "[" * 100_000, "\xff", '{"status": 3}']
+)
+def test_what_is_no_running_run(tmp_path, content):
+    assert how_it_stands(tmp_path) is None
+    (tmp_path / "run.json").write_text(content, encoding="latin-1")
+    assert how_it_stands(tmp_path) is None
+    assert settle(tmp_path) is None
+    assert settle(tmp_path / "run.json") is None
+
+
+@posix
+def test_a_folder_with_a_run_says_so(tmp_path, dead):
+    with_process(tmp_path, **dead)
+    with pytest.raises(FormatError, match=r"holds a run already: its training was cut off: "):
+        RunFolder.create(tmp_path, "little", {})
+
+
+def test_what_a_killed_process_left_alone_is_no_obstacle(tmp_path):
+    (tmp_path / ".neocog-0123456789abcdef.tmp").mkdir()
+    (tmp_path / ".neocog-0123456789abcdee.tmp").write_bytes(b"half")
+    RunFolder.create(tmp_path, "little", {}).save(little_network(1), history_of(1))
+    assert epochs_in(tmp_path) == [1, 1, 1]
+
+
+def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_path):
+    RunFolder.create(tmp_path, "little", {}, little_data()).save(little_network(1), history_of(1))
+    fingerprint = little_data().fingerprint
+    assert read_info(tmp_path)["data"] == {
+        "name": "little",
+        "source": "/somewhere/little",
+        "fingerprint": fingerprint,
+    }
+    assert neocog.formats.training_of(tmp_path) == {
+        "data": "little",
+        "data_fingerprint": fingerprint,
+    }
+    assert b"somewhere" not in (tmp_path / "model.safetensors").read_bytes()

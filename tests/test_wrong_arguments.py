@@ -1,0 +1,164 @@
+"""Arguments that cannot be, for every public name: one message that says so, and no other error."""
+
+import numpy as np
+import pytest
+
+import neocog
+from neocog import (
+    GELU,
+    SGD,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    NeocogError,
+    Network,
+    Preprocessing,
+    Recipe,
+    ReLU,
+    Residual,
+    Scale,
+    Sequential,
+    models,
+    schedules,
+)
+from neocog.data.dataset import Dataset
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+
+
+def network():
+    found = models.simple_cnn()
+    found.initialise(0)
+    return found
+
+
+NET = network()
+DATA = Dataset(IMAGES, np.arange(8))
+
+#: Values of kinds that nothing takes.
+NOTHING = (
+    *("abc", "\0", "x" * 5000, b"x", "\ud800", object(), int, lambda: 1, 1j),
+    *(float("nan"), float("inf"), -float("inf"), np.float32("nan"), 10**400, -(2**70)),
+    *([[1], [2, 3]], [[[1]]], {3: 4}, {1}, np.zeros((2, 2)), np.array(None), iter([1])),
+    *(np.datetime64("2000-01-01"), np.array(["a", "b"]), [None], [float("nan")] * 3),
+)
+#: Values that some settings take, and others must refuse in a message.
+SOMETIMES = (
+    *(None, True, False, -1, 0, 1.5, 2**31, 2**70, 1e-320, 1e308),
+    *((), [], {}, "", [1], [1, 2], (1, 2, 3), np.array([]), np.array([1, 2]), np.array(3)),
+)
+
+#: Calls that succeed; each argument in turn becomes another.
+DESCRIPTIONS = {
+    "Conv2d": (Conv2d, {"in_channels": 4, "out_channels": 4, "kernel_size": 3, "stride": 1,
+                        "padding": 0, "dilation": 1, "groups": 1, "bias": True}),
+    "Linear": (Linear, {"in_features": 3, "out_features": 4, "bias": True}),
+    "BatchNorm2d": (BatchNorm2d, {"num_features": 3, "eps": 0.1, "momentum": 0.1, "affine": True}),
+    "MaxPool2d": (MaxPool2d, {"kernel_size": 2, "stride": 2, "padding": 0}),
+    "AvgPool2d": (AvgPool2d, {"kernel_size": 2, "count_include_pad": True}),
+    "AdaptiveAvgPool2d": (AdaptiveAvgPool2d, {"output_size": 1}),
+    "AdaptiveMaxPool2d": (AdaptiveMaxPool2d, {"output_size": 1}),
+    "Dropout": (Dropout, {"p": 0.5}),
+    "LeakyReLU": (LeakyReLU, {"negative_slope": 0.1}),
+    "GELU": (GELU, {"approximate": "none"}),
+    "Scale": (Scale, {"factor": 1.0}),
+    "Residual": (Residual, {"body": ReLU(), "shortcut": ReLU()}),
+    "Sequential": (Sequential, {"one": ReLU()}),
+    "Network": (Network, {"input_shape": (3, 8, 8), "classes": None, "preprocessing": None,
+                          "flatten": Flatten(), "fc": Linear(192, 3)}),
+    "Preprocessing": (Preprocessing, {"mean": (0.5,), "std": (0.5,)}),
+    "Group": (neocog.Group, {"match": "a", "lr": 0.1, "weight_decay": 0.1, "frozen": False}),
+    "EMA": (neocog.EMA, {"decay": 0.9}),
+    "Lookahead": (neocog.Lookahead, {"every": 5, "decay": 0.9, "power": 3.0}),
+    **{
+        kind.__name__: (kind, dict(vars(kind())))
+        for kind in (
+            *(SGD, neocog.Adam, neocog.AdamW, neocog.RMSprop, neocog.Adagrad, neocog.Muon),
+            *(neocog.Augmentation, schedules.Step, schedules.Cosine, schedules.OneCycle),
+            *(schedules.Linear, schedules.Warmup, Recipe),
+        )
+    },
+    "Recipe.load": (Recipe.load, {"name_or_path": "note"}),
+    "Recipe.from_dict": (Recipe.from_dict, {"description": {}}),
+    "Optimizer.from_dict": (SGD.from_dict, {"description": {"type": "sgd"}}),
+    "Schedule.from_dict": (schedules.Schedule.from_dict, {"description": {"type": "step"}}),
+    "Augmentation.from_dict": (neocog.Augmentation.from_dict, {"data": {}}),
+    "simple_cnn": (models.simple_cnn, {"classes": 3, "width": 1, "input_shape": (3, 8, 8)}),
+    "resnet8": (models.resnet8, {"classes": 3, "width": 1, "input_shape": (3, 8, 8)}),
+    "make": (models.make, {"name": "lenet5", "classes": 3, "width": 1, "input_shape": None}),
+    "cost": (neocog.cost, {"network": NET}),
+    "name_of": (models.name_of, {"network": NET}),
+    "initialise": (network().initialise, {"seed": 0}),
+    "load_state_dict": (network().load_state_dict, {"state": NET.state_dict()}),
+    "name_classes": (network().name_classes, {"classes": tuple("0123456789")}),
+}  # fmt: skip
+
+
+def assert_taken_or_refused(call, arguments, values):
+    for name in arguments:
+        for value in values:
+            try:
+                call(**{**arguments, name: value})
+            except NeocogError as error:
+                assert "\n" not in str(error), (name, value)
+                assert len(str(error)) < 500, (name, value)
+            except Exception as error:
+                raise AssertionError(f"{name}={value!r:.50} gave {error!r:.200}") from error
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_descriptions(name):
+    call, arguments = DESCRIPTIONS[name]
+    call(**arguments)
+    assert_taken_or_refused(call, arguments, (*NOTHING, *SOMETIMES))
+
+
+FUNCTIONS = {
+    "fit": (neocog.fit, {
+        "network": NET, "data": DATA, "epochs": 1, "batch_size": 4, "optimizer": None,
+        "schedule": None, "averaging": None, "augmentation": None, "label_smoothing": 0.0,
+        "class_weights": None, "clip_norm": None, "accumulate": 1, "freeze_after": None, "seed": 0,
+        "threads": 1, "log_every": 1, "classes": None, "watcher": None}),
+    "evaluate": (neocog.evaluate, {"network": NET, "data": DATA, "tta": None, "threads": 1}),
+    "predict_proba": (neocog.predict_proba,
+                      {"network": NET, "images": IMAGES, "tta": None, "threads": 1}),
+    "predict": (NET.predict, {"images": IMAGES, "threads": 1}),
+    "explain": (neocog.explain, {"network": NET, "image": IMAGES[0], "label": 1, "lr": 0.1,
+                                 "momentum": 0.9, "adaptive_lr": 0.1}),
+    "save": (neocog.save, {"network": NET, "path": "net.pth"}),
+    "Network.save": (NET.save, {"path": "net.safetensors"}),
+    "load": (neocog.load, {"path": "net.safetensors"}),
+    "load a .pth": (neocog.load, {"path": "net.pth", "model": NET}),
+    "load_data": (neocog.load_data, {"name_or_path": "."}),
+    "load_model_file": (models.load_model_file, {"path": "net.py"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    NET.save("net.pth")
+    NET.save("net.safetensors")
+    call, arguments = FUNCTIONS[name]
+    # An explanation's image may be a file; that there is none is said with its whole name.
+    values = [value for value in NOTHING if name != "explain" or not isinstance(value, str)]
+    assert_taken_or_refused(call, arguments, values)
+
+
+def test_methods_of_an_explanation():
+    found = neocog.explain(NET, IMAGES[0], 1)
+    values = (*NOTHING, *SOMETIMES)
+    assert_taken_or_refused(lambda name: found[name], {"name": "conv1"}, values)
+    assert_taken_or_refused(found.filters, {"layer": "conv1"}, values)
+    assert_taken_or_refused(found.grad_cam, {"layer": "conv1"}, NOTHING)
+    assert_taken_or_refused(found.occlusion, {"size": 32, "stride": 32}, NOTHING)
+    assert_taken_or_refused(
+        found.filters, {"layer": "conv1", "data": IMAGES[:2], "count": 1, "most": 2}, NOTHING
+    )
