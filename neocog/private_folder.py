@@ -47,10 +47,30 @@ def require_private(status: os.stat_result, path: Path) -> None:
     Windows says nothing of it there; the folder that it has for a user's cache is the user's alone.
     """
     _require_owner(status, path)
-    if os.name == "posix" and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if os.name != "posix":
+        return
+    writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if writable and not (writable == stat.S_IWGRP and _is_own_group(status.st_gid)):
         raise _refused(
             f"other users can write to {path} (`chmod go-w {path}` keeps them out)", path
         )
+
+
+def _is_own_group(number: int) -> bool:
+    """Whether a group has this user alone.
+
+    Many systems give each user such a group, of the same name, and let it write to all that the
+    user makes (a umask of 002).
+    """
+    import grp  # not on Windows
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
+    except KeyError:
+        return False
+    alone = set(group.gr_mem) <= {user.pw_name}
+    return user.pw_gid == number and group.gr_name == user.pw_name and alone
 
 
 def _require_owner(status: os.stat_result, path: Path) -> None:

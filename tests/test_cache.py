@@ -1,5 +1,6 @@
 """The kernels' machine code on disk: found again, shared, and never trusted when it is torn."""
 
+import contextlib
 import errno
 import hashlib
 import logging
@@ -10,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +22,8 @@ import neocog
 from neocog import files
 from neocog.engine import compilation
 from neocog.errors import NeocogError
-from neocog.kernels import kernel_cache
+from neocog.kernels import compiling, kernel_cache
+from neocog.kernels.geometry import Items
 from neocog.kernels.kernel_cache import MachineCode, cache_folder, claim, read, write
 from neocog.private_folder import private_folder
 
@@ -275,12 +279,15 @@ def test_helpers_are_not_misled_by_the_current_folder(tmp_path, filled):
     """All kernels come from a helper, started beside files named as what it imports."""
     trap = f"open({str(tmp_path / 'was here')!r}, 'w').close()\nimport time; time.sleep(1000)\n"
     (tmp_path / "here").mkdir()
+    (tmp_path / "other" / "neocog").mkdir(parents=True)
+    (tmp_path / "other" / "neocog" / "__init__.py").write_text(trap, encoding="utf-8")
     for name in ("random", "numpy", "json", "pickle", "neocog"):
         (tmp_path / "here" / f"{name}.py").write_text(trap, encoding="utf-8")
     before = (
         COUNT
         + "import os; from neocog.engine import compilation\n"
-        + f"os.chdir({str(tmp_path / 'here')!r}); sys.path.insert(0, '')\n"
+        + f"os.chdir({str(tmp_path / 'here')!r})\n"
+        + f"sys.path[:0] = ['', {str(tmp_path / 'other')!r}]\n"
         + "compilation._WORTHWHILE, compilation._PATIENCE = 1, 200\n"
         + "compilation.compile_unclaimed = lambda *p: compilation.kept_address(*p) is not None\n"
     )
@@ -331,11 +338,17 @@ def test_a_helper_that_hangs_is_not_waited_for(monkeypatch, log):
 
 def test_a_helper_gets_the_folders_of_modules_but_not_the_current_one(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    own = str(Path(neocog.__file__).resolve().parents[1])
     monkeypatch.setattr(sys, "path", ["", ".", "x", str(tmp_path), "/elsewhere"])
-    assert compilation._module_folders() == ["/elsewhere", own]
-    monkeypatch.setattr(sys, "path", [own, "/elsewhere"])
-    assert compilation._module_folders() == [own, "/elsewhere"]
+    assert compilation._module_folders() == ["/elsewhere"]
+
+
+def test_a_helper_with_other_sources_says_so(monkeypatch, log):
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel_cache, "cache_folder", lambda: Path("elsewhere"))
+        with compilation._helper([]) as process:
+            process.wait(60)
+    (record,) = log.records
+    assert "sources of neocog's kernels were changed" in record.message
 
 
 def test_no_helper_is_started_by_a_program_with_python_inside(monkeypatch):
@@ -400,6 +413,25 @@ def test_who_holds_a_kernel_for_ever_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(compilation, "kernel_address", lambda name, _: compiled.append(name))
     compilation._share([("a", 0), ("b", 0)])
     assert sorted(compiled) == ["a", "b"]
+
+
+def test_threads_load_a_kernel_once(monkeypatch):
+    loaded = []
+
+    def load(*_):
+        time.sleep(0.05)
+        loaded.append(1)
+        return 7
+
+    monkeypatch.setattr(compiling, "_addresses", {})
+    monkeypatch.setattr(compiling, "_name", lambda *_: "one")
+    monkeypatch.setattr(compiling, "_loaded", load)
+    monkeypatch.setattr(kernel_cache, "read", lambda name: ENTRY)
+    kernel = object()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: compiling.kept_address(kernel, Items(4)), range(8)))
+    assert found == [7] * 8
+    assert loaded == [1]
 
 
 # Entries and folders, without any compiling
@@ -563,7 +595,7 @@ def test_folders_that_cannot_be(empty, monkeypatch, tmp_path, log, named):
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such rights")
 def test_a_folder_that_others_can_write_to_is_neither_read_nor_written(empty, log):
     write("one", ENTRY)
-    empty.chmod(0o770)
+    empty.chmod(0o707)
     forget()
     assert read("one") is None
     write("two", ENTRY)
@@ -602,11 +634,29 @@ class TestPrivateFolder:
 
     @pytest.mark.parametrize("mode", [0o770, 0o707, 0o775, 0o777])
     @pytest.mark.parametrize("level", ["a", "a/b", "a/b/c"])
-    def test_others_may_write_to_no_level(self, tmp_path, level, mode):
+    def test_others_may_write_to_no_level(self, tmp_path, monkeypatch, level, mode):
+        group = SimpleNamespace(gr_name="staff", gr_mem=[])
+        monkeypatch.setattr("grp.getgrgid", lambda _number: group)
         private_folder(tmp_path / "a" / "b" / "c")
         (tmp_path / level).chmod(mode)
         with pytest.raises(PermissionError, match=f"chmod go-w {tmp_path / level}"):
             private_folder(tmp_path / "a" / "b" / "c")
+
+    @pytest.mark.parametrize(
+        ("name", "members", "allowed"),
+        [("me", [], True), ("me", ["me"], True), ("me", ["you"], False), ("us", [], False)],
+    )
+    def test_a_group_of_this_user_alone_is_no_other(
+        self, tmp_path, monkeypatch, name, members, allowed
+    ):
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a").chmod(0o775)
+        user = SimpleNamespace(pw_name="me", pw_gid=(tmp_path / "a").stat().st_gid)
+        group = SimpleNamespace(gr_name=name, gr_mem=members)
+        monkeypatch.setattr("pwd.getpwuid", lambda _number: user)
+        monkeypatch.setattr("grp.getgrgid", lambda _number: group)
+        with contextlib.nullcontext() if allowed else pytest.raises(PermissionError):
+            private_folder(tmp_path / "a")
 
     def test_reading_is_allowed(self, tmp_path):
         (tmp_path / "a").mkdir(mode=0o755)

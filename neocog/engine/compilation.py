@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
+import neocog
 from neocog.errors import NeocogError
 from neocog.kernels import kernel_cache
 from neocog.kernels.compiling import compile_unclaimed, kept_address, kernel_address
@@ -36,11 +37,17 @@ _MOST_COMPILERS = 1024
 # How long to wait for others' kernels while none comes, and how often to look.
 _PATIENCE, _PAUSE = 30.0, 0.02
 
-# What a helper runs. The first line that it reads is where modules are.
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
-    f"from {__name__} import help_compiling; help_compiling()"
-)
+# What a helper runs. The first line that it reads says where modules are. neocog is this very one,
+# wherever it lies: in a clone that may be the current folder, beside other files.
+_START = f"""
+import importlib.util, json, sys
+sys.path[:], own = json.loads(sys.stdin.buffer.readline())
+spec = importlib.util.spec_from_file_location("neocog", own)
+sys.modules["neocog"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["neocog"])
+from {__name__} import help_compiling
+help_compiling()
+"""
 
 # A kernel and the stage that it is compiled for.
 _Pair = tuple[Any, Any]
@@ -147,7 +154,8 @@ def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
     named = [(k.py_func.__module__, k.py_func.__name__, stage) for k, stage in missing]
     # Files, not pipes: nobody waits for a process that does not read, or that writes much.
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as said:
-        work.write(json.dumps(_module_folders()).encode() + b"\n" + pickle.dumps(named))
+        found = json.dumps([_module_folders(), neocog.__file__]).encode()
+        work.write(found + b"\n" + pickle.dumps((kernel_cache.cache_folder(), named)))
         work.seek(0)
         process = subprocess.Popen(  # noqa: S603  (this very program)
             # Isolated: not with what lies in the current folder, where users' own files have names
@@ -174,14 +182,9 @@ def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _module_folders() -> list[str]:
-    """Where this process finds modules, without the current folder.
-
-    neocog's own comes last, if need be: when it is used from a clone, that may be the current one.
-    """
+    """Where this process finds modules, without the current folder."""
     here = os.path.realpath(".")
-    found = [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
-    own = str(Path(__file__).resolve().parents[2])
-    return found if own in found else [*found, own]
+    return [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
 
 
 def _last_line(file: IO[bytes]) -> str:
@@ -195,5 +198,8 @@ def help_compiling() -> None:
     from importlib import import_module
 
     # Only ever what `_helper` wrote.
-    for module, name, stage in pickle.load(sys.stdin.buffer):  # noqa: S301
+    folder, named = pickle.load(sys.stdin.buffer)  # noqa: S301
+    if kernel_cache.cache_folder() != folder:
+        sys.exit("The sources of neocog's kernels were changed, or another Numba was found.")
+    for module, name, stage in named:
         compile_unclaimed(getattr(import_module(module), name), stage)

@@ -97,28 +97,31 @@ def called_from_python(function: Any) -> Any:
 def kept_address(dispatcher: Any, stage: Any) -> int | None:
     """The address of the kernel's machine code for `stage`; None if it must be compiled."""
     key = dispatcher, _signature(stage)
-    if key not in _addresses:
-        with global_compiler_lock:
+    if key in _addresses:
+        return _addresses[key]
+    with global_compiler_lock:
+        if key not in _addresses:
             found = kernel_cache.read(_name(*key))
             if found is None:
-                return _addresses.get(key)
+                return None
             _addresses[key] = _loaded(dispatcher, found)
-    return _addresses[key]
+        return _addresses[key]
 
 
 def kernel_address(dispatcher: Any, stage: Any) -> int:
     """The address of the kernel's machine code for `stage`, compiled if it must be."""
-    found = kept_address(dispatcher, stage)
-    if found is not None:
-        return found
-    signature = _signature(stage)
-    dispatcher.compile(signature)
-    result = dispatcher.overloads[signature]
-    symbol = result.fndesc.llvm_func_name
-    _keep(_name(dispatcher, signature), result, symbol)
-    address = int(result.library.get_pointer_to_function(symbol))
-    _addresses[dispatcher, signature] = address
-    return address
+    with global_compiler_lock:
+        found = kept_address(dispatcher, stage)
+        if found is not None:
+            return found
+        signature = _signature(stage)
+        dispatcher.compile(signature)
+        result = dispatcher.overloads[signature]
+        symbol = result.fndesc.llvm_func_name
+        address = int(result.library.get_pointer_to_function(symbol))
+        _addresses[dispatcher, signature] = address
+        _keep(_name(dispatcher, signature), result, symbol)
+        return address
 
 
 def compile_unclaimed(dispatcher: Any, stage: Any) -> bool:
@@ -138,7 +141,11 @@ def _signature(stage: Any) -> tuple[Any, ...]:
 def _name(dispatcher: Any, signature: Any) -> str:
     """Of its entry: the function, and a hash of what it is compiled for."""
     function = dispatcher.py_func
-    compiled_for = (str(signature), dispatcher.targetctx.codegen().magic_tuple())
+    compiled_for = (
+        function.__module__,
+        str(signature),
+        dispatcher.targetctx.codegen().magic_tuple(),
+    )
     digest = hashlib.sha256(repr(compiled_for).encode()).hexdigest()
     return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}-{digest[:40]}"
 
@@ -146,11 +153,10 @@ def _name(dispatcher: Any, signature: Any) -> str:
 def _keep(name: str, result: Any, symbol: str, environment: str = "") -> None:
     """Write what was compiled to the disk, if nothing in it belongs to this process alone."""
     library = result.library
-    if library.has_dynamic_globals or any(
-        each.consts for each in result._find_referenced_environments()
-    ):
-        return
-    kernel_cache.write(name, MachineCode(symbol, environment, library._get_compiled_object()))
+    code = library._compiled_object  # none, where an interrupt kept Numba from noting it
+    environments = result._find_referenced_environments()
+    if code and not library.has_dynamic_globals and not any(e.consts for e in environments):
+        kernel_cache.write(name, MachineCode(symbol, environment, code))
 
 
 def _loaded(dispatcher: Any, found: MachineCode) -> int:

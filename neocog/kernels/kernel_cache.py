@@ -209,8 +209,6 @@ def claim(name: str) -> Iterator[bool]:
     path = folder / f"{name}.lock"
     lock = FileLock(path, mode=0o600)
     try:
-        if path.is_symlink():  # which older versions of filelock follow, and empty what it names
-            path.unlink()
         lock.acquire(timeout=0)
     except Timeout:
         yield False
