@@ -12,12 +12,6 @@ from neocog.network import Network
 
 
 @pytest.fixture
-def short_of_memory(monkeypatch):
-    """This process can get 100 kB, and the error of a lack of memory must come before it is."""
-    monkeypatch.setattr(limits, "available_memory", lambda: 100_000)
-
-
-@pytest.fixture
 def net() -> Network:
     net = models.simple_cnn()
     net.initialise(0)
@@ -27,8 +21,8 @@ def net() -> Network:
 IMAGE = np.zeros((32, 32, 3), np.uint8)
 
 
-@pytest.mark.usefixtures("short_of_memory")
-def test_work_that_needs_too_much_is_refused(net):
+def test_work_that_needs_too_much_is_refused(net, monkeypatch):
+    monkeypatch.setattr(limits, "available_memory", lambda: 100_000)
     for work in (
         lambda: net.predict(IMAGE[None]),
         lambda: neocog.fit(net, neocog.Dataset(IMAGE[None], np.zeros(1, np.int64)), epochs=1),
