@@ -823,7 +823,7 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
     code, out, err = command("evaluate", model / "cnn_model.pth")
     assert (code, out) == (1, "")
-    assert "Name the data" in err.splitlines()[-1]
+    assert "name the data" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("threads", [0, -1])
