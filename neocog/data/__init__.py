@@ -39,6 +39,8 @@ def load_data(
         DataError: no such data, or files that are missing or damaged.
     """
     name = os.fspath(file_path("The data's name or path", name_or_path, error=DataError))
+    if data_dir is not None:
+        data_dir = file_path("data_dir", data_dir, error=DataError)
     if name == "cifar10":
         return load_cifar10(data_dir, progress=progress)
     if data_dir is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset, check_dataset
 from neocog.engine import Trainer, available_threads
-from neocog.errors import DataError, TrainingDivergedError
+from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
 from neocog.network import Network, Trained, check_network
 from neocog.training.augmentation import Augmentation
@@ -129,7 +129,7 @@ def fit(
         raise DataError("There are no images to train on.")
     if classes is not None:
         network.name_classes(classes)
-    watcher = watcher or interactive_watcher(epochs) or Watcher()
+    watcher = watcher or interactive_watcher(how.epochs) or Watcher()
     watcher.stopped = False
     stream, before = _stream(network, seed)
     schedule = schedule or Constant()
@@ -151,6 +151,7 @@ def fit(
         "on_compile": watcher.compiling,
     }
     history = History()
+    preprocessing = network.preprocessing
     try:
         trainers = _Trainers(network, data, optimizer, freezing, settings, history, before)
         orders = _Orders(stream, len(data), course.epochs)
@@ -175,6 +176,11 @@ def fit(
             if watcher.stopped:
                 history.stopped = epoch < course.epochs
                 break
+            if epoch < course.epochs and network.preprocessing != preprocessing:
+                raise NeocogError(
+                    "The network's preprocessing was set to another while it trained. Set it "
+                    "before fit, or between two of them."
+                )
             orders.advance()
             del trainer  # so that the next one can have its memory
     finally:
