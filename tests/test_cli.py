@@ -718,6 +718,16 @@ def test_damaged_cifar_files_are_named(refused, small_cifar, damage, name):
     assert name in refused("train", small_cifar)
 
 
+def test_a_network_that_could_not_be_saved_is_not_trained(refused, with_data, here):
+    with_data()
+    (here / "own.py").write_text(
+        "from neocog import *\n"
+        "def make(classes):\n"
+        "    return Network(**{'a\\nb': Flatten()}, fc=Linear(3072, classes))\n"
+    )
+    assert "A layer cannot be called" in refused("train", "tiny", "--model", "own.py")
+
+
 # evaluate and predict
 
 
