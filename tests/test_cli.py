@@ -1116,6 +1116,30 @@ def test_summary_takes_every_kind_of_model(command, model, here):
     assert json.loads(out)["parameters"] == expected.parameter_count()
 
 
+@pytest.mark.parametrize("name", ["evaluate", "predict", "explain", "summary", "explore"])
+def test_every_command_that_takes_a_model_takes_its_network(name):
+    given = ["a.pth", *(["a.png"] if name in ("predict", "explain") else [])]
+    options = vars(build_parser().parse_args([name, *given, "--model", "own.py:make"]))
+    assert (options["model"], options["architecture"]) == ("a.pth", "own.py:make")
+
+
+def test_the_network_of_weights_can_be_said(command, refused, model, here):
+    (here / "my_net.py").write_text(MODEL_FILE)
+    network = neocog.load(model)
+    own = neocog.models.load_model_file(here / "my_net.py", "make", 10)
+    own.initialise(0)
+    own.save(here / "own.pth")
+    assert "Say which network they are of" in refused("summary", "own.pth")
+    code, out, err = command("summary", "own.pth", "--model", "my_net.py:make", "--json")
+    assert (code, json.loads(out)["parameters"]) == (0, own.parameter_count())
+    assert err.startswith("own.pth holds weights alone: taken for my_net.py:make with images of 3 ")
+    code, out, err = command("summary", model / "cnn_model.pth", "--model", "simple-cnn", "--json")
+    assert (code, json.loads(out)["parameters"]) == (0, network.parameter_count())
+    for of in (model, "simple-cnn"):
+        assert "Leave --model out" in refused("summary", of, "--model", "simple-cnn")
+    assert "do not belong to this network" in refused("summary", "own.pth", "--model", "lenet5")
+
+
 def test_the_profile_has_each_part_of_a_step(command):
     code, out, _ = command("summary", "simple-cnn", "--batch-size", 4, "--profile", "--json")
     assert code == 0
