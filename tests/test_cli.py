@@ -718,6 +718,16 @@ def test_damaged_cifar_files_are_named(refused, small_cifar, damage, name):
     assert name in refused("train", small_cifar)
 
 
+def test_a_network_that_could_not_be_saved_is_not_trained(refused, with_data, here):
+    with_data()
+    (here / "own.py").write_text(
+        "from neocog import *\n"
+        "def make(classes):\n"
+        "    return Network(**{'a\\nb': Flatten()}, fc=Linear(3072, classes))\n"
+    )
+    assert "A layer cannot be called" in refused("train", "tiny", "--model", "own.py")
+
+
 # evaluate and predict
 
 
@@ -837,7 +847,7 @@ def test_commands_say_that_they_compile(command, with_data, model, pictures, mon
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
     code, out, err = command("evaluate", model / "cnn_model.pth")
     assert (code, out) == (1, "")
-    assert "Name the data" in err.splitlines()[-1]
+    assert "name the data" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("threads", [0, -1])
@@ -1118,6 +1128,30 @@ def test_summary_takes_every_kind_of_model(command, model, here):
     code, out, _ = command("summary", "vgg-small", "--width", 0.5, "--classes", 3, "--json")
     expected = neocog.models.vgg_small(3, width=0.5)
     assert json.loads(out)["parameters"] == expected.parameter_count()
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict", "explain", "summary", "explore"])
+def test_every_command_that_takes_a_model_takes_its_network(name):
+    given = ["a.pth", *(["a.png"] if name in ("predict", "explain") else [])]
+    options = vars(build_parser().parse_args([name, *given, "--model", "own.py:make"]))
+    assert (options["model"], options["architecture"]) == ("a.pth", "own.py:make")
+
+
+def test_the_network_of_weights_can_be_said(command, refused, model, here):
+    (here / "my_net.py").write_text(MODEL_FILE)
+    network = neocog.load(model)
+    own = neocog.models.load_model_file(here / "my_net.py", "make", 10)
+    own.initialise(0)
+    own.save(here / "own.pth")
+    assert "Say which network they are of" in refused("summary", "own.pth")
+    code, out, err = command("summary", "own.pth", "--model", "my_net.py:make", "--json")
+    assert (code, json.loads(out)["parameters"]) == (0, own.parameter_count())
+    assert err.startswith("own.pth holds weights alone: taken for my_net.py:make with images of 3 ")
+    code, out, err = command("summary", model / "cnn_model.pth", "--model", "simple-cnn", "--json")
+    assert (code, json.loads(out)["parameters"]) == (0, network.parameter_count())
+    for of in (model, "simple-cnn"):
+        assert "Leave --model out" in refused("summary", of, "--model", "simple-cnn")
+    assert "do not belong to this network" in refused("summary", "own.pth", "--model", "lenet5")
 
 
 def test_the_profile_has_each_part_of_a_step(command):

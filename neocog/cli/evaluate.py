@@ -112,7 +112,7 @@ def _show(result: Evaluation) -> None:
         cell = min(room, max(digits, *map(len, names)))
         counts = [[n[:cell] for n in names], *([str(n) for n in row] for row in result.confusion)]
         _table(rows, ["  |" + "".join(f" {part:>{cell}}" for part in row) for row in counts])
-        print("\nBehind the bar: how many images of the class were taken for each class.")
+        print("\nRight of the bar: how many of a class's images were taken for which class.")
         return
     _table(rows)
     _show_pairs(result, names)
