@@ -6,10 +6,12 @@ import time
 import numpy as np
 import pytest
 
+from neocog import SGD
 from neocog.engine import cores
 from neocog.engine.lower import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
+from neocog.engine.trainer import Trainer
 from neocog.kernels.workers import (
     CONTROL_EACH,
     CONTROL_SIZE,
@@ -84,4 +86,31 @@ def test_threads_are_as_many_as_the_system_allows(monkeypatch):
     monkeypatch.setattr(cores, "available_cores", lambda: 2)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert cores.available_threads() == 2
+    assert cores.useful_threads(None) == 2
     cores._available.cache_clear()
+
+
+def test_training_starts_no_more_threads_than_there_are_cores(monkeypatch):
+    monkeypatch.setattr(cores, "_cores", lambda: 3)
+    assert [cores.useful_threads(asked) for asked in (1, 3, 4, 256)] == [1, 3, 3, 3]
+    # A number that is given counts more than what the environment asks for.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert cores.useful_threads(2) == 2
+
+
+def test_more_threads_than_images_and_than_parts():
+    network = Network(input_shape=(1, 4, 4), flatten=Flatten(), fc=Linear(16, 3))
+    network.initialise(0)
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), np.uint8)
+    results = []
+    for threads in (1, 40):
+        optimiser = SGD(0.1, momentum=0.9)
+        labels = np.arange(3)
+        trainer = Trainer(
+            network, images, labels, batch_size=2, optimiser=optimiser, threads=threads
+        )
+        results.append((trainer.run(np.arange(3)), trainer.parameters()))
+    (one, alone), (many, together) = results
+    np.testing.assert_array_equal(one, many)
+    for name in alone:
+        np.testing.assert_array_equal(alone[name], together[name])
