@@ -36,8 +36,16 @@ _LONGEST_ROW = 300
 
 # Held for the moment in which a network's values are replaced by others that follow from them.
 _changing = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a fork has no other thread that would let go of it
-    os.register_at_fork(after_in_child=_changing._at_fork_reinit)
+
+
+def _let_go() -> None:
+    """Another lock for a fork of this process, which has no thread to let go of the old one."""
+    global _changing
+    _changing = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def state_dtype(name: str) -> type[np.generic]:
@@ -131,17 +139,14 @@ class Network:
         self._output_shape = self._shapes[list(layers)[-1]]
         self._parameter_shapes: dict[str, Shape] = {}
         self._buffer_shapes: dict[str, Shape] = {}
+        self._state_shapes: dict[str, Shape] = {}
         for name, layer in self._leaves.items():
-            for part, shape in layer.parameter_shapes().items():
-                self._parameter_shapes[f"{name}.{part}"] = shape
-            for part, shape in layer.buffer_shapes().items():
-                self._buffer_shapes[f"{name}.{part}"] = shape
-        both = self._parameter_shapes | self._buffer_shapes
-        self._state_shapes = {
-            f"{name}.{part}": both[f"{name}.{part}"]
-            for name, layer in self._leaves.items()
-            for part in (layer.parameter_shapes() | layer.buffer_shapes())
-        }
+            for found, shapes in (
+                (self._parameter_shapes, layer.parameter_shapes()),
+                (self._buffer_shapes, layer.buffer_shapes()),
+            ):
+                for part, shape in shapes.items():
+                    found[f"{name}.{part}"] = self._state_shapes[f"{name}.{part}"] = shape
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
         #: For `neocog.fit`; None where the weights come from elsewhere.

@@ -169,16 +169,20 @@ def mismatch(network: Network, data: Data, model: str) -> str | None:
 def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     """The data that its file names, or why there are none."""
     trained = trained_on(model)
-    if trained.source is None:
+    if trained.name is None:
         return None, f"{model} does not say which data it was trained on."
-    if trained.source in NAMES and not is_here(trained.source):
-        return None, f"{model} was trained on {trained.name}, which is not on this machine."
-    shown = printable(trained.source)
+    if trained.source is None:
+        shown = printable(trained.name)
+        return None, f"{model} was trained on {shown}, but does not say where they are."
+    source = trained.source
+    shown = printable(source, 200)
+    if not (is_here(source) if source in NAMES else exists(source)):
+        return None, f"{model} was trained on {shown}, which is not on this machine."
     try:
-        data = load_data(trained.source)
+        data = load_data(source)
     except DataError as error:
-        return None, f"{model} was trained on the data in {shown}, which cannot be loaded: {error}"
+        return None, f"{model} was trained on {shown}, which cannot be loaded: {error}"
     if trained.differ(data):
-        return None, f"{model} was trained on other data than {shown} holds now."
+        return None, f"{model} was trained on other images than {shown} now has."
     why = mismatch(network, data, model)
     return (data, None) if why is None else (None, why)

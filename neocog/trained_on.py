@@ -43,15 +43,18 @@ def trained_on(model: str | Path) -> TrainedOn:
     """
     said = training_of(model)
     name, fingerprint = (_text(said.get(key)) for key in ("data", "data_fingerprint"))
-    path = Path(model)
-    kept = read_info(path if path.is_dir() else path.parent).get("data")
     # Anything else may be a path.
     source = name if name in NAMES else None
-    if isinstance(kept, dict) and fingerprint is not None:
-        where = _text(kept.get("source"))
+    path = Path(model)
+    kept = read_info(path if path.is_dir() else path.parent).get("data")
+    if isinstance(kept, dict):
+        where, hashed = (_text(kept.get(key)) for key in ("source", "fingerprint"))
         elsewhere = where is not None and where.startswith(("//", "\\\\"))  # another machine's
-        if kept.get("fingerprint") == fingerprint and where is not None and not elsewhere:
-            source = where
+        # Beside a file there may be the run.json of another model.
+        of_this = hashed == fingerprint or (fingerprint is None and path.is_dir())
+        if where is not None and hashed is not None and of_this and not elsewhere:
+            source, fingerprint = where, hashed
+            name = name or _text(kept.get("name"))
     return TrainedOn(name, source, fingerprint)
 
 

@@ -75,6 +75,8 @@ def _plain(value: Any) -> Any:
 
 def as_whole(value: object) -> int | None:
     """A whole number, also one that is no `int`, such as ``np.int64(3)``."""
+    if type(value) is int:
+        return value
     value = _plain(value)
     if isinstance(value, bool):
         return None
@@ -86,6 +88,8 @@ def as_whole(value: object) -> int | None:
 
 def as_real(value: object) -> float | None:
     """A finite number, whole or not."""
+    if type(value) is float:
+        return value if isfinite(value) else None
     value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
@@ -98,9 +102,10 @@ def as_real(value: object) -> float | None:
 
 def as_row(value: Any) -> tuple[Any, ...] | None:
     """What a tuple, a list or an array with one axis holds."""
+    if isinstance(value, tuple | list | range):
+        return tuple(value)
     shape = getattr(value, "shape", None)
-    is_row = isinstance(shape, tuple) and len(shape) == 1
-    return tuple(value) if is_row or isinstance(value, tuple | list | range) else None
+    return tuple(value) if isinstance(shape, tuple) and len(shape) == 1 else None
 
 
 # What it must be, or an error
@@ -143,6 +148,8 @@ def real(
 
 def flag(name: str, value: object, *, error: Error = NeocogError) -> bool:
     """True or False, NumPy's too."""
+    if value is True or value is False:
+        return value
     value = _plain(value)
     if not isinstance(value, bool):
         raise refuse(name, value, "true or false", error)
@@ -174,7 +181,7 @@ def row(
     *,
     wanted: str,
     error: Error = NeocogError,
-    **bounds: float,
+    **bounds: Any,
 ) -> tuple[float, ...]:
     """So many numbers in a row, each within the bounds of `real`."""
     values = as_row(value)
@@ -221,5 +228,7 @@ def settle(
     """
     for setting in settings:
         label = f"{called or type(owner).__name__}: {setting}"
-        value = check(label, getattr(owner, setting), **how)
-        object.__setattr__(owner, setting, value)
+        given = getattr(owner, setting)
+        value = check(label, given, **how)
+        if value is not given:
+            object.__setattr__(owner, setting, value)

@@ -666,13 +666,13 @@ def test_a_run_is_evaluated_on_its_own_data(command, small_cifar, here, monkeypa
     (here / "run" / "run.json").unlink()
     code, out, err = command("evaluate", "run")
     assert (code, out) == (1, "")
-    assert "run was trained on other data than cifar10 holds now" in err
+    assert "run was trained on other images than cifar10 now has" in err
     opened = open_network("run")
     assert opened.data is None
-    assert opened.notes == ("run was trained on other data than cifar10 holds now.",)
+    assert opened.notes == ("run was trained on other images than cifar10 now has.",)
     code, out, err = command("evaluate", "run", "cifar10")
     assert code == 0
-    assert err == "run was trained on other data than these, though they are called the same.\n"
+    assert err == "run was trained on other images than these, though they are called the same.\n"
 
 
 def test_a_runs_data_that_are_gone_or_changed(command, small_cifar, here, monkeypatch):
@@ -682,10 +682,10 @@ def test_a_runs_data_that_are_gone_or_changed(command, small_cifar, here, monkey
     with (mine / "test_batch.bin").open("r+b") as file:
         file.seek(100)
         file.write(b"changed")
-    assert f"other data than {mine} holds now" in command("evaluate", "run")[2]
+    assert f"other images than {mine} now has" in command("evaluate", "run")[2]
     mine.rename(here / "elsewhere")
     err = command("evaluate", "run")[2]
-    assert f"run was trained on the data in {mine}, which cannot be loaded: " in err
+    assert f"run was trained on {mine}, which cannot be loaded: " in err
     assert open_network("run").data is None
 
 
@@ -716,6 +716,16 @@ def test_a_folder_that_somebody_sent_chooses_no_data(command, small_cifar, here,
 def test_damaged_cifar_files_are_named(refused, small_cifar, damage, name):
     damage(small_cifar / name)
     assert name in refused("train", small_cifar)
+
+
+def test_a_network_that_could_not_be_saved_is_not_trained(refused, with_data, here):
+    with_data()
+    (here / "own.py").write_text(
+        "from neocog import *\n"
+        "def make(classes):\n"
+        "    return Network(**{'a\\nb': Flatten()}, fc=Linear(3072, classes))\n"
+    )
+    assert "A layer cannot be called" in refused("train", "tiny", "--model", "own.py")
 
 
 # evaluate and predict
@@ -820,10 +830,24 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
     assert asked == ["shapes", "other"]
 
 
+def test_commands_say_that_they_compile(command, with_data, model, pictures, monkeypatch):
+    with_data()
+    # As if nothing had been compiled before; then it is read from where it is.
+    monkeypatch.setattr("neocog.engine.compilation.kept_address", lambda *_: None)
+    monkeypatch.setattr("neocog.engine.compilation._share", lambda _missing: None)
+    said = r"Compiling \d+ kernels for this network \(first time only\) …\n"
+    for arguments in (["evaluate", model, "tiny"], ["predict", model, pictures[0]]):
+        code, _, err = command(*arguments)
+        assert code == 0
+        assert re.fullmatch(said, err)
+    code, _, err = command("train", "--epochs", 1)
+    assert re.fullmatch(f"{said}(Compiled in .*\n)?{said}", err)
+
+
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
     code, out, err = command("evaluate", model / "cnn_model.pth")
     assert (code, out) == (1, "")
-    assert "Name the data" in err.splitlines()[-1]
+    assert "name the data" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("threads", [0, -1])
@@ -1104,6 +1128,30 @@ def test_summary_takes_every_kind_of_model(command, model, here):
     code, out, _ = command("summary", "vgg-small", "--width", 0.5, "--classes", 3, "--json")
     expected = neocog.models.vgg_small(3, width=0.5)
     assert json.loads(out)["parameters"] == expected.parameter_count()
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict", "explain", "summary", "explore"])
+def test_every_command_that_takes_a_model_takes_its_network(name):
+    given = ["a.pth", *(["a.png"] if name in ("predict", "explain") else [])]
+    options = vars(build_parser().parse_args([name, *given, "--model", "own.py:make"]))
+    assert (options["model"], options["architecture"]) == ("a.pth", "own.py:make")
+
+
+def test_the_network_of_weights_can_be_said(command, refused, model, here):
+    (here / "my_net.py").write_text(MODEL_FILE)
+    network = neocog.load(model)
+    own = neocog.models.load_model_file(here / "my_net.py", "make", 10)
+    own.initialise(0)
+    own.save(here / "own.pth")
+    assert "Say which network they are of" in refused("summary", "own.pth")
+    code, out, err = command("summary", "own.pth", "--model", "my_net.py:make", "--json")
+    assert (code, json.loads(out)["parameters"]) == (0, own.parameter_count())
+    assert err.startswith("own.pth holds weights alone: taken for my_net.py:make with images of 3 ")
+    code, out, err = command("summary", model / "cnn_model.pth", "--model", "simple-cnn", "--json")
+    assert (code, json.loads(out)["parameters"]) == (0, network.parameter_count())
+    for of in (model, "simple-cnn"):
+        assert "Leave --model out" in refused("summary", of, "--model", "simple-cnn")
+    assert "do not belong to this network" in refused("summary", "own.pth", "--model", "lenet5")
 
 
 def test_the_profile_has_each_part_of_a_step(command):
@@ -1422,7 +1470,7 @@ def test_on_a_terminal_there_is_a_live_line_on_stderr(here, long_run):
         cwd=here,
         stdout=subprocess.PIPE,
         stderr=terminal,
-        env=environment(TERM="xterm", COLUMNS="120"),
+        env=environment(TERM="xterm", COLUMNS="80"),
         text=True,
     )
     os.close(terminal)
@@ -1445,3 +1493,6 @@ def test_on_a_terminal_there_is_a_live_line_on_stderr(here, long_run):
     assert re.search(r"epoch \d of 4", text)
     assert re.search(r"[\d,]+ batches/s", text)
     assert "left" in text
+    # A line as wide as the terminal is broken by the ^C that is typed, and then stays.
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", text))
+    assert max(map(len, lines)) <= 77

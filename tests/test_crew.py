@@ -34,7 +34,7 @@ def test_awake_and_asleep():
 def test_helpers_sleep_between_predictions():
     net = network()
     predict_scores(net, IMAGES, threads=4)
-    time.sleep(0.1)  # long after the millisecond that they wait awake
+    time.sleep(0.1)  # long after the milliseconds that they wait awake
     before = time.process_time()
     time.sleep(0.2)
     assert time.process_time() - before < 0.05

@@ -191,3 +191,21 @@ def test_a_network_that_diverged_is_refused(network, here, picture, capsys):
     assert main(["explain", "nan.safetensors", picture]) == 1
     assert "NaN or infinite" in capsys.readouterr().err
     assert not list(here.glob("*.html"))
+
+
+def test_a_page_for_nobody_is_refused_at_once(model, picture, here, capsys, monkeypatch):
+    monkeypatch.setattr("neocog.cli.explain.open_network", lambda *_: pytest.fail("too late"))
+    assert main(["explain", model, picture, "--out", "~neocog-nobody/a.html"]) == 1
+    assert "--out ~neocog-nobody/a.html: nobody of that name" in capsys.readouterr().err
+
+
+def test_images_of_other_data_than_the_trainings_are_not_taken(network, here, capsys):
+    training = {"data": "shapes", "data_fingerprint": 64 * "0"}
+    save_model(network, here / "net.safetensors", training=training)
+    assert main(["explain", "net.safetensors", "test:3"]) == 1
+    note, error = capsys.readouterr().err.splitlines()
+    assert note == "net.safetensors was trained on other images than shapes now has."
+    assert "name them with --data" in error
+    training["data_fingerprint"] = DATA.fingerprint
+    save_model(network, here / "net.safetensors", training=training)
+    assert main(["explain", "net.safetensors", "test:3", "--json"]) == 0

@@ -11,6 +11,7 @@ from PIL import Image
 import neocog
 from neocog import models, reference
 from neocog.errors import ArchitectureError, DataError
+from neocog.explanation.captions import number
 from neocog.layers import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
@@ -346,3 +347,21 @@ def test_layers_by_name(explained):
     np.testing.assert_array_equal(explained["relu"].input, explained["conv1"].output)
     with pytest.raises(DataError, match=r"no layer 'conv2'\. Did you mean 'conv1'\?"):
         explained["conv2"]
+
+
+def test_numbers_in_sentences_keep_short_decimals():
+    """Of others three digits; a float32 counts as the decimal that it is nearest to."""
+    values = [0.0625, 0.03125, np.float32(0.1), 1 / 3, -0.5, 1e6, -1e18, 2.5e-7, 12345.678, 0.0]
+    written = [
+        "0.0625",
+        "0.03125",
+        "0.1",
+        "0.333",
+        "−0.5",
+        "10⁶",
+        "−10¹⁸",
+        "2.5·10⁻⁷",
+        "1.23·10⁴",
+        "0",
+    ]
+    assert [number(value) for value in values] == written

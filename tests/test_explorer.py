@@ -18,6 +18,7 @@ from neocog.data.shapes import shapes
 from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
 from neocog.explanation.explanation import explain
+from neocog.explanation.payload import pack
 from neocog.training.torch_stream import TorchStream
 from neocog.web import explorer as explorer_module
 from neocog.web import training as training_module
@@ -247,6 +248,28 @@ def test_the_explanation_of_one_state_is_made_once(page, monkeypatch):
         made = len(calls)
         page.get("/api/explanation")
         assert len(calls) == made + 1, path
+
+
+def test_the_channels_that_are_shown_stay_those_of_the_picture(page, network):
+    """Of a layer with more than are shown, and in their order, while the weights change."""
+
+    def shown():
+        structure, _ = page.binary("/api/explanation")
+        return {layer["name"]: layer["shown"] for layer in structure["layers"]}
+
+    first = shown()
+    page.do("/api/training", rate=0.05)
+    for _ in range(5):
+        page.do("/api/training/step")
+    assert shown() == first
+    now = neocog.models.simple_cnn()
+    now.load_state_dict(page.weights())
+    image, label = DATA.test.images[0], int(DATA.test.labels[0])
+    packed = pack(explain(now, image, label), attributions=False)
+    others = {layer["name"]: layer["shown"] for layer in packed.structure["layers"]}
+    assert others != first
+    page.do("/api/picture", index=0)
+    assert shown() == others
 
 
 # Training

@@ -217,3 +217,33 @@ def test_threads_that_cannot_be_started_are_an_error(monkeypatch):
 
 if __name__ == "__main__":
     main()
+
+
+class Slow:
+    """A lock after which the first of two workers to leave goes on only behind the second."""
+
+    def __init__(self):
+        self._lock, self._exits, self._both_left = threading.Lock(), 0, threading.Event()
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *_):
+        self._exits += 1  # the second is of the first who leaves, as one starts the other before
+        number = self._exits
+        self._lock.release()
+        if number == 2:
+            assert self._both_left.wait(10)
+        elif number == 3:
+            self._both_left.set()
+
+
+def test_the_end_is_told_once_when_workers_leave_together(monkeypatch):
+    wrong = []
+    monkeypatch.setattr(sys, "unraisablehook", wrong.append)
+    run = Run(lambda rank: 7, 2, np.zeros(1, np.int64), None)
+    run._counting = Slow()
+    run.begin()
+    assert run.finish() == 7
+    time.sleep(0.1)  # for the thread that is not the last
+    assert [str(one.exc_value) for one in wrong] == []

@@ -5,15 +5,10 @@ import pytest
 
 import neocog
 from neocog import limits, models
+from neocog.cli import main
 from neocog.errors import FormatError, NeocogError
 from neocog.formats import load, save_pth
 from neocog.network import Network
-
-
-@pytest.fixture
-def short_of_memory(monkeypatch):
-    """This process can get 100 kB, and the error of a lack of memory must come before it is."""
-    monkeypatch.setattr(limits, "available_memory", lambda: 100_000)
 
 
 @pytest.fixture
@@ -26,8 +21,8 @@ def net() -> Network:
 IMAGE = np.zeros((32, 32, 3), np.uint8)
 
 
-@pytest.mark.usefixtures("short_of_memory")
-def test_work_that_needs_too_much_is_refused(net):
+def test_work_that_needs_too_much_is_refused(net, monkeypatch):
+    monkeypatch.setattr(limits, "available_memory", lambda: 100_000)
     for work in (
         lambda: net.predict(IMAGE[None]),
         lambda: neocog.fit(net, neocog.Dataset(IMAGE[None], np.zeros(1, np.int64)), epochs=1),
@@ -45,3 +40,15 @@ def test_files_that_need_too_much_are_refused(tmp_path, net, monkeypatch):
         with pytest.raises(NeocogError, match=r"Reading this (network|file) needs") as caught:
             load(tmp_path / name)
         assert not isinstance(caught.value, FormatError), "the file is not at fault"
+
+
+def test_a_command_without_memory_says_so(monkeypatch, capsys):
+    def greedy(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("neocog.cli.models.make", greedy)
+    assert main(["models"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("neocog: this process cannot get the memory")
+    assert err.count("\n") == 1

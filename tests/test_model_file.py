@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import ArchitectureError, FormatError, is_plain
-from neocog.formats.model_file import load_model, read_training, save_model
+from neocog.formats.model_file import check_savable, load_model, read_training, save_model
 from neocog.layers import (
     GELU,
     LAYERS,
@@ -573,6 +573,17 @@ def test_large_headers_are_refused_before_they_are_read(tmp_path):
     write(path, b'{"a":[' + b"{}," * 250_000 + b"{}]}", b"")
     with pytest.raises(FormatError, match=r"its header has 500,003 values; up to 400,000"):
         load_model(path)
+
+
+def test_what_no_file_can_describe_is_known_before_it_is_trained():
+    check_savable(Network(f=Flatten(), fc=Linear(3072, 2)))
+    for layers, message in (
+        ({"a\nb": Flatten()}, r"cannot be called 'a\\nb'"),
+        ({"a": Sequential(__b=Flatten())}, "cannot be called '__b'"),
+        ({"a": Conv2d(3, 2**17, 1), "b": Flatten()}, "absurdly large"),
+    ):
+        with pytest.raises(ArchitectureError, match=f"file cannot describe .*{message}"):
+            check_savable(Network(**layers))
 
 
 def test_a_network_whose_header_would_be_too_large_is_not_saved(tmp_path):

@@ -226,7 +226,7 @@ def test_missing_files_are_refused(tmp_path):
     with pytest.raises(ArchitectureError, match="there is no such Python file"):
         load_model_file(tmp_path / "net.py")
     for name in ("a\0.py", "a" * 5000 + ".py"):
-        with pytest.raises(ArchitectureError, match=r"cannot be the name of a file|too long"):
+        with pytest.raises(ArchitectureError, match=r"must be the path of a file"):
             load_model_file(name)
 
 

@@ -74,12 +74,14 @@ def test_what_cannot_be_set():
 
 def test_names_of_classes_are_checked_however_they_are_given():
     network = fresh()
-    network.classes = [str(k) for k in range(10)]
-    assert network.classes == tuple("0123456789")
+    for names in (list("0123456789"), np.array(list("0123456789")), range(10)):
+        network.classes = names
+        assert network.classes == tuple("0123456789")
+        assert {type(name) for name in network.classes} == {str}
     with pytest.raises(ArchitectureError, match="there are 2 classes"):
         network.classes = ("a", "b")
-    for wrong in ("0123456789", range(10), {"a": 1}, 10):
-        with pytest.raises(ArchitectureError, match=r"classes \(=.*\) must be a list of texts"):
+    for wrong in ("0123456789", {"a": 1}, 10):
+        with pytest.raises(ArchitectureError, match=r"classes \(=.*\) must be a list of names"):
             network.classes = wrong
     assert network.classes == tuple("0123456789")
     network.classes = None

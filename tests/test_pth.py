@@ -578,15 +578,83 @@ def test_changed_numbers_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 5])
-def test_files_of_old_torch_and_bare_pickles_are_refused(tmp_path, torch, protocol):
+def test_bare_pickles_are_refused(tmp_path, protocol):
     path = tmp_path / "a.pth"
-    if protocol == 2:
-        torch.save(torch.nn.Linear(2, 3).state_dict(), path, _use_new_zipfile_serialization=False)
-    else:
-        path.write_bytes(pickle.dumps({"a": [1, 2]}, protocol))
-    message = "not a PyTorch checkpoint" if protocol == 0 else "save it again with 1.6 or newer"
+    path.write_bytes(pickle.dumps({"a": [1, 2]}, protocol))
+    message = "not a PyTorch checkpoint" if protocol == 0 else "bare pickle, not a PyTorch check"
     with pytest.raises(FormatError, match=message):
         load_pth(path)
+
+
+COUNTED = struct.pack("<q", 4) + FOUR
+
+
+def old_file(saved: bytes, keys=("0",), numbers=COUNTED) -> bytes:
+    """A checkpoint as torch wrote it before 1.6."""
+    sizes = {"short": 2, "int": 4, "long": 4}
+    facts = {"protocol_version": 1001, "little_endian": True, "type_sizes": sizes}
+    preamble = [pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, facts)]
+    return b"".join([*preamble, saved, pickle.dumps(list(keys), 2), numbers])
+
+
+OLD_TENSOR = tensor_pickle(storage=storage_pickle().replace(b"tQ", b"NtQ"))
+A_PART = OLD_TENSOR.replace(b"NtQ", b"K\x01tQ")
+
+
+def test_files_of_old_torch_are_loaded_without_torch(tmp_path):
+    (tmp_path / "a.pth").write_bytes(old_file(dict_pickle(text("a.b"), OLD_TENSOR)))
+    assert_same(load_pth(tmp_path / "a.pth"), {"a.b": np.array([1, 2, 3, 4], np.float32)})
+
+
+def test_files_of_old_torch_are_loaded(tmp_path, torch):
+    module, _ = linear(torch)
+    base = torch.arange(12.0)
+    state = {
+        **module.state_dict(),
+        "rows.part": base.view(3, 4)[1:, ::2],
+        "half.part": base[:3].half(),
+        "brain.part": base[:3].bfloat16(),
+        "truth.part": base > 3,
+    }
+    others = {"complex": torch.ones(3, dtype=torch.complex64), "size": torch.Size([3])}
+    old = {"_use_new_zipfile_serialization": False}
+    torch.save({"model": state, **others}, tmp_path / "a.pth", **old)
+    expected = {name: tensor.float().numpy() for name, tensor in state.items()}
+    expected["half.part"] = state["half.part"].numpy()
+    expected["truth.part"] = state["truth.part"].numpy()
+    assert_same(load_pth(tmp_path / "a.pth"), expected)
+    torch.save(torch.nn.Linear(2, 3), tmp_path / "a.pth", **old)
+    with pytest.raises(FormatError, match=r"it names 'torch\.nn\.modules\.linear\.Linear'"):
+        load_pth(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"keys": ()}, "'data/0' is missing"),
+        ({"keys": ("0", "0")}, "list of storages is damaged"),
+        ({"keys": ("1",)}, "list of storages is damaged"),
+        ({"keys": (3,)}, "list of storages is damaged"),
+        ({"numbers": struct.pack("<q", 5) + FOUR + FOUR}, "damaged or cut short at the storage 0"),
+        ({"numbers": struct.pack("<q", 4) + FOUR[:-1]}, "damaged or cut short at the storage 0"),
+        ({"saved": b"\x80\x02cos\nsystem\n."}, r"it names 'os\.system'"),
+        (
+            {"saved": dict_pickle(text("a"), OLD_TENSOR.replace(b"NtQ", b"K\x01tQ"))},
+            "not a storage",
+        ),
+    ],
+)
+def test_damaged_files_of_old_torch_are_refused(tmp_path, changed, message):
+    parts = {"saved": dict_pickle(text("a.b"), OLD_TENSOR)} | changed
+    (tmp_path / "a.pth").write_bytes(old_file(**parts))
+    with pytest.raises(FormatError, match=message):
+        load_pth(tmp_path / "a.pth")
+
+
+def test_weights_beside_something_else_in_a_tuple_are_loaded(tmp_path, torch):
+    module, expected = linear(torch)
+    torch.save((module.state_dict(), 3), tmp_path / "a.pth")
+    assert_same(load_pth(tmp_path / "a.pth"), expected)
 
 
 def test_whole_modules_are_refused(tmp_path, torch):
@@ -651,8 +719,8 @@ def good_file() -> bytes:
     return file.getvalue()
 
 
-def test_files_cut_short_anywhere_are_refused(tmp_path):
-    data = good_file()
+@pytest.mark.parametrize("data", [good_file(), old_file(dict_pickle(text("a.b"), OLD_TENSOR))])
+def test_files_cut_short_anywhere_are_refused(tmp_path, data):
     path = tmp_path / "a.pth"
     for length in range(len(data)):
         path.write_bytes(data[:length])
@@ -663,10 +731,10 @@ def test_files_cut_short_anywhere_are_refused(tmp_path):
 CHANGES = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=6)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
-@given(CHANGES)
-def test_changed_files_give_a_dict_or_a_format_error(tmp_path_factory, changes):
-    data = bytearray(good_file())
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(CHANGES, st.booleans())
+def test_changed_files_give_a_dict_or_a_format_error(tmp_path_factory, changes, old):
+    data = bytearray(old_file(dict_pickle(text("a.b"), OLD_TENSOR)) if old else good_file())
     for at, value in changes:
         data[at % len(data)] = value
     path = tmp_path_factory.getbasetemp() / "fuzz.pth"

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +104,28 @@ def test_a_disk_that_fails_leaves_a_whole_run_or_none(tmp_path, quick):
         assert sorted(path.name for path in folder.iterdir()) == FILES, at
         json.loads((folder / "run.json").read_text())
     assert outcomes == {0, 1, 2}
+
+
+def test_a_disk_that_fails_for_good_leaves_what_can_be_completed(tmp_path, quick, monkeypatch):
+    """From the first epoch's second file on, nothing can be given another name."""
+    run = RunFolder.create(tmp_path / "run", "little", {}, little_data())
+    replace = os.replace
+
+    def fail(source, target, **settings):
+        if Path(target) == run.path / "cnn_model.pth":
+            raise OSError(28, "No space left on device")
+        replace(source, target, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        with pytest.raises(FormatError, match="No space left") as caught:
+            run.save(little_network(1), history_of(1))
+    run.fail(caught.value)
+    assert epochs_in(run.path) == [1]
+    assert read_info(run.path)["status"] == "failed"
+    assert settle(run.path) is None
+    assert epochs_in(run.path) == [1, 1, 1]
+    assert sorted(path.name for path in run.path.iterdir()) == FILES
 
 
 @pytest.fixture(scope="module")

@@ -118,11 +118,12 @@ def test_pictures_are_varied():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seed": -1}, r"seed must be 0 to 2\*\*64 - 1, not -1"),
-        ({"seed": 2**64}, "seed must be"),
-        ({"train": -1}, "train must be a number of images, 0 or more, not -1"),
-        ({"test": -5}, "test must be"),
-        ({"threads": 0}, "threads must be 1 or more, not 0"),
+        ({"seed": -1}, r"seed \(=-1\) must be a whole number from 0 to 2\*\*64 - 1"),
+        ({"seed": 2**64}, r"seed \(=18446744073709551616\) must be"),
+        ({"train": -1}, r"train \(=-1\) must be a whole number from 0 to"),
+        ({"test": -5}, r"test \(=-5\) must be"),
+        ({"seed": "x"}, r"seed \(='x'\) must be"),
+        ({"threads": 0}, r"threads \(=0\) must be a whole number from 1 to 256"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(arguments, message):

@@ -40,7 +40,7 @@ DESCRIPTION = (
     "summary.py",
 )
 FORBIDDEN = {
-    **dict.fromkeys((*DESCRIPTION, "errors.py"), (*ENGINE_ROOM, "data")),
+    **dict.fromkeys((*DESCRIPTION, "errors.py", "validation.py"), (*ENGINE_ROOM, "data")),
     "kernels": (
         "engine",
         "training",

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import neocog
 from neocog import SGD, Adam, reference
 from neocog.engine.predictor import predict_scores
 from neocog.engine.trainer import Trainer
@@ -705,3 +706,27 @@ def test_a_loss_that_is_not_finite_ends_every_way_before_its_update():
         trainer.set_state(broken)
         assert len(trainer.run(ORDER)) == 0
         assert_same(trainer.state(), broken)
+
+
+# What a network shows is what it uses
+
+
+def test_preprocessing_set_during_a_training_is_refused():
+    """The rest of the training would not use it, and all predictions would."""
+
+    class Setting(neocog.Watcher):
+        def epoch_done(self, epoch, history):
+            if epoch.epoch == self.at:
+                network.preprocessing = other
+
+    other = neocog.Preprocessing((0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
+    network, images, labels = small()
+    data = neocog.data.Dataset(images, labels)
+    watcher = Setting()
+    how = {"epochs": 2, "batch_size": BATCH, "threads": 1, "optimizer": STILL, "watcher": watcher}
+    watcher.at = 2  # when all is done
+    neocog.fit(network, data, **how)
+    assert network.preprocessing == other
+    watcher.at, other = 1, neocog.Preprocessing()
+    with pytest.raises(neocog.NeocogError, match="preprocessing was set to another while it tr"):
+        neocog.fit(network, data, **how)

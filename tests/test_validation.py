@@ -29,7 +29,7 @@ from neocog.training.averaging import EMA, Lookahead
 from neocog.training.optimizers import SGD, Adagrad, Adam, Group, Muon, RMSprop
 from neocog.training.recipes import Recipe
 from neocog.training.settings import check_class_weights, check_freezing, check_settings
-from neocog.validation import as_real, as_row, as_whole, flag, real, shown, texts, whole
+from neocog.validation import as_real, as_row, as_whole, flag, real, shown, whole
 
 
 class Lazy:
@@ -110,8 +110,6 @@ def test_messages_have_one_form_and_one_line():
         real("x", 2, 0, 1)
     with pytest.raises(ArchitectureError, match=r"^yes \(=1\) must be true or false\.$"):
         flag("yes", 1, error=ArchitectureError)
-    with pytest.raises(NeocogError, match=r"^names \(='abc'\) must be a list of texts\.$"):
-        texts("names", "abc")
     for value in (np.zeros((100, 100)), "x" * 1000, list(range(1000)), 10**5000, 10**100):
         with pytest.raises(NeocogError) as caught:
             whole("n", value, 1, 5)

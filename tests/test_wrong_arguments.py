@@ -29,6 +29,7 @@ from neocog import (
     schedules,
 )
 from neocog.data.dataset import Dataset
+from neocog.data.shapes import shapes
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
 
@@ -136,7 +137,8 @@ FUNCTIONS = {
     "Network.save": (NET.save, {"path": "net.safetensors"}),
     "load": (neocog.load, {"path": "net.safetensors"}),
     "load a .pth": (neocog.load, {"path": "net.pth", "model": NET}),
-    "load_data": (neocog.load_data, {"name_or_path": "."}),
+    "load_data": (neocog.load_data, {"name_or_path": "nowhere", "data_dir": None}),
+    "shapes": (shapes, {"seed": 0, "train": 1, "test": 0, "threads": 1}),
     "load_model_file": (models.load_model_file, {"path": "net.py"}),
 }  # fmt: skip
 

@@ -42,6 +42,13 @@ def _run(arguments: list[str] | None) -> int:
     except NeocogError as error:
         print(f"neocog: {error}", file=sys.stderr)
         return 1
+    except MemoryError:
+        print(
+            "neocog: this process cannot get the memory that this takes. Close other programs, or "
+            "take a smaller network or batch.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt as error:
         code = exit_code(error)
         print("neocog: interrupted." if code == 130 else f"neocog: {error}.", file=sys.stderr)

@@ -11,6 +11,7 @@ from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
 from neocog.network import Network
 from neocog.training import History, Watcher
 from neocog.training.history import Epoch, Logged
+from neocog.training.rounding import round_up
 from neocog.training.run_folder import RunFolder
 
 __all__ = ["Display"]
@@ -54,7 +55,8 @@ class Display(Watcher):
         if is_terminal():
             self._live = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                # Short: a line that ends at the terminal's edge is broken by the ^C that is typed.
+                BarColumn(bar_width=20),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TextColumn("{task.fields[rate]}"),
                 TimeRemainingColumn(),
@@ -77,7 +79,7 @@ class Display(Watcher):
         rate = done / elapsed if elapsed else 0.0
         self._live.update(
             self._task,
-            total=max(ceil(self._epochs * self._whole), steps) if self._epochs > 1 else steps,
+            total=max(round_up(self._epochs, self._whole), steps) if self._epochs > 1 else steps,
             completed=done,
             description=f"epoch {epoch} of {ceil(self._epochs)}",
             rate=f"{rate:,.{0 if rate >= 10 else 1}f} batches/s" if rate else "",

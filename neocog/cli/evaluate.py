@@ -39,7 +39,7 @@ def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
         if trained.name is not None:
             unknown = f"where the data {printable(trained.name)} lie that it was trained on"
         raise NeocogError(
-            f"{model} does not say {unknown}; name the data, as in: neocog evaluate {model} cifar10"
+            f"{model} does not say {unknown}. Name the data, as in: neocog evaluate {model} cifar10"
         )
     try:
         loaded = load_data(name, data_dir=data_dir, progress=download_progress())
@@ -47,19 +47,18 @@ def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
         if data is not None or name == trained.name:
             raise
         raise DataError(
-            f"{model} was trained on the data in {printable(name)}, which cannot be loaded: "
-            f"{error} If they are elsewhere now, name them."
+            f"{model} was trained on {printable(name, 200)}, which cannot be loaded: {error} If "
+            "the data are elsewhere now, name them."
         ) from error
     if not trained.differ(loaded):
         return loaded
     if data is None:
         raise NeocogError(
-            f"{model} was trained on other data than {printable(name)} holds now, though they are "
-            f"called {printable(str(trained.name))} too. Name the data, as in: "
-            f"neocog evaluate {model} FOLDER"
+            f"{model} was trained on other images than {printable(name, 200)} now has. Name the "
+            f"data, as in: neocog evaluate {model} FOLDER"
         )
     if trained.name == loaded.name:
-        say(f"{model} was trained on other data than these, though they are called the same.")
+        say(f"{model} was trained on other images than these, though they are called the same.")
     return loaded
 
 
@@ -113,7 +112,7 @@ def _show(result: Evaluation) -> None:
         cell = min(room, max(digits, *map(len, names)))
         counts = [[n[:cell] for n in names], *([str(n) for n in row] for row in result.confusion)]
         _table(rows, ["  |" + "".join(f" {part:>{cell}}" for part in row) for row in counts])
-        print("\nBehind the bar: how many images of the class were taken for each class.")
+        print("\nRight of the bar: how many of a class's images were taken for which class.")
         return
     _table(rows)
     _show_pairs(result, names)

@@ -10,6 +10,7 @@ import numpy as np
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import download_progress, say, say_compiling
 from neocog.data import Data
+from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
 from neocog.explanation import explain as explain_network
 from neocog.explanation.html import page
@@ -34,6 +35,7 @@ def explain(
     architecture: str | None = None,
 ) -> int:
     """Write the page of one image, and say where it is and what the network sees."""
+    given = out_path(out) if out else None  # at once, before anything takes its time
     opened = open_network(model, data, download_progress(), architecture)
     for note in opened.notes:
         say(note)
@@ -45,11 +47,12 @@ def explain(
         )
     pixels, shows, name = _image(image, opened.data)
     chosen = _label(label, network.classes) if label is not None else shows
-    explanation = explain_network(network, pixels, chosen, on_compile=say_compiling)
-    exciting = sheets(explanation, opened.data.train) if opened.data is not None else {}
+    with announced(say_compiling):
+        explanation = explain_network(network, pixels, chosen)
+        exciting = sheets(explanation, opened.data.train) if opened.data is not None else {}
     if opened.data is None:
         say("To see which images excite the filters, name the data with --data.")
-    path = out_path(out) if out else Path(f"{name}-explained.html")
+    path = given or Path(f"{name}-explained.html")
     try:
         write_bytes(path, page(pack(explanation, filters=exciting)).encode())
     except OSError as error:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.cli.evaluate import open_model
-from neocog.cli.terminal import say
+from neocog.cli.terminal import say, say_compiling
 from neocog.data.picture import read_picture
+from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
 
 __all__ = ["predict"]
@@ -33,7 +34,8 @@ def predict(model: str, images: list[str], architecture: str | None, top: int, j
             say(f"neocog: {error}")
             listed.append({"image": path, "error": str(error)})
     if pictures:
-        probabilities = network.predict_proba(np.stack(list(pictures.values())))
+        with announced(say_compiling):
+            probabilities = network.predict_proba(np.stack(list(pictures.values())))
         if not np.isfinite(probabilities).all():
             raise NeocogError(
                 f"{model} gives NaN or infinite outputs: its weights are damaged, or come from a "

@@ -11,6 +11,7 @@ from neocog.data import Data
 from neocog.engine import announced
 from neocog.errors import NeocogError
 from neocog.files import exists
+from neocog.formats import check_savable
 from neocog.models import split_python_file
 from neocog.network import Network
 from neocog.opening import name_of_run
@@ -41,6 +42,8 @@ def train(
     _check_model(how)
     loaded = load_data(data, data_dir=data_dir, progress=download_progress())
     network = how.network(loaded, seed)
+    network.name_classes(loaded.classes)
+    check_savable(network)
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
     settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
     settings |= {"seed": seed, "threads": threads, "log_every": log_every}

@@ -10,11 +10,14 @@ from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
 from neocog.kernels.shapes import CLASSES, draw_shapes
 from neocog.limits import available_cores
+from neocog.validation import whole
 
 __all__ = ["shapes"]
 
 TRAIN, TEST = 0, 1
 TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
+_MOST_IMAGES = 1_000_000_000
+_MOST_THREADS = 256
 
 
 def shapes(
@@ -37,15 +40,13 @@ def shapes(
     Raises:
         DataError: a seed or number that cannot be.
     """
-    if not 0 <= seed < 2**64:
-        raise DataError(f"seed must be 0 to 2**64 - 1, not {seed}.")
-    for name, count in (("train", train), ("test", test)):
-        if count < 0:
-            raise DataError(f"{name} must be a number of images, 0 or more, not {count}.")
+    wanted = "a whole number from 0 to 2**64 - 1"
+    seed = whole("seed", seed, 0, 2**64 - 1, wanted=wanted, error=DataError)
+    train = whole("train", train, 0, _MOST_IMAGES, error=DataError)
+    test = whole("test", test, 0, _MOST_IMAGES, error=DataError)
     if threads is None:
         threads = available_cores()
-    if threads < 1:
-        raise DataError(f"threads must be 1 or more, not {threads}.")
+    threads = whole("threads", threads, 1, _MOST_THREADS, error=DataError)
     # Only the usual ones can be asked for by a name alone.
     usual = (seed, train, test) == (0, TRAIN_IMAGES, TEST_IMAGES)
     return Data(

@@ -1,7 +1,7 @@
 """From a network to a program that runs: lower, schedule, place, compile."""
 
 from neocog.engine.compilation import announced
-from neocog.engine.cores import available_threads
+from neocog.engine.cores import available_threads, useful_threads
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.kernels.simd import LANES
@@ -16,4 +16,5 @@ __all__ = [
     "available_threads",
     "predict_probabilities",
     "predict_scores",
+    "useful_threads",
 ]

@@ -21,7 +21,7 @@ from neocog.kernels.workers import (
     DONE,
     GROUP,
     INSTRUCTION,
-    ROUNDS,
+    PATIENCE,
     run,
 )
 
@@ -31,9 +31,9 @@ Longs = NDArray[np.int64]
 
 # A group's items are taken in so many portions at least, or each worker takes its own range.
 _PORTIONS = 8
-# Rounds of about 10 µs that a worker waits awake at a barrier, where there is a core for each;
-# where there is not, one that waits keeps others from what it waits for.
-_AWAKE = 10
+# Empty turns that a worker waits awake at a barrier, about 0.1 ms, where there is a core for each;
+# where there is not, one that is awake takes the core from whom it waits for.
+_AWAKE = 3_000
 
 _NOTHING = np.zeros(1)
 
@@ -92,7 +92,7 @@ class Program:
         self._refreshing[:, GROUP.index("every")] = 1
         self._groups = self._groups[[group.every > 0 for group in plan.groups]]
         self._steps = self.memory.array("step", np.int64, workers).reshape(workers, -1)
-        self._rounds = _AWAKE if workers <= available_threads() else 0
+        self._patience = _AWAKE if workers <= available_threads() else 0
         self._control = self._new_control()
         self._bound: dict[str, NDArray[np.generic]] = {}
         self._latest: Run | None = None
@@ -103,7 +103,7 @@ class Program:
 
     def _new_control(self) -> Longs:
         control = np.zeros(CONTROL_SIZE + CONTROL_EACH * self.workers, np.int64)
-        control[ROUNDS] = self._rounds
+        control[PATIENCE] = self._patience
         return control
 
     def _jobs_of_others(self) -> Longs:
@@ -219,7 +219,7 @@ class Program:
     def run_once(self, total: int) -> None:
         """Run over `total` images in one batch, with every worker, this thread being one."""
         self._control.fill(0)
-        self._control[ROUNDS] = self._rounds
+        self._control[PATIENCE] = self._patience
         if self.workers == 1:
             self._run(0, 1, total, total, self._control)
             return

@@ -87,8 +87,9 @@ class Run:
     def _leave(self) -> None:
         with self._counting:
             self._working -= 1
-            self._over = self._working == 0
-        if self._over:
+            is_last = self._working == 0
+        if is_last:  # not _over, which another may have set by now
+            self._over = True
             self._end.release()
 
     def wait(self, seconds: float) -> bool:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from neocog.arrays import as_images
 from neocog.engine.lower import lower
 from neocog.engine.method import Method
-from neocog.engine.program import Program, Run
+from neocog.engine.program import Program
+from neocog.engine.running import Run
 from neocog.engine.schedule import training_plan
 from neocog.engine.state import fill_preprocessing, read_state, write_scales, write_state
 from neocog.engine.tensor import Parameter

@@ -1,5 +1,7 @@
 """What is seen at a layer, in sentences, with its own numbers."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,16 +22,22 @@ from neocog.layers import (
 
 __all__ = ["caption", "describe", "number"]
 
+# Of a number's own size: float32 keeps it no better.
+_ROUNDING = 2.0**-24
+
 Floats = NDArray[np.float32]
 
 
 def number(value: float) -> str:
-    """Three digits that count, with a minus sign that is one."""
-    text = f"{value:.3g}"
+    """All of a short decimal, three digits that count of any other; a minus sign that is one."""
+    text = f"{value:.5g}"
+    if not math.isclose(float(text), value, rel_tol=_ROUNDING):
+        text = f"{value:.3g}"
     if "e" in text:
         mantissa, _, power = text.partition("e")
         raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        text = f"{mantissa}·10{raised}"
+        ten = f"10{raised}"
+        text = mantissa.replace("1", ten) if mantissa in ("1", "-1") else f"{mantissa}·{ten}"
     return text.replace("-", "−")
 
 

@@ -63,6 +63,7 @@ def pack(
     *,
     attributions: bool = True,
     filters: Mapping[str, Any] | None = None,
+    shown: Mapping[str, Sequence[int]] | None = None,
 ) -> Packed:
     """What the page shows of an explanation.
 
@@ -71,6 +72,7 @@ def pack(
         attributions: whether to compute what the network looks at, which takes some hundred
             predictions.
         filters: by layer, what excites its channels, as `neocog.explanation.sheet` makes it.
+        shown: by layer, the channels that are shown; without it `shown_channels`.
     """
     block, network = Block(), explanation.network
     numbers = sum(layer.output.size for layer in explanation.layers.values())
@@ -93,7 +95,8 @@ def pack(
         },
         "pixels": block.add(explanation.image.transpose(2, 0, 1)),
         "layers": [
-            _layer(explanation, layer, block, large) for layer in explanation.layers.values()
+            _layer(explanation, layer, block, large, list((shown or {}).get(name, ())))
+            for name, layer in explanation.layers.items()
         ],
         "lanes": ["image", *_lanes(network.layers, "", explanation)],
         "loss": explanation.loss,
@@ -134,9 +137,9 @@ def shown_channels(layer: LayerExplanation, most: int = SHOWN) -> list[int]:
 
 
 def _layer(
-    explanation: Explanation, layer: LayerExplanation, block: Block, large: bool
+    explanation: Explanation, layer: LayerExplanation, block: Block, large: bool, shown: list[int]
 ) -> dict[str, Any]:
-    shown = shown_channels(layer)
+    shown = shown or shown_channels(layer)
     forward, backward = caption(explanation, layer)
     found: dict[str, Any] = {
         "name": layer.name,

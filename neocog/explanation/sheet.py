@@ -1,5 +1,6 @@
 """The images that excite a layer's kernels, side by side in one picture for the page."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,20 @@ _FEW = 200
 _COLUMNS = 16
 
 
-def sheets(explanation: Explanation, data: Dataset, *, images: int = 2000) -> dict[str, Any]:
+def sheets(
+    explanation: Explanation,
+    data: Dataset,
+    *,
+    images: int = 2000,
+    shown: Mapping[str, Sequence[int]] | None = None,
+) -> dict[str, Any]:
     """For some convolutions the images of the data that excite each shown channel most.
 
     By the layer's name: the picture ``png`` of ``count`` images in ``columns``, each ``height`` by
     ``width``, and by channel which of them they are (``n``), with the channel's largest number and
     the box of pixels that this number sees. `images` of the data are looked at, the first ones, or
-    fewer where a network is large; layers that only a few could be tried on are left out.
+    fewer where a network is large; layers that only a few could be tried on are left out. `shown`
+    says which channels, by layer, where it is not `shown_channels` that does.
     """
     network = explanation.network
     names = [name for name, layer in network.leaves.items() if isinstance(layer, Conv2d)]
@@ -38,15 +46,23 @@ def sheets(explanation: Explanation, data: Dataset, *, images: int = 2000) -> di
         spent += layer.multiply_adds
         tried[layer.name] = min(images, len(data), _BUDGET // max(1, spent))
     return {
-        name: _sheet(explanation, name, data, tried[name])
+        name: _sheet(
+            explanation,
+            name,
+            data,
+            tried[name],
+            (shown or {}).get(name) or shown_channels(explanation[name]),
+        )
         for name in (names[step] for step in dict.fromkeys(steps))
         if tried[name] >= min(images, len(data), _FEW)
     }
 
 
-def _sheet(explanation: Explanation, name: str, data: Dataset, images: int) -> dict[str, Any]:
+def _sheet(
+    explanation: Explanation, name: str, data: Dataset, images: int, channels: Sequence[int]
+) -> dict[str, Any]:
     found = explanation.filters(name, data, most=images)
-    shown = {channel: found.exciting[channel] for channel in shown_channels(explanation[name])}
+    shown = {channel: found.exciting[channel] for channel in channels}
     used = sorted({one.index for exciting in shown.values() for one in exciting})
     place = {index: n for n, index in enumerate(used)}
     return {

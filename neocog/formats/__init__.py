@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from neocog import models
 from neocog.errors import ArchitectureError, FormatError, printable
 from neocog.files import exists
-from neocog.formats.model_file import load_model, read_training, save_model
+from neocog.formats.model_file import check_savable, load_model, read_training, save_model
 from neocog.formats.pth import load_pth, save_pth
 from neocog.network import Network, check_network
 from neocog.validation import file_path
 
 __all__ = [
     "assumption",
+    "check_savable",
     "is_weights",
     "load",
     "load_model",

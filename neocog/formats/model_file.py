@@ -36,7 +36,7 @@ from neocog.limits import require_memory
 from neocog.network import Network, state_dtype
 from neocog.preprocessing import Preprocessing
 
-__all__ = ["load_model", "read_training", "save_model"]
+__all__ = ["check_savable", "load_model", "read_training", "save_model"]
 
 _VERSION = 1
 # A ResNet of 1,001 layers has a header of 1.0 MB with 76,000 values. Each value takes some
@@ -69,6 +69,26 @@ def save_model(
         TypeError, ValueError: if `training` holds anything but finite numbers, texts, lists, dicts.
         OSError: if `path` cannot be written.
     """
+    text = _described(network, training or {})
+    state = network.state_dict()
+    # One entry of metadata only: safetensors writes several in a random order.
+    content = safetensors.numpy.save(state, {"neocog": text})
+    size = struct.unpack("<Q", content[:8])[0]
+    if (why := _too_large(size, content[8 : 8 + size])) is not None:
+        raise ArchitectureError(f"A file cannot describe this network: {why}")
+    write_bytes(path, content)
+
+
+def check_savable(network: Network) -> None:
+    """Find out, before it is trained for hours, whether `save_model` can write a network.
+
+    Raises:
+        ArchitectureError: as `save_model` does, but for parameters.
+    """
+    _described(network, {})
+
+
+def _described(network: Network, training: Mapping[str, Any]) -> str:
     description = {
         "version": _VERSION,
         "input_shape": list(network.input_shape),
@@ -78,20 +98,14 @@ def save_model(
             "mean": list(network.preprocessing.mean),
             "std": list(network.preprocessing.std),
         },
-        "training": dict(training or {}),
+        "training": dict(training),
     }
-    state = network.state_dict()
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
     try:
         _build(json.loads(text))
     except (ArchitectureError, FormatError) as error:
         raise ArchitectureError(f"A file cannot describe this network: {error}") from None
-    # One entry of metadata only: safetensors writes several in a random order.
-    content = safetensors.numpy.save(state, {"neocog": text})
-    size = struct.unpack("<Q", content[:8])[0]
-    if (why := _too_large(size, content[8 : 8 + size])) is not None:
-        raise ArchitectureError(f"A file cannot describe this network: {why}")
-    write_bytes(path, content)
+    return text
 
 
 def load_model(path: str | Path) -> Network:

@@ -1,6 +1,7 @@
 """PyTorch's checkpoint files (``.pth``) without PyTorch: dicts of tensors, and nothing else.
 
-A checkpoint is an uncompressed zip (`stored_zip`): ``data.pkl`` describes the tensors (written by
+A checkpoint is an uncompressed zip (`stored_zip`; see `old_checkpoint` for what it was before
+PyTorch 1.6): ``data.pkl`` describes the tensors (written by
 `tensor_pickle`, read by `unpickling`) and ``data/0``, ``data/1``, … hold their numbers. Reading one
 never runs anything that it contains, and takes time and memory in proportion to its length.
 """
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import FormatError, is_plain, printable
 from neocog.files import open_regular, writing
+from neocog.formats.old_checkpoint import OldCheckpoint
 from neocog.formats.stored_zip import StoredZip
 from neocog.formats.tensor_pickle import STORAGE_TYPES, Storage, Tensor, dump
 from neocog.formats.unpickling import Other, parse
@@ -119,14 +121,12 @@ def load_pth(path: str | Path) -> dict[str, NDArray[Any]]:
 def _load(file: BinaryIO) -> dict[str, NDArray[Any]]:
     start = file.read(4)
     if start.startswith(b"\x80"):
-        raise FormatError(
-            "this is a bare pickle, as torch wrote before 1.6. Such a file can run code, so it is "
-            "not read; where you trust it, load it with torch and save it again with 1.6 or newer."
-        )
-    if start != b"PK\x03\x04":
+        archive: _Archive | OldCheckpoint = OldCheckpoint(file)
+    elif start == b"PK\x03\x04":
+        archive = _Archive(file)
+    else:
         raise FormatError("this is not a PyTorch checkpoint.")
-    archive = _Archive(file)
-    weights = _weights(parse(archive.read("data.pkl", _MOST_PICKLE_BYTES)))
+    weights = _weights(archive.content())
     if len(weights) > _MOST_TENSORS:
         raise FormatError(f"it has {len(weights):,} tensors; up to {_MOST_TENSORS:,} are read.")
     sizes = {t.storage.key: archive.size(f"data/{t.storage.key}") for t in weights.values()}
@@ -154,6 +154,8 @@ def _without_prefixes(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]
 
 def _weights(content: object) -> dict[str, Tensor]:
     """The tensors by name of the one state dict among all that a checkpoint holds."""
+    if isinstance(content, tuple | list):  # as (state_dict, epoch)
+        content = {str(place): value for place, value in enumerate(content)}
     if not isinstance(content, dict):
         raise FormatError(f"it holds a {_kind(content)}, not a dict of tensors.")
     weights: dict[str, Tensor] = {}
@@ -235,6 +237,9 @@ class _Archive:
             raise FormatError("this is a zip, but not a PyTorch checkpoint: it lacks a data.pkl.")
         self._root = roots[0]
 
+    def content(self) -> object:
+        return parse(self.read("data.pkl", _MOST_PICKLE_BYTES)).value
+
     def size(self, name: str) -> int:
         return self._zip.size(self._root + name)
 
@@ -256,10 +261,10 @@ class _Archive:
 class _Numbers:
     """Storages read from the archive, each once, and the tensors that show them."""
 
-    def __init__(self, archive: _Archive) -> None:
+    def __init__(self, archive: _Archive | OldCheckpoint) -> None:
         self._archive = archive
         self._order = archive.byte_order()
-        self._read: dict[str, tuple[Storage, NDArray[Any]]] = {}
+        self._read: dict[str, NDArray[Any]] = {}
         self._bytes_left = 2 * archive.length + _SPARE_BYTES
 
     def _storage(self, storage: Storage) -> NDArray[Any]:
@@ -280,11 +285,8 @@ class _Numbers:
                 flat = read.astype(dtype.newbyteorder("="), copy=False)
             if storage.type == "BFloat16Storage":
                 flat = (flat.astype(np.uint32) << 16).view(np.float32)
-            self._read[storage.key] = storage, flat
-        first, flat = self._read[storage.key]
-        if first != storage:
-            raise FormatError(f"'data/{printable(storage.key)}' is used as two types of numbers.")
-        return flat
+            self._read[storage.key] = flat
+        return self._read[storage.key]
 
     def array(self, tensor: Tensor) -> NDArray[Any]:
         """The tensor's numbers; `unpickling` has seen to it that its sizes are whole numbers."""

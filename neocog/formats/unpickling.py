@@ -18,7 +18,7 @@ from enum import Enum
 from neocog.errors import FormatError, printable
 from neocog.formats.tensor_pickle import STORAGE_TYPES, Storage, Tensor
 
-__all__ = ["Other", "parse"]
+__all__ = ["Other", "Parsed", "parse"]
 
 # A ResNet of 1,001 layers with Adam's state has 500,000 and makes 15,000 tensors.
 _MOST_INSTRUCTIONS = 750_000
@@ -91,15 +91,34 @@ _NAMES: dict[str, object] = {
 }
 
 
-def parse(data: bytes | bytearray) -> object:
-    """What the pickle describes: dicts, lists, tuples, plain values, `Tensor` and `Other`.
+@dataclass(frozen=True)
+class Parsed:
+    """What a pickle describes.
 
-    Of a dict only the items are kept whose keys are texts or whole numbers: no weights have others.
+    Attributes:
+        value: dicts, lists, tuples, plain values, `Tensor` and `Other`. Of a dict only the items
+            are kept whose keys are texts or whole numbers: no weights have others.
+        storages: all that it refers to, by key.
+        end: where in the data it ends.
+    """
+
+    value: object
+    storages: dict[str, Storage]
+    end: int
+
+
+def parse(
+    data: bytes | bytearray, start: int = 0, most_instructions: int = _MOST_INSTRUCTIONS
+) -> Parsed:
+    """Read the pickle that begins at `start`.
 
     Raises:
-        FormatError: naming the first thing met that is none of these, or if the pickle is damaged.
+        FormatError: naming the first thing met that is none of what `Parsed` holds, or if the
+            pickle is damaged or has too many instructions.
     """
-    return _Machine(bytes(data)).run()
+    machine = _Machine(bytes(data), start)
+    value = machine.run(most_instructions)
+    return Parsed(value, machine.storages, machine.end)
 
 
 def _damaged(why: str) -> FormatError:
@@ -107,18 +126,27 @@ def _damaged(why: str) -> FormatError:
 
 
 class _Machine:
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, start: int) -> None:
         self._data = data
-        self._next = 0
+        self._next = start
         self._stack: list[object] = []
         self._marks: list[int] = []
         self._memo: dict[int, object] = {}
         self._calls = 0
+        self.storages: dict[str, Storage] = {}
 
-    def run(self) -> object:
-        for _ in range(_MOST_INSTRUCTIONS):
-            code = self._take(1)
-            if code == b".":  # STOP
+    @property
+    def end(self) -> int:
+        return self._next
+
+    def run(self, most: int) -> object:
+        data = self._data
+        for _ in range(most):
+            if self._next >= len(data):
+                raise _damaged("it is cut short")
+            code = data[self._next]
+            self._next += 1
+            if code == _STOP:
                 result = self._pop()
                 if self._stack or self._marks:
                     raise _damaged("values are left over")
@@ -127,7 +155,7 @@ class _Machine:
             if execute is None:
                 raise FormatError(f"it holds the pickle instruction {_name_of(code)}; refused.")
             execute(self)
-        raise FormatError(f"its pickle has more than {_MOST_INSTRUCTIONS:,} instructions; refused.")
+        raise FormatError(f"its pickle has more than {most:,} instructions; refused.")
 
     # Arguments
 
@@ -292,10 +320,14 @@ class _Machine:
 
     def _push_storage(self) -> None:
         match self._pop():
-            case ("storage", _StorageType(name=name), str(key), str(_device), numel) if (
-                type(numel) is int and 0 <= numel < _MOST_NUMBERS
+            # Before 1.6 there was a sixth part: which part of another storage it is, or None.
+            case ("storage", _StorageType(name=name), str(key), str(_device), numel, *view) if (
+                type(numel) is int and 0 <= numel < _MOST_NUMBERS and view in ([], [None])
             ):
-                self._stack.append(Storage(name, key, numel))
+                storage = Storage(name, key, numel)
+                self._stack.append(self.storages.setdefault(key, storage))
+                if self.storages[key] != storage:
+                    raise FormatError(f"'data/{printable(key)}' is used as two types of numbers.")
             case _:
                 raise FormatError(
                     "it refers to something outside that is not a storage of numbers; refused."
@@ -315,46 +347,47 @@ class _Machine:
             raise FormatError("it sets attributes of an object; refused.")
 
 
-_INSTRUCTIONS: dict[bytes, Callable[[_Machine], None]] = {
-    b"\x80": _Machine._proto,
-    b"(": _Machine._push_mark,
-    b")": _Machine._push_empty_tuple,
-    b"t": _Machine._push_tuple,
-    b"\x85": _Machine._push_tuple_1,
-    b"\x86": _Machine._push_tuple_2,
-    b"\x87": _Machine._push_tuple_3,
-    b"]": _Machine._push_list,
-    b"a": _Machine._append,
-    b"e": _Machine._appends,
-    b"}": _Machine._push_dict,
-    b"s": _Machine._set_item,
-    b"u": _Machine._set_items,
-    b"N": _Machine._push_none,
-    b"\x88": _Machine._push_true,
-    b"\x89": _Machine._push_false,
-    b"J": _Machine._push_int,
-    b"K": _Machine._push_byte,
-    b"M": _Machine._push_short,
-    b"\x8a": _Machine._push_long,
-    b"G": _Machine._push_float,
-    b"X": _Machine._push_text,
-    b"U": _Machine._push_bytes,
-    b"q": _Machine._keep,
-    b"r": _Machine._keep_far,
-    b"h": _Machine._recall,
-    b"j": _Machine._recall_far,
-    b"c": _Machine._push_named,
-    b"Q": _Machine._push_storage,
-    b"R": _Machine._call,
-    b"b": _Machine._build,
+_STOP = ord(".")
+_INSTRUCTIONS: dict[int, Callable[[_Machine], None]] = {
+    0x80: _Machine._proto,
+    ord("("): _Machine._push_mark,
+    ord(")"): _Machine._push_empty_tuple,
+    ord("t"): _Machine._push_tuple,
+    0x85: _Machine._push_tuple_1,
+    0x86: _Machine._push_tuple_2,
+    0x87: _Machine._push_tuple_3,
+    ord("]"): _Machine._push_list,
+    ord("a"): _Machine._append,
+    ord("e"): _Machine._appends,
+    ord("}"): _Machine._push_dict,
+    ord("s"): _Machine._set_item,
+    ord("u"): _Machine._set_items,
+    ord("N"): _Machine._push_none,
+    0x88: _Machine._push_true,
+    0x89: _Machine._push_false,
+    ord("J"): _Machine._push_int,
+    ord("K"): _Machine._push_byte,
+    ord("M"): _Machine._push_short,
+    0x8A: _Machine._push_long,
+    ord("G"): _Machine._push_float,
+    ord("X"): _Machine._push_text,
+    ord("U"): _Machine._push_bytes,
+    ord("q"): _Machine._keep,
+    ord("r"): _Machine._keep_far,
+    ord("h"): _Machine._recall,
+    ord("j"): _Machine._recall_far,
+    ord("c"): _Machine._push_named,
+    ord("Q"): _Machine._push_storage,
+    ord("R"): _Machine._call,
+    ord("b"): _Machine._build,
 }
 
 
-def _name_of(code: bytes) -> str:
+def _name_of(code: int) -> str:
     import pickletools  # slow to import, and only an error needs it
 
     names = {operation.code: operation.name for operation in pickletools.opcodes}
-    return names.get(code.decode("latin-1"), f"{code[0]:#04x}")
+    return names.get(chr(code), f"{code:#04x}")
 
 
 def _made_by(function: object, arguments: object) -> object:
@@ -362,7 +395,7 @@ def _made_by(function: object, arguments: object) -> object:
     match function, arguments:
         case _Name.ORDERED_DICT, ():
             return {}
-        case _Name.TENSOR, (Storage() as storage, offset, tuple(size), tuple(stride), *_rest):
+        case _Name.TENSOR, (Storage() as storage, int(offset), tuple(size), tuple(stride), *_rest):
             if max(len(size), len(stride)) > _MOST_DIMENSIONS:
                 raise FormatError(
                     f"a tensor in it has {max(len(size), len(stride))} dimensions; up to "

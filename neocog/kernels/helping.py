@@ -29,9 +29,11 @@ MAIL_SIZE = 48
 
 _STEP_SIZE = 5
 
-# Rounds of waiting awake for the next program, about a millisecond, and for a helper's end.
-_BETWEEN = 100
-_AT_THE_END = 10
+# Empty turns of waiting awake for the next program, some milliseconds, and for a helper's end;
+# others may have the core every so often.
+_BETWEEN = 300_000
+_AT_THE_END = 30_000
+_PACE = 3_000
 
 
 @inlined
@@ -54,7 +56,7 @@ def help_with(mail, count):
     """Do so many jobs, each when it is asked for."""
     done = 0
     while done < count:
-        wait_for_more(mail, _ASKED, done, _BETWEEN)
+        wait_for_more(mail, _ASKED, done, _BETWEEN, _PACE)
         run_job(mail)
         done += 1
         raise_number(mail, _DONE, done)
@@ -96,6 +98,6 @@ def work_together(busy, mails, jobs, table, groups, step, control, images):
     work(table, groups, step, nothing, nothing, control, 0, count + 1, images, images)
     for h in range(count):
         mail = mail_at(mails[h])
-        wait_for_more(mail, _DONE, number_at(mail, _ASKED) - 1, _AT_THE_END)
+        wait_for_more(mail, _DONE, number_at(mail, _ASKED) - 1, _AT_THE_END, _PACE)
     atomic_store(busy, 0, 0)
     return True

@@ -34,7 +34,7 @@ class FeatureMap:
     def pixel(self) -> int:
         """Floats from one pixel to the next."""
         if self.dense and self.channels <= 4:
-            return self.channels + self.channels // 3 % 2
+            return self.channels + (self.channels == 3)
         return padded(self.channels)
 
     @property

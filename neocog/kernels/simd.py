@@ -116,6 +116,16 @@ def vectors(n: int) -> Any:
     return types.UniTuple(vector, n)
 
 
+def _several(element: Any, n: int) -> Any:
+    """The type of a vector of `n` elements, two at least.
+
+    On a vector of one LLVM's passes fail by an assertion, which ends the process.
+    """
+    if n < 2:
+        raise ValueError(f"A vector of {n} elements must be emitted as a single number.")
+    return ir.VectorType(element, n)
+
+
 class Emitter:
     """Emits vector instructions while Numba compiles; what its methods give are LLVM values.
 
@@ -180,7 +190,7 @@ class Emitter:
         `backward` gives the last such group first.
         """
         count = floats // wanted * given
-        kind = ir.VectorType(_I8, count)
+        kind = _several(_I8, count)
         raw = self._b.load(self._address(pointer, 0, _I8), align=1, typ=kind)
         zero = ir.Constant(kind, [0] * count)
         vectors_ = []
@@ -198,7 +208,7 @@ class Emitter:
 
     def load_half(self, pointer: Any, offset: Any = 0) -> Any:
         """Half a vector at pointer + offset, with zeros behind it."""
-        half = ir.VectorType(_FLOAT, LANES // 2)
+        half = _several(_FLOAT, LANES // 2)
         value = self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=half)
         zero = ir.Constant(half, [0.0] * (LANES // 2))
         return self._b.shuffle_vector(value, zero, ir.Constant(_INDICES, list(range(LANES))))
@@ -216,11 +226,9 @@ class Emitter:
         if n >= LANES:
             return self._b.load(place, align=4, typ=kind)
         if n == 1:
-            # Never a vector of one element: on those LLVM's passes fail by an assertion, which
-            # ends the process.
             value = self._b.load(place, align=4, typ=kind.element)
             return self._b.insert_element(ir.Constant(kind, None), value, ir.Constant(_I32, 0))
-        some = ir.VectorType(kind.element, n)
+        some = _several(kind.element, n)
         value = self._b.load(place, align=4, typ=some)
         places = [min(lane, n) for lane in range(LANES)]
         return self._b.shuffle_vector(value, ir.Constant(some, None), ir.Constant(_INDICES, places))
@@ -258,10 +266,10 @@ class Emitter:
 
     def store_first(self, value: Any, pointer: Any, offset: Any, n: int) -> None:
         """Write the first `n` lanes to pointer + offset; a whole vector has LANES."""
-        if n == 1:  # as in `_load_first`
+        if n == 1:
             value = self._b.extract_element(value, ir.Constant(_I32, 0))
         elif n < LANES:
-            places = ir.Constant(ir.VectorType(_I32, n), list(range(n)))
+            places = ir.Constant(_several(_I32, n), list(range(n)))
             value = self._b.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
         self.store(value, pointer, offset)
 

@@ -14,8 +14,8 @@ was raised for those who wait for this number, because the change asks for 2n. O
 number at a time.
 
 On two idle cores nobody ever sleeps. With more threads than cores, or beside other programs,
-whoever is waited for needs the core: waiting by yields alone, 4 threads on 2 cores took ten times
-as long as 2.
+whoever is waited for needs the core. Waiting by yields alone, 4 threads on 2 cores took ten times
+as long as 2; and beside a busy program a yield gives it the core for milliseconds.
 """
 
 from neocog.kernels.compiling import inlined
@@ -31,8 +31,6 @@ from neocog.kernels.simd import (
 
 __all__ = ["number_at", "raise_number", "wait_for_more"]
 
-#: Empty turns before others may have the core: about 10 µs.
-_ROUND = 3000
 # Nanoseconds of a nap, where the system cannot wake: longer the longer one has waited already.
 _FIRST_NAP, _LONGEST_NAP = 50_000, 10_000_000
 
@@ -51,16 +49,21 @@ def raise_number(array, index, number):
 
 
 @inlined
-def wait_for_more(array, index, number, rounds):
-    """Wait until it is more than `number`, awake for so many rounds of about 10 µs."""
+def wait_for_more(array, index, number, turns, pace):
+    """Wait until it is more than `number`; gives whether this was asleep.
+
+    So many empty turns are spent awake, of 10 to 30 ns each, and after every `pace` of them others
+    may have the core.
+    """
     turn = 0
     nap = _FIRST_NAP
     while atomic_load(array, index) < 2 * number + 2:
         turn += 1
-        if turn <= _ROUND * rounds:
-            if turn % _ROUND == 0:
+        if turn <= turns:
+            if turn % pace == 0:
                 scheduler_yield()
             pause()
         elif atomic_compare_exchange(array, index, 2 * number, 2 * number + 1) < 2 * number + 2:
             sleep_while(array, index, 2 * number + 1, nap)
             nap = min(nap + nap // 8, _LONGEST_NAP)
+    return turn > turns

@@ -36,7 +36,7 @@ __all__ = [
     "DONE",
     "GROUP",
     "INSTRUCTION",
-    "ROUNDS",
+    "PATIENCE",
     "run",
     "work",
 ]
@@ -50,8 +50,8 @@ _ARRIVED, _GENERATION, _STOPPING = 0, 16, 32
 DONE = 48
 #: Set to 1 from outside to stop after the current step.
 ASKED = 64
-#: How long a worker waits awake at a barrier, as `waiting` counts.
-ROUNDS = 80
+#: Empty turns that a worker waits awake at a barrier.
+PATIENCE = 80
 CONTROL_SIZE = 96
 #: Words behind these for each worker; the first says how many items of its range are taken.
 CONTROL_EACH = 16
@@ -59,6 +59,10 @@ CONTROL_EACH = 16
 #: Columns of the table of groups.
 GROUP = ("first", "count", "items", "chunk", "shard", "barrier", "judge", "every", "portion")
 _FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _JUDGE, _EVERY, _PORTION = range(9)
+
+# A worker that was not patient enough sleeps at once at so many barriers before it tries again:
+# beside other programs its turns would only take the core from whom it waits for.
+_TIRED = 500
 
 _call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
 
@@ -74,18 +78,20 @@ def _data(typing_context, array):
 
 
 @inlined
-def barrier(control, workers, generation):
-    """Wait until every worker is here; gives the next generation."""
+def barrier(control, workers, generation, tired):
+    """Wait until every worker is here; gives the next generation, and how tired this one is."""
     if workers == 1:
-        return generation + 1
+        return generation + 1, 0
     if atomic_add(control, _ARRIVED, 1) == workers - 1:
         atomic_store(control, _ARRIVED, 0)
         for w in range(workers):
             atomic_store(control, CONTROL_SIZE + CONTROL_EACH * w, 0)
         raise_number(control, _GENERATION, generation + 1)
     else:
-        wait_for_more(control, _GENERATION, generation, control[ROUNDS])
-    return generation + 1
+        patience = control[PATIENCE] if tired == 0 else 0
+        if wait_for_more(control, _GENERATION, generation, patience, patience + 1) and not tired:
+            return generation + 1, _TIRED
+    return generation + 1, max(0, tired - 1)
 
 
 @inlined
@@ -138,6 +144,7 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
     before = flush_denormals()
     operands = np.empty(MOST_OPERANDS + 1, np.int64)
     generation = 0
+    tired = 0
     every = 1
     for g in range(groups.shape[0]):
         every = max(every, groups[g, _EVERY])
@@ -155,7 +162,7 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
                 continue
             run_group(table, groups, g, operands, control, rank, workers, images)
             if groups[g, _BARRIER] == 1:
-                generation = barrier(control, workers, generation)
+                generation, tired = barrier(control, workers, generation, tired)
             if groups[g, _JUDGE] == 1:
                 # Every worker adds the same numbers in the same order, so all decide alike.
                 loss = 0.0

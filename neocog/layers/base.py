@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from neocog.errors import ArchitectureError
-from neocog.validation import as_row, as_whole, flag, real, refuse, settle, whole
+from neocog.validation import as_row, as_whole, flag, real, refuse, settle
 
 __all__ = ["Layer", "Pair", "Shape", "check_numbers", "check_pair", "feature_map", "image_shape"]
 
@@ -41,21 +41,23 @@ def check_pair(layer: Layer, name: str, least: int) -> None:
     value = getattr(layer, name)
     row = as_row(value)
     pair = (value, value) if row is None else row
-    wanted = f"a whole number of at least {least}, or two of them (height, width)"
-    label = f"{type(layer).__name__}: {name}"
-    numbers = tuple(as_whole(side) for side in pair)
-    if len(numbers) != 2 or any(n is None or not least <= n <= MOST for n in numbers):
-        raise refuse(label, value, wanted, ArchitectureError)
+    numbers = tuple([n for n in map(as_whole, pair) if n is not None and least <= n <= MOST])
+    if len(pair) != 2 or len(numbers) != 2:
+        wanted = f"a whole number of at least {least}, or two of them (height, width)"
+        raise refuse(f"{type(layer).__name__}: {name}", value, wanted, ArchitectureError)
     object.__setattr__(layer, name, numbers)
 
 
 def check_numbers(layer: Layer, *names: str) -> None:
     """Turn the fields into whole numbers of at least 1."""
     for name in names:
-        size = as_whole(getattr(layer, name))
-        most = f" and at most {MOST}" if size is not None and size > MOST else ""
-        wanted = f"a whole number of at least 1{most}"
-        settle(layer, whole, name, least=1, most=MOST, wanted=wanted, error=ArchitectureError)
+        value = getattr(layer, name)
+        size = as_whole(value)
+        if size is None or not 1 <= size <= MOST:
+            most = f" and at most {MOST}" if size is not None and size > MOST else ""
+            wanted = f"a whole number of at least 1{most}"
+            raise refuse(f"{type(layer).__name__}: {name}", value, wanted, ArchitectureError)
+        object.__setattr__(layer, name, size)
 
 
 def check_real(layer: Layer, name: str, least: float, most: float) -> None:
@@ -65,7 +67,9 @@ def check_real(layer: Layer, name: str, least: float, most: float) -> None:
 
 def check_flag(layer: Layer, *names: str) -> None:
     """Turn the fields into True or False, or raise `ArchitectureError`."""
-    settle(layer, flag, *names, error=ArchitectureError)
+    for name in names:
+        if type(getattr(layer, name)) is not bool:
+            settle(layer, flag, name, error=ArchitectureError)
 
 
 def image_shape(value: object) -> tuple[int, int, int]:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset, as_dataset
-from neocog.engine import Trainer, available_threads
-from neocog.errors import DataError, TrainingDivergedError
+from neocog.engine import Trainer, useful_threads
+from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
 from neocog.network import Network, Trained, check_network
 from neocog.training.augmentation import Augmentation
@@ -97,7 +97,7 @@ def fit(
         freeze_after: parameters that stay as they are after so many epochs, by patterns for their
             names: ``{"conv1.bias": 3}``.
         seed: of the initial weights, the shuffling, augmentation and dropout.
-        threads: workers; the cores there are, if None.
+        threads: workers, at most the cores there are; if None, as many as this process may use.
         log_every: batches between two logged losses; an epoch that has fewer logs at its end.
         classes: names for the network's outputs, to travel with it.
         watcher: told how it goes, and can end it. Without one, a line shows it where Python is used
@@ -130,7 +130,7 @@ def fit(
         raise DataError("There are no images to train on.")
     if classes is not None:
         network.name_classes(classes)
-    watcher = watcher or interactive_watcher(epochs) or Watcher()
+    watcher = watcher or interactive_watcher(how.epochs) or Watcher()
     watcher.stopped = False
     stream, before = _stream(network, seed)
     schedule = schedule or Constant()
@@ -138,7 +138,7 @@ def fit(
     course = Course(len(data), batch, how.epochs, how.accumulate)
     settings = {
         "batch_size": course.batch_size,
-        "threads": how.threads or available_threads(),
+        "threads": useful_threads(how.threads),
         "moves_momentum": schedule.moves_momentum,
         "augment": _augment(augmentation),
         "smoothing": how.label_smoothing,
@@ -152,6 +152,7 @@ def fit(
         "on_compile": watcher.compiling,
     }
     history = History()
+    preprocessing = network.preprocessing
     try:
         trainers = _Trainers(network, data, optimizer, freezing, settings, history, before)
         orders = _Orders(stream, len(data), course.epochs)
@@ -176,6 +177,11 @@ def fit(
             if watcher.stopped:
                 history.stopped = epoch < course.epochs
                 break
+            if epoch < course.epochs and network.preprocessing != preprocessing:
+                raise NeocogError(
+                    "The network's preprocessing was set to another while it trained. Set it "
+                    "before fit, or between two of them."
+                )
             orders.advance()
             del trainer  # so that the next one can have its memory
     finally:

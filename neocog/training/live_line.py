@@ -11,6 +11,7 @@ from math import ceil
 from typing import Any
 
 from neocog.training.history import Epoch, History, Logged
+from neocog.training.rounding import round_up
 from neocog.training.watcher import Watcher
 
 __all__ = ["LiveLine", "interactive_watcher"]
@@ -51,7 +52,7 @@ class LiveLine(Watcher):
         self._shown = now
         self._whole = max(self._whole, steps)
         done = (epoch - 1) * self._whole + step
-        total = max(1, ceil(self._epochs * self._whole)) if self._epochs > 1 else steps
+        total = max(1, round_up(self._epochs, self._whole)) if self._epochs > 1 else steps
         rate = done / max(now - (self._began or now), 1e-9)
         self._show(
             f"epoch {epoch} of {ceil(self._epochs)}, {100 * done / total:.0f} %{self._loss}, "

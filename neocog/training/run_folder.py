@@ -15,7 +15,7 @@ from neocog.data import Data
 from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError
 from neocog.evaluation import Evaluation
-from neocog.files import leftovers, write_bytes, writing_together
+from neocog.files import exists, leftovers, write_bytes, writing_together
 from neocog.formats import save_model, save_pth
 from neocog.network import Network
 from neocog.training.history import History
@@ -122,6 +122,8 @@ class RunFolder:
                 save_model(network, folder / MODEL, training=training)
                 write_bytes(folder / "history.csv", history.to_csv().encode())
         except OSError as error:
+            # Some may be there already, and the rest beside them.
+            self.holds_results = self.holds_results or exists(self.path / MODEL)
             raise self._not_written(error) from error
         self.holds_results = True
 

@@ -15,6 +15,7 @@ The numbers are those of `torch.optim.lr_scheduler`, with the factor 1 for the o
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from math import pi
 from typing import Any
 
@@ -192,19 +193,14 @@ class OneCycle(Schedule):
     max_momentum: float = 0.95
 
     def __post_init__(self) -> None:
-        how: dict[str, Any] = {"called": "one-cycle"}
-        wanted = "a part of the run from 0 to 1"
-        settle(self, real, "warmup", least=0, most=1, wanted=wanted, **how)
-        wanted, bounds = (
-            "a positive number",
-            {"least": 1 / _LARGEST_FACTOR, "most": _LARGEST_FACTOR},
-        )
-        settle(self, real, "div_factor", "final_div_factor", wanted=wanted, **bounds, **how)
-        settle(self, choice, "anneal", known=("cos", "linear"), **how)
-        settle(self, flag, "three_phase", "cycle_momentum", **how)
-        wanted = "at least 0 and below 1"
-        momenta = ("base_momentum", "max_momentum")
-        settle(self, real, *momenta, least=0, below=1, wanted=wanted, **how)
+        keep = partial(settle, self, called="one-cycle")
+        keep(real, "warmup", least=0, most=1, wanted="a part of the run from 0 to 1")
+        factors: dict[str, Any] = {"least": 1 / _LARGEST_FACTOR, "most": _LARGEST_FACTOR}
+        keep(real, "div_factor", "final_div_factor", wanted="a positive number", **factors)
+        keep(choice, "anneal", known=("cos", "linear"))
+        keep(flag, "three_phase", "cycle_momentum")
+        momenta: dict[str, Any] = {"least": 0, "below": 1, "wanted": "at least 0 and below 1"}
+        keep(real, "base_momentum", "max_momentum", **momenta)
 
     @property
     def moves_momentum(self) -> bool:

@@ -25,6 +25,7 @@ from neocog.explanation.sheet import sheets
 from neocog.formats import save_model
 from neocog.network import Network
 from neocog.training.torch_stream import TorchStream
+from neocog.web.about import about, largest_batch
 from neocog.web.batch import batch_images, gradients_of
 from neocog.web.events import Events
 from neocog.web.kernel import kernel_map
@@ -34,13 +35,7 @@ from neocog.web.running import Running, first_images
 from neocog.web.training import Training
 from neocog.web.undo import Change, Saved, UndoHistory
 
-__all__ = ["MOST_BATCH", "MOST_RATE", "MOST_WEIGHT", "Explorer"]
-
-#: Images that a batch may have.
-MOST_BATCH = 1024
-#: The largest learning rate, and the largest magnitude of a weight that is typed in.
-MOST_RATE = 1e6
-MOST_WEIGHT = 1e18
+__all__ = ["Explorer"]
 
 # Changed weights that can be taken back.
 _MOST_CHANGES = 1000
@@ -92,6 +87,8 @@ class Explorer:
         # What an explanation is of; with the steps, which parameters those are.
         self._loads = 0
         self._explained: tuple[tuple[int, ...], bytes] | None = None
+        # The channels that are shown of a picture, by its number.
+        self._shown: tuple[int, Mapping[str, list[int]]] = -1, {}
         self._changes: list[Change] = []
         self._undo = UndoHistory()
         self._training: Training | None = None
@@ -141,32 +138,15 @@ class Explorer:
 
     def about(self) -> dict[str, Any]:
         """What does not change, as plain data."""
-        data = self.data
-        found = None
-        if data is not None:
-            found = {"name": data.name, "train": len(data.train), "test": len(data.test)}
-        return {
-            "name": self.name,
-            "input_shape": list(self.network.input_shape),
-            "classes": list(self.network.classes or map(str, range(self.network.output_shape[0]))),
-            "parameters": {k: list(v) for k, v in self.network.parameter_shapes.items()},
-            "data": found,
-            "limits": {
-                "batch_size": self._largest_batch(),
-                "rate": MOST_RATE,
-                "weight": MOST_WEIGHT,
-            },
-        }
-
-    def _largest_batch(self) -> int:
-        return MOST_BATCH if self.data is None else min(MOST_BATCH, len(self.data.train))
+        return about(self.network, self.data, self.name)
 
     def _say(self, kind: str, text: str) -> None:
         self._messages += 1
         self._message = {"number": self._messages, "kind": kind, "text": text}
 
     def _compiling(self, kernels: int) -> None:
-        self._activity = f"Compiling {kernels} kernels for this network (first time only) …"
+        what = "1 kernel" if kernels == 1 else f"{kernels} kernels"
+        self._activity = f"Compiling {what} for this network (first time only) …"
         self._changed()
 
     @contextmanager
@@ -213,8 +193,13 @@ class Explorer:
                 found = explain(self.network, self._picture.image, self._picture.label)
                 # What takes predictions of many images waits until training does.
                 data = None if training else self.data
-                exciting = {} if data is None else sheets(found, data.train)
-                packed = pack(found, attributions=not training, filters=exciting)
+                # Channels that are looked at do not go away when others come to matter more.
+                number, shown = self._shown
+                shown = shown if number == self._picture.number else {}
+                exciting = {} if data is None else sheets(found, data.train, shown=shown)
+                packed = pack(found, attributions=not training, filters=exciting, shown=shown)
+            of_layers = {each["name"]: each["shown"] for each in packed.structure["layers"]}
+            self._shown = self._picture.number, of_layers
             live = {"steps": steps, "picture": self._picture.number}
             self._explained = key, message({**packed.structure, "live": live}, packed.block)
         return self._explained[1]
@@ -323,7 +308,7 @@ class Explorer:
         """Change what is not None, from the next step on."""
         training, _ = self._trained()
         if batch_size is not None:
-            most = self._largest_batch()
+            most = largest_batch(self._needed_data())
             if not 1 <= batch_size <= most:
                 raise RefusedError(f"batch_size (={batch_size}) must be from 1 to {most}.")
             if self._settle():

@@ -8,14 +8,20 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.explanation.captions import number as written
 from neocog.web.refusal import RefusedError
 
-__all__ = ["listed", "number", "only", "read_json", "text", "whole"]
+__all__ = ["listed", "number", "only", "read_json", "text", "told", "whole"]
 
 # Numbers beyond this are no weights, and near where float32 ends their products would too.
 _LARGEST = 1e18
 
 Body = Mapping[str, Any]
+
+
+def told(value: object) -> str:
+    """A value as whoever sent it knows it."""
+    return "null" if value is None else f"{value!r:.50}"
 
 
 def read_json(content: bytes) -> dict[str, Any]:
@@ -49,7 +55,7 @@ def whole(body: Body, key: str, low: int, high: int) -> int:
     """A whole number from `low` to `high`."""
     value = body.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise RefusedError(f"{key} (={value!r:.50}) must be a whole number from {low} to {high}.")
+        raise RefusedError(f"{key} (={told(value)}) must be a whole number from {low} to {high}.")
     return value
 
 
@@ -58,8 +64,8 @@ def number(body: Body, key: str, low: float, high: float, *, below: bool = False
     value = body.get(key)
     holds = isinstance(value, int | float) and _is_number(value) and low <= value <= high
     if not holds or (below and value == high):
-        end = f"and below {high:g}" if below else f"to {high:g}"
-        raise RefusedError(f"{key} (={value!r:.50}) must be a number from {low:g} {end}.")
+        end = f"and below {written(high)}" if below else f"to {written(high)}"
+        raise RefusedError(f"{key} (={told(value)}) must be a number from {written(low)} {end}.")
     return float(value)  # type: ignore[arg-type]
 
 
@@ -67,7 +73,7 @@ def text(body: Body, key: str, *choices: str) -> str:
     """One of some words."""
     value = body.get(key)
     if value not in choices or not isinstance(value, str):
-        raise RefusedError(f"{key} (={value!r:.50}) must be one of: {', '.join(choices)}.")
+        raise RefusedError(f"{key} (={told(value)}) must be one of: {', '.join(choices)}.")
     return value
 
 

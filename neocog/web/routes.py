@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.web import fields
-from neocog.web.explorer import MOST_BATCH, MOST_RATE, MOST_WEIGHT, Explorer
+from neocog.web.about import MOST_BATCH, MOST_RATE, MOST_WEIGHT
+from neocog.web.explorer import Explorer
 from neocog.web.kernel import LARGEST
 from neocog.web.refusal import RefusedError
 
@@ -95,9 +96,11 @@ def _weight(body: Body) -> Callable[[Explorer], dict[str, Any]]:
     fields.only(body, "name", "index", "value")
     name, index = body.get("name"), body.get("index")
     if not isinstance(name, str):
-        raise RefusedError(f"name (={name!r:.50}) must be a parameter's, such as conv1.weight.")
+        raise RefusedError(
+            f"name (={fields.told(name)}) must be a parameter's, such as conv1.weight."
+        )
     if not isinstance(index, list) or not all(type(i) is int for i in index):
-        raise RefusedError(f"index (={index!r:.50}) must be a list of whole numbers.")
+        raise RefusedError(f"index (={fields.told(index)}) must be a list of whole numbers.")
     value = fields.number(body, "value", -MOST_WEIGHT, MOST_WEIGHT)
     return lambda explorer: explorer.change_weight(name, tuple(index), value)
 

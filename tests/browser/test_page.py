@@ -396,7 +396,7 @@ def test_a_map_stays_under_the_pointer(tab, note, all_kinds, width):
                 for hole in open_.page.locator(".part-view [role=slider] .hole").all():
                     hole.scroll_into_view_if_needed()
                     before, box = holes(open_), hole.bounding_box()
-                    for n in range(8):
+                    for n in range(6):
                         x, y = (n * 37 % 23 + 0.5) / 23, (n * 29 % 19 + 0.5) / 19
                         open_.page.mouse.move(
                             box["x"] + box["width"] * x, box["y"] + box["height"] * y

@@ -20,6 +20,7 @@ from neocog.kernels.layout import FeatureMap
 
 @shapes(3)
 @example(case=(3, 3, 6, 13, (1, 1), (0, 0), True), gathered=True)
+@example(case=(2, 4, 5, 7, (1, 0), (0, 0), True), gathered=True)
 @example(case=(5, 1, 1, 1, (0, 0), (0, 0), True), gathered=False, once=True)
 @given(case=feature_maps(), gathered=st.booleans())
 def test_load_images(case, gathered):
@@ -51,3 +52,7 @@ def test_load_images(case, gathered):
     # Scale and shift are rounded, then the product and the sum.
     parts = taken / 255 / np.array(std) + np.array(mean) / np.array(std)
     assert_within(read(x_map, x), expected, rounding(3, parts.transpose(0, 3, 1, 2)))
+
+
+def test_pixels_of_images_take_one_two_or_four_floats():
+    assert [FeatureMap(5, 7, c, dense=True).pixel for c in (1, 2, 3, 4)] == [1, 2, 4, 4]

@@ -134,7 +134,7 @@ function weights(net, name, found) {
   return figure(
     "ReLU(Σ α · map)",
     el("ul", { class: "terms-list" }, best.map(item)),
-    `α is the mean of ∂score/∂map over the map’s places; the ${best.length} channels that add most of ${layer.shape[0]}.`,
+    `α is the mean of ∂score/∂map over the map’s places; shown ${best.length === 1 ? "is the channel that adds" : `are the ${best.length} channels that add`} most, of ${layer.shape[0]}.`,
   );
 }
 

@@ -51,7 +51,9 @@ function caption(layer, sheet, channels, rgb) {
   const some =
     channels.length < layer.shape[0]
       ? `${channels.length} of ${layer.shape[0]} kernels, those that matter most to this answer`
-      : `All ${layer.shape[0]} kernels`;
+      : layer.shape[0] === 1
+        ? "The one kernel"
+        : `All ${layer.shape[0]} kernels`;
   const how = rgb
     ? "in the colours that they answer to; grey is zero"
     : inputs > 1

@@ -263,14 +263,14 @@ export class Page {
     put(this.parts.head, el("h3", {}, layer.name, el("span", { class: "what" }, what)));
     const caption = layer.caption ? layer.caption[this.side] : this.ofSoftmax();
     put(this.parts.caption, el("p", { class: "caption" }, caption));
-    const lacking = this.needed(layer).find((numbers) => !numbers.has(this.channel));
-    const key = JSON.stringify([this.side, layer.name, Boolean(lacking)]);
+    const lacks = this.needed(layer).some((numbers) => !numbers.has(this.channel));
+    const key = JSON.stringify([this.side, layer.name, lacks]);
     if (this.view?.key === key) {
       this.view.update();
       return;
     }
     const focus = new Focus(this.parts.view);
-    this.view = lacking ? missing(this, layer, lacking) : VIEWS[layer.kind](this, layer);
+    this.view = lacks ? missing(this, layer) : VIEWS[layer.kind](this, layer);
     this.view.key = key;
     this.parts.view.replaceChildren(this.view.node);
     focus.restore();

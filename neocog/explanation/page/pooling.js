@@ -4,7 +4,7 @@ import { Channels } from "./channels.js";
 import { el, figure, put } from "./dom.js";
 import { Grid } from "./grid.js";
 import { square } from "./square.js";
-import { range, written } from "./numbers.js";
+import { count, range, written } from "./numbers.js";
 
 // Regions with more numbers than this are not written out.
 const MOST_CELLS = 81;
@@ -87,20 +87,20 @@ export function pooling(page, layer) {
     );
     const value = layer.output.at(channel, row, column);
     const gradient = layer.gradient.has(channel) ? layer.gradient.at(channel, row, column) : 0;
-    const count = padded ? found.length : found.filter((each) => !each.outside).length;
+    const many = padded ? found.length : found.filter((each) => !each.outside).length;
     const best = most && found[winner];
     const forward = most
       ? [
-          `y[${channel}, ${row}, ${column}] = max of ${found.length} numbers = `,
+          `y[${channel}, ${row}, ${column}] = max of ${count(found.length, "number")} = `,
           el("strong", { "data-result": best.value, "data-engine": value }, written(best.value)),
           ` from row ${best.row}, column ${best.column}`,
         ]
       : [
-          `y[${channel}, ${row}, ${column}] = (${found.length <= 9 ? found.map((each) => written(each.value)).join(" + ") : `sum of ${count} numbers`}) / ${count} = `,
+          `y[${channel}, ${row}, ${column}] = (${found.length <= 9 ? found.map((each) => written(each.value)).join(" + ") : `sum of ${count(many, "number")}`}) / ${many} = `,
           el(
             "strong",
             {
-              "data-result": found.reduce((s, each) => s + each.value, 0) / count,
+              "data-result": found.reduce((s, each) => s + each.value, 0) / many,
               "data-engine": value,
             },
             written(value),
@@ -108,7 +108,7 @@ export function pooling(page, layer) {
         ];
     const backward = most
       ? `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} goes whole to row ${best.row}, column ${best.column}, which won; the others of its region get nothing from it.`
-      : `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} is shared: each of ${count} numbers gets ${written(gradient / count)}.`;
+      : `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} is shared: each of ${count(many, "number")} gets ${written(gradient / many)}.`;
     put(formula, el("p", {}, back ? backward : forward));
   }
 

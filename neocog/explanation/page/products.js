@@ -75,14 +75,17 @@ export function trueMap(net, layer, channel) {
 }
 
 /** What stands in the place of a view whose numbers are not in this file. */
-export function missing(page, layer, numbers) {
+export function missing(page, layer) {
   const channels = new Channels(page, layer);
   const words = el("p", { class: "note" });
   function update() {
     channels.update();
-    words.textContent =
-      `Channel ${page.channel} was left out to keep this file small; ` +
-      `channels ${numbers.rows.join(", ")} are here.`;
+    const needed = page.needed(layer);
+    const here = Array.from({ length: layer.shape[0] }, (_, channel) => channel).filter((channel) =>
+      needed.every((numbers) => numbers.has(channel)),
+    );
+    const rest = here.length ? `; here ${here.length === 1 ? "is" : "are"} ${here.join(", ")}` : "";
+    words.textContent = `Channel ${page.channel} was left out to keep this file small${rest}.`;
   }
   update();
   return { node: el("div", {}, channels.node, words), update };

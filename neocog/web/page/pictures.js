@@ -45,8 +45,13 @@ export class Pictures {
             button("← Previous", "previous"),
             button("Next →", "next"),
             button("Random", "random"),
-            el("label", {}, "test image ", this.number.node),
-            el("span", { class: "hint" }, `of ${many.toLocaleString("en")}`),
+            el(
+              "label",
+              {},
+              "test image ",
+              this.number.node,
+              el("span", { class: "hint" }, ` of ${many.toLocaleString("en")}`),
+            ),
           )
         : null,
       el(
