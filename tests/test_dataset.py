@@ -7,6 +7,7 @@ import pytest
 
 from neocog.data import Data, Dataset, cifar, load_data
 from neocog.data.shapes import shapes
+from neocog.errors import NeocogError
 
 
 def dataset(first=0, count=3, images=None) -> Dataset:
@@ -80,3 +81,10 @@ def test_only_the_usual_shapes_are_known_by_their_name():
     assert drawn.source == ""
     assert shapes(3, 30, 20).fingerprint != drawn.fingerprint
     assert shapes(0, 30, 20).fingerprint == drawn.fingerprint
+
+
+@pytest.mark.parametrize("classes", [["a", "b", "c"], np.array(["a", "b", "c"])])
+def test_classes_are_names_as_a_network_has_them(classes):
+    assert data(dataset(), dataset(), classes=classes).classes == ("a", "b", "c")
+    with pytest.raises(NeocogError, match="classes"):
+        data(dataset(), dataset(), classes=3)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.arrays import as_images, as_labels
+from neocog.class_names import class_names
 from neocog.errors import DataError
 
 __all__ = ["Data", "Dataset", "as_dataset"]
@@ -71,6 +72,10 @@ class Data:
     test: Dataset
     classes: tuple[str, ...]
     source: str = ""
+
+    def __post_init__(self) -> None:
+        # As a network has them, with which they are compared.
+        object.__setattr__(self, "classes", class_names(self.classes))
 
     def __repr__(self) -> str:
         return (

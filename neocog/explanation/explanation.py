@@ -335,7 +335,8 @@ def explain(
             layers = _layers(network, trainer, before, gradients)
         steps[name] = take_step(network, trainer, optimizer, before, gradients, chosen, loss)
     last = list(layers.values())[-1]
-    scores, delta = last.output.reshape(-1), last.output_gradient.reshape(-1)
+    # Copies: whoever changes them changes no layer's numbers.
+    scores, delta = last.output.flatten(), last.output_gradient.flatten()
     return Explanation(
         network,
         pixels,
