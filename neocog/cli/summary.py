@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from neocog.cli.evaluate import open_model
-from neocog.cli.terminal import say
+from neocog.cli.terminal import say_compiling
 from neocog.engine import available_threads
 from neocog.engine.inspection import training_memory, training_times
 from neocog.errors import NeocogError
@@ -52,7 +52,7 @@ def summary(
     if profile:
         if not network.initialised:
             network.initialise(0)
-        times = training_times(network, batch_size, _OPTIMIZER, on_compile=_compiling)
+        times = training_times(network, batch_size, _OPTIMIZER, on_compile=say_compiling)
     if json_:
         print(json.dumps(_plain(model, network, total, batch_size, memory, times)))
         return 0
@@ -81,10 +81,6 @@ def summary(
             [str.ljust, str.rjust, str.rjust],
         )
     return 0
-
-
-def _compiling(kernels: int) -> None:
-    say(f"Compiling {kernels} kernels for this network (first time only) …")
 
 
 def _plain(
