@@ -7,7 +7,9 @@ import threading
 
 import pytest
 
-from neocog.cli.signals import Terminated, deferred_signals, exit_code, termination_signals
+from neocog.kernels.compiling import kept_address, kernel, kernel_address
+from neocog.kernels.update import Update
+from neocog.signals import Terminated, deferred_signals, exit_code, termination_signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")
 
@@ -73,3 +75,25 @@ def test_they_wait_for_what_must_not_be_cut_short(name):
             os.kill(os.getpid(), signal.SIGINT)
             done.append(True)
         assert done
+
+
+def test_an_error_does_not_swallow_what_came():
+    with pytest.raises(KeyboardInterrupt), deferred_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError
+
+
+def test_a_kernel_is_compiled_to_its_end(monkeypatch):
+    """An exception in the midst of LLVM's work would abort the process."""
+    dispatcher = kernel(lambda s, operands, first, count: None)
+    stage = Update(16)
+    compiled = dispatcher.compile
+
+    def pressed(signature):
+        os.kill(os.getpid(), signal.SIGINT)
+        return compiled(signature)
+
+    monkeypatch.setattr(dispatcher, "compile", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        kernel_address(dispatcher, stage)
+    assert kept_address(dispatcher, stage) is not None

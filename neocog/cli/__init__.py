@@ -15,8 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
     0, 1 for an error, 2 for usage; 130 for Ctrl+C, 143 for SIGTERM, 129 for SIGHUP; 141 where all
     went well but for the reader of the output, who has left.
     """
-    from neocog.cli.signals import termination_signals
     from neocog.cli.terminal import guarded_output
+    from neocog.signals import termination_signals
 
     with termination_signals(), guarded_output() as output:
         code = _run(arguments)
@@ -31,8 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(arguments: list[str] | None) -> int:
     from neocog.cli.parser import parse
-    from neocog.cli.signals import exit_code
     from neocog.errors import NeocogError
+    from neocog.signals import exit_code
 
     try:
         command = parse(arguments)

@@ -6,9 +6,9 @@ from math import ceil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from neocog.cli.signals import deferred_signals
 from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
 from neocog.network import Network
+from neocog.signals import deferred_signals
 from neocog.training import History, Watcher
 from neocog.training.history import Epoch, Logged
 from neocog.training.rounding import round_up

@@ -138,7 +138,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _recipe_options(p)
     p.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
-    p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
+    _add_threads(p)
     p.add_argument(
         "--log-every", type=int, default=2000, help="batches between two losses (default: 2000)"
     )
@@ -229,10 +229,15 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "--tta", choices=_VIEWS, default=None, help=f"{_TTA} (default: as it was trained)"
     )
-    p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
+    _add_threads(p)
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
+
+
+def _add_threads(p: _Parser) -> None:
+    wanted = "workers (default: as many as this process may use)"
+    p.add_argument("--threads", type=int, default=None, help=wanted)
 
 
 def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -296,7 +301,7 @@ def _summary(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
     p.add_argument("--width", type=_number, default=1, help="of a network by name (default: 1)")
     p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
-    p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
+    _add_threads(p)
     p.add_argument("--profile", action="store_true", help="measure each layer's time in a step")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
@@ -324,7 +329,7 @@ def _explore(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("--host", default="127.0.0.1", help="address to serve (default: 127.0.0.1)")
     p.add_argument("--port", type=int, default=8421, help="0: any free one (default: 8421)")
     p.add_argument("--no-browser", action="store_true", help="open no browser")
-    p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
+    _add_threads(p)
     p.set_defaults(run=run)
 
 
@@ -335,6 +340,6 @@ def _bench(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return bench(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "bench", "measure training and prediction on this machine, in a minute")
-    p.add_argument("--threads", type=int, default=None, help="workers (default: every core)")
+    _add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

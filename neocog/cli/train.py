@@ -5,7 +5,6 @@ from typing import Any
 from neocog import evaluate, fit, load_data
 from neocog.cli.display import Display
 from neocog.cli.paths import out_path
-from neocog.cli.signals import Ended, deferred_signals, termination_signals
 from neocog.cli.terminal import counted, download_progress, say, say_compiling
 from neocog.data import Data
 from neocog.engine import announced
@@ -15,6 +14,7 @@ from neocog.formats import check_savable
 from neocog.models import split_python_file
 from neocog.network import Network
 from neocog.opening import name_of_run
+from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.fit import check_settings
 from neocog.training.history import History
 from neocog.training.recipes import Recipe, changed, make_model

@@ -9,6 +9,9 @@ Numba's own disk cache is not used because it looks only at the file that a cach
 in, so an edit in `simd.py` would leave stale code in use; because a torn entry makes it raise; and
 because it unpickles what it finds. Here nothing but object code is kept (`kernel_cache`), which is
 enough: kernels are called by their address, and what Python calls by that of Numba's way in.
+
+Ctrl+C waits until a kernel is compiled or loaded: an exception in the midst of LLVM's work has it
+free a module twice, and abort the process.
 """
 
 import hashlib
@@ -29,6 +32,7 @@ from neocog.kernels.geometry import kind_of
 from neocog.kernels.kernel_cache import MachineCode
 from neocog.kernels.pipeline import KernelCompiler, PartCompiler
 from neocog.kernels.static import StaticType
+from neocog.signals import deferred_signals
 
 __all__ = [
     "KERNEL_ARGUMENTS",
@@ -83,7 +87,8 @@ def called_from_python(function: Any) -> Any:
                 with kernel_cache.await_claim(name):
                     found = kernel_cache.read(name)
                     if found is None:
-                        entry = compiled(kinds)
+                        with deferred_signals():
+                            entry = compiled(kinds)
                         result = dispatcher.overloads[kinds]
                         described = result.fndesc
                         _keep(name, result, described.llvm_cpython_wrapper_name, described.env_name)
@@ -115,11 +120,12 @@ def kernel_address(dispatcher: Any, stage: Any) -> int:
         if found is not None:
             return found
         signature = _signature(stage)
-        dispatcher.compile(signature)
-        result = dispatcher.overloads[signature]
-        symbol = result.fndesc.llvm_func_name
-        address = int(result.library.get_pointer_to_function(symbol))
-        _addresses[dispatcher, signature] = address
+        with deferred_signals():
+            dispatcher.compile(signature)
+            result = dispatcher.overloads[signature]
+            symbol = result.fndesc.llvm_func_name
+            address = int(result.library.get_pointer_to_function(symbol))
+            _addresses[dispatcher, signature] = address
         _keep(_name(dispatcher, signature), result, symbol)
         return address
 
@@ -162,13 +168,14 @@ def _keep(name: str, result: Any, symbol: str, environment: str = "") -> None:
 def _loaded(dispatcher: Any, found: MachineCode) -> int:
     """The address of what was read, in this process's memory."""
     context = dispatcher.targetctx
-    context.refresh()  # what machine code calls of Numba's must be there
-    library = context.codegen().create_library(found.symbol)
-    library.enable_object_caching()
-    library._set_compiled_object(found.code)
-    library._finalize_final_module()
-    _libraries.append(library)
-    return int(context.codegen()._engine.get_function_address(found.symbol))
+    with deferred_signals():
+        context.refresh()  # what machine code calls of Numba's must be there
+        library = context.codegen().create_library(found.symbol)
+        library.enable_object_caching()
+        library._set_compiled_object(found.code)
+        library._finalize_final_module()
+        _libraries.append(library)
+        return int(context.codegen()._engine.get_function_address(found.symbol))
 
 
 def _entered(dispatcher: Any, kinds: Any, found: MachineCode) -> Any:

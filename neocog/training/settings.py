@@ -74,7 +74,7 @@ def check_settings(
 
 
 def check_threads(threads: int | None) -> int | None:
-    """The number of workers, None for every core; raises `NeocogError` for one that cannot be."""
+    """The number of workers, None for as many as can run at once; raises `NeocogError`."""
     return None if threads is None else whole("threads", threads, 1, _MOST_THREADS)
 
 

@@ -69,14 +69,17 @@ def termination_signals() -> Iterator[Ended]:
 def deferred_signals() -> Iterator[None]:
     """Have Ctrl+C, SIGTERM and SIGHUP wait until the block is done; the first is raised then.
 
-    For saving what must not be cut short. Only where they would raise something, and only in the
-    main thread.
+    For what must not be cut short, as saving. In the main thread only: others never have them.
     """
     came: list[int] = []
-    with _handlers(("SIGINT", *_NAMES), lambda number, _frame: came.append(number)) as before:
-        yield
-    if came:
-        before[came[0]](came[0], None)
+    try:
+        with _handlers(("SIGINT", *_NAMES), lambda number, _frame: came.append(number)) as before:
+            yield
+    finally:
+        if came:
+            handler = before[came[0]]
+            # Not the signal raised anew where Python handles it: that could come a moment later.
+            handler(came[0], None) if callable(handler) else signal.raise_signal(came[0])
 
 
 @contextmanager
