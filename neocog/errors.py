@@ -18,6 +18,9 @@ __all__ = [
 # text is shown, and halves of UTF-16's pairs, which cannot be encoded at all.
 _UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+# Comparing takes a time that grows with the square of the length.
+_LONGEST = 100
+
 
 def is_plain(text: str) -> bool:
     """Whether `text` can be shown as it is: it moves no cursor and reorders nothing."""
@@ -39,15 +42,18 @@ def printable(text: str, most: int = 100) -> str:
     return shown if len(text) <= most else f"{shown}…"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """A question after the known name that is nearest to `name`, and a space before it.
 
-    Empty if none is near.
+    Empty if none is near, or `name` is no text.
     """
     import difflib  # takes longer than the rest of the command line's help
 
-    near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    if not isinstance(name, str):
+        return ""
+    spelled = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name[:_LONGEST].lower(), spelled, n=1, cutoff=0.5)
+    return f" Did you mean {spelled[near[0]]!r}?" if near else ""
 
 
 class NeocogError(Exception):

@@ -242,8 +242,8 @@ def test_an_archive_that_unpacks_without_end_is_stopped(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cifar", r"'cifar'.* Did you mean cifar10\?"),
-        ("Shape", r"Did you mean shapes\?"),
+        ("cifar", r"'cifar'.* Did you mean 'cifar10'\?"),
+        ("Shape", r"Did you mean 'shapes'\?"),
         ("mnist", r"no data named 'mnist'.* There are: cifar10, shapes"),
         ("", "no data named ''"),
         ("some/where", "no file or folder some/where"),

@@ -552,9 +552,9 @@ def test_silly_settings_are_refused_before_data_are_loaded(
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("cifar", "Did you mean cifar10?"),
-        ("CIFAR-10", "Did you mean cifar10?"),
-        ("shape", "Did you mean shapes?"),
+        ("cifar", "Did you mean 'cifar10'?"),
+        ("CIFAR-10", "Did you mean 'cifar10'?"),
+        ("shape", "Did you mean 'shapes'?"),
         ("imagenet", "There are: cifar10, shapes"),
         ("no/such/folder", "no file or folder no/such/folder"),
         ("", "cifar10, shapes"),

@@ -1,6 +1,5 @@
 """Images in: built-in shapes, and CIFAR-10."""
 
-import difflib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from neocog.data.cifar import is_here as _cifar10_is_here
 from neocog.data.cifar import load_cifar10
 from neocog.data.dataset import Data, Dataset
-from neocog.errors import DataError
+from neocog.errors import DataError, did_you_mean
 from neocog.files import exists, user_path
 from neocog.validation import file_path
 
@@ -64,9 +63,8 @@ def is_here(name: str) -> bool:
 def _unknown(name: str) -> str:
     if len(Path(name).parts) > 1:
         return f"There is no file or folder {name}. Name one, or one of: {', '.join(NAMES)}."
-    near = difflib.get_close_matches(name.lower(), NAMES, n=2, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
     return (
-        f"There is no data named {name!r}, and no such file or folder.{hint} "
+        f"There is no data named {name!r}, and no such file or folder."
+        f"{did_you_mean(name, NAMES)} "
         f"There are: {', '.join(NAMES)}, or the path of a folder with CIFAR-10's binary files."
     )

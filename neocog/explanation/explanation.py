@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from neocog.data.dataset import Dataset, as_dataset
 from neocog.data.picture import read_picture
 from neocog.engine.trainer import Trainer, check_images
-from neocog.errors import DataError, NeocogError
+from neocog.errors import DataError, NeocogError, did_you_mean
 from neocog.explanation import attribution
 from neocog.explanation.attribution import Attribution
 from neocog.explanation.filters import Filters, filters
-from neocog.explanation.names import meant, unknown_layer
+from neocog.explanation.names import unknown_layer
 from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.layers import Conv2d, Layer, Linear
 from neocog.limits import require_memory
@@ -369,7 +369,7 @@ def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None)
         if label in names:
             return names.index(label)
         known = ", ".join(names) if names else "its classes have numbers only"
-        hint = meant(label, names)
+        hint = did_you_mean(label, names)
         raise DataError(f"The network knows no class {shown(label)}.{hint} Known: {known}.")
     classes = network.output_shape[0]
     wanted = f"a class, from 0 to {classes - 1}"

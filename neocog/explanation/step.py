@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.engine.trainer import Trainer
-from neocog.errors import DataError
-from neocog.explanation.names import meant
+from neocog.errors import DataError, did_you_mean
 from neocog.network import Network
 from neocog.training.optimizers import Optimizer
 
@@ -71,7 +70,7 @@ class Step:
         name = parameter or next(iter(self.before))
         if name not in self.before:
             known = ", ".join(self.before)
-            hint = meant(name, self.before)
+            hint = did_you_mean(name, self.before)
             raise DataError(f"The network has no parameter {name!r}.{hint} Known: {known}.")
         return draw_step(self, name)
 

@@ -1,11 +1,10 @@
 """Networks by name, and the name of a network."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from math import ceil
 
-from neocog.errors import ArchitectureError
+from neocog.errors import ArchitectureError, did_you_mean
 from neocog.layers import Shape
 from neocog.models.airbench import airbench
 from neocog.models.lenet import lenet5
@@ -61,8 +60,7 @@ def make(
     """
     instance("The model's name", name, str, "a text", error=ArchitectureError)
     if name not in MODELS:
-        near = difflib.get_close_matches(name.replace("_", "-").lower(), MODELS, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name.replace("_", "-"), MODELS)
         raise ArchitectureError(
             f"No model is called {shown(name)}.{hint} Known: {', '.join(MODELS)}."
         )

@@ -4,7 +4,6 @@ A recipe's file is TOML, with the fields of `Recipe` as its keys. What a file le
 default, and what no field is called is refused.
 """
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,7 +13,7 @@ from typing import Any
 
 from neocog import models
 from neocog.data.dataset import Data
-from neocog.errors import FormatError, NeocogError, printable
+from neocog.errors import FormatError, NeocogError, did_you_mean, printable
 from neocog.evaluation import check_views
 from neocog.files import read_bytes
 from neocog.models import load_model_file, split_python_file
@@ -139,8 +138,7 @@ class Recipe:
             return cls.from_dict(tomllib.loads(text), name_or_path)
         path = Path(name_or_path)
         if path.suffix != ".toml":
-            near = difflib.get_close_matches(name_or_path.lower(), RECIPES, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name_or_path, RECIPES)
             raise FormatError(
                 f"No recipe is called {shown(name_or_path)}.{hint} Known: {', '.join(RECIPES)}, or "
                 "a .toml file of your own."
