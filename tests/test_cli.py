@@ -847,7 +847,7 @@ def test_commands_say_that_they_compile(command, with_data, model, pictures, mon
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):
     code, out, err = command("evaluate", model / "cnn_model.pth")
     assert (code, out) == (1, "")
-    assert "name the data" in err.splitlines()[-1]
+    assert "Name the data" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("threads", [0, -1])

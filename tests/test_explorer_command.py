@@ -131,8 +131,8 @@ def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, na
     [
         ({}, "does not say which data it was trained on."),
         ({"data": "cifar10"}, "was trained on cifar10, which is not on this machine."),
-        ({"data": "/etc/passwd"}, "does not say which data"),
-        ({"data": "https://example.org/x\x1b[2J"}, "does not say which data"),
+        ({"data": "/etc/passwd"}, "was trained on /etc/passwd, but does not say where they are."),
+        ({"data": "https://a.org/\x1b[2J"}, r"was trained on https://a.org/\x1b[2J, but does not"),
         ({"data": ["shapes"]}, "does not say which data"),
     ],
 )
@@ -172,7 +172,7 @@ def test_a_run_says_where_its_data_are(here, monkeypatch):
     assert loaded == [source]
     # A path is opened only for the data that the model's file speaks of.
     data, (note,) = opened(fingerprint="0" * 64)
-    assert (data, note) == (None, "run does not say which data it was trained on.")
+    assert (data, note) == (None, "run was trained on noise, but does not say where they are.")
     assert loaded == [source]
     noise.__dict__["fingerprint"] = "1" * 64
     data, (note,) = opened()
