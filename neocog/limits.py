@@ -13,7 +13,10 @@ from pathlib import Path
 
 from neocog.errors import NeocogError
 
-__all__ = ["available_cores", "available_memory", "require_memory"]
+__all__ = ["MOST_THREADS", "available_cores", "available_memory", "cores", "require_memory"]
+
+#: Threads that can be asked for.
+MOST_THREADS = 256
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
@@ -21,18 +24,21 @@ _PROC = Path("/proc")
 _UNLIMITED = 2**60
 
 
+def cores() -> int:
+    """Cores that this process may run on, whatever part of their time it gets."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def available_cores() -> int:
     """Threads that can run at once: cores, affinity, the cgroups' quota, `OMP_NUM_THREADS`."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
     quotas = [math.ceil(quota) for quota in _cpu_quotas()]
     # Of a list for nested levels, as OpenMP allows, the first counts.
     asked = re.fullmatch(r"\s*(\d{1,6})\s*(,.*)?", os.environ.get("OMP_NUM_THREADS", ""))
     if asked and int(asked[1]) > 0:
         quotas.append(int(asked[1]))
-    return max(1, min([cores, *quotas]))
+    return max(1, min([cores(), *quotas]))
 
 
 def available_memory() -> int | None:

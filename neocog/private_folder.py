@@ -57,10 +57,10 @@ def require_private(status: os.stat_result, path: Path) -> None:
 
 
 def _is_own_group(number: int) -> bool:
-    """Whether a group has this user alone.
+    """Whether a group is this user's own: of the same name, and with nobody else in its list.
 
-    Many systems give each user such a group, of the same name, and let it write to all that the
-    user makes (a umask of 002).
+    Many systems give each user such a group, and let it write to all that the user makes (a umask
+    of 002).
     """
     import grp  # not on Windows
     import pwd

@@ -6,6 +6,7 @@ sends SIGHUP. Python by itself turns only Ctrl+C (SIGINT) into an exception and 
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -47,22 +48,46 @@ def exit_code(error: KeyboardInterrupt) -> int:
     return error.exit_code if isinstance(error, Terminated) else 130
 
 
+# Signals within so many seconds of one another are one wish to end: service managers send SIGTERM
+# and SIGHUP together. The second would be raised in the midst of what deals with the first.
+_TOGETHER = 1.0
+# What is in force in this process.
+_in_force: Ended | None = None
+
+
 @contextmanager
 def termination_signals() -> Iterator[Ended]:
     """Have SIGTERM and SIGHUP raise `Terminated` in the main thread; undone at the end.
 
-    Does nothing in another thread, where Python sets no handlers, and leaves a signal alone that
-    is ignored, as SIGHUP is under ``nohup``.
+    Ctrl+C still raises `KeyboardInterrupt`. What comes within a second of another changes nothing.
+    Within another such block this one only gives what that one has seen. Does nothing in another
+    thread, where Python sets no handlers, and leaves a signal alone that is ignored, as SIGHUP is
+    under ``nohup``.
     """
-    ended = Ended()
+    global _in_force
+    if _in_force is not None:
+        yield _in_force
+        return
+    ended, latest = Ended(), -_TOGETHER
 
     def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal latest
+        now = time.monotonic()
+        if now - latest < _TOGETHER:
+            return
+        latest = now
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         error = Terminated(number)
         ended.by = ended.by or error
         raise error
 
-    with _handlers(_NAMES, end):
-        yield ended
+    try:
+        with _handlers(("SIGINT", *_NAMES), end):
+            _in_force = ended
+            yield ended
+    finally:
+        _in_force = None
 
 
 @contextmanager
@@ -72,8 +97,10 @@ def deferred_signals() -> Iterator[None]:
     For what must not be cut short, as saving. In the main thread only: others never have them.
     """
     came: list[int] = []
+    before: dict[int, Any] = {}
     try:
-        with _handlers(("SIGINT", *_NAMES), lambda number, _frame: came.append(number)) as before:
+        with _handlers(("SIGINT", *_NAMES), lambda number, _frame: came.append(number)) as earlier:
+            before = dict(earlier)
             yield
     finally:
         if came:
@@ -93,8 +120,22 @@ def _handlers(names: tuple[str, ...], handler: Callable[..., Any]) -> Iterator[d
                 # None: set by something other than Python, which is not ours to replace.
                 if number is None or signal.getsignal(number) in (signal.SIG_IGN, None):
                     continue
-                before[number] = signal.signal(number, handler)
+                before[number] = signal.getsignal(number)
+                signal.signal(number, handler)
         yield before
     finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+        _put_back(before)
+
+
+def _put_back(before: dict[int, Any]) -> None:
+    """Set the handlers that were before, the last first, whatever they raise meanwhile."""
+    raised: BaseException | None = None
+    while before:
+        try:
+            number = next(reversed(before))
+            signal.signal(number, before[number])
+            del before[number]
+        except KeyboardInterrupt as error:
+            raised = raised or error
+    if raised is not None:
+        raise raised

@@ -1,6 +1,5 @@
 """Runs that are interrupted: no worker is left behind, or with memory that was let go."""
 
-import gc
 import os
 import signal
 import subprocess
@@ -75,7 +74,6 @@ def main():
         return fit(network(), data, epochs=epochs, **how).interrupted
 
     train(1)
-    gc.collect()  # llvmlite frees twice what is interrupted while it is freed
 
     def predict():
         while True:

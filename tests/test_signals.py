@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import pytest
 
@@ -97,3 +98,39 @@ def test_a_kernel_is_compiled_to_its_end(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         kernel_address(dispatcher, stage)
     assert kept_address(dispatcher, stage) is not None
+
+
+@pytest.mark.parametrize(
+    "pair", [("SIGTERM", "SIGHUP"), ("SIGINT", "SIGTERM"), ("SIGHUP", "SIGHUP")]
+)
+def test_two_that_come_together_are_one(pair):
+    with termination_signals(), termination_signals():  # as of a command within `main`
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), getattr(signal, pair[0]))
+        os.kill(os.getpid(), getattr(signal, pair[1]))
+        time.sleep(0.01)
+
+
+def test_a_later_one_is_raised_again(monkeypatch):
+    monkeypatch.setattr("neocog.signals._TOGETHER", 0.0)
+    with termination_signals() as ended:
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+        assert ended.by.name == "SIGTERM"
+
+
+def test_handlers_are_put_back_whatever_comes_meanwhile(monkeypatch, usual_handlers):
+    real, calls = signal.signal, []
+
+    def pressed(number, handler):
+        calls.append(number)
+        if len(calls) > 3:  # they are put back
+            signal.raise_signal(signal.SIGINT)
+        return real(number, handler)
+
+    monkeypatch.setattr("signal.signal", pressed)
+    with pytest.raises(KeyboardInterrupt), deferred_signals():
+        pass
+    monkeypatch.undo()
+    assert {number: signal.getsignal(number) for number in usual_handlers} == usual_handlers

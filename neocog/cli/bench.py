@@ -4,7 +4,7 @@ import json
 
 from neocog.benchmark import Measured, benchmark
 from neocog.cli.terminal import say
-from neocog.engine import available_threads
+from neocog.engine import useful_threads
 from neocog.training.fit import check_threads
 from neocog.training.run_folder import machine, versions
 
@@ -21,7 +21,7 @@ def bench(threads: int | None, json_: bool) -> int:
         print(json.dumps({**about, "rows": [row.to_dict() for row in rows]}))
         return 0
     here = machine()
-    print(f"{here['processor']}, {threads or available_threads()} threads; microseconds, median")
+    print(f"{here['processor']}, {useful_threads(threads)} threads; microseconds, median")
     print(f"{'':<30}{'neocog':>12}{'PyTorch':>14}{'times':>8}")
     for row in rows:
         other = "–" if row.torch is None else f"{_us(row.torch)} ({row.torch_threads} t)"

@@ -6,7 +6,7 @@ from typing import Any
 
 from neocog.cli.evaluate import open_model
 from neocog.cli.terminal import say_compiling
-from neocog.engine import available_threads
+from neocog.engine import useful_threads
 from neocog.engine.inspection import training_memory, training_times
 from neocog.errors import NeocogError
 from neocog.network import Network
@@ -47,7 +47,7 @@ def summary(
     check_settings(1, batch_size, threads, 1)
     network = _network(model, architecture, width, classes)
     total = cost(network)
-    memory = training_memory(network, batch_size, threads or available_threads(), _OPTIMIZER)
+    memory = training_memory(network, batch_size, useful_threads(threads), _OPTIMIZER)
     times: dict[str, float] = {}
     if profile:
         if not network.initialised:

@@ -85,7 +85,7 @@ def _run(
         )
     finally:
         display.close()
-    if history.interrupted:
+    if history.interrupted or ended.by:  # the latter where the last epoch was just being saved
         return _interrupted(how, network, history, folder, ended)
     print("Training finished.")
     try:

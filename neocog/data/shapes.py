@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from neocog.data.dataset import Data, Dataset
 from neocog.errors import DataError
 from neocog.kernels.shapes import CLASSES, draw_shapes
-from neocog.limits import available_cores
+from neocog.limits import MOST_THREADS, available_cores
 from neocog.validation import whole
 
 __all__ = ["shapes"]
@@ -17,7 +17,6 @@ __all__ = ["shapes"]
 TRAIN, TEST = 0, 1
 TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
 _MOST_IMAGES = 1_000_000_000
-_MOST_THREADS = 256
 
 
 def shapes(
@@ -46,7 +45,7 @@ def shapes(
     test = whole("test", test, 0, _MOST_IMAGES, error=DataError)
     if threads is None:
         threads = available_cores()
-    threads = whole("threads", threads, 1, _MOST_THREADS, error=DataError)
+    threads = whole("threads", threads, 1, MOST_THREADS, error=DataError)
     # Only the usual ones can be asked for by a name alone.
     usual = (seed, train, test) == (0, TRAIN_IMAGES, TEST_IMAGES)
     return Data(

@@ -7,6 +7,7 @@ program. Whatever goes wrong there, this process compiles what it does not find.
 """
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from neocog.errors import NeocogError
 from neocog.kernels import kernel_cache
 from neocog.kernels.compiling import compile_unclaimed, kept_address, kernel_address
 from neocog.kernels.geometry import kind_of
+from neocog.signals import deferred_signals
 
 __all__ = ["announced", "compile_all", "help_compiling"]
 
@@ -78,6 +80,8 @@ def compile_all(
             on_compile(len(missing))
         with _helpers(missing, min(compilers, len(missing) // _WORTHWHILE) - 1):
             _share(missing)
+        with deferred_signals():
+            gc.collect()  # llvmlite frees twice what is interrupted while it is freed
     return [kernel_address(*pair) for pair in pairs]
 
 

@@ -42,12 +42,15 @@ def run_together(
 ) -> bool:
     """Run a program with helpers, as `kernels.helping.work_together` says.
 
-    Gives True when all have ended, or False, with nothing done, if helpers are busy.
+    Gives True when all have ended, or False, with nothing done, if helpers are busy or cannot be.
     """
     global _crew
     if _crew.process != os.getpid():  # a fork has no threads but the one that forked
         _crew = _Crew()
     crew = _crew
-    while len(crew.mails) < len(jobs):
-        crew.mails = np.append(crew.mails, _new_helper())
+    try:
+        while len(crew.mails) < len(jobs):
+            crew.mails = np.append(crew.mails, _new_helper())
+    except RuntimeError:  # the system has no more threads, of which the caller will tell
+        return False
     return bool(work_together(crew.busy, crew.mails, jobs, table, groups, step, control, images))

@@ -8,12 +8,13 @@ algorithm, so its scores may differ from those in company by rounding. Threads c
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.engine.cores import available_threads
+from neocog.engine.cores import available_threads, useful_threads
 from neocog.engine.lower import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.state import fill_preprocessing, write_state
 from neocog.engine.trainer import check_images
+from neocog.limits import MOST_THREADS
 from neocog.network import Network
 from neocog.summary import cost
 from neocog.validation import whole
@@ -29,7 +30,6 @@ _IMAGES_A_THREAD = 16
 # One image of a network that multiplies so often is shared by threads. With 40 million, resnet20
 # was no faster on two cores: maps pass from one's cache to the other's at every layer.
 _SHARED = 60_000_000
-_MOST_THREADS = 256
 
 
 class _Predictor:
@@ -98,7 +98,7 @@ class _Predictor:
 def _predict(network: Network, images: NDArray[np.uint8], threads: int | None) -> Floats:
     images = check_images(network, images)
     if threads is not None:
-        threads = whole("threads", threads, 1, _MOST_THREADS)
+        threads = useful_threads(whole("threads", threads, 1, MOST_THREADS))
     predictor = network.kept_predictor(_Predictor)
     return predictor.run(np.ascontiguousarray(images), threads)
 

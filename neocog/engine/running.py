@@ -57,7 +57,11 @@ class Run:
 
     def begin(self) -> None:
         """Start the workers."""
-        start_new_thread(self._lead, ())
+        try:
+            start_new_thread(self._lead, ())
+        except RuntimeError as error:  # the system has no more: for `finish` to tell
+            self._error = error
+            self._over = True
 
     def _lead(self) -> None:
         if self._first.setdefault("by", "run") != "run":

@@ -35,9 +35,11 @@ class LiveLine(Watcher):
         self._whole = 0
         self._loss = ""
         self._began: float | None = None
+        self._compiled = False
 
     def compiling(self, kernels: int) -> None:
         """Say what is waited for."""
+        self._compiled = True
         self._show(f"Compiling {kernels} kernel{'' if kernels == 1 else 's'} …", False)
 
     def ready(self, history: History) -> None:
@@ -70,10 +72,13 @@ class LiveLine(Watcher):
 
     def ended(self, history: History) -> None:
         """Leave a line that says what was done."""
-        if self._began is None:  # it did not begin
+        if self._began is None:
+            if self._compiled:
+                self._show("it did not begin", True)
             return
         done = len(history.epochs)
         word = "interrupted after " if history.interrupted else ""
+        word = "stopped after " if history.stopped else word
         epochs = f"{done} epoch{'' if done == 1 else 's'}"
         self._show(f"{word}{epochs}{self._loss}, {history.seconds:.1f} s", True)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
+from neocog.limits import MOST_THREADS
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
 from neocog.training.optimizers import Optimizer
@@ -25,7 +26,6 @@ __all__ = [
 
 _MOST = 1_000_000
 _MOST_LOGGED = 1_000_000_000
-_MOST_THREADS = 256
 
 
 class Checked(NamedTuple):
@@ -75,7 +75,7 @@ def check_settings(
 
 def check_threads(threads: int | None) -> int | None:
     """The number of workers, None for as many as can run at once; raises `NeocogError`."""
-    return None if threads is None else whole("threads", threads, 1, _MOST_THREADS)
+    return None if threads is None else whole("threads", threads, 1, MOST_THREADS)
 
 
 def check_parts(
