@@ -85,7 +85,13 @@ def flat(value, like):
     return value.reshape(like.shape)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("simple-cnn", "lenet5", "unusual"),
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("resnet8", "airbench")),
+    ],
+)
 def test_every_map_and_gradient(name):
     network, image, label = case(name)
     optimiser = SGD(0.1, 0.9)

@@ -505,7 +505,7 @@ TOO_LARGE = Case(1, 64, (12, 120), 8, (3, 3), (1, 1), (1, 1), (3, 3))
 
 @shapes(3)
 @example(case=replace(RGB, n=5), shard=2)
-@example(case=Case(2, 17, (33, 40), 24, (3, 3), (1, 1), (1, 1)), shard=1)
+@example(case=Case(2, 17, (33, 40), 24, (3, 3), (1, 1), (1, 1)), shard=1, once=True)
 @example(case=Case(3, 5, (1, 1), 1, (3, 5), (4, 4), (2, 2), bias=False), shard=3, once=True)
 @example(case=GROUPS, shard=2, once=True)
 @example(case=SPARSE, shard=2, once=True)

@@ -84,7 +84,7 @@ CASES = (
 
 def with_cases(**others):
     def decorate(test):
-        for case in in_every_width(CASES, 3):
+        for case in in_every_width(CASES, 2):
             test = example(case=case, **others)(test)
         return test
 

@@ -13,6 +13,7 @@ from cases import (
     in_every_width,
     in_parts,
     magnitude,
+    once,
     real,
     shapes,
     unwritten,
@@ -131,6 +132,7 @@ def test_linear_forward(case):
         assert_within(read(z_map, z).reshape(n, -1), expected, bound)
 
 
+@once
 @on_linear_shapes
 def test_linear_forward_does_not_depend_on_an_images_company(case):
     n, x_map, z_map = linear_layout(case)

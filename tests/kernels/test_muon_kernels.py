@@ -73,6 +73,7 @@ def call_in_parts(kernel, stage, operands, items):
 # The iteration
 
 
+@once
 @shapes(3)
 @given(rows=st.integers(1, 60), columns=st.integers(1, 40))
 @example(rows=1, columns=1, once=True)
@@ -203,7 +204,7 @@ def test_every_weight_as_a_matrix():
     renormalised=st.booleans(),
     clipped=st.booleans(),
 )
-@example(24, 3, (2, 2), True, True, False, True)  # turned
+@example(24, 3, (2, 2), True, True, False, True, once=True)  # turned
 @example(33, 5, (3, 3), False, False, True, False)  # a vector that is not full
 @example(70, 9, (3, 3), True, True, True, True, once=True)  # several panels and spans
 @example(1, 1, (1, 1), True, False, False, False, once=True)
@@ -282,6 +283,7 @@ def test_weights_that_do_not_move():
     np.testing.assert_array_equal(state.read("w"), zeros)
 
 
+@once
 def test_a_gradient_that_is_not_finite_reaches_every_weight_and_no_padding():
     weight = ConvolutionWeight(5, 3, 2, 2)
     s = packed_matrix(weight)

@@ -17,6 +17,7 @@ from cases import (
     generator,
     in_parts,
     magnitude,
+    once,
     real,
     shapes,
     whole,
@@ -249,6 +250,7 @@ def test_winograd_forward(case, options):
             np.testing.assert_array_equal(read(y_map, y), actual)
 
 
+@once
 @pytest.mark.parametrize("tile", [2, 4])
 def test_what_is_not_finite_spreads_over_its_tile_alone(tile):
     case = (2, 5, 9, 7, 17, ((1, 1), (1, 1)), (0, 0), (0, 0), tile)
@@ -279,7 +281,7 @@ def test_what_is_not_finite_spreads_over_its_tile_alone(tile):
 
 
 @shapes(1)
-@example(case=(1, 17, 7, 9, 33, ((1, 1), (1, 1)), (0, 0), (0, 0), 4))
+@example(case=(1, 17, 7, 9, 33, ((1, 1), (1, 1)), (0, 0), (0, 0), 4), once=True)
 @example(case=(3, 24, 3, 5, 8, ((2, 2), (0, 0)), (0, 0), (1, 2), 2), once=True)
 @example(case=(2, 40, 4, 4, 3, ((0, 0), (2, 1)), (0, 0), (0, 0), 4))
 @given(case=convolutions())
@@ -349,7 +351,7 @@ def of_batch(stage, x, dy, parts):
 @shapes(1)
 @example(case=(5, 17, 8, 12, 33, ((1, 1), (1, 1)), (0, 0), (1, 1), 4), shard=2)
 @example(case=(3, 5, 13, 13, 24, ((1, 1), (0, 2)), (1, 1), (0, 1), 2), shard=3, once=True)
-@example(case=(2, 57, 1, 1, 1, ((1, 1), (1, 1)), (0, 0), (0, 0), 2), shard=1)
+@example(case=(2, 57, 1, 1, 1, ((1, 1), (1, 1)), (0, 0), (0, 0), 2), shard=1, once=True)
 @given(case=convolutions(), shard=st.integers(1, 3))
 def test_winograd_backward_weight(case, shard):
     n, x_map, dy_map = layout(case)
