@@ -161,7 +161,9 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 # The folder with a whole set of files that are about to become its parent's.
 _NEXT = ".neocog-next"
-_LEFTOVER = re.compile(r"\.neocog-([0-9a-f]{16}\.tmp|next)")
+_TEMPORARY = re.compile(r"\.neocog-[0-9a-f]{16}\.tmp")
+# IO_REPARSE_TAG_MOUNT_POINT, which Python knows on Windows only.
+_JUNCTION = 0xA0000003
 
 
 @contextmanager
@@ -217,9 +219,8 @@ def finish_writing(folder: str | os.PathLike[str], first: str) -> None:
 
 def _move_up(folder: Path, first: str) -> None:
     new = folder / _NEXT
-    try:
-        names = sorted(path.name for path in new.iterdir())
-    except FileNotFoundError:
+    names = _names_of_set(new)
+    if names is None:
         return
     if first in names:
         names.remove(first)
@@ -234,9 +235,41 @@ def _move_up(folder: Path, first: str) -> None:
     flush_folder(folder)
 
 
+def _names_of_set(new: Path) -> list[str] | None:
+    """The files in a ``.neocog-next``; None unless it is a folder with files alone.
+
+    A link in its place, or in it, is of whoever made the folder, and not of a writing: files that
+    lie elsewhere would be moved.
+    """
+    if not _is_folder(new):
+        return None
+    paths = sorted(new.iterdir())
+    if not all(stat.S_ISREG(path.lstat().st_mode) for path in paths):
+        return None
+    return [path.name for path in paths]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder itself, not a link to one."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    # A junction, which is another kind of link on Windows, says that it is a folder.
+    return stat.S_ISDIR(status.st_mode) and getattr(status, "st_reparse_tag", 0) != _JUNCTION
+
+
 def leftovers(folder: str | os.PathLike[str]) -> list[Path]:
     """The files and folders in a folder that a writing left there when it was killed."""
-    return [path for path in Path(folder).iterdir() if _LEFTOVER.fullmatch(path.name)]
+    return [path for path in Path(folder).iterdir() if _is_leftover(path)]
+
+
+def _is_leftover(path: Path) -> bool:
+    if path.name == _NEXT:
+        return _names_of_set(path) is not None
+    if not _TEMPORARY.fullmatch(path.name):
+        return False
+    return _is_folder(path) or (path.is_file() and not path.is_symlink())
 
 
 def flush_folder(folder: str | os.PathLike[str]) -> None:

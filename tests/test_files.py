@@ -304,3 +304,32 @@ def test_nothing_is_left_to_finish(tmp_path):
     finish_writing(tmp_path, "first")
     finish_writing(tmp_path / "none", "first")
     assert names(tmp_path) == []
+
+
+@posix
+@pytest.mark.parametrize("odd", ["link to a folder", "file", "link within", "folder within"])
+def test_only_what_a_writing_left_is_moved_up(tmp_path, odd):
+    """Whoever made the folder chose what is in it; the files elsewhere are the user's."""
+    folder, elsewhere = tmp_path / "run", tmp_path / "letters"
+    for made in (folder, elsewhere):
+        made.mkdir()
+        (made / "first").write_text("mine")
+    following = folder / ".neocog-next"
+    if odd == "link to a folder":
+        following.symlink_to("../letters")
+    elif odd == "file":
+        following.write_text("no folder")
+    else:
+        following.mkdir()
+        (following / "second").write_text("theirs")
+        if odd == "link within":
+            (following / "first").symlink_to("../../letters/first")
+        else:
+            (following / "first").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    finish_writing(folder, "first")
+    assert sorted(tmp_path.rglob("*")) == before
+    assert leftovers(folder) == []
+    with pytest.raises(OSError, match=r"neocog-next"), writing_together(folder, "first") as new:
+        write_bytes(new / "first", b"new")
+    assert (folder / "first").read_text() == (elsewhere / "first").read_text() == "mine"

@@ -10,6 +10,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ __all__ = ["MODEL", "how_it_stands", "read_info", "settle", "this_process"]
 MODEL = "model.safetensors"
 
 _MOST_BYTES = 256 * 2**20
+# Seconds after which no process is still writing to a temporary file.
+_LONG_AGO = 3600.0
 
 
 def this_process() -> dict[str, Any]:
@@ -44,7 +47,29 @@ def how_it_stands(folder: str | os.PathLike[str]) -> str | None:
 
     None for one that has, and for what is no run folder.
     """
+    return _said(read_info(folder))
+
+
+def settle(folder: str | os.PathLike[str]) -> str | None:
+    """As `how_it_stands`, after tidying up behind a process that was killed while it saved.
+
+    A folder of another user is left as it is.
+    """
+    folder = Path(folder)
     info = read_info(folder)
+    cut_off = info.get("status") == "running" and _is_alive(info.get("process")) is False
+    ended = cut_off or info.get("status") != "running"
+    with suppress(OSError):  # where nothing can be written, as on a disk of another
+        if info and ended and _is_mine(folder):
+            finish_writing(folder, MODEL)
+            for path in leftovers(folder):
+                # Beside a run that has ended, another process may just be saving something.
+                if cut_off or time.time() - path.lstat().st_mtime > _LONG_AGO:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return _said(info)
+
+
+def _said(info: dict[str, Any]) -> str | None:
     if info.get("status") != "running":
         return None
     process = info.get("process")
@@ -53,7 +78,7 @@ def how_it_stands(folder: str | os.PathLike[str]) -> str | None:
     if alive:
         return f"process {pid} is still training it."
     if alive is None:
-        on = f", by process {pid} on {printable(str(host))}" if pid else ""
+        on = f", by process {printable(str(pid))} on {printable(str(host))}" if pid else ""
         return f"its run.json says that it is still being trained{on}."
     return (
         f"its training was cut off: process {pid} has ended without a word. What there is, is of "
@@ -61,17 +86,9 @@ def how_it_stands(folder: str | os.PathLike[str]) -> str | None:
     )
 
 
-def settle(folder: str | os.PathLike[str]) -> str | None:
-    """As `how_it_stands`, after tidying up behind a process that was killed while it saved."""
-    folder = Path(folder)
-    info = read_info(folder)
-    ended = info.get("status") != "running" or _is_alive(info.get("process")) is False
-    if info and ended:
-        with suppress(OSError):  # where nothing can be written, as on a disk of another
-            finish_writing(folder, MODEL)
-            for path in leftovers(folder):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return how_it_stands(folder)
+def _is_mine(folder: Path) -> bool:
+    """Whether a folder is this user's; true on Windows, which says it otherwise."""
+    return not hasattr(os, "geteuid") or folder.stat().st_uid == os.geteuid()
 
 
 def _is_alive(process: object) -> bool | None:
