@@ -85,13 +85,17 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> 
         _check_regular(Path(path).stat(follow_symlinks=follow_links), path)
         descriptor = os.open(path, flags)
     except ValueError:  # a null byte
-        raise OSError(errno.EINVAL, "This cannot be the name of a file", os.fspath(path)) from None
+        raise _no_name(path) from None
     try:
         _check_regular(os.fstat(descriptor), path)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _no_name(path: str | os.PathLike[str]) -> OSError:
+    return OSError(errno.EINVAL, "This cannot be the name of a file", os.fspath(path))
 
 
 def _check_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:
@@ -130,12 +134,15 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     `path` in one step, which reaches the disk too. If anything fails, also an interrupt, the
     temporary file is removed and `path` stays as it was. A symbolic link called `path` is replaced,
     and what it points to stays as it was: else whoever can write to the folder could choose which
-    file is overwritten.
+    file is overwritten. A folder, named pipe, device or socket, or a link to one such as
+    ``/dev/stdout``, is no place for a file, and is refused.
 
     Raises:
-        OSError: if the folder is missing or cannot be written to, or the disk is full.
+        OSError: if the folder is missing or cannot be written to, the disk is full, or `path` is
+            there and no regular file.
     """
     target = Path(path)
+    _check_replaceable(target)
     # Not the tempfile module: its files are closed to everyone else, whatever the user's umask.
     temporary = target.with_name(f".neocog-{secrets.token_hex(8)}.tmp")
     try:
@@ -149,6 +156,16 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
         raise
     flush_folder(target.parent)
+
+
+def _check_replaceable(target: Path) -> None:
+    try:
+        status = target.stat()
+    except ValueError:  # a null byte
+        raise _no_name(target) from None
+    except OSError:  # nothing, or a link to nothing
+        return
+    _check_regular(status, target)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -143,6 +143,30 @@ def test_the_name_reaches_the_disk(tmp_path, monkeypatch):
     assert flushed[1] == (True, ["file"])
 
 
+@posix
+def test_what_is_no_regular_file_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "output").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        before = {path: path.lstat().st_mode for path in tmp_path.iterdir()}
+        for path in before:
+            kind = "directory" if path.name == "folder" else "not a regular file"
+            with pytest.raises(OSError, match=kind) as caught:
+                write_bytes(path, b"content")
+            assert caught.value.filename == str(path)
+    assert {path: path.lstat().st_mode for path in tmp_path.iterdir()} == before
+
+
+def test_a_name_that_cannot_be_is_an_error(tmp_path):
+    for name in ("null\0byte", "long" * 2000):
+        with pytest.raises(OSError, match="name"):
+            write_bytes(tmp_path / name, b"content")
+    assert names(tmp_path) == []
+
+
 # Reading
 
 
