@@ -947,6 +947,17 @@ def test_an_interrupted_training_goes_on_with_the_next_order():
     np.testing.assert_array_equal(stream.epoch_order(len(data)), expected.epoch_order(len(data)))
 
 
+def test_a_fit_that_fails_before_its_first_step_changes_nothing():
+    """Nor where the random numbers stand, which its initial weights have moved on."""
+    whole, network = small_network(), small_network()
+    expected = fit(whole, epochs=1, seed=3, **STILL).losses
+    with pytest.raises(OSError, match="disk full"):
+        fit(network, seed=3, watcher=Recorder(once("ready", OSError("disk full"))))
+    assert fit(network, epochs=1, seed=3, **STILL).losses == expected
+    assert_same_weights(network.state_dict(), whole.state_dict())
+    assert network.trained.epochs == 1
+
+
 # The line in interactive Python
 
 

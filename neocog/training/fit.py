@@ -194,6 +194,8 @@ def _stream(network: Network, seed: int) -> tuple[TorchStream, int]:
     stream = TorchStream(seed)
     if not network.initialised:
         network.initialise(stream)
+        # Should this training come to nothing, the next one has these weights from here too.
+        network.trained = Trained(operator.index(seed), 0, stream.get_state())
     elif network.trained is not None and network.trained.seed == operator.index(seed):
         stream.set_state(network.trained.stream)
         return stream, network.trained.epochs
