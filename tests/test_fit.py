@@ -23,6 +23,8 @@ from neocog.training import schedules
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import EMA, Lookahead
 from neocog.training.course import Course
+from neocog.training.history import Epoch, History
+from neocog.training.live_line import LiveLine
 from neocog.training.optimizers import Group
 from neocog.training.torch_stream import TorchStream
 
@@ -1015,6 +1017,20 @@ def test_in_a_notebook_a_line_shows_how_it_goes(ipython, monkeypatch, capsys):
     shown.clear()
     fit(small_network(), watcher=neocog.Watcher())
     assert shown == []
+
+
+@pytest.mark.parametrize("word", ["interrupted", "stopped", ""])
+def test_what_ended_early_says_how(word):
+    history = History(epochs=[Epoch(1, 0.5, 2.0)], seconds=2.0)
+    if word:
+        setattr(history, word, True)
+    shown = []
+    line = LiveLine(3, lambda text, _last: shown.append(text))
+    line.ready(history)
+    line.ended(history)
+    after = f"{word} after " if word else ""
+    assert shown == [f"{after}1 epoch, 2.0 s"]
+    assert repr(history).endswith(f" 2.0 s, {word}>" if word else " 2.0 s>")
 
 
 def test_at_a_prompt_a_line_is_written_anew(monkeypatch, capsys):

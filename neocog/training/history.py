@@ -57,10 +57,10 @@ class History:
 
     def __repr__(self) -> str:
         loss = f", loss={self.logged[-1].loss:.4g}" if self.logged else ""
-        stopped = ", interrupted" if self.interrupted else ""
+        early = ", interrupted" if self.interrupted else ", stopped" if self.stopped else ""
         return (
             f"<History of {self.steps} steps: {len(self.epochs)} epochs, {len(self.logged)} losses"
-            f"{loss}, {self.seconds:.1f} s{stopped}>"
+            f"{loss}, {self.seconds:.1f} s{early}>"
         )
 
     def to_csv(self) -> str:
