@@ -71,7 +71,9 @@ def fit(
 
     A network without parameters is initialised first. With the same seed its first weights and
     the order of every epoch are PyTorch's, of `torch.manual_seed(seed)`, the network's modules
-    and a `DataLoader` that shuffles. The result does not depend on `threads`.
+    and a `DataLoader` that shuffles. Called again for the same network with the same seed, it goes
+    on in the random numbers where it ended, with the next epoch's order, while the momentum and
+    the schedule begin anew. The result does not depend on `threads`.
 
     Ctrl+C ends after the current step: the network then has the weights so far, and
     `History.interrupted` is set.
