@@ -15,6 +15,7 @@ from faults import Faulty, Killed
 import neocog
 from neocog.data import Data, Dataset
 from neocog.errors import FormatError, NeocogError
+from neocog.evaluation import Evaluation
 from neocog.files import exists
 from neocog.opening import open_saved
 from neocog.training.history import Epoch, History, Logged
@@ -281,6 +282,48 @@ def test_opening_a_run_moves_no_files_from_elsewhere(tmp_path):
     with pytest.raises(FormatError, match="holds something already"):
         RunFolder.create(run, "little", {})
     assert [path.name for path in letters.iterdir()] == ["letter.txt"]
+
+
+def test_a_thousand_classes_and_epochs_are_read_again(tmp_path):
+    classes = tuple(f"a class with a long name, the {number}th" for number in range(1000))
+    confusion = np.full((1000, 1000), 12_345)
+    run = RunFolder.create(tmp_path, "little", {"widths": [], "rates": [0.5, 1e-8]})
+    history = History(epochs=[Epoch(e, e / 3e5, e / 7) for e in range(1, 1001)])
+    run.finish(history, Evaluation(0.5, 0.5, confusion, classes, 1.0), "finished")
+    info = read_info(tmp_path)
+    assert info["test"]["confusion"] == confusion.tolist()
+    assert info["settings"] == {"widths": [], "rates": [0.5, 1e-8]}
+    assert len(info["epochs"]) == 1000
+    # A row a line, for whoever looks at it.
+    assert "      [12345, 12345, 12345," in (tmp_path / "run.json").read_text()
+
+
+RUNNING = '{"status": "running"}'
+
+
+def test_a_larger_file_than_any_run_has_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "run.json").write_text(RUNNING.ljust(8 * 2**20))
+    assert "still being trained" in settle(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neocog.limits.available_memory", lambda: 100 * 2**20)
+        assert settle(tmp_path) is None
+    (tmp_path / "run.json").write_text(RUNNING.ljust(8 * 2**20 + 1))
+    assert settle(tmp_path) is None
+    (tmp_path / "run.json").write_text(RUNNING)
+
+    def fail(_text):
+        raise MemoryError
+
+    monkeypatch.setattr(json, "loads", fail)
+    assert settle(tmp_path) is None
+
+
+def test_a_run_is_looked_at_once(tmp_path, monkeypatch):
+    (tmp_path / "run.json").write_text(RUNNING)
+    loads, calls = json.loads, []
+    monkeypatch.setattr(json, "loads", lambda text: (calls.append(1), loads(text))[1])
+    assert "still being trained" in settle(tmp_path)
+    assert calls == [1]
 
 
 @posix

@@ -15,15 +15,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from neocog.errors import printable
+from neocog.errors import NeocogError, printable
 from neocog.files import finish_writing, leftovers, read_bytes
+from neocog.limits import require_memory
 
 __all__ = ["MODEL", "how_it_stands", "read_info", "settle", "this_process"]
 
 #: The file of a run that counts: the weights, with all that is needed to use them.
 MODEL = "model.safetensors"
 
-_MOST_BYTES = 256 * 2**20
+# The counts of a thousand classes that were taken for each other are 7 MB, a thousand epochs 72 kB.
+_MOST_BYTES = 8 * 2**20
+# Bytes for each byte of JSON at worst, which is a list of empty objects: 24, and the text itself.
+_MOST_MEMORY = 26
 # Seconds after which no process is still writing to a temporary file.
 _LONG_AGO = 3600.0
 
@@ -35,8 +39,10 @@ def this_process() -> dict[str, Any]:
 
 def read_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """What the ``run.json`` of a folder holds; empty where there is none, or no such thing."""
-    with suppress(OSError, ValueError, RecursionError):
-        found = json.loads(read_bytes(Path(folder) / "run.json", _MOST_BYTES))
+    with suppress(OSError, ValueError, RecursionError, MemoryError, NeocogError):
+        content = read_bytes(Path(folder) / "run.json", _MOST_BYTES)
+        require_memory(_MOST_MEMORY * len(content), "This run.json", "")
+        found = json.loads(content)
         if isinstance(found, dict):
             return found
     return {}
