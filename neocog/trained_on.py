@@ -49,13 +49,23 @@ def trained_on(model: str | Path) -> TrainedOn:
     kept = read_info(path if path.is_dir() else path.parent).get("data")
     if isinstance(kept, dict):
         where, hashed = (_text(kept.get(key)) for key in ("source", "fingerprint"))
-        elsewhere = where is not None and where.startswith(("//", "\\\\"))  # another machine's
         # Beside a file there may be the run.json of another model.
         of_this = hashed == fingerprint or (fingerprint is None and path.is_dir())
-        if where is not None and hashed is not None and of_this and not elsewhere:
+        if where is not None and hashed is not None and of_this and _is_here(where):
             source, fingerprint = where, hashed
             name = name or _text(kept.get("name"))
     return TrainedOn(name, source, fingerprint)
+
+
+def _is_here(source: str) -> bool:
+    """Whether it is a name, or a path that means the same wherever it is looked up from.
+
+    What begins with two slashes of either kind is, to Windows, on another machine: to ask for it
+    tells that machine who the user is.
+    """
+    return source in NAMES or (
+        Path(source).is_absolute() and not source.replace("\\", "/").startswith("//")
+    )
 
 
 def _text(value: object) -> str | None:

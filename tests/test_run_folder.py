@@ -18,6 +18,7 @@ from neocog.errors import FormatError, NeocogError
 from neocog.evaluation import Evaluation
 from neocog.files import exists
 from neocog.opening import open_saved
+from neocog.trained_on import trained_on
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.run_folder import RunFolder
 from neocog.training.run_process import how_it_stands, read_info, settle, this_process
@@ -353,3 +354,32 @@ def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_pat
         "data_fingerprint": fingerprint,
     }
     assert b"somewhere" not in (tmp_path / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "taken"),
+    [
+        ("/data/pictures", sys.platform != "win32"),
+        ("C:\\data\\pictures", sys.platform == "win32"),
+        ("shapes", True),
+        ("pictures", False),
+        ("../pictures", False),
+        ("~/pictures", False),
+        # Another machine's, as Windows has it: "/" and "\\" are the same to it.
+        ("//host/share", False),
+        ("\\\\host\\share", False),
+        ("/\\host\\share", False),
+        ("\\/host/share", False),
+        ("//?/UNC/host/share", False),
+        ("null\0byte", False),
+    ],
+)
+def test_only_an_absolute_path_on_this_machine_is_where_data_lie(tmp_path, source, taken):
+    run = RunFolder.create(tmp_path, "little", {}, little_data())
+    run.save(little_network(1), history_of(1))
+    info = read_info(tmp_path)
+    info["data"]["source"] = source
+    (tmp_path / "run.json").write_text(json.dumps(info))
+    said = trained_on(tmp_path)
+    assert said.source == (source if taken else None)
+    assert (said.name, said.fingerprint) == ("little", little_data().fingerprint)
