@@ -197,6 +197,10 @@ def test_what_is_said_of_a_run(tmp_path, dead):
     if here["started"] is not None:  # its number was given to another process since
         reused = {**here, "started": "1 ticks after boot x"}
         assert "cut off" in how_it_stands(with_process(tmp_path, **reused))
+    container = {**dead, "namespace": "pid:[1]"}
+    assert "says that it is still being trained" in how_it_stands(
+        with_process(tmp_path, **container)
+    )
     elsewhere = {**dead, "host": "another\x1b[2J"}
     assert how_it_stands(with_process(tmp_path, **elsewhere)) == (
         "its run.json says that it is still being trained, by process "

@@ -34,7 +34,7 @@ _LONG_AGO = 3600.0
 
 def this_process() -> dict[str, Any]:
     """This process, for ``run.json``."""
-    return {"pid": os.getpid(), "host": platform.node(), "started": _started(os.getpid())}
+    return {"pid": os.getpid(), **_place(), "started": _started(os.getpid())}
 
 
 def read_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -99,7 +99,9 @@ def _is_mine(folder: Path) -> bool:
 
 def _is_alive(process: object) -> bool | None:
     """Whether the process of a ``run.json`` is there; None where that cannot be known."""
-    if not isinstance(process, dict) or process.get("host") != platform.node():
+    if not isinstance(process, dict):
+        return None
+    if any(process.get(key) != value for key, value in _place().items()):
         return None
     pid = process.get("pid")
     if not isinstance(pid, int) or not 0 < pid < 2**31 or sys.platform == "win32":
@@ -112,6 +114,15 @@ def _is_alive(process: object) -> bool | None:
         pass
     began = process.get("started")
     return began is None or _started(pid) in (None, began)
+
+
+def _place() -> dict[str, str | None]:
+    """Where numbers of processes mean the same: a machine, and on Linux a container."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = None
+    return {"host": platform.node(), "namespace": namespace}
 
 
 def _started(pid: int) -> str | None:
