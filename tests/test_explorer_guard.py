@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import socketserver
+import sys
 import threading
 import time
 import zlib
@@ -574,6 +575,37 @@ def test_bodies_in_memory_are_bounded(page: Page):
             break
         time.sleep(0.05)
     assert found == 400
+
+
+def test_bodies_are_gone_while_the_explorer_is_asked(monkeypatch):
+    """It may take long, as while kernels compile, and many may wait."""
+    body = b"a picture of exactly so many bytes"
+    read, waiting, go_on = [], threading.Semaphore(0), threading.Event()
+
+    def ask(self, what):
+        waiting.release()
+        assert go_on.wait(PATIENCE)
+        raise RefusedError("Enough.")
+
+    image = np.zeros((32, 32, 3), np.uint8)
+    monkeypatch.setattr("neocog.web.session.read_picture", lambda *_: read.append(1) or image)
+    with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
+        ending.callback(go_on.set)
+        monkeypatch.setattr("neocog.web.session.Session.ask", ask)
+        threads = [threading.Thread(target=page.upload, args=(body,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert waiting.acquire(timeout=PATIENCE)
+        assert len(read) == 3
+        for frame in sys._current_frames().values():
+            while frame is not None:
+                if frame.f_globals["__name__"] == "neocog.web.server":
+                    assert body not in frame.f_locals.values()
+                frame = frame.f_back
+        go_on.set()
+        for thread in threads:
+            thread.join(PATIENCE)
 
 
 def test_a_picture_is_decoded_while_others_are_answered(monkeypatch):

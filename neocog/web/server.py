@@ -247,26 +247,27 @@ class _Handler(BaseHTTPRequestHandler):
         raise _unknown(path, path == _UPLOAD or path in ACTIONS, "POST")
 
     def _post(self, path: str) -> Answer:
-        what: Callable[[Explorer], Any]
-        if path == _UPLOAD:
-            with self._reading(MOST_PICTURE) as content:
-                image = self.server.session.decode(content)
-
-            def what(explorer: Explorer) -> None:
-                explorer.show(lambda picture: picture.upload(image))
-
-        elif path in ACTIONS:
-            if self.headers.get_content_type() != "application/json":
-                raise RefusedError("The content type must be application/json.", 415)
-            with self._reading(MOST_JSON) as content:
-                what = ACTIONS[path](fields.read_json(content))
-        else:
-            known = path in LOOKS or path in ("/", _STATE, _EVENTS)
-            raise _unknown(path, known, "GET")
+        what = self._asked(path)
         result, state = self.server.session.ask(lambda explorer: (what(explorer), explorer.state()))
         if isinstance(result, bytes):
             return Answer(result, "application/octet-stream")
         return Answer(state if result is None else {**state, "result": result})
+
+    def _asked(self, path: str) -> Callable[[Explorer], Any]:
+        """What a request asks of the explorer.
+
+        The body is gone when this returns: the explorer may take long, and many may wait for it.
+        """
+        if path == _UPLOAD:
+            with self._reading(MOST_PICTURE) as content:
+                image = self.server.session.decode(content)
+            return lambda explorer: explorer.show(lambda picture: picture.upload(image))
+        if path in ACTIONS:
+            if self.headers.get_content_type() != "application/json":
+                raise RefusedError("The content type must be application/json.", 415)
+            with self._reading(MOST_JSON) as content:
+                return ACTIONS[path](fields.read_json(content))
+        raise _unknown(path, path in LOOKS or path in ("/", _STATE, _EVENTS), "GET")
 
     @contextmanager
     def _reading(self, most: int) -> Iterator[bytes]:
