@@ -6,9 +6,11 @@ import errno
 import hashlib
 import io
 import json
+import os
 import re
 import socket
 import socketserver
+import struct
 import sys
 import threading
 import time
@@ -502,6 +504,45 @@ def test_broken_pictures(page: Page, name):
     assert found["error"].startswith("The picture ")
     assert "\n" not in found["error"]
     assert "0x" not in found["error"]
+
+
+# Failures
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "why"),
+    [
+        (errno.ENOSPC, 507, "No space left on device"),
+        (errno.EACCES, 500, "Permission denied"),
+        (errno.EPIPE, 500, "Broken pipe"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_no_lost_connection(
+    page: Page, monkeypatch, number, status, why
+):
+    def save_model(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("neocog.web.explorer.save_model", save_model)
+    assert error(page.send("GET", "/api/model.safetensors")) == (status, f"That failed: {why}.")
+
+
+def test_who_leaves_is_not_answered(page: Page, monkeypatch, capfd):
+    """Neither in the midst of what is sent, nor of a stream."""
+    refused = []
+    monkeypatch.setattr("neocog.web.server._Handler._refuse", lambda *what: refused.append(what))
+    handled = threading.Semaphore(0)
+    monkeypatch.setattr(Server, "handle_error", lambda *_: handled.release())
+    reset = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # what is closed is reset
+    stream = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n".encode()
+    for start in (head(page, "/api/upload", "Content-Length: 9") + b"\x89PNG", stream):
+        with socket.create_connection((page.host, page.port), PATIENCE) as connection:
+            connection.sendall(start)
+            time.sleep(0.2)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        assert handled.acquire(timeout=PATIENCE)
+    assert refused == []
+    assert capfd.readouterr().err == ""
 
 
 # The server
