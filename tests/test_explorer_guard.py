@@ -333,13 +333,22 @@ def head(page: Page, path: str, *lines: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [("/api/upload", MOST_PICTURE), ("/api/picture", MOST_JSON)]
+    ("path", "most", "said"),
+    [("/api/upload", MOST_PICTURE, "20 MiB"), ("/api/picture", MOST_JSON, "128 KiB")],
 )
-def test_bounds_hold_before_anything_is_read(page: Page, path, most):
+def test_bounds_hold_before_anything_is_read(page: Page, path, most, said):
     for length in (most + 1, 10**12, 10**30):
         status, found = page.raw(head(page, path, f"Content-Length: {length}"))
         assert status == 413
-        assert found["error"] == f"That is larger than the {most // 2**20} MiB that are read."
+        assert found["error"] == f"That is larger than the {said} that are read."
+
+
+def test_the_largest_kernel_is_read(page: Page):
+    """With every digit that its numbers can have."""
+    most = np.full((16, 15, 15), -1.2345678901234567e-100).tolist()
+    found = error(page.send("POST", "/api/kernel", json.dumps({"kernel": most}).encode(), JSON))
+    assert found[0] == 400
+    assert "must be [3, rows, columns]" in found[1]
 
 
 def test_who_sends_too_much_reads_why(page: Page):
