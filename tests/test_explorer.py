@@ -292,6 +292,22 @@ def test_a_new_network_begins_as_fit_lets_it():
         assert_same(page.weights(), fitted(3, seed=5, new=True).state_dict())
 
 
+def test_no_more_threads_than_cores(network, monkeypatch):
+    """Others would only make the rest wait."""
+    asked = []
+
+    def predict_proba(self, images, *, threads):
+        asked.append(threads)
+        return np.full((len(images), 10), 0.1, np.float32)
+
+    monkeypatch.setattr("neocog.engine.cores._cores", lambda: 3)
+    monkeypatch.setattr("neocog.engine.cores.available_threads", lambda: 2)
+    monkeypatch.setattr(neocog.Network, "predict_proba", predict_proba)
+    for threads in (64, 1, None):
+        explorer_module.Explorer(network, None, "mine", Events(), threads=threads)
+    assert asked == [3, 1, 2]
+
+
 def test_steps_go_over_the_end_of_an_epoch(page):
     """600 images in batches of 256 are three, the last one of 88."""
     page.do("/api/training", batch_size=256)

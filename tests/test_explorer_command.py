@@ -401,6 +401,21 @@ def test_a_browser_that_cannot_be_shown_the_way(capsys, served, monkeypatch, her
     assert "The browser is not opened (No such file or directory): open the address" in err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_ends_nothing(capsys, served, monkeypatch, here):
+    def full(*_):
+        (here / "way.html").touch()
+        return os.open("/dev/full", os.O_WRONLY), str(here / "way.html")
+
+    monkeypatch.setattr("neocog.cli.explore.is_terminal", lambda: True)
+    monkeypatch.setattr("neocog.cli.explore.webbrowser.open", lambda address: pytest.fail(address))
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    code, out, err = run(capsys, "--port", 0)
+    assert (code, out[:7], len(served)) == (0, "http://", 1)
+    assert "The browser is not opened (No space left on device): open the address" in err
+    assert list(here.iterdir()) == []
+
+
 def test_notes_are_said(capsys, served, here):
     saved(here / "a.safetensors")
     _, _, err = run(capsys, "a.safetensors", "--port", 0)

@@ -6,9 +6,12 @@ import errno
 import hashlib
 import io
 import json
+import os
 import re
 import socket
 import socketserver
+import struct
+import sys
 import threading
 import time
 import zlib
@@ -330,13 +333,22 @@ def head(page: Page, path: str, *lines: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [("/api/upload", MOST_PICTURE), ("/api/picture", MOST_JSON)]
+    ("path", "most", "said"),
+    [("/api/upload", MOST_PICTURE, "20 MiB"), ("/api/picture", MOST_JSON, "128 KiB")],
 )
-def test_bounds_hold_before_anything_is_read(page: Page, path, most):
+def test_bounds_hold_before_anything_is_read(page: Page, path, most, said):
     for length in (most + 1, 10**12, 10**30):
         status, found = page.raw(head(page, path, f"Content-Length: {length}"))
         assert status == 413
-        assert found["error"] == f"That is larger than the {most // 2**20} MiB that are read."
+        assert found["error"] == f"That is larger than the {said} that are read."
+
+
+def test_the_largest_kernel_is_read(page: Page):
+    """With every digit that its numbers can have."""
+    most = np.full((16, 15, 15), -1.2345678901234567e-100).tolist()
+    found = error(page.send("POST", "/api/kernel", json.dumps({"kernel": most}).encode(), JSON))
+    assert found[0] == 400
+    assert "must be [3, rows, columns]" in found[1]
 
 
 def test_who_sends_too_much_reads_why(page: Page):
@@ -503,6 +515,45 @@ def test_broken_pictures(page: Page, name):
     assert "0x" not in found["error"]
 
 
+# Failures
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "why"),
+    [
+        (errno.ENOSPC, 507, "No space left on device"),
+        (errno.EACCES, 500, "Permission denied"),
+        (errno.EPIPE, 500, "Broken pipe"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_no_lost_connection(
+    page: Page, monkeypatch, number, status, why
+):
+    def save_model(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("neocog.web.explorer.save_model", save_model)
+    assert error(page.send("GET", "/api/model.safetensors")) == (status, f"That failed: {why}.")
+
+
+def test_who_leaves_is_not_answered(page: Page, monkeypatch, capfd):
+    """Neither in the midst of what is sent, nor of a stream."""
+    refused = []
+    monkeypatch.setattr("neocog.web.server._Handler._refuse", lambda *what: refused.append(what))
+    handled = threading.Semaphore(0)
+    monkeypatch.setattr(Server, "handle_error", lambda *_: handled.release())
+    reset = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # what is closed is reset
+    stream = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n".encode()
+    for start in (head(page, "/api/upload", "Content-Length: 9") + b"\x89PNG", stream):
+        with socket.create_connection((page.host, page.port), PATIENCE) as connection:
+            connection.sendall(start)
+            time.sleep(0.2)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        assert handled.acquire(timeout=PATIENCE)
+    assert refused == []
+    assert capfd.readouterr().err == ""
+
+
 # The server
 
 
@@ -574,6 +625,37 @@ def test_bodies_in_memory_are_bounded(page: Page):
             break
         time.sleep(0.05)
     assert found == 400
+
+
+def test_bodies_are_gone_while_the_explorer_is_asked(monkeypatch):
+    """It may take long, as while kernels compile, and many may wait."""
+    body = b"a picture of exactly so many bytes"
+    read, waiting, go_on = [], threading.Semaphore(0), threading.Event()
+
+    def ask(self, what):
+        waiting.release()
+        assert go_on.wait(PATIENCE)
+        raise RefusedError("Enough.")
+
+    image = np.zeros((32, 32, 3), np.uint8)
+    monkeypatch.setattr("neocog.web.session.read_picture", lambda *_: read.append(1) or image)
+    with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
+        ending.callback(go_on.set)
+        monkeypatch.setattr("neocog.web.session.Session.ask", ask)
+        threads = [threading.Thread(target=page.upload, args=(body,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert waiting.acquire(timeout=PATIENCE)
+        assert len(read) == 3
+        for frame in sys._current_frames().values():
+            while frame is not None:
+                if frame.f_globals["__name__"] == "neocog.web.server":
+                    assert body not in frame.f_locals.values()
+                frame = frame.f_back
+        go_on.set()
+        for thread in threads:
+            thread.join(PATIENCE)
 
 
 def test_a_picture_is_decoded_while_others_are_answered(monkeypatch):

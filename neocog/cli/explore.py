@@ -63,12 +63,12 @@ def _open_browser(address: str, ending: contextlib.ExitStack) -> None:
     try:
         folder = Path.home() if _SNAPS.is_dir() else None
         handle, name = tempfile.mkstemp(".html", "neocog-explore-", folder)
+        ending.callback(Path(name).unlink, missing_ok=True)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(leading_to(address))
     except (OSError, RuntimeError) as error:  # the latter where there is no home
         why = getattr(error, "strerror", None) or error
         say(f"The browser is not opened ({why}): open the address yourself.")
         return
-    ending.callback(Path(name).unlink, missing_ok=True)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(leading_to(address))
     # A browser in a terminal returns only when it is closed.
     threading.Thread(target=webbrowser.open, args=(Path(name).as_uri(),), daemon=True).start()

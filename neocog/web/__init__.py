@@ -8,12 +8,13 @@ browser gets for ``/?token=TOKEN``, the address that the command prints. Every r
 request names the explorer in ``Neocog-Instance``. A request may name it, too, in the same header or
 as ``?instance=…``, and is then refused with 409 by any other that has the same address later.
 
-Every POST has a JSON object (or nothing) as its body and ``Content-Type: application/json``, but
-for a picture's. Its reply is the *state* after it, with a ``result`` where one is named below.
-What is refused is answered by ``{"error": "…"}``, to be shown as it is, with 400 for a value that
-cannot be, 403 for a request from elsewhere or without the token, 404, 405, 409 for what cannot be
-done now, 411, 413, 415, 431, 503 for too much at once. A reply may take as long as kernels compile;
-the state then tells so in ``activity``.
+Every POST has a JSON object of at most 128 KiB (or nothing) as its body and ``Content-Type:
+application/json``, but for a picture's. Its reply is the *state* after it, with a ``result`` where
+one is named below. What is refused is answered by ``{"error": "…"}``, to be shown as it is, with
+400 for a value that cannot be, 403 for a request from elsewhere or without the token, 404, 405, 409
+for what cannot be done now, 411, 413, 415, 431, 503 for too much at once; and 507 where a disk is
+full, 500 for any other failure. A reply may take as long as kernels compile; the state then tells
+so in ``activity``.
 
 Looking, by GET:
 

@@ -27,7 +27,12 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """What a browser is to keep: no script gets at it, and no other page has it sent."""
+        """What a browser is to keep, out of every script's reach.
+
+        It is sent with requests of this host's pages, of any port: neither cookies nor SameSite
+        know ports. Whether a request is one of the explorer's own page, `Guard` sees. A server on
+        another port gets the token itself where this browser opens it.
+        """
         return f"{self._name}={self.token}; Path=/; HttpOnly; SameSite=Strict"
 
     def is_token(self, given: str) -> bool:

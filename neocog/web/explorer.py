@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import Data
-from neocog.engine import available_threads
+from neocog.engine import useful_threads
 from neocog.errors import NeocogError, TrainingDivergedError
 from neocog.explanation.explanation import explain
 from neocog.explanation.message import Block, message, to_json
@@ -50,7 +50,7 @@ class Explorer:
             none.
         name: of the network.
         events: told after each change.
-        threads: workers; the cores there are, if None.
+        threads: workers, at most one a core; as many as are available, if None.
         seed: of first parameters and the order of images.
         away: seconds without a listener after which training pauses.
         clock: gives seconds.
@@ -93,7 +93,7 @@ class Explorer:
         self._undo = UndoHistory()
         self._training: Training | None = None
         self._running: Running | None = None
-        self._threads = threads or available_threads()
+        self._threads = useful_threads(threads)
         if data is not None:
             self._training = Training(network, data.train, stream, self._threads, self._compiling)
             test = first_images(network, data.test)

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.explanation.captions import number as written
+from neocog.web.about import MOST_WEIGHT
 from neocog.web.refusal import RefusedError
 
 __all__ = ["listed", "number", "only", "read_json", "text", "told", "whole"]
-
-# Numbers beyond this are no weights, and near where float32 ends their products would too.
-_LARGEST = 1e18
 
 Body = Mapping[str, Any]
 
@@ -78,7 +76,7 @@ def text(body: Body, key: str, *choices: str) -> str:
 
 
 def listed(body: Body, key: str, most: int) -> NDArray[np.float64]:
-    """An array of numbers from lists within lists, of at most `most` numbers."""
+    """An array of numbers from nested lists: at most `most`, each as a weight may be."""
     value = body.get(key)
     shape, at = [], value
     while isinstance(at, list):
@@ -99,7 +97,7 @@ def _flat(value: Any, shape: list[int]) -> list[float] | None:
         if not all(isinstance(row, list) and len(row) == size for row in rows):
             return None
         rows = [each for row in rows for each in row]
-    return rows if all(_is_number(n) and abs(n) <= _LARGEST for n in rows) else None
+    return rows if all(_is_number(n) and abs(n) <= MOST_WEIGHT for n in rows) else None
 
 
 def _is_number(value: object) -> bool:

@@ -14,9 +14,11 @@ from neocog.web.refusal import RefusedError
 
 __all__ = ["MOST_JSON", "MOST_PICTURE", "Guard", "body_length", "is_loopback"]
 
-#: Bytes of a picture, and of any other request.
+#: Bytes of a picture.
 MOST_PICTURE = 20 * 2**20
-MOST_JSON = 2**20
+#: Bytes of any other request; the largest kernel has fewer. What is read of it, which may take
+#: twenty times as much, stays in memory while the explorer is asked.
+MOST_JSON = 2**17
 
 
 class Guard:
@@ -114,5 +116,6 @@ def body_length(headers: Message, most: int) -> int:
     if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
         raise RefusedError("The request's Content-Length is no number.", 400)
     if len(lengths[0]) > 15 or int(lengths[0]) > most:
-        raise RefusedError(f"That is larger than the {most / 2**20:.0f} MiB that are read.", 413)
+        read = f"{most // 2**20} MiB" if most >= 2**20 else f"{most // 2**10} KiB"
+        raise RefusedError(f"That is larger than the {read} that are read.", 413)
     return int(lengths[0])

@@ -205,8 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(error.status, str(error))
         except NeocogError as error:
             self._refuse(400, str(error))
-        except OSError:
+        except _LostError:
             raise
+        except OSError as error:  # as of a temporary file
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            self._refuse(507 if full else 500, f"That failed: {error.strerror or error}.")
         except Exception as error:
             traceback.print_exc()
             self._refuse(500, f"This should not happen: {type(error).__name__}: {error}")
@@ -247,26 +250,27 @@ class _Handler(BaseHTTPRequestHandler):
         raise _unknown(path, path == _UPLOAD or path in ACTIONS, "POST")
 
     def _post(self, path: str) -> Answer:
-        what: Callable[[Explorer], Any]
-        if path == _UPLOAD:
-            with self._reading(MOST_PICTURE) as content:
-                image = self.server.session.decode(content)
-
-            def what(explorer: Explorer) -> None:
-                explorer.show(lambda picture: picture.upload(image))
-
-        elif path in ACTIONS:
-            if self.headers.get_content_type() != "application/json":
-                raise RefusedError("The content type must be application/json.", 415)
-            with self._reading(MOST_JSON) as content:
-                what = ACTIONS[path](fields.read_json(content))
-        else:
-            known = path in LOOKS or path in ("/", _STATE, _EVENTS)
-            raise _unknown(path, known, "GET")
+        what = self._asked(path)
         result, state = self.server.session.ask(lambda explorer: (what(explorer), explorer.state()))
         if isinstance(result, bytes):
             return Answer(result, "application/octet-stream")
         return Answer(state if result is None else {**state, "result": result})
+
+    def _asked(self, path: str) -> Callable[[Explorer], Any]:
+        """What a request asks of the explorer.
+
+        The body is gone when this returns: the explorer may take long, and many may wait for it.
+        """
+        if path == _UPLOAD:
+            with self._reading(MOST_PICTURE) as content:
+                image = self.server.session.decode(content)
+            return lambda explorer: explorer.show(lambda picture: picture.upload(image))
+        if path in ACTIONS:
+            if self.headers.get_content_type() != "application/json":
+                raise RefusedError("The content type must be application/json.", 415)
+            with self._reading(MOST_JSON) as content:
+                return ACTIONS[path](fields.read_json(content))
+        raise _unknown(path, path in LOOKS or path in ("/", _STATE, _EVENTS), "GET")
 
     @contextmanager
     def _reading(self, most: int) -> Iterator[bytes]:
@@ -281,7 +285,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self, length: int) -> bytes:
         self._incoming.allow(length)
-        content = self.rfile.read(length)
+        with _connected():
+            content = self.rfile.read(length)
         if len(content) < length:
             raise RefusedError("The request ended before it was whole.")
         self._unread = 0
@@ -335,12 +340,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Events, as they come, until the browser leaves."""
         with closing(self.server.session.events.listen(_HEARTBEAT)) as stream:
             first = next(stream, None)  # refused here, if it is
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STREAM_BUFFER)
-            self.connection.settimeout(_SLOWEST_READER)
-            self._head(200, "text/event-stream", None)
-            for event in chain([first], stream):
-                told = b":\n\n" if event is None else b"data: " + event + b"\n\n"
-                self.wfile.write(told)
+            with _connected():
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STREAM_BUFFER)
+                self.connection.settimeout(_SLOWEST_READER)
+                self._head(200, "text/event-stream", None)
+                for event in chain([first], stream):
+                    told = b":\n\n" if event is None else b"data: " + event + b"\n\n"
+                    self.wfile.write(told)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """As every other refusal; called for what is no HTTP, or no method that there is."""
@@ -353,6 +359,19 @@ class _Handler(BaseHTTPRequestHandler):
     def version_string(self) -> str:
         """No versions for whoever asks."""
         return "neocog"
+
+
+class _LostError(Exception):
+    """The browser has left, or says nothing more: nobody is there to be answered."""
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Read or send, and tell the errors of that from all others."""
+    try:
+        yield
+    except OSError as error:
+        raise _LostError from error
 
 
 def _unknown(path: str, known: bool, method: str) -> RefusedError:

@@ -219,6 +219,32 @@ def test_refused_numbers_do_not_stay(tab, address, server):
     assert server.state()["picture"]["index"] == 9
 
 
+def test_what_is_shown_is_of_the_numbers_in_the_boxes(tab, address):
+    """Also when a number that was half typed is gone, refused or taken back."""
+    open_ = tab(address)
+    cell = open_.page.get_by_label("row 1, column 0", exact=True)
+    caption = open_.page.locator(".tools figcaption", has_text="Orange is above zero")
+    words = "document.querySelector('.tools').textContent.includes(words)"
+    own = caption.inner_text()
+    for leave in ("Enter", "Escape"):
+        cell.fill("")
+        with open_.page.expect_response("**/api/kernel"):
+            cell.press_sequentially("1")
+        wait_for(open_, f"words => !{words}", arg=own)
+        cell.press_sequentially("e99")  # on the way 1e9 is drawn
+        cell.press(leave)
+        assert cell.input_value() == "-2"
+        wait_for(open_, f"words => {words}", arg=own)
+    card = open_.page.locator(".card", has_text="Change a weight")
+    value = card.get_by_label("new value")
+    place = card.get_by_label("index 3 of conv1.weight, below 3")
+    now = value.get_attribute("placeholder")
+    place.fill("2")
+    assert value.get_attribute("placeholder") != now
+    place.press("Escape")
+    assert (place.input_value(), value.get_attribute("placeholder")) == ("0", now)
+
+
 def test_new_weights_can_be_taken_back(tab, address, server):
     open_ = tab(address)
     undo = open_.page.get_by_role("button", name="Undo")
@@ -406,6 +432,11 @@ def test_another_explorer_at_the_same_address(tab):
     with served(network, DATA) as server:
         open_ = tab(server.address, complains=True)
     with served(network, DATA, server.port) as other:
+        # What a link leads to is sent without the page's own header.
+        saved = open_.page.get_by_role("link", name="Save the network").get_attribute("href")
+        assert saved.startswith("/api/model.safetensors?")
+        status, _, refused = other.send("GET", saved)
+        assert (status, b"started anew" in refused) == (409, True)
         other.do("/api/picture", index=5)
         open_.page.get_by_role("button", name="Next →").click()
         message = open_.page.locator("[role=alert]")

@@ -44,12 +44,10 @@ export class Kernel {
   constructor(run, network) {
     this.run = run;
     const { weight } = network.limits;
-    const box = (name, label) => {
-      const made = new NumberBox(run, { name, label, low: -weight, high: weight, change });
-      made.node.addEventListener("input", () => this.draw());
-      return made;
-    };
+    const typed = () => this.draw();
     const change = (value) => Promise.resolve(value); // it was drawn while it was typed
+    const box = (name, label) =>
+      new NumberBox(run, { name, label, low: -weight, high: weight, change, typed });
     this.cells = Array.from({ length: 9 }, (_, n) =>
       box("kernel’s number", `row ${Math.floor(n / 3)}, column ${n % 3}`),
     );

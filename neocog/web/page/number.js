@@ -8,13 +8,25 @@ export class NumberBox {
    * `name` is what it is called in messages, `label` to who cannot see it. It takes numbers from
    * `low` to `high`, or `below` it, whole ones if `whole`. `change(value)` is called for each that
    * is typed in, and gives a promise of nothing where it is refused; without it the box waits until
-   * somebody asks it to `take` what was typed. `run` shows what goes wrong.
+   * somebody asks it to `take` what was typed. `typed()` is called whenever the box comes to show
+   * something else than was set: with each key, and when what holds comes back. `run` shows what
+   * goes wrong.
    */
   constructor(
     run,
-    { name, label = name, low, high, below = false, whole = false, change = null, kind = null },
+    {
+      name,
+      label = name,
+      low,
+      high,
+      below = false,
+      whole = false,
+      change = null,
+      typed = null,
+      kind = null,
+    },
   ) {
-    Object.assign(this, { run, name, low, high, below, whole, change });
+    Object.assign(this, { run, name, low, high, below, whole, change, typed });
     this.value = null;
     this.node = el("input", {
       type: "number",
@@ -25,10 +37,11 @@ export class NumberBox {
       "aria-label": label,
       oninput: () => {
         this.typing = true;
+        typed?.();
       },
       onchange: () => change && this.take(),
-      onblur: () => change && this.show(),
-      onkeydown: (event) => event.key === "Escape" && this.show(),
+      onblur: () => change && this.putBack(),
+      onkeydown: (event) => event.key === "Escape" && this.putBack(),
     });
   }
 
@@ -38,10 +51,18 @@ export class NumberBox {
     if (!this.typing) this.show();
   }
 
+  /** Show the number that holds; gives whether the box showed something else. */
   show() {
     this.typing = false;
     const text = String(this.value ?? "");
-    if (this.node.value !== text || this.node.validity.badInput) this.node.value = text;
+    if (this.node.value === text && !this.node.validity.badInput) return false;
+    this.node.value = text;
+    return true;
+  }
+
+  /** Show it in place of what was typed. */
+  putBack() {
+    if (this.show()) this.typed?.();
   }
 
   /** The number in the box, or undefined. */
@@ -56,7 +77,7 @@ export class NumberBox {
     const value = this.read();
     if (value === undefined) this.refuse();
     else if (value !== this.value) this.begin(value);
-    this.show();
+    this.putBack();
     return value !== undefined;
   }
 

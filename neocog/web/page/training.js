@@ -57,6 +57,7 @@ export class Training {
       { type: "button", onclick: () => run(act("/api/training/undo")) },
       "Undo",
     );
+    this.save = el("a", { download: "" }, "Save the network");
     this.said = el("p", { class: "caption progress", role: "status" });
     this.chart = el("div");
     this.batch = el("div");
@@ -77,7 +78,7 @@ export class Training {
               this.reset,
               this.back,
               this.undo,
-              el("a", { href: "/api/model.safetensors", download: "" }, "Save the network"),
+              this.save,
             ),
             this.said,
             el("div", { class: "across" }, this.chart, this.batch),
@@ -87,8 +88,10 @@ export class Training {
   }
 
   async update(state) {
-    const { training, curve, undo } = state;
+    const { instance, training, curve, undo } = state;
     if (!training) return;
+    // Another explorer, which may have this address later, refuses it: its network is not this one.
+    this.save.href = `/api/model.safetensors?instance=${instance}`;
     this.undo.disabled = !undo;
     this.undo.textContent = undo ? `Undo: back to ${whereTo(undo)}` : "Undo";
     this.running = training.running;

@@ -59,10 +59,10 @@ export class Weight {
         low: 0,
         high: size - 1,
         whole: true,
+        typed: () => this.now(),
         kind: "index",
       });
       box.set(0);
-      box.node.addEventListener("input", () => this.now());
       return box;
     });
     this.place.replaceChildren(
@@ -97,10 +97,7 @@ export class Weight {
   }
 
   change() {
-    if (![...this.index, this.value].every((box) => box.take())) {
-      this.now();
-      return undefined;
-    }
+    if (![...this.index, this.value].every((box) => box.take())) return undefined;
     return this.result(
       this.run(
         act("/api/weight", {
