@@ -85,6 +85,13 @@ def bmp(width: int, height: int, depth: int, packing: int) -> bytes:
     return b"BM" + struct.pack("<III", 99, 0, 54) + sizes + bytes(20)
 
 
+def packed_bmp(width: int, height: int, packed: bytes) -> bytes:
+    """A BMP of 256 grays whose rows are packed by runs."""
+    sizes = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(packed), 0, 0, 256, 0)
+    grays = b"".join(bytes((n, n, n, 0)) for n in range(256))
+    return b"BM" + struct.pack("<III", 1078 + len(packed), 0, 1078) + sizes + grays + packed
+
+
 def segment(marker: int, data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
 
@@ -139,6 +146,8 @@ def pictures() -> dict[str, bytes]:
         "packed bmp": b"BM"
         + struct.pack("<IIIIiiHHIIiiII", 99, 0, 54, 40, 9_000, 9_000, 1, 8, 1, 0, 0, 0, 0, 0)
         + b"\xff\0" * 300_000,
+        "bmp of rows that end early": packed_bmp(3_500, 3_500, b"\1\0\0\0" * 3_500),
+        "bmp of too many runs": packed_bmp(3, 3, b"\xff\0" * 500_000),
         "webp": webp + bytes(40),
         "tiff of many tags": tiff(*[(tag, 3, 1, 1) for tag in range(60_000)]),
         "tiff of many strips": plain_tiff(9, 9, (273, 4, 3_000_000, 200), data=bytes(12_000_000)),
@@ -166,6 +175,7 @@ def pictures() -> dict[str, bytes]:
         ),
         "tiff in a circle": b"II*\0" + struct.pack("<I", 8) + struct.pack("<HI", 0, 8),
         "ppm": b"P6 99999 99999 255\n",
+        "ppm of too few values": b"P6 900 400 254\n" + bytes(1_000_000),
         "ppm that begins with a comment": b"P5\n#" + b"x" * 3_000_000,
         "ppm of numbers": b"P2 100000 100000 255\n" + b"1 " * 1000,
         "avif": b"\0\0\0\x20ftypavif" + bytes(range(256)) * 100,

@@ -56,6 +56,36 @@ def test_any_size_is_scaled_whole(tmp_path, size, suffix):
     assert_halves(pixels, (200, 40, 60), (10, 90, 250), tolerance=30 if size == (8, 8) else 1)
 
 
+def ppm_of(magic: str, most: int, values) -> bytes:
+    """A PPM or PGM whose values end at `most`."""
+    height, width = values.shape[:2]
+    return f"{magic} {width} {height} {most}\n".encode() + values.tobytes()
+
+
+def packed_bmp_of(values) -> bytes:
+    """A BMP of 256 grays whose rows are packed by runs, each of one pixel."""
+    height, width = values.shape
+    rows = b"".join(
+        np.stack([np.ones_like(row), row], axis=1).tobytes() + b"\0\0" for row in values[::-1]
+    )
+    grays = b"".join(bytes((n, n, n, 0)) for n in range(256))
+    sizes = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<III", 1078 + len(rows), 0, 1078) + sizes + grays + rows
+
+
+@pytest.mark.parametrize("kind", ["PPM of 16 bits", "PGM of 7 bits", "packed BMP"])
+def test_pictures_that_pillow_reads_pixel_by_pixel(kind):
+    gray = np.random.default_rng(5).integers(0, 128, (160, 170), np.uint8)
+    if kind == "PPM of 16 bits":
+        wide = np.stack([gray] * 3, axis=-1).astype(">u2")
+        content, expected = ppm_of("P6", 65_535, 257 * wide), gray
+    elif kind == "PGM of 7 bits":
+        content, expected = ppm_of("P5", 127, gray), np.round(gray / 127 * 255)
+    else:
+        content, expected = packed_bmp_of(gray), gray
+    np.testing.assert_array_equal(read_picture(content, (1, 160, 170))[..., 0], expected)
+
+
 def test_an_image_of_the_networks_size_is_taken_as_it_is(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     path = saved(tmp_path, Image.fromarray(image), "a.png")

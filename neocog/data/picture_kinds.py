@@ -51,6 +51,9 @@ _MOST_VALUES = 100_000
 _MOST_TAGS = 1_000
 # Scans of a progressive JPEG times its pixels: each scan visits all, however little it says.
 _MOST_SCANNED = 5_000_000_000
+# Pixels of a packed BMP of no length, and how many more for each of its bytes: Pillow unpacks them
+# in Python, one by one where a row ends early.
+_MOST_UNPACKED, _UNPACKED_A_BYTE = 4_000_000, 8
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Kind:
         open: reads the header.
         ratio: bytes of memory that are usual for a byte of the file, and some more.
         pixel: bytes that decoding takes for a pixel, beside the pixel that Pillow keeps.
+        reads: how often the decoder may read, for a byte of the file.
     """
 
     name: str
@@ -70,15 +74,17 @@ class Kind:
     open: Callable[["PictureFile"], ImageFile]
     ratio: int = 100
     pixel: int = 0
+    reads: float = 1 / 256
 
 
 # Photographs are packed more tightly by the kinds that lose something. WebP's decoder has two
-# canvases and gives away copies, AVIF's has planes and a copy.
+# canvases and gives away copies, AVIF's has planes and a copy. Of a packed BMP Pillow reads each
+# byte by itself, and of a PPM whose values do not end at 255 each pixel.
 KINDS = (
     Kind("PNG", ((0, b"\x89PNG\r\n\x1a\n"),), PngImagePlugin.PngImageFile),
     Kind("JPEG", ((0, b"\xff\xd8\xff"),), JpegImagePlugin.JpegImageFile, ratio=400),
     Kind("GIF", ((0, b"GIF87a"), (0, b"GIF89a")), GifImagePlugin.GifImageFile),
-    Kind("BMP", ((0, b"BM"),), BmpImagePlugin.BmpImageFile, pixel=4),
+    Kind("BMP", ((0, b"BM"),), BmpImagePlugin.BmpImageFile, pixel=4, reads=1),
     Kind("WEBP", ((8, b"WEBP"),), WebPImagePlugin.WebPImageFile, ratio=1000, pixel=16),
     Kind(
         "TIFF",
@@ -89,6 +95,7 @@ KINDS = (
         "PPM",
         tuple((0, b"P%d%c" % (n, space)) for n in range(1, 7) for space in b" \t\r\n"),
         PpmImagePlugin.PpmImageFile,
+        reads=1,
     ),
     *(
         (
@@ -127,12 +134,14 @@ class PictureFile(io.BufferedReader):
     def __init__(self, raw: io.RawIOBase) -> None:
         super().__init__(raw)
         self.size = self.seek(0, io.SEEK_END)
+        #: How often it may be read for each of its bytes; see `Kind`.
+        self.reads = Kind.reads
         self.rewind()
 
     def rewind(self) -> None:
         """Go to the beginning, and count anew."""
         self.seek(0)
-        self._left = 10_000 + self.size // 256
+        self._left = 10_000 + int(self.reads * self.size)
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As of any file."""
@@ -170,9 +179,11 @@ def open_picture(file: PictureFile) -> tuple[Kind, ImageFile]:
             if kind.name == "TIFF":
                 _check_tags(file)
             try:
-                return kind, kind.open(file)
+                picture = kind.open(file)
             except SyntaxError as error:  # how Pillow says that it is not of this kind after all
                 raise DataError(_UNKNOWN) from error
+            file.reads = kind.reads  # for decoding alone: no header has so many parts
+            return kind, picture
     for name, marks in _OTHERS.items():
         if begins(marks):
             raise DataError(f"is a {name}: save it as PNG first.")
@@ -240,6 +251,9 @@ def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
             return _tiff_bytes(picture)
         case "WEBP" | "AVIF":
             return 2 * file.size  # read as a whole
+        case "BMP" if picture.tile and picture.tile[0][0] == "bmp_rle":
+            if width * height > _MOST_UNPACKED + _UNPACKED_A_BYTE * file.size:
+                raise DataError(f"is a packed BMP of {width} × {height} pixels: save it as PNG.")
         case "PNG" if isinstance(picture.info.get("transparency"), tuple):
             return int(4 * width * height)  # for the lower halves of its colors
     return 0
