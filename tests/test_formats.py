@@ -1,5 +1,7 @@
 """`save` and `load`: the format by the suffix, and the architecture of weights without one."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -108,6 +110,18 @@ def test_a_prefix_that_all_names_share_is_taken_off(tmp_path, net, prefix):
     empty = models.simple_cnn(7)
     for model in (None, "simple-cnn", empty):
         assert_same_weights(load(tmp_path / "a.pth", model), net)
+
+
+def test_long_prefixes_take_no_more_memory_than_the_file(tmp_path):
+    one = np.zeros(1, np.float32)
+    save_pth({f"{'b.' * 490}{n:03}": one for n in range(200)}, tmp_path / "long.pth")
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="weights without an architecture"):
+            load(tmp_path / "long.pth")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_network_whose_own_names_have_that_prefix_keeps_it(tmp_path):

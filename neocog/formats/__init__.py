@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 _PTH = (".pth", ".pt")
+# Parts of a prefix that all names share which are taken off.
+_LONGEST_PREFIX = 8
 
 
 def save(network: Network, path: str | Path) -> None:
@@ -68,8 +70,9 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     knows no names of classes. The other two carry all of that themselves, and `model` is not looked
     at.
 
-    A prefix that all names of a ``.pth`` share is taken off where they fit only without it, and
-    counts of batches, which PyTorch did not have before 0.4.1, are 0 where there are none.
+    A prefix of up to 8 parts that all names of a ``.pth`` share is taken off where they fit only
+    without it, and counts of batches, which PyTorch did not have before 0.4.1, are 0 where there
+    are none.
 
     Raises:
         FormatError: if there is no such file, it is of no known kind, damaged or refused, or a
@@ -91,14 +94,13 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
             "or a .pth or .pt (PyTorch's weights)."
         )
     state = load_pth(path)
-    spellings = list(_spellings(state))
     if model is not None and not isinstance(model, str):
         network = check_network(model)
     elif model is not None and (file := models.split_python_file(model)) is not None:
         network = models.load_model_file(*file, _outputs(state))
     else:
         names = tuple(models.MODELS) if model is None else (model,)
-        found = next(filter(None, (_recognised(one, names) for one in spellings)), None)
+        found = next(filter(None, (_recognised(one, names) for one in _spellings(state))), None)
         if found is None and model is None:
             raise FormatError(
                 f"{path} holds weights without an architecture, and no model that is known has "
@@ -106,7 +108,7 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
                 "(--model, or load's argument model), or give the .safetensors instead."
             )
         network = found or models.make(str(model), _outputs(state))
-    fitting = (one for one in spellings if one.keys() == network.state_shapes.keys())
+    fitting = (one for one in _spellings(state) if one.keys() == network.state_shapes.keys())
     try:
         network.load_state_dict(next(fitting, state))
     except ArchitectureError as error:
@@ -163,12 +165,12 @@ def _spellings(state: Mapping[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[
     for norm in [name.removesuffix("running_var") for name in state if ".running_var" in name]:
         names.setdefault(f"{norm}num_batches_tracked", np.zeros((), np.int64))
     yield names
-    while names:
-        prefix = next(iter(names)).partition(".")[0] + "."
+    prefix = ""
+    for part in next(iter(names), "").split(".")[:_LONGEST_PREFIX]:
+        prefix += f"{part}."
         if not all(name.startswith(prefix) and name != prefix for name in names):
             return
-        names = {name.removeprefix(prefix): value for name, value in names.items()}
-        yield names
+        yield {name.removeprefix(prefix): value for name, value in names.items()}
 
 
 def _recognised(state: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> Network | None:
