@@ -593,6 +593,24 @@ def test_a_network_whose_header_would_be_too_large_is_not_saved(tmp_path):
     with pytest.raises(ArchitectureError, match=r"cannot describe this network: its header has"):
         save_model(net, tmp_path / "a.safetensors")
     assert not list(tmp_path.iterdir())
+    with pytest.raises(ArchitectureError, match=r"cannot describe this network: its header has"):
+        check_savable(net)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", '"'])  # of one byte, of two, and of four in JSON
+def test_a_network_that_only_just_fits_into_a_file_is_savable(tmp_path, letter):
+    size = {"x": 1, "é": 2, '"': 4}[letter]
+    for spare, fits in ((100_000, True), (60_000, False)):
+        length = (2**22 - spare) // 5000 // size
+        names = tuple(f"{n:05}" + letter * (length - 10 // size) for n in range(5000))
+        net = Network(input_shape=(1, 1, 1), f=Flatten(), fc=Linear(1, 5000), classes=names)
+        net.initialise(0)
+        save_model(net, tmp_path / "a.safetensors", training={"data": "x" * 1000})
+        if fits:
+            check_savable(net)
+        else:  # not with the longest notes
+            with pytest.raises(ArchitectureError, match="its header has"):
+                check_savable(net)
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,8 @@ _LONGEST_NAME = 1000
 _TYPES = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64"}
 # Numbers in the output of one layer for one image: 64 maps of 1024 × 1024, 256 MiB of float32.
 _LARGEST_OUTPUT = 2**26
+# Longer than what is noted of any training, which is not known before it.
+_LONG_NOTES = {"data": 2**16 * "x" + 100 * ","}
 
 
 def save_model(
@@ -74,8 +76,7 @@ def save_model(
     # One entry of metadata only: safetensors writes several in a random order.
     content = safetensors.numpy.save(state, {"neocog": text})
     size = struct.unpack("<Q", content[:8])[0]
-    if (why := _too_large(size, content[8 : 8 + size])) is not None:
-        raise ArchitectureError(f"A file cannot describe this network: {why}")
+    _check_header(content[8 : 8 + size])
     write_bytes(path, content)
 
 
@@ -85,7 +86,23 @@ def check_savable(network: Network) -> None:
     Raises:
         ArchitectureError: as `save_model` does, but for parameters.
     """
-    _described(network, {})
+    _check_header(_header(network, _described(network, _LONG_NOTES)))
+
+
+def _check_header(header: bytes) -> None:
+    if (why := _too_large(len(header), header)) is not None:
+        raise ArchitectureError(f"A file cannot describe this network: {why}")
+
+
+def _header(network: Network, text: str) -> bytes:
+    """What safetensors will write before the weights: their names, types, shapes and places."""
+    header: dict[str, Any] = {"__metadata__": {"neocog": text}}
+    end = 0
+    for name, shape in network.state_shapes.items():
+        dtype = np.dtype(state_dtype(name))
+        begin, end = end, end + dtype.itemsize * math.prod(shape)
+        header[name] = {"dtype": _TYPES[dtype], "shape": shape, "data_offsets": [begin, end]}
+    return json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _described(network: Network, training: Mapping[str, Any]) -> str:
