@@ -277,6 +277,41 @@ def test_weights_of_several_networks_are_not_guessed(tmp_path, torch):
     assert_same(load_pth(tmp_path / "a.pth"), expected)
 
 
+def nested_pickle(content) -> bytes:
+    """Dicts within dicts; a number n stands for the state dict {"fc.weight": 1 + n numbers}."""
+    parts = []
+    for key, value in content.items():
+        if key.endswith("fc.weight"):
+            inside = tensor_pickle(size=(1 + value,))
+        else:
+            inside = nested_pickle({"fc.weight": value} if isinstance(value, int) else value)
+        parts.append(text(key) + inside)
+    return b"}(" + b"".join(parts) + b"u"
+
+
+@pytest.mark.parametrize(
+    ("content", "taken"),
+    [
+        ({"student": {"state_dict": 0}, "teacher": {"state_dict": 1}}, None),
+        ({"a": {"model": 0}, "b": {"c": {"model": 1}}}, 0),
+        ({"teacher": {"state_dict": 0}, "model": 1}, 1),
+        ({"a": {"ema": 0}, "b": {"ema": 1}}, None),
+        ({"ema": {"state_dict": 0}, "model": {"state_dict": 1}}, 1),
+        ({"ema": 0, "net": {"weights": 1}}, 1),
+        ({"ema": 0, "fc.weight": 1}, 1),
+        ({"model": 0, "fc.weight": 1}, 1),
+        ({"a": {"ema": 0}}, 0),
+    ],
+)
+def test_weights_are_taken_only_where_it_is_clear_whose(tmp_path, content, taken):
+    data_pkl = b"\x80\x02" + nested_pickle(content) + b"."
+    if taken is None:
+        with pytest.raises(FormatError, match="the weights of several networks: "):
+            load(tmp_path, data_pkl)
+    else:
+        assert load(tmp_path, data_pkl)["fc.weight"].shape == (1 + taken,)
+
+
 @pytest.mark.parametrize("kind", ["sparse", "complex", "float8"])
 def test_weights_of_kinds_that_are_not_read_are_named(tmp_path, torch, kind):
     weight = {

@@ -37,6 +37,8 @@ _WRAPPERS = (
     "state_dict", "model_state_dict", "model", "net", "network", "model_state", "weights", "params",
     "module", "state_dict_ema", "model_ema", "ema",
 )  # fmt: skip
+# Those of moving averages, which are not meant where the weights themselves are there.
+_AVERAGES = _WRAPPERS[-3:]
 # What has tensors that are not weights.
 _NO_WEIGHTS = ("optim", "sched", "lr_sched", "scaler", "amp", "callback", "loop", "rng")
 # Dicts within dicts that are looked through for the weights.
@@ -174,18 +176,21 @@ def _weights(content: object) -> dict[str, Tensor]:
 
 
 def _state(content: dict[object, object]) -> dict[object, object]:
-    inside = dict(_states_in(content))
-    for wrapper in _WRAPPERS:
-        for path, state in inside.items():
-            if path[-1] == wrapper:
-                return state
+    """The one state dict: the content, or in it the least deep of those with the best name."""
     if not content or _is_state(content):
         return content
-    if len(inside) > 1:
-        paths = ", ".join(printable(".".join(path)) for path in list(inside)[:8])
+    inside = dict(_states_in(content))
+    wrapped = [path for path in inside if path[-1] in _WRAPPERS]
+    wrapped = [path for path in wrapped if not set(path) & set(_AVERAGES)] or wrapped
+    found = list(inside)
+    if wrapped:
+        depth, rank = min((len(path), _WRAPPERS.index(path[-1])) for path in wrapped)
+        found = [path for path in wrapped if len(path) == depth and path[-1] == _WRAPPERS[rank]]
+    if len(found) == 1:
+        return inside[found[0]]
+    if found:
+        paths = ", ".join(printable(".".join(path)) for path in found[:8])
         raise FormatError(f"it holds the weights of several networks: {paths}. Save one by itself.")
-    for state in inside.values():
-        return state
     name, value = next(iter(content.items()))
     raise FormatError(f"'{printable(str(name))}' is a {_kind(value)}, not a tensor of numbers.")
 
