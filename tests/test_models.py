@@ -193,6 +193,8 @@ def test_functions_that_are_none_are_refused(my_net, function, message):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
+        ("make = type\n", r"make\(\) must take the number of classes, as in 'def make"),
+        ("make = int\n", r"make\(\) must take the number of classes, as in 'def make"),
         ("x = 1\n1 / 0\n", r"running it failed in line 2: ZeroDivisionError: division by zero"),
         ("def make(classes:\n", r"running it failed in line 1: SyntaxError"),
         ("import sys\nsys.exit(3)\n", r"running it failed in line 2: SystemExit: 3"),

@@ -127,7 +127,10 @@ def _function(names: dict[str, Any], path: Path, function: str) -> Callable[...,
 def _arguments(
     make: Callable[..., Any], path: Path, function: str, classes: int, input_shape: Shape | None
 ) -> dict[str, Any]:
-    parameters = inspect.signature(make).parameters
+    try:
+        parameters = dict(inspect.signature(make).parameters)
+    except (TypeError, ValueError):  # as of most of Python's own classes
+        parameters = {}
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     if "classes" not in parameters and not anything:
         raise ArchitectureError(
