@@ -159,6 +159,8 @@ def test_methods_of_an_explanation():
     values = (*NOTHING, *SOMETIMES)
     assert_taken_or_refused(lambda name: found[name], {"name": "conv1"}, values)
     assert_taken_or_refused(found.filters, {"layer": "conv1"}, values)
+    texts = [value for value in values if value is not None]
+    assert_taken_or_refused(found.steps["sgd"].figure, {"parameter": "conv1.weight"}, texts)
     assert_taken_or_refused(found.grad_cam, {"layer": "conv1"}, NOTHING)
     assert_taken_or_refused(found.occlusion, {"size": 32, "stride": 32}, NOTHING)
     assert_taken_or_refused(

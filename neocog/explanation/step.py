@@ -11,6 +11,7 @@ from neocog.engine.trainer import Trainer
 from neocog.errors import DataError, did_you_mean
 from neocog.network import Network
 from neocog.training.optimizers import Optimizer
+from neocog.validation import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,13 +66,13 @@ class Step:
         Raises:
             DataError: for a parameter that there is not.
         """
-        from neocog.explanation.figures import draw_step
-
-        name = parameter or next(iter(self.before))
-        if name not in self.before:
+        name = next(iter(self.before)) if parameter is None else parameter
+        if not isinstance(name, str) or name not in self.before:
             known = ", ".join(self.before)
             hint = did_you_mean(name, self.before)
-            raise DataError(f"The network has no parameter {name!r}.{hint} Known: {known}.")
+            raise DataError(f"The network has no parameter {shown(name)}.{hint} Known: {known}.")
+        from neocog.explanation.figures import draw_step
+
         return draw_step(self, name)
 
 
