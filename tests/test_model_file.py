@@ -373,7 +373,7 @@ def put(*path):
         (put("layers", 0, "name", "relu"), "Two layers are called 'relu'"),
         (put("layers", 1, "name", "input_shape"), "name that no layer can have"),
         (put("layers", 1, "name", "self"), "name that no layer can have"),
-        (put("layers", 1, "name", None), "A layer cannot be called 'None'"),
+        (put("layers", 1, "name", None), "A layer cannot be called None"),
         (put("layers", 1, "name", "\x1b[2J"), r"A layer cannot be called '\\x1b\[2J'"),
         (put("layers", 1, "name", "__class__"), "A layer cannot be called '__class__'"),
         (put("layers", 1, "name", ""), "A layer cannot be called"),

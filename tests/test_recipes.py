@@ -128,6 +128,14 @@ def test_the_best_recipe_is_airbench94s():
         ("[optimizer]\ntype = 'os.system'", "Unknown optimizer 'os.system'"),
         ("[optimizer]\ntype = 'sgd'\nlr = -1", "lr"),
         ("[schedule]\nlr = 1", "Unknown schedule None"),
+        pytest.param(
+            f"[optimizer]\ntype = 0x{'e' * 3700}", "Unknown optimizer an object", id="huge type"
+        ),
+        pytest.param(
+            f"[optimizer]\ntype = 'sgd'\ngroups = [0x{'e' * 3700}]",
+            "groups: an object of type int is no group of settings",
+            id="huge group",
+        ),
         ("[augmentation]\nrotate = 3", "'rotate' is not known"),
     ],
 )
@@ -250,6 +258,8 @@ def test_another_model_takes_nothing_that_names_layers():
         ({"epoch": 3}, "no setting 'epoch'"),
         ({"optimizer": "lion"}, "Unknown optimizer 'lion'"),
         ({"schedule": "square"}, "Unknown schedule 'square'"),
+        ({"optimizer": ["sgd"]}, r"Unknown optimizer \['sgd'\]"),
+        ({"schedule": 10**5000}, "Unknown schedule an object of type int"),
         (
             {"optimizer": "adam", "momentum": 0.9},
             "--momentum goes with --optimizer sgd or rmsprop or muon, not with adam",

@@ -11,6 +11,7 @@ from neocog.layers.elementwise import GELU, Dropout, LeakyReLU, ReLU, Scale, Sig
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.normalization import BatchNorm2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from neocog.validation import shown
 
 __all__ = ["LAYERS", "build", "build_row", "describe"]
 
@@ -68,10 +69,10 @@ def build(description: dict[str, Any], depth: int = 0) -> Layer:
     arguments = dict(description)
     name = arguments.pop("type", None)
     if not isinstance(name, str) or name not in LAYERS:
-        raise ArchitectureError(f"Unknown layer type {name!r}. Known: {', '.join(LAYERS)}.")
+        raise ArchitectureError(f"Unknown layer type {shown(name)}. Known: {', '.join(LAYERS)}.")
     cls = LAYERS[name]
     if unknown := sorted(set(arguments) - {f.name for f in fields(cls)}):
-        raise ArchitectureError(f"{name} has no argument {unknown[0]!r}.")
+        raise ArchitectureError(f"{name} has no argument {shown(unknown[0])}.")
     if cls is Sequential:
         return Sequential(**build_row(arguments.get("layers"), depth + 1))
     values = {
@@ -100,8 +101,8 @@ def build_row(entries: object, depth: int = 0) -> dict[str, Layer]:
         arguments = dict(entry) if isinstance(entry, dict) else {}
         name = arguments.pop("name", None)
         if not is_name(name):
-            raise ArchitectureError(f"A layer cannot be called {str(name)!r:.50}.")
+            raise ArchitectureError(f"A layer cannot be called {shown(name)}.")
         if name in layers:
-            raise ArchitectureError(f"Two layers are called {name!r}.")
+            raise ArchitectureError(f"Two layers are called {shown(name)}.")
         layers[name] = build(arguments, depth)
     return layers

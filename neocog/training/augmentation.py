@@ -85,6 +85,6 @@ class Augmentation:
         unknown = [name for name in data if name not in known]
         if unknown:
             raise NeocogError(
-                f"Augmentation: {unknown[0]!r} is not known; there are {', '.join(known)}."
+                f"Augmentation: {shown(unknown[0])} is not known; there are {', '.join(known)}."
             )
         return cls(**data)

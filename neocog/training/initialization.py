@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from neocog.errors import DataError, NeocogError
 from neocog.layers import Conv2d
 from neocog.network import Network
+from neocog.validation import shown
 
 __all__ = ["INITIALIZATIONS", "dirac", "initialise", "normalise", "whiten_first"]
 
@@ -43,7 +44,7 @@ def initialise(network: Network, how: str, images: NDArray[np.uint8], seed: int)
     """
     if how not in INITIALIZATIONS:
         known = " or ".join(repr(name) for name in INITIALIZATIONS)
-        raise NeocogError(f"initialization (={how!r:.50}) must be {known}.")
+        raise NeocogError(f"initialization (={shown(how)}) must be {known}.")
     if how == "airbench":
         _first(network)
     network.initialise(seed)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
 from neocog.training.plain import build, describe
-from neocog.validation import as_row, choice, flag, real, refuse, row, settle, whole
+from neocog.validation import as_row, choice, flag, real, refuse, row, settle, shown, whole
 
 __all__ = [
     "OPTIMIZERS",
@@ -144,8 +144,8 @@ class Optimizer:
         for group in self.groups:
             if not any(fnmatchcase(name, group.match) for name in parameters):
                 raise NeocogError(
-                    f"{type(self).__name__}: no parameter is called {group.match!r}. There are: "
-                    f"{', '.join(parameters)}."
+                    f"{type(self).__name__}: no parameter is called {shown(group.match)}. There "
+                    f"are: {', '.join(parameters)}."
                 )
 
     def _settle_groups(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from neocog.errors import NeocogError
+from neocog.validation import shown
 
 __all__ = ["build", "describe"]
 
@@ -55,7 +56,7 @@ def build(
     name = arguments.pop("type", None)
     if not isinstance(name, str) or name not in registry:
         known = ", ".join(registry)
-        raise NeocogError(f"Unknown {what} {name!r:.50}. Known: {known}.")
+        raise NeocogError(f"Unknown {what} {shown(name)}. Known: {known}.")
     if depth > _DEEPEST:
         raise NeocogError(f"A {what} holds others more than {_DEEPEST} deep.")
     values = {}
@@ -71,10 +72,10 @@ def build(
 
 def _make(cls: type, name: str, values: object) -> Any:
     if not isinstance(values, dict):
-        raise NeocogError(f"{name}: {values!r:.50} is no group of settings.")
+        raise NeocogError(f"{name}: {shown(values)} is no group of settings.")
     known = {f.name: f for f in fields(cls)}
     if unknown := sorted(str(key) for key in values if key not in known):
-        raise NeocogError(f"{name} has no setting {unknown[0]!r:.50}. Known: {', '.join(known)}.")
+        raise NeocogError(f"{name} has no setting {shown(unknown[0])}. Known: {', '.join(known)}.")
     try:
         return cls(**values)
     except TypeError as error:

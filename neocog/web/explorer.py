@@ -25,6 +25,7 @@ from neocog.explanation.sheet import sheets
 from neocog.formats import save_model
 from neocog.network import Network
 from neocog.training.torch_stream import TorchStream
+from neocog.validation import shown
 from neocog.web.about import about, largest_batch
 from neocog.web.batch import batch_images, gradients_of
 from neocog.web.events import Events
@@ -250,7 +251,7 @@ class Explorer:
         shape = self.network.parameter_shapes.get(name)
         if shape is None:
             known = ", ".join(self.network.parameter_shapes)
-            raise RefusedError(f"There is no parameter {name!r:.100}. Known: {known}.")
+            raise RefusedError(f"There is no parameter {shown(name)}. Known: {known}.")
         inside = len(index) == len(shape) and all(
             0 <= i < n for i, n in zip(index, shape, strict=True)
         )

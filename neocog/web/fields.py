@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.explanation.captions import number as written
+from neocog.validation import shown
 from neocog.web.about import MOST_WEIGHT
 from neocog.web.refusal import RefusedError
 
@@ -19,7 +20,7 @@ Body = Mapping[str, Any]
 
 def told(value: object) -> str:
     """A value as whoever sent it knows it."""
-    return "null" if value is None else f"{value!r:.50}"
+    return "null" if value is None else shown(value)
 
 
 def read_json(content: bytes) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def only(body: Body, *known: str) -> None:
     for key in body:
         if key not in known:
             wanted = f"Known: {', '.join(known)}." if known else "It takes none."
-            raise RefusedError(f"There is no field {key!r:.50}. {wanted}")
+            raise RefusedError(f"There is no field {shown(key)}. {wanted}")
 
 
 def whole(body: Body, key: str, low: int, high: int) -> int:

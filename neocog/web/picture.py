@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
 from neocog.network import Network
+from neocog.validation import shown
 from neocog.web.refusal import RefusedError
 
 __all__ = ["Picture"]
@@ -87,5 +88,5 @@ class Picture:
             self.label = label
         else:
             listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
-            raise RefusedError(f"There is no class {label!r:.50}. Known: {listed}.")
+            raise RefusedError(f"There is no class {shown(label)}. Known: {listed}.")
         self.number += 1

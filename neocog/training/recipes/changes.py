@@ -9,6 +9,7 @@ from neocog.training.averaging import EMA
 from neocog.training.optimizers import OPTIMIZERS, Group, Optimizer
 from neocog.training.recipes.recipe import Recipe
 from neocog.training.schedules import SCHEDULES
+from neocog.validation import shown
 
 __all__ = ["changed"]
 
@@ -39,7 +40,7 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     given = {name: value for name, value in changes.items() if value is not None}
     known = (*_OWN, *_OF_OPTIMIZER, *_OF_AUGMENTATION, *_OTHERS)
     if unknown := [name for name in given if name not in known]:
-        raise NeocogError(f"There is no setting {unknown[0]!r:.50}. Known: {', '.join(known)}.")
+        raise NeocogError(f"There is no setting {shown(unknown[0])}. Known: {', '.join(known)}.")
     values: dict[str, Any] = {name: given[name] for name in _OWN if name in given}
     for name, nothing in (("clip_norm", 0), ("tta", "none")):
         if values.get(name, "") == nothing:
@@ -62,8 +63,8 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
 
 
 def _schedule(recipe: Recipe, name: str) -> Any:
-    if name not in SCHEDULES:
-        raise NeocogError(f"Unknown schedule {name!r:.50}. Known: {', '.join(SCHEDULES)}.")
+    if not isinstance(name, str) or name not in SCHEDULES:
+        raise NeocogError(f"Unknown schedule {shown(name)}. Known: {', '.join(SCHEDULES)}.")
     same = type(recipe.schedule) is SCHEDULES[name]
     return recipe.schedule if same else SCHEDULES[name]()
 
@@ -71,8 +72,8 @@ def _schedule(recipe: Recipe, name: str) -> Any:
 def _optimizer(optimizer: Optimizer, given: dict[str, Any]) -> Optimizer:
     name = given.get("optimizer")
     changes = {key: given[key] for key in _OF_OPTIMIZER if key in given}
-    if name is not None and name not in OPTIMIZERS:
-        raise NeocogError(f"Unknown optimizer {name!r:.50}. Known: {', '.join(OPTIMIZERS)}.")
+    if name is not None and not (isinstance(name, str) and name in OPTIMIZERS):
+        raise NeocogError(f"Unknown optimizer {shown(name)}. Known: {', '.join(OPTIMIZERS)}.")
     kind = type(optimizer) if name is None else OPTIMIZERS[name]
     for key in changes:
         _check_goes(key, kind)

@@ -162,7 +162,7 @@ class Recipe:
         known = [f.name for f in fields(cls)]
         if unknown := [key for key in description if key not in known]:
             raise NeocogError(
-                f"A recipe has no setting {unknown[0]!r:.50}. Known: {', '.join(known)}."
+                f"A recipe has no setting {shown(unknown[0])}. Known: {', '.join(known)}."
             )
         values = {"name": name, **description}
         for key, kind in (
