@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neocog import models
-from neocog.errors import ArchitectureError, FormatError
+from neocog.errors import ArchitectureError, FormatError, NeocogError
 from neocog.formats import assumption, load, save, save_pth
 from neocog.layers import Flatten, Linear, Sequential
 from neocog.network import Network
@@ -46,6 +46,9 @@ def test_torch_gets_the_state_dict(tmp_path, net):
     torch = pytest.importorskip("torch")
     save(net, tmp_path / "cnn_model.pth")
     state = torch.load(tmp_path / "cnn_model.pth", weights_only=True)
+    assert (
+        torch.load(tmp_path / "cnn_model.pth", weights_only=True, mmap=True).keys() == state.keys()
+    )
     assert list(state) == ["conv1.weight", "conv1.bias", "fc.weight", "fc.bias"]
     assert state["fc.weight"].shape == (7, 4096)
 
@@ -156,6 +159,43 @@ def test_weights_for_other_images_are_known_too(tmp_path, shape):
         assert_same_weights(loaded, network)
     text = assumption(tmp_path / "a.pth", loaded)
     assert f"taken for lenet5 with images of {' × '.join(map(str, shape))} (" in text
+
+
+def test_the_size_of_images_is_noted_beside_the_weights(tmp_path):
+    path = tmp_path / "a.pth"
+    wide = models.simple_cnn(6, input_shape=(3, 20, 36))
+    pooled = models.resnet8(4, width=0.5, input_shape=(1, 48, 40))  # the same weights for any size
+    for network, name in ((wide, "simple-cnn"), (pooled, "resnet8")):
+        network.initialise(0)
+        network.save(path)
+        for model in (None, name):
+            loaded = load(path, model)
+            assert loaded.input_shape == network.input_shape
+            assert_same_weights(loaded, network)
+    save_pth(wide.state_dict(), path)  # as PyTorch does
+    with pytest.raises(FormatError, match="weights without an architecture"):
+        load(path)
+    with pytest.raises(FormatError, match=r"fc\.weight .* does not say how large its images are"):
+        load(path, "simple-cnn")
+    assert_same_weights(load(path, wide.copy()), wide)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 10**6, 10**6), "input: the shape .* is absurdly large"),
+        ((1, 0, 9), "a.pth: the shape of the images in it is damaged"),
+        ((1, 48, 10**9), "a.pth: the shape of the images in it is damaged"),
+        ((-1, 48, 48), "a.pth: the shape of the images in it is damaged"),
+    ],
+)
+def test_noted_sizes_that_cannot_be_are_refused(tmp_path, shape, message):
+    network = models.resnet8(4, width=0.5, input_shape=(1, 48, 40))
+    network.initialise(0)
+    save_pth(network.state_dict(), tmp_path / "a.pth", shape)
+    for model in (None, "resnet8"):
+        with pytest.raises(NeocogError, match=message):
+            load(tmp_path / "a.pth", model)
 
 
 def test_the_architecture_can_be_a_python_file(tmp_path):

@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 from neocog import models
 from neocog.errors import ArchitectureError, FormatError, printable
 from neocog.files import exists
-from neocog.formats.model_file import check_savable, load_model, read_training, save_model
-from neocog.formats.pth import load_pth, save_pth
+from neocog.formats.model_file import (
+    check_savable,
+    check_shapes,
+    load_model,
+    read_training,
+    save_model,
+)
+from neocog.formats.pth import load_pth, read_input_shape, save_pth
+from neocog.layers import Shape
 from neocog.network import Network, check_network
 from neocog.validation import file_path
 
@@ -35,6 +42,10 @@ __all__ = [
 _PTH = (".pth", ".pt")
 # Parts of a prefix that all names share which are taken off.
 _LONGEST_PREFIX = 8
+_OTHER_IMAGES = (
+    " The file does not say how large its images are: if not as these, give load's argument model "
+    "a network that is for them."
+)
 
 
 def save(network: Network, path: str | Path) -> None:
@@ -53,7 +64,7 @@ def save(network: Network, path: str | Path) -> None:
         if suffix == ".safetensors":
             save_model(network, path)
         elif suffix in _PTH:
-            save_pth(network.state_dict(), path)
+            save_pth(network.state_dict(), path, network.input_shape)
         else:
             raise FormatError(f"{path}: the name must end in .safetensors, .pth or .pt.")
     except OSError as error:
@@ -66,9 +77,10 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     A ``.pth`` has weights only. Its architecture is `model`: a name from `neocog.models.MODELS`, a
     Python file (``my_net.py`` or ``my_net.py:make``, which is run), or a network, which then gets
     the weights. Without it, it is the first of those models whose weights have the same names and
-    shapes, at any width and for images of any size. The preprocessing is that of the model, and it
-    knows no names of classes. The other two carry all of that themselves, and `model` is not looked
-    at.
+    shapes, at any width and for images of any size: the one that `save` noted in the file, or, in a
+    file of PyTorch's, the model's own or the first square that fits. The preprocessing is that of
+    the model, and it knows no names of classes. The other two carry all of that themselves, and
+    `model` is not looked at.
 
     A prefix of up to 8 parts that all names of a ``.pth`` share is taken off where they fit only
     without it, and counts of batches, which PyTorch did not have before 0.4.1, are 0 where there
@@ -93,26 +105,32 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
             f"{path} is no known kind of model: a run folder, a .safetensors (the whole network), "
             "or a .pth or .pt (PyTorch's weights)."
         )
-    state = load_pth(path)
+    state, images = load_pth(path), read_input_shape(path)
     if model is not None and not isinstance(model, str):
         network = check_network(model)
     elif model is not None and (file := models.split_python_file(model)) is not None:
-        network = models.load_model_file(*file, _outputs(state))
+        network = models.load_model_file(*file, _outputs(state), input_shape=images)
     else:
         names = tuple(models.MODELS) if model is None else (model,)
-        found = next(filter(None, (_recognised(one, names) for one in _spellings(state))), None)
+        known = (_recognised(one, names, images) for one in _spellings(state))
+        found = next(filter(None, known), None)
         if found is None and model is None:
             raise FormatError(
                 f"{path} holds weights without an architecture, and no model that is known has "
                 f"such: {_listed(state)}. Say which network they are of, a name or my_net.py:make "
                 "(--model, or load's argument model), or give the .safetensors instead."
             )
-        network = found or models.make(str(model), _outputs(state))
+        network = found or models.make(str(model), _outputs(state), input_shape=images)
     fitting = (one for one in _spellings(state) if one.keys() == network.state_shapes.keys())
     try:
+        if not isinstance(model, Network):
+            check_shapes(network)
         network.load_state_dict(next(fitting, state))
-    except ArchitectureError as error:
-        raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
+    except (ArchitectureError, FormatError) as error:
+        unsure = isinstance(model, str) and images is None
+        raise FormatError(
+            f"{path}: {printable(str(error), 1000)}{_OTHER_IMAGES * unsure}"
+        ) from None
     return network
 
 
@@ -173,10 +191,12 @@ def _spellings(state: Mapping[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[
         yield {name.removeprefix(prefix): value for name, value in names.items()}
 
 
-def _recognised(state: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -> Network | None:
+def _recognised(
+    state: Mapping[str, NDArray[Any]], names: tuple[str, ...], images: Shape | None
+) -> Network | None:
     """The first of these models whose weights have these names and shapes, at any width."""
     shapes = {name: tuple(array.shape) for name, array in state.items()}
-    found = models.recognise(shapes, _outputs(state), names=names)
+    found = models.recognise(shapes, _outputs(state), images, names)
     return found[1] if found else None
 
 

@@ -36,7 +36,7 @@ from neocog.limits import require_memory
 from neocog.network import Network, state_dtype
 from neocog.preprocessing import Preprocessing
 
-__all__ = ["check_savable", "load_model", "read_training", "save_model"]
+__all__ = ["check_savable", "check_shapes", "load_model", "read_training", "save_model"]
 
 _VERSION = 1
 # A ResNet of 1,001 layers has a header of 1.0 MB with 76,000 values. Each value takes some
@@ -248,10 +248,15 @@ def _build(description: dict[str, Any]) -> Network:
         )
     except TypeError:  # a layer named like another argument of Network
         raise FormatError("a layer has a name that no layer can have.") from None
+    check_shapes(network)
+    return network
+
+
+def check_shapes(network: Network) -> None:
+    """Raise `FormatError` if what a file describes gives absurdly large outputs for an image."""
     for name, output in {"input": network.input_shape, **network.shapes}.items():
         if math.prod(output) > _LARGEST_OUTPUT:
             raise FormatError(f"{name}: the shape {output} is absurdly large.")
-    return network
 
 
 def _check_layers(entries: list[Any]) -> None:

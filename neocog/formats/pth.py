@@ -7,6 +7,7 @@ never runs anything that it contains, and takes time and memory in proportion to
 """
 
 import math
+import re
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ from neocog.formats.tensor_pickle import STORAGE_TYPES, Storage, Tensor, dump
 from neocog.formats.unpickling import Other, parse
 from neocog.limits import require_memory
 
-__all__ = ["load_pth", "save_pth"]
+__all__ = ["load_pth", "read_input_shape", "save_pth"]
 
 _TYPE_OF = {np.dtype(d): t for t, d in STORAGE_TYPES.items() if t != "BFloat16Storage"}
 _MOST_PICKLE_BYTES = 4 * 2**20
@@ -32,6 +33,8 @@ _MOST_TENSORS = 20_000
 _LONGEST_NAME = 1000
 # What tensors that overlap or are expanded may take beyond twice the file's own length.
 _SPARE_BYTES = 64 * 2**20
+# An entry of neocog's own, which PyTorch does not look at: the shape of an image, as "3 32 32".
+_INPUT_SHAPE = "neocog_input_shape"
 # What the weights are called in a checkpoint that has more, the best first.
 _WRAPPERS = (
     "state_dict", "model_state_dict", "model", "net", "network", "model_state", "weights", "params",
@@ -49,7 +52,11 @@ _PREFIXES = ("module.", "_orig_mod.")
 # Writing
 
 
-def save_pth(state: Mapping[str, NDArray[Any]], path: str | Path) -> None:
+def save_pth(
+    state: Mapping[str, NDArray[Any]],
+    path: str | Path,
+    input_shape: tuple[int, int, int] | None = None,
+) -> None:
     """Write arrays by name so that ``torch.load(path, weights_only=True)`` gives them as tensors.
 
     The same arrays give the same bytes, whatever the path; the file is written whole or not at all.
@@ -57,6 +64,7 @@ def save_pth(state: Mapping[str, NDArray[Any]], path: str | Path) -> None:
     Args:
         state: arrays of float16, 32 or 64, int8 to 64, uint8 or bool, of any shape.
         path: where to.
+        input_shape: of the network that they are of; `read_input_shape` gives it back.
 
     Raises:
         FormatError: naming the array whose type a ``.pth`` cannot hold.
@@ -76,6 +84,8 @@ def save_pth(state: Mapping[str, NDArray[Any]], path: str | Path) -> None:
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             _add(archive, file, f"data/{key}", little.tobytes())
         _add(archive, file, "version", b"3\n")
+        if input_shape is not None:
+            _add(archive, file, _INPUT_SHAPE, "{} {} {}".format(*input_shape).encode())
 
 
 def _strides(size: tuple[int, ...]) -> tuple[int, ...]:
@@ -114,6 +124,31 @@ def load_pth(path: str | Path) -> dict[str, NDArray[Any]]:
     try:
         with open_regular(path) as file:
             return _without_prefixes(_load(file))
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+    except OSError as error:
+        raise FormatError(f"{path}: {error.strerror or error}.") from None
+
+
+def read_input_shape(path: str | Path) -> tuple[int, int, int] | None:
+    """The input shape that `save_pth` was given; None if none was, as by PyTorch.
+
+    Raises:
+        FormatError: as `load_pth` does.
+    """
+    try:
+        with open_regular(path) as file:
+            if file.read(4) != b"PK\x03\x04":
+                return None
+            archive = _Archive(file)
+            if not archive.has(_INPUT_SHAPE):
+                return None
+            found = re.fullmatch(
+                rb"([1-9]\d{0,8}) ([1-9]\d{0,8}) ([1-9]\d{0,8})", archive.read(_INPUT_SHAPE, 32)
+            )
+            if found is None:
+                raise FormatError("the shape of the images in it is damaged.")
+            return int(found[1]), int(found[2]), int(found[3])
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
     except OSError as error:
@@ -245,6 +280,9 @@ class _Archive:
     def content(self) -> object:
         return parse(self.read("data.pkl", _MOST_PICKLE_BYTES)).value
 
+    def has(self, name: str) -> bool:
+        return self._root + name in self._zip.names
+
     def size(self, name: str) -> int:
         return self._zip.size(self._root + name)
 
@@ -254,7 +292,7 @@ class _Archive:
         return self._zip.read(self._root + name)
 
     def byte_order(self) -> Literal["<", ">"]:
-        if self._root + "byteorder" not in self._zip.names:
+        if not self.has("byteorder"):
             return "<"  # before torch 2.1 the machine's own, and hardly any was other
         orders: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}
         order = bytes(self.read("byteorder", 16))

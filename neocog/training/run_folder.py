@@ -122,7 +122,7 @@ class RunFolder:
         training |= {"tta": tta} if tta else {}
         try:
             with writing_together(self.path, MODEL) as folder:
-                save_pth(network.state_dict(), folder / "cnn_model.pth")
+                save_pth(network.state_dict(), folder / "cnn_model.pth", network.input_shape)
                 save_model(network, folder / MODEL, training=training)
                 write_bytes(folder / "history.csv", history.to_csv().encode())
         except OSError as error:
