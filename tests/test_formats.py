@@ -107,6 +107,14 @@ def test_a_count_of_batches_that_is_no_whole_number_is_refused(tmp_path):
         load(tmp_path / "a.pth")
 
 
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
+def test_a_file_for_which_there_is_no_memory_is_named(tmp_path, net, name, monkeypatch):
+    net.save(tmp_path / name)
+    monkeypatch.setattr("neocog.limits.available_memory", lambda: 1000)
+    with pytest.raises(NeocogError, match=rf"{name}: Reading this .* memory, and this process can"):
+        load(tmp_path / name)
+
+
 @pytest.mark.parametrize("prefix", ["model.", "net.backbone.", "module."])
 def test_a_prefix_that_all_names_share_is_taken_off(tmp_path, net, prefix):
     save_pth({prefix + k: v for k, v in net.state_dict().items()}, tmp_path / "a.pth")

@@ -90,6 +90,7 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
         FormatError: if there is no such file, it is of no known kind, damaged or refused, or a
             ``.pth`` fits no model.
         ArchitectureError: if `model` is no model's name, or its file makes no network.
+        NeocogError: if this process cannot get the memory.
     """
     path = file_path("path", path, error=FormatError)
     if _is_folder(path):

@@ -28,7 +28,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from neocog.errors import ArchitectureError, FormatError, is_plain, printable
+from neocog.errors import ArchitectureError, FormatError, NeocogError, is_plain, printable
 from neocog.files import open_regular, write_bytes
 from neocog.layers import describe
 from neocog.layers.registry import build_row
@@ -130,6 +130,7 @@ def load_model(path: str | Path) -> Network:
 
     Raises:
         FormatError: if the file is missing, damaged, of another kind or of a later version.
+        NeocogError: if this process cannot get the memory.
     """
     try:
         with open_regular(path) as file:
@@ -142,6 +143,8 @@ def load_model(path: str | Path) -> Network:
             network.load_state_dict(safetensors.numpy.load(file.read()))
     except (FormatError, ArchitectureError, safetensors.SafetensorError) as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
+    except NeocogError as error:
+        raise NeocogError(f"{path}: {error}") from None
     except OSError as error:
         raise FormatError(f"{path}: {error.strerror or error}.") from None
     return network

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import FormatError, is_plain, printable
+from neocog.errors import FormatError, NeocogError, is_plain, printable
 from neocog.files import open_regular, writing
 from neocog.formats.old_checkpoint import OldCheckpoint
 from neocog.formats.stored_zip import StoredZip
@@ -126,6 +126,8 @@ def load_pth(path: str | Path) -> dict[str, NDArray[Any]]:
             return _without_prefixes(_load(file))
     except FormatError as error:
         raise FormatError(f"{path}: {error}") from None
+    except NeocogError as error:
+        raise NeocogError(f"{path}: {error}") from None
     except OSError as error:
         raise FormatError(f"{path}: {error.strerror or error}.") from None
 
