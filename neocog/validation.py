@@ -68,9 +68,21 @@ def _plain(value: Any) -> Any:
     if not (isinstance(shape, tuple) and shape == () and hasattr(value, "item")):
         return value
     dtype = getattr(value, "dtype", None)
+    if not hasattr(dtype, "kind"):  # a tensor, whose text is not that of its number
+        try:
+            value = _array(value)
+        except Exception:  # as of types that NumPy does not have
+            return value.item()
+        dtype = value.dtype
     if getattr(dtype, "kind", "") == "f" and getattr(dtype, "itemsize", 8) < 8:
         return float(str(value))
     return value.item()
+
+
+def _array(value: Any) -> Any:
+    from numpy import asarray  # not before it is needed: the command line starts without
+
+    return asarray(value.detach() if hasattr(value, "detach") else value)
 
 
 def as_whole(value: object) -> int | None:

@@ -92,6 +92,12 @@ def test_numbers_of_pytorch():
     torch = pytest.importorskip("torch")
     assert as_whole(torch.tensor(3)) == 3
     assert as_real(torch.tensor(0.5)) == 0.5
+    for kind in (torch.float16, torch.float32, torch.float64):
+        assert as_real(torch.tensor(0.3, dtype=kind)) == 0.3
+        assert as_real(torch.tensor(0.3, dtype=kind, requires_grad=True)) == 0.3
+    rounded = torch.tensor(0.3, dtype=torch.bfloat16)
+    assert as_real(rounded) == float(rounded)
+    assert flag("a", torch.tensor(True)) is True
     assert as_whole(torch.tensor(True)) is None
     assert as_real(torch.tensor([0.5])) is None
     assert [as_whole(one) for one in as_row(torch.tensor([1, 2]))] == [1, 2]
