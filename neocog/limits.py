@@ -22,6 +22,10 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
 # Cgroups of version 1 say "no limit" with a number near 2**63.
 _UNLIMITED = 2**60
+# What counts as used, and is dropped before anything is refused: files' pages, however recently
+# read (as the data are), and the file system's own. Of version 1, with the groups below.
+_DROPPED = ("active_file", "inactive_file", "slab_reclaimable")
+_DROPPED_1 = ("total_active_file", "total_inactive_file")
 
 
 def cores() -> int:
@@ -120,13 +124,14 @@ def _cgroup_memory() -> Iterator[int]:
     """Bytes that each control group has left; what the system can drop again counts as left."""
     for folder in _groups("memory"):
         for limit, used, dropped in (
-            ("memory.max", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+            ("memory.max", "memory.current", _DROPPED),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", _DROPPED_1),
         ):
             most, now = _text(folder / limit).strip(), _text(folder / used).strip()
             if most.isdecimal() and now.isdecimal() and int(most) < _UNLIMITED:
-                stat = re.search(rf"^{dropped} (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
-                yield int(most) - int(now) + (int(stat[1]) if stat else 0)
+                stat = _text(folder / "memory.stat")
+                parts = re.findall(rf"^(?:{'|'.join(dropped)}) (\d+)$", stat, re.MULTILINE)
+                yield int(most) - int(now) + sum(map(int, parts))
 
 
 # Limits of the process

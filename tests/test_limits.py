@@ -89,10 +89,13 @@ def test_memory_of_control_groups(system):
             "a/b/memory.current": "100",
             "a/memory.max": "1000000",
             "a/memory.current": "600000",
-            "a/memory.stat": "anon 1\ninactive_file 200000\nactive_file 5\n",
+            "a/memory.stat": (
+                "anon 1\ninactive_file 200000\nactive_file 5000\n"
+                "slab_reclaimable 300\nslab_unreclaimable 7\nworkingset_activate_file 9\n"
+            ),
         },
     )
-    assert limits.available_memory() == 600_000
+    assert limits.available_memory() == 605_300
 
 
 def test_memory_of_control_groups_of_the_first_version(system):
@@ -103,10 +106,10 @@ def test_memory_of_control_groups_of_the_first_version(system):
             "memory/memory.usage_in_bytes": "1",
             "memory/m/memory.limit_in_bytes": "1000000",
             "memory/m/memory.usage_in_bytes": "900000",
-            "memory/m/memory.stat": "inactive_file 1\ntotal_inactive_file 50000\n",
+            "memory/m/memory.stat": "inactive_file 1\ntotal_inactive_file 50000\ntotal_active_file 2000\n",
         },
     )
-    assert limits.available_memory() == 150_000
+    assert limits.available_memory() == 152_000
 
 
 def test_memory_of_the_address_space(system, monkeypatch):
