@@ -106,7 +106,9 @@ def test_memory_of_control_groups_of_the_first_version(system):
             "memory/memory.usage_in_bytes": "1",
             "memory/m/memory.limit_in_bytes": "1000000",
             "memory/m/memory.usage_in_bytes": "900000",
-            "memory/m/memory.stat": "inactive_file 1\ntotal_inactive_file 50000\ntotal_active_file 2000\n",
+            "memory/m/memory.stat": (
+                "inactive_file 1\ntotal_inactive_file 50000\ntotal_active_file 2000\n"
+            ),
         },
     )
     assert limits.available_memory() == 152_000
