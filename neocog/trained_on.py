@@ -12,7 +12,7 @@ from neocog.data import NAMES, Data
 from neocog.formats import training_of
 from neocog.training.run_process import read_info
 
-__all__ = ["TrainedOn", "trained_on"]
+__all__ = ["TrainedOn", "trained_on", "training_notes"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class TrainedOn:
     def differ(self, data: Data) -> bool:
         """Whether these are certainly other data."""
         return self.fingerprint is not None and self.fingerprint != data.fingerprint
+
+    def is_unsure(self, data: Data) -> bool:
+        """Whether these are called the same, and nothing tells whether they are."""
+        return self.fingerprint is None and self.name == data.name
+
+
+def training_notes(data: Data) -> dict[str, str]:
+    """What a model's file says of the data that it was trained on, which `trained_on` reads.
+
+    Their path is not among it: who opens a file that somebody sent must not have others opened.
+    """
+    return {"data": data.name, "data_fingerprint": data.fingerprint}
 
 
 def trained_on(model: str | Path) -> TrainedOn:

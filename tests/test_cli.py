@@ -31,7 +31,7 @@ from neocog.data.picture import read_picture
 from neocog.evaluation import VIEWS
 from neocog.formats import save_model, save_pth
 from neocog.opening import open_network
-from neocog.trained_on import trained_on
+from neocog.trained_on import trained_on, training_notes
 from neocog.training.initialization import INITIALIZATIONS
 from neocog.training.optimizers import OPTIMIZERS
 from neocog.training.recipes import RECIPES, Recipe
@@ -741,7 +741,7 @@ def model(here) -> Path:
     )
     folder = here / "model"
     folder.mkdir()
-    save_model(network, folder / "model.safetensors", training={"data": "tiny"})
+    save_model(network, folder / "model.safetensors", training=training_notes(tiny()))
     save_pth(network.state_dict(), folder / "cnn_model.pth")
     return folder
 
@@ -815,13 +815,19 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
 
     def load_data(name, **_):
         asked.append(name)
-        return tiny()
+        return tiny(name=name)
 
     monkeypatch.setattr(importlib.import_module("neocog.cli.evaluate"), "load_data", load_data)
     network = neocog.load(model)
     save_model(network, model / "model.safetensors", training={"data": "shapes"})
-    assert command("evaluate", model)[0] == 0
-    assert command("evaluate", model, "other")[0] == 0
+    code, _, err = command("evaluate", model / "model.safetensors")
+    assert code == 0
+    assert err.endswith(
+        "safetensors does not say which images shapes had: whether it was trained on these cannot "
+        "be checked.\n"
+    )
+    code, _, err = command("evaluate", model, "other")
+    assert (code, "cannot be checked" in err) == (0, False)
     # A file chooses no path.
     save_model(network, model / "model.safetensors", training={"data": "/etc/passwd"})
     code, _, err = command("evaluate", model)

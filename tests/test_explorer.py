@@ -19,6 +19,7 @@ from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
 from neocog.explanation.explanation import explain
 from neocog.explanation.payload import pack
+from neocog.trained_on import trained_on
 from neocog.training.torch_stream import TorchStream
 from neocog.web import explorer as explorer_module
 from neocog.web import training as training_module
@@ -803,6 +804,8 @@ def test_the_model_can_be_kept(page, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(content)
     kept = neocog.load(tmp_path / "model.safetensors")
     assert kept.classes == DATA.classes
+    trained = trained_on(tmp_path / "model.safetensors")
+    assert (trained.name, trained.fingerprint) == (DATA.name, DATA.fingerprint)
     assert_same(kept.state_dict(), fitted(3).state_dict())
     np.testing.assert_array_equal(
         np.float32(predicted(page)), kept.predict_proba(DATA.test.images[:1])[0]

@@ -30,8 +30,14 @@ def open_model(model: str, architecture: str | None = None) -> Network:
     return network
 
 
-def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
-    """The data that are named, or those that the model was trained on, and no others."""
+def load_usual(model: str, network: Network, data: str | None, data_dir: str | None) -> Data:
+    """The data that are named, or those that the model was trained on, and no others.
+
+    Says where they are not the same for sure.
+
+    Raises:
+        NeocogError: there are none, they are others now, or the network takes no such images.
+    """
     trained = trained_on(model)
     name = data or (trained.name if data_dir is not None else trained.source)
     if name is None:
@@ -50,15 +56,20 @@ def load_usual(model: str, data: str | None, data_dir: str | None) -> Data:
             f"{model} was trained on {printable(name, 200)}, which cannot be loaded: {error} If "
             "the data are elsewhere now, name them."
         ) from error
-    if not trained.differ(loaded):
-        return loaded
-    if data is None:
+    if data is None and trained.differ(loaded):
         raise NeocogError(
             f"{model} was trained on other images than {printable(name, 200)} now has. Name the "
             f"data, as in: neocog evaluate {model} FOLDER"
         )
-    if trained.name == loaded.name:
+    if (why := mismatch(network, loaded, model)) is not None:
+        raise NeocogError(why)
+    if trained.name == loaded.name and trained.differ(loaded):
         say(f"{model} was trained on other images than these, though they are called the same.")
+    elif trained.is_unsure(loaded):
+        say(
+            f"{model} does not say which images {printable(loaded.name)} had: whether it was "
+            "trained on these cannot be checked."
+        )
     return loaded
 
 
@@ -82,9 +93,7 @@ def evaluate(
     """Print loss, accuracy, each class's scores, and which were taken for which."""
     network = open_model(model, architecture)
     views = views_of(model, tta)
-    loaded = load_usual(model, data, data_dir)
-    if (why := mismatch(network, loaded, model)) is not None:
-        raise NeocogError(why)
+    loaded = load_usual(model, network, data, data_dir)
     if network.classes is None:
         network.name_classes(loaded.classes)
     with announced(say_compiling):

@@ -19,6 +19,7 @@ from neocog.evaluation import Evaluation
 from neocog.files import exists, leftovers, write_bytes, writing_together
 from neocog.formats import save_model, save_pth
 from neocog.network import Network
+from neocog.trained_on import training_notes
 from neocog.training.history import History
 from neocog.training.run_process import MODEL, settle, this_process
 
@@ -113,12 +114,9 @@ class RunFolder:
         """Write the weights, the model and the history so far: all of them, or none.
 
         What is said of the data, and `tta`, go into the model's file, so that it can be evaluated
-        as it was trained. The data's path does not: who opens a file that somebody sent must not
-        have others opened by it.
+        as it was trained.
         """
-        training: dict[str, Any] = {}
-        if self._data is not None:
-            training = {"data": self._data.name, "data_fingerprint": self._data.fingerprint}
+        training = training_notes(self._data) if self._data is not None else {}
         training |= {"tta": tta} if tta else {}
         try:
             with writing_together(self.path, MODEL) as folder:

@@ -24,6 +24,7 @@ from neocog.explanation.payload import pack
 from neocog.explanation.sheet import sheets
 from neocog.formats import save_model
 from neocog.network import Network
+from neocog.trained_on import training_notes
 from neocog.training.torch_stream import TorchStream
 from neocog.validation import shown
 from neocog.web.about import about, largest_batch
@@ -236,7 +237,7 @@ class Explorer:
         """A name for it, and a ``.safetensors`` of the network with the parameters of now."""
         self._settle()
         steps = 0 if self._training is None else self._training.steps
-        training = {"data": self.data.name, "steps": steps} if self.data else {}
+        training = {**training_notes(self.data), "steps": steps} if self.data else {}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.safetensors"
             save_model(self.network, path, training=training)
