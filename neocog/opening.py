@@ -183,6 +183,6 @@ def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     except DataError as error:
         return None, f"{model} was trained on {shown}, which cannot be loaded: {error}"
     if trained.differ(data):
-        return None, f"{model} was trained on other data than {shown} holds now."
+        return None, f"{model} was trained on other images than {shown} now has."
     why = mismatch(network, data, model)
     return (data, None) if why is None else (None, why)

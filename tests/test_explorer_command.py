@@ -176,7 +176,7 @@ def test_a_run_says_where_its_data_are(here, monkeypatch):
     assert loaded == [source]
     noise.__dict__["fingerprint"] = "1" * 64
     data, (note,) = opened()
-    assert (data, note) == (None, f"run was trained on other data than {source} holds now.")
+    assert (data, note) == (None, f"run was trained on other images than {source} now has.")
     (here / "run" / "run.json").write_text("[" * 100_000)
     assert "does not say which data" in open_network("run").notes[0]
 
