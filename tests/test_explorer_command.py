@@ -178,7 +178,7 @@ def test_a_run_says_where_its_data_are(here, monkeypatch):
     data, (note,) = opened()
     assert (data, note) == (None, f"run was trained on other images than {source} now has.")
     (here / "run" / "run.json").write_text("[" * 100_000)
-    assert "does not say which data" in open_network("run").notes[0]
+    assert "does not say where they are" in open_network("run").notes[0]
 
 
 def test_the_network_of_weights_alone_can_be_said(here):
