@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 # The tests already run in as many processes as there are cores.
 os.environ.setdefault("NEOCOG_COMPILERS", "1")
 
@@ -10,3 +12,9 @@ os.environ.setdefault("NEOCOG_COMPILERS", "1")
 # starts would inherit, and which Python then leaves as it is.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def many_cores(monkeypatch):
+    """As many threads work as a test asks for, however few cores this machine has."""
+    monkeypatch.setattr("neocog.engine.cores.cores", lambda: 64)

@@ -301,7 +301,7 @@ def test_no_more_threads_than_cores(network, monkeypatch):
         asked.append(threads)
         return np.full((len(images), 10), 0.1, np.float32)
 
-    monkeypatch.setattr("neocog.engine.cores._cores", lambda: 3)
+    monkeypatch.setattr("neocog.engine.cores.cores", lambda: 3)
     monkeypatch.setattr("neocog.engine.cores.available_threads", lambda: 2)
     monkeypatch.setattr(neocog.Network, "predict_proba", predict_proba)
     for threads in (64, 1, None):

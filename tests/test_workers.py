@@ -91,7 +91,7 @@ def test_threads_are_as_many_as_the_system_allows(monkeypatch):
 
 
 def test_training_starts_no_more_threads_than_there_are_cores(monkeypatch):
-    monkeypatch.setattr(cores, "_cores", lambda: 3)
+    monkeypatch.setattr(cores, "cores", lambda: 3)
     assert [cores.useful_threads(asked) for asked in (1, 3, 4, 256)] == [1, 3, 3, 3]
     # A number that is given counts more than what the environment asks for.
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
