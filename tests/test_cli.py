@@ -364,6 +364,7 @@ def test_adam(command, with_data, here):
     assert "momentum" not in settings["optimizer"]
 
 
+@pytest.mark.thorough
 def test_a_recipe_with_changes(command, with_data, here):
     """As the public functions would have done it."""
     with_data()

@@ -88,8 +88,11 @@ def flat(value, like):
 @pytest.mark.parametrize(
     "name",
     [
-        *("simple-cnn", "lenet5", "unusual"),
-        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("resnet8", "airbench")),
+        *("simple-cnn", "lenet5"),
+        *(
+            pytest.param(name, marks=pytest.mark.thorough)
+            for name in ("resnet8", "airbench", "unusual")
+        ),
     ],
 )
 def test_every_map_and_gradient(name):

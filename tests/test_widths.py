@@ -24,7 +24,9 @@ FILES = sorted((HERE / "kernels").glob("test_*.py"))
 # Each process spends a second on importing Numba, so several files share one.
 PARTS = [FILES[n::4] for n in range(4)]
 TORCH = importlib.util.find_spec("torch") is not None
-OTHERS = [width for width in (4, 8, 16) if width != LANES]
+FIRST, SECOND = (width for width in (4, 8, 16) if width != LANES)
+# Either compiles nearly all kernels anew, so a plain pytest leaves one out.
+OTHERS = [FIRST, pytest.param(SECOND, marks=pytest.mark.thorough)]
 
 # Sums in another order: each is off by no more than float32's rounding, of numbers whose signs
 # differ, a few hundred at a time; eight steps pass that on.
