@@ -605,12 +605,10 @@ def test_bodies_in_memory_are_bounded(page: Page):
     """Of pictures that are sent slowly only so many are begun to be read."""
     start = head(page, "/api/upload", f"Content-Length: {MOST_PICTURE}")
     with contextlib.ExitStack() as ending:
-        for _ in range(4):
+        for _ in range(100):  # one that came while another was read may have been refused
             slow = socket.create_connection((page.host, page.port), PATIENCE)
             ending.enter_context(slow)
             slow.sendall(start + b"\x89PNG")
-        found = 400
-        for _ in range(20 * PATIENCE):
             found, reply = page.upload(b"no picture")
             if found == 503:
                 break
