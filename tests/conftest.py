@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from neocog.limits import cores
+
 # The tests already run in as many processes as there are cores.
 os.environ.setdefault("NEOCOG_COMPILERS", "1")
 
@@ -12,6 +14,12 @@ os.environ.setdefault("NEOCOG_COMPILERS", "1")
 # starts would inherit, and which Python then leaves as it is.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)  # not where pytest-xdist is left out
+def pytest_xdist_auto_num_workers(config):
+    """One process more than cores, as some tests wait: for a signal, a page, another process."""
+    return cores() + 1
 
 
 @pytest.fixture(autouse=True)
