@@ -4,11 +4,10 @@ A file may be anybody's: nothing that it names is opened, run or fetched for it,
 neocog itself knows by name. The ``run.json`` of a run folder may name a path.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from neocog.data import NAMES, Data, is_here, load_data
+from neocog.data import NAMES, Data, Progress, is_here, load_data
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.formats import assumption, is_weights, load
@@ -50,7 +49,7 @@ class Opened:
 def open_network(
     model: str | None = None,
     data: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     architecture: str | None = None,
 ) -> Opened:
     """The network and its data.
@@ -60,8 +59,8 @@ def open_network(
             ``.pth``; a new simple-cnn without it.
         data: as `load_data` takes it. Without it, a new network gets shapes; a saved one what its
             file says it was trained on, if that is on this machine.
-        progress: called with the bytes done and the bytes in all while downloading what `data`
-            asks for; nothing else is downloaded.
+        progress: told of loading what `data` asks for, as for `load_data`; nothing else is
+            downloaded.
         architecture: which network a ``.pth`` is of, as for `open_saved`.
 
     Raises:
@@ -125,7 +124,7 @@ def name_of_run(model: str) -> str:
     return Path(file[0]).stem if file is not None else model
 
 
-def _new(model: str, data: str, progress: Callable[[int, int], None] | None) -> Opened:
+def _new(model: str, data: str, progress: Progress | None) -> Opened:
     if not is_file(model):
         make_model(model)  # an unknown name is wrong at once, before data are drawn or fetched
     loaded = load_data(data, progress=progress)

@@ -1,14 +1,21 @@
-"""How pixels become the numbers a network gets; one description for training and all else.
+"""How a picture becomes the numbers a network gets; one description for training and all else.
 
 It travels with the model: training, evaluation, prediction and export all read the same one.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from neocog.errors import ArchitectureError
-from neocog.validation import as_real, as_row, refuse, shown
+from neocog.validation import as_real, as_row, choice, instance, real, refuse, settle, shown, whole
 
-__all__ = ["Preprocessing"]
+__all__ = ["INTERPOLATIONS", "RESIZE_MODES", "Preprocessing", "Resize"]
+
+#: The ways in which a picture of another aspect is made to fit.
+RESIZE_MODES = ("stretch", "crop", "letterbox")
+#: Filters, by Pillow's names. All but "nearest" are wide enough where a picture shrinks.
+INTERPOLATIONS = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 
 _MOST = 1e6
 # What a pixel is multiplied by must be a float32.
@@ -16,16 +23,67 @@ _LEAST_STD = 1e-30
 
 
 @dataclass(frozen=True)
+class Resize:
+    """How a picture of any size becomes one of the network's height and width.
+
+    Args:
+        mode: "stretch" scales height and width each as they must; "crop" scales the picture until
+            it covers the network's input, and cuts off what stands over on two sides; "letterbox"
+            scales it until it fits in, and fills the rest.
+        interpolation: one of `INTERPOLATIONS`.
+        keep: for "crop", which part of the side that fits exactly is kept: 0.875 is the middle
+            224 of 256.
+        fill: for "letterbox", the level of every channel around the picture, 0 to 255.
+
+    Raises:
+        ArchitectureError: for a value that cannot be.
+    """
+
+    mode: str = "stretch"
+    interpolation: str = "lanczos"
+    keep: float = 1.0
+    fill: int = 128
+
+    def __post_init__(self) -> None:
+        error = ArchitectureError
+        settle(self, choice, "mode", known=RESIZE_MODES, error=error)
+        settle(self, choice, "interpolation", known=INTERPOLATIONS, error=error)
+        wanted = "a number above 0 and at most 1"
+        settle(self, real, "keep", above=0, most=1, wanted=wanted, error=error)
+        settle(self, whole, "fill", least=0, most=255, error=error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON; `from_dict` reads it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Resize":
+        """The description that `to_dict` gave; what is left out has its default.
+
+        Raises:
+            ArchitectureError: for what no field is called, or a value that cannot be.
+        """
+        instance("Resize", data, Mapping, "settings by name", error=ArchitectureError)  # type: ignore[type-abstract]
+        known = tuple(field.name for field in fields(cls))
+        for name in data:
+            choice("Resize: a setting", name, known, error=ArchitectureError)
+        return cls(**data)
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """x = (pixel / 255 − mean) / std for every channel; the note's is mean 0.5, std 0.5.
 
-    `mean` and `std` hold one number a channel, in units of the pixel range 0 to 1.
+    `mean` and `std` hold one number a channel, in units of the pixel range 0 to 1. `resize` says
+    how a picture of another size is made to fit before.
     """
 
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    resize: Resize = Resize()
 
     def __post_init__(self) -> None:
+        instance("Preprocessing: resize", self.resize, Resize, "a Resize", error=ArchitectureError)
         for name in ("mean", "std"):
             label, value = f"Preprocessing: {name}", getattr(self, name)
             numbers = tuple(as_real(number) for number in as_row(value) or ())

@@ -4,7 +4,7 @@ import json
 
 from neocog import evaluate as evaluate_network
 from neocog import load_data
-from neocog.cli.terminal import download_progress, say, say_compiling
+from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
@@ -48,7 +48,7 @@ def load_usual(model: str, network: Network, data: str | None, data_dir: str | N
             f"{model} does not say {unknown}. Name the data, as in: neocog evaluate {model} cifar10"
         )
     try:
-        loaded = load_data(name, data_dir=data_dir, progress=download_progress())
+        loaded = load_data(name, data_dir=data_dir, progress=loading_progress())
     except DataError as error:
         if data is not None or name == trained.name:
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from neocog.cli.paths import out_path
-from neocog.cli.terminal import download_progress, say, say_compiling
+from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
@@ -36,7 +36,7 @@ def explain(
 ) -> int:
     """Write the page of one image, and say where it is and what the network sees."""
     given = out_path(out) if out else None  # at once, before anything takes its time
-    opened = open_network(model, data, download_progress(), architecture)
+    opened = open_network(model, data, loading_progress(), architecture)
     for note in opened.notes:
         say(note)
     network = opened.network

@@ -7,7 +7,7 @@ import threading
 import webbrowser
 from pathlib import Path
 
-from neocog.cli.terminal import download_progress, is_terminal, say
+from neocog.cli.terminal import is_terminal, loading_progress, say
 from neocog.opening import open_network
 from neocog.training.settings import check_threads
 from neocog.web import Server, Session, is_loopback
@@ -34,7 +34,7 @@ def explore(
         # First, as a port that is taken is wrong at once; what asks now waits until it is served.
         server = Server(host, port)
         ending.callback(server.server_close)
-        opened = open_network(model, data, download_progress(), architecture)
+        opened = open_network(model, data, loading_progress(), architecture)
         for note in opened.notes:
             say(note)
         if opened.data is None:

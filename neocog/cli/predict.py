@@ -23,12 +23,11 @@ def predict(model: str, images: list[str], architecture: str | None, top: int, j
     if top < 1:
         raise NeocogError(f"--top (={top}) must be at least 1.")
     network = open_model(model, architecture)
-    channels, height, width = network.input_shape
     pictures: dict[int, NDArray[np.uint8]] = {}
     listed: list[dict[str, object]] = []
     for index, path in enumerate(images):
         try:
-            pictures[index] = read_picture(path, (channels, height, width))
+            pictures[index] = read_picture(path, network.input_shape, network.preprocessing.resize)
             listed.append({"image": path})
         except DataError as error:
             say(f"neocog: {error}")

@@ -24,10 +24,10 @@ from typing import TextIO
 __all__ = [
     "Output",
     "counted",
-    "download_progress",
     "drawing",
     "guarded_output",
     "is_terminal",
+    "loading_progress",
     "say",
     "say_compiling",
 ]
@@ -191,24 +191,38 @@ def is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def download_progress() -> Callable[[int, int], None]:
-    """What to call with bytes done and bytes in all; one line, redrawn or every 10 %."""
-    shown = -1
+def loading_progress() -> Callable[[str, int, int], None]:
+    """What `neocog.load_data` tells how far it is; a line for each thing that is done.
+
+    Redrawn on a terminal; elsewhere printed every 10 %, and only of what takes over a second.
+    """
+    shown: dict[str, int] = {}
+    began: dict[str, float] = {}
     last = 0.0
 
-    def progress(done: int, total: int) -> None:
-        nonlocal shown, last
+    def progress(what: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        begin = began.setdefault(what, now)
         percent = 100 * done // max(1, total)
         step = percent if is_terminal() else percent // 10 * 10
-        if step == shown and done < total:
+        if step == shown.get(what) and done < total:
             return
-        now = time.monotonic()
         if is_terminal() and now - last < 0.1 and done < total:
             return
-        shown, last = step, now
-        line = f"downloading: {done / 1e6:.0f} of {total / 1e6:.0f} MB ({percent} %)"
+        if done >= total and what not in shown:
+            return  # it took no time
+        if not is_terminal() and now - begin < 1 and what != "downloading":
+            return
+        shown[what], last = step, now
+        amount = f"{done:,} of {total:,} pictures"
+        if what == "downloading":
+            amount = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+        left = (now - begin) * (total - done) / done if done else 0.0
+        line = f"{what}: {amount} ({percent} %)" + (f", {left:.0f} s left" if left > 1 else "")
         if is_terminal():
-            print(f"\r{line}", end="\n" if done >= total else "", file=drawing(), flush=True)
+            end = "\n" if done >= total else ""
+            print(f"\r{line}\x1b[K", end=end, file=drawing(), flush=True)
         else:
             say(line)
 

@@ -5,7 +5,7 @@ from typing import Any
 from neocog import evaluate, fit, load_data
 from neocog.cli.display import Display
 from neocog.cli.paths import out_path
-from neocog.cli.terminal import counted, download_progress, say, say_compiling
+from neocog.cli.terminal import counted, loading_progress, say, say_compiling
 from neocog.data import Data
 from neocog.engine import announced
 from neocog.errors import NeocogError
@@ -40,7 +40,7 @@ def train(
     check_settings(how.epochs, how.batch_size, threads, log_every)
     TorchStream(seed)
     _check_model(how)
-    loaded = load_data(data, data_dir=data_dir, progress=download_progress())
+    loaded = load_data(data, data_dir=data_dir, progress=loading_progress())
     network = how.network(loaded, seed)
     network.name_classes(loaded.classes)
     check_savable(network)

@@ -1,17 +1,21 @@
-"""Images in: built-in shapes, and CIFAR-10."""
+"""Images in: from pictures that people have, from arrays, from data with a name, and drawn ones."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
+from neocog.data.cifar import is_cifar10, load_cifar10
 from neocog.data.cifar import is_here as _cifar10_is_here
-from neocog.data.cifar import load_cifar10
-from neocog.data.dataset import Data, Dataset
+from neocog.data.dataset import Dataset
+from neocog.data.loading import VALIDATION, load_path
+from neocog.data.parts import Data
+from neocog.data.progress import Progress, counting
 from neocog.errors import DataError, did_you_mean
 from neocog.files import exists, user_path
+from neocog.preprocessing import Resize
 from neocog.validation import file_path
 
-__all__ = ["NAMES", "Data", "Dataset", "is_here", "load_data"]
+__all__ = ["NAMES", "Data", "Dataset", "Progress", "is_here", "load_data"]
 
 #: The data that have names.
 NAMES = ("cifar10", "shapes")
@@ -20,18 +24,39 @@ NAMES = ("cifar10", "shapes")
 def load_data(
     name_or_path: str | os.PathLike[str] = "shapes",
     *,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    resize: Resize | None = None,
+    classes: Sequence[str] | None = None,
+    validation: float = VALIDATION,
+    split_seed: int = 0,
+    on_bad: str = "error",
+    file_column: str | None = None,
+    label_column: str | None = None,
+    threads: int | None = None,
     data_dir: str | os.PathLike[str] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     seed: int = 0,
 ) -> Data:
-    """Images to train on and to test with: uint8 [n, 32, 32, 3], labels int64 [n].
+    """Images to train on and to judge by: uint8 [n, height, width, channels], labels int64 [n].
 
     Args:
-        name_or_path: `shapes`, drawn in a second or two; `cifar10`; or the folder or archive that
-            holds CIFAR-10's binary files.
+        name_or_path: `shapes`, drawn in a second or two; `cifar10`; or the path of a folder or file
+            with pictures, of any of the kinds in `neocog.data.sources`.
+        size: height and width of the images, one number for a square; chosen by the pictures' own,
+            if None.
+        channels: 1 for gray, 3 for colors; chosen by the pictures', if None.
+        resize: how pictures of other sizes are made to fit; chosen by the pictures, if None.
+        classes: those that are wanted, in the order of their numbers; all, by name, if None.
+        validation: the part of each class that is held out, where the source does not say which.
+        split_seed: which pictures these are.
+        on_bad: "error" for pictures that cannot be read; "skip" leaves them out, up to 1 %.
+        file_column: of a table, the column of file names; found out, if None.
+        label_column: of a table, the column of labels; found out, if None.
+        threads: how many decode at once; as many as this process may use, if None.
         data_dir: where `cifar10` lies. Without it, `$NEOCOG_DATA` and the user's cache are looked
             through, and then it is downloaded.
-        progress: called with the bytes done and the bytes in all while downloading.
+        progress: told of what takes long, as `neocog.data.progress` says.
         seed: which `shapes` are drawn, 0 to 2**64 - 1.
 
     Raises:
@@ -42,7 +67,7 @@ def load_data(
         file_path("data_dir", data_dir, error=DataError)
     name = os.fspath(name_or_path)  # as it is written: the path of "" would be this folder's
     if name == "cifar10":
-        return load_cifar10(data_dir, progress=progress)
+        return load_cifar10(data_dir, progress=counting(progress, "downloading"))
     if data_dir is not None:
         raise DataError(f"data_dir says where cifar10 lies; it does not go with {name!r}.")
     if name == "shapes":
@@ -50,9 +75,24 @@ def load_data(
         from neocog.data.shapes import shapes
 
         return shapes(seed)
-    if name and exists(user_path(name)):
+    if not name or not exists(user_path(name)):
+        raise DataError(_unknown(name))
+    if is_cifar10(name):
         return load_cifar10(name)
-    raise DataError(_unknown(name))
+    return load_path(
+        name,
+        size=size,
+        channels=channels,
+        resize=resize,
+        classes=classes,
+        validation=validation,
+        split_seed=split_seed,
+        on_bad=on_bad,
+        file_column=file_column,
+        label_column=label_column,
+        threads=threads,
+        progress=progress,
+    )
 
 
 def is_here(name: str) -> bool:
@@ -66,5 +106,5 @@ def _unknown(name: str) -> str:
     return (
         f"There is no data named {name!r}, and no such file or folder."
         f"{did_you_mean(name, NAMES)} "
-        f"There are: {', '.join(NAMES)}, or the path of a folder with CIFAR-10's binary files."
+        f"There are: {', '.join(NAMES)}, or the path of a folder with pictures."
     )

@@ -19,12 +19,13 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Data, Dataset
+from neocog.data.dataset import Dataset
+from neocog.data.parts import Data
 from neocog.data.ustar import ArchiveError, members
 from neocog.errors import DataError
 from neocog.files import cache_folder, exists, open_regular, user_path
 
-__all__ = ["CLASSES", "is_here", "load_cifar10"]
+__all__ = ["CLASSES", "is_cifar10", "is_here", "load_cifar10"]
 
 CLASSES = (
     "airplane",
@@ -94,6 +95,12 @@ def is_here() -> bool:
     if cache_folder() is None:
         return False
     return _is_complete(_unpacked_folder(ARCHIVE_SHA256)) or _place_in(_cache()) is not None
+
+
+def is_cifar10(path: str | os.PathLike[str]) -> bool:
+    """Whether a file or folder is, or holds, CIFAR-10's binary files or its archive."""
+    root = user_path(path)
+    return _place_in(root) is not None and (root.is_dir() or root.name == ARCHIVE)
 
 
 def _find(

@@ -1,6 +1,7 @@
-"""Images with their classes, in memory."""
+"""Images with their classes, in memory or mapped from a file."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.arrays import as_images, as_labels
-from neocog.class_names import class_names
 from neocog.errors import DataError
 
-__all__ = ["Data", "Dataset", "as_dataset"]
+__all__ = ["Dataset", "as_dataset"]
 
 # Images hashed at a time; such a part is copied if it does not lie in a row.
 _CHUNK = 1024
@@ -23,11 +23,18 @@ class Dataset:
     """Images uint8 [n, height, width, channels] and their class numbers int64 [n].
 
     Both may be given as lists, tensors or other whole numbers, as `neocog.arrays` says. Arrays of
-    these kinds are kept as they are and not copied: what is changed in them is changed here.
+    these kinds are kept as they are and not copied: what is changed in them is changed here. Images
+    may be mapped from a file (`numpy.memmap`).
+
+    Attributes:
+        images: as above.
+        labels: as above.
+        names: what people know each image by, such as its file; None where there are no names.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_images(self.images))
@@ -36,6 +43,11 @@ class Dataset:
             raise DataError(
                 f"labels must be int64 [{len(self.images)}], one for each image, not "
                 f"{self.labels.dtype} {list(self.labels.shape)}."
+            )
+        if self.names is not None and len(self.names) != len(self.images):
+            raise DataError(
+                f"names must be {len(self.images)} texts, one for each image; there are "
+                f"{len(self.names)}."
             )
 
     def __repr__(self) -> str:
@@ -51,52 +63,19 @@ class Dataset:
                 f"A Dataset gives parts, not single images: write data[{part}:{part + 1}], or "
                 f"data.images[{part}] and data.labels[{part}]."
             )
-        return Dataset(self.images[part], self.labels[part])
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """What `neocog.load_data` gives: two `Dataset`, the names of the classes, and where from.
-
-    Attributes:
-        name: of the data, for people.
-        train: images to train on.
-        test: images to test with.
-        classes: the classes' names, in the order of their numbers.
-        source: what `load_data` is called with to get them again: a name, or an absolute path;
-            "" if there is no such text.
-    """
-
-    name: str
-    train: Dataset
-    test: Dataset
-    classes: tuple[str, ...]
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        # As a network has them, with which they are compared.
-        object.__setattr__(self, "classes", class_names(self.classes))
-
-    def __repr__(self) -> str:
-        return (
-            f"<Data {self.name!r}: {len(self.classes)} classes, train={self.train!r}, "
-            f"test={self.test!r}>"
-        )
+        names = None if self.names is None else self.names[part]
+        return Dataset(self.images[part], self.labels[part], names)
 
     @cached_property
-    def fingerprint(self) -> str:
-        """What tells these images and labels from any others, wherever they lie: 64 hex digits.
+    def pixels_digest(self) -> str:
+        """The SHA-256 of the images' pixels, 64 hex digits.
 
-        The SHA-256 of the images' sizes, their pixels and their labels. Computed when it is first
-        asked for, in 0.15 s for CIFAR-10, and not again if the arrays are changed afterwards.
+        Computed when it is first asked for, in 0.15 s for CIFAR-10, and not again if the array is
+        changed afterwards.
         """
         digest = hashlib.sha256()
-        for part in (self.train, self.test):
-            digest.update(f"{list(part.images.shape)}\n".encode())
-            for first in range(0, len(part), _CHUNK):
-                digest.update(np.ascontiguousarray(part.images[first : first + _CHUNK]).data)
-            # Whatever the machine's order of bytes.
-            digest.update(np.ascontiguousarray(part.labels, "<i8").data)
+        for first in range(0, len(self), _CHUNK):
+            digest.update(np.ascontiguousarray(self.images[first : first + _CHUNK]).data)
         return digest.hexdigest()
 
 
@@ -114,7 +93,7 @@ def as_dataset(data: Any, usual: str) -> Dataset:
         return data
     if isinstance(data, tuple) and len(data) == 2:
         return Dataset(*data)
-    if isinstance(data, Data):
+    if hasattr(data, "train") and hasattr(data, "test"):  # a Data
         raise DataError(f"{data.name} has images to train on and to test with: write {usual}.")
     raise DataError(
         "data must be a Dataset, such as load_data(…).train, or a tuple (images, labels), not "

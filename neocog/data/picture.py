@@ -1,4 +1,4 @@
-"""One picture file, as the network's input size wants it."""
+"""One picture file, made to fit a network's input."""
 
 import io
 import warnings
@@ -7,30 +7,38 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
 from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
+from neocog.data.resizing import placed
 from neocog.errors import DataError, printable
 from neocog.files import open_regular, user_path
+from neocog.preprocessing import Resize
 
-__all__ = ["read_picture"]
+__all__ = ["fit_picture", "read_picture", "turn_of"]
 
+_USUAL = Resize()
+# Pillow's names for pixels of so many channels.
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 # Letters of a file's name that are shown.
 _LONGEST = 300
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
-def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Read an image file, scaled to `shape`, (channels, height, width).
+def read_picture(
+    path: str | Path | bytes, shape: tuple[int, int, int], resize: Resize = _USUAL
+) -> NDArray[np.uint8]:
+    """Read an image file, made to fit `shape`, (channels, height, width).
 
     Read are PNG, JPEG, GIF, BMP, WEBP, TIFF, PPM (also PGM and PBM) and, if Pillow has it, AVIF.
-    The whole picture is scaled, not cropped, and turned as its EXIF data say; of several frames
-    the first is taken. 1 channel is gray, 3 are RGB, transparency lies on white, 16 bits become 8.
-    The same picture gives the same pixels whatever its kind, but for what a JPEG of more than 64
-    megapixels loses by being decoded at half its size or less: 2 levels, and more only where there
-    is too little memory to decode it whole.
+    The picture is turned as its EXIF data say; of several frames the first is taken. 1 channel is
+    gray, 3 are RGB, transparency lies on white, 16 bits become 8. The same picture gives the same
+    pixels whatever its kind, but for what a JPEG of more than 64 megapixels loses by being decoded
+    at half its size or less: 2 levels, and more only where there is too little memory to decode it
+    whole.
 
     The size is looked at before anything is decoded: decoding may take 1 GiB at most, and much
     less for a small file.
@@ -38,6 +46,7 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
     Args:
         path: of the file, or the bytes that such a file holds.
         shape: of the network's input.
+        resize: how a picture of another size is made to fit; a network's is in its preprocessing.
 
     Returns:
         uint8 [height, width, channels].
@@ -46,25 +55,36 @@ def read_picture(path: str | Path | bytes, shape: tuple[int, int, int]) -> NDArr
         DataError: no such file, not an image, damaged, or absurdly large.
     """
     name = "The picture" if isinstance(path, bytes) else printable(str(path), _LONGEST)
-    channels = shape[0]
-    if channels not in (1, 3):
-        raise DataError(f"The network takes {channels} channels; pictures have 1 or 3.")
     try:
-        with warnings.catch_warnings(), _opened(path) as file:
-            warnings.simplefilter("ignore")  # Pillow's own about size and metadata
-            if file.size > LARGEST_FILE:
-                raise DataError(f"has {file.size:,} bytes: too large for a picture.")
-            return _read(file, shape)
+        with _opened(path) as file:
+            return _decoded(file, shape, resize)
     except DataError as error:
         raise DataError(f"{name} {error}") from error
     except OSError as error:
-        if error.strerror and error.filename is not None:
-            raise DataError(f"{name}: {error.strerror}.") from error
-        raise DataError(f"{name} cannot be decoded: {printable(str(error))}.") from error
-    except MemoryError as error:
-        raise DataError(f"{name} takes more memory than there is. Scale it down first.") from error
-    except Exception as error:  # Pillow's decoders raise nearly anything
-        raise DataError(f"{name} cannot be decoded: {printable(str(error))}.") from error
+        raise DataError(f"{name}: {error.strerror or error}.") from error
+
+
+def fit_picture(
+    content: bytes | NDArray[np.uint8], shape: tuple[int, int, int], resize: Resize = _USUAL
+) -> NDArray[np.uint8]:
+    """What `read_picture` gives, of the content of a file, or of pixels [height, width, channels].
+
+    Raises:
+        DataError: in words that follow the picture's name.
+    """
+    if isinstance(content, bytes):
+        with _opened(content) as file:
+            return _decoded(file, shape, resize)
+    channels, height, width = shape
+    if content.shape == (height, width, channels):
+        return content
+    if content.shape[2] not in _MODES:
+        raise DataError(
+            f"has {content.shape[2]} channels and cannot be scaled; pictures have 1, 3 or 4."
+        )
+    pixels = content[:, :, 0] if content.shape[2] == 1 else content
+    picture = Image.fromarray(np.ascontiguousarray(pixels), _MODES[content.shape[2]])
+    return _fitted(picture, picture.size, shape, resize, Turn(), None)
 
 
 def _opened(path: str | Path | bytes) -> PictureFile:
@@ -73,12 +93,27 @@ def _opened(path: str | Path | bytes) -> PictureFile:
     return PictureFile(open_regular(user_path(path)).detach())
 
 
-def _read(file: PictureFile, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    channels, height, width = shape
+def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
+    """As `read_picture`; errors are `DataError`, in words that follow the picture's name."""
+    if file.size > LARGEST_FILE:
+        raise DataError(f"has {file.size:,} bytes: too large for a picture.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own about size and metadata
+            return _read(file, shape, resize)
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError("takes more memory than there is. Scale it down first.") from error
+    except Exception as error:  # Pillow's decoders raise nearly anything
+        raise DataError(f"cannot be decoded: {printable(str(error))}.") from error
+
+
+def _read(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
     kind, picture = open_picture(file)
     if picture.mode == "F":
         raise DataError("has floating-point pixels of no known range: save it as PNG first.")
-    side = max(width, height)
+    side = max(shape[1:])
     divisor = check_cost(kind, picture, file, (side, side))
     whole = picture.width / divisor, picture.height / divisor
     if divisor > 1:
@@ -86,14 +121,36 @@ def _read(file: PictureFile, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     key = _color_key(picture, file) if kind.name == "PNG" else None
     file.rewind()
     picture.load()
-    mode = "L" if channels == 1 else "RGB"
     # Older versions of Pillow know only now that a TIFF lies on its side.
     box = whole if divisor > 1 else picture.size
-    small = scaled(picture, box, (width, height), mode, _turn(picture), key)
-    return np.asarray(small, dtype=np.uint8).reshape(height, width, channels)
+    return _fitted(picture, box, shape, resize, turn_of(picture), key)
 
 
-def _turn(picture: ImageFile) -> Turn:
+def _fitted(
+    picture: Image.Image,
+    box: tuple[float, float],
+    shape: tuple[int, int, int],
+    resize: Resize,
+    turn: Turn,
+    key: ColorKey | None,
+) -> NDArray[np.uint8]:
+    """The decoded picture as `shape` wants it; arguments as of `scaled`."""
+    channels, height, width = shape
+    if channels not in (1, 3):
+        raise DataError(f"cannot fit: the network takes {channels} channels, pictures have 1 or 3.")
+    mode = "L" if channels == 1 else "RGB"
+    across, down = reversed(box) if turn.sideways else box
+    place = placed(resize, (across, down), (width, height))
+    small = scaled(picture, box, place.size, mode, turn, key, place.region, resize.interpolation)
+    pixels: NDArray[np.uint8] = np.asarray(small, np.uint8).reshape(*place.size[::-1], channels)
+    if place.size == (width, height):
+        return pixels
+    whole: NDArray[np.uint8] = np.full((height, width, channels), resize.fill, np.uint8)
+    whole[place.rows, place.columns] = pixels
+    return whole
+
+
+def turn_of(picture: ImageFile) -> Turn:
     """What its EXIF data say; those that are damaged say nothing, as to every viewer."""
     try:
         return TURNS.get(picture.getexif().get(_ORIENTATION, 1), Turn())

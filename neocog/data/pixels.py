@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.preprocessing import INTERPOLATIONS
+
 __all__ = ["TURNS", "ColorKey", "Turn", "scaled"]
 
-_LANCZOS = Image.Resampling.LANCZOS
+_FILTERS = {name: Image.Resampling[name.upper()] for name in INTERPOLATIONS}
 # Pixels of a band, and its rows at least: the weights of a row's pixels are computed for each band.
 _PIXELS, _ROWS = 1 << 20, 16
 
@@ -86,8 +88,10 @@ def scaled(
     mode: str,
     turn: Turn,
     key: ColorKey | None = None,
+    region: tuple[float, float, float, float] | None = None,
+    interpolation: str = "lanczos",
 ) -> Image.Image:
-    """The picture in a size.
+    """A picture, or a region of it, in a size.
 
     Args:
         picture: decoded.
@@ -96,6 +100,9 @@ def scaled(
         mode: "L" or "RGB".
         turn: of the picture.
         key: the color that is transparent, if one is.
+        region: left, top, right and bottom of what is wanted, of the turned picture; all of it, if
+            None.
+        interpolation: one of `neocog.preprocessing.INTERPOLATIONS`.
 
     Raises:
         ValueError: for pixels that are no colors.
@@ -105,8 +112,13 @@ def scaled(
     seen_across, seen_lines = box
     if turn.sideways:
         across, lines, seen_across, seen_lines = lines, across, seen_lines, seen_across
+    region = region or (0.0, 0.0, seen_across, seen_lines)
     left = across - seen_across if turn.leftward else 0.0
     top = lines - seen_lines if turn.upward else 0.0
+    # Within the picture, whatever rounding has made of it.
+    begin_x, end_x = max(0.0, left + region[0]), min(float(across), left + region[2])
+    begin_y, end_y = max(0.0, top + region[1]), min(float(lines), top + region[3])
+    how = _FILTERS[interpolation]
     narrow = Image.new(mode, (width, lines))
     rows = max(_ROWS, _PIXELS // across)
     for first in range(0, lines, rows):
@@ -117,9 +129,9 @@ def scaled(
         flat = _flat(band, None if key is None else key.hides(band, where)).convert(mode)
         if turn.by is not None:
             flat = flat.transpose(turn.by)
-        part = (left, 0.0, left + seen_across, float(flat.height))
-        narrow.paste(flat.resize((width, flat.height), _LANCZOS, part), (0, first))
-    return narrow.resize((width, height), _LANCZOS, (0.0, top, float(width), top + seen_lines))
+        part = (begin_x, 0.0, end_x, float(flat.height))
+        narrow.paste(flat.resize((width, flat.height), how, part), (0, first))
+    return narrow.resize((width, height), how, (0.0, begin_y, float(width), end_y))
 
 
 def _flat(band: Image.Image, hidden: NDArray[np.bool_] | None) -> Image.Image:

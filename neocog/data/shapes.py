@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Data, Dataset
+from neocog.data.dataset import Dataset
+from neocog.data.parts import Data
 from neocog.errors import DataError
 from neocog.kernels.shapes import CLASSES, draw_shapes
 from neocog.limits import MOST_THREADS, available_cores

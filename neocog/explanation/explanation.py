@@ -352,8 +352,7 @@ def explain(
 
 def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[np.uint8]:
     if isinstance(image, str | Path):
-        channels, height, width = network.input_shape
-        return read_picture(image, (channels, height, width))
+        return read_picture(image, network.input_shape, network.preprocessing.resize)
     # A list is joined into an array of its own: maps are made from the image later too, when the
     # caller's array may hold another one.
     pixels: NDArray[np.uint8] = check_images(network, [image])[0]

@@ -8,7 +8,8 @@ under ``neocog``::
      "input_shape": [3, 32, 32],
      "layers": [{"name": "conv1", "type": "Conv2d", "in_channels": 3, …}, …],
      "classes": ["airplane", …] or null,
-     "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+     "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
+                       "resize": {"mode": "stretch", "interpolation": "lanczos", …}},
      "training": {…}}
 
 A Sequential has its own list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that
@@ -34,7 +35,7 @@ from neocog.layers import describe
 from neocog.layers.registry import build_row
 from neocog.limits import require_memory
 from neocog.network import Network, state_dtype
-from neocog.preprocessing import Preprocessing
+from neocog.preprocessing import Preprocessing, Resize
 
 __all__ = ["check_savable", "check_shapes", "load_model", "read_training", "save_model"]
 
@@ -114,6 +115,7 @@ def _described(network: Network, training: Mapping[str, Any]) -> str:
         "preprocessing": {
             "mean": list(network.preprocessing.mean),
             "std": list(network.preprocessing.std),
+            "resize": network.preprocessing.resize.to_dict(),
         },
         "training": dict(training),
     }
@@ -237,6 +239,8 @@ def _build(description: dict[str, Any]) -> Network:
     shape = _whole_numbers(description.get("input_shape"), "input_shape")
     preprocessing = _dict(description.get("preprocessing"), "preprocessing")
     mean, std = (_numbers(preprocessing.get(key), key) for key in ("mean", "std"))
+    # Files from before it was written have what was always done then.
+    resize = Resize.from_dict(_dict(preprocessing.get("resize", {}), "resize"))
     classes = description.get("classes")
     if classes is not None and not all(
         isinstance(name, str) for name in _list(classes, "list of classes")
@@ -246,7 +250,7 @@ def _build(description: dict[str, Any]) -> Network:
         network = Network(
             input_shape=shape,
             classes=classes,
-            preprocessing=Preprocessing(mean, std),
+            preprocessing=Preprocessing(mean, std, resize),
             **build_row(entries),
         )
     except TypeError:  # a layer named like another argument of Network

@@ -9,6 +9,8 @@ the network sees them. Sources: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a
 and N. Komodakis, "DiracNets", 2017.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -112,8 +114,6 @@ def normalise(network: Network, images: NDArray[np.uint8]) -> None:
 
     Both are of each channel over all pixels of all images.
     """
-    from neocog.preprocessing import Preprocessing
-
     counts = [np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[3])]
     pixels = np.arange(256) / 255
     means = [float((n * pixels).sum() / n.sum()) for n in counts]
@@ -121,9 +121,10 @@ def normalise(network: Network, images: NDArray[np.uint8]) -> None:
         float((n * (pixels - mean) ** 2).sum() / n.sum())
         for n, mean in zip(counts, means, strict=True)
     ]
-    network.preprocessing = Preprocessing(
-        tuple(round(mean, 6) for mean in means),
-        tuple(round(max(_LEAST_STD, variance**0.5), 6) for variance in variances),
+    network.preprocessing = replace(
+        network.preprocessing,
+        mean=tuple(round(mean, 6) for mean in means),
+        std=tuple(round(max(_LEAST_STD, variance**0.5), 6) for variance in variances),
     )
 
 

@@ -41,6 +41,7 @@ class Session:
         explorer = Explorer(network, data, name, self.events, clock=clock, **settings)
         #: What does not change, as plain data.
         self.about = explorer.about()
+        self._resize = network.preprocessing.resize
         #: Tells it from every other, as one that has the same address later.
         self.instance = explorer.instance
         self._explorer = explorer
@@ -55,7 +56,7 @@ class Session:
         """A picture's file as the network's input: one at a time, and nobody else waits for it."""
         channels, height, width = self.about["input_shape"]
         with self._decoding:
-            return read_picture(content, (channels, height, width))
+            return read_picture(content, (channels, height, width), self._resize)
 
     def close(self, seconds: float = 3.0) -> bool:
         """End training and every stream of events; whether all ended within so long."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog import models
-from neocog.data.dataset import Data
+from neocog.data.parts import Data
 from neocog.errors import FormatError, NeocogError, did_you_mean, printable
 from neocog.evaluation import check_views
 from neocog.files import read_bytes

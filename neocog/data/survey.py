@@ -1,0 +1,99 @@
+"""What pictures are like, from the headers of some: their sizes, and whether they are gray."""
+
+import io
+import warnings
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.picture import turn_of
+from neocog.data.picture_kinds import PictureFile, open_picture
+from neocog.data.sources.base import Pictures
+from neocog.errors import DataError
+
+__all__ = ["Survey", "look_at", "survey"]
+
+# Pictures that are looked at, evenly among all.
+_SAMPLE = 300
+_GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Of the pictures that were looked at.
+
+    Attributes:
+        count: pictures in all.
+        sizes: (width, height) of each one looked at, turned as it is seen.
+        gray: how many of these are gray.
+    """
+
+    count: int
+    sizes: tuple[tuple[int, int], ...]
+    gray: int
+
+    @property
+    def all_gray(self) -> bool:
+        """Whether none has colors."""
+        return self.gray == len(self.sizes)
+
+    @property
+    def one_size(self) -> tuple[int, int] | None:
+        """The size of all; None if there are several."""
+        return self.sizes[0] if len(set(self.sizes)) == 1 else None
+
+    @property
+    def one_aspect(self) -> bool:
+        """Whether all have the same ratio of width to height, to a hundredth."""
+        ratios = [width / height for width, height in self.sizes]
+        return max(ratios) <= 1.01 * min(ratios)
+
+    @property
+    def shorter_side(self) -> float:
+        """The median of the shorter sides, in pixels."""
+        return median(map(min, self.sizes))
+
+
+def survey(pictures: Pictures) -> Survey:
+    """Look at some pictures; those that cannot be read are left out.
+
+    Raises:
+        DataError: none of them can be read.
+    """
+    places = np.unique(np.linspace(0, len(pictures) - 1, min(_SAMPLE, len(pictures))).astype(int))
+    sizes, gray, why = [], 0, ""
+    for index in places:
+        try:
+            size, is_gray = look_at(pictures.read(int(index)))
+        except (DataError, OSError) as error:
+            why = why or f"{pictures.name(int(index))} {error}"
+            continue
+        sizes.append(size)
+        gray += is_gray
+    if not sizes:
+        raise DataError(f"None of the pictures that were looked at can be read: {why}")
+    return Survey(len(pictures), tuple(sizes), gray)
+
+
+def look_at(content: bytes | NDArray[np.uint8]) -> tuple[tuple[int, int], bool]:
+    """The width and height of a picture as it is seen, and whether it is gray; decodes nothing.
+
+    Raises:
+        DataError: it is no picture.
+    """
+    if not isinstance(content, bytes):
+        height, width, channels = content.shape
+        return (width, height), channels == 1
+    try:
+        with warnings.catch_warnings(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
+            warnings.simplefilter("ignore")
+            _kind, picture = open_picture(file)
+            width, height = picture.size
+            gray = picture.mode in _GRAY_MODES
+            return ((height, width) if turn_of(picture).sideways else (width, height)), gray
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything
+        raise DataError(f"cannot be decoded: {error}.") from error
