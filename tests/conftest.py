@@ -16,6 +16,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure(config):
+    """Tests of kernels generate fewer examples where those marked as thorough are left out."""
+    os.environ["NEOCOG_THOROUGH"] = "" if config.option.markexpr == "not thorough" else "1"
+
+
 @pytest.hookimpl(optionalhook=True)  # not where pytest-xdist is left out
 def pytest_xdist_auto_num_workers(config):
     """One process more than cores, as some tests wait: for a signal, a page, another process."""
