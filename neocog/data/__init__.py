@@ -7,7 +7,8 @@ from pathlib import Path
 from neocog.data.cifar import is_cifar10, load_cifar10
 from neocog.data.cifar import is_here as _cifar10_is_here
 from neocog.data.dataset import Dataset
-from neocog.data.loading import VALIDATION, load_path
+from neocog.data.loading import load_path
+from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.parts import Data
 from neocog.data.progress import Progress, counting
 from neocog.errors import DataError, did_you_mean
@@ -79,8 +80,7 @@ def load_data(
         raise DataError(_unknown(name))
     if is_cifar10(name):
         return load_cifar10(name)
-    return load_path(
-        name,
+    options = LoadOptions.of(
         size=size,
         channels=channels,
         resize=resize,
@@ -93,6 +93,7 @@ def load_data(
         threads=threads,
         progress=progress,
     )
+    return load_path(name, options)
 
 
 def is_here(name: str) -> bool:
