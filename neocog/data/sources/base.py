@@ -24,6 +24,7 @@ __all__ = [
     "Source",
     "Store",
     "checked",
+    "in_order",
     "listing",
     "wanted_classes",
 ]
@@ -34,6 +35,8 @@ ALL = "all"
 
 # Classes and items that a message names.
 _MOST_NAMED = 8
+# What has more digits is a text.
+_LONGEST_NUMBER = 40
 
 
 class Store(Protocol):
@@ -173,7 +176,8 @@ def listing(
         DataError: there are no pictures, a part has classes that "train" has not, a wanted class is
             not there, or a name that no class can have.
     """
-    known = list(classes) if classes is not None else _in_order(parts)
+    there = {one for _rows, names in parts.values() for one in names}
+    known = list(classes) if classes is not None else in_order(there)
     if request.classes is not None:
         known = wanted_classes(name, known, request.classes)
     numbers = {one: number for number, one in enumerate(known)}
@@ -215,9 +219,10 @@ def checked(
     return Listing(kind, name, class_names(classes), parts, tuple(notes))
 
 
-def _in_order(parts: Mapping[str, tuple[Iterable[int], Sequence[str]]]) -> list[str]:
-    names = {one for _rows, names in parts.values() for one in names}
-    if all(one.removeprefix("-").isdecimal() for one in names):
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of classes, by name; by value where all of them are whole numbers."""
+    names = list(names)
+    if all(len(one) < _LONGEST_NUMBER and one.removeprefix("-").isdecimal() for one in names):
         return sorted(names, key=int)
     return sorted(names)
 
