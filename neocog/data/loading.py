@@ -1,7 +1,6 @@
 """From a place to images in parts: found, split, decoded."""
 
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 from neocog.data.choices import choose_resize, choose_shape
 from neocog.data.dataset import Dataset
 from neocog.data.decoding import check_bad, decode
+from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.parts import Data
-from neocog.data.progress import Progress, counting
+from neocog.data.progress import counting
 from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request
 from neocog.data.splitting import split
 from neocog.data.survey import survey
@@ -20,10 +20,9 @@ from neocog.files import exists, user_path
 from neocog.limits import available_cores, require_memory
 from neocog.preprocessing import Resize
 
-__all__ = ["VALIDATION", "list_pictures", "prepare", "split_listing"]
+__all__ = ["list_pictures", "load_listing", "load_path", "prepare", "split_listing"]
 
-#: The part of each class that is held out, where the source does not say.
-VALIDATION = 0.2
+_USUAL = LoadOptions()
 
 
 def list_pictures(path: str | os.PathLike[str], request: Request) -> Listing:
@@ -61,14 +60,8 @@ def prepare(
     found: Listing,
     shape: tuple[int, int, int],
     resize: Resize,
-    *,
+    options: LoadOptions = _USUAL,
     source: str = "",
-    validation: float = VALIDATION,
-    split_seed: int = 0,
-    on_bad: str = "error",
-    threads: int | None = None,
-    progress: Progress | None = None,
-    options: Mapping[str, Any] | None = None,
 ) -> Data:
     """The pictures of a listing, decoded.
 
@@ -76,19 +69,14 @@ def prepare(
         found: what the source has.
         shape: (channels, height, width) of each image.
         resize: how pictures of other sizes are made to fit.
+        options: which are held out, and how they are read; of the shape, what is given above.
         source: as of `Data`.
-        validation: the part of each class to hold out, where the source does not say; 0 to 1.
-        split_seed: which pictures these are.
-        on_bad: "error", or "skip" for leaving out those that cannot be read, if they are few.
-        threads: how many decode at once; as many as this process may use, if None.
-        progress: told of the pictures that are decoded.
-        options: as of `Data`.
 
     Raises:
         DataError: pictures that cannot be read, by name.
         NeocogError: this process cannot get the memory.
     """
-    parts = split_listing(found, validation, split_seed)
+    parts = split_listing(found, options.validation, options.split_seed)
     notes = list(found.notes)
     channels, height, width = shape
     total = sum(map(len, parts.values()))
@@ -111,8 +99,8 @@ def prepare(
             pictures,
             images,
             resize,
-            threads=threads or available_cores(),
-            progress=counting(progress, "decoding", done, total),
+            threads=options.threads or available_cores(),
+            progress=counting(options.progress, "decoding", done, total),
         )
         done += len(pictures)
         bad_ones += bad
@@ -121,7 +109,7 @@ def prepare(
         kept = pictures if good.all() else pictures.take(np.flatnonzero(good))
         names = [kept.name(n) for n in range(len(kept))]
         made[part] = Dataset(images if good.all() else images[good], kept.labels, names)
-    check_bad(bad_ones, total, on_bad)
+    check_bad(bad_ones, total, options.on_bad)
     if bad_ones:
         notes.append(f"Pictures that cannot be read and are skipped: {len(bad_ones):,}.")
     return Data(
@@ -131,7 +119,7 @@ def prepare(
         found.classes,
         source,
         made["validation"],
-        dict(options or {}),
+        options.chosen,
         tuple(notes),
     )
 
@@ -148,46 +136,24 @@ def _as_they_are(pictures: Pictures, shape: tuple[int, int, int]) -> Any:
     return pixels[rows]
 
 
-def load_path(
-    path: str | os.PathLike[str],
-    *,
-    size: int | tuple[int, int] | None,
-    channels: int | None,
-    resize: Resize | None,
-    classes: Sequence[str] | None,
-    validation: float,
-    split_seed: int,
-    on_bad: str,
-    file_column: str | None,
-    label_column: str | None,
-    threads: int | None,
-    progress: Progress | None,
-) -> Data:
-    """What `neocog.load_data` does with a path; arguments as there."""
-    request = Request(tuple(classes) if classes is not None else None, file_column, label_column)
-    found = list_pictures(path, request)
-    sample = survey(next(iter(found.parts.values())))
-    sides = (size, size) if isinstance(size, int) else size
-    shape = choose_shape(sample, sides, channels)
-    options: dict[str, Any] = {}
-    for name, value, usual in (
-        ("classes", request.classes and list(request.classes), None),
-        ("validation", validation, VALIDATION),
-        ("split_seed", split_seed, 0),
-        ("file_column", file_column, None),
-        ("label_column", label_column, None),
-    ):
-        if value != usual:
-            options[name] = value
-    return prepare(
-        found,
-        shape,
-        resize or choose_resize(sample, shape),
-        source=str(Path(user_path(path)).absolute()),
-        validation=validation,
-        split_seed=split_seed,
-        on_bad=on_bad,
-        threads=threads,
-        progress=progress,
-        options=options,
-    )
+def load_path(path: str | os.PathLike[str], options: LoadOptions = _USUAL) -> Data:
+    """What `neocog.load_data` does with a path."""
+    found = list_pictures(path, options.request())
+    return load_listing(found, options, str(Path(user_path(path)).absolute()))
+
+
+def load_listing(found: Listing, options: LoadOptions = _USUAL, source: str = "") -> Data:
+    """`prepare`, with the shape and the resizing that the pictures ask for where nobody said them.
+
+    Args:
+        found: what a source has.
+        options: what is wanted of it.
+        source: as of `Data`.
+
+    Raises:
+        DataError: pictures that cannot be read.
+        NeocogError: this process cannot get the memory.
+    """
+    sample = survey(next(pictures for pictures in found.parts.values() if len(pictures)))
+    shape = choose_shape(sample, options.size, options.channels)
+    return prepare(found, shape, options.resize or choose_resize(sample, shape), options, source)

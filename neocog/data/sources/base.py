@@ -23,7 +23,10 @@ __all__ = [
     "Request",
     "Source",
     "Store",
+    "checked",
+    "in_order",
     "listing",
+    "wanted_classes",
 ]
 
 #: The parts that a source may have; where it has none, all of its pictures are in `ALL`.
@@ -32,6 +35,8 @@ ALL = "all"
 
 # Classes and items that a message names.
 _MOST_NAMED = 8
+# What has more digits is a text.
+_LONGEST_NUMBER = 40
 
 
 class Store(Protocol):
@@ -171,15 +176,10 @@ def listing(
         DataError: there are no pictures, a part has classes that "train" has not, a wanted class is
             not there, or a name that no class can have.
     """
-    known = list(classes) if classes is not None else _in_order(parts)
+    there = {one for _rows, names in parts.values() for one in names}
+    known = list(classes) if classes is not None else in_order(there)
     if request.classes is not None:
-        for one in request.classes:
-            if one not in known:
-                raise DataError(
-                    f"{name} has no class {printable(one, 100)!r}.{did_you_mean(one, known)} "
-                    f"There are: {_some(known)}."
-                )
-        known = list(request.classes)
+        known = wanted_classes(name, known, request.classes)
     numbers = {one: number for number, one in enumerate(known)}
     found: dict[str, Pictures] = {}
     for part, (rows, names) in parts.items():
@@ -187,15 +187,42 @@ def listing(
         wanted = labels >= 0
         all_rows = np.fromiter(rows, np.int64, len(labels))
         found[part] = Pictures(store, all_rows[wanted], labels[wanted])
-    if not any(map(len, found.values())):
+    return checked(kind, name, known, found, notes)
+
+
+def wanted_classes(name: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The classes that are wanted; raises `DataError` where one of them is not known."""
+    for one in wanted:
+        if one not in known:
+            raise DataError(
+                f"{name} has no class {printable(one, 100)!r}.{did_you_mean(one, known)} "
+                f"There are: {_some(known)}."
+            )
+    return list(wanted)
+
+
+def checked(
+    kind: str,
+    name: str,
+    classes: Sequence[str],
+    parts: Mapping[str, Pictures],
+    notes: Iterable[str] = (),
+) -> Listing:
+    """A `Listing`, unless it has no pictures, or classes that nobody can be trained on.
+
+    Raises:
+        DataError: as `listing` does.
+    """
+    if not any(map(len, parts.values())):
         raise DataError(f"{name} has no pictures.")
-    _check_classes(name, known, found)
-    return Listing(kind, name, class_names(known), found, tuple(notes))
+    _check_classes(name, list(classes), parts)
+    return Listing(kind, name, class_names(classes), parts, tuple(notes))
 
 
-def _in_order(parts: Mapping[str, tuple[Iterable[int], Sequence[str]]]) -> list[str]:
-    names = {one for _rows, names in parts.values() for one in names}
-    if all(one.removeprefix("-").isdecimal() for one in names):
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of classes, by name; by value where all of them are whole numbers."""
+    names = list(names)
+    if all(len(one) < _LONGEST_NUMBER and one.removeprefix("-").isdecimal() for one in names):
         return sorted(names, key=int)
     return sorted(names)
 
