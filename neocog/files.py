@@ -149,9 +149,7 @@ def read_exactly(path: str | os.PathLike[str], size: int) -> bytes:
     finally:
         os.close(descriptor)
     if len(content) != size:
-        raise OSError(
-            errno.ESTALE, f"It had {size:,} bytes, and has others now", os.fspath(path)
-        )
+        raise OSError(errno.ESTALE, f"It had {size:,} bytes, and has others now", os.fspath(path))
     return content
 
 

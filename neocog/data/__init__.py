@@ -10,8 +10,8 @@ from neocog.data.dataset import Dataset
 from neocog.data.loading import VALIDATION, load_path
 from neocog.data.parts import Data
 from neocog.data.progress import Progress, counting
+from neocog.data.sources import is_there
 from neocog.errors import DataError, did_you_mean
-from neocog.files import exists, user_path
 from neocog.preprocessing import Resize
 from neocog.validation import file_path
 
@@ -75,7 +75,7 @@ def load_data(
         from neocog.data.shapes import shapes
 
         return shapes(seed)
-    if not name or not exists(user_path(name)):
+    if not name or not is_there(name):
         raise DataError(_unknown(name))
     if is_cifar10(name):
         return load_cifar10(name)

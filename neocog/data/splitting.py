@@ -67,7 +67,7 @@ def _nearest(groups: Sequence[int], counts: NDArray[np.int64], part: float) -> l
     if len(groups) < 2:
         return []
     wanted = max(1, round(part * int(counts[groups].sum())))
-    found = []
+    found: list[int] = []
     for group in groups:
         size = int(counts[group])
         if size < 2 * wanted and len(found) < len(groups) - 1:  # nearer with it than without

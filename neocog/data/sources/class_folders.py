@@ -88,7 +88,7 @@ def of_tree(tree: Tree, request: Request, kind: str = KIND) -> Listing:
 def _meanings(tree: Tree, folders: Iterable[str]) -> dict[str, tuple[str, str] | None]:
     """The part and the class of the pictures in each folder; None where they have no class."""
     levels = {folder: folder.split("/") if folder else [] for folder in folders}
-    while (top := _wrapper(levels.values())) is not None:
+    while _have_wrapper(levels.values()):
         levels = {folder: path[1:] for folder, path in levels.items()}
     tops = {path[0] for path in levels.values() if path}
     parts = {top: part_of(top) for top in tops}
@@ -106,11 +106,11 @@ def _meanings(tree: Tree, folders: Iterable[str]) -> dict[str, tuple[str, str] |
     return found
 
 
-def _wrapper(paths: Iterable[list[str]]) -> str | None:
-    """The one folder that all others are in, if it is neither a class nor a part."""
+def _have_wrapper(paths: Iterable[list[str]]) -> bool:
+    """Whether all are in one folder that is no part, and no class, as it has no picture itself."""
     tops = {path[0] if len(path) > 1 else None for path in paths}
     top = tops.pop() if len(tops) == 1 else None
-    return None if top is None or part_of(top) else top
+    return top is not None and part_of(top) is None
 
 
 def _without_classes(tree: Tree, loose: int) -> str:

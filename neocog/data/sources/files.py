@@ -6,16 +6,21 @@ to folders, which may lead back to where they are.
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from neocog.data.picture_kinds import LARGEST_FILE
 from neocog.data.sources.passed_over import PassedOver
-from neocog.data.sources.tree import Tree
-from neocog.errors import DataError, NeocogError, printable
+from neocog.data.sources.tree import (
+    DEEPEST,
+    PICTURE_SUFFIXES,
+    Tree,
+    check_length,
+    is_hidden,
+    suffix_of,
+)
+from neocog.errors import DataError, printable
 from neocog.files import read_exactly
-from neocog.limits import require_memory
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -24,24 +29,8 @@ __all__ = [
     "PassedOver",
     "folder_tree",
     "is_hidden",
-    "suffix_of",
     "walk",
 ]
-
-#: Endings of the names of picture files, of the kinds that `neocog.data.picture_kinds` reads.
-PICTURE_SUFFIXES = frozenset(
-    (
-        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".webp", ".avif"),
-        *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
-    )
-)
-
-# What systems and programs put among people's files.
-_CLUTTER = frozenset(("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir"))
-# Folders below each other; deeper ones are made by mistake or to do harm.
-DEEPEST = 40
-# Bytes of a file that may be read without a look at the memory that is left.
-_SMALL = 2**24
 
 
 class FoundFile(NamedTuple):
@@ -58,17 +47,6 @@ class FoundFile(NamedTuple):
     time: int
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is not the user's own data."""
-    return name.startswith(".") or name.lower() in _CLUTTER
-
-
-def suffix_of(name: str) -> str:
-    """The ending of a file's name in small letters, as ".jpg"; "" where there is none."""
-    stem, dot, ending = name.rpartition(".")
-    return dot + ending.lower() if stem else ""
-
-
 def folder_tree(path: Path) -> Tree:
     """The picture files of a folder.
 
@@ -83,18 +61,22 @@ def folder_tree(path: Path) -> Tree:
         raise DataError(f"{shown} cannot be read: {error.strerror}.") from error
     name = printable(path.resolve().name or str(path), 100)
     names = [file.name for file in files]
-    return Tree(
-        printable(str(path), 300), name, names, FileStore(path, files), passed_over.notes()
-    )
+    return Tree(printable(str(path), 300), name, names, FileStore(path, files), passed_over.notes())
 
 
-def walk(root: Path, passed_over: PassedOver, within: str = "") -> Iterator[FoundFile]:
+def walk(
+    root: Path,
+    passed_over: PassedOver,
+    within: str = "",
+    suffixes: Container[str] = PICTURE_SUFFIXES,
+) -> Iterator[FoundFile]:
     """The picture files in a folder and those below it, sorted by name.
 
     Args:
         root: of all.
         passed_over: is told of all else.
         within: the folder to look through, from the root with slashes; the root itself if empty.
+        suffixes: endings of the files that are wanted, if these are no pictures.
 
     Raises:
         OSError: `root` itself cannot be read.
@@ -123,7 +105,7 @@ def walk(root: Path, passed_over: PassedOver, within: str = "") -> Iterator[Foun
                     folders.append((before + name, depth + 1))
                 else:
                     passed_over.deep += 1
-            elif (file := _file(entry, before + name, inside, passed_over)) is not None:
+            elif (file := _file(entry, before + name, inside, suffixes, passed_over)) is not None:
                 pictures += 1
                 yield file
         if not pictures and not folders and folder:
@@ -139,14 +121,18 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _file(
-    entry: "os.DirEntry[str]", name: str, inside: str, passed_over: PassedOver
+    entry: "os.DirEntry[str]",
+    name: str,
+    inside: str,
+    suffixes: Container[str],
+    passed_over: PassedOver,
 ) -> FoundFile | None:
     try:
-        if entry.is_symlink() and not _leads_inside(entry.path, inside):
+        if entry.is_symlink() and not leads_inside(entry.path, inside):
             passed_over.links += 1
             return None
         suffix = suffix_of(entry.name)
-        if suffix not in PICTURE_SUFFIXES:
+        if suffix not in suffixes:
             passed_over.others[suffix] += 1
             return None
         status = entry.stat()
@@ -159,7 +145,7 @@ def _file(
     return FoundFile(name, status.st_size, status.st_mtime_ns)
 
 
-def _leads_inside(path: str, inside: str) -> bool:
+def leads_inside(path: str, inside: str) -> bool:
     try:
         target = os.path.realpath(path, strict=True)
     except OSError:
@@ -195,13 +181,5 @@ class FileStore:
     def read(self, row: int) -> bytes:
         """Its content, which is no longer than a picture's may be."""
         file = self._files[row]
-        if file.size > _SMALL:
-            if file.size > LARGEST_FILE:
-                raise DataError(
-                    f"has {file.size:,} bytes, more than the {LARGEST_FILE:,} of a picture."
-                )
-            try:
-                require_memory(file.size, "Reading it", "Scale it down first.")
-            except NeocogError as error:
-                raise DataError(f"is too large. {error}") from None
+        check_length(file.size)
         return read_exactly(os.path.join(self._root, file.name), file.size)  # noqa: PTH118 - fast
