@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.class_names import class_names
-from neocog.errors import DataError, did_you_mean, printable
+from neocog.errors import ArchitectureError, DataError, did_you_mean, printable
 
 __all__ = [
     "ALL",
@@ -32,6 +32,8 @@ ALL = "all"
 
 # Classes and items that a message names.
 _MOST_NAMED = 8
+# Digits of a number; Python refuses to read those of several thousand.
+_LONGEST_NUMBER = 20
 
 
 class Store(Protocol):
@@ -182,21 +184,25 @@ def listing(
         known = list(request.classes)
     numbers = {one: number for number, one in enumerate(known)}
     found: dict[str, Pictures] = {}
-    for part, (rows, names) in parts.items():
-        labels = np.array([numbers.get(one, -1) for one in names], np.int64)
+    for part, (rows, of_rows) in parts.items():
+        labels = np.array([numbers.get(one, -1) for one in of_rows], np.int64)
         wanted = labels >= 0
         all_rows = np.fromiter(rows, np.int64, len(labels))
         found[part] = Pictures(store, all_rows[wanted], labels[wanted])
     if not any(map(len, found.values())):
         raise DataError(f"{name} has no pictures.")
     _check_classes(name, known, found)
-    return Listing(kind, name, class_names(known), found, tuple(notes))
+    try:
+        names = class_names(known)
+    except ArchitectureError as error:
+        raise DataError(f"{name}: {error}") from None
+    return Listing(kind, name, names, found, tuple(notes))
 
 
 def _in_order(parts: Mapping[str, tuple[Iterable[int], Sequence[str]]]) -> list[str]:
     names = {one for _rows, names in parts.values() for one in names}
-    if all(one.removeprefix("-").isdecimal() for one in names):
-        return sorted(names, key=int)
+    if all(one.removeprefix("-").isdecimal() and len(one) < _LONGEST_NUMBER for one in names):
+        return sorted(names, key=lambda one: (int(one), one))  # "1" and "01" are two
     return sorted(names)
 
 
