@@ -73,7 +73,7 @@ def test_all_that_cannot_be_decoded_is_named_at_once_with_the_reason(tmp_path):
     message = refused(tmp_path)
     assert "3 of 9 pictures cannot be read" in message
     assert "cat/cut.png" in message
-    assert "cat/empty.jpg is empty" in message
+    assert "cat/empty.jpg is not an image that Pillow knows: it is empty." in message
     assert "dog/text.gif is not an image" in message
 
 
