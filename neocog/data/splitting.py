@@ -101,14 +101,17 @@ def same_contents(pictures: Pictures, threads: int | None = None) -> NDArray[np.
 
     first = np.arange(len(rows), dtype=np.int64)
     seen: dict[tuple[int, bytes], int] = {}
-    pool = ThreadPoolExecutor(threads or available_cores())
-    try:
-        found = chain.from_iterable(pool.map(digests, range(0, len(doubtful), _AT_A_TIME)))
-        for n, digest in zip(doubtful, found, strict=True):
-            if digest is not None:
-                first[n] = seen.setdefault((int(lengths[n]), digest), n)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ThreadPoolExecutor(threads or available_cores()) as pool:
+        try:
+            # A pool starts a thread when it is asked for something, and not before.
+            ask = pool.map if len(doubtful) > _AT_A_TIME else map
+            found = chain.from_iterable(ask(digests, range(0, len(doubtful), _AT_A_TIME)))
+            for n, digest in zip(doubtful, found, strict=True):
+                if digest is not None:
+                    first[n] = seen.setdefault((int(lengths[n]), digest), n)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     return first
 
 
