@@ -12,11 +12,11 @@ from neocog.data.decoding import check_bad, decode
 from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.parts import Data
 from neocog.data.progress import counting
-from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request
+from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request, is_there
 from neocog.data.splitting import split
 from neocog.data.survey import survey
 from neocog.errors import DataError, printable
-from neocog.files import exists, user_path
+from neocog.files import user_path
 from neocog.limits import available_cores, require_memory
 from neocog.preprocessing import Resize
 
@@ -32,7 +32,7 @@ def list_pictures(path: str | os.PathLike[str], request: Request) -> Listing:
         DataError: it is not there, is of no known kind, or damaged.
     """
     place = user_path(path)
-    if not exists(place):
+    if not is_there(place):
         raise DataError(f"There is no file or folder {printable(str(path), 300)}.")
     for source in SOURCES:
         if source.recognizes(place):

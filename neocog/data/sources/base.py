@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.class_names import class_names
-from neocog.errors import DataError, did_you_mean, printable
+from neocog.errors import ArchitectureError, DataError, did_you_mean, printable
 
 __all__ = [
     "ALL",
@@ -182,8 +182,8 @@ def listing(
         known = wanted_classes(name, known, request.classes)
     numbers = {one: number for number, one in enumerate(known)}
     found: dict[str, Pictures] = {}
-    for part, (rows, names) in parts.items():
-        labels = np.array([numbers.get(one, -1) for one in names], np.int64)
+    for part, (rows, of_rows) in parts.items():
+        labels = np.array([numbers.get(one, -1) for one in of_rows], np.int64)
         wanted = labels >= 0
         all_rows = np.fromiter(rows, np.int64, len(labels))
         found[part] = Pictures(store, all_rows[wanted], labels[wanted])
@@ -216,14 +216,18 @@ def checked(
     if not any(map(len, parts.values())):
         raise DataError(f"{name} has no pictures.")
     _check_classes(name, list(classes), parts)
-    return Listing(kind, name, class_names(classes), parts, tuple(notes))
+    try:
+        names = class_names(classes)
+    except ArchitectureError as error:
+        raise DataError(f"{name}: {error}") from None
+    return Listing(kind, name, names, parts, tuple(notes))
 
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of classes, by name; by value where all of them are whole numbers."""
     names = list(names)
     if all(len(one) < _LONGEST_NUMBER and one.removeprefix("-").isdecimal() for one in names):
-        return sorted(names, key=int)
+        return sorted(names, key=lambda one: (int(one), one))  # "1" and "01" are two
     return sorted(names)
 
 
