@@ -13,7 +13,15 @@ from pathlib import Path, PurePath
 
 from neocog.files import read_bytes
 
-__all__ = ["PICTURE_SUFFIXES", "FileStore", "FoundFile", "PassedOver", "is_hidden", "walk"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "FileStore",
+    "FoundFile",
+    "PassedOver",
+    "is_hidden",
+    "leads_inside",
+    "walk",
+]
 
 #: Endings of the names of picture files, of the kinds that `neocog.data.picture_kinds` reads.
 PICTURE_SUFFIXES = frozenset(
@@ -124,7 +132,7 @@ def _file(
     entry: "os.DirEntry[str]", name: str, inside: str, passed_over: PassedOver
 ) -> FoundFile | None:
     suffix = PurePath(entry.name).suffix.lower()
-    if entry.is_symlink() and not _leads_inside(entry.path, inside):
+    if entry.is_symlink() and not leads_inside(entry.path, inside):
         passed_over.links += 1
         return None
     if suffix not in PICTURE_SUFFIXES:
@@ -141,7 +149,8 @@ def _file(
     return FoundFile(name, status.st_size, status.st_mtime_ns)
 
 
-def _leads_inside(path: str, inside: str) -> bool:
+def leads_inside(path: str, inside: str) -> bool:
+    """Whether a link leads to something that is no folder below `inside`, a real path."""
     try:
         target = os.path.realpath(path, strict=True)
     except OSError:
