@@ -89,7 +89,7 @@ def asked_column(columns: Sequence[str], asked: str, table: str) -> int:
     if asked.isdecimal() and len(asked) < 10 and 1 <= int(asked) <= len(columns):
         return int(asked) - 1
     raise DataError(
-        f"{table} has no column {printable(asked)!r}.{did_you_mean(asked, columns)} "
+        f"{table} has no column '{printable(asked)}'.{did_you_mean(asked, columns)} "
         f"There are: {_some(columns)}."
     )
 
@@ -130,13 +130,13 @@ def find_label(table: Table, request: Request, file: int) -> Columns:
         label = others[0]
     if label == file:
         raise DataError(
-            f"{table.name}: the column {printable(columns[file])!r} cannot be both the pictures "
+            f"{table.name}: the column '{printable(columns[file])}' cannot be both the pictures "
             "and their labels. Name another one."
         )
     notes = []
     if more:
         notes.append(
-            f"Labels are those of the column {printable(columns[label])!r}; there is also "
+            f"Labels are those of the column '{printable(columns[label])}'; there is also "
             f"{_some(more)} (--label-column)."
         )
     return Columns(file, label, None if split in (file, label) else split, tuple(notes))

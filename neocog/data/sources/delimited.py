@@ -8,6 +8,7 @@ frequent in names of files for what parts them.)
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -146,10 +147,9 @@ def _parted(sample: list[str], asked: Sequence[str]) -> tuple[str, list[list[str
     """What parts the columns, and the first records; none where nothing does."""
     best: tuple[tuple[bool, float, int], str, list[list[str]]] | None = None
     for rank, delimiter in enumerate(_DELIMITERS):
-        try:
-            records = [cells for cells in _cut(sample, delimiter) if cells]
-        except csv.Error:
-            continue
+        records = []
+        with suppress(csv.Error):  # where a record goes on for long
+            records.extend(cells for cells in _cut(sample, delimiter) if cells)
         if len(records) > 2:
             records.pop()  # which may go on behind the sample
         if not records or len(records[0]) < 2:

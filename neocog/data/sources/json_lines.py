@@ -45,14 +45,14 @@ class JsonLinesTable:
             for key in keys:
                 if key not in found:
                     raise DataError(
-                        f"{self.name}, line {line:,}: it has no {printable(key)!r}, which the "
+                        f"{self.name}, line {line:,}: it has no '{printable(key)}', which the "
                         "first line has. Add it, or remove the line."
                     )
                 value = found[key]
                 if isinstance(value, list | dict):
                     kind = "a list" if isinstance(value, list) else "an object"
                     raise DataError(
-                        f"{self.name}, line {line:,}: {printable(key)!r} is {kind}, where one text "
+                        f"{self.name}, line {line:,}: '{printable(key)}' is {kind}, where one text "
                         "or number is needed. Name another column, or a class for each picture."
                     )
                 texts.append(value if isinstance(value, str) else _CONSTANTS[value])

@@ -153,7 +153,7 @@ class ParquetFile:
         for place in columns:
             if not self.is_text(place):
                 raise DataError(
-                    f"{self.name}: the column {printable(self.columns[place])!r} has the type "
+                    f"{self.name}: the column '{printable(self.columns[place])}' has the type "
                     f"{self.types[place]}, where texts or numbers are needed. Name another one."
                 )
         for group in range(len(self.groups)):
@@ -220,7 +220,7 @@ class ParquetFile:
     def _chunk(self, group: int, column: str) -> Any:
         found = self._metadata.row_group(group)
         if column not in self._leaves:
-            raise DataError(f"{self.name} has no column {printable(column)!r} of one kind.")
+            raise DataError(f"{self.name} has no column '{printable(column)}' of one kind.")
         return found.column(self._leaves[column])
 
     def _batches(

@@ -122,7 +122,7 @@ class _Reader:
             file.check(group, path)
         columns = find_label(table, request, place)
         self._notes += [note for note in columns.notes if note not in self._notes]
-        self._column = f"{table.name}: the column {printable(table.columns[columns.label])!r}"
+        self._column = f"{table.name}: the column '{printable(table.columns[columns.label])}'"
         classes = table.classes(columns.label)
         if classes is not None:
             self._classes += [one for one in classes if one not in set(self._classes)]

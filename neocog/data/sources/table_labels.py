@@ -41,7 +41,7 @@ class LabelReader:
             number = int(text) if text.isdecimal() and len(text) < 10 else -1
             if not 0 <= number < len(self._classes):
                 raise DataError(
-                    f"{printable(text, 40)!r} is not the number of a class, "
+                    f"'{printable(text, 40)}' is not the number of a class, "
                     f"0 to {len(self._classes) - 1}"
                 )
             return self._classes[number]
@@ -49,13 +49,13 @@ class LabelReader:
             text.encode()
         except UnicodeEncodeError as error:
             raise DataError(
-                f"{printable(text, 40)!r} is not UTF-8: save the table as UTF-8"
+                f"'{printable(text, 40)}' is not UTF-8: save the table as UTF-8"
             ) from error
         try:
             return class_names([text])[0]
         except ArchitectureError as error:
             raise DataError(
-                f"{printable(text, 40)!r} cannot be the name of a class: it is too long, or has "
+                f"'{printable(text, 40)}' cannot be the name of a class: it is too long, or has "
                 "a line break or another character that is not shown"
             ) from error
 

@@ -54,5 +54,5 @@ def parts_of_rows(
 
 
 def _some(values: Sequence[str]) -> str:
-    shown = ", ".join(repr(printable(one, 40)) for one in values[:_MOST_NAMED])
+    shown = ", ".join(f"'{printable(one, 40)}'" for one in values[:_MOST_NAMED])
     return shown + (f" and {len(values) - _MOST_NAMED} more" if len(values) > _MOST_NAMED else "")

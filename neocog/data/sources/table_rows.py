@@ -52,7 +52,7 @@ class TableRows:
         """
         columns = find_columns(table, request)
         self._notes += [note for note in columns.notes if note not in self._notes]
-        self._column = f"{table.name}: the column {printable(table.columns[columns.label])!r}"
+        self._column = f"{table.name}: the column '{printable(table.columns[columns.label])}'"
         first = len(self._files)
         self._firsts.append(first)
         self._tables.append((table.unit, table.name))
@@ -103,7 +103,7 @@ class TableRows:
             if not there:
                 folder = self._root / within
                 raise DataError(
-                    f"{self._tables[-1][1]} names {len(names):,} files, and none of them is below "
+                    f"None of the files that {self._tables[-1][1]} names ({len(names):,}) is below "
                     f"{printable(str(folder), 300)}. Names are relative to the table's folder: put "
                     f"the table beside the pictures, or mend the names.{named_lines(names)}"
                 )
@@ -124,7 +124,7 @@ class TableRows:
                 refused.append(f"{printable(name, 200)} ({self.where(row)}) {error}")
         if refused:
             raise DataError(
-                f"{self._tables[-1][1]} names {len(refused):,} files that cannot be taken:"
+                f"{self._tables[-1][1]} names files that cannot be taken ({len(refused):,}):"
                 + named_lines(refused)
             )
         return files
@@ -184,7 +184,7 @@ class TableRows:
                 odd.append(f"{printable(file.name, 200)} is {labels} ({places})")
         if odd:
             raise DataError(
-                f"{len(odd):,} files have two labels, and a picture has one class:"
+                f"Files with two labels, where a picture has one class ({len(odd):,}):"
                 + named_lines(odd)
             )
         return rows
