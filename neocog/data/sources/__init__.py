@@ -8,6 +8,8 @@ from neocog.data.sources import (
     class_folders,
     idx,
     npz,
+    parquet_images,
+    table,
     tar_shards,
     zip_archive,
 )
@@ -38,6 +40,8 @@ SOURCES: tuple[Source, ...] = (
     tar_shards.SOURCE,
     zip_archive.SOURCE,
     tar_shards.PACKED,
+    table.SOURCE,
+    parquet_images.SOURCE,
     class_folders.SOURCE,
 )
 
