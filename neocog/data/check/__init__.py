@@ -6,9 +6,10 @@ which all else is found out.
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog.data import NAMES, load_data
 from neocog.data.check.balance import find_balance
@@ -30,7 +31,7 @@ from neocog.data.cifar import is_cifar10
 from neocog.data.loading import VALIDATION, list_pictures, split_listing
 from neocog.data.parts import Data
 from neocog.data.progress import Progress, counting
-from neocog.data.sources import ALL, PARTS, Listing, Pictures, Request
+from neocog.data.sources import ALL, PARTS, Listing, Request
 from neocog.data.sources.arrays import of_datasets
 from neocog.errors import DataError
 from neocog.limits import MOST_THREADS, available_cores
@@ -97,9 +98,7 @@ def check_data(
             "The source does not say which pictures are held out; they are looked at as training "
             f"parts them: {100 * validation:g} % of each class for validation (seed {split_seed})."
         )
-    table = look_at_all(
-        everything, threads or available_cores(), counting(progress, "checking")
-    )
+    table = look_at_all(everything, threads or available_cores(), counting(progress, "checking"))
     return _report(found, everything, table, near, notes, progress)
 
 
@@ -178,11 +177,11 @@ def _report(
     )
 
 
-def _most_first(names: "Sequence[str] | object") -> Mapping[str, int]:
-    return dict(Counter(names).most_common())  # type: ignore[call-overload]
+def _most_first(names: Iterable[str]) -> Mapping[str, int]:
+    return dict(Counter(names).most_common())
 
 
-def _sizes(sizes: "np.ndarray") -> Sizes | None:
+def _sizes(sizes: NDArray[np.int32]) -> Sizes | None:
     if not len(sizes):
         return None
     each, counts = np.unique(sizes, axis=0, return_counts=True)
@@ -190,7 +189,7 @@ def _sizes(sizes: "np.ndarray") -> Sizes | None:
     ratio = sizes[:, 0] / sizes[:, 1]
     often = np.argsort(-counts, kind="stable")[:_MOST_SIZES]
 
-    def size(row: "np.ndarray") -> tuple[int, int]:
+    def size(row: NDArray[np.int32]) -> tuple[int, int]:
         return int(row[0]), int(row[1])
 
     middle = np.median(sizes, axis=0)

@@ -78,7 +78,7 @@ def find_duplicates(
     leaks: dict[int, Same] = {}
     conflicts: dict[int, Same] = {}
     copies: dict[int, list[int]] = {}
-    for how, members in exact:
+    for _how, members in exact:
         copies[members[0]] = members
         for found, of in ((leaks, part), (conflicts, labels)):
             home = min(members, key=lambda n: (part[n], n)) if of is part else members[0]

@@ -74,4 +74,5 @@ def _shares(
     sums = np.bincount(flat, None if weights is None else weights.ravel(), count * n)
     sums = sums.reshape(n, count).astype(np.float64)
     total = sums.sum(axis=1, keepdims=True)
-    return np.rint(_TOP * np.sqrt(sums / np.maximum(total, 1e-9)))
+    shares: NDArray[np.float64] = np.rint(_TOP * np.sqrt(sums / np.maximum(total, 1e-9)))
+    return shares

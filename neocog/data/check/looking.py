@@ -5,7 +5,7 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,17 @@ from neocog.data.pixels import Turn
 from neocog.errors import DataError, printable
 from neocog.preprocessing import Resize
 
-__all__ = ["KINDS", "LARGEST_SIDE", "MODES", "Look", "kind_by_name", "look"]
+__all__ = [
+    "KINDS",
+    "LARGEST_SIDE",
+    "MODES",
+    "Head",
+    "Look",
+    "head",
+    "kind_by_name",
+    "look",
+    "within",
+]
 
 #: Pictures are compared pixel by pixel up to this side, and larger ones scaled down to it: no more
 #: memory is taken than training takes, so that what trains is not called broken.
@@ -60,10 +70,29 @@ _ENDINGS = {
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
     **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM"),
     **dict.fromkeys((".bmp", ".dib"), "BMP"),
-    **{".png": "PNG", ".gif": "GIF", ".webp": "WEBP", ".avif": "AVIF"},
+    ".png": "PNG",
+    ".gif": "GIF",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
 }
 
 _EXACT, _SMALL = Resize("stretch", "box"), Resize("stretch", "bilinear")
+
+
+class Head(NamedTuple):
+    """What is known of a picture before it is decoded.
+
+    Attributes:
+        kind: one of `KINDS`.
+        mode: one of `MODES`.
+        size: width and height as it is seen.
+        turned: whether its EXIF data turn it.
+    """
+
+    kind: str
+    mode: str
+    size: tuple[int, int]
+    turned: bool
 
 
 @dataclass(frozen=True)
@@ -71,19 +100,13 @@ class Look:
     """What was seen of a picture.
 
     Attributes:
-        kind: one of `KINDS`.
-        mode: one of `MODES`.
-        size: width and height as it is seen.
-        turned: whether its EXIF data turn it.
+        head: what was known before.
         content: digest of its bytes, or of its pixels where it has no bytes.
         pixels: digest of its size and its pixels, as RGB on white.
         thumbnail: uint8 [32, 32, 3], all of it.
     """
 
-    kind: str
-    mode: str
-    size: tuple[int, int]
-    turned: bool
+    head: Head
     content: bytes
     pixels: bytes
     thumbnail: NDArray[np.uint8]
@@ -103,17 +126,20 @@ def look(content: bytes | NDArray[np.uint8]) -> Look:
     Raises:
         DataError: it cannot be decoded; in words that follow its name.
     """
-    kind, mode, size, turned = _head(content)
-    width, height = size
-    larger = max(width, height)
-    if larger > LARGEST_SIDE:
-        width, height = (max(1, side * LARGEST_SIDE // larger) for side in size)
+    found = head(content)
+    width, height = within(found.size, LARGEST_SIDE)
     pixels = np.ascontiguousarray(fit_picture(content, (3, height, width), _EXACT))
     thumbnail = fit_picture(pixels, (3, SIDE, SIDE), _SMALL)
     data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
-    return Look(
-        kind, mode, size, turned, _digest(data), _digest(pixels.data, size), thumbnail
-    )
+    return Look(found, _digest(data), _digest(pixels.data, found.size), thumbnail)
+
+
+def within(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """A width and height, scaled down until none is larger than `side`."""
+    larger = max(size)
+    if larger <= side:
+        return size
+    return max(1, size[0] * side // larger), max(1, size[1] * side // larger)
 
 
 def _digest(data: Any, size: tuple[int, int] | None = None) -> bytes:
@@ -122,10 +148,11 @@ def _digest(data: Any, size: tuple[int, int] | None = None) -> bytes:
     return found.digest()
 
 
-def _head(content: bytes | NDArray[np.uint8]) -> tuple[str, str, tuple[int, int], bool]:
+def head(content: bytes | NDArray[np.uint8]) -> Head:
+    """What a picture is, without decoding it; arguments and errors as of `look`."""
     if not isinstance(content, bytes):
         height, width, channels = content.shape
-        return "pixels", _OF_CHANNELS.get(channels, "other"), (width, height), False
+        return Head("pixels", _OF_CHANNELS.get(channels, "other"), (width, height), False)
     try:
         with warnings.catch_warnings(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             warnings.simplefilter("ignore")
@@ -133,7 +160,7 @@ def _head(content: bytes | NDArray[np.uint8]) -> tuple[str, str, tuple[int, int]
             turn = turn_of(picture)
             width, height = picture.size
             size = (height, width) if turn.sideways else (width, height)
-            return kind.name, _mode(picture), size, turn != Turn()
+            return Head(kind.name, _mode(picture), size, turn != Turn())
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything

@@ -77,7 +77,9 @@ def _distances(numbers: NDArray[np.uint8]) -> NDArray[np.float64]:
         itself = np.arange(first, first + len(some))[:, None] == compared
         squares[itself] = np.inf
         least = np.partition(squares, NEAREST - 1, axis=1)[:, :NEAREST]
-        nearest[first : first + len(some)] = np.sqrt(np.sort(least, axis=1), dtype=np.float64).mean(axis=1)
+        nearest[first : first + len(some)] = np.sqrt(np.sort(least, axis=1), dtype=np.float64).mean(
+            axis=1
+        )
     return nearest
 
 

@@ -1,4 +1,4 @@
-"""Perceptual hashes: 64 bits that stay nearly the same while a picture is packed, scaled or lit anew.
+"""Perceptual hashes: 64 bits that hardly change where a picture is packed, scaled or lit anew.
 
 With X the gray levels of a picture scaled to 32 × 32, and D the discrete cosine transform
 
@@ -12,6 +12,8 @@ scaled with antialiasing. Two hashes are compared by the number of bits that dif
 Cosines are rounded to whole numbers of 4096ths: all sums are then exact in float64, and a hash is
 the same on every machine.
 """
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +33,7 @@ _WINDOW, _MOST_PAIRS = 2_000, 2_000_000
 
 _COSINES = np.rint(
     _UNIT
-    * np.cos(
-        np.pi
-        * np.outer(np.arange(1, _FREQUENCIES + 1), 2 * np.arange(SIDE) + 1)
-        / (2 * SIDE)
-    )
+    * np.cos(np.pi * np.outer(np.arange(1, _FREQUENCIES + 1), 2 * np.arange(SIDE) + 1) / (2 * SIDE))
 )
 
 
@@ -87,7 +85,7 @@ def near_pairs(
     """
     edges = np.linspace(0, _BITS, most + 2).astype(int)
     pairs, complete, kept = [], True, 0
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         mask = np.uint64((1 << int(end - begin)) - 1)
         values = (hashes >> np.uint64(begin)) & mask
         order = np.lexsort((hashes, values))

@@ -250,10 +250,7 @@ class Report:
             "formats": dict(self.formats),
             "turned": self.turned,
             "one_color": [one.to_dict() for one in self.one_color],
-            **{
-                name: [one.to_dict() for one in getattr(self, name)]
-                for name in _LISTS
-            },
+            **{name: [one.to_dict() for one in getattr(self, name)] for name in _LISTS},
             "complete": self.complete,
             "methods": dict(self.methods),
         }

@@ -166,10 +166,10 @@ def look_at_all(
 def _keep(table: Table, seen: dict[int, Look]) -> None:
     """Write what was seen into the table's rows."""
     for index, one in seen.items():
-        table.size[index] = one.size
-        table.kind[index] = KINDS.index(one.kind)
-        table.mode[index] = MODES.index(one.mode)
-        table.turned[index] = one.turned
+        table.size[index] = one.head.size
+        table.kind[index] = KINDS.index(one.head.kind)
+        table.mode[index] = MODES.index(one.head.mode)
+        table.turned[index] = one.head.turned
         table.content[index] = np.frombuffer(one.content, np.uint64)
         table.pixels[index] = np.frombuffer(one.pixels, np.uint64)
     rows = np.fromiter(seen, np.int64, len(seen))
