@@ -75,6 +75,7 @@ def build_parser() -> _Parser:
     _summary(commands)
     _explore(commands)
     _bench(commands)
+    _data(commands)
     return parser
 
 
@@ -84,8 +85,9 @@ def parse(arguments: list[str] | None = None) -> Callable[[], int]:
     found, unknown = parser.parse_known_args(arguments)
     options = vars(found)
     command = options.pop("command")
+    within = options.pop("within", None)  # what is done, of a command that does several things
     if unknown:
-        _of(parser, command).refuse(unknown[0])
+        _of(_of(parser, command), within).refuse(unknown[0])
     if command is None:
         return partial(_overview, parser)
     run = options.pop("run")
@@ -342,4 +344,54 @@ def _bench(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p = _add(commands, "bench", "measure training and prediction on this machine, in a minute")
     _add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _data(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    p = _add(commands, "data", "look at pictures before training")
+    within = p.add_subparsers(dest="within", metavar="WHAT")
+    p.set_defaults(run=partial(_overview, p))
+
+    def run(**options: object) -> int:
+        from neocog.cli.data import check
+
+        return check(**options)  # type: ignore[arg-type]
+
+    p = _add(
+        within, "check", "find broken, doubled and mislabelled pictures, and say what there is"
+    )
+    p.epilog = (
+        "Exit code: 0 where nothing is wrong; 1 for pictures that cannot be read, or that are "
+        "exactly the same in two parts or under two labels (with --strict, also nearly the same)."
+    )
+    p.add_argument(
+        "source", metavar="SOURCE", help="a folder or file with pictures, shapes or cifar10"
+    )
+    p.add_argument(
+        "--near",
+        type=int,
+        default=None,
+        metavar="BITS",
+        help="bits of 64 that differ in hashes of nearly equal pictures, 0 to 10 (default: 6)",
+    )
+    p.add_argument("--strict", action="store_true", help="nearly equal pictures are an error, too")
+    p.add_argument("--html", default=None, metavar="FILE", help="write a page with thumbnails")
+    p.add_argument(
+        "--validation",
+        type=float,
+        default=None,
+        metavar="PART",
+        help="of each class held out, where the pictures have no such part (default: 0.2)",
+    )
+    p.add_argument(
+        "--split-seed", type=int, default=None, help="which pictures these are (default: 0)"
+    )
+    p.add_argument(
+        "--file-column", default=None, metavar="NAME", help="of a table: its column of files"
+    )
+    p.add_argument(
+        "--label-column", default=None, metavar="NAME", help="of a table: its column of classes"
+    )
+    _add_threads(p)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")
     p.set_defaults(run=run)
