@@ -6,13 +6,15 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
+from neocog.data.content_digests import content_digests
 from neocog.data.sources.base import Pictures
-from neocog.errors import DataError
 
 __all__ = ["split"]
 
 
-def split(pictures: Pictures, part: float, seed: int = 0) -> tuple[Pictures, Pictures]:
+def split(
+    pictures: Pictures, part: float, seed: int = 0, place: str = ""
+) -> tuple[Pictures, Pictures]:
     """Hold out a part of each class: (those to train on, those held out).
 
     Which they are depends on the seed and the pictures' names alone, not on the order in which they
@@ -23,13 +25,14 @@ def split(pictures: Pictures, part: float, seed: int = 0) -> tuple[Pictures, Pic
         pictures: all of them, whose names differ.
         part: of each class to hold out, 0 to 1; of a class that can spare it at least one.
         seed: which ones.
+        place: where their source lies.
 
     What cannot be read is for whoever decodes it to report.
     """
     names = [pictures.name(n) for n in range(len(pictures))]
     groups: dict[object, list[int]] = defaultdict(list)
     order = sorted(range(len(names)), key=names.__getitem__)
-    for key, n in zip(_contents(pictures, order), order, strict=True):
+    for key, n in zip(_contents(pictures, order, place), order, strict=True):
         groups[key].append(n)
     by_class: dict[int, list[list[int]]] = defaultdict(list)
     for group in groups.values():
@@ -53,21 +56,12 @@ def _draw(seed: int, name: str) -> bytes:
     return hashlib.blake2b(f"{seed}\0".encode() + os.fsencode(name), digest_size=16).digest()
 
 
-def _contents(pictures: Pictures, order: list[int]) -> list[object]:
+def _contents(pictures: Pictures, order: list[int], place: str) -> list[object]:
     """For each picture what only those of the same content share."""
     store, rows = pictures.store, pictures.rows
     sizes = [store.size(int(rows[n])) for n in order]
     often = Counter(sizes)
-    return [
-        (size, _digest(pictures, n) if often[size] > 1 else n)
-        for size, n in zip(sizes, order, strict=True)
-    ]
-
-
-def _digest(pictures: Pictures, index: int) -> bytes | int:
-    try:
-        content = pictures.read(index)
-    except (OSError, DataError):
-        return index
-    data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
-    return hashlib.blake2b(data, digest_size=16).digest()
+    alike = [n for size, n in zip(sizes, order, strict=True) if often[size] > 1]
+    digests = content_digests(pictures.take(np.array(alike, np.int64)), place)
+    found = dict(zip(alike, digests, strict=True))
+    return [(size, found.get(n) or n) for size, n in zip(sizes, order, strict=True)]
