@@ -75,6 +75,7 @@ def build_parser() -> _Parser:
     _summary(commands)
     _explore(commands)
     _bench(commands)
+    _cache(commands)
     return parser
 
 
@@ -341,5 +342,27 @@ def _bench(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     p = _add(commands, "bench", "measure training and prediction on this machine, in a minute")
     _add_threads(p)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _cache(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.cache import cache
+
+        return cache(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "cache", "list or remove decoded pictures and compiled kernels")
+    p.add_argument(
+        "action", nargs="?", choices=["list", "clear"], default="list", help="(default: list)"
+    )
+    p.add_argument(
+        "what",
+        nargs="?",
+        choices=["pictures", "kernels", "all"],
+        default=None,
+        help="what to clear (default: all)",
+    )
+    p.add_argument("--old", action="store_true", help="clear only what other versions have left")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

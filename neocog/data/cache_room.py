@@ -139,7 +139,7 @@ def _root() -> Path:
     root = files.cache_root()
     if root is None:
         raise NotKeptError("the system knows no home folder")
-    return root / _PICTURES
+    return Path(os.path.realpath(root / _PICTURES))
 
 
 def _folder(key: str) -> Path:
@@ -208,9 +208,13 @@ def _written(folder: Path) -> int:
 
 
 def list_kept() -> list[Kept]:
-    """What is kept, the last used first. Only what looks like an entry is looked at."""
+    """What is kept, the last used first.
+
+    Only what looks like an entry is, and only where nobody else can put things.
+    """
     try:
-        found = [_kept(path) for path in _root().iterdir()]
+        root = _root()
+        found = [_kept(path) for path in (private_folder(root).iterdir() if root.exists() else ())]
     except (NotKeptError, OSError):
         return []
     return sorted(filter(None, found), key=lambda one: one.used, reverse=True)

@@ -1,9 +1,10 @@
 """What the contents of pictures are told apart by, read once and kept."""
 
 import hashlib
-from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog.data.cache_entry import About, EntryWriter
 from neocog.data.cache_room import NotKeptError, kept
@@ -12,60 +13,60 @@ from neocog.data.decoders import decoders
 from neocog.data.sources.base import Pictures
 from neocog.errors import DataError
 
-__all__ = ["content_digests"]
+__all__ = ["CONTENTS", "UNREADABLE", "content_digests"]
 
-_BYTES = 16
+#: The kind of what is kept here, where that of pixels is their source's.
+CONTENTS = "contents"
+#: Of a picture that cannot be read.
+UNREADABLE = 0
+# Bytes of a digest. Where two contents share one by chance, they are on one side of a split, which
+# does no harm.
+_BYTES = 8
 
 
-class _UnreadableError(Exception):
-    """Some cannot be read, which is not kept: it may be a matter of rights."""
-
-
-def content_digests(pictures: Pictures, place: str = "") -> Sequence[bytes | None]:
-    """A digest of each picture's content, which only those of the same content share.
+def content_digests(pictures: Pictures, place: str = "") -> NDArray[np.uint64]:
+    """A digest of each picture's content, uint64 [n], which only those of the same content share.
 
     They are kept on disk, if there is room, until a picture changes its stamp.
 
     Args:
         pictures: which.
         place: where the source lies.
-
-    Returns:
-        For each picture 16 bytes; None for one that cannot be read.
     """
     stamps = stamps_of(pictures)
     if not stamps:
         return _read(pictures)
     key = key_of("contents", place, stamps)
-    found: list[bytes | None] = []
+    found: list[NDArray[np.uint64]] = []
 
     def make(writer: EntryWriter) -> None:
-        found[:] = _read(pictures)
-        whole = b"".join(one for one in found if one is not None)
-        if len(whole) < len(found) * _BYTES:
-            raise _UnreadableError
-        writer.add(np.frombuffer(whole, np.uint8).reshape(-1, _BYTES))
-        writer.finish(key=key, kind="contents", name=place, item_shape=(_BYTES,), maker=decoders())
+        found.append(_read(pictures))
+        if (found[0] == UNREADABLE).any():  # it may be a matter of rights, and is tried again
+            raise NotKeptError
+        writer.add(found[0].view(np.uint8).reshape(-1, _BYTES))
+        writer.finish(
+            key=key, kind=CONTENTS, name=Path(place).name, item_shape=(_BYTES,), maker=decoders()
+        )
 
     def fits(about: About) -> bool:
         return about.shape == (len(pictures), _BYTES)
 
     try:
         _about, array = kept(key, len(pictures) * _BYTES, make, fits)
-    except (NotKeptError, _UnreadableError):
-        return found or _read(pictures)
-    whole = array.tobytes()
-    return [whole[n : n + _BYTES] for n in range(0, len(whole), _BYTES)]
+    except NotKeptError:
+        return found[0] if found else _read(pictures)
+    return array.view("<u8").reshape(-1)
 
 
-def _read(pictures: Pictures) -> list[bytes | None]:
-    return [_digest(pictures, n) for n in range(len(pictures))]
+def _read(pictures: Pictures) -> NDArray[np.uint64]:
+    """The digests, as bytes in the same order on every machine."""
+    return np.array([_digest(pictures, n) for n in range(len(pictures))], "<u8")
 
 
-def _digest(pictures: Pictures, index: int) -> bytes | None:
+def _digest(pictures: Pictures, index: int) -> int:
     try:
         content = pictures.read(index)
     except (OSError, DataError):
-        return None
+        return UNREADABLE
     data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
-    return hashlib.blake2b(data, digest_size=_BYTES).digest()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=_BYTES).digest(), "little")

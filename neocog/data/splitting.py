@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 import numpy as np
+from numpy.typing import NDArray
 
-from neocog.data.content_digests import content_digests
+from neocog.data.content_digests import UNREADABLE, content_digests
 from neocog.data.sources.base import Pictures
 
 __all__ = ["split"]
@@ -29,39 +30,51 @@ def split(
 
     What cannot be read is for whoever decodes it to report.
     """
-    names = [pictures.name(n) for n in range(len(pictures))]
-    groups: dict[object, list[int]] = defaultdict(list)
+    names = pictures.names()
     order = sorted(range(len(names)), key=names.__getitem__)
-    for key, n in zip(_contents(pictures, order, place), order, strict=True):
-        groups[key].append(n)
-    by_class: dict[int, list[list[int]]] = defaultdict(list)
-    for group in groups.values():
-        by_class[int(pictures.labels[group[0]])].append(group)
+    names = [names[n] for n in order]
+    pictures = pictures.take(np.array(order, np.int64))
+    first = _first_of_content(pictures, place)
+    counts = np.bincount(first, minlength=len(first)).tolist()
+    by_class: dict[int, list[int]] = defaultdict(list)
+    for head in np.flatnonzero(first == np.arange(len(first))).tolist():
+        by_class[int(pictures.labels[head])].append(head)
     held_out = np.zeros(len(pictures), np.bool_)
-    for of_class in by_class.values():
-        of_class.sort(key=lambda group: _draw(seed, names[group[0]]))
-        wanted = round(part * sum(map(len, of_class)))
-        wanted = max(wanted, 1) if part > 0 and len(of_class) > 1 else wanted
+    draw = _Draw(seed)
+    for heads in by_class.values():
+        heads.sort(key=lambda head: draw.of(names[head]))
+        wanted = round(part * sum(counts[head] for head in heads))
+        wanted = max(wanted, 1) if part > 0 and len(heads) > 1 else wanted
         taken = 0
-        for group in of_class[: len(of_class) - 1]:
+        for head in heads[: len(heads) - 1]:
             if taken >= wanted:
                 break
-            held_out[group] = True
-            taken += len(group)
-    at = np.array(order, np.int64)
-    return pictures.take(at[~held_out[at]]), pictures.take(at[held_out[at]])
+            held_out[head] = True
+            taken += counts[head]
+    held_out = held_out[first]
+    return pictures.take(np.flatnonzero(~held_out)), pictures.take(np.flatnonzero(held_out))
 
 
-def _draw(seed: int, name: str) -> bytes:
-    return hashlib.blake2b(f"{seed}\0".encode() + os.fsencode(name), digest_size=16).digest()
+class _Draw:
+    """Bytes for each name, as if drawn."""
+
+    def __init__(self, seed: int) -> None:
+        self._begin = hashlib.blake2b(f"{seed}\0".encode(), digest_size=16)
+
+    def of(self, name: str) -> bytes:
+        digest = self._begin.copy()
+        digest.update(os.fsencode(name))
+        return digest.digest()
 
 
-def _contents(pictures: Pictures, order: list[int], place: str) -> list[object]:
-    """For each picture what only those of the same content share."""
-    store, rows = pictures.store, pictures.rows
-    sizes = [store.size(int(rows[n])) for n in order]
-    often = Counter(sizes)
-    alike = [n for size, n in zip(sizes, order, strict=True) if often[size] > 1]
-    digests = content_digests(pictures.take(np.array(alike, np.int64)), place)
-    found = dict(zip(alike, digests, strict=True))
-    return [(size, found.get(n) or n) for size, n in zip(sizes, order, strict=True)]
+def _first_of_content(pictures: Pictures, place: str) -> NDArray[np.int64]:
+    """For each picture the first one of the same content."""
+    sizes = np.array([pictures.store.size(row) for row in pictures.rows.tolist()], np.int64)
+    _sizes, which, often = np.unique(sizes, return_inverse=True, return_counts=True)
+    alike = np.flatnonzero(often[which] > 1)
+    digests = content_digests(pictures.take(alike), place)
+    alike, digests = alike[digests != UNREADABLE], digests[digests != UNREADABLE]
+    _digests, begin, of = np.unique(digests, return_index=True, return_inverse=True)
+    first = np.arange(len(pictures))
+    first[alike] = alike[begin[of]]
+    return first
