@@ -18,10 +18,10 @@ __all__ = ["cache"]
 _WIDE = 26
 
 
-def cache(action: str | None, what: str | None, old: bool, json_: bool) -> int:
+def cache(action: str, what: str, old: bool, json_: bool) -> int:
     """List what is in the cache, or remove it."""
     if action == "clear":
-        return _clear(what or "all", old, json_)
+        return _clear(what, old, json_)
     if old:
         raise NeocogError("--old goes with clear: neocog cache clear --old.")
     root = cache_root()
@@ -33,8 +33,13 @@ def cache(action: str | None, what: str | None, old: bool, json_: bool) -> int:
     found, most = cache_content(), _most(root)
     if json_:
         print(json.dumps(_plain(found, root, most)))
-    else:
-        _print(found, root, most)
+        return 0
+    print(f"Cache: {root}")
+    if what != "kernels":
+        _print_pictures(found, most)
+    if what != "pictures":
+        _print_kernels(found)
+    print("\nRemove them: neocog cache clear [pictures|kernels|all] [--old]")
     return 0
 
 
@@ -44,33 +49,35 @@ def _most(root: Path) -> int:
     return int(cache_share() * shutil.disk_usage(there).total)
 
 
-def _print(found: CacheContent, root: Path, most: int) -> None:
-    print(f"Cache: {root}\n")
+def _row(name: str, *columns: str) -> str:
+    cut = name if len(name) <= _WIDE else f"{name[: _WIDE - 1]}…"
+    widths = (13, 10, 9)
+    right = [f"{text:>{width}}" for text, width in zip(columns, widths, strict=False)]
+    return "  ".join([f"{cut:<{_WIDE}}", *right, *columns[len(widths) :]])
+
+
+def _print_pictures(found: CacheContent, most: int) -> None:
+    print()
     if found.pictures:
-        print(
-            f"{'decoded pictures':<{_WIDE}}  {'shape':>13}  {'images':>10}  {'size':>9}  last used"
-        )
+        print(_row("decoded pictures", "shape", "images", "size", "last used"))
     for one in found.pictures:
-        name, shape, images = _described(one)
-        print(
-            f"{_cut(name):<{_WIDE}}  {shape:>13}  {images:>10}  {readable(one.size):>9}  "
-            f"{_day(one.used)}"
-        )
+        print(_row(*_described(one), readable(one.size), _day(one.used)))
     size = sum(one.size for one in found.pictures)
     print(
         f"Decoded pictures take {readable(size)} of the {readable(most)} that they may, "
-        f"{100 * cache_share():g} % of the disk.\n"
+        f"{100 * cache_share():g} % of the disk."
     )
+
+
+def _print_kernels(found: CacheContent) -> None:
+    print()
     if found.kernels:
-        print(f"{'compiled kernels':<{_WIDE}}  {'':>13}  {'kernels':>10}  {'size':>9}  last used")
-    for folder in found.kernels:
-        state = "this version" if folder.current else "old"
-        print(
-            f"{folder.folder.name:<{_WIDE}}  {state:>13}  {folder.kernels:>10,}  "
-            f"{readable(folder.size):>9}  {_day(folder.used)}"
-        )
-    print(f"Compiled kernels take {readable(sum(one.size for one in found.kernels))}.\n")
-    print("Remove them: neocog cache clear [pictures|kernels|all] [--old]")
+        print(_row("compiled kernels", "", "kernels", "size", "last used"))
+    for one in found.kernels:
+        state = "this version" if one.current else "old"
+        size = readable(one.size)
+        print(_row(one.folder.name, state, f"{one.kernels:,}", size, _day(one.used)))
+    print(f"Compiled kernels take {readable(sum(one.size for one in found.kernels))}.")
 
 
 def _described(one: Kept) -> tuple[str, str, str]:
@@ -82,10 +89,6 @@ def _described(one: Kept) -> tuple[str, str, str]:
         return name, one.about.kind, f"{count:,}"
     height, width, channels = item
     return name, f"{channels} × {height} × {width}", f"{count:,}"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _WIDE else f"{name[: _WIDE - 1]}…"
 
 
 def _day(seconds: float) -> str:
@@ -131,7 +134,7 @@ def _clear(what: str, old: bool, json_: bool) -> int:
         return 0
     removed = []
     if what != "kernels":
-        removed.append(f"{freed.pictures:,} of decoded pictures")
+        removed.append(f"{counted(freed.pictures, 'set')} of decoded pictures")
     if what != "pictures":
         removed.append(counted(freed.kernels, "compiled kernel"))
     print(f"Removed {' and '.join(removed)}: {readable(freed.size)}.")

@@ -360,8 +360,8 @@ def _cache(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "what",
         nargs="?",
         choices=["pictures", "kernels", "all"],
-        default=None,
-        help="what to clear (default: all)",
+        default="all",
+        help="of what (default: all)",
     )
     p.add_argument("--old", action="store_true", help="clear only what other versions have left")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
