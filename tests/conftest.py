@@ -10,6 +10,9 @@ from neocog.limits import cores
 # The tests already run in as many processes as there are cores.
 os.environ.setdefault("NEOCOG_COMPILERS", "1")
 
+# What tests decode would only fill the user's cache; tests of the cache have one of their own.
+os.environ["NEOCOG_CACHE_SHARE"] = "0"
+
 # A shell that starts pytest in the background has it ignore Ctrl+C, which every program that a test
 # starts would inherit, and which Python then leaves as it is.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

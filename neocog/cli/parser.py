@@ -76,6 +76,7 @@ def build_parser() -> _Parser:
     _explore(commands)
     _bench(commands)
     _data(commands)
+    _cache(commands)
     return parser
 
 
@@ -394,4 +395,26 @@ def _data(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")
+    p.set_defaults(run=run)
+
+
+def _cache(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.cache import cache
+
+        return cache(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "cache", "list or remove decoded pictures and compiled kernels")
+    p.add_argument(
+        "action", nargs="?", choices=["list", "clear"], default="list", help="(default: list)"
+    )
+    p.add_argument(
+        "what",
+        nargs="?",
+        choices=["pictures", "kernels", "all"],
+        default="all",
+        help="of what (default: all)",
+    )
+    p.add_argument("--old", action="store_true", help="clear only what other versions have left")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

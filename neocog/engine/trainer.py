@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neocog.arrays import as_images
 from neocog.engine.lower import lower
 from neocog.engine.method import Method
+from neocog.engine.prefetch import prefetch
 from neocog.engine.program import Program
 from neocog.engine.running import Run
 from neocog.engine.schedule import training_plan
@@ -260,7 +261,9 @@ class Trainer:
                 "rates": self._rates,
             }
         )
-        return self._program.start(len(order), record, self.steps)
+        run = self._program.start(len(order), record, self.steps)
+        prefetch(self._images, self._order, self.batch_size, run)
+        return run
 
     def finished(self, batches: int, of: int) -> None:
         """Count what a run did: so many of its batches."""

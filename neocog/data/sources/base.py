@@ -48,7 +48,9 @@ class Store(Protocol):
     def stamp(self, row: int) -> str:
         """What changes when the picture does: its name, length and time, as far as there are any.
 
-        Found out without reading the picture.
+        Found out without reading the picture. Decoded pixels are kept by it, so that of what lies
+        in an archive it has the archive's length and time too. Empty where nothing tells, and then
+        nothing is kept.
         """
 
     def size(self, row: int) -> int:
@@ -83,6 +85,16 @@ class Pictures:
     def take(self, indices: NDArray[np.int64]) -> "Pictures":
         """Some of them, by their places among these."""
         return Pictures(self.store, self.rows[indices], self.labels[indices])
+
+    def without(self, indices: Sequence[int]) -> "Pictures":
+        """All but some of them, by their places among these."""
+        if not indices:
+            return self
+        return self.take(np.delete(np.arange(len(self)), indices))
+
+    def names(self) -> list[str]:
+        """What people know all of them by."""
+        return [self.store.name(row) for row in self.rows.tolist()]
 
     def name(self, index: int) -> str:
         """What people know a picture by."""

@@ -147,7 +147,7 @@ def _parted(sample: list[str], asked: Sequence[str]) -> tuple[str, list[list[str
     """What parts the columns, and the first records; none where nothing does."""
     best: tuple[tuple[bool, float, int], str, list[list[str]]] | None = None
     for rank, delimiter in enumerate(_DELIMITERS):
-        records = []
+        records: list[list[str]] = []
         with suppress(csv.Error):  # where a record goes on for long
             records.extend(cells for cells in _cut(sample, delimiter) if cells)
         if len(records) > 2:
