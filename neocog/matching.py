@@ -1,19 +1,15 @@
 """Data made to fit a network that is there already: its shape, its resizing, its classes."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from neocog.data import Data, Dataset, load_data
-from neocog.data.finding import Found, find, holds_pictures
-from neocog.data.options import LoadOptions
-from neocog.data.progress import Progress
+from neocog.data import Data, Dataset
+from neocog.data.finding import Found
 from neocog.errors import NeocogError, printable
 from neocog.network import Network
 
-__all__ = ["fitting", "in_order_of", "load_for", "mismatch"]
+__all__ = ["fitting", "in_order_of", "mismatch"]
 
 _MOST_NAMED = 8
 
@@ -53,36 +49,6 @@ def in_order_of(data: Data, classes: tuple[str, ...] | None) -> Data:
         for name, part in data.parts.items()
     }
     return replace(data, classes=classes, **parts)
-
-
-def load_for(
-    network: Network,
-    model: str,
-    data: str,
-    options: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> Data:
-    """What `load_data` gives, of the network's shape and in the order of its classes.
-
-    Args:
-        network: to be trained on or judged.
-        model: what the user calls it.
-        data: a name or a path.
-        options: further ones of `load_data`, which choose pictures.
-        progress: told of loading.
-
-    Raises:
-        NeocogError: as `load_data` does, or the data do not fit the network.
-    """
-    if holds_pictures(data):
-        found = find(data, LoadOptions.of(**(options or {}), progress=progress))
-        loaded = fitting(found, network, model).load()
-    else:
-        loaded = load_data(data, progress=progress)
-    loaded = in_order_of(loaded, network.classes)
-    if (why := mismatch(network, loaded, model)) is not None:
-        raise NeocogError(why)
-    return loaded
 
 
 def mismatch(network: Network, data: Data, model: str) -> str | None:

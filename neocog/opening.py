@@ -4,8 +4,10 @@ A file may be anybody's: nothing that it names is opened, run or fetched for it,
 neocog itself knows by name. The ``run.json`` of a run folder may name a path.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from neocog.data import NAMES, Data, Progress, is_here, load_data
 from neocog.data.finding import find, holds_pictures
@@ -13,7 +15,7 @@ from neocog.data.options import LoadOptions
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.formats import assumption, is_weights, load
-from neocog.matching import load_for, mismatch
+from neocog.matching import fitting, in_order_of, mismatch
 from neocog.models import MODELS, split_python_file
 from neocog.network import Network
 from neocog.trained_on import trained_on
@@ -76,7 +78,7 @@ def open_network(
     _check_outputs(network, model)
     name = Path(model).resolve().stem
     if data is not None:
-        loaded = load_for(network, model, data, progress=progress)
+        loaded = _load_for(network, model, data, progress=progress)
         if network.classes is None:
             network.name_classes(loaded.classes)
         return Opened(network, loaded, name, notes)
@@ -151,6 +153,28 @@ def _check_outputs(network: Network, model: str) -> None:
         )
 
 
+def _load_for(
+    network: Network,
+    model: str,
+    data: str,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Data:
+    """What `load_data` gives, of the network's shape and in the order of its classes.
+
+    Raises `NeocogError`, as `load_data` does, and where they do not fit the network.
+    """
+    if holds_pictures(data):
+        found = find(data, LoadOptions.of(**(options or {}), progress=progress))
+        loaded = fitting(found, network, model).load()
+    else:
+        loaded = load_data(data, progress=progress)
+    loaded = in_order_of(loaded, network.classes)
+    if (why := mismatch(network, loaded, model)) is not None:
+        raise NeocogError(why)
+    return loaded
+
+
 def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     """The data that its file names, or why there are none."""
     trained = trained_on(model)
@@ -164,7 +188,7 @@ def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     if not (is_here(source) if source in NAMES else exists(source)):
         return None, f"{model} was trained on {shown}, which is not on this machine."
     try:
-        data = load_for(network, model, source, trained.options)
+        data = _load_for(network, model, source, trained.options)
     except DataError as error:
         return None, f"{model} was trained on {shown}, which cannot be loaded: {error}"
     except NeocogError as error:

@@ -256,11 +256,37 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
         return predict(**options)  # type: ignore[arg-type]
 
-    p = _add(commands, "predict", "say what a saved network sees in image files")
+    p = _add(commands, "predict", "say what a saved network sees in pictures")
     _add_model(p)
-    p.add_argument("images", nargs="+", metavar="IMAGE", help="a picture, such as a PNG or a JPEG")
+    p.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="a picture, a folder, a pattern such as '*.png', another source of pictures, or - for "
+        "a list of files on stdin",
+    )
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
-    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    how = p.add_mutually_exclusive_group()
+    for option, format_, what in (
+        ("--json", "json", "write one JSON array"),
+        ("--jsonl", "jsonl", "write JSON lines: file, label, probability, top"),
+        ("--csv", "csv", "write CSV: file, label, probability and so on"),
+    ):
+        how.add_argument(
+            option, dest="format_", action="store_const", const=format_, default=None, help=what
+        )
+    p.add_argument(
+        "-o",
+        "--out",
+        default=None,
+        metavar="FILE",
+        help="where to write; .json, .jsonl and .csv say how (default: stdout)",
+    )
+    p.add_argument(
+        "-0", "--null", action="store_true", help="names on stdin end in null bytes, not lines"
+    )
+    _add_threads(p)
+    add_column_options(p)
     p.set_defaults(run=run)
 
 
@@ -272,7 +298,7 @@ def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     p = _add(commands, "explain", "show what a saved network does with an image, as a page")
     _add_model(p)
-    p.add_argument("image", help="an image file, or test:3 for an image of the data")
+    p.add_argument("image", help="an image file, or train:3, validation:3 or test:3")
     p.add_argument(
         "--label", default=None, help="the class it shows (default: the data's, or the prediction)"
     )

@@ -138,9 +138,7 @@ def _interrupted(
     return ended.by.exit_code if ended.by else 130
 
 
-def _chosen(
-    found: Found, base: Recipe, changes: dict[str, Any] | None
-) -> tuple[Recipe, Found]:
+def _chosen(found: Found, base: Recipe, changes: dict[str, Any] | None) -> tuple[Recipe, Found]:
     """The recipe for these pictures, and them in the shape of its network.
 
     Args:

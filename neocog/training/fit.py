@@ -169,9 +169,7 @@ def fit(
     preprocessing = network.preprocessing
     try:
         trainers = _Trainers(network, data, optimizer, freezing, settings, history, before)
-        orders = Orders(
-                stream, data.labels, course.epochs, balanced=balance == "sample"
-            )
+        orders = Orders(stream, data.labels, course.epochs, balanced=balance == "sample")
         watcher.ready(history)
         for epoch in range(1, course.epochs + 1):
             trainer = trainers.of(epoch)
