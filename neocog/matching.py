@@ -44,11 +44,11 @@ def in_order_of(data: Data, classes: tuple[str, ...] | None) -> Data:
     if classes is None or data.classes == classes or not set(data.classes) <= set(classes):
         return data
     numbers = np.array([classes.index(one) for one in data.classes], np.int64)
-    parts = {
-        name: Dataset(part.images, numbers[part.labels], part.names)
-        for name, part in data.parts.items()
-    }
-    return replace(data, classes=classes, **parts)
+    train, validation, test = (
+        Dataset(part.images, numbers[part.labels], part.names)
+        for part in (data.train, data.validation, data.test)
+    )
+    return replace(data, train=train, validation=validation, test=test, classes=classes)
 
 
 def mismatch(network: Network, data: Data, model: str) -> str | None:

@@ -69,10 +69,9 @@ def trained_on(model: str | Path) -> TrainedOn:
         where, hashed = (_text(kept.get(key)) for key in ("source", "fingerprint"))
         # Beside a file there may be the run.json of another model.
         of_this = hashed == fingerprint or (fingerprint is None and path.is_dir())
-        kept_options = read_options(kept.get("options", {}))
-        known = where is not None and hashed is not None and kept_options is not None
-        if known and of_this and _is_here(where):
-            source, fingerprint, options = where, hashed, kept_options
+        known = read_options(kept.get("options", {}))
+        if where and hashed and known is not None and of_this and _is_here(where):
+            source, fingerprint, options = where, hashed, known
             name = name or _text(kept.get("name"))
     return TrainedOn(name, source, fingerprint, options)
 

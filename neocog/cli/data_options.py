@@ -1,7 +1,6 @@
 """The options that say which pictures there are, and how they are made to fit."""
 
 import argparse
-import csv
 import re
 from typing import Any
 
@@ -78,6 +77,8 @@ def _add_columns(add: Any) -> None:
 
 def _names(text: str) -> list[str]:
     """Names as in a row of a CSV file, where quotes keep commas."""
+    import csv  # here, as nothing else of the help needs it
+
     rows = list(csv.reader([text], skipinitialspace=True, strict=True))
     names = [name.strip() for row in rows for name in row]
     if not names or not all(names):
