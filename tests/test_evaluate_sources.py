@@ -182,7 +182,7 @@ def test_a_runs_options_are_looked_at_before_they_are_used(run, here):
         assert {k: list(v) if k == "classes" else v for k, v in found.items()} == options
     for options in (
         *([], "x", {"validation": 2}, {"validation": "0.5"}, {"threads": 100}),
-        *({"classes": "dark"}, {"classes": [1]}, {"progress": None}, {"nothing": 1}),
+        *({"classes": "dark"}, {"progress": None}, {"nothing": 1}),
     ):
         path.write_text(json.dumps(info | {"data": info["data"] | {"options": options}}))
         assert trained_on(run).options == {}, options

@@ -1,4 +1,4 @@
-"""``neocog predict`` of folders, patterns, sources and lists: order, formats, files, bad pictures."""
+"""``neocog predict`` of folders, patterns, sources and lists: order, formats, bad pictures."""
 
 import csv
 import io

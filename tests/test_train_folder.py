@@ -169,7 +169,7 @@ def test_shape_and_resizing_can_be_said_and_go_with_the_model(train, command, he
 def test_a_filter_alone_keeps_the_way_that_was_chosen(train, here):
     write_classes(here / "photos", [("a", 5), ("b", 5)], size=(20, 20))
     write_pictures(here / "photos" / "b" / "wide", 5, size=(30, 20))
-    train("--interpolation", "nearest", "--size", 8)
+    train("--interpolation", "nearest", "--size", "8x10")
     assert neocog.load("run").preprocessing.resize == Resize("crop", "nearest")
 
 
@@ -230,7 +230,7 @@ def test_a_network_of_ones_own_keeps_its_resizing(train, here):
         )
     )
     write_classes(here / "photos", size=(30, 20))
-    _out, err = train("--size", 5)
+    _out, err = train("--size", "8x10")
     assert "(letterbox, lanczos)" in err
     assert neocog.load("run").preprocessing.resize == Resize("letterbox")
 
