@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from neocog import __version__
+from neocog.cli.data_options import add_column_options, add_data_options
 from neocog.errors import did_you_mean, printable
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "build_parser", "parse"]
@@ -15,8 +16,8 @@ OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "muon")
 SCHEDULES = ("constant", "step", "cosine", "linear", "one-cycle", "warm-up")
 
 _DATA = (
-    "shapes (built in), cifar10, or a folder or archive with CIFAR-10's binary files "
-    "(default: {default})"
+    "a folder with a folder of pictures for each class, or another source of pictures; shapes "
+    "(built in) or cifar10 (default: {default})"
 )
 _VIEWS = ("none", "flip", "flip+shift")
 _TTA = "views of each image that the evaluation averages"
@@ -135,9 +136,10 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("data", nargs="?", default="shapes", help=_DATA.format(default="shapes"))
     p.add_argument(
         "--recipe",
-        default="note",
+        default=None,
         metavar="NAME",
-        help="settings to start from: note, standard, minute, best, or a .toml (default: note)",
+        help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
+        "for pictures of your own, what suits them)",
     )
     _recipe_options(p)
     p.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
@@ -147,6 +149,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=True)
     p.set_defaults(run=run)
 
 
@@ -215,6 +218,12 @@ def _recipe_options(p: _Parser) -> None:
         help="strengths of changes of colour",
     )
     add("--mixup", type=float, default=None, help="α of mixtures of two images")
+    add(
+        "--balance",
+        choices=("none", "sample", "weight"),
+        default=None,
+        help="have classes count alike: show each equally often, or weigh its losses",
+    )
     add("--tta", choices=_VIEWS, default=None, help=_TTA)
 
 
@@ -234,6 +243,7 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _add_threads(p)
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=False)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 
@@ -249,11 +259,37 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
         return predict(**options)  # type: ignore[arg-type]
 
-    p = _add(commands, "predict", "say what a saved network sees in image files")
+    p = _add(commands, "predict", "say what a saved network sees in pictures")
     _add_model(p)
-    p.add_argument("images", nargs="+", metavar="IMAGE", help="a picture, such as a PNG or a JPEG")
+    p.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="a picture, a folder, a pattern such as '*.png', another source of pictures, or - for "
+        "a list of files on stdin",
+    )
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
-    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    how = p.add_mutually_exclusive_group()
+    for option, format_, what in (
+        ("--json", "json", "write one JSON array"),
+        ("--jsonl", "jsonl", "write JSON lines: file, label, probability, top"),
+        ("--csv", "csv", "write CSV: file, label, probability and so on"),
+    ):
+        how.add_argument(
+            option, dest="format_", action="store_const", const=format_, default=None, help=what
+        )
+    p.add_argument(
+        "-o",
+        "--out",
+        default=None,
+        metavar="FILE",
+        help="where to write; .json, .jsonl and .csv say how (default: stdout)",
+    )
+    p.add_argument(
+        "-0", "--null", action="store_true", help="names on stdin end in null bytes, not lines"
+    )
+    _add_threads(p)
+    add_column_options(p)
     p.set_defaults(run=run)
 
 
@@ -265,7 +301,7 @@ def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     p = _add(commands, "explain", "show what a saved network does with an image, as a page")
     _add_model(p)
-    p.add_argument("image", help="an image file, or test:3 for an image of the data")
+    p.add_argument("image", help="an image file, or train:3, validation:3 or test:3")
     p.add_argument(
         "--label", default=None, help="the class it shows (default: the data's, or the prediction)"
     )
@@ -326,8 +362,7 @@ def _explore(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "--data",
         default=None,
-        help="shapes (built in), cifar10, or a folder or archive with CIFAR-10's binary files "
-        "(default: what it was trained on, or shapes)",
+        help=_DATA.format(default="what it was trained on, or shapes"),
     )
     p.add_argument("--host", default="127.0.0.1", help="address to serve (default: 127.0.0.1)")
     p.add_argument("--port", type=int, default=8421, help="0: any free one (default: 8421)")
