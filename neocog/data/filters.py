@@ -1,4 +1,4 @@
-"""What pixels of a picture are multiplied by when it is scaled: the formula in `reference.resize`.
+"""What pixels of a picture are multiplied by when it is scaled: the formula in `neocog.reference.resize`.
 
 The sums are in Pillow's own order, so that its whole numbers come out.
 """
@@ -68,12 +68,11 @@ def support(n: int, begin: float, end: float, interpolation: str) -> float:
 def weights(pixels: int, n: int, begin: float, end: float, interpolation: str) -> Weights:
     """Those that make `n` pixels of those from `begin` to `end`, of `pixels` that there are."""
     # To Pillow these two are float32, and their difference too.
-    begin, end = np.float32(begin), np.float32(end)
-    scale = float(end - begin) / n
-    begin, end = float(begin), float(end)
+    left, right = np.float32(begin), np.float32(end)
+    scale = float(right - left) / n
     wider = max(scale, 1.0)
     reach = FILTERS[interpolation][0] * wider
-    center = begin + (np.arange(n) + 0.5) * scale
+    center = float(left) + (np.arange(n) + 0.5) * scale
     first = np.maximum(np.trunc(center - reach + 0.5), 0).astype(np.int32)
     counts = np.minimum(np.trunc(center + reach + 0.5), pixels).astype(np.int32) - first
     column = np.arange(counts.max())

@@ -1,7 +1,6 @@
 """One picture file, made to fit a network's input."""
 
 import io
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,10 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from neocog.data.fast_jpeg import fast_jpeg
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
 from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
+from neocog.data.quiet import quiet
 from neocog.data.resizing import placed
 from neocog.errors import DataError, printable
 from neocog.files import open_regular, user_path
@@ -98,8 +99,7 @@ def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> 
     if file.size > LARGEST_FILE:
         raise DataError(f"has {file.size:,} bytes: too large for a picture.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own about size and metadata
+        with quiet():
             return _read(file, shape, resize)
     except DataError:
         raise
@@ -119,11 +119,14 @@ def _read(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDA
     if divisor > 1:
         picture.draft("RGB", (picture.width // divisor, picture.height // divisor))
     key = _color_key(picture, file) if kind.name == "PNG" else None
-    file.rewind()
-    picture.load()
+    decoded = fast_jpeg(file, picture) if kind.name == "JPEG" and divisor == 1 else None
+    if decoded is None:
+        file.rewind()
+        picture.load()
+        decoded = picture
     # Older versions of Pillow know only now that a TIFF lies on its side.
     box = whole if divisor > 1 else picture.size
-    return _fitted(picture, box, shape, resize, turn_of(picture), key)
+    return _fitted(decoded, box, shape, resize, turn_of(picture), key)
 
 
 def _fitted(
@@ -141,8 +144,7 @@ def _fitted(
     mode = "L" if channels == 1 else "RGB"
     across, down = reversed(box) if turn.sideways else box
     place = placed(resize, (across, down), (width, height))
-    small = scaled(picture, box, place.size, mode, turn, key, place.region, resize.interpolation)
-    pixels: NDArray[np.uint8] = np.asarray(small, np.uint8).reshape(*place.size[::-1], channels)
+    pixels = scaled(picture, box, place.size, mode, turn, key, place.region, resize.interpolation)
     if place.size == (width, height):
         return pixels
     whole: NDArray[np.uint8] = np.full((height, width, channels), resize.fill, np.uint8)

@@ -150,6 +150,13 @@ class PictureFile(io.BufferedReader):
             raise DataError("is cut into too many parts.")
         return super().read(size)
 
+    def content(self) -> bytes:
+        """All of it."""
+        if isinstance(self.raw, io.BytesIO):
+            return self.raw.getvalue()  # no copy
+        self.seek(0)
+        return super().read()
+
     def count(self, mark: bytes) -> int:
         """How often a mark stands in the file."""
         self.seek(0)
@@ -262,6 +269,9 @@ def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
 def _jpeg_bytes(picture: Any, file: PictureFile) -> int:
     """Bytes for the coefficients of the whole, where it comes in several scans."""
     width, height = picture.size
+    # A scan has six bytes at least. Of so few pixels no number of them takes long, or much memory.
+    if 8 * width * height <= _ANY // 8 and file.size // 6 * width * height <= _MOST_SCANNED:
+        return 8 * width * height
     # Those of a camera's thumbnails count too, which does no harm: it is taken for larger.
     scans = file.count(b"\xff\xda")
     if scans < 2:

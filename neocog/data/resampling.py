@@ -120,4 +120,4 @@ def _memory(capsule: object, height: int, width: int) -> NDArray[np.uint8]:
     address = _pointer(capsule, b"arrow_array")
     values = _Array.from_address(address).children[0].contents  # bytes within lists of four
     block = (ctypes.c_uint8 * (height * width)).from_address(values.buffers[1])
-    return np.frombuffer(block, np.uint8).reshape(height, width)
+    return np.ctypeslib.as_array(block).reshape(height, width)

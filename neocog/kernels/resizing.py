@@ -26,10 +26,10 @@ def resize_pixels(pixels, columns, column_weights, rows, counts, row_weights, re
 
     Args:
         pixels: the rows of the picture, uint8 [h, 4 · w]; of each fourth byte nothing is used.
-        columns: int32 [width], the first of the columns that are added up for each of the result.
-        column_weights: int32 [width, 8 · pairs], four equal ones for each of 2 · pairs columns, none
-            of which is behind the last of the picture.
-        rows: int32 [height], the first of the rows that are added up for each of the result.
+        columns: int32 [width], the first of the columns that are added up for each of the result's.
+        column_weights: int32 [width, 8 · pairs], four equal ones for each of 2 · pairs columns,
+            none of which is behind the last of the picture.
+        rows: int32 [height], the first of the rows that are added up for each of the result's.
         counts: int32 [height], how many they are.
         row_weights: int32 [height, …].
         result: see above.

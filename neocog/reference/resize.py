@@ -1,14 +1,14 @@
 """Pictures scaled with antialiasing.
 
-Rows are scaled first, then columns, each with the same filter f. With s = (end − begin) / n pixels of
-the picture to one of the n wanted, and m = max(s, 1), pixel i of the result is
+Rows are scaled first, then columns, each with the same filter f. With s = (end − begin) / n pixels
+of the picture to one of the n wanted, and m = max(s, 1), pixel i of the result is
 
     y[i] = Σ_j w[i, j] x[j],    w[i, j] = f((j + ½ − c[i]) / m) / Σ_k f((k + ½ − c[i]) / m),
     c[i] = begin + (i + ½) s,
 
-over the pixels j of the picture: where it shrinks, the filter is as wide as a pixel of the result, so
-that nothing falls between two of them. Between rows and columns the levels are rounded to whole ones
-from 0 to 255, and so they are at the end. `nearest` takes x[⌊c[i]⌋] instead.
+over the pixels j of the picture: where it shrinks, the filter is as wide as a pixel of the result,
+so that nothing falls between two of them. Between rows and columns the levels are rounded to whole
+ones from 0 to 255, and so they are at the end. `nearest` takes x[⌊c[i]⌋] instead.
 
 The filters are Pillow's (https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters):
 bicubic is Keys' cubic convolution with a = −½ (1981), lanczos the sinc windowed over 3 pixels.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["resize"]
+__all__ = ["resize_image"]
 
 Array = NDArray[Any]
 
@@ -52,7 +52,7 @@ _FILTERS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def resize(
+def resize_image(
     picture: NDArray[np.uint8],
     size: tuple[int, int],
     interpolation: str,
@@ -78,7 +78,8 @@ def resize(
     across = _weights(columns, size[1], left, right, interpolation)
     down = _weights(rows, size[0], top, bottom, interpolation)
     narrow = _levels(np.einsum("ij,hjc->hic", across, picture.astype(np.float64)))
-    return _levels(np.einsum("ij,jwc->iwc", down, narrow)).astype(np.uint8)
+    result: NDArray[np.uint8] = _levels(np.einsum("ij,jwc->iwc", down, narrow)).astype(np.uint8)
+    return result
 
 
 def _centers(n: int, begin: float, end: float) -> Array:
