@@ -1,6 +1,7 @@
-"""What pixels of a picture are multiplied by when it is scaled: the formula in `neocog.reference.resize`.
+"""What pixels of a picture are multiplied by when it is scaled.
 
-The sums are in Pillow's own order, so that its whole numbers come out.
+The formula is in `neocog.reference.resize`. The sums are in Pillow's own order, so that its whole
+numbers come out.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ def _box(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _bilinear(x: NDArray[Any]) -> NDArray[Any]:
-    return np.maximum(1.0 - np.abs(x), 0.0)
+    return np.where(np.abs(x) < 1, 1.0 - np.abs(x), 0.0)
 
 
 def _bicubic(x: NDArray[Any]) -> NDArray[Any]:

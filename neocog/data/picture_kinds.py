@@ -271,7 +271,7 @@ def _jpeg_bytes(picture: Any, file: PictureFile) -> int:
     width, height = picture.size
     # A scan has six bytes at least. Of so few pixels no number of them takes long, or much memory.
     if 8 * width * height <= _ANY // 8 and file.size // 6 * width * height <= _MOST_SCANNED:
-        return 8 * width * height
+        return int(8 * width * height)
     # Those of a camera's thumbnails count too, which does no harm: it is taken for larger.
     scans = file.count(b"\xff\xda")
     if scans < 2:

@@ -30,7 +30,7 @@ def _box(x: Array) -> Array:
 
 
 def _bilinear(x: Array) -> Array:
-    return np.maximum(1 - np.abs(x), 0)
+    return np.where(np.abs(x) < 1, 1 - np.abs(x), 0)
 
 
 def _bicubic(x: Array) -> Array:
@@ -74,7 +74,8 @@ def resize_image(
     if interpolation == "nearest":
         down = np.floor(_centers(size[0], top, bottom)).astype(int)
         across = np.floor(_centers(size[1], left, right)).astype(int)
-        return picture[down][:, across]
+        taken: NDArray[np.uint8] = picture[down][:, across]
+        return taken
     across = _weights(columns, size[1], left, right, interpolation)
     down = _weights(rows, size[0], top, bottom, interpolation)
     narrow = _levels(np.einsum("ij,hjc->hic", across, picture.astype(np.float64)))
