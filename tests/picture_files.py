@@ -53,6 +53,14 @@ def textured(width, height) -> Image.Image:
     return image
 
 
+def is_clear(pixels: int, n: int, begin: float, end: float) -> bool:
+    """Whether no pixel lies on the edge of a box filter, where rounding says if it counts."""
+    scale = (end - begin) / n
+    centers = begin + (np.arange(n) + 0.5) * scale
+    away = (np.arange(pixels) + 0.5 - centers[:, None]) / max(scale, 1.0)
+    return bool((np.abs(np.abs(away) - 0.5) > 1e-4).all())
+
+
 def as_png(jpeg: bytes) -> bytes:
     """What is in a JPEG, without loss."""
     return encoded(Image.open(io.BytesIO(jpeg)), "PNG")

@@ -12,6 +12,7 @@ from neocog.data.dataset import Dataset
 from neocog.data.decoding import check_bad, decode
 from neocog.data.parts import Data
 from neocog.data.progress import Progress, counting
+from neocog.data.resizing import leaves_alone
 from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request
 from neocog.data.splitting import split
 from neocog.data.survey import survey
@@ -101,7 +102,7 @@ def prepare(
                 np.empty((0, height, width, channels), np.uint8), np.empty(0, np.int64)
             )
             continue
-        if (pixels := _as_they_are(pictures, shape)) is not None:
+        if leaves_alone(resize) and (pixels := _as_they_are(pictures, shape)) is not None:
             made[part] = Dataset(pixels, pictures.labels)
             continue
         size = len(pictures) * channels * height * width

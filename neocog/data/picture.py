@@ -14,7 +14,7 @@ from neocog.data.fast_jpeg import fast_jpeg
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
 from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
 from neocog.data.quiet import quiet
-from neocog.data.resizing import placed
+from neocog.data.resizing import leaves_alone, placed
 from neocog.errors import DataError, printable
 from neocog.files import open_regular, user_path
 from neocog.preprocessing import Resize
@@ -77,7 +77,7 @@ def fit_picture(
         with _opened(content) as file:
             return _decoded(file, shape, resize)
     channels, height, width = shape
-    if content.shape == (height, width, channels):
+    if content.shape == (height, width, channels) and leaves_alone(resize):
         return content
     if content.shape[2] not in _MODES:
         raise DataError(
