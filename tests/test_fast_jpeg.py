@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from picture_files import encoded, textured
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from neocog.data import fast_jpeg
 from neocog.data.picture import read_picture
@@ -95,3 +96,26 @@ def test_a_turned_photograph():
     exif[0x0112] = 6
     fast, usual = both_ways(encoded(textured(60, 40), "JPEG", exif=exif), (3, 30, 20))
     assert fast == usual
+
+
+def test_headers_that_are_not_plain_are_pillows(monkeypatch):
+    """Of a plain JPEG Pillow does not see the header; of every other it does."""
+    seen = []
+    opened = JpegImageFile._open
+    monkeypatch.setattr(JpegImageFile, "_open", lambda self: seen.append(1) or opened(self))
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    image = textured(40, 30)
+    for options, is_plain in (
+        ({}, True),
+        ({"progressive": True}, True),
+        ({"comment": b"words"}, True),
+        ({"exif": exif}, False),
+        ({"xmp": b"<x/>"}, False),
+        ({"icc_profile": b"profile"}, False),
+    ):
+        seen.clear()
+        read_picture(encoded(image, "JPEG", **options), (3, 24, 24))
+        assert seen == ([] if is_plain else [1])
+    read_picture(encoded(image.convert("L"), "JPEG"), (3, 24, 24))
+    assert seen

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from neocog.data.fast_jpeg import fast_jpeg
+from neocog.data.fast_jpeg import decode_jpeg, decode_plain_jpeg
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
 from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
 from neocog.data.quiet import quiet
@@ -110,6 +110,8 @@ def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> 
 
 
 def _read(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
+    if (plain := decode_plain_jpeg(file)) is not None:
+        return _fitted(plain, plain.size, shape, resize, Turn(), None)
     kind, picture = open_picture(file)
     if picture.mode == "F":
         raise DataError("has floating-point pixels of no known range: save it as PNG first.")
@@ -119,7 +121,9 @@ def _read(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDA
     if divisor > 1:
         picture.draft("RGB", (picture.width // divisor, picture.height // divisor))
     key = _color_key(picture, file) if kind.name == "PNG" else None
-    decoded = fast_jpeg(file, picture) if kind.name == "JPEG" and divisor == 1 else None
+    decoded: Image.Image | None = None
+    if kind.name == "JPEG" and picture.mode == "RGB" and divisor == 1:
+        decoded = decode_jpeg(file, picture.size)
     if decoded is None:
         file.rewind()
         picture.load()

@@ -30,7 +30,15 @@ try:
 except ImportError:  # pragma: no cover
     AvifImagePlugin = None  # type: ignore[assignment]
 
-__all__ = ["KINDS", "LARGEST_FILE", "Kind", "PictureFile", "check_cost", "open_picture"]
+__all__ = [
+    "KINDS",
+    "LARGEST_FILE",
+    "Kind",
+    "PictureFile",
+    "check_cost",
+    "open_picture",
+    "takes_little",
+]
 
 #: Bytes of a picture file; one of a hundred megapixels that is not compressed has 400 million.
 LARGEST_FILE = 2**30
@@ -155,7 +163,9 @@ class PictureFile(io.BufferedReader):
         if isinstance(self.raw, io.BytesIO):
             return self.raw.getvalue()  # no copy
         self.seek(0)
-        return super().read()
+        content = super().read()
+        self.seek(0)
+        return content
 
     def count(self, mark: bytes) -> int:
         """How often a mark stands in the file."""
@@ -266,11 +276,19 @@ def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
     return 0
 
 
+def takes_little(width: int, height: int, size: int) -> bool:
+    """Whether a JPEG of so many bytes takes little time and memory, whatever else it says.
+
+    A scan has six bytes at least.
+    """
+    pixels = width * height
+    return pixels <= _ANY // 64 and size // 6 * pixels <= _MOST_SCANNED
+
+
 def _jpeg_bytes(picture: Any, file: PictureFile) -> int:
     """Bytes for the coefficients of the whole, where it comes in several scans."""
     width, height = picture.size
-    # A scan has six bytes at least. Of so few pixels no number of them takes long, or much memory.
-    if 8 * width * height <= _ANY // 8 and file.size // 6 * width * height <= _MOST_SCANNED:
+    if takes_little(width, height, file.size):
         return int(8 * width * height)
     # Those of a camera's thumbnails count too, which does no harm: it is taken for larger.
     scans = file.count(b"\xff\xda")
