@@ -12,6 +12,7 @@ from neocog.data.decoded_cache import Decoding
 from neocog.data.decoding import check_bad
 from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.parts import Data
+from neocog.data.resizing import leaves_alone
 from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request, is_there
 from neocog.data.splitting import split
 from neocog.data.survey import survey
@@ -88,7 +89,7 @@ def prepare(
             channels, height, width = shape
             nothing = np.empty((0, height, width, channels), np.uint8)
             made[part] = Dataset(nothing, np.empty(0, np.int64))
-        elif (pixels := _as_they_are(pictures, shape)) is not None:
+        elif leaves_alone(resize) and (pixels := _as_they_are(pictures, shape)) is not None:
             made[part] = Dataset(pixels, pictures.labels)
         else:
             decoded = how.decoded(pictures, options.progress, done, total)

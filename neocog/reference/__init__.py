@@ -104,6 +104,9 @@ from neocog.reference.pooling import (
     max_pool2d_backward,
     max_pool2d_forward,
 )
+from neocog.reference.resize import (
+    resize_image,
+)
 from neocog.reference.walk import (
     backward,
     backward_from,
@@ -169,6 +172,7 @@ __all__ = [
     "preprocess",
     "relu_backward",
     "relu_forward",
+    "resize_image",
     "rmsprop_step",
     "scale_backward",
     "scale_forward",
