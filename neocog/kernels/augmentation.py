@@ -1,7 +1,10 @@
-"""Images that are varied as they are loaded: shifted, flipped, coloured, cut into and mixed.
+"""Images that are varied as they are loaded: cropped, turned, shifted, flipped, coloured, mixed.
 
 p are an image's bytes, H × W × C; the steps are in this order, each only if the stage asks for it.
 
+    crop        p = a random rectangle of the stored image, resampled to H × W; see `crop`
+    rotate      p = p turned by an angle uniform in ± rotate degrees; see `warp`
+    trivial     p = p after one change of fourteen; see `trivial_augment`
     shift       t[h, w] = p[h + dy, w + dx], dy and dx uniform in −T … T; what lies outside of the
                 image is the image mirrored at its outermost pixels (reflect) or black (zero)
     flip        f[h, w] = t[h, W − 1 − w]; "random": with probability ½; "alternating": so in epoch
@@ -10,6 +13,9 @@ p are an image's bytes, H × W × C; the steps are in this order, each only if t
     normalise   x = f · scale + shift
     cutout      x = 0 in a square around a uniformly random pixel; 0 is the preprocessing's mean
     mixup       x ← λ x + (1 − λ) x of the partner, who has draws of its own; see `mixup`
+
+The first three give bytes. A flip behind them is, for what can come out, one before them: each is
+as likely as its mirror image. So what places bytes does not know whether they were stored or made.
 
 All is decided by the seed: an image's draws by the seed, the epoch and its index in the data, a
 batch's by the seed, the epoch and where it begins. No result depends on how images are cut into
@@ -31,6 +37,7 @@ from neocog.kernels.image import Images, fetch
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import mixing, partner
 from neocog.kernels.optional import optional
+from neocog.kernels.picture_changes import Scratch, changing
 from neocog.kernels.random import random_bits, uniform
 from neocog.kernels.simd import (
     BYTES,
@@ -43,6 +50,7 @@ from neocog.kernels.simd import (
     nothing,
     pointer,
 )
+from neocog.kernels.warp import mirrored
 
 __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 
@@ -67,6 +75,9 @@ class Augment:
     cutout: int = 0
     jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)
     mixup: float = 0.0
+    crop: tuple[float, float] | None = None
+    rotate: float = 0.0
+    trivial_augment: bool = False
     fixed: bool = False
 
     @property
@@ -114,18 +125,68 @@ class Augment:
         """Whether images are mixed."""
         return self.mixup > 0
 
+    @property
+    def least_area(self) -> float:
+        """The least share of an image's area that is cropped."""
+        return float(self.crop[0]) if self.crop else 1.0
+
+    @property
+    def most_area(self) -> float:
+        """The greatest share of an image's area that is cropped."""
+        return float(self.crop[1]) if self.crop else 1.0
+
 
 @dataclass(frozen=True)
 class Augmented:
-    """Images of bytes that become the map `images.x`, varied as `how` says."""
+    """Images of bytes that become the map `images.x`, varied as `how` says.
+
+    `stored` is their height and width where they are cropped, if not those of x.
+    """
 
     images: Images
     how: Augment
+    stored: tuple[int, int] | None = None
 
     @property
     def x(self) -> FeatureMap:
         """The network's input."""
         return self.images.x
+
+    @property
+    def stored_height(self) -> int:
+        """Rows of a stored image."""
+        return self.stored[0] if self.stored else self.x.height
+
+    @property
+    def stored_width(self) -> int:
+        """Columns of a stored image."""
+        return self.stored[1] if self.stored else self.x.width
+
+    @property
+    def stored_row(self) -> int:
+        """Bytes of a row of a stored image."""
+        return self.stored_width * self.x.channels
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes of a stored image."""
+        return self.stored_height * self.stored_row
+
+    @property
+    def fetches(self) -> bool:
+        """Whether the next step's images are asked for; of one to crop, who knows which part."""
+        return self.images.gathered and not self.how.crop
+
+    @property
+    def scratch(self) -> Scratch:
+        """The memory that each worker makes pictures in."""
+        return Scratch(
+            *(self.x.height, self.x.width, self.x.channels),
+            *(self.stored_height, self.stored_width),
+            cropped=self.how.crop is not None,
+            rotated=self.how.rotate > 0,
+            trivial=self.how.trivial_augment,
+        )
 
     @property
     def whole(self) -> int:
@@ -162,14 +223,6 @@ def _place(e, s, source, scale, shift, x, *, backward):
             e.store(e.mul(value, e.constant(1 / 255)), x, at)
         else:
             e.store(e.fma(value, e.load(scale, at), e.load(shift, at)), x, at)
-
-
-@inlined
-def mirrored(at, size):
-    """The pixel that stands at `at`, which may lie outside of the image, when it is mirrored."""
-    period = max(1, 2 * (size - 1))
-    at = abs(at) % period
-    return min(at, period - at)
 
 
 @inlined
@@ -316,10 +369,11 @@ blending = optional(lambda s: s.how.mixes, mix_maps, leave_alone)
 
 @kernel
 def load_augmented(s, operands, first, count):
-    """Operands: bytes of all images, order, the step, scale, shift, x, settings, other.
+    """Operands: bytes of all images, order, the step, scale, shift, x, settings, other, scratch.
 
     `settings` are int64, see `AUGMENT_SETTINGS`. `other` is a map as x, one for each worker, and
-    only used if images are mixed. The images of the next step are asked for as in `load_images`.
+    only used if images are mixed; the scratch, of two operands, if they are cropped, rotated or
+    changed (`changing`). The images of the next step are asked for as in `load_images`.
     """
     data = pointer(operands, 0, BYTES)
     order = pointer(operands, 1, LONGS)
@@ -339,11 +393,12 @@ def load_augmented(s, operands, first, count):
             index = step[0] + partner(first + n, step[1], turn * rotation)
             if s.images.gathered:
                 following = index + step[1]
-                if turn == 0 and following < step[3]:
+                if s.fetches and turn == 0 and following < step[3]:
                     fetch(s.images, advance(data, order[following] * s.images.image_size))
                 index = order[index]
-            source = advance(data, index * s.images.image_size)
             key = random_bits(settings[_SEED], settings[_EPOCH], index)
+            stored = advance(data, index * s.stored_size)
+            source = changing(s)(s, operands, key, stored)
             arrange(s, source, settings, key, index, scale, shift, to)
             colouring(s)(s, key, scale, shift, to)
             cutting(s)(s, key, to)
