@@ -1,4 +1,4 @@
-"""Changes of an image's bytes that move no pixel, each as Pillow's `ImageEnhance`, `ImageOps` do it.
+"""Changes of an image's bytes that move no pixel, those of Pillow's `ImageEnhance`, `ImageOps`.
 
 v are the image's bytes, g a pixel's gray, f a factor; mix(o, v, f) = o + f (v − o) in float32, cut
 off to whole numbers, from 0 to 255.
@@ -139,7 +139,7 @@ def equalize(s, source, counts, table):
     """The table by which every channel has about as many bytes of each level."""
     pixels = s.x.height * s.x.width
     for c in range(s.x.channels):
-        low, high = count_levels(s, c, source, counts)
+        _, high = count_levels(s, c, source, counts)
         step = (pixels - counts[high]) // 255
         below = step // 2
         for v in range(_LEVELS):

@@ -8,9 +8,10 @@ Of a side of n pixels that becomes one of m, with the step r = n / m and the rea
     y_i = ⌊(Σ q_k x_k + 2²¹) / 2²²⌋         at most 255
 
 first along every row, then along every column; bytes in between. What is outside of the rectangle
-has no part in it. These are `crop` and `resize(…, BILINEAR)` of Pillow, bit for bit: its filters
-widen where an image shrinks, which others call antialiasing. (src/libImaging/Resample.c, A. Clark
-and contributors.) In whole numbers, the order of sums does not matter, nor how wide vectors are.
+has no part in it. The filter widens where an image shrinks, which is called antialiasing. That is
+Pillow's `crop` and `resize(…, BILINEAR)`, bit for bit where it takes rows first, too, which depends
+on the sizes (src/libImaging/Resample.c). In whole numbers, the order of sums does not matter, nor
+how wide vectors are.
 """
 
 from math import ceil

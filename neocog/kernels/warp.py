@@ -53,8 +53,8 @@ def warp(s, matrix, source, to):
     for row in range(height):
         line = advance(to, row * width * channels)
         for column in range(width):
-            across = int(floor(_ONE * (a * column + (b * row + c)) + 0.5))
-            down = int(floor(_ONE * (d * column + (e * row + f)) + 0.5))
+            across = floor(_ONE * (a * column + (b * row + c)) + 0.5)
+            down = floor(_ONE * (d * column + (e * row + f)) + 0.5)
             left, up = across >> _BITS, down >> _BITS
             right, low = left + 1, up + 1
             of_right, of_low = across & (_ONE - 1), down & (_ONE - 1)

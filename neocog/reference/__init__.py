@@ -30,6 +30,13 @@ from neocog.reference.activation import (
     tanh_backward,
     tanh_forward,
 )
+from neocog.reference.augmentation import (
+    affine,
+    random_crop_box,
+    resized_crop,
+    rotation_matrix,
+    trivial_augment,
+)
 from neocog.reference.averaging import (
     ema_step,
     lookahead_step,
@@ -119,6 +126,7 @@ __all__ = [
     "adaptive_avg_pool2d_forward",
     "adaptive_max_pool2d_backward",
     "adaptive_max_pool2d_forward",
+    "affine",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
     "backward",
@@ -167,9 +175,12 @@ __all__ = [
     "muon_step",
     "newton_schulz",
     "preprocess",
+    "random_crop_box",
     "relu_backward",
     "relu_forward",
+    "resized_crop",
     "rmsprop_step",
+    "rotation_matrix",
     "scale_backward",
     "scale_forward",
     "sgd_step",
@@ -180,4 +191,5 @@ __all__ = [
     "softmax",
     "tanh_backward",
     "tanh_forward",
+    "trivial_augment",
 ]
