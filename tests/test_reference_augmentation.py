@@ -73,17 +73,18 @@ def test_crops_that_shrink_are_those_of_pytorch_within_a_level():
     assert np.abs(found - expected[0].permute(1, 2, 0).numpy()).max() <= 1
 
 
-def drawn(*numbers):
-    given = iter(numbers)
-    return lambda: next(given)
+def drawn(*tries):
+    """Numbers for area, aspect, top and left of one try after another."""
+    names = ("area", "aspect", "top", "left")
+    return lambda name, attempt: tries[attempt][names.index(name)]
 
 
 def test_crop_boxes_by_hand():
     # A quarter of 80 × 100 at the middle aspect, 1: √2000 = 44.7, so 45; 36 and 56 places.
-    box = reference.random_crop_box(80, 100, (0.25, 1), drawn(0, 0.5, 0.5, 0.999))
+    box = reference.random_crop_box(80, 100, (0.25, 1), drawn((0, 0.5, 0.5, 0.999)))
     assert box == (18, 55, 45, 45)
     # All of the area, as wide as can be: 89.4 · 1.155 = 103 columns do not fit. Then half: 73 × 55.
-    box = reference.random_crop_box(80, 100, (0.5, 1), drawn(1, 1, 0, 1, 0, 0))
+    box = reference.random_crop_box(80, 100, (0.5, 1), drawn((1, 1), (0, 1, 0, 0)))
     assert box == (0, 0, 55, 73)
 
 
@@ -98,7 +99,7 @@ def test_crop_boxes_by_hand():
     ],
 )
 def test_where_no_rectangle_fits_it_is_the_middle(size, box):
-    assert reference.random_crop_box(*size, (40, 40), lambda: 1.0) == box
+    assert reference.random_crop_box(*size, (40, 40), lambda name, attempt: 1.0) == box
 
 
 # Affine maps

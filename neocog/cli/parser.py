@@ -220,7 +220,7 @@ def _recipe_options(p: _Parser) -> None:
         "--border",
         choices=("reflect", "zero"),
         default=None,
-        help="what comes in at an image's edge",
+        help="what images have beyond an edge",
     )
     add("--cutout", type=int, default=None, help="side of a square that is left out")
     add(

@@ -11,7 +11,7 @@ p are an image's bytes, H × W × C; the steps are in this order, each only if t
                 0, and in every other epoch where it was not in the one before
     colours     brightness, contrast, saturation; see `colour_jitter`
     normalise   x = f · scale + shift
-    cutout      x = 0 in a square around a uniformly random pixel; 0 is the preprocessing's mean
+    cutout      x = 0 in a square around a uniformly random pixel; see `cutout`
     mixup       x ← λ x + (1 − λ) x of the partner, who has draws of its own; see `mixup`
 
 The first three give bytes. A flip behind them is, for what can come out, one before them: each is
@@ -22,9 +22,7 @@ batch's by the seed, the epoch and where it begins. No result depends on how ima
 calls. With `fixed`, flip and shift are given instead of drawn: the views of one image whose
 predictions are averaged in testing.
 
-Flips that alternate: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024; cutout:
-T. DeVries and G. W. Taylor, "Improved regularization of convolutional neural networks with
-cutout", 2017, whose square has an odd side one pixel less.
+Flips that alternate: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
 """
 
 from dataclasses import dataclass
@@ -33,12 +31,13 @@ import numpy as np
 
 from neocog.kernels.colour_jitter import change_colours
 from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.cutout import cutting
 from neocog.kernels.image import Images, fetch
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import mixing, partner
 from neocog.kernels.optional import optional
 from neocog.kernels.picture_changes import Scratch, changing
-from neocog.kernels.random import random_bits, uniform
+from neocog.kernels.random import drawn_below, random_bits
 from neocog.kernels.simd import (
     BYTES,
     FLOATS,
@@ -58,8 +57,8 @@ __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 AUGMENT_SETTINGS = ("seed", "epoch", "flip", "down", "right")
 _SEED, _EPOCH, _FLIP, _DOWN, _RIGHT = range(len(AUGMENT_SETTINGS))
 
-# Which of an image's random numbers is for what.
-_OF_FLIP, _OF_DOWN, _OF_RIGHT, _OF_CUT_ROW, _OF_CUT_COLUMN = range(5)
+# Which of an image's random numbers is for what; `cutout` and others have those behind.
+_OF_FLIP, _OF_DOWN, _OF_RIGHT = range(3)
 
 
 @dataclass(frozen=True)
@@ -282,12 +281,6 @@ def is_flipped(s, settings, key, index):
 
 
 @inlined
-def drawn_below(bound, key, purpose):
-    """A uniformly random whole number from 0 to bound − 1."""
-    return int(uniform(key, purpose, 0) * bound)
-
-
-@inlined
 def arrange(s, source, settings, key, index, scale, shift, x):
     """An image's bytes, shifted and flipped, into its map."""
     flipped = is_flipped(s, settings, key, index)
@@ -311,20 +304,7 @@ def arrange(s, source, settings, key, index, scale, shift, x):
         put_row(s, from_, row_offset, flipped, scale, shift, to)
 
 
-# Cutout and mixup
-
-
-@inlined
-def cut_out(s, key, x):
-    """Set the pixels of a square to zero."""
-    size = s.how.cutout
-    top = drawn_below(s.x.height, key, _OF_CUT_ROW) - size // 2
-    left = drawn_below(s.x.width, key, _OF_CUT_COLUMN) - size // 2
-    low, high = max(0, left) * s.x.pixel, min(left + size, s.x.width) * s.x.pixel
-    for row in range(max(0, top), min(top + size, s.x.height)):
-        line = advance(x, row * s.x.row)
-        for at in range(low, high):
-            line[at] = float32(0)
+# Mixup
 
 
 @block(nothing)
@@ -353,17 +333,11 @@ def leave_colours(s, key, scale, shift, x):
 
 
 @inlined
-def leave_whole(s, key, x):
-    """No square cut out."""
-
-
-@inlined
 def leave_alone(s, share, x, other):
     """No mixture."""
 
 
 colouring = optional(lambda s: s.how.coloured, change_colours, leave_colours)
-cutting = optional(lambda s: s.how.cutout > 0, cut_out, leave_whole)
 blending = optional(lambda s: s.how.mixes, mix_maps, leave_alone)
 
 

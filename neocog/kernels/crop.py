@@ -17,7 +17,7 @@ torchvision's `RandomResizedCrop.get_params`.
 from math import exp, log, sqrt
 
 from neocog.kernels.compiling import inlined
-from neocog.kernels.random import uniform
+from neocog.kernels.random import drawn_below, uniform
 from neocog.kernels.resample import resample
 from neocog.kernels.simd import advance
 
@@ -41,8 +41,8 @@ def draw_crop(height, width, least, most, key):
         w = int(sqrt(area * aspect) + 0.5)
         h = int(sqrt(area / aspect) + 0.5)
         if 0 < w <= width and 0 < h <= height:
-            top = int(uniform(key, _TOP, attempt) * (height - h + 1))
-            left = int(uniform(key, _LEFT, attempt) * (width - w + 1))
+            top = drawn_below(height - h + 1, key, _TOP, attempt)
+            left = drawn_below(width - w + 1, key, _LEFT, attempt)
             return top, left, h, w
     h, w = height, width
     if width < height * _NARROWEST:

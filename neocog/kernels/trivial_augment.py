@@ -32,7 +32,7 @@ from neocog.kernels.byte_changes import (
     solarize,
 )
 from neocog.kernels.compiling import inlined
-from neocog.kernels.random import random_bits, uniform
+from neocog.kernels.random import drawn_below, random_bits
 from neocog.kernels.simd import float32
 from neocog.kernels.warp import rotation, warp
 
@@ -58,8 +58,8 @@ _MOST = _STRENGTHS - 1
 @inlined
 def draw_change(key):
     """An image's n, m and σ."""
-    change = int(uniform(key, _CHANGE, 0) * len(CHANGES))
-    strength = int(uniform(key, _STRENGTH, 0) * _STRENGTHS)
+    change = drawn_below(len(CHANGES), key, _CHANGE)
+    strength = drawn_below(_STRENGTHS, key, _STRENGTH)
     negative = random_bits(key, _SIGN, 0) & 1 == 1
     return change, strength, -1 if negative else 1
 

@@ -27,7 +27,7 @@ _SHEAR, _PIXELS, _DEGREES, _FACTOR = 0.99, 32, 135, 0.99
 
 
 def random_crop_box(
-    height: int, width: int, scale: tuple[float, float], uniform: Callable[[], float]
+    height: int, width: int, scale: tuple[float, float], draw: Callable[[str, int], float]
 ) -> tuple[int, int, int, int]:
     """A random rectangle: its top, left, height and width, as `RandomResizedCrop.get_params`.
 
@@ -35,16 +35,18 @@ def random_crop_box(
         height: of the image.
         width: of the image.
         scale: least and greatest share of the image's area.
-        uniform: gives a number from 0 to 1 each time: for every try area and aspect, then, if
-            the rectangle fits, top and left.
+        draw: gives a random number from 0 to 1 for "area", "aspect", "top" or "left", and the
+            number of the try.
     """
-    for _ in range(10):
-        area = height * width * (scale[0] + (scale[1] - scale[0]) * uniform())
-        aspect = np.exp(np.log(3 / 4) + (np.log(4 / 3) - np.log(3 / 4)) * uniform())
+    narrowest, widest = np.log(3 / 4), np.log(4 / 3)
+    for attempt in range(10):
+        area = height * width * (scale[0] + (scale[1] - scale[0]) * draw("area", attempt))
+        aspect = np.exp(narrowest + (widest - narrowest) * draw("aspect", attempt))
         w = int(np.floor(np.sqrt(area * aspect) + 0.5))
         h = int(np.floor(np.sqrt(area / aspect) + 0.5))
         if 0 < w <= width and 0 < h <= height:
-            top, left = int(uniform() * (height - h + 1)), int(uniform() * (width - w + 1))
+            top = int(draw("top", attempt) * (height - h + 1))
+            left = int(draw("left", attempt) * (width - w + 1))
             return top, left, h, w
     h = min(height, int(np.floor(width * 4 / 3 + 0.5)))
     w = min(width, int(np.floor(height * 4 / 3 + 0.5)))
@@ -190,7 +192,7 @@ def _gray(v: Array) -> Array:
 
 
 def _mean_gray(v: Array) -> Array:
-    mean: Array = np.floor(_gray(v).mean() + 0.5)
+    mean: Array = np.array(np.floor(_gray(v).mean() + 0.5))
     return mean
 
 

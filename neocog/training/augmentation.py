@@ -4,9 +4,10 @@ In this order: a crop that is resized, a rotation, one change of TrivialAugment'
 crop of the image with a border around it), a flip from left to right, changes of colour, a square
 cut out, and a mixture of two images of the batch.
 
-Sources: torchvision's `RandomResizedCrop`, `RandomRotation` and `TrivialAugmentWide`;
-S. G. Müller and F. Hutter, "TrivialAugment", 2021; A. Krizhevsky et al., 2012 (crops and flips); K. Jordan, "94% on CIFAR-10 in 3.29 seconds
-on a single GPU", 2024 (flips that alternate from epoch to epoch); torchvision's `ColorJitter`;
+Sources: torchvision's `RandomResizedCrop`, `RandomRotation`, `TrivialAugmentWide`, `ColorJitter`;
+S. G. Müller and F. Hutter, "TrivialAugment: tuning-free yet state-of-the-art data augmentation",
+2021; A. Krizhevsky et al., 2012 (crops and flips); K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a
+single GPU", 2024 (flips that alternate from epoch to epoch);
 T. DeVries and G. W. Taylor, "Improved regularization of convolutional neural networks with
 cutout", 2017; H. Zhang et al., "mixup: beyond empirical risk minimization", 2017.
 """
