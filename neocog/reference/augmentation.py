@@ -192,8 +192,7 @@ def _gray(v: Array) -> Array:
 
 
 def _mean_gray(v: Array) -> Array:
-    mean: Array = np.array(np.floor(_gray(v).mean() + 0.5))
-    return mean
+    return np.full_like(v, np.floor(_gray(v).mean() + 0.5))
 
 
 def _smooth(v: Array) -> Array:

@@ -110,6 +110,7 @@ HOWS = st.builds(
 ALL = {"crop": (0.2, 1.0), "rotate": 30.0, "trivial_augment": True}
 
 
+@pytest.mark.thorough
 @shapes(3)
 @example(c=3, size=(9, 13), stored=(21, 17), how=Augment("random", 2, **ALL), gathered=True)
 @example(
@@ -126,6 +127,15 @@ ALL = {"crop": (0.2, 1.0), "rotate": 30.0, "trivial_augment": True}
     gathered=st.booleans(),
 )
 def test_pictures_are_those_of_the_formulas(c, size, stored, how, gathered):
+    check_pictures(c, size, stored, how, gathered)
+
+
+@once
+def test_a_crop_is_rotated_shifted_and_flipped():
+    check_pictures(3, (9, 13), (21, 17), Augment("random", 2, crop=(0.2, 1.0), rotate=30.0), True)
+
+
+def check_pictures(c, size, stored, how, gathered):
     (h, w), n = size, 24
     stored = stored if how.crop else size
     stage = Augmented(Images(FeatureMap(h, w, c, 1, 1, True), gathered), how, stored)
@@ -142,8 +152,9 @@ def test_pictures_are_those_of_the_formulas(c, size, stored, how, gathered):
 
 
 @pytest.mark.parametrize(
-    ("border", "channels"), [("reflect", 3), pytest.param("zero", 1, marks=once)]
+    ("border", "channels"), [("reflect", 3), pytest.param("zero", 1, marks=pytest.mark.thorough)]
 )
+@once
 def test_every_change_in_every_strength(border, channels):
     """Often enough that each of 14 · 31 occurs; of the 18 · 15 pixels, one level a bin is full."""
     n, h, w = 2600, 18, 15
