@@ -21,6 +21,7 @@ _DATA = (
 )
 _VIEWS = ("none", "flip", "flip+shift")
 _TTA = "views of each image that the evaluation averages"
+_CROP = "show parts of images, of this share of the area or more, such as 0.35; 0: all of it"
 _MODEL = "a run folder, a .safetensors or a .pth"
 
 
@@ -200,6 +201,20 @@ def _recipe_options(p: _Parser) -> None:
     add("--clip-norm", type=float, default=None, help="largest norm of the gradient; 0: any")
     add("--ema", type=float, default=None, help="decay of the weights' average; 0: no average")
     add("--label-smoothing", type=float, default=None, help="part of a label for all classes")
+    add("--crop", type=float, default=None, metavar="LEAST", help=_CROP)
+    add(
+        "--rotate",
+        type=float,
+        default=None,
+        metavar="DEGREES",
+        help="most degrees that images are turned",
+    )
+    add(
+        "--trivial-augment",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="one random change of each image, of TrivialAugment's",
+    )
     add(
         "--flip",
         choices=("none", "random", "alternating"),
@@ -207,7 +222,12 @@ def _recipe_options(p: _Parser) -> None:
         help="show images mirrored, at random or in turn",
     )
     add("--translate", type=int, default=None, help="most pixels that images are shifted")
-    add("--border", choices=("reflect", "zero"), default=None, help="what a shift brings in")
+    add(
+        "--border",
+        choices=("reflect", "zero"),
+        default=None,
+        help="what images have beyond an edge",
+    )
     add("--cutout", type=int, default=None, help="side of a square that is left out")
     add(
         "--jitter",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neocog.data.dataset import Dataset
-from neocog.data.loading import load_path
+from neocog.data.finding import find
 from neocog.data.named import NAMED
 from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.parts import Data
@@ -85,7 +85,7 @@ def load_data(
         raise DataError(f"data_dir says where cifar10 lies; it does not go with {name!r}.")
     if not name or not is_there(name):
         raise DataError(_unknown(name))
-    return load_path(name, options)
+    return find(name, options).load()
 
 
 def is_here(name: str) -> bool:

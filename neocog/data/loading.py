@@ -1,12 +1,10 @@
 """From a place to images in parts: found, split, decoded."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neocog.data.choices import choose_resize, choose_shape
 from neocog.data.dataset import Dataset
 from neocog.data.decoded_cache import Decoding
 from neocog.data.decoding import check_bad
@@ -15,13 +13,12 @@ from neocog.data.parts import Data
 from neocog.data.resizing import leaves_alone
 from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request, is_there
 from neocog.data.splitting import split
-from neocog.data.survey import survey
 from neocog.errors import DataError, printable
 from neocog.files import user_path
 from neocog.limits import available_cores
 from neocog.preprocessing import Resize
 
-__all__ = ["list_pictures", "load_listing", "load_path", "prepare", "split_listing"]
+__all__ = ["list_pictures", "prepare", "split_listing"]
 
 _USUAL = LoadOptions()
 
@@ -129,26 +126,3 @@ def _as_they_are(pictures: Pictures, shape: tuple[int, int, int]) -> Any:
     if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
         return pixels[rows[0] : rows[0] + len(rows)]
     return pixels[rows]
-
-
-def load_path(path: str | os.PathLike[str], options: LoadOptions = _USUAL) -> Data:
-    """What `neocog.load_data` does with a path."""
-    found = list_pictures(path, options.request())
-    return load_listing(found, options, str(Path(user_path(path)).absolute()))
-
-
-def load_listing(found: Listing, options: LoadOptions = _USUAL, source: str = "") -> Data:
-    """`prepare`, with the shape and the resizing that the pictures ask for where nobody said them.
-
-    Args:
-        found: what a source has.
-        options: what is wanted of it.
-        source: as of `Data`.
-
-    Raises:
-        DataError: pictures that cannot be read.
-        NeocogError: this process cannot get the memory.
-    """
-    sample = survey(next(pictures for pictures in found.parts.values() if len(pictures)))
-    shape = choose_shape(sample, options.size, options.channels)
-    return prepare(found, shape, options.resize or choose_resize(sample, shape), options, source)
