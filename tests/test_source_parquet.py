@@ -12,7 +12,7 @@ from PIL import Image
 
 from neocog.data import load_data
 from neocog.data.loading import list_pictures
-from neocog.data.sources import Request, parquet_store
+from neocog.data.sources import Request, parquet, parquet_store
 from neocog.data.sources.parquet import ParquetFile
 from neocog.errors import DataError
 
@@ -161,6 +161,8 @@ def test_any_order_and_any_thread(tmp_path, monkeypatch, size):
     for one in threads:
         one.join()
     assert wrong == []
+    kept = some.store._kept.values()
+    assert len(kept) == 1 or sum(len(one) for piece in kept for one in piece) <= 400
 
 
 def test_reading_in_order_reads_each_piece_once(tmp_path, monkeypatch):
@@ -311,6 +313,19 @@ def test_a_picture_that_stands_in_many_rows_takes_its_memory_once(tmp_path):
     some = list_pictures(path, Request()).parts["all"]
     assert some.read(99) == big
     assert len(big) < max(some.store._at_a_time) * len(big) <= 2**28
+
+
+def test_a_text_that_stands_in_many_rows_takes_its_memory_once(tmp_path, monkeypatch):
+    columns = {"image": [png(1)] * 2000, "label": ["x" * 20_000] * 2000}
+    path = write(tmp_path / "x.parquet", columns, store_schema=False)
+    sizes = []
+    original = parquet._texts
+    monkeypatch.setattr(
+        parquet, "_texts", lambda cells: sizes.append(cells.nbytes) or original(cells)
+    )
+    assert "x.parquet, row 1: the label 'xxx" in refusal(path)
+    assert sizes
+    assert max(sizes) < 100_000
 
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
