@@ -65,8 +65,8 @@ class DelimitedTable:
                 continue
             if len(cells) != width and (len(cells) < width or any(cells[width:])):
                 raise DataError(
-                    f"{self.name}, line {line:,}: it has {len(cells):,} columns where the first "
-                    f"line has {width:,}. Mend it; what has {_said(self._delimiter)} in it belongs "
+                    f"{self.name}, line {line:,}: its columns are {len(cells):,}, and those of the "
+                    f"first line {width:,}. Mend it; what has {_said(self._delimiter)} in it belongs "
                     "in quotation marks."
                 )
             yield line, [cells[place].strip() for place in columns]
@@ -147,7 +147,7 @@ def _parted(sample: list[str], asked: Sequence[str]) -> tuple[str, list[list[str
     """What parts the columns, and the first records; none where nothing does."""
     best: tuple[tuple[bool, float, int], str, list[list[str]]] | None = None
     for rank, delimiter in enumerate(_DELIMITERS):
-        records = []
+        records: list[list[str]] = []
         with suppress(csv.Error):  # where a record goes on for long
             records.extend(cells for cells in _cut(sample, delimiter) if cells)
         if len(records) > 2:
