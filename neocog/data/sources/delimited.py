@@ -66,8 +66,8 @@ class DelimitedTable:
             if len(cells) != width and (len(cells) < width or any(cells[width:])):
                 raise DataError(
                     f"{self.name}, line {line:,}: its columns are {len(cells):,}, and those of the "
-                    f"first line {width:,}. Mend it; what has {_said(self._delimiter)} in it belongs "
-                    "in quotation marks."
+                    f"first line {width:,}. Mend it; what has {_said(self._delimiter)} in it "
+                    "belongs in quotation marks."
                 )
             yield line, [cells[place].strip() for place in columns]
 
