@@ -99,9 +99,10 @@ def test_parts_by_names_of_files_and_folders(tmp_path, names):
     assert listed(tmp_path) == (("x",), {"train": ([0], [0]), "validation": ([1], [0])})
 
 
-def test_files_whose_names_say_nothing_are_one(tmp_path):
-    for n in range(2):
-        write(tmp_path / f"000{n}.parquet", {"image": images([n]), "label": ["x"]})
+@pytest.mark.parametrize("names", [("0000", "0001"), ("extra", "train-0")])
+def test_files_of_which_not_all_name_a_part_are_one(tmp_path, names):
+    for n, name in enumerate(names):
+        write(tmp_path / f"{name}.parquet", {"image": images([n]), "label": ["x"]})
     assert listed(tmp_path) == (("x",), {"all": ([0, 1], [0, 0])})
 
 
