@@ -168,8 +168,8 @@ def _listing(path: Path, arrays: _Arrays, request: Request) -> Listing:
         found = {ALL: next(iter(found.values()))}
     else:
         raise DataError(
-            "it has no arrays x_train and y_train, train_images and train_labels, images and labels, "
-            f"or X and y. There are: {arrays}."
+            "it has no arrays x_train and y_train, train_images and train_labels, images and "
+            f"labels, or X and y. There are: {arrays}."
         )
     notes: list[str] = []
     images = {part: _images(arrays, pair[0], notes) for part, pair in found.items()}
