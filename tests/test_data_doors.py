@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import neocog
 from neocog import Data, Dataset, NeocogError, Resize, load_data
 from neocog.data.picture import read_picture
 from neocog.errors import DataError
@@ -162,7 +161,7 @@ def test_labels_with_gaps_are_the_classes_that_there_are():
         ((IMAGES, ["a"] * 19 + [3]), "labels must be a number or a name of a class for each"),
         ((IMAGES, [None] * 20), "labels must be a number or a name"),
         (([], []), r"images must be NHWC"),
-        ((["a.png"], ["a"]), "cannot be read"),
+        ((["a.png"], ["a"]), "can be read: a.png"),
         ((IMAGES, ["a\nb", "c"] * 10), "The name of class 0, .* has a line break"),
     ],
 )
@@ -296,8 +295,8 @@ def test_any_object_with_items_is_gone_through():
         ([("a.png", 1), ("b.png",)], r"pairs\[1\] .* must be a pair"),
         ([(None, 1)], r"pairs\[0\]\[0\] \(=None\) must be the path of a picture"),
         ([(IMAGES, 1)], r"pairs\[0\]\[0\] must be one picture \[height, width, channels\]"),
-        ([(IMAGES[0], 1.5)], "labels must be whole numbers"),
-        ([(IMAGES[0], np.arange(2))], "labels must be"),
+        ([(IMAGES[0], 1.5)], r"pairs\[0\]\[1\] \(=1.5\) must be the number or the name of a class"),
+        ([(IMAGES[0], np.arange(2))], r"pairs\[0\]\[1\] .* must be the number or the name"),
         ([(b"no picture", 1)], "can be read"),
     ],
 )
@@ -330,11 +329,3 @@ def test_data_are_taken_as_they_are_or_changed():
 def test_other_things_are_no_data(other):
     with pytest.raises(DataError, match=r"The data's name or path \(=.*must be data: a name, the"):
         load_data(other)
-
-
-def test_a_network_learns_from_arrays():
-    data = load_data((IMAGES, LABELS))
-    assert neocog.Resize is Resize
-    net = neocog.Network((3, 6, 5), neocog.Flatten(), neocog.Linear(90, 2))
-    net.initialise(0)
-    assert net.predict(data.train.images[:2]).shape == (2,)

@@ -106,7 +106,7 @@ def test_a_file_that_is_cut_anywhere_is_refused(tmp_path, packed):
     content = file.read_bytes()
     for end in range(len(content)):
         file.write_bytes(content[:end])
-        with pytest.raises(DataError, match="images-idx3-ubyte.* is damaged: "):
+        with pytest.raises(DataError, match=r"images-idx3-ubyte.* is damaged: "):
             load_data(tmp_path)
     file.write_bytes(content + b"more")
     with pytest.raises(DataError):
@@ -150,7 +150,7 @@ def test_what_unpacks_to_more_than_it_says_is_not_unpacked(tmp_path, monkeypatch
 
 def test_what_does_not_belong_together_is_refused(tmp_path):
     write(tmp_path, "train-#-ubyte", pictures(3), np.arange(4))
-    with pytest.raises(DataError, match="has 4 labels, and .*images-idx3-ubyte 3 images"):
+    with pytest.raises(DataError, match=r"has 4 labels, and .*images-idx3-ubyte 3 images"):
         load_data(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").unlink()
     with pytest.raises(DataError, match="train-images-idx3-ubyte has no file of labels beside it"):

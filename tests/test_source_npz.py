@@ -1,4 +1,4 @@
-"""NPZ files: the names and forms that people use, and what is refused before there is room for it."""
+"""NPZ files: names and forms that people use, and what is refused before there is room for it."""
 
 import io
 import os
@@ -183,7 +183,7 @@ def test_objects_are_never_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     harm = npy(np.array([Harm()], object), allow_pickle=True)
     for contents in ({"X.npy": harm}, {"X.npy": npy(IMAGES), "y.npy": harm}):
-        with pytest.raises(DataError, match="no array of numbers or texts: {'descr': '|O'"):
+        with pytest.raises(DataError, match=r"no array of numbers or texts: {'descr': '|O'"):
             load_data(members(tmp_path / "it.npz", contents))
     with pytest.raises(DataError, match="array x is no NumPy array"):
         load_data(members(tmp_path / "it.npz", {"X.npy": pickle.dumps(Harm())}))

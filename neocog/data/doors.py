@@ -25,7 +25,7 @@ from neocog.data.survey import Survey
 from neocog.errors import DataError
 from neocog.files import exists, user_path
 from neocog.limits import require_memory
-from neocog.validation import as_whole, choice, file_path, shown
+from neocog.validation import as_whole, choice, file_path, refuse, shown
 
 __all__ = [
     "from_anything",
@@ -142,6 +142,8 @@ def from_iterable(
         one = as_given(pair[0], layout, f"pairs[{n}][0]")
         given.append(one)
         number = as_whole(pair[1])  # also NumPy's, and a tensor's
+        if number is None and not isinstance(pair[1], str):
+            raise refuse(f"pairs[{n}][1]", pair[1], "the number or the name of a class", DataError)
         labels.append(pair[1] if number is None else number)
         held += _EACH + (len(one) if isinstance(one, bytes) else getattr(one, "nbytes", 0))
         if held > _CHECKED_EVERY:
