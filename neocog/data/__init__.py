@@ -84,6 +84,8 @@ def load_data(
         progress=progress,
     )
     if not is_text:
+        if data_dir is not None:
+            raise DataError("data_dir says where cifar10 lies; it goes with that name alone.")
         from neocog.data.doors import from_anything
 
         return from_anything(name_or_path, options)

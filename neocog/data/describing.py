@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from neocog.data.dataset import Dataset
 from neocog.data.parts import Data
-from neocog.errors import DataError
+from neocog.errors import DataError, printable
 from neocog.files import user_path, write_bytes
 from neocog.validation import choice, file_path, whole
 
@@ -84,7 +84,11 @@ def contact_sheet(
     if path is not None:
         stream = io.BytesIO()
         sheet.save(stream, "PNG")
-        write_bytes(path, stream.getvalue())
+        try:
+            write_bytes(path, stream.getvalue())
+        except OSError as error:
+            shown = printable(str(path), 300)
+            raise DataError(f"{shown} cannot be written: {error.strerror or error}.") from error
     return sheet
 
 

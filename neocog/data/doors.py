@@ -106,13 +106,17 @@ def from_files(
 ) -> Data:
     """`Data.from_files`."""
     settings = LoadOptions.of(validation=validation, **options)
-    if isinstance(files, str | bytes | os.PathLike) or not isinstance(files, Iterable):
-        raise DataError(f"files (={shown(files)}) must be a list of paths.")
-    paths = [
-        user_path(file_path(f"files[{n}]", one, error=DataError)) for n, one in enumerate(files)
-    ]
-    column = as_label_column(labels, len(paths))
-    stores: dict[str, Store] = {"train": GivenStore([*paths])}
+    wanted = f"files (={shown(files)}) must be a list of paths."
+    if isinstance(files, str | bytes | os.PathLike):
+        raise DataError(wanted)
+    try:
+        given = list(files)
+    except TypeError:
+        raise DataError(wanted) from None
+    paths = (file_path(f"files[{n}]", one, error=DataError) for n, one in enumerate(given))
+    store = GivenStore([user_path(path) for path in paths])
+    column = as_label_column(labels, len(store))
+    stores: dict[str, Store] = {"train": store}
     return _loaded("files", stores, {"train": column}, classes, settings)
 
 

@@ -232,8 +232,8 @@ class Data:
             An image of Pillow's, which a notebook shows.
 
         Raises:
-            DataError: a part without images, or another value that cannot be.
-            OSError: the file cannot be written.
+            DataError: a part without images, another value that cannot be, or a file that cannot be
+                written.
         """
         from neocog.data.describing import contact_sheet
 
