@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from neocog.data.dataset import Dataset
-from neocog.data.loading import load_path
+from neocog.data.finding import find
 from neocog.data.named import NAMED
 from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.parts import Data
 from neocog.data.progress import Progress
+from neocog.data.sources import is_there
 from neocog.errors import DataError, did_you_mean
-from neocog.files import exists, user_path
 from neocog.preprocessing import Resize
 from neocog.validation import file_path
 
@@ -94,9 +94,9 @@ def load_data(
         return NAMED[name].load(options, data_dir, seed)
     if data_dir is not None:
         raise DataError(f"data_dir says where cifar10 lies; it does not go with {name!r}.")
-    if not name or not exists(user_path(name)):
+    if not name or not is_there(name):
         raise DataError(_unknown(name))
-    return load_path(name, options)
+    return find(name, options).load()
 
 
 def is_here(name: str) -> bool:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neocog.data.loading import load_listing
+from neocog.data.finding import look
 from neocog.data.options import LoadOptions
 from neocog.data.parts import Data
 from neocog.data.sources import cifar10
@@ -32,7 +32,7 @@ class Named:
 def _cifar10(options: LoadOptions, data_dir: str | os.PathLike[str] | None, _seed: int) -> Data:
     found = cifar10.read_named(data_dir, options.request())
     source = cifar10.NAME if data_dir is None else str(user_path(data_dir).absolute())
-    return load_listing(found, options, source)
+    return look(found, options, source).load()
 
 
 def _shapes(options: LoadOptions, data_dir: str | os.PathLike[str] | None, seed: int) -> Data:
@@ -44,7 +44,7 @@ def _shapes(options: LoadOptions, data_dir: str | os.PathLike[str] | None, seed:
     drawn = shapes(seed)
     parts = {part: images for part, images in drawn.parts.items() if len(images)}
     found = of_datasets("drawn shapes", drawn.name, parts, drawn.classes, options.request())
-    return load_listing(found, options, drawn.source)
+    return look(found, options, drawn.source).load()
 
 
 #: By name.

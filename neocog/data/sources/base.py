@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.class_names import class_names
-from neocog.errors import DataError, did_you_mean, printable
+from neocog.errors import ArchitectureError, DataError, did_you_mean, printable
 
 __all__ = [
     "ALL",
@@ -48,7 +48,9 @@ class Store(Protocol):
     def stamp(self, row: int) -> str:
         """What changes when the picture does: its name, length and time, as far as there are any.
 
-        Found out without reading the picture.
+        Found out without reading the picture. Decoded pixels are kept by it, so that of what lies
+        in an archive it has the archive's length and time too. Empty where nothing tells, and then
+        nothing is kept.
         """
 
     def size(self, row: int) -> int:
@@ -83,6 +85,16 @@ class Pictures:
     def take(self, indices: NDArray[np.int64]) -> "Pictures":
         """Some of them, by their places among these."""
         return Pictures(self.store, self.rows[indices], self.labels[indices])
+
+    def without(self, indices: Sequence[int]) -> "Pictures":
+        """All but some of them, by their places among these."""
+        if not indices:
+            return self
+        return self.take(np.delete(np.arange(len(self)), indices))
+
+    def names(self) -> list[str]:
+        """What people know all of them by."""
+        return [self.store.name(row) for row in self.rows.tolist()]
 
     def name(self, index: int) -> str:
         """What people know a picture by."""
@@ -182,8 +194,8 @@ def listing(
         known = wanted_classes(name, known, request.classes)
     numbers = {one: number for number, one in enumerate(known)}
     found: dict[str, Pictures] = {}
-    for part, (rows, names) in parts.items():
-        labels = np.array([numbers.get(one, -1) for one in names], np.int64)
+    for part, (rows, of_rows) in parts.items():
+        labels = np.array([numbers.get(one, -1) for one in of_rows], np.int64)
         wanted = labels >= 0
         all_rows = np.fromiter(rows, np.int64, len(labels))
         found[part] = Pictures(store, all_rows[wanted], labels[wanted])
@@ -216,14 +228,18 @@ def checked(
     if not any(map(len, parts.values())):
         raise DataError(f"{name} has no pictures.")
     _check_classes(name, list(classes), parts)
-    return Listing(kind, name, class_names(classes), parts, tuple(notes))
+    try:
+        names = class_names(classes)
+    except ArchitectureError as error:
+        raise DataError(f"{name}: {error}") from None
+    return Listing(kind, name, names, parts, tuple(notes))
 
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Names of classes, by name; by value where all of them are whole numbers."""
     names = list(names)
     if all(len(one) < _LONGEST_NUMBER and one.removeprefix("-").isdecimal() for one in names):
-        return sorted(names, key=int)
+        return sorted(names, key=lambda one: (int(one), one))  # "1" and "01" are two
     return sorted(names)
 
 
