@@ -206,8 +206,9 @@ def test_files_with_labels(files):
 def test_files_that_are_not_there_are_all_named(files):
     for gone in (files[2], files[7]):
         gone.unlink()
-    with pytest.raises(DataError, match=r"(?s)2 of 20 pictures cannot be read.*2\.png.*7\.png"):
+    with pytest.raises(DataError, match="2 of 20 pictures cannot be read") as caught:
         Data.from_files(files, LABELS)
+    assert all(str(gone) in str(caught.value) for gone in (files[2], files[7]))
     with pytest.raises(DataError, match="must be a list of paths"):
         Data.from_files("a.png", ["a"])
     with pytest.raises(DataError, match=r"files\[0\] \(=3\) must be the path"):

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from neocog.data.batches import LAYOUTS, as_batch
 from neocog.data.choices import choose_resize
 from neocog.data.dataset import Dataset
+from neocog.data.finding import find, look
 from neocog.data.labels import as_label_column, number_labels
-from neocog.data.loading import load_listing, load_path, prepare
+from neocog.data.loading import prepare
 from neocog.data.options import VALIDATION, LoadOptions, Options, ReadOptions
 from neocog.data.parts import Data
 from neocog.data.sources import ALL, Listing, Request, Store
@@ -50,7 +51,7 @@ def from_folder(path: str | os.PathLike[str], **options: Unpack[Options]) -> Dat
     settings, place = LoadOptions.of(**options), _place(path)
     if not place.is_dir():
         raise DataError(f"{place} is no folder: write Data.from_table, or load_data.")
-    return load_path(path, settings)
+    return find(path, settings).load()
 
 
 def from_table(path: str | os.PathLike[str], **options: Unpack[Options]) -> Data:
@@ -58,7 +59,7 @@ def from_table(path: str | os.PathLike[str], **options: Unpack[Options]) -> Data
     settings, place = LoadOptions.of(**options), _place(path)
     if place.is_dir():
         raise DataError(f"{place} is a folder: name the table, or write Data.from_folder.")
-    return load_path(path, settings)
+    return find(path, settings).load()
 
 
 def _place(path: str | os.PathLike[str]) -> Any:
@@ -255,7 +256,7 @@ def _loaded(
     first = next(iter(stores.values()))
     if isinstance(first, ArrayStore):
         return _kept_shape(found, options, first.pixels.shape[1:])
-    return load_listing(found, options)
+    return look(found, options).load()
 
 
 def _kept_shape(found: Listing, options: LoadOptions, shape: tuple[int, ...]) -> Data:

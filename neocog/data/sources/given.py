@@ -1,6 +1,5 @@
 """Pictures that a program gives one by one: files, the bytes of files, or pixels."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -42,16 +41,15 @@ class GivenStore:
         return str(one) if isinstance(one, Path) else str(row)
 
     def stamp(self, row: int) -> str:
-        """A file's path, length and time; the content of anything else."""
+        """A file's whole path, length and time; nothing for what is in memory, or not there."""
         one = self._given[row]
-        if isinstance(one, Path):
-            try:
-                status = one.stat()
-            except OSError:  # which is reported when it is read
-                return str(one)
-            return f"{one}\0{status.st_size}\0{status.st_mtime_ns}"
-        data = one if isinstance(one, bytes) else np.ascontiguousarray(one).data
-        return f"{row}\0{hashlib.blake2b(data, digest_size=16).hexdigest()}"
+        if not isinstance(one, Path):
+            return ""
+        try:
+            status = one.stat()
+        except OSError:  # which is reported when it is read
+            return ""
+        return f"{one.absolute()}\0{status.st_size}\0{status.st_mtime_ns}"
 
     def size(self, row: int) -> int:
         """Bytes of a file, or of pixels; 0 for a file that is not there."""
