@@ -208,8 +208,9 @@ def header(shape: str, descr="|u1", order="False") -> bytes:
         (header("(0,)", "<u3"), "numbers of the unknown kind <u3"),
         (header("(0,)", "<U0"), "is an array .* of <U0, which is not read"),
         (b"\x93NUMPY\x02\0" + b"\xff" * 4, "no array of numbers or texts"),
-        (b"\x93NUM", "no NumPy array"),
-        (b"", "no NumPy array"),
+        (b"\x93NUMPI\1\0", "no NumPy array"),
+        (b"\x93NUM", "ends too soon"),
+        (b"", "ends too soon"),
     ],
 )
 def test_a_header_that_lies_is_refused(tmp_path, content, message):
@@ -241,7 +242,17 @@ def test_a_bomb_is_refused_before_there_is_room_for_it(tmp_path, monkeypatch):
 
 def test_a_zip_of_very_many_entries_is_refused(tmp_path):
     path = members(tmp_path / "it.npz", {f"{n}.npy": b"" for n in range(1_001)})
-    with pytest.raises(DataError, match="it holds 1,001 arrays; up to 1,000 are read"):
+    with pytest.raises(DataError, match="it holds more than 1,000 arrays"):
+        load_data(path)
+
+
+def test_a_wrong_checksum_is_noticed(tmp_path):
+    path = tmp_path / "it.npz"
+    np.savez(path, X=IMAGES, y=LABELS)
+    content = path.read_bytes()
+    assert content.count(IMAGES.tobytes()) == 1
+    path.write_bytes(content.replace(IMAGES.tobytes(), IMAGES[::-1].tobytes()))
+    with pytest.raises(DataError, match="its array x is damaged: its checksum is another"):
         load_data(path)
 
 
