@@ -288,6 +288,14 @@ def test_what_is_nested_without_end_is_refused(tmp_path, monkeypatch):
     refused(b"\x80\x02}q\x01(h\x01h\x01u.", tmp_path)
 
 
+def test_a_larger_file_than_any_of_cifar_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("neocog.data.sources.cifar_python._MOST_BYTES", 6_000)
+    with pytest.raises(
+        DataError, match=r"batch has 6,\d+ bytes; CIFAR's files have less than 6,000"
+    ):
+        read(python2_pickle(GOOD), tmp_path)
+
+
 def test_a_larger_file_than_there_is_memory_for(tmp_path, monkeypatch):
     monkeypatch.setattr("neocog.limits.available_memory", lambda: 1_000)
     with pytest.raises(NeocogError, match=r"batch needs .* of memory"):

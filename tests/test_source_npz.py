@@ -246,6 +246,17 @@ def test_a_zip_of_very_many_entries_is_refused(tmp_path):
         load_data(path)
 
 
+def test_more_than_can_be_unpacked_is_refused_whatever_memory_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("neocog.limits.available_memory", lambda: None)
+    path = members(tmp_path / "it.npz", {"X.npy": header("(1000, 2000, 2000)"), "y.npy": b""})
+    content, size = path.read_bytes(), len(header("(1000, 2000, 2000)"))
+    at = content.index(b"PK\x01\x02") + 24  # where the list has the size
+    assert content[at : at + 4] == size.to_bytes(4, "little")
+    path.write_bytes(content[:at] + (size + 4 * 10**9).to_bytes(4, "little") + content[at + 4 :])
+    with pytest.raises(DataError, match="its array x says that it unpacks to more than it can"):
+        load_data(path)
+
+
 def test_a_wrong_checksum_is_noticed(tmp_path):
     path = tmp_path / "it.npz"
     np.savez(path, X=IMAGES, y=LABELS)
