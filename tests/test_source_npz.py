@@ -257,6 +257,17 @@ def test_more_than_can_be_unpacked_is_refused_whatever_memory_there_is(tmp_path,
         load_data(path)
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_an_array_that_is_longer_than_its_entry_says(tmp_path, packing):
+    array = header("(2, 2, 2)") + bytes(8)
+    path = members(tmp_path / "it.npz", {"X.npy": array + b"more", "y.npy": b""}, packing)
+    content = path.read_bytes()
+    at = content.index(b"PK\x01\x02") + 24
+    path.write_bytes(content[:at] + len(array).to_bytes(4, "little") + content[at + 4 :])
+    with pytest.raises(DataError, match="its array x is longer than it says"):
+        load_data(path)
+
+
 def test_a_wrong_checksum_is_noticed(tmp_path):
     path = tmp_path / "it.npz"
     np.savez(path, X=IMAGES, y=LABELS)
