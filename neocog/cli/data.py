@@ -23,7 +23,7 @@ _WIDTH = 80
 # Of a list, what is shown; and of classes, before the middle ones are left out.
 _MOST, _MOST_CLASSES = 10, 24
 # Pictures of a group that are named.
-_OF_GROUP = 4
+_OF_GROUP = 3
 
 _HOW = {"bytes": "same bytes", "pixels": "same pixels"}
 
@@ -75,8 +75,9 @@ def report_lines(report: Report) -> Iterator[str]:
     yield from _class_table(report)
     yield ""
     yield from _facts(report)
-    yield ""
-    yield from _balance(report)
+    if hints := list(_balance(report)):
+        yield ""
+        yield from hints
     yield from _findings(report)
     yield ""
     yield _verdict(report)
@@ -222,10 +223,11 @@ def _pair(pair: Pair) -> Iterator[str]:
 
 
 def _group(pictures: Sequence[Picture], how: str) -> str:
-    room = (_WIDTH - 30) // min(_OF_GROUP, len(pictures))
-    more = f" and {len(pictures) - _OF_GROUP:,} more" if len(pictures) > _OF_GROUP else ""
-    names = ", ".join(_short(one.name, max(18, room)) for one in pictures[:_OF_GROUP])
-    return names + more + (f" ({how})" if how else "")
+    left = len(pictures) - _OF_GROUP
+    end = (f" and {left:,} more" if left > 0 else "") + (f" ({how})" if how else "")
+    shown = pictures[:_OF_GROUP]
+    room = (_WIDTH - 2 - len(end)) // len(shown) - 2
+    return ", ".join(_short(one.name, room) for one in shown) + end
 
 
 def _place(picture: Picture, room: int) -> str:
@@ -244,9 +246,9 @@ def _short(name: str, room: int) -> str:
 
 def _verdict(report: Report) -> str:
     if not report.passes():
-        return "Not fit to train on as it is: see what is broken, in two parts or under two labels."
+        return "Not fit to train on: see what is broken, in two parts or under two labels."
     if not report.passes(strict=True):
-        return "Nothing is broken. Some pictures are nearly the same: --strict makes that an error."
+        return "Nothing is broken; some pictures are nearly the same (an error with --strict)."
     return "Nothing is broken, in two parts or under two labels."
 
 

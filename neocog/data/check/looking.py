@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.check.perceptual_hash import SIDE
-from neocog.data.picture import fit_picture, turn_of
+from neocog.data.picture import fit_picture
 from neocog.data.picture_kinds import PictureFile, open_picture
-from neocog.data.pixels import Turn
+from neocog.data.turning import seen_size
 from neocog.errors import DataError, printable
 from neocog.preprocessing import Resize
 
@@ -157,10 +157,8 @@ def head(content: bytes | NDArray[np.uint8]) -> Head:
         with warnings.catch_warnings(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             warnings.simplefilter("ignore")
             kind, picture = open_picture(file)
-            turn = turn_of(picture)
-            width, height = picture.size
-            size = (height, width) if turn.sideways else (width, height)
-            return Head(kind.name, _mode(picture), size, turn != Turn())
+            size, turned = seen_size(kind, picture, file)
+            return Head(kind.name, _mode(picture), size, turned)
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything

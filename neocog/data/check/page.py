@@ -71,7 +71,7 @@ class _Page:
         report = self._report
         leaks, near_leaks = _by_how(report.leaks)
         conflicts, near_conflicts = _by_how(report.conflicts)
-        nearly = "Their perceptual hashes differ in a few bits; whether it matters is for you."
+        nearly = "At most a few bits of their perceptual hashes differ; look whether it matters."
         pair = self._pair
         sections = [
             _Section("broken", "Cannot be read", report.broken, _broken_row, "table", True),
@@ -254,7 +254,7 @@ def _thumbnail(everything: Everything, index: int) -> str:
 
 def _verdict(report: Report) -> str:
     if not report.passes():
-        text = "Not fit to train on as it is: see what is broken, in two parts or under two labels."
+        text = "Not fit to train on: see what is broken, in two parts or under two labels."
     elif not report.passes(strict=True):
         text = "Nothing is broken. Some pictures are nearly the same in two parts or classes."
     else:
@@ -300,6 +300,9 @@ def _facts(report: Report) -> str:
     if sizes is not None:
         often = ", ".join(f"{w} × {h} ({n:,})" for (w, h), n in sizes.most_frequent[:5])
         least, middle, most = sizes.aspects
+        shapes = (
+            f"{sizes.landscape:,} landscape, {sizes.portrait:,} portrait, {sizes.square:,} square"
+        )
         rows += [
             ("smallest", "{} × {}".format(*sizes.smallest)),
             ("median", "{:g} × {:g}".format(*sizes.median)),
@@ -307,12 +310,10 @@ def _facts(report: Report) -> str:
             ("most frequent", often),
             ("different sizes", f"{sizes.different:,}"),
             ("width / height", f"{least:.2f} to {most:.2f}, median {middle:.2f}"),
-            (
-                "shapes",
-                f"{sizes.landscape:,} landscape, {sizes.portrait:,} portrait, "
-                f"{sizes.square:,} square",
-            ),
+            ("shapes", shapes),
         ]
+        if sizes.different == 1:
+            rows = [("size", "{} × {}, all of them".format(*sizes.smallest))]
     for name, counts in (("pixels", report.modes), ("files", report.formats)):
         rows.append((name, ", ".join(f"{one} ({count:,})" for one, count in counts.items())))
     rows.append(("turned by EXIF data", f"{report.turned:,}"))
