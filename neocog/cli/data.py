@@ -121,9 +121,9 @@ def _facts(report: Report) -> Iterator[str]:
         least, middle, most = sizes.aspects
         yield (
             f"shapes:   {sizes.landscape:,} landscape, {sizes.portrait:,} portrait, "
-            f"{sizes.square:,} square; width / height {least:.2f} to {most:.2f}, "
-            f"median {middle:.2f}"
+            f"{sizes.square:,} square"
         )
+        yield f"aspects:  width / height {least:.2f} to {most:.2f}, median {middle:.2f}"
     for name, counts in (("pixels", report.modes), ("files", report.formats)):
         shown = ", ".join(f"{one} ({count:,})" for one, count in counts.items())
         yield from _wrapped(f"{name + ':':<10}{shown}", 10)
