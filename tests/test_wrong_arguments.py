@@ -42,6 +42,7 @@ def network():
 
 NET = network()
 DATA = Dataset(IMAGES, np.arange(8))
+SMALL = neocog.Data("small", DATA[:1], DATA[:0], tuple("01234567"))
 
 #: Values of kinds that nothing takes.
 NOTHING = (
@@ -138,6 +139,9 @@ FUNCTIONS = {
     "load": (neocog.load, {"path": "net.safetensors"}),
     "load a .pth": (neocog.load, {"path": "net.pth", "model": NET}),
     "load_data": (neocog.load_data, {"name_or_path": "nowhere", "data_dir": None}),
+    "check_data": (neocog.check_data, {"source": SMALL, "classes": None, "file_column": None,
+                                       "label_column": None, "validation": 0.2, "split_seed": 0,
+                                       "near": 6, "threads": 1}),
     "shapes": (shapes, {"seed": 0, "train": 1, "test": 0, "threads": 1}),
     "load_model_file": (models.load_model_file, {"path": "net.py"}),
 }  # fmt: skip

@@ -35,7 +35,7 @@ from neocog.data.sources import ALL, PARTS, Listing, Request
 from neocog.data.sources.arrays import of_datasets
 from neocog.errors import DataError
 from neocog.limits import MOST_THREADS, available_cores
-from neocog.validation import file_path, real, whole
+from neocog.validation import as_row, file_path, real, refuse, whole
 
 __all__ = ["NEAR", "Report", "check_data"]
 
@@ -88,7 +88,10 @@ def check_data(
     split_seed = whole("split_seed", split_seed, 0, _MOST_SEED, error=DataError)
     if threads is not None:
         threads = whole("threads", threads, 1, MOST_THREADS, error=DataError)
-    request = Request(tuple(classes) if classes is not None else None, file_column, label_column)
+    request = Request(_names(classes), file_column, label_column)
+    for name in ("file_column", "label_column"):
+        if not isinstance(getattr(request, name), str | None):
+            raise refuse(name, getattr(request, name), "the name of a column", DataError)
     found = _listing(source, request, progress)
     parts = split_listing(found, validation, split_seed)
     everything = Everything({part: parts[part] for part in PARTS if part in parts})
@@ -100,6 +103,15 @@ def check_data(
         )
     table = look_at_all(everything, threads or available_cores(), counting(progress, "checking"))
     return _report(found, everything, table, near, notes, progress)
+
+
+def _names(classes: object) -> tuple[str, ...] | None:
+    if classes is None:
+        return None
+    names = as_row(classes)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise refuse("classes", classes, "names of classes", DataError)
+    return names
 
 
 def _listing(

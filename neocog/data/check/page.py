@@ -31,7 +31,8 @@ T = TypeVar("T")
 _PAIRS, _GROUPS, _OF_GROUP, _PICTURES, _ROWS = 24, 10, 6, 36, 200
 # Pixels of a thumbnail; a picture with sides of at most _SMALL is shown as it is, magnified.
 _SIDE, _SMALL = 160, 64
-_LONGEST = 300
+# Characters of a name.
+_LONGEST, _CAPTION = 300, 100
 _HOW = {"bytes": "the same bytes", "pixels": "the same pixels"}
 
 
@@ -60,6 +61,12 @@ def _style() -> str:
 
 def _text(text: str, most: int = _LONGEST) -> str:
     return html.escape(printable(text, most))
+
+
+def _end(name: str) -> str:
+    """The end of a long name, which says more than its beginning."""
+    text = printable(name, 10_000)
+    return html.escape(text if len(text) <= _CAPTION else f"…{text[1 - _CAPTION :]}")
 
 
 class _Page:
@@ -115,7 +122,7 @@ class _Page:
             self._thumbnails[picture.index] = _thumbnail(self._report.everything, picture.index)
         return (
             f'<figure><div class="thumbnail">{self._thumbnails[picture.index]}</div>'
-            f"<figcaption>{_text(picture.name)}"
+            f"<figcaption>{_end(picture.name)}"
             f'<span class="where">{_text(picture.part)} · {_text(picture.label, 60)}</span>'
             "</figcaption></figure>"
         )
