@@ -81,7 +81,7 @@ def test_broken_pictures_are_named_with_the_reason(folder):
         "train/cow/cut.jpg",
     ]
     assert "truncated" in reasons["train/cow/cut.jpg"]
-    assert reasons["train/bee/empty.jpg"] == "is not an image that Pillow knows."
+    assert reasons["train/bee/empty.jpg"].startswith("is not an image that Pillow knows")
     assert all(one.picture.label == one.picture.name.split("/")[1] for one in report.broken)
     assert not report.passes()
     assert report.count == 25

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -95,7 +95,7 @@ def test_bits_that_differ():
     assert bits_that_differ(a, b).tolist() == [(x ^ y).bit_count() for x, y in pairs]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 10), st.integers(0, 2**32), st.integers(0, 60))
 def test_near_pairs_are_those_of_all_pairs(most, seed, count):
     """Hashes around a few, with bits turned over at random, so that many pairs are at the bound."""

@@ -27,22 +27,21 @@ from neocog.data.check.report import (
     WrongEnding,
 )
 from neocog.data.check.table import Everything, Table, look_at_all
-from neocog.data.cifar import is_cifar10
-from neocog.data.loading import VALIDATION, list_pictures, split_listing
+from neocog.data.loading import list_pictures, split_listing
+from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.parts import Data
 from neocog.data.progress import Progress, counting
-from neocog.data.sources import ALL, PARTS, Listing, Request
+from neocog.data.sources import ALL, PARTS, Listing
 from neocog.data.sources.arrays import of_datasets
 from neocog.errors import DataError
-from neocog.limits import MOST_THREADS, available_cores
-from neocog.validation import as_row, file_path, real, refuse, whole
+from neocog.limits import available_cores
+from neocog.validation import file_path, whole
 
 __all__ = ["NEAR", "Report", "check_data"]
 
 #: Bits of a perceptual hash in which nearly equal pictures may differ.
 NEAR = 6
 _MOST_NEAR = 10
-_MOST_SEED = 2**64 - 1
 # Sizes that are named.
 _MOST_SIZES = 8
 
@@ -84,49 +83,44 @@ def check_data(
         NeocogError: an argument that cannot be, or less memory than half a kilobyte a picture.
     """
     near = whole("near", near, 0, _MOST_NEAR, error=DataError)
-    validation = real("validation", validation, 0, 1, error=DataError)
-    split_seed = whole("split_seed", split_seed, 0, _MOST_SEED, error=DataError)
-    if threads is not None:
-        threads = whole("threads", threads, 1, MOST_THREADS, error=DataError)
-    request = Request(_names(classes), file_column, label_column)
-    for name in ("file_column", "label_column"):
-        if not isinstance(getattr(request, name), str | None):
-            raise refuse(name, getattr(request, name), "the name of a column", DataError)
-    found = _listing(source, request, progress)
-    parts = split_listing(found, validation, split_seed)
+    options = LoadOptions.of(
+        classes=classes,
+        file_column=file_column,
+        label_column=label_column,
+        validation=validation,
+        split_seed=split_seed,
+        threads=threads,
+        progress=progress,
+    )
+    found = _listing(source, options)
+    parts = split_listing(found, options.validation, options.split_seed)
     everything = Everything({part: parts[part] for part in PARTS if part in parts})
     notes = list(found.notes)
     if ALL in found.parts:
         notes.append(
             "The source does not say which pictures are held out; they are looked at as training "
-            f"parts them: {100 * validation:g} % of each class for validation (seed {split_seed})."
+            f"parts them: {100 * options.validation:g} % of each class for validation (seed "
+            f"{options.split_seed})."
         )
-    table = look_at_all(everything, threads or available_cores(), counting(progress, "checking"))
+    table = look_at_all(
+        everything, options.threads or available_cores(), counting(progress, "checking")
+    )
     return _report(found, everything, table, near, notes, progress)
 
 
-def _names(classes: object) -> tuple[str, ...] | None:
-    if classes is None:
-        return None
-    names = as_row(classes)
-    if not names or not all(isinstance(name, str) for name in names):
-        raise refuse("classes", classes, "names of classes", DataError)
-    return names
-
-
-def _listing(
-    source: str | os.PathLike[str] | Data, request: Request, progress: Progress | None
-) -> Listing:
+def _listing(source: str | os.PathLike[str] | Data, options: LoadOptions) -> Listing:
     if not isinstance(source, Data):
         file_path("The data's name or path", source, error=DataError)
         name = os.fspath(source)
-        if name not in NAMES and not is_cifar10(name):
-            return list_pictures(name, request)
-        source = load_data(name, progress=progress)
+        if name not in NAMES:
+            return list_pictures(name, options.request())
+        source = load_data(name, progress=options.progress)
     parts = {part: images for part, images in source.parts.items() if len(images)}
     if not parts:
         raise DataError(f"{source.name} has no pictures.")
-    return of_datasets("arrays", source.name, parts, source.classes, request, source.notes)
+    return of_datasets(
+        "arrays", source.name, parts, source.classes, options.request(), source.notes
+    )
 
 
 def _report(

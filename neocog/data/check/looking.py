@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from neocog.data.check.perceptual_hash import SIDE
 from neocog.data.picture import fit_picture
 from neocog.data.picture_kinds import PictureFile, open_picture
+from neocog.data.quiet import quiet
 from neocog.data.turning import seen_size
 from neocog.errors import DataError, printable
 from neocog.preprocessing import Resize
@@ -154,8 +154,7 @@ def head(content: bytes | NDArray[np.uint8]) -> Head:
         height, width, channels = content.shape
         return Head("pixels", _OF_CHANNELS.get(channels, "other"), (width, height), False)
     try:
-        with warnings.catch_warnings(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
-            warnings.simplefilter("ignore")
+        with quiet(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             kind, picture = open_picture(file)
             size, turned = seen_size(kind, picture, file)
             return Head(kind.name, _mode(picture), size, turned)
