@@ -15,6 +15,7 @@ from neocog.data.check import check_data
 from neocog.data.check.looking import LARGEST_SIDE, look
 from neocog.data.dataset import Dataset
 from neocog.data.parts import Data
+from neocog.data.picture import read_picture
 
 
 def scene(seed, size=(40, 30)):
@@ -360,6 +361,18 @@ def test_large_pictures_are_compared_scaled_down():
     assert seen.head.size == (10, 2 * LARGEST_SIDE)
     assert seen.thumbnail.mean() == pytest.approx(127.5, abs=1)
     assert look(large).pixels == seen.pixels != look(255 - large // 2).pixels
+
+
+def test_what_trains_is_not_broken(monkeypatch):
+    """Also where the memory would not do for the size in which pictures are compared."""
+    data = io.BytesIO()
+    Image.new("L", (2000, 1500), 90).save(data, "PNG")
+    # Decoding takes 3 MB, scaling to 1024 columns 6 MB more, and to 32 columns 0.2 MB.
+    monkeypatch.setattr("neocog.data.picture_kinds._ANY", 5_000_000)
+    monkeypatch.setattr("neocog.data.picture_kinds._NONE", 5_000_000)
+    assert np.all(look(data.getvalue()).thumbnail == 90)
+    with pytest.raises(DataError, match="whose decoding takes"):
+        read_picture(data.getvalue(), (3, 768, 1024))
 
 
 def test_to_dict_has_everything_as_plain_data(folder):

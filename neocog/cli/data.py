@@ -9,10 +9,8 @@ from neocog.cli.paths import out_path
 from neocog.cli.terminal import counted, loading_progress
 from neocog.data.check import Report, check_data
 from neocog.data.check.balance import TINY
-from neocog.data.check.page import page
 from neocog.data.check.report import Pair, Picture
 from neocog.errors import NeocogError, printable
-from neocog.files import write_bytes
 
 __all__ = ["check", "report_lines"]
 
@@ -57,7 +55,7 @@ def check(
 
 def _write(path: Path, report: Report) -> None:
     try:
-        write_bytes(path, page(report).encode())
+        report.save_page(path)
     except OSError as error:
         raise NeocogError(f"{path} cannot be written: {error.strerror}.") from error
 
