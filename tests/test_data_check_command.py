@@ -13,8 +13,11 @@ from PIL import Image
 
 import neocog
 from neocog.cli import main
+from neocog.cli.data import report_lines
 from neocog.data.check import check_data
 from neocog.data.check.page import page
+from neocog.data.dataset import Dataset
+from neocog.data.parts import Data
 
 PACKAGE = Path(neocog.__file__).parent
 
@@ -153,6 +156,16 @@ def test_lines_are_of_80_columns(tmp_path, capsys):
     _code, out, _err = run(capsys, tmp_path, "--near", 10)
     assert [line for line in out.splitlines() if len(line) > 80] == []
     assert "and 15 more (--html FILE shows them, --json has all)" in out
+
+
+def test_images_in_memory_are_named_by_part_and_number():
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    train, test = Dataset(images[:3], [0, 0, 1]), Dataset(images[2:], [1, 0])
+    lines = list(report_lines(check_data(Data("mine", train, test, ("a", "b")))))
+    assert lines[0] == "mine: 5 pictures in 2 classes (arrays)"
+    assert "  train 2, test 0 (same bytes)" in lines
+    assert "  2 (train, b)" in lines and "  = 0 (test, b)  same bytes" in lines
+    assert not any(line.startswith("files:") for line in lines)
 
 
 NASTY = "<img src=x onerror=alert(1)>\x1b[2J\n\u202egnp.&\"'"

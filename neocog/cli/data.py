@@ -122,7 +122,10 @@ def _facts(report: Report) -> Iterator[str]:
             f"{sizes.square:,} square"
         )
         yield f"aspects:  width / height {least:.2f} to {most:.2f}, median {middle:.2f}"
-    for name, counts in (("pixels", report.modes), ("files", report.formats)):
+    files = {} if set(report.formats) == {"pixels"} else report.formats
+    for name, counts in (("pixels", report.modes), ("files", files)):
+        if not counts:
+            continue
         shown = ", ".join(f"{one} ({count:,})" for one, count in counts.items())
         yield from _wrapped(f"{name + ':':<10}{shown}", 10)
     if report.turned:
@@ -225,7 +228,9 @@ def _group(pictures: Sequence[Picture], how: str) -> str:
     end = (f" and {left:,} more" if left > 0 else "") + (f" ({how})" if how else "")
     shown = pictures[:_OF_GROUP]
     room = (_WIDTH - 2 - len(end)) // len(shown) - 2
-    return ", ".join(_short(one.name, room) for one in shown) + end
+    # What lies in memory has only numbers, anew in each part.
+    names = [one.name if "/" in one.name else f"{one.part} {one.name}" for one in shown]
+    return ", ".join(_short(name, room) for name in names) + end
 
 
 def _place(picture: Picture, room: int) -> str:

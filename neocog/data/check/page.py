@@ -321,9 +321,12 @@ def _facts(report: Report) -> str:
         ]
         if sizes.different == 1:
             rows = [("size", "{} × {}, all of them".format(*sizes.smallest))]
-    for name, counts in (("pixels", report.modes), ("files", report.formats)):
-        rows.append((name, ", ".join(f"{one} ({count:,})" for one, count in counts.items())))
-    rows.append(("turned by EXIF data", f"{report.turned:,}"))
+    files = {} if set(report.formats) == {"pixels"} else report.formats
+    for name, counts in (("pixels", report.modes), ("files", files)):
+        if counts:
+            rows.append((name, ", ".join(f"{one} ({count:,})" for one, count in counts.items())))
+    if files:
+        rows.append(("turned by EXIF data", f"{report.turned:,}"))
     text = "".join(
         f'<tr><th scope="row">{name}</th><td>{_text(value)}</td></tr>' for name, value in rows
     )
