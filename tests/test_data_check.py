@@ -148,6 +148,17 @@ def test_nearly_the_same_is_a_warning_unless_one_is_strict(folder):
     assert report.passes() and not report.passes(strict=True)
 
 
+def test_a_held_out_copy_has_no_leak_into_the_training(folder):
+    """It is the copy that leaks, and not what else is nearly the same in the part train."""
+    (folder / "test/ant/copy.png").write_bytes((folder / "train/ant/1.png").read_bytes())
+    save(scene(1), folder / "train/bee/packed.jpg", quality=60)
+    report = check_data(folder)
+    assert both(report.leaks) == [("train/ant/1.png", "test/ant/copy.png", "bytes")]
+    assert both(report.conflicts) == [
+        ("train/ant/1.png", "train/bee/packed.jpg", "near"),
+    ]
+
+
 def test_how_near_is_near(folder):
     """As many bits as the pair differs in are enough, and one fewer is not."""
     save(scene(1), folder / "test/bee/packed.jpg", quality=15)
