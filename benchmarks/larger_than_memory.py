@@ -4,9 +4,9 @@
 
 The pictures are drawn, 64 × 64 in color, and go through `neocog.data.decoded_cache` as any others
 do. Then a network is trained on them for an epoch in a process of its own: once with all of them in
-memory and no limit, once from the mapped file in a memory cgroup (version 1 or 2) whose limit counts
-the pages of files too; for each network so many rounds, one kind after the other. The file's pages
-are dropped from memory before each run. The losses must be the same to the last bit.
+memory and no limit, once from the mapped file in a memory cgroup (version 1 or 2) whose limit
+counts the pages of files too; for each network so many rounds, one kind after the other. The file's
+pages are dropped from memory before each run. The losses must be the same to the last bit.
 
 The speed is that of the epoch alone: loading and compiling are left out. Needs Linux and the right
 to make a cgroup, as root has it, and twice the pictures' size of disk in the folder for temporary
@@ -44,15 +44,19 @@ class Drawn:
     """A store of noise in patches, another picture for each row."""
 
     def name(self, row):
+        """Its number."""
         return f"{row:08d}"
 
     def stamp(self, row):
+        """Its number."""
         return self.name(row)
 
     def size(self, row):
+        """Bytes of its pixels."""
         return _SIDE * _SIDE * 3
 
     def read(self, row):
+        """Its pixels."""
         rng = np.random.default_rng(row)
         small = rng.integers(0, 256, (_SIDE // 4, _SIDE // 4, 3), np.uint8)
         return small.repeat(4, 0).repeat(4, 1)
@@ -115,10 +119,9 @@ def drop(folder):
 
 def make_group(allowed):
     """A cgroup with this limit, in bytes."""
-    memory = _CGROUPS / "memory"
-    parent, limit = (
-        (memory, "memory.limit_in_bytes") if memory.is_dir() else (_CGROUPS, "memory.max")
-    )
+    parent, limit = _CGROUPS, "memory.max"
+    if (_CGROUPS / "memory").is_dir():
+        parent, limit = _CGROUPS / "memory", "memory.limit_in_bytes"
     group = parent / f"neocog-{os.getpid()}"
     try:
         group.mkdir()
@@ -149,10 +152,10 @@ def measure(options, folder, group):
     print(f"Drawing {count:,} pictures, {count * size / _MIB:,.0f} MiB …", flush=True)
     images_of(count)
     lines = [
-        f"{count:,} images of {_SIDE} × {_SIDE}, {count * size / _MIB:,.0f} MiB; {options.allowed} "
-        f"MiB allowed, Python's and the network's own in it. {os.cpu_count()} cores, "
-        f"{platform.processor() or platform.machine()}, Linux {platform.release()}. Images a second "
-        f"in one epoch: median (least–most) of {options.rounds} rounds.",
+        f"{count:,} images of {_SIDE} × {_SIDE}, {count * size / _MIB:,.0f} MiB; "
+        f"{options.allowed} MiB allowed, Python's and the network's own in it. {os.cpu_count()} "
+        f"cores, {platform.processor() or platform.machine()}, Linux {platform.release()}. Images "
+        f"a second in one epoch: median (least–most) of {options.rounds} rounds.",
         "",
         "| network, batch | in memory | mapped, memory limited | part | in memory at the end |",
         "|---|---|---|---|---|",
