@@ -1,4 +1,4 @@
-"""What is kept of pictures: nothing torn or foreign is used, and all takes its share of the disk."""
+"""What is kept of pictures: nothing torn or foreign is used, and all has its share of the disk."""
 
 import errno
 import os
