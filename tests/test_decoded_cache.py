@@ -291,3 +291,28 @@ def test_decoding_in_several_threads_is_the_same():
     into = np.empty((100, 4, 5, 3), np.uint8)
     assert decode(pictures, into, Resize(), threads=1) == []
     np.testing.assert_array_equal(ways(threads=4).decoded(pictures).images, into)
+
+
+def test_ctrl_c_leaves_nothing_behind(cache, monkeypatch):
+    monkeypatch.setattr(decoded_cache, "_CHUNK", 4 * SIZE)
+    pictures = pictures_of(Store([png(n) for n in range(10)]))
+
+    def progress(what, done, of):
+        if done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ways().decoded(pictures, progress, 0, 10)
+    assert [path.name for path in cache.glob("*/*")] == ["lock"]
+    np.testing.assert_array_equal(ways().decoded(pictures).images, expected(range(10)))
+
+
+def test_progress_counts_all_parts(tmp_path):
+    told = []
+    make_folder(tmp_path / "photos")
+    load_data(tmp_path / "photos", progress=lambda *how: told.append(how))
+    assert {(what, of) for what, _done, of in told} == {("decoding", 10)}
+    assert told[-1][1] == 10
+    told.clear()
+    load_data(tmp_path / "photos", progress=lambda *how: told.append(how))
+    assert told == []
