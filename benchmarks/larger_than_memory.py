@@ -3,12 +3,12 @@
     python benchmarks/larger_than_memory.py [--allowed 512] [--times 4] [--rounds 3] [--write]
 
 The pictures are drawn, 64 × 64 in color, and go through `neocog.data.decoded_cache` as any others
-do. Then a network is trained on them for an epoch in a process of its own: once with all of them in
-memory and no limit, once from the mapped file in a memory cgroup (version 1 or 2) whose limit
-counts the pages of files too; for each network so many rounds, one kind after the other. The file's
-pages are dropped from memory before each run. The losses must be the same to the last bit.
+do. Then a network is trained on some, drawn from all, in a process of its own: once with all of
+them in memory and no limit, once from the mapped file in a memory cgroup (version 1 or 2) whose
+limit counts the pages of files too; for each network so many rounds, one kind after the other. The
+file's pages are dropped from memory before each run. The losses must be the same to the last bit.
 
-The speed is that of the epoch alone: loading and compiling are left out. Needs Linux and the right
+The speed is that of the steps alone: loading and compiling are left out. Needs Linux and the right
 to make a cgroup, as root has it, and twice the pictures' size of disk in the folder for temporary
 files, which must lie on a disk.
 """
@@ -34,9 +34,9 @@ from tables import write_table
 
 _SIDE, _CLASSES = 64, 10
 _MIB = 2**20
-#: Name, batch: one that computes little for an image, so that the disk must be fast, and one that
-#: computes more.
-NETWORKS = (("simple-cnn", 32), ("resnet8", 64))
+#: Name, batch, images of a run: one that computes next to nothing for an image, so that the disk
+#: must be fast, and one that computes more.
+NETWORKS = (("simple-cnn", 32, 100_000), ("resnet8", 64, 10_000))
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -73,8 +73,8 @@ def images_of(count):
     return decoding.decoded(Pictures(Drawn(), rows, rows % _CLASSES))
 
 
-def child(kind, name, batch, count):
-    """Train for an epoch; prints images a second, losses, and what is in memory at the end."""
+def child(kind, name, batch, count, some):
+    """Train on some images; prints images a second, losses, and the part in memory at the end."""
     from neocog import models
     from neocog.engine import Trainer, available_threads
     from neocog.training.optimizers import SGD
@@ -88,11 +88,11 @@ def child(kind, name, batch, count):
     trainer = Trainer(
         network, images, labels, batch_size=batch, optimiser=SGD(1e-4), threads=available_threads()
     )
-    order = np.random.default_rng(1).permutation(count)
+    order = np.random.default_rng(1).permutation(count)[:some]
     began = time.perf_counter()
     losses = trainer.run(order)
     seconds = time.perf_counter() - began
-    found = {"speed": count / seconds, "losses": [float(loss).hex() for loss in losses]}
+    found = {"speed": len(order) / seconds, "losses": [float(loss).hex() for loss in losses]}
     print(json.dumps({**found, "resident": resident(decoded.images)}))
 
 
@@ -133,8 +133,8 @@ def make_group(allowed):
 
 def train(kind, network, count, group):
     """What a child says, that runs in a cgroup or not."""
-    name, batch = network
-    arguments = ["--child", kind, "--network", name, "--batch", str(batch), "--count", str(count)]
+    numbers = json.dumps([*network[1:], count])
+    arguments = ["--child", kind, "--network", network[0], "--numbers", numbers]
     shell = f'echo $$ > "{group}/cgroup.procs" && exec "$@"' if group else 'exec "$@"'
     done = subprocess.run(
         ["sh", "-c", shell, "sh", sys.executable, __file__, *arguments],
@@ -155,9 +155,9 @@ def measure(options, folder, group):
         f"{count:,} images of {_SIDE} × {_SIDE}, {count * size / _MIB:,.0f} MiB; "
         f"{options.allowed} MiB allowed, Python's and the network's own in it. {os.cpu_count()} "
         f"cores, {platform.processor() or platform.machine()}, Linux {platform.release()}. Images "
-        f"a second in one epoch: median (least–most) of {options.rounds} rounds.",
+        f"a second: median (least–most) of {options.rounds} rounds.",
         "",
-        "| network, batch | in memory | mapped, memory limited | part | in memory at the end |",
+        "| network, batch, images | in memory | mapped, limited | part | in memory at the end |",
         "|---|---|---|---|---|",
     ]
     print(*lines, sep="\n")
@@ -177,8 +177,8 @@ def measure(options, folder, group):
             f"{statistics.median(s):,.0f} ({min(s):,.0f}–{max(s):,.0f})" for s in speeds.values()
         ]
         lines.append(
-            f"| {network[0]}, {network[1]} | {' | '.join(shown)} | **{100 * part:.0f} %** | "
-            f"{100 * kept:.0f} % |"
+            f"| {network[0]}, {network[1]}, {network[2]:,} | {' | '.join(shown)} | "
+            f"**{100 * part:.0f} %** | {100 * kept:.0f} % |"
         )
         print(lines[-1], flush=True)
     return lines
@@ -193,11 +193,11 @@ def main():
     parser.add_argument("--write", action="store_true", help="put the table into docs/data.md")
     parser.add_argument("--child", choices=["memory", "mapped"], help=argparse.SUPPRESS)
     parser.add_argument("--network", help=argparse.SUPPRESS)
-    parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--numbers", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        child(options.child, options.network, options.batch, options.count)
+        batch, some, count = options.numbers
+        child(options.child, options.network, batch, count, some)
         return
     group = make_group(options.allowed * _MIB)
     try:
