@@ -26,8 +26,9 @@ from neocog import Conv2d, Flatten, Linear
 from neocog.benchmark import Measured, Row
 from neocog.cli import main, parser
 from neocog.cli.parser import build_parser
-from neocog.data import Data, Dataset, cifar
+from neocog.data import Data, Dataset
 from neocog.data.picture import read_picture
+from neocog.data.sources import cifar10 as cifar
 from neocog.evaluation import VIEWS
 from neocog.formats import save_model, save_pth
 from neocog.opening import open_network

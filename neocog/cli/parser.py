@@ -21,6 +21,7 @@ _DATA = (
 )
 _VIEWS = ("none", "flip", "flip+shift")
 _TTA = "views of each image that the evaluation averages"
+_CROP = "show parts of images, of this share of the area or more, such as 0.35; 0: all of it"
 _MODEL = "a run folder, a .safetensors or a .pth"
 
 
@@ -76,6 +77,8 @@ def build_parser() -> _Parser:
     _summary(commands)
     _explore(commands)
     _bench(commands)
+    _data(commands)
+    _cache(commands)
     return parser
 
 
@@ -85,8 +88,9 @@ def parse(arguments: list[str] | None = None) -> Callable[[], int]:
     found, unknown = parser.parse_known_args(arguments)
     options = vars(found)
     command = options.pop("command")
+    within = options.pop("within", None)  # what is done, of a command that does several things
     if unknown:
-        _of(parser, command).refuse(unknown[0])
+        _of(_of(parser, command), within).refuse(unknown[0])
     if command is None:
         return partial(_overview, parser)
     run = options.pop("run")
@@ -197,6 +201,20 @@ def _recipe_options(p: _Parser) -> None:
     add("--clip-norm", type=float, default=None, help="largest norm of the gradient; 0: any")
     add("--ema", type=float, default=None, help="decay of the weights' average; 0: no average")
     add("--label-smoothing", type=float, default=None, help="part of a label for all classes")
+    add("--crop", type=float, default=None, metavar="LEAST", help=_CROP)
+    add(
+        "--rotate",
+        type=float,
+        default=None,
+        metavar="DEGREES",
+        help="most degrees that images are turned",
+    )
+    add(
+        "--trivial-augment",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="one random change of each image, of TrivialAugment's",
+    )
     add(
         "--flip",
         choices=("none", "random", "alternating"),
@@ -204,7 +222,12 @@ def _recipe_options(p: _Parser) -> None:
         help="show images mirrored, at random or in turn",
     )
     add("--translate", type=int, default=None, help="most pixels that images are shifted")
-    add("--border", choices=("reflect", "zero"), default=None, help="what a shift brings in")
+    add(
+        "--border",
+        choices=("reflect", "zero"),
+        default=None,
+        help="what images have beyond an edge",
+    )
     add("--cutout", type=int, default=None, help="side of a square that is left out")
     add(
         "--jitter",
@@ -377,5 +400,77 @@ def _bench(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     p = _add(commands, "bench", "measure training and prediction on this machine, in a minute")
     _add_threads(p)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _data(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    p = _add(commands, "data", "look at pictures before training")
+    within = p.add_subparsers(dest="within", metavar="WHAT")
+    p.set_defaults(run=partial(_overview, p))
+
+    def run(**options: object) -> int:
+        from neocog.cli.data import check
+
+        return check(**options)  # type: ignore[arg-type]
+
+    p = _add(
+        within, "check", "find broken, doubled and mislabelled pictures, and say what there is"
+    )
+    p.epilog = (
+        "Exit code: 0 where nothing is wrong; 1 for pictures that cannot be read, or that are "
+        "exactly the same in two parts or under two labels (with --strict, also nearly the same)."
+    )
+    p.add_argument(
+        "source", metavar="SOURCE", help="a folder or file with pictures, shapes or cifar10"
+    )
+    p.add_argument(
+        "--near",
+        type=int,
+        default=None,
+        metavar="BITS",
+        help="bits of 64 that differ in hashes of nearly equal pictures, 0 to 10 (default: 6)",
+    )
+    p.add_argument("--strict", action="store_true", help="nearly equal pictures are an error, too")
+    p.add_argument("--html", default=None, metavar="FILE", help="write a page with thumbnails")
+    p.add_argument(
+        "--validation",
+        type=float,
+        default=None,
+        metavar="PART",
+        help="of each class held out, where the pictures have no such part (default: 0.2)",
+    )
+    p.add_argument(
+        "--split-seed", type=int, default=None, help="which pictures these are (default: 0)"
+    )
+    p.add_argument(
+        "--file-column", default=None, metavar="NAME", help="of a table: its column of files"
+    )
+    p.add_argument(
+        "--label-column", default=None, metavar="NAME", help="of a table: its column of classes"
+    )
+    _add_threads(p)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")
+    p.set_defaults(run=run)
+
+
+def _cache(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.cache import cache
+
+        return cache(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "cache", "list or remove decoded pictures and compiled kernels")
+    p.add_argument(
+        "action", nargs="?", choices=["list", "clear"], default="list", help="(default: list)"
+    )
+    p.add_argument(
+        "what",
+        nargs="?",
+        choices=["pictures", "kernels", "all"],
+        default="all",
+        help="of what (default: all)",
+    )
+    p.add_argument("--old", action="store_true", help="clear only what other versions have left")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

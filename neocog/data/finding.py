@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 
 from neocog.data.choices import choose_resize, choose_shape
-from neocog.data.cifar import is_cifar10
 from neocog.data.loading import list_pictures, prepare
 from neocog.data.options import LoadOptions
 from neocog.data.parts import Data
-from neocog.data.sources import ALL, Listing
+from neocog.data.sources import ALL, Listing, cifar10, is_there
 from neocog.data.survey import Survey, survey
 from neocog.errors import DataError
-from neocog.files import exists, user_path
+from neocog.files import user_path
 from neocog.preprocessing import Resize
 
-__all__ = ["Found", "find", "holds_pictures", "read_options"]
+__all__ = ["Found", "find", "holds_pictures", "look", "read_options"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +71,7 @@ class Found:
 def holds_pictures(name_or_path: str | os.PathLike[str]) -> bool:
     """Whether `find` is for it: a file or folder that is there, and is not CIFAR-10's own."""
     name = os.fspath(name_or_path)
-    return bool(name) and exists(user_path(name)) and not is_cifar10(name)
+    return bool(name) and is_there(name) and not cifar10.SOURCE.recognizes(user_path(name))
 
 
 def find(path: str | os.PathLike[str], options: LoadOptions) -> Found:
@@ -82,10 +81,23 @@ def find(path: str | os.PathLike[str], options: LoadOptions) -> Found:
         DataError: there are none, or none that was looked at can be read.
     """
     found = list_pictures(path, options.request())
+    return look(found, options, str(Path(user_path(path)).absolute()))
+
+
+def look(found: Listing, options: LoadOptions, source: str = "") -> Found:
+    """Look at some of the pictures that a source has, and choose what nobody has said.
+
+    Args:
+        found: what the source has.
+        options: what is wanted of it.
+        source: as of `Data`.
+
+    Raises:
+        DataError: none that was looked at can be read.
+    """
     sample = survey(next(pictures for pictures in found.parts.values() if len(pictures)))
     shape = choose_shape(sample, options.size, options.channels)
     resize = options.resize or choose_resize(sample, shape)
-    source = str(Path(user_path(path)).absolute())
     return Found(found, sample, shape, resize, options, source)
 
 

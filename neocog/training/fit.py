@@ -86,7 +86,7 @@ def fit(
     Args:
         network: one number a class at its end.
         data: images of the network's input shape, and their classes, as a `Dataset` or a tuple
-            (images, labels).
+            (images, labels). Images that `augmentation` crops may have any height and width.
         epochs: how often each image is seen; 9.5 is nine times, and then half of them once more.
         batch_size: images a batch; the last batch of an epoch may have fewer.
         optimizer: one of `neocog.training.optimizers`; the default is SGD(0.001, momentum=0.9).
