@@ -14,6 +14,7 @@ from neocog import Conv2d, Flatten, Linear, Network
 from neocog.cli import main
 from neocog.cli.choices import say_choices
 from neocog.models import make
+from neocog.opening import open_network
 from neocog.preprocessing import Resize
 from neocog.summary import cost
 from neocog.training.augmentation import Augmentation
@@ -290,11 +291,17 @@ def test_pictures_that_cannot_be_read_are_all_named_at_once(refused, here):
     assert lines[2].startswith("  light/text.jpg ")
 
 
-def test_a_few_bad_pictures_can_be_skipped(train, here):
+def test_a_few_bad_pictures_can_be_skipped(train, command, here):
     write_classes(here / "photos", [("dark", 60), ("light", 60)], size=(4, 4))
     (here / "photos" / "dark" / "empty.png").touch()
     _out, err = train("--on-bad", "skip")
-    assert "Pictures that cannot be read and are skipped: 1." in err
+    skipped = "Pictures that cannot be read and are skipped: 1.\n"
+    assert skipped in err
+    # What was skipped then is skipped by whatever looks for the run's own data.
+    code, out, err = command("evaluate", "run")
+    assert (code, err) == (0, skipped)
+    assert " of 24 images" in out
+    assert open_network("run").data is not None
 
 
 def test_one_class_is_not_enough(refused, here):

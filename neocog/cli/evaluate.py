@@ -12,6 +12,7 @@ from neocog import load_data
 from neocog.cli.loading import find_pictures, load_options, say_notes, taken_out
 from neocog.cli.terminal import counted, loading_progress, say, say_compiling
 from neocog.data import Data, Dataset
+from neocog.data.finding import holds_pictures
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation
@@ -79,6 +80,9 @@ def load_usual(
         )
     same = trained.source is not None and _same_place(name, trained.source)
     options = {**(trained.options if same else {}), **(given or {})}
+    if data is None and holds_pictures(name):
+        # As the training may have; whether it were the same ones, the fingerprint says.
+        options.setdefault("on_bad", "skip")
     chosen = load_options(given or {}).chosen  # other pictures than it was trained on
     try:
         found = find_pictures(name, options, threads) if data_dir is None else None
@@ -94,6 +98,7 @@ def load_usual(
             "the data are elsewhere now, name them."
         ) from error
     loaded = in_order_of(loaded, network.classes)
+    say_notes(loaded)
     if data is None and not chosen and trained.differ(loaded):
         raise NeocogError(
             f"{model} was trained on other images than {printable(name, 200)} now has. Name the "
@@ -108,7 +113,6 @@ def load_usual(
             f"{model} does not say which images {printable(loaded.name)} had: whether it was "
             "trained on these cannot be checked."
         )
-    say_notes(loaded)
     asked = found is None or found.is_split or "validation" in options
     if not (asked or same) and (trained.fingerprint is None or trained.differ(loaded)):
         return Judged(loaded, "all", _all_of(loaded))
