@@ -99,11 +99,9 @@ def test_warnings_are_as_they_were_after_many_threads():
 
 
 def test_nothing_warns_until_the_last_has_left():
-    first, second = quiet(), quiet()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    warnings.warn("not heard", UserWarning, stacklevel=1)
-    second.__exit__(None, None, None)
+    with quiet:
+        with quiet:
+            pass
+        warnings.warn("not heard", UserWarning, stacklevel=1)
     with pytest.warns(UserWarning, match="heard"):
         warnings.warn("heard", UserWarning, stacklevel=1)

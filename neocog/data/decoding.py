@@ -77,7 +77,7 @@ def decode(
     if len(pictures) >= _MANY:
         prepare()
     found: list[BadPicture] = []
-    with quiet(), ThreadPoolExecutor(threads) as pool:
+    with quiet, ThreadPoolExecutor(threads) as pool:
         try:
             done = 0
             for bad in pool.map(some, range(0, len(pictures), _AT_A_TIME)):

@@ -99,7 +99,7 @@ def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> 
     if file.size > LARGEST_FILE:
         raise DataError(f"has {file.size:,} bytes: too large for a picture.")
     try:
-        with quiet():
+        with quiet:
             return _read(file, shape, resize)
     except DataError:
         raise

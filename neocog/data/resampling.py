@@ -48,17 +48,20 @@ def resampled(
         interpolation: one of `neocog.preprocessing.INTERPOLATIONS`.
 
     Returns:
-        None where it must be done by Pillow: nothing is prepared, or the picture is a few pixels
-        wide, or too large to lie in memory in one piece.
+        None where it must be done by Pillow: nothing is prepared, though the size is another, or
+        the picture is a few pixels wide, or too large to lie in memory in one piece.
     """
-    if _kernel is None or interpolation not in FILTERS:
+    as_it_is = size == picture.size and region == (0, 0, *size)
+    if not as_it_is and (_kernel is None or interpolation not in FILTERS):
         return None
     try:
         _schema, array = picture.__arrow_c_array__()
     except ValueError:  # not in one piece
         return None
-    pixels = _memory(array, picture.height, 4 * picture.width)
     # `array` holds the picture's memory until it is gone.
+    pixels = _memory(array, picture.height, 4 * picture.width)
+    if as_it_is:
+        return pixels.reshape(picture.height, picture.width, 4)[:, :, :3].copy()
     return _scale(_kernel, pixels, size, region, interpolation)
 
 

@@ -87,7 +87,7 @@ def look_at(content: bytes | NDArray[np.uint8]) -> tuple[tuple[int, int], bool]:
         height, width, channels = content.shape
         return (width, height), channels == 1
     try:
-        with quiet(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
+        with quiet, PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             _kind, picture = open_picture(file)
             width, height = picture.size
             gray = picture.mode in _GRAY_MODES
