@@ -39,15 +39,19 @@ def contents():
     return [encoded(textured(20 + n, 70 - n), kinds[n % 5]) for n in range(45)]
 
 
-@pytest.mark.parametrize("many", [1, 1000])
+@pytest.mark.parametrize("many", [1, 20_000, 10**9])
 def test_any_number_of_threads_gives_the_same(contents, monkeypatch, many):
-    monkeypatch.setattr("neocog.data.decoding._MANY", many)
+    """With the compiled kernel from the first, from some picture on, or not at all."""
+    monkeypatch.setattr(resampling, "_MANY", many)
+    monkeypatch.setattr("neocog.data.decoding._AT_A_TIME", 4)
     monkeypatch.setattr(resampling, "_kernel", None)
+    monkeypatch.setattr(resampling, "_without", 0)
     resize, results = Resize("crop", "bilinear"), []
     for threads in (1, 2, 7):
         images = np.empty((45, 16, 16, 3), np.uint8)
         assert decode(pictures_of(contents), images, resize, threads=threads) == []
         results.append(images)
+    assert (resampling._kernel is None) == (many == 10**9)
     monkeypatch.setattr(resampling, "_kernel", None)
     for n, content in enumerate(contents):
         one = read_picture(content, (3, 16, 16), resize)
