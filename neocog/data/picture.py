@@ -36,7 +36,8 @@ def read_picture(
 
     Read are PNG, JPEG, GIF, BMP, WEBP, TIFF, PPM (also PGM and PBM) and, if Pillow has it, AVIF.
     The picture is turned as its EXIF data say; of several frames the first is taken. 1 channel is
-    gray, 3 are RGB, transparency lies on white, 16 bits become 8. The same picture gives the same
+    gray, 3 are RGB, transparency lies on white, of 16 bits the upper 8 are taken. Color profiles are
+    left alone, so that colors are those that are stored. The same picture gives the same
     pixels whatever its kind, but for what a JPEG of more than 64 megapixels loses by being decoded
     at half its size or less: 2 levels, and more only where there is too little memory to decode it
     whole.
