@@ -21,12 +21,14 @@ from platformdirs import user_cache_path
 
 __all__ = [
     "cache_folder",
+    "cache_root",
     "exists",
     "finish_writing",
     "flush_folder",
     "leftovers",
     "open_regular",
     "read_bytes",
+    "read_exactly",
     "user_path",
     "write_bytes",
     "writing",
@@ -61,7 +63,21 @@ def cache_folder() -> Path | None:
         return None
 
 
+def cache_root() -> Path | None:
+    """The folder for what can be made again: `NEOCOG_CACHE_DIR`, if set, else `cache_folder`."""
+    named = os.environ.get("NEOCOG_CACHE_DIR")
+    found = user_path(named) if named else cache_folder()
+    return found and found.absolute()
+
+
 # Reading
+
+
+_FLAGS = os.O_RDONLY
+# Without O_NONBLOCK, a pipe put in place between `stat` and `open` would be waited for.
+for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # not all exist on every system
+    _FLAGS |= getattr(os, _flag, 0)
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 
 
 def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> BufferedReader:
@@ -74,24 +90,27 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> 
     Raises:
         OSError: no such file, no right to read it, or a folder, named pipe, device or socket.
     """
-    flags = os.O_RDONLY
-    # Without O_NONBLOCK, a pipe put in place between `stat` and `open` would be waited for.
-    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # not all exist on every system
-        flags |= getattr(os, name, 0)
-    if not follow_links:
-        flags |= getattr(os, "O_NOFOLLOW", 0)
+    descriptor = _open_descriptor(path, follow_links)
     try:
-        # Looked at before it is opened, as opening some devices already does something.
-        _check_regular(Path(path).stat(follow_symlinks=follow_links), path)
-        descriptor = os.open(path, flags)
-    except ValueError:  # a null byte
-        raise _no_name(path) from None
-    try:
-        _check_regular(os.fstat(descriptor), path)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _open_descriptor(path: str | os.PathLike[str], follow_links: bool) -> int:
+    try:
+        # Looked at before it is opened, as opening some devices already does something.
+        _check_regular(os.stat(path, follow_symlinks=follow_links), path)  # noqa: PTH116 - fast
+        descriptor = os.open(path, _FLAGS if follow_links else _FLAGS | _NO_LINKS)
+    except ValueError:  # a null byte
+        raise _no_name(path) from None
+    try:
+        _check_regular(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _no_name(path: str | os.PathLike[str]) -> OSError:
@@ -121,6 +140,25 @@ def read_bytes(
                 errno.EFBIG, f"It is larger than the {most:,} bytes that are read", os.fspath(path)
             )
         return content
+
+
+def read_exactly(path: str | os.PathLike[str], size: int) -> bytes:
+    """The content of a regular file that is known to have `size` bytes, as one of very many.
+
+    Raises:
+        OSError: as of `open_regular`, or it has become shorter or longer.
+    """
+    descriptor = _open_descriptor(path, True)
+    try:
+        # One more, to see that it ends there.
+        content = os.read(descriptor, size + 1)
+        while len(content) <= size and (more := os.read(descriptor, size + 1 - len(content))):
+            content += more
+    finally:
+        os.close(descriptor)
+    if len(content) != size:
+        raise OSError(errno.ESTALE, f"It had {size:,} bytes, and has others now", os.fspath(path))
+    return content
 
 
 # Writing

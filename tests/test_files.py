@@ -209,7 +209,7 @@ def test_a_pipe_put_in_place_of_a_file_is_not_waited_for(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_bytes(b"content")
     before = (tmp_path / "file").stat()
-    monkeypatch.setattr("pathlib.Path.stat", lambda _self, **_options: before)
+    monkeypatch.setattr("os.stat", lambda _path, **_options: before)
     with pytest.raises(OSError, match="not a regular file"):
         read_bytes(tmp_path / "pipe")
 

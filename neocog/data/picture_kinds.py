@@ -187,6 +187,8 @@ def open_picture(file: PictureFile) -> tuple[Kind, ImageFile]:
     """
     head = file.read(16)
     file.rewind()
+    if not head:
+        raise DataError("is not an image that Pillow knows: it is empty.")
 
     def begins(marks: tuple[tuple[int, bytes], ...]) -> bool:
         return any(head[at : at + len(mark)] == mark for at, mark in marks)

@@ -2,72 +2,106 @@
 
 import hashlib
 import os
-from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from neocog.data.content_digests import UNREADABLE, content_digests
 from neocog.data.sources.base import Pictures
 from neocog.errors import DataError
+from neocog.validation import real
 
-__all__ = ["split"]
+__all__ = ["same_contents", "split"]
 
 
-def split(pictures: Pictures, part: float, seed: int = 0) -> tuple[Pictures, Pictures]:
+def split(
+    pictures: Pictures, part: float, seed: int = 0, place: str = ""
+) -> tuple[Pictures, Pictures]:
     """Hold out a part of each class: (those to train on, those held out).
 
     Which they are depends on the seed and the pictures' names alone, not on the order in which they
     are listed. Pictures with the same content are on one side together, also under two names or
-    labels. A class of one content has nothing held out.
+    labels; a group of these counts for the class of its first name. It is held out where that
+    brings the class nearer to its part, so that a class of different contents is split to the
+    nearest whole number. A class of one content has nothing held out.
+
+    What cannot be read is for whoever decodes it to report.
 
     Args:
         pictures: all of them, whose names differ.
         part: of each class to hold out, 0 to 1; of a class that can spare it at least one.
         seed: which ones.
+        place: where their source lies.
 
-    What cannot be read is for whoever decodes it to report.
+    Raises:
+        DataError: a part that is not from 0 to 1.
     """
+    part = real("validation", part, 0, 1, error=DataError)
     names = [pictures.name(n) for n in range(len(pictures))]
-    groups: dict[object, list[int]] = defaultdict(list)
-    order = sorted(range(len(names)), key=names.__getitem__)
-    for key, n in zip(_contents(pictures, order), order, strict=True):
-        groups[key].append(n)
-    by_class: dict[int, list[list[int]]] = defaultdict(list)
-    for group in groups.values():
-        by_class[int(pictures.labels[group[0]])].append(group)
-    held_out = np.zeros(len(pictures), np.bool_)
-    for of_class in by_class.values():
-        of_class.sort(key=lambda group: _draw(seed, names[group[0]]))
-        wanted = round(part * sum(map(len, of_class)))
-        wanted = max(wanted, 1) if part > 0 and len(of_class) > 1 else wanted
-        taken = 0
-        for group in of_class[: len(of_class) - 1]:
-            if taken >= wanted:
-                break
-            held_out[group] = True
-            taken += len(group)
+    by_label = np.argsort(pictures.labels, kind="stable").tolist()
+    order = sorted(by_label, key=names.__getitem__)  # a name that is there twice: by its label
     at = np.array(order, np.int64)
-    return pictures.take(at[~held_out[at]]), pictures.take(at[held_out[at]])
+    if part == 0:
+        return pictures.take(at), pictures.take(at[:0])
+    held_out = np.zeros(len(pictures), np.bool_)
+    first, number, counts = np.unique(
+        same_contents(pictures.take(at), place=place),
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
+    )[1:]
+    prefix = hashlib.blake2b(f"{seed}\0".encode(), digest_size=16)
+    drawn = [(_draw(prefix, names[order[place]]), n) for n, place in enumerate(first.tolist())]
+    of_class = pictures.labels[at[first]]
+    taken = np.zeros(len(first), np.bool_)
+    for one in np.unique(of_class):
+        groups = np.flatnonzero(of_class == one)
+        by_draw = [n for _draw, n in sorted(drawn[n] for n in groups.tolist())]
+        taken[_nearest(by_draw, counts, part)] = True
+    held_out = taken[number]
+    return pictures.take(at[~held_out]), pictures.take(at[held_out])
 
 
-def _draw(seed: int, name: str) -> bytes:
-    return hashlib.blake2b(f"{seed}\0".encode() + os.fsencode(name), digest_size=16).digest()
+def _nearest(groups: Sequence[int], counts: NDArray[np.int64], part: float) -> list[int]:
+    """Of a class's groups those to hold out: not all, and at least one if there are several."""
+    if len(groups) < 2:
+        return []
+    wanted = max(1, round(part * int(counts[groups].sum())))
+    found: list[int] = []
+    for group in groups:
+        size = int(counts[group])
+        if size < 2 * wanted and len(found) < len(groups) - 1:  # nearer with it than without
+            found.append(group)
+            wanted -= size
+    return found or [min(groups, key=lambda group: int(counts[group]))]
 
 
-def _contents(pictures: Pictures, order: list[int]) -> list[object]:
-    """For each picture what only those of the same content share."""
-    store, rows = pictures.store, pictures.rows
-    sizes = [store.size(int(rows[n])) for n in order]
-    often = Counter(sizes)
-    return [
-        (size, _digest(pictures, n) if often[size] > 1 else n)
-        for size, n in zip(sizes, order, strict=True)
-    ]
+def _draw(prefix: "hashlib.blake2b", name: str) -> bytes:
+    drawn = prefix.copy()
+    drawn.update(os.fsencode(name))
+    return drawn.digest()
 
 
-def _digest(pictures: Pictures, index: int) -> bytes | int:
-    try:
-        content = pictures.read(index)
-    except (OSError, DataError):
-        return index
-    data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
-    return hashlib.blake2b(data, digest_size=16).digest()
+def same_contents(
+    pictures: Pictures, threads: int | None = None, place: str = ""
+) -> NDArray[np.int64]:
+    """For each picture the place of the first one with the same content: int64 [n].
+
+    Only those of equal length are read. One that cannot be read is like no other.
+
+    Args:
+        pictures: which.
+        threads: how many read; as many as this process may use, if None.
+        place: where their source lies.
+    """
+    store, rows = pictures.store, pictures.rows.tolist()
+    sizes = np.fromiter((store.size(row) for row in rows), np.int64, len(rows))
+    _, lengths, often = np.unique(sizes, return_inverse=True, return_counts=True)
+    alike = np.flatnonzero(often[lengths] > 1)
+    digests = content_digests(pictures.take(alike), place, threads)
+    alike, digests = alike[digests != UNREADABLE], digests[digests != UNREADABLE]
+    _, begin, number = np.unique(digests, return_index=True, return_inverse=True)
+    first = np.arange(len(rows), dtype=np.int64)
+    first[alike] = alike[begin[number]]
+    return first

@@ -1,17 +1,22 @@
 """A folder that has a folder of pictures for each class.
 
 Either ``root/CLASS/…``, or ``root/PART/CLASS/…`` with the parts train, val (also valid or
-validation) and test. Below a class's folder there may be others, whose pictures are the class's.
+validation) and test. Below a class's folder there may be others, whose pictures are the class's. A
+folder that alone holds all of it, as archives are unpacked to, is seen through.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from neocog.data.sources.base import ALL, PARTS, Listing, Request, Source, listing
-from neocog.data.sources.files import FileStore, FoundFile, PassedOver, walk
+from neocog.data.sources.files import folder_tree
+from neocog.data.sources.tree import Tree
 from neocog.errors import DataError, printable
 
-__all__ = ["SOURCE", "part_of"]
+__all__ = ["KIND", "SOURCE", "of_tree", "part_of"]
 
+#: As in `Source`.
 KIND = "class folders"
 _PART_NAMES = {
     "train": "train",
@@ -34,60 +39,88 @@ def _recognizes(path: Path) -> bool:
 
 
 def _read(path: Path, request: Request) -> Listing:
-    passed_over = PassedOver()
-    try:
-        files = list(walk(path, passed_over))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    name = printable(path.resolve().name or str(path), 100)
-    return of_files(path, name, files, passed_over.notes(), request)
+    return of_tree(folder_tree(path), request)
 
 
-def of_files(
-    path: Path, name: str, files: list[FoundFile], notes: list[str], request: Request
-) -> Listing:
-    """The listing of picture files whose folders are their classes."""
-    tops = {file.name.partition("/")[0] for file in files if "/" in file.name}
-    parts = {top: part_of(top) for top in tops}
-    has_parts = "train" in parts.values() and all(parts.values())
-    if has_parts and len(set(parts.values())) < len(parts):
-        raise DataError(f"{path} has two folders for one part: {', '.join(sorted(parts))}.")
+def of_tree(tree: Tree, request: Request, kind: str = KIND) -> Listing:
+    """The listing of picture files whose folders are their classes.
+
+    Args:
+        tree: the files.
+        request: which classes are wanted.
+        kind: as in `Listing`.
+
+    Raises:
+        DataError: no file lies in a folder, or as `listing` does.
+    """
+    counts = Counter(name.rpartition("/")[0] for name in tree.names)
+    meaning = _meanings(tree, counts)
     rows: dict[str, list[int]] = {}
-    names: dict[str, list[str]] = {}
-    loose = 0
-    for row, file in enumerate(files):
-        levels = file.name.split("/")
-        part = parts[levels.pop(0)] if has_parts and len(levels) > 1 else ALL
-        if len(levels) < 2 or part is None:
-            loose += 1
-            continue
-        rows.setdefault(part, []).append(row)
-        names.setdefault(part, []).append(levels[0])
+    classes: dict[str, list[str]] = {}
+    for row, name in enumerate(tree.names):
+        if (of_folder := meaning[name.rpartition("/")[0]]) is not None:
+            part, one = of_folder
+            rows.setdefault(part, []).append(row)
+            classes.setdefault(part, []).append(one)
+    notes = list(tree.notes)
+    loose = sum(count for folder, count in counts.items() if meaning[folder] is None)
     if not rows:
-        raise DataError(_without_classes(path, loose, notes))
+        raise DataError(_without_classes(tree, loose))
     if loose:
-        notes = [*notes, f"Pictures beside the folders of classes are passed over: {loose:,}."]
-    if has_parts and len(rows) == 1:  # only train
-        rows, names = {ALL: rows["train"]}, {ALL: names["train"]}
-    in_order = [part for part in (*PARTS, ALL) if part in rows]
-    return listing(
-        KIND,
-        name,
-        FileStore(path, files),
-        {part: (rows[part], names[part]) for part in in_order},
+        notes.append(f"Pictures beside the folders of classes are passed over: {loose:,}.")
+    if len(rows) == 1:
+        rows, classes = {ALL: rows.popitem()[1]}, {ALL: classes.popitem()[1]}
+    found = listing(
+        kind,
+        tree.name,
+        tree.store,
+        {part: (rows[part], classes[part]) for part in (*PARTS, ALL) if part in rows},
         request,
         notes=notes,
     )
+    if len(found.classes) > 1 or request.classes is not None:
+        return found
+    only = printable(found.classes[0], 100)
+    one = f"All pictures are of one class, {only!r}: there is nothing to tell them apart by."
+    return Listing(kind, found.name, found.classes, found.parts, (*found.notes, one))
 
 
-def _without_classes(path: Path, loose: int, notes: list[str]) -> str:
+def _meanings(tree: Tree, folders: Iterable[str]) -> dict[str, tuple[str, str] | None]:
+    """The part and the class of the pictures in each folder; None where they have no class."""
+    levels = {folder: folder.split("/") if folder else [] for folder in folders}
+    while _have_wrapper(levels.values()):
+        levels = {folder: path[1:] for folder, path in levels.items()}
+    tops = {path[0] for path in levels.values() if path}
+    parts = {top: part_of(top) for top in tops}
+    found: dict[str, tuple[str, str] | None] = {}
+    has_parts = "train" in parts.values() and all(parts.values())
+    if has_parts and len(set(parts.values())) < len(parts):
+        twice = ", ".join(printable(top, 60) for top in sorted(parts))
+        raise DataError(f"{tree.place} has two folders for one part: {twice}.")
+    for folder, path in levels.items():
+        if has_parts:
+            part = parts[path[0]] if path else None
+            found[folder] = (part, path[1]) if part and len(path) > 1 else None
+        else:
+            found[folder] = (ALL, path[0]) if path else None
+    return found
+
+
+def _have_wrapper(paths: Iterable[list[str]]) -> bool:
+    """Whether all are in one folder that is no part, and no class, as it has no picture itself."""
+    tops = {path[0] if len(path) > 1 else None for path in paths}
+    top = tops.pop() if len(tops) == 1 else None
+    return top is not None and part_of(top) is None
+
+
+def _without_classes(tree: Tree, loose: int) -> str:
     if loose:
         return (
-            f"{path} has {loose:,} pictures, but they lie in no folders that say of which class "
-            "they are. Put those of each class into a folder of its name, or name a table of files "
-            "and labels (.csv or .jsonl)."
+            f"{tree.place} has {loose:,} pictures, but they lie in no folders that say of which "
+            "class they are. Put those of each class into a folder of its name, or name a table of "
+            "files and labels (.csv or .jsonl)."
         )
-    return " ".join([f"{path} has no pictures.", *notes])
+    return " ".join([f"{tree.place} has no pictures.", *tree.notes])
 
 
 SOURCE = Source(KIND, _recognizes, _read)

@@ -6,32 +6,36 @@ to folders, which may lead back to where they are.
 
 import os
 import stat
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from neocog.files import read_bytes
-
-__all__ = ["PICTURE_SUFFIXES", "FileStore", "FoundFile", "PassedOver", "is_hidden", "walk"]
-
-#: Endings of the names of picture files, of the kinds that `neocog.data.picture_kinds` reads.
-PICTURE_SUFFIXES = frozenset(
-    (
-        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".webp", ".avif"),
-        *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
-    )
+from neocog.data.sources.passed_over import PassedOver
+from neocog.data.sources.tree import (
+    DEEPEST,
+    PICTURE_SUFFIXES,
+    Tree,
+    check_length,
+    is_hidden,
+    suffix_of,
 )
+from neocog.errors import DataError, printable
+from neocog.files import read_exactly
 
-# What systems and programs put among people's files.
-_CLUTTER = frozenset(("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir"))
-_DEEPEST = 40
-_MOST_SUFFIXES = 4
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "FileStore",
+    "FoundFile",
+    "PassedOver",
+    "folder_tree",
+    "is_hidden",
+    "leads_inside",
+    "walk",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A regular file.
+class FoundFile(NamedTuple):
+    """A regular file; one of many, so it has to be made fast.
 
     Attributes:
         name: its path from the folder, with slashes.
@@ -44,51 +48,36 @@ class FoundFile:
     time: int
 
 
-@dataclass
-class PassedOver:
-    """What was seen in a folder and is not read."""
+def folder_tree(path: Path) -> Tree:
+    """The picture files of a folder.
 
-    hidden: int = 0
-    links: int = 0
-    specials: int = 0
-    deep: int = 0
-    unreadable: list[str] = field(default_factory=list)
-    others: Counter[str] = field(default_factory=Counter)
-
-    def notes(self) -> list[str]:
-        """Sentences for the user; none where nothing was passed over."""
-        found = []
-        if self.others:
-            kinds = [f"{kind or 'no ending'} ({n:,})" for kind, n in self.others.most_common()]
-            more = f" and {len(kinds) - _MOST_SUFFIXES} more" if len(kinds) > _MOST_SUFFIXES else ""
-            found.append(
-                "Files of other kinds are passed over: " + ", ".join(kinds[:_MOST_SUFFIXES]) + more
-            )
-        for count, what in (
-            (self.hidden, "hidden or of the system"),
-            (self.links, "links to folders or out of the folder"),
-            (self.specials, "pipes, devices or sockets"),
-            (self.deep, f"more than {_DEEPEST} folders deep"),
-        ):
-            if count:
-                found.append(f"Passed over, as they are {what}: {count:,}")
-        if self.unreadable:
-            found.append(f"Folders that cannot be read: {', '.join(self.unreadable[:3])}")
-        return [f"{one}." for one in found]
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    passed_over = PassedOver()
+    try:
+        files = list(walk(path, passed_over))
+    except OSError as error:
+        shown = printable(str(path), 300)
+        raise DataError(f"{shown} cannot be read: {error.strerror}.") from error
+    name = printable(path.resolve().name or str(path), 100)
+    names = [file.name for file in files]
+    return Tree(printable(str(path), 300), name, names, FileStore(path, files), passed_over.notes())
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is not the user's own data."""
-    return name.startswith(".") or name.lower() in _CLUTTER
-
-
-def walk(root: Path, passed_over: PassedOver, within: str = "") -> Iterator[FoundFile]:
+def walk(
+    root: Path,
+    passed_over: PassedOver,
+    within: str = "",
+    suffixes: Container[str] = PICTURE_SUFFIXES,
+) -> Iterator[FoundFile]:
     """The picture files in a folder and those below it, sorted by name.
 
     Args:
         root: of all.
         passed_over: is told of all else.
         within: the folder to look through, from the root with slashes; the root itself if empty.
+        suffixes: endings of the files that are wanted, if these are no pictures.
 
     Raises:
         OSError: `root` itself cannot be read.
@@ -103,37 +92,53 @@ def walk(root: Path, passed_over: PassedOver, within: str = "") -> Iterator[Foun
         except OSError as error:
             if folder == within:
                 raise
-            passed_over.unreadable.append(f"{folder} ({error.strerror})")
+            passed_over.unreadable.add(f"{folder} ({error.strerror})")
             continue
-        folders = []
+        folders: list[tuple[str, int]] = []
+        before = f"{folder}/" if folder else ""
+        pictures = 0
         for entry in entries:
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if is_hidden(entry.name):
+            name = entry.name
+            if is_hidden(name):
                 passed_over.hidden += 1
-            elif entry.is_dir(follow_symlinks=False):
-                if depth < _DEEPEST:
-                    folders.append((name, depth + 1))
+            elif _is_folder(entry):
+                if depth < DEEPEST:
+                    folders.append((before + name, depth + 1))
                 else:
                     passed_over.deep += 1
-            elif (file := _file(entry, name, inside, passed_over)) is not None:
+            elif (file := _file(entry, before + name, inside, suffixes, passed_over)) is not None:
+                pictures += 1
                 yield file
+        if not pictures and not folders and folder:
+            passed_over.empty.add(folder)
         waiting += reversed(folders)
 
 
-def _file(
-    entry: "os.DirEntry[str]", name: str, inside: str, passed_over: PassedOver
-) -> FoundFile | None:
-    suffix = PurePath(entry.name).suffix.lower()
-    if entry.is_symlink() and not _leads_inside(entry.path, inside):
-        passed_over.links += 1
-        return None
-    if suffix not in PICTURE_SUFFIXES:
-        passed_over.others[suffix] += 1
-        return None
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:  # the file system does not say what it is, nor does the file itself
+        return False
+
+
+def _file(
+    entry: "os.DirEntry[str]",
+    name: str,
+    inside: str,
+    suffixes: Container[str],
+    passed_over: PassedOver,
+) -> FoundFile | None:
+    try:
+        if entry.is_symlink() and not leads_inside(entry.path, inside):
+            passed_over.links += 1
+            return None
+        suffix = suffix_of(entry.name)
+        if suffix not in suffixes:
+            passed_over.others[suffix] += 1
+            return None
         status = entry.stat()
-    except OSError:  # it has just gone, or links lead round in a circle
-        passed_over.links += 1
+    except OSError as error:  # it has just gone, or the file system is damaged
+        passed_over.unreadable.add(f"{name} ({error.strerror})")
         return None
     if not stat.S_ISREG(status.st_mode):
         passed_over.specials += 1
@@ -141,7 +146,8 @@ def _file(
     return FoundFile(name, status.st_size, status.st_mtime_ns)
 
 
-def _leads_inside(path: str, inside: str) -> bool:
+def leads_inside(path: str, inside: str) -> bool:
+    """Whether a link leads to something that is no folder below `inside`, a real path."""
     try:
         target = os.path.realpath(path, strict=True)
     except OSError:
@@ -157,7 +163,7 @@ class FileStore:
         files: in the order of their numbers.
     """
 
-    def __init__(self, root: Path, files: list[FoundFile]) -> None:
+    def __init__(self, root: Path, files: Sequence[FoundFile]) -> None:
         self._root = root
         self._files = files
 
@@ -175,5 +181,7 @@ class FileStore:
         return self._files[row].size
 
     def read(self, row: int) -> bytes:
-        """Its content."""
-        return read_bytes(self._root / self._files[row].name)
+        """Its content, which is no longer than a picture's may be."""
+        file = self._files[row]
+        check_length(file.size)
+        return read_exactly(os.path.join(self._root, file.name), file.size)  # noqa: PTH118 - fast

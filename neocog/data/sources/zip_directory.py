@@ -1,0 +1,169 @@
+"""The list of a zip's members, read without trusting it.
+
+The format: APPNOTE.TXT of PKWARE, sections 4.3 (records) and 4.5.3 (zip64). Python's zipfile makes
+an object of several hundred bytes of each entry first, however many a file claims, and reads
+members that lie over each other, by which a few megabytes become petabytes
+(https://www.bamsoftware.com/hacks/zipbomb/).
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from neocog.limits import require_memory
+
+__all__ = ["DEFLATED", "LOCAL", "STORED", "ZipError", "ZipMember", "zip_directory"]
+
+#: Methods of packing that are read.
+STORED, DEFLATED = 0, 8
+#: What stands in front of a member's content: signature, lengths of its name and of more.
+LOCAL = struct.Struct("<4s22xHH")
+
+# Bytes of the list, which is held in memory while it is read: over a million members.
+_LARGEST = 2**27
+_ENTRY = struct.Struct("<4sxBxxHH4xLLLHHH4xLL")
+_END = struct.Struct("<4s4xHHLLH")
+_END_64 = struct.Struct("<4s20xQQQQ")
+_LOCATOR = struct.Struct("<4s4xQ4x")
+_LONGEST_COMMENT = 0xFFFF
+# What a field of 32 bits holds where the value is among the extra ones of 64.
+_IN_EXTRA = 0xFFFFFFFF
+_ENCRYPTED, _UTF8 = 1 << 0 | 1 << 6 | 1 << 13, 1 << 11
+_UNIX = (3, 19)  # systems that write modes of Unix; 19 is macOS
+
+
+class ZipError(Exception):
+    """What is wrong with a zip, as a part of a sentence."""
+
+
+class ZipMember(NamedTuple):
+    """A member, as it is listed.
+
+    Attributes:
+        name: its path, with slashes.
+        at: where its header begins.
+        packed: bytes there.
+        size: bytes when it is unpacked.
+        crc: its CRC-32.
+        method: of packing.
+        encrypted: whether a password is needed.
+        mode: what Unix says of the file, 0 where the zip was made by another system.
+        least: bytes that the header and the content take at least.
+    """
+
+    name: str
+    at: int
+    packed: int
+    size: int
+    crc: int
+    method: int
+    encrypted: bool
+    mode: int
+    least: int
+
+
+def zip_directory(
+    read: Callable[[int, int], bytes], length: int
+) -> tuple[int, Iterator[ZipMember]]:
+    """Where the list begins, and so the members end; and the members in its order.
+
+    Args:
+        read: gives bytes of the zip: from where on, and how many.
+        length: of the zip.
+
+    Raises:
+        ZipError: it is damaged or too long; also while it is gone through.
+        NeocogError: this process cannot get the memory.
+    """
+    count, size, offset = _end(read, length)
+    if size > _LARGEST:
+        raise ZipError(f"its list of members has {size:,} bytes, more than {_LARGEST:,}")
+    require_memory(size, "The list of the zip's members", "Unpack it, and name the folder.")
+    directory = read(offset, size)
+    if len(directory) != size or count * _ENTRY.size > size:
+        raise ZipError("it is damaged or cut short")
+    return offset, _members(directory, count)
+
+
+def _end(read: Callable[[int, int], bytes], length: int) -> tuple[int, int, int]:
+    """How many members there are, and the bytes and the place of their list."""
+    tail_at = max(0, length - _END.size - _LONGEST_COMMENT)
+    tail = read(tail_at, length - tail_at)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < _END.size:
+        raise ZipError("it is damaged or cut short: it has no end")
+    _, _, count, size, offset, comment = _END.unpack_from(tail, at)
+    if at + _END.size + comment != len(tail):
+        raise ZipError("something follows its end")
+    end = tail_at + at
+    locator = read(end - _LOCATOR.size, _LOCATOR.size) if end >= _LOCATOR.size else b""
+    if locator.startswith(b"PK\x06\x07"):
+        place = _LOCATOR.unpack(locator)[1]
+        record = read(place, _END_64.size) if place < end else b""
+        if len(record) < _END_64.size or not record.startswith(b"PK\x06\x06"):
+            raise ZipError("it is damaged or cut short: it has no end")
+        _, _, count, size, offset = _END_64.unpack(record)
+        end = place
+    if offset + size != end:
+        raise ZipError(
+            "its list is not where it should be; something may stand before the zip, as a program "
+            "that unpacks it"
+        )
+    return count, size, offset
+
+
+def _members(directory: bytes, count: int) -> Iterator[ZipMember]:
+    at = 0
+    for _ in range(count):
+        try:
+            entry = _ENTRY.unpack_from(directory, at)
+        except struct.error:
+            raise ZipError("its list of members is too short") from None
+        signature, system, flags, method, crc, packed, size = entry[:7]
+        name_length, extra_length, comment, attributes, offset = entry[7:]
+        name_at = at + _ENTRY.size
+        extra_at = name_at + name_length
+        at = extra_at + extra_length + comment
+        if signature != b"PK\x01\x02" or at > len(directory):
+            raise ZipError("its list of members is damaged")
+        raw = directory[name_at:extra_at]
+        if _IN_EXTRA in (size, packed, offset):
+            wide = _wide_values(directory[extra_at : extra_at + extra_length])
+            # Those that do not fit stand there, in this order.
+            size, packed, offset = (
+                next(wide, _IN_EXTRA) if value == _IN_EXTRA else value
+                for value in (size, packed, offset)
+            )
+        yield ZipMember(
+            _name(raw, flags),
+            offset,
+            packed,
+            size,
+            crc,
+            method,
+            bool(flags & _ENCRYPTED),
+            attributes >> 16 if system in _UNIX else 0,
+            LOCAL.size + name_length + packed,
+        )
+
+
+def _name(raw: bytes, flags: int) -> str:
+    """Windows' programs write backslashes, and macOS's UTF-8 without saying so."""
+    try:
+        name = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        name = raw.decode("utf-8", "surrogateescape") if flags & _UTF8 else raw.decode("cp437")
+    return name.replace("\\", "/")
+
+
+def _wide_values(extra: bytes) -> Iterator[int]:
+    """The numbers of 64 bits in an entry's extra fields."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, at)
+        if kind == 1:
+            content = extra[at + 4 : at + 4 + length]
+            for (number,) in struct.iter_unpack("<Q", content[: len(content) // 8 * 8]):
+                yield number
+            return
+        at += 4 + length

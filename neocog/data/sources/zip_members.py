@@ -1,0 +1,174 @@
+"""The pictures in a zip: which there are, and how any thread reads one of them."""
+
+import stat
+import zlib
+from array import array
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.picture_kinds import LARGEST_FILE
+from neocog.data.sources.name_table import NameTable
+from neocog.data.sources.open_files import OpenFiles
+from neocog.data.sources.passed_over import PassedOver
+from neocog.data.sources.tree import PICTURE_SUFFIXES, check_length, path_within, suffix_of
+from neocog.data.sources.zip_directory import (
+    DEFLATED,
+    LOCAL,
+    STORED,
+    ZipError,
+    ZipMember,
+    zip_directory,
+)
+from neocog.errors import DataError, printable
+
+__all__ = ["ZipStore", "zip_store"]
+
+# What a member may be unpacked to, as what a picture may be decoded to: so much, and above it so
+# many times its own size.
+_ANY, _RATIO = 2**26, 100
+
+
+class ZipStore:
+    """Pictures in a zip, and small files that say something of them.
+
+    Args:
+        files: the zip alone.
+        end: where its members end.
+
+    Attributes:
+        names: the pictures' paths.
+    """
+
+    def __init__(self, files: OpenFiles, end: int) -> None:
+        self.names = NameTable()
+        self._files = files
+        self._end = end
+        self._places, self._packed, self._sizes = array("q"), array("q"), array("q")
+        self._crcs, self._methods = array("L"), array("H")
+
+    def append(self, name: str, member: ZipMember) -> None:
+        """One more."""
+        self.names.append(name)
+        self._places.append(member.at)
+        self._packed.append(member.packed)
+        self._sizes.append(member.size)
+        self._crcs.append(member.crc)
+        self._methods.append(member.method)
+
+    def name(self, row: int) -> str:
+        """Its path in the zip."""
+        return self.names[row]
+
+    def stamp(self, row: int) -> str:
+        """Its path, length and CRC-32, and the time of the zip."""
+        content = f"{self._sizes[row]}\0{self._crcs[row]}\0{self._files.times[0]}"
+        return f"{self.names[row]}\0{content}"
+
+    def size(self, row: int) -> int:
+        """Its length when it is unpacked."""
+        return self._sizes[row]
+
+    def read(self, row: int) -> bytes:
+        """Its content."""
+        size, packed = self._sizes[row], self._packed[row]
+        check_length(max(size, packed))
+        if size > min(LARGEST_FILE, _ANY + _RATIO * packed):
+            raise DataError(f"unpacks to {size:,} bytes from {packed:,}, as no picture does.")
+        header = self._files.read(0, self._places[row], LOCAL.size)
+        if len(header) != LOCAL.size or not header.startswith(b"PK\x03\x04"):
+            raise DataError("cannot be read: its zip is damaged.")
+        _signature, name, extra = LOCAL.unpack(header)
+        begin = self._places[row] + LOCAL.size + name + extra
+        # What is said here, and not in the list, may lead into the next member.
+        if begin + packed > self._end:
+            raise DataError("cannot be read: its zip is damaged.")
+        content = self._files.read(0, begin, packed)
+        if self._methods[row] == DEFLATED:
+            content = _unpacked(content, size)
+        elif self._methods[row] != STORED:
+            raise DataError(
+                f"is packed by method {self._methods[row]}, which is not read. Make the zip anew "
+                "with the usual one, deflate."
+            )
+        if len(content) != size or zlib.crc32(content) != self._crcs[row]:
+            raise DataError("is damaged in its zip: its length or CRC-32 is another.")
+        return content
+
+
+def _unpacked(packed: bytes, size: int) -> bytes:
+    unzip = zlib.decompressobj(-15)
+    try:
+        content = unzip.decompress(packed, size + 1)
+    except zlib.error:
+        raise DataError("is damaged in its zip.") from None
+    if not unzip.eof and len(content) <= size:
+        raise DataError("is damaged in its zip: it is cut short.")
+    return content
+
+
+def zip_store(path: Path, passed_over: PassedOver) -> ZipStore:
+    """The pictures in a zip.
+
+    Args:
+        path: of the zip.
+        passed_over: is told of all else that is in it.
+
+    Raises:
+        ZipError: it is damaged, encrypted, or made to do harm.
+        OSError: it cannot be read.
+    """
+    files = OpenFiles([path])
+    end, members = zip_directory(lambda at, size: files.read(0, at, size), files.sizes[0])
+    store = ZipStore(files, end)
+    places, least, unpacked = array("q"), array("q"), 0
+    known = set[int]()
+    for member in members:
+        if max(member.at, member.least, member.size) > 2**62:
+            raise ZipError("its list of members is damaged")
+        places.append(member.at)
+        least.append(member.least)
+        unpacked += member.size
+        if member.name.endswith("/") or not (name := _wanted(member, passed_over)):
+            continue
+        if member.encrypted:
+            raise ZipError(
+                f"{printable(name, 100)} in it is encrypted. Unpack it with its password, and name "
+                "the folder that comes out"
+            )
+        if (key := hash(name)) in known and name in set(store.names):
+            raise ZipError(f"{printable(name, 100)} is in it twice")
+        known.add(key)
+        store.append(name, member)
+    _check_places(np.array(places, np.int64), np.array(least, np.int64), end)
+    if unpacked > LARGEST_FILE + _RATIO * files.sizes[0]:
+        raise ZipError(
+            f"it says that it unpacks to {unpacked:,} bytes, {unpacked // files.sizes[0]:,} times "
+            "its own, as no pictures do"
+        )
+    return store
+
+
+def _wanted(member: ZipMember, passed_over: PassedOver) -> str | None:
+    """The path of a picture; None for all else."""
+    if (name := path_within(member.name, passed_over)) is None:
+        return None
+    kind = stat.S_IFMT(member.mode)
+    if kind == stat.S_IFLNK:
+        passed_over.links += 1
+    elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        passed_over.specials += 1
+    elif suffix_of(name.rpartition("/")[2]) not in PICTURE_SUFFIXES:
+        passed_over.others[suffix_of(name.rpartition("/")[2])] += 1
+    else:
+        return name
+    return None
+
+
+def _check_places(places: NDArray[np.int64], least: NDArray[np.int64], end: int) -> None:
+    """Raise `ZipError` where members lie over each other, as in a bomb, or beyond the end."""
+    order = np.argsort(places, kind="stable")
+    begins = np.append(places[order], end)
+    if (begins[:-1] + least[order] > begins[1:]).any():
+        raise ZipError("it is damaged, or made to do harm: members in it lie over each other")
