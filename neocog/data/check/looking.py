@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from neocog.data.check.perceptual_hash import SIDE
 from neocog.data.picture import fit_picture, turn_of
 from neocog.data.picture_kinds import PictureFile, open_picture
 from neocog.data.pixels import Turn
+from neocog.data.quiet import quiet
 from neocog.errors import DataError, printable
 from neocog.preprocessing import Resize
 
@@ -154,8 +154,7 @@ def head(content: bytes | NDArray[np.uint8]) -> Head:
         height, width, channels = content.shape
         return Head("pixels", _OF_CHANNELS.get(channels, "other"), (width, height), False)
     try:
-        with warnings.catch_warnings(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
-            warnings.simplefilter("ignore")
+        with quiet, PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             kind, picture = open_picture(file)
             turn = turn_of(picture)
             width, height = picture.size
