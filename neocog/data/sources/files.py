@@ -29,6 +29,7 @@ __all__ = [
     "PassedOver",
     "folder_tree",
     "is_hidden",
+    "leads_inside",
     "walk",
 ]
 
@@ -146,6 +147,7 @@ def _file(
 
 
 def leads_inside(path: str, inside: str) -> bool:
+    """Whether a link leads to something that is no folder below `inside`, a real path."""
     try:
         target = os.path.realpath(path, strict=True)
     except OSError:
