@@ -1,0 +1,169 @@
+"""Which column of a table is what: found by their usual names, or asked for."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import NamedTuple
+
+from neocog.data.sources.base import Request
+from neocog.data.sources.files import PICTURE_SUFFIXES
+from neocog.data.sources.rows import Table
+from neocog.errors import DataError, did_you_mean, printable
+
+__all__ = [
+    "Columns",
+    "asked_column",
+    "find_columns",
+    "find_label",
+    "is_usual",
+    "looks_like_file",
+    "usual_column",
+]
+
+# In the order in which they are taken where a table has several.
+_FILE = (
+    *("file_name", "filename", "file", "file_path", "filepath", "path", "image_file_name"),
+    *("image_file", "image_filename", "image_path", "img_path", "image_name", "image", "img"),
+    *("picture", "photo", "image_id", "id"),
+)
+_LABEL = (
+    *("label", "labels", "label_name", "class", "class_name", "classname", "class_label"),
+    *("category", "category_name", "target", "species", "breed", "class_id", "label_id"),
+    *("fine_label", "y"),
+)
+_SPLIT = ("split", "subset", "partition", "fold", "set")
+USUAL = {"file": _FILE, "label": _LABEL, "split": _SPLIT}
+
+_MOST_NAMED = 12
+
+
+class Columns(NamedTuple):
+    """Places of columns.
+
+    Attributes:
+        file: names of files.
+        label: classes.
+        split: parts; None if there is none.
+        notes: sentences for the user.
+    """
+
+    file: int
+    label: int
+    split: int | None
+    notes: tuple[str, ...]
+
+
+def _plain(name: str) -> str:
+    return "_".join(name.casefold().replace("-", " ").replace("_", " ").split())
+
+
+def is_usual(name: str) -> bool:
+    """Whether this is a usual name of a column."""
+    return any(_plain(name) in names for names in USUAL.values())
+
+
+def looks_like_file(text: str) -> bool:
+    """Whether this may be the name of a picture's file."""
+    return PurePath(text.strip()).suffix.lower() in PICTURE_SUFFIXES
+
+
+def usual_column(columns: Sequence[str], what: str) -> tuple[int | None, list[str]]:
+    """The column that usually holds "file", "label" or "split"; and others that might."""
+    by_name: dict[str, int] = {}
+    for place, name in enumerate(columns):
+        by_name.setdefault(_plain(name), place)
+    found = [by_name[name] for name in USUAL[what] if name in by_name]
+    return (found[0] if found else None), [columns[place] for place in found[1:]]
+
+
+def asked_column(columns: Sequence[str], asked: str, table: str) -> int:
+    """The place of a column that is asked for by its name, or by its number from 1.
+
+    Raises:
+        DataError: there is none.
+    """
+    if asked in columns:
+        return list(columns).index(asked)
+    like = [place for place, name in enumerate(columns) if _plain(name) == _plain(asked)]
+    if len(like) == 1:
+        return like[0]
+    if asked.isdecimal() and len(asked) < 10 and 1 <= int(asked) <= len(columns):
+        return int(asked) - 1
+    raise DataError(
+        f"{table} has no column '{printable(asked)}'.{did_you_mean(asked, columns)} "
+        f"There are: {_some(columns)}."
+    )
+
+
+def find_columns(table: Table, request: Request) -> Columns:
+    """Where a table has files, labels and parts.
+
+    Raises:
+        DataError: it does not have them, or one cannot tell.
+    """
+    label, _others = usual_column(table.columns, "label") if table.named else (None, [])
+    if request.label_column is not None:
+        label = asked_column(table.columns, request.label_column, table.name)
+    if request.file_column is not None:
+        file: int | None = asked_column(table.columns, request.file_column, table.name)
+    else:
+        file = _file_column(table, label)
+    if file is None:
+        raise DataError(_unclear(table, "file", "names of files", range(len(table.columns))))
+    return find_label(table, request, file)
+
+
+def find_label(table: Table, request: Request, file: int) -> Columns:
+    """Where a table has labels and parts, beside the column of files or pictures.
+
+    Raises:
+        DataError: it has no labels, or one cannot tell.
+    """
+    columns = table.columns
+    split, _others = usual_column(columns, "split") if table.named else (None, [])
+    label, more = usual_column(columns, "label") if table.named else (None, [])
+    if request.label_column is not None:
+        label, more = asked_column(columns, request.label_column, table.name), []
+    if label is None:
+        others = [place for place in range(len(columns)) if place not in (file, split)]
+        if len(others) != 1:
+            raise DataError(_unclear(table, "label", "labels", others))
+        label = others[0]
+    if label == file:
+        raise DataError(
+            f"{table.name}: the column '{printable(columns[file])}' cannot be both the pictures "
+            "and their labels. Name another one."
+        )
+    notes = []
+    if more:
+        notes.append(
+            f"Labels are those of the column '{printable(columns[label])}'; there is also "
+            f"{_some(more)} (--label-column)."
+        )
+    return Columns(file, label, None if split in (file, label) else split, tuple(notes))
+
+
+def _file_column(table: Table, label: int | None) -> int | None:
+    """The column of files: by its name, or by what stands there."""
+    with_files = [n for n, text in enumerate(table.first) if n != label and looks_like_file(text)]
+    usual, _others = usual_column(table.columns, "file") if table.named else (None, [])
+    if usual is not None and usual != label and (usual in with_files or not with_files):
+        return usual
+    return with_files[0] if len(with_files) == 1 else None
+
+
+def _unclear(table: Table, option: str, what: str, places: Iterable[int]) -> str:
+    names = []
+    for place in places:
+        name = printable(table.columns[place], 40)
+        example = printable(table.first[place], 40) if place < len(table.first) else ""
+        names.append(f"{name} ({example})" if example else name)
+    shown = _some(names) if names else "none"
+    return (
+        f"{table.name}: which column has the {what}? It could be: {shown}. Say so with "
+        f'--{option}-column NAME ({option}_column="NAME"); a number counts columns from 1.'
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(name, 90) for name in names[:_MOST_NAMED])
+    return shown + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")

@@ -1,0 +1,190 @@
+"""The rows of one table or several, made into a listing: files found, labels and parts known."""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from neocog.data.sources.base import ALL, PARTS, Listing, Request, listing
+from neocog.data.sources.columns import Columns, find_columns
+from neocog.data.sources.files import FoundFile
+from neocog.data.sources.named_files import MISSING, NamedFiles, NamedFileStore
+from neocog.data.sources.rows import Table, check_rows, named_lines
+from neocog.data.sources.table_labels import LabelReader, order_of_classes
+from neocog.data.sources.table_parts import parts_of_rows
+from neocog.errors import DataError, printable
+
+__all__ = ["TableRows"]
+
+
+class TableRows:
+    """Rows of tables below a folder.
+
+    Args:
+        root: the folder that has all of them.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._files: list[FoundFile] = []
+        self._labels: list[str] = []
+        self._splits: list[str | None] = []
+        self._lines = array("q")
+        # The first row of each table, with what its rows are counted in and its name.
+        self._firsts: list[int] = []
+        self._tables: list[tuple[str, str]] = []
+        self._classes: list[str] = []
+        self._column = ""
+        self._notes: list[str] = []
+        self._unlabeled = 0
+
+    def add(self, table: Table, request: Request, within: str, part: str | None) -> None:
+        """Add the rows of a table.
+
+        Args:
+            table: which.
+            request: which columns are asked for.
+            within: the table's folder, from the root.
+            part: which all of its rows are in; None if rows say so themselves, or nothing does.
+
+        Raises:
+            DataError: a row that cannot be used, by its number.
+        """
+        columns = find_columns(table, request)
+        self._notes += [note for note in columns.notes if note not in self._notes]
+        self._column = f"{table.name}: the column '{printable(table.columns[columns.label])}'"
+        first = len(self._files)
+        self._firsts.append(first)
+        self._tables.append((table.unit, table.name))
+        classes = table.classes(columns.label)
+        if classes is not None:
+            self._classes += [one for one in classes if one not in set(self._classes)]
+        names = list(self._taken(table, columns, LabelReader(classes), part))
+        try:
+            self._find(names, within)
+        except OSError as error:
+            raise DataError(
+                f"{printable(str(self._root), 300)} cannot be read: {error.strerror or error}."
+            ) from error
+
+    def _taken(
+        self, table: Table, columns: Columns, labels: LabelReader, part: str | None
+    ) -> Iterator[str]:
+        """The names of the files of rows that have a label; the rest of each row is kept."""
+        wanted = [columns.file, columns.label]
+        if columns.split is not None:
+            wanted.append(columns.split)
+        splits: dict[str, str] = {}
+        for line, (name, text, *split) in table.rows(wanted):
+            check_rows(len(self._labels), table.name)
+            where = f"{table.name}, {table.unit} {line:,}"
+            if not name:
+                raise DataError(f"{where}: it names no file.")
+            try:
+                label = labels.name(text)
+            except DataError as error:
+                raise DataError(f"{where}: the label {error}.") from error
+            if label is None:
+                self._unlabeled += 1
+                continue
+            self._labels.append(label)
+            self._lines.append(line)
+            self._splits.append(part or (splits.setdefault(split[0], split[0]) if split else None))
+            yield name
+
+    def _find(self, names: list[str], within: str) -> None:
+        """Find the files; where none is there, look for them in folders further down."""
+        found = NamedFiles(self._root, within)
+        first = len(self._files)
+        self._files += self._each(names, first, found.find)
+        if names and all(file.size == MISSING for file in self._files[first:]):
+            below = self._each(names, first, found.find_below)
+            there = sum(file.size != MISSING for file in below)
+            if not there:
+                folder = self._root / within
+                raise DataError(
+                    f"None of the files that {self._tables[-1][1]} names ({len(names):,}) is below "
+                    f"{printable(str(folder), 300)}. Names are relative to the table's folder: put "
+                    f"the table beside the pictures, or mend the names.{named_lines(names)}"
+                )
+            self._files[first:] = below
+            self._notes.append(
+                f"{self._tables[-1][1]} has names of files alone: the files of these names in "
+                f"folders below are taken ({there:,})."
+            )
+
+    def _each(
+        self, names: list[str], first: int, find: Callable[[str], FoundFile]
+    ) -> list[FoundFile]:
+        files, refused = [], []
+        for row, name in enumerate(names, first):
+            try:
+                files.append(find(name))
+            except DataError as error:
+                refused.append(f"{printable(name, 200)} ({self.where(row)}) {error}")
+        if refused:
+            raise DataError(
+                f"{self._tables[-1][1]} names files that cannot be taken ({len(refused):,}):"
+                + named_lines(refused)
+            )
+        return files
+
+    def where(self, row: int) -> str:
+        """The place where a row stands: "line 7 of labels.csv"."""
+        unit, name = self._tables[bisect_right(self._firsts, row) - 1]
+        return f"{unit} {self._lines[row]:,} of {name}"
+
+    def listing(self, kind: str, name: str, request: Request) -> Listing:
+        """All of the rows, as a listing; raises as `listing` in `base` does."""
+        if not self._labels:
+            why = "its rows have no labels" if self._unlabeled else "it has no rows"
+            raise DataError(f"{self._tables[-1][1]} has no pictures: {why}.")
+        order = self._classes or order_of_classes(
+            set(self._labels), len(self._labels), self._column
+        )
+        parts, notes = parts_of_rows(self._splits, [file.name for file in self._files], name)
+        rows: dict[str, list[int]] = {}
+        for part, row in zip(parts, self._once(parts), strict=True):
+            if row is not None:
+                rows.setdefault(part, []).append(row)
+        notes = [*self._notes, *notes]
+        if self._unlabeled:
+            notes.append(f"Rows without a label are passed over: {self._unlabeled:,}.")
+        if (twice := len(parts) - sum(map(len, rows.values()))) > 0:
+            notes.append(f"Rows that name a file once more are passed over: {twice:,}.")
+        return listing(
+            kind,
+            name,
+            NamedFileStore(self._root, self._files, self.where),
+            {
+                part: (rows[part], [self._labels[row] for row in rows[part]])
+                for part in (*PARTS, ALL)
+                if part in rows
+            },
+            request,
+            classes=order,
+            notes=notes,
+        )
+
+    def _once(self, parts: list[str]) -> list[int | None]:
+        """The number of each row; None for one that says the same as one before it.
+
+        Raises:
+            DataError: rows of one file with several labels.
+        """
+        seen: dict[tuple[str, str], int] = {}
+        rows: list[int | None] = []
+        odd = []
+        for row, (part, file) in enumerate(zip(parts, self._files, strict=True)):
+            before = seen.setdefault((part, file.name), row)
+            rows.append(row if before == row else None)
+            if self._labels[before] != self._labels[row]:
+                labels = f"{self._labels[before]!r} and {self._labels[row]!r}"
+                places = f"{self.where(before)} and {self.where(row)}"
+                odd.append(f"{printable(file.name, 200)} is {labels} ({places})")
+        if odd:
+            raise DataError(
+                f"Files with two labels, where a picture has one class ({len(odd):,}):"
+                + named_lines(odd)
+            )
+        return rows
