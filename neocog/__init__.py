@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from neocog import models, reference
     from neocog.data import Data, Dataset, load_data
+    from neocog.data.check import check_data
     from neocog.errors import (
         ArchitectureError,
         DataError,
@@ -106,6 +107,7 @@ _HOMES = {
     "Tanh": "layers",
     "TrainingDivergedError": "errors",
     "Watcher": "training",
+    "check_data": "data.check",
     "cost": "summary",
     "evaluate": "evaluation",
     "explain": "explanation",
@@ -164,6 +166,7 @@ __all__ = [
     "Tanh",
     "TrainingDivergedError",
     "Watcher",
+    "check_data",
     "cost",
     "evaluate",
     "explain",

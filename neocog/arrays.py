@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import DataError
 
-__all__ = ["as_image", "as_images", "as_labels"]
+__all__ = ["as_array", "as_image", "as_images", "as_labels"]
 
 # Classes have numbers that fit.
 _MOST_LABEL = np.iinfo(np.int64).max
@@ -38,7 +38,7 @@ def as_images(images: Any, what: str = "images") -> NDArray[np.uint8]:
         return _stacked(images, what)
     elif _is_pillow(images):
         raise DataError(f"{what} must be several images: write [image] for one.")
-    found = _as_array(images, what)
+    found = as_array(images, what)
     if found.ndim == 3:
         raise DataError(
             f"{what} must be [n, height, width, channels], not {list(found.shape)}: write "
@@ -64,7 +64,7 @@ def as_image(image: Any, what: str = "image") -> NDArray[np.uint8]:
         raise DataError(
             f"{what} is an image of the mode {image.mode!r}: write image.convert('RGB')."
         )
-    found = _as_array(image, what)
+    found = as_array(image, what)
     if found.ndim == 4:
         raise DataError(
             f"{what} must be one image [height, width, channels], not a batch {list(found.shape)}: "
@@ -92,7 +92,7 @@ def as_labels(labels: Any) -> NDArray[np.int64]:
         if not labels:
             found = found.astype(np.int64)
     else:
-        found = _as_array(labels, "labels")
+        found = as_array(labels, "labels")
     if found.ndim == 2 and found.shape[1] > 1:
         raise DataError(
             f"labels must be one number for each image, not {list(found.shape)}: write "
@@ -108,11 +108,16 @@ def as_labels(labels: Any) -> NDArray[np.int64]:
     return found.astype(np.int64, copy=False)
 
 
-def _is_pillow(image: Any) -> bool:
-    return hasattr(image, "getbands") and hasattr(image, "mode")
+def as_array(given: Any, what: str) -> NDArray[Any]:
+    """The array itself, or that of a tensor.
 
+    Args:
+        given: what should be one.
+        what: how it is called in a message.
 
-def _as_array(given: Any, what: str) -> NDArray[Any]:
+    Raises:
+        DataError: it is none, or cannot become one, as on a GPU.
+    """
     if isinstance(given, np.ndarray):
         return given
     if not hasattr(given, "__array__") and not hasattr(given, "__array_interface__"):
@@ -126,6 +131,10 @@ def _as_array(given: Any, what: str) -> NDArray[Any]:
         raise DataError(
             f"{what} ({type(given).__name__}) cannot become a NumPy array: {error}"
         ) from error
+
+
+def _is_pillow(image: Any) -> bool:
+    return hasattr(image, "getbands") and hasattr(image, "mode")
 
 
 def _stacked(images: list[Any] | tuple[Any, ...], what: str) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ from platformdirs import user_cache_path
 
 __all__ = [
     "cache_folder",
+    "cache_root",
     "exists",
     "finish_writing",
     "flush_folder",
@@ -60,6 +61,13 @@ def cache_folder() -> Path | None:
         return user_cache_path("neocog")
     except RuntimeError:
         return None
+
+
+def cache_root() -> Path | None:
+    """The folder for what can be made again: `NEOCOG_CACHE_DIR`, if set, else `cache_folder`."""
+    named = os.environ.get("NEOCOG_CACHE_DIR")
+    found = user_path(named) if named else cache_folder()
+    return found and found.absolute()
 
 
 # Reading

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from neocog.errors import NeocogError
 
-__all__ = ["MOST_THREADS", "available_cores", "available_memory", "cores", "require_memory"]
+__all__ = [
+    "MOST_THREADS",
+    "available_cores",
+    "available_memory",
+    "cores",
+    "readable",
+    "require_memory",
+]
 
 #: Threads that can be asked for.
 MOST_THREADS = 256
@@ -62,12 +69,13 @@ def require_memory(size: int, purpose: str, remedy: str) -> None:
     most = available_memory()
     if most is not None and size > most:
         raise NeocogError(
-            f"{purpose} needs {_readable(size)} of memory, and this process can get "
-            f"{_readable(most)}. {remedy}"
+            f"{purpose} needs {readable(size)} of memory, and this process can get "
+            f"{readable(most)}. {remedy}"
         )
 
 
-def _readable(size: int) -> str:
+def readable(size: int) -> str:
+    """So many bytes, for people."""
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"
 
 

@@ -4,13 +4,18 @@ A file may be anybody's: nothing that it names is opened, run or fetched for it,
 neocog itself knows by name. The ``run.json`` of a run folder may name a path.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from neocog.data import NAMES, Data, Progress, is_here, load_data
+from neocog.data.finding import find, holds_pictures
+from neocog.data.options import LoadOptions
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.formats import assumption, is_weights, load
+from neocog.matching import fitting, in_order_of, mismatch
 from neocog.models import MODELS, split_python_file
 from neocog.network import Network
 from neocog.trained_on import trained_on
@@ -20,7 +25,6 @@ from neocog.training.run_process import settle
 __all__ = [
     "Opened",
     "is_new",
-    "mismatch",
     "name_of_run",
     "open_network",
     "open_saved",
@@ -74,9 +78,7 @@ def open_network(
     _check_outputs(network, model)
     name = Path(model).resolve().stem
     if data is not None:
-        loaded = load_data(data, progress=progress)
-        if (why := mismatch(network, loaded, model)) is not None:
-            raise NeocogError(why)
+        loaded = _load_for(network, model, data, progress=progress)
         if network.classes is None:
             network.name_classes(loaded.classes)
         return Opened(network, loaded, name, notes)
@@ -127,9 +129,16 @@ def name_of_run(model: str) -> str:
 def _new(model: str, data: str, progress: Progress | None) -> Opened:
     if not is_file(model):
         make_model(model)  # an unknown name is wrong at once, before data are drawn or fetched
-    loaded = load_data(data, progress=progress)
-    height, width, channels = loaded.train.images.shape[1:]
-    network = make_model(model, len(loaded.classes), input_shape=(channels, height, width))
+    if holds_pictures(data):
+        found = find(data, LoadOptions(progress=progress))
+        network = make_model(model, len(found.listing.classes), input_shape=found.shape)
+        found = found.made(network.input_shape)
+        network.preprocessing = replace(network.preprocessing, resize=found.resize)
+        loaded = found.load()
+    else:
+        loaded = load_data(data, progress=progress)
+        height, width, channels = loaded.train.images.shape[1:]
+        network = make_model(model, len(loaded.classes), input_shape=(channels, height, width))
     if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
     network.name_classes(loaded.classes)
@@ -144,25 +153,26 @@ def _check_outputs(network: Network, model: str) -> None:
         )
 
 
-def mismatch(network: Network, data: Data, model: str) -> str | None:
-    """Why they do not go together; None if they do."""
-    height, width, channels = data.train.images.shape[1:]
-    if network.input_shape != (channels, height, width):
-        return (
-            f"{model} takes images of the shape {network.input_shape}, but those of {data.name} "
-            f"are {(channels, height, width)} (channels, height, width)."
-        )
-    if network.output_shape != (len(data.classes),):
-        return (
-            f"{model} tells {network.output_shape[0]} classes apart, but {data.name} has "
-            f"{len(data.classes)}."
-        )
-    if network.classes is not None and network.classes != data.classes:
-        return (
-            f"{model} knows the classes {', '.join(network.classes)}, but {data.name} has "
-            f"{', '.join(data.classes)}."
-        )
-    return None
+def _load_for(
+    network: Network,
+    model: str,
+    data: str,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Data:
+    """What `load_data` gives, of the network's shape and in the order of its classes.
+
+    Raises `NeocogError`, as `load_data` does, and where they do not fit the network.
+    """
+    if holds_pictures(data):
+        found = find(data, LoadOptions.of(**(options or {}), progress=progress))
+        loaded = fitting(found, network, model).load()
+    else:
+        loaded = load_data(data, progress=progress)
+    loaded = in_order_of(loaded, network.classes)
+    if (why := mismatch(network, loaded, model)) is not None:
+        raise NeocogError(why)
+    return loaded
 
 
 def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
@@ -178,10 +188,11 @@ def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     if not (is_here(source) if source in NAMES else exists(source)):
         return None, f"{model} was trained on {shown}, which is not on this machine."
     try:
-        data = load_data(source)
+        data = _load_for(network, model, source, trained.options)
     except DataError as error:
         return None, f"{model} was trained on {shown}, which cannot be loaded: {error}"
+    except NeocogError as error:
+        return None, str(error)
     if trained.differ(data):
         return None, f"{model} was trained on other images than {shown} now has."
-    why = mismatch(network, data, model)
-    return (data, None) if why is None else (None, why)
+    return data, None

@@ -5,10 +5,13 @@ and is opened unasked only to be compared with the fingerprint, so that a file o
 somebody sent cannot bring other data into what is shown.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from neocog.data import NAMES, Data
+from neocog.data.finding import read_options
 from neocog.formats import training_of
 from neocog.training.run_process import read_info
 
@@ -24,11 +27,13 @@ class TrainedOn:
         source: what `neocog.load_data` takes to find them: an absolute path, or a name that it
             knows; None if nothing is said.
         fingerprint: of the data; None if nothing is said.
+        options: further arguments for `neocog.load_data`, which choose pictures.
     """
 
     name: str | None
     source: str | None
     fingerprint: str | None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def differ(self, data: Data) -> bool:
         """Whether these are certainly other data."""
@@ -57,16 +62,18 @@ def trained_on(model: str | Path) -> TrainedOn:
     name, fingerprint = (_text(said.get(key)) for key in ("data", "data_fingerprint"))
     # Anything else may be a path.
     source = name if name in NAMES else None
+    options: dict[str, Any] = {}
     path = Path(model)
     kept = read_info(path if path.is_dir() else path.parent).get("data")
     if isinstance(kept, dict):
         where, hashed = (_text(kept.get(key)) for key in ("source", "fingerprint"))
         # Beside a file there may be the run.json of another model.
         of_this = hashed == fingerprint or (fingerprint is None and path.is_dir())
-        if where is not None and hashed is not None and of_this and _is_here(where):
-            source, fingerprint = where, hashed
+        known = read_options(kept.get("options", {}))
+        if where and hashed and known is not None and of_this and _is_here(where):
+            source, fingerprint, options = where, hashed, known
             name = name or _text(kept.get("name"))
-    return TrainedOn(name, source, fingerprint)
+    return TrainedOn(name, source, fingerprint, options)
 
 
 def _is_here(source: str) -> bool:

@@ -10,10 +10,18 @@ from neocog.limits import cores
 # The tests already run in as many processes as there are cores.
 os.environ.setdefault("NEOCOG_COMPILERS", "1")
 
+# What tests decode would only fill the user's cache; tests of the cache have one of their own.
+os.environ["NEOCOG_CACHE_SHARE"] = "0"
+
 # A shell that starts pytest in the background has it ignore Ctrl+C, which every program that a test
 # starts would inherit, and which Python then leaves as it is.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config):
+    """Tests of kernels generate fewer examples where those marked as thorough are left out."""
+    os.environ["NEOCOG_THOROUGH"] = "" if config.option.markexpr == "not thorough" else "1"
 
 
 @pytest.hookimpl(optionalhook=True)  # not where pytest-xdist is left out

@@ -10,7 +10,7 @@ from neocog.errors import NeocogError
 from neocog.kernels.augmentation import Augment
 from neocog.training.augmentation import Augmentation
 
-FULL = Augmentation("alternating", 2, "zero", 12, (0.1, 0.2, 0.3), 0.4)
+FULL = Augmentation("alternating", 2, "zero", 12, (0.1, 0.2, 0.3), 0.4, (0.3, 0.9), 15.0, True)
 
 
 @pytest.mark.parametrize("augmentation", [Augmentation(), FULL])
@@ -26,6 +26,13 @@ def test_what_is_left_out_has_its_default():
     )
 
 
+def test_files_from_before_crops_are_read():
+    old = {"flip": "random", "translate": 2, "border": "zero", "cutout": 0}
+    found = Augmentation.from_dict({**old, "jitter": [0, 0, 0], "mixup": 0.0})
+    assert found == Augmentation("random", 2, "zero")
+    assert (found.crop, found.rotate, found.trivial_augment) == (None, 0, False)
+
+
 def test_the_kernels_take_the_same_fields():
     augment = Augment(**asdict(FULL))
     assert {name: getattr(augment, name) for name in FULL.to_dict()} == asdict(FULL)
@@ -33,6 +40,7 @@ def test_the_kernels_take_the_same_fields():
     assert augment.alternating
     assert not augment.reflected
     assert (augment.brightness, augment.contrast, augment.saturation) == FULL.jitter
+    assert (augment.least_area, augment.most_area) == FULL.crop
 
 
 @pytest.mark.parametrize(
@@ -43,6 +51,9 @@ def test_the_kernels_take_the_same_fields():
         {"cutout": 1},
         {"jitter": (0.0, 0.0, 0.1)},
         {"mixup": 1},
+        {"crop": (0.5, 1)},
+        {"rotate": 0.5},
+        {"trivial_augment": True},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -73,6 +84,16 @@ def test_what_changes_nothing(nothing):
         ({"mixup": -0.1}, "mixup (=-0.1) must be a number of at least 0"),
         ({"mixup": inf}, "mixup (=inf)"),
         ({"mixup": "1"}, "mixup (='1')"),
+        ({"crop": 0.35}, "crop (=0.35) must be two shares of the image's area from 0.0001 to 1"),
+        ({"crop": (0, 1)}, "crop (=(0, 1))"),
+        ({"crop": (0.5, 1.5)}, "crop (=(0.5, 1.5))"),
+        ({"crop": (0.6, 0.5)}, "crop (=(0.6, 0.5)) must be two shares"),
+        ({"crop": (nan, 1)}, "crop (=(nan, 1))"),
+        ({"crop": "ab"}, "crop (='ab')"),
+        ({"rotate": -1}, "rotate (=-1) must be a number of degrees, from 0 to 180."),
+        ({"rotate": 200}, "rotate (=200)"),
+        ({"rotate": True}, "rotate (=True)"),
+        ({"trivial_augment": 1}, "trivial_augment (=1) must be true or false."),
     ],
 )
 def test_what_is_refused(wrong, text):
@@ -82,7 +103,7 @@ def test_what_is_refused(wrong, text):
 
 
 def test_names_that_are_not_known():
-    with pytest.raises(NeocogError, match="'rotate' is not known; there are flip, translate"):
-        Augmentation.from_dict({"rotate": 3})
+    with pytest.raises(NeocogError, match="'rotation' is not known; there are flip, translate"):
+        Augmentation.from_dict({"rotation": 3})
     with pytest.raises(NeocogError, match="must be a mapping"):
         Augmentation.from_dict([1])

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neocog.data import cifar, is_here, load_data
+from neocog.data import cached_archive, is_here, load_data
 from neocog.data import download as download_module
+from neocog.data.sources import cifar10 as cifar
 from neocog.errors import DataError
 
 REAL = os.environ.get("NEOCOG_DATA")
@@ -46,7 +47,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setattr(cifar, "RECORDS", RECORDS)
     monkeypatch.setattr(cifar, "FILE_BYTES", RECORDS * 3_073)
-    monkeypatch.setattr(cifar, "cache_folder", lambda: folder / "neocog")
+    monkeypatch.setattr(cached_archive, "cache_folder", lambda: folder / "neocog")
     monkeypatch.delenv("NEOCOG_DATA", raising=False)
 
     def refuse(url, destination, **_):
@@ -89,45 +90,41 @@ def test_records_become_images_and_labels(good, records):
 
 
 def test_every_kind_of_place_is_understood(good, archive, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
-    assert cifar.load_cifar10(good) == good
-    assert cifar.load_cifar10(good.parent) == good
-    unpacked = cifar.load_cifar10(archive)
-    assert cifar.load_cifar10(archive.parent) == unpacked
+    assert cifar.find(good) == good
+    assert cifar.find(good.parent) == good
+    unpacked = cifar.find(archive)
+    assert cifar.find(archive.parent) == unpacked
     for name in cifar.FILES:
         assert (unpacked / name).read_bytes() == (good / name).read_bytes()
     monkeypatch.setenv("NEOCOG_DATA", str(good))
-    assert cifar.load_cifar10() == good
-    assert cifar.load_cifar10(archive) == unpacked  # what is named goes first
+    assert cifar.find() == good
+    assert cifar.find(archive) == unpacked  # what is named goes first
 
 
-def test_a_path_is_a_name_for_data(good, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
-    assert load_data(good.parent) == good
-    assert load_data(str(good)) == good
+def test_a_path_is_a_name_for_data(good, archive):
+    wanted = load_data("cifar10", data_dir=good).fingerprint
+    for place in (good.parent, str(good), archive, archive.parent):
+        assert load_data(place).fingerprint == wanted
 
 
-def test_the_cache_is_used_when_nothing_is_named(good, cache, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
+def test_the_cache_is_used_when_nothing_is_named(good, cache):
     cache.mkdir(parents=True)
     (cache / cifar.FOLDER).symlink_to(good)
-    assert cifar.load_cifar10() == cache / cifar.FOLDER
+    assert cifar.find() == cache / cifar.FOLDER
 
 
-def test_an_archive_is_unpacked_once_and_again_when_the_copy_is_torn(archive, cache, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
-    folder = cifar.load_cifar10(archive)
+def test_an_archive_is_unpacked_once_and_again_when_the_copy_is_torn(archive, cache):
+    folder = cifar.find(archive)
     first = (folder / cifar.FILES[0]).stat().st_ino
-    assert cifar.load_cifar10(archive) == folder
+    assert cifar.find(archive) == folder
     assert (folder / cifar.FILES[0]).stat().st_ino == first
     damage(folder, cifar.FILES[0], b"torn")
-    cifar.load_cifar10(archive)
+    cifar.find(archive)
     assert (folder / cifar.FILES[0]).stat().st_size == cifar.FILE_BYTES
     assert sorted(p.name for p in cache.iterdir()) == sorted([folder.name, "cifar-10.lock"])
 
 
 def test_a_download_is_unpacked_and_not_repeated(archive, cache, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
     asked = []
 
     def fetch(url, destination, *, size, sha256, progress):
@@ -135,8 +132,8 @@ def test_a_download_is_unpacked_and_not_repeated(archive, cache, monkeypatch):
         destination.write_bytes(archive.read_bytes())
 
     monkeypatch.setattr(download_module, "download", fetch)
-    folder = cifar.load_cifar10(progress=print)
-    assert cifar.load_cifar10() == folder
+    folder = cifar.find(progress=print)
+    assert cifar.find() == folder
     assert asked == [(cifar.ARCHIVE_URL, 170_052_171, cifar.ARCHIVE_SHA256, print)]
     assert not (cache / cifar.ARCHIVE).exists()
 
@@ -212,8 +209,7 @@ def test_only_a_regular_member_of_the_exact_size_is_read(tmp_path, cache, kind):
     assert [path.name for path in cache.iterdir()] == ["cifar-10.lock"]
 
 
-def test_other_members_are_never_written(good, tmp_path, cache, monkeypatch):
-    monkeypatch.setattr(cifar, "_read", lambda folder, source: folder)
+def test_other_members_are_never_written(good, tmp_path, cache):
     archive = tmp_path / "more.tar.gz"
     with tarfile.open(archive, "w:gz", compresslevel=0) as out:
         for name in ("../outside", "/tmp/outside", f"{cifar.FOLDER}/extra"):
@@ -222,13 +218,13 @@ def test_other_members_are_never_written(good, tmp_path, cache, monkeypatch):
             out.addfile(member, io.BytesIO(b"four"))
         for name in cifar.FILES:
             out.add(good / name, f"{cifar.FOLDER}/{name}")
-    folder = cifar.load_cifar10(archive)
+    folder = cifar.find(archive)
     assert sorted(path.name for path in folder.iterdir()) == sorted(cifar.FILES)
     assert sorted(path.name for path in cache.iterdir()) == sorted([folder.name, "cifar-10.lock"])
 
 
 def test_an_archive_that_unpacks_without_end_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar, "UNPACKED_LIMIT", 3_000_000)
+    monkeypatch.setattr(cached_archive, "UNPACKED_LIMIT", 3_000_000)
     for sizes in ([10_000_000], [1_000_000] * 4):
         with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as out:
             for size in sizes:
@@ -274,7 +270,7 @@ def test_a_path_that_cannot_be_is_told_as_one(name, monkeypatch):
 
 
 def test_without_a_home_folder(good, archive, monkeypatch):
-    monkeypatch.setattr(cifar, "cache_folder", lambda: None)
+    monkeypatch.setattr(cached_archive, "cache_folder", lambda: None)
     assert not is_here("cifar10")
     for ask in (lambda: load_data("cifar10"), lambda: load_data(archive)):
         with pytest.raises(DataError, match=r"knows no home folder.* NEOCOG_DATA, XDG_CACHE_HOME"):
@@ -298,7 +294,8 @@ def test_a_pipe_is_not_waited_for(copy, tmp_path):
 
 
 def test_a_link_in_the_cache_is_replaced_and_not_followed(archive, tmp_path):
-    folder = cifar._unpacked_folder(hashlib.sha256(archive.read_bytes()).hexdigest())
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    folder = cached_archive.unpacked_folder(cifar._cache(), sha256)
     folder.parent.mkdir(parents=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_bytes(b"mine")

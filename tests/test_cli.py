@@ -26,8 +26,9 @@ from neocog import Conv2d, Flatten, Linear
 from neocog.benchmark import Measured, Row
 from neocog.cli import main, parser
 from neocog.cli.parser import build_parser
-from neocog.data import Data, Dataset, cifar
+from neocog.data import Data, Dataset
 from neocog.data.picture import read_picture
+from neocog.data.sources import cifar10 as cifar
 from neocog.evaluation import VIEWS
 from neocog.formats import save_model, save_pth
 from neocog.opening import open_network
@@ -174,7 +175,6 @@ def test_the_defaults_are_the_recipes_and_that_is_the_notes():
     assert given == {
         "command": "train",
         "data": "shapes",
-        "recipe": "note",
         "seed": 0,
         "log_every": 2000,
     }
@@ -308,6 +308,7 @@ def test_train_leaves_the_four_files(command, with_data, here):
         "label_smoothing": 0.0,
         "clip_norm": None,
         "accumulate": 1,
+        "balance": None,
         "freeze_after": {},
         "tta": None,
         "seed": 3,
@@ -659,7 +660,7 @@ def test_a_run_is_evaluated_on_its_own_data(command, small_cifar, here, monkeypa
     for run in ("run", "run/model.safetensors"):
         code, out, err = command("evaluate", run)
         assert (code, err) == (0, "")
-        assert f"Accuracy: {accuracy} of" in out
+        assert f"Test accuracy: {accuracy} of" in out
     assert open_network("run").data.source == str(other)
     assert open_network("run").notes == ()
 
@@ -754,7 +755,7 @@ def test_evaluate_prints_scores_and_confusion(command, with_data, model):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == f"Loss: {expected.loss:.4f}"
-    assert lines[1] == f"Accuracy: {100 * expected.accuracy:.2f} % of 30 images"
+    assert lines[1] == f"Test accuracy: {100 * expected.accuracy:.2f} % of 30 images"
     assert len(lines) < 24, "all of it can be seen at once"
     assert max(map(len, lines)) <= 80
     left, _, right = lines[3].partition("|")
@@ -804,7 +805,7 @@ def test_evaluate_takes_every_kind_of_model(command, with_data, model):
         assert ("weights alone" in err) == file.endswith(".pth")
     assert results[""] == results["model.safetensors"] == results["cnn_model.pth"]
     assert results[""].keys() == {
-        *("data", "loss", "accuracy", "count", "classes", "confusion"),
+        *("data", "part", "loss", "accuracy", "count", "classes", "confusion"),
     }
     assert results[""]["data"] == "tiny"
     assert results[""]["count"] == 30
@@ -1088,7 +1089,7 @@ def test_what_networks_reach_is_by_commands_that_there_are(command):
         arguments = row["command"].split()
         assert arguments[:3] == ["neocog", "train", "cifar10"]
         options = vars(build_parser().parse_args(arguments[1:]))
-        recipe = Recipe.load(options["recipe"])
+        recipe = Recipe.load(options["recipe"] or "note")
         assert (options["model"] or recipe.model) == row["name"]
 
 

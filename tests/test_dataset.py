@@ -5,8 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from neocog.data import Data, Dataset, cifar, load_data
+from neocog.data import Data, Dataset, load_data
 from neocog.data.shapes import shapes
+from neocog.data.sources import cifar10 as cifar
 from neocog.errors import NeocogError
 
 

@@ -193,7 +193,13 @@ def test_an_improbable_label_keeps_its_digits(simple):
     assert step.probabilities[3] == pytest.approx(np.exp(-step.loss), rel=1e-5, abs=0)
 
 
-@pytest.mark.parametrize("make", [with_norms, models.resnet8], ids=["norms", "resnet8"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(with_norms, id="norms"),
+        pytest.param(models.resnet8, id="resnet8", marks=pytest.mark.thorough),
+    ],
+)
 def test_it_explains_what_is_predicted(make):
     """Normalised by the running statistics, nothing dropped: as the network predicts."""
     network = make()

@@ -156,6 +156,7 @@ def test_a_run_says_where_its_data_are(here, monkeypatch):
         return noise
 
     monkeypatch.setattr(opening, "load_data", load_data)
+    monkeypatch.setattr(opening, "holds_pictures", lambda _: False)
     (here / "mine").mkdir()
     (here / "run").mkdir()
     own = noise.fingerprint

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from picture_files import chunk, encoded
 from PIL import Image
-from test_picture import chunk, encoded
 
 # Whose pixels are sound, and are read without what is beside them.
 HARMLESS = {"exif", "jpeg of few pixels"}

@@ -136,7 +136,8 @@ def test_the_best_recipe_is_airbench94s():
             "groups: an object of type int is no group of settings",
             id="huge group",
         ),
-        ("[augmentation]\nrotate = 3", "'rotate' is not known"),
+        ("[augmentation]\nrotation = 3", "'rotation' is not known"),
+        ("[augmentation]\ncrop = 0.35", r"crop \(=0.35\) must be two shares"),
     ],
 )
 def test_files_that_are_no_recipes(tmp_path, text, message):
@@ -225,6 +226,16 @@ def test_settings_of_a_part_change_that_one_alone():
     assert other.augmentation == Augmentation("alternating", 4)
     assert (other.epochs, other.tta) == (3, None)
     assert changed(best, {"flip": "none"}).augmentation == Augmentation(translate=2)
+    photographs = {"crop": 0.35, "rotate": 10, "trivial_augment": True}
+    with_crop = changed(best, photographs)
+    assert with_crop.augmentation == Augmentation(
+        "alternating", 2, crop=(0.35, 1.0), rotate=10.0, trivial_augment=True
+    )
+    assert changed(with_crop, {"crop": (0.5, 0.6)}).augmentation.crop == (0.5, 0.6)
+    nothing = changed(with_crop, {"crop": 0, "rotate": 0, "trivial_augment": False})
+    assert nothing.augmentation == best.augmentation
+    with pytest.raises(NeocogError, match=r"crop \(=\(35, 1.0\)\) must be two shares"):
+        changed(best, {"crop": 35})
     assert changed(best, {"schedule": "warm-up"}).schedule == best.schedule
     assert changed(best, {"schedule": "cosine"}).schedule == schedules.Cosine()
     assert changed(best, {"ema": 0.9}).averaging == EMA(0.9)

@@ -351,6 +351,7 @@ def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_pat
     assert read_info(tmp_path)["data"] == {
         "name": "little",
         "source": "/somewhere/little",
+        "options": {},
         "fingerprint": fingerprint,
     }
     assert neocog.formats.training_of(tmp_path) == {

@@ -339,12 +339,20 @@ def test_stamps_change_with_the_shard(tmp_path):
     ] * 2
 
 
-@pytest.mark.parametrize("ending", ["tar.gz", "tgz", "tar.xz", "tar.bz2"])
+@pytest.mark.parametrize("ending", ["tar.xz", "txz", "tar.bz2", "tar.zst"])
 def test_packed_tar_files_are_refused_with_what_to_do(tmp_path, ending):
     path = tmp_path / f"photos.{ending}"
     path.touch()
     assert "is packed as a whole" in refused(path)
     assert "Unpack it (tar -xf " in refused(path)
+
+
+def test_pictures_packed_as_cifar_is(tmp_path):
+    with tarfile.open(tmp_path / "photos.tar.gz", "w:gz") as file:
+        file.addfile(tarfile.TarInfo("cat/1.png"))
+    assert "Pictures that are packed otherwise are read from .zip and .tar." in refused(
+        tmp_path / "photos.tar.gz"
+    )
 
 
 def test_a_tar_file_without_an_ending(tmp_path):

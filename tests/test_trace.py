@@ -130,7 +130,9 @@ def test_every_map_and_gradient(name):
     assert compared == 2 * len(found)
 
 
-@pytest.mark.parametrize("name", ["simple-cnn", "unusual"])
+@pytest.mark.parametrize(
+    "name", ["simple-cnn", pytest.param("unusual", marks=pytest.mark.thorough)]
+)
 def test_what_a_layer_reads_is_what_another_gave(name):
     network, image, label = case(name)
     trainer = Trainer(

@@ -22,11 +22,19 @@ from neocog.network import Network
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "kernels").glob("test_*.py"))
 # Each process spends a second on importing Numba, so several files share one.
-PARTS = [FILES[n::4] for n in range(4)]
+NAMES = ("first", "second", "third", "fourth")
+PARTS = {name: FILES[n::4] for n, name in enumerate(NAMES)}
 TORCH = importlib.util.find_spec("torch") is not None
 FIRST, SECOND = (width for width in (4, 8, 16) if width != LANES)
-# Either compiles nearly all kernels anew, so a plain pytest leaves one out.
+# Either compiles nearly all kernels anew, of which a plain pytest does a part.
 OTHERS = [FIRST, pytest.param(SECOND, marks=pytest.mark.thorough)]
+ALL = [
+    pytest.param(
+        width, part, marks=() if (width, part) == (FIRST, "first") else pytest.mark.thorough
+    )
+    for width in (FIRST, SECOND)
+    for part in NAMES
+]
 
 # Sums in another order: each is off by no more than float32's rounding, of numbers whose signs
 # differ, a few hundred at a time; eight steps pass that on.
@@ -72,11 +80,10 @@ def in_width(width, *command):
 
 
 @pytest.mark.timeout(3600)  # every kernel is compiled anew
-@pytest.mark.parametrize("files", PARTS, ids=["first", "second", "third", "fourth"])
-@pytest.mark.parametrize("width", OTHERS)
-def test_kernels_in_another_width(width, files):
+@pytest.mark.parametrize(("width", "part"), ALL)
+def test_kernels_in_another_width(width, part):
     alone = ("-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=")
-    chosen = ("-rs", "-m", "not own_width", *map(str, files))
+    chosen = ("-rs", "-m", "not own_width", *map(str, PARTS[part]))
     done = in_width(width, "-m", "pytest", "-q", "-x", *alone, *chosen)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

@@ -1,20 +1,28 @@
 """``neocog evaluate``."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from neocog import evaluate as evaluate_network
 from neocog import load_data
-from neocog.cli.terminal import loading_progress, say, say_compiling
-from neocog.data import Data
+from neocog.cli.loading import find_pictures, say_notes, taken_out
+from neocog.cli.terminal import counted, loading_progress, say, say_compiling
+from neocog.data import Data, Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation
+from neocog.files import user_path
 from neocog.formats import training_of
+from neocog.matching import fitting, in_order_of, mismatch
 from neocog.network import Network
-from neocog.opening import mismatch, open_saved
+from neocog.opening import open_saved
 from neocog.trained_on import trained_on
 
-__all__ = ["evaluate", "load_usual", "open_model"]
+__all__ = ["Judged", "accuracy_line", "evaluate", "load_usual", "open_model"]
 
 # What fits a terminal of the usual size.
 _WIDTH = 80
@@ -30,9 +38,31 @@ def open_model(model: str, architecture: str | None = None) -> Network:
     return network
 
 
-def load_usual(model: str, network: Network, data: str | None, data_dir: str | None) -> Data:
+class Judged(NamedTuple):
+    """What a network is judged by.
+
+    Attributes:
+        data: of which it is a part.
+        part: its name, "test" or "validation"; "all" of pictures that nobody has split.
+        images: these.
+    """
+
+    data: Data
+    part: str
+    images: Dataset
+
+
+def load_usual(
+    model: str,
+    network: Network,
+    data: str | None,
+    data_dir: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+) -> Judged:
     """The data that are named, or those that the model was trained on, and no others.
 
+    Of these it is the part that was held out; of pictures that nobody has split, all.
     Says where they are not the same for sure.
 
     Raises:
@@ -47,8 +77,14 @@ def load_usual(model: str, network: Network, data: str | None, data_dir: str | N
         raise NeocogError(
             f"{model} does not say {unknown}. Name the data, as in: neocog evaluate {model} cifar10"
         )
+    same = trained.source is not None and _same_place(name, trained.source)
+    options = {**(trained.options if same else {}), **(given or {})}
     try:
-        loaded = load_data(name, data_dir=data_dir, progress=loading_progress())
+        found = find_pictures(name, options, threads) if data_dir is None else None
+        if found is not None:
+            loaded = fitting(found, network, model).load()
+        else:
+            loaded = load_data(name, data_dir=data_dir, progress=loading_progress())
     except DataError as error:
         if data is not None or name == trained.name:
             raise
@@ -56,21 +92,45 @@ def load_usual(model: str, network: Network, data: str | None, data_dir: str | N
             f"{model} was trained on {printable(name, 200)}, which cannot be loaded: {error} If "
             "the data are elsewhere now, name them."
         ) from error
-    if data is None and trained.differ(loaded):
+    loaded = in_order_of(loaded, network.classes)
+    if data is None and not given and trained.differ(loaded):
         raise NeocogError(
             f"{model} was trained on other images than {printable(name, 200)} now has. Name the "
             f"data, as in: neocog evaluate {model} FOLDER"
         )
     if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
-    if trained.name == loaded.name and trained.differ(loaded):
+    if trained.name == loaded.name and trained.differ(loaded) and not given:
         say(f"{model} was trained on other images than these, though they are called the same.")
     elif trained.is_unsure(loaded):
         say(
             f"{model} does not say which images {printable(loaded.name)} had: whether it was "
             "trained on these cannot be checked."
         )
-    return loaded
+    say_notes(loaded)
+    # Pictures of others are all new to it; of its own, those are that were held out.
+    its_own = same or trained.fingerprint == loaded.fingerprint
+    if found is not None and not (found.is_split or its_own or "validation" in options):
+        return Judged(loaded, "all", _all_of(loaded))
+    part, images = loaded.held_out
+    if not len(images):
+        raise NeocogError(
+            f"Nothing of {printable(loaded.name)} was held out of the training. Name other "
+            f"pictures, as in: neocog evaluate {model} FOLDER"
+        )
+    return Judged(loaded, part, images)
+
+
+def _same_place(name: str, other: str) -> bool:
+    return name == other or user_path(name).absolute() == Path(other)
+
+
+def _all_of(data: Data) -> Dataset:
+    parts = [part for part in data.parts.values() if len(part)]
+    if len(parts) == 1:
+        return parts[0]
+    images = np.concatenate([part.images for part in parts])
+    return Dataset(images, np.concatenate([part.labels for part in parts]))
 
 
 def views_of(model: str, tta: str | None) -> str | None:
@@ -89,27 +149,37 @@ def evaluate(
     threads: int | None,
     data_dir: str | None,
     json_: bool,
+    **options: Any,
 ) -> int:
     """Print loss, accuracy, each class's scores, and which were taken for which."""
+    given = taken_out(options)
     network = open_model(model, architecture)
     views = views_of(model, tta)
-    loaded = load_usual(model, network, data, data_dir)
+    judged = load_usual(model, network, data, data_dir, given, threads)
+    loaded = judged.data
     if network.classes is None:
         network.name_classes(loaded.classes)
     with announced(say_compiling):
-        result = evaluate_network(network, loaded.test, tta=views, threads=threads)
+        result = evaluate_network(network, judged.images, tta=views, threads=threads)
     if json_:
         seen = {"tta": views} if views else {}
-        print(json.dumps({"model": model, "data": loaded.name, **seen, **result.to_dict()}))
+        about = {"model": model, "data": loaded.name, "part": judged.part}
+        print(json.dumps({**about, **seen, **result.to_dict()}))
     else:
-        _show(result)
+        _show(result, judged.part)
     return 0
 
 
-def _show(result: Evaluation) -> None:
-    count = int(result.confusion.sum())
+def accuracy_line(result: Evaluation, part: str) -> str:
+    """How good it is on which images."""
+    count = counted(int(result.confusion.sum()), "image")
+    what = "Accuracy" if part == "all" else f"{part.capitalize()} accuracy"
+    return f"{what}: {100 * result.accuracy:.2f} % of {count}"
+
+
+def _show(result: Evaluation, part: str) -> None:
     print(f"Loss: {result.loss:.4f}")
-    print(f"Accuracy: {100 * result.accuracy:.2f} % of {count:,} images\n")
+    print(accuracy_line(result, part) + "\n")
     names = [printable(c.name, 24) for c in result.per_class]
     rows = [["class", "count", "precision", "recall"]] + [
         [name, f"{c.count:,}", _percent(c.precision), _percent(c.recall)]

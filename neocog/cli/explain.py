@@ -11,7 +11,7 @@ from neocog.cli.paths import out_path
 from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data
 from neocog.engine import announced
-from neocog.errors import DataError, NeocogError
+from neocog.errors import DataError, NeocogError, printable
 from neocog.explanation import explain as explain_network
 from neocog.explanation.html import page
 from neocog.explanation.payload import pack
@@ -21,7 +21,7 @@ from neocog.opening import open_network
 
 __all__ = ["explain"]
 
-_OF_DATA = re.compile(r"(test|train):(\d+)")
+_OF_DATA = re.compile(r"(train|validation|test):(\d{1,12})")
 
 
 def explain(
@@ -84,7 +84,10 @@ def _image(image: str, data: Data | None) -> tuple["np.ndarray | str", int | Non
         return image, None, Path(image).stem
     if data is None:
         raise DataError(f"{image} is an image of the data: name them with --data.")
-    part, index = data.test if wanted[1] == "test" else data.train, int(wanted[2])
+    part, index = data.parts[wanted[1]], int(wanted[2])
+    if not len(part):
+        some = ", ".join(name for name, images in data.parts.items() if len(images))
+        raise DataError(f"{image}: {printable(data.name)} has no such part. It has: {some}.")
     if index >= len(part):
         raise DataError(
             f"{image}: there are {len(part):,} {wanted[1]} images, 0 to {len(part) - 1}."

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from neocog import __version__
+from neocog.cli.data_options import add_column_options, add_data_options
 from neocog.errors import did_you_mean, printable
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "build_parser", "parse"]
@@ -15,11 +16,12 @@ OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "muon")
 SCHEDULES = ("constant", "step", "cosine", "linear", "one-cycle", "warm-up")
 
 _DATA = (
-    "shapes (built in), cifar10, or a folder or archive with CIFAR-10's binary files "
-    "(default: {default})"
+    "a folder with a folder of pictures for each class, or another source of pictures; shapes "
+    "(built in) or cifar10 (default: {default})"
 )
 _VIEWS = ("none", "flip", "flip+shift")
 _TTA = "views of each image that the evaluation averages"
+_CROP = "show parts of images, of this share of the area or more, such as 0.35; 0: all of it"
 _MODEL = "a run folder, a .safetensors or a .pth"
 
 
@@ -75,6 +77,8 @@ def build_parser() -> _Parser:
     _summary(commands)
     _explore(commands)
     _bench(commands)
+    _data(commands)
+    _cache(commands)
     return parser
 
 
@@ -84,8 +88,9 @@ def parse(arguments: list[str] | None = None) -> Callable[[], int]:
     found, unknown = parser.parse_known_args(arguments)
     options = vars(found)
     command = options.pop("command")
+    within = options.pop("within", None)  # what is done, of a command that does several things
     if unknown:
-        _of(parser, command).refuse(unknown[0])
+        _of(_of(parser, command), within).refuse(unknown[0])
     if command is None:
         return partial(_overview, parser)
     run = options.pop("run")
@@ -132,9 +137,10 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("data", nargs="?", default="shapes", help=_DATA.format(default="shapes"))
     p.add_argument(
         "--recipe",
-        default="note",
+        default=None,
         metavar="NAME",
-        help="settings to start from: note, standard, minute, best, or a .toml (default: note)",
+        help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
+        "for pictures of your own, what suits them)",
     )
     _recipe_options(p)
     p.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
@@ -144,6 +150,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=True)
     p.set_defaults(run=run)
 
 
@@ -194,6 +201,20 @@ def _recipe_options(p: _Parser) -> None:
     add("--clip-norm", type=float, default=None, help="largest norm of the gradient; 0: any")
     add("--ema", type=float, default=None, help="decay of the weights' average; 0: no average")
     add("--label-smoothing", type=float, default=None, help="part of a label for all classes")
+    add("--crop", type=float, default=None, metavar="LEAST", help=_CROP)
+    add(
+        "--rotate",
+        type=float,
+        default=None,
+        metavar="DEGREES",
+        help="most degrees that images are turned",
+    )
+    add(
+        "--trivial-augment",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="one random change of each image, of TrivialAugment's",
+    )
     add(
         "--flip",
         choices=("none", "random", "alternating"),
@@ -201,7 +222,12 @@ def _recipe_options(p: _Parser) -> None:
         help="show images mirrored, at random or in turn",
     )
     add("--translate", type=int, default=None, help="most pixels that images are shifted")
-    add("--border", choices=("reflect", "zero"), default=None, help="what a shift brings in")
+    add(
+        "--border",
+        choices=("reflect", "zero"),
+        default=None,
+        help="what images have beyond an edge",
+    )
     add("--cutout", type=int, default=None, help="side of a square that is left out")
     add(
         "--jitter",
@@ -212,6 +238,12 @@ def _recipe_options(p: _Parser) -> None:
         help="strengths of changes of colour",
     )
     add("--mixup", type=float, default=None, help="α of mixtures of two images")
+    add(
+        "--balance",
+        choices=("none", "sample", "weight"),
+        default=None,
+        help="have classes count alike: show each equally often, or weigh its losses",
+    )
     add("--tta", choices=_VIEWS, default=None, help=_TTA)
 
 
@@ -231,6 +263,7 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _add_threads(p)
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=False)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 
@@ -246,11 +279,37 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
         return predict(**options)  # type: ignore[arg-type]
 
-    p = _add(commands, "predict", "say what a saved network sees in image files")
+    p = _add(commands, "predict", "say what a saved network sees in pictures")
     _add_model(p)
-    p.add_argument("images", nargs="+", metavar="IMAGE", help="a picture, such as a PNG or a JPEG")
+    p.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="a picture, a folder, a pattern such as '*.png', another source of pictures, or - for "
+        "a list of files on stdin",
+    )
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
-    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    how = p.add_mutually_exclusive_group()
+    for option, format_, what in (
+        ("--json", "json", "write one JSON array"),
+        ("--jsonl", "jsonl", "write JSON lines: file, label, probability, top"),
+        ("--csv", "csv", "write CSV: file, label, probability and so on"),
+    ):
+        how.add_argument(
+            option, dest="format_", action="store_const", const=format_, default=None, help=what
+        )
+    p.add_argument(
+        "-o",
+        "--out",
+        default=None,
+        metavar="FILE",
+        help="where to write; .json, .jsonl and .csv say how (default: stdout)",
+    )
+    p.add_argument(
+        "-0", "--null", action="store_true", help="names on stdin end in null bytes, not lines"
+    )
+    _add_threads(p)
+    add_column_options(p)
     p.set_defaults(run=run)
 
 
@@ -262,7 +321,7 @@ def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     p = _add(commands, "explain", "show what a saved network does with an image, as a page")
     _add_model(p)
-    p.add_argument("image", help="an image file, or test:3 for an image of the data")
+    p.add_argument("image", help="an image file, or train:3, validation:3 or test:3")
     p.add_argument(
         "--label", default=None, help="the class it shows (default: the data's, or the prediction)"
     )
@@ -323,8 +382,7 @@ def _explore(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "--data",
         default=None,
-        help="shapes (built in), cifar10, or a folder or archive with CIFAR-10's binary files "
-        "(default: what it was trained on, or shapes)",
+        help=_DATA.format(default="what it was trained on, or shapes"),
     )
     p.add_argument("--host", default="127.0.0.1", help="address to serve (default: 127.0.0.1)")
     p.add_argument("--port", type=int, default=8421, help="0: any free one (default: 8421)")
@@ -341,5 +399,77 @@ def _bench(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
     p = _add(commands, "bench", "measure training and prediction on this machine, in a minute")
     _add_threads(p)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _data(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    p = _add(commands, "data", "look at pictures before training")
+    within = p.add_subparsers(dest="within", metavar="WHAT")
+    p.set_defaults(run=partial(_overview, p))
+
+    def run(**options: object) -> int:
+        from neocog.cli.data import check
+
+        return check(**options)  # type: ignore[arg-type]
+
+    p = _add(
+        within, "check", "find broken, doubled and mislabelled pictures, and say what there is"
+    )
+    p.epilog = (
+        "Exit code: 0 where nothing is wrong; 1 for pictures that cannot be read, or that are "
+        "exactly the same in two parts or under two labels (with --strict, also nearly the same)."
+    )
+    p.add_argument(
+        "source", metavar="SOURCE", help="a folder or file with pictures, shapes or cifar10"
+    )
+    p.add_argument(
+        "--near",
+        type=int,
+        default=None,
+        metavar="BITS",
+        help="bits of 64 that differ in hashes of nearly equal pictures, 0 to 10 (default: 6)",
+    )
+    p.add_argument("--strict", action="store_true", help="nearly equal pictures are an error, too")
+    p.add_argument("--html", default=None, metavar="FILE", help="write a page with thumbnails")
+    p.add_argument(
+        "--validation",
+        type=float,
+        default=None,
+        metavar="PART",
+        help="of each class held out, where the pictures have no such part (default: 0.2)",
+    )
+    p.add_argument(
+        "--split-seed", type=int, default=None, help="which pictures these are (default: 0)"
+    )
+    p.add_argument(
+        "--file-column", default=None, metavar="NAME", help="of a table: its column of files"
+    )
+    p.add_argument(
+        "--label-column", default=None, metavar="NAME", help="of a table: its column of classes"
+    )
+    _add_threads(p)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")
+    p.set_defaults(run=run)
+
+
+def _cache(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.cache import cache
+
+        return cache(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "cache", "list or remove decoded pictures and compiled kernels")
+    p.add_argument(
+        "action", nargs="?", choices=["list", "clear"], default="list", help="(default: list)"
+    )
+    p.add_argument(
+        "what",
+        nargs="?",
+        choices=["pictures", "kernels", "all"],
+        default="all",
+        help="of what (default: all)",
+    )
+    p.add_argument("--old", action="store_true", help="clear only what other versions have left")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

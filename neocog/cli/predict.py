@@ -1,52 +1,119 @@
 """``neocog predict``."""
 
-import json
+import sys
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.cli.evaluate import open_model
-from neocog.cli.terminal import say, say_compiling
-from neocog.data.picture import read_picture
+from neocog.cli.paths import out_path
+from neocog.cli.picture_list import GivenPicture, given_pictures
+from neocog.cli.prediction_output import Best, output_to, writer_of
+from neocog.cli.terminal import loading_progress, say, say_compiling
+from neocog.data.options import LoadOptions
+from neocog.data.reading_ahead import read_ahead
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
+from neocog.limits import available_cores
+from neocog.network import Network
+from neocog.training.settings import check_threads
 
 __all__ = ["predict"]
 
+# Pictures that are in memory together, and what they may take there.
+_AT_A_TIME = 256
+_MOST_BYTES = 2**25
 
-def predict(model: str, images: list[str], architecture: str | None, top: int, json_: bool) -> int:
-    """Print the most probable classes of each image; 1 if some could not be read.
 
-    Those are told of on stderr, and as {"image", "error"} in the place of {"image", "top"} in the
-    JSON; the others have their results.
+def predict(
+    model: str,
+    images: list[str],
+    architecture: str | None,
+    top: int,
+    format_: str | None,
+    out: str | None,
+    null: bool,
+    threads: int | None,
+    file_column: str | None,
+    label_column: str | None,
+) -> int:
+    """Write the most probable classes of each image; 1 if some could not be read.
+
+    Those are told of on stderr and, but for plain lines, in their places in the output; the others
+    have their results.
     """
     if top < 1:
         raise NeocogError(f"--top (={top}) must be at least 1.")
+    threads = check_threads(threads)
+    path = out_path(out) if out is not None else None
     network = open_model(model, architecture)
-    pictures: dict[int, NDArray[np.uint8]] = {}
-    listed: list[dict[str, object]] = []
-    for index, path in enumerate(images):
-        try:
-            pictures[index] = read_picture(path, network.input_shape, network.preprocessing.resize)
-            listed.append({"image": path})
-        except DataError as error:
-            say(f"neocog: {error}")
-            listed.append({"image": path, "error": str(error)})
-    if pictures:
-        with announced(say_compiling):
-            probabilities = network.predict_proba(np.stack(list(pictures.values())))
-        if not np.isfinite(probabilities).all():
-            raise NeocogError(
-                f"{model} gives NaN or infinite outputs: its weights are damaged, or come from a "
-                "training that diverged."
-            )
-        names = network.classes or tuple(str(k) for k in range(probabilities.shape[1]))
-        for index, row in zip(pictures, probabilities, strict=True):
-            best = [(names[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top]]
-            listed[index]["top"] = [{"label": name, "probability": p} for name, p in best]
-            if not json_:
-                shown = ", ".join(f"{name} {100 * p:.1f} %" for name, p in best)
-                print(f"{images[index]}: {shown}")
-    if json_:
-        print(json.dumps(listed))
-    return 0 if len(pictures) == len(images) else 1
+    options = LoadOptions(file_column=file_column, label_column=label_column)
+    pictures, count = given_pictures(images, options, null=null)
+    names = network.classes or tuple(str(k) for k in range(network.output_shape[0]))
+    top = min(top, len(names))
+    progress = loading_progress() if path is not None or not sys.stdout.isatty() else None
+    done = bad = 0
+
+    def read(picture: GivenPicture) -> NDArray[np.uint8]:
+        return picture.read(network.input_shape, network.preprocessing.resize)
+
+    at_a_time = max(1, min(_AT_A_TIME, _MOST_BYTES // max(1, int(np.prod(network.input_shape)))))
+    batches = read_ahead(pictures, read, at_a_time=at_a_time, threads=threads or available_cores())
+    with announced(say_compiling), output_to(path) as stream:
+        writer = writer_of(_format(format_, path), stream, top)
+        for some, found in batches:
+            pixels = [one for one in found if not isinstance(one, DataError)]
+            rows = iter(_probabilities(network, model, pixels, threads, alone=count == 1))
+            if not done:
+                writer.begin()
+            for picture, one in zip(some, found, strict=True):
+                if isinstance(one, DataError):
+                    say(f"neocog: {one}")
+                    bad += 1
+                    writer.write(picture.name, [], str(one))
+                else:
+                    writer.write(picture.name, _best(next(rows), names, top), None)
+            done += len(some)
+            if progress is not None and count is not None:
+                progress("predicting", done, count)
+        if not done:
+            raise NeocogError("There are no pictures in the list on stdin.")
+        writer.end()
+    return 1 if bad else 0
+
+
+def _format(asked: str | None, path: Path | None) -> str:
+    """What was asked for, or what the name of the file says."""
+    if asked is not None:
+        return asked
+    suffix = path.suffix.lower().removeprefix(".") if path is not None else ""
+    return suffix if suffix in ("json", "jsonl", "csv") else "lines"
+
+
+def _best(row: NDArray[np.float32], names: tuple[str, ...], top: int) -> Best:
+    return [(names[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top]]
+
+
+def _probabilities(
+    network: Network,
+    model: str,
+    pixels: list[NDArray[np.uint8]],
+    threads: int | None,
+    *,
+    alone: bool,
+) -> NDArray[np.float32]:
+    if not pixels:
+        return np.empty((0, network.output_shape[0]), np.float32)
+    images = np.stack(pixels)
+    if len(images) == 1 and not alone:
+        # One image alone may be computed in another way, and differ by rounding from what it gives
+        # in company: whether it comes last in a list is not to change it.
+        images = np.concatenate([images, images])
+    found = network.predict_proba(images, threads=threads)[: len(pixels)]
+    if not np.isfinite(found).all():
+        raise NeocogError(
+            f"{model} gives NaN or infinite outputs: its weights are damaged, or come from a "
+            "training that diverged."
+        )
+    return found

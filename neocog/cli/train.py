@@ -1,23 +1,30 @@
 """``neocog train``."""
 
+from dataclasses import replace
 from typing import Any
 
 from neocog import evaluate, fit, load_data
+from neocog.cli.choices import say_choices, say_held_out, say_pictures
 from neocog.cli.display import Display
+from neocog.cli.evaluate import accuracy_line
+from neocog.cli.loading import check_no_options, find_pictures, say_notes, taken_out
 from neocog.cli.paths import out_path
-from neocog.cli.terminal import counted, loading_progress, say, say_compiling
+from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data
+from neocog.data.finding import Found
 from neocog.engine import announced
-from neocog.errors import NeocogError
+from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.formats import check_savable
+from neocog.layers import image_shape
 from neocog.models import split_python_file
 from neocog.network import Network
 from neocog.opening import name_of_run
+from neocog.preprocessing import Resize
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.fit import check_settings
 from neocog.training.history import History
-from neocog.training.recipes import Recipe, changed, make_model
+from neocog.training.recipes import MODEL, Recipe, changed, choose_recipe, make_model
 from neocog.training.run_folder import RunFolder
 from neocog.training.torch_stream import TorchStream
 
@@ -26,7 +33,7 @@ __all__ = ["train"]
 
 def train(
     data: str,
-    recipe: str,
+    recipe: str | None,
     seed: int,
     threads: int | None,
     log_every: int,
@@ -35,13 +42,26 @@ def train(
     **changes: Any,
 ) -> int:
     """Train by a recipe with some changes, evaluate, save; print the losses as the note does."""
-    how = changed(Recipe.load(recipe), changes)
+    given = taken_out(changes)
+    how = changed(Recipe.load(recipe or "note"), changes)
     # Before the data are loaded and anything is written: what is wrong here is wrong at once.
     check_settings(how.epochs, how.batch_size, threads, log_every)
     TorchStream(seed)
     _check_model(how)
-    loaded = load_data(data, data_dir=data_dir, progress=loading_progress())
-    network = how.network(loaded, seed)
+    found = find_pictures(data, given, threads) if data_dir is None else None
+    if found is None:
+        check_no_options(data, given)
+        loaded = load_data(data, data_dir=data_dir, progress=loading_progress())
+        network = how.network(loaded, seed)
+    else:
+        how, found = _chosen(found, how, None if recipe else changes)
+        say_pictures(found)
+        loaded = found.load()
+        network = how.network(loaded, seed)
+        network.preprocessing = replace(network.preprocessing, resize=found.resize)
+        say_notes(loaded)
+        say_held_out(loaded, found)
+        say_choices(how, network)
     network.name_classes(loaded.classes)
     check_savable(network)
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
@@ -88,14 +108,20 @@ def _run(
     if history.interrupted or ended.by:  # the latter where the last epoch was just being saved
         return _interrupted(how, network, history, folder, ended)
     print("Training finished.")
-    try:
-        with announced(say_compiling):
-            result = evaluate(network, loaded.test, tta=how.tta, threads=threads)
-    except KeyboardInterrupt:
-        return _interrupted(how, network, history, folder, ended)
+    part, images = loaded.held_out
+    result = None
+    if len(images):
+        try:
+            with announced(say_compiling):
+                result = evaluate(network, images, tta=how.tta, threads=threads)
+        except KeyboardInterrupt:
+            return _interrupted(how, network, history, folder, ended)
     with deferred_signals():
-        folder.finish(history, result, "finished")
-    print(f"Test accuracy: {100 * result.accuracy:.2f} % of {counted(len(loaded.test), 'image')}")
+        folder.finish(history, result, "finished", part=part)
+    if result is not None:
+        print(accuracy_line(result, part))
+    else:
+        say("Nothing was held out, so nothing says how good it is.")
     print(f"Results: {folder.path}")
     return 0
 
@@ -110,6 +136,43 @@ def _interrupted(
     word = f"Ended by {ended.by.name}" if ended.by else "Interrupted"
     say(f"{word}. The weights so far are in {folder.path}")
     return ended.by.exit_code if ended.by else 130
+
+
+def _chosen(found: Found, base: Recipe, changes: dict[str, Any] | None) -> tuple[Recipe, Found]:
+    """The recipe for these pictures, and them in the shape of its network.
+
+    Args:
+        found: the pictures.
+        base: the recipe that was asked for.
+        changes: to the one that is chosen; None where one was asked for.
+
+    Raises:
+        NeocogError: there is nothing to tell apart, or the network does not take the pictures.
+    """
+    trained = [name for name, n in zip(found.listing.classes, found.class_counts, strict=True) if n]
+    if len(trained) < 2:
+        have = f"pictures of one class only, {printable(trained[0])}" if trained else "no pictures"
+        raise DataError(
+            f"{printable(found.listing.name)} has {have} to train on. A network tells at least two "
+            "classes apart: put the pictures of each into a folder of its own."
+        )
+    model, width = base.model, base.width
+    if changes is not None:
+        model, width = changes.get("model") or MODEL, changes.get("width") or 1.0
+    network = make_model(model, len(found.listing.classes), width=width, input_shape=found.shape)
+    shape = image_shape(network.input_shape)
+    options = found.options
+    if (options.size and options.size != shape[1:]) or options.channels not in (None, shape[0]):
+        raise NeocogError(
+            f"--model {model} takes images of the shape {shape} (channels, height, width): leave "
+            "--size and --channels out."
+        )
+    if changes is not None:
+        chosen = choose_recipe(network, found.train_count, model, width)
+        base = changed(chosen, {**changes, "model": None, "width": None})
+    own = network.preprocessing.resize
+    keeps = options.resize is None and own != Resize()
+    return base, found.made(shape, own if keeps else None)
 
 
 def _check_model(recipe: Recipe) -> None:

@@ -4,12 +4,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from neocog.data.cifar import is_cifar10, load_cifar10
-from neocog.data.cifar import is_here as _cifar10_is_here
 from neocog.data.dataset import Dataset
-from neocog.data.loading import VALIDATION, load_path
+from neocog.data.finding import find
+from neocog.data.named import NAMED
+from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.parts import Data
-from neocog.data.progress import Progress, counting
+from neocog.data.progress import Progress
 from neocog.data.sources import is_there
 from neocog.errors import DataError, did_you_mean
 from neocog.preprocessing import Resize
@@ -18,7 +18,7 @@ from neocog.validation import file_path
 __all__ = ["NAMES", "Data", "Dataset", "Progress", "is_here", "load_data"]
 
 #: The data that have names.
-NAMES = ("cifar10", "shapes")
+NAMES = tuple(NAMED)
 
 
 def load_data(
@@ -65,22 +65,7 @@ def load_data(
     file_path("The data's name or path", name_or_path, error=DataError)
     if data_dir is not None:
         file_path("data_dir", data_dir, error=DataError)
-    name = os.fspath(name_or_path)  # as it is written: the path of "" would be this folder's
-    if name == "cifar10":
-        return load_cifar10(data_dir, progress=counting(progress, "downloading"))
-    if data_dir is not None:
-        raise DataError(f"data_dir says where cifar10 lies; it does not go with {name!r}.")
-    if name == "shapes":
-        # Drawing needs Numba, and reading CIFAR-10 must not wait for its import.
-        from neocog.data.shapes import shapes
-
-        return shapes(seed)
-    if not name or not is_there(name):
-        raise DataError(_unknown(name))
-    if is_cifar10(name):
-        return load_cifar10(name)
-    return load_path(
-        name,
+    options = LoadOptions.of(
         size=size,
         channels=channels,
         resize=resize,
@@ -93,11 +78,19 @@ def load_data(
         threads=threads,
         progress=progress,
     )
+    name = os.fspath(name_or_path)  # as it is written: the path of "" would be this folder's
+    if name in NAMED:
+        return NAMED[name].load(options, data_dir, seed)
+    if data_dir is not None:
+        raise DataError(f"data_dir says where cifar10 lies; it does not go with {name!r}.")
+    if not name or not is_there(name):
+        raise DataError(_unknown(name))
+    return find(name, options).load()
 
 
 def is_here(name: str) -> bool:
     """Whether these are data with a name, and `load_data` gives them without downloading."""
-    return name == "shapes" or (name == "cifar10" and _cifar10_is_here())
+    return name in NAMED and NAMED[name].is_here()
 
 
 def _unknown(name: str) -> str:

@@ -1,7 +1,6 @@
 """One picture file, made to fit a network's input."""
 
 import io
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,11 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from neocog.data.fast_jpeg import decode_jpeg, decode_plain_jpeg
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
 from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
-from neocog.data.resizing import placed
+from neocog.data.quiet import quiet
+from neocog.data.resizing import leaves_alone, placed
 from neocog.errors import DataError, printable
 from neocog.files import open_regular, user_path
 from neocog.preprocessing import Resize
@@ -76,7 +77,7 @@ def fit_picture(
         with _opened(content) as file:
             return _decoded(file, shape, resize)
     channels, height, width = shape
-    if content.shape == (height, width, channels):
+    if content.shape == (height, width, channels) and leaves_alone(resize):
         return content
     if content.shape[2] not in _MODES:
         raise DataError(
@@ -98,8 +99,7 @@ def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> 
     if file.size > LARGEST_FILE:
         raise DataError(f"has {file.size:,} bytes: too large for a picture.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own about size and metadata
+        with quiet():
             return _read(file, shape, resize)
     except DataError:
         raise
@@ -110,6 +110,8 @@ def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> 
 
 
 def _read(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
+    if (plain := decode_plain_jpeg(file)) is not None:
+        return _fitted(plain, plain.size, shape, resize, Turn(), None)
     kind, picture = open_picture(file)
     if picture.mode == "F":
         raise DataError("has floating-point pixels of no known range: save it as PNG first.")
@@ -119,11 +121,16 @@ def _read(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDA
     if divisor > 1:
         picture.draft("RGB", (picture.width // divisor, picture.height // divisor))
     key = _color_key(picture, file) if kind.name == "PNG" else None
-    file.rewind()
-    picture.load()
+    decoded: Image.Image | None = None
+    if kind.name == "JPEG" and picture.mode == "RGB" and divisor == 1:
+        decoded = decode_jpeg(file, picture.size)
+    if decoded is None:
+        file.rewind()
+        picture.load()
+        decoded = picture
     # Older versions of Pillow know only now that a TIFF lies on its side.
     box = whole if divisor > 1 else picture.size
-    return _fitted(picture, box, shape, resize, turn_of(picture), key)
+    return _fitted(decoded, box, shape, resize, turn_of(picture), key)
 
 
 def _fitted(
@@ -141,8 +148,7 @@ def _fitted(
     mode = "L" if channels == 1 else "RGB"
     across, down = reversed(box) if turn.sideways else box
     place = placed(resize, (across, down), (width, height))
-    small = scaled(picture, box, place.size, mode, turn, key, place.region, resize.interpolation)
-    pixels: NDArray[np.uint8] = np.asarray(small, np.uint8).reshape(*place.size[::-1], channels)
+    pixels = scaled(picture, box, place.size, mode, turn, key, place.region, resize.interpolation)
     if place.size == (width, height):
         return pixels
     whole: NDArray[np.uint8] = np.full((height, width, channels), resize.fill, np.uint8)

@@ -30,7 +30,15 @@ try:
 except ImportError:  # pragma: no cover
     AvifImagePlugin = None  # type: ignore[assignment]
 
-__all__ = ["KINDS", "LARGEST_FILE", "Kind", "PictureFile", "check_cost", "open_picture"]
+__all__ = [
+    "KINDS",
+    "LARGEST_FILE",
+    "Kind",
+    "PictureFile",
+    "check_cost",
+    "open_picture",
+    "takes_little",
+]
 
 #: Bytes of a picture file; one of a hundred megapixels that is not compressed has 400 million.
 LARGEST_FILE = 2**30
@@ -150,6 +158,15 @@ class PictureFile(io.BufferedReader):
             raise DataError("is cut into too many parts.")
         return super().read(size)
 
+    def content(self) -> bytes:
+        """All of it."""
+        if isinstance(self.raw, io.BytesIO):
+            return self.raw.getvalue()  # no copy
+        self.seek(0)
+        content = super().read()
+        self.seek(0)
+        return content
+
     def count(self, mark: bytes) -> int:
         """How often a mark stands in the file."""
         self.seek(0)
@@ -261,9 +278,20 @@ def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
     return 0
 
 
+def takes_little(width: int, height: int, size: int) -> bool:
+    """Whether a JPEG of so many bytes takes little time and memory, whatever else it says.
+
+    A scan has six bytes at least.
+    """
+    pixels = width * height
+    return pixels <= _ANY // 64 and size // 6 * pixels <= _MOST_SCANNED
+
+
 def _jpeg_bytes(picture: Any, file: PictureFile) -> int:
     """Bytes for the coefficients of the whole, where it comes in several scans."""
     width, height = picture.size
+    if takes_little(width, height, file.size):
+        return int(8 * width * height)
     # Those of a camera's thumbnails count too, which does no harm: it is taken for larger.
     scans = file.count(b"\xff\xda")
     if scans < 2:

@@ -1,7 +1,8 @@
 """A decoded picture scaled, in eight bits a channel and on white, a band of rows at a time.
 
 So that whatever a picture's mode needs, as alpha or sixteen bits, is there for a band only. The
-result is bit for bit that of turning, converting and scaling the whole: Pillow scales rows first.
+result is bit for bit that of turning, converting and scaling the whole, rows first, then columns;
+Pillow itself begins with what is less work, and so clips other levels in between.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from neocog.data.filters import support
+from neocog.data.resampling import resampled
 from neocog.preprocessing import INTERPOLATIONS
 
 __all__ = ["TURNS", "ColorKey", "Turn", "scaled"]
@@ -90,8 +93,8 @@ def scaled(
     key: ColorKey | None = None,
     region: tuple[float, float, float, float] | None = None,
     interpolation: str = "lanczos",
-) -> Image.Image:
-    """A picture, or a region of it, in a size.
+) -> NDArray[np.uint8]:
+    """A picture, or a region of it, in a size: uint8 [height, width, channels].
 
     Args:
         picture: decoded.
@@ -118,20 +121,32 @@ def scaled(
     # Within the picture, whatever rounding has made of it.
     begin_x, end_x = max(0.0, left + region[0]), min(float(across), left + region[2])
     begin_y, end_y = max(0.0, top + region[1]), min(float(lines), top + region[3])
+    is_plain = key is None and picture.mode in (mode, "RGBX") and not picture.has_transparency_data
+    if is_plain and mode == "RGB":
+        seen = picture if turn.by is None else picture.transpose(turn.by)
+        found = resampled(seen, size, (begin_x, begin_y, end_x, end_y), interpolation)
+        if found is not None:
+            return found
     how = _FILTERS[interpolation]
     narrow = Image.new(mode, (width, lines))
+    # The rows that are made into those of the result, and no others.
+    reach = support(height, begin_y, end_y, interpolation) + 2
+    first_row, last_row = max(0, int(begin_y - reach)), min(lines, int(end_y + reach) + 1)
     rows = max(_ROWS, _PIXELS // across)
-    for first in range(0, lines, rows):
-        last = min(first + rows, lines)
+    for first in range(first_row, last_row, rows):
+        last = min(first + rows, last_row)
         begin, end = (lines - last, lines - first) if turn.upward else (first, last)
         where = (begin, 0, end, across) if turn.sideways else (0, begin, across, end)
-        band = picture.crop(where)
-        flat = _flat(band, None if key is None else key.hides(band, where)).convert(mode)
+        band = picture if where == (0, 0, *picture.size) else picture.crop(where)
+        if not is_plain:
+            band = _flat(band, None if key is None else key.hides(band, where))
+        flat = band if band.mode == mode else band.convert(mode)
         if turn.by is not None:
             flat = flat.transpose(turn.by)
         part = (begin_x, 0.0, end_x, float(flat.height))
         narrow.paste(flat.resize((width, flat.height), how, part), (0, first))
-    return narrow.resize((width, height), how, (0.0, begin_y, float(width), end_y))
+    small = narrow.resize((width, height), how, (0.0, begin_y, float(width), end_y))
+    return np.asarray(small, np.uint8).reshape(height, width, len(small.getbands()))
 
 
 def _flat(band: Image.Image, hidden: NDArray[np.bool_] | None) -> Image.Image:

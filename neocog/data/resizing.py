@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from neocog.preprocessing import Resize
 
-__all__ = ["Place", "placed"]
+__all__ = ["Place", "leaves_alone", "placed"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Place:
     def columns(self) -> slice:
         """Those of the result that it covers."""
         return slice(self.left, self.left + self.size[0])
+
+
+def leaves_alone(resize: Resize) -> bool:
+    """Whether a picture of the result's size stays as it is."""
+    return resize.mode != "crop" or resize.keep == 1
 
 
 def placed(resize: Resize, seen: tuple[float, float], size: tuple[int, int]) -> Place:

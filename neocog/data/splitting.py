@@ -3,24 +3,21 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.data.content_digests import UNREADABLE, content_digests
 from neocog.data.sources.base import Pictures
 from neocog.errors import DataError
-from neocog.limits import available_cores
 from neocog.validation import real
 
 __all__ = ["same_contents", "split"]
 
-# Pictures whose contents a thread compares at a time.
-_AT_A_TIME = 500
 
-
-def split(pictures: Pictures, part: float, seed: int = 0) -> tuple[Pictures, Pictures]:
+def split(
+    pictures: Pictures, part: float, seed: int = 0, place: str = ""
+) -> tuple[Pictures, Pictures]:
     """Hold out a part of each class: (those to train on, those held out).
 
     Which they are depends on the seed and the pictures' names alone, not on the order in which they
@@ -35,6 +32,7 @@ def split(pictures: Pictures, part: float, seed: int = 0) -> tuple[Pictures, Pic
         pictures: all of them, whose names differ.
         part: of each class to hold out, 0 to 1; of a class that can spare it at least one.
         seed: which ones.
+        place: where their source lies.
 
     Raises:
         DataError: a part that is not from 0 to 1.
@@ -48,7 +46,10 @@ def split(pictures: Pictures, part: float, seed: int = 0) -> tuple[Pictures, Pic
         return pictures.take(at), pictures.take(at[:0])
     held_out = np.zeros(len(pictures), np.bool_)
     first, number, counts = np.unique(
-        same_contents(pictures.take(at)), return_index=True, return_inverse=True, return_counts=True
+        same_contents(pictures.take(at), place=place),
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
     )[1:]
     prefix = hashlib.blake2b(f"{seed}\0".encode(), digest_size=16)
     drawn = [(_draw(prefix, names[order[place]]), n) for n, place in enumerate(first.tolist())]
@@ -82,7 +83,9 @@ def _draw(prefix: "hashlib.blake2b", name: str) -> bytes:
     return drawn.digest()
 
 
-def same_contents(pictures: Pictures, threads: int | None = None) -> NDArray[np.int64]:
+def same_contents(
+    pictures: Pictures, threads: int | None = None, place: str = ""
+) -> NDArray[np.int64]:
     """For each picture the place of the first one with the same content: int64 [n].
 
     Only those of equal length are read. One that cannot be read is like no other.
@@ -90,35 +93,15 @@ def same_contents(pictures: Pictures, threads: int | None = None) -> NDArray[np.
     Args:
         pictures: which.
         threads: how many read; as many as this process may use, if None.
+        place: where their source lies.
     """
     store, rows = pictures.store, pictures.rows.tolist()
     sizes = np.fromiter((store.size(row) for row in rows), np.int64, len(rows))
     _, lengths, often = np.unique(sizes, return_inverse=True, return_counts=True)
-    doubtful = np.flatnonzero(often[lengths] > 1).tolist()
-
-    def digests(begin: int) -> list[bytes | None]:
-        return [_digest(pictures, n) for n in doubtful[begin : begin + _AT_A_TIME]]
-
+    alike = np.flatnonzero(often[lengths] > 1)
+    digests = content_digests(pictures.take(alike), place, threads)
+    alike, digests = alike[digests != UNREADABLE], digests[digests != UNREADABLE]
+    _, begin, number = np.unique(digests, return_index=True, return_inverse=True)
     first = np.arange(len(rows), dtype=np.int64)
-    seen: dict[tuple[int, bytes], int] = {}
-    with ThreadPoolExecutor(threads or available_cores()) as pool:
-        try:
-            # A pool starts a thread when it is asked for something, and not before.
-            ask = pool.map if len(doubtful) > _AT_A_TIME else map
-            found = chain.from_iterable(ask(digests, range(0, len(doubtful), _AT_A_TIME)))
-            for n, digest in zip(doubtful, found, strict=True):
-                if digest is not None:
-                    first[n] = seen.setdefault((int(lengths[n]), digest), n)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    first[alike] = alike[begin[number]]
     return first
-
-
-def _digest(pictures: Pictures, index: int) -> bytes | None:
-    try:
-        content = pictures.read(index)
-    except (OSError, DataError):
-        return None
-    data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
-    return hashlib.blake2b(data, digest_size=16).digest()

@@ -1,7 +1,6 @@
 """What pictures are like, from the headers of some: their sizes, and whether they are gray."""
 
 import io
-import warnings
 from dataclasses import dataclass
 from statistics import median
 
@@ -10,8 +9,9 @@ from numpy.typing import NDArray
 
 from neocog.data.picture import turn_of
 from neocog.data.picture_kinds import PictureFile, open_picture
+from neocog.data.quiet import quiet
 from neocog.data.sources.base import Pictures
-from neocog.errors import DataError
+from neocog.errors import DataError, printable
 
 __all__ = ["Survey", "look_at", "survey"]
 
@@ -87,8 +87,7 @@ def look_at(content: bytes | NDArray[np.uint8]) -> tuple[tuple[int, int], bool]:
         height, width, channels = content.shape
         return (width, height), channels == 1
     try:
-        with warnings.catch_warnings(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
-            warnings.simplefilter("ignore")
+        with quiet(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             _kind, picture = open_picture(file)
             width, height = picture.size
             gray = picture.mode in _GRAY_MODES
@@ -96,4 +95,4 @@ def look_at(content: bytes | NDArray[np.uint8]) -> tuple[tuple[int, int], bool]:
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything
-        raise DataError(f"cannot be decoded: {error}.") from error
+        raise DataError(f"cannot be decoded: {printable(str(error))}.") from error

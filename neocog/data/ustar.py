@@ -7,75 +7,14 @@ GNU): they are passed over like any other that is no regular file. Python's own 
 and a few hundred bytes can keep it busy for hours (CVE-2024-6232) or take all memory.
 """
 
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
+
+from neocog.data.gunzip import ArchiveError, Unpacked
 
 __all__ = ["ArchiveError", "Member", "members"]
 
 _RECORD = 512
-_PIECE = 1 << 18
-
-
-class ArchiveError(Exception):
-    """What is wrong with an archive, as a part of a sentence."""
-
-
-class _Unpacked:
-    """The bytes in a gzip file, which may have several parts (RFC 1952)."""
-
-    def __init__(self, file: BinaryIO, most: int, most_parts: int) -> None:
-        self._file = file
-        self._unzip = zlib.decompressobj(31)
-        self._packed = b""
-        self._parts_left = most_parts
-        self._most = most
-        #: Bytes that may still come.
-        self.left = most
-
-    def read(self, size: int) -> bytes:
-        """At least one byte and at most `size`; none at the end."""
-        while True:
-            if not self._packed:
-                self._packed = self._file.read(_PIECE)
-            ended = not self._packed
-            if self._unzip.eof:
-                self._packed = self._packed.lstrip(b"\0")  # as tapes were filled up
-                if ended:
-                    return b""
-                if self._packed:
-                    self._next_part()
-                continue
-            data = self._unzip.decompress(self._packed, size)
-            self._packed = self._unzip.unused_data or self._unzip.unconsumed_tail
-            if data:
-                self.left -= len(data)
-                return data
-            if ended:
-                raise ArchiveError("it ends too soon")
-
-    def _next_part(self) -> None:
-        self._parts_left -= 1
-        if self._parts_left < 0:
-            raise ArchiveError("it has too many parts")
-        self._unzip = zlib.decompressobj(31)
-
-    def pieces(self, size: int) -> Iterator[bytes]:
-        """The next `size` bytes, in pieces."""
-        if size > self.left:
-            raise ArchiveError(f"it unpacks to more than {self._most:,} bytes")
-        while size:
-            piece = self.read(min(size, _PIECE))
-            if not piece:
-                raise ArchiveError("it ends too soon")
-            size -= len(piece)
-            yield piece
-
-    def finish(self) -> None:
-        """Read to the end, so that every sum is checked."""
-        while self.read(_PIECE):
-            if self.left < 0:
-                raise ArchiveError(f"it unpacks to more than {self._most:,} bytes")
 
 
 class Member:
@@ -87,7 +26,7 @@ class Member:
         is_file: whether it is a regular file.
     """
 
-    def __init__(self, header: bytes, unpacked: _Unpacked) -> None:
+    def __init__(self, header: bytes, unpacked: Unpacked) -> None:
         # The sum of all bytes, as if those of the sum itself were spaces.
         if sum(header) - sum(header[148:156]) + 8 * ord(" ") != _octal(header[148:156]):
             raise ArchiveError("a header in it is damaged")
@@ -132,7 +71,7 @@ def members(file: BinaryIO, *, most_bytes: int, most_members: int) -> Iterator[M
         OSError: it cannot be read.
         zlib.error: it is damaged, or no gzip file.
     """
-    unpacked = _Unpacked(file, most_bytes, most_members)
+    unpacked = Unpacked(file, most_bytes, most_members)
     for _ in range(most_members):
         header = b""
         while len(header) < _RECORD:

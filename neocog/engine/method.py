@@ -18,6 +18,7 @@ class Method:
         smoothing: of the labels, from 0 to 1.
         weighted: whether classes have weights.
         of_score: whether the label's score stands in place of the loss, for a look at its gradient.
+        stored: height and width of the images that are cropped, if another than the network's.
     """
 
     updating: Updating
@@ -25,6 +26,7 @@ class Method:
     smoothing: float = 0.0
     weighted: bool = False
     of_score: bool = False
+    stored: tuple[int, int] | None = None
 
     @property
     def mixup(self) -> float:

@@ -96,6 +96,11 @@ class Run:
             self._over = True
             self._end.release()
 
+    @property
+    def over(self) -> bool:
+        """Whether nothing runs any more, or was called off before it began."""
+        return self._over or self._first.get("by") == "end"
+
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; whether the run has ended."""
         if not self._over and self._end.acquire(timeout=seconds):

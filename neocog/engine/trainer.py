@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neocog.arrays import as_images
 from neocog.engine.lower import lower
 from neocog.engine.method import Method
+from neocog.engine.prefetch import prefetch
 from neocog.engine.program import Program
 from neocog.engine.running import Run
 from neocog.engine.schedule import training_plan
@@ -39,7 +40,8 @@ class Trainer:
 
     Args:
         network: with parameters; they are copied in, and `parameters` copies them out.
-        images: uint8 [n, height, width, channels], of the network's input shape.
+        images: uint8 [n, height, width, channels], of the network's input shape; of any height and
+            width if they are cropped.
         labels: int64 [n], classes of the network.
         batch_size: images a step.
         optimiser: says by what rule each parameter moves.
@@ -80,7 +82,7 @@ class Trainer:
         of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
-        images = check_images(network, images)
+        images = check_images(network, images, cropped=bool(augment and augment.crop))
         check_labels(network, labels)
         self._network = network
         self._apart = apart
@@ -102,7 +104,10 @@ class Trainer:
             averaging,
         )
         self._rules = {p.name: updating.rule(p) for p in self._parameters}
-        method = Method(updating, augment, smoothing, class_weights is not None, of_score)
+        height, width = images.shape[1:3]
+        stored = (height, width) if (height, width) != network.input_shape[1:] else None
+        weighted = class_weights is not None
+        method = Method(updating, augment, smoothing, weighted, of_score, stored)
         plan = training_plan(self._stages, batch_size, method, keeps=apart)
         self._program = Program(plan, threads, batch_size, on_compile)
         fill_preprocessing(self._program, network)
@@ -260,7 +265,9 @@ class Trainer:
                 "rates": self._rates,
             }
         )
-        return self._program.start(len(order), record, self.steps)
+        run = self._program.start(len(order), record, self.steps)
+        prefetch(self._images, self._order, self.batch_size, run)
+        return run
 
     def finished(self, batches: int, of: int) -> None:
         """Count what a run did: so many of its batches."""
@@ -306,14 +313,19 @@ class Trainer:
         return self._program.end()
 
 
-def check_images(network: Network, images: Any) -> NDArray[np.uint8]:
-    """The images as an array, as `as_images` makes it; `DataError` unless the network takes it."""
+def check_images(network: Network, images: Any, *, cropped: bool = False) -> NDArray[np.uint8]:
+    """The images as an array, as `as_images` makes it; `DataError` unless the network takes it.
+
+    If they are `cropped` before, it takes any height and width.
+    """
     c, h, w = network.input_shape
     taken = f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels)"
     try:
         found = as_images(images)
     except DataError as error:
         raise DataError(f"{error} {taken}.") from error
+    if cropped and found.shape[3] == c and 0 not in found.shape[1:]:
+        return found
     if found.shape[1:] != (h, w, c):
         turned = found.shape[1:] == (c, h, w)
         raise DataError(

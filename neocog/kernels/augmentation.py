@@ -1,24 +1,28 @@
-"""Images that are varied as they are loaded: shifted, flipped, coloured, cut into and mixed.
+"""Images that are varied as they are loaded: cropped, turned, shifted, flipped, coloured, mixed.
 
 p are an image's bytes, H × W × C; the steps are in this order, each only if the stage asks for it.
 
+    crop        p = a random rectangle of the stored image, resampled to H × W; see `crop`
+    rotate      p = p turned by an angle uniform in ± rotate degrees; see `warp`
+    trivial     p = p after one change of fourteen; see `trivial_augment`
     shift       t[h, w] = p[h + dy, w + dx], dy and dx uniform in −T … T; what lies outside of the
                 image is the image mirrored at its outermost pixels (reflect) or black (zero)
     flip        f[h, w] = t[h, W − 1 − w]; "random": with probability ½; "alternating": so in epoch
                 0, and in every other epoch where it was not in the one before
     colours     brightness, contrast, saturation; see `colour_jitter`
     normalise   x = f · scale + shift
-    cutout      x = 0 in a square around a uniformly random pixel; 0 is the preprocessing's mean
+    cutout      x = 0 in a square around a uniformly random pixel; see `cutout`
     mixup       x ← λ x + (1 − λ) x of the partner, who has draws of its own; see `mixup`
+
+The first three give bytes. A flip behind them is, for what can come out, one before them: each is
+as likely as its mirror image. So what places bytes does not know whether they were stored or made.
 
 All is decided by the seed: an image's draws by the seed, the epoch and its index in the data, a
 batch's by the seed, the epoch and where it begins. No result depends on how images are cut into
 calls. With `fixed`, flip and shift are given instead of drawn: the views of one image whose
 predictions are averaged in testing.
 
-Flips that alternate: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024; cutout:
-T. DeVries and G. W. Taylor, "Improved regularization of convolutional neural networks with
-cutout", 2017, whose square has an odd side one pixel less.
+Flips that alternate: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
 """
 
 from dataclasses import dataclass
@@ -27,11 +31,13 @@ import numpy as np
 
 from neocog.kernels.colour_jitter import change_colours
 from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.cutout import cutting
 from neocog.kernels.image import Images, fetch
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import mixing, partner
 from neocog.kernels.optional import optional
-from neocog.kernels.random import random_bits, uniform
+from neocog.kernels.picture_changes import Scratch, changing
+from neocog.kernels.random import drawn_below, random_bits
 from neocog.kernels.simd import (
     BYTES,
     FLOATS,
@@ -43,6 +49,7 @@ from neocog.kernels.simd import (
     nothing,
     pointer,
 )
+from neocog.kernels.warp import mirrored
 
 __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 
@@ -50,8 +57,8 @@ __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 AUGMENT_SETTINGS = ("seed", "epoch", "flip", "down", "right")
 _SEED, _EPOCH, _FLIP, _DOWN, _RIGHT = range(len(AUGMENT_SETTINGS))
 
-# Which of an image's random numbers is for what.
-_OF_FLIP, _OF_DOWN, _OF_RIGHT, _OF_CUT_ROW, _OF_CUT_COLUMN = range(5)
+# Which of an image's random numbers is for what; `cutout` and others have those behind.
+_OF_FLIP, _OF_DOWN, _OF_RIGHT = range(3)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,9 @@ class Augment:
     cutout: int = 0
     jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)
     mixup: float = 0.0
+    crop: tuple[float, float] | None = None
+    rotate: float = 0.0
+    trivial_augment: bool = False
     fixed: bool = False
 
     @property
@@ -114,18 +124,68 @@ class Augment:
         """Whether images are mixed."""
         return self.mixup > 0
 
+    @property
+    def least_area(self) -> float:
+        """The least share of an image's area that is cropped."""
+        return float(self.crop[0]) if self.crop else 1.0
+
+    @property
+    def most_area(self) -> float:
+        """The greatest share of an image's area that is cropped."""
+        return float(self.crop[1]) if self.crop else 1.0
+
 
 @dataclass(frozen=True)
 class Augmented:
-    """Images of bytes that become the map `images.x`, varied as `how` says."""
+    """Images of bytes that become the map `images.x`, varied as `how` says.
+
+    `stored` is their height and width where they are cropped, if not those of x.
+    """
 
     images: Images
     how: Augment
+    stored: tuple[int, int] | None = None
 
     @property
     def x(self) -> FeatureMap:
         """The network's input."""
         return self.images.x
+
+    @property
+    def stored_height(self) -> int:
+        """Rows of a stored image."""
+        return self.stored[0] if self.stored else self.x.height
+
+    @property
+    def stored_width(self) -> int:
+        """Columns of a stored image."""
+        return self.stored[1] if self.stored else self.x.width
+
+    @property
+    def stored_row(self) -> int:
+        """Bytes of a row of a stored image."""
+        return self.stored_width * self.x.channels
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes of a stored image."""
+        return self.stored_height * self.stored_row
+
+    @property
+    def fetches(self) -> bool:
+        """Whether the next step's images are asked for; of one to crop, who knows which part."""
+        return self.images.gathered and not self.how.crop
+
+    @property
+    def scratch(self) -> Scratch:
+        """The memory that each worker makes pictures in."""
+        return Scratch(
+            *(self.x.height, self.x.width, self.x.channels),
+            *(self.stored_height, self.stored_width),
+            cropped=self.how.crop is not None,
+            rotated=self.how.rotate > 0,
+            trivial=self.how.trivial_augment,
+        )
 
     @property
     def whole(self) -> int:
@@ -162,14 +222,6 @@ def _place(e, s, source, scale, shift, x, *, backward):
             e.store(e.mul(value, e.constant(1 / 255)), x, at)
         else:
             e.store(e.fma(value, e.load(scale, at), e.load(shift, at)), x, at)
-
-
-@inlined
-def mirrored(at, size):
-    """The pixel that stands at `at`, which may lie outside of the image, when it is mirrored."""
-    period = max(1, 2 * (size - 1))
-    at = abs(at) % period
-    return min(at, period - at)
 
 
 @inlined
@@ -229,12 +281,6 @@ def is_flipped(s, settings, key, index):
 
 
 @inlined
-def drawn_below(bound, key, purpose):
-    """A uniformly random whole number from 0 to bound − 1."""
-    return int(uniform(key, purpose, 0) * bound)
-
-
-@inlined
 def arrange(s, source, settings, key, index, scale, shift, x):
     """An image's bytes, shifted and flipped, into its map."""
     flipped = is_flipped(s, settings, key, index)
@@ -258,20 +304,7 @@ def arrange(s, source, settings, key, index, scale, shift, x):
         put_row(s, from_, row_offset, flipped, scale, shift, to)
 
 
-# Cutout and mixup
-
-
-@inlined
-def cut_out(s, key, x):
-    """Set the pixels of a square to zero."""
-    size = s.how.cutout
-    top = drawn_below(s.x.height, key, _OF_CUT_ROW) - size // 2
-    left = drawn_below(s.x.width, key, _OF_CUT_COLUMN) - size // 2
-    low, high = max(0, left) * s.x.pixel, min(left + size, s.x.width) * s.x.pixel
-    for row in range(max(0, top), min(top + size, s.x.height)):
-        line = advance(x, row * s.x.row)
-        for at in range(low, high):
-            line[at] = float32(0)
+# Mixup
 
 
 @block(nothing)
@@ -300,26 +333,21 @@ def leave_colours(s, key, scale, shift, x):
 
 
 @inlined
-def leave_whole(s, key, x):
-    """No square cut out."""
-
-
-@inlined
 def leave_alone(s, share, x, other):
     """No mixture."""
 
 
 colouring = optional(lambda s: s.how.coloured, change_colours, leave_colours)
-cutting = optional(lambda s: s.how.cutout > 0, cut_out, leave_whole)
 blending = optional(lambda s: s.how.mixes, mix_maps, leave_alone)
 
 
 @kernel
 def load_augmented(s, operands, first, count):
-    """Operands: bytes of all images, order, the step, scale, shift, x, settings, other.
+    """Operands: bytes of all images, order, the step, scale, shift, x, settings, other, scratch.
 
     `settings` are int64, see `AUGMENT_SETTINGS`. `other` is a map as x, one for each worker, and
-    only used if images are mixed. The images of the next step are asked for as in `load_images`.
+    only used if images are mixed; the scratch, of two operands, if they are cropped, rotated or
+    changed (`changing`). The images of the next step are asked for as in `load_images`.
     """
     data = pointer(operands, 0, BYTES)
     order = pointer(operands, 1, LONGS)
@@ -339,11 +367,12 @@ def load_augmented(s, operands, first, count):
             index = step[0] + partner(first + n, step[1], turn * rotation)
             if s.images.gathered:
                 following = index + step[1]
-                if turn == 0 and following < step[3]:
+                if s.fetches and turn == 0 and following < step[3]:
                     fetch(s.images, advance(data, order[following] * s.images.image_size))
                 index = order[index]
-            source = advance(data, index * s.images.image_size)
             key = random_bits(settings[_SEED], settings[_EPOCH], index)
+            stored = advance(data, index * s.stored_size)
+            source = changing(s)(s, operands, key, stored)
             arrange(s, source, settings, key, index, scale, shift, to)
             colouring(s)(s, key, scale, shift, to)
             cutting(s)(s, key, to)

@@ -73,9 +73,7 @@ class MachineCode(NamedTuple):
 @cache
 def root() -> Path | None:
     """The folder for what is compiled; None where there is no place for it."""
-    named = os.environ.get("NEOCOG_CACHE_DIR")
-    found = files.user_path(named) if named else files.cache_folder()
-    return found and found.absolute()
+    return files.cache_root()
 
 
 @cache

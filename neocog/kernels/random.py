@@ -23,7 +23,7 @@ import numpy as np
 
 from neocog.kernels.compiling import inlined
 
-__all__ = ["mixed_lanes", "random_bits", "uniform"]
+__all__ = ["drawn_below", "mixed_lanes", "random_bits", "uniform"]
 
 _G = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -51,6 +51,12 @@ def random_bits(seed, a, b):
 def uniform(seed, a, b):
     """A random float64, 0 ≤ u < 1, in steps of 2⁻⁵³, decided by three whole numbers."""
     return float(random_bits(seed, a, b) >> np.uint64(11)) * 2.0**-53
+
+
+@inlined
+def drawn_below(bound, key, purpose, attempt=0):
+    """A uniformly random whole number from 0 to bound − 1, decided as `uniform`."""
+    return int(uniform(key, purpose, attempt) * bound)
 
 
 def mixed_lanes(e, counter, low, high):

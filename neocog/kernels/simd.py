@@ -52,6 +52,7 @@ __all__ = [
     "longs_at",
     "nothing",
     "pause",
+    "pixel_sum",
     "pointer",
     "restore_denormals",
     "rolled",
@@ -599,6 +600,55 @@ def advance(typing_context, base, offset):
         return builder.gep(arguments[0], [arguments[1]], source_etype=element)
 
     return base(base, types.intp), generate
+
+
+# Pixels of four bytes
+
+
+@intrinsic
+def pixel_sum(typing_context, pixels, at, weights, first, pairs, into, to):
+    """Store Σ weight · pixel, with 22 bits after the point, rounded and cut off to bytes.
+
+    `pixels` and `into` are arrays of bytes, a pixel being four from `at` and `to` on; `weights` one
+    of int32, four equal ones a pixel, from `first` on. Pixels are taken two at a time: `pairs`. Of
+    what is stored the fourth byte is of no use. Numba's vectoriser leaves such short sums alone.
+    """
+    signature = types.void(pixels, types.intp, weights, types.intp, types.intp, into, types.intp)
+
+    def generate(context, builder, signature, arguments):
+        pixels, at, weights, first, pairs, into, to = arguments
+
+        def place(kind, array, offset, element, count):
+            data = context.make_array(kind)(context, builder, array).data
+            address = builder.gep(data, [offset], source_etype=element)
+            return builder.bitcast(address, ir.VectorType(element, count).as_pointer())
+
+        eight, four = ir.VectorType(_I32, 8), ir.VectorType(_I32, 4)
+        half = [1 << 21] * 4 + [0] * 4
+        total = cgutils.alloca_once_value(builder, ir.Constant(eight, half))
+        kinds = signature.args
+        with cgutils.for_range(builder, pairs) as loop:
+            offset = builder.mul(loop.index, ir.Constant(_I64, 8))
+            x = place(kinds[0], pixels, builder.add(at, offset), _I8, 8)
+            w = place(kinds[2], weights, builder.add(first, offset), _I32, 8)
+            x = builder.load(x, align=1, typ=ir.VectorType(_I8, 8))
+            w = builder.load(w, align=4, typ=eight)
+            product = builder.mul(builder.zext(x, eight), w)
+            builder.store(builder.add(builder.load(total), product), total)
+        both = builder.load(total)
+        left, right = (
+            builder.shuffle_vector(both, both, ir.Constant(four, list(places)))
+            for places in (range(4), range(4, 8))
+        )
+        level = builder.ashr(builder.add(left, right), ir.Constant(four, [22] * 4))
+        for sign, limit in (("<", 0), (">", 255)):
+            bound = ir.Constant(four, [limit] * 4)
+            level = builder.select(builder.icmp_signed(sign, level, bound), bound, level)
+        level = builder.trunc(level, ir.VectorType(_I8, 4))
+        builder.store(level, place(kinds[5], into, to, _I8, 4), align=1)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 # Atomics, for barriers. An element is an int64 of a shared array.

@@ -30,6 +30,13 @@ from neocog.reference.activation import (
     tanh_backward,
     tanh_forward,
 )
+from neocog.reference.augmentation import (
+    affine,
+    random_crop_box,
+    resized_crop,
+    rotation_matrix,
+    trivial_augment,
+)
 from neocog.reference.averaging import (
     ema_step,
     lookahead_step,
@@ -104,6 +111,9 @@ from neocog.reference.pooling import (
     max_pool2d_backward,
     max_pool2d_forward,
 )
+from neocog.reference.resize import (
+    resize_image,
+)
 from neocog.reference.walk import (
     backward,
     backward_from,
@@ -119,6 +129,7 @@ __all__ = [
     "adaptive_avg_pool2d_forward",
     "adaptive_max_pool2d_backward",
     "adaptive_max_pool2d_forward",
+    "affine",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
     "backward",
@@ -167,9 +178,13 @@ __all__ = [
     "muon_step",
     "newton_schulz",
     "preprocess",
+    "random_crop_box",
     "relu_backward",
     "relu_forward",
+    "resize_image",
+    "resized_crop",
     "rmsprop_step",
+    "rotation_matrix",
     "scale_backward",
     "scale_forward",
     "sgd_step",
@@ -180,4 +195,5 @@ __all__ = [
     "softmax",
     "tanh_backward",
     "tanh_forward",
+    "trivial_augment",
 ]

@@ -1,10 +1,13 @@
 """How training images are varied each time they are seen; `neocog.kernels.augmentation` does it.
 
-In this order: a shift (a random crop of the image with a border around it), a flip from left to
-right, changes of colour, a square cut out, and a mixture of two images of the batch.
+In this order: a crop that is resized, a rotation, one change of TrivialAugment's, a shift (a random
+crop of the image with a border around it), a flip from left to right, changes of colour, a square
+cut out, and a mixture of two images of the batch.
 
-Sources: A. Krizhevsky et al., 2012 (crops and flips); K. Jordan, "94% on CIFAR-10 in 3.29 seconds
-on a single GPU", 2024 (flips that alternate from epoch to epoch); torchvision's `ColorJitter`;
+Sources: torchvision's `RandomResizedCrop`, `RandomRotation`, `TrivialAugmentWide`, `ColorJitter`;
+S. G. Müller and F. Hutter, "TrivialAugment: tuning-free yet state-of-the-art data augmentation",
+2021; A. Krizhevsky et al., 2012 (crops and flips); K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a
+single GPU", 2024 (flips that alternate from epoch to epoch);
 T. DeVries and G. W. Taylor, "Improved regularization of convolutional neural networks with
 cutout", 2017; H. Zhang et al., "mixup: beyond empirical risk minimization", 2017.
 """
@@ -14,7 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from neocog.errors import NeocogError
-from neocog.validation import choice, real, row, settle, shown, whole
+from neocog.validation import choice, flag, real, refuse, row, settle, shown, whole
 
 __all__ = ["Augmentation"]
 
@@ -22,6 +25,7 @@ _FLIPS = ("random", "alternating")
 _BORDERS = ("reflect", "zero")
 _MOST_PIXELS = 10_000
 _STRONGEST = 1000
+_LEAST_AREA = 1e-4
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,24 @@ class Augmentation:
         flip: "random" flips left and right with probability ½; "alternating" does so in the first
             epoch and from then on shows each image in turn flipped and not.
         translate: the most pixels that an image is shifted, in each of the four directions.
-        border: what comes in at the edge of a shifted image: "reflect", its own pixels mirrored at
-            the outermost one; "zero", black.
+        border: what comes in at the edge of an image that is shifted, rotated or sheared:
+            "reflect", its own pixels mirrored at the outermost one; "zero", black.
         cutout: the side in pixels of a square, at a random place, that is set to the mean of the
             preprocessing: 0 once normalised. Its centre lies in the image, parts of it may not.
         jitter: the strengths v of changes of brightness, contrast and saturation, in this order:
             each by a factor from max(0, 1 − v) to 1 + v, as in torchvision.
         mixup: α of the Beta(α, α) from which a batch's λ is drawn: each image becomes λ of itself
             and 1 − λ of another one of the batch, and so do its labels. 0 mixes nothing.
+        crop: the least and the greatest share of an image's area that is cropped at a random place,
+            such as (0.35, 1.0), 3/4 to 4/3 as wide as high, and resized to the network's input:
+            torchvision's `RandomResizedCrop`, antialiased. The images may then be larger than the
+            input. None crops nothing.
+        rotate: the most degrees that an image is turned about its center, to either side, as in
+            torchvision's `RandomRotation`; bilinear.
+        trivial_augment: whether each image has one random change of torchvision's
+            `TrivialAugmentWide`, of random strength: sheared, shifted by up to 32 pixels, rotated
+            by up to 135°, its brightness, color, contrast or sharpness changed, posterized,
+            solarized, autocontrasted, equalized, or nothing of all that.
     """
 
     flip: str | None = None
@@ -51,6 +65,9 @@ class Augmentation:
     cutout: int = 0
     jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)
     mixup: float = 0.0
+    crop: tuple[float, float] | None = None
+    rotate: float = 0.0
+    trivial_augment: bool = False
 
     def __post_init__(self) -> None:
         flips = 'None, "random" or "alternating"'
@@ -66,15 +83,23 @@ class Augmentation:
         settle(self, row, "jitter", count=3, least=0, most=_STRONGEST, wanted=wanted)
         wanted = "a number of at least 0, such as 0.2; 0 mixes nothing"
         settle(self, real, "mixup", least=0, most=_STRONGEST, wanted=wanted)
+        if self.crop is not None:
+            settle(self, _shares, "crop")
+        wanted = "a number of degrees, from 0 to 180"
+        settle(self, real, "rotate", least=0, most=180, wanted=wanted)
+        settle(self, flag, "trivial_augment")
 
     @property
     def changes(self) -> bool:
         """Whether anything happens to an image at all."""
-        return bool(self.flip or self.translate or self.cutout or any(self.jitter) or self.mixup)
+        by_place = self.flip or self.translate or self.crop or self.rotate
+        by_value = self.cutout or any(self.jitter) or self.mixup
+        return bool(by_place or by_value or self.trivial_augment)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON; `from_dict` reads it."""
-        return {**asdict(self), "jitter": list(self.jitter)}
+        crop = None if self.crop is None else list(self.crop)
+        return {**asdict(self), "jitter": list(self.jitter), "crop": crop}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Augmentation":
@@ -88,3 +113,15 @@ class Augmentation:
                 f"Augmentation: {shown(unknown[0])} is not known; there are {', '.join(known)}."
             )
         return cls(**data)
+
+
+def _shares(name: str, value: object) -> tuple[float, ...]:
+    """The least and the greatest share of an area."""
+    wanted = (
+        f"two shares of the image's area from {_LEAST_AREA:g} to 1, the smaller one first, such as "
+        "(0.35, 1.0), or None"
+    )
+    shares = row(name, value, 2, least=_LEAST_AREA, most=1, wanted=wanted)
+    if shares[0] > shares[1]:
+        raise refuse(name, value, wanted)
+    return shares

@@ -15,18 +15,22 @@ from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset, as_dataset
 from neocog.engine import Trainer, useful_threads
+from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
 from neocog.network import Network, Trained, check_network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
+from neocog.training.balance import balancing_weights
 from neocog.training.course import Course
 from neocog.training.freezing import with_frozen
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.live_line import interactive_watcher
 from neocog.training.optimizers import SGD, Optimizer
+from neocog.training.orders import Orders
 from neocog.training.schedules import Constant, Schedule
 from neocog.training.settings import (
+    check_balance,
     check_class_weights,
     check_freezing,
     check_parts,
@@ -58,6 +62,7 @@ def fit(
     augmentation: Augmentation | None = None,
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | NDArray[Any] | None = None,
+    balance: str | None = None,
     clip_norm: float | None = None,
     accumulate: int = 1,
     freeze_after: Mapping[str, int] | None = None,
@@ -81,7 +86,7 @@ def fit(
     Args:
         network: one number a class at its end.
         data: images of the network's input shape, and their classes, as a `Dataset` or a tuple
-            (images, labels).
+            (images, labels). Images that `augmentation` crops may have any height and width.
         epochs: how often each image is seen; 9.5 is nine times, and then half of them once more.
         batch_size: images a batch; the last batch of an epoch may have fewer.
         optimizer: one of `neocog.training.optimizers`; the default is SGD(0.001, momentum=0.9).
@@ -93,6 +98,8 @@ def fit(
             parts, as in `torch.nn.CrossEntropyLoss`.
         class_weights: a positive number for each class; the loss of a batch is the mean with these
             weights, as in `torch.nn.CrossEntropyLoss`.
+        balance: "sample" shows every class equally often, "weight" makes `class_weights` of how
+            many images each class has, as `neocog.training.balance` says.
         clip_norm: the largest norm of all gradients together; longer ones are scaled down.
         accumulate: batches to a step of the optimiser, whose gradient is the sum of theirs divided
             by this number; an epoch's last step may have fewer, and then is as much smaller.
@@ -126,10 +133,15 @@ def fit(
     optimizer = optimizer or SGD(0.001, momentum=0.9)
     optimizer.check(network.parameter_shapes)
     freezing = check_freezing(freeze_after, network.parameter_shapes)
+    check_balance(balance, class_weights)
     weights = check_class_weights(class_weights, network.output_shape[0])
     data = as_dataset(data, "fit(network, data.train)")
     if len(data) == 0:
         raise DataError("There are no images to train on.")
+    if balance is not None:
+        check_labels(network, data.labels)
+    if balance == "weight":
+        weights = balancing_weights(data.labels, network.output_shape[0])
     if classes is not None:
         network.name_classes(classes)
     watcher = watcher or interactive_watcher(how.epochs) or Watcher()
@@ -157,7 +169,7 @@ def fit(
     preprocessing = network.preprocessing
     try:
         trainers = _Trainers(network, data, optimizer, freezing, settings, history, before)
-        orders = _Orders(stream, len(data), course.epochs)
+        orders = Orders(stream, data.labels, course.epochs, balanced=balance == "sample")
         watcher.ready(history)
         for epoch in range(1, course.epochs + 1):
             trainer = trainers.of(epoch)
@@ -223,30 +235,6 @@ def _averages(trainer: Trainer, averaging: Averaging | None) -> dict[str, NDArra
     if averaging is None or averaging.kind != "average":
         return {}
     return dict(trainer.averages())
-
-
-class _Orders:
-    """The order of this epoch's images, and the next one's, drawn while this one runs."""
-
-    def __init__(self, stream: TorchStream, images: int, epochs: int) -> None:
-        self._stream = stream
-        self._images = images
-        self._left = epochs - 1
-        self.current = stream.epoch_order(images)
-        #: The stream as it was behind this epoch's order.
-        self.state = stream.get_state()
-        self._next = self.current, self.state
-
-    def draw(self) -> None:
-        """Draw the next epoch's, if there is one."""
-        if self._left > 0:
-            self._left -= 1
-            order = self._stream.epoch_order(self._images)
-            self._next = order, self._stream.get_state()
-
-    def advance(self) -> None:
-        """Go on to the next epoch's."""
-        self.current, self.state = self._next
 
 
 class _Trainers:

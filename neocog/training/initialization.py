@@ -9,6 +9,8 @@ the network sees them. Sources: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a
 and N. Komodakis, "DiracNets", 2017.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -25,8 +27,8 @@ __all__ = ["INITIALIZATIONS", "dirac", "initialise", "normalise", "whiten_first"
 #: The ways to begin: PyTorch's, and airbench94's.
 INITIALIZATIONS = ("torch", "airbench")
 
-# Images at a time, so that their patches take some tens of megabytes.
-_CHUNK = 250
+# Images at a time at most, and pixels' numbers, so that their patches take some tens of megabytes.
+_CHUNK, _NUMBERS = 250, 250 * 32 * 32 * 3
 # A channel that is the same everywhere has no deviation to divide by.
 _LEAST_STD = 1e-3
 
@@ -114,7 +116,10 @@ def normalise(network: Network, images: NDArray[np.uint8]) -> None:
 
     Both are of each channel over all pixels of all images.
     """
-    counts = [np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[3])]
+    counts = np.zeros((images.shape[3], 256), np.int64)
+    for part in _parts(images):
+        for c, count in enumerate(counts):
+            count += np.bincount(part[..., c].ravel(), minlength=256)
     pixels = np.arange(256) / 255
     means = [float((n * pixels).sum() / n.sum()) for n in counts]
     variances = [
@@ -126,6 +131,13 @@ def normalise(network: Network, images: NDArray[np.uint8]) -> None:
         mean=tuple(round(mean, 6) for mean in means),
         std=tuple(round(max(_LEAST_STD, variance**0.5), 6) for variance in variances),
     )
+
+
+def _parts(images: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The images, some at a time: they may be more than the memory holds."""
+    count = max(1, min(_CHUNK, _NUMBERS // max(1, math.prod(images.shape[1:]))))
+    for first in range(0, len(images), count):
+        yield images[first : first + count]
 
 
 def _first(network: Network) -> tuple[str, Conv2d]:
@@ -149,8 +161,8 @@ def _covariance(
     scale, shift = (np.array(v) for v in (network.preprocessing.scale, network.preprocessing.shift))
     size = images.shape[3] * window[0] * window[1]
     total, patches = np.zeros((size, size)), 0
-    for first in range(0, len(images), _CHUNK):
-        x = images[first : first + _CHUNK] * scale + shift
+    for part in _parts(images):
+        x = part * scale + shift
         p = sliding_window_view(x, window, axis=(1, 2)).reshape(-1, size)
         total += p.T @ p
         patches += len(p)

@@ -51,6 +51,7 @@ class RunFolder:
             "data": {
                 "name": data.name,
                 "source": data.source,
+                "options": dict(data.options),
                 "fingerprint": data.fingerprint,
             }
             if data is not None
@@ -75,7 +76,8 @@ class RunFolder:
             path: where, or None.
             name: of the folder, where `path` does not say it; the time is added.
             settings: for ``run.json``.
-            data: what is trained on. Their name, their source and their fingerprint are kept.
+            data: what is trained on. Their name, their source with the options that choose its
+                pictures, and their fingerprint are kept.
 
         Raises:
             FormatError: the folder holds something already, or cannot be made.
@@ -130,9 +132,22 @@ class RunFolder:
         self.holds_results = True
 
     def finish(
-        self, history: History, result: Evaluation | None, status: str, by: str | None = None
+        self,
+        history: History,
+        result: Evaluation | None,
+        status: str,
+        by: str | None = None,
+        part: str = "test",
     ) -> None:
-        """Say in ``run.json`` how it ended, and by which signal, if by one."""
+        """Say in ``run.json`` how it ended, and by which signal, if by one.
+
+        Args:
+            history: of the training.
+            result: of the evaluation, if there was one.
+            status: "finished" or "interrupted".
+            by: the signal's name.
+            part: of the data that was evaluated.
+        """
         self._info |= {
             "status": status,
             **({"signal": by} if by else {}),
@@ -145,7 +160,7 @@ class RunFolder:
             "steps": history.steps,
             "memory_bytes": history.memory,
             "epochs": [{"loss": e.loss, "seconds": e.seconds} for e in history.epochs],
-            "test": result.to_dict() if result else None,
+            part: result.to_dict() if result else None,
         }
         self._write_info()
 

@@ -11,12 +11,14 @@ from neocog.errors import NeocogError
 from neocog.limits import MOST_THREADS
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
+from neocog.training.balance import BALANCES
 from neocog.training.optimizers import Optimizer
 from neocog.training.schedules import Schedule
-from neocog.validation import as_whole, real, refuse, shown, whole
+from neocog.validation import as_whole, choice, real, refuse, shown, whole
 
 __all__ = [
     "Checked",
+    "check_balance",
     "check_class_weights",
     "check_freezing",
     "check_parts",
@@ -90,6 +92,17 @@ def check_parts(
     ):
         if value is not None and not isinstance(value, kind):
             raise refuse(name, value, f"a neocog.{such} or its like")
+
+
+def check_balance(balance: str | None, class_weights: object = None) -> None:
+    """Raise `NeocogError` unless it is None or one of `BALANCES`, and goes with the weights."""
+    if balance is None:
+        return
+    choice("balance", balance, BALANCES, wanted=f"None or one of {', '.join(map(repr, BALANCES))}")
+    if balance == "weight" and class_weights is not None:
+        raise NeocogError(
+            'balance (="weight") makes class_weights of its own: give one or the other.'
+        )
 
 
 def check_class_weights(

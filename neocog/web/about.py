@@ -24,7 +24,9 @@ def about(network: Network, data: Data | None, name: str) -> dict[str, Any]:
     """What does not change, as plain data; see `neocog.web`."""
     found = None
     if data is not None:
-        found = {"name": data.name, "train": len(data.train), "test": len(data.test)}
+        # What was held out is called test images, whichever part it is.
+        held_out = len(data.held_out[1])
+        found = {"name": data.name, "train": len(data.train), "test": held_out}
     limits = {"batch_size": largest_batch(data), "rate": MOST_RATE, "weight": MOST_WEIGHT}
     return {
         "name": name,

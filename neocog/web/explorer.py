@@ -98,9 +98,9 @@ class Explorer:
         self._threads = useful_threads(threads)
         if data is not None:
             self._training = Training(network, data.train, stream, self._threads, self._compiling)
-            test = first_images(network, data.test)
+            test = first_images(network, data.held_out[1])
             self._running = Running(network, self._training, test, self._threads, clock)
-        self._picture = Picture(network, None if data is None else data.test)
+        self._picture = Picture(network, None if data is None else data.held_out[1])
         self._predict()
         self._changed()
 

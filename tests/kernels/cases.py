@@ -16,12 +16,15 @@ from kernel_caller import maps, places
 # what no width changes: that is marked `once`.
 ANOTHER_WIDTH = bool(os.environ.get("NEOCOG_LANES"))
 PHASES = (Phase.explicit,) if ANOTHER_WIDTH else (Phase.explicit, Phase.generate)
+# A plain pytest, which leaves thorough tests out, generates one.
+THOROUGH = bool(os.environ.get("NEOCOG_THOROUGH"))
 
 #: A test, or a parameter, that is not repeated in other widths.
 once = pytest.mark.own_width
 
 
 def shapes(examples):
+    examples = examples if THOROUGH else 1
     return settings(max_examples=examples, deadline=None, derandomize=True, phases=PHASES)
 
 

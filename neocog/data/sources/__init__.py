@@ -2,7 +2,17 @@
 
 import os
 
-from neocog.data.sources import class_folders, parquet_images, table, tar_shards, zip_archive
+from neocog.data.sources import (
+    cifar10,
+    cifar100,
+    class_folders,
+    idx,
+    npz,
+    parquet_images,
+    table,
+    tar_shards,
+    zip_archive,
+)
 from neocog.data.sources.base import ALL, PARTS, Listing, Pictures, Request, Source, Store
 from neocog.data.sources.shard_paths import is_pattern
 from neocog.files import exists, user_path
@@ -23,11 +33,15 @@ __all__ = [
 #: Packed tar files come behind the kinds that have such archives of their own. Class folders come
 #: last, as they take any folder.
 SOURCES: tuple[Source, ...] = (
-    table.SOURCE,
-    parquet_images.SOURCE,
+    idx.SOURCE,
+    npz.SOURCE,
+    cifar10.SOURCE,
+    cifar100.SOURCE,
     tar_shards.SOURCE,
     zip_archive.SOURCE,
     tar_shards.PACKED,
+    table.SOURCE,
+    parquet_images.SOURCE,
     class_folders.SOURCE,
 )
 

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
-from neocog.data.sources.base import Listing, Pictures, Request, listing
+from neocog.data.sources.base import Listing, Pictures, Request, checked, wanted_classes
+from neocog.errors import DataError
 
-__all__ = ["ArrayStore", "of_datasets"]
+__all__ = ["ArrayStore", "check_labels", "of_datasets"]
 
 
 class ArrayStore:
@@ -63,18 +64,24 @@ def of_datasets(
     Raises:
         DataError: as `listing` does.
     """
+    known = classes if request.classes is None else wanted_classes(name, classes, request.classes)
+    numbers = {one: number for number, one in enumerate(known)}
+    # The new number of each class; −1 for one that is not wanted.
+    renumbered = np.array([numbers.get(one, -1) for one in classes], np.int64)
     found: dict[str, Pictures] = {}
-    names = np.array(classes, object)
     for part, images in parts.items():
-        store = ArrayStore(images.images, images.names)
-        one = listing(
-            kind,
-            name,
-            store,
-            {"all": (range(len(images)), names[images.labels].tolist())},
-            request,
-            classes=classes,
+        check_labels(images.labels, len(classes), name)
+        labels = renumbered[images.labels]
+        rows = np.flatnonzero(labels >= 0)
+        found[part] = Pictures(ArrayStore(images.images, images.names), rows, labels[rows])
+    return checked(kind, name, known, found, notes)
+
+
+def check_labels(labels: NDArray[np.int64], classes: int, name: str) -> None:
+    """Raise `DataError` for a label that is the number of no class."""
+    wrong = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(wrong):
+        raise DataError(
+            f"{name}: image {wrong[0]} (counted from 0) has label {labels[wrong[0]]}, but there "
+            f"are {classes} classes, whose numbers are 0 to {classes - 1}."
         )
-        found[part] = one.parts["all"]
-        known = one.classes
-    return Listing(kind, name, known, found, tuple(notes))

@@ -23,7 +23,10 @@ __all__ = [
     "Request",
     "Source",
     "Store",
+    "checked",
+    "in_order",
     "listing",
+    "wanted_classes",
 ]
 
 #: The parts that a source may have; where it has none, all of its pictures are in `ALL`.
@@ -32,8 +35,8 @@ ALL = "all"
 
 # Classes and items that a message names.
 _MOST_NAMED = 8
-# Digits of a number; Python refuses to read those of several thousand.
-_LONGEST_NUMBER = 20
+# What has more digits is a text.
+_LONGEST_NUMBER = 40
 
 
 class Store(Protocol):
@@ -45,7 +48,9 @@ class Store(Protocol):
     def stamp(self, row: int) -> str:
         """What changes when the picture does: its name, length and time, as far as there are any.
 
-        Found out without reading the picture.
+        Found out without reading the picture. Decoded pixels are kept by it, so that of what lies
+        in an archive it has the archive's length and time too. Empty where nothing tells, and then
+        nothing is kept.
         """
 
     def size(self, row: int) -> int:
@@ -80,6 +85,16 @@ class Pictures:
     def take(self, indices: NDArray[np.int64]) -> "Pictures":
         """Some of them, by their places among these."""
         return Pictures(self.store, self.rows[indices], self.labels[indices])
+
+    def without(self, indices: Sequence[int]) -> "Pictures":
+        """All but some of them, by their places among these."""
+        if not indices:
+            return self
+        return self.take(np.delete(np.arange(len(self)), indices))
+
+    def names(self) -> list[str]:
+        """What people know all of them by."""
+        return [self.store.name(row) for row in self.rows.tolist()]
 
     def name(self, index: int) -> str:
         """What people know a picture by."""
@@ -173,15 +188,10 @@ def listing(
         DataError: there are no pictures, a part has classes that "train" has not, a wanted class is
             not there, or a name that no class can have.
     """
-    known = list(classes) if classes is not None else _in_order(parts)
+    there = {one for _rows, names in parts.values() for one in names}
+    known = list(classes) if classes is not None else in_order(there)
     if request.classes is not None:
-        for one in request.classes:
-            if one not in known:
-                raise DataError(
-                    f"{name} has no class {printable(one, 100)!r}.{did_you_mean(one, known)} "
-                    f"There are: {_some(known)}."
-                )
-        known = list(request.classes)
+        known = wanted_classes(name, known, request.classes)
     numbers = {one: number for number, one in enumerate(known)}
     found: dict[str, Pictures] = {}
     for part, (rows, of_rows) in parts.items():
@@ -189,19 +199,46 @@ def listing(
         wanted = labels >= 0
         all_rows = np.fromiter(rows, np.int64, len(labels))
         found[part] = Pictures(store, all_rows[wanted], labels[wanted])
-    if not any(map(len, found.values())):
+    return checked(kind, name, known, found, notes)
+
+
+def wanted_classes(name: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The classes that are wanted; raises `DataError` where one of them is not known."""
+    for one in wanted:
+        if one not in known:
+            raise DataError(
+                f"{name} has no class {printable(one, 100)!r}.{did_you_mean(one, known)} "
+                f"There are: {_some(known)}."
+            )
+    return list(wanted)
+
+
+def checked(
+    kind: str,
+    name: str,
+    classes: Sequence[str],
+    parts: Mapping[str, Pictures],
+    notes: Iterable[str] = (),
+) -> Listing:
+    """A `Listing`, unless it has no pictures, or classes that nobody can be trained on.
+
+    Raises:
+        DataError: as `listing` does.
+    """
+    if not any(map(len, parts.values())):
         raise DataError(f"{name} has no pictures.")
-    _check_classes(name, known, found)
+    _check_classes(name, list(classes), parts)
     try:
-        names = class_names(known)
+        names = class_names(classes)
     except ArchitectureError as error:
         raise DataError(f"{name}: {error}") from None
-    return Listing(kind, name, names, found, tuple(notes))
+    return Listing(kind, name, names, parts, tuple(notes))
 
 
-def _in_order(parts: Mapping[str, tuple[Iterable[int], Sequence[str]]]) -> list[str]:
-    names = {one for _rows, names in parts.values() for one in names}
-    if all(one.removeprefix("-").isdecimal() and len(one) < _LONGEST_NUMBER for one in names):
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of classes, by name; by value where all of them are whole numbers."""
+    names = list(names)
+    if all(len(one) < _LONGEST_NUMBER and one.removeprefix("-").isdecimal() for one in names):
         return sorted(names, key=lambda one: (int(one), one))  # "1" and "01" are two
     return sorted(names)
 

@@ -10,7 +10,7 @@ from neocog.kernels.image import Images, load_images
 
 __all__ = ["LoadStage"]
 
-_LONG = 8
+_INT, _LONG = 4, 8
 
 
 @dataclass(eq=False)
@@ -37,7 +37,13 @@ class LoadStage(Stage):
             return
         settings = b.plan.buffer("augment", len(AUGMENT_SETTINGS) * _LONG, Scope.SHARED)
         other = b.floats("other", x.size, Scope.WORKER) if augment.mixes else None
-        b.emit(load_augmented, Augmented(stage, augment), (*operands, settings, other), "input")
+        augmented = Augmented(stage, augment, b.method.stored if b.method else None)
+        scratch: list[str | None] = [None, None]
+        if augmented.scratch.bytes:
+            numbers = augmented.scratch.numbers * _INT
+            scratch[0] = b.plan.buffer("pictures", augmented.scratch.bytes, Scope.WORKER)
+            scratch[1] = b.plan.buffer("taps", numbers, Scope.WORKER) if numbers else None
+        b.emit(load_augmented, augmented, (*operands, settings, other, *scratch), "input")
 
     def backward(self, b: Builder) -> None:
         """Nothing: images do not learn."""

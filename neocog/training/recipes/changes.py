@@ -9,16 +9,19 @@ from neocog.training.averaging import EMA
 from neocog.training.optimizers import OPTIMIZERS, Group, Optimizer
 from neocog.training.recipes.recipe import Recipe
 from neocog.training.schedules import SCHEDULES
-from neocog.validation import shown
+from neocog.validation import as_real, shown
 
 __all__ = ["changed"]
 
 _OWN = (
     *("model", "width", "initialization", "normalize", "epochs", "batch_size"),
-    *("label_smoothing", "clip_norm", "accumulate", "tta"),
+    *("label_smoothing", "clip_norm", "accumulate", "balance", "tta"),
 )
 _OF_OPTIMIZER = ("lr", "momentum", "weight_decay", "nesterov")
-_OF_AUGMENTATION = ("flip", "translate", "border", "cutout", "jitter", "mixup")
+_OF_AUGMENTATION = (
+    *("crop", "rotate", "trivial_augment"),
+    *("flip", "translate", "border", "cutout", "jitter", "mixup"),
+)
 _OTHERS = ("optimizer", "schedule", "ema")
 
 
@@ -29,8 +32,10 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     - `optimizer` and `schedule` are names. One that is not the recipe's comes with its defaults,
       but for the groups of parameters that do not move at all.
     - `lr` moves the rates that groups of parameters have of their own by the same factor.
-    - `ema` is a decay, and 0 takes away whatever average there is; `clip_norm` 0, `flip` "none" and
-      `tta` "none" take those away.
+    - `crop` is the least share of an image's area, or two shares as in `Augmentation`; 0 crops
+      nothing.
+    - `ema` is a decay, and 0 takes away whatever average there is; `clip_norm` 0 and "none" for
+      `flip`, `tta` and `balance` take those away.
     - Another `model` leaves what speaks of the recipe's own model by its layers' names:
       `freeze_after`, groups of parameters, and an initialisation beside PyTorch's.
 
@@ -42,7 +47,7 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     if unknown := [name for name in given if name not in known]:
         raise NeocogError(f"There is no setting {shown(unknown[0])}. Known: {', '.join(known)}.")
     values: dict[str, Any] = {name: given[name] for name in _OWN if name in given}
-    for name, nothing in (("clip_norm", 0), ("tta", "none")):
+    for name, nothing in (("clip_norm", 0), ("tta", "none"), ("balance", "none")):
         if values.get(name, "") == nothing:
             values[name] = None
     optimizer = recipe.optimizer
@@ -57,6 +62,8 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     augmentation = {name: given[name] for name in _OF_AUGMENTATION if name in given}
     if augmentation.get("flip") == "none":
         augmentation["flip"] = None
+    if as_real(augmentation.get("crop")) is not None:
+        augmentation["crop"] = (augmentation["crop"], 1.0) if augmentation["crop"] != 0 else None
     if augmentation:
         values["augmentation"] = replace(recipe.augmentation or Augmentation(), **augmentation)
     return replace(recipe, **values)

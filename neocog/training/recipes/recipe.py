@@ -23,7 +23,12 @@ from neocog.training.averaging import Averaging
 from neocog.training.initialization import INITIALIZATIONS, initialise, normalise
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.schedules import Schedule
-from neocog.training.settings import check_freezing, check_parts, check_settings
+from neocog.training.settings import (
+    check_balance,
+    check_freezing,
+    check_parts,
+    check_settings,
+)
 from neocog.validation import choice, file_path, instance, real, refuse, shown
 
 __all__ = ["RECIPES", "Recipe", "is_file", "make_model"]
@@ -74,7 +79,7 @@ class Recipe:
         normalize: "model" for the network's own preprocessing, "data" for the mean and deviation of
             the training images' channels.
         epochs, batch_size, optimizer, schedule, averaging, augmentation, label_smoothing,
-        clip_norm, accumulate, freeze_after: as for `neocog.fit`.
+        clip_norm, accumulate, freeze_after, balance: as for `neocog.fit`.
         tta: the views whose scores are averaged in the evaluation, as for `neocog.evaluate`.
     """
 
@@ -94,6 +99,7 @@ class Recipe:
     clip_norm: float | None = None
     accumulate: int = 1
     freeze_after: Mapping[str, int] = field(default_factory=dict)
+    balance: str | None = None
     tta: str | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +113,7 @@ class Recipe:
             if not isinstance(getattr(self, name), str):
                 raise refuse(name, getattr(self, name), "a text")
         check_views(self.tta)
+        check_balance(self.balance)
         check_parts(self.optimizer, self.schedule, self.averaging, self.augmentation)
         numbers = check_settings(
             self.epochs,
@@ -186,7 +193,7 @@ class Recipe:
         """What `neocog.fit` is to be called with, beside the network, data, seed and threads."""
         names = (
             *("epochs", "batch_size", "optimizer", "schedule", "averaging", "augmentation"),
-            *("label_smoothing", "clip_norm", "accumulate"),
+            *("label_smoothing", "clip_norm", "accumulate", "balance"),
         )
         return {
             **{name: getattr(self, name) for name in names},

@@ -1,0 +1,143 @@
+"""``neocog cache``."""
+
+import json
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from neocog.caches import CacheContent, cache_content, clear_cache, is_old
+from neocog.cli.terminal import counted
+from neocog.data.cache_room import Kept, cache_share
+from neocog.errors import NeocogError
+from neocog.files import cache_root
+from neocog.limits import readable
+
+__all__ = ["cache"]
+
+_WIDE = 26
+
+
+def cache(action: str, what: str, old: bool, json_: bool) -> int:
+    """List what is in the cache, or remove it."""
+    if action == "clear":
+        return _clear(what, old, json_)
+    if old:
+        raise NeocogError("--old goes with clear: neocog cache clear --old.")
+    root = cache_root()
+    if root is None:
+        raise NeocogError(
+            "The system knows no home folder, so nothing is kept. NEOCOG_CACHE_DIR can name a "
+            "folder for it."
+        )
+    found, most = cache_content(), _most(root)
+    if json_:
+        print(json.dumps(_plain(found, root, most)))
+        return 0
+    print(f"Cache: {root}")
+    if what != "kernels":
+        _print_pictures(found, most)
+    if what != "pictures":
+        _print_kernels(found)
+    print("\nRemove them: neocog cache clear [pictures|kernels|all] [--old]")
+    return 0
+
+
+def _most(root: Path) -> int:
+    """Bytes that decoded pictures may take."""
+    there = next(path for path in (root, *root.parents) if path.exists())
+    return int(cache_share() * shutil.disk_usage(there).total)
+
+
+def _row(name: str, *columns: str) -> str:
+    cut = name if len(name) <= _WIDE else f"{name[: _WIDE - 1]}…"
+    widths = (13, 10, 9)
+    right = [f"{text:>{width}}" for text, width in zip(columns, widths, strict=False)]
+    return "  ".join([f"{cut:<{_WIDE}}", *right, *columns[len(widths) :]])
+
+
+def _print_pictures(found: CacheContent, most: int) -> None:
+    print()
+    if found.pictures:
+        print(_row("decoded pictures", "shape", "images", "size", "last used"))
+    for one in found.pictures:
+        print(_row(*_described(one), readable(one.size), _day(one.used)))
+    size = sum(one.size for one in found.pictures)
+    print(
+        f"Decoded pictures take {readable(size)} of the {readable(most)} that they may, "
+        f"{100 * cache_share():g} % of the disk."
+    )
+
+
+def _print_kernels(found: CacheContent) -> None:
+    print()
+    if found.kernels:
+        print(_row("compiled kernels", "", "kernels", "size", "last used"))
+    for one in found.kernels:
+        state = "this version" if one.current else "old"
+        size = readable(one.size)
+        print(_row(one.folder.name, state, f"{one.kernels:,}", size, _day(one.used)))
+    print(f"Compiled kernels take {readable(sum(one.size for one in found.kernels))}.")
+
+
+def _described(one: Kept) -> tuple[str, str, str]:
+    if one.about is None:
+        return "(torn or unfinished)", "", ""
+    count, *item = one.about.shape
+    name = one.about.name + (", old" if is_old(one) else "")
+    if len(item) != 3:
+        return name, one.about.kind, f"{count:,}"
+    height, width, channels = item
+    return name, f"{channels} × {height} × {width}", f"{count:,}"
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d")
+
+
+def _plain(found: CacheContent, root: Path, most: int) -> dict[str, Any]:
+    return {
+        "folder": str(root),
+        "share": cache_share(),
+        "most_bytes": most,
+        "pictures": [
+            {
+                "folder": str(one.folder),
+                "source": one.about and one.about.name,
+                "kind": one.about and one.about.kind,
+                "shape": one.about and list(one.about.shape),
+                "skipped": one.about and len(one.about.bad),
+                "bytes": one.size,
+                "last_used": one.used,
+                "old": is_old(one),
+            }
+            for one in found.pictures
+        ],
+        "kernels": [
+            {
+                "folder": str(one.folder),
+                "kernels": one.kernels,
+                "bytes": one.size,
+                "last_used": one.used,
+                "old": not one.current,
+            }
+            for one in found.kernels
+        ],
+    }
+
+
+def _clear(what: str, old: bool, json_: bool) -> int:
+    freed = clear_cache(what, old=old)
+    if json_:
+        plain = {"pictures": freed.pictures, "kernels": freed.kernels}
+        print(json.dumps({**plain, "bytes": freed.size, "busy": freed.busy}))
+        return 0
+    removed = []
+    if what != "kernels":
+        removed.append(f"{counted(freed.pictures, 'set')} of decoded pictures")
+    if what != "pictures":
+        removed.append(counted(freed.kernels, "compiled kernel"))
+    print(f"Removed {' and '.join(removed)}: {readable(freed.size)}.")
+    if freed.busy:
+        print(f"What is in use stays: {freed.busy:,}.")
+    return 0

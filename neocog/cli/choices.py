@@ -1,0 +1,68 @@
+"""What was chosen for a training on pictures, a line each, with the options that change it."""
+
+from neocog.cli.terminal import counted, say
+from neocog.data.finding import Found
+from neocog.data.parts import Data
+from neocog.errors import printable
+from neocog.network import Network
+from neocog.summary import cost
+from neocog.training.balance import is_uneven
+from neocog.training.recipes import Recipe
+
+__all__ = ["say_choices", "say_held_out", "say_pictures"]
+
+
+def say_pictures(found: Found) -> None:
+    """What there is, and what it is made to be."""
+    channels, height, width = found.shape
+    sizes = sorted(set(found.survey.sizes), key=lambda size: size[0] * size[1])
+    of = " × ".join(map(str, sizes[0]))
+    if len(sizes) > 1:
+        of += " to " + " × ".join(map(str, sizes[-1]))
+    one = found.survey.one_size == (width, height)
+    how = "as they are" if one else f"{found.resize.mode}, {found.resize.interpolation}"
+    count = sum(map(len, found.listing.parts.values()))
+    say(
+        f"Pictures: {count:,} of {of} in {len(found.listing.classes):,} classes, made "
+        f"{width} × {height} {'gray' if channels == 1 else 'in color'} ({how}) "
+        "[--size, --channels, --resize]"
+    )
+
+
+def say_held_out(data: Data, found: Found) -> None:
+    """Which pictures judge the network."""
+    part, images = data.held_out
+    if len(images):
+        whose = "its own part" if found.is_split else f"{100 * found.options.validation:g} %"
+        say(f"Judged by: {counted(len(images), f'{part} image')} ({whose}) [--validation]")
+    counts = found.class_counts
+    if is_uneven(counts):
+        names = found.listing.classes
+        there = [k for k, count in enumerate(counts) if count]
+        most, least = (pick(there, key=counts.__getitem__) for pick in (max, min))
+        say(
+            f"Classes: {printable(names[most], 40)} has {counts[most]:,} pictures, "
+            f"{printable(names[least], 40)} {counts[least]:,}; they can be made to count alike "
+            "[--balance sample, --balance weight]"
+        )
+
+
+def say_choices(recipe: Recipe, network: Network) -> None:
+    """How the network is trained."""
+    parameters = cost(network).parameters
+    say(f"Network: {printable(recipe.model)}, {parameters:,} parameters [--model, --width]")
+    say(
+        f"Training: {recipe.epochs:g} epochs in batches of {recipe.batch_size}, rate "
+        f"{recipe.optimizer.lr:g} [--epochs, --batch-size, --lr, --recipe]"
+    )
+    say(f"Variation: {_variation(recipe)} [--flip, --translate]")
+
+
+def _variation(recipe: Recipe) -> str:
+    varied = recipe.augmentation
+    found = []
+    if varied is not None and varied.flip:
+        found.append("mirrored at random" if varied.flip == "random" else "mirrored in turn")
+    if varied is not None and varied.translate:
+        found.append(f"shifted by up to {counted(varied.translate, 'pixel')}")
+    return ", ".join(found) or "none"

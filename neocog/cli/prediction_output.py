@@ -1,0 +1,150 @@
+"""How predictions are written: lines for people, JSON, JSON lines or CSV; to stdout or a file."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from neocog.errors import NeocogError, printable
+from neocog.files import writing
+
+__all__ = ["FORMATS", "Best", "Writer", "output_to", "writer_of"]
+
+#: The most probable classes of a picture, best first, with their probabilities.
+Best = list[tuple[str, float]]
+
+
+class Writer(Protocol):
+    """Writes one picture after another."""
+
+    def begin(self) -> None:
+        """Before the first."""
+
+    def write(self, name: str, best: Best, error: str | None) -> None:
+        """A picture and its classes; or why it could not be read."""
+
+    def end(self) -> None:
+        """After the last."""
+
+
+class _Lines:
+    def __init__(self, out: TextIO, _top: int) -> None:
+        self._out = out
+
+    def begin(self) -> None:
+        """Nothing."""
+
+    def write(self, name: str, best: Best, error: str | None) -> None:
+        """A line; of what could not be read stderr tells."""
+        if error is None:
+            shown = ", ".join(f"{label} {100 * p:.1f} %" for label, p in best)
+            self._out.write(f"{name}: {shown}\n")
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+class _JsonArray:
+    def __init__(self, out: TextIO, _top: int) -> None:
+        self._out = out
+        self._before = ""
+
+    def begin(self) -> None:
+        """The bracket."""
+        self._out.write("[")
+
+    def write(self, name: str, best: Best, error: str | None) -> None:
+        """An object of the array."""
+        found: dict[str, object] = {"image": name}
+        found |= {"top": _top_of(best)} if error is None else {"error": error}
+        self._out.write(self._before + json.dumps(found))
+        self._before = ", "
+
+    def end(self) -> None:
+        """The other bracket."""
+        self._out.write("]\n")
+
+
+class _JsonLines:
+    def __init__(self, out: TextIO, _top: int) -> None:
+        self._out = out
+
+    def begin(self) -> None:
+        """Nothing."""
+
+    def write(self, name: str, best: Best, error: str | None) -> None:
+        """An object on a line."""
+        found: dict[str, object] = {"file": name}
+        if error is None:
+            label, probability = best[0]
+            found |= {"label": label, "probability": probability, "top": _top_of(best)}
+        else:
+            found["error"] = error
+        self._out.write(json.dumps(found) + "\n")
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+class _Csv:
+    def __init__(self, out: TextIO, top: int) -> None:
+        self._rows = csv.writer(out, lineterminator="\n")
+        self._top = top
+
+    def begin(self) -> None:
+        """The names of the columns."""
+        more = [f"{word}_{k}" for k in range(2, self._top + 1) for word in ("label", "probability")]
+        self._rows.writerow(["file", "label", "probability", *more, "error"])
+
+    def write(self, name: str, best: Best, error: str | None) -> None:
+        """A row."""
+        cells = [cell for label, p in best for cell in (label, f"{p:.6g}")]
+        cells += [""] * (2 * self._top - len(cells))
+        self._rows.writerow([name, *cells, error or ""])
+
+    def end(self) -> None:
+        """Nothing."""
+
+
+#: The formats by name.
+FORMATS: dict[str, type[_Lines] | type[_JsonArray] | type[_JsonLines] | type[_Csv]] = {
+    "lines": _Lines,
+    "json": _JsonArray,
+    "jsonl": _JsonLines,
+    "csv": _Csv,
+}
+
+
+def writer_of(format_: str, out: TextIO, top: int) -> Writer:
+    """The writer of a format, for so many classes of each picture."""
+    return FORMATS[format_](out, top)
+
+
+@contextmanager
+def output_to(path: Path | None) -> Iterator[TextIO]:
+    """Stdout, or a file that is there when all has been written, and not before.
+
+    Raises:
+        NeocogError: the file cannot be written.
+    """
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with writing(path) as file:
+            # Names of files may be any bytes; they are written as they are.
+            text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
+            yield text
+            text.flush()
+            text.detach()
+    except OSError as error:
+        why = error.strerror or error
+        raise NeocogError(f"{printable(str(path), 300)} cannot be written: {why}.") from error
+
+
+def _top_of(best: Best) -> list[dict[str, object]]:
+    return [{"label": label, "probability": p} for label, p in best]

@@ -1,0 +1,93 @@
+"""What the contents of pictures are told apart by, read once and kept."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.cache_entry import About, EntryWriter
+from neocog.data.cache_room import NotKeptError, kept
+from neocog.data.decoded_cache import key_of, stamps_of
+from neocog.data.decoders import decoders
+from neocog.data.sources.base import Pictures
+from neocog.errors import DataError
+from neocog.limits import available_cores
+
+__all__ = ["CONTENTS", "UNREADABLE", "content_digests"]
+
+#: The kind of what is kept here, where that of pixels is their source's.
+CONTENTS = "contents"
+#: Of a picture that cannot be read.
+UNREADABLE = 0
+# Bytes of a digest. Where two contents share one by chance, they are on one side of a split, which
+# does no harm.
+_BYTES = 8
+# Pictures that a thread reads at a time.
+_AT_A_TIME = 500
+
+
+def content_digests(
+    pictures: Pictures, place: str = "", threads: int | None = None
+) -> NDArray[np.uint64]:
+    """A digest of each picture's content, uint64 [n], which only those of the same content share.
+
+    They are kept on disk, if there is room, until a picture changes its stamp.
+
+    Args:
+        pictures: which.
+        place: where the source lies.
+        threads: how many read; as many as this process may use, if None.
+    """
+    stamps = stamps_of(pictures)
+    if not stamps:
+        return _read(pictures, threads)
+    key = key_of("contents", place, stamps)
+    found: list[NDArray[np.uint64]] = []
+
+    def make(writer: EntryWriter) -> None:
+        found.append(_read(pictures, threads))
+        if (found[0] == UNREADABLE).any():  # it may be a matter of rights, and is tried again
+            raise NotKeptError
+        writer.add(found[0].view(np.uint8).reshape(-1, _BYTES))
+        writer.finish(
+            key=key, kind=CONTENTS, name=Path(place).name, item_shape=(_BYTES,), maker=decoders()
+        )
+
+    def fits(about: About) -> bool:
+        return about.shape == (len(pictures), _BYTES)
+
+    try:
+        _about, array = kept(key, len(pictures) * _BYTES, make, fits)
+    except NotKeptError:
+        return found[0] if found else _read(pictures, threads)
+    return array.view("<u8").reshape(-1)
+
+
+def _read(pictures: Pictures, threads: int | None) -> NDArray[np.uint64]:
+    """The digests, as bytes in the same order on every machine."""
+
+    def some(begin: int) -> list[int]:
+        end = min(begin + _AT_A_TIME, len(pictures))
+        return [_digest(pictures, n) for n in range(begin, end)]
+
+    begins = range(0, len(pictures), _AT_A_TIME)
+    with ThreadPoolExecutor(threads or available_cores()) as pool:
+        try:
+            # A pool starts a thread when it is asked for something, and not before.
+            ask = pool.map if len(begins) > 1 else map
+            return np.array(list(chain.from_iterable(ask(some, begins))), "<u8")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _digest(pictures: Pictures, index: int) -> int:
+    try:
+        content = pictures.read(index)
+    except (OSError, DataError):
+        return UNREADABLE
+    data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
+    return int.from_bytes(hashlib.blake2b(data, digest_size=_BYTES).digest(), "little")

@@ -1,0 +1,238 @@
+"""Decode once: the pixels of pictures, kept on disk and mapped from there from then on.
+
+There is one entry for a part of a source in a shape and a way of resizing. Its key is a hash of all
+that its pixels depend on: where the source lies, the pictures' stamps in their order, the shape,
+the resizing, and what decodes (`decoders`). So an entry is never wrong, only no longer asked for.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.cache_entry import About, EntryWriter
+from neocog.data.cache_room import NotKeptError, kept
+from neocog.data.decoders import decoders
+from neocog.data.decoding import BadPicture, decode
+from neocog.data.progress import Progress
+from neocog.data.sources.base import Pictures
+from neocog.limits import require_memory
+from neocog.preprocessing import Resize
+
+__all__ = ["Decoded", "Decoding", "key_of", "stamps_of"]
+
+# Bytes that are decoded before they are written, while the next ones are decoded.
+_CHUNK = 2**26
+# Bad pictures that are tried again at a time.
+_FEW = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """The pictures of a part that could be read.
+
+    Attributes:
+        images: uint8 [n, height, width, channels], mapped from a file or in memory.
+        bad: those that could not be read.
+        digest: the SHA-256 of `images`, if it is known.
+        why_not_kept: why they are in memory, in words for the user; empty if nobody has to know.
+    """
+
+    images: NDArray[np.uint8]
+    bad: list[BadPicture]
+    digest: str | None = None
+    why_not_kept: str = ""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the parts of one source are decoded.
+
+    Attributes:
+        shape: (channels, height, width) of each image.
+        resize: how pictures of other sizes are made to fit.
+        threads: how many decode at once.
+        kind: of the source, for people.
+        name: of the data, for people.
+        place: where the source lies.
+    """
+
+    shape: tuple[int, int, int]
+    resize: Resize
+    threads: int
+    kind: str = ""
+    name: str = ""
+    place: str = ""
+
+    def decoded(
+        self, pictures: Pictures, progress: Progress | None = None, before: int = 0, of: int = 0
+    ) -> Decoded:
+        """The pictures, from the cache if they are there, and else put there.
+
+        Where there is no place or no room for them, or they are pixels in memory already, they are
+        decoded into memory.
+
+        Args:
+            pictures: of a part.
+            progress: told of the pictures that are decoded, by this process or another.
+            before: how many were, of other parts.
+            of: how many there are in all parts.
+
+        Raises:
+            NeocogError: this process cannot get the memory.
+        """
+
+        def decoding(done: int) -> None:
+            if progress is not None:
+                progress("decoding", before + done, of)
+
+        stamps = stamps_of(pictures)
+        if not stamps:
+            return self._in_memory(pictures, decoding, "")
+        settings = ["pixels", self.shape, self.resize.to_dict()]
+        key = key_of(settings, self.place, stamps)
+        bad: list[BadPicture] = []
+
+        def make(writer: EntryWriter) -> None:
+            bad[:] = self._write(key, pictures, writer, decoding)
+
+        def fits(about: About) -> bool:
+            if about.shape != (len(pictures) - len(about.bad), *self._image_shape):
+                return False
+            # What could not be read may be readable now, as when it was a matter of rights.
+            bad[:] = self._tried_again(pictures, about.bad)
+            return len(bad) == len(about.bad)
+
+        def waiting(written: int) -> None:
+            if progress is not None:
+                done = min(written // self._image_bytes, len(pictures))
+                progress("waiting for another run", before + done, of)
+
+        try:
+            about, images = kept(key, len(pictures) * self._image_bytes, make, fits, waiting)
+        except NotKeptError as error:
+            return self._in_memory(pictures, decoding, str(error))
+        return Decoded(images, bad, about.digest)
+
+    @property
+    def _image_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.shape
+        return height, width, channels
+
+    @property
+    def _image_bytes(self) -> int:
+        height, width, channels = self._image_shape
+        return height * width * channels
+
+    def _some(
+        self,
+        pictures: Pictures,
+        into: NDArray[np.uint8],
+        first: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[BadPicture]:
+        """Decode pictures from the first one on; gives the bad ones, in their places among all."""
+        places = np.arange(first, first + len(into))
+
+        def counted(done: int, _of: int) -> None:
+            if progress is not None:
+                progress(first + done)
+
+        part = pictures.take(places)
+        bad = decode(part, into, self.resize, threads=self.threads, progress=counted)
+        return [one._replace(place=first + one.place) for one in bad]
+
+    def _write(
+        self, key: str, pictures: Pictures, writer: EntryWriter, progress: Callable[[int], None]
+    ) -> list[BadPicture]:
+        """Decode into an entry, in which bad pictures leave no gaps; gives these."""
+        rows = max(1, min(_CHUNK // self._image_bytes, len(pictures)))
+        require_memory(2 * rows * self._image_bytes, f"{rows:,} images", "Choose a smaller size.")
+        # One is written while the other is filled.
+        buffers = [np.empty((rows, *self._image_shape), np.uint8) for _ in range(2)]
+        found: list[BadPicture] = []
+        with ThreadPoolExecutor(1) as writing:
+            written: Future[None] | None = None
+            for first in range(0, len(pictures), rows):
+                images = buffers[first // rows % 2][: len(pictures) - first]
+                bad = self._some(pictures, images, first, progress)
+                found += bad
+                if written is not None:
+                    written.result()
+                written = writing.submit(
+                    writer.add, _without(images, [one.place - first for one in bad])
+                )
+            if written is not None:
+                written.result()
+        writer.finish(
+            key=key,
+            kind=self.kind,
+            name=self.name,
+            item_shape=self._image_shape,
+            bad=tuple(one.place for one in found),
+            maker=decoders(),
+        )
+        return found
+
+    def _tried_again(self, pictures: Pictures, places: Sequence[int]) -> list[BadPicture]:
+        if places and not places[-1] < len(pictures):
+            return []
+        found: list[BadPicture] = []
+        scratch = np.empty((min(_FEW, len(places)), *self._image_shape), np.uint8)
+        for first in range(0, len(places), _FEW):
+            some = places[first : first + _FEW]
+            part = pictures.take(np.array(some, np.int64))
+            bad = decode(part, scratch[: len(some)], self.resize, threads=self.threads)
+            found += [one._replace(place=some[one.place]) for one in bad]
+        return found
+
+    def _in_memory(self, pictures: Pictures, progress: Callable[[int], None], why: str) -> Decoded:
+        size = len(pictures) * self._image_bytes
+        purpose, remedy = f"{len(pictures):,} images", "Choose a smaller size."
+        if why:
+            purpose += f", which cannot be kept on the disk ({why}),"
+            remedy = (
+                "Choose a smaller size, free some of the disk, name a cache folder on another one "
+                "with NEOCOG_CACHE_DIR, or have it take more of it with NEOCOG_CACHE_SHARE."
+            )
+        require_memory(size, purpose, remedy)
+        images = np.empty((len(pictures), *self._image_shape), np.uint8)
+        bad = self._some(pictures, images, 0, progress)
+        return Decoded(_without(images, [one.place for one in bad]), bad, why_not_kept=why)
+
+
+def _without(images: NDArray[np.uint8], places: list[int]) -> NDArray[np.uint8]:
+    """The images without those at some places: the others move up, and nothing is copied twice."""
+    if not places:
+        return images
+    keep = np.ones(len(images), np.bool_)
+    keep[places] = False
+    for to, place in enumerate(np.flatnonzero(keep)):
+        if to != place:
+            images[to] = images[place]
+    return images[: len(images) - len(places)]
+
+
+def stamps_of(pictures: Pictures) -> list[str]:
+    """What changes when the pictures do; empty where nothing tells, as of pixels in memory."""
+    if hasattr(pictures.store, "pixels"):
+        return []
+    stamps = [pictures.store.stamp(row) for row in pictures.rows.tolist()]
+    return stamps if all(stamps) else []
+
+
+def key_of(settings: Any, place: str, stamps: Sequence[str]) -> str:
+    """The key of what is made of pictures: 32 hex digits.
+
+    Args:
+        settings: what is made, and how: plain data.
+        place: where the source lies.
+        stamps: of the pictures, in their order.
+    """
+    text = json.dumps([settings, decoders(), place, stamps])  # no two of which are the same text
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,29 @@
+"""What the pixels of a picture depend on beside its file: the code that decodes and resizes it."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import PIL
+from PIL import features
+
+__all__ = ["decoders"]
+
+# The libraries of Pillow's that a picture passes.
+_MODULES = ("webp", "avif")
+_CODECS = ("jpg", "jpg_2000", "zlib", "libtiff")
+
+
+@cache
+def decoders() -> str:
+    """A text that is another when pixels may be: 32 hex digits.
+
+    It is of the versions of Pillow and of its libraries, and of every source file in this folder.
+    """
+    versions = [PIL.__version__, str(features.version_feature("libjpeg_turbo"))]
+    versions += [str(features.version_codec(name)) for name in _CODECS]
+    versions += [str(features.version_module(name)) for name in _MODULES]
+    digest = hashlib.sha256(repr(versions).encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:32]

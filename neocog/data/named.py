@@ -1,0 +1,54 @@
+"""Data that have a name."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from neocog.data.finding import look
+from neocog.data.options import LoadOptions
+from neocog.data.parts import Data
+from neocog.data.sources import cifar10
+from neocog.data.sources.arrays import of_datasets
+from neocog.errors import DataError
+from neocog.files import user_path
+
+__all__ = ["NAMED", "Named"]
+
+
+@dataclass(frozen=True)
+class Named:
+    """Data that have a name.
+
+    Attributes:
+        load: with options, the folder where they lie (None for the usual places), and a seed for
+            what is drawn.
+        is_here: whether nothing is downloaded for it.
+    """
+
+    load: Callable[[LoadOptions, str | os.PathLike[str] | None, int], Data]
+    is_here: Callable[[], bool]
+
+
+def _cifar10(options: LoadOptions, data_dir: str | os.PathLike[str] | None, _seed: int) -> Data:
+    found = cifar10.read_named(data_dir, options.request())
+    source = cifar10.NAME if data_dir is None else str(user_path(data_dir).absolute())
+    return look(found, options, source).load()
+
+
+def _shapes(options: LoadOptions, data_dir: str | os.PathLike[str] | None, seed: int) -> Data:
+    if data_dir is not None:
+        raise DataError("data_dir says where cifar10 lies; it does not go with 'shapes'.")
+    # Drawing needs Numba, and nothing else here must wait for its import.
+    from neocog.data.shapes import shapes
+
+    drawn = shapes(seed)
+    parts = {part: images for part, images in drawn.parts.items() if len(images)}
+    found = of_datasets("drawn shapes", drawn.name, parts, drawn.classes, options.request())
+    return look(found, options, drawn.source).load()
+
+
+#: By name.
+NAMED = {
+    cifar10.NAME: Named(_cifar10, cifar10.is_here),
+    "shapes": Named(_shapes, lambda: True),
+}

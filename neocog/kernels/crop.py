@@ -1,0 +1,62 @@
+"""Random resized crop: a rectangle anywhere in the stored image becomes the whole picture.
+
+Of an image of H × W pixels, up to ten times:
+
+    A = H W · U(a, b)                       a … b the share of the area that is asked for
+    q = exp U(log ¾, log 4⁄3)               width over height
+    w = ⌊√(A q) + ½⌋,  h = ⌊√(A / q) + ½⌋
+
+The first with 0 < w ≤ W and 0 < h ≤ H is taken, at a place that is uniform among all where it fits.
+If there is none: the largest rectangle in the image's middle whose q is not beyond ¾ and 4⁄3.
+It is made as large as the network's input by `resample`.
+
+C. Szegedy et al., "Going deeper with convolutions", 2015, section 6; the formula is that of
+torchvision's `RandomResizedCrop.get_params`.
+"""
+
+from math import exp, log, sqrt
+
+from neocog.kernels.compiling import inlined
+from neocog.kernels.random import drawn_below, uniform
+from neocog.kernels.resample import resample
+from neocog.kernels.simd import advance
+
+__all__ = ["crop", "draw_crop"]
+
+# Which of an image's random numbers is for what; see `augmentation` and `colour_jitter`.
+_AREA, _ASPECT, _TOP, _LEFT = 32, 33, 34, 35
+
+_TRIES = 10
+_NARROWEST, _WIDEST = 3 / 4, 4 / 3
+_LOG_NARROWEST, _LOG_WIDEST = log(_NARROWEST), log(_WIDEST)
+
+
+@inlined
+def draw_crop(height, width, least, most, key):
+    """The rectangle of an image of height × width: its top, left, height and width."""
+    for attempt in range(_TRIES):
+        area = height * width * (least + (most - least) * uniform(key, _AREA, attempt))
+        by = uniform(key, _ASPECT, attempt)
+        aspect = exp(_LOG_NARROWEST + (_LOG_WIDEST - _LOG_NARROWEST) * by)
+        w = int(sqrt(area * aspect) + 0.5)
+        h = int(sqrt(area / aspect) + 0.5)
+        if 0 < w <= width and 0 < h <= height:
+            top = drawn_below(height - h + 1, key, _TOP, attempt)
+            left = drawn_below(width - w + 1, key, _LEFT, attempt)
+            return top, left, h, w
+    h, w = height, width
+    if width < height * _NARROWEST:
+        h = int(width / _NARROWEST + 0.5)
+    elif width > height * _WIDEST:
+        w = int(height * _WIDEST + 0.5)
+    return (height - h) // 2, (width - w) // 2, h, w
+
+
+@inlined
+def crop(s, key, source, rows, numbers, to):
+    """A crop of a stored image, as large as the map x; see `resample` for what there must be."""
+    top, left, height, width = draw_crop(
+        s.stored_height, s.stored_width, s.how.least_area, s.how.most_area, key
+    )
+    corner = advance(source, top * s.stored_row + left * s.x.channels)
+    resample(s, corner, height, width, rows, numbers, to)

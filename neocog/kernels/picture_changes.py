@@ -1,0 +1,146 @@
+"""A stored image becomes other bytes, of the size of the network's input, before it is placed.
+
+    stored image → crop → rotation → TrivialAugment → what `augmentation` goes on with
+
+each only if the stage asks for it. Each reads bytes and writes bytes into one of two pictures that
+every worker has for that, in turn: the image of one size that both see is all that they share.
+"""
+
+from dataclasses import dataclass
+
+from neocog.kernels.compiling import inlined
+from neocog.kernels.crop import crop
+from neocog.kernels.optional import optional
+from neocog.kernels.resample import most_taps
+from neocog.kernels.simd import BYTES, INTS, advance, pointer
+from neocog.kernels.trivial_augment import trivial_augment
+from neocog.kernels.warp import random_rotation
+
+__all__ = ["Scratch", "changing"]
+
+_LEVELS = 256
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The memory of one worker for images of height × width × channels, made of stored ones.
+
+    Bytes: up to two pictures, the table of 256 a channel, and the rows of a crop before its columns
+    are resampled. int32: first pixels, their numbers, a row of sums and taps, or 256 counts.
+    """
+
+    height: int
+    width: int
+    channels: int
+    stored_height: int
+    stored_width: int
+    cropped: bool
+    rotated: bool
+    trivial: bool
+
+    @property
+    def row(self) -> int:
+        """Bytes of a picture's row."""
+        return self.width * self.channels
+
+    @property
+    def size(self) -> int:
+        """Bytes of a picture."""
+        return self.height * self.row
+
+    @property
+    def rotation(self) -> int:
+        """Where the picture begins that is rotated to."""
+        return self.cropped % 2 * self.size
+
+    @property
+    def change(self) -> int:
+        """Where the picture begins that TrivialAugment writes to."""
+        return (self.cropped + self.rotated) % 2 * self.size
+
+    @property
+    def table(self) -> int:
+        """Where the table begins."""
+        return min(2, self.cropped + self.rotated + self.trivial) * self.size
+
+    @property
+    def rows(self) -> int:
+        """Where the rows of a crop begin."""
+        return self.table + (_LEVELS * self.channels if self.trivial else 0)
+
+    @property
+    def bytes(self) -> int:
+        """How many there are."""
+        return self.rows + (self.stored_height * self.row if self.cropped else 0)
+
+    @property
+    def longest(self) -> int:
+        """The longer side of a picture."""
+        return max(self.height, self.width)
+
+    @property
+    def taps(self) -> int:
+        """The most pixels of which one is made."""
+        return max(
+            most_taps(self.stored_height, self.height), most_taps(self.stored_width, self.width)
+        )
+
+    @property
+    def numbers(self) -> int:
+        """How many int32 there are."""
+        of_crop = self.longest * (2 + self.taps) + self.row if self.cropped else 0
+        return max(of_crop, _LEVELS if self.trivial else 0)
+
+
+@inlined
+def crop_picture(s, key, source, picture, numbers):
+    """Crop; gives where the picture is."""
+    crop(s, key, source, advance(picture, s.scratch.rows), numbers, picture)
+    return picture
+
+
+@inlined
+def rotate_picture(s, key, source, picture, numbers):
+    """Rotate; gives where the picture is."""
+    to = advance(picture, s.scratch.rotation)
+    random_rotation(s, key, source, to)
+    return to
+
+
+@inlined
+def change_picture(s, key, source, picture, numbers):
+    """TrivialAugment; gives where the picture is."""
+    table = advance(picture, s.scratch.table)
+    return trivial_augment(s, key, source, numbers, table, advance(picture, s.scratch.change))
+
+
+@inlined
+def keep_picture(s, key, source, picture, numbers):
+    """Nothing."""
+    return source
+
+
+cropping = optional(lambda s: s.scratch.cropped, crop_picture, keep_picture)
+rotating = optional(lambda s: s.scratch.rotated, rotate_picture, keep_picture)
+varying = optional(lambda s: s.scratch.trivial, change_picture, keep_picture)
+
+
+@inlined
+def change_stored(s, operands, key, source):
+    """All of them; gives where the picture is."""
+    picture = pointer(operands, 8, BYTES)
+    numbers = pointer(operands, 9, INTS)
+    source = cropping(s)(s, key, source, picture, numbers)
+    source = rotating(s)(s, key, source, picture, numbers)
+    return varying(s)(s, key, source, picture, numbers)
+
+
+@inlined
+def keep_stored(s, operands, key, source):
+    """The stored image is the picture."""
+    return source
+
+
+#: `changing(s)(s, operands, key, source)` gives where a stored image's picture is, for a stage with
+#: a `scratch`. Operand 8 is `scratch.bytes` bytes of the worker, 9 `scratch.numbers` int32.
+changing = optional(lambda s: s.scratch.bytes > 0, change_stored, keep_stored)

@@ -1,0 +1,121 @@
+"""JPEGs by simplejpeg are what Pillow makes of them: the same pixels, or the same refusal."""
+
+import numpy as np
+import pytest
+from picture_files import encoded, textured
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+
+from neocog.data import fast_jpeg
+from neocog.data.picture import read_picture
+from neocog.errors import DataError
+
+pytestmark = pytest.mark.skipif(not fast_jpeg.IS_HERE, reason="simplejpeg is not installed")
+
+
+def both_ways(content: bytes, shape=None) -> tuple:
+    """What simplejpeg's way gives, and what Pillow's: pixels, or the text of an error."""
+    found = []
+    for is_here in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fast_jpeg, "IS_HERE", is_here)
+            try:
+                found.append(read_picture(content, shape or (3, 24, 24)).tolist())
+            except DataError as error:
+                found.append(str(error))
+    return tuple(found)
+
+
+OPTIONS = [
+    {"subsampling": subsampling, "quality": quality, "progressive": progressive, **more}
+    for subsampling in (0, 1, 2)
+    for quality in (30, 97)
+    for progressive in (False, True)
+    for more in ({}, {"restart_marker_rows": 1})
+]
+
+
+@pytest.mark.parametrize("side", [1, 16, 33, 61])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_every_kind_of_jpeg(side, mode):
+    image = textured(side, side * 3 // 4 + 1).convert(mode)
+    for options in OPTIONS:
+        content = encoded(image, "JPEG", **options)
+        for channels in (1, 3):
+            fast, usual = both_ways(content, (channels, *image.size[::-1]))
+            assert fast == usual
+            assert not isinstance(fast, str)
+
+
+def test_colors_that_are_stored_as_such():
+    """No YCbCr: what Adobe's marker says, and what the components are called."""
+    for keep in (True, False):
+        content = encoded(textured(40, 40), "JPEG", keep_rgb=keep, quality=95)
+        fast, usual = both_ways(content, (3, 40, 40))
+        assert fast == usual
+
+
+def test_it_is_used(monkeypatch):
+    content = encoded(textured(64, 48), "JPEG")
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.load", lambda _: pytest.fail("Pillow"))
+    assert read_picture(content, (3, 24, 24)).shape == (24, 24, 3)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_every_length_of_a_file_that_was_cut_off(progressive):
+    content = encoded(textured(20, 13), "JPEG", progressive=progressive)
+    refused = 0
+    for length in range(len(content)):
+        fast, usual = both_ways(content[:length], (3, 13, 20))
+        assert fast == usual
+        refused += isinstance(fast, str)
+    assert refused >= len(content) - 2
+    for behind in (b"\0", b"anything", content):
+        fast, usual = both_ways(content + behind, (3, 13, 20))
+        assert fast == usual
+        assert not isinstance(fast, str)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_damage_changes_both_alike(progressive):
+    content = encoded(textured(40, 30), "JPEG", progressive=progressive)
+    rng = np.random.default_rng(progressive)
+    kinds = set()
+    for _ in range(300):
+        damaged = bytearray(content)
+        for at in rng.integers(2, len(damaged), rng.integers(1, 4)):
+            damaged[at] = rng.integers(0, 256)
+        fast, usual = both_ways(bytes(damaged), (3, 30, 40))
+        assert fast == usual
+        kinds.add(type(fast))
+    assert kinds == {str, list}
+
+
+def test_a_turned_photograph():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    fast, usual = both_ways(encoded(textured(60, 40), "JPEG", exif=exif), (3, 30, 20))
+    assert fast == usual
+
+
+def test_headers_that_are_not_plain_are_pillows(monkeypatch):
+    """Of a plain JPEG Pillow does not see the header; of every other it does."""
+    seen = []
+    opened = JpegImageFile._open
+    monkeypatch.setattr(JpegImageFile, "_open", lambda self: seen.append(1) or opened(self))
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    image = textured(40, 30)
+    for options, is_plain in (
+        ({}, True),
+        ({"progressive": True}, True),
+        ({"comment": b"words"}, True),
+        ({"exif": exif}, False),
+        ({"xmp": b"<x/>"}, False),
+        ({"icc_profile": b"profile"}, False),
+    ):
+        seen.clear()
+        read_picture(encoded(image, "JPEG", **options), (3, 24, 24))
+        assert seen == ([] if is_plain else [1])
+    read_picture(encoded(image.convert("L"), "JPEG"), (3, 24, 24))
+    assert seen
