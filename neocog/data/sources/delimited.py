@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from neocog.data.sources.columns import is_usual, looks_like_file
-from neocog.data.sources.text_lines import LONGEST_LINE, text_lines
+from neocog.data.sources.text_lines import LONGEST_LINE, TextMember, text_lines
 from neocog.errors import DataError, printable
 
 __all__ = ["DelimitedTable"]
@@ -37,7 +37,7 @@ class DelimitedTable:
 
     unit = "line"
 
-    def __init__(self, path: Path, asked: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path | TextMember, asked: Sequence[str] = ()) -> None:
         self.name = printable(path.name)
         self._path = path
         sample = _sample(path)
@@ -133,7 +133,7 @@ def _cut(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
             yield line.split()
 
 
-def _sample(path: Path) -> list[str]:
+def _sample(path: Path | TextMember) -> list[str]:
     sample, size = [], 0
     for line in islice(text_lines(path), _SAMPLE_LINES):
         sample.append(line)

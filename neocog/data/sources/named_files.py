@@ -17,7 +17,7 @@ from neocog.data.sources.files import (
 )
 from neocog.errors import DataError
 
-__all__ = ["MISSING", "NamedFileStore", "NamedFiles"]
+__all__ = ["MISSING", "NamedFileStore", "NamedFiles", "relative_name"]
 
 #: The length of a file that is not there.
 MISSING = -1
@@ -50,7 +50,7 @@ class NamedFiles:
         Raises:
             DataError: the name is refused, in words that follow it.
         """
-        relative = _relative(name)
+        relative = relative_name(name)
         found = self._find(relative)
         if found is None and "\\" in relative:  # as Windows writes paths
             found = self._find(relative.replace("\\", "/"))
@@ -81,7 +81,7 @@ class NamedFiles:
                 last = file.name.rpartition("/")[2]
                 self._below[last].append(file)
                 self._below[PurePath(last).stem].append(file)
-        relative = _relative(name)
+        relative = relative_name(name)
         ending = f"/{relative}"
         fits = [
             file
@@ -160,7 +160,7 @@ def _has_ending(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122  much faster
 
 
-def _relative(name: str) -> str:
+def relative_name(name: str) -> str:
     """A name in plain form: no dots, one slash between two parts.
 
     Raises:
