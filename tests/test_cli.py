@@ -951,7 +951,7 @@ def test_predict_refuses_what_is_no_picture(refused, model, pictures, here):
         ("none.png", "No such file"),
         ("text.png", "is not an image"),
         ("half.png", "cannot be decoded"),
-        ("model", "directory"),
+        ("model", "has no pictures"),
     ):
         error = refused("predict", model, path)
         assert message in error

@@ -42,6 +42,7 @@ def network():
 
 NET = network()
 DATA = Dataset(IMAGES, np.arange(8))
+SMALL = neocog.Data("small", DATA[:1], DATA[:0], tuple("01234567"))
 
 #: Values of kinds that nothing takes.
 NOTHING = (
@@ -153,6 +154,9 @@ FUNCTIONS = {
         "path": "net.pth", "file_column": None, "label_column": None}),
     "show": (neocog.Data("mine", DATA, DATA[:0], tuple("abcdefgh")).show,
              {"part": "train", "per_class": 2, "path": None}),
+    "check_data": (neocog.check_data, {"source": SMALL, "classes": None, "file_column": None,
+                                       "label_column": None, "validation": 0.2, "split_seed": 0,
+                                       "near": 6, "threads": 1}),
     "shapes": (shapes, {"seed": 0, "train": 1, "test": 0, "threads": 1}),
     "load_model_file": (models.load_model_file, {"path": "net.py"}),
 }  # fmt: skip

@@ -65,9 +65,9 @@ class DelimitedTable:
                 continue
             if len(cells) != width and (len(cells) < width or any(cells[width:])):
                 raise DataError(
-                    f"{self.name}, line {line:,}: it has {len(cells):,} columns where the first "
-                    f"line has {width:,}. Mend it; what has {_said(self._delimiter)} in it belongs "
-                    "in quotation marks."
+                    f"{self.name}, line {line:,}: its columns are {len(cells):,}, and those of the "
+                    f"first line {width:,}. Mend it; what has {_said(self._delimiter)} in it "
+                    "belongs in quotation marks."
                 )
             yield line, [cells[place].strip() for place in columns]
 

@@ -12,7 +12,6 @@ from neocog.data.sources.files import (
     FileStore,
     FoundFile,
     PassedOver,
-    is_hidden,
     leads_inside,
     walk,
 )
@@ -132,7 +131,7 @@ class NamedFiles:
             except OSError:
                 names = []
             for name in names:
-                if _has_ending(name) and not is_hidden(name):
+                if _has_ending(name):
                     known[PurePath(name).stem].append(name)
         return known
 
@@ -158,7 +157,7 @@ class NamedFileStore(FileStore):
 
 
 def _has_ending(name: str) -> bool:
-    return PurePath(name).suffix.lower() in PICTURE_SUFFIXES
+    return os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122  much faster
 
 
 def _relative(name: str) -> str:

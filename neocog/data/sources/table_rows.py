@@ -76,7 +76,7 @@ class TableRows:
             wanted.append(columns.split)
         splits: dict[str, str] = {}
         for line, (name, text, *split) in table.rows(wanted):
-            check_rows(len(self._labels), table.name)
+            check_rows(len(self._labels) + self._unlabeled, table.name)
             where = f"{table.name}, {table.unit} {line:,}"
             if not name:
                 raise DataError(f"{where}: it names no file.")
