@@ -60,7 +60,7 @@ def rows(scratch: Path) -> list[list[str]]:
     """A row of the table for each source."""
     found = []
     for what, source, options in (
-        (f"{_PICTURES:,} JPEGs of 120 to 800 pixels, 5 classes", mixed_sizes(scratch / "mixed"), ()),
+        (f"{_PICTURES:,} JPEGs of 120 to 800 pixels, 5 classes", mixed_sizes(scratch / "p"), ()),
         ("2,624 photographs of solar cells, 4 classes", solar_cells(), ("--label-column", "2")),
     ):
         results = scratch / f"results-{len(found)}"
@@ -89,7 +89,7 @@ def rows(scratch: Path) -> list[list[str]]:
 def main() -> None:
     """Measure and print, and with --write put the table into the docs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="write the table into docs/pictures.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/pictures.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         found = rows(Path(name))

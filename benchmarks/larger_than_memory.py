@@ -207,7 +207,7 @@ def main():
     finally:
         group.rmdir()
     if options.write:
-        write_table("docs/data.md", "larger-than-memory", "\n".join(lines))
+        write_table("docs/pictures.md", "memory", "\n".join(lines))
 
 
 if __name__ == "__main__":
