@@ -21,10 +21,6 @@ def number(text: str) -> float:
         return float(text)
 
 
-# What argparse calls it in a message.
-number.__name__ = "number"
-
-
 def add_recipe_options(p: argparse.ArgumentParser) -> None:
     """The settings of a recipe, each instead of the recipe's own."""
     g = p.add_argument_group("settings, in the place of the recipe's")
