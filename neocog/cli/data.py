@@ -9,10 +9,8 @@ from neocog.cli.paths import out_path
 from neocog.cli.terminal import counted, loading_progress
 from neocog.data.check import Report, check_data
 from neocog.data.check.balance import TINY
-from neocog.data.check.page import page
 from neocog.data.check.report import Pair, Picture
 from neocog.errors import NeocogError, printable
-from neocog.files import write_bytes
 
 __all__ = ["check", "report_lines"]
 
@@ -23,7 +21,7 @@ _WIDTH = 80
 # Of a list, what is shown; and of classes, before the middle ones are left out.
 _MOST, _MOST_CLASSES = 10, 24
 # Pictures of a group that are named.
-_OF_GROUP = 4
+_OF_GROUP = 3
 
 _HOW = {"bytes": "same bytes", "pixels": "same pixels"}
 
@@ -57,7 +55,7 @@ def check(
 
 def _write(path: Path, report: Report) -> None:
     try:
-        write_bytes(path, page(report).encode())
+        report.save_page(path)
     except OSError as error:
         raise NeocogError(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -75,8 +73,9 @@ def report_lines(report: Report) -> Iterator[str]:
     yield from _class_table(report)
     yield ""
     yield from _facts(report)
-    yield ""
-    yield from _balance(report)
+    if hints := list(_balance(report)):
+        yield ""
+        yield from hints
     yield from _findings(report)
     yield ""
     yield _verdict(report)
@@ -120,10 +119,13 @@ def _facts(report: Report) -> Iterator[str]:
         least, middle, most = sizes.aspects
         yield (
             f"shapes:   {sizes.landscape:,} landscape, {sizes.portrait:,} portrait, "
-            f"{sizes.square:,} square; width / height {least:.2f} to {most:.2f}, "
-            f"median {middle:.2f}"
+            f"{sizes.square:,} square"
         )
-    for name, counts in (("pixels", report.modes), ("files", report.formats)):
+        yield f"aspects:  width / height {least:.2f} to {most:.2f}, median {middle:.2f}"
+    files = {} if set(report.formats) == {"pixels"} else report.formats
+    for name, counts in (("pixels", report.modes), ("files", files)):
+        if not counts:
+            continue
         shown = ", ".join(f"{one} ({count:,})" for one, count in counts.items())
         yield from _wrapped(f"{name + ':':<10}{shown}", 10)
     if report.turned:
@@ -222,10 +224,13 @@ def _pair(pair: Pair) -> Iterator[str]:
 
 
 def _group(pictures: Sequence[Picture], how: str) -> str:
-    room = (_WIDTH - 30) // min(_OF_GROUP, len(pictures))
-    more = f" and {len(pictures) - _OF_GROUP:,} more" if len(pictures) > _OF_GROUP else ""
-    names = ", ".join(_short(one.name, max(18, room)) for one in pictures[:_OF_GROUP])
-    return names + more + (f" ({how})" if how else "")
+    left = len(pictures) - _OF_GROUP
+    end = (f" and {left:,} more" if left > 0 else "") + (f" ({how})" if how else "")
+    shown = pictures[:_OF_GROUP]
+    room = (_WIDTH - 2 - len(end)) // len(shown) - 2
+    # What lies in memory has only numbers, anew in each part.
+    names = [one.name if "/" in one.name else f"{one.part} {one.name}" for one in shown]
+    return ", ".join(_short(name, room) for name in names) + end
 
 
 def _place(picture: Picture, room: int) -> str:
@@ -244,9 +249,9 @@ def _short(name: str, room: int) -> str:
 
 def _verdict(report: Report) -> str:
     if not report.passes():
-        return "Not fit to train on as it is: see what is broken, in two parts or under two labels."
+        return "Not fit to train on: see what is broken, in two parts or under two labels."
     if not report.passes(strict=True):
-        return "Nothing is broken. Some pictures are nearly the same: --strict makes that an error."
+        return "Nothing is broken; some pictures are nearly the same (an error with --strict)."
     return "Nothing is broken, in two parts or under two labels."
 
 

@@ -14,12 +14,13 @@ ON_BAD = ("error", "skip")
 _SIZE = re.compile(r"(\d{1,6})(?:[xX×](\d{1,6}))?")
 
 
-def add_data_options(p: argparse.ArgumentParser, *, shape: bool) -> None:
+def add_data_options(p: argparse.ArgumentParser, *, shape: bool, on_bad: bool = True) -> None:
     """Add the group to a command's parser; None is what nobody has said.
 
     Args:
         p: the parser.
         shape: whether the command chooses the shape of the images; else it is the network's.
+        on_bad: whether pictures that cannot be read end it.
     """
     add: Any = p.add_argument_group("which pictures of a folder or file").add_argument
     add(
@@ -38,12 +39,14 @@ def add_data_options(p: argparse.ArgumentParser, *, shape: bool) -> None:
         help="of each class to hold out, where the pictures have no such part (default: 0.2)",
     )
     add("--split-seed", type=int, default=None, help="which pictures these are (default: 0)")
-    add(
-        "--on-bad",
-        choices=ON_BAD,
-        default=None,
-        help="pictures that cannot be read: stop and name all, or skip up to 1 %% (default: error)",
-    )
+    if on_bad:
+        add(
+            "--on-bad",
+            choices=ON_BAD,
+            default=None,
+            help="pictures that cannot be read: stop and name all, or skip up to 1 %% "
+            "(default: error)",
+        )
     _add_columns(add)
     if not shape:
         return

@@ -332,22 +332,7 @@ def _data(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     p.add_argument("--strict", action="store_true", help="nearly equal pictures are an error, too")
     p.add_argument("--html", default=None, metavar="FILE", help="write a page with thumbnails")
-    p.add_argument(
-        "--validation",
-        type=float,
-        default=None,
-        metavar="PART",
-        help="of each class held out, where the pictures have no such part (default: 0.2)",
-    )
-    p.add_argument(
-        "--split-seed", type=int, default=None, help="which pictures these are (default: 0)"
-    )
-    p.add_argument(
-        "--file-column", default=None, metavar="NAME", help="of a table: its column of files"
-    )
-    p.add_argument(
-        "--label-column", default=None, metavar="NAME", help="of a table: its column of classes"
-    )
+    add_data_options(p, shape=False, on_bad=False)
     _add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")
     p.set_defaults(run=run)

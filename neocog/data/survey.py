@@ -7,10 +7,10 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.picture import turn_of
 from neocog.data.picture_kinds import PictureFile, open_picture
 from neocog.data.quiet import quiet
 from neocog.data.sources.base import Pictures
+from neocog.data.turning import seen_size
 from neocog.errors import DataError, printable
 
 __all__ = ["Survey", "look_at", "survey"]
@@ -87,11 +87,10 @@ def look_at(content: bytes | NDArray[np.uint8]) -> tuple[tuple[int, int], bool]:
         height, width, channels = content.shape
         return (width, height), channels == 1
     try:
-        with quiet(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
-            _kind, picture = open_picture(file)
-            width, height = picture.size
+        with quiet, PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
+            kind, picture = open_picture(file)
             gray = picture.mode in _GRAY_MODES
-            return ((height, width) if turn_of(picture).sideways else (width, height)), gray
+            return seen_size(kind, picture, file)[0], gray
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything

@@ -84,7 +84,7 @@ def tab(chromium):
     """Opens tabs, and sees at the end that none complained."""
     contexts, tabs = [], []
 
-    def open_(address, *, width=1280, dark=False, complains=False):
+    def open_(address, *, width=1280, dark=False, complains=False, ready=".strip"):
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
         )
@@ -93,7 +93,7 @@ def tab(chromium):
         if not complains:  # a browser writes every refusal of a server to its console
             tabs.append(found)
         found.page.goto(address)
-        found.page.wait_for_selector(".strip", timeout=120_000)
+        found.page.wait_for_selector(ready, timeout=120_000)
         return found
 
     yield open_

@@ -70,7 +70,8 @@ def find_duplicates(
 
     Args:
         table: of n pictures.
-        part: uint8 [n], the number of each picture's part; those to train on have the lowest.
+        part: uint8 [n], the number of each picture's part, which never falls; those to train on
+            have the lowest.
         labels: int64 [n].
         most: bits of a perceptual hash that may differ.
     """
@@ -81,7 +82,7 @@ def find_duplicates(
     for _how, members in exact:
         copies[members[0]] = members
         for found, of in ((leaks, part), (conflicts, labels)):
-            home = min(members, key=lambda n: (part[n], n)) if of is part else members[0]
+            home = members[0]
             for n in members:
                 if of[n] != of[home]:
                     same = bool((table.content[n] == table.content[home]).all())
@@ -91,7 +92,7 @@ def find_duplicates(
     one, other, bits, complete = _near(table, first, most)
     for a, b, d in zip(one.tolist(), other.tolist(), bits.tolist(), strict=True):
         for found, of in ((leaks, part), (conflicts, labels)):
-            _keep_nearest(found, _across(copies.get(a, [a]), copies.get(b, [b]), of, part), d)
+            _keep_nearest(found, _across(copies.get(a, [a]), copies.get(b, [b]), of), d)
     return Duplicates(
         tuple((how, tuple(members)) for how, members in exact),
         tuple(_groups(one, other)),
@@ -129,9 +130,7 @@ def _near(
     return one, other, bits_that_differ(table.hashes[one], table.hashes[other]), complete
 
 
-def _across(
-    a: list[int], b: list[int], of: NDArray[np.integer], part: NDArray[np.uint8]
-) -> list[tuple[int, int]]:
+def _across(a: list[int], b: list[int], of: NDArray[np.integer]) -> list[tuple[int, int]]:
     """Of two groups of copies the pairs (earlier, later) that `of` tells apart.
 
     What is twice within a group is known already: only the first of each value is taken, and of a
@@ -140,7 +139,7 @@ def _across(
     firsts_a, firsts_b = ({int(of[n]): n for n in reversed(group)} for group in (a, b))
     few_a, few_b = (list(firsts.values())[-_VALUES:] for firsts in (firsts_a, firsts_b))
     pairs = [(x, y) for x in few_a for y in few_b if of[x] != of[y]]
-    return [(x, y) if (part[x], x) < (part[y], y) else (y, x) for x, y in pairs]
+    return [(min(pair), max(pair)) for pair in pairs]  # parts are in a row, those to train on first
 
 
 def _keep_nearest(found: dict[int, Same], pairs: list[tuple[int, int]], bits: int) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import warnings
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -11,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.check.perceptual_hash import SIDE
-from neocog.data.picture import fit_picture, turn_of
+from neocog.data.picture import fit_picture
 from neocog.data.picture_kinds import PictureFile, open_picture
-from neocog.data.pixels import Turn
+from neocog.data.quiet import quiet
+from neocog.data.turning import seen_size
 from neocog.errors import DataError, printable
 from neocog.preprocessing import Resize
 
@@ -29,8 +29,8 @@ __all__ = [
     "within",
 ]
 
-#: Pictures are compared pixel by pixel up to this side, and larger ones scaled down to it: no more
-#: memory is taken than training takes, so that what trains is not called broken.
+#: Pictures are compared pixel by pixel up to this side, and larger ones scaled down to it, so that
+#: hardly more memory is taken than training takes.
 LARGEST_SIDE = 1024
 
 #: What is said of how pixels are stored.
@@ -127,11 +127,18 @@ def look(content: bytes | NDArray[np.uint8]) -> Look:
         DataError: it cannot be decoded; in words that follow its name.
     """
     found = head(content)
-    width, height = within(found.size, LARGEST_SIDE)
-    pixels = np.ascontiguousarray(fit_picture(content, (3, height, width), _EXACT))
+    try:
+        pixels = _fitted(content, within(found.size, LARGEST_SIDE))
+    except DataError:
+        # It may still train, at a smaller size, which takes a little less memory.
+        pixels = _fitted(content, within(found.size, SIDE))
     thumbnail = fit_picture(pixels, (3, SIDE, SIDE), _SMALL)
     data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
     return Look(found, _digest(data), _digest(pixels.data, found.size), thumbnail)
+
+
+def _fitted(content: bytes | NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(fit_picture(content, (3, size[1], size[0]), _EXACT))
 
 
 def within(size: tuple[int, int], side: int) -> tuple[int, int]:
@@ -154,13 +161,10 @@ def head(content: bytes | NDArray[np.uint8]) -> Head:
         height, width, channels = content.shape
         return Head("pixels", _OF_CHANNELS.get(channels, "other"), (width, height), False)
     try:
-        with warnings.catch_warnings(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
-            warnings.simplefilter("ignore")
+        with quiet, PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             kind, picture = open_picture(file)
-            turn = turn_of(picture)
-            width, height = picture.size
-            size = (height, width) if turn.sideways else (width, height)
-            return Head(kind.name, _mode(picture), size, turn != Turn())
+            size, turned = seen_size(kind, picture, file)
+            return Head(kind.name, _mode(picture), size, turned)
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything

@@ -31,7 +31,8 @@ T = TypeVar("T")
 _PAIRS, _GROUPS, _OF_GROUP, _PICTURES, _ROWS = 24, 10, 6, 36, 200
 # Pixels of a thumbnail; a picture with sides of at most _SMALL is shown as it is, magnified.
 _SIDE, _SMALL = 160, 64
-_LONGEST = 300
+# Characters of a name.
+_LONGEST, _CAPTION = 300, 100
 _HOW = {"bytes": "the same bytes", "pixels": "the same pixels"}
 
 
@@ -62,6 +63,12 @@ def _text(text: str, most: int = _LONGEST) -> str:
     return html.escape(printable(text, most))
 
 
+def _end(name: str) -> str:
+    """The end of a long name, which says more than its beginning."""
+    text = printable(name, 10_000)
+    return html.escape(text if len(text) <= _CAPTION else f"…{text[1 - _CAPTION :]}")
+
+
 class _Page:
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -71,7 +78,7 @@ class _Page:
         report = self._report
         leaks, near_leaks = _by_how(report.leaks)
         conflicts, near_conflicts = _by_how(report.conflicts)
-        nearly = "Their perceptual hashes differ in a few bits; whether it matters is for you."
+        nearly = "At most a few bits of their perceptual hashes differ; look whether it matters."
         pair = self._pair
         sections = [
             _Section("broken", "Cannot be read", report.broken, _broken_row, "table", True),
@@ -115,7 +122,7 @@ class _Page:
             self._thumbnails[picture.index] = _thumbnail(self._report.everything, picture.index)
         return (
             f'<figure><div class="thumbnail">{self._thumbnails[picture.index]}</div>'
-            f"<figcaption>{_text(picture.name)}"
+            f"<figcaption>{_end(picture.name)}"
             f'<span class="where">{_text(picture.part)} · {_text(picture.label, 60)}</span>'
             "</figcaption></figure>"
         )
@@ -254,7 +261,7 @@ def _thumbnail(everything: Everything, index: int) -> str:
 
 def _verdict(report: Report) -> str:
     if not report.passes():
-        text = "Not fit to train on as it is: see what is broken, in two parts or under two labels."
+        text = "Not fit to train on: see what is broken, in two parts or under two labels."
     elif not report.passes(strict=True):
         text = "Nothing is broken. Some pictures are nearly the same in two parts or classes."
     else:
@@ -300,6 +307,9 @@ def _facts(report: Report) -> str:
     if sizes is not None:
         often = ", ".join(f"{w} × {h} ({n:,})" for (w, h), n in sizes.most_frequent[:5])
         least, middle, most = sizes.aspects
+        shapes = (
+            f"{sizes.landscape:,} landscape, {sizes.portrait:,} portrait, {sizes.square:,} square"
+        )
         rows += [
             ("smallest", "{} × {}".format(*sizes.smallest)),
             ("median", "{:g} × {:g}".format(*sizes.median)),
@@ -307,15 +317,16 @@ def _facts(report: Report) -> str:
             ("most frequent", often),
             ("different sizes", f"{sizes.different:,}"),
             ("width / height", f"{least:.2f} to {most:.2f}, median {middle:.2f}"),
-            (
-                "shapes",
-                f"{sizes.landscape:,} landscape, {sizes.portrait:,} portrait, "
-                f"{sizes.square:,} square",
-            ),
+            ("shapes", shapes),
         ]
-    for name, counts in (("pixels", report.modes), ("files", report.formats)):
-        rows.append((name, ", ".join(f"{one} ({count:,})" for one, count in counts.items())))
-    rows.append(("turned by EXIF data", f"{report.turned:,}"))
+        if sizes.different == 1:
+            rows = [("size", "{} × {}, all of them".format(*sizes.smallest))]
+    files = {} if set(report.formats) == {"pixels"} else report.formats
+    for name, counts in (("pixels", report.modes), ("files", files)):
+        if counts:
+            rows.append((name, ", ".join(f"{one} ({count:,})" for one, count in counts.items())))
+    if files:
+        rows.append(("turned by EXIF data", f"{report.turned:,}"))
     text = "".join(
         f'<tr><th scope="row">{name}</th><td>{_text(value)}</td></tr>' for name, value in rows
     )

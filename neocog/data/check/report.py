@@ -1,5 +1,6 @@
 """What a check has found."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from neocog.data.check.balance import Balance
 from neocog.data.check.table import Everything
 from neocog.errors import printable
+from neocog.files import write_bytes
 
 __all__ = ["Broken", "Group", "Odd", "Pair", "Picture", "Report", "Sizes", "WrongEnding"]
 
@@ -173,7 +175,8 @@ class Report:
         conflicts: pictures under two labels.
         odd: pictures that are far from all others of their class, the farthest first.
         complete: whether all nearly equal pictures were looked for; see `methods`.
-        methods: in words, how "near" and "odd" were found.
+        methods: in words, how "exact", "near" and "odd" were found.
+        everything: the pictures, for the page.
     """
 
     name: str
@@ -222,6 +225,15 @@ class Report:
         """
         pairs = [*self.leaks, *self.conflicts]
         return not self.broken and not any(strict or pair.how != "near" for pair in pairs)
+
+    def save_page(self, path: str | os.PathLike[str]) -> None:
+        """Write an HTML file that shows what was found, with thumbnails of some 300 pictures.
+
+        These are read anew. Raises OSError where the file cannot be written.
+        """
+        from neocog.data.check.page import page  # which shows what this module describes
+
+        write_bytes(path, page(self).encode())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, with everything, for JSON."""
