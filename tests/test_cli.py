@@ -24,7 +24,7 @@ from PIL import Image
 import neocog
 from neocog import Conv2d, Flatten, Linear
 from neocog.benchmark import Measured, Row
-from neocog.cli import main, parser
+from neocog.cli import main, recipe_options
 from neocog.cli.parser import build_parser
 from neocog.data import Data, Dataset
 from neocog.data.picture import read_picture
@@ -181,8 +181,8 @@ def test_the_defaults_are_the_recipes_and_that_is_the_notes():
 
 
 def test_the_parsers_names_are_the_registries():
-    assert tuple(OPTIMIZERS) == parser.OPTIMIZERS
-    assert tuple(SCHEDULES) == parser.SCHEDULES
+    assert tuple(OPTIMIZERS) == recipe_options.OPTIMIZERS
+    assert tuple(SCHEDULES) == recipe_options.SCHEDULES
     (commands,) = (a for a in build_parser()._actions if a.dest == "command")
     actions = {action.dest: action for action in commands.choices["train"]._actions}
     assert actions["tta"].choices == ("none", *VIEWS)

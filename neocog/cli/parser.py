@@ -7,21 +7,15 @@ from typing import Any, NoReturn
 
 from neocog import __version__
 from neocog.cli.data_options import add_column_options, add_data_options
+from neocog.cli.recipe_options import TTA, VIEWS, add_recipe_options, number
 from neocog.errors import did_you_mean, printable
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "build_parser", "parse"]
-
-#: The names of `neocog.training.optimizers` and `.schedules`, which to import takes too long here.
-OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "muon")
-SCHEDULES = ("constant", "step", "cosine", "linear", "one-cycle", "warm-up")
+__all__ = ["build_parser", "parse"]
 
 _DATA = (
     "a folder with a folder of pictures for each class, or another source of pictures; shapes "
     "(built in) or cifar10 (default: {default})"
 )
-_VIEWS = ("none", "flip", "flip+shift")
-_TTA = "views of each image that the evaluation averages"
-_CROP = "show parts of images, of this share of the area or more, such as 0.35; 0: all of it"
 _MODEL = "a run folder, a .safetensors or a .pth"
 
 
@@ -142,7 +136,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
         "for pictures of your own, what suits them)",
     )
-    _recipe_options(p)
+    add_recipe_options(p)
     p.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
     _add_threads(p)
     p.add_argument(
@@ -152,99 +146,6 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=True)
     p.set_defaults(run=run)
-
-
-def _number(text: str) -> float:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
-
-
-# What argparse calls it in a message.
-_number.__name__ = "number"
-
-
-def _recipe_options(p: _Parser) -> None:
-    """The settings of a recipe, each instead of the recipe's own."""
-    g = p.add_argument_group("settings, in the place of the recipe's")
-    add = g.add_argument
-    add("--model", default=None, help="network by name, or my_net.py:make")
-    add("--width", type=_number, default=None, help="what its channels are multiplied by")
-    add(
-        "--init",
-        dest="initialization",
-        choices=("torch", "airbench"),
-        default=None,
-        help="first weights: PyTorch's, or whitening and identities",
-    )
-    add(
-        "--normalize",
-        choices=("model", "data"),
-        default=None,
-        help="pixels by the model's mean and deviation, or the data's",
-    )
-    add("--epochs", type=_number, default=None, help="passes over the data, such as 5 or 9.5")
-    add("--batch-size", type=int, default=None, help="images a batch")
-    add("--accumulate", type=int, default=None, help="batches a step of the optimizer")
-    add("--optimizer", choices=OPTIMIZERS, default=None, help="how weights move")
-    add("--lr", type=float, default=None, help="learning rate")
-    add("--momentum", type=float, default=None, help="of sgd, rmsprop and muon")
-    add("--weight-decay", type=float, default=None, help="how much weights shrink")
-    add(
-        "--nesterov",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="momentum that looks ahead",
-    )
-    add("--schedule", choices=SCHEDULES, default=None, help="how the learning rate goes")
-    add("--clip-norm", type=float, default=None, help="largest norm of the gradient; 0: any")
-    add("--ema", type=float, default=None, help="decay of the weights' average; 0: no average")
-    add("--label-smoothing", type=float, default=None, help="part of a label for all classes")
-    add("--crop", type=float, default=None, metavar="LEAST", help=_CROP)
-    add(
-        "--rotate",
-        type=float,
-        default=None,
-        metavar="DEGREES",
-        help="most degrees that images are turned",
-    )
-    add(
-        "--trivial-augment",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="one random change of each image, of TrivialAugment's",
-    )
-    add(
-        "--flip",
-        choices=("none", "random", "alternating"),
-        default=None,
-        help="show images mirrored, at random or in turn",
-    )
-    add("--translate", type=int, default=None, help="most pixels that images are shifted")
-    add(
-        "--border",
-        choices=("reflect", "zero"),
-        default=None,
-        help="what images have beyond an edge",
-    )
-    add("--cutout", type=int, default=None, help="side of a square that is left out")
-    add(
-        "--jitter",
-        type=float,
-        nargs=3,
-        metavar=("BRIGHTNESS", "CONTRAST", "SATURATION"),
-        default=None,
-        help="strengths of changes of colour",
-    )
-    add("--mixup", type=float, default=None, help="α of mixtures of two images")
-    add(
-        "--balance",
-        choices=("none", "sample", "weight"),
-        default=None,
-        help="have classes count alike: show each equally often, or weigh its losses",
-    )
-    add("--tta", choices=_VIEWS, default=None, help=_TTA)
 
 
 def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -258,9 +159,7 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
     )
-    p.add_argument(
-        "--tta", choices=_VIEWS, default=None, help=f"{_TTA} (default: as it was trained)"
-    )
+    p.add_argument("--tta", choices=VIEWS, default=None, help=f"{TTA} (default: as it was trained)")
     _add_threads(p)
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=False)
@@ -359,7 +258,7 @@ def _summary(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p = _add(commands, "summary", "list the layers of a network, and what training takes")
     _add_model(p, f"a network by name, my_net.py:make, {_MODEL}")
     p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
-    p.add_argument("--width", type=_number, default=1, help="of a network by name (default: 1)")
+    p.add_argument("--width", type=number, default=1, help="of a network by name (default: 1)")
     p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
     _add_threads(p)
     p.add_argument("--profile", action="store_true", help="measure each layer's time in a step")
