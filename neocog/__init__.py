@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         Tanh,
     )
     from neocog.network import Network
-    from neocog.preprocessing import Preprocessing
+    from neocog.preprocessing import Preprocessing, Resize
     from neocog.summary import Cost, cost
     from neocog.training import schedules
     from neocog.training.augmentation import Augmentation
@@ -99,6 +99,7 @@ _HOMES = {
     "ReLU": "layers",
     "Recipe": "training.recipes",
     "Residual": "layers",
+    "Resize": "preprocessing",
     "SGD": "training",
     "Scale": "layers",
     "Sequential": "layers",
@@ -159,6 +160,7 @@ __all__ = [
     "ReLU",
     "Recipe",
     "Residual",
+    "Resize",
     "Scale",
     "Sequential",
     "SiLU",

@@ -45,7 +45,7 @@ def in_order_of(data: Data, classes: tuple[str, ...] | None) -> Data:
         return data
     numbers = np.array([classes.index(one) for one in data.classes], np.int64)
     train, validation, test = (
-        Dataset(part.images, numbers[part.labels], part.names)
+        Dataset(part.images, numbers[part.labels], part.names, part.digest)
         for part in (data.train, data.validation, data.test)
     )
     return replace(data, train=train, validation=validation, test=test, classes=classes)

@@ -188,7 +188,7 @@ def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
     if not (is_here(source) if source in NAMES else exists(source)):
         return None, f"{model} was trained on {shown}, which is not on this machine."
     try:
-        data = _load_for(network, model, source, trained.options)
+        data = _load_for(network, model, source, {**trained.options, "on_bad": "skip"})
     except DataError as error:
         return None, f"{model} was trained on {shown}, which cannot be loaded: {error}"
     except NeocogError as error:

@@ -389,6 +389,7 @@ def test_a_recipe_with_changes(command, with_data, here):
         *("train", "--recipe", "mine.toml", "--epochs", 1.5, "--translate", 2, "--nesterov"),
         *("--schedule", "cosine", "--ema", 0.5, "--label-smoothing", 0.1, "--clip-norm", 1),
         *("--accumulate", 2, "--mixup", 0.2, "--weight-decay", 0.01, "--seed", 4),
+        *("--crop", 0.4, "--rotate", 5, "--trivial-augment"),
     )
     assert code == 0, err
     recipe = Recipe(
@@ -401,7 +402,9 @@ def test_a_recipe_with_changes(command, with_data, here):
         optimizer=neocog.SGD(0.05, 0.9, weight_decay=0.01, nesterov=True),
         schedule=neocog.schedules.Cosine(),
         averaging=neocog.EMA(0.5),
-        augmentation=neocog.Augmentation(flip="random", translate=2, mixup=0.2),
+        augmentation=neocog.Augmentation(
+            *("random", 2), mixup=0.2, crop=(0.4, 1.0), rotate=5.0, trivial_augment=True
+        ),
         label_smoothing=0.1,
         clip_norm=1.0,
         accumulate=2,
@@ -962,7 +965,7 @@ def test_predict_refuses_what_is_no_picture(refused, model, pictures, here):
         ("none.png", "No such file"),
         ("text.png", "is not an image"),
         ("half.png", "cannot be decoded"),
-        ("model", "directory"),
+        ("model", "has no pictures"),
     ):
         error = refused("predict", model, path)
         assert message in error

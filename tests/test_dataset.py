@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neocog.data import Data, Dataset, load_data
+from neocog.data.dataset import mixed
 from neocog.data.shapes import shapes
 from neocog.data.sources import cifar10 as cifar
 from neocog.errors import NeocogError
@@ -93,3 +94,21 @@ def test_classes_are_names_as_a_network_has_them(classes):
     assert data(dataset(), dataset(), classes=classes).classes == ("a", "b", "c")
     with pytest.raises(NeocogError, match="classes"):
         data(dataset(), dataset(), classes=3)
+
+
+def test_a_fair_sample_of_images_in_the_order_of_their_classes():
+    images = np.arange(60, dtype=np.uint8).reshape(60, 1, 1, 1)
+    by_class = Dataset(images, np.repeat([0, 1, 2], 20), [f"{n}.png" for n in range(60)])
+    found = mixed(by_class, 30)
+    assert len(found) == 30
+    assert len(set(found.images.ravel().tolist())) == 30
+    # Also the first few alone have all classes.
+    assert set(found.labels[:10].tolist()) == {0, 1, 2}
+    for image, label, name in zip(found.images.ravel(), found.labels, found.names, strict=True):
+        assert (label, name) == (image // 20, f"{image}.png")
+    np.testing.assert_array_equal(mixed(by_class, 30).images, found.images)
+    # Images that somebody has mixed are not copied.
+    shuffled = Dataset(images, np.arange(60) % 3)
+    assert np.shares_memory(mixed(shuffled, 30).images, images)
+    np.testing.assert_array_equal(mixed(shuffled, 30).images, images[:30])
+    assert len(mixed(by_class[:0], 5)) == 0

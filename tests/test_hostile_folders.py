@@ -1,8 +1,6 @@
 """Folders that are odd, or made to do harm: read as far as they can be, and said in words."""
 
-import io
 import os
-import subprocess
 import sys
 import tracemalloc
 from contextlib import nullcontext
@@ -11,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from PIL import Image
+from picture_places import load_apart, picture, put, refused
 from test_hostile_pictures import MOST_BYTES, png
 
 import neocog
@@ -27,24 +25,6 @@ not_root = pytest.mark.skipif(
 )
 
 
-def picture(value: int = 0, kind: str = "PNG") -> bytes:
-    """A picture file of one color, which tells it from others."""
-    file = io.BytesIO()
-    color = (value % 256, value // 256, 0)
-    Image.new("RGB", (8, 8), color).save(file, kind)
-    return file.getvalue()
-
-
-def put(root: Path, **classes: int) -> Path:
-    """A folder with so many pictures for each class, all of them different."""
-    value = 0
-    for name, count in classes.items():
-        (root / name).mkdir(parents=True, exist_ok=True)
-        for number in range(count):
-            (root / name / f"{number}.png").write_bytes(picture(value := value + 1))
-    return root
-
-
 def listed(root: Path):
     """The names in each part, the notes, and the classes."""
     found = list_pictures(root, Request())
@@ -53,13 +33,6 @@ def listed(root: Path):
         for part, pictures in found.parts.items()
     }
     return names, " ".join(found.notes), found.classes
-
-
-def refused(path, **options) -> str:
-    with pytest.raises(DataError) as caught:
-        neocog.load_data(path, **options)
-    assert "\x1b" not in str(caught.value)
-    return str(caught.value)
 
 
 # What is no picture
@@ -91,33 +64,6 @@ def test_endings_in_capitals(tmp_path):
     (tmp_path / "cat" / "DSC2.Png").write_bytes(picture(4))
     names, _notes, _classes = listed(tmp_path)
     assert names["all"] == ["cat/0.png", "cat/DSC1.JPG", "cat/DSC2.Png", "dog/0.png"]
-
-
-LOAD = """
-import resource, sys
-import neocog
-from neocog.errors import DataError
-
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-neocog.load_data(sys.argv[2])
-before = peak()
-try:
-    neocog.load_data(sys.argv[1], size=16)
-except DataError as error:
-    print(error)
-print(peak() - before)
-"""
-
-
-def load_apart(path: Path, sound: Path) -> tuple[str, int]:
-    """What a process of its own says of a path, and the bytes by which it grew."""
-    run = [sys.executable, "-c", LOAD, str(path), str(sound)]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    said, _line, grown = done.stdout.rstrip().rpartition("\n")
-    return said, int(grown)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")

@@ -39,9 +39,12 @@ def refusal(path, **request):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,label\na.png,cat\nb.png\n", "labels.csv, line 3: it has 1 columns where the first"),
-        ("file,label\n\na.png,cat,x\n", "labels.csv, line 3: it has 3 columns where the first lin"),
-        ('file,label\n"a\nb.png",cat\nc.png\n', "labels.csv, line 4: it has 1 columns"),
+        (
+            "file,label\na.png,cat\nb.png\n",
+            "labels.csv, line 3: its columns are 1, and those of the",
+        ),
+        ("file,label\n\na.png,cat,x\n", "labels.csv, line 3: its columns are 3, and those of the"),
+        ('file,label\n"a\nb.png",cat\nc.png\n', "labels.csv, line 4: its columns are 1,"),
         ("file,label\n,cat\n", "labels.csv, line 2: it names no file."),
         ("file,label\na.png,c\0t\n", "labels.csv, line 2: it has a null character"),
         ("file,label\na.png," + "x" * 2**21, "line 2: it is longer than the 1,048,576 characters"),

@@ -240,6 +240,11 @@ PLANS = {
         smoothing=0.1,
         weighted=True,
     ),
+    "photographs": lambda: trained(
+        make("lenet5"),
+        augment=Augment(mixup=0.2, crop=(0.5, 1.0), rotate=5.0, trivial_augment=True),
+        stored=(50, 40),
+    ),
     "muon": lambda: trained(make("resnet8"), clipped=True, averaging="average", rule=Muon(0.02)),
     "frozen": lambda: trained(
         make("lenet5"), accumulate=2, rule=SGD(0.1, groups=(Group("*", frozen=True),))

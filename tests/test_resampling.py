@@ -61,7 +61,8 @@ def test_the_same_bits_as_pillow(seen, size, edges, interpolation, seed):
         assume(is_clear(width, size[0], region[0], region[2]))
         assume(is_clear(height, size[1], region[1], region[3]))
     by_formula = reference.resize_image(pixels, size[::-1], interpolation, region)
-    assert np.abs(found.astype(int) - by_formula).max() <= 1
+    # Two where a part's edges, which are float32 here, move a level between rows and columns too.
+    assert np.abs(found.astype(int) - by_formula).max() <= (2 if any(edges) else 1)
 
 
 def test_weights_by_hand():

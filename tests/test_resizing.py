@@ -73,7 +73,10 @@ def test_every_way_of_resizing(seen, size, mode, interpolation, keep, channels):
     found = read_picture(content, (channels, *size), resize)
     wanted = expected(picture, size, resize)
     assert found.shape == wanted.shape
-    assert np.abs(found.astype(int) - wanted).max() <= 1
+    # Pillow keeps the edges of a part as float32: a level between rows and columns may be the next
+    # one, and then the result too.
+    most = 2 if mode == "crop" else 1
+    assert np.abs(found.astype(int) - wanted).max() <= most
     np.testing.assert_array_equal(fit_picture(picture, (channels, *size), resize), found)
 
 

@@ -12,10 +12,13 @@ from PIL import Image
 import neocog
 from neocog import Conv2d, Flatten, Linear, Network
 from neocog.cli import main
+from neocog.cli.choices import say_choices
 from neocog.models import make
+from neocog.opening import open_network
 from neocog.preprocessing import Resize
 from neocog.summary import cost
-from neocog.training.recipes import choose_recipe
+from neocog.training.augmentation import Augmentation
+from neocog.training.recipes import Recipe, choose_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -84,10 +87,33 @@ def test_it_says_what_it_chose_and_what_changes_it(command, here, monkeypatch):
         "Network: resnet8, 77,426 parameters [--model, --width]",
         "Training: 60 epochs in batches of 8, rate 0.00625 "
         "[--epochs, --batch-size, --lr, --recipe]",
-        "Variation: mirrored at random, shifted by up to 2 pixels [--flip, --translate]",
+        "Variation: shifted by up to 2 pixels, mirrored at random "
+        "[--flip, --translate, --crop, --rotate]",
         "neocog: enough",
     ]
     assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("varied", "said"),
+    [
+        (Augmentation(), "none"),
+        (
+            Augmentation(flip="alternating", translate=1, cutout=4, mixup=0.2),
+            "shifted by up to 1 pixel, mirrored in turn, with a square of 4 pixels cut out, mixed "
+            "in pairs",
+        ),
+        (
+            Augmentation(crop=(0.25, 1.0), rotate=7.5, trivial_augment=True, jitter=(0.1, 0, 0)),
+            "cropped to 25 to 100 % of their area, turned by up to 7.5°, changed in one random "
+            "way, changed in color",
+        ),
+    ],
+)
+def test_every_variation_is_said(varied, said, capsys):
+    say_choices(Recipe(augmentation=varied), make("simple-cnn"))
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == f"Variation: {said} [--flip, --translate, --crop, --rotate]"
 
 
 def test_what_is_chosen_is_said_as_it_is_changed(train, here):
@@ -200,7 +226,9 @@ def test_a_folder_with_parts(train, here):
     out, err = train()
     assert "Test accuracy: " in out
     assert " of 6 images" in out
-    assert "Judged by: 6 test images (its own part) [" in err
+    assert "Judged by: 6 test images\n" in err
+    assert "Training: 2 epochs in" in err
+    assert "Training: 1 epoch in" in train("--epochs", 1, "--out", "other")[1]
 
 
 def test_nothing_held_out(train, command, here):
@@ -263,11 +291,17 @@ def test_pictures_that_cannot_be_read_are_all_named_at_once(refused, here):
     assert lines[2].startswith("  light/text.jpg ")
 
 
-def test_a_few_bad_pictures_can_be_skipped(train, here):
+def test_a_few_bad_pictures_can_be_skipped(train, command, here):
     write_classes(here / "photos", [("dark", 60), ("light", 60)], size=(4, 4))
     (here / "photos" / "dark" / "empty.png").touch()
     _out, err = train("--on-bad", "skip")
-    assert "Pictures that cannot be read and are skipped: 1." in err
+    skipped = "Pictures that cannot be read and are skipped: 1.\n"
+    assert skipped in err
+    # What was skipped then is skipped by whatever looks for the run's own data.
+    code, out, err = command("evaluate", "run")
+    assert (code, err) == (0, skipped)
+    assert " of 24 images" in out
+    assert open_network("run").data is not None
 
 
 def test_one_class_is_not_enough(refused, here):

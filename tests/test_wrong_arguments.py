@@ -75,6 +75,7 @@ DESCRIPTIONS = {
     "Sequential": (Sequential, {"one": ReLU()}),
     "Network": (Network, {"input_shape": (3, 8, 8), "classes": None, "preprocessing": None,
                           "flatten": Flatten(), "fc": Linear(192, 3)}),
+    "Resize": (neocog.Resize, {"mode": "crop", "interpolation": "box", "keep": 1.0, "fill": 0}),
     "Preprocessing": (Preprocessing, {"mean": (0.5,), "std": (0.5,)}),
     "Group": (neocog.Group, {"match": "a", "lr": 0.1, "weight_decay": 0.1, "frozen": False}),
     "EMA": (neocog.EMA, {"decay": 0.9}),
@@ -140,6 +141,19 @@ FUNCTIONS = {
     "load": (neocog.load, {"path": "net.safetensors"}),
     "load a .pth": (neocog.load, {"path": "net.pth", "model": NET}),
     "load_data": (neocog.load_data, {"name_or_path": "nowhere", "data_dir": None}),
+    "from_arrays": (neocog.Data.from_arrays, {
+        "images": IMAGES, "labels": list(range(8)), "classes": None, "test": None,
+        "validation": 0.2, "layout": "NHWC", "size": None, "channels": None, "resize": None,
+        "split_seed": 0, "on_bad": "error", "threads": 1, "progress": None}),
+    "from_files": (neocog.Data.from_files, {
+        "files": ["a.png"], "labels": [1], "classes": None, "validation": 0.2}),
+    "from_iterable": (neocog.Data.from_iterable, {
+        "pairs": [(IMAGES[0], 1)], "classes": None, "validation": 0.2, "layout": "NHWC"}),
+    "from_folder": (neocog.Data.from_folder, {"path": ".", "classes": None, "size": None}),
+    "from_table": (neocog.Data.from_table, {
+        "path": "net.pth", "file_column": None, "label_column": None}),
+    "show": (neocog.Data("mine", DATA, DATA[:0], tuple("abcdefgh")).show,
+             {"part": "train", "per_class": 2, "path": None}),
     "check_data": (neocog.check_data, {"source": SMALL, "classes": None, "file_column": None,
                                        "label_column": None, "validation": 0.2, "split_seed": 0,
                                        "near": 6, "threads": 1}),

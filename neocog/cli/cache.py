@@ -9,7 +9,7 @@ from typing import Any
 from neocog.caches import CacheContent, cache_content, clear_cache, is_old
 from neocog.cli.terminal import counted
 from neocog.data.cache_room import Kept, cache_share
-from neocog.errors import NeocogError
+from neocog.errors import NeocogError, printable
 from neocog.files import cache_root
 from neocog.limits import readable
 
@@ -84,9 +84,9 @@ def _described(one: Kept) -> tuple[str, str, str]:
     if one.about is None:
         return "(torn or unfinished)", "", ""
     count, *item = one.about.shape
-    name = one.about.name + (", old" if is_old(one) else "")
+    name = printable(one.about.name) + (", old" if is_old(one) else "")
     if len(item) != 3:
-        return name, one.about.kind, f"{count:,}"
+        return name, printable(one.about.kind, 12), f"{count:,}"
     height, width, channels = item
     return name, f"{channels} × {height} × {width}", f"{count:,}"
 

@@ -6,6 +6,7 @@ from neocog.data.parts import Data
 from neocog.errors import printable
 from neocog.network import Network
 from neocog.summary import cost
+from neocog.training.augmentation import Augmentation
 from neocog.training.balance import is_uneven
 from neocog.training.recipes import Recipe
 
@@ -33,8 +34,8 @@ def say_held_out(data: Data, found: Found) -> None:
     """Which pictures judge the network."""
     part, images = data.held_out
     if len(images):
-        whose = "its own part" if found.is_split else f"{100 * found.options.validation:g} %"
-        say(f"Judged by: {counted(len(images), f'{part} image')} ({whose}) [--validation]")
+        how = "" if found.is_split else f" ({100 * found.options.validation:g} %) [--validation]"
+        say(f"Judged by: {counted(len(images), f'{part} image')}{how}")
     counts = found.class_counts
     if is_uneven(counts):
         names = found.listing.classes
@@ -51,18 +52,32 @@ def say_choices(recipe: Recipe, network: Network) -> None:
     """How the network is trained."""
     parameters = cost(network).parameters
     say(f"Network: {printable(recipe.model)}, {parameters:,} parameters [--model, --width]")
+    many = "" if recipe.epochs == 1 else "s"
     say(
-        f"Training: {recipe.epochs:g} epochs in batches of {recipe.batch_size}, rate "
+        f"Training: {recipe.epochs:g} epoch{many} in batches of {recipe.batch_size}, rate "
         f"{recipe.optimizer.lr:g} [--epochs, --batch-size, --lr, --recipe]"
     )
-    say(f"Variation: {_variation(recipe)} [--flip, --translate]")
+    say(f"Variation: {_variation(recipe)} [--flip, --translate, --crop, --rotate]")
 
 
 def _variation(recipe: Recipe) -> str:
-    varied = recipe.augmentation
+    varied = recipe.augmentation or Augmentation()
     found = []
-    if varied is not None and varied.flip:
-        found.append("mirrored at random" if varied.flip == "random" else "mirrored in turn")
-    if varied is not None and varied.translate:
+    if varied.crop is not None:
+        least, most = (f"{100 * share:g}" for share in varied.crop)
+        found.append(f"cropped to {least} to {most} % of their area")
+    if varied.translate:
         found.append(f"shifted by up to {counted(varied.translate, 'pixel')}")
+    if varied.rotate:
+        found.append(f"turned by up to {varied.rotate:g}°")
+    if varied.flip:
+        found.append("mirrored at random" if varied.flip == "random" else "mirrored in turn")
+    if varied.trivial_augment:
+        found.append("changed in one random way")
+    if any(varied.jitter):
+        found.append("changed in color")
+    if varied.cutout:
+        found.append(f"with a square of {counted(varied.cutout, 'pixel')} cut out")
+    if varied.mixup:
+        found.append("mixed in pairs")
     return ", ".join(found) or "none"

@@ -9,9 +9,10 @@ import numpy as np
 
 from neocog import evaluate as evaluate_network
 from neocog import load_data
-from neocog.cli.loading import find_pictures, say_notes, taken_out
+from neocog.cli.loading import find_pictures, load_options, say_notes, taken_out
 from neocog.cli.terminal import counted, loading_progress, say, say_compiling
 from neocog.data import Data, Dataset
+from neocog.data.finding import holds_pictures
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation
@@ -62,8 +63,8 @@ def load_usual(
 ) -> Judged:
     """The data that are named, or those that the model was trained on, and no others.
 
-    Of these it is the part that was held out; of pictures that nobody has split, all.
-    Says where they are not the same for sure.
+    Of these it is the part that was held out. Pictures that nobody has split, and that are not
+    those it was trained on, are all new to it. Says where they are not the same for sure.
 
     Raises:
         NeocogError: there are none, they are others now, or the network takes no such images.
@@ -79,6 +80,10 @@ def load_usual(
         )
     same = trained.source is not None and _same_place(name, trained.source)
     options = {**(trained.options if same else {}), **(given or {})}
+    if data is None and holds_pictures(name):
+        # As the training may have; whether it were the same ones, the fingerprint says.
+        options.setdefault("on_bad", "skip")
+    chosen = load_options(given or {}).chosen  # other pictures than it was trained on
     try:
         found = find_pictures(name, options, threads) if data_dir is None else None
         if found is not None:
@@ -93,25 +98,28 @@ def load_usual(
             "the data are elsewhere now, name them."
         ) from error
     loaded = in_order_of(loaded, network.classes)
-    if data is None and not given and trained.differ(loaded):
+    say_notes(loaded)
+    if data is None and not chosen and trained.differ(loaded):
         raise NeocogError(
             f"{model} was trained on other images than {printable(name, 200)} now has. Name the "
             f"data, as in: neocog evaluate {model} FOLDER"
         )
     if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
-    if trained.name == loaded.name and trained.differ(loaded) and not given:
+    if trained.name == loaded.name and trained.differ(loaded) and not chosen:
         say(f"{model} was trained on other images than these, though they are called the same.")
     elif trained.is_unsure(loaded):
         say(
             f"{model} does not say which images {printable(loaded.name)} had: whether it was "
             "trained on these cannot be checked."
         )
-    say_notes(loaded)
-    # Pictures of others are all new to it; of its own, those are that were held out.
-    its_own = same or trained.fingerprint == loaded.fingerprint
-    if found is not None and not (found.is_split or its_own or "validation" in options):
+    asked = found is None or found.is_split or "validation" in options
+    if not (asked or same) and (trained.fingerprint is None or trained.differ(loaded)):
         return Judged(loaded, "all", _all_of(loaded))
+    return _held_out(model, loaded)
+
+
+def _held_out(model: str, loaded: Data) -> Judged:
     part, images = loaded.held_out
     if not len(images):
         raise NeocogError(

@@ -10,6 +10,7 @@ import numpy as np
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data
+from neocog.data.dataset import mixed
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.explanation import explain as explain_network
@@ -49,7 +50,9 @@ def explain(
     chosen = _label(label, network.classes) if label is not None else shows
     with announced(say_compiling):
         explanation = explain_network(network, pixels, chosen)
-        exciting = sheets(explanation, opened.data.train) if opened.data is not None else {}
+        exciting = {}
+        if opened.data is not None:
+            exciting = sheets(explanation, mixed(opened.data.train, 2000))
     if opened.data is None:
         say("To see which images excite the filters, name the data with --data.")
     path = given or Path(f"{name}-explained.html")

@@ -308,6 +308,7 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "-0", "--null", action="store_true", help="names on stdin end in null bytes, not lines"
     )
+    p._has_negative_number_optionals.clear()  # else -1 would be an option too, as -0 is one
     _add_threads(p)
     add_column_options(p)
     p.set_defaults(run=run)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from neocog.data.dataset import Dataset
 from neocog.data.finding import find
@@ -22,7 +23,7 @@ NAMES = tuple(NAMED)
 
 
 def load_data(
-    name_or_path: str | os.PathLike[str] = "shapes",
+    name_or_path: Any = "shapes",
     *,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
@@ -41,8 +42,10 @@ def load_data(
     """Images to train on and to judge by: uint8 [n, height, width, channels], labels int64 [n].
 
     Args:
-        name_or_path: `shapes`, drawn in a second or two; `cifar10`; or the path of a folder or file
-            with pictures, of any of the kinds in `neocog.data.sources`.
+        name_or_path: `shapes`, drawn in a second or two; `cifar10`; the path of a folder or file
+            with pictures, of any of the kinds in `neocog.data.sources`; or what a program has:
+            a tuple (images, labels) or (files, labels), a list of pairs (picture, label), a
+            `Dataset` or a `Data`, as `Data.from_arrays`, `from_files` and `from_iterable` say.
         size: height and width of the images, one number for a square; chosen by the pictures' own,
             if None.
         channels: 1 for gray, 3 for colors; chosen by the pictures', if None.
@@ -62,7 +65,9 @@ def load_data(
     Raises:
         DataError: no such data, or files that are missing or damaged.
     """
-    file_path("The data's name or path", name_or_path, error=DataError)
+    is_text = isinstance(name_or_path, str | os.PathLike)
+    if is_text:
+        file_path("The data's name or path", name_or_path, error=DataError)
     if data_dir is not None:
         file_path("data_dir", data_dir, error=DataError)
     options = LoadOptions.of(
@@ -78,6 +83,12 @@ def load_data(
         threads=threads,
         progress=progress,
     )
+    if not is_text:
+        if data_dir is not None:
+            raise DataError("data_dir says where cifar10 lies; it goes with that name alone.")
+        from neocog.data.doors import from_anything
+
+        return from_anything(name_or_path, options)
     name = os.fspath(name_or_path)  # as it is written: the path of "" would be this folder's
     if name in NAMED:
         return NAMED[name].load(options, data_dir, seed)

@@ -112,17 +112,22 @@ def kept(
     share = cache_share()
     if share == 0:
         raise NotKeptError
-    folder = _folder(key)
-    found = _opened(folder, key, fits)
-    if found is not None:
-        return found
-    with _locked(folder, waiting):
+    root = _private(_root())
+    folder = root / key
+    if folder.exists():
+        found = _opened(_private(folder), key, fits)
+        if found is not None:
+            return found
+    try:
+        _make_room(folder, size, share)
+    except OSError as error:
+        raise NotKeptError(_reason(error, root)) from error
+    with _locked(_private(folder), waiting):
         found = _opened(folder, key, fits)
         if found is None:
             try:
                 for path in files.leftovers(folder):  # of who was killed
                     path.unlink()
-                _make_room(folder, size, share)
                 with files.writing(folder / _ENTRY) as file:
                     if hasattr(os, "fchmod"):
                         os.fchmod(file.fileno(), 0o600)  # whatever the user's umask allows others
@@ -136,14 +141,15 @@ def kept(
 
 
 def _root() -> Path:
+    """The folder of all; where the user has put a link in its place, what that leads to."""
     root = files.cache_root()
     if root is None:
         raise NotKeptError("the system knows no home folder")
     return Path(os.path.realpath(root / _PICTURES))
 
 
-def _folder(key: str) -> Path:
-    folder = _root() / key
+def _private(folder: Path) -> Path:
+    """The folder, made if it is not there; nobody else can put things into it."""
     try:
         return private_folder(folder)
     except OSError as error:
@@ -277,15 +283,15 @@ def remove_kept(one: Kept) -> bool:
 
 
 def _make_room(folder: Path, size: int, share: float) -> None:
-    """Remove what was not used for longest until there is room.
+    """Remove what was not used for longest until there is room for an entry in this folder.
 
     Raises:
-        NotKeptError: there would not be enough if all of it went, so all of it stays.
         OSError: the disk does not say what is free.
+        NotKeptError: there would not be enough if all of it went, so all of it stays.
     """
     others = [one for one in list_kept() if one.folder != folder]
     can_go = [one for one in others if str(one.folder) not in _in_use]
-    disk = shutil.disk_usage(folder)
+    disk = shutil.disk_usage(folder.parent)
     most, least = int(share * disk.total), int(FREE * disk.total)
     used, gone = sum(one.size for one in others), sum(one.size for one in can_go)
     if used - gone + size > most:
@@ -299,7 +305,7 @@ def _make_room(folder: Path, size: int, share: float) -> None:
             f"they need {readable(size)}, and of the disk of {folder.parent} {readable(disk.free)} "
             f"are free, {readable(least)} of which ({100 * FREE:g} %) are to stay so"
         )
-    while can_go and (used + size > most or shutil.disk_usage(folder).free - size < least):
+    while can_go and (used + size > most or shutil.disk_usage(folder.parent).free - size < least):
         oldest = can_go.pop()
         if remove_kept(oldest):
             used -= oldest.size

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neocog.arrays import as_images, as_labels
 from neocog.errors import DataError
 
-__all__ = ["Dataset", "as_dataset"]
+__all__ = ["Dataset", "as_dataset", "mixed"]
 
 # Images hashed at a time; such a part is copied if it does not lie in a row.
 _CHUNK = 1024
@@ -81,6 +81,19 @@ class Dataset:
         for first in range(0, len(self), _CHUNK):
             digest.update(np.ascontiguousarray(self.images[first : first + _CHUNK]).data)
         return digest.hexdigest()
+
+
+def mixed(data: Dataset, count: int) -> Dataset:
+    """Up to `count` of the images, of which the first ones are a fair sample however few are taken.
+
+    Images that lie in the order of their classes, as those of folders do, are drawn from all, the
+    same each time. Of others these are the first ones, and nothing is copied.
+    """
+    if len(data) < 2 or (np.diff(data.labels) < 0).any():
+        return data[:count]
+    chosen = np.random.default_rng(0).permutation(len(data))[:count]
+    names = None if data.names is None else [data.names[n] for n in chosen]
+    return Dataset(data.images[chosen], data.labels[chosen], names)
 
 
 def as_dataset(data: Any, usual: str) -> Dataset:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.data.picture import fit_picture
 from neocog.data.quiet import quiet
-from neocog.data.resampling import prepare
+from neocog.data.resampling import prepare_if_worth
 from neocog.data.sources.base import Pictures
 from neocog.errors import DataError, printable
 from neocog.preprocessing import Resize
@@ -18,8 +18,6 @@ __all__ = ["BadPicture", "check_bad", "decode"]
 
 # Pictures that a thread takes at a time.
 _AT_A_TIME = 32
-# Pictures from which on compiling what scales them (two seconds, the first time) is soon regained.
-_MANY = 4_000
 # Of bad pictures, those that a message names; and the part that may be skipped.
 _MOST_NAMED = 20
 _MOST_SKIPPED = 0.01
@@ -63,6 +61,7 @@ def decode(
     shape = (channels, height, width)
 
     def some(first: int) -> list[BadPicture]:
+        prepare_if_worth()
         bad = []
         for index in range(first, min(first + _AT_A_TIME, len(pictures))):
             try:
@@ -74,10 +73,8 @@ def decode(
                 bad.append(BadPicture(index, pictures.name(index), reason))
         return bad
 
-    if len(pictures) >= _MANY:
-        prepare()
     found: list[BadPicture] = []
-    with quiet(), ThreadPoolExecutor(threads) as pool:
+    with quiet, ThreadPoolExecutor(threads) as pool:
         try:
             done = 0
             for bad in pool.map(some, range(0, len(pictures), _AT_A_TIME)):

@@ -1,12 +1,17 @@
-"""JPEGs of colors decoded by simplejpeg, where it is installed: the same pixels in less time.
+"""JPEGs of colors decoded sooner: the same pixels, and the same files that are refused.
 
-It is libjpeg-turbo, as in Pillow, without the way through Pillow's own lines of pixels. Whatever it
-finds amiss in a file, if only a missing end, is left to Pillow, so that the same files are refused,
-in the same words. Reading a header in Pillow takes four times as long as decoding a picture of
-32 × 32, so that of most JPEGs is read here.
+Where simplejpeg is installed, it decodes. It is libjpeg-turbo, as in Pillow, without the way
+through Pillow's own lines of pixels. Whatever it finds amiss in a file, if only a missing end, is
+left to Pillow, so that the same files are refused, in the same words.
+
+Reading a header in Pillow takes four times as long as decoding a picture of 32 × 32. What is a JPEG
+like most, and small, is seen here, and needs none of the looks at its header that others do.
 """
 
+import io
+
 from PIL import Image, features
+from PIL.JpegImagePlugin import JpegImageFile
 
 from neocog.data.picture_kinds import PictureFile, takes_little
 
@@ -49,13 +54,24 @@ def decode_jpeg(file: PictureFile, size: tuple[int, int]) -> Image.Image | None:
 
 
 def decode_plain_jpeg(file: PictureFile) -> Image.Image | None:
-    """The same of a file of any kind, if it is a JPEG of which nothing else must be known."""
-    if not IS_HERE or file.size > _LARGEST or file.peek(2)[:2] != b"\xff\xd8":
+    """The decoded picture, if it is a JPEG of which nothing else must be known; else None.
+
+    Of mode RGB or RGBX.
+    """
+    if file.size > _LARGEST or file.peek(2)[:2] != b"\xff\xd8":
         return None
-    size = _plain_size(file.content())
+    content = file.content()
+    size = _plain_size(content)
     if size is None or not takes_little(*size, file.size):
         return None
-    return decode_jpeg(file, size)
+    found = decode_jpeg(file, size)
+    if found is None:
+        try:
+            found = JpegImageFile(io.BytesIO(content))
+            found.load()
+        except Exception:  # Pillow's may be any; once more, where it becomes a message
+            return None
+    return found if found.mode in ("RGB", "RGBX") else None
 
 
 def _plain_size(content: bytes) -> tuple[int, int] | None:

@@ -103,9 +103,12 @@ def _by_name(
 
 def _column(labels: Any, what: str) -> NDArray[Any]:
     """One axis, of numbers as they are or of Python's texts."""
-    if isinstance(labels, list | tuple) and labels and all(isinstance(one, str) for one in labels):
-        return np.array([str(one) for one in labels], object)
-    if isinstance(labels, list | tuple):
+    if isinstance(labels, list | tuple | range):
+        texts = sum(isinstance(one, str) for one in labels)
+        if texts and texts < len(labels):
+            raise _wrong(labels, what)
+        if texts:
+            return np.array([str(one) for one in labels], object)
         try:
             found: NDArray[Any] = np.array(labels)
         except (TypeError, ValueError, OverflowError, RuntimeError):

@@ -6,7 +6,7 @@ The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.ht
 import math
 import re
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 
@@ -22,6 +22,10 @@ _HEADER = re.compile(
     r"\{'descr': '([<>|=][biufU]\d{1,6})', 'fortran_order': (True|False), "
     r"'shape': \(((?:\d{1,15}, ?)*(?:\d{1,15})?)\), ?\}\s*"
 )
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Header:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: _Readable) -> Header:
     """Read it; the numbers come next.
 
     Raises:

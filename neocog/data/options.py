@@ -12,7 +12,7 @@ from neocog.limits import MOST_THREADS
 from neocog.preprocessing import Resize
 from neocog.validation import as_row, choice, instance, real, refuse, whole
 
-__all__ = ["ON_BAD", "VALIDATION", "LoadOptions", "Options"]
+__all__ = ["ON_BAD", "VALIDATION", "LoadOptions", "Options", "ReadOptions"]
 
 #: The part of each class that is held out, where the source does not say.
 VALIDATION = 0.2
@@ -25,20 +25,25 @@ _MOST_SEED = 2**64 - 1
 _CHOOSING = ("classes", "validation", "split_seed", "file_column", "label_column")
 
 
-class Options(TypedDict, total=False):
-    """The keyword arguments that `LoadOptions` is made of, as `neocog.load_data` describes them."""
+class ReadOptions(TypedDict, total=False):
+    """Keyword arguments for pictures of any origin, as `neocog.load_data` describes them."""
 
     size: int | tuple[int, int] | None
     channels: int | None
     resize: Resize | None
-    classes: Sequence[str] | None
-    validation: float
     split_seed: int
     on_bad: str
-    file_column: str | None
-    label_column: str | None
     threads: int | None
     progress: Progress | None
+
+
+class Options(ReadOptions, total=False):
+    """All keyword arguments that `LoadOptions` is made of."""
+
+    classes: Sequence[str] | None
+    validation: float
+    file_column: str | None
+    label_column: str | None
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,10 @@ def read_picture(
 
     Read are PNG, JPEG, GIF, BMP, WEBP, TIFF, PPM (also PGM and PBM) and, if Pillow has it, AVIF.
     The picture is turned as its EXIF data say; of several frames the first is taken. 1 channel is
-    gray, 3 are RGB, transparency lies on white, 16 bits become 8. The same picture gives the same
-    pixels whatever its kind, but for what a JPEG of more than 64 megapixels loses by being decoded
-    at half its size or less: 2 levels, and more only where there is too little memory to decode it
-    whole.
+    gray, 3 are RGB, transparency lies on white, of 16 bits the upper 8 are taken. Color profiles
+    are left alone: colors are as they are stored. The same picture gives the same pixels whatever
+    its kind, but for what a JPEG of more than 64 megapixels loses by being decoded at half its size
+    or less: 2 levels, and more only where there is too little memory to decode it whole.
 
     The size is looked at before anything is decoded: decoding may take 1 GiB at most, and much
     less for a small file.
@@ -99,7 +99,7 @@ def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> 
     if file.size > LARGEST_FILE:
         raise DataError(f"has {file.size:,} bytes: too large for a picture.")
     try:
-        with quiet():
+        with quiet:
             return _read(file, shape, resize)
     except DataError:
         raise

@@ -8,35 +8,48 @@ restores them.
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 __all__ = ["quiet"]
 
-_lock = threading.Lock()
-_inside = 0
-_caught: "warnings.catch_warnings[None]"
+
+class _Quiet:
+    """For ``with``, by any number of threads at once, also one within another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._caught.__exit__(None, None, None)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Nothing warns inside."""
-    global _inside, _caught
-    if getattr(sys.flags, "context_aware_warnings", False):  # then each thread has its own
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-        return
-    with _lock:
-        if _inside == 0:
-            _caught = warnings.catch_warnings()
-            _caught.__enter__()
-            warnings.simplefilter("ignore")
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _caught.__exit__(None, None, None)
+class _QuietInContext(threading.local):
+    """The same where each thread has filters of its own, as in Python without its global lock."""
+
+    def __init__(self) -> None:
+        self._caught: list[Any] = []
+
+    def __enter__(self) -> None:
+        self._caught.append(warnings.catch_warnings())
+        self._caught[-1].__enter__()
+        warnings.simplefilter("ignore")
+
+    def __exit__(self, *_error: object) -> None:
+        self._caught.pop().__exit__(None, None, None)
+
+
+#: Nothing warns in ``with quiet``.
+quiet = _QuietInContext() if getattr(sys.flags, "context_aware_warnings", False) else _Quiet()

@@ -1,10 +1,11 @@
 """Many pictures of colors scaled by a compiled kernel, to the very bits that Pillow gives.
 
 Compiling takes two seconds on a machine where neocog has not done it yet, as much as scaling two
-thousand photographs. So a picture or two are scaled by Pillow, and `prepare` is for who has many.
+thousand photographs. So Pillow scales the first ones, and who has many calls `prepare_if_worth`.
 """
 
 import ctypes
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -14,10 +15,23 @@ from PIL import Image
 
 from neocog.data.filters import FILTERS, weights
 
-__all__ = ["prepare", "resampled"]
+__all__ = ["prepare", "prepare_if_worth", "resampled"]
 
-# The kernel, from when it is prepared.
+# The kernel, from when it is prepared; and the pixels of pictures that had to do without it.
 _kernel: Any = None
+_without = 0
+_preparing = threading.Lock()
+# So many of them that more are to be expected: of two thousand photographs of 640 × 480.
+_MANY = 600_000_000
+
+
+def prepare_if_worth() -> None:
+    """Have the kernel if many pictures have been scaled without; another thread may be at it."""
+    if _kernel is None and _without >= _MANY and _preparing.acquire(blocking=False):
+        try:
+            prepare()
+        finally:
+            _preparing.release()
 
 
 def prepare() -> None:
@@ -48,17 +62,21 @@ def resampled(
         interpolation: one of `neocog.preprocessing.INTERPOLATIONS`.
 
     Returns:
-        None where it must be done by Pillow: nothing is prepared, or the picture is a few pixels
-        wide, or too large to lie in memory in one piece.
+        None where it must be done by Pillow: nothing is prepared, though the size is another, or
+        the picture is a few pixels wide, or too large to lie in memory in one piece.
     """
-    if _kernel is None or interpolation not in FILTERS:
+    global _without
+    as_it_is = size == picture.size and region == (0, 0, *size)
+    if not as_it_is and (_kernel is None or interpolation not in FILTERS):
+        _without += picture.width * picture.height  # other threads' may get lost, which is no harm
         return None
     try:
         _schema, array = picture.__arrow_c_array__()
     except ValueError:  # not in one piece
         return None
-    pixels = _memory(array, picture.height, 4 * picture.width)
-    # `array` holds the picture's memory until it is gone.
+    pixels = np.asarray(_Memory(array, picture.height, 4 * picture.width))
+    if as_it_is:
+        return pixels.reshape(picture.height, picture.width, 4)[:, :, :3].copy()
     return _scale(_kernel, pixels, size, region, interpolation)
 
 
@@ -115,9 +133,16 @@ _pointer.restype = ctypes.c_void_p
 _pointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
 
 
-def _memory(capsule: object, height: int, width: int) -> NDArray[np.uint8]:
-    """The bytes of a picture of four bytes a pixel, [height, width]; held by the capsule."""
-    address = _pointer(capsule, b"arrow_array")
-    values = _Array.from_address(address).children[0].contents  # bytes within lists of four
-    block = (ctypes.c_uint8 * (height * width)).from_address(values.buffers[1])
-    return np.ctypeslib.as_array(block).reshape(height, width)
+class _Memory:
+    """The bytes of a picture of four bytes a pixel, [height, width], for NumPy."""
+
+    def __init__(self, capsule: object, height: int, width: int) -> None:
+        self._capsule = capsule  # which holds them
+        address = _pointer(capsule, b"arrow_array")
+        values = _Array.from_address(address).children[0].contents  # bytes within lists of four
+        self.__array_interface__ = {
+            "version": 3,
+            "typestr": "|u1",
+            "shape": (height, width),
+            "data": (values.buffers[1], False),
+        }

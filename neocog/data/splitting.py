@@ -67,7 +67,7 @@ def _nearest(groups: Sequence[int], counts: NDArray[np.int64], part: float) -> l
     """Of a class's groups those to hold out: not all, and at least one if there are several."""
     if len(groups) < 2:
         return []
-    wanted = max(1, round(part * int(counts[groups].sum())))
+    wanted = round(part * int(counts[groups].sum()))
     found: list[int] = []
     for group in groups:
         size = int(counts[group])

@@ -87,7 +87,7 @@ def look_at(content: bytes | NDArray[np.uint8]) -> tuple[tuple[int, int], bool]:
         height, width, channels = content.shape
         return (width, height), channels == 1
     try:
-        with quiet(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
+        with quiet, PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             kind, picture = open_picture(file)
             gray = picture.mode in _GRAY_MODES
             return seen_size(kind, picture, file)[0], gray

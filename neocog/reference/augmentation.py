@@ -185,14 +185,14 @@ def _black(v: Array) -> Array:
 
 def _gray(v: Array) -> Array:
     channels = v.shape[2]
-    if channels == 3:
-        return (v @ np.array([19595, 38470, 7471]) + 32768)[..., None] >> 16
-    gray: Array = (v.sum(axis=2, keepdims=True) + channels // 2) // channels
+    parts = [19595, 38470, 7471] if channels == 3 else [1] * channels
+    gray: Array = ((v * parts).sum(axis=2, keepdims=True) + sum(parts) // 2) // sum(parts)
     return gray
 
 
 def _mean_gray(v: Array) -> Array:
-    return np.full_like(v, np.floor(_gray(v).mean() + 0.5))
+    mean: float = np.floor(_gray(v).mean() + 0.5)
+    return np.full_like(v, mean)
 
 
 def _smooth(v: Array) -> Array:

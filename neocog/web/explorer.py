@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import Data
+from neocog.data.dataset import mixed
 from neocog.engine import useful_threads
 from neocog.errors import NeocogError, TrainingDivergedError
 from neocog.explanation.explanation import explain
@@ -39,6 +40,8 @@ from neocog.web.undo import Change, Saved, UndoHistory
 
 __all__ = ["Explorer"]
 
+# Images that filters are shown with.
+_SAMPLE = 2000
 # Changed weights that can be taken back.
 _MOST_CHANGES = 1000
 
@@ -100,6 +103,7 @@ class Explorer:
             self._training = Training(network, data.train, stream, self._threads, self._compiling)
             test = first_images(network, data.held_out[1])
             self._running = Running(network, self._training, test, self._threads, clock)
+        self._sample = None if data is None else mixed(data.train, _SAMPLE)
         self._picture = Picture(network, None if data is None else data.held_out[1])
         self._predict()
         self._changed()
@@ -194,11 +198,11 @@ class Explorer:
             with self._active(first if self._explained is None else None):
                 found = explain(self.network, self._picture.image, self._picture.label)
                 # What takes predictions of many images waits until training does.
-                data = None if training else self.data
+                data = None if training else self._sample
                 # Channels that are looked at do not go away when others come to matter more.
                 number, shown = self._shown
                 shown = shown if number == self._picture.number else {}
-                exciting = {} if data is None else sheets(found, data.train, shown=shown)
+                exciting = {} if data is None else sheets(found, data, shown=shown)
                 packed = pack(found, attributions=not training, filters=exciting, shown=shown)
             of_layers = {each["name"]: each["shown"] for each in packed.structure["layers"]}
             self._shown = self._picture.number, of_layers

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Dataset, mixed
 from neocog.network import Network
 from neocog.summary import cost
 from neocog.web.curve import Curve, Point
@@ -145,4 +145,4 @@ class Running:
 def first_images(network: Network, test: Dataset) -> Dataset:
     """The test images whose accuracy is shown: always the same, and fewer of a large network."""
     work = max(1, cost(network).multiply_adds)
-    return test[: int(np.clip(_MULTIPLY_ADDS / work, _LEAST_TESTED, _TESTED))]
+    return mixed(test, int(np.clip(_MULTIPLY_ADDS / work, _LEAST_TESTED, _TESTED)))

@@ -161,7 +161,7 @@ def head(content: bytes | NDArray[np.uint8]) -> Head:
         height, width, channels = content.shape
         return Head("pixels", _OF_CHANNELS.get(channels, "other"), (width, height), False)
     try:
-        with quiet(), PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
+        with quiet, PictureFile(io.BytesIO(content)) as file:  # type: ignore[arg-type]
             kind, picture = open_picture(file)
             size, turned = seen_size(kind, picture, file)
             return Head(kind.name, _mode(picture), size, turned)

@@ -6,10 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.dataset import Dataset
-from neocog.data.sources.base import Listing, Pictures, Request, checked, wanted_classes
+from neocog.data.sources.base import (
+    Listing,
+    Pictures,
+    Request,
+    Store,
+    checked,
+    wanted_classes,
+)
 from neocog.errors import DataError
 
-__all__ = ["ArrayStore", "check_labels", "of_datasets"]
+__all__ = ["ArrayStore", "of_datasets", "of_stores"]
 
 
 class ArrayStore:
@@ -64,20 +71,36 @@ def of_datasets(
     Raises:
         DataError: as `listing` does.
     """
+    stores = {
+        part: (ArrayStore(images.images, images.names), images.labels)
+        for part, images in parts.items()
+    }
+    return of_stores(kind, name, stores, classes, request, notes)
+
+
+def of_stores(
+    kind: str,
+    name: str,
+    parts: Mapping[str, tuple[Store, NDArray[np.int64]]],
+    classes: Sequence[str],
+    request: Request,
+    notes: Sequence[str] = (),
+) -> Listing:
+    """The listing of stores whose pictures all have class numbers; arguments as `of_datasets`."""
     known = classes if request.classes is None else wanted_classes(name, classes, request.classes)
     numbers = {one: number for number, one in enumerate(known)}
     # The new number of each class; −1 for one that is not wanted.
     renumbered = np.array([numbers.get(one, -1) for one in classes], np.int64)
     found: dict[str, Pictures] = {}
-    for part, images in parts.items():
-        check_labels(images.labels, len(classes), name)
-        labels = renumbered[images.labels]
-        rows = np.flatnonzero(labels >= 0)
-        found[part] = Pictures(ArrayStore(images.images, images.names), rows, labels[rows])
+    for part, (store, labels) in parts.items():
+        _check_labels(labels, len(classes), name)
+        wanted = renumbered[labels]
+        rows = np.flatnonzero(wanted >= 0)
+        found[part] = Pictures(store, rows, wanted[rows])
     return checked(kind, name, known, found, notes)
 
 
-def check_labels(labels: NDArray[np.int64], classes: int, name: str) -> None:
+def _check_labels(labels: NDArray[np.int64], classes: int, name: str) -> None:
     """Raise `DataError` for a label that is the number of no class."""
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):

@@ -53,6 +53,8 @@ FILE_BYTES = RECORDS * RECORD_BYTES
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 PYTHON_ARCHIVE = "cifar-10-python.tar.gz"
+# With which the names of CIFAR-100's archives and folders begin.
+_OTHER = "cifar-100-"
 ARCHIVE_URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
 ARCHIVE_BYTES = 170_052_171
 ARCHIVE_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
@@ -207,7 +209,8 @@ def _recognizes(path: Path) -> bool:
         )
     # Whatever else is packed so is asked for the names of CIFAR-10's files.
     named = path.name in (ARCHIVE, PYTHON_ARCHIVE)
-    return named or (is_archive(path) and not holds(path, "cifar-100-"))
+    other = path.name.startswith(_OTHER)
+    return named or (not other and is_archive(path) and not holds(path, _OTHER))
 
 
 def _read_path(path: Path, request: Request) -> Listing:

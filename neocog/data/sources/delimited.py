@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from neocog.data.sources.columns import is_usual, looks_like_file
-from neocog.data.sources.text_lines import LONGEST_LINE, text_lines
+from neocog.data.sources.text_lines import LONGEST_LINE, TextMember, text_lines
 from neocog.errors import DataError, printable
 
 __all__ = ["DelimitedTable"]
@@ -37,7 +37,7 @@ class DelimitedTable:
 
     unit = "line"
 
-    def __init__(self, path: Path, asked: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path | TextMember, asked: Sequence[str] = ()) -> None:
         self.name = printable(path.name)
         self._path = path
         sample = _sample(path)
@@ -65,9 +65,9 @@ class DelimitedTable:
                 continue
             if len(cells) != width and (len(cells) < width or any(cells[width:])):
                 raise DataError(
-                    f"{self.name}, line {line:,}: it has {len(cells):,} columns where the first "
-                    f"line has {width:,}. Mend it; what has {_said(self._delimiter)} in it belongs "
-                    "in quotation marks."
+                    f"{self.name}, line {line:,}: its columns are {len(cells):,}, and those of the "
+                    f"first line {width:,}. Mend it; what has {_said(self._delimiter)} in it "
+                    "belongs in quotation marks."
                 )
             yield line, [cells[place].strip() for place in columns]
 
@@ -133,7 +133,7 @@ def _cut(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
             yield line.split()
 
 
-def _sample(path: Path) -> list[str]:
+def _sample(path: Path | TextMember) -> list[str]:
     sample, size = [], 0
     for line in islice(text_lines(path), _SAMPLE_LINES):
         sample.append(line)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from neocog.data.sources.text_lines import text_lines
+from neocog.data.sources.text_lines import TextMember, text_lines
 from neocog.errors import DataError, printable
 
 __all__ = ["JsonLinesTable"]
@@ -28,7 +28,7 @@ class JsonLinesTable:
     unit = "line"
     named = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | TextMember) -> None:
         self.name = printable(path.name)
         self._path = path
         first = next(self._objects(), None)

@@ -12,13 +12,12 @@ from neocog.data.sources.files import (
     FileStore,
     FoundFile,
     PassedOver,
-    is_hidden,
     leads_inside,
     walk,
 )
 from neocog.errors import DataError
 
-__all__ = ["MISSING", "NamedFileStore", "NamedFiles"]
+__all__ = ["MISSING", "NamedFileStore", "NamedFiles", "relative_name"]
 
 #: The length of a file that is not there.
 MISSING = -1
@@ -51,7 +50,7 @@ class NamedFiles:
         Raises:
             DataError: the name is refused, in words that follow it.
         """
-        relative = _relative(name)
+        relative = relative_name(name)
         found = self._find(relative)
         if found is None and "\\" in relative:  # as Windows writes paths
             found = self._find(relative.replace("\\", "/"))
@@ -82,7 +81,7 @@ class NamedFiles:
                 last = file.name.rpartition("/")[2]
                 self._below[last].append(file)
                 self._below[PurePath(last).stem].append(file)
-        relative = _relative(name)
+        relative = relative_name(name)
         ending = f"/{relative}"
         fits = [
             file
@@ -132,7 +131,7 @@ class NamedFiles:
             except OSError:
                 names = []
             for name in names:
-                if _has_ending(name) and not is_hidden(name):
+                if _has_ending(name):
                     known[PurePath(name).stem].append(name)
         return known
 
@@ -158,10 +157,10 @@ class NamedFileStore(FileStore):
 
 
 def _has_ending(name: str) -> bool:
-    return PurePath(name).suffix.lower() in PICTURE_SUFFIXES
+    return os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122  much faster
 
 
-def _relative(name: str) -> str:
+def relative_name(name: str) -> str:
     """A name in plain form: no dots, one slash between two parts.
 
     Raises:

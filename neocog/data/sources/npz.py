@@ -6,12 +6,10 @@ never read, which would run what the file says.
 """
 
 import os
-import struct
-import zipfile
 import zlib
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,14 @@ from neocog.data.labels import as_label_column, number_labels
 from neocog.data.npy import read_header
 from neocog.data.sources.arrays import of_datasets
 from neocog.data.sources.base import ALL, Listing, Request, Source
+from neocog.data.sources.zip_directory import (
+    DEFLATED,
+    LOCAL,
+    STORED,
+    ZipError,
+    ZipMember,
+    zip_directory,
+)
 from neocog.errors import DataError, printable
 from neocog.files import open_regular
 from neocog.limits import require_memory
@@ -42,19 +48,9 @@ _WHOLE = (("images", "labels"), ("x", "y"))
 _CLASS_NAMES = ("class_names", "label_names", "classes")
 
 _MOST_ARRAYS = 1_000
-_MOST_DIRECTORY = 1 << 20
 # zlib packs nothing to less than this part of its length.
 _MOST_RATIO = 1032
 _PIECE = 1 << 20
-_ENCRYPTED, _PACKED = 1, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# What zipfile raises for what it cannot understand.
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError),
-    *(NotImplementedError, RuntimeError, OverflowError, ValueError),
-)
-_END = struct.Struct("<4s4xHHLLH")
-_END_64 = struct.Struct("<4s20xQQQQ")
-_LOCATOR = struct.Struct("<4s4xQ4x")
 
 
 def _recognizes(path: Path) -> bool:
@@ -65,50 +61,30 @@ def _read(path: Path, request: Request) -> Listing:
     name = printable(str(path), 300)
     try:
         with open_regular(path) as file:
-            _check_directory(file)
-            with zipfile.ZipFile(file) as archive:
-                return _listing(path, _Arrays(archive), request)
+            return _listing(path, _Arrays(file), request)
     except DataError as error:
         raise DataError(f"{name}: {error}") from error
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror or error}.") from error
-    except _DAMAGED as error:
-        why = printable(str(error), 200)
-        raise DataError(f"{name} is damaged or no NPZ file: {why}.") from error
-
-
-def _check_directory(file: BufferedReader) -> None:
-    """Raise `DataError` for too many arrays: zipfile would make a list of all."""
-    length = file.seek(0, os.SEEK_END)
-    file.seek(max(0, length - 0xFFFF - _END.size))
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < _END.size:
-        raise DataError("it is damaged or no NPZ file: its end is missing.")
-    _signature, _here, count, size, _start, _comment = _END.unpack_from(tail, at)
-    if at >= _LOCATOR.size and tail[at - _LOCATOR.size :][:4] == b"PK\x06\x07":
-        _signature, where = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
-        file.seek(min(where, length))
-        record = file.read(_END_64.size)
-        if len(record) == _END_64.size:
-            _signature, _here, count, size, _start = _END_64.unpack(record)
-    if count > _MOST_ARRAYS or size > _MOST_DIRECTORY:
-        raise DataError(f"it holds {count:,} arrays; up to {_MOST_ARRAYS:,} are read.")
-    file.seek(0)
+    except (ZipError, zlib.error) as error:
+        raise DataError(f"{name} is damaged or no NPZ file: {error}.") from error
 
 
 class _Arrays:
     """The arrays of an NPZ by their names in small letters; none is read before it is asked for."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-        self._found: dict[str, zipfile.ZipInfo] = {}
-        for info in archive.infolist():
-            if info.filename.endswith(".npy"):
-                name = info.filename.removesuffix(".npy").lower()
+    def __init__(self, file: BufferedReader) -> None:
+        self._file = file
+        self._found: dict[str, ZipMember] = {}
+        self._end, members = zip_directory(self._bytes, file.seek(0, os.SEEK_END))
+        for number, member in enumerate(members):
+            if number == _MOST_ARRAYS:
+                raise DataError(f"it holds more than {_MOST_ARRAYS:,} arrays.")
+            if member.name.endswith(".npy"):
+                name = member.name.removesuffix(".npy").lower()
                 if name in self._found:
                     raise DataError(f"it has two arrays {printable(name)}.")
-                self._found[name] = info
+                self._found[name] = member
 
     def __contains__(self, name: str) -> bool:
         return name in self._found
@@ -123,37 +99,89 @@ class _Arrays:
         except DataError as error:
             raise DataError(f"its array {name} {error}") from error
 
-    def _read(self, info: zipfile.ZipInfo) -> NDArray[Any]:
-        if info.flag_bits & 1 or info.compress_type not in (
-            zipfile.ZIP_STORED,
-            zipfile.ZIP_DEFLATED,
-        ):
+    def _read(self, member: ZipMember) -> NDArray[Any]:
+        if member.encrypted or member.method not in (STORED, DEFLATED):
             raise DataError("is encrypted or packed in a way that NumPy does not.")
-        with self._archive.open(info) as file:
-            header = read_header(file)  # type: ignore[arg-type]
-            if header.length + header.size != info.file_size:
-                raise DataError(
-                    f"should have {header.length + header.size:,} bytes and has {info.file_size:,}."
-                )
-            if info.file_size > _MOST_RATIO * info.compress_size + _PIECE:
-                raise DataError("says that it unpacks to more than it can.")
-            require_memory(header.size, f"An array of {list(header.shape)}", "Make it smaller.")
-            found = np.empty(header.size, np.uint8)
-            _fill(file, found.data)  # type: ignore[arg-type]
+        begin = self._bytes(member.at, LOCAL.size)
+        if len(begin) < LOCAL.size or not begin.startswith(b"PK\x03\x04"):
+            raise DataError("is not where it should be.")
+        start = member.at + LOCAL.size + sum(LOCAL.unpack(begin)[1:])
+        if start + member.packed > self._end:
+            raise DataError("is cut short.")
+        self._file.seek(start)
+        content = _Content(self._file, member)
+        header = read_header(content)
+        if header.length + header.size != member.size:
+            raise DataError(
+                f"should have {header.length + header.size:,} bytes and has {member.size:,}."
+            )
+        if member.size > _MOST_RATIO * member.packed + _PIECE:
+            raise DataError("says that it unpacks to more than it can.")
+        require_memory(header.size, f"An array of {list(header.shape)}", "Make it smaller.")
+        found = np.empty(header.size, np.uint8)
+        for first in range(0, header.size, _PIECE):
+            piece = content.read(min(_PIECE, header.size - first))
+            found[first : first + len(piece)] = np.frombuffer(piece, np.uint8)
+        content.finish()
         numbers = found.view(header.dtype)
         order = header.shape[::-1] if header.fortran else header.shape
         return numbers.reshape(order).T if header.fortran else numbers.reshape(order)
 
+    def _bytes(self, at: int, count: int) -> bytes:
+        self._file.seek(at)
+        return self._file.read(count)
 
-def _fill(file: BinaryIO, into: memoryview) -> None:
-    while into:
-        piece = file.read(min(len(into), _PIECE))
-        if not piece:
-            raise DataError("ends too soon.")
-        into[: len(piece)] = piece
-        into = into[len(piece) :]
-    if file.read(1):  # and so its sum is checked
-        raise DataError("is longer than it says.")
+
+class _Content:
+    """What a member holds, unpacked a piece at a time from where the file stands."""
+
+    def __init__(self, file: BufferedReader, member: ZipMember) -> None:
+        self._file = file
+        self._member = member
+        self._packed_left = member.packed
+        self._unzip = zlib.decompressobj(-15) if member.method == DEFLATED else None
+        self._waiting = b""
+        self._sum = 0
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, all of them.
+
+        Raises:
+            DataError: there are fewer.
+        """
+        pieces = []
+        while size:
+            piece = self._some(size)
+            if not piece:
+                raise DataError("ends too soon.")
+            size -= len(piece)
+            self._sum = zlib.crc32(piece, self._sum)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def finish(self) -> None:
+        """Raise `DataError` for what is left, or a wrong sum."""
+        if self._some(1):
+            raise DataError("is longer than it says.")
+        if self._sum != self._member.crc:
+            raise DataError("is damaged: its checksum is another.")
+
+    def _some(self, size: int) -> bytes:
+        if self._unzip is None:
+            return self._packed(size)
+        while not self._unzip.eof:
+            self._waiting = self._waiting or self._packed(_PIECE)
+            ended = not self._waiting
+            piece = self._unzip.decompress(self._waiting, size)
+            self._waiting = self._unzip.unconsumed_tail
+            if piece or ended:
+                return piece
+        return b""
+
+    def _packed(self, size: int) -> bytes:
+        piece = self._file.read(min(size, self._packed_left))
+        self._packed_left -= len(piece)
+        return piece
 
 
 def _listing(path: Path, arrays: _Arrays, request: Request) -> Listing:

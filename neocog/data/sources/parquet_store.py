@@ -15,7 +15,7 @@ from neocog.limits import available_memory
 __all__ = ["ParquetStore"]
 
 # Pieces that are kept: bytes in all, and the part of the memory that this process may have.
-_MOST_KEPT, _PART_KEPT = 2**29, 8
+_MOST_KEPT, _PART_KEPT = 2**28, 8
 # Of groups that are read on where they were left.
 _MOST_OPEN = 4
 

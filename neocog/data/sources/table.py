@@ -18,16 +18,17 @@ from neocog.data.sources.parquet import has_pictures
 from neocog.data.sources.parquet_table import ParquetTable
 from neocog.data.sources.rows import Table
 from neocog.data.sources.table_rows import TableRows
+from neocog.data.sources.text_lines import TextMember
 from neocog.errors import DataError, printable
 
-__all__ = ["SOURCE", "open_table"]
+__all__ = ["SOURCE", "TABLE_NAMES", "open_table"]
 
 KIND = "tables of files and labels"
 _TEXT = (".csv", ".tsv", ".tab", ".txt")
 _JSON = (".jsonl", ".ndjson")
 _SUFFIXES = (*_TEXT, *_JSON, ".parquet")
-# In a folder, in the order in which they count.
-_NAMES = tuple(
+#: In a folder, in the order in which they count.
+TABLE_NAMES = tuple(
     stem + suffix
     for stem in ("metadata", "labels")
     for suffix in (".csv", ".tsv", ".jsonl", ".parquet")
@@ -74,14 +75,14 @@ def _add(rows: TableRows, path: Path, within: str, part: str | None, request: Re
     rows.add(open_table(path, request), request, within, part)
 
 
-def open_table(path: Path, request: Request) -> Table:
+def open_table(path: Path | TextMember, request: Request) -> Table:
     """The table in a file, of the kind that its name says.
 
     Raises:
         DataError: it cannot be read as such.
     """
     suffix = path.suffix.lower()
-    if suffix == ".parquet":
+    if suffix == ".parquet" and isinstance(path, Path):
         return ParquetTable(path)
     if suffix in _JSON:
         return JsonLinesTable(path)
@@ -108,7 +109,7 @@ def _tables_in(folder: Path) -> Iterator[tuple[Path, str, str | None]]:
 
 
 def _usual_table(folder: Path, inside: str) -> Path | None:
-    for name in _NAMES:
+    for name in TABLE_NAMES:
         path = folder / name
         if path.is_symlink() and not leads_inside(str(path), inside):
             continue

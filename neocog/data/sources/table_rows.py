@@ -5,13 +5,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from neocog.data.sources.base import ALL, PARTS, Listing, Request, listing
+from neocog.data.sources.base import ALL, PARTS, Listing, Request, Store, listing
 from neocog.data.sources.columns import Columns, find_columns
 from neocog.data.sources.files import FoundFile
 from neocog.data.sources.named_files import MISSING, NamedFiles, NamedFileStore
+from neocog.data.sources.named_members import NamedMembers, NamedMemberStore
 from neocog.data.sources.rows import Table, check_rows, named_lines
 from neocog.data.sources.table_labels import LabelReader, order_of_classes
 from neocog.data.sources.table_parts import parts_of_rows
+from neocog.data.sources.tree import Tree
 from neocog.errors import DataError, printable
 
 __all__ = ["TableRows"]
@@ -22,10 +24,12 @@ class TableRows:
 
     Args:
         root: the folder that has all of them.
+        tree: the pictures, where `root` is an archive.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tree: Tree | None = None) -> None:
         self._root = root
+        self._tree = tree
         self._files: list[FoundFile] = []
         self._labels: list[str] = []
         self._splits: list[str | None] = []
@@ -76,7 +80,7 @@ class TableRows:
             wanted.append(columns.split)
         splits: dict[str, str] = {}
         for line, (name, text, *split) in table.rows(wanted):
-            check_rows(len(self._labels), table.name)
+            check_rows(len(self._labels) + self._unlabeled, table.name)
             where = f"{table.name}, {table.unit} {line:,}"
             if not name:
                 raise DataError(f"{where}: it names no file.")
@@ -94,7 +98,9 @@ class TableRows:
 
     def _find(self, names: list[str], within: str) -> None:
         """Find the files; where none is there, look for them in folders further down."""
-        found = NamedFiles(self._root, within)
+        found: NamedFiles | NamedMembers = NamedFiles(self._root, within)
+        if self._tree is not None:
+            found = NamedMembers(self._tree, within)
         first = len(self._files)
         self._files += self._each(names, first, found.find)
         if names and all(file.size == MISSING for file in self._files[first:]):
@@ -155,7 +161,7 @@ class TableRows:
         return listing(
             kind,
             name,
-            NamedFileStore(self._root, self._files, self.where),
+            self._store(),
             {
                 part: (rows[part], [self._labels[row] for row in rows[part]])
                 for part in (*PARTS, ALL)
@@ -165,6 +171,11 @@ class TableRows:
             classes=order,
             notes=notes,
         )
+
+    def _store(self) -> Store:
+        if self._tree is None:
+            return NamedFileStore(self._root, self._files, self.where)
+        return NamedMemberStore(self._tree, [file.name for file in self._files], self.where)
 
     def _once(self, parts: list[str]) -> list[int | None]:
         """The number of each row; None for one that says the same as one before it.

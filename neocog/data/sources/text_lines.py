@@ -3,19 +3,44 @@
 import codecs
 import io
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from neocog.errors import DataError, printable
 from neocog.files import open_regular
 
-__all__ = ["LONGEST_LINE", "text_lines"]
+__all__ = ["LONGEST_LINE", "TextMember", "text_lines"]
 
 #: Characters of a line; also of a record with line breaks in quotes.
 LONGEST_LINE = 2**20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def text_lines(path: Path) -> Iterator[str]:
+@dataclass(frozen=True)
+class TextMember:
+    """A text file in an archive, in place of its path.
+
+    Attributes:
+        name: of the file, without its folder.
+        content: of the file.
+    """
+
+    name: str
+    content: bytes
+
+    @property
+    def suffix(self) -> str:
+        """The ending of its name, with the dot."""
+        return PurePosixPath(self.name).suffix
+
+
+def _opened(path: Path | TextMember) -> io.BufferedReader:
+    if isinstance(path, TextMember):
+        return io.BufferedReader(io.BytesIO(path.content))
+    return open_regular(path)
+
+
+def text_lines(path: Path | TextMember) -> Iterator[str]:
     """The lines, each with the line break that ends it: LF, CR LF or CR.
 
     UTF-8, with or without a byte-order mark, and UTF-16. Bytes that are not UTF-8 become lone
@@ -27,7 +52,7 @@ def text_lines(path: Path) -> Iterator[str]:
     name = printable(path.name)
     number = 0
     try:
-        with open_regular(path) as file:
+        with _opened(path) as file:
             encoding = _encoding(file.peek(4096)[:4096])
             errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
             with io.TextIOWrapper(file, encoding, errors, newline="") as text:

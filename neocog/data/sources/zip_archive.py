@@ -1,20 +1,29 @@
-"""A zip of a folder of pictures, which is never unpacked: each picture is read where it lies."""
+"""A zip of a folder of pictures, which is never unpacked: each picture is read where it lies.
+
+As in a folder, a table of files and labels under a usual name says which classes there are, and
+without one the folders do.
+"""
 
 from pathlib import Path
 
 from neocog.data.sources import class_folders
 from neocog.data.sources.base import Listing, Request, Source
+from neocog.data.sources.named_members import usual_tables
 from neocog.data.sources.passed_over import PassedOver
+from neocog.data.sources.table import TABLE_NAMES, open_table
+from neocog.data.sources.table_rows import TableRows
+from neocog.data.sources.text_lines import TextMember
 from neocog.data.sources.tree import Tree
 from neocog.data.sources.zip_directory import ZipError
-from neocog.data.sources.zip_members import zip_store
+from neocog.data.sources.zip_members import ZipStore, zip_stores
 from neocog.errors import DataError, printable
 from neocog.files import open_regular
 
 __all__ = ["SOURCE"]
 
-_KIND = "class folders in a zip"
+_KIND = "pictures in a zip"
 _BEGINS = (b"PK\x03\x04", b"PK\x05\x06")
+_TEXTS = tuple(name for name in TABLE_NAMES if not name.endswith(".parquet"))
 
 
 def _recognizes(path: Path) -> bool:
@@ -33,14 +42,35 @@ def _recognizes(path: Path) -> bool:
 def _read(path: Path, request: Request) -> Listing:
     shown, passed_over = printable(str(path), 300), PassedOver()
     try:
-        store = zip_store(path, passed_over)
+        store, texts = zip_stores(path, passed_over, _TEXTS)
     except ZipError as error:
         raise DataError(f"{shown} is no zip that is read: {error}.") from None
     except OSError as error:
         raise DataError(f"{shown} cannot be read: {error.strerror}.") from error
     name = printable(path.resolve().name, 100)
     tree = Tree(shown, name, store.names, store, passed_over.notes())
+    if tables := usual_tables(texts.names, store.names, _TEXTS):
+        return _by_tables(path, tree, texts, tables, request)
     return class_folders.of_tree(tree, request, _KIND)
+
+
+def _by_tables(
+    path: Path,
+    tree: Tree,
+    texts: ZipStore,
+    tables: list[tuple[str, str, str | None]],
+    request: Request,
+) -> Listing:
+    rows = TableRows(path, tree)
+    numbers = {name: number for number, name in enumerate(texts.names)}
+    for name, within, part in tables:
+        try:
+            text = TextMember(name.rpartition("/")[2], texts.read(numbers[name]))
+        except DataError as error:
+            raise DataError(f"{tree.place}: {printable(name, 100)} {error}") from error
+        rows.add(open_table(text, request), request, within, part)
+    found = rows.listing(_KIND, tree.name, request)
+    return Listing(_KIND, found.name, found.classes, found.parts, (*tree.notes, *found.notes))
 
 
 SOURCE = Source(_KIND, _recognizes, _read)

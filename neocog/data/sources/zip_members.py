@@ -3,6 +3,7 @@
 import stat
 import zlib
 from array import array
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from neocog.data.sources.zip_directory import (
 )
 from neocog.errors import DataError, printable
 
-__all__ = ["ZipStore", "zip_store"]
+__all__ = ["ZipStore", "zip_stores"]
 
 # What a member may be unpacked to, as what a picture may be decoded to: so much, and above it so
 # many times its own size.
@@ -108,12 +109,15 @@ def _unpacked(packed: bytes, size: int) -> bytes:
     return content
 
 
-def zip_store(path: Path, passed_over: PassedOver) -> ZipStore:
-    """The pictures in a zip.
+def zip_stores(
+    path: Path, passed_over: PassedOver, texts: Container[str]
+) -> tuple[ZipStore, ZipStore]:
+    """The pictures in a zip, and some of its other files.
 
     Args:
         path: of the zip.
         passed_over: is told of all else that is in it.
+        texts: names of files, without their folders, that are wanted too.
 
     Raises:
         ZipError: it is damaged, encrypted, or made to do harm.
@@ -121,7 +125,7 @@ def zip_store(path: Path, passed_over: PassedOver) -> ZipStore:
     """
     files = OpenFiles([path])
     end, members = zip_directory(lambda at, size: files.read(0, at, size), files.sizes[0])
-    store = ZipStore(files, end)
+    pictures, others = ZipStore(files, end), ZipStore(files, end)
     places, least, unpacked = array("q"), array("q"), 0
     known = set[int]()
     for member in members:
@@ -130,8 +134,9 @@ def zip_store(path: Path, passed_over: PassedOver) -> ZipStore:
         places.append(member.at)
         least.append(member.least)
         unpacked += member.size
-        if member.name.endswith("/") or not (name := _wanted(member, passed_over)):
+        if member.name.endswith("/") or not (name := _wanted(member, texts, passed_over)):
             continue
+        store = others if name.rpartition("/")[2] in texts else pictures
         if member.encrypted:
             raise ZipError(
                 f"{printable(name, 100)} in it is encrypted. Unpack it with its password, and name "
@@ -147,11 +152,11 @@ def zip_store(path: Path, passed_over: PassedOver) -> ZipStore:
             f"it says that it unpacks to {unpacked:,} bytes, {unpacked // files.sizes[0]:,} times "
             "its own, as no pictures do"
         )
-    return store
+    return pictures, others
 
 
-def _wanted(member: ZipMember, passed_over: PassedOver) -> str | None:
-    """The path of a picture; None for all else."""
+def _wanted(member: ZipMember, texts: Container[str], passed_over: PassedOver) -> str | None:
+    """The path of a picture or a text; None for all else."""
     if (name := path_within(member.name, passed_over)) is None:
         return None
     kind = stat.S_IFMT(member.mode)
@@ -159,10 +164,11 @@ def _wanted(member: ZipMember, passed_over: PassedOver) -> str | None:
         passed_over.links += 1
     elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         passed_over.specials += 1
-    elif suffix_of(name.rpartition("/")[2]) not in PICTURE_SUFFIXES:
-        passed_over.others[suffix_of(name.rpartition("/")[2])] += 1
     else:
-        return name
+        last = name.rpartition("/")[2]
+        if last in texts or suffix_of(last) in PICTURE_SUFFIXES:
+            return name
+        passed_over.others[suffix_of(last)] += 1
     return None
 
 

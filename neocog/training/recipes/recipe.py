@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog import models
+from neocog.data.dataset import mixed
 from neocog.data.parts import Data
 from neocog.errors import FormatError, NeocogError, did_you_mean, printable
 from neocog.evaluation import check_views
@@ -41,6 +42,8 @@ NORMALIZATIONS = ("model", "data")
 # square of the parts of a dotted key, so these are few, too.
 _MOST_BYTES = 65_536
 _MOST_DOTS = 100
+# As many images as first weights are made of.
+_LOOKED_AT = 5000
 _WIDTH = "above 0 and at most 1000"
 
 
@@ -213,7 +216,7 @@ class Recipe:
         if self.normalize == "data" and len(images) and network.input_shape == shape:
             normalise(network, images)
         if self.initialization != "torch":
-            initialise(network, self.initialization, images, seed)
+            initialise(network, self.initialization, mixed(data.train, _LOOKED_AT).images, seed)
         return network
 
 
