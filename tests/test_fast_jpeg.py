@@ -45,7 +45,7 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("side", [1, 16, 33, 61])
+@pytest.mark.parametrize("side", [1, 16, 45])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_every_kind_of_jpeg(side, mode):
     image = textured(side, side * 3 // 4 + 1).convert(mode)
@@ -88,7 +88,7 @@ def test_damage_changes_both_alike(progressive):
     content = encoded(textured(40, 30), "JPEG", progressive=progressive)
     rng = np.random.default_rng(progressive)
     kinds = set()
-    for _ in range(150):
+    for _ in range(100):
         damaged = bytearray(content)
         for at in rng.integers(2, len(damaged), rng.integers(1, 4)):
             damaged[at] = rng.integers(0, 256)

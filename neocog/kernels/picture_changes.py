@@ -2,8 +2,8 @@
 
     stored image → crop → rotation → TrivialAugment → what `augmentation` goes on with
 
-each only if the stage asks for it. Each reads bytes and writes bytes into one of two pictures that
-every worker has for that, in turn: the image of one size that both see is all that they share.
+each only if the stage asks for it. Each reads bytes and writes others; every worker has up to two
+pictures for that, which are written in turn. What comes first reads the stored image itself.
 """
 
 from dataclasses import dataclass
