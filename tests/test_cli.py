@@ -39,7 +39,18 @@ from neocog.training.recipes import RECIPES, Recipe
 from neocog.training.run_process import settle
 from neocog.training.schedules import SCHEDULES
 
-COMMANDS = ["train", "evaluate", "predict", "explain", "models", "summary", "explore", "bench"]
+COMMANDS = [
+    "train",
+    "evaluate",
+    "predict",
+    "explain",
+    "models",
+    "summary",
+    "explore",
+    "bench",
+    "data",
+    "cache",
+]
 FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
 CLASSES = tuple(f"class{k}" for k in range(10))
 

@@ -210,7 +210,9 @@ def test_a_source_without_parts_is_looked_at_as_training_parts_it(tmp_path):
     crossing = {name for name in held_out if name.startswith("a")}
     assert crossing
     assert {pair.first.name.split(".")[0] for pair in report.leaks} == crossing
-    assert check_data(tmp_path, validation=0).leaks == ()
+    report = check_data(tmp_path, validation=0)
+    assert report.leaks == () and report.balance.missing == {}
+    assert report.balance.counts == {"train": {"a": 20, "b": 10}}
 
 
 def test_balance(tmp_path):

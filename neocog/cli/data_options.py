@@ -4,7 +4,14 @@ import argparse
 import re
 from typing import Any
 
-__all__ = ["INTERPOLATIONS", "ON_BAD", "RESIZE_MODES", "add_column_options", "add_data_options"]
+__all__ = [
+    "INTERPOLATIONS",
+    "ON_BAD",
+    "RESIZE_MODES",
+    "add_check_options",
+    "add_column_options",
+    "add_data_options",
+]
 
 #: As in `neocog.preprocessing` and `neocog.data.options`, which to import takes too long here.
 RESIZE_MODES = ("stretch", "crop", "letterbox")
@@ -66,6 +73,27 @@ def add_data_options(p: argparse.ArgumentParser, *, shape: bool, on_bad: bool = 
         help="how pictures of another shape are made to fit (default: by the pictures)",
     )
     add("--interpolation", choices=INTERPOLATIONS, default=None, help="by which filter")
+
+
+def add_check_options(p: argparse.ArgumentParser) -> None:
+    """Add those of ``neocog data check``."""
+    p.epilog = (
+        "Exit code: 0 where nothing is wrong; 1 for pictures that cannot be read, or that are "
+        "exactly the same in two parts or under two labels (with --strict, also nearly the same)."
+    )
+    p.add_argument(
+        "source", metavar="SOURCE", help="a folder or file with pictures, shapes or cifar10"
+    )
+    p.add_argument(
+        "--near",
+        type=int,
+        default=None,
+        metavar="BITS",
+        help="bits of 64 that differ in hashes of nearly equal pictures, 0 to 10 (default: 6)",
+    )
+    p.add_argument("--strict", action="store_true", help="nearly equal pictures are an error, too")
+    p.add_argument("--html", default=None, metavar="FILE", help="write a page with thumbnails")
+    add_data_options(p, shape=False, on_bad=False)
 
 
 def add_column_options(p: argparse.ArgumentParser) -> None:

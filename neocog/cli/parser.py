@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from neocog import __version__
-from neocog.cli.data_options import add_column_options, add_data_options
+from neocog.cli.data_options import add_check_options, add_column_options, add_data_options
 from neocog.cli.recipe_options import TTA, VIEWS, add_recipe_options, number
 from neocog.errors import did_you_mean, printable
 
@@ -305,7 +305,7 @@ def _bench(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _data(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p = _add(commands, "data", "look at pictures before training")
-    within = p.add_subparsers(dest="within", metavar="WHAT")
+    within = p.add_subparsers(dest="within", metavar="WHAT", help="what is done")
     p.set_defaults(run=partial(_overview, p))
 
     def run(**options: object) -> int:
@@ -316,23 +316,7 @@ def _data(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p = _add(
         within, "check", "find broken, doubled and mislabelled pictures, and say what there is"
     )
-    p.epilog = (
-        "Exit code: 0 where nothing is wrong; 1 for pictures that cannot be read, or that are "
-        "exactly the same in two parts or under two labels (with --strict, also nearly the same)."
-    )
-    p.add_argument(
-        "source", metavar="SOURCE", help="a folder or file with pictures, shapes or cifar10"
-    )
-    p.add_argument(
-        "--near",
-        type=int,
-        default=None,
-        metavar="BITS",
-        help="bits of 64 that differ in hashes of nearly equal pictures, 0 to 10 (default: 6)",
-    )
-    p.add_argument("--strict", action="store_true", help="nearly equal pictures are an error, too")
-    p.add_argument("--html", default=None, metavar="FILE", help="write a page with thumbnails")
-    add_data_options(p, shape=False, on_bad=False)
+    add_check_options(p)
     _add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")
     p.set_defaults(run=run)

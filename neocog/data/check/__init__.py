@@ -94,7 +94,7 @@ def check_data(
     )
     found = _listing(source, options)
     parts = split_listing(found, options.validation, options.split_seed)
-    everything = Everything({part: parts[part] for part in PARTS if part in parts})
+    everything = Everything({part: parts[part] for part in PARTS if len(parts.get(part, ()))})
     notes = list(found.notes)
     if ALL in found.parts:
         notes.append(
