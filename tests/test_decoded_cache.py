@@ -18,6 +18,7 @@ from neocog import load_data
 from neocog.data import decoded_cache, decoding
 from neocog.data.cache_room import list_kept
 from neocog.data.dataset import Dataset
+from neocog.data.decoders import decoders
 from neocog.data.decoding import decode
 from neocog.data.sources.arrays import ArrayStore
 from neocog.data.sources.base import Pictures
@@ -52,9 +53,9 @@ def decoded(monkeypatch):
 
 def test_the_second_time_nothing_is_decoded(tmp_path, decoded):
     make_folder(tmp_path / "photos")
-    first = load_data(tmp_path / "photos")
+    first = load_data(tmp_path / "photos", size=(4, 5))
     assert len(decoded) == 10
-    second = load_data(tmp_path / "photos")
+    second = load_data(tmp_path / "photos", size=(4, 5))
     assert len(decoded) == 10
     for part in ("train", "validation"):
         a, b = getattr(first, part), getattr(second, part)
@@ -137,6 +138,16 @@ def test_another_version_of_what_decodes_is_another_entry(monkeypatch, decoded):
     monkeypatch.setattr(decoded_cache, "decoders", lambda: "another")
     ways().decoded(pictures)
     assert len(decoded) == 2
+
+
+def test_what_decodes_is_told_apart(monkeypatch):
+    read = []
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or real(path))
+    known = decoders.__wrapped__()
+    assert {"picture.py", "pixels.py", "resizing.py", "fast_jpeg.py", "resample.py"} <= set(read)
+    monkeypatch.setattr("neocog.data.decoders.version", lambda name: f"another {name}")
+    assert decoders.__wrapped__() != known
 
 
 @pytest.mark.parametrize("what", ["content", "time", "name", "order"])

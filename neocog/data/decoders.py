@@ -1,7 +1,9 @@
 """What the pixels of a picture depend on beside its file: the code that decodes and resizes it."""
 
+import contextlib
 import hashlib
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import PIL
@@ -18,12 +20,16 @@ _CODECS = ("jpg", "jpg_2000", "zlib", "libtiff")
 def decoders() -> str:
     """A text that is another when pixels may be: 32 hex digits.
 
-    It is of the versions of Pillow and of its libraries, and of every source file in this folder.
+    It is of the versions of Pillow, of its libraries and of simplejpeg, and of every source file in
+    this folder, with the kernel that scales pictures.
     """
     versions = [PIL.__version__, str(features.version_feature("libjpeg_turbo"))]
     versions += [str(features.version_codec(name)) for name in _CODECS]
     versions += [str(features.version_module(name)) for name in _MODULES]
+    with contextlib.suppress(PackageNotFoundError):
+        versions.append(f"simplejpeg {version('simplejpeg')}")
     digest = hashlib.sha256(repr(versions).encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    folder = Path(__file__).parent
+    for path in (*sorted(folder.glob("*.py")), folder.parent / "kernels" / "resample.py"):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:32]
