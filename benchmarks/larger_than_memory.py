@@ -2,8 +2,7 @@
 
     python benchmarks/larger_than_memory.py [--allowed 512] [--times 4] [--rounds 3] [--write]
 
-The pictures are drawn, 64 × 64 in color, and go through `neocog.data.decoded_cache` as any others
-do. Then a network is trained on some, drawn from all, in a process of its own: once with all of
+The pictures are drawn, 64 × 64 in color, and are kept by `neocog.data.cache` as any others. Then a network is trained on some, drawn from all, in a process of its own: once with all of
 them in memory and no limit, once from the mapped file in a memory cgroup (version 1 or 2) whose
 limit counts the pages of files too; for each network so many rounds, one kind after the other. The
 file's pages are dropped from memory before each run. The losses must be the same to the last bit.
@@ -64,7 +63,7 @@ class Drawn:
 
 def images_of(count):
     """The pictures, mapped; made the first time."""
-    from neocog.data.decoded_cache import Decoding
+    from neocog.data.cache.decoded_cache import Decoding
     from neocog.data.sources.base import Pictures
     from neocog.preprocessing import Resize
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog import models
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
 from neocog.engine import Trainer, available_threads
 from neocog.errors import NeocogError
 from neocog.network import Network

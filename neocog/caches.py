@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neocog import files
-from neocog.data.cache_room import Kept, list_kept, remove_kept
-from neocog.data.decoders import decoders
+from neocog.data.cache.cache_room import Kept, list_kept, remove_kept
+from neocog.data.cache.decoders import decoders
 from neocog.kernels import kernel_cache
 from neocog.private_folder import private_folder
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.arrays import as_images
-from neocog.data.dataset import Dataset, as_dataset
+from neocog.data.images import Dataset, as_dataset
 from neocog.engine import predict_scores
 from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from neocog.data.decoded_cache import Decoding
+from neocog.data.cache.decoded_cache import Decoding
 from neocog.data.sources.base import Pictures
 from neocog.preprocessing import Resize
 

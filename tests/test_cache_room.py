@@ -10,8 +10,9 @@ from faults import Faulty
 from keeping import Store, expected, make_folder, pictures_of, png, ways
 
 from neocog import files, load_data
-from neocog.data import cache_room, decoding
-from neocog.data.cache_room import list_kept
+from neocog.data import decoding
+from neocog.data.cache import cache_room
+from neocog.data.cache.cache_room import list_kept
 from neocog.errors import NeocogError
 
 

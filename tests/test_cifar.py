@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neocog.data import cached_archive, is_here, load_data
 from neocog.data import download as download_module
+from neocog.data import is_here, load_data
 from neocog.data.sources import cifar10 as cifar
+from neocog.data.sources.archives import cached_archive
 from neocog.errors import DataError
 
 REAL = os.environ.get("NEOCOG_DATA")

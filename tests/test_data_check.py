@@ -13,8 +13,8 @@ import neocog
 from neocog import DataError, NeocogError
 from neocog.data.check import check_data
 from neocog.data.check.looking import LARGEST_SIDE, look
-from neocog.data.dataset import Dataset
-from neocog.data.parts import Data
+from neocog.data.dataset import Data
+from neocog.data.images import Dataset
 from neocog.data.picture import read_picture
 
 

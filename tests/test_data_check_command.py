@@ -16,8 +16,8 @@ from neocog.cli import main
 from neocog.cli.data import report_lines
 from neocog.data.check import check_data
 from neocog.data.check.page import page
-from neocog.data.dataset import Dataset
-from neocog.data.parts import Data
+from neocog.data.dataset import Data
+from neocog.data.images import Dataset
 
 PACKAGE = Path(neocog.__file__).parent
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neocog.data import Data, Dataset, load_data
-from neocog.data.dataset import mixed
+from neocog.data.images import mixed
 from neocog.data.shapes import shapes
 from neocog.data.sources import cifar10 as cifar
 from neocog.errors import NeocogError
@@ -63,7 +63,7 @@ def test_other_content_has_another_fingerprint(change):
 
 def test_more_images_than_are_hashed_at_a_time(monkeypatch):
     usual = data(dataset(count=7), dataset(100)).fingerprint
-    monkeypatch.setattr("neocog.data.dataset._CHUNK", 2)
+    monkeypatch.setattr("neocog.data.images._CHUNK", 2)
     assert data(dataset(count=7), dataset(100)).fingerprint == usual
 
 

@@ -15,11 +15,12 @@ from keeping import SIZE, Store, expected, make_folder, pictures_of, png, ways
 
 import neocog
 from neocog import load_data
-from neocog.data import decoded_cache, decoding
-from neocog.data.cache_room import list_kept
-from neocog.data.dataset import Dataset
-from neocog.data.decoders import decoders
+from neocog.data import decoding
+from neocog.data.cache import decoded_cache
+from neocog.data.cache.cache_room import list_kept
+from neocog.data.cache.decoders import decoders
 from neocog.data.decoding import decode
+from neocog.data.images import Dataset
 from neocog.data.sources.arrays import ArrayStore
 from neocog.data.sources.base import Pictures
 from neocog.errors import DataError
@@ -86,7 +87,7 @@ def test_no_contents_are_read_again_for_the_split(tmp_path, monkeypatch):
     first = load_data(tmp_path / "photos")
     reads = []
     monkeypatch.setattr(
-        "neocog.data.content_digests._digest", lambda pictures, n: reads.append(n) or 1
+        "neocog.data.cache.content_digests._digest", lambda pictures, n: reads.append(n) or 1
     )
     assert load_data(tmp_path / "photos").validation.names == first.validation.names
     assert reads == []
@@ -145,8 +146,8 @@ def test_what_decodes_is_told_apart(monkeypatch):
     real = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or real(path))
     known = decoders.__wrapped__()
-    assert {"picture.py", "pixels.py", "resizing.py", "fast_jpeg.py", "resample.py"} <= set(read)
-    monkeypatch.setattr("neocog.data.decoders.version", lambda name: f"another {name}")
+    assert {"picture.py", "pixels.py", "resizing.py", "fast_jpeg.py"} <= set(read)
+    monkeypatch.setattr("neocog.data.cache.decoders.version", lambda name: f"another {name}")
     assert decoders.__wrapped__() != known
 
 
@@ -239,7 +240,8 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 from neocog import load_data
-from neocog.data import decoding, decoded_cache
+from neocog.data import decoding
+from neocog.data.cache import decoded_cache
 real, count, told = decoding.fit_picture, [], set()
 def slow(*arguments):
     count.append(1)

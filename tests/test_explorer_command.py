@@ -20,8 +20,9 @@ import neocog
 from neocog import opening
 from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
 from neocog.cli import main
-from neocog.data import Data, cifar, is_here
+from neocog.data import Data, is_here
 from neocog.data.shapes import CLASSES, shapes
+from neocog.data.sources import cifar10 as cifar
 from neocog.errors import FormatError, NeocogError
 from neocog.formats import save_model
 from neocog.opening import open_network

@@ -15,7 +15,7 @@ import pytest
 from test_hostile_pictures import MOST_BYTES, MOST_SECONDS
 
 from neocog.data.sources import cifar10 as cifar
-from neocog.data.ustar import ArchiveError, members
+from neocog.data.sources.archives.ustar import ArchiveError, members
 
 # Loads every archive of a folder; prints what came of each, the processor's time, and by how many
 # bytes the process grew in all.

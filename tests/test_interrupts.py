@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from neocog import SGD, fit
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
 from neocog.engine import crew
 from neocog.engine.predictor import predict_scores
 from neocog.engine.running import Run

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neocog import evaluation
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
 from neocog.layers import Conv2d, Flatten, Linear
 from neocog.network import Network
 from neocog.training import initialization

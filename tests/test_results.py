@@ -9,8 +9,8 @@ import pytest
 
 import neocog
 from neocog import Augmentation, Group, Recipe, schedules
-from neocog.data.dataset import Dataset
-from neocog.data.parts import Data
+from neocog.data.dataset import Data
+from neocog.data.images import Dataset
 from neocog.network import Network
 from neocog.training.averaging import EMA, Lookahead
 from neocog.training.optimizers import OPTIMIZERS, SGD

@@ -11,10 +11,11 @@ import pytest
 from python2_pickle import python2_pickle
 
 from neocog import NeocogError
-from neocog.data import cached_archive, load_data
+from neocog.data import load_data
 from neocog.data.sources import cifar10, cifar100
-from neocog.data.sources.cifar_python import read_batch
-from neocog.data.sources.cifar_records import empty
+from neocog.data.sources.archives import cached_archive
+from neocog.data.sources.pixel_files.cifar_python import read_batch
+from neocog.data.sources.pixel_files.cifar_records import empty
 from neocog.errors import DataError
 
 TRAIN, TEST = 300, 130  # in place of 50,000 and 10,000; over the blocks of 125, and not whole ones
@@ -283,13 +284,13 @@ def test_an_array_must_have_the_bytes_that_its_sizes_say(tmp_path):
 def test_what_is_nested_without_end_is_refused(tmp_path, monkeypatch):
     deep = b"\x80\x02" + b")" + b"q\x01h\x01\x86" * 10_000 + b"."
     assert "it is no dict" in refused(deep, tmp_path)
-    monkeypatch.setattr("neocog.data.sources.cifar_python._MOST_INSTRUCTIONS", 1_000)
+    monkeypatch.setattr("neocog.data.sources.pixel_files.cifar_python._MOST_INSTRUCTIONS", 1_000)
     assert "more than 1,000 instructions" in refused(b"\x80\x02" + b"]" * 2_000 + b".", tmp_path)
     refused(b"\x80\x02}q\x01(h\x01h\x01u.", tmp_path)
 
 
 def test_a_larger_file_than_any_of_cifar_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("neocog.data.sources.cifar_python._MOST_BYTES", 6_000)
+    monkeypatch.setattr("neocog.data.sources.pixel_files.cifar_python._MOST_BYTES", 6_000)
     with pytest.raises(DataError, match=r"batch has 6,\d+ bytes; CIFAR's files have less"):
         read(python2_pickle(GOOD), tmp_path)
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from neocog.data import load_data
 from neocog.data.loading import list_pictures
-from neocog.data.sources import Request, parquet, parquet_store
-from neocog.data.sources.parquet import ParquetFile
+from neocog.data.sources import Request
+from neocog.data.sources.tables import parquet, parquet_store
+from neocog.data.sources.tables.parquet import ParquetFile
 from neocog.errors import DataError
 
 pa = pytest.importorskip("pyarrow")
@@ -144,7 +145,7 @@ def test_columns_that_are_asked_for(tmp_path):
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_any_order_and_any_thread(tmp_path, monkeypatch, size):
     """Pieces of a few rows, of which hardly any is kept."""
-    monkeypatch.setattr("neocog.data.sources.parquet._PIECE", size * 70)
+    monkeypatch.setattr("neocog.data.sources.tables.parquet._PIECE", size * 70)
     monkeypatch.setattr(parquet_store, "_MOST_KEPT", 400)
     columns = {"image": images(range(200)), "label": [0] * 200}
     write(tmp_path / "x.parquet", columns, row_group_size=70, use_dictionary=False)
@@ -169,7 +170,7 @@ def test_any_order_and_any_thread(tmp_path, monkeypatch, size):
 def test_reading_in_order_reads_each_piece_once(tmp_path, monkeypatch):
     columns = {"image": images(range(200)), "label": [n % 2 for n in range(200)]}
     write(tmp_path / "x.parquet", columns, row_group_size=50, use_dictionary=False)
-    monkeypatch.setattr("neocog.data.sources.parquet._PIECE", 700)
+    monkeypatch.setattr("neocog.data.sources.tables.parquet._PIECE", 700)
     monkeypatch.setattr(parquet_store, "_MOST_KEPT", 1)
     some = list_pictures(tmp_path, Request()).parts["all"]
     opened = []
@@ -330,19 +331,19 @@ def test_a_text_that_stands_in_many_rows_takes_its_memory_once(tmp_path, monkeyp
 
 
 def test_a_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("neocog.data.sources.parquet._ALWAYS", 2**20)
+    monkeypatch.setattr("neocog.data.sources.tables.parquet._ALWAYS", 2**20)
     columns = {"image": [bytes(2**20) for _ in range(2)], "label": [0] * 2}
     path = tmp_path / "x.parquet"
     write(path, columns, compression="zstd", use_dictionary=False)
     assert path.stat().st_size < 2**12
     assert "its group 1 unpacks from" in refusal(path)
-    monkeypatch.setattr("neocog.data.sources.parquet._ALWAYS", 2**22)
+    monkeypatch.setattr("neocog.data.sources.tables.parquet._ALWAYS", 2**22)
     assert len(list_pictures(path, Request()).parts["all"].read(1)) == 2**20
 
 
 def test_more_rows_than_are_read(tmp_path, monkeypatch):
     path = write(tmp_path / "x.parquet", {"image": images(range(9)), "label": [0] * 9})
-    monkeypatch.setattr("neocog.data.sources.parquet.MOST_ROWS", 8)
+    monkeypatch.setattr("neocog.data.sources.tables.parquet.MOST_ROWS", 8)
     assert refusal(path) == "x.parquet has more than the 8 rows that are read."
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from neocog.data import load_data
 from neocog.data.loading import list_pictures
 from neocog.data.sources import Request
-from neocog.data.sources.delimited import DelimitedTable
+from neocog.data.sources.tables.delimited import DelimitedTable
 from neocog.errors import DataError
 
 

@@ -224,7 +224,7 @@ def test_pixels_are_compared_too():
 
 
 def test_several_threads_read(monkeypatch):
-    monkeypatch.setattr("neocog.data.content_digests._AT_A_TIME", 1)
+    monkeypatch.setattr("neocog.data.cache.content_digests._AT_A_TIME", 1)
     both = threading.Barrier(2, timeout=60)
 
     class Waiting(Texts):

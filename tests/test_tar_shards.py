@@ -14,10 +14,10 @@ from picture_places import found, picture, refused, samples, tar
 import neocog
 from neocog.data.loading import list_pictures
 from neocog.data.sources import Request
-from neocog.data.sources.name_table import NameTable
-from neocog.data.sources.open_files import OpenFiles
-from neocog.data.sources.shard_index import ShardIndex
-from neocog.data.sources.shard_paths import part_of_shard, shards_of_pattern
+from neocog.data.sources.archives.name_table import NameTable
+from neocog.data.sources.archives.open_files import OpenFiles
+from neocog.data.sources.archives.shard_index import ShardIndex
+from neocog.data.sources.archives.shard_paths import part_of_shard, shards_of_pattern
 from neocog.errors import DataError
 
 # One tar file

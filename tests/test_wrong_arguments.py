@@ -28,7 +28,7 @@ from neocog import (
     models,
     schedules,
 )
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
 from neocog.data.shapes import shapes
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)

@@ -8,7 +8,7 @@ from typing import Any
 
 from neocog.caches import CacheContent, cache_content, clear_cache, is_old
 from neocog.cli.terminal import counted
-from neocog.data.cache_room import Kept, cache_share
+from neocog.data.cache.cache_room import Kept, cache_share
 from neocog.errors import NeocogError, printable
 from neocog.files import cache_root
 from neocog.limits import readable

@@ -1,8 +1,8 @@
 """What was chosen for a training on pictures, a line each, with the options that change it."""
 
 from neocog.cli.terminal import counted, say
+from neocog.data.dataset import Data
 from neocog.data.finding import Found
-from neocog.data.parts import Data
 from neocog.errors import printable
 from neocog.network import Network
 from neocog.summary import cost

@@ -10,7 +10,7 @@ import numpy as np
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data
-from neocog.data.dataset import mixed
+from neocog.data.images import mixed
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.explanation import explain as explain_network

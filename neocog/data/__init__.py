@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Data
 from neocog.data.finding import find
+from neocog.data.images import Dataset
 from neocog.data.named import NAMED
 from neocog.data.options import VALIDATION, LoadOptions
-from neocog.data.parts import Data
 from neocog.data.progress import Progress
 from neocog.data.sources import is_there
 from neocog.errors import DataError, did_you_mean

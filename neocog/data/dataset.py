@@ -1,118 +1,245 @@
-"""Images with their classes, in memory or mapped from a file."""
+"""`Data`: a source's images in parts."""
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neocog.arrays import as_images, as_labels
-from neocog.errors import DataError
+from neocog.class_names import class_names
+from neocog.data.images import Dataset
+from neocog.data.options import VALIDATION, Options, ReadOptions
 
-__all__ = ["Dataset", "as_dataset", "mixed"]
+if TYPE_CHECKING:
+    from PIL import Image
 
-# Images hashed at a time; such a part is copied if it does not lie in a row.
-_CHUNK = 1024
+__all__ = ["Data"]
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
-    """Images uint8 [n, height, width, channels] and their class numbers int64 [n].
-
-    Both may be given as lists, tensors or other whole numbers, as `neocog.arrays` says. Arrays of
-    these kinds are kept as they are and not copied: what is changed in them is changed here. Images
-    may be mapped from a file (`numpy.memmap`).
+class Data:
+    """What `neocog.load_data` gives: images in parts, the names of the classes, and where from.
 
     Attributes:
-        images: as above.
-        labels: as above.
-        names: what people know each image by, such as its file; None where there are no names.
-        digest: the SHA-256 of the pixels, from where it is known, as of images that were mapped.
+        name: of the data, for people.
+        train: images to train on.
+        test: images to test with; none where the source has none for it.
+        classes: the classes' names, in the order of their numbers.
+        source: what `load_data` is called with to get them again: a name, or an absolute path;
+            "" if there is no such text.
+        validation: images that are held out of training; none, if None is given.
+        options: further arguments for `load_data` to get the same images and classes again.
+        notes: sentences for the user, as of what was passed over or skipped.
     """
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    names: Sequence[str] | None = None
-    digest: str | None = field(default=None, repr=False)
+    name: str
+    train: Dataset
+    test: Dataset
+    classes: tuple[str, ...]
+    source: str = ""
+    validation: Dataset = None  # type: ignore[assignment]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", as_images(self.images))
-        object.__setattr__(self, "labels", as_labels(self.labels))
-        if len(self.images) != len(self.labels):
-            raise DataError(
-                f"labels must be int64 [{len(self.images)}], one for each image, not "
-                f"{self.labels.dtype} {list(self.labels.shape)}."
-            )
-        if self.names is not None and len(self.names) != len(self.images):
-            raise DataError(
-                f"names must be {len(self.images)} texts, one for each image; there are "
-                f"{len(self.names)}."
-            )
+        # As a network has them, with which they are compared.
+        object.__setattr__(self, "classes", class_names(self.classes))
+        if self.validation is None:
+            object.__setattr__(self, "validation", self.train[:0])
 
     def __repr__(self) -> str:
-        return f"<Dataset of {len(self)} images of {list(self.images.shape[1:])}>"
+        parts = ", ".join(
+            f"{part}={images!r}" for part, images in self.parts.items() if len(images)
+        )
+        return f"<Data {self.name!r}: {len(self.classes)} classes, {parts}>"
 
-    def __len__(self) -> int:
-        return len(self.images)
+    @property
+    def parts(self) -> dict[str, Dataset]:
+        """All parts by name, those without images too."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
-    def __getitem__(self, part: slice) -> "Dataset":
-        """The images of a slice, without copying them."""
-        if isinstance(part, int | np.integer):
-            raise DataError(
-                f"A Dataset gives parts, not single images: write data[{part}:{part + 1}], or "
-                f"data.images[{part}] and data.labels[{part}]."
-            )
-        names = None if self.names is None else self.names[part]
-        return Dataset(self.images[part], self.labels[part], names)
+    @property
+    def held_out(self) -> tuple[str, Dataset]:
+        """The part that a trained network is judged by, and its name: test, else validation."""
+        return ("test", self.test) if len(self.test) else ("validation", self.validation)
 
     @cached_property
-    def pixels_digest(self) -> str:
-        """The SHA-256 of the images' pixels, 64 hex digits.
+    def fingerprint(self) -> str:
+        """What tells these images and labels from any others, wherever they lie: 64 hex digits.
 
-        Computed when it is first asked for, in 0.15 s for CIFAR-10, unless it is known, and not
-        again if the array is changed afterwards.
+        The SHA-256 of each part's sizes, the digest of its pixels, and its labels.
         """
-        if self.digest is not None:
-            return self.digest
         digest = hashlib.sha256()
-        for first in range(0, len(self), _CHUNK):
-            digest.update(np.ascontiguousarray(self.images[first : first + _CHUNK]).data)
+        for name, part in self.parts.items():
+            head = f"{name} {list(part.images.shape)} {part.pixels_digest}\n"
+            # Labels whatever the machine's order of bytes.
+            digest.update(head.encode() + np.ascontiguousarray(part.labels, "<i8").tobytes())
         return digest.hexdigest()
 
+    # What it is made of; each asks, inside the call, the modules that build upon this one.
 
-def mixed(data: Dataset, count: int) -> Dataset:
-    """Up to `count` of the images, of which the first ones are a fair sample however few are taken.
+    @classmethod
+    def from_folder(cls, path: str | os.PathLike[str], **options: Unpack[Options]) -> "Data":
+        """The pictures of a folder: one with a folder for each class, or of any other known kind.
 
-    Images that lie in the order of their classes, as those of folders do, are drawn from all, the
-    same each time. Of others these are the first ones, and nothing is copied.
-    """
-    if len(data) < 2 or (np.diff(data.labels) < 0).any():
-        return data[:count]
-    chosen = np.random.default_rng(0).permutation(len(data))[:count]
-    names = None if data.names is None else [data.names[n] for n in chosen]
-    return Dataset(data.images[chosen], data.labels[chosen], names)
+        Args:
+            path: of the folder.
+            **options: as of `neocog.load_data`.
 
+        Raises:
+            DataError: there is no such folder, or nothing in it that is known.
+        """
+        from neocog.data.doors import from_folder
 
-def as_dataset(data: Any, usual: str) -> Dataset:
-    """A `Dataset`, also from a tuple (images, labels).
+        return from_folder(path, **options)
 
-    Args:
-        data: what is given for one.
-        usual: what to write instead of a whole `Data`, such as "fit(network, data.train)".
+    @classmethod
+    def from_table(cls, path: str | os.PathLike[str], **options: Unpack[Options]) -> "Data":
+        """The pictures that a table names, or any other file of a known kind.
 
-    Raises:
-        DataError: for anything else.
-    """
-    if isinstance(data, Dataset):
-        return data
-    if isinstance(data, tuple) and len(data) == 2:
-        return Dataset(*data)
-    if hasattr(data, "train") and hasattr(data, "test"):  # a Data
-        raise DataError(f"{data.name} has images to train on and to test with: write {usual}.")
-    raise DataError(
-        "data must be a Dataset, such as load_data(…).train, or a tuple (images, labels), not "
-        f"{type(data).__name__}."
-    )
+        Args:
+            path: of the table.
+            **options: as of `neocog.load_data`; `file_column` and `label_column` name columns.
+
+        Raises:
+            DataError: there is no such file, or nothing in it that is known.
+        """
+        from neocog.data.doors import from_table
+
+        return from_table(path, **options)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: Any,
+        *,
+        classes: Sequence[str] | None = None,
+        test: Any = None,
+        validation: Any = VALIDATION,
+        layout: str = "NHWC",
+        **options: Unpack[ReadOptions],
+    ) -> "Data":
+        """Images in memory. Arrays of bytes, channels last, are not copied where all are taken.
+
+        Args:
+            images: uint8, or floats from 0 to 1: [n, height, width] or [n, height, width,
+                channels]; an array, a tensor, or a list of images, whose sizes may then differ.
+            labels: numbers or names of classes, [n] or [n, 1], or a column for each class.
+            classes: the names of classes 0, 1, …, where labels are numbers; where they are names,
+                those that are wanted, in their order. Without it, the labels that there are, by
+                value or by name.
+            test: images to test with, as a tuple (images, labels) or a `Dataset`.
+            validation: the part of each class to hold out where there is no `test`; or images that
+                are held out, as for `test`.
+            layout: "NHWC", or "NCHW" for channels before height and width.
+            **options: of those of `neocog.load_data`: size, channels, resize, split_seed, on_bad,
+                threads, progress. The size stays as it is without one.
+
+        Raises:
+            DataError: pixels, shapes or labels that cannot be.
+        """
+        from neocog.data.doors import from_arrays
+
+        return from_arrays(
+            images,
+            labels,
+            classes=classes,
+            test=test,
+            validation=validation,
+            layout=layout,
+            **options,
+        )
+
+    @classmethod
+    def from_files(
+        cls,
+        files: Iterable[str | os.PathLike[str]],
+        labels: Any,
+        *,
+        classes: Sequence[str] | None = None,
+        validation: float = VALIDATION,
+        **options: Unpack[ReadOptions],
+    ) -> "Data":
+        """Picture files, wherever they lie.
+
+        Args:
+            files: their paths.
+            labels: as of `from_arrays`, one for each.
+            classes: as of `from_arrays`.
+            validation: the part of each class to hold out.
+            **options: as of `from_arrays`; the size is chosen by the pictures' without one.
+
+        Raises:
+            DataError: files that cannot be read, or labels that cannot be.
+        """
+        from neocog.data.doors import from_files
+
+        return from_files(files, labels, classes=classes, validation=validation, **options)
+
+    @classmethod
+    def from_iterable(
+        cls,
+        pairs: Iterable[tuple[Any, Any]],
+        *,
+        classes: Sequence[str] | None = None,
+        validation: float = VALIDATION,
+        layout: str = "NHWC",
+        **options: Unpack[ReadOptions],
+    ) -> "Data":
+        """Whatever gives pictures with their labels, one after another; it is gone through once.
+
+        Args:
+            pairs: of a picture — a path, the bytes of a file, an image of Pillow's, or an array
+                or tensor of one picture — and its label, the number or name of a class.
+            classes: as of `from_arrays`.
+            validation: the part of each class to hold out.
+            layout: of arrays, "NHWC" or "NCHW".
+            **options: as of `from_files`.
+
+        Raises:
+            DataError: something else than such pairs, or pictures that cannot be read.
+        """
+        from neocog.data.doors import from_iterable
+
+        return from_iterable(
+            pairs, classes=classes, validation=validation, layout=layout, **options
+        )
+
+    def summary(self) -> str:
+        """What there is, in lines of text: parts, sizes, and how many images each class has."""
+        from neocog.data.describing import summary
+
+        return summary(self)
+
+    def show(
+        self,
+        part: str = "train",
+        per_class: int = 8,
+        path: str | os.PathLike[str] | None = None,
+    ) -> "Image.Image":
+        """A sheet with some images of each class, their classes' names below them.
+
+        Args:
+            part: "train", "validation" or "test".
+            per_class: how many of each class at most, evenly from among them; up to 30 classes.
+            path: a PNG file to write it to, also.
+
+        Returns:
+            An image of Pillow's, which a notebook shows.
+
+        Raises:
+            DataError: a part without images, another value that cannot be, or a file that cannot be
+                written.
+        """
+        from neocog.data.describing import contact_sheet
+
+        return contact_sheet(self, part, per_class, path)
+
+    def _repr_html_(self) -> str:
+        from neocog.data.describing import html
+
+        return html(self)

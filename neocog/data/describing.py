@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from neocog.data.dataset import Dataset
-from neocog.data.parts import Data
+from neocog.data.dataset import Data
+from neocog.data.images import Dataset
 from neocog.errors import DataError, printable
 from neocog.files import user_path, write_bytes
 from neocog.validation import choice, file_path, whole

@@ -11,17 +11,17 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.batches import LAYOUTS, as_batch
 from neocog.data.choices import choose_resize
-from neocog.data.dataset import Dataset
+from neocog.data.dataset import Data
 from neocog.data.finding import find, look
-from neocog.data.labels import as_label_column, number_labels
+from neocog.data.images import Dataset
 from neocog.data.loading import prepare
 from neocog.data.options import VALIDATION, LoadOptions, Options, ReadOptions
-from neocog.data.parts import Data
 from neocog.data.sources import ALL, Listing, Request, Store
 from neocog.data.sources.arrays import ArrayStore, of_datasets, of_stores
 from neocog.data.sources.given import GivenStore, as_given
+from neocog.data.sources.pixel_files.batches import LAYOUTS, as_batch
+from neocog.data.sources.pixel_files.labels import as_label_column, number_labels
 from neocog.data.survey import Survey
 from neocog.errors import DataError
 from neocog.files import exists, user_path

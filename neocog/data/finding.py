@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from neocog.data.choices import choose_resize, choose_shape
+from neocog.data.dataset import Data
 from neocog.data.loading import list_pictures, prepare
 from neocog.data.options import LoadOptions
-from neocog.data.parts import Data
 from neocog.data.sources import ALL, Listing, cifar10, is_there
 from neocog.data.survey import Survey, survey
 from neocog.errors import DataError

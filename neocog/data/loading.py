@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from neocog.data.dataset import Dataset
-from neocog.data.decoded_cache import Decoding
+from neocog.data.cache.decoded_cache import Decoding
+from neocog.data.dataset import Data
 from neocog.data.decoding import check_bad
+from neocog.data.images import Dataset
 from neocog.data.options import VALIDATION, LoadOptions
-from neocog.data.parts import Data
 from neocog.data.resizing import leaves_alone
 from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request, is_there
 from neocog.data.splitting import split

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from neocog.data.dataset import Data
 from neocog.data.finding import look
 from neocog.data.options import LoadOptions
-from neocog.data.parts import Data
 from neocog.data.sources import cifar10
 from neocog.data.sources.arrays import of_datasets
 from neocog.errors import DataError

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
-from neocog.data.parts import Data
+from neocog.data.dataset import Data
+from neocog.data.images import Dataset
 from neocog.errors import DataError
 from neocog.kernels.shapes import CLASSES, draw_shapes
 from neocog.limits import MOST_THREADS, available_cores

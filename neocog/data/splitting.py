@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.content_digests import UNREADABLE, content_digests
+from neocog.data.cache.content_digests import UNREADABLE, content_digests
 from neocog.data.sources.base import Pictures
 from neocog.errors import DataError
 from neocog.validation import real

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset, as_dataset
+from neocog.data.images import Dataset, as_dataset
 from neocog.data.picture import read_picture
 from neocog.engine.trainer import Trainer, check_images
 from neocog.errors import DataError, NeocogError, did_you_mean

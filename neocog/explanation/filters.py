@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
 from neocog.engine.cores import available_threads
 from neocog.engine.layer_output import LayerOutput
 from neocog.engine.trainer import check_images

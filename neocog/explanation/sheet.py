@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
 from neocog.explanation.explanation import Explanation
 from neocog.explanation.payload import shown_channels
 from neocog.explanation.sprite import sprite

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset, as_dataset
+from neocog.data.images import Dataset, as_dataset
 from neocog.engine import Trainer, useful_threads
 from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError, TrainingDivergedError

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data import Data
-from neocog.data.dataset import mixed
+from neocog.data.images import mixed
 from neocog.engine import useful_threads
 from neocog.errors import NeocogError, TrainingDivergedError
 from neocog.explanation.explanation import explain

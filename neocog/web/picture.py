@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
 from neocog.network import Network
 from neocog.validation import shown
 from neocog.web.refusal import RefusedError

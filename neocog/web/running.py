@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset, mixed
+from neocog.data.images import Dataset, mixed
 from neocog.network import Network
 from neocog.summary import cost
 from neocog.web.curve import Curve, Point

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
 from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
 from neocog.network import Network

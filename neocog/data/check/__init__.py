@@ -27,9 +27,9 @@ from neocog.data.check.report import (
     WrongEnding,
 )
 from neocog.data.check.table import Everything, Table, look_at_all
+from neocog.data.dataset import Data
 from neocog.data.loading import list_pictures, split_listing
 from neocog.data.options import VALIDATION, LoadOptions
-from neocog.data.parts import Data
 from neocog.data.progress import Progress, counting
 from neocog.data.sources import ALL, PARTS, Listing
 from neocog.data.sources.arrays import of_datasets

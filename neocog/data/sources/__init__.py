@@ -13,8 +13,8 @@ from neocog.data.sources import (
     tar_shards,
     zip_archive,
 )
+from neocog.data.sources.archives.shard_paths import is_pattern
 from neocog.data.sources.base import ALL, PARTS, Listing, Pictures, Request, Source, Store
-from neocog.data.sources.shard_paths import is_pattern
 from neocog.files import exists, user_path
 
 __all__ = [

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from neocog.data import cached_archive
-from neocog.data.cached_archive import Form, holds, is_archive, is_file
+from neocog.data.sources.archives import cached_archive
+from neocog.data.sources.archives.cached_archive import Form, holds, is_archive, is_file
 from neocog.data.sources.arrays import of_datasets
 from neocog.data.sources.base import Listing, Request, Source
-from neocog.data.sources.cifar_python import read_batch
-from neocog.data.sources.cifar_records import (
+from neocog.data.sources.pixel_files.cifar_python import read_batch
+from neocog.data.sources.pixel_files.cifar_records import (
     PIXELS,
     Records,
     check_size,

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from neocog.arrays import as_array
-from neocog.data.batches import as_pixels
 from neocog.data.picture import turn_of
 from neocog.data.picture_kinds import LARGEST_FILE
 from neocog.data.pixels import scaled
+from neocog.data.sources.pixel_files.batches import as_pixels
 from neocog.errors import DataError, printable
 from neocog.files import read_bytes, user_path
 from neocog.validation import file_path, shown

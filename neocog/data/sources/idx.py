@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
-from neocog.data.gunzip import ArchiveError, Unpacked
-from neocog.data.labels import number_labels
+from neocog.data.images import Dataset
+from neocog.data.sources.archives.gunzip import ArchiveError, Unpacked
 from neocog.data.sources.arrays import of_datasets
 from neocog.data.sources.base import ALL, PARTS, Listing, Request, Source
+from neocog.data.sources.pixel_files.labels import number_labels
 from neocog.errors import DataError, printable
 from neocog.files import open_regular
 from neocog.limits import require_memory

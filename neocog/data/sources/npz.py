@@ -14,13 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.batches import as_batch, find_layout
-from neocog.data.dataset import Dataset
-from neocog.data.labels import as_label_column, number_labels
-from neocog.data.npy import read_header
-from neocog.data.sources.arrays import of_datasets
-from neocog.data.sources.base import ALL, Listing, Request, Source
-from neocog.data.sources.zip_directory import (
+from neocog.data.images import Dataset
+from neocog.data.sources.archives.zip_directory import (
     DEFLATED,
     LOCAL,
     STORED,
@@ -28,6 +23,11 @@ from neocog.data.sources.zip_directory import (
     ZipMember,
     zip_directory,
 )
+from neocog.data.sources.arrays import of_datasets
+from neocog.data.sources.base import ALL, Listing, Request, Source
+from neocog.data.sources.pixel_files.batches import as_batch, find_layout
+from neocog.data.sources.pixel_files.labels import as_label_column, number_labels
+from neocog.data.sources.pixel_files.npy import read_header
 from neocog.errors import DataError, printable
 from neocog.files import open_regular
 from neocog.limits import require_memory

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from neocog.data.sources.base import ALL, PARTS, Listing, Request, Source, listing
 from neocog.data.sources.class_folders import part_of
-from neocog.data.sources.columns import asked_column, find_label
 from neocog.data.sources.files import is_hidden, leads_inside
-from neocog.data.sources.parquet_store import ParquetStore
-from neocog.data.sources.parquet_table import ParquetTable
-from neocog.data.sources.rows import check_rows
-from neocog.data.sources.table_labels import LabelReader, order_of_classes
-from neocog.data.sources.table_parts import parts_of_rows
+from neocog.data.sources.tables.columns import asked_column, find_label
+from neocog.data.sources.tables.parquet_store import ParquetStore
+from neocog.data.sources.tables.parquet_table import ParquetTable
+from neocog.data.sources.tables.rows import check_rows
+from neocog.data.sources.tables.table_labels import LabelReader, order_of_classes
+from neocog.data.sources.tables.table_parts import parts_of_rows
 from neocog.errors import DataError, printable
 
 __all__ = ["SOURCE"]

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from neocog.data.sources.base import Listing, Request, Source
 from neocog.data.sources.class_folders import part_of
-from neocog.data.sources.delimited import DelimitedTable
 from neocog.data.sources.files import leads_inside
-from neocog.data.sources.json_lines import JsonLinesTable
-from neocog.data.sources.parquet import has_pictures
-from neocog.data.sources.parquet_table import ParquetTable
-from neocog.data.sources.rows import Table
-from neocog.data.sources.table_rows import TableRows
-from neocog.data.sources.text_lines import TextMember
+from neocog.data.sources.tables.delimited import DelimitedTable
+from neocog.data.sources.tables.json_lines import JsonLinesTable
+from neocog.data.sources.tables.parquet import has_pictures
+from neocog.data.sources.tables.parquet_table import ParquetTable
+from neocog.data.sources.tables.rows import Table
+from neocog.data.sources.tables.table_rows import TableRows
+from neocog.data.sources.tables.text_lines import TextMember
 from neocog.errors import DataError, printable
 
 __all__ = ["SOURCE", "TABLE_NAMES", "open_table"]

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from neocog.data.sources import class_folders
+from neocog.data.sources.archives.shard_index import ShardIndex
+from neocog.data.sources.archives.shard_paths import is_pattern, part_of_shard, shards_of_pattern
+from neocog.data.sources.archives.tar_headers import RECORD, is_header
 from neocog.data.sources.base import ALL, PARTS, Listing, Request, Source, listing
 from neocog.data.sources.class_folders import part_of
 from neocog.data.sources.files import walk
 from neocog.data.sources.passed_over import PassedOver
-from neocog.data.sources.shard_index import ShardIndex
-from neocog.data.sources.shard_paths import is_pattern, part_of_shard, shards_of_pattern
-from neocog.data.sources.tar_headers import RECORD, is_header
 from neocog.data.sources.tree import Tree, is_hidden
 from neocog.errors import DataError, printable
 from neocog.files import open_regular

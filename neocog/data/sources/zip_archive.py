@@ -7,15 +7,15 @@ without one the folders do.
 from pathlib import Path
 
 from neocog.data.sources import class_folders
+from neocog.data.sources.archives.zip_directory import ZipError
+from neocog.data.sources.archives.zip_members import ZipStore, zip_stores
 from neocog.data.sources.base import Listing, Request, Source
-from neocog.data.sources.named_members import usual_tables
 from neocog.data.sources.passed_over import PassedOver
 from neocog.data.sources.table import TABLE_NAMES, open_table
-from neocog.data.sources.table_rows import TableRows
-from neocog.data.sources.text_lines import TextMember
+from neocog.data.sources.tables.named_members import usual_tables
+from neocog.data.sources.tables.table_rows import TableRows
+from neocog.data.sources.tables.text_lines import TextMember
 from neocog.data.sources.tree import Tree
-from neocog.data.sources.zip_directory import ZipError
-from neocog.data.sources.zip_members import ZipStore, zip_stores
 from neocog.errors import DataError, printable
 from neocog.files import open_regular
 

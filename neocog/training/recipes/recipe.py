@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from neocog import models
-from neocog.data.dataset import mixed
-from neocog.data.parts import Data
+from neocog.data.dataset import Data
+from neocog.data.images import mixed
 from neocog.errors import FormatError, NeocogError, did_you_mean, printable
 from neocog.evaluation import check_views
 from neocog.files import read_bytes

@@ -12,8 +12,8 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from neocog.data.sources.columns import is_usual, looks_like_file
-from neocog.data.sources.text_lines import LONGEST_LINE, TextMember, text_lines
+from neocog.data.sources.tables.columns import is_usual, looks_like_file
+from neocog.data.sources.tables.text_lines import LONGEST_LINE, TextMember, text_lines
 from neocog.errors import DataError, printable
 
 __all__ = ["DelimitedTable"]

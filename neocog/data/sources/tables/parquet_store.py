@@ -8,7 +8,7 @@ from threading import Lock
 
 import numpy as np
 
-from neocog.data.sources.parquet import ParquetFile
+from neocog.data.sources.tables.parquet import ParquetFile
 from neocog.errors import DataError
 from neocog.limits import available_memory
 

@@ -10,7 +10,7 @@ and a few hundred bytes can keep it busy for hours (CVE-2024-6232) or take all m
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from neocog.data.gunzip import ArchiveError, Unpacked
+from neocog.data.sources.archives.gunzip import ArchiveError, Unpacked
 
 __all__ = ["ArchiveError", "Member", "members"]
 

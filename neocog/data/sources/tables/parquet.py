@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from neocog.data.sources.columns import usual_column
-from neocog.data.sources.rows import MOST_ROWS
+from neocog.data.sources.tables.columns import usual_column
+from neocog.data.sources.tables.rows import MOST_ROWS
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import open_regular
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.cache_entry import About, EntryWriter
-from neocog.data.cache_room import NotKeptError, kept
-from neocog.data.decoders import decoders
+from neocog.data.cache.cache_entry import About, EntryWriter
+from neocog.data.cache.cache_room import NotKeptError, kept
+from neocog.data.cache.decoders import decoders
 from neocog.data.decoding import BadPicture, decode
 from neocog.data.progress import Progress
 from neocog.data.sources.base import Pictures

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from neocog.data.sources.base import Request
 from neocog.data.sources.files import PICTURE_SUFFIXES
-from neocog.data.sources.rows import Table
+from neocog.data.sources.tables.rows import Table
 from neocog.errors import DataError, did_you_mean, printable
 
 __all__ = [

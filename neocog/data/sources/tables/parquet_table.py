@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from neocog.data.sources.parquet import ParquetFile
+from neocog.data.sources.tables.parquet import ParquetFile
 
 __all__ = ["ParquetTable"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from neocog.data.sources.text_lines import TextMember, text_lines
+from neocog.data.sources.tables.text_lines import TextMember, text_lines
 from neocog.errors import DataError, printable
 
 __all__ = ["JsonLinesTable"]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.sources.name_table import NameTable
-from neocog.data.sources.open_files import OpenFiles
+from neocog.data.sources.archives.name_table import NameTable
+from neocog.data.sources.archives.open_files import OpenFiles
+from neocog.data.sources.archives.shard_labels import LABEL_ENDINGS, LONGEST_LABEL_FILE, label_in
+from neocog.data.sources.archives.tar_headers import TarError, TarMember, tar_members
 from neocog.data.sources.passed_over import PassedOver
-from neocog.data.sources.shard_labels import LABEL_ENDINGS, LONGEST_LABEL_FILE, label_in
-from neocog.data.sources.tar_headers import TarError, TarMember, tar_members
 from neocog.data.sources.tree import PICTURE_SUFFIXES, check_length, path_within, suffix_of
 from neocog.errors import DataError, printable
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.dataset import Dataset
-from neocog.data.sources.cifar_records import PIXELS, spread
+from neocog.data.images import Dataset
+from neocog.data.sources.pixel_files.cifar_records import PIXELS, spread
 from neocog.errors import DataError, FormatError, printable
 from neocog.files import read_bytes
 from neocog.limits import require_memory

@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.picture_kinds import LARGEST_FILE
-from neocog.data.sources.name_table import NameTable
-from neocog.data.sources.open_files import OpenFiles
-from neocog.data.sources.passed_over import PassedOver
-from neocog.data.sources.tree import PICTURE_SUFFIXES, check_length, path_within, suffix_of
-from neocog.data.sources.zip_directory import (
+from neocog.data.sources.archives.name_table import NameTable
+from neocog.data.sources.archives.open_files import OpenFiles
+from neocog.data.sources.archives.zip_directory import (
     DEFLATED,
     LOCAL,
     STORED,
@@ -22,6 +20,8 @@ from neocog.data.sources.zip_directory import (
     ZipMember,
     zip_directory,
 )
+from neocog.data.sources.passed_over import PassedOver
+from neocog.data.sources.tree import PICTURE_SUFFIXES, check_length, path_within, suffix_of
 from neocog.errors import DataError, printable
 
 __all__ = ["ZipStore", "zip_stores"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from neocog.data.sources.class_folders import part_of
 from neocog.data.sources.files import FoundFile
-from neocog.data.sources.named_files import MISSING, relative_name
+from neocog.data.sources.tables.named_files import MISSING, relative_name
 from neocog.data.sources.tree import PICTURE_SUFFIXES, Tree, suffix_of
 from neocog.errors import DataError
 

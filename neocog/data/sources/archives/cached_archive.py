@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from neocog.data.ustar import ArchiveError, members
+from neocog.data.sources.archives.ustar import ArchiveError, members
 from neocog.errors import DataError
 from neocog.files import cache_folder, exists, open_regular
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.cached_archive import is_file
-from neocog.data.dataset import Dataset
+from neocog.data.images import Dataset
+from neocog.data.sources.archives.cached_archive import is_file
 from neocog.errors import DataError
 from neocog.files import exists, open_regular
 

@@ -21,7 +21,7 @@ def decoders() -> str:
     """A text that is another when pixels may be: 32 hex digits.
 
     It is of the versions of Pillow, of its libraries and of simplejpeg, and of every source file in
-    this folder, with the kernel that scales pictures.
+    `neocog.data`, with the kernel that scales pictures.
     """
     versions = [PIL.__version__, str(features.version_feature("libjpeg_turbo"))]
     versions += [str(features.version_codec(name)) for name in _CODECS]
@@ -29,7 +29,7 @@ def decoders() -> str:
     with contextlib.suppress(PackageNotFoundError):
         versions.append(f"simplejpeg {version('simplejpeg')}")
     digest = hashlib.sha256(repr(versions).encode())
-    folder = Path(__file__).parent
-    for path in (*sorted(folder.glob("*.py")), folder.parent / "kernels" / "resample.py"):
+    folder = Path(__file__).parent.parent
+    for path in (*sorted(folder.glob("*.py")), folder.parent / "kernels" / "resizing.py"):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:32]

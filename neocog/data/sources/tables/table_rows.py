@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from neocog.data.sources.base import ALL, PARTS, Listing, Request, Store, listing
-from neocog.data.sources.columns import Columns, find_columns
 from neocog.data.sources.files import FoundFile
-from neocog.data.sources.named_files import MISSING, NamedFiles, NamedFileStore
-from neocog.data.sources.named_members import NamedMembers, NamedMemberStore
-from neocog.data.sources.rows import Table, check_rows, named_lines
-from neocog.data.sources.table_labels import LabelReader, order_of_classes
-from neocog.data.sources.table_parts import parts_of_rows
+from neocog.data.sources.tables.columns import Columns, find_columns
+from neocog.data.sources.tables.named_files import MISSING, NamedFiles, NamedFileStore
+from neocog.data.sources.tables.named_members import NamedMembers, NamedMemberStore
+from neocog.data.sources.tables.rows import Table, check_rows, named_lines
+from neocog.data.sources.tables.table_labels import LabelReader, order_of_classes
+from neocog.data.sources.tables.table_parts import parts_of_rows
 from neocog.data.sources.tree import Tree
 from neocog.errors import DataError, printable
 

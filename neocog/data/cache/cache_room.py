@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from neocog import files
-from neocog.data.cache_entry import About, EntryWriter, mapping_of, open_entry, read_about
+from neocog.data.cache.cache_entry import About, EntryWriter, mapping_of, open_entry, read_about
 from neocog.errors import NeocogError
 from neocog.limits import readable
 from neocog.private_folder import private_folder

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.cache_entry import About, EntryWriter
-from neocog.data.cache_room import NotKeptError, kept
-from neocog.data.decoded_cache import key_of, stamps_of
-from neocog.data.decoders import decoders
+from neocog.data.cache.cache_entry import About, EntryWriter
+from neocog.data.cache.cache_room import NotKeptError, kept
+from neocog.data.cache.decoded_cache import key_of, stamps_of
+from neocog.data.cache.decoders import decoders
 from neocog.data.sources.base import Pictures
 from neocog.errors import DataError
 from neocog.limits import available_cores

@@ -1,0 +1,1 @@
+"""What was decoded, kept on disk."""

@@ -1,0 +1,1 @@
+"""Archives of pictures: where each lies in them, found without unpacking."""

@@ -1,0 +1,1 @@
+"""Files that hold the pixels of many pictures."""
