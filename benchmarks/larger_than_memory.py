@@ -2,9 +2,10 @@
 
     python benchmarks/larger_than_memory.py [--allowed 512] [--times 4] [--rounds 3] [--write]
 
-The pictures are drawn, 64 × 64 in color, and are kept by `neocog.data.cache` as any others. Then a network is trained on some, drawn from all, in a process of its own: once with all of
-them in memory and no limit, once from the mapped file in a memory cgroup (version 1 or 2) whose
-limit counts the pages of files too; for each network so many rounds, one kind after the other. The
+The pictures are drawn, 64 × 64 in color, and are kept by `neocog.data.cache` as any others. Then
+a network is trained on some, drawn from all, in a process of its own: once with all of them in
+memory and no limit, once from the mapped file in a memory cgroup (version 1 or 2) whose limit
+counts the pages of files too; for each network so many rounds, one kind after the other. The
 file's pages are dropped from memory before each run. The losses must be the same to the last bit.
 
 The speed is that of the steps alone: loading and compiling are left out. Needs Linux and the right

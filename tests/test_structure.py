@@ -145,6 +145,10 @@ def test_imports_of_heavy_libraries(path):
         assert "llvmlite" not in found, "only kernels/simd.py imports llvmlite"
     if folder != "torch_engine":
         assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
+    if not name_of(path).startswith("data/sources/"):
+        assert "pyarrow" not in found, "only data/sources imports pyarrow"
+    if name_of(path) != "data/fast_jpeg.py":
+        assert "simplejpeg" not in found, "only data/fast_jpeg.py imports simplejpeg"
     if name_of(path) != "explanation/drawing.py":
         assert "matplotlib" not in {
             name.partition(".")[0] for name in imported(path, at_import(tree_of(path)))
@@ -217,7 +221,7 @@ def test_public_names(path):
 def test_importing_neocog_alone_is_light():
     code = (
         "import sys, neocog\n"
-        "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'cyclopts'}\n"
+        "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'cyclopts', 'pyarrow'}\n"
         "print(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run(
