@@ -221,7 +221,7 @@ def test_public_names(path):
 def test_importing_neocog_alone_is_light():
     code = (
         "import sys, neocog\n"
-        "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'cyclopts', 'pyarrow'}\n"
+        "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'pyarrow'}\n"
         "print(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run(
