@@ -273,7 +273,7 @@ def test_what_was_downloaded_before_is_here(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar, "_cache", lambda: tmp_path)
     monkeypatch.delenv("NEOCOG_DATA", raising=False)
     monkeypatch.setattr(cifar, "FILE_BYTES", 3)
-    folder = cifar._unpacked_folder(cifar.ARCHIVE_SHA256)
+    folder = cifar._unpacked_folder()
     folder.mkdir()
     for name in cifar.FILES:
         assert not is_here("cifar10")

@@ -660,7 +660,7 @@ def test_a_picture_is_decoded_while_others_are_answered(monkeypatch):
     """And no two at a time."""
     began, go_on, most, now = threading.Semaphore(0), threading.Event(), [], []
 
-    def read(content, shape):
+    def read(content, shape, resize):
         now.append(content)
         most.append(len(now))
         began.release()

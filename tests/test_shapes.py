@@ -133,7 +133,8 @@ def test_numbers_that_cannot_be_are_refused(arguments, message):
 
 def test_load_data_draws_them_with_the_seed(monkeypatch):
     asked = []
-    monkeypatch.setattr("neocog.data.shapes.shapes", lambda seed: asked.append(seed))
+    few = shapes(0, 8, 4)
+    monkeypatch.setattr("neocog.data.shapes.shapes", lambda seed: asked.append(seed) or few)
     load_data(seed=7)
     load_data("shapes")
     assert asked == [7, 0]

@@ -7,11 +7,10 @@ from neocog.preprocessing import Resize
 
 __all__ = ["choose_resize", "choose_shape"]
 
-# Up to this side pictures of one size are taken as they are; from this side on, so that a network
-# has something to look for.
-_SMALL, _LEAST = 96, 8
+# Up to this side pictures of one size are taken as they are.
+_SMALL = 96
 # Sides of squares for larger ones. What a network costs grows with the square of the side.
-_SIDES = (64, 48, 32, 24, 16, _LEAST)
+_SIDES = (64, 48, 32, 24, 16, 8)
 # Of a picture, the part that must be left when it is cropped.
 _LEFT = 0.5
 
@@ -25,9 +24,9 @@ def choose_shape(
     if size is None:
         one = found.one_size
         if one is not None and max(one) <= _SMALL:
-            size = max(_LEAST, one[1]), max(_LEAST, one[0])
+            size = one[1], one[0]
         else:
-            side = next((side for side in _SIDES if side <= found.shorter_side), _LEAST)
+            side = next((side for side in _SIDES if side <= found.shorter_side), _SIDES[-1])
             size = side, side
     return channels, *size
 
