@@ -32,15 +32,20 @@ def small():
 
 
 MAKERS = {"small": small, "simple-cnn": models.simple_cnn, "resnet8": models.resnet8}
+NAMES_OF_MAKERS = ["small", "simple-cnn", pytest.param("resnet8", marks=pytest.mark.thorough)]
 # The largest number of a map is right to so many parts of it, after some thousand roundings.
 CLOSE = 1e-4
 
 
 @pytest.fixture(scope="module")
 def explanations():
-    made = {}
-    for name, make in MAKERS.items():
-        network = make()
+    """One of each network by its name, made when it is first asked for."""
+    return Explanations()
+
+
+class Explanations(dict):
+    def __missing__(self, name):
+        network = MAKERS[name]()
         network.initialise(3)
         if network.output_shape == (10,):
             network.name_classes(NAMES)
@@ -57,8 +62,8 @@ def explanations():
         network.load_state_dict(state)
         state["fc.bias"] -= predict_scores(network, image[None])[0]
         network.load_state_dict(state)
-        made[name] = neocog.explain(network, image, 0)
-    return made
+        self[name] = neocog.explain(network, image, 0)
+        return self[name]
 
 
 # Gradients
@@ -96,11 +101,11 @@ def by_torch(explanation, layer):
         ("simple-cnn", "conv1"),
         ("simple-cnn", "relu"),
         ("simple-cnn", "pool"),
-        ("resnet8", "image"),
-        ("resnet8", "stage1.block1.body.norm1"),
-        ("resnet8", "stage2.block1.shortcut"),
-        ("resnet8", "stage3.block1.body.conv2"),
-        ("resnet8", "stage3.block1"),
+        pytest.param("resnet8", "image", marks=pytest.mark.thorough),
+        pytest.param("resnet8", "stage1.block1.body.norm1", marks=pytest.mark.thorough),
+        pytest.param("resnet8", "stage2.block1.shortcut", marks=pytest.mark.thorough),
+        pytest.param("resnet8", "stage3.block1.body.conv2", marks=pytest.mark.thorough),
+        pytest.param("resnet8", "stage3.block1", marks=pytest.mark.thorough),
     ],
 )
 def test_grad_cam(explanations, name, layer):
@@ -122,7 +127,7 @@ def test_grad_cam(explanations, name, layer):
         np.testing.assert_allclose(actual, expected.numpy(), rtol=0, atol=close)
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", NAMES_OF_MAKERS)
 def test_gradient_times_input(explanations, name):
     explanation = explanations[name]
     x, slope = by_torch(explanation, "image")
@@ -137,6 +142,10 @@ def test_the_layer_that_is_looked_at(explanations):
     """The last with some places, not the vector behind it that lies in memory as a map."""
     assert explanations["small"].grad_cam().layer == "pool"
     assert explanations["simple-cnn"].grad_cam().layer == "pool"
+
+
+@pytest.mark.thorough
+def test_the_layer_of_a_deep_network_that_is_looked_at(explanations):
     assert explanations["resnet8"].grad_cam().layer == "stage3.relu1"
 
 
@@ -184,7 +193,7 @@ def by_loops(explanation, size, tops, lefts):
         ("small", (), (2, range(8), range(10))),
         ("small", (50,), (50, [0], [0])),
         ("simple-cnn", (), (8, range(0, 25, 2), range(0, 25, 2))),
-        ("resnet8", (16, 16), (16, [0, 16], [0, 16])),
+        pytest.param("resnet8", (16, 16), (16, [0, 16], [0, 16]), marks=pytest.mark.thorough),
     ],
 )
 def test_occlusion(explanations, name, given, squares):
@@ -254,7 +263,7 @@ def curves_by_loops(explanation, values):
     return found
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", NAMES_OF_MAKERS)
 def test_deletion_and_insertion(explanations, name):
     explanation = explanations[name]
     for found in (explanation.grad_cam(), explanation.gradient_times_input(), explanation.chance):

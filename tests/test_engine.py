@@ -86,7 +86,12 @@ def networks():
 
 
 NETWORKS = networks()
-named_networks = pytest.mark.parametrize("name", NETWORKS)
+# Each compiles kernels of its own: a plain pytest does with some.
+THOROUGH = ("odd sizes, no bias", "pooling first, ends in a convolution")
+named_networks = pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.thorough] * (name in THOROUGH)) for name in NETWORKS],
+)
 
 
 def prepared(network, images, seed=0):

@@ -84,9 +84,9 @@ def by_formulas(network, images, layer):
         (nested, "stage.block.body.inner.body"),
         (nested, "stage.block.body.inner.shortcut"),
         (nested, "stage.block.body.conv"),
-        (models.resnet8, "conv"),
-        (models.resnet8, "stage2.block1.shortcut"),
-        (models.resnet8, "stage2.block1.body.conv2"),
+        pytest.param(models.resnet8, "conv", marks=pytest.mark.thorough),
+        pytest.param(models.resnet8, "stage2.block1.shortcut", marks=pytest.mark.thorough),
+        pytest.param(models.resnet8, "stage2.block1.body.conv2", marks=pytest.mark.thorough),
     ],
 )
 def test_what_excites_most(make, layer):

@@ -67,7 +67,10 @@ def test_the_architecture_can_be_given(tmp_path, net):
         load(tmp_path / "net.pth", model="simple_cn")
 
 
-@pytest.mark.parametrize("name", models.MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.thorough] * (n == "resnet18")) for n in models.MODELS],
+)
 @pytest.mark.parametrize("width", [1, 0.3])
 def test_every_model_at_any_width_is_known_by_its_weights(tmp_path, name, width):
     network = models.make(name, 7, width=width)

@@ -89,6 +89,7 @@ def test_what_is_seen_depends_on_no_threads_and_goes_on_where_it_was():
     assert not np.array_equal(other.run(ORDER), seen[0])
 
 
+@pytest.mark.thorough
 def test_every_worker_has_its_own_scratch():
     """Of 5 × 6 pixels: a picture and 13 rows; taps and sums; up to 127 B behind each of both."""
     data = stored(13, 13)

@@ -27,7 +27,6 @@ PARTS = {name: FILES[n::4] for n, name in enumerate(NAMES)}
 TORCH = importlib.util.find_spec("torch") is not None
 FIRST, SECOND = (width for width in (4, 8, 16) if width != LANES)
 # Either compiles nearly all kernels anew, of which a plain pytest does a part.
-OTHERS = [FIRST, pytest.param(SECOND, marks=pytest.mark.thorough)]
 ALL = [
     pytest.param(
         width, part, marks=() if (width, part) == (FIRST, "first") else pytest.mark.thorough
@@ -96,7 +95,8 @@ def own_results():
     return results()
 
 
-@pytest.mark.parametrize("width", OTHERS)
+@pytest.mark.thorough
+@pytest.mark.parametrize("width", [FIRST, SECOND])
 def test_networks_agree_between_widths(width, own_results, tmp_path):
     done = in_width(width, str(HERE / "test_widths.py"), str(tmp_path / "results.npz"))
     assert done.returncode == 0, done.stderr

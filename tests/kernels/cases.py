@@ -29,8 +29,8 @@ def shapes(examples):
 
 
 def example(*arguments, once=False, **values):
-    """An example for Hypothesis; `once`: not in other widths."""
-    if once and ANOTHER_WIDTH:
+    """An example for Hypothesis; `once`: not in other widths, nor in a plain pytest."""
+    if once and (ANOTHER_WIDTH or not THOROUGH):
         return lambda test: test
     return hypothesis.example(*arguments, **values)
 
