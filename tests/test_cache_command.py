@@ -72,7 +72,8 @@ def test_a_long_and_strange_name_fits(cache, capsys):
         pictures_of(Store([png(1)]))
     )
     out = said(capsys)[1]
-    assert all(len(line) <= 80 for line in out.splitlines())
+    lines = [line for line in out.splitlines() if str(cache) not in line]  # which may be long
+    assert max(map(len, lines)) <= 80
     assert "\x1b" not in out
 
 
