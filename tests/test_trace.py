@@ -89,10 +89,7 @@ def flat(value, like):
     "name",
     [
         *("simple-cnn", "lenet5"),
-        *(
-            pytest.param(name, marks=pytest.mark.thorough)
-            for name in ("resnet8", "airbench", "unusual")
-        ),
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("resnet8", "unusual")),
     ],
 )
 def test_every_map_and_gradient(name):
