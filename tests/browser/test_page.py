@@ -409,6 +409,8 @@ def test_addresses_that_say_nothing_are_ignored(tab, note):
         open_ = tab(note + bad)
         assert open_.page.locator(".part-head h3").inner_text().startswith("conv1")
     words = open_.page.locator(".formula").first.inner_text()
+    # The page writes its place into the address a moment after it has opened.
+    open_.page.wait_for_function("() => location.hash.startsWith('#forward/conv1/')")
     address = open_.page.url
     for bad in ("#forward/%", "#backward/nothing", "#"):
         open_.page.evaluate("bad => { location.hash = bad; }", bad)
