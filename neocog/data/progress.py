@@ -9,21 +9,12 @@ __all__ = ["Progress", "counting"]
 Progress = Callable[[str, int, int], None]
 
 
-def counting(
-    progress: Progress | None, what: str, before: int = 0, of: int | None = None
-) -> Callable[[int, int], None] | None:
-    """The same for whoever knows only numbers.
-
-    Args:
-        progress: who is told; nobody, if None.
-        what: is done.
-        before: what was done already.
-        of: how much there is in all; what the caller says, if None.
-    """
+def counting(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    """The same for whoever knows only numbers, and does `what`; None where nobody is told."""
     if progress is None:
         return None
 
     def told(done: int, total: int) -> None:
-        progress(what, before + done, total if of is None else of)
+        progress(what, done, total)
 
     return told
