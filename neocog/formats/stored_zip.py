@@ -9,25 +9,18 @@ The format: APPNOTE.TXT of PKWARE, sections 4.3 (records) and 4.5.3 (zip64).
 
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from neocog.errors import FormatError, printable
+from neocog.zip_records import END, END_64, LOCAL, LOCATOR, LONGEST_COMMENT, widened
 
 __all__ = ["StoredZip"]
 
 _MOST_ENTRIES = 30_000
 _MOST_DIRECTORY_BYTES = 4 * 2**20
 
-_LOCAL = struct.Struct("<4s22xHH")  # signature, lengths of name and extra
 _ENTRY = struct.Struct("<4s4xHH4xLLLHHH8xL")
-_END = struct.Struct("<4s4xHHLLH")
-_END_64 = struct.Struct("<4s20xQQQQ")
-_LOCATOR = struct.Struct("<4s4xQ4x")
-_LONGEST_COMMENT = 0xFFFF
-# What a field of 32 bits holds where the value is among the extra ones of 64.
-_IN_EXTRA = 0xFFFFFFFF
 _ENCRYPTED, _UTF8 = 1 << 0, 1 << 11
 
 
@@ -62,7 +55,7 @@ class StoredZip:
         in_order = sorted((entry.at, entry.size) for entry in self._entries.values())
         ends = [*(start for start, _size in in_order[1:]), self._end]
         for (start, size), end in zip(in_order, ends, strict=True):
-            if start + _LOCAL.size + size > end:
+            if start + LOCAL.size + size > end:
                 raise FormatError("the file is damaged or cut short: entries of its zip overlap.")
 
     @property
@@ -79,8 +72,8 @@ class StoredZip:
     def read(self, name: str) -> bytearray:
         """The content of an entry. A checksum of 0 says that none was written."""
         size, entry = self.size(name), self._entries[name]
-        signature, name_length, extra = _LOCAL.unpack(self._at(entry.at, _LOCAL.size))
-        start = entry.at + _LOCAL.size + name_length + extra
+        signature, name_length, extra = LOCAL.unpack(self._at(entry.at, LOCAL.size))
+        start = entry.at + LOCAL.size + name_length + extra
         if signature != b"PK\x03\x04" or start + size > self._end:
             raise FormatError(f"'{printable(name)}' in its zip is damaged.")
         data = bytearray(size)
@@ -93,21 +86,21 @@ class StoredZip:
 
     def _directory(self) -> tuple[bytes, int, int]:
         """The central directory, how many entries it says it has, and where it begins."""
-        tail_at = max(0, self.length - _END.size - _LONGEST_COMMENT)
+        tail_at = max(0, self.length - END.size - LONGEST_COMMENT)
         tail = self._at(tail_at, self.length - tail_at)
         at = tail.rfind(b"PK\x05\x06")
-        if at < 0 or len(tail) - at < _END.size:
+        if at < 0 or len(tail) - at < END.size:
             raise FormatError("the file is damaged or cut short: its zip has no end.")
-        _, _, count, size, offset, comment = _END.unpack_from(tail, at)
-        if at + _END.size + comment != len(tail):
+        _, _, count, size, offset, comment = END.unpack_from(tail, at)
+        if at + END.size + comment != len(tail):
             raise FormatError("the file is damaged: something follows the end of its zip.")
         end = tail_at + at
-        locator = self._at(end - _LOCATOR.size, _LOCATOR.size) if end >= _LOCATOR.size else b""
+        locator = self._at(end - LOCATOR.size, LOCATOR.size) if end >= LOCATOR.size else b""
         if locator.startswith(b"PK\x06\x07"):
-            place = _LOCATOR.unpack(locator)[1]
-            if place > end - _LOCATOR.size - _END_64.size:
+            place = LOCATOR.unpack(locator)[1]
+            if place > end - LOCATOR.size - END_64.size:
                 raise FormatError("the file is damaged or cut short: its zip has no end.")
-            signature, _, count, size, offset = _END_64.unpack(self._at(place, _END_64.size))
+            signature, _, count, size, offset = END_64.unpack(self._at(place, END_64.size))
             if signature != b"PK\x06\x06":
                 raise FormatError("the file is damaged or cut short: its zip has no end.")
             end = place
@@ -144,26 +137,8 @@ def _read_entry(directory: bytes, at: int) -> tuple[str, _Entry, int]:
     name = raw.decode("utf-8", "replace") if flags & _UTF8 else raw.decode("cp437")
     if method != 0 or flags & _ENCRYPTED:
         raise FormatError(f"'{printable(name)}' in its zip is compressed or encrypted.")
-    if _IN_EXTRA in (size, packed, offset):
-        wide = _wide_values(directory[extra_at : extra_at + extra_length])
-        # Those that do not fit stand there, in this order.
-        size, packed, offset = (
-            (next(wide, _IN_EXTRA) if value == _IN_EXTRA else value)
-            for value in (size, packed, offset)
-        )
+    extra = directory[extra_at : extra_at + extra_length]
+    size, packed, offset = widened(extra, size, packed, offset)
     if size != packed:
         raise FormatError(f"'{printable(name)}' in its zip has two sizes.")
     return name, _Entry(offset, size, crc), following
-
-
-def _wide_values(extra: bytes) -> Iterator[int]:
-    """The numbers of 64 bits in an entry's extra fields."""
-    at = 0
-    while at + 4 <= len(extra):
-        kind, length = struct.unpack_from("<HH", extra, at)
-        if kind == 1:
-            content = extra[at + 4 : at + 4 + length]
-            for (number,) in struct.iter_unpack("<Q", content[: len(content) // 8 * 8]):
-                yield number
-            return
-        at += 4 + length

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from neocog.data.images import Dataset
 from neocog.data.sources.archives.zip_directory import (
     DEFLATED,
-    LOCAL,
     STORED,
     ZipError,
     ZipMember,
@@ -31,6 +30,7 @@ from neocog.data.sources.pixel_files.npy import read_header
 from neocog.errors import DataError, printable
 from neocog.files import open_regular
 from neocog.limits import require_memory
+from neocog.zip_records import LOCAL
 
 __all__ = ["SOURCE"]
 

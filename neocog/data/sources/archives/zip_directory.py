@@ -11,23 +11,16 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from neocog.limits import require_memory
+from neocog.zip_records import END, END_64, LOCAL, LOCATOR, LONGEST_COMMENT, widened
 
-__all__ = ["DEFLATED", "LOCAL", "STORED", "ZipError", "ZipMember", "zip_directory"]
+__all__ = ["DEFLATED", "STORED", "ZipError", "ZipMember", "zip_directory"]
 
 #: Methods of packing that are read.
 STORED, DEFLATED = 0, 8
-#: What stands in front of a member's content: signature, lengths of its name and of more.
-LOCAL = struct.Struct("<4s22xHH")
 
 # Bytes of the list, which is held in memory while it is read: over a million members.
 _LARGEST = 2**27
 _ENTRY = struct.Struct("<4sxBxxHH4xLLLHHH4xLL")
-_END = struct.Struct("<4s4xHHLLH")
-_END_64 = struct.Struct("<4s20xQQQQ")
-_LOCATOR = struct.Struct("<4s4xQ4x")
-_LONGEST_COMMENT = 0xFFFF
-# What a field of 32 bits holds where the value is among the extra ones of 64.
-_IN_EXTRA = 0xFFFFFFFF
 _ENCRYPTED, _UTF8 = 1 << 0 | 1 << 6 | 1 << 13, 1 << 11
 _UNIX = (3, 19)  # systems that write modes of Unix; 19 is macOS
 
@@ -87,22 +80,22 @@ def zip_directory(
 
 def _end(read: Callable[[int, int], bytes], length: int) -> tuple[int, int, int]:
     """How many members there are, and the bytes and the place of their list."""
-    tail_at = max(0, length - _END.size - _LONGEST_COMMENT)
+    tail_at = max(0, length - END.size - LONGEST_COMMENT)
     tail = read(tail_at, length - tail_at)
     at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < _END.size:
+    if at < 0 or len(tail) - at < END.size:
         raise ZipError("it is damaged or cut short: it has no end")
-    _, _, count, size, offset, comment = _END.unpack_from(tail, at)
-    if at + _END.size + comment != len(tail):
+    _, _, count, size, offset, comment = END.unpack_from(tail, at)
+    if at + END.size + comment != len(tail):
         raise ZipError("something follows its end")
     end = tail_at + at
-    locator = read(end - _LOCATOR.size, _LOCATOR.size) if end >= _LOCATOR.size else b""
+    locator = read(end - LOCATOR.size, LOCATOR.size) if end >= LOCATOR.size else b""
     if locator.startswith(b"PK\x06\x07"):
-        place = _LOCATOR.unpack(locator)[1]
-        record = read(place, _END_64.size) if place < end else b""
-        if len(record) < _END_64.size or not record.startswith(b"PK\x06\x06"):
+        place = LOCATOR.unpack(locator)[1]
+        record = read(place, END_64.size) if place < end else b""
+        if len(record) < END_64.size or not record.startswith(b"PK\x06\x06"):
             raise ZipError("it is damaged or cut short: it has no end")
-        _, _, count, size, offset = _END_64.unpack(record)
+        _, _, count, size, offset = END_64.unpack(record)
         end = place
     if offset + size != end:
         raise ZipError(
@@ -127,13 +120,8 @@ def _members(directory: bytes, count: int) -> Iterator[ZipMember]:
         if signature != b"PK\x01\x02" or at > len(directory):
             raise ZipError("its list of members is damaged")
         raw = directory[name_at:extra_at]
-        if _IN_EXTRA in (size, packed, offset):
-            wide = _wide_values(directory[extra_at : extra_at + extra_length])
-            # Those that do not fit stand there, in this order.
-            size, packed, offset = (
-                next(wide, _IN_EXTRA) if value == _IN_EXTRA else value
-                for value in (size, packed, offset)
-            )
+        extra = directory[extra_at : extra_at + extra_length]
+        size, packed, offset = widened(extra, size, packed, offset)
         yield ZipMember(
             _name(raw, flags),
             offset,
@@ -154,16 +142,3 @@ def _name(raw: bytes, flags: int) -> str:
     except UnicodeDecodeError:
         name = raw.decode("utf-8", "surrogateescape") if flags & _UTF8 else raw.decode("cp437")
     return name.replace("\\", "/")
-
-
-def _wide_values(extra: bytes) -> Iterator[int]:
-    """The numbers of 64 bits in an entry's extra fields."""
-    at = 0
-    while at + 4 <= len(extra):
-        kind, length = struct.unpack_from("<HH", extra, at)
-        if kind == 1:
-            content = extra[at + 4 : at + 4 + length]
-            for (number,) in struct.iter_unpack("<Q", content[: len(content) // 8 * 8]):
-                yield number
-            return
-        at += 4 + length

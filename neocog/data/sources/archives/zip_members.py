@@ -14,7 +14,6 @@ from neocog.data.sources.archives.name_table import NameTable
 from neocog.data.sources.archives.open_files import OpenFiles
 from neocog.data.sources.archives.zip_directory import (
     DEFLATED,
-    LOCAL,
     STORED,
     ZipError,
     ZipMember,
@@ -23,6 +22,7 @@ from neocog.data.sources.archives.zip_directory import (
 from neocog.data.sources.passed_over import PassedOver
 from neocog.data.sources.tree import PICTURE_SUFFIXES, check_length, path_within, suffix_of
 from neocog.errors import DataError, printable
+from neocog.zip_records import LOCAL
 
 __all__ = ["ZipStore", "zip_stores"]
 
