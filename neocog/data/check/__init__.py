@@ -34,6 +34,7 @@ from neocog.data.progress import Progress, counting
 from neocog.data.sources import ALL, PARTS, Listing
 from neocog.data.sources.arrays import of_datasets
 from neocog.errors import DataError
+from neocog.files import user_path
 from neocog.limits import available_cores
 from neocog.validation import file_path, whole
 
@@ -93,7 +94,9 @@ def check_data(
         progress=progress,
     )
     found = _listing(source, options)
-    parts = split_listing(found, options.validation, options.split_seed)
+    # As training says it, whose digests of the pictures' contents are then found again.
+    place = "" if isinstance(source, Data) else str(user_path(source).absolute())
+    parts = split_listing(found, options.validation, options.split_seed, place)
     everything = Everything({part: parts[part] for part in PARTS if len(parts.get(part, ()))})
     notes = list(found.notes)
     if ALL in found.parts:
