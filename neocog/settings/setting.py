@@ -143,7 +143,7 @@ def options_of(annotation: Any) -> tuple[Any, bool]:
 
 def is_part(annotation: Any) -> bool:
     """Whether a field holds settings itself."""
-    kind, _ = options_of(annotation)
+    kind = options_of(annotation)[0]
     return isinstance(kind, type) and issubclass(kind, Settings)
 
 

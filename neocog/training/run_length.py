@@ -1,7 +1,7 @@
-"""How long a run is: in epochs, in batches, and in steps of the optimiser.
+"""How long a run is: in epochs, in batches, and in steps of the optimizer.
 
 An epoch of n images in batches of b has ⌈n / b⌉ batches, and a run of E epochs ⌈E · ⌈n / b⌉⌉: a
-fraction of an epoch ends it early. `accumulate` batches are a step of the optimiser, and so are
+fraction of an epoch ends it early. `accumulate` batches are a step of the optimizer, and so are
 fewer at an epoch's end.
 """
 
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.training.averaging import Averaging, rates_of_run
+from neocog.settings.training import TrainingSettings
+from neocog.training.rates import rates_of_run
 from neocog.training.rounding import round_up
-from neocog.training.schedules import Schedule
 
-__all__ = ["Course"]
+__all__ = ["RunLength"]
 
 
 @dataclass(frozen=True)
-class Course:
+class RunLength:
     """A run over so many images.
 
     Args:
         images: in the data.
         batch_size: images a batch.
         length: epochs, also a fraction.
-        accumulate: batches a step of the optimiser.
+        accumulate: batches a step of the optimizer.
     """
 
     images: int
@@ -57,14 +57,13 @@ class Course:
         return order[: self.batches(epoch) * self.batch_size]
 
     def steps(self, epoch: int) -> int:
-        """Steps of the optimiser in an epoch."""
+        """Steps of the optimizer in an epoch."""
         return -(-self.batches(epoch) // self.accumulate)
 
-    def rates(
-        self, epoch: int, schedule: Schedule, averaging: Averaging | None
-    ) -> NDArray[np.float64]:
-        """The rates of each batch of an epoch, float64 [batches, 4]; see `Schedule.rates`."""
+    def rates(self, epoch: int, settings: TrainingSettings) -> NDArray[np.float64]:
+        """The rates of each batch of an epoch, float64 [batches, 4]; see `rates_of_run`."""
         before = (epoch - 1) * self.steps(1)
         total = (self.epochs - 1) * self.steps(1) + self.steps(self.epochs)
+        schedule, averaging = settings.schedule, settings.averaging
         table = rates_of_run(schedule, averaging, before, self.steps(epoch), total)
         return np.repeat(table, self.accumulate, axis=0)[: self.batches(epoch)]
