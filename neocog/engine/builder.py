@@ -119,7 +119,7 @@ class Builder:
         return self.plan.buffer(name, count * FLOAT, scope)
 
     def scratch(self, name: str, count: int, scope: Scope = Scope.WORKER) -> str:
-        """Floats that are used for a moment, by one operation after another; as many as most want."""
+        """Floats that operations use one after another; as many as the largest of them needs."""
         known = self.plan.buffers.get(name)
         return self.floats(name, max(count, known.size // FLOAT if known else 0), scope)
 
@@ -218,8 +218,8 @@ class Builder:
         self.cut()
         how = self.options.update_plan
         refreshing = [replace(group, every=how.accumulate) for group in self._refreshing]
-        update_plan = how.phases(self.plan, self._learning)
-        phases = [groups for groups in (self._preparing, *update_plan, refreshing) if groups]
+        updates = how.phases(self.plan, self._learning)
+        phases = [groups for groups in (self._preparing, *updates, refreshing) if groups]
         if not any(group.every == 1 for groups in phases for group in groups):
             # Or the next step's losses are written while another worker still adds up these.
             phases.append([Group([], 1)])

@@ -1,4 +1,4 @@
-"""From a network's layers to operations: which layers run as one, and how their tensors are connected.
+"""From a network's layers to operations: which layers run as one, and which tensors join them.
 
 - A convolution takes in 2 × 2 max pooling right behind it, and ReLU where a convolution or a linear
   layer follows, whose input gradient can undo it; a linear layer takes in its ReLU likewise.
@@ -69,10 +69,10 @@ def lower(
         network: what to lower.
         training: whether it is to learn.
         single_image: whether they are for one image at a time.
-        unfused: whether every layer is an operation of its own, as a look at each of them wants: nothing
-            is taken in or folded, convolutions are direct, dropout is nothing, batch normalization
-            keeps to its running statistics, and the image, behind an operation that copies it, has a
-            gradient.
+        unfused: whether every layer is an operation of its own, so that each can be inspected:
+            nothing is fused or folded, convolutions are direct, dropout is skipped, batch
+            normalization uses its running statistics, and the image is copied by an operation, so
+            that it has a gradient.
 
     Raises:
         ArchitectureError: if the network does not end in one number a class, or learns nothing.

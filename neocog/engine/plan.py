@@ -54,9 +54,9 @@ class Instruction:
 class Group:
     """Instructions that run over the same items; `items` of 0 means the images of the batch.
 
-    `check_loss` says that the losses are looked at behind the barrier, `refreshes` that it only computes
-    other layouts of parameters. It runs in every step, or at the last of each `every` steps, or,
-    where `every` is 0, only when parameters were written from outside.
+    `check_loss` says that the losses are checked behind the barrier, `refreshes` that the group
+    only computes other layouts of parameters. It runs in every step, or at the last of each `every`
+    steps, or, where `every` is 0, only when parameters were written from outside.
     """
 
     instructions: Sequence[Instruction]

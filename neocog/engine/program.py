@@ -107,7 +107,7 @@ class Program:
         return control
 
     def _jobs_of_others(self) -> Longs:
-        """What helpers are told, one for each worker but the first; see `kernels.helper_threads`."""
+        """The helpers' jobs, one for each worker but the first; see `kernels.helper_threads`."""
         jobs = np.zeros((self.workers - 1, JOB_SIZE - 1), np.int64)
         for rank in range(1, self.workers):
             table, step = self._table[rank], self._steps[rank]

@@ -36,8 +36,8 @@ def training_plan(
 ) -> Plan:
     """A program that takes a training step a batch of up to `batch` images.
 
-    With `keep_activations` every map and gradient stays to the end of the step, and `gradients` of the plan
-    says where those are.
+    With `keep_activations` every map and gradient stays to the end of the step, and the plan's
+    `gradients` says where the gradients are.
     """
     shared = options.update_plan.immediate and _is_shared(ops, batch)
     b = Builder(

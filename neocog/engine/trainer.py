@@ -55,7 +55,8 @@ class Trainer:
         averaging: "average" keeps a moving average of the weights, "lookahead" returns to it.
         seed: of what augmentation and dropout draw.
         dropout_seed: of what dropout draws, if another.
-        unfused: whether every layer is an operation of its own and all that is computed stays, for `maps`.
+        unfused: whether every layer is an operation of its own and all that is computed stays, for
+            `maps`.
         of_score: whether gradients are those of the label's score, not of the loss.
         on_compile: told how many kernels are compiled first, if any are.
     """

@@ -154,10 +154,10 @@ def draw_filters(found: "Filters", most: int = 32) -> Picture:
             draw_map(axes[0], kernels[channel, 0], limit)
         axes[0].set_title(f"filter {channel}", fontsize=7, color=QUIET, pad=2)
         best = found.top_activations[channel] if found.top_activations else ()
-        for one, top_activations in zip(axes[1:], best, strict=False):
-            if top_activations.patch.size:
-                draw_image(one, top_activations.patch)
-            one.set_title(number(top_activations.value), fontsize=6, color=QUIET, pad=2)
+        for one, top_activation in zip(axes[1:], best, strict=False):
+            if top_activation.patch.size:
+                draw_image(one, top_activation.patch)
+            one.set_title(number(top_activation.value), fontsize=6, color=QUIET, pad=2)
         for one in axes[1 + len(best) :]:
             one.axis("off")
     return figure

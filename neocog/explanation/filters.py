@@ -77,8 +77,8 @@ class Filters:
     Attributes:
         layer: its full name.
         weight: float32 [out, in / groups, kernel height, kernel width].
-        top_activations: for every output channel the images that excite it most, the strongest first;
-            () without data.
+        top_activations: for every output channel the images that excite it most, the strongest
+            first; () without data.
     """
 
     layer: str
@@ -150,14 +150,14 @@ def _top_activations(
     columns = network.shapes[layer][2]
     field_of = _Fields(way.values(), network.input_shape)
 
-    def top_activations(index: int, channel: int) -> TopActivation:
+    def top_activation(index: int, channel: int) -> TopActivation:
         row, column = divmod(int(places[index, channel]), columns)
         top, left, bottom, right = box = field_of(row, column)
         patch = images[index, top:bottom, left:right].copy()
         return TopActivation(index, float(largest[index, channel]), row, column, box, patch)
 
     return tuple(
-        tuple(top_activations(index, channel) for index in best)
+        tuple(top_activation(index, channel) for index in best)
         for channel, best in enumerate(first.T.tolist())
     )
 

@@ -71,7 +71,8 @@ def pack(
         explanation: whose numbers they are.
         attributions: whether to compute what the network looks at, which takes some hundred
             predictions.
-        filters: by layer, what excites its channels, as `neocog.explanation.top_activations` makes it.
+        filters: by layer, what excites its channels, as `neocog.explanation.top_activations` gives
+            it.
         shown: by layer, the channels that are shown; without it `shown_channels`.
     """
     block, network = Block(), explanation.network

@@ -146,8 +146,8 @@ def change_colors(spec, key, scale, shift, x):
     """Change one image's colors, of bytes / 255, and normalize it.
 
     Args:
-        spec: a spec with the map `x`, `how` (an `augmentation.Augment`) and `whole`: how many pixels
-            of a row lie in whole vectors.
+        spec: has the map `x`, `how` (an `augmentation.Augment`) and `whole`, the number of pixels
+            of a row that lie in whole vectors.
         key: what decides the image's random numbers.
         scale: as `load_images` has it.
         shift: as `load_images` has it.

@@ -7,8 +7,8 @@
 
 where x carries its border of zeros, of which `crop` rows and columns are skipped, and c runs over
 the input channels of k's group (`neocog.reference.conv2d_forward` is this in PyTorch's layout).
-With stride 1 the gradient of the input is the same sum over dy with the kernel rotated by 180° and C
-and K exchanged, so it runs the same kernel; see `conv2d_flip_weight`.
+With stride 1 the gradient of the input is the same sum over dy with the kernel rotated by 180° and
+C and K exchanged, so it runs the same kernel; see `conv2d_flip_weight`.
 
 Registers hold the sums of a few output pixels × one block of output channels. A convolution
 that is followed by 2 × 2 max pooling keeps only each region's maximum, and where it stood, as the

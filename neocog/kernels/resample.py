@@ -85,7 +85,7 @@ def resample(spec, source, height, width, rows, numbers, to):
     """Make a rectangle of a stored image as large as the map x.
 
     Args:
-        spec: a spec with the map `x`, `stored_row` (bytes of a row of the source) and `scratch`.
+        spec: has the map `x`, `stored_row` (bytes of a row of the source) and `scratch`.
         source: the rectangle's first byte.
         height: rows of the rectangle.
         width: columns of the rectangle.

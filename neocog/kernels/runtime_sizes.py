@@ -1,18 +1,18 @@
 """Sizes that machine code reads when it runs, where constants would not make it faster.
 
-A spec's attributes are constants of the kernel compiled for it (`static`), which is what inner
-loops of direct convolutions want: every other size is another kernel, and a second of compiling.
-Where the inner loops run over channels alone, a spec says what its machine code depends on, its
-`kind`, and gives all else as its `runtime_sizes`, a dataclass of whole numbers. Then one kernel serves
+A spec's attributes are constants of the kernel compiled for it (`spec_type`), as the inner loops of
+direct convolutions need them: each further size is another kernel and another second of compiling.
+Where the inner loops run over channels only, a spec names what its machine code depends on, its
+`kind`, and gives all else as its `runtime_sizes`, a dataclass of integers. Then one kernel serves
 all specs of a kind:
 
-    g = runtime_sizes(s, operands)       # in a kernel; s is the kind
+    g = runtime_sizes(spec, operands)    # in a kernel; spec is the kind
     for row in range(g.rows): …
 
 Blocks may take `g` and read its numbers too.
 
-Both are properties of the spec; the kind names its runtime sizes's class as `runtime_sizes`. A spec that
-has no `kind` is its own.
+Both are properties of the spec; the kind names the class of its sizes as `runtime_sizes`. A spec
+without `kind` is its own kind.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 __all__ = ["MOST_OPERANDS", "Items", "OfItems", "kind_of", "numbers_of", "runtime_sizes"]
 
-#: Operands that a kernel may have; where its runtime sizes stands is the next number in their table.
+#: Most operands of a kernel. The next number in their table is the address of its runtime sizes.
 MOST_OPERANDS = 10
 
 

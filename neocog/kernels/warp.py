@@ -43,7 +43,7 @@ def warp(spec, matrix, source, to):
     """Move an image's pixels.
 
     Args:
-        spec: a spec with the map `x` and `how`, whose `reflected` says what is outside.
+        spec: has the map `x` and `how`, whose `reflected` says what is outside.
         matrix: (a, b, c, d, e, f).
         source: the image's bytes, of the size of x.
         to: gets the bytes.

@@ -204,9 +204,9 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
     """Run a program, as one worker of several, over `total` images in batches.
 
     Args:
-        table: int64 [instructions, INSTRUCTION]: the addresses of the kernel and of its runtime sizes,
-            then for each operand that for item 0 and the bytes from one item to the next. This
-            worker's.
+        table: int64 [instructions, INSTRUCTION], this worker's: the addresses of the kernel and of
+            its runtime sizes, then for each operand its address for item 0 and the bytes from one
+            item to the next.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `steal_size`
             is how many items a worker takes at once, of those that nobody has taken yet; 0: all
             of its own range. It needs a barrier before and behind the group. `check_loss` marks the

@@ -109,8 +109,8 @@ def fit(
         threads: workers, at most the cores there are; if None, as many as this process may use.
         log_every: batches between two logged losses; an epoch that has fewer logs at its end.
         classes: names for the network's outputs, to travel with it.
-        callback: told how it goes, and can end it. Without one, a line shows it where Python is used
-            interactively, as in a notebook; ``callback=neocog.Callback()`` shows nothing.
+        callback: told how training goes, and can end it. Without one, a line shows it where Python
+            is used interactively, as in a notebook; ``callback=neocog.Callback()`` shows nothing.
 
     Raises:
         TrainingDivergedError: the loss, or a weight, became NaN or infinite. The network then has

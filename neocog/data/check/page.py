@@ -214,7 +214,7 @@ class _Section:
         hint = f"<p>{self._hint}</p>\n" if self._hint else ""
         count = f'<span class="count">{len(self.found):,}</span>'
         return (
-            f'<section aria-labeledby="{self._name}"><h2 id="{self._name}">{self._title} '
+            f'<section aria-labelledby="{self._name}"><h2 id="{self._name}">{self._title} '
             f"{count}</h2>\n{hint}{inside}\n{more}</section>\n"
         )
 
@@ -272,7 +272,7 @@ def _verdict(report: Report) -> str:
 
 def _there_is(report: Report) -> str:
     return (
-        '<section aria-labeledby="there-is"><h2 id="there-is">What there is</h2>\n'
+        '<section aria-labelledby="there-is"><h2 id="there-is">What there is</h2>\n'
         f'<div class="across"><div>{_classes(report)}</div><div>{_facts(report)}</div></div>'
         f"{_hints(report)}</section>\n"
     )
@@ -363,6 +363,6 @@ def _methods(report: Report) -> str:
             "<p>Not all nearly equal pictures were looked for: too many have similar hashes.</p>"
         )
     return (
-        '<section aria-labeledby="methods"><h2 id="methods">How this was found</h2>'
+        '<section aria-labelledby="methods"><h2 id="methods">How this was found</h2>'
         f'<div class="card">{"".join(parts)}</div></section>\n'
     )

@@ -340,8 +340,8 @@ class ConvolutionOp(Op):
         """The second layout of the weight, after every step."""
         name, w = self.name, self._weight
         flipped = f"{name}.weight.flipped"
-        flipped = replace(_smallest(self._gradient(1, dy_map, winners=False)), bias=False)
-        flip = Instruction(conv2d_flip_weight, flipped, (f"{name}.weight", flipped), name)
+        spec = replace(_smallest(self._gradient(1, dy_map, winners=False)), bias=False)
+        flip = Instruction(conv2d_flip_weight, spec, (f"{name}.weight", flipped), name)
         builder.refresh(flip, w.blocks)
 
 

@@ -97,7 +97,7 @@ export class Page {
     const section = (id, title, ...content) =>
       el(
         "section",
-        { id, "aria-labeledby": `${id}-title` },
+        { id, "aria-labelledby": `${id}-title` },
         el("h2", { id: `${id}-title` }, title),
         content,
       );
