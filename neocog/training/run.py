@@ -9,15 +9,15 @@ import hashlib
 import operator
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
-from neocog.engine import Trainer, useful_threads
-from neocog.engine.trainer import check_labels
+from neocog.engine import Trainer
+from neocog.engine.trainer import check_class_weights, check_labels
 from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, Trained, check_network
@@ -99,7 +99,10 @@ class TrainingRun:
             raise DataError("There are no images to train on.")
         settings.optimizer.check(network.parameter_shapes)
         check_patterns(settings.freeze_after, network.parameter_shapes)
-        self._weights = _class_weights(settings, network, self.data)
+        if settings.class_weights is not None:
+            check_class_weights(network, settings.class_weights)
+        if settings.balance is not None:
+            check_labels(network, self.data.labels)
         self._live = live
         self._on_compile = on_compile
         self.history = History()
@@ -179,22 +182,26 @@ class TrainingRun:
                 self.network,
                 self.data.images,
                 self.data.labels,
-                settings=settings,
-                optimizer=settings.optimizer.with_frozen(
-                    frozen_in(settings.freeze_after, self.epoch)
-                ),
-                batch_size=self.length.batch_size,
-                threads=useful_threads(settings.threads),
+                self._of_epoch(),
                 moves_momentum=self._live or settings.schedule.moves_momentum,
-                class_weights=self._weights,
-                # As much of it as PyTorch looks at.
-                seed=self.seed & 0xFFFFFFFF,
                 dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
                 on_compile=self._on_compile,
             )
             self.history.compile_seconds += time.perf_counter() - began
             self.history.memory = max(self.history.memory, self._trainer.memory)
         return self._trainer
+
+    def _of_epoch(self) -> TrainingSettings:
+        """The settings as the engine takes them for the epoch under way."""
+        settings = self.settings
+        frozen = frozen_in(settings.freeze_after, self.epoch)
+        optimizer = settings.optimizer.with_frozen(frozen)
+        if settings.balance != "weight":
+            return replace(settings, optimizer=optimizer)
+        weights = balancing_weights(self.data.labels, self.network.output_shape[0])
+        return replace(
+            settings, optimizer=optimizer, balance=None, class_weights=tuple(weights.tolist())
+        )
 
     def _begin_epoch(self) -> None:
         """What an epoch computes with: its order, its rates, a place for its losses."""
@@ -272,7 +279,8 @@ class TrainingRun:
                 self.interrupted = True
         finally:  # whatever was raised, no worker is left behind
             place.batch = max(first, trainer.end())
-            place.steps = trainer.count(first, place.batch, self.batches)
+            trainer.finished(place.batch, self.batches, first)
+            place.steps = trainer.steps
             self.history.seconds, self._began = self.seconds, None
             self.history.steps += place.batch - first
         if place.batch < until and self.losses[place.batch] != _TO_COME:
@@ -401,25 +409,6 @@ def _mark(data: Dataset) -> dict[str, Any]:
 def _in_words(mark: dict[str, Any]) -> str:
     count, height, width, channels = mark["shape"]
     return f"{count:,} images of {height} × {width} × {channels} ({mark['sha256'][:8]})"
-
-
-def _class_weights(
-    settings: TrainingSettings, network: Network, data: Dataset
-) -> NDArray[np.float32] | None:
-    """What the loss of each class counts; None where all count alike."""
-    classes = network.output_shape[0]
-    if settings.balance is not None:
-        check_labels(network, data.labels)
-    if settings.balance == "weight":
-        return balancing_weights(data.labels, classes)
-    if settings.class_weights is None:
-        return None
-    if len(settings.class_weights) != classes:
-        raise NeocogError(
-            f"class_weights must be {classes} numbers, one for each class, not "
-            f"{len(settings.class_weights)}."
-        )
-    return np.array(settings.class_weights, np.float32)
 
 
 def _stream(network: Network, seed: int) -> tuple[TorchStream, int]:
