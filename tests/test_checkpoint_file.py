@@ -163,10 +163,11 @@ def test_cut_short_at_every_place(tmp_path, content):
 
 
 def test_every_bit_that_flips_is_seen(tmp_path, content):
-    """Each bit of the first 200 bytes and 500 at random; whatever is said, no value is given."""
+    """A bit of each of the first 200 bytes and 500 anywhere; whatever is said, nothing is read."""
     path = tmp_path / "flipped"
     random = np.random.default_rng(1)
-    places = {*range(8 * 200), *random.integers(0, 8 * len(content), 500).tolist()}
+    places = [8 * byte + byte % 8 for byte in range(200)]
+    places += random.integers(0, 8 * len(content), 500).tolist()
     for place in places:
         changed = bytearray(content)
         changed[place // 8] ^= 1 << place % 8
@@ -279,7 +280,7 @@ def test_a_later_version(tmp_path, content):
     zeroed = later[:place] + b"0" * 64 + later[place + 64 :]
     digest = hashlib.sha256(zeroed).hexdigest().encode()
     (tmp_path / "a").write_bytes(zeroed.replace(b"0" * 64, digest))
-    with pytest.raises(FormatError, match="later neocog .version 2") as caught:
+    with pytest.raises(FormatError, match=r"later neocog \(version 2") as caught:
         read_checkpoint(tmp_path / "a")
     assert not isinstance(caught.value, DamagedCheckpointError)
     (tmp_path / "a").write_bytes(later)  # which says so, and is damaged
@@ -294,7 +295,7 @@ def test_what_is_no_file(tmp_path):
     with pytest.raises(FormatError, match="cannot be read: No such file") as caught:
         read_checkpoint(tmp_path / "none")
     assert not isinstance(caught.value, DamagedCheckpointError)
-    with pytest.raises(DamagedCheckpointError, match="it cannot be read .Is a directory"):
+    with pytest.raises(DamagedCheckpointError, match=r"it cannot be read \(Is a directory"):
         read_checkpoint(tmp_path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DamagedCheckpointError, match="not a regular file"):
@@ -309,7 +310,7 @@ def test_what_is_no_file(tmp_path):
 def test_no_memory_is_taken_that_there_is_not(tmp_path, monkeypatch, content):
     (tmp_path / "a").write_bytes(content)
     monkeypatch.setattr("neocog.limits.available_memory", lambda: 100)
-    with pytest.raises(NeocogError, match="This checkpoint needs .* of memory"):
+    with pytest.raises(NeocogError, match=r"This checkpoint needs .* of memory"):
         read_checkpoint(tmp_path / "a")
 
 
