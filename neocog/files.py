@@ -257,7 +257,8 @@ def writing_together(folder: str | os.PathLike[str], first: str) -> Iterator[Pat
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    flush_folder(folder)
+    with contextlib.suppress(OSError):  # the new set counts already, whatever becomes of it
+        flush_folder(folder)
     finish_writing(folder, first)
 
 
