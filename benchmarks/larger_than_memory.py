@@ -77,7 +77,7 @@ def child(kind, name, batch, count, some):
     """Train on some images; prints images a second, losses, and the part in memory at the end."""
     from neocog import models
     from neocog.engine import Trainer, available_threads
-    from neocog.training.optimizers import SGD
+    from neocog.settings.optimizers import SGD
 
     decoded = images_of(count)
     assert not decoded.why_not_kept, decoded.why_not_kept

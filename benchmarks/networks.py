@@ -24,9 +24,9 @@ import torch
 
 from neocog import models
 from neocog.engine import Trainer, available_threads
+from neocog.settings.optimizers import SGD
 from neocog.summary import cost
 from neocog.torch_engine.module import to_torch
-from neocog.training.optimizers import SGD
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -32,12 +32,12 @@ from neocog.data.sources import cifar10 as cifar
 from neocog.evaluation import VIEWS
 from neocog.formats import save_model, save_pth
 from neocog.loading import open_network
+from neocog.settings.optimizers import OPTIMIZERS
+from neocog.settings.recipe import RECIPES, Recipe
+from neocog.settings.schedules import SCHEDULES
 from neocog.trained_on import trained_on, training_notes
 from neocog.training.initialization import INITIALIZATIONS
-from neocog.training.optimizers import OPTIMIZERS
-from neocog.training.recipes import RECIPES, Recipe
 from neocog.training.run_process import settle
-from neocog.training.schedules import SCHEDULES
 
 COMMANDS = [
     "train",

@@ -19,14 +19,14 @@ from neocog import SGD, Adam, Conv2d, Flatten, Linear, MaxPool2d, ReLU, referenc
 from neocog.data import Dataset
 from neocog.engine import Trainer
 from neocog.errors import ArchitectureError, DataError, NeocogError, TrainingDivergedError
-from neocog.training import schedules
-from neocog.training.augmentation import Augmentation
-from neocog.training.averaging import EMA, Lookahead
+from neocog.random.torch_stream import TorchStream
+from neocog.settings import schedules
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.optimizers import Group
 from neocog.training.history import Epoch, History
 from neocog.training.live_line import LiveLine
-from neocog.training.optimizers import Group
 from neocog.training.run_length import RunLength
-from neocog.training.torch_stream import TorchStream
 
 BATCH = 4
 # Losses here are sums of a few hundred float32 products, of size 1: off by some 1e-6 at most.

@@ -44,7 +44,7 @@ from neocog.layers import (
 )
 from neocog.models import MODELS, make
 from neocog.network import Network
-from neocog.training.optimizers import Group, Muon
+from neocog.settings.optimizers import Group, Muon
 
 
 def ops_of(training=True, **layers):

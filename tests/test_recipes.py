@@ -13,10 +13,14 @@ import neocog
 from neocog import SGD, Adam, Conv2d, Flatten, Linear, MaxPool2d, Muon, reference, schedules
 from neocog.data import Data, Dataset
 from neocog.errors import DataError, FormatError, NeocogError, is_plain
-from neocog.training import EMA, Augmentation, Group, Lookahead
+from neocog.models.named import is_file
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.optimizers import Group
+from neocog.settings.override import override
+from neocog.settings.recipe import RECIPES, Recipe
 from neocog.training.freezing import with_frozen
 from neocog.training.initialization import dirac, initialize, normalize, whiten_first
-from neocog.training.recipes import RECIPES, Recipe, is_file, override
 
 
 def images(count=50, side=32, channels=3, seed=0) -> np.ndarray:

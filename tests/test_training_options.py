@@ -19,9 +19,10 @@ from neocog.kernels.augmentation import Augment
 from neocog.layers import Conv2d, Dropout, Flatten, Linear, SiLU
 from neocog.network import Network
 from neocog.reference.muon import muon_step
-from neocog.training.averaging import EMA, Lookahead, rates_of_run
-from neocog.training.optimizers import Adagrad, AdamW, Group, Muon, RMSprop
-from neocog.training.schedules import Constant, OneCycle, Step
+from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.optimizers import Adagrad, AdamW, Group, Muon, RMSprop
+from neocog.settings.schedules import Constant, OneCycle, Step
+from neocog.training.rates import rates_of_run
 
 STEP = 1e-5
 TEN_STEPS = 1e-4

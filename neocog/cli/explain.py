@@ -19,7 +19,6 @@ from neocog.explanation.payload import pack
 from neocog.explanation.top_activations import top_activation_sprites
 from neocog.files import write_bytes
 from neocog.loading import open_network
-
 from neocog.write_errors import why_not_written
 
 __all__ = ["explain"]

@@ -229,6 +229,7 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         batch: images a step.
 
     Returns:
-        Batches that are finished, those before `FIRST` too. A mean loss that is not finite ends the run before its update.
+        Batches that are finished, those before `FIRST` too. A mean loss that is not finite ends the
+        run before its update.
     """
     return work(table, groups, step, losses, record, control, rank, workers, total, batch)

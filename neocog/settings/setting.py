@@ -121,7 +121,7 @@ class OneOf(Settings):
             cls.kinds = MappingProxyType({})
         if name:
             cls.type_name = name
-            family = next(base for base in cls.__mro__ if OneOf in base.__bases__)
+            family: Any = next(base for base in cls.__mro__ if OneOf in base.__bases__)
             family.kinds = MappingProxyType({**family.kinds, name: cls})
 
     @classmethod

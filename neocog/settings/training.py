@@ -13,7 +13,7 @@ from neocog.settings.schedules import Constant, Schedule
 from neocog.settings.setting import Settings, setting
 from neocog.validation import as_real, as_row, as_whole, real, refuse, shown, whole
 
-__all__ = ["BALANCES", "MEASURES", "TrainingSettings"]
+__all__ = ["BALANCES", "MEASURES", "TrainingSettings", "check_threads"]
 
 #: The ways to balance classes; `neocog.training.balance` has what they do.
 BALANCES = ("sample", "weight")
@@ -158,3 +158,8 @@ class TrainingSettings(Settings):
             raise NeocogError(
                 'balance (="weight") makes class_weights of its own: give one or the other.'
             )
+
+
+def check_threads(threads: int | None) -> int | None:
+    """The number of workers, None for as many as can run at once; raises `NeocogError`."""
+    return TrainingSettings(threads=threads).threads

@@ -43,15 +43,17 @@ class EarlyStopping(Callback):
     def __init__(self, settings: TrainingSettings, *, has_validation: bool) -> None:
         self._settings = settings
         if settings.patience is not None and settings.monitor != "loss" and not has_validation:
+            measure = settings.monitor.replace("_", " ")
             raise NeocogError(
-                f"patience (={settings.patience}) goes by the {settings.monitor.replace('_', ' ')}, "
-                "and there are no validation data. Give some, or set monitor to 'loss'."
+                f"patience (={settings.patience}) goes by the {measure}, and there are no "
+                "validation data. Give some, or set monitor to 'loss'."
             )
 
     def epoch_done(self, epoch: Epoch, history: History) -> None:
         """Stop where it has been long enough."""
         patience = self._settings.patience
         best = best_epoch(history.epochs, self._settings)
-        if patience is not None and best is not None:
-            if len(history.epochs) - 1 - best >= patience:
-                self.stop()
+        if patience is None or best is None:
+            return
+        if len(history.epochs) - 1 - best >= patience:
+            self.stop()

@@ -30,7 +30,7 @@ from neocog.training.history import History
 from neocog.training.orders import Orders
 from neocog.training.run_length import RunLength
 
-__all__ = ["TrainingRun"]
+__all__ = ["TrainingRun", "initialize_for_training"]
 
 # Images whose pixels say which data a run is trained on.
 _MARKED = 64
@@ -328,7 +328,20 @@ class TrainingRun:
 
     def take_network(self) -> None:
         """Go on with the network's weights, after they were changed from outside."""
-        self.trainer.set_state(self.network.state_dict())
+        if self._trainer is not None:
+            self._trainer.set_state(self.network.state_dict())
+
+    def forget(self) -> None:
+        """Go on as if the optimizer remembered nothing of the steps before."""
+        if self._trainer is not None:
+            kept = self._trainer.optimizer_state()
+            self._trainer.set_optimizer_state({k: np.zeros_like(v) for k, v in kept.items()})
+
+    @property
+    def latest_images(self) -> NDArray[np.int64]:
+        """The images of the epoch's latest batch, by their numbers in the data."""
+        size = self.length.batch_size
+        return self._order[max(0, self.batch - 1) * size : self.batch * size]
 
     def state(self) -> Checkpoint:
         """All that the run's next steps depend on but the network, the data and the settings.
@@ -401,8 +414,8 @@ def _of(arrays: Any, prefix: str) -> dict[str, NDArray[Any]]:
 def _mark(data: Dataset) -> dict[str, Any]:
     """By what the data of a run are known again: their shape, their labels, and some pixels."""
     few = data.images[:: max(1, len(data) // _MARKED)]
-    found = hashlib.sha256(np.ascontiguousarray(data.labels))
-    found.update(np.ascontiguousarray(few))
+    found = hashlib.sha256(data.labels.tobytes())
+    found.update(few.tobytes())
     return {"shape": list(data.images.shape), "sha256": found.hexdigest()}
 
 
@@ -411,14 +424,22 @@ def _in_words(mark: dict[str, Any]) -> str:
     return f"{count:,} images of {height} × {width} × {channels} ({mark['sha256'][:8]})"
 
 
+def initialize_for_training(network: Network, seed: int) -> None:
+    """Give a network its first weights; a training of the same seed goes on in the stream.
+
+    As in a script that builds a network and then trains it, after one ``torch.manual_seed(seed)``.
+    """
+    stream = TorchStream(seed)
+    network.initialize(stream)
+    network.trained = Trained(seed, 0, stream.get_state())
+
+
 def _stream(network: Network, seed: int) -> tuple[TorchStream, int]:
     """The random numbers of a training, and how many epochs have had theirs from them before."""
-    stream = TorchStream(seed)
     if not network.initialized:
-        network.initialize(stream)
-        # Should this training come to nothing, the next one has these weights from here too.
-        network.trained = Trained(seed, 0, stream.get_state())
-    elif network.trained is not None and network.trained.seed == seed:
-        stream.set_state(network.trained.stream)
-        return stream, network.trained.epochs
-    return stream, 0
+        initialize_for_training(network, seed)
+    stream = TorchStream(seed)
+    if network.trained is None or network.trained.seed != seed:
+        return stream, 0
+    stream.set_state(network.trained.stream)
+    return stream, network.trained.epochs
