@@ -1,1 +1,1 @@
-"""Settings: what can be set of a training, said once, for Python, TOML, JSON and the command line."""
+"""Settings: all that can be set of a training, said once for Python, TOML and the command line."""
