@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from test_training_options import (
+from trainer_by_torch import (
     BATCH,
     CLASSES,
     COUNT,
