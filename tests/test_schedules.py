@@ -9,9 +9,6 @@ import pytest
 
 from neocog.errors import NeocogError
 from neocog.settings.averaging import AVERAGES, EMA, Averaging, Lookahead
-from neocog.training.rates import rates_of_run
-from neocog.training.rounding import round_down, round_up
-from neocog.training.run_length import RunLength
 from neocog.settings.schedules import (
     SCHEDULES,
     Constant,
@@ -22,6 +19,9 @@ from neocog.settings.schedules import (
     Step,
     Warmup,
 )
+from neocog.training.rates import rates_of_run
+from neocog.training.rounding import round_down, round_up
+from neocog.training.run_length import RunLength
 
 LR = 0.4
 

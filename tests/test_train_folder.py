@@ -16,9 +16,9 @@ from neocog.cli.choices import say_choices
 from neocog.loading import open_network
 from neocog.models import make
 from neocog.preprocessing import Resize
-from neocog.summary import cost
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.recipe import Recipe
+from neocog.summary import cost
 from neocog.training.choices import choose_recipe
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from neocog.training.settings import check_class_weights, check_freezing, check_settings
 
 from neocog import schedules
 from neocog.errors import ArchitectureError, NeocogError
@@ -28,7 +29,6 @@ from neocog.settings.augmentation import Augmentation
 from neocog.settings.averaging import EMA, Lookahead
 from neocog.settings.optimizers import SGD, Adagrad, Adam, Group, Muon, RMSprop
 from neocog.settings.recipe import Recipe
-from neocog.training.settings import check_class_weights, check_freezing, check_settings
 from neocog.validation import as_real, as_row, as_whole, flag, real, shown, whole
 
 

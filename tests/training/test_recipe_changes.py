@@ -1,16 +1,16 @@
 """Changes to a recipe's settings, and what freezing changes."""
 
 import pytest
+from neocog.training.recipes import changed
 
 from neocog import SGD, Adam, Muon, schedules
 from neocog.errors import NeocogError
-from neocog.settings.averaging import EMA
-from neocog.settings.augmentation import Augmentation
-from neocog.settings.optimizers import Group
-from neocog.training.freezing import with_frozen
-from neocog.settings.recipe import RECIPES, Recipe
-from neocog.training.recipes import changed
 from neocog.models.named import is_file
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import EMA
+from neocog.settings.optimizers import Group
+from neocog.settings.recipe import RECIPES, Recipe
+from neocog.training.freezing import with_frozen
 
 # Changed
 

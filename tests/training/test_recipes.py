@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from neocog.training.recipes import changed
 from recipe_data import images
 
 import neocog
@@ -15,7 +16,6 @@ from neocog.data import Data, Dataset
 from neocog.errors import FormatError, NeocogError, is_plain
 from neocog.settings.averaging import EMA, Lookahead
 from neocog.settings.recipe import RECIPES, Recipe
-from neocog.training.recipes import changed
 
 
 def data(**settings) -> Data:
