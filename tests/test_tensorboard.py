@@ -158,12 +158,12 @@ def test_a_new_file_is_behind_the_others_whatever_the_clock_says(tmp_path):
 
 @pytest.mark.parametrize("step", [-1, 2**63, 1.5, "1", None])
 def test_a_wrong_step_is_said(tmp_path, step):
-    with EventWriter(tmp_path) as writer, pytest.raises(NeocogError, match="step .*whole number"):
+    with EventWriter(tmp_path) as writer, pytest.raises(NeocogError, match=r"step .*whole number"):
         writer.add_scalars(step, {"loss": 1.0})
 
 
 def test_a_wrong_purge_step_makes_no_file(tmp_path):
-    with pytest.raises(NeocogError, match="purge_step .*whole number"):
+    with pytest.raises(NeocogError, match=r"purge_step .*whole number"):
         EventWriter(tmp_path / "new", purge_step=-1)
     assert not (tmp_path / "new").exists()
 
