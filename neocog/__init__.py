@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         NeocogError,
         TrainingDivergedError,
     )
-    from neocog.evaluation import Evaluation, evaluate, predict_proba
+    from neocog.evaluation import Calibration, Evaluation, calibrate, evaluate, predict_proba
     from neocog.explanation import Explanation, explain
     from neocog.formats import load, save
     from neocog.layers import (
@@ -73,6 +73,7 @@ _HOMES = {
     "AvgPool2d": "layers",
     "BatchNorm2d": "layers",
     "Conv2d": "layers",
+    "Calibration": "evaluation",
     "Cost": "summary",
     "Data": "data",
     "DataError": "errors",
@@ -108,6 +109,7 @@ _HOMES = {
     "Tanh": "layers",
     "TrainingDivergedError": "errors",
     "Watcher": "training",
+    "calibrate": "evaluation",
     "check_data": "data.check",
     "cost": "summary",
     "evaluate": "evaluation",
@@ -135,6 +137,7 @@ __all__ = [
     "Augmentation",
     "AvgPool2d",
     "BatchNorm2d",
+    "Calibration",
     "Conv2d",
     "Cost",
     "Data",
@@ -168,6 +171,7 @@ __all__ = [
     "Tanh",
     "TrainingDivergedError",
     "Watcher",
+    "calibrate",
     "check_data",
     "cost",
     "evaluate",

@@ -7,6 +7,11 @@ from typing import Any, NoReturn
 
 from neocog import __version__
 from neocog.cli.data_options import add_check_options, add_column_options, add_data_options
+from neocog.cli.evaluation_options import (
+    add_calibration_options,
+    add_evaluation_options,
+    add_threshold,
+)
 from neocog.cli.recipe_options import TTA, VIEWS, add_recipe_options, number
 from neocog.errors import did_you_mean, printable
 
@@ -65,6 +70,7 @@ def build_parser() -> _Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _train(commands)
     _evaluate(commands)
+    _calibrate(commands)
     _predict(commands)
     _explain(commands)
     _models(commands)
@@ -143,6 +149,11 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--log-every", type=int, default=2000, help="batches between two losses (default: 2000)"
     )
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
+    p.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="fit the temperature of the probabilities on the validation images in the end",
+    )
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=True)
     p.set_defaults(run=run)
@@ -160,6 +171,23 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
     )
     p.add_argument("--tta", choices=VIEWS, default=None, help=f"{TTA} (default: as it was trained)")
+    _add_threads(p)
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_evaluation_options(p)
+    add_data_options(p, shape=False)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _calibrate(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.calibrate import calibrate
+
+        return calibrate(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "calibrate", "make the probabilities of a saved network right on average")
+    _add_model(p)
+    add_calibration_options(p)
     _add_threads(p)
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=False)
@@ -188,6 +216,7 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "a list of files on stdin",
     )
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
+    add_threshold(p)
     how = p.add_mutually_exclusive_group()
     for option, format_, what in (
         ("--json", "json", "write one JSON array"),

@@ -182,6 +182,7 @@ def fit(
                 _check_finite(state, log, done)
             network.load_state_dict(state)
             network.trained = Trained(operator.index(seed), before + epoch, orders.state)
+            network.temperature = 1.0  # the one from before was fitted for other weights
             if whole:
                 history.epochs.append(Epoch(epoch, float(log.record.mean()), log.seconds))
                 _tell_epoch(watcher, history)
