@@ -1,16 +1,21 @@
-"""What a network looks at in a picture that it took for something else: by occlusion.
+"""What a network looks at in an image that it got wrong, by occlusion.
 
-A square is covered wherever it fits, and every pixel gets the mean fall of a class's probability
-over the squares that cover it (`neocog.explanation.attribution.occlusion` for a single picture).
-Unlike Grad-CAM this takes predictions alone, by the program that has just evaluated the data, so
-that nothing more is compiled, and it shows both classes at once: the one that was predicted, and
-the one that is right.
+A square of the image is covered, at every place where it fits, and each pixel gets the mean fall of
+a class's log odds over the squares that cover it:
+
+    log odds of class k = log(p_k / (1 − p_k)) = z_k − log Σ_{j ≠ k} exp(z_j)
+
+of the scores z. Near certainty probabilities hardly move, and log odds do. Unlike Grad-CAM this
+takes predictions alone, by the program that has just evaluated the data, so that nothing more is
+compiled; and it shows the evidence for both classes, the predicted and the true one.
+
+M. D. Zeiler and R. Fergus, "Visualizing and understanding convolutional networks" (2014).
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.engine import predict_probabilities
+from neocog.engine import predict_scores
 from neocog.network import Network
 from neocog.summary import cost
 
@@ -29,7 +34,7 @@ Images = NDArray[np.uint8]
 
 
 def explained(network: Network) -> int:
-    """Of how many pictures maps are made, so that they take a second or two; 0 of large networks."""
+    """Of how many pictures maps are made, so that it takes a second or two; 0 of large networks."""
     work = max(1, cost(network).multiply_adds)
     squares = np.prod([len(_begins(side)) for side in network.input_shape[1:]])
     return int(min(_MOST_PICTURES, _MOST_WORK // (work * (squares + 1))))
@@ -38,7 +43,7 @@ def explained(network: Network) -> int:
 def covered_maps(
     network: Network, image: Images, labels: tuple[int, ...], threads: int | None = None
 ) -> Floats:
-    """How far each label's probability falls where the image is covered.
+    """How far each label's log odds fall where the image is covered.
 
     Args:
         network: with weights.
@@ -58,14 +63,25 @@ def covered_maps(
     gray = np.clip(np.rint(np.array(network.preprocessing.mean) * 255), 0, 255).astype(np.uint8)
     for one, (top, left) in zip(shown, places, strict=False):
         one[top : top + tall, left : left + wide] = gray
-    probabilities = predict_probabilities(network, shown, threads=threads)[:, list(labels)]
-    falls = probabilities[-1] - probabilities[:-1]
+    odds = _log_odds(predict_scores(network, shown, threads=threads), labels)
+    falls = odds[-1] - odds[:-1]
     total, times = np.zeros((len(labels), height, width)), np.zeros((height, width))
     for fall, (top, left) in zip(falls, places, strict=True):
         total[:, top : top + tall, left : left + wide] += fall[:, None, None]
         times[top : top + tall, left : left + wide] += 1
     rows, columns = (_kept(side) for side in (height, width))
     return np.asarray((total / times)[:, rows][:, :, columns], np.float32)
+
+
+def _log_odds(scores: Floats, labels: tuple[int, ...]) -> NDArray[np.float64]:
+    """Of each label in each row of scores, float64 [n, labels]."""
+    found = []
+    for label in labels:
+        others = np.delete(scores.astype(np.float64), label, axis=1)
+        top = others.max(axis=1)
+        total = np.log(np.exp(others - top[:, None]).sum(axis=1)) + top
+        found.append(scores[:, label] - total)
+    return np.stack(found, axis=1)
 
 
 def _side(side: int) -> int:

@@ -34,7 +34,9 @@ def confusion(evaluation: Evaluation) -> dict[str, Any]:
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
     pairs = [(int(k) // len(counts), int(k) % len(counts)) for k in order]
     return {
-        "pairs": [[row, column, int(wrong[row, column])] for row, column in pairs if wrong[row, column]],
+        "pairs": [
+            [row, column, int(wrong[row, column])] for row, column in pairs if wrong[row, column]
+        ],
         "different": int((wrong > 0).sum()),
     }
 

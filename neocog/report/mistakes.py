@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.data.images import Dataset
 from neocog.errors import printable
 from neocog.evaluation import Evaluation
 from neocog.explanation.message import Block

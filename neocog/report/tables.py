@@ -40,7 +40,9 @@ def fact_rows(facts: Mapping[str, Any]) -> list[list[str]]:
     ][:_MOST_ROWS]
 
 
-def _leaves(table: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _leaves(
+    table: Mapping[str, Any], prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value and depth < _DEEPEST:

@@ -6,7 +6,7 @@ large; others are scaled down and kept as JPEG, whose blocks of 8 × 8 pixels no
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,9 @@ def most_that_fit(shape: Sequence[int], most_side: int, most_pixels: int) -> int
     return max(1, most_pixels // (_whole_blocks(height) * _whole_blocks(width)))
 
 
-def sheet(images: Images, indices: Sequence[int], most_side: int, most_bytes: int) -> dict[str, Any]:
+def sheet(
+    images: Images, indices: Sequence[int], most_side: int, most_bytes: int
+) -> dict[str, Any]:
     """Some images, scaled down to `most_side` and put side by side.
 
     Args:
@@ -92,17 +94,16 @@ def _scaled(image: Images, size: tuple[int, int]) -> Images:
 
 def _encoded(picture: Image.Image, most_bytes: int, *, lossless: bool) -> tuple[str, bytes]:
     """The first way to keep it that is small enough, or the smallest of all."""
-    content = b""
-    ways: list[tuple[str, Callable[[io.BytesIO], None]]] = [
-        ("jpeg", lambda out, q=quality: picture.save(out, "JPEG", quality=q, subsampling=0))
-        for quality in _QUALITIES
+    ways: list[tuple[str, dict[str, int]]] = [
+        ("jpeg", {"quality": quality, "subsampling": 0}) for quality in _QUALITIES
     ]
     if lossless:
-        ways.insert(0, ("png", lambda out: picture.save(out, "PNG")))
-    for kind, write in ways:
+        ways.insert(0, ("png", {}))
+    kept = "", b""
+    for kind, options in ways:
         out = io.BytesIO()
-        write(out)
-        content = out.getvalue()
-        if len(content) <= most_bytes:
+        picture.save(out, kind, **options)
+        kept = kind, out.getvalue()
+        if len(kept[1]) <= most_bytes:
             break
-    return kind, content
+    return kept

@@ -1,10 +1,9 @@
 // How often predictions are right, by how sure the network is of them.
 
 import { el, heads, svg } from "./dom.js";
-import { count, percent } from "./numbers.js";
+import { percent } from "./words.js";
 
-const SIZE = 280,
-  LEFT = 40,
+const LEFT = 40,
   TOP = 10,
   SIDE = 230,
   BELOW = 60;
@@ -24,7 +23,10 @@ export function calibration({ evaluation }) {
       el(
         "p",
         { class: "hint" },
-        `The bars are how often predictions of such a probability are right; where a bar ends below the line, the network is surer than it may be. The small bars below say how many predictions there are of each. ECE, the expected calibration error, is the mean distance from the line: ${percent(found.ece)}.${evaluation.temperature === 1 ? "" : ` Probabilities are by the temperature ${Number(evaluation.temperature.toPrecision(4))}.`}`,
+        `Each bar holds the predictions of one range of confidence; its height is the part of them that is right. A bar below the diagonal means overconfidence. The small bars count the predictions. ECE, the expected calibration error, is the mean distance from the diagonal: ${percent(found.ece)}.`,
+        evaluation.temperature === 1
+          ? null
+          : ` Probabilities are softmax(scores / ${Number(evaluation.temperature.toPrecision(4))}).`,
       ),
       table(found.bins),
     ),
@@ -32,12 +34,10 @@ export function calibration({ evaluation }) {
 }
 
 function verdict({ ece, confidence, accuracy }) {
-  const means = `On average it is ${percent(confidence)} sure and right ${percent(accuracy)} of the time`;
+  const means = `The mean confidence is ${percent(confidence)}, the accuracy ${percent(accuracy)}`;
   if (Math.abs(confidence - accuracy) < 0.01 && ece < 0.02)
-    return `${means}: its probabilities can be taken at their word.`;
-  return confidence > accuracy
-    ? `${means}: it is surer than it may be.`
-    : `${means}: it is right more often than it says.`;
+    return `${means}: the probabilities are well calibrated.`;
+  return `${means}: the network is ${confidence > accuracy ? "overconfident" : "underconfident"}.`;
 }
 
 function diagram({ bins, ece }) {
@@ -52,7 +52,13 @@ function diagram({ bins, ece }) {
       const gap = Math.abs(bin.confidence - bin.accuracy);
       const top = Math.max(bin.confidence, bin.accuracy);
       return [
-        svg("rect", { class: "right", x: left, width: right - left, y: y(bin.accuracy), height: SIDE * bin.accuracy }),
+        svg("rect", {
+          class: "right",
+          x: left,
+          width: right - left,
+          y: y(bin.accuracy),
+          height: SIDE * bin.accuracy,
+        }),
         svg("rect", { class: "gap", x: left, width: right - left, y: y(top), height: SIDE * gap }),
         svg("rect", {
           class: "many",
@@ -67,7 +73,7 @@ function diagram({ bins, ece }) {
   return svg(
     "svg",
     {
-      viewBox: `0 0 ${SIZE} ${base + 6}`,
+      viewBox: `0 0 ${LEFT + SIDE + 20} ${base + 6}`,
       class: "reliability",
       role: "img",
       "aria-label": `Reliability diagram; the expected calibration error is ${percent(ece)}. The table beside it has the numbers.`,
@@ -87,11 +93,11 @@ function table(bins) {
   return el(
     "details",
     {},
-    el("summary", {}, "The bars in numbers"),
+    el("summary", {}, "The bars as a table"),
     el(
       "table",
       { class: "plain" },
-      heads("predictions of", "how many", "mean probability", "right"),
+      heads("confidence", "predictions", "mean confidence", "accuracy"),
       el(
         "tbody",
         {},
@@ -99,8 +105,12 @@ function table(bins) {
           el(
             "tr",
             {},
-            el("th", { scope: "row" }, `${(100 * bin.low).toFixed(0)}–${percent(Math.round(100 * bin.high) / 100)}`),
-            el("td", { class: "number" }, count(bin.count, "image")),
+            el(
+              "th",
+              { scope: "row" },
+              `${(100 * bin.low).toFixed(0)}–${percent(Math.round(100 * bin.high) / 100)}`,
+            ),
+            el("td", { class: "number" }, bin.count.toLocaleString("en")),
             el("td", { class: "number" }, percent(bin.confidence)),
             el("td", { class: "number" }, percent(bin.accuracy)),
           ),

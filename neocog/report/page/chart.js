@@ -17,7 +17,15 @@ const LEFT = 46,
  * writes a number of the vertical axis; `from` is where that begins at the latest, `log` whether it is
  * logarithmic; `across` is what the horizontal axis counts.
  */
-export function chart({ label, series, format = written, from = null, to = null, log = false, across = "epoch" }) {
+export function chart({
+  label,
+  series,
+  format = written,
+  from = null,
+  to = null,
+  log = false,
+  across = "epoch",
+}) {
   const known = series.flatMap(({ y, low = [], high = [] }) =>
     [...y, ...low, ...high].filter((value) => value !== null && (!log || value > 0)),
   );
@@ -34,15 +42,31 @@ export function chart({ label, series, format = written, from = null, to = null,
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": label },
     vertical.ticks.map((value) => [
-      svg("line", { class: "grid-line", x1: LEFT, x2: WIDTH - RIGHT, y1: vertical(value), y2: vertical(value) }),
+      svg("line", {
+        class: "grid-line",
+        x1: LEFT,
+        x2: WIDTH - RIGHT,
+        y1: vertical(value),
+        y2: vertical(value),
+      }),
       svg("text", { x: LEFT - 6, y: vertical(value) + 4, "text-anchor": "end" }, format(value)),
     ]),
     horizontal.ticks
       .filter(Number.isInteger)
       .map((value) =>
-        svg("text", { x: horizontal(value), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, String(value)),
+        svg(
+          "text",
+          { x: horizontal(value), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" },
+          String(value),
+        ),
       ),
-    svg("line", { class: "axis", x1: LEFT, x2: WIDTH - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }),
+    svg("line", {
+      class: "axis",
+      x1: LEFT,
+      x2: WIDTH - RIGHT,
+      y1: HEIGHT - BOTTOM,
+      y2: HEIGHT - BOTTOM,
+    }),
     series.map((one) => drawn(one, horizontal, vertical)),
     cursor,
   );
@@ -52,14 +76,16 @@ export function chart({ label, series, format = written, from = null, to = null,
     const at = horizontal.back(((event.clientX - box.left) / box.width) * WIDTH);
     const found = series.map((one) => [one, nearest(one, at)]).filter(([, n]) => n !== null);
     if (!found.length) return;
-    const x = found.map(([one, n]) => one.x[n]).reduce((best, each) => (Math.abs(each - at) < Math.abs(best - at) ? each : best));
+    const x = found
+      .map(([one, n]) => one.x[n])
+      .reduce((best, each) => (Math.abs(each - at) < Math.abs(best - at) ? each : best));
     cursor.style.display = "";
     cursor.setAttribute("x1", horizontal(x));
     cursor.setAttribute("x2", horizontal(x));
-    const near = found.filter(([one, n]) => Math.abs(one.x[n] - x) < 0.5);
+    const near = found.filter(([one, n]) => Math.abs(one.x[n] - x) <= 0.5);
     readout.replaceChildren(
       `${across} ${written(Number(x.toPrecision(4)))}: `,
-      ...near.flatMap(([one, n]) => [key(one), `${one.name} ${format(one.y[n])} `]),
+      ...near.map(([one, n]) => entry(one, `${one.name} ${format(one.y[n])}`)),
     );
   };
   const leave = () => {
@@ -72,12 +98,12 @@ export function chart({ label, series, format = written, from = null, to = null,
   return el("div", { class: "chart-box" }, drawing, readout);
 }
 
-function key({ kind }) {
-  return el("span", { class: `key ${kind}` });
+function legend(series) {
+  return series.map((one) => entry(one, one.name));
 }
 
-function legend(series) {
-  return series.flatMap((one) => [key(one), `${one.name} `]);
+function entry({ kind }, text) {
+  return el("span", { class: "entry" }, el("span", { class: `key ${kind}` }), text);
 }
 
 /** One curve: its band from the least to the most, its line, and a dot where it is a single point. */
@@ -88,7 +114,10 @@ function drawn({ kind, x, y, low, high }, horizontal, vertical) {
   const parts = [];
   if (low) {
     const banded = numbers.filter((n) => low[n] !== null && high[n] !== null);
-    const way = [...banded.map((n) => place(n, high)), ...banded.reverse().map((n) => place(n, low))];
+    const way = [
+      ...banded.map((n) => place(n, high)),
+      ...banded.reverse().map((n) => place(n, low)),
+    ];
     if (way.length) parts.push(svg("path", { class: `band ${kind}`, d: `M${way.join("L")}Z` }));
   }
   // A number that is missing breaks the line.
@@ -98,7 +127,9 @@ function drawn({ kind, x, y, low, high }, horizontal, vertical) {
   parts.push(svg("path", { class: `line ${kind}`, d: line.join("") }));
   if (shown.length <= 40 && kind !== "running")
     for (const n of shown)
-      parts.push(svg("circle", { class: `dot ${kind}`, cx: horizontal(x[n]), cy: vertical(y[n]), r: 2.5 }));
+      parts.push(
+        svg("circle", { class: `dot ${kind}`, cx: horizontal(x[n]), cy: vertical(y[n]), r: 2.5 }),
+      );
   return parts;
 }
 
@@ -112,7 +143,7 @@ function nearest({ x, y }, at) {
 /** A function from numbers to places, with round `ticks`, and `back` again. */
 export function scale(least, most, begin, end) {
   const span = most - least || Math.abs(most) || 1;
-  const step = round(span / 4);
+  const step = round(span / 5);
   const first = Math.floor(least / step + 1e-9) * step;
   const last = most <= least ? first + step : Math.max(first + step, most);
   const place = (value) => begin + ((value - first) / (last - first)) * (end - begin);

@@ -1,7 +1,7 @@
 // Precision, recall and F1 of each class, in the order of whatever column is chosen.
 
 import { bar, el } from "./dom.js";
-import { percent } from "./numbers.js";
+import { percent } from "./words.js";
 
 const COLUMNS = ["class", "images", "precision", "recall", "F1"];
 const TELLS = {
@@ -15,7 +15,9 @@ export function classes({ evaluation }) {
   if (!evaluation) return null;
   const rows = evaluation.scores.map((scores, n) => [evaluation.classes[n], ...scores]);
   const body = el("tbody");
-  const heads = COLUMNS.map((name) => el("th", { scope: "col", "aria-sort": "none", title: TELLS[name] ?? null }));
+  const heads = COLUMNS.map((name) =>
+    el("th", { scope: "col", "aria-sort": "none", title: TELLS[name] ?? null }),
+  );
   let [by, falling] = [null, false];
   const sort = (column) => {
     [by, falling] = [column, by === column ? !falling : column === 1];
@@ -26,7 +28,9 @@ export function classes({ evaluation }) {
     );
   };
   heads.forEach((head, n) =>
-    head.append(el("button", { type: "button", class: "sort", onclick: () => sort(n) }, COLUMNS[n])),
+    head.append(
+      el("button", { type: "button", class: "sort", onclick: () => sort(n) }, COLUMNS[n]),
+    ),
   );
   body.replaceChildren(...rows.map(row));
   const left = evaluation.all_classes - rows.length;
@@ -39,7 +43,12 @@ export function classes({ evaluation }) {
     ),
     el(
       "div",
-      { class: "card scroll tall", tabindex: "0", role: "region", "aria-label": "precision, recall and F1 of each class" },
+      {
+        class: "card scroll tall",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "precision, recall and F1 of each class",
+      },
       el(
         "table",
         { class: "plain classes" },
@@ -74,7 +83,12 @@ function row([name, images, ...scores]) {
 
 function score(value) {
   if (value === null) return el("td", { class: "number" }, "–");
-  return el("td", { class: "number" }, bar(value, 1), el("span", { class: "share" }, percent(value)));
+  return el(
+    "td",
+    { class: "number" },
+    bar(value, 1),
+    el("span", { class: "share" }, percent(value)),
+  );
 }
 
 /** By alphabet or size; what is unknown comes first. */

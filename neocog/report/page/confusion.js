@@ -1,12 +1,17 @@
 // The confusion matrix, whose cells open the pictures in them.
 
 import { el } from "./dom.js";
-import { count, percent } from "./numbers.js";
-import { nameOf, Sheet } from "./sheet.js";
+import { count } from "./numbers.js";
+import { Sheet } from "./sheet.js";
+import { nameOf, percent } from "./words.js";
 
 // Percent of the fullest color in a cell, on which text has enough contrast in both themes.
 const FULLEST = 45;
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+const READ_TABLE =
+  "Each row is a true class, each column a predicted one. Choose a cell to see its images.";
+const READ_PAIRS = "The pairs of classes that are confused most. Choose one to see its images.";
 
 /** The section, or null without an evaluation. */
 export function confusion({ evaluation, pictures }) {
@@ -21,10 +26,18 @@ class Confusion {
     this.sheet = pictures ? new Sheet(pictures) : null;
     this.items = pictures?.items ?? [];
     this.buttons = new Map();
-    this.panel = el("div", { class: "card opened", role: "region", "aria-live": "polite", "aria-label": "pictures of a cell" });
+    this.panel = el("div", {
+      class: "card opened",
+      role: "region",
+      "aria-live": "polite",
+      "aria-label": "pictures of a cell",
+    });
     const { table, pairs, different } = evaluation.confusion;
     const list = table ? this.table(table) : this.pairs(pairs, different);
-    this.node = el("div", { class: "matrix-and-pictures" }, list, this.panel);
+    this.node = [
+      el("p", { class: "caption" }, table ? READ_TABLE : READ_PAIRS),
+      el("div", { class: "matrix-and-pictures" }, list, this.panel),
+    ];
     const first = table ? largest(table) : pairs[0];
     if (first) this.open(...first);
     else this.panel.append(el("p", {}, "Nothing was taken for another class."));
@@ -44,7 +57,12 @@ class Confusion {
         {},
         el("th", { scope: "row" }, this.name(k)),
         row.map((n, taken) => {
-          if (!n) return el("td", { class: taken === k ? "diagonal" : null }, el("span", { class: "none" }, "0"));
+          if (!n)
+            return el(
+              "td",
+              { class: taken === k ? "diagonal" : null },
+              el("span", { class: "none" }, "0"),
+            );
           const share = taken === k ? n / totals[k] : n / most;
           const color = taken === k ? "--accent" : "--plus";
           const strength = (FULLEST * (taken === k ? share : Math.sqrt(share))).toFixed(0);
@@ -59,31 +77,53 @@ class Confusion {
     const node = el(
       "table",
       { class: "matrix" },
-      el("caption", { class: "hint" }, "A row is a class, a column what its images were taken for. Choose a cell to see its pictures."),
       el(
         "thead",
         {},
-        el("tr", {}, el("td"), counts.map((_row, k) => el("th", { scope: "col" }, el("span", {}, this.name(k))))),
+        el(
+          "tr",
+          {},
+          el("td"),
+          counts.map((_row, k) => el("th", { scope: "col" }, el("span", {}, this.name(k)))),
+        ),
       ),
       el("tbody", {}, body),
     );
     node.addEventListener("keydown", (event) => this.key(event, counts.length));
-    return el("div", { class: "card scroll", tabindex: "0", role: "region", "aria-label": "confusion matrix" }, node);
+    return el(
+      "div",
+      { class: "card scroll", tabindex: "0", role: "region", "aria-label": "confusion matrix" },
+      node,
+    );
   }
 
   pairs(pairs, different) {
     const rest = different - pairs.length;
     return el(
       "div",
-      { class: "card scroll tall", tabindex: "0", role: "region", "aria-label": "classes that were mixed up most" },
+      {
+        class: "card scroll tall",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "classes that were mixed up most",
+      },
       el(
         "ul",
         { class: "pairs" },
         pairs.map(([k, taken, n]) =>
-          el("li", {}, this.button(k, taken, n, [el("span", {}, this.phrase(k, taken)), el("b", {}, n.toLocaleString("en"))])),
+          el(
+            "li",
+            {},
+            this.button(k, taken, n, [
+              el("span", {}, this.phrase(k, taken)),
+              el("b", {}, n.toLocaleString("en")),
+            ]),
+          ),
         ),
       ),
-      rest > 0 ? el("p", { class: "hint" }, `and ${rest.toLocaleString("en")} more pairs of classes`) : null,
+      rest > 0
+        ? el("p", { class: "hint" }, `and ${rest.toLocaleString("en")} more pairs of classes`)
+        : null,
     );
   }
 
@@ -94,7 +134,12 @@ class Confusion {
   button(k, taken, n, content, label = null) {
     const button = el(
       "button",
-      { type: "button", "aria-label": label, "aria-pressed": "false", onclick: () => this.open(k, taken, n) },
+      {
+        type: "button",
+        "aria-label": label,
+        "aria-pressed": "false",
+        onclick: () => this.open(k, taken, n),
+      },
       content,
     );
     this.buttons.set(`${k},${taken}`, button);
@@ -134,7 +179,11 @@ class Confusion {
     this.panel.replaceChildren(
       el("h3", {}, this.phrase(k, taken)),
       el("p", { class: "hint" }, this.about(k, taken, n, found.length)),
-      el("ul", { class: "tiles" }, found.map((each) => this.tile(each))),
+      el(
+        "ul",
+        { class: "tiles" },
+        found.map((each) => this.tile(each)),
+      ),
     );
   }
 

@@ -2,8 +2,8 @@
 
 import { chart } from "./chart.js";
 import { el, heads } from "./dom.js";
-import { percent, written } from "./numbers.js";
-import { duration } from "./glance.js";
+import { written } from "./numbers.js";
+import { duration, percent } from "./words.js";
 
 // A loss that falls to less than this part of where it began is drawn by its powers of ten.
 const STEEP = 0.05;
@@ -20,8 +20,14 @@ function loss(history) {
   const { running, loss: means, validation_loss: validation } = history;
   const several = means && means.x.length > 1;
   const series = [];
-  if (running) series.push({ name: several ? "while training" : "training", kind: several ? "running" : "training", ...running });
-  if (several || (means && !running)) series.push({ name: "training, mean of the epoch", kind: "training", ...means });
+  if (running)
+    series.push({
+      name: several ? "training, batches" : "training",
+      kind: several ? "running" : "training",
+      ...running,
+    });
+  if (several || (means && !running))
+    series.push({ name: "mean of the epoch", kind: "training", ...middle(means) });
   if (validation) series.push({ name: "validation", kind: "validation", ...validation });
   const values = series.flatMap(({ y }) => y.filter((value) => value !== null));
   if (!values.length) return null;
@@ -30,17 +36,28 @@ function loss(history) {
   return panel(title, chart({ label: summary("loss", series), series, log, from: log ? null : 0 }));
 }
 
+/** A mean belongs into the middle of what it is the mean of. */
+function middle(curve) {
+  return { ...curve, x: curve.x.map((x) => x - 0.5) };
+}
+
 function accuracy({ validation_accuracy: validation }) {
   if (!validation) return null;
   const series = [{ name: "validation", kind: "validation", ...validation }];
-  const whole = (value) => percent(Number(value.toPrecision(4))).replace(/\.?0+ %/, " %");
-  return panel("Accuracy", chart({ label: summary("accuracy", series, percent), series, format: whole }));
+  const whole = (value) => percent(Number(value.toPrecision(4))).replace(/\.?0+\u00a0%/, "\u00a0%");
+  return panel(
+    "Accuracy",
+    chart({ label: summary("accuracy", series, percent), series, format: whole }),
+  );
 }
 
 function rate({ lr }) {
   if (!lr) return null;
   const series = [{ name: "learning rate", kind: "training", ...lr }];
-  return panel("Learning rate", chart({ label: summary("learning rate", series), series, from: 0 }));
+  return panel(
+    "Learning rate",
+    chart({ label: summary("learning rate", series), series, from: 0 }),
+  );
 }
 
 function panel(title, content) {
@@ -70,10 +87,15 @@ function table({ epochs }) {
   return el(
     "details",
     {},
-    el("summary", {}, "The epochs in numbers"),
+    el("summary", {}, "The epochs as a table"),
     el(
       "div",
-      { class: "card scroll tall", tabindex: "0", role: "region", "aria-label": "the epochs in numbers" },
+      {
+        class: "card scroll tall",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "the epochs as a table",
+      },
       el(
         "table",
         { class: "plain" },

@@ -9,13 +9,22 @@ export function firstFilters({ filters }) {
   if (!filters) return null;
   const { layer, count, inputs, weight } = filters;
   const [shown, , height, width] = weight.shape;
-  const some = shown < count ? `The first ${shown} of ${count.toLocaleString("en")}` : shown === 1 ? "The one" : `All ${shown}`;
+  const some =
+    shown < count
+      ? `The first ${shown} of ${count.toLocaleString("en")}`
+      : shown === 1
+        ? "The one"
+        : `All ${shown}`;
   const how =
     inputs === 3
       ? "Each is shown in the colors that it answers to; gray is zero."
       : `Orange is above zero, blue below${inputs > 1 ? `; of their ${inputs} inputs the first is shown` : ""}.`;
   return [
-    el("p", { class: "caption" }, `${some} ${count === 1 ? "filter" : "filters"} of ${layer}, ${height} × ${width} pixels. ${how}`),
+    el(
+      "p",
+      { class: "caption" },
+      `${some} ${count === 1 ? "filter" : "filters"} of ${layer}, ${height} × ${width} pixels. ${how}`,
+    ),
     el(
       "ul",
       { class: "kernels card" },
@@ -26,7 +35,10 @@ export function firstFilters({ filters }) {
 
 function kernel(weight, n) {
   const [, inputs, height, width] = weight.shape;
-  const values = weight.values.subarray(n * inputs * height * width, (n + 1) * inputs * height * width);
+  const values = weight.values.subarray(
+    n * inputs * height * width,
+    (n + 1) * inputs * height * width,
+  );
   const canvas = el("canvas", { class: "kernel", role: "img", "aria-label": `filter ${n}` });
   const reach = largest(values);
   if (inputs !== 3) {
@@ -40,7 +52,9 @@ function kernel(weight, n) {
   const size = height * width;
   for (let at = 0; at < size; at++) {
     for (let c = 0; c < 3; c++)
-      picture.data[4 * at + c] = Math.round(127.5 + 127.5 * (reach ? values[c * size + at] / reach : 0));
+      picture.data[4 * at + c] = Math.round(
+        127.5 + 127.5 * (reach ? values[c * size + at] / reach : 0),
+      );
     picture.data[4 * at + 3] = 255;
   }
   context.putImageData(picture, 0, 0);

@@ -1,7 +1,8 @@
 // What the run reached, as a row of numbers.
 
 import { el } from "./dom.js";
-import { percent, written } from "./numbers.js";
+import { written } from "./numbers.js";
+import { duration, percent } from "./words.js";
 
 /** The numbers, or null where there are none. */
 export function glance({ evaluation, history }) {
@@ -27,13 +28,12 @@ function ofEvaluation(evaluation) {
   const { part, accuracy, interval, count, loss, calibration, top_k } = evaluation;
   const wrong = Math.round((1 - accuracy) * count);
   const of = part === "all" ? "Accuracy" : `${part[0].toUpperCase()}${part.slice(1)} accuracy`;
-  const [low, high] = interval.map(percent);
   return [
-    [of, percent(accuracy), `95 % interval: ${low} to ${high}`],
+    [of, percent(accuracy), `95\u00a0% interval: ${span(...interval)}`],
     ["Mistakes", wrong.toLocaleString("en"), `of ${count.toLocaleString("en")} images`],
     ...(top_k ? [[`Top-${top_k[0]} accuracy`, percent(top_k[1]), null]] : []),
     ["Loss", written(loss), "mean cross-entropy"],
-    ["Calibration error", percent(calibration.ece), "ECE; 0 % is best"],
+    ["Calibration error", percent(calibration.ece), "ECE; 0\u00a0% is best"],
   ];
 }
 
@@ -44,14 +44,15 @@ function ofHistory(history) {
   const number = epochs.at(-1)?.[0] ?? 0;
   return [
     ["Epochs", number.toLocaleString("en"), end ?? `${steps.toLocaleString("en")} steps`],
-    ["Training time", duration(seconds), `${written(Number(((1e3 * seconds) / steps).toPrecision(3)))} ms a step`],
+    [
+      "Training time",
+      duration(seconds),
+      `${written(Number(((1e3 * seconds) / steps).toPrecision(3)))} ms a step`,
+    ],
   ];
 }
 
-/** Seconds as people say them. */
-export function duration(seconds) {
-  if (seconds < 60) return `${Number(seconds.toPrecision(3))} s`;
-  const minutes = Math.floor(Math.round(seconds) / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds) % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+/** "50.3–52.3 %" */
+function span(low, high) {
+  return `${percent(low).replace("\u00a0%", "")}–${percent(high)}`;
 }

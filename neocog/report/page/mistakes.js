@@ -1,12 +1,12 @@
 // The mistakes that the network was surest of, and where in the picture it looked.
 
 import { el } from "./dom.js";
-import { percent } from "./numbers.js";
 import { paintVeil } from "./picture.js";
-import { nameOf, Sheet } from "./sheet.js";
+import { Sheet } from "./sheet.js";
+import { nameOf, percent } from "./words.js";
 
-// A fall of the probability by less is not shown as if it were much.
-const LEAST_REACH = 0.05;
+// A change of the log odds by less is not shown as if it were much.
+const LEAST_REACH = 0.5;
 
 /** The section, or null where no pictures were given. */
 export function mistakes({ evaluation, mistakes: found }) {
@@ -15,12 +15,15 @@ export function mistakes({ evaluation, mistakes: found }) {
   const sheet = new Sheet(found.pictures);
   const name = (n) => evaluation.classes[n] ?? `class ${n}`;
   const mapped = found.items.some((item) => item.maps);
-  const some = found.items.length < found.count ? `The ${found.items.length} it was surest of, out of ${found.count.toLocaleString("en")}.` : "All of them, the surest first.";
+  const some =
+    found.items.length < found.count
+      ? `The ${found.items.length} it was surest of, out of ${found.count.toLocaleString("en")}.`
+      : "All of them, the surest first.";
   return [
     el(
       "p",
       { class: "caption" },
-      `${some}${mapped ? " Orange is what speaks for a class: cover it, and the class’s probability falls. Blue is what speaks against it." : ""}`,
+      `${some}${mapped ? " Orange is evidence for a class: cover it, and the class becomes less probable. Blue is evidence against it (occlusion, in log odds)." : ""}`,
     ),
     el(
       "ul",
@@ -61,16 +64,17 @@ function figure(content, ...words) {
   return el("figure", {}, content, el("figcaption", {}, words));
 }
 
-/** The picture in gray, under what speaks for a class. */
+/** The picture in gray, under the evidence for a class. */
 function veiled(sheet, n, maps, which, reach, of) {
   const [, rows, columns] = maps.shape;
   const values = maps.part(which);
   const veil = el("canvas", { class: "veil", "aria-hidden": "true" });
   paintVeil(veil, values, columns, reach);
   let best = 0;
-  for (let place = 1; place < values.length; place++) if (values[place] > values[best]) best = place;
+  for (let place = 1; place < values.length; place++)
+    if (values[place] > values[best]) best = place;
   const where = `${place(Math.floor(best / columns), rows, ["top", "middle", "bottom"])}, ${place(best % columns, columns, ["left", "center", "right"])}`;
-  const label = `What speaks for ${of}: strongest at ${where}, where covering it takes ${percent(Math.max(0, values[best]))} off`;
+  const label = `Evidence for ${of}: strongest at ${where}`;
   return figure(
     el("div", { class: "over" }, sheet.picture(n, label), veil),
     "for ",

@@ -14,13 +14,13 @@ import { facts, settings } from "./tables.js";
 // [anchor, title, what shows it of a report, or null where there is nothing]
 const SECTIONS = [
   ["curves", "Training", curves],
-  ["confusion", "Which class was taken for which", confusion],
-  ["classes", "Class by class", classes],
-  ["calibration", "How far its probabilities can be trusted", calibration],
-  ["mistakes", "The worst mistakes", mistakes],
-  ["filters", "What the first layer looks for", firstFilters],
+  ["confusion", "Confusion matrix", confusion],
+  ["classes", "Per-class scores", classes],
+  ["calibration", "Calibration", calibration],
+  ["mistakes", "Worst mistakes", mistakes],
+  ["filters", "First-layer filters", firstFilters],
   ["settings", "Settings", settings],
-  ["facts", "The run", facts],
+  ["facts", "Timings, machine and versions", facts],
 ];
 
 function show(root, report) {

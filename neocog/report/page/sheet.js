@@ -40,8 +40,3 @@ export class Sheet {
     return canvas;
   }
 }
-
-/** What a picture is called: its file, or its number. */
-export function nameOf(name, index) {
-  return name ?? `image ${index.toLocaleString("en")}`;
-}

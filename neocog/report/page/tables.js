@@ -11,12 +11,12 @@ export function settings({ settings: rows, compared }) {
   return [
     chosen.length
       ? table(chosen, true)
-      : el("p", { class: "caption" }, "All settings are the usual ones."),
+      : el("p", { class: "caption" }, "All settings are at their defaults."),
     rest.length
       ? el(
           "details",
           {},
-          el("summary", {}, `${rest.length} more, as usual`),
+          el("summary", {}, `${rest.length} more at their defaults`),
           table(rest, false),
         )
       : null,
@@ -26,11 +26,16 @@ export function settings({ settings: rows, compared }) {
 function table(rows, usual) {
   return el(
     "div",
-    { class: "card scroll", tabindex: "0", role: "region", "aria-label": usual ? "settings that were chosen" : "settings" },
+    {
+      class: "card scroll",
+      tabindex: "0",
+      role: "region",
+      "aria-label": usual ? "settings that were changed" : "settings",
+    },
     el(
       "table",
       { class: "plain pairs-of-text" },
-      usual ? heads("setting", "value", "usually") : heads("setting", "value"),
+      usual ? heads("setting", "value", "default") : heads("setting", "value"),
       el(
         "tbody",
         {},
