@@ -1,7 +1,7 @@
 // How often predictions are right, by how sure the network is of them.
 
 import { el, heads, svg } from "./dom.js";
-import { percent } from "./words.js";
+import { percentage } from "./words.js";
 
 const LEFT = 40,
   TOP = 10,
@@ -23,7 +23,7 @@ export function calibration({ evaluation }) {
       el(
         "p",
         { class: "hint" },
-        `Each bar holds the predictions of one range of confidence; its height is the part of them that is right. A bar below the diagonal means overconfidence. The small bars count the predictions. ECE, the expected calibration error, is the mean distance from the diagonal: ${percent(found.ece)}.`,
+        `Each bar holds the predictions of one range of confidence; its height is the part of them that is right. A bar below the diagonal means overconfidence. The small bars count the predictions. ECE, the expected calibration error, is the mean distance from the diagonal: ${percentage(found.ece)}.`,
         evaluation.temperature === 1
           ? null
           : ` Probabilities are softmax(scores / ${Number(evaluation.temperature.toPrecision(4))}).`,
@@ -34,7 +34,7 @@ export function calibration({ evaluation }) {
 }
 
 function verdict({ ece, confidence, accuracy }) {
-  const means = `The mean confidence is ${percent(confidence)}, the accuracy ${percent(accuracy)}`;
+  const means = `The mean confidence is ${percentage(confidence)}, the accuracy ${percentage(accuracy)}`;
   if (Math.abs(confidence - accuracy) < 0.01 && ece < 0.02)
     return `${means}: the probabilities are well calibrated.`;
   return `${means}: the network is ${confidence > accuracy ? "overconfident" : "underconfident"}.`;
@@ -76,7 +76,7 @@ function diagram({ bins, ece }) {
       viewBox: `0 0 ${LEFT + SIDE + 20} ${base + 6}`,
       class: "reliability",
       role: "img",
-      "aria-label": `Reliability diagram; the expected calibration error is ${percent(ece)}. The table beside it has the numbers.`,
+      "aria-label": `Reliability diagram; the expected calibration error is ${percentage(ece)}. The table beside it has the numbers.`,
     },
     ticks.map((tick) => [
       svg("line", { class: "grid-line", x1: x(0), x2: x(1), y1: y(tick), y2: y(tick) }),
@@ -108,11 +108,11 @@ function table(bins) {
             el(
               "th",
               { scope: "row" },
-              `${(100 * bin.low).toFixed(0)}–${percent(Math.round(100 * bin.high) / 100)}`,
+              `${(100 * bin.low).toFixed(0)}–${percentage(Math.round(100 * bin.high) / 100)}`,
             ),
             el("td", { class: "number" }, bin.count.toLocaleString("en")),
-            el("td", { class: "number" }, percent(bin.confidence)),
-            el("td", { class: "number" }, percent(bin.accuracy)),
+            el("td", { class: "number" }, percentage(bin.confidence)),
+            el("td", { class: "number" }, percentage(bin.accuracy)),
           ),
         ),
       ),

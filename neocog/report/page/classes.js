@@ -1,7 +1,7 @@
 // Precision, recall and F1 of each class, in the order of whatever column is chosen.
 
 import { bar, el } from "./dom.js";
-import { percent } from "./words.js";
+import { percentage } from "./words.js";
 
 const COLUMNS = ["class", "images", "precision", "recall", "F1"];
 const TELLS = {
@@ -87,7 +87,7 @@ function score(value) {
     "td",
     { class: "number" },
     bar(value, 1),
-    el("span", { class: "share" }, percent(value)),
+    el("span", { class: "share" }, percentage(value)),
   );
 }
 

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { count } from "./numbers.js";
 import { Sheet } from "./sheet.js";
-import { nameOf, percent } from "./words.js";
+import { nameOf, percentage } from "./words.js";
 
 // Percent of the fullest color in a cell, on which text has enough contrast in both themes.
 const FULLEST = 45;
@@ -197,13 +197,13 @@ class Confusion {
   tile(each) {
     const [, taken, sure, index, name] = this.items[each];
     const called = nameOf(name, index);
-    const label = `${called}, taken for ${this.name(taken)} with ${percent(sure)}`;
+    const label = `${called}, taken for ${this.name(taken)} with ${percentage(sure)}`;
     return el(
       "li",
       { title: called },
       this.sheet.picture(each, label, 64),
       el("span", { class: "file" }, el("bdi", {}, called)),
-      el("span", { class: "sure" }, percent(sure)),
+      el("span", { class: "sure" }, percentage(sure)),
     );
   }
 }

@@ -3,7 +3,7 @@
 import { chart } from "./chart.js";
 import { el, heads } from "./dom.js";
 import { written } from "./numbers.js";
-import { duration, percent } from "./words.js";
+import { duration, percentage } from "./words.js";
 
 // A loss that falls to less than this part of where it began is drawn by its powers of ten.
 const STEEP = 0.05;
@@ -44,10 +44,11 @@ function middle(curve) {
 function accuracy({ validation_accuracy: validation }) {
   if (!validation) return null;
   const series = [{ name: "validation", kind: "validation", ...validation }];
-  const whole = (value) => percent(Number(value.toPrecision(4))).replace(/\.?0+\u00a0%/, "\u00a0%");
+  const whole = (value) =>
+    percentage(Number(value.toPrecision(4))).replace(/\.?0+\u00a0%/, "\u00a0%");
   return panel(
     "Accuracy",
-    chart({ label: summary("accuracy", series, percent), series, format: whole }),
+    chart({ label: summary("accuracy", series, percentage), series, format: whole }),
   );
 }
 
@@ -79,7 +80,7 @@ function table({ epochs }) {
   const columns = [
     ["training loss", (value) => written(value)],
     ["validation loss", (value) => written(value)],
-    ["validation accuracy", percent],
+    ["validation accuracy", percentage],
     ["learning rate", (value) => written(value)],
     ["time", duration],
   ].map(([name, format], n) => [name, format, n + 1]);

@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { written } from "./numbers.js";
-import { duration, percent } from "./words.js";
+import { duration, percentage } from "./words.js";
 
 /** The numbers, or null where there are none. */
 export function glance({ evaluation, history }) {
@@ -29,11 +29,11 @@ function ofEvaluation(evaluation) {
   const wrong = Math.round((1 - accuracy) * count);
   const of = part === "all" ? "Accuracy" : `${part[0].toUpperCase()}${part.slice(1)} accuracy`;
   return [
-    [of, percent(accuracy), `95\u00a0% interval: ${span(...interval)}`],
+    [of, percentage(accuracy), `95\u00a0% interval: ${span(...interval)}`],
     ["Mistakes", wrong.toLocaleString("en"), `of ${count.toLocaleString("en")} images`],
-    ...(top_k ? [[`Top-${top_k[0]} accuracy`, percent(top_k[1]), null]] : []),
+    ...(top_k ? [[`Top-${top_k[0]} accuracy`, percentage(top_k[1]), null]] : []),
     ["Loss", written(loss), "mean cross-entropy"],
-    ["Calibration error", percent(calibration.ece), "ECE; 0\u00a0% is best"],
+    ["Calibration error", percentage(calibration.ece), "ECE; 0\u00a0% is best"],
   ];
 }
 
@@ -54,5 +54,5 @@ function ofHistory(history) {
 
 /** "50.3–52.3 %" */
 function span(low, high) {
-  return `${percent(low).replace("\u00a0%", "")}–${percent(high)}`;
+  return `${percentage(low).replace("\u00a0%", "")}–${percentage(high)}`;
 }

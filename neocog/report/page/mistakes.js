@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { paintVeil } from "./picture.js";
 import { Sheet } from "./sheet.js";
-import { nameOf, percent } from "./words.js";
+import { nameOf, percentage } from "./words.js";
 
 // A change of the log odds by less is not shown as if it were much.
 const LEAST_REACH = 0.5;
@@ -52,9 +52,9 @@ function card(item, n, sheet, name) {
       {},
       "Taken for ",
       el("strong", {}, name(item.predicted)),
-      ` with ${percent(item.probability)}; it is `,
+      ` with ${percentage(item.probability)}; it is `,
       el("strong", {}, name(item.label)),
-      ` (${percent(item.label_probability)}).`,
+      ` (${percentage(item.label_probability)}).`,
     ),
     el("p", { class: "file" }, el("bdi", {}, called)),
   );

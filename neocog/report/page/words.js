@@ -1,10 +1,10 @@
 // What several sections write alike.
 
-import { percent as parted } from "./numbers.js";
+import { percent } from "./numbers.js";
 
-/** A share as percent, whose sign stays on its line. */
-export function percent(part) {
-  return parted(part).replaceAll(" ", "\u00a0");
+/** A share as percentage, whose sign stays on its line. */
+export function percentage(part) {
+  return percent(part).replaceAll(" ", "\u00a0");
 }
 
 /** Seconds as people say them. */
