@@ -71,6 +71,7 @@ def build_parser() -> _Parser:
     _train(commands)
     _evaluate(commands)
     _calibrate(commands)
+    _report(commands)
     _predict(commands)
     _explain(commands)
     _models(commands)
@@ -192,6 +193,24 @@ def _calibrate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=False)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _report(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.report import report
+
+        return report(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "report", "write the page of a run: curves, mistakes in pictures, settings")
+    p.add_argument("folder", metavar="RUN", help="a run folder, as neocog train writes it")
+    p.add_argument(
+        "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
+    )
+    p.add_argument("--out", default=None, help="the file (default: report.html in the run folder)")
+    _add_threads(p)
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=False)
     p.set_defaults(run=run)
 
 

@@ -12,6 +12,8 @@ compiled; and it shows the evidence for both classes, the predicted and the true
 M. D. Zeiler and R. Fergus, "Visualizing and understanding convolutional networks" (2014).
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,8 +38,8 @@ Images = NDArray[np.uint8]
 def explained(network: Network) -> int:
     """Of how many pictures maps are made, so that it takes a second or two; 0 of large networks."""
     work = max(1, cost(network).multiply_adds)
-    squares = np.prod([len(_begins(side)) for side in network.input_shape[1:]])
-    return int(min(_MOST_PICTURES, _MOST_WORK // (work * (squares + 1))))
+    squares = math.prod(len(_begins(side)) for side in network.input_shape[1:])
+    return min(_MOST_PICTURES, _MOST_WORK // (work * (squares + 1)))
 
 
 def covered_maps(

@@ -68,5 +68,5 @@ def _choose(
     )
     rank = np.arange(len(among)) - first[place]
     order = np.lexsort((among, -size[place], rank))
-    chosen = order[rank[order] < of_cell][:most]
-    return among[chosen]
+    chosen: Whole = among[order[rank[order] < of_cell][:most]]
+    return chosen
