@@ -5,6 +5,7 @@ import dataclasses
 import io
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def _facts(
     step = history.seconds / history.steps if history.steps else None
     return {
         "Timings": {
-            "started": info.get("started"),
+            "started": _time(info.get("started")),
             "compiling": _seconds(history.compile_seconds),
             "training": _seconds(history.seconds),
             "a step": _seconds(step),
@@ -160,12 +161,22 @@ def _facts(
         },
         "Data": {
             "name": data.get("name"),
-            "source": data.get("source"),
+            "source": data.get("source") if data.get("source") != data.get("name") else None,
             "evaluated": f"{len(evaluation):,} images" if evaluation is not None else None,
         },
         "Machine": {_MACHINE.get(name, name): value for name, value in machine.items()},
         "Versions": _table(info, "versions"),
     }
+
+
+def _time(text: object) -> str | None:
+    """A time of ``run.json``, as 2026-11-30 08:58 UTC; None where it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError):
+        return None
 
 
 def _table(info: Mapping[str, Any], name: str) -> dict[str, Any]:

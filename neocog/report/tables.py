@@ -60,8 +60,10 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _written(value: Any) -> str:
+def _written(value: Any, depth: int = 0) -> str:
     match value:
+        case list() | tuple() | Mapping() if depth == _DEEPEST:
+            text = "…"
         case None:
             text = "none"
         case bool():
@@ -71,8 +73,11 @@ def _written(value: Any) -> str:
         case float():
             text = f"{value:.6g}" if math.isfinite(value) else str(value)
         case list() | tuple():
-            some = [_written(one) for one in value[:_MOST_ROWS]]
+            some = [_written(one, depth + 1) for one in value[:_MOST_ROWS]]
             text = ", ".join(some) or "none"
+        case Mapping():
+            some = [f"{key} = {_written(one, depth + 1)}" for key, one in value.items()]
+            text = "; ".join(some) or "none"
         case _:
             text = str(value)
     return printable(text, _MOST_CHARACTERS)

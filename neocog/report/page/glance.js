@@ -54,5 +54,6 @@ function ofHistory(history) {
 
 /** "50.3–52.3 %" */
 function span(low, high) {
-  return `${percentage(low).replace("\u00a0%", "")}–${percentage(high)}`;
+  // On one line, whatever the room.
+  return `${percentage(low).replace("\u00a0%", "")}\u2060–\u2060${percentage(high)}`;
 }
