@@ -42,6 +42,7 @@ from neocog.training.schedules import SCHEDULES
 COMMANDS = [
     "train",
     "evaluate",
+    "report",
     "predict",
     "explain",
     "models",

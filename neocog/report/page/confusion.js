@@ -92,7 +92,12 @@ class Confusion {
     node.addEventListener("keydown", (event) => this.key(event, counts.length));
     return el(
       "div",
-      { class: "card scroll", tabindex: "0", role: "region", "aria-label": "confusion matrix" },
+      {
+        class: "card scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "counts of the confusion matrix",
+      },
       node,
     );
   }
@@ -105,7 +110,7 @@ class Confusion {
         class: "card scroll tall",
         tabindex: "0",
         role: "region",
-        "aria-label": "classes that were mixed up most",
+        "aria-label": "most confused pairs of classes",
       },
       el(
         "ul",

@@ -30,7 +30,7 @@ function table(rows, usual) {
       class: "card scroll",
       tabindex: "0",
       role: "region",
-      "aria-label": usual ? "settings that were changed" : "settings",
+      "aria-label": usual ? "changed settings" : "table of settings",
     },
     el(
       "table",
