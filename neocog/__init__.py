@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from neocog.network import Network
     from neocog.preprocessing import Preprocessing, Resize
+    from neocog.report import write_report
     from neocog.summary import Cost, cost
     from neocog.training import schedules
     from neocog.training.augmentation import Augmentation
@@ -122,6 +123,7 @@ _HOMES = {
     "reference": "",
     "save": "formats",
     "schedules": "training",
+    "write_report": "report",
 }
 
 __all__ = [
@@ -184,6 +186,7 @@ __all__ = [
     "reference",
     "save",
     "schedules",
+    "write_report",
 ]
 
 

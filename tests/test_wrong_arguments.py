@@ -136,6 +136,11 @@ FUNCTIONS = {
     "predict": (NET.predict, {"images": IMAGES, "threads": 1}),
     "explain": (neocog.explain, {"network": NET, "image": IMAGES[0], "label": 1, "lr": 0.1,
                                  "momentum": 0.9, "adaptive_lr": 0.1}),
+    "write_report": (neocog.write_report, {
+        "path": "report.html", "title": "a run", "network": NET, "data": DATA, "part": "test",
+        "evaluation": neocog.evaluate(NET, DATA), "history": neocog.History(epochs=[]),
+        "learning_rates": [0.1], "settings": {"lr": 0.1}, "defaults": {"lr": 0.2},
+        "facts": {"Machine": {"cores": 2}}, "threads": 1}),
     "save": (neocog.save, {"network": NET, "path": "net.pth"}),
     "Network.save": (NET.save, {"path": "net.safetensors"}),
     "load": (neocog.load, {"path": "net.safetensors"}),

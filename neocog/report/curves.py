@@ -17,7 +17,7 @@ _MOST_POINTS, _MOST_ROWS = 400, 500
 Reals = NDArray[np.float64]
 
 
-def curves(history: History, learning_rates: Sequence[float] | None = None) -> dict[str, Any]:
+def curves(history: History, learning_rates: Reals | None = None) -> dict[str, Any]:
     """The curves of a run, each with ``x`` in epochs and ``y``.
 
     Args:
@@ -44,9 +44,8 @@ def curves(history: History, learning_rates: Sequence[float] | None = None) -> d
         if any(value is not None for value in columns[name]):
             found[name] = thinned(at, columns[name])
     if learning_rates is not None and len(learning_rates):
-        rates = np.asarray(learning_rates, np.float64)
         last = max(at, default=1.0)
-        found["lr"] = thinned(np.linspace(0, last, len(rates)), rates)
+        found["lr"] = thinned(np.linspace(0, last, len(learning_rates)), learning_rates)
     rows = [list(row) for row in zip(at, *columns.values(), strict=True)]
     every = max(1, -(-len(rows) // _MOST_ROWS))
     # Counted from the end, so that the last epoch is always there.

@@ -29,9 +29,9 @@ from neocog.report.mistakes import name_of_image, worst_mistakes
 from neocog.report.tables import fact_rows, setting_rows
 from neocog.report.thumbnails import most_that_fit, sheet
 from neocog.training.history import History
-from neocog.validation import file_path
+from neocog.validation import file_path, instance, refuse
 
-__all__ = ["pack_report", "write_report"]
+__all__ = ["write_report"]
 
 _PACKAGE, _ENTRY = "neocog.report", "report.js"
 # Of the confusion matrix: pictures, their side, the pixels of all, and the bytes of their file.
@@ -75,24 +75,39 @@ def write_report(
 
     Raises:
         DataError: `data` are not those that were evaluated.
-        NeocogError: the file cannot be written.
+        NeocogError: the file cannot be written, or something else is given than what this says.
     """
     path = user_path(file_path("path", path))
-    packed = pack_report(
-        title=title,
-        network=network,
-        evaluation=evaluation,
-        data=data,
-        part=part,
-        history=history,
-        learning_rates=learning_rates,
-        settings=settings,
-        defaults=defaults,
-        facts=facts,
-        threads=threads,
-    )
-    name = f"{packed.structure['title']} — neocog"
-    text = page(packed, package=_PACKAGE, entry=_ENTRY, title=name)
+    title = printable(instance("title", title, str, "a text"), _LONGEST_TITLE)
+    tables = _mapping("facts", facts)
+    block = Block()
+    structure: dict[str, Any] = {
+        "title": title,
+        "written": datetime.now(UTC).isoformat(timespec="minutes"),
+        "facts": {
+            printable(str(name)): fact_rows(_mapping(f"facts[{name!r}]", table))
+            for name, table in tables.items()
+        },
+        "settings": setting_rows(_mapping("settings", settings), _mapping("defaults", defaults)),
+        "compared": defaults is not None,
+    }
+    if history is not None:
+        instance("history", history, History, "a History, as fit gives it")
+        structure["history"] = _of_history(history, _rates(learning_rates))
+    if network is not None:
+        network = check_network(network)
+        structure["filters"] = first_filters(network, block)
+    if evaluation is not None:
+        instance("evaluation", evaluation, Evaluation, "an Evaluation, as evaluate gives it")
+        part = printable(instance("part", part, str, "a text"))
+        structure["evaluation"] = _of_evaluation(evaluation, part)
+        if data is not None:
+            images = _evaluated(data, evaluation).images
+            structure["pictures"] = _pictures(evaluation, images)
+            found = worst_mistakes(evaluation, images, network, block, threads)
+            structure["mistakes"] = found
+    packed = Packed(structure, block.bytes())
+    text = page(packed, package=_PACKAGE, entry=_ENTRY, title=f"{title} — neocog")
     try:
         write_bytes(path, text.encode())
     except OSError as error:
@@ -100,45 +115,25 @@ def write_report(
         raise NeocogError(f"{shown} cannot be written: {error.strerror or error}.") from error
 
 
-def pack_report(
-    *,
-    title: str,
-    network: Network | None,
-    evaluation: Evaluation | None,
-    data: Dataset | None,
-    part: str,
-    history: History | None,
-    learning_rates: Sequence[float] | None,
-    settings: Mapping[str, Any] | None,
-    defaults: Mapping[str, Any] | None,
-    facts: Mapping[str, Mapping[str, Any]] | None,
-    threads: int | None,
-) -> Packed:
-    """What the page shows, as plain values and a block of numbers; arguments of `write_report`."""
-    block = Block()
-    structure: dict[str, Any] = {
-        "title": printable(title, _LONGEST_TITLE),
-        "written": datetime.now(UTC).isoformat(timespec="minutes"),
-        "facts": {printable(name): fact_rows(table) for name, table in (facts or {}).items()},
-        "settings": setting_rows(settings or {}, defaults),
-        "compared": defaults is not None,
-    }
-    if history is not None:
-        structure["history"] = _of_history(history, learning_rates)
-    if network is not None:
-        network = check_network(network)
-        structure["filters"] = first_filters(network, block)
-    if evaluation is not None:
-        structure["evaluation"] = _of_evaluation(evaluation, part)
-        if data is not None:
-            images = _evaluated(data, evaluation).images
-            structure["pictures"] = _pictures(evaluation, images)
-            found = worst_mistakes(evaluation, images, network, block, threads)
-            structure["mistakes"] = found
-    return Packed(structure, block.bytes())
+def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if value is None or isinstance(value, Mapping):
+        return value or {}
+    raise refuse(name, value, "a table of values by name")
 
 
-def _of_history(history: History, learning_rates: Sequence[float] | None) -> dict[str, Any]:
+def _rates(given: Sequence[float] | None) -> NDArray[np.float64] | None:
+    if given is None:
+        return None
+    try:
+        found = np.asarray(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        found = np.empty(())
+    if found.ndim != 1:
+        raise refuse("learning_rates", given, "a number for every step")
+    return found
+
+
+def _of_history(history: History, learning_rates: NDArray[np.float64] | None) -> dict[str, Any]:
     return {
         **curves(history, learning_rates),
         "steps": history.steps,
@@ -154,7 +149,7 @@ def _of_evaluation(evaluation: Evaluation, part: str) -> dict[str, Any]:
     k = evaluation.usual_top
     scores = evaluation.per_class[:_MOST_CLASSES]
     return {
-        "part": printable(part),
+        "part": part,
         "count": len(evaluation),
         "accuracy": evaluation.accuracy,
         "interval": [low, high],

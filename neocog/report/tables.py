@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from neocog.errors import printable
 
 __all__ = ["fact_rows", "setting_rows"]
@@ -48,7 +50,7 @@ def _leaves(
         if isinstance(value, Mapping) and value and depth < _DEEPEST:
             yield from _leaves(value, f"{name}.", depth + 1)
         else:
-            yield name, value
+            yield name, value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _same(one: Any, other: Any) -> bool:
