@@ -56,7 +56,7 @@ def small_network(side=12, classes=3, channels=3):
         flatten=neocog.Flatten(),
         fc=neocog.Linear(4, classes),
     )
-    network.initialise(0)
+    network.initialize(0)
     return network
 
 

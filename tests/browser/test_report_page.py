@@ -51,7 +51,7 @@ def network(classes=CLASSES):
         flatten=neocog.Flatten(),
         fc=neocog.Linear(4, len(classes)),
     )
-    made.initialise(0)
+    made.initialize(0)
     made.name_classes(classes)
     return made
 
