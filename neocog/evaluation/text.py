@@ -37,7 +37,7 @@ def accuracy_line(result: Evaluation, part: str) -> str:
     low, high = result.accuracy_interval()
     return (
         f"{what}: {100 * result.accuracy:.2f} % of {_images(len(result))} "
-        f"(95 % interval: {100 * low:.2f} to {100 * high:.2f} %)"
+        f"(95 % CI: {100 * low:.2f} to {100 * high:.2f} %)"
     )
 
 
@@ -153,7 +153,7 @@ def _told(one: Answered, count: int) -> list[str]:
         low, high = one.interval
         lines.append(
             f"Accuracy of the answers: {100 * one.accuracy:.2f} % "
-            f"(95 % interval: {100 * low:.2f} to {100 * high:.2f} %)"
+            f"(95 % CI: {100 * low:.2f} to {100 * high:.2f} %)"
         )
     return lines
 
