@@ -778,7 +778,7 @@ def test_evaluate_prints_scores_and_confusion(command, with_data, model):
         assert line.split()[:2] == [score.name, "3"]
         parts = (score.precision, score.recall, score.f1)
         assert re.findall(r"\d+\.\d", line) == [f"{100 * p:.1f}" for p in parts if p is not None]
-    first = next(n for n, line in enumerate(lines) if line.split() == ["class"] * 10) + 1
+    first = next(n for n, line in enumerate(lines) if line.split() == list(CLASSES)) + 1
     matrix = [list(map(int, line.split()[1:])) for line in lines[first : first + 10]]
     np.testing.assert_array_equal(matrix, expected.confusion)
 
