@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from neocog.training import schedules
     from neocog.training.augmentation import Augmentation
     from neocog.training.averaging import EMA, Lookahead
+    from neocog.training.callback import Callback
     from neocog.training.fit import fit
     from neocog.training.history import History
     from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
     from neocog.training.recipes import Recipe
-    from neocog.training.watcher import Watcher
 
 __version__ = "0.1.0"
 
@@ -108,7 +108,7 @@ _HOMES = {
     "Sigmoid": "layers",
     "Tanh": "layers",
     "TrainingDivergedError": "errors",
-    "Watcher": "training",
+    "Callback": "training",
     "calibrate": "evaluation",
     "check_data": "data.check",
     "cost": "summary",
@@ -138,6 +138,7 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm2d",
     "Calibration",
+    "Callback",
     "Conv2d",
     "Cost",
     "Data",
@@ -170,7 +171,6 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "TrainingDivergedError",
-    "Watcher",
     "calibrate",
     "check_data",
     "cost",

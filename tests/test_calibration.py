@@ -25,7 +25,7 @@ def network(scale: float = 1.0) -> Network:
     net = Network(
         input_shape=(3, 4, 4), classes=("cat", "dog", "emu"), flatten=Flatten(), fc=Linear(48, 3)
     )
-    net.initialise(1)
+    net.initialize(1)
     state = net.state_dict()
     net.load_state_dict({name: scale * value for name, value in state.items()})
     return net

@@ -14,7 +14,7 @@ NAMES = tuple("abcde")
 
 
 @st.composite
-def labelled(draw):
+def labeled(draw):
     """Labels and predictions of the classes 0 to 4, some of which may not occur."""
     whole = st.integers(0, draw(st.integers(0, 4)))
     n = draw(st.integers(1, 40))
@@ -60,7 +60,7 @@ def test_intervals_of_other_levels_and_of_nothing():
 
 
 @settings(deadline=None)
-@given(labelled())
+@given(labeled())
 def test_each_class_counted_one_by_one(pair):
     labels, predicted = pair
     confusion = confusion_matrix(labels, predicted, 5)
@@ -81,7 +81,7 @@ def test_each_class_counted_one_by_one(pair):
 
 
 @settings(deadline=None)
-@given(labelled())
+@given(labeled())
 def test_means_over_classes(pair):
     metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
     expected = metrics.precision_recall_fscore_support(*pair, average="macro", zero_division=0)
