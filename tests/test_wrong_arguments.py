@@ -131,9 +131,10 @@ FUNCTIONS = {
         "freeze_after": None, "seed": 0, "threads": 1, "log_every": 1, "classes": None,
         "callback": None}),
     "evaluate": (neocog.evaluate, {"network": NET, "data": DATA, "tta": None, "threads": 1}),
+    "calibrate": (neocog.calibrate, {"network": NET, "data": DATA, "threads": 1}),
     "predict_proba": (neocog.predict_proba,
                       {"network": NET, "images": IMAGES, "tta": None, "threads": 1}),
-    "predict": (NET.predict, {"images": IMAGES, "threads": 1}),
+    "predict": (NET.predict, {"images": IMAGES, "threshold": 0.5, "threads": 1}),
     "explain": (neocog.explain, {"network": NET, "image": IMAGES[0], "label": 1, "lr": 0.1,
                                  "momentum": 0.9, "adaptive_lr": 0.1}),
     "write_report": (neocog.write_report, {

@@ -58,12 +58,20 @@ class _Parser(argparse.ArgumentParser):
         self.error(f"unknown option {printable(option)!r}.{hint}".removesuffix("."))
 
 
+class _Commands(argparse.RawDescriptionHelpFormatter):
+    """Has room for the longest command's name, whose indent argparse does not count."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = len("    calibrate")
+
+
 def build_parser() -> _Parser:
     """The parser of every command; `docs` and tests read it too."""
     parser = _Parser(
         prog="neocog",
         description="Convolutional networks for images that train in seconds on a CPU.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Commands,
         epilog="Try: neocog train",
     )
     parser.add_argument("--version", action="version", version=f"neocog {__version__}")

@@ -37,7 +37,7 @@ def accuracy_line(result: Evaluation, part: str) -> str:
     low, high = result.accuracy_interval()
     return (
         f"{what}: {100 * result.accuracy:.2f} % of {_images(len(result))} "
-        f"(95 % interval: {100 * low:.2f} to {100 * high:.2f} %)"
+        f"(95 % CI: {100 * low:.2f} to {100 * high:.2f} %)"
     )
 
 
@@ -103,7 +103,7 @@ def _confusion(result: Evaluation) -> list[str]:
         ]
         return [
             "How many images of a class (row) were taken for which class (column):",
-            f"{'':<{across}}{head}",
+            f"{'':<{across}}{head}".rstrip(),
             *rows,
         ]
     pairs = np.argwhere(confusion > 0).tolist()
@@ -117,13 +117,12 @@ def _confusion(result: Evaluation) -> list[str]:
 
 def _probabilities(result: Evaluation, told: Answered | None) -> list[str]:
     found = result.reliability()
-    scaled = f"; temperature {result.temperature:.4g}" if result.temperature != 1 else ""
+    scaled = f" (temperature {result.temperature:.4g})" if result.temperature != 1 else ""
     lines = [
-        f"Calibration: {_percent(found.confidence)} sure on average and "
-        f"{_percent(found.accuracy)} right;",
-        f"expected calibration error {100 * found.ece:.2f} % (ECE, {BINS} bins){scaled}",
+        f"Mean confidence: {100 * found.confidence:.2f} %{scaled}",
+        f"Expected calibration error: {100 * found.ece:.2f} % ({BINS} bins)",
         "",
-        "Without answers below a threshold (--threshold):",
+        "With no answer below a threshold (--threshold):",
     ]
     rows = [["  threshold", "answered", "right"]]
     for threshold in _THRESHOLDS:
@@ -131,7 +130,9 @@ def _probabilities(result: Evaluation, told: Answered | None) -> list[str]:
         rows.append([f"  {threshold:.2f}", _percent(one.coverage), _percent(one.accuracy)])
     lines += _table(rows)
     wanted = result.threshold_for(_WANTED)
-    if wanted is None:
+    if wanted == 0:
+        lines.append(f"{100 * _WANTED:g} % of the answers are right without a threshold.")
+    elif wanted is None:
         lines.append(f"No threshold makes {100 * _WANTED:g} % of the answers right.")
     else:
         coverage = result.answered(wanted).coverage
@@ -153,7 +154,7 @@ def _told(one: Answered, count: int) -> list[str]:
         low, high = one.interval
         lines.append(
             f"Accuracy of the answers: {100 * one.accuracy:.2f} % "
-            f"(95 % interval: {100 * low:.2f} to {100 * high:.2f} %)"
+            f"(95 % CI: {100 * low:.2f} to {100 * high:.2f} %)"
         )
     return lines
 

@@ -179,8 +179,8 @@ class Explanation:
         return len(self.layers)
 
     @property
-    def softmax(self) -> Floats:
-        """The y of δ = y − t: softmax(scores), the probabilities of a temperature of 1."""
+    def uncalibrated(self) -> Floats:
+        """The y of δ = y − t, float32 [classes]: softmax(scores), without the temperature."""
         return probabilities_of(self.delta, self.label, self.loss)
 
     @property

@@ -102,7 +102,7 @@ def pack(
         "lanes": ["image", *_lanes(network.layers, "", explanation)],
         "loss": explanation.loss,
         "scores": block.add(explanation.scores),
-        "probabilities": block.add(explanation.softmax),
+        "probabilities": block.add(explanation.uncalibrated),
         "calibrated": _calibrated(explanation),
         "delta": block.add(explanation.delta),
         "steps": _steps(explanation, block),

@@ -14,11 +14,10 @@ under ``neocog``::
      "threshold": 0.7,
      "training": {…}}
 
-The temperature is left out if it is 1, the threshold if there is none. A Sequential has its own list
-of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that are layers without names.
-Layers come from the closed registry in `neocog.layers`: a file can
-describe, never run. Everything is checked against the header and the file's length before any
-weight is read.
+The temperature is left out if it is 1, the threshold if there is none. A Sequential has its own
+list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that are layers without
+names. Layers come from the closed registry in `neocog.layers`: a file can describe, never run.
+Everything is checked against the header and the file's length before any weight is read.
 """
 
 import json
