@@ -112,9 +112,9 @@ def test_large_pictures_are_scaled_down():
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (64, 64, 3), (200, 300, 3), (64, 1, 1)])
 def test_even_noise_takes_no_more_than_its_bytes(shape):
-    count = min(900, most_that_fit(shape, 64, 1_400_000))
+    count = min(900, most_that_fit(shape, 80, 2_200_000))
     images = noise(count, *shape)
-    assert len(sheet(images, range(count), 64, MEGABYTE)["src"]) <= 1.4 * MEGABYTE
+    assert len(sheet(images, range(count), 80, 1_200_000)["src"]) <= 1_600_100
 
 
 def test_how_many_fit():

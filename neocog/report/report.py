@@ -35,7 +35,7 @@ __all__ = ["write_report"]
 
 _PACKAGE, _ENTRY = "neocog.report", "report.js"
 # Of the confusion matrix: pictures, their side, the pixels of all, and the bytes of their file.
-_MOST_PICTURES, _SIDE, _SHEET_PIXELS, _SHEET_BYTES = 900, 64, 1_400_000, 1_000_000
+_MOST_PICTURES, _SIDE, _SHEET_PIXELS, _SHEET_BYTES = 900, 80, 2_200_000, 1_200_000
 _MOST_CLASSES, _LONGEST_CLASS, _LONGEST_TITLE = 1000, 80, 120
 
 

@@ -206,7 +206,7 @@ class Confusion {
     return el(
       "li",
       { title: called },
-      this.sheet.picture(each, label, 64),
+      this.sheet.picture(each, label, this.sheet.pixelated ? 64 : 80),
       el("span", { class: "file" }, el("bdi", {}, called)),
       el("span", { class: "sure" }, percentage(sure)),
     );
