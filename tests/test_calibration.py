@@ -1,6 +1,7 @@
 """Temperature scaling, the calibration error, and the temperature of a network."""
 
 import copy
+import json
 import math
 import pickle
 
@@ -13,7 +14,7 @@ import neocog
 from neocog import Flatten, Linear, Network, reference
 from neocog.data import Data, Dataset
 from neocog.engine import predict_scores
-from neocog.errors import ArchitectureError, DataError, NeocogError
+from neocog.errors import ArchitectureError, DataError, FormatError, NeocogError
 from neocog.evaluation import fit_temperature, images_to_calibrate, mean_scores
 from neocog.evaluation.reliability import reliability
 
@@ -274,6 +275,36 @@ def test_it_goes_with_copies_pickles_files_and_other_weights(tmp_path):
     net.load_state_dict(network(scale=2).state_dict())
     net.preprocessing = neocog.Preprocessing((0.4,) * 3, (0.5,) * 3)
     assert net.temperature == 1.7
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("temperature", one) for one in ("0", "-1", '"2"', "null", "true", "[1]", "1e999")],
+        *[("threshold", one) for one in ("1.5", "-0.1", '"1"', "[]", "true", "1" + 400 * "0")],
+    ],
+)
+def test_a_file_with_one_that_cannot_be(tmp_path, key, value):
+    net, path = network(), tmp_path / "net.safetensors"
+    net.temperature, net.threshold = 1.7, 0.4
+    net.save(path)
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    text, old = header["__metadata__"]["neocog"], {"temperature": "1.7", "threshold": "0.4"}[key]
+    assert f'"{key}": {old}' in text
+    header["__metadata__"]["neocog"] = text.replace(f'"{key}": {old}', f'"{key}": {value}')
+    changed = json.dumps(header).encode()
+    path.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + size :])
+    with pytest.raises(FormatError, match=rf"net.safetensors: .*{key} \(=.*\) must be a number"):
+        neocog.load(path)
+
+
+def test_files_without_them_are_as_before(tmp_path):
+    network().save(tmp_path / "net.safetensors")
+    content = (tmp_path / "net.safetensors").read_bytes()
+    assert b"temperature" not in content
+    assert b"threshold" not in content
 
 
 def test_training_on_sets_it_back():

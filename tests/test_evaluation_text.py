@@ -130,7 +130,7 @@ def test_mistakes_as_csv_and_json():
     out = io.StringIO()
     write_mistakes(result.mistakes, out)
     rows = list(csv.DictReader(io.StringIO(out.getvalue())))
-    plain = json.loads(json.dumps(result.to_dict(mistakes=True), allow_nan=False))["mistakes"]
+    plain = json.loads(json.dumps(result.to_dict(complete=True), allow_nan=False))["mistakes"]
     assert len(rows) == len(plain) == len(result.mistakes)
     for row, one in zip(rows, plain, strict=True):
         assert (

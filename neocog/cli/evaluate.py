@@ -190,7 +190,7 @@ def evaluate(
     if json_:
         seen = {"tta": views} if views else {}
         about = {"model": model, "data": loaded.name, "part": judged.part}
-        found = result.to_dict(top_k=top_k, threshold=threshold, mistakes=True)
+        found = result.to_dict(top_k=top_k, threshold=threshold, complete=True)
         print(json.dumps({**about, **seen, **found}))
     else:
         print(summary(result, judged.part, top_k=top_k, threshold=threshold))

@@ -42,7 +42,7 @@ def evaluate(
     return Evaluation(
         loss=float(found.losses.mean()),
         classes=network.classes or tuple(str(k) for k in range(scores.shape[1])),
-        labels=data.labels,
+        labels=data.labels.copy(),  # which nobody changes later
         predicted=found.predicted,
         confidence=found.confidence,
         ranks=found.ranks,

@@ -182,14 +182,14 @@ class Evaluation:
         *,
         top_k: int | None = None,
         threshold: float | None = None,
-        mistakes: bool = False,
+        complete: bool = False,
     ) -> dict[str, Any]:
         """All of it as plain data, for JSON; docs/evaluation.md describes each value.
 
         Args:
             top_k: the k of `top_k` that is told of; without it `usual_top`.
             threshold: the one to tell of; without it the network's.
-            mistakes: whether to list them, which may be many.
+            complete: whether to list what a hundred thresholds leave, and all mistakes.
         """
         low, high = self.accuracy_interval()
         k, told = self.usual_top if top_k is None else top_k, self.told(threshold)
@@ -205,12 +205,16 @@ class Evaluation:
             "confusion": self.confusion.tolist(),
             "calibration": {"temperature": self.temperature, **self.reliability().to_dict()},
             "threshold": None if told is None else told.to_dict(),
-            "thresholds": [
-                self.answered(n / _THRESHOLDS).to_dict() for n in range(_THRESHOLDS + 1)
-            ],
             "thresholds_for": [self._wanted(accuracy) for accuracy in WANTED],
-            **({"mistakes": [one.to_dict() for one in self.mistakes]} if mistakes else {}),
+            **(self._lists() if complete else {}),
             "seconds": self.seconds,
+        }
+
+    def _lists(self) -> dict[str, Any]:
+        thresholds = (n / _THRESHOLDS for n in range(_THRESHOLDS + 1))
+        return {
+            "thresholds": [self.answered(threshold).to_dict() for threshold in thresholds],
+            "mistakes": [one.to_dict() for one in self.mistakes],
         }
 
     def told(self, threshold: float | None = None) -> Answered | None:

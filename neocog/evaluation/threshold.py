@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.evaluation.measures import wilson_interval
+from neocog.evaluation.measures import LEVEL, wilson_interval
 
 __all__ = ["WANTED", "Answered", "answered", "threshold_for"]
 
@@ -44,8 +44,15 @@ class Answered:
     interval: tuple[float, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Its fields, as plain data."""
-        return {**vars(self), "interval": list(self.interval)}
+        """As plain data."""
+        low, high = self.interval
+        return {
+            "threshold": self.threshold,
+            "count": self.count,
+            "coverage": self.coverage,
+            "accuracy": self.accuracy,
+            "accuracy_interval": {"level": LEVEL, "low": low, "high": high},
+        }
 
 
 def answered(confidence: Reals, right: Flags, threshold: float) -> Answered:
