@@ -317,6 +317,7 @@ class TrainingRun:
         if not all(np.isfinite(value).all() for value in found.values()):
             self._diverged("A weight became NaN or infinite", self.batch)
         self.network.load_state_dict(found)
+        self.network.temperature = 1.0  # the one from before was fitted for other weights
         self.network.trained = Trained(
             self.seed, self._epochs_before + self.epoch, self._orders.state
         )
