@@ -239,6 +239,7 @@ PLANS = {
         augment=Augment(mixup=0.2, flip="random"),
         smoothing=0.1,
         weighted=True,
+        sample_weighted=True,
     ),
     "photographs": lambda: trained(
         make("lenet5"),

@@ -656,6 +656,7 @@ WAYS = {
         "augment": Augment("alternating", 1, "zero", 3, (0.1, 0.1, 0.1), 1.0),
         "smoothing": 0.1,
         "class_weights": np.array([0.5, 2.0, 0.25, 1.0], np.float32),
+        "sample_weights": np.random.default_rng(2).uniform(0, 2, COUNT),
         "clip_norm": 0.5,
         "accumulate": 2,
         "averaging": "lookahead",

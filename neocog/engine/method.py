@@ -17,6 +17,7 @@ class Method:
         augment: how images are varied, if they are.
         smoothing: of the labels, from 0 to 1.
         weighted: whether classes have weights.
+        sample_weighted: whether images have weights.
         of_score: whether the label's score stands in place of the loss, for a look at its gradient.
         stored: height and width of the images that are cropped, if another than the network's.
     """
@@ -27,6 +28,7 @@ class Method:
     weighted: bool = False
     of_score: bool = False
     stored: tuple[int, int] | None = None
+    sample_weighted: bool = False
 
     @property
     def mixup(self) -> float:
@@ -36,4 +38,5 @@ class Method:
     @property
     def plain(self) -> bool:
         """Whether the loss is plain cross-entropy."""
-        return not (self.smoothing or self.weighted or self.mixup or self.updating.accumulate > 1)
+        weighted = self.weighted or self.sample_weighted
+        return not (self.smoothing or weighted or self.mixup or self.updating.accumulate > 1)

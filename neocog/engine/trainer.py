@@ -50,6 +50,7 @@ class Trainer:
         augment: how images are varied.
         smoothing: of the labels.
         class_weights: float32 [classes].
+        sample_weights: float32 [n], of the images.
         clip_norm: the largest norm of all gradients together.
         accumulate: batches to a step of the optimiser.
         averaging: "average" keeps a moving average of the weights, "lookahead" returns to it.
@@ -73,6 +74,7 @@ class Trainer:
         augment: Augment | None = None,
         smoothing: float = 0.0,
         class_weights: Floats | None = None,
+        sample_weights: Floats | None = None,
         clip_norm: float | None = None,
         accumulate: int = 1,
         averaging: str = "",
@@ -90,6 +92,9 @@ class Trainer:
         self._parameters = [p for stage in self._stages for p in stage.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
+        self._weights: dict[str, NDArray[np.generic]] = {}
+        if sample_weights is not None:
+            self._weights["sample_weights"] = np.ascontiguousarray(sample_weights, np.float32)
         self.batch_size = batch_size
         #: Steps of the optimiser taken so far.
         self.steps = 0
@@ -107,7 +112,9 @@ class Trainer:
         height, width = images.shape[1:3]
         stored = (height, width) if (height, width) != network.input_shape[1:] else None
         weighted = class_weights is not None
-        method = Method(updating, augment, smoothing, weighted, of_score, stored)
+        method = Method(
+            updating, augment, smoothing, weighted, of_score, stored, sample_weights is not None
+        )
         plan = training_plan(self._stages, batch_size, method, keeps=apart)
         self._program = Program(plan, threads, batch_size, on_compile)
         fill_preprocessing(self._program, network)
@@ -263,6 +270,7 @@ class Trainer:
                 "labels": self._labels,
                 "order": self._order,
                 "rates": self._rates,
+                **self._weights,
             }
         )
         run = self._program.start(len(order), record, self.steps)

@@ -34,6 +34,7 @@ from neocog.training.settings import (
     check_class_weights,
     check_freezing,
     check_parts,
+    check_sample_weights,
     check_settings,
     check_threads,
 )
@@ -62,6 +63,7 @@ def fit(
     augmentation: Augmentation | None = None,
     label_smoothing: float = 0.0,
     class_weights: Sequence[float] | NDArray[Any] | None = None,
+    sample_weights: Sequence[float] | NDArray[Any] | None = None,
     balance: str | None = None,
     clip_norm: float | None = None,
     accumulate: int = 1,
@@ -98,6 +100,8 @@ def fit(
             parts, as in `torch.nn.CrossEntropyLoss`.
         class_weights: a positive number for each class; the loss of a batch is the mean with these
             weights, as in `torch.nn.CrossEntropyLoss`.
+        sample_weights: a number from 0 for each image; the loss of a batch is the mean with these
+            weights, times those of the classes. A batch whose images all have 0 has the loss 0.
         balance: "sample" shows every class equally often, "weight" makes `class_weights` of how
             many images each class has, as `neocog.training.balance` says.
         clip_norm: the largest norm of all gradients together; longer ones are scaled down.
@@ -138,6 +142,7 @@ def fit(
     data = as_dataset(data, "fit(network, data.train)")
     if len(data) == 0:
         raise DataError("There are no images to train on.")
+    of_images = check_sample_weights(sample_weights, len(data))
     if balance is not None:
         check_labels(network, data.labels)
     if balance == "weight":
@@ -157,6 +162,7 @@ def fit(
         "augment": _augment(augmentation),
         "smoothing": how.label_smoothing,
         "class_weights": weights,
+        "sample_weights": of_images,
         "clip_norm": how.clip_norm,
         "accumulate": how.accumulate,
         "averaging": averaging.kind if averaging else "",

@@ -22,6 +22,7 @@ __all__ = [
     "check_class_weights",
     "check_freezing",
     "check_parts",
+    "check_sample_weights",
     "check_settings",
     "check_threads",
 ]
@@ -111,14 +112,7 @@ def check_class_weights(
     """The weights of the classes as float32 [classes]; raises `NeocogError` if they are not."""
     if weights is None:
         return None
-    try:
-        given = np.asarray(weights)
-    except (TypeError, ValueError, RuntimeError):  # RuntimeError: PyTorch's
-        given = np.array(None)
-    if given.dtype.kind not in "fiu":
-        raise refuse("class_weights", weights, "numbers")
-    with np.errstate(over="ignore"):
-        found = np.array(given, np.float32)
+    found = _float32("class_weights", weights)
     if found.shape != (classes,):
         raise NeocogError(
             f"class_weights must be {classes} numbers, one for each class, not of the shape "
@@ -127,6 +121,37 @@ def check_class_weights(
     if not np.isfinite(found).all() or not (found > 0).all():
         raise NeocogError(f"class_weights (={found.tolist()}) must be positive numbers.")
     return found
+
+
+def check_sample_weights(
+    weights: Sequence[float] | NDArray[Any] | None, images: int
+) -> NDArray[np.float32] | None:
+    """The weights of the images as float32 [images]; raises `NeocogError` if they are not."""
+    if weights is None:
+        return None
+    found = _float32("sample_weights", weights)
+    if found.shape != (images,):
+        raise NeocogError(
+            f"sample_weights must be {images} numbers, one for each image, not of the shape "
+            f"{found.shape}."
+        )
+    wrong = np.flatnonzero(~(np.isfinite(found) & (found >= 0)))
+    if len(wrong):
+        raise refuse(f"sample_weights[{wrong[0]}]", float(found[wrong[0]]), "a number from 0")
+    if images and not found.any():
+        raise NeocogError("sample_weights are all 0: at least one image must count.")
+    return found
+
+
+def _float32(name: str, weights: Any) -> NDArray[np.float32]:
+    try:
+        given = np.asarray(weights)
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: PyTorch's
+        given = np.array(None)
+    if given.dtype.kind not in "fiu":
+        raise refuse(name, weights, "numbers")
+    with np.errstate(over="ignore"):
+        return np.array(given, np.float32)
 
 
 def check_freezing(

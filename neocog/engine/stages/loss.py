@@ -24,14 +24,22 @@ def cross_entropy(b: Builder, z: Tensor) -> None:
     elif how is None or how.plain:
         b.emit(softmax_cross_entropy, Softmax(z.channels), operands, "loss")
     else:
-        classes, augment = None, None
+        classes, augment, samples = None, None, None
         if how.weighted:
             classes = b.floats("class_weights", padded(z.channels))
         if how.mixup:
             augment = b.plan.buffer("augment", len(AUGMENT_SETTINGS) * 8, Scope.SHARED)
-        accumulate = how.updating.accumulate
-        stage = CrossEntropy(z.channels, how.smoothing, how.weighted, how.mixup, accumulate)
-        b.emit(cross_entropy_kernel, stage, (*operands, classes, augment), "loss")
+        if how.sample_weighted:
+            samples = b.plan.buffer("sample_weights", FLOAT, Scope.WHOLE)
+        stage = CrossEntropy(
+            z.channels,
+            how.smoothing,
+            how.weighted,
+            how.mixup,
+            how.updating.accumulate,
+            how.sample_weighted,
+        )
+        b.emit(cross_entropy_kernel, stage, (*operands, classes, augment, samples), "loss")
     b.give_gradient(z, dz, bare, keep=False)
     b.judge()
 
