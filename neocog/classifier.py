@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.data.images import Dataset
 from neocog.errors import ArchitectureError, NeocogError
 from neocog.image_rows import (
     as_bytes,
@@ -101,6 +102,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
 
     Errors in images are `DataError` and `ValueError`, in settings `NeocogError`.
     """
+
+    classes_: NDArray[Any]
+    network_: Network
+    history_: History
+    image_shape_: tuple[int, int, int]
+    pixel_range_: tuple[float, float] | None
 
     def __init__(
         self,
@@ -241,8 +248,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
                 f"classes (={shown(classes)}) must be those of the first call of partial_fit: "
                 f"{shown(self.classes_.tolist())}."
             )
-        unknown = y[~np.isin(y, self.classes_)]
-        if len(unknown):
+        unknown = y[~np.isin(y, self.classes_)].tolist()
+        if unknown:
             raise ValueError(f"y has the label {shown(unknown[0])}, which is none of the classes.")
         return self._train(rows, y, sample_weight, epochs=1, schedule=Constant())
 
@@ -303,9 +310,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
             how["class_weights"] = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=self.classes_
             )
-        history: History = fit(
+        self.history_ = fit(
             self.network_,
-            (pixels, labels),
+            Dataset(pixels, labels),
             batch_size=self.batch_size,
             optimizer=_OPTIMIZER if self.optimizer is None else self.optimizer,
             augmentation=self.augmentation,
@@ -317,8 +324,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
             watcher=None if self.verbose else Watcher(),
             **how,
         )
-        self.history_ = history
-        if history.interrupted:  # `fit` has ended well; what it is a part of shall end too
+        if self.history_.interrupted:  # `fit` has ended well; what it is a part of shall end too
             raise KeyboardInterrupt
         return self
 
