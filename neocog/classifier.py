@@ -25,11 +25,11 @@ from neocog.nested import nested_settings, with_settings
 from neocog.network import Network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
+from neocog.training.callback import Callback
 from neocog.training.fit import fit
 from neocog.training.history import History
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.schedules import Constant, Cosine, Schedule
-from neocog.training.watcher import Watcher
 from neocog.validation import refuse, shown
 
 try:
@@ -321,7 +321,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
             accumulate=self.accumulate,
             seed=self._seed,
             threads=self.threads,
-            watcher=None if self.verbose else Watcher(),
+            callback=None if self.verbose else Callback(),
             **how,
         )
         if self.history_.interrupted:  # `fit` has ended well; what it is a part of shall end too

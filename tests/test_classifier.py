@@ -336,7 +336,7 @@ def test_models_by_name_by_a_function_and_as_they_are():
     assert wide.layers["conv1"].out_channels == 32
     assert "conv1" not in small(model=linear).fit(images, labels).network_.layers
     begun = linear(10, (1, 8, 8))
-    begun.initialise(9)
+    begun.initialize(9)
     before = begun.copy()
     found = small(model=begun, epochs=1, optimizer=SGD(1e-30)).fit(images, labels).network_
     assert found is not begun
@@ -370,7 +370,7 @@ def test_every_way_to_train_is_a_parameter():
         "balance": "class_weight",
         "sample_weights": "sample_weight",
         "seed": "random_state",
-        "watcher": "verbose",
+        "callback": "verbose",
         "classes": "classes_",
         "log_every": "history_",
     }
@@ -399,7 +399,7 @@ def test_before_it_is_fitted():
 
 def test_an_interrupt_ends_what_it_is_a_part_of(monkeypatch):
     def interrupted(network, data, **how):
-        network.initialise(0)
+        network.initialize(0)
         return History(interrupted=True)
 
     monkeypatch.setattr("neocog.classifier.fit", interrupted)

@@ -29,7 +29,7 @@ def small_network():
         flatten=Flatten(),
         fc=Linear(9 * 5 * 6, CLASSES),
     )
-    network.initialise(0)
+    network.initialize(0)
     return network
 
 
@@ -47,7 +47,7 @@ def weights():
 
 
 def trainer_of(sample_weights, **how):
-    settings = {"optimiser": SGD(0.02, momentum=0.9), "batch_size": BATCH, "threads": 2} | how
+    settings = {"optimizer": SGD(0.02, momentum=0.9), "batch_size": BATCH, "threads": 2} | how
     return Trainer(small_network(), *images(), sample_weights=sample_weights, **settings)
 
 
@@ -101,7 +101,7 @@ def test_steps_are_those_of_pytorch(how):
 
 
 def test_a_batch_without_weight_moves_nothing():
-    trainer = trainer_of(weights(), optimiser=SGD(0.02))
+    trainer = trainer_of(weights(), optimizer=SGD(0.02))
     before = trainer.parameters()
     np.testing.assert_array_equal(trainer.run(ORDER[BATCH : 2 * BATCH]), [0])
     for name, value in trainer.parameters().items():

@@ -1,7 +1,7 @@
 """Softmax and cross-entropy.
 
 The targets t_n of an image are one-hot, or a mixture of two labels, times a_n, the weight of the
-image, which is 1 without sample weights. Smoothing moves them towards equal parts for all classes
+image, which is 1 without sample weights. Smoothing moves them toward equal parts for all classes
 (C. Szegedy et al., 2016): t′_nc = (1 − ε) · t_nc + ε · Σ_k t_nk / classes. With a weight w a class
 
     loss_n = −Σ_c w_c · t′_nc · log softmax(z_n)_c,
