@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neocog import models, reference
+    from neocog.classifier import ImageClassifier as ImageClassifier
     from neocog.data import Data, Dataset, load_data
     from neocog.data.check import check_data
     from neocog.errors import (
@@ -86,6 +87,7 @@ _HOMES = {
     "GELU": "layers",
     "Group": "settings.optimizers",
     "History": "training",
+    "ImageClassifier": "classifier",
     "Layer": "layers",
     "LeakyReLU": "layers",
     "Linear": "layers",
