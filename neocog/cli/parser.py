@@ -144,7 +144,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return train(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "train", "train a network, evaluate it and save it")
-    p.add_argument("data", nargs="?", default="shapes", help=_DATA.format(default="shapes"))
+    p.add_argument("data", nargs="?", default=None, help=_DATA.format(default="shapes"))
     p.add_argument(
         "--recipe",
         default=None,
@@ -152,13 +152,17 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
         "for pictures of your own, what suits them)",
     )
+    p.add_argument(
+        "--config",
+        default=None,
+        metavar="FILE",
+        help="run again what the config.toml of a run says; options win over it",
+    )
+    p.add_argument(
+        "--resume", default=None, metavar="RUN", help="go on with a run that has ended early"
+    )
     add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
-    p.add_argument(
-        "--calibrate",
-        action="store_true",
-        help="fit the temperature of the probabilities on the validation images in the end",
-    )
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=True)
     p.set_defaults(run=run)

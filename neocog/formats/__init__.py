@@ -23,6 +23,7 @@ from neocog.formats.model_file import (
 from neocog.formats.pth import load_pth, read_input_shape, save_pth
 from neocog.layers import Shape
 from neocog.network import Network, check_network
+from neocog.run_files import BEST, LAST, model_of_run
 from neocog.validation import file_path
 
 __all__ = [
@@ -94,9 +95,10 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     """
     path = file_path("path", path, error=FormatError)
     if _is_folder(path):
-        if not exists(path / "model.safetensors"):
-            raise FormatError(f"{path} is not a run folder: it holds no model.safetensors.")
-        return load_model(path / "model.safetensors")
+        model_file = model_of_run(path)
+        if model_file is None:
+            raise FormatError(f"{path} is not a run folder: it holds no {BEST} and no {LAST}.")
+        return load_model(model_file)
     if not exists(path):
         raise FormatError(f"{path}: there is no such file.")
     if path.suffix.lower() == ".safetensors":
@@ -167,7 +169,7 @@ def training_of(path: str | Path) -> dict[str, Any]:
         FormatError: as `read_training` does.
     """
     path = Path(path)
-    file = path / "model.safetensors" if _is_folder(path) else path
+    file = (model_of_run(path) or path / LAST) if _is_folder(path) else path
     return read_training(file) if file.suffix.lower() == ".safetensors" else {}
 
 

@@ -9,7 +9,7 @@ import hashlib
 import operator
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, Trained, check_network
 from neocog.random.torch_stream import TorchStream
 from neocog.settings.codec import to_plain
+from neocog.settings.setting import setting_of
 from neocog.settings.training import TrainingSettings
 from neocog.training.balance import balancing_weights
 from neocog.training.freezing import check_patterns, frozen_in
@@ -30,6 +31,7 @@ from neocog.training.history import History
 from neocog.training.orders import Orders
 from neocog.training.run_length import RunLength
 from neocog.training.sample_weights import check_sample_weights
+from neocog.validation import shown
 
 __all__ = ["TrainingRun", "initialize_for_training"]
 
@@ -385,12 +387,13 @@ class TrainingRun:
                 f"The run was trained on {_in_words(values['data'])}, which are not these: "
                 f"{_in_words(_mark(self.data))}. Continue it with the data it began with."
             )
+        _check_settings(self.settings, values["settings"])
         self._epochs_before = values["epochs_before"]
         self._place = Place(values["epoch"], values["batch"], values["steps"])
-        if self.epoch > self.length.epochs or self.batch > self.batches:
+        if self.epoch > self.length.epochs or self.batch > self.batches or self.is_done:
             raise NeocogError(
-                f"The run has come to epoch {self.epoch}, batch {self.batch}, already: epochs "
-                f"(={self.settings.epochs:g}) must be more."
+                f"The run has come to batch {self.batch} of epoch {self.epoch}, and has nothing "
+                f"left to do in {self.settings.epochs:g} epochs. To go on, give it more epochs."
             )
         stream = TorchStream(self.seed)
         stream.set_state(_of(arrays, "stream"))
@@ -424,6 +427,18 @@ def _mark(data: Dataset) -> dict[str, Any]:
     found = hashlib.sha256(data.labels.tobytes())
     found.update(few.tobytes())
     return {"shape": list(data.images.shape), "sha256": found.hexdigest()}
+
+
+def _check_settings(settings: TrainingSettings, before: dict[str, Any]) -> None:
+    """Raise `NeocogError` where one differs that would make it another run."""
+    now = to_plain(settings)
+    for one in fields(TrainingSettings):
+        old, new = before.get(one.name), now[one.name]
+        if not setting_of(one).free and old != new:
+            raise NeocogError(
+                f"The run was trained with {one.name} = {shown(old)}, and not {shown(new)}. "
+                "Continue it with the settings it began with."
+            )
 
 
 def _in_words(mark: dict[str, Any]) -> str:
