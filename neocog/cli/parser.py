@@ -161,6 +161,13 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "--resume", default=None, metavar="RUN", help="go on with a run that has ended early"
     )
+    p.add_argument(
+        "--ema",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="DECAY",
+        help="short for --averaging ema --averaging.decay; 0: no average",
+    )
     add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
