@@ -5,6 +5,7 @@ import json
 from neocog.cli.run_tables import (
     cut,
     duration,
+    names_within,
     percent,
     setting,
     short_names,
@@ -38,7 +39,7 @@ def compare(folders: list[str], json_: bool) -> int:
         for line in _lines(block, records, differing):
             print(line)
     names = {name for record in records for name in record.settings}
-    print(f"\n{counted(len(names) - len(differing), 'other setting')} in which they are the same.")
+    print(f"\n{counted(len(names) - len(differing), 'other setting')}: the same in all.")
     return 0
 
 
@@ -51,7 +52,9 @@ def _blocks(records: list[RunRecord]) -> list[list[RunRecord]]:
 
 def _lines(block: list[RunRecord], records: list[RunRecord], differing: list[str]) -> list[str]:
     most = min(_WIDEST_CELL, (table_width() - _WIDEST_TITLE) // len(block) - 2)
-    titles, cells = [], []
+    names = names_within([run.name for run in records], most)
+    titles = ["run"]
+    cells = [[names[records.index(run)] for run in block]]
     for name, values in _rows(block, records, differing):
         titles.append(cut(name, _WIDEST_TITLE))
         cells.append([cut(value, most) for value in values])
@@ -64,7 +67,6 @@ def _rows(
 ) -> list[tuple[str, list[str]]]:
     measures = dict.fromkeys(name for record in records for name in record.results)
     rows = [
-        ("run", [run.name for run in block]),
         ("status", [run.status for run in block]),
     ]
     for name in measures:

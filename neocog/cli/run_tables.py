@@ -6,6 +6,7 @@ from collections.abc import Sequence
 __all__ = [
     "cut",
     "duration",
+    "names_within",
     "percent",
     "setting",
     "short_names",
@@ -46,6 +47,21 @@ def cut(text: str, most: int) -> str:
         return text
     end = (most - 1) * 2 // 3  # where names of runs have the time
     return f"{text[: most - 1 - end]}…{text[-end:]}"
+
+
+def names_within(names: Sequence[str], most: int) -> list[str]:
+    """Names in so many characters each, of longer ones what lies around their first difference."""
+    letters = enumerate(zip(*names, strict=False))
+    differs = next((place for place, of_all in letters if len(set(of_all)) > 1), 0)
+    return [_around(name, differs - most // 3, most) for name in names]
+
+
+def _around(name: str, begin: int, most: int) -> str:
+    begin = max(0, min(begin, len(name) - most))
+    part = name[begin : begin + most]
+    if begin:
+        part = f"…{part[1:]}"
+    return part if begin + most >= len(name) else f"{part[:-1]}…"
 
 
 def short_names(names: Sequence[str]) -> list[str]:

@@ -2,11 +2,13 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Callable
 
 from neocog.cli.run_tables import (
     cut,
     duration,
+    names_within,
     percent,
     setting,
     short_names,
@@ -23,6 +25,8 @@ __all__ = ["runs"]
 _LEAST_TELLING = ("seed", "threads", "log_every")
 _LONGEST_NAME = 34
 _LONGEST_CELL = 20
+# What the longest status and an accuracy take beside a name.
+_BESIDE_NAME = 25
 # Settings that are named where there is no room for their columns.
 _NAMED = 8
 
@@ -59,8 +63,9 @@ def _last_if_none(value: float | None, sign: int = 1) -> float:
 def _lines(records: list[RunRecord]) -> list[str]:
     differing = differing_settings(records) if len(records) > 1 else []
     differing.sort(key=lambda name: name in _LEAST_TELLING)
+    name_width = min(_LONGEST_NAME, table_width() - _BESIDE_NAME)
     head = [
-        ["run", *(cut(run.name, _LONGEST_NAME) for run in records)],
+        ["run", *names_within([run.name for run in records], name_width)],
         ["status", *(run.status for run in records)],
         ["accuracy", *(percent(run.result("accuracy")) for run in records)],
     ]
@@ -76,10 +81,9 @@ def _lines(records: list[RunRecord]) -> list[str]:
     lines = table(shown, [False, False, *(True for _ in shown[2:])])
     hidden = [column[0] for column in left if column in of_settings]
     if hidden:
-        lines += [
-            "",
-            f"These differ too: {', '.join(hidden)}. A wider window shows them, or --json.",
-        ]
+        more = f" and {len(hidden) - _NAMED} more" if len(hidden) > _NAMED else ""
+        text = f"These differ too: {', '.join(hidden[:_NAMED])}{more}. A wider window shows them, "
+        lines += ["", *textwrap.wrap(f"{text}or --json.", table_width())]
     return lines
 
 
