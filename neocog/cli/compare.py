@@ -70,8 +70,11 @@ def _rows(
         ("status", [run.status for run in block]),
     ]
     for name in measures:
-        show = percent if name.endswith("accuracy") else three_digits
-        rows.append((name.replace(".", " "), [show(run.results.get(name)) for run in block]))
+        if not name.endswith(("_low", "_high")):
+            show = three_digits if name.endswith("loss") else percent
+            rows.append((name.replace(".", " "), [show(run.results.get(name)) for run in block]))
+        elif name.endswith("_low"):
+            rows.append(("  95 % interval", [_interval(run, name) for run in block]))
     rows += [
         ("epochs finished", ["–" if run.epochs is None else str(run.epochs) for run in block]),
         ("training time", [duration(run.seconds) for run in block]),
@@ -79,3 +82,10 @@ def _rows(
     for name, title in zip(differing, short_names(differing), strict=True):
         rows.append((title, [setting(run.settings.get(name)) for run in block]))
     return rows
+
+
+def _interval(run: RunRecord, low: str) -> str:
+    ends = run.results.get(low), run.results.get(low.replace("_low", "_high"))
+    if ends[0] is None or ends[1] is None:
+        return "–"
+    return f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f} %"

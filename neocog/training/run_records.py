@@ -16,6 +16,15 @@ __all__ = ["PARTS", "RunRecord", "differing_settings", "read_run", "read_runs"]
 #: The parts of the data that a run may have been evaluated on, the one that counts first.
 PARTS = ("test", "validation")
 
+# Where each measure stands in what an evaluation says.
+_MEASURES = {
+    "accuracy": ("accuracy",),
+    "accuracy_low": ("accuracy_interval", "low"),
+    "accuracy_high": ("accuracy_interval", "high"),
+    "f1": ("macro", "f1"),
+    "ece": ("calibration", "ece"),
+    "loss": ("loss",),
+}
 _STATUSES = ("running", "finished", "interrupted", "failed")
 # Of somebody's folder; a run of one's own has some forty settings.
 _MOST_FOLDERS = 10_000
@@ -40,8 +49,10 @@ class RunRecord:
         epochs: finished; None likewise.
         settings: by name, those within another one as ``optimizer.lr``; each a number, a text,
             true, false or None, or the text of a list.
-        results: by name, such as ``test.accuracy`` (0 to 1), ``test.loss`` and ``train.loss``;
-            finite numbers only.
+        results: by name, finite numbers only: of "test" or "validation" ``test.accuracy`` (0 to 1)
+            with the ends of its interval, ``test.accuracy_low`` and ``test.accuracy_high``,
+            ``test.f1`` (the mean over the classes), ``test.ece`` and ``test.loss``; and
+            ``train.loss``, of the last epoch.
         error: why it failed; None if it did not.
     """
 
@@ -183,11 +194,12 @@ def _shown(value: object) -> str:
 def _results(info: dict[str, Any]) -> dict[str, float]:
     results: dict[str, float] = {}
     for part in PARTS:
-        measured = info.get(part)
-        for measure in ("accuracy", "loss"):
-            value = _number(measured.get(measure)) if isinstance(measured, dict) else None
-            if value is not None:
-                results[f"{part}.{measure}"] = value
+        for name, keys in _MEASURES.items():
+            value: Any = info.get(part)
+            for key in keys:
+                value = value.get(key) if isinstance(value, dict) else None
+            if (number := _number(value)) is not None:
+                results[f"{part}.{name}"] = number
     epochs = info.get("epochs")
     if isinstance(epochs, list) and epochs and isinstance(epochs[-1], dict):
         loss = _number(epochs[-1].get("loss"))

@@ -128,6 +128,18 @@ def test_runs_side_by_side(command, three):
     )
 
 
+def test_intervals_of_accuracy(command, here):
+    for name in ("a", "b"):
+        folder = write(here, name, 0.5)
+        info = json.loads((folder / "run.json").read_text())
+        if name == "a":
+            info["test"]["accuracy_interval"] = {"level": 0.95, "low": 0.4, "high": 0.625}
+        (folder / "run.json").write_text(json.dumps(info))
+    lines = command("compare", "runs/a", "runs/b")[1].splitlines()
+    assert lines[2].split() == ["test", "accuracy", "50.0", "%", "50.0", "%"]
+    assert lines[3].split() == ["95", "%", "interval", "40.0–62.5", "%", "–"]
+
+
 def test_more_runs_than_fit_come_below_each_other(command, here, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     folders = [write(here, f"run{number}", 0.5, lr=number) for number in range(5)]

@@ -30,8 +30,11 @@ def test_a_run_as_it_is_written(tmp_path):
     assert read_run(run.path).status == "running"
     epochs = [Epoch(1, 2.5, 3.0), Epoch(2, 1.5, 4.0)]
     history = History(epochs=epochs, steps=40, seconds=7.25)
-    confusion = np.array([[6, 2], [1, 1]])
-    run.finish(history, Evaluation(0.25, 0.7, confusion, ("a", "b"), 0.1), "finished")
+    labels, predicted = np.arange(10) % 2, np.array([0, 1, 0, 1, 0, 1, 0, 0, 1, 0])
+    half = np.full(10, 0.5)
+    wrong = (labels != predicted).astype(np.int64)
+    evaluated = Evaluation(0.25, ("a", "b"), labels, predicted, half, wrong, half, 0.1)
+    run.finish(history, evaluated, "finished")
     record = read_run(run.path)
     assert (record.name, record.path, record.status) == ("run", tmp_path / "run", "finished")
     assert (record.seconds, record.steps, record.epochs, record.error) == (7.25, 40, 2, None)
@@ -42,7 +45,16 @@ def test_a_run_as_it_is_written(tmp_path):
         "optimizer.groups": "[]",
         "seed": 3,
     }
-    assert record.results == {"test.accuracy": 0.7, "test.loss": 0.25, "train.loss": 1.5}
+    # Wilson's interval of 7 in 10; all are said to be as likely as not, and 7 are right.
+    low, high, f1 = (
+        record.results[f"test.{name}"] for name in ("accuracy_low", "accuracy_high", "f1")
+    )
+    assert (round(low, 4), round(high, 4)) == (0.3968, 0.8922)
+    assert 0.6 < f1 < 0.8
+    assert record.results["test.ece"] == pytest.approx(0.2)
+    rest = {name: record.results[name] for name in ("test.accuracy", "test.loss", "train.loss")}
+    assert rest == {"test.accuracy": 0.7, "test.loss": 0.25, "train.loss": 1.5}
+    assert len(record.results) == 7
     assert record.result("accuracy") == 0.7
     assert json.loads(json.dumps(record.to_dict()))["results"]["test.loss"] == 0.25
 
