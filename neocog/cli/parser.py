@@ -83,6 +83,8 @@ def build_parser() -> _Parser:
     _report(commands)
     _predict(commands)
     _explain(commands)
+    _runs(commands)
+    _compare(commands)
     _models(commands)
     _summary(commands)
     _explore(commands)
@@ -302,6 +304,36 @@ def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "-o", "--out", default=None, metavar="FILE", help="the page (default: IMAGE-explained.html)"
     )
     p.add_argument("--open", dest="open_", action="store_true", help="open it in the browser")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _runs(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.runs import runs
+
+        return runs(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "runs", "list the runs in a folder: results, and the settings that differ")
+    p.add_argument("folder", nargs="?", default="runs", help="that has run folders (default: runs)")
+    p.add_argument(
+        "--sort",
+        choices=["accuracy", "loss", "time", "started", "name"],
+        default="accuracy",
+        help="what comes first: the best, the quickest or the newest (default: accuracy)",
+    )
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _compare(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.compare import compare
+
+        return compare(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "compare", "show runs side by side: results, and the settings that differ")
+    p.add_argument("folders", nargs="+", metavar="RUN", help="a run folder")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 

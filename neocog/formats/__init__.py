@@ -25,6 +25,7 @@ from neocog.layers import Shape
 from neocog.network import Network, check_network
 from neocog.run_files import BEST, LAST, model_of_run
 from neocog.validation import file_path
+from neocog.write_errors import why_not_written
 
 __all__ = [
     "assumption",
@@ -69,7 +70,7 @@ def save(network: Network, path: str | Path) -> None:
         else:
             raise FormatError(f"{path}: the name must end in .safetensors, .pth or .pt.")
     except OSError as error:
-        raise FormatError(f"{path}: {error.strerror or error}.") from error
+        raise FormatError(why_not_written(path, error)) from error
 
 
 def load(path: str | Path, model: str | Network | None = None) -> Network:

@@ -30,6 +30,7 @@ from neocog.report.tables import fact_rows, setting_rows
 from neocog.report.thumbnails import most_that_fit, sheet
 from neocog.training.history import History
 from neocog.validation import file_path, instance, refuse
+from neocog.write_errors import why_not_written
 
 __all__ = ["write_report"]
 
@@ -111,8 +112,7 @@ def write_report(
     try:
         write_bytes(path, text.encode())
     except OSError as error:
-        shown = printable(str(path), 300)
-        raise NeocogError(f"{shown} cannot be written: {error.strerror or error}.") from error
+        raise NeocogError(why_not_written(path, error)) from error
 
 
 def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
