@@ -1,4 +1,4 @@
-"""What a network takes to train: memory, and the time of each of its layers."""
+"""What training a network costs: memory, and the time of each of its layers."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ __all__ = ["training_memory", "training_times"]
 
 
 def training_memory(network: Network, batch_size: int, threads: int, optimizer: Optimizer) -> int:
-    """Bytes that a training works in, beside the data; nothing is compiled or allocated.
+    """Bytes that training needs besides the data; nothing is compiled or allocated.
 
     Args:
         network: with or without weights.
@@ -37,11 +37,11 @@ def training_times(
 ) -> dict[str, float]:
     """Microseconds that each layer takes of a step, on one thread with warm caches.
 
-    In the order of the step's way forward; what runs as one has the name of its first layer. The
-    images are noise. What is no layer is called ``input``, ``loss`` and ``update``.
+    In the order of the forward pass. Fused layers are listed under the name of the first. The rest
+    of the step is called ``input``, ``loss`` and ``update``. The images are noise.
 
     Args:
-        network: with weights; they are left alone.
+        network: with weights, which do not change.
         batch_size: images a step.
         optimizer: by what rule each parameter moves.
         **settings: further arguments of `Trainer`.

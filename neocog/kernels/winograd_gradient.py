@@ -40,7 +40,7 @@ from neocog.kernels.winograd_transforms import (
     part_of,
     places,
     transform_gradient,
-    turned_weight_transform,
+    transposed_weight_transform,
 )
 
 __all__ = [
@@ -349,7 +349,7 @@ def winograd_transform_gradient(t, operands, first, count):
 @block(nothing)
 def finish_weight(emit, t, sums, spot, dw, tap):
     """Gᵀ S G of one vector of output channels, to taps so many floats apart."""
-    rows = turned_weight_transform(emit, t.side, sums, spot)
+    rows = transposed_weight_transform(emit, t.side, sums, spot)
     for n, value in enumerate(value for row in rows for value in row):
         emit.store(value, dw, emit.offset((n, tap)))
 

@@ -31,7 +31,7 @@ __all__ = [
     "transform_gradient",
     "transform_input",
     "transform_weight",
-    "turned_weight_transform",
+    "transposed_weight_transform",
 ]
 
 _A, _B = sqrt(0.5), sqrt(2.0)
@@ -121,7 +121,7 @@ def _weight(side: int) -> _Transform:
     return transform
 
 
-def _flipped_weight(emit: Any, m: _Values) -> _Values:
+def _transposed_weight(emit: Any, m: _Values) -> _Values:
     """Gᵀ m."""
     even, odd, *far = _halves(emit, m)
     if not far:
@@ -181,9 +181,9 @@ def output_transform(emit: Any, side: int, m: Any, spot: Any) -> Iterator[_Value
     return _both(emit, _output, side, _points(emit, side, m, spot))
 
 
-def turned_weight_transform(emit: Any, side: int, sums: Any, spot: Any) -> Iterator[_Values]:
+def transposed_weight_transform(emit: Any, side: int, sums: Any, spot: Any) -> Iterator[_Values]:
     """Gᵀ S G, of numbers so many floats apart."""
-    return _both(emit, _flipped_weight, side, _points(emit, side, sums, spot))
+    return _both(emit, _transposed_weight, side, _points(emit, side, sums, spot))
 
 
 def _transform(

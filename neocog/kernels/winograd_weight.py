@@ -122,7 +122,7 @@ def transform(emit, t, g, w, tap, u):
 
 
 @block(nothing)
-def turn_tap(emit, q, w, u):
+def transpose_tap(emit, q, w, u):
     """One tap, whose vectors lie along U's input channels, to vectors along its outputs."""
     zero = emit.constant(0.0)
     step = q.t.source_block
@@ -132,10 +132,10 @@ def turn_tap(emit, q, w, u):
 
 
 @inlined
-def turn_taps(q, g, w, u):
+def transpose_taps(q, g, w, u):
     """Nine taps, the last first, to where the first nine points of their transform will be."""
     for tap in range(9):
-        turn_tap(q, advance(w, (8 - tap) * g.source_tap), advance(u, tap * g.spot))
+        transpose_tap(q, advance(w, (8 - tap) * g.source_tap), advance(u, tap * g.spot))
 
 
 @kernel
@@ -171,13 +171,13 @@ def winograd_weight_flipped(t, operands, first, count):
             to = advance(to_block, c * t.block)
             whole_in = c + LANES <= g.in_channels
             if whole_in and whole_out:
-                turn_taps(t.square, g, of, to)
+                transpose_taps(t.square, g, of, to)
             elif whole_in:
-                turn_taps(t.last_out, g, of, to)
+                transpose_taps(t.last_out, g, of, to)
             elif whole_out:
-                turn_taps(t.last_in, g, of, to)
+                transpose_taps(t.last_in, g, of, to)
             else:
-                turn_taps(t.last_both, g, of, to)
+                transpose_taps(t.last_both, g, of, to)
             for row in range(min(LANES, g.in_channels - c)):
                 at = advance(to, row * t.block)
                 transform(t, g, at, g.spot, at)
