@@ -148,7 +148,7 @@ def change_colors(spec, key, scale, shift, x):
     Args:
         spec: has the map `x`, `how` (an `augmentation.Augment`) and `whole`, the number of pixels
             of a row that lie in whole vectors.
-        key: what decides the image's random numbers.
+        key: the key of the image's random numbers.
         scale: as `load_images` has it.
         shift: as `load_images` has it.
         x: the image's first pixel.
