@@ -45,7 +45,7 @@ _AVERAGES = {"average": average_step, "lookahead": lookahead_step}
 
 
 class Rule(Protocol):
-    """How one parameter is updated; `neocog.training.optimizers.Rule`."""
+    """How one parameter is updated; `neocog.settings.optimizers.Rule`."""
 
     @property
     def kind(self) -> str:

@@ -51,6 +51,8 @@ from neocog.kernels.simd import (
     pointer,
 )
 from neocog.kernels.warp import mirrored
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.setting import setting
 
 __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 
@@ -63,22 +65,18 @@ _OF_FLIP, _OF_DOWN, _OF_RIGHT = range(3)
 
 
 @dataclass(frozen=True)
-class Augment:
-    """How images are varied: the fields of `neocog.training.augmentation.Augmentation`.
+class Augment(Augmentation):
+    """How images are varied.
 
     With `fixed`, flip and shift come from the settings, and `flip` and `translate` are ignored.
     """
 
-    flip: str | None = None
-    translate: int = 0
-    border: str = "reflect"
-    cutout: int = 0
-    jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    mixup: float = 0.0
-    crop: tuple[float, float] | None = None
-    rotate: float = 0.0
-    trivial_augment: bool = False
-    fixed: bool = False
+    fixed: bool = setting(False, help="whether flip and shift are given instead of drawn")
+
+    @classmethod
+    def of(cls, augmentation: Augmentation) -> "Augment":
+        """The kernels' form of an augmentation."""
+        return cls(**{name: getattr(augmentation, name) for name in augmentation.names()})
 
     @property
     def random_flip(self) -> bool:

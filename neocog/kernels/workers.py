@@ -34,9 +34,11 @@ __all__ = [
     "CONTROL_EACH",
     "CONTROL_SIZE",
     "DONE",
+    "FIRST",
     "GROUP",
     "INSTRUCTION",
     "PATIENCE",
+    "UNTIL",
     "run",
     "work",
 ]
@@ -52,6 +54,8 @@ DONE = 48
 ASKED = 64
 #: Turns that a worker spins at a barrier before it sleeps.
 PATIENCE = 80
+#: The image that a run begins with, and the one before which it ends; 0 for the end of all.
+FIRST, UNTIL = 81, 82
 CONTROL_SIZE = 96
 #: Words after these for each worker; the first counts the items taken from its range.
 CONTROL_EACH = 16
@@ -158,10 +162,11 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
     every = 1
     for g in range(groups.shape[0]):
         every = max(every, groups[g, _EVERY])
-    done = 0
+    until = control[UNTIL] if control[UNTIL] > 0 else total
+    done = control[FIRST] // batch
     running = True
     step[3] = total
-    for begin in range(0, total, batch):
+    for begin in range(control[FIRST], until, batch):
         images = min(batch, total - begin)
         step[0] = begin
         step[1] = images
@@ -213,16 +218,18 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
             group. `check_loss` marks the group after whose barrier the batch's losses are checked.
             A group runs in steps that `every` divides, counted from 1, and in the last.
         step: int64 [5], this worker's: the beginning of the batch, images in it, earlier steps of
-            the optimizer, images in all, earlier steps of this run.
+            the optimizer, images in all, earlier batches.
         losses: float64 [batch], the loss of each image of the batch.
-        record: float64 [steps], gets the mean loss of each step.
-        control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared by all workers.
+        record: float64 [batches], gets the mean loss of each batch.
+        control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared by all workers. A run
+            over part of the batches, from `FIRST` to `UNTIL`, computes the same as a run over all.
         rank: the number of this worker, from 0.
         workers: the number of workers.
         total: images in all.
         batch: images a step.
 
     Returns:
-        The number of finished steps. A mean loss that is not finite ends the run before its update.
+        The number of finished batches, including those before `FIRST`. A mean loss that is not
+        finite ends the run before its update.
     """
     return work(table, groups, step, losses, record, control, rank, workers, total, batch)
