@@ -158,8 +158,8 @@ def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
     named = [(k.py_func.__module__, k.py_func.__name__, spec) for k, spec in missing]
     # Files, not pipes, so that a helper that does not read, or writes much, blocks nobody.
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as said:
-        found = json.dumps([_module_folders(), neocog.__file__]).encode()
-        work.write(found + b"\n" + pickle.dumps((kernel_cache.cache_folder(), named)))
+        header = json.dumps([_module_folders(), neocog.__file__]).encode()
+        work.write(header + b"\n" + pickle.dumps((kernel_cache.cache_folder(), named)))
         work.seek(0)
         process = subprocess.Popen(  # noqa: S603  (this very program)
             # Isolated: not with what lies in the current folder, where users' own files have names

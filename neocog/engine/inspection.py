@@ -55,8 +55,8 @@ def training_times(
     labels = rng.integers(0, network.output_shape[0], batch_size)
     trainer = Trainer(network, images, labels, replace(settings, threads=1), on_compile=on_compile)
     trainer.run(np.arange(batch_size))
-    found: dict[str, float] = {}
-    for what, microseconds in trainer.profile():
-        layer = what.partition(":")[0]
-        found[layer] = found.get(layer, 0.0) + microseconds
-    return found
+    times: dict[str, float] = {}
+    for label, microseconds in trainer.profile():
+        layer = label.partition(":")[0]
+        times[layer] = times.get(layer, 0.0) + microseconds
+    return times

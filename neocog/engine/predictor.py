@@ -65,7 +65,7 @@ class _Predictor:
         single_image = len(images) == 1 and self._is_shared
         if len(images) <= self._most_small and not single_image:
             return self._run_small(images)
-        found = self._empty(len(images))
+        results = self._empty(len(images))
         workers = threads or available_threads()
         if not single_image:
             workers = max(1, min(workers, len(images) // self._images_a_thread))
@@ -75,26 +75,26 @@ class _Predictor:
             program = free.pop()
         except IndexError:
             program = self._new(workers, single_image=single_image)
-        program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
+        program.bind({"images": images, "scores": results[0], "probabilities": results[1]})
         program.run_once(len(images))
         program.release()  # so that it does not keep the images alive
         free.append(program)
-        return found
+        return results
 
     def _run_small(self, images: NDArray[np.uint8]) -> Floats:
         """`run` on one thread, with arrays that stay bound, because binding takes 7 µs."""
         try:
-            program, given, found = self._free_small.pop()
+            program, given, results = self._free_small.pop()
         except IndexError:
             program = self._new(1)
             given = np.empty((self._most_small, *images.shape[1:]), np.uint8)
-            found = self._empty(self._most_small)
-            program.bind({"images": given, "scores": found[0], "probabilities": found[1]})
+            results = self._empty(self._most_small)
+            program.bind({"images": given, "scores": results[0], "probabilities": results[1]})
         n = len(images)
         given[:n] = images
         program.run_once(n)
-        result = found[:, :n].copy()
-        self._free_small.append((program, given, found))
+        result = results[:, :n].copy()
+        self._free_small.append((program, given, results))
         return result
 
 
@@ -121,8 +121,8 @@ def predict_probabilities(
     network: Network, images: NDArray[np.uint8], *, threads: int | None = None
 ) -> Floats:
     """Probabilities of the classes, softmax(scores / temperature), float32 [n, classes]."""
-    found, temperature = _predict(network, images, threads)
+    results, temperature = _predict(network, images, threads)
     if temperature != 1:
-        return softmax(found[0].astype(np.float64), temperature).astype(np.float32)
-    probabilities: Floats = found[1]
+        return softmax(results[0].astype(np.float64), temperature).astype(np.float32)
+    probabilities: Floats = results[1]
     return probabilities

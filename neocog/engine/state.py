@@ -86,16 +86,16 @@ def read_state(
     program: Program, ops: Sequence[Op], network: Network, batches: int
 ) -> dict[str, NDArray[Any]]:
     """The state dict of a training program; `batches` counts those in its statistics."""
-    found: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for op in ops:
         kept = list(op.parameters())
         if isinstance(op, PointwiseOp):
             kept += op.statistics()
         for parameter in kept:
             array = program.memory.array(parameter.name, np.float32)
-            found[parameter.name] = parameter.unpack(array)
+            arrays[parameter.name] = parameter.unpack(array)
     return {
-        name: found[name] if name in found else np.array(batches, np.int64)
+        name: arrays[name] if name in arrays else np.array(batches, np.int64)
         for name in network.state_shapes
     }
 
