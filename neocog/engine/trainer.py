@@ -168,29 +168,29 @@ class Trainer:
         ``input_gradient`` and ``output_gradient``, float32 [channels, height, width]; for a sum
         also ``addend`` and ``addend_gradient``. Copies; the gradient of the mean loss.
         """
-        found: dict[str, dict[str, Floats]] = {}
+        values: dict[str, dict[str, Floats]] = {}
         memory = self._program.memory
         for op in self._ops[-1:] if last else self._ops[1:]:
             tensors = {"input": op.x, "output": op.y}
             addend = getattr(op, "addend", None)
             if addend is not None:
                 tensors["addend"] = addend
-            of_op = found[op.name] = {}
+            of_op = values[op.name] = {}
             for word, tensor in tensors.items():
                 of_op[word] = memory.map(tensor.name, tensor.map)
                 if tensor.name in self._program.plan.gradients:
                     name = self._program.plan.gradients[tensor.name]
                     of_op[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
-        return found
+        return values
 
     def readers(self) -> dict[str, tuple[str, ...]]:
         """The layers that each layer reads, with `unfused`: one, or both lanes of a sum."""
         makers = {op.y.name: op.name for op in self._ops[1:]}
-        found = {}
+        inputs = {}
         for op in self._ops[1:]:
             read = [op.x, *filter(None, [getattr(op, "addend", None)])]
-            found[op.name] = tuple(makers[t.name] for t in read if t.name in makers)
-        return found
+            inputs[op.name] = tuple(makers[t.name] for t in read if t.name in makers)
+        return inputs
 
     def optimizer_state(self) -> dict[str, Floats]:
         """What the optimizer remembers, as ``conv1.weight.velocity``, in PyTorch's shapes."""
@@ -315,18 +315,18 @@ def check_images(network: Network, images: Any, *, cropped: bool = False) -> NDA
     c, h, w = network.input_shape
     taken = f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels)"
     try:
-        found = as_images(images)
+        array = as_images(images)
     except DataError as error:
         raise DataError(f"{error} {taken}.") from error
-    if cropped and found.shape[3] == c and 0 not in found.shape[1:]:
-        return found
-    if found.shape[1:] != (h, w, c):
-        turned = found.shape[1:] == (c, h, w)
+    if cropped and array.shape[3] == c and 0 not in array.shape[1:]:
+        return array
+    if array.shape[1:] != (h, w, c):
+        turned = array.shape[1:] == (c, h, w)
         raise DataError(
-            f"{taken}, not {found.dtype} {list(found.shape)}."
+            f"{taken}, not {array.dtype} {list(array.shape)}."
             + (" Write images.transpose(0, 2, 3, 1)." if turned else "")
         )
-    return found
+    return array
 
 
 def check_labels(network: Network, labels: NDArray[np.int64]) -> None:

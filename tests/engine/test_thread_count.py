@@ -105,9 +105,9 @@ def test_workers_that_help_each_other_change_nothing():
             TrainingSettings(batch_size=24, optimizer=SGD(0.01, 0.9), threads=threads),
         )
         groups = trainer._program._groups
-        portions = groups[:, GROUP.index("portion")]
-        assert (portions > 0).sum() >= 3
-        assert (portions == 0).any()
+        steal_sizes = groups[:, GROUP.index("steal_size")]
+        assert (steal_sizes > 0).sum() >= 3
+        assert (steal_sizes == 0).any()
         losses = trainer.run(order)
         states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
     assert_same(states[1], states[0])
@@ -122,8 +122,8 @@ def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
     for threads in (1, 2, 3):
         for n in range(3):
-            alone = predict_scores(network, images[n : n + 1], threads=threads)
-            np.testing.assert_array_equal(alone, expected[n : n + 1])
+            single_image = predict_scores(network, images[n : n + 1], threads=threads)
+            np.testing.assert_array_equal(single_image, expected[n : n + 1])
 
 
 def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
@@ -132,11 +132,11 @@ def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
     network.initialize(0)
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
     monkeypatch.setattr("neocog.engine.ops.winograd._FAR_BYTES", 0)
-    alone = np.concatenate(
+    single_image = np.concatenate(
         [predict_scores(network, images[n : n + 1], threads=2) for n in range(7)]
     )
-    assert not np.array_equal(alone, expected)
-    np.testing.assert_allclose(alone, expected, rtol=1e-5, atol=1e-6)
+    assert not np.array_equal(single_image, expected)
+    np.testing.assert_allclose(single_image, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
