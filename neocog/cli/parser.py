@@ -12,8 +12,9 @@ from neocog.cli.evaluation_options import (
     add_evaluation_options,
     add_threshold,
 )
-from neocog.cli.recipe_options import TTA, VIEWS, add_recipe_options, number
 from neocog.errors import did_you_mean, printable
+from neocog.settings.options import add_options
+from neocog.settings.recipe import VIEWS, Recipe
 
 __all__ = ["build_parser", "parse"]
 
@@ -79,6 +80,7 @@ def build_parser() -> _Parser:
     _train(commands)
     _evaluate(commands)
     _calibrate(commands)
+    _report(commands)
     _predict(commands)
     _explain(commands)
     _models(commands)
@@ -150,12 +152,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
         "for pictures of your own, what suits them)",
     )
-    add_recipe_options(p)
-    p.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
-    _add_threads(p)
-    p.add_argument(
-        "--log-every", type=int, default=2000, help="batches between two losses (default: 2000)"
-    )
+    add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
     p.add_argument(
         "--calibrate",
@@ -178,7 +175,12 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
     )
-    p.add_argument("--tta", choices=VIEWS, default=None, help=f"{TTA} (default: as it was trained)")
+    p.add_argument(
+        "--tta",
+        choices=("none", *VIEWS),
+        default=None,
+        help="views of each image that are averaged (default: as it was trained)",
+    )
     _add_threads(p)
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_evaluation_options(p)
@@ -200,6 +202,24 @@ def _calibrate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=False)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _report(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.report import report
+
+        return report(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "report", "write the page of a run: curves, mistakes in pictures, settings")
+    p.add_argument("folder", metavar="RUN", help="a run folder, as neocog train writes it")
+    p.add_argument(
+        "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
+    )
+    p.add_argument("--out", default=None, help="the file (default: report.html in the run folder)")
+    _add_threads(p)
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=False)
     p.set_defaults(run=run)
 
 
@@ -295,7 +315,7 @@ def _summary(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p = _add(commands, "summary", "list the layers of a network, and what training takes")
     _add_model(p, f"a network by name, my_net.py:make, {_MODEL}")
     p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
-    p.add_argument("--width", type=number, default=1, help="of a network by name (default: 1)")
+    p.add_argument("--width", type=float, default=1, help="of a network by name (default: 1)")
     p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
     _add_threads(p)
     p.add_argument("--profile", action="store_true", help="measure each layer's time in a step")
