@@ -215,8 +215,8 @@ def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
         say(f"Not calibrated. {error}")
         return False
     print(
-        f"Temperature: {found.temperature:.4g} (expected calibration error "
-        f"{100 * found.ece:.2f} %, before: {100 * found.ece_before:.2f} %)"
+        f"Temperature: {found.temperature:.4g} (validation loss {found.loss:.4f}, "
+        f"before: {found.loss_before:.4f})"
     )
     return True
 
