@@ -61,8 +61,10 @@ def sheet(
         top, left = place // columns * down, place % columns * across
         picture = _scaled(images[index], (height, width))
         # The edge goes on up to the next picture, or JPEG would blur it with black.
-        padding = [(0, down - height), (0, across - width), (0, 0)][: picture.ndim]
-        whole[top : top + down, left : left + across] = np.pad(picture, padding, "edge")
+        if (height, width) != (down, across):
+            padding = [(0, down - height), (0, across - width), (0, 0)][: picture.ndim]
+            picture = np.pad(picture, padding, "edge")
+        whole[top : top + down, left : left + across] = picture
     pixelated = max(images.shape[1:3]) <= PIXELATED
     kind, content = _encoded(Image.fromarray(whole), most_bytes, lossless=pixelated)
     return {
