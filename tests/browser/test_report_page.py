@@ -196,7 +196,7 @@ def test_every_mistake_has_its_picture_and_what_speaks_for_both_classes(tab, rep
     open_, found = tab(report[0], ready="section"), report[1]
     wrong = int((found.predicted != found.labels).sum())
     assert open_.page.locator(".mistakes > li").count() == min(24, wrong)
-    assert open_.page.locator(".mistakes .mapped").count() == min(12, wrong)
+    assert open_.page.locator(".mistakes.mapped > li").count() == min(12, wrong)
     painted = open_.page.eval_on_selector_all(
         ".mistakes .veil",
         "all => all.map((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height)"

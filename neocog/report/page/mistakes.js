@@ -19,16 +19,30 @@ export function mistakes({ evaluation, mistakes: found }) {
     found.items.length < found.count
       ? `The ${found.items.length} it was surest of, out of ${found.count.toLocaleString("en")}.`
       : "All of them, the surest first.";
+  // The first ones have maps.
+  const list = (kind, first, items) =>
+    items.length
+      ? el(
+          "ul",
+          { class: kind },
+          items.map((item, n) => card(item, first + n, sheet, name)),
+        )
+      : null;
   return [
     el(
       "p",
       { class: "caption" },
       `${some}${mapped ? " Orange is evidence for a class: cover it, and the class becomes less probable. Blue is evidence against it (occlusion, in log odds)." : ""}`,
     ),
-    el(
-      "ul",
-      { class: "mistakes" },
-      found.items.map((item, n) => card(item, n, sheet, name)),
+    list(
+      "mistakes mapped",
+      0,
+      found.items.filter((item) => item.maps),
+    ),
+    list(
+      "mistakes",
+      found.items.filter((item) => item.maps).length,
+      found.items.filter((item) => !item.maps),
     ),
   ];
 }
@@ -45,7 +59,7 @@ function card(item, n, sheet, name) {
   }
   return el(
     "li",
-    { class: item.maps ? "card mapped" : "card" },
+    { class: "card" },
     el("div", { class: "row-of-pictures" }, item.maps ? pictures : sheet.picture(n, label)),
     el(
       "p",
