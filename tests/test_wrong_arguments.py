@@ -127,9 +127,9 @@ FUNCTIONS = {
     "fit": (neocog.fit, {
         "network": NET, "data": DATA, "epochs": 1, "batch_size": 4, "optimizer": None,
         "schedule": None, "averaging": None, "augmentation": None, "label_smoothing": 0.0,
-        "class_weights": None, "balance": None, "clip_norm": None, "accumulate": 1,
-        "freeze_after": None, "seed": 0, "threads": 1, "log_every": 1, "classes": None,
-        "callback": None}),
+        "class_weights": None, "sample_weights": None, "balance": None, "clip_norm": None,
+        "accumulate": 1, "freeze_after": None, "seed": 0, "threads": 1, "log_every": 1,
+        "classes": None, "callback": None}),
     "evaluate": (neocog.evaluate, {"network": NET, "data": DATA, "tta": None, "threads": 1}),
     "calibrate": (neocog.calibrate, {"network": NET, "data": DATA, "threads": 1}),
     "predict_proba": (neocog.predict_proba,
