@@ -156,10 +156,8 @@ def test_curves_of_a_history():
 
 
 def test_what_is_known_of_an_epoch_is_shown():
-    class Validated(Epoch):
-        validation_loss, validation_accuracy, lr = 0.75, 0.5, 0.01
-
-    history = History(epochs=[Validated(1, 1.5, 0.25), Epoch(2, 1.0, 0.25)])
+    validated = Epoch(1, 1.5, 0.25, lr=0.01, validation_loss=0.75, validation_accuracy=0.5)
+    history = History(epochs=[validated, Epoch(2, 1.0, 0.25)])
     found = curves(history)
     assert found["validation_loss"] == {"x": [1, 2], "y": [0.75, None]}
     assert found["validation_accuracy"]["y"] == [0.5, None]
@@ -221,9 +219,11 @@ def test_every_cell_has_a_picture_before_one_has_two():
 
 
 def test_settings_beside_their_defaults():
-    settings = {"epochs": 5, "optimizer": {"lr": 0.01, "betas": (0.9, 0.99)}, "nesterov": True}
+    optimizer = {"lr": 0.01, "betas": (0.9, 0.99)}
+    settings = {"data": "x", "epochs": 5, "optimizer": optimizer, "nesterov": True}
     defaults = {"epochs": 2, "optimizer": {"lr": 0.01, "betas": [0.9, 0.99]}, "nesterov": 1}
     assert setting_rows(settings, defaults) == [
+        ["data", "x", ""],
         ["epochs", "5", "2"],
         ["optimizer.lr", "0.01", None],
         ["optimizer.betas", "0.9, 0.99", None],
