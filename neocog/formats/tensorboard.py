@@ -158,7 +158,7 @@ class EventWriter:
 
 
 def _not_written(path: Path, error: OSError) -> FormatError:
-    return FormatError(f"The TensorBoard events in {why_not_written(path, error)}")
+    return FormatError(why_not_written(path, error))
 
 
 def _as_step(name: str, step: int) -> int:

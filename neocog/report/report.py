@@ -109,10 +109,11 @@ def write_report(
             structure["mistakes"] = found
     packed = Packed(structure, block.bytes())
     text = page(packed, package=_PACKAGE, entry=_ENTRY, title=f"{title} — neocog")
+    content = text.encode()
     try:
-        write_bytes(path, text.encode())
+        write_bytes(path, content)
     except OSError as error:
-        raise NeocogError(why_not_written(path, error)) from error
+        raise NeocogError(why_not_written(path, error, size=len(content))) from error
 
 
 def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:
