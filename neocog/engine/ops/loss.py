@@ -33,7 +33,7 @@ def cross_entropy(builder: Builder, z: Tensor) -> None:
             samples = builder.plan.buffer("sample_weights", FLOAT, Scope.WHOLE)
         spec = CrossEntropy(
             z.channels,
-            how.smoothing,
+            how.label_smoothing,
             how.weighted,
             how.mixup,
             how.update_plan.accumulate,
