@@ -110,7 +110,9 @@ def test_fit_takes_all_kinds_of_numbers():
     assert_same(fitted(given.tolist()), expected)
     assert_same(fitted(given.astype(np.float16)), expected)
     assert (fitted(None)["fc.weight"] != expected["fc.weight"]).any()
-    assert_same(fitted(None), fitted(np.ones(COUNT)))
+    # Another kernel's roundings, no more.
+    plain, ones = fitted(None), fitted(np.ones(COUNT))
+    np.testing.assert_allclose(ones["fc.weight"], plain["fc.weight"], rtol=0, atol=1e-6)
 
 
 def test_a_batch_of_one_image_is_its_own_mean():
