@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         NeocogError,
         TrainingDivergedError,
     )
-    from neocog.evaluation import Evaluation, evaluate, predict_proba
+    from neocog.evaluation import Calibration, Evaluation, calibrate, evaluate, predict_proba
     from neocog.explanation import Explanation, explain
     from neocog.formats import load, save
     from neocog.layers import (
@@ -51,15 +51,14 @@ if TYPE_CHECKING:
     )
     from neocog.network import Network
     from neocog.preprocessing import Preprocessing, Resize
+    from neocog.report import write_report
     from neocog.settings import schedules
     from neocog.settings.augmentation import Augmentation
     from neocog.settings.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
     from neocog.summary import Cost, cost
-    from neocog.training.averaging import EMA, Lookahead
     from neocog.training.callback import Callback
     from neocog.training.fit import fit
     from neocog.training.history import History
-    from neocog.training.recipes import Recipe
 
 __version__ = "0.1.0"
 
@@ -73,6 +72,7 @@ _HOMES = {
     "Augmentation": "settings.augmentation",
     "AvgPool2d": "layers",
     "BatchNorm2d": "layers",
+    "Calibration": "evaluation",
     "Conv2d": "layers",
     "Cost": "summary",
     "Data": "data",
@@ -110,6 +110,7 @@ _HOMES = {
     "Tanh": "layers",
     "TrainingDivergedError": "errors",
     "Callback": "training",
+    "calibrate": "evaluation",
     "check_data": "data.check",
     "cost": "summary",
     "evaluate": "evaluation",
@@ -122,6 +123,7 @@ _HOMES = {
     "reference": "",
     "save": "formats",
     "schedules": "settings",
+    "write_report": "report",
 }
 
 __all__ = [
@@ -137,6 +139,7 @@ __all__ = [
     "Augmentation",
     "AvgPool2d",
     "BatchNorm2d",
+    "Calibration",
     "Callback",
     "Conv2d",
     "Cost",
@@ -170,6 +173,7 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "TrainingDivergedError",
+    "calibrate",
     "check_data",
     "cost",
     "evaluate",
@@ -182,6 +186,7 @@ __all__ = [
     "reference",
     "save",
     "schedules",
+    "write_report",
 ]
 
 

@@ -30,12 +30,14 @@ Array = NDArray[Any]
 Labels = NDArray[np.integer[Any]]
 
 
-def softmax(z: Array) -> Array:
-    """P(y = j | x) = exp(z_j) / Σ_k exp(z_k) along the last axis: [N, classes] → [N, classes].
+def softmax(z: Array, temperature: float = 1.0) -> Array:
+    """P(y = j | x) = exp(z_j / T) / Σ_k exp(z_k / T) along the last axis: [N, classes] → the same.
 
-    The largest z is subtracted first, which changes no quotient and lets no exp overflow.
+    The largest z is subtracted first, which changes no quotient and lets no exp overflow. With a
+    temperature T above 1 probabilities are nearer to each other, with one below 1 further apart.
     """
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):  # exp(−∞) is 0
+        e = np.exp((z - z.max(axis=-1, keepdims=True)) / temperature)
     p: Array = e / e.sum(axis=-1, keepdims=True)
     return p
 

@@ -32,8 +32,8 @@ def fit(
     data: Dataset,
     settings: TrainingSettings | None = None,
     *,
-    sample_weights: Sequence[float] | NDArray[Any] | None = None,
     validation: Dataset | None = None,
+    sample_weights: Sequence[float] | NDArray[Any] | None = None,
     classes: tuple[str, ...] | None = None,
     callback: Callback | Sequence[Callback] | None = None,
     resume: Checkpoint | None = None,
@@ -56,9 +56,9 @@ def fit(
             (images, labels). Images that are cropped may have any height and width.
         settings: a `TrainingSettings` or a `Recipe`, which say all that there is to set, such as
             ``epochs=5``, ``batch_size=4`` and ``optimizer=SGD(0.001, momentum=0.9)``.
+        validation: what is evaluated after every epoch, if given.
         sample_weights: a number from 0 for each image; the loss of a batch is the mean with these
             weights, times those of the classes. A batch whose images all have 0 has the loss 0.
-        validation: what is evaluated after every epoch, if given.
         classes: names for the network's outputs, to travel with it.
         callback: told how it goes, and can end it; or several. Without one, a line shows it where
             Python is used interactively, as in a notebook; ``callback=neocog.Callback()`` shows

@@ -7,7 +7,7 @@ number of threads.
 
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,7 +68,8 @@ class TrainingRun:
         data: images of the network's input shape, and their classes, as a `Dataset` or a tuple
             (images, labels). Images that are cropped may have any height and width.
         settings: of the training.
-        sample_weights: [n], what each image counts in the loss, if not all the same.
+        sample_weights: a number from 0 for each image, which its loss counts.
+        live: whether `rate` and `momentum` will be set while it runs.
         on_compile: told how many kernels are compiled first, if any are.
 
     Attributes:
@@ -88,7 +89,7 @@ class TrainingRun:
         data: Dataset,
         settings: TrainingSettings,
         *,
-        sample_weights: Any = None,
+        sample_weights: Sequence[float] | NDArray[Any] | None = None,
         live: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
@@ -319,6 +320,7 @@ class TrainingRun:
         if not all(np.isfinite(value).all() for value in found.values()):
             self._diverged("A weight became NaN or infinite", self.batch)
         self.network.load_state_dict(found)
+        self.network.temperature = 1.0  # the one from before was fitted for other weights
         self.network.trained = Trained(
             self.seed, self._epochs_before + self.epoch, self._orders.state
         )
