@@ -39,8 +39,8 @@ class Trainer:
             width if they are cropped.
         labels: int64 [n], classes of the network.
         settings: of the training; of a batch size above n, n counts.
-        moves_momentum: whether the rates of `start` set a momentum.
         sample_weights: float32 [n], of the images in the loss.
+        moves_momentum: whether the rates of `start` set a momentum.
         dropout_seed: of what dropout draws, if another than the settings'.
         unfused: whether every layer is an operation of its own and all that is computed stays, for
             `maps`.
