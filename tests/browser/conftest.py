@@ -1,4 +1,4 @@
-"""A real browser, without which these tests are skipped; what they see is kept as artefacts."""
+"""A real browser, without which these tests are skipped; what they see is kept as artifacts."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from neocog import models
 from neocog.explanation import explain
 from neocog.explanation.html import page
 from neocog.explanation.payload import pack
-from neocog.explanation.sheet import sheets
+from neocog.explanation.top_activations import top_activation_sprites
 from neocog.layers import (
     GELU,
     AdaptiveMaxPool2d,
@@ -100,7 +100,7 @@ class Tab:
         )
 
     def keep(self, name):
-        """A screenshot among the artefacts, if they are wanted."""
+        """A screenshot among the artifacts, if they are wanted."""
         folder = os.environ.get("NEOCOG_ARTIFACTS")
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def every_kind():
 @pytest.fixture(scope="session")
 def every_kind_explained():
     network = every_kind()
-    network.initialise(3)
+    network.initialize(3)
     state, rng = network.state_dict(), np.random.default_rng(0)
     state["block.body.norm.running_mean"] = rng.normal(size=6).astype(np.float32) / 4
     state["block.body.norm.running_var"] = rng.uniform(0.25, 2, 6).astype(np.float32)
@@ -193,7 +193,9 @@ def note(trained, explained, tmp_path_factory):
     """The page of the note's network, as an address."""
     _, data = trained
     path = tmp_path_factory.mktemp("page") / "note.html"
-    path.write_text(page(pack(explained, filters=sheets(explained, data.train, images=200))))
+    path.write_text(
+        page(pack(explained, filters=top_activation_sprites(explained, data.train, images=200)))
+    )
     return path.as_uri()
 
 
@@ -207,7 +209,7 @@ def all_kinds(every_kind_explained, tmp_path_factory):
 @pytest.fixture
 def server():
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     with served(network, DATA) as page:
         yield page
 

@@ -98,7 +98,7 @@ def test_nothing_is_shown_without_the_token(tab, address, server, chromium):
 def test_another_explorer_at_the_same_address(tab):
     """The page of the one before does nothing to it, and becomes its page as soon as it may."""
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     with served(network, DATA) as server:
         open_ = tab(server.address, complains=True)
     with served(network, DATA, server.port) as other:
@@ -130,7 +130,7 @@ def test_another_explorer_at_the_same_address(tab):
 
 def test_the_explorer_is_closed(tab):
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     with served(network, DATA) as server:
         open_ = tab(server.address, complains=True)
     message = open_.page.locator("[role=alert]")

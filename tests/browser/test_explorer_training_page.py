@@ -51,7 +51,7 @@ def test_a_picture_of_ones_own_and_one_that_is_broken(tab, address, tmp_path):
     assert "decoded" in message.inner_text() or "not an image" in message.inner_text()
     assert source.get_attribute("src") == first
     whole = tmp_path / "whole.png"
-    whole.write_bytes(png(np.full((50, 90), 200, np.uint8)))  # another size, and grey
+    whole.write_bytes(png(np.full((50, 90), 200, np.uint8)))  # another size, and gray
     field.set_input_files(whole)
     wait_for(open_, "src => document.querySelector('header .picture').src !== src", arg=first)
     assert not message.is_visible()
@@ -118,7 +118,7 @@ def test_a_drawn_kernel(tab, address):
 
 def test_a_changed_weight(tab, address, server):
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     state = network.state_dict()
     open_ = tab(address)
     card = open_.page.locator(".card", has_text="Change a weight")

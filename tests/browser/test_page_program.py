@@ -17,7 +17,7 @@ from neocog.explanation.payload import pack
 def test_names_are_text_and_no_program(tab, tmp_path, trained):
     _, data = trained
     network = models.simple_cnn(2)
-    network.initialise(0)
+    network.initialize(0)
     evil = ("</script><script>document.title='taken'</script>", "<img src=x onerror=alert(1)>")
     network.name_classes(evil)
     file = tmp_path / "evil.html"

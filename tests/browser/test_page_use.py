@@ -89,10 +89,14 @@ def test_what_it_looks_at(tab, note, explained):
 def test_filters_show_what_excites_them(tab, note, trained, explained):
     _, data = trained
     open_ = tab(note)
-    pictures = open_.page.locator("#filters .excited")
+    pictures = open_.page.locator("#filters .top-activation")
     assert pictures.count() == 16 * 3
-    exciting = explained.filters("conv1", data.train, most=200).exciting
-    assert pictures.nth(0).get_attribute("aria-label").startswith(f"image {exciting[0][0].index}:")
+    top_activations = explained.filters("conv1", data.train, most=200).top_activations
+    assert (
+        pictures.nth(0)
+        .get_attribute("aria-label")
+        .startswith(f"image {top_activations[0][0].index}:")
+    )
 
 
 def holes(open_):

@@ -8,7 +8,7 @@ from commands import tiny
 from PIL import Image
 
 import neocog
-from neocog import opening
+from neocog import loading
 from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
 from neocog.cli import main
 from neocog.data import Data

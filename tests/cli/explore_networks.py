@@ -8,7 +8,7 @@ from neocog.formats import save_model
 
 def saved(path, classes=CLASSES, **training):
     network = neocog.models.simple_cnn()
-    network.initialise(3)
+    network.initialize(3)
     if classes:
         network.name_classes(classes)
     save_model(network, path, training=training)

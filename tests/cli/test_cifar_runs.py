@@ -10,7 +10,7 @@ import pytest
 
 import neocog
 from neocog.data.sources import cifar10 as cifar
-from neocog.opening import open_network
+from neocog.loading import open_network
 from neocog.trained_on import trained_on
 
 
@@ -113,7 +113,7 @@ def test_a_folder_that_somebody_sent_chooses_no_data(command, small_cifar, here,
         lambda path: path.write_bytes(path.read_bytes() + b"\0"),
         lambda path: path.write_bytes(b"\x0a" + path.read_bytes()[1:]),
     ],
-    ids=["missing", "truncated", "oversized", "mislabelled"],
+    ids=["missing", "truncated", "oversized", "mislabeled"],
 )
 @pytest.mark.parametrize("name", ["data_batch_3.bin", "test_batch.bin"])
 def test_damaged_cifar_files_are_named(refused, small_cifar, damage, name):

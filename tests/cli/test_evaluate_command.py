@@ -40,7 +40,7 @@ def test_evaluate_of_many_classes_lists_what_is_mixed_up_most(command, here, wit
     classes = (*(f"a rather long name of class {k}" for k in range(15)), "tab\tand \u200cjoiner")
     data = tiny(test=200, classes=classes)
     network = neocog.models.simple_cnn(16)
-    network.initialise(0)
+    network.initialize(0)
     network.name_classes(classes)
     network.save(here / "many.safetensors")
     with_data(data)
@@ -140,7 +140,7 @@ def test_evaluate_refuses_images_of_another_size(refused, with_data, model):
 
 def test_evaluate_refuses_a_model_of_another_number_of_classes(command, with_data, here):
     network = neocog.models.simple_cnn(7)
-    network.initialise(0)
+    network.initialize(0)
     network.save(here / "seven.pth")
     with_data()
     code, out, err = command("evaluate", "seven.pth", "tiny")

@@ -141,7 +141,7 @@ def test_signals_end_a_training_and_keep_what_was_done(long_run, here, name, cod
     assert info["status"] == "interrupted"
     assert info.get("signal", "SIGINT") == name
     assert info["steps"] > 0
-    assert neocog.load(here / "out").initialised
+    assert neocog.load(here / "out").initialized
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process is POSIX")
@@ -172,7 +172,7 @@ def test_a_killed_run_leaves_whole_files_only(long_run, here):
         assert info["status"] == "running"
         assert neocog.load(folder).classes == CLASSES
         assert "cut off" in settle(folder)  # tidies up behind a process that was killed in a saving
-        assert neocog.load(folder / "cnn_model.pth").initialised
+        assert neocog.load(folder / "cnn_model.pth").initialized
         header, *rows = (folder / "history.csv").read_text().splitlines(keepends=True)
         assert header == "epoch,batch,loss,seconds\n"
         assert len(rows) >= 3

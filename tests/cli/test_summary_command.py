@@ -110,7 +110,7 @@ def test_the_network_of_weights_can_be_said(command, refused, model, here):
     (here / "my_net.py").write_text(MODEL_FILE)
     network = neocog.load(model)
     own = neocog.models.load_model_file(here / "my_net.py", "make", 10)
-    own.initialise(0)
+    own.initialize(0)
     own.save(here / "own.pth")
     assert "Say which network they are of" in refused("summary", "own.pth")
     code, out, err = command("summary", "own.pth", "--model", "my_net.py:make", "--json")

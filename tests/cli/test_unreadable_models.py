@@ -18,7 +18,7 @@ class Evil:
 
 def model_with_nan(path: Path) -> None:
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     state = network.state_dict()
     state["fc.bias"][3] = np.nan
     network.load_state_dict(state)
@@ -27,7 +27,7 @@ def model_with_nan(path: Path) -> None:
 
 def torn(path: Path) -> None:
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     network.save(path)
     path.write_bytes(path.read_bytes()[:-1000])
 
@@ -73,7 +73,7 @@ def test_a_model_of_other_shapes_than_the_data(refused, with_data, here):
     network = neocog.Network(
         input_shape=(3, 16, 16), conv1=Conv2d(3, 4, 3), flatten=Flatten(), fc=Linear(4 * 14**2, 10)
     )
-    network.initialise(0)
+    network.initialize(0)
     network.save(here / "small.safetensors")
     with_data()
     assert "16" in refused("evaluate", "small.safetensors", "tiny")

@@ -73,7 +73,7 @@ NETWORKS = networks()
 def prepared(network, images, seed=0):
     """The network with parameters, and images and labels for it."""
     rng = np.random.default_rng(seed)
-    network.initialise(seed)
+    network.initialize(seed)
     c, h, w = network.input_shape
     data = rng.integers(0, 256, (images, h, w, c), dtype=np.uint8)
     return network, data, rng.integers(0, network.output_shape[0], images)

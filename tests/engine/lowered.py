@@ -1,10 +1,10 @@
 """Networks, lowered but not compiled."""
 
 from neocog import SGD
-from neocog.engine.lower import lower
-from neocog.engine.method import Method
+from neocog.engine.lowering import lower
+from neocog.engine.program_options import Method
 from neocog.engine.schedule import training_plan
-from neocog.engine.updating import Updating
+from neocog.engine.update_plan import Updating
 
 
 def trained(network, batch=10, clipped=False, accumulate=1, averaging="", rule=None, **how):

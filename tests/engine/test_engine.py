@@ -50,7 +50,7 @@ def test_a_step_by_the_formulas(name):
     probabilities = predict_probabilities(network, images, threads=1)
     assert_near(probabilities, reference.softmax(scores), STEP)
 
-    trainer = Trainer(network, images, labels, batch_size=5, optimiser=SGD(0.01), threads=2)
+    trainer = Trainer(network, images, labels, batch_size=5, optimizer=SGD(0.01), threads=2)
     order = np.array([6, 0, 3, 3, 1])
     loss = trainer.run(order)
     expected_loss, gradients, _ = reference.backward(network, state, x[order], labels[order])
@@ -79,17 +79,17 @@ def test_ten_steps_by_pytorch(name, kind):
     x = torch.from_numpy(inputs(network, images).astype(np.float32))
     y = torch.from_numpy(labels)
     if kind == "sgd":
-        optimiser = SGD(0.01, momentum=0.9)
+        optimizer = SGD(0.01, momentum=0.9)
         stepper = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
     else:
-        optimiser = Adam(0.001)
+        optimizer = Adam(0.001)
         stepper = torch.optim.Adam(module.parameters(), lr=0.001)
 
     with torch.no_grad():
         logits = module(x).numpy()
     assert_near(predict_scores(network, images, threads=2), logits, STEP)
 
-    trainer = Trainer(network, images, labels, batch_size=batch, optimiser=optimiser, threads=2)
+    trainer = Trainer(network, images, labels, batch_size=batch, optimizer=optimizer, threads=2)
     order = np.random.default_rng(1).permutation(count)
     losses, expected_losses = [], []
     for begin in range(0, count, batch):

@@ -2,15 +2,15 @@
 
 import pytest
 
-from neocog.engine.lower import lower
-from neocog.engine.stages import (
-    ConvolutionStage,
-    DepthwiseStage,
-    DropoutStage,
-    LinearStage,
-    LoadStage,
-    PointwiseStage,
-    PoolingStage,
+from neocog.engine.lowering import lower
+from neocog.engine.ops import (
+    ConvolutionOp,
+    DepthwiseOp,
+    DropoutOp,
+    LinearOp,
+    LoadOp,
+    PointwiseOp,
+    PoolingOp,
 )
 from neocog.layers import (
     GELU,
@@ -33,7 +33,7 @@ from neocog.network import Network
 def stages_of(training=True, **layers):
     """The stages behind the one that loads images, of a network for images of 8 × 8."""
     first, *stages = lower(Network(input_shape=(3, 8, 8), **layers), training=training)
-    assert isinstance(first, LoadStage)
+    assert isinstance(first, LoadOp)
     return stages
 
 
@@ -52,7 +52,7 @@ def test_a_convolution_takes_in_pooling_and_relu(training, order):
     both = {"pool": MaxPool2d(2), "relu": ReLU()}
     between = {name: both[name] for name in order.split(", ")}
     stages = stages_of(training, conv=Conv2d(3, 8, 3, padding=1), **between, **head(8, 4))
-    assert kinds(stages) == [ConvolutionStage, LinearStage]
+    assert kinds(stages) == [ConvolutionOp, LinearOp]
     assert stages[0].pool
     assert stages[0].relu
     assert not stages[1].relu
@@ -67,7 +67,7 @@ def test_other_pooling_is_a_stage_of_its_own(pool):
     stages = stages_of(
         conv=Conv2d(3, 8, 3, padding=1), pool=pool, m=AdaptiveAvgPool2d(), **head(8, 1)
     )
-    assert kinds(stages) == [ConvolutionStage, PoolingStage, PoolingStage, LinearStage]
+    assert kinds(stages) == [ConvolutionOp, PoolingOp, PoolingOp, LinearOp]
     assert not stages[0].pool
 
 
@@ -76,41 +76,41 @@ def test_other_pooling_is_a_stage_of_its_own(pool):
 )
 def test_a_convolution_that_cannot_pool_does_not(conv):
     stages = stages_of(c=Conv2d(3, 4, 1), conv=conv, pool=MaxPool2d(2), **head(8, 4))
-    assert kinds(stages) == [ConvolutionStage, ConvolutionStage, PoolingStage, LinearStage]
+    assert kinds(stages) == [ConvolutionOp, ConvolutionOp, PoolingOp, LinearOp]
     assert not stages[1].pool
 
 
 def test_a_second_pooling_is_a_stage_of_its_own():
     pools = {"p1": MaxPool2d(2), "p2": MaxPool2d(2)}
     stages = stages_of(conv=Conv2d(3, 8, 3, padding=1), **pools, **head(8, 2))
-    assert kinds(stages) == [ConvolutionStage, PoolingStage, LinearStage]
+    assert kinds(stages) == [ConvolutionOp, PoolingOp, LinearOp]
 
 
 def test_a_linear_layer_takes_in_relu_where_another_undoes_it():
     stages = stages_of(flatten=Flatten(), a=Linear(192, 7), r=ReLU(), b=Linear(7, 5), s=ReLU())
-    assert kinds(stages) == [LinearStage, LinearStage, PointwiseStage]
+    assert kinds(stages) == [LinearOp, LinearOp, PointwiseOp]
     assert stages[0].relu
     assert not stages[1].relu, "no stage behind it undoes it on the way back"
     (stage,) = stages_of(False, flatten=Flatten(), a=Linear(192, 7), r=ReLU())
-    assert isinstance(stage, LinearStage)
+    assert isinstance(stage, LinearOp)
     assert stage.relu, "there is no way back"
 
 
 def test_relu_whose_map_has_two_readers_stays_a_stage():
     inside = Residual(Conv2d(8, 8, 3, padding=1))
     stages = stages_of(conv=Conv2d(3, 8, 3, padding=1), r=ReLU(), block=inside, **head(8, 8))
-    kind = [ConvolutionStage, PointwiseStage, ConvolutionStage, PointwiseStage, LinearStage]
+    kind = [ConvolutionOp, PointwiseOp, ConvolutionOp, PointwiseOp, LinearOp]
     assert kinds(stages)[:4] == kind[:4]
     assert not stages[0].relu
     assert stages[1].function == "relu"
 
 
-def test_normalisation_sum_and_function_are_one_stage():
+def test_normalization_sum_and_function_are_one_stage():
     body = Sequential(conv=Conv2d(8, 8, 3, padding=1), norm=BatchNorm2d(8))
     layers = {"first": Conv2d(3, 8, 1), "block": Residual(body), "act": GELU()}
     stages = stages_of(**layers, **head(8, 8))
     point = stages[2]
-    assert kinds(stages)[:3] == [ConvolutionStage, ConvolutionStage, PointwiseStage]
+    assert kinds(stages)[:3] == [ConvolutionOp, ConvolutionOp, PointwiseOp]
     assert (point.name, point.norm, point.function) == (
         "block.body.norm",
         body.layers[1][1],
@@ -120,12 +120,12 @@ def test_normalisation_sum_and_function_are_one_stage():
     # What comes before the sum, and what comes behind the function, is not part of it.
     body = Sequential(conv=Conv2d(8, 8, 3, padding=1), act=ReLU())
     layers = {"first": Conv2d(3, 8, 1), "block": Residual(body), "act": GELU(), "s": Scale(2.0)}
-    found = [s for s in stages_of(**layers, **head(8, 8)) if isinstance(s, PointwiseStage)]
+    found = [s for s in stages_of(**layers, **head(8, 8)) if isinstance(s, PointwiseOp)]
     assert [s.function for s in found][:3] == ["relu", "gelu", "scale"]
     assert [s.addend is not None for s in found][:3] == [False, True, False]
 
 
-def test_for_inference_normalisation_is_in_the_weights():
+def test_for_inference_normalization_is_in_the_weights():
     body = Sequential(conv=Conv2d(8, 8, 3, padding=1, bias=False), norm=BatchNorm2d(8))
     layers = {
         "conv": Conv2d(3, 8, 3, padding=1),
@@ -140,12 +140,12 @@ def test_for_inference_normalisation_is_in_the_weights():
     }
     stages = stages_of(False, **layers, **head(8, 2))
     assert kinds(stages)[:6] == [
-        ConvolutionStage,
-        ConvolutionStage,
-        PointwiseStage,  # the sum
-        DepthwiseStage,
-        PoolingStage,
-        PointwiseStage,  # behind pooling there is no weight to fold into
+        ConvolutionOp,
+        ConvolutionOp,
+        PointwiseOp,  # the sum
+        DepthwiseOp,
+        PoolingOp,
+        PointwiseOp,  # behind pooling there is no weight to fold into
     ]
     assert [getattr(s, "folded", "") for s in stages][:4] == [
         "norm",
@@ -154,26 +154,26 @@ def test_for_inference_normalisation_is_in_the_weights():
         "norm2",
     ]
     assert stages[0].relu
-    assert [s.norm for s in stages if isinstance(s, PointwiseStage)][:2] == [None, layers["norm3"]]
+    assert [s.norm for s in stages if isinstance(s, PointwiseOp)][:2] == [None, layers["norm3"]]
     names = [p.name for p in stages[1].parameters()]
     assert names == ["block.body.conv.weight", "block.body.conv.bias"], "a bias comes into being"
     trained = stages_of(True, **layers, **head(8, 2))
     assert not any(getattr(stage, "folded", "") for stage in trained)
-    assert kinds(trained).count(DropoutStage) == 1
+    assert kinds(trained).count(DropoutOp) == 1
 
 
-def test_only_one_of_two_normalisations_is_folded():
+def test_only_one_of_two_normalizations_is_folded():
     norms = {"one": BatchNorm2d(8), "two": BatchNorm2d(8)}
     stages = stages_of(False, conv=Conv2d(3, 8, 3, padding=1), **norms, **head(8, 8))
     assert stages[0].folded == "one"
     assert (stages[1].name, stages[1].norm) == ("two", norms["two"])
 
 
-def test_a_normalisation_whose_input_others_read_is_not_folded():
+def test_a_normalization_whose_input_others_read_is_not_folded():
     lanes = Residual(BatchNorm2d(8), ReLU())
     stages = stages_of(False, conv=Conv2d(3, 8, 3, padding=1), block=lanes, **head(8, 8))
     assert stages[0].folded == ""
-    assert any(isinstance(s, PointwiseStage) and s.norm is not None for s in stages)
+    assert any(isinstance(s, PointwiseOp) and s.norm is not None for s in stages)
 
 
 def test_every_border_is_as_wide_as_its_widest_reader_wants():

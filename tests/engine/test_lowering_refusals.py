@@ -3,7 +3,7 @@
 import pytest
 from lowered import trained
 
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.errors import ArchitectureError, NeocogError
 from neocog.layers import (
     AdaptiveAvgPool2d,

@@ -13,7 +13,7 @@ def test_a_copy_is_a_network_of_its_own():
     copy = network.copy()
     np.testing.assert_array_equal(predict_scores(copy, images), before)
     assert (copy.classes, copy.preprocessing) == (network.classes, network.preprocessing)
-    network.initialise(1)
+    network.initialize(1)
     assert (predict_scores(network, images) != before).any()
     np.testing.assert_array_equal(predict_scores(copy, images), before)
     copy.load_state_dict({name: 0 * value for name, value in copy.state_dict().items()})
@@ -23,4 +23,4 @@ def test_a_copy_is_a_network_of_its_own():
 
 def test_a_copy_without_parameters_has_none():
     network = simple_cnn(4)
-    assert not network.copy().initialised
+    assert not network.copy().initialized

@@ -69,7 +69,7 @@ NETWORKS = {
         Tanh(),
         input_shape=(3, 9, 11),
     ),
-    "normalisation everywhere": in_a_row(
+    "normalization everywhere": in_a_row(
         BatchNorm2d(3),
         Conv2d(3, 10, 3, padding=1),
         BatchNorm2d(10, affine=False),
@@ -158,7 +158,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_ten_steps_by_pytorch_for_any_number_of_threads(name):
     network = NETWORKS[name]()
-    network.initialise(0)
+    network.initialize(0)
     images, labels = data_for(network)
     start = network.state_dict()
     states = [compare(network, images, labels).state()]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.layers import Conv2d, Flatten, Linear
 from neocog.network import Network
 

@@ -7,7 +7,7 @@ import pytest
 from lowered import trained
 
 from neocog import SGD
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.memory import Memory, memory_needed
 from neocog.engine.plan import Scope
 from neocog.engine.schedule import inference_plan
@@ -207,7 +207,7 @@ def test_gradients_share_memory_so_that_deeper_networks_fit():
 
 def test_more_memory_than_there_is_is_refused():
     network = make("resnet8")
-    network.initialise(0)
+    network.initialize(0)
     images = np.zeros((1, 32, 32, 3), np.uint8)
     refused = r"100000000 images at a time needs [\d.,]+ GiB .* Take a smaller batch\."
     with pytest.raises(NeocogError, match=refused):
@@ -216,6 +216,6 @@ def test_more_memory_than_there_is_is_refused():
             images,
             np.zeros(1, np.int64),
             batch_size=100_000_000,
-            optimiser=SGD(0.1),
+            optimizer=SGD(0.1),
             threads=1,
         )

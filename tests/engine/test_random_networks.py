@@ -60,7 +60,7 @@ def test_random_networks_by_pytorch(body, pooled):
         flatten=Flatten(),
         fc=Linear(8 if pooled else 240, 5),
     )
-    network.initialise(1)
+    network.initialize(1)
     images, labels = data_for(network, 22)
     compare(network, images, labels)
 
@@ -70,7 +70,7 @@ def test_a_block_behind_flatten_is_refused():
     network = Network(
         input_shape=(3, 3, 2), flatten=Flatten(), block=Residual(Linear(18, 18)), fc=Linear(18, 5)
     )
-    network.initialise(0)
+    network.initialize(0)
     images, labels = data_for(network, 12)
     with pytest.raises(ArchitectureError, match=r"block: .*put a Linear"):
         compare(network, images, labels)

@@ -21,12 +21,12 @@ def test_results_do_not_depend_on_threads_or_runs(batch):
     order = np.random.default_rng(1).permutation(len(images))
     results = []
     for threads in (1, 2, 3, 4, 1):
-        optimiser = Adam(0.003) if batch == 7 else SGD(0.02, momentum=0.9)
+        optimizer = Adam(0.003) if batch == 7 else SGD(0.02, momentum=0.9)
         trainer = Trainer(
-            network, images, labels, batch_size=batch, optimiser=optimiser, threads=threads
+            network, images, labels, batch_size=batch, optimizer=optimizer, threads=threads
         )
         losses = np.concatenate([trainer.run(order), trainer.run(order[::-1])])
-        state = trainer.parameters(), trainer.optimiser_state(), trainer.gradients()
+        state = trainer.parameters(), trainer.optimizer_state(), trainer.gradients()
         results.append((losses, *state))
     steps = 2 * -(-len(images) // batch)
     for losses, *states in results:
@@ -43,10 +43,10 @@ def test_other_networks_do_not_depend_on_threads_either(name):
     order, states = np.arange(45), []
     for threads in (1, 3):
         trainer = Trainer(
-            network, images, labels, batch_size=20, optimiser=SGD(0.01, 0.9), threads=threads
+            network, images, labels, batch_size=20, optimizer=SGD(0.01, 0.9), threads=threads
         )
         losses = trainer.run(order)
-        states.append({"losses": losses, **trainer.parameters(), **trainer.optimiser_state()})
+        states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
     assert_same(*states)
 
 
@@ -78,7 +78,7 @@ def wide():
         flatten=Flatten(),
         fc=Linear(8 * 3 * 2, 4),
     )
-    network.initialise(0)
+    network.initialize(0)
     rng = np.random.default_rng(0)
     return network, rng.integers(0, 256, (7, 17, 12, 3), np.uint8)
 
@@ -92,14 +92,14 @@ def test_workers_that_help_each_other_change_nothing():
     states = []
     for threads in (1, 2, 5):
         trainer = Trainer(
-            network, images, labels, batch_size=24, optimiser=SGD(0.01, 0.9), threads=threads
+            network, images, labels, batch_size=24, optimizer=SGD(0.01, 0.9), threads=threads
         )
         groups = trainer._program._groups
         portions = groups[:, GROUP.index("portion")]
         assert (portions > 0).sum() >= 3
         assert (portions == 0).any()
         losses = trainer.run(order)
-        states.append({"losses": losses, **trainer.parameters(), **trainer.optimiser_state()})
+        states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
     assert_same(states[1], states[0])
     assert_same(states[2], states[0])
 
@@ -108,7 +108,7 @@ def test_workers_that_help_each_other_change_nothing():
 def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
     network, images, *_ = make()
     expected = predict_scores(network, images)
-    network.initialise(0)  # the same parameters, and nothing kept for predicting
+    network.initialize(0)  # the same parameters, and nothing kept for predicting
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
     for threads in (1, 2, 3):
         for n in range(3):
@@ -119,9 +119,9 @@ def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
 def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
     network, images = wide()
     expected = predict_scores(network, images)
-    network.initialise(0)
+    network.initialize(0)
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
-    monkeypatch.setattr("neocog.engine.stages.winograd._FAR_BYTES", 0)
+    monkeypatch.setattr("neocog.engine.ops.winograd._FAR_BYTES", 0)
     alone = np.concatenate(
         [predict_scores(network, images[n : n + 1], threads=2) for n in range(7)]
     )
@@ -131,7 +131,7 @@ def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
 
 def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
     network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
-    network.initialise(0)
+    network.initialize(0)
     assert predict_scores(network, np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 4)
     # Denormals are flushed in the workers only.
     predict_scores(network, np.zeros((2, 4, 4, 3), np.uint8))
@@ -141,7 +141,7 @@ def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads_that_cannot_be(threads):
     network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
-    network.initialise(0)
+    network.initialize(0)
     with pytest.raises(NeocogError, match="threads"):
         network.predict_proba(np.zeros((1, 4, 4, 3), np.uint8), threads=threads)
 
@@ -149,7 +149,7 @@ def test_threads_that_cannot_be(threads):
 def test_predictions_from_several_threads_at_once():
     network, images, _ = small(200)
     expected = predict_scores(network, images, threads=1)
-    network.initialise(0)  # the same parameters, and nothing kept for predicting
+    network.initialize(0)  # the same parameters, and nothing kept for predicting
     wrong = []
 
     def ask(seed):
@@ -174,7 +174,7 @@ def test_images_that_do_not_lie_in_a_row_in_memory():
     turned = np.asfortranarray(images)
     backwards = np.ascontiguousarray(images[::-1])[::-1]
     for same in (images, turned, backwards):
-        trainer = Trainer(network, same, labels, batch_size=4, optimiser=SGD(0.01), threads=2)
+        trainer = Trainer(network, same, labels, batch_size=4, optimizer=SGD(0.01), threads=2)
         result = {"losses": trainer.run(order), "scores": predict_scores(network, same)}
         expected = expected or result
         assert_same(result, expected)

@@ -7,7 +7,7 @@ import pytest
 from engine_networks import assert_same, small
 
 from neocog import SGD, Adam
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.predictor import predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError
@@ -17,36 +17,36 @@ from neocog.network import Network
 # State
 
 
-@pytest.mark.parametrize("optimiser", [SGD(0.02, momentum=0.9), Adam(0.003)], ids=["sgd", "adam"])
-def test_state_taken_out_and_put_back_goes_on_bitwise(optimiser):
+@pytest.mark.parametrize("optimizer", [SGD(0.02, momentum=0.9), Adam(0.003)], ids=["sgd", "adam"])
+def test_state_taken_out_and_put_back_goes_on_bitwise(optimizer):
     network, images, labels = small()
     order = np.random.default_rng(1).permutation(len(images))
 
     def trainer_of(start):
-        return Trainer(start, images, labels, batch_size=8, optimiser=optimiser, threads=2)
+        return Trainer(start, images, labels, batch_size=8, optimizer=optimizer, threads=2)
 
     through = trainer_of(network)
     through.run(order)
-    parameters, memory, steps = through.state(), through.optimiser_state(), through.steps
+    parameters, memory, steps = through.state(), through.optimizer_state(), through.steps
     losses = through.run(order[::-1])
 
     other, _, _ = small(seed=9)
     resumed = trainer_of(other)
     resumed.run(order[:8])  # something to overwrite
     resumed.set_state(parameters)
-    resumed.set_optimiser_state(memory)
+    resumed.set_optimizer_state(memory)
     resumed.steps = steps
     assert_same(resumed.state(), parameters)
-    assert_same(resumed.optimiser_state(), memory)
+    assert_same(resumed.optimizer_state(), memory)
     np.testing.assert_array_equal(resumed.run(order[::-1]), losses)
     assert_same(resumed.parameters(), through.parameters())
-    assert_same(resumed.optimiser_state(), through.optimiser_state())
+    assert_same(resumed.optimizer_state(), through.optimizer_state())
     assert resumed.steps == through.steps == 18
 
 
 def test_what_a_trainer_gives_out_is_a_copy():
     network, images, labels = small()
-    trainer = Trainer(network, images, labels, batch_size=8, optimiser=SGD(0.1), threads=1)
+    trainer = Trainer(network, images, labels, batch_size=8, optimizer=SGD(0.1), threads=1)
     before = trainer.parameters()
     for value in trainer.parameters().values():
         value[:] = 0
@@ -65,8 +65,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
     order = np.random.default_rng(1).permutation(len(images))
 
     def trainer_of():
-        optimiser = SGD(1e30, momentum=0.9)
-        return Trainer(network, images, labels, batch_size=8, optimiser=optimiser, threads=threads)
+        optimizer = SGD(1e30, momentum=0.9)
+        return Trainer(network, images, labels, batch_size=8, optimizer=optimizer, threads=threads)
 
     diverging = trainer_of()
     record = np.full(9, 7.0)
@@ -80,13 +80,13 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
     stopped_before.run(order[: 8 * done])
     assert stopped_before.steps == done
     assert_same(diverging.parameters(), stopped_before.parameters())
-    assert_same(diverging.optimiser_state(), stopped_before.optimiser_state())
+    assert_same(diverging.optimizer_state(), stopped_before.optimizer_state())
 
 
 def test_a_run_that_is_asked_to_stop_ends_after_a_step():
     network, images, labels = small()
     order = np.resize(np.arange(len(images)), 400_000)
-    trainer = Trainer(network, images, labels, batch_size=4, optimiser=SGD(1e-4), threads=2)
+    trainer = Trainer(network, images, labels, batch_size=4, optimizer=SGD(1e-4), threads=2)
     record = np.zeros(100_000)
     run = trainer.start(order, record)
     while trainer.done < 10:
@@ -100,7 +100,7 @@ def test_a_run_that_is_asked_to_stop_ends_after_a_step():
 
 def test_an_empty_order_is_no_step():
     network, images, labels = small()
-    trainer = Trainer(network, images, labels, batch_size=8, optimiser=SGD(0.1), threads=2)
+    trainer = Trainer(network, images, labels, batch_size=8, optimizer=SGD(0.1), threads=2)
     assert len(trainer.run(np.arange(0))) == 0
     assert trainer.steps == 0
     assert_same(trainer.parameters(), network.state_dict())
@@ -111,10 +111,10 @@ def test_an_empty_order_is_no_step():
 
 def test_data_that_do_not_fit_are_refused():
     network, images, labels = small()
-    optimiser = SGD(0.1)
+    optimizer = SGD(0.1)
 
     def trainer_of(images=images, labels=labels):
-        return Trainer(network, images, labels, batch_size=4, optimiser=optimiser, threads=1)
+        return Trainer(network, images, labels, batch_size=4, optimizer=optimizer, threads=1)
 
     with pytest.raises(DataError, match=r"uint8 \[n, 6, 6, 3\].* not uint8 \[70, 3, 6, 6\]"):
         trainer_of(images=images.transpose(0, 3, 1, 2))

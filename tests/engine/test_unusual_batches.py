@@ -18,7 +18,7 @@ from neocog.network import Network
 
 
 def edge():
-    """A small network with batch normalisation."""
+    """A small network with batch normalization."""
     network = Network(
         input_shape=(3, 6, 5),
         conv=Conv2d(3, 8, 3, padding=1),
@@ -27,7 +27,7 @@ def edge():
         flatten=Flatten(),
         fc=Linear(240, 5),
     )
-    network.initialise(0)
+    network.initialize(0)
     return network
 
 
@@ -42,7 +42,7 @@ def test_one_value_a_channel_has_no_variance():
     network = Network(
         input_shape=(3, 1, 1), c=Conv2d(3, 4, 1), n=BatchNorm2d(4), f=Flatten(), l=Linear(4, 3)
     )
-    network.initialise(0)
+    network.initialize(0)
     images, labels = data_for(network, 5)
     trainer = trainer_of(network, images, labels, batch=1)
     losses = trainer.run(np.arange(5))
@@ -53,7 +53,7 @@ def test_one_value_a_channel_has_no_variance():
     assert (trainer.gradients()["n.weight"] == 0).all()
 
 
-def test_images_of_one_colour_and_labels_that_are_all_the_same():
+def test_images_of_one_color_and_labels_that_are_all_the_same():
     network = edge()
     images = np.full((COUNT, 6, 5, 3), 128, np.uint8)
     labels = np.full(COUNT, 3)
@@ -69,11 +69,11 @@ def test_scores_of_ten_thousands(scale):
     network = Network(
         input_shape=(3, 6, 5), flatten=Flatten(), fc=Linear(90, 5), scale=Scale(scale)
     )
-    network.initialise(0)
+    network.initialize(0)
     images, labels = data_for(network, 12)
     torchs, everything = Yardstick(network, images, labels, 1e-12), np.arange(12)
     assert 1e3 < np.abs(torchs.double.scores()).max() < 1e5
-    trainer = trainer_of(network, images, labels, batch=12, optimiser=SGD(1e-12))
+    trainer = trainer_of(network, images, labels, batch=12, optimizer=SGD(1e-12))
     torchs.steps([everything], trainer.run(everything))
     torchs.compare(trainer.gradients(), InTorch.gradients, "gradients")
     probabilities = predict_probabilities(network, images)

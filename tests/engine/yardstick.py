@@ -1,6 +1,6 @@
 """How far float32 may be from PyTorch in float64.
 
-How far float32 may be off depends on the network: batch normalisation of few values enlarges a
+How far float32 may be off depends on the network: batch normalization of few values enlarges a
 rounding, a ReLU near zero makes a jump of it, and every step passes it on to all later ones. What
 it comes to in PyTorch's own float32, beside its float64, is the measure, the most of some runs from
 weights a rounding apart (`RUNS`): of all losses, gradients or states of a network, the one of ours
@@ -8,7 +8,7 @@ that is most off may be so a few times as much as PyTorch's most is (`TIMES`), w
 order, or by the rounding of a short sum (`LEAST`). A slip in a formula is off by a thousand times
 that.
 
-A bias before a batch normalisation has a gradient of zero; what is there is rounding. So arrays are
+A bias before a batch normalization has a gradient of zero; what is there is rounding. So arrays are
 measured by the largest number of their layer's.
 """
 
@@ -80,7 +80,7 @@ class InTorch:
 
 
 def trainer_of(network, images, labels, batch=BATCH, threads=2, **how):
-    how = {"optimiser": SGD(0.02, momentum=0.9), **how}
+    how = {"optimizer": SGD(0.02, momentum=0.9), **how}
     return Trainer(network, images, labels, batch_size=batch, threads=threads, **how)
 
 
@@ -146,7 +146,7 @@ def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
     torchs = Yardstick(network, images, labels, rate)
     torchs.compare(predict_scores(network, images, threads=1), InTorch.scores, "scores")
 
-    trainer = trainer_of(network, images, labels, batch, threads, optimiser=SGD(rate, momentum=0.9))
+    trainer = trainer_of(network, images, labels, batch, threads, optimizer=SGD(rate, momentum=0.9))
     order = np.random.default_rng(1).permutation(len(images))
     batches = [order[at : at + batch] for at in range(0, len(order), batch)]
     torchs.steps(batches[:1], trainer.run(batches[0]))

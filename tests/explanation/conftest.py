@@ -12,7 +12,7 @@ def explanations():
     made = {}
     for name, make in MAKERS.items():
         network = make()
-        network.initialise(2)
+        network.initialize(2)
         if network.output_shape == (10,):
             network.name_classes(NAMES)
         channels, height, width = network.input_shape

@@ -23,7 +23,7 @@ from neocog.network import Network
 NAMES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def grey():
+def gray():
     """One channel, not square, many classes, one map of one channel."""
     return Network(
         input_shape=(1, 12, 9),
@@ -43,7 +43,7 @@ def grey():
 
 
 def of_pairs():
-    """Two channels, which are no colours."""
+    """Two channels, which are no colors."""
     return Network(
         input_shape=(2, 8, 8),
         conv=Conv2d(2, 3, 3),
@@ -55,7 +55,7 @@ def of_pairs():
 
 MAKERS = {
     "simple-cnn": models.simple_cnn,
-    "grey": grey,
+    "gray": gray,
     "pairs": of_pairs,
 }
 

@@ -80,8 +80,8 @@ def test_explanation(explanations, name):
     assert f"what its {len(explanation) - 1} layers make" in title
     image, *_ = figure.axes
     (shown,) = pictures(image)
-    colours = explanation.image.shape[2] == 3
-    expected = explanation.image if colours else explanation.image[:, :, 0]
+    colors = explanation.image.shape[2] == 3
+    expected = explanation.image if colors else explanation.image[:, :, 0]
     np.testing.assert_array_equal(shown, expected)
     for key in explanation:
         layer = explanation[key]
@@ -124,7 +124,7 @@ def test_a_prediction_that_is_right(explanations):
 
 
 def test_probabilities_of_the_first_ten_and_the_label(explanations):
-    explanation = explanations["grey"]
+    explanation = explanations["gray"]
     (axes,) = titled(explanation.figure(), "probabilities")
     found = bars_by_name(axes)
     order = np.argsort(-explanation.probabilities)

@@ -7,7 +7,7 @@ from drawn_figures import digits, draw, pictures, said, titled
 # Attributions
 
 
-@pytest.mark.parametrize("name", ["simple-cnn", "grey"])
+@pytest.mark.parametrize("name", ["simple-cnn", "gray"])
 @pytest.mark.parametrize("method", ["grad_cam", "gradient_times_input", "occlusion", "chance"])
 def test_attribution(explanations, name, method):
     explanation = explanations[name]
@@ -18,7 +18,7 @@ def test_attribution(explanations, name, method):
     alone, over, curves = figure.axes[:3]
     shown = explanation.image if name == "simple-cnn" else explanation.image[:, :, 0]
     np.testing.assert_array_equal(pictures(alone)[0], shown)
-    _grey, map_ = pictures(over)
+    _gray, map_ = pictures(over)
     np.testing.assert_array_equal(map_, found.map)
     expected = [found.deleted, found.inserted]
     title = said(figure)
@@ -40,7 +40,7 @@ def test_attribution(explanations, name, method):
 
 
 @pytest.mark.parametrize(
-    ("name", "layer"), [("simple-cnn", "conv1"), ("grey", "conv"), ("grey", "block.body")]
+    ("name", "layer"), [("simple-cnn", "conv1"), ("gray", "conv"), ("gray", "block.body")]
 )
 @pytest.mark.parametrize("with_data", [False, True])
 def test_filters(explanations, name, layer, with_data):
@@ -60,7 +60,7 @@ def test_filters(explanations, name, layer, with_data):
         (kernel,) = pictures(axes)
         weight = found.weight[channel]
         limit = np.abs(weight).max()
-        if inputs == 3:  # colours, grey for 0
+        if inputs == 3:  # colors, gray for 0
             expected = 0.5 + weight.transpose(1, 2, 0) / (2 * limit)
             np.testing.assert_allclose(kernel, expected, atol=1e-6)
         else:

@@ -85,7 +85,7 @@ def test_a_step_to_where_numbers_overflow(explanations, lr):
 
 def test_a_large_kernel(explanations):
     """Of many input channels the three that change most, without numbers, which were too small."""
-    step = explanations["grey"].steps["sgd"]
+    step = explanations["gray"].steps["sgd"]
     figure = draw(step.figure("block.body.weight"))
     change = np.abs(step.after["block.body.weight"] - step.before["block.body.weight"])
     out = int(change.max(axis=(1, 2, 3)).argmax())

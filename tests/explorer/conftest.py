@@ -10,7 +10,7 @@ import neocog
 @pytest.fixture
 def network() -> neocog.Network:
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     return network
 
 

@@ -20,7 +20,7 @@ def fitted(steps: int, batch_size=4, rate=0.001, momentum=0.9, seed=0, new=False
     """What the public function makes of so many steps, of a network with or without weights."""
     network = neocog.models.simple_cnn()
     if not new:
-        network.initialise(seed)
+        network.initialize(seed)
     whole = -(-len(DATA.train) // batch_size)
     optimizer = neocog.SGD(rate, momentum)
     neocog.fit(

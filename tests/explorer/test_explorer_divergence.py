@@ -14,8 +14,8 @@ from neocog.errors import TrainingDivergedError
 from neocog.training.torch_stream import TorchStream
 from neocog.web import training as training_module
 from neocog.web.events import Events
-from neocog.web.running import Running
 from neocog.web.training import Training
+from neocog.web.training_pace import Running
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -84,7 +84,7 @@ def test_the_latest_batch_of_many_steps():
     found = []
     for counts in ([7], [1] * 7):
         network = neocog.models.simple_cnn()
-        network.initialise(0)
+        network.initialize(0)
         training = Training(network, DATA.train, TorchStream(0), 2, lambda kernels: None)
         for count in counts:
             losses = training.take(count)

@@ -98,9 +98,9 @@ def test_a_broken_picture_leaves_the_one_before(page):
     assert page.state() == before
 
 
-def test_a_grey_network_gets_grey_pictures():
+def test_a_gray_network_gets_gray_pictures():
     network = neocog.models.lenet5()
-    network.initialise(0)
+    network.initialize(0)
     side = network.input_shape[1]
     with served(network, None) as page:
         assert page.state()["picture"]["source"] == "none"
@@ -108,9 +108,9 @@ def test_a_grey_network_gets_grey_pictures():
         red[..., 0] = 200
         status, state = page.upload(png(red))
         assert status == 200
-        grey = np.asarray(Image.fromarray(red).convert("L"))[None, ..., None]
+        gray = np.asarray(Image.fromarray(red).convert("L"))[None, ..., None]
         found = np.float32(state["prediction"]["probabilities"])
-        np.testing.assert_array_equal(found, network.predict_proba(grey)[0])
+        np.testing.assert_array_equal(found, network.predict_proba(gray)[0])
 
 
 def test_labels(page):

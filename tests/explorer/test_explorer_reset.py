@@ -21,9 +21,9 @@ def test_reset(page, network):
     assert state["curve"]["count"] == 0
     assert state["changes"] == 0
     fresh = neocog.models.simple_cnn()
-    fresh.initialise(7)
+    fresh.initialize(7)
     assert_same(page.weights(), fresh.state_dict())
-    # Nothing of what was before is remembered, also not by the optimiser.
+    # Nothing of what was before is remembered, also not by the optimizer.
     for _ in range(3):
         page.do("/api/training/step")
     assert_same(page.weights(), fitted(3, seed=7, new=True).state_dict())

@@ -14,7 +14,7 @@ from neocog import reference
 from neocog.data import Dataset
 from neocog.web import explorer as explorer_module
 from neocog.web.events import Events
-from neocog.web.running import first_images
+from neocog.web.training_pace import first_images
 
 # Training
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 from exploring import PATIENCE
 
-from neocog.web.owner import Owner
 from neocog.web.refusal import RefusedError
+from neocog.web.worker_thread import Owner
 
 
 def test_the_owner_does_what_is_asked_between_its_own_work():

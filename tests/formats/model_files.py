@@ -80,7 +80,7 @@ def nested() -> Network:
         flatten=Flatten(),
         fc=Linear(8, 5),
     )
-    net.initialise(4)
+    net.initialize(4)
     state = net.state_dict()
     state["stem.1.num_batches_tracked"] += 2**40
     net.load_state_dict(state)

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 from neocog import SGD
 from neocog.engine.trainer import Trainer
-from neocog.kernels import compiling, kernel_cache
+from neocog.kernels import jit, kernel_cache
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
 
@@ -29,7 +29,7 @@ images = np.arange(64, dtype=np.uint8).reshape(8, 2, 4, 1)
 told = []
 exec(sys.argv[1])
 trainer = Trainer(
-    network, images, np.arange(8) % 3, batch_size=4, optimiser=SGD(0.1), threads=1,
+    network, images, np.arange(8) % 3, batch_size=4, optimizer=SGD(0.1), threads=1,
     on_compile=told.append,
 )
 print(told, [float(loss).hex() for loss in trainer.run(np.arange(8))], sep="|", end="|")

@@ -126,7 +126,7 @@ def test_a_changed_source_changes_the_folder(tmp_path, filled):
     first = folder()
     assert folder() == first
     seen = {first}
-    for name in ("simd.py", "convolution.py", "static.py"):
+    for name in ("simd.py", "convolution.py", "spec_type.py"):
         path = package / "kernels" / name
         path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
         seen.add(folder())
@@ -150,7 +150,7 @@ def test_every_kernel_of_a_program_is_read_back():
     """In another process nothing compiles again: also stages whose attributes lead back to them."""
     folder = cache_folder()
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))
     code = (
         "import numpy as np, neocog, neocog.kernels.kernel_cache as c\n"
@@ -161,7 +161,7 @@ def test_every_kernel_of_a_program_is_read_back():
         "    return found\n"
         "c.read = checked\n"
         "network = neocog.models.simple_cnn()\n"
-        "network.initialise(0)\n"
+        "network.initialize(0)\n"
         "network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))\n"
         "print('read', c.cache_folder())\n"
     )

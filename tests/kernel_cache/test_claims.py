@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from kernel_caches import ENTRY
 
 from neocog.engine import compilation
-from neocog.kernels import compiling, kernel_cache
-from neocog.kernels.geometry import Items
+from neocog.kernels import jit, kernel_cache
 from neocog.kernels.kernel_cache import cache_folder, claim
+from neocog.kernels.runtime_sizes import Items
 
 # Sharing
 

@@ -103,7 +103,7 @@ class Case:
             self.x_map.border_w - self.padding[1][0],
         )
 
-    def stage(self, y_map, **others):
+    def spec(self, y_map, **others):
         (sh, sw), (dh, dw) = self.stride, self.dilation
         return Convolution(
             self.x_map,
@@ -120,7 +120,7 @@ class Case:
             **others,
         )
 
-    def gradient_stage(self, dy_map, winners, shard):
+    def gradient_spec(self, dy_map, winners, shard):
         steps = (*self.stride, *self.dilation)
         return WeightGradient(
             self.x_map, dy_map, self.w_map, self.bias, winners, shard, *steps, *self.crop

@@ -71,9 +71,9 @@ def conv_bound(case, x, w, b, before=0):
 
 def assert_same_in_parts(case, operands, y, expected):
     """Bitwise the same where parts of one image are the items, in two calls."""
-    stage = case.stage(case.y_map, accumulate=case.accumulate, parts=True)
-    for first, count in in_parts(stage.bands * stage.w.blocks):
-        call(conv2d_forward, stage, (*operands, y, None, None), count, first=first)
+    spec = case.spec(case.y_map, accumulate=case.accumulate, parts=True)
+    for first, count in in_parts(spec.bands * spec.w.blocks):
+        call(conv2d_forward, spec, (*operands, y, None, None), count, first=first)
     np.testing.assert_array_equal(read(case.y_map, y), expected)
 
 
@@ -90,11 +90,11 @@ def assert_same_in_parts(case, operands, y, expected):
 @given(case=cases())
 def test_conv2d_forward(case):
     m = case.y_map
-    stage = case.stage(m, accumulate=case.accumulate)
+    spec = case.spec(m, accumulate=case.accumulate)
     for kind in (whole, real, wild):
         x, w, b = conv_data(kind, case)
         y, before = result(case, kind, x, m)
-        call(conv2d_forward, stage, (*conv_operands(case, x, w, b), y, None, None), len(x))
+        call(conv2d_forward, spec, (*conv_operands(case, x, w, b), y, None, None), len(x))
         expected = forward(case, double(x), double(w), double(b))
         if case.relu:
             expected = reference.relu_forward(expected)
@@ -118,11 +118,11 @@ def test_conv2d_forward_pooled(case):
     for kind, keep in ((whole, True), (real, True), (wild, True), (whole, False)):
         if not keep and case.n != 3:
             continue  # without winners is another kernel to compile
-        stage = case.stage(m, pool=True, winners=keep)
+        spec = case.spec(m, pool=True, winners=keep)
         x, w, b = conv_data(kind, case)
         y = unwritten(m, len(x)) if case.w_map.lanes_left else blank(m, len(x))
         winners = Buffer(len(x), m.bare.size, np.int32)
-        call(conv2d_forward, stage, (*conv_operands(case, x, w, b), y, winners, None), len(x))
+        call(conv2d_forward, spec, (*conv_operands(case, x, w, b), y, winners, None), len(x))
         sums = forward(case, double(x), double(w), double(b))
         expected, winner = reference.max_pool2d_forward(sums)
         if case.relu:

@@ -49,21 +49,21 @@ from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_s
 from neocog.kernels.layout import FeatureMap
 
 
-def assert_input_gradient(case, kernel, stage, dy_map, order):
+def assert_input_gradient(case, kernel, spec, dy_map, order):
     """dx against the formula; `order` makes the kernel's operands of dy, weight, dx and gate."""
-    turned_case = replace(case, inputs=case.outputs, outputs=case.inputs)
+    flipped_case = replace(case, inputs=case.outputs, outputs=case.inputs)
     for kind in (whole, real):
         rng = generator(kind.__name__, case)
         _, weight, _ = conv_data(kind, case)
         dy = kind(rng, case.n, case.k, *case.out)
         gate = np.maximum(whole(rng, case.n, case.c, *case.size), 0)
         groups = weight.reshape(case.groups, case.outputs, *weight.shape[1:])
-        turned = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
-        dx, before = result(turned_case, kind, dy, dx_map(case))
-        w = case.w_map.turned
-        turned_weight = parameter(w.size, weight_places(w), turned)
-        gates = maps(stage.gate, gate) if case.relu else None
-        call(kernel, stage, order(maps(dy_map, dy), turned_weight, dx, gates), case.n)
+        flipped = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
+        dx, before = result(flipped_case, kind, dy, dx_map(case))
+        w = case.w_map.flipped
+        flipped_weight = parameter(w.size, weight_places(w), flipped)
+        gates = maps(spec.gate, gate) if case.relu else None
+        call(kernel, spec, order(maps(dy_map, dy), flipped_weight, dx, gates), case.n)
         shape = (gate.shape, case.padding)
         expected = reference.conv2d_backward_input(
             double(dy), double(weight), *shape, **case.options
@@ -94,17 +94,17 @@ def gate_map(case):
 @example(case=replace(GROUPS, stride=(1, 1), accumulate=True, relu=True))
 @given(case=cases())
 def test_conv2d_backward_input(case):
-    """The forward kernel with the turned weight, cropped and gated: for stride 1."""
+    """The forward kernel with the flipped weight, cropped and gated: for stride 1."""
     case = replace(case, stride=(1, 1))
     # A padding wider than the kernel reaches: those rows and columns of dy saw only zeros.
     pairs = list(zip(case.reach, case.padding, strict=True))
     border = [max(0, reach - min(sides)) for reach, sides in pairs]
     crop = [b - (reach - sides[0]) for b, (reach, sides) in zip(border, pairs, strict=True)]
     dy_map = FeatureMap(*case.out, case.k, *border)
-    stage = Convolution(
+    spec = Convolution(
         dy_map,
         dx_map(case),
-        case.w_map.turned,
+        case.w_map.flipped,
         bias=False,
         crop_h=crop[0],
         crop_w=crop[1],
@@ -115,14 +115,14 @@ def test_conv2d_backward_input(case):
         accumulate=case.accumulate,
     )
     assert_input_gradient(
-        case, conv2d_forward, stage, dy_map, lambda dy, w, dx, gate: (dy, w, None, dx, None, gate)
+        case, conv2d_forward, spec, dy_map, lambda dy, w, dx, gate: (dy, w, None, dx, None, gate)
     )
 
 
-def strided_stage(case, dy_map):
+def strided_spec(case, dy_map):
     top, left = (sides[0] for sides in case.padding)
     steps = (*case.stride, *case.dilation)
-    w, gate = case.w_map.turned, gate_map(case)
+    w, gate = case.w_map.flipped, gate_map(case)
     return InputGradient(
         dy_map, dx_map(case), w, *steps, top, left, case.relu, gate, case.accumulate
     )
@@ -140,18 +140,18 @@ def strided_stage(case, dy_map):
 @given(case=cases())
 def test_conv2d_backward_input_strided(case):
     reaches = FeatureMap(*case.out, case.k, 99, 99)
-    wide = strided_stage(case, reaches)
+    wide = strided_spec(case, reaches)
     dy_map = FeatureMap(*case.out, case.k, wide.reach_h, wide.reach_w)
-    stage = strided_stage(case, dy_map)
+    spec = strided_spec(case, dy_map)
     assert_input_gradient(
-        case, conv2d_backward_input_strided, stage, dy_map, lambda *operands: operands
+        case, conv2d_backward_input_strided, spec, dy_map, lambda *operands: operands
     )
 
 
 def test_a_border_of_dy_that_is_too_narrow_is_refused():
     case = replace(MANY, stride=(2, 2), size=(8, 12))
     with pytest.raises(ValueError, match="dy's border of 0 × 0 must be at least 1 × 1"):
-        strided_stage(case, FeatureMap(*case.out, case.k))
+        strided_spec(case, FeatureMap(*case.out, case.k))
 
 
 @shapes(1)
@@ -163,11 +163,11 @@ def test_conv2d_flip_weight(case):
     w_map = case.w_map
     weight = real(generator(case), *weight_places(w_map).shape)
     packed = parameter(w_map.size, weight_places(w_map), weight)
-    at = weight_places(w_map.turned)
-    turned = parameter(w_map.turned.size, at, nan)
-    stage = case.gradient_stage(case.y_map, False, 1)
+    at = weight_places(w_map.flipped)
+    flipped = parameter(w_map.flipped.size, at, nan)
+    spec = case.gradient_spec(case.y_map, False, 1)
     for first, count in in_parts(w_map.blocks):
-        call(conv2d_flip_weight, stage, (packed, turned), count, first=first)
+        call(conv2d_flip_weight, spec, (packed, flipped), count, first=first)
     groups = weight.reshape(case.groups, case.outputs, *weight.shape[1:])
     expected = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
-    np.testing.assert_array_equal(read_parameter(turned, at), expected)
+    np.testing.assert_array_equal(read_parameter(flipped, at), expected)

@@ -46,12 +46,12 @@ from neocog.kernels.layout import padded
 from neocog.kernels.simd import LANES
 
 
-def weight_gradient(stage, kernel, x, dy, winners, images):
+def weight_gradient(spec, kernel, x, dy, winners, images):
     """dw and db, in two calls over the images as two workers make them, then reduced."""
-    shards = -(-images // stage.shard)
-    weight_sums = Buffer(shards, stage.partial_size)
-    bias_sums = Buffer(shards, padded(stage.w.out_channels))
-    middle = shards // 2 * stage.shard
+    shards = -(-images // spec.shard)
+    weight_sums = Buffer(shards, spec.partial_size)
+    bias_sums = Buffer(shards, padded(spec.w.out_channels))
+    middle = shards // 2 * spec.shard
     for first, until in ((0, middle), (middle, images)):
         operands = (
             (x, first),
@@ -61,27 +61,27 @@ def weight_gradient(stage, kernel, x, dy, winners, images):
             bias_sums,
         )
         if until > first:
-            call(kernel, stage, operands, until - first, first=first)
-    at = weight_places(stage.w)
-    dw = parameter(stage.w.size, at, nan)
-    db = parameter(padded(stage.w.out_channels), bias_places(stage.w.out_channels), nan)
-    reduce = (weight_sums, bias_sums, dw, db if stage.bias else None, step(images))
-    for first, count in in_parts(stage.w.blocks):
-        call(conv2d_reduce, stage, reduce, count, first=first)
-    bias = read_parameter(db, bias_places(stage.w.out_channels)) if stage.bias else None
+            call(kernel, spec, operands, until - first, first=first)
+    at = weight_places(spec.w)
+    dw = parameter(spec.w.size, at, nan)
+    db = parameter(padded(spec.w.out_channels), bias_places(spec.w.out_channels), nan)
+    reduce = (weight_sums, bias_sums, dw, db if spec.bias else None, step(images))
+    for first, count in in_parts(spec.w.blocks):
+        call(conv2d_reduce, spec, reduce, count, first=first)
+    bias = read_parameter(db, bias_places(spec.w.out_channels)) if spec.bias else None
     return read_parameter(dw, at), bias
 
 
-def weight_gradient_by_items(stage, x, dy, images):
+def weight_gradient_by_items(spec, x, dy, images):
     """dw and db, of which two workers make a part each."""
-    at = weight_places(stage.w)
-    dw = parameter(stage.w.size, at, nan)
-    for first, count in in_parts(stage.items):
-        call(conv2d_backward_weight_items, stage, (x, dy, dw, step(images)), count, first=first)
-    bias = bias_places(stage.w.out_channels)
-    db = parameter(padded(stage.w.out_channels), bias, nan)
-    for first, count in in_parts(padded(stage.w.out_channels) // LANES):
-        call(conv2d_backward_bias, stage, (dy, db, step(images)), count, first=first)
+    at = weight_places(spec.w)
+    dw = parameter(spec.w.size, at, nan)
+    for first, count in in_parts(spec.items):
+        call(conv2d_backward_weight_items, spec, (x, dy, dw, step(images)), count, first=first)
+    bias = bias_places(spec.w.out_channels)
+    db = parameter(padded(spec.w.out_channels), bias, nan)
+    for first, count in in_parts(padded(spec.w.out_channels) // LANES):
+        call(conv2d_backward_bias, spec, (dy, db, step(images)), count, first=first)
     return read_parameter(dw, at), read_parameter(db, bias)
 
 
@@ -124,14 +124,14 @@ TOO_LARGE = Case(1, 64, (12, 120), 8, (3, 3), (1, 1), (1, 1), (3, 3))
 @given(case=cases(), shard=st.integers(1, 3))
 def test_conv2d_backward_weight(case, shard):
     """By shards of images, and by items of the weight."""
-    stage = case.gradient_stage(case.y_map, False, shard)
+    spec = case.gradient_spec(case.y_map, False, shard)
     for kind in (whole, real):
         x, _, _ = conv_data(kind, case)
         dy = kind(generator(case), len(x), *places(case.y_map).shape)
         operands = maps(case.x_map, x), maps(case.y_map, dy)
-        actual = weight_gradient(stage, conv2d_backward_weight, *operands, None, len(x))
+        actual = weight_gradient(spec, conv2d_backward_weight, *operands, None, len(x))
         assert_weight_gradient(case, actual, x, dy, kind is whole)
-        actual = weight_gradient_by_items(stage, *operands, len(x))
+        actual = weight_gradient_by_items(spec, *operands, len(x))
         assert_weight_gradient(case, actual, x, dy, kind is whole)
 
 
@@ -139,16 +139,16 @@ def test_conv2d_backward_weight(case, shard):
 @pytest.mark.parametrize("case", [MANY, WIDE])
 def test_weight_gradients_are_the_same_however_images_are_cut_into_calls(case):
     case = replace(case, n=5, bias=True)
-    stage = case.gradient_stage(case.y_map, False, 5)
+    spec = case.gradient_spec(case.y_map, False, 5)
     x, _, _ = conv_data(real, case)
     dy = real(generator(case), len(x), *places(case.y_map).shape)
     x, dy = maps(case.x_map, x), maps(case.y_map, dy)
     results = []
     for calls in ([(0, 5)], [(0, 1), (1, 3), (4, 1)]):
-        sums = Buffer(1, stage.partial_size), Buffer(1, padded(case.k))
+        sums = Buffer(1, spec.partial_size), Buffer(1, padded(case.k))
         for first, count in calls:
             operands = ((x, first), (dy, first), None, *sums)
-            call(conv2d_backward_weight, stage, operands, count, first=first)
+            call(conv2d_backward_weight, spec, operands, count, first=first)
         results.append([buffer.items.tobytes() for buffer in sums])
     assert results[0] == results[1]
 
@@ -161,7 +161,7 @@ def test_weight_gradients_are_the_same_however_images_are_cut_into_calls(case):
 @given(case=cases(pool=True, plain=True), shard=st.integers(1, 3))
 def test_conv2d_backward_weight_of_winners(case, shard):
     m = case.pooled.bare
-    stage = case.gradient_stage(m, True, shard)
+    spec = case.gradient_spec(m, True, shard)
     for kind in (whole, real):
         x, _, _ = conv_data(kind, case)
         rng = generator(case)
@@ -171,11 +171,11 @@ def test_conv2d_backward_weight_of_winners(case, shard):
         winners.items[:, places(m)] = winner_offsets(case.x_map, winner, case.stride)
         kernel = conv2d_backward_weight_of_winners
         operands = maps(case.x_map, x), maps(m, dy), winners
-        actual = weight_gradient(stage, kernel, *operands, len(x))
+        actual = weight_gradient(spec, kernel, *operands, len(x))
         spread = reference.max_pool2d_backward(dy, winner, (len(x), case.k, *case.out))
         assert_weight_gradient(case, actual, x, spread, kind is whole)
 
 
 def test_winners_know_no_groups():
     with pytest.raises(ValueError, match="neither dilation nor groups"):
-        GROUPS.gradient_stage(GROUPS.pooled.bare, True, 1)
+        GROUPS.gradient_spec(GROUPS.pooled.bare, True, 1)

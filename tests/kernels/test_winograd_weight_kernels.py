@@ -60,42 +60,42 @@ def gradient_magnitude(x, dy, tile):
     return g.T @ np.einsum("ncrsij,nkrsij->kcij", v, w, optimize=True) @ g
 
 
-def weight_gradient(stage, run, count, bias_sums, *operands):
+def weight_gradient(spec, run, count, bias_sums, *operands):
     """dw and db, from a kernel that is called twice, with what comes before them and behind."""
-    at, k = weight_places(stage.w), stage.w.out_channels
-    dw = parameter(stage.w.size, at, nan)
+    at, k = weight_places(spec.w), spec.w.out_channels
+    dw = parameter(spec.w.size, at, nan)
     db = parameter(padded(k), bias_places(k), nan)
     before, behind = operands
-    table = *before, bias_sums, dw, db if stage.bias else None, *behind
+    table = *before, bias_sums, dw, db if spec.bias else None, *behind
     for first, items in in_parts(count):
-        call(run, stage, table, items, first=first)
-    return read_parameter(dw, at), read_parameter(db, bias_places(k)) if stage.bias else None
+        call(run, spec, table, items, first=first)
+    return read_parameter(dw, at), read_parameter(db, bias_places(k)) if spec.bias else None
 
 
-def of_shards(stage, x, dy, parts):
+def of_shards(spec, x, dy, parts):
     """dw and db by way of shards; `parts` are the calls."""
     images = len(x.items)
-    shards = -(-images // stage.shard)
-    sums, bias = Buffer(shards, stage.s_size), Buffer(shards, padded(stage.w.out_channels))
+    shards = -(-images // spec.shard)
+    sums, bias = Buffer(shards, spec.s_size), Buffer(shards, padded(spec.w.out_channels))
     for first, count in parts:
-        scratch = Buffer(1, stage.scratch_size)
+        scratch = Buffer(1, spec.scratch_size)
         operands = (x, first), (dy, first), sums, bias, scratch
-        call(winograd_backward_weight, stage, operands, count, first=first)
+        call(winograd_backward_weight, spec, operands, count, first=first)
     around = (sums,), (step(images),)
-    return weight_gradient(stage, winograd_reduce, stage.w.blocks, bias, *around)
+    return weight_gradient(spec, winograd_reduce, spec.w.blocks, bias, *around)
 
 
-def of_batch(stage, x, dy, parts):
+def of_batch(spec, x, dy, parts):
     """dw and db by way of the whole batch's V and W."""
     images = len(x.items)
-    v, w = Buffer(1, stage.v_size), Buffer(1, stage.w_size)
-    bias = Buffer(images, padded(stage.w.out_channels))
+    v, w = Buffer(1, spec.v_size), Buffer(1, spec.w_size)
+    bias = Buffer(images, padded(spec.w.out_channels))
     for first, count in parts:
-        call(winograd_transform_input, stage, ((x, first), v), count, first=first)
-        operands = (dy, first), w, (bias, first) if stage.bias else None
-        call(winograd_transform_gradient, stage, operands, count, first=first)
-    around = (v, w), (step(images), Buffer(1, stage.scratch_size))
-    return weight_gradient(stage, winograd_outer, stage.items, bias, *around)
+        call(winograd_transform_input, spec, ((x, first), v), count, first=first)
+        operands = (dy, first), w, (bias, first) if spec.bias else None
+        call(winograd_transform_gradient, spec, operands, count, first=first)
+    around = (v, w), (step(images), Buffer(1, spec.scratch_size))
+    return weight_gradient(spec, winograd_outer, spec.items, bias, *around)
 
 
 @shapes(1)
@@ -107,7 +107,7 @@ def test_winograd_backward_weight(case, shard):
     n, x_map, dy_map = layout(case)
     padding, tile = case[5], case[-1]
     common = {"top": padding[0][0], "left": padding[1][0], "tile": tile, "bias": shard != 3}
-    stage = WinogradGradient(x_map, dy_map, shard=shard, **common)
+    spec = WinogradGradient(x_map, dy_map, shard=shard, **common)
     kept = WinogradGradient(x_map, dy_map, images=n + 1, **common)
     for kind in (whole, real):
         x, _, _ = data(kind, case)
@@ -117,18 +117,18 @@ def test_winograd_backward_weight(case, shard):
         wide = with_padding(x, padding)
         backward = reference.conv2d_backward_weight
         expected = backward(double(wide), double(dy), (3, 3))
-        tiles = stage.forward.tiles
+        tiles = spec.forward.tiles
         roundings = 2 * (INTO + INTO + OUT) + n * tiles + 1 + n
         bound = rounding(roundings, gradient_magnitude(wide, dy, tile))
         bias_bound = rounding(n * dy[0, 0].size + n, magnitude(dy).sum((0, 2, 3)))
-        results = [of_shards(stage, *operands, [(0, n)])]
+        results = [of_shards(spec, *operands, [(0, n)])]
         if middle:
-            results.append(of_shards(stage, *operands, [(0, middle), (middle, n - middle)]))
+            results.append(of_shards(spec, *operands, [(0, middle), (middle, n - middle)]))
             np.testing.assert_array_equal(results[1][0], results[0][0])
         results.append(of_batch(kept, *operands, in_parts(n)))
         if shard >= n:  # one chain of sums either way, in whatever groups
             np.testing.assert_array_equal(results[-1][0], results[0][0])
         for dw, db in results:
             assert_within(dw, expected, bound)
-            if stage.bias:
+            if spec.bias:
                 assert_within(db, double(dy).sum((0, 2, 3)), bias_bound)

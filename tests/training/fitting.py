@@ -42,7 +42,7 @@ def long_data(images: int) -> Dataset:
     )
 
 
-class Recorder(neocog.Watcher):
+class Recorder(neocog.Callback):
     """Writes down what it is told, and does as asked at one of those times."""
 
     def __init__(self, act=None):

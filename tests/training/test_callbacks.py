@@ -6,26 +6,26 @@ import time
 import pytest
 from fitting import Recorder, assert_same_weights, fit, long_data, once, small_network
 
-# Watchers
+# Callbacks
 
 
-def test_a_watcher_is_told_in_order():
+def test_a_callback_is_told_in_order():
     weights = {}
 
     def act(name, *rest):
         if name == "epoch_done":
             weights[rest[0].epoch] = network.state_dict()
 
-    network, watcher = small_network(), Recorder(act)
-    history = fit(network, epochs=2, log_every=4, watcher=watcher)
-    names = [call[0] for call in watcher.calls]
+    network, callback = small_network(), Recorder(act)
+    history = fit(network, epochs=2, log_every=4, callback=callback)
+    names = [call[0] for call in callback.calls]
     told = [name for name in names if name not in ("compiling", "progress")]
     assert told == ["ready", *["logged"] * 2, "epoch_done", *["logged"] * 2, "epoch_done"]
     assert names.index("ready") == names.count("compiling")
-    assert [call[1] for call in watcher.calls if call[0] == "logged"] == history.logged
-    assert [call[1] for call in watcher.calls if call[0] == "epoch_done"] == history.epochs
-    assert all(call[2] is history for call in watcher.calls if call[0] == "epoch_done")
-    progress = [call[1:] for call in watcher.calls if call[0] == "progress"]
+    assert [call[1] for call in callback.calls if call[0] == "logged"] == history.logged
+    assert [call[1] for call in callback.calls if call[0] == "epoch_done"] == history.epochs
+    assert all(call[2] is history for call in callback.calls if call[0] == "epoch_done")
+    progress = [call[1:] for call in callback.calls if call[0] == "progress"]
     assert progress == sorted(progress)
     assert {(1, 11, 11), (2, 11, 11)} <= set(progress)
 
@@ -36,14 +36,14 @@ def test_a_watcher_is_told_in_order():
 
 
 @pytest.mark.parametrize("when", ["ready", "progress", "logged", "epoch_done"])
-def test_a_watcher_that_fails_ends_training_and_every_worker(when):
+def test_a_callback_that_fails_ends_training_and_every_worker(when):
     threads = threading.active_count()
     with pytest.raises(OSError, match="disk full"):
         fit(
             small_network(),
             long_data(20_000),
             threads=2,
-            watcher=Recorder(once(when, OSError("disk full"))),
+            callback=Recorder(once(when, OSError("disk full"))),
         )
     deadline = time.monotonic() + 5
     while threading.active_count() > threads and time.monotonic() < deadline:
@@ -55,39 +55,39 @@ def test_a_watcher_that_fails_ends_training_and_every_worker(when):
 
 
 @pytest.mark.parametrize("where", ["ready", "progress", "logged", "epoch_done"])
-def test_a_watcher_ends_the_training_after_an_epoch(where):
+def test_a_callback_ends_the_training_after_an_epoch(where):
     def act(name, *rest):
-        if name == where and (name == "ready" or len(watcher.history.epochs) >= 1):
-            watcher.stop()
+        if name == where and (name == "ready" or len(callback.history.epochs) >= 1):
+            callback.stop()
         if name == "ready":
-            watcher.history = rest[0]
+            callback.history = rest[0]
 
-    watcher = Recorder(act)
+    callback = Recorder(act)
     network, same = small_network(), small_network()
-    history = fit(network, epochs=5, watcher=watcher)
+    history = fit(network, epochs=5, callback=callback)
     epochs = {"ready": 1, "progress": 2, "logged": 2, "epoch_done": 1}[where]
     assert (history.stopped, history.interrupted) == (True, False)
     assert [e.epoch for e in history.epochs] == list(range(1, epochs + 1))
     fit(same, epochs=epochs)
     assert_same_weights(network.state_dict(), same.state_dict())
     # It can watch another training, and to stop one at its end is nothing special.
-    watcher.act = lambda name, *_: watcher.stop() if name == "epoch_done" else None
-    assert not fit(small_network(), epochs=1, watcher=watcher).stopped
+    callback.act = lambda name, *_: callback.stop() if name == "epoch_done" else None
+    assert not fit(small_network(), epochs=1, callback=callback).stopped
 
 
 @pytest.mark.parametrize(
     "error", [None, KeyboardInterrupt(), OSError("disk full")], ids=["end", "Ctrl+C", "error"]
 )
-def test_a_watcher_is_told_of_the_end(error):
+def test_a_callback_is_told_of_the_end(error):
     class Ending(Recorder):
         def ended(self, history):
             self.note("ended", history)
 
-    watcher = Ending(once("logged", error) if error else None)
+    callback = Ending(once("logged", error) if error else None)
     if isinstance(error, OSError):
         with pytest.raises(OSError, match="disk full"):
-            fit(small_network(), watcher=watcher)
+            fit(small_network(), callback=callback)
     else:
-        fit(small_network(), watcher=watcher)
-    assert watcher.calls[-1][0] == "ended"
-    assert [call[0] for call in watcher.calls].count("ended") == 1
+        fit(small_network(), callback=callback)
+    assert callback.calls[-1][0] == "ended"
+    assert [call[0] for call in callback.calls].count("ended") == 1

@@ -10,12 +10,14 @@ from neocog.errors import TrainingDivergedError
 
 def test_divergence_stops_at_once_and_says_where():
     network = small_network()
-    network.initialise(0)
+    network.initialize(0)
     before = network.state_dict()
-    watcher = Recorder()
+    callback = Recorder()
     with pytest.raises(TrainingDivergedError) as caught:
-        fit(network, small_data(4000), epochs=2, optimizer=SGD(1e6, momentum=0.9), watcher=watcher)
-    history = next(call[1] for call in watcher.calls if call[0] == "ready")
+        fit(
+            network, small_data(4000), epochs=2, optimizer=SGD(1e6, momentum=0.9), callback=callback
+        )
+    history = next(call[1] for call in callback.calls if call[0] == "ready")
     # Every finite loss was logged; the next one is the one that is named.
     assert f"epoch 1, batch {len(history.logged) + 1}. " in str(caught.value)
     assert np.isfinite(history.losses).all()
@@ -29,10 +31,10 @@ def test_divergence_keeps_the_last_finished_epoch():
     data = small_data(BATCH)  # an epoch of one step, whose loss is still that of sound weights
     kept = small_network()
     fit(kept, data, epochs=1, optimizer=SGD(1e30))
-    network, watcher = small_network(), Recorder()
+    network, callback = small_network(), Recorder()
     with pytest.raises(TrainingDivergedError, match=r"(nan|inf) in epoch 2, batch 1\. "):
-        fit(network, data, epochs=3, optimizer=SGD(1e30), watcher=watcher)
-    assert [call[1].epoch for call in watcher.calls if call[0] == "epoch_done"] == [1]
+        fit(network, data, epochs=3, optimizer=SGD(1e30), callback=callback)
+    assert [call[1].epoch for call in callback.calls if call[0] == "epoch_done"] == [1]
     assert_same_weights(network.state_dict(), kept.state_dict())
 
 

@@ -126,14 +126,14 @@ def test_another_seed_gives_other_weights_and_another_order():
     losses = []
     for seed in (1, 2):
         network = small_network()
-        network.initialise(0)
+        network.initialize(0)
         losses.append(fit(network, seed=seed).losses[0])
     assert losses[0] != losses[1]
 
 
 def test_a_network_with_weights_keeps_them():
     network = small_network()
-    network.initialise(5)
+    network.initialize(5)
     before = network.state_dict()
     fit(network, optimizer=SGD(1e-30), seed=0)  # too small a rate to change any weight
     assert_same_weights(network.state_dict(), before)
@@ -148,7 +148,7 @@ def test_training_goes_on_where_it_ended():
 
 def test_predictions_are_of_the_new_weights():
     network, data = small_network(), small_data()
-    network.initialise(0)
+    network.initialize(0)
     before = network.predict_proba(data.images)
     fit(network, optimizer=SGD(0.1))
     assert np.abs(network.predict_proba(data.images) - before).max() > 0.01

@@ -46,17 +46,17 @@ def test_training_again_with_other_weights_or_another_seed_begins_anew():
     copy = network.copy()
     network.load_state_dict(begin)
     assert fit(network, seed=3, **STILL).losses != again  # the order of seed 3 without its weights
-    network.initialise(3)
+    network.initialize(3)
     order = fit(network, seed=3, **STILL).losses
-    network.initialise(3)
+    network.initialize(3)
     assert fit(network, seed=3, **STILL).losses == order
     third = fit(copy, seed=3, **STILL).losses
     assert third not in (first, again)
     # What seed 4 has drawn is not of seed 3.
     other = small_network()
-    other.initialise(3)
+    other.initialize(3)
     expected = fit(other, seed=4, **STILL).losses
-    copy.initialise(3)
+    copy.initialize(3)
     fit(copy, seed=3, **STILL)
     assert fit(copy, seed=4, **STILL).losses == expected
 
@@ -64,7 +64,7 @@ def test_training_again_with_other_weights_or_another_seed_begins_anew():
 def test_an_interrupted_training_goes_on_with_the_next_order():
     network, whole = small_network(), small_network()
     data = small_data(4000)
-    fit(network, data, epochs=2, seed=3, watcher=Recorder(once("logged", KeyboardInterrupt())))
+    fit(network, data, epochs=2, seed=3, callback=Recorder(once("logged", KeyboardInterrupt())))
     expected = TorchStream(3)
     expected.initial_state(whole)
     expected.epoch_order(len(data))
@@ -78,7 +78,7 @@ def test_a_fit_that_fails_before_its_first_step_changes_nothing():
     whole, network = small_network(), small_network()
     expected = fit(whole, epochs=1, seed=3, **STILL).losses
     with pytest.raises(OSError, match="disk full"):
-        fit(network, seed=3, watcher=Recorder(once("ready", OSError("disk full"))))
+        fit(network, seed=3, callback=Recorder(once("ready", OSError("disk full"))))
     assert fit(network, epochs=1, seed=3, **STILL).losses == expected
     assert_same_weights(network.state_dict(), whole.state_dict())
     assert network.trained.epochs == 1

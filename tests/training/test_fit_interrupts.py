@@ -20,7 +20,7 @@ from neocog.training.torch_stream import TorchStream
 
 def test_ctrl_c_within_an_epoch_keeps_the_weights_so_far():
     network, data = small_network(), long_data(400_000)
-    network.initialise(0)
+    network.initialize(0)
     before = network.state_dict()
 
     def act(name, *rest):
@@ -29,22 +29,22 @@ def test_ctrl_c_within_an_epoch_keeps_the_weights_so_far():
             raise KeyboardInterrupt
 
     seen = []
-    watcher = Recorder(act)
-    history = fit(network, data, watcher=watcher, optimizer=SGD(0.001))
+    callback = Recorder(act)
+    history = fit(network, data, callback=callback, optimizer=SGD(0.001))
     assert history.interrupted
     assert seen[0] <= history.steps < 100_000
     assert history.epochs == []
     assert len(history.losses) == history.steps  # what was done is logged
     assert np.isfinite(history.losses).all()
-    assert "epoch_done" not in [call[0] for call in watcher.calls]
+    assert "epoch_done" not in [call[0] for call in callback.calls]
 
     # The weights are those after exactly so many steps.
     same = small_network()
     stream = TorchStream(0)
-    same.initialise(0)
+    same.initialize(0)
     order = stream.epoch_order(len(data))[: BATCH * history.steps]
     trainer = Trainer(
-        same, data.images, data.labels, batch_size=BATCH, optimiser=SGD(0.001), threads=1
+        same, data.images, data.labels, batch_size=BATCH, optimizer=SGD(0.001), threads=1
     )
     trainer.run(order)
     assert_same_weights(network.state_dict(), trainer.state())
@@ -59,7 +59,7 @@ def test_ctrl_c_at_the_end_of_an_epoch_keeps_that_epoch():
 
     raised = []
     network, two = small_network(), small_network()
-    history = fit(network, epochs=5, watcher=Recorder(act))
+    history = fit(network, epochs=5, callback=Recorder(act))
     fit(two, epochs=2)
     assert history.interrupted
     assert [e.epoch for e in history.epochs] == [1, 2]
@@ -73,7 +73,7 @@ def test_ctrl_c_after_the_last_step_changes_nothing():
             raise KeyboardInterrupt
 
     raised = []
-    history = fit(small_network(), epochs=1, watcher=Recorder(act))
+    history = fit(small_network(), epochs=1, callback=Recorder(act))
     assert raised
     assert not history.interrupted
     assert history.steps == 11
@@ -88,12 +88,12 @@ def test_a_real_sigint_ends_training_and_keeps_the_weights(tmp_path):
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import neocog\n"
         "from fitting import long_data, small_network\n"
-        "class Watcher(neocog.Watcher):\n"
+        "class Callback(neocog.Callback):\n"
         "    def logged(self, entry):\n"
         "        print(entry.batch, flush=True)\n"
         "net = small_network()\n"
         "history = neocog.fit(net, long_data(100_000), epochs=10_000, log_every=1000,\n"
-        "                     watcher=Watcher())\n"
+        "                     callback=Callback())\n"
         "net.save('kept.safetensors')\n"
         "print('interrupted', history.interrupted, flush=True)\n"
     )
@@ -111,7 +111,7 @@ def test_a_real_sigint_ends_training_and_keeps_the_weights(tmp_path):
         process.wait()
     assert process.returncode == 0
     assert output.splitlines()[-1] == "interrupted True"
-    assert neocog.load(tmp_path / "kept.safetensors").initialised
+    assert neocog.load(tmp_path / "kept.safetensors").initialized
 
 
 # The note's script
@@ -119,7 +119,7 @@ def test_a_real_sigint_ends_training_and_keeps_the_weights(tmp_path):
 
 def test_ctrl_c_while_an_epoch_is_saved_keeps_that_epoch():
     network, one = small_network(), small_network()
-    history = fit(network, epochs=5, watcher=Recorder(once("epoch_done", KeyboardInterrupt())))
+    history = fit(network, epochs=5, callback=Recorder(once("epoch_done", KeyboardInterrupt())))
     fit(one, epochs=1)
     assert history.interrupted
     assert [e.epoch for e in history.epochs] == [1]

@@ -35,7 +35,7 @@ def test_silly_settings_are_refused_by_name_and_value(setting, value):
     message = str(caught.value)
     assert message.startswith(f"{setting} (={value!r})")
     assert "\n" not in message
-    assert not network.initialised
+    assert not network.initialized
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_settings_that_do_not_fit_the_network_are_refused(settings, message):
     network = small_network()
     with pytest.raises(NeocogError, match=message):
         fit(network, **settings)
-    assert not network.initialised
+    assert not network.initialized
 
 
 def with_labels(low: int, high: int) -> Dataset:

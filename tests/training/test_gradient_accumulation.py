@@ -40,15 +40,15 @@ def test_gradients_are_clipped_as_by_pytorch(limit):
 
 
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
-@pytest.mark.parametrize("optimiser", [SGD(0.05, momentum=0.9), Adam(**ADAM)], ids=["sgd", "adam"])
-def test_small_batches_together_are_a_large_one(optimiser, clip_norm):
+@pytest.mark.parametrize("optimizer", [SGD(0.05, momentum=0.9), Adam(**ADAM)], ids=["sgd", "adam"])
+def test_small_batches_together_are_a_large_one(optimizer, clip_norm):
     data = small()
     few = {"clip_norm": clip_norm}
     # 57 = 6 · 9 + 3: the last step is of one batch of a third, so its own mean over three counts
     # as a third, and is compared with PyTorch below.
     order = ORDER[:54]
-    whole = trainer_of(data, optimiser, batch=18, **few)
-    parts = trainer_of(data, optimiser, batch=6, accumulate=3, **few)
+    whole = trainer_of(data, optimizer, batch=18, **few)
+    parts = trainer_of(data, optimizer, batch=6, accumulate=3, **few)
     expected = whole.run(order)
     losses = parts.run(order)
     assert (whole.steps, parts.steps) == (3, 3)
@@ -56,8 +56,8 @@ def test_small_batches_together_are_a_large_one(optimiser, clip_norm):
     assert_near(losses.reshape(3, 3).mean(axis=1), expected, STEP, "losses")
     for name, value in whole.parameters().items():
         assert_near(parts.parameters()[name], value, STEP, name)
-    for name, value in whole.optimiser_state().items():
-        assert_near(parts.optimiser_state()[name], value, TEN_STEPS, name)
+    for name, value in whole.optimizer_state().items():
+        assert_near(parts.optimizer_state()[name], value, TEN_STEPS, name)
 
 
 def test_batches_that_are_left_over_are_a_step_of_their_own():

@@ -7,7 +7,7 @@ from recipe_data import images
 import neocog
 from neocog import Conv2d, Flatten, Linear, MaxPool2d, reference
 from neocog.errors import DataError, NeocogError
-from neocog.training.initialization import dirac, initialise, normalise, whiten_first
+from neocog.training.initialization import dirac, initialize, normalize, whiten_first
 
 
 def whitening_network(**settings) -> neocog.Network:
@@ -18,9 +18,9 @@ def whitening_network(**settings) -> neocog.Network:
 
 def test_whitened_outputs_are_uncorrelated():
     network = whitening_network()
-    network.initialise(0)
+    network.initialize(0)
     pixels = images(200, side=8)
-    normalise(network, pixels)
+    normalize(network, pixels)
     whiten_first(network, pixels)
     state = network.state_dict()
     weight = state["whiten.weight"].astype(np.float64)
@@ -39,7 +39,7 @@ def test_whitening_looks_at_the_first_images_alone():
     one, other = whitening_network(), whitening_network()
     pixels = images(20, side=8)
     for network, given in ((one, pixels), (other, pixels[:5])):
-        network.initialise(0)
+        network.initialize(0)
         whiten_first(network, given, count=5)
     np.testing.assert_array_equal(
         one.state_dict()["whiten.weight"], other.state_dict()["whiten.weight"]
@@ -48,7 +48,7 @@ def test_whitening_looks_at_the_first_images_alone():
 
 def test_images_that_are_all_the_same_can_be_whitened():
     network = whitening_network()
-    network.initialise(0)
+    network.initialize(0)
     whiten_first(network, np.full((4, 8, 8, 3), 127, np.uint8))
     assert np.isfinite(network.state_dict()["whiten.weight"]).all()
 
@@ -70,13 +70,13 @@ def test_what_cannot_whiten_says_so(first):
         )
     )
     with pytest.raises(NeocogError, match="first cannot whiten"):
-        initialise(network, "airbench", images(4, side=8), 0)
-    assert not network.initialised
+        initialize(network, "airbench", images(4, side=8), 0)
+    assert not network.initialized
 
 
 def test_whitening_needs_images_of_the_networks_shape():
     network = whitening_network()
-    network.initialise(0)
+    network.initialize(0)
     for wrong in (images(4, side=9), images(0, side=8)):
         with pytest.raises(DataError, match="input shape"):
             whiten_first(network, wrong)
@@ -84,7 +84,7 @@ def test_whitening_needs_images_of_the_networks_shape():
 
 def test_unknown_first_weights():
     with pytest.raises(NeocogError, match="initialization"):
-        initialise(whitening_network(), "xavier", images(4, side=8), 0)
+        initialize(whitening_network(), "xavier", images(4, side=8), 0)
 
 
 def test_dirac_is_pytorchs():
@@ -97,7 +97,7 @@ def test_dirac_is_pytorchs():
         flatten=Flatten(),
         fc=Linear(4 * 9 * 6, 10),
     )
-    network.initialise(1)
+    network.initialize(1)
     before = network.state_dict()
     dirac(network)
     after = network.state_dict()
@@ -110,11 +110,11 @@ def test_dirac_is_pytorchs():
         np.testing.assert_array_equal(after[name], before[name])
 
 
-def test_normalised_images_have_no_mean_and_deviation_1():
+def test_normalized_images_have_no_mean_and_deviation_1():
     network = whitening_network()
     pixels = images(30, side=8)
     pixels[..., 2] = 7  # nothing to divide by
-    normalise(network, pixels)
+    normalize(network, pixels)
     preprocessing = network.preprocessing
     x = reference.preprocess(pixels, preprocessing.mean, preprocessing.std)
     np.testing.assert_allclose(x.mean(axis=(0, 2, 3)), 0, atol=1e-3)

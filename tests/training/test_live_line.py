@@ -64,7 +64,7 @@ def test_in_a_notebook_a_line_shows_how_it_goes(ipython, monkeypatch, capsys):
     assert last == f"2 epochs, loss {history.epochs[-1].loss:.3f}, {history.seconds:.1f} s"
     assert capsys.readouterr() == ("", "")
     shown.clear()
-    fit(small_network(), watcher=neocog.Watcher())
+    fit(small_network(), callback=neocog.Callback())
     assert shown == []
 
 

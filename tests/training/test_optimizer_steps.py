@@ -23,7 +23,7 @@ from neocog.training.optimizers import Adagrad, AdamW, Group, Muon, RMSprop
 # Newton and Schulz's five steps enlarge the smallest singular values by 3.4445⁵ = 485, their
 # rounding too, which is 2**-24 · 485 ≈ 3e-5 of the largest a step; ten steps add up.
 MUON = 3e-4
-OPTIMISERS = {
+OPTIMIZERS = {
     "SGD with decay": (SGD, "SGD", {"lr": 0.02, "weight_decay": 0.1}),
     "SGD with momentum": (SGD, "SGD", {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}),
     "Nesterov": (SGD, "SGD", {"lr": 0.02, "momentum": 0.8, "nesterov": True}),
@@ -50,9 +50,9 @@ OPTIMISERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
-def test_optimisers_by_pytorch(name):
-    ours, theirs, arguments = OPTIMISERS[name]
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_by_pytorch(name):
+    ours, theirs, arguments = OPTIMIZERS[name]
     data = small()
     torch_side = InTorch(data)
     stepper = getattr(torch_side.torch.optim, theirs)(torch_side.module.parameters(), **arguments)
@@ -61,7 +61,7 @@ def test_optimisers_by_pytorch(name):
     assert trainer.steps == STEPS
 
 
-@pytest.mark.parametrize("options", [{}, {"nesterov": False, "renormalise": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"nesterov": False, "renormalize": True}], ids=str)
 def test_muon_by_its_formula(options):
     data = small()
     torch_side = InTorch(data)
@@ -94,7 +94,7 @@ def test_groups_have_rates_and_decays_of_their_own_or_none_at_all():
         Group("*.bias", weight_decay=0.0),
         Group("fc.*", lr=0.05),
     )
-    optimiser = SGD(0.01, momentum=0.9, weight_decay=0.2, groups=groups)
+    optimizer = SGD(0.01, momentum=0.9, weight_decay=0.2, groups=groups)
     conv, fc = torch_side.module.conv, torch_side.module.fc
     conv.bias.requires_grad_(False)
     stepper = torch_side.torch.optim.SGD(
@@ -107,13 +107,13 @@ def test_groups_have_rates_and_decays_of_their_own_or_none_at_all():
         momentum=0.9,
         weight_decay=0.2,
     )
-    trainer = trainer_of(data, optimiser)
+    trainer = trainer_of(data, optimizer)
     compare(trainer, torch_side, trainer.run(ORDER), torch_side.steps(stepper))
     np.testing.assert_array_equal(
         trainer.parameters()["conv.bias"], data[0].state_dict()["conv.bias"]
     )
-    assert "conv.bias.velocity" not in trainer.optimiser_state()
-    assert "fc.bias.velocity" in trainer.optimiser_state()
+    assert "conv.bias.velocity" not in trainer.optimizer_state()
+    assert "fc.bias.velocity" in trainer.optimizer_state()
 
 
 def test_everything_frozen_learns_nothing():

@@ -205,7 +205,7 @@ def test_a_recipe_of_ones_own(tmp_path):
 def test_the_network_of_a_recipe_is_for_the_data():
     recipe = changed(Recipe.load("best"), {"width": 0.25})
     network = recipe.network(data(count=20))
-    assert network.initialised
+    assert network.initialized
     assert network.input_shape == (3, 32, 32)
     state = network.state_dict()
     # The second convolution of a block hands on its input: 16 channels to 16.

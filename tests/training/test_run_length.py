@@ -12,7 +12,7 @@ from neocog.data import Dataset
 from neocog.training import schedules
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import EMA, Lookahead
-from neocog.training.course import Course
+from neocog.training.run_length import RunLength
 
 
 def test_a_fraction_of_an_epoch_ends_it_early():
@@ -29,7 +29,7 @@ def test_a_fraction_of_an_epoch_ends_it_early():
 
 def test_the_schedule_is_of_the_whole_run_also_of_a_fraction():
     """Linear over 16 batches; the last of them moves by a sixteenth of the rate."""
-    course = Course(42, 4, 16 / 11)
+    course = RunLength(42, 4, 16 / 11)
     rates = np.concatenate([course.rates(e, schedules.Linear(), None)[:, 0] for e in (1, 2)])
     np.testing.assert_allclose(rates, 1 - np.arange(16) / 16, rtol=1e-15)
 
@@ -45,7 +45,7 @@ def test_the_schedule_is_of_the_whole_run_also_of_a_fraction():
     ],
 )
 def test_how_long_a_run_is(images, batch, length, accumulate, batches, steps):
-    course = Course(images, batch, length, accumulate)
+    course = RunLength(images, batch, length, accumulate)
     epochs = range(1, course.epochs + 1)
     assert [course.batches(e) for e in epochs] == batches
     assert [course.steps(e) for e in epochs] == steps
@@ -60,12 +60,12 @@ def test_how_long_a_run_is(images, batch, length, accumulate, batches, steps):
 def test_lookahead_returns_to_its_average_at_the_end():
     """With a decay of nearly 1 the average hardly leaves where it began, and so do the weights."""
     network = small_network()
-    network.initialise(3)
+    network.initialize(3)
     before = network.state_dict()
     optimizer = SGD(0.05, momentum=0.9)
     fit(network, epochs=2, optimizer=optimizer, averaging=Lookahead(5, 0.999999, 0.0), seed=3)
     moved = small_network()
-    moved.initialise(3)
+    moved.initialize(3)
     fit(moved, epochs=2, optimizer=optimizer, seed=3)
     for name, value in network.state_dict().items():
         np.testing.assert_allclose(value, before[name], atol=1e-3, rtol=0)
@@ -75,7 +75,7 @@ def test_lookahead_returns_to_its_average_at_the_end():
 def test_parameters_come_to_rest_after_their_epochs():
     seen = []
 
-    class Watcher(neocog.Watcher):
+    class Callback(neocog.Callback):
         def epoch_done(self, epoch, history):
             seen.append(network.state_dict())
 
@@ -86,7 +86,9 @@ def test_parameters_come_to_rest_after_their_epochs():
         "seed": 3,
     }
     network = small_network()
-    history = fit(network, freeze_after={"conv1.*": 2, "*.bias": 3}, watcher=Watcher(), **settings)
+    history = fit(
+        network, freeze_after={"conv1.*": 2, "*.bias": 3}, callback=Callback(), **settings
+    )
     free = small_network()
     same = fit(free, **settings)
     assert history.losses[:22] == same.losses[:22]

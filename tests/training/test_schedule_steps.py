@@ -31,7 +31,7 @@ SCHEDULED = {
 @pytest.mark.parametrize("name", SCHEDULED)
 def test_a_schedule_moves_rate_and_momentum(name):
     data = small()
-    optimiser, arguments = SCHEDULED[name]
+    optimizer, arguments = SCHEDULED[name]
     torch_side = InTorch(data)
     stepper = getattr(torch_side.torch.optim, name)(torch_side.module.parameters(), **arguments)
     schedule = OneCycle(0.4, base_momentum=0.6, max_momentum=0.9)
@@ -48,7 +48,7 @@ def test_a_schedule_moves_rate_and_momentum(name):
 
     # RMSprop decides whether it has a momentum from what it begins with.
     follow(0)
-    trainer = trainer_of(data, optimiser, moves_momentum=True)
+    trainer = trainer_of(data, optimizer, moves_momentum=True)
     losses = np.concatenate(
         [trainer.run(ORDER[: 4 * BATCH], table[:4]), trainer.run(ORDER[4 * BATCH :], table[4:])]
     )

@@ -13,22 +13,22 @@ from neocog.training.schedules import OneCycle
 
 # All of them, for any number of threads and from where they were
 WAYS = {
-    "adamw": {"optimiser": AdamW(0.01)},
-    "rmsprop": {"optimiser": RMSprop(0.001, momentum=0.9, weight_decay=0.1)},
-    "adagrad": {"optimiser": Adagrad(0.01)},
-    "muon": {"optimiser": Muon(0.02, rest=SGD(0.05, momentum=0.9)), "clip_norm": 0.5},
-    "muon, averaged": {"optimiser": Muon(0.02, rest=Adam(0.01)), "averaging": "lookahead"},
-    "clipped": {"optimiser": SGD(0.05, momentum=0.9, nesterov=True), "clip_norm": 0.5},
-    "accumulated": {"optimiser": SGD(0.05, momentum=0.9), "accumulate": 3},
-    "averaged": {"optimiser": SGD(0.05), "averaging": "average"},
+    "adamw": {"optimizer": AdamW(0.01)},
+    "rmsprop": {"optimizer": RMSprop(0.001, momentum=0.9, weight_decay=0.1)},
+    "adagrad": {"optimizer": Adagrad(0.01)},
+    "muon": {"optimizer": Muon(0.02, rest=SGD(0.05, momentum=0.9)), "clip_norm": 0.5},
+    "muon, averaged": {"optimizer": Muon(0.02, rest=Adam(0.01)), "averaging": "lookahead"},
+    "clipped": {"optimizer": SGD(0.05, momentum=0.9, nesterov=True), "clip_norm": 0.5},
+    "accumulated": {"optimizer": SGD(0.05, momentum=0.9), "accumulate": 3},
+    "averaged": {"optimizer": SGD(0.05), "averaging": "average"},
     "augmented": {
-        "optimiser": SGD(0.05),
+        "optimizer": SGD(0.05),
         "augment": Augment("random", 2, "reflect", 2, (0.2, 0.3, 0.4), 0.4),
         "smoothing": 0.1,
     },
-    "dropout": {"optimiser": SGD(0.05, momentum=0.9), "dropout": 0.5},
+    "dropout": {"optimizer": SGD(0.05, momentum=0.9), "dropout": 0.5},
     "everything": {
-        "optimiser": Adam(0.01, groups=(Group("conv.bias", frozen=True),)),
+        "optimizer": Adam(0.01, groups=(Group("conv.bias", frozen=True),)),
         "augment": Augment("alternating", 1, "zero", 3, (0.1, 0.1, 0.1), 1.0),
         "smoothing": 0.1,
         "class_weights": np.array([0.5, 2.0, 0.25, 1.0], np.float32),
@@ -53,9 +53,9 @@ def test_ways_to_train_depend_on_no_threads_and_go_on_where_they_were(name):
         trainer = trainer_of(data, threads=threads, seed=5, **how)
         losses = trainer.run(ORDER, table[:STEPS])
         if half is None:
-            half = trainer.state(), trainer.optimiser_state(), trainer.steps, trainer.epochs
+            half = trainer.state(), trainer.optimizer_state(), trainer.steps, trainer.epochs
         losses = np.concatenate([losses, trainer.run(ORDER[::-1], table[STEPS:])])
-        results.append(({"": losses}, trainer.state(), trainer.optimiser_state()))
+        results.append(({"": losses}, trainer.state(), trainer.optimizer_state()))
     for result in results[1:]:
         for found, first in zip(result, results[0], strict=True):
             assert_same(found, first)
@@ -64,12 +64,12 @@ def test_ways_to_train_depend_on_no_threads_and_go_on_where_they_were(name):
     resumed = trainer_of(small(dropout, seed=1)[:1] + data[1:], threads=2, seed=5, **how)
     resumed.run(ORDER[:BATCH], table[:1])  # something to overwrite
     resumed.set_state(half[0])
-    resumed.set_optimiser_state(half[1])
+    resumed.set_optimizer_state(half[1])
     resumed.steps, resumed.epochs = half[2:]
     losses = resumed.run(ORDER[::-1], table[STEPS:])
     np.testing.assert_array_equal(losses, results[0][0][""][STEPS:])
     assert_same(resumed.state(), results[0][1])
-    assert_same(resumed.optimiser_state(), results[0][2])
+    assert_same(resumed.optimizer_state(), results[0][2])
     assert resumed.steps == trainer.steps
 
 
@@ -90,7 +90,7 @@ def test_a_loss_that_is_not_finite_ends_every_way_before_its_update():
 def test_preprocessing_set_during_a_training_is_refused():
     """The rest of the training would not use it, and all predictions would."""
 
-    class Setting(neocog.Watcher):
+    class Setting(neocog.Callback):
         def epoch_done(self, epoch, history):
             if epoch.epoch == self.at:
                 network.preprocessing = other
@@ -98,11 +98,11 @@ def test_preprocessing_set_during_a_training_is_refused():
     other = neocog.Preprocessing((0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
     network, images, labels = small()
     data = neocog.data.Dataset(images, labels)
-    watcher = Setting()
-    how = {"epochs": 2, "batch_size": BATCH, "threads": 1, "optimizer": STILL, "watcher": watcher}
-    watcher.at = 2  # when all is done
+    callback = Setting()
+    how = {"epochs": 2, "batch_size": BATCH, "threads": 1, "optimizer": STILL, "callback": callback}
+    callback.at = 2  # when all is done
     neocog.fit(network, data, **how)
     assert network.preprocessing == other
-    watcher.at, other = 1, neocog.Preprocessing()
+    callback.at, other = 1, neocog.Preprocessing()
     with pytest.raises(neocog.NeocogError, match="preprocessing was set to another while it tr"):
         neocog.fit(network, data, **how)

@@ -33,7 +33,7 @@ def small(dropout=None, seed=0):
         **drop,
         fc=Linear(9 * 5 * 6, CLASSES),
     )
-    network.initialise(seed)
+    network.initialize(seed)
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (COUNT, 5, 6, 3), dtype=np.uint8)
     return network, images, rng.integers(0, CLASSES, COUNT)
@@ -43,10 +43,10 @@ ORDER = np.random.default_rng(1).permutation(COUNT)
 BATCHES = [ORDER[at : at + BATCH] for at in range(0, COUNT, BATCH)]
 
 
-def trainer_of(data, optimiser=STILL, batch=BATCH, threads=2, **how):
+def trainer_of(data, optimizer=STILL, batch=BATCH, threads=2, **how):
     network, images, labels = data
     return Trainer(
-        network, images, labels, batch_size=batch, optimiser=optimiser, threads=threads, **how
+        network, images, labels, batch_size=batch, optimizer=optimizer, threads=threads, **how
     )
 
 
@@ -92,14 +92,14 @@ class InTorch:
         (loss * factor).backward()
         return loss.item()
 
-    def steps(self, optimiser, before=lambda step: None, batches=BATCHES):
+    def steps(self, optimizer, before=lambda step: None, batches=BATCHES):
         """A step a batch; `before` is called between gradient and update."""
         losses = []
         for step, batch in enumerate(batches):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             losses.append(self.backward(batch))
             before(step)
-            optimiser.step()
+            optimizer.step()
         return losses
 
 
