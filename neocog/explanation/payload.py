@@ -32,7 +32,7 @@ from neocog.layers import (
     Scale,
 )
 from neocog.models import name_of
-from neocog.training.optimizers import SGD, Adam
+from neocog.settings.optimizers import SGD, Adam
 
 __all__ = ["Packed", "pack"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neocog.engine.trainer import Trainer
 from neocog.errors import DataError, did_you_mean
 from neocog.network import Network
-from neocog.training.optimizers import Optimizer
+from neocog.settings.optimizers import Optimizer
 from neocog.validation import shown
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from PIL import Image
 
 import neocog
 from neocog import loading
-from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
 from neocog.cli import main
 from neocog.data import Data
 from neocog.data.shapes import shapes
@@ -114,5 +113,5 @@ def little_data(monkeypatch):
             return Data("cifar10", part.train, part.test, cifar.CLASSES)
         return shapes(0, 8, 4)
 
-    monkeypatch.setattr(opening, "load_data", load)
+    monkeypatch.setattr(loading, "load_data", load)
     return asked

@@ -7,7 +7,6 @@ import pytest
 from explore_networks import saved
 
 import neocog
-from neocog import loading
 from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
 from neocog.data import is_here
 from neocog.data.shapes import CLASSES, shapes
@@ -71,7 +70,7 @@ def test_a_network_that_ends_in_a_map(here):
 
 @pytest.mark.parametrize("name", ["shapes", "cifar10"])
 def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, name):
-    monkeypatch.setattr(opening, "is_here", lambda name: True)
+    monkeypatch.setattr(loading, "is_here", lambda name: True)
     folder = here / "my-run"
     folder.mkdir()
     classes = CLASSES if name == "shapes" else cifar.CLASSES
@@ -95,7 +94,7 @@ def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, na
 def test_nothing_is_downloaded_or_opened_because_a_file_says_so(
     here, monkeypatch, little_data, training, why
 ):
-    monkeypatch.setattr(opening, "is_here", lambda name: name == "shapes")
+    monkeypatch.setattr(loading, "is_here", lambda name: name == "shapes")
     saved(here / "a.safetensors", **training)
     opened = open_network("a.safetensors")
     assert opened.data is None
@@ -111,8 +110,8 @@ def test_a_run_says_where_its_data_are(here, monkeypatch):
         loaded.append(source)
         return noise
 
-    monkeypatch.setattr(opening, "load_data", load_data)
-    monkeypatch.setattr(opening, "holds_pictures", lambda _: False)
+    monkeypatch.setattr(loading, "load_data", load_data)
+    monkeypatch.setattr(loading, "holds_pictures", lambda _: False)
     (here / "mine").mkdir()
     (here / "run").mkdir()
     own = noise.fingerprint
@@ -158,7 +157,7 @@ def test_the_network_of_weights_alone_can_be_said(here):
     for other in ("a.safetensors", "simple-cnn", None):
         with pytest.raises(NeocogError, match=r"says it itself\. Leave --model out"):
             open_network(other, architecture=model)
-    assert opening.name_of_run(model) == "own"
+    assert loading.name_of_run(model) == "own"
 
 
 def test_weights_alone_need_data_to_be_named(here):

@@ -10,10 +10,10 @@ import neocog
 from neocog.cli import recipe_options
 from neocog.cli.parser import build_parser
 from neocog.evaluation import VIEWS
+from neocog.settings.optimizers import OPTIMIZERS
+from neocog.settings.recipe import RECIPES
+from neocog.settings.schedules import SCHEDULES
 from neocog.training.initialization import INITIALIZATIONS
-from neocog.training.optimizers import OPTIMIZERS
-from neocog.training.recipes import RECIPES
-from neocog.training.schedules import SCHEDULES
 
 COMMANDS = [
     "train",

@@ -8,7 +8,7 @@ from commands import MODEL_FILE, tiny
 
 import neocog
 from neocog.cli.parser import build_parser
-from neocog.training.recipes import Recipe
+from neocog.settings.recipe import Recipe
 
 
 def test_models_lists_every_model(command):

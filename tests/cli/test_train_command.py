@@ -9,7 +9,7 @@ import pytest
 from commands import CLASSES, FILES, the_run, tiny
 
 import neocog
-from neocog.training.recipes import Recipe
+from neocog.settings.recipe import Recipe
 
 # train
 

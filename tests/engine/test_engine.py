@@ -7,6 +7,7 @@ from engine_networks import NETWORKS, prepared
 from neocog import SGD, Adam, reference
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
+from neocog.settings.training import TrainingSettings
 
 # Float32's roundings u add up over a step's some ten thousand operations in a row, of which the
 # signs differ: 2**-24 · √10,000 ≈ 6e-6 of the largest number. Ten steps with a rate of 0.01 pass
@@ -50,7 +51,9 @@ def test_a_step_by_the_formulas(name):
     probabilities = predict_probabilities(network, images, threads=1)
     assert_near(probabilities, reference.softmax(scores), STEP)
 
-    trainer = Trainer(network, images, labels, batch_size=5, optimizer=SGD(0.01), threads=2)
+    trainer = Trainer(
+        network, images, labels, TrainingSettings(batch_size=5, optimizer=SGD(0.01), threads=2)
+    )
     order = np.array([6, 0, 3, 3, 1])
     loss = trainer.run(order)
     expected_loss, gradients, _ = reference.backward(network, state, x[order], labels[order])
@@ -89,7 +92,9 @@ def test_ten_steps_by_pytorch(name, kind):
         logits = module(x).numpy()
     assert_near(predict_scores(network, images, threads=2), logits, STEP)
 
-    trainer = Trainer(network, images, labels, batch_size=batch, optimizer=optimizer, threads=2)
+    trainer = Trainer(
+        network, images, labels, TrainingSettings(batch_size=batch, optimizer=optimizer, threads=2)
+    )
     order = np.random.default_rng(1).permutation(count)
     losses, expected_losses = [], []
     for begin in range(0, count, batch):

@@ -18,7 +18,7 @@ from neocog.layers import (
     Sequential,
 )
 from neocog.network import Network
-from neocog.training.optimizers import Muon
+from neocog.settings.optimizers import Muon
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from neocog.engine.plan import Scope
 from neocog.engine.schedule import inference_plan
 from neocog.engine.trainer import Trainer
 from neocog.errors import NeocogError
-from neocog.kernels.augmentation import Augment
 from neocog.layers import (
     AvgPool2d,
     BatchNorm2d,
@@ -27,7 +26,9 @@ from neocog.layers import (
 )
 from neocog.models import MODELS, make
 from neocog.network import Network
-from neocog.training.optimizers import Group, Muon
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.optimizers import Group, Muon
+from neocog.settings.training import TrainingSettings
 
 
 def odd_network():
@@ -54,13 +55,13 @@ PLANS = {
         clipped=True,
         accumulate=3,
         averaging="lookahead",
-        augment=Augment(mixup=0.2, flip="random"),
-        smoothing=0.1,
+        augmentation=Augmentation(mixup=0.2, flip="random"),
+        label_smoothing=0.1,
         weighted=True,
     ),
     "photographs": lambda: trained(
         make("lenet5"),
-        augment=Augment(mixup=0.2, crop=(0.5, 1.0), rotate=5.0, trivial_augment=True),
+        augmentation=Augmentation(mixup=0.2, crop=(0.5, 1.0), rotate=5.0, trivial_augment=True),
         stored=(50, 40),
     ),
     "muon": lambda: trained(make("resnet8"), clipped=True, averaging="average", rule=Muon(0.02)),
@@ -215,7 +216,5 @@ def test_more_memory_than_there_is_is_refused():
             network,
             images,
             np.zeros(1, np.int64),
-            batch_size=100_000_000,
-            optimizer=SGD(0.1),
-            threads=1,
+            TrainingSettings(batch_size=100_000_000, optimizer=SGD(0.1), threads=1),
         )

@@ -13,6 +13,7 @@ from neocog.errors import NeocogError
 from neocog.kernels.workers import GROUP
 from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 
 @pytest.mark.parametrize("batch", [1, 4, 7, 64])
@@ -23,7 +24,10 @@ def test_results_do_not_depend_on_threads_or_runs(batch):
     for threads in (1, 2, 3, 4, 1):
         optimizer = Adam(0.003) if batch == 7 else SGD(0.02, momentum=0.9)
         trainer = Trainer(
-            network, images, labels, batch_size=batch, optimizer=optimizer, threads=threads
+            network,
+            images,
+            labels,
+            TrainingSettings(batch_size=batch, optimizer=optimizer, threads=threads),
         )
         losses = np.concatenate([trainer.run(order), trainer.run(order[::-1])])
         state = trainer.parameters(), trainer.optimizer_state(), trainer.gradients()
@@ -43,7 +47,10 @@ def test_other_networks_do_not_depend_on_threads_either(name):
     order, states = np.arange(45), []
     for threads in (1, 3):
         trainer = Trainer(
-            network, images, labels, batch_size=20, optimizer=SGD(0.01, 0.9), threads=threads
+            network,
+            images,
+            labels,
+            TrainingSettings(batch_size=20, optimizer=SGD(0.01, 0.9), threads=threads),
         )
         losses = trainer.run(order)
         states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
@@ -92,7 +99,10 @@ def test_workers_that_help_each_other_change_nothing():
     states = []
     for threads in (1, 2, 5):
         trainer = Trainer(
-            network, images, labels, batch_size=24, optimizer=SGD(0.01, 0.9), threads=threads
+            network,
+            images,
+            labels,
+            TrainingSettings(batch_size=24, optimizer=SGD(0.01, 0.9), threads=threads),
         )
         groups = trainer._program._groups
         portions = groups[:, GROUP.index("portion")]
@@ -174,7 +184,9 @@ def test_images_that_do_not_lie_in_a_row_in_memory():
     turned = np.asfortranarray(images)
     backwards = np.ascontiguousarray(images[::-1])[::-1]
     for same in (images, turned, backwards):
-        trainer = Trainer(network, same, labels, batch_size=4, optimizer=SGD(0.01), threads=2)
+        trainer = Trainer(
+            network, same, labels, TrainingSettings(batch_size=4, optimizer=SGD(0.01), threads=2)
+        )
         result = {"losses": trainer.run(order), "scores": predict_scores(network, same)}
         expected = expected or result
         assert_same(result, expected)

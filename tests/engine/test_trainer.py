@@ -13,6 +13,7 @@ from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError
 from neocog.layers import Conv2d, Flatten, ReLU
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 # State
 
@@ -23,7 +24,9 @@ def test_state_taken_out_and_put_back_goes_on_bitwise(optimizer):
     order = np.random.default_rng(1).permutation(len(images))
 
     def trainer_of(start):
-        return Trainer(start, images, labels, batch_size=8, optimizer=optimizer, threads=2)
+        return Trainer(
+            start, images, labels, TrainingSettings(batch_size=8, optimizer=optimizer, threads=2)
+        )
 
     through = trainer_of(network)
     through.run(order)
@@ -46,7 +49,9 @@ def test_state_taken_out_and_put_back_goes_on_bitwise(optimizer):
 
 def test_what_a_trainer_gives_out_is_a_copy():
     network, images, labels = small()
-    trainer = Trainer(network, images, labels, batch_size=8, optimizer=SGD(0.1), threads=1)
+    trainer = Trainer(
+        network, images, labels, TrainingSettings(batch_size=8, optimizer=SGD(0.1), threads=1)
+    )
     before = trainer.parameters()
     for value in trainer.parameters().values():
         value[:] = 0
@@ -66,7 +71,12 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
 
     def trainer_of():
         optimizer = SGD(1e30, momentum=0.9)
-        return Trainer(network, images, labels, batch_size=8, optimizer=optimizer, threads=threads)
+        return Trainer(
+            network,
+            images,
+            labels,
+            TrainingSettings(batch_size=8, optimizer=optimizer, threads=threads),
+        )
 
     diverging = trainer_of()
     record = np.full(9, 7.0)
@@ -86,7 +96,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
 def test_a_run_that_is_asked_to_stop_ends_after_a_step():
     network, images, labels = small()
     order = np.resize(np.arange(len(images)), 400_000)
-    trainer = Trainer(network, images, labels, batch_size=4, optimizer=SGD(1e-4), threads=2)
+    trainer = Trainer(
+        network, images, labels, TrainingSettings(batch_size=4, optimizer=SGD(1e-4), threads=2)
+    )
     record = np.zeros(100_000)
     run = trainer.start(order, record)
     while trainer.done < 10:
@@ -100,7 +112,9 @@ def test_a_run_that_is_asked_to_stop_ends_after_a_step():
 
 def test_an_empty_order_is_no_step():
     network, images, labels = small()
-    trainer = Trainer(network, images, labels, batch_size=8, optimizer=SGD(0.1), threads=2)
+    trainer = Trainer(
+        network, images, labels, TrainingSettings(batch_size=8, optimizer=SGD(0.1), threads=2)
+    )
     assert len(trainer.run(np.arange(0))) == 0
     assert trainer.steps == 0
     assert_same(trainer.parameters(), network.state_dict())
@@ -114,7 +128,9 @@ def test_data_that_do_not_fit_are_refused():
     optimizer = SGD(0.1)
 
     def trainer_of(images=images, labels=labels):
-        return Trainer(network, images, labels, batch_size=4, optimizer=optimizer, threads=1)
+        return Trainer(
+            network, images, labels, TrainingSettings(batch_size=4, optimizer=optimizer, threads=1)
+        )
 
     with pytest.raises(DataError, match=r"uint8 \[n, 6, 6, 3\].* not uint8 \[70, 3, 6, 6\]"):
         trainer_of(images=images.transpose(0, 3, 1, 2))

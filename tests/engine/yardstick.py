@@ -18,6 +18,7 @@ import pytest
 from neocog import SGD, reference
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
+from neocog.settings.training import TrainingSettings
 from neocog.torch_engine.module import to_torch
 
 torch = pytest.importorskip("torch")
@@ -80,8 +81,10 @@ class InTorch:
 
 
 def trainer_of(network, images, labels, batch=BATCH, threads=2, **how):
+    of_engine = {name: how.pop(name) for name in ("moves_momentum", "unfused") if name in how}
     how = {"optimizer": SGD(0.02, momentum=0.9), **how}
-    return Trainer(network, images, labels, batch_size=batch, threads=threads, **how)
+    settings = TrainingSettings(batch_size=batch, threads=threads, **how)
+    return Trainer(network, images, labels, settings, **of_engine)
 
 
 def as_arrays(values):

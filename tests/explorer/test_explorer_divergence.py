@@ -11,7 +11,7 @@ from exploring import Listener, served
 import neocog
 from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
-from neocog.training.torch_stream import TorchStream
+from neocog.random.torch_stream import TorchStream
 from neocog.web import training as training_module
 from neocog.web.events import Events
 from neocog.web.training import Training

@@ -7,7 +7,7 @@ from explorer_networks import DATA, assert_same, fitted, predicted
 from exploring import Listener
 
 import neocog
-from neocog.training.torch_stream import TorchStream
+from neocog.random.torch_stream import TorchStream
 from neocog.web import training as training_module
 from neocog.web.undo import Saved, UndoHistory
 

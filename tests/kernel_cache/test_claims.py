@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from kernel_caches import ENTRY
 
 from neocog.engine import compilation
-from neocog.kernels import jit, kernel_cache
+from neocog.kernels import kernel_cache
 from neocog.kernels.kernel_cache import cache_folder, claim
 from neocog.kernels.runtime_sizes import Items
 
@@ -46,13 +46,13 @@ def test_threads_load_a_kernel_once(monkeypatch):
         loaded.append(1)
         return 7
 
-    monkeypatch.setattr(compiling, "_addresses", {})
-    monkeypatch.setattr(compiling, "_name", lambda *_: "one")
-    monkeypatch.setattr(compiling, "_loaded", load)
+    monkeypatch.setattr(jit, "_addresses", {})
+    monkeypatch.setattr(jit, "_name", lambda *_: "one")
+    monkeypatch.setattr(jit, "_loaded", load)
     monkeypatch.setattr(kernel_cache, "read", lambda name: ENTRY)
     kernel = object()
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: compiling.kept_address(kernel, Items(4)), range(8)))
+        found = list(pool.map(lambda _: jit.kept_address(kernel, Items(4)), range(8)))
     assert found == [7] * 8
     assert loaded == [1]
 

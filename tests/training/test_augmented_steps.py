@@ -15,7 +15,7 @@ from trainer_by_torch import (
     trainer_of,
 )
 
-from neocog.kernels.augmentation import Augment
+from neocog.settings.augmentation import Augmentation
 
 
 def test_random_flips_occur_and_are_nothing_else():
@@ -23,7 +23,7 @@ def test_random_flips_occur_and_are_nothing_else():
     images = data[1]
     plain = losses_of_images(data, images)
     flipped = losses_of_images(data, images[:, :, ::-1].copy())
-    trainer = trainer_of(data, batch=1, augment=Augment("random"), seed=3)
+    trainer = trainer_of(data, batch=1, augmentation=Augmentation("random"), seed=3)
     epochs = [trainer.run(np.arange(COUNT)) for _ in range(3)]
     turns = []
     for losses in epochs:
@@ -32,7 +32,7 @@ def test_random_flips_occur_and_are_nothing_else():
         # 58 coins: 29 ± 3.8, so further than five times that from it once in a million.
         assert 10 <= turns[-1].sum() <= 48
     assert not np.array_equal(turns[0], turns[1])
-    again = trainer_of(data, batch=1, augment=Augment("random"), seed=4)
+    again = trainer_of(data, batch=1, augmentation=Augmentation("random"), seed=4)
     assert not np.array_equal(again.run(np.arange(COUNT)), epochs[0]), "another seed"
 
 
@@ -40,7 +40,7 @@ def test_alternating_flips_alternate():
     data = small()
     images = data[1]
     flipped = losses_of_images(data, images[:, :, ::-1].copy())
-    trainer = trainer_of(data, batch=1, augment=Augment("alternating"))
+    trainer = trainer_of(data, batch=1, augmentation=Augmentation("alternating"))
     turns = [near(trainer.run(np.arange(COUNT)), flipped) for _ in range(4)]
     assert 10 <= turns[0].sum() <= 48
     for before, after in pairwise(turns):
@@ -49,7 +49,7 @@ def test_alternating_flips_alternate():
 
 def test_an_epoch_that_is_resumed_is_augmented_as_it_would_have_been():
     data = small()
-    how = {"augment": Augment("random", translate=1, jitter=(0.2, 0.2, 0.2)), "batch": 1}
+    how = {"augmentation": Augmentation("random", translate=1, jitter=(0.2, 0.2, 0.2)), "batch": 1}
     trainer = trainer_of(data, **how)
     losses = [trainer.run(ORDER) for _ in range(3)]
     resumed = trainer_of(data, **how)
@@ -69,7 +69,7 @@ def test_shifts_are_those_of_the_image_in_black():
         for y in range(3)
         for x in range(3)
     ]
-    trainer = trainer_of(data, batch=1, augment=Augment(translate=1, border="zero"))
+    trainer = trainer_of(data, batch=1, augmentation=Augmentation(translate=1, border="zero"))
     losses = trainer.run(np.arange(COUNT))
     found = np.array([near(losses, shift) for shift in shifts])
     assert (found.sum(axis=0) >= 1).all()
@@ -93,7 +93,7 @@ def test_mixup_mixes_images_and_losses_alike():
     labels = data[2]
     shares = []
     for seed in range(4):
-        trainer = trainer_of(data, batch=2, augment=Augment(mixup=1.0), seed=seed)
+        trainer = trainer_of(data, batch=2, augmentation=Augmentation(mixup=1.0), seed=seed)
         first = int(np.flatnonzero(labels != labels[0])[seed])
         pair = [0, first]
         (loss,) = trainer.run(np.array(pair))
@@ -125,5 +125,5 @@ def test_mixup_mixes_images_and_losses_alike():
 
 def test_mixup_of_one_image_is_the_image():
     data = small()
-    trainer = trainer_of(data, batch=1, augment=Augment(mixup=0.5))
+    trainer = trainer_of(data, batch=1, augmentation=Augmentation(mixup=0.5))
     assert_near(trainer.run(np.arange(COUNT)), losses_of_images(data, data[1]), STEP)

@@ -6,7 +6,7 @@ from fitting import BATCH, CLOSE, assert_same_weights, fit, small_data, small_ne
 
 import neocog
 from neocog import SGD, Adam, reference
-from neocog.training.torch_stream import TorchStream
+from neocog.random.torch_stream import TorchStream
 
 
 def by_formula(network, data, optimizer, epochs, seed):

@@ -8,8 +8,8 @@ from fitting import Recorder, assert_same_weights, fit, once, small_data, small_
 
 import neocog
 from neocog import SGD, Flatten, Linear
-from neocog.training.augmentation import Augmentation
-from neocog.training.torch_stream import TorchStream
+from neocog.random.torch_stream import TorchStream
+from neocog.settings.augmentation import Augmentation
 
 STILL = {"optimizer": SGD(1e-30)}  # weights stand still, so that losses show what is seen
 

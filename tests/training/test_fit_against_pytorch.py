@@ -8,9 +8,9 @@ from fitting import BATCH, CLOSE, fit, small_data, small_network
 
 import neocog
 from neocog import SGD, reference
-from neocog.training import schedules
-from neocog.training.averaging import EMA
-from neocog.training.torch_stream import TorchStream
+from neocog.random.torch_stream import TorchStream
+from neocog.settings import schedules
+from neocog.settings.averaging import EMA
 
 # Schedules, averages, sums of batches, and all that a recipe may ask for
 

@@ -13,7 +13,8 @@ from fitting import BATCH, Recorder, assert_same_weights, fit, long_data, once, 
 import neocog
 from neocog import SGD
 from neocog.engine import Trainer
-from neocog.training.torch_stream import TorchStream
+from neocog.random.torch_stream import TorchStream
+from neocog.settings.training import TrainingSettings
 
 # Ctrl+C
 
@@ -44,7 +45,10 @@ def test_ctrl_c_within_an_epoch_keeps_the_weights_so_far():
     same.initialize(0)
     order = stream.epoch_order(len(data))[: BATCH * history.steps]
     trainer = Trainer(
-        same, data.images, data.labels, batch_size=BATCH, optimizer=SGD(0.001), threads=1
+        same,
+        data.images,
+        data.labels,
+        TrainingSettings(batch_size=BATCH, optimizer=SGD(0.001), threads=1),
     )
     trainer.run(order)
     assert_same_weights(network.state_dict(), trainer.state())

@@ -7,7 +7,7 @@ from fitting import fit, small_data, small_network
 from neocog import SGD, Adam
 from neocog.data import Dataset
 from neocog.errors import ArchitectureError, DataError, NeocogError
-from neocog.training.optimizers import Group
+from neocog.settings.optimizers import Group
 
 
 @pytest.mark.parametrize(

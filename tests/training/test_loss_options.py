@@ -21,7 +21,7 @@ def test_smoothing_and_class_weights_by_pytorch(smoothing, weighted):
     trainer = trainer_of(
         data,
         SGD(0.02, momentum=0.9),
-        smoothing=smoothing,
+        label_smoothing=smoothing,
         class_weights=weights if weighted else None,
     )
     compare(trainer, torch_side, trainer.run(ORDER), torch_side.steps(stepper))

@@ -18,7 +18,7 @@ from trainer_by_torch import (
 
 from neocog import SGD, Adam
 from neocog.reference.muon import muon_step
-from neocog.training.optimizers import Adagrad, AdamW, Group, Muon, RMSprop
+from neocog.settings.optimizers import Adagrad, AdamW, Group, Muon, RMSprop
 
 # Newton and Schulz's five steps enlarge the smallest singular values by 3.4445⁵ = 485, their
 # rounding too, which is 2**-24 · 485 ≈ 3e-5 of the largest a step; ten steps add up.

@@ -18,10 +18,9 @@ from trainer_by_torch import (
 import neocog
 from neocog import SGD, Augmentation
 from neocog.errors import DataError
-from neocog.kernels.augmentation import Augment
 
 # All that comes before a shift, and what else there is.
-EVERYTHING = Augment(
+EVERYTHING = Augmentation(
     *("random", 1, "reflect", 2, (0.1, 0.2, 0.1), 0.4),
     crop=(0.3, 1.0),
     rotate=20.0,
@@ -47,25 +46,25 @@ def test_the_whole_of_a_square_is_what_pillow_resizes():
     """All of its area only fits as the whole image."""
     data = stored(13, 13)
     expected = losses_of_images(data, resized(data[1]))
-    trainer = trainer_of(data, batch=1, augment=Augment(crop=(1.0, 1.0)))
+    trainer = trainer_of(data, batch=1, augmentation=Augmentation(crop=(1.0, 1.0)))
     assert near(trainer.run(np.arange(COUNT)), expected).all()
     # A part of it, which the middle of a long image is too: of 30 columns 4 ⁄ 3 · 13 = 17.
     data = stored(13, 30)
     expected = losses_of_images(data, resized(data[1], (6, 0, 23, 13)))
-    trainer = trainer_of(data, batch=1, augment=Augment(crop=(1.0, 1.0)))
+    trainer = trainer_of(data, batch=1, augmentation=Augmentation(crop=(1.0, 1.0)))
     assert near(trainer.run(np.arange(COUNT)), expected).all()
 
 
 def test_only_images_that_are_cropped_may_be_larger():
     data = stored(9, 9)
     with pytest.raises(DataError, match=r"\[n, 5, 6, 3\] .* not uint8 \[58, 9, 9, 3\]"):
-        trainer_of(data, augment=Augment("random", rotate=3.0))
+        trainer_of(data, augmentation=Augmentation("random", rotate=3.0))
     gray = data[0], data[1][..., :1], data[2]
     with pytest.raises(DataError, match=r"not uint8 \[58, 9, 9, 1\]"):
-        trainer_of(gray, augment=Augment(crop=(0.5, 1.0)))
+        trainer_of(gray, augmentation=Augmentation(crop=(0.5, 1.0)))
     flat = data[0], data[1][:, :0], data[2]
     with pytest.raises(DataError, match=r"not uint8 \[58, 0, 9, 3\]"):
-        trainer_of(flat, augment=Augment(crop=(0.5, 1.0)))
+        trainer_of(flat, augmentation=Augmentation(crop=(0.5, 1.0)))
 
 
 @pytest.mark.thorough
@@ -93,7 +92,7 @@ def test_what_is_seen_depends_on_no_threads_and_goes_on_where_it_was():
 def test_every_worker_has_its_own_scratch():
     """Of 5 × 6 pixels: a picture and 13 rows; taps and sums; up to 127 B behind each of both."""
     data = stored(13, 13)
-    cropped, plain = Augment(crop=(1.0, 1.0)), Augment("random")
+    cropped, plain = Augmentation(crop=(1.0, 1.0)), Augmentation("random")
     pictures = 5 * 6 * 3 + 13 * 6 * 3
     # 13 columns become 6: each is made of 2 · 3 + 1 of them at most.
     taps = 4 * (6 * (2 + 7) + 6 * 3)

@@ -1,12 +1,16 @@
 """Changes to a recipe's settings, and what freezing changes."""
 
 import pytest
+from neocog.training.recipes import changed
 
 from neocog import SGD, Adam, Muon, schedules
 from neocog.errors import NeocogError
-from neocog.training import EMA, Augmentation, Group
+from neocog.models.named import is_file
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import EMA
+from neocog.settings.optimizers import Group
+from neocog.settings.recipe import RECIPES, Recipe
 from neocog.training.freezing import with_frozen
-from neocog.training.recipes import RECIPES, Recipe, changed, is_file
 
 # Changed
 

@@ -8,13 +8,14 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from neocog.training.recipes import changed
 from recipe_data import images
 
 import neocog
 from neocog.data import Data, Dataset
 from neocog.errors import FormatError, NeocogError, is_plain
-from neocog.training import EMA, Lookahead
-from neocog.training.recipes import RECIPES, Recipe, changed
+from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.recipe import RECIPES, Recipe
 
 
 def data(**settings) -> Data:

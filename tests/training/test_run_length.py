@@ -9,9 +9,9 @@ from fitting import assert_same_weights, fit, small_data, small_network
 import neocog
 from neocog import SGD
 from neocog.data import Dataset
-from neocog.training import schedules
-from neocog.training.augmentation import Augmentation
-from neocog.training.averaging import EMA, Lookahead
+from neocog.settings import schedules
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import EMA, Lookahead
 from neocog.training.run_length import RunLength
 
 

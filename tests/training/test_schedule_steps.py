@@ -15,8 +15,8 @@ from trainer_by_torch import (
 )
 
 from neocog import SGD, Adam
-from neocog.training.optimizers import RMSprop
-from neocog.training.schedules import Constant, OneCycle, Step
+from neocog.settings.optimizers import RMSprop
+from neocog.settings.schedules import Constant, OneCycle, Step
 
 SCHEDULED = {
     "SGD": (SGD(0.02), {"lr": 0.02}),

@@ -6,10 +6,11 @@ from trainer_by_torch import BATCH, ORDER, STEPS, STILL, assert_same, small, tra
 
 import neocog
 from neocog import SGD, Adam
-from neocog.kernels.augmentation import Augment
-from neocog.training.averaging import EMA, Lookahead, rates_of_run
-from neocog.training.optimizers import Adagrad, AdamW, Group, Muon, RMSprop
-from neocog.training.schedules import OneCycle
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.optimizers import Adagrad, AdamW, Group, Muon, RMSprop
+from neocog.settings.schedules import OneCycle
+from neocog.training.rates import rates_of_run
 
 # All of them, for any number of threads and from where they were
 WAYS = {
@@ -23,14 +24,14 @@ WAYS = {
     "averaged": {"optimizer": SGD(0.05), "averaging": "average"},
     "augmented": {
         "optimizer": SGD(0.05),
-        "augment": Augment("random", 2, "reflect", 2, (0.2, 0.3, 0.4), 0.4),
-        "smoothing": 0.1,
+        "augmentation": Augmentation("random", 2, "reflect", 2, (0.2, 0.3, 0.4), 0.4),
+        "label_smoothing": 0.1,
     },
     "dropout": {"optimizer": SGD(0.05, momentum=0.9), "dropout": 0.5},
     "everything": {
         "optimizer": Adam(0.01, groups=(Group("conv.bias", frozen=True),)),
-        "augment": Augment("alternating", 1, "zero", 3, (0.1, 0.1, 0.1), 1.0),
-        "smoothing": 0.1,
+        "augmentation": Augmentation("alternating", 1, "zero", 3, (0.1, 0.1, 0.1), 1.0),
+        "label_smoothing": 0.1,
         "class_weights": np.array([0.5, 2.0, 0.25, 1.0], np.float32),
         "clip_norm": 0.5,
         "accumulate": 2,

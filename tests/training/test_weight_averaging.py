@@ -17,9 +17,10 @@ from trainer_by_torch import (
 )
 
 from neocog import SGD
-from neocog.training.averaging import EMA, Lookahead, rates_of_run
-from neocog.training.optimizers import Muon
-from neocog.training.schedules import Constant
+from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.optimizers import Muon
+from neocog.settings.schedules import Constant
+from neocog.training.rates import rates_of_run
 
 
 @pytest.mark.parametrize("averaging", [EMA(0.7), Lookahead(3, 0.8, 1.0)], ids=str)
@@ -29,7 +30,7 @@ def test_averages_of_the_weights(averaging, how):
     torch_side = InTorch(data)
     stepper = torch_side.torch.optim.SGD(torch_side.module.parameters(), lr=0.05, momentum=0.9)
     table = rates_of_run(Constant(), averaging, 0, STEPS, STEPS)
-    trainer = trainer_of(data, SGD(0.05, momentum=0.9), averaging=averaging.kind, **how)
+    trainer = trainer_of(data, SGD(0.05, momentum=0.9), averaging=averaging, **how)
     assert_same(trainer.averages(), data[0].state_dict())
     average = torch_side.parameters()
     losses = []

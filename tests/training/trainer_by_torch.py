@@ -13,6 +13,7 @@ from neocog import SGD, reference
 from neocog.engine.trainer import Trainer
 from neocog.layers import Conv2d, Dropout, Flatten, Linear, SiLU
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 STEP = 1e-5
 TEN_STEPS = 1e-4
@@ -43,11 +44,15 @@ ORDER = np.random.default_rng(1).permutation(COUNT)
 BATCHES = [ORDER[at : at + BATCH] for at in range(0, COUNT, BATCH)]
 
 
+# What `Trainer` takes beside the settings.
+OF_ENGINE = ("moves_momentum", "dropout_seed", "unfused", "of_score", "on_compile")
+
+
 def trainer_of(data, optimizer=STILL, batch=BATCH, threads=2, **how):
     network, images, labels = data
-    return Trainer(
-        network, images, labels, batch_size=batch, optimizer=optimizer, threads=threads, **how
-    )
+    of_engine = {name: how.pop(name) for name in OF_ENGINE if name in how}
+    settings = TrainingSettings(batch_size=batch, optimizer=optimizer, threads=threads, **how)
+    return Trainer(network, images, labels, settings, **of_engine)
 
 
 def assert_near(actual, expected, part, what=""):

@@ -10,11 +10,11 @@ The settings are those of the recipe "standard", whose rate goes with the size o
 
 from neocog.layers import BatchNorm2d
 from neocog.network import Network
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.optimizers import SGD
+from neocog.settings.recipe import Recipe
+from neocog.settings.schedules import Linear, Warmup
 from neocog.summary import cost
-from neocog.training.augmentation import Augmentation
-from neocog.training.optimizers import SGD
-from neocog.training.recipes.recipe import Recipe
-from neocog.training.schedules import Linear, Warmup
 
 __all__ = ["MODEL", "choose_recipe"]
 
