@@ -7,6 +7,7 @@ import pytest
 from explore_networks import saved
 
 import neocog
+from neocog import loading
 from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
 from neocog.data import is_here
 from neocog.data.shapes import CLASSES, shapes

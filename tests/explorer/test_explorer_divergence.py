@@ -15,7 +15,7 @@ from neocog.random.torch_stream import TorchStream
 from neocog.web import training as training_module
 from neocog.web.events import Events
 from neocog.web.training import Training
-from neocog.web.training_pace import Running
+from neocog.web.training_pace import TrainingPace
 
 
 @pytest.mark.parametrize("running", [False, True])
@@ -98,16 +98,16 @@ def test_the_latest_batch_of_many_steps():
 def test_points_of_steps_that_were_lost_are_taken_away(network):
     now = [0.0]
     training = Training(network, DATA.train, TorchStream(0), 2, lambda kernels: None)
-    running = Running(network, training, DATA.test, 2, lambda: now[0])
+    running = TrainingPace(network, training, DATA.test, 2, lambda: now[0])
     running.start()
-    assert running.moment()  # settled, for a look at the test images
+    assert running.tick()  # settled, for a look at the test images
     settled = training.steps
     now[0] += 0.3
-    assert running.moment()
+    assert running.tick()
     assert [p.steps for p in running.curve.points] == [settled, training.steps]
     training.rate = 1e30
     with pytest.raises(TrainingDivergedError):
-        running.moment()
+        running.tick()
     running.give_up()
     assert [p.steps for p in running.curve.points] == [settled] == [training.steps]
     assert not running.is_on

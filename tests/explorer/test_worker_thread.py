@@ -6,7 +6,7 @@ import pytest
 from exploring import PATIENCE
 
 from neocog.web.refusal import RefusedError
-from neocog.web.worker_thread import Owner
+from neocog.web.worker_thread import WorkerThread
 
 
 def test_the_owner_does_what_is_asked_between_its_own_work():
@@ -17,7 +17,7 @@ def test_the_owner_does_what_is_asked_between_its_own_work():
         more.wait(0.001)
         return True
 
-    owner = Owner(work)
+    owner = WorkerThread(work)
     for n in range(5):
         assert owner.ask(lambda n=n: done.append(n) or n) == n
     with pytest.raises(ZeroDivisionError):
@@ -33,7 +33,7 @@ def test_the_owner_does_what_is_asked_between_its_own_work():
 def test_the_owner_leaves_nobody_waiting():
     """Who asked while it ended is told so."""
     entered, leave, found = threading.Event(), threading.Event(), []
-    owner = Owner(lambda: False)
+    owner = WorkerThread(lambda: False)
 
     def slow() -> None:
         entered.set()

@@ -7,7 +7,7 @@ from model_files import network
 from neocog.formats.model_file import save_model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def torch():
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)

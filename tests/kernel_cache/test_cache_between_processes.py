@@ -147,7 +147,7 @@ def test_widths_have_folders_of_their_own(tmp_path):
 
 
 def test_every_kernel_of_a_program_is_read_back():
-    """In another process nothing compiles again: also stages whose attributes lead back to them."""
+    """In another process nothing compiles again: also specs whose attributes lead back to them."""
     folder = cache_folder()
     network = neocog.models.simple_cnn()
     network.initialize(0)

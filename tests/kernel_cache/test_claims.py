@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from kernel_caches import ENTRY
 
 from neocog.engine import compilation
-from neocog.kernels import kernel_cache
+from neocog.kernels import jit, kernel_cache
 from neocog.kernels.kernel_cache import cache_folder, claim
 from neocog.kernels.runtime_sizes import Items
 
