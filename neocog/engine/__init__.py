@@ -6,7 +6,7 @@ from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.kernels.simd import LANES
 
-#: Floats in a vector of this processor.
+#: Float32 lanes of this processor's vectors.
 VECTOR_FLOATS = LANES
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What a network takes to train: memory, and the time of each of its layers."""
+"""What training a network costs: memory, and the time of each of its layers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ __all__ = ["training_memory", "training_times"]
 
 
 def training_memory(network: Network, settings: TrainingSettings) -> int:
-    """Bytes that a training works in, beside the data; nothing is compiled or allocated.
+    """Bytes that training needs besides the data; nothing is compiled or allocated.
 
     Args:
         network: with or without weights.
@@ -40,13 +40,13 @@ def training_times(
 ) -> dict[str, float]:
     """Microseconds that each layer takes of a step, on one thread with warm caches.
 
-    In the order of the step's way forward; what runs as one has the name of its first layer. The
-    images are noise. What is no layer is called ``input``, ``loss`` and ``update``.
+    In the order of the forward pass. Fused layers are listed under the name of the first. The rest
+    of the step is called ``input``, ``loss`` and ``update``. The images are noise.
 
     Args:
-        network: with weights; they are left alone.
-        settings: of the training.
-        on_compile: told how many kernels are compiled first, if any are.
+        network: with weights, which do not change.
+        settings: the settings of training.
+        on_compile: called with the number of kernels to compile, if any, before that begins.
     """
     batch_size = settings.batch_size
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What one layer of a network gives for an image, on the way forward of predictions."""
+"""The output of one layer when a network predicts."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ Floats = NDArray[np.float32]
 
 
 class LayerOutput:
-    """Gives the map of a layer that nothing takes in, nor is taken in by another; on one thread.
+    """Computes the output map of a layer that is not fused with another one, on one thread.
 
     Args:
         network: with parameters, which are copied.
@@ -32,10 +32,10 @@ class LayerOutput:
         write_state(self._program, ops, network.state_dict())
 
     def of(self, image: NDArray[np.uint8]) -> Floats:
-        """Its map, float32 [channels, height, width], for an image uint8 [h, w, channels].
+        """The output, float32 [channels, height, width], for an image uint8 [h, w, channels].
 
         Raises:
-            DataError: for an image that the network does not take.
+            DataError: if the network does not accept the image.
         """
         check_images(self._network, image[None])
         ends = np.empty((2, self._network.output_shape[0]), np.float32)

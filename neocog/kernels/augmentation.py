@@ -1,28 +1,29 @@
-"""Images that are varied as they are loaded: cropped, turned, shifted, flipped, colored, mixed.
+"""Augmentation of images while they are loaded: crops, rotations, shifts, flips, colors, mixup.
 
 p are an image's bytes, H × W × C; the steps are in this order, each only if the spec asks for it.
 
     crop        p = a random rectangle of the stored image, resampled to H × W; see `crop`
-    rotate      p = p turned by an angle uniform in ± rotate degrees; see `warp`
-    trivial     p = p after one change of fourteen; see `trivial_augment`
+    rotate      p = p rotated by an angle uniform in ± rotate degrees; see `warp`
+    trivial     p = p after one of fourteen changes; see `trivial_augment`
     shift       t[h, w] = p[h + dy, w + dx], dy and dx uniform in −T … T; what lies outside of the
                 image is the image mirrored at its outermost pixels (reflect) or black (zero)
     flip        f[h, w] = t[h, W − 1 − w]; "random": with probability ½; "alternating": so in epoch
-                0, and in every other epoch where it was not in the one before
+                0, and after that in every epoch that follows one without a flip
     colors     brightness, contrast, saturation; see `color_jitter`
     normalize   x = f · scale + shift
     cutout      x = 0 in a square around a uniformly random pixel; see `cutout`
-    mixup       x ← λ x + (1 − λ) x of the partner, who has draws of its own; see `mixup`
+    mixup       x ← λ x + (1 − λ) x of the partner, which has its own draws; see `mixup`
 
-The first three give bytes. A flip behind them is, for what can come out, one before them: each is
-as likely as its mirror image. So what places bytes does not know whether they were stored or made.
+The first three give bytes. Flipping after them has the same distribution as flipping before, since
+each of their results is as likely as its mirror image. So the code that places bytes need not know
+whether they were stored or made.
 
-All is decided by the seed: an image's draws by the seed, the epoch and its index in the data, a
-batch's by the seed, the epoch and where it begins. No result depends on how images are cut into
-calls. With `fixed`, flip and shift are given instead of drawn: the views of one image whose
-predictions are averaged in testing.
+Everything random follows from the seed: an image's draws from the seed, the epoch and its index in
+the data, a batch's from the seed, the epoch and its beginning. No result depends on how images are
+divided among calls. With `fixed`, flip and shift are given instead of drawn, for the views of an
+image whose predictions are averaged in testing.
 
-Flips that alternate: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
+Alternating flips: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
 """
 
 from dataclasses import dataclass
@@ -55,36 +56,36 @@ from neocog.settings.setting import setting
 
 __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 
-#: What each int64 of the settings is; the last three only count where the spec is `fixed`.
+#: Names of the int64 settings; the last three are only used if the spec is `fixed`.
 AUGMENT_SETTINGS = ("seed", "epoch", "flip", "down", "right")
 _SEED, _EPOCH, _FLIP, _DOWN, _RIGHT = range(len(AUGMENT_SETTINGS))
 
-# Which of an image's random numbers is for what; `cutout` and others have those behind.
+# Purposes of an image's random numbers; `cutout` and others use the numbers after these.
 _OF_FLIP, _OF_DOWN, _OF_RIGHT = range(3)
 
 
 @dataclass(frozen=True)
 class Augment(Augmentation):
-    """What is done to an image.
+    """How images are varied.
 
-    `fixed` takes flip and shift from the settings; `flip` and `translate` then say nothing.
+    With `fixed`, flip and shift come from the settings, and `flip` and `translate` are ignored.
     """
 
     fixed: bool = setting(False, help="whether flip and shift are given instead of drawn")
 
     @classmethod
     def of(cls, augmentation: Augmentation) -> "Augment":
-        """The same in the kernels' terms."""
+        """The kernels' form of an augmentation."""
         return cls(**{name: getattr(augmentation, name) for name in augmentation.names()})
 
     @property
     def random_flip(self) -> bool:
-        """Whether each epoch draws anew who is flipped."""
+        """Whether each epoch draws which images are flipped."""
         return self.flip == "random"
 
     @property
     def alternating(self) -> bool:
-        """Whether who is flipped in one epoch is not in the next."""
+        """Whether each image is flipped in every other epoch."""
         return self.flip == "alternating"
 
     @property
@@ -109,7 +110,7 @@ class Augment(Augmentation):
 
     @property
     def contrasted(self) -> bool:
-        """Whether the contrast changes, for which the whole image's mean must be known."""
+        """Whether the contrast changes, which needs the mean of the whole image."""
         return self.contrast > 0
 
     @property
@@ -135,9 +136,9 @@ class Augment(Augmentation):
 
 @dataclass(frozen=True)
 class Augmented:
-    """Images of bytes that become the map `images.x`, varied as `how` says.
+    """Loads images of bytes into the map `images.x`, varied as `how` says.
 
-    `stored` is their height and width where they are cropped, if not those of x.
+    `stored` is the height and width of the stored images if they differ from those of x.
     """
 
     images: Images
@@ -171,12 +172,12 @@ class Augmented:
 
     @property
     def fetches(self) -> bool:
-        """Whether the next step's images are asked for; of one to crop, who knows which part."""
+        """Whether to prefetch the next step's images: not if an unknown part of them is cropped."""
         return self.images.gathered and not self.how.crop
 
     @property
     def scratch(self) -> Scratch:
-        """The memory that each worker makes pictures in."""
+        """The scratch memory in which a worker makes pictures."""
         return Scratch(
             *(self.x.height, self.x.width, self.x.channels),
             *(self.stored_height, self.stored_width),
@@ -187,7 +188,7 @@ class Augmented:
 
     @property
     def whole(self) -> int:
-        """Pixels of a row whose colors change in vectors; none but for three channels in four."""
+        """Pixels of a row whose colors are computed in vectors: only for three channels in four."""
         if self.x.channels != 3 or self.x.pixel != 4:
             return 0
         return self.x.width - self.x.width % (LANES // 4)
@@ -198,7 +199,7 @@ class Augmented:
 
 @block(nothing)
 def place(emit, spec, source, scale, shift, x):
-    """A bunch of pixels: bytes · scale + shift, or / 255 where colors are still to change."""
+    """A bunch of pixels: bytes · scale + shift, or bytes / 255 if colors change after this."""
     _place(emit, spec, source, scale, shift, x, backward=False)
 
 
@@ -224,7 +225,7 @@ def _place(emit, spec, source, scale, shift, x, *, backward):
 
 @inlined
 def put_pixel(spec, source, column, scale, shift, x):
-    """One pixel of a row of bytes, from a column that may lie outside of it, flipped if it is."""
+    """One pixel from a column of the (flipped) row of bytes, or from outside of the row."""
     inside = 0 <= column < spec.x.width
     if not inside and spec.how.reflected:
         column = mirrored(column, spec.x.width)
@@ -236,13 +237,13 @@ def put_pixel(spec, source, column, scale, shift, x):
 
 @inlined
 def put_row(spec, source, offset, flipped, scale, shift, x):
-    """One row: pixel w is pixel w + offset of the row of bytes, which is flipped if so asked."""
+    """One row: pixel w is pixel w + offset of the row of bytes, flipped if `flipped`."""
     width = spec.x.width
     low = min(max(0, -offset), width)
     high = max(low, min(width, width - offset))
     if spec.images.bunch == 0 or high - low < spec.images.bunch:
         high = low
-    # The last bunch may lie over the one before, and writes the same there.
+    # The last bunch may overlap the one before, where it writes the same values.
     for start in range(low, high, spec.images.stride):
         at = min(start, high - spec.images.stride)
         to = advance(x, at * spec.x.pixel)
@@ -261,7 +262,7 @@ def put_row(spec, source, offset, flipped, scale, shift, x):
 
 @inlined
 def coin(key):
-    """Heads or tails."""
+    """A random boolean."""
     return random_bits(key, _OF_FLIP, 0) & np.uint64(1) == np.uint64(1)
 
 
@@ -288,14 +289,14 @@ def arrange(spec, source, settings, key, index, scale, shift, x):
     elif spec.how.translate > 0:
         down = drawn_below(2 * spec.how.translate + 1, key, _OF_DOWN) - spec.how.translate
         right = drawn_below(2 * spec.how.translate + 1, key, _OF_RIGHT) - spec.how.translate
-    # A shift before the flip is a shift to the other side after it.
+    # A shift before the flip is a shift in the other direction after it.
     offset = -right if flipped else right
     for row in range(spec.x.height):
         to = advance(x, row * spec.x.row)
         at = row + down
         if spec.how.reflected:
             at = mirrored(at, spec.x.height)
-        # Where no row is, any row shifted out of sight is black.
+        # Outside of the image, any row that is shifted out of sight is black.
         there = 0 <= at < spec.x.height
         row_offset = offset if there else spec.x.width
         from_ = advance(source, at * spec.images.row if there else 0)
@@ -345,9 +346,9 @@ blending = optional(lambda spec: spec.how.mixes, mix_maps, leave_alone)
 def load_augmented(spec, operands, first, count):
     """Operands: bytes of all images, order, the step, scale, shift, x, settings, other, scratch.
 
-    `settings` are int64, see `AUGMENT_SETTINGS`. `other` is a map as x, one for each worker, and
-    only used if images are mixed; the scratch, of two operands, if they are cropped, rotated or
-    changed (`changing`). The images of the next step are asked for as in `load_images`.
+    `settings` are int64, see `AUGMENT_SETTINGS`. `other` is a map like x, one per worker, and
+    only used if images are mixed. The scratch, two operands, is used if images are cropped, rotated
+    or changed (`changing`). The images of the next step are prefetched as in `load_images`.
     """
     data = pointer(operands, 0, BYTES)
     order = pointer(operands, 1, LONGS)

@@ -1,8 +1,8 @@
-"""A spec's attributes are put into a kernel as numbers, before Numba looks at it.
+"""Replaces a spec's attributes by constants before Numba infers types.
 
-Kernels are written `s.x.row * s.stride_h`. Left to Numba, each step of such a chain is typed, made
-into code and removed again by LLVM. Folded here, it is a number from the start, and what is only
-for specs of another kind is never compiled.
+Kernels are written with `spec.x.row * spec.stride_h`. Numba would infer a type and emit code for
+each step of such a chain, which LLVM then removes. Folded here, it is a constant from the start,
+and branches for other specs are never compiled.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["FoldConstants"]
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class FoldConstants(FunctionPass):
-    """Replaces whole and other numbers of static arguments by constants."""
+    """Replaces numbers that are attributes of a spec by constants."""
 
     _name = "fold_statics"
 
@@ -26,12 +26,12 @@ class FoldConstants(FunctionPass):
         FunctionPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
-        """Fold, and drop the steps of chains that nothing uses any more."""
+        """Fold, and remove the attribute accesses that are then unused."""
         definitions = build_definitions(state.func_ir.blocks)
         known: dict[str, SpecType | None] = {}
 
         def static(variable: ir.Var) -> SpecType | None:
-            """What a variable stands for, if that is static."""
+            """The value of a variable, if it is known when compiling."""
             name = variable.name
             if name not in known:
                 known[name] = None
@@ -66,7 +66,7 @@ class FoldConstants(FunctionPass):
 
     @staticmethod
     def _drop_unused(blocks: Any) -> None:
-        """Take out attributes that are read into a temporary variable and then not used."""
+        """Remove reads of attributes into temporary variables that nothing uses."""
         while True:
             used = {
                 variable.name

@@ -1,7 +1,7 @@
 """Cutout: a square around a uniformly random pixel is set to zero, which is the data's mean.
 
-The square's side is the spec's `cutout`; what of it lies outside of the image is not there. With
-an odd side its middle is that pixel, and with an even one the pixel before is.
+The square's side is the spec's `cutout`; parts outside of the image are ignored. If the side is
+odd, the pixel is the square's center; if it is even, the center lies before the pixel.
 
 T. DeVries and G. W. Taylor, "Improved regularization of convolutional neural networks with cutout",
 2017, whose square has an odd side one pixel less.
@@ -14,7 +14,7 @@ from neocog.kernels.simd import advance, float32
 
 __all__ = ["cutting"]
 
-# Which of an image's random numbers is for what; see `augmentation`.
+# Purposes of an image's random numbers; see `augmentation`.
 _ROW, _COLUMN = 3, 4
 
 
@@ -33,8 +33,8 @@ def cut_out(spec, key, x):
 
 @inlined
 def leave_whole(spec, key, x):
-    """No square cut out."""
+    """Do nothing."""
 
 
-#: `cutting(s)(s, key, x)`, for a spec with `how.cutout` and the map `x`.
+#: `cutting(spec)(spec, key, x)`, for a spec with `how.cutout` and the map `x`.
 cutting = optional(lambda spec: spec.how.cutout > 0, cut_out, leave_whole)

@@ -1,19 +1,19 @@
 """Vectors of float32 as a Numba type, and blocks of unrolled vector code.
 
-The only module that imports llvmlite. Numba's own vectorizer reaches a fifth of the processor's
-peak in a convolution; code that names its registers reaches four fifths. So the inner part of
-every kernel is a *block*: a Python function that, while Numba compiles, emits straight-line vector
-code through an `Emitter`, its loops unrolled and sized by the spec's constants. The loops around
-a block are ordinary Numba.
+The only module that imports llvmlite. In a convolution, LLVM's own vectorizer reaches a fifth of
+the processor's peak; code that plans its registers reaches four fifths. So the inner part of every
+kernel is a *block*: a Python function that emits straight-line vector code through an `Emitter`
+while Numba compiles. Its loops are unrolled, with the spec's constants as bounds. The loops around
+a block are ordinary Numba code.
 
     @block(accumulators)
-    def add_row(e, s, acc, x):                  # e: Emitter, s: the spec, the rest: values
-        return [e.add(a, e.load(x, i * LANES)) for i, a in enumerate(acc)]
+    def add_row(emit, spec, acc, x):            # emit: Emitter, the rest after spec: values
+        return [emit.add(a, emit.load(x, i * LANES)) for i, a in enumerate(acc)]
 
-    acc = add_row(s, acc, x)                    # in a kernel
+    acc = add_row(spec, acc, x)                 # in a kernel
 
-Values are pointers to float32 or int32, whole numbers, single vectors, tuples of vectors or whole
-numbers, or a `runtime_sizes`.
+Values are pointers to float32 or int32, integers, vectors, tuples of vectors or integers, or a
+`runtime_sizes`.
 """
 
 import os
@@ -71,7 +71,7 @@ _HAS_FMA = not _X86 or bool(_FEATURES.get("fma"))
 
 
 def _host_lanes() -> int:
-    """Floats in a vector of this processor, or NEOCOG_LANES, so that every width can be tested."""
+    """Float32 lanes of this processor's vectors, or NEOCOG_LANES to test every width."""
     asked = os.environ.get("NEOCOG_LANES", "")
     if asked:
         if asked not in ("4", "8", "16"):
@@ -83,7 +83,7 @@ def _host_lanes() -> int:
 
 
 LANES = _host_lanes()
-#: Vector registers to plan for: 32 on AVX-512 and ARM, else 16.
+#: The number of vector registers: 32 on AVX-512 and ARM, else 16.
 REGISTERS = 32 if _ARM or (_X86 and LANES == 16 and _FEATURES.get("avx512f")) else 16
 
 _FLOAT, _I1, _I8, _I32, _I64 = ir.FloatType(), *(ir.IntType(n) for n in (1, 8, 32, 64))
@@ -118,9 +118,9 @@ def vectors(n: int) -> Any:
 
 
 def _several(element: Any, n: int) -> Any:
-    """The type of a vector of `n` elements, two at least.
+    """The type of a vector of `n` elements, at least two.
 
-    On a vector of one LLVM's passes fail by an assertion, which ends the process.
+    LLVM's passes fail with an assertion on a vector of one, which ends the process.
     """
     if n < 2:
         raise ValueError(f"A vector of {n} elements must be emitted as a single number.")
@@ -128,9 +128,9 @@ def _several(element: Any, n: int) -> Any:
 
 
 class Emitter:
-    """Emits vector instructions while Numba compiles; what its methods give are LLVM values.
+    """Emits vector instructions while Numba compiles; its methods return LLVM values.
 
-    Offsets are in elements, and may be whole numbers or LLVM values.
+    Offsets are in elements, and may be integers or LLVM values.
     """
 
     def __init__(self, builder: Any) -> None:
@@ -154,20 +154,20 @@ class Emitter:
         return self._b.icmp_signed("<", ir.Constant(_I64, number), limit)
 
     def constant(self, value: float) -> Any:
-        """A vector that holds `value` in every lane."""
+        """A vector with `value` in every lane."""
         return ir.Constant(_VECTOR, [float(value)] * LANES)
 
     def pattern(self, values: Sequence[float]) -> Any:
-        """A vector of these values, over and over."""
+        """A vector of these values, repeated."""
         lanes = [float(values[lane % len(values)]) for lane in range(LANES)]
         return ir.Constant(_VECTOR, lanes)
 
     def first_lanes(self, n: int) -> Any:
-        """A condition that holds in the first `n` lanes."""
+        """A mask of the first `n` lanes."""
         return ir.Constant(ir.VectorType(_I1, LANES), [lane < n for lane in range(LANES)])
 
     def splat(self, scalar: Any) -> Any:
-        """A vector that holds an LLVM float in every lane."""
+        """A vector with an LLVM float in every lane."""
         zero = ir.Constant(_I32, 0)
         single = self._b.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, zero)
         return self._b.shuffle_vector(
@@ -179,16 +179,16 @@ class Emitter:
         return self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=_VECTOR)
 
     def broadcast(self, pointer: Any, offset: Any = 0) -> Any:
-        """The one float at pointer + offset, in every lane."""
+        """The float at pointer + offset, in every lane."""
         return self.splat(self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=_FLOAT))
 
     def load_bytes(
         self, pointer: Any, floats: int, given: int, wanted: int, *, backward: bool = False
     ) -> list[Any]:
-        """Bytes from `pointer` on as vectors of floats 0 to 255, so many floats in all.
+        """Bytes from `pointer` on as vectors of floats 0 to 255, `floats` in all.
 
-        Of every `wanted` floats the first `given` come from memory and the others are zero.
-        `backward` gives the last such group first.
+        Of every `wanted` floats the first `given` come from memory and the others are zero. With
+        `backward` the last such group comes first.
         """
         count = floats // wanted * given
         kind = _several(_I8, count)
@@ -208,18 +208,18 @@ class Emitter:
         return vectors_
 
     def load_half(self, pointer: Any, offset: Any = 0) -> Any:
-        """Half a vector at pointer + offset, with zeros behind it."""
+        """Half a vector at pointer + offset, followed by zeros."""
         half = _several(_FLOAT, LANES // 2)
         value = self._b.load(self._address(pointer, offset, _FLOAT), align=4, typ=half)
         zero = ir.Constant(half, [0.0] * (LANES // 2))
         return self._b.shuffle_vector(value, zero, ir.Constant(_INDICES, list(range(LANES))))
 
     def load_first(self, pointer: Any, offset: Any, n: int) -> Any:
-        """The first `n` floats at pointer + offset, with zeros behind; a whole vector has LANES."""
+        """The first `n` floats at pointer + offset, followed by zeros."""
         return self._load_first(pointer, offset, n, _VECTOR)
 
     def load_first_indices(self, pointer: Any, offset: Any, n: int) -> Any:
-        """The first `n` int32 at pointer + offset, with zeros behind."""
+        """The first `n` int32 at pointer + offset, followed by zeros."""
         return self._load_first(pointer, offset, n, _INDICES)
 
     def _load_first(self, pointer: Any, offset: Any, n: int, kind: Any) -> Any:
@@ -235,7 +235,7 @@ class Emitter:
         return self._b.shuffle_vector(value, ir.Constant(some, None), ir.Constant(_INDICES, places))
 
     def load_offset(self, pointer: Any, offset: Any = 0) -> Any:
-        """The one int32 at pointer + offset, as an offset."""
+        """The int32 at pointer + offset, as an offset."""
         number = self._b.load(self._address(pointer, offset, _I32), align=4, typ=_I32)
         return self._b.sext(number, _I64)
 
@@ -244,29 +244,29 @@ class Emitter:
         return self._address(pointer, offset, _FLOAT)
 
     def opaque(self, pointer: Any) -> Any:
-        """The same pointer, and LLVM does not know it.
+        """The same pointer, hidden from LLVM's optimizer.
 
-        Or it computes what lies at fixed distances from a loop's pointer once before the loop, as
-        dozens of pointers, for which there are no registers.
+        Otherwise LLVM computes the addresses at fixed distances from a loop's pointer before the
+        loop, as dozens of pointers for which there are no registers.
         """
         kind = ir.FunctionType(pointer.type, [pointer.type])
         return self._b.asm(kind, "", "=r,0", [pointer], side_effect=False)
 
     def fence(self) -> None:
-        """Nothing in the machine code, but LLVM moves no load or store past it.
+        """A barrier for the compiler only: LLVM moves no load or store past it.
 
-        Its scheduler moves loads up to where registers no longer hold what they give.
+        Its scheduler would move loads so far up that their results no longer fit into registers.
         """
         self._b.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
 
     def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
         """Write a vector to pointer + offset."""
         place = self._address(pointer, offset, _FLOAT)
-        # llvmlite still checks what a pointer points to; in the machine code this is nothing.
+        # llvmlite still has typed pointers; the cast is nothing in the machine code.
         self._b.store(value, self._b.bitcast(place, value.type.as_pointer()), align=4)
 
     def store_first(self, value: Any, pointer: Any, offset: Any, n: int) -> None:
-        """Write the first `n` lanes to pointer + offset; a whole vector has LANES."""
+        """Write the first `n` lanes to pointer + offset."""
         if n == 1:
             value = self._b.extract_element(value, ir.Constant(_I32, 0))
         elif n < LANES:
@@ -279,23 +279,23 @@ class Emitter:
         return self._b.load(self._address(pointer, offset, _I32), align=4, typ=_INDICES)
 
     def indices(self, value: int) -> Any:
-        """A vector of int32 that holds `value` in every lane."""
+        """A vector of int32 with `value` in every lane."""
         return ir.Constant(_INDICES, [value] * LANES)
 
     def splat_indices(self, number: Any) -> Any:
-        """A vector of int32 that holds the low 32 bits of a whole number in every lane."""
+        """A vector of int32 with the low 32 bits of an integer in every lane."""
         low = number if number.type == _I32 else self._b.trunc(number, _I32)
         undefined = ir.Constant(_INDICES, ir.Undefined)
         single = self._b.insert_element(undefined, low, ir.Constant(_I32, 0))
         return self._b.shuffle_vector(single, undefined, ir.Constant(_INDICES, [0] * LANES))
 
     def counting_indices(self) -> Any:
-        """A vector of int32 that holds 0 in its first lane, 1 in its second and so on."""
+        """The vector 0, 1, 2, … of int32."""
         return ir.Constant(_INDICES, list(range(LANES)))
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """a · b + c, rounded once where the processor can."""
-        if not _HAS_FMA:  # llvm.fma would become a library call a lane
+        """a · b + c, rounded once if the processor has FMA."""
+        if not _HAS_FMA:  # llvm.fma would become a library call per lane
             return self._b.fadd(self._b.fmul(a, b), c)
         kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
         name = f"llvm.fma.v{LANES}f32"
@@ -350,11 +350,11 @@ class Emitter:
         return self._b.mul(a, b)
 
     def xor_indices(self, a: Any, b: Any) -> Any:
-        """The bits in which two int32 differ."""
+        """a xor b, of int32."""
         return self._b.xor(a, b)
 
     def shift_right(self, a: Any, n: int) -> Any:
-        """The bits of an int32 moved down by `n`, with zeros above."""
+        """The logical right shift of int32 by `n` bits."""
         return self._b.lshr(a, self.indices(n))
 
     def less_indices(self, a: Any, b: Any) -> Any:
@@ -366,40 +366,40 @@ class Emitter:
         return self._b.icmp_signed("==", a, b)
 
     def both(self, a: Any, b: Any) -> Any:
-        """Where both of two conditions hold."""
+        """The lanes in which both masks are set."""
         return self._b.and_(a, b)
 
     def either(self, a: Any, b: Any) -> Any:
-        """Where one of two conditions holds."""
+        """The lanes in which at least one mask is set."""
         return self._b.or_(a, b)
 
     def select(self, condition: Any, a: Any, b: Any) -> Any:
-        """`a` where the condition holds, else `b`."""
+        """`a` where the mask is set, else `b`."""
         return self._b.select(condition, a, b)
 
     def relu(self, a: Any) -> Any:
-        """max(0, a), with NaN staying NaN; written so that it is one instruction."""
+        """max(0, a), where NaN stays NaN; written so that it is one instruction."""
         zero = self.constant(0.0)
         return self.select(self.greater(zero, a), zero, a)
 
     def relu_float(self, a: Any) -> Any:
-        """max(0, a) of a single float, with NaN staying NaN."""
+        """max(0, a) of a single float, where NaN stays NaN."""
         zero = ir.Constant(_FLOAT, 0.0)
         return self._b.select(self._b.fcmp_ordered(">", zero, a), zero, a)
 
     def larger(self, a: Any, b: Any) -> Any:
-        """The larger of both; where one is NaN, `b`."""
+        """The larger of a and b; `b` where one is NaN."""
         return self.select(self.greater(a, b), a, b)
 
     def round_to_int(self, a: Any) -> tuple[Any, Any]:
-        """`a` rounded to the nearest whole number, as floats and as int32; |a| < 2**22."""
+        """`a` rounded to the nearest integer, as floats and as int32; |a| < 2**22."""
         magic = self.constant(1.5 * 2**23)
         shifted = self.add(a, magic)
         whole = self.sub(shifted, magic)
         return whole, self._b.fptosi(whole, _INDICES)
 
     def to_indices(self, a: Any) -> Any:
-        """Floats that are whole numbers as int32."""
+        """Floats with integer values as int32."""
         return self._b.fptosi(a, _INDICES)
 
     def power_of_two(self, exponent: Any) -> Any:
@@ -408,18 +408,18 @@ class Emitter:
         return self._b.bitcast(self._b.shl(biased, self.indices(23)), _VECTOR)
 
     def exchange(self, a: Any, distance: int) -> Any:
-        """Lanes so far apart, a power of two, in each other's place."""
+        """Exchange lanes that are `distance`, a power of two, apart."""
         lanes = [lane ^ distance for lane in range(LANES)]
         return self._b.shuffle_vector(
             a, ir.Constant(_VECTOR, ir.Undefined), ir.Constant(_INDICES, lanes)
         )
 
     def sum(self, a: Any) -> Any:
-        """The sum of the lanes, in one fixed order: a float."""
+        """The sum of the lanes in a fixed order, as a float."""
         return self._fold(a, self.add)
 
     def sum_of_squares(self, values: Sequence[Any]) -> Any:
-        """Σ a² over all lanes of some vectors, in one fixed order: a float64, as are the sums."""
+        """Σ a² over all lanes of several vectors, summed in float64 in a fixed order."""
         kind = ir.VectorType(ir.DoubleType(), LANES)
         sums = [self._b.fpext(a, kind) for a in values]
         sums = [self._b.fmul(a, a) for a in sums]
@@ -448,7 +448,7 @@ class Emitter:
         return self._b.extract_element(a, ir.Constant(_I32, 0))
 
     def transpose(self, rows: Sequence[Any]) -> list[Any]:
-        """LANES vectors as the rows of a square: its columns."""
+        """The transpose of LANES vectors."""
         rows, n = list(rows), LANES // 2
         while n > 0:  # exchange the off-diagonal quarters of every square of 2n × 2n
             left = [i - n + LANES if i & n else i for i in range(LANES)]
@@ -480,7 +480,7 @@ class Emitter:
         return self._b.fadd(a, b)
 
     def prefetch(self, pointer: Any, offset: Any) -> None:
-        """Ask for the cache line at pointer + offset bytes."""
+        """Prefetch the cache line at pointer + offset bytes."""
         kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), _I32, _I32, _I32])
         function = cgutils.get_or_insert_function(self._b.module, kind, "llvm.prefetch.p0")
         read, keep, data = (ir.Constant(_I32, n) for n in (0, 3, 1))
@@ -488,7 +488,7 @@ class Emitter:
 
 
 def accumulators(spec: Any, *arguments: Any) -> Any:
-    """For `block`: the result has the type of the first tuple of vectors among the arguments."""
+    """For `block`: the result has the type of the first argument that is a tuple of vectors."""
     return next(a for a in arguments if isinstance(a, types.UniTuple))
 
 
@@ -501,11 +501,11 @@ def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     """Make an emitting function callable from kernels as ``function(spec, *values)``.
 
     Args:
-        returns: gives the Numba result type for (spec, *types of the values).
+        returns: the Numba result type as a function of (spec, *types of the values).
     """
 
     def decorate(emit: Callable[..., Any]) -> Any:
-        # Numba wants an intrinsic's parameters by name and number, hence the generated signature.
+        # Numba needs an intrinsic's parameters by name, hence the generated signature.
         count = emit.__code__.co_argcount - 2
         names = [f"value{i}" for i in range(count)]
 
@@ -543,7 +543,7 @@ def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
 
 @intrinsic(prefer_literal=True)
 def zeros(typing_context, n):
-    """A tuple of `n` vectors of zeros, `n` being a constant; at least one."""
+    """A tuple of `n` vectors of zeros, but at least one; `n` is a constant."""
     kind = vectors(max(1, n.literal_value))
 
     def generate(context, builder, signature, arguments):
@@ -555,11 +555,11 @@ def zeros(typing_context, n):
 
 @intrinsic(prefer_literal=True)
 def stack_floats(typing_context, n):
-    """A pointer to `n` floats on the stack, `n` being a constant: for panels of a few kilobytes."""
+    """A pointer to `n` floats on the stack, for panels of a few kilobytes; `n` is a constant."""
     size = n.literal_value
 
     def generate(context, builder, signature, arguments):
-        with builder.goto_entry_block():  # cgutils.alloca_once would write zeros, float by float
+        with builder.goto_entry_block():  # cgutils.alloca_once would write zeros float by float
             place = builder.alloca(ir.ArrayType(_FLOAT, size))
         place.align = 64
         return builder.bitcast(place, context.get_value_type(FLOATS))
@@ -607,11 +607,11 @@ def advance(typing_context, base, offset):
 
 @intrinsic
 def pixel_sum(typing_context, pixels, at, weights, first, pairs, into, to):
-    """Store Σ weight · pixel, with 22 bits after the point, rounded and cut off to bytes.
+    """Store Σ weight · pixel, in fixed point with 22 fractional bits, rounded and clipped to bytes.
 
-    `pixels` and `into` are arrays of bytes, a pixel being four from `at` and `to` on; `weights` one
-    of int32, four equal ones a pixel, from `first` on. Pixels are taken two at a time: `pairs`. Of
-    what is stored the fourth byte is of no use. Numba's vectorizer leaves such short sums alone.
+    `pixels` and `into` are arrays of bytes, with four per pixel from `at` and `to` on; `weights`
+    are int32, four equal ones per pixel, from `first` on. Pixels are added in `pairs`. The fourth
+    byte that is stored is meaningless. LLVM does not vectorize such short sums by itself.
     """
     signature = types.void(pixels, types.intp, weights, types.intp, types.intp, into, types.intp)
 
@@ -651,7 +651,7 @@ def pixel_sum(typing_context, pixels, at, weights, first, pairs, into, to):
     return signature, generate
 
 
-# Atomics, for barriers. An element is an int64 of a shared array.
+# Atomics for barriers, on int64 elements of a shared array.
 
 
 def _element(context, builder, signature, arguments):
@@ -661,7 +661,7 @@ def _element(context, builder, signature, arguments):
 
 @intrinsic
 def atomic_add(typing_context, array, index, value):
-    """Add to array[index] and give what stood there before."""
+    """Add to array[index]; returns the old value."""
 
     def generate(context, builder, signature, arguments):
         place = _element(context, builder, signature, arguments)
@@ -672,7 +672,7 @@ def atomic_add(typing_context, array, index, value):
 
 @intrinsic
 def atomic_exchange(typing_context, array, index, value):
-    """Set array[index] and give what stood there before, in one order with all exchanges."""
+    """Set array[index], sequentially consistent with all exchanges; returns the old value."""
 
     def generate(context, builder, signature, arguments):
         place = _element(context, builder, signature, arguments)
@@ -683,7 +683,7 @@ def atomic_exchange(typing_context, array, index, value):
 
 @intrinsic
 def atomic_compare_exchange(typing_context, array, index, expected, value):
-    """Set array[index] if it is as expected, and give what stood there before."""
+    """Set array[index] if it has the expected value; returns the old value."""
 
     def generate(context, builder, signature, arguments):
         place = _element(context, builder, signature, arguments)
@@ -695,7 +695,7 @@ def atomic_compare_exchange(typing_context, array, index, expected, value):
 
 @intrinsic
 def atomic_load(typing_context, array, index):
-    """array[index], and everything that was written before it was stored."""
+    """array[index], as an acquire: also makes visible what was written before its store."""
 
     def generate(context, builder, signature, arguments):
         place = _element(context, builder, signature, arguments)
@@ -706,7 +706,7 @@ def atomic_load(typing_context, array, index):
 
 @intrinsic
 def atomic_store(typing_context, array, index, value):
-    """Set array[index] after everything that was written before."""
+    """Set array[index], as a release: after all earlier writes."""
 
     def generate(context, builder, signature, arguments):
         place = _element(context, builder, signature, arguments)
@@ -718,7 +718,7 @@ def atomic_store(typing_context, array, index, value):
 
 @intrinsic
 def pause(typing_context):
-    """Say that this is a waiting loop, so that a thread beside it on the core can run."""
+    """Tell the processor that this is a spinning loop, to favor the core's other thread."""
 
     def generate(context, builder, signature, arguments):
         if _X86:
@@ -732,11 +732,11 @@ def pause(typing_context):
 
 @intrinsic
 def rolled(typing_context, number):
-    """The whole number, and LLVM does not know which; in the machine code it is nothing.
+    """The integer itself, hidden from LLVM's optimizer, without any instruction.
 
-    A loop of so many passes is not unrolled as a whole, and one with this inside it not in part.
-    LLVM takes Zen's loop buffer for one of 4,096 operations and would unroll blocks that are long
-    already until they fill it: seconds of compiling for nothing.
+    A loop with this number of iterations is not unrolled fully, and one with this in its body not
+    partially. LLVM assumes a loop buffer of 4,096 operations for Zen, and would unroll blocks that
+    are long already until they fill it: seconds of compiling for nothing.
     """
 
     def generate(context, builder, signature, arguments):
@@ -748,7 +748,7 @@ def rolled(typing_context, number):
 
 @intrinsic
 def scheduler_yield(typing_context):
-    """Let another thread have the core."""
+    """Yield the core to another thread."""
     name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
 
     def generate(context, builder, signature, arguments):
@@ -759,15 +759,15 @@ def scheduler_yield(typing_context):
     return types.void(), generate
 
 
-# Sleeping until a word of a shared array changes: Linux's futex, with the number of its system
-# call by processor; a nap elsewhere. (https://man7.org/linux/man-pages/man2/futex.2.html)
+# Sleeping until a word of a shared array changes: by Linux's futex, whose system call has a number
+# per processor; elsewhere by a short sleep. (https://man7.org/linux/man-pages/man2/futex.2.html)
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine()) if sys.platform == "linux" else None
-_FUTEX_WAIT, _FUTEX_WAKE = 128, 129  # of this process alone
+_FUTEX_WAIT, _FUTEX_WAKE = 128, 129  # private to this process
 
 
 def _futex(builder: Any, place: Any, operation: int, value: Any) -> None:
-    # The futex is the low half of the word, which comes first on these processors.
+    # The futex is the low half of the word, which is first on little-endian processors.
     number, none = ir.Constant(_I64, _FUTEX), ir.Constant(_I64, 0)
     kind = ir.FunctionType(_I64, [_I64], var_arg=True)
     function = cgutils.get_or_insert_function(builder.module, kind, "syscall")
@@ -793,10 +793,10 @@ def _nap(builder: Any, nanoseconds: Any) -> None:
 
 @intrinsic
 def sleep_while(typing_context, array, index, value, nanoseconds):
-    """Sleep if array[index] is still `value`, until `wake_all`; perhaps less.
+    """Sleep if array[index] is still `value`, until `wake_all` or a spurious wake-up.
 
-    The look and the falling asleep are one: who changes the word and then wakes is not missed.
-    Where the system has no such thing, sleep for so many nanoseconds, below a second.
+    The check and falling asleep are atomic: a change of the word followed by a wake-up is not
+    missed. Systems without futexes sleep for `nanoseconds`, which is less than a second.
     """
 
     def generate(context, builder, signature, arguments):
@@ -812,7 +812,7 @@ def sleep_while(typing_context, array, index, value, nanoseconds):
 
 @intrinsic
 def wake_all(typing_context, array, index):
-    """Wake all who sleep by `sleep_while` at array[index]."""
+    """Wake all threads in `sleep_while` at array[index]."""
 
     def generate(context, builder, signature, arguments):
         if _FUTEX is not None:
@@ -823,7 +823,7 @@ def wake_all(typing_context, array, index):
     return types.void(array, types.intp), generate
 
 
-# Denormals. Gradients that fade to below 1e-38 would cost 100 cycles an operation.
+# Denormals. Operations on gradients below 1e-38 would take 100 cycles each.
 
 
 def _control_register(builder: Any, value: Any = None) -> Any:
@@ -845,7 +845,7 @@ def _control_register(builder: Any, value: Any = None) -> Any:
 
 @intrinsic
 def flush_denormals(typing_context):
-    """Treat denormals as zero in this thread from here on; gives what `restore_denormals` wants."""
+    """Treat denormals as zero in this thread; returns the argument for `restore_denormals`."""
 
     def generate(context, builder, signature, arguments):
         if not (_X86 or _ARM):
@@ -873,7 +873,7 @@ def restore_denormals(typing_context, before):
 def function_pointer_call(argument_types: Sequence[Any]) -> Any:
     """A Numba function that calls the compiled function at an address, with Numba's convention.
 
-    The result takes (address, *arguments) of `argument_types` and gives nothing.
+    The result takes (address, *arguments) of `argument_types` and returns nothing.
     """
     kinds = list(argument_types)
 

@@ -3,17 +3,17 @@
     W[ξ, t, k] = (A dy[t, k] Aᵀ)[ξ]         S[ξ, c, k] = Σ_t V[ξ, t, c] · W[ξ, t, k]
     dw[c, k]   = Gᵀ S[c, k] G               db[k]      = Σ dy
 
-the sum over the tiles of all images: the transpose of the forward formula, so 36 multiplications a
-pair of channels and a tile of 4 × 4, for 144. Beyond the edge, dy counts as zero.
+where t runs over the tiles of all images. This is the transpose of the forward formula, so it takes
+36 multiplications per pair of channels and tile of 4 × 4 instead of 144. Beyond the edge, dy is
+zero.
 
-Two ways to S. Where it is small, the images of a batch are cut into shards with a sum each, which
-`winograd_backward_weight` adds to, a group of tiles at a time; `winograd_reduce` adds the shards in
-their order and transforms the sum. Where there are many channels, and so S is large and the maps
-are small, V and W of the whole batch are kept (`winograd_transform_input`,
-`winograd_transform_gradient`), and `winograd_outer` sums over all tiles at once: its work is shared
-by channels, and the part of S that belongs to some channels never leaves the second-level cache.
-Either way each number of S is one chain of sums over tiles in their order, whatever groups and
-calls they come in.
+S is computed in one of two ways. If it is small, the images of a batch are divided into shards,
+each with its own sum, to which `winograd_backward_weight` adds a group of tiles at a time;
+`winograd_reduce` adds the shards in order and transforms the sum. With many channels S is large and
+maps are small. Then V and W of the whole batch are stored (`winograd_transform_input`,
+`winograd_transform_gradient`), and `winograd_outer` sums over all tiles at once: workers divide it
+by channels, and a worker's part of S never leaves the second-level cache. Either way, each element
+of S is one chain of sums over tiles in their order, however tiles are grouped.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -40,7 +40,7 @@ from neocog.kernels.winograd_transforms import (
     part_of,
     places,
     transform_gradient,
-    turned_weight_transform,
+    transposed_weight_transform,
 )
 
 __all__ = [
@@ -52,13 +52,13 @@ __all__ = [
     "winograd_transform_input",
 ]
 
-# Tiles over which `winograd_outer` sums at a time: what it reads of V and W for them fits the
-# first-level cache, with room for what is asked for ahead.
+# Tiles over which `winograd_outer` sums at a time: their V and W fit into the first-level cache,
+# with room for prefetched data.
 _TILES = 64
 
 # Input channels whose S is summed at a time, for one block of output channels: three cache lines of
-# V, and 110 KB of S where vectors are of eight floats. V and W are packed in these widths: spread
-# over all channels, what is read of a tile came from a page of its own, a sixth slower.
+# V, and 110 KB of S with vectors of eight floats. V and W are packed in these widths: with all
+# channels of a tile together, each tile was read from another page, which was a sixth slower.
 _CHANNELS = 48
 
 
@@ -66,7 +66,7 @@ _CHANNELS = 48
 class WinogradGradient:
     """The weight gradient of one convolution; see `Winograd` for x, top, left, tile and group.
 
-    A shard is so many images. Where `shard` is 0, V and W of up to `images` images are kept.
+    `shard` is the images of a shard. If it is 0, V and W of up to `images` images are stored.
     """
 
     x: FeatureMap
@@ -128,12 +128,12 @@ class WinogradGradient:
 
     @property
     def v_size(self) -> int:
-        """Floats of V: of a group, or of the batch."""
+        """Floats of V, of a group or of the batch."""
         return -(-self.x.pixel // self.forward.v_row) * self.forward.v_part
 
     @property
     def w_size(self) -> int:
-        """Floats of W: of a group, or of the batch."""
+        """Floats of W, of a group or of the batch."""
         return -(-self.dy.pixel // self.forward.m_row) * self.forward.m_part
 
     @property
@@ -187,7 +187,7 @@ class GradientTiling(Tiling):
 
 @dataclass(frozen=True)
 class GradientKind(TileKind):
-    """What the machine code of a Winograd weight gradient depends on beside."""
+    """What the machine code of a Winograd weight gradient depends on."""
 
     bias: bool
     chains: int
@@ -201,7 +201,7 @@ class GradientKind(TileKind):
 
     @property
     def portion_product(self) -> Product:
-        """The same for `winograd_outer`, which asks for the next point's numbers ahead."""
+        """The same for `winograd_outer`, which prefetches the next point."""
         near = replace(self.product, a_depth=_CHANNELS, b_depth=self.block)
         return replace(near, far_a=True, far_b=True)
 
@@ -227,20 +227,20 @@ def some_vectors(emit, t, source):
 
 @block(accumulators)
 def add_vectors(emit, t, sums, source):
-    """Add as many vectors."""
+    """Add a few vectors."""
     return [emit.add(value, emit.load(source, at * LANES)) for at, value in enumerate(sums)]
 
 
 @block(nothing)
 def keep_vectors(emit, t, sums, to):
-    """Write them."""
+    """Write a few vectors."""
     for at, value in enumerate(sums):
         emit.store(value, to, at * LANES)
 
 
 @inlined
 def add_bias(t, g, bias, dy):
-    """Add dy, summed over all places, to the bias sums."""
+    """Add dy, summed over all pixels, to the bias sums."""
     for k in range(0, g.y_pixel, t.chains * LANES):
         sums = some_vectors(t, advance(bias, k))
         for row in range(g.y_rows):
@@ -257,7 +257,7 @@ def transform(emit, t, g, dy, w):
 
 @block(nothing)
 def transform_part(emit, t, g, dy, w, rows, columns, zeros):
-    """The same where there are only so many rows and columns, and else zeros."""
+    """`transform` for a tile with only `rows` × `columns` pixels, and zeros elsewhere."""
     there = part_of(emit, places(emit, dy, g.y_row, g.y_pixel), rows, columns, zeros)
     transform_gradient(emit, t.side, there, w, g.m_spot)
 
@@ -331,7 +331,7 @@ def winograd_transform_input(t, operands, first, count):
 
 @kernel
 def winograd_transform_gradient(t, operands, first, count):
-    """W of some images, and each one's bias sum.
+    """W and the bias sums of some images.
 
     Operands: dy, W of the batch (`w_size` floats), bias sums [image][K] of these images.
     """
@@ -348,15 +348,15 @@ def winograd_transform_gradient(t, operands, first, count):
 
 @block(nothing)
 def finish_weight(emit, t, sums, spot, dw, tap):
-    """Gᵀ S G of one vector of output channels, to taps so many floats apart."""
-    rows = turned_weight_transform(emit, t.side, sums, spot)
+    """Gᵀ S G of one vector of output channels, to taps `tap` floats apart."""
+    rows = transposed_weight_transform(emit, t.side, sums, spot)
     for n, value in enumerate(value for row in rows for value in row):
         emit.store(value, dw, emit.offset((n, tap)))
 
 
 @inlined
 def add_up(t, to, source, apart, count):
-    """One vector: the sum of `count` of them, so many floats apart."""
+    """One vector: the sum of `count` vectors, `apart` floats apart."""
     total = one_vector(t, source)
     for n in range(1, count):
         total = add_vectors(t, total, advance(source, n * apart))

@@ -1,4 +1,4 @@
-"""Depthwise convolutions: a kernel a channel."""
+"""Depthwise convolutions: one kernel per channel."""
 
 from dataclasses import dataclass
 
@@ -26,8 +26,8 @@ class DepthwiseOp(Op):
     """A convolution whose groups are single channels.
 
     Attributes:
-        relu: whether ReLU is taken in.
-        folded: the name of the batch normalization that is in the weights, for inference.
+        relu: whether ReLU is fused into it.
+        folded: for inference, the name of the batch normalization folded into the weights.
         folded_norm: that layer.
     """
 
@@ -41,7 +41,7 @@ class DepthwiseOp(Op):
         return self.layer.bias or bool(self.folded)
 
     def ask_borders(self) -> None:
-        """Zeros around x as its padding says, and around dy so that no place is a special one."""
+        """Zeros around x for its padding, and around dy so that edges need no special case."""
         sides = zip(self.layer.before, self.layer.after, strict=True)
         self.x.ask_border(*(max(side) for side in sides))
 

@@ -1,9 +1,9 @@
-"""Everything element by element between two maps, as one operation.
+"""Element-wise layers between two maps, fused into one operation.
 
     u = (x − mean) · scale + bias [+ addend],    y = f(u)
 
-Batch normalization gives mean and scale from the whole batch, so it cuts the images' group in
-training; without it u = x [+ addend]. `kernels.pointwise` and `kernels.normalization` have the
+In training, batch normalization takes mean and scale from the whole batch, so it ends the images'
+group; without it u = x [+ addend]. `kernels.pointwise` and `kernels.normalization` have the
 formulas.
 """
 
@@ -36,7 +36,7 @@ _NONE = FeatureMap(1, 1, 1)
 
 
 def vector_parameter(name: str, count: int) -> Parameter:
-    """A parameter of a number a channel."""
+    """A parameter with one number per channel."""
     size = padded(count)
 
     def pack(value: Floats) -> Floats:
@@ -49,22 +49,21 @@ def vector_parameter(name: str, count: int) -> Parameter:
 
 
 def _smallest(spec: Normalization) -> Normalization:
-    """A spec for kernels that look at no map, so that equal ones are compiled once."""
+    """The spec with the smallest maps, for kernels that read none: they are compiled once."""
     return replace(spec, x=spec.x.bare, dy=_NONE, dx=_NONE)
 
 
 @dataclass(eq=False)
 class PointwiseOp(Op):
-    """Batch normalization, the other lane of a residual block, and a function; any may be missing.
+    """Batch normalization, the sum of a residual block and a function; each is optional.
 
     Attributes:
-        norm: the batch normalization, if there is one; its name is the operation's.
-        addend: the other lane's tensor.
-        function: the function's name, as `Pointwise` knows it.
-        parameter: its number, such as a slope.
-        fixed: whether batch normalization keeps to its running statistics in training too.
-        order: which of its steps come next, while it is put together: 1 has normalized, 2 has
-            added, 3 has a function.
+        norm: the batch normalization, if there is one; it has the operation's name.
+        addend: the tensor of the block's other branch.
+        function: the function's name in `Pointwise`.
+        parameter: the function's number, such as a slope.
+        fixed: whether batch normalization uses its running statistics in training too.
+        order: the last step that was fused so far: 1 normalization, 2 sum, 3 function.
     """
 
     norm: BatchNorm2d | None = None
@@ -82,7 +81,7 @@ class PointwiseOp(Op):
         return [vector_parameter(f"{self.name}.{part}", count) for part in ("weight", "bias")]
 
     def statistics(self) -> list[Parameter]:
-        """``running_mean`` and ``running_var``, which follow the batches but are not learned."""
+        """``running_mean`` and ``running_var``."""
         if self.norm is None:
             return []
         count = self.norm.num_features
@@ -108,11 +107,11 @@ class PointwiseOp(Op):
 
     @property
     def _g_map(self) -> FeatureMap:
-        """Of the gradient of u: y's own if it becomes x's as well, it takes x's border."""
+        """The map of u's gradient; it has x's border if it becomes x's gradient as well."""
         return self.y.gradient_map if self.norm is not None else self.x.gradient_map
 
     def _channel_arrays(self, builder: Builder) -> tuple[str | None, str | None, str | None]:
-        """The buffers mean, scale and bias of u."""
+        """The buffers of mean, scale and bias."""
         if self.norm is None:
             return None, None, None
         names = [f"{self.name}.{part}" for part in ("mean", "scale", "shift")]
@@ -124,7 +123,7 @@ class PointwiseOp(Op):
         return names[0], names[1], names[2]
 
     def forward(self, builder: Builder) -> None:
-        """In training first what the whole batch's mean and variance are."""
+        """In training the batch's mean and variance come first."""
         for parameter in self.parameters():
             builder.parameter(parameter)
         mean, scale, bias = self._channel_arrays(builder)
