@@ -35,6 +35,7 @@ from kernel_caller import (
 )
 
 from neocog import reference
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution_gradient import (
     conv2d_backward_bias,
     conv2d_backward_weight,
@@ -43,7 +44,6 @@ from neocog.kernels.convolution_gradient import (
     conv2d_reduce,
 )
 from neocog.kernels.layout import padded
-from neocog.kernels.simd import LANES
 
 
 def weight_gradient(spec, kernel, x, dy, winners, images):
