@@ -4,7 +4,7 @@ from neocog.engine.compilation import announced
 from neocog.engine.cores import available_threads, useful_threads
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 
 #: Float32 lanes of this processor's vectors.
 VECTOR_FLOATS = LANES

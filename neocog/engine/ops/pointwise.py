@@ -16,6 +16,7 @@ from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter, Tensor
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.normalization import (
     Normalization,
@@ -25,7 +26,6 @@ from neocog.kernels.normalization import (
     batch_norm_statistics,
 )
 from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
-from neocog.kernels.simd import LANES
 from neocog.layers import BatchNorm2d
 
 __all__ = ["PointwiseOp", "vector_parameter"]
