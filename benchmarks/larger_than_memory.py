@@ -86,7 +86,14 @@ def child(kind, name, batch, count, some):
     network.initialise(0)
     labels = np.arange(count) % _CLASSES
     trainer = Trainer(
-        network, images, labels, batch_size=batch, optimiser=SGD(1e-4), threads=available_threads()
+        network.graph,
+        network.state_dict(),
+        network.preprocessing,
+        images,
+        labels,
+        batch_size=batch,
+        optimiser=SGD(1e-4),
+        threads=available_threads(),
     )
     order = np.random.default_rng(1).permutation(count)[:some]
     began = time.perf_counter()

@@ -94,7 +94,15 @@ def measure(name, rounds, compiled, steps=0):
     ours, began = {}, time.perf_counter()
     for threads in sorted({1, available_threads()}):
         how = {"optimiser": SGD(_LR, _MOMENTUM), "threads": threads}
-        trainer = Trainer(network, images, labels, batch_size=batch, **how)
+        trainer = Trainer(
+            network.graph,
+            network.state_dict(),
+            network.preprocessing,
+            images,
+            labels,
+            batch_size=batch,
+            **how,
+        )
         ours[threads] = (trainer, [], [])
     seconds = time.perf_counter() - began
     theirs = [

@@ -99,7 +99,9 @@ def step_parts(data: neocog.Dataset) -> list[tuple[str, float]]:
     network.initialise(0)
     count = 2000
     trainer = Trainer(
-        network,
+        network.graph,
+        network.state_dict(),
+        network.preprocessing,
         data.images[:count],
         data.labels[:count],
         batch_size=4,

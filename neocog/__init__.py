@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     )
     from neocog.evaluation import Evaluation, evaluate, predict_proba
     from neocog.explanation import Explanation, explain
-    from neocog.formats import load, save
     from neocog.layers import (
         GELU,
         AdaptiveAvgPool2d,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
         Tanh,
     )
     from neocog.network import Network
+    from neocog.network_files import load, save
     from neocog.preprocessing import Preprocessing, Resize
     from neocog.summary import Cost, cost
     from neocog.training import schedules
@@ -113,12 +113,12 @@ _HOMES = {
     "evaluate": "evaluation",
     "explain": "explanation",
     "fit": "training",
-    "load": "formats",
+    "load": "network_files",
     "load_data": "data",
     "models": "",
     "predict_proba": "evaluation",
     "reference": "",
-    "save": "formats",
+    "save": "network_files",
     "schedules": "training",
 }
 

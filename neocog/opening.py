@@ -14,10 +14,11 @@ from neocog.data.finding import find, holds_pictures
 from neocog.data.options import LoadOptions
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
-from neocog.formats import assumption, is_weights, load
+from neocog.formats import is_weights
 from neocog.matching import fitting, in_order_of, mismatch
 from neocog.models import MODELS, split_python_file
 from neocog.network import Network
+from neocog.network_files import assumption, load
 from neocog.trained_on import trained_on
 from neocog.training.recipes import is_file, make_model
 from neocog.training.run_process import settle

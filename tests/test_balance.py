@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 import neocog
 from neocog import Flatten, Linear, NeocogError, Network
 from neocog.engine import Trainer
+from neocog.random.torch_stream import TorchStream
 from neocog.training.balance import balanced_order, balancing_weights, is_uneven
 from neocog.training.recipes import Recipe, changed
-from neocog.training.torch_stream import TorchStream
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(
     lambda labels: np.array(labels, np.int64)
@@ -73,7 +73,7 @@ def test_fit_shows_balanced_orders_of_the_networks_stream(monkeypatch):
     data = uneven_data()
     neocog.fit(small_network(), data, epochs=2, batch_size=4, seed=3, balance="sample", threads=1)
     stream = TorchStream(3)
-    stream.initial_state(small_network())
+    stream.initial_state(small_network().graph)
     for order in shown:
         np.testing.assert_array_equal(order, balanced_order(stream, data[1]))
     assert len(shown) == 2

@@ -30,7 +30,8 @@ from neocog.data import Data, Dataset
 from neocog.data.picture import read_picture
 from neocog.data.sources import cifar10 as cifar
 from neocog.evaluation import VIEWS
-from neocog.formats import save_model, save_pth
+from neocog.formats import save_pth
+from neocog.network_files import save_model
 from neocog.opening import open_network
 from neocog.trained_on import trained_on, training_notes
 from neocog.training.initialization import INITIALIZATIONS

@@ -5,12 +5,12 @@ from math import isfinite
 
 import numpy as np
 import pytest
+from engines import parts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog import SGD, Adam, reference
-from neocog.engine.lower import lower
-from neocog.engine.predictor import predict_probabilities, predict_scores
+from neocog.engine.lowering import lower
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError, NeocogError
 from neocog.kernels.workers import GROUP
@@ -153,11 +153,13 @@ def test_a_step_by_the_formulas(name):
     network, images, labels = prepared(NETWORKS[name], 7)
     state, x = in_float64(network.state_dict()), inputs(NETWORKS[name], images)
     scores = reference.forward(network, state, x)[list(network.layers)[-1]]
-    assert_near(predict_scores(network, images, threads=1), scores, STEP)
-    probabilities = predict_probabilities(network, images, threads=1)
+    assert_near(network.predict_scores(images, threads=1), scores, STEP)
+    probabilities = network.predict_proba(images, threads=1)
     assert_near(probabilities, reference.softmax(scores), STEP)
 
-    trainer = Trainer(network, images, labels, batch_size=5, optimiser=SGD(0.01), threads=2)
+    trainer = Trainer(
+        *parts_of(network), images, labels, batch_size=5, optimiser=SGD(0.01), threads=2
+    )
     order = np.array([6, 0, 3, 3, 1])
     loss = trainer.run(order)
     expected_loss, gradients, _ = reference.backward(network, state, x[order], labels[order])
@@ -194,9 +196,11 @@ def test_ten_steps_by_pytorch(name, kind):
 
     with torch.no_grad():
         logits = module(x).numpy()
-    assert_near(predict_scores(network, images, threads=2), logits, STEP)
+    assert_near(network.predict_scores(images, threads=2), logits, STEP)
 
-    trainer = Trainer(network, images, labels, batch_size=batch, optimiser=optimiser, threads=2)
+    trainer = Trainer(
+        *parts_of(network), images, labels, batch_size=batch, optimiser=optimiser, threads=2
+    )
     order = np.random.default_rng(1).permutation(count)
     losses, expected_losses = [], []
     for begin in range(0, count, batch):
@@ -230,7 +234,12 @@ def test_results_do_not_depend_on_threads_or_runs(batch):
     for threads in (1, 2, 3, 4, 1):
         optimiser = Adam(0.003) if batch == 7 else SGD(0.02, momentum=0.9)
         trainer = Trainer(
-            network, images, labels, batch_size=batch, optimiser=optimiser, threads=threads
+            *parts_of(network),
+            images,
+            labels,
+            batch_size=batch,
+            optimiser=optimiser,
+            threads=threads,
         )
         losses = np.concatenate([trainer.run(order), trainer.run(order[::-1])])
         state = trainer.parameters(), trainer.optimiser_state(), trainer.gradients()
@@ -250,7 +259,12 @@ def test_other_networks_do_not_depend_on_threads_either(name):
     order, states = np.arange(45), []
     for threads in (1, 3):
         trainer = Trainer(
-            network, images, labels, batch_size=20, optimiser=SGD(0.01, 0.9), threads=threads
+            *parts_of(network),
+            images,
+            labels,
+            batch_size=20,
+            optimiser=SGD(0.01, 0.9),
+            threads=threads,
         )
         losses = trainer.run(order)
         states.append({"losses": losses, **trainer.parameters(), **trainer.optimiser_state()})
@@ -259,15 +273,15 @@ def test_other_networks_do_not_depend_on_threads_either(name):
 
 def test_predictions_do_not_depend_on_threads_or_company():
     network, images, _ = small()
-    scores = predict_scores(network, images, threads=1)
-    probabilities = predict_probabilities(network, images, threads=1)
+    scores = network.predict_scores(images, threads=1)
+    probabilities = network.predict_proba(images, threads=1)
     for threads in (1, 2, 3, 4):
-        np.testing.assert_array_equal(predict_scores(network, images, threads=threads), scores)
+        np.testing.assert_array_equal(network.predict_scores(images, threads=threads), scores)
     for size in (1, 2, 3, 33):
         parts = [images[at : at + size] for at in range(0, len(images), size)]
-        together = np.concatenate([predict_scores(network, p, threads=2) for p in parts])
+        together = np.concatenate([network.predict_scores(p, threads=2) for p in parts])
         np.testing.assert_array_equal(together, scores)
-        together = np.concatenate([predict_probabilities(network, p) for p in parts])
+        together = np.concatenate([network.predict_proba(p) for p in parts])
         np.testing.assert_array_equal(together, probabilities)
 
 
@@ -299,7 +313,12 @@ def test_workers_that_help_each_other_change_nothing():
     states = []
     for threads in (1, 2, 5):
         trainer = Trainer(
-            network, images, labels, batch_size=24, optimiser=SGD(0.01, 0.9), threads=threads
+            *parts_of(network),
+            images,
+            labels,
+            batch_size=24,
+            optimiser=SGD(0.01, 0.9),
+            threads=threads,
         )
         groups = trainer._program._groups
         portions = groups[:, GROUP.index("portion")]
@@ -314,24 +333,22 @@ def test_workers_that_help_each_other_change_nothing():
 @pytest.mark.parametrize("make", [small, wide])
 def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
     network, images, *_ = make()
-    expected = predict_scores(network, images)
+    expected = network.predict_scores(images)
     network.initialise(0)  # the same parameters, and nothing kept for predicting
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
     for threads in (1, 2, 3):
         for n in range(3):
-            alone = predict_scores(network, images[n : n + 1], threads=threads)
+            alone = network.predict_scores(images[n : n + 1], threads=threads)
             np.testing.assert_array_equal(alone, expected[n : n + 1])
 
 
 def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
     network, images = wide()
-    expected = predict_scores(network, images)
+    expected = network.predict_scores(images)
     network.initialise(0)
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
     monkeypatch.setattr("neocog.engine.stages.winograd._FAR_BYTES", 0)
-    alone = np.concatenate(
-        [predict_scores(network, images[n : n + 1], threads=2) for n in range(7)]
-    )
+    alone = np.concatenate([network.predict_scores(images[n : n + 1], threads=2) for n in range(7)])
     assert not np.array_equal(alone, expected)
     np.testing.assert_allclose(alone, expected, rtol=1e-5, atol=1e-6)
 
@@ -339,9 +356,9 @@ def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
 def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
     network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
     network.initialise(0)
-    assert predict_scores(network, np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 4)
+    assert network.predict_scores(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 4)
     # Denormals are flushed in the workers only.
-    predict_scores(network, np.zeros((2, 4, 4, 3), np.uint8))
+    network.predict_scores(np.zeros((2, 4, 4, 3), np.uint8))
     assert np.float32(1e-40) * np.float32(1) != 0
 
 
@@ -355,7 +372,7 @@ def test_threads_that_cannot_be(threads):
 
 def test_predictions_from_several_threads_at_once():
     network, images, _ = small(200)
-    expected = predict_scores(network, images, threads=1)
+    expected = network.predict_scores(images, threads=1)
     network.initialise(0)  # the same parameters, and nothing kept for predicting
     wrong = []
 
@@ -363,7 +380,7 @@ def test_predictions_from_several_threads_at_once():
         rng = np.random.default_rng(seed)
         for _ in range(20):
             chosen = rng.integers(0, len(images), rng.integers(1, 60))
-            found = predict_scores(network, images[chosen], threads=1 + seed % 3)
+            found = network.predict_scores(images[chosen], threads=1 + seed % 3)
             if not np.array_equal(found, expected[chosen]):
                 wrong.append(seed)
 
@@ -381,8 +398,10 @@ def test_images_that_do_not_lie_in_a_row_in_memory():
     turned = np.asfortranarray(images)
     backwards = np.ascontiguousarray(images[::-1])[::-1]
     for same in (images, turned, backwards):
-        trainer = Trainer(network, same, labels, batch_size=4, optimiser=SGD(0.01), threads=2)
-        result = {"losses": trainer.run(order), "scores": predict_scores(network, same)}
+        trainer = Trainer(
+            *parts_of(network), same, labels, batch_size=4, optimiser=SGD(0.01), threads=2
+        )
+        result = {"losses": trainer.run(order), "scores": network.predict_scores(same)}
         expected = expected or result
         assert_same(result, expected)
 
@@ -396,7 +415,9 @@ def test_state_taken_out_and_put_back_goes_on_bitwise(optimiser):
     order = np.random.default_rng(1).permutation(len(images))
 
     def trainer_of(start):
-        return Trainer(start, images, labels, batch_size=8, optimiser=optimiser, threads=2)
+        return Trainer(
+            *parts_of(start), images, labels, batch_size=8, optimiser=optimiser, threads=2
+        )
 
     through = trainer_of(network)
     through.run(order)
@@ -419,7 +440,9 @@ def test_state_taken_out_and_put_back_goes_on_bitwise(optimiser):
 
 def test_what_a_trainer_gives_out_is_a_copy():
     network, images, labels = small()
-    trainer = Trainer(network, images, labels, batch_size=8, optimiser=SGD(0.1), threads=1)
+    trainer = Trainer(
+        *parts_of(network), images, labels, batch_size=8, optimiser=SGD(0.1), threads=1
+    )
     before = trainer.parameters()
     for value in trainer.parameters().values():
         value[:] = 0
@@ -439,7 +462,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
 
     def trainer_of():
         optimiser = SGD(1e30, momentum=0.9)
-        return Trainer(network, images, labels, batch_size=8, optimiser=optimiser, threads=threads)
+        return Trainer(
+            *parts_of(network), images, labels, batch_size=8, optimiser=optimiser, threads=threads
+        )
 
     diverging = trainer_of()
     record = np.full(9, 7.0)
@@ -459,7 +484,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
 def test_a_run_that_is_asked_to_stop_ends_after_a_step():
     network, images, labels = small()
     order = np.resize(np.arange(len(images)), 400_000)
-    trainer = Trainer(network, images, labels, batch_size=4, optimiser=SGD(1e-4), threads=2)
+    trainer = Trainer(
+        *parts_of(network), images, labels, batch_size=4, optimiser=SGD(1e-4), threads=2
+    )
     record = np.zeros(100_000)
     run = trainer.start(order, record)
     while trainer.done < 10:
@@ -473,7 +500,9 @@ def test_a_run_that_is_asked_to_stop_ends_after_a_step():
 
 def test_an_empty_order_is_no_step():
     network, images, labels = small()
-    trainer = Trainer(network, images, labels, batch_size=8, optimiser=SGD(0.1), threads=2)
+    trainer = Trainer(
+        *parts_of(network), images, labels, batch_size=8, optimiser=SGD(0.1), threads=2
+    )
     assert len(trainer.run(np.arange(0))) == 0
     assert trainer.steps == 0
     assert_same(trainer.parameters(), network.state_dict())
@@ -486,7 +515,7 @@ def test_denormals_count_as_zero_in_a_run_and_only_there():
     network = Network(input_shape=(1, 1, 8), flatten=Flatten(), fc=Linear(8, 2, bias=False))
     network.load_state_dict({"fc.weight": np.full((2, 8), 1e-40, np.float32)})
     white = np.full((3, 1, 8, 1), 255, np.uint8)
-    assert (predict_scores(network, white, threads=1) == 0).all()
+    assert (network.predict_scores(white, threads=1) == 0).all()
     assert np.float32(1e-40) * np.float32(1) > 0, "this thread's own arithmetic is as it was"
 
 
@@ -498,12 +527,14 @@ def test_data_that_do_not_fit_are_refused():
     optimiser = SGD(0.1)
 
     def trainer_of(images=images, labels=labels):
-        return Trainer(network, images, labels, batch_size=4, optimiser=optimiser, threads=1)
+        return Trainer(
+            *parts_of(network), images, labels, batch_size=4, optimiser=optimiser, threads=1
+        )
 
     with pytest.raises(DataError, match=r"uint8 \[n, 6, 6, 3\].* not uint8 \[70, 3, 6, 6\]"):
         trainer_of(images=images.transpose(0, 3, 1, 2))
     with pytest.raises(DataError, match="not float32"):
-        predict_scores(network, images.astype(np.float32))
+        network.predict_scores(images.astype(np.float32))
     with pytest.raises(DataError, match=r"labels go from 0 to 4.* 4 classes, 0 to 3"):
         trainer_of(labels=np.arange(70) % 5)
     with pytest.raises(DataError, match="indices outside 0 to 69"):
@@ -515,10 +546,10 @@ def test_data_that_do_not_fit_are_refused():
 def test_networks_that_give_no_score_a_class_are_refused():
     maps = Network(input_shape=(3, 4, 4), c=Conv2d(3, 2, 3))
     with pytest.raises(ArchitectureError, match="Flatten"):
-        lower(maps, training=True)
+        lower(maps.graph, training=True)
     flattened = Network(input_shape=(3, 4, 4), c=Conv2d(3, 2, 3), f=Flatten())
     with pytest.raises(ArchitectureError, match="Linear"):
-        lower(flattened, training=True)
+        lower(flattened.graph, training=True)
     with pytest.raises(ArchitectureError, match="no layer that learns"):
         lower(Network(input_shape=(3, 1, 1), r=ReLU(), f=Flatten()), training=True)
 
@@ -548,7 +579,7 @@ def test_packing_there_and_back(c, k, kernel, outputs, size):
         input_shape=(c, *size), flatten=Flatten(), fc=Linear(c * size[0] * size[1], outputs)
     )
     rng = np.random.default_rng(c * k)
-    for stage in (*lower(network, training=True), *lower(only_linear, training=True)):
+    for stage in (*lower(network.graph, training=True), *lower(only_linear.graph, training=True)):
         for parameter in stage.parameters():
             # Whole numbers from 1 on: none is lost, doubled or taken for padding.
             shape = parameter.shape
@@ -565,16 +596,16 @@ def test_packing_there_and_back(c, k, kernel, outputs, size):
 
 def test_a_copy_is_a_network_of_its_own():
     network, images, _ = small()
-    before = predict_scores(network, images)
+    before = network.predict_scores(images)
     copy = network.copy()
-    np.testing.assert_array_equal(predict_scores(copy, images), before)
+    np.testing.assert_array_equal(copy.predict_scores(images), before)
     assert (copy.classes, copy.preprocessing) == (network.classes, network.preprocessing)
     network.initialise(1)
-    assert (predict_scores(network, images) != before).any()
-    np.testing.assert_array_equal(predict_scores(copy, images), before)
+    assert (network.predict_scores(images) != before).any()
+    np.testing.assert_array_equal(copy.predict_scores(images), before)
     copy.load_state_dict({name: 0 * value for name, value in copy.state_dict().items()})
-    assert (predict_scores(copy, images) == 0).all()
-    assert (predict_scores(network, images) != 0).any()
+    assert (copy.predict_scores(images) == 0).all()
+    assert (network.predict_scores(images) != 0).any()
 
 
 def test_a_copy_without_parameters_has_none():

@@ -165,7 +165,7 @@ def by_hand(net, images, tta):
     """Means of scores over views that are made pixel by pixel."""
 
     def scores(views):
-        return neocog.engine.predict_scores(net, np.ascontiguousarray(views)).astype(np.float64)
+        return net.predict_scores(np.ascontiguousarray(views)).astype(np.float64)
 
     def flipped(views):
         return (scores(views) + scores(views[:, :, ::-1])) / 2

@@ -24,7 +24,7 @@ from neocog.data import Data, is_here
 from neocog.data.shapes import CLASSES, shapes
 from neocog.data.sources import cifar10 as cifar
 from neocog.errors import FormatError, NeocogError
-from neocog.formats import save_model
+from neocog.network_files import save_model
 from neocog.opening import open_network
 from neocog.web import Server
 

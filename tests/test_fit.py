@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 import neocog
 from neocog import SGD, Adam, Conv2d, Flatten, Linear, MaxPool2d, ReLU, reference
 from neocog.data import Dataset
 from neocog.engine import Trainer
 from neocog.errors import ArchitectureError, DataError, NeocogError, TrainingDivergedError
+from neocog.random.torch_stream import TorchStream
 from neocog.training import schedules
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import EMA, Lookahead
@@ -26,7 +28,6 @@ from neocog.training.course import Course
 from neocog.training.history import Epoch, History
 from neocog.training.live_line import LiveLine
 from neocog.training.optimizers import Group
-from neocog.training.torch_stream import TorchStream
 
 BATCH = 4
 # Losses here are sums of a few hundred float32 products, of size 1: off by some 1e-6 at most.
@@ -67,7 +68,7 @@ def long_data(images: int) -> Dataset:
 def by_formula(network, data, optimizer, epochs, seed):
     """The loss of every step and the last weights, by `neocog.reference` in float64."""
     stream = TorchStream(seed)
-    w = {k: v.astype(np.float64) for k, v in stream.initial_state(network).items()}
+    w = {k: v.astype(np.float64) for k, v in stream.initial_state(network.graph).items()}
     m = {k: np.zeros_like(v) for k, v in w.items()}
     v = {k: np.zeros_like(x) for k, x in w.items()}
     losses = []
@@ -460,7 +461,7 @@ def by_torch(data, settings, *, epochs=2, seed=3):
     torch = pytest.importorskip("torch")
     network = small_network()
     stream = TorchStream(seed)
-    initial = stream.initial_state(network)
+    initial = stream.initial_state(network.graph)
     module = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, padding=1),
         torch.nn.ReLU(),
@@ -682,7 +683,7 @@ def test_ctrl_c_within_an_epoch_keeps_the_weights_so_far():
     same.initialise(0)
     order = stream.epoch_order(len(data))[: BATCH * history.steps]
     trainer = Trainer(
-        same, data.images, data.labels, batch_size=BATCH, optimiser=SGD(0.001), threads=1
+        *parts_of(same), data.images, data.labels, batch_size=BATCH, optimiser=SGD(0.001), threads=1
     )
     trainer.run(order)
     assert_same_weights(network.state_dict(), trainer.state())
@@ -942,7 +943,7 @@ def test_an_interrupted_training_goes_on_with_the_next_order():
     data = small_data(4000)
     fit(network, data, epochs=2, seed=3, watcher=Recorder(once("logged", KeyboardInterrupt())))
     expected = TorchStream(3)
-    expected.initial_state(whole)
+    expected.initial_state(whole.graph)
     expected.epoch_order(len(data))
     stream = TorchStream(0)
     stream.set_state(network.trained.stream)

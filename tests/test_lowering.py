@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.memory import Memory, memory_needed
 from neocog.engine.method import Method
 from neocog.engine.plan import Scope
@@ -209,7 +210,7 @@ def test_every_border_is_as_wide_as_its_widest_reader_wants():
 def trained(network, batch=10, clipped=False, accumulate=1, averaging="", rule=None, **how):
     rule = rule or SGD(0.1, momentum=0.9)
     updating = Updating(rule.rule_for, clipped, accumulate, averaging)
-    return training_plan(lower(network, training=True), batch, Method(updating, **how))
+    return training_plan(lower(network.graph, training=True), batch, Method(updating, **how))
 
 
 def odd_network():
@@ -394,7 +395,7 @@ def test_more_memory_than_there_is_is_refused():
     refused = r"100000000 images at a time needs [\d.,]+ GiB .* Take a smaller batch\."
     with pytest.raises(NeocogError, match=refused):
         Trainer(
-            network,
+            *parts_of(network),
             images,
             np.zeros(1, np.int64),
             batch_size=100_000_000,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import ArchitectureError, FormatError, is_plain
-from neocog.formats.model_file import check_savable, load_model, read_training, save_model
+from neocog.formats.model_file import check_savable, read_training
 from neocog.layers import (
     GELU,
     LAYERS,
@@ -35,6 +35,7 @@ from neocog.layers import (
     Tanh,
 )
 from neocog.network import Network
+from neocog.network_files import load_model, save_model
 from neocog.preprocessing import Preprocessing
 
 

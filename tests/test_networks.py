@@ -16,11 +16,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+from engines import parts_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neocog import SGD, reference
-from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError
 from neocog.layers import (
@@ -233,7 +233,7 @@ class InTorch:
 
 def trainer_of(network, images, labels, batch=BATCH, threads=2, **how):
     how = {"optimiser": SGD(0.02, momentum=0.9), **how}
-    return Trainer(network, images, labels, batch_size=batch, threads=threads, **how)
+    return Trainer(*parts_of(network), images, labels, batch_size=batch, threads=threads, **how)
 
 
 def as_arrays(values):
@@ -296,7 +296,7 @@ class Yardstick:
 def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
     """A step, then all steps, then what the trained network says; gives the trainer."""
     torchs = Yardstick(network, images, labels, rate)
-    torchs.compare(predict_scores(network, images, threads=1), InTorch.scores, "scores")
+    torchs.compare(network.predict_scores(images, threads=1), InTorch.scores, "scores")
 
     trainer = trainer_of(network, images, labels, batch, threads, optimiser=SGD(rate, momentum=0.9))
     order = np.random.default_rng(1).permutation(len(images))
@@ -309,9 +309,9 @@ def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
     # The same weights on all sides again, so that only the evaluation is compared.
     network.load_state_dict(trainer.state())
     torchs = Yardstick(network, images, labels, rate)
-    torchs.compare(predict_scores(network, images, threads=2), InTorch.scores, "later scores")
+    torchs.compare(network.predict_scores(images, threads=2), InTorch.scores, "later scores")
     torchs.compare(
-        predict_probabilities(network, images, threads=2),
+        network.predict_proba(images, threads=2),
         lambda side: reference.softmax(side.scores()),
         "probabilities",
     )
@@ -456,7 +456,7 @@ def test_scores_of_ten_thousands(scale):
     trainer = trainer_of(network, images, labels, batch=12, optimiser=SGD(1e-12))
     torchs.steps([everything], trainer.run(everything))
     torchs.compare(trainer.gradients(), InTorch.gradients, "gradients")
-    probabilities = predict_probabilities(network, images)
+    probabilities = network.predict_proba(images)
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
 

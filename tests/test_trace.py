@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD, models, reference
 from neocog.engine.trainer import Trainer
@@ -96,7 +97,7 @@ def test_every_map_and_gradient(name):
     network, image, label = case(name)
     optimiser = SGD(0.1, 0.9)
     trainer = Trainer(
-        network, image, label, batch_size=1, optimiser=optimiser, threads=1, apart=True
+        *parts_of(network), image, label, batch_size=1, optimiser=optimiser, threads=1, apart=True
     )
     (loss,) = trainer.run(np.arange(1))
     found = trainer.maps()
@@ -133,7 +134,7 @@ def test_every_map_and_gradient(name):
 def test_what_a_layer_reads_is_what_another_gave(name):
     network, image, label = case(name)
     trainer = Trainer(
-        network, image, label, batch_size=1, optimiser=SGD(0.1), threads=1, apart=True
+        *parts_of(network), image, label, batch_size=1, optimiser=SGD(0.1), threads=1, apart=True
     )
     trainer.run(np.arange(1))
     found = trainer.maps()
@@ -151,7 +152,13 @@ def test_it_computes_what_training_computes():
     results = []
     for apart in (False, True):
         trainer = Trainer(
-            network, image, label, batch_size=1, optimiser=SGD(0.1, 0.9), threads=1, apart=apart
+            *parts_of(network),
+            image,
+            label,
+            batch_size=1,
+            optimiser=SGD(0.1, 0.9),
+            threads=1,
+            apart=apart,
         )
         trainer.run(np.zeros(1, np.int64))
         results.append({**trainer.gradients(), **trainer.parameters()})

@@ -10,10 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 import neocog
 from neocog import SGD, Adam, reference
-from neocog.engine.predictor import predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.kernels.augmentation import Augment
 from neocog.layers import Conv2d, Dropout, Flatten, Linear, SiLU
@@ -60,7 +60,13 @@ BATCHES = [ORDER[at : at + BATCH] for at in range(0, COUNT, BATCH)]
 def trainer_of(data, optimiser=STILL, batch=BATCH, threads=2, **how):
     network, images, labels = data
     return Trainer(
-        network, images, labels, batch_size=batch, optimiser=optimiser, threads=threads, **how
+        *parts_of(network),
+        images,
+        labels,
+        batch_size=batch,
+        optimiser=optimiser,
+        threads=threads,
+        **how,
     )
 
 
@@ -607,8 +613,8 @@ def test_dropout_does_nothing_to_predictions():
     data, plain = small(0.5), small()
     state = plain[0].state_dict()
     data[0].load_state_dict(state)
-    scores = predict_scores(data[0], data[1])
-    np.testing.assert_array_equal(scores, predict_scores(plain[0], plain[1]))
+    scores = data[0].predict_scores(data[1])
+    np.testing.assert_array_equal(scores, plain[0].predict_scores(plain[1]))
     trainer = trainer_of(data, SGD(0.02))
     assert (trainer.run(ORDER) != trainer_of(plain, SGD(0.02)).run(ORDER)).all()
 

@@ -5,10 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD
 from neocog.engine import cores
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.trainer import Trainer
@@ -69,7 +70,7 @@ def test_workers_wait_awake_only_where_there_is_a_core_for_each(monkeypatch):
     network.initialise(0)
 
     def patience(workers):
-        plan = inference_plan(lower(network, training=False))
+        plan = inference_plan(lower(network.graph, training=False))
         return Program(plan, workers, 1)._patience
 
     monkeypatch.setattr("neocog.engine.program.available_threads", lambda: 3)
@@ -107,7 +108,7 @@ def test_more_threads_than_images_and_than_parts():
         optimiser = SGD(0.1, momentum=0.9)
         labels = np.arange(3)
         trainer = Trainer(
-            network, images, labels, batch_size=2, optimiser=optimiser, threads=threads
+            *parts_of(network), images, labels, batch_size=2, optimiser=optimiser, threads=threads
         )
         results.append((trainer.run(np.arange(3)), trainer.parameters()))
     (one, alone), (many, together) = results

@@ -47,12 +47,15 @@ def summary(
     check_settings(1, batch_size, threads, 1)
     network = _network(model, architecture, width, classes)
     total = cost(network)
-    memory = training_memory(network, batch_size, useful_threads(threads), _OPTIMIZER)
+    memory = training_memory(network.graph, batch_size, useful_threads(threads), _OPTIMIZER)
     times: dict[str, float] = {}
     if profile:
         if not network.initialised:
             network.initialise(0)
-        times = training_times(network, batch_size, _OPTIMIZER, on_compile=say_compiling)
+        state = network.state_dict()
+        times = training_times(
+            network.graph, state, batch_size, _OPTIMIZER, on_compile=say_compiling
+        )
     if json_:
         print(json.dumps(_plain(model, network, total, batch_size, memory, times)))
         return 0

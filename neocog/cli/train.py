@@ -21,12 +21,12 @@ from neocog.models import split_python_file
 from neocog.network import Network
 from neocog.opening import name_of_run
 from neocog.preprocessing import Resize
+from neocog.random.torch_stream import TorchStream
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.fit import check_settings
 from neocog.training.history import History
 from neocog.training.recipes import MODEL, Recipe, changed, choose_recipe, make_model
 from neocog.training.run_folder import RunFolder
-from neocog.training.torch_stream import TorchStream
 
 __all__ = ["train"]
 
@@ -63,7 +63,7 @@ def train(
         say_held_out(loaded, found)
         say_choices(how, network)
     network.name_classes(loaded.classes)
-    check_savable(network)
+    check_savable(network.graph, network.preprocessing)
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
     settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
     settings |= {"seed": seed, "threads": threads, "log_every": log_every}

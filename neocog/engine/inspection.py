@@ -1,25 +1,28 @@
 """What a network takes to train: memory, and the time of each of its layers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.memory import memory_needed
 from neocog.engine.method import Method
 from neocog.engine.schedule import training_plan
 from neocog.engine.trainer import Optimiser, Trainer
 from neocog.engine.updating import Updating
-from neocog.network import Network
+from neocog.layers import Graph
+from neocog.preprocessing import Preprocessing
 
 __all__ = ["training_memory", "training_times"]
 
 
-def training_memory(network: Network, batch_size: int, threads: int, optimiser: Optimiser) -> int:
+def training_memory(graph: Graph, batch_size: int, threads: int, optimiser: Optimiser) -> int:
     """Bytes that a training works in, beside the data; nothing is compiled or allocated.
 
     Args:
-        network: with or without weights.
+        graph: the network.
         batch_size: images a step.
         threads: workers.
         optimiser: by what rule each parameter moves.
@@ -27,13 +30,17 @@ def training_memory(network: Network, batch_size: int, threads: int, optimiser: 
     Raises:
         ArchitectureError: for a network that cannot be trained.
     """
-    stages = lower(network, training=True)
+    stages = lower(graph, training=True)
     plan = training_plan(stages, batch_size, Method(Updating(optimiser.rule_for)))
     return memory_needed(plan, threads, batch_size)
 
 
 def training_times(
-    network: Network, batch_size: int, optimiser: Optimiser, **settings: Any
+    graph: Graph,
+    state: Mapping[str, NDArray[Any]],
+    batch_size: int,
+    optimiser: Optimiser,
+    **settings: Any,
 ) -> dict[str, float]:
     """Microseconds that each layer takes of a step, on one thread with warm caches.
 
@@ -41,17 +48,20 @@ def training_times(
     images are noise. What is no layer is called ``input``, ``loss`` and ``update``.
 
     Args:
-        network: with weights; they are left alone.
+        graph: the network.
+        state: its parameters and buffers by name.
         batch_size: images a step.
         optimiser: by what rule each parameter moves.
         **settings: further arguments of `Trainer`.
     """
     rng = np.random.default_rng(0)
-    channels, height, width = network.input_shape
+    channels, height, width = graph.input_shape
     images = rng.integers(0, 256, (batch_size, height, width, channels), np.uint8)
-    labels = rng.integers(0, network.output_shape[0], batch_size)
+    labels = rng.integers(0, graph.output_shape[0], batch_size)
     trainer = Trainer(
-        network,
+        graph,
+        state,
+        Preprocessing((0.5,) * channels, (0.5,) * channels),
         images,
         labels,
         batch_size=batch_size,

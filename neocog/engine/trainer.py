@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.arrays import as_images
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.method import Method
 from neocog.engine.prefetch import prefetch
 from neocog.engine.program import Program
@@ -19,7 +19,8 @@ from neocog.engine.tensor import Parameter
 from neocog.engine.updating import Rule, Updating
 from neocog.errors import DataError
 from neocog.kernels.augmentation import Augment
-from neocog.network import Network
+from neocog.layers import Graph
+from neocog.preprocessing import Preprocessing
 
 __all__ = ["Trainer"]
 
@@ -34,12 +35,14 @@ class Optimiser(Protocol):
 
 
 class Trainer:
-    """Takes training steps on a network's data.
+    """Takes training steps of a network on data.
 
     All that lasts from one step to the next is in `parameters`, `optimiser_state` and `steps`.
 
     Args:
-        network: with parameters; they are copied in, and `parameters` copies them out.
+        graph: the network.
+        state: its parameters and buffers by name; they are copied in, and `state` copies them out.
+        preprocessing: how pixels become its inputs.
         images: uint8 [n, height, width, channels], of the network's input shape; of any height and
             width if they are cropped.
         labels: int64 [n], classes of the network.
@@ -62,7 +65,9 @@ class Trainer:
 
     def __init__(
         self,
-        network: Network,
+        graph: Graph,
+        state: Mapping[str, NDArray[Any]],
+        preprocessing: Preprocessing,
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
         *,
@@ -82,11 +87,11 @@ class Trainer:
         of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
-        images = check_images(network, images, cropped=bool(augment and augment.crop))
-        check_labels(network, labels)
-        self._network = network
+        images = check_images(graph.input_shape, images, cropped=bool(augment and augment.crop))
+        check_labels(graph.output_shape[0], labels)
+        self._graph = graph
         self._apart = apart
-        self._stages = lower(network, training=True, apart=apart)
+        self._stages = lower(graph, training=True, apart=apart)
         self._parameters = [p for stage in self._stages for p in stage.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
@@ -105,13 +110,13 @@ class Trainer:
         )
         self._rules = {p.name: updating.rule(p) for p in self._parameters}
         height, width = images.shape[1:3]
-        stored = (height, width) if (height, width) != network.input_shape[1:] else None
+        stored = (height, width) if (height, width) != graph.input_shape[1:] else None
         weighted = class_weights is not None
         method = Method(updating, augment, smoothing, weighted, of_score, stored)
         plan = training_plan(self._stages, batch_size, method, keeps=apart)
         self._program = Program(plan, threads, batch_size, on_compile)
-        fill_preprocessing(self._program, network)
-        self.set_state(network.state_dict())
+        fill_preprocessing(self._program, graph.input_shape, preprocessing)
+        self.set_state(state)
         self._averaging = averaging
         if averaging:
             self._start_averages()
@@ -160,9 +165,9 @@ class Trainer:
     def state(self) -> dict[str, NDArray[Any]]:
         """The whole state dict by name, running statistics included; copies."""
         batches = self._batches_before + self._batches
-        return read_state(self._program, self._stages, self._network, batches)
+        return read_state(self._program, self._stages, self._graph.state_shapes, batches)
 
-    def set_state(self, state: dict[str, NDArray[Any]]) -> None:
+    def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Replace every parameter and running statistic."""
         tracked = [int(v) for name, v in state.items() if name.endswith(".num_batches_tracked")]
         self._batches_before = max(tracked, default=0) - self._batches
@@ -188,10 +193,8 @@ class Trainer:
         found: dict[str, dict[str, Floats]] = {}
         memory = self._program.memory
         for stage in self._stages[-1:] if last else self._stages[1:]:
-            tensors = {"input": stage.x, "output": stage.y}
-            addend = getattr(stage, "addend", None)
-            if addend is not None:
-                tensors["addend"] = addend
+            words = ("input", "addend")
+            tensors = {**dict(zip(words, stage.inputs, strict=False)), "output": stage.y}
             of_stage = found[stage.name] = {}
             for word, tensor in tensors.items():
                 of_stage[word] = memory.map(tensor.name, tensor.map)
@@ -203,11 +206,10 @@ class Trainer:
     def readers(self) -> dict[str, tuple[str, ...]]:
         """The layers that each layer reads, with `apart`: one, or both lanes of a sum."""
         makers = {stage.y.name: stage.name for stage in self._stages[1:]}
-        found = {}
-        for stage in self._stages[1:]:
-            read = [stage.x, *filter(None, [getattr(stage, "addend", None)])]
-            found[stage.name] = tuple(makers[t.name] for t in read if t.name in makers)
-        return found
+        return {
+            stage.name: tuple(makers[x.name] for x in stage.inputs if x.name in makers)
+            for stage in self._stages[1:]
+        }
 
     def optimiser_state(self) -> dict[str, Floats]:
         """What the optimiser remembers, as ``conv1.weight.velocity``, in PyTorch's shapes."""
@@ -248,7 +250,7 @@ class Trainer:
         self._program.end()
         if self._apart and self.steps:
             # Statistics that stand still are not measured anew in a step, which gives the scales.
-            write_scales(self._program, self._stages, self._given | self.parameters())
+            write_scales(self._program, self._stages, {**self._given, **self.parameters()})
         self._order = np.ascontiguousarray(order)
         if len(order) and not 0 <= order.min() <= order.max() < len(self._images):
             raise DataError(f"The order has indices outside 0 to {len(self._images) - 1}.")
@@ -313,12 +315,14 @@ class Trainer:
         return self._program.end()
 
 
-def check_images(network: Network, images: Any, *, cropped: bool = False) -> NDArray[np.uint8]:
-    """The images as an array, as `as_images` makes it; `DataError` unless the network takes it.
+def check_images(
+    input_shape: tuple[int, int, int], images: Any, *, cropped: bool = False
+) -> NDArray[np.uint8]:
+    """The images as an array, as `as_images` makes it; `DataError` unless a network takes it.
 
     If they are `cropped` before, it takes any height and width.
     """
-    c, h, w = network.input_shape
+    c, h, w = input_shape
     taken = f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels)"
     try:
         found = as_images(images)
@@ -335,9 +339,8 @@ def check_images(network: Network, images: Any, *, cropped: bool = False) -> NDA
     return found
 
 
-def check_labels(network: Network, labels: NDArray[np.int64]) -> None:
-    """Raise `DataError` unless every label is one of the network's classes."""
-    classes = network.output_shape[0]
+def check_labels(classes: int, labels: NDArray[np.int64]) -> None:
+    """Raise `DataError` unless every label is one of a network's so many classes."""
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise DataError(
             f"The labels go from {labels.min()} to {labels.max()}, but the network has "

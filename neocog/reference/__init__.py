@@ -41,6 +41,12 @@ from neocog.reference.averaging import (
     ema_step,
     lookahead_step,
 )
+from neocog.reference.backprop import (
+    backward,
+    backward_from,
+    forward,
+    forward_training,
+)
 from neocog.reference.clipping import (
     clip_by_norm,
     global_norm,
@@ -60,7 +66,7 @@ from neocog.reference.dropout import (
 from neocog.reference.image import (
     preprocess,
 )
-from neocog.reference.leaf import (
+from neocog.reference.layer_rules import (
     layer_backward,
     layer_buffers,
     layer_forward,
@@ -79,6 +85,14 @@ from neocog.reference.loss import (
     label_score_backward,
     mixed_targets,
     softmax,
+)
+from neocog.reference.merging import (
+    add_backward,
+    add_forward,
+    concat_backward,
+    concat_forward,
+    multiply_backward,
+    multiply_forward,
 )
 from neocog.reference.muon import (
     muon_step,
@@ -114,12 +128,6 @@ from neocog.reference.pooling import (
 from neocog.reference.resize import (
     resize_image,
 )
-from neocog.reference.walk import (
-    backward,
-    backward_from,
-    forward,
-    forward_training,
-)
 
 __all__ = [
     "adagrad_step",
@@ -129,6 +137,8 @@ __all__ = [
     "adaptive_avg_pool2d_forward",
     "adaptive_max_pool2d_backward",
     "adaptive_max_pool2d_forward",
+    "add_backward",
+    "add_forward",
     "affine",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
@@ -141,6 +151,8 @@ __all__ = [
     "batch_norm2d_running",
     "batch_norm2d_statistics",
     "clip_by_norm",
+    "concat_backward",
+    "concat_forward",
     "conv2d_backward_bias",
     "conv2d_backward_input",
     "conv2d_backward_weight",
@@ -175,6 +187,8 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_forward",
     "mixed_targets",
+    "multiply_backward",
+    "multiply_forward",
     "muon_step",
     "newton_schulz",
     "preprocess",

@@ -19,6 +19,7 @@ from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.kernels.augmentation import Augment
 from neocog.network import Network, Trained, check_network
+from neocog.random.torch_stream import TorchStream
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
 from neocog.training.balance import balancing_weights
@@ -37,7 +38,6 @@ from neocog.training.settings import (
     check_settings,
     check_threads,
 )
-from neocog.training.torch_stream import TorchStream
 from neocog.training.watcher import Watcher
 from neocog.validation import instance
 
@@ -139,7 +139,7 @@ def fit(
     if len(data) == 0:
         raise DataError("There are no images to train on.")
     if balance is not None:
-        check_labels(network, data.labels)
+        check_labels(network.output_shape[0], data.labels)
     if balance == "weight":
         weights = balancing_weights(data.labels, network.output_shape[0])
     if classes is not None:
@@ -263,7 +263,13 @@ class _Trainers:
         began = time.perf_counter()
         data = self._data
         trainer = Trainer(
-            self._network, data.images, data.labels, optimiser=optimizer, **self._settings
+            self._network.graph,
+            self._network.state_dict(),
+            self._network.preprocessing,
+            data.images,
+            data.labels,
+            optimiser=optimizer,
+            **self._settings,
         )
         self._history.compile_seconds += time.perf_counter() - began
         self._history.memory = max(self._history.memory, trainer.memory)

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.random.torch_stream import TorchStream
 from neocog.training.balance import balanced_order
-from neocog.training.torch_stream import TorchStream
 
 __all__ = ["Orders"]
 

@@ -17,7 +17,7 @@ from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError
 from neocog.evaluation import Evaluation
 from neocog.files import exists, leftovers, write_bytes, writing_together
-from neocog.formats import save_model, save_pth
+from neocog.formats import save_pth, write_model
 from neocog.network import Network
 from neocog.trained_on import training_notes
 from neocog.training.history import History
@@ -123,7 +123,7 @@ class RunFolder:
         try:
             with writing_together(self.path, MODEL) as folder:
                 save_pth(network.state_dict(), folder / "cnn_model.pth", network.input_shape)
-                save_model(network, folder / MODEL, training=training)
+                write_model(network.parts(training), folder / MODEL)
                 write_bytes(folder / "history.csv", history.to_csv().encode())
         except OSError as error:
             # Some may be there already, and the rest beside them.

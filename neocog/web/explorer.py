@@ -23,10 +23,10 @@ from neocog.explanation.explanation import explain
 from neocog.explanation.message import Block, message, to_json
 from neocog.explanation.payload import pack
 from neocog.explanation.sheet import sheets
-from neocog.formats import save_model
 from neocog.network import Network
+from neocog.network_files import save_model
+from neocog.random.torch_stream import TorchStream
 from neocog.trained_on import training_notes
-from neocog.training.torch_stream import TorchStream
 from neocog.validation import shown
 from neocog.web.about import about, largest_batch
 from neocog.web.batch import batch_images, gradients_of

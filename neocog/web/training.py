@@ -12,8 +12,8 @@ from neocog.data.images import Dataset
 from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
 from neocog.network import Network
+from neocog.random.torch_stream import TorchStream
 from neocog.training.optimizers import SGD
-from neocog.training.torch_stream import TorchStream
 
 __all__ = ["Snapshot", "Training"]
 
@@ -157,7 +157,9 @@ class Training:
         if self._trainer is None:
             # The rate stands in the rates of each step: a factor to this 1.
             trainer = Trainer(
-                self._network,
+                self._network.graph,
+                self._network.state_dict(),
+                self._network.preprocessing,
                 self._data.images,
                 self._data.labels,
                 batch_size=self._batch_size,

@@ -15,7 +15,7 @@ _INT, _LONG = 4, 8
 
 @dataclass(eq=False)
 class LoadStage(Stage):
-    """Gathers, augments and normalises images; x and y are the input."""
+    """Gathers, augments and normalises images; y is the input, and there is no x."""
 
     def forward(self, b: Builder) -> None:
         """Bytes to floats."""
