@@ -14,13 +14,21 @@ from numpy.typing import NDArray
 from neocog import models
 from neocog.errors import ArchitectureError, FormatError, printable
 from neocog.files import exists
-from neocog.formats import is_weights, load_pth, read_input_shape, read_model, write_model
+from neocog.formats import (
+    ModelParts,
+    check_writable,
+    is_weights,
+    load_pth,
+    read_input_shape,
+    read_model,
+    write_model,
+)
 from neocog.formats.model_file import check_shapes
 from neocog.layers import Shape
 from neocog.network import Network, check_network
 from neocog.validation import file_path
 
-__all__ = ["assumption", "load", "load_model", "save", "save_model"]
+__all__ = ["assumption", "check_savable", "load", "load_model", "save", "save_model"]
 
 # Parts of a prefix that all names share which are taken off.
 _LONGEST_PREFIX = 8
@@ -60,6 +68,15 @@ def save_model(
         OSError: if `path` cannot be written.
     """
     write_model(network.parts(training), path)
+
+
+def check_savable(network: Network) -> None:
+    """Find out, before it is trained for hours, whether `save_model` can write a network.
+
+    Raises:
+        ArchitectureError: as `save_model` does, but for parameters.
+    """
+    check_writable(ModelParts(network.graph, {}, network.preprocessing, network.classes))
 
 
 def load_model(path: str | Path) -> Network:

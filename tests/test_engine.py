@@ -551,7 +551,7 @@ def test_networks_that_give_no_score_a_class_are_refused():
     with pytest.raises(ArchitectureError, match="Linear"):
         lower(flattened.graph, training=True)
     with pytest.raises(ArchitectureError, match="no layer that learns"):
-        lower(Network(input_shape=(3, 1, 1), r=ReLU(), f=Flatten()), training=True)
+        lower(Network(input_shape=(3, 1, 1), r=ReLU(), f=Flatten()).graph, training=True)
 
 
 # Packing

@@ -50,7 +50,7 @@ from neocog.training.optimizers import Group, Muon
 
 def stages_of(training=True, **layers):
     """The stages behind the one that loads images, of a network for images of 8 × 8."""
-    first, *stages = lower(Network(input_shape=(3, 8, 8), **layers), training=training)
+    first, *stages = lower(Network(input_shape=(3, 8, 8), **layers).graph, training=training)
     assert isinstance(first, LoadStage)
     return stages
 
@@ -250,8 +250,8 @@ PLANS = {
     "frozen": lambda: trained(
         make("lenet5"), accumulate=2, rule=SGD(0.1, groups=(Group("*", frozen=True),))
     ),
-    "inference": lambda: inference_plan(lower(make("resnet20"), training=False)),
-    "inference of airbench": lambda: inference_plan(lower(make("airbench"), training=False)),
+    "inference": lambda: inference_plan(lower(make("resnet20").graph, training=False)),
+    "inference of airbench": lambda: inference_plan(lower(make("airbench").graph, training=False)),
 }
 every_plan = pytest.mark.parametrize("name", PLANS)
 
@@ -466,7 +466,7 @@ def test_groups_that_do_not_divide_the_channels(groups):
 @pytest.mark.parametrize("training", [True, False])
 def test_networks_that_do_not_end_in_classes(layers, message, training):
     with pytest.raises(ArchitectureError, match=message):
-        lower(Network(input_shape=(3, 8, 8), **layers), training=training)
+        lower(Network(input_shape=(3, 8, 8), **layers).graph, training=training)
 
 
 def test_muon_refuses_what_is_not_one_matrix():

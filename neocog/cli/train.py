@@ -15,10 +15,10 @@ from neocog.data.finding import Found
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
-from neocog.formats import check_savable
 from neocog.layers import image_shape
 from neocog.models import split_python_file
 from neocog.network import Network
+from neocog.network_files import check_savable
 from neocog.opening import name_of_run
 from neocog.preprocessing import Resize
 from neocog.random.torch_stream import TorchStream
@@ -63,7 +63,7 @@ def train(
         say_held_out(loaded, found)
         say_choices(how, network)
     network.name_classes(loaded.classes)
-    check_savable(network.graph, network.preprocessing)
+    check_savable(network)
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
     settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
     settings |= {"seed": seed, "threads": threads, "log_every": log_every}

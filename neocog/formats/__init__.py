@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from neocog.errors import FormatError
-from neocog.formats.model_file import check_savable, read_model, read_training, write_model
+from neocog.formats.model_file import check_writable, read_model, read_training, write_model
 from neocog.formats.parts import ModelParts
 from neocog.formats.pth import load_pth, read_input_shape, save_pth
 from neocog.validation import file_path
 
 __all__ = [
     "ModelParts",
-    "check_savable",
+    "check_writable",
     "is_weights",
     "load_pth",
     "read_input_shape",

@@ -41,7 +41,7 @@ from neocog.layers.registry import build_nodes, build_row, describe_node
 from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing, Resize
 
-__all__ = ["check_savable", "check_shapes", "read_model", "read_training", "write_model"]
+__all__ = ["check_shapes", "check_writable", "read_model", "read_training", "write_model"]
 
 # Of a network whose layers feed each other in a row, and of any other.
 _CHAIN, _NODES = 1, 2
@@ -77,14 +77,15 @@ def write_model(parts: ModelParts, path: str | Path) -> None:
     write_bytes(path, content)
 
 
-def check_savable(graph: Graph, preprocessing: Preprocessing) -> None:
+def check_writable(parts: ModelParts) -> None:
     """Find out, before it is trained for hours, whether `write_model` can write a network.
+
+    The state is not looked at, and the notes may become longer.
 
     Raises:
         ArchitectureError: as `write_model` does.
     """
-    parts = ModelParts(graph, {}, preprocessing, notes=_LONG_NOTES)
-    _check_header(_header(graph, _described(parts)))
+    _check_header(_header(parts.graph, _described(replace(parts, notes=_LONG_NOTES))))
 
 
 def _check_header(header: bytes) -> None:
