@@ -36,7 +36,7 @@ class OnAGpu:
 @pytest.fixture(scope="module")
 def network() -> neocog.Network:
     found = neocog.Network(input_shape=(3, 4, 6), flatten=Flatten(), fc=Linear(72, 3))
-    found.initialise(0)
+    found.initialize(0)
     return found
 
 
@@ -199,7 +199,7 @@ def test_with_pytorch(network):
 @pytest.fixture(scope="module")
 def convolutional() -> neocog.Network:
     found = neocog.models.simple_cnn()
-    found.initialise(0)
+    found.initialize(0)
     return found
 
 
@@ -218,9 +218,9 @@ def test_an_explanation_keeps_its_image(convolutional):
 def test_filters_keep_what_excites_them(convolutional):
     images = RNG.integers(0, 256, (4, 32, 32, 3), np.uint8)
     found = explain(convolutional, images[0], 3).filters(data=images, count=1)
-    patches = [one.patch.copy() for (one,) in found.exciting]
+    patches = [one.patch.copy() for (one,) in found.top_activations]
     images[:] = 0
-    for (one,), patch in zip(found.exciting, patches, strict=True):
+    for (one,), patch in zip(found.top_activations, patches, strict=True):
         np.testing.assert_array_equal(one.patch, patch)
 
 

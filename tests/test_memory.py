@@ -15,7 +15,7 @@ from neocog.network_files import load
 @pytest.fixture
 def net() -> Network:
     net = models.simple_cnn()
-    net.initialise(0)
+    net.initialize(0)
     return net
 
 

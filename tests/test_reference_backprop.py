@@ -144,7 +144,7 @@ def by_torch(torch, network, state, x, training):
         for name in NETWORKS
         for images in (1, 4)
         for training in (False, True)
-        # PyTorch does not train batch normalisation with a single number.
+        # PyTorch does not train batch normalization with a single number.
         if (name, images, training) != ("one pixel", 1, True)
     ],
 )

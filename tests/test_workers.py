@@ -67,7 +67,7 @@ def test_too_many_threads_do_not_wait_awake():
 
 def test_workers_wait_awake_only_where_there_is_a_core_for_each(monkeypatch):
     network = Network(input_shape=(1, 4, 4), flatten=Flatten(), fc=Linear(16, 3))
-    network.initialise(0)
+    network.initialize(0)
 
     def patience(workers):
         plan = inference_plan(lower(network.graph, training=False))
@@ -101,14 +101,14 @@ def test_training_starts_no_more_threads_than_there_are_cores(monkeypatch):
 
 def test_more_threads_than_images_and_than_parts():
     network = Network(input_shape=(1, 4, 4), flatten=Flatten(), fc=Linear(16, 3))
-    network.initialise(0)
+    network.initialize(0)
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), np.uint8)
     results = []
     for threads in (1, 40):
-        optimiser = SGD(0.1, momentum=0.9)
+        optimizer = SGD(0.1, momentum=0.9)
         labels = np.arange(3)
         trainer = Trainer(
-            *parts_of(network), images, labels, batch_size=2, optimiser=optimiser, threads=threads
+            *parts_of(network), images, labels, batch_size=2, optimizer=optimizer, threads=threads
         )
         results.append((trainer.run(np.arange(3)), trainer.parameters()))
     (one, alone), (many, together) = results

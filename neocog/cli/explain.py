@@ -16,9 +16,9 @@ from neocog.errors import DataError, NeocogError, printable
 from neocog.explanation import explain as explain_network
 from neocog.explanation.html import page
 from neocog.explanation.payload import pack
-from neocog.explanation.sheet import sheets
+from neocog.explanation.top_activations import top_activation_sprites
 from neocog.files import write_bytes
-from neocog.opening import open_network
+from neocog.loading import open_network
 
 __all__ = ["explain"]
 
@@ -41,7 +41,7 @@ def explain(
     for note in opened.notes:
         say(note)
     network = opened.network
-    if not network.initialised:
+    if not network.initialized:
         raise NeocogError(
             f"{model} is a network without weights: there is nothing to explain yet. Train it "
             f"first, as in: neocog train --model {model}"
@@ -50,14 +50,14 @@ def explain(
     chosen = _label(label, network.classes) if label is not None else shows
     with announced(say_compiling):
         explanation = explain_network(network, pixels, chosen)
-        exciting = {}
+        top_activations = {}
         if opened.data is not None:
-            exciting = sheets(explanation, mixed(opened.data.train, 2000))
+            top_activations = top_activation_sprites(explanation, mixed(opened.data.train, 2000))
     if opened.data is None:
         say("To see which images excite the filters, name the data with --data.")
     path = given or Path(f"{name}-explained.html")
     try:
-        write_bytes(path, page(pack(explanation, filters=exciting)).encode())
+        write_bytes(path, page(pack(explanation, filters=top_activations)).encode())
     except OSError as error:
         raise NeocogError(f"{path} cannot be written: {error.strerror}.") from error
     best = int(explanation.probabilities.argmax())

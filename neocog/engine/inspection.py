@@ -8,30 +8,30 @@ from numpy.typing import NDArray
 
 from neocog.engine.lowering import lower
 from neocog.engine.memory import memory_needed
-from neocog.engine.method import Method
+from neocog.engine.program_options import ProgramOptions
 from neocog.engine.schedule import training_plan
-from neocog.engine.trainer import Optimiser, Trainer
-from neocog.engine.updating import Updating
+from neocog.engine.trainer import Optimizer, Trainer
+from neocog.engine.update_plan import UpdatePlan
 from neocog.layers import Graph
 from neocog.preprocessing import Preprocessing
 
 __all__ = ["training_memory", "training_times"]
 
 
-def training_memory(graph: Graph, batch_size: int, threads: int, optimiser: Optimiser) -> int:
+def training_memory(graph: Graph, batch_size: int, threads: int, optimizer: Optimizer) -> int:
     """Bytes that a training works in, beside the data; nothing is compiled or allocated.
 
     Args:
         graph: the network.
         batch_size: images a step.
         threads: workers.
-        optimiser: by what rule each parameter moves.
+        optimizer: by what rule each parameter moves.
 
     Raises:
         ArchitectureError: for a network that cannot be trained.
     """
-    stages = lower(graph, training=True)
-    plan = training_plan(stages, batch_size, Method(Updating(optimiser.rule_for)))
+    ops = lower(graph, training=True)
+    plan = training_plan(ops, batch_size, ProgramOptions(UpdatePlan(optimizer.rule_for)))
     return memory_needed(plan, threads, batch_size)
 
 
@@ -39,7 +39,7 @@ def training_times(
     graph: Graph,
     state: Mapping[str, NDArray[Any]],
     batch_size: int,
-    optimiser: Optimiser,
+    optimizer: Optimizer,
     **settings: Any,
 ) -> dict[str, float]:
     """Microseconds that each layer takes of a step, on one thread with warm caches.
@@ -51,7 +51,7 @@ def training_times(
         graph: the network.
         state: its parameters and buffers by name.
         batch_size: images a step.
-        optimiser: by what rule each parameter moves.
+        optimizer: by what rule each parameter moves.
         **settings: further arguments of `Trainer`.
     """
     rng = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def training_times(
         images,
         labels,
         batch_size=batch_size,
-        optimiser=optimiser,
+        optimizer=optimizer,
         threads=1,
         **settings,
     )

@@ -37,11 +37,11 @@ class LayerOutput:
         layer: str,
     ) -> None:
         self._graph = graph
-        stages = lower(graph, training=False)
-        self._tensor = next(stage.y for stage in stages if stage.name == layer)
-        self._program = Program(inference_plan(stages), 1, 1)
+        ops = lower(graph, training=False)
+        self._tensor = next(op.y for op in ops if op.name == layer)
+        self._program = Program(inference_plan(ops), 1, 1)
         fill_preprocessing(self._program, graph.input_shape, preprocessing)
-        write_state(self._program, stages, state)
+        write_state(self._program, ops, state)
 
     def of(self, image: NDArray[np.uint8]) -> Floats:
         """Its map, float32 [channels, height, width], for an image uint8 [h, w, channels].

@@ -60,11 +60,11 @@ class Predictor:
         self._most_small = 2 * self._images_a_thread - 1
         self._is_shared = work >= _SHARED
 
-    def _new(self, workers: int, *, alone: bool = False) -> Program:
-        stages = lower(self._graph, training=False, alone=alone)
-        program = Program(inference_plan(stages, alone=alone), workers, 1)
+    def _new(self, workers: int, *, single_image: bool = False) -> Program:
+        ops = lower(self._graph, training=False, single_image=single_image)
+        program = Program(inference_plan(ops, single_image=single_image), workers, 1)
         fill_preprocessing(program, self._graph.input_shape, self._preprocessing)
-        write_state(program, stages, self._state)
+        write_state(program, ops, self._state)
         return program
 
     def _empty(self, n: int) -> Floats:
@@ -85,19 +85,19 @@ class Predictor:
             threads = useful_threads(whole("threads", threads, 1, MOST_THREADS))
         if len(images) == 0:
             return self._empty(0)
-        alone = len(images) == 1 and self._is_shared
-        if len(images) <= self._most_small and not alone:
+        single_image = len(images) == 1 and self._is_shared
+        if len(images) <= self._most_small and not single_image:
             return self._run_small(images)
         found = self._empty(len(images))
         workers = threads or available_threads()
-        if not alone:
+        if not single_image:
             workers = max(1, min(workers, len(images) // self._images_a_thread))
-        free = self._free.setdefault((workers, alone), [])
+        free = self._free.setdefault((workers, single_image), [])
         # A list's pop and append are atomic, so threads can share it.
         try:
             program = free.pop()
         except IndexError:
-            program = self._new(workers, alone=alone)
+            program = self._new(workers, single_image=single_image)
         program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
         program.run_once(len(images))
         program.release()  # or it would keep the images

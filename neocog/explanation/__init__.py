@@ -2,15 +2,15 @@
 
 from neocog.explanation.attribution import Attribution
 from neocog.explanation.explanation import Explanation, LayerExplanation, explain
-from neocog.explanation.filters import Exciting, Filters
+from neocog.explanation.filters import Filters, TopActivation
 from neocog.explanation.step import Step
 
 __all__ = [
     "Attribution",
-    "Exciting",
     "Explanation",
     "Filters",
     "LayerExplanation",
     "Step",
+    "TopActivation",
     "explain",
 ]

@@ -121,9 +121,9 @@ def score_maps(network: Network, image: Images, label: int) -> dict[str, dict[st
         image[None],
         np.array([label]),
         batch_size=1,
-        optimiser=SGD(1e-3),
+        optimizer=SGD(1e-3),
         threads=1,
-        apart=True,
+        unfused=True,
         of_score=True,
     )
     trainer.run(np.zeros(1, np.int64))
@@ -209,10 +209,10 @@ def occlusion(
     size, stride = min(pixels, max(height, width)), step
     tops, lefts = (_begins(side, size, stride) for side in (height, width))
     covered = np.repeat(image[None], len(tops) * len(lefts), axis=0)
-    grey = _cover(network)
+    gray = _cover(network)
     places = [(top, left) for top in tops for left in lefts]
     for one, (top, left) in zip(covered, places, strict=True):
-        one[top : top + size, left : left + size] = grey
+        one[top : top + size, left : left + size] = gray
     whole = network.predict_proba(image[None])[0, label]
     falls = whole - network.predict_proba(covered)[:, label]
     total, times = np.zeros((2, height, width))
@@ -255,10 +255,10 @@ def _begins(side: int, size: int, stride: int) -> list[int]:
 
 
 def _cover(network: Network) -> NDArray[np.uint8]:
-    """What pixels are covered with: the input's zero, which is the data's mean colour."""
+    """What pixels are covered with: the input's zero, which is the data's mean color."""
     mean = np.array(network.preprocessing.mean) * 255
-    grey: Images = np.clip(np.rint(mean), 0, 255).astype(np.uint8)
-    return grey
+    gray: Images = np.clip(np.rint(mean), 0, 255).astype(np.uint8)
+    return gray
 
 
 def faithfulness(
@@ -285,7 +285,7 @@ def faithfulness(
 
 
 def _scaled(small: Floats, size: tuple[int, ...]) -> Floats:
-    """Scaled up bilinearly, pixel centres on pixel centres."""
+    """Scaled up bilinearly, pixel centers on pixel centers."""
     for axis, wanted in enumerate(size):
         have = small.shape[axis]
         at = np.clip((np.arange(wanted) + 0.5) * have / wanted - 0.5, 0, have - 1)

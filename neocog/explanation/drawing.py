@@ -98,7 +98,7 @@ def draw_scale(figure: Any, drawn: Any, axes: Any) -> Any:
 
 
 def draw_image(axes: Any, image: NDArray[np.uint8]) -> None:
-    """Pixels uint8 [height, width, channels], in colours if there are three channels."""
+    """Pixels uint8 [height, width, channels], in colors if there are three channels."""
     frame(axes)
     if image.shape[2] == 3:
         axes.imshow(image, interpolation="nearest")

@@ -146,7 +146,7 @@ class Explanation:
         probabilities: float32 [classes].
         loss: the cross-entropy of the label.
         delta: δ = y − t, the loss's gradient for the scores, float32 [classes].
-        steps: what one step of each optimiser does, by its name: ``sgd`` and ``adam``.
+        steps: what one step of each optimizer does, by its name: ``sgd`` and ``adam``.
     """
 
     network: Network
@@ -252,11 +252,13 @@ class Explanation:
         """
         from neocog.explanation.html import page
         from neocog.explanation.payload import pack
-        from neocog.explanation.sheet import sheets
+        from neocog.explanation.top_activations import top_activation_sprites
 
         if data is not None:
             data = as_dataset(data, "to_html(data.test)")
-        return page(pack(self, filters=None if data is None else sheets(self, data)))
+        return page(
+            pack(self, filters=None if data is None else top_activation_sprites(self, data))
+        )
 
     def _repr_html_(self) -> str:
         """The page in a frame, for notebooks."""
@@ -284,7 +286,7 @@ def explain(
 ) -> Explanation:
     """Everything that the network computes for one image, forward and back.
 
-    Every number is the engine's own, each layer computed apart from the others. Batch normalisation
+    Every number is the engine's own, each layer computed apart from the others. Batch normalization
     keeps to its running statistics and dropout drops nothing, as in a prediction.
 
     Args:
@@ -321,9 +323,9 @@ def explain(
             pixels[None],
             np.array([chosen]),
             batch_size=1,
-            optimiser=optimizer,
+            optimizer=optimizer,
             threads=1,
-            apart=True,
+            unfused=True,
             on_compile=on_compile,
         )
         losses = trainer.run(np.zeros(1, np.int64))
@@ -332,7 +334,7 @@ def explain(
                 "The network gives NaN or infinite scores for this image: its weights are "
                 "damaged, or come from a training that diverged."
             )
-        if not layers:  # the same for both optimisers, and to read a large network's takes a while
+        if not layers:  # the same for both optimizers, and to read a large network's takes a while
             gradients, loss = trainer.gradients(), float(losses[0])
             layers = _layers(network, trainer, before, gradients)
         steps[name] = take_step(network, trainer, optimizer, before, gradients, chosen, loss)

@@ -105,8 +105,8 @@ def draw_attribution(
     figure = new_figure(10.5, 3.9, _title_of_attribution(found, chance))
     alone, over, curves = figure.subplots(1, 3, width_ratios=[1, 1.13, 1.4])
     draw_image(alone, image)
-    grey = image.mean(axis=2) / 255
-    over.imshow(0.45 + 0.55 * grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    gray = image.mean(axis=2) / 255
+    over.imshow(0.45 + 0.55 * gray, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     limit = limit_of(found.map)
     strength = np.clip(np.abs(found.map) / limit, 0, 1)
     drawn = draw_map(over, found.map, limit, alpha=0.9 * strength)
@@ -128,7 +128,7 @@ def draw_attribution(
 def draw_filters(found: "Filters", most: int = 32) -> Picture:
     """Each filter, and beside it the parts of images that excite it most."""
     shown = min(most, len(found.weight))
-    tiles = 1 + max((len(row) for row in found.exciting), default=0)
+    tiles = 1 + max((len(row) for row in found.top_activations), default=0)
     across = max(1, min(shown, 12 // tiles if tiles > 1 else 8))
     rows = -(-shown // across)
     figure = new_figure(
@@ -141,23 +141,23 @@ def draw_filters(found: "Filters", most: int = 32) -> Picture:
     blocks = figure.add_gridspec(
         rows, across, left=0.01, right=0.99, top=top, bottom=0.01, wspace=0.12, hspace=0.3
     )
-    kernels, colour = _kernels(found.weight)
+    kernels, color = _kernels(found.weight)
     for channel in range(shown):
         limit = limit_of(kernels[channel])
         block = blocks[channel // across, channel % across].subgridspec(1, tiles, wspace=0.06)
         axes = [figure.add_subplot(block[0, tile]) for tile in range(tiles)]
-        if colour:
+        if color:
             kernel = 0.5 + kernels[channel].transpose(1, 2, 0) / (2 * limit)
             axes[0].imshow(kernel, interpolation="nearest")
             frame(axes[0])
         else:
             draw_map(axes[0], kernels[channel, 0], limit)
         axes[0].set_title(f"filter {channel}", fontsize=7, color=QUIET, pad=2)
-        best = found.exciting[channel] if found.exciting else ()
-        for one, exciting in zip(axes[1:], best, strict=False):
-            if exciting.patch.size:
-                draw_image(one, exciting.patch)
-            one.set_title(number(exciting.value), fontsize=6, color=QUIET, pad=2)
+        best = found.top_activations[channel] if found.top_activations else ()
+        for one, top_activation in zip(axes[1:], best, strict=False):
+            if top_activation.patch.size:
+                draw_image(one, top_activation.patch)
+            one.set_title(number(top_activation.value), fontsize=6, color=QUIET, pad=2)
         for one in axes[1 + len(best) :]:
             one.axis("off")
     return figure
@@ -223,9 +223,9 @@ def _numbers(axes: Any, values: Floats, limit: float, power: int) -> None:
     if values.size > 25:
         return
     for (i, j), value in np.ndenumerate(values):
-        colour = "white" if abs(value) > 0.6 * limit else INK
+        color = "white" if abs(value) > 0.6 * limit else INK
         text = f"{value / 10.0**power:.2f}".replace("-", "−")
-        axes.text(j, i, text, ha="center", va="center", fontsize=6, color=colour)
+        axes.text(j, i, text, ha="center", va="center", fontsize=6, color=color)
 
 
 def _draw_changes(figure: Any, parameter: str, before: Floats, after: Floats) -> None:
@@ -291,13 +291,13 @@ def _probabilities(
     if label not in order:
         order[-1] = label
     at = np.arange(len(order))
-    colours = [WARM if k == label else QUIET for k in order]
+    colors = [WARM if k == label else QUIET for k in order]
     ends, notes = values[order], [percent(values[k]) for k in order]
     if before is None:
-        axes.barh(at, values[order], 0.7, color=colours)
+        axes.barh(at, values[order], 0.7, color=colors)
     else:
         axes.barh(at - 0.2, before[order], 0.38, color=FAINT, label="before the step")
-        axes.barh(at + 0.2, values[order], 0.38, color=colours)
+        axes.barh(at + 0.2, values[order], 0.38, color=colors)
         ends = np.maximum(values, before)[order]
         notes = [f"{percent(before[k])} → {percent(values[k])}" for k in order]
         axes.legend(fontsize=7, frameon=False, loc="lower right")
@@ -311,7 +311,7 @@ def _probabilities(
 
 
 def _kernels(weight: Floats) -> tuple[Floats, bool]:
-    """What is drawn of each filter, and whether its three channels are colours.
+    """What is drawn of each filter, and whether its three channels are colors.
 
     Of more input channels, the one with the largest weights is drawn, [out, 1, kh, kw].
     """
@@ -368,10 +368,10 @@ def _title_of_filters(found: "Filters") -> str:
     out, inputs, kh, kw = found.weight.shape
     what = f"The {out} filters of {found.layer}, {kh} × {kw} of {inputs} input channels each"
     if inputs == 3:
-        what += ", as colours about grey, each on a scale of its own"
+        what += ", as colors about gray, each on a scale of its own"
     elif inputs > 1:
         what += ", of which the one with the largest weights is drawn, each on a scale of its own"
-    if not found.exciting:
+    if not found.top_activations:
         return f"{what}."
     return (
         f"{what}.\nBeside each what excites it most in the data, with the largest number it gave."

@@ -39,7 +39,7 @@ from neocog.validation import whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Exciting", "Filters", "filters", "receptive_field", "way_to"]
+__all__ = ["Filters", "TopActivation", "filters", "receptive_field", "way_to"]
 
 Floats = NDArray[np.float32]
 Images = NDArray[np.uint8]
@@ -49,7 +49,7 @@ _Places = tuple[frozenset[int], frozenset[int]]
 
 
 @dataclass(frozen=True)
-class Exciting:
+class TopActivation:
     """An image that excites a filter.
 
     Attributes:
@@ -77,16 +77,16 @@ class Filters:
     Attributes:
         layer: its full name.
         weight: float32 [out, in / groups, kernel height, kernel width].
-        exciting: for every output channel the images that excite it most, the strongest first;
-            () without data.
+        top_activations: for every output channel the images that excite it most, the strongest
+            first; () without data.
     """
 
     layer: str
     weight: Floats
-    exciting: tuple[tuple[Exciting, ...], ...] = ()
+    top_activations: tuple[tuple[TopActivation, ...], ...] = ()
 
     def __repr__(self) -> str:
-        images = len(self.exciting[0]) if self.exciting else 0
+        images = len(self.top_activations[0]) if self.top_activations else 0
         return f"<Filters of {self.layer} {list(self.weight.shape)}, {images} images each>"
 
     def figure(self, most: int = 32) -> "Figure":
@@ -138,26 +138,26 @@ def filters(
     images = check_images(network.input_shape, data)
     if len(images) == 0:
         raise DataError("There is no image in the data.")
-    return Filters(layer, weight, _exciting(network, layer, images[:most], count))
+    return Filters(layer, weight, _top_activations(network, layer, images[:most], count))
 
 
-def _exciting(
+def _top_activations(
     network: Network, layer: str, images: Images, count: int
-) -> tuple[tuple[Exciting, ...], ...]:
+) -> tuple[tuple[TopActivation, ...], ...]:
     way = way_to(network, layer)
     largest, places = _largest(_of_largest(network, way), layer, images)
     first = np.argsort(-largest, axis=0, kind="stable")[:count]
     columns = network.shapes[layer][2]
     field_of = _Fields(way.values(), network.input_shape)
 
-    def exciting(index: int, channel: int) -> Exciting:
+    def top_activation(index: int, channel: int) -> TopActivation:
         row, column = divmod(int(places[index, channel]), columns)
         top, left, bottom, right = box = field_of(row, column)
         patch = images[index, top:bottom, left:right].copy()
-        return Exciting(index, float(largest[index, channel]), row, column, box, patch)
+        return TopActivation(index, float(largest[index, channel]), row, column, box, patch)
 
     return tuple(
-        tuple(exciting(index, channel) for index in best)
+        tuple(top_activation(index, channel) for index in best)
         for channel, best in enumerate(first.T.tolist())
     )
 

@@ -71,7 +71,8 @@ def pack(
         explanation: whose numbers they are.
         attributions: whether to compute what the network looks at, which takes some hundred
             predictions.
-        filters: by layer, what excites its channels, as `neocog.explanation.sheet` makes it.
+        filters: by layer, what excites its channels, as `neocog.explanation.top_activations` gives
+            it.
         shown: by layer, the channels that are shown; without it `shown_channels`.
     """
     block, network = Block(), explanation.network
@@ -236,7 +237,7 @@ def _how(explanation: Explanation, layer: LayerExplanation, block: Block) -> dic
 
 
 def _steps(explanation: Explanation, block: Block) -> dict[str, Any]:
-    """One step of each optimiser: for every parameter the numbers with the largest gradients."""
+    """One step of each optimizer: for every parameter the numbers with the largest gradients."""
     sgd, adam = explanation.steps["sgd"], explanation.steps["adam"]
     numbers = {}
     for name, gradient in sgd.gradients.items():

@@ -16,7 +16,7 @@ Images = NDArray[np.uint8]
 def png(image: Images) -> str:
     """An image, uint8 [height, width, channels], as an address that holds it.
 
-    Of another number of channels than three, the first is shown in grey.
+    Of another number of channels than three, the first is shown in gray.
     """
     shown = image if image.shape[2] == 3 else image[:, :, 0]
     kept = io.BytesIO()

@@ -1,4 +1,4 @@
-"""One step of an optimiser from one image, and what it does to the prediction."""
+"""One step of an optimizer from one image, and what it does to the prediction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Step:
         optimizer: its description, with its rate.
         before: the parameters before it.
         gradients: the loss's gradients.
-        state: what the optimiser remembers after it, as ``conv1.weight.velocity``; all is zero
+        state: what the optimizer remembers after it, as ``conv1.weight.velocity``; all is zero
             before.
         after: the parameters after it.
         probabilities: what the network then gives for the image, float32 [classes].
@@ -90,7 +90,7 @@ def take_step(
     `before` are the network's parameters, with which the trainer began, `gradients` those of the
     loss, which was `loss_before`.
     """
-    state, after = trainer.optimiser_state(), trainer.parameters()
+    state, after = trainer.optimizer_state(), trainer.parameters()
     first = _probabilities(trainer, label, loss_before)
     # A step may lead to where numbers overflow; then there is no loss, and nothing after it.
     loss = float(next(iter(trainer.run(np.zeros(1, np.int64))), np.nan))

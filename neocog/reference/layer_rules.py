@@ -111,7 +111,7 @@ def layer_forward(
     """What the layer gives for its input [N, …], or for its inputs.
 
     `state` has its parameters and buffers by their own names (``weight``, ``running_mean``). In
-    training a batch normalisation takes the statistics of x, and a dropout needs `kept` [N, …].
+    training a batch normalization takes the statistics of x, and a dropout needs `kept` [N, …].
 
     Raises:
         TypeError: if there is no formula for it, as for layers made of layers.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from neocog.engine.stages import PointwiseStage, Stage
+from neocog.engine.ops import Op, PointwiseOp
 from neocog.engine.tensor import Tensor
 from neocog.layers import Shape
 
@@ -21,16 +21,16 @@ class Lowering:
     """
 
     def __init__(
-        self, shapes: Mapping[str, Shape], training: bool, alone: bool, apart: bool
+        self, shapes: Mapping[str, Shape], training: bool, single_image: bool, unfused: bool
     ) -> None:
         self.shapes = shapes
         self.training = training
-        self.alone = alone
-        self.apart = apart
-        self.ops: list[Stage] = []
+        self.single_image = single_image
+        self.unfused = unfused
+        self.ops: list[Op] = []
         self.dropouts = 0
 
-    def add(self, op: Stage) -> Tensor:
+    def add(self, op: Op) -> Tensor:
         """Put in an operation; gives its tensor."""
         for tensor in op.inputs:
             tensor.consumers += 1
@@ -49,21 +49,21 @@ class Lowering:
         size = (x.height, x.width, x.channels)
         return Tensor(f"{name}.y", *size, x.dense, learns=x.learns, flat=x.flat)
 
-    def maker(self, x: Tensor) -> Stage | None:
+    def maker(self, x: Tensor) -> Op | None:
         """The latest operation, if it is the one that gives x, and may still be changed."""
         last = self.ops[-1]
-        return last if last.y is x and not x.held and not self.apart else None
+        return last if last.y is x and not x.held and not self.unfused else None
 
     def pointwise(self, name: str, x: Tensor, order: int, **what: Any) -> Tensor:
         """A pointwise operation, or one step more of the one before."""
         before = self.maker(x)
-        if isinstance(before, PointwiseStage) and before.order < order:
+        if isinstance(before, PointwiseOp) and before.order < order:
             for key, value in what.items():
                 setattr(before, key, value)
             before.order = order
             return x
         y = self.like(name, x)
-        op = PointwiseStage(name, (x,), y, order=order, fixed=self.apart, **what)
+        op = PointwiseOp(name, (x,), y, order=order, fixed=self.unfused, **what)
         if op.norm is not None:
             y.learns = True
         return self.add(op)
@@ -78,13 +78,13 @@ class Lowering:
             output: what the sum's tensor is called after.
         """
         before = self.maker(x)
-        if isinstance(before, PointwiseStage) and before.order < 2:
+        if isinstance(before, PointwiseOp) and before.order < 2:
             before.inputs = (*before.inputs, addend)
             before.order = 2
             addend.consumers += 1
             y = x
         else:
             y = self.like(output, x)
-            self.add(PointwiseStage(name, (x, addend), y, order=2, fixed=self.apart))
+            self.add(PointwiseOp(name, (x, addend), y, order=2, fixed=self.unfused))
         y.learns = y.learns or addend.learns
         return y

@@ -7,13 +7,13 @@ reads, and gives the tensor of its output.
 from collections.abc import Callable
 
 from neocog.engine.lowering.builder import Lowering
-from neocog.engine.stages import (
-    ConvolutionStage,
-    DepthwiseStage,
-    DropoutStage,
-    LinearStage,
-    PointwiseStage,
-    PoolingStage,
+from neocog.engine.ops import (
+    ConvolutionOp,
+    DepthwiseOp,
+    DropoutOp,
+    LinearOp,
+    PointwiseOp,
+    PoolingOp,
 )
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
@@ -50,15 +50,17 @@ def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
     y = lowering.tensor(name, x, learns=True)
     y.dense = False
     if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
-        return lowering.add(DepthwiseStage(name, (x,), y, layer))
-    op = ConvolutionStage(name, (x,), y, layer, alone=lowering.alone, direct=lowering.apart)
+        return lowering.add(DepthwiseOp(name, (x,), y, layer))
+    op = ConvolutionOp(
+        name, (x,), y, layer, single_image=lowering.single_image, direct=lowering.unfused
+    )
     return lowering.add(op)
 
 
 @lowers(Linear)
 def _linear(lowering: Lowering, name: str, layer: Linear, x: Tensor) -> Tensor:
     y = lowering.tensor(name, x, learns=True)
-    return lowering.add(LinearStage(name, (x,), y, layer))
+    return lowering.add(LinearOp(name, (x,), y, layer))
 
 
 @lowers(BatchNorm2d)
@@ -69,11 +71,11 @@ def _batch_norm2d(lowering: Lowering, name: str, layer: BatchNorm2d, x: Tensor) 
 @lowers(MaxPool2d, AvgPool2d, AdaptiveMaxPool2d, AdaptiveAvgPool2d)
 def _pool(lowering: Lowering, name: str, layer: _Pool, x: Tensor) -> Tensor:
     before = lowering.maker(x)
-    if isinstance(before, ConvolutionStage) and before.can_pool and is_two_by_two(layer):
+    if isinstance(before, ConvolutionOp) and before.can_pool and is_two_by_two(layer):
         before.pool = True
         _c, x.height, x.width = lowering.shapes[name]
         return x
-    return lowering.add(PoolingStage(name, (x,), lowering.tensor(name, x), layer))
+    return lowering.add(PoolingOp(name, (x,), lowering.tensor(name, x), layer))
 
 
 def is_two_by_two(layer: _Pool) -> bool:
@@ -85,11 +87,11 @@ def is_two_by_two(layer: _Pool) -> bool:
 
 @lowers(Dropout)
 def _dropout(lowering: Lowering, name: str, layer: Dropout, x: Tensor) -> Tensor:
-    if not lowering.training or lowering.apart or layer.p == 0:
+    if not lowering.training or lowering.unfused or layer.p == 0:
         return x
     lowering.dropouts += 1
     y = lowering.like(name, x)
-    return lowering.add(DropoutStage(name, (x,), y, layer.p, lowering.dropouts))
+    return lowering.add(DropoutOp(name, (x,), y, layer.p, lowering.dropouts))
 
 
 @lowers(Flatten)
@@ -101,7 +103,7 @@ def _flatten(lowering: Lowering, name: str, layer: Flatten, x: Tensor) -> Tensor
         return x
     y = lowering.like(name, x)
     y.flat = True
-    return lowering.add(PointwiseStage(name, (x,), y, order=3))
+    return lowering.add(PointwiseOp(name, (x,), y, order=3))
 
 
 @lowers(Add)

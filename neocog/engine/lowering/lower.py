@@ -5,7 +5,7 @@ from collections import Counter
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.lowering.fusion import fold_normalization, take_in_relu
 from neocog.engine.lowering.layer_rules import lowers
-from neocog.engine.stages import LoadStage, PointwiseStage, Stage
+from neocog.engine.ops import LoadOp, Op, PointwiseOp
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
 from neocog.layers import Graph
@@ -13,14 +13,16 @@ from neocog.layers import Graph
 __all__ = ["lower"]
 
 
-def lower(graph: Graph, *, training: bool, alone: bool = False, apart: bool = False) -> list[Stage]:
+def lower(
+    graph: Graph, *, training: bool, single_image: bool = False, unfused: bool = False
+) -> list[Op]:
     """The operations of a network, first to last; the first loads images.
 
     Args:
         graph: what to lower.
         training: whether it is to learn.
-        alone: whether they are for one image at a time.
-        apart: whether every layer is an operation of its own, as a look at each of them wants:
+        single_image: whether they are for one image at a time.
+        unfused: whether every layer is an operation of its own, as a look at each of them wants:
             nothing is taken in or folded, convolutions are direct, dropout is nothing, batch
             normalization keeps to its running statistics, and the image, behind an operation that
             copies it, has a gradient.
@@ -34,7 +36,7 @@ def lower(graph: Graph, *, training: bool, alone: bool = False, apart: bool = Fa
             f"The network ends in the shape {graph.output_shape}; it must end in one number a "
             "class: add Flatten() and Linear(…) at the end."
         )
-    lowering = Lowering(graph.shapes, training, alone, apart)
+    lowering = Lowering(graph.shapes, training, single_image, unfused)
     last = _lower_nodes(graph, lowering)
     if (last.height, last.width) != (1, 1):
         raise ArchitectureError(
@@ -46,7 +48,7 @@ def lower(graph: Graph, *, training: bool, alone: bool = False, apart: bool = Fa
     last.consumers += 1
     if not training:
         fold_normalization(lowering.ops)
-    if not apart:
+    if not unfused:
         take_in_relu(lowering.ops, training=training)
     for op in lowering.ops:
         op.ask_borders()
@@ -57,10 +59,10 @@ def _lower_nodes(graph: Graph, lowering: Lowering) -> Tensor:
     """Operations for the image and every node; gives the last one's tensor."""
     channels, height, width = graph.input_shape
     image = Tensor("input", height, width, channels, dense=True)
-    lowering.ops.append(LoadStage("input", (), image))
-    if lowering.apart:
+    lowering.ops.append(LoadOp("input", (), image))
+    if lowering.unfused:
         copy = Tensor("image.y", height, width, channels, learns=True)
-        image = lowering.add(PointwiseStage("image", (image,), copy, order=3))
+        image = lowering.add(PointwiseOp("image", (image,), copy, order=3))
     readers = Counter(source for sources in graph.sources for source in sources)
     image.held = readers[-1] > 1
     tensors = {-1: image}
