@@ -52,7 +52,7 @@ class Lowering:
     def maker(self, x: Tensor) -> Op | None:
         """The latest operation, if it is the one that gives x, and may still be changed."""
         last = self.ops[-1]
-        return last if last.y is x and not x.held and not self.unfused else None
+        return last if last.y is x and not x.shared and not self.unfused else None
 
     def pointwise(self, name: str, x: Tensor, order: int, **what: Any) -> Tensor:
         """A pointwise operation, or one step more of the one before."""

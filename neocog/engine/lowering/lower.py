@@ -64,7 +64,7 @@ def _lower_nodes(graph: Graph, lowering: Lowering) -> Tensor:
         copy = Tensor("image.y", height, width, channels, learns=True)
         image = lowering.add(PointwiseOp("image", (image,), copy, order=3))
     readers = Counter(source for sources in graph.sources for source in sources)
-    image.held = readers[-1] > 1
+    image.shared = readers[-1] > 1
     tensors = {-1: image}
     for i in _order(graph):
         node = graph.nodes[i]
@@ -77,7 +77,7 @@ def _lower_nodes(graph: Graph, lowering: Lowering) -> Tensor:
             )
         inputs = (tensors[source] for source in graph.sources[i])
         tensors[i] = rule(lowering, node.name, node.layer, *inputs)
-        tensors[i].held = tensors[i].held or readers[i] > 1
+        tensors[i].shared = tensors[i].shared or readers[i] > 1
     return tensors[len(graph.nodes) - 1]
 
 
