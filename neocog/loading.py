@@ -135,7 +135,7 @@ def _new(model: str, data: str, progress: Progress | None) -> Opened:
         network = make_model(model, len(found.listing.classes), input_shape=found.shape)
         found = found.made(network.input_shape)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
-        loaded = found.load()
+        loaded = Data.of(found.load())
     else:
         loaded = load_data(data, progress=progress)
         height, width, channels = loaded.train.images.shape[1:]
@@ -167,7 +167,7 @@ def _load_for(
     """
     if holds_pictures(data):
         found = find(data, LoadOptions.of(**(options or {}), progress=progress))
-        loaded = fitting(found, network, model).load()
+        loaded = Data.of(fitting(found, network, model).load())
     else:
         loaded = load_data(data, progress=progress)
     loaded = in_order_of(loaded, network.classes)

@@ -18,8 +18,12 @@ from exploring import PATIENCE
 
 import neocog
 from neocog import loading
-from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
-from neocog.cli import main
+from neocog.cli import (
+    explore as explore_module,  # noqa: F401  (patched below by its full name)
+)
+from neocog.cli import (
+    main,
+)
 from neocog.data import Data, is_here
 from neocog.data.shapes import CLASSES, shapes
 from neocog.data.sources import cifar10 as cifar

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from neocog import __version__
 from neocog.cli.data_options import add_check_options, add_column_options, add_data_options
 from neocog.cli.recipe_options import TTA, VIEWS, add_recipe_options, number
 from neocog.errors import did_you_mean, printable
+from neocog.version import __version__
 
 __all__ = ["build_parser", "parse"]
 

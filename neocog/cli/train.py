@@ -3,17 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
-from neocog import evaluate, fit, load_data
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
 from neocog.cli.display import Display
 from neocog.cli.evaluate import accuracy_line
 from neocog.cli.loading import check_no_options, find_pictures, say_notes, taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import loading_progress, say, say_compiling
-from neocog.data import Data
+from neocog.data import Data, load_data
 from neocog.data.finding import Found
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
+from neocog.evaluation import evaluate
 from neocog.files import exists
 from neocog.layers import image_shape
 from neocog.loading import name_of_run
@@ -23,7 +23,7 @@ from neocog.network_files import check_savable
 from neocog.preprocessing import Resize
 from neocog.random.torch_stream import TorchStream
 from neocog.signals import Ended, deferred_signals, termination_signals
-from neocog.training.fit import check_settings
+from neocog.training.fit import check_settings, fit
 from neocog.training.history import History
 from neocog.training.recipes import MODEL, Recipe, choose_recipe, make_model, override
 from neocog.training.run_folder import RunFolder
@@ -56,7 +56,7 @@ def train(
     else:
         how, found = _chosen(found, how, None if recipe else changes)
         say_pictures(found)
-        loaded = found.load()
+        loaded = Data.of(found.load())
         network = how.network(loaded, seed)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
         say_notes(loaded)

@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from neocog import __version__
 from neocog.data import Data
 from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError
@@ -22,6 +21,7 @@ from neocog.network import Network
 from neocog.trained_on import training_notes
 from neocog.training.history import History
 from neocog.training.run_process import MODEL, settle, this_process
+from neocog.version import __version__
 
 __all__ = ["RunFolder"]
 
