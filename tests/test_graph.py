@@ -287,7 +287,7 @@ def test_sums_by_the_engine_and_by_the_formulas(unfused):
     x = (images.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.5
     loss, gradients, of_outputs = reference.backward(network, state, x, labels)
     trainer = Trainer(
-        *parts_of(network), images, labels, batch_size=6, optimizer=SGD(0.0), threads=2,
+        *parts_of(network), images, labels, batch_size=6, optimizer=SGD(1e-9), threads=2,
         unfused=unfused,
     )  # fmt: skip
     (found,) = trainer.run(np.arange(6))

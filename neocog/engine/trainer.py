@@ -1,6 +1,6 @@
 """A network in training: its parameters and all state between two steps, and the steps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from neocog.arrays import as_images
 from neocog.engine.lowering import lower
+from neocog.engine.ops import Op
 from neocog.engine.prefetch import prefetch
 from neocog.engine.program import Program
 from neocog.engine.program_options import ProgramOptions
 from neocog.engine.running import Run
 from neocog.engine.schedule import training_plan
 from neocog.engine.state import fill_preprocessing, read_state, write_scales, write_state
-from neocog.engine.tensor import Parameter
+from neocog.engine.tensor import Parameter, Tensor
 from neocog.engine.update_plan import Rule, UpdatePlan
 from neocog.errors import DataError
 from neocog.kernels.augmentation import Augment
@@ -189,27 +190,38 @@ class Trainer:
 
         With `unfused`. By the layer's name: ``input``, ``output`` and their gradients
         ``input_gradient`` and ``output_gradient``, float32 [channels, height, width]; for a sum
-        also ``addend`` and ``addend_gradient``. Copies; the gradient of the mean loss.
+        also ``addend`` and ``addend_gradient``, of more than two ``addend2`` and so on. Copies; the
+        gradient of the mean loss.
         """
         found: dict[str, dict[str, Floats]] = {}
         memory = self._program.memory
-        for op in self._ops[-1:] if last else self._ops[1:]:
-            words = ("input", "addend")
-            tensors = {**dict(zip(words, op.inputs, strict=False)), "output": op.y}
-            of_op = found[op.name] = {}
-            for word, tensor in tensors.items():
-                of_op[word] = memory.map(tensor.name, tensor.map)
+        for layer, (inputs, output) in self._tensors(self._ops[-1:] if last else self._ops).items():
+            words = ("input", "addend", *(f"addend{k}" for k in range(2, len(inputs))))
+            of_layer = found[layer] = {}
+            for word, tensor in (*zip(words, inputs, strict=False), ("output", output)):
+                of_layer[word] = memory.map(tensor.name, tensor.map)
                 if tensor.name in self._program.plan.gradients:
                     name = self._program.plan.gradients[tensor.name]
-                    of_op[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
+                    of_layer[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
+        return found
+
+    @staticmethod
+    def _tensors(ops: Sequence[Op]) -> dict[str, tuple[tuple[Tensor, ...], Tensor]]:
+        """By layer, what it reads and what it gives; a sum of many is an operation for each two."""
+        found: dict[str, tuple[tuple[Tensor, ...], Tensor]] = {}
+        for op in ops:
+            if op.inputs:
+                read, partial = found.get(op.name, ((), None))
+                found[op.name] = (*read, *(x for x in op.inputs if x is not partial)), op.y
         return found
 
     def readers(self) -> dict[str, tuple[str, ...]]:
-        """The layers that each layer reads, with `unfused`: one, or both lanes of a sum."""
-        makers = {op.y.name: op.name for op in self._ops[1:]}
+        """The layers that each layer reads, with `unfused`: one, or all inputs of a sum."""
+        tensors = self._tensors(self._ops)
+        makers = {output.name: layer for layer, (_, output) in tensors.items()}
         return {
-            op.name: tuple(makers[x.name] for x in op.inputs if x.name in makers)
-            for op in self._ops[1:]
+            layer: tuple(makers[x.name] for x in inputs if x.name in makers)
+            for layer, (inputs, _) in tensors.items()
         }
 
     def optimizer_state(self) -> dict[str, Floats]:
