@@ -11,6 +11,7 @@ from neocog import Flatten, Linear, evaluation, reference
 from neocog.data import Dataset
 from neocog.errors import DataError, NeocogError
 from neocog.evaluation import ClassScore
+from neocog.network import Network
 
 
 def network(classes=("cat", "dog", "emu")) -> neocog.Network:
@@ -29,7 +30,7 @@ def given_scores(monkeypatch):
 
     def evaluate(scores, *labels, net=None):
         array = np.array(scores, np.float32)
-        monkeypatch.setattr(evaluation, "predict_scores", lambda *_, threads=None: array)
+        monkeypatch.setattr(Network, "predict_scores", lambda *_, threads=None: array)
         return neocog.evaluate(net or network(), labeled(*labels))
 
     return evaluate

@@ -240,8 +240,6 @@ def test_public_names(path):
     # As ruff sorts them: CONSTANTS, then Classes, then functions, numbers in them by their value.
     order = sorted(names, key=lambda n: (not n.isupper(), not n[0].isupper(), by_number(n)))
     assert names == order or path == PACKAGE / "__init__.py"  # whose list is made of its imports
-        names, key=lambda n: (not n.isupper(), not n[0].isupper(), by_number(n))
-    )
     assert len(set(names)) == len(names)
     for name in names:
         value = getattr(module, name)
