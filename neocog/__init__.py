@@ -20,141 +20,66 @@ from neocog.version import __version__ as __version__
 if TYPE_CHECKING:
     from neocog import models as models
     from neocog import reference as reference
+    from neocog.classifier import ImageClassifier as ImageClassifier
     from neocog.data import Data as Data
     from neocog.data import Dataset as Dataset
     from neocog.data import load_data as load_data
     from neocog.data.check import check_data as check_data
-    from neocog.errors import (
-        ArchitectureError as ArchitectureError,
-    )
-    from neocog.errors import (
-        DataError as DataError,
-    )
-    from neocog.errors import (
-        FormatError as FormatError,
-    )
-    from neocog.errors import (
-        NeocogError as NeocogError,
-    )
-    from neocog.errors import (
-        TrainingDivergedError as TrainingDivergedError,
-    )
-    from neocog.evaluation import (
-        Evaluation as Evaluation,
-    )
-    from neocog.evaluation import (
-        evaluate as evaluate,
-    )
-    from neocog.evaluation import (
-        predict_proba as predict_proba,
-    )
+    from neocog.errors import ArchitectureError as ArchitectureError
+    from neocog.errors import DataError as DataError
+    from neocog.errors import FormatError as FormatError
+    from neocog.errors import NeocogError as NeocogError
+    from neocog.errors import TrainingDivergedError as TrainingDivergedError
+    from neocog.evaluation import Calibration as Calibration
+    from neocog.evaluation import Evaluation as Evaluation
+    from neocog.evaluation import calibrate as calibrate
+    from neocog.evaluation import evaluate as evaluate
+    from neocog.evaluation import predict_proba as predict_proba
     from neocog.explanation import Explanation as Explanation
     from neocog.explanation import explain as explain
-    from neocog.layers import (
-        GELU as GELU,
-    )
-    from neocog.layers import (
-        AdaptiveAvgPool2d as AdaptiveAvgPool2d,
-    )
-    from neocog.layers import (
-        AdaptiveMaxPool2d as AdaptiveMaxPool2d,
-    )
-    from neocog.layers import (
-        Add as Add,
-    )
-    from neocog.layers import (
-        AvgPool2d as AvgPool2d,
-    )
-    from neocog.layers import (
-        BatchNorm2d as BatchNorm2d,
-    )
-    from neocog.layers import (
-        Concat as Concat,
-    )
-    from neocog.layers import (
-        Conv2d as Conv2d,
-    )
-    from neocog.layers import (
-        Dropout as Dropout,
-    )
-    from neocog.layers import (
-        Flatten as Flatten,
-    )
-    from neocog.layers import (
-        Layer as Layer,
-    )
-    from neocog.layers import (
-        LeakyReLU as LeakyReLU,
-    )
-    from neocog.layers import (
-        Linear as Linear,
-    )
-    from neocog.layers import (
-        MaxPool2d as MaxPool2d,
-    )
-    from neocog.layers import (
-        Multiply as Multiply,
-    )
-    from neocog.layers import (
-        Node as Node,
-    )
-    from neocog.layers import (
-        ReLU as ReLU,
-    )
-    from neocog.layers import (
-        Residual as Residual,
-    )
-    from neocog.layers import (
-        Scale as Scale,
-    )
-    from neocog.layers import (
-        Sequential as Sequential,
-    )
-    from neocog.layers import (
-        Sigmoid as Sigmoid,
-    )
-    from neocog.layers import (
-        SiLU as SiLU,
-    )
-    from neocog.layers import (
-        Tanh as Tanh,
-    )
+    from neocog.layers import GELU as GELU
+    from neocog.layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+    from neocog.layers import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+    from neocog.layers import Add as Add
+    from neocog.layers import AvgPool2d as AvgPool2d
+    from neocog.layers import BatchNorm2d as BatchNorm2d
+    from neocog.layers import Concat as Concat
+    from neocog.layers import Conv2d as Conv2d
+    from neocog.layers import Dropout as Dropout
+    from neocog.layers import Flatten as Flatten
+    from neocog.layers import Layer as Layer
+    from neocog.layers import LeakyReLU as LeakyReLU
+    from neocog.layers import Linear as Linear
+    from neocog.layers import MaxPool2d as MaxPool2d
+    from neocog.layers import Multiply as Multiply
+    from neocog.layers import Node as Node
+    from neocog.layers import ReLU as ReLU
+    from neocog.layers import Residual as Residual
+    from neocog.layers import Scale as Scale
+    from neocog.layers import Sequential as Sequential
+    from neocog.layers import Sigmoid as Sigmoid
+    from neocog.layers import SiLU as SiLU
+    from neocog.layers import Tanh as Tanh
     from neocog.network import Network as Network
     from neocog.network_files import load as load
     from neocog.network_files import save as save
     from neocog.preprocessing import Preprocessing as Preprocessing
     from neocog.preprocessing import Resize as Resize
+    from neocog.report import write_report as write_report
+    from neocog.settings import schedules as schedules
+    from neocog.settings.augmentation import Augmentation as Augmentation
+    from neocog.settings.optimizers import SGD as SGD
+    from neocog.settings.optimizers import Adagrad as Adagrad
+    from neocog.settings.optimizers import Adam as Adam
+    from neocog.settings.optimizers import AdamW as AdamW
+    from neocog.settings.optimizers import Group as Group
+    from neocog.settings.optimizers import Muon as Muon
+    from neocog.settings.optimizers import RMSprop as RMSprop
     from neocog.summary import Cost as Cost
     from neocog.summary import cost as cost
-    from neocog.training import schedules as schedules
-    from neocog.training.augmentation import Augmentation as Augmentation
-    from neocog.training.averaging import EMA as EMA
-    from neocog.training.averaging import Lookahead as Lookahead
     from neocog.training.callback import Callback as Callback
     from neocog.training.fit import fit as fit
     from neocog.training.history import History as History
-    from neocog.training.optimizers import (
-        SGD as SGD,
-    )
-    from neocog.training.optimizers import (
-        Adagrad as Adagrad,
-    )
-    from neocog.training.optimizers import (
-        Adam as Adam,
-    )
-    from neocog.training.optimizers import (
-        AdamW as AdamW,
-    )
-    from neocog.training.optimizers import (
-        Group as Group,
-    )
-    from neocog.training.optimizers import (
-        Muon as Muon,
-    )
-    from neocog.training.optimizers import (
-        RMSprop as RMSprop,
-    )
-    from neocog.training.recipes import Recipe as Recipe
 
 
 @cache

@@ -22,7 +22,8 @@ from neocog.layers import Graph, Layer, Node, Shape, chain, state_dtype
 from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing
 from neocog.random import TorchStream
-from neocog.validation import instance
+from neocog.reference import softmax
+from neocog.validation import instance, real
 
 __all__ = ["Network", "Trained", "check_network"]
 
@@ -68,10 +69,14 @@ class _Values:
     """
 
     def __init__(
-        self, preprocessing: Preprocessing, state: dict[str, NDArray[Any]] | None = None
+        self,
+        preprocessing: Preprocessing,
+        state: dict[str, NDArray[Any]] | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.preprocessing = preprocessing
         self.state = state
+        self.temperature = temperature
         self.predictor: Any = None
         for array in (state or {}).values():
             array.setflags(write=False)
@@ -83,6 +88,11 @@ class _Values:
                 "This network has no parameters yet: initialize(seed), load or fit it first."
             )
         return self.state
+
+    def override(self, **changes: Any) -> "_Values":
+        """The same with some of them replaced, and nothing that was kept."""
+        own = {name: getattr(self, name) for name in ("preprocessing", "state", "temperature")}
+        return _Values(**(own | changes))
 
     def __getstate__(self) -> dict[str, Any]:
         # A predictor has addresses of machine code, and threads; another process makes its own.
@@ -178,6 +188,7 @@ class Network:
         if preprocessing is None:
             preprocessing = Preprocessing((0.5,) * channels, (0.5,) * channels)
         self._values = _Values(self._checked(preprocessing))
+        self._threshold: float | None = None
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
         #: For `neocog.fit`; None where the weights come from elsewhere.
@@ -239,7 +250,33 @@ class Network:
     def preprocessing(self, value: Preprocessing) -> None:
         checked = self._checked(value)
         with _changing:
-            self._values = _Values(checked, self._values.state)
+            self._values = self._values.override(preprocessing=checked)
+
+    @property
+    def temperature(self) -> float:
+        """T of the probabilities softmax(scores / T): above 0, and 1 unless it was calibrated.
+
+        `neocog.calibrate` fits it. It stays with the network when its weights are replaced, but
+        `neocog.fit` sets it to 1 again, as it was fitted for the weights from before.
+        """
+        return self._values.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        wanted = "a number above 0, such as 1.5"
+        checked = real("temperature", value, above=0, wanted=wanted, error=ArchitectureError)
+        with _changing:
+            self._values = self._values.override(temperature=checked)
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability that the answers of `predict` need; None if all images are answered."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value: float | None) -> None:
+        least = 0 if value is None else value
+        self._threshold = real("threshold", least, 0, 1, error=ArchitectureError) or None
 
     def _checked(self, preprocessing: object) -> Preprocessing:
         wanted = "a Preprocessing, such as Preprocessing((0.5,), (0.5,))"
@@ -296,7 +333,7 @@ class Network:
 
     def _replace(self, state: dict[str, NDArray[Any]]) -> None:
         with _changing:
-            self._values = _Values(self._values.preprocessing, state)
+            self._values = self._values.override(state=state)
             self.trained = None
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -344,31 +381,47 @@ class Network:
     ) -> NDArray[np.float32]:
         """Probabilities of the classes, float32 [n, classes], for uint8 images [n, h, w, c].
 
+        They are softmax(scores / temperature).
         Also for a list of images, or a tensor; one image is a batch of one: ``image[None]``.
         """
-        probabilities: NDArray[np.float32] = self._predictor().predict(images, threads)[1]
+        values = self._values
+        probabilities: NDArray[np.float32]
+        scores, probabilities = self._predictor(values).predict(images, threads)
+        if values.temperature != 1:
+            return softmax(scores.astype(np.float64), values.temperature).astype(np.float32)
         return probabilities
 
     def predict(
-        self, images: NDArray[np.uint8], *, threads: int | None = None
+        self,
+        images: NDArray[np.uint8],
+        *,
+        threshold: float | None = None,
+        threads: int | None = None,
     ) -> NDArray[np.int64]:
-        """The most probable class of each image, int64 [n], for uint8 images [n, h, w, c]."""
-        best: NDArray[np.int64] = self.predict_proba(images, threads=threads).argmax(axis=1)
+        """The most probable class of each image, int64 [n], for uint8 images [n, h, w, c].
+
+        It is −1, none of these, where its probability is below the threshold, 0 to 1: the
+        network's own if None, and 0 for an answer to every image.
+        """
+        least = self.threshold if threshold is None else real("threshold", threshold, 0, 1)
+        found = self.predict_proba(images, threads=threads)
+        best: NDArray[np.int64] = found.argmax(axis=1)
+        if least:
+            best[~(found.max(axis=1).astype(np.float64) >= least)] = -1
         return best
 
     def predict_scores(
         self, images: NDArray[np.uint8], *, threads: int | None = None
     ) -> NDArray[np.float32]:
         """The outputs before softmax, float32 [n, classes], for images as `predict_proba` takes."""
-        scores: NDArray[np.float32] = self._predictor().predict(images, threads)[0]
+        scores: NDArray[np.float32] = self._predictor(self._values).predict(images, threads)[0]
         return scores
 
-    def _predictor(self) -> Any:
-        """What is kept for predicting with the network as it is now."""
+    def _predictor(self, values: _Values) -> Any:
+        """What is kept for predicting with these values."""
         # Numba takes longer to import than all else, and only predictions need it.
         from neocog.engine.predictor import Predictor
 
-        values = self._values
         if values.predictor is None:
             values.predictor = Predictor(self._graph, values.arrays(), values.preprocessing)
         return values.predictor
@@ -376,8 +429,15 @@ class Network:
     def parts(self, notes: Mapping[str, Any] | None = None) -> ModelParts:
         """What a model file holds of it, with what is to be noted of how it came about."""
         values = self._values
-        state = values.arrays()
-        return ModelParts(self._graph, state, values.preprocessing, self._classes, notes or {})
+        return ModelParts(
+            self._graph,
+            values.arrays(),
+            values.preprocessing,
+            self._classes,
+            values.temperature,
+            self._threshold,
+            notes or {},
+        )
 
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors``, or the weights alone to a ``.pth``, whole or not at all."""

@@ -76,7 +76,15 @@ def check_savable(network: Network) -> None:
     Raises:
         ArchitectureError: as `save_model` does, but for parameters.
     """
-    check_writable(ModelParts(network.graph, {}, network.preprocessing, network.classes))
+    parts = ModelParts(
+        network.graph,
+        {},
+        network.preprocessing,
+        network.classes,
+        network.temperature,
+        network.threshold,
+    )
+    check_writable(parts)
 
 
 def load_model(path: str | Path) -> Network:
@@ -89,6 +97,8 @@ def load_model(path: str | Path) -> Network:
     parts = read_model(path)
     try:
         network = Network.from_graph(parts.graph, parts.classes, parts.preprocessing)
+        network.temperature = parts.temperature
+        network.threshold = parts.threshold
         network.load_state_dict(parts.state)
     except ArchitectureError as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None

@@ -11,8 +11,9 @@ import neocog
 from neocog import Flatten, Linear, NeocogError, Network
 from neocog.engine import Trainer
 from neocog.random.torch_stream import TorchStream
+from neocog.settings.override import override
+from neocog.settings.recipe import Recipe
 from neocog.training.balance import balanced_order, balancing_weights, is_uneven
-from neocog.training.recipes import Recipe, override
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(
     lambda labels: np.array(labels, np.int64)

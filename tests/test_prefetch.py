@@ -17,6 +17,7 @@ from neocog.engine.trainer import Trainer
 from neocog.kernels.workers import CONTROL_SIZE, DONE
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 PAGE = mmap.PAGESIZE
 
@@ -178,7 +179,10 @@ def test_training_from_a_file_is_the_same(tmp_path, monkeypatch, memory):
             | {"fc.bias": np.zeros(3, np.float32)}
         )
         trainer = Trainer(
-            *parts_of(network), of, np.arange(50) % 3, batch_size=4, optimizer=SGD(0.1), threads=1
+            *parts_of(network),
+            of,
+            np.arange(50) % 3,
+            TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1),
         )
         return trainer.run(np.random.default_rng(1).permutation(50))
 
@@ -194,7 +198,10 @@ def test_a_trainer_does_not_copy_what_is_mapped(tmp_path):
     network.initialize(0)
     labels = np.zeros(50, np.int64)
     trainer = Trainer(
-        *parts_of(network), images, labels, batch_size=4, optimizer=SGD(0.1), threads=1
+        *parts_of(network),
+        images,
+        labels,
+        TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1),
     )
     assert np.shares_memory(trainer._images, images)
 

@@ -16,9 +16,10 @@ from neocog.cli.choices import say_choices
 from neocog.loading import open_network
 from neocog.models import make
 from neocog.preprocessing import Resize
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.recipe import Recipe
 from neocog.summary import cost
-from neocog.training.augmentation import Augmentation
-from neocog.training.recipes import Recipe, choose_recipe
+from neocog.training.choices import choose_recipe
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +150,7 @@ def test_letters_are_not_mirrored_and_networks_without_normalization_learn_slowe
 def test_what_a_run_leaves(train, command, here):
     write_classes(here / "photos", [("dark", 20), ("light", 20)])
     out, _err = train()
-    accuracy = re.search(r"^Validation accuracy: (.*) of 8 images$", out, re.MULTILINE)[1]
+    accuracy = re.search(r"^Validation accuracy: (.*) of 8 images ", out, re.MULTILINE)[1]
     names = {"cnn_model.pth", "history.csv", "model.safetensors", "run.json"}
     assert {path.name for path in (here / "run").iterdir()} == names
     info = json.loads((here / "run" / "run.json").read_text())

@@ -18,6 +18,7 @@ from neocog.engine.trainer import Trainer
 from neocog.kernels.simd import LANES
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "kernels").glob("test_*.py"))
@@ -63,9 +64,7 @@ def results():
         *parts_of(network),
         images,
         labels,
-        batch_size=4,
-        optimizer=SGD(0.01, momentum=0.9),
-        threads=2,
+        TrainingSettings(batch_size=4, optimizer=SGD(0.01, momentum=0.9), threads=2),
     )
     scores = network.predict_scores(images, threads=1)
     losses = trainer.run(np.arange(30))

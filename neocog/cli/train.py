@@ -5,27 +5,30 @@ from typing import Any
 
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
 from neocog.cli.display import Display
-from neocog.cli.evaluate import accuracy_line
 from neocog.cli.loading import check_no_options, find_pictures, say_notes, taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import loading_progress, say, say_compiling
-from neocog.data import Data, load_data
+from neocog.data import Data, Dataset, load_data
 from neocog.data.finding import Found
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
-from neocog.evaluation import evaluate
+from neocog.evaluation import accuracy_line, evaluate, images_to_calibrate
+from neocog.evaluation import calibrate as calibrate_network
 from neocog.files import exists
 from neocog.layers import image_shape
 from neocog.loading import name_of_run
 from neocog.models import split_python_file
+from neocog.models.named import make_model
 from neocog.network import Network
 from neocog.network_files import check_savable
 from neocog.preprocessing import Resize
-from neocog.random.torch_stream import TorchStream
+from neocog.settings.override import override
+from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
-from neocog.training.fit import check_settings, fit
+from neocog.training.choices import MODEL, choose_recipe
+from neocog.training.experiment import make_network
+from neocog.training.fit import fit
 from neocog.training.history import History
-from neocog.training.recipes import MODEL, Recipe, choose_recipe, make_model, override
 from neocog.training.run_folder import RunFolder
 
 __all__ = ["train"]
@@ -34,44 +37,41 @@ __all__ = ["train"]
 def train(
     data: str,
     recipe: str | None,
-    seed: int,
-    threads: int | None,
-    log_every: int,
     out: str | None,
     data_dir: str | None,
+    calibrate: bool = False,
     **changes: Any,
 ) -> int:
     """Train by a recipe with some changes, evaluate, save; print the losses as the note does."""
     given = taken_out(changes)
-    how = override(Recipe.load(recipe or "note"), changes)
     # Before the data are loaded and anything is written: what is wrong here is wrong at once.
-    check_settings(how.epochs, how.batch_size, threads, log_every)
-    TorchStream(seed)
+    how = override(Recipe.load(recipe or "note"), **changes)
     _check_model(how)
-    found = find_pictures(data, given, threads) if data_dir is None else None
+    found = find_pictures(data, given, how.threads) if data_dir is None else None
     if found is None:
         check_no_options(data, given)
         loaded = load_data(data, data_dir=data_dir, progress=loading_progress())
-        network = how.network(loaded, seed)
+        network = make_network(how, loaded)
     else:
         how, found = _chosen(found, how, None if recipe else changes)
         say_pictures(found)
         loaded = Data.of(found.load())
-        network = how.network(loaded, seed)
+        network = make_network(how, loaded)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
         say_notes(loaded)
         say_held_out(loaded, found)
         say_choices(how, network)
+    to_calibrate = images_to_calibrate(loaded) if calibrate else None
     network.name_classes(loaded.classes)
     check_savable(network)
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
     settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
-    settings |= {"seed": seed, "threads": threads, "log_every": log_every}
+    settings |= {"calibrate": True} if calibrate else {}
     name = f"{name_of_run(how.model)}-{loaded.name}"
     folder = RunFolder.create(out and out_path(out), name, settings, loaded)
     with termination_signals() as ended:
         try:
-            return _run(how, network, loaded, folder, ended, seed, threads, log_every)
+            return _run(how, network, loaded, to_calibrate, folder, ended)
         except BaseException as error:
             with deferred_signals():
                 folder.fail(error, ended.by.name if ended.by else None)
@@ -84,11 +84,9 @@ def _run(
     how: Recipe,
     network: Network,
     loaded: Data,
+    to_calibrate: Dataset | None,
     folder: RunFolder,
     ended: Ended,
-    seed: int,
-    threads: int | None,
-    log_every: int,
 ) -> int:
     """Train, evaluate and print; gives the exit code."""
     display = Display(folder, network, how.epochs, how.tta)
@@ -96,10 +94,7 @@ def _run(
         history = fit(
             network,
             loaded.train,
-            **how.fit_settings(),
-            seed=seed,
-            threads=threads,
-            log_every=log_every,
+            how,
             classes=loaded.classes,
             callback=display,
         )
@@ -112,8 +107,11 @@ def _run(
     result = None
     if len(images):
         try:
+            if to_calibrate is not None and _calibrated(network, to_calibrate, how.threads):
+                with deferred_signals():
+                    folder.save(network, history, how.tta)
             with announced(say_compiling):
-                result = evaluate(network, images, tta=how.tta, threads=threads)
+                result = evaluate(network, images, tta=how.tta, threads=how.threads)
         except KeyboardInterrupt:
             return _interrupted(how, network, history, folder, ended)
     with deferred_signals():
@@ -124,6 +122,21 @@ def _run(
         say("Nothing was held out, so nothing says how good it is.")
     print(f"Results: {folder.path}")
     return 0
+
+
+def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
+    """Whether a temperature was found. Where the images have none, the network is as good."""
+    try:
+        with announced(say_compiling):
+            found = calibrate_network(network, images, threads=threads)
+    except DataError as error:
+        say(f"Not calibrated. {error}")
+        return False
+    print(
+        f"Temperature: {found.temperature:.4g} (expected calibration error "
+        f"{100 * found.ece:.2f} %, before: {100 * found.ece_before:.2f} %)"
+    )
+    return True
 
 
 def _interrupted(
@@ -169,7 +182,8 @@ def _chosen(found: Found, base: Recipe, changes: dict[str, Any] | None) -> tuple
         )
     if changes is not None:
         chosen = choose_recipe(network, found.train_count, model, width)
-        base = override(chosen, {**changes, "model": None, "width": None})
+        rest = {name: value for name, value in changes.items() if name not in ("model", "width")}
+        base = override(chosen, **rest)
     own = network.preprocessing.resize
     keeps = options.resize is None and own != Resize()
     return base, found.made(shape, own if keeps else None)

@@ -71,7 +71,7 @@ class Predictor:
         return np.empty((2, n, self._graph.output_shape[0]), np.float32)
 
     def predict(self, images: NDArray[np.uint8], threads: int | None = None) -> Floats:
-        """Scores before softmax, and probabilities, float32 [2, n, classes].
+        """Scores, and softmax of them, float32 [2, n, classes].
 
         Args:
             images: uint8 [n, height, width, channels], or what `as_images` makes such an array of.

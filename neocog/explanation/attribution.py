@@ -26,8 +26,9 @@ from neocog.engine.trainer import Trainer
 from neocog.errors import DataError
 from neocog.explanation.names import unknown_layer
 from neocog.network import Network
+from neocog.settings.optimizers import SGD
+from neocog.settings.training import TrainingSettings
 from neocog.summary import cost
-from neocog.training.optimizers import SGD
 from neocog.validation import as_whole, shown
 
 if TYPE_CHECKING:
@@ -120,9 +121,7 @@ def score_maps(network: Network, image: Images, label: int) -> dict[str, dict[st
         network.preprocessing,
         image[None],
         np.array([label]),
-        batch_size=1,
-        optimizer=SGD(1e-3),
-        threads=1,
+        TrainingSettings(batch_size=1, optimizer=SGD(1e-3), threads=1),
         unfused=True,
         of_score=True,
     )

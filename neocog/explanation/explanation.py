@@ -23,7 +23,9 @@ from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.layers import Conv2d, Layer, Linear
 from neocog.limits import require_memory
 from neocog.network import Network, check_network
-from neocog.training.optimizers import SGD, Adam, Optimizer
+from neocog.reference import softmax
+from neocog.settings.optimizers import SGD, Adam, Optimizer
+from neocog.settings.training import TrainingSettings
 from neocog.validation import shown, whole
 
 if TYPE_CHECKING:
@@ -143,8 +145,8 @@ class Explanation:
         label: the class that the image is said to show.
         layers: by full name, in the order in which they run.
         scores: the last layer's numbers, float32 [classes].
-        probabilities: float32 [classes].
-        loss: the cross-entropy of the label.
+        probabilities: float32 [classes], what the network predicts: softmax(scores / temperature).
+        loss: the cross-entropy of the label, which training minimizes: without the temperature.
         delta: δ = y − t, the loss's gradient for the scores, float32 [classes].
         steps: what one step of each optimizer does, by its name: ``sgd`` and ``adam``.
     """
@@ -176,6 +178,11 @@ class Explanation:
 
     def __len__(self) -> int:
         return len(self.layers)
+
+    @property
+    def uncalibrated(self) -> Floats:
+        """The y of δ = y − t, float32 [classes]: softmax(scores), without the temperature."""
+        return probabilities_of(self.delta, self.label, self.loss)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -322,9 +329,7 @@ def explain(
             network.preprocessing,
             pixels[None],
             np.array([chosen]),
-            batch_size=1,
-            optimizer=optimizer,
-            threads=1,
+            TrainingSettings(batch_size=1, optimizer=optimizer, threads=1),
             unfused=True,
             on_compile=on_compile,
         )
@@ -341,13 +346,16 @@ def explain(
     last = list(layers.values())[-1]
     # Copies: whoever changes them changes no layer's numbers.
     scores, delta = last.output.flatten(), last.output_gradient.flatten()
+    probabilities = probabilities_of(delta, chosen, loss)
+    if network.temperature != 1:
+        probabilities = softmax(scores.astype(np.float64), network.temperature).astype(np.float32)
     return Explanation(
         network,
         pixels,
         chosen,
         layers,
         scores,
-        probabilities_of(delta, chosen, loss),
+        probabilities,
         loss,
         delta,
         steps,
@@ -366,7 +374,7 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
 def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None) -> int:
     """The class's number."""
     if label is None:
-        return int(network.predict(pixels[None])[0])
+        return int(network.predict(pixels[None], threshold=0)[0])
     names = network.classes or ()
     if isinstance(label, str):
         if label in names:

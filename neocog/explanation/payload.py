@@ -32,7 +32,7 @@ from neocog.layers import (
     Scale,
 )
 from neocog.models import name_of
-from neocog.training.optimizers import SGD, Adam
+from neocog.settings.optimizers import SGD, Adam
 
 __all__ = ["Packed", "pack"]
 
@@ -102,13 +102,22 @@ def pack(
         "lanes": ["image", *_lanes(network.layers, "", explanation)],
         "loss": explanation.loss,
         "scores": block.add(explanation.scores),
-        "probabilities": block.add(explanation.probabilities),
+        "probabilities": block.add(explanation.uncalibrated),
+        "calibrated": _calibrated(explanation),
         "delta": block.add(explanation.delta),
         "steps": _steps(explanation, block),
         "attributions": _attributions(explanation, block) if attributions else None,
         "filters": dict(filters or {}),
     }
     return Packed(structure, block.bytes())
+
+
+def _calibrated(explanation: Explanation) -> dict[str, float] | None:
+    """What a temperature makes of the most probable class; None of a network without one."""
+    temperature = explanation.network.temperature
+    if temperature == 1:
+        return None
+    return {"temperature": temperature, "probability": float(explanation.probabilities.max())}
 
 
 def _lanes(layers: Mapping[str, Layer], prefix: str, known: Iterable[str]) -> list[Any]:

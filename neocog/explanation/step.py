@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from neocog.engine.trainer import Trainer
 from neocog.errors import DataError, did_you_mean
 from neocog.network import Network
-from neocog.training.optimizers import Optimizer
+from neocog.settings.optimizers import Optimizer
 from neocog.validation import shown
 
 if TYPE_CHECKING:
@@ -32,11 +32,12 @@ class Step:
         state: what the optimizer remembers after it, as ``conv1.weight.velocity``; all is zero
             before.
         after: the parameters after it.
-        probabilities: what the network then gives for the image, float32 [classes].
+        probabilities: softmax of what the network then gives for the image, without its
+            temperature, float32 [classes].
         loss: the cross-entropy then.
         label: the class that the step teaches.
         classes: the classes' names, or their numbers if they have none.
-        probabilities_before: what the network gave before the step, float32 [classes].
+        probabilities_before: the same before the step.
         loss_before: the cross-entropy before it.
     """
 

@@ -10,16 +10,18 @@ under ``neocog``::
      "classes": ["airplane", …] or null,
      "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
                        "resize": {"mode": "stretch", "interpolation": "lanczos", …}},
+     "temperature": 1.5,
+     "threshold": 0.7,
      "training": {…}}
 
 Where layers do not feed each other in a row, the version is 2 and there are ``nodes`` in the place
 of ``layers``, each with the names of its ``inputs``, which come before it; ``"input"`` is the
 image.
 
-A Sequential has its own list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that
-are layers without names. Layers come from the closed registry in `neocog.layers`: a file can
-describe, never run. Everything is checked against the header and the file's length before any
-weight is read.
+The temperature is left out if it is 1, the threshold if there is none. A Sequential has its own
+list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that are layers without
+names. Layers come from the closed registry in `neocog.layers`: a file can describe, never run.
+Everything is checked against the header and the file's length before any weight is read.
 """
 
 import json
@@ -121,6 +123,8 @@ def _described(parts: ModelParts) -> str:
             "std": list(preprocessing.std),
             "resize": preprocessing.resize.to_dict(),
         },
+        **({"temperature": parts.temperature} if parts.temperature != 1 else {}),
+        **({"threshold": parts.threshold} if parts.threshold else {}),
         "training": dict(parts.notes),
     }
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
@@ -258,6 +262,8 @@ def _build(description: dict[str, Any]) -> ModelParts:
         {},
         Preprocessing(mean, std, resize),
         None if classes is None else tuple(classes),
+        description.get("temperature", 1.0),
+        description.get("threshold"),
         _dict(description.get("training", {}), "training"),
     )
 

@@ -21,6 +21,8 @@ class ModelParts:
         state: its parameters and buffers by name, in PyTorch's shapes.
         preprocessing: how pixels become its inputs.
         classes: what its outputs stand for; None if nobody has said so.
+        temperature: of its probabilities.
+        threshold: the probability that an answer needs; None if all images are answered.
         notes: how it came about, for people to read: plain JSON values.
     """
 
@@ -28,4 +30,6 @@ class ModelParts:
     state: Mapping[str, NDArray[Any]]
     preprocessing: Preprocessing
     classes: tuple[str, ...] | None = None
+    temperature: float = 1.0
+    threshold: float | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)

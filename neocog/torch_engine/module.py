@@ -59,7 +59,9 @@ def to_torch(network: Graph | HasState) -> nn.Module:
     Its ``state_dict`` has the names, shapes and order of ``network.state_dict()``, and copies of
     its values if the network has any; otherwise PyTorch's own initial values, drawn in the order of
     the layers: after ``torch.manual_seed(seed)`` they are those of ``network.initialize(seed)``.
-    It takes preprocessed images, float32 [N, C, H, W]. Layers in a row are an ``nn.Sequential``.
+    It takes preprocessed images, float32 [N, C, H, W], and gives scores: those of a calibrated
+    network are divided by ``network.temperature`` before the softmax. Layers in a row are an
+    ``nn.Sequential``.
 
     Raises:
         ArchitectureError: if a layer has a name that PyTorch keeps for itself, such as ``forward``.

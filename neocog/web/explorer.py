@@ -25,8 +25,8 @@ from neocog.explanation.payload import pack
 from neocog.explanation.top_activations import top_activation_sprites
 from neocog.network import Network
 from neocog.network_files import save_model
-from neocog.random.torch_stream import TorchStream
 from neocog.trained_on import training_notes
+from neocog.training.run import initialize_for_training
 from neocog.validation import shown
 from neocog.web.about import about, largest_batch
 from neocog.web.batch import batch_images, gradients_of
@@ -81,9 +81,8 @@ class Explorer:
         self._events = events
         self._away = away
         self._clock = clock
-        stream = TorchStream(seed)
         if not network.initialized:
-            network.initialize(stream)
+            initialize_for_training(network, seed)
         self._opened = network.state_dict()
         self._version = 0
         self._activity: str | None = None
@@ -100,7 +99,7 @@ class Explorer:
         self._pace: TrainingPace | None = None
         self._threads = useful_threads(threads)
         if data is not None:
-            self._training = Training(network, data.train, stream, self._threads, self._compiling)
+            self._training = Training(network, data.train, seed, self._threads, self._compiling)
             test = first_images(network, data.held_out[1])
             self._pace = TrainingPace(network, self._training, test, self._threads, clock)
         self._sample = None if data is None else mixed(data.train, _SAMPLE)
@@ -359,14 +358,13 @@ class Explorer:
 
     def reset(self, seed: int | None) -> None:
         """Begin anew with parameters of a seed, or for None with those there were at first."""
-        stream = TorchStream(0 if seed is None else seed)
         self._undo.put(self._to_save())
         if seed is None:
             self.network.load_state_dict(self._opened)
         else:
-            self.network.initialize(stream)
+            initialize_for_training(self.network, seed)
         if self._training is not None and self._pace is not None:
-            self._training.restart(stream)
+            self._training.restart(seed or 0)
             self._pace.restart()
         self._message = None
         self._changes = []

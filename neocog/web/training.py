@@ -1,59 +1,61 @@
 """A network in training that goes a few steps at a time, so that one can look in between."""
 
-import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset
-from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
+from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network
-from neocog.random.torch_stream import TorchStream
-from neocog.training.optimizers import SGD
+from neocog.settings.optimizers import SGD
+from neocog.settings.training import TrainingSettings
+from neocog.training.run import TrainingRun
 
 __all__ = ["Snapshot", "Training"]
+
+# The rate and the momentum of each step are set while it runs, in the place of these.
+_OPTIMIZER = SGD(1.0, momentum=0.9)
+# There is always another epoch.
+_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How far a training has come: all that its next steps depend on, but for the settings.
+    """How far a training has come.
 
     Attributes:
         parameters: of the network, running statistics included.
-        velocity: of the optimizer by parameter; empty before the first step.
-        stream, order, at: the random numbers, this epoch's images, and how many were taken.
-        epochs, steps: begun and taken.
+        checkpoint: of the run; None where no step was taken.
+        settings: of the run.
+        steps: taken.
     """
 
     parameters: dict[str, NDArray[Any]]
-    velocity: dict[str, NDArray[np.float32]]
-    stream: TorchStream
-    order: NDArray[np.int64]
-    at: int
-    epochs: int
+    checkpoint: Checkpoint | None
+    settings: TrainingSettings
     steps: int
 
     @property
     def size(self) -> int:
         """Bytes that it takes, about."""
-        arrays = [*self.parameters.values(), *self.velocity.values(), self.order]
-        return sum(array.nbytes for array in arrays)
+        kept = {} if self.checkpoint is None else self.checkpoint.arrays
+        return sum(array.nbytes for array in (*self.parameters.values(), *kept.values()))
 
 
 class Training:
     """SGD with momentum, whose rate, momentum and batch size can change at any step.
 
-    From the network's first weights and the same stream on, steps are those of `neocog.fit`, bit
-    for bit. The network itself changes in `settle` only.
+    From the network's first weights and the same seed on, steps are those of `neocog.fit`, bit for
+    bit. The network itself changes in `settle` only.
 
     Args:
         network: with parameters.
         data: images of its input shape.
-        stream: of the orders of images.
+        seed: of the orders of images.
         threads: workers.
         on_compile: told how many kernels are compiled first, if any are.
 
@@ -62,7 +64,6 @@ class Training:
         momentum: of the next steps, from 0 and below 1.
         steps: taken so far.
         settled: those of them that the network has.
-        epochs: begun so far.
         latest: the images of the latest step, by their numbers; None if there is none to look at.
         latest_loss: their mean loss.
     """
@@ -71,107 +72,98 @@ class Training:
         self,
         network: Network,
         data: Dataset,
-        stream: TorchStream,
+        seed: int,
         threads: int,
         on_compile: Callable[[int], None],
     ) -> None:
         self._network = network
         self._data = data
-        self._threads = threads
         self._on_compile = on_compile
         self.rate = 0.001
         self.momentum = 0.9
-        self._batch_size = min(4, len(data))
-        self._trainer: Trainer | None = None
-        self._remembered: dict[str, NDArray[np.float32]] = {}
-        self.restart(stream)
+        self._settings = TrainingSettings(
+            epochs=_EPOCHS,
+            batch_size=min(4, len(data)),
+            optimizer=_OPTIMIZER,
+            seed=seed,
+            threads=threads,
+        )
+        self.restart(seed)
 
-    def restart(self, stream: TorchStream) -> None:
+    def restart(self, seed: int) -> None:
         """Begin anew with the network's parameters, and nothing remembered of earlier steps."""
-        self._stream = stream
-        self._order = np.zeros(0, np.int64)
-        self._at = 0
-        self.epochs = 0
+        self._settings = replace(self._settings, seed=seed)
+        self._run = self._new_run()
         self.steps = 0
-        self._go_back()
+        self._begin()
 
-    def snapshot(self) -> Snapshot:
-        """How far it has come; to be settled before."""
-        trainer = self._trainer
-        return Snapshot(
-            self._network.state_dict(),
-            self._remembered if trainer is None else trainer.optimizer_state(),
-            copy.deepcopy(self._stream),
-            self._order,
-            self._at,
-            self.epochs,
-            self.steps,
+    def _new_run(self) -> TrainingRun:
+        return TrainingRun(
+            self._network, self._data, self._settings, live=True, on_compile=self._on_compile
         )
 
-    def resume(self, snapshot: Snapshot) -> None:
-        """Go on from there, with the settings of now."""
-        self._network.load_state_dict(snapshot.parameters)
-        self._stream = copy.deepcopy(snapshot.stream)
-        self._order, self._at = snapshot.order, snapshot.at
-        self.epochs, self.steps = snapshot.epochs, snapshot.steps
-        self._go_back()
-        if self._trainer is None:
-            self._remembered = snapshot.velocity
-        elif snapshot.velocity:
-            self._trainer.set_optimizer_state(snapshot.velocity)
-
-    def _go_back(self) -> None:
-        """Return to the network's parameters, with velocities of zero."""
+    def _begin(self) -> None:
         self.settled = self.steps
         self.latest: NDArray[np.int64] | None = None
         self.latest_loss = 0.0
-        self._remembered = {}
-        if self._trainer is not None:
-            self.take_network()
-            still = self._trainer.optimizer_state()
-            self._trainer.set_optimizer_state({k: np.zeros_like(v) for k, v in still.items()})
+
+    @property
+    def epochs(self) -> int:
+        """Epochs begun so far."""
+        return self._run.epoch if self.steps else 0
+
+    def snapshot(self) -> Snapshot:
+        """How far it has come; to be settled before."""
+        checkpoint = self._run.state() if self.steps else None
+        return Snapshot(self._network.state_dict(), checkpoint, self._settings, self.steps)
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Go on from there, with the rate and momentum of now."""
+        self._network.load_state_dict(snapshot.parameters)
+        self._settings = replace(snapshot.settings, batch_size=self.batch_size)
+        self._run = self._new_run()
+        self.steps = snapshot.steps
+        if snapshot.checkpoint is not None:
+            self._run = self._continued(snapshot.settings, snapshot.checkpoint)
+        self._begin()
+
+    def _continued(self, before: TrainingSettings, checkpoint: Checkpoint) -> TrainingRun:
+        """A run with the settings of now that goes on where one with others stood."""
+        run = TrainingRun(self._network, self._data, before, live=True, on_compile=self._on_compile)
+        run.load_state(checkpoint)
+        if before.batch_size == self.batch_size:
+            return run
+        if run.batch:  # the rest of the epoch is left out
+            run.next_epoch()
+        checkpoint = run.state()
+        run = self._new_run()
+        run.load_state(checkpoint)
+        return run
 
     def take_network(self) -> None:
         """Go on with the network's parameters, after they were changed from outside."""
-        if self._trainer is not None:
-            self._trainer.set_state(self._network.state_dict())
+        self._run.take_network()
 
     @property
     def batch_size(self) -> int:
-        """Images a step; the last step of an epoch may have fewer."""
-        return self._batch_size
+        """Images a step; the last step of an epoch may have fewer. Another begins an epoch."""
+        return self._settings.batch_size
 
     @batch_size.setter
     def batch_size(self, size: int) -> None:
-        if size == self._batch_size:
+        if size == self.batch_size:
             return
         self.settle()
-        if self._trainer is not None:
-            self._remembered = self._trainer.optimizer_state()
-            self._trainer = None
-            self.latest = None
-        self._batch_size = size
+        before, self._settings = self._settings, replace(self._settings, batch_size=size)
+        if self.steps:
+            self._run = self._continued(before, self._run.state())
+        else:
+            self._run = self._new_run()
+        self.latest = None
 
-    def ready(self) -> Trainer:
-        """The trainer; after a new batch size it is made first, and perhaps compiled."""
-        if self._trainer is None:
-            # The rate stands in the rates of each step: a factor to this 1.
-            trainer = Trainer(
-                self._network.graph,
-                self._network.state_dict(),
-                self._network.preprocessing,
-                self._data.images,
-                self._data.labels,
-                batch_size=self._batch_size,
-                optimizer=SGD(1.0, momentum=0.9),
-                moves_momentum=True,
-                threads=self._threads,
-                on_compile=self._on_compile,
-            )
-            if self._remembered:
-                trainer.set_optimizer_state(self._remembered)
-            self._trainer = trainer
-        return self._trainer
+    def ready(self) -> None:
+        """Have the program made, and perhaps compiled, as after a new batch size."""
+        self._run.trainer  # noqa: B018
 
     def take(self, count: int) -> NDArray[np.float64]:
         """Take so many steps, or fewer at the end of an epoch; gives their mean losses.
@@ -180,20 +172,18 @@ class Training:
             TrainingDivergedError: a loss became NaN or infinite. All is then as the network was
                 settled last.
         """
-        trainer = self.ready()
-        if self._at >= len(self._order):
-            self._order = self._stream.epoch_order(len(self._data))
-            self._at = 0
-            self.epochs += 1
-        size = self._batch_size
-        order = self._order[self._at : self._at + count * size]
-        steps = -(-len(order) // size)
-        losses = trainer.run(order, np.tile([self.rate, self.momentum, np.nan, 0.0], (steps, 1)))
-        self._at += len(losses) * size
-        self.steps += len(losses)
-        if len(losses) < steps:
+        run = self._run
+        if run.epoch_is_done:
+            run.next_epoch()
+        run.rate, run.momentum = self.rate, self.momentum
+        before = run.batch
+        try:
+            losses = run.step(count)
+        except TrainingDivergedError:
+            self.steps += run.batch - before
             self._diverged("The loss became NaN or infinite")
-        self.latest = order[(steps - 1) * size :]
+        self.steps += len(losses)
+        self.latest = run.latest_images
         self.latest_loss = float(losses[-1])
         return losses
 
@@ -203,17 +193,19 @@ class Training:
         Raises:
             TrainingDivergedError: a weight is NaN or infinite. All is then as it was settled last.
         """
-        if self._trainer is None or self.settled == self.steps:
+        if self.settled == self.steps:
             return
-        state = self._trainer.state()
-        if not all(np.isfinite(value).all() for value in state.values()):
+        try:
+            self._run.update_network()
+        except TrainingDivergedError:
             self._diverged("A weight became NaN or infinite")
-        self._network.load_state_dict(state)
         self.settled = self.steps
 
-    def _diverged(self, what: str) -> None:
+    def _diverged(self, what: str) -> NoReturn:
         reached, self.steps = self.steps, self.settled
-        self._go_back()
+        self._run.take_network()
+        self._run.forget()
+        self._begin()
         raise TrainingDivergedError(
             f"{what} after step {reached}. Training has stopped, and the parameters are those of "
             f"step {self.steps} again. Take a smaller rate (a tenth), or a smaller momentum."
@@ -221,4 +213,4 @@ class Training:
 
     def gradients(self) -> dict[str, NDArray[np.float32]]:
         """The gradient of the mean loss in the latest step, by parameter."""
-        return self.ready().gradients()
+        return self._run.trainer.gradients()
