@@ -218,9 +218,9 @@ def test_an_explanation_keeps_its_image(convolutional):
 def test_filters_keep_what_excites_them(convolutional):
     images = RNG.integers(0, 256, (4, 32, 32, 3), np.uint8)
     found = explain(convolutional, images[0], 3).filters(data=images, count=1)
-    patches = [one.patch.copy() for (one,) in found.exciting]
+    patches = [one.patch.copy() for (one,) in found.top_activations]
     images[:] = 0
-    for (one,), patch in zip(found.exciting, patches, strict=True):
+    for (one,), patch in zip(found.top_activations, patches, strict=True):
         np.testing.assert_array_equal(one.patch, patch)
 
 

@@ -245,5 +245,5 @@ def test_colors_are_those_of_the_explanations_page():
         text = path.read_text()
         return text[: text.index("* {")]
 
-    explanation = colors(PACKAGE / "explanation/page/style.css")
+    explanation = colors(PACKAGE / "explanation/page/static/style.css")
     assert colors(PACKAGE / "data/check/page.css") == explanation

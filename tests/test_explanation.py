@@ -11,7 +11,7 @@ from PIL import Image
 import neocog
 from neocog import models, reference
 from neocog.errors import ArchitectureError, DataError
-from neocog.explanation.captions import number
+from neocog.explanation.page.numbers import number
 from neocog.layers import (
     AdaptiveAvgPool2d,
     BatchNorm2d,

@@ -18,7 +18,7 @@ from neocog.data.shapes import shapes
 from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
 from neocog.explanation.explanation import explain
-from neocog.explanation.payload import pack
+from neocog.explanation.page.payload import pack
 from neocog.trained_on import trained_on
 from neocog.training.torch_stream import TorchStream
 from neocog.web import explorer as explorer_module

@@ -302,7 +302,7 @@ def test_filters(explanations, name, layer, with_data):
             sizes = [np.linalg.norm(one) for one in weight]
             np.testing.assert_array_equal(kernel, weight[int(np.argmax(sizes))])
         at = figure.axes.index(axes)
-        for place, one in enumerate(found.exciting[channel] if with_data else ()):
+        for place, one in enumerate(found.top_activations[channel] if with_data else ()):
             beside = figure.axes[at + 1 + place]
             assert beside.get_title() == digits(one.value)
             top, left, bottom, right = one.box

@@ -96,8 +96,8 @@ def test_what_excites_most(make, layer):
     maps = by_formulas(network, images, layer)
     assert found.layer == layer
     np.testing.assert_array_equal(found.weight, network.state_dict()[f"{layer}.weight"])
-    assert len(found.exciting) == maps.shape[1] == len(found.weight)
-    for channel, row in enumerate(found.exciting):
+    assert len(found.top_activations) == maps.shape[1] == len(found.weight)
+    for channel, row in enumerate(found.top_activations):
         largest = maps[:, channel].max(axis=(1, 2))
         assert [one.index for one in row] == np.argsort(-largest)[:4].tolist()
         for one in row:
@@ -115,25 +115,25 @@ def test_only_the_first_images_are_looked_at():
     everything = filters(network, data=images, count=1)
     part = filters(network, data=images, count=1, most=5)
     best = by_formulas(network, images, "conv1").max(axis=(2, 3))
-    assert [one.index for (one,) in everything.exciting] == best.argmax(axis=0).tolist()
-    assert [one.index for (one,) in part.exciting] == best[:5].argmax(axis=0).tolist()
+    assert [one.index for (one,) in everything.top_activations] == best.argmax(axis=0).tolist()
+    assert [one.index for (one,) in part.top_activations] == best[:5].argmax(axis=0).tolist()
     assert everything.layer == "conv1"
 
 
 def test_fewer_images_than_asked_for():
     network = initialised(models.simple_cnn())
     found = filters(network, data=noise(network, 2), count=5)
-    assert all(sorted(one.index for one in row) == [0, 1] for row in found.exciting)
-    assert all(row[0].value >= row[1].value for row in found.exciting)
+    assert all(sorted(one.index for one in row) == [0, 1] for row in found.top_activations)
+    assert all(row[0].value >= row[1].value for row in found.top_activations)
     alone = filters(network, data=noise(network, 1))
-    assert all([one.index for one in row] == [0] for row in alone.exciting)
+    assert all([one.index for one in row] == [0] for row in alone.top_activations)
 
 
 def test_equal_images_stay_in_their_order():
     network = initialised(models.simple_cnn())
     images = np.tile(noise(network, 2), (200, 1, 1, 1))
     found = filters(network, data=images, count=3)
-    for row in found.exciting:
+    for row in found.top_activations:
         assert [one.index for one in row] in ([0, 2, 4], [1, 3, 5])
 
 
@@ -141,11 +141,11 @@ def test_an_explanations_filters():
     network = initialised(models.simple_cnn())
     images = noise(network, 6)
     explanation = neocog.explain(network, images[0])
-    assert explanation.filters().exciting == ()
+    assert explanation.filters().top_activations == ()
     found = explanation.filters("conv1", images, 2)
-    assert found.exciting == filters(network, "conv1", images, count=2).exciting
-    first = next(one for row in found.exciting for one in row if one.index == 0)
-    channel = next(k for k, row in enumerate(found.exciting) if first in row)
+    assert found.top_activations == filters(network, "conv1", images, count=2).top_activations
+    first = next(one for row in found.top_activations for one in row if one.index == 0)
+    channel = next(k for k, row in enumerate(found.top_activations) if first in row)
     map_ = explanation["conv1"].output[channel]
     assert first.value == pytest.approx(map_.max(), rel=1e-5)
     assert map_[first.row, first.column] == map_.max()

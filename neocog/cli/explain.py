@@ -14,9 +14,9 @@ from neocog.data.images import mixed
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.explanation import explain as explain_network
-from neocog.explanation.html import page
-from neocog.explanation.payload import pack
-from neocog.explanation.sheet import sheets
+from neocog.explanation.page.html import page
+from neocog.explanation.page.payload import pack
+from neocog.explanation.page.top_activations import top_activations
 from neocog.files import write_bytes
 from neocog.opening import open_network
 
@@ -50,14 +50,14 @@ def explain(
     chosen = _label(label, network.classes) if label is not None else shows
     with announced(say_compiling):
         explanation = explain_network(network, pixels, chosen)
-        exciting = {}
+        activations = {}
         if opened.data is not None:
-            exciting = sheets(explanation, mixed(opened.data.train, 2000))
+            activations = top_activations(explanation, mixed(opened.data.train, 2000))
     if opened.data is None:
         say("To see which images excite the filters, name the data with --data.")
     path = given or Path(f"{name}-explained.html")
     try:
-        write_bytes(path, page(pack(explanation, filters=exciting)).encode())
+        write_bytes(path, page(pack(explanation, filters=activations)).encode())
     except OSError as error:
         raise NeocogError(f"{path} cannot be written: {error.strerror}.") from error
     best = int(explanation.probabilities.argmax())

@@ -26,8 +26,8 @@ Looking, by GET:
                             holds all, so the newest is enough. Training pauses when nobody has
                             listened for 5 seconds
     /api/explanation        the picture's explanation with the parameters of now: binary, what
-                            `neocog.explanation.payload` packs, and "live": {steps, picture}; while
-                            it trains without attributions and what excites filters
+                            `neocog.explanation.page.pack` packs, and "live": {steps, picture};
+                            during training without attributions and top activations
     /api/batch              the latest training step: binary; steps, indices, labels, loss,
                             images {png: "data:…", shown, columns, height, width}, gradients
                             {parameter: {shape, norm, values: place or null above 20,000 numbers}}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.explanation.message import Block
-from neocog.explanation.sprite import sprite
+from neocog.explanation.page.message import Block
+from neocog.explanation.page.sprite import sprite
 
 __all__ = ["batch_images", "gradients_of"]
 

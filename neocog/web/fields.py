@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.explanation.captions import number as written
+from neocog.explanation.page.numbers import number as written
 from neocog.validation import shown
 from neocog.web.about import MOST_WEIGHT
 from neocog.web.refusal import RefusedError

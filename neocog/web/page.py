@@ -2,8 +2,8 @@
 
 from functools import cache
 
-from neocog.explanation.html import page as page_of
-from neocog.explanation.html import policy as policy_of
+from neocog.explanation.page.html import page as page_of
+from neocog.explanation.page.html import policy as policy_of
 
 __all__ = ["page", "policy"]
 

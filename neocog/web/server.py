@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from neocog.errors import NeocogError
-from neocog.explanation.message import to_json
+from neocog.explanation.page.message import to_json
 from neocog.web import fields
 from neocog.web.access import Access
 from neocog.web.door import LOCKED, leading_to

@@ -13,9 +13,9 @@ import pytest
 import neocog
 from neocog import models
 from neocog.explanation import explain
-from neocog.explanation.html import bundle, page
-from neocog.explanation.payload import pack
-from neocog.explanation.sheet import sheets
+from neocog.explanation.page.html import bundle, page
+from neocog.explanation.page.payload import pack
+from neocog.explanation.page.top_activations import top_activations
 from neocog.layers import (
     GELU,
     AdaptiveMaxPool2d,
@@ -107,7 +107,9 @@ def note(trained, explained, tmp_path_factory):
     """The page of the note's network, as an address."""
     _, data = trained
     path = tmp_path_factory.mktemp("page") / "note.html"
-    path.write_text(page(pack(explained, filters=sheets(explained, data.train, images=200))))
+    path.write_text(
+        page(pack(explained, filters=top_activations(explained, data.train, images=200)))
+    )
     return path.as_uri()
 
 
@@ -336,7 +338,7 @@ def test_filters_show_what_excites_them(tab, note, trained, explained):
     open_ = tab(note)
     pictures = open_.page.locator("#filters .excited")
     assert pictures.count() == 16 * 3
-    exciting = explained.filters("conv1", data.train, most=200).exciting
+    exciting = explained.filters("conv1", data.train, most=200).top_activations
     assert pictures.nth(0).get_attribute("aria-label").startswith(f"image {exciting[0][0].index}:")
 
 

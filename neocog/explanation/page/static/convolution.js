@@ -53,7 +53,7 @@ class View {
     );
     const label = "patch, kernel and products of each input channel";
     const region = { class: "tables scroll", tabindex: "0", role: "region", "aria-label": label };
-    this.tables = el("div", layer.how.kernel[1] > WIDEST ? region : { class: "tables" });
+    this.tables = el("div", layer.details.kernel[1] > WIDEST ? region : { class: "tables" });
     this.formula = el("div", { class: "formula", "data-formula": "convolution" });
     this.node = this.build();
     this.update();
@@ -81,7 +81,7 @@ class View {
       this.controls(),
       el(
         "div",
-        { class: `across worked ${layer.how.kernel[1] > WIDEST ? "wide" : ""}` },
+        { class: `across worked ${layer.details.kernel[1] > WIDEST ? "wide" : ""}` },
         figure(this.words.input, this.input.node, this.inputChoice() ? this.inputs : frame),
         figure("Patch × kernel", this.tables, this.words.tables),
         figure(this.words.output, this.output.node, this.words.sum),
@@ -138,7 +138,7 @@ class View {
   middle(row, column) {
     const [top, left] = met(this.layer, 0, 0);
     const [height, width] = span(this.layer);
-    const [down, right] = this.layer.how.stride;
+    const [down, right] = this.layer.details.stride;
     return [
       Math.round((row - top - (height - 1) / 2) / down),
       Math.round((column - left - (width - 1) / 2) / right),
@@ -237,7 +237,7 @@ class View {
 
   /** Patch × kernel = products, a row for each part. */
   terms(strongest) {
-    const [, width] = this.layer.how.kernel;
+    const [, width] = this.layer.details.kernel;
     const weights = largest(this.layer.weight.part(this.page.channel));
     const products = Math.max(...strongest.map((part) => largest(part.products)));
     const sign = (text) => el("span", { class: "sign" }, text);
@@ -277,7 +277,7 @@ class View {
     const { channel } = this.page;
     const [first] = group(this.layer, channel);
     const [top, left] = met(this.layer, row, column);
-    const [down, right] = this.layer.how.dilation;
+    const [down, right] = this.layer.details.dilation;
     const at = (begin, times, letter) => {
       const moved = times === 1 ? letter : `${times}${letter}`;
       return begin ? `${begin < 0 ? "−" : ""}${Math.abs(begin)} + ${moved}` : moved;

@@ -1,8 +1,8 @@
 """Structure and numbers in one binary message.
 
 4 bytes     the length of the JSON, little-endian
-JSON        utf-8; an array in it is {"at": its first number in the block, "shape": […]}
-0–3 bytes   zero, up to a multiple of 4
+JSON        UTF-8; an array in it is {"at": its first number's place in the block, "shape": […]}
+0–3 bytes   zeros, up to a multiple of 4
 block       float32, little-endian
 """
 
@@ -19,29 +19,33 @@ __all__ = ["Block", "message", "to_json"]
 
 
 class Block:
-    """Collects arrays into one block, equal ones once; gives each one's place in it."""
+    """Collects arrays in one block, and says where each one is. Equal arrays are stored once."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self._known: dict[bytes, int] = {}
+        self._places: dict[bytes, int] = {}
         self._size = 0
 
     def add(self, array: NDArray[Any]) -> dict[str, Any]:
-        """Append an array as float32; gives ``{"at": …, "shape": […]}``."""
+        """Store an array as float32.
+
+        Returns:
+            ``{"at": its first number's place in the block, "shape": […]}``.
+        """
         part = np.ascontiguousarray(array, "<f4").tobytes()
-        at = self._known.setdefault(part, self._size)
+        at = self._places.setdefault(part, self._size)
         if at == self._size:
             self._parts.append(part)
             self._size += len(part) // 4
         return {"at": at, "shape": list(np.shape(array))}
 
     def bytes(self) -> bytes:
-        """All of it."""
+        """The whole block."""
         return b"".join(self._parts)
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:
-    """As JSON, which knows no NaN and no infinity: such a number becomes null."""
+    """A mapping as JSON. NaN and infinity, which JSON does not have, become null."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:
@@ -58,6 +62,6 @@ def _finite(value: Any) -> Any:
 
 
 def message(structure: Mapping[str, Any], block: bytes = b"") -> bytes:
-    """One message, as this module's text says."""
+    """A message in the format that is described at the top of this module."""
     text = to_json(structure)
     return struct.pack("<I", len(text)) + text + bytes(-len(text) % 4) + block

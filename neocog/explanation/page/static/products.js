@@ -6,17 +6,17 @@ import { el } from "./dom.js";
 /** The input channels that an output channel sees: the first of them, and how many. */
 export function group(layer, channel) {
   const inputs = layer.weight.shape[1];
-  return [Math.floor(channel / (layer.shape[0] / layer.how.groups)) * inputs, inputs];
+  return [Math.floor(channel / (layer.shape[0] / layer.details.groups)) * inputs, inputs];
 }
 
 /** The zeros around the input, as [top, left, bottom, right]. */
 export function borderOf(layer) {
-  return [...layer.how.before, ...layer.how.after];
+  return [...layer.details.before, ...layer.details.after];
 }
 
 /** Row and column of the input that a weight, or the kernel's corner, meets at an output's place. */
 export function met(layer, row, column, i = 0, j = 0) {
-  const { stride, dilation, before } = layer.how;
+  const { stride, dilation, before } = layer.details;
   return [
     row * stride[0] + i * dilation[0] - before[0],
     column * stride[1] + j * dilation[1] - before[1],
@@ -25,7 +25,7 @@ export function met(layer, row, column, i = 0, j = 0) {
 
 /** Rows and columns of the input that a kernel spans. */
 export function span(layer) {
-  const { kernel, dilation } = layer.how;
+  const { kernel, dilation } = layer.details;
   return [0, 1].map((n) => dilation[n] * (kernel[n] - 1) + 1);
 }
 
@@ -34,7 +34,7 @@ export function span(layer) {
  * {channel, patch, kernel, products, sum, outside}.
  */
 export function parts(net, layer, channel, row, column, flipped = false) {
-  const [kh, kw] = layer.how.kernel;
+  const [kh, kw] = layer.details.kernel;
   const input = net.source(layer).output;
   const weight = layer.weight.part(channel);
   const [first, inputs] = group(layer, channel);

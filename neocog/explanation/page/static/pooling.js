@@ -15,7 +15,7 @@ export function region(net, layer, channel, row, column) {
     kernel: [kh, kw],
     stride: [sh, sw],
     before: [top, left],
-  } = layer.how;
+  } = layer.details;
   const input = net.source(layer).output;
   const found = [];
   for (let i = 0; i < kh; i++) {
@@ -44,7 +44,7 @@ export function pooling(page, layer) {
     before: [top, left],
     most,
     padded,
-  } = layer.how;
+  } = layer.details;
   const channels = new Channels(page, layer);
   const border = [top, left, top, left];
   const input = new Grid({

@@ -76,7 +76,7 @@ function smoothGelu() {
 export function activation(page, layer) {
   const { net } = page;
   const source = net.source(layer);
-  const { f, slope, text } = FUNCTIONS[layer.how.function](layer.how);
+  const { f, slope, text } = FUNCTIONS[layer.details.function](layer.details);
   const back = page.side === "backward";
   const map = layer.output.isMap;
   const width = map ? layer.output.width : folded(layer.output.values.length);

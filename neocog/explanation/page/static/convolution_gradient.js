@@ -26,7 +26,7 @@ class View {
     this.source = page.net.source(layer);
     /** What was chosen here: the weight and the kernel's part of each channel, and what goes on. */
     this.chosen = Object.assign(page.chosen(layer), {
-      tap: Math.floor((layer.how.kernel[0] * layer.how.kernel[1]) / 2),
+      tap: Math.floor((layer.details.kernel[0] * layer.details.kernel[1]) / 2),
       parts: new Map(),
       onwards: null,
       ...page.chosen(layer),
@@ -58,7 +58,7 @@ class View {
 
   /** The engine's gradient of the kernel's part for an input channel. */
   ofPart(part) {
-    const [height, width] = this.layer.how.kernel;
+    const [height, width] = this.layer.details.kernel;
     return this.known.subarray(part * height * width, (part + 1) * height * width);
   }
 
@@ -85,7 +85,7 @@ class View {
 
   /** What a weight met at each place, times the gradient there, and the sum. */
   terms(tap) {
-    const [, width] = this.layer.how.kernel;
+    const [, width] = this.layer.details.kernel;
     const [, rows, columns] = this.layer.shape;
     const i = Math.floor(tap / width);
     const j = tap % width;
@@ -104,7 +104,7 @@ class View {
   draw() {
     const { page, layer } = this;
     const found = this.terms(this.tap);
-    const [height, width] = layer.how.kernel;
+    const [height, width] = layer.details.kernel;
     const name = channelName(this.source, this.first + this.part);
     const kernel = this.known
       ? this.ofPart(this.part)
@@ -150,9 +150,9 @@ class View {
 
   formula({ i, j, sum }) {
     const { channel } = this.page;
-    const [, width] = this.layer.how.kernel;
+    const [, width] = this.layer.details.kernel;
     const [top, left] = met(this.layer, 0, 0, i, j);
-    const [down, right] = this.layer.how.stride;
+    const [down, right] = this.layer.details.stride;
     const at = (letter, stride, shift) => {
       const times = stride === 1 ? letter : `${stride}${letter}`;
       return shift ? `${times} ${shift < 0 ? "−" : "+"} ${Math.abs(shift)}` : times;

@@ -1,4 +1,4 @@
-"""Names of layers that there are not."""
+"""The error for a layer's name that the network does not have."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ __all__ = ["unknown_layer"]
 
 
 def unknown_layer(name: str, known: Iterable[str]) -> DataError:
-    """What to raise for a layer that there is not."""
+    """The error for a name that is not among `known`, with the nearest of these."""
     names = list(known)
     hint = did_you_mean(name, names)
     return DataError(f"The network has no layer {shown(name)}.{hint} Known: {', '.join(names)}.")

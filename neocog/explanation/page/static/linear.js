@@ -11,7 +11,7 @@ const LISTED = 10;
 
 /** The shape of the map that a linear layer's inputs come from; [n, 1, 1] if they are a row. */
 function mapOf(layer) {
-  const [channels, height = 1, width = 1] = layer.how.map;
+  const [channels, height = 1, width = 1] = layer.details.map;
   return [channels, height, width];
 }
 

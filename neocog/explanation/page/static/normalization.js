@@ -29,9 +29,9 @@ export function normalization(page, layer) {
   function update() {
     const { channel } = page;
     channels.update();
-    const ofChannel = (name) => layer.how[name].values[channel];
+    const ofChannel = (name) => layer.details[name].values[channel];
     [mean, weight, bias] = ["mean", "weight", "bias"].map(ofChannel);
-    deviation = Math.sqrt(ofChannel("variance") + layer.how.eps);
+    deviation = Math.sqrt(ofChannel("variance") + layer.details.eps);
     const shown = back ? [layer.gradient, source.gradient] : [source.output, layer.output];
     [first, second].forEach((grid, n) =>
       grid.show(shown[n].part(channel), shown[n].width, shown[n].reach),

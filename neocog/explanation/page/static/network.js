@@ -16,7 +16,7 @@ export class Network {
       shown: [0],
       output: structure.probabilities,
       gradient: structure.delta,
-      how: {},
+      details: {},
       caption: null,
     };
     this.layers = [...structure.layers, softmax];
