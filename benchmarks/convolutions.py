@@ -12,7 +12,6 @@ import time
 import numba
 import numpy as np
 
-from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
 from neocog.kernels.convolution import conv2d_forward
 from neocog.kernels.convolution_gradient import (
     WeightGradient,
@@ -21,13 +20,14 @@ from neocog.kernels.convolution_gradient import (
     conv2d_backward_weight_of_winners,
 )
 from neocog.kernels.convolution_tiling import Convolution
-from neocog.kernels.geometry import MOST_OPERANDS, numbers_of
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
+from neocog.kernels.jit import KERNEL_ARGUMENTS, kernel_address
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
+from neocog.kernels.runtime_sizes import MOST_OPERANDS, numbers_of
 from neocog.kernels.simd import flush_denormals, function_pointer_call, longs_at, restore_denormals
-from neocog.kernels.static import StaticType
+from neocog.kernels.spec_type import SpecType
 
-_call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
+_call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
 
 
 @numba.njit
@@ -38,13 +38,13 @@ def _drive(address, operands, count, times):
     restore_denormals(before)
 
 
-def seconds(kernel, stage, operands, count, flops):
+def seconds(kernel, spec, operands, count, flops):
     """The least time of one call."""
-    numbers = numbers_of(stage)
+    numbers = numbers_of(spec)
     table = np.zeros(MOST_OPERANDS + 1, np.int64)
     table[: len(operands)] = [0 if o is None else o.ctypes.data for o in operands]
     table[-1] = numbers.ctypes.data
-    address = kernel_address(kernel, stage)
+    address = kernel_address(kernel, spec)
     times = max(1, int(3e7 / flops))
     best = np.inf
     begin, runs = time.perf_counter(), 0
@@ -76,19 +76,19 @@ def case(channels, side, images, inputs=None, kernel=3, stride=1):
 
 def forward(x, y, w, images, flops, stride):
     """The forward kernel."""
-    stage = Convolution(x, y, w, bias=True, stride_h=stride, stride_w=stride)
+    spec = Convolution(x, y, w, bias=True, stride_h=stride, stride_w=stride)
     operands = floats(images * x.size), floats(w.size), floats(padded(y.channels))
     operands = (*operands, floats(images * y.size), None, None)
-    return seconds(conv2d_forward, stage, operands, images, flops)
+    return seconds(conv2d_forward, spec, operands, images, flops)
 
 
 def input_gradient(x, y, w, images, flops, stride):
     """The input's gradient by classes of the stride."""
     dx = FeatureMap(x.height, x.width, x.channels, x.border_h, x.border_w)
     top, left = x.border_h, x.border_w
-    stage = InputGradient(y, dx, w.turned, stride, stride, top=top, left=left)
-    operands = floats(images * y.size), floats(w.turned.size), floats(images * dx.size), None
-    return seconds(conv2d_backward_input_strided, stage, operands, images, flops)
+    spec = InputGradient(y, dx, w.flipped, stride, stride, top=top, left=left)
+    operands = floats(images * y.size), floats(w.flipped.size), floats(images * dx.size), None
+    return seconds(conv2d_backward_input_strided, spec, operands, images, flops)
 
 
 def _gradient(x, y, w, images, stride, winners=False):
@@ -97,28 +97,28 @@ def _gradient(x, y, w, images, stride, winners=False):
 
 def weight(x, y, w, images, flops, stride):
     """The weight gradient, all images in one shard."""
-    stage = _gradient(x, y, w, images, stride)
+    spec = _gradient(x, y, w, images, stride)
     operands = floats(images * x.size), floats(images * y.size), None
-    operands = (*operands, floats(stage.partial_size), floats(y.pixel))
-    return seconds(conv2d_backward_weight, stage, operands, images, flops)
+    operands = (*operands, floats(spec.partial_size), floats(y.pixel))
+    return seconds(conv2d_backward_weight, spec, operands, images, flops)
 
 
 def items(x, y, w, images, flops, stride):
     """The weight gradient, all items of the weight."""
-    stage = _gradient(x, y, w, images, stride)
+    spec = _gradient(x, y, w, images, stride)
     step = np.array([0, images, 0, images, 0], np.int64)
     operands = floats(images * x.size), floats(images * y.size), floats(w.size), step
-    return seconds(conv2d_backward_weight_items, stage, operands, stage.items, flops)
+    return seconds(conv2d_backward_weight_items, spec, operands, spec.items, flops)
 
 
 def winners(x, y, w, images, flops, stride):
     """The weight gradient from winners, in operations of the gradient from all of dy."""
     m = FeatureMap(y.height // 2, y.width // 2, y.channels)
-    stage = _gradient(x, m, w, images, stride, winners=True)
+    spec = _gradient(x, m, w, images, stride, winners=True)
     won = np.zeros(images * m.size, np.int32)
     operands = floats(images * x.size), floats(images * m.size), won
-    operands = (*operands, floats(stage.partial_size), floats(m.pixel))
-    return seconds(conv2d_backward_weight_of_winners, stage, operands, images, flops)
+    operands = (*operands, floats(spec.partial_size), floats(m.pixel))
+    return seconds(conv2d_backward_weight_of_winners, spec, operands, images, flops)
 
 
 KINDS = {

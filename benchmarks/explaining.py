@@ -45,7 +45,7 @@ _POINT = """() => {
 def explained(name):
     """A new network of that name, and an image."""
     network = models.make(name, 10)
-    network.initialise(0)
+    network.initialize(0)
     channels, height, width = network.input_shape
     image = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
     return network, image

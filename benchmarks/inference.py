@@ -77,7 +77,7 @@ def _by_onnxruntime(network, x):
 def measure(name, batch, rounds):
     """One row: milliseconds of each side, and how far the scores differ."""
     network = models.make(name)
-    network.initialise(0)
+    network.initialize(0)
     c, h, w = network.input_shape
     images = np.random.default_rng(0).integers(0, 256, (batch, h, w, c), dtype=np.uint8)
     mean, std = network.preprocessing.mean, network.preprocessing.std

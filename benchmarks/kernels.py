@@ -20,7 +20,7 @@ from convolutions import case, floats, forward, input_gradient, items, seconds, 
 from tables import write_table
 from winograd import of_batch, of_shard, winograd
 
-from neocog.kernels.compiling import kernel
+from neocog.kernels.jit import kernel
 from neocog.kernels.simd import (
     FLOATS,
     LANES,

@@ -83,10 +83,10 @@ def child(kind, name, batch, count, some):
     assert not decoded.why_not_kept, decoded.why_not_kept
     images = decoded.images.copy() if kind == "memory" else decoded.images
     network = models.make(name, _CLASSES, input_shape=(3, _SIDE, _SIDE))
-    network.initialise(0)
+    network.initialize(0)
     labels = np.arange(count) % _CLASSES
     trainer = Trainer(
-        network, images, labels, batch_size=batch, optimiser=SGD(1e-4), threads=available_threads()
+        network, images, labels, batch_size=batch, optimizer=SGD(1e-4), threads=available_threads()
     )
     order = np.random.default_rng(1).permutation(count)[:some]
     began = time.perf_counter()

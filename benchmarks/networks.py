@@ -5,7 +5,7 @@
 `--write` puts the table into docs/networks.md.
 
 Both sides train on the same images in memory from the same weights, with SGD with momentum:
-forward, backward, update, batch normalisation and all; their losses are compared. PyTorch runs
+forward, backward, update, batch normalization and all; their losses are compared. PyTorch runs
 eager and, if asked, compiled, in both memory layouts, on 1 and on all cores, with denormals
 flushed; its two fastest ways go on, the better one counts. Turns alternate, and what is given is
 the median of the rounds' ratios. Compiling is left out, and stated.
@@ -65,7 +65,7 @@ class _Torch:
         self.x, self.y = x.contiguous(memory_format=form), torch.from_numpy(labels)
         self.module = to_torch(network).to(memory_format=form)
         self.module.train()
-        self.optimiser = torch.optim.SGD(self.module.parameters(), lr=_LR, momentum=_MOMENTUM)
+        self.optimizer = torch.optim.SGD(self.module.parameters(), lr=_LR, momentum=_MOMENTUM)
         self.run = torch.compile(self.module) if compiled else self.module
         self.losses = []
         self.times = []
@@ -76,10 +76,10 @@ class _Torch:
         for n in range(steps):
             at = n * self.batch % len(self.x)
             x, y = self.x[at : at + self.batch], self.y[at : at + self.batch]
-            self.optimiser.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad(set_to_none=True)
             loss = torch.nn.functional.cross_entropy(self.run(x), y)
             loss.backward()
-            self.optimiser.step()
+            self.optimizer.step()
             self.losses.append(loss.item())
         self.times.append((time.perf_counter() - began) / steps)
 
@@ -88,12 +88,12 @@ def measure(name, rounds, compiled, steps=0):
     """One row: seconds a step of both sides, one thread's too, and how far the losses differ."""
     batch, bar = NETWORKS[name]
     network = models.make(name)
-    network.initialise(0)
+    network.initialize(0)
     steps = steps or {"lenet5": 200, "resnet8": 8, "vgg-small": 4, "resnet20": 3}.get(name, 2)
     images, labels = _data(network, batch * steps)
     ours, began = {}, time.perf_counter()
     for threads in sorted({1, available_threads()}):
-        how = {"optimiser": SGD(_LR, _MOMENTUM), "threads": threads}
+        how = {"optimizer": SGD(_LR, _MOMENTUM), "threads": threads}
         trainer = Trainer(network, images, labels, batch_size=batch, **how)
         ours[threads] = (trainer, [], [])
     seconds = time.perf_counter() - began

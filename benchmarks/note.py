@@ -58,17 +58,17 @@ def script(data: neocog.Dataset, steps: int) -> tuple[float, list[float]]:
     )
     loader = DataLoader(PictureDataset(data), batch_size=4, shuffle=True, num_workers=2)
     loss_of = nn.CrossEntropyLoss()
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
     losses: list[float] = []
     warm_up = 50
     began = 0.0
     for step, (x, y) in enumerate(loader):
         if step == warm_up:
             began = time.perf_counter()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = loss_of(net(x), y)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
         if step == steps + warm_up:
             break
@@ -96,14 +96,14 @@ def script_row(data: neocog.Dataset, rounds: int, steps: int) -> Row:
 def step_parts(data: neocog.Dataset) -> list[tuple[str, float]]:
     """Microseconds of each kernel in one step of batch 4, each alone on one core, warm."""
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     count = 2000
     trainer = Trainer(
         network,
         data.images[:count],
         data.labels[:count],
         batch_size=4,
-        optimiser=neocog.SGD(0.001, momentum=0.9),
+        optimizer=neocog.SGD(0.001, momentum=0.9),
         threads=1,
     )
     trainer.run(np.arange(count))
@@ -170,7 +170,7 @@ def whole_command() -> list[tuple[str, str, str]]:
     data = neocog.load_data("cifar10")
     loading = time.perf_counter() - began
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     neocog.evaluate(network, data.test)
     warm = median(neocog.evaluate(network, data.test).seconds for _ in range(7))
     seconds = full["timings"]["training_seconds"]

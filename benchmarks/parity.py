@@ -28,7 +28,7 @@ def pytorch(data: neocog.Data, epochs: int) -> tuple[list[float], float]:
         nn.Linear(16 * 16 * 16, 10),
     )
     loss_of = nn.CrossEntropyLoss()
-    optimiser = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
     stream = TorchStream(0)
     stream.initial_state(neocog.models.simple_cnn())
     images = torch.from_numpy(data.train.images)
@@ -37,17 +37,17 @@ def pytorch(data: neocog.Data, epochs: int) -> tuple[list[float], float]:
     for _ in range(epochs):
         running = 0.0
         for step, indices in enumerate(torch.from_numpy(stream.epoch_order(len(labels))).split(4)):
-            optimiser.zero_grad()
-            loss = loss_of(net(Baseline.normalise(images[indices])), labels[indices])
+            optimizer.zero_grad()
+            loss = loss_of(net(Baseline.normalize(images[indices])), labels[indices])
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             running += loss.item()
             if step % 2000 == 1999:
                 printed.append(running / 2000)
                 running = 0.0
     with torch.inference_mode():
         test = torch.from_numpy(data.test.images)
-        scores = torch.cat([net(Baseline.normalise(part)) for part in test.split(500)])
+        scores = torch.cat([net(Baseline.normalize(part)) for part in test.split(500)])
     right = scores.argmax(1).numpy() == data.test.labels
     return printed, float(np.mean(right))
 

@@ -58,7 +58,7 @@ def seconds_by_torch(run, steps=3):
     """What the recipe's steps take PyTorch."""
     settings = run["settings"]
     network = models.make(settings["model"], 10, width=settings["width"])
-    network.initialise(0)
+    network.initialize(0)
     batch = settings["batch_size"]
     torch.set_num_threads(available_threads())
     torch.set_flush_denormal(True)
@@ -69,13 +69,13 @@ def seconds_by_torch(run, steps=3):
     for form in (torch.contiguous_format, torch.channels_last):
         module = to_torch(network).to(memory_format=form)
         inputs = x.contiguous(memory_format=form)
-        optimiser = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
+        optimizer = torch.optim.SGD(module.parameters(), lr=1e-3, momentum=0.9, nesterov=True)
         times = []
         for _ in range(1 + steps):
             began = time.perf_counter()
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             torch.nn.functional.cross_entropy(module(inputs), y).backward()
-            optimiser.step()
+            optimizer.step()
             times.append(time.perf_counter() - began)
         found.append(statistics.median(times[1:]))
     return min(found) * math.ceil(settings["epochs"] * _IMAGES / batch)

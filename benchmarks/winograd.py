@@ -24,51 +24,51 @@ from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
     winograd_weight,
-    winograd_weight_turned,
+    winograd_weight_flipped,
 )
 
 
 def winograd(x, y, images, flops, tile, group=0):
     """Seconds of the forward kernel."""
-    stage = Winograd(x, y, 1, 1, tile, group=group)
-    operands = floats(images * x.size), floats(stage.u_size), floats(padded(y.channels))
-    operands = (*operands, floats(images * y.size), None, floats(stage.scratch_size))
-    return seconds(winograd_forward, stage, operands, images, flops)
+    spec = Winograd(x, y, 1, 1, tile, group=group)
+    operands = floats(images * x.size), floats(spec.u_size), floats(padded(y.channels))
+    operands = (*operands, floats(images * y.size), None, floats(spec.scratch_size))
+    return seconds(winograd_forward, spec, operands, images, flops)
 
 
 def of_shard(x, y, images, flops, tile, group=0):
     """Seconds of the weight gradient, all images in one shard."""
-    stage = WinogradGradient(x, y, 1, 1, tile, shard=images, group=group)
-    operands = floats(images * x.size), floats(images * y.size), floats(stage.s_size)
-    operands = (*operands, floats(y.pixel), floats(stage.scratch_size))
-    return seconds(winograd_backward_weight, stage, operands, images, flops)
+    spec = WinogradGradient(x, y, 1, 1, tile, shard=images, group=group)
+    operands = floats(images * x.size), floats(images * y.size), floats(spec.s_size)
+    operands = (*operands, floats(y.pixel), floats(spec.scratch_size))
+    return seconds(winograd_backward_weight, spec, operands, images, flops)
 
 
 def of_batch(x, y, images, flops, tile):
     """Seconds of the weight gradient by way of the whole batch's V and W."""
-    stage = WinogradGradient(x, y, 1, 1, tile, images=images)
-    v, w, scratch = (floats(n) for n in (stage.v_size, stage.w_size, stage.scratch_size))
-    bias, dw = floats(images * y.pixel), floats(stage.w.size)
+    spec = WinogradGradient(x, y, 1, 1, tile, images=images)
+    v, w, scratch = (floats(n) for n in (spec.v_size, spec.w_size, spec.scratch_size))
+    bias, dw = floats(images * y.pixel), floats(spec.w.size)
     step = np.array([0, images, 0, 0, 0])
     runs = (
         (winograd_transform_input, (floats(images * x.size), v), images, flops / 20),
         (winograd_transform_gradient, (floats(images * y.size), w, bias), images, flops / 20),
-        (winograd_outer, (v, w, bias, dw, bias, step, scratch), stage.items, flops / 4),
+        (winograd_outer, (v, w, bias, dw, bias, step, scratch), spec.items, flops / 4),
     )
-    return sum(seconds(kernel, stage, *run) for kernel, *run in runs)
+    return sum(seconds(kernel, spec, *run) for kernel, *run in runs)
 
 
 def transform(x, y, tile, kernel):
     """Seconds of the weight's transform."""
-    stage = WinogradWeight(Winograd(x, y, 1, 1, tile))
-    operands = floats(stage.w.size), floats(stage.convolution.u_size)
-    return seconds(kernel, stage, operands, stage.w.blocks, 36 * stage.w.size)
+    spec = WinogradWeight(Winograd(x, y, 1, 1, tile))
+    operands = floats(spec.w.size), floats(spec.convolution.u_size)
+    return seconds(kernel, spec, operands, spec.w.blocks, 36 * spec.w.size)
 
 
 def figures(kind, x, y, w, images, flops, group):
     """The numbers of one row, direct first."""
     if kind == "transform":
-        kernels = winograd_weight, winograd_weight_turned
+        kernels = winograd_weight, winograd_weight_flipped
         return [1e6 * transform(x, y, tile, k) for tile in (4, 2) for k in kernels]
     if kind == "weight":
         taken = [weight(x, y, w, images, flops, 1)]

@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from neocog.training import schedules
     from neocog.training.augmentation import Augmentation
     from neocog.training.averaging import EMA, Lookahead
+    from neocog.training.callback import Callback
     from neocog.training.fit import fit
     from neocog.training.history import History
     from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
     from neocog.training.recipes import Recipe
-    from neocog.training.watcher import Watcher
 
 __version__ = "0.1.0"
 
@@ -107,7 +107,7 @@ _HOMES = {
     "Sigmoid": "layers",
     "Tanh": "layers",
     "TrainingDivergedError": "errors",
-    "Watcher": "training",
+    "Callback": "training",
     "check_data": "data.check",
     "cost": "summary",
     "evaluate": "evaluation",
@@ -135,6 +135,7 @@ __all__ = [
     "Augmentation",
     "AvgPool2d",
     "BatchNorm2d",
+    "Callback",
     "Conv2d",
     "Cost",
     "Data",
@@ -167,7 +168,6 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "TrainingDivergedError",
-    "Watcher",
     "check_data",
     "cost",
     "evaluate",

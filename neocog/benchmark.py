@@ -81,8 +81,8 @@ def benchmark(
 ) -> list[Row]:
     """Measure training with batches of 4 and 64, and prediction of 1 and 1,000 images.
 
-    Data are bytes in memory, and normalising them is part of a step on both sides; "floats
-    prepared" gives PyTorch float32 that was normalised before.
+    Data are bytes in memory, and normalizing them is part of a step on both sides; "floats
+    prepared" gives PyTorch float32 that was normalized before.
 
     Args:
         data: images of 32 × 32 × 3 in ten classes; random bytes without it.
@@ -95,7 +95,7 @@ def benchmark(
     workers = threads or available_threads()
     data = data or _noise(20_000)
     network = models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     other: Any = None
     if find_spec("torch") is not None:
         from neocog.torch_engine.baseline import Baseline
@@ -138,16 +138,16 @@ def _training(
         data.images,
         data.labels,
         batch_size=batch,
-        optimiser=SGD(_LR, _MOMENTUM),
+        optimizer=SGD(_LR, _MOMENTUM),
         threads=workers,
     )
-    start = trainer.optimiser_state(), trainer.state()
+    start = trainer.optimizer_state(), trainer.state()
     ours: list[float] = []
     theirs: dict[int, list[float]] = {n: [] for n in choices}
     losses: NDArray[np.float64] = np.zeros(0)
     expected: list[float] = []
     for _ in range(rounds):
-        trainer.set_optimiser_state(start[0])
+        trainer.set_optimizer_state(start[0])
         trainer.set_state(start[1])
         began = time.perf_counter()
         losses = trainer.run(order)

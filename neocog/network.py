@@ -98,7 +98,7 @@ class Network:
 
     ``Network(conv1=Conv2d(3, 16, 3, padding=1), relu=ReLU(), …)`` describes the network; its
     parameters are ``conv1.weight`` and so on, float32 in PyTorch's shapes. They come into being
-    with `initialise`, `load_state_dict` or the first `neocog.fit`. Layers and shapes stay as they
+    with `initialize`, `load_state_dict` or the first `neocog.fit`. Layers and shapes stay as they
     are; parameters, `classes` and `preprocessing` can be replaced, and whatever is done next uses
     the new ones. A network can be copied (`copy`, `copy.deepcopy`) and pickled.
 
@@ -245,12 +245,12 @@ class Network:
     # Parameters
 
     @property
-    def initialised(self) -> bool:
+    def initialized(self) -> bool:
         """Whether the parameters have values yet."""
         return self._values.state is not None
 
-    def initialise(self, seed: "int | TorchStream" = 0) -> None:
-        """Give every parameter the value PyTorch's own initialisation has for this seed."""
+    def initialize(self, seed: "int | TorchStream" = 0) -> None:
+        """Give every parameter the value PyTorch's own initialization has for this seed."""
         from neocog.training.torch_stream import TorchStream
 
         stream = seed if isinstance(seed, TorchStream) else TorchStream(seed)
@@ -268,12 +268,12 @@ class Network:
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Parameters and buffers by name, in PyTorch's names, shapes and order; copies.
 
-        Float32, but for ``num_batches_tracked`` of a batch normalisation, which is int64.
+        Float32, but for ``num_batches_tracked`` of a batch normalization, which is int64.
         """
         state = self._values.state
         if state is None:
             raise ArchitectureError(
-                "This network has no parameters yet: initialise(seed), load or fit it first."
+                "This network has no parameters yet: initialize(seed), load or fit it first."
             )
         return {name: value.copy() for name, value in state.items()}
 

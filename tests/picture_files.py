@@ -38,8 +38,8 @@ def assert_halves(pixels, left, right, tolerance=0, side=32):
     """Both halves, but for the columns in the middle that scaling mixes."""
     assert pixels.dtype == np.uint8
     assert pixels.shape[:2] == (side, side)
-    for part, colour in ((pixels[:, : side // 2 - 3], left), (pixels[:, side // 2 + 3 :], right)):
-        difference = np.abs(part.astype(int) - np.array(colour))
+    for part, color in ((pixels[:, : side // 2 - 3], left), (pixels[:, side // 2 + 3 :], right)):
+        difference = np.abs(part.astype(int) - np.array(color))
         assert difference.max() <= tolerance
 
 

@@ -36,7 +36,7 @@ class OnAGpu:
 @pytest.fixture(scope="module")
 def network() -> neocog.Network:
     found = neocog.Network(input_shape=(3, 4, 6), flatten=Flatten(), fc=Linear(72, 3))
-    found.initialise(0)
+    found.initialize(0)
     return found
 
 
@@ -199,7 +199,7 @@ def test_with_pytorch(network):
 @pytest.fixture(scope="module")
 def convolutional() -> neocog.Network:
     found = neocog.models.simple_cnn()
-    found.initialise(0)
+    found.initialize(0)
     return found
 
 

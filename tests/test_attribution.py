@@ -46,7 +46,7 @@ def explanations():
 class Explanations(dict):
     def __missing__(self, name):
         network = MAKERS[name]()
-        network.initialise(3)
+        network.initialize(3)
         if network.output_shape == (10,):
             network.name_classes(NAMES)
         channels, height, width = network.input_shape
@@ -164,8 +164,8 @@ def test_layers_that_grad_cam_cannot_look_at(explanations):
 # Covering
 
 
-def colour(network):
-    """The mean colour, which becomes the input 0 but for rounding to a byte."""
+def color(network):
+    """The mean color, which becomes the input 0 but for rounding to a byte."""
     return [round(mean * 255) for mean in network.preprocessing.mean]
 
 
@@ -179,7 +179,7 @@ def by_loops(explanation, size, tops, lefts):
     for top in tops:
         for left in lefts:
             covered = image.copy()
-            covered[top : top + size, left : left + size] = colour(explanation.network)
+            covered[top : top + size, left : left + size] = color(explanation.network)
             fall = probability(explanation, image) - probability(explanation, covered)
             total[top : top + size, left : left + size] += fall
             times[top : top + size, left : left + size] += 1
@@ -247,12 +247,12 @@ def test_a_large_network_is_asked_less_often(side):
 
 def curves_by_loops(explanation, values):
     """The probabilities of images with the first pixels covered and uncovered, one by one."""
-    image, grey = explanation.image, colour(explanation.network)
+    image, gray = explanation.image, color(explanation.network)
     height, width, _ = image.shape
     places = [(i, j) for i in range(height) for j in range(width)]
     places.sort(key=lambda place: -values[place])  # stable, so equal ones stay in their order
     found = []
-    for begin, end in ((image, np.full_like(image, grey)), (np.full_like(image, grey), image)):
+    for begin, end in ((image, np.full_like(image, gray)), (np.full_like(image, gray), image)):
         curve = []
         for percent in range(0, 101, 5):
             one = begin.copy()
@@ -297,11 +297,11 @@ def test_chance(explanations):
     assert found is explanation.chance and found is not again
     np.testing.assert_array_equal(found.map, again.map)
     order = np.argsort(-found.map.reshape(-1))
-    # Random: no pixel has a favoured place, and neighbours do not follow each other.
+    # Random: no pixel has a favored place, and neighbors do not follow each other.
     assert abs(np.corrcoef(order, np.arange(1024))[0, 1]) < 0.1
     assert (np.abs(np.diff(order)) < 3).mean() < 0.05
-    grey = np.broadcast_to(np.array(colour(explanation.network), np.uint8), (32, 32, 3))
-    ends = probability(explanation, explanation.image), probability(explanation, grey)
+    gray = np.broadcast_to(np.array(color(explanation.network), np.uint8), (32, 32, 3))
+    ends = probability(explanation, explanation.image), probability(explanation, gray)
     np.testing.assert_allclose(found.deleted[[0, -1]], ends, atol=1e-6)
     np.testing.assert_allclose(found.inserted[[-1, 0]], ends, atol=1e-6)
 

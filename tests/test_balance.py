@@ -11,7 +11,7 @@ import neocog
 from neocog import Flatten, Linear, NeocogError, Network
 from neocog.engine import Trainer
 from neocog.training.balance import balanced_order, balancing_weights, is_uneven
-from neocog.training.recipes import Recipe, changed
+from neocog.training.recipes import Recipe, override
 from neocog.training.torch_stream import TorchStream
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(
@@ -123,11 +123,11 @@ def test_what_cannot_be_is_refused():
 
 
 def test_recipes_know_it():
-    recipe = changed(Recipe(), {"balance": "sample"})
+    recipe = override(Recipe(), {"balance": "sample"})
     assert recipe.fit_settings()["balance"] == "sample"
     assert Recipe.from_dict(recipe.to_dict()) == recipe
-    assert changed(recipe, {"balance": "none"}).balance is None
-    assert changed(recipe, {"epochs": 3}).balance == "sample"
+    assert override(recipe, {"balance": "none"}).balance is None
+    assert override(recipe, {"epochs": 3}).balance == "sample"
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ import neocog
 from neocog import files
 from neocog.engine import compilation
 from neocog.errors import NeocogError
-from neocog.kernels import compiling, kernel_cache
-from neocog.kernels.geometry import Items
+from neocog.kernels import jit, kernel_cache
 from neocog.kernels.kernel_cache import MachineCode, cache_folder, claim, read, write
+from neocog.kernels.runtime_sizes import Items
 from neocog.private_folder import private_folder
 
 # A network of five kernels or so. Prints how many were to be compiled, how many files were
@@ -34,7 +34,7 @@ import sys
 import numpy as np
 from neocog import SGD
 from neocog.engine.trainer import Trainer
-from neocog.kernels import compiling, kernel_cache
+from neocog.kernels import jit, kernel_cache
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
 
@@ -47,7 +47,7 @@ images = np.arange(64, dtype=np.uint8).reshape(8, 2, 4, 1)
 told = []
 exec(sys.argv[1])
 trainer = Trainer(
-    network, images, np.arange(8) % 3, batch_size=4, optimiser=SGD(0.1), threads=1,
+    network, images, np.arange(8) % 3, batch_size=4, optimizer=SGD(0.1), threads=1,
     on_compile=told.append,
 )
 print(told, [float(loss).hex() for loss in trainer.run(np.arange(8))], sep="|", end="|")
@@ -228,7 +228,7 @@ def test_a_changed_source_changes_the_folder(tmp_path, filled):
     first = folder()
     assert folder() == first
     seen = {first}
-    for name in ("simd.py", "convolution.py", "static.py"):
+    for name in ("simd.py", "convolution.py", "spec_type.py"):
         path = package / "kernels" / name
         path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
         seen.add(folder())
@@ -249,10 +249,10 @@ def test_widths_have_folders_of_their_own(tmp_path):
 
 
 def test_every_kernel_of_a_program_is_read_back():
-    """In another process nothing compiles again: also stages whose attributes lead back to them."""
+    """In another process nothing compiles again: also specs whose attributes lead back to them."""
     folder = cache_folder()
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))
     code = (
         "import numpy as np, neocog, neocog.kernels.kernel_cache as c\n"
@@ -263,7 +263,7 @@ def test_every_kernel_of_a_program_is_read_back():
         "    return found\n"
         "c.read = checked\n"
         "network = neocog.models.simple_cnn()\n"
-        "network.initialise(0)\n"
+        "network.initialize(0)\n"
         "network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))\n"
         "print('read', c.cache_folder())\n"
     )
@@ -423,13 +423,13 @@ def test_threads_load_a_kernel_once(monkeypatch):
         loaded.append(1)
         return 7
 
-    monkeypatch.setattr(compiling, "_addresses", {})
-    monkeypatch.setattr(compiling, "_name", lambda *_: "one")
-    monkeypatch.setattr(compiling, "_loaded", load)
+    monkeypatch.setattr(jit, "_addresses", {})
+    monkeypatch.setattr(jit, "_name", lambda *_: "one")
+    monkeypatch.setattr(jit, "_loaded", load)
     monkeypatch.setattr(kernel_cache, "read", lambda name: ENTRY)
     kernel = object()
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: compiling.kept_address(kernel, Items(4)), range(8)))
+        found = list(pool.map(lambda _: jit.kept_address(kernel, Items(4)), range(8)))
     assert found == [7] * 8
     assert loaded == [1]
 

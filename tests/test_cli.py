@@ -31,7 +31,7 @@ from neocog.data.picture import read_picture
 from neocog.data.sources import cifar10 as cifar
 from neocog.evaluation import VIEWS
 from neocog.formats import save_model, save_pth
-from neocog.opening import open_network
+from neocog.loading import open_network
 from neocog.trained_on import trained_on, training_notes
 from neocog.training.initialization import INITIALIZATIONS
 from neocog.training.optimizers import OPTIMIZERS
@@ -726,7 +726,7 @@ def test_a_folder_that_somebody_sent_chooses_no_data(command, small_cifar, here,
         lambda path: path.write_bytes(path.read_bytes() + b"\0"),
         lambda path: path.write_bytes(b"\x0a" + path.read_bytes()[1:]),
     ],
-    ids=["missing", "truncated", "oversized", "mislabelled"],
+    ids=["missing", "truncated", "oversized", "mislabeled"],
 )
 @pytest.mark.parametrize("name", ["data_batch_3.bin", "test_batch.bin"])
 def test_damaged_cifar_files_are_named(refused, small_cifar, damage, name):
@@ -790,7 +790,7 @@ def test_evaluate_of_many_classes_lists_what_is_mixed_up_most(command, here, wit
     classes = (*(f"a rather long name of class {k}" for k in range(15)), "tab\tand \u200cjoiner")
     data = tiny(test=200, classes=classes)
     network = neocog.models.simple_cnn(16)
-    network.initialise(0)
+    network.initialize(0)
     network.name_classes(classes)
     network.save(here / "many.safetensors")
     with_data(data)
@@ -890,7 +890,7 @@ def test_evaluate_refuses_images_of_another_size(refused, with_data, model):
 
 def test_evaluate_refuses_a_model_of_another_number_of_classes(command, with_data, here):
     network = neocog.models.simple_cnn(7)
-    network.initialise(0)
+    network.initialize(0)
     network.save(here / "seven.pth")
     with_data()
     code, out, err = command("evaluate", "seven.pth", "tiny")
@@ -1000,7 +1000,7 @@ class Evil:
 
 def model_with_nan(path: Path) -> None:
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     state = network.state_dict()
     state["fc.bias"][3] = np.nan
     network.load_state_dict(state)
@@ -1009,7 +1009,7 @@ def model_with_nan(path: Path) -> None:
 
 def torn(path: Path) -> None:
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     network.save(path)
     path.write_bytes(path.read_bytes()[:-1000])
 
@@ -1055,7 +1055,7 @@ def test_a_model_of_other_shapes_than_the_data(refused, with_data, here):
     network = neocog.Network(
         input_shape=(3, 16, 16), conv1=Conv2d(3, 4, 3), flatten=Flatten(), fc=Linear(4 * 14**2, 10)
     )
-    network.initialise(0)
+    network.initialize(0)
     network.save(here / "small.safetensors")
     with_data()
     assert "16" in refused("evaluate", "small.safetensors", "tiny")
@@ -1163,7 +1163,7 @@ def test_the_network_of_weights_can_be_said(command, refused, model, here):
     (here / "my_net.py").write_text(MODEL_FILE)
     network = neocog.load(model)
     own = neocog.models.load_model_file(here / "my_net.py", "make", 10)
-    own.initialise(0)
+    own.initialize(0)
     own.save(here / "own.pth")
     assert "Say which network they are of" in refused("summary", "own.pth")
     code, out, err = command("summary", "own.pth", "--model", "my_net.py:make", "--json")
@@ -1375,7 +1375,7 @@ def test_signals_end_a_training_and_keep_what_was_done(long_run, here, name, cod
     assert info["status"] == "interrupted"
     assert info.get("signal", "SIGINT") == name
     assert info["steps"] > 0
-    assert neocog.load(here / "out").initialised
+    assert neocog.load(here / "out").initialized
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to another process is POSIX")
@@ -1406,7 +1406,7 @@ def test_a_killed_run_leaves_whole_files_only(long_run, here):
         assert info["status"] == "running"
         assert neocog.load(folder).classes == CLASSES
         assert "cut off" in settle(folder)  # tidies up behind a process that was killed in a saving
-        assert neocog.load(folder / "cnn_model.pth").initialised
+        assert neocog.load(folder / "cnn_model.pth").initialized
         header, *rows = (folder / "history.csv").read_text().splitlines(keepends=True)
         assert header == "epoch,batch,loss,seconds\n"
         assert len(rows) >= 3

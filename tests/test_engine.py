@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neocog import SGD, Adam, reference
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError, NeocogError
@@ -97,14 +97,14 @@ named_networks = pytest.mark.parametrize(
 def prepared(network, images, seed=0):
     """The network with parameters, and images and labels for it."""
     rng = np.random.default_rng(seed)
-    network.initialise(seed)
+    network.initialize(seed)
     c, h, w = network.input_shape
     data = rng.integers(0, 256, (images, h, w, c), dtype=np.uint8)
     return network, data, rng.integers(0, network.output_shape[0], images)
 
 
 def small(images=70, seed=0):
-    """A small network with every kind of stage, for what need not be shown of all."""
+    """A small network with every kind of operation, for what need not be shown of all."""
     network = Network(
         input_shape=(3, 6, 6),
         c1=Conv2d(3, 8, 3, padding=1),
@@ -157,7 +157,7 @@ def test_a_step_by_the_formulas(name):
     probabilities = predict_probabilities(network, images, threads=1)
     assert_near(probabilities, reference.softmax(scores), STEP)
 
-    trainer = Trainer(network, images, labels, batch_size=5, optimiser=SGD(0.01), threads=2)
+    trainer = Trainer(network, images, labels, batch_size=5, optimizer=SGD(0.01), threads=2)
     order = np.array([6, 0, 3, 3, 1])
     loss = trainer.run(order)
     expected_loss, gradients, _ = reference.backward(network, state, x[order], labels[order])
@@ -186,17 +186,17 @@ def test_ten_steps_by_pytorch(name, kind):
     x = torch.from_numpy(inputs(network, images).astype(np.float32))
     y = torch.from_numpy(labels)
     if kind == "sgd":
-        optimiser = SGD(0.01, momentum=0.9)
+        optimizer = SGD(0.01, momentum=0.9)
         stepper = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
     else:
-        optimiser = Adam(0.001)
+        optimizer = Adam(0.001)
         stepper = torch.optim.Adam(module.parameters(), lr=0.001)
 
     with torch.no_grad():
         logits = module(x).numpy()
     assert_near(predict_scores(network, images, threads=2), logits, STEP)
 
-    trainer = Trainer(network, images, labels, batch_size=batch, optimiser=optimiser, threads=2)
+    trainer = Trainer(network, images, labels, batch_size=batch, optimizer=optimizer, threads=2)
     order = np.random.default_rng(1).permutation(count)
     losses, expected_losses = [], []
     for begin in range(0, count, batch):
@@ -228,12 +228,12 @@ def test_results_do_not_depend_on_threads_or_runs(batch):
     order = np.random.default_rng(1).permutation(len(images))
     results = []
     for threads in (1, 2, 3, 4, 1):
-        optimiser = Adam(0.003) if batch == 7 else SGD(0.02, momentum=0.9)
+        optimizer = Adam(0.003) if batch == 7 else SGD(0.02, momentum=0.9)
         trainer = Trainer(
-            network, images, labels, batch_size=batch, optimiser=optimiser, threads=threads
+            network, images, labels, batch_size=batch, optimizer=optimizer, threads=threads
         )
         losses = np.concatenate([trainer.run(order), trainer.run(order[::-1])])
-        state = trainer.parameters(), trainer.optimiser_state(), trainer.gradients()
+        state = trainer.parameters(), trainer.optimizer_state(), trainer.gradients()
         results.append((losses, *state))
     steps = 2 * -(-len(images) // batch)
     for losses, *states in results:
@@ -250,10 +250,10 @@ def test_other_networks_do_not_depend_on_threads_either(name):
     order, states = np.arange(45), []
     for threads in (1, 3):
         trainer = Trainer(
-            network, images, labels, batch_size=20, optimiser=SGD(0.01, 0.9), threads=threads
+            network, images, labels, batch_size=20, optimizer=SGD(0.01, 0.9), threads=threads
         )
         losses = trainer.run(order)
-        states.append({"losses": losses, **trainer.parameters(), **trainer.optimiser_state()})
+        states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
     assert_same(*states)
 
 
@@ -285,7 +285,7 @@ def wide():
         flatten=Flatten(),
         fc=Linear(8 * 3 * 2, 4),
     )
-    network.initialise(0)
+    network.initialize(0)
     rng = np.random.default_rng(0)
     return network, rng.integers(0, 256, (7, 17, 12, 3), np.uint8)
 
@@ -299,14 +299,14 @@ def test_workers_that_help_each_other_change_nothing():
     states = []
     for threads in (1, 2, 5):
         trainer = Trainer(
-            network, images, labels, batch_size=24, optimiser=SGD(0.01, 0.9), threads=threads
+            network, images, labels, batch_size=24, optimizer=SGD(0.01, 0.9), threads=threads
         )
         groups = trainer._program._groups
-        portions = groups[:, GROUP.index("portion")]
-        assert (portions > 0).sum() >= 3
-        assert (portions == 0).any()
+        steal_sizes = groups[:, GROUP.index("steal_size")]
+        assert (steal_sizes > 0).sum() >= 3
+        assert (steal_sizes == 0).any()
         losses = trainer.run(order)
-        states.append({"losses": losses, **trainer.parameters(), **trainer.optimiser_state()})
+        states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
     assert_same(states[1], states[0])
     assert_same(states[2], states[0])
 
@@ -315,7 +315,7 @@ def test_workers_that_help_each_other_change_nothing():
 def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
     network, images, *_ = make()
     expected = predict_scores(network, images)
-    network.initialise(0)  # the same parameters, and nothing kept for predicting
+    network.initialize(0)  # the same parameters, and nothing kept for predicting
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
     for threads in (1, 2, 3):
         for n in range(3):
@@ -326,9 +326,9 @@ def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
 def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
     network, images = wide()
     expected = predict_scores(network, images)
-    network.initialise(0)
+    network.initialize(0)
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
-    monkeypatch.setattr("neocog.engine.stages.winograd._FAR_BYTES", 0)
+    monkeypatch.setattr("neocog.engine.ops.winograd._FAR_BYTES", 0)
     alone = np.concatenate(
         [predict_scores(network, images[n : n + 1], threads=2) for n in range(7)]
     )
@@ -338,7 +338,7 @@ def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
 
 def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
     network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
-    network.initialise(0)
+    network.initialize(0)
     assert predict_scores(network, np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 4)
     # Denormals are flushed in the workers only.
     predict_scores(network, np.zeros((2, 4, 4, 3), np.uint8))
@@ -348,7 +348,7 @@ def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
 @pytest.mark.parametrize("threads", [0, -1])
 def test_threads_that_cannot_be(threads):
     network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
-    network.initialise(0)
+    network.initialize(0)
     with pytest.raises(NeocogError, match="threads"):
         network.predict_proba(np.zeros((1, 4, 4, 3), np.uint8), threads=threads)
 
@@ -356,7 +356,7 @@ def test_threads_that_cannot_be(threads):
 def test_predictions_from_several_threads_at_once():
     network, images, _ = small(200)
     expected = predict_scores(network, images, threads=1)
-    network.initialise(0)  # the same parameters, and nothing kept for predicting
+    network.initialize(0)  # the same parameters, and nothing kept for predicting
     wrong = []
 
     def ask(seed):
@@ -381,7 +381,7 @@ def test_images_that_do_not_lie_in_a_row_in_memory():
     turned = np.asfortranarray(images)
     backwards = np.ascontiguousarray(images[::-1])[::-1]
     for same in (images, turned, backwards):
-        trainer = Trainer(network, same, labels, batch_size=4, optimiser=SGD(0.01), threads=2)
+        trainer = Trainer(network, same, labels, batch_size=4, optimizer=SGD(0.01), threads=2)
         result = {"losses": trainer.run(order), "scores": predict_scores(network, same)}
         expected = expected or result
         assert_same(result, expected)
@@ -390,36 +390,36 @@ def test_images_that_do_not_lie_in_a_row_in_memory():
 # State
 
 
-@pytest.mark.parametrize("optimiser", [SGD(0.02, momentum=0.9), Adam(0.003)], ids=["sgd", "adam"])
-def test_state_taken_out_and_put_back_goes_on_bitwise(optimiser):
+@pytest.mark.parametrize("optimizer", [SGD(0.02, momentum=0.9), Adam(0.003)], ids=["sgd", "adam"])
+def test_state_taken_out_and_put_back_goes_on_bitwise(optimizer):
     network, images, labels = small()
     order = np.random.default_rng(1).permutation(len(images))
 
     def trainer_of(start):
-        return Trainer(start, images, labels, batch_size=8, optimiser=optimiser, threads=2)
+        return Trainer(start, images, labels, batch_size=8, optimizer=optimizer, threads=2)
 
     through = trainer_of(network)
     through.run(order)
-    parameters, memory, steps = through.state(), through.optimiser_state(), through.steps
+    parameters, memory, steps = through.state(), through.optimizer_state(), through.steps
     losses = through.run(order[::-1])
 
     other, _, _ = small(seed=9)
     resumed = trainer_of(other)
     resumed.run(order[:8])  # something to overwrite
     resumed.set_state(parameters)
-    resumed.set_optimiser_state(memory)
+    resumed.set_optimizer_state(memory)
     resumed.steps = steps
     assert_same(resumed.state(), parameters)
-    assert_same(resumed.optimiser_state(), memory)
+    assert_same(resumed.optimizer_state(), memory)
     np.testing.assert_array_equal(resumed.run(order[::-1]), losses)
     assert_same(resumed.parameters(), through.parameters())
-    assert_same(resumed.optimiser_state(), through.optimiser_state())
+    assert_same(resumed.optimizer_state(), through.optimizer_state())
     assert resumed.steps == through.steps == 18
 
 
 def test_what_a_trainer_gives_out_is_a_copy():
     network, images, labels = small()
-    trainer = Trainer(network, images, labels, batch_size=8, optimiser=SGD(0.1), threads=1)
+    trainer = Trainer(network, images, labels, batch_size=8, optimizer=SGD(0.1), threads=1)
     before = trainer.parameters()
     for value in trainer.parameters().values():
         value[:] = 0
@@ -438,8 +438,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
     order = np.random.default_rng(1).permutation(len(images))
 
     def trainer_of():
-        optimiser = SGD(1e30, momentum=0.9)
-        return Trainer(network, images, labels, batch_size=8, optimiser=optimiser, threads=threads)
+        optimizer = SGD(1e30, momentum=0.9)
+        return Trainer(network, images, labels, batch_size=8, optimizer=optimizer, threads=threads)
 
     diverging = trainer_of()
     record = np.full(9, 7.0)
@@ -453,13 +453,13 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
     stopped_before.run(order[: 8 * done])
     assert stopped_before.steps == done
     assert_same(diverging.parameters(), stopped_before.parameters())
-    assert_same(diverging.optimiser_state(), stopped_before.optimiser_state())
+    assert_same(diverging.optimizer_state(), stopped_before.optimizer_state())
 
 
 def test_a_run_that_is_asked_to_stop_ends_after_a_step():
     network, images, labels = small()
     order = np.resize(np.arange(len(images)), 400_000)
-    trainer = Trainer(network, images, labels, batch_size=4, optimiser=SGD(1e-4), threads=2)
+    trainer = Trainer(network, images, labels, batch_size=4, optimizer=SGD(1e-4), threads=2)
     record = np.zeros(100_000)
     run = trainer.start(order, record)
     while trainer.done < 10:
@@ -473,7 +473,7 @@ def test_a_run_that_is_asked_to_stop_ends_after_a_step():
 
 def test_an_empty_order_is_no_step():
     network, images, labels = small()
-    trainer = Trainer(network, images, labels, batch_size=8, optimiser=SGD(0.1), threads=2)
+    trainer = Trainer(network, images, labels, batch_size=8, optimizer=SGD(0.1), threads=2)
     assert len(trainer.run(np.arange(0))) == 0
     assert trainer.steps == 0
     assert_same(trainer.parameters(), network.state_dict())
@@ -495,10 +495,10 @@ def test_denormals_count_as_zero_in_a_run_and_only_there():
 
 def test_data_that_do_not_fit_are_refused():
     network, images, labels = small()
-    optimiser = SGD(0.1)
+    optimizer = SGD(0.1)
 
     def trainer_of(images=images, labels=labels):
-        return Trainer(network, images, labels, batch_size=4, optimiser=optimiser, threads=1)
+        return Trainer(network, images, labels, batch_size=4, optimizer=optimizer, threads=1)
 
     with pytest.raises(DataError, match=r"uint8 \[n, 6, 6, 3\].* not uint8 \[70, 3, 6, 6\]"):
         trainer_of(images=images.transpose(0, 3, 1, 2))
@@ -548,8 +548,8 @@ def test_packing_there_and_back(c, k, kernel, outputs, size):
         input_shape=(c, *size), flatten=Flatten(), fc=Linear(c * size[0] * size[1], outputs)
     )
     rng = np.random.default_rng(c * k)
-    for stage in (*lower(network, training=True), *lower(only_linear, training=True)):
-        for parameter in stage.parameters():
+    for op in (*lower(network, training=True), *lower(only_linear, training=True)):
+        for parameter in op.parameters():
             # Whole numbers from 1 on: none is lost, doubled or taken for padding.
             shape = parameter.shape
             value = 1 + rng.permutation(int(np.prod(shape))).astype(np.float32).reshape(shape)
@@ -569,7 +569,7 @@ def test_a_copy_is_a_network_of_its_own():
     copy = network.copy()
     np.testing.assert_array_equal(predict_scores(copy, images), before)
     assert (copy.classes, copy.preprocessing) == (network.classes, network.preprocessing)
-    network.initialise(1)
+    network.initialize(1)
     assert (predict_scores(network, images) != before).any()
     np.testing.assert_array_equal(predict_scores(copy, images), before)
     copy.load_state_dict({name: 0 * value for name, value in copy.state_dict().items()})
@@ -579,4 +579,4 @@ def test_a_copy_is_a_network_of_its_own():
 
 def test_a_copy_without_parameters_has_none():
     network = simple_cnn(4)
-    assert not network.copy().initialised
+    assert not network.copy().initialized

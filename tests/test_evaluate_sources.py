@@ -12,8 +12,8 @@ import neocog
 from neocog import Flatten, Linear, Network
 from neocog.cli import main
 from neocog.data import Data, Dataset
+from neocog.loading import open_network
 from neocog.matching import in_order_of
-from neocog.opening import open_network
 from neocog.preprocessing import Preprocessing, Resize
 from neocog.trained_on import trained_on
 
@@ -146,7 +146,7 @@ def test_pictures_are_made_to_fit_as_the_network_says(judged, here):
         flatten=Flatten(),
         fc=Linear(35, 2),
     )
-    network.initialise(0)
+    network.initialize(0)
     network.name_classes(("a", "b"))
     network.save("net.safetensors")
     write_classes(here / "photos", [("a", 2), ("b", 2)], size=(20, 9))

@@ -19,7 +19,7 @@ def network(classes=("cat", "dog", "emu")) -> neocog.Network:
     )
 
 
-def labelled(*labels: int) -> Dataset:
+def labeled(*labels: int) -> Dataset:
     return Dataset(np.zeros((len(labels), 4, 4, 3), np.uint8), np.array(labels, np.int64))
 
 
@@ -30,7 +30,7 @@ def given_scores(monkeypatch):
     def evaluate(scores, *labels, net=None):
         array = np.array(scores, np.float32)
         monkeypatch.setattr(evaluation, "predict_scores", lambda *_, threads=None: array)
-        return neocog.evaluate(net or network(), labelled(*labels))
+        return neocog.evaluate(net or network(), labeled(*labels))
 
     return evaluate
 
@@ -100,7 +100,7 @@ def test_outputs_that_are_no_numbers_are_an_error(given_scores, bad):
 def test_a_real_network_agrees_with_the_formulas():
     rng = np.random.default_rng(0)
     net = network()
-    net.initialise(1)
+    net.initialize(1)
     data = Dataset(rng.integers(0, 256, (101, 4, 4, 3), np.uint8), rng.integers(0, 3, 101))
     x = reference.preprocess(data.images, (0.5,) * 3, (0.5,) * 3)
     weights = {name: value.astype(np.float64) for name, value in net.state_dict().items()}
@@ -116,22 +116,22 @@ def test_a_real_network_agrees_with_the_formulas():
 
 def test_no_images():
     net = network()
-    net.initialise(0)
+    net.initialize(0)
     with pytest.raises(DataError, match="no images"):
-        neocog.evaluate(net, labelled())
+        neocog.evaluate(net, labeled())
 
 
 @pytest.mark.parametrize(("labels", "shown"), [((0, 3), "from 0 to 3"), ((-1, 2), "from -1 to 2")])
 def test_labels_that_are_no_classes(labels, shown):
     net = network()
-    net.initialise(0)
+    net.initialize(0)
     with pytest.raises(DataError, match=f"{shown}, but the network has 3 classes"):
-        neocog.evaluate(net, labelled(*labels))
+        neocog.evaluate(net, labeled(*labels))
 
 
 def test_images_of_another_size():
     net = network()
-    net.initialise(0)
+    net.initialize(0)
     data = Dataset(np.zeros((2, 4, 5, 3), np.uint8), np.zeros(2, np.int64))
     with pytest.raises(DataError, match="5"):
         neocog.evaluate(net, data)
@@ -140,16 +140,16 @@ def test_images_of_another_size():
 @pytest.mark.parametrize("threads", [0, -1])
 def test_no_threads(threads):
     net = network()
-    net.initialise(0)
+    net.initialize(0)
     with pytest.raises(
         NeocogError, match=rf"threads \(={threads}\) must be a whole number from 1 to 256"
     ):
-        neocog.evaluate(net, labelled(0), threads=threads)
+        neocog.evaluate(net, labeled(0), threads=threads)
 
 
 def test_a_network_without_weights():
     with pytest.raises(NeocogError, match="no parameters yet"):
-        neocog.evaluate(network(), labelled(0))
+        neocog.evaluate(network(), labeled(0))
 
 
 # Views
@@ -188,7 +188,7 @@ def by_hand(net, images, tta):
 def test_scores_are_means_over_views(tta, monkeypatch):
     monkeypatch.setattr(evaluation, "_CHUNK", 8)
     net, data = network(), noisy()
-    net.initialise(2)
+    net.initialize(2)
     z = by_hand(net, data.images, tta)
     found = evaluation.mean_scores(net, data.images, tta=tta)
     np.testing.assert_allclose(found, z, rtol=1e-12, atol=1e-12)
@@ -203,7 +203,7 @@ def test_scores_are_means_over_views(tta, monkeypatch):
 
 def test_a_mirror_image_has_the_same_mean():
     net, data = network(), noisy()
-    net.initialise(2)
+    net.initialize(2)
     first = evaluation.mean_scores(net, data.images, tta="flip+shift")
     mirrored = np.ascontiguousarray(data.images[:, :, ::-1])
     found = evaluation.mean_scores(net, mirrored, tta="flip")
@@ -215,7 +215,7 @@ def test_a_mirror_image_has_the_same_mean():
 
 def test_without_views_probabilities_are_the_networks():
     net, data = network(), noisy()
-    net.initialise(2)
+    net.initialize(2)
     np.testing.assert_array_equal(
         neocog.predict_proba(net, data.images), net.predict_proba(data.images)
     )
@@ -225,7 +225,7 @@ def test_without_views_probabilities_are_the_networks():
 @pytest.mark.parametrize("tta", ["flop", "none", True])
 def test_unknown_views(tta):
     net = network()
-    net.initialise(0)
+    net.initialize(0)
     for look in (neocog.evaluate, lambda n, d, tta: neocog.predict_proba(n, d.images, tta=tta)):
         with pytest.raises(NeocogError, match=r"tta \(=.*\) must be None or one of 'flip', "):
             look(net, noisy(), tta=tta)
@@ -233,7 +233,7 @@ def test_unknown_views(tta):
 
 def test_images_of_one_pixel_have_views():
     net = neocog.Network(input_shape=(3, 1, 1), flatten=Flatten(), fc=Linear(3, 3))
-    net.initialise(0)
+    net.initialize(0)
     data = noisy(5, 1, 1)
     np.testing.assert_allclose(
         evaluation.mean_scores(net, data.images, tta="flip+shift"),

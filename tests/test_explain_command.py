@@ -21,14 +21,14 @@ DATA = shapes(0, 300, 20)
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("neocog.opening.load_data", lambda *_, **__: DATA)
+    monkeypatch.setattr("neocog.loading.load_data", lambda *_, **__: DATA)
     return tmp_path
 
 
 @pytest.fixture
 def network() -> neocog.Network:
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     network.name_classes(DATA.classes)
     return network
 
@@ -102,10 +102,10 @@ def test_an_image_of_the_data_has_its_label(model, capsys):
     assert np.array_equal(pixels, DATA.test.images[5].transpose(2, 0, 1))
 
 
-def test_a_picture_of_another_size_and_grey(model, here, capsys):
-    Image.fromarray(np.full((90, 200), 70, np.uint8)).save(here / "grey.jpg")
-    assert main(["explain", model, "grey.jpg"]) == 0
-    assert structure_of("grey-explained.html")[0]["image"]["width"] == 32
+def test_a_picture_of_another_size_and_gray(model, here, capsys):
+    Image.fromarray(np.full((90, 200), 70, np.uint8)).save(here / "gray.jpg")
+    assert main(["explain", model, "gray.jpg"]) == 0
+    assert structure_of("gray-explained.html")[0]["image"]["width"] == 32
 
 
 def test_without_data_it_says_what_is_missing(network, here, picture, capsys):

@@ -36,7 +36,7 @@ def noise(network, seed=0):
 
 
 def with_norms():
-    """Batch normalisation with statistics, dropout, two lanes, and a row of layers at the end."""
+    """Batch normalization with statistics, dropout, two lanes, and a row of layers at the end."""
     network = Network(
         input_shape=(3, 8, 10),
         conv1=Conv2d(3, 8, 3, padding=1, bias=False),
@@ -48,7 +48,7 @@ def with_norms():
         flatten=Flatten(),
         head=Sequential(fc=Linear(8, 5), drop=Dropout(0.5)),
     )
-    network.initialise(1)
+    network.initialize(1)
     rng = np.random.default_rng(1)
     state = network.state_dict()
     for key, value in state.items():
@@ -63,7 +63,7 @@ def with_norms():
 @pytest.fixture(scope="module")
 def simple():
     network = models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     network.name_classes(NAMES)
     return network
 
@@ -116,7 +116,7 @@ def test_contributions_add_up_to_a_convolutions_output(case):
         flatten=Flatten(),
         fc=Linear(6, 3),
     )
-    network.initialise(0)
+    network.initialize(0)
     layer = neocog.explain(network, noise(network), 1)["conv"]
     assert layer.patch(0, 0, 0).shape == layer.parameters["weight"].shape[1:]
     total, size = sums(layer, 6)
@@ -201,10 +201,10 @@ def test_an_improbable_label_keeps_its_digits(simple):
     ],
 )
 def test_it_explains_what_is_predicted(make):
-    """Normalised by the running statistics, nothing dropped: as the network predicts."""
+    """Normalized by the running statistics, nothing dropped: as the network predicts."""
     network = make()
-    if not network.initialised:
-        network.initialise(0)
+    if not network.initialized:
+        network.initialize(0)
     image = noise(network)
     found = neocog.explain(network, image)
     expected = network.predict_proba(image[None])[0]
@@ -238,7 +238,7 @@ def test_an_explanation_stays_when_the_network_learns_on(simple):
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_a_step_is_the_optimisers_formula(simple, name):
+def test_a_step_is_the_optimizers_formula(simple, name):
     found = neocog.explain(simple, noise(simple), "ship", lr=0.03, momentum=0.8, adaptive_lr=0.002)
     step = found.steps[name]
     assert step.before.keys() == simple.parameter_shapes.keys()
@@ -267,7 +267,7 @@ def test_a_step_is_the_optimisers_formula(simple, name):
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam"])
-def test_what_a_step_changes_with_batch_normalisation(name):
+def test_what_a_step_changes_with_batch_normalization(name):
     """Its weight moves, and with it what it multiplies by; its statistics stay."""
     network = with_norms()
     image = noise(network)

@@ -25,11 +25,11 @@ from neocog.web import explorer as explorer_module
 from neocog.web import training as training_module
 from neocog.web.curve import Curve, Point
 from neocog.web.events import Events
-from neocog.web.owner import Owner
 from neocog.web.refusal import RefusedError
-from neocog.web.running import Running, first_images
 from neocog.web.training import Training
+from neocog.web.training_pace import TrainingPace, first_images
 from neocog.web.undo import Saved, UndoHistory
+from neocog.web.worker_thread import WorkerThread
 
 DATA = shapes(0, 600, 50)
 # Of numbers about 1 that are sums of some thousand products in float32.
@@ -39,7 +39,7 @@ CLOSE = 2e-5
 @pytest.fixture
 def network() -> neocog.Network:
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     return network
 
 
@@ -65,7 +65,7 @@ def fitted(steps: int, batch_size=4, rate=0.001, momentum=0.9, seed=0, new=False
     """What the public function makes of so many steps, of a network with or without weights."""
     network = neocog.models.simple_cnn()
     if not new:
-        network.initialise(seed)
+        network.initialize(seed)
     whole = -(-len(DATA.train) // batch_size)
     optimizer = neocog.SGD(rate, momentum)
     neocog.fit(
@@ -177,9 +177,9 @@ def test_a_broken_picture_leaves_the_one_before(page):
     assert page.state() == before
 
 
-def test_a_grey_network_gets_grey_pictures():
+def test_a_gray_network_gets_gray_pictures():
     network = neocog.models.lenet5()
-    network.initialise(0)
+    network.initialize(0)
     side = network.input_shape[1]
     with served(network, None) as page:
         assert page.state()["picture"]["source"] == "none"
@@ -187,9 +187,9 @@ def test_a_grey_network_gets_grey_pictures():
         red[..., 0] = 200
         status, state = page.upload(png(red))
         assert status == 200
-        grey = np.asarray(Image.fromarray(red).convert("L"))[None, ..., None]
+        gray = np.asarray(Image.fromarray(red).convert("L"))[None, ..., None]
         found = np.float32(state["prediction"]["probabilities"])
-        np.testing.assert_array_equal(found, network.predict_proba(grey)[0])
+        np.testing.assert_array_equal(found, network.predict_proba(gray)[0])
 
 
 def test_labels(page):
@@ -450,9 +450,9 @@ def test_reset(page, network):
     assert state["curve"]["count"] == 0
     assert state["changes"] == 0
     fresh = neocog.models.simple_cnn()
-    fresh.initialise(7)
+    fresh.initialize(7)
     assert_same(page.weights(), fresh.state_dict())
-    # Nothing of what was before is remembered, also not by the optimiser.
+    # Nothing of what was before is remembered, also not by the optimizer.
     for _ in range(3):
         page.do("/api/training/step")
     assert_same(page.weights(), fitted(3, seed=7, new=True).state_dict())
@@ -601,7 +601,7 @@ def test_the_latest_batch_of_many_steps():
     found = []
     for counts in ([7], [1] * 7):
         network = neocog.models.simple_cnn()
-        network.initialise(0)
+        network.initialize(0)
         training = Training(network, DATA.train, TorchStream(0), 2, lambda kernels: None)
         for count in counts:
             losses = training.take(count)
@@ -615,16 +615,16 @@ def test_the_latest_batch_of_many_steps():
 def test_points_of_steps_that_were_lost_are_taken_away(network):
     now = [0.0]
     training = Training(network, DATA.train, TorchStream(0), 2, lambda kernels: None)
-    running = Running(network, training, DATA.test, 2, lambda: now[0])
+    running = TrainingPace(network, training, DATA.test, 2, lambda: now[0])
     running.start()
-    assert running.moment()  # settled, for a look at the test images
+    assert running.tick()  # settled, for a look at the test images
     settled = training.steps
     now[0] += 0.3
-    assert running.moment()
+    assert running.tick()
     assert [p.steps for p in running.curve.points] == [settled, training.steps]
     training.rate = 1e30
     with pytest.raises(TrainingDivergedError):
-        running.moment()
+        running.tick()
     running.give_up()
     assert [p.steps for p in running.curve.points] == [settled] == [training.steps]
     assert not running.is_on
@@ -988,7 +988,7 @@ def test_the_owner_does_what_is_asked_between_its_own_work():
         more.wait(0.001)
         return True
 
-    owner = Owner(work)
+    owner = WorkerThread(work)
     for n in range(5):
         assert owner.ask(lambda n=n: done.append(n) or n) == n
     with pytest.raises(ZeroDivisionError):
@@ -1004,7 +1004,7 @@ def test_the_owner_does_what_is_asked_between_its_own_work():
 def test_the_owner_leaves_nobody_waiting():
     """Who asked while it ended is told so."""
     entered, leave, found = threading.Event(), threading.Event(), []
-    owner = Owner(lambda: False)
+    owner = WorkerThread(lambda: False)
 
     def slow() -> None:
         entered.set()

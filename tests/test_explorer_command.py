@@ -17,7 +17,7 @@ import pytest
 from exploring import PATIENCE
 
 import neocog
-from neocog import opening
+from neocog import loading
 from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
 from neocog.cli import main
 from neocog.data import Data, is_here
@@ -25,7 +25,7 @@ from neocog.data.shapes import CLASSES, shapes
 from neocog.data.sources import cifar10 as cifar
 from neocog.errors import FormatError, NeocogError
 from neocog.formats import save_model
-from neocog.opening import open_network
+from neocog.loading import open_network
 from neocog.web import Server
 
 
@@ -47,13 +47,13 @@ def little_data(monkeypatch):
             return Data("cifar10", part.train, part.test, cifar.CLASSES)
         return shapes(0, 8, 4)
 
-    monkeypatch.setattr(opening, "load_data", load)
+    monkeypatch.setattr(loading, "load_data", load)
     return asked
 
 
 def saved(path, classes=CLASSES, **training):
     network = neocog.models.simple_cnn()
-    network.initialise(3)
+    network.initialize(3)
     if classes:
         network.name_classes(classes)
     save_model(network, path, training=training)
@@ -72,7 +72,7 @@ def test_a_new_network_for_the_data():
     opened = open_network()
     assert (opened.name, opened.data.name, opened.notes) == ("simple-cnn", "shapes", ())
     assert opened.network.classes == CLASSES
-    assert not opened.network.initialised
+    assert not opened.network.initialized
     opened = open_network(data="cifar10")
     assert (opened.data.name, opened.network.classes) == ("cifar10", cifar.CLASSES)
 
@@ -95,20 +95,20 @@ def test_a_python_file(here):
         "import neocog\n"
         "def small(classes, input_shape):\n"
         "    return neocog.Network(flatten=neocog.Flatten(), fc=neocog.Linear(3072, classes))\n"
-        "def grey(classes):\n"
+        "def gray(classes):\n"
         "    return neocog.Network(\n"
         "        input_shape=(1, 8, 8), flatten=neocog.Flatten(), fc=neocog.Linear(64, classes)\n"
         "    )\n"
     )
     opened = open_network("mine.py:small")
     assert (opened.name, list(opened.network.layers)) == ("mine", ["flatten", "fc"])
-    with pytest.raises(NeocogError, match=r"mine.py:grey takes images of the shape \(1, 8, 8\)"):
-        open_network("mine.py:grey")
+    with pytest.raises(NeocogError, match=r"mine.py:gray takes images of the shape \(1, 8, 8\)"):
+        open_network("mine.py:gray")
 
 
 def test_a_network_that_ends_in_a_map(here):
     network = neocog.Network(conv=neocog.Conv2d(3, 2, 3))
-    network.initialise(0)
+    network.initialize(0)
     network.save("map.safetensors")
     with pytest.raises(NeocogError, match=r"ends in the shape \(2, 30, 30\); only a network"):
         open_network("map.safetensors")
@@ -116,7 +116,7 @@ def test_a_network_that_ends_in_a_map(here):
 
 @pytest.mark.parametrize("name", ["shapes", "cifar10"])
 def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, name):
-    monkeypatch.setattr(opening, "is_here", lambda name: True)
+    monkeypatch.setattr(loading, "is_here", lambda name: True)
     folder = here / "my-run"
     folder.mkdir()
     classes = CLASSES if name == "shapes" else cifar.CLASSES
@@ -140,7 +140,7 @@ def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, na
 def test_nothing_is_downloaded_or_opened_because_a_file_says_so(
     here, monkeypatch, little_data, training, why
 ):
-    monkeypatch.setattr(opening, "is_here", lambda name: name == "shapes")
+    monkeypatch.setattr(loading, "is_here", lambda name: name == "shapes")
     saved(here / "a.safetensors", **training)
     opened = open_network("a.safetensors")
     assert opened.data is None
@@ -156,8 +156,8 @@ def test_a_run_says_where_its_data_are(here, monkeypatch):
         loaded.append(source)
         return noise
 
-    monkeypatch.setattr(opening, "load_data", load_data)
-    monkeypatch.setattr(opening, "holds_pictures", lambda _: False)
+    monkeypatch.setattr(loading, "load_data", load_data)
+    monkeypatch.setattr(loading, "holds_pictures", lambda _: False)
     (here / "mine").mkdir()
     (here / "run").mkdir()
     own = noise.fingerprint
@@ -187,14 +187,14 @@ def test_the_network_of_weights_alone_can_be_said(here):
     (here / "resnet.pytorch").mkdir()
     (here / "resnet.pytorch" / "own.py").write_text(
         "import neocog\n"
-        "def grey(classes):\n"
+        "def gray(classes):\n"
         "    return neocog.Network(\n"
         "        input_shape=(1, 8, 8), flatten=neocog.Flatten(), fc=neocog.Linear(64, classes)\n"
         "    )\n"
     )
-    model = "resnet.pytorch/own.py:grey"
-    network = neocog.models.load_model_file("resnet.pytorch/own.py", "grey", 4)
-    network.initialise(0)
+    model = "resnet.pytorch/own.py:gray"
+    network = neocog.models.load_model_file("resnet.pytorch/own.py", "gray", 4)
+    network.initialize(0)
     network.save("a.pth")
     network.save("a.safetensors")
     opened = open_network("a.pth", architecture=model)
@@ -203,7 +203,7 @@ def test_the_network_of_weights_alone_can_be_said(here):
     for other in ("a.safetensors", "simple-cnn", None):
         with pytest.raises(NeocogError, match=r"says it itself\. Leave --model out"):
             open_network(other, architecture=model)
-    assert opening.name_of_run(model) == "own"
+    assert loading.name_of_run(model) == "own"
 
 
 def test_weights_alone_need_data_to_be_named(here):
@@ -227,15 +227,15 @@ def test_data_that_do_not_fit(here):
     assert "knows the classes airplane" in opened.notes[0]
 
     network = neocog.models.simple_cnn(3)
-    network.initialise(0)
+    network.initialize(0)
     network.save("three.safetensors")
     with pytest.raises(NeocogError, match="tells 3 classes apart, but shapes has 10"):
         open_network("three.safetensors", "shapes")
     network = neocog.models.simple_cnn(input_shape=(1, 28, 28))
-    network.initialise(0)
-    network.save("grey.safetensors")
+    network.initialize(0)
+    network.save("gray.safetensors")
     with pytest.raises(NeocogError, match=r"shape \(1, 28, 28\), but those of shapes are \(3, 32"):
-        open_network("grey.safetensors", "shapes")
+        open_network("gray.safetensors", "shapes")
 
 
 def test_damaged_files(here):

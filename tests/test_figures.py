@@ -31,7 +31,7 @@ from neocog.network import Network
 NAMES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def grey():
+def gray():
     """One channel, not square, many classes, one map of one channel."""
     return Network(
         input_shape=(1, 12, 9),
@@ -51,7 +51,7 @@ def grey():
 
 
 def of_pairs():
-    """Two channels, which are no colours."""
+    """Two channels, which are no colors."""
     return Network(
         input_shape=(2, 8, 8),
         conv=Conv2d(2, 3, 3),
@@ -63,7 +63,7 @@ def of_pairs():
 
 MAKERS = {
     "simple-cnn": models.simple_cnn,
-    "grey": grey,
+    "gray": gray,
     "pairs": of_pairs,
 }
 
@@ -73,7 +73,7 @@ def explanations():
     made = {}
     for name, make in MAKERS.items():
         network = make()
-        network.initialise(2)
+        network.initialize(2)
         if network.output_shape == (10,):
             network.name_classes(NAMES)
         channels, height, width = network.input_shape
@@ -176,8 +176,8 @@ def test_explanation(explanations, name):
     assert f"what its {len(explanation) - 1} layers make" in title
     image, *_ = figure.axes
     (shown,) = pictures(image)
-    colours = explanation.image.shape[2] == 3
-    expected = explanation.image if colours else explanation.image[:, :, 0]
+    colors = explanation.image.shape[2] == 3
+    expected = explanation.image if colors else explanation.image[:, :, 0]
     np.testing.assert_array_equal(shown, expected)
     for key in explanation:
         layer = explanation[key]
@@ -229,7 +229,7 @@ def bars_by_name(axes, shift=0.0):
 
 
 def test_probabilities_of_the_first_ten_and_the_label(explanations):
-    explanation = explanations["grey"]
+    explanation = explanations["gray"]
     (axes,) = titled(explanation.figure(), "probabilities")
     found = bars_by_name(axes)
     order = np.argsort(-explanation.probabilities)
@@ -242,7 +242,7 @@ def test_probabilities_of_the_first_ten_and_the_label(explanations):
 # Attributions
 
 
-@pytest.mark.parametrize("name", ["simple-cnn", "grey"])
+@pytest.mark.parametrize("name", ["simple-cnn", "gray"])
 @pytest.mark.parametrize("method", ["grad_cam", "gradient_times_input", "occlusion", "chance"])
 def test_attribution(explanations, name, method):
     explanation = explanations[name]
@@ -253,7 +253,7 @@ def test_attribution(explanations, name, method):
     alone, over, curves = figure.axes[:3]
     shown = explanation.image if name == "simple-cnn" else explanation.image[:, :, 0]
     np.testing.assert_array_equal(pictures(alone)[0], shown)
-    _grey, map_ = pictures(over)
+    _gray, map_ = pictures(over)
     np.testing.assert_array_equal(map_, found.map)
     expected = [found.deleted, found.inserted]
     title = said(figure)
@@ -275,7 +275,7 @@ def test_attribution(explanations, name, method):
 
 
 @pytest.mark.parametrize(
-    ("name", "layer"), [("simple-cnn", "conv1"), ("grey", "conv"), ("grey", "block.body")]
+    ("name", "layer"), [("simple-cnn", "conv1"), ("gray", "conv"), ("gray", "block.body")]
 )
 @pytest.mark.parametrize("with_data", [False, True])
 def test_filters(explanations, name, layer, with_data):
@@ -295,7 +295,7 @@ def test_filters(explanations, name, layer, with_data):
         (kernel,) = pictures(axes)
         weight = found.weight[channel]
         limit = np.abs(weight).max()
-        if inputs == 3:  # colours, grey for 0
+        if inputs == 3:  # colors, gray for 0
             expected = 0.5 + weight.transpose(1, 2, 0) / (2 * limit)
             np.testing.assert_allclose(kernel, expected, atol=1e-6)
         else:
@@ -389,7 +389,7 @@ def test_a_step_to_where_numbers_overflow(explanations, lr):
 
 def test_a_large_kernel(explanations):
     """Of many input channels the three that change most, without numbers, which were too small."""
-    step = explanations["grey"].steps["sgd"]
+    step = explanations["gray"].steps["sgd"]
     figure = draw(step.figure("block.body.weight"))
     change = np.abs(step.after["block.body.weight"] - step.before["block.body.weight"])
     out = int(change.max(axis=(1, 2, 3)).argmax())

@@ -51,8 +51,8 @@ def nested():
     )
 
 
-def initialised(network):
-    network.initialise(5)
+def initialized(network):
+    network.initialize(5)
     rng = np.random.default_rng(5)
     state = network.state_dict()
     for key, value in state.items():
@@ -90,7 +90,7 @@ def by_formulas(network, images, layer):
     ],
 )
 def test_what_excites_most(make, layer):
-    network = initialised(make())
+    network = initialized(make())
     images = noise(network, 30)
     found = filters(network, layer, Dataset(images, np.zeros(30, np.int64)), count=4)
     maps = by_formulas(network, images, layer)
@@ -110,7 +110,7 @@ def test_what_excites_most(make, layer):
 
 
 def test_only_the_first_images_are_looked_at():
-    network = initialised(models.simple_cnn())
+    network = initialized(models.simple_cnn())
     images = noise(network, 12)
     everything = filters(network, data=images, count=1)
     part = filters(network, data=images, count=1, most=5)
@@ -121,7 +121,7 @@ def test_only_the_first_images_are_looked_at():
 
 
 def test_fewer_images_than_asked_for():
-    network = initialised(models.simple_cnn())
+    network = initialized(models.simple_cnn())
     found = filters(network, data=noise(network, 2), count=5)
     assert all(sorted(one.index for one in row) == [0, 1] for row in found.top_activations)
     assert all(row[0].value >= row[1].value for row in found.top_activations)
@@ -130,7 +130,7 @@ def test_fewer_images_than_asked_for():
 
 
 def test_equal_images_stay_in_their_order():
-    network = initialised(models.simple_cnn())
+    network = initialized(models.simple_cnn())
     images = np.tile(noise(network, 2), (200, 1, 1, 1))
     found = filters(network, data=images, count=3)
     for row in found.top_activations:
@@ -138,7 +138,7 @@ def test_equal_images_stay_in_their_order():
 
 
 def test_an_explanations_filters():
-    network = initialised(models.simple_cnn())
+    network = initialized(models.simple_cnn())
     images = noise(network, 6)
     explanation = neocog.explain(network, images[0])
     assert explanation.filters().top_activations == ()
@@ -161,7 +161,7 @@ def test_an_explanations_filters():
 )
 def test_layers_that_have_no_filters(layer, says):
     with pytest.raises(DataError, match=re.escape(says)):
-        filters(initialised(models.simple_cnn()), layer)
+        filters(initialized(models.simple_cnn()), layer)
 
 
 def test_a_network_without_a_convolution():
@@ -176,7 +176,7 @@ def test_a_network_without_parameters():
 
 
 def test_data_that_do_not_fit():
-    network = initialised(models.simple_cnn())
+    network = initialized(models.simple_cnn())
     images = noise(network, 3)
     whole = Data("noise", Dataset(images, np.zeros(3, np.int64)), None, ())
     with pytest.raises(DataError, match=re.escape("such as load_data(…).train")):

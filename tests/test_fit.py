@@ -22,10 +22,10 @@ from neocog.errors import ArchitectureError, DataError, NeocogError, TrainingDiv
 from neocog.training import schedules
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import EMA, Lookahead
-from neocog.training.course import Course
 from neocog.training.history import Epoch, History
 from neocog.training.live_line import LiveLine
 from neocog.training.optimizers import Group
+from neocog.training.run_length import RunLength
 from neocog.training.torch_stream import TorchStream
 
 BATCH = 4
@@ -88,7 +88,7 @@ def by_formula(network, data, optimizer, epochs, seed):
     return losses, w
 
 
-class Recorder(neocog.Watcher):
+class Recorder(neocog.Callback):
     """Writes down what it is told, and does as asked at one of those times."""
 
     def __init__(self, act=None):
@@ -232,14 +232,14 @@ def test_another_seed_gives_other_weights_and_another_order():
     losses = []
     for seed in (1, 2):
         network = small_network()
-        network.initialise(0)
+        network.initialize(0)
         losses.append(fit(network, seed=seed).losses[0])
     assert losses[0] != losses[1]
 
 
 def test_a_network_with_weights_keeps_them():
     network = small_network()
-    network.initialise(5)
+    network.initialize(5)
     before = network.state_dict()
     fit(network, optimizer=SGD(1e-30), seed=0)  # too small a rate to change any weight
     assert_same_weights(network.state_dict(), before)
@@ -254,7 +254,7 @@ def test_training_goes_on_where_it_ended():
 
 def test_predictions_are_of_the_new_weights():
     network, data = small_network(), small_data()
-    network.initialise(0)
+    network.initialize(0)
     before = network.predict_proba(data.images)
     fit(network, optimizer=SGD(0.1))
     assert np.abs(network.predict_proba(data.images) - before).max() > 0.01
@@ -273,26 +273,26 @@ def test_classes_travel_with_the_network():
     assert network.classes == ("a", "b", "c", "d")
 
 
-# Watchers
+# Callbacks
 
 
-def test_a_watcher_is_told_in_order():
+def test_a_callback_is_told_in_order():
     weights = {}
 
     def act(name, *rest):
         if name == "epoch_done":
             weights[rest[0].epoch] = network.state_dict()
 
-    network, watcher = small_network(), Recorder(act)
-    history = fit(network, epochs=2, log_every=4, watcher=watcher)
-    names = [call[0] for call in watcher.calls]
+    network, callback = small_network(), Recorder(act)
+    history = fit(network, epochs=2, log_every=4, callback=callback)
+    names = [call[0] for call in callback.calls]
     told = [name for name in names if name not in ("compiling", "progress")]
     assert told == ["ready", *["logged"] * 2, "epoch_done", *["logged"] * 2, "epoch_done"]
     assert names.index("ready") == names.count("compiling")
-    assert [call[1] for call in watcher.calls if call[0] == "logged"] == history.logged
-    assert [call[1] for call in watcher.calls if call[0] == "epoch_done"] == history.epochs
-    assert all(call[2] is history for call in watcher.calls if call[0] == "epoch_done")
-    progress = [call[1:] for call in watcher.calls if call[0] == "progress"]
+    assert [call[1] for call in callback.calls if call[0] == "logged"] == history.logged
+    assert [call[1] for call in callback.calls if call[0] == "epoch_done"] == history.epochs
+    assert all(call[2] is history for call in callback.calls if call[0] == "epoch_done")
+    progress = [call[1:] for call in callback.calls if call[0] == "progress"]
     assert progress == sorted(progress)
     assert {(1, 11, 11), (2, 11, 11)} <= set(progress)
 
@@ -303,14 +303,14 @@ def test_a_watcher_is_told_in_order():
 
 
 @pytest.mark.parametrize("when", ["ready", "progress", "logged", "epoch_done"])
-def test_a_watcher_that_fails_ends_training_and_every_worker(when):
+def test_a_callback_that_fails_ends_training_and_every_worker(when):
     threads = threading.active_count()
     with pytest.raises(OSError, match="disk full"):
         fit(
             small_network(),
             long_data(20_000),
             threads=2,
-            watcher=Recorder(once(when, OSError("disk full"))),
+            callback=Recorder(once(when, OSError("disk full"))),
         )
     deadline = time.monotonic() + 5
     while threading.active_count() > threads and time.monotonic() < deadline:
@@ -346,7 +346,7 @@ def test_silly_settings_are_refused_by_name_and_value(setting, value):
     message = str(caught.value)
     assert message.startswith(f"{setting} (={value!r})")
     assert "\n" not in message
-    assert not network.initialised
+    assert not network.initialized
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ def test_settings_that_do_not_fit_the_network_are_refused(settings, message):
     network = small_network()
     with pytest.raises(NeocogError, match=message):
         fit(network, **settings)
-    assert not network.initialised
+    assert not network.initialized
 
 
 def with_labels(low: int, high: int) -> Dataset:
@@ -419,12 +419,14 @@ def test_class_names_that_do_not_fit_are_refused():
 
 def test_divergence_stops_at_once_and_says_where():
     network = small_network()
-    network.initialise(0)
+    network.initialize(0)
     before = network.state_dict()
-    watcher = Recorder()
+    callback = Recorder()
     with pytest.raises(TrainingDivergedError) as caught:
-        fit(network, small_data(4000), epochs=2, optimizer=SGD(1e6, momentum=0.9), watcher=watcher)
-    history = next(call[1] for call in watcher.calls if call[0] == "ready")
+        fit(
+            network, small_data(4000), epochs=2, optimizer=SGD(1e6, momentum=0.9), callback=callback
+        )
+    history = next(call[1] for call in callback.calls if call[0] == "ready")
     # Every finite loss was logged; the next one is the one that is named.
     assert f"epoch 1, batch {len(history.logged) + 1}. " in str(caught.value)
     assert np.isfinite(history.losses).all()
@@ -438,10 +440,10 @@ def test_divergence_keeps_the_last_finished_epoch():
     data = small_data(BATCH)  # an epoch of one step, whose loss is still that of sound weights
     kept = small_network()
     fit(kept, data, epochs=1, optimizer=SGD(1e30))
-    network, watcher = small_network(), Recorder()
+    network, callback = small_network(), Recorder()
     with pytest.raises(TrainingDivergedError, match=r"(nan|inf) in epoch 2, batch 1\. "):
-        fit(network, data, epochs=3, optimizer=SGD(1e30), watcher=watcher)
-    assert [call[1].epoch for call in watcher.calls if call[0] == "epoch_done"] == [1]
+        fit(network, data, epochs=3, optimizer=SGD(1e30), callback=callback)
+    assert [call[1].epoch for call in callback.calls if call[0] == "epoch_done"] == [1]
     assert_same_weights(network.state_dict(), kept.state_dict())
 
 
@@ -557,8 +559,8 @@ def test_a_fraction_of_an_epoch_ends_it_early():
 
 def test_the_schedule_is_of_the_whole_run_also_of_a_fraction():
     """Linear over 16 batches; the last of them moves by a sixteenth of the rate."""
-    course = Course(42, 4, 16 / 11)
-    rates = np.concatenate([course.rates(e, schedules.Linear(), None)[:, 0] for e in (1, 2)])
+    run_length = RunLength(42, 4, 16 / 11)
+    rates = np.concatenate([run_length.rates(e, schedules.Linear(), None)[:, 0] for e in (1, 2)])
     np.testing.assert_allclose(rates, 1 - np.arange(16) / 16, rtol=1e-15)
 
 
@@ -573,27 +575,27 @@ def test_the_schedule_is_of_the_whole_run_also_of_a_fraction():
     ],
 )
 def test_how_long_a_run_is(images, batch, length, accumulate, batches, steps):
-    course = Course(images, batch, length, accumulate)
-    epochs = range(1, course.epochs + 1)
-    assert [course.batches(e) for e in epochs] == batches
-    assert [course.steps(e) for e in epochs] == steps
+    run_length = RunLength(images, batch, length, accumulate)
+    epochs = range(1, run_length.epochs + 1)
+    assert [run_length.batches(e) for e in epochs] == batches
+    assert [run_length.steps(e) for e in epochs] == steps
     for epoch in epochs:
-        rates = course.rates(epoch, schedules.Constant(), EMA(0.9))
-        assert rates.shape == (course.batches(epoch), 4)
+        rates = run_length.rates(epoch, schedules.Constant(), EMA(0.9))
+        assert rates.shape == (run_length.batches(epoch), 4)
     order = np.arange(images)
-    shown = sum(len(course.order(e, order)) for e in epochs)
+    shown = sum(len(run_length.order(e, order)) for e in epochs)
     assert shown == min(images, batch * batches[-1]) + images * (len(batches) - 1)
 
 
 def test_lookahead_returns_to_its_average_at_the_end():
     """With a decay of nearly 1 the average hardly leaves where it began, and so do the weights."""
     network = small_network()
-    network.initialise(3)
+    network.initialize(3)
     before = network.state_dict()
     optimizer = SGD(0.05, momentum=0.9)
     fit(network, epochs=2, optimizer=optimizer, averaging=Lookahead(5, 0.999999, 0.0), seed=3)
     moved = small_network()
-    moved.initialise(3)
+    moved.initialize(3)
     fit(moved, epochs=2, optimizer=optimizer, seed=3)
     for name, value in network.state_dict().items():
         np.testing.assert_allclose(value, before[name], atol=1e-3, rtol=0)
@@ -603,7 +605,7 @@ def test_lookahead_returns_to_its_average_at_the_end():
 def test_parameters_come_to_rest_after_their_epochs():
     seen = []
 
-    class Watcher(neocog.Watcher):
+    class Callback(neocog.Callback):
         def epoch_done(self, epoch, history):
             seen.append(network.state_dict())
 
@@ -614,7 +616,9 @@ def test_parameters_come_to_rest_after_their_epochs():
         "seed": 3,
     }
     network = small_network()
-    history = fit(network, freeze_after={"conv1.*": 2, "*.bias": 3}, watcher=Watcher(), **settings)
+    history = fit(
+        network, freeze_after={"conv1.*": 2, "*.bias": 3}, callback=Callback(), **settings
+    )
     free = small_network()
     same = fit(free, **settings)
     assert history.losses[:22] == same.losses[:22]
@@ -658,7 +662,7 @@ def test_augmentation_is_the_seeds(seed):
 
 def test_ctrl_c_within_an_epoch_keeps_the_weights_so_far():
     network, data = small_network(), long_data(400_000)
-    network.initialise(0)
+    network.initialize(0)
     before = network.state_dict()
 
     def act(name, *rest):
@@ -667,22 +671,22 @@ def test_ctrl_c_within_an_epoch_keeps_the_weights_so_far():
             raise KeyboardInterrupt
 
     seen = []
-    watcher = Recorder(act)
-    history = fit(network, data, watcher=watcher, optimizer=SGD(0.001))
+    callback = Recorder(act)
+    history = fit(network, data, callback=callback, optimizer=SGD(0.001))
     assert history.interrupted
     assert seen[0] <= history.steps < 100_000
     assert history.epochs == []
     assert len(history.losses) == history.steps  # what was done is logged
     assert np.isfinite(history.losses).all()
-    assert "epoch_done" not in [call[0] for call in watcher.calls]
+    assert "epoch_done" not in [call[0] for call in callback.calls]
 
     # The weights are those after exactly so many steps.
     same = small_network()
     stream = TorchStream(0)
-    same.initialise(0)
+    same.initialize(0)
     order = stream.epoch_order(len(data))[: BATCH * history.steps]
     trainer = Trainer(
-        same, data.images, data.labels, batch_size=BATCH, optimiser=SGD(0.001), threads=1
+        same, data.images, data.labels, batch_size=BATCH, optimizer=SGD(0.001), threads=1
     )
     trainer.run(order)
     assert_same_weights(network.state_dict(), trainer.state())
@@ -697,7 +701,7 @@ def test_ctrl_c_at_the_end_of_an_epoch_keeps_that_epoch():
 
     raised = []
     network, two = small_network(), small_network()
-    history = fit(network, epochs=5, watcher=Recorder(act))
+    history = fit(network, epochs=5, callback=Recorder(act))
     fit(two, epochs=2)
     assert history.interrupted
     assert [e.epoch for e in history.epochs] == [1, 2]
@@ -711,7 +715,7 @@ def test_ctrl_c_after_the_last_step_changes_nothing():
             raise KeyboardInterrupt
 
     raised = []
-    history = fit(small_network(), epochs=1, watcher=Recorder(act))
+    history = fit(small_network(), epochs=1, callback=Recorder(act))
     assert raised
     assert not history.interrupted
     assert history.steps == 11
@@ -726,12 +730,12 @@ def test_a_real_sigint_ends_training_and_keeps_the_weights(tmp_path):
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import neocog\n"
         "from test_fit import long_data, small_network\n"
-        "class Watcher(neocog.Watcher):\n"
+        "class Callback(neocog.Callback):\n"
         "    def logged(self, entry):\n"
         "        print(entry.batch, flush=True)\n"
         "net = small_network()\n"
         "history = neocog.fit(net, long_data(100_000), epochs=10_000, log_every=1000,\n"
-        "                     watcher=Watcher())\n"
+        "                     callback=Callback())\n"
         "net.save('kept.safetensors')\n"
         "print('interrupted', history.interrupted, flush=True)\n"
     )
@@ -749,7 +753,7 @@ def test_a_real_sigint_ends_training_and_keeps_the_weights(tmp_path):
         process.wait()
     assert process.returncode == 0
     assert output.splitlines()[-1] == "interrupted True"
-    assert neocog.load(tmp_path / "kept.safetensors").initialised
+    assert neocog.load(tmp_path / "kept.safetensors").initialized
 
 
 # The note's script
@@ -838,7 +842,7 @@ def test_the_notes_script_line_by_line(one_torch_thread):
 
 def test_ctrl_c_while_an_epoch_is_saved_keeps_that_epoch():
     network, one = small_network(), small_network()
-    history = fit(network, epochs=5, watcher=Recorder(once("epoch_done", KeyboardInterrupt())))
+    history = fit(network, epochs=5, callback=Recorder(once("epoch_done", KeyboardInterrupt())))
     fit(one, epochs=1)
     assert history.interrupted
     assert [e.epoch for e in history.epochs] == [1]
@@ -852,42 +856,42 @@ STILL = {"optimizer": SGD(1e-30)}  # weights stand still, so that losses show wh
 
 
 @pytest.mark.parametrize("where", ["ready", "progress", "logged", "epoch_done"])
-def test_a_watcher_ends_the_training_after_an_epoch(where):
+def test_a_callback_ends_the_training_after_an_epoch(where):
     def act(name, *rest):
-        if name == where and (name == "ready" or len(watcher.history.epochs) >= 1):
-            watcher.stop()
+        if name == where and (name == "ready" or len(callback.history.epochs) >= 1):
+            callback.stop()
         if name == "ready":
-            watcher.history = rest[0]
+            callback.history = rest[0]
 
-    watcher = Recorder(act)
+    callback = Recorder(act)
     network, same = small_network(), small_network()
-    history = fit(network, epochs=5, watcher=watcher)
+    history = fit(network, epochs=5, callback=callback)
     epochs = {"ready": 1, "progress": 2, "logged": 2, "epoch_done": 1}[where]
     assert (history.stopped, history.interrupted) == (True, False)
     assert [e.epoch for e in history.epochs] == list(range(1, epochs + 1))
     fit(same, epochs=epochs)
     assert_same_weights(network.state_dict(), same.state_dict())
     # It can watch another training, and to stop one at its end is nothing special.
-    watcher.act = lambda name, *_: watcher.stop() if name == "epoch_done" else None
-    assert not fit(small_network(), epochs=1, watcher=watcher).stopped
+    callback.act = lambda name, *_: callback.stop() if name == "epoch_done" else None
+    assert not fit(small_network(), epochs=1, callback=callback).stopped
 
 
 @pytest.mark.parametrize(
     "error", [None, KeyboardInterrupt(), OSError("disk full")], ids=["end", "Ctrl+C", "error"]
 )
-def test_a_watcher_is_told_of_the_end(error):
+def test_a_callback_is_told_of_the_end(error):
     class Ending(Recorder):
         def ended(self, history):
             self.note("ended", history)
 
-    watcher = Ending(once("logged", error) if error else None)
+    callback = Ending(once("logged", error) if error else None)
     if isinstance(error, OSError):
         with pytest.raises(OSError, match="disk full"):
-            fit(small_network(), watcher=watcher)
+            fit(small_network(), callback=callback)
     else:
-        fit(small_network(), watcher=watcher)
-    assert watcher.calls[-1][0] == "ended"
-    assert [call[0] for call in watcher.calls].count("ended") == 1
+        fit(small_network(), callback=callback)
+    assert callback.calls[-1][0] == "ended"
+    assert [call[0] for call in callback.calls].count("ended") == 1
 
 
 def dropping_network() -> neocog.Network:
@@ -922,17 +926,17 @@ def test_training_again_with_other_weights_or_another_seed_begins_anew():
     copy = network.copy()
     network.load_state_dict(begin)
     assert fit(network, seed=3, **STILL).losses != again  # the order of seed 3 without its weights
-    network.initialise(3)
+    network.initialize(3)
     order = fit(network, seed=3, **STILL).losses
-    network.initialise(3)
+    network.initialize(3)
     assert fit(network, seed=3, **STILL).losses == order
     third = fit(copy, seed=3, **STILL).losses
     assert third not in (first, again)
     # What seed 4 has drawn is not of seed 3.
     other = small_network()
-    other.initialise(3)
+    other.initialize(3)
     expected = fit(other, seed=4, **STILL).losses
-    copy.initialise(3)
+    copy.initialize(3)
     fit(copy, seed=3, **STILL)
     assert fit(copy, seed=4, **STILL).losses == expected
 
@@ -940,7 +944,7 @@ def test_training_again_with_other_weights_or_another_seed_begins_anew():
 def test_an_interrupted_training_goes_on_with_the_next_order():
     network, whole = small_network(), small_network()
     data = small_data(4000)
-    fit(network, data, epochs=2, seed=3, watcher=Recorder(once("logged", KeyboardInterrupt())))
+    fit(network, data, epochs=2, seed=3, callback=Recorder(once("logged", KeyboardInterrupt())))
     expected = TorchStream(3)
     expected.initial_state(whole)
     expected.epoch_order(len(data))
@@ -954,7 +958,7 @@ def test_a_fit_that_fails_before_its_first_step_changes_nothing():
     whole, network = small_network(), small_network()
     expected = fit(whole, epochs=1, seed=3, **STILL).losses
     with pytest.raises(OSError, match="disk full"):
-        fit(network, seed=3, watcher=Recorder(once("ready", OSError("disk full"))))
+        fit(network, seed=3, callback=Recorder(once("ready", OSError("disk full"))))
     assert fit(network, epochs=1, seed=3, **STILL).losses == expected
     assert_same_weights(network.state_dict(), whole.state_dict())
     assert network.trained.epochs == 1
@@ -1015,7 +1019,7 @@ def test_in_a_notebook_a_line_shows_how_it_goes(ipython, monkeypatch, capsys):
     assert last == f"2 epochs, loss {history.epochs[-1].loss:.3f}, {history.seconds:.1f} s"
     assert capsys.readouterr() == ("", "")
     shown.clear()
-    fit(small_network(), watcher=neocog.Watcher())
+    fit(small_network(), callback=neocog.Callback())
     assert shown == []
 
 

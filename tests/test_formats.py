@@ -16,7 +16,7 @@ from neocog.network import Network
 def net():
     net = models.simple_cnn(7)
     net.name_classes(tuple("abcdefg"))
-    net.initialise(3)
+    net.initialize(3)
     return net
 
 
@@ -55,7 +55,7 @@ def test_torch_gets_the_state_dict(tmp_path, net):
 
 def test_the_architecture_can_be_given(tmp_path, net):
     other = Network(input_shape=(3, 2, 2), f=Flatten(), l=Linear(12, 4))
-    other.initialise(1)
+    other.initialize(1)
     save(other, tmp_path / "other.pth")
     empty = Network(input_shape=(3, 2, 2), f=Flatten(), l=Linear(12, 4))
     assert_same_weights(load(tmp_path / "other.pth", model=empty), other)
@@ -74,7 +74,7 @@ def test_the_architecture_can_be_given(tmp_path, net):
 @pytest.mark.parametrize("width", [1, 0.3])
 def test_every_model_at_any_width_is_known_by_its_weights(tmp_path, name, width):
     network = models.make(name, 7, width=width)
-    network.initialise(1)
+    network.initialize(1)
     for file in ("a.pth", "a.safetensors"):
         network.save(tmp_path / file)
         assert_same_weights(load(tmp_path / file), network)
@@ -103,7 +103,7 @@ def test_a_state_dict_of_torch_with_running_statistics_is_loaded(tmp_path):
 
 def test_a_count_of_batches_that_is_no_whole_number_is_refused(tmp_path):
     network = models.make("resnet8", 4, width=0.5)
-    network.initialise(0)
+    network.initialize(0)
     state = network.state_dict()
     save_pth(state | {"norm.num_batches_tracked": np.array(np.nan)}, tmp_path / "a.pth")
     with pytest.raises(FormatError, match=r"norm\.num_batches_tracked must hold a whole number"):
@@ -140,14 +140,14 @@ def test_long_prefixes_take_no_more_memory_than_the_file(tmp_path):
 
 def test_a_network_whose_own_names_have_that_prefix_keeps_it(tmp_path):
     own = Network(input_shape=(3, 2, 2), model=Sequential(f=Flatten(), fc=Linear(12, 4)))
-    own.initialise(1)
+    own.initialize(1)
     own.save(tmp_path / "a.pth")
     assert_same_weights(load(tmp_path / "a.pth", own.copy()), own)
 
 
 def test_counts_of_batches_may_be_missing(tmp_path):
     network = models.make("resnet8", 4, width=0.5)
-    network.initialise(0)
+    network.initialize(0)
     state = {k: v for k, v in network.state_dict().items() if not k.endswith("_tracked")}
     assert len(state) < len(network.state_dict())
     save_pth(state, tmp_path / "a.pth")
@@ -162,7 +162,7 @@ def test_counts_of_batches_may_be_missing(tmp_path):
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 36, 36)])
 def test_weights_for_other_images_are_known_too(tmp_path, shape):
     network = models.lenet5(10, input_shape=shape)
-    network.initialise(0)
+    network.initialize(0)
     network.save(tmp_path / "a.pth")
     for model in (None, "lenet5"):
         loaded = load(tmp_path / "a.pth", model)
@@ -177,7 +177,7 @@ def test_the_size_of_images_is_noted_beside_the_weights(tmp_path):
     wide = models.simple_cnn(6, input_shape=(3, 20, 36))
     pooled = models.resnet8(4, width=0.5, input_shape=(1, 48, 40))  # the same weights for any size
     for network, name in ((wide, "simple-cnn"), (pooled, "resnet8")):
-        network.initialise(0)
+        network.initialize(0)
         network.save(path)
         for model in (None, name):
             loaded = load(path, model)
@@ -202,7 +202,7 @@ def test_the_size_of_images_is_noted_beside_the_weights(tmp_path):
 )
 def test_noted_sizes_that_cannot_be_are_refused(tmp_path, shape, message):
     network = models.resnet8(4, width=0.5, input_shape=(1, 48, 40))
-    network.initialise(0)
+    network.initialize(0)
     save_pth(network.state_dict(), tmp_path / "a.pth", shape)
     for model in (None, "resnet8"):
         with pytest.raises(NeocogError, match=message):
@@ -217,7 +217,7 @@ def test_the_architecture_can_be_a_python_file(tmp_path):
         "                          l=neocog.Linear(12, classes))\n"
     )
     own = Network(input_shape=(3, 2, 2), f=Flatten(), l=Linear(12, 4))
-    own.initialise(1)
+    own.initialize(1)
     own.save(tmp_path / "a.pth")
     model = f"{tmp_path / 'own.py'}:small"
     assert_same_weights(load(tmp_path / "a.pth", model), own)

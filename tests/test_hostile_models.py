@@ -19,7 +19,7 @@ from neocog.errors import is_plain
 READER = """
 import json, re, sys, time
 import neocog
-from neocog.opening import open_saved
+from neocog.loading import open_saved
 from neocog.training.recipes import Recipe
 
 def memory(name):

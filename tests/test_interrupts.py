@@ -14,7 +14,7 @@ import pytest
 
 from neocog import SGD, fit
 from neocog.data.images import Dataset
-from neocog.engine import crew
+from neocog.engine import thread_pool
 from neocog.engine.predictor import predict_scores
 from neocog.engine.running import Run
 from neocog.engine.trainer import Trainer
@@ -27,7 +27,7 @@ TIMES = 30
 
 def network():
     found = Network(input_shape=(1, 32, 32), flatten=Flatten(), fc=Linear(1024, 40))
-    found.initialise(0)
+    found.initialize(0)
     return found
 
 
@@ -80,11 +80,11 @@ def main():
             predict_scores(net, some.copy(), threads=2)
 
     def predict_beside_another():
-        crew._crew.busy[0] = 1
+        thread_pool._pool.busy[0] = 1
         try:
             predict()
         finally:
-            crew._crew.busy[0] = 0
+            thread_pool._pool.busy[0] = 0
 
     works = [train, train, predict, train, train, predict_beside_another]
     for n in range(TIMES):
@@ -136,7 +136,7 @@ def test_what_workers_use_is_held_until_they_have_ended():
 def test_a_program_holds_the_arrays_that_are_bound():
     net, images = network(), pictures(40)
     trainer = Trainer(
-        net, images, np.zeros(40, np.int64), batch_size=4, optimiser=SGD(0.1), threads=2
+        net, images, np.zeros(40, np.int64), batch_size=4, optimizer=SGD(0.1), threads=2
     )
     order = np.arange(40)
     there = weakref.ref(order)
@@ -201,7 +201,7 @@ def test_threads_that_cannot_be_started_are_an_error(monkeypatch):
     monkeypatch.setattr("neocog.engine.running.start_new_thread", start)
     net, images = network(), pictures(40)
     trainer = Trainer(
-        net, images, np.zeros(40, np.int64), batch_size=4, optimiser=SGD(0.1), threads=5
+        net, images, np.zeros(40, np.int64), batch_size=4, optimizer=SGD(0.1), threads=5
     )
     before = trainer.parameters()
     with pytest.raises(NeocogError, match=r"5 threads cannot be started.*Take fewer threads"):

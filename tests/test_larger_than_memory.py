@@ -11,7 +11,7 @@ from neocog.data.images import Dataset
 from neocog.layers import Conv2d, Flatten, Linear
 from neocog.network import Network
 from neocog.training import initialization
-from neocog.training.initialization import normalise, whiten_first
+from neocog.training.initialization import normalize, whiten_first
 
 COUNT, SIDE = 400, 128  # 19 MiB
 MIB = 2**20
@@ -53,7 +53,7 @@ def test_the_measure_sees_a_copy(images):
 
 
 def test_means_and_deviations(images, network):
-    assert most_memory(normalise, network, images) < 10 * MIB
+    assert most_memory(normalize, network, images) < 10 * MIB
     pixels = images.reshape(-1, 3) / 255
     np.testing.assert_allclose(network.preprocessing.mean, pixels.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(network.preprocessing.std, pixels.std(axis=0), atol=1e-6)
@@ -69,7 +69,7 @@ def test_the_parts_are_all_images_once(images):
 
 
 def test_whitening(images, network):
-    network.initialise(0)
+    network.initialize(0)
     # Patches are 32 times the size of their images, in float64.
     assert most_memory(whiten_first, network, images) < 100 * MIB
 

@@ -182,7 +182,7 @@ def test_the_state_of_a_nested_network_is_that_of_torch(torch):
     from neocog.torch_engine.module import to_torch
 
     network = nested()
-    network.initialise(3)
+    network.initialize(3)
     state = network.state_dict()
     found = to_torch(network).state_dict()
     assert list(found) == list(state)
@@ -251,7 +251,7 @@ def test_arguments_that_cannot_be_are_refused(make, message):
 
 def test_counts_of_batches_are_whole_numbers():
     network = nested()
-    network.initialise(0)
+    network.initialize(0)
     state = network.state_dict()
     assert state["stem.norm.num_batches_tracked"].dtype == np.int64
     state["stem.norm.num_batches_tracked"] = np.array(7, np.int32)

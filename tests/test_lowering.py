@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 from neocog import SGD
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.memory import Memory, memory_needed
-from neocog.engine.method import Method
-from neocog.engine.plan import Scope
-from neocog.engine.schedule import inference_plan, training_plan
-from neocog.engine.stages import (
-    ConvolutionStage,
-    DepthwiseStage,
-    DropoutStage,
-    LinearStage,
-    LoadStage,
-    PointwiseStage,
-    PoolingStage,
+from neocog.engine.ops import (
+    ConvolutionOp,
+    DepthwiseOp,
+    DropoutOp,
+    LinearOp,
+    LoadOp,
+    PointwiseOp,
+    PoolingOp,
 )
+from neocog.engine.plan import Scope
+from neocog.engine.program_options import ProgramOptions
+from neocog.engine.schedule import inference_plan, training_plan
 from neocog.engine.trainer import Trainer
-from neocog.engine.updating import Updating
+from neocog.engine.update_plan import UpdatePlan
 from neocog.errors import ArchitectureError, NeocogError
 from neocog.kernels.augmentation import Augment
 from neocog.layers import (
@@ -47,15 +47,15 @@ from neocog.network import Network
 from neocog.training.optimizers import Group, Muon
 
 
-def stages_of(training=True, **layers):
-    """The stages behind the one that loads images, of a network for images of 8 × 8."""
-    first, *stages = lower(Network(input_shape=(3, 8, 8), **layers), training=training)
-    assert isinstance(first, LoadStage)
-    return stages
+def ops_of(training=True, **layers):
+    """The operations behind the one that loads images, of a network for images of 8 × 8."""
+    first, *ops = lower(Network(input_shape=(3, 8, 8), **layers), training=training)
+    assert isinstance(first, LoadOp)
+    return ops
 
 
-def kinds(stages):
-    return [type(stage) for stage in stages]
+def kinds(ops):
+    return [type(op) for op in ops]
 
 
 def head(channels, side):
@@ -71,81 +71,79 @@ def head(channels, side):
 def test_a_convolution_takes_in_pooling_and_relu(training, order):
     both = {"pool": MaxPool2d(2), "relu": ReLU()}
     between = {name: both[name] for name in order.split(", ")}
-    stages = stages_of(training, conv=Conv2d(3, 8, 3, padding=1), **between, **head(8, 4))
-    assert kinds(stages) == [ConvolutionStage, LinearStage]
-    assert stages[0].pool
-    assert stages[0].relu
-    assert not stages[1].relu
-    assert stages[0].y is stages[1].x
-    assert (stages[0].y.height, stages[0].y.width) == (4, 4)
+    ops = ops_of(training, conv=Conv2d(3, 8, 3, padding=1), **between, **head(8, 4))
+    assert kinds(ops) == [ConvolutionOp, LinearOp]
+    assert ops[0].pool
+    assert ops[0].relu
+    assert not ops[1].relu
+    assert ops[0].y is ops[1].x
+    assert (ops[0].y.height, ops[0].y.width) == (4, 4)
 
 
 @pytest.mark.parametrize(
     "pool", [MaxPool2d(3), MaxPool2d(2, 1), MaxPool2d(2, 2, 1), AvgPool2d(2)], ids=str
 )
-def test_other_pooling_is_a_stage_of_its_own(pool):
-    stages = stages_of(
-        conv=Conv2d(3, 8, 3, padding=1), pool=pool, m=AdaptiveAvgPool2d(), **head(8, 1)
-    )
-    assert kinds(stages) == [ConvolutionStage, PoolingStage, PoolingStage, LinearStage]
-    assert not stages[0].pool
+def test_other_pooling_is_an_op_of_its_own(pool):
+    ops = ops_of(conv=Conv2d(3, 8, 3, padding=1), pool=pool, m=AdaptiveAvgPool2d(), **head(8, 1))
+    assert kinds(ops) == [ConvolutionOp, PoolingOp, PoolingOp, LinearOp]
+    assert not ops[0].pool
 
 
 @pytest.mark.parametrize(
     "conv", [Conv2d(4, 8, 3, groups=2, padding=1), Conv2d(4, 8, 2, dilation=2, padding=1)], ids=str
 )
 def test_a_convolution_that_cannot_pool_does_not(conv):
-    stages = stages_of(c=Conv2d(3, 4, 1), conv=conv, pool=MaxPool2d(2), **head(8, 4))
-    assert kinds(stages) == [ConvolutionStage, ConvolutionStage, PoolingStage, LinearStage]
-    assert not stages[1].pool
+    ops = ops_of(c=Conv2d(3, 4, 1), conv=conv, pool=MaxPool2d(2), **head(8, 4))
+    assert kinds(ops) == [ConvolutionOp, ConvolutionOp, PoolingOp, LinearOp]
+    assert not ops[1].pool
 
 
-def test_a_second_pooling_is_a_stage_of_its_own():
+def test_a_second_pooling_is_an_op_of_its_own():
     pools = {"p1": MaxPool2d(2), "p2": MaxPool2d(2)}
-    stages = stages_of(conv=Conv2d(3, 8, 3, padding=1), **pools, **head(8, 2))
-    assert kinds(stages) == [ConvolutionStage, PoolingStage, LinearStage]
+    ops = ops_of(conv=Conv2d(3, 8, 3, padding=1), **pools, **head(8, 2))
+    assert kinds(ops) == [ConvolutionOp, PoolingOp, LinearOp]
 
 
 def test_a_linear_layer_takes_in_relu_where_another_undoes_it():
-    stages = stages_of(flatten=Flatten(), a=Linear(192, 7), r=ReLU(), b=Linear(7, 5), s=ReLU())
-    assert kinds(stages) == [LinearStage, LinearStage, PointwiseStage]
-    assert stages[0].relu
-    assert not stages[1].relu, "no stage behind it undoes it on the way back"
-    (stage,) = stages_of(False, flatten=Flatten(), a=Linear(192, 7), r=ReLU())
-    assert isinstance(stage, LinearStage)
-    assert stage.relu, "there is no way back"
+    ops = ops_of(flatten=Flatten(), a=Linear(192, 7), r=ReLU(), b=Linear(7, 5), s=ReLU())
+    assert kinds(ops) == [LinearOp, LinearOp, PointwiseOp]
+    assert ops[0].relu
+    assert not ops[1].relu, "no operation behind it undoes it on the way back"
+    (op,) = ops_of(False, flatten=Flatten(), a=Linear(192, 7), r=ReLU())
+    assert isinstance(op, LinearOp)
+    assert op.relu, "there is no way back"
 
 
-def test_relu_whose_map_has_two_readers_stays_a_stage():
+def test_relu_whose_map_has_two_readers_stays_an_op():
     inside = Residual(Conv2d(8, 8, 3, padding=1))
-    stages = stages_of(conv=Conv2d(3, 8, 3, padding=1), r=ReLU(), block=inside, **head(8, 8))
-    kind = [ConvolutionStage, PointwiseStage, ConvolutionStage, PointwiseStage, LinearStage]
-    assert kinds(stages)[:4] == kind[:4]
-    assert not stages[0].relu
-    assert stages[1].function == "relu"
+    ops = ops_of(conv=Conv2d(3, 8, 3, padding=1), r=ReLU(), block=inside, **head(8, 8))
+    kind = [ConvolutionOp, PointwiseOp, ConvolutionOp, PointwiseOp, LinearOp]
+    assert kinds(ops)[:4] == kind[:4]
+    assert not ops[0].relu
+    assert ops[1].function == "relu"
 
 
-def test_normalisation_sum_and_function_are_one_stage():
+def test_normalization_sum_and_function_are_one_op():
     body = Sequential(conv=Conv2d(8, 8, 3, padding=1), norm=BatchNorm2d(8))
     layers = {"first": Conv2d(3, 8, 1), "block": Residual(body), "act": GELU()}
-    stages = stages_of(**layers, **head(8, 8))
-    point = stages[2]
-    assert kinds(stages)[:3] == [ConvolutionStage, ConvolutionStage, PointwiseStage]
+    ops = ops_of(**layers, **head(8, 8))
+    point = ops[2]
+    assert kinds(ops)[:3] == [ConvolutionOp, ConvolutionOp, PointwiseOp]
     assert (point.name, point.norm, point.function) == (
         "block.body.norm",
         body.layers[1][1],
         "gelu",
     )
-    assert point.addend is stages[0].y
+    assert point.addend is ops[0].y
     # What comes before the sum, and what comes behind the function, is not part of it.
     body = Sequential(conv=Conv2d(8, 8, 3, padding=1), act=ReLU())
     layers = {"first": Conv2d(3, 8, 1), "block": Residual(body), "act": GELU(), "s": Scale(2.0)}
-    found = [s for s in stages_of(**layers, **head(8, 8)) if isinstance(s, PointwiseStage)]
+    found = [s for s in ops_of(**layers, **head(8, 8)) if isinstance(s, PointwiseOp)]
     assert [s.function for s in found][:3] == ["relu", "gelu", "scale"]
     assert [s.addend is not None for s in found][:3] == [False, True, False]
 
 
-def test_for_inference_normalisation_is_in_the_weights():
+def test_for_inference_normalization_is_in_the_weights():
     body = Sequential(conv=Conv2d(8, 8, 3, padding=1, bias=False), norm=BatchNorm2d(8))
     layers = {
         "conv": Conv2d(3, 8, 3, padding=1),
@@ -158,49 +156,49 @@ def test_for_inference_normalisation_is_in_the_weights():
         "pool": MaxPool2d(3),
         "norm3": BatchNorm2d(8),
     }
-    stages = stages_of(False, **layers, **head(8, 2))
-    assert kinds(stages)[:6] == [
-        ConvolutionStage,
-        ConvolutionStage,
-        PointwiseStage,  # the sum
-        DepthwiseStage,
-        PoolingStage,
-        PointwiseStage,  # behind pooling there is no weight to fold into
+    ops = ops_of(False, **layers, **head(8, 2))
+    assert kinds(ops)[:6] == [
+        ConvolutionOp,
+        ConvolutionOp,
+        PointwiseOp,  # the sum
+        DepthwiseOp,
+        PoolingOp,
+        PointwiseOp,  # behind pooling there is no weight to fold into
     ]
-    assert [getattr(s, "folded", "") for s in stages][:4] == [
+    assert [getattr(s, "folded", "") for s in ops][:4] == [
         "norm",
         "block.body.norm",
         "",
         "norm2",
     ]
-    assert stages[0].relu
-    assert [s.norm for s in stages if isinstance(s, PointwiseStage)][:2] == [None, layers["norm3"]]
-    names = [p.name for p in stages[1].parameters()]
+    assert ops[0].relu
+    assert [s.norm for s in ops if isinstance(s, PointwiseOp)][:2] == [None, layers["norm3"]]
+    names = [p.name for p in ops[1].parameters()]
     assert names == ["block.body.conv.weight", "block.body.conv.bias"], "a bias comes into being"
-    trained = stages_of(True, **layers, **head(8, 2))
-    assert not any(getattr(stage, "folded", "") for stage in trained)
-    assert kinds(trained).count(DropoutStage) == 1
+    trained = ops_of(True, **layers, **head(8, 2))
+    assert not any(getattr(op, "folded", "") for op in trained)
+    assert kinds(trained).count(DropoutOp) == 1
 
 
-def test_only_one_of_two_normalisations_is_folded():
+def test_only_one_of_two_normalizations_is_folded():
     norms = {"one": BatchNorm2d(8), "two": BatchNorm2d(8)}
-    stages = stages_of(False, conv=Conv2d(3, 8, 3, padding=1), **norms, **head(8, 8))
-    assert stages[0].folded == "one"
-    assert (stages[1].name, stages[1].norm) == ("two", norms["two"])
+    ops = ops_of(False, conv=Conv2d(3, 8, 3, padding=1), **norms, **head(8, 8))
+    assert ops[0].folded == "one"
+    assert (ops[1].name, ops[1].norm) == ("two", norms["two"])
 
 
-def test_a_normalisation_whose_input_others_read_is_not_folded():
+def test_a_normalization_whose_input_others_read_is_not_folded():
     lanes = Residual(BatchNorm2d(8), ReLU())
-    stages = stages_of(False, conv=Conv2d(3, 8, 3, padding=1), block=lanes, **head(8, 8))
-    assert stages[0].folded == ""
-    assert any(isinstance(s, PointwiseStage) and s.norm is not None for s in stages)
+    ops = ops_of(False, conv=Conv2d(3, 8, 3, padding=1), block=lanes, **head(8, 8))
+    assert ops[0].folded == ""
+    assert any(isinstance(s, PointwiseOp) and s.norm is not None for s in ops)
 
 
 def test_every_border_is_as_wide_as_its_widest_reader_wants():
     lanes = Residual(Conv2d(8, 8, 5, padding=2), Conv2d(8, 8, (3, 1), padding=(1, 0)))
-    stages = stages_of(conv=Conv2d(3, 8, 3), block=lanes, **head(8, 6))
-    assert stages[0].y.border == (2, 2)
-    assert stages[0].x.border == (0, 0)
+    ops = ops_of(conv=Conv2d(3, 8, 3), block=lanes, **head(8, 6))
+    assert ops[0].y.border == (2, 2)
+    assert ops[0].x.border == (0, 0)
 
 
 # Memory
@@ -208,8 +206,8 @@ def test_every_border_is_as_wide_as_its_widest_reader_wants():
 
 def trained(network, batch=10, clipped=False, accumulate=1, averaging="", rule=None, **how):
     rule = rule or SGD(0.1, momentum=0.9)
-    updating = Updating(rule.rule_for, clipped, accumulate, averaging)
-    return training_plan(lower(network, training=True), batch, Method(updating, **how))
+    update_plan = UpdatePlan(rule.rule_for, clipped, accumulate, averaging)
+    return training_plan(lower(network, training=True), batch, ProgramOptions(update_plan, **how))
 
 
 def odd_network():
@@ -338,8 +336,8 @@ def test_a_step_ends_at_a_barrier_and_looks_at_its_losses_once(name):
     assert steps[-1].barrier, "or a worker begins the next step while others end this one"
     always = [group for group in steps if group.every == 1]
     assert sum(group.barrier for group in always) > 1, "or it writes losses that others still add"
-    assert sum(group.judge for group in steps) == 1
-    judged = next(g for g, group in enumerate(steps) if group.judge)
+    assert sum(group.check_loss for group in steps) == 1
+    judged = next(g for g, group in enumerate(steps) if group.check_loss)
     assert steps[judged].barrier
     moving = [g for g, s in enumerate(steps) if any(i.layer == "update" for i in s.instructions)]
     assert bool(moving) == (name != "frozen")
@@ -389,7 +387,7 @@ def test_gradients_share_memory_so_that_deeper_networks_fit():
 
 def test_more_memory_than_there_is_is_refused():
     network = make("resnet8")
-    network.initialise(0)
+    network.initialize(0)
     images = np.zeros((1, 32, 32, 3), np.uint8)
     refused = r"100000000 images at a time needs [\d.,]+ GiB .* Take a smaller batch\."
     with pytest.raises(NeocogError, match=refused):
@@ -398,7 +396,7 @@ def test_more_memory_than_there_is_is_refused():
             images,
             np.zeros(1, np.int64),
             batch_size=100_000_000,
-            optimiser=SGD(0.1),
+            optimizer=SGD(0.1),
             threads=1,
         )
 

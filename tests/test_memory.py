@@ -14,7 +14,7 @@ from neocog.network import Network
 @pytest.fixture
 def net() -> Network:
     net = models.simple_cnn()
-    net.initialise(0)
+    net.initialize(0)
     return net
 
 

@@ -89,7 +89,7 @@ def nested() -> Network:
         flatten=Flatten(),
         fc=Linear(8, 5),
     )
-    net.initialise(4)
+    net.initialize(4)
     state = net.state_dict()
     state["stem.1.num_batches_tracked"] += 2**40
     net.load_state_dict(state)
@@ -273,7 +273,7 @@ def test_networks_that_no_file_can_describe_are_not_written(tmp_path, layers, me
 
 def test_classes_and_training_may_be_missing(tmp_path):
     net = Network(input_shape=(1, 1, 1), f=Flatten(), fc=Linear(1, 3))
-    net.initialise(0)
+    net.initialize(0)
     save_model(net, tmp_path / "a.safetensors")
     assert load_model(tmp_path / "a.safetensors").classes is None
     assert read_training(tmp_path / "a.safetensors") == {}
@@ -589,7 +589,7 @@ def test_what_no_file_can_describe_is_known_before_it_is_trained():
 def test_a_network_whose_header_would_be_too_large_is_not_saved(tmp_path):
     classes = tuple(f"{n:05}" + "x" * 900 for n in range(5000))
     net = Network(input_shape=(1, 1, 1), f=Flatten(), fc=Linear(1, 5000), classes=classes)
-    net.initialise(0)
+    net.initialize(0)
     with pytest.raises(ArchitectureError, match=r"cannot describe this network: its header has"):
         save_model(net, tmp_path / "a.safetensors")
     assert not list(tmp_path.iterdir())
@@ -604,7 +604,7 @@ def test_a_network_that_only_just_fits_into_a_file_is_savable(tmp_path, letter):
         length = (2**22 - spare) // 5000 // size
         names = tuple(f"{n:05}" + letter * (length - 10 // size) for n in range(5000))
         net = Network(input_shape=(1, 1, 1), f=Flatten(), fc=Linear(1, 5000), classes=names)
-        net.initialise(0)
+        net.initialize(0)
         save_model(net, tmp_path / "a.safetensors", training={"data": "x" * 1000})
         if fits:
             check_savable(net)

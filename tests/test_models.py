@@ -14,7 +14,7 @@ from neocog.models import (
     load_model_file,
     make,
     name_of,
-    recognise,
+    recognize,
     split_python_file,
 )
 from neocog.network import Network
@@ -52,7 +52,7 @@ def test_any_width_and_images_and_its_name(name, width, input_shape):
     assert network.output_shape == (7,)
     assert network.input_shape == (input_shape or make(name).input_shape)
     assert name_of(network) == name
-    found, other = recognise(dict(network.state_shapes), 7, input_shape)
+    found, other = recognize(dict(network.state_shapes), 7, input_shape)
     assert found == name
     assert dict(other.layers) == dict(network.layers)
     inputs = network.input_shape[0]
@@ -81,7 +81,7 @@ def test_it_is_that_of_torch(name):
 
     torch.set_num_threads(1)
     network = make(name, 5, width=0.25, input_shape=(3, 32, 32))
-    network.initialise(2)
+    network.initialize(2)
     state = network.state_dict()
     x = np.random.default_rng(0).normal(size=(2, 3, 32, 32))
     module = to_torch(network).double().eval()
@@ -99,7 +99,7 @@ def test_names_of_others():
         fc=Linear(4096, 10),
     )  # fmt: skip
     assert name_of(other) is None
-    assert recognise(other.state_shapes, 10)[0] == "simple-cnn"
+    assert recognize(other.state_shapes, 10)[0] == "simple-cnn"
     # Channels that no width gives.
     odd = Network(
         conv1=Conv2d(3, 17, 3, padding=1), relu=ReLU(), pool=MaxPool2d(2), flatten=Flatten(),
@@ -136,7 +136,7 @@ def test_models_that_cannot_be_are_refused(arguments, message):
 GOOD = """
 from dataclasses import dataclass
 
-import neighbour_of_mine
+import neighbor_of_mine
 from neocog import Flatten, Linear, Network
 
 @dataclass
@@ -146,7 +146,7 @@ class Settings:
 def make(classes, input_shape=(3, 4, 4)):
     c, h, w = input_shape
     settings = Settings()
-    from neighbour_of_mine import NAME
+    from neighbor_of_mine import NAME
     return Network(input_shape=input_shape, flatten=Flatten(), **{NAME: Linear(c * h * w, classes)})
 
 def other(**options):
@@ -161,10 +161,10 @@ number = 3
 
 @pytest.fixture
 def my_net(tmp_path):
-    (tmp_path / "neighbour_of_mine.py").write_text("NAME = 'fc'\n")
+    (tmp_path / "neighbor_of_mine.py").write_text("NAME = 'fc'\n")
     (tmp_path / "my_net.py").write_text(GOOD)
     yield tmp_path / "my_net.py"
-    sys.modules.pop("neighbour_of_mine", None)
+    sys.modules.pop("neighbor_of_mine", None)
 
 
 def test_a_file_gives_its_network(my_net):
@@ -263,9 +263,9 @@ def test_a_file_and_its_function_are_told_apart(model, found):
     ("name", "shape"),
     [("lenet5", (3, 32, 32)), ("simple-cnn", (1, 28, 28)), ("vgg-small", (4, 48, 48))],
 )
-def test_models_for_other_images_are_recognised(name, shape):
+def test_models_for_other_images_are_recognized(name, shape):
     network = make(name, 6, width=0.5, input_shape=shape)
-    found, same = recognise(network.state_shapes, 6)
+    found, same = recognize(network.state_shapes, 6)
     assert (found, same.input_shape) == (name, shape)
     assert same.layers == network.layers
 

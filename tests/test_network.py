@@ -21,7 +21,7 @@ def fresh(preprocessing=None, seed=0):
     network = models.simple_cnn()
     if preprocessing is not None:
         network.preprocessing = preprocessing
-    network.initialise(seed)
+    network.initialize(seed)
     return network
 
 
@@ -50,7 +50,7 @@ def test_preprocessing_set_after_a_prediction_is_used():
     assert_same(predictions(twin), before)
     twin.preprocessing = RIGHT
     assert_same(predictions(twin), wanted)
-    twin.initialise(1)
+    twin.initialize(1)
     assert_same(predictions(network), wanted)
     assert twin.preprocessing == RIGHT
 
@@ -59,7 +59,7 @@ def test_what_cannot_be_set():
     network = fresh()
     for name in (
         *("input_shape", "layers", "leaves", "shapes", "output_shape"),
-        *("parameter_shapes", "buffer_shapes", "state_shapes", "initialised"),
+        *("parameter_shapes", "buffer_shapes", "state_shapes", "initialized"),
     ):
         with pytest.raises(AttributeError, match=name):
             setattr(network, name, getattr(network, name))
@@ -137,7 +137,7 @@ def test_states_of_other_numbers_are_taken():
 def test_too_large_for_this_machine():
     network = Network(input_shape=(1, 1, 2**20), f=Flatten(), l=Linear(2**20, 2**31 - 1))
     with pytest.raises(Exception, match=r"needs .* of memory") as caught:
-        network.initialise()
+        network.initialize()
     assert type(caught.value).__name__ == "NeocogError"
 
 
@@ -178,7 +178,7 @@ def test_copies(how, used):
 
 def test_a_network_without_parameters_is_copied_too():
     for copied in COPIES.values():
-        assert not copied(models.simple_cnn()).initialised
+        assert not copied(models.simple_cnn()).initialized
 
 
 def test_a_pickle_holds_the_weights_once_and_nothing_of_predicting():

@@ -1,6 +1,6 @@
 """Whole networks of every layer there is against PyTorch in float64, and at the edges of what runs.
 
-How far float32 may be off depends on the network: batch normalisation of few values enlarges a
+How far float32 may be off depends on the network: batch normalization of few values enlarges a
 rounding, a ReLU near zero makes a jump of it, and every step passes it on to all later ones. What
 it comes to in PyTorch's own float32, beside its float64, is the measure, the most of some runs from
 weights a rounding apart (`RUNS`): of all losses, gradients or states of a network, the one of ours
@@ -8,7 +8,7 @@ that is most off may be so a few times as much as PyTorch's most is (`TIMES`), w
 order, or by the rounding of a short sum (`LEAST`). A slip in a formula is off by a thousand times
 that.
 
-A bias before a batch normalisation has a gradient of zero; what is there is rounding. So arrays are
+A bias before a batch normalization has a gradient of zero; what is there is rounding. So arrays are
 measured by the largest number of their layer's.
 """
 
@@ -96,7 +96,7 @@ NETWORKS = {
         Tanh(),
         input_shape=(3, 9, 11),
     ),
-    "normalisation everywhere": in_a_row(
+    "normalization everywhere": in_a_row(
         BatchNorm2d(3),
         Conv2d(3, 10, 3, padding=1),
         BatchNorm2d(10, affine=False),
@@ -201,8 +201,8 @@ class InTorch:
         noise = torch.Generator().manual_seed(run)
         with torch.no_grad():
             for parameter in self.module.parameters() if run else ():
-                apart = 2 * torch.rand(parameter.shape, generator=noise) - 1
-                parameter *= 1 + 2.0**-23 * apart
+                unfused = 2 * torch.rand(parameter.shape, generator=noise) - 1
+                parameter *= 1 + 2.0**-23 * unfused
         self.sgd = torch.optim.SGD(self.module.parameters(), lr=rate, momentum=0.9)
 
     def scores(self):
@@ -232,7 +232,7 @@ class InTorch:
 
 
 def trainer_of(network, images, labels, batch=BATCH, threads=2, **how):
-    how = {"optimiser": SGD(0.02, momentum=0.9), **how}
+    how = {"optimizer": SGD(0.02, momentum=0.9), **how}
     return Trainer(network, images, labels, batch_size=batch, threads=threads, **how)
 
 
@@ -298,7 +298,7 @@ def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
     torchs = Yardstick(network, images, labels, rate)
     torchs.compare(predict_scores(network, images, threads=1), InTorch.scores, "scores")
 
-    trainer = trainer_of(network, images, labels, batch, threads, optimiser=SGD(rate, momentum=0.9))
+    trainer = trainer_of(network, images, labels, batch, threads, optimizer=SGD(rate, momentum=0.9))
     order = np.random.default_rng(1).permutation(len(images))
     batches = [order[at : at + batch] for at in range(0, len(order), batch)]
     torchs.steps(batches[:1], trainer.run(batches[0]))
@@ -323,7 +323,7 @@ def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_ten_steps_by_pytorch_for_any_number_of_threads(name):
     network = NETWORKS[name]()
-    network.initialise(0)
+    network.initialize(0)
     images, labels = data_for(network)
     start = network.state_dict()
     states = [compare(network, images, labels).state()]
@@ -378,7 +378,7 @@ def test_random_networks_by_pytorch(body, pooled):
         flatten=Flatten(),
         fc=Linear(8 if pooled else 240, 5),
     )
-    network.initialise(1)
+    network.initialize(1)
     images, labels = data_for(network, 22)
     compare(network, images, labels)
 
@@ -388,7 +388,7 @@ def test_a_block_behind_flatten_is_refused():
     network = Network(
         input_shape=(3, 3, 2), flatten=Flatten(), block=Residual(Linear(18, 18)), fc=Linear(18, 5)
     )
-    network.initialise(0)
+    network.initialize(0)
     images, labels = data_for(network, 12)
     with pytest.raises(ArchitectureError, match=r"block: .*put a Linear"):
         compare(network, images, labels)
@@ -398,7 +398,7 @@ def test_a_block_behind_flatten_is_refused():
 
 
 def edge():
-    """A small network with batch normalisation."""
+    """A small network with batch normalization."""
     network = Network(
         input_shape=(3, 6, 5),
         conv=Conv2d(3, 8, 3, padding=1),
@@ -407,7 +407,7 @@ def edge():
         flatten=Flatten(),
         fc=Linear(240, 5),
     )
-    network.initialise(0)
+    network.initialize(0)
     return network
 
 
@@ -422,7 +422,7 @@ def test_one_value_a_channel_has_no_variance():
     network = Network(
         input_shape=(3, 1, 1), c=Conv2d(3, 4, 1), n=BatchNorm2d(4), f=Flatten(), l=Linear(4, 3)
     )
-    network.initialise(0)
+    network.initialize(0)
     images, labels = data_for(network, 5)
     trainer = trainer_of(network, images, labels, batch=1)
     losses = trainer.run(np.arange(5))
@@ -433,7 +433,7 @@ def test_one_value_a_channel_has_no_variance():
     assert (trainer.gradients()["n.weight"] == 0).all()
 
 
-def test_images_of_one_colour_and_labels_that_are_all_the_same():
+def test_images_of_one_color_and_labels_that_are_all_the_same():
     network = edge()
     images = np.full((COUNT, 6, 5, 3), 128, np.uint8)
     labels = np.full(COUNT, 3)
@@ -449,11 +449,11 @@ def test_scores_of_ten_thousands(scale):
     network = Network(
         input_shape=(3, 6, 5), flatten=Flatten(), fc=Linear(90, 5), scale=Scale(scale)
     )
-    network.initialise(0)
+    network.initialize(0)
     images, labels = data_for(network, 12)
     torchs, everything = Yardstick(network, images, labels, 1e-12), np.arange(12)
     assert 1e3 < np.abs(torchs.double.scores()).max() < 1e5
-    trainer = trainer_of(network, images, labels, batch=12, optimiser=SGD(1e-12))
+    trainer = trainer_of(network, images, labels, batch=12, optimizer=SGD(1e-12))
     torchs.steps([everything], trainer.run(everything))
     torchs.compare(trainer.gradients(), InTorch.gradients, "gradients")
     probabilities = predict_probabilities(network, images)

@@ -42,11 +42,11 @@ def run_all():
     x = np.linspace(-3, 3, 30, dtype=np.float32).reshape(2, 1, 3, 5)
     dy = np.cos(7 * x)
 
-    stage = Dropout(m, m, m, m, p=0.5, layer=1)
+    spec = Dropout(m, m, m, m, p=0.5, layer=1)
     y, dx = blank(m, 2), blank(m, 2)
     seed, told = flat([5], np.int64), step(2)
-    call(dropout_forward, stage, (maps(m, x), y, seed, told), 2)
-    call(dropout_backward, stage, (maps(m, dy), dx, seed, told), 2)
+    call(dropout_forward, spec, (maps(m, x), y, seed, told), 2)
+    call(dropout_backward, spec, (maps(m, dy), dx, seed, told), 2)
     kept = read(m, y) != 0
     assert 5 < kept.sum() < 25
     np.testing.assert_array_equal(read(m, y), 2 * x * kept)
@@ -54,11 +54,11 @@ def run_all():
     sys.stdout.write("dropout\n")
 
     for name in ("gelu", "silu"):
-        stage = Pointwise(m, m, m, m, m, function=name)
+        spec = Pointwise(m, m, m, m, m, function=name)
         y, g = blank(m, 2), blank(m, 2)
-        call(pointwise_forward, stage, (maps(m, x), *(None,) * 4, y), 2)
+        call(pointwise_forward, spec, (maps(m, x), *(None,) * 4, y), 2)
         operands = (maps(m, x), *(None,) * 4, maps(m, dy), g, None, None)
-        call(pointwise_backward, stage, operands, 2)
+        call(pointwise_backward, spec, operands, 2)
         forward = getattr(reference, f"{name}_forward")
         backward = getattr(reference, f"{name}_backward")
         double = x.astype(np.float64)

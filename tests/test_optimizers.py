@@ -1,4 +1,4 @@
-"""Optimisers as they are described: defaults, rules, groups, plain data, and what they refuse."""
+"""Optimizers as they are described: defaults, rules, groups, plain data, and what they refuse."""
 
 import inspect
 import json
@@ -34,7 +34,7 @@ def test_names_and_defaults_are_pytorchs(make):
         pytest.skip(f"this PyTorch has no {make.__name__}")
     signature = inspect.signature(getattr(torch.optim, make.__name__))
     theirs = {name: p.default for name, p in signature.parameters.items()}
-    own = {"groups", "rest", "renormalise"}
+    own = {"groups", "rest", "renormalize"}
     for name, value in vars(make()).items():
         if name not in own:
             expected = "original" if name == "adjust_lr_fn" else theirs[name]
@@ -98,11 +98,11 @@ def test_names_and_defaults_are_pytorchs(make):
             ),
         ),
         (
-            Muon(0.1, renormalise=True),
+            Muon(0.1, renormalize=True),
             Rule(
                 "muon",
                 (0.1, 0.1, 0.95, math.sqrt(20 / 12), 1e-7, math.sqrt(20), 0, 0),
-                {"nesterov": True, "decay": True, "renormalised": True},
+                {"nesterov": True, "decay": True, "renormalized": True},
                 (("velocity", 0.0),),
                 {"iterations": 5, "coefficients": (3.4445, -4.775, 2.0315)},
             ),

@@ -18,12 +18,12 @@ def test_cmyk_jpeg(tmp_path):
     assert_halves(read_picture(path, SHAPE), (255, 0, 0), (0, 0, 0), tolerance=8)
 
 
-def test_grey_for_a_network_of_colours(tmp_path):
+def test_gray_for_a_network_of_colors(tmp_path):
     path = saved(tmp_path, two_halves("L", 30, 220), "a.png")
     assert_halves(read_picture(path, SHAPE), (30, 30, 30), (220, 220, 220), tolerance=1)
 
 
-def test_colours_for_a_network_of_greys(tmp_path):
+def test_colors_for_a_network_of_grays(tmp_path):
     path = saved(tmp_path, two_halves(left=(255, 0, 0), right=(255, 255, 255)), "a.png")
     # ITU-R 601: 0.299 of red.
     assert_halves(read_picture(path, (1, 32, 32)), (76,), (255,), tolerance=1)
@@ -52,7 +52,7 @@ def test_half_transparent_parts_are_mixed_with_white(tmp_path):
     assert np.abs(read_picture(path, SHAPE).astype(int) - 155).max() <= 1
 
 
-def test_a_transparent_colour_of_a_palette_is_white(tmp_path):
+def test_a_transparent_color_of_a_palette_is_white(tmp_path):
     image = Image.new("P", (64, 48), 0)
     image.paste(1, (32, 0, 64, 48))
     image.putpalette([200, 40, 60, 10, 90, 250])
@@ -136,7 +136,7 @@ def test_the_first_of_the_pictures_that_a_phone_joins():
 
 
 def test_the_first_frame_of_an_animation(tmp_path):
-    frames = [Image.new("RGB", (40, 40), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (40, 40), color) for color in ("red", "lime", "blue")]
     path = saved(tmp_path, frames[0], "a.gif", save_all=True, append_images=frames[1:])
     assert (read_picture(path, SHAPE) == (255, 0, 0)).all()
 

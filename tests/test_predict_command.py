@@ -30,7 +30,7 @@ SHAPE = (3, 6, 6)
 def here(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     network = Network(input_shape=SHAPE, flatten=Flatten(), fc=Linear(108, 3))
-    network.initialise(0)
+    network.initialize(0)
     network.name_classes(("cat", "dog, small", "é"))
     network.save("net.safetensors")
     return tmp_path

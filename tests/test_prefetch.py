@@ -177,7 +177,7 @@ def test_training_from_a_file_is_the_same(tmp_path, monkeypatch, memory):
             | {"fc.bias": np.zeros(3, np.float32)}
         )
         trainer = Trainer(
-            network, of, np.arange(50) % 3, batch_size=4, optimiser=SGD(0.1), threads=1
+            network, of, np.arange(50) % 3, batch_size=4, optimizer=SGD(0.1), threads=1
         )
         return trainer.run(np.random.default_rng(1).permutation(50))
 
@@ -190,9 +190,9 @@ def test_training_from_a_file_is_the_same(tmp_path, monkeypatch, memory):
 def test_a_trainer_does_not_copy_what_is_mapped(tmp_path):
     images = mapped(tmp_path, np.zeros((50, 2, 4, 1), np.uint8))
     network = Network(input_shape=(1, 2, 4), flatten=Flatten(), fc=Linear(8, 3))
-    network.initialise(0)
+    network.initialize(0)
     labels = np.zeros(50, np.int64)
-    trainer = Trainer(network, images, labels, batch_size=4, optimiser=SGD(0.1), threads=1)
+    trainer = Trainer(network, images, labels, batch_size=4, optimizer=SGD(0.1), threads=1)
     assert np.shares_memory(trainer._images, images)
 
 

@@ -15,12 +15,12 @@ from neocog.data import Data, Dataset
 from neocog.errors import DataError, FormatError, NeocogError, is_plain
 from neocog.training import EMA, Augmentation, Group, Lookahead
 from neocog.training.freezing import with_frozen
-from neocog.training.initialization import dirac, initialise, normalise, whiten_first
-from neocog.training.recipes import RECIPES, Recipe, changed, is_file
+from neocog.training.initialization import dirac, initialize, normalize, whiten_first
+from neocog.training.recipes import RECIPES, Recipe, is_file, override
 
 
 def images(count=50, side=32, channels=3, seed=0) -> np.ndarray:
-    """Noise whose neighbours are alike, as pixels are; each channel with a mean of its own."""
+    """Noise whose neighbors are alike, as pixels are; each channel with a mean of its own."""
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=(count, side + 2, side + 2, channels))
     smooth = sum(noise[:, i : i + side, j : j + side] for i in range(3) for j in range(3))
@@ -60,7 +60,7 @@ def test_every_file_is_a_recipe():
 )
 def test_recipes_fit_their_networks(name):
     """Every pattern for a name matches, and the settings are what `fit` takes."""
-    recipe = changed(Recipe.load(name), {"width": 0.1})
+    recipe = override(Recipe.load(name), {"width": 0.1})
     network = recipe.network(data())
     recipe.optimizer.check(network.parameter_shapes)
     history = neocog.fit(
@@ -215,52 +215,52 @@ def test_a_recipe_of_ones_own(tmp_path):
 def test_no_change_is_the_same_recipe():
     for name in RECIPES:
         recipe = Recipe.load(name)
-        assert changed(recipe, {"epochs": None, "lr": None}) == recipe
+        assert override(recipe, {"epochs": None, "lr": None}) == recipe
 
 
 def test_settings_of_a_part_change_that_one_alone():
     best = Recipe.load("best")
-    other = changed(best, {"momentum": 0.9, "translate": 4, "epochs": 3, "tta": "none"})
+    other = override(best, {"momentum": 0.9, "translate": 4, "epochs": 3, "tta": "none"})
     assert other.optimizer.momentum == 0.9
     assert other.optimizer.groups == best.optimizer.groups
     assert other.augmentation == Augmentation("alternating", 4)
     assert (other.epochs, other.tta) == (3, None)
-    assert changed(best, {"flip": "none"}).augmentation == Augmentation(translate=2)
+    assert override(best, {"flip": "none"}).augmentation == Augmentation(translate=2)
     photographs = {"crop": 0.35, "rotate": 10, "trivial_augment": True}
-    with_crop = changed(best, photographs)
+    with_crop = override(best, photographs)
     assert with_crop.augmentation == Augmentation(
         "alternating", 2, crop=(0.35, 1.0), rotate=10.0, trivial_augment=True
     )
-    assert changed(with_crop, {"crop": (0.5, 0.6)}).augmentation.crop == (0.5, 0.6)
-    nothing = changed(with_crop, {"crop": 0, "rotate": 0, "trivial_augment": False})
+    assert override(with_crop, {"crop": (0.5, 0.6)}).augmentation.crop == (0.5, 0.6)
+    nothing = override(with_crop, {"crop": 0, "rotate": 0, "trivial_augment": False})
     assert nothing.augmentation == best.augmentation
     with pytest.raises(NeocogError, match=r"crop \(=\(35, 1.0\)\) must be two shares"):
-        changed(best, {"crop": 35})
-    assert changed(best, {"schedule": "warm-up"}).schedule == best.schedule
-    assert changed(best, {"schedule": "cosine"}).schedule == schedules.Cosine()
-    assert changed(best, {"ema": 0.9}).averaging == EMA(0.9)
-    assert changed(best, {"ema": 0}).averaging is None
-    assert changed(changed(best, {"clip_norm": 2}), {"clip_norm": 0}).clip_norm is None
+        override(best, {"crop": 35})
+    assert override(best, {"schedule": "warm-up"}).schedule == best.schedule
+    assert override(best, {"schedule": "cosine"}).schedule == schedules.Cosine()
+    assert override(best, {"ema": 0.9}).averaging == EMA(0.9)
+    assert override(best, {"ema": 0}).averaging is None
+    assert override(override(best, {"clip_norm": 2}), {"clip_norm": 0}).clip_norm is None
 
 
 def test_the_rate_takes_the_rates_of_groups_with_it():
-    other = changed(Recipe.load("best"), {"lr": 0.75}).optimizer
+    other = override(Recipe.load("best"), {"lr": 0.75}).optimizer
     assert other.lr == 0.75
     assert [group.lr for group in other.groups] == [None, None, 48.0]
 
 
 def test_another_optimizer_has_its_own_defaults_and_leaves_at_rest_what_was():
-    other = changed(Recipe.load("best"), {"optimizer": "adam"}).optimizer
+    other = override(Recipe.load("best"), {"optimizer": "adam"}).optimizer
     frozen = tuple(Group(match, frozen=True) for match in ("whiten.weight", "*.norm?.weight"))
     assert other == Adam(groups=frozen)
-    assert changed(Recipe.load("note"), {"optimizer": "adam", "lr": 0.1}).optimizer == Adam(0.1)
+    assert override(Recipe.load("note"), {"optimizer": "adam", "lr": 0.1}).optimizer == Adam(0.1)
 
 
 def test_another_model_takes_nothing_that_names_layers():
-    other = changed(Recipe.load("best"), {"model": "vgg-small"})
+    other = override(Recipe.load("best"), {"model": "vgg-small"})
     assert (other.initialization, other.freeze_after, other.optimizer.groups) == ("torch", {}, ())
-    assert changed(Recipe.load("minute"), {"model": "resnet8"}).width == 1.0
-    assert changed(Recipe.load("minute"), {"width": 0.5}).width == 0.5
+    assert override(Recipe.load("minute"), {"model": "resnet8"}).width == 1.0
+    assert override(Recipe.load("minute"), {"width": 0.5}).width == 0.5
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_another_model_takes_nothing_that_names_layers():
 )
 def test_changes_that_cannot_be(changes, message):
     with pytest.raises(NeocogError, match=message):
-        changed(Recipe.load("best"), changes)
+        override(Recipe.load("best"), changes)
 
 
 def test_what_is_a_file():
@@ -317,9 +317,9 @@ def whitening_network(**settings) -> neocog.Network:
 
 def test_whitened_outputs_are_uncorrelated():
     network = whitening_network()
-    network.initialise(0)
+    network.initialize(0)
     pixels = images(200, side=8)
-    normalise(network, pixels)
+    normalize(network, pixels)
     whiten_first(network, pixels)
     state = network.state_dict()
     weight = state["whiten.weight"].astype(np.float64)
@@ -338,7 +338,7 @@ def test_whitening_looks_at_the_first_images_alone():
     one, other = whitening_network(), whitening_network()
     pixels = images(20, side=8)
     for network, given in ((one, pixels), (other, pixels[:5])):
-        network.initialise(0)
+        network.initialize(0)
         whiten_first(network, given, count=5)
     np.testing.assert_array_equal(
         one.state_dict()["whiten.weight"], other.state_dict()["whiten.weight"]
@@ -347,7 +347,7 @@ def test_whitening_looks_at_the_first_images_alone():
 
 def test_images_that_are_all_the_same_can_be_whitened():
     network = whitening_network()
-    network.initialise(0)
+    network.initialize(0)
     whiten_first(network, np.full((4, 8, 8, 3), 127, np.uint8))
     assert np.isfinite(network.state_dict()["whiten.weight"]).all()
 
@@ -369,13 +369,13 @@ def test_what_cannot_whiten_says_so(first):
         )
     )
     with pytest.raises(NeocogError, match="first cannot whiten"):
-        initialise(network, "airbench", images(4, side=8), 0)
-    assert not network.initialised
+        initialize(network, "airbench", images(4, side=8), 0)
+    assert not network.initialized
 
 
 def test_whitening_needs_images_of_the_networks_shape():
     network = whitening_network()
-    network.initialise(0)
+    network.initialize(0)
     for wrong in (images(4, side=9), images(0, side=8)):
         with pytest.raises(DataError, match="input shape"):
             whiten_first(network, wrong)
@@ -383,7 +383,7 @@ def test_whitening_needs_images_of_the_networks_shape():
 
 def test_unknown_first_weights():
     with pytest.raises(NeocogError, match="initialization"):
-        initialise(whitening_network(), "xavier", images(4, side=8), 0)
+        initialize(whitening_network(), "xavier", images(4, side=8), 0)
 
 
 def test_dirac_is_pytorchs():
@@ -396,7 +396,7 @@ def test_dirac_is_pytorchs():
         flatten=Flatten(),
         fc=Linear(4 * 9 * 6, 10),
     )
-    network.initialise(1)
+    network.initialize(1)
     before = network.state_dict()
     dirac(network)
     after = network.state_dict()
@@ -409,11 +409,11 @@ def test_dirac_is_pytorchs():
         np.testing.assert_array_equal(after[name], before[name])
 
 
-def test_normalised_images_have_no_mean_and_deviation_1():
+def test_normalized_images_have_no_mean_and_deviation_1():
     network = whitening_network()
     pixels = images(30, side=8)
     pixels[..., 2] = 7  # nothing to divide by
-    normalise(network, pixels)
+    normalize(network, pixels)
     preprocessing = network.preprocessing
     x = reference.preprocess(pixels, preprocessing.mean, preprocessing.std)
     np.testing.assert_allclose(x.mean(axis=(0, 2, 3)), 0, atol=1e-3)
@@ -421,9 +421,9 @@ def test_normalised_images_have_no_mean_and_deviation_1():
 
 
 def test_the_network_of_a_recipe_is_for_the_data():
-    recipe = changed(Recipe.load("best"), {"width": 0.25})
+    recipe = override(Recipe.load("best"), {"width": 0.25})
     network = recipe.network(data(count=20))
-    assert network.initialised
+    assert network.initialized
     assert network.input_shape == (3, 32, 32)
     state = network.state_dict()
     # The second convolution of a block hands on its input: 16 channels to 16.

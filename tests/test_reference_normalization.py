@@ -1,4 +1,4 @@
-"""The formulas of batch normalisation against PyTorch and by hand."""
+"""The formulas of batch normalization against PyTorch and by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Twenty steps of every optimiser by its formula against PyTorch's; clipping and averages."""
+"""Twenty steps of every optimizer by its formula against PyTorch's; clipping and averages."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def assert_close(actual, expected):
 
 
 def compare(torch, optimizer, options, step, state):
-    """The same gradients through PyTorch's optimiser and through the formula."""
+    """The same gradients through PyTorch's optimizer and through the formula."""
     rng = np.random.default_rng(1)
     p = rng.normal(size=SHAPE)
     parameter = torch.nn.Parameter(torch.tensor(p))
@@ -137,12 +137,12 @@ def test_newton_schulz_is_nearly_orthogonal():
     np.testing.assert_array_equal(reference.newton_schulz(np.zeros((2, 3))), np.zeros((2, 3)))
 
 
-def jordans_muon(torch, parameter, buffer, lr, momentum, nesterov, iterations, renormalise):
+def jordans_muon(torch, parameter, buffer, lr, momentum, nesterov, iterations, renormalize):
     """The step of airbench94_muon.py, in float64 and with whitening written out."""
     g = parameter.grad
     buffer.mul_(momentum).add_(g)
     g = g.add(buffer, alpha=momentum) if nesterov else buffer
-    if renormalise:
+    if renormalize:
         parameter.data.mul_(len(parameter.data) ** 0.5 / parameter.data.norm())
     x = g.reshape(len(g), -1)
     x = x / (x.norm() + 1e-7)
@@ -158,8 +158,8 @@ def jordans_muon(torch, parameter, buffer, lr, momentum, nesterov, iterations, r
 
 @pytest.mark.parametrize("shape", [(4, 3, 2, 2), (24, 2, 3, 3), (5, 7)])
 @pytest.mark.parametrize("nesterov", [False, True])
-@pytest.mark.parametrize("renormalise", [False, True])
-def test_muon_is_that_of_airbench(torch, shape, nesterov, renormalise):
+@pytest.mark.parametrize("renormalize", [False, True])
+def test_muon_is_that_of_airbench(torch, shape, nesterov, renormalize):
     rng = np.random.default_rng(6)
     p, v = rng.normal(size=shape), np.zeros(shape)
     parameter = torch.nn.Parameter(torch.tensor(p))
@@ -167,9 +167,9 @@ def test_muon_is_that_of_airbench(torch, shape, nesterov, renormalise):
     for _ in range(STEPS):
         gradient = rng.normal(size=shape)
         parameter.grad = torch.tensor(gradient)
-        jordans_muon(torch, parameter, buffer, 0.24, 0.6, nesterov, 3, renormalise)
+        jordans_muon(torch, parameter, buffer, 0.24, 0.6, nesterov, 3, renormalize)
         p, v = reference.muon_step(
-            p, gradient, v, 0.24, 0.6, nesterov=nesterov, iterations=3, renormalise=renormalise
+            p, gradient, v, 0.24, 0.6, nesterov=nesterov, iterations=3, renormalize=renormalize
         )
         np.testing.assert_allclose(p, parameter.detach(), rtol=1e-9, atol=1e-9)
 
@@ -232,7 +232,7 @@ def test_the_precision_follows_the_inputs(dtype):
         *reference.adamw_step(p, p, p, p * p, 3),
         *reference.rmsprop_step(p, p, p * p, p, momentum=0.9),
         *reference.adagrad_step(p, p, p * p, 3, lr_decay=0.1),
-        *reference.muon_step(p, p, p, 0.1, weight_decay=0.1, renormalise=True),
+        *reference.muon_step(p, p, p, 0.1, weight_decay=0.1, renormalize=True),
         *reference.lookahead_step(p, p, 0.3),
         reference.ema_step(p, p, 0.3),
         *reference.clip_by_norm({"p": p}, 0.1).values(),

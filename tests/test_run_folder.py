@@ -17,7 +17,7 @@ from neocog.data import Data, Dataset
 from neocog.errors import FormatError, NeocogError
 from neocog.evaluation import Evaluation
 from neocog.files import exists
-from neocog.opening import open_saved
+from neocog.loading import open_saved
 from neocog.trained_on import trained_on
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.run_folder import RunFolder

@@ -44,7 +44,7 @@ def network_for(resize, channels=3):
     layers = {"flat": Flatten(), "fc": Linear(channels * 20 * 24, 2)}
     network = Network(**layers, input_shape=(channels, 20, 24))
     network.name_classes(("cat", "dog"))
-    network.initialise(0)
+    network.initialize(0)
     gray = (0.5,) * channels
     network.preprocessing = Preprocessing(gray, gray, resize)
     return network

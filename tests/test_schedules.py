@@ -9,8 +9,8 @@ import pytest
 
 from neocog.errors import NeocogError
 from neocog.training.averaging import AVERAGES, EMA, Averaging, Lookahead, rates_of_run
-from neocog.training.course import Course
 from neocog.training.rounding import round_down, round_up
+from neocog.training.run_length import RunLength
 from neocog.training.schedules import (
     SCHEDULES,
     Constant,
@@ -93,7 +93,7 @@ def test_parts_of_a_run_are_exact():
         assert round_down(written, total) == math.floor(part * total), (part, total)
         assert round_up(written, total) == math.ceil(part * total), (part, total)
         whole = max(1, math.ceil(part * total))
-        assert Course(total, 1, written).total == whole, (part, total)
+        assert RunLength(total, 1, written).total == whole, (part, total)
 
 
 def test_the_largest_and_smallest_parts():

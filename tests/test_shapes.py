@@ -94,7 +94,7 @@ def test_seeds_and_splits_share_no_picture():
 
 
 def test_the_label_decides_the_shape_and_nothing_else():
-    # One index a class, drawn at the same place in the same colours: only the shape may differ.
+    # One index a class, drawn at the same place in the same colors: only the shape may differ.
     pictures = []
     for label in range(10):
         images = np.zeros((8, 32, 32, 3), np.uint8)
@@ -111,7 +111,7 @@ def test_pictures_are_varied():
     images = shapes(0, 1_000, 0).train.images
     assert images.min() == 0
     assert images.max() == 255
-    assert (images.mean((1, 2)).std(0) > 30).all()  # colours from picture to picture
+    assert (images.mean((1, 2)).std(0) > 30).all()  # colors from picture to picture
     assert images.mean((0, 1, 2)) == pytest.approx([127.5] * 3, abs=12)
 
 

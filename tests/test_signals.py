@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from neocog.kernels.compiling import kept_address, kernel, kernel_address
+from neocog.kernels.jit import kept_address, kernel, kernel_address
 from neocog.kernels.update import Update
 from neocog.signals import Terminated, deferred_signals, exit_code, termination_signals
 
@@ -87,7 +87,7 @@ def test_an_error_does_not_swallow_what_came():
 def test_a_kernel_is_compiled_to_its_end(monkeypatch):
     """An exception in the midst of LLVM's work would abort the process."""
     dispatcher = kernel(lambda s, operands, first, count: None)
-    stage = Update(16)
+    spec = Update(16)
     compiled = dispatcher.compile
 
     def pressed(signature):
@@ -96,8 +96,8 @@ def test_a_kernel_is_compiled_to_its_end(monkeypatch):
 
     monkeypatch.setattr(dispatcher, "compile", pressed)
     with pytest.raises(KeyboardInterrupt):
-        kernel_address(dispatcher, stage)
-    assert kept_address(dispatcher, stage) is not None
+        kernel_address(dispatcher, spec)
+    assert kept_address(dispatcher, spec) is not None
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_imports_go_one_way(path):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_no_flag_assumes_nan_away(path):
-    """Also not spelt as an option, a keyword or one of LLVM's own flags."""
+    """Also not spelled as an option, a keyword or one of LLVM's own flags."""
     words = {"fastmath", "fast", "nnan", "ninf", "nsz", "reassoc", "afn", "arcp"}
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.keyword):

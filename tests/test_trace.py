@@ -64,7 +64,7 @@ NETWORKS = {
 def case(name):
     """A network whose running statistics are not those of the start, an image and a label."""
     network = NETWORKS[name]()
-    network.initialise(0)
+    network.initialize(0)
     rng = np.random.default_rng(0)
     state = network.state_dict()
     for key, value in state.items():
@@ -94,9 +94,9 @@ def flat(value, like):
 )
 def test_every_map_and_gradient(name):
     network, image, label = case(name)
-    optimiser = SGD(0.1, 0.9)
+    optimizer = SGD(0.1, 0.9)
     trainer = Trainer(
-        network, image, label, batch_size=1, optimiser=optimiser, threads=1, apart=True
+        network, image, label, batch_size=1, optimizer=optimizer, threads=1, unfused=True
     )
     (loss,) = trainer.run(np.arange(1))
     found = trainer.maps()
@@ -133,7 +133,7 @@ def test_every_map_and_gradient(name):
 def test_what_a_layer_reads_is_what_another_gave(name):
     network, image, label = case(name)
     trainer = Trainer(
-        network, image, label, batch_size=1, optimiser=SGD(0.1), threads=1, apart=True
+        network, image, label, batch_size=1, optimizer=SGD(0.1), threads=1, unfused=True
     )
     trainer.run(np.arange(1))
     found = trainer.maps()
@@ -149,9 +149,9 @@ def test_it_computes_what_training_computes():
     """Layers apart differ from layers that run as one by the order of roundings at most."""
     network, image, label = case("lenet5")
     results = []
-    for apart in (False, True):
+    for unfused in (False, True):
         trainer = Trainer(
-            network, image, label, batch_size=1, optimiser=SGD(0.1, 0.9), threads=1, apart=apart
+            network, image, label, batch_size=1, optimizer=SGD(0.1, 0.9), threads=1, unfused=unfused
         )
         trainer.run(np.zeros(1, np.int64))
         results.append({**trainer.gradients(), **trainer.parameters()})

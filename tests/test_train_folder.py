@@ -13,8 +13,8 @@ import neocog
 from neocog import Conv2d, Flatten, Linear, Network
 from neocog.cli import main
 from neocog.cli.choices import say_choices
+from neocog.loading import open_network
 from neocog.models import make
-from neocog.opening import open_network
 from neocog.preprocessing import Resize
 from neocog.summary import cost
 from neocog.training.augmentation import Augmentation
@@ -212,7 +212,7 @@ def test_classes_can_be_chosen_and_put_in_order(train, command, here):
     expected = neocog.load_data("photos", classes=("d", "b, c"), validation=0.4, split_seed=7)
     judged = neocog.evaluate(neocog.load("run"), expected.validation)
     assert found["loss"] == judged.loss
-    # `neocog.opening` finds them as well.
+    # `neocog.loading` finds them as well.
     assert command("explain", "run", "validation:3", "--out", "page.html")[0] == 0
     code, _out, err = command("explain", "run", "validation:4")
     assert (code, "there are 4 validation images, 0 to 3" in err) == (1, True)

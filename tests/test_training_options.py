@@ -1,7 +1,7 @@
-"""Every way to train: optimisers, schedules, clipping, averages, augmentation, loss, dropout.
+"""Every way to train: optimizers, schedules, clipping, averages, augmentation, loss, dropout.
 
 Trajectories are compared with PyTorch in float64 from the same weights. The tolerances are those of
-`test_engine.py`, with their derivation: float32 after one step, and passed on by ten. Optimisers
+`test_engine.py`, with their derivation: float32 after one step, and passed on by ten. Optimizers
 that divide by the size of a gradient have an ε near that size here: with a small one a weight of
 almost no gradient moves by its sign, which rounding may turn.
 """
@@ -47,7 +47,7 @@ def small(dropout=None, seed=0):
         **drop,
         fc=Linear(9 * 5 * 6, CLASSES),
     )
-    network.initialise(seed)
+    network.initialize(seed)
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (COUNT, 5, 6, 3), dtype=np.uint8)
     return network, images, rng.integers(0, CLASSES, COUNT)
@@ -57,10 +57,10 @@ ORDER = np.random.default_rng(1).permutation(COUNT)
 BATCHES = [ORDER[at : at + BATCH] for at in range(0, COUNT, BATCH)]
 
 
-def trainer_of(data, optimiser=STILL, batch=BATCH, threads=2, **how):
+def trainer_of(data, optimizer=STILL, batch=BATCH, threads=2, **how):
     network, images, labels = data
     return Trainer(
-        network, images, labels, batch_size=batch, optimiser=optimiser, threads=threads, **how
+        network, images, labels, batch_size=batch, optimizer=optimizer, threads=threads, **how
     )
 
 
@@ -106,14 +106,14 @@ class InTorch:
         (loss * factor).backward()
         return loss.item()
 
-    def steps(self, optimiser, before=lambda step: None, batches=BATCHES):
+    def steps(self, optimizer, before=lambda step: None, batches=BATCHES):
         """A step a batch; `before` is called between gradient and update."""
         losses = []
         for step, batch in enumerate(batches):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             losses.append(self.backward(batch))
             before(step)
-            optimiser.step()
+            optimizer.step()
         return losses
 
 
@@ -124,10 +124,10 @@ def compare(trainer, torch_side, losses, expected, part=TEN_STEPS):
         assert_near(trainer.parameters()[name], value, part, name)
 
 
-# Optimisers
+# Optimizers
 
 ADAM = {"lr": 0.003, "betas": (0.8, 0.95), "eps": 0.01}
-OPTIMISERS = {
+OPTIMIZERS = {
     "SGD with decay": (SGD, "SGD", {"lr": 0.02, "weight_decay": 0.1}),
     "SGD with momentum": (SGD, "SGD", {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}),
     "Nesterov": (SGD, "SGD", {"lr": 0.02, "momentum": 0.8, "nesterov": True}),
@@ -154,9 +154,9 @@ OPTIMISERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
-def test_optimisers_by_pytorch(name):
-    ours, theirs, arguments = OPTIMISERS[name]
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_by_pytorch(name):
+    ours, theirs, arguments = OPTIMIZERS[name]
     data = small()
     torch_side = InTorch(data)
     stepper = getattr(torch_side.torch.optim, theirs)(torch_side.module.parameters(), **arguments)
@@ -165,7 +165,7 @@ def test_optimisers_by_pytorch(name):
     assert trainer.steps == STEPS
 
 
-@pytest.mark.parametrize("options", [{}, {"nesterov": False, "renormalise": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"nesterov": False, "renormalize": True}], ids=str)
 def test_muon_by_its_formula(options):
     data = small()
     torch_side = InTorch(data)
@@ -198,7 +198,7 @@ def test_groups_have_rates_and_decays_of_their_own_or_none_at_all():
         Group("*.bias", weight_decay=0.0),
         Group("fc.*", lr=0.05),
     )
-    optimiser = SGD(0.01, momentum=0.9, weight_decay=0.2, groups=groups)
+    optimizer = SGD(0.01, momentum=0.9, weight_decay=0.2, groups=groups)
     conv, fc = torch_side.module.conv, torch_side.module.fc
     conv.bias.requires_grad_(False)
     stepper = torch_side.torch.optim.SGD(
@@ -211,13 +211,13 @@ def test_groups_have_rates_and_decays_of_their_own_or_none_at_all():
         momentum=0.9,
         weight_decay=0.2,
     )
-    trainer = trainer_of(data, optimiser)
+    trainer = trainer_of(data, optimizer)
     compare(trainer, torch_side, trainer.run(ORDER), torch_side.steps(stepper))
     np.testing.assert_array_equal(
         trainer.parameters()["conv.bias"], data[0].state_dict()["conv.bias"]
     )
-    assert "conv.bias.velocity" not in trainer.optimiser_state()
-    assert "fc.bias.velocity" in trainer.optimiser_state()
+    assert "conv.bias.velocity" not in trainer.optimizer_state()
+    assert "fc.bias.velocity" in trainer.optimizer_state()
 
 
 def test_everything_frozen_learns_nothing():
@@ -246,7 +246,7 @@ SCHEDULED = {
 @pytest.mark.parametrize("name", SCHEDULED)
 def test_a_schedule_moves_rate_and_momentum(name):
     data = small()
-    optimiser, arguments = SCHEDULED[name]
+    optimizer, arguments = SCHEDULED[name]
     torch_side = InTorch(data)
     stepper = getattr(torch_side.torch.optim, name)(torch_side.module.parameters(), **arguments)
     schedule = OneCycle(0.4, base_momentum=0.6, max_momentum=0.9)
@@ -263,7 +263,7 @@ def test_a_schedule_moves_rate_and_momentum(name):
 
     # RMSprop decides whether it has a momentum from what it begins with.
     follow(0)
-    trainer = trainer_of(data, optimiser, moves_momentum=True)
+    trainer = trainer_of(data, optimizer, moves_momentum=True)
     losses = np.concatenate(
         [trainer.run(ORDER[: 4 * BATCH], table[:4]), trainer.run(ORDER[4 * BATCH :], table[4:])]
     )
@@ -306,15 +306,15 @@ def test_gradients_are_clipped_as_by_pytorch(limit):
 
 
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
-@pytest.mark.parametrize("optimiser", [SGD(0.05, momentum=0.9), Adam(**ADAM)], ids=["sgd", "adam"])
-def test_small_batches_together_are_a_large_one(optimiser, clip_norm):
+@pytest.mark.parametrize("optimizer", [SGD(0.05, momentum=0.9), Adam(**ADAM)], ids=["sgd", "adam"])
+def test_small_batches_together_are_a_large_one(optimizer, clip_norm):
     data = small()
     few = {"clip_norm": clip_norm}
     # 57 = 6 · 9 + 3: the last step is of one batch of a third, so its own mean over three counts
     # as a third, and is compared with PyTorch below.
     order = ORDER[:54]
-    whole = trainer_of(data, optimiser, batch=18, **few)
-    parts = trainer_of(data, optimiser, batch=6, accumulate=3, **few)
+    whole = trainer_of(data, optimizer, batch=18, **few)
+    parts = trainer_of(data, optimizer, batch=6, accumulate=3, **few)
     expected = whole.run(order)
     losses = parts.run(order)
     assert (whole.steps, parts.steps) == (3, 3)
@@ -322,8 +322,8 @@ def test_small_batches_together_are_a_large_one(optimiser, clip_norm):
     assert_near(losses.reshape(3, 3).mean(axis=1), expected, STEP, "losses")
     for name, value in whole.parameters().items():
         assert_near(parts.parameters()[name], value, STEP, name)
-    for name, value in whole.optimiser_state().items():
-        assert_near(parts.optimiser_state()[name], value, TEN_STEPS, name)
+    for name, value in whole.optimizer_state().items():
+        assert_near(parts.optimizer_state()[name], value, TEN_STEPS, name)
 
 
 def test_batches_that_are_left_over_are_a_step_of_their_own():
@@ -393,7 +393,7 @@ def test_averages_of_the_weights(averaging, how):
 
 def test_muon_is_averaged_too():
     data = small()
-    how = {"optimiser": Muon(0.02, rest=SGD(0.05)), "averaging": "average"}
+    how = {"optimizer": Muon(0.02, rest=SGD(0.05)), "averaging": "average"}
     trainer = trainer_of(data, **how)
     table = rates_of_run(Constant(), EMA(0.5), 0, 1, 1)
     trainer.run(ORDER[:BATCH], table)
@@ -637,22 +637,22 @@ def test_a_step_with_dropout_by_its_mask():
 # All of them, for any number of threads and from where they were
 
 WAYS = {
-    "adamw": {"optimiser": AdamW(0.01)},
-    "rmsprop": {"optimiser": RMSprop(0.001, momentum=0.9, weight_decay=0.1)},
-    "adagrad": {"optimiser": Adagrad(0.01)},
-    "muon": {"optimiser": Muon(0.02, rest=SGD(0.05, momentum=0.9)), "clip_norm": 0.5},
-    "muon, averaged": {"optimiser": Muon(0.02, rest=Adam(0.01)), "averaging": "lookahead"},
-    "clipped": {"optimiser": SGD(0.05, momentum=0.9, nesterov=True), "clip_norm": 0.5},
-    "accumulated": {"optimiser": SGD(0.05, momentum=0.9), "accumulate": 3},
-    "averaged": {"optimiser": SGD(0.05), "averaging": "average"},
+    "adamw": {"optimizer": AdamW(0.01)},
+    "rmsprop": {"optimizer": RMSprop(0.001, momentum=0.9, weight_decay=0.1)},
+    "adagrad": {"optimizer": Adagrad(0.01)},
+    "muon": {"optimizer": Muon(0.02, rest=SGD(0.05, momentum=0.9)), "clip_norm": 0.5},
+    "muon, averaged": {"optimizer": Muon(0.02, rest=Adam(0.01)), "averaging": "lookahead"},
+    "clipped": {"optimizer": SGD(0.05, momentum=0.9, nesterov=True), "clip_norm": 0.5},
+    "accumulated": {"optimizer": SGD(0.05, momentum=0.9), "accumulate": 3},
+    "averaged": {"optimizer": SGD(0.05), "averaging": "average"},
     "augmented": {
-        "optimiser": SGD(0.05),
+        "optimizer": SGD(0.05),
         "augment": Augment("random", 2, "reflect", 2, (0.2, 0.3, 0.4), 0.4),
         "smoothing": 0.1,
     },
-    "dropout": {"optimiser": SGD(0.05, momentum=0.9), "dropout": 0.5},
+    "dropout": {"optimizer": SGD(0.05, momentum=0.9), "dropout": 0.5},
     "everything": {
-        "optimiser": Adam(0.01, groups=(Group("conv.bias", frozen=True),)),
+        "optimizer": Adam(0.01, groups=(Group("conv.bias", frozen=True),)),
         "augment": Augment("alternating", 1, "zero", 3, (0.1, 0.1, 0.1), 1.0),
         "smoothing": 0.1,
         "class_weights": np.array([0.5, 2.0, 0.25, 1.0], np.float32),
@@ -677,9 +677,9 @@ def test_ways_to_train_depend_on_no_threads_and_go_on_where_they_were(name):
         trainer = trainer_of(data, threads=threads, seed=5, **how)
         losses = trainer.run(ORDER, table[:STEPS])
         if half is None:
-            half = trainer.state(), trainer.optimiser_state(), trainer.steps, trainer.epochs
+            half = trainer.state(), trainer.optimizer_state(), trainer.steps, trainer.epochs
         losses = np.concatenate([losses, trainer.run(ORDER[::-1], table[STEPS:])])
-        results.append(({"": losses}, trainer.state(), trainer.optimiser_state()))
+        results.append(({"": losses}, trainer.state(), trainer.optimizer_state()))
     for result in results[1:]:
         for found, first in zip(result, results[0], strict=True):
             assert_same(found, first)
@@ -688,12 +688,12 @@ def test_ways_to_train_depend_on_no_threads_and_go_on_where_they_were(name):
     resumed = trainer_of(small(dropout, seed=1)[:1] + data[1:], threads=2, seed=5, **how)
     resumed.run(ORDER[:BATCH], table[:1])  # something to overwrite
     resumed.set_state(half[0])
-    resumed.set_optimiser_state(half[1])
+    resumed.set_optimizer_state(half[1])
     resumed.steps, resumed.epochs = half[2:]
     losses = resumed.run(ORDER[::-1], table[STEPS:])
     np.testing.assert_array_equal(losses, results[0][0][""][STEPS:])
     assert_same(resumed.state(), results[0][1])
-    assert_same(resumed.optimiser_state(), results[0][2])
+    assert_same(resumed.optimizer_state(), results[0][2])
     assert resumed.steps == trainer.steps
 
 
@@ -714,7 +714,7 @@ def test_a_loss_that_is_not_finite_ends_every_way_before_its_update():
 def test_preprocessing_set_during_a_training_is_refused():
     """The rest of the training would not use it, and all predictions would."""
 
-    class Setting(neocog.Watcher):
+    class Setting(neocog.Callback):
         def epoch_done(self, epoch, history):
             if epoch.epoch == self.at:
                 network.preprocessing = other
@@ -722,11 +722,11 @@ def test_preprocessing_set_during_a_training_is_refused():
     other = neocog.Preprocessing((0.4, 0.4, 0.4), (0.2, 0.2, 0.2))
     network, images, labels = small()
     data = neocog.data.Dataset(images, labels)
-    watcher = Setting()
-    how = {"epochs": 2, "batch_size": BATCH, "threads": 1, "optimizer": STILL, "watcher": watcher}
-    watcher.at = 2  # when all is done
+    callback = Setting()
+    how = {"epochs": 2, "batch_size": BATCH, "threads": 1, "optimizer": STILL, "callback": callback}
+    callback.at = 2  # when all is done
     neocog.fit(network, data, **how)
     assert network.preprocessing == other
-    watcher.at, other = 1, neocog.Preprocessing()
+    callback.at, other = 1, neocog.Preprocessing()
     with pytest.raises(neocog.NeocogError, match="preprocessing was set to another while it tr"):
         neocog.fit(network, data, **how)

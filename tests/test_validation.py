@@ -197,10 +197,10 @@ def test_networks_of_numpys_numbers(tmp_path):
     assert dict(network.layers) == dict(simple_cnn(3, width=0.5, input_shape=(1, 8, 8)).layers)
     assert network.output_shape == (3,)
     assert make("lenet5", labels.max(), input_shape=[1, 28, 28]).output_shape == (2,)
-    network.initialise(np.int64(3))
+    network.initialize(np.int64(3))
     network.save(tmp_path / "net.safetensors")
     other = simple_cnn(3, width=0.5, input_shape=(1, 8, 8))
-    other.initialise(3)
+    other.initialize(3)
     other.save(tmp_path / "other.safetensors")
     files = [(tmp_path / f"{name}.safetensors").read_bytes() for name in ("net", "other")]
     assert files[0] == files[1]

@@ -55,12 +55,12 @@ def results():
         r3=ReLU(),
         l2=Linear(6, 3),
     )
-    network.initialise(0)
+    network.initialize(0)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (30, 11, 9, 3), dtype=np.uint8)
     labels = rng.integers(0, 3, 30)
     trainer = Trainer(
-        network, images, labels, batch_size=4, optimiser=SGD(0.01, momentum=0.9), threads=2
+        network, images, labels, batch_size=4, optimizer=SGD(0.01, momentum=0.9), threads=2
     )
     scores = predict_scores(network, images, threads=1)
     losses = trainer.run(np.arange(30))

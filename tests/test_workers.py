@@ -8,7 +8,7 @@ import pytest
 
 from neocog import SGD
 from neocog.engine import cores
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.trainer import Trainer
@@ -66,7 +66,7 @@ def test_too_many_threads_do_not_wait_awake():
 
 def test_workers_wait_awake_only_where_there_is_a_core_for_each(monkeypatch):
     network = Network(input_shape=(1, 4, 4), flatten=Flatten(), fc=Linear(16, 3))
-    network.initialise(0)
+    network.initialize(0)
 
     def patience(workers):
         plan = inference_plan(lower(network, training=False))
@@ -100,14 +100,14 @@ def test_training_starts_no_more_threads_than_there_are_cores(monkeypatch):
 
 def test_more_threads_than_images_and_than_parts():
     network = Network(input_shape=(1, 4, 4), flatten=Flatten(), fc=Linear(16, 3))
-    network.initialise(0)
+    network.initialize(0)
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 1), np.uint8)
     results = []
     for threads in (1, 40):
-        optimiser = SGD(0.1, momentum=0.9)
+        optimizer = SGD(0.1, momentum=0.9)
         labels = np.arange(3)
         trainer = Trainer(
-            network, images, labels, batch_size=2, optimiser=optimiser, threads=threads
+            network, images, labels, batch_size=2, optimizer=optimizer, threads=threads
         )
         results.append((trainer.run(np.arange(3)), trainer.parameters()))
     (one, alone), (many, together) = results

@@ -36,7 +36,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint
 
 def network():
     found = models.simple_cnn()
-    found.initialise(0)
+    found.initialize(0)
     return found
 
 
@@ -98,7 +98,7 @@ DESCRIPTIONS = {
     "make": (models.make, {"name": "lenet5", "classes": 3, "width": 1, "input_shape": None}),
     "cost": (neocog.cost, {"network": NET}),
     "name_of": (models.name_of, {"network": NET}),
-    "initialise": (network().initialise, {"seed": 0}),
+    "initialize": (network().initialize, {"seed": 0}),
     "load_state_dict": (network().load_state_dict, {"state": NET.state_dict()}),
     "name_classes": (network().name_classes, {"classes": tuple("0123456789")}),
 }  # fmt: skip
@@ -129,7 +129,7 @@ FUNCTIONS = {
         "schedule": None, "averaging": None, "augmentation": None, "label_smoothing": 0.0,
         "class_weights": None, "balance": None, "clip_norm": None, "accumulate": 1,
         "freeze_after": None, "seed": 0, "threads": 1, "log_every": 1, "classes": None,
-        "watcher": None}),
+        "callback": None}),
     "evaluate": (neocog.evaluate, {"network": NET, "data": DATA, "tta": None, "threads": 1}),
     "predict_proba": (neocog.predict_proba,
                       {"network": NET, "images": IMAGES, "tta": None, "threads": 1}),

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
 from neocog.network import Network
 from neocog.signals import deferred_signals
-from neocog.training import History, Watcher
+from neocog.training import Callback, History
 from neocog.training.history import Epoch, Logged
 from neocog.training.rounding import round_up
 from neocog.training.run_folder import RunFolder
@@ -20,7 +20,7 @@ __all__ = ["Display"]
 _WORTH_SAYING = 2.0
 
 
-class Display(Watcher):
+class Display(Callback):
     """Prints and saves while a network trains."""
 
     def __init__(

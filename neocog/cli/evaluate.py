@@ -18,9 +18,9 @@ from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation
 from neocog.files import user_path
 from neocog.formats import training_of
+from neocog.loading import open_saved
 from neocog.matching import fitting, in_order_of, mismatch
 from neocog.network import Network
-from neocog.opening import open_saved
 from neocog.trained_on import trained_on
 
 __all__ = ["Judged", "accuracy_line", "evaluate", "load_usual", "open_model"]

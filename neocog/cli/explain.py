@@ -18,7 +18,7 @@ from neocog.explanation.page.html import page
 from neocog.explanation.page.payload import pack
 from neocog.explanation.page.top_activations import top_activations
 from neocog.files import write_bytes
-from neocog.opening import open_network
+from neocog.loading import open_network
 
 __all__ = ["explain"]
 
@@ -41,7 +41,7 @@ def explain(
     for note in opened.notes:
         say(note)
     network = opened.network
-    if not network.initialised:
+    if not network.initialized:
         raise NeocogError(
             f"{model} is a network without weights: there is nothing to explain yet. Train it "
             f"first, as in: neocog train --model {model}"

@@ -8,7 +8,7 @@ import webbrowser
 from pathlib import Path
 
 from neocog.cli.terminal import is_terminal, loading_progress, say
-from neocog.opening import open_network
+from neocog.loading import open_network
 from neocog.training.settings import check_threads
 from neocog.web import Server, Session, is_loopback
 from neocog.web.door import leading_to

@@ -313,9 +313,7 @@ def _data(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
         return check(**options)  # type: ignore[arg-type]
 
-    p = _add(
-        within, "check", "find broken, doubled and mislabelled pictures, and say what there is"
-    )
+    p = _add(within, "check", "find broken, doubled and mislabeled pictures, and say what there is")
     add_check_options(p)
     _add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")

@@ -91,7 +91,7 @@ def add_recipe_options(p: argparse.ArgumentParser) -> None:
         nargs=3,
         metavar=("BRIGHTNESS", "CONTRAST", "SATURATION"),
         default=None,
-        help="strengths of changes of colour",
+        help="strengths of changes of color",
     )
     add("--mixup", type=float, default=None, help="α of mixtures of two images")
     add(

@@ -9,8 +9,8 @@ from neocog.cli.terminal import say_compiling
 from neocog.engine import useful_threads
 from neocog.engine.inspection import training_memory, training_times
 from neocog.errors import NeocogError
+from neocog.loading import is_new
 from neocog.network import Network
-from neocog.opening import is_new
 from neocog.summary import Cost, cost
 from neocog.training.optimizers import SGD
 from neocog.training.recipes import make_model
@@ -21,7 +21,7 @@ __all__ = ["summary"]
 # What fits a terminal of the usual size.
 _WIDTH = 80
 
-# Training needs a velocity for each parameter, as most optimisers do.
+# Training needs a velocity for each parameter, as most optimizers do.
 _OPTIMIZER = SGD(0.001, momentum=0.9)
 
 
@@ -50,8 +50,8 @@ def summary(
     memory = training_memory(network, batch_size, useful_threads(threads), _OPTIMIZER)
     times: dict[str, float] = {}
     if profile:
-        if not network.initialised:
-            network.initialise(0)
+        if not network.initialized:
+            network.initialize(0)
         times = training_times(network, batch_size, _OPTIMIZER, on_compile=say_compiling)
     if json_:
         print(json.dumps(_plain(model, network, total, batch_size, memory, times)))

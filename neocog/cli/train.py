@@ -17,14 +17,14 @@ from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.formats import check_savable
 from neocog.layers import image_shape
+from neocog.loading import name_of_run
 from neocog.models import split_python_file
 from neocog.network import Network
-from neocog.opening import name_of_run
 from neocog.preprocessing import Resize
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.fit import check_settings
 from neocog.training.history import History
-from neocog.training.recipes import MODEL, Recipe, changed, choose_recipe, make_model
+from neocog.training.recipes import MODEL, Recipe, choose_recipe, make_model, override
 from neocog.training.run_folder import RunFolder
 from neocog.training.torch_stream import TorchStream
 
@@ -43,7 +43,7 @@ def train(
 ) -> int:
     """Train by a recipe with some changes, evaluate, save; print the losses as the note does."""
     given = taken_out(changes)
-    how = changed(Recipe.load(recipe or "note"), changes)
+    how = override(Recipe.load(recipe or "note"), changes)
     # Before the data are loaded and anything is written: what is wrong here is wrong at once.
     check_settings(how.epochs, how.batch_size, threads, log_every)
     TorchStream(seed)
@@ -101,7 +101,7 @@ def _run(
             threads=threads,
             log_every=log_every,
             classes=loaded.classes,
-            watcher=display,
+            callback=display,
         )
     finally:
         display.close()
@@ -169,7 +169,7 @@ def _chosen(found: Found, base: Recipe, changes: dict[str, Any] | None) -> tuple
         )
     if changes is not None:
         chosen = choose_recipe(network, found.train_count, model, width)
-        base = changed(chosen, {**changes, "model": None, "width": None})
+        base = override(chosen, {**changes, "model": None, "width": None})
     own = network.preprocessing.resize
     keeps = options.resize is None and own != Resize()
     return base, found.made(shape, own if keeps else None)

@@ -26,7 +26,7 @@ def shapes(
     test: int = TEST_IMAGES,
     threads: int | None = None,
 ) -> Data:
-    """Draw pictures, uint8 [n, 32, 32, 3], of ten shapes at any place, size, turn and colour.
+    """Draw pictures, uint8 [n, 32, 32, 3], of ten shapes at any place, size, turn and color.
 
     The classes are as even as they can be, in an order drawn from the seed. A seed gives the same
     bytes on every machine and for every number of threads.

@@ -1,4 +1,4 @@
-"""Builds a plan: stages put their instructions here, one after another.
+"""Builds a plan: operations put their instructions here, one after another.
 
 Instructions on images collect in a group; `cut` ends it, where something needs the whole batch.
 The gradient of a tensor comes from each of its consumers, on the way back from the last to the
@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from neocog.engine.method import Method
 from neocog.engine.plan import Group, Instruction, Plan, Scope
+from neocog.engine.program_options import ProgramOptions
 from neocog.engine.tensor import Parameter, Tensor
-from neocog.kernels.adding import Adding, add_maps, copy_map
+from neocog.kernels.elementwise_add import ElementwiseAdd, add_maps, copy_map
 from neocog.kernels.layout import FeatureMap
 
 __all__ = ["FLOAT", "Builder"]
@@ -30,9 +30,9 @@ class Builder:
         shard: images of one shard, whose sums are kept apart.
         shards: how many shards a batch has at most.
         shared: whether linear layers are shared among workers by their inputs.
-        alone: whether it is for one image, whose parts the workers share.
-        keeps: whether every map and gradient stays as it is to the end of the step.
-        method: how the network is trained; None if it is not for training.
+        single_image: whether it is for one image, whose parts the workers share.
+        keep_activations: whether every map and gradient stays as it is to the end of the step.
+        options: how the network is trained; None if it is not for training.
     """
 
     def __init__(
@@ -41,23 +41,23 @@ class Builder:
         most_shards: int = 1,
         *,
         shared: bool = False,
-        alone: bool = False,
-        keeps: bool = False,
-        method: Method | None = None,
+        single_image: bool = False,
+        keep_activations: bool = False,
+        options: ProgramOptions | None = None,
     ) -> None:
         self.plan = Plan()
-        self.method = method
+        self.options = options
         self.batch = batch
         self.training = batch > 0
         self.shard = -(-batch // min(batch, most_shards)) if batch else 1
         self.shards = -(-batch // self.shard)
         self.shared = shared
-        self.alone = alone
-        self.keeps = keeps
+        self.single_image = single_image
+        self.keep_activations = keep_activations
         self.plan.shard = self.shard
         self._images: list[Instruction] = []
         self._following: list[Group] = []
-        self._unjudged = False
+        self._loss_unchecked = False
         self._gradients: dict[str, str] = {}
         self._deferred: dict[str, Callable[[], str]] = {}
         self._learning: list[tuple[list[Parameter], Group]] = []
@@ -66,24 +66,26 @@ class Builder:
 
     # Instructions
 
-    def emit(self, kernel: Any, stage: Any, operands: tuple[str | None, ...], layer: str) -> None:
+    def emit(self, kernel: Any, spec: Any, operands: tuple[str | None, ...], layer: str) -> None:
         """One more instruction on the images of the group."""
-        self._images.append(Instruction(kernel, stage, operands, layer))
+        self._images.append(Instruction(kernel, spec, operands, layer))
 
     def emit_parts(
-        self, kernel: Any, stage: Any, operands: tuple[str | None, ...], layer: str, parts: int
+        self, kernel: Any, spec: Any, operands: tuple[str | None, ...], layer: str, parts: int
     ) -> None:
         """An instruction on the one image there is, whose items are parts of it."""
-        group = Group([Instruction(kernel, stage, operands, layer)], parts, parts, barrier=True)
+        group = Group([Instruction(kernel, spec, operands, layer)], parts, parts, barrier=True)
         self.over(group)
 
     def cut(self, *, barrier: bool = True) -> None:
         """End the group of instructions on images, if any have come since the last."""
         if self._images:
-            judge = self._unjudged and barrier
-            items = 1 if self.alone else 0
-            self.plan.groups.append(Group(self._images, items, barrier=barrier, judge=judge))
-            self._unjudged = self._unjudged and not judge
+            check_loss = self._loss_unchecked and barrier
+            items = 1 if self.single_image else 0
+            self.plan.groups.append(
+                Group(self._images, items, barrier=barrier, check_loss=check_loss)
+            )
+            self._loss_unchecked = self._loss_unchecked and not check_loss
             self._images = []
             self.plan.groups += self._following
             self._following = []
@@ -97,15 +99,15 @@ class Builder:
         self.cut()
         self.plan.groups.append(group)
 
-    def judge(self) -> None:
+    def check_loss(self) -> None:
         """The losses are there: look at them behind the next barrier, before any update."""
-        self._unjudged = True
+        self._loss_unchecked = True
 
     # Buffers
 
     def map(self, name: str, size: FeatureMap, *, transient: bool = False) -> str:
         """A buffer for a map of each image; a transient one is not needed all through the step."""
-        shares = transient and not self.keeps
+        shares = transient and not self.keep_activations
         return self.plan.map(name, size.size * FLOAT, size if shares else None)
 
     def per_image(self, name: str, floats: int) -> str:
@@ -117,7 +119,7 @@ class Builder:
         return self.plan.buffer(name, count * FLOAT, scope)
 
     def scratch(self, name: str, count: int, scope: Scope = Scope.WORKER) -> str:
-        """Floats that are used for a moment, by one stage after another; as many as most want."""
+        """Floats that operations use one after another; as many as the largest of them needs."""
         known = self.plan.buffers.get(name)
         return self.floats(name, max(count, known.size // FLOAT if known else 0), scope)
 
@@ -161,7 +163,7 @@ class Builder:
         whole = self._gradients[tensor.name]
         if written != whole:
             size = tensor.gradient_map
-            self.emit(add_maps, Adding(size, size), (written, whole), tensor.name)
+            self.emit(add_maps, ElementwiseAdd(size, size), (written, whole), tensor.name)
 
     def give_gradient(self, tensor: Tensor, name: str, size: FeatureMap, *, keep: bool) -> None:
         """A part of a tensor's gradient that stands in a buffer already.
@@ -174,7 +176,7 @@ class Builder:
         known = tensor.name in self._gradients
         to, _ = self.write_gradient(tensor, can_add=True)
         kernel = add_maps if known else copy_map
-        self.emit(kernel, Adding(size, tensor.gradient_map), (name, to), tensor.name)
+        self.emit(kernel, ElementwiseAdd(size, tensor.gradient_map), (name, to), tensor.name)
 
     # Parameters
 
@@ -212,12 +214,12 @@ class Builder:
 
     def learn_now(self) -> None:
         """The groups of all that is to be learned so far, and a barrier behind them."""
-        assert self.method is not None  # noqa: S101
+        assert self.options is not None  # noqa: S101
         self.cut()
-        how = self.method.updating
+        how = self.options.update_plan
         refreshing = [replace(group, every=how.accumulate) for group in self._refreshing]
-        updating = how.phases(self.plan, self._learning)
-        phases = [groups for groups in (self._preparing, *updating, refreshing) if groups]
+        updates = how.phases(self.plan, self._learning)
+        phases = [groups for groups in (self._preparing, *updates, refreshing) if groups]
         if not any(group.every == 1 for groups in phases for group in groups):
             # Or the next step's losses are written while another worker still adds up these.
             phases.append([Group([], 1)])

@@ -25,8 +25,8 @@ from typing import IO, Any
 import neocog
 from neocog.errors import NeocogError
 from neocog.kernels import kernel_cache
-from neocog.kernels.compiling import compile_unclaimed, kept_address, kernel_address
-from neocog.kernels.geometry import kind_of
+from neocog.kernels.jit import compile_unclaimed, kept_address, kernel_address
+from neocog.kernels.runtime_sizes import kind_of
 from neocog.signals import deferred_signals
 
 __all__ = ["announced", "compile_all", "help_compiling"]
@@ -51,7 +51,7 @@ from {__name__} import help_compiling
 help_compiling()
 """
 
-# A kernel and the stage that it is compiled for.
+# A kernel and the spec that it is compiled for.
 _Pair = tuple[Any, Any]
 
 _log = logging.getLogger("neocog")
@@ -60,10 +60,10 @@ _log = logging.getLogger("neocog")
 def compile_all(
     pairs: Sequence[_Pair], cores: int, on_compile: Callable[[int], None] | None = None
 ) -> list[int]:
-    """The address of each kernel's machine code for its stage.
+    """The address of each kernel's machine code for its spec.
 
     Args:
-        pairs: kernels with their stages; some may be equal.
+        pairs: kernels with their specs; some may be equal.
         cores: how many processes may compile. `NEOCOG_COMPILERS`, a number, comes first.
         on_compile: told how many are to be compiled, if any, before that begins; without it, who
             is told by `announced`.
@@ -73,7 +73,7 @@ def compile_all(
     """
     on_compile = on_compile or _told.get()
     compilers = _compilers(cores)
-    pairs = [(kernel, kind_of(stage)) for kernel, stage in pairs]
+    pairs = [(kernel, kind_of(spec)) for kernel, spec in pairs]
     missing = [pair for pair in dict.fromkeys(pairs) if kept_address(*pair) is None]
     if missing:
         if on_compile is not None:
@@ -155,7 +155,7 @@ def _can_start() -> bool:
 @contextlib.contextmanager
 def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
     """One process, killed when the block is done: then all is there that it could compile."""
-    named = [(k.py_func.__module__, k.py_func.__name__, stage) for k, stage in missing]
+    named = [(k.py_func.__module__, k.py_func.__name__, spec) for k, spec in missing]
     # Files, not pipes: nobody waits for a process that does not read, or that writes much.
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as said:
         found = json.dumps([_module_folders(), neocog.__file__]).encode()
@@ -205,5 +205,5 @@ def help_compiling() -> None:
     folder, named = pickle.load(sys.stdin.buffer)  # noqa: S301
     if kernel_cache.cache_folder() != folder:
         sys.exit("The sources of neocog's kernels were changed, or another Numba was found.")
-    for module, name, stage in named:
-        compile_unclaimed(getattr(import_module(module), name), stage)
+    for module, name, spec in named:
+        compile_unclaimed(getattr(import_module(module), name), spec)

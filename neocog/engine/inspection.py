@@ -4,36 +4,36 @@ from typing import Any
 
 import numpy as np
 
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.memory import memory_needed
-from neocog.engine.method import Method
+from neocog.engine.program_options import ProgramOptions
 from neocog.engine.schedule import training_plan
-from neocog.engine.trainer import Optimiser, Trainer
-from neocog.engine.updating import Updating
+from neocog.engine.trainer import Optimizer, Trainer
+from neocog.engine.update_plan import UpdatePlan
 from neocog.network import Network
 
 __all__ = ["training_memory", "training_times"]
 
 
-def training_memory(network: Network, batch_size: int, threads: int, optimiser: Optimiser) -> int:
+def training_memory(network: Network, batch_size: int, threads: int, optimizer: Optimizer) -> int:
     """Bytes that a training works in, beside the data; nothing is compiled or allocated.
 
     Args:
         network: with or without weights.
         batch_size: images a step.
         threads: workers.
-        optimiser: by what rule each parameter moves.
+        optimizer: by what rule each parameter moves.
 
     Raises:
         ArchitectureError: for a network that cannot be trained.
     """
-    stages = lower(network, training=True)
-    plan = training_plan(stages, batch_size, Method(Updating(optimiser.rule_for)))
+    ops = lower(network, training=True)
+    plan = training_plan(ops, batch_size, ProgramOptions(UpdatePlan(optimizer.rule_for)))
     return memory_needed(plan, threads, batch_size)
 
 
 def training_times(
-    network: Network, batch_size: int, optimiser: Optimiser, **settings: Any
+    network: Network, batch_size: int, optimizer: Optimizer, **settings: Any
 ) -> dict[str, float]:
     """Microseconds that each layer takes of a step, on one thread with warm caches.
 
@@ -43,7 +43,7 @@ def training_times(
     Args:
         network: with weights; they are left alone.
         batch_size: images a step.
-        optimiser: by what rule each parameter moves.
+        optimizer: by what rule each parameter moves.
         **settings: further arguments of `Trainer`.
     """
     rng = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def training_times(
         images,
         labels,
         batch_size=batch_size,
-        optimiser=optimiser,
+        optimizer=optimizer,
         threads=1,
         **settings,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.state import fill_preprocessing, write_state
@@ -25,11 +25,11 @@ class LayerOutput:
 
     def __init__(self, network: Network, layer: str) -> None:
         self._network = network
-        stages = lower(network, training=False)
-        self._tensor = next(stage.y for stage in stages if stage.name == layer)
-        self._program = Program(inference_plan(stages), 1, 1)
+        ops = lower(network, training=False)
+        self._tensor = next(op.y for op in ops if op.name == layer)
+        self._program = Program(inference_plan(ops), 1, 1)
         fill_preprocessing(self._program, network)
-        write_state(self._program, stages, network.state_dict())
+        write_state(self._program, ops, network.state_dict())
 
     def of(self, image: NDArray[np.uint8]) -> Floats:
         """Its map, float32 [channels, height, width], for an image uint8 [h, w, channels].

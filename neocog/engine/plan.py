@@ -42,10 +42,10 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Instruction:
-    """A kernel for a stage's sizes; `operands` are names of buffers, None where it takes none."""
+    """A kernel for a spec's sizes; `operands` are names of buffers, None where it takes none."""
 
     kernel: Any
-    stage: Any
+    spec: Any
     operands: tuple[str | None, ...]
     layer: str = ""
 
@@ -54,16 +54,16 @@ class Instruction:
 class Group:
     """Instructions that run over the same items; `items` of 0 means the images of the batch.
 
-    `judge` says that the losses are looked at behind the barrier, `refreshes` that it only computes
-    other layouts of parameters. It runs in every step, or at the last of each `every` steps, or,
-    where `every` is 0, only when parameters were written from outside.
+    `check_loss` says that the losses are checked behind the barrier, `refreshes` that the group
+    only computes other layouts of parameters. It runs in every step, or at the last of each `every`
+    steps, or, where `every` is 0, only when parameters were written from outside.
     """
 
     instructions: Sequence[Instruction]
     items: int = 0
     chunk: int = 1
     barrier: bool = False
-    judge: bool = False
+    check_loss: bool = False
     refreshes: bool = False
     every: int = 1
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.engine.cores import available_threads, useful_threads
-from neocog.engine.lower import lower
+from neocog.engine.lowering import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.state import fill_preprocessing, write_state
@@ -45,11 +45,11 @@ class _Predictor:
         self._most_small = 2 * self._images_a_thread - 1
         self._is_shared = work >= _SHARED
 
-    def _new(self, workers: int, *, alone: bool = False) -> Program:
-        stages = lower(self._network, training=False, alone=alone)
-        program = Program(inference_plan(stages, alone=alone), workers, 1)
+    def _new(self, workers: int, *, single_image: bool = False) -> Program:
+        ops = lower(self._network, training=False, single_image=single_image)
+        program = Program(inference_plan(ops, single_image=single_image), workers, 1)
         fill_preprocessing(program, self._network)
-        write_state(program, stages, self._state)
+        write_state(program, ops, self._state)
         return program
 
     def _empty(self, n: int) -> Floats:
@@ -59,19 +59,19 @@ class _Predictor:
         """Scores and probabilities, float32 [2, n, classes]."""
         if len(images) == 0:
             return self._empty(0)
-        alone = len(images) == 1 and self._is_shared
-        if len(images) <= self._most_small and not alone:
+        single_image = len(images) == 1 and self._is_shared
+        if len(images) <= self._most_small and not single_image:
             return self._run_small(images)
         found = self._empty(len(images))
         workers = threads or available_threads()
-        if not alone:
+        if not single_image:
             workers = max(1, min(workers, len(images) // self._images_a_thread))
-        free = self._free.setdefault((workers, alone), [])
+        free = self._free.setdefault((workers, single_image), [])
         # A list's pop and append are atomic, so threads can share it.
         try:
             program = free.pop()
         except IndexError:
-            program = self._new(workers, alone=alone)
+            program = self._new(workers, single_image=single_image)
         program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
         program.run_once(len(images))
         program.release()  # or it would keep the images

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from neocog.engine.compilation import compile_all
 from neocog.engine.cores import available_threads
-from neocog.engine.crew import run_together
 from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
 from neocog.engine.running import Run
-from neocog.kernels.geometry import numbers_of
-from neocog.kernels.helping import JOB_SIZE
+from neocog.engine.thread_pool import run_together
+from neocog.kernels.helper_threads import JOB_SIZE
+from neocog.kernels.runtime_sizes import numbers_of
 from neocog.kernels.workers import (
     ASKED,
     CONTROL_EACH,
@@ -59,11 +59,11 @@ class Program:
         self.workers = workers
         self.batch = batch
         self.memory = Memory(plan, workers, batch)
-        pairs = [(i.kernel, i.stage) for i in plan.instructions]
+        pairs = [(i.kernel, i.spec) for i in plan.instructions]
         addresses = compile_all(pairs, available_threads(), on_compile)
         self._outside: dict[str, list[tuple[int, int]]] = {}
         self._table = np.zeros((workers, len(addresses), INSTRUCTION), np.int64)
-        self._geometries = [numbers_of(i.stage) for i in plan.instructions]
+        self._runtime_sizes = [numbers_of(i.spec) for i in plan.instructions]
         self._groups = np.zeros((len(plan.groups), len(GROUP)), np.int64)
         row = 0
         for g, group in enumerate(plan.groups):
@@ -77,13 +77,13 @@ class Program:
                 chunk,
                 shard,
                 group.barrier,
-                group.judge,
+                group.check_loss,
                 group.every,
                 self._portion(g),
             )
             for instruction in group.instructions:
                 self._table[:, row, 0] = addresses[row]
-                self._table[:, row, 1] = self._geometries[row].ctypes.data
+                self._table[:, row, 1] = self._runtime_sizes[row].ctypes.data
                 for o, name in enumerate(instruction.operands):
                     if name is not None:
                         self._place(row, o, name, of_images)
@@ -107,7 +107,7 @@ class Program:
         return control
 
     def _jobs_of_others(self) -> Longs:
-        """What helpers are told, one for each worker but the first; see `kernels.helping`."""
+        """The helpers' jobs, one for each worker but the first; see `kernels.helper_threads`."""
         jobs = np.zeros((self.workers - 1, JOB_SIZE - 1), np.int64)
         for rank in range(1, self.workers):
             table, step = self._table[rank], self._steps[rank]
@@ -181,7 +181,7 @@ class Program:
         Args:
             total: images in all.
             record: float64, gets each step's mean loss.
-            steps_before: steps the optimiser has taken already.
+            steps_before: steps the optimizer has taken already.
         """
         self._steps[:, 2] = steps_before
         losses = self.memory.array("losses", np.float64, self.batch)
@@ -246,7 +246,7 @@ class Program:
                     group.instructions, whole[g, GROUP.index("first")]
                 ):
                     self._groups = whole[g : g + 1].copy()
-                    alone = {"barrier": 0, "judge": 0, "every": 1, "first": row, "count": 1}
+                    alone = {"barrier": 0, "check_loss": 0, "every": 1, "first": row, "count": 1}
                     for column, value in alone.items():
                         self._groups[0, GROUP.index(column)] = value
                     seconds = (self._least(few, rounds) - idle) / steps

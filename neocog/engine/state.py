@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.engine.ops import ConvolutionOp, DepthwiseOp, Op, PointwiseOp
 from neocog.engine.program import Program
-from neocog.engine.stages import ConvolutionStage, DepthwiseStage, PointwiseStage, Stage
 from neocog.kernels.layout import FeatureMap
 from neocog.layers import BatchNorm2d
 from neocog.network import Network
@@ -18,41 +18,41 @@ Floats = NDArray[np.float32]
 State = Mapping[str, NDArray[Any]]
 
 
-def write_state(program: Program, stages: Sequence[Stage], state: State) -> None:
+def write_state(program: Program, ops: Sequence[Op], state: State) -> None:
     """Write a state dict into a program's memory."""
 
     def put(name: str, value: Floats) -> None:
         program.memory.array(name, np.float32)[: len(value)] = value
 
-    for stage in stages:
-        values = {p.name: state.get(p.name) for p in stage.parameters()}
-        if isinstance(stage, ConvolutionStage | DepthwiseStage) and stage.folded_norm is not None:
-            values = _fold(stage, stage.folded_norm, state)
-        for parameter in stage.parameters():
+    for op in ops:
+        values = {p.name: state.get(p.name) for p in op.parameters()}
+        if isinstance(op, ConvolutionOp | DepthwiseOp) and op.folded_norm is not None:
+            values = _fold(op, op.folded_norm, state)
+        for parameter in op.parameters():
             value = values[parameter.name]
             assert value is not None  # noqa: S101
             put(parameter.name, parameter.pack(value))
-    write_scales(program, stages, state)
+    write_scales(program, ops, state)
     program.refresh()
 
 
-def write_scales(program: Program, stages: Sequence[Stage], state: State) -> None:
-    """Write what batch normalisations compute with, from their weights and running statistics."""
-    for stage in stages:
-        if isinstance(stage, PointwiseStage) and stage.norm is not None:
-            _write_norm(program, stage, stage.norm, state)
+def write_scales(program: Program, ops: Sequence[Op], state: State) -> None:
+    """Write what batch normalizations compute with, from their weights and running statistics."""
+    for op in ops:
+        if isinstance(op, PointwiseOp) and op.norm is not None:
+            _write_norm(program, op, op.norm, state)
 
 
 def _fold(
-    stage: ConvolutionStage | DepthwiseStage, norm: BatchNorm2d, state: State
+    op: ConvolutionOp | DepthwiseOp, norm: BatchNorm2d, state: State
 ) -> dict[str, Floats | None]:
-    """The convolution's weight and bias with a batch normalisation behind it taken in."""
-    scale, shift = _scale_and_shift(stage.folded, norm, state)
-    weight = state[f"{stage.name}.weight"]
-    bias = state[f"{stage.name}.bias"] if stage.layer.bias else 0.0
+    """The convolution's weight and bias with a batch normalization behind it taken in."""
+    scale, shift = _scale_and_shift(op.folded, norm, state)
+    weight = state[f"{op.name}.weight"]
+    bias = state[f"{op.name}.bias"] if op.layer.bias else 0.0
     return {
-        f"{stage.name}.weight": (weight * scale[:, None, None, None]).astype(np.float32),
-        f"{stage.name}.bias": (bias * scale + shift).astype(np.float32),
+        f"{op.name}.weight": (weight * scale[:, None, None, None]).astype(np.float32),
+        f"{op.name}.bias": (bias * scale + shift).astype(np.float32),
     }
 
 
@@ -67,30 +67,30 @@ def _scale_and_shift(
     return scale, state[f"{name}.bias"] - mean * scale
 
 
-def _write_norm(program: Program, stage: PointwiseStage, norm: BatchNorm2d, state: State) -> None:
+def _write_norm(program: Program, op: PointwiseOp, norm: BatchNorm2d, state: State) -> None:
     buffers = program.plan.buffers
-    scale, _ = _scale_and_shift(stage.name, norm, state)
-    variance = state[f"{stage.name}.running_var"].astype(np.float64)
+    scale, _ = _scale_and_shift(op.name, norm, state)
+    variance = state[f"{op.name}.running_var"].astype(np.float64)
     invstd = 1 / np.sqrt(variance + norm.eps)
     for parameter, key, value in (
-        *((p, p.name, state[p.name]) for p in stage.statistics()),
-        (stage.statistics()[0], f"{stage.name}.mean", state[f"{stage.name}.running_mean"]),
-        (stage.statistics()[0], f"{stage.name}.scale", scale.astype(np.float32)),
-        (stage.statistics()[0], f"{stage.name}.invstd", invstd.astype(np.float32)),
+        *((p, p.name, state[p.name]) for p in op.statistics()),
+        (op.statistics()[0], f"{op.name}.mean", state[f"{op.name}.running_mean"]),
+        (op.statistics()[0], f"{op.name}.scale", scale.astype(np.float32)),
+        (op.statistics()[0], f"{op.name}.invstd", invstd.astype(np.float32)),
     ):
         if key in buffers:
             program.memory.array(key, np.float32)[:] = parameter.pack(value)
 
 
 def read_state(
-    program: Program, stages: Sequence[Stage], network: Network, batches: int
+    program: Program, ops: Sequence[Op], network: Network, batches: int
 ) -> dict[str, NDArray[Any]]:
     """The state dict of a program in training; `batches` is what its statistics have seen."""
     found: dict[str, NDArray[Any]] = {}
-    for stage in stages:
-        kept = list(stage.parameters())
-        if isinstance(stage, PointwiseStage):
-            kept += stage.statistics()
+    for op in ops:
+        kept = list(op.parameters())
+        if isinstance(op, PointwiseOp):
+            kept += op.statistics()
         for parameter in kept:
             array = program.memory.array(parameter.name, np.float32)
             found[parameter.name] = parameter.unpack(array)

@@ -1,4 +1,4 @@
-"""What flows between stages, and what stages learn."""
+"""What flows between operations, and what operations learn."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(eq=False)
 class Tensor:
-    """One stage's output for each image: a feature map, or a vector as a map of one pixel.
+    """One operation's output for each image: a feature map, or a vector as a map of one pixel.
 
     Attributes:
         name: of the buffer that holds it.
@@ -24,11 +24,11 @@ class Tensor:
         border: the widest border of zeros that a consumer wants around it.
         gradient_border: the border that its producer wants around its gradient.
         learns: whether something before it learns, so that its gradient is wanted.
-        consumers: how many stages read it.
-        shut: whether it came through a ReLU that its one consumer undoes on the way back: the
+        consumers: how many operations read it.
+        gated: whether it came through a ReLU that its one consumer undoes on the way back: the
             gradient is zero where it is.
         flat: whether it counts as a vector, although it may lie as a map.
-        held: whether more than one stage will read it, so that none may change it in place.
+        shared: whether more than one operation will read it, so that none may change it in place.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Tensor:
     gradient_border: tuple[int, int] = (0, 0)
     learns: bool = False
     consumers: int = 0
-    shut: bool = False
+    gated: bool = False
     flat: bool = False
-    held: bool = False
+    shared: bool = False
 
     def ask_border(self, height: int, width: int) -> None:
         """Want at least so many rows and columns of zeros on each side."""

@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.arrays import as_images
-from neocog.engine.lower import lower
-from neocog.engine.method import Method
+from neocog.engine.lowering import lower
 from neocog.engine.prefetch import prefetch
 from neocog.engine.program import Program
+from neocog.engine.program_options import ProgramOptions
 from neocog.engine.running import Run
 from neocog.engine.schedule import training_plan
 from neocog.engine.state import fill_preprocessing, read_state, write_scales, write_state
 from neocog.engine.tensor import Parameter
-from neocog.engine.updating import Rule, Updating
+from neocog.engine.update_plan import Rule, UpdatePlan
 from neocog.errors import DataError
 from neocog.kernels.augmentation import Augment
 from neocog.network import Network
@@ -26,8 +26,8 @@ __all__ = ["Trainer"]
 Floats = NDArray[np.float32]
 
 
-class Optimiser(Protocol):
-    """What the engine asks of an optimiser's description."""
+class Optimizer(Protocol):
+    """What the engine asks of an optimizer's description."""
 
     def rule_for(self, name: str, shape: tuple[int, ...], *, moves_momentum: bool = ...) -> Rule:
         """By what a parameter moves."""
@@ -36,7 +36,7 @@ class Optimiser(Protocol):
 class Trainer:
     """Takes training steps on a network's data.
 
-    All that lasts from one step to the next is in `parameters`, `optimiser_state` and `steps`.
+    All that lasts from one step to the next is in `parameters`, `optimizer_state` and `steps`.
 
     Args:
         network: with parameters; they are copied in, and `parameters` copies them out.
@@ -44,18 +44,19 @@ class Trainer:
             width if they are cropped.
         labels: int64 [n], classes of the network.
         batch_size: images a step.
-        optimiser: says by what rule each parameter moves.
+        optimizer: says by what rule each parameter moves.
         threads: workers; results do not depend on it.
         moves_momentum: whether the rates of `start` set a momentum.
         augment: how images are varied.
         smoothing: of the labels.
         class_weights: float32 [classes].
         clip_norm: the largest norm of all gradients together.
-        accumulate: batches to a step of the optimiser.
+        accumulate: batches to a step of the optimizer.
         averaging: "average" keeps a moving average of the weights, "lookahead" returns to it.
         seed: of what augmentation and dropout draw.
         dropout_seed: of what dropout draws, if another.
-        apart: whether every layer is a stage of its own and all that is computed stays, for `maps`.
+        unfused: whether every layer is an operation of its own and all that is computed stays, for
+            `maps`.
         of_score: whether gradients are those of the label's score, not of the loss.
         on_compile: told how many kernels are compiled first, if any are.
     """
@@ -67,7 +68,7 @@ class Trainer:
         labels: NDArray[np.int64],
         *,
         batch_size: int,
-        optimiser: Optimiser,
+        optimizer: Optimizer,
         threads: int,
         moves_momentum: bool = False,
         augment: Augment | None = None,
@@ -78,37 +79,37 @@ class Trainer:
         averaging: str = "",
         seed: int = 0,
         dropout_seed: int | None = None,
-        apart: bool = False,
+        unfused: bool = False,
         of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
         images = check_images(network, images, cropped=bool(augment and augment.crop))
         check_labels(network, labels)
         self._network = network
-        self._apart = apart
-        self._stages = lower(network, training=True, apart=apart)
-        self._parameters = [p for stage in self._stages for p in stage.parameters()]
+        self._unfused = unfused
+        self._ops = lower(network, training=True, unfused=unfused)
+        self._parameters = [p for op in self._ops for p in op.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
         self.batch_size = batch_size
-        #: Steps of the optimiser taken so far.
+        #: Steps of the optimizer taken so far.
         self.steps = 0
         #: Epochs begun so far, on which augmentation depends.
         self.epochs = 0
         self._batches = 0
         self._accumulate = accumulate
-        updating = Updating(
-            partial(optimiser.rule_for, moves_momentum=moves_momentum),
+        update_plan = UpdatePlan(
+            partial(optimizer.rule_for, moves_momentum=moves_momentum),
             clip_norm is not None,
             accumulate,
             averaging,
         )
-        self._rules = {p.name: updating.rule(p) for p in self._parameters}
+        self._rules = {p.name: update_plan.rule(p) for p in self._parameters}
         height, width = images.shape[1:3]
         stored = (height, width) if (height, width) != network.input_shape[1:] else None
         weighted = class_weights is not None
-        method = Method(updating, augment, smoothing, weighted, of_score, stored)
-        plan = training_plan(self._stages, batch_size, method, keeps=apart)
+        options = ProgramOptions(update_plan, augment, smoothing, weighted, of_score, stored)
+        plan = training_plan(self._ops, batch_size, options, keep_activations=unfused)
         self._program = Program(plan, threads, batch_size, on_compile)
         fill_preprocessing(self._program, network)
         self.set_state(network.state_dict())
@@ -160,13 +161,13 @@ class Trainer:
     def state(self) -> dict[str, NDArray[Any]]:
         """The whole state dict by name, running statistics included; copies."""
         batches = self._batches_before + self._batches
-        return read_state(self._program, self._stages, self._network, batches)
+        return read_state(self._program, self._ops, self._network, batches)
 
     def set_state(self, state: dict[str, NDArray[Any]]) -> None:
         """Replace every parameter and running statistic."""
         tracked = [int(v) for name, v in state.items() if name.endswith(".num_batches_tracked")]
         self._batches_before = max(tracked, default=0) - self._batches
-        write_state(self._program, self._stages, state)
+        write_state(self._program, self._ops, state)
         self._given = state
 
     def gradients(self) -> dict[str, Floats]:
@@ -179,38 +180,38 @@ class Trainer:
         return self._read([p for p in self._parameters if f"{p.name}.average" in kept], ".average")
 
     def maps(self, *, last: bool = False) -> dict[str, dict[str, Floats]]:
-        """What each stage, or the last, read and gave for the first image of the latest step.
+        """What each operation, or the last, read and gave for the first image of the latest step.
 
-        With `apart`. By the layer's name: ``input``, ``output`` and their gradients
+        With `unfused`. By the layer's name: ``input``, ``output`` and their gradients
         ``input_gradient`` and ``output_gradient``, float32 [channels, height, width]; for a sum
         also ``addend`` and ``addend_gradient``. Copies; the gradient of the mean loss.
         """
         found: dict[str, dict[str, Floats]] = {}
         memory = self._program.memory
-        for stage in self._stages[-1:] if last else self._stages[1:]:
-            tensors = {"input": stage.x, "output": stage.y}
-            addend = getattr(stage, "addend", None)
+        for op in self._ops[-1:] if last else self._ops[1:]:
+            tensors = {"input": op.x, "output": op.y}
+            addend = getattr(op, "addend", None)
             if addend is not None:
                 tensors["addend"] = addend
-            of_stage = found[stage.name] = {}
+            of_op = found[op.name] = {}
             for word, tensor in tensors.items():
-                of_stage[word] = memory.map(tensor.name, tensor.map)
+                of_op[word] = memory.map(tensor.name, tensor.map)
                 if tensor.name in self._program.plan.gradients:
                     name = self._program.plan.gradients[tensor.name]
-                    of_stage[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
+                    of_op[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
         return found
 
     def readers(self) -> dict[str, tuple[str, ...]]:
-        """The layers that each layer reads, with `apart`: one, or both lanes of a sum."""
-        makers = {stage.y.name: stage.name for stage in self._stages[1:]}
+        """The layers that each layer reads, with `unfused`: one, or both lanes of a sum."""
+        makers = {op.y.name: op.name for op in self._ops[1:]}
         found = {}
-        for stage in self._stages[1:]:
-            read = [stage.x, *filter(None, [getattr(stage, "addend", None)])]
-            found[stage.name] = tuple(makers[t.name] for t in read if t.name in makers)
+        for op in self._ops[1:]:
+            read = [op.x, *filter(None, [getattr(op, "addend", None)])]
+            found[op.name] = tuple(makers[t.name] for t in read if t.name in makers)
         return found
 
-    def optimiser_state(self) -> dict[str, Floats]:
-        """What the optimiser remembers, as ``conv1.weight.velocity``, in PyTorch's shapes."""
+    def optimizer_state(self) -> dict[str, Floats]:
+        """What the optimizer remembers, as ``conv1.weight.velocity``, in PyTorch's shapes."""
         return {
             f"{p.name}.{word}": p.unpack(self._array(f"{p.name}.{word}"))
             for p in self._parameters
@@ -222,8 +223,8 @@ class Trainer:
         kept = [*self._rules[parameter.name].state, *average]
         return [(w, f) for w, f in kept if f"{parameter.name}.{w}" in self._program.plan.buffers]
 
-    def set_optimiser_state(self, state: dict[str, Floats]) -> None:
-        """Replace what the optimiser remembers."""
+    def set_optimizer_state(self, state: dict[str, Floats]) -> None:
+        """Replace what the optimizer remembers."""
         for parameter in self._parameters:
             for word, _ in self._kept(parameter):
                 key = f"{parameter.name}.{word}"
@@ -246,9 +247,9 @@ class Trainer:
                 momentum or NaN, the decay of the average or NaN, and nothing.
         """
         self._program.end()
-        if self._apart and self.steps:
+        if self._unfused and self.steps:
             # Statistics that stand still are not measured anew in a step, which gives the scales.
-            write_scales(self._program, self._stages, self._given | self.parameters())
+            write_scales(self._program, self._ops, self._given | self.parameters())
         self._order = np.ascontiguousarray(order)
         if len(order) and not 0 <= order.min() <= order.max() < len(self._images):
             raise DataError(f"The order has indices outside 0 to {len(self._images) - 1}.")

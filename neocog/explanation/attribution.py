@@ -108,9 +108,9 @@ def score_maps(network: Network, image: Images, label: int) -> dict[str, dict[st
         image[None],
         np.array([label]),
         batch_size=1,
-        optimiser=SGD(1e-3),
+        optimizer=SGD(1e-3),
         threads=1,
-        apart=True,
+        unfused=True,
         of_score=True,
     )
     trainer.run(np.zeros(1, np.int64))

@@ -227,9 +227,9 @@ def explain(
             pixels[None],
             np.array([chosen]),
             batch_size=1,
-            optimiser=optimizer,
+            optimizer=optimizer,
             threads=1,
-            apart=True,
+            unfused=True,
             on_compile=on_compile,
         )
         losses = trainer.run(np.zeros(1, np.int64))

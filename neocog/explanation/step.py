@@ -96,7 +96,7 @@ def take_step(
         label: the number of the image's class.
         loss_before: the loss of the first step.
     """
-    state, after = trainer.optimiser_state(), trainer.parameters()
+    state, after = trainer.optimizer_state(), trainer.parameters()
     probabilities_before = _probabilities(trainer, label, loss_before)
     # Numbers may overflow after the step. Then the trainer stops and gives no loss.
     loss = float(next(iter(trainer.run(np.zeros(1, np.int64))), np.nan))

@@ -113,7 +113,7 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
         network = models.load_model_file(*file, _outputs(state), input_shape=images)
     else:
         names = tuple(models.MODELS) if model is None else (model,)
-        known = (_recognised(one, names, images) for one in _spellings(state))
+        known = (_recognized(one, names, images) for one in _spellings(state))
         found = next(filter(None, known), None)
         if found is None and model is None:
             raise FormatError(
@@ -192,12 +192,12 @@ def _spellings(state: Mapping[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[
         yield {name.removeprefix(prefix): value for name, value in names.items()}
 
 
-def _recognised(
+def _recognized(
     state: Mapping[str, NDArray[Any]], names: tuple[str, ...], images: Shape | None
 ) -> Network | None:
     """The first of these models whose weights have these names and shapes, at any width."""
     shapes = {name: tuple(array.shape) for name, array in state.items()}
-    found = models.recognise(shapes, _outputs(state), images, names)
+    found = models.recognize(shapes, _outputs(state), images, names)
     return found[1] if found else None
 
 

@@ -89,7 +89,7 @@ def save_pth(
 
 
 def _strides(size: tuple[int, ...]) -> tuple[int, ...]:
-    """How many numbers apart neighbours are along each dimension of a contiguous tensor."""
+    """How many numbers apart neighbors are along each dimension of a contiguous tensor."""
     return tuple(math.prod(size[i + 1 :]) for i in range(len(size)))
 
 

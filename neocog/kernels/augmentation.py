@@ -1,6 +1,6 @@
-"""Images that are varied as they are loaded: cropped, turned, shifted, flipped, coloured, mixed.
+"""Images that are varied as they are loaded: cropped, turned, shifted, flipped, colored, mixed.
 
-p are an image's bytes, H × W × C; the steps are in this order, each only if the stage asks for it.
+p are an image's bytes, H × W × C; the steps are in this order, each only if the spec asks for it.
 
     crop        p = a random rectangle of the stored image, resampled to H × W; see `crop`
     rotate      p = p turned by an angle uniform in ± rotate degrees; see `warp`
@@ -9,8 +9,8 @@ p are an image's bytes, H × W × C; the steps are in this order, each only if t
                 image is the image mirrored at its outermost pixels (reflect) or black (zero)
     flip        f[h, w] = t[h, W − 1 − w]; "random": with probability ½; "alternating": so in epoch
                 0, and in every other epoch where it was not in the one before
-    colours     brightness, contrast, saturation; see `colour_jitter`
-    normalise   x = f · scale + shift
+    colors     brightness, contrast, saturation; see `color_jitter`
+    normalize   x = f · scale + shift
     cutout      x = 0 in a square around a uniformly random pixel; see `cutout`
     mixup       x ← λ x + (1 − λ) x of the partner, who has draws of its own; see `mixup`
 
@@ -29,10 +29,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.kernels.colour_jitter import change_colours
-from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.color_jitter import change_colors
 from neocog.kernels.cutout import cutting
 from neocog.kernels.image import Images, fetch
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import mixing, partner
 from neocog.kernels.optional import optional
@@ -53,7 +53,7 @@ from neocog.kernels.warp import mirrored
 
 __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 
-#: What each int64 of the settings is; the last three only count where the stage is `fixed`.
+#: What each int64 of the settings is; the last three only count where the spec is `fixed`.
 AUGMENT_SETTINGS = ("seed", "epoch", "flip", "down", "right")
 _SEED, _EPOCH, _FLIP, _DOWN, _RIGHT = range(len(AUGMENT_SETTINGS))
 
@@ -115,8 +115,8 @@ class Augment:
         return self.contrast > 0
 
     @property
-    def coloured(self) -> bool:
-        """Whether any colour changes."""
+    def colored(self) -> bool:
+        """Whether any color changes."""
         return any(strength > 0 for strength in self.jitter)
 
     @property
@@ -189,7 +189,7 @@ class Augmented:
 
     @property
     def whole(self) -> int:
-        """Pixels of a row whose colours change in vectors; none but for three channels in four."""
+        """Pixels of a row whose colors change in vectors; none but for three channels in four."""
         if self.x.channels != 3 or self.x.pixel != 4:
             return 0
         return self.x.width - self.x.width % (LANES // 4)
@@ -199,66 +199,66 @@ class Augmented:
 
 
 @block(nothing)
-def place(e, s, source, scale, shift, x):
-    """A bunch of pixels: bytes · scale + shift, or / 255 where colours are still to change."""
-    _place(e, s, source, scale, shift, x, backward=False)
+def place(emit, spec, source, scale, shift, x):
+    """A bunch of pixels: bytes · scale + shift, or / 255 where colors are still to change."""
+    _place(emit, spec, source, scale, shift, x, backward=False)
 
 
 @block(nothing)
-def place_backward(e, s, source, scale, shift, x):
+def place_backward(emit, spec, source, scale, shift, x):
     """`place`, with the pixels from last to first."""
-    _place(e, s, source, scale, shift, x, backward=True)
+    _place(emit, spec, source, scale, shift, x, backward=True)
 
 
-def _place(e, s, source, scale, shift, x, *, backward):
-    images = s.images
-    floats = images.bunch * s.x.pixel
+def _place(emit, spec, source, scale, shift, x, *, backward):
+    images = spec.images
+    floats = images.bunch * spec.x.pixel
     if not floats:
         return
-    values = e.load_bytes(source, floats, s.x.channels, s.x.pixel, backward=backward)
+    values = emit.load_bytes(source, floats, spec.x.channels, spec.x.pixel, backward=backward)
     for n, value in enumerate(values):
         at = n * LANES
-        if s.how.coloured:
-            e.store(e.mul(value, e.constant(1 / 255)), x, at)
+        if spec.how.colored:
+            emit.store(emit.mul(value, emit.constant(1 / 255)), x, at)
         else:
-            e.store(e.fma(value, e.load(scale, at), e.load(shift, at)), x, at)
+            emit.store(emit.fma(value, emit.load(scale, at), emit.load(shift, at)), x, at)
 
 
 @inlined
-def put_pixel(s, source, column, scale, shift, x):
+def put_pixel(spec, source, column, scale, shift, x):
     """One pixel of a row of bytes, from a column that may lie outside of it, flipped if it is."""
-    inside = 0 <= column < s.x.width
-    if not inside and s.how.reflected:
-        column = mirrored(column, s.x.width)
+    inside = 0 <= column < spec.x.width
+    if not inside and spec.how.reflected:
+        column = mirrored(column, spec.x.width)
         inside = True
-    for c in range(s.x.channels):
-        value = float32(source[column * s.x.channels + c]) if inside else float32(0)
-        x[c] = value * float32(1 / 255) if s.how.coloured else value * scale[c] + shift[c]
+    for c in range(spec.x.channels):
+        value = float32(source[column * spec.x.channels + c]) if inside else float32(0)
+        x[c] = value * float32(1 / 255) if spec.how.colored else value * scale[c] + shift[c]
 
 
 @inlined
-def put_row(s, source, offset, flipped, scale, shift, x):
+def put_row(spec, source, offset, flipped, scale, shift, x):
     """One row: pixel w is pixel w + offset of the row of bytes, which is flipped if so asked."""
-    width = s.x.width
+    width = spec.x.width
     low = min(max(0, -offset), width)
     high = max(low, min(width, width - offset))
-    if s.images.bunch == 0 or high - low < s.images.bunch:
+    if spec.images.bunch == 0 or high - low < spec.images.bunch:
         high = low
     # The last bunch may lie over the one before, and writes the same there.
-    for start in range(low, high, s.images.stride):
-        at = min(start, high - s.images.stride)
-        to = advance(x, at * s.x.pixel)
+    for start in range(low, high, spec.images.stride):
+        at = min(start, high - spec.images.stride)
+        to = advance(x, at * spec.x.pixel)
         if flipped:
-            column = width - s.images.stride - (at + offset)
-            place_backward(s, advance(source, column * s.x.channels), scale, shift, to)
+            column = width - spec.images.stride - (at + offset)
+            place_backward(spec, advance(source, column * spec.x.channels), scale, shift, to)
         else:
-            place(s, advance(source, (at + offset) * s.x.channels), scale, shift, to)
+            place(spec, advance(source, (at + offset) * spec.x.channels), scale, shift, to)
     for part in range(2):
         for at in range(0 if part == 0 else high, low if part == 0 else width):
             column = at + offset
             if flipped:
                 column = width - 1 - column
-            put_pixel(s, source, column, scale, shift, advance(x, at * s.x.pixel))
+            put_pixel(spec, source, column, scale, shift, advance(x, at * spec.x.pixel))
 
 
 @inlined
@@ -268,81 +268,83 @@ def coin(key):
 
 
 @inlined
-def is_flipped(s, settings, key, index):
+def is_flipped(spec, settings, key, index):
     """Whether an image is flipped in this epoch."""
-    if s.how.fixed:
+    if spec.how.fixed:
         return settings[_FLIP] != 0
-    if s.how.random_flip:
+    if spec.how.random_flip:
         return coin(key)
-    if s.how.alternating:
+    if spec.how.alternating:
         first = coin(random_bits(settings[_SEED], 0, index))
         return first != (settings[_EPOCH] % 2 == 1)
     return False
 
 
 @inlined
-def arrange(s, source, settings, key, index, scale, shift, x):
+def arrange(spec, source, settings, key, index, scale, shift, x):
     """An image's bytes, shifted and flipped, into its map."""
-    flipped = is_flipped(s, settings, key, index)
+    flipped = is_flipped(spec, settings, key, index)
     down, right = 0, 0
-    if s.how.fixed:
+    if spec.how.fixed:
         down, right = settings[_DOWN], settings[_RIGHT]
-    elif s.how.translate > 0:
-        down = drawn_below(2 * s.how.translate + 1, key, _OF_DOWN) - s.how.translate
-        right = drawn_below(2 * s.how.translate + 1, key, _OF_RIGHT) - s.how.translate
+    elif spec.how.translate > 0:
+        down = drawn_below(2 * spec.how.translate + 1, key, _OF_DOWN) - spec.how.translate
+        right = drawn_below(2 * spec.how.translate + 1, key, _OF_RIGHT) - spec.how.translate
     # A shift before the flip is a shift to the other side after it.
     offset = -right if flipped else right
-    for row in range(s.x.height):
-        to = advance(x, row * s.x.row)
+    for row in range(spec.x.height):
+        to = advance(x, row * spec.x.row)
         at = row + down
-        if s.how.reflected:
-            at = mirrored(at, s.x.height)
+        if spec.how.reflected:
+            at = mirrored(at, spec.x.height)
         # Where no row is, any row shifted out of sight is black.
-        there = 0 <= at < s.x.height
-        row_offset = offset if there else s.x.width
-        from_ = advance(source, at * s.images.row if there else 0)
-        put_row(s, from_, row_offset, flipped, scale, shift, to)
+        there = 0 <= at < spec.x.height
+        row_offset = offset if there else spec.x.width
+        from_ = advance(source, at * spec.images.row if there else 0)
+        put_row(spec, from_, row_offset, flipped, scale, shift, to)
 
 
 # Mixup
 
 
 @block(nothing)
-def mix(e, s, share, rest, x, other):
+def mix(emit, spec, share, rest, x, other):
     """One vector: share · x + rest · other."""
-    e.store(e.fma(e.splat(share), e.load(x), e.mul(e.splat(rest), e.load(other))), x)
+    emit.store(
+        emit.fma(emit.splat(share), emit.load(x), emit.mul(emit.splat(rest), emit.load(other))), x
+    )
 
 
 @inlined
-def mix_maps(s, share, x, other):
+def mix_maps(spec, share, x, other):
     """Mix every row of two maps."""
     rest = float32(1.0 - share)
     share = float32(share)
-    size = s.x.width * s.x.pixel
-    for row in range(s.x.height):
-        to, by = advance(x, row * s.x.row), advance(other, row * s.x.row)
+    size = spec.x.width * spec.x.pixel
+    for row in range(spec.x.height):
+        to, by = advance(x, row * spec.x.row), advance(other, row * spec.x.row)
         for at in range(0, size - LANES + 1, LANES):
-            mix(s, share, rest, advance(to, at), advance(by, at))
+            mix(spec, share, rest, advance(to, at), advance(by, at))
         for at in range(size - size % LANES, size):
             to[at] = share * to[at] + rest * by[at]
 
 
 @inlined
-def leave_colours(s, key, scale, shift, x):
-    """No change of colours."""
+def leave_colors(spec, key, scale, shift, x):
+    """No change of colors."""
 
 
 @inlined
-def leave_alone(s, share, x, other):
+def leave_alone(spec, share, x, other):
     """No mixture."""
 
 
-colouring = optional(lambda s: s.how.coloured, change_colours, leave_colours)
-blending = optional(lambda s: s.how.mixes, mix_maps, leave_alone)
+coloring = optional(lambda spec: spec.how.colored, change_colors, leave_colors)
+blending = optional(lambda spec: spec.how.mixes, mix_maps, leave_alone)
 
 
 @kernel
-def load_augmented(s, operands, first, count):
+def load_augmented(spec, operands, first, count):
     """Operands: bytes of all images, order, the step, scale, shift, x, settings, other, scratch.
 
     `settings` are int64, see `AUGMENT_SETTINGS`. `other` is a map as x, one for each worker, and
@@ -355,25 +357,25 @@ def load_augmented(s, operands, first, count):
     scale = pointer(operands, 3, FLOATS)
     shift = pointer(operands, 4, FLOATS)
     settings = pointer(operands, 6, LONGS)
-    share, rotation = mixing(s.how)(s.how.mixup, settings, step)
+    share, rotation = mixing(spec.how)(spec.how.mixup, settings, step)
     for n in range(count):
-        x = advance(pointer(operands, 5, FLOATS), n * s.x.size + s.x.start)
+        x = advance(pointer(operands, 5, FLOATS), n * spec.x.size + spec.x.start)
         other = x
-        if s.how.mixes:
-            other = advance(pointer(operands, 7, FLOATS), s.x.start)
+        if spec.how.mixes:
+            other = advance(pointer(operands, 7, FLOATS), spec.x.start)
         # The image itself, then its partner.
-        for turn in range(2 if s.how.mixes else 1):
+        for turn in range(2 if spec.how.mixes else 1):
             to = x if turn == 0 else other
             index = step[0] + partner(first + n, step[1], turn * rotation)
-            if s.images.gathered:
+            if spec.images.gathered:
                 following = index + step[1]
-                if s.fetches and turn == 0 and following < step[3]:
-                    fetch(s.images, advance(data, order[following] * s.images.image_size))
+                if spec.fetches and turn == 0 and following < step[3]:
+                    fetch(spec.images, advance(data, order[following] * spec.images.image_size))
                 index = order[index]
             key = random_bits(settings[_SEED], settings[_EPOCH], index)
-            stored = advance(data, index * s.stored_size)
-            source = changing(s)(s, operands, key, stored)
-            arrange(s, source, settings, key, index, scale, shift, to)
-            colouring(s)(s, key, scale, shift, to)
-            cutting(s)(s, key, to)
-        blending(s)(s, share, x, other)
+            stored = advance(data, index * spec.stored_size)
+            source = changing(spec)(spec, operands, key, stored)
+            arrange(spec, source, settings, key, index, scale, shift, to)
+            coloring(spec)(spec, key, scale, shift, to)
+            cutting(spec)(spec, key, to)
+        blending(spec)(spec, share, x, other)

@@ -11,8 +11,8 @@ back", 2019, with decays as in K. Jordan's airbench94.
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import kernel
-from neocog.kernels.geometry import Items, geometry
+from neocog.kernels.jit import kernel
+from neocog.kernels.runtime_sizes import Items, runtime_sizes
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -35,35 +35,35 @@ class Averaging(Items):
 
 
 @block(nothing)
-def average_vector(e, s, add, w, a):
+def average_vector(emit, spec, add, w, a):
     """a ← a + add · (w − a) of one vector."""
-    average = e.load(a)
-    e.store(e.fma(e.splat(add), e.sub(e.load(w), average), average), a)
+    average = emit.load(a)
+    emit.store(emit.fma(emit.splat(add), emit.sub(emit.load(w), average), average), a)
 
 
 @block(nothing)
-def lookahead_vector(e, s, add, w, a):
+def lookahead_vector(emit, spec, add, w, a):
     """a ← a + add · (w − a), w ← a of one vector."""
-    average = e.load(a)
-    average = e.fma(e.splat(add), e.sub(e.load(w), average), average)
-    e.store(average, a)
-    e.store(average, w)
+    average = emit.load(a)
+    average = emit.fma(emit.splat(add), emit.sub(emit.load(w), average), average)
+    emit.store(average, a)
+    emit.store(average, w)
 
 
 @kernel
-def average_step(s, operands, first, count):
+def average_step(spec, operands, first, count):
     """Average items first … first + count into a. Operands: w, a, rates, step."""
     w, a = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]
     if decay == decay:
         add = float32(1.0 - decay)
-        item = geometry(s, operands).item
+        item = runtime_sizes(spec, operands).item
         for at in range(first * item, (first + count) * item, LANES):
-            average_vector(s, add, advance(w, at), advance(a, at))
+            average_vector(spec, add, advance(w, at), advance(a, at))
 
 
 @kernel
-def lookahead_step(s, operands, first, count):
+def lookahead_step(spec, operands, first, count):
     """Average items first … first + count into a, and go on from there.
 
     Operands: w, a, rates, step. What is kept beside w in a second layout must be refreshed.
@@ -72,6 +72,6 @@ def lookahead_step(s, operands, first, count):
     decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]
     if decay == decay:
         add = float32(1.0 - decay)
-        item = geometry(s, operands).item
+        item = runtime_sizes(spec, operands).item
         for at in range(first * item, (first + count) * item, LANES):
-            lookahead_vector(s, add, advance(w, at), advance(a, at))
+            lookahead_vector(spec, add, advance(w, at), advance(a, at))

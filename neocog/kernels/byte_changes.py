@@ -19,7 +19,7 @@ off to whole numbers, from 0 to 255.
 All but color and sharpness depend on the byte alone: they fill a table of 256 for each channel.
 """
 
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 from neocog.kernels.simd import advance, float32
 
 __all__ = [
@@ -45,75 +45,75 @@ def mixed(other, value, factor):
 
 
 @inlined
-def gray_of(s, pixel):
+def gray_of(spec, pixel):
     """One pixel's gray."""
-    if s.x.channels == 3:
+    if spec.x.channels == 3:
         return (19595 * pixel[0] + 38470 * pixel[1] + 7471 * pixel[2] + 32768) >> 16
-    total = s.x.channels // 2
-    for c in range(s.x.channels):
+    total = spec.x.channels // 2
+    for c in range(spec.x.channels):
         total += pixel[c]
-    return total // s.x.channels
+    return total // spec.x.channels
 
 
 # By a table
 
 
 @inlined
-def by_table(s, table, source, to):
+def by_table(spec, table, source, to):
     """Each byte as its channel's table says."""
-    for pixel in range(s.x.height * s.x.width):
-        for c in range(s.x.channels):
-            at = pixel * s.x.channels + c
+    for pixel in range(spec.x.height * spec.x.width):
+        for c in range(spec.x.channels):
+            at = pixel * spec.x.channels + c
             to[at] = table[c * _LEVELS + source[at]]
 
 
 @inlined
-def toward(s, other, factor, table):
+def toward(spec, other, factor, table):
     """Every byte mixed with another."""
-    for c in range(s.x.channels):
+    for c in range(spec.x.channels):
         for v in range(_LEVELS):
             table[c * _LEVELS + v] = mixed(other, v, factor)
 
 
 @inlined
-def brightness(s, factor, table):
+def brightness(spec, factor, table):
     """The table for another brightness."""
-    toward(s, 0, factor, table)
+    toward(spec, 0, factor, table)
 
 
 @inlined
-def contrast(s, factor, source, table):
+def contrast(spec, factor, source, table):
     """The table for another contrast."""
-    pixels = s.x.height * s.x.width
+    pixels = spec.x.height * spec.x.width
     total = 0
     for pixel in range(pixels):
-        total += gray_of(s, advance(source, pixel * s.x.channels))
-    toward(s, (2 * total + pixels) // (2 * pixels), factor, table)
+        total += gray_of(spec, advance(source, pixel * spec.x.channels))
+    toward(spec, (2 * total + pixels) // (2 * pixels), factor, table)
 
 
 @inlined
-def posterize(s, bits, table):
+def posterize(spec, bits, table):
     """The table for fewer bits."""
-    for c in range(s.x.channels):
+    for c in range(spec.x.channels):
         for v in range(_LEVELS):
             table[c * _LEVELS + v] = v >> (8 - bits) << (8 - bits)
 
 
 @inlined
-def solarize(s, threshold, table):
+def solarize(spec, threshold, table):
     """The table for light parts as in a negative."""
-    for c in range(s.x.channels):
+    for c in range(spec.x.channels):
         for v in range(_LEVELS):
             table[c * _LEVELS + v] = v if v < threshold else 255 - v
 
 
 @inlined
-def count_levels(s, channel, source, counts):
+def count_levels(spec, channel, source, counts):
     """How many bytes of a channel have each value; gives the least and the greatest."""
     for v in range(_LEVELS):
         counts[v] = 0
-    for pixel in range(s.x.height * s.x.width):
-        counts[source[pixel * s.x.channels + channel]] += 1
+    for pixel in range(spec.x.height * spec.x.width):
+        counts[source[pixel * spec.x.channels + channel]] += 1
     low, high = 0, _LEVELS - 1
     while counts[low] == 0:
         low += 1
@@ -123,10 +123,10 @@ def count_levels(s, channel, source, counts):
 
 
 @inlined
-def autocontrast(s, source, counts, table):
+def autocontrast(spec, source, counts, table):
     """The table by which every channel spans all levels."""
-    for c in range(s.x.channels):
-        low, high = count_levels(s, c, source, counts)
+    for c in range(spec.x.channels):
+        low, high = count_levels(spec, c, source, counts)
         scale = 255.0 / max(1, high - low)
         offset = -low * scale
         for v in range(_LEVELS):
@@ -135,11 +135,11 @@ def autocontrast(s, source, counts, table):
 
 
 @inlined
-def equalize(s, source, counts, table):
+def equalize(spec, source, counts, table):
     """The table by which every channel has about as many bytes of each level."""
-    pixels = s.x.height * s.x.width
-    for c in range(s.x.channels):
-        _, high = count_levels(s, c, source, counts)
+    pixels = spec.x.height * spec.x.width
+    for c in range(spec.x.channels):
+        _, high = count_levels(spec, c, source, counts)
         step = (pixels - counts[high]) // 255
         below = step // 2
         for v in range(_LEVELS):
@@ -151,26 +151,26 @@ def equalize(s, source, counts, table):
 
 
 @inlined
-def change_color(s, factor, source, to):
+def change_color(spec, factor, source, to):
     """More or less color; as it is where there is but one channel."""
-    for pixel in range(s.x.height * s.x.width):
-        from_ = advance(source, pixel * s.x.channels)
-        there = advance(to, pixel * s.x.channels)
-        gray = gray_of(s, from_)
-        for c in range(s.x.channels):
+    for pixel in range(spec.x.height * spec.x.width):
+        from_ = advance(source, pixel * spec.x.channels)
+        there = advance(to, pixel * spec.x.channels)
+        gray = gray_of(spec, from_)
+        for c in range(spec.x.channels):
             there[c] = mixed(gray, from_[c], factor)
 
 
 @inlined
-def change_sharpness(s, factor, source, to):
+def change_sharpness(spec, factor, source, to):
     """Sharper, or smoother."""
-    channels, row = s.x.channels, s.x.width * s.x.channels
-    for y in range(s.x.height):
+    channels, row = spec.x.channels, spec.x.width * spec.x.channels
+    for y in range(spec.x.height):
         middle = advance(source, y * row)
         there = advance(to, y * row)
         for at in range(row):
             there[at] = middle[at]
-        if 0 < y < s.x.height - 1:
+        if 0 < y < spec.x.height - 1:
             above, below = advance(middle, -row), advance(middle, row)
             for at in range(channels, row - channels):
                 left, right = at - channels, at + channels

@@ -7,7 +7,7 @@ added in float64, each item of each parameter by itself, then items in their ord
 factor does not depend on how many workers there are. Updates multiply by it (`update`). A norm
 that is NaN gives NaN, an infinite one zero.
 
-Several batches to a step of the optimiser: the first one's gradient is the sum, the others' are
+Several batches to a step of the optimizer: the first one's gradient is the sum, the others' are
 added to it.
 """
 
@@ -16,8 +16,8 @@ from math import sqrt
 
 from numba import types
 
-from neocog.kernels.compiling import kernel
-from neocog.kernels.geometry import Items, geometry
+from neocog.kernels.jit import kernel
+from neocog.kernels.runtime_sizes import Items, runtime_sizes
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -68,7 +68,7 @@ class Accumulation:
         return AccumulationKind()
 
     @property
-    def geometry(self) -> "Accumulation":
+    def runtime_sizes(self) -> "Accumulation":
         """All sizes."""
         return self
 
@@ -77,77 +77,77 @@ class Accumulation:
 class AccumulationKind:
     """The machine code of an `Accumulation` knows no more than its kernel."""
 
-    geometry = Accumulation
+    runtime_sizes = Accumulation
 
 
-@block(lambda s, *_: types.float64)
-def squares_of_run(e, s, g):
+@block(lambda spec, *_: types.float64)
+def squares_of_run(emit, spec, g):
     """Σ g² of a run."""
-    return e.sum_of_squares([e.load(g, at * LANES) for at in range(_RUN)])
+    return emit.sum_of_squares([emit.load(g, at * LANES) for at in range(_RUN)])
 
 
-@block(lambda s, *_: types.float64)
-def squares_of_vector(e, s, g):
+@block(lambda spec, *_: types.float64)
+def squares_of_vector(emit, spec, g):
     """Σ g² of one vector."""
-    return e.sum_of_squares([e.load(g)])
+    return emit.sum_of_squares([emit.load(g)])
 
 
 @kernel
-def square_sums(s, operands, first, count):
+def square_sums(spec, operands, first, count):
     """Σ g² of each of the items first … first + count. Operands: g, sums (float64 [items])."""
     g = pointer(operands, 0, FLOATS)
     sums = pointer(operands, 1, DOUBLES)
-    size = geometry(s, operands).item
+    size = runtime_sizes(spec, operands).item
     runs = size // _RUN_FLOATS * _RUN_FLOATS
     for item in range(first, first + count):
         here = advance(g, item * size)
         total = 0.0
         for at in range(0, runs, _RUN_FLOATS):
-            total += squares_of_run(s, advance(here, at))
+            total += squares_of_run(spec, advance(here, at))
         for at in range(runs, size, LANES):
-            total += squares_of_vector(s, advance(here, at))
+            total += squares_of_vector(spec, advance(here, at))
         sums[item] = total
 
 
 @kernel
-def clip_factor(s, operands, first, count):
+def clip_factor(spec, operands, first, count):
     """The factor for every gradient; one item.
 
     Operands: sums (float64 [s.items], of all parameters), limit (float64 [1]), clip (float64 [1]).
     """
     sums = pointer(operands, 0, DOUBLES)
     total = 0.0
-    for item in range(s.items):
+    for item in range(spec.items):
         total += sums[item]
     factor = pointer(operands, 1, DOUBLES)[0] / (sqrt(total) + 1e-6)
     pointer(operands, 2, DOUBLES)[0] = 1.0 if factor > 1.0 else factor  # NaN stays NaN
 
 
 @block(nothing)
-def copy_vector(e, s, g, total):
+def copy_vector(emit, spec, g, total):
     """total ← g of one vector."""
-    e.store(e.load(g), total)
+    emit.store(emit.load(g), total)
 
 
 @block(nothing)
-def add_to_vector(e, s, g, total):
+def add_to_vector(emit, spec, g, total):
     """total ← total + g of one vector."""
-    e.store(e.add(e.load(total), e.load(g)), total)
+    emit.store(emit.add(emit.load(total), emit.load(g)), total)
 
 
 @kernel
-def accumulate_gradient(s, operands, first, count):
+def accumulate_gradient(spec, operands, first, count):
     """Add the gradient of items first … first + count to the sum, or begin the sum with it.
 
     Operands: g, total, step. A sum begins where `every` divides the run's steps before this one.
     """
     g = pointer(operands, 0, FLOATS)
     total = pointer(operands, 1, FLOATS)
-    sizes = geometry(s, operands)
+    sizes = runtime_sizes(spec, operands)
     begin, end = first * sizes.item, (first + count) * sizes.item
     if pointer(operands, 2, LONGS)[4] % sizes.every == 0:
         for at in range(begin, end, LANES):
-            copy_vector(s, advance(g, at), advance(total, at))
+            copy_vector(spec, advance(g, at), advance(total, at))
     else:
         for at in range(begin, end, LANES):
-            add_to_vector(s, advance(g, at), advance(total, at))
+            add_to_vector(spec, advance(g, at), advance(total, at))

@@ -16,14 +16,14 @@ torchvision's `RandomResizedCrop.get_params`.
 
 from math import exp, log, sqrt
 
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 from neocog.kernels.random import drawn_below, uniform
 from neocog.kernels.resample import resample
 from neocog.kernels.simd import advance
 
 __all__ = ["crop", "draw_crop"]
 
-# Which of an image's random numbers is for what; see `augmentation` and `colour_jitter`.
+# Which of an image's random numbers is for what; see `augmentation` and `color_jitter`.
 _AREA, _ASPECT, _TOP, _LEFT = 32, 33, 34, 35
 
 _TRIES = 10
@@ -53,10 +53,10 @@ def draw_crop(height, width, least, most, key):
 
 
 @inlined
-def crop(s, key, source, rows, numbers, to):
+def crop(spec, key, source, rows, numbers, to):
     """A crop of a stored image, as large as the map x; see `resample` for what there must be."""
     top, left, height, width = draw_crop(
-        s.stored_height, s.stored_width, s.how.least_area, s.how.most_area, key
+        spec.stored_height, spec.stored_width, spec.how.least_area, spec.how.most_area, key
     )
-    corner = advance(source, top * s.stored_row + left * s.x.channels)
-    resample(s, corner, height, width, rows, numbers, to)
+    corner = advance(source, top * spec.stored_row + left * spec.x.channels)
+    resample(spec, corner, height, width, rows, numbers, to)

@@ -18,7 +18,7 @@ H. Zhang et al., 2017 (mixup).
 from dataclasses import dataclass
 from math import log
 
-from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import mixing, partner
 from neocog.kernels.simd import (
@@ -42,7 +42,7 @@ class CrossEntropy:
     """Cross-entropy over so many classes.
 
     `smoothing` is ε, `mixup` the α that λ is drawn with (0: labels are not mixed), and `accumulate`
-    how many batches make one step of the optimiser.
+    how many batches make one step of the optimizer.
     """
 
     classes: int
@@ -68,54 +68,54 @@ class CrossEntropy:
 
 
 @block(nothing)
-def take_from(e, s, factor, evenly, weights, dz):
+def take_from(emit, spec, factor, evenly, weights, dz):
     """dz · factor − evenly · w, in whole vectors; nothing but zero after the last class."""
-    for at in range(0, s.z.pixel, LANES):
-        value = e.mul(e.load(dz, at), e.splat(factor))
-        if s.smooth:
-            share = e.splat(evenly)
-            if s.weighted:
-                share = e.mul(share, e.load(weights, at))
-            elif at + LANES > s.classes:
-                share = e.select(e.first_lanes(s.classes - at), share, e.constant(0.0))
-            value = e.sub(value, share)
-        e.store(value, dz, at)
+    for at in range(0, spec.z.pixel, LANES):
+        value = emit.mul(emit.load(dz, at), emit.splat(factor))
+        if spec.smooth:
+            share = emit.splat(evenly)
+            if spec.weighted:
+                share = emit.mul(share, emit.load(weights, at))
+            elif at + LANES > spec.classes:
+                share = emit.select(emit.first_lanes(spec.classes - at), share, emit.constant(0.0))
+            value = emit.sub(value, share)
+        emit.store(value, dz, at)
 
 
 @inlined
-def weight_of(s, weights, label):
+def weight_of(spec, weights, label):
     """A class's weight."""
-    return float64_of(weights[label]) if s.weighted else 1.0
+    return float64_of(weights[label]) if spec.weighted else 1.0
 
 
 @inlined
-def batch_weight(s, weights, order, labels, step):
+def batch_weight(spec, weights, order, labels, step):
     """W: the sum of the weights of the batch's labels, in order."""
-    if not s.weighted:
+    if not spec.weighted:
         return float64_of(step[1])
     total = 0.0
     for at in range(step[0], step[0] + step[1]):
-        total += weight_of(s, weights, labels[order[at]])
+        total += weight_of(spec, weights, labels[order[at]])
     return total
 
 
 @inlined
-def even_part(s, weights, m, z):
+def even_part(spec, weights, m, z):
     """Σ_j w[j] and Σ_j w[j] (m − z[j]), over all classes."""
     total, below = 0.0, 0.0
-    for j in range(s.classes):
-        w = weight_of(s, weights, j)
+    for j in range(spec.classes):
+        w = weight_of(spec, weights, j)
         total += w
         below += w * (m - float64_of(z[j]))
     return total, below
 
 
 @kernel
-def cross_entropy(s, operands, first, count):
+def cross_entropy(spec, operands, first, count):
     """Each image's part of the batch's mean loss, times its images, and the mean's gradient.
 
     Operands: z, dz, losses (float64), the epoch's order, labels, the step, the classes' weights
-    (only if the stage is `weighted`; whole vectors, zero after the last class), and the settings of
+    (only if the spec is `weighted`; whole vectors, zero after the last class), and the settings of
     augmentation (only if labels are mixed).
     """
     losses = pointer(operands, 2, DOUBLES)
@@ -123,34 +123,34 @@ def cross_entropy(s, operands, first, count):
     labels = pointer(operands, 4, LONGS)
     step = pointer(operands, 5, LONGS)
     weights = pointer(operands, 6, FLOATS)
-    share, rotation = mixing(s)(s.mixup, pointer(operands, 7, LONGS), step)
-    whole = batch_weight(s, weights, order, labels, step)
-    of_gradient = 1.0 / (whole * s.accumulate)
+    share, rotation = mixing(spec)(spec.mixup, pointer(operands, 7, LONGS), step)
+    whole = batch_weight(spec, weights, order, labels, step)
+    of_gradient = 1.0 / (whole * spec.accumulate)
     of_loss = step[1] / whole
-    hot, even = 1.0 - s.smoothing, s.smoothing / s.classes
+    hot, even = 1.0 - spec.smoothing, spec.smoothing / spec.classes
     for n in range(count):
-        z = advance(pointer(operands, 0, FLOATS), n * s.z.size)
-        dz = advance(pointer(operands, 1, FLOATS), n * s.z.size)
-        m = largest(s, z)
-        total = exponentials(s, z, m, dz)
+        z = advance(pointer(operands, 0, FLOATS), n * spec.z.size)
+        dz = advance(pointer(operands, 1, FLOATS), n * spec.z.size)
+        m = largest(spec, z)
+        total = exponentials(spec, z, m, dz)
         highest = float64_of(m)
         label = labels[order[step[0] + first + n]]
-        q = hot * share * weight_of(s, weights, label)
+        q = hot * share * weight_of(spec, weights, label)
         mass = q
         loss = q * (highest - float64_of(z[label]))
-        if s.smooth:
-            weight, below = even_part(s, weights, highest, z)
+        if spec.smooth:
+            weight, below = even_part(spec, weights, highest, z)
             mass += even * weight
             loss += even * below
         second, other = 0.0, label
-        if s.mixes:
+        if spec.mixes:
             other = labels[order[step[0] + partner(first + n, step[1], rotation)]]
-            second = hot * (1.0 - share) * weight_of(s, weights, other)
+            second = hot * (1.0 - share) * weight_of(spec, weights, other)
             mass += second
             loss += second * (highest - float64_of(z[other]))
         losses[n] = of_loss * (mass * log(float64_of(total)) + loss)
         factor = float32(mass * of_gradient / float64_of(total))
-        take_from(s, factor, float32(even * of_gradient), weights, dz)
+        take_from(spec, factor, float32(even * of_gradient), weights, dz)
         dz[label] -= float32(q * of_gradient)
-        if s.mixes:
+        if spec.mixes:
             dz[other] -= float32(second * of_gradient)

@@ -16,7 +16,7 @@ of the stride. Near the ends of a row, unless dy's border covers them, places ar
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.simd import (
     FLOATS,
@@ -180,113 +180,115 @@ def pairs_of_columns(columns, taps, step, spread):
 # Forward
 
 
-@block(lambda s, *_: vectors(s.spots))
-def start_full(e, s, bias):
+@block(lambda spec, *_: vectors(spec.spots))
+def start_full(emit, spec, bias):
     """The sums of a full block, begun with the bias."""
-    return [e.load(bias) if s.bias else e.constant(0.0)] * s.spots
+    return [emit.load(bias) if spec.bias else emit.constant(0.0)] * spec.spots
 
 
-@block(lambda s, *_: vectors(max(1, s.rest)))
-def start_rest(e, s, bias):
+@block(lambda spec, *_: vectors(max(1, spec.rest)))
+def start_rest(emit, spec, bias):
     """The sums of the block at the end of a row."""
-    return [e.load(bias) if s.bias else e.constant(0.0)] * max(1, s.rest)
+    return [emit.load(bias) if spec.bias else emit.constant(0.0)] * max(1, spec.rest)
 
 
 @block(accumulators)
-def multiply_row(e, s, sums, x, w):
+def multiply_row(emit, spec, sums, x, w):
     """Add one kernel row, to as many columns as there are sums."""
     sums = list(sums)
-    weights = [e.load(w, j * s.floats) for j in range(s.kernel_w)]
-    for place, pairs in pairs_of_columns(len(sums), s.kernel_w, s.stride_w, s.dilation_w):
-        value = e.load_first(x, place * s.x.pixel, s.x.pixel)
+    weights = [emit.load(w, j * spec.floats) for j in range(spec.kernel_w)]
+    for place, pairs in pairs_of_columns(len(sums), spec.kernel_w, spec.stride_w, spec.dilation_w):
+        value = emit.load_first(x, place * spec.x.pixel, spec.x.pixel)
         for n, j in pairs:
-            sums[n] = e.fma(value, weights[j], sums[n])
+            sums[n] = emit.fma(value, weights[j], sums[n])
     return sums
 
 
 @block(nothing)
-def finish(e, s, sums, y):
+def finish(emit, spec, sums, y):
     """Write the sums to y."""
     for n, value in enumerate(sums):
-        e.store_first(e.relu(value) if s.relu else value, y, n * s.y.pixel, s.y.pixel)
+        emit.store_first(
+            emit.relu(value) if spec.relu else value, y, n * spec.y.pixel, spec.y.pixel
+        )
 
 
 @inlined
-def multiply(s, sums, x, w):
+def multiply(spec, sums, x, w):
     """Add every tap, x and w standing at the first."""
-    for i in range(s.kernel_h if s.straight else rolled(s.kernel_h)):
-        row = advance(x, i * s.dilation_h * s.x.row)
-        sums = multiply_row(s, sums, row, advance(w, i * s.kernel_w * s.floats))
+    for i in range(spec.kernel_h if spec.straight else rolled(spec.kernel_h)):
+        row = advance(x, i * spec.dilation_h * spec.x.row)
+        sums = multiply_row(spec, sums, row, advance(w, i * spec.kernel_w * spec.floats))
     return sums
 
 
 @kernel
-def depthwise_forward(s, operands, first, count):
+def depthwise_forward(spec, operands, first, count):
     """y from x, weight and bias. Operands: x, weight, bias, y."""
     weight = pointer(operands, 1, FLOATS)
     bias = pointer(operands, 2, FLOATS)
     for n in range(count):
-        x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start - s.corner)
-        y_map = advance(pointer(operands, 3, FLOATS), n * s.y.size + s.y.start)
-        for row in range(rolled(s.y.height)):
-            for c in range(0, rolled(s.floats), LANES):
+        x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start - spec.corner)
+        y_map = advance(pointer(operands, 3, FLOATS), n * spec.y.size + spec.y.start)
+        for row in range(rolled(spec.y.height)):
+            for c in range(0, rolled(spec.floats), LANES):
                 w, b = advance(weight, c), advance(bias, c)
-                x = advance(x_map, row * s.stride_h * s.x.row + c)
-                y = advance(y_map, row * s.y.row + c)
-                for block_column in range(0, rolled(s.y.width - s.rest), s.spots):
+                x = advance(x_map, row * spec.stride_h * spec.x.row + c)
+                y = advance(y_map, row * spec.y.row + c)
+                for block_column in range(0, rolled(spec.y.width - spec.rest), spec.spots):
                     column = rolled(block_column)
-                    at = advance(x, column * s.stride_w * s.x.pixel)
-                    sums = multiply(s, start_full(s, b), at, w)
-                    finish(s, sums, advance(y, column * s.y.pixel))
-                if s.rest > 0:
-                    column = s.y.width - s.rest
-                    at = advance(x, column * s.stride_w * s.x.pixel)
-                    sums = multiply(s, start_rest(s, b), at, w)
-                    finish(s, sums, advance(y, column * s.y.pixel))
+                    at = advance(x, column * spec.stride_w * spec.x.pixel)
+                    sums = multiply(spec, start_full(spec, b), at, w)
+                    finish(spec, sums, advance(y, column * spec.y.pixel))
+                if spec.rest > 0:
+                    column = spec.y.width - spec.rest
+                    at = advance(x, column * spec.stride_w * spec.x.pixel)
+                    sums = multiply(spec, start_rest(spec, b), at, w)
+                    finish(spec, sums, advance(y, column * spec.y.pixel))
 
 
 # Gradient of x
 
 
 @block(accumulators)
-def multiply_back(e, s, sums, dy, w):
+def multiply_back(emit, spec, sums, dy, w):
     """Add one kernel row to a block of columns of dx, dy standing at its column / stride."""
     sums = list(sums)
-    weights = [e.load(w, j * s.floats) for j in range(s.kernel_w)]
+    weights = [emit.load(w, j * spec.floats) for j in range(spec.kernel_w)]
     seen: dict[int, list[tuple[int, int]]] = {}
     for n in range(len(sums)):
-        for j in range(s.kernel_w):
-            place, odd = divmod(n + s.left - j * s.dilation_w, s.stride_w)
+        for j in range(spec.kernel_w):
+            place, odd = divmod(n + spec.left - j * spec.dilation_w, spec.stride_w)
             if not odd:
                 seen.setdefault(place, []).append((n, j))
     for place, pairs in sorted(seen.items()):
-        slope = e.load_first(dy, place * s.dy.pixel, s.dy.pixel)
+        slope = emit.load_first(dy, place * spec.dy.pixel, spec.dy.pixel)
         for n, j in pairs:
-            sums[n] = e.fma(slope, weights[j], sums[n])
+            sums[n] = emit.fma(slope, weights[j], sums[n])
     return sums
 
 
 @block(accumulators)
-def multiply_tap(e, s, sums, dy, w):
+def multiply_tap(emit, spec, sums, dy, w):
     """Add one tap to several vectors of channels of one place."""
     return [
-        e.fma(e.load_first(dy, v * LANES, s.dy.pixel), e.load(w, v * LANES), total)
+        emit.fma(emit.load_first(dy, v * LANES, spec.dy.pixel), emit.load(w, v * LANES), total)
         for v, total in enumerate(sums)
     ]
 
 
 @block(nothing)
-def keep_columns(e, s, sums, dx):
+def keep_columns(emit, spec, sums, dx):
     """Write a block of columns of dx."""
     for n, total in enumerate(sums):
-        e.store_first(total, dx, n * s.dx.pixel, s.dx.pixel)
+        emit.store_first(total, dx, n * spec.dx.pixel, spec.dx.pixel)
 
 
 @block(nothing)
-def keep_channels(e, s, sums, dx):
+def keep_channels(emit, spec, sums, dx):
     """Write several vectors of channels of one place."""
     for v, total in enumerate(sums):
-        e.store_first(total, dx, v * LANES, s.dx.pixel)
+        emit.store_first(total, dx, v * LANES, spec.dx.pixel)
 
 
 @inlined
@@ -299,49 +301,49 @@ def met(place, before, tap, dilation, stride, size):
 
 
 @inlined
-def block_back(s, dy, w, row, column):
+def block_back(spec, dy, w, row, column):
     """The sums of a block of columns."""
-    sums = zeros(s.dx_spots)
-    for i in range(s.kernel_h if s.straight else rolled(s.kernel_h)):
-        h = met(row, s.top, i, s.dilation_h, s.stride_h, s.dy.height)
+    sums = zeros(spec.dx_spots)
+    for i in range(spec.kernel_h if spec.straight else rolled(spec.kernel_h)):
+        h = met(row, spec.top, i, spec.dilation_h, spec.stride_h, spec.dy.height)
         if h >= 0:
-            at = advance(dy, h * s.dy.row + column // s.stride_w * s.dy.pixel)
-            sums = multiply_back(s, sums, at, advance(w, i * s.kernel_w * s.floats))
+            at = advance(dy, h * spec.dy.row + column // spec.stride_w * spec.dy.pixel)
+            sums = multiply_back(spec, sums, at, advance(w, i * spec.kernel_w * spec.floats))
     return sums
 
 
 @inlined
-def place_back(s, dy, w, row, column):
+def place_back(spec, dy, w, row, column):
     """The sums of one place."""
-    sums = zeros(s.together)
-    for i in range(rolled(s.kernel_h)):
-        h = met(row, s.top, i, s.dilation_h, s.stride_h, s.dy.height)
+    sums = zeros(spec.together)
+    for i in range(rolled(spec.kernel_h)):
+        h = met(row, spec.top, i, spec.dilation_h, spec.stride_h, spec.dy.height)
         if h >= 0:
-            for j in range(rolled(s.kernel_w)):
-                at = met(column, s.left, j, s.dilation_w, s.stride_w, s.dy.width)
+            for j in range(rolled(spec.kernel_w)):
+                at = met(column, spec.left, j, spec.dilation_w, spec.stride_w, spec.dy.width)
                 if at >= 0:
-                    slope = advance(dy, h * s.dy.row + at * s.dy.pixel)
-                    tap = (i * s.kernel_w + j) * s.floats
-                    sums = multiply_tap(s, sums, slope, advance(w, tap))
+                    slope = advance(dy, h * spec.dy.row + at * spec.dy.pixel)
+                    tap = (i * spec.kernel_w + j) * spec.floats
+                    sums = multiply_tap(spec, sums, slope, advance(w, tap))
     return sums
 
 
 @kernel
-def depthwise_backward_input(s, operands, first, count):
+def depthwise_backward_input(spec, operands, first, count):
     """dx, all but its border, from dy and weight. Operands: dy, weight, dx."""
     weight = pointer(operands, 1, FLOATS)
     for n in range(count):
-        dy = advance(pointer(operands, 0, FLOATS), n * s.dy.size + s.dy.start)
-        dx = advance(pointer(operands, 2, FLOATS), n * s.dx.size + s.dx.start)
-        for row in range(rolled(s.dx.height)):
-            to = advance(dx, row * s.dx.row)
-            for c in range(0, rolled(s.floats), LANES):
+        dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)
+        dx = advance(pointer(operands, 2, FLOATS), n * spec.dx.size + spec.dx.start)
+        for row in range(rolled(spec.dx.height)):
+            to = advance(dx, row * spec.dx.row)
+            for c in range(0, rolled(spec.floats), LANES):
                 w = advance(weight, c)
-                for column in range(s.inner, rolled(s.inner_end), s.dx_spots):
-                    sums = block_back(s, advance(dy, c), w, row, column)
-                    keep_columns(s, sums, advance(to, column * s.dx.pixel + c))
-            for edge in range(rolled(s.dx.width - s.inner_end + s.inner)):
-                column = edge if edge < s.inner else edge + s.inner_end - s.inner
-                for c in range(0, rolled(s.floats), s.together * LANES):
-                    sums = place_back(s, advance(dy, c), advance(weight, c), row, column)
-                    keep_channels(s, sums, advance(to, column * s.dx.pixel + c))
+                for column in range(spec.inner, rolled(spec.inner_end), spec.dx_spots):
+                    sums = block_back(spec, advance(dy, c), w, row, column)
+                    keep_columns(spec, sums, advance(to, column * spec.dx.pixel + c))
+            for edge in range(rolled(spec.dx.width - spec.inner_end + spec.inner)):
+                column = edge if edge < spec.inner else edge + spec.inner_end - spec.inner
+                for c in range(0, rolled(spec.floats), spec.together * LANES):
+                    sums = place_back(spec, advance(dy, c), advance(weight, c), row, column)
+                    keep_channels(spec, sums, advance(to, column * spec.dx.pixel + c))

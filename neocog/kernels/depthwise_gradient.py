@@ -8,8 +8,8 @@ pixel of x that several taps meet is loaded once for all of them. As for other c
 images of a batch are cut into shards; each has its own sum, and the sums are added in order.
 """
 
-from neocog.kernels.compiling import inlined, kernel
 from neocog.kernels.depthwise import pairs_of_columns
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.simd import (
     FLOATS,
     LANES,
@@ -27,167 +27,174 @@ from neocog.kernels.simd import (
 __all__ = ["depthwise_backward_weight", "depthwise_reduce"]
 
 
-@block(lambda s, *_: vectors(s.rows * s.kernel_w))
-def taps_so_far(e, s, partial):
+@block(lambda spec, *_: vectors(spec.rows * spec.kernel_w))
+def taps_so_far(emit, spec, partial):
     """The sums so far of the taps of several kernel rows."""
-    return [e.load(partial, tap * s.floats) for tap in range(s.rows * s.kernel_w)]
+    return [emit.load(partial, tap * spec.floats) for tap in range(spec.rows * spec.kernel_w)]
 
 
-@block(lambda s, *_: vectors(max(1, s.rows_rest) * s.kernel_w))
-def last_taps_so_far(e, s, partial):
+@block(lambda spec, *_: vectors(max(1, spec.rows_rest) * spec.kernel_w))
+def last_taps_so_far(emit, spec, partial):
     """The sums so far of the taps of the last kernel rows."""
-    return [e.load(partial, tap * s.floats) for tap in range(max(1, s.rows_rest) * s.kernel_w)]
+    return [
+        emit.load(partial, tap * spec.floats)
+        for tap in range(max(1, spec.rows_rest) * spec.kernel_w)
+    ]
 
 
 @block(nothing)
-def keep_taps(e, s, sums, partial):
+def keep_taps(emit, spec, sums, partial):
     """Write the sums of taps back."""
     for tap, total in enumerate(sums):
-        e.store(total, partial, tap * s.floats)
+        emit.store(total, partial, tap * spec.floats)
 
 
-def _add_columns(e, s, sums, x, dy, columns):
+def _add_columns(emit, spec, sums, x, dy, columns):
     sums = list(sums)
-    slopes = [e.load_first(dy, n * s.dy.pixel, s.dy.pixel) for n in range(columns)]
-    for i in range(len(sums) // s.kernel_w):
-        for place, pairs in pairs_of_columns(columns, s.kernel_w, s.stride_w, s.dilation_w):
-            at = i * s.dilation_h * s.x.row + place * s.x.pixel
-            value = e.load_first(x, at, s.x.pixel)
+    slopes = [emit.load_first(dy, n * spec.dy.pixel, spec.dy.pixel) for n in range(columns)]
+    for i in range(len(sums) // spec.kernel_w):
+        for place, pairs in pairs_of_columns(
+            columns, spec.kernel_w, spec.stride_w, spec.dilation_w
+        ):
+            at = i * spec.dilation_h * spec.x.row + place * spec.x.pixel
+            value = emit.load_first(x, at, spec.x.pixel)
             for n, j in pairs:
-                tap = i * s.kernel_w + j
-                sums[tap] = e.fma(value, slopes[n], sums[tap])
+                tap = i * spec.kernel_w + j
+                sums[tap] = emit.fma(value, slopes[n], sums[tap])
     return sums
 
 
 @block(accumulators)
-def add_run(e, s, sums, x, dy):
+def add_run(emit, spec, sums, x, dy):
     """Add x · dy of a run of columns to as many kernel rows as there are sums."""
-    return _add_columns(e, s, sums, x, dy, s.run)
+    return _add_columns(emit, spec, sums, x, dy, spec.run)
 
 
 @block(accumulators)
-def add_column(e, s, sums, x, dy):
+def add_column(emit, spec, sums, x, dy):
     """Add x · dy of one column."""
-    return _add_columns(e, s, sums, x, dy, 1)
+    return _add_columns(emit, spec, sums, x, dy, 1)
 
 
 @inlined
-def add_band(s, sums, x_map, dy_map, first_row, last_row):
+def add_band(spec, sums, x_map, dy_map, first_row, last_row):
     """Add every place of some rows of dy."""
-    runs = s.dy.width - s.dy.width % s.run
+    runs = spec.dy.width - spec.dy.width % spec.run
     for row in range(first_row, rolled(last_row)):
-        x = advance(x_map, row * s.stride_h * s.x.row)
-        dy = advance(dy_map, row * s.dy.row)
-        for run in range(0, rolled(runs), s.run):
+        x = advance(x_map, row * spec.stride_h * spec.x.row)
+        dy = advance(dy_map, row * spec.dy.row)
+        for run in range(0, rolled(runs), spec.run):
             column = rolled(run)
-            at = advance(x, column * s.stride_w * s.x.pixel)
-            sums = add_run(s, sums, at, advance(dy, column * s.dy.pixel))
-        for column in range(runs, rolled(s.dy.width)):
-            at = advance(x, column * s.stride_w * s.x.pixel)
-            sums = add_column(s, sums, at, advance(dy, column * s.dy.pixel))
+            at = advance(x, column * spec.stride_w * spec.x.pixel)
+            sums = add_run(spec, sums, at, advance(dy, column * spec.dy.pixel))
+        for column in range(runs, rolled(spec.dy.width)):
+            at = advance(x, column * spec.stride_w * spec.x.pixel)
+            sums = add_column(spec, sums, at, advance(dy, column * spec.dy.pixel))
     return sums
 
 
-def _sum_of(e, s, sums, dy, columns):
-    slopes = [e.load_first(dy, n * s.dy.pixel, s.dy.pixel) for n in range(columns)]
+def _sum_of(emit, spec, sums, dy, columns):
+    slopes = [emit.load_first(dy, n * spec.dy.pixel, spec.dy.pixel) for n in range(columns)]
     while len(slopes) > 1:  # in pairs: the processor need not wait for each addition
-        slopes = [e.add(*slopes[n : n + 2]) for n in range(0, len(slopes) - 1, 2)] + (
+        slopes = [emit.add(*slopes[n : n + 2]) for n in range(0, len(slopes) - 1, 2)] + (
             slopes[-1:] if len(slopes) % 2 else []
         )
-    return [e.add(sums[0], slopes[0])]
+    return [emit.add(sums[0], slopes[0])]
 
 
 @block(accumulators)
-def add_run_of_slopes(e, s, sums, dy):
+def add_run_of_slopes(emit, spec, sums, dy):
     """Add a run of columns of dy."""
-    return _sum_of(e, s, sums, dy, s.run)
+    return _sum_of(emit, spec, sums, dy, spec.run)
 
 
 @block(accumulators)
-def add_slope(e, s, sums, dy):
+def add_slope(emit, spec, sums, dy):
     """Add one column of dy."""
-    return _sum_of(e, s, sums, dy, 1)
+    return _sum_of(emit, spec, sums, dy, 1)
 
 
-@block(lambda s, *_: vectors(1))
-def one_vector(e, s, source):
+@block(lambda spec, *_: vectors(1))
+def one_vector(emit, spec, source):
     """Load one vector."""
-    return [e.load(source)]
+    return [emit.load(source)]
 
 
 @block(accumulators)
-def add_vector(e, s, sums, source):
+def add_vector(emit, spec, sums, source):
     """Add one vector."""
-    return [e.add(sums[0], e.load(source))]
+    return [emit.add(sums[0], emit.load(source))]
 
 
 @block(nothing)
-def keep_vector(e, s, sums, to):
+def keep_vector(emit, spec, sums, to):
     """Write one vector."""
-    e.store(sums[0], to)
+    emit.store(sums[0], to)
 
 
 @inlined
-def add_bias(s, bias, dy_map):
+def add_bias(spec, bias, dy_map):
     """Add dy, summed over all places, to the bias sums."""
-    runs = s.dy.width - s.dy.width % s.run
-    for c in range(0, rolled(s.floats), LANES):
-        sums = one_vector(s, advance(bias, c))
-        for row in range(rolled(s.dy.height)):
-            dy = advance(dy_map, row * s.dy.row + c)
-            for column in range(0, rolled(runs), s.run):
-                sums = add_run_of_slopes(s, sums, advance(dy, column * s.dy.pixel))
-            for column in range(runs, rolled(s.dy.width)):
-                sums = add_slope(s, sums, advance(dy, column * s.dy.pixel))
-        keep_vector(s, sums, advance(bias, c))
+    runs = spec.dy.width - spec.dy.width % spec.run
+    for c in range(0, rolled(spec.floats), LANES):
+        sums = one_vector(spec, advance(bias, c))
+        for row in range(rolled(spec.dy.height)):
+            dy = advance(dy_map, row * spec.dy.row + c)
+            for column in range(0, rolled(runs), spec.run):
+                sums = add_run_of_slopes(spec, sums, advance(dy, column * spec.dy.pixel))
+            for column in range(runs, rolled(spec.dy.width)):
+                sums = add_slope(spec, sums, advance(dy, column * spec.dy.pixel))
+        keep_vector(spec, sums, advance(bias, c))
 
 
 @kernel
-def depthwise_backward_weight(s, operands, first, count):
+def depthwise_backward_weight(spec, operands, first, count):
     """Add the weight and bias gradients of some images to their shards' sums.
 
     Operands: x, dy, weight sums [shard][i][j][c], bias sums [shard][c].
     """
     for n in range(count):
-        shard = (first + n) // s.shard
-        partial = advance(pointer(operands, 2, FLOATS), shard * s.size)
-        bias = advance(pointer(operands, 3, FLOATS), shard * s.floats)
-        if (first + n) % s.shard == 0:
-            for at in range(0, s.size, LANES):
-                keep_vector(s, zeros(1), advance(partial, at))
-            if s.bias:
-                for at in range(0, s.floats, LANES):
-                    keep_vector(s, zeros(1), advance(bias, at))
-        x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start - s.corner)
-        dy_map = advance(pointer(operands, 1, FLOATS), n * s.dy.size + s.dy.start)
-        if s.bias:
-            add_bias(s, bias, dy_map)
-        for row in range(0, rolled(s.dy.height), s.band):
-            until = min(row + s.band, s.dy.height)
-            for c in range(0, rolled(s.floats), LANES):
+        shard = (first + n) // spec.shard
+        partial = advance(pointer(operands, 2, FLOATS), shard * spec.size)
+        bias = advance(pointer(operands, 3, FLOATS), shard * spec.floats)
+        if (first + n) % spec.shard == 0:
+            for at in range(0, spec.size, LANES):
+                keep_vector(spec, zeros(1), advance(partial, at))
+            if spec.bias:
+                for at in range(0, spec.floats, LANES):
+                    keep_vector(spec, zeros(1), advance(bias, at))
+        x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start - spec.corner)
+        dy_map = advance(pointer(operands, 1, FLOATS), n * spec.dy.size + spec.dy.start)
+        if spec.bias:
+            add_bias(spec, bias, dy_map)
+        for row in range(0, rolled(spec.dy.height), spec.band):
+            until = min(row + spec.band, spec.dy.height)
+            for c in range(0, rolled(spec.floats), LANES):
                 dy = advance(dy_map, c)
-                for i in range(0, rolled(s.kernel_h - s.rows_rest), s.rows):
-                    x = advance(x_map, i * s.dilation_h * s.x.row + c)
-                    to = advance(partial, i * s.kernel_w * s.floats + c)
-                    keep_taps(s, add_band(s, taps_so_far(s, to), x, dy, row, until), to)
-                if s.rows_rest > 0:
-                    i = s.kernel_h - s.rows_rest
-                    x = advance(x_map, i * s.dilation_h * s.x.row + c)
-                    to = advance(partial, i * s.kernel_w * s.floats + c)
-                    keep_taps(s, add_band(s, last_taps_so_far(s, to), x, dy, row, until), to)
+                for i in range(0, rolled(spec.kernel_h - spec.rows_rest), spec.rows):
+                    x = advance(x_map, i * spec.dilation_h * spec.x.row + c)
+                    to = advance(partial, i * spec.kernel_w * spec.floats + c)
+                    keep_taps(spec, add_band(spec, taps_so_far(spec, to), x, dy, row, until), to)
+                if spec.rows_rest > 0:
+                    i = spec.kernel_h - spec.rows_rest
+                    x = advance(x_map, i * spec.dilation_h * spec.x.row + c)
+                    to = advance(partial, i * spec.kernel_w * spec.floats + c)
+                    keep_taps(
+                        spec, add_band(spec, last_taps_so_far(spec, to), x, dy, row, until), to
+                    )
 
 
 @inlined
-def add_shards(s, sources, item, shards, to):
+def add_shards(spec, sources, item, shards, to):
     """Sum one vector of every shard, in their order."""
-    sums = one_vector(s, sources)
+    sums = one_vector(spec, sources)
     for shard in range(1, shards):
-        sums = add_vector(s, sums, advance(sources, shard * item))
-    keep_vector(s, sums, to)
+        sums = add_vector(spec, sums, advance(sources, shard * item))
+    keep_vector(spec, sums, to)
 
 
 @kernel
-def depthwise_reduce(s, operands, first, count):
+def depthwise_reduce(spec, operands, first, count):
     """Sum the shards for vectors first … first + count of channels.
 
     Operands: weight sums, bias sums, weight gradient [i][j][c], bias gradient [c], the step.
@@ -196,10 +203,10 @@ def depthwise_reduce(s, operands, first, count):
     biases = pointer(operands, 1, FLOATS)
     dw = pointer(operands, 2, FLOATS)
     db = pointer(operands, 3, FLOATS)
-    shards = (pointer(operands, 4, LONGS)[1] + s.shard - 1) // s.shard
+    shards = (pointer(operands, 4, LONGS)[1] + spec.shard - 1) // spec.shard
     for c in range(first * LANES, (first + count) * LANES, LANES):
-        for tap in range(rolled(s.taps)):
-            at = tap * s.floats + c
-            add_shards(s, advance(weights, at), s.size, shards, advance(dw, at))
-        if s.bias:
-            add_shards(s, advance(biases, c), s.floats, shards, advance(db, c))
+        for tap in range(rolled(spec.taps)):
+            at = tap * spec.floats + c
+            add_shards(spec, advance(weights, at), spec.size, shards, advance(dw, at))
+        if spec.bias:
+            add_shards(spec, advance(biases, c), spec.floats, shards, advance(db, c))

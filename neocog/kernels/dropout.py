@@ -6,7 +6,7 @@ as in `torch.nn.Dropout`; p = 1 is all zeros, and what is not finite stays so, a
 Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.)
 
 The mask is not kept but decided again on the way back: it is a function of the run's seed, the
-layer, the optimiser's steps before this one, the image's place n in the epoch's order, and the
+layer, the optimizer's steps before this one, the image's place n in the epoch's order, and the
 number of the element, (h · W + w) · C + c. So it is the same for any number of workers, any width
 of vectors and any borders. With `random_bits` and `mixed_lanes` from `random.py`,
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import mixed_lanes, random_bits
 from neocog.kernels.simd import FLOATS, LANES, LONGS, advance, block, nothing, pointer, rolled
@@ -47,70 +47,70 @@ class Dropout:
         return round(self.p * 2**32) - 2**31
 
 
-def _drop(e, s, source, given, target, wanted, number, key):
+def _drop(emit, spec, source, given, target, wanted, number, key):
     """One vector through the mask, of which so many floats are given and wanted."""
-    value = e.load_first(source, 0, given)
-    if s.threshold == 2**31:
-        kept = e.constant(0.0)
+    value = emit.load_first(source, 0, given)
+    if spec.threshold == 2**31:
+        kept = emit.constant(0.0)
     else:
-        numbers = e.add_indices(e.splat_indices(number), e.counting_indices())
-        bits = mixed_lanes(e, numbers, *(e.splat_indices(half) for half in key))
-        dropped = e.less_indices(bits, e.indices(s.threshold))
-        kept = e.select(dropped, e.constant(0.0), e.constant(1.0 / (1.0 - s.p)))
-    e.store_first(e.mul(value, kept), target, 0, wanted)
+        numbers = emit.add_indices(emit.splat_indices(number), emit.counting_indices())
+        bits = mixed_lanes(emit, numbers, *(emit.splat_indices(half) for half in key))
+        dropped = emit.less_indices(bits, emit.indices(spec.threshold))
+        kept = emit.select(dropped, emit.constant(0.0), emit.constant(1.0 / (1.0 - spec.p)))
+    emit.store_first(emit.mul(value, kept), target, 0, wanted)
 
 
 @block(nothing)
-def drop(e, s, x, y, number, low, high):
+def drop(emit, spec, x, y, number, low, high):
     """A vector of x, whose first element has that number, through the mask of that key."""
-    _drop(e, s, x, s.x.pixel, y, s.y.pixel, number, (low, high))
+    _drop(emit, spec, x, spec.x.pixel, y, spec.y.pixel, number, (low, high))
 
 
 @block(nothing)
-def drop_back(e, s, dy, dx, number, low, high):
+def drop_back(emit, spec, dy, dx, number, low, high):
     """The same of dy."""
-    _drop(e, s, dy, s.dy.pixel, dx, s.dx.pixel, number, (low, high))
+    _drop(emit, spec, dy, spec.dy.pixel, dx, spec.dx.pixel, number, (low, high))
 
 
 @inlined
-def mask_key(s, seed, step, n):
+def mask_key(spec, seed, step, n):
     """What decides the mask of the batch's image n."""
-    return random_bits(random_bits(seed[0], s.layer, step[2]), step[0] + n, 0)
+    return random_bits(random_bits(seed[0], spec.layer, step[2]), step[0] + n, 0)
 
 
 @kernel
-def dropout_forward(s, operands, first, count):
+def dropout_forward(spec, operands, first, count):
     """Operands: x, y, seed (int64), the step."""
     seed = pointer(operands, 2, LONGS)
     step = pointer(operands, 3, LONGS)
     for n in range(count):
-        key = mask_key(s, seed, step, first + n)
+        key = mask_key(spec, seed, step, first + n)
         high = key >> np.uint64(32)
-        x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
-        y_map = advance(pointer(operands, 1, FLOATS), n * s.y.size + s.y.start)
-        for row in range(rolled(s.x.height)):
-            for column in range(rolled(s.x.width)):
-                number = (row * s.x.width + column) * s.x.channels
-                x = advance(x_map, row * s.x.row + column * s.x.pixel)
-                y = advance(y_map, row * s.y.row + column * s.y.pixel)
-                for c in range(0, rolled(s.x.channels), LANES):
-                    drop(s, advance(x, c), advance(y, c), number + c, key, high)
+        x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
+        y_map = advance(pointer(operands, 1, FLOATS), n * spec.y.size + spec.y.start)
+        for row in range(rolled(spec.x.height)):
+            for column in range(rolled(spec.x.width)):
+                number = (row * spec.x.width + column) * spec.x.channels
+                x = advance(x_map, row * spec.x.row + column * spec.x.pixel)
+                y = advance(y_map, row * spec.y.row + column * spec.y.pixel)
+                for c in range(0, rolled(spec.x.channels), LANES):
+                    drop(spec, advance(x, c), advance(y, c), number + c, key, high)
 
 
 @kernel
-def dropout_backward(s, operands, first, count):
+def dropout_backward(spec, operands, first, count):
     """Operands: dy, dx, seed (int64), the step."""
     seed = pointer(operands, 2, LONGS)
     step = pointer(operands, 3, LONGS)
     for n in range(count):
-        key = mask_key(s, seed, step, first + n)
+        key = mask_key(spec, seed, step, first + n)
         high = key >> np.uint64(32)
-        dy_map = advance(pointer(operands, 0, FLOATS), n * s.dy.size + s.dy.start)
-        dx_map = advance(pointer(operands, 1, FLOATS), n * s.dx.size + s.dx.start)
-        for row in range(rolled(s.dx.height)):
-            for column in range(rolled(s.dx.width)):
-                number = (row * s.dx.width + column) * s.dx.channels
-                dy = advance(dy_map, row * s.dy.row + column * s.dy.pixel)
-                dx = advance(dx_map, row * s.dx.row + column * s.dx.pixel)
-                for c in range(0, rolled(s.dx.channels), LANES):
-                    drop_back(s, advance(dy, c), advance(dx, c), number + c, key, high)
+        dy_map = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)
+        dx_map = advance(pointer(operands, 1, FLOATS), n * spec.dx.size + spec.dx.start)
+        for row in range(rolled(spec.dx.height)):
+            for column in range(rolled(spec.dx.width)):
+                number = (row * spec.dx.width + column) * spec.dx.channels
+                dy = advance(dy_map, row * spec.dy.row + column * spec.dy.pixel)
+                dx = advance(dx_map, row * spec.dx.row + column * spec.dx.pixel)
+                for c in range(0, rolled(spec.dx.channels), LANES):
+                    drop_back(spec, advance(dy, c), advance(dx, c), number + c, key, high)

@@ -71,152 +71,158 @@ class Function(NamedTuple):
     gradient: Callable[..., Any]
 
 
-def _polynomial(e, coefficients, x):
+def _polynomial(emit, coefficients, x):
     """The coefficients from the highest power to the constant, at x."""
-    total = e.constant(coefficients[0])
+    total = emit.constant(coefficients[0])
     for coefficient in coefficients[1:]:
-        total = e.fma(total, x, e.constant(coefficient))
+        total = emit.fma(total, x, emit.constant(coefficient))
     return total
 
 
-def exp(e, x):
+def exp(emit, x):
     """The exponential of x ≤ 0; zero below `_LOWEST`; NaN of NaN."""
-    lowest = e.constant(_LOWEST)
-    clamped = e.larger(x, lowest)  # where x is NaN this is `lowest`, but x itself goes on below
-    whole, exponent = e.round_to_int(e.mul(clamped, e.constant(1.44269504088896341)))
-    f = e.fma(whole, e.constant(-_LN2_HIGH), x)
-    f = e.fma(whole, e.constant(-_LN2_LOW), f)
-    of_f = e.add(e.fma(_polynomial(e, _EXP, f), e.mul(f, f), f), e.constant(1.0))
-    value = e.mul(of_f, e.power_of_two(exponent))
-    return e.select(e.greater(lowest, x), e.constant(0.0), value)
+    lowest = emit.constant(_LOWEST)
+    clamped = emit.larger(x, lowest)  # where x is NaN this is `lowest`, but x itself goes on below
+    whole, exponent = emit.round_to_int(emit.mul(clamped, emit.constant(1.44269504088896341)))
+    f = emit.fma(whole, emit.constant(-_LN2_HIGH), x)
+    f = emit.fma(whole, emit.constant(-_LN2_LOW), f)
+    of_f = emit.add(emit.fma(_polynomial(emit, _EXP, f), emit.mul(f, f), f), emit.constant(1.0))
+    value = emit.mul(of_f, emit.power_of_two(exponent))
+    return emit.select(emit.greater(lowest, x), emit.constant(0.0), value)
 
 
-def _logistic(e, x):
+def _logistic(emit, x):
     """The numbers t = exp(−|x|) and r = 1 / (1 + t)."""
-    t = exp(e, e.sub(e.constant(0.0), e.absolute(x)))
-    one = e.constant(1.0)
-    return t, e.div(one, e.add(one, t))
+    t = exp(emit, emit.sub(emit.constant(0.0), emit.absolute(x)))
+    one = emit.constant(1.0)
+    return t, emit.div(one, emit.add(one, t))
 
 
-def _sigmoid_and_slope(e, x):
+def _sigmoid_and_slope(emit, x):
     """σ(x) and σ′(x)."""
-    t, r = _logistic(e, x)
-    lower = e.mul(t, r)
-    return e.select(e.greater(e.constant(0.0), x), lower, r), e.mul(lower, r)
+    t, r = _logistic(emit, x)
+    lower = emit.mul(t, r)
+    return emit.select(emit.greater(emit.constant(0.0), x), lower, r), emit.mul(lower, r)
 
 
-def sigmoid(e, x):
+def sigmoid(emit, x):
     """σ(x), right to a few units in the last place of itself."""
-    return _sigmoid_and_slope(e, x)[0]
+    return _sigmoid_and_slope(emit, x)[0]
 
 
-def tanh(e, x):
+def tanh(emit, x):
     """The hyperbolic tangent, right to a few units in the last place of itself."""
-    magnitude, square = e.absolute(x), e.mul(x, x)
-    near = e.fma(e.mul(_polynomial(e, _TANH, square), square), x, x)
-    t, r = _logistic(e, e.add(x, x))
-    far = e.fma(e.constant(-2.0), e.mul(t, r), e.constant(1.0))
-    signed = e.select(e.greater(e.constant(0.0), x), e.sub(e.constant(0.0), far), far)
-    return e.select(e.greater(e.constant(0.625), magnitude), near, signed)
+    magnitude, square = emit.absolute(x), emit.mul(x, x)
+    near = emit.fma(emit.mul(_polynomial(emit, _TANH, square), square), x, x)
+    t, r = _logistic(emit, emit.add(x, x))
+    far = emit.fma(emit.constant(-2.0), emit.mul(t, r), emit.constant(1.0))
+    signed = emit.select(
+        emit.greater(emit.constant(0.0), x), emit.sub(emit.constant(0.0), far), far
+    )
+    return emit.select(emit.greater(emit.constant(0.625), magnitude), near, signed)
 
 
-def normal(e, x):
+def normal(emit, x):
     """Φ(x), the normal distribution's, and exp(−x² / 2)."""
-    density = exp(e, e.mul(e.mul(x, e.constant(-0.5)), x))
-    one = e.constant(1.0)
-    r = e.div(one, e.fma(e.absolute(x), e.constant(_NORMAL_RATE), one))
-    lower = e.mul(density, e.mul(r, _polynomial(e, _NORMAL, r)))
-    return e.select(e.greater(x, e.constant(0.0)), e.sub(one, lower), lower), density
+    density = exp(emit, emit.mul(emit.mul(x, emit.constant(-0.5)), x))
+    one = emit.constant(1.0)
+    r = emit.div(one, emit.fma(emit.absolute(x), emit.constant(_NORMAL_RATE), one))
+    lower = emit.mul(density, emit.mul(r, _polynomial(emit, _NORMAL, r)))
+    return emit.select(emit.greater(x, emit.constant(0.0)), emit.sub(one, lower), lower), density
 
 
-def _cubic(e, x):
+def _cubic(emit, x):
     """The argument of gelu_tanh's σ, 2 √(2/π) (x + 0.044715 x³), and its derivative."""
-    square = e.mul(x, x)
+    square = emit.mul(x, x)
     twice = 2 * _ROOT
-    inner = e.fma(square, e.constant(twice * _CUBIC), e.constant(twice))
-    slope = e.fma(square, e.constant(3 * twice * _CUBIC), e.constant(twice))
-    return e.mul(x, inner), slope
+    inner = emit.fma(square, emit.constant(twice * _CUBIC), emit.constant(twice))
+    slope = emit.fma(square, emit.constant(3 * twice * _CUBIC), emit.constant(twice))
+    return emit.mul(x, inner), slope
 
 
 # Functions and their gradients, by name
 
 
-def _identity(e, parameter, u):
+def _identity(emit, parameter, u):
     return u
 
 
-def _identity_gradient(e, parameter, u, dy):
+def _identity_gradient(emit, parameter, u, dy):
     return dy
 
 
-def _relu(e, parameter, u):
-    return e.relu(u)
+def _relu(emit, parameter, u):
+    return emit.relu(u)
 
 
-def _relu_gradient(e, parameter, u, dy):
-    zero = e.constant(0.0)
-    return e.select(e.at_most(u, zero), zero, dy)  # NaN is not at most 0: it lets dy pass
+def _relu_gradient(emit, parameter, u, dy):
+    zero = emit.constant(0.0)
+    return emit.select(emit.at_most(u, zero), zero, dy)  # NaN is not at most 0: it lets dy pass
 
 
-def _leaky_relu(e, parameter, u):
-    return e.select(e.greater(u, e.constant(0.0)), u, e.mul(e.constant(parameter), u))
+def _leaky_relu(emit, parameter, u):
+    return emit.select(
+        emit.greater(u, emit.constant(0.0)), u, emit.mul(emit.constant(parameter), u)
+    )
 
 
-def _leaky_relu_gradient(e, parameter, u, dy):
-    return e.select(e.greater(u, e.constant(0.0)), dy, e.mul(e.constant(parameter), dy))
+def _leaky_relu_gradient(emit, parameter, u, dy):
+    return emit.select(
+        emit.greater(u, emit.constant(0.0)), dy, emit.mul(emit.constant(parameter), dy)
+    )
 
 
-def _sigmoid(e, parameter, u):
-    return sigmoid(e, u)
+def _sigmoid(emit, parameter, u):
+    return sigmoid(emit, u)
 
 
-def _sigmoid_gradient(e, parameter, u, dy):
-    return e.mul(dy, _sigmoid_and_slope(e, u)[1])
+def _sigmoid_gradient(emit, parameter, u, dy):
+    return emit.mul(dy, _sigmoid_and_slope(emit, u)[1])
 
 
-def _tanh(e, parameter, u):
-    return tanh(e, u)
+def _tanh(emit, parameter, u):
+    return tanh(emit, u)
 
 
-def _tanh_gradient(e, parameter, u, dy):
-    _, slope = _sigmoid_and_slope(e, e.add(u, u))
-    return e.mul(dy, e.mul(e.constant(4.0), slope))
+def _tanh_gradient(emit, parameter, u, dy):
+    _, slope = _sigmoid_and_slope(emit, emit.add(u, u))
+    return emit.mul(dy, emit.mul(emit.constant(4.0), slope))
 
 
-def _silu(e, parameter, u):
-    return e.mul(u, sigmoid(e, u))
+def _silu(emit, parameter, u):
+    return emit.mul(u, sigmoid(emit, u))
 
 
-def _silu_gradient(e, parameter, u, dy):
-    share, slope = _sigmoid_and_slope(e, u)
-    return e.mul(dy, e.fma(u, slope, share))
+def _silu_gradient(emit, parameter, u, dy):
+    share, slope = _sigmoid_and_slope(emit, u)
+    return emit.mul(dy, emit.fma(u, slope, share))
 
 
-def _gelu(e, parameter, u):
-    return e.mul(u, normal(e, u)[0])
+def _gelu(emit, parameter, u):
+    return emit.mul(u, normal(emit, u)[0])
 
 
-def _gelu_gradient(e, parameter, u, dy):
-    share, density = normal(e, u)
-    return e.mul(dy, e.fma(e.mul(u, density), e.constant(1 / sqrt(2 * pi)), share))
+def _gelu_gradient(emit, parameter, u, dy):
+    share, density = normal(emit, u)
+    return emit.mul(dy, emit.fma(emit.mul(u, density), emit.constant(1 / sqrt(2 * pi)), share))
 
 
-def _gelu_tanh(e, parameter, u):
-    return e.mul(u, sigmoid(e, _cubic(e, u)[0]))
+def _gelu_tanh(emit, parameter, u):
+    return emit.mul(u, sigmoid(emit, _cubic(emit, u)[0]))
 
 
-def _gelu_tanh_gradient(e, parameter, u, dy):
-    inner, inner_slope = _cubic(e, u)
-    share, slope = _sigmoid_and_slope(e, inner)
-    return e.mul(dy, e.fma(e.mul(u, slope), inner_slope, share))
+def _gelu_tanh_gradient(emit, parameter, u, dy):
+    inner, inner_slope = _cubic(emit, u)
+    share, slope = _sigmoid_and_slope(emit, inner)
+    return emit.mul(dy, emit.fma(emit.mul(u, slope), inner_slope, share))
 
 
-def _scale(e, parameter, u):
-    return e.mul(e.constant(parameter), u)
+def _scale(emit, parameter, u):
+    return emit.mul(emit.constant(parameter), u)
 
 
-def _scale_gradient(e, parameter, u, dy):
-    return e.mul(e.constant(parameter), dy)
+def _scale_gradient(emit, parameter, u, dy):
+    return emit.mul(emit.constant(parameter), dy)
 
 
 #: Every function that stands between two maps. The parameter is `leaky_relu`'s negative slope and

@@ -1,4 +1,4 @@
-"""From the data's bytes to the network's input: gather by index, normalise, place into the border.
+"""From the data's bytes to the network's input: gather by index, normalize, place into the border.
 
     x[h, w, c] = byte[h, w, c] · scale[c] + shift[c]
 
@@ -7,7 +7,7 @@
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import kernel
+from neocog.kernels.jit import kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.simd import (
     BYTES,
@@ -63,25 +63,25 @@ class Images:
 
 
 @block(nothing)
-def normalise(e, s, source, scale, shift, x):
+def normalize(emit, spec, source, scale, shift, x):
     """A bunch of pixels: bytes · scale + shift, where three bytes become four floats."""
-    floats = s.bunch * s.x.pixel
+    floats = spec.bunch * spec.x.pixel
     if not floats:
         return
-    for n, value in enumerate(e.load_bytes(source, floats, s.x.channels, s.x.pixel)):
+    for n, value in enumerate(emit.load_bytes(source, floats, spec.x.channels, spec.x.pixel)):
         at = n * LANES
-        e.store(e.fma(value, e.load(scale, at), e.load(shift, at)), x, at)
+        emit.store(emit.fma(value, emit.load(scale, at), emit.load(shift, at)), x, at)
 
 
 @block(nothing)
-def fetch(e, s, source):
+def fetch(emit, spec, source):
     """Ask for one image's cache lines."""
-    for at in range(0, s.image_size, 64):
-        e.prefetch(source, at)
+    for at in range(0, spec.image_size, 64):
+        emit.prefetch(source, at)
 
 
 @kernel
-def load_images(s, operands, first, count):
+def load_images(spec, operands, first, count):
     """Operands: bytes of all images, order, the step, scale, shift, x.
 
     Where the images are gathered, those of the next step are asked for: they lie anywhere in a
@@ -94,26 +94,26 @@ def load_images(s, operands, first, count):
     shift = pointer(operands, 4, FLOATS)
     for n in range(count):
         index = step[0] + first + n
-        if s.gathered:
+        if spec.gathered:
             following = index + step[1]
             if following < step[3]:
-                fetch(s, advance(data, order[following] * s.image_size))
+                fetch(spec, advance(data, order[following] * spec.image_size))
             index = order[index]
-        source = advance(data, index * s.image_size)
-        x = advance(pointer(operands, 5, FLOATS), n * s.x.size + s.x.start)
-        for row in range(s.x.height):
-            bytes_ = advance(source, row * s.row)
-            to = advance(x, row * s.x.row)
-            for at in range(0, s.bunched, s.stride):
-                here = at * s.x.pixel
-                normalise(
-                    s,
-                    advance(bytes_, at * s.x.channels),
+        source = advance(data, index * spec.image_size)
+        x = advance(pointer(operands, 5, FLOATS), n * spec.x.size + spec.x.start)
+        for row in range(spec.x.height):
+            bytes_ = advance(source, row * spec.row)
+            to = advance(x, row * spec.x.row)
+            for at in range(0, spec.bunched, spec.stride):
+                here = at * spec.x.pixel
+                normalize(
+                    spec,
+                    advance(bytes_, at * spec.x.channels),
                     advance(scale, here),
                     advance(shift, here),
                     advance(to, here),
                 )
-            for at in range(s.bunched, s.x.width):
-                for c in range(s.x.channels):
-                    here = at * s.x.pixel + c
-                    to[here] = float32(bytes_[at * s.x.channels + c]) * scale[here] + shift[here]
+            for at in range(spec.bunched, spec.x.width):
+                for c in range(spec.x.channels):
+                    here = at * spec.x.pixel + c
+                    to[here] = float32(bytes_[at * spec.x.channels + c]) * scale[here] + shift[here]

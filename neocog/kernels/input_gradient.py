@@ -9,15 +9,15 @@ spreading dy with zeros would do stride² − 1 times for every product that cou
 
 The remainder of d·i repeats with the period p = s / gcd(s, d), so a class's taps are every p-th,
 and from one to the next dy is read d·p / s = d / gcd(s, d) rows further up. A class without taps
-gets zeros. With stride 1 there is one class, and this is `conv2d_forward` with the turned weight.
+gets zeros. With stride 1 there is one class, and this is `conv2d_forward` with the flipped weight.
 """
 
 from dataclasses import dataclass
 from math import gcd
 
-from neocog.kernels.compiling import always_inlined, inlined, kernel
 from neocog.kernels.convolution import finish, finish_last, multiply_channels
 from neocog.kernels.convolution_tiling import tile, weight_first
+from neocog.kernels.jit import always_inlined, inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.simd import FLOATS, advance, pointer, rolled, zeros
 
@@ -26,7 +26,7 @@ __all__ = ["InputGradient", "conv2d_backward_input_strided"]
 
 @dataclass(frozen=True)
 class InputGradient:
-    """The gradient of one convolution's input; `w` is the turned weight, `top` and `left` padding.
+    """The gradient of one convolution's input; `w` is the flipped weight, `top` and `left` padding.
 
     dy needs a border of at least `reach_h` rows and `reach_w` columns. `gate` is the map, behind a
     ReLU, whose zeros the result takes over where `gated` is set; with `accumulate` the result is
@@ -65,7 +65,7 @@ class InputGradient:
         shape = self.dx.width, self.dy.width, self.w.kernel_w
         return _reach(*shape, self.stride_w, self.dilation_w, self.left)
 
-    # What the blocks of `convolution` ask of a stage.
+    # What the blocks of `convolution` ask of a spec.
 
     far = False
     bias = False
@@ -200,76 +200,78 @@ def first_tap(at, stride, dilation, kernel):
 
 
 @always_inlined
-def compute(s, sums, part, dy, w, rows, columns, dx, gate):
+def compute(spec, sums, part, dy, w, rows, columns, dx, gate):
     """Some places of one class, with so many kernel rows and columns; dy stands at the first tap.
 
     `w` stands there too, and both go back from it.
     """
     for i in range(rolled(rows)):
         for j in range(rolled(columns)):
-            tap = i * (s.back_h * s.dy.row) + j * (s.back_w * s.dy.pixel)
-            tap_w = (i * (s.period_h * s.w.kernel_w) + j * s.period_w) * s.w.tap_size
-            sums = multiply_channels(s, sums, advance(dy, -tap), advance(w, -tap_w), 0)
-    if s.w.lanes_left > 0 and part:
-        finish_last(s, sums, dx, gate)
+            tap = i * (spec.back_h * spec.dy.row) + j * (spec.back_w * spec.dy.pixel)
+            tap_w = (i * (spec.period_h * spec.w.kernel_w) + j * spec.period_w) * spec.w.tap_size
+            sums = multiply_channels(spec, sums, advance(dy, -tap), advance(w, -tap_w), 0)
+    if spec.w.lanes_left > 0 and part:
+        finish_last(spec, sums, dx, gate)
     else:
-        finish(s, sums, dx, gate)
+        finish(spec, sums, dx, gate)
 
 
 @kernel
-def conv2d_backward_input_strided(s, operands, first, count):
-    """dx from dy and the turned weight.
+def conv2d_backward_input_strided(spec, operands, first, count):
+    """dx from dy and the flipped weight.
 
-    Operands: dy, turned weight, dx, gate.
+    Operands: dy, flipped weight, dx, gate.
     """
-    slopes = advance(pointer(operands, 0, FLOATS), s.dy.start)
+    slopes = advance(pointer(operands, 0, FLOATS), spec.dy.start)
     weight = pointer(operands, 1, FLOATS)
-    results = advance(pointer(operands, 2, FLOATS), s.dx.start)
-    gates = advance(pointer(operands, 3, FLOATS), s.gate.start)
-    dx_step, gate_step = s.stride_w * s.dx.pixel, s.stride_w * s.gate.pixel
-    for item in range(count * s.w.blocks):
-        n, k = (item % count, item // count) if s.weight_first else divmod(item, s.w.blocks)
-        group, place = k // s.w.group_blocks, k % s.w.group_blocks
-        part = place == s.w.group_blocks - 1
-        channel = group * s.w.group_out + place * s.w.block
-        dy_image = advance(slopes, n * s.dy.size + group * s.w.group_in)
-        dx_image = advance(results, n * s.dx.size + channel)
-        gate_image = advance(gates, n * s.gate.size + channel)
-        # The turned weight has the first tap last.
-        last_tap = (k + 1) * s.w.block_size - s.w.tap_size
-        for h in range(min(s.stride_h, s.dx.height)):
-            i = first_tap(h + s.top, s.stride_h, s.dilation_h, s.w.kernel_h)
-            taps_h = (s.w.kernel_h - i + s.period_h - 1) // s.period_h
-            dy_row = (h + s.top - i * s.dilation_h) // s.stride_h if taps_h > 0 else 0
-            height = (s.dx.height - h + s.stride_h - 1) // s.stride_h
-            for v in range(min(s.stride_w, s.dx.width)):
-                j = first_tap(v + s.left, s.stride_w, s.dilation_w, s.w.kernel_w)
-                taps_w = (s.w.kernel_w - j + s.period_w - 1) // s.period_w
-                dy_column = (v + s.left - j * s.dilation_w) // s.stride_w if taps_w > 0 else 0
-                width = (s.dx.width - v + s.stride_w - 1) // s.stride_w
-                w = advance(weight, last_tap - (i * s.w.kernel_w + j) * s.w.tap_size)
-                dy_class = advance(dy_image, dy_row * s.dy.row + dy_column * s.dy.pixel)
-                dx_class = advance(dx_image, h * s.dx.row + v * s.dx.pixel)
-                gate_class = advance(gate_image, h * s.gate.row + v * s.gate.pixel)
-                for row in range(0, height - s.rest_rows, s.rows):
-                    dy = advance(dy_class, row * s.dy.row)
-                    dx = advance(dx_class, row * (s.stride_h * s.dx.row))
-                    gate = advance(gate_class, row * (s.stride_h * s.gate.row))
+    results = advance(pointer(operands, 2, FLOATS), spec.dx.start)
+    gates = advance(pointer(operands, 3, FLOATS), spec.gate.start)
+    dx_step, gate_step = spec.stride_w * spec.dx.pixel, spec.stride_w * spec.gate.pixel
+    for item in range(count * spec.w.blocks):
+        n, k = (item % count, item // count) if spec.weight_first else divmod(item, spec.w.blocks)
+        group, place = k // spec.w.group_blocks, k % spec.w.group_blocks
+        part = place == spec.w.group_blocks - 1
+        channel = group * spec.w.group_out + place * spec.w.block
+        dy_image = advance(slopes, n * spec.dy.size + group * spec.w.group_in)
+        dx_image = advance(results, n * spec.dx.size + channel)
+        gate_image = advance(gates, n * spec.gate.size + channel)
+        # The flipped weight has the first tap last.
+        last_tap = (k + 1) * spec.w.block_size - spec.w.tap_size
+        for h in range(min(spec.stride_h, spec.dx.height)):
+            i = first_tap(h + spec.top, spec.stride_h, spec.dilation_h, spec.w.kernel_h)
+            taps_h = (spec.w.kernel_h - i + spec.period_h - 1) // spec.period_h
+            dy_row = (h + spec.top - i * spec.dilation_h) // spec.stride_h if taps_h > 0 else 0
+            height = (spec.dx.height - h + spec.stride_h - 1) // spec.stride_h
+            for v in range(min(spec.stride_w, spec.dx.width)):
+                j = first_tap(v + spec.left, spec.stride_w, spec.dilation_w, spec.w.kernel_w)
+                taps_w = (spec.w.kernel_w - j + spec.period_w - 1) // spec.period_w
+                dy_column = (
+                    (v + spec.left - j * spec.dilation_w) // spec.stride_w if taps_w > 0 else 0
+                )
+                width = (spec.dx.width - v + spec.stride_w - 1) // spec.stride_w
+                w = advance(weight, last_tap - (i * spec.w.kernel_w + j) * spec.w.tap_size)
+                dy_class = advance(dy_image, dy_row * spec.dy.row + dy_column * spec.dy.pixel)
+                dx_class = advance(dx_image, h * spec.dx.row + v * spec.dx.pixel)
+                gate_class = advance(gate_image, h * spec.gate.row + v * spec.gate.pixel)
+                for row in range(0, height - spec.rest_rows, spec.rows):
+                    dy = advance(dy_class, row * spec.dy.row)
+                    dx = advance(dx_class, row * (spec.stride_h * spec.dx.row))
+                    gate = advance(gate_class, row * (spec.stride_h * spec.gate.row))
                     column = 0
-                    while column + s.columns <= width:
-                        d, to = advance(dy, column * s.dy.pixel), advance(dx, column * dx_step)
+                    while column + spec.columns <= width:
+                        d, to = advance(dy, column * spec.dy.pixel), advance(dx, column * dx_step)
                         g = advance(gate, column * gate_step)
-                        compute(s, zeros(s.sums), part, d, w, taps_h, taps_w, to, g)
-                        column += s.columns
-                    d, to = advance(dy, column * s.dy.pixel), advance(dx, column * dx_step)
+                        compute(spec, zeros(spec.sums), part, d, w, taps_h, taps_w, to, g)
+                        column += spec.columns
+                    d, to = advance(dy, column * spec.dy.pixel), advance(dx, column * dx_step)
                     g = advance(gate, column * gate_step)
-                    if s.rest > 0 and width == s.most_columns:
-                        compute(s, zeros(s.rest_sums), part, d, w, taps_h, taps_w, to, g)
-                    elif s.smaller_rest > 0 and width < s.most_columns:
-                        compute(s, zeros(s.smaller_sums), part, d, w, taps_h, taps_w, to, g)
-                if s.rest_rows > 0:
-                    row = height - s.rest_rows
-                    d = advance(dy_class, row * s.dy.row)
-                    to = advance(dx_class, row * (s.stride_h * s.dx.row))
-                    g = advance(gate_class, row * (s.stride_h * s.gate.row))
-                    compute(s, zeros(s.rest_sums), part, d, w, taps_h, taps_w, to, g)
+                    if spec.rest > 0 and width == spec.most_columns:
+                        compute(spec, zeros(spec.rest_sums), part, d, w, taps_h, taps_w, to, g)
+                    elif spec.smaller_rest > 0 and width < spec.most_columns:
+                        compute(spec, zeros(spec.smaller_sums), part, d, w, taps_h, taps_w, to, g)
+                if spec.rest_rows > 0:
+                    row = height - spec.rest_rows
+                    d = advance(dy_class, row * spec.dy.row)
+                    to = advance(dx_class, row * (spec.stride_h * spec.dx.row))
+                    g = advance(gate_class, row * (spec.stride_h * spec.gate.row))
+                    compute(spec, zeros(spec.rest_sums), part, d, w, taps_h, taps_w, to, g)

@@ -132,7 +132,7 @@ class ConvolutionWeight:
         return self.blocks * self.block_size
 
     @property
-    def turned(self) -> "ConvolutionWeight":
+    def flipped(self) -> "ConvolutionWeight":
         """Of the convolution that gives this one's input gradient: in and out exchanged."""
         return ConvolutionWeight(
             self.in_channels, self.out_channels, self.kernel_h, self.kernel_w, self.groups

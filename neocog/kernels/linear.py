@@ -14,8 +14,8 @@ fall into the same few sets of the cache.
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import inlined, kernel
 from neocog.kernels.convolution_tiling import SUMS
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
 from neocog.kernels.simd import (
     FLOATS,
@@ -155,145 +155,148 @@ class FullyConnected:
 # Forward
 
 
-def _add_products(e, s, sums, x, w, images):
+def _add_products(emit, spec, sums, x, w, images):
     outputs = len(sums) // images
     sums = list(sums)
-    values = [e.load(x, n * s.x.size) for n in range(images)]
+    values = [emit.load(x, n * spec.x.size) for n in range(images)]
     for o in range(outputs):
-        weight = e.load(w, o * LANES)
+        weight = emit.load(w, o * LANES)
         for n in range(images):
-            sums[o * images + n] = e.fma(values[n], weight, sums[o * images + n])
+            sums[o * images + n] = emit.fma(values[n], weight, sums[o * images + n])
     return sums
 
 
 @block(accumulators)
-def add_products_of_two(e, s, sums, x, w):
+def add_products_of_two(emit, spec, sums, x, w):
     """Add x · weight of one vector of inputs, for two images."""
-    return _add_products(e, s, sums, x, w, 2)
+    return _add_products(emit, spec, sums, x, w, 2)
 
 
 @block(accumulators)
-def add_products_of_one(e, s, sums, x, w):
+def add_products_of_one(emit, spec, sums, x, w):
     """Add x · weight of one vector of inputs, for one image."""
-    return _add_products(e, s, sums, x, w, 1)
+    return _add_products(emit, spec, sums, x, w, 1)
 
 
-def _finish(e, s, sums, bias, z, images):
+def _finish(emit, spec, sums, bias, z, images):
     for o in range(len(sums) // images):
         for n in range(images):
-            total = e.sum(sums[o * images + n])
-            if s.bias:
-                total = e.add_float(total, e.load_float(bias, o))
-            if s.relu:
-                total = e.relu_float(total)
-            e.store_float(total, z, n * s.z.size + o)
+            total = emit.sum(sums[o * images + n])
+            if spec.bias:
+                total = emit.add_float(total, emit.load_float(bias, o))
+            if spec.relu:
+                total = emit.relu_float(total)
+            emit.store_float(total, z, n * spec.z.size + o)
 
 
 @block(nothing)
-def finish_two(e, s, sums, bias, z):
+def finish_two(emit, spec, sums, bias, z):
     """Fold the sums, add the bias, and write the outputs of two images."""
-    _finish(e, s, sums, bias, z, 2)
+    _finish(emit, spec, sums, bias, z, 2)
 
 
 @block(nothing)
-def finish_one(e, s, sums, bias, z):
+def finish_one(emit, spec, sums, bias, z):
     """Fold the sums, add the bias, and write the outputs of one image."""
-    _finish(e, s, sums, bias, z, 1)
+    _finish(emit, spec, sums, bias, z, 1)
 
 
 @inlined
-def forward_two(s, sums, x, w, bias, z, vectors_):
+def forward_two(spec, sums, x, w, bias, z, vectors_):
     """Some outputs of two images, from so many vectors of inputs."""
     for v in range(vectors_):
         sums = add_products_of_two(
-            s, sums, advance(x, v * LANES), advance(w, v * s.outputs * LANES)
+            spec, sums, advance(x, v * LANES), advance(w, v * spec.outputs * LANES)
         )
-    finish_two(s, sums, bias, z)
+    finish_two(spec, sums, bias, z)
 
 
 @inlined
-def forward_one(s, sums, x, w, bias, z, vectors_):
+def forward_one(spec, sums, x, w, bias, z, vectors_):
     """Some outputs of one image, from so many vectors of inputs."""
     for v in range(vectors_):
         sums = add_products_of_one(
-            s, sums, advance(x, v * LANES), advance(w, v * s.outputs * LANES)
+            spec, sums, advance(x, v * LANES), advance(w, v * spec.outputs * LANES)
         )
-    finish_one(s, sums, bias, z)
+    finish_one(spec, sums, bias, z)
 
 
 @inlined
-def forward_images(s, x, weight, bias, z, images, vectors_):
+def forward_images(spec, x, weight, bias, z, images, vectors_):
     """All outputs of some images, two at a time so that weights are read half as often.
 
     An output is the same sum in the same order whether its image has a partner or not.
     """
     for n in range(0, images - 1, 2):
-        x_two, z_two = advance(x, n * s.x.size), advance(z, n * s.z.size)
-        for o in range(0, s.outputs - s.pair_rest, s.pair):
+        x_two, z_two = advance(x, n * spec.x.size), advance(z, n * spec.z.size)
+        for o in range(0, spec.outputs - spec.pair_rest, spec.pair):
             w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z_two, o)
-            forward_two(s, zeros(s.pair_sums), x_two, w, b, to, vectors_)
-        if s.pair_rest > 0:
-            o = s.outputs - s.pair_rest
+            forward_two(spec, zeros(spec.pair_sums), x_two, w, b, to, vectors_)
+        if spec.pair_rest > 0:
+            o = spec.outputs - spec.pair_rest
             w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z_two, o)
-            forward_two(s, zeros(s.pair_rest_sums), x_two, w, b, to, vectors_)
+            forward_two(spec, zeros(spec.pair_rest_sums), x_two, w, b, to, vectors_)
     if images % 2 == 1:
-        x_one, z_one = advance(x, (images - 1) * s.x.size), advance(z, (images - 1) * s.z.size)
-        for o in range(0, s.outputs - s.single_rest, s.single):
+        x_one, z_one = (
+            advance(x, (images - 1) * spec.x.size),
+            advance(z, (images - 1) * spec.z.size),
+        )
+        for o in range(0, spec.outputs - spec.single_rest, spec.single):
             w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z_one, o)
-            forward_one(s, zeros(s.single), x_one, w, b, to, vectors_)
-        if s.single_rest > 0:
-            o = s.outputs - s.single_rest
+            forward_one(spec, zeros(spec.single), x_one, w, b, to, vectors_)
+        if spec.single_rest > 0:
+            o = spec.outputs - spec.single_rest
             w, b, to = advance(weight, o * LANES), advance(bias, o), advance(z_one, o)
-            forward_one(s, zeros(s.single_rest), x_one, w, b, to, vectors_)
+            forward_one(spec, zeros(spec.single_rest), x_one, w, b, to, vectors_)
 
 
 @kernel
-def linear_forward(s, operands, first, count):
+def linear_forward(spec, operands, first, count):
     """z from x, weight and bias. Operands: x, weight, bias, z."""
     x, weight = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     bias, z = pointer(operands, 2, FLOATS), pointer(operands, 3, FLOATS)
-    forward_images(s, x, weight, bias, z, count, s.input_vectors)
+    forward_images(spec, x, weight, bias, z, count, spec.input_vectors)
 
 
 @kernel
-def linear_forward_parts(s, operands, first, count):
+def linear_forward_parts(spec, operands, first, count):
     """The part of z that parts first … first + count of the inputs give, for the whole batch.
 
     Operands: x, weight, parts [part][image][O], the step (its second number is the images in the
-    batch). `s` has neither bias nor ReLU: `linear_sum_parts` has.
+    batch). `spec` has neither bias nor ReLU: `linear_sum_parts` has.
     """
     images = pointer(operands, 3, LONGS)[1]
     for part in range(first, first + count):
-        start = part * s.part
+        start = part * spec.part
         x = advance(pointer(operands, 0, FLOATS), start * LANES)
-        weight = advance(pointer(operands, 1, FLOATS), start * s.outputs * LANES)
-        z = advance(pointer(operands, 2, FLOATS), part * s.batch * s.z.size)
-        end = min(start + s.part, s.input_vectors)
-        forward_images(s, x, weight, weight, z, images, end - start)
+        weight = advance(pointer(operands, 1, FLOATS), start * spec.outputs * LANES)
+        z = advance(pointer(operands, 2, FLOATS), part * spec.batch * spec.z.size)
+        end = min(start + spec.part, spec.input_vectors)
+        forward_images(spec, x, weight, weight, z, images, end - start)
 
 
 @block(accumulators)
-def add_scores(e, s, sums, z):
+def add_scores(emit, spec, sums, z):
     """Add one vector of a part of z."""
-    return [e.add(sums[0], e.load(z))]
+    return [emit.add(sums[0], emit.load(z))]
 
 
 @block(nothing)
-def finish_scores(e, s, sums, bias, z):
+def finish_scores(emit, spec, sums, bias, z):
     """Add the bias to one vector of z, and write it."""
-    value = e.add(sums[0], e.load(bias)) if s.bias else sums[0]
-    e.store(e.relu(value) if s.relu else value, z)
+    value = emit.add(sums[0], emit.load(bias)) if spec.bias else sums[0]
+    emit.store(emit.relu(value) if spec.relu else value, z)
 
 
 @kernel
-def linear_sum_parts(s, operands, first, count):
+def linear_sum_parts(spec, operands, first, count):
     """z from its parts, in their order, and the bias. Operands: parts, bias, z."""
     bias = pointer(operands, 1, FLOATS)
     for n in range(count):
-        parts = advance(pointer(operands, 0, FLOATS), (first + n) * s.z.size)
-        z = advance(pointer(operands, 2, FLOATS), n * s.z.size)
-        for o in range(0, s.z.pixel, LANES):
+        parts = advance(pointer(operands, 0, FLOATS), (first + n) * spec.z.size)
+        z = advance(pointer(operands, 2, FLOATS), n * spec.z.size)
+        for o in range(0, spec.z.pixel, LANES):
             sums = zeros(1)
-            for part in range(s.parts):
-                sums = add_scores(s, sums, advance(parts, part * s.batch * s.z.size + o))
-            finish_scores(s, sums, advance(bias, o), advance(z, o))
+            for part in range(spec.parts):
+                sums = add_scores(spec, sums, advance(parts, part * spec.batch * spec.z.size + o))
+            finish_scores(spec, sums, advance(bias, o), advance(z, o))

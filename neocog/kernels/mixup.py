@@ -19,7 +19,7 @@ numbers by G. E. P. Box and M. E. Muller, 1958.
 
 from math import cos, exp, log, pi, sqrt
 
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 from neocog.kernels.optional import optional
 from neocog.kernels.random import random_bits, uniform
 
@@ -53,9 +53,9 @@ def mix_nothing(alpha, settings, step):
     return 1.0, 0
 
 
-#: `mixing(s)(s.mixup, settings, step)` gives the batch's λ and r for a stage that has them, that
+#: `mixing(s)(s.mixup, settings, step)` gives the batch's λ and r for a spec that has them, that
 #: is, whose `mixup` is α; 1 and 0 where that is 0.
-mixing = optional(lambda s: s.mixup > 0, draw_mixing, mix_nothing)
+mixing = optional(lambda spec: spec.mixup > 0, draw_mixing, mix_nothing)
 
 
 @inlined

@@ -8,7 +8,7 @@ With W a convolution's weight as a matrix [K, C · kh · kw] (or any matrix), G 
     W ← (1 − η λ) W − η · scale · O
 
 K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024;
-`torch.optim.Muon` is this for matrices. Where a weight is `renormalised`, W ← W √K / ‖W‖ stands
+`torch.optim.Muon` is this for matrices. Where a weight is `renormalized`, W ← W √K / ‖W‖ stands
 before the step, as in Jordan's airbench94_muon.
 
 X has rows ≥ columns, so that the iteration's squares are the smaller ones: a packed weight
@@ -23,7 +23,7 @@ from typing import Any
 
 from numba import types
 
-from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, LinearWeight
 from neocog.kernels.orthogonal import (
     COEFFICIENTS,
@@ -53,11 +53,11 @@ __all__ = [
     "Orthogonal",
     "muon_buffers",
     "muon_momentum",
-    "muon_momentum_turned",
+    "muon_momentum_flipped",
     "muon_plan",
     "muon_scale",
     "muon_update",
-    "muon_update_turned",
+    "muon_update_flipped",
     "packed_matrix",
 ]
 
@@ -66,7 +66,7 @@ __all__ = [
 class Orthogonal:
     """A weight [columns / block][rows][block] that Muon moves, an item a block.
 
-    What is not set costs nothing: `nesterov`, `decay`, `renormalised`, `clipped`.
+    What is not set costs nothing: `nesterov`, `decay`, `renormalized`, `clipped`.
     """
 
     rows: int
@@ -74,7 +74,7 @@ class Orthogonal:
     block: int
     nesterov: bool = True
     decay: bool = False
-    renormalised: bool = False
+    renormalized: bool = False
     clipped: bool = False
 
     @property
@@ -88,7 +88,7 @@ class Orthogonal:
         return self.rows * self.block
 
     @property
-    def turned(self) -> bool:
+    def flipped(self) -> bool:
         """Whether a row of X is one of the weight's columns."""
         return self.columns > self.rows
 
@@ -111,87 +111,87 @@ def packed_matrix(w: ConvolutionWeight | LinearWeight, **flags: bool) -> Orthogo
 
 
 @block(nothing)
-def momentum_vector(e, s, clip, momentum, add, g, v, u):
+def momentum_vector(emit, spec, clip, momentum, add, g, v, u):
     """One vector of V and of U; `add` is 1 − μ."""
-    slope, velocity = e.load(g), e.load(v)
-    if s.clipped:
-        slope = e.mul(e.splat(clip), slope)
-    velocity = e.fma(e.splat(add), e.sub(slope, velocity), velocity)
-    e.store(velocity, v)
-    if s.nesterov:
-        velocity = e.fma(e.splat(momentum), e.sub(velocity, slope), slope)
-    e.store(velocity, u)
+    slope, velocity = emit.load(g), emit.load(v)
+    if spec.clipped:
+        slope = emit.mul(emit.splat(clip), slope)
+    velocity = emit.fma(emit.splat(add), emit.sub(slope, velocity), velocity)
+    emit.store(velocity, v)
+    if spec.nesterov:
+        velocity = emit.fma(emit.splat(momentum), emit.sub(velocity, slope), slope)
+    emit.store(velocity, u)
 
 
-@block(lambda s, *_: types.float64)
-def squares(e, s, values):
+@block(lambda spec, *_: types.float64)
+def squares(emit, spec, values):
     """Σ of the squares of one vector."""
-    return e.sum_of_squares([e.load(values)])
+    return emit.sum_of_squares([emit.load(values)])
 
 
 @inlined
-def keep_weight_squares(s, w, sums, item):
+def keep_weight_squares(spec, w, sums, item):
     """Write Σ W² of one block, where it is wanted."""
-    if s.renormalised:
+    if spec.renormalized:
         total = 0.0
-        for at in range(0, s.block_size, LANES):
-            total += squares(s, advance(w, item * s.block_size + at))
+        for at in range(0, spec.block_size, LANES):
+            total += squares(spec, advance(w, item * spec.block_size + at))
         sums[item] = total
 
 
 @kernel
-def muon_momentum(s, operands, first, count):
+def muon_momentum(spec, operands, first, count):
     """V and U of blocks first … first + count, with their sums of squares.
 
     Operands: w, g, settings (η, λ, μ), rates, step, V, X (gets U), clip, sums of U² (float64
-    [blocks]), sums of W² (float64 [blocks], read and written only where it is renormalised).
+    [blocks]), sums of W² (float64 [blocks], read and written only where it is renormalized).
     """
     w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
     row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
     v, x = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
     momentum = current_momentum(row, settings[2])
-    keep, add, clip = float32(momentum), float32(1.0 - momentum), clip_of(s, operands)
+    keep, add, clip = float32(momentum), float32(1.0 - momentum), clip_of(spec, operands)
     for item in range(first, first + count):
         total = 0.0
-        for r in range(s.rows):
-            to = advance(x, r * s.x.stride + item * s.block)
-            for lane in range(0, s.block, LANES):
-                at = item * s.block_size + r * s.block + lane
+        for r in range(spec.rows):
+            to = advance(x, r * spec.x.stride + item * spec.block)
+            for lane in range(0, spec.block, LANES):
+                at = item * spec.block_size + r * spec.block + lane
                 u = advance(to, lane)
-                momentum_vector(s, clip, keep, add, advance(g, at), advance(v, at), u)
-                total += squares(s, u)
-            if item == s.blocks - 1:
-                for lane in range(s.block, s.x.width - item * s.block, LANES):
-                    store_zero(s, advance(to, lane))
+                momentum_vector(spec, clip, keep, add, advance(g, at), advance(v, at), u)
+                total += squares(spec, u)
+            if item == spec.blocks - 1:
+                for lane in range(spec.block, spec.x.width - item * spec.block, LANES):
+                    store_zero(spec, advance(to, lane))
         pointer(operands, 8, DOUBLES)[item] = total
-        keep_weight_squares(s, w, pointer(operands, 9, DOUBLES), item)
+        keep_weight_squares(spec, w, pointer(operands, 9, DOUBLES), item)
 
 
 @kernel
-def muon_momentum_turned(s, operands, first, count):
+def muon_momentum_flipped(spec, operands, first, count):
     """The same where a row of X is one of the weight's columns."""
     w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
     row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
     v, x = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
     momentum = current_momentum(row, settings[2])
-    keep, add, clip = float32(momentum), float32(1.0 - momentum), clip_of(s, operands)
+    keep, add, clip = float32(momentum), float32(1.0 - momentum), clip_of(spec, operands)
     for item in range(first, first + count):
         total = 0.0
-        for c in range(min(s.block, s.columns - item * s.block)):
-            to = advance(x, (item * s.block + c) * s.x.stride)
-            for r in range(0, s.x.width, LANES):
-                store_zero(s, advance(to, r))
-            for r in range(s.rows):
-                at = item * s.block_size + r * s.block + c
-                slope = clip * g[at] if s.clipped else g[at]
+        for c in range(min(spec.block, spec.columns - item * spec.block)):
+            to = advance(x, (item * spec.block + c) * spec.x.stride)
+            for r in range(0, spec.x.width, LANES):
+                store_zero(spec, advance(to, r))
+            for r in range(spec.rows):
+                at = item * spec.block_size + r * spec.block + c
+                slope = clip * g[at] if spec.clipped else g[at]
                 v[at] += add * (slope - v[at])
-                to[r] = slope + keep * (v[at] - slope) if s.nesterov else v[at]
-            for r in range(0, s.x.width, LANES):
-                total += squares(s, advance(to, r))
+                to[r] = slope + keep * (v[at] - slope) if spec.nesterov else v[at]
+            for r in range(0, spec.x.width, LANES):
+                total += squares(spec, advance(to, r))
         pointer(operands, 8, DOUBLES)[item] = total
-        keep_weight_squares(s, w, pointer(operands, 9, DOUBLES), item)
+        keep_weight_squares(spec, w, pointer(operands, 9, DOUBLES), item)
 
 
 @inlined
@@ -204,85 +204,85 @@ def norm_of(sums, items):
 
 
 @block(nothing)
-def scale_vector(e, s, factor, x):
+def scale_vector(emit, spec, factor, x):
     """Multiply one vector."""
-    e.store(e.mul(e.splat(factor), e.load(x)), x)
+    emit.store(emit.mul(emit.splat(factor), emit.load(x)), x)
 
 
 @kernel
-def muon_scale(s, operands, first, count):
+def muon_scale(spec, operands, first, count):
     """X ← X / max(‖X‖, ε) of spans first … first + count. Operands: X, sums of U², settings (4: ε).
 
     A norm that is NaN makes all of X NaN.
     """
     x = pointer(operands, 0, FLOATS)
-    norm = norm_of(pointer(operands, 1, DOUBLES), s.blocks)
+    norm = norm_of(pointer(operands, 1, DOUBLES), spec.blocks)
     least = pointer(operands, 2, DOUBLES)[4]
     factor = float32(1.0 / (least if norm < least else norm))
-    for row in range(first * SPAN, min((first + count) * SPAN, s.x.rows)):
-        for column in range(0, s.x.width, LANES):
-            scale_vector(s, factor, advance(x, row * s.x.stride + column))
+    for row in range(first * SPAN, min((first + count) * SPAN, spec.x.rows)):
+        for column in range(0, spec.x.width, LANES):
+            scale_vector(spec, factor, advance(x, row * spec.x.stride + column))
 
 
 # The step
 
 
 @block(nothing)
-def move_vector(e, s, left, rate, w, x):
+def move_vector(emit, spec, left, rate, w, x):
     """W ← left · W + rate · X of one vector."""
-    weight = e.load(w)
-    if s.decay or s.renormalised:
-        weight = e.mul(e.splat(left), weight)
-    e.store(e.fma(e.splat(rate), e.load(x), weight), w)
+    weight = emit.load(w)
+    if spec.decay or spec.renormalized:
+        weight = emit.mul(emit.splat(left), weight)
+    emit.store(emit.fma(emit.splat(rate), emit.load(x), weight), w)
 
 
 @inlined
-def factors_of(s, settings, row, sums):
+def factors_of(spec, settings, row, sums):
     """What is left of a weight before its step, and what X is multiplied by."""
     rate = settings[0] * row[0]
-    left = 1.0 - rate * settings[1] if s.decay else 1.0
-    if s.renormalised:
-        norm = norm_of(sums, s.blocks)
+    left = 1.0 - rate * settings[1] if spec.decay else 1.0
+    if spec.renormalized:
+        norm = norm_of(sums, spec.blocks)
         left *= 1.0 if norm == 0.0 else settings[5] / norm
     return float32(left), float32(-rate * settings[3])
 
 
 @kernel
-def muon_update(s, operands, first, count):
+def muon_update(spec, operands, first, count):
     """W of blocks first … first + count; columns that only fill a block are left alone.
 
     Operands: w, X, settings (η, λ, μ, scale, ε, √K), rates, step, sums of W² (float64 [blocks],
-    read only where it is renormalised).
+    read only where it is renormalized).
     """
     w, x = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
     row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
-    left, rate = factors_of(s, settings, row, pointer(operands, 5, DOUBLES))
+    left, rate = factors_of(spec, settings, row, pointer(operands, 5, DOUBLES))
     for item in range(first, first + count):
-        columns = min(s.block, s.columns - item * s.block)
+        columns = min(spec.block, spec.columns - item * spec.block)
         whole = columns // LANES * LANES
-        for r in range(s.rows):
-            to = advance(w, item * s.block_size + r * s.block)
-            source = advance(x, r * s.x.stride + item * s.block)
+        for r in range(spec.rows):
+            to = advance(w, item * spec.block_size + r * spec.block)
+            source = advance(x, r * spec.x.stride + item * spec.block)
             for lane in range(0, whole, LANES):
-                move_vector(s, left, rate, advance(to, lane), advance(source, lane))
+                move_vector(spec, left, rate, advance(to, lane), advance(source, lane))
             for lane in range(whole, columns):
                 to[lane] = left * to[lane] + rate * source[lane]
 
 
 @kernel
-def muon_update_turned(s, operands, first, count):
+def muon_update_flipped(spec, operands, first, count):
     """The same where a row of X is one of the weight's columns."""
     w, x = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
     row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
-    left, rate = factors_of(s, settings, row, pointer(operands, 5, DOUBLES))
+    left, rate = factors_of(spec, settings, row, pointer(operands, 5, DOUBLES))
     for item in range(first, first + count):
-        for c in range(min(s.block, s.columns - item * s.block)):
-            to = advance(w, item * s.block_size + c)
-            source = advance(x, (item * s.block + c) * s.x.stride)
-            for r in range(s.rows):
-                to[r * s.block] = left * to[r * s.block] + rate * source[r]
+        for c in range(min(spec.block, spec.columns - item * spec.block)):
+            to = advance(w, item * spec.block_size + c)
+            source = advance(x, (item * spec.block + c) * spec.x.stride)
+            for r in range(spec.rows):
+                to[r * spec.block] = left * to[r * spec.block] + rate * source[r]
 
 
 # Which kernels run
@@ -297,49 +297,49 @@ class MuonPhase:
     """
 
     kernel: Callable[..., Any]
-    stage: Any
+    spec: Any
     operands: tuple[str | None, ...]
     items: int
 
 
-def muon_buffers(s: Orthogonal) -> dict[str, int]:
+def muon_buffers(spec: Orthogonal) -> dict[str, int]:
     """Bytes of what a step needs of its own for one weight; nothing stays there until the next.
 
     ``x`` and ``y`` must be zero at the very beginning.
     """
-    matrix, square = 4 * s.x.size, 4 * s.x.square.size
-    sums = 8 * s.blocks
+    matrix, square = 4 * spec.x.size, 4 * spec.x.square.size
+    sums = 8 * spec.blocks
     buffers = {"x": matrix, "y": matrix, "gram": square, "polynomial": square, "squares": sums}
-    return buffers | ({"weight_squares": sums} if s.renormalised else {})
+    return buffers | ({"weight_squares": sums} if spec.renormalized else {})
 
 
 def muon_plan(
-    s: Orthogonal, iterations: int = 5, coefficients: tuple[float, float, float] = COEFFICIENTS
+    spec: Orthogonal, iterations: int = 5, coefficients: tuple[float, float, float] = COEFFICIENTS
 ) -> list[MuonPhase]:
     """The phases of one weight's step, in order.
 
     Phases that stand at the same place in the plans of several weights may share a barrier. A call
     should get all of a worker's items at once: it then reads each part of X from memory once.
     """
-    of_w = "weight_squares" if s.renormalised else None
-    clip = "clip" if s.clipped else None
+    of_w = "weight_squares" if spec.renormalized else None
+    clip = "clip" if spec.clipped else None
     begin = ("w", "g", "settings", "rates", "step", "velocity", "x", clip, "squares", of_w)
-    first = muon_momentum_turned if s.turned else muon_momentum
-    last = muon_update_turned if s.turned else muon_update
+    first = muon_momentum_flipped if spec.flipped else muon_momentum
+    last = muon_update_flipped if spec.flipped else muon_update
     phases = [
-        MuonPhase(first, s, begin, s.blocks),
-        MuonPhase(muon_scale, s, ("x", "squares", "settings"), s.x.spans),
+        MuonPhase(first, spec, begin, spec.blocks),
+        MuonPhase(muon_scale, spec, ("x", "squares", "settings"), spec.x.spans),
     ]
-    tall = Iteration(s.x, *coefficients)
-    square = Iteration(s.x.square, *coefficients)
-    pairs = -(-s.x.panels // 2)
+    tall = Iteration(spec.x, *coefficients)
+    square = Iteration(spec.x.square, *coefficients)
+    pairs = -(-spec.x.panels // 2)
     x, y = "x", "y"
     for _ in range(iterations):
         phases += [
             MuonPhase(gram_matrix, tall, (x, "gram"), pairs),
             MuonPhase(matrix_polynomial, square, ("gram", "polynomial"), pairs),
-            MuonPhase(matrix_product, tall, (x, "polynomial", y), s.x.spans),
+            MuonPhase(matrix_product, tall, (x, "polynomial", y), spec.x.spans),
         ]
         x, y = y, x
     end = ("w", x, "settings", "rates", "step", of_w)
-    return [*phases, MuonPhase(last, s, end, s.blocks)]
+    return [*phases, MuonPhase(last, spec, end, spec.blocks)]

@@ -1,4 +1,4 @@
-"""Batch normalisation: a channel's mean and variance over all images and places, and the way back.
+"""Batch normalization: a channel's mean and variance over all images and places, and the way back.
 
     mean = Σ x / m,  var = Σ (x − mean)² / m          m = N · H · W numbers in a channel
     x̂ = (x − mean) · invstd,  invstd = 1 / √(var + eps)
@@ -25,7 +25,7 @@ images', merged in float64 as T. F. Chan et al., 1979, have it for parts of one 
 from dataclasses import dataclass
 from math import sqrt
 
-from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.simd import (
     FLOATS,
@@ -40,7 +40,7 @@ from neocog.kernels.simd import (
     vectors,
     zeros,
 )
-from neocog.kernels.sweep import Sweep, add_row, load_place, over, store_place
+from neocog.kernels.traversal import Traversal, add_row, load_place, over, store_place
 
 __all__ = [
     "Normalization",
@@ -68,12 +68,12 @@ class Normalization:
     fixed: bool = False
 
     @property
-    def statistics(self) -> Sweep:
+    def statistics(self) -> Traversal:
         """The pass over x, row by row."""
         return over(self.x, join=False)
 
     @property
-    def backward(self) -> Sweep:
+    def backward(self) -> Traversal:
         """The pass that gives dx. Four numbers a channel: more vectors would not fit registers."""
         return over(self.x, self.dy, self.dx, blocks_of=(3, 2, 1))
 
@@ -96,114 +96,114 @@ class Normalization:
 # Statistics of an image
 
 
-def _one_a_vector(s, *_):
-    return vectors(s.statistics.vectors)
+def _one_a_vector(spec, *_):
+    return vectors(spec.statistics.vectors)
 
 
-def _add(e, s, places, sums, x, pivots):
+def _add(emit, spec, places, sums, x, pivots):
     """Add x − p, if there is p, and its square."""
-    p = s.statistics
+    p = spec.statistics
     sums = list(sums)
     for place in range(places):
         for v in range(p.vectors):
-            value = load_place(e, s.x, x, place, v)
+            value = load_place(emit, spec.x, x, place, v)
             at = p.first(place, v)
             if pivots is not None:
-                value = e.sub(value, pivots[v])
-                sums[at + p.vectors] = e.fma(value, value, sums[at + p.vectors])
-            sums[at] = e.add(sums[at], value)
+                value = emit.sub(value, pivots[v])
+                sums[at + p.vectors] = emit.fma(value, value, sums[at + p.vectors])
+            sums[at] = emit.add(sums[at], value)
     return sums
 
 
 @block(accumulators)
-def add_places(e, s, sums, x):
+def add_places(emit, spec, sums, x):
     """Several places of a row, as they are."""
-    return _add(e, s, s.statistics.places, sums, x, None)
+    return _add(emit, spec, spec.statistics.places, sums, x, None)
 
 
 @block(accumulators)
-def add_place(e, s, sums, x):
+def add_place(emit, spec, sums, x):
     """One place, as it is."""
-    return _add(e, s, 1, sums, x, None)
+    return _add(emit, spec, 1, sums, x, None)
 
 
 @block(accumulators)
-def add_shifted_places(e, s, sums, x, pivots):
+def add_shifted_places(emit, spec, sums, x, pivots):
     """Several places of a row, relative to the first rows' mean."""
-    return _add(e, s, s.statistics.places, sums, x, pivots)
+    return _add(emit, spec, spec.statistics.places, sums, x, pivots)
 
 
 @block(accumulators)
-def add_shifted_place(e, s, sums, x, pivots):
+def add_shifted_place(emit, spec, sums, x, pivots):
     """One place, relative to the first rows' mean."""
-    return _add(e, s, 1, sums, x, pivots)
+    return _add(emit, spec, 1, sums, x, pivots)
 
 
 @block(_one_a_vector)
-def first_mean(e, s, totals):
+def first_mean(emit, spec, totals):
     """The first rows' mean."""
-    count = e.constant(s.first_rows * s.x.width)
-    return [e.div(total, count) for total in totals[: s.statistics.vectors]]
+    count = emit.constant(spec.first_rows * spec.x.width)
+    return [emit.div(total, count) for total in totals[: spec.statistics.vectors]]
 
 
 @block(nothing)
-def write_statistics(e, s, totals, pivots, mean, m2):
+def write_statistics(emit, spec, totals, pivots, mean, m2):
     """Write an image's mean and M2, which rounding must not leave below zero."""
-    n = s.statistics.vectors
-    count = e.constant(s.places)
+    n = spec.statistics.vectors
+    count = emit.constant(spec.places)
     for v in range(n):
-        rest = e.div(totals[v], count)
-        e.store(e.add(pivots[v], rest), mean, v * LANES)
-        square = e.fma(e.sub(e.constant(0.0), totals[v]), rest, totals[n + v])
-        e.store(e.relu(square), m2, v * LANES)
+        rest = emit.div(totals[v], count)
+        emit.store(emit.add(pivots[v], rest), mean, v * LANES)
+        square = emit.fma(emit.sub(emit.constant(0.0), totals[v]), rest, totals[n + v])
+        emit.store(emit.relu(square), m2, v * LANES)
 
 
 @kernel
-def batch_norm_statistics(s, operands, first, count):
+def batch_norm_statistics(spec, operands, first, count):
     """Operands: x, statistics: of each image every channel's mean, then every channel's M2."""
-    p = s.statistics
+    p = spec.statistics
     for n in range(count):
-        x = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
-        written = advance(pointer(operands, 1, FLOATS), n * 2 * s.channels)
-        for c in range(0, s.channels, p.block):
+        x = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
+        written = advance(pointer(operands, 1, FLOATS), n * 2 * spec.channels)
+        for c in range(0, spec.channels, p.block):
             totals = zeros(p.totals)
-            for row in range(s.first_rows):
-                x_row = advance(x, row * s.x.row + c)
+            for row in range(spec.first_rows):
+                x_row = advance(x, row * spec.x.row + c)
                 sums = zeros(p.sums)
                 for column in range(0, p.whole, p.places):
-                    sums = add_places(s, sums, advance(x_row, column * s.x.pixel))
+                    sums = add_places(spec, sums, advance(x_row, column * spec.x.pixel))
                 for column in range(p.whole, p.columns):
-                    sums = add_place(s, sums, advance(x_row, column * s.x.pixel))
+                    sums = add_place(spec, sums, advance(x_row, column * spec.x.pixel))
                 totals = add_row(p, totals, sums)
-            pivots = first_mean(s, totals)
+            pivots = first_mean(spec, totals)
             totals = zeros(p.totals)
-            for row in range(s.x.height):
-                x_row = advance(x, row * s.x.row + c)
+            for row in range(spec.x.height):
+                x_row = advance(x, row * spec.x.row + c)
                 sums = zeros(p.sums)
                 for column in range(0, p.whole, p.places):
-                    here = advance(x_row, column * s.x.pixel)
-                    sums = add_shifted_places(s, sums, here, pivots)
+                    here = advance(x_row, column * spec.x.pixel)
+                    sums = add_shifted_places(spec, sums, here, pivots)
                 for column in range(p.whole, p.columns):
-                    here = advance(x_row, column * s.x.pixel)
-                    sums = add_shifted_place(s, sums, here, pivots)
+                    here = advance(x_row, column * spec.x.pixel)
+                    sums = add_shifted_place(spec, sums, here, pivots)
                 totals = add_row(p, totals, sums)
             at = advance(written, c)
-            write_statistics(s, totals, pivots, at, advance(at, s.channels))
+            write_statistics(spec, totals, pivots, at, advance(at, spec.channels))
 
 
 # The batch. A few numbers a channel: plain loops, in float64.
 
 
 @inlined
-def inverse(s, var):
+def inverse(spec, var):
     """1 / √(var + eps); 0 if both are 0, as in PyTorch: the channel is constant, and x̂ is 0."""
-    if var + s.eps == 0:
+    if var + spec.eps == 0:
         return 0.0
-    return 1.0 / sqrt(var + s.eps)
+    return 1.0 / sqrt(var + spec.eps)
 
 
 @kernel
-def batch_norm_finish(s, operands, first, count):
+def batch_norm_finish(spec, operands, first, count):
     """Vectors of channels: the batch's statistics from the images', and the running ones.
 
     Operands: statistics of all images, the step, weight, bias (not read: `pointwise` adds it),
@@ -216,34 +216,34 @@ def batch_norm_finish(s, operands, first, count):
     running_mean, running_var = pointer(operands, 4, FLOATS), pointer(operands, 5, FLOATS)
     mean, scale = pointer(operands, 6, FLOATS), pointer(operands, 7, FLOATS)
     invstd = pointer(operands, 8, FLOATS)
-    numbers = images * s.places
+    numbers = images * spec.places
     for c in range(first * LANES, (first + count) * LANES):
-        if c >= s.x.channels:
+        if c >= spec.x.channels:
             mean[c] = float32(0)
             scale[c] = float32(0)
             invstd[c] = float32(0)
             continue
         average = 0.0
         for n in range(images):
-            average += stats[n * 2 * s.channels + c]
+            average += stats[n * 2 * spec.channels + c]
         average /= images
         square = 0.0
         for n in range(images):
-            at = n * 2 * s.channels + c
+            at = n * 2 * spec.channels + c
             apart = stats[at] - average
-            square += stats[at + s.channels] + s.places * (apart * apart)
+            square += stats[at + spec.channels] + spec.places * (apart * apart)
         var = square / numbers
         unbiased = square / max(numbers - 1, 1)
-        factor = inverse(s, var)
+        factor = inverse(spec, var)
         mean[c] = float32(average)
         invstd[c] = float32(factor)
-        scale[c] = float32(factor * weight[c]) if s.affine else float32(factor)
-        running_mean[c] = float32((1.0 - s.momentum) * running_mean[c] + s.momentum * average)
-        running_var[c] = float32((1.0 - s.momentum) * running_var[c] + s.momentum * unbiased)
+        scale[c] = float32(factor * weight[c]) if spec.affine else float32(factor)
+        running_mean[c] = float32((1.0 - spec.momentum) * running_mean[c] + spec.momentum * average)
+        running_var[c] = float32((1.0 - spec.momentum) * running_var[c] + spec.momentum * unbiased)
 
 
 @kernel
-def batch_norm_backward_finish(s, operands, first, count):
+def batch_norm_backward_finish(spec, operands, first, count):
     """Vectors of channels: the gradients of weight and bias, and the means for `dx`.
 
     Operands: sums of all images (`pointwise_backward`), the step, dweight, dbias, means: every
@@ -253,99 +253,101 @@ def batch_norm_backward_finish(s, operands, first, count):
     images = pointer(operands, 1, LONGS)[1]
     dweight, dbias = pointer(operands, 2, FLOATS), pointer(operands, 3, FLOATS)
     means = pointer(operands, 4, FLOATS)
-    numbers = images * s.places
+    numbers = images * spec.places
     for c in range(first * LANES, (first + count) * LANES):
         of_g, of_product = 0.0, 0.0
         for n in range(images):
-            at = n * 2 * s.channels + c
+            at = n * 2 * spec.channels + c
             of_g += sums[at]
-            of_product += sums[at + s.channels]
-        if s.affine:
+            of_product += sums[at + spec.channels]
+        if spec.affine:
             dbias[c] = float32(of_g)
             dweight[c] = float32(of_product)
         means[c] = float32(of_g / numbers)
-        means[s.channels + c] = float32(of_product / numbers)
+        means[spec.channels + c] = float32(of_product / numbers)
 
 
 # The gradient of x
 
 
-def _constants(s, *_):
-    return vectors(4 * s.backward.vectors)
+def _constants(spec, *_):
+    return vectors(4 * spec.backward.vectors)
 
 
 @block(_constants)
-def load_constants(e, s, mean, invstd, scale, means, products):
+def load_constants(emit, spec, mean, invstd, scale, means, products):
     """Of a block's channels: the mean, the scale, the mean of g, and invstd · the mean of g · x̂."""
-    n = s.backward.vectors
-    loaded = [[e.load(p, v * LANES) for v in range(n)] for p in (mean, scale, means)]
-    factors = [e.mul(e.load(invstd, v * LANES), e.load(products, v * LANES)) for v in range(n)]
+    n = spec.backward.vectors
+    loaded = [[emit.load(p, v * LANES) for v in range(n)] for p in (mean, scale, means)]
+    factors = [
+        emit.mul(emit.load(invstd, v * LANES), emit.load(products, v * LANES)) for v in range(n)
+    ]
     return [value for part in (*loaded, factors) for value in part]
 
 
-def _backward(e, s, places, constants, x, g, dx):
-    n = s.backward.vectors
+def _backward(emit, spec, places, constants, x, g, dx):
+    n = spec.backward.vectors
     for place in range(places):
         for v in range(n):
             mean, scale, mean_g, factor = (constants[part * n + v] for part in range(4))
-            if s.fixed:
-                slope = load_place(e, s.dy, g, place, v)
-                store_place(e, s.dx, e.mul(scale, slope), dx, place, v)
+            if spec.fixed:
+                slope = load_place(emit, spec.dy, g, place, v)
+                store_place(emit, spec.dx, emit.mul(scale, slope), dx, place, v)
                 continue
-            below = e.sub(mean, load_place(e, s.x, x, place, v))
-            centred = e.sub(load_place(e, s.dy, g, place, v), mean_g)
-            value = e.mul(scale, e.fma(below, factor, centred))
-            store_place(e, s.dx, value, dx, place, v)
+            below = emit.sub(mean, load_place(emit, spec.x, x, place, v))
+            centered = emit.sub(load_place(emit, spec.dy, g, place, v), mean_g)
+            value = emit.mul(scale, emit.fma(below, factor, centered))
+            store_place(emit, spec.dx, value, dx, place, v)
 
 
 @block(nothing)
-def backward_places(e, s, constants, x, g, dx):
+def backward_places(emit, spec, constants, x, g, dx):
     """Several places of a row."""
-    _backward(e, s, s.backward.places, constants, x, g, dx)
+    _backward(emit, spec, spec.backward.places, constants, x, g, dx)
 
 
 @block(nothing)
-def backward_place(e, s, constants, x, g, dx):
+def backward_place(emit, spec, constants, x, g, dx):
     """One place."""
-    _backward(e, s, 1, constants, x, g, dx)
+    _backward(emit, spec, 1, constants, x, g, dx)
 
 
 @kernel
-def batch_norm_backward(s, operands, first, count):
+def batch_norm_backward(spec, operands, first, count):
     """Operands: x, g, mean, invstd, scale, means, dx."""
-    p = s.backward
+    p = spec.backward
     mean, invstd = pointer(operands, 2, FLOATS), pointer(operands, 3, FLOATS)
     scale, means = pointer(operands, 4, FLOATS), pointer(operands, 5, FLOATS)
     for n in range(count):
-        x = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
-        g = advance(pointer(operands, 1, FLOATS), n * s.dy.size + s.dy.start)
-        dx = advance(pointer(operands, 6, FLOATS), n * s.dx.size + s.dx.start)
-        for row in range(0, s.x.height, p.step):
+        x = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
+        g = advance(pointer(operands, 1, FLOATS), n * spec.dy.size + spec.dy.start)
+        dx = advance(pointer(operands, 6, FLOATS), n * spec.dx.size + spec.dx.start)
+        for row in range(0, spec.x.height, p.step):
             for c in range(0, p.padded, p.block):
                 constants = load_constants(
-                    s,
+                    spec,
                     advance(mean, c),
                     advance(invstd, c),
                     advance(scale, c),
                     advance(means, c),
                     advance(means, p.padded + c),
                 )
-                x_row = advance(x, row * s.x.row + c)
-                g_row = advance(g, row * s.dy.row + c)
-                dx_row = advance(dx, row * s.dx.row + c)
+                x_row = advance(x, row * spec.x.row + c)
+                g_row = advance(g, row * spec.dy.row + c)
+                dx_row = advance(dx, row * spec.dx.row + c)
                 for column in range(0, p.whole, p.places):
                     backward_places(
-                        s,
+                        spec,
                         constants,
-                        advance(x_row, column * s.x.pixel),
-                        advance(g_row, column * s.dy.pixel),
-                        advance(dx_row, column * s.dx.pixel),
+                        advance(x_row, column * spec.x.pixel),
+                        advance(g_row, column * spec.dy.pixel),
+                        advance(dx_row, column * spec.dx.pixel),
                     )
                 for column in range(p.whole, p.columns):
                     backward_place(
-                        s,
+                        spec,
                         constants,
-                        advance(x_row, column * s.x.pixel),
-                        advance(g_row, column * s.dy.pixel),
-                        advance(dx_row, column * s.dx.pixel),
+                        advance(x_row, column * spec.x.pixel),
+                        advance(g_row, column * spec.dy.pixel),
+                        advance(dx_row, column * spec.dx.pixel),
                     )

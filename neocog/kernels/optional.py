@@ -1,11 +1,11 @@
-"""Parts of a kernel that are compiled only for the stages that ask for them.
+"""Parts of a kernel that are compiled only for the specs that ask for them.
 
-An `if` on a stage's constant costs nothing when the kernel runs, but Numba compiles both sides. A
-part that takes a second to compile is chosen by the stage's type instead:
+An `if` on a spec's constant costs nothing when the kernel runs, but Numba compiles both sides. A
+part that takes a second to compile is chosen by the spec's type instead:
 
-    colouring = optional(lambda s: s.coloured, change_colours, leave_colours)
+    coloring = optional(lambda s: s.colored, change_colors, leave_colors)
 
-    colouring(s)(s, x)                          # in a kernel: one of the two functions is called
+    coloring(s)(s, x)                          # in a kernel: one of the two functions is called
 """
 
 from collections.abc import Callable
@@ -18,21 +18,21 @@ __all__ = ["optional"]
 
 
 def optional(asked: Callable[[Any], bool], function: Any, otherwise: Any) -> Any:
-    """A choice between two functions marked `inlined`, to be called with the stage in a kernel.
+    """A choice between two functions marked `inlined`, to be called with the spec in a kernel.
 
     Args:
-        asked: whether a stage wants `function`.
+        asked: whether a spec wants `function`.
         function: what is compiled if it does.
         otherwise: what is compiled if it does not; takes and gives the same.
     """
 
     @intrinsic
-    def choose(typing_context, stage):
-        kind = typeof(function if asked(stage.value) else otherwise)
+    def choose(typing_context, spec):
+        kind = typeof(function if asked(spec.value) else otherwise)
 
         def generate(context, builder, signature, arguments):
             return context.get_dummy_value()
 
-        return kind(stage), generate
+        return kind(spec), generate
 
     return choose

@@ -14,8 +14,8 @@ A row takes an odd number of cache lines, so that a column's numbers spread over
 
 from dataclasses import dataclass, replace
 
-from neocog.kernels.compiling import inlined, kernel
-from neocog.kernels.matrix import NO_STRIDES, Product, multiply
+from neocog.kernels.gemm import NO_STRIDES, Product, multiply
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.simd import FLOATS, LANES, advance, block, float32, nothing, pointer
 
 __all__ = [
@@ -110,96 +110,96 @@ def _in_whole(product: Product, rows: int) -> Product:
 
 
 @block(nothing)
-def store_zero(e, s, to):
+def store_zero(emit, spec, to):
     """Write one vector of zeros."""
-    e.store(e.constant(0.0), to)
+    emit.store(emit.constant(0.0), to)
 
 
 @inlined
-def upper_square(s, x, out, first, count):
+def upper_square(spec, x, out, first, count):
     """Columns of Xᵀ X down to the diagonal, for panels first … first + count and their partners.
 
     A panel further right has more above the diagonal, so the first and the last go together.
     """
     for item in range(first, first + count):
-        for partner in range(2 if item != s.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
+        for partner in range(2 if item != spec.x.panels - 1 - item else 1):
+            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
             for k in range(column + _PANEL):
                 for lane in range(0, _PANEL, LANES):
-                    store_zero(s, advance(out, k * s.x.square.stride + column + lane))
-    for row in range(0, s.x.rows, _GRAM_DEPTH):
-        depth = min(_GRAM_DEPTH, s.x.rows - row)
-        a = advance(x, row * s.x.stride)
+                    store_zero(spec, advance(out, k * spec.x.square.stride + column + lane))
+    for row in range(0, spec.x.rows, _GRAM_DEPTH):
+        depth = min(_GRAM_DEPTH, spec.x.rows - row)
+        a = advance(x, row * spec.x.stride)
         for item in range(first, first + count):
-            for partner in range(2 if item != s.x.panels - 1 - item else 1):
-                column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
+            for partner in range(2 if item != spec.x.panels - 1 - item else 1):
+                column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
                 b, to = advance(a, column), advance(out, column)
-                for k in range(0, column + _PANEL, s.into_square.rows):
-                    to_k = advance(to, k * s.x.square.stride)
-                    multiply(s.into_square, NO_STRIDES, advance(a, k), b, to_k, depth)
+                for k in range(0, column + _PANEL, spec.into_square.rows):
+                    to_k = advance(to, k * spec.x.square.stride)
+                    multiply(spec.into_square, NO_STRIDES, advance(a, k), b, to_k, depth)
 
 
 @inlined
-def mirror(s, out, first, count):
+def mirror(spec, out, first, count):
     """Copy what `upper_square` computed to below the diagonal."""
-    stride = s.x.square.stride
+    stride = spec.x.square.stride
     for item in range(first, first + count):
-        for partner in range(2 if item != s.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
+        for partner in range(2 if item != spec.x.panels - 1 - item else 1):
+            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
             for k in range(column):
                 for lane in range(column, column + _PANEL):
                     out[lane * stride + k] = out[k * stride + lane]
 
 
 @kernel
-def gram_matrix(s, operands, first, count):
+def gram_matrix(spec, operands, first, count):
     """A = Xᵀ X of panels first … first + count with their partners. Operands: X, A."""
     x, out = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    upper_square(s, x, out, first, count)
-    mirror(s, out, first, count)
+    upper_square(spec, x, out, first, count)
+    mirror(spec, out, first, count)
 
 
 @block(nothing)
-def polynomial_vector(e, s, linear, square):
+def polynomial_vector(emit, spec, linear, square):
     """b A + c A² of one vector."""
-    value = e.mul(e.constant(s.b), e.load(linear))
-    e.store(e.fma(e.constant(s.c), e.load(square), value), square)
+    value = emit.mul(emit.constant(spec.b), emit.load(linear))
+    emit.store(emit.fma(emit.constant(spec.c), emit.load(square), value), square)
 
 
 @kernel
-def matrix_polynomial(s, operands, first, count):
+def matrix_polynomial(spec, operands, first, count):
     """B = a I + b A + c A² of panels first … first + count with their partners. Operands: A, B."""
     x, out = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    upper_square(s, x, out, first, count)
+    upper_square(spec, x, out, first, count)
     for item in range(first, first + count):
-        for partner in range(2 if item != s.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else s.x.panels - 1 - item) * _PANEL
+        for partner in range(2 if item != spec.x.panels - 1 - item else 1):
+            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
             for k in range(column + _PANEL):
                 for lane in range(column, column + _PANEL, LANES):
-                    at = k * s.x.stride + lane
-                    polynomial_vector(s, advance(x, at), advance(out, at))
+                    at = k * spec.x.stride + lane
+                    polynomial_vector(spec, advance(x, at), advance(out, at))
             for k in range(column, column + _PANEL):
-                out[k * s.x.stride + k] += float32(s.a)
-    mirror(s, out, first, count)
+                out[k * spec.x.stride + k] += float32(spec.a)
+    mirror(spec, out, first, count)
 
 
 @kernel
-def matrix_product(s, operands, first, count):
+def matrix_product(spec, operands, first, count):
     """Y = X B of spans first … first + count of rows. Operands: X, B, Y."""
     x, by = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     y = pointer(operands, 2, FLOATS)
     for span in range(first, first + count):
         row = span * SPAN
-        rows = min(SPAN, s.x.rows - row)
+        rows = min(SPAN, spec.x.rows - row)
         for r in range(row, row + rows):
-            for column in range(0, s.x.width, LANES):
-                store_zero(s, advance(y, r * s.x.stride + column))
-        for column in range(0, s.x.width, _PANEL):
-            to = advance(y, row * s.x.stride + column)
-            for k in range(0, s.x.width, _DEPTH):
-                a = advance(x, row * s.x.stride + k)
-                b = advance(by, k * s.x.square.stride + column)
-                depth = min(_DEPTH, s.x.width - k)
-                for r in range(0, rows, s.by_square.rows):
-                    a_r, to_r = advance(a, r * s.x.stride), advance(to, r * s.x.stride)
-                    multiply(s.by_square, NO_STRIDES, a_r, b, to_r, depth)
+            for column in range(0, spec.x.width, LANES):
+                store_zero(spec, advance(y, r * spec.x.stride + column))
+        for column in range(0, spec.x.width, _PANEL):
+            to = advance(y, row * spec.x.stride + column)
+            for k in range(0, spec.x.width, _DEPTH):
+                a = advance(x, row * spec.x.stride + k)
+                b = advance(by, k * spec.x.square.stride + column)
+                depth = min(_DEPTH, spec.x.width - k)
+                for r in range(0, rows, spec.by_square.rows):
+                    a_r, to_r = advance(a, r * spec.x.stride), advance(to, r * spec.x.stride)
+                    multiply(spec.by_square, NO_STRIDES, a_r, b, to_r, depth)

@@ -2,14 +2,14 @@
 
     stored image → crop → rotation → TrivialAugment → what `augmentation` goes on with
 
-each only if the stage asks for it. Each reads bytes and writes others; every worker has up to two
+each only if the spec asks for it. Each reads bytes and writes others; every worker has up to two
 pictures for that, which are written in turn. What comes first reads the stored image itself.
 """
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import inlined
 from neocog.kernels.crop import crop
+from neocog.kernels.jit import inlined
 from neocog.kernels.optional import optional
 from neocog.kernels.resample import most_taps
 from neocog.kernels.simd import BYTES, INTS, advance, pointer
@@ -93,54 +93,54 @@ class Scratch:
 
 
 @inlined
-def crop_picture(s, key, source, picture, numbers):
+def crop_picture(spec, key, source, picture, numbers):
     """Crop; gives where the picture is."""
-    crop(s, key, source, advance(picture, s.scratch.rows), numbers, picture)
+    crop(spec, key, source, advance(picture, spec.scratch.rows), numbers, picture)
     return picture
 
 
 @inlined
-def rotate_picture(s, key, source, picture, numbers):
+def rotate_picture(spec, key, source, picture, numbers):
     """Rotate; gives where the picture is."""
-    to = advance(picture, s.scratch.rotation)
-    random_rotation(s, key, source, to)
+    to = advance(picture, spec.scratch.rotation)
+    random_rotation(spec, key, source, to)
     return to
 
 
 @inlined
-def change_picture(s, key, source, picture, numbers):
+def change_picture(spec, key, source, picture, numbers):
     """TrivialAugment; gives where the picture is."""
-    table = advance(picture, s.scratch.table)
-    return trivial_augment(s, key, source, numbers, table, advance(picture, s.scratch.change))
+    table = advance(picture, spec.scratch.table)
+    return trivial_augment(spec, key, source, numbers, table, advance(picture, spec.scratch.change))
 
 
 @inlined
-def keep_picture(s, key, source, picture, numbers):
+def keep_picture(spec, key, source, picture, numbers):
     """Nothing."""
     return source
 
 
-cropping = optional(lambda s: s.scratch.cropped, crop_picture, keep_picture)
-rotating = optional(lambda s: s.scratch.rotated, rotate_picture, keep_picture)
-varying = optional(lambda s: s.scratch.trivial, change_picture, keep_picture)
+cropping = optional(lambda spec: spec.scratch.cropped, crop_picture, keep_picture)
+rotating = optional(lambda spec: spec.scratch.rotated, rotate_picture, keep_picture)
+varying = optional(lambda spec: spec.scratch.trivial, change_picture, keep_picture)
 
 
 @inlined
-def change_stored(s, operands, key, source):
+def change_stored(spec, operands, key, source):
     """All of them; gives where the picture is."""
     picture = pointer(operands, 8, BYTES)
     numbers = pointer(operands, 9, INTS)
-    source = cropping(s)(s, key, source, picture, numbers)
-    source = rotating(s)(s, key, source, picture, numbers)
-    return varying(s)(s, key, source, picture, numbers)
+    source = cropping(spec)(spec, key, source, picture, numbers)
+    source = rotating(spec)(spec, key, source, picture, numbers)
+    return varying(spec)(spec, key, source, picture, numbers)
 
 
 @inlined
-def keep_stored(s, operands, key, source):
+def keep_stored(spec, operands, key, source):
     """The stored image is the picture."""
     return source
 
 
-#: `changing(s)(s, operands, key, source)` gives where a stored image's picture is, for a stage with
+#: `changing(s)(s, operands, key, source)` gives where a stored image's picture is, for a spec with
 #: a `scratch`. Operand 8 is `scratch.bytes` bytes of the worker, 9 `scratch.numbers` int32.
-changing = optional(lambda s: s.scratch.bytes > 0, change_stored, keep_stored)
+changing = optional(lambda spec: spec.scratch.bytes > 0, change_stored, keep_stored)

@@ -21,7 +21,7 @@ the key is added, so that two keys are not the same sequence read from two place
 
 import numpy as np
 
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 
 __all__ = ["drawn_below", "mixed_lanes", "random_bits", "uniform"]
 
@@ -59,10 +59,10 @@ def drawn_below(bound, key, purpose, attempt=0):
     return int(uniform(key, purpose, attempt) * bound)
 
 
-def mixed_lanes(e, counter, low, high):
+def mixed_lanes(emit, counter, low, high):
     """For blocks: 32 random bits a lane, of vectors of int32: a counter, and both of a key."""
-    z = e.add_indices(counter, low)
-    z = e.mul_indices(e.xor_indices(z, e.shift_right(z, 16)), e.indices(0x7FEB352D))
-    z = e.add_indices(z, high)
-    z = e.mul_indices(e.xor_indices(z, e.shift_right(z, 15)), e.indices(0x846CA68B))
-    return e.xor_indices(z, e.shift_right(z, 16))
+    z = emit.add_indices(counter, low)
+    z = emit.mul_indices(emit.xor_indices(z, emit.shift_right(z, 16)), emit.indices(0x7FEB352D))
+    z = emit.add_indices(z, high)
+    z = emit.mul_indices(emit.xor_indices(z, emit.shift_right(z, 15)), emit.indices(0x846CA68B))
+    return emit.xor_indices(z, emit.shift_right(z, 16))

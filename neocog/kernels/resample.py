@@ -16,7 +16,7 @@ how wide vectors are.
 
 from math import ceil
 
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 from neocog.kernels.simd import advance
 
 __all__ = ["most_taps", "resample"]
@@ -52,12 +52,12 @@ def find_taps(side, wanted, most, first, count, taps):
 
 
 @inlined
-def along_row(s, source, first, count, taps, to):
+def along_row(spec, source, first, count, taps, to):
     """One row's new pixels."""
-    channels = s.x.channels
-    for i in range(s.x.width):
+    channels = spec.x.channels
+    for i in range(spec.x.width):
         from_ = advance(source, first[i] * channels)
-        weights = advance(taps, i * s.scratch.taps)
+        weights = advance(taps, i * spec.scratch.taps)
         for c in range(channels):
             total = _HALF
             for k in range(count[i]):
@@ -66,9 +66,9 @@ def along_row(s, source, first, count, taps, to):
 
 
 @inlined
-def along_columns(s, rows, first, count, taps, sums, to):
+def along_columns(spec, rows, first, count, taps, sums, to):
     """One new row, of some of the rows."""
-    size = s.x.width * s.x.channels
+    size = spec.x.width * spec.x.channels
     for at in range(size):
         sums[at] = _HALF
     for k in range(count):
@@ -81,11 +81,11 @@ def along_columns(s, rows, first, count, taps, sums, to):
 
 
 @inlined
-def resample(s, source, height, width, rows, numbers, to):
+def resample(spec, source, height, width, rows, numbers, to):
     """Make a rectangle of a stored image as large as the map x.
 
     Args:
-        s: a stage with the map `x`, `stored_row` (bytes of a row of the source) and `scratch`.
+        spec: has the map `x`, `stored_row` (bytes of a row of the source) and `scratch`.
         source: the rectangle's first byte.
         height: rows of the rectangle.
         width: columns of the rectangle.
@@ -94,15 +94,15 @@ def resample(s, source, height, width, rows, numbers, to):
         to: gets the bytes.
     """
     first = numbers
-    count = advance(numbers, s.scratch.longest)
-    sums = advance(numbers, 2 * s.scratch.longest)
-    taps = advance(sums, s.scratch.row)
-    find_taps(width, s.x.width, s.scratch.taps, first, count, taps)
+    count = advance(numbers, spec.scratch.longest)
+    sums = advance(numbers, 2 * spec.scratch.longest)
+    taps = advance(sums, spec.scratch.row)
+    find_taps(width, spec.x.width, spec.scratch.taps, first, count, taps)
     for row in range(height):
-        there = advance(rows, row * s.scratch.row)
-        along_row(s, advance(source, row * s.stored_row), first, count, taps, there)
-    find_taps(height, s.x.height, s.scratch.taps, first, count, taps)
-    for row in range(s.x.height):
-        mine = advance(taps, row * s.scratch.taps)
-        there = advance(to, row * s.scratch.row)
-        along_columns(s, rows, first[row], count[row], mine, sums, there)
+        there = advance(rows, row * spec.scratch.row)
+        along_row(spec, advance(source, row * spec.stored_row), first, count, taps, there)
+    find_taps(height, spec.x.height, spec.scratch.taps, first, count, taps)
+    for row in range(spec.x.height):
+        mine = advance(taps, row * spec.scratch.taps)
+        there = advance(to, row * spec.scratch.row)
+        along_columns(spec, rows, first[row], count[row], mine, sums, there)

@@ -11,7 +11,7 @@ columns whole rows are added, which LLVM makes vectors of by itself.
 
 import numpy as np
 
-from neocog.kernels.compiling import called_from_python
+from neocog.kernels.jit import called_from_python
 from neocog.kernels.simd import pixel_sum
 
 __all__ = ["resize_pixels"]

@@ -12,7 +12,7 @@ the rational points of the circle, and no flag that would let LLVM contract or r
 
 import numpy as np
 
-from neocog.kernels.compiling import called_from_python, inlined
+from neocog.kernels.jit import called_from_python, inlined
 
 __all__ = ["CLASSES", "draw_shapes"]
 
@@ -110,7 +110,7 @@ def _inside(kind, u, v, form):
 
 @inlined
 def _tint(state, pair, spread):
-    """Two colours at most `spread` apart in each channel."""
+    """Two colors at most `spread` apart in each channel."""
     for c in range(3):
         pair[0, c] = _between(state, 10.0, 245.0)
         pair[1, c] = min(max(pair[0, c] + _between(state, -spread, spread), 0.0), 255.0)
@@ -118,7 +118,7 @@ def _tint(state, pair, spread):
 
 @inlined
 def _contrast(ground, ink):
-    """How far the ink is from the nearer colour of the ground, over all channels."""
+    """How far the ink is from the nearer color of the ground, over all channels."""
     nearest = 765.0
     for g in range(2):
         total = 0.0
@@ -130,7 +130,7 @@ def _contrast(ground, ink):
 
 @inlined
 def _paint_background(state, picture, ground, lattice):
-    """One colour, a gradient or a texture between two colours."""
+    """One color, a gradient or a texture between two colors."""
     style = _between(state, 0.0, 3.0)
     across = down = rough = 0.0
     if style > 1.0:
@@ -160,7 +160,7 @@ def _paint_background(state, picture, ground, lattice):
 
 @inlined
 def _paint_shape(state, picture, ink, kind, cx, cy, radius):
-    """A turned and stretched shape with a gradient between two colours."""
+    """A turned and stretched shape with a gradient between two colors."""
     t = _between(state, -TURN, TURN)
     cos = (1.0 - t * t) / (1.0 + t * t)
     sin = 2.0 * t / (1.0 + t * t)
@@ -184,13 +184,13 @@ def _paint_shape(state, picture, ink, kind, cx, cy, radius):
                 cover = 0.25 * covered
                 level = min(max(0.5 + 0.5 * (x - cx) * per_u, 0.0), 1.0)
                 for c in range(3):
-                    colour = ink[0, c] + level * (ink[1, c] - ink[0, c])
-                    picture[y, x, c] += cover * (colour - picture[y, x, c])
+                    color = ink[0, c] + level * (ink[1, c] - ink[0, c])
+                    picture[y, x, c] += cover * (color - picture[y, x, c])
 
 
 @inlined
 def _paint_bar(state, picture, cx, cy, length, width):
-    """A straight bar of one colour around (cx, cy)."""
+    """A straight bar of one color around (cx, cy)."""
     t = _between(state, -1.0, 1.0)
     cos = (1.0 - t * t) / (1.0 + t * t)
     sin = 2.0 * t / (1.0 + t * t)

@@ -1,19 +1,19 @@
 """Vectors of float32 as a Numba type, and blocks of unrolled vector code.
 
-The only module that imports llvmlite. Numba's own vectoriser reaches a fifth of the processor's
+The only module that imports llvmlite. Numba's own vectorizer reaches a fifth of the processor's
 peak in a convolution; code that names its registers reaches four fifths. So the inner part of
 every kernel is a *block*: a Python function that, while Numba compiles, emits straight-line vector
-code through an `Emitter`, its loops unrolled and sized by the stage's constants. The loops around
+code through an `Emitter`, its loops unrolled and sized by the spec's constants. The loops around
 a block are ordinary Numba.
 
     @block(accumulators)
-    def add_row(e, s, acc, x):                  # e: Emitter, s: the stage, the rest: values
+    def add_row(e, s, acc, x):                  # e: Emitter, s: the spec, the rest: values
         return [e.add(a, e.load(x, i * LANES)) for i, a in enumerate(acc)]
 
     acc = add_row(s, acc, x)                    # in a kernel
 
 Values are pointers to float32 or int32, whole numbers, single vectors, tuples of vectors or whole
-numbers, or a `geometry`.
+numbers, or a `runtime_sizes`.
 """
 
 import os
@@ -487,21 +487,21 @@ class Emitter:
         self._b.call(function, [self._address(pointer, offset, _I8), read, keep, data])
 
 
-def accumulators(stage: Any, *arguments: Any) -> Any:
+def accumulators(spec: Any, *arguments: Any) -> Any:
     """For `block`: the result has the type of the first tuple of vectors among the arguments."""
     return next(a for a in arguments if isinstance(a, types.UniTuple))
 
 
-def nothing(stage: Any, *arguments: Any) -> Any:
+def nothing(spec: Any, *arguments: Any) -> Any:
     """For `block`: there is no result."""
     return types.void
 
 
 def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
-    """Make an emitting function callable from kernels as ``function(stage, *values)``.
+    """Make an emitting function callable from kernels as ``function(spec, *values)``.
 
     Args:
-        returns: gives the Numba result type for (stage, *types of the values).
+        returns: gives the Numba result type for (spec, *types of the values).
     """
 
     def decorate(emit: Callable[..., Any]) -> Any:
@@ -516,14 +516,14 @@ def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
                 return kind.unpacked(context, builder, value)
             return value
 
-        def typed(typing_context: Any, stage: Any, *values: Any) -> Any:
-            result = returns(stage.value, *values)
-            signature = result(stage, *values)
+        def typed(typing_context: Any, spec: Any, *values: Any) -> Any:
+            result = returns(spec.value, *values)
+            signature = result(spec, *values)
 
             def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
                 pairs = zip(signature.args[1:], arguments[1:], strict=True)
                 values = (unpack(context, builder, kind, value) for kind, value in pairs)
-                out = emit(Emitter(builder), stage.value, *values)
+                out = emit(Emitter(builder), spec.value, *values)
                 if isinstance(signature.return_type, types.UniTuple):
                     return cgutils.pack_array(builder, out)
                 return context.get_dummy_value() if out is None else out
@@ -531,7 +531,7 @@ def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
             return signature, generate
 
         space: dict[str, Any] = {"typed": typed}
-        listed = ", ".join(["typing_context", "stage", *names])
+        listed = ", ".join(["typing_context", "spec", *names])
         exec(f"def {emit.__name__}({listed}):\n    return typed({listed})\n", space)  # noqa: S102
         function = space[emit.__name__]
         function.__doc__ = emit.__doc__
@@ -611,7 +611,7 @@ def pixel_sum(typing_context, pixels, at, weights, first, pairs, into, to):
 
     `pixels` and `into` are arrays of bytes, a pixel being four from `at` and `to` on; `weights` one
     of int32, four equal ones a pixel, from `first` on. Pixels are taken two at a time: `pairs`. Of
-    what is stored the fourth byte is of no use. Numba's vectoriser leaves such short sums alone.
+    what is stored the fourth byte is of no use. Numba's vectorizer leaves such short sums alone.
     """
     signature = types.void(pixels, types.intp, weights, types.intp, types.intp, into, types.intp)
 

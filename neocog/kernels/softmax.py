@@ -11,8 +11,8 @@ The exponential is `functions.exp`, within 2 units in the last place of float32.
 from dataclasses import dataclass
 from math import inf, log
 
-from neocog.kernels.compiling import inlined, kernel
 from neocog.kernels.functions import exp
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.simd import (
     DOUBLES,
@@ -41,74 +41,76 @@ class Softmax:
         return FeatureMap(1, 1, self.classes)
 
 
-def _scores(e, s, z):
+def _scores(emit, spec, z):
     """The vectors of z, with −∞ in the lanes after the last class."""
     rows = []
-    for at in range(0, s.z.pixel, LANES):
-        row = e.load(z, at)
-        if at + LANES > s.classes:
-            row = e.select(e.first_lanes(s.classes - at), row, e.constant(-inf))
+    for at in range(0, spec.z.pixel, LANES):
+        row = emit.load(z, at)
+        if at + LANES > spec.classes:
+            row = emit.select(emit.first_lanes(spec.classes - at), row, emit.constant(-inf))
         rows.append(row)
     return rows
 
 
-def _largest(e, rows):
+def _largest(emit, rows):
     best = rows[0]
     for row in rows[1:]:
-        best = e.larger(best, row)
-    return e.max(best)
+        best = emit.larger(best, row)
+    return emit.max(best)
 
 
 @block(lambda *_: float32)
-def largest(e, s, z):
+def largest(emit, spec, z):
     """The largest score."""
-    return _largest(e, _scores(e, s, z))
+    return _largest(emit, _scores(emit, spec, z))
 
 
 @block(lambda *_: float32)
-def exponentials(e, s, z, m, out):
+def exponentials(emit, spec, z, m, out):
     """Write exp(z − m) to whole vectors of `out`; gives their sum."""
     total = None
-    for at, row in enumerate(_scores(e, s, z)):
-        value = exp(e, e.sub(row, e.splat(m)))
-        e.store(value, out, at * LANES)
-        total = value if total is None else e.add(total, value)
-    return e.sum(total)
+    for at, row in enumerate(_scores(emit, spec, z)):
+        value = exp(emit, emit.sub(row, emit.splat(m)))
+        emit.store(value, out, at * LANES)
+        total = value if total is None else emit.add(total, value)
+    return emit.sum(total)
 
 
 @block(nothing)
-def scale(e, s, out, factor):
+def scale(emit, spec, out, factor):
     """Multiply whole vectors of `out` by a number."""
-    for at in range(0, s.z.pixel, LANES):
-        e.store(e.mul(e.load(out, at), e.splat(factor)), out, at)
+    for at in range(0, spec.z.pixel, LANES):
+        emit.store(emit.mul(emit.load(out, at), emit.splat(factor)), out, at)
 
 
 @block(nothing)
-def share_out(e, s, exponentials_, factor, p):
+def share_out(emit, spec, exponentials_, factor, p):
     """Write one image's probabilities, class by class, with nothing after the last."""
-    for at in range(0, s.z.pixel, LANES):
-        row = e.mul(e.load(exponentials_, at), e.splat(factor))
-        if at + LANES <= s.classes:
-            e.store(row, p, at)
+    for at in range(0, spec.z.pixel, LANES):
+        row = emit.mul(emit.load(exponentials_, at), emit.splat(factor))
+        if at + LANES <= spec.classes:
+            emit.store(row, p, at)
         else:
-            for lane in range(s.classes - at):
-                e.store_float(e.lane(row, lane), p, at + lane)
+            for lane in range(spec.classes - at):
+                emit.store_float(emit.lane(row, lane), p, at + lane)
 
 
 @kernel
-def softmax(s, operands, first, count):
+def softmax(spec, operands, first, count):
     """Scores and probabilities, each [n, classes]. Operands: z (overwritten), scores, p."""
     for n in range(count):
-        z = advance(pointer(operands, 0, FLOATS), n * s.z.size)
-        scores = advance(pointer(operands, 1, FLOATS), n * s.classes)
-        for j in range(s.classes):
+        z = advance(pointer(operands, 0, FLOATS), n * spec.z.size)
+        scores = advance(pointer(operands, 1, FLOATS), n * spec.classes)
+        for j in range(spec.classes):
             scores[j] = z[j]
-        total = exponentials(s, z, largest(s, z), z)
-        share_out(s, z, float32(1) / total, advance(pointer(operands, 2, FLOATS), n * s.classes))
+        total = exponentials(spec, z, largest(spec, z), z)
+        share_out(
+            spec, z, float32(1) / total, advance(pointer(operands, 2, FLOATS), n * spec.classes)
+        )
 
 
 @kernel
-def softmax_cross_entropy(s, operands, first, count):
+def softmax_cross_entropy(spec, operands, first, count):
     """Each image's loss, and the gradient of the batch's mean loss, (p − t) / images.
 
     Operands: z, dz, losses (float64), the epoch's order, labels, the step: where in the order the
@@ -120,18 +122,18 @@ def softmax_cross_entropy(s, operands, first, count):
     step = pointer(operands, 5, LONGS)
     share = float32(1) / float32(step[1])
     for n in range(count):
-        z = advance(pointer(operands, 0, FLOATS), n * s.z.size)
-        dz = advance(pointer(operands, 1, FLOATS), n * s.z.size)
+        z = advance(pointer(operands, 0, FLOATS), n * spec.z.size)
+        dz = advance(pointer(operands, 1, FLOATS), n * spec.z.size)
         label = labels[order[step[0] + first + n]]
-        m = largest(s, z)
-        total = exponentials(s, z, m, dz)
+        m = largest(spec, z)
+        total = exponentials(spec, z, m, dz)
         losses[n] = log(float64_of(total)) + float64_of(m) - float64_of(z[label])
-        scale(s, dz, share / total)
+        scale(spec, dz, share / total)
         dz[label] -= share
 
 
 @kernel
-def score_of_label(s, operands, first, count):
+def score_of_label(spec, operands, first, count):
     """Each image's score of its label in place of a loss, and its gradient: one for the label.
 
     Operands: those of `softmax_cross_entropy`.
@@ -141,11 +143,11 @@ def score_of_label(s, operands, first, count):
     labels = pointer(operands, 4, LONGS)
     step = pointer(operands, 5, LONGS)
     for n in range(count):
-        z = advance(pointer(operands, 0, FLOATS), n * s.z.size)
-        dz = advance(pointer(operands, 1, FLOATS), n * s.z.size)
+        z = advance(pointer(operands, 0, FLOATS), n * spec.z.size)
+        dz = advance(pointer(operands, 1, FLOATS), n * spec.z.size)
         label = labels[order[step[0] + first + n]]
         losses[n] = float64_of(z[label])
-        for j in range(s.z.pixel):
+        for j in range(spec.z.pixel):
             dz[j] = float32(0)
         dz[label] = float32(1)
 

@@ -31,7 +31,7 @@ from neocog.kernels.byte_changes import (
     posterize,
     solarize,
 )
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 from neocog.kernels.random import drawn_below, random_bits
 from neocog.kernels.simd import float32
 from neocog.kernels.warp import rotation, warp
@@ -83,28 +83,28 @@ def matrix_of(change, signed, height, width):
 
 
 @inlined
-def fill_table(s, change, strength, factor, source, counts, table):
+def fill_table(spec, change, strength, factor, source, counts, table):
     """The table of a change of every byte alone."""
     if change == _BRIGHTNESS:
-        brightness(s, factor, table)
+        brightness(spec, factor, table)
     elif change == _CONTRAST:
-        contrast(s, factor, source, table)
+        contrast(spec, factor, source, table)
     elif change == _POSTERIZE:
-        posterize(s, 8 - (2 * strength + 5) // 10, table)
+        posterize(spec, 8 - (2 * strength + 5) // 10, table)
     elif change == _SOLARIZE:
-        solarize(s, 255.0 * (_MOST - strength) / _MOST, table)
+        solarize(spec, 255.0 * (_MOST - strength) / _MOST, table)
     elif change == _AUTOCONTRAST:
-        autocontrast(s, source, counts, table)
+        autocontrast(spec, source, counts, table)
     else:
-        equalize(s, source, counts, table)
+        equalize(spec, source, counts, table)
 
 
 @inlined
-def trivial_augment(s, key, source, counts, table, to):
+def trivial_augment(spec, key, source, counts, table, to):
     """Change an image.
 
     Args:
-        s: a stage with the map `x` and `how`.
+        spec: has the map `x` and `how`.
         key: what decides the image's random numbers.
         source: the image's bytes, of the size of x.
         counts: room for 256 int32.
@@ -119,14 +119,14 @@ def trivial_augment(s, key, source, counts, table, to):
         return source
     factor = float32(1.0 + sign * (0.99 * strength / _MOST))
     if change <= _ROTATE:
-        warp(s, matrix_of(change, sign * strength, s.x.height, s.x.width), source, to)
+        warp(spec, matrix_of(change, sign * strength, spec.x.height, spec.x.width), source, to)
     elif change == _COLOR:
-        if s.x.channels == 1:
+        if spec.x.channels == 1:
             return source
-        change_color(s, factor, source, to)
+        change_color(spec, factor, source, to)
     elif change == _SHARPNESS:
-        change_sharpness(s, factor, source, to)
+        change_sharpness(spec, factor, source, to)
     else:
-        fill_table(s, change, strength, factor, source, counts, table)
-        by_table(s, table, source, to)
+        fill_table(spec, change, strength, factor, source, counts, table)
+        by_table(spec, table, source, to)
     return to

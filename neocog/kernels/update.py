@@ -1,4 +1,4 @@
-"""The optimisers' steps, element by element, against the gradient.
+"""The optimizers' steps, element by element, against the gradient.
 
 With w a parameter, g its gradient, λ its weight decay, η the rate and t the step, from 1:
 
@@ -25,14 +25,14 @@ Operands of every `…_update`:
 `settings` are eight float64 of the parameter's own, η and λ first. `rates` is the run's table,
 float64 [steps][RATES]: a factor to η, and a momentum (or β₁) that takes the place of the
 settings' where it is not NaN; its row is the fifth number of the step. `clip`, one float64, is
-read only where the stage is `clipped`.
+read only where the spec is `clipped`.
 """
 
 from dataclasses import dataclass
 from math import sqrt
 
-from neocog.kernels.compiling import inlined, kernel
-from neocog.kernels.geometry import Items, geometry
+from neocog.kernels.jit import inlined, kernel
+from neocog.kernels.runtime_sizes import Items, runtime_sizes
 from neocog.kernels.simd import (
     DOUBLES,
     FLOATS,
@@ -82,7 +82,7 @@ class Update:
         return UpdateKind(self.momentum, self.nesterov, self.decay, self.decoupled, self.clipped)
 
     @property
-    def geometry(self) -> Items:
+    def runtime_sizes(self) -> Items:
         """All other sizes."""
         return Items(self.item)
 
@@ -97,7 +97,7 @@ class UpdateKind:
     decoupled: bool
     clipped: bool
 
-    geometry = Items
+    runtime_sizes = Items
 
 
 # What every step has
@@ -116,26 +116,26 @@ def current_momentum(row, own):
 
 
 @inlined
-def clip_of(s, operands):
+def clip_of(spec, operands):
     """What gradients are multiplied by."""
-    return float32(pointer(operands, 7, DOUBLES)[0] if s.clipped else 1.0)
+    return float32(pointer(operands, 7, DOUBLES)[0] if spec.clipped else 1.0)
 
 
 @inlined
-def decay_of(s, decay, rate):
+def decay_of(spec, decay, rate):
     """What a block takes for weight decay: λ, or what is left of a weight where it is decoupled."""
-    return float32(1.0 - rate * decay if s.decoupled else decay)
+    return float32(1.0 - rate * decay if spec.decoupled else decay)
 
 
-def _begin(e, s, clip, decay, w, g):
+def _begin(emit, spec, clip, decay, w, g):
     """The weight that moves and the gradient that moves it, after clipping and weight decay."""
-    weight, slope = e.load(w), e.load(g)
-    if s.clipped:
-        slope = e.mul(e.splat(clip), slope)
-    if s.decay and s.decoupled:
-        weight = e.mul(e.splat(decay), weight)
-    elif s.decay:
-        slope = e.fma(e.splat(decay), weight, slope)
+    weight, slope = emit.load(w), emit.load(g)
+    if spec.clipped:
+        slope = emit.mul(emit.splat(clip), slope)
+    if spec.decay and spec.decoupled:
+        weight = emit.mul(emit.splat(decay), weight)
+    elif spec.decay:
+        slope = emit.fma(emit.splat(decay), weight, slope)
     return weight, slope
 
 
@@ -143,18 +143,18 @@ def _begin(e, s, clip, decay, w, g):
 
 
 @block(nothing)
-def sgd_vector(e, s, clip, decay, momentum, rate, w, g, v):
+def sgd_vector(emit, spec, clip, decay, momentum, rate, w, g, v):
     """One vector of SGD; `rate` is −η."""
-    weight, slope = _begin(e, s, clip, decay, w, g)
-    if s.momentum:
-        velocity = e.fma(e.splat(momentum), e.load(v), slope)
-        e.store(velocity, v)
-        slope = e.fma(e.splat(momentum), velocity, slope) if s.nesterov else velocity
-    e.store(e.fma(e.splat(rate), slope, weight), w)
+    weight, slope = _begin(emit, spec, clip, decay, w, g)
+    if spec.momentum:
+        velocity = emit.fma(emit.splat(momentum), emit.load(v), slope)
+        emit.store(velocity, v)
+        slope = emit.fma(emit.splat(momentum), velocity, slope) if spec.nesterov else velocity
+    emit.store(emit.fma(emit.splat(rate), slope, weight), w)
 
 
 @kernel
-def sgd_update(s, operands, first, count):
+def sgd_update(spec, operands, first, count):
     """SGD of items first … first + count. Settings: η, λ, μ. State: v, if there is momentum."""
     w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
@@ -162,31 +162,31 @@ def sgd_update(s, operands, first, count):
     v = pointer(operands, 5, FLOATS)
     rate = settings[0] * row[0]
     momentum = float32(current_momentum(row, settings[2]))
-    clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
-    item = geometry(s, operands).item
+    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
+    item = runtime_sizes(spec, operands).item
     for at in range(first * item, (first + count) * item, LANES):
         w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
-        sgd_vector(s, clip, decay, momentum, float32(-rate), w_at, g_at, v_at)
+        sgd_vector(spec, clip, decay, momentum, float32(-rate), w_at, g_at, v_at)
 
 
 # Adam
 
 
 @block(nothing)
-def adam_vector(e, s, clip, decay, rate, add1, keep2, add2, correction, epsilon, w, g, m, v):
+def adam_vector(emit, spec, clip, decay, rate, add1, keep2, add2, correction, epsilon, w, g, m, v):
     """One vector of Adam; `rate` is −η / (1 − β₁ᵗ), `add1` 1 − β₁, `correction` 1 / √(1 − β₂ᵗ)."""
-    weight, slope = _begin(e, s, clip, decay, w, g)
-    mean, square = e.load(m), e.load(v)
-    mean = e.fma(e.splat(add1), e.sub(slope, mean), mean)
-    square = e.fma(e.splat(add2), e.mul(slope, slope), e.mul(e.splat(keep2), square))
-    e.store(mean, m)
-    e.store(square, v)
-    root = e.fma(e.sqrt(square), e.splat(correction), e.splat(epsilon))
-    e.store(e.fma(e.splat(rate), e.div(mean, root), weight), w)
+    weight, slope = _begin(emit, spec, clip, decay, w, g)
+    mean, square = emit.load(m), emit.load(v)
+    mean = emit.fma(emit.splat(add1), emit.sub(slope, mean), mean)
+    square = emit.fma(emit.splat(add2), emit.mul(slope, slope), emit.mul(emit.splat(keep2), square))
+    emit.store(mean, m)
+    emit.store(square, v)
+    root = emit.fma(emit.sqrt(square), emit.splat(correction), emit.splat(epsilon))
+    emit.store(emit.fma(emit.splat(rate), emit.div(mean, root), weight), w)
 
 
 @kernel
-def adam_update(s, operands, first, count):
+def adam_update(spec, operands, first, count):
     """Adam of items first … first + count. Settings: η, λ, β₁, β₂, ε. State: m, v."""
     w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
@@ -198,11 +198,11 @@ def adam_update(s, operands, first, count):
     keep1, keep2 = current_momentum(row, settings[2]), settings[3]
     move = float32(-rate / (1.0 - keep1**t))
     correction = float32(1.0 / sqrt(1.0 - keep2**t))
-    clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
-    item = geometry(s, operands).item
+    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
+    item = runtime_sizes(spec, operands).item
     for at in range(first * item, (first + count) * item, LANES):
         adam_vector(
-            s,
+            spec,
             clip,
             decay,
             move,
@@ -222,20 +222,22 @@ def adam_update(s, operands, first, count):
 
 
 @block(nothing)
-def rmsprop_vector(e, s, clip, decay, rate, momentum, keep, add, epsilon, w, g, v, b):
+def rmsprop_vector(emit, spec, clip, decay, rate, momentum, keep, add, epsilon, w, g, v, b):
     """One vector of RMSprop; `rate` is −η, `add` 1 − α."""
-    weight, slope = _begin(e, s, clip, decay, w, g)
-    square = e.fma(e.splat(add), e.mul(slope, slope), e.mul(e.splat(keep), e.load(v)))
-    e.store(square, v)
-    move = e.div(slope, e.add(e.sqrt(square), e.splat(epsilon)))
-    if s.momentum:
-        move = e.fma(e.splat(momentum), e.load(b), move)
-        e.store(move, b)
-    e.store(e.fma(e.splat(rate), move, weight), w)
+    weight, slope = _begin(emit, spec, clip, decay, w, g)
+    square = emit.fma(
+        emit.splat(add), emit.mul(slope, slope), emit.mul(emit.splat(keep), emit.load(v))
+    )
+    emit.store(square, v)
+    move = emit.div(slope, emit.add(emit.sqrt(square), emit.splat(epsilon)))
+    if spec.momentum:
+        move = emit.fma(emit.splat(momentum), emit.load(b), move)
+        emit.store(move, b)
+    emit.store(emit.fma(emit.splat(rate), move, weight), w)
 
 
 @kernel
-def rmsprop_update(s, operands, first, count):
+def rmsprop_update(spec, operands, first, count):
     """RMSprop of items first … first + count.
 
     Settings: η, λ, μ, α, ε. State: v; and b, if there is momentum.
@@ -246,11 +248,11 @@ def rmsprop_update(s, operands, first, count):
     v, b = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
     rate = settings[0] * row[0]
     momentum = float32(current_momentum(row, settings[2]))
-    clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
-    item = geometry(s, operands).item
+    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
+    item = runtime_sizes(spec, operands).item
     for at in range(first * item, (first + count) * item, LANES):
         rmsprop_vector(
-            s,
+            spec,
             clip,
             decay,
             float32(-rate),
@@ -269,17 +271,17 @@ def rmsprop_update(s, operands, first, count):
 
 
 @block(nothing)
-def adagrad_vector(e, s, clip, decay, rate, epsilon, w, g, v):
+def adagrad_vector(emit, spec, clip, decay, rate, epsilon, w, g, v):
     """One vector of Adagrad; `rate` is −η / (1 + (t − 1) δ)."""
-    weight, slope = _begin(e, s, clip, decay, w, g)
-    square = e.fma(slope, slope, e.load(v))
-    e.store(square, v)
-    move = e.div(slope, e.add(e.sqrt(square), e.splat(epsilon)))
-    e.store(e.fma(e.splat(rate), move, weight), w)
+    weight, slope = _begin(emit, spec, clip, decay, w, g)
+    square = emit.fma(slope, slope, emit.load(v))
+    emit.store(square, v)
+    move = emit.div(slope, emit.add(emit.sqrt(square), emit.splat(epsilon)))
+    emit.store(emit.fma(emit.splat(rate), move, weight), w)
 
 
 @kernel
-def adagrad_update(s, operands, first, count):
+def adagrad_update(spec, operands, first, count):
     """Adagrad of items first … first + count. Settings: η, λ, δ, ε. State: v."""
     w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
@@ -289,8 +291,8 @@ def adagrad_update(s, operands, first, count):
     rate = settings[0] * row[0]
     move = float32(-rate / (1.0 + step[2] * settings[2]))
     epsilon = float32(settings[3])
-    clip, decay = clip_of(s, operands), decay_of(s, settings[1], rate)
-    item = geometry(s, operands).item
+    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
+    item = runtime_sizes(spec, operands).item
     for at in range(first * item, (first + count) * item, LANES):
         w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
-        adagrad_vector(s, clip, decay, move, epsilon, w_at, g_at, v_at)
+        adagrad_vector(spec, clip, decay, move, epsilon, w_at, g_at, v_at)

@@ -18,7 +18,7 @@ whoever is waited for needs the core. Waiting by yields alone, 4 threads on 2 co
 as long as 2; and beside a busy program a yield gives it the core for milliseconds.
 """
 
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 from neocog.kernels.simd import (
     atomic_compare_exchange,
     atomic_exchange,

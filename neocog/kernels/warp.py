@@ -17,7 +17,7 @@ image is the image mirrored at its outermost pixels (reflect) or black (zero).
 
 from math import cos, floor, pi, sin
 
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 from neocog.kernels.random import uniform
 from neocog.kernels.simd import advance
 
@@ -39,17 +39,17 @@ def mirrored(at, size):
 
 
 @inlined
-def warp(s, matrix, source, to):
+def warp(spec, matrix, source, to):
     """Move an image's pixels.
 
     Args:
-        s: a stage with the map `x` and `how`, whose `reflected` says what is outside.
+        spec: has the map `x` and `how`, whose `reflected` says what is outside.
         matrix: (a, b, c, d, e, f).
         source: the image's bytes, of the size of x.
         to: gets the bytes.
     """
     a, b, c, d, e, f = matrix
-    height, width, channels = s.x.height, s.x.width, s.x.channels
+    height, width, channels = spec.x.height, spec.x.width, spec.x.channels
     for row in range(height):
         line = advance(to, row * width * channels)
         for column in range(width):
@@ -60,7 +60,7 @@ def warp(s, matrix, source, to):
             of_right, of_low = across & (_ONE - 1), down & (_ONE - 1)
             of_left, of_up = _ONE - of_right, _ONE - of_low
             if left < 0 or right >= width or up < 0 or low >= height:
-                if s.how.reflected:
+                if spec.how.reflected:
                     left, right = mirrored(left, width), mirrored(right, width)
                     up, low = mirrored(up, height), mirrored(low, height)
                 else:
@@ -98,7 +98,7 @@ def rotation(degrees, height, width):
 
 
 @inlined
-def random_rotation(s, key, source, to):
+def random_rotation(spec, key, source, to):
     """Turn an image by an angle that is uniform in ± `how.rotate` degrees."""
-    degrees = (2 * uniform(key, _ANGLE, 0) - 1) * s.how.rotate
-    warp(s, rotation(degrees, s.x.height, s.x.width), source, to)
+    degrees = (2 * uniform(key, _ANGLE, 0) - 1) * spec.how.rotate
+    warp(spec, rotation(degrees, spec.x.height, spec.x.width), source, to)

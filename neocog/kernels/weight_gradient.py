@@ -1,4 +1,4 @@
-"""The gradient of a convolution's weight: one stage for all ways to it, and what they share.
+"""The gradient of a convolution's weight: one spec for all ways to it, and what they share.
 
     dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, s·h + d·i, s·w + d·j, c] · dy[n, h, w, k]
 
@@ -7,8 +7,8 @@ From all of dy see `convolution_gradient`, behind max pooling from the winners `
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import inlined
 from neocog.kernels.convolution_tiling import SUMS, tile
+from neocog.kernels.jit import inlined
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.simd import LANES, accumulators, advance, block, nothing, vectors
 
@@ -290,45 +290,47 @@ class WeightGradient:
 
 
 @block(nothing)
-def keep_sums(e, s, sums, partial):
+def keep_sums(emit, spec, sums, partial):
     """Write sums, one vector after the other."""
     for at, value in enumerate(sums):
-        e.store(value, partial, at * LANES)
+        emit.store(value, partial, at * LANES)
 
 
 @inlined
-def clear(s, partial, bias):
+def clear(spec, partial, bias):
     """Set a shard's sums to zero."""
-    for at in range(0, s.partial_size, LANES):
-        store_zero(s, advance(partial, at))
-    for at in range(0, s.dy.pixel, LANES):
-        store_zero(s, advance(bias, at))
+    for at in range(0, spec.partial_size, LANES):
+        store_zero(spec, advance(partial, at))
+    for at in range(0, spec.dy.pixel, LANES):
+        store_zero(spec, advance(bias, at))
 
 
 @block(nothing)
-def store_zero(e, s, to):
+def store_zero(emit, spec, to):
     """Write one vector of zeros."""
-    e.store(e.constant(0.0), to)
+    emit.store(emit.constant(0.0), to)
 
 
-@block(lambda s, *_: vectors(1))
-def one_vector(e, s, source):
+@block(lambda spec, *_: vectors(1))
+def one_vector(emit, spec, source):
     """Load one vector."""
-    return [e.load(source)]
+    return [emit.load(source)]
 
 
 @block(accumulators)
-def add_vector(e, s, sums, source):
+def add_vector(emit, spec, sums, source):
     """Add one vector."""
-    return [e.add(sums[0], e.load(source))]
+    return [emit.add(sums[0], emit.load(source))]
 
 
 @inlined
-def add_bias(s, bias, dy):
+def add_bias(spec, bias, dy):
     """Add dy, summed over all places, to the bias sums."""
-    for k in range(0, s.dy.pixel, LANES):
-        sums = one_vector(s, advance(bias, k))
-        for row in range(s.dy.height):
-            for column in range(s.dy.width):
-                sums = add_vector(s, sums, advance(dy, row * s.dy.row + column * s.dy.pixel + k))
-        keep_sums(s, sums, advance(bias, k))
+    for k in range(0, spec.dy.pixel, LANES):
+        sums = one_vector(spec, advance(bias, k))
+        for row in range(spec.dy.height):
+            for column in range(spec.dy.width):
+                sums = add_vector(
+                    spec, sums, advance(dy, row * spec.dy.row + column * spec.dy.pixel + k)
+                )
+        keep_sums(spec, sums, advance(bias, k))

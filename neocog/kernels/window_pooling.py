@@ -15,7 +15,7 @@ the map are straight code, the others loops. Pooling a whole map to one place is
 
 from math import nan
 
-from neocog.kernels.compiling import inlined, kernel
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.simd import (
     FLOATS,
     INTS,
@@ -49,331 +49,346 @@ __all__ = [
 # Maximum
 
 
-def _larger_of(e, value, best):
+def _larger_of(emit, value, best):
     """Where a value takes the place of the best so far."""
-    return e.either(e.greater(value, best), e.unordered(value, value))
+    return emit.either(emit.greater(value, best), emit.unordered(value, value))
 
 
-def _maximum(e, values):
+def _maximum(emit, values):
     """The maximum alone: NaN is looked for in pairs, and put in at the end."""
     best = values[0]
     for value in values[1:]:
-        best = e.larger(value, best)
-    is_nan = e.unordered(values[0], values[-1])
+        best = emit.larger(value, best)
+    is_nan = emit.unordered(values[0], values[-1])
     for one, other in zip(values[1:-1:2], values[2::2], strict=False):
-        is_nan = e.either(is_nan, e.unordered(one, other))
-    return e.select(is_nan, e.constant(nan), best)
+        is_nan = emit.either(is_nan, emit.unordered(one, other))
+    return emit.select(is_nan, emit.constant(nan), best)
 
 
 @block(nothing)
-def max_straight(e, s, x, y, won):
+def max_straight(emit, spec, x, y, won):
     """The maxima of a window that lies in the map, x standing at its first tap."""
-    if not s.small:
+    if not spec.small:
         return
-    for at in range(0, s.straight, LANES):
-        values = [e.load_first(x, place + at, s.x.pixel) for place in s.places(s.x)]
-        if not s.winners:
-            e.store_first(_maximum(e, values), y, at, s.y.pixel)
+    for at in range(0, spec.straight, LANES):
+        values = [emit.load_first(x, place + at, spec.x.pixel) for place in spec.places(spec.x)]
+        if not spec.winners:
+            emit.store_first(_maximum(emit, values), y, at, spec.y.pixel)
             continue
-        best, winner = values[0], e.indices(0)
+        best, winner = values[0], emit.indices(0)
         for tap, value in enumerate(values[1:], 1):
-            wins = _larger_of(e, value, best)
-            best, winner = e.select(wins, value, best), e.select(wins, e.indices(tap), winner)
-        e.store_first(best, y, at, s.y.pixel)
-        e.store_first(winner, won, at, s.won.pixel)
+            wins = _larger_of(emit, value, best)
+            best, winner = (
+                emit.select(wins, value, best),
+                emit.select(wins, emit.indices(tap), winner),
+            )
+        emit.store_first(best, y, at, spec.y.pixel)
+        emit.store_first(winner, won, at, spec.won.pixel)
 
 
-@block(lambda s, *_: vectors(2 * s.together))
-def max_start(e, s, x, tap):
+@block(lambda spec, *_: vectors(2 * spec.together))
+def max_start(emit, spec, x, tap):
     """The largest so far is the first tap: values, then the number of the tap, as floats."""
-    values = [e.load_first(x, at, s.x.pixel) for at in range(0, s.some, LANES)]
-    return [*values, *[e.splat(tap)] * s.together]
+    values = [emit.load_first(x, at, spec.x.pixel) for at in range(0, spec.some, LANES)]
+    return [*values, *[emit.splat(tap)] * spec.together]
 
 
 @block(accumulators)
-def max_tap(e, s, best, x, tap):
+def max_tap(emit, spec, best, x, tap):
     """Look at one more tap."""
-    values, winners = list(best[: s.together]), list(best[s.together :])
-    for v in range(s.together):
-        value = e.load_first(x, v * LANES, s.x.pixel)
-        wins = _larger_of(e, value, values[v])
-        values[v] = e.select(wins, value, values[v])
-        winners[v] = e.select(wins, e.splat(tap), winners[v])
+    values, winners = list(best[: spec.together]), list(best[spec.together :])
+    for v in range(spec.together):
+        value = emit.load_first(x, v * LANES, spec.x.pixel)
+        wins = _larger_of(emit, value, values[v])
+        values[v] = emit.select(wins, value, values[v])
+        winners[v] = emit.select(wins, emit.splat(tap), winners[v])
     return [*values, *winners]
 
 
 @block(nothing)
-def max_finish(e, s, best, y, won):
+def max_finish(emit, spec, best, y, won):
     """Write the maxima, and which taps they were."""
-    for v in range(s.together):
-        e.store_first(best[v], y, v * LANES, s.y.pixel)
-        if s.winners:
-            winner = e.to_indices(best[s.together + v])
-            e.store_first(winner, won, v * LANES, s.won.pixel)
+    for v in range(spec.together):
+        emit.store_first(best[v], y, v * LANES, spec.y.pixel)
+        if spec.winners:
+            winner = emit.to_indices(best[spec.together + v])
+            emit.store_first(winner, won, v * LANES, spec.won.pixel)
 
 
 @inlined
-def max_window(s, x, rows, columns):
+def max_window(spec, x, rows, columns):
     """The maxima of any window, tap by tap."""
-    corner = advance(x, rows[0] * s.x.row + columns[0] * s.x.pixel)
-    best = max_start(s, corner, float32(rows[0] * s.kernel_w + columns[0]))
+    corner = advance(x, rows[0] * spec.x.row + columns[0] * spec.x.pixel)
+    best = max_start(spec, corner, float32(rows[0] * spec.kernel_w + columns[0]))
     for i in range(rows[0], rows[1]):
         for j in range(columns[0], columns[1]):
-            tap = advance(x, i * s.x.row + j * s.x.pixel)
-            best = max_tap(s, best, tap, float32(i * s.kernel_w + j))
+            tap = advance(x, i * spec.x.row + j * spec.x.pixel)
+            best = max_tap(spec, best, tap, float32(i * spec.kernel_w + j))
     return best
 
 
 @kernel
-def max_pool_forward(s, operands, first, count):
+def max_pool_forward(spec, operands, first, count):
     """Operands: x, y, winners (int32, as y without its border)."""
     for n in range(count):
-        x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
-        y_map = advance(pointer(operands, 1, FLOATS), n * s.y.size + s.y.start)
-        won_map = advance(pointer(operands, 2, INTS), n * s.won.size)
-        for row in range(rolled(s.y.height)):
-            rows = rows_of(s, row)
-            x_row = advance(x_map, (row * s.stride_h - s.padding_h) * s.x.row)
-            for column in range(rolled(s.y.width)):
-                columns = columns_of(s, column)
-                x = advance(x_row, (column * s.stride_w - s.padding_w) * s.x.pixel)
-                y = advance(y_map, row * s.y.row + column * s.y.pixel)
-                won = advance(won_map, row * s.won.row + column * s.won.pixel)
-                if is_straight(s, rows, columns):
-                    for c in range(0, rolled(s.floats), s.straight):
-                        max_straight(s, advance(x, c), advance(y, c), advance(won, c))
+        x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
+        y_map = advance(pointer(operands, 1, FLOATS), n * spec.y.size + spec.y.start)
+        won_map = advance(pointer(operands, 2, INTS), n * spec.won.size)
+        for row in range(rolled(spec.y.height)):
+            rows = rows_of(spec, row)
+            x_row = advance(x_map, (row * spec.stride_h - spec.padding_h) * spec.x.row)
+            for column in range(rolled(spec.y.width)):
+                columns = columns_of(spec, column)
+                x = advance(x_row, (column * spec.stride_w - spec.padding_w) * spec.x.pixel)
+                y = advance(y_map, row * spec.y.row + column * spec.y.pixel)
+                won = advance(won_map, row * spec.won.row + column * spec.won.pixel)
+                if is_straight(spec, rows, columns):
+                    for c in range(0, rolled(spec.floats), spec.straight):
+                        max_straight(spec, advance(x, c), advance(y, c), advance(won, c))
                 else:
-                    for c in range(0, rolled(s.floats), s.some):
-                        best = max_window(s, advance(x, c), rows, columns)
-                        max_finish(s, best, advance(y, c), advance(won, c))
+                    for c in range(0, rolled(spec.floats), spec.some):
+                        best = max_window(spec, advance(x, c), rows, columns)
+                        max_finish(spec, best, advance(y, c), advance(won, c))
 
 
 @block(nothing)
-def spread_won(e, s, dy, won, dx):
+def spread_won(emit, spec, dy, won, dx):
     """Pass dy to its winners and zero to the other taps, of a window that shares no place."""
-    if not s.tiled:
+    if not spec.tiled:
         return
-    for at in range(0, s.straight, LANES):
-        slope = e.load_first(dy, at, s.dy.pixel)
-        winner = e.load_first_indices(won, at, s.won.pixel)
-        for tap, place in enumerate(s.places(s.dx)):
-            mine = e.equal_indices(winner, e.indices(tap))
-            e.store_first(e.select(mine, slope, e.constant(0.0)), dx, place + at, s.dx.pixel)
+    for at in range(0, spec.straight, LANES):
+        slope = emit.load_first(dy, at, spec.dy.pixel)
+        winner = emit.load_first_indices(won, at, spec.won.pixel)
+        for tap, place in enumerate(spec.places(spec.dx)):
+            mine = emit.equal_indices(winner, emit.indices(tap))
+            emit.store_first(
+                emit.select(mine, slope, emit.constant(0.0)), dx, place + at, spec.dx.pixel
+            )
 
 
 @block(accumulators)
-def add_won(e, s, sums, dy, won, tap):
+def add_won(emit, spec, sums, dy, won, tap):
     """Add dy where the tap has won."""
-    wanted, none = e.splat_indices(tap), e.constant(0.0)
+    wanted, none = emit.splat_indices(tap), emit.constant(0.0)
     added = []
     for v, total in enumerate(sums):
-        slope = e.load_first(dy, v * LANES, s.dy.pixel)
-        winner = e.load_first_indices(won, v * LANES, s.won.pixel)
-        added.append(e.add(total, e.select(e.equal_indices(winner, wanted), slope, none)))
+        slope = emit.load_first(dy, v * LANES, spec.dy.pixel)
+        winner = emit.load_first_indices(won, v * LANES, spec.won.pixel)
+        added.append(emit.add(total, emit.select(emit.equal_indices(winner, wanted), slope, none)))
     return added
 
 
 @block(nothing)
-def keep(e, s, sums, dx):
+def keep(emit, spec, sums, dx):
     """Write the sums of one place."""
     for v, total in enumerate(sums):
-        e.store_first(total, dx, v * LANES, s.dx.pixel)
+        emit.store_first(total, dx, v * LANES, spec.dx.pixel)
 
 
 @inlined
-def clear_rest(s, dx):
+def clear_rest(spec, dx):
     """Zero where windows that tile the map leave the end of a row or column out."""
-    for h in range(rolled(s.dx.height)):
-        covered = s.dy.width * s.stride_w if h < s.dy.height * s.stride_h else 0
-        for w in range(covered, rolled(s.dx.width)):
-            for c in range(0, rolled(s.floats), s.some):
-                keep(s, zeros(s.together), advance(dx, h * s.dx.row + w * s.dx.pixel + c))
+    for h in range(rolled(spec.dx.height)):
+        covered = spec.dy.width * spec.stride_w if h < spec.dy.height * spec.stride_h else 0
+        for w in range(covered, rolled(spec.dx.width)):
+            for c in range(0, rolled(spec.floats), spec.some):
+                keep(
+                    spec, zeros(spec.together), advance(dx, h * spec.dx.row + w * spec.dx.pixel + c)
+                )
 
 
 @inlined
-def gather_won(s, dy, won, dx):
+def gather_won(spec, dy, won, dx):
     """Every place's sum over the windows that it lies in."""
-    for h in range(rolled(s.dx.height)):
-        rows = windows_over(h, s.kernel_h, s.stride_h, s.padding_h, s.dy.height)
-        for w in range(rolled(s.dx.width)):
-            columns = windows_over(w, s.kernel_w, s.stride_w, s.padding_w, s.dy.width)
-            to = h * s.dx.row + w * s.dx.pixel
-            for c in range(0, rolled(s.floats), s.some):
-                sums = zeros(s.together)
+    for h in range(rolled(spec.dx.height)):
+        rows = windows_over(h, spec.kernel_h, spec.stride_h, spec.padding_h, spec.dy.height)
+        for w in range(rolled(spec.dx.width)):
+            columns = windows_over(w, spec.kernel_w, spec.stride_w, spec.padding_w, spec.dy.width)
+            to = h * spec.dx.row + w * spec.dx.pixel
+            for c in range(0, rolled(spec.floats), spec.some):
+                sums = zeros(spec.together)
                 for row in range(rows[0], rows[1]):
-                    i = h + s.padding_h - row * s.stride_h
+                    i = h + spec.padding_h - row * spec.stride_h
                     for column in range(columns[0], columns[1]):
-                        j = w + s.padding_w - column * s.stride_w
-                        slope = advance(dy, row * s.dy.row + column * s.dy.pixel + c)
-                        winner = advance(won, row * s.won.row + column * s.won.pixel + c)
-                        sums = add_won(s, sums, slope, winner, i * s.kernel_w + j)
-                keep(s, sums, advance(dx, to + c))
+                        j = w + spec.padding_w - column * spec.stride_w
+                        slope = advance(dy, row * spec.dy.row + column * spec.dy.pixel + c)
+                        winner = advance(won, row * spec.won.row + column * spec.won.pixel + c)
+                        sums = add_won(spec, sums, slope, winner, i * spec.kernel_w + j)
+                keep(spec, sums, advance(dx, to + c))
 
 
 @kernel
-def max_pool_backward(s, operands, first, count):
+def max_pool_backward(spec, operands, first, count):
     """Operands: dy, winners, dx, of which all but the border is written."""
     for n in range(count):
-        dy = advance(pointer(operands, 0, FLOATS), n * s.dy.size + s.dy.start)
-        won = advance(pointer(operands, 1, INTS), n * s.won.size)
-        dx = advance(pointer(operands, 2, FLOATS), n * s.dx.size + s.dx.start)
-        if s.tiled:
-            for row in range(rolled(s.dy.height)):
-                for column in range(rolled(s.dy.width)):
-                    slope = advance(dy, row * s.dy.row + column * s.dy.pixel)
-                    winner = advance(won, row * s.won.row + column * s.won.pixel)
-                    corner = row * s.stride_h * s.dx.row + column * s.stride_w * s.dx.pixel
-                    for c in range(0, rolled(s.floats), s.straight):
+        dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)
+        won = advance(pointer(operands, 1, INTS), n * spec.won.size)
+        dx = advance(pointer(operands, 2, FLOATS), n * spec.dx.size + spec.dx.start)
+        if spec.tiled:
+            for row in range(rolled(spec.dy.height)):
+                for column in range(rolled(spec.dy.width)):
+                    slope = advance(dy, row * spec.dy.row + column * spec.dy.pixel)
+                    winner = advance(won, row * spec.won.row + column * spec.won.pixel)
+                    corner = (
+                        row * spec.stride_h * spec.dx.row + column * spec.stride_w * spec.dx.pixel
+                    )
+                    for c in range(0, rolled(spec.floats), spec.straight):
                         to = advance(dx, corner + c)
-                        spread_won(s, advance(slope, c), advance(winner, c), to)
-            clear_rest(s, dx)
+                        spread_won(spec, advance(slope, c), advance(winner, c), to)
+            clear_rest(spec, dx)
         else:
-            gather_won(s, dy, won, dx)
+            gather_won(spec, dy, won, dx)
 
 
 # Mean
 
 
 @inlined
-def window_scale(s, rows, columns):
+def window_scale(spec, rows, columns):
     """1 / d of a window."""
-    if s.counted:
+    if spec.counted:
         taps = (rows[1] - rows[0]) * (columns[1] - columns[0])
         return float32(1.0) / float32(taps)
-    return float32(s.scale)
+    return float32(spec.scale)
 
 
-def _total(e, values):
+def _total(emit, values):
     """Their sum, in pairs: the processor need not wait for each addition."""
     while len(values) > 1:
         odd = values[len(values) // 2 * 2 :]
-        values = [e.add(a, b) for a, b in zip(values[::2], values[1::2], strict=False)] + odd
+        values = [emit.add(a, b) for a, b in zip(values[::2], values[1::2], strict=False)] + odd
     return values[0]
 
 
 @block(nothing)
-def mean_straight(e, s, x, y):
+def mean_straight(emit, spec, x, y):
     """The means of a window that lies in the map, x standing at its first tap."""
-    if not s.small:
+    if not spec.small:
         return
-    for at in range(0, s.straight, LANES):
-        values = [e.load_first(x, place + at, s.x.pixel) for place in s.places(s.x)]
-        e.store_first(e.mul(_total(e, values), e.constant(s.scale)), y, at, s.y.pixel)
+    for at in range(0, spec.straight, LANES):
+        values = [emit.load_first(x, place + at, spec.x.pixel) for place in spec.places(spec.x)]
+        emit.store_first(
+            emit.mul(_total(emit, values), emit.constant(spec.scale)), y, at, spec.y.pixel
+        )
 
 
-def _add_taps(e, s, sums, x, taps):
+def _add_taps(emit, spec, sums, x, taps):
     added = []
     for v, total in enumerate(sums):
-        places = [j * s.x.pixel + v * LANES for j in range(taps)]
-        added.append(e.add(total, _total(e, [e.load_first(x, at, s.x.pixel) for at in places])))
+        places = [j * spec.x.pixel + v * LANES for j in range(taps)]
+        added.append(
+            emit.add(total, _total(emit, [emit.load_first(x, at, spec.x.pixel) for at in places]))
+        )
     return added
 
 
 @block(accumulators)
-def add_four(e, s, sums, x):
+def add_four(emit, spec, sums, x):
     """Add four taps of a row."""
-    return _add_taps(e, s, sums, x, 4)
+    return _add_taps(emit, spec, sums, x, 4)
 
 
 @block(accumulators)
-def add_one(e, s, sums, x):
+def add_one(emit, spec, sums, x):
     """Add one tap."""
-    return _add_taps(e, s, sums, x, 1)
+    return _add_taps(emit, spec, sums, x, 1)
 
 
 @block(nothing)
-def mean_finish(e, s, sums, scale, y):
+def mean_finish(emit, spec, sums, scale, y):
     """Write the means."""
     for v, total in enumerate(sums):
-        e.store_first(e.mul(total, e.splat(scale)), y, v * LANES, s.y.pixel)
+        emit.store_first(emit.mul(total, emit.splat(scale)), y, v * LANES, spec.y.pixel)
 
 
 @inlined
-def sum_window(s, x, rows, columns):
+def sum_window(spec, x, rows, columns):
     """The sums of any window, a few taps at a time."""
-    sums = zeros(s.together)
+    sums = zeros(spec.together)
     fours = columns[0] + (columns[1] - columns[0]) // 4 * 4
     for i in range(rows[0], rows[1]):
-        line = advance(x, i * s.x.row)
+        line = advance(x, i * spec.x.row)
         for j in range(columns[0], fours, 4):
-            sums = add_four(s, sums, advance(line, j * s.x.pixel))
+            sums = add_four(spec, sums, advance(line, j * spec.x.pixel))
         for j in range(fours, columns[1]):
-            sums = add_one(s, sums, advance(line, j * s.x.pixel))
+            sums = add_one(spec, sums, advance(line, j * spec.x.pixel))
     return sums
 
 
 @kernel
-def avg_pool_forward(s, operands, first, count):
+def avg_pool_forward(spec, operands, first, count):
     """Operands: x, y."""
     for n in range(count):
-        x_map = advance(pointer(operands, 0, FLOATS), n * s.x.size + s.x.start)
-        y_map = advance(pointer(operands, 1, FLOATS), n * s.y.size + s.y.start)
-        for row in range(rolled(s.y.height)):
-            rows = rows_of(s, row)
-            x_row = advance(x_map, (row * s.stride_h - s.padding_h) * s.x.row)
-            for column in range(rolled(s.y.width)):
-                columns = columns_of(s, column)
-                x = advance(x_row, (column * s.stride_w - s.padding_w) * s.x.pixel)
-                y = advance(y_map, row * s.y.row + column * s.y.pixel)
-                if is_straight(s, rows, columns):
-                    for c in range(0, rolled(s.floats), s.straight):
-                        mean_straight(s, advance(x, c), advance(y, c))
+        x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
+        y_map = advance(pointer(operands, 1, FLOATS), n * spec.y.size + spec.y.start)
+        for row in range(rolled(spec.y.height)):
+            rows = rows_of(spec, row)
+            x_row = advance(x_map, (row * spec.stride_h - spec.padding_h) * spec.x.row)
+            for column in range(rolled(spec.y.width)):
+                columns = columns_of(spec, column)
+                x = advance(x_row, (column * spec.stride_w - spec.padding_w) * spec.x.pixel)
+                y = advance(y_map, row * spec.y.row + column * spec.y.pixel)
+                if is_straight(spec, rows, columns):
+                    for c in range(0, rolled(spec.floats), spec.straight):
+                        mean_straight(spec, advance(x, c), advance(y, c))
                 else:
-                    scale = window_scale(s, rows, columns)
-                    for c in range(0, rolled(s.floats), s.some):
-                        sums = sum_window(s, advance(x, c), rows, columns)
-                        mean_finish(s, sums, scale, advance(y, c))
+                    scale = window_scale(spec, rows, columns)
+                    for c in range(0, rolled(spec.floats), spec.some):
+                        sums = sum_window(spec, advance(x, c), rows, columns)
+                        mean_finish(spec, sums, scale, advance(y, c))
 
 
 @block(nothing)
-def spread_mean(e, s, dy, dx):
+def spread_mean(emit, spec, dy, dx):
     """Pass dy / d to every tap, of a window that shares no place."""
-    if not s.tiled:
+    if not spec.tiled:
         return
-    for at in range(0, s.straight, LANES):
-        slope = e.mul(e.load_first(dy, at, s.dy.pixel), e.constant(s.scale))
-        for place in s.places(s.dx):
-            e.store_first(slope, dx, place + at, s.dx.pixel)
+    for at in range(0, spec.straight, LANES):
+        slope = emit.mul(emit.load_first(dy, at, spec.dy.pixel), emit.constant(spec.scale))
+        for place in spec.places(spec.dx):
+            emit.store_first(slope, dx, place + at, spec.dx.pixel)
 
 
 @block(accumulators)
-def add_scaled(e, s, sums, scale, dy):
+def add_scaled(emit, spec, sums, scale, dy):
     """Add dy / d."""
-    slopes = [e.load_first(dy, v * LANES, s.dy.pixel) for v in range(len(sums))]
-    return [e.fma(slope, e.splat(scale), t) for slope, t in zip(slopes, sums, strict=True)]
+    slopes = [emit.load_first(dy, v * LANES, spec.dy.pixel) for v in range(len(sums))]
+    return [emit.fma(slope, emit.splat(scale), t) for slope, t in zip(slopes, sums, strict=True)]
 
 
 @inlined
-def gather_means(s, dy, dx):
+def gather_means(spec, dy, dx):
     """Every place's sum over the windows that it lies in."""
-    for h in range(rolled(s.dx.height)):
-        rows = windows_over(h, s.kernel_h, s.stride_h, s.padding_h, s.dy.height)
-        for w in range(rolled(s.dx.width)):
-            columns = windows_over(w, s.kernel_w, s.stride_w, s.padding_w, s.dy.width)
-            to = h * s.dx.row + w * s.dx.pixel
-            for c in range(0, rolled(s.floats), s.some):
-                sums = zeros(s.together)
+    for h in range(rolled(spec.dx.height)):
+        rows = windows_over(h, spec.kernel_h, spec.stride_h, spec.padding_h, spec.dy.height)
+        for w in range(rolled(spec.dx.width)):
+            columns = windows_over(w, spec.kernel_w, spec.stride_w, spec.padding_w, spec.dy.width)
+            to = h * spec.dx.row + w * spec.dx.pixel
+            for c in range(0, rolled(spec.floats), spec.some):
+                sums = zeros(spec.together)
                 for row in range(rows[0], rows[1]):
                     for column in range(columns[0], columns[1]):
-                        scale = window_scale(s, rows_of(s, row), columns_of(s, column))
-                        slope = advance(dy, row * s.dy.row + column * s.dy.pixel + c)
-                        sums = add_scaled(s, sums, scale, slope)
-                keep(s, sums, advance(dx, to + c))
+                        scale = window_scale(spec, rows_of(spec, row), columns_of(spec, column))
+                        slope = advance(dy, row * spec.dy.row + column * spec.dy.pixel + c)
+                        sums = add_scaled(spec, sums, scale, slope)
+                keep(spec, sums, advance(dx, to + c))
 
 
 @kernel
-def avg_pool_backward(s, operands, first, count):
+def avg_pool_backward(spec, operands, first, count):
     """Operands: dy, dx, of which all but the border is written."""
     for n in range(count):
-        dy = advance(pointer(operands, 0, FLOATS), n * s.dy.size + s.dy.start)
-        dx = advance(pointer(operands, 1, FLOATS), n * s.dx.size + s.dx.start)
-        if s.tiled:
-            for row in range(rolled(s.dy.height)):
-                for column in range(rolled(s.dy.width)):
-                    slope = advance(dy, row * s.dy.row + column * s.dy.pixel)
-                    corner = row * s.stride_h * s.dx.row + column * s.stride_w * s.dx.pixel
-                    for c in range(0, rolled(s.floats), s.straight):
-                        spread_mean(s, advance(slope, c), advance(dx, corner + c))
-            clear_rest(s, dx)
+        dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)
+        dx = advance(pointer(operands, 1, FLOATS), n * spec.dx.size + spec.dx.start)
+        if spec.tiled:
+            for row in range(rolled(spec.dy.height)):
+                for column in range(rolled(spec.dy.width)):
+                    slope = advance(dy, row * spec.dy.row + column * spec.dy.pixel)
+                    corner = (
+                        row * spec.stride_h * spec.dx.row + column * spec.stride_w * spec.dx.pixel
+                    )
+                    for c in range(0, rolled(spec.floats), spec.straight):
+                        spread_mean(spec, advance(slope, c), advance(dx, corner + c))
+            clear_rest(spec, dx)
         else:
-            gather_means(s, dy, dx)
+            gather_means(spec, dy, dx)

@@ -10,7 +10,7 @@ windows h for which that is one, which are those from ⌈(p + ph − kh + 1) / s
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import inlined
+from neocog.kernels.jit import inlined
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.simd import LANES
 
@@ -107,17 +107,17 @@ class WindowPooling:
 
 
 @inlined
-def rows_of(s, window):
+def rows_of(spec, window):
     """The rows of taps of a window that lie in the map: the first, and the one after the last."""
-    h = s.padding_h - window * s.stride_h
-    return max(0, h), min(s.kernel_h, s.x.height + h)
+    h = spec.padding_h - window * spec.stride_h
+    return max(0, h), min(spec.kernel_h, spec.x.height + h)
 
 
 @inlined
-def columns_of(s, window):
+def columns_of(spec, window):
     """The columns of taps of a window that lie in the map."""
-    w = s.padding_w - window * s.stride_w
-    return max(0, w), min(s.kernel_w, s.x.width + w)
+    w = spec.padding_w - window * spec.stride_w
+    return max(0, w), min(spec.kernel_w, spec.x.width + w)
 
 
 @inlined
@@ -128,9 +128,9 @@ def windows_over(place, kernel, stride, padding, windows):
 
 
 @inlined
-def is_straight(s, rows, columns):
+def is_straight(spec, rows, columns):
     """Whether a window is left to straight code."""
-    if s.clipped:
-        whole = rows[1] - rows[0] == s.kernel_h and columns[1] - columns[0] == s.kernel_w
-        return s.small and whole
-    return s.small
+    if spec.clipped:
+        whole = rows[1] - rows[0] == spec.kernel_h and columns[1] - columns[0] == spec.kernel_w
+        return spec.small and whole
+    return spec.small

@@ -12,7 +12,7 @@ Sums run over places row by row and, at each, over output channels, whatever the
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import kernel
+from neocog.kernels.jit import kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.simd import FLOATS, INTS, LANES, advance, block, nothing, pointer, rolled
 
@@ -21,7 +21,7 @@ __all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners"]
 
 @dataclass(frozen=True)
 class WinnerInputGradient:
-    """From the pooled map's gradient dy, without border, to dx; `w` is the turned weight.
+    """From the pooled map's gradient dy, without border, to dx; `w` is the flipped weight.
 
     Winners are offsets within x, so dx must lie as x does. `gated`: dx is zero where x, a map
     like dx behind a ReLU, is.
@@ -46,56 +46,60 @@ class WinnerInputGradient:
 
 
 @block(nothing)
-def clear(e, s, dx):
+def clear(emit, spec, dx):
     """One vector of zeros."""
-    e.store(e.constant(0.0), dx)
+    emit.store(emit.constant(0.0), dx)
 
 
 @block(nothing)
-def scatter(e, s, dy, winner, w, dx):
+def scatter(emit, spec, dy, winner, w, dx):
     """Add one winner's slope times the weight of its output channel, tap by tap.
 
     dx stands at the region's first pixel, dy, winner and w at the output channel.
     """
-    slope = e.broadcast(dy)
-    to = e.advance(dx, e.load_offset(winner, 0))
-    w_map = s.w
+    slope = emit.broadcast(dy)
+    to = emit.advance(dx, emit.load_offset(winner, 0))
+    w_map = spec.w
     for i in range(w_map.kernel_h):
         for j in range(w_map.kernel_w):
             tap = w_map.kernel_h * w_map.kernel_w - 1 - (i * w_map.kernel_w + j)
             for n in range(w_map.blocks * w_map.vectors):
                 of_block, v = divmod(n, w_map.vectors)
-                weight = e.load(w, of_block * w_map.block_size + tap * w_map.tap_size + v * LANES)
-                at = i * s.dx.row + j * s.dx.pixel + n * LANES
-                e.store(e.fma(slope, weight, e.load(to, at)), to, at)
+                weight = emit.load(
+                    w, of_block * w_map.block_size + tap * w_map.tap_size + v * LANES
+                )
+                at = i * spec.dx.row + j * spec.dx.pixel + n * LANES
+                emit.store(emit.fma(slope, weight, emit.load(to, at)), to, at)
 
 
 @block(nothing)
-def shut(e, s, gate, dx):
+def shut(emit, spec, gate, dx):
     """No gradient where ReLU gave zero."""
-    zero = e.constant(0.0)
-    e.store(e.select(e.at_most(e.load(gate), zero), zero, e.load(dx)), dx)
+    zero = emit.constant(0.0)
+    emit.store(emit.select(emit.at_most(emit.load(gate), zero), zero, emit.load(dx)), dx)
 
 
 @kernel
-def conv2d_backward_input_of_winners(s, operands, first, count):
-    """Operands: dy (no border), winners, turned weight, dx, x (gated)."""
+def conv2d_backward_input_of_winners(spec, operands, first, count):
+    """Operands: dy (no border), winners, flipped weight, dx, x (gated)."""
     slopes, won = pointer(operands, 0, FLOATS), pointer(operands, 1, INTS)
     weight = pointer(operands, 2, FLOATS)
     for n in range(count):
-        dy, winners = advance(slopes, n * s.dy.size), advance(won, n * s.dy.size)
-        dx = advance(pointer(operands, 3, FLOATS), n * s.dx.size)
-        for at in range(0, s.dx.content, LANES):
-            clear(s, advance(dx, at))
-        inner = advance(dx, s.dx.start)
-        for row in range(s.dy.height):
-            for column in range(s.dy.width):
-                place = (row * s.dy.width + column) * s.dy.pixel
-                to = advance(inner, row * s.row_step + column * s.step)
-                for k in range(rolled(s.dy.channels)):
+        dy, winners = advance(slopes, n * spec.dy.size), advance(won, n * spec.dy.size)
+        dx = advance(pointer(operands, 3, FLOATS), n * spec.dx.size)
+        for at in range(0, spec.dx.content, LANES):
+            clear(spec, advance(dx, at))
+        inner = advance(dx, spec.dx.start)
+        for row in range(spec.dy.height):
+            for column in range(spec.dy.width):
+                place = (row * spec.dy.width + column) * spec.dy.pixel
+                to = advance(inner, row * spec.row_step + column * spec.step)
+                for k in range(rolled(spec.dy.channels)):
                     at = advance(dy, place + k)
-                    scatter(s, at, advance(winners, place + k), advance(weight, k * s.w.block), to)
-        if s.gated:
-            gate = advance(pointer(operands, 4, FLOATS), n * s.dx.size)
-            for at in range(0, s.dx.content, LANES):
-                shut(s, advance(gate, at), advance(dx, at))
+                    scatter(
+                        spec, at, advance(winners, place + k), advance(weight, k * spec.w.block), to
+                    )
+        if spec.gated:
+            gate = advance(pointer(operands, 4, FLOATS), n * spec.dx.size)
+            for at in range(0, spec.dx.content, LANES):
+                shut(spec, advance(gate, at), advance(dx, at))

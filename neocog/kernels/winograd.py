@@ -17,9 +17,9 @@ would write is dropped. Each number of M is one chain of sums over c, so the res
 on how tiles are grouped. NaN and infinity spread over their tile, not only over the kernel's reach.
 """
 
-from neocog.kernels.compiling import inlined, kernel
-from neocog.kernels.geometry import geometry
-from neocog.kernels.matrix import Strides, multiply_rows
+from neocog.kernels.gemm import Strides, multiply_rows
+from neocog.kernels.jit import inlined, kernel
+from neocog.kernels.runtime_sizes import runtime_sizes
 from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer, stack_floats
 from neocog.kernels.winograd_transforms import (
     output_transform,
@@ -32,9 +32,9 @@ __all__ = ["next_place", "place_of", "store_zero", "transform_tiles", "winograd_
 
 
 @block(nothing)
-def store_zero(e, t, to):
+def store_zero(emit, t, to):
     """One vector of zeros."""
-    e.store(e.constant(0.0), to)
+    emit.store(emit.constant(0.0), to)
 
 
 @inlined
@@ -58,16 +58,16 @@ def next_place(t, g, image, row, column):
 
 
 @block(nothing)
-def transform(e, t, g, x, v):
+def transform(emit, t, g, x, v):
     """V of one vector of channels of one tile."""
-    transform_input(e, t.side, places(e, x, g.x_row, g.x_pixel), v, g.v_spot)
+    transform_input(emit, t.side, places(emit, x, g.x_row, g.x_pixel), v, g.v_spot)
 
 
 @block(nothing)
-def transform_part(e, t, g, x, v, rows, columns, zeros):
+def transform_part(emit, t, g, x, v, rows, columns, zeros):
     """The same where there are only so many rows and columns, and else zeros."""
-    there = part_of(e, places(e, x, g.x_row, g.x_pixel), rows, columns, zeros)
-    transform_input(e, t.side, there, v, g.v_spot)
+    there = part_of(emit, places(emit, x, g.x_row, g.x_pixel), rows, columns, zeros)
+    transform_input(emit, t.side, there, v, g.v_spot)
 
 
 @inlined
@@ -90,34 +90,40 @@ def transform_tiles(t, g, images, v, begin, count):
         image, row, column = next_place(t, g, image, row, column)
 
 
-def _finish(e, t, g, m, bias, y, gate):
+def _finish(emit, t, g, m, bias, y, gate):
     """y of one vector of channels of one tile; `y` and `gate` are pointers to its pixels."""
-    zero = e.constant(0.0)
-    for i, row in enumerate(output_transform(e, t.side, m, g.m_spot)):
+    zero = emit.constant(0.0)
+    for i, row in enumerate(output_transform(emit, t.side, m, g.m_spot)):
         for j, value in enumerate(row):
             if t.bias:
-                value = e.add(value, e.load(bias))
+                value = emit.add(value, emit.load(bias))
             if t.relu:
-                value = e.relu(value)
+                value = emit.relu(value)
             if t.gated:
-                value = e.select(e.at_most(e.load(gate(i, j)), zero), zero, value)
+                value = emit.select(emit.at_most(emit.load(gate(i, j)), zero), zero, value)
             to = y(i, j)
-            e.store(e.add(e.load(to), value) if t.accumulate else value, to)
+            emit.store(emit.add(emit.load(to), value) if t.accumulate else value, to)
 
 
 @block(nothing)
-def finish(e, t, g, m, bias, y, gate):
+def finish(emit, t, g, m, bias, y, gate):
     """y of one vector of channels of one tile."""
-    of_y, of_gate = places(e, y, g.y_row, g.y_pixel), places(e, gate, g.gate_row, g.gate_pixel)
-    _finish(e, t, g, m, bias, of_y, of_gate)
+    of_y, of_gate = (
+        places(emit, y, g.y_row, g.y_pixel),
+        places(emit, gate, g.gate_row, g.gate_pixel),
+    )
+    _finish(emit, t, g, m, bias, of_y, of_gate)
 
 
 @block(nothing)
-def finish_part(e, t, g, m, bias, y, gate, rows, columns, aside):
+def finish_part(emit, t, g, m, bias, y, gate, rows, columns, aside):
     """The same where there are only so many rows and columns; the others go aside."""
-    of_y, of_gate = places(e, y, g.y_row, g.y_pixel), places(e, gate, g.gate_row, g.gate_pixel)
-    of_y, of_gate = (part_of(e, of, rows, columns, aside) for of in (of_y, of_gate))
-    _finish(e, t, g, m, bias, of_y, of_gate)
+    of_y, of_gate = (
+        places(emit, y, g.y_row, g.y_pixel),
+        places(emit, gate, g.gate_row, g.gate_pixel),
+    )
+    of_y, of_gate = (part_of(emit, of, rows, columns, aside) for of in (of_y, of_gate))
+    _finish(emit, t, g, m, bias, of_y, of_gate)
 
 
 @inlined
@@ -146,7 +152,7 @@ def winograd_forward(t, operands, first, count):
 
     Operands: x, U (`winograd_weight`), bias, y, gate, scratch of a worker (`scratch_size` floats).
     """
-    g = geometry(t, operands)
+    g = runtime_sizes(t, operands)
     images = advance(pointer(operands, 0, FLOATS), g.x_start)
     u = pointer(operands, 1, FLOATS)
     bias = pointer(operands, 2, FLOATS)

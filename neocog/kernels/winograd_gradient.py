@@ -18,10 +18,10 @@ calls they come in.
 
 from dataclasses import asdict, dataclass, replace
 
-from neocog.kernels.compiling import inlined, kernel
-from neocog.kernels.geometry import geometry
+from neocog.kernels.gemm import Product, Strides, multiply_rows
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.matrix import Product, Strides, multiply_rows
+from neocog.kernels.runtime_sizes import runtime_sizes
 from neocog.kernels.simd import (
     FLOATS,
     LANES,
@@ -156,10 +156,10 @@ class WinogradGradient:
         return GradientKind(self.tile, self.w.vectors, self.bias, self.chains)
 
     @property
-    def geometry(self) -> "GradientTiling":
+    def runtime_sizes(self) -> "GradientTiling":
         """All other sizes."""
         return GradientTiling(
-            **asdict(self.forward.geometry),
+            **asdict(self.forward.runtime_sizes),
             shard=self.shard,
             s_spot=self.s_spot,
             s_size=self.s_size,
@@ -173,7 +173,7 @@ class WinogradGradient:
 
 @dataclass(frozen=True)
 class GradientTiling(Tiling):
-    """The geometry of a Winograd weight gradient: the convolution's, and sizes of sums."""
+    """The runtime sizes of a Winograd weight gradient: the convolution's, and sizes of sums."""
 
     shard: int
     s_spot: int
@@ -192,7 +192,7 @@ class GradientKind(TileKind):
     bias: bool
     chains: int
 
-    geometry = GradientTiling
+    runtime_sizes = GradientTiling
 
     @property
     def product(self) -> Product:
@@ -214,28 +214,28 @@ def clear(t, to, floats):
 
 
 @block(lambda *_: vectors(1))
-def one_vector(e, t, source):
+def one_vector(emit, t, source):
     """Load one vector."""
-    return [e.load(source)]
+    return [emit.load(source)]
 
 
 @block(lambda t, *_: vectors(t.chains))
-def some_vectors(e, t, source):
+def some_vectors(emit, t, source):
     """Load a few vectors."""
-    return [e.load(source, at * LANES) for at in range(t.chains)]
+    return [emit.load(source, at * LANES) for at in range(t.chains)]
 
 
 @block(accumulators)
-def add_vectors(e, t, sums, source):
+def add_vectors(emit, t, sums, source):
     """Add as many vectors."""
-    return [e.add(value, e.load(source, at * LANES)) for at, value in enumerate(sums)]
+    return [emit.add(value, emit.load(source, at * LANES)) for at, value in enumerate(sums)]
 
 
 @block(nothing)
-def keep_vectors(e, t, sums, to):
+def keep_vectors(emit, t, sums, to):
     """Write them."""
     for at, value in enumerate(sums):
-        e.store(value, to, at * LANES)
+        emit.store(value, to, at * LANES)
 
 
 @inlined
@@ -250,16 +250,16 @@ def add_bias(t, g, bias, dy):
 
 
 @block(nothing)
-def transform(e, t, g, dy, w):
+def transform(emit, t, g, dy, w):
     """W of one vector of channels of one tile."""
-    transform_gradient(e, t.side, places(e, dy, g.y_row, g.y_pixel), w, g.m_spot)
+    transform_gradient(emit, t.side, places(emit, dy, g.y_row, g.y_pixel), w, g.m_spot)
 
 
 @block(nothing)
-def transform_part(e, t, g, dy, w, rows, columns, zeros):
+def transform_part(emit, t, g, dy, w, rows, columns, zeros):
     """The same where there are only so many rows and columns, and else zeros."""
-    there = part_of(e, places(e, dy, g.y_row, g.y_pixel), rows, columns, zeros)
-    transform_gradient(e, t.side, there, w, g.m_spot)
+    there = part_of(emit, places(emit, dy, g.y_row, g.y_pixel), rows, columns, zeros)
+    transform_gradient(emit, t.side, there, w, g.m_spot)
 
 
 @inlined
@@ -288,7 +288,7 @@ def winograd_backward_weight(t, operands, first, count):
 
     Operands: x, dy, S [shard], bias sums [shard][K], scratch of a worker (`scratch_size` floats).
     """
-    g = geometry(t, operands)
+    g = runtime_sizes(t, operands)
     images = advance(pointer(operands, 0, FLOATS), g.x_start)
     slopes = advance(pointer(operands, 1, FLOATS), g.y_start)
     v = pointer(operands, 4, FLOATS)
@@ -323,7 +323,7 @@ def winograd_backward_weight(t, operands, first, count):
 @kernel
 def winograd_transform_input(t, operands, first, count):
     """V of some images. Operands: x, V of the batch (`v_size` floats)."""
-    g = geometry(t, operands)
+    g = runtime_sizes(t, operands)
     images = advance(pointer(operands, 0, FLOATS), g.x_start)
     v = advance(pointer(operands, 1, FLOATS), first * g.tiles * g.v_row)
     transform_tiles(t, g, images, v, 0, count * g.tiles)
@@ -335,7 +335,7 @@ def winograd_transform_gradient(t, operands, first, count):
 
     Operands: dy, W of the batch (`w_size` floats), bias sums [image][K] of these images.
     """
-    g = geometry(t, operands)
+    g = runtime_sizes(t, operands)
     slopes = advance(pointer(operands, 0, FLOATS), g.y_start)
     w = advance(pointer(operands, 1, FLOATS), first * g.tiles * g.m_row)
     if t.bias:
@@ -347,11 +347,11 @@ def winograd_transform_gradient(t, operands, first, count):
 
 
 @block(nothing)
-def finish_weight(e, t, sums, spot, dw, tap):
+def finish_weight(emit, t, sums, spot, dw, tap):
     """Gᵀ S G of one vector of output channels, to taps so many floats apart."""
-    rows = turned_weight_transform(e, t.side, sums, spot)
+    rows = turned_weight_transform(emit, t.side, sums, spot)
     for n, value in enumerate(value for row in rows for value in row):
-        e.store(value, dw, e.offset((n, tap)))
+        emit.store(value, dw, emit.offset((n, tap)))
 
 
 @inlined
@@ -370,7 +370,7 @@ def winograd_outer(t, operands, first, count):
     Operands: V, W, bias sums [image][K], weight gradient [K / block][i][j][C][block], bias gradient
     [K], the step (its second number is the images in the batch), scratch of a worker.
     """
-    g = geometry(t, operands)
+    g = runtime_sizes(t, operands)
     v = pointer(operands, 0, FLOATS)
     w = pointer(operands, 1, FLOATS)
     biases = pointer(operands, 2, FLOATS)
@@ -408,7 +408,7 @@ def winograd_reduce(t, operands, first, count):
     Operands: S [shard], bias sums [shard][K], weight gradient [K / block][i][j][C][block], bias
     gradient [K], the step (its second number is the images in the batch).
     """
-    g = geometry(t, operands)
+    g = runtime_sizes(t, operands)
     sums = pointer(operands, 0, FLOATS)
     biases = pointer(operands, 1, FLOATS)
     dw = pointer(operands, 2, FLOATS)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from neocog.kernels.gemm import Product
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.matrix import Product
 from neocog.kernels.simd import LANES
 
 __all__ = ["TileKind", "Tiling", "Winograd", "WinogradKind", "spread"]
@@ -184,7 +184,7 @@ class Winograd:
         )
 
     @property
-    def geometry(self) -> "Tiling":
+    def runtime_sizes(self) -> "Tiling":
         """All other sizes."""
         x, y, gate = self.x, self.y, self.gate
         return Tiling(
@@ -222,7 +222,7 @@ class Winograd:
 
 @dataclass(frozen=True)
 class Tiling:
-    """The geometry of a Winograd convolution; see the properties of `Winograd`."""
+    """The runtime sizes of a Winograd convolution; see the properties of `Winograd`."""
 
     columns: int
     tiles: int
@@ -292,7 +292,7 @@ class WinogradKind(TileKind):
     parts: bool
     far: bool
 
-    geometry = Tiling
+    runtime_sizes = Tiling
 
     @property
     def product(self) -> Product:

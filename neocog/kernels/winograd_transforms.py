@@ -43,163 +43,169 @@ _Transform = Callable[[Any, _Values], _Values]
 _Grid = Callable[[int, int], Any]
 
 
-def _sum(e: Any, *terms: tuple[float, Any]) -> Any:
+def _sum(emit: Any, *terms: tuple[float, Any]) -> Any:
     """Σ factor · value; those with the factor 1 first, which need no multiplication."""
     (factor, total), *rest = sorted(terms, key=lambda t: abs(t[0] - 1) > 0)
     if factor != 1:
-        total = e.mul(e.constant(factor), total)
+        total = emit.mul(emit.constant(factor), total)
     for factor, value in rest:
         if factor == 1:
-            total = e.add(total, value)
+            total = emit.add(total, value)
         elif factor == -1:
-            total = e.sub(total, value)
+            total = emit.sub(total, value)
         else:
-            total = e.fma(e.constant(factor), value, total)
+            total = emit.fma(emit.constant(factor), value, total)
     return total
 
 
-def _pair(e: Any, even: Any, factor: float, odd: Any) -> _Values:
-    return [_sum(e, (1, even), (factor, odd)), _sum(e, (1, even), (-factor, odd))]
+def _pair(emit: Any, even: Any, factor: float, odd: Any) -> _Values:
+    return [_sum(emit, (1, even), (factor, odd)), _sum(emit, (1, even), (-factor, odd))]
 
 
-def _halves(e: Any, m: _Values) -> _Values:
+def _halves(emit: Any, m: _Values) -> _Values:
     """Sum and difference of each pair of points."""
     return [
-        _sum(e, (1, m[at]), (sign, m[at + 1])) for at in range(1, len(m) - 1, 2) for sign in (1, -1)
+        _sum(emit, (1, m[at]), (sign, m[at + 1]))
+        for at in range(1, len(m) - 1, 2)
+        for sign in (1, -1)
     ]
 
 
-def _input(e: Any, x: _Values) -> _Values:
+def _input(emit: Any, x: _Values) -> _Values:
     """Bᵀ x."""
     if len(x) == 4:
-        first, last = _sum(e, (1, x[0]), (-1, x[2])), _sum(e, (1, x[3]), (-1, x[1]))
-        return [first, *_pair(e, x[2], 1, x[1]), last]
-    even, odd = _sum(e, (1, x[4]), (-2, x[2])), _sum(e, (1, x[3]), (-2, x[1]))
-    near = _pair(e, even, _A, odd)
-    even, odd = _sum(e, (1, x[4]), (-0.5, x[2])), _sum(e, (1, x[3]), (-0.5, x[1]))
-    far = _pair(e, even, _B, odd)
-    first = _sum(e, (1, x[0]), (1, x[4]), (-2.5, x[2]))
-    return [first, *near, *far, _sum(e, (1, x[1]), (1, x[5]), (-2.5, x[3]))]
+        first, last = _sum(emit, (1, x[0]), (-1, x[2])), _sum(emit, (1, x[3]), (-1, x[1]))
+        return [first, *_pair(emit, x[2], 1, x[1]), last]
+    even, odd = _sum(emit, (1, x[4]), (-2, x[2])), _sum(emit, (1, x[3]), (-2, x[1]))
+    near = _pair(emit, even, _A, odd)
+    even, odd = _sum(emit, (1, x[4]), (-0.5, x[2])), _sum(emit, (1, x[3]), (-0.5, x[1]))
+    far = _pair(emit, even, _B, odd)
+    first = _sum(emit, (1, x[0]), (1, x[4]), (-2.5, x[2]))
+    return [first, *near, *far, _sum(emit, (1, x[1]), (1, x[5]), (-2.5, x[3]))]
 
 
-def _output(e: Any, m: _Values) -> _Values:
+def _output(emit: Any, m: _Values) -> _Values:
     """Aᵀ m."""
-    even, odd, *far = _halves(e, m)
+    even, odd, *far = _halves(emit, m)
     if not far:
-        return [_sum(e, (1, m[0]), (1, even)), _sum(e, (1, odd), (1, m[3]))]
+        return [_sum(emit, (1, m[0]), (1, even)), _sum(emit, (1, odd), (1, m[3]))]
     far_even, far_odd = far
     return [
-        _sum(e, (1, m[0]), (1, even), (1, far_even)),
-        _sum(e, (_A, odd), (_B, far_odd)),
-        _sum(e, (0.5, even), (2, far_even)),
-        _sum(e, (1, m[5]), (_A / 2, odd), (2 * _B, far_odd)),
+        _sum(emit, (1, m[0]), (1, even), (1, far_even)),
+        _sum(emit, (_A, odd), (_B, far_odd)),
+        _sum(emit, (0.5, even), (2, far_even)),
+        _sum(emit, (1, m[5]), (_A / 2, odd), (2 * _B, far_odd)),
     ]
 
 
-def _gradient(e: Any, d: _Values) -> _Values:
+def _gradient(emit: Any, d: _Values) -> _Values:
     """A d."""
     if len(d) == 2:
-        return [d[0], *_pair(e, d[0], 1, d[1]), d[1]]
-    even, odd = _sum(e, (1, d[0]), (0.5, d[2])), _sum(e, (1, d[1]), (0.5, d[3]))
-    near = _pair(e, even, _A, odd)
-    even, odd = _sum(e, (1, d[0]), (2, d[2])), _sum(e, (1, d[1]), (2, d[3]))
-    return [d[0], *near, *_pair(e, even, _B, odd), d[3]]
+        return [d[0], *_pair(emit, d[0], 1, d[1]), d[1]]
+    even, odd = _sum(emit, (1, d[0]), (0.5, d[2])), _sum(emit, (1, d[1]), (0.5, d[3]))
+    near = _pair(emit, even, _A, odd)
+    even, odd = _sum(emit, (1, d[0]), (2, d[2])), _sum(emit, (1, d[1]), (2, d[3]))
+    return [d[0], *near, *_pair(emit, even, _B, odd), d[3]]
 
 
 def _weight(side: int) -> _Transform:
     """G w."""
 
-    def transform(e: Any, w: _Values) -> _Values:
+    def transform(emit: Any, w: _Values) -> _Values:
         if side == 4:
-            return [w[0], *_pair(e, _sum(e, (0.5, w[0]), (0.5, w[2])), 0.5, w[1]), w[2]]
-        near = _pair(e, _sum(e, (-2 / 3, w[0]), (-1 / 3, w[2])), -2 / 3 * _A, w[1])
-        far = _pair(e, _sum(e, (1 / 6, w[0]), (1 / 3, w[2])), _B / 6, w[1])
+            return [w[0], *_pair(emit, _sum(emit, (0.5, w[0]), (0.5, w[2])), 0.5, w[1]), w[2]]
+        near = _pair(emit, _sum(emit, (-2 / 3, w[0]), (-1 / 3, w[2])), -2 / 3 * _A, w[1])
+        far = _pair(emit, _sum(emit, (1 / 6, w[0]), (1 / 3, w[2])), _B / 6, w[1])
         return [w[0], *near, *far, w[2]]
 
     return transform
 
 
-def _turned_weight(e: Any, m: _Values) -> _Values:
+def _flipped_weight(emit: Any, m: _Values) -> _Values:
     """Gᵀ m."""
-    even, odd, *far = _halves(e, m)
+    even, odd, *far = _halves(emit, m)
     if not far:
-        half = _sum(e, (0.5, even))
-        return [_sum(e, (1, m[0]), (1, half)), _sum(e, (0.5, odd)), _sum(e, (1, half), (1, m[3]))]
+        half = _sum(emit, (0.5, even))
+        return [
+            _sum(emit, (1, m[0]), (1, half)),
+            _sum(emit, (0.5, odd)),
+            _sum(emit, (1, half), (1, m[3])),
+        ]
     far_even, far_odd = far
     return [
-        _sum(e, (1, m[0]), (-2 / 3, even), (1 / 6, far_even)),
-        _sum(e, (-2 / 3 * _A, odd), (_B / 6, far_odd)),
-        _sum(e, (1, m[5]), (-1 / 3, even), (1 / 3, far_even)),
+        _sum(emit, (1, m[0]), (-2 / 3, even), (1 / 6, far_even)),
+        _sum(emit, (-2 / 3 * _A, odd), (_B / 6, far_odd)),
+        _sum(emit, (1, m[5]), (-1 / 3, even), (1 / 3, far_even)),
     ]
 
 
-def _both(e: Any, transform: _Transform, side: int, place: _Grid) -> Iterator[_Values]:
+def _both(emit: Any, transform: _Transform, side: int, place: _Grid) -> Iterator[_Values]:
     """A transform along columns, then along rows, of what stands at side × side places.
 
     Row by row, so that each can be written before the next takes its registers.
     """
-    columns = [transform(e, [e.load(place(i, j)) for i in range(side)]) for j in range(side)]
+    columns = [transform(emit, [emit.load(place(i, j)) for i in range(side)]) for j in range(side)]
     for row in zip(*columns, strict=True):
-        yield transform(e, list(row))
+        yield transform(emit, list(row))
 
 
-def places(e: Any, pointer: Any, row: Any, column: Any) -> _Grid:
+def places(emit: Any, pointer: Any, row: Any, column: Any) -> _Grid:
     """Pointers to rows and columns that are so many floats apart."""
-    rows = [e.opaque(pointer)]
+    rows = [emit.opaque(pointer)]
 
     def place(i: int, j: int) -> Any:
         while len(rows) <= i:
-            rows.append(e.advance(rows[-1], row))
-        return e.advance(rows[i], e.offset((j, column)))
+            rows.append(emit.advance(rows[-1], row))
+        return emit.advance(rows[i], emit.offset((j, column)))
 
     return place
 
 
-def part_of(e: Any, whole: _Grid, rows: Any, columns: Any, elsewhere: Any) -> _Grid:
+def part_of(emit: Any, whole: _Grid, rows: Any, columns: Any, elsewhere: Any) -> _Grid:
     """The same pointers as far as there are rows and columns, else one to elsewhere."""
 
     def place(i: int, j: int) -> Any:
-        inside = e.both(e.below(i, rows), e.below(j, columns))
-        return e.select(inside, whole(i, j), elsewhere)
+        inside = emit.both(emit.below(i, rows), emit.below(j, columns))
+        return emit.select(inside, whole(i, j), elsewhere)
 
     return place
 
 
-def _points(e: Any, side: int, pointer: Any, spot: Any) -> _Grid:
+def _points(emit: Any, side: int, pointer: Any, spot: Any) -> _Grid:
     """Pointers to the transformed numbers of a tile, which are so many floats apart."""
-    return places(e, pointer, e.offset((side, spot)), spot)
+    return places(emit, pointer, emit.offset((side, spot)), spot)
 
 
-def output_transform(e: Any, side: int, m: Any, spot: Any) -> Iterator[_Values]:
+def output_transform(emit: Any, side: int, m: Any, spot: Any) -> Iterator[_Values]:
     """Aᵀ M A, of numbers so many floats apart."""
-    return _both(e, _output, side, _points(e, side, m, spot))
+    return _both(emit, _output, side, _points(emit, side, m, spot))
 
 
-def turned_weight_transform(e: Any, side: int, sums: Any, spot: Any) -> Iterator[_Values]:
+def turned_weight_transform(emit: Any, side: int, sums: Any, spot: Any) -> Iterator[_Values]:
     """Gᵀ S G, of numbers so many floats apart."""
-    return _both(e, _turned_weight, side, _points(e, side, sums, spot))
+    return _both(emit, _flipped_weight, side, _points(emit, side, sums, spot))
 
 
 def _transform(
-    e: Any, transform: _Transform, size: int, side: int, place: _Grid, to: Any, spot: Any
+    emit: Any, transform: _Transform, size: int, side: int, place: _Grid, to: Any, spot: Any
 ) -> None:
     """Both ways, of size × size vectors, to side² numbers that are so many floats apart."""
-    at = _points(e, side, to, spot)
-    for i, row in enumerate(_both(e, transform, size, place)):
+    at = _points(emit, side, to, spot)
+    for i, row in enumerate(_both(emit, transform, size, place)):
         for j, value in enumerate(row):
-            e.store(value, at(i, j))
+            emit.store(value, at(i, j))
 
 
-def transform_input(e: Any, side: int, place: _Grid, v: Any, spot: Any) -> None:
+def transform_input(emit: Any, side: int, place: _Grid, v: Any, spot: Any) -> None:
     """V = Bᵀ x B of one vector of channels, of the pixels at these places."""
-    _transform(e, _input, side, side, place, v, spot)
+    _transform(emit, _input, side, side, place, v, spot)
 
 
-def transform_gradient(e: Any, side: int, place: _Grid, w: Any, spot: Any) -> None:
+def transform_gradient(emit: Any, side: int, place: _Grid, w: Any, spot: Any) -> None:
     """W = A dy Aᵀ of one vector of channels, of the pixels at these places."""
-    _transform(e, _gradient, side - 2, side, place, w, spot)
+    _transform(emit, _gradient, side - 2, side, place, w, spot)
 
 
-def transform_weight(e: Any, side: int, place: _Grid, u: Any, spot: Any) -> None:
+def transform_weight(emit: Any, side: int, place: _Grid, u: Any, spot: Any) -> None:
     """U = G w Gᵀ of one vector of channels, of the taps at these places."""
-    _transform(e, _weight(side), 3, side, place, u, spot)
+    _transform(emit, _weight(side), 3, side, place, u, spot)

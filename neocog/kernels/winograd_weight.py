@@ -1,21 +1,21 @@
 """The weight of a Winograd convolution, transformed: U = G w Gᵀ; see `winograd`.
 
 U is laid out [ξ][K / block][C][block], with C and K the channels into and out of the convolution
-that reads it. A convolution's input gradient is the convolution of dy whose kernel is turned by
-180°, with C and K exchanged: `winograd_weight_turned` makes its U from the same packed weight, in
+that reads it. A convolution's input gradient is the convolution of dy whose kernel is rotated by
+180°, with C and K exchanged: `winograd_weight_flipped` makes its U from the same packed weight, in
 squares of LANES × LANES channels.
 """
 
 from dataclasses import dataclass
 
-from neocog.kernels.compiling import inlined, kernel
-from neocog.kernels.geometry import geometry
+from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight
+from neocog.kernels.runtime_sizes import runtime_sizes
 from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer
 from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_transforms import places, transform_weight
 
-__all__ = ["WinogradWeight", "winograd_weight", "winograd_weight_turned"]
+__all__ = ["WinogradWeight", "winograd_weight", "winograd_weight_flipped"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class WinogradWeight:
     @property
     def source(self) -> ConvolutionWeight:
         """The weight that is turned."""
-        return self.w.turned
+        return self.w.flipped
 
     @property
     def panel(self) -> int:
@@ -46,7 +46,7 @@ class WinogradWeight:
         return WeightKind(self.convolution.side, self.w.block, self.source.block, ins, outs)
 
     @property
-    def geometry(self) -> "Panels":
+    def runtime_sizes(self) -> "Panels":
         """All other sizes."""
         w, source = self.w, self.source
         return Panels(
@@ -83,7 +83,7 @@ class WeightKind:
     rest_in: int
     rest_out: int
 
-    geometry = Panels
+    runtime_sizes = Panels
 
     @property
     def square(self) -> "Square":
@@ -116,19 +116,19 @@ class Square:
 
 
 @block(nothing)
-def transform(e, t, g, w, tap, u):
+def transform(emit, t, g, w, tap, u):
     """U of one vector of channels, from taps so many floats apart."""
-    transform_weight(e, t.side, places(e, w, e.offset((3, tap)), tap), u, g.spot)
+    transform_weight(emit, t.side, places(emit, w, emit.offset((3, tap)), tap), u, g.spot)
 
 
 @block(nothing)
-def turn_tap(e, q, w, u):
+def turn_tap(emit, q, w, u):
     """One tap, whose vectors lie along U's input channels, to vectors along its outputs."""
-    zero = e.constant(0.0)
+    zero = emit.constant(0.0)
     step = q.t.source_block
-    rows = [e.load(w, o * step) if o < q.outs else zero for o in range(LANES)]
-    for i, column in enumerate(e.transpose(rows)[: q.ins]):
-        e.store(column, u, i * q.t.block)
+    rows = [emit.load(w, o * step) if o < q.outs else zero for o in range(LANES)]
+    for i, column in enumerate(emit.transpose(rows)[: q.ins]):
+        emit.store(column, u, i * q.t.block)
 
 
 @inlined
@@ -144,7 +144,7 @@ def winograd_weight(t, operands, first, count):
 
     Operands: weight [K / block][i][j][C][block], U.
     """
-    g = geometry(t, operands)
+    g = runtime_sizes(t, operands)
     weight = pointer(operands, 0, FLOATS)
     u = pointer(operands, 1, FLOATS)
     for k in range(first, first + count):
@@ -154,12 +154,12 @@ def winograd_weight(t, operands, first, count):
 
 
 @kernel
-def winograd_weight_turned(t, operands, first, count):
+def winograd_weight_flipped(t, operands, first, count):
     """U for the convolution that gives an input gradient; items are blocks of its output channels.
 
     Operands: the forward convolution's weight [C / block][i][j][K][block], U.
     """
-    g = geometry(t, operands)
+    g = runtime_sizes(t, operands)
     weight = pointer(operands, 0, FLOATS)
     u = pointer(operands, 1, FLOATS)
     for k in range(first * t.block, (first + count) * t.block, LANES):

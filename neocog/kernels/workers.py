@@ -9,15 +9,15 @@ barrier. A whole epoch is one call; nothing returns to Python in between.
 Images go to workers by whole shards, and shards are fixed by network and batch, so that results
 do not depend on how many workers there are. Between two barriers it does not matter either which
 worker takes a shard: who is done with its own range helps the others with theirs (groups with a
-`portion`), because a core that something else runs on for a while would keep all waiting.
+`steal_size`), because a core that something else runs on for a while would keep all waiting.
 """
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from neocog.kernels.compiling import KERNEL_ARGUMENTS, called_from_python, inlined
-from neocog.kernels.geometry import MOST_OPERANDS
+from neocog.kernels.jit import KERNEL_ARGUMENTS, called_from_python, inlined
+from neocog.kernels.runtime_sizes import MOST_OPERANDS
 from neocog.kernels.simd import (
     atomic_add,
     atomic_load,
@@ -26,7 +26,7 @@ from neocog.kernels.simd import (
     function_pointer_call,
     restore_denormals,
 )
-from neocog.kernels.static import StaticType
+from neocog.kernels.spec_type import SpecType
 from neocog.kernels.waiting import raise_number, wait_for_more
 
 __all__ = [
@@ -57,14 +57,24 @@ CONTROL_SIZE = 96
 CONTROL_EACH = 16
 
 #: Columns of the table of groups.
-GROUP = ("first", "count", "items", "chunk", "shard", "barrier", "judge", "every", "portion")
-_FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _JUDGE, _EVERY, _PORTION = range(9)
+GROUP = (
+    "first",
+    "count",
+    "items",
+    "chunk",
+    "shard",
+    "barrier",
+    "check_loss",
+    "every",
+    "steal_size",
+)
+_FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _CHECK_LOSS, _EVERY, _STEAL_SIZE = range(9)
 
 # A worker that was not patient enough sleeps at once at so many barriers before it tries again:
 # beside other programs its turns would only take the core from whom it waits for.
 _TIRED = 500
 
-_call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
+_call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
 
 
 @intrinsic
@@ -124,8 +134,8 @@ def run_group(table, groups, g, operands, control, rank, workers, images):
     items, shard = groups[g, _ITEMS], groups[g, _SHARD]
     if items == 0:
         items = images
-    portion = groups[g, _PORTION]
-    if portion == 0 or workers == 1:
+    steal_size = groups[g, _STEAL_SIZE]
+    if steal_size == 0 or workers == 1:
         low, high = span(rank, workers, items, shard)
         run_items(table, groups, g, operands, low, high)
         return
@@ -134,8 +144,8 @@ def run_group(table, groups, g, operands, control, rank, workers, images):
         low, high = span(whose, workers, items, shard)
         first = low
         while first < high:
-            first = low + atomic_add(control, CONTROL_SIZE + CONTROL_EACH * whose, portion)
-            run_items(table, groups, g, operands, first, min(high, first + portion))
+            first = low + atomic_add(control, CONTROL_SIZE + CONTROL_EACH * whose, steal_size)
+            run_items(table, groups, g, operands, first, min(high, first + steal_size))
 
 
 @inlined
@@ -163,7 +173,7 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
             run_group(table, groups, g, operands, control, rank, workers, images)
             if groups[g, _BARRIER] == 1:
                 generation, tired = barrier(control, workers, generation, tired)
-            if groups[g, _JUDGE] == 1:
+            if groups[g, _CHECK_LOSS] == 1:
                 # Every worker adds the same numbers in the same order, so all decide alike.
                 loss = 0.0
                 for n in range(images):
@@ -194,16 +204,16 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
     """Run a program, as one worker of several, over `total` images in batches.
 
     Args:
-        table: int64 [instructions, INSTRUCTION]: the addresses of the kernel and of its geometry,
-            then for each operand that for item 0 and the bytes from one item to the next. This
-            worker's.
-        groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `portion`
+        table: int64 [instructions, INSTRUCTION], this worker's: the addresses of the kernel and of
+            its runtime sizes, then for each operand its address for item 0 and the bytes from one
+            item to the next.
+        groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `steal_size`
             is how many items a worker takes at once, of those that nobody has taken yet; 0: all
-            of its own range. It needs a barrier before and behind the group. `judge` marks the
+            of its own range. It needs a barrier before and behind the group. `check_loss` marks the
             group after whose barrier the batch's losses are there to be looked at. A
             group runs in steps that `every` divides, counted from 1, and in the last.
         step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
-            optimiser before this one, images in all, steps of this run before this one.
+            optimizer before this one, images in all, steps of this run before this one.
         losses: float64 [batch], of each image of the batch.
         record: float64 [steps], gets the mean loss of each step.
         control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared.

@@ -1,4 +1,4 @@
-"""What a network is made of: layers named and parameterised as in ``torch.nn``.
+"""What a network is made of: layers named and parameterized as in ``torch.nn``.
 
 A layer is a frozen description. It knows its parameters' shapes and the shape it gives for a
 shape it gets; it holds no numbers and does no arithmetic. `neocog.engine` runs it and

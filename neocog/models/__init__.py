@@ -1,7 +1,7 @@
 """Networks by name, at any width and for any images; and networks from files of one's own."""
 
 from neocog.models.airbench import airbench
-from neocog.models.catalogue import MODELS, REACHED, make, name_of, recognise
+from neocog.models.catalog import MODELS, REACHED, make, name_of, recognize
 from neocog.models.lenet import lenet5
 from neocog.models.python_file import load_model_file, split_python_file
 from neocog.models.resnet import resnet8, resnet18, resnet20
@@ -16,7 +16,7 @@ __all__ = [
     "load_model_file",
     "make",
     "name_of",
-    "recognise",
+    "recognize",
     "resnet8",
     "resnet18",
     "resnet20",

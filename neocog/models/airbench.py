@@ -27,7 +27,7 @@ def airbench(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 
     K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024), ``airbench94``: blocks of
     64, 256 and 256 channels, which `width` scales. The first convolution has an output for each
     direction of a 2 × 2 patch and for its opposite, whatever the width; there its weights are
-    computed from the images and only the bias is learned, and of batch normalisation only the bias
+    computed from the images and only the bias is learned, and of batch normalization only the bias
     too. Its momentum of 0.6 is 0.4 in PyTorch's sense. 1,972,792 parameters.
     """
     input_shape = image_shape(input_shape)

@@ -30,21 +30,21 @@ def resnet8(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 3
     """One block in each of three stages, as in the MLPerf Tiny benchmark.
 
     C. Banbury et al., "MLPerf Tiny benchmark" (2021). Its shortcuts are convolutions without a
-    normalisation. Left out are the biases it has before batch normalisations, which subtract them
+    normalization. Left out are the biases it has before batch normalizations, which subtract them
     again; and where it pads odd zeros below and right alone, these are on both sides, as in
     PyTorch. 77,946 parameters.
     """
     stages = [scaled(n, width) for n in (16, 32, 64)]
-    return _resnet(classes, input_shape, stages, blocks=1, normalised=False)
+    return _resnet(classes, input_shape, stages, blocks=1, normalized=False)
 
 
 def resnet20(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
     """Three blocks in each of three stages; He et al., section 4.2.
 
-    Shortcuts are their option B: a convolution and a normalisation. 272,474 parameters.
+    Shortcuts are their option B: a convolution and a normalization. 272,474 parameters.
     """
     stages = [scaled(n, width) for n in (16, 32, 64)]
-    return _resnet(classes, input_shape, stages, blocks=3, normalised=True)
+    return _resnet(classes, input_shape, stages, blocks=3, normalized=True)
 
 
 def resnet18(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
@@ -54,11 +54,11 @@ def resnet18(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 
     11,173,962 parameters.
     """
     stages = [scaled(n, width) for n in (64, 128, 256, 512)]
-    return _resnet(classes, input_shape, stages, blocks=2, normalised=True)
+    return _resnet(classes, input_shape, stages, blocks=2, normalized=True)
 
 
 def _resnet(
-    classes: int, input_shape: Shape, stages: list[int], blocks: int, normalised: bool
+    classes: int, input_shape: Shape, stages: list[int], blocks: int, normalized: bool
 ) -> Network:
     input_shape = image_shape(input_shape)
     before = stages[0]
@@ -71,7 +71,7 @@ def _resnet(
         stage: dict[str, Layer] = {}
         for block in range(1, blocks + 1):
             stride = 2 if number > 1 and block == 1 else 1
-            stage[f"block{block}"] = _block(before, channels, stride, normalised)
+            stage[f"block{block}"] = _block(before, channels, stride, normalized)
             stage[f"relu{block}"] = ReLU()
             before = channels
         layers[f"stage{number}"] = Sequential(**stage)
@@ -84,7 +84,7 @@ def _resnet(
     )
 
 
-def _block(before: int, channels: int, stride: int, normalised: bool) -> Layer:
+def _block(before: int, channels: int, stride: int, normalized: bool) -> Layer:
     body = Sequential(
         conv1=Conv2d(before, channels, 3, stride=stride, padding=1, bias=False),
         norm1=BatchNorm2d(channels),
@@ -94,7 +94,7 @@ def _block(before: int, channels: int, stride: int, normalised: bool) -> Layer:
     )
     if stride == 1:
         return Residual(body)
-    if not normalised:
+    if not normalized:
         return Residual(body, Conv2d(before, channels, 1, stride=stride))
     return Residual(
         body,

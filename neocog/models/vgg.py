@@ -15,7 +15,7 @@ def vgg_small(
     """Six convolutions of 3 × 3: pairs of 32, 64 and 128 channels, each pooled.
 
     The scheme of K. Simonyan and A. Zisserman, "Very deep convolutional networks for large-scale
-    image recognition" (2014), with batch normalisation, for small images. 307,946 parameters.
+    image recognition" (2014), with batch normalization, for small images. 307,946 parameters.
     """
     input_shape = image_shape(input_shape)
     features: dict[str, Any] = {}
@@ -24,7 +24,7 @@ def vgg_small(
         for _ in range(2):
             number += 1
             wide = scaled(channels, width)
-            # Batch normalisation subtracts whatever a bias would add.
+            # Batch normalization subtracts whatever a bias would add.
             features[f"conv{number}"] = Conv2d(before, wide, 3, padding=1, bias=False)
             features[f"norm{number}"] = BatchNorm2d(wide)
             features[f"relu{number}"] = ReLU()

@@ -41,6 +41,12 @@ from neocog.reference.averaging import (
     ema_step,
     lookahead_step,
 )
+from neocog.reference.backprop import (
+    backward,
+    backward_from,
+    forward,
+    forward_training,
+)
 from neocog.reference.clipping import (
     clip_by_norm,
     global_norm,
@@ -60,7 +66,7 @@ from neocog.reference.dropout import (
 from neocog.reference.image import (
     preprocess,
 )
-from neocog.reference.leaf import (
+from neocog.reference.layer_rules import (
     layer_backward,
     layer_buffers,
     layer_forward,
@@ -113,12 +119,6 @@ from neocog.reference.pooling import (
 )
 from neocog.reference.resize import (
     resize_image,
-)
-from neocog.reference.walk import (
-    backward,
-    backward_from,
-    forward,
-    forward_training,
 )
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Softmax and cross-entropy.
 
-The targets t_n of an image are one-hot, or a mixture of two labels; smoothing moves them towards
+The targets t_n of an image are one-hot, or a mixture of two labels; smoothing moves them toward
 1 / classes (C. Szegedy et al., 2016): t′ = (1 − ε) · t + ε / classes. With a weight w a class
 
     loss_n = −Σ_c w_c · t′_nc · log softmax(z_n)_c,

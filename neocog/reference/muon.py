@@ -1,7 +1,7 @@
 """Muon: momentum whose matrix is made nearly orthogonal.
 
 K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the script
-``airbench94_muon.py``, which also renormalises every weight.
+``airbench94_muon.py``, which also renormalizes every weight.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ __all__ = ["muon_step", "newton_schulz"]
 
 Array = NDArray[Any]
 
-# Of the quintic a·s + b·s³ + c·s⁵ that drives every singular value s in (0, 1] towards 1; they are
+# Of the quintic a·s + b·s³ + c·s⁵ that drives every singular value s in (0, 1] toward 1; they are
 # the steepest at 0 that still end between about 0.7 and 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 
@@ -42,17 +42,17 @@ def muon_step(
     nesterov: bool = True,
     iterations: int = 5,
     weight_decay: float = 0.0,
-    renormalise: bool = False,
+    renormalize: bool = False,
 ) -> tuple[Array, Array]:
     """v ← μ v + g, p ← (1 − lr · λ) · p − lr · newton_schulz(g + μ v). Returns (p, v).
 
     Without `nesterov` it is newton_schulz(v). Weights [out, …] of any further dimensions are taken
-    as matrices [out, in · kh · kw]. λ is `weight_decay`. With `renormalise` p is first made
+    as matrices [out, in · kh · kw]. λ is `weight_decay`. With `renormalize` p is first made
     √out / ‖p‖ · p, as airbench does.
     """
     velocity = momentum * velocity + gradient
     direction = gradient + momentum * velocity if nesterov else velocity
-    if renormalise:
+    if renormalize:
         parameter = parameter * (len(parameter) ** 0.5 / np.sqrt((parameter * parameter).sum()))
     update = newton_schulz(direction.reshape(len(direction), -1), iterations)
     decayed = (1 - lr * weight_decay) * parameter

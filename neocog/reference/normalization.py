@@ -1,4 +1,4 @@
-"""Batch normalisation of feature maps [N, C, H, W], channel by channel.
+"""Batch normalization of feature maps [N, C, H, W], channel by channel.
 
 With m = N · H · W numbers in a channel: mean = Σ x / m, var = Σ (x − mean)² / m (biased) and
 x̂ = (x − mean) / √(var + eps), y = x̂ · weight + bias. S. Ioffe and C. Szegedy, "Batch normalization"
@@ -41,7 +41,7 @@ def batch_norm2d_forward(
 
     `mean` and `var` [C] are the batch's own in training, and the running ones otherwise.
     """
-    y = _normalised(x, mean, var, eps)
+    y = _normalized(x, mean, var, eps)
     if weight is not None:
         y = y * _channels(weight)
     return y if bias is None else y + _channels(bias)
@@ -81,7 +81,7 @@ def batch_norm2d_backward_input(
     """
     g = dy if weight is None else dy * _channels(weight)
     if training:
-        x_hat = _normalised(x, mean, var, eps)
+        x_hat = _normalized(x, mean, var, eps)
         through_mean = g.mean(axis=(0, 2, 3))
         through_var = (g * x_hat).mean(axis=(0, 2, 3))
         g = g - _channels(through_mean) - x_hat * _channels(through_var)
@@ -92,7 +92,7 @@ def batch_norm2d_backward_weight(
     dy: Array, x: Array, mean: Array, var: Array, eps: float = 1e-5
 ) -> Array:
     """Sum dw[c] = Σ_n Σ_i Σ_j dy · x̂ → [C]."""
-    dw: Array = (dy * _normalised(x, mean, var, eps)).sum(axis=(0, 2, 3))
+    dw: Array = (dy * _normalized(x, mean, var, eps)).sum(axis=(0, 2, 3))
     return dw
 
 
@@ -102,7 +102,7 @@ def batch_norm2d_backward_bias(dy: Array) -> Array:
     return db
 
 
-def _normalised(x: Array, mean: Array, var: Array, eps: float) -> Array:
+def _normalized(x: Array, mean: Array, var: Array, eps: float) -> Array:
     x_hat: Array = (x - _channels(mean)) / _channels(np.sqrt(var + eps))
     return x_hat
 

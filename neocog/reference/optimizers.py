@@ -1,4 +1,4 @@
-"""Optimisers: one step for one parameter, as ``torch.optim``'s of the same names.
+"""Optimizers: one step for one parameter, as ``torch.optim``'s of the same names.
 
 Each gets the parameter p, its gradient g and its own state, and returns them new. All state begins
 as zeros. With `weight_decay` λ the gradient is g + λ · p, except where it says otherwise. `step` is
@@ -98,7 +98,7 @@ def rmsprop_step(
     """v ← α v + (1 − α) g², b ← μ b + g / (√v + ε), p ← p − lr · b. Returns (p, v, b).
 
     `velocity` is b; without momentum it is g / (√v + ε) itself. G. Hinton's lecture 6 on neural
-    networks (2012); ``torch.optim.RMSprop``, not centred.
+    networks (2012); ``torch.optim.RMSprop``, not centered.
     """
     gradient = gradient + weight_decay * parameter
     v = alpha * v + (1 - alpha) * gradient**2

@@ -1,7 +1,7 @@
 """The note's network in PyTorch at its best on a CPU: what neocog is measured against.
 
 All data are in memory, so there is no DataLoader to pay for. They stand there either as bytes,
-which each step normalises as neocog's does, or as float32 that was normalised before the clock
+which each step normalizes as neocog's does, or as float32 that was normalized before the clock
 starts.
 """
 
@@ -33,7 +33,7 @@ class Baseline:
     ) -> None:
         self._state = {name: torch.from_numpy(value.copy()) for name, value in state.items()}
         self._raw = torch.from_numpy(np.ascontiguousarray(images))
-        self._x = self.normalise(self._raw)
+        self._x = self.normalize(self._raw)
         self._y = torch.from_numpy(labels)
         self._net = self._fresh()
 
@@ -48,7 +48,7 @@ class Baseline:
         return net
 
     @staticmethod
-    def normalise(images: torch.Tensor) -> torch.Tensor:
+    def normalize(images: torch.Tensor) -> torch.Tensor:
         """(x / 255 − 0.5) / 0.5 of bytes [n, h, w, c], as float32 [n, c, h, w]."""
         return (images.permute(0, 3, 1, 2).contiguous().float() / 255 - 0.5) / 0.5
 
@@ -65,17 +65,17 @@ class Baseline:
         """Seconds a step and each step's loss, from the given weights; from floats if prepared."""
         torch.set_num_threads(threads)
         net = self._fresh()
-        optimiser = torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
+        optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
         loss_of = nn.CrossEntropyLoss()
         batches = torch.from_numpy(order).split(batch)
         losses = []
         began = time.perf_counter()
         for indices in batches:
-            optimiser.zero_grad()
-            x = self._x[indices] if prepared else self.normalise(self._raw[indices])
+            optimizer.zero_grad()
+            x = self._x[indices] if prepared else self.normalize(self._raw[indices])
             loss = loss_of(net(x), self._y[indices])
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             losses.append(loss.item())
         return (time.perf_counter() - began) / len(batches), losses
 
@@ -83,8 +83,8 @@ class Baseline:
         """Seconds for the probabilities of the first `count` images, from bytes; and those."""
         torch.set_num_threads(threads)
         with torch.inference_mode():
-            found = torch.softmax(self._net(self.normalise(self._raw[:count])), 1)
+            found = torch.softmax(self._net(self.normalize(self._raw[:count])), 1)
             began = time.perf_counter()
             for _ in range(repeat):
-                found = torch.softmax(self._net(self.normalise(self._raw[:count])), 1)
+                found = torch.softmax(self._net(self.normalize(self._raw[:count])), 1)
             return (time.perf_counter() - began) / repeat, found.numpy()

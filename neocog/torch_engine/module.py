@@ -67,14 +67,14 @@ def to_torch(network: Network) -> nn.Sequential:
 
     Its ``state_dict`` has the names, shapes and order of ``network.state_dict()``, and copies of
     its values if the network has any; otherwise PyTorch's own initial values, drawn in the order of
-    the layers: after ``torch.manual_seed(seed)`` they are those of ``network.initialise(seed)``.
+    the layers: after ``torch.manual_seed(seed)`` they are those of ``network.initialize(seed)``.
     It takes preprocessed images, float32 [N, C, H, W].
 
     Raises:
         ArchitectureError: if a layer has a name that PyTorch keeps for itself, such as ``forward``.
     """
     module = _in_a_row(network.layers)
-    if network.initialised:
+    if network.initialized:
         state = network.state_dict()
         module.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     return module

@@ -3,11 +3,11 @@
 from neocog.training import schedules
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import EMA, Averaging, Lookahead
+from neocog.training.callback import Callback
 from neocog.training.fit import fit
 from neocog.training.history import History
 from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, Optimizer, RMSprop
 from neocog.training.schedules import Schedule
-from neocog.training.watcher import Watcher
 
 __all__ = [
     "EMA",
@@ -17,6 +17,7 @@ __all__ = [
     "AdamW",
     "Augmentation",
     "Averaging",
+    "Callback",
     "Group",
     "History",
     "Lookahead",
@@ -24,7 +25,6 @@ __all__ = [
     "Optimizer",
     "RMSprop",
     "Schedule",
-    "Watcher",
     "fit",
     "schedules",
 ]

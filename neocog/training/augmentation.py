@@ -1,7 +1,7 @@
 """How training images are varied each time they are seen; `neocog.kernels.augmentation` does it.
 
 In this order: a crop that is resized, a rotation, one change of TrivialAugment's, a shift (a random
-crop of the image with a border around it), a flip from left to right, changes of colour, a square
+crop of the image with a border around it), a flip from left to right, changes of color, a square
 cut out, and a mixture of two images of the batch.
 
 Sources: torchvision's `RandomResizedCrop`, `RandomRotation`, `TrivialAugmentWide`, `ColorJitter`;
@@ -42,7 +42,7 @@ class Augmentation:
         border: what comes in at the edge of an image that is shifted, rotated or sheared:
             "reflect", its own pixels mirrored at the outermost one; "zero", black.
         cutout: the side in pixels of a square, at a random place, that is set to the mean of the
-            preprocessing: 0 once normalised. Its centre lies in the image, parts of it may not.
+            preprocessing: 0 once normalized. Its center lies in the image, parts of it may not.
         jitter: the strengths v of changes of brightness, contrast and saturation, in this order:
             each by a factor from max(0, 1 − v) to 1 + v, as in torchvision.
         mixup: α of the Beta(α, α) from which a batch's λ is drawn: each image becomes λ of itself

@@ -22,12 +22,13 @@ from neocog.network import Network, Trained, check_network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
 from neocog.training.balance import balancing_weights
-from neocog.training.course import Course
+from neocog.training.callback import Callback
 from neocog.training.freezing import with_frozen
 from neocog.training.history import Epoch, History, Logged
-from neocog.training.live_line import interactive_watcher
+from neocog.training.live_line import interactive_callback
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.orders import Orders
+from neocog.training.run_length import RunLength
 from neocog.training.schedules import Constant, Schedule
 from neocog.training.settings import (
     check_balance,
@@ -38,10 +39,9 @@ from neocog.training.settings import (
     check_threads,
 )
 from neocog.training.torch_stream import TorchStream
-from neocog.training.watcher import Watcher
 from neocog.validation import instance
 
-__all__ = ["Watcher", "check_settings", "check_threads", "fit"]
+__all__ = ["Callback", "check_settings", "check_threads", "fit"]
 
 # Seconds between two looks at a running epoch.
 _LOOK = 0.05
@@ -70,11 +70,11 @@ def fit(
     threads: int | None = None,
     log_every: int = 2000,
     classes: tuple[str, ...] | None = None,
-    watcher: Watcher | None = None,
+    callback: Callback | None = None,
 ) -> History:
     """Train the network in place with cross-entropy, and give the losses.
 
-    A network without parameters is initialised first. With the same seed its first weights and
+    A network without parameters is initialized first. With the same seed its first weights and
     the order of every epoch are PyTorch's, of `torch.manual_seed(seed)`, the network's modules
     and a `DataLoader` that shuffles. Called again for the same network with the same seed, it goes
     on in the random numbers where it ended, with the next epoch's order, while the momentum and
@@ -101,7 +101,7 @@ def fit(
         balance: "sample" shows every class equally often, "weight" makes `class_weights` of how
             many images each class has, as `neocog.training.balance` says.
         clip_norm: the largest norm of all gradients together; longer ones are scaled down.
-        accumulate: batches to a step of the optimiser, whose gradient is the sum of theirs divided
+        accumulate: batches to a step of the optimizer, whose gradient is the sum of theirs divided
             by this number; an epoch's last step may have fewer, and then is as much smaller.
         freeze_after: parameters that stay as they are after so many epochs, by patterns for their
             names: ``{"conv1.bias": 3}``.
@@ -109,8 +109,8 @@ def fit(
         threads: workers, at most the cores there are; if None, as many as this process may use.
         log_every: batches between two logged losses; an epoch that has fewer logs at its end.
         classes: names for the network's outputs, to travel with it.
-        watcher: told how it goes, and can end it. Without one, a line shows it where Python is used
-            interactively, as in a notebook; ``watcher=neocog.Watcher()`` shows nothing.
+        callback: told how training goes, and can end it. Without one, a line shows it where Python
+            is used interactively, as in a notebook; ``callback=neocog.Callback()`` shows nothing.
 
     Raises:
         TrainingDivergedError: the loss, or a weight, became NaN or infinite. The network then has
@@ -128,8 +128,8 @@ def fit(
     )
     network = check_network(network)
     check_parts(optimizer, schedule, averaging, augmentation)
-    if watcher is not None:
-        instance("watcher", watcher, Watcher, "a neocog.Watcher, or of a class made from it")
+    if callback is not None:
+        instance("callback", callback, Callback, "a neocog.Callback, or of a class made from it")
     optimizer = optimizer or SGD(0.001, momentum=0.9)
     optimizer.check(network.parameter_shapes)
     freezing = check_freezing(freeze_after, network.parameter_shapes)
@@ -144,14 +144,14 @@ def fit(
         weights = balancing_weights(data.labels, network.output_shape[0])
     if classes is not None:
         network.name_classes(classes)
-    watcher = watcher or interactive_watcher(how.epochs) or Watcher()
-    watcher.stopped = False
+    callback = callback or interactive_callback(how.epochs) or Callback()
+    callback.stopped = False
     stream, before = _stream(network, seed)
     schedule = schedule or Constant()
     batch = min(how.batch_size, len(data))
-    course = Course(len(data), batch, how.epochs, how.accumulate)
+    run_length = RunLength(len(data), batch, how.epochs, how.accumulate)
     settings = {
-        "batch_size": course.batch_size,
+        "batch_size": run_length.batch_size,
         "threads": useful_threads(how.threads),
         "moves_momentum": schedule.moves_momentum,
         "augment": _augment(augmentation),
@@ -163,19 +163,19 @@ def fit(
         # As much of it as PyTorch looks at.
         "seed": operator.index(seed) & 0xFFFFFFFF,
         "dropout_seed": (operator.index(seed) + before * _NEXT_SEED) & 0xFFFFFFFF,
-        "on_compile": watcher.compiling,
+        "on_compile": callback.compiling,
     }
     history = History()
     preprocessing = network.preprocessing
     try:
         trainers = _Trainers(network, data, optimizer, freezing, settings, history, before)
-        orders = Orders(stream, data.labels, course.epochs, balanced=balance == "sample")
-        watcher.ready(history)
-        for epoch in range(1, course.epochs + 1):
+        orders = Orders(stream, data.labels, run_length.epochs, balanced=balance == "sample")
+        callback.ready(history)
+        for epoch in range(1, run_length.epochs + 1):
             trainer = trainers.of(epoch)
-            log = _Log(epoch, course.batches(epoch), how.log_every, history, watcher)
-            rates = course.rates(epoch, schedule, averaging)
-            done = _run(trainer, course.order(epoch, orders.current), rates, log, orders.draw)
+            log = _Log(epoch, run_length.batches(epoch), how.log_every, history, callback)
+            rates = run_length.rates(epoch, schedule, averaging)
+            done = _run(trainer, run_length.order(epoch, orders.current), rates, log, orders.draw)
             state = trainer.state() | _averages(trainer, averaging)
             whole = done == log.steps
             if whole or not history.interrupted:
@@ -184,14 +184,14 @@ def fit(
             network.trained = Trained(operator.index(seed), before + epoch, orders.state)
             if whole:
                 history.epochs.append(Epoch(epoch, float(log.record.mean()), log.seconds))
-                _tell_epoch(watcher, history)
+                _tell_epoch(callback, history)
             if history.interrupted:
-                history.interrupted = not whole or epoch < course.epochs
+                history.interrupted = not whole or epoch < run_length.epochs
                 break
-            if watcher.stopped:
-                history.stopped = epoch < course.epochs
+            if callback.stopped:
+                history.stopped = epoch < run_length.epochs
                 break
-            if epoch < course.epochs and network.preprocessing != preprocessing:
+            if epoch < run_length.epochs and network.preprocessing != preprocessing:
                 raise NeocogError(
                     "The network's preprocessing was set to another while it trained. Set it "
                     "before fit, or between two of them."
@@ -199,15 +199,15 @@ def fit(
             orders.advance()
             del trainer  # so that the next one can have its memory
     finally:
-        watcher.ended(history)
+        callback.ended(history)
     return history
 
 
 def _stream(network: Network, seed: int) -> tuple[TorchStream, int]:
     """The random numbers of a training, and how many epochs have had theirs from them before."""
     stream = TorchStream(seed)
-    if not network.initialised:
-        network.initialise(stream)
+    if not network.initialized:
+        network.initialize(stream)
         # Should this training come to nothing, the next one has these weights from here too.
         network.trained = Trained(operator.index(seed), 0, stream.get_state())
     elif network.trained is not None and network.trained.seed == operator.index(seed):
@@ -216,9 +216,9 @@ def _stream(network: Network, seed: int) -> tuple[TorchStream, int]:
     return stream, 0
 
 
-def _tell_epoch(watcher: Watcher, history: History) -> None:
+def _tell_epoch(callback: Callback, history: History) -> None:
     try:
-        watcher.epoch_done(history.epochs[-1], history)
+        callback.epoch_done(history.epochs[-1], history)
     except KeyboardInterrupt:
         history.interrupted = True
 
@@ -263,7 +263,7 @@ class _Trainers:
         began = time.perf_counter()
         data = self._data
         trainer = Trainer(
-            self._network, data.images, data.labels, optimiser=optimizer, **self._settings
+            self._network, data.images, data.labels, optimizer=optimizer, **self._settings
         )
         self._history.compile_seconds += time.perf_counter() - began
         self._history.memory = max(self._history.memory, trainer.memory)
@@ -275,7 +275,7 @@ class _Trainers:
         assert old is not None  # noqa: S101
         if epoch - 1 not in self._freeze_after.values():
             return old
-        state, remembered = old.state(), old.optimiser_state()
+        state, remembered = old.state(), old.optimizer_state()
         steps, epochs = old.steps, old.epochs
         # Two programs would take twice the memory.
         del old
@@ -283,7 +283,7 @@ class _Trainers:
         resting = [name for name, last in self._freeze_after.items() if last < epoch]
         trainer = self._make(with_frozen(self._optimizer, resting))
         trainer.set_state(state)
-        trainer.set_optimiser_state(remembered)
+        trainer.set_optimizer_state(remembered)
         trainer.steps, trainer.epochs = steps, epochs
         self._trainer = trainer
         return trainer
@@ -308,7 +308,7 @@ def _run(
             run.finish()
         except KeyboardInterrupt:
             log.history.interrupted = True
-    finally:  # whatever was raised here or by a watcher, no worker is left behind
+    finally:  # whatever was raised here or by a callback, no worker is left behind
         done = trainer.end()
     trainer.finished(done, log.steps)
     log.look(done)
@@ -320,7 +320,7 @@ class _Log:
     """The losses of one epoch as they come in."""
 
     def __init__(
-        self, epoch: int, steps: int, every: int, history: History, watcher: Watcher
+        self, epoch: int, steps: int, every: int, history: History, callback: Callback
     ) -> None:
         self.epoch = epoch
         self.steps = steps
@@ -328,7 +328,7 @@ class _Log:
         self.seconds = 0.0
         self._every = min(every, steps)
         self.history = history
-        self._watcher = watcher
+        self._callback = callback
         self._written = 0
         self._before = history.seconds
         self._steps_before = history.steps
@@ -337,7 +337,7 @@ class _Log:
     def look(self, done: int) -> None:
         """Log what has come in since the last look."""
         self.seconds = time.perf_counter() - self._began
-        self._watcher.progress(self.epoch, done, self.steps)
+        self._callback.progress(self.epoch, done, self.steps)
         while self._written + self._every <= done:
             part = self.record[self._written : self._written + self._every]
             self._written += self._every
@@ -345,7 +345,7 @@ class _Log:
                 self.epoch, self._written, float(part.mean()), self._before + self.seconds
             )
             self.history.logged.append(entry)
-            self._watcher.logged(entry)
+            self._callback.logged(entry)
 
     def close(self, done: int) -> None:
         """Count the epoch's steps and its time."""

@@ -10,7 +10,7 @@ __all__ = ["with_frozen"]
 
 
 def with_frozen(optimizer: Optimizer, patterns: Iterable[str]) -> Optimizer:
-    """The optimiser, but parameters whose names match one of the patterns do not move."""
+    """The optimizer, but parameters whose names match one of the patterns do not move."""
     resting = tuple(Group(pattern, frozen=True) for pattern in patterns)
     if not resting:
         return optimizer

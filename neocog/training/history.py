@@ -37,7 +37,7 @@ class History:
         compile_seconds: preparing the program, with compiling kernels that were not on disk.
         seconds: the steps alone, from the first to the last.
         interrupted: whether Ctrl+C or a signal ended it before the last epoch's end.
-        stopped: whether a watcher ended it before the last epoch; see `neocog.Watcher.stop`.
+        stopped: whether a callback ended it before the last epoch; see `neocog.Callback.stop`.
         memory: bytes the program worked in, beside the data.
     """
 

@@ -1,7 +1,7 @@
 """First weights beside PyTorch's: whitening, and convolutions that begin as the identity.
 
     whitening       W = [V; −V],   V[i] = vᵢ / √(λᵢ + ε)
-    dirac           W[k, c, i, j] = 1 where k = c and (i, j) is the centre, else 0, for k < C
+    dirac           W[k, c, i, j] = 1 where k = c and (i, j) is the center, else 0, for k < C
 
 with λᵢ and vᵢ the eigenvalues and eigenvectors of mean(p pᵀ) over the patches p of the images, as
 the network sees them. Sources: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024
@@ -22,7 +22,7 @@ from neocog.layers import Conv2d
 from neocog.network import Network
 from neocog.validation import shown
 
-__all__ = ["INITIALIZATIONS", "dirac", "initialise", "normalise", "whiten_first"]
+__all__ = ["INITIALIZATIONS", "dirac", "initialize", "normalize", "whiten_first"]
 
 #: The ways to begin: PyTorch's, and airbench94's.
 INITIALIZATIONS = ("torch", "airbench")
@@ -33,7 +33,7 @@ _CHUNK, _NUMBERS = 250, 250 * 32 * 32 * 3
 _LEAST_STD = 1e-3
 
 
-def initialise(network: Network, how: str, images: NDArray[np.uint8], seed: int) -> None:
+def initialize(network: Network, how: str, images: NDArray[np.uint8], seed: int) -> None:
     """Give the network its first weights.
 
     Args:
@@ -51,7 +51,7 @@ def initialise(network: Network, how: str, images: NDArray[np.uint8], seed: int)
         raise NeocogError(f"initialization (={shown(how)}) must be {known}.")
     if how == "airbench":
         _first(network)
-    network.initialise(seed)
+    network.initialize(seed)
     if how == "airbench":
         dirac(network)
         whiten_first(network, images)
@@ -111,7 +111,7 @@ def whiten_first(
     network.load_state_dict(state)
 
 
-def normalise(network: Network, images: NDArray[np.uint8]) -> None:
+def normalize(network: Network, images: NDArray[np.uint8]) -> None:
     """Let the network's preprocessing take off the images' mean and divide by their deviation.
 
     Both are of each channel over all pixels of all images.

@@ -10,17 +10,17 @@ from collections.abc import Callable
 from math import ceil
 from typing import Any
 
+from neocog.training.callback import Callback
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.rounding import round_up
-from neocog.training.watcher import Watcher
 
-__all__ = ["LiveLine", "interactive_watcher"]
+__all__ = ["LiveLine", "interactive_callback"]
 
 # Seconds between two texts of the line.
 _PAUSE = 0.2
 
 
-class LiveLine(Watcher):
+class LiveLine(Callback):
     """Shows the epoch, how much of the training is done, the latest loss and the pace.
 
     Args:
@@ -83,7 +83,7 @@ class LiveLine(Watcher):
         self._show(f"{word}{epochs}{self._loss}, {history.seconds:.1f} s", True)
 
 
-def interactive_watcher(epochs: float) -> LiveLine | None:
+def interactive_callback(epochs: float) -> LiveLine | None:
     """A line in the notebook or on the terminal where Python is used interactively, or None."""
     shell = _ipython()
     if shell is not None and hasattr(shell, "kernel"):

@@ -1,6 +1,6 @@
 """How weights move against their gradient, as `kernels.update` and `kernels.muon` compute it.
 
-Names and defaults are those of `torch.optim`. An optimiser says of each parameter by what `Rule` it
+Names and defaults are those of `torch.optim`. An optimizer says of each parameter by what `Rule` it
 moves; `groups` give some parameters a rate or a weight decay of their own, or none at all.
 """
 
@@ -56,8 +56,8 @@ class Group:
 
     Args:
         match: a pattern for parameters' names with * and ?: ``"*.bias"``, ``"conv1.weight"``.
-        lr: the rate, or None for the optimiser's.
-        weight_decay: the decay, or None for the optimiser's.
+        lr: the rate, or None for the optimizer's.
+        weight_decay: the decay, or None for the optimizer's.
         frozen: the parameters do not move.
     """
 
@@ -83,8 +83,8 @@ class Rule:
     Args:
         kind: "sgd", "adam", "rmsprop", "adagrad", "muon" or "frozen".
         settings: eight numbers in the order of that kind's kernel.
-        flags: what the kernel's stage has: ``momentum``, ``nesterov``, ``decay``, ``decoupled``,
-            ``renormalised``.
+        flags: what the kernel's spec has: ``momentum``, ``nesterov``, ``decay``, ``decoupled``,
+            ``renormalized``.
         state: the arrays that are kept for the parameter, each with the number that fills it at
             the beginning.
         iteration: of Muon, the further arguments of `muon_plan`.
@@ -105,7 +105,7 @@ def _eight(*values: float) -> tuple[float, ...]:
 
 
 class Optimizer:
-    """What every optimiser has; each is a frozen dataclass."""
+    """What every optimizer has; each is a frozen dataclass."""
 
     #: The kernel that moves its parameters.
     kind: ClassVar[str]
@@ -155,12 +155,12 @@ class Optimizer:
         object.__setattr__(self, "groups", groups)
 
     def to_dict(self) -> dict[str, Any]:
-        """The optimiser as plain data; `from_dict` is the way back."""
+        """The optimizer as plain data; `from_dict` is the way back."""
         return dict(describe(self, OPTIMIZERS))
 
     @staticmethod
     def from_dict(description: object) -> "Optimizer":
-        """The optimiser of a description such as ``{"type": "sgd", "lr": 0.1}``."""
+        """The optimizer of a description such as ``{"type": "sgd", "lr": 0.1}``."""
         parts = {"groups": Group}
         optimizer: Optimizer = build(description, OPTIMIZERS, "optimizer", parts)
         return optimizer
@@ -299,7 +299,7 @@ class Adagrad(Optimizer):
 
 @dataclass(frozen=True)
 class Muon(Optimizer):
-    """Convolutions' weights move by their momentum made orthogonal, all else by another optimiser.
+    """Convolutions' weights move by their momentum made orthogonal, all else by another optimizer.
 
     As in `torch.optim.Muon`, with a weight [K, C, kh, kw] as the matrix [K, C · kh · kw]; K. Jordan
     et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
@@ -314,7 +314,7 @@ class Muon(Optimizer):
         ns_steps: iterations.
         adjust_lr_fn: "original": the rate times √max(1, rows / columns); "match_rms_adamw": times
             0.2 √max(rows, columns); "none": as it is, as in airbench94_muon.
-        renormalise: before its step each weight gets the norm √K, as in airbench94_muon.
+        renormalize: before its step each weight gets the norm √K, as in airbench94_muon.
         rest: moves all that is not the weight of a convolution.
         groups: of convolutions' weights; `rest` has its own.
     """
@@ -327,7 +327,7 @@ class Muon(Optimizer):
     eps: float = 1e-7
     ns_steps: int = 5
     adjust_lr_fn: str = "original"
-    renormalise: bool = False
+    renormalize: bool = False
     rest: Optimizer = field(default_factory=AdamW)
     groups: tuple[Group, ...] = ()
 
@@ -337,7 +337,7 @@ class Muon(Optimizer):
         _settle_rate(self)
         _settle_decay(self, "weight_decay")
         _settle_part(self, "momentum")
-        settle(self, flag, "nesterov", "renormalise")
+        settle(self, flag, "nesterov", "renormalize")
         settle(self, row, "ns_coefficients", count=3, wanted="three numbers")
         _settle_eps(self)
         settle(self, whole, "ns_steps", least=1, most=99, wanted="a whole number, 1 to 99")
@@ -368,13 +368,13 @@ class Muon(Optimizer):
         flags = {
             "nesterov": self.nesterov,
             "decay": decay > 0,
-            "renormalised": self.renormalise,
+            "renormalized": self.renormalize,
         }
         iteration = {"iterations": self.ns_steps, "coefficients": self.ns_coefficients}
         return Rule("muon", settings, flags, (("velocity", 0.0),), iteration)
 
 
-#: Every optimiser by name. Recipes are built from these and from nothing else.
+#: Every optimizer by name. Recipes are built from these and from nothing else.
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": SGD,
     "adam": Adam,

@@ -10,7 +10,7 @@ the steps of the whole run:
     one-cycle       up to the whole rate, then down to nearly none  `OneCycleLR`
     warm-up         linear from start to 1, then another schedule   `SequentialLR`
 
-The numbers are those of `torch.optim.lr_scheduler`, with the factor 1 for the optimiser's own rate
+The numbers are those of `torch.optim.lr_scheduler`, with the factor 1 for the optimizer's own rate
 (for one-cycle: `max_lr`). Lengths are whole numbers of steps, or a part of the run, such as 0.2.
 """
 
@@ -50,7 +50,7 @@ class Schedule:
 
     @property
     def moves_momentum(self) -> bool:
-        """Whether it moves the optimiser's momentum, too."""
+        """Whether it moves the optimizer's momentum, too."""
         return False
 
     def factors(self, steps: Doubles, total: int) -> Doubles:
@@ -58,7 +58,7 @@ class Schedule:
         raise NotImplementedError
 
     def momenta(self, steps: Doubles, total: int) -> Doubles:
-        """The momentum at each of some steps; NaN for the optimiser's own."""
+        """The momentum at each of some steps; NaN for the optimizer's own."""
         return np.full(len(steps), np.nan)
 
     def rates(self, first: int, count: int, total: int) -> Doubles:
@@ -110,7 +110,7 @@ def _steps(length: float, total: int) -> int:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The optimiser's own rate, always."""
+    """The optimizer's own rate, always."""
 
     def factors(self, steps: Doubles, total: int) -> Doubles:
         """See `Schedule`."""

@@ -66,7 +66,7 @@ class TorchStream:
 
         By name, in PyTorch's shapes. ``reset_parameters`` of ``torch.nn.Conv2d`` and
         ``torch.nn.Linear`` is ``kaiming_uniform_(a=√5)`` for the weight (He et al., 2015); batch
-        normalisation begins as the identity and takes nothing from the stream.
+        normalization begins as the identity and takes nothing from the stream.
         """
         state: dict[str, NDArray[Any]] = {}
         for name, layer in network.leaves.items():

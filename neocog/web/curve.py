@@ -31,7 +31,7 @@ class Point:
 
 
 class Curve:
-    """Points in the order of their steps; where there are too many, two neighbours become one.
+    """Points in the order of their steps; where there are too many, two neighbors become one.
 
     `number` changes whenever points already given out are no longer right.
     """

@@ -34,8 +34,8 @@ from neocog.web.events import Events
 from neocog.web.kernel import kernel_map
 from neocog.web.picture import Picture
 from neocog.web.refusal import RefusedError
-from neocog.web.running import Running, first_images
 from neocog.web.training import Training
+from neocog.web.training_pace import TrainingPace, first_images
 from neocog.web.undo import Change, Saved, UndoHistory
 
 __all__ = ["Explorer"]
@@ -82,8 +82,8 @@ class Explorer:
         self._away = away
         self._clock = clock
         stream = TorchStream(seed)
-        if not network.initialised:
-            network.initialise(stream)
+        if not network.initialized:
+            network.initialize(stream)
         self._opened = network.state_dict()
         self._version = 0
         self._activity: str | None = None
@@ -97,12 +97,12 @@ class Explorer:
         self._changes: list[Change] = []
         self._undo = UndoHistory()
         self._training: Training | None = None
-        self._running: Running | None = None
+        self._pace: TrainingPace | None = None
         self._threads = useful_threads(threads)
         if data is not None:
             self._training = Training(network, data.train, stream, self._threads, self._compiling)
             test = first_images(network, data.held_out[1])
-            self._running = Running(network, self._training, test, self._threads, clock)
+            self._pace = TrainingPace(network, self._training, test, self._threads, clock)
         self._sample = None if data is None else mixed(data.train, _SAMPLE)
         self._picture = Picture(network, None if data is None else data.held_out[1])
         self._predict()
@@ -122,7 +122,7 @@ class Explorer:
             "picture": self._picture.state(),
             "prediction": {"steps": self._predicted[0], "probabilities": self._predicted[1]},
             "training": self._training_state(),
-            "curve": None if self._running is None else self._running.curve.head(),
+            "curve": None if self._pace is None else self._pace.curve.head(),
             "changes": len(self._changes),
             "undo": None if self._undo.latest is None else self._undo.latest.state(),
             "activity": self._activity,
@@ -130,10 +130,10 @@ class Explorer:
         }
 
     def _training_state(self) -> dict[str, Any] | None:
-        if self._training is None or self._running is None:
+        if self._training is None or self._pace is None:
             return None
         return {
-            "running": self._running.is_on,
+            "running": self._pace.is_on,
             "steps": self._training.steps,
             "epoch": self._training.epochs,
             "rate": self._training.rate,
@@ -191,7 +191,7 @@ class Explorer:
         """The picture's explanation with the parameters of now, as a binary message."""
         self._settle()
         steps = 0 if self._training is None else self._training.steps
-        training = self._running is not None and self._running.is_on
+        training = self._pace is not None and self._pace.is_on
         key = self._loads, steps, self._picture.number, training
         if self._explained is None or self._explained[0] != key:
             first = "Preparing the explanation (its kernels are compiled the first time) …"
@@ -303,10 +303,10 @@ class Explorer:
 
     # Training
 
-    def _trained(self) -> tuple[Training, Running]:
-        if self._training is None or self._running is None:
+    def _trained(self) -> tuple[Training, TrainingPace]:
+        if self._training is None or self._pace is None:
             raise RefusedError("There are no data to train on: start it with --data.", 409)
-        return self._training, self._running
+        return self._training, self._pace
 
     def set_training(
         self, rate: float | None, momentum: float | None, batch_size: int | None
@@ -325,10 +325,10 @@ class Explorer:
 
     def start(self) -> None:
         """Train until `pause`, or until no page listens any more."""
-        _, running = self._trained()
+        _, pace = self._trained()
         self._message = None
         self._changes = []
-        running.start()
+        pace.start()
         self._changed()
 
     def pause(self) -> None:
@@ -339,13 +339,13 @@ class Explorer:
 
     def step(self) -> dict[str, Any]:
         """Pause, and take one step; gives its loss."""
-        _, running = self._trained()
+        _, pace = self._trained()
         self._message = None
         self._changes = []
         self._stop()
         try:
             with self._active():
-                loss = running.step()
+                loss = pace.step()
         except TrainingDivergedError as error:
             self._fail(error)
             raise RefusedError(str(error), 409) from None
@@ -360,10 +360,10 @@ class Explorer:
         if seed is None:
             self.network.load_state_dict(self._opened)
         else:
-            self.network.initialise(stream)
-        if self._training is not None and self._running is not None:
+            self.network.initialize(stream)
+        if self._training is not None and self._pace is not None:
             self._training.restart(stream)
-            self._running.restart()
+            self._pace.restart()
         self._message = None
         self._changes = []
         self._load(self.network.state_dict())
@@ -374,9 +374,9 @@ class Explorer:
         if self._undo.latest is None:
             raise RefusedError("There was no reset of a trained or changed network to undo.", 409)
         saved = self._undo.swap(self._to_save())
-        if self._training is not None and self._running is not None and saved.training is not None:
+        if self._training is not None and self._pace is not None and saved.training is not None:
             self._training.resume(saved.training)
-            self._running.restart(saved.points)
+            self._pace.restart(saved.points)
         self._message = None
         self._changes = list(saved.changes)
         self._load(saved.parameters)
@@ -385,25 +385,25 @@ class Explorer:
     def _to_save(self) -> Saved:
         """All that a reset takes away."""
         self._settle()
-        points = () if self._running is None else tuple(self._running.curve.points)
+        points = () if self._pace is None else tuple(self._pace.curve.points)
         training = None if self._training is None else self._training.snapshot()
         parameters = self.network.state_dict() if training is None else training.parameters
         return Saved(parameters, training, points, tuple(self._changes))
 
     def work(self) -> bool:
         """Train for a moment, if training runs; gives whether it still does."""
-        running = self._running
-        if running is None or not running.is_on:
+        pace = self._pace
+        if pace is None or not pace.is_on:
             return False
         try:
-            if self._is_alone(running):
+            if self._is_alone(pace):
                 self._stop()
                 self._say("note", "Training was paused, as no page listened any more.")
                 self._changed()
             else:
                 self._changes = []
                 with self._active():
-                    news = running.moment()
+                    news = pace.tick()
                 if news:
                     self._predict()
                     self._changed()
@@ -411,16 +411,16 @@ class Explorer:
             if not isinstance(error, NeocogError):
                 traceback.print_exc()
             self._fail(error)
-        return running.is_on
+        return pace.is_on
 
-    def _is_alone(self, running: Running) -> bool:
+    def _is_alone(self, pace: TrainingPace) -> bool:
         since = self._events.alone_since()
-        return since is not None and self._clock() - max(since, running.since) > self._away
+        return since is not None and self._clock() - max(since, pace.since) > self._away
 
     def _stop(self) -> None:
         """Stop training, and let the network have what it learned."""
-        if self._running is not None and self._settle():
-            self._running.stop()
+        if self._pace is not None and self._settle():
+            self._pace.stop()
             self._predict()
 
     def _settle(self) -> bool:
@@ -435,8 +435,8 @@ class Explorer:
 
     def _fail(self, error: Exception) -> None:
         """Stop training because of an error; the network has the parameters from before."""
-        if self._running is not None:
-            self._running.give_up()
+        if self._pace is not None:
+            self._pace.give_up()
         text = str(error)
         if not isinstance(error, NeocogError):
             text = f"Training stopped: {type(error).__name__}: {error}"

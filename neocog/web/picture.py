@@ -14,7 +14,7 @@ __all__ = ["Picture"]
 
 
 class Picture:
-    """A test image, or one of the user's own; grey where there is none yet.
+    """A test image, or one of the user's own; gray where there is none yet.
 
     Args:
         network: whose input it is.

@@ -13,7 +13,7 @@ from neocog.data.picture import read_picture
 from neocog.network import Network
 from neocog.web.events import Events
 from neocog.web.explorer import Explorer
-from neocog.web.owner import Owner
+from neocog.web.worker_thread import WorkerThread
 
 __all__ = ["Session"]
 
@@ -45,12 +45,12 @@ class Session:
         #: Tells it from every other, as one that has the same address later.
         self.instance = explorer.instance
         self._explorer = explorer
-        self._owner = Owner(explorer.work)
+        self._worker = WorkerThread(explorer.work)
         self._decoding = threading.Lock()
 
     def ask(self, what: Callable[[Explorer], T]) -> T:
         """Have the explorer do something, between two training steps, and give what that gives."""
-        return self._owner.ask(lambda: what(self._explorer))
+        return self._worker.ask(lambda: what(self._explorer))
 
     def decode(self, content: bytes) -> NDArray[np.uint8]:
         """A picture's file as the network's input: one at a time, and nobody else waits for it."""
@@ -61,4 +61,4 @@ class Session:
     def close(self, seconds: float = 3.0) -> bool:
         """End training and every stream of events; whether all ended within so long."""
         self.events.close()
-        return self._owner.end(seconds)
+        return self._worker.end(seconds)

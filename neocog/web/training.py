@@ -100,7 +100,7 @@ class Training:
         trainer = self._trainer
         return Snapshot(
             self._network.state_dict(),
-            self._remembered if trainer is None else trainer.optimiser_state(),
+            self._remembered if trainer is None else trainer.optimizer_state(),
             copy.deepcopy(self._stream),
             self._order,
             self._at,
@@ -118,7 +118,7 @@ class Training:
         if self._trainer is None:
             self._remembered = snapshot.velocity
         elif snapshot.velocity:
-            self._trainer.set_optimiser_state(snapshot.velocity)
+            self._trainer.set_optimizer_state(snapshot.velocity)
 
     def _go_back(self) -> None:
         """Return to the network's parameters, with velocities of zero."""
@@ -128,8 +128,8 @@ class Training:
         self._remembered = {}
         if self._trainer is not None:
             self.take_network()
-            still = self._trainer.optimiser_state()
-            self._trainer.set_optimiser_state({k: np.zeros_like(v) for k, v in still.items()})
+            still = self._trainer.optimizer_state()
+            self._trainer.set_optimizer_state({k: np.zeros_like(v) for k, v in still.items()})
 
     def take_network(self) -> None:
         """Go on with the network's parameters, after they were changed from outside."""
@@ -147,7 +147,7 @@ class Training:
             return
         self.settle()
         if self._trainer is not None:
-            self._remembered = self._trainer.optimiser_state()
+            self._remembered = self._trainer.optimizer_state()
             self._trainer = None
             self.latest = None
         self._batch_size = size
@@ -161,13 +161,13 @@ class Training:
                 self._data.images,
                 self._data.labels,
                 batch_size=self._batch_size,
-                optimiser=SGD(1.0, momentum=0.9),
+                optimizer=SGD(1.0, momentum=0.9),
                 moves_momentum=True,
                 threads=self._threads,
                 on_compile=self._on_compile,
             )
             if self._remembered:
-                trainer.set_optimiser_state(self._remembered)
+                trainer.set_optimizer_state(self._remembered)
             self._trainer = trainer
         return self._trainer
 

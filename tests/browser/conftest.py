@@ -1,4 +1,4 @@
-"""A real browser, without which these tests are skipped; what they see is kept as artefacts."""
+"""A real browser, without which these tests are skipped; what they see is kept as artifacts."""
 
 import os
 import shutil
@@ -72,7 +72,7 @@ class Tab:
         )
 
     def keep(self, name):
-        """A screenshot among the artefacts, if they are wanted."""
+        """A screenshot among the artifacts, if they are wanted."""
         folder = os.environ.get("NEOCOG_ARTIFACTS")
         if folder:
             Path(folder).mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ NUMBER = "document.querySelector('[aria-label=\"number of a test image\"]')"
 @pytest.fixture
 def server():
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     with served(network, DATA) as page:
         yield page
 
@@ -73,7 +73,7 @@ def test_a_picture_of_ones_own_and_one_that_is_broken(tab, address, tmp_path):
     assert "decoded" in message.inner_text() or "not an image" in message.inner_text()
     assert source.get_attribute("src") == first
     whole = tmp_path / "whole.png"
-    whole.write_bytes(png(np.full((50, 90), 200, np.uint8)))  # another size, and grey
+    whole.write_bytes(png(np.full((50, 90), 200, np.uint8)))  # another size, and gray
     field.set_input_files(whole)
     wait_for(open_, "src => document.querySelector('header .picture').src !== src", arg=first)
     assert not message.is_visible()
@@ -140,7 +140,7 @@ def test_a_drawn_kernel(tab, address):
 
 def test_a_changed_weight(tab, address, server):
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     state = network.state_dict()
     open_ = tab(address)
     card = open_.page.locator(".card", has_text="Change a weight")
@@ -428,7 +428,7 @@ def test_nothing_is_shown_without_the_token(tab, address, server, chromium):
 def test_another_explorer_at_the_same_address(tab):
     """The page of the one before does nothing to it, and becomes its page as soon as it may."""
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     with served(network, DATA) as server:
         open_ = tab(server.address, complains=True)
     with served(network, DATA, server.port) as other:
@@ -460,7 +460,7 @@ def test_another_explorer_at_the_same_address(tab):
 
 def test_the_explorer_is_closed(tab):
     network = neocog.models.simple_cnn()
-    network.initialise(0)
+    network.initialize(0)
     with served(network, DATA) as server:
         open_ = tab(server.address, complains=True)
     message = open_.page.locator("[role=alert]")

@@ -79,7 +79,7 @@ def every_kind():
 @pytest.fixture(scope="module")
 def every_kind_explained():
     network = every_kind()
-    network.initialise(3)
+    network.initialize(3)
     state, rng = network.state_dict(), np.random.default_rng(0)
     state["block.body.norm.running_mean"] = rng.normal(size=6).astype(np.float32) / 4
     state["block.body.norm.running_var"] = rng.uniform(0.25, 2, 6).astype(np.float32)
@@ -336,10 +336,14 @@ def test_what_it_looks_at(tab, note, explained):
 def test_filters_show_what_excites_them(tab, note, trained, explained):
     _, data = trained
     open_ = tab(note)
-    pictures = open_.page.locator("#filters .excited")
+    pictures = open_.page.locator("#filters .top-activation")
     assert pictures.count() == 16 * 3
-    exciting = explained.filters("conv1", data.train, most=200).top_activations
-    assert pictures.nth(0).get_attribute("aria-label").startswith(f"image {exciting[0][0].index}:")
+    top_activations = explained.filters("conv1", data.train, most=200).top_activations
+    assert (
+        pictures.nth(0)
+        .get_attribute("aria-label")
+        .startswith(f"image {top_activations[0][0].index}:")
+    )
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True), (400, False)])
@@ -514,7 +518,7 @@ def test_numbers_and_counts_are_written_as_people_read_them(chromium):
 def test_names_are_text_and_no_program(tab, tmp_path, trained):
     _, data = trained
     network = models.simple_cnn(2)
-    network.initialise(0)
+    network.initialize(0)
     evil = ("</script><script>document.title='taken'</script>", "<img src=x onerror=alert(1)>")
     network.name_classes(evil)
     file = tmp_path / "evil.html"

@@ -8,10 +8,10 @@ What a kernel must write is NaN before; borders and padding, which must stay zer
 import numba
 import numpy as np
 
-from neocog.kernels.compiling import KERNEL_ARGUMENTS, kernel_address
-from neocog.kernels.geometry import MOST_OPERANDS, numbers_of
+from neocog.kernels.jit import KERNEL_ARGUMENTS, kernel_address
 from neocog.kernels.layout import padded
-from neocog.kernels.pipeline import KernelCompiler
+from neocog.kernels.numba_passes import KernelCompiler
+from neocog.kernels.runtime_sizes import MOST_OPERANDS, numbers_of
 from neocog.kernels.simd import (
     LANES,
     flush_denormals,
@@ -19,7 +19,7 @@ from neocog.kernels.simd import (
     longs_at,
     restore_denormals,
 )
-from neocog.kernels.static import StaticType
+from neocog.kernels.spec_type import SpecType
 
 #: The unit roundoff of float32: a sum, product or fused multiply-add is right within this factor.
 UNIT = 2.0**-24
@@ -28,7 +28,7 @@ TINY = 2.0**-126
 
 _GUARD = 64
 
-_call = function_pointer_call([StaticType(None), *KERNEL_ARGUMENTS])
+_call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
 
 
 @numba.njit(pipeline_class=KernelCompiler)
@@ -56,17 +56,17 @@ class Buffer:
         np.testing.assert_array_equal(guards, expected, "written beyond a buffer")
 
 
-def call(kernel, stage, operands, count, *, first=0, flush=False):
+def call(kernel, spec, operands, count, *, first=0, flush=False):
     """Run the kernel for items first … first + count.
 
     An operand is a `Buffer`, (Buffer, the item it begins at), or None.
     """
     places = [o if isinstance(o, tuple) else (o, 0) for o in operands]
-    numbers = numbers_of(stage)
+    numbers = numbers_of(spec)
     table = np.zeros(MOST_OPERANDS + 1, np.int64)
     table[: len(places)] = [0 if b is None else b.address(item) for b, item in places]
     table[-1] = numbers.ctypes.data
-    _drive(kernel_address(kernel, stage), table.ctypes.data, first, count, flush)
+    _drive(kernel_address(kernel, spec), table.ctypes.data, first, count, flush)
     for buffer, _ in places:
         if buffer is not None:
             buffer.check()

@@ -12,7 +12,7 @@ from neocog.kernels.augmentation import Augment, Augmented, load_augmented
 from neocog.kernels.image import Images, load_images
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import draw_mixing, mix_nothing, partner
-from neocog.kernels.pipeline import KernelCompiler
+from neocog.kernels.numba_passes import KernelCompiler
 from neocog.kernels.random import random_bits, uniform
 
 SEED = 2**62 + 12345
@@ -82,7 +82,7 @@ def blended(v, error, factor, other, other_error):
     return np.clip(factor * v + (1 - factor) * other, 0, 1), error
 
 
-def coloured(bytes_, how, key):
+def colored(bytes_, how, key):
     """Values 0 … 1, and how far float32 may be from them to first order."""
     _, w, c = bytes_.shape
 
@@ -114,7 +114,7 @@ def image(bytes_, how, settings, index, scale, shift):
     key = key_of(settings[0], settings[1], index)
     bytes_ = arranged(bytes_, how, settings, key, index)
     if any(how.jitter):
-        v, error = coloured(bytes_, how, key)
+        v, error = colored(bytes_, how, key)
         parts = 255 * v * scale + np.abs(shift)
         bound = 1.001 * 255 * scale * error + rounding(3, parts)
     else:
@@ -159,24 +159,24 @@ def preprocessing(rng, x_map):
     return one.astype(np.float64), pixel
 
 
-def load(stage, bytes_, order, settings, rows, parts, *, begin=0, images=None):
+def load(spec, bytes_, order, settings, rows, parts, *, begin=0, images=None):
     """The kernel's batch, in the calls that are asked for."""
     n = len(order) if images is None else images
-    x = unwritten(stage.x, n)
+    x = unwritten(spec.x, n)
     operands = (
         flat(bytes_, np.uint8),
-        flat(order, np.int64) if stage.images.gathered else None,
+        flat(order, np.int64) if spec.images.gathered else None,
         step(n, begin=begin, total=len(order)),
         flat(rows[0]),
         flat(rows[1]),
     )
-    c, h, w = stage.x.channels, stage.x.height, stage.x.width
-    other = maps(stage.x, np.zeros((1, c, h, w))) if stage.how.mixes else None
+    c, h, w = spec.x.channels, spec.x.height, spec.x.width
+    other = maps(spec.x, np.zeros((1, c, h, w))) if spec.how.mixes else None
     given_settings = flat(settings, np.int64)
     for first, count in parts:
         given_ = (*operands, (x, first), given_settings, other)
-        call(load_augmented, stage, given_, count, first=first)
-    return read(stage.x, x)
+        call(load_augmented, spec, given_, count, first=first)
+    return read(spec.x, x)
 
 
 STRENGTHS = st.sampled_from([0.0, 0.5, 2.0])
@@ -211,19 +211,19 @@ EVERYTHING = Augment("alternating", 3, "zero", 4, (0.3, 0.5, 2.0), 0.4)
 def test_load_augmented(case, how, gathered):
     n, c, h, w, border, _after, _dense = case
     c = min(c, 8)
-    stage = Augmented(Images(FeatureMap(h, w, c, *border, True), gathered), how)
+    spec = Augmented(Images(FeatureMap(h, w, c, *border, True), gathered), how)
     rng = generator(case, how)
     bytes_ = rng.integers(0, 256, (3 * n, h, w, c), dtype=np.uint8)
-    (scale, shift), rows = preprocessing(rng, stage.x)
+    (scale, shift), rows = preprocessing(rng, spec.x)
     order = rng.integers(0, 3 * n, 3 * n)
     settings = np.array([SEED, 3, 1, rng.integers(-4, 5), rng.integers(-4, 5)])
     # The second batch of the epoch; its images 0 … n, and what comes after them is fetched.
-    x = load(stage, bytes_, order, settings, rows, in_parts(n), begin=n, images=n)
+    x = load(spec, bytes_, order, settings, rows, in_parts(n), begin=n, images=n)
     indices = order[n : 2 * n] if gathered else np.arange(n, 2 * n)
     expected, bound = batch(bytes_, indices, how, settings, scale, shift, n)
     assert_within(x, expected, bound)
     alone = [(i, 1) for i in range(n)]
-    again = load(stage, bytes_, order, settings, rows, alone, begin=n, images=n)
+    again = load(spec, bytes_, order, settings, rows, alone, begin=n, images=n)
     np.testing.assert_array_equal(x, again)
 
 
@@ -247,12 +247,12 @@ SIDE, MANY = 5, 3000
 
 def seen(how, *, seed=SEED, epoch=0, order=None):
     """Many copies of one picture, in which no pixel is like another; [MANY, SIDE, SIDE]."""
-    stage = Augmented(Images(FeatureMap(SIDE, SIDE, 1, dense=True), True), how)
+    spec = Augmented(Images(FeatureMap(SIDE, SIDE, 1, dense=True), True), how)
     picture = np.arange(1, SIDE * SIDE + 1, dtype=np.uint8).reshape(1, SIDE, SIDE, 1)
     rows = np.ones((1, SIDE), np.float32), np.zeros((1, SIDE), np.float32)
     bytes_ = np.repeat(picture, MANY, axis=0)
     order = np.arange(MANY) if order is None else order
-    return load(stage, bytes_, order, [seed, epoch, 0, 0, 0], rows, [(0, len(order))])[:, 0]
+    return load(spec, bytes_, order, [seed, epoch, 0, 0, 0], rows, [(0, len(order))])[:, 0]
 
 
 PICTURE = np.arange(1, SIDE * SIDE + 1).reshape(SIDE, SIDE)
@@ -294,7 +294,7 @@ def test_alternating_flips_alternate():
 
 @once
 def test_all_shifts_occur_alike_with_and_without_flip():
-    """Where the middle pixel went, and what its neighbour to the right is."""
+    """Where the middle pixel went, and what its neighbor to the right is."""
     x = seen(Augment("random", 2, "zero"))
     middle = PICTURE[SIDE // 2, SIDE // 2]
     n, row, column = np.nonzero(x == middle)
@@ -312,12 +312,12 @@ def test_cutout_is_a_square_around_any_pixel():
     np.testing.assert_array_equal(np.unique(sizes), [4, 6, 9])
     rows, columns = cut.any(2), cut.any(1)
     np.testing.assert_array_equal(cut, rows[:, :, None] & columns[:, None, :])
-    # The centres, of which those at the edge have a square that is cut off there.
-    centre = [
+    # The centers, of which those at the edge have a square that is cut off there.
+    center = [
         np.where(part[:, 0] & ~part[:, 2], 0, np.where(part[:, 0], 1, np.argmax(part, 1) + 1))
         for part in (rows, columns)
     ]
-    assert spread_evenly(np.bincount(centre[0] * SIDE + centre[1], minlength=SIDE * SIDE))
+    assert spread_evenly(np.bincount(center[0] * SIDE + center[1], minlength=SIDE * SIDE))
 
 
 @once

@@ -134,7 +134,7 @@ class Case:
             self.x_map.border_w - self.padding[1][0],
         )
 
-    def stage(self, y_map, **others):
+    def spec(self, y_map, **others):
         (sh, sw), (dh, dw) = self.stride, self.dilation
         return Convolution(
             self.x_map,
@@ -151,7 +151,7 @@ class Case:
             **others,
         )
 
-    def gradient_stage(self, dy_map, winners, shard):
+    def gradient_spec(self, dy_map, winners, shard):
         steps = (*self.stride, *self.dilation)
         return WeightGradient(
             self.x_map, dy_map, self.w_map, self.bias, winners, shard, *steps, *self.crop
@@ -237,9 +237,9 @@ def conv_bound(case, x, w, b, before=0):
 
 def assert_same_in_parts(case, operands, y, expected):
     """Bitwise the same where parts of one image are the items, in two calls."""
-    stage = case.stage(case.y_map, accumulate=case.accumulate, parts=True)
-    for first, count in in_parts(stage.bands * stage.w.blocks):
-        call(conv2d_forward, stage, (*operands, y, None, None), count, first=first)
+    spec = case.spec(case.y_map, accumulate=case.accumulate, parts=True)
+    for first, count in in_parts(spec.bands * spec.w.blocks):
+        call(conv2d_forward, spec, (*operands, y, None, None), count, first=first)
     np.testing.assert_array_equal(read(case.y_map, y), expected)
 
 
@@ -256,11 +256,11 @@ def assert_same_in_parts(case, operands, y, expected):
 @given(case=cases())
 def test_conv2d_forward(case):
     m = case.y_map
-    stage = case.stage(m, accumulate=case.accumulate)
+    spec = case.spec(m, accumulate=case.accumulate)
     for kind in (whole, real, wild):
         x, w, b = conv_data(kind, case)
         y, before = result(case, kind, x, m)
-        call(conv2d_forward, stage, (*conv_operands(case, x, w, b), y, None, None), len(x))
+        call(conv2d_forward, spec, (*conv_operands(case, x, w, b), y, None, None), len(x))
         expected = forward(case, double(x), double(w), double(b))
         if case.relu:
             expected = reference.relu_forward(expected)
@@ -284,11 +284,11 @@ def test_conv2d_forward_pooled(case):
     for kind, keep in ((whole, True), (real, True), (wild, True), (whole, False)):
         if not keep and case.n != 3:
             continue  # without winners is another kernel to compile
-        stage = case.stage(m, pool=True, winners=keep)
+        spec = case.spec(m, pool=True, winners=keep)
         x, w, b = conv_data(kind, case)
         y = unwritten(m, len(x)) if case.w_map.lanes_left else blank(m, len(x))
         winners = Buffer(len(x), m.bare.size, np.int32)
-        call(conv2d_forward, stage, (*conv_operands(case, x, w, b), y, winners, None), len(x))
+        call(conv2d_forward, spec, (*conv_operands(case, x, w, b), y, winners, None), len(x))
         sums = forward(case, double(x), double(w), double(b))
         expected, winner = reference.max_pool2d_forward(sums)
         if case.relu:
@@ -315,21 +315,21 @@ def test_conv2d_forward_pooled(case):
             assert np.isin(won, offsets).all()
 
 
-def assert_input_gradient(case, kernel, stage, dy_map, order):
+def assert_input_gradient(case, kernel, spec, dy_map, order):
     """dx against the formula; `order` makes the kernel's operands of dy, weight, dx and gate."""
-    turned_case = replace(case, inputs=case.outputs, outputs=case.inputs)
+    flipped_case = replace(case, inputs=case.outputs, outputs=case.inputs)
     for kind in (whole, real):
         rng = generator(kind.__name__, case)
         _, weight, _ = conv_data(kind, case)
         dy = kind(rng, case.n, case.k, *case.out)
         gate = np.maximum(whole(rng, case.n, case.c, *case.size), 0)
         groups = weight.reshape(case.groups, case.outputs, *weight.shape[1:])
-        turned = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
-        dx, before = result(turned_case, kind, dy, dx_map(case))
-        w = case.w_map.turned
-        turned_weight = parameter(w.size, weight_places(w), turned)
-        gates = maps(stage.gate, gate) if case.relu else None
-        call(kernel, stage, order(maps(dy_map, dy), turned_weight, dx, gates), case.n)
+        flipped = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
+        dx, before = result(flipped_case, kind, dy, dx_map(case))
+        w = case.w_map.flipped
+        flipped_weight = parameter(w.size, weight_places(w), flipped)
+        gates = maps(spec.gate, gate) if case.relu else None
+        call(kernel, spec, order(maps(dy_map, dy), flipped_weight, dx, gates), case.n)
         shape = (gate.shape, case.padding)
         expected = reference.conv2d_backward_input(
             double(dy), double(weight), *shape, **case.options
@@ -360,17 +360,17 @@ def gate_map(case):
 @example(case=replace(GROUPS, stride=(1, 1), accumulate=True, relu=True))
 @given(case=cases())
 def test_conv2d_backward_input(case):
-    """The forward kernel with the turned weight, cropped and gated: for stride 1."""
+    """The forward kernel with the flipped weight, cropped and gated: for stride 1."""
     case = replace(case, stride=(1, 1))
     # A padding wider than the kernel reaches: those rows and columns of dy saw only zeros.
     pairs = list(zip(case.reach, case.padding, strict=True))
     border = [max(0, reach - min(sides)) for reach, sides in pairs]
     crop = [b - (reach - sides[0]) for b, (reach, sides) in zip(border, pairs, strict=True)]
     dy_map = FeatureMap(*case.out, case.k, *border)
-    stage = Convolution(
+    spec = Convolution(
         dy_map,
         dx_map(case),
-        case.w_map.turned,
+        case.w_map.flipped,
         bias=False,
         crop_h=crop[0],
         crop_w=crop[1],
@@ -381,14 +381,14 @@ def test_conv2d_backward_input(case):
         accumulate=case.accumulate,
     )
     assert_input_gradient(
-        case, conv2d_forward, stage, dy_map, lambda dy, w, dx, gate: (dy, w, None, dx, None, gate)
+        case, conv2d_forward, spec, dy_map, lambda dy, w, dx, gate: (dy, w, None, dx, None, gate)
     )
 
 
-def strided_stage(case, dy_map):
+def strided_spec(case, dy_map):
     top, left = (sides[0] for sides in case.padding)
     steps = (*case.stride, *case.dilation)
-    w, gate = case.w_map.turned, gate_map(case)
+    w, gate = case.w_map.flipped, gate_map(case)
     return InputGradient(
         dy_map, dx_map(case), w, *steps, top, left, case.relu, gate, case.accumulate
     )
@@ -406,18 +406,18 @@ def strided_stage(case, dy_map):
 @given(case=cases())
 def test_conv2d_backward_input_strided(case):
     reaches = FeatureMap(*case.out, case.k, 99, 99)
-    wide = strided_stage(case, reaches)
+    wide = strided_spec(case, reaches)
     dy_map = FeatureMap(*case.out, case.k, wide.reach_h, wide.reach_w)
-    stage = strided_stage(case, dy_map)
+    spec = strided_spec(case, dy_map)
     assert_input_gradient(
-        case, conv2d_backward_input_strided, stage, dy_map, lambda *operands: operands
+        case, conv2d_backward_input_strided, spec, dy_map, lambda *operands: operands
     )
 
 
 def test_a_border_of_dy_that_is_too_narrow_is_refused():
     case = replace(MANY, stride=(2, 2), size=(8, 12))
     with pytest.raises(ValueError, match="dy's border of 0 × 0 must be at least 1 × 1"):
-        strided_stage(case, FeatureMap(*case.out, case.k))
+        strided_spec(case, FeatureMap(*case.out, case.k))
 
 
 @shapes(1)
@@ -429,22 +429,22 @@ def test_conv2d_flip_weight(case):
     w_map = case.w_map
     weight = real(generator(case), *weight_places(w_map).shape)
     packed = parameter(w_map.size, weight_places(w_map), weight)
-    at = weight_places(w_map.turned)
-    turned = parameter(w_map.turned.size, at, nan)
-    stage = case.gradient_stage(case.y_map, False, 1)
+    at = weight_places(w_map.flipped)
+    flipped = parameter(w_map.flipped.size, at, nan)
+    spec = case.gradient_spec(case.y_map, False, 1)
     for first, count in in_parts(w_map.blocks):
-        call(conv2d_flip_weight, stage, (packed, turned), count, first=first)
+        call(conv2d_flip_weight, spec, (packed, flipped), count, first=first)
     groups = weight.reshape(case.groups, case.outputs, *weight.shape[1:])
     expected = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
-    np.testing.assert_array_equal(read_parameter(turned, at), expected)
+    np.testing.assert_array_equal(read_parameter(flipped, at), expected)
 
 
-def weight_gradient(stage, kernel, x, dy, winners, images):
+def weight_gradient(spec, kernel, x, dy, winners, images):
     """dw and db, in two calls over the images as two workers make them, then reduced."""
-    shards = -(-images // stage.shard)
-    weight_sums = Buffer(shards, stage.partial_size)
-    bias_sums = Buffer(shards, padded(stage.w.out_channels))
-    middle = shards // 2 * stage.shard
+    shards = -(-images // spec.shard)
+    weight_sums = Buffer(shards, spec.partial_size)
+    bias_sums = Buffer(shards, padded(spec.w.out_channels))
+    middle = shards // 2 * spec.shard
     for first, until in ((0, middle), (middle, images)):
         operands = (
             (x, first),
@@ -454,27 +454,27 @@ def weight_gradient(stage, kernel, x, dy, winners, images):
             bias_sums,
         )
         if until > first:
-            call(kernel, stage, operands, until - first, first=first)
-    at = weight_places(stage.w)
-    dw = parameter(stage.w.size, at, nan)
-    db = parameter(padded(stage.w.out_channels), bias_places(stage.w.out_channels), nan)
-    reduce = (weight_sums, bias_sums, dw, db if stage.bias else None, step(images))
-    for first, count in in_parts(stage.w.blocks):
-        call(conv2d_reduce, stage, reduce, count, first=first)
-    bias = read_parameter(db, bias_places(stage.w.out_channels)) if stage.bias else None
+            call(kernel, spec, operands, until - first, first=first)
+    at = weight_places(spec.w)
+    dw = parameter(spec.w.size, at, nan)
+    db = parameter(padded(spec.w.out_channels), bias_places(spec.w.out_channels), nan)
+    reduce = (weight_sums, bias_sums, dw, db if spec.bias else None, step(images))
+    for first, count in in_parts(spec.w.blocks):
+        call(conv2d_reduce, spec, reduce, count, first=first)
+    bias = read_parameter(db, bias_places(spec.w.out_channels)) if spec.bias else None
     return read_parameter(dw, at), bias
 
 
-def weight_gradient_by_items(stage, x, dy, images):
+def weight_gradient_by_items(spec, x, dy, images):
     """dw and db, of which two workers make a part each."""
-    at = weight_places(stage.w)
-    dw = parameter(stage.w.size, at, nan)
-    for first, count in in_parts(stage.items):
-        call(conv2d_backward_weight_items, stage, (x, dy, dw, step(images)), count, first=first)
-    bias = bias_places(stage.w.out_channels)
-    db = parameter(padded(stage.w.out_channels), bias, nan)
-    for first, count in in_parts(padded(stage.w.out_channels) // LANES):
-        call(conv2d_backward_bias, stage, (dy, db, step(images)), count, first=first)
+    at = weight_places(spec.w)
+    dw = parameter(spec.w.size, at, nan)
+    for first, count in in_parts(spec.items):
+        call(conv2d_backward_weight_items, spec, (x, dy, dw, step(images)), count, first=first)
+    bias = bias_places(spec.w.out_channels)
+    db = parameter(padded(spec.w.out_channels), bias, nan)
+    for first, count in in_parts(padded(spec.w.out_channels) // LANES):
+        call(conv2d_backward_bias, spec, (dy, db, step(images)), count, first=first)
     return read_parameter(dw, at), read_parameter(db, bias)
 
 
@@ -517,14 +517,14 @@ TOO_LARGE = Case(1, 64, (12, 120), 8, (3, 3), (1, 1), (1, 1), (3, 3))
 @given(case=cases(), shard=st.integers(1, 3))
 def test_conv2d_backward_weight(case, shard):
     """By shards of images, and by items of the weight."""
-    stage = case.gradient_stage(case.y_map, False, shard)
+    spec = case.gradient_spec(case.y_map, False, shard)
     for kind in (whole, real):
         x, _, _ = conv_data(kind, case)
         dy = kind(generator(case), len(x), *places(case.y_map).shape)
         operands = maps(case.x_map, x), maps(case.y_map, dy)
-        actual = weight_gradient(stage, conv2d_backward_weight, *operands, None, len(x))
+        actual = weight_gradient(spec, conv2d_backward_weight, *operands, None, len(x))
         assert_weight_gradient(case, actual, x, dy, kind is whole)
-        actual = weight_gradient_by_items(stage, *operands, len(x))
+        actual = weight_gradient_by_items(spec, *operands, len(x))
         assert_weight_gradient(case, actual, x, dy, kind is whole)
 
 
@@ -532,16 +532,16 @@ def test_conv2d_backward_weight(case, shard):
 @pytest.mark.parametrize("case", [MANY, WIDE])
 def test_weight_gradients_are_the_same_however_images_are_cut_into_calls(case):
     case = replace(case, n=5, bias=True)
-    stage = case.gradient_stage(case.y_map, False, 5)
+    spec = case.gradient_spec(case.y_map, False, 5)
     x, _, _ = conv_data(real, case)
     dy = real(generator(case), len(x), *places(case.y_map).shape)
     x, dy = maps(case.x_map, x), maps(case.y_map, dy)
     results = []
     for calls in ([(0, 5)], [(0, 1), (1, 3), (4, 1)]):
-        sums = Buffer(1, stage.partial_size), Buffer(1, padded(case.k))
+        sums = Buffer(1, spec.partial_size), Buffer(1, padded(case.k))
         for first, count in calls:
             operands = ((x, first), (dy, first), None, *sums)
-            call(conv2d_backward_weight, stage, operands, count, first=first)
+            call(conv2d_backward_weight, spec, operands, count, first=first)
         results.append([buffer.items.tobytes() for buffer in sums])
     assert results[0] == results[1]
 
@@ -554,7 +554,7 @@ def test_weight_gradients_are_the_same_however_images_are_cut_into_calls(case):
 @given(case=cases(pool=True, plain=True), shard=st.integers(1, 3))
 def test_conv2d_backward_weight_of_winners(case, shard):
     m = case.pooled.bare
-    stage = case.gradient_stage(m, True, shard)
+    spec = case.gradient_spec(m, True, shard)
     for kind in (whole, real):
         x, _, _ = conv_data(kind, case)
         rng = generator(case)
@@ -564,11 +564,11 @@ def test_conv2d_backward_weight_of_winners(case, shard):
         winners.items[:, places(m)] = winner_offsets(case.x_map, winner, case.stride)
         kernel = conv2d_backward_weight_of_winners
         operands = maps(case.x_map, x), maps(m, dy), winners
-        actual = weight_gradient(stage, kernel, *operands, len(x))
+        actual = weight_gradient(spec, kernel, *operands, len(x))
         spread = reference.max_pool2d_backward(dy, winner, (len(x), case.k, *case.out))
         assert_weight_gradient(case, actual, x, spread, kind is whole)
 
 
 def test_winners_know_no_groups():
     with pytest.raises(ValueError, match="neither dilation nor groups"):
-        GROUPS.gradient_stage(GROUPS.pooled.bare, True, 1)
+        GROUPS.gradient_spec(GROUPS.pooled.bare, True, 1)

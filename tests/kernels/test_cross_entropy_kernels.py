@@ -23,7 +23,7 @@ from test_softmax_kernels import CLASSES, score_cases, share_bound
 from neocog.kernels.cross_entropy import CrossEntropy, cross_entropy
 from neocog.kernels.layout import padded
 from neocog.kernels.mixup import draw_mixing
-from neocog.kernels.pipeline import KernelCompiler
+from neocog.kernels.numba_passes import KernelCompiler
 from neocog.kernels.softmax import Softmax, softmax_cross_entropy
 
 EPSILON = np.finfo(np.float64).eps
@@ -35,43 +35,43 @@ def mixing_of(alpha, settings, step):
     return draw_mixing(alpha, settings, step)
 
 
-def run(stage, z, labels, order, begin, weights=None, *, finite=True):
+def run(spec, z, labels, order, begin, weights=None, *, finite=True):
     """The losses and the gradient of a batch that begins in the middle of an epoch."""
     n = len(z)
     told = step(n, begin=begin, total=len(order))
-    dz, losses = blank(stage.z, n), Buffer(n, 1, np.float64)
-    zs = maps(stage.z, z[..., None, None])
+    dz, losses = blank(spec.z, n), Buffer(n, 1, np.float64)
+    zs = maps(spec.z, z[..., None, None])
     filled = None
-    if stage.weighted:
-        filled = flat(np.pad(weights, (0, padded(stage.classes) - stage.classes)))
+    if spec.weighted:
+        filled = flat(np.pad(weights, (0, padded(spec.classes) - spec.classes)))
     others = (
         flat(order, np.int64),
         flat(labels, np.int64),
         told,
         filled,
-        flat(SETTINGS, np.int64) if stage.mixup else None,
+        flat(SETTINGS, np.int64) if spec.mixup else None,
     )
     for first, count in in_parts(n):
         operands = ((zs, first), (dz, first), (losses, first), *others)
-        call(cross_entropy, stage, operands, count, first=first)
-    return losses.items[:, 0], read(stage.z, dz, finite=finite)[..., 0, 0]
+        call(cross_entropy, spec, operands, count, first=first)
+    return losses.items[:, 0], read(spec.z, dz, finite=finite)[..., 0, 0]
 
 
-def mixed(stage, labels, order, begin, n):
+def mixed(spec, labels, order, begin, n):
     """The batch's own and its partners' labels, and the share of its own."""
     own = labels[order[begin : begin + n]]
-    if not stage.mixup:
+    if not spec.mixup:
         return own, own, 1.0
-    share, rotation = mixing_of(stage.mixup, SETTINGS, np.array([begin, n]))
+    share, rotation = mixing_of(spec.mixup, SETTINGS, np.array([begin, n]))
     return own, own[(np.arange(n) + rotation) % n], share
 
 
-def targets(stage, own, other, share, weights):
+def targets(spec, own, other, share, weights):
     """q [n, classes], and the sum of the weights of the labels."""
-    w = np.ones(stage.classes) if weights is None else weights.astype(np.float64)
-    one_hot = np.eye(stage.classes)
+    w = np.ones(spec.classes) if weights is None else weights.astype(np.float64)
+    one_hot = np.eye(spec.classes)
     hot = share * one_hot[own] + (1 - share) * one_hot[other]
-    q = (1 - stage.smoothing) * hot * w + stage.smoothing / stage.classes * w
+    q = (1 - spec.smoothing) * hot * w + spec.smoothing / spec.classes * w
     return q, w[own].sum()
 
 
@@ -89,22 +89,22 @@ STAGES = [
 @pytest.mark.parametrize("classes", CLASSES)
 def test_cross_entropy(classes, fields):
     torch = pytest.importorskip("torch")
-    stage = CrossEntropy(classes, **fields)
+    spec = CrossEntropy(classes, **fields)
     z = score_cases(classes)
     n, begin = len(z), 3
     rng = generator(classes, *fields)
     labels, order = rng.integers(0, classes, 2 * n), rng.permutation(2 * n)
-    weights = rng.uniform(0.1, 3, classes).astype(np.float32) if stage.weighted else None
-    losses, dz = run(stage, z, labels, order, begin, weights)
+    weights = rng.uniform(0.1, 3, classes).astype(np.float32) if spec.weighted else None
+    losses, dz = run(spec, z, labels, order, begin, weights)
 
-    own, other, share = mixed(stage, labels, order, begin, n)
-    q, whole = targets(stage, own, other, share, weights)
+    own, other, share = mixed(spec, labels, order, begin, n)
+    q, whole = targets(spec, own, other, share, weights)
     mass = q.sum(axis=1, keepdims=True)
     below = z.max(axis=1, keepdims=True) - double(z)
     total = np.exp(-below).sum(axis=1)
     expected = (mass[:, 0] * np.log(total) + (q * below).sum(axis=1)) * n / whole
     p = np.exp(-below) / total[:, None]
-    gradient = (mass * p - q) / whole / stage.accumulate
+    gradient = (mass * p - q) / whole / spec.accumulate
 
     z_bound, sum_bound = share_bound(z)
     # The logarithm of a sum that is off by a part of itself is off by that much; the rest is
@@ -115,14 +115,14 @@ def test_cross_entropy(classes, fields):
     )
     # Three parts of q, each with its factors in float32 and their product, are taken off in turn,
     # and no difference on the way is larger than mass · p + q.
-    bound = (mass * z_bound + 6 * UNIT * (mass * p + q)) / whole / stage.accumulate
+    bound = (mass * z_bound + 6 * UNIT * (mass * p + q)) / whole / spec.accumulate
     assert_within(dz, gradient, bound + 4 * TINY)
 
     # PyTorch's mean of the batch, and its gradient.
     scores = torch.tensor(double(z), requires_grad=True)
     asked = {
         "weight": None if weights is None else torch.tensor(double(weights)),
-        "label_smoothing": stage.smoothing,
+        "label_smoothing": spec.smoothing,
     }
     both = (
         torch.nn.functional.cross_entropy(scores, torch.tensor(chosen), **asked)
@@ -130,10 +130,10 @@ def test_cross_entropy(classes, fields):
     )
     loss = sum(part * one for part, one in zip((share, 1 - share), both, strict=True))
     assert_within(expected.mean(), loss.item(), 100 * n * EPSILON * np.abs(expected).mean())
-    (loss / stage.accumulate).backward()
+    (loss / spec.accumulate).backward()
     # p = exp(−below) is off by `below` roundings of itself, which is less than one of 1.
     far = (4 * classes + 100) * EPSILON * (mass + q)
-    assert_within(gradient, scores.grad.numpy(), far / whole / stage.accumulate)
+    assert_within(gradient, scores.grad.numpy(), far / whole / spec.accumulate)
 
 
 @pytest.mark.parametrize("classes", [10, 33])
@@ -159,11 +159,11 @@ def test_plain_cross_entropy_is_that_of_softmax(classes):
 def test_scores_that_are_not_finite(value, smoothing):
     torch = pytest.importorskip("torch")
     classes = 10
-    stage = CrossEntropy(classes, smoothing=smoothing)
+    spec = CrossEntropy(classes, smoothing=smoothing)
     z = np.zeros((classes, classes), np.float32)
     np.fill_diagonal(z, value)
     labels = np.arange(classes)[::-1].copy()
-    losses, _ = run(stage, z, labels, np.arange(classes), 0, finite=False)
+    losses, _ = run(spec, z, labels, np.arange(classes), 0, finite=False)
     expected = torch.nn.functional.cross_entropy(
         torch.tensor(double(z)), torch.tensor(labels), reduction="none", label_smoothing=smoothing
     )
@@ -172,9 +172,9 @@ def test_scores_that_are_not_finite(value, smoothing):
 
 def test_weights_that_are_all_zero_give_nan_as_in_torch():
     z = np.zeros((3, 4), np.float32)
-    stage = CrossEntropy(4, weighted=True)
+    spec = CrossEntropy(4, weighted=True)
     weights = np.float32([0, 1, 1, 1])
-    losses, dz = run(stage, z, np.zeros(3, int), np.arange(3), 0, weights, finite=False)
+    losses, dz = run(spec, z, np.zeros(3, int), np.arange(3), 0, weights, finite=False)
     assert np.isnan(losses).all()
     assert np.isnan(dz).all()
 

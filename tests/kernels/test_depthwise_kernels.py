@@ -92,7 +92,7 @@ def with_cases(**others):
 
 
 def layout(case, shard=1):
-    """The stage, the shape of x and y, and how the reference calls the convolution."""
+    """The spec, the shape of x and y, and how the reference calls the convolution."""
     n, c, sides, borders, dense, bias, relu = case
     out, room = [], []
     for size, kernel, stride, spread, before, after in sides:
@@ -106,95 +106,95 @@ def layout(case, shard=1):
             ((h, w), out, out, (h, w)), (x_border, *borders[1:]), dense, strict=True
         )
     )
-    stage = Depthwise(*four, kh, kw, sh, sw, dh, dw, top, left, bias, relu, shard)
+    spec = Depthwise(*four, kh, kw, sh, sw, dh, dw, top, left, bias, relu, shard)
     called = {
         "padding": ((top, below), (left, right)),
         "stride": (sh, sw),
         "dilation": (dh, dw),
         "groups": c,
     }
-    return stage, (n, c, h, w), (n, c, *out), called
+    return spec, (n, c, h, w), (n, c, *out), called
 
 
-def data(kind, case, stage, shape):
+def data(kind, case, spec, shape):
     """x, weight as in PyTorch, and bias."""
     rng = generator(kind.__name__, case)
     other = whole if kind is wild else kind
-    x, w = kind(rng, *shape), other(rng, shape[1], 1, stage.kernel_h, stage.kernel_w)
-    return x, w, other(rng, shape[1]) if stage.bias else None
+    x, w = kind(rng, *shape), other(rng, shape[1], 1, spec.kernel_h, spec.kernel_w)
+    return x, w, other(rng, shape[1]) if spec.bias else None
 
 
-def weight_places(stage):
+def weight_places(spec):
     """Where in the packed weight the numbers [C, 1, i, j] stand."""
-    c, _, i, j = np.ogrid[: stage.x.channels, :1, : stage.kernel_h, : stage.kernel_w]
-    return (i * stage.kernel_w + j) * stage.floats + c
+    c, _, i, j = np.ogrid[: spec.x.channels, :1, : spec.kernel_h, : spec.kernel_w]
+    return (i * spec.kernel_w + j) * spec.floats + c
 
 
-def bias_places(stage):
-    return np.arange(stage.x.channels)
+def bias_places(spec):
+    return np.arange(spec.x.channels)
 
 
 @shapes(3)
 @with_cases()
 @given(case=depthwise())
 def test_depthwise_forward(case):
-    stage, shape, _, called = layout(case)
+    spec, shape, _, called = layout(case)
     for kind in (whole, real, wild):
-        x, w, b = data(kind, case, stage, shape)
-        weight = parameter(stage.size, weight_places(stage), w)
-        bias = parameter(stage.floats, bias_places(stage), b) if stage.bias else None
-        y = blank(stage.y, len(x))
-        call(depthwise_forward, stage, (maps(stage.x, x), weight, bias, y), len(x))
+        x, w, b = data(kind, case, spec, shape)
+        weight = parameter(spec.size, weight_places(spec), w)
+        bias = parameter(spec.floats, bias_places(spec), b) if spec.bias else None
+        y = blank(spec.y, len(x))
+        call(depthwise_forward, spec, (maps(spec.x, x), weight, bias, y), len(x))
         with np.errstate(invalid="ignore"):
             expected = reference.conv2d_forward(double(x), double(w), double(b), **called)
-        if stage.relu:
+        if spec.relu:
             expected = reference.relu_forward(expected)
         bound = 0
         if kind is real:
             sums = reference.conv2d_forward(magnitude(x), magnitude(w), magnitude(b), **called)
-            bound = rounding(stage.taps + 1, sums)
-        assert_within(read(stage.y, y), expected, bound)
+            bound = rounding(spec.taps + 1, sums)
+        assert_within(read(spec.y, y), expected, bound)
 
 
 @shapes(3)
 @with_cases()
 @given(case=depthwise())
 def test_depthwise_backward_input(case):
-    stage, shape, out, called = layout(case)
+    spec, shape, out, called = layout(case)
     for kind in (whole, real, wild):
         rng = generator(kind.__name__, case)
         dy = kind(rng, *out)
-        w = (real if kind is real else whole)(rng, shape[1], 1, stage.kernel_h, stage.kernel_w)
-        weight = parameter(stage.size, weight_places(stage), w)
-        dx = blank(stage.dx, len(dy))
-        call(depthwise_backward_input, stage, (maps(stage.dy, dy), weight, dx), len(dy))
+        w = (real if kind is real else whole)(rng, shape[1], 1, spec.kernel_h, spec.kernel_w)
+        weight = parameter(spec.size, weight_places(spec), w)
+        dx = blank(spec.dx, len(dy))
+        call(depthwise_backward_input, spec, (maps(spec.dy, dy), weight, dx), len(dy))
         backward = reference.conv2d_backward_input
         with np.errstate(invalid="ignore"):
             expected = backward(double(dy), double(w), shape, **called)
         bound = 0
         if kind is real:
-            bound = rounding(stage.taps, backward(magnitude(dy), magnitude(w), shape, **called))
-        assert_within(read(stage.dx, dx), expected, bound)
+            bound = rounding(spec.taps, backward(magnitude(dy), magnitude(w), shape, **called))
+        assert_within(read(spec.dx, dx), expected, bound)
 
 
-def gradients(stage, x, dy):
+def gradients(spec, x, dy):
     """dw and db, in two calls over the images as two workers make them, then reduced."""
     images = len(x)
-    shards = -(-images // stage.shard)
-    weight_sums, bias_sums = Buffer(shards, stage.size), Buffer(shards, stage.floats)
-    x, dy = maps(stage.x, x), maps(stage.dy, dy)
-    middle = shards // 2 * stage.shard
+    shards = -(-images // spec.shard)
+    weight_sums, bias_sums = Buffer(shards, spec.size), Buffer(shards, spec.floats)
+    x, dy = maps(spec.x, x), maps(spec.dy, dy)
+    middle = shards // 2 * spec.shard
     for first, until in ((0, middle), (middle, images)):
         if until > first:
-            operands = ((x, first), (dy, first), weight_sums, bias_sums if stage.bias else None)
-            call(depthwise_backward_weight, stage, operands, until - first, first=first)
-    dw = parameter(stage.size, weight_places(stage), nan)
-    db = parameter(stage.floats, bias_places(stage), nan) if stage.bias else None
+            operands = ((x, first), (dy, first), weight_sums, bias_sums if spec.bias else None)
+            call(depthwise_backward_weight, spec, operands, until - first, first=first)
+    dw = parameter(spec.size, weight_places(spec), nan)
+    db = parameter(spec.floats, bias_places(spec), nan) if spec.bias else None
     operands = (weight_sums, bias_sums, dw, db, step(images))
-    for first, count in in_parts(stage.floats // LANES):
-        call(depthwise_reduce, stage, operands, count, first=first)
-    bias = read_parameter(db, bias_places(stage)) if stage.bias else None
-    return read_parameter(dw, weight_places(stage)), bias
+    for first, count in in_parts(spec.floats // LANES):
+        call(depthwise_reduce, spec, operands, count, first=first)
+    bias = read_parameter(db, bias_places(spec)) if spec.bias else None
+    return read_parameter(dw, weight_places(spec)), bias
 
 
 @shapes(3)
@@ -203,13 +203,13 @@ def gradients(stage, x, dy):
 @with_cases(shard=1)
 @given(case=depthwise(), shard=st.integers(1, 3))
 def test_depthwise_backward_weight(case, shard):
-    stage, shape, out, called = layout(case, shard)
-    kernel = (stage.kernel_h, stage.kernel_w)
+    spec, shape, out, called = layout(case, shard)
+    kernel = (spec.kernel_h, spec.kernel_w)
     for kind in (whole, real, wild):
         rng = generator(kind.__name__, case)
         # Not both wild: the reference adds in another order, so inf and −inf meet elsewhere.
         x, dy = kind(rng, *shape), (real if kind is real else whole)(rng, *out)
-        dw, db = gradients(stage, x, dy)
+        dw, db = gradients(spec, x, dy)
         backward, of_bias = reference.conv2d_backward_weight, reference.conv2d_backward_bias
         with np.errstate(invalid="ignore"):
             expected = backward(double(x), double(dy), kernel, **called)
@@ -220,5 +220,5 @@ def test_depthwise_backward_weight(case, shard):
             bound = rounding(roundings, backward(magnitude(x), magnitude(dy), kernel, **called))
             bias_bound = rounding(roundings, of_bias(magnitude(dy)))
         assert_within(dw, expected, bound)
-        if stage.bias:
+        if spec.bias:
             assert_within(db, of_bias(double(dy)), bias_bound)

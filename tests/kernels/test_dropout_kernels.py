@@ -42,12 +42,12 @@ def expected_mask(p, seed, layer, done, n, shape):
     return mixed(number, key).astype(np.int64) >= round(p * 2**32) - 2**31
 
 
-def run_dropout(stage, values, seed, done, first=0, names=MAPS[0]):
-    source, target, kernel = getattr(stage, names[0]), getattr(stage, names[1]), names[2]
+def run_dropout(spec, values, seed, done, first=0, names=MAPS[0]):
+    source, target, kernel = getattr(spec, names[0]), getattr(spec, names[1]), names[2]
     result = blank(target, len(values))
     told = step(len(values), taken=done)
     operands = (maps(source, values), result, flat([seed], np.int64), told)
-    call(kernel, stage, operands, len(values), first=first)
+    call(kernel, spec, operands, len(values), first=first)
     return read(target, result)
 
 
@@ -74,28 +74,28 @@ SOME = ((1, 2), (0, 1), (0, 0), (2, 0))
 def test_dropout(case, seed, done):
     n, c, h, w, borders, dense, p, layer = case
     places = (FeatureMap(h, w, c, *b, d) for b, d in zip(borders, dense, strict=True))
-    stage = Dropout(*places, p=p, layer=layer)
+    spec = Dropout(*places, p=p, layer=layer)
     first = 3
     masks = [expected_mask(p, seed, layer, done, first + at, (c, h, w)) for at in range(n)]
     factors = np.array(masks) / (1 - p) if any(m.any() for m in masks) else np.zeros((n, c, h, w))
     for names in MAPS:
         for kind in (real, wild):
             x = kind(generator(case, kind.__name__), n, c, h, w)
-            actual = run_dropout(stage, x, seed, done, first, names)
+            actual = run_dropout(spec, x, seed, done, first, names)
             with np.errstate(invalid="ignore"):
                 expected = double(x) * factors
             # The factor is rounded, and so is the product.
             bound = 2.001 * UNIT * np.nan_to_num(np.abs(expected))
             assert_within(actual, expected, bound)
             # One image alone is what it is among others.
-            alone = run_dropout(stage, x[-1:], seed, done, first + n - 1, names)
+            alone = run_dropout(spec, x[-1:], seed, done, first + n - 1, names)
             np.testing.assert_array_equal(alone, actual[-1:])
 
 
 @once
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_masks_are_fair_and_independent(p):
-    """Each within 6 σ: between images, steps, layers, seeds and neighbouring elements."""
+    """Each within 6 σ: between images, steps, layers, seeds and neighboring elements."""
     m = FeatureMap(24, 24, 48)
     one = Dropout(m, m, m, m, p, 0)
     other = Dropout(m, m, m, m, p, 1)

@@ -100,23 +100,23 @@ def linear_data(kind, case):
     )
 
 
-def packed_linear(stage, x_map, w):
-    return parameter(stage.w.size, linear_places(x_map, len(w)), w)
+def packed_linear(spec, x_map, w):
+    return parameter(spec.w.size, linear_places(x_map, len(w)), w)
 
 
 @on_linear_shapes
 def test_linear_forward(case):
     n, x_map, z_map = linear_layout(case)
     bias, relu = case[-2:]
-    stage = FullyConnected(x_map, z_map.channels, bias, relu)
+    spec = FullyConnected(x_map, z_map.channels, bias, relu)
     for kind in (whole, real, wild):
         x, w, b, _ = linear_data(kind, case)
         z = unwritten(z_map, n)
         b_packed = parameter(padded(len(b)), bias_places(len(b)), b) if bias else None
         call(
             linear_forward,
-            stage,
-            (vectors_of(x_map, x), packed_linear(stage, x_map, w), b_packed, z),
+            spec,
+            (vectors_of(x_map, x), packed_linear(spec, x_map, w), b_packed, z),
             n,
         )
         b = b if bias else np.zeros_like(b)
@@ -128,7 +128,7 @@ def test_linear_forward(case):
         if kind is real:
             # One rounding a product and one a sum, zeros in the padding included, and the bias's.
             products = reference.linear_forward(magnitude(x), magnitude(w), magnitude(b))
-            bound = rounding(2 * stage.w.inputs + 1, products)
+            bound = rounding(2 * spec.w.inputs + 1, products)
         assert_within(read(z_map, z).reshape(n, -1), expected, bound)
 
 
@@ -137,14 +137,14 @@ def test_linear_forward(case):
 def test_linear_forward_does_not_depend_on_an_images_company(case):
     n, x_map, z_map = linear_layout(case)
     assume(n > 1)
-    stage = FullyConnected(x_map, z_map.channels, *case[-2:])
+    spec = FullyConnected(x_map, z_map.channels, *case[-2:])
     x, w, b, _ = linear_data(real, case)
-    xs, packed = vectors_of(x_map, x), packed_linear(stage, x_map, w)
+    xs, packed = vectors_of(x_map, x), packed_linear(spec, x_map, w)
     b_packed = parameter(padded(len(b)), bias_places(len(b)), b)
     together, alone = unwritten(z_map, n), unwritten(z_map, n)
-    call(linear_forward, stage, (xs, packed, b_packed, together), n)
+    call(linear_forward, spec, (xs, packed, b_packed, together), n)
     for i in range(n):
-        call(linear_forward, stage, ((xs, i), packed, b_packed, (alone, i)), 1)
+        call(linear_forward, spec, ((xs, i), packed, b_packed, (alone, i)), 1)
     np.testing.assert_array_equal(read(z_map, together), read(z_map, alone))
 
 
@@ -153,43 +153,43 @@ def test_linear_forward_by_parts_of_the_inputs(case):
     n, x_map, z_map = linear_layout(case)
     bias, relu = case[-2:]
     batch = n + 1  # room for one more image than there are
-    stage = FullyConnected(x_map, z_map.channels, bias, relu, batch=batch)
+    spec = FullyConnected(x_map, z_map.channels, bias, relu, batch=batch)
     plain = FullyConnected(x_map, z_map.channels, bias=False, batch=batch)
     for kind in (whole, real):
         x, w, b, _ = linear_data(kind, case)
-        xs, packed = vectors_of(x_map, x), packed_linear(stage, x_map, w)
+        xs, packed = vectors_of(x_map, x), packed_linear(spec, x_map, w)
         b_packed = parameter(padded(len(b)), bias_places(len(b)), b) if bias else None
         b = b if bias else np.zeros_like(b)
         found = []
-        for pieces in (in_parts(stage.parts), [(0, stage.parts)]):
-            parts = maps(z_map, np.zeros((stage.parts * batch, *places(z_map).shape)))
+        for pieces in (in_parts(spec.parts), [(0, spec.parts)]):
+            parts = maps(z_map, np.zeros((spec.parts * batch, *places(z_map).shape)))
             z = unwritten(z_map, n)
             for first, count in pieces:
                 call(linear_forward_parts, plain, (xs, packed, parts, step(n)), count, first=first)
             for i in range(n):
-                call(linear_sum_parts, stage, (parts, b_packed, (z, i)), 1, first=i)
+                call(linear_sum_parts, spec, (parts, b_packed, (z, i)), 1, first=i)
             found.append(read(z_map, z).reshape(n, -1))
         np.testing.assert_array_equal(*found)
         expected = reference.linear_forward(double(x), double(w), double(b))
         if relu:
             expected = reference.relu_forward(expected)
         products = reference.linear_forward(magnitude(x), magnitude(w), magnitude(b))
-        bound = rounding(2 * stage.w.inputs + stage.parts + 1, products) if kind is real else 0
+        bound = rounding(2 * spec.w.inputs + spec.parts + 1, products) if kind is real else 0
         assert_within(found[0], expected, bound)
 
 
 @on_linear_shapes
 def test_linear_backward_input_by_slices_is_the_same_to_the_bit(case):
     n, x_map, z_map = linear_layout(case)
-    stage = FullyConnected(x_map, z_map.channels, gated=case[-1])
+    spec = FullyConnected(x_map, z_map.channels, gated=case[-1])
     x, w, _, dz = linear_data(real, case)
     xs, slopes = vectors_of(x_map, np.maximum(x, 0)), vectors_of(z_map, dz)
-    packed = packed_linear(stage, x_map, w)
+    packed = packed_linear(spec, x_map, w)
     at_once, sliced = blank(x_map, n), blank(x_map, n)
-    call(linear_backward_input, stage, (slopes, packed, at_once, xs), n)
-    for first, count in in_parts(stage.slices):
+    call(linear_backward_input, spec, (slopes, packed, at_once, xs), n)
+    for first, count in in_parts(spec.slices):
         operands = slopes, packed, sliced, xs, step(n)
-        call(linear_backward_input_slices, stage, operands, count, first=first)
+        call(linear_backward_input_slices, spec, operands, count, first=first)
     np.testing.assert_array_equal(read(x_map, sliced), read(x_map, at_once))
 
 
@@ -197,13 +197,13 @@ def test_linear_backward_input_by_slices_is_the_same_to_the_bit(case):
 def test_linear_backward_input(case):
     n, x_map, z_map = linear_layout(case)
     gated = case[-1]
-    stage = FullyConnected(x_map, z_map.channels, gated=gated)
+    spec = FullyConnected(x_map, z_map.channels, gated=gated)
     for kind in (whole, real):
         x, w, _, dz = linear_data(kind, case)
         x = np.maximum(x, 0)
         dx = blank(x_map, n)
-        operands = (vectors_of(z_map, dz), packed_linear(stage, x_map, w), dx, vectors_of(x_map, x))
-        call(linear_backward_input, stage, operands, n)
+        operands = (vectors_of(z_map, dz), packed_linear(spec, x_map, w), dx, vectors_of(x_map, x))
+        call(linear_backward_input, spec, operands, n)
         expected = reference.linear_backward_input(double(dz), double(w))
         products = reference.linear_backward_input(magnitude(dz), magnitude(w))
         bound = rounding(2 * len(w), products) if kind is real else np.zeros_like(products)
@@ -216,17 +216,17 @@ def test_linear_backward_input(case):
 @on_linear_shapes
 def test_linear_backward_weight_and_bias(case):
     n, x_map, z_map = linear_layout(case)
-    stage = FullyConnected(x_map, z_map.channels)
+    spec = FullyConnected(x_map, z_map.channels)
     for kind in (whole, real):
         x, w, b, dz = linear_data(kind, case)
         xs, slopes = vectors_of(x_map, x), vectors_of(z_map, dz)
         at = linear_places(x_map, len(w))
-        dw = parameter(stage.w.size, at, nan)
+        dw = parameter(spec.w.size, at, nan)
         db = parameter(padded(len(b)), bias_places(len(b)), nan)
-        for first, count in in_parts(stage.slices):
+        for first, count in in_parts(spec.slices):
             operands = xs, slopes, dw, step(n)
-            call(linear_backward_weight, stage, operands, count, first=first)
-        call(linear_backward_bias, stage, (slopes, db, step(n)), 1)
+            call(linear_backward_weight, spec, operands, count, first=first)
+        call(linear_backward_bias, spec, (slopes, db, step(n)), 1)
         exact = kind is whole
         products = reference.linear_backward_weight(magnitude(x), magnitude(dz))
         expected = reference.linear_backward_weight(double(x), double(dz))

@@ -24,11 +24,11 @@ from neocog.kernels.muon import (
     Orthogonal,
     muon_buffers,
     muon_momentum,
-    muon_momentum_turned,
+    muon_momentum_flipped,
     muon_plan,
     muon_scale,
     muon_update,
-    muon_update_turned,
+    muon_update_flipped,
     packed_matrix,
 )
 from neocog.kernels.orthogonal import (
@@ -65,9 +65,9 @@ def matrix(m, values):
     return buffer
 
 
-def call_in_parts(kernel, stage, operands, items):
+def call_in_parts(kernel, spec, operands, items):
     for first, count in in_parts(items):
-        call(kernel, stage, operands, count, first=first)
+        call(kernel, spec, operands, count, first=first)
 
 
 # The iteration
@@ -108,7 +108,7 @@ def test_iteration(rows, columns):
 # Whole steps
 
 
-def orthogonalised(x, iterations=5):
+def orthogonalized(x, iterations=5):
     """The iteration in float64, rows and columns as they are."""
     for _ in range(iterations):
         gram = x @ x.T
@@ -116,7 +116,7 @@ def orthogonalised(x, iterations=5):
     return x
 
 
-def orthogonalised_off(x, off, iterations=5):
+def orthogonalized_off(x, off, iterations=5):
     """How far float32's result may be off, in the Frobenius norm, if X is off by so much.
 
     A change of X grows by at most the largest |p′| on the singular values, p(σ) = a σ + b σ³ + c σ⁵
@@ -167,13 +167,13 @@ class Weight:
         self.roles["step"] = step(1, taken=done, done=done)
         for phase in muon_plan(self.s):
             operands = [self.roles[name] for name in phase.operands]
-            call_in_parts(phase.kernel, phase.stage, operands, phase.items)
+            call_in_parts(phase.kernel, phase.spec, operands, phase.items)
             yield phase
 
     def x(self, name="x"):
         """X as a matrix [K, rest], the rest in the order of the packed weight."""
         x = values_of(self.s.x, self.roles[name])
-        return x if self.s.turned else x.T
+        return x if self.s.flipped else x.T
 
     def shaped(self, x):
         """Such a matrix in the weight's own shape."""
@@ -187,10 +187,10 @@ class Weight:
 def test_every_weight_as_a_matrix():
     assert packed_matrix(ConvolutionWeight(24, 3, 2, 5)).rows == 30
     assert packed_matrix(ConvolutionWeight(24, 3, 2, 5)).columns == 24
-    assert not packed_matrix(ConvolutionWeight(24, 3, 2, 5)).turned
-    assert packed_matrix(ConvolutionWeight(31, 3, 2, 5)).turned
+    assert not packed_matrix(ConvolutionWeight(24, 3, 2, 5)).flipped
+    assert packed_matrix(ConvolutionWeight(31, 3, 2, 5)).flipped
     linear = packed_matrix(LinearWeight(32, 10))
-    assert (linear.rows, linear.columns, linear.turned) == (10, 32, True)
+    assert (linear.rows, linear.columns, linear.flipped) == (10, 32, True)
     assert linear.x == Matrix(32, 10)
 
 
@@ -201,18 +201,18 @@ def test_every_weight_as_a_matrix():
     kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     nesterov=st.booleans(),
     decay=st.booleans(),
-    renormalised=st.booleans(),
+    renormalized=st.booleans(),
     clipped=st.booleans(),
 )
 @example(24, 3, (2, 2), True, True, False, True, once=True)  # turned
 @example(33, 5, (3, 3), False, False, True, False)  # a vector that is not full
 @example(70, 9, (3, 3), True, True, True, True, once=True)  # several panels and spans
 @example(1, 1, (1, 1), True, False, False, False, once=True)
-def test_phases(k, c, kernel, nesterov, decay, renormalised, clipped):
+def test_phases(k, c, kernel, nesterov, decay, renormalized, clipped):
     rng = generator(k, c, kernel)
     weight = ConvolutionWeight(k, c, *kernel)
     s = packed_matrix(
-        weight, nesterov=nesterov, decay=decay, renormalised=renormalised, clipped=clipped
+        weight, nesterov=nesterov, decay=decay, renormalized=renormalized, clipped=clipped
     )
     lr, wd, momentum, scale, eps = 0.1, 0.3, 0.7, 1.5, 1e-7
     settings_ = lr, wd, 0.9, scale, eps, math.sqrt(k)
@@ -223,7 +223,7 @@ def test_phases(k, c, kernel, nesterov, decay, renormalised, clipped):
     state.roles["velocity"].items[0, at] = v
     factor = clip if clipped else 1.0
     for phase in state.step(g):
-        if phase.kernel in (muon_momentum, muon_momentum_turned):
+        if phase.kernel in (muon_momentum, muon_momentum_flipped):
             slope = factor * double(g)
             size = np.abs(double(v)) + np.abs(slope - double(v)) + np.abs(slope)
             new = momentum * double(v) + (1 - momentum) * slope
@@ -238,13 +238,13 @@ def test_phases(k, c, kernel, nesterov, decay, renormalised, clipped):
             x = kept / max(np.linalg.norm(kept), eps)
             assert_within(state.x(), x, rounding(2, np.abs(x)))
             x = state.x()
-            off = orthogonalised_off(x if k <= x.shape[1] else x.T, 0.0)
-        elif phase.kernel in (muon_update, muon_update_turned):
+            off = orthogonalized_off(x if k <= x.shape[1] else x.T, 0.0)
+        elif phase.kernel in (muon_update, muon_update_flipped):
             made = state.x(phase.operands[1])
-            wanted = orthogonalised(x)
+            wanted = orthogonalized(x)
             assert np.linalg.norm(made - wanted) <= off
             left = (1 - lr * wd) if decay else 1.0
-            if renormalised:
+            if renormalized:
                 left *= math.sqrt(k) / np.linalg.norm(double(w))
             moved = left * double(w) - lr * scale * state.shaped(made)
             size = np.abs(left * double(w)) + np.abs(lr * scale * state.shaped(made))
@@ -264,8 +264,8 @@ def test_a_linear_weight():
     state = Weight(s, weight.size, at, w, (0.1, 0, 0.0, 1.0, 1e-7))
     list(state.step(g))
     x = double(g) / np.linalg.norm(double(g))
-    moved = double(w) - 0.1 * orthogonalised(x)
-    off = 0.1 * orthogonalised_off(x, np.linalg.norm(rounding(5, np.abs(x))))
+    moved = double(w) - 0.1 * orthogonalized(x)
+    off = 0.1 * orthogonalized_off(x, np.linalg.norm(rounding(5, np.abs(x))))
     size = np.abs(double(w)) + 0.2
     error = np.linalg.norm(state.read("w") - moved)
     assert error <= off + np.linalg.norm(rounding(4, size))
@@ -276,7 +276,7 @@ def test_a_linear_weight():
 def test_weights_that_do_not_move():
     """Without a gradient there is no norm; a weight of zeros has none that could be mended."""
     weight = ConvolutionWeight(5, 3, 2, 2)
-    s = packed_matrix(weight, renormalised=True)
+    s = packed_matrix(weight, renormalized=True)
     zeros = np.zeros((5, 3, 2, 2), np.float32)
     state = Weight(s, weight.size, weight_places(weight), zeros, (1, 0, 0.9, 1, 1e-7, 5**0.5))
     list(state.step(zeros))
@@ -297,7 +297,7 @@ def test_a_gradient_that_is_not_finite_reaches_every_weight_and_no_padding():
         state.roles["step"] = step(1)
         for phase in phases:
             operands = [state.roles[name] for name in phase.operands]
-            call_in_parts(phase.kernel, phase.stage, operands, phase.items)
+            call_in_parts(phase.kernel, phase.spec, operands, phase.items)
         assert np.isnan(state.read("w")).all()
 
 
@@ -324,18 +324,18 @@ def test_steps_beside_pytorch(shape, monkeypatch):
         momenta=[np.nan] * 3,
     )
     exact = torch.nn.Parameter(torch.tensor(double(w)))
-    optimiser = torch.optim.Muon([exact], lr=lr, momentum=momentum, weight_decay=wd)
+    optimizer = torch.optim.Muon([exact], lr=lr, momentum=momentum, weight_decay=wd)
     off, v = 0.0, np.zeros(shape)
     for done in range(3):
         g = real(rng, *shape)
         list(state.step(g[:, :, None, None], done))
         exact.grad = torch.tensor(double(g))
-        optimiser.step()
+        optimizer.step()
         v = momentum * v + (1 - momentum) * g
         u = g + momentum * (v - g)
         x = u / np.linalg.norm(u)
         x_off = np.linalg.norm(rounding(20, np.abs(v) + np.abs(g))) / np.linalg.norm(u)
-        off += lr * scale * orthogonalised_off(x if k <= c else x.T, 2 * x_off)
+        off += lr * scale * orthogonalized_off(x if k <= c else x.T, 2 * x_off)
         off += np.linalg.norm(rounding(4, np.abs(state.read("w")) + lr * scale))
         error = state.read("w")[:, :, 0, 0] - exact.detach().numpy()
         assert np.linalg.norm(error) <= off

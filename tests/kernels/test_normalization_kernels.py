@@ -1,4 +1,4 @@
-"""The batch normalisation kernels alone against the formulas in float64; see `cases`."""
+"""The batch normalization kernels alone against the formulas in float64; see `cases`."""
 
 from math import inf, nan
 
@@ -64,23 +64,23 @@ def pairs(values, channels):
     return one[..., :channels], two[..., :channels]
 
 
-def statistics_by_kernel(stage, x):
+def statistics_by_kernel(spec, x):
     """Each image's mean and M2 of every channel, [N, C]."""
     n, c = x.shape[:2]
-    xs, stats = maps(stage.x, x), Buffer(n, 2 * padded(c))
+    xs, stats = maps(spec.x, x), Buffer(n, 2 * padded(c))
     for first, count in in_parts(n):
-        call(batch_norm_statistics, stage, ((xs, first), (stats, first)), count, first=first)
+        call(batch_norm_statistics, spec, ((xs, first), (stats, first)), count, first=first)
     return stats, pairs(stats.items, c)
 
 
-def statistics_bounds(stage, x):
+def statistics_bounds(spec, x):
     """How far an image's mean and M2 may be off, from the sums that the kernel adds up.
 
     p is the first rows' mean, d = x − p. A row's sum has W additions, the rows' at most 4 H.
     """
-    x, places = double(x), stage.places
-    steps = stage.x.width + 4 * stage.x.height + 4
-    begin = x[:, :, : stage.first_rows]
+    x, places = double(x), spec.places
+    steps = spec.x.width + 4 * spec.x.height + 4
+    begin = x[:, :, : spec.first_rows]
     p = begin.mean((2, 3), keepdims=True)
     p_off = rounding(steps, np.abs(begin).mean((2, 3), keepdims=True))
     d = np.abs(x - p) + p_off
@@ -90,9 +90,9 @@ def statistics_bounds(stage, x):
     return of_mean * 1.001, rounding(3 * steps + 4, squares)
 
 
-def check_statistics(stage, x):
-    _, (mean, m2) = statistics_by_kernel(stage, x)
-    of_mean, of_m2 = statistics_bounds(stage, x)
+def check_statistics(spec, x):
+    _, (mean, m2) = statistics_by_kernel(spec, x)
+    of_mean, of_m2 = statistics_bounds(spec, x)
     x = double(x)
     expected = x.mean((2, 3))
     assert_within(mean, expected, of_mean)
@@ -130,12 +130,12 @@ def test_batch_norm(case):
     n, c, h, w, borders, dense, affine = case
     each = [FeatureMap(h, w, c, *border, d) for border, d in zip(borders, dense, strict=True)]
     x_map, g_map, dx_map = each
-    stage = Normalization(*each, eps=1e-3, momentum=0.25, affine=affine)
+    spec = Normalization(*each, eps=1e-3, momentum=0.25, affine=affine)
     rng = generator(case)
     x, g = real(rng, n, c, h, w), real(rng, n, c, h, w)
-    check_statistics(stage, x)
+    check_statistics(spec, x)
 
-    stats, (means, m2) = statistics_by_kernel(stage, x)
+    stats, (means, m2) = statistics_by_kernel(spec, x)
     weight = real(rng, c)
     running_mean, running_var = real(rng, c), np.abs(real(rng, c))
     given = [channel_array(v) for v in (running_mean, running_var)]
@@ -143,7 +143,7 @@ def test_batch_norm(case):
     weights = (channel_array(weight), None) if affine else (None, None)
     operands = (stats, step(n), *weights, *given, *written)
     for first, count in in_parts(padded(c) // LANES):
-        call(batch_norm_finish, stage, operands, count, first=first)
+        call(batch_norm_finish, spec, operands, count, first=first)
     numbers, means = n * h * w, double(means)
     weight, running_mean, running_var = (double(v) for v in (weight, running_mean, running_var))
     batch = means.mean(0)
@@ -168,7 +168,7 @@ def test_batch_norm(case):
         buffer.items[:] = 0
     operands = (sums, step(n), *(gradients if affine else (None, None)), average)
     for first, count in in_parts(padded(c) // LANES):
-        call(batch_norm_backward_finish, stage, operands, count, first=first)
+        call(batch_norm_backward_finish, spec, operands, count, first=first)
     averages = pairs(average.items[0], c)
     for total, gradient, actual in zip(totals, gradients[::-1], averages, strict=True):
         bound = rounding(1, np.abs(total.sum(0)) + 1e-6 * UNIT * np.abs(total).sum(0))
@@ -180,7 +180,7 @@ def test_batch_norm(case):
     xs, gs, dx = maps(x_map, x), maps(g_map, g), blank(dx_map, n)
     for first, count in in_parts(n):
         operands = ((xs, first), (gs, first), *fixed, average, (dx, first))
-        call(batch_norm_backward, stage, operands, count, first=first)
+        call(batch_norm_backward, spec, operands, count, first=first)
     columns = (mean, scale, invstd, *(double(v) for v in averages))
     mean, scale, invstd, of_g, of_product = (v[:, None, None] for v in columns)
     product = (double(x) - mean) * invstd * of_product
@@ -192,27 +192,27 @@ def whole_step(x, dy, weight, bias, eps=1e-5):
     """(y, dx, dweight, dbias, running variance) by all kernels one after another; f is identity."""
     n, c, h, w = x.shape
     m = FeatureMap(h, w, c)
-    stage = Normalization(m, m, m, eps=eps)
-    point = Pointwise(m, m, m, m, m, normalised=True)
-    xs, (stats, _) = maps(m, x), statistics_by_kernel(stage, x)
+    spec = Normalization(m, m, m, eps=eps)
+    point = Pointwise(m, m, m, m, m, normalized=True)
+    xs, (stats, _) = maps(m, x), statistics_by_kernel(spec, x)
     weight, bias = channel_array(weight), channel_array(bias)
     running = channel_array(np.zeros(c)), channel_array(np.ones(c))
     mean, scale, invstd = (blank_array(1, c) for _ in range(3))
     vectors = padded(c) // LANES
     operands = (stats, step(n), weight, bias, *running, mean, scale, invstd)
-    call(batch_norm_finish, stage, operands, vectors)
+    call(batch_norm_finish, spec, operands, vectors)
     y, g, sums = blank(m, n), maps(m, dy), Buffer(n, 2 * padded(c))
     call(pointwise_forward, point, (xs, mean, scale, bias, None, y), n)
     operands = (xs, mean, scale, bias, None, g, g, invstd, sums)
     call(pointwise_backward, point, operands, n)
     gradients, means = [blank_array(1, c) for _ in range(2)], blank_array(2, c)
-    call(batch_norm_backward_finish, stage, (sums, step(n), *gradients, means), vectors)
-    call(batch_norm_backward, stage, (xs, g, mean, invstd, scale, means, g), n)
+    call(batch_norm_backward_finish, spec, (sums, step(n), *gradients, means), vectors)
+    call(batch_norm_backward, spec, (xs, g, mean, invstd, scale, means, g), n)
     ends = [buffer.items[0, :c] for buffer in (*gradients, running[1])]
     return read(m, y, finite=False), read(m, g, finite=False), *ends
 
 
-def test_all_kernels_together_are_batch_normalisation():
+def test_all_kernels_together_are_batch_normalization():
     """And dx may be written where g was."""
     rng = generator("all")
     n, c, h, w = shape = 3, 17, 6, 5
@@ -264,7 +264,7 @@ def test_the_way_back_with_fixed_statistics(case):
     n, c, h, w, borders, dense, affine = case
     each = [FeatureMap(h, w, c, *border, d) for border, d in zip(borders, dense, strict=True)]
     x_map, g_map, dx_map = each
-    stage = Normalization(*each, affine=affine, fixed=True)
+    spec = Normalization(*each, affine=affine, fixed=True)
     rng = generator("fixed", case)
     x, g, scale = real(rng, n, c, h, w), real(rng, n, c, h, w), real(rng, c)
     xs, gs, dx = maps(x_map, x), maps(g_map, g), blank(dx_map, n)
@@ -273,13 +273,13 @@ def test_the_way_back_with_fixed_statistics(case):
     means = flat(np.full(2 * padded(c), nan))
     for first, count in in_parts(n):
         operands = ((xs, first), (gs, first), *unused, channel_array(scale), means, (dx, first))
-        call(batch_norm_backward, stage, operands, count, first=first)
+        call(batch_norm_backward, spec, operands, count, first=first)
     expected = double(scale)[:, None, None] * double(g)
     assert_within(read(dx_map, dx), expected, rounding(1, np.abs(expected)))
 
 
 def test_all_kernels_together_with_fixed_statistics():
-    """A trained network's batch normalisation, forward and back, by its running statistics."""
+    """A trained network's batch normalization, forward and back, by its running statistics."""
     rng = generator("all fixed")
     n, c, h, w = shape = 2, 17, 6, 5
     x, dy = rng.normal(size=(2, *shape)).astype(np.float32)
@@ -288,8 +288,8 @@ def test_all_kernels_together_with_fixed_statistics():
     invstd = (1 / np.sqrt(var + 1e-5)).astype(np.float32)
     scale = weight * invstd
     m = FeatureMap(h, w, c)
-    stage = Normalization(m, m, m, fixed=True)
-    point = Pointwise(m, m, m, m, m, normalised=True)
+    spec = Normalization(m, m, m, fixed=True)
+    point = Pointwise(m, m, m, m, m, normalized=True)
     arrays = [channel_array(v) for v in (mean, scale, bias)]
     xs, y, g, dx = maps(m, x), blank(m, n), maps(m, dy), blank(m, n)
     sums = Buffer(n, 2 * padded(c))
@@ -298,9 +298,9 @@ def test_all_kernels_together_with_fixed_statistics():
     call(pointwise_backward, point, operands, n)
     gradients, means = [blank_array(1, c) for _ in range(2)], blank_array(2, c)
     vectors = padded(c) // LANES
-    call(batch_norm_backward_finish, stage, (sums, step(n), *gradients, means), vectors)
+    call(batch_norm_backward_finish, spec, (sums, step(n), *gradients, means), vectors)
     operands = (xs, g, arrays[0], channel_array(invstd), arrays[1], means, dx)
-    call(batch_norm_backward, stage, operands, n)
+    call(batch_norm_backward, spec, operands, n)
 
     x, dy, weight, bias, mean = (double(v) for v in (x, dy, weight, bias, mean))
     wide = np.abs(weight / np.sqrt(var + 1e-5))[:, None, None]
@@ -325,27 +325,27 @@ def test_a_large_mean_leaves_the_variance():
     Here even the bound, which has the first rows' mean off by the most that rounding could, leaves
     two digits.
     """
-    stage = one_map(8, 32, 32)
+    spec = one_map(8, 32, 32)
     rng = generator("large mean")
     x = (1e6 + rng.normal(size=(2, 8, 32, 32))).astype(np.float32)
-    m2, bound = check_statistics(stage, x)
+    m2, bound = check_statistics(spec, x)
     assert (bound < 1e-2 * m2).all()
 
 
 @once
 def test_first_rows_far_from_the_others_cost_three_bits_at_most():
-    stage = one_map(8, 32, 16)
+    spec = one_map(8, 32, 16)
     rng = generator("far")
     x = rng.normal(size=(2, 8, 32, 16))
     x[:, :, :4] += 1e5
-    m2, bound = check_statistics(stage, x.astype(np.float32))
+    m2, bound = check_statistics(spec, x.astype(np.float32))
     assert (bound < 8 * rounding(3 * (16 + 4 * 32 + 4) + 5, m2)).all()
 
 
 @once
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e6, 3e15, 1e-40])
 @pytest.mark.parametrize("eps", [1e-5, 0.0])
-def test_a_constant_channel_is_normalised_to_its_bias(value, eps):
+def test_a_constant_channel_is_normalized_to_its_bias(value, eps):
     """Of what rounding leaves of a mean of equal numbers, x̂ is a part of √eps."""
     rng = generator("constant")
     shape = 2, 9, 3, 5

@@ -25,7 +25,7 @@ from neocog.kernels.augmentation import Augment, Augmented, load_augmented
 from neocog.kernels.crop import draw_crop
 from neocog.kernels.image import Images
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.pipeline import KernelCompiler
+from neocog.kernels.numba_passes import KernelCompiler
 from neocog.kernels.random import uniform
 from neocog.kernels.trivial_augment import CHANGES, draw_change
 
@@ -66,26 +66,26 @@ def made(stored, how, settings, index, height, width):
     return arranged(picture, how, settings, key, index)
 
 
-def load(stage, bytes_, order, settings, parts):
+def load(spec, bytes_, order, settings, parts):
     """The bytes that the map gets [n, h, w, c], from scratch memory that holds anything."""
-    c, h, w = stage.x.channels, stage.x.height, stage.x.width
+    c, h, w = spec.x.channels, spec.x.height, spec.x.width
     n = len(order)
-    x = maps(stage.x, np.full((n, c, h, w), np.nan))
-    pixel = np.zeros((2, w, stage.x.pixel), np.float32)
+    x = maps(spec.x, np.full((n, c, h, w), np.nan))
+    pixel = np.zeros((2, w, spec.x.pixel), np.float32)
     pixel[0, :, :c] = 1
-    pictures = Buffer(1, max(1, stage.scratch.bytes), np.uint8)
-    numbers = Buffer(1, max(1, stage.scratch.numbers), np.int32)
+    pictures = Buffer(1, max(1, spec.scratch.bytes), np.uint8)
+    numbers = Buffer(1, max(1, spec.scratch.numbers), np.int32)
     pictures.items[:], numbers.items[:] = 201, -77777
     operands = (
         flat(bytes_, np.uint8),
-        flat(order, np.int64) if stage.images.gathered else None,
+        flat(order, np.int64) if spec.images.gathered else None,
         step(n, total=n),
         *(flat(pixel[0]), flat(pixel[1])),
     )
     rest = flat(settings, np.int64), None, pictures, numbers
     for first, count in parts:
-        call(load_augmented, stage, (*operands, (x, first), *rest), count, first=first)
-    found = read(stage.x, x).transpose(0, 2, 3, 1)
+        call(load_augmented, spec, (*operands, (x, first), *rest), count, first=first)
+    found = read(spec.x, x).transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(found, np.floor(found))
     return found
 
@@ -138,16 +138,16 @@ def test_a_crop_is_rotated_shifted_and_flipped():
 def check_pictures(c, size, stored, how, gathered):
     (h, w), n = size, 24
     stored = stored if how.crop else size
-    stage = Augmented(Images(FeatureMap(h, w, c, 1, 1, True), gathered), how, stored)
+    spec = Augmented(Images(FeatureMap(h, w, c, 1, 1, True), gathered), how, stored)
     rng = generator(c, size, stored, how)
     bytes_ = pictures_of(rng, n, *stored, c)
     order = rng.permutation(n) if gathered else np.arange(n)
     settings = np.array([SEED, 5, 0, 0, 0])
-    found = load(stage, bytes_, order, settings, in_parts(n))
+    found = load(spec, bytes_, order, settings, in_parts(n))
     for place, index in enumerate(order):
         expected = made(bytes_[index], how, settings, index, h, w)
         np.testing.assert_array_equal(found[place], expected, f"image {index}")
-    alone = load(stage, bytes_, order, settings, [(i, 1) for i in range(n)])
+    alone = load(spec, bytes_, order, settings, [(i, 1) for i in range(n)])
     np.testing.assert_array_equal(found, alone)
 
 
@@ -159,13 +159,13 @@ def test_every_change_in_every_strength(border, channels):
     """Often enough that each of 14 · 31 occurs; of the 18 · 15 pixels, one level a bin is full."""
     n, h, w = 2600, 18, 15
     how = Augment(border=border, trivial_augment=True)
-    stage = Augmented(Images(FeatureMap(h, w, channels, 0, 0, True), False), how)
+    spec = Augmented(Images(FeatureMap(h, w, channels, 0, 0, True), False), how)
     bytes_ = pictures_of(generator(border), n, h, w, channels)
     # For equalize: some that are all of one level, and some that have the greatest one often.
     bytes_[::7] = bytes_[::7, :1, :1]
     bytes_[::5, 3:] = 255
     settings = np.array([SEED, 0, 0, 0, 0])
-    found = load(stage, bytes_, np.arange(n), settings, [(0, n)])
+    found = load(spec, bytes_, np.arange(n), settings, [(0, n)])
     seen = set()
     for index in range(n):
         change = change_of(key_of(SEED, 0, index))

@@ -151,11 +151,11 @@ def grid():
 def run(name, x, dy, *, flush=False):
     """(f(x), dy · f′(x)) by the kernels."""
     m = FeatureMap(1, PLACES, 16)
-    stage = Pointwise(m, m, m, m, m, function=name, parameter=PARAMETERS.get(name, 0.0))
+    spec = Pointwise(m, m, m, m, m, function=name, parameter=PARAMETERS.get(name, 0.0))
     y, g = blank(m, 1), blank(m, 1)
-    call(pointwise_forward, stage, (maps(m, x), *(None,) * 4, y), 1, flush=flush)
+    call(pointwise_forward, spec, (maps(m, x), *(None,) * 4, y), 1, flush=flush)
     operands = (maps(m, x), *(None,) * 4, maps(m, dy), g, None, None)
-    call(pointwise_backward, stage, operands, 1, flush=flush)
+    call(pointwise_backward, spec, operands, 1, flush=flush)
     return read(m, y, finite=False), read(m, g, finite=False)
 
 
@@ -190,8 +190,8 @@ def cases(draw):
     n, c, h, w = draw(IMAGES), draw(CHANNELS), draw(SIZES), draw(SIZES)
     dense = [c <= 4 and draw(st.booleans()) for _ in range(5)]
     borders = [draw(BORDERS) for _ in range(5)]
-    name, normalised, adds = draw(st.sampled_from(NAMES)), draw(st.booleans()), draw(st.booleans())
-    return n, c, h, w, borders, dense, name, normalised, adds
+    name, normalized, adds = draw(st.sampled_from(NAMES)), draw(st.booleans()), draw(st.booleans())
+    return n, c, h, w, borders, dense, name, normalized, adds
 
 
 def channel_array(values):
@@ -217,35 +217,35 @@ TALL = [(0, 0), (1, 0), (2, 0), (0, 0), (1, 0)]  # rows one behind another, insi
 @example(case=(2, 40, 2, 3, MIXED, NO, "leaky_relu", True, True), once=True)
 @given(case=cases())
 def test_pointwise(case):
-    n, c, h, w, borders, dense, name, normalised, adds = case
+    n, c, h, w, borders, dense, name, normalized, adds = case
     each = [FeatureMap(h, w, c, *border, d) for border, d in zip(borders, dense, strict=True)]
     x_map, y_map, a_map, dy_map, g_map = each
-    stage = Pointwise(*each, normalised, adds, name, PARAMETERS.get(name, 0.0))
+    spec = Pointwise(*each, normalized, adds, name, PARAMETERS.get(name, 0.0))
     rng = generator(case)
     x, addend, dy = (real(rng, n, c, h, w) for _ in range(3))
     mean, bias = real(rng, c), real(rng, c)
     scale, invstd = real(rng, c), np.abs(real(rng, c))
-    fixed = tuple(channel_array(v) if normalised else None for v in (mean, scale, bias))
+    fixed = tuple(channel_array(v) if normalized else None for v in (mean, scale, bias))
     xs, addends = maps(x_map, x), maps(a_map, addend) if adds else None
     y, g, dys = blank(y_map, n), blank(g_map, n), maps(dy_map, dy)
-    sums = Buffer(n, 2 * padded(c)) if normalised else None
-    inverse = channel_array(invstd) if normalised else None
+    sums = Buffer(n, 2 * padded(c)) if normalized else None
+    inverse = channel_array(invstd) if normalized else None
     for first, count in in_parts(n):
         own = None if addends is None else (addends, first)
         operands = ((xs, first), *fixed, own, (y, first))
-        call(pointwise_forward, stage, operands, count, first=first)
+        call(pointwise_forward, spec, operands, count, first=first)
         written = None if sums is None else (sums, first)
         operands = ((xs, first), *fixed, own, (dys, first), (g, first), inverse, written)
-        call(pointwise_backward, stage, operands, count, first=first)
+        call(pointwise_backward, spec, operands, count, first=first)
 
     u, u_size, shifted = double(x), np.zeros(1), np.zeros(1)
-    if normalised:
+    if normalized:
         mean, scale, bias, invstd = (double(v)[:, None, None] for v in (mean, scale, bias, invstd))
         shifted = u - mean
         u, u_size = shifted * scale + bias, np.abs(shifted * scale) + np.abs(bias)
     if adds:
-        u, u_size = u + addend, u_size + np.abs(double(addend)) + np.abs(x) * (not normalised)
-    off = rounding(3, u_size) if normalised or adds else np.zeros_like(u)
+        u, u_size = u + addend, u_size + np.abs(double(addend)) + np.abs(x) * (not normalized)
+    off = rounding(3, u_size) if normalized or adds else np.zeros_like(u)
     bound = value_bound(name, u) * 1.001 + STEEP.get(name, 1.2) * off
     values = read(y_map, y)
     assert_within(values, value(name, u), bound)
@@ -255,7 +255,7 @@ def test_pointwise(case):
     bound = np.abs(dy) * np.where((np.abs(u) <= off) & (name in ("relu", "leaky_relu")), 1, bound)
     assert_within(gradients, gradient(name, double(dy), u), bound + 2 * TINY)
 
-    if normalised:
+    if normalized:
         one, two = sums.items[:, : padded(c)], sums.items[:, padded(c) :]
         np.testing.assert_array_equal(one[:, c:], 0)
         np.testing.assert_array_equal(two[:, c:], 0)
@@ -268,40 +268,40 @@ def test_pointwise(case):
 
 def test_the_gradient_may_be_written_where_it_came_from():
     m = FeatureMap(3, 5, 17, 1, 1)
-    stage = Pointwise(m, m, m, m, m, function="silu")
+    spec = Pointwise(m, m, m, m, m, function="silu")
     rng = generator("in place")
     x, dy = real(rng, 2, 17, 3, 5), real(rng, 2, 17, 3, 5)
     apart, both = blank(m, 2), maps(m, dy)
     nothing = (None,) * 4
     tail = (None, None)
-    call(pointwise_backward, stage, (maps(m, x), *nothing, maps(m, dy), apart, *tail), 2)
-    call(pointwise_backward, stage, (maps(m, x), *nothing, both, both, *tail), 2)
+    call(pointwise_backward, spec, (maps(m, x), *nothing, maps(m, dy), apart, *tail), 2)
+    call(pointwise_backward, spec, (maps(m, x), *nothing, both, both, *tail), 2)
     np.testing.assert_array_equal(read(m, both), read(m, apart))
 
 
 def test_relu_of_what_is_not_finite_is_the_reference():
     m = FeatureMap(3, 5, 17)
-    stage = Pointwise(m, m, m, m, m, function="relu")
+    spec = Pointwise(m, m, m, m, m, function="relu")
     rng = generator("wild")
     x, dy = wild(rng, 2, 17, 3, 5), real(rng, 2, 17, 3, 5)
     y, g = blank(m, 2), blank(m, 2)
     nothing = (None,) * 4
-    call(pointwise_forward, stage, (maps(m, x), *nothing, y), 2)
+    call(pointwise_forward, spec, (maps(m, x), *nothing, y), 2)
     np.testing.assert_array_equal(read(m, y), reference.relu_forward(x))
-    call(pointwise_backward, stage, (maps(m, x), *nothing, maps(m, dy), g, None, None), 2)
+    call(pointwise_backward, spec, (maps(m, x), *nothing, maps(m, dy), g, None, None), 2)
     np.testing.assert_array_equal(read(m, g), reference.relu_backward(dy, x))
 
 
 def test_a_large_mean_costs_no_digits():
     """Around 1e6 float32 keeps sixteenths; x − mean is exact, so y is right to the last bits."""
     m = FeatureMap(4, 4, 8)
-    stage = Pointwise(m, m, normalised=True)
+    spec = Pointwise(m, m, normalized=True)
     rng = generator("large mean")
     x = (1e6 + rng.normal(size=(2, 8, 4, 4))).astype(np.float32)
     scale = real(rng, 8)
     fixed = channel_array(np.full(8, 1e6)), channel_array(scale), channel_array(np.zeros(8))
     y = blank(m, 2)
-    call(pointwise_forward, stage, (maps(m, x), *fixed, None, y), 2)
+    call(pointwise_forward, spec, (maps(m, x), *fixed, None, y), 2)
     expected = (double(x) - 1e6) * double(scale)[:, None, None]
     assert_within(read(m, y), expected, rounding(1, np.abs(expected)))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cases import once
 
-from neocog.kernels.pipeline import KernelCompiler
+from neocog.kernels.numba_passes import KernelCompiler
 from neocog.kernels.random import random_bits, uniform
 
 COUNT = 20000
@@ -83,11 +83,11 @@ def test_uniform_is_spread_evenly(seed):
 
 @once
 @pytest.mark.parametrize("seed", [0, 12345])
-def test_every_bit_is_fair_and_independent_of_its_neighbours(seed):
+def test_every_bit_is_fair_and_independent_of_its_neighbors(seed):
     square = unpacked(grid(seed, 140, 140)).astype(np.int8) * 2 - 1
     bound = SIGMAS / np.sqrt(139 * 140)
     assert np.abs(square.mean((0, 1))).max() < bound
-    # Along a, along b, and from one seed to the next: all pairs of bits of two neighbours.
+    # Along a, along b, and from one seed to the next: all pairs of bits of two neighbors.
     following = unpacked(grid(seed + 1, 140, 140)).astype(np.int8) * 2 - 1
     for one, other in (
         (square[1:], square[:-1]),

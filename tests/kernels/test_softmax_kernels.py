@@ -65,9 +65,9 @@ CLASSES = [1, 2, 10, 16, 33]
 @pytest.mark.parametrize("classes", CLASSES)
 def test_softmax(classes):
     z = score_cases(classes)
-    stage = Softmax(classes)
+    spec = Softmax(classes)
     scores, p = Buffer(len(z), classes), Buffer(len(z), classes)
-    call(softmax, stage, (maps(stage.z, z[..., None, None]), scores, p), len(z))
+    call(softmax, spec, (maps(spec.z, z[..., None, None]), scores, p), len(z))
     np.testing.assert_array_equal(scores.items, z)
     assert_within(p.items, reference.softmax(double(z)), share_bound(z)[0])
     sums = p.items.astype(np.float64).sum(axis=1)
@@ -76,11 +76,11 @@ def test_softmax(classes):
 
 def test_the_exponential_is_within_two_units_in_the_last_place():
     """Softmax leaves exp(z − max z) where z was; with a maximum of 0 nothing else is rounded."""
-    stage = Softmax(2)
+    spec = Softmax(2)
     z = np.zeros((4000, 2), np.float32)
     z[:, 1] = -np.concatenate([np.linspace(0, 2, 2000), np.linspace(2, 90, 2000)])
-    zs, n = maps(stage.z, z[..., None, None]), len(z)
-    call(softmax, stage, (zs, Buffer(n, 2), Buffer(n, 2)), n)
+    zs, n = maps(spec.z, z[..., None, None]), len(z)
+    call(softmax, spec, (zs, Buffer(n, 2), Buffer(n, 2)), n)
     expected = np.exp(double(z))
     assert_within(zs.items[:, :2], expected, EXP * UNIT * expected + TINY)
 
@@ -88,11 +88,11 @@ def test_the_exponential_is_within_two_units_in_the_last_place():
 @pytest.mark.parametrize("classes", CLASSES)
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_softmax_of_what_is_not_finite(classes, value):
-    stage = Softmax(classes)
+    spec = Softmax(classes)
     z = np.zeros((classes, classes), np.float32)
     np.fill_diagonal(z, value)
     scores, p = Buffer(classes, classes), Buffer(classes, classes)
-    call(softmax, stage, (maps(stage.z, z[..., None, None]), scores, p), classes)
+    call(softmax, spec, (maps(spec.z, z[..., None, None]), scores, p), classes)
     np.testing.assert_array_equal(scores.items, z)
     with np.errstate(invalid="ignore"):
         expected = reference.softmax(double(z))
@@ -104,13 +104,13 @@ def test_softmax_cross_entropy(classes):
     z = score_cases(classes)
     n, begin = len(z), 3
     rng = generator(classes)
-    stage = Softmax(classes)
+    spec = Softmax(classes)
     labels = rng.integers(0, classes, 2 * n)
     order = rng.permutation(2 * n)
-    dz = blank(stage.z, n)
+    dz = blank(spec.z, n)
     losses = Buffer(n, 1, np.float64)
     told = step(n, begin=begin, total=2 * n)
-    zs = maps(stage.z, z[..., None, None])
+    zs = maps(spec.z, z[..., None, None])
     for first, count in in_parts(n):
         operands = (
             (zs, first),
@@ -120,7 +120,7 @@ def test_softmax_cross_entropy(classes):
             flat(labels, np.int64),
             told,
         )
-        call(softmax_cross_entropy, stage, operands, count, first=first)
+        call(softmax_cross_entropy, spec, operands, count, first=first)
     own = labels[order[begin : begin + n]]
     z_bound, sum_bound = share_bound(z)
     # The logarithm of a sum that is off by a part of itself is off by that much; the rest is
@@ -131,20 +131,20 @@ def test_softmax_cross_entropy(classes):
     expected = reference.cross_entropy_backward(double(z), own) / n
     # y − t once more rounded, and the share itself, which is taken off where y is the label's.
     bound = (z_bound + 2 * UNIT) / n
-    assert_within(read(stage.z, dz)[..., 0, 0], expected, bound)
+    assert_within(read(spec.z, dz)[..., 0, 0], expected, bound)
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_cross_entropy_of_what_is_not_finite(value):
     classes = 10
-    stage = Softmax(classes)
+    spec = Softmax(classes)
     z = np.zeros((classes, classes), np.float32)
     np.fill_diagonal(z, value)
     labels = np.arange(classes)[::-1].copy()
     losses = Buffer(classes, 1, np.float64)
-    zs = maps(stage.z, z[..., None, None])
+    zs = maps(spec.z, z[..., None, None])
     tail = flat(np.arange(classes), np.int64), flat(labels, np.int64), step(classes)
-    call(softmax_cross_entropy, stage, (zs, blank(stage.z, classes), losses, *tail), classes)
+    call(softmax_cross_entropy, spec, (zs, blank(spec.z, classes), losses, *tail), classes)
     with np.errstate(invalid="ignore"):
         expected = reference.cross_entropy(double(z), labels)
     assert_within(losses.items[:, 0], expected, (classes + EXP) * UNIT)
@@ -156,31 +156,31 @@ def test_score_of_label(classes):
     z = score_cases(classes)
     n, begin = len(z), 2
     rng = generator("score", classes)
-    stage = Softmax(classes)
+    spec = Softmax(classes)
     labels = rng.integers(0, classes, 2 * n)
     order = rng.permutation(2 * n)
-    zs, dz = maps(stage.z, z[..., None, None]), blank(stage.z, n)
+    zs, dz = maps(spec.z, z[..., None, None]), blank(spec.z, n)
     losses = Buffer(n, 1, np.float64)
     tail = flat(order, np.int64), flat(labels, np.int64), step(n, begin=begin, total=2 * n)
     for first, count in in_parts(n):
         operands = ((zs, first), (dz, first), (losses, first), *tail)
-        call(score_of_label, stage, operands, count, first=first)
+        call(score_of_label, spec, operands, count, first=first)
     own = labels[order[begin : begin + n]]
     np.testing.assert_array_equal(losses.items[:, 0], reference.label_score(double(z), own))
     expected = reference.label_score_backward(double(z), own)
-    np.testing.assert_array_equal(read(stage.z, dz)[..., 0, 0], expected)
+    np.testing.assert_array_equal(read(spec.z, dz)[..., 0, 0], expected)
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_score_of_label_of_what_is_not_finite(value):
     """The score is what it is, and the gradient does not depend on it."""
     classes = 10
-    stage = Softmax(classes)
+    spec = Softmax(classes)
     z = np.zeros((2, classes), np.float32)
     z[0, 3], z[1, 4] = value, value
-    losses, dz = Buffer(2, 1, np.float64), blank(stage.z, 2)
+    losses, dz = Buffer(2, 1, np.float64), blank(spec.z, 2)
     tail = flat(np.arange(2), np.int64), flat(np.array([3, 3]), np.int64), step(2)
-    call(score_of_label, stage, (maps(stage.z, z[..., None, None]), dz, losses, *tail), 2)
+    call(score_of_label, spec, (maps(spec.z, z[..., None, None]), dz, losses, *tail), 2)
     np.testing.assert_array_equal(losses.items[:, 0], [value, 0])
     expected = np.tile(np.arange(classes) == 3, (2, 1))
-    np.testing.assert_array_equal(read(stage.z, dz)[..., 0, 0], expected)
+    np.testing.assert_array_equal(read(spec.z, dz)[..., 0, 0], expected)

@@ -61,22 +61,22 @@ STEPS = 20
 MIDDLE = slice(ITEM, -ITEM)
 
 
-class TorchOptimiser:
+class TorchOptimizer:
     """One of PyTorch's, in float64."""
 
     def __init__(self, w, kind, lr, arguments):
         self._w = torch.nn.Parameter(torch.tensor(w))
-        self._optimiser = getattr(torch.optim, kind)([self._w], lr=lr, **arguments)
+        self._optimizer = getattr(torch.optim, kind)([self._w], lr=lr, **arguments)
 
     def step(self, gradient, lr, momentum):
-        group = self._optimiser.param_groups[0]
+        group = self._optimizer.param_groups[0]
         group["lr"] = lr
         if "momentum" in group:
             group["momentum"] = momentum
         if "betas" in group:
             group["betas"] = (momentum, group["betas"][1])
         self._w.grad = torch.tensor(gradient)
-        self._optimiser.step()
+        self._optimizer.step()
         return self._w.detach().numpy()
 
 
@@ -174,7 +174,7 @@ def adagrad_off(moving, g, g_off, rate, momentum, s, settings_, t):
     move(moving, g / (np.sqrt(new) + eps), off, rate / (1 + (t - 1) * delta))
 
 
-# Kernel, stage, settings (η, λ, …), `torch.optim`'s class with its arguments, what is off, and what
+# Kernel, spec, settings (η, λ, …), `torch.optim`'s class with its arguments, what is off, and what
 # the states begin with.
 WITHOUT = {"momentum": False}
 CASES = {
@@ -286,7 +286,7 @@ def test_twenty_steps(name, cycled, clipped):
     states = [flat(np.full(ITEMS * ITEM, value)) for value in begin]
     ends = [b.items.copy() for b in (w, *states)]
     settings8 = flat([*settings_, *[np.nan] * (8 - len(settings_))], np.float64)
-    theirs = TorchOptimiser(double(w.items[0, MIDDLE]), kind, lr, arguments) if torch else None
+    theirs = TorchOptimizer(double(w.items[0, MIDDLE]), kind, lr, arguments) if torch else None
     zero = np.zeros(ITEM * (ITEMS - 2))
     moving = Moving(
         double(w.items[0, MIDDLE]), zero, [zero + v for v in begin], [zero for _ in begin]
@@ -294,7 +294,7 @@ def test_twenty_steps(name, cycled, clipped):
     for t in range(STEPS):
         g.items[:] = real(rng, ITEMS * ITEM)
         factor = rng.uniform(0.1, 1) if clipped else 1.0
-        row = (t + 7) % STEPS  # a run of its own, while the optimiser's steps go on
+        row = (t + 7) % STEPS  # a run of its own, while the optimizer's steps go on
         words = step(1, taken=t, done=row)
         clip = flat([factor], np.float64) if clipped else None
         operands = w, g, settings8, rates, words, *states, *[None] * (2 - len(states)), clip

@@ -81,7 +81,7 @@ def with_cases(test):
 
 
 def pooling(case, **flags):
-    """The stage, the shape of x and of y, and what the reference needs to know."""
+    """The spec, the shape of x and of y, and what the reference needs to know."""
     n, c, h, w, borders, dense, kernel, stride, padding = case
     rows, columns = (
         (size + 2 * p - k) // s + 1
@@ -92,65 +92,65 @@ def pooling(case, **flags):
         FeatureMap(*size, c, *border, d)
         for size, border, d in zip(sizes, borders, dense, strict=True)
     )
-    stage = WindowPooling(*four, *kernel, *stride, *padding, **flags)
-    return stage, (n, c, h, w), (n, c, rows, columns), (kernel, stride, padding)
+    spec = WindowPooling(*four, *kernel, *stride, *padding, **flags)
+    return spec, (n, c, h, w), (n, c, rows, columns), (kernel, stride, padding)
 
 
 @shapes(3)
 @with_cases
 @given(case=pools())
 def test_max_pool_forward(case):
-    stage, shape, _, windows = pooling(case)
+    spec, shape, _, windows = pooling(case)
     for kind, winners in ((whole, True), (wild, True), (real, True), (wild, False)):
-        stage, *_ = pooling(case, winners=winners)
+        spec, *_ = pooling(case, winners=winners)
         x = kind(generator(case), *shape)
-        y, won = blank(stage.y, len(x)), Buffer(len(x), stage.won.size, np.int32)
-        operands = (maps(stage.x, x), y, won if winners else None)
-        call(max_pool_forward, stage, operands, len(x))
+        y, won = blank(spec.y, len(x)), Buffer(len(x), spec.won.size, np.int32)
+        operands = (maps(spec.x, x), y, won if winners else None)
+        call(max_pool_forward, spec, operands, len(x))
         expected, winner = reference.max_pool2d_forward(x, *windows)
-        np.testing.assert_array_equal(read(stage.y, y), expected)
+        np.testing.assert_array_equal(read(spec.y, y), expected)
         if winners:
-            np.testing.assert_array_equal(won.items[:, places(stage.won)], winner)
+            np.testing.assert_array_equal(won.items[:, places(spec.won)], winner)
 
 
 @once
 def test_minus_infinity_alone_is_a_maximum():
     """And its first tap that lies in the map is the winner."""
     case = (1, 5, 4, 4, B, NONE, (3, 3), (2, 2), (1, 1))
-    stage, shape, *_, windows = pooling(case)
+    spec, shape, *_, windows = pooling(case)
     x = np.full(shape, -np.inf, np.float32)
-    y, won = blank(stage.y, 1), Buffer(1, stage.won.size, np.int32)
-    call(max_pool_forward, stage, (maps(stage.x, x), y, won), 1)
+    y, won = blank(spec.y, 1), Buffer(1, spec.won.size, np.int32)
+    call(max_pool_forward, spec, (maps(spec.x, x), y, won), 1)
     expected, winner = reference.max_pool2d_forward(x, *windows)
-    np.testing.assert_array_equal(read(stage.y, y), expected)
-    np.testing.assert_array_equal(won.items[:, places(stage.won)], winner)
+    np.testing.assert_array_equal(read(spec.y, y), expected)
+    np.testing.assert_array_equal(won.items[:, places(spec.won)], winner)
 
 
-def overlaps(stage):
+def overlaps(spec):
     """How many windows a place lies in, at most."""
-    return -(-stage.kernel_h // stage.stride_h) * -(-stage.kernel_w // stage.stride_w)
+    return -(-spec.kernel_h // spec.stride_h) * -(-spec.kernel_w // spec.stride_w)
 
 
 @shapes(3)
 @with_cases
 @given(case=pools())
 def test_max_pool_backward(case):
-    stage, shape, pooled, windows = pooling(case)
+    spec, shape, pooled, windows = pooling(case)
     rng = generator(case)
     _, winner = reference.max_pool2d_forward(whole(rng, *shape), *windows)
-    won = Buffer(len(winner), stage.won.size, np.int32)
-    won.items[:, places(stage.won)] = winner
+    won = Buffer(len(winner), spec.won.size, np.int32)
+    won.items[:, places(spec.won)] = winner
     backward = reference.max_pool2d_backward
     for kind in (whole, real, wild):
         dy = kind(rng, *pooled)
-        dx = blank(stage.dx, len(dy))
-        call(max_pool_backward, stage, (maps(stage.dy, dy), won, dx), len(dy))
+        dx = blank(spec.dx, len(dy))
+        call(max_pool_backward, spec, (maps(spec.dy, dy), won, dx), len(dy))
         with np.errstate(invalid="ignore"):
             expected = backward(double(dy), winner, shape, *windows)
         bound = np.zeros_like(expected)
         if kind is real:
-            bound = rounding(overlaps(stage) - 1, backward(magnitude(dy), winner, shape, *windows))
-        assert_within(read(stage.dx, dx), expected, bound)
+            bound = rounding(overlaps(spec) - 1, backward(magnitude(dy), winner, shape, *windows))
+        assert_within(read(spec.dx, dx), expected, bound)
 
 
 @shapes(3)
@@ -159,25 +159,25 @@ def test_max_pool_backward(case):
 def test_avg_pool(case):
     flags = [True, False] if any(case[-1]) else [True]
     for include in flags:
-        stage, shape, pooled, windows = pooling(case, count_include_pad=include)
+        spec, shape, pooled, windows = pooling(case, count_include_pad=include)
         rng = generator(case, include)
         for kind in (real, wild):
             x = kind(rng, *shape)
-            y = blank(stage.y, len(x))
-            call(avg_pool_forward, stage, (maps(stage.x, x), y), len(x))
+            y = blank(spec.y, len(x))
+            call(avg_pool_forward, spec, (maps(spec.x, x), y), len(x))
             forward = reference.avg_pool2d_forward
             with np.errstate(invalid="ignore"):
                 expected = forward(double(x), *windows, count_include_pad=include)
             sums = forward(np.nan_to_num(magnitude(x)), *windows, count_include_pad=include)
             # All are added, 1 / d is rounded, and so is the product with it.
-            assert_within(read(stage.y, y), expected, rounding(stage.taps + 2, sums))
+            assert_within(read(spec.y, y), expected, rounding(spec.taps + 2, sums))
 
             dy = kind(rng, *pooled)
-            dx = blank(stage.dx, len(dy))
-            call(avg_pool_backward, stage, (maps(stage.dy, dy), dx), len(dy))
+            dx = blank(spec.dx, len(dy))
+            call(avg_pool_backward, spec, (maps(spec.dy, dy), dx), len(dy))
             backward = reference.avg_pool2d_backward
             with np.errstate(invalid="ignore"):
                 expected = backward(double(dy), shape, *windows, count_include_pad=include)
             finite = np.nan_to_num(magnitude(dy), posinf=0)
             sums = backward(finite, shape, *windows, count_include_pad=include)
-            assert_within(read(stage.dx, dx), expected, rounding(2 * overlaps(stage) + 1, sums))
+            assert_within(read(spec.dx, dx), expected, rounding(2 * overlaps(spec) + 1, sums))

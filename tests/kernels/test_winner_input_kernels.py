@@ -102,13 +102,13 @@ def test_conv2d_backward_input_of_winners(kind, case):
     winners = Buffer(case.n, dy_map.size, np.int32)
     winners.items[:, places(dy_map)] = winner_offsets(x_map, winner, case.stride)
     weight = kind(rng, case.k, case.c, *case.kernel)
-    w = ConvolutionWeight(case.k, case.c, *case.kernel).turned
-    turned = parameter(w.size, weight_places(w), weight.swapaxes(0, 1)[..., ::-1, ::-1])
+    w = ConvolutionWeight(case.k, case.c, *case.kernel).flipped
+    flipped = parameter(w.size, weight_places(w), weight.swapaxes(0, 1)[..., ::-1, ::-1])
     x = np.maximum(whole(rng, case.n, case.c, x_map.height, x_map.width), 0)
     dx = blank(x_map, case.n)
-    stage = WinnerInputGradient(dy_map, x_map, w, *case.stride, case.gated)
-    operands = maps(dy_map, dy), winners, turned, dx, maps(x_map, x)
-    call(conv2d_backward_input_of_winners, stage, operands, case.n)
+    spec = WinnerInputGradient(dy_map, x_map, w, *case.stride, case.gated)
+    operands = maps(dy_map, dy), winners, flipped, dx, maps(x_map, x)
+    call(conv2d_backward_input_of_winners, spec, operands, case.n)
 
     def formula(slopes, of_weight):
         spread = reference.max_pool2d_backward(slopes, winner, (case.n, case.k, *case.out))

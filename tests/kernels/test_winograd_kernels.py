@@ -54,7 +54,7 @@ from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
     winograd_weight,
-    winograd_weight_turned,
+    winograd_weight_flipped,
 )
 
 # Cook and Toom: with m outputs, points p and f(p) = Π (p − q) over the other points q but ∞,
@@ -166,31 +166,31 @@ def packed_bias(b):
     return parameter(padded(len(b)), bias_places(len(b)), b)
 
 
-def transformed(stage, w, turned=False):
+def transformed(spec, w, flipped=False):
     """U of the weight, made in two calls."""
-    u = Buffer(1, stage.u_size)
-    layout_ = stage.w.turned if turned else stage.w
-    kernel = winograd_weight_turned if turned else winograd_weight
+    u = Buffer(1, spec.u_size)
+    layout_ = spec.w.flipped if flipped else spec.w
+    kernel = winograd_weight_flipped if flipped else winograd_weight
     weight = parameter(layout_.size, weight_places(layout_), w)
-    for first, count in in_parts(stage.w.blocks):
-        call(kernel, WinogradWeight(stage), (weight, u), count, first=first)
+    for first, count in in_parts(spec.w.blocks):
+        call(kernel, WinogradWeight(spec), (weight, u), count, first=first)
     return u
 
 
-def run_forward(stage, x, u, bias, y, gates=None, parts=None):
+def run_forward(spec, x, u, bias, y, gates=None, parts=None):
     """y, in one call or in parts."""
     n = len(x.items)
     for first, count in parts or [(0, n)]:
-        scratch = Buffer(1, stage.scratch_size)
+        scratch = Buffer(1, spec.scratch_size)
         gate = gates and (gates, first)
-        call(winograd_forward, stage, ((x, first), u, bias, (y, first), gate, scratch), count)
+        call(winograd_forward, spec, ((x, first), u, bias, (y, first), gate, scratch), count)
     return y
 
 
-def run_part(stage, x, u, bias, y, gates, first, count):
+def run_part(spec, x, u, bias, y, gates, first, count):
     """Some tiles of y."""
-    scratch = Buffer(1, stage.scratch_size)
-    call(winograd_forward, stage, (x, u, bias, y, gates, scratch), count, first=first)
+    scratch = Buffer(1, spec.scratch_size)
+    call(winograd_forward, spec, (x, u, bias, y, gates, scratch), count, first=first)
 
 
 @shapes(2)
@@ -208,14 +208,14 @@ def test_winograd_forward(case, options):
     gate_map = FeatureMap(y_map.height, y_map.width, y_map.channels, 1, 2)
     choice = {"bias": bias, "relu": relu, "accumulate": accumulate, "gated": gated}
     choice["gate"] = gate_map if gated else FeatureMap(1, 1, 1)
-    stage = stage_of(case, **choice)
+    spec = stage_of(case, **choice)
     for kind in (whole, real):
         x, w, b = data(kind, case)
         rng = generator(case, options)
         shape = n, y_map.channels, y_map.height, y_map.width
         before, gate = kind(rng, *shape), np.maximum(whole(rng, *shape), 0)
         gates = maps(gate_map, gate) if gated else None
-        operands = maps(x_map, x), transformed(stage, w), packed_bias(b) if bias else None
+        operands = maps(x_map, x), transformed(spec, w), packed_bias(b) if bias else None
 
         def fresh(before=before):
             return maps(y_map, before) if accumulate else blank(y_map, n)
@@ -231,12 +231,12 @@ def test_winograd_forward(case, options):
         if accumulate:
             expected, size = expected + before, size + magnitude(before)
         roundings = 2 * (INTO + WEIGHT + OUT) + x_map.channels + 3
-        actual = read(y_map, run_forward(stage, *operands, fresh(), gates))
+        actual = read(y_map, run_forward(spec, *operands, fresh(), gates))
         assert_within(actual, expected, rounding(roundings, size))
         if gated and not accumulate:
             assert (actual[gate <= 0] == 0).all()
         # Bitwise the same, however the images are cut into calls, and tiles into groups.
-        others = [(stage, [(i, 1) for i in range(n)])]
+        others = [(spec, [(i, 1) for i in range(n)])]
         if kind is real and case[0] == 3:
             others.append((stage_of(case, **choice, group=5), [(0, n)]))
         for other, parts in others:
@@ -255,15 +255,15 @@ def test_winograd_forward(case, options):
 def test_what_is_not_finite_spreads_over_its_tile_alone(tile):
     case = (2, 5, 9, 7, 17, ((1, 1), (1, 1)), (0, 0), (0, 0), tile)
     n, x_map, y_map = layout(case)
-    stage = stage_of(case)
+    spec = stage_of(case)
     x, w, b = data(whole, case)
     w = np.where(w == 0, 1, w).astype(np.float32)
     bad = x.copy()
     bad[0, 2, 4, 3], bad[0, 1, 8, 6], bad[1, 4, 0, 0] = nan, inf, -inf
-    u = transformed(stage, w)
+    u = transformed(spec, w)
 
     def run(values):
-        y = run_forward(stage, maps(x_map, values), u, packed_bias(b), blank(y_map, n))
+        y = run_forward(spec, maps(x_map, values), u, packed_bias(b), blank(y_map, n))
         return read(y_map, y, finite=values is x)
 
     rows, columns = tile_counts((y_map.height, y_map.width), tile)
@@ -286,66 +286,66 @@ def test_what_is_not_finite_spreads_over_its_tile_alone(tile):
 @example(case=(2, 40, 4, 4, 3, ((0, 0), (2, 1)), (0, 0), (0, 0), 4))
 @given(case=convolutions())
 def test_winograd_backward_input(case):
-    """The forward kernel over dy, with the weight turned."""
+    """The forward kernel over dy, with the weight flipped."""
     n, c, h, w, k, padding, _beyond, border, tile = case
     _, _, y_map = layout(case)
     gaps = [[2 - p for p in sides] for sides in padding]
     dy_map = FeatureMap(y_map.height, y_map.width, k, max(gaps[0]), max(gaps[1]))
     dx_map = FeatureMap(h, w, c, *border)
-    stage = Winograd(dy_map, dx_map, gaps[0][0], gaps[1][0], tile, bias=False)
+    spec = Winograd(dy_map, dx_map, gaps[0][0], gaps[1][0], tile, bias=False)
     for kind in (whole, real):
         _, weight, _ = data(kind, case)
         dy = kind(generator(case), n, k, y_map.height, y_map.width)
-        turned = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
-        u = transformed(stage, weight, turned=True)
-        np.testing.assert_array_equal(u.items, transformed(stage, turned).items)
-        dx = run_forward(stage, maps(dy_map, dy), u, None, blank(dx_map, n))
+        flipped = weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+        u = transformed(spec, weight, flipped=True)
+        np.testing.assert_array_equal(u.items, transformed(spec, flipped).items)
+        dx = run_forward(spec, maps(dy_map, dy), u, None, blank(dx_map, n))
         (top, _), (left, _) = padding
         outer = h + sum(padding[0]), w + sum(padding[1])
         backward = reference.conv2d_backward_input
         expected = backward(double(dy), double(weight), (n, c, *outer))
         expected = expected[:, :, top : top + h, left : left + w]
-        size = forward_magnitude(with_padding(dy, gaps), turned, tile, (h, w))
+        size = forward_magnitude(with_padding(dy, gaps), flipped, tile, (h, w))
         roundings = 2 * (INTO + WEIGHT + OUT) + k + 1
         assert_within(read(dx_map, dx), expected, rounding(roundings, size))
 
 
-def weight_gradient(stage, run, count, bias_sums, *operands):
+def weight_gradient(spec, run, count, bias_sums, *operands):
     """dw and db, from a kernel that is called twice, with what comes before them and behind."""
-    at, k = weight_places(stage.w), stage.w.out_channels
-    dw = parameter(stage.w.size, at, nan)
+    at, k = weight_places(spec.w), spec.w.out_channels
+    dw = parameter(spec.w.size, at, nan)
     db = parameter(padded(k), bias_places(k), nan)
     before, behind = operands
-    table = *before, bias_sums, dw, db if stage.bias else None, *behind
+    table = *before, bias_sums, dw, db if spec.bias else None, *behind
     for first, items in in_parts(count):
-        call(run, stage, table, items, first=first)
-    return read_parameter(dw, at), read_parameter(db, bias_places(k)) if stage.bias else None
+        call(run, spec, table, items, first=first)
+    return read_parameter(dw, at), read_parameter(db, bias_places(k)) if spec.bias else None
 
 
-def of_shards(stage, x, dy, parts):
+def of_shards(spec, x, dy, parts):
     """dw and db by way of shards; `parts` are the calls."""
     images = len(x.items)
-    shards = -(-images // stage.shard)
-    sums, bias = Buffer(shards, stage.s_size), Buffer(shards, padded(stage.w.out_channels))
+    shards = -(-images // spec.shard)
+    sums, bias = Buffer(shards, spec.s_size), Buffer(shards, padded(spec.w.out_channels))
     for first, count in parts:
-        scratch = Buffer(1, stage.scratch_size)
+        scratch = Buffer(1, spec.scratch_size)
         operands = (x, first), (dy, first), sums, bias, scratch
-        call(winograd_backward_weight, stage, operands, count, first=first)
+        call(winograd_backward_weight, spec, operands, count, first=first)
     around = (sums,), (step(images),)
-    return weight_gradient(stage, winograd_reduce, stage.w.blocks, bias, *around)
+    return weight_gradient(spec, winograd_reduce, spec.w.blocks, bias, *around)
 
 
-def of_batch(stage, x, dy, parts):
+def of_batch(spec, x, dy, parts):
     """dw and db by way of the whole batch's V and W."""
     images = len(x.items)
-    v, w = Buffer(1, stage.v_size), Buffer(1, stage.w_size)
-    bias = Buffer(images, padded(stage.w.out_channels))
+    v, w = Buffer(1, spec.v_size), Buffer(1, spec.w_size)
+    bias = Buffer(images, padded(spec.w.out_channels))
     for first, count in parts:
-        call(winograd_transform_input, stage, ((x, first), v), count, first=first)
-        operands = (dy, first), w, (bias, first) if stage.bias else None
-        call(winograd_transform_gradient, stage, operands, count, first=first)
-    around = (v, w), (step(images), Buffer(1, stage.scratch_size))
-    return weight_gradient(stage, winograd_outer, stage.items, bias, *around)
+        call(winograd_transform_input, spec, ((x, first), v), count, first=first)
+        operands = (dy, first), w, (bias, first) if spec.bias else None
+        call(winograd_transform_gradient, spec, operands, count, first=first)
+    around = (v, w), (step(images), Buffer(1, spec.scratch_size))
+    return weight_gradient(spec, winograd_outer, spec.items, bias, *around)
 
 
 @shapes(1)
@@ -357,7 +357,7 @@ def test_winograd_backward_weight(case, shard):
     n, x_map, dy_map = layout(case)
     padding, tile = case[5], case[-1]
     common = {"top": padding[0][0], "left": padding[1][0], "tile": tile, "bias": shard != 3}
-    stage = WinogradGradient(x_map, dy_map, shard=shard, **common)
+    spec = WinogradGradient(x_map, dy_map, shard=shard, **common)
     kept = WinogradGradient(x_map, dy_map, images=n + 1, **common)
     for kind in (whole, real):
         x, _, _ = data(kind, case)
@@ -367,20 +367,20 @@ def test_winograd_backward_weight(case, shard):
         wide = with_padding(x, padding)
         backward = reference.conv2d_backward_weight
         expected = backward(double(wide), double(dy), (3, 3))
-        tiles = stage.forward.tiles
+        tiles = spec.forward.tiles
         roundings = 2 * (INTO + INTO + OUT) + n * tiles + 1 + n
         bound = rounding(roundings, gradient_magnitude(wide, dy, tile))
         bias_bound = rounding(n * dy[0, 0].size + n, magnitude(dy).sum((0, 2, 3)))
-        results = [of_shards(stage, *operands, [(0, n)])]
+        results = [of_shards(spec, *operands, [(0, n)])]
         if middle:
-            results.append(of_shards(stage, *operands, [(0, middle), (middle, n - middle)]))
+            results.append(of_shards(spec, *operands, [(0, middle), (middle, n - middle)]))
             np.testing.assert_array_equal(results[1][0], results[0][0])
         results.append(of_batch(kept, *operands, in_parts(n)))
         if shard >= n:  # one chain of sums either way, in whatever groups
             np.testing.assert_array_equal(results[-1][0], results[0][0])
         for dw, db in results:
             assert_within(dw, expected, bound)
-            if stage.bias:
+            if spec.bias:
                 assert_within(db, double(dy).sum((0, 2, 3)), bias_bound)
 
 
@@ -398,13 +398,13 @@ def test_what_cannot_be_done_is_refused():
 
 def test_few_numbers_of_a_weight_stand_where_they_should():
     """U of one channel pair is G w Gᵀ, at its place in [ξ][K / block][C][block]."""
-    stage = Winograd(FeatureMap(8, 8, 5, 1, 1), FeatureMap(8, 8, 33), 1, 1)
+    spec = Winograd(FeatureMap(8, 8, 5, 1, 1), FeatureMap(8, 8, 33), 1, 1)
     w = real(generator(0), 33, 5, 3, 3)
-    u = transformed(stage, w).items[0]
+    u = transformed(spec, w).items[0]
     _, g, _ = matrices(4)
     layout_ = ConvolutionWeight(33, 5, 3, 3)
     k, c, spot = np.ogrid[:33, :5, :36]
-    at = spot * stage.u_spot + (k // layout_.block * 5 + c) * layout_.block + k % layout_.block
+    at = spot * spec.u_spot + (k // layout_.block * 5 + c) * layout_.block + k % layout_.block
     expected = np.reshape(g @ double(w) @ g.T, (33, 5, 36))
     bound = rounding(2 * WEIGHT, np.reshape(np.abs(g) @ magnitude(w) @ np.abs(g).T, (33, 5, 36)))
     # Bᵀ, and so G, may have a row's sign the other way round.

@@ -91,4 +91,6 @@ def _title(filters: Filters) -> str:
         title += "; only the channel with the largest weights is drawn, each on its own scale"
     if not filters.top_activations:
         return f"{title}."
-    return f"{title}.\nBeside each are the parts of images that activate it most, with their numbers."
+    return (
+        f"{title}.\nBeside each are the parts of images that activate it most, with their numbers."
+    )

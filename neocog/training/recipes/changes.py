@@ -11,7 +11,7 @@ from neocog.training.recipes.recipe import Recipe
 from neocog.training.schedules import SCHEDULES
 from neocog.validation import as_real, shown
 
-__all__ = ["changed"]
+__all__ = ["override"]
 
 _OWN = (
     *("model", "width", "initialization", "normalize", "epochs", "batch_size"),
@@ -25,10 +25,10 @@ _OF_AUGMENTATION = (
 _OTHERS = ("optimizer", "schedule", "ema")
 
 
-def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
+def override(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     """The recipe with these settings in the place of its own; None leaves a setting as it is.
 
-    - A setting of the optimiser or of augmentation changes that one alone.
+    - A setting of the optimizer or of augmentation changes that one alone.
     - `optimizer` and `schedule` are names. One that is not the recipe's comes with its defaults,
       but for the groups of parameters that do not move at all.
     - `lr` moves the rates that groups of parameters have of their own by the same factor.
@@ -37,7 +37,7 @@ def changed(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
     - `ema` is a decay, and 0 takes away whatever average there is; `clip_norm` 0 and "none" for
       `flip`, `tta` and `balance` take those away.
     - Another `model` leaves what speaks of the recipe's own model by its layers' names:
-      `freeze_after`, groups of parameters, and an initialisation beside PyTorch's.
+      `freeze_after`, groups of parameters, and an initialization beside PyTorch's.
 
     Raises:
         NeocogError: settings that cannot be, or do not go with each other.
@@ -105,7 +105,7 @@ def _check_goes(setting: str, kind: type[Optimizer]) -> None:
 
 
 def _scaled(group: Group, factor: float) -> Group:
-    # A rate that cannot be is the optimiser's own to refuse.
+    # A rate that cannot be is the optimizer's own to refuse.
     return group if group.lr is None or not factor > 0 else replace(group, lr=group.lr * factor)
 
 

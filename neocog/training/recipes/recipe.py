@@ -21,7 +21,7 @@ from neocog.models import load_model_file, split_python_file
 from neocog.network import Network
 from neocog.training.augmentation import Augmentation
 from neocog.training.averaging import Averaging
-from neocog.training.initialization import INITIALIZATIONS, initialise, normalise
+from neocog.training.initialization import INITIALIZATIONS, initialize, normalize
 from neocog.training.optimizers import SGD, Optimizer
 from neocog.training.schedules import Schedule
 from neocog.training.settings import (
@@ -214,9 +214,9 @@ class Recipe:
         shape = (channels, height, width)
         network = make_model(self.model, len(data.classes), width=self.width, input_shape=shape)
         if self.normalize == "data" and len(images) and network.input_shape == shape:
-            normalise(network, images)
+            normalize(network, images)
         if self.initialization != "torch":
-            initialise(network, self.initialization, mixed(data.train, _LOOKED_AT).images, seed)
+            initialize(network, self.initialization, mixed(data.train, _LOOKED_AT).images, seed)
         return network
 
 

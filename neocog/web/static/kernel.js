@@ -61,7 +61,7 @@ export class Kernel {
       el(
         "p",
         { class: "caption" },
-        "Its nine numbers slide over each colour of the picture, and the three sums are added.",
+        "Its nine numbers slide over each color of the picture, and the three sums are added.",
       ),
       el(
         "div",

@@ -16,9 +16,9 @@ const TELLS = {
   gradCam: (label, of) =>
     `It shows where the features of ${of} raise the score of ${label}, no finer than that layer’s map; what speaks against ${label} it leaves out.`,
   occlusion: (label) =>
-    `It shows where the probability of ${label} falls when a square is covered, so it needs no gradient; what two places say alike it misses, and the grey square is itself something to react to.`,
+    `It shows where the probability of ${label} falls when a square is covered, so it needs no gradient; what two places say alike it misses, and the gray square is itself something to react to.`,
   gradientTimesInput: (label) =>
-    `It shows each pixel’s share in the score of ${label} if the network were linear around this image; it is noisy, and blind to pixels of the mean colour, whose input is zero.`,
+    `It shows each pixel’s share in the score of ${label} if the network were linear around this image; it is noisy, and blind to pixels of the mean color, whose input is zero.`,
 };
 
 /** The section. */

@@ -32,7 +32,7 @@ export function filters(page) {
       sheet
         ? el(
             "div",
-            { class: "exciting" },
+            { class: "top-activations" },
             (sheet.channels[channel] ?? []).map((found) => picture(sheet, found)),
           )
         : null,
@@ -55,7 +55,7 @@ function caption(layer, sheet, channels, rgb) {
         ? "The one kernel"
         : `All ${layer.shape[0]} kernels`;
   const how = rgb
-    ? "in the colours that they answer to; grey is zero"
+    ? "in the colors that they answer to; gray is zero"
     : inputs > 1
       ? `by that of their ${inputs} parts with the largest weights`
       : "orange above zero, blue below";
@@ -65,7 +65,7 @@ function caption(layer, sheet, channels, rgb) {
   return `${some} of ${height} × ${width}, ${how}.${images}`;
 }
 
-/** A kernel's picture: as colours for three inputs, else its strongest part. */
+/** A kernel's picture: as colors for three inputs, else its strongest part. */
 function kernel(layer, channel, rgb) {
   const weight = layer.weight.part(channel);
   const [, inputs, height, width] = layer.weight.shape;
@@ -103,7 +103,7 @@ function picture(sheet, found) {
   return el(
     "span",
     {
-      class: "excited",
+      class: "top-activation",
       role: "img",
       "aria-label": `image ${found.index}: ${written(found.value)}`,
       title: `image ${found.index}: ${written(found.value)} at row ${found.row}, column ${found.column}`,

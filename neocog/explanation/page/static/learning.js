@@ -1,5 +1,5 @@
 // One step of learning from this image: gradient, velocity, weight before and after, by two
-// optimisers side by side, and what the step does to the probabilities.
+// optimizers side by side, and what the step does to the probabilities.
 
 import { bar, el, heads, select } from "./dom.js";
 import { byEngine } from "./engine.js";
@@ -57,7 +57,7 @@ export function learning(page) {
   ];
 }
 
-/** One number of a parameter, its gradient, and what the optimisers made of it where that is known. */
+/** One number of a parameter, its gradient, and what the optimizers made of it where that is known. */
 function numberAt(net, name, place) {
   const of = net.steps.numbers[name];
   const at = place.join(", ");

@@ -233,7 +233,7 @@ function backward(page, layer, chosen, x, delta) {
   );
 }
 
-/** A map laid over the image in grey. */
+/** A map laid over the image in gray. */
 export function overImage(net, map, width) {
   const canvas = el("canvas", {});
   paintVeil(canvas, map, width, largest(map));

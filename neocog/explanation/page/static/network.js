@@ -97,7 +97,7 @@ function inPlace(shown, next) {
     .filter((channel) => channel !== undefined);
 }
 
-/** What to call a channel: the colours of an RGB image by name. */
+/** What to call a channel: the colors of an RGB image by name. */
 export function channelName(layer, channel) {
   return layer.kind === "image" && layer.shape[0] === 3
     ? ["red", "green", "blue"][channel]

@@ -1,4 +1,4 @@
-// Batch normalisation as it predicts: each channel shifted and scaled.
+// Batch normalization as it predicts: each channel shifted and scaled.
 
 import { Channels } from "./channels.js";
 import { el, figure, put } from "./dom.js";

@@ -12,7 +12,7 @@ import { linear } from "./linear.js";
 import { Network } from "./network.js";
 import { normalization } from "./normalization.js";
 import { count, percent, written } from "./numbers.js";
-import { onColours } from "./picture.js";
+import { onColors } from "./picture.js";
 import { pooling } from "./pooling.js";
 import { missing } from "./products.js";
 import { flatten, image, sum } from "./simple.js";
@@ -59,7 +59,7 @@ export class Page {
     Object.assign(this, placeOf(location.hash));
     this.build(structure);
     addEventListener("hashchange", () => this.jump(placeOf(location.hash)));
-    onColours(() => this.redraw());
+    onColors(() => this.redraw());
   }
 
   /** Show another explanation, of the same network or another, at the same place if it has it. */

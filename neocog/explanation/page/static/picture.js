@@ -1,4 +1,4 @@
-// Maps as small pictures: numbers from blue over the paper's colour, which is zero, to orange.
+// Maps as small pictures: numbers from blue over the paper's color, which is zero, to orange.
 
 const NEGATIVE = [33, 102, 172];
 const POSITIVE = [214, 96, 20];
@@ -8,13 +8,13 @@ function paper() {
   return dark.matches ? [24, 26, 31] : [255, 255, 255];
 }
 
-/** Tell when the colours change from light to dark or back. */
-export function onColours(change) {
+/** Tell when the colors change from light to dark or back. */
+export function onColors(change) {
   dark.addEventListener("change", change);
 }
 
-/** The colour of a number from −1 to 1, as [r, g, b]. */
-export function colour(part) {
+/** The color of a number from −1 to 1, as [r, g, b]. */
+export function color(part) {
   const ink = part < 0 ? NEGATIVE : POSITIVE;
   const share = Math.min(1, Math.abs(part)) ** 0.7;
   return paper().map((base, n) => Math.round(base + (ink[n] - base) * share));
@@ -28,14 +28,14 @@ function isLight(ink) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
 }
 
-/** The style of a cell that shows a number by its colour. */
+/** The style of a cell that shows a number by its color. */
 export function cellStyle(part) {
-  const ink = colour(part);
+  const ink = color(part);
   return `background: rgb(${ink}); color: ${isLight(ink) ? "#000" : "#fff"}`;
 }
 
 /**
- * Paint numbers into a canvas, a pixel each; `reach` is the number of the fullest colour.
+ * Paint numbers into a canvas, a pixel each; `reach` is the number of the fullest color.
  *
  * `border` is [top, left, bottom, right], zeros around the map; only the first `upTo` numbers are
  * painted.
@@ -47,7 +47,7 @@ export function paint(canvas, values, width, reach, border = [0, 0, 0, 0], upTo 
   canvas.height = height + top + bottom;
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
-  const zero = colour(0);
+  const zero = color(0);
   for (let n = 0; n < image.data.length; n += 4) {
     image.data[n] = zero[0];
     image.data[n + 1] = zero[1];
@@ -56,7 +56,7 @@ export function paint(canvas, values, width, reach, border = [0, 0, 0, 0], upTo 
   }
   const many = Math.min(values.length, upTo);
   for (let n = 0; n < many; n++) {
-    const ink = colour(reach ? values[n] / reach : 0);
+    const ink = color(reach ? values[n] / reach : 0);
     const at = 4 * ((Math.floor(n / width) + top) * canvas.width + (n % width) + left);
     image.data[at] = ink[0];
     image.data[at + 1] = ink[1];

@@ -1,4 +1,4 @@
-// Small tables of numbers, each cell in its number's colour.
+// Small tables of numbers, each cell in its number's color.
 
 import { el } from "./dom.js";
 import { brief, written } from "./numbers.js";

@@ -1,0 +1,21 @@
+"""Operations: layers that run as one, and the instructions that they put into a plan."""
+
+from neocog.engine.ops.base import Op
+from neocog.engine.ops.convolution import ConvolutionOp
+from neocog.engine.ops.depthwise import DepthwiseOp
+from neocog.engine.ops.dropout import DropoutOp
+from neocog.engine.ops.image import LoadOp
+from neocog.engine.ops.linear import LinearOp
+from neocog.engine.ops.pointwise import PointwiseOp
+from neocog.engine.ops.pooling import PoolingOp
+
+__all__ = [
+    "ConvolutionOp",
+    "DepthwiseOp",
+    "DropoutOp",
+    "LinearOp",
+    "LoadOp",
+    "Op",
+    "PointwiseOp",
+    "PoolingOp",
+]

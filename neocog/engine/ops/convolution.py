@@ -1,0 +1,371 @@
+"""Convolutions, each by the algorithm that is fastest for its sizes.
+
+A convolution takes in the 2 × 2 max pooling and the ReLU behind it. Pooled, it keeps the maximum
+and where it stood, and the way back visits only winners.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.engine.builder import FLOAT, Builder
+from neocog.engine.ops.base import Op
+from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.winograd import (
+    winograd_convolve,
+    winograd_input_gradient,
+    winograd_suits,
+    winograd_weight_gradient,
+)
+from neocog.engine.plan import Instruction
+from neocog.engine.tensor import Parameter
+from neocog.kernels.convolution import conv2d_forward
+from neocog.kernels.convolution_gradient import (
+    conv2d_backward_bias,
+    conv2d_backward_weight,
+    conv2d_backward_weight_items,
+    conv2d_flip_weight,
+    conv2d_reduce,
+)
+from neocog.kernels.convolution_tiling import Convolution
+from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
+from neocog.kernels.max_unpool import MaxUnpool, max_unpool
+from neocog.kernels.simd import LANES
+from neocog.kernels.weight_gradient import WeightGradient
+from neocog.kernels.winner_gradient import conv2d_backward_weight_of_winners
+from neocog.kernels.winner_input_gradient import (
+    WinnerInputGradient,
+    conv2d_backward_input_of_winners,
+)
+from neocog.layers import BatchNorm2d, Conv2d
+
+__all__ = ["ConvolutionOp"]
+
+Floats = NDArray[np.float32]
+
+_NONE = FeatureMap(1, 1, 1)
+
+# Taps of vectors of a winner whose code stands in a row.
+_MOST_SCATTERED = 100
+
+# Floats of a weight from which on its gradient is computed over the whole batch, item by item:
+# a sum for each shard would then no longer stay in a core's cache.
+_LARGE = 40_000
+
+
+@dataclass(eq=False)
+class ConvolutionOp(Op):
+    """A convolution.
+
+    Attributes:
+        pool: whether 2 × 2 max pooling is taken in.
+        relu: whether ReLU is taken in.
+        folded: the name of the batch normalization that is in the weights, for inference.
+        folded_norm: that layer.
+        single_image: whether it is for one image at a time.
+        direct: whether it sums products one by one, never by Winograd's algorithm.
+    """
+
+    layer: Conv2d
+    pool: bool = False
+    relu: bool = False
+    folded: str = ""
+    folded_norm: BatchNorm2d | None = None
+    single_image: bool = False
+    direct: bool = False
+
+    # What it can do
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.layer.groups == 1 and self.layer.spread == (1, 1)
+
+    @property
+    def can_pool(self) -> bool:
+        """Whether its kernel can take in pooling."""
+        return self._is_plain and not self.pool and not self._by_winograd
+
+    @property
+    def _by_winograd(self) -> bool:
+        return not self.direct and winograd_suits(
+            self.layer, self.x, single_image=self.single_image
+        )
+
+    @property
+    def can_gate(self) -> bool:
+        """Whether its input gradient can undo a ReLU before it."""
+        return True
+
+    # Sizes
+
+    @property
+    def _steps(self) -> dict[str, Any]:
+        """Stride and dilation, as kernels take them."""
+        (sh, sw), (dh, dw) = self.layer.steps, self.layer.spread
+        return {"stride_h": sh, "stride_w": sw, "dilation_h": dh, "dilation_w": dw}
+
+    @property
+    def _crop(self) -> dict[str, Any]:
+        """Where in x's border the first window begins."""
+        (bh, bw), (ph, pw) = self.x.border, self.layer.before
+        return {"crop_h": bh - ph, "crop_w": bw - pw}
+
+    @property
+    def _weight(self) -> ConvolutionWeight:
+        layer = self.layer
+        return ConvolutionWeight(layer.out_channels, layer.in_channels, *layer.kernel, layer.groups)
+
+    @property
+    def _convolved(self) -> tuple[int, int, int]:
+        """Channels, height and width before pooling."""
+        shape = self.layer.output_shape((self.x.channels, self.x.height, self.x.width))
+        return shape[0], shape[1], shape[2]
+
+    def _input_spec(self, dy: FeatureMap, *, accumulate: bool = False) -> InputGradient:
+        ph, pw = self.layer.before
+        dx, gate = self.x.gradient_map, self.x.map if self.x.gated else _NONE
+        what: dict[str, Any] = {
+            "top": ph,
+            "left": pw,
+            "gated": self.x.gated,
+            "accumulate": accumulate,
+        }
+        return InputGradient(dy, dx, self._weight.flipped, **self._steps, **what, gate=gate)
+
+    @property
+    def _gradient_border(self) -> tuple[int, int]:
+        """Zeros around dy that the input's gradient reads."""
+        channels, height, width = self._convolved
+        (kh, kw), (dh, dw) = self.layer.kernel, self.layer.spread
+        widest = FeatureMap(height, width, channels, kh * dh, kw * dw)
+        spec = self._input_spec(widest)
+        return spec.reach_h, spec.reach_w
+
+    @property
+    def _spread(self) -> FeatureMap:
+        """The map of the gradient before pooling."""
+        channels, height, width = self._convolved
+        return FeatureMap(height, width, channels, *self._gradient_border)
+
+    @property
+    def _has_bias(self) -> bool:
+        return self.layer.bias or bool(self.folded)
+
+    @property
+    def _bias(self) -> str | None:
+        return f"{self.name}.bias" if self._has_bias else None
+
+    def ask_borders(self) -> None:
+        """Zeros around x as its padding says, and around dy as the way back wants."""
+        sides = zip(self.layer.before, self.layer.after, strict=True)
+        self.x.ask_border(*(max(side) for side in sides))
+        if self.x.learns and not self.pool:
+            self.y.gradient_border = self._gradient_border
+
+    # Parameters
+
+    def parameters(self) -> list[Parameter]:
+        """``weight`` and ``bias``."""
+        w = self._weight
+        weight = Parameter(
+            f"{self.name}.weight",
+            (w.out_channels, w.group_in, w.kernel_h, w.kernel_w),
+            w.size,
+            lambda value: pack_convolution(w, value),
+            lambda packed: unpack_convolution(w, packed),
+            w if w.groups == 1 else None,
+        )
+        bias = vector_parameter(f"{self.name}.bias", w.out_channels)
+        return [weight, bias] if self._has_bias else [weight]
+
+    # Forward
+
+    def forward(self, builder: Builder) -> None:
+        """Convolve, pool, cut off."""
+        for parameter in self.parameters():
+            builder.parameter(parameter)
+        y = builder.map(self.y.name, self.y.map)
+        if self._by_winograd:
+            winograd_convolve(
+                builder, self.name, self.layer, self.x, self.y, bias=self._bias, relu=self.relu
+            )
+            return
+        winners = None
+        if self.pool and builder.training:
+            winners = builder.plan.map(f"{self.name}.winners", self.y.map.bare.size * FLOAT)
+        spec = Convolution(
+            self.x.map,
+            self.y.map,
+            self._weight,
+            bias=self._has_bias,
+            relu=self.relu,
+            pool=self.pool,
+            winners=winners is not None,
+            parts=builder.single_image,
+            **self._crop,
+            **self._steps,
+        )
+        operands = (self.x.name, f"{self.name}.weight", self._bias, y, winners)
+        if builder.single_image:
+            parts = spec.bands * spec.w.blocks
+            builder.emit_parts(conv2d_forward, spec, operands, self.name, parts)
+        else:
+            builder.emit(conv2d_forward, spec, operands, self.name)
+
+    # Backward
+
+    def backward(self, builder: Builder) -> None:
+        """The weight's gradient, then x's."""
+        dy = builder.gradient(self.y)
+        self._weight_gradient(builder, dy)
+        if self.x.learns:
+            self._input_gradient(builder, dy)
+
+    def _gradient(self, shard: int, dy: FeatureMap, *, winners: bool) -> WeightGradient:
+        crop = self._crop if not winners or any(self._crop.values()) else {}
+        return WeightGradient(
+            self.x.map, dy, self._weight, self.layer.bias, winners, shard, **self._steps, **crop
+        )
+
+    def _weight_gradient(self, builder: Builder, dy: str) -> None:
+        name, w = self.name, self._weight
+        if self._by_winograd:
+            instructions, items = winograd_weight_gradient(
+                builder, name, self.layer, self.x, dy, self.y.gradient_map
+            )
+            builder.learn(self.parameters(), instructions, items)
+            return
+        if not self.pool and w.size > _LARGE:
+            self._weight_gradient_of_batch(builder, dy)
+            return
+        gradient = self._gradient(builder.shard, self.y.gradient_map, winners=self.pool)
+        of_weight = builder.floats(f"{name}.weight.shards", gradient.partial_size * builder.shards)
+        of_bias = builder.floats(f"{name}.bias.shards", padded(w.out_channels) * builder.shards)
+        kernel = conv2d_backward_weight_of_winners if self.pool else conv2d_backward_weight
+        winners = f"{name}.winners" if self.pool else None
+        builder.emit(kernel, gradient, (self.x.name, dy, winners, of_weight, of_bias), name)
+        bias = f"{name}.bias.gradient" if self.layer.bias else None
+        operands = (of_weight, of_bias, f"{name}.weight.gradient", bias, "step")
+        reduce = Instruction(conv2d_reduce, _smallest(gradient), operands, name)
+        if w.groups == 1:
+            builder.learn(self.parameters(), [reduce], w.blocks)
+            return
+        # A group's blocks of the bias may be larger than the group.
+        builder.before_learning(reduce, w.blocks)
+        for parameter in self.parameters():
+            builder.learn([parameter], [], parameter.size // LANES)
+
+    def _weight_gradient_of_batch(self, builder: Builder, dy: str) -> None:
+        """By items of the weight, each over the whole batch."""
+        name, gradient = (
+            self.name,
+            self._gradient(builder.batch, self.y.gradient_map, winners=False),
+        )
+        operands = (self.x.name, dy, f"{name}.weight.gradient", "step")
+        builder.before_learning(
+            Instruction(conv2d_backward_weight_items, gradient, operands, name), gradient.items
+        )
+        weight, *bias = self.parameters()
+        builder.learn([weight], [], self._weight.blocks)
+        for parameter in bias:
+            of_bias = Instruction(
+                conv2d_backward_bias, gradient, (dy, f"{name}.bias.gradient", "step"), name
+            )
+            builder.learn([parameter], [of_bias], parameter.size // LANES)
+
+    def _input_gradient(self, builder: Builder, dy: str) -> None:
+        name, w = self.name, self._weight
+        dy_map = self.y.gradient_map
+        if self._by_winograd:
+            winograd_input_gradient(builder, name, self.layer, self.x, dy, dy_map)
+            return
+        if self._scatters:
+            self._input_gradient_of_winners(builder, dy)
+            return
+        if self.pool:
+            dense = builder.map(f"{name}.dy.spread", self._spread, transient=True)
+            pooled = MaxUnpool(self.x.map, dy_map, self._spread)
+            builder.emit(max_unpool, pooled, (dy, f"{name}.winners", dense), name)
+            dy, dy_map = dense, self._spread
+        flipped = builder.floats(f"{name}.weight.flipped", w.flipped.size)
+        dx, adds = builder.write_gradient(self.x, can_add=not self.x.gated)
+        spec = self._input_spec(dy_map, accumulate=adds)
+        if self.layer.steps == (1, 1):
+            (kh, kw), (dh, dw), (ph, pw) = self.layer.kernel, self.layer.spread, self.layer.before
+            plain = Convolution(
+                dy_map,
+                spec.dx,
+                w.flipped,
+                bias=False,
+                crop_h=dy_map.border_h - dh * (kh - 1) + ph,
+                crop_w=dy_map.border_w - dw * (kw - 1) + pw,
+                gated=spec.gated,
+                gate=spec.gate,
+                dilation_h=dh,
+                dilation_w=dw,
+                accumulate=adds,
+            )
+            builder.emit(conv2d_forward, plain, (dy, flipped, None, dx, None, self.x.name), name)
+        else:
+            operands = (dy, flipped, dx, self.x.name)
+            builder.emit(conv2d_backward_input_strided, spec, operands, name)
+        if not adds:
+            builder.add_gradient(self.x, dx)
+        self._turn_weight(builder, dy_map)
+
+    @property
+    def _scatters(self) -> bool:
+        """Whether its input gradient is best spread from the winners alone."""
+        (kh, kw), w = self.layer.kernel, self._weight.flipped
+        inside = self.layer.before == self.layer.after == (0, 0)
+        short = kh * kw * w.blocks * w.vectors <= _MOST_SCATTERED
+        return self.pool and inside and short and self.x.gradient_map == self.x.map
+
+    def _input_gradient_of_winners(self, builder: Builder, dy: str) -> None:
+        dx, _ = builder.write_gradient(self.x)
+        dy_map, w = self.y.gradient_map, self._weight.flipped
+        spec = WinnerInputGradient(
+            dy_map.bare, self.x.map, w, *self.layer.steps, gated=self.x.gated
+        )
+        flipped = builder.floats(f"{self.name}.weight.flipped", w.size)
+        operands = (dy, f"{self.name}.winners", flipped, dx, self.x.name)
+        builder.emit(conv2d_backward_input_of_winners, spec, operands, self.name)
+        builder.add_gradient(self.x, dx)
+        self._turn_weight(builder, dy_map)
+
+    def _turn_weight(self, builder: Builder, dy_map: FeatureMap) -> None:
+        """The second layout of the weight, after every step."""
+        name, w = self.name, self._weight
+        flipped = f"{name}.weight.flipped"
+        spec = replace(_smallest(self._gradient(1, dy_map, winners=False)), bias=False)
+        flip = Instruction(conv2d_flip_weight, spec, (f"{name}.weight", flipped), name)
+        builder.refresh(flip, w.blocks)
+
+
+def _smallest(gradient: WeightGradient) -> WeightGradient:
+    """A spec for kernels that look at no map, so that equal ones are compiled once."""
+    x, dy = gradient.x, gradient.dy
+    shard, w = gradient.shard, gradient.w
+    maps = FeatureMap(1, 1, x.channels, dense=x.dense), FeatureMap(1, 1, dy.channels)
+    return WeightGradient(*maps, w, gradient.bias, gradient.winners, shard)
+
+
+def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:
+    """A convolution's weight [out, in, i, j] in the layout `w`, flat; what is padded is zero."""
+    kernel = (w.kernel_h, w.kernel_w)
+    fill = w.group_blocks * w.block - w.group_out
+    groups = value.reshape(w.groups, w.group_out, w.group_in, *kernel)
+    full = np.pad(groups, ((0, 0), (0, fill), (0, 0), (0, 0), (0, 0)))
+    blocks = full.reshape(w.blocks, w.block, w.group_in, *kernel)
+    return blocks.transpose(0, 3, 4, 2, 1).ravel()
+
+
+def unpack_convolution(w: ConvolutionWeight, packed: Floats) -> Floats:
+    """The way back; a copy."""
+    kernel = (w.kernel_h, w.kernel_w)
+    blocks = packed.reshape(w.blocks, *kernel, w.group_in, w.block).transpose(0, 4, 3, 1, 2)
+    rows = blocks.reshape(w.groups, -1, w.group_in, *kernel)[:, : w.group_out]
+    return np.array(rows.reshape(w.out_channels, w.group_in, *kernel), order="C")

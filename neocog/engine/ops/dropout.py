@@ -1,0 +1,39 @@
+"""Dropout, which only training knows."""
+
+from dataclasses import dataclass
+
+from neocog.engine.builder import Builder
+from neocog.engine.ops.base import Op
+from neocog.engine.plan import Scope
+from neocog.kernels.dropout import Dropout, dropout_backward, dropout_forward
+
+__all__ = ["DropoutOp"]
+
+
+@dataclass(eq=False)
+class DropoutOp(Op):
+    """Zeroes numbers by chance; `number` tells the operations of a network apart."""
+
+    p: float
+    number: int
+
+    def _spec(self) -> Dropout:
+        maps = (self.x.map, self.y.map, self.y.gradient_map, self.x.gradient_map)
+        return Dropout(*maps, self.p, self.number)
+
+    def forward(self, builder: Builder) -> None:
+        """Zero some, enlarge the others."""
+        builder.plan.buffer("seed", 8, Scope.SHARED)
+        builder.map(self.y.name, self.y.map)
+        builder.emit(
+            dropout_forward, self._spec(), (self.x.name, self.y.name, "seed", "step"), self.name
+        )
+
+    def backward(self, builder: Builder) -> None:
+        """The same ones again."""
+        if not self.x.learns:
+            return
+        dy = builder.gradient(self.y)
+        dx, _ = builder.write_gradient(self.x)
+        builder.emit(dropout_backward, self._spec(), (dy, dx, "seed", "step"), self.name)
+        builder.add_gradient(self.x, dx)

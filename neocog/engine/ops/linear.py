@@ -1,0 +1,141 @@
+"""Fully connected layers.
+
+Small batches share a layer by its inputs, and cut the images' group for it. All of its weight would
+otherwise pass from the core that updated it to every other, each step: for the note's network at
+batch 4 more traffic than its images.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.engine.builder import FLOAT, Builder
+from neocog.engine.ops.base import Op
+from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.plan import Group, Instruction
+from neocog.engine.tensor import Parameter
+from neocog.kernels.layout import FeatureMap, LinearWeight, padded
+from neocog.kernels.linear import (
+    FullyConnected,
+    linear_forward,
+    linear_forward_parts,
+    linear_sum_parts,
+)
+from neocog.kernels.linear_gradient import (
+    linear_backward_bias,
+    linear_backward_input,
+    linear_backward_input_slices,
+    linear_backward_weight,
+)
+from neocog.kernels.simd import LANES
+from neocog.layers import Linear
+
+__all__ = ["LinearOp"]
+
+Floats = NDArray[np.float32]
+
+# Bytes of a weight that are computed, then updated, at a time.
+_SLICE_BYTES = 8 * 1024
+
+
+@dataclass(eq=False)
+class LinearOp(Op):
+    """A linear layer and the ReLU behind it, if that is taken in; x has no border."""
+
+    layer: Linear
+    relu: bool = False
+
+    def parameters(self) -> list[Parameter]:
+        """``weight`` and ``bias``."""
+        outputs, inputs = self.layer.out_features, self.layer.in_features
+        layout = LinearWeight(padded(self.x.map.content), outputs)
+        weight = Parameter(
+            f"{self.name}.weight",
+            (outputs, inputs),
+            layout.size,
+            lambda value: pack_linear(self.x.map, value),
+            lambda packed: unpack_linear(self.x.map, outputs, packed),
+        )
+        bias = vector_parameter(f"{self.name}.bias", outputs)
+        return [weight, bias] if self.layer.bias else [weight]
+
+    def _spec(self, builder: Builder, *, gated: bool = False) -> FullyConnected:
+        batch = builder.batch if builder.shared else 0
+        outputs = self.layer.out_features
+        return FullyConnected(self.x.map, outputs, self.layer.bias, self.relu, gated, batch)
+
+    @property
+    def _bias(self) -> str | None:
+        return f"{self.name}.bias" if self.layer.bias else None
+
+    def forward(self, builder: Builder) -> None:
+        """By images, or by parts of the inputs."""
+        for parameter in self.parameters():
+            builder.parameter(parameter)
+        x, y = self.x.name, builder.map(self.y.name, self.y.map)
+        if builder.shared:
+            parts = self._forward_parts(builder)
+            builder.emit(linear_sum_parts, self._spec(builder), (parts, self._bias, y), self.name)
+        else:
+            operands = (x, f"{self.name}.weight", self._bias, y)
+            builder.emit(linear_forward, self._spec(builder), operands, self.name)
+
+    def _forward_parts(self, builder: Builder) -> str:
+        """The products, each part of the inputs for all images; gives their buffer."""
+        spec = replace(self._spec(builder), bias=False, relu=False)
+        parts = builder.floats(f"{self.name}.parts", spec.parts * builder.batch * spec.z.size)
+        operands = (self.x.name, f"{self.name}.weight", parts, "step")
+        instruction = Instruction(linear_forward_parts, spec, operands, self.name)
+        builder.over(Group([instruction], spec.parts, barrier=True))
+        return parts
+
+    def backward(self, builder: Builder) -> None:
+        """x's gradient by images, the weight's by slices of inputs behind them; or both."""
+        name, dz = self.name, builder.gradient(self.y)
+        spec = self._spec(builder, gated=self.x.gated)
+        operands: tuple[str, ...] = (self.x.name, dz, f"{name}.weight.gradient", "step")
+        of_weight = Instruction(linear_backward_weight, self._spec(builder), operands, name)
+        instructions = [of_weight]
+        chunk = max(1, _SLICE_BYTES // (spec.slice_size * FLOAT))
+        if self.x.learns:
+            direct = self.x.gradient_map == self.x.map
+            dx, _ = builder.write_gradient(self.x) if direct else (f"{name}.dx", False)
+            if not direct:
+                builder.map(dx, self.x.map, transient=True)
+            if builder.shared:
+                operands = (dz, f"{name}.weight", dx, self.x.name, "step")
+                slices = Instruction(linear_backward_input_slices, spec, operands, name)
+                instructions.insert(0, slices)
+            else:
+                operands = (dz, f"{name}.weight", dx, self.x.name)
+                builder.emit(linear_backward_input, spec, operands, name)
+        weight, *bias = self.parameters()
+        builder.learn([weight], instructions, spec.slices, chunk)
+        for parameter in bias:
+            operands = (dz, f"{name}.bias.gradient", "step")
+            of_bias = Instruction(linear_backward_bias, self._spec(builder), operands, name)
+            builder.learn([parameter], [of_bias], 1)
+        if builder.shared:
+            builder.learn_now()
+        if self.x.learns:
+            if direct:
+                builder.add_gradient(self.x, dx)
+            else:
+                builder.give_gradient(self.x, dx, self.x.map, keep=True)
+
+
+def pack_linear(x: FeatureMap, value: Floats) -> Floats:
+    """A weight [outputs, C · H · W] as the kernels want it for inputs that lie as the map x."""
+    outputs, inputs = len(value), padded(x.content)
+    maps = value.reshape(outputs, x.channels, x.height, x.width).transpose(0, 2, 3, 1)
+    rows = np.pad(maps, ((0, 0), (0, 0), (0, 0), (0, x.pixel - x.channels))).reshape(outputs, -1)
+    rows = np.pad(rows, ((0, 0), (0, inputs - rows.shape[1])))
+    return rows.reshape(outputs, inputs // LANES, LANES).transpose(1, 0, 2).ravel()
+
+
+def unpack_linear(x: FeatureMap, outputs: int, packed: Floats) -> Floats:
+    """The way back; a copy."""
+    rows = packed.reshape(-1, outputs, LANES).transpose(1, 0, 2).reshape(outputs, -1)
+    maps = rows[:, : x.height * x.width * x.pixel].reshape(outputs, x.height, x.width, x.pixel)
+    return np.array(maps[..., : x.channels].transpose(0, 3, 1, 2).reshape(outputs, -1), order="C")

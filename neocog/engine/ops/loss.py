@@ -1,0 +1,44 @@
+"""The end: cross-entropy in training, probabilities otherwise."""
+
+from neocog.engine.builder import FLOAT, Builder
+from neocog.engine.plan import Scope
+from neocog.engine.tensor import Tensor
+from neocog.kernels.augmentation import AUGMENT_SETTINGS
+from neocog.kernels.cross_entropy import CrossEntropy
+from neocog.kernels.cross_entropy import cross_entropy as cross_entropy_kernel
+from neocog.kernels.layout import padded
+from neocog.kernels.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
+
+__all__ = ["cross_entropy", "probabilities"]
+
+
+def cross_entropy(builder: Builder, z: Tensor) -> None:
+    """Each image's loss, and δ = y − t as the gradient of the scores z."""
+    builder.plan.buffer("losses", 8, Scope.BATCH)
+    bare = z.gradient_map.bare
+    dz = builder.map("loss.dz", bare, transient=True)
+    operands = (z.name, dz, "losses", "order", "labels", "step")
+    how = builder.options
+    if how is not None and how.of_score:
+        builder.emit(score_of_label, Softmax(z.channels), operands, "loss")
+    elif how is None or how.plain:
+        builder.emit(softmax_cross_entropy, Softmax(z.channels), operands, "loss")
+    else:
+        classes, augment = None, None
+        if how.weighted:
+            classes = builder.floats("class_weights", padded(z.channels))
+        if how.mixup:
+            augment = builder.plan.buffer("augment", len(AUGMENT_SETTINGS) * 8, Scope.SHARED)
+        accumulate = how.update_plan.accumulate
+        spec = CrossEntropy(z.channels, how.smoothing, how.weighted, how.mixup, accumulate)
+        builder.emit(cross_entropy_kernel, spec, (*operands, classes, augment), "loss")
+    builder.give_gradient(z, dz, bare, keep=False)
+    builder.check_loss()
+
+
+def probabilities(builder: Builder, z: Tensor) -> None:
+    """Scores and probabilities, for the caller."""
+    for name in ("scores", "probabilities"):
+        builder.plan.buffer(name, z.channels * FLOAT, Scope.OUTSIDE)
+    operands = (z.name, "scores", "probabilities")
+    builder.emit(softmax, Softmax(z.channels), operands, "softmax")

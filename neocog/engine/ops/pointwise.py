@@ -1,0 +1,226 @@
+"""Everything element by element between two maps, as one operation.
+
+    u = (x − mean) · scale + bias [+ addend],    y = f(u)
+
+Batch normalization gives mean and scale from the whole batch, so it cuts the images' group in
+training; without it u = x [+ addend]. `kernels.pointwise` and `kernels.normalization` have the
+formulas.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.engine.builder import Builder
+from neocog.engine.ops.base import Op
+from neocog.engine.plan import Group, Instruction
+from neocog.engine.tensor import Parameter, Tensor
+from neocog.kernels.layout import FeatureMap, padded
+from neocog.kernels.normalization import (
+    Normalization,
+    batch_norm_backward,
+    batch_norm_backward_finish,
+    batch_norm_finish,
+    batch_norm_statistics,
+)
+from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
+from neocog.kernels.simd import LANES
+from neocog.layers import BatchNorm2d
+
+__all__ = ["PointwiseOp", "vector_parameter"]
+
+Floats = NDArray[np.float32]
+
+_NONE = FeatureMap(1, 1, 1)
+
+
+def vector_parameter(name: str, count: int) -> Parameter:
+    """A parameter of a number a channel."""
+    size = padded(count)
+
+    def pack(value: Floats) -> Floats:
+        return np.pad(value, (0, size - count))
+
+    def unpack(packed: Floats) -> Floats:
+        return packed[:count].copy()
+
+    return Parameter(name, (count,), size, pack, unpack)
+
+
+def _smallest(spec: Normalization) -> Normalization:
+    """A spec for kernels that look at no map, so that equal ones are compiled once."""
+    return replace(spec, x=spec.x.bare, dy=_NONE, dx=_NONE)
+
+
+@dataclass(eq=False)
+class PointwiseOp(Op):
+    """Batch normalization, the other lane of a residual block, and a function; any may be missing.
+
+    Attributes:
+        norm: the batch normalization, if there is one; its name is the operation's.
+        addend: the other lane's tensor.
+        function: the function's name, as `Pointwise` knows it.
+        parameter: its number, such as a slope.
+        fixed: whether batch normalization keeps to its running statistics in training too.
+        order: which of its steps come next, while it is put together: 1 has normalized, 2 has
+            added, 3 has a function.
+    """
+
+    norm: BatchNorm2d | None = None
+    addend: Tensor | None = None
+    function: str = "identity"
+    parameter: float = 0.0
+    fixed: bool = False
+    order: int = 0
+
+    def parameters(self) -> list[Parameter]:
+        """``weight`` and ``bias`` of an affine batch normalization."""
+        if self.norm is None or not self.norm.affine:
+            return []
+        count = self.norm.num_features
+        return [vector_parameter(f"{self.name}.{part}", count) for part in ("weight", "bias")]
+
+    def statistics(self) -> list[Parameter]:
+        """``running_mean`` and ``running_var``, which follow the batches but are not learned."""
+        if self.norm is None:
+            return []
+        count = self.norm.num_features
+        parts = ("running_mean", "running_var")
+        return [vector_parameter(f"{self.name}.{part}", count) for part in parts]
+
+    def _spec(self) -> Pointwise:
+        return Pointwise(
+            x=self.x.map,
+            y=self.y.map,
+            addend=self.addend.map if self.addend else _NONE,
+            dy=self.y.gradient_map,
+            g=self._g_map,
+            normalized=self.norm is not None,
+            adds=self.addend is not None,
+            function=self.function,
+            parameter=self.parameter,
+        )
+
+    def _normalization(self, norm: BatchNorm2d) -> Normalization:
+        maps = self.x.map, self._g_map, self.x.gradient_map
+        return Normalization(*maps, norm.eps, norm.momentum, norm.affine, self.fixed)
+
+    @property
+    def _g_map(self) -> FeatureMap:
+        """Of the gradient of u: y's own if it becomes x's as well, it takes x's border."""
+        return self.y.gradient_map if self.norm is not None else self.x.gradient_map
+
+    def _channel_arrays(self, builder: Builder) -> tuple[str | None, str | None, str | None]:
+        """The buffers mean, scale and bias of u."""
+        if self.norm is None:
+            return None, None, None
+        names = [f"{self.name}.{part}" for part in ("mean", "scale", "shift")]
+        if self.norm.affine:
+            names[2] = f"{self.name}.bias"
+        for name in names:
+            if name not in builder.plan.buffers:
+                builder.floats(name, padded(self.norm.num_features))
+        return names[0], names[1], names[2]
+
+    def forward(self, builder: Builder) -> None:
+        """In training first what the whole batch's mean and variance are."""
+        for parameter in self.parameters():
+            builder.parameter(parameter)
+        mean, scale, bias = self._channel_arrays(builder)
+        if self.norm is not None and builder.training:
+            if self.fixed:
+                builder.floats(f"{self.name}.invstd", padded(self.norm.num_features))
+            else:
+                self._measure(builder, self.norm)
+        builder.map(self.y.name, self.y.map)
+        addend = self.addend.name if self.addend else None
+        operands = (self.x.name, mean, scale, bias, addend, self.y.name)
+        builder.emit(pointwise_forward, self._spec(), operands, self.name)
+
+    def _measure(self, builder: Builder, norm: BatchNorm2d) -> None:
+        name, size = self.name, padded(norm.num_features)
+        spec = replace(self._normalization(norm), dy=_NONE, dx=_NONE)
+        stats = builder.per_image(f"{name}.statistics", 2 * size)
+        builder.emit(batch_norm_statistics, spec, (self.x.name, stats), name)
+        for part in self.statistics():
+            builder.floats(part.name, part.size)
+        builder.floats(f"{name}.invstd", size)
+        weight, bias = (f"{name}.weight", f"{name}.bias") if norm.affine else (None, None)
+        operands = (
+            stats,
+            "step",
+            weight,
+            bias,
+            f"{name}.running_mean",
+            f"{name}.running_var",
+            f"{name}.mean",
+            f"{name}.scale",
+            f"{name}.invstd",
+        )
+        finish = Instruction(batch_norm_finish, _smallest(spec), operands, name)
+        builder.over(Group([finish], size // LANES, barrier=True))
+
+    def backward(self, builder: Builder) -> None:
+        """The function's gradient, then batch normalization's, which needs the whole batch."""
+        if not self.y.learns:
+            return
+        dy = builder.gradient(self.y)
+        mean, scale, bias = self._channel_arrays(builder)
+        name = self.name
+        g, sums, invstd = dy, None, None
+        alone = self.norm is None and self.function == "identity"
+        if self.norm is not None:
+            sums = builder.per_image(f"{name}.sums", 2 * padded(self.norm.num_features))
+            invstd = f"{name}.invstd"
+        in_place = self._g_map == self.y.gradient_map and not builder.keep_activations
+        if not alone and not in_place:
+            g = builder.map(f"{name}.g", self._g_map, transient=True)
+        if not alone:
+            addend = self.addend.name if self.addend else None
+            operands = (self.x.name, mean, scale, bias, addend, dy, g, invstd, sums)
+            builder.emit(pointwise_backward, self._spec(), operands, name)
+        if self.norm is not None:
+            self._backward_of_norm(builder, self.norm, g, sums)
+        g_map = self.y.gradient_map if alone else self._g_map
+        if self.norm is None and self.x.learns:
+            builder.give_gradient(self.x, g, g_map, keep=builder.keep_activations and alone)
+        if self.addend is not None and self.addend.learns:
+            builder.give_gradient(self.addend, g, g_map, keep=self.norm is None and self.x.learns)
+
+    def _backward_of_norm(
+        self, builder: Builder, norm: BatchNorm2d, g: str, sums: str | None
+    ) -> None:
+        name, size = self.name, padded(norm.num_features)
+        spec = self._normalization(norm)
+        means = builder.floats(f"{name}.means", 2 * size)
+        gradients = [f"{name}.{part}.gradient" for part in ("weight", "bias")]
+        if not norm.affine:
+            for gradient in gradients:
+                builder.floats(gradient, size)
+        operands = (sums, "step", *gradients, means)
+        finish = Instruction(batch_norm_backward_finish, _smallest(spec), operands, name)
+        builder.over(Group([finish], size // LANES, barrier=True))
+        for parameter in self.parameters():
+            builder.learn([parameter], [], size // LANES)
+        if not self.x.learns:
+            return
+
+        def compute() -> str:
+            dx, _ = builder.write_gradient(self.x)
+            operands = (
+                self.x.name,
+                g,
+                f"{name}.mean",
+                f"{name}.invstd",
+                f"{name}.scale",
+                means,
+                dx,
+            )
+            builder.emit(batch_norm_backward, spec, operands, name)
+            return dx
+
+        if self.x.consumers == 1:
+            builder.defer_gradient(self.x, compute)
+        else:
+            builder.add_gradient(self.x, compute())

@@ -1,0 +1,141 @@
+"""Winograd's algorithm for an operation's convolutions 3 × 3: forward, and both gradients.
+
+Fewer multiplications, more additions and more memory: worth it from some channels on.
+"""
+
+from neocog.engine.builder import FLOAT, Builder
+from neocog.engine.plan import Group, Instruction, Scope
+from neocog.engine.tensor import Tensor
+from neocog.kernels.layout import FeatureMap
+from neocog.kernels.winograd import winograd_forward
+from neocog.kernels.winograd_gradient import (
+    WinogradGradient,
+    winograd_backward_weight,
+    winograd_outer,
+    winograd_reduce,
+    winograd_transform_gradient,
+    winograd_transform_input,
+)
+from neocog.kernels.winograd_tiling import Winograd
+from neocog.kernels.winograd_weight import (
+    WinogradWeight,
+    winograd_weight,
+    winograd_weight_flipped,
+)
+from neocog.layers import Conv2d
+
+__all__ = [
+    "winograd_convolve",
+    "winograd_input_gradient",
+    "winograd_suits",
+    "winograd_weight_gradient",
+]
+
+_NONE = FeatureMap(1, 1, 1)
+
+# Fewer channels than this do not pay for the transforms.
+_LEAST_CHANNELS = 16
+
+# Of one image alone, so few places do not pay for a U of so many bytes: it comes from memory and is
+# four times as large as the weight, for a single use.
+_FEW_PLACES = 64
+_FAR_BYTES = 2 * 1024 * 1024
+
+# Products of channels up to which each shard of images has a sum of its own.
+_SHARDED = 64 * 64
+
+
+def winograd_suits(layer: Conv2d, x: Tensor, *, single_image: bool) -> bool:
+    """Whether it can compute this convolution, and is the faster way, for one image or more."""
+    plain = (layer.kernel, layer.steps, layer.spread, layer.groups) == ((3, 3), (1, 1), (1, 1), 1)
+    largest = max(*layer.before, *layer.after) <= 2
+    channels = min(layer.in_channels, layer.out_channels)
+    if single_image and x.height * x.width <= _FEW_PLACES:
+        far = 4 * 36 * layer.in_channels * layer.out_channels >= _FAR_BYTES
+        largest = largest and not far
+    return plain and largest and not x.dense and channels >= _LEAST_CHANNELS
+
+
+def winograd_convolve(
+    builder: Builder,
+    name: str,
+    layer: Conv2d,
+    x: Tensor,
+    y: Tensor,
+    *,
+    bias: str | None,
+    relu: bool,
+) -> None:
+    """y from x, and the transformed weight after each update."""
+    has_bias = bias is not None
+    spec = Winograd(
+        x.map, y.map, *layer.before, bias=has_bias, relu=relu, parts=builder.single_image
+    )
+    u = builder.floats(f"{name}.weight.points", spec.u_size)
+    scratch = builder.scratch("winograd", spec.scratch_size)
+    operands = (x.name, u, bias, y.name, None, scratch)
+    if builder.single_image:
+        builder.emit_parts(winograd_forward, spec, operands, name, spec.tiles)
+    else:
+        builder.emit(winograd_forward, spec, operands, name)
+    points = WinogradWeight(spec)
+    weight = Instruction(winograd_weight, points, (f"{name}.weight", u), name)
+    builder.refresh(weight, spec.w.blocks)
+
+
+def winograd_input_gradient(
+    builder: Builder, name: str, layer: Conv2d, x: Tensor, dy: str, dy_map: FeatureMap
+) -> None:
+    """x's gradient: the convolution of dy with the flipped kernel."""
+    dx, adds = builder.write_gradient(x, can_add=not x.gated)
+    top, left = (2 - side for side in layer.before)
+    spec = Winograd(
+        dy_map,
+        x.gradient_map,
+        top,
+        left,
+        bias=False,
+        accumulate=adds,
+        gated=x.gated,
+        gate=x.map if x.gated else _NONE,
+    )
+    u = builder.floats(f"{name}.weight.flipped_points", spec.u_size)
+    scratch = builder.scratch("winograd", spec.scratch_size)
+    builder.emit(winograd_forward, spec, (dy, u, None, dx, x.name, scratch), name)
+    if not adds:
+        builder.add_gradient(x, dx)
+    points = WinogradWeight(spec)
+    turn = Instruction(winograd_weight_flipped, points, (f"{name}.weight", u), name)
+    builder.refresh(turn, spec.w.blocks)
+
+
+def winograd_weight_gradient(
+    builder: Builder, name: str, layer: Conv2d, x: Tensor, dy: str, dy_map: FeatureMap
+) -> tuple[list[Instruction], int]:
+    """The instructions behind the images that give the weight's gradient, and their items.
+
+    They are none where a group of its own, behind the images' next cut, gives it already.
+    """
+    small = layer.in_channels * layer.out_channels <= _SHARDED
+    shard, images = (builder.shard, 0) if small else (0, builder.batch)
+    top, left = layer.before
+    spec = WinogradGradient(x.map, dy_map, top, left, bias=layer.bias, shard=shard, images=images)
+    gradient = f"{name}.weight.gradient"
+    of_bias = f"{name}.bias.gradient" if layer.bias else None
+    if small:
+        sums = builder.floats(f"{name}.weight.shards", spec.s_size * builder.shards)
+        shards = builder.floats(f"{name}.bias.shards", dy_map.pixel * builder.shards)
+        scratch = builder.scratch("winograd", spec.scratch_size)
+        builder.emit(winograd_backward_weight, spec, (x.name, dy, sums, shards, scratch), name)
+        reduced = (sums, shards, gradient, of_bias, "step")
+        return [Instruction(winograd_reduce, spec, reduced, name)], spec.w.blocks
+    v = builder.scratch("winograd.v", spec.v_size, Scope.SHARED)
+    w = builder.scratch("winograd.w", spec.w_size, Scope.SHARED)
+    builder.emit(winograd_transform_input, spec, (x.name, v), name)
+    biases = builder.plan.map(f"{name}.bias.images", dy_map.pixel * FLOAT) if layer.bias else None
+    builder.emit(winograd_transform_gradient, spec, (dy, w, biases), name)
+    scratch = builder.scratch("winograd", spec.scratch_size)
+    operands = (v, w, biases, gradient, of_bias, "step", scratch)
+    outer = Instruction(winograd_outer, spec, operands, name)
+    builder.after_cut(Group([outer], spec.items, barrier=True))
+    return [], spec.w.blocks

@@ -1,0 +1,81 @@
+"""One thread that owns what many ask about, so that none of it needs a lock."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from neocog.web.refusal import RefusedError
+
+__all__ = ["WorkerThread"]
+
+T = TypeVar("T")
+
+
+class WorkerThread:
+    """Does what it is asked for, one thing after another, and its own work in between.
+
+    So a weight changes between two training steps and never within one. All compiling is done
+    here too: Numba that compiles in one thread while another imports can deadlock.
+
+    Args:
+        work: a little of its own work; gives whether there is more. Called again after each
+            thing that was asked for.
+    """
+
+    def __init__(self, work: Callable[[], bool]) -> None:
+        self._work = work
+        self._asked: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._lock = threading.Lock()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="neocog-worker", daemon=True)
+        self._thread.start()
+
+    def ask(self, what: Callable[[], T]) -> T:
+        """Have it done, wait, and give what it gives or raise what it raises."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._ended:
+                raise _gone()
+            self._asked.put((what, future))
+        return future.result()
+
+    def end(self, seconds: float) -> bool:
+        """Let it finish what it is at, and refuse all else; whether it ended within so long."""
+        with self._lock:
+            self._ended = True
+            self._asked.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        more = False
+        while not self._ended:
+            try:
+                asked = self._asked.get(block=not more)
+            except queue.Empty:
+                more = self._work()
+                continue
+            if asked is not None:
+                self._do(*asked)
+                more = True
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting = self._asked.get(block=False)
+                if waiting is not None:
+                    waiting[1].set_exception(_gone())
+
+    @staticmethod
+    def _do(what: Callable[[], Any], future: "Future[Any]") -> None:
+        try:
+            future.set_result(what())
+        except BaseException as error:
+            future.set_exception(error)
+
+
+def _gone() -> RefusedError:
+    return RefusedError("The explorer has been stopped.", 503)

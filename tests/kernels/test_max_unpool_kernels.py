@@ -1,0 +1,46 @@
+"""The spreading kernel alone against `neocog.reference` in float64; see `cases`."""
+
+import numpy as np
+from cases import example, feature_maps, generator, real, shapes, winner_offsets
+from hypothesis import given
+from kernel_caller import (
+    Buffer,
+    blank,
+    call,
+    maps,
+    places,
+    read,
+)
+
+from neocog import reference
+from neocog.kernels.layout import FeatureMap
+from neocog.kernels.max_unpool import MaxUnpool, max_unpool
+
+
+@shapes(3)
+@example(case=(2, 5, 5, 7, (1, 2), (0, 1), False))
+@given(case=feature_maps())
+def test_spread_winners(case):
+    n, c, h, w, before, after, _dense = case
+    h, w = max(h, 2), max(w, 2)
+    x_map, dx_map = FeatureMap(h, w, c, *before), FeatureMap(h, w, c, *after)
+    y_map = FeatureMap(h // 2, w // 2, c)
+    rng = generator(case)
+    dy = real(rng, n, *places(y_map).shape)
+    winner = rng.integers(0, 4, dy.shape)
+    winners = Buffer(n, y_map.size, np.int32)
+    winners.items[:, places(y_map)] = winner_offsets(x_map, winner)
+    dx = blank(dx_map, n)
+    # What is in no region has no gradient, and nobody writes it.
+    outside = np.ones((h, w), bool)
+    outside[: 2 * (h // 2), : 2 * (w // 2)] = False
+    corner = places(dx_map)[0][outside][:, None] + np.arange(dx_map.pixel)
+    dx.items[:, corner] = 0
+    call(
+        max_unpool,
+        MaxUnpool(x_map, y_map, dx_map),
+        (maps(y_map, dy), winners, dx),
+        n,
+    )
+    expected = reference.max_pool2d_backward(dy, winner, (n, c, h, w))
+    np.testing.assert_array_equal(read(dx_map, dx), expected)
