@@ -16,7 +16,7 @@ from neocog.errors import DataError, NeocogError, printable
 from neocog.explanation import explain as explain_network
 from neocog.explanation.page.html import page
 from neocog.explanation.page.payload import pack
-from neocog.explanation.page.top_activations import top_activations
+from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.files import write_bytes
 from neocog.loading import open_network
 
@@ -50,14 +50,14 @@ def explain(
     chosen = _label(label, network.classes) if label is not None else shows
     with announced(say_compiling):
         explanation = explain_network(network, pixels, chosen)
-        activations = {}
+        top_activations = {}
         if opened.data is not None:
-            activations = top_activations(explanation, mixed(opened.data.train, 2000))
+            top_activations = top_activation_sprites(explanation, mixed(opened.data.train, 2000))
     if opened.data is None:
         say("To see which images excite the filters, name the data with --data.")
     path = given or Path(f"{name}-explained.html")
     try:
-        write_bytes(path, page(pack(explanation, filters=activations)).encode())
+        write_bytes(path, page(pack(explanation, filters=top_activations)).encode())
     except OSError as error:
         raise NeocogError(f"{path} cannot be written: {error.strerror}.") from error
     best = int(explanation.probabilities.argmax())

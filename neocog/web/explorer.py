@@ -22,7 +22,7 @@ from neocog.errors import NeocogError, TrainingDivergedError
 from neocog.explanation.explanation import explain
 from neocog.explanation.page.message import Block, message, to_json
 from neocog.explanation.page.payload import pack
-from neocog.explanation.page.top_activations import top_activations
+from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.formats import save_model
 from neocog.network import Network
 from neocog.trained_on import training_notes
@@ -202,8 +202,12 @@ class Explorer:
                 # Channels that are looked at do not go away when others come to matter more.
                 number, shown = self._shown
                 shown = shown if number == self._picture.number else {}
-                activations = {} if data is None else top_activations(found, data, shown=shown)
-                packed = pack(found, attributions=not training, filters=activations, shown=shown)
+                top_activations = (
+                    {} if data is None else top_activation_sprites(found, data, shown=shown)
+                )
+                packed = pack(
+                    found, attributions=not training, filters=top_activations, shown=shown
+                )
             of_layers = {each["name"]: each["shown"] for each in packed.structure["layers"]}
             self._shown = self._picture.number, of_layers
             live = {"steps": steps, "picture": self._picture.number}

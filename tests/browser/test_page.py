@@ -15,7 +15,7 @@ from neocog import models
 from neocog.explanation import explain
 from neocog.explanation.page.html import bundle, page
 from neocog.explanation.page.payload import pack
-from neocog.explanation.page.top_activations import top_activations
+from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.layers import (
     GELU,
     AdaptiveMaxPool2d,
@@ -108,7 +108,7 @@ def note(trained, explained, tmp_path_factory):
     _, data = trained
     path = tmp_path_factory.mktemp("page") / "note.html"
     path.write_text(
-        page(pack(explained, filters=top_activations(explained, data.train, images=200)))
+        page(pack(explained, filters=top_activation_sprites(explained, data.train, images=200)))
     )
     return path.as_uri()
 

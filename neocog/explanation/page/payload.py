@@ -61,7 +61,7 @@ def pack(
     Args:
         explanation: to show.
         attributions: whether to compute them, which takes some hundred predictions.
-        filters: by layer, the images that activate its channels, from `top_activations`.
+        filters: by layer, the images that activate its channels, from `top_activation_sprites`.
         shown: by layer, the channels to show; those of `shown_channels` for other layers.
     """
     block, network = Block(), explanation.network

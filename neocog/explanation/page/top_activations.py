@@ -12,7 +12,7 @@ from neocog.explanation.page.sprite import sprite
 from neocog.layers import Conv2d
 from neocog.summary import cost
 
-__all__ = ["top_activations"]
+__all__ = ["top_activation_sprites"]
 
 # How many convolutions are looked at; all of a large network's would fill the page.
 _LAYERS = 4
@@ -23,7 +23,7 @@ _FEW = 200
 _COLUMNS = 16
 
 
-def top_activations(
+def top_activation_sprites(
     explanation: Explanation,
     data: Dataset,
     *,

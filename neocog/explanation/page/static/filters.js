@@ -15,7 +15,7 @@ export function filters(page) {
     own ??
     layers.find((each) => net.filters[each.name]) ??
     layers[0];
-  const sheet = net.filters[layer.name];
+  const topActivations = net.filters[layer.name];
   const channels = [...layer.shown].sort((a, b) => a - b);
   const rgb = layer.weight.shape[1] === 3;
   const options = layers.map((each) => [each.name, each.name]);
@@ -29,11 +29,11 @@ export function filters(page) {
       {},
       kernel(layer, channel, rgb),
       el("span", {}, `kernel ${channel}`),
-      sheet
+      topActivations
         ? el(
             "div",
             { class: "top-activations" },
-            (sheet.channels[channel] ?? []).map((found) => picture(sheet, found)),
+            (topActivations.channels[channel] ?? []).map((found) => picture(topActivations, found)),
           )
         : null,
     );
@@ -41,12 +41,12 @@ export function filters(page) {
     layers.length > 1
       ? el("div", { class: "controls" }, select("Layer", options, layer.name, choose))
       : null,
-    el("p", { class: "caption" }, caption(layer, sheet, channels, rgb)),
+    el("p", { class: "caption" }, caption(layer, topActivations, channels, rgb)),
     el("ul", { class: "filters" }, channels.map(item)),
   ];
 }
 
-function caption(layer, sheet, channels, rgb) {
+function caption(layer, topActivations, channels, rgb) {
   const [, inputs, height, width] = layer.weight.shape;
   const some =
     channels.length < layer.shape[0]
@@ -59,8 +59,8 @@ function caption(layer, sheet, channels, rgb) {
     : inputs > 1
       ? `by that of their ${inputs} parts with the largest weights`
       : "orange above zero, blue below";
-  const images = sheet
-    ? ` Beside each the images that excite it most, of ${sheet.images.toLocaleString("en")}; the frame is what the strongest number sees.`
+  const images = topActivations
+    ? ` Beside each the images that excite it most, of ${topActivations.images.toLocaleString("en")}; the frame is what the strongest number sees.`
     : "";
   return `${some} of ${height} × ${width}, ${how}.${images}`;
 }
@@ -94,9 +94,9 @@ function kernel(layer, channel, rgb) {
   return canvas;
 }
 
-/** One image of the sheet, with a frame around what the number sees. */
-function picture(sheet, found) {
-  const { height, width, columns, count } = sheet;
+/** One image of the topActivations, with a frame around what the number sees. */
+function picture(topActivations, found) {
+  const { height, width, columns, count } = topActivations;
   const rows = Math.ceil(count / columns);
   const [top, left, bottom, right] = found.box;
   const at = (n, of) => (of > 1 ? `${(100 * n) / (of - 1)}%` : "0");
@@ -107,7 +107,7 @@ function picture(sheet, found) {
       role: "img",
       "aria-label": `image ${found.index}: ${written(found.value)}`,
       title: `image ${found.index}: ${written(found.value)} at row ${found.row}, column ${found.column}`,
-      style: `background-image: url(${sheet.png}); background-size: ${100 * columns}% ${100 * rows}%; background-position: ${at(found.n % columns, columns)} ${at(Math.floor(found.n / columns), rows)}; aspect-ratio: ${width} / ${height}`,
+      style: `background-image: url(${topActivations.png}); background-size: ${100 * columns}% ${100 * rows}%; background-position: ${at(found.n % columns, columns)} ${at(Math.floor(found.n / columns), rows)}; aspect-ratio: ${width} / ${height}`,
     },
     el("span", {
       class: "frame",
