@@ -155,7 +155,7 @@ def test_layers_that_grad_cam_cannot_look_at(explanations):
     with pytest.raises(DataError, match=re.escape(says)):
         explanation.grad_cam("conv")
     for layer in ("flatten", "fc"):
-        says = f"{layer} gives one number a channel, so that it says nothing of places. "
+        says = f"{layer} gives one number a channel, which has no place in the image. "
         says += "Grad-CAM can look at: image, conv1, relu, pool."
         with pytest.raises(DataError, match=re.escape(says)):
             explanation.grad_cam(layer)

@@ -1,4 +1,4 @@
-"""A network in training that goes a few steps at a time, so that one can look in between."""
+"""Training that takes a few steps at a time, so that a page can show the network in between."""
 
 import copy
 from collections.abc import Callable
@@ -20,13 +20,16 @@ __all__ = ["Snapshot", "Training"]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How far a training has come: all that its next steps depend on, but for the settings.
+    """The state of a training: everything that its next steps depend on except the settings.
 
     Attributes:
-        parameters: of the network, running statistics included.
-        velocity: of the optimizer by parameter; empty before the first step.
-        stream, order, at: the random numbers, this epoch's images, and how many were taken.
-        epochs, steps: begun and taken.
+        parameters: of the network, with running statistics.
+        velocity: of the optimizer, by parameter; empty before the first step.
+        stream: of random numbers.
+        order: of this epoch's images.
+        at: how many of them were used.
+        epochs: that were begun.
+        steps: that were taken.
     """
 
     parameters: dict[str, NDArray[Any]]
@@ -39,7 +42,7 @@ class Snapshot:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes, about."""
+        """Its size in memory, in bytes."""
         arrays = [*self.parameters.values(), *self.velocity.values(), self.order]
         return sum(array.nbytes for array in arrays)
 
@@ -47,23 +50,23 @@ class Snapshot:
 class Training:
     """SGD with momentum, whose rate, momentum and batch size can change at any step.
 
-    From the network's first weights and the same stream on, steps are those of `neocog.fit`, bit
-    for bit. The network itself changes in `settle` only.
+    With the same first weights and the same stream, its steps are those of `neocog.fit`, bit for
+    bit. The network itself only changes in `settle`.
 
     Args:
         network: with parameters.
         data: images of its input shape.
-        stream: of the orders of images.
-        threads: workers.
-        on_compile: told how many kernels are compiled first, if any are.
+        stream: of random numbers, for the order of the images.
+        threads: worker threads.
+        on_compile: called with the number of kernels to compile, if there are any.
 
     Attributes:
         rate: the learning rate of the next steps.
-        momentum: of the next steps, from 0 and below 1.
-        steps: taken so far.
-        settled: those of them that the network has.
-        epochs: begun so far.
-        latest: the images of the latest step, by their numbers; None if there is none to look at.
+        momentum: of the next steps, at least 0 and below 1.
+        steps: that were taken.
+        settled: how many of them are in the network's parameters.
+        epochs: that were begun.
+        latest: the indices of the images of the latest step; None if there is none to show.
         latest_loss: their mean loss.
     """
 
@@ -87,7 +90,7 @@ class Training:
         self.restart(stream)
 
     def restart(self, stream: TorchStream) -> None:
-        """Begin anew with the network's parameters, and nothing remembered of earlier steps."""
+        """Start over with the network's parameters, without a velocity."""
         self._stream = stream
         self._order = np.zeros(0, np.int64)
         self._at = 0
@@ -96,7 +99,7 @@ class Training:
         self._go_back()
 
     def snapshot(self) -> Snapshot:
-        """How far it has come; to be settled before."""
+        """The current state; call `settle` before."""
         trainer = self._trainer
         return Snapshot(
             self._network.state_dict(),
@@ -109,7 +112,7 @@ class Training:
         )
 
     def resume(self, snapshot: Snapshot) -> None:
-        """Go on from there, with the settings of now."""
+        """Continue from a state, with the current settings."""
         self._network.load_state_dict(snapshot.parameters)
         self._stream = copy.deepcopy(snapshot.stream)
         self._order, self._at = snapshot.order, snapshot.at
@@ -121,7 +124,7 @@ class Training:
             self._trainer.set_optimizer_state(snapshot.velocity)
 
     def _go_back(self) -> None:
-        """Return to the network's parameters, with velocities of zero."""
+        """Return to the network's parameters, with a velocity of zero."""
         self.settled = self.steps
         self.latest: NDArray[np.int64] | None = None
         self.latest_loss = 0.0
@@ -132,13 +135,13 @@ class Training:
             self._trainer.set_optimizer_state({k: np.zeros_like(v) for k, v in still.items()})
 
     def take_network(self) -> None:
-        """Go on with the network's parameters, after they were changed from outside."""
+        """Continue with the network's parameters after they were changed."""
         if self._trainer is not None:
             self._trainer.set_state(self._network.state_dict())
 
     @property
     def batch_size(self) -> int:
-        """Images a step; the last step of an epoch may have fewer."""
+        """Images in a step; the last step of an epoch may have fewer."""
         return self._batch_size
 
     @batch_size.setter
@@ -153,9 +156,9 @@ class Training:
         self._batch_size = size
 
     def ready(self) -> Trainer:
-        """The trainer; after a new batch size it is made first, and perhaps compiled."""
+        """The trainer; made, and perhaps compiled, at first and after a change of batch size."""
         if self._trainer is None:
-            # The rate stands in the rates of each step: a factor to this 1.
+            # Each step has its own rate, a factor to this 1.
             trainer = Trainer(
                 self._network,
                 self._data.images,
@@ -172,11 +175,11 @@ class Training:
         return self._trainer
 
     def take(self, count: int) -> NDArray[np.float64]:
-        """Take so many steps, or fewer at the end of an epoch; gives their mean losses.
+        """Take so many steps, or fewer at the end of an epoch; returns their mean losses.
 
         Raises:
-            TrainingDivergedError: a loss became NaN or infinite. All is then as the network was
-                settled last.
+            TrainingDivergedError: a loss became NaN or infinite. The state is then that of the
+                latest `settle`.
         """
         trainer = self.ready()
         if self._at >= len(self._order):
@@ -196,10 +199,11 @@ class Training:
         return losses
 
     def settle(self) -> None:
-        """Give the network what was learned.
+        """Copy the trained parameters to the network.
 
         Raises:
-            TrainingDivergedError: a weight is NaN or infinite. All is then as it was settled last.
+            TrainingDivergedError: a weight is NaN or infinite. The state is then that of the latest
+                `settle`.
         """
         if self._trainer is None or self.settled == self.steps:
             return
@@ -214,7 +218,7 @@ class Training:
         self._go_back()
         raise TrainingDivergedError(
             f"{what} after step {reached}. Training has stopped, and the parameters are those of "
-            f"step {self.steps} again. Take a smaller rate (a tenth), or a smaller momentum."
+            f"step {self.steps} again. Try a tenth of the learning rate, or a smaller momentum."
         )
 
     def gradients(self) -> dict[str, NDArray[np.float32]]:

@@ -9,7 +9,8 @@ export class Pictures {
   constructor(run, network) {
     this.run = run;
     this.network = network;
-    const many = network.data?.test ?? 0;
+    const many = network.data?.held_out ?? 0;
+    const kind = network.data?.part;
     this.file = el("input", {
       type: "file",
       accept: "image/*",
@@ -18,7 +19,7 @@ export class Pictures {
       onchange: () => this.send(this.file.files[0]),
     });
     this.number = new NumberBox(run, {
-      name: "number of a test image",
+      name: `number of a ${kind} image`,
       low: 0,
       high: many - 1,
       whole: true,
@@ -48,7 +49,7 @@ export class Pictures {
             el(
               "label",
               {},
-              "test image ",
+              `${kind} image `,
               this.number.node,
               el("span", { class: "hint" }, ` of ${many.toLocaleString("en")}`),
             ),
@@ -127,7 +128,7 @@ export class Pictures {
 
   update(state) {
     const { picture } = state;
-    this.number.set(picture.source === "test" ? picture.index : null);
+    this.number.set(picture.index);
     this.label.querySelector("select").selectedIndex =
       picture.label === null ? 0 : picture.label + 1;
   }

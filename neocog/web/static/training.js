@@ -90,7 +90,7 @@ export class Training {
   async update(state) {
     const { instance, training, curve, undo } = state;
     if (!training) return;
-    // Another explorer, which may have this address later, refuses it: its network is not this one.
+    // The instance keeps another explorer with this address from sending its own network.
     this.save.href = `/api/model.safetensors?instance=${instance}`;
     this.undo.disabled = !undo;
     this.undo.textContent = undo ? `Undo: back to ${whereTo(undo)}` : "Undo";
@@ -102,14 +102,16 @@ export class Training {
     const last = this.points.at(-1);
     const accuracy = this.points.findLast((point) => point[2] !== null);
     const steps = count(training.steps, "step");
-    const sample = accuracy ? `, accuracy ${percent(accuracy[2])} of a sample of test images` : "";
-    // Four times a second is too often to be read aloud.
+    const sample = accuracy
+      ? `, accuracy ${percent(accuracy[2])} on a sample of the ${this.network.data.part} images`
+      : "";
+    // A screen reader could not keep up with four updates a second.
     this.said.setAttribute("aria-live", training.running ? "off" : "polite");
     this.said.textContent = last
       ? `${steps}, epoch ${training.epoch}: loss ${written(last[1])}${sample}, ${count(Math.round(last[3]), "image")} a second.`
       : training.steps
         ? `${steps}.`
-        : "Not a step yet. Start, and watch the filters and maps below change.";
+        : "No step yet. Start, and watch the filters and maps below change.";
     if (training.has_batch && (!training.running || performance.now() - (this.looked ?? 0) > 1000))
       await this.showBatch(training);
     if (!training.has_batch) this.batch.replaceChildren();
