@@ -1,11 +1,11 @@
-// Asking the explorer; what it refuses becomes an error with its own words.
+// Requests to the explorer; a refusal becomes an error with the explorer's text.
 
-// The explorer that this page is of, and the header that names it. Another one may have its address
-// later, and must neither be shown under this one's picture nor do what was meant for it.
+// The explorer that this page belongs to, and the header that names it. Another explorer may have the
+// same address later: its state must not be shown here, and it must not get this page's requests.
 const INSTANCE = "Neocog-Instance";
 let instance = null;
 
-// Milliseconds: before the page is loaded anew, so that one can read why; and between two attempts.
+// Milliseconds before the page is reloaded, to read why, and between two attempts to connect.
 const READING = 1500;
 const AGAIN = 2000;
 
@@ -17,13 +17,13 @@ async function answer(response) {
   throw new Error(said.error);
 }
 
-/** See that it is still the same explorer; a page of another one is loaded anew. */
+/** Check that it is still the same explorer; otherwise reload the page. */
 function recognize(response) {
   const found = response.headers.get(INSTANCE);
   instance ??= found;
   if (!found || found === instance) return;
   setTimeout(() => location.reload(), READING);
-  throw new Error("The explorer was started anew; this page is loaded anew, too.");
+  throw new Error("The explorer was started again. This page is being reloaded.");
 }
 
 async function ask(path, options = {}) {
@@ -35,7 +35,7 @@ async function ask(path, options = {}) {
   } catch (error) {
     if (error instanceof TypeError)
       throw new Error(
-        "The explorer cannot be reached: it may have been closed. Start it again and reload this page.",
+        "The explorer cannot be reached. It may have been closed: start it again and reload this page.",
       );
     throw error;
   }
@@ -59,17 +59,17 @@ async function post(path, body) {
   });
 }
 
-/** Do something; gives the state after it. */
+/** Send an action; resolves to the state after it. */
 export async function act(path, body = {}) {
   return (await post(path, body)).json();
 }
 
-/** Do something whose answer is a binary message. */
+/** Send an action that is answered by a binary message. */
 export async function actBinary(path, body) {
   return (await post(path, body)).arrayBuffer();
 }
 
-/** Send a picture's file as it is. */
+/** Send a picture's file. */
 export async function upload(file) {
   const type = file.type.startsWith("image/") ? file.type : "image/unknown";
   return (
@@ -77,16 +77,16 @@ export async function upload(file) {
   ).json();
 }
 
-/** Hear each state from now on; `lost(why)` when nothing comes, until something does again. */
+/** Call `heard` with each state from now on, and `lost(why)` when the connection is lost. */
 export function listen(hear, lost) {
   const events = new EventSource(`/api/events?instance=${instance ?? ""}`);
   events.onmessage = (event) => hear(JSON.parse(event.data));
   events.onerror = async () => {
     lost(
-      "The explorer does not answer. What it has learned is kept as long as it runs; this page goes on when it answers again.",
+      "The explorer does not answer. While it runs it keeps what the network has learned, and this page continues when it answers again.",
     );
     if (events.readyState !== EventSource.CLOSED) return; // the browser tries again
-    // It was refused; only another request is told why.
+    // It was refused; only another request gets the reason.
     try {
       await (await ask("/api/events")).body.cancel();
     } catch (error) {

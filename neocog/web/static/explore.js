@@ -1,4 +1,4 @@
-// The explorer's page: the explanation, and above it what changes it.
+// The explorer's page: the explanation, and above it the controls.
 
 import { getBinary, getJson, listen } from "./api.js";
 import { split } from "./data.js";
@@ -9,10 +9,10 @@ import { Pictures } from "./pictures.js";
 import { Training } from "./training.js";
 import { Weight } from "./weight.js";
 
-// While it trains, the maps are fetched anew so often at most, in milliseconds.
+// During training, the milliseconds between two updates of the maps.
 const PAUSE = 400;
 
-// Milliseconds that it takes to read a message.
+// Milliseconds to read a message.
 const READING = 4000;
 
 class Explorer {
@@ -44,7 +44,7 @@ class Explorer {
     this.listen();
   }
 
-  /** Wait for something; what goes wrong is said, and what comes is the newest state if it is one. */
+  /** Wait for a request. An error is shown as a message, and a state is shown if it is the newest. */
   async run(promise) {
     try {
       const found = await promise;
@@ -53,7 +53,7 @@ class Explorer {
       return found;
     } catch (error) {
       this.say(error.message, "error");
-      // What was typed and refused may be followed by a press at once, which must not hide why.
+      // A click may follow at once after a refused input, and must not hide the message.
       this.until = error.stays ? performance.now() + READING : 0;
       return undefined;
     }
@@ -92,7 +92,7 @@ class Explorer {
     this.refresh();
   }
 
-  /** Fetch the explanation if it is of another picture or other weights; one at a time. */
+  /** Fetch the explanation if the picture or the weights have changed; one at a time. */
   async refresh() {
     const { picture, prediction, training, changes } = this.state;
     const running = Boolean(training?.running);

@@ -1,4 +1,4 @@
-// A kernel of one's own, and the map it makes of the picture.
+// A kernel that the user draws, and the map that it gives for the picture.
 
 import { actBinary } from "./api.js";
 import { el, figure, put, select } from "./dom.js";
@@ -57,7 +57,7 @@ export class Kernel {
     this.node = el(
       "div",
       { class: "card" },
-      el("h3", {}, "A kernel of your own"),
+      el("h3", {}, "Your own kernel"),
       el(
         "p",
         { class: "caption" },
@@ -110,7 +110,7 @@ export class Kernel {
     else this.draw();
   }
 
-  /** Ask for the map; of several changes in a row only the latest is shown. */
+  /** Request the map; after several quick changes only the latest is shown. */
   async draw() {
     const numbers = [...this.cells, this.bias].map((cell) => cell.read());
     if (numbers.includes(undefined)) return; // a cell that is being typed in
@@ -124,7 +124,7 @@ export class Kernel {
       this.holder,
       figure(
         "Its map",
-        new Grid({ label: "the map that your kernel makes" }).show(map.part(0), map.width, reach)
+        new Grid({ label: "the map that your kernel gives" }).show(map.part(0), map.width, reach)
           .node,
         `${range(map.values)} Orange is above zero.`,
       ),

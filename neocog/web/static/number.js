@@ -1,16 +1,15 @@
-// A box for one number. What cannot be is refused in words, and the box shows again what holds.
+// A box for one number. A wrong input is refused with a message, and the box shows the old number.
 
 import { el } from "./dom.js";
 import { written } from "./numbers.js";
 
 export class NumberBox {
   /**
-   * `name` is what it is called in messages, `label` to who cannot see it. It takes numbers from
-   * `low` to `high`, or `below` it, whole ones if `whole`. `change(value)` is called for each that
-   * is typed in, and gives a promise of nothing where it is refused; without it the box waits until
-   * somebody asks it to `take` what was typed. `typed()` is called whenever the box comes to show
-   * something else than was set: with each key, and when what holds comes back. `run` shows what
-   * goes wrong.
+   * `name` is used in messages, `label` by screen readers. The box takes numbers from `low` to `high`,
+   * or `below` it, and only whole ones if `whole`. `change(value)` is called for each number that is
+   * typed in; its promise resolves to undefined if the number is refused. Without `change`, the box
+   * waits until `take` is called. `typed()` is called when the box shows another number than was set:
+   * at each key, and when the old number returns. `run` shows errors.
    */
   constructor(
     run,
@@ -45,13 +44,13 @@ export class NumberBox {
     });
   }
 
-  /** Take the number that holds; null for none. What is being typed stays. */
+  /** Set the number; null for none. It does not replace what is being typed. */
   set(value) {
     this.value = value;
     if (!this.typing) this.show();
   }
 
-  /** Show the number that holds; gives whether the box showed something else. */
+  /** Show the set number; returns whether the box showed another one. */
   show() {
     this.typing = false;
     const text = String(this.value ?? "");
@@ -60,7 +59,7 @@ export class NumberBox {
     return true;
   }
 
-  /** Show it in place of what was typed. */
+  /** Show the set number instead of what was typed. */
   putBack() {
     if (this.show()) this.typed?.();
   }
@@ -72,7 +71,7 @@ export class NumberBox {
     return fits && (!this.whole || Number.isInteger(value)) ? value : undefined;
   }
 
-  /** Make what was typed what holds; gives whether it can be. */
+  /** Accept what was typed; returns whether it is allowed. */
   take() {
     const value = this.read();
     if (value === undefined) this.refuse();
@@ -88,7 +87,7 @@ export class NumberBox {
     if (this.value === value) this.set(before);
   }
 
-  /** Say why what is in the box cannot be. */
+  /** Say why the input is not allowed. */
   refuse() {
     const typed = this.node.value === "" ? "no number was typed" : `${this.node.value} was typed`;
     const kind = this.whole ? "a whole number" : "a number";

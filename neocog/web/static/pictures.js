@@ -1,11 +1,11 @@
-// Which picture is looked at: from the data, a file, the clipboard, or the camera.
+// The choice of a picture: from the data, a file, the clipboard, or the camera.
 
 import { act, upload } from "./api.js";
 import { el, select } from "./dom.js";
 import { NumberBox } from "./number.js";
 
 export class Pictures {
-  /** `run(promise)` shows what goes wrong; `network` is what does not change. */
+  /** `run(promise)` shows errors; `network` is what never changes. */
   constructor(run, network) {
     this.run = run;
     this.network = network;
@@ -27,7 +27,7 @@ export class Pictures {
     });
     this.label = select(
       "label",
-      [[null, "the likeliest"], ...network.classes.map((name, n) => [n, name])],
+      [[null, "the most probable"], ...network.classes.map((name, n) => [n, name])],
       null,
       (label) => this.run(act("/api/label", { label })),
     );
@@ -68,7 +68,7 @@ export class Pictures {
         { class: "hint" },
         "Or drop a picture anywhere on this page, or paste one. The whole picture is scaled to the ",
         `${network.input_shape.slice(1).join(" × ")} pixels that the network takes, whatever its `,
-        "own shape, as neocog predict does.",
+        "shape, as neocog predict does.",
       ),
     );
     addEventListener("dragover", (event) => event.preventDefault());
@@ -90,14 +90,14 @@ export class Pictures {
     this.file.value = "";
   }
 
-  /** Show the camera; its picture is taken with a button. */
+  /** Show the camera, with a button that takes the picture. */
   async film() {
     if (!this.live.hidden) return this.stop();
     const stream = await this.run(
       navigator.mediaDevices
         .getUserMedia({ video: { facingMode: "environment" } })
         .catch((error) => {
-          throw new Error(`There is no camera to be used: ${error.message}.`);
+          throw new Error(`The camera cannot be used: ${error.message}.`);
         }),
     );
     if (!stream) return undefined;
@@ -105,7 +105,7 @@ export class Pictures {
     const video = el("video", { autoplay: true, playsinline: true, muted: true });
     video.srcObject = stream;
     const take = () => {
-      // The whole of it, as a file: the server does with it what it does with any picture.
+      // The whole picture as a file, which the server scales like any other.
       const { videoWidth: width, videoHeight: height } = video;
       const canvas = el("canvas", { width, height });
       canvas.getContext("2d").drawImage(video, 0, 0);

@@ -1,4 +1,4 @@
-// Training, live: its controls, its curves, and the batch of the latest step.
+// Live training: its controls, its curves, and the batch of the latest step.
 
 import { act, getBinary, getJson } from "./api.js";
 import { bar, el, put, svg } from "./dom.js";
@@ -83,7 +83,7 @@ export class Training {
             this.said,
             el("div", { class: "across" }, this.chart, this.batch),
           ]
-        : el("p", {}, "There are no data to train with: start the explorer with --data."),
+        : el("p", {}, "There are no data to train on. Start neocog explore with --data."),
     );
   }
 
@@ -117,7 +117,7 @@ export class Training {
     if (!training.has_batch) this.batch.replaceChildren();
   }
 
-  /** Take the newest point, or all if some were missed. */
+  /** Append the newest point, or get all points if some were missed. */
   async follow(curve) {
     if (curve.number === this.number && curve.count === this.points.length) return;
     if (curve.number === this.number && curve.count === this.points.length + 1) {
@@ -179,7 +179,7 @@ export class Training {
     );
   }
 
-  /** The images of the latest batch, and the gradient that it gave each parameter. */
+  /** The images of the latest batch, and the gradients of the parameters. */
   async showBatch(training) {
     const key = `${training.steps}`;
     if (this.shown === key) return;
@@ -253,13 +253,13 @@ export class Training {
   }
 }
 
-/** What undoing brings back, in words. */
+/** What undoing a reset brings back, in words. */
 function whereTo({ steps, changes }) {
   const changed = changes ? count(changes, "changed weight") : "";
   return [steps ? count(steps, "step") : "", changed].filter(Boolean).join(" and ");
 }
 
-/** Points that stand apart: single steps, as after each start, are drowned by chance. */
+/** Points of several steps: those of single steps, after each start, are mostly noise. */
 function sparse(points) {
   const apart = (points.at(-1)?.[0] - points[0]?.[0]) / 100;
   const kept = [];

@@ -1,4 +1,4 @@
-// Changing one weight, and what the prediction then is.
+// Changing one weight, and the prediction before and after.
 
 import { act } from "./api.js";
 import { bar, el, heads, put, select } from "./dom.js";
@@ -47,7 +47,7 @@ export class Weight {
     this.choose(this.name);
   }
 
-  /** Show a parameter's places. */
+  /** Show the indices of a parameter. */
   choose(name) {
     this.name = name;
     this.value.set(null);
@@ -73,13 +73,13 @@ export class Weight {
     this.now();
   }
 
-  /** Take the explanation's network, which has the numbers of now. */
+  /** Take the explanation's network, which has the current numbers. */
   know(net) {
     this.net = net;
     this.now();
   }
 
-  /** Show the number that is there now, where the explanation holds it. */
+  /** Show the current number, if the explanation has it. */
   now() {
     const [, layer, part] = this.name.match(/^(.*)\.(\w+)$/);
     const numbers = this.net?.get(layer)?.[part];

@@ -1,4 +1,4 @@
-// Functions of one number: ReLU and its relatives, and a constant factor.
+// Functions of one number: activations, and a constant factor.
 
 import { Channels } from "./channels.js";
 import { el, figure, put, svg } from "./dom.js";
@@ -10,8 +10,8 @@ import { folded, inLines } from "./picture.js";
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
 function erf(x) {
-  // The power series near zero; far from it erfc's continued fraction, which the series would lose in
-  // rounding (Abramowitz and Stegun, 7.1.5 and 7.1.14).
+  // The power series near zero. Far from it the continued fraction of erfc, where the series would
+  // lose all digits to rounding (Abramowitz and Stegun, 7.1.5 and 7.1.14).
   const size = Math.abs(x);
   if (size > 2) {
     let fraction = size;
@@ -72,7 +72,7 @@ function smoothGelu() {
   };
 }
 
-/** Both ways. */
+/** The view, forward and backward. */
 export function activation(page, layer) {
   const { net } = page;
   const source = net.source(layer);
@@ -83,7 +83,7 @@ export function activation(page, layer) {
   const channels = new Channels(page, layer);
   const move = (row, column) => draw(row, column);
   const first = new Grid({ label: back ? "gradient that arrives" : "input", point: move });
-  const second = new Grid({ label: back ? "gradient that goes on" : "output", point: move });
+  const second = new Grid({ label: back ? "gradient of the input" : "output", point: move });
   const words = { first: el("span"), second: el("span") };
   const formula = el("div", { class: "formula", "data-formula": "activation" });
   const graph = el("div");
@@ -125,7 +125,7 @@ export function activation(page, layer) {
               `∂loss/∂x${where} = ∂loss/∂y · f′(x) = ${written(given[n])} · f′(${written(x)}) = ${written(given[n])} · ${written(slope(x))} = `,
               el("strong", { "data-result": given[n] * slope(x) }, written(given[n] * slope(x))),
               others
-                ? ` from this layer; with what its other readers send, ${written(passed[n])}`
+                ? ` from this layer; with the gradients from its other readers, ${written(passed[n])}`
                 : byEngine(passed[n]),
             ]
           : [
@@ -144,15 +144,15 @@ export function activation(page, layer) {
     el(
       "div",
       { class: "across" },
-      figure(back ? "Gradient that arrives" : "Input", first.node, words.first),
+      figure(back ? "Gradient of the output" : "Input", first.node, words.first),
       figure(
         back ? `The slope of ${layer.type}` : `f(x) = ${text}`,
         graph,
         back
-          ? "The dot is the number’s place: its gradient is multiplied by the slope there."
-          : "The dot is the number that is pointed at.",
+          ? "The dot is the number’s input: its gradient is multiplied by the slope there."
+          : "The dot is the number that you point at.",
       ),
-      figure(back ? "Gradient that goes on" : "Output", second.node, words.second),
+      figure(back ? "Gradient of the input" : "Output", second.node, words.second),
     ),
     formula,
   );

@@ -1,5 +1,5 @@
-// Where in the image the network finds what speaks for the label, by three methods, and how far each
-// can be believed.
+// Where in the image the network finds evidence for the label, by three methods, and how faithful each
+// of them is.
 
 import { choice, el, figure, select, svg } from "./dom.js";
 import { overImage } from "./linear.js";
@@ -14,9 +14,9 @@ const METHODS = [
 
 const TELLS = {
   gradCam: (label, of) =>
-    `It shows where the features of ${of} raise the score of ${label}, no finer than that layer’s map; what speaks against ${label} it leaves out.`,
+    `It shows where the features of ${of} raise the score of ${label}, with the resolution of that layer’s map. It leaves out what speaks against ${label}.`,
   occlusion: (label) =>
-    `It shows where the probability of ${label} falls when a square is covered, so it needs no gradient; what two places say alike it misses, and the gray square is itself something to react to.`,
+    `It shows where the probability of ${label} falls when a square is covered, so it needs no gradient. It misses evidence that is in two places, and the network may react to the gray square itself.`,
   gradientTimesInput: (label) =>
     `It shows each pixel’s share in the score of ${label} if the network were linear around this image; it is noisy, and blind to pixels of the mean color, whose input is zero.`,
 };
@@ -39,7 +39,7 @@ export function attribution(page) {
   const where = `row ${Math.floor(best / width)}, column ${best % width}`;
   const layers = Object.keys(all.gradCam.layers).map((name) => [
     name,
-    name === all.gradCam.chosen ? `${name} (chosen for you)` : name,
+    name === all.gradCam.chosen ? `${name} (default)` : name,
   ]);
   return [
     el(
@@ -62,7 +62,7 @@ export function attribution(page) {
         overImage(net, whole.values, width),
         `Strongest at ${where}: ${written(whole.values[best])}.`,
       ),
-      figure("How far to believe it", curves(found, all.chance), verdict(found, all.chance)),
+      figure("How faithful it is", curves(found, all.chance), verdict(found, all.chance)),
       method === "gradCam" ? weights(net, layer, found) : null,
     ),
   ];
@@ -72,7 +72,7 @@ function verdict(found, chance) {
   return `Covering the pixels that it ranks highest first leaves a mean probability of ${written(found.deletion)} (deletion; in random order ${written(chance.deletion)}; lower is better). Uncovering them first gives ${written(found.insertion)} (insertion; in random order ${written(chance.insertion)}; higher is better).`;
 }
 
-/** The probability while pixels are covered and uncovered, beside what a random order does. */
+/** The probability while pixels are covered and uncovered, in the map’s order and in random order. */
 function curves(found, chance) {
   const path = (numbers) =>
     Array.from(
@@ -90,7 +90,7 @@ function curves(found, chance) {
         viewBox: "0 0 200 150",
         class: "curve",
         role: "img",
-        "aria-label": "probability of the label against the share of pixels covered or uncovered",
+        "aria-label": "probability of the label against the fraction of pixels covered or uncovered",
       },
       svg("line", { x1: 10, x2: 190, y1: 130, y2: 130, class: "axis" }),
       svg("line", { x1: 10, x2: 10, y1: 10, y2: 130, class: "axis" }),
@@ -114,7 +114,7 @@ function curves(found, chance) {
   );
 }
 
-/** The channels that make most of Grad-CAM's sum. */
+/** The channels that contribute most to Grad-CAM's sum. */
 function weights(net, name, found) {
   const layer = net.get(name);
   const share = (k) => {

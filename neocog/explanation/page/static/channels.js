@@ -1,9 +1,9 @@
-// The row of a layer's channels as small pictures, of which one is chosen.
+// A layer's channels as a row of small pictures, to choose one from.
 
 import { el, put, select } from "./dom.js";
 import { folded, inLines, paint } from "./picture.js";
 
-/** The numbers that a layer shows on the way forward or back. */
+/** The numbers that a layer shows: its output, or on the way back its gradient. */
 export function numbersOf(layer, side) {
   return side === "backward" ? layer.gradient : layer.output;
 }
@@ -20,7 +20,7 @@ export function thumbnail(layer, side, channel) {
   return canvas;
 }
 
-/** A place for that row above a layer's view; `update` draws it anew. */
+/** The place for that row above a layer's view; `update` redraws it. */
 export class Channels {
   constructor(page, layer) {
     this.page = page;
@@ -57,7 +57,7 @@ export function channelRow(layer, side, chosen, choose) {
   const all =
     total > shown.length &&
     select(
-      `the ${shown.length} that matter most to the answer, of ${total}; another:`,
+      `the ${shown.length} of ${total} channels that matter most for the loss; another:`,
       Array.from({ length: total }, (_, n) => [n, n]),
       chosen,
       choose,

@@ -13,10 +13,10 @@ import { count, written } from "./numbers.js";
 // Input channels whose products are written out; the others are added up in one line.
 const WRITTEN = 3;
 
-// Columns of a kernel beyond which its tables have no room between the maps.
+// The most columns of a kernel whose tables fit between the maps.
 const WIDEST = 3;
 
-// Milliseconds a step.
+// Milliseconds between two steps.
 const SPEEDS = { slow: 400, fast: 25 };
 
 /** The view. */
@@ -29,7 +29,7 @@ class View {
     this.page = page;
     this.layer = layer;
     this.source = page.net.source(layer);
-    /** What was chosen here, which outlasts this view: speed, flipped, and the input's channel. */
+    /** The choices here, kept after this view is left: speed, flipped, and the input's channel. */
     this.chosen = Object.assign(page.chosen(layer), {
       speed: "fast",
       flipped: false,
@@ -40,12 +40,12 @@ class View {
     this.channels = new Channels(page, layer);
     this.inputs = el("span");
     this.input = new Grid({
-      label: "what the convolution reads; point at a number to see its own",
+      label: "input map; point at a number to see the output that it is in the middle of",
       border: borderOf(layer),
       point: (row, column) => this.output.move(...this.middle(row, column)),
     });
     this.output = new Grid({
-      label: "output map; point at a number to see what it is made of",
+      label: "output map; point at a number to see its products",
       point: (row, column) => this.look(row, column),
     });
     this.words = Object.fromEntries(
@@ -59,7 +59,7 @@ class View {
     this.update();
   }
 
-  /** Show the page's channel and place, with the numbers of now. */
+  /** Show the page's channel and place, with the current numbers. */
   update() {
     this.channels.update();
     put(this.inputs, this.inputChoice());
@@ -73,7 +73,7 @@ class View {
   build() {
     const { layer } = this;
     const padded = borderOf(layer).some(Boolean);
-    const frame = `The frame is what one number sees${padded ? "; beyond the line lies padding, zeros" : ""}.`;
+    const frame = `The frame is the patch that one number is computed from${padded ? "; outside the dashed line is padding, zeros" : ""}.`;
     return el(
       "div",
       {},
@@ -126,7 +126,7 @@ class View {
     const [first, inputs] = group(this.layer, this.page.channel);
     if (inputs <= WRITTEN) return null;
     const all = Array.from({ length: inputs }, (_, n) => [first + n, `channel ${first + n}`]);
-    const options = [[null, "the one that adds most"], ...all];
+    const options = [[null, "the one that contributes most"], ...all];
     if (!options.some(([channel]) => channel === this.chosen.input)) this.chosen.input = null;
     return select("Input shown:", options, this.chosen.input, (channel) => {
       this.chosen.input = channel;
@@ -134,7 +134,7 @@ class View {
     });
   }
 
-  /** The output's place whose kernel has an input's place in its middle. */
+  /** The place in the output whose patch has this place of the input in its middle. */
   middle(row, column) {
     const [top, left] = met(this.layer, 0, 0);
     const [height, width] = span(this.layer);
@@ -172,7 +172,7 @@ class View {
     return this.layer.shape[1] * this.layer.shape[2];
   }
 
-  /** Show what is pointed at; the whole map is there again. */
+  /** Show the place that is pointed at, and the whole map. */
   look() {
     if (this.filling) {
       this.filling = false;
@@ -182,7 +182,7 @@ class View {
     this.draw();
   }
 
-  /** Go some places on; while the map fills in, it is there as far as the square has come. */
+  /** Move on by some places; while the map fills in, only the numbers before the place are shown. */
   step(by) {
     const next = (this.place + by + this.places) % this.places;
     const width = this.layer.shape[2];
@@ -264,7 +264,7 @@ class View {
     const { row, column } = this.output;
     const sums = strongest.map((part) => written(part.sum)).join(", ");
     this.words.tables.textContent = others
-      ? `The ${strongest.length} of ${all.length} input channels that add most here; ` +
+      ? `The ${strongest.length} of ${all.length} input channels that contribute most here; ` +
         `${others === 1 ? "the other adds" : "the others add"} ${written(rest)}${others === 1 ? "" : " together"}.`
       : `What ${all.length === 1 ? "the input channel" : `each of ${all.length} input channels`} adds: ${sums}.`;
     this.words.sum.textContent =
@@ -272,7 +272,7 @@ class View {
       `${this.layer.bias ? "a bias" : "no bias"} make ${written(total)}.`;
   }
 
-  /** The formula with this place's numbers for its indices. */
+  /** The formula, with the indices of this place. */
   symbols(row, column) {
     const { channel } = this.page;
     const [first] = group(this.layer, channel);
@@ -311,7 +311,7 @@ class View {
     return el(
       "p",
       { class: "note" },
-      "True convolution turns the kernel by 180° before it slides; here it would give " +
+      "True convolution rotates the kernel by 180° before it slides over the input; here it would give " +
         `${written(total)}. Networks leave it as it is and got ${written(engine)}: the kernel is ` +
         "learned, so a turned one would be learned turned.",
     );

@@ -1,4 +1,4 @@
-// A convolution on the way back: a weight's gradient as a sum over places, and what goes on.
+// A convolution on the way back: a weight's gradient as a sum over places, and the input's gradient.
 
 import { channelRow } from "./channels.js";
 import { el, figure, put, select } from "./dom.js";
@@ -24,7 +24,7 @@ class View {
     this.page = page;
     this.layer = layer;
     this.source = page.net.source(layer);
-    /** What was chosen here: the weight and the kernel's part of each channel, and what goes on. */
+    /** The choices here: a weight, the input channel of its kernel, and the channel of the input. */
     this.chosen = Object.assign(page.chosen(layer), {
       tap: Math.floor((layer.details.kernel[0] * layer.details.kernel[1]) / 2),
       parts: new Map(),
@@ -43,11 +43,11 @@ class View {
     const { page, layer } = this;
     this.delta = layer.gradient.part(page.channel);
     [this.first, this.inputs] = group(layer, page.channel);
-    /** The engine's gradient of this channel's kernel, where this file has it. */
+    /** The engine's gradient of this channel's kernel, if this file has it. */
     this.known = layer.weightGradient.has(page.channel)
       ? layer.weightGradient.part(page.channel)
       : null;
-    // Where nobody has chosen it stays, too, when the numbers change.
+    // A choice that was made for the user stays too when the numbers change.
     const { parts } = this.chosen;
     if (!parts.has(page.channel)) parts.set(page.channel, this.strongestPart());
     this.part = parts.get(page.channel);
@@ -83,7 +83,7 @@ class View {
     );
   }
 
-  /** What a weight met at each place, times the gradient there, and the sum. */
+  /** The input that a weight reads at each place, times the gradient there, and the sum. */
   terms(tap) {
     const [, width] = this.layer.details.kernel;
     const [, rows, columns] = this.layer.shape;
@@ -128,7 +128,7 @@ class View {
           `What weight (${found.i}, ${found.j}) met`,
           found.seen,
           this.source.output.reach,
-          `The input of ${name} at each place of the kernel, seen from this weight.`,
+          `What this weight reads of ${name} at each place of the kernel.`,
         ),
         map(
           "× gradient of the output",
@@ -137,7 +137,7 @@ class View {
           `∂loss/∂y of channel ${page.channel}.`,
         ),
         map(
-          "= its share at each place",
+          "= the product at each place",
           found.products,
           largest(found.products),
           `Added up: ${written(found.sum)}.`,
@@ -181,19 +181,19 @@ class View {
     );
   }
 
-  /** What arrives at the layer before: its gradient, channel by channel. */
+  /** The gradient of the input, channel by channel. */
   inputGradient() {
     const { page, source } = this;
     const { gradient } = source;
     const here = gradient.rows ?? Array.from({ length: source.shape[0] }, (_, n) => n);
-    const others = page.net.readers(source) > 1 ? ", and what its other readers send" : "";
+    const others = page.net.readers(source) > 1 ? ", and the gradients from its other readers" : "";
     const options = here.map((n) => [n, channelName(source, n)]);
     const channel = here.includes(this.chosen.onwards) ? this.chosen.onwards : here[0];
     const name = channelName(source, channel);
     const grid = new Grid({ label: `gradient of the input, ${name}` });
     grid.show(gradient.part(channel), gradient.width, gradient.reach);
     return figure(
-      "What goes on to the layer before",
+      "What the layer before gets",
       grid.node,
       here.length > 1
         ? select("Of", options, channel, (onwards) => this.choose({ onwards }))

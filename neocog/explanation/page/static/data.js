@@ -2,7 +2,7 @@
 
 /** Numbers of one array, [channels][height][width] or [n], as views of the block. */
 export class Numbers {
-  /** `rows` says which channels of the whole array are here, if not all are. */
+  /** `rows` lists the channels of the whole array that are here, if not all of them are. */
   constructor(values, shape, rows = null) {
     this.values = values;
     this.shape = shape;
@@ -22,7 +22,7 @@ export class Numbers {
     return this.shape.length === 3;
   }
 
-  /** Where a channel, or an entry of the first axis, is among those that are here; −1 if it is not. */
+  /** The index of a channel, or an entry of the first axis, among those that are here; else −1. */
   row(channel) {
     return this.rows ? this.rows.indexOf(channel) : channel;
   }
@@ -31,7 +31,7 @@ export class Numbers {
     return this.row(channel) >= 0;
   }
 
-  /** The number of a channel at a row and column; zero outside, as padding has it. */
+  /** The number of a channel at a row and column; zero outside, where padding is. */
   at(channel, row, column) {
     if (row < 0 || column < 0 || row >= this.height || column >= this.width) return 0;
     return this.values[(this.row(channel) * this.height + row) * this.width + column];

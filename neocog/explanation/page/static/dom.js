@@ -39,9 +39,9 @@ export function svg(name, attributes = {}, ...children) {
 }
 
 /**
- * Make these a node's content, in the nodes that are there already as far as they are alike: what has
- * the focus keeps it, selected text stays selected, a press that has begun ends on the same button.
- * Nobody may hold on to what is in `children`; their listeners are taken over.
+ * Replace a node's content, but reuse existing nodes of the same kind: so the focus and selected text
+ * stay, and a press that has begun ends on the same button. The nodes in `children` must not be used
+ * afterwards; their listeners are taken over.
  */
 export function put(node, ...children) {
   const { anchorNode, anchorOffset, focusNode, focusOffset } = getSelection();
@@ -61,7 +61,7 @@ export function put(node, ...children) {
   }
 }
 
-/** Give a node the content of another that is alike. */
+/** Give a node the content of another of the same kind. */
 function match(node, other) {
   const before = [...node.childNodes];
   [...other.childNodes].forEach((next, n) => {
@@ -75,9 +75,9 @@ function match(node, other) {
   for (const old of before.slice(other.childNodes.length)) old.remove();
 }
 
-/** Make an element what another one is. */
+/** Give an element the attributes and listeners of another. */
 function adopt(node, other) {
-  // Somebody may be choosing from it; it keeps what it offers, and what follows from a choice.
+  // The list may be open: it keeps its options and its listener.
   if (node.matches("select:focus")) return;
   for (const { name } of [...node.attributes])
     if (name !== "style" && !other.hasAttribute(name)) node.removeAttribute(name);
@@ -98,7 +98,7 @@ function adopt(node, other) {
   if (node.nodeName === "SELECT") node.selectedIndex = chosen;
 }
 
-/** A table's head with a column for each name; those without one are no headings. */
+/** A table's head with a column for each name; a column without a name gets an empty cell. */
 export function heads(...names) {
   const cells = names.map((name) => (name ? el("th", { scope: "col" }, name) : el("td")));
   return el("thead", {}, el("tr", {}, cells));

@@ -1,4 +1,4 @@
-// The engine's own number beside what the page has worked out.
+// The engine's own number beside the one that the page has computed.
 
 import { el } from "./dom.js";
 import { written } from "./numbers.js";

@@ -1,11 +1,11 @@
-// What kernels have learned: their weights as pictures, and the images that excite each most.
+// Learned kernels: their weights as pictures, and the images that activate each most.
 
 import { el, select } from "./dom.js";
 import { largest } from "./data.js";
 import { written } from "./numbers.js";
 import { paint } from "./picture.js";
 
-/** The section, for the convolutions whose kernels are here. */
+/** The section, for convolutions whose kernels are in this file. */
 export function filters(page) {
   const { net } = page;
   const layers = net.layers.filter((layer) => layer.kind === "convolution");
@@ -50,22 +50,22 @@ function caption(layer, topActivations, channels, rgb) {
   const [, inputs, height, width] = layer.weight.shape;
   const some =
     channels.length < layer.shape[0]
-      ? `${channels.length} of ${layer.shape[0]} kernels, those that matter most to this answer`
+      ? `${channels.length} of ${layer.shape[0]} kernels, those that matter most for the loss`
       : layer.shape[0] === 1
         ? "The one kernel"
         : `All ${layer.shape[0]} kernels`;
   const how = rgb
-    ? "in the colors that they answer to; gray is zero"
+    ? "in the colors that they respond to; gray is zero"
     : inputs > 1
-      ? `by that of their ${inputs} parts with the largest weights`
+      ? `each by the input channel with the largest weights, of ${inputs}`
       : "orange above zero, blue below";
   const images = topActivations
-    ? ` Beside each the images that excite it most, of ${topActivations.images.toLocaleString("en")}; the frame is what the strongest number sees.`
+    ? ` Beside each are the images that activate it most, of ${topActivations.images.toLocaleString("en")}; the frame is what the largest number depends on.`
     : "";
   return `${some} of ${height} × ${width}, ${how}.${images}`;
 }
 
-/** A kernel's picture: as colors for three inputs, else its strongest part. */
+/** A kernel's picture: in colors for three input channels, else the channel with the largest weights. */
 function kernel(layer, channel, rgb) {
   const weight = layer.weight.part(channel);
   const [, inputs, height, width] = layer.weight.shape;
@@ -94,7 +94,7 @@ function kernel(layer, channel, rgb) {
   return canvas;
 }
 
-/** One image of the topActivations, with a frame around what the number sees. */
+/** One of the images, with a frame around what the number depends on. */
 function picture(topActivations, found) {
   const { height, width, columns, count } = topActivations;
   const rows = Math.ceil(count / columns);

@@ -1,8 +1,8 @@
-// The focus, kept where a part is drawn anew.
+// Keeps the focus when a part is redrawn.
 
 const TAKES_FOCUS = "button, select, input, a[href], [tabindex]";
 
-/** Where the focus is in a part; `restore` puts it on what is there in its place. */
+/** Where the focus is in a part; `restore` puts it on the new element at that place. */
 export class Focus {
   constructor(part) {
     this.part = part;

@@ -1,5 +1,5 @@
-// A map that can be looked at number by number: a canvas with a frame over some of its pixels, moved by
-// the pointer or the arrow keys.
+// A map to explore number by number: a canvas with a frame over some of its pixels, which the pointer
+// or the arrow keys move.
 
 import { el } from "./dom.js";
 import { written } from "./numbers.js";
@@ -19,8 +19,8 @@ const STEPS = {
 /**
  * A map.
  *
- * `point(row, column)` is called when its cursor is moved; without it there is no cursor, and the map
- * is a picture. `border` is [top, left, bottom, right]: zeros that a layer sees around the map.
+ * `point(row, column)` is called when the cursor moves; without it there is no cursor, and the map is
+ * a picture. `border` is [top, left, bottom, right], the zeros that a layer reads around the map.
  */
 export class Grid {
   constructor({ label, point = null, border = [0, 0, 0, 0] }) {
@@ -51,7 +51,7 @@ export class Grid {
     }
   }
 
-  /** Show numbers, row after row; those behind the first `upTo` stay empty. */
+  /** Show numbers, row after row; only the first `upTo`, if given. */
   show(values, width, reach, upTo = Infinity) {
     this.values = values;
     this.width = width;
@@ -64,7 +64,7 @@ export class Grid {
     return this;
   }
 
-  /** Show only the first numbers; for what fills in step by step. */
+  /** Show only the first numbers, for a map that fills in step by step. */
   reveal(upTo) {
     paint(this.canvas, this.values, this.width, this.reach, this.border, upTo);
   }
@@ -85,13 +85,13 @@ export class Grid {
     this.move(this.row + step[0], this.column + step[1]);
   }
 
-  /** Put the cursor somewhere, as near as the map allows, and tell. */
+  /** Move the cursor to a place, or the nearest one in the map, and call `point`. */
   move(row, column) {
     this.at(row, column);
     this.pointed(this.row, this.column);
   }
 
-  /** Put the cursor somewhere and tell nobody. */
+  /** Move the cursor without calling `point`. */
   at(row, column) {
     this.row = Math.max(0, Math.min(this.height - 1, row));
     this.column = Math.max(0, Math.min(this.width - 1, column));

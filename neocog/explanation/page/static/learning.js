@@ -1,5 +1,5 @@
-// One step of learning from this image: gradient, velocity, weight before and after, by two
-// optimizers side by side, and what the step does to the probabilities.
+// One training step on this image: gradient, velocity, and weight before and after, with two optimizers
+// side by side, and how the step changes the probabilities.
 
 import { bar, el, heads, select } from "./dom.js";
 import { byEngine } from "./engine.js";
@@ -8,12 +8,12 @@ import { percent, written } from "./numbers.js";
 
 const LISTED = 6;
 
-/** The section; it follows the layer that is looked at. */
+/** The section; it follows the chosen layer. */
 export function learning(page) {
   const { net } = page;
   const names = Object.keys(net.steps.numbers);
   const own = names.find((name) => name.slice(0, name.lastIndexOf(".")) === page.layer);
-  // What was shown first stays, too, when the numbers change.
+  // The first choice, made for the user, stays too when the numbers change.
   const name = (page.kept.parameter ??=
     own ??
     names.reduce((best, each) =>
@@ -57,7 +57,7 @@ export function learning(page) {
   ];
 }
 
-/** One number of a parameter, its gradient, and what the optimizers made of it where that is known. */
+/** One number of a parameter, its gradient, and its values after both steps if they are known. */
 function numberAt(net, name, place) {
   const of = net.steps.numbers[name];
   const at = place.join(", ");
@@ -66,7 +66,7 @@ function numberAt(net, name, place) {
     const engine = (numbers) => numbers.values[n];
     return { n, at, g: engine(of.gradient), w: engine(of.before), of, engine };
   }
-  // It was among the largest before; its layer may have it still.
+  // It was among the largest before; the layer may still have it.
   const [, layer, part] = name.match(/^(.*)\.(\w+)$/);
   const values = (numbers) => {
     if (!numbers?.has(place[0])) return undefined;
@@ -106,7 +106,7 @@ function sgd({ lr, momentum }, { g, w, at, of, engine }) {
     el(
       "p",
       { class: "note" },
-      "Before the first step the velocity is 0. Where gradients keep their sign it grows step by step, to ten times one gradient with a momentum of 0.9; where they change it they cancel.",
+      "Before the first step the velocity is 0. While gradients keep their sign it grows with each step, up to ten times one gradient with a momentum of 0.9; gradients of changing sign cancel out.",
     ),
   );
 }
@@ -136,7 +136,7 @@ function adam({ lr, betas: [first, second], eps }, { g, w, at, of, engine }) {
     el(
       "p",
       { class: "note" },
-      `m̂ = m / (1 − ${first}) and ŝ = s / (1 − ${second}) undo the start from zero. In the first step m̂ / √ŝ is the gradient’s sign, so every weight moves by the rate, ${lr}, however small its gradient.`,
+      `m̂ = m / (1 − ${first}) and ŝ = s / (1 − ${second}) correct for the start from zero. In the first step m̂ / √ŝ is the gradient’s sign, so every weight moves by the rate, ${lr}, however small its gradient.`,
     ),
   );
 }
@@ -164,7 +164,7 @@ function results(net) {
   const { sgd: one, adam: two } = net.steps;
   const label = net.className(net.label);
   const before = net.probabilities.values;
-  const words = `One step from this image alone takes the probability of ${label} from ${percent(before[net.label])} to ${percent(one.probabilities.values[net.label])} with SGD and to ${percent(two.probabilities.values[net.label])} with Adam; the loss from ${written(net.loss)} to ${written(one.loss)} and ${written(two.loss)}.`;
+  const words = `One step on this image alone takes the probability of ${label} from ${percent(before[net.label])} to ${percent(one.probabilities.values[net.label])} with SGD and to ${percent(two.probabilities.values[net.label])} with Adam; the loss from ${written(net.loss)} to ${written(one.loss)} and ${written(two.loss)}.`;
   const rows = listed(net).map((n) =>
     el(
       "tr",
@@ -180,7 +180,7 @@ function results(net) {
   return el(
     "div",
     { "data-results": "step" },
-    el("h3", {}, "What that step does to the answer"),
+    el("h3", {}, "How the step changes the prediction"),
     el("p", { class: "caption" }, words),
     el(
       "div",

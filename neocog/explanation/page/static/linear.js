@@ -1,4 +1,4 @@
-// A fully connected layer: what adds most to one of its outputs, laid back over the map it read.
+// A linear layer: what contributes most to one of its outputs, shown over the map that it read.
 
 import { bar, el, figure, put, select } from "./dom.js";
 import { byEngine, engineNote } from "./engine.js";
@@ -9,7 +9,7 @@ import { largest } from "./data.js";
 
 const LISTED = 10;
 
-/** The shape of the map that a linear layer's inputs come from; [n, 1, 1] if they are a row. */
+/** The shape of the map that a linear layer's inputs come from; [n, 1, 1] if they are a vector. */
 function mapOf(layer) {
   const [channels, height = 1, width = 1] = layer.details.map;
   return [channels, height, width];
@@ -18,7 +18,7 @@ function mapOf(layer) {
 const outputName = (net, layer, n) =>
   net.layers.at(-2) === layer ? net.className(n) : `output ${n}`;
 
-/** Products that make one output, and their sum. */
+/** The products of one output, and their sum. */
 export function products(net, layer, output) {
   const x = net.source(layer).output.values,
     w = layer.weight.part(output);
@@ -66,7 +66,7 @@ function overMap(layer, terms) {
   return { map, width, size };
 }
 
-/** Both ways. */
+/** The view, forward and backward. */
 export function linear(page, layer) {
   const node = el("div");
   const update = () => put(node, content(page, layer));
@@ -126,13 +126,13 @@ function forward(page, layer, chosen, x, w) {
       { class: "across" },
       size > 1
         ? figure(
-            "Laid back over the image",
+            "Over the image",
             overImage(net, map, width),
-            `What each place adds to ${name}, all channels together: orange speaks for it, blue against.`,
+            `What each place contributes to ${name}, all channels together: orange speaks for it, blue against.`,
           )
         : null,
       figure(
-        `What adds most to ${name}`,
+        `What contributes most to ${name}`,
         list(layer, terms, (n) => `${written(w[n])} · ${written(x[n])}`),
         "Weight · input = what it adds.",
       ),
@@ -201,7 +201,7 @@ function backward(page, layer, chosen, x, delta) {
         "δ · input, the largest first.",
       ),
       figure(
-        "What goes on to the layer before",
+        "What the layer before gets",
         new Grid({ label: "gradient of the inputs" }).show(
           size > 1 ? map : inLines(passed, wide),
           size > 1 ? width : wide,

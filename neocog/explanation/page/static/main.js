@@ -1,4 +1,4 @@
-// The page of a file: unpack the numbers that it holds, and show them.
+// The program of a page in a file: unpack its numbers and show them.
 
 import { resolve, unpack } from "./data.js";
 import { Page } from "./page.js";

@@ -24,7 +24,7 @@ export class Network {
     this.byName = new Map(this.layers.map((layer) => [layer.name, layer]));
   }
 
-  /** Take the numbers of another explanation, if it is of a network that is built alike. */
+  /** Take the numbers of another explanation, if its network has the same layers. */
   renew(structure) {
     const next = new Network(structure);
     if (JSON.stringify(next.form()) !== JSON.stringify(this.form())) return false;
@@ -53,7 +53,7 @@ export class Network {
     return this.byName.get(name);
   }
 
-  /** The layer whose output a layer reads; the other lane's with 1. */
+  /** The layer whose output a layer reads; with 1, the second one that a sum reads. */
   source(layer, lane = 0) {
     return this.get(layer.reads[lane]);
   }
@@ -87,7 +87,7 @@ export class Network {
   }
 }
 
-/** The next channels, each that is shown already in its old place. */
+/** The next channels; those that are shown already keep their places. */
 function inPlace(shown, next) {
   const fresh = next.filter((channel) => !shown.includes(channel));
   return shown

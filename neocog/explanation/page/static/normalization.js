@@ -1,4 +1,4 @@
-// Batch normalization as it predicts: each channel shifted and scaled.
+// Batch normalization in a prediction: each channel is shifted and scaled.
 
 import { Channels } from "./channels.js";
 import { el, figure, put } from "./dom.js";
@@ -12,14 +12,14 @@ function statistics(values) {
   return `mean ${written(mean)}, deviation ${written(Math.sqrt(square))}`;
 }
 
-/** Both ways. */
+/** The view, forward and backward. */
 export function normalization(page, layer) {
   const source = page.net.source(layer);
   const back = page.side === "backward";
   const channels = new Channels(page, layer);
   const move = (row, column) => draw(row, column);
   const first = new Grid({ label: back ? "gradient that arrives" : "input", point: move });
-  const second = new Grid({ label: back ? "gradient that goes on" : "output", point: move });
+  const second = new Grid({ label: back ? "gradient of the input" : "output", point: move });
   const words = { first: el("span"), four: el("span"), second: el("span") };
   const table = el("div");
   const formula = el("div", { class: "formula", "data-formula": "normalization" });
@@ -93,9 +93,9 @@ export function normalization(page, layer) {
       figure(
         words.four,
         table,
-        "Learned from all training images; they stand still when the network predicts.",
+        "Learned from all training images; they are constant when the network predicts.",
       ),
-      figure(back ? "Gradient that goes on" : "After", second.node, words.second),
+      figure(back ? "Gradient of the input" : "After", second.node, words.second),
     ),
     formula,
   );

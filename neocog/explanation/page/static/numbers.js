@@ -1,19 +1,19 @@
-// Numbers as people read them.
+// Numbers as text.
 
-// Of a number's own size: float32 keeps it no better.
+// The relative precision of float32.
 const ROUNDING = 2 ** -24;
 
-/** A number as people read it: all of a short decimal, four digits that count of any other. */
+/** A number as text: a short decimal in full, any other with four significant digits. */
 export function written(value) {
   return special(value) ?? minus(short(value, 5) ?? rounded(value));
 }
 
-/** As `written`, with two digits less, for the small cells of tables. */
+/** Like `written`, with two digits less, for the small cells of tables. */
 export function brief(value) {
   return special(value) ?? minus(short(value, 4, 4) ?? roughly(value)).replace(/^(−?)0\./, "$1.");
 }
 
-/** A share as percent. */
+/** A fraction as a percentage. */
 export function percent(part) {
   const value = 100 * part;
   if (value === 0 || value === 100) return `${value} %`;
@@ -22,12 +22,12 @@ export function percent(part) {
   return `${value >= 99.95 || value < 9.995 ? value.toFixed(2) : value.toFixed(1)} %`;
 }
 
-/** So many things: "1 step", "2,000 steps". */
+/** A count with its noun: "1 step", "2,000 steps". */
 export function count(number, noun, nouns = `${noun}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? noun : nouns}`;
 }
 
-/** Some numbers in a sentence: from the least to the most. */
+/** The range of some numbers, as a sentence. */
 export function range(values) {
   let least = Infinity,
     most = -Infinity;
@@ -44,7 +44,7 @@ function special(value) {
   return Number.isFinite(value) ? null : minus(value > 0 ? "∞" : "-∞");
 }
 
-/** The whole number, where a decimal of so few digits is it; else null. */
+/** The number in full, if a decimal of so few digits is exact; else null. */
 function short(value, digits, places = Infinity) {
   const near = Number(value.toPrecision(digits));
   if (Math.abs(near - value) > ROUNDING * Math.abs(value)) return null;

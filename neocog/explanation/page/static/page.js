@@ -1,4 +1,4 @@
-// The page: what is looked at, and the parts that show it.
+// The page: the chosen layer and place, and the parts that show it.
 
 import { activation } from "./activation.js";
 import { attribution } from "./attribution.js";
@@ -19,7 +19,7 @@ import { flatten, image, sum } from "./simple.js";
 import { className, mostProbable, softmax } from "./softmax.js";
 import { Strip } from "./strip.js";
 
-/** By kind of layer: (page, layer) → {node, update}; `update` shows the numbers and place of now. */
+/** By kind of layer: (page, layer) → {node, update}; `update` shows the current numbers and place. */
 const VIEWS = {
   image,
   flatten,
@@ -33,10 +33,10 @@ const VIEWS = {
     (page.side === "backward" ? convolutionGradient : convolution)(page, layer),
 };
 
-/** Layers that keep the channels of what they read, so that one can be followed through them. */
+/** Layers that keep the channels of their input, so that one channel can be followed through them. */
 const KEEPING = ["activation", "pooling", "normalization", "sum", "flatten"];
 
-/** What stands below: when it does, and what draws it from what is kept. */
+/** The sections below: whether a network has them, and what draws them. */
 const SECTIONS = {
   learning: { is: () => true, draw: learning },
   looks: { is: (net) => net.attributions, draw: attribution },
@@ -49,11 +49,11 @@ export class Page {
   constructor(root, structure) {
     this.root = root;
     this.side = "forward";
-    /** What was chosen in the sections, which are drawn anew again and again. */
+    /** The choices in the sections, which are redrawn often. */
     this.kept = {};
-    /** What was chosen at each layer. */
+    /** The choices at each layer. */
     this.choices = new Map();
-    /** Where one was at each layer, and how many moves there had been until then. */
+    /** The last place at each layer, and how many moves there had been until then. */
     this.places = new Map();
     this.moves = 0;
     Object.assign(this, placeOf(location.hash));
@@ -84,7 +84,7 @@ export class Page {
     });
   }
 
-  /** Draw something anew; the part that the pointer or the focus is in stays where it is. */
+  /** Redraw without moving the part that has the pointer or the focus. */
   still(draw) {
     const part = Object.values(this.parts).find((each) => each.matches(":hover, :focus-within"));
     const before = part?.getBoundingClientRect().top;
@@ -131,7 +131,7 @@ export class Page {
           "div",
           { class: "controls" },
           this.sides,
-          el("p", { class: "hint" }, "Choose a layer; the arrow keys go from one to the next."),
+          el("p", { class: "hint" }, "Choose a layer. The arrow keys go from one to the next."),
         ),
         this.parts.strip,
         el("div", { class: "card view" }, this.parts.head, this.parts.caption, this.parts.view),
@@ -150,7 +150,7 @@ export class Page {
     this.channel = this.row = this.column = this.output = undefined;
   }
 
-  /** What was chosen at a layer; whoever shows the layer keeps it here. */
+  /** The choices at a layer, kept here by the layer's view. */
   chosen(layer) {
     if (!this.choices.has(layer.name)) this.choices.set(layer.name, {});
     return this.choices.get(layer.name);
@@ -166,7 +166,7 @@ export class Page {
     this.look({ ...to, following: Boolean(to.layer) });
   }
 
-  /** Go to what an address says, if there is such a place. */
+  /** Go to the place in an address, if there is such a place. */
   jump(place) {
     if (place && this.net.get(place.layer) && addressOf(place) !== this.address()) {
       this.leave();
@@ -197,7 +197,7 @@ export class Page {
     if (this.net.map(this.net.get(this.layer))) this.lastMap = this.layer;
   }
 
-  /** Take the place where one was; where one has moved since, the same part of the image. */
+  /** Return to the last place at a layer; after moves elsewhere, to the same part of the image. */
   arrive(to) {
     const kept = this.places.get(to.name);
     if (kept?.moves === this.moves) {
@@ -214,7 +214,7 @@ export class Page {
     this.output = kept?.output;
   }
 
-  /** Keep the place that is looked at, for the address and for the next layer. */
+  /** Keep the current place, for the address and for the next layer. */
   remember({ row, column }) {
     if (row !== this.row || column !== this.column) this.moves += 1;
     Object.assign(this, { row, column });
@@ -222,7 +222,7 @@ export class Page {
     this.waiting = setTimeout(() => this.write(), 300);
   }
 
-  /** Make the address that of this place. */
+  /** Write this place into the address. */
   write() {
     // A notebook's frame has no address of its own.
     if (location.protocol === "about:") return;
@@ -235,7 +235,7 @@ export class Page {
     return addressOf(this);
   }
 
-  /** Make channel and place ones that the layer has. */
+  /** Change channel and place to ones that the layer has. */
   fit() {
     const layer = this.net.get(this.layer);
     const maps = layer.kind === "flatten" ? this.net.source(layer) : layer;
@@ -247,7 +247,7 @@ export class Page {
     this.column = within(this.column, columns);
   }
 
-  /** The numbers that the view needs of the channel, of which large networks' files have some. */
+  /** The arrays that the view needs; large networks' files have only some channels of them. */
   needed(layer) {
     if (this.side === "forward") return layer.kind === "convolution" ? [layer.weight] : [];
     if (layer.kind === "flatten") return [];
@@ -255,7 +255,7 @@ export class Page {
     return [layer, ...lanes].map((each) => each.gradient).filter((each) => each.isMap);
   }
 
-  /** Show the layer that is looked at. */
+  /** Show the chosen layer. */
   show() {
     const layer = this.net.get(this.layer);
     const parameters = layer.parameters ? `, ${count(layer.parameters, "parameter")}` : "";
@@ -283,7 +283,7 @@ export class Page {
       : `The label is ${this.net.className(label)}, which got ${percent(probabilities.values[label])}: a loss of ${written(loss)}. Everything on the way back begins with δ = y − t.`;
   }
 
-  /** Draw what stands below; only what follows the layer, if it is only that. */
+  /** Draw the sections below; with `following`, only those that follow the layer. */
   sections(following = false) {
     if (following) this.kept = { method: this.kept.method, cam: this.kept.cam };
     this.section("learning");
@@ -291,7 +291,7 @@ export class Page {
     if (!following) this.section("looks");
   }
 
-  /** Draw one of those anew, as after a choice in it. */
+  /** Redraw one of the sections, for example after a choice in it. */
   section(id) {
     const { is, draw } = SECTIONS[id];
     const there = is(this.net);
@@ -311,13 +311,13 @@ export class Page {
     const right = net.predicted === net.label;
     const best = mostProbable(net, y, 5);
     const words = right
-      ? `${net.name} takes this image for ${net.className(net.predicted)}, with ${percent(y[net.predicted])}. The loss for that label is ${written(net.loss)}.`
-      : `${net.name} takes this image for ${net.className(net.predicted)}, with ${percent(y[net.predicted])}. The label says ${net.className(net.label)}, which gets ${percent(y[net.label])}: a loss of ${written(net.loss)}.`;
+      ? `${net.name} predicts ${net.className(net.predicted)} with ${percent(y[net.predicted])}. The loss for that label is ${written(net.loss)}.`
+      : `${net.name} predicts ${net.className(net.predicted)} with ${percent(y[net.predicted])}. The label is ${net.className(net.label)}, with ${percent(y[net.label])}: a loss of ${written(net.loss)}.`;
     return [
       el(
         "header",
         {},
-        el("img", { class: "picture", src: net.image.src, alt: "the image that is explained" }),
+        el("img", { class: "picture", src: net.image.src, alt: "the explained image" }),
         el(
           "div",
           {},
@@ -332,7 +332,7 @@ export class Page {
           el(
             "p",
             { class: "hint" },
-            `${count(net.parameters, "parameter")}. Every number below is the network’s own, for this image. Point at any to see what made it; change to backward to see what a training step would do to it.`,
+            `${count(net.parameters, "parameter")}. Every number below is the network’s own, for this image. Point at one to see how it was computed; choose Backward to see its gradient, which a training step would follow.`,
           ),
         ),
         el(
@@ -365,7 +365,7 @@ function addressOf({ side, layer, channel, row, column, output }) {
     .replace(/\/+$/, "");
 }
 
-/** The place that an address says, or null; it may be one that is not there. */
+/** The place in an address, or null; the network may not have it. */
 function placeOf(hash) {
   try {
     const [side, layer, ...numbers] = hash.slice(1).split("/").map(decodeURIComponent);

@@ -1,4 +1,4 @@
-// Maps as small pictures: numbers from blue over the paper's color, which is zero, to orange.
+// Maps as small pictures: negative numbers blue, zero the color of the paper, positive ones orange.
 
 const NEGATIVE = [33, 102, 172];
 const POSITIVE = [214, 96, 20];
@@ -8,7 +8,7 @@ function paper() {
   return dark.matches ? [24, 26, 31] : [255, 255, 255];
 }
 
-/** Tell when the colors change from light to dark or back. */
+/** Call `change` when the colors change from light to dark or back. */
 export function onColors(change) {
   dark.addEventListener("change", change);
 }
@@ -35,7 +35,7 @@ export function cellStyle(part) {
 }
 
 /**
- * Paint numbers into a canvas, a pixel each; `reach` is the number of the fullest color.
+ * Paint numbers into a canvas, a pixel each; `reach` is the number with the strongest color.
  *
  * `border` is [top, left, bottom, right], zeros around the map; only the first `upTo` numbers are
  * painted.
@@ -65,7 +65,7 @@ export function paint(canvas, values, width, reach, border = [0, 0, 0, 0], upTo 
   context.putImageData(image, 0, 0);
 }
 
-/** Paint numbers so that what is under the canvas shows where they are near zero. */
+/** Paint numbers so that the canvas is transparent where they are near zero. */
 export function paintVeil(canvas, values, width, reach) {
   canvas.width = width;
   canvas.height = values.length / width;
@@ -81,12 +81,12 @@ export function paintVeil(canvas, values, width, reach) {
   context.putImageData(image, 0, 0);
 }
 
-/** How many columns a row of so many numbers is folded into. */
+/** The number of columns for a vector of so many numbers. */
 export function folded(size) {
   return size <= 16 ? 1 : Math.ceil(Math.sqrt(size));
 }
 
-/** A row of numbers in whole lines of `width`, the last filled up with zeros. */
+/** A vector in lines of `width`, the last one filled up with zeros. */
 export function inLines(values, width) {
   const whole = new Float32Array(Math.ceil(values.length / width) * width);
   whole.set(values);

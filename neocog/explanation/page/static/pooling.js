@@ -1,4 +1,4 @@
-// Pooling: which number of a region goes on, or their mean; and back, where its gradient goes.
+// Pooling: the largest number of a region or its mean, and where its gradient goes.
 
 import { Channels } from "./channels.js";
 import { el, figure, put } from "./dom.js";
@@ -9,7 +9,7 @@ import { count, range, written } from "./numbers.js";
 // Regions with more numbers than this are not written out.
 const MOST_CELLS = 81;
 
-/** One region: its numbers that lie in the map, [{row, column, value}], and which of them is largest. */
+/** One region: its numbers inside the map, [{row, column, value}], and the largest of them. */
 export function region(net, layer, channel, row, column) {
   const {
     kernel: [kh, kw],
@@ -33,7 +33,7 @@ export function region(net, layer, channel, row, column) {
   return { found, winner };
 }
 
-/** Both ways. */
+/** The view, forward and backward. */
 export function pooling(page, layer) {
   const { net } = page;
   const source = net.source(layer);
@@ -107,7 +107,7 @@ export function pooling(page, layer) {
           ),
         ];
     const backward = most
-      ? `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} goes whole to row ${best.row}, column ${best.column}, which won; the others of its region get nothing from it.`
+      ? `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} goes to row ${best.row}, column ${best.column}, the largest number; the others of its region get nothing from it.`
       : `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} is shared: each of ${count(many, "number")} gets ${written(gradient / many)}.`;
     put(formula, el("p", {}, back ? backward : forward));
   }
@@ -120,7 +120,7 @@ export function pooling(page, layer) {
     input.show(before.part(channel), before.width, before.reach);
     output.show(after.part(channel), after.width, after.reach);
     const frame = most
-      ? "The frame is the region, the ring its winner."
+      ? "The frame is the region, the ring its largest number."
       : "The frame is the region.";
     words.input.textContent = `${range(before.part(channel))} ${frame}`;
     words.output.textContent = `${range(after.part(channel))} Point at a number.`;
@@ -130,7 +130,7 @@ export function pooling(page, layer) {
 
   const shown = [
     figure(back ? "Gradient of the input" : "Input", input.node, words.input),
-    figure("The region’s numbers", numbers, most ? "The largest is framed." : "All count alike."),
+    figure("The region’s numbers", numbers, most ? "The largest is framed." : "All have the same share."),
     figure(back ? "Gradient of the output" : "Output", output.node, words.output),
   ];
   const node = el(

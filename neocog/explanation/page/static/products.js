@@ -1,9 +1,9 @@
-// What a convolution adds up: where its kernels look, and the products at a place.
+// What a convolution adds up: the input that its kernels read, and the products at a place.
 
 import { Channels } from "./channels.js";
 import { el } from "./dom.js";
 
-/** The input channels that an output channel sees: the first of them, and how many. */
+/** The input channels that an output channel reads: the first of them, and how many. */
 export function group(layer, channel) {
   const inputs = layer.weight.shape[1];
   return [Math.floor(channel / (layer.shape[0] / layer.details.groups)) * inputs, inputs];
@@ -14,7 +14,7 @@ export function borderOf(layer) {
   return [...layer.details.before, ...layer.details.after];
 }
 
-/** Row and column of the input that a weight, or the kernel's corner, meets at an output's place. */
+/** Row and column of the input that a weight, or the kernel's corner, reads for an output's place. */
 export function met(layer, row, column, i = 0, j = 0) {
   const { stride, dilation, before } = layer.details;
   return [
@@ -23,14 +23,14 @@ export function met(layer, row, column, i = 0, j = 0) {
   ];
 }
 
-/** Rows and columns of the input that a kernel spans. */
+/** How many rows and columns of the input a kernel spans. */
 export function span(layer) {
   const { kernel, dilation } = layer.details;
   return [0, 1].map((n) => dilation[n] * (kernel[n] - 1) + 1);
 }
 
 /**
- * What one output number is made of, for each input channel:
+ * The products of one output number, for each input channel:
  * {channel, patch, kernel, products, sum, outside}.
  */
 export function parts(net, layer, channel, row, column, flipped = false) {
@@ -62,7 +62,7 @@ export function biasOf(layer, channel) {
   return layer.bias ? layer.bias.values[channel] : 0;
 }
 
-/** One channel's whole map by true convolution, which turns the kernel. */
+/** One channel's whole map by true convolution, which rotates the kernel by 180°. */
 export function trueMap(net, layer, channel) {
   const [, height, width] = layer.shape;
   const bias = biasOf(layer, channel);
@@ -74,7 +74,7 @@ export function trueMap(net, layer, channel) {
   );
 }
 
-/** What stands in the place of a view whose numbers are not in this file. */
+/** The view of a channel whose numbers are not in this file. */
 export function missing(page, layer) {
   const channels = new Channels(page, layer);
   const words = el("p", { class: "note" });

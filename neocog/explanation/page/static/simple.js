@@ -1,4 +1,4 @@
-// The image, the row of numbers that maps are laid out in, and the sum of two lanes.
+// The image, flattening maps to a vector, and the sum of two lanes.
 
 import { Channels } from "./channels.js";
 import { el, figure, put } from "./dom.js";
@@ -7,7 +7,7 @@ import { channelName } from "./network.js";
 import { count, range, written } from "./numbers.js";
 import { folded, inLines } from "./picture.js";
 
-/** The image, and what the loss would change with. */
+/** The image, and the gradient of the loss for it. */
 export function image(page, layer) {
   const { net } = page;
   const back = page.side === "backward";
@@ -73,7 +73,7 @@ export function image(page, layer) {
   return { node, update };
 }
 
-/** Where each number goes when maps become one row. */
+/** Where each number goes when maps become a vector. */
 export function flatten(page, layer) {
   const source = page.net.source(layer);
   const back = page.side === "backward";
@@ -88,7 +88,7 @@ export function flatten(page, layer) {
     point: (row, column) => draw(row, column),
   });
   const line = new Grid({
-    label: "the row of numbers, folded; point at one to see where it comes from",
+    label: "the vector, in lines; point at a number to see where it comes from",
     point: (row, column) => {
       const n = Math.min(length - 1, row * wide + column);
       const to = { row: Math.floor(n / width) % height, column: n % width };
@@ -144,7 +144,7 @@ export function flatten(page, layer) {
       figure(
         `The row of ${count(length, "number")}`,
         line.node,
-        `Folded into lines of ${wide} to fit here.`,
+        `Shown in lines of ${wide}.`,
       ),
     ),
     formula,
@@ -191,7 +191,7 @@ export function sum(page, layer) {
         "p",
         {},
         back
-          ? `∂loss/∂y[${here}] = ${written(y)} goes to both lanes as it is. The first then has ${written(a)}, the second ${written(b)}${net.readers(lanes[1]) > 1 ? ", with what its other readers send" : ""}.`
+          ? `∂loss/∂y[${here}] = ${written(y)} goes to both lanes as it is. The first then has ${written(a)}, the second ${written(b)}${net.readers(lanes[1]) > 1 ? ", with the gradients from its other readers" : ""}.`
           : [
               `y[${here}] = ${written(a)} + (${written(b)}) = `,
               el("strong", { "data-result": a + b, "data-engine": y }, written(y)),

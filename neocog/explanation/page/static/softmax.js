@@ -31,7 +31,7 @@ export function className(net, n) {
   );
 }
 
-/** Both ways. */
+/** The view, forward and backward. */
 export function softmax(page) {
   const node = el("div");
   const update = () => put(node, content(page));
@@ -94,7 +94,7 @@ function content(page) {
         el(
           "p",
           { class: "note" },
-          "Cross-entropy behind softmax has the simplest of gradients: probability less truth. Scores that are too high are pulled down, the label’s is pushed up, and all δ add up to zero.",
+          "The gradient of cross-entropy after softmax is simple: probability minus target. A step lowers the scores that are too high and raises the label’s, and all δ add up to zero.",
         ),
       ),
     );
@@ -163,7 +163,7 @@ function content(page) {
       el(
         "p",
         { class: "note" },
-        "The largest score is taken off first: it changes no quotient and keeps every exponential at most 1.",
+        "The largest score is subtracted first. It cancels in every quotient, and keeps every exponential at most 1.",
       ),
     ),
   );

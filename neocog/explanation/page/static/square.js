@@ -5,13 +5,13 @@ import { brief, written } from "./numbers.js";
 import { cellStyle } from "./picture.js";
 import { largest } from "./data.js";
 
-// Characters that a cell has room for in its usual type.
+// Characters that fit in a cell at its usual font size.
 const LONG = 5;
 
 /**
  * A table of numbers, `width` a row.
  *
- * `outside[n]` marks padding. `press(n)` makes the cells buttons, of which `pressed` is the chosen.
+ * `outside[n]` marks padding. With `press(n)` the cells are buttons, and `pressed` is the chosen one.
  */
 export function square(
   label,

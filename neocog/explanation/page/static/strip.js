@@ -6,7 +6,7 @@ import { count } from "./numbers.js";
 
 const BESIDE = 8;
 
-/** The row of layers; `choose(name)` is called for a layer. */
+/** The row of layers; `choose(name)` is called when a layer is clicked. */
 export class Strip {
   constructor(net, choose) {
     this.net = net;
@@ -69,7 +69,7 @@ export class Strip {
     return el("span", { class: "maps", "data-maps": layer.name, "aria-hidden": "true" });
   }
 
-  /** Draw the maps or, on the way back, their gradients. */
+  /** Draw the maps, or their gradients on the way back. */
   paint(side) {
     for (const [name, button] of this.buttons) {
       const layer = this.net.get(name);
@@ -86,7 +86,7 @@ export class Strip {
     }
   }
 
-  /** Mark the layer that is looked at, and bring it into view. */
+  /** Mark the chosen layer, and scroll it into view. */
   mark(name) {
     for (const [each, button] of this.buttons) {
       if (each === name) button.setAttribute("aria-current", "true");
