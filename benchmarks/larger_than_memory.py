@@ -77,7 +77,8 @@ def child(kind, name, batch, count, some):
     """Train on some images; prints images a second, losses, and the part in memory at the end."""
     from neocog import models
     from neocog.engine import Trainer, available_threads
-    from neocog.training.optimizers import SGD
+    from neocog.settings.optimizers import SGD
+    from neocog.settings.training import TrainingSettings
 
     decoded = images_of(count)
     assert not decoded.why_not_kept, decoded.why_not_kept
@@ -86,7 +87,10 @@ def child(kind, name, batch, count, some):
     network.initialize(0)
     labels = np.arange(count) % _CLASSES
     trainer = Trainer(
-        network, images, labels, batch_size=batch, optimizer=SGD(1e-4), threads=available_threads()
+        network,
+        images,
+        labels,
+        TrainingSettings(batch_size=batch, optimizer=SGD(1e-4), threads=available_threads()),
     )
     order = np.random.default_rng(1).permutation(count)[:some]
     began = time.perf_counter()

@@ -24,9 +24,10 @@ import torch
 
 from neocog import models
 from neocog.engine import Trainer, available_threads
+from neocog.settings.optimizers import SGD
+from neocog.settings.training import TrainingSettings
 from neocog.summary import cost
 from neocog.torch_engine.module import to_torch
-from neocog.training.optimizers import SGD
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -93,8 +94,9 @@ def measure(name, rounds, compiled, steps=0):
     images, labels = _data(network, batch * steps)
     ours, began = {}, time.perf_counter()
     for threads in sorted({1, available_threads()}):
-        how = {"optimizer": SGD(_LR, _MOMENTUM), "threads": threads}
-        trainer = Trainer(network, images, labels, batch_size=batch, **how)
+        optimizer = SGD(_LR, _MOMENTUM)
+        settings = TrainingSettings(batch_size=batch, optimizer=optimizer, threads=threads)
+        trainer = Trainer(network, images, labels, settings)
         ours[threads] = (trainer, [], [])
     seconds = time.perf_counter() - began
     theirs = [

@@ -24,6 +24,7 @@ from torch.utils.data import Dataset as TorchDataset
 import neocog
 from neocog.benchmark import Measured, Row, benchmark
 from neocog.engine import Trainer, available_threads
+from neocog.settings.training import TrainingSettings
 from neocog.training.run_folder import machine
 
 
@@ -102,9 +103,7 @@ def step_parts(data: neocog.Dataset) -> list[tuple[str, float]]:
         network,
         data.images[:count],
         data.labels[:count],
-        batch_size=4,
-        optimizer=neocog.SGD(0.001, momentum=0.9),
-        threads=1,
+        TrainingSettings(batch_size=4, optimizer=neocog.SGD(0.001, momentum=0.9), threads=1),
     )
     trainer.run(np.arange(count))
     return trainer.profile()

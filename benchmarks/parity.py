@@ -12,8 +12,8 @@ from tables import write_table
 from torch import nn
 
 import neocog
+from neocog.random.torch_stream import TorchStream
 from neocog.torch_engine.baseline import Baseline
-from neocog.training.torch_stream import TorchStream
 
 
 def pytorch(data: neocog.Data, epochs: int) -> tuple[list[float], float]:

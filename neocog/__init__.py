@@ -50,26 +50,26 @@ if TYPE_CHECKING:
     )
     from neocog.network import Network
     from neocog.preprocessing import Preprocessing, Resize
+    from neocog.settings import schedules
+    from neocog.settings.augmentation import Augmentation
+    from neocog.settings.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
     from neocog.summary import Cost, cost
-    from neocog.training import schedules
-    from neocog.training.augmentation import Augmentation
     from neocog.training.averaging import EMA, Lookahead
     from neocog.training.callback import Callback
     from neocog.training.fit import fit
     from neocog.training.history import History
-    from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
     from neocog.training.recipes import Recipe
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Adagrad": "training",
-    "Adam": "training",
-    "AdamW": "training",
+    "Adagrad": "settings.optimizers",
+    "Adam": "settings.optimizers",
+    "AdamW": "settings.optimizers",
     "AdaptiveAvgPool2d": "layers",
     "AdaptiveMaxPool2d": "layers",
     "ArchitectureError": "errors",
-    "Augmentation": "training",
+    "Augmentation": "settings.augmentation",
     "AvgPool2d": "layers",
     "BatchNorm2d": "layers",
     "Conv2d": "layers",
@@ -78,29 +78,29 @@ _HOMES = {
     "DataError": "errors",
     "Dataset": "data",
     "Dropout": "layers",
-    "EMA": "training",
+    "EMA": "settings.averaging",
     "Evaluation": "evaluation",
     "Explanation": "explanation",
     "Flatten": "layers",
     "FormatError": "errors",
     "GELU": "layers",
-    "Group": "training",
+    "Group": "settings.optimizers",
     "History": "training",
     "Layer": "layers",
     "LeakyReLU": "layers",
     "Linear": "layers",
-    "Lookahead": "training",
+    "Lookahead": "settings.averaging",
     "MaxPool2d": "layers",
-    "Muon": "training",
+    "Muon": "settings.optimizers",
     "NeocogError": "errors",
     "Network": "network",
     "Preprocessing": "preprocessing",
-    "RMSprop": "training",
+    "RMSprop": "settings.optimizers",
     "ReLU": "layers",
-    "Recipe": "training.recipes",
+    "Recipe": "settings.recipe",
     "Residual": "layers",
     "Resize": "preprocessing",
-    "SGD": "training",
+    "SGD": "settings.optimizers",
     "Scale": "layers",
     "Sequential": "layers",
     "SiLU": "layers",
@@ -119,7 +119,7 @@ _HOMES = {
     "predict_proba": "evaluation",
     "reference": "",
     "save": "formats",
-    "schedules": "training",
+    "schedules": "settings",
 }
 
 __all__ = [

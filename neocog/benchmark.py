@@ -19,7 +19,8 @@ from neocog.data.images import Dataset
 from neocog.engine import Trainer, available_threads
 from neocog.errors import NeocogError
 from neocog.network import Network
-from neocog.training.optimizers import SGD
+from neocog.settings.optimizers import SGD
+from neocog.settings.training import TrainingSettings
 
 __all__ = ["Measured", "Row", "benchmark"]
 
@@ -137,9 +138,7 @@ def _training(
         network,
         data.images,
         data.labels,
-        batch_size=batch,
-        optimizer=SGD(_LR, _MOMENTUM),
-        threads=workers,
+        TrainingSettings(batch_size=batch, optimizer=SGD(_LR, _MOMENTUM), threads=workers),
     )
     start = trainer.optimizer_state(), trainer.state()
     ours: list[float] = []

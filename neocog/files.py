@@ -177,7 +177,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: if the folder is missing or cannot be written to, the disk is full, or `path` is
-            there and no regular file.
+            there and no regular file. Where the disk fails in the last moment, `path` may be the
+            new file already, whole, though perhaps not for good.
     """
     target = Path(path)
     _check_replaceable(target)
@@ -256,7 +257,8 @@ def writing_together(folder: str | os.PathLike[str], first: str) -> Iterator[Pat
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    flush_folder(folder)
+    with contextlib.suppress(OSError):  # the new set counts already, whatever becomes of it
+        flush_folder(folder)
     finish_writing(folder, first)
 
 
@@ -327,11 +329,24 @@ def _is_leftover(path: Path) -> bool:
     return _is_folder(path) or (path.is_file() and not path.is_symlink())
 
 
+# What file systems say that flush no folders.
+_NO_FLUSHING = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS)
+
+
 def flush_folder(folder: str | os.PathLike[str]) -> None:
-    """Have the names in a folder reach the disk, where the system can do so."""
-    with contextlib.suppress(OSError):  # Windows opens no folders; some file systems flush none
+    """Have the names in a folder reach the disk, where the system can do so.
+
+    Raises:
+        OSError: the disk has failed, so that nobody knows whether they are on it.
+    """
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except OSError:  # Windows opens no folders; one may be for writing only
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSHING:
+            raise
+    finally:
+        os.close(descriptor)

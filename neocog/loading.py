@@ -17,9 +17,9 @@ from neocog.files import exists
 from neocog.formats import assumption, is_weights, load
 from neocog.matching import fitting, in_order_of, mismatch
 from neocog.models import MODELS, split_python_file
+from neocog.models.named import is_file, make_model
 from neocog.network import Network
 from neocog.trained_on import trained_on
-from neocog.training.recipes import is_file, make_model
 from neocog.training.run_process import settle
 
 __all__ = [

@@ -24,7 +24,7 @@ from neocog.preprocessing import Preprocessing
 from neocog.validation import instance, shown
 
 if TYPE_CHECKING:
-    from neocog.training.torch_stream import TorchStream
+    from neocog.random.torch_stream import TorchStream
 
 __all__ = ["Network", "Trained", "check_network", "state_dtype"]
 
@@ -251,7 +251,7 @@ class Network:
 
     def initialize(self, seed: "int | TorchStream" = 0) -> None:
         """Give every parameter the value PyTorch's own initialization has for this seed."""
-        from neocog.training.torch_stream import TorchStream
+        from neocog.random.torch_stream import TorchStream
 
         stream = seed if isinstance(seed, TorchStream) else TorchStream(seed)
         sizes = [_size(shape) for shape in self._state_shapes.values()]

@@ -8,7 +8,7 @@ import pytest
 
 from neocog.errors import NeocogError
 from neocog.kernels.augmentation import Augment
-from neocog.training.augmentation import Augmentation
+from neocog.settings.augmentation import Augmentation
 
 FULL = Augmentation("alternating", 2, "zero", 12, (0.1, 0.2, 0.3), 0.4, (0.3, 0.9), 15.0, True)
 

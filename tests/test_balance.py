@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 import neocog
 from neocog import Flatten, Linear, NeocogError, Network
 from neocog.engine import Trainer
+from neocog.random.torch_stream import TorchStream
+from neocog.settings.override import override
+from neocog.settings.recipe import Recipe
 from neocog.training.balance import balanced_order, balancing_weights, is_uneven
-from neocog.training.recipes import Recipe, override
-from neocog.training.torch_stream import TorchStream
 
 LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=60).map(
     lambda labels: np.array(labels, np.int64)

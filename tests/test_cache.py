@@ -37,6 +37,7 @@ from neocog.engine.trainer import Trainer
 from neocog.kernels import jit, kernel_cache
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 network = Network(input_shape=(1, 2, 4), flatten=Flatten(), fc=Linear(8, 3))
 network.load_state_dict({
@@ -47,8 +48,8 @@ images = np.arange(64, dtype=np.uint8).reshape(8, 2, 4, 1)
 told = []
 exec(sys.argv[1])
 trainer = Trainer(
-    network, images, np.arange(8) % 3, batch_size=4, optimizer=SGD(0.1), threads=1,
-    on_compile=told.append,
+    network, images, np.arange(8) % 3,
+    TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1), on_compile=told.append,
 )
 print(told, [float(loss).hex() for loss in trainer.run(np.arange(8))], sep="|", end="|")
 print(kernel_cache.cache_folder())

@@ -19,8 +19,8 @@ from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
 from neocog.explanation.explanation import explain
 from neocog.explanation.page.payload import pack
+from neocog.random.torch_stream import TorchStream
 from neocog.trained_on import trained_on
-from neocog.training.torch_stream import TorchStream
 from neocog.web import explorer as explorer_module
 from neocog.web import training as training_module
 from neocog.web.curve import Curve, Point

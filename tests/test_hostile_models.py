@@ -20,7 +20,7 @@ READER = """
 import json, re, sys, time
 import neocog
 from neocog.loading import open_saved
-from neocog.training.recipes import Recipe
+from neocog.settings.recipe import Recipe
 
 def memory(name):
     try:

@@ -21,6 +21,7 @@ from neocog.engine.trainer import Trainer
 from neocog.errors import NeocogError
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 TIMES = 30
 
@@ -136,7 +137,10 @@ def test_what_workers_use_is_held_until_they_have_ended():
 def test_a_program_holds_the_arrays_that_are_bound():
     net, images = network(), pictures(40)
     trainer = Trainer(
-        net, images, np.zeros(40, np.int64), batch_size=4, optimizer=SGD(0.1), threads=2
+        net,
+        images,
+        np.zeros(40, np.int64),
+        TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=2),
     )
     order = np.arange(40)
     there = weakref.ref(order)
@@ -201,7 +205,10 @@ def test_threads_that_cannot_be_started_are_an_error(monkeypatch):
     monkeypatch.setattr("neocog.engine.running.start_new_thread", start)
     net, images = network(), pictures(40)
     trainer = Trainer(
-        net, images, np.zeros(40, np.int64), batch_size=4, optimizer=SGD(0.1), threads=5
+        net,
+        images,
+        np.zeros(40, np.int64),
+        TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=5),
     )
     before = trainer.parameters()
     with pytest.raises(NeocogError, match=r"5 threads cannot be started.*Take fewer threads"):

@@ -11,7 +11,7 @@ from neocog.errors import NeocogError
 from neocog.kernels.layout import ConvolutionWeight
 from neocog.kernels.muon import muon_plan, packed_matrix
 from neocog.kernels.update import Update
-from neocog.training.optimizers import (
+from neocog.settings.optimizers import (
     OPTIMIZERS,
     SGD,
     Adagrad,

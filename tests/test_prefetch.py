@@ -16,6 +16,7 @@ from neocog.engine.trainer import Trainer
 from neocog.kernels.workers import CONTROL_SIZE, DONE
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 PAGE = mmap.PAGESIZE
 
@@ -177,7 +178,10 @@ def test_training_from_a_file_is_the_same(tmp_path, monkeypatch, memory):
             | {"fc.bias": np.zeros(3, np.float32)}
         )
         trainer = Trainer(
-            network, of, np.arange(50) % 3, batch_size=4, optimizer=SGD(0.1), threads=1
+            network,
+            of,
+            np.arange(50) % 3,
+            TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1),
         )
         return trainer.run(np.random.default_rng(1).permutation(50))
 
@@ -192,7 +196,9 @@ def test_a_trainer_does_not_copy_what_is_mapped(tmp_path):
     network = Network(input_shape=(1, 2, 4), flatten=Flatten(), fc=Linear(8, 3))
     network.initialize(0)
     labels = np.zeros(50, np.int64)
-    trainer = Trainer(network, images, labels, batch_size=4, optimizer=SGD(0.1), threads=1)
+    trainer = Trainer(
+        network, images, labels, TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1)
+    )
     assert np.shares_memory(trainer._images, images)
 
 

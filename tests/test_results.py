@@ -12,9 +12,9 @@ from neocog import Augmentation, Group, Recipe, schedules
 from neocog.data.dataset import Data
 from neocog.data.images import Dataset
 from neocog.network import Network
-from neocog.training.averaging import EMA, Lookahead
-from neocog.training.optimizers import OPTIMIZERS, SGD
-from neocog.training.schedules import SCHEDULES
+from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.optimizers import OPTIMIZERS, SGD
+from neocog.settings.schedules import SCHEDULES
 
 
 @pytest.fixture(scope="module")

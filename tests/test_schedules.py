@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from neocog.errors import NeocogError
-from neocog.training.averaging import AVERAGES, EMA, Averaging, Lookahead, rates_of_run
-from neocog.training.rounding import round_down, round_up
-from neocog.training.run_length import RunLength
-from neocog.training.schedules import (
+from neocog.settings.averaging import AVERAGES, EMA, Averaging, Lookahead
+from neocog.settings.schedules import (
     SCHEDULES,
     Constant,
     Cosine,
@@ -21,6 +19,9 @@ from neocog.training.schedules import (
     Step,
     Warmup,
 )
+from neocog.training.rates import rates_of_run
+from neocog.training.rounding import round_down, round_up
+from neocog.training.run_length import RunLength
 
 LR = 0.4
 

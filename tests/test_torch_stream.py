@@ -22,7 +22,7 @@ from neocog.layers import (
 )
 from neocog.models import simple_cnn
 from neocog.network import Network
-from neocog.training.torch_stream import TorchStream
+from neocog.random.torch_stream import TorchStream
 
 SEEDS = [0, 1, 12345, 2**32 + 7, -1, -(2**63), 2**63, 2**64 - 1]
 

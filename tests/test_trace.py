@@ -19,6 +19,7 @@ from neocog.layers import (
     SiLU,
 )
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 # Float32's roundings over some thousand operations in a row, of the largest number of a map.
 CLOSE = 2e-5
@@ -96,7 +97,11 @@ def test_every_map_and_gradient(name):
     network, image, label = case(name)
     optimizer = SGD(0.1, 0.9)
     trainer = Trainer(
-        network, image, label, batch_size=1, optimizer=optimizer, threads=1, unfused=True
+        network,
+        image,
+        label,
+        TrainingSettings(batch_size=1, optimizer=optimizer, threads=1),
+        unfused=True,
     )
     (loss,) = trainer.run(np.arange(1))
     found = trainer.maps()
@@ -133,7 +138,11 @@ def test_every_map_and_gradient(name):
 def test_what_a_layer_reads_is_what_another_gave(name):
     network, image, label = case(name)
     trainer = Trainer(
-        network, image, label, batch_size=1, optimizer=SGD(0.1), threads=1, unfused=True
+        network,
+        image,
+        label,
+        TrainingSettings(batch_size=1, optimizer=SGD(0.1), threads=1),
+        unfused=True,
     )
     trainer.run(np.arange(1))
     found = trainer.maps()
@@ -151,7 +160,11 @@ def test_it_computes_what_training_computes():
     results = []
     for unfused in (False, True):
         trainer = Trainer(
-            network, image, label, batch_size=1, optimizer=SGD(0.1, 0.9), threads=1, unfused=unfused
+            network,
+            image,
+            label,
+            TrainingSettings(batch_size=1, optimizer=SGD(0.1, 0.9), threads=1),
+            unfused=unfused,
         )
         trainer.run(np.zeros(1, np.int64))
         results.append({**trainer.gradients(), **trainer.parameters()})

@@ -16,9 +16,10 @@ from neocog.cli.choices import say_choices
 from neocog.loading import open_network
 from neocog.models import make
 from neocog.preprocessing import Resize
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.recipe import Recipe
 from neocog.summary import cost
-from neocog.training.augmentation import Augmentation
-from neocog.training.recipes import Recipe, choose_recipe
+from neocog.training.choices import choose_recipe
 
 
 @pytest.fixture(autouse=True)

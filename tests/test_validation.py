@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from neocog.training.settings import check_class_weights, check_freezing, check_settings
 
 from neocog import schedules
 from neocog.errors import ArchitectureError, NeocogError
@@ -24,11 +25,10 @@ from neocog.layers import (
 from neocog.models import make, simple_cnn
 from neocog.network import Network
 from neocog.preprocessing import Preprocessing
-from neocog.training.augmentation import Augmentation
-from neocog.training.averaging import EMA, Lookahead
-from neocog.training.optimizers import SGD, Adagrad, Adam, Group, Muon, RMSprop
-from neocog.training.recipes import Recipe
-from neocog.training.settings import check_class_weights, check_freezing, check_settings
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.optimizers import SGD, Adagrad, Adam, Group, Muon, RMSprop
+from neocog.settings.recipe import Recipe
 from neocog.validation import as_real, as_row, as_whole, flag, real, shown, whole
 
 

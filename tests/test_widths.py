@@ -18,6 +18,7 @@ from neocog.engine.trainer import Trainer
 from neocog.kernels.simd import LANES
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "kernels").glob("test_*.py"))
@@ -60,7 +61,10 @@ def results():
     images = rng.integers(0, 256, (30, 11, 9, 3), dtype=np.uint8)
     labels = rng.integers(0, 3, 30)
     trainer = Trainer(
-        network, images, labels, batch_size=4, optimizer=SGD(0.01, momentum=0.9), threads=2
+        network,
+        images,
+        labels,
+        TrainingSettings(batch_size=4, optimizer=SGD(0.01, momentum=0.9), threads=2),
     )
     scores = predict_scores(network, images, threads=1)
     losses = trainer.run(np.arange(30))

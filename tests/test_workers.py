@@ -23,6 +23,7 @@ from neocog.kernels.workers import (
 )
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 
 def meet(workers, patience, times):
@@ -107,7 +108,10 @@ def test_more_threads_than_images_and_than_parts():
         optimizer = SGD(0.1, momentum=0.9)
         labels = np.arange(3)
         trainer = Trainer(
-            network, images, labels, batch_size=2, optimizer=optimizer, threads=threads
+            network,
+            images,
+            labels,
+            TrainingSettings(batch_size=2, optimizer=optimizer, threads=threads),
         )
         results.append((trainer.run(np.arange(3)), trainer.parameters()))
     (one, alone), (many, together) = results

@@ -5,7 +5,7 @@ import json
 from neocog.benchmark import Measured, benchmark
 from neocog.cli.terminal import say
 from neocog.engine import useful_threads
-from neocog.training.fit import check_threads
+from neocog.settings.training import check_threads
 from neocog.training.run_folder import machine, versions
 
 __all__ = ["bench"]

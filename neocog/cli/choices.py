@@ -5,10 +5,10 @@ from neocog.data.dataset import Data
 from neocog.data.finding import Found
 from neocog.errors import printable
 from neocog.network import Network
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.recipe import Recipe
 from neocog.summary import cost
-from neocog.training.augmentation import Augmentation
 from neocog.training.balance import is_uneven
-from neocog.training.recipes import Recipe
 
 __all__ = ["say_choices", "say_held_out", "say_pictures"]
 

@@ -11,6 +11,7 @@ from neocog.data.check import Report, check_data
 from neocog.data.check.balance import TINY
 from neocog.data.check.report import Pair, Picture
 from neocog.errors import NeocogError, printable
+from neocog.write_errors import why_not_written
 
 __all__ = ["check", "report_lines"]
 
@@ -57,7 +58,7 @@ def _write(path: Path, report: Report) -> None:
     try:
         report.save_page(path)
     except OSError as error:
-        raise NeocogError(f"{path} cannot be written: {error.strerror}.") from error
+        raise NeocogError(why_not_written(path, error)) from error
 
 
 def report_lines(report: Report) -> Iterator[str]:

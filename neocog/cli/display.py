@@ -9,8 +9,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
 from neocog.network import Network
 from neocog.signals import deferred_signals
-from neocog.training import Callback, History
-from neocog.training.history import Epoch, Logged
+from neocog.training.callback import Callback
+from neocog.training.history import Epoch, History, Logged
 from neocog.training.rounding import round_up
 from neocog.training.run_folder import RunFolder
 

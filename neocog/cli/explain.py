@@ -19,6 +19,7 @@ from neocog.explanation.page.payload import pack
 from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.files import write_bytes
 from neocog.loading import open_network
+from neocog.write_errors import why_not_written
 
 __all__ = ["explain"]
 
@@ -59,7 +60,7 @@ def explain(
     try:
         write_bytes(path, page(pack(explanation, filters=top_activations)).encode())
     except OSError as error:
-        raise NeocogError(f"{path} cannot be written: {error.strerror}.") from error
+        raise NeocogError(why_not_written(path, error)) from error
     best = int(explanation.probabilities.argmax())
     if json_:
         found = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from neocog.cli.terminal import is_terminal, loading_progress, say
 from neocog.loading import open_network
-from neocog.training.settings import check_threads
+from neocog.settings.training import check_threads
 from neocog.web import Server, Session, is_loopback
 from neocog.web.door import leading_to
 

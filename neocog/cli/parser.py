@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 
 from neocog import __version__
 from neocog.cli.data_options import add_check_options, add_column_options, add_data_options
-from neocog.cli.recipe_options import TTA, VIEWS, add_recipe_options, number
 from neocog.errors import did_you_mean, printable
+from neocog.settings.options import add_options
+from neocog.settings.recipe import VIEWS, Recipe
 
 __all__ = ["build_parser", "parse"]
 
@@ -136,12 +137,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
         "for pictures of your own, what suits them)",
     )
-    add_recipe_options(p)
-    p.add_argument("--seed", type=int, default=0, help="of all that is drawn (default: 0)")
-    _add_threads(p)
-    p.add_argument(
-        "--log-every", type=int, default=2000, help="batches between two losses (default: 2000)"
-    )
+    add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=True)
@@ -159,7 +155,12 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
     )
-    p.add_argument("--tta", choices=VIEWS, default=None, help=f"{TTA} (default: as it was trained)")
+    p.add_argument(
+        "--tta",
+        choices=("none", *VIEWS),
+        default=None,
+        help="views of each image that are averaged (default: as it was trained)",
+    )
     _add_threads(p)
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=False)
@@ -258,7 +259,7 @@ def _summary(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p = _add(commands, "summary", "list the layers of a network, and what training takes")
     _add_model(p, f"a network by name, my_net.py:make, {_MODEL}")
     p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
-    p.add_argument("--width", type=number, default=1, help="of a network by name (default: 1)")
+    p.add_argument("--width", type=float, default=1, help="of a network by name (default: 1)")
     p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
     _add_threads(p)
     p.add_argument("--profile", action="store_true", help="measure each layer's time in a step")

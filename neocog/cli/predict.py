@@ -17,7 +17,7 @@ from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
 from neocog.limits import available_cores
 from neocog.network import Network
-from neocog.training.settings import check_threads
+from neocog.settings.training import check_threads
 
 __all__ = ["predict"]
 

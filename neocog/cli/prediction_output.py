@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from neocog.errors import NeocogError, printable
+from neocog.errors import NeocogError
 from neocog.files import writing
+from neocog.write_errors import why_not_written
 
 __all__ = ["FORMATS", "Best", "Writer", "output_to", "writer_of"]
 
@@ -142,8 +143,7 @@ def output_to(path: Path | None) -> Iterator[TextIO]:
             text.flush()
             text.detach()
     except OSError as error:
-        why = error.strerror or error
-        raise NeocogError(f"{printable(str(path), 300)} cannot be written: {why}.") from error
+        raise NeocogError(why_not_written(path, error)) from error
 
 
 def _top_of(best: Best) -> list[dict[str, object]]:

@@ -6,23 +6,18 @@ from typing import Any
 
 from neocog.cli.evaluate import open_model
 from neocog.cli.terminal import say_compiling
-from neocog.engine import useful_threads
 from neocog.engine.inspection import training_memory, training_times
 from neocog.errors import NeocogError
 from neocog.loading import is_new
+from neocog.models.named import make_model
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 from neocog.summary import Cost, cost
-from neocog.training.optimizers import SGD
-from neocog.training.recipes import make_model
-from neocog.training.settings import check_settings
 
 __all__ = ["summary"]
 
 # What fits a terminal of the usual size.
 _WIDTH = 80
-
-# Training needs a velocity for each parameter, as most optimizers do.
-_OPTIMIZER = SGD(0.001, momentum=0.9)
 
 
 def _network(model: str, architecture: str | None, width: float, classes: int) -> Network:
@@ -44,15 +39,15 @@ def summary(
     json_: bool,
 ) -> int:
     """Print each layer's shape, parameters and multiply-adds, and what training takes."""
-    check_settings(1, batch_size, threads, 1)
+    settings = TrainingSettings(batch_size=batch_size, threads=threads)
     network = _network(model, architecture, width, classes)
     total = cost(network)
-    memory = training_memory(network, batch_size, useful_threads(threads), _OPTIMIZER)
+    memory = training_memory(network, settings)
     times: dict[str, float] = {}
     if profile:
         if not network.initialized:
             network.initialize(0)
-        times = training_times(network, batch_size, _OPTIMIZER, on_compile=say_compiling)
+        times = training_times(network, settings, on_compile=say_compiling)
     if json_:
         print(json.dumps(_plain(model, network, total, batch_size, memory, times)))
         return 0

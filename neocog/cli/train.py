@@ -19,14 +19,16 @@ from neocog.formats import check_savable
 from neocog.layers import image_shape
 from neocog.loading import name_of_run
 from neocog.models import split_python_file
+from neocog.models.named import make_model
 from neocog.network import Network
 from neocog.preprocessing import Resize
+from neocog.settings.override import override
+from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
-from neocog.training.fit import check_settings
+from neocog.training.choices import MODEL, choose_recipe
+from neocog.training.experiment import make_network
 from neocog.training.history import History
-from neocog.training.recipes import MODEL, Recipe, choose_recipe, make_model, override
 from neocog.training.run_folder import RunFolder
-from neocog.training.torch_stream import TorchStream
 
 __all__ = ["train"]
 
@@ -34,30 +36,25 @@ __all__ = ["train"]
 def train(
     data: str,
     recipe: str | None,
-    seed: int,
-    threads: int | None,
-    log_every: int,
     out: str | None,
     data_dir: str | None,
     **changes: Any,
 ) -> int:
     """Train by a recipe with some changes, evaluate, save; print the losses as the note does."""
     given = taken_out(changes)
-    how = override(Recipe.load(recipe or "note"), changes)
     # Before the data are loaded and anything is written: what is wrong here is wrong at once.
-    check_settings(how.epochs, how.batch_size, threads, log_every)
-    TorchStream(seed)
+    how = override(Recipe.load(recipe or "note"), **changes)
     _check_model(how)
-    found = find_pictures(data, given, threads) if data_dir is None else None
+    found = find_pictures(data, given, how.threads) if data_dir is None else None
     if found is None:
         check_no_options(data, given)
         loaded = load_data(data, data_dir=data_dir, progress=loading_progress())
-        network = how.network(loaded, seed)
+        network = make_network(how, loaded)
     else:
         how, found = _chosen(found, how, None if recipe else changes)
         say_pictures(found)
         loaded = found.load()
-        network = how.network(loaded, seed)
+        network = make_network(how, loaded)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
         say_notes(loaded)
         say_held_out(loaded, found)
@@ -66,12 +63,11 @@ def train(
     check_savable(network)
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
     settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
-    settings |= {"seed": seed, "threads": threads, "log_every": log_every}
     name = f"{name_of_run(how.model)}-{loaded.name}"
     folder = RunFolder.create(out and out_path(out), name, settings, loaded)
     with termination_signals() as ended:
         try:
-            return _run(how, network, loaded, folder, ended, seed, threads, log_every)
+            return _run(how, network, loaded, folder, ended)
         except BaseException as error:
             with deferred_signals():
                 folder.fail(error, ended.by.name if ended.by else None)
@@ -86,9 +82,6 @@ def _run(
     loaded: Data,
     folder: RunFolder,
     ended: Ended,
-    seed: int,
-    threads: int | None,
-    log_every: int,
 ) -> int:
     """Train, evaluate and print; gives the exit code."""
     display = Display(folder, network, how.epochs, how.tta)
@@ -96,10 +89,7 @@ def _run(
         history = fit(
             network,
             loaded.train,
-            **how.fit_settings(),
-            seed=seed,
-            threads=threads,
-            log_every=log_every,
+            how,
             classes=loaded.classes,
             callback=display,
         )
@@ -113,7 +103,7 @@ def _run(
     if len(images):
         try:
             with announced(say_compiling):
-                result = evaluate(network, images, tta=how.tta, threads=threads)
+                result = evaluate(network, images, tta=how.tta, threads=how.threads)
         except KeyboardInterrupt:
             return _interrupted(how, network, history, folder, ended)
     with deferred_signals():
@@ -169,7 +159,8 @@ def _chosen(found: Found, base: Recipe, changes: dict[str, Any] | None) -> tuple
         )
     if changes is not None:
         chosen = choose_recipe(network, found.train_count, model, width)
-        base = override(chosen, {**changes, "model": None, "width": None})
+        rest = {name: value for name, value in changes.items() if name not in ("model", "width")}
+        base = override(chosen, **rest)
     own = network.preprocessing.resize
     keeps = options.resize is None and own != Resize()
     return base, found.made(shape, own if keeps else None)

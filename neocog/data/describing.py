@@ -12,9 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from neocog.data.dataset import Data
 from neocog.data.images import Dataset
-from neocog.errors import DataError, printable
+from neocog.errors import DataError
 from neocog.files import user_path, write_bytes
 from neocog.validation import choice, file_path, whole
+from neocog.write_errors import why_not_written
 
 __all__ = ["contact_sheet", "html", "summary"]
 
@@ -87,8 +88,7 @@ def contact_sheet(
         try:
             write_bytes(path, stream.getvalue())
         except OSError as error:
-            shown = printable(str(path), 300)
-            raise DataError(f"{shown} cannot be written: {error.strerror or error}.") from error
+            raise DataError(why_not_written(path, error)) from error
     return sheet
 
 

@@ -19,9 +19,11 @@ from neocog.kernels.workers import (
     CONTROL_EACH,
     CONTROL_SIZE,
     DONE,
+    FIRST,
     GROUP,
     INSTRUCTION,
     PATIENCE,
+    UNTIL,
     run,
 )
 
@@ -175,17 +177,27 @@ class Program:
         if self._latest:
             self._latest.control[ASKED] = 1
 
-    def start(self, total: int, record: NDArray[np.float64], steps_before: int = 0) -> Run:
+    def start(
+        self,
+        total: int,
+        record: NDArray[np.float64],
+        steps_before: int = 0,
+        first: int = 0,
+        until: int | None = None,
+    ) -> Run:
         """Run over `total` images in batches, in threads of their own; gives a handle at once.
 
         Args:
             total: images in all.
             record: float64, gets each step's mean loss.
             steps_before: steps the optimizer has taken already.
+            first: the batch to begin with.
+            until: the batch before which to end; the last one's end, if None.
         """
         self._steps[:, 2] = steps_before
         losses = self.memory.array("losses", np.float64, self.batch)
-        return self._start(total, self.batch, losses, record)
+        images = total if until is None else min(total, until * self.batch)
+        return self._start(total, self.batch, losses, record, first * self.batch, images)
 
     def _start(
         self,
@@ -193,8 +205,11 @@ class Program:
         batch: int,
         losses: NDArray[np.float64],
         record: NDArray[np.float64],
+        first: int = 0,
+        until: int = 0,
     ) -> Run:
         control = self._new_control()  # its own, which no later run resets under its workers
+        control[FIRST], control[UNTIL], control[DONE] = first, until, first // max(1, batch)
 
         def work(rank: int) -> int:
             return self._run(rank, self.workers, total, batch, control, losses, record)

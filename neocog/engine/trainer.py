@@ -1,13 +1,13 @@
 """A network in training: its parameters and all state between two steps, and the steps."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.arrays import as_images
+from neocog.engine.cores import useful_threads
 from neocog.engine.lowering import lower
 from neocog.engine.prefetch import prefetch
 from neocog.engine.program import Program
@@ -16,21 +16,16 @@ from neocog.engine.running import Run
 from neocog.engine.schedule import training_plan
 from neocog.engine.state import fill_preprocessing, read_state, write_scales, write_state
 from neocog.engine.tensor import Parameter
-from neocog.engine.update_plan import Rule, UpdatePlan
-from neocog.errors import DataError
-from neocog.kernels.augmentation import Augment
+from neocog.errors import ArchitectureError, DataError
 from neocog.network import Network
+from neocog.settings.training import TrainingSettings
 
 __all__ = ["Trainer"]
 
 Floats = NDArray[np.float32]
 
-
-class Optimizer(Protocol):
-    """What the engine asks of an optimizer's description."""
-
-    def rule_for(self, name: str, shape: tuple[int, ...], *, moves_momentum: bool = ...) -> Rule:
-        """By what a parameter moves."""
+# As much of a seed as PyTorch looks at.
+_SEEN_OF_SEED = 0xFFFFFFFF
 
 
 class Trainer:
@@ -43,18 +38,9 @@ class Trainer:
         images: uint8 [n, height, width, channels], of the network's input shape; of any height and
             width if they are cropped.
         labels: int64 [n], classes of the network.
-        batch_size: images a step.
-        optimizer: says by what rule each parameter moves.
-        threads: workers; results do not depend on it.
+        settings: of the training; of a batch size above n, n counts.
         moves_momentum: whether the rates of `start` set a momentum.
-        augment: how images are varied.
-        smoothing: of the labels.
-        class_weights: float32 [classes].
-        clip_norm: the largest norm of all gradients together.
-        accumulate: batches to a step of the optimizer.
-        averaging: "average" keeps a moving average of the weights, "lookahead" returns to it.
-        seed: of what augmentation and dropout draw.
-        dropout_seed: of what dropout draws, if another.
+        dropout_seed: of what dropout draws, if another than the settings'.
         unfused: whether every layer is an operation of its own and all that is computed stays, for
             `maps`.
         of_score: whether gradients are those of the label's score, not of the loss.
@@ -66,24 +52,15 @@ class Trainer:
         network: Network,
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
+        settings: TrainingSettings,
         *,
-        batch_size: int,
-        optimizer: Optimizer,
-        threads: int,
         moves_momentum: bool = False,
-        augment: Augment | None = None,
-        smoothing: float = 0.0,
-        class_weights: Floats | None = None,
-        clip_norm: float | None = None,
-        accumulate: int = 1,
-        averaging: str = "",
-        seed: int = 0,
         dropout_seed: int | None = None,
         unfused: bool = False,
         of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
-        images = check_images(network, images, cropped=bool(augment and augment.crop))
+        images = check_images(network, images, cropped=settings.augmentation.crop is not None)
         check_labels(network, labels)
         self._network = network
         self._unfused = unfused
@@ -91,37 +68,30 @@ class Trainer:
         self._parameters = [p for op in self._ops for p in op.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
-        self.batch_size = batch_size
+        self.batch_size = min(settings.batch_size, max(1, len(images)))
         #: Steps of the optimizer taken so far.
         self.steps = 0
         #: Epochs begun so far, on which augmentation depends.
         self.epochs = 0
         self._batches = 0
-        self._accumulate = accumulate
-        update_plan = UpdatePlan(
-            partial(optimizer.rule_for, moves_momentum=moves_momentum),
-            clip_norm is not None,
-            accumulate,
-            averaging,
-        )
-        self._rules = {p.name: update_plan.rule(p) for p in self._parameters}
+        self._accumulate = settings.accumulate
         height, width = images.shape[1:3]
         stored = (height, width) if (height, width) != network.input_shape[1:] else None
-        weighted = class_weights is not None
-        options = ProgramOptions(update_plan, augment, smoothing, weighted, of_score, stored)
-        plan = training_plan(self._ops, batch_size, options, keep_activations=unfused)
-        self._program = Program(plan, threads, batch_size, on_compile)
+        options = ProgramOptions.of(
+            settings, moves_momentum=moves_momentum, of_score=of_score, stored=stored
+        )
+        self._rules = {p.name: options.update_plan.rule(p) for p in self._parameters}
+        self._averaging = options.update_plan.averaging
+        plan = training_plan(self._ops, self.batch_size, options, keep_activations=unfused)
+        threads = useful_threads(settings.threads)
+        self._program = Program(plan, threads, self.batch_size, on_compile)
         fill_preprocessing(self._program, network)
         self.set_state(network.state_dict())
-        self._averaging = averaging
-        if averaging:
+        if self._averaging:
             self._start_averages()
-        seeds = {"augment": seed, "seed": seed if dropout_seed is None else dropout_seed}
-        self._write_settings(class_weights, clip_norm, seeds)
+        self._write_settings(settings, dropout_seed)
 
-    def _write_settings(
-        self, class_weights: Floats | None, clip_norm: float | None, seeds: Mapping[str, int]
-    ) -> None:
+    def _write_settings(self, settings: TrainingSettings, dropout_seed: int | None) -> None:
         memory, buffers = self._program.memory, self._program.plan.buffers
         for parameter in self._parameters:
             rule = self._rules[parameter.name]
@@ -130,13 +100,16 @@ class Trainer:
             for word, begin in rule.state:
                 filled = np.full(parameter.shape, begin, np.float32)
                 self._array(f"{parameter.name}.{word}")[:] = parameter.pack(filled)
-        if class_weights is not None:
-            self._array("class_weights")[: len(class_weights)] = class_weights
-        if clip_norm is not None:
-            memory.array("limit", np.float64)[0] = clip_norm
-        for name, seed in seeds.items():
+        if settings.class_weights is not None:
+            weights = check_class_weights(self._network, settings.class_weights)
+            self._array("class_weights")[: len(weights)] = weights
+        if settings.clip_norm is not None:
+            memory.array("limit", np.float64)[0] = settings.clip_norm
+        seed = settings.seed & _SEEN_OF_SEED
+        seeds = {"augment": seed, "seed": seed if dropout_seed is None else dropout_seed}
+        for name, one in seeds.items():
             if name in buffers:
-                memory.array(name, np.int64)[0] = seed
+                memory.array(name, np.int64)[0] = one
 
     def _start_averages(self) -> None:
         for parameter in self._parameters:
@@ -220,7 +193,9 @@ class Trainer:
 
     def _kept(self, parameter: Parameter) -> list[tuple[str, float]]:
         average = [("average", 0.0)] if self._averaging else []
-        kept = [*self._rules[parameter.name].state, *average]
+        # The sum of gradients, where a run ends between two batches of a step.
+        total = [("total", 0.0)] if self._accumulate > 1 else []
+        kept = [*self._rules[parameter.name].state, *average, *total]
         return [(w, f) for w, f in kept if f"{parameter.name}.{w}" in self._program.plan.buffers]
 
     def set_optimizer_state(self, state: dict[str, Floats]) -> None:
@@ -235,16 +210,22 @@ class Trainer:
         order: NDArray[np.int64],
         record: NDArray[np.float64],
         rates: NDArray[np.float64] | None = None,
+        *,
+        first: int = 0,
+        until: int | None = None,
     ) -> Run:
         """Begin to take a step for each batch of `order`, in threads; gives the run under way.
 
-        Call `end` when it has ended, or to end it, and then `finished`.
+        Call `end` when it has ended, or to end it, and then `finished`. With `first` and `until`
+        it takes these batches only, and computes what it would in a run over all of them.
 
         Args:
             order: int64, indices of images.
             record: float64 [batches], gets the mean loss of each batch.
             rates: float64 [batches, 4]: for each batch the factor of the learning rates, the
                 momentum or NaN, the decay of the average or NaN, and nothing.
+            first: the batch to begin with.
+            until: the batch before which to end; all are taken, if None.
         """
         self._program.end()
         if self._unfused and self.steps:
@@ -266,16 +247,18 @@ class Trainer:
                 "rates": self._rates,
             }
         )
-        run = self._program.start(len(order), record, self.steps)
+        run = self._program.start(len(order), record, self.steps, first, until)
         prefetch(self._images, self._order, self.batch_size, run)
         return run
 
-    def finished(self, batches: int, of: int) -> None:
-        """Count what a run did: so many of its batches."""
+    def finished(self, batches: int, of: int, first: int = 0) -> None:
+        """Count what a run did: it has come from batch `first` to `batches` of so many."""
+        before = first // self._accumulate
         whole = batches == of
-        self.steps += -(-batches // self._accumulate) if whole else batches // self._accumulate
-        self._batches += batches
-        self.epochs += 1
+        after = -(-batches // self._accumulate) if whole else batches // self._accumulate
+        self.steps += after - before
+        self._batches += batches - first
+        self.epochs += whole
 
     def run(
         self, order: NDArray[np.int64], rates: NDArray[np.float64] | None = None
@@ -344,3 +327,13 @@ def check_labels(network: Network, labels: NDArray[np.int64]) -> None:
             f"The labels go from {labels.min()} to {labels.max()}, but the network has "
             f"{classes} classes, 0 to {classes - 1}."
         )
+
+
+def check_class_weights(network: Network, weights: tuple[float, ...]) -> Floats:
+    """The weights of the classes, float32 [classes]; raises unless there is one for each."""
+    classes = network.output_shape[0]
+    if len(weights) != classes:
+        raise ArchitectureError(
+            f"class_weights must be {classes} numbers, one for each class, not {len(weights)}."
+        )
+    return np.array(weights, np.float32)

@@ -45,7 +45,7 @@ _AVERAGES = {"average": average_step, "lookahead": lookahead_step}
 
 
 class Rule(Protocol):
-    """By what one parameter moves; `neocog.training.optimizers.Rule`."""
+    """By what one parameter moves; `neocog.settings.optimizers.Rule`."""
 
     @property
     def kind(self) -> str:

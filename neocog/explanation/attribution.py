@@ -26,7 +26,8 @@ from neocog.explanation.faithfulness import area_under, cover_color, faithfulnes
 from neocog.explanation.layer_names import unknown_layer
 from neocog.explanation.rendering import render_figure
 from neocog.network import Network
-from neocog.training.optimizers import SGD
+from neocog.settings.optimizers import SGD
+from neocog.settings.training import TrainingSettings
 from neocog.validation import as_whole, shown
 
 if TYPE_CHECKING:
@@ -107,9 +108,7 @@ def score_maps(network: Network, image: Images, label: int) -> dict[str, dict[st
         network,
         image[None],
         np.array([label]),
-        batch_size=1,
-        optimizer=SGD(1e-3),
-        threads=1,
+        TrainingSettings(batch_size=1, optimizer=SGD(1e-3), threads=1),
         unfused=True,
         of_score=True,
     )

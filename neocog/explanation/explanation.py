@@ -31,7 +31,8 @@ from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.explanation.trace import LayerExplanation, trace_layers
 from neocog.limits import require_memory
 from neocog.network import Network, check_network
-from neocog.training.optimizers import SGD, Adam, Optimizer
+from neocog.settings.optimizers import SGD, Adam, Optimizer
+from neocog.settings.training import TrainingSettings
 from neocog.validation import shown, whole
 
 if TYPE_CHECKING:
@@ -226,9 +227,7 @@ def explain(
             network,
             pixels[None],
             np.array([chosen]),
-            batch_size=1,
-            optimizer=optimizer,
-            threads=1,
+            TrainingSettings(batch_size=1, optimizer=optimizer, threads=1),
             unfused=True,
             on_compile=on_compile,
         )

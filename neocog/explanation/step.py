@@ -12,7 +12,7 @@ from neocog.errors import DataError, did_you_mean
 from neocog.explanation.class_labels import class_labels
 from neocog.explanation.rendering import render_figure
 from neocog.network import Network
-from neocog.training.optimizers import Optimizer
+from neocog.settings.optimizers import Optimizer
 from neocog.validation import shown
 
 if TYPE_CHECKING:

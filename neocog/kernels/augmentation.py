@@ -50,6 +50,8 @@ from neocog.kernels.simd import (
     pointer,
 )
 from neocog.kernels.warp import mirrored
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.setting import setting
 
 __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 
@@ -62,22 +64,18 @@ _OF_FLIP, _OF_DOWN, _OF_RIGHT = range(3)
 
 
 @dataclass(frozen=True)
-class Augment:
-    """What is done to an image: the fields of `neocog.training.augmentation.Augmentation`.
+class Augment(Augmentation):
+    """What is done to an image.
 
     `fixed` takes flip and shift from the settings; `flip` and `translate` then say nothing.
     """
 
-    flip: str | None = None
-    translate: int = 0
-    border: str = "reflect"
-    cutout: int = 0
-    jitter: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    mixup: float = 0.0
-    crop: tuple[float, float] | None = None
-    rotate: float = 0.0
-    trivial_augment: bool = False
-    fixed: bool = False
+    fixed: bool = setting(False, help="whether flip and shift are given instead of drawn")
+
+    @classmethod
+    def of(cls, augmentation: Augmentation) -> "Augment":
+        """The same in the kernels' terms."""
+        return cls(**{name: getattr(augmentation, name) for name in augmentation.names()})
 
     @property
     def random_flip(self) -> bool:

@@ -34,9 +34,11 @@ __all__ = [
     "CONTROL_EACH",
     "CONTROL_SIZE",
     "DONE",
+    "FIRST",
     "GROUP",
     "INSTRUCTION",
     "PATIENCE",
+    "UNTIL",
     "run",
     "work",
 ]
@@ -52,6 +54,8 @@ DONE = 48
 ASKED = 64
 #: Empty turns that a worker waits awake at a barrier.
 PATIENCE = 80
+#: The image that a run begins with, and the one before which it ends; 0 is the last one's end.
+FIRST, UNTIL = 81, 82
 CONTROL_SIZE = 96
 #: Words behind these for each worker; the first says how many items of its range are taken.
 CONTROL_EACH = 16
@@ -158,10 +162,11 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
     every = 1
     for g in range(groups.shape[0]):
         every = max(every, groups[g, _EVERY])
-    done = 0
+    until = control[UNTIL] if control[UNTIL] > 0 else total
+    done = control[FIRST] // batch
     running = True
     step[3] = total
-    for begin in range(0, total, batch):
+    for begin in range(control[FIRST], until, batch):
         images = min(batch, total - begin)
         step[0] = begin
         step[1] = images
@@ -213,16 +218,18 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
             group after whose barrier the batch's losses are there to be looked at. A
             group runs in steps that `every` divides, counted from 1, and in the last.
         step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
-            optimizer before this one, images in all, steps of this run before this one.
+            optimizer before this one, images in all, batches before this one.
         losses: float64 [batch], of each image of the batch.
-        record: float64 [steps], gets the mean loss of each step.
-        control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared.
+        record: float64 [batches], gets the mean loss of each batch.
+        control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared. A run over a part of the
+            batches, from `FIRST` to `UNTIL`, computes what a run over all of them does there.
         rank: which worker this is, from 0.
         workers: how many there are.
         total: images in all.
         batch: images a step.
 
     Returns:
-        Steps that were finished. A mean loss that is not finite ends the run before its update.
+        Batches that are finished, those before `FIRST` too. A mean loss that is not finite ends the
+        run before its update.
     """
     return work(table, groups, step, losses, record, control, rank, workers, total, batch)

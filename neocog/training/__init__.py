@@ -1,13 +1,13 @@
 """Teaching a network: `fit`, what it may be asked for, recipes, and what is written down."""
 
-from neocog.training import schedules
-from neocog.training.augmentation import Augmentation
-from neocog.training.averaging import EMA, Averaging, Lookahead
+from neocog.settings import schedules
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import EMA, Averaging, Lookahead
+from neocog.settings.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, Optimizer, RMSprop
+from neocog.settings.schedules import Schedule
 from neocog.training.callback import Callback
 from neocog.training.fit import fit
 from neocog.training.history import History
-from neocog.training.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, Optimizer, RMSprop
-from neocog.training.schedules import Schedule
 
 __all__ = [
     "EMA",

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.training.torch_stream import TorchStream
+from neocog.random.torch_stream import TorchStream
 
 __all__ = ["BALANCES", "balanced_order", "balancing_weights", "is_uneven"]
 

@@ -1,27 +1,25 @@
 """Parameters that come to rest while the others go on."""
 
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 
-from neocog.training.optimizers import Group, Muon, Optimizer
+from neocog.errors import NeocogError
+from neocog.validation import shown
 
-__all__ = ["with_frozen"]
-
-
-def with_frozen(optimizer: Optimizer, patterns: Iterable[str]) -> Optimizer:
-    """The optimizer, but parameters whose names match one of the patterns do not move."""
-    resting = tuple(Group(pattern, frozen=True) for pattern in patterns)
-    if not resting:
-        return optimizer
-    change: dict[str, Any] = {"groups": (*resting, *optimizer.groups)}
-    if isinstance(optimizer, Muon):
-        rest = optimizer.rest
-        change["rest"] = _replace(rest, {"groups": (*resting, *rest.groups)})
-    return _replace(optimizer, change)
+__all__ = ["check_patterns", "frozen_in"]
 
 
-def _replace(optimizer: Optimizer, change: dict[str, Any]) -> Optimizer:
-    replaced: Any = replace(optimizer, **change)  # type: ignore[type-var]
-    found: Optimizer = replaced
-    return found
+def frozen_in(freeze_after: Mapping[str, int], epoch: int) -> list[str]:
+    """The patterns of what does not move any more in an epoch, which are counted from 1."""
+    return [pattern for pattern, last in freeze_after.items() if last < epoch]
+
+
+def check_patterns(patterns: Iterable[str], parameters: Iterable[str]) -> None:
+    """Raise `NeocogError` for a pattern that matches none of the parameters' names."""
+    names = list(parameters)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise NeocogError(
+                f"freeze_after: no parameter is called {shown(pattern)}. There are: "
+                f"{', '.join(names)}."
+            )

@@ -2,7 +2,9 @@
 
 import csv
 import io
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 __all__ = ["Epoch", "History", "Logged"]
 
@@ -19,11 +21,23 @@ class Logged:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The mean loss of all batches of an epoch, and the seconds its steps took."""
+    """An epoch that is finished.
+
+    Attributes:
+        epoch: its number, from 1.
+        loss: the mean loss of all its batches.
+        seconds: that its steps took.
+        lr: the learning rate of its last step.
+        validation_loss: of the validation data, by the network as it is saved; None without them.
+        validation_accuracy: of the same, from 0 to 1.
+    """
 
     epoch: int
     loss: float
     seconds: float
+    lr: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
 
 
 @dataclass
@@ -54,6 +68,17 @@ class History:
     def losses(self) -> list[float]:
         """The logged losses."""
         return [entry.loss for entry in self.logged]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The history as plain data; `from_dict` is the way back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> "History":
+        """The history that `to_dict` described."""
+        logged = [Logged(**one) for one in description["logged"]]
+        epochs = [Epoch(**one) for one in description["epochs"]]
+        return cls(**{**description, "logged": logged, "epochs": epochs})
 
     def __repr__(self) -> str:
         loss = f", loss={self.logged[-1].loss:.4g}" if self.logged else ""

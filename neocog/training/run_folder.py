@@ -22,6 +22,7 @@ from neocog.network import Network
 from neocog.trained_on import training_notes
 from neocog.training.history import History
 from neocog.training.run_process import MODEL, settle, this_process
+from neocog.write_errors import why_not_written
 
 __all__ = ["RunFolder"]
 
@@ -189,7 +190,7 @@ class RunFolder:
             raise self._not_written(error) from error
 
     def _not_written(self, error: OSError) -> FormatError:
-        return FormatError(f"{self.path} cannot be written: {error.strerror or error}.")
+        return FormatError(why_not_written(self.path, error))
 
 
 def _take_away(folder: Path, made: list[Path]) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.training.averaging import Averaging, rates_of_run
+from neocog.settings.training import TrainingSettings
+from neocog.training.rates import rates_of_run
 from neocog.training.rounding import round_up
-from neocog.training.schedules import Schedule
 
 __all__ = ["RunLength"]
 
@@ -60,11 +60,10 @@ class RunLength:
         """Steps of the optimizer in an epoch."""
         return -(-self.batches(epoch) // self.accumulate)
 
-    def rates(
-        self, epoch: int, schedule: Schedule, averaging: Averaging | None
-    ) -> NDArray[np.float64]:
-        """The rates of each batch of an epoch, float64 [batches, 4]; see `Schedule.rates`."""
+    def rates(self, epoch: int, settings: TrainingSettings) -> NDArray[np.float64]:
+        """The rates of each batch of an epoch, float64 [batches, 4]; see `rates_of_run`."""
         before = (epoch - 1) * self.steps(1)
         total = (self.epochs - 1) * self.steps(1) + self.steps(self.epochs)
+        schedule, averaging = settings.schedule, settings.averaging
         table = rates_of_run(schedule, averaging, before, self.steps(epoch), total)
         return np.repeat(table, self.accumulate, axis=0)[: self.batches(epoch)]

@@ -17,7 +17,7 @@ from neocog.engine import useful_threads
 from neocog.errors import NeocogError, TrainingDivergedError
 from neocog.explanation.page.message import Block, message, to_json
 from neocog.network import Network
-from neocog.training.torch_stream import TorchStream
+from neocog.training.run import initialize_for_training
 from neocog.validation import shown
 from neocog.web.about import about, largest_batch
 from neocog.web.batch import batch_images, gradients_of
@@ -73,9 +73,8 @@ class Explorer:
         self._events = events
         self._away = away
         self._clock = clock
-        stream = TorchStream(seed)
         if not network.initialized:
-            network.initialize(stream)
+            initialize_for_training(network, seed)
         self._opened = network.state_dict()
         self._version = 0
         self._status = Status(self._changed)
@@ -89,7 +88,7 @@ class Explorer:
         part, images = "none", None
         if data is not None:
             self._training = Training(
-                network, data.train, stream, self._threads, self._status.compiling
+                network, data.train, seed, self._threads, self._status.compiling
             )
             part, images = data.held_out
             tested = first_images(network, images)
@@ -307,14 +306,13 @@ class Explorer:
 
     def reset(self, seed: int | None) -> None:
         """Start over with parameters drawn with a seed, or with None the first ones."""
-        stream = TorchStream(0 if seed is None else seed)
         self._undo.put(self._to_save())
         if seed is None:
             self.network.load_state_dict(self._opened)
         else:
-            self.network.initialize(stream)
+            initialize_for_training(self.network, seed)
         if self._training is not None and self._pace is not None:
-            self._training.restart(stream)
+            self._training.restart(seed or 0)
             self._pace.restart()
         self._status.clear()
         self._changes = []

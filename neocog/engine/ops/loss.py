@@ -30,7 +30,7 @@ def cross_entropy(builder: Builder, z: Tensor) -> None:
         if how.mixup:
             augment = builder.plan.buffer("augment", len(AUGMENT_SETTINGS) * 8, Scope.SHARED)
         accumulate = how.update_plan.accumulate
-        spec = CrossEntropy(z.channels, how.smoothing, how.weighted, how.mixup, accumulate)
+        spec = CrossEntropy(z.channels, how.label_smoothing, how.weighted, how.mixup, accumulate)
         builder.emit(cross_entropy_kernel, spec, (*operands, classes, augment), "loss")
     builder.give_gradient(z, dz, bare, keep=False)
     builder.check_loss()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from neocog.explanation.explanation import Explanation
 from neocog.explanation.page.message import Block
-from neocog.training.optimizers import SGD, Adam
+from neocog.settings.optimizers import SGD, Adam
 
 __all__ = ["pack_steps"]
 

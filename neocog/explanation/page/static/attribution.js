@@ -90,7 +90,8 @@ function curves(found, chance) {
         viewBox: "0 0 200 150",
         class: "curve",
         role: "img",
-        "aria-label": "probability of the label against the fraction of pixels covered or uncovered",
+        "aria-label":
+          "probability of the label against the fraction of pixels covered or uncovered",
       },
       svg("line", { x1: 10, x2: 190, y1: 130, y2: 130, class: "axis" }),
       svg("line", { x1: 10, x2: 10, y1: 10, y2: 130, class: "axis" }),

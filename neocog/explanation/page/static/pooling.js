@@ -130,7 +130,11 @@ export function pooling(page, layer) {
 
   const shown = [
     figure(back ? "Gradient of the input" : "Input", input.node, words.input),
-    figure("The region’s numbers", numbers, most ? "The largest is framed." : "All have the same share."),
+    figure(
+      "The region’s numbers",
+      numbers,
+      most ? "The largest is framed." : "All have the same share.",
+    ),
     figure(back ? "Gradient of the output" : "Output", output.node, words.output),
   ];
   const node = el(

@@ -141,11 +141,7 @@ export function flatten(page, layer) {
       "div",
       { class: "across" },
       figure(words.title, grid.node, words.range),
-      figure(
-        `The row of ${count(length, "number")}`,
-        line.node,
-        `Shown in lines of ${wide}.`,
-      ),
+      figure(`The row of ${count(length, "number")}`, line.node, `Shown in lines of ${wide}.`),
     ),
     formula,
   );

@@ -1,0 +1,30 @@
+"""A network by what people call it: a known name, or a Python file and a function in it."""
+
+from neocog.errors import NeocogError
+from neocog.models.catalog import make
+from neocog.models.python_file import load_model_file, split_python_file
+from neocog.network import Network
+
+__all__ = ["is_file", "make_model"]
+
+
+def is_file(model: str) -> bool:
+    """Whether it names a Python file, and perhaps a function in it, rather than a known model."""
+    return split_python_file(model) is not None
+
+
+def make_model(
+    model: str,
+    classes: int = 10,
+    *,
+    width: float = 1.0,
+    input_shape: tuple[int, ...] | None = None,
+) -> Network:
+    """The network called `model`, or that of a Python file: ``my_net.py`` or ``my_net.py:make``."""
+    file = split_python_file(model)
+    if file is None:
+        return make(model, classes, width=width, input_shape=input_shape)
+    if width != 1:
+        raise NeocogError(f"width (={width}) is for models by name; {model} has its own.")
+    path, function = file
+    return load_model_file(path, function, classes, input_shape=input_shape)

@@ -1,0 +1,1 @@
+"""Settings: all that can be set of a training, said once for Python, TOML and the command line."""

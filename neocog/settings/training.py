@@ -1,0 +1,165 @@
+"""`TrainingSettings`: all that `neocog.fit` takes beside the network and the data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neocog.errors import NeocogError
+from neocog.limits import MOST_THREADS
+from neocog.settings.augmentation import Augmentation
+from neocog.settings.averaging import Averaging
+from neocog.settings.optimizers import SGD, Optimizer
+from neocog.settings.schedules import Constant, Schedule
+from neocog.settings.setting import Settings, setting
+from neocog.validation import as_real, as_row, as_whole, real, refuse, shown, whole
+
+__all__ = ["BALANCES", "MEASURES", "TrainingSettings", "check_threads"]
+
+#: The ways to balance classes; `neocog.training.balance` has what they do.
+BALANCES = ("sample", "weight")
+#: What early stopping and the best model go by.
+MEASURES = ("validation_loss", "validation_accuracy", "loss")
+
+_MOST = 1_000_000
+_MOST_LOGGED = 1_000_000_000
+
+
+def _epochs(name: str, value: object) -> float:
+    """A whole number as such, so that it is written as one."""
+    wanted = f"a number above 0, at most {_MOST}, such as 5 or 9.5"
+    length = real(name, value, above=0, most=_MOST, wanted=wanted)
+    whole_epochs = as_whole(value)
+    return length if whole_epochs is None else whole_epochs
+
+
+def _class_weights(name: str, value: Any) -> tuple[float, ...]:
+    try:
+        row = as_row(value.tolist() if hasattr(value, "tolist") else value)
+    except (TypeError, ValueError, RuntimeError):
+        row = None
+    if row is None:
+        raise refuse(name, value, "numbers, one for each class")
+    numbers = [as_real(one) for one in row]
+    if not all(number is not None and number > 0 for number in numbers):
+        raise refuse(name, value, "positive numbers, one for each class")
+    return tuple(float(number) for number in numbers if number is not None)
+
+
+def _freeze_after(name: str, value: object) -> dict[str, int]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise refuse(name, value, "epochs by names of parameters, as in {'conv1.bias': 3}")
+    return {
+        str(pattern): whole(f"{name}[{shown(pattern)}]", epochs, 1, _MOST)
+        for pattern, epochs in value.items()
+    }
+
+
+def _pattern_and_epochs(text: str) -> dict[str, int]:
+    pattern, _, epochs = text.rpartition("=")
+    return {pattern: int(epochs)}
+
+
+def _seed(name: str, value: object) -> int:
+    number = as_whole(value)
+    if number is None:
+        raise refuse(name, value, "a whole number")
+    if not -(2**63) <= number < 2**64:
+        raise NeocogError(f"{name} (={shown(number)}) must lie between -2**63 and 2**64 - 1.")
+    return number
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Settings):
+    """How a network is trained.
+
+    An epoch of n images in batches of b has ⌈n / b⌉ batches, the last of which may have fewer
+    images; 9.5 epochs are nine, and then half of the batches once more. A step of the optimizer
+    takes `accumulate` batches; its gradient is the mean of theirs.
+    """
+
+    epochs: float = setting(5, check=_epochs, help="passes over the data, such as 5 or 9.5")
+    batch_size: int = setting(4, low=1, high=_MOST, help="images a batch")
+    optimizer: Optimizer = setting(
+        default_factory=lambda: SGD(0.001, momentum=0.9), help="how weights move"
+    )
+    schedule: Schedule = setting(default_factory=Constant, help="how the learning rate goes")
+    averaging: Averaging | None = setting(
+        None, help="which average of the weights is kept, and is what is evaluated and saved"
+    )
+    augmentation: Augmentation = setting(
+        default_factory=Augmentation, help="how images are varied each time they are seen"
+    )
+    label_smoothing: float = setting(
+        0.0,
+        low=0,
+        high=1,
+        wanted="a number from 0 to 1, such as 0.1",
+        help="the part of a label that all classes share equally",
+    )
+    class_weights: tuple[float, ...] | None = setting(
+        None,
+        check=_class_weights,
+        text=lambda text: tuple(float(part) for part in text.split(",")),
+        metavar="W,W,…",
+        help="what the loss of each class counts",
+    )
+    balance: str | None = setting(
+        None,
+        choices=BALANCES,
+        help="have classes count alike: show each equally often, or weigh its losses",
+    )
+    clip_norm: float | None = setting(
+        None,
+        above=0,
+        wanted="a positive number, such as 1.0, or None",
+        text=lambda text: float(text) or None,
+        help="largest norm of the gradient; 0: any",
+    )
+    accumulate: int = setting(1, low=1, high=_MOST, help="batches a step of the optimizer")
+    freeze_after: Mapping[str, int] = setting(
+        default_factory=dict,
+        check=_freeze_after,
+        text=_pattern_and_epochs,
+        metavar="PATTERN=EPOCHS",
+        help="parameters that stay as they are after so many epochs, by patterns for their names",
+    )
+    seed: int = setting(0, check=_seed, help="of all that is drawn")
+    threads: int | None = setting(
+        None,
+        low=1,
+        high=MOST_THREADS,
+        help="workers; as many as this process may use, if None",
+    )
+    log_every: int = setting(2000, low=1, high=_MOST_LOGGED, help="batches between two losses")
+    monitor: str = setting(
+        "validation_loss",
+        choices=MEASURES,
+        help="the measure that says which epoch is the best, and when to stop early",
+    )
+    patience: int | None = setting(
+        None, low=1, high=_MOST, help="epochs without a better one after which training stops"
+    )
+    min_delta: float = setting(
+        0.0, low=0, help="by how much the measure must be better to count as better"
+    )
+    checkpoint_minutes: float = setting(
+        5.0, low=0, help="minutes between two checkpoints; 0: only at the end of epochs"
+    )
+    checkpoint_steps: int | None = setting(
+        None, low=1, help="steps of the optimizer between two checkpoints"
+    )
+    keep_checkpoints: int = setting(3, low=1, high=1000, help="how many checkpoints are kept")
+
+    def check_together(self) -> None:
+        """Weights come from one place."""
+        if self.balance == "weight" and self.class_weights is not None:
+            raise NeocogError(
+                'balance (="weight") makes class_weights of its own: give one or the other.'
+            )
+
+
+def check_threads(threads: int | None) -> int | None:
+    """The number of workers, None for as many as can run at once; raises `NeocogError`."""
+    return TrainingSettings(threads=threads).threads

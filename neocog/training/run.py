@@ -1,0 +1,445 @@
+"""`TrainingRun`: a training that goes a few steps at a time, and can be saved and continued.
+
+`fit` takes it to its end, the explorer in slices of 50 ms, and a checkpoint keeps its state. From
+one state on, every step is the same, bit for bit, wherever the run was stopped before, with any
+number of threads.
+"""
+
+import hashlib
+import operator
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.data.images import Dataset, as_dataset
+from neocog.engine import Trainer
+from neocog.engine.trainer import check_class_weights, check_labels
+from neocog.errors import DataError, NeocogError, TrainingDivergedError
+from neocog.formats.checkpoint import Checkpoint
+from neocog.network import Network, Trained, check_network
+from neocog.random.torch_stream import TorchStream
+from neocog.settings.codec import to_plain
+from neocog.settings.training import TrainingSettings
+from neocog.training.balance import balancing_weights
+from neocog.training.freezing import check_patterns, frozen_in
+from neocog.training.history import History
+from neocog.training.orders import Orders
+from neocog.training.run_length import RunLength
+
+__all__ = ["TrainingRun", "initialize_for_training"]
+
+# Images whose pixels say which data a run is trained on.
+_MARKED = 64
+
+# Seconds between two looks at steps under way.
+_LOOK = 0.05
+
+# A batch's loss that is not there yet; no loss is that.
+_TO_COME = -np.inf
+
+# Between dropout's seeds in one training of a network and in the next: 2³² by the golden ratio.
+_NEXT_SEED = 0x9E3779B9
+
+
+@dataclass
+class Place:
+    """Where a run stands.
+
+    Attributes:
+        epoch: the one under way, from 1.
+        batch: batches of it that are done.
+        steps: of the optimizer, in all.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    steps: int = 0
+
+
+class TrainingRun:
+    """A network in training on some data.
+
+    The network itself changes in `update_network` only.
+
+    Args:
+        network: gets its first weights, if it has none.
+        data: images of the network's input shape, and their classes, as a `Dataset` or a tuple
+            (images, labels). Images that are cropped may have any height and width.
+        settings: of the training.
+        on_compile: told how many kernels are compiled first, if any are.
+
+    Attributes:
+        rate, momentum: of the next steps, in the place of the optimizer's and the schedule's, where
+            they are not None; for these `live` must be set.
+        losses: float64, the mean loss of each batch of the epoch under way; −∞ for those to come.
+        interrupted: whether Ctrl+C or a signal ended the latest `step`.
+        history: of the whole run; `fit` writes it.
+
+    Raises:
+        NeocogError: data, a network or settings that cannot be, or too little memory.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: Dataset,
+        settings: TrainingSettings,
+        *,
+        live: bool = False,
+        on_compile: Callable[[int], None] | None = None,
+    ) -> None:
+        self.network = check_network(network)
+        self.settings = settings
+        self.data = as_dataset(data, "fit(network, data.train)")
+        if len(self.data) == 0:
+            raise DataError("There are no images to train on.")
+        settings.optimizer.check(network.parameter_shapes)
+        check_patterns(settings.freeze_after, network.parameter_shapes)
+        if settings.class_weights is not None:
+            check_class_weights(network, settings.class_weights)
+        if settings.balance is not None:
+            check_labels(network, self.data.labels)
+        self._live = live
+        self._on_compile = on_compile
+        self.history = History()
+        self.interrupted = False
+        self.rate: float | None = None
+        self.momentum: float | None = None
+        self.seed = operator.index(settings.seed)
+        stream, self._epochs_before = _stream(network, self.seed)
+        batch = min(settings.batch_size, len(self.data))
+        self.length = RunLength(len(self.data), batch, settings.epochs, settings.accumulate)
+        self._balanced = settings.balance == "sample"
+        self._orders = self._draw_orders(stream, 1)
+        self._place = Place()
+        self._began: float | None = None
+        self._trainer: Trainer | None = None
+        self._preprocessing = network.preprocessing
+        self._begin_epoch()
+
+    def _draw_orders(self, stream: TorchStream, epoch: int) -> Orders:
+        left = self.length.epochs - epoch + 1
+        return Orders(stream, self.data.labels, left, balanced=self._balanced)
+
+    # Where it stands
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under way, from 1; after the last one's end it is still that."""
+        return self._place.epoch
+
+    @property
+    def batch(self) -> int:
+        """Batches of the epoch that are done."""
+        return self._place.batch
+
+    @property
+    def batches(self) -> int:
+        """Batches that the epoch has."""
+        return self.length.batches(self.epoch)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the optimizer that are done."""
+        return self._place.steps
+
+    @property
+    def epoch_is_done(self) -> bool:
+        """Whether all batches of the epoch are done."""
+        return self.batch == self.batches
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the whole run is done."""
+        return self.epoch_is_done and self.epoch >= self.length.epochs
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the latest batch, of parameters without one of their own."""
+        if self.rate is not None:
+            return self.rate
+        return float(self._rates[max(0, self.batch - 1), 0]) * self.settings.optimizer.lr
+
+    @property
+    def seconds(self) -> float:
+        """That all steps so far took, those under way too."""
+        running = 0.0 if self._began is None else time.perf_counter() - self._began
+        return self.history.seconds + running
+
+    # The program
+
+    @property
+    def trainer(self) -> Trainer:
+        """The engine's part; made, and perhaps compiled, when it is first asked for."""
+        if self._trainer is None:
+            began = time.perf_counter()
+            settings = self.settings
+            self._trainer = Trainer(
+                self.network,
+                self.data.images,
+                self.data.labels,
+                self._of_epoch(),
+                moves_momentum=self._live or settings.schedule.moves_momentum,
+                dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
+                on_compile=self._on_compile,
+            )
+            self.history.compile_seconds += time.perf_counter() - began
+            self.history.memory = max(self.history.memory, self._trainer.memory)
+        return self._trainer
+
+    def _of_epoch(self) -> TrainingSettings:
+        """The settings as the engine takes them for the epoch under way."""
+        settings = self.settings
+        frozen = frozen_in(settings.freeze_after, self.epoch)
+        optimizer = settings.optimizer.with_frozen(frozen)
+        if settings.balance != "weight":
+            return replace(settings, optimizer=optimizer)
+        weights = balancing_weights(self.data.labels, self.network.output_shape[0])
+        return replace(
+            settings, optimizer=optimizer, balance=None, class_weights=tuple(weights.tolist())
+        )
+
+    def _begin_epoch(self) -> None:
+        """What an epoch computes with: its order, its rates, a place for its losses."""
+        self.losses: NDArray[np.float64] = np.full(self.batches, _TO_COME)
+        self._order = self.length.order(self.epoch, self._orders.current)
+        self._rates = self.length.rates(self.epoch, self.settings)
+
+    def next_epoch(self) -> None:
+        """Go on to the next epoch, whose `step` then begins it; the one under way must be done.
+
+        Raises:
+            NeocogError: the network's preprocessing was set to another meanwhile.
+        """
+        if self.network.preprocessing != self._preprocessing:
+            raise NeocogError(
+                "The network's preprocessing was set to another while it trained. Set it before "
+                "fit, or between two of them."
+            )
+        self._place.epoch += 1
+        self._place.batch = 0
+        self._orders.advance()
+        self._begin_epoch()
+        if self._trainer is not None and self.epoch - 1 in self.settings.freeze_after.values():
+            self._make_trainer_anew()
+
+    def _make_trainer_anew(self) -> None:
+        """Parameters have come to rest: a program without their updates goes on."""
+        old = self.trainer
+        state, remembered = old.state(), old.optimizer_state()
+        self._trainer = None
+        del old  # two programs would take twice the memory
+        self.trainer.set_state(state)
+        self.trainer.set_optimizer_state(remembered)
+
+    # Steps
+
+    def step(
+        self, count: int | None = None, watch: Callable[[int], bool] | None = None
+    ) -> NDArray[np.float64]:
+        """Take steps of the optimizer, at most to the end of the epoch.
+
+        Ctrl+C ends it after the current batch, and sets `interrupted`.
+
+        Args:
+            count: how many; all that the epoch has left, if None.
+            watch: told some twenty times a second how many of the epoch's batches are done; when it
+                gives True the run pauses after the current batch.
+
+        Returns:
+            The mean loss of each batch that was done, float64.
+
+        Raises:
+            TrainingDivergedError: a loss became NaN or infinite; `batch` says which.
+        """
+        self.interrupted = False
+        place, trainer, first = self._place, self.trainer, self.batch
+        until = self.batches
+        if count is not None:
+            accumulate = self.length.accumulate
+            until = min(until, (first // accumulate + count) * accumulate)
+        trainer.steps = place.steps
+        trainer.epochs = self._epochs_before + self.epoch - 1
+        self._began = time.perf_counter()
+        try:
+            try:
+                run = trainer.start(
+                    self._order, self.losses, self._rates_now(), first=first, until=until
+                )
+                self._orders.draw()  # the next epoch's, while the workers are busy
+                while not run.wait(_LOOK):
+                    if watch is not None and watch(trainer.done):
+                        trainer.stop()
+                run.finish()
+            except KeyboardInterrupt:
+                self.interrupted = True
+        finally:  # whatever was raised, no worker is left behind
+            place.batch = max(first, trainer.end())
+            trainer.finished(place.batch, self.batches, first)
+            place.steps = trainer.steps
+            self.history.seconds, self._began = self.seconds, None
+            self.history.steps += place.batch - first
+        if place.batch < until and self.losses[place.batch] != _TO_COME:
+            self._diverged(f"The loss became {self.losses[place.batch]}", place.batch + 1)
+        return self.losses[first : place.batch]
+
+    def _rates_now(self) -> NDArray[np.float64]:
+        """The epoch's rates, or those that somebody sets while it runs."""
+        if self.rate is None and self.momentum is None:
+            return self._rates
+        rates = self._rates.copy()
+        if self.rate is not None:
+            rates[:, 0] = self.rate / self.settings.optimizer.lr
+        if self.momentum is not None:
+            rates[:, 1] = self.momentum
+        return rates
+
+    def _diverged(self, what: str, batch: int) -> None:
+        raise TrainingDivergedError(
+            f"{what} in epoch {self.epoch}, batch {batch}. Training has stopped; the results up to "
+            "the epoch before are kept. Try a smaller learning rate (a tenth), or a smaller "
+            "momentum."
+        )
+
+    # What is learned
+
+    def update_network(self) -> None:
+        """Give the network what was learned: the weights, or their average where one is kept.
+
+        Raises:
+            TrainingDivergedError: a weight is NaN or infinite. The network then stays as it was.
+        """
+        found = self._trained_state()
+        if not all(np.isfinite(value).all() for value in found.values()):
+            self._diverged("A weight became NaN or infinite", self.batch)
+        self.network.load_state_dict(found)
+        self.network.trained = Trained(
+            self.seed, self._epochs_before + self.epoch, self._orders.state
+        )
+
+    def _trained_state(self) -> dict[str, NDArray[Any]]:
+        averaging = self.settings.averaging
+        averages = self.trainer.averages() if averaging and averaging.kind == "average" else {}
+        return {**self.trainer.state(), **averages}
+
+    def take_network(self) -> None:
+        """Go on with the network's weights, after they were changed from outside."""
+        if self._trainer is not None:
+            self._trainer.set_state(self.network.state_dict())
+
+    def forget(self) -> None:
+        """Go on as if the optimizer remembered nothing of the steps before."""
+        if self._trainer is not None:
+            kept = self._trainer.optimizer_state()
+            self._trainer.set_optimizer_state({k: np.zeros_like(v) for k, v in kept.items()})
+
+    @property
+    def latest_images(self) -> NDArray[np.int64]:
+        """The images of the epoch's latest batch, by their numbers in the data."""
+        size = self.length.batch_size
+        return self._order[max(0, self.batch - 1) * size : self.batch * size]
+
+    def state(self) -> Checkpoint:
+        """All that the run's next steps depend on but the network, the data and the settings.
+
+        The random stream is kept as it was before the order of the epoch under way was drawn.
+        """
+        trainer = self.trainer
+        arrays = {
+            **_prefixed("network", trainer.state()),
+            **_prefixed("optimizer", trainer.optimizer_state()),
+            **_prefixed("stream", self._orders.state_before),
+            "losses": self.losses[: self.batch],
+        }
+        values = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "steps": self.steps,
+            "epochs_before": self._epochs_before,
+            "data": _mark(self.data),
+            "settings": to_plain(self.settings),
+            "history": self.history.to_dict(),
+        }
+        return Checkpoint(arrays, values)
+
+    def load_state(self, checkpoint: Checkpoint) -> None:
+        """Go on from a state of a run of the same network, data and settings.
+
+        Raises:
+            NeocogError: it is of another run.
+        """
+        arrays, values = checkpoint.arrays, checkpoint.values
+        if values["data"] != _mark(self.data):
+            raise NeocogError(
+                f"The run was trained on {_in_words(values['data'])}, which are not these: "
+                f"{_in_words(_mark(self.data))}. Continue it with the data it began with."
+            )
+        self._epochs_before = values["epochs_before"]
+        self._place = Place(values["epoch"], values["batch"], values["steps"])
+        if self.epoch > self.length.epochs or self.batch > self.batches:
+            raise NeocogError(
+                f"The run has come to epoch {self.epoch}, batch {self.batch}, already: epochs "
+                f"(={self.settings.epochs:g}) must be more."
+            )
+        stream = TorchStream(self.seed)
+        stream.set_state(_of(arrays, "stream"))
+        self._orders = self._draw_orders(stream, self.epoch)
+        self._begin_epoch()
+        self.losses[: self.batch] = arrays["losses"]
+        self.history = History.from_dict(values["history"])
+        self._trainer = None
+        state = _of(arrays, "network")
+        self.network.load_state_dict(state)
+        self.trainer.set_state(state)
+        self.trainer.set_optimizer_state(_of(arrays, "optimizer"))
+
+
+def _prefixed(prefix: str, arrays: Any) -> dict[str, NDArray[Any]]:
+    return {f"{prefix}/{name}": value for name, value in arrays.items()}
+
+
+def _of(arrays: Any, prefix: str) -> dict[str, NDArray[Any]]:
+    """The arrays under a prefix, by the rest of their names."""
+    return {
+        name.removeprefix(f"{prefix}/"): value
+        for name, value in arrays.items()
+        if name.startswith(f"{prefix}/")
+    }
+
+
+def _mark(data: Dataset) -> dict[str, Any]:
+    """By what the data of a run are known again: their shape, their labels, and some pixels."""
+    few = data.images[:: max(1, len(data) // _MARKED)]
+    found = hashlib.sha256(data.labels.tobytes())
+    found.update(few.tobytes())
+    return {"shape": list(data.images.shape), "sha256": found.hexdigest()}
+
+
+def _in_words(mark: dict[str, Any]) -> str:
+    count, height, width, channels = mark["shape"]
+    return f"{count:,} images of {height} × {width} × {channels} ({mark['sha256'][:8]})"
+
+
+def initialize_for_training(network: Network, seed: int) -> None:
+    """Give a network its first weights; a training of the same seed goes on in the stream.
+
+    As in a script that builds a network and then trains it, after one ``torch.manual_seed(seed)``.
+    """
+    stream = TorchStream(seed)
+    network.initialize(stream)
+    network.trained = Trained(seed, 0, stream.get_state())
+
+
+def _stream(network: Network, seed: int) -> tuple[TorchStream, int]:
+    """The random numbers of a training, and how many epochs have had theirs from them before."""
+    if not network.initialized:
+        initialize_for_training(network, seed)
+    stream = TorchStream(seed)
+    if network.trained is None or network.trained.seed != seed:
+        return stream, 0
+    stream.set_state(network.trained.stream)
+    return stream, network.trained.epochs

@@ -1,0 +1,62 @@
+"""What to tell the user of a file or folder that cannot be written."""
+
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from neocog.errors import printable
+from neocog.files import exists
+from neocog.limits import readable
+
+__all__ = ["why_not_written"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REMEDIES = {
+    errno.ENOSPC: "Free some space, or choose a folder on another disk.",
+    errno.EDQUOT: "Free some space, or choose a folder on another disk.",
+    errno.EROFS: "Choose a folder that can be written to.",
+    errno.EACCES: "Choose a folder that you may write to.",
+    errno.EPERM: "Choose a folder that you may write to.",
+    errno.EIO: "The disk may be failing: choose a folder on another one.",
+}
+
+
+def why_not_written(
+    path: str | os.PathLike[str], error: OSError, *, size: int | None = None
+) -> str:
+    """The sentences to show: what cannot be written, why, and what to do.
+
+    Args:
+        path: of the file or folder, as the user knows it.
+        error: what writing it raised. Its own path may be that of a temporary file.
+        size: bytes that were to be written, where they are known.
+    """
+    reason = error.strerror or str(error)
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    if error.errno in _FULL:
+        reason += _room(Path(path), size)
+    elif (gone := _missing_folder(Path(path))) is not None:
+        remedy = gone
+    return f"{printable(str(path), 300)} cannot be written: {reason}. {remedy}".rstrip()
+
+
+def _room(path: Path, size: int | None) -> str:
+    """The free space where `path` is to be, and how much it takes, in brackets."""
+    needed = f", {readable(size)} needed" if size is not None else ""
+    for folder in (path, *path.absolute().parents):
+        with contextlib.suppress(OSError, ValueError):
+            return f" ({readable(shutil.disk_usage(folder).free)} free{needed})"
+    return ""
+
+
+def _missing_folder(path: Path) -> str | None:
+    """What is wrong with the folders above; None if nothing is."""
+    for folder in reversed(path.parents):
+        shown = printable(str(folder), 300)
+        if not exists(folder):
+            return f"There is no folder {shown}."
+        if not folder.is_dir():
+            return f"{shown} is a file, not a folder."
+    return None

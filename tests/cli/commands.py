@@ -1,0 +1,43 @@
+"""What tests of commands share: a little data, the files of a run, and processes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from neocog.data import Data, Dataset
+
+FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
+CLASSES = tuple(f"class{k}" for k in range(10))
+
+
+def tiny(train=40, test=30, side=32, classes=CLASSES, name="tiny") -> Data:
+    """Dark noise with a light band, the lower the higher the class."""
+    rng = np.random.default_rng(0)
+
+    def split(count: int) -> Dataset:
+        labels = np.arange(count, dtype=np.int64) % len(classes)
+        images = rng.integers(0, 60, (min(count, 200), side, side, 3), np.uint8)
+        for image, label in zip(images, labels, strict=False):
+            image[3 * label : 3 * label + 3] += 160
+        return Dataset(images[np.arange(count) % len(images)], labels)
+
+    return Data(name, split(train), split(test), classes)
+
+
+def the_run(here: Path) -> Path:
+    (folder,) = (here / "runs").iterdir()
+    return folder
+
+
+MODEL_FILE = """
+import neocog
+
+def make(classes, input_shape=(3, 32, 32)):
+    return neocog.Network(
+        input_shape=input_shape,
+        flatten=neocog.Flatten(),
+        fc=neocog.Linear(input_shape[0] * input_shape[1] * input_shape[2], classes),
+    )
+
+small = make
+"""

@@ -1,0 +1,98 @@
+"""A folder of its own for each test of a command, and commands that run in it."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+from commands import tiny
+from PIL import Image
+
+import neocog
+from neocog.cli import main
+from neocog.data import Data
+from neocog.formats import save_model, save_pth
+from neocog.trained_on import training_notes
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def with_data(monkeypatch):
+    """Let the commands load `data`, whatever is asked for, or `tiny()`."""
+
+    def give(data: Data | None = None) -> None:
+        given = data or tiny()
+        for command in ("train", "evaluate"):
+            module = importlib.import_module(f"neocog.cli.{command}")
+            monkeypatch.setattr(module, "load_data", lambda *_, **__: given)
+
+    return give
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command here; gives exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main([str(a) for a in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def refused(command, here):
+    """Run a command that must fail with one message and leave everything as it was."""
+
+    def run(*arguments: object, code: int = 1) -> str:
+        before = everything_in(here)
+        given, out, err = command(*arguments)
+        assert given == code
+        assert out == ""
+        assert err.startswith("neocog: ")
+        assert err.count("\n") == 1, err
+        assert "Traceback" not in err
+        assert everything_in(here) == before
+        return err
+
+    return run
+
+
+def everything_in(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture
+def model(here) -> Path:
+    """A run folder of a network that knows the classes of `tiny`."""
+    network = neocog.models.simple_cnn()
+    data = tiny(train=400)
+    neocog.fit(
+        network, data.train, epochs=4, optimizer=neocog.SGD(0.003, 0.9), classes=data.classes
+    )
+    folder = here / "model"
+    folder.mkdir()
+    save_model(network, folder / "model.safetensors", training=training_notes(tiny()))
+    save_pth(network.state_dict(), folder / "cnn_model.pth")
+    return folder
+
+
+@pytest.fixture
+def pictures(here) -> list[str]:
+    """Files of the classes 0, 5 and 9, larger than the network's input."""
+    names = ["high.png", "middle.jpg", "low.gif"]
+    for name, label in zip(names, (0, 5, 9), strict=True):
+        image = Image.new("RGB", (50, 64), (30, 30, 30))
+        image.paste((190, 190, 190), (0, 6 * label, 50, 6 * label + 6))
+        image.save(here / name)
+    return names

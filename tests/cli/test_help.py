@@ -1,0 +1,134 @@
+"""Help, versions and usage errors: what the command line says before it does anything."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+import neocog
+from neocog.cli import recipe_options
+from neocog.cli.parser import build_parser
+from neocog.evaluation import VIEWS
+from neocog.settings.optimizers import OPTIMIZERS
+from neocog.settings.recipe import RECIPES
+from neocog.settings.schedules import SCHEDULES
+from neocog.training.initialization import INITIALIZATIONS
+
+COMMANDS = [
+    "train",
+    "evaluate",
+    "predict",
+    "explain",
+    "models",
+    "summary",
+    "explore",
+    "bench",
+    "data",
+    "cache",
+]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(command, name):
+    code, out, err = command(name, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"usage: neocog {name}")
+
+
+def test_help_names_every_command(command):
+    code, out, err = command("--help")
+    assert (code, err) == (0, "")
+    for name in COMMANDS:
+        assert re.search(rf"^ +{name} +\w", out, re.MULTILINE), name
+
+
+def test_these_are_all_the_commands():
+    (commands,) = (a for a in build_parser()._actions if a.dest == "command")
+    assert list(commands.choices) == COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_has_help(name):
+    (commands,) = (a for a in build_parser()._actions if a.dest == "command")
+    for action in commands.choices[name]._actions:
+        assert action.help, action.dest
+
+
+def test_the_defaults_are_the_recipes_and_that_is_the_notes():
+    options = vars(build_parser().parse_args(["train"]))
+    options.pop("run")
+    given = {name: value for name, value in options.items() if value is not None}
+    assert given == {
+        "command": "train",
+        "data": "shapes",
+        "seed": 0,
+        "log_every": 2000,
+    }
+
+
+def test_the_parsers_names_are_the_registries():
+    assert tuple(OPTIMIZERS) == recipe_options.OPTIMIZERS
+    assert tuple(SCHEDULES) == recipe_options.SCHEDULES
+    (commands,) = (a for a in build_parser()._actions if a.dest == "command")
+    actions = {action.dest: action for action in commands.choices["train"]._actions}
+    assert actions["tta"].choices == ("none", *VIEWS)
+    assert actions["initialization"].choices == INITIALIZATIONS
+    assert all(name in actions["recipe"].help for name in RECIPES)
+
+
+def test_version(command):
+    assert command("--version") == (0, f"neocog {neocog.__version__}\n", "")
+
+
+def test_help_is_there_at_once_and_imports_nothing_large(here):
+    script = (
+        "import sys, time\n"
+        "began = time.perf_counter()\n"
+        "from neocog.cli import main\n"
+        "try:\n"
+        "    main(['--help'])\n"
+        "except SystemExit as stop:\n"
+        "    assert stop.code == 0\n"
+        "seconds = time.perf_counter() - began\n"
+        "large = ('numpy', 'numba', 'llvmlite', 'torch', 'rich', 'PIL', 'safetensors')\n"
+        "print([m for m in large if m in sys.modules], seconds, file=sys.stderr)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=here, capture_output=True, text=True, check=True
+    )
+    loaded, seconds = result.stderr.rsplit(" ", 1)
+    assert loaded == "[]"
+    assert float(seconds) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "unknown command 'trian'. Did you mean 'train'?"),
+        (["walk"], "unknown command 'walk'. There are: train, "),
+        (["train", "--modle", "lenet5"], "unknown option '--modle'. Did you mean '--model'? See"),
+        (["train", "--epoch=3"], "unknown option '--epoch'. Did you mean '--epochs'? See"),
+        (["train", "--no-nestrov"], "Did you mean '--no-nesterov'?"),
+        (["--versoin"], "unknown option '--versoin'. Did you mean '--version'? See neocog --help"),
+        (["train", "--qqq"], "unknown option '--qqq'. See neocog train --help."),
+        (["models", "all"], "unexpected argument 'all'. See neocog models --help."),
+        (["train", "--optimizer", "admw"], "unknown 'admw'. Did you mean 'adamw'? There are: sgd"),
+        (["train", "--epochs", "many"], "--epochs"),
+        (["train", "--epochs", ""], "--epochs"),
+        (["train", "--jitter", "0.1"], "--jitter"),
+        (["train", "--tta", "twice"], "'twice'"),
+        (["train", "--lr", "fast"], "--lr"),
+        (["train", "--optimizer", "lion"], "'lion'"),
+        (["train", "--no-such"], "--no-such"),
+        (["evaluate"], "model"),
+        (["predict", "model.pth"], "IMAGE"),
+        (["predict", "model.pth", "a.png", "--top", "x"], "--top"),
+    ],
+)
+def test_usage_errors_are_one_line_and_code_2(refused, arguments, message):
+    assert message in refused(*arguments, code=2)
+
+
+def test_no_command_shows_them_all(command):
+    assert command() == command("--help")

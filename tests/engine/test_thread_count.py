@@ -1,0 +1,192 @@
+"""Results that do not depend on the number of threads, nor on the run."""
+
+import threading
+
+import numpy as np
+import pytest
+from engine_networks import NETWORKS, assert_same, prepared, small
+
+from neocog import SGD, Adam
+from neocog.engine.predictor import predict_probabilities, predict_scores
+from neocog.engine.trainer import Trainer
+from neocog.errors import NeocogError
+from neocog.kernels.workers import GROUP
+from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.network import Network
+from neocog.settings.training import TrainingSettings
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7, 64])
+def test_results_do_not_depend_on_threads_or_runs(batch):
+    network, images, labels = small()
+    order = np.random.default_rng(1).permutation(len(images))
+    results = []
+    for threads in (1, 2, 3, 4, 1):
+        optimizer = Adam(0.003) if batch == 7 else SGD(0.02, momentum=0.9)
+        trainer = Trainer(
+            network,
+            images,
+            labels,
+            TrainingSettings(batch_size=batch, optimizer=optimizer, threads=threads),
+        )
+        losses = np.concatenate([trainer.run(order), trainer.run(order[::-1])])
+        state = trainer.parameters(), trainer.optimizer_state(), trainer.gradients()
+        results.append((losses, *state))
+    steps = 2 * -(-len(images) // batch)
+    for losses, *states in results:
+        assert len(losses) == steps
+        np.testing.assert_array_equal(losses, results[0][0])
+        for state, first in zip(states, results[0][1:], strict=True):
+            assert_same(state, first)
+    assert len(np.unique(results[0][0])) == steps, "losses that all differ show that it learned"
+
+
+@pytest.mark.parametrize("name", ["simple_cnn", "odd sizes, no bias"])
+def test_other_networks_do_not_depend_on_threads_either(name):
+    network, images, labels = prepared(NETWORKS[name], 45)
+    order, states = np.arange(45), []
+    for threads in (1, 3):
+        trainer = Trainer(
+            network,
+            images,
+            labels,
+            TrainingSettings(batch_size=20, optimizer=SGD(0.01, 0.9), threads=threads),
+        )
+        losses = trainer.run(order)
+        states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
+    assert_same(*states)
+
+
+def test_predictions_do_not_depend_on_threads_or_company():
+    network, images, _ = small()
+    scores = predict_scores(network, images, threads=1)
+    probabilities = predict_probabilities(network, images, threads=1)
+    for threads in (1, 2, 3, 4):
+        np.testing.assert_array_equal(predict_scores(network, images, threads=threads), scores)
+    for size in (1, 2, 3, 33):
+        parts = [images[at : at + size] for at in range(0, len(images), size)]
+        together = np.concatenate([predict_scores(network, p, threads=2) for p in parts])
+        np.testing.assert_array_equal(together, scores)
+        together = np.concatenate([predict_probabilities(network, p) for p in parts])
+        np.testing.assert_array_equal(together, probabilities)
+
+
+def wide():
+    """A network whose layers are shared in every way: direct, pooled, by Winograd, not at all."""
+    network = Network(
+        input_shape=(3, 17, 12),
+        conv1=Conv2d(3, 40, 5, stride=2),
+        relu1=ReLU(),
+        conv2=Conv2d(40, 33, 3, padding=1),
+        norm=BatchNorm2d(33),
+        act=GELU(),
+        conv3=Conv2d(33, 8, 1),
+        pool=MaxPool2d(2),
+        flatten=Flatten(),
+        fc=Linear(8 * 3 * 2, 4),
+    )
+    network.initialize(0)
+    rng = np.random.default_rng(0)
+    return network, rng.integers(0, 256, (7, 17, 12, 3), np.uint8)
+
+
+def test_workers_that_help_each_other_change_nothing():
+    """Where there are many images, who is done takes what others have not come to yet."""
+    network, images = wide()
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (59, *images.shape[1:]), np.uint8)
+    labels, order = rng.integers(0, 4, 59), np.tile(np.arange(59), 4)
+    states = []
+    for threads in (1, 2, 5):
+        trainer = Trainer(
+            network,
+            images,
+            labels,
+            TrainingSettings(batch_size=24, optimizer=SGD(0.01, 0.9), threads=threads),
+        )
+        groups = trainer._program._groups
+        portions = groups[:, GROUP.index("portion")]
+        assert (portions > 0).sum() >= 3
+        assert (portions == 0).any()
+        losses = trainer.run(order)
+        states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
+    assert_same(states[1], states[0])
+    assert_same(states[2], states[0])
+
+
+@pytest.mark.parametrize("make", [small, wide])
+def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
+    network, images, *_ = make()
+    expected = predict_scores(network, images)
+    network.initialize(0)  # the same parameters, and nothing kept for predicting
+    monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
+    for threads in (1, 2, 3):
+        for n in range(3):
+            alone = predict_scores(network, images[n : n + 1], threads=threads)
+            np.testing.assert_array_equal(alone, expected[n : n + 1])
+
+
+def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
+    network, images = wide()
+    expected = predict_scores(network, images)
+    network.initialize(0)
+    monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
+    monkeypatch.setattr("neocog.engine.ops.winograd._FAR_BYTES", 0)
+    alone = np.concatenate(
+        [predict_scores(network, images[n : n + 1], threads=2) for n in range(7)]
+    )
+    assert not np.array_equal(alone, expected)
+    np.testing.assert_allclose(alone, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
+    network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
+    network.initialize(0)
+    assert predict_scores(network, np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 4)
+    # Denormals are flushed in the workers only.
+    predict_scores(network, np.zeros((2, 4, 4, 3), np.uint8))
+    assert np.float32(1e-40) * np.float32(1) != 0
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_that_cannot_be(threads):
+    network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
+    network.initialize(0)
+    with pytest.raises(NeocogError, match="threads"):
+        network.predict_proba(np.zeros((1, 4, 4, 3), np.uint8), threads=threads)
+
+
+def test_predictions_from_several_threads_at_once():
+    network, images, _ = small(200)
+    expected = predict_scores(network, images, threads=1)
+    network.initialize(0)  # the same parameters, and nothing kept for predicting
+    wrong = []
+
+    def ask(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(20):
+            chosen = rng.integers(0, len(images), rng.integers(1, 60))
+            found = predict_scores(network, images[chosen], threads=1 + seed % 3)
+            if not np.array_equal(found, expected[chosen]):
+                wrong.append(seed)
+
+    askers = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert not wrong
+
+
+def test_images_that_do_not_lie_in_a_row_in_memory():
+    network, images, labels = small(8)
+    order, expected = np.arange(8), None
+    turned = np.asfortranarray(images)
+    backwards = np.ascontiguousarray(images[::-1])[::-1]
+    for same in (images, turned, backwards):
+        trainer = Trainer(
+            network, same, labels, TrainingSettings(batch_size=4, optimizer=SGD(0.01), threads=2)
+        )
+        result = {"losses": trainer.run(order), "scores": predict_scores(network, same)}
+        expected = expected or result
+        assert_same(result, expected)
