@@ -9,7 +9,6 @@ import neocog
 from neocog.errors import NeocogError
 from neocog.explanation import Attribution, Explanation, Filters, LayerExplanation, Step
 from neocog.explanation.page import layers_without_view
-from neocog.explanation.page.message import Block
 from neocog.explanation.page.payload import pack
 from neocog.explanation.page.views import LayerView, view, view_of
 from neocog.explanation.rendering import render_figure, render_html
@@ -113,7 +112,7 @@ def test_a_view_of_a_new_layer():
     assert view(Fresh)(UnknownView) is UnknownView
     layer = LayerExplanation("x", Fresh(), *[np.zeros(1)] * 4)
     assert view_of(layer).kind == "unknown" and view_of(layer).summary(layer) == ""
-    assert view_of(layer).details(None, layer, Block()) == {"function": "Fresh"}
+    assert view_of(layer).options(layer) == {"function": "Fresh"}
 
 
 def test_kinds_are_those_that_the_program_has(packed):

@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["by", "counted", "number"]
+__all__ = ["by", "counted", "number", "one_or_both"]
 
 # The relative precision of float32: two numbers that are closer are the same float32.
 _ROUNDING = 2.0**-24
@@ -32,3 +32,8 @@ def counted(count: int, noun: str) -> str:
 def by(pair: tuple[int, ...]) -> str:
     """Two sizes: ``3 × 2``."""
     return f"{pair[0]} × {pair[1]}"
+
+
+def one_or_both(pair: tuple[int, ...]) -> str:
+    """Two sizes, or one if they are equal: ``3 × 2``, ``3``."""
+    return str(pair[0]) if pair[0] == pair[1] else by(pair)

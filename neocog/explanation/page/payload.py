@@ -114,6 +114,7 @@ def _pack_layer(
     backward = "The loss does not depend on any number here: every gradient is zero."
     if layer.output_gradient.any():
         backward = view.backward(explanation, layer)
+    arrays = view.arrays(explanation, layer).items()
     packed: dict[str, Any] = {
         "name": layer.name,
         "type": layer.type,
@@ -122,7 +123,7 @@ def _pack_layer(
         "reads": list(layer.reads),
         "shape": list(layer.output.shape),
         "parameters": sum(value.size for value in layer.parameters.values()),
-        "details": view.details(explanation, layer, block),
+        "details": {**view.options(layer), **{key: block.add(array) for key, array in arrays}},
         "shown": shown,
         "output": block.add(layer.output),
         "caption": {"forward": view.forward(explanation, layer), "backward": backward},

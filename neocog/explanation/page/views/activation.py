@@ -5,7 +5,6 @@ from typing import Any, cast
 import numpy as np
 
 from neocog.explanation.explanation import Explanation
-from neocog.explanation.page.message import Block
 from neocog.explanation.page.numbers import number
 from neocog.explanation.page.views.measures import value_range
 from neocog.explanation.page.views.registry import LayerView, view
@@ -41,9 +40,7 @@ class ActivationView(LayerView):
 class LeakyReLUView(ActivationView):
     """An activation with a slope."""
 
-    def details(
-        self, explanation: Explanation, layer: LayerExplanation, block: Block
-    ) -> dict[str, Any]:
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """Its slope below 0."""
         return {"function": layer.type, "slope": cast(LeakyReLU, layer.layer).negative_slope}
 
@@ -52,9 +49,7 @@ class LeakyReLUView(ActivationView):
 class GELUView(ActivationView):
     """An activation that is computed in two ways."""
 
-    def details(
-        self, explanation: Explanation, layer: LayerExplanation, block: Block
-    ) -> dict[str, Any]:
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """Whether tanh approximates it."""
         return {"function": layer.type, "tanh": cast(GELU, layer.layer).approximate == "tanh"}
 
@@ -95,8 +90,6 @@ class ScaleView(ActivationView):
         """The same factor."""
         return f"Every gradient is multiplied by {number(cast(Scale, layer.layer).factor)} too."
 
-    def details(
-        self, explanation: Explanation, layer: LayerExplanation, block: Block
-    ) -> dict[str, Any]:
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """The factor."""
         return {"function": layer.type, "factor": cast(Scale, layer.layer).factor}

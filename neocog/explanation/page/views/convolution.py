@@ -5,8 +5,7 @@ from typing import Any, cast
 import numpy as np
 
 from neocog.explanation.explanation import Explanation
-from neocog.explanation.page.message import Block
-from neocog.explanation.page.numbers import by, counted, number
+from neocog.explanation.page.numbers import by, counted, number, one_or_both
 from neocog.explanation.page.views.measures import largest, place_of_largest
 from neocog.explanation.page.views.registry import LayerView, view
 from neocog.explanation.trace import LayerExplanation
@@ -26,12 +25,12 @@ class ConvolutionView(LayerView):
         conv = cast(Conv2d, layer.layer)
         words = [by(conv.kernel), f"{conv.in_channels} → {counted(conv.out_channels, 'channel')}"]
         if conv.steps != (1, 1):
-            words.append(f"stride {_one_or_both(conv.steps)}")
+            words.append(f"stride {one_or_both(conv.steps)}")
         if conv.before != (0, 0) or conv.after != (0, 0):
             even = conv.before == conv.after
-            words.append(f"padding {_one_or_both(conv.before)}" if even else "padding same")
+            words.append(f"padding {one_or_both(conv.before)}" if even else "padding same")
         if conv.spread != (1, 1):
-            words.append(f"dilation {_one_or_both(conv.spread)}")
+            words.append(f"dilation {one_or_both(conv.spread)}")
         if conv.groups != 1:
             words.append(f"{conv.groups} groups")
         return ", ".join(words)
@@ -58,9 +57,7 @@ class ConvolutionView(LayerView):
             f"{number(norms.max())}."
         )
 
-    def details(
-        self, explanation: Explanation, layer: LayerExplanation, block: Block
-    ) -> dict[str, Any]:
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """Its window."""
         conv = cast(Conv2d, layer.layer)
         return {
@@ -71,7 +68,3 @@ class ConvolutionView(LayerView):
             "after": conv.after,
             "groups": conv.groups,
         }
-
-
-def _one_or_both(pair: tuple[int, int]) -> str:
-    return str(pair[0]) if pair[0] == pair[1] else by(pair)

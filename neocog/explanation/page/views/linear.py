@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 from neocog.explanation.explanation import Explanation
-from neocog.explanation.page.message import Block
 from neocog.explanation.page.numbers import counted, number
 from neocog.explanation.page.views.registry import LayerView, view
 from neocog.explanation.trace import LayerExplanation
@@ -45,9 +44,7 @@ class LinearView(LayerView):
             f"its output’s δ times its input."
         )
 
-    def details(
-        self, explanation: Explanation, layer: LayerExplanation, block: Block
-    ) -> dict[str, Any]:
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """The shape of the map whose numbers are its inputs."""
         return {"map": list(layer.input.shape)}
 

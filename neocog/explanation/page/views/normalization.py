@@ -1,12 +1,12 @@
 """The view of batch normalization."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.explanation.explanation import Explanation
-from neocog.explanation.page.message import Block
 from neocog.explanation.page.views.measures import value_range
 from neocog.explanation.page.views.registry import LayerView, view
 from neocog.explanation.trace import LayerExplanation
@@ -36,19 +36,21 @@ class NormalizationView(LayerView):
             "each channel’s gradient is multiplied by one number, weight / √(variance + eps)."
         )
 
-    def details(
-        self, explanation: Explanation, layer: LayerExplanation, block: Block
-    ) -> dict[str, Any]:
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
+        """The number that is added to the variance."""
+        return {"eps": cast(BatchNorm2d, layer.layer).eps}
+
+    def arrays(
+        self, explanation: Explanation, layer: LayerExplanation
+    ) -> Mapping[str, NDArray[np.float32]]:
         """Its statistics and parameters."""
-        norm = cast(BatchNorm2d, layer.layer)
         state = explanation.network.state_dict()
-        ones = np.ones(norm.num_features, np.float32)
+        ones = np.ones(cast(BatchNorm2d, layer.layer).num_features, np.float32)
         return {
-            "mean": block.add(state[f"{layer.name}.running_mean"]),
-            "variance": block.add(state[f"{layer.name}.running_var"]),
-            "weight": block.add(layer.parameters.get("weight", ones)),
-            "bias": block.add(layer.parameters.get("bias", 0 * ones)),
-            "eps": norm.eps,
+            "mean": state[f"{layer.name}.running_mean"],
+            "variance": state[f"{layer.name}.running_var"],
+            "weight": layer.parameters.get("weight", ones),
+            "bias": layer.parameters.get("bias", 0 * ones),
         }
 
 

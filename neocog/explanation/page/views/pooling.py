@@ -3,8 +3,7 @@
 from typing import Any, cast
 
 from neocog.explanation.explanation import Explanation
-from neocog.explanation.page.message import Block
-from neocog.explanation.page.numbers import by
+from neocog.explanation.page.numbers import by, one_or_both
 from neocog.explanation.page.views.registry import LayerView, view
 from neocog.explanation.trace import LayerExplanation
 from neocog.layers import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
@@ -22,12 +21,9 @@ class _PoolingView(LayerView):
             return ""
         if pool.steps == pool.kernel:
             return by(pool.kernel)
-        stride = pool.steps[0] if pool.steps[0] == pool.steps[1] else by(pool.steps)
-        return f"{by(pool.kernel)}, stride {stride}"
+        return f"{by(pool.kernel)}, stride {one_or_both(pool.steps)}"
 
-    def details(
-        self, explanation: Explanation, layer: LayerExplanation, block: Block
-    ) -> dict[str, Any]:
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """Its region, whether it takes the maximum, and whether padding counts in a mean."""
         pool = layer.layer
         is_max = isinstance(pool, MaxPool2d | AdaptiveMaxPool2d)

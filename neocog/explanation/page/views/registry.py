@@ -6,9 +6,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from neocog.errors import NeocogError
 from neocog.explanation.explanation import Explanation
-from neocog.explanation.page.message import Block
 from neocog.explanation.trace import LayerExplanation
 from neocog.layers import LAYERS, Layer
 
@@ -37,11 +39,15 @@ class LayerView:
         """What the layer does with the gradient, which is not 0 everywhere, in sentences."""
         raise NotImplementedError
 
-    def details(
-        self, explanation: Explanation, layer: LayerExplanation, block: Block
-    ) -> dict[str, Any]:
-        """What the program needs for the layer's formula besides its maps and parameters."""
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
+        """The plain values that the program needs for the layer's formula."""
         return {"function": layer.type}
+
+    def arrays(
+        self, explanation: Explanation, layer: LayerExplanation
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """The arrays that it needs for the formula besides maps, weight and bias."""
+        return {}
 
 
 _VIEWS: dict[type[Layer] | None, LayerView] = {}
