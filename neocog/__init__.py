@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neocog import models, reference
+    from neocog.classifier import ImageClassifier as ImageClassifier
     from neocog.data import Data, Dataset, load_data
     from neocog.data.check import check_data
     from neocog.errors import (
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         NeocogError,
         TrainingDivergedError,
     )
-    from neocog.evaluation import Evaluation, evaluate, predict_proba
+    from neocog.evaluation import Calibration, Evaluation, calibrate, evaluate, predict_proba
     from neocog.explanation import Explanation, explain
     from neocog.formats import load, save
     from neocog.layers import (
@@ -50,15 +51,14 @@ if TYPE_CHECKING:
     )
     from neocog.network import Network
     from neocog.preprocessing import Preprocessing, Resize
+    from neocog.report import write_report
     from neocog.settings import schedules
     from neocog.settings.augmentation import Augmentation
     from neocog.settings.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
     from neocog.summary import Cost, cost
-    from neocog.training.averaging import EMA, Lookahead
     from neocog.training.callback import Callback
     from neocog.training.fit import fit
     from neocog.training.history import History
-    from neocog.training.recipes import Recipe
 
 __version__ = "0.1.0"
 
@@ -72,6 +72,7 @@ _HOMES = {
     "Augmentation": "settings.augmentation",
     "AvgPool2d": "layers",
     "BatchNorm2d": "layers",
+    "Calibration": "evaluation",
     "Conv2d": "layers",
     "Cost": "summary",
     "Data": "data",
@@ -86,6 +87,7 @@ _HOMES = {
     "GELU": "layers",
     "Group": "settings.optimizers",
     "History": "training",
+    "ImageClassifier": "classifier",
     "Layer": "layers",
     "LeakyReLU": "layers",
     "Linear": "layers",
@@ -108,6 +110,7 @@ _HOMES = {
     "Tanh": "layers",
     "TrainingDivergedError": "errors",
     "Callback": "training",
+    "calibrate": "evaluation",
     "check_data": "data.check",
     "cost": "summary",
     "evaluate": "evaluation",
@@ -120,6 +123,7 @@ _HOMES = {
     "reference": "",
     "save": "formats",
     "schedules": "settings",
+    "write_report": "report",
 }
 
 __all__ = [
@@ -135,6 +139,7 @@ __all__ = [
     "Augmentation",
     "AvgPool2d",
     "BatchNorm2d",
+    "Calibration",
     "Callback",
     "Conv2d",
     "Cost",
@@ -168,6 +173,7 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "TrainingDivergedError",
+    "calibrate",
     "check_data",
     "cost",
     "evaluate",
@@ -180,6 +186,7 @@ __all__ = [
     "reference",
     "save",
     "schedules",
+    "write_report",
 ]
 
 

@@ -21,7 +21,7 @@ from neocog.errors import ArchitectureError
 from neocog.layers import Layer, Shape, all_shapes, image_shape, leaves
 from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing
-from neocog.validation import instance, shown
+from neocog.validation import instance, real, shown
 
 if TYPE_CHECKING:
     from neocog.random.torch_stream import TorchStream
@@ -77,13 +77,22 @@ class _Values:
     """
 
     def __init__(
-        self, preprocessing: Preprocessing, state: dict[str, NDArray[Any]] | None = None
+        self,
+        preprocessing: Preprocessing,
+        state: dict[str, NDArray[Any]] | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.preprocessing = preprocessing
         self.state = state
+        self.temperature = temperature
         self.predictor: Any = None
         for array in (state or {}).values():
             array.setflags(write=False)
+
+    def override(self, **changes: Any) -> "_Values":
+        """The same with some of them replaced, and nothing that was kept."""
+        own = {name: getattr(self, name) for name in ("preprocessing", "state", "temperature")}
+        return _Values(**(own | changes))
 
     def __getstate__(self) -> dict[str, Any]:
         # A predictor has addresses of machine code, and threads; another process makes its own.
@@ -131,6 +140,7 @@ class Network:
         if preprocessing is None:
             preprocessing = Preprocessing((0.5,) * channels, (0.5,) * channels)
         self._values = _Values(self._checked(preprocessing))
+        self._threshold: float | None = None
         try:
             self._shapes = all_shapes(layers, self._input_shape)
             self._leaves = dict(leaves(layers))
@@ -203,7 +213,33 @@ class Network:
     def preprocessing(self, value: Preprocessing) -> None:
         checked = self._checked(value)
         with _changing:
-            self._values = _Values(checked, self._values.state)
+            self._values = self._values.override(preprocessing=checked)
+
+    @property
+    def temperature(self) -> float:
+        """T of the probabilities softmax(scores / T): above 0, and 1 unless it was calibrated.
+
+        `neocog.calibrate` fits it. It stays with the network when its weights are replaced, but
+        `neocog.fit` sets it to 1 again, as it was fitted for the weights from before.
+        """
+        return self._values.temperature
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        wanted = "a number above 0, such as 1.5"
+        checked = real("temperature", value, above=0, wanted=wanted, error=ArchitectureError)
+        with _changing:
+            self._values = self._values.override(temperature=checked)
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability that the answers of `predict` need; None if all images are answered."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value: float | None) -> None:
+        least = 0 if value is None else value
+        self._threshold = real("threshold", least, 0, 1, error=ArchitectureError) or None
 
     def _checked(self, preprocessing: object) -> Preprocessing:
         wanted = "a Preprocessing, such as Preprocessing((0.5,), (0.5,))"
@@ -262,7 +298,7 @@ class Network:
 
     def _replace(self, state: dict[str, NDArray[Any]]) -> None:
         with _changing:
-            self._values = _Values(self._values.preprocessing, state)
+            self._values = self._values.override(state=state)
             self.trained = None
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -315,6 +351,7 @@ class Network:
     ) -> NDArray[np.float32]:
         """Probabilities of the classes, float32 [n, classes], for uint8 images [n, h, w, c].
 
+        They are softmax(scores / temperature).
         Also for a list of images, or a tensor; one image is a batch of one: ``image[None]``.
         """
         from neocog.engine import predict_probabilities
@@ -322,10 +359,22 @@ class Network:
         return predict_probabilities(self, images, threads=threads)
 
     def predict(
-        self, images: NDArray[np.uint8], *, threads: int | None = None
+        self,
+        images: NDArray[np.uint8],
+        *,
+        threshold: float | None = None,
+        threads: int | None = None,
     ) -> NDArray[np.int64]:
-        """The most probable class of each image, int64 [n], for uint8 images [n, h, w, c]."""
-        best: NDArray[np.int64] = self.predict_proba(images, threads=threads).argmax(axis=1)
+        """The most probable class of each image, int64 [n], for uint8 images [n, h, w, c].
+
+        It is −1, none of these, where its probability is below the threshold, 0 to 1: the
+        network's own if None, and 0 for an answer to every image.
+        """
+        least = self.threshold if threshold is None else real("threshold", threshold, 0, 1)
+        found = self.predict_proba(images, threads=threads)
+        best: NDArray[np.int64] = found.argmax(axis=1)
+        if least:
+            best[~(found.max(axis=1).astype(np.float64) >= least)] = -1
         return best
 
     def kept_predictor(self, make: Callable[["Network"], T]) -> T:
@@ -337,7 +386,7 @@ class Network:
         values = self._values
         if values.predictor is None:
             fixed = copy.copy(self)
-            fixed._values = _Values(values.preprocessing, values.state)
+            fixed._values = values.override()
             values.predictor = make(fixed)
         predictor: T = values.predictor
         return predictor

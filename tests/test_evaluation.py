@@ -10,7 +10,7 @@ import neocog
 from neocog import Flatten, Linear, evaluation, reference
 from neocog.data import Dataset
 from neocog.errors import DataError, NeocogError
-from neocog.evaluation import ClassScore
+from neocog.evaluation import ClassScore, views
 
 
 def network(classes=("cat", "dog", "emu")) -> neocog.Network:
@@ -29,7 +29,7 @@ def given_scores(monkeypatch):
 
     def evaluate(scores, *labels, net=None):
         array = np.array(scores, np.float32)
-        monkeypatch.setattr(evaluation, "predict_scores", lambda *_, threads=None: array)
+        monkeypatch.setattr(views, "predict_scores", lambda *_, threads=None: array)
         return neocog.evaluate(net or network(), labeled(*labels))
 
     return evaluate
@@ -45,18 +45,18 @@ def test_confusion_precision_recall_and_count_by_hand(given_scores):
     assert result.confusion.tolist() == [[2, 1, 0], [1, 1, 0], [0, 1, 0]]
     assert result.accuracy == 0.5
     assert result.per_class == [
-        ClassScore("cat", precision=2 / 3, recall=2 / 3, count=3),
-        ClassScore("dog", precision=1 / 3, recall=1 / 2, count=2),
-        ClassScore("emu", precision=None, recall=0.0, count=1),  # nothing was called emu
+        ClassScore("cat", precision=2 / 3, recall=2 / 3, f1=2 / 3, count=3),
+        ClassScore("dog", precision=1 / 3, recall=1 / 2, f1=2 / 5, count=2),
+        ClassScore("emu", precision=None, recall=0.0, f1=0.0, count=1),  # nothing was called emu
     ]
 
 
 def test_a_class_without_images_has_no_recall(given_scores):
     result = given_scores(called(0, 2), 0, 0)
     assert result.per_class == [
-        ClassScore("cat", precision=1.0, recall=0.5, count=2),
-        ClassScore("dog", precision=None, recall=None, count=0),
-        ClassScore("emu", precision=0.0, recall=None, count=0),
+        ClassScore("cat", precision=1.0, recall=0.5, f1=2 / 3, count=2),
+        ClassScore("dog", precision=None, recall=None, f1=None, count=0),
+        ClassScore("emu", precision=0.0, recall=None, f1=0.0, count=0),
     ]
 
 
@@ -81,7 +81,11 @@ def test_as_plain_data_it_is_json_without_nan(given_scores):
     assert plain["accuracy"] == 0.5
     assert plain["count"] == 2
     assert plain["confusion"] == [[1, 0, 1], [0, 0, 0], [0, 0, 0]]
-    assert plain["classes"][1] == {"name": "dog", "precision": None, "recall": None, "count": 0}
+    assert plain["classes"][1] == {
+        **dict.fromkeys(("precision", "recall", "f1")),
+        "name": "dog",
+        "count": 0,
+    }
     assert plain["loss"] == result.loss
     assert plain["seconds"] >= 0
 
@@ -186,7 +190,7 @@ def by_hand(net, images, tta):
 
 @pytest.mark.parametrize("tta", ["flip", "flip+shift"])
 def test_scores_are_means_over_views(tta, monkeypatch):
-    monkeypatch.setattr(evaluation, "_CHUNK", 8)
+    monkeypatch.setattr(views, "_CHUNK", 8)
     net, data = network(), noisy()
     net.initialize(2)
     z = by_hand(net, data.images, tta)

@@ -6,8 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from neocog import evaluation
 from neocog.data.images import Dataset
+from neocog.evaluation import views
 from neocog.layers import Conv2d, Flatten, Linear
 from neocog.network import Network
 from neocog.training import initialization
@@ -76,15 +76,15 @@ def test_whitening(images, network):
 
 @pytest.mark.parametrize("tta", [None, "flip", "flip+shift"])
 def test_scores_of_views(images, network, monkeypatch, tta):
-    monkeypatch.setattr(evaluation, "_BYTES", 10 * SIDE * SIDE * 3)
+    monkeypatch.setattr(views, "_BYTES", 10 * SIDE * SIDE * 3)
     seen = []
 
     def scores(network, some, *, threads):
         seen.append(some)
         return np.zeros((len(some), 2), np.float32)
 
-    monkeypatch.setattr(evaluation, "predict_scores", scores)
-    found = evaluation.mean_scores(network, images, tta=tta)
+    monkeypatch.setattr(views, "predict_scores", scores)
+    found = views.mean_scores(network, images, tta=tta)
     assert found.shape == (COUNT, 2)
     if tta is None:
         assert [np.shares_memory(some, images) for some in seen] == [True]

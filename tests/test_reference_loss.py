@@ -101,6 +101,59 @@ def test_mixed_labels_are_two_losses_mixed(case, share):
     assert_close(mixed / total, share * first + (1 - share) * second)
 
 
+@quick
+@given(cases(), st.floats(0, 1))
+def test_sample_weights_are_those_of_torch(torch, case, share):
+    """The mean with the weights of samples and classes; both labels mixed have the same divisor."""
+    z, labels, _other, weight, smoothing = case
+    samples = np.random.default_rng(len(z)).uniform(0.1, 3, len(z))
+    samples[1:2] = 0
+    tz = torch.tensor(z, requires_grad=True)
+    class_weight = np.ones(z.shape[1]) if weight is None else weight
+
+    def mean(labels, samples):
+        losses = torch.nn.functional.cross_entropy(
+            tz,
+            torch.tensor(labels),
+            weight=torch.tensor(class_weight),
+            label_smoothing=smoothing,
+            reduction="none",
+        )
+        return (torch.tensor(samples) * losses).sum() / (samples * class_weight[labels]).sum()
+
+    options = {"smoothing": smoothing, "weight": weight, "sample_weight": samples}
+    divisor = reference.cross_entropy_divisor(z, labels, weight=weight, sample_weight=samples)
+    expected = mean(labels, samples)
+    expected.backward()
+    assert_close(reference.cross_entropy(z, labels, **options).sum() / divisor, expected)
+    assert_close(reference.cross_entropy_backward(z, labels, **options) / divisor, tz.grad)
+
+    partners = {"other": np.roll(labels, 1), "other_weight": np.roll(samples, 1), "share": share}
+    tz.grad = None
+    expected = share * mean(labels, samples) + (1 - share) * mean(
+        np.roll(labels, 1), np.roll(samples, 1)
+    )
+    expected.backward()
+    options |= partners
+    assert_close(
+        reference.cross_entropy_divisor(
+            z, labels, weight=weight, sample_weight=samples, **partners
+        ),
+        divisor,
+    )
+    assert_close(reference.cross_entropy(z, labels, **options).sum() / divisor, expected)
+    assert_close(reference.cross_entropy_backward(z, labels, **options) / divisor, tz.grad)
+
+
+def test_samples_that_all_weigh_nothing_have_no_loss():
+    z, labels, nothing = np.array([[0.0, 3.0], [1.0, 2.0]]), np.array([0, 1]), np.zeros(2)
+    assert reference.cross_entropy_divisor(z, labels, sample_weight=nothing) == 1
+    losses = reference.cross_entropy(z, labels, smoothing=0.1, sample_weight=nothing)
+    gradient = reference.cross_entropy_backward(z, labels, smoothing=0.1, sample_weight=nothing)
+    np.testing.assert_array_equal(losses, [0, 0])
+    np.testing.assert_array_equal(gradient, [[0, 0], [0, 0]])
+
+
 def test_scores_of_minus_infinity_count_only_where_they_are_meant():
     z, labels = np.array([[0.0, -np.inf, 0.0], [0.0, -np.inf, 0.0]]), np.array([0, 1])
     losses = reference.cross_entropy(z, labels)

@@ -20,8 +20,10 @@ from neocog.files import exists
 from neocog.loading import open_saved
 from neocog.trained_on import trained_on
 from neocog.training.history import Epoch, History, Logged
+from neocog.training.process_identity import this_process
 from neocog.training.run_folder import RunFolder
-from neocog.training.run_process import how_it_stands, read_info, settle, this_process
+from neocog.training.run_lock import RunLock
+from neocog.training.run_process import how_it_stands, read_info, settle
 
 FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
 
@@ -136,7 +138,7 @@ def test_a_disk_that_fails_for_good_leaves_what_can_be_completed(tmp_path, quick
 def dead() -> dict:
     """A process that has ended, as it would describe itself."""
     script = (
-        "import json; from neocog.training.run_process import this_process\n"
+        "import json; from neocog.training.process_identity import this_process\n"
         "print(json.dumps(this_process()))"
     )
     done = subprocess.run(
@@ -151,6 +153,11 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="processes are only l
 @posix
 def test_a_killed_process_leaves_a_whole_run_that_is_tidied_up(tmp_path, quick, dead, monkeypatch):
     monkeypatch.setattr("neocog.training.run_folder.this_process", lambda: dead)
+    locks = []
+    monkeypatch.setattr(
+        "neocog.training.run_folder.RunLock",
+        lambda folder: (locks.append(RunLock(folder)), locks[-1])[1],
+    )
     counted, at, outcomes = None, 0, set()
     while counted is None or at < counted:
         folder = tmp_path / f"run{at}"
@@ -158,6 +165,8 @@ def test_a_killed_process_leaves_a_whole_run_that_is_tidied_up(tmp_path, quick, 
             faulty = Faulty(patch, at, Killed() if at else None)
             with contextlib.suppress(Killed):
                 live(folder)
+        for lock in locks:  # a process that was killed has none
+            lock._lock.release(force=True)
         counted = counted or len(faulty.calls)
         at += 1
         if not folder.exists():
@@ -291,16 +300,18 @@ def test_opening_a_run_moves_no_files_from_elsewhere(tmp_path):
 
 def test_a_thousand_classes_and_epochs_are_read_again(tmp_path):
     classes = tuple(f"a class with a long name, the {number}th" for number in range(1000))
-    confusion = np.full((1000, 1000), 12_345)
+    labels, predicted = np.divmod(np.arange(1_000_000), 1000)
+    zeros = np.zeros(1_000_000)
+    result = Evaluation(0.5, classes, labels, predicted, zeros, predicted, zeros, 1.0)
     run = RunFolder.create(tmp_path, "little", {"widths": [], "rates": [0.5, 1e-8]})
     history = History(epochs=[Epoch(e, e / 3e5, e / 7) for e in range(1, 1001)])
-    run.finish(history, Evaluation(0.5, 0.5, confusion, classes, 1.0), "finished")
+    run.finish(history, result, "finished")
     info = read_info(tmp_path)
-    assert info["test"]["confusion"] == confusion.tolist()
+    assert info["test"]["confusion"] == np.ones((1000, 1000)).tolist()
     assert info["settings"] == {"widths": [], "rates": [0.5, 1e-8]}
     assert len(info["epochs"]) == 1000
     # A row a line, for whoever looks at it.
-    assert "      [12345, 12345, 12345," in (tmp_path / "run.json").read_text()
+    assert "      [1, 1, 1," in (tmp_path / "run.json").read_text()
 
 
 RUNNING = '{"status": "running"}'

@@ -143,6 +143,8 @@ def test_imports_of_heavy_libraries(path):
         assert set(uses) <= {"llvmlite.__version__"}
     elif name_of(path) != "kernels/simd.py":
         assert "llvmlite" not in found, "only kernels/simd.py imports llvmlite"
+    if name_of(path) != "classifier.py":
+        assert "sklearn" not in found, "only classifier.py imports scikit-learn"
     if folder != "torch_engine":
         assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
     if not name_of(path).startswith("data/sources/"):
@@ -194,6 +196,8 @@ def test_public_names(path):
     """Every module says what it is and lists what is public, sorted; all of that is described."""
     if name_of(path).startswith("torch_engine/"):
         pytest.importorskip("torch")
+    if name_of(path) == "classifier.py":
+        pytest.importorskip("sklearn")
     module = importlib.import_module(module_of(path))
     assert module.__doc__, "no docstring"
     if not hasattr(module, "__all__"):
@@ -220,6 +224,7 @@ def test_importing_neocog_alone_is_light():
     code = (
         "import sys, neocog\n"
         "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'pyarrow'}\n"
+        "heavy.add('sklearn')\n"
         "print(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run(

@@ -150,7 +150,7 @@ def test_letters_are_not_mirrored_and_networks_without_normalization_learn_slowe
 def test_what_a_run_leaves(train, command, here):
     write_classes(here / "photos", [("dark", 20), ("light", 20)])
     out, _err = train()
-    accuracy = re.search(r"^Validation accuracy: (.*) of 8 images$", out, re.MULTILINE)[1]
+    accuracy = re.search(r"^Validation accuracy: (.*) of 8 images ", out, re.MULTILINE)[1]
     names = {"cnn_model.pth", "history.csv", "model.safetensors", "run.json"}
     assert {path.name for path in (here / "run").iterdir()} == names
     info = json.loads((here / "run" / "run.json").read_text())

@@ -1,7 +1,8 @@
 """``neocog evaluate``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,25 +11,23 @@ import numpy as np
 from neocog import evaluate as evaluate_network
 from neocog import load_data
 from neocog.cli.loading import find_pictures, load_options, say_notes, taken_out
-from neocog.cli.terminal import counted, loading_progress, say, say_compiling
+from neocog.cli.paths import out_path
+from neocog.cli.prediction_output import output_to
+from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data, Dataset
 from neocog.data.finding import holds_pictures
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
-from neocog.evaluation import VIEWS, Evaluation
+from neocog.evaluation import VIEWS, Evaluation, summary, write_mistakes
 from neocog.files import user_path
 from neocog.formats import training_of
 from neocog.loading import open_saved
 from neocog.matching import fitting, in_order_of, mismatch
 from neocog.network import Network
 from neocog.trained_on import trained_on
+from neocog.validation import real, whole
 
-__all__ = ["Judged", "accuracy_line", "evaluate", "load_usual", "open_model"]
-
-# What fits a terminal of the usual size.
-_WIDTH = 80
-# Of the pairs of classes that were mixed up most, where the table of all does not fit.
-_MOST_PAIRS = 10
+__all__ = ["Judged", "evaluate", "load_usual", "open_model"]
 
 
 def open_model(model: str, architecture: str | None = None) -> Network:
@@ -138,7 +137,15 @@ def _all_of(data: Data) -> Dataset:
     if len(parts) == 1:
         return parts[0]
     images = np.concatenate([part.images for part in parts])
-    return Dataset(images, np.concatenate([part.labels for part in parts]))
+    names = [name for part, images in data.parts.items() for name in names_of(images, part)]
+    return Dataset(images, np.concatenate([part.labels for part in parts]), names)
+
+
+def names_of(images: Dataset, part: str) -> Sequence[str]:
+    """What images are called: their files', or as ``neocog explain`` takes them, ``test:3``."""
+    if images.names is not None:
+        return images.names
+    return [f"{part}:{n}" for n in range(len(images))]
 
 
 def views_of(model: str, tta: str | None) -> str | None:
@@ -156,86 +163,40 @@ def evaluate(
     tta: str | None,
     threads: int | None,
     data_dir: str | None,
+    top_k: int | None,
+    threshold: float | None,
+    mistakes: str | None,
     json_: bool,
     **options: Any,
 ) -> int:
-    """Print loss, accuracy, each class's scores, and which were taken for which."""
+    """Print how good a network is: as a whole, by class, by how sure it is, and its mistakes."""
     given = taken_out(options)
+    if threshold is not None:
+        threshold = real("--threshold", threshold, 0, 1)
+    path = None if mistakes is None else out_path(mistakes)
     network = open_model(model, architecture)
     views = views_of(model, tta)
+    if top_k is not None:
+        whole("--top-k", top_k, 1, network.output_shape[0])
     judged = load_usual(model, network, data, data_dir, given, threads)
     loaded = judged.data
+    images = replace(judged.images, names=names_of(judged.images, judged.part))
     if network.classes is None:
         network.name_classes(loaded.classes)
     with announced(say_compiling):
-        result = evaluate_network(network, judged.images, tta=views, threads=threads)
+        result = evaluate_network(network, images, tta=views, threads=threads)
+    if path is not None:
+        _write_mistakes(result, path)
     if json_:
         seen = {"tta": views} if views else {}
         about = {"model": model, "data": loaded.name, "part": judged.part}
-        print(json.dumps({**about, **seen, **result.to_dict()}))
+        found = result.to_dict(top_k=top_k, threshold=threshold, complete=True)
+        print(json.dumps({**about, **seen, **found}))
     else:
-        _show(result, judged.part)
+        print(summary(result, judged.part, top_k=top_k, threshold=threshold))
     return 0
 
 
-def accuracy_line(result: Evaluation, part: str) -> str:
-    """How good it is on which images."""
-    count = counted(int(result.confusion.sum()), "image")
-    what = "Accuracy" if part == "all" else f"{part.capitalize()} accuracy"
-    return f"{what}: {100 * result.accuracy:.2f} % of {count}"
-
-
-def _show(result: Evaluation, part: str) -> None:
-    print(f"Loss: {result.loss:.4f}")
-    print(accuracy_line(result, part) + "\n")
-    names = [printable(c.name, 24) for c in result.per_class]
-    rows = [["class", "count", "precision", "recall"]] + [
-        [name, f"{c.count:,}", _percent(c.precision), _percent(c.recall)]
-        for name, c in zip(names, result.per_class, strict=True)
-    ]
-    room = (_WIDTH - _width(rows) - 3) // len(names) - 1
-    digits = max(3, len(str(result.confusion.max())))
-    if digits <= room:
-        cell = min(room, max(digits, *map(len, names)))
-        counts = [[n[:cell] for n in names], *([str(n) for n in row] for row in result.confusion)]
-        _table(rows, ["  |" + "".join(f" {part:>{cell}}" for part in row) for row in counts])
-        print("\nRight of the bar: how many of a class's images were taken for which class.")
-        return
-    _table(rows)
-    _show_pairs(result, names)
-
-
-def _show_pairs(result: Evaluation, names: list[str]) -> None:
-    """The pairs of classes that were mixed up most, of which there may be too many for a table."""
-    wrong = [
-        (int(n), k, taken)
-        for k, row in enumerate(result.confusion)
-        for taken, n in enumerate(row)
-        if n and taken != k
-    ]
-    wrong.sort(key=lambda one: (-one[0], one[1:]))
-    if wrong:
-        print("\nMost often mixed up (--json has all):")
-    for n, k, taken in wrong[:_MOST_PAIRS]:
-        print(f"  {names[k]} taken for {names[taken]}: {n:,}")
-
-
-def _table(rows: list[list[str]], behind: list[str] | None = None) -> None:
-    widths = _widths(rows)
-    for number, (first, *others) in enumerate(rows):
-        cells = [f"{first:<{widths[0]}}"]
-        cells += [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-        print(("  ".join(cells) + (behind[number] if behind else "")).rstrip())
-
-
-def _widths(rows: list[list[str]]) -> list[int]:
-    return [max(map(len, column)) for column in zip(*rows, strict=True)]
-
-
-def _width(rows: list[list[str]]) -> int:
-    widths = _widths(rows)
-    return sum(widths) + 2 * (len(widths) - 1)
-
-
-def _percent(part: float | None) -> str:
-    return "–" if part is None else f"{100 * part:.1f} %"
+def _write_mistakes(result: Evaluation, path: Path) -> None:
+    with output_to(path) as stream:
+        write_mistakes(result.mistakes, stream)

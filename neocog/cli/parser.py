@@ -7,6 +7,11 @@ from typing import Any, NoReturn
 
 from neocog import __version__
 from neocog.cli.data_options import add_check_options, add_column_options, add_data_options
+from neocog.cli.evaluation_options import (
+    add_calibration_options,
+    add_evaluation_options,
+    add_threshold,
+)
 from neocog.errors import did_you_mean, printable
 from neocog.settings.options import add_options
 from neocog.settings.recipe import VIEWS, Recipe
@@ -54,18 +59,28 @@ class _Parser(argparse.ArgumentParser):
         self.error(f"unknown option {printable(option)!r}.{hint}".removesuffix("."))
 
 
+class _Commands(argparse.RawDescriptionHelpFormatter):
+    """Has room for the longest command's name, whose indent argparse does not count."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = len("    calibrate")
+
+
 def build_parser() -> _Parser:
     """The parser of every command; `docs` and tests read it too."""
     parser = _Parser(
         prog="neocog",
         description="Convolutional networks for images that train in seconds on a CPU.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Commands,
         epilog="Try: neocog train",
     )
     parser.add_argument("--version", action="version", version=f"neocog {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     _train(commands)
     _evaluate(commands)
+    _calibrate(commands)
+    _report(commands)
     _predict(commands)
     _explain(commands)
     _models(commands)
@@ -139,6 +154,11 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
+    p.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="fit the temperature of the probabilities on the validation images in the end",
+    )
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=True)
     p.set_defaults(run=run)
@@ -163,8 +183,43 @@ def _evaluate(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _add_threads(p)
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_evaluation_options(p)
     add_data_options(p, shape=False)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _calibrate(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.calibrate import calibrate
+
+        return calibrate(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "calibrate", "make the probabilities of a saved network right on average")
+    _add_model(p)
+    add_calibration_options(p)
+    _add_threads(p)
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=False)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _report(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.report import report
+
+        return report(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "report", "write the page of a run: curves, mistakes in pictures, settings")
+    p.add_argument("folder", metavar="RUN", help="a run folder, as neocog train writes it")
+    p.add_argument(
+        "data", nargs="?", default=None, help=_DATA.format(default="what it was trained on")
+    )
+    p.add_argument("--out", default=None, help="the file (default: report.html in the run folder)")
+    _add_threads(p)
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=False)
     p.set_defaults(run=run)
 
 
@@ -189,6 +244,7 @@ def _predict(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "a list of files on stdin",
     )
     p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
+    add_threshold(p)
     how = p.add_mutually_exclusive_group()
     for option, format_, what in (
         ("--json", "json", "write one JSON array"),

@@ -18,6 +18,7 @@ from neocog.errors import DataError, NeocogError
 from neocog.limits import available_cores
 from neocog.network import Network
 from neocog.settings.training import check_threads
+from neocog.validation import real
 
 __all__ = ["predict"]
 
@@ -31,6 +32,7 @@ def predict(
     images: list[str],
     architecture: str | None,
     top: int,
+    threshold: float | None,
     format_: str | None,
     out: str | None,
     null: bool,
@@ -46,8 +48,11 @@ def predict(
     if top < 1:
         raise NeocogError(f"--top (={top}) must be at least 1.")
     threads = check_threads(threads)
+    if threshold is not None:
+        threshold = real("--threshold", threshold, 0, 1)
     path = out_path(out) if out is not None else None
     network = open_model(model, architecture)
+    threshold = network.threshold if threshold is None else threshold
     options = LoadOptions(file_column=file_column, label_column=label_column)
     pictures, count = given_pictures(images, options, null=null)
     names = network.classes or tuple(str(k) for k in range(network.output_shape[0]))
@@ -61,7 +66,7 @@ def predict(
     at_a_time = max(1, min(_AT_A_TIME, _MOST_BYTES // max(1, int(np.prod(network.input_shape)))))
     batches = read_ahead(pictures, read, at_a_time=at_a_time, threads=threads or available_cores())
     with announced(say_compiling), output_to(path) as stream:
-        writer = writer_of(_format(format_, path), stream, top)
+        writer = writer_of(_format(format_, path), stream, top, threshold or None)
         for some, found in batches:
             pixels = [one for one in found if not isinstance(one, DataError)]
             rows = iter(_probabilities(network, model, pixels, threads, alone=count == 1))

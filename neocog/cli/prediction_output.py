@@ -1,4 +1,8 @@
-"""How predictions are written: lines for people, JSON, JSON lines or CSV; to stdout or a file."""
+"""How predictions are written: lines for people, JSON, JSON lines or CSV; to stdout or a file.
+
+With a threshold, a picture whose most probable class has less is none of the classes: its ``label``
+is null, or empty in CSV, and ``guess`` has that class all the same.
+"""
 
 import csv
 import io
@@ -33,8 +37,9 @@ class Writer(Protocol):
 
 
 class _Lines:
-    def __init__(self, out: TextIO, _top: int) -> None:
+    def __init__(self, out: TextIO, _top: int, threshold: float | None) -> None:
         self._out = out
+        self._threshold = threshold
 
     def begin(self) -> None:
         """Nothing."""
@@ -43,6 +48,8 @@ class _Lines:
         """A line; of what could not be read stderr tells."""
         if error is None:
             shown = ", ".join(f"{label} {100 * p:.1f} %" for label, p in best)
+            if _is_none(best, self._threshold):
+                shown = f"none of these (best guess: {shown})"
             self._out.write(f"{name}: {shown}\n")
 
     def end(self) -> None:
@@ -50,8 +57,9 @@ class _Lines:
 
 
 class _JsonArray:
-    def __init__(self, out: TextIO, _top: int) -> None:
+    def __init__(self, out: TextIO, _top: int, threshold: float | None) -> None:
         self._out = out
+        self._threshold = threshold
         self._before = ""
 
     def begin(self) -> None:
@@ -61,7 +69,10 @@ class _JsonArray:
     def write(self, name: str, best: Best, error: str | None) -> None:
         """An object of the array."""
         found: dict[str, object] = {"image": name}
-        found |= {"top": _top_of(best)} if error is None else {"error": error}
+        if error is None:
+            found |= _answer(best, self._threshold) | {"top": _top_of(best)}
+        else:
+            found["error"] = error
         self._out.write(self._before + json.dumps(found))
         self._before = ", "
 
@@ -71,8 +82,9 @@ class _JsonArray:
 
 
 class _JsonLines:
-    def __init__(self, out: TextIO, _top: int) -> None:
+    def __init__(self, out: TextIO, _top: int, threshold: float | None) -> None:
         self._out = out
+        self._threshold = threshold
 
     def begin(self) -> None:
         """Nothing."""
@@ -82,7 +94,8 @@ class _JsonLines:
         found: dict[str, object] = {"file": name}
         if error is None:
             label, probability = best[0]
-            found |= {"label": label, "probability": probability, "top": _top_of(best)}
+            found |= {"label": label, "probability": probability}
+            found |= _answer(best, self._threshold) | {"top": _top_of(best)}
         else:
             found["error"] = error
         self._out.write(json.dumps(found) + "\n")
@@ -92,19 +105,25 @@ class _JsonLines:
 
 
 class _Csv:
-    def __init__(self, out: TextIO, top: int) -> None:
+    def __init__(self, out: TextIO, top: int, threshold: float | None) -> None:
         self._rows = csv.writer(out, lineterminator="\n")
         self._top = top
+        self._threshold = threshold
 
     def begin(self) -> None:
         """The names of the columns."""
         more = [f"{word}_{k}" for k in range(2, self._top + 1) for word in ("label", "probability")]
-        self._rows.writerow(["file", "label", "probability", *more, "error"])
+        guess = ["guess"] if self._threshold is not None else []
+        self._rows.writerow(["file", "label", "probability", *more, *guess, "error"])
 
     def write(self, name: str, best: Best, error: str | None) -> None:
         """A row."""
         cells = [cell for label, p in best for cell in (label, f"{p:.6g}")]
         cells += [""] * (2 * self._top - len(cells))
+        if self._threshold is not None:
+            cells.append(cells[0])  # the guess
+            if error is None and _is_none(best, self._threshold):
+                cells[0] = ""
         self._rows.writerow([name, *cells, error or ""])
 
     def end(self) -> None:
@@ -120,9 +139,16 @@ FORMATS: dict[str, type[_Lines] | type[_JsonArray] | type[_JsonLines] | type[_Cs
 }
 
 
-def writer_of(format_: str, out: TextIO, top: int) -> Writer:
-    """The writer of a format, for so many classes of each picture."""
-    return FORMATS[format_](out, top)
+def writer_of(format_: str, out: TextIO, top: int, threshold: float | None = None) -> Writer:
+    """The writer of a format.
+
+    Args:
+        format_: one of `FORMATS`.
+        out: where to.
+        top: how many classes each picture gets.
+        threshold: the probability that an answer needs; None where all are answered.
+    """
+    return FORMATS[format_](out, top, threshold)
 
 
 @contextmanager
@@ -144,6 +170,18 @@ def output_to(path: Path | None) -> Iterator[TextIO]:
             text.detach()
     except OSError as error:
         raise NeocogError(why_not_written(path, error)) from error
+
+
+def _is_none(best: Best, threshold: float | None) -> bool:
+    return threshold is not None and best[0][1] < threshold
+
+
+def _answer(best: Best, threshold: float | None) -> dict[str, object]:
+    """With a threshold: the class, or null, and the one that would be the answer without."""
+    if threshold is None:
+        return {}
+    label, _probability = best[0]
+    return {"label": None if _is_none(best, threshold) else label, "guess": label}
 
 
 def _top_of(best: Best) -> list[dict[str, object]]:

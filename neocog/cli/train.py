@@ -3,17 +3,18 @@
 from dataclasses import replace
 from typing import Any
 
+from neocog import calibrate as calibrate_network
 from neocog import evaluate, fit, load_data
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
 from neocog.cli.display import Display
-from neocog.cli.evaluate import accuracy_line
 from neocog.cli.loading import check_no_options, find_pictures, say_notes, taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import loading_progress, say, say_compiling
-from neocog.data import Data
+from neocog.data import Data, Dataset
 from neocog.data.finding import Found
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
+from neocog.evaluation import accuracy_line, images_to_calibrate
 from neocog.files import exists
 from neocog.formats import check_savable
 from neocog.layers import image_shape
@@ -38,6 +39,7 @@ def train(
     recipe: str | None,
     out: str | None,
     data_dir: str | None,
+    calibrate: bool = False,
     **changes: Any,
 ) -> int:
     """Train by a recipe with some changes, evaluate, save; print the losses as the note does."""
@@ -59,15 +61,17 @@ def train(
         say_notes(loaded)
         say_held_out(loaded, found)
         say_choices(how, network)
+    to_calibrate = images_to_calibrate(loaded) if calibrate else None
     network.name_classes(loaded.classes)
     check_savable(network)
     settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
     settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
+    settings |= {"calibrate": True} if calibrate else {}
     name = f"{name_of_run(how.model)}-{loaded.name}"
     folder = RunFolder.create(out and out_path(out), name, settings, loaded)
     with termination_signals() as ended:
         try:
-            return _run(how, network, loaded, folder, ended)
+            return _run(how, network, loaded, to_calibrate, folder, ended)
         except BaseException as error:
             with deferred_signals():
                 folder.fail(error, ended.by.name if ended.by else None)
@@ -80,6 +84,7 @@ def _run(
     how: Recipe,
     network: Network,
     loaded: Data,
+    to_calibrate: Dataset | None,
     folder: RunFolder,
     ended: Ended,
 ) -> int:
@@ -102,6 +107,9 @@ def _run(
     result = None
     if len(images):
         try:
+            if to_calibrate is not None and _calibrated(network, to_calibrate, how.threads):
+                with deferred_signals():
+                    folder.save(network, history, how.tta)
             with announced(say_compiling):
                 result = evaluate(network, images, tta=how.tta, threads=how.threads)
         except KeyboardInterrupt:
@@ -114,6 +122,21 @@ def _run(
         say("Nothing was held out, so nothing says how good it is.")
     print(f"Results: {folder.path}")
     return 0
+
+
+def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
+    """Whether a temperature was found. Where the images have none, the network is as good."""
+    try:
+        with announced(say_compiling):
+            found = calibrate_network(network, images, threads=threads)
+    except DataError as error:
+        say(f"Not calibrated. {error}")
+        return False
+    print(
+        f"Temperature: {found.temperature:.4g} (expected calibration error "
+        f"{100 * found.ece:.2f} %, before: {100 * found.ece_before:.2f} %)"
+    )
+    return True
 
 
 def _interrupted(

@@ -16,6 +16,7 @@ from neocog.engine.state import fill_preprocessing, write_state
 from neocog.engine.trainer import check_images
 from neocog.limits import MOST_THREADS
 from neocog.network import Network
+from neocog.reference import softmax
 from neocog.summary import cost
 from neocog.validation import whole
 
@@ -37,6 +38,7 @@ class _Predictor:
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        self.temperature = network.temperature
         self._state = network.state_dict()
         self._free: dict[tuple[int, bool], list[Program]] = {}
         self._free_small: list[tuple[Program, NDArray[np.uint8], Floats]] = []
@@ -56,7 +58,7 @@ class _Predictor:
         return np.empty((2, n, self._network.output_shape[0]), np.float32)
 
     def run(self, images: NDArray[np.uint8], threads: int | None) -> Floats:
-        """Scores and probabilities, float32 [2, n, classes]."""
+        """Scores and softmax of them, float32 [2, n, classes]."""
         if len(images) == 0:
             return self._empty(0)
         single_image = len(images) == 1 and self._is_shared
@@ -95,25 +97,31 @@ class _Predictor:
         return result
 
 
-def _predict(network: Network, images: NDArray[np.uint8], threads: int | None) -> Floats:
+def _predict(
+    network: Network, images: NDArray[np.uint8], threads: int | None
+) -> tuple[Floats, float]:
+    """Scores and softmax of them, float32 [2, n, classes], and the network's temperature."""
     images = check_images(network, images)
     if threads is not None:
         threads = useful_threads(whole("threads", threads, 1, MOST_THREADS))
     predictor = network.kept_predictor(_Predictor)
-    return predictor.run(np.ascontiguousarray(images), threads)
+    return predictor.run(np.ascontiguousarray(images), threads), predictor.temperature
 
 
 def predict_scores(
     network: Network, images: NDArray[np.uint8], *, threads: int | None = None
 ) -> Floats:
     """The network's outputs before softmax, float32 [n, classes]."""
-    scores: Floats = _predict(network, images, threads)[0]
+    scores: Floats = _predict(network, images, threads)[0][0]
     return scores
 
 
 def predict_probabilities(
     network: Network, images: NDArray[np.uint8], *, threads: int | None = None
 ) -> Floats:
-    """Probabilities of the classes, float32 [n, classes]."""
-    probabilities: Floats = _predict(network, images, threads)[1]
+    """Probabilities of the classes, softmax(scores / temperature), float32 [n, classes]."""
+    found, temperature = _predict(network, images, threads)
+    if temperature != 1:
+        return softmax(found[0].astype(np.float64), temperature).astype(np.float32)
+    probabilities: Floats = found[1]
     return probabilities

@@ -1,6 +1,6 @@
 """How a network is trained, as far as the program depends on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from neocog.engine.update_plan import UpdatePlan
@@ -17,18 +17,18 @@ class ProgramOptions:
     Attributes:
         update_plan: how parameters move.
         augment: how images are varied, if they are.
-        label_smoothing: from 0 to 1.
-        weighted: whether classes have weights.
+        settings: of the training.
         of_score: whether the label's score stands in place of the loss, for a look at its gradient.
         stored: height and width of the images that are cropped, if another than the network's.
+        sample_weighted: whether images have weights.
     """
 
     update_plan: UpdatePlan
     augment: Augment | None = None
-    label_smoothing: float = 0.0
-    weighted: bool = False
+    settings: TrainingSettings = field(default_factory=TrainingSettings)
     of_score: bool = False
     stored: tuple[int, int] | None = None
+    sample_weighted: bool = False
 
     @classmethod
     def of(
@@ -38,6 +38,7 @@ class ProgramOptions:
         moves_momentum: bool = False,
         of_score: bool = False,
         stored: tuple[int, int] | None = None,
+        sample_weighted: bool = False,
     ) -> "ProgramOptions":
         """What a training's settings ask of its program; `moves_momentum` as its rates do."""
         augmentation = settings.augmentation
@@ -49,20 +50,13 @@ class ProgramOptions:
                 settings.averaging.kind if settings.averaging else "",
             ),
             Augment.of(augmentation) if augmentation.changes else None,
-            settings.label_smoothing,
-            settings.class_weights is not None,
+            settings,
             of_score,
             stored,
+            sample_weighted,
         )
 
     @property
     def mixup(self) -> float:
         """The α that images are mixed with; 0 if they are not."""
         return self.augment.mixup if self.augment else 0.0
-
-    @property
-    def plain(self) -> bool:
-        """Whether the loss is plain cross-entropy."""
-        return not (
-            self.label_smoothing or self.weighted or self.mixup or self.update_plan.accumulate > 1
-        )

@@ -40,6 +40,7 @@ class Trainer:
         labels: int64 [n], classes of the network.
         settings: of the training; of a batch size above n, n counts.
         moves_momentum: whether the rates of `start` set a momentum.
+        sample_weights: float32 [n], of the images in the loss.
         dropout_seed: of what dropout draws, if another than the settings'.
         unfused: whether every layer is an operation of its own and all that is computed stays, for
             `maps`.
@@ -55,6 +56,7 @@ class Trainer:
         settings: TrainingSettings,
         *,
         moves_momentum: bool = False,
+        sample_weights: Floats | None = None,
         dropout_seed: int | None = None,
         unfused: bool = False,
         of_score: bool = False,
@@ -68,6 +70,9 @@ class Trainer:
         self._parameters = [p for op in self._ops for p in op.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
+        self._weights: dict[str, NDArray[np.generic]] = {}
+        if sample_weights is not None:
+            self._weights["sample_weights"] = np.ascontiguousarray(sample_weights, np.float32)
         self.batch_size = min(settings.batch_size, max(1, len(images)))
         #: Steps of the optimizer taken so far.
         self.steps = 0
@@ -78,7 +83,11 @@ class Trainer:
         height, width = images.shape[1:3]
         stored = (height, width) if (height, width) != network.input_shape[1:] else None
         options = ProgramOptions.of(
-            settings, moves_momentum=moves_momentum, of_score=of_score, stored=stored
+            settings,
+            moves_momentum=moves_momentum,
+            of_score=of_score,
+            stored=stored,
+            sample_weighted=sample_weights is not None,
         )
         self._rules = {p.name: options.update_plan.rule(p) for p in self._parameters}
         self._averaging = options.update_plan.averaging
@@ -245,6 +254,7 @@ class Trainer:
                 "labels": self._labels,
                 "order": self._order,
                 "rates": self._rates,
+                **self._weights,
             }
         )
         run = self._program.start(len(order), record, self.steps, first, until)

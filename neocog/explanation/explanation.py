@@ -31,6 +31,7 @@ from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.explanation.trace import LayerExplanation, trace_layers
 from neocog.limits import require_memory
 from neocog.network import Network, check_network
+from neocog.reference import softmax
 from neocog.settings.optimizers import SGD, Adam, Optimizer
 from neocog.settings.training import TrainingSettings
 from neocog.validation import shown, whole
@@ -56,8 +57,8 @@ class Explanation:
         label: the number of the class that the image shows.
         layers: by full name, in the order in which they run.
         scores: the output of the last layer, float32 [classes].
-        probabilities: float32 [classes].
-        loss: the cross-entropy for the label.
+        probabilities: what the network predicts, softmax(scores / temperature), float32 [classes].
+        loss: the cross-entropy for the label, which training minimizes: without the temperature.
         delta: δ = y − t, the gradient of the loss for the scores, float32 [classes].
         steps: one training step on this image with each optimizer: ``sgd`` and ``adam``.
     """
@@ -89,6 +90,11 @@ class Explanation:
 
     def __len__(self) -> int:
         return len(self.layers)
+
+    @property
+    def uncalibrated(self) -> Floats:
+        """y of δ = y − t, float32 [classes]: softmax(scores), without the temperature."""
+        return probabilities_of(self.delta, self.label, self.loss)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -244,13 +250,16 @@ def explain(
     last = list(layers.values())[-1]
     # Copies, so that changing them does not change a layer's numbers.
     scores, delta = last.output.flatten(), last.output_gradient.flatten()
+    probabilities = probabilities_of(delta, chosen, loss)
+    if network.temperature != 1:
+        probabilities = softmax(scores.astype(np.float64), network.temperature).astype(np.float32)
     return Explanation(
         network=network,
         image=pixels,
         label=chosen,
         layers=layers,
         scores=scores,
-        probabilities=probabilities_of(delta, chosen, loss),
+        probabilities=probabilities,
         loss=loss,
         delta=delta,
         steps=steps,
@@ -269,7 +278,7 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
 def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None) -> int:
     """The class's number."""
     if label is None:
-        return int(network.predict(pixels[None])[0])
+        return int(network.predict(pixels[None], threshold=0)[0])
     names = network.classes or ()
     if isinstance(label, str):
         if label in names:

@@ -34,11 +34,12 @@ class Step:
         state: the optimizer's state after the step, as ``conv1.weight.velocity``; it was zero
             before.
         after: the parameters after the step.
-        probabilities: of the classes after the step, float32 [classes].
+        probabilities: of the classes after the step, without the network's temperature, float32
+            [classes].
         loss: the cross-entropy after the step.
         label: the number of the class that the step trains for.
         classes: the classes' names, or their numbers if they have none.
-        probabilities_before: of the classes before the step, float32 [classes].
+        probabilities_before: the same before the step.
         loss_before: the cross-entropy before the step.
     """
 

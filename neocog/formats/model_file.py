@@ -10,12 +10,14 @@ under ``neocog``::
      "classes": ["airplane", …] or null,
      "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5],
                        "resize": {"mode": "stretch", "interpolation": "lanczos", …}},
+     "temperature": 1.5,
+     "threshold": 0.7,
      "training": {…}}
 
-A Sequential has its own list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that
-are layers without names. Layers come from the closed registry in `neocog.layers`: a file can
-describe, never run. Everything is checked against the header and the file's length before any
-weight is read.
+The temperature is left out if it is 1, the threshold if there is none. A Sequential has its own
+list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that are layers without
+names. Layers come from the closed registry in `neocog.layers`: a file can describe, never run.
+Everything is checked against the header and the file's length before any weight is read.
 """
 
 import json
@@ -117,6 +119,8 @@ def _described(network: Network, training: Mapping[str, Any]) -> str:
             "std": list(network.preprocessing.std),
             "resize": network.preprocessing.resize.to_dict(),
         },
+        **({"temperature": network.temperature} if network.temperature != 1 else {}),
+        **({"threshold": network.threshold} if network.threshold else {}),
         "training": dict(training),
     }
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
@@ -128,7 +132,7 @@ def _described(network: Network, training: Mapping[str, Any]) -> str:
 
 
 def load_model(path: str | Path) -> Network:
-    """The network that `save_model` wrote: layers, weights, classes and preprocessing.
+    """The network that `save_model` wrote: layers, weights, classes, preprocessing and the rest.
 
     Raises:
         FormatError: if the file is missing, damaged, of another kind or of a later version.
@@ -256,6 +260,8 @@ def _build(description: dict[str, Any]) -> Network:
     except TypeError:  # a layer named like another argument of Network
         raise FormatError("a layer has a name that no layer can have.") from None
     check_shapes(network)
+    network.temperature = description.get("temperature", 1.0)
+    network.threshold = description.get("threshold")
     return network
 
 

@@ -1,22 +1,25 @@
-"""Cross-entropy with smoothed and mixed labels and with weights of classes.
+"""Cross-entropy with smoothed and mixed labels and with weights of classes and of images.
 
-z are an image's scores, K classes, t its label and t′ that of its partner in mixup, w the weights
-(1 if there are none), ε the smoothing, λ mixup's share (1 if nothing is mixed), n the batch:
+z are an image's scores, K classes, t its label, a its weight, t′ and a′ those of its partner in
+mixup, w the weights of the classes (all weights are 1 if there are none), ε the smoothing, λ
+mixup's share (1 if nothing is mixed), n the batch:
 
-    q[j] = (1 − ε) (λ w[t] [j = t] + (1 − λ) w[t′] [j = t′]) + ε / K · w[j],    Q = Σ_j q[j]
-    loss = n / W · (Q · (log Σ_k exp(z[k] − m) + m) − Σ_j q[j] z[j]),           m = max z
-    dz   = (Q · p − q) / W,   p = softmax(z),   W = Σ w[t] of the whole batch
+    q[j] = (1 − ε) (λ a w[t] [j = t] + (1 − λ) a′ w[t′] [j = t′]) + ε / K · A · w[j]
+    A    = λ a + (1 − λ) a′
+    loss = n / W · (Q · (log Σ_k exp(z[k] − m) + m) − Σ_j q[j] z[j]),   m = max z,   Q = Σ_j q[j]
+    dz   = (Q · p − q) / W,   p = softmax(z),   W = Σ a w[t] of the whole batch
 
 The mean of these losses is that of `torch.nn.CrossEntropyLoss(weight, label_smoothing=ε)`, for
 mixed labels λ of it for the labels plus 1 − λ for the partners': as every image is a partner once,
 W is the same for both. dz is its gradient, over `accumulate` where so many batches make one step.
+Where all images of a batch have the weight 0, the losses and dz are 0.
 
 C. Szegedy et al., "Rethinking the Inception architecture for computer vision", 2015 (smoothing);
 H. Zhang et al., 2017 (mixup).
 """
 
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
@@ -41,8 +44,9 @@ __all__ = ["CrossEntropy", "cross_entropy"]
 class CrossEntropy:
     """Cross-entropy over so many classes.
 
-    `smoothing` is ε, `mixup` the α that λ is drawn with (0: labels are not mixed), and `accumulate`
-    how many batches make one step of the optimizer.
+    `smoothing` is ε, `weighted` whether classes have weights, `mixup` the α that λ is drawn with
+    (0: labels are not mixed), `accumulate` how many batches make one step of the optimizer, and
+    `sample_weighted` whether images have weights.
     """
 
     classes: int
@@ -50,6 +54,7 @@ class CrossEntropy:
     weighted: bool = False
     mixup: float = 0.0
     accumulate: int = 1
+    sample_weighted: bool = False
 
     @property
     def z(self) -> FeatureMap:
@@ -65,6 +70,11 @@ class CrossEntropy:
     def mixes(self) -> bool:
         """Whether labels are mixed."""
         return self.mixup > 0
+
+    @property
+    def weights_alike(self) -> bool:
+        """Whether every label counts the same."""
+        return not (self.weighted or self.sample_weighted)
 
 
 @block(nothing)
@@ -89,13 +99,23 @@ def weight_of(spec, weights, label):
 
 
 @inlined
-def batch_weight(spec, weights, order, labels, step):
-    """W: the sum of the weights of the batch's labels, in order."""
-    if not spec.weighted:
+def sample_weight_of(spec, sample_weights, image):
+    """An image's weight."""
+    return float64_of(sample_weights[image]) if spec.sample_weighted else 1.0
+
+
+@inlined
+def batch_weight(spec, weights, sample_weights, order, labels, step):
+    """W: the sum of the weights of the batch's labels, in order; infinite if no image has any."""
+    if spec.weights_alike:
         return float64_of(step[1])
     total = 0.0
     for at in range(step[0], step[0] + step[1]):
-        total += weight_of(spec, weights, labels[order[at]])
+        image = order[at]
+        weight = weight_of(spec, weights, labels[image])
+        total += weight * sample_weight_of(spec, sample_weights, image)
+    if spec.sample_weighted:
+        return total if total > 0.0 else inf
     return total
 
 
@@ -115,8 +135,9 @@ def cross_entropy(spec, operands, first, count):
     """Each image's part of the batch's mean loss, times its images, and the mean's gradient.
 
     Operands: z, dz, losses (float64), the epoch's order, labels, the step, the classes' weights
-    (only if the spec is `weighted`; whole vectors, zero after the last class), and the settings of
-    augmentation (only if labels are mixed).
+    (only if the spec is `weighted`; whole vectors, zero after the last class), the settings of
+    augmentation (only if labels are mixed), and the images' weights, by their number as labels are
+    (only if the spec is `sample_weighted`).
     """
     losses = pointer(operands, 2, DOUBLES)
     order = pointer(operands, 3, LONGS)
@@ -124,7 +145,8 @@ def cross_entropy(spec, operands, first, count):
     step = pointer(operands, 5, LONGS)
     weights = pointer(operands, 6, FLOATS)
     share, rotation = mixing(spec)(spec.mixup, pointer(operands, 7, LONGS), step)
-    whole = batch_weight(spec, weights, order, labels, step)
+    sample_weights = pointer(operands, 8, FLOATS)
+    whole = batch_weight(spec, weights, sample_weights, order, labels, step)
     of_gradient = 1.0 / (whole * spec.accumulate)
     of_loss = step[1] / whole
     hot, even = 1.0 - spec.smoothing, spec.smoothing / spec.classes
@@ -134,23 +156,29 @@ def cross_entropy(spec, operands, first, count):
         m = largest(spec, z)
         total = exponentials(spec, z, m, dz)
         highest = float64_of(m)
-        label = labels[order[step[0] + first + n]]
-        q = hot * share * weight_of(spec, weights, label)
+        image = order[step[0] + first + n]
+        label = labels[image]
+        own = share * sample_weight_of(spec, sample_weights, image)
+        q = hot * own * weight_of(spec, weights, label)
         mass = q
         loss = q * (highest - float64_of(z[label]))
+        second, others, other = 0.0, 0.0, label
+        if spec.mixes:
+            image = order[step[0] + partner(first + n, step[1], rotation)]
+            other = labels[image]
+            others = (1.0 - share) * sample_weight_of(spec, sample_weights, image)
+        evenly = even * (own + others) if spec.sample_weighted else even
         if spec.smooth:
             weight, below = even_part(spec, weights, highest, z)
-            mass += even * weight
-            loss += even * below
-        second, other = 0.0, label
+            mass += evenly * weight
+            loss += evenly * below
         if spec.mixes:
-            other = labels[order[step[0] + partner(first + n, step[1], rotation)]]
-            second = hot * (1.0 - share) * weight_of(spec, weights, other)
+            second = hot * others * weight_of(spec, weights, other)
             mass += second
             loss += second * (highest - float64_of(z[other]))
         losses[n] = of_loss * (mass * log(float64_of(total)) + loss)
         factor = float32(mass * of_gradient / float64_of(total))
-        take_from(spec, factor, float32(even * of_gradient), weights, dz)
+        take_from(spec, factor, float32(evenly * of_gradient), weights, dz)
         dz[label] -= float32(q * of_gradient)
         if spec.mixes:
             dz[other] -= float32(second * of_gradient)

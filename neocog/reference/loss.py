@@ -1,12 +1,14 @@
 """Softmax and cross-entropy.
 
-The targets t_n of an image are one-hot, or a mixture of two labels; smoothing moves them toward
-1 / classes (C. Szegedy et al., 2016): t′ = (1 − ε) · t + ε / classes. With a weight w a class
+The targets t_n of an image are one-hot, or a mixture of two labels, times a_n, the weight of the
+image, which is 1 without sample weights. Smoothing moves them toward equal parts for all classes
+(C. Szegedy et al., 2016): t′_nc = (1 − ε) · t_nc + ε · Σ_k t_nk / classes. With a weight w a class
 
     loss_n = −Σ_c w_c · t′_nc · log softmax(z_n)_c,
 
 and the loss of a batch is Σ_n loss_n / Σ_n Σ_c w_c · t_nc: PyTorch's mean of ``CrossEntropyLoss``
-for labels, and without weights also that for probabilities.
+for labels, and without weights also that for probabilities. With sample weights and labels y it is
+PyTorch's ``(a * cross_entropy(z, y, weight, reduction="none")).sum() / (a * weight[y]).sum()``.
 """
 
 from typing import Any
@@ -28,31 +30,41 @@ Array = NDArray[Any]
 Labels = NDArray[np.integer[Any]]
 
 
-def softmax(z: Array) -> Array:
-    """P(y = j | x) = exp(z_j) / Σ_k exp(z_k) along the last axis: [N, classes] → [N, classes].
+def softmax(z: Array, temperature: float = 1.0) -> Array:
+    """P(y = j | x) = exp(z_j / T) / Σ_k exp(z_k / T) along the last axis: [N, classes] → the same.
 
-    The largest z is subtracted first, which changes no quotient and lets no exp overflow.
+    The largest z is subtracted first, which changes no quotient and lets no exp overflow. With a
+    temperature T above 1 probabilities are nearer to each other, with one below 1 further apart.
     """
-    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):  # exp(−∞) is 0
+        e = np.exp((z - z.max(axis=-1, keepdims=True)) / temperature)
     p: Array = e / e.sum(axis=-1, keepdims=True)
     return p
 
 
 def mixed_targets(
-    z: Array, labels: Labels, other: Labels | None = None, share: Array | float = 1.0
+    z: Array,
+    labels: Labels,
+    other: Labels | None = None,
+    share: Array | float = 1.0,
+    sample_weight: Array | None = None,
+    other_weight: Array | None = None,
 ) -> Array:
-    """share · onehot(labels) + (1 − share) · onehot(other): the targets t [N, classes] for z.
+    """t = share · a · onehot(labels) + (1 − share) · b · onehot(other): the targets for z.
 
-    Without `other` they are one-hot. `share` is one number, or one an image [N]; H. Zhang et al.,
-    "mixup" (2018).
+    [N, classes]; without `other` a · onehot(labels). `share` is one number, or one an image [N];
+    H. Zhang et al., "mixup" (2018). a is `sample_weight` [N], of the images that the labels belong
+    to, and b `other_weight` [N], of their partners; both are 1 if they are None.
     """
     rows, part = np.arange(len(z)), np.broadcast_to(np.asarray(share, z.dtype), len(z))
+    own = np.ones(len(z), z.dtype) if sample_weight is None else sample_weight
     t = np.zeros_like(z)
     if other is None:
-        t[rows, labels] = 1
+        t[rows, labels] = own
     else:
-        t[rows, labels] = part
-        t[rows, other] += 1 - part
+        partner = np.ones(len(z), z.dtype) if other_weight is None else other_weight
+        t[rows, labels] = part * own
+        t[rows, other] += (1 - part) * partner
     return t
 
 
@@ -64,14 +76,17 @@ def cross_entropy(
     share: Array | float = 1.0,
     smoothing: float = 0.0,
     weight: Array | None = None,
+    sample_weight: Array | None = None,
+    other_weight: Array | None = None,
 ) -> Array:
     """loss_n = −log softmax(z_n)[label_n]: z [N, classes], labels [N] → one loss an image, [N].
 
     Computed as log Σ_k exp(z_k) − z_label, so that it is never the logarithm of a rounded 0. The
-    rest, as above: `other` and `share` as in `mixed_targets`, the ε of `smoothing`, and `weight`
-    [classes]. Divide the sum by `cross_entropy_divisor` for the loss of the batch.
+    rest, as above: `other`, `share`, `sample_weight` and `other_weight` as in `mixed_targets`, the
+    ε of `smoothing`, and `weight` [classes]. Divide the sum by `cross_entropy_divisor` for the loss
+    of the batch.
     """
-    goals = _weighted_goals(z, labels, other, share, smoothing, weight)
+    goals = _weighted_goals(z, labels, other, share, smoothing, weight, sample_weight, other_weight)
     shifted = z - z.max(axis=-1, keepdims=True)
     away = np.log(np.exp(shifted).sum(axis=-1, keepdims=True)) - shifted
     # Left out where the goal is 0: there a distance may be infinite.
@@ -87,6 +102,8 @@ def cross_entropy_backward(
     share: Array | float = 1.0,
     smoothing: float = 0.0,
     weight: Array | None = None,
+    sample_weight: Array | None = None,
+    other_weight: Array | None = None,
 ) -> Array:
     """δ = y − t, with y = softmax(z) and t the one-hot labels: [N, classes].
 
@@ -94,7 +111,7 @@ def cross_entropy_backward(
     gradient of each image's own loss. It is not divided by N: for the gradient of the batch's
     mean loss, which PyTorch's ``CrossEntropyLoss`` gives, divide by `cross_entropy_divisor`.
     """
-    goals = _weighted_goals(z, labels, other, share, smoothing, weight)
+    goals = _weighted_goals(z, labels, other, share, smoothing, weight, sample_weight, other_weight)
     delta: Array = softmax(z) * goals.sum(axis=-1, keepdims=True) - goals
     return delta
 
@@ -106,11 +123,18 @@ def cross_entropy_divisor(
     other: Labels | None = None,
     share: Array | float = 1.0,
     weight: Array | None = None,
+    sample_weight: Array | None = None,
+    other_weight: Array | None = None,
 ) -> float:
-    """Σ_n Σ_c w_c · t_nc, by which the sum of losses is divided; N without weights."""
-    if weight is None:
+    """Σ_n Σ_c w_c · t_nc, by which the sum of losses is divided; N without weights.
+
+    A batch in which every image has the weight 0 has the loss 0: for it this is 1.
+    """
+    if weight is None and sample_weight is None:
         return float(len(z))
-    return float((weight * mixed_targets(z, labels, other, share)).sum())
+    t = mixed_targets(z, labels, other, share, sample_weight, other_weight)
+    total = float((t if weight is None else weight * t).sum())
+    return 1.0 if sample_weight is not None and total == 0 else total
 
 
 def label_score(z: Array, labels: Labels) -> Array:
@@ -134,8 +158,11 @@ def _weighted_goals(
     share: Array | float,
     smoothing: float,
     weight: Array | None,
+    sample_weight: Array | None,
+    other_weight: Array | None,
 ) -> Array:
     """w_c · t′_nc."""
-    t = mixed_targets(z, labels, other, share)
-    goals: Array = (1 - smoothing) * t + smoothing / z.shape[-1]
+    t = mixed_targets(z, labels, other, share, sample_weight, other_weight)
+    mass = 1 if sample_weight is None else t.sum(axis=-1, keepdims=True)
+    goals: Array = (1 - smoothing) * t + smoothing / z.shape[-1] * mass
     return goals if weight is None else weight * goals

@@ -68,7 +68,8 @@ def to_torch(network: Network) -> nn.Sequential:
     Its ``state_dict`` has the names, shapes and order of ``network.state_dict()``, and copies of
     its values if the network has any; otherwise PyTorch's own initial values, drawn in the order of
     the layers: after ``torch.manual_seed(seed)`` they are those of ``network.initialize(seed)``.
-    It takes preprocessed images, float32 [N, C, H, W].
+    It takes preprocessed images, float32 [N, C, H, W], and gives scores: those of a calibrated
+    network are divided by ``network.temperature`` before the softmax.
 
     Raises:
         ArchitectureError: if a layer has a name that PyTorch keeps for itself, such as ``forward``.

@@ -25,9 +25,11 @@ from neocog.formats.checkpoint import (
 )
 from neocog.write_errors import why_not_written
 
-__all__ = ["Checkpoints", "Newest"]
+__all__ = ["CHECKPOINTS", "Checkpoints", "Newest"]
 
-_FOLDER = "checkpoints"
+#: The folder of a run's checkpoints, in that of the run.
+CHECKPOINTS = "checkpoints"
+
 _NAME = re.compile(r"step-(\d{9,18})\.safetensors")
 _KEEP = 3
 
@@ -60,7 +62,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | os.PathLike[str], keep: int = _KEEP) -> None:
-        self.folder = Path(folder) / _FOLDER
+        self.folder = Path(folder) / CHECKPOINTS
         self._keep = max(1, keep)
         # Newer than what the run went on from, and removed when there is a newer whole one.
         self._damaged: list[Path] = []

@@ -8,6 +8,8 @@ files or terminals.
 from collections.abc import Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
 from neocog.data.images import Dataset, as_dataset
 from neocog.evaluation import evaluate
 from neocog.formats.checkpoint import Checkpoint
@@ -31,6 +33,7 @@ def fit(
     settings: TrainingSettings | None = None,
     *,
     validation: Dataset | None = None,
+    sample_weights: Sequence[float] | NDArray[Any] | None = None,
     classes: tuple[str, ...] | None = None,
     callback: Callback | Sequence[Callback] | None = None,
     resume: Checkpoint | None = None,
@@ -54,6 +57,8 @@ def fit(
         settings: a `TrainingSettings` or a `Recipe`, which say all that there is to set, such as
             ``epochs=5``, ``batch_size=4`` and ``optimizer=SGD(0.001, momentum=0.9)``.
         validation: what is evaluated after every epoch, if given.
+        sample_weights: a number from 0 for each image; the loss of a batch is the mean with these
+            weights, times those of the classes. A batch whose images all have 0 has the loss 0.
         classes: names for the network's outputs, to travel with it.
         callback: told how it goes, and can end it; or several. Without one, a line shows it where
             Python is used interactively, as in a notebook; ``callback=neocog.Callback()`` shows
@@ -78,7 +83,9 @@ def fit(
             validation = None
     callbacks = Callbacks.of(callback, lambda: interactive_callback(how.epochs))
     callbacks.add(EarlyStopping(how, has_validation=validation is not None))
-    run = TrainingRun(network, data, how, on_compile=callbacks.compiling)
+    run = TrainingRun(
+        network, data, how, sample_weights=sample_weights, on_compile=callbacks.compiling
+    )
     if classes is not None:
         network.name_classes(classes)
     try:

@@ -8,7 +8,7 @@ number of threads.
 import hashlib
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from neocog.training.freezing import check_patterns, frozen_in
 from neocog.training.history import History
 from neocog.training.orders import Orders
 from neocog.training.run_length import RunLength
+from neocog.training.sample_weights import check_sample_weights
 
 __all__ = ["TrainingRun", "initialize_for_training"]
 
@@ -70,6 +71,8 @@ class TrainingRun:
         data: images of the network's input shape, and their classes, as a `Dataset` or a tuple
             (images, labels). Images that are cropped may have any height and width.
         settings: of the training.
+        sample_weights: a number from 0 for each image, which its loss counts.
+        live: whether `rate` and `momentum` will be set while it runs.
         on_compile: told how many kernels are compiled first, if any are.
 
     Attributes:
@@ -89,6 +92,7 @@ class TrainingRun:
         data: Dataset,
         settings: TrainingSettings,
         *,
+        sample_weights: Sequence[float] | NDArray[Any] | None = None,
         live: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
@@ -103,6 +107,7 @@ class TrainingRun:
             check_class_weights(network, settings.class_weights)
         if settings.balance is not None:
             check_labels(network, self.data.labels)
+        self._sample_weights = check_sample_weights(sample_weights, len(self.data))
         self._live = live
         self._on_compile = on_compile
         self.history = History()
@@ -184,6 +189,7 @@ class TrainingRun:
                 self.data.labels,
                 self._of_epoch(),
                 moves_momentum=self._live or settings.schedule.moves_momentum,
+                sample_weights=self._sample_weights,
                 dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
                 on_compile=self._on_compile,
             )
@@ -317,6 +323,7 @@ class TrainingRun:
         if not all(np.isfinite(value).all() for value in found.values()):
             self._diverged("A weight became NaN or infinite", self.batch)
         self.network.load_state_dict(found)
+        self.network.temperature = 1.0  # the one from before was fitted for other weights
         self.network.trained = Trained(
             self.seed, self._epochs_before + self.epoch, self._orders.state
         )

@@ -21,7 +21,9 @@ from neocog.formats import save_model, save_pth
 from neocog.network import Network
 from neocog.trained_on import training_notes
 from neocog.training.history import History
-from neocog.training.run_process import MODEL, settle, this_process
+from neocog.training.process_identity import this_process
+from neocog.training.run_lock import LOCK, RunLock
+from neocog.training.run_process import MODEL, settle
 from neocog.write_errors import why_not_written
 
 __all__ = ["RunFolder"]
@@ -39,10 +41,16 @@ class RunFolder:
     """
 
     def __init__(
-        self, path: Path, settings: dict[str, Any], data: Data | None, made: list[Path]
+        self,
+        path: Path,
+        settings: dict[str, Any],
+        data: Data | None,
+        made: list[Path],
+        lock: RunLock,
     ) -> None:
         self.path = path
         self._made = made
+        self._lock = lock
         self._data = data
         self.holds_results = False
         self._info: dict[str, Any] = {
@@ -82,6 +90,7 @@ class RunFolder:
 
         Raises:
             FormatError: the folder holds something already, or cannot be made.
+            NeocogError: another process is just using it.
         """
         try:
             if path is not None:
@@ -103,14 +112,20 @@ class RunFolder:
                     except FileExistsError:
                         at += 1
         except OSError as error:
-            raise FormatError(
-                f"The folder for the results, {path or 'runs'}, cannot be made: "
-                f"{error.strerror or error}. Choose another with --out."
-            ) from error
+            raise _not_made(path, error) from error
+        lock = RunLock(folder)
         try:
-            return cls(folder, settings, data, made)
-        except BaseException:
-            _take_away(folder, made)
+            lock.acquire()
+            if path is not None:
+                _check_empty(folder)  # again: another process may have been faster
+            return cls(folder, settings, data, made, lock)
+        except BaseException as error:
+            if lock.held:
+                _take_away(folder, made, lock)
+            else:
+                _remove_empty(made)
+            if isinstance(error, OSError):
+                raise _not_made(path, error) from error
             raise
 
     def save(self, network: Network, history: History, tta: str | None = None) -> None:
@@ -164,6 +179,7 @@ class RunFolder:
             part: result.to_dict() if result else None,
         }
         self._write_info()
+        self._lock.release()
 
     def fail(self, error: BaseException, by: str | None = None) -> None:
         """Say in ``run.json`` how it failed; without results, take away all that was made.
@@ -171,7 +187,7 @@ class RunFolder:
         Raises nothing of its own: a disk that is full now is seldom the first to say so.
         """
         if not self.holds_results:
-            _take_away(self.path, self._made)
+            _take_away(self.path, self._made, self._lock)
             return
         if isinstance(error, KeyboardInterrupt):
             self._info |= {"status": "interrupted", **({"signal": by} if by else {})}
@@ -179,6 +195,7 @@ class RunFolder:
             self._info |= {"status": "failed", "error": str(error)}
         with suppress(FormatError):
             self._write_info()
+        self._lock.release()
 
     def _write_info(self) -> None:
         text = json.dumps(self._info, indent=2) + "\n"
@@ -193,12 +210,25 @@ class RunFolder:
         return FormatError(why_not_written(self.path, error))
 
 
-def _take_away(folder: Path, made: list[Path]) -> None:
+def _not_made(path: str | Path | None, error: OSError) -> FormatError:
+    return FormatError(
+        f"The folder for the results, {path or 'runs'}, cannot be made: "
+        f"{error.strerror or error}. Choose another with --out."
+    )
+
+
+def _take_away(folder: Path, made: list[Path], lock: RunLock) -> None:
     """Remove a run without results, and the folders that were made for it."""
     with suppress(OSError):
         (folder / "run.json").unlink(missing_ok=True)
         for path in leftovers(folder):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    lock.release()
+    _remove_empty(made)
+
+
+def _remove_empty(made: list[Path]) -> None:
+    with suppress(OSError):
         for path in made:  # until one in which another run has put something
             path.rmdir()
 
@@ -207,7 +237,7 @@ def _check_empty(folder: Path) -> None:
     """Raise `FormatError` if there is something in it, or it is no folder."""
     if folder.is_dir():
         old = leftovers(folder)
-        if all(path in old for path in folder.iterdir()):
+        if all(path in old or path.name == LOCK for path in folder.iterdir()):
             return
         if (stands := settle(folder)) is not None:
             raise FormatError(

@@ -1,25 +1,25 @@
 """Which process a run folder belongs to, and whether it is still there.
 
 A run that was killed, or whose machine went down, says "running" in its ``run.json`` for ever. So
-it also says which process that is: its number, its machine, and when it began, as numbers are used
-again.
+it also says which process that is; see `neocog.training.process_identity`.
 """
 
 import json
 import os
-import platform
 import shutil
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from neocog.errors import NeocogError, printable
-from neocog.files import finish_writing, leftovers, read_bytes
+from neocog.files import exists, finish_writing, leftovers, read_bytes
 from neocog.limits import require_memory
+from neocog.training.checkpoints import CHECKPOINTS
+from neocog.training.process_identity import is_alive
+from neocog.training.run_lock import LOCK, RunLock
 
-__all__ = ["MODEL", "how_it_stands", "read_info", "settle", "this_process"]
+__all__ = ["MODEL", "how_it_stands", "read_info", "settle"]
 
 #: The file of a run that counts: the weights, with all that is needed to use them.
 MODEL = "model.safetensors"
@@ -30,11 +30,6 @@ _MOST_BYTES = 8 * 2**20
 _MOST_MEMORY = 26
 # Seconds after which no process is still writing to a temporary file.
 _LONG_AGO = 3600.0
-
-
-def this_process() -> dict[str, Any]:
-    """This process, for ``run.json``."""
-    return {"pid": os.getpid(), **_place(), "started": _started(os.getpid())}
 
 
 def read_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -63,16 +58,28 @@ def settle(folder: str | os.PathLike[str]) -> str | None:
     """
     folder = Path(folder)
     info = read_info(folder)
-    cut_off = info.get("status") == "running" and _is_alive(info.get("process")) is False
+    cut_off = info.get("status") == "running" and is_alive(info.get("process")) is False
     ended = cut_off or info.get("status") != "running"
-    with suppress(OSError):  # where nothing can be written, as on a disk of another
-        if info and ended and _is_mine(folder):
-            finish_writing(folder, MODEL)
-            for path in leftovers(folder):
-                # Beside a run that has ended, another process may just be saving something.
-                if cut_off or time.time() - path.lstat().st_mtime > _LONG_AGO:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    with suppress(OSError, NeocogError):  # where nothing can be written, as on a disk of another
+        if info and ended and _is_mine(folder) and (exists(folder / LOCK) or _left(folder)):
+            with RunLock(folder):
+                _tidy_up(folder, cut_off)
     return _said(info)
+
+
+def _tidy_up(folder: Path, cut_off: bool) -> None:
+    finish_writing(folder, MODEL)
+    for path in _left(folder):
+        # Beside a run that has ended, another process may just be saving something.
+        if cut_off or time.time() - path.lstat().st_mtime > _LONG_AGO:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _left(folder: Path) -> list[Path]:
+    """What a writing that was killed has left in a run's folder, or in that of its checkpoints."""
+    checkpoints = folder / CHECKPOINTS
+    inner = leftovers(checkpoints) if checkpoints.is_dir() and not checkpoints.is_symlink() else []
+    return [*leftovers(folder), *inner]
 
 
 def _said(info: dict[str, Any]) -> str | None:
@@ -80,7 +87,7 @@ def _said(info: dict[str, Any]) -> str | None:
         return None
     process = info.get("process")
     pid, host = (process.get(k) for k in ("pid", "host")) if isinstance(process, dict) else (0, 0)
-    alive = _is_alive(process)
+    alive = is_alive(process)
     if alive:
         return f"process {pid} is still training it."
     if alive is None:
@@ -95,43 +102,3 @@ def _said(info: dict[str, Any]) -> str | None:
 def _is_mine(folder: Path) -> bool:
     """Whether a folder is this user's; true on Windows, which says it otherwise."""
     return not hasattr(os, "geteuid") or folder.stat().st_uid == os.geteuid()
-
-
-def _is_alive(process: object) -> bool | None:
-    """Whether the process of a ``run.json`` is there; None where that cannot be known."""
-    if not isinstance(process, dict):
-        return None
-    if any(process.get(key) != value for key, value in _place().items()):
-        return None
-    pid = process.get("pid")
-    if not isinstance(pid, int) or not 0 < pid < 2**31 or sys.platform == "win32":
-        return None  # on Windows, to ask by os.kill is to kill
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another user's
-        pass
-    began = process.get("started")
-    return began is None or _started(pid) in (None, began)
-
-
-def _place() -> dict[str, str | None]:
-    """Where numbers of processes mean the same: a machine, and on Linux a container."""
-    try:
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        namespace = None
-    return {"host": platform.node(), "namespace": namespace}
-
-
-def _started(pid: int) -> str | None:
-    """When a process began, as Linux counts; None where that cannot be read."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        state, *rest = text.rpartition(")")[2].split()  # the name before may hold anything
-        # A zombie has ended.
-        return "ended" if state == "Z" else f"{rest[18]} ticks after boot {boot}"
-    except (OSError, ValueError, IndexError):
-        return None

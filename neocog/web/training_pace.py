@@ -124,7 +124,7 @@ class TrainingPace:
     def _accuracy(self) -> float | None:
         if len(self._test) == 0:
             return None
-        found = self._network.predict(self._test.images, threads=self._threads)
+        found = self._network.predict(self._test.images, threshold=0, threads=self._threads)
         return float((found == self._test.labels).mean())
 
     def _begin_point(self) -> None:

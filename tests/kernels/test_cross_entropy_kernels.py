@@ -35,7 +35,7 @@ def mixing_of(alpha, settings, step):
     return draw_mixing(alpha, settings, step)
 
 
-def run(spec, z, labels, order, begin, weights=None, *, finite=True):
+def run(spec, z, labels, order, begin, weights=None, *, sample_weights=None, finite=True):
     """The losses and the gradient of a batch that begins in the middle of an epoch."""
     n = len(z)
     told = step(n, begin=begin, total=len(order))
@@ -50,6 +50,7 @@ def run(spec, z, labels, order, begin, weights=None, *, finite=True):
         told,
         filled,
         flat(SETTINGS, np.int64) if spec.mixup else None,
+        flat(sample_weights) if spec.sample_weighted else None,
     )
     for first, count in in_parts(n):
         operands = ((zs, first), (dz, first), (losses, first), *others)
@@ -57,22 +58,25 @@ def run(spec, z, labels, order, begin, weights=None, *, finite=True):
     return losses.items[:, 0], read(spec.z, dz, finite=finite)[..., 0, 0]
 
 
-def mixed(spec, labels, order, begin, n):
-    """The batch's own and its partners' labels, and the share of its own."""
-    own = labels[order[begin : begin + n]]
+def mixed(spec, order, begin, n):
+    """The batch's images and their partners, and the share of the image itself."""
+    own = order[begin : begin + n]
     if not spec.mixup:
         return own, own, 1.0
     share, rotation = mixing_of(spec.mixup, SETTINGS, np.array([begin, n]))
     return own, own[(np.arange(n) + rotation) % n], share
 
 
-def targets(spec, own, other, share, weights):
-    """q [n, classes], and the sum of the weights of the labels."""
+def goals(spec, label, weights):
+    """(1 − ε) w[t] [j = t] + ε / K · w[j]: [n, classes]."""
     w = np.ones(spec.classes) if weights is None else weights.astype(np.float64)
-    one_hot = np.eye(spec.classes)
-    hot = share * one_hot[own] + (1 - share) * one_hot[other]
-    q = (1 - spec.smoothing) * hot * w + spec.smoothing / spec.classes * w
-    return q, w[own].sum()
+    return (1 - spec.smoothing) * np.eye(spec.classes)[label] * w + (
+        spec.smoothing / spec.classes * w
+    )
+
+
+def label_weights(label, weights):
+    return np.ones(len(label)) if weights is None else double(weights)[label]
 
 
 STAGES = [
@@ -82,6 +86,9 @@ STAGES = [
     {"mixup": 0.7},
     {"smoothing": 0.1, "weighted": True, "mixup": 1.0, "accumulate": 4},
     {"smoothing": 1.0, "mixup": 0.3},
+    {"sample_weighted": True},
+    {"sample_weighted": True, "smoothing": 0.2},
+    {"sample_weighted": True, "smoothing": 0.1, "weighted": True, "mixup": 1.0, "accumulate": 2},
 ]
 
 
@@ -95,10 +102,15 @@ def test_cross_entropy(classes, fields):
     rng = generator(classes, *fields)
     labels, order = rng.integers(0, classes, 2 * n), rng.permutation(2 * n)
     weights = rng.uniform(0.1, 3, classes).astype(np.float32) if spec.weighted else None
-    losses, dz = run(spec, z, labels, order, begin, weights)
+    samples = rng.uniform(0, 3, 2 * n).astype(np.float32)
+    samples[order[begin]] = 0
+    losses, dz = run(spec, z, labels, order, begin, weights, sample_weights=samples)
 
-    own, other, share = mixed(spec, labels, order, begin, n)
-    q, whole = targets(spec, own, other, share, weights)
+    own, other, share = mixed(spec, order, begin, n)
+    a = double(samples) if spec.sample_weighted else np.ones(2 * n)
+    q = share * a[own, None] * goals(spec, labels[own], weights)
+    q += (1 - share) * a[other, None] * goals(spec, labels[other], weights)
+    whole = (a[own] * label_weights(labels[own], weights)).sum()
     mass = q.sum(axis=1, keepdims=True)
     below = z.max(axis=1, keepdims=True) - double(z)
     total = np.exp(-below).sum(axis=1)
@@ -123,11 +135,17 @@ def test_cross_entropy(classes, fields):
     asked = {
         "weight": None if weights is None else torch.tensor(double(weights)),
         "label_smoothing": spec.smoothing,
+        "reduction": "none" if spec.sample_weighted else "mean",
     }
-    both = (
-        torch.nn.functional.cross_entropy(scores, torch.tensor(chosen), **asked)
+    both = [
+        torch.nn.functional.cross_entropy(scores, torch.tensor(labels[chosen]), **asked)
         for chosen in (own, other)
-    )
+    ]
+    if spec.sample_weighted:
+        both = [
+            (torch.tensor(a[chosen]) * losses).sum() / whole
+            for losses, chosen in zip(both, (own, other), strict=True)
+        ]
     loss = sum(part * one for part, one in zip((share, 1 - share), both, strict=True))
     assert_within(expected.mean(), loss.item(), 100 * n * EPSILON * np.abs(expected).mean())
     (loss / spec.accumulate).backward()
@@ -177,6 +195,33 @@ def test_weights_that_are_all_zero_give_nan_as_in_torch():
     losses, dz = run(spec, z, np.zeros(3, int), np.arange(3), 0, weights, finite=False)
     assert np.isnan(losses).all()
     assert np.isnan(dz).all()
+
+
+@pytest.mark.parametrize("fields", [{}, {"smoothing": 0.1, "weighted": True, "mixup": 0.5}])
+def test_images_whose_weights_are_all_zero_have_no_loss_and_no_gradient(fields):
+    z = score_cases(6)
+    n = len(z)
+    spec = CrossEntropy(6, sample_weighted=True, **fields)
+    samples = np.zeros(n + 2, np.float32)
+    samples[[0, -1]] = 1  # of the images before and after this batch
+    labels = np.zeros(n + 2, int)
+    weights = np.ones(6, np.float32)
+    losses, dz = run(spec, z, labels, np.arange(n + 2), 1, weights, sample_weights=samples)
+    np.testing.assert_array_equal(losses, 0)
+    np.testing.assert_array_equal(dz, 0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_equal_weights_of_images_change_nothing(smoothing):
+    """Weights that are a power of two are not even rounded differently."""
+    z = score_cases(10)
+    n = len(z)
+    labels, order = generator(10).integers(0, 10, n), np.arange(n)
+    expected = run(CrossEntropy(10, smoothing), z, labels, order, 0)
+    spec = CrossEntropy(10, smoothing, sample_weighted=True)
+    found = run(spec, z, labels, order, 0, sample_weights=np.full(n, 0.25, np.float32))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_one_image_is_its_own_partner():

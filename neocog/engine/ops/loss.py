@@ -2,12 +2,14 @@
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Scope
+from neocog.engine.program_options import ProgramOptions
 from neocog.engine.tensor import Tensor
 from neocog.kernels.augmentation import AUGMENT_SETTINGS
 from neocog.kernels.cross_entropy import CrossEntropy
 from neocog.kernels.cross_entropy import cross_entropy as cross_entropy_kernel
 from neocog.kernels.layout import padded
 from neocog.kernels.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
+from neocog.settings.training import TrainingSettings
 
 __all__ = ["cross_entropy", "probabilities"]
 
@@ -18,22 +20,35 @@ def cross_entropy(builder: Builder, z: Tensor) -> None:
     bare = z.gradient_map.bare
     dz = builder.map("loss.dz", bare, transient=True)
     operands = (z.name, dz, "losses", "order", "labels", "step")
-    how = builder.options
-    if how is not None and how.of_score:
+    options = builder.options or ProgramOptions.of(TrainingSettings())
+    spec = _spec(options, z.channels)
+    if options.of_score:
         builder.emit(score_of_label, Softmax(z.channels), operands, "loss")
-    elif how is None or how.plain:
+    elif spec == CrossEntropy(z.channels):
         builder.emit(softmax_cross_entropy, Softmax(z.channels), operands, "loss")
     else:
-        classes, augment = None, None
-        if how.weighted:
+        classes, augment, samples = None, None, None
+        if spec.weighted:
             classes = builder.floats("class_weights", padded(z.channels))
-        if how.mixup:
+        if spec.mixup:
             augment = builder.plan.buffer("augment", len(AUGMENT_SETTINGS) * 8, Scope.SHARED)
-        accumulate = how.update_plan.accumulate
-        spec = CrossEntropy(z.channels, how.label_smoothing, how.weighted, how.mixup, accumulate)
-        builder.emit(cross_entropy_kernel, spec, (*operands, classes, augment), "loss")
+        if spec.sample_weighted:
+            samples = builder.plan.buffer("sample_weights", FLOAT, Scope.WHOLE)
+        builder.emit(cross_entropy_kernel, spec, (*operands, classes, augment, samples), "loss")
     builder.give_gradient(z, dz, bare, keep=False)
     builder.check_loss()
+
+
+def _spec(options: ProgramOptions, classes: int) -> CrossEntropy:
+    settings = options.settings
+    return CrossEntropy(
+        classes,
+        settings.label_smoothing,
+        settings.class_weights is not None,
+        settings.augmentation.mixup,
+        settings.accumulate,
+        options.sample_weighted,
+    )
 
 
 def probabilities(builder: Builder, z: Tensor) -> None:

@@ -87,7 +87,8 @@ def pack(
         "lanes": ["image", *lanes(network, explanation)],
         "loss": explanation.loss,
         "scores": block.add(explanation.scores),
-        "probabilities": block.add(explanation.probabilities),
+        "probabilities": block.add(explanation.uncalibrated),
+        "calibrated": _calibrated(explanation),
         "delta": block.add(explanation.delta),
         "steps": pack_steps(explanation, block),
         "attributions": pack_attributions(explanation, block) if attributions else None,
@@ -101,6 +102,14 @@ def _is_large(explanation: Explanation) -> bool:
     numbers = sum(layer.output.size for layer in layers)
     numbers += sum(array.size for layer in layers for array in layer.parameters.values())
     return numbers > _LARGE
+
+
+def _calibrated(explanation: Explanation) -> dict[str, float] | None:
+    """The temperature, and the largest probability with it; None for a network without one."""
+    temperature = explanation.network.temperature
+    if temperature == 1:
+        return None
+    return {"temperature": temperature, "probability": float(explanation.probabilities.max())}
 
 
 def _pack_layer(

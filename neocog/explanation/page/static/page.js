@@ -277,9 +277,12 @@ export class Page {
   }
 
   ofSoftmax() {
-    const { probabilities, predicted, label, loss } = this.net;
+    const { probabilities, predicted, label, loss, calibrated } = this.net;
+    const scaled = calibrated
+      ? ` Predictions divide the scores by the temperature ${written(calibrated.temperature)} first, which gives ${percent(calibrated.probability)}.`
+      : "";
     return this.side === "forward"
-      ? `Exponentials make every score positive, and dividing by their sum makes them add up to one: ${this.net.className(predicted)} gets ${percent(probabilities.values[predicted])}.`
+      ? `Exponentials make every score positive, and dividing by their sum makes them add up to one: ${this.net.className(predicted)} gets ${percent(probabilities.values[predicted])}.${scaled}`
       : `The label is ${this.net.className(label)}, which got ${percent(probabilities.values[label])}: a loss of ${written(loss)}. Everything on the way back begins with δ = y − t.`;
   }
 

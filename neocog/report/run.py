@@ -1,0 +1,204 @@
+"""The report of a run folder: what ``history.csv`` and ``run.json`` say, and an evaluation."""
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from neocog.data.images import Dataset
+from neocog.errors import FormatError, printable
+from neocog.evaluation import Evaluation
+from neocog.files import exists, read_bytes
+from neocog.network import Network
+from neocog.report.report import write_report
+from neocog.summary import cost
+from neocog.training.history import Epoch, History, Logged
+from neocog.training.run_process import read_info
+
+__all__ = ["REPORT", "read_history", "write_run_report"]
+
+#: The file of a run folder.
+REPORT = "report.html"
+_HISTORY = "history.csv"
+# A line is some 30 bytes, so that this is a million lines.
+_MOST_BYTES = 32 * 2**20
+_MACHINE = {"vector_floats": "vector width (floats)"}
+
+
+def write_run_report(
+    folder: str | Path,
+    network: Network,
+    *,
+    evaluation: Evaluation | None = None,
+    data: Dataset | None = None,
+    part: str = "test",
+    history: History | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    path: str | Path | None = None,
+    threads: int | None = None,
+) -> Path:
+    """Write a run's ``report.html``; gives its path.
+
+    Args:
+        folder: of the run, whose ``run.json`` has the settings, the timings, the machine and the
+            versions.
+        network: that was trained.
+        evaluation: of the network, if there is one.
+        data: the images that were evaluated.
+        part: what they are called, such as "test".
+        history: of the training; what the folder says, without it.
+        defaults: of the settings, to show which differ.
+        path: of the file; ``report.html`` in the folder, without it.
+        threads: workers for predictions; the cores there are, if None.
+
+    Raises:
+        FormatError: ``history.csv`` is damaged.
+        NeocogError: as `write_report` does.
+    """
+    folder = Path(folder)
+    info = read_info(folder)
+    if history is None:
+        history = read_history(folder, info)
+    target = folder / REPORT if path is None else Path(path)
+    write_report(
+        target,
+        title=folder.resolve().name,
+        network=network,
+        evaluation=evaluation,
+        data=data,
+        part=part,
+        history=history,
+        settings=_table(info, "settings"),
+        defaults=defaults,
+        facts=_facts(info, history, network, evaluation),
+        threads=threads,
+    )
+    return target
+
+
+def read_history(folder: Path, info: Mapping[str, Any] | None = None) -> History:
+    """The history of a run folder: the losses of ``history.csv``, the epochs of ``run.json``.
+
+    Args:
+        folder: of the run.
+        info: the content of ``run.json``, if it is known.
+
+    Raises:
+        FormatError: ``history.csv`` is damaged or cannot be read.
+    """
+    info = read_info(folder) if info is None else info
+    timings = _table(info, "timings")
+    return History(
+        logged=_logged(folder / _HISTORY),
+        epochs=_epochs(info.get("epochs")),
+        steps=int(_number(info.get("steps")) or 0),
+        compile_seconds=_number(timings.get("compile_seconds")) or 0.0,
+        seconds=_number(timings.get("training_seconds")) or 0.0,
+        interrupted=info.get("status") == "interrupted",
+    )
+
+
+def _logged(path: Path) -> list[Logged]:
+    if not exists(path):
+        return []
+    try:
+        text = read_bytes(path, _MOST_BYTES).decode()
+        rows = csv.DictReader(io.StringIO(text), strict=True)
+        return [
+            Logged(int(row["epoch"]), int(row["batch"]), float(row["loss"]), float(row["seconds"]))
+            for row in rows
+        ]
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (ValueError, KeyError, TypeError, csv.Error):
+        reason = "it is not a table of epoch, batch, loss and seconds"
+    shown = printable(str(path), 300)
+    raise FormatError(f"{shown} cannot be read: {reason}. Remove it to go on without it.")
+
+
+def _epochs(found: object) -> list[Epoch]:
+    """The epochs of ``run.json``, as far as they are numbers."""
+    known = {field.name for field in dataclasses.fields(Epoch)} - {"epoch", "loss", "seconds"}
+    epochs = []
+    for place, one in enumerate(found if isinstance(found, list) else []):
+        numbers = {k: _number(v) for k, v in one.items()} if isinstance(one, dict) else {}
+        loss, seconds = numbers.get("loss"), numbers.get("seconds")
+        if loss is not None and seconds is not None:
+            more = {k: v for k, v in numbers.items() if k in known and v is not None}
+            epochs.append(Epoch(int(numbers.get("epoch") or place + 1), loss, seconds, **more))
+    return epochs
+
+
+def _facts(
+    info: Mapping[str, Any],
+    history: History,
+    network: Network,
+    evaluation: Evaluation | None,
+) -> dict[str, dict[str, Any]]:
+    """What there is to know of a run beside its settings and results."""
+    network_cost = cost(network)
+    machine = _table(info, "machine")
+    data = _table(info, "data")
+    step = history.seconds / history.steps if history.steps else None
+    return {
+        "Timings": {
+            "started": _time(info.get("started")),
+            "compiling": _seconds(history.compile_seconds),
+            "training": _seconds(history.seconds),
+            "a step": _seconds(step),
+            "evaluation": _seconds(evaluation.seconds) if evaluation is not None else None,
+            "status": info.get("status"),
+            "signal": info.get("signal"),
+        },
+        "Network": {
+            "input": " × ".join(map(str, network.input_shape)),
+            "parameters": network_cost.parameters,
+            "multiply-adds": network_cost.multiply_adds,
+        },
+        "Data": {
+            "name": data.get("name"),
+            "source": data.get("source") if data.get("source") != data.get("name") else None,
+            "evaluated": f"{len(evaluation):,} images" if evaluation is not None else None,
+        },
+        "Machine": {_MACHINE.get(name, name): value for name, value in machine.items()},
+        "Versions": _table(info, "versions"),
+    }
+
+
+def _time(text: object) -> str | None:
+    """A time of ``run.json``, as 2026-11-30 08:58 UTC; None where it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError):
+        return None
+
+
+def _table(info: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = info.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _seconds(value: float | None) -> str | None:
+    if not value:
+        return None
+    for unit, scale in (("µs", 1e-6), ("ms", 1e-3)):
+        if value < 1000 * scale:
+            return f"{value / scale:.3g} {unit}"
+    minutes, seconds = divmod(value, 60)
+    return f"{value:.3g} s" if minutes == 0 else f"{int(minutes):,} min {int(seconds)} s"

@@ -1,0 +1,85 @@
+"""Settings and facts of a run as rows of text."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from neocog.errors import printable
+
+__all__ = ["fact_rows", "setting_rows"]
+
+_MOST_ROWS, _MOST_CHARACTERS = 300, 200
+# How deep tables within tables are looked through; no settings are.
+_DEEPEST = 8
+
+
+def setting_rows(
+    settings: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> list[list[str | None]]:
+    """Rows [name, value, default], the default being None where the value is it or it is unknown.
+
+    Args:
+        settings: by name; tables within are written with dots, as in ``optimizer.lr``.
+        defaults: in the same shape.
+    """
+    usual = dict(_leaves(defaults or {}))
+    rows: list[list[str | None]] = []
+    for name, value in _leaves(settings):
+        known = name in usual and not _same(usual[name], value)
+        default = _written(usual[name]) if known else None
+        rows.append([printable(name, _MOST_CHARACTERS), _written(value), default])
+    return rows[:_MOST_ROWS]
+
+
+def fact_rows(facts: Mapping[str, Any]) -> list[list[str]]:
+    """Rows [name, value]; what is None is left out."""
+    return [
+        [printable(name, _MOST_CHARACTERS), _written(value)]
+        for name, value in _leaves(facts)
+        if value is not None
+    ][:_MOST_ROWS]
+
+
+def _leaves(
+    table: Mapping[str, Any], prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value and depth < _DEEPEST:
+            yield from _leaves(value, f"{name}.", depth + 1)
+        else:
+            yield name, value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether they are the same setting; a tuple is the list that a file makes of it."""
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
+
+
+def _written(value: Any, depth: int = 0) -> str:
+    match value:
+        case list() | tuple() | Mapping() if depth == _DEEPEST:
+            text = "…"
+        case None:
+            text = "none"
+        case bool():
+            text = "yes" if value else "no"
+        case int():
+            text = f"{value:,}" if abs(value) < 10**15 else str(value)[:_MOST_CHARACTERS]
+        case float():
+            text = f"{value:.6g}" if math.isfinite(value) else str(value)
+        case list() | tuple():
+            some = [_written(one, depth + 1) for one in value[:_MOST_ROWS]]
+            text = ", ".join(some) or "none"
+        case Mapping():
+            some = [f"{key} = {_written(one, depth + 1)}" for key, one in value.items()]
+            text = "; ".join(some) or "none"
+        case _:
+            text = str(value)
+    return printable(text, _MOST_CHARACTERS)
