@@ -1,4 +1,4 @@
-"""What excites a filter, and what a number sees, against the formulas and plain counting."""
+"""Top activations and receptive fields, against the formulas and plain counting."""
 
 import re
 
@@ -90,7 +90,7 @@ def by_formulas(network, images, layer):
         pytest.param(models.resnet8, "stage2.block1.body.conv2", marks=pytest.mark.thorough),
     ],
 )
-def test_what_excites_most(make, layer):
+def test_top_activations(make, layer):
     network = initialized(make())
     images = noise(network, 30)
     found = filters(network, layer, Dataset(images, np.zeros(30, np.int64)), count=4)

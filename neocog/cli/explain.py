@@ -55,7 +55,7 @@ def explain(
         if opened.data is not None:
             top_activations = top_activation_sprites(explanation, mixed(opened.data.train, 2000))
     if opened.data is None:
-        say("To see which images excite the filters, name the data with --data.")
+        say("To see which images activate the filters, name the data with --data.")
     path = given or Path(f"{name}-explained.html")
     try:
         write_bytes(path, page(pack(explanation, filters=top_activations)).encode())
