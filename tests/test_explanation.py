@@ -143,7 +143,7 @@ def test_contributions_add_up_to_a_linear_layers_output(explained):
 def test_only_convolutions_have_patches(explained):
     with pytest.raises(TypeError, match=re.escape("relu (ReLU) does not add up products.")):
         explained["relu"].contributions(0, 0, 0)
-    with pytest.raises(TypeError, match=re.escape("fc (Linear) is no convolution.")):
+    with pytest.raises(TypeError, match=re.escape("fc (Linear) is not a convolution.")):
         explained["fc"].patch(0, 0, 0)
 
 
