@@ -208,7 +208,7 @@ def test_occlusion(explanations, name, given, squares):
 @pytest.mark.parametrize(("size", "stride"), [(0, None), (3, 0), (3, 4), (-1, None), (None, 100)])
 def test_squares_that_leave_pixels_out(explanations, size, stride):
     with pytest.raises(
-        DataError, match=r"size \(.*\) must be at least 1 and stride \(.*\) from 1 to"
+        DataError, match=r"size \(.*\) must be at least 1, and stride \(.*\) from 1 to"
     ):
         explanations["small"].occlusion(size, stride)
 
