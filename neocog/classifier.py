@@ -105,7 +105,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         n_features_in_: height · width · channels.
         feature_names_in_: names of the columns, where X was a data frame.
 
-    Errors in images are `DataError` and `ValueError`, in settings `NeocogError`.
+    What is wrong with images, labels or weights is a `ValueError`, as scikit-learn's users expect;
+    what is wrong with a setting, a `NeocogError`.
     """
 
     classes_: NDArray[Any]
@@ -194,7 +195,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
                 these weights, and images of weight 0 are left out.
 
         Raises:
-            DataError: images, labels or weights that cannot be. All are `ValueError` too.
+            ValueError: images, labels or weights that cannot be; some are `DataError` too.
             NeocogError: settings that cannot be.
             TrainingDivergedError: the loss became NaN or infinite.
             KeyboardInterrupt: Ctrl+C; `network_` then has the weights so far.
@@ -220,8 +221,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
             sample_weight: as in `fit`.
 
         Raises:
-            DataError: as `fit`; and NeocogError.
-            ValueError: a label that is none of the classes, or they are unknown or others.
+            ValueError: as `fit`; or a label that is none of the classes, or classes that are
+                missing or others than before.
+            NeocogError: as `fit`.
         """
         first = not hasattr(self, "network_")
         if first and classes is None:
@@ -249,11 +251,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
 
     def _settings(self, *others: str) -> TrainingSettings:
         """What the parameters say of a training; of some of them only where they are named."""
-        given = {
-            name: getattr(self, name)
-            for name in (*_NUMBERS, "optimizer", "augmentation", *others)
-            if getattr(self, name) is not None
-        }
+        given = {name: getattr(self, name) for name in _NUMBERS}
+        for name in ("optimizer", "augmentation", *others):
+            if getattr(self, name) is not None:
+                given[name] = getattr(self, name)
         return override(_USUAL, **given)
 
     def _begin(self, rows: NDArray[Any], classes: NDArray[Any]) -> None:
