@@ -299,7 +299,9 @@ def test_partial_fit_is_told_the_classes():
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         small().partial_fit(images, labels)
     with pytest.raises(ValueError, match="y has the label 3, which is none of the classes"):
-        small().partial_fit(images, labels, classes=[0, 1, 2])
+        classifier = small()
+        classifier.partial_fit(images, labels, classes=[0, 1, 2])
+    assert not hasattr(classifier, "network_"), "the next call is still the first"
     classifier = small().partial_fit(images, labels % 3, classes=[2, 1, 0, 7])
     np.testing.assert_array_equal(classifier.classes_, [0, 1, 2, 7])
     with pytest.raises(ValueError, match=r"classes \(=\[0, 1\]\) must be those of the first call"):
