@@ -18,6 +18,7 @@ from neocog.training.initialization import INITIALIZATIONS
 COMMANDS = [
     "train",
     "evaluate",
+    "calibrate",
     "predict",
     "explain",
     "runs",
@@ -66,6 +67,7 @@ def test_the_defaults_are_the_recipes_and_that_is_the_notes():
         "data": "shapes",
         "seed": 0,
         "log_every": 2000,
+        "calibrate": False,
     }
 
 

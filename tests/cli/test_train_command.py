@@ -23,7 +23,7 @@ def test_train_prints_what_the_note_prints(command, with_data, here):
     for line, (epoch, batch) in zip(losses, [(1, 4), (1, 8), (2, 4), (2, 8)], strict=True):
         assert re.fullmatch(rf"Epoch: {epoch}, Batch: {batch}, Loss: \d\.\d{{3}}", line)
     assert finished == "Training finished."
-    assert re.fullmatch(r"Test accuracy: \d+\.\d\d % of 30 images", accuracy)
+    assert re.fullmatch(r"Test accuracy: \d+\.\d\d % of 30 images \(95 % CI: .* %\)", accuracy)
     assert results == f"Results: {the_run(here).relative_to(here)}"
 
 
