@@ -18,14 +18,18 @@ from exploring import PATIENCE
 
 import neocog
 from neocog import loading
-from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
-from neocog.cli import main
+from neocog.cli import (
+    explore as explore_module,  # noqa: F401  (patched below by its full name)
+)
+from neocog.cli import (
+    main,
+)
 from neocog.data import Data, is_here
 from neocog.data.shapes import CLASSES, shapes
 from neocog.data.sources import cifar10 as cifar
 from neocog.errors import FormatError, NeocogError
-from neocog.formats import save_model
 from neocog.loading import open_network
+from neocog.network_files import save_model
 from neocog.web import Server
 
 

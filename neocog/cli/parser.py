@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from neocog import __version__
 from neocog.cli.data_options import add_check_options, add_column_options, add_data_options
 from neocog.cli.evaluation_options import (
     add_calibration_options,
@@ -15,6 +14,7 @@ from neocog.cli.evaluation_options import (
 from neocog.errors import did_you_mean, printable
 from neocog.settings.options import add_options
 from neocog.settings.recipe import VIEWS, Recipe
+from neocog.version import __version__
 
 __all__ = ["build_parser", "parse"]
 

@@ -3,31 +3,31 @@
 from dataclasses import replace
 from typing import Any
 
-from neocog import calibrate as calibrate_network
-from neocog import evaluate, fit, load_data
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
 from neocog.cli.display import Display
 from neocog.cli.loading import check_no_options, find_pictures, say_notes, taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import loading_progress, say, say_compiling
-from neocog.data import Data, Dataset
+from neocog.data import Data, Dataset, load_data
 from neocog.data.finding import Found
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
-from neocog.evaluation import accuracy_line, images_to_calibrate
+from neocog.evaluation import accuracy_line, evaluate, images_to_calibrate
+from neocog.evaluation import calibrate as calibrate_network
 from neocog.files import exists
-from neocog.formats import check_savable
 from neocog.layers import image_shape
 from neocog.loading import name_of_run
 from neocog.models import split_python_file
 from neocog.models.named import make_model
 from neocog.network import Network
+from neocog.network_files import check_savable
 from neocog.preprocessing import Resize
 from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.choices import MODEL, choose_recipe
 from neocog.training.experiment import make_network
+from neocog.training.fit import fit
 from neocog.training.history import History
 from neocog.training.run_folder import RunFolder
 
@@ -55,7 +55,7 @@ def train(
     else:
         how, found = _chosen(found, how, None if recipe else changes)
         say_pictures(found)
-        loaded = found.load()
+        loaded = Data.of(found.load())
         network = make_network(how, loaded)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
         say_notes(loaded)

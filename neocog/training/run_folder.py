@@ -11,19 +11,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from neocog import __version__
 from neocog.data import Data
 from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError
 from neocog.evaluation import Evaluation
 from neocog.files import exists, leftovers, write_bytes, writing_together
-from neocog.formats import save_model, save_pth
+from neocog.formats import save_pth, write_model
 from neocog.network import Network
 from neocog.trained_on import training_notes
 from neocog.training.history import History
 from neocog.training.process_identity import this_process
 from neocog.training.run_lock import LOCK, RunLock
 from neocog.training.run_process import MODEL, settle
+from neocog.version import __version__
 from neocog.write_errors import why_not_written
 
 __all__ = ["RunFolder"]
@@ -139,7 +139,7 @@ class RunFolder:
         try:
             with writing_together(self.path, MODEL) as folder:
                 save_pth(network.state_dict(), folder / "cnn_model.pth", network.input_shape)
-                save_model(network, folder / MODEL, training=training)
+                write_model(network.parts(training), folder / MODEL)
                 write_bytes(folder / "history.csv", history.to_csv().encode())
         except OSError as error:
             # Some may be there already, and the rest beside them.

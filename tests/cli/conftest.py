@@ -10,7 +10,8 @@ from PIL import Image
 import neocog
 from neocog.cli import main
 from neocog.data import Data
-from neocog.formats import save_model, save_pth
+from neocog.formats import save_pth
+from neocog.network_files import save_model
 from neocog.trained_on import training_notes
 
 

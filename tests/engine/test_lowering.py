@@ -32,7 +32,7 @@ from neocog.network import Network
 
 def stages_of(training=True, **layers):
     """The stages behind the one that loads images, of a network for images of 8 × 8."""
-    first, *stages = lower(Network(input_shape=(3, 8, 8), **layers), training=training)
+    first, *stages = lower(Network(input_shape=(3, 8, 8), **layers).graph, training=training)
     assert isinstance(first, LoadOp)
     return stages
 

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from engines import parts_of
 from lowered import trained
 
 from neocog import SGD
@@ -68,8 +69,8 @@ PLANS = {
     "frozen": lambda: trained(
         make("lenet5"), accumulate=2, rule=SGD(0.1, groups=(Group("*", frozen=True),))
     ),
-    "inference": lambda: inference_plan(lower(make("resnet20"), training=False)),
-    "inference of airbench": lambda: inference_plan(lower(make("airbench"), training=False)),
+    "inference": lambda: inference_plan(lower(make("resnet20").graph, training=False)),
+    "inference of airbench": lambda: inference_plan(lower(make("airbench").graph, training=False)),
 }
 every_plan = pytest.mark.parametrize("name", PLANS)
 
@@ -213,7 +214,7 @@ def test_more_memory_than_there_is_is_refused():
     refused = r"100000000 images at a time needs [\d.,]+ GiB .* Take a smaller batch\."
     with pytest.raises(NeocogError, match=refused):
         Trainer(
-            network,
+            *parts_of(network),
             images,
             np.zeros(1, np.int64),
             TrainingSettings(batch_size=100_000_000, optimizer=SGD(0.1), threads=1),

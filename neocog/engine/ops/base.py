@@ -15,13 +15,18 @@ class Op(ABC):
 
     Attributes:
         name: the first layer's; its parameters are called after it.
-        x: the tensor it reads.
+        inputs: the tensors that it reads.
         y: the tensor it gives.
     """
 
     name: str
-    x: Tensor
+    inputs: tuple[Tensor, ...]
     y: Tensor
+
+    @property
+    def x(self) -> Tensor:
+        """The first of the tensors that it reads."""
+        return self.inputs[0]
 
     def parameters(self) -> list[Parameter]:
         """What it learns."""

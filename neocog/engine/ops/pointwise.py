@@ -55,11 +55,10 @@ def _smallest(spec: Normalization) -> Normalization:
 
 @dataclass(eq=False)
 class PointwiseOp(Op):
-    """Batch normalization, the other lane of a residual block, and a function; any may be missing.
+    """Batch normalization, a sum with a second input, and a function; any may be missing.
 
     Attributes:
         norm: the batch normalization, if there is one; its name is the operation's.
-        addend: the other lane's tensor.
         function: the function's name, as `Pointwise` knows it.
         parameter: its number, such as a slope.
         fixed: whether batch normalization keeps to its running statistics in training too.
@@ -68,11 +67,15 @@ class PointwiseOp(Op):
     """
 
     norm: BatchNorm2d | None = None
-    addend: Tensor | None = None
     function: str = "identity"
     parameter: float = 0.0
     fixed: bool = False
     order: int = 0
+
+    @property
+    def addend(self) -> Tensor | None:
+        """The second input; None if nothing is added."""
+        return self.inputs[1] if len(self.inputs) > 1 else None
 
     def parameters(self) -> list[Parameter]:
         """``weight`` and ``bias`` of an affine batch normalization."""
