@@ -7,7 +7,6 @@ import pytest
 from engines import parts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from neocog.training.optimizers import SGD
 
 import neocog
 from neocog import reference
@@ -35,6 +34,7 @@ from neocog.layers import (
 from neocog.layers.registry import build_nodes, describe_node
 from neocog.network import Network
 from neocog.network_files import load_model, save_model
+from neocog.settings.optimizers import SGD
 
 quick = settings(max_examples=30, deadline=None, derandomize=True)
 

@@ -59,6 +59,7 @@ PLANS = {
         augmentation=Augmentation(mixup=0.2, flip="random"),
         label_smoothing=0.1,
         weighted=True,
+        sample_weighted=True,
     ),
     "photographs": lambda: trained(
         make("lenet5"),
@@ -158,8 +159,8 @@ def test_a_step_ends_at_a_barrier_and_looks_at_its_losses_once(name):
     assert steps[-1].barrier, "or a worker begins the next step while others end this one"
     always = [group for group in steps if group.every == 1]
     assert sum(group.barrier for group in always) > 1, "or it writes losses that others still add"
-    assert sum(group.judge for group in steps) == 1
-    judged = next(g for g, group in enumerate(steps) if group.judge)
+    assert sum(group.check_loss for group in steps) == 1
+    judged = next(g for g, group in enumerate(steps) if group.check_loss)
     assert steps[judged].barrier
     moving = [g for g, s in enumerate(steps) if any(i.layer == "update" for i in s.instructions)]
     assert bool(moving) == (name != "frozen")
