@@ -10,8 +10,8 @@ import pytest
 import neocog
 from neocog import models
 from neocog.explanation import explain
-from neocog.explanation.html import page
-from neocog.explanation.payload import pack
+from neocog.explanation.page.html import page
+from neocog.explanation.page.payload import pack
 
 
 def test_names_are_text_and_no_program(tab, tmp_path, trained):
