@@ -30,6 +30,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import BYTES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.color_jitter import change_colors
 from neocog.kernels.cutout import cutting
 from neocog.kernels.image import Images, fetch
@@ -39,17 +42,6 @@ from neocog.kernels.mixup import mixing, partner
 from neocog.kernels.optional import optional
 from neocog.kernels.picture_changes import Scratch, changing
 from neocog.kernels.random import drawn_below, random_bits
-from neocog.kernels.simd import (
-    BYTES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 from neocog.kernels.warp import mirrored
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.setting import setting

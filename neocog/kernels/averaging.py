@@ -11,19 +11,11 @@ Polyak and A. Juditsky, 1992; M. Zhang et al., "Lookahead optimizer: k steps for
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import kernel
 from neocog.kernels.runtime_sizes import Items, runtime_sizes
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 from neocog.kernels.update import current_rates
 
 __all__ = ["Averaging", "average_step", "lookahead_step"]

@@ -19,8 +19,9 @@ truncated to integers and clipped to 0 … 255.
 All except color and sharpness map each byte by itself: they fill a table of 256 per channel.
 """
 
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import float32
 from neocog.kernels.jit import inlined
-from neocog.kernels.simd import advance, float32
 
 __all__ = [
     "autocontrast",

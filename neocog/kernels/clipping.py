@@ -16,18 +16,11 @@ from math import sqrt
 
 from numba import types
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS
 from neocog.kernels.jit import kernel
 from neocog.kernels.runtime_sizes import Items, runtime_sizes
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    nothing,
-    pointer,
-)
 
 __all__ = [
     "Accumulation",

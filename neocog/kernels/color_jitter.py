@@ -14,17 +14,11 @@ torchvision's `adjust_brightness`, `adjust_contrast` and `adjust_saturation`, al
 Pixels of three channels in four floats are computed in vectors, others one by one.
 """
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, zeros
+from neocog.kernels.codegen.vector_types import LANES, float32
 from neocog.kernels.jit import inlined
 from neocog.kernels.random import uniform
-from neocog.kernels.simd import (
-    LANES,
-    accumulators,
-    advance,
-    block,
-    float32,
-    nothing,
-    zeros,
-)
 
 __all__ = ["change_colors"]
 

@@ -17,20 +17,11 @@ x from the region's first pixel. ReLU after the maximum equals ReLU before it.
 
 from math import nan
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.convolution_tiling import region
 from neocog.kernels.jit import always_inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    INTS,
-    LANES,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    rolled,
-    zeros,
-)
 
 __all__ = ["conv2d_forward", "finish", "finish_last", "multiply_channels"]
 

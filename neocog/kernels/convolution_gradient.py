@@ -16,20 +16,10 @@ depends on the network and the batch but not on the threads. Each shard has its 
 shard: an item is a block of output channels × a part of the input channels, over the whole batch.
 """
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, stack_floats, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.jit import always_inlined, inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    rolled,
-    stack_floats,
-    zeros,
-)
 from neocog.kernels.weight_gradient import (
     WeightGradient,
     add_bias,

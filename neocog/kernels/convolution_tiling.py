@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.vector_types import REGISTERS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import REGISTERS
 
 __all__ = ["SUMS", "Convolution", "region", "tile", "weight_first"]
 

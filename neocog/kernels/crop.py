@@ -16,10 +16,10 @@ torchvision's `RandomResizedCrop.get_params`.
 
 from math import exp, log, sqrt
 
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.jit import inlined
 from neocog.kernels.random import drawn_below, uniform
 from neocog.kernels.resample import resample
-from neocog.kernels.simd import advance
 
 __all__ = ["crop", "draw_crop"]
 

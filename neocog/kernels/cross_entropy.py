@@ -21,20 +21,12 @@ H. Zhang et al., 2017 (mixup).
 from dataclasses import dataclass
 from math import inf, log
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import mixing, partner
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 from neocog.kernels.softmax import exponentials, float64_of, largest
 
 __all__ = ["CrossEntropy", "cross_entropy"]

@@ -7,10 +7,11 @@ T. DeVries and G. W. Taylor, "Improved regularization of convolutional neural ne
 2017, whose square has an odd side one pixel less.
 """
 
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import float32
 from neocog.kernels.jit import inlined
 from neocog.kernels.optional import optional
 from neocog.kernels.random import drawn_below
-from neocog.kernels.simd import advance, float32
 
 __all__ = ["cutting"]
 

@@ -17,21 +17,11 @@ pixels are summed one by one.
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, REGISTERS, vectors
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    REGISTERS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    rolled,
-    vectors,
-    zeros,
-)
 
 __all__ = [
     "Depthwise",

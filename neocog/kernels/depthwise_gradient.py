@@ -8,21 +8,11 @@ pixel of x that several taps need is loaded once. As for other convolutions, the
 are divided into shards; each has its own sum, and the sums are added in order.
 """
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
 from neocog.kernels.depthwise import pairs_of_columns
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    rolled,
-    vectors,
-    zeros,
-)
 
 __all__ = ["depthwise_backward_weight", "depthwise_reduce"]
 

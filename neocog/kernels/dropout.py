@@ -19,10 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import mixed_lanes, random_bits
-from neocog.kernels.simd import FLOATS, LANES, LONGS, advance, block, nothing, pointer, rolled
 
 __all__ = ["Dropout", "dropout_backward", "dropout_forward"]
 

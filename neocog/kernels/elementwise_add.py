@@ -10,9 +10,11 @@ are those of one with stride 1, because pixels that the stride skips have no gra
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer
 
 __all__ = ["ElementwiseAdd", "ZeroInsert", "add_maps", "copy_map", "zero_insert"]
 

@@ -14,8 +14,10 @@ k is split into several accumulating products, does not change a bit of the resu
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import LANES, REGISTERS, vectors
 from neocog.kernels.jit import always_inlined
-from neocog.kernels.simd import LANES, REGISTERS, advance, block, nothing, vectors
 
 __all__ = ["NO_STRIDES", "Product", "Strides", "multiply", "multiply_rows"]
 

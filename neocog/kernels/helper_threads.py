@@ -10,8 +10,9 @@ interrupts Python only between two bytecodes, so never while workers run.
 import numpy as np
 from numba import carray
 
+from neocog.kernels.codegen.atomics import atomic_compare_exchange, atomic_store
+from neocog.kernels.codegen.pointers import longs_at
 from neocog.kernels.jit import called_from_python, inlined
-from neocog.kernels.simd import atomic_compare_exchange, atomic_store, longs_at
 from neocog.kernels.waiting import number_at, raise_number, wait_for_more
 from neocog.kernels.workers import CONTROL_EACH, CONTROL_SIZE, GROUP, INSTRUCTION, work
 

@@ -7,19 +7,11 @@
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import BYTES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import kernel
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import (
-    BYTES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 
 __all__ = ["Images", "load_images"]
 

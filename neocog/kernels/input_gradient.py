@@ -15,11 +15,12 @@ With stride 1 there is one class, and this is `conv2d_forward` with the flipped 
 from dataclasses import dataclass
 from math import gcd
 
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS
 from neocog.kernels.convolution import finish, finish_last, multiply_channels
 from neocog.kernels.convolution_tiling import tile, weight_first
 from neocog.kernels.jit import always_inlined, inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import FLOATS, advance, pointer, rolled, zeros
 
 __all__ = ["InputGradient", "conv2d_backward_input_strided"]
 

@@ -6,9 +6,9 @@ All compile settings are here. `kernel` marks a function whose machine code is c
 There is no fast-math: it would assume that NaN and infinity do not occur, and hide divergence.
 
 Numba's own disk cache has three faults. It only looks at the file of the cached function, so an
-edit in `simd.py` would leave stale code in use; a truncated entry makes it raise; and it unpickles
-files. Here only object code is cached (`kernel_cache`). That is enough, because kernels are called
-by their address, and functions that Python calls by the address of Numba's wrapper.
+edit in `emitter.py` would leave stale code in use; a truncated entry makes it raise; and it
+unpickles files. Here only object code is cached (`kernel_cache`). That is enough, because kernels
+are called by their address, and functions that Python calls by the address of Numba's wrapper.
 
 Ctrl+C waits until a kernel is compiled or loaded: an exception in the middle of LLVM's work makes
 it free a module twice, which aborts the process.

@@ -5,7 +5,7 @@ and LLVM's object code. Nothing is unpickled. If an entry is damaged or does not
 is compiled again. As machine code gets executed, entries are only read and written in folders to
 which no other user can write (`private_folder`); without one, every process compiles for itself.
 
-The folder's name is a hash of all source files of this package, because an edit in `simd.py`
+The folder's name is a hash of all source files of this package, because an edit in `emitter.py`
 changes all kernels, and of the versions of the compilers.
 """
 
@@ -27,7 +27,7 @@ import numba
 from filelock import FileLock, Timeout
 
 from neocog import files
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.private_folder import private_folder, require_private
 
 __all__ = [
@@ -83,8 +83,11 @@ def cache_folder() -> Path | None:
     if above is None:
         return None
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    here = Path(__file__).parent
+    for path in sorted(here.rglob("*.py")):
+        digest.update(
+            path.relative_to(here).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+        )
     versions = (numba.__version__, llvmlite.__version__, sys.version, LANES)
     digest.update(repr(versions).encode())
     return above / "kernels" / digest.hexdigest()[:20]

@@ -9,7 +9,7 @@ the first weights, which loads little else, took twice as long.
 
 from dataclasses import dataclass
 
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 
 __all__ = ["ConvolutionWeight", "FeatureMap", "LinearWeight", "padded"]
 

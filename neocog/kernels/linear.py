@@ -14,20 +14,12 @@ the same few sets of the cache.
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.convolution_tiling import SUMS
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    zeros,
-)
 
 __all__ = [
     "FullyConnected",

@@ -8,18 +8,10 @@
 All run along the inputs, as do the forward kernels of `linear`.
 """
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    zeros,
-)
 
 __all__ = [
     "linear_backward_bias",

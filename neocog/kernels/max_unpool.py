@@ -8,10 +8,12 @@ A winner is an offset in floats of the convolution's input x from its region's f
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.convolution_tiling import region
 from neocog.kernels.jit import kernel
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import FLOATS, INTS, LANES, advance, block, nothing, pointer
 
 __all__ = ["MaxUnpool", "max_unpool"]
 

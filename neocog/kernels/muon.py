@@ -23,6 +23,9 @@ from typing import Any
 
 from numba import types
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, LinearWeight
 from neocog.kernels.orthogonal import (
@@ -34,17 +37,6 @@ from neocog.kernels.orthogonal import (
     matrix_polynomial,
     matrix_product,
     store_zero,
-)
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
 )
 from neocog.kernels.update import clip_of, current_momentum, current_rates
 

@@ -25,21 +25,11 @@ the images' in float64, as in T. F. Chan et al., 1979, for parts of the same siz
 from dataclasses import dataclass
 from math import sqrt
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, float32, vectors
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-    vectors,
-    zeros,
-)
 from neocog.kernels.traversal import Traversal, add_row, load_place, over, store_place
 
 __all__ = [

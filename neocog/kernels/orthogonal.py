@@ -14,9 +14,11 @@ A row takes an odd number of cache lines, so that the elements of a column map t
 
 from dataclasses import dataclass, replace
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, float32
 from neocog.kernels.gemm import NO_STRIDES, Product, multiply
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import FLOATS, LANES, advance, block, float32, nothing, pointer
 
 __all__ = [
     "COEFFICIENTS",

@@ -8,11 +8,12 @@ to two pictures, which are written in turn. The first step reads the stored imag
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import BYTES, INTS
 from neocog.kernels.crop import crop
 from neocog.kernels.jit import inlined
 from neocog.kernels.optional import optional
 from neocog.kernels.resample import most_taps
-from neocog.kernels.simd import BYTES, INTS, advance, pointer
 from neocog.kernels.trivial_augment import trivial_augment
 from neocog.kernels.warp import random_rotation
 

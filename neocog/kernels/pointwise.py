@@ -17,20 +17,12 @@ and gets multiplied by 0.
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, vectors
 from neocog.kernels.functions import FUNCTIONS
 from neocog.kernels.jit import kernel
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    vectors,
-    zeros,
-)
 from neocog.kernels.traversal import Traversal, load_place, over, store_place
 
 __all__ = ["Pointwise", "pointwise_backward", "pointwise_forward"]

@@ -16,8 +16,8 @@ width of vectors matters.
 
 from math import ceil
 
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.jit import inlined
-from neocog.kernels.simd import advance
 
 __all__ = ["most_taps", "resample"]
 

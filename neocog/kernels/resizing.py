@@ -11,8 +11,8 @@ columns whole rows are added, which LLVM vectorizes by itself.
 
 import numpy as np
 
+from neocog.kernels.codegen.pixel_sum import pixel_sum
 from neocog.kernels.jit import called_from_python
-from neocog.kernels.simd import pixel_sum
 
 __all__ = ["resize_pixels"]
 

@@ -11,20 +11,12 @@ The exponential is `functions.exp`, with an error of at most 2 units in the last
 from dataclasses import dataclass
 from math import inf, log
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.functions import exp
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 
 __all__ = ["Softmax", "score_of_label", "softmax", "softmax_cross_entropy"]
 

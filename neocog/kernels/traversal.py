@@ -10,8 +10,9 @@ nothing is written there.
 from dataclasses import dataclass
 from typing import Any
 
+from neocog.kernels.codegen.block import accumulators, block
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.simd import LANES, accumulators, block
 
 __all__ = ["Traversal", "add_row", "load_place", "over", "store_place"]
 

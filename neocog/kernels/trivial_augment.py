@@ -31,9 +31,9 @@ from neocog.kernels.byte_changes import (
     posterize,
     solarize,
 )
+from neocog.kernels.codegen.vector_types import float32
 from neocog.kernels.jit import inlined
 from neocog.kernels.random import drawn_below, random_bits
-from neocog.kernels.simd import float32
 from neocog.kernels.warp import rotation, warp
 
 __all__ = ["CHANGES", "draw_change", "trivial_augment"]

@@ -18,16 +18,9 @@ thread that others wait for needs the core. Waiting by yields only, 4 threads on
 times as long as 2; and beside a busy program a yield gives it the core for milliseconds.
 """
 
+from neocog.kernels.codegen.atomics import atomic_compare_exchange, atomic_exchange, atomic_load
+from neocog.kernels.codegen.sleeping import pause, scheduler_yield, sleep_while, wake_all
 from neocog.kernels.jit import inlined
-from neocog.kernels.simd import (
-    atomic_compare_exchange,
-    atomic_exchange,
-    atomic_load,
-    pause,
-    scheduler_yield,
-    sleep_while,
-    wake_all,
-)
 
 __all__ = ["number_at", "raise_number", "wait_for_more"]
 

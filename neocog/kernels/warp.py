@@ -17,9 +17,9 @@ image, p is the image mirrored at its outermost pixels (reflect) or black (zero)
 
 from math import cos, floor, pi, sin
 
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.jit import inlined
 from neocog.kernels.random import uniform
-from neocog.kernels.simd import advance
 
 __all__ = ["mirrored", "random_rotation", "rotation", "warp"]
 

@@ -8,10 +8,12 @@ pooling.
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import LANES, vectors
 from neocog.kernels.convolution_tiling import SUMS, tile
 from neocog.kernels.jit import inlined
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import LANES, accumulators, advance, block, nothing, vectors
 
 __all__ = [
     "WeightGradient",

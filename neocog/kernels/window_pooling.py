@@ -15,21 +15,10 @@ are loops. Pooling a whole map to one pixel is one large window.
 
 from math import nan
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, float32, vectors
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    INTS,
-    LANES,
-    accumulators,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-    rolled,
-    vectors,
-    zeros,
-)
 from neocog.kernels.windows import (
     WindowPooling,
     columns_of,

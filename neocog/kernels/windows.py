@@ -10,9 +10,9 @@ of which only those inside the map count. Row p of x is tap p + ph − sh · h o
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.jit import inlined
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.simd import LANES
 
 __all__ = ["WindowPooling", "columns_of", "is_straight", "rows_of", "windows_over"]
 

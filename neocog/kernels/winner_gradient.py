@@ -6,17 +6,10 @@ This is a quarter of the arithmetic of the gradient from all of dy. Registers ho
 of an output channel, as vectors along x, where the (j, c) of a kernel row are contiguous.
 """
 
+from neocog.kernels.codegen.block import accumulators, block
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, vectors
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    INTS,
-    LANES,
-    accumulators,
-    advance,
-    block,
-    pointer,
-    vectors,
-)
 from neocog.kernels.weight_gradient import add_bias, clear, keep_sums
 
 __all__ = ["conv2d_backward_weight_of_winners"]

@@ -13,9 +13,11 @@ Sums run over pixels row by row and, at each, over output channels, for any numb
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.jit import kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import FLOATS, INTS, LANES, advance, block, nothing, pointer, rolled
 
 __all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners"]
 

@@ -17,10 +17,12 @@ one chain of sums over c, so the result does not depend on the grouping of tiles
 spread over their whole tile, not only over the kernel's window.
 """
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, stack_floats
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.gemm import Strides, multiply_rows
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.runtime_sizes import runtime_sizes
-from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer, stack_floats
 from neocog.kernels.winograd_transforms import (
     output_transform,
     part_of,

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.gemm import Product
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import LANES
 
 __all__ = ["TileKind", "Tiling", "Winograd", "WinogradKind", "spread"]
 

@@ -8,10 +8,12 @@ the same packed weight, in squares of LANES × LANES channels.
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight
 from neocog.kernels.runtime_sizes import runtime_sizes
-from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer
 from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_transforms import places, transform_weight
 

@@ -16,16 +16,11 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
+from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
+from neocog.kernels.codegen.pointers import function_pointer_call
 from neocog.kernels.jit import KERNEL_ARGUMENTS, called_from_python, inlined
 from neocog.kernels.runtime_sizes import MOST_OPERANDS
-from neocog.kernels.simd import (
-    atomic_add,
-    atomic_load,
-    atomic_store,
-    flush_denormals,
-    function_pointer_call,
-    restore_denormals,
-)
 from neocog.kernels.spec_type import SpecType
 from neocog.kernels.waiting import raise_number, wait_for_more
 

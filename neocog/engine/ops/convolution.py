@@ -21,6 +21,7 @@ from neocog.engine.ops.winograd import (
 )
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution import conv2d_forward
 from neocog.kernels.convolution_gradient import (
     conv2d_backward_bias,
@@ -33,7 +34,6 @@ from neocog.kernels.convolution_tiling import Convolution
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.max_unpool import MaxUnpool, max_unpool
-from neocog.kernels.simd import LANES
 from neocog.kernels.weight_gradient import WeightGradient
 from neocog.kernels.winner_gradient import conv2d_backward_weight_of_winners
 from neocog.kernels.winner_input_gradient import (

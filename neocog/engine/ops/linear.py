@@ -15,6 +15,7 @@ from neocog.engine.ops.base import Op
 from neocog.engine.ops.pointwise import vector_parameter
 from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
 from neocog.kernels.linear import (
     FullyConnected,
@@ -28,7 +29,6 @@ from neocog.kernels.linear_gradient import (
     linear_backward_input_slices,
     linear_backward_weight,
 )
-from neocog.kernels.simd import LANES
 from neocog.layers import Linear
 
 __all__ = ["LinearOp"]

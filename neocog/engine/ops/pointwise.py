@@ -16,6 +16,7 @@ from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter, Tensor
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.normalization import (
     Normalization,
@@ -25,7 +26,6 @@ from neocog.kernels.normalization import (
     batch_norm_statistics,
 )
 from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
-from neocog.kernels.simd import LANES
 from neocog.layers import BatchNorm2d
 
 __all__ = ["PointwiseOp", "vector_parameter"]
@@ -55,23 +55,27 @@ def _smallest(spec: Normalization) -> Normalization:
 
 @dataclass(eq=False)
 class PointwiseOp(Op):
-    """Batch normalization, the sum of a residual block and a function; each is optional.
+    """Batch normalization, a sum with a second input, and a function; any may be missing.
 
     Attributes:
-        norm: the batch normalization, if there is one; it has the operation's name.
-        addend: the tensor of the block's other branch.
-        function: the function's name in `Pointwise`.
-        parameter: the function's number, such as a slope.
-        fixed: whether batch normalization uses its running statistics in training too.
-        order: the last step that was fused so far: 1 normalization, 2 sum, 3 function.
+        norm: the batch normalization, if there is one; its name is the operation's.
+        function: the function's name, as `Pointwise` knows it.
+        parameter: its number, such as a slope.
+        fixed: whether batch normalization keeps to its running statistics in training too.
+        order: which of its steps come next, while it is put together: 1 has normalized, 2 has
+            added, 3 has a function.
     """
 
     norm: BatchNorm2d | None = None
-    addend: Tensor | None = None
     function: str = "identity"
     parameter: float = 0.0
     fixed: bool = False
     order: int = 0
+
+    @property
+    def addend(self) -> Tensor | None:
+        """The second input; None if nothing is added."""
+        return self.inputs[1] if len(self.inputs) > 1 else None
 
     def parameters(self) -> list[Parameter]:
         """``weight`` and ``bias`` of an affine batch normalization."""

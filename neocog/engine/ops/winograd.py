@@ -9,13 +9,13 @@ from neocog.engine.tensor import Tensor
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.winograd import winograd_forward
 from neocog.kernels.winograd_gradient import (
-    WinogradGradient,
     winograd_backward_weight,
     winograd_outer,
     winograd_reduce,
     winograd_transform_gradient,
     winograd_transform_input,
 )
+from neocog.kernels.winograd_gradient_tiling import WinogradGradient
 from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
