@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from explorer_pages import DATA
 from exploring import served
+from neocog.explanation.html import page
+from neocog.explanation.payload import pack
+from neocog.explanation.top_activations import top_activation_sprites
 
 import neocog
 from neocog import models
 from neocog.explanation import explain
-from neocog.explanation.html import page
-from neocog.explanation.payload import pack
-from neocog.explanation.top_activations import top_activation_sprites
 from neocog.layers import (
     GELU,
     AdaptiveMaxPool2d,

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-
-from neocog.explanation import explain
 from neocog.explanation.html import bundle, page
 from neocog.explanation.payload import pack
+
+from neocog.explanation import explain
 
 # Float32's roundings in sums of some hundred products, of the largest number that is added.
 CLOSE = 1e-4

@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from neocog.explanation.html import page
+from neocog.explanation.payload import pack
 
 import neocog
 from neocog import models
 from neocog.explanation import explain
-from neocog.explanation.html import page
-from neocog.explanation.payload import pack
 
 
 def test_names_are_text_and_no_program(tab, tmp_path, trained):

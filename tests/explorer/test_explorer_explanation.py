@@ -3,10 +3,10 @@
 import numpy as np
 from explorer_networks import DATA
 from exploring import at
+from neocog.explanation.payload import pack
 
 import neocog
 from neocog.explanation.explanation import explain
-from neocog.explanation.payload import pack
 from neocog.web import explorer as explorer_module
 
 # The explanation
