@@ -117,7 +117,7 @@ def test_rules(optimizer, rule):
     assert kind == rule.kind
     assert settings.dtype == np.float64
     np.testing.assert_array_equal(settings, rule.settings)
-    # The flags are those of the stages.
+    # The flags are those of the specs.
     if kind == "muon":
         s = packed_matrix(ConvolutionWeight(20, 3, 2, 2), **found.flags)
         assert len(muon_plan(s, **found.iteration)) == 2 + 3 * 5 + 1
