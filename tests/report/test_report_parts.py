@@ -1,74 +1,21 @@
-"""What a report gathers from a run, and that it is bounded and escapes what files bring."""
+"""Parts of a report: pictures, curves, confusions, tables, and what a network looks at."""
 
 import base64
 import io
-import json
 import re
 
 import numpy as np
 import pytest
 from PIL import Image
+from reported import HOSTILE, MEGABYTE, evaluation, noise, random_evaluation, small_network
 
 import neocog
-from neocog.errors import DataError, NeocogError
-from neocog.evaluation import Evaluation
-from neocog.report import write_report
 from neocog.report.attention import covered_maps, explained
 from neocog.report.confusion import choose_pictures, confusion
 from neocog.report.curves import curves, thinned
 from neocog.report.tables import fact_rows, setting_rows
 from neocog.report.thumbnails import most_that_fit, sheet
 from neocog.training.history import Epoch, History, Logged
-
-HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e"
-MEGABYTE = 1_000_000
-
-
-def evaluation(labels, predicted, confidence, classes=3, names=None):
-    labels, predicted = np.array(labels), np.array(predicted)
-    confidence = np.array(confidence, np.float64)
-    of_label = np.where(labels == predicted, confidence, 1 - confidence)
-    return Evaluation(
-        loss=float(-np.log(np.maximum(of_label, 1e-9)).mean()),
-        classes=tuple(f"class {k}" for k in range(classes)),
-        labels=labels,
-        predicted=predicted,
-        confidence=confidence,
-        ranks=(labels != predicted).astype(np.int64),
-        label_probability=of_label,
-        seconds=0.1,
-        names=names,
-    )
-
-
-def random_evaluation(count, classes, names=None, seed=0):
-    rng = np.random.default_rng(seed)
-    labels, predicted = rng.integers(0, classes, (2, count))
-    return evaluation(labels, predicted, rng.uniform(0.2, 1, count), classes, names)
-
-
-def small_network(side=12, classes=3, channels=3):
-    network = neocog.Network(
-        input_shape=(channels, side, side),
-        conv=neocog.Conv2d(channels, 4, 3, padding=1),
-        relu=neocog.ReLU(),
-        pool=neocog.AdaptiveAvgPool2d(),
-        flatten=neocog.Flatten(),
-        fc=neocog.Linear(4, classes),
-    )
-    network.initialize(0)
-    return network
-
-
-def noise(*shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
-def structure_of(path):
-    """The structure that a page holds, and what else there is of it."""
-    text = path.read_text(encoding="utf-8")
-    found = re.search(r'id="structure">(.*?)</script>', text, re.DOTALL)
-    return json.loads(found[1]), text
 
 
 def picture_of(sheet):
@@ -278,134 +225,3 @@ def test_large_networks_are_not_looked_into():
     assert explained(small_network()) == 12
     assert 1 <= explained(neocog.models.resnet18()) < 12
     assert explained(neocog.models.resnet18(input_shape=(3, 512, 512))) == 0
-
-
-# The whole
-
-
-@pytest.fixture(scope="module")
-def run():
-    network = small_network()
-    names = [f"photos/{n}.png" for n in range(60)]
-    data = neocog.Dataset(noise(60, 12, 12, 3), np.arange(60) % 3, names)
-    return network, data, neocog.evaluate(network, data)
-
-
-def test_a_whole_report(run, tmp_path):
-    network, data, result = run
-    path = tmp_path / "report.html"
-    history = History(logged=[Logged(1, 1, 2.0, 0.1)], epochs=[Epoch(1, 2.0, 0.1)], steps=1)
-    write_report(
-        path,
-        title="a run",
-        network=network,
-        evaluation=result,
-        data=data,
-        history=history,
-        settings={"epochs": 1},
-        facts={"Machine": {"cores": 2}},
-    )
-    found, text = structure_of(path)
-    wrong = int((result.predicted != result.labels).sum())
-    assert found["evaluation"]["accuracy"] == pytest.approx(1 - wrong / 60)
-    assert found["mistakes"]["count"] == wrong
-    worst = found["mistakes"]["items"][0]
-    assert worst["name"] == f"photos/{worst['index']}.png"
-    assert worst["probability"] == result.confidence[result.predicted != result.labels].max()
-    assert worst["maps"]["shape"] == [2, 12, 12]
-    assert found["filters"]["weight"]["shape"] == [4, 3, 3, 3]
-    assert found["facts"] == {"Machine": [["cores", "2"]]}
-    assert len(found["pictures"]["items"]) == len(choose_pictures(result, 900))
-    assert "default-src 'none'" in text
-    assert not re.search(r"https?://(?!www\.w3\.org)", text)
-
-
-def test_only_what_is_given_is_there(tmp_path, run):
-    path = tmp_path / "report.html"
-    write_report(path, title="nothing")
-    found, _text = structure_of(path)
-    assert not {"history", "evaluation", "pictures", "mistakes", "filters"} & found.keys()
-    network, _data, result = run
-    write_report(path, title="without pictures", network=network, evaluation=result)
-    found, _text = structure_of(path)
-    assert "evaluation" in found
-    assert not {"pictures", "mistakes"} & found.keys()
-
-
-def test_hostile_names_are_text(tmp_path):
-    long = HOSTILE * 1000
-    network = small_network()
-    tags = "</script><img src=x onerror=alert(1)><!--"
-    network.name_classes(("a", tags, tags + "b"))
-    data = neocog.Dataset(noise(30, 12, 12, 3), np.arange(30) % 3, [long] * 30)
-    path = tmp_path / "report.html"
-    write_report(
-        path,
-        title=long,
-        network=network,
-        evaluation=neocog.evaluate(network, data),
-        data=data,
-        part=long,
-        settings={long: long},
-        facts={long: {long: long}},
-    )
-    found, text = structure_of(path)
-    assert text.count("</script>") == 3  # of the structure, the block and the program
-    assert "<img" not in text
-    assert "\x1b" not in text
-    assert "\u202e" not in text
-    assert len(text) < 300_000
-    assert found["evaluation"]["classes"][1].startswith("</script>")
-
-
-def test_the_largest_report_is_below_3_mb(tmp_path):
-    """Noise, of which nothing can be made smaller, in 1200 classes with long names."""
-    classes, count, side = 1200, 4000, 96
-    names = [f"{n:05d}" + "ü" * 10_000 for n in range(count)]
-    found = random_evaluation(count, classes, names)
-    found = Evaluation(
-        **{**vars(found), "classes": tuple(f"{k}" + "漢" * 500 for k in range(classes))}
-    )
-    one = noise(40, side, side, 3)
-    images = np.broadcast_to(one[None], (count // 40, *one.shape)).reshape(count, side, side, 3)
-    history = History(
-        logged=[Logged(1 + n // 100, n % 100, 1 / (n + 1), n) for n in range(50_000)],
-        epochs=[Epoch(n + 1, 1 / (n + 3), 0.123456789) for n in range(3000)],
-        steps=50_000,
-    )
-    path = tmp_path / "report.html"
-    write_report(
-        path,
-        title="x",
-        network=small_network(side, classes),
-        evaluation=found,
-        data=(images, found.labels),
-        history=history,
-        settings={f"setting {n}": "y" * 1000 for n in range(1000)},
-    )
-    assert path.stat().st_size < 3 * MEGABYTE
-
-
-def test_other_data_than_those_evaluated_are_refused(run, tmp_path):
-    network, data, result = run
-    with pytest.raises(DataError, match="59 images that are not the 60 of the evaluation"):
-        write_report(
-            tmp_path / "report.html", title="x", network=network, evaluation=result, data=data[:59]
-        )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_path_that_cannot_be_written_is_said(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(NeocogError, match=r"report\.html cannot be written"):
-        write_report(tmp_path / "file" / "report.html", title="x")
-
-
-def test_without_a_mistake_there_is_no_list(tmp_path, run):
-    network, data, _result = run
-    perfect = evaluation(data.labels, data.labels, np.full(60, 0.9))
-    path = tmp_path / "report.html"
-    write_report(path, title="x", network=network, evaluation=perfect, data=data)
-    found, _text = structure_of(path)
-    assert found["mistakes"] == {"count": 0, "items": []}
-    assert found["evaluation"]["confusion"]["table"] == [[20, 0, 0], [0, 20, 0], [0, 0, 20]]
