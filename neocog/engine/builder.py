@@ -217,9 +217,9 @@ class Builder:
         """Add the groups that compute gradients and update parameters, with barriers after them."""
         assert self.options is not None  # noqa: S101
         self.cut()
-        how = self.options.update_plan
-        refreshing = [replace(group, every=how.accumulate) for group in self._refreshing]
-        updates = how.phases(self.plan, self._learning)
+        update_plan = self.options.update_plan
+        refreshing = [replace(group, every=update_plan.accumulate) for group in self._refreshing]
+        updates = update_plan.phases(self.plan, self._learning)
         phases = [groups for groups in (self._preparing, *updates, refreshing) if groups]
         if not any(group.every == 1 for groups in phases for group in groups):
             # A barrier, or one worker writes the next step's losses while another adds up these.

@@ -63,10 +63,10 @@ def prefetch(
         batch_size: images a step.
         run: the run, already started.
     """
-    found = mapping_of(images)
-    if found is None or len(order) == 0 or images.nbytes == 0:
+    mapping = mapping_of(images)
+    if mapping is None or len(order) == 0 or images.nbytes == 0:
         return
-    work = _Reader(*found, images.nbytes, images.nbytes // len(images))
+    work = _Reader(*mapping, images.nbytes, images.nbytes // len(images))
     try:
         start_new_thread(work.read, (order, batch_size, run))
     except RuntimeError:  # no more threads: the run goes on, only slower

@@ -251,7 +251,7 @@ class Program:
         few = min(total, 10 * self.batch)
         steps = -(-few // self.batch)
         whole = self._groups
-        found = []
+        times = []
         try:
             self._groups = whole[:0].copy()
             idle = self._least(few, rounds)
@@ -266,10 +266,10 @@ class Program:
                         self._groups[0, GROUP.index(column)] = value
                     seconds = (self._least(few, rounds) - idle) / steps
                     name = f"{instruction.layer}: {instruction.kernel.py_func.__name__}"
-                    found.append((name, max(0.0, seconds * 1e6)))
+                    times.append((name, max(0.0, seconds * 1e6)))
         finally:
             self._groups = whole
-        return found
+        return times
 
     def _least(self, total: int, rounds: int) -> float:
         best = float("inf")

@@ -128,7 +128,7 @@ class UpdatePlan:
 
     def _updates(self, plan: Plan, parameters: list[Parameter], group: Group) -> list[Instruction]:
         """The updates of parameters whose rule works element by element."""
-        found = []
+        instructions = []
         for parameter in parameters:
             rule, item = self.rule(parameter), parameter.size // group.items
             plan.buffer(f"{parameter.name}.settings", 8 * _DOUBLE, Scope.SHARED)
@@ -144,9 +144,9 @@ class UpdatePlan:
             of = (parameter.name, self._gradient(parameter), settings, "rates", "step")
             spec = Update(item, clipped=self.clipped, **{"momentum": False, **rule.flags})
             operands = (*of, first, second, clip)
-            found.append(Instruction(_KERNELS[rule.kind], spec, operands, "update"))
-            found += self._average(plan, parameter, item)
-        return found
+            instructions.append(Instruction(_KERNELS[rule.kind], spec, operands, "update"))
+            instructions += self._average(plan, parameter, item)
+        return instructions
 
     def _average(self, plan: Plan, parameter: Parameter, item: int) -> list[Instruction]:
         if not self.averaging:
@@ -192,13 +192,13 @@ class UpdatePlan:
     def _sums(self, plan: Plan, parameters: list[Parameter], group: Group) -> list[Instruction]:
         if self.accumulate == 1:
             return []
-        found = []
+        instructions = []
         for parameter in parameters:
             spec = Accumulation(parameter.size // group.items, self.accumulate)
             total = plan.buffer(self._gradient(parameter), parameter.size * _FLOAT, Scope.SHARED)
             operands = (f"{parameter.name}.gradient", total, "step")
-            found.append(Instruction(accumulate_gradient, spec, operands, "update"))
-        return found
+            instructions.append(Instruction(accumulate_gradient, spec, operands, "update"))
+        return instructions
 
     def _norm(self, plan: Plan, moving: Sequence[Learning]) -> list[list[Group]]:
         """The sums of squares of all items, then the clipping factor."""

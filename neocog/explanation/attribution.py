@@ -116,7 +116,9 @@ def score_maps(network: Network, image: Images, label: int) -> dict[str, dict[st
     The ``output`` of a vector, and its gradient, are [n, 1, 1], also behind Flatten.
     """
     trainer = Trainer(
-        network,
+        network.graph,
+        network.state_dict(),
+        network.preprocessing,
         image[None],
         np.array([label]),
         TrainingSettings(batch_size=1, optimizer=SGD(1e-3), threads=1),

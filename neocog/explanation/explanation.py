@@ -324,7 +324,9 @@ def explain(
     layers: dict[str, LayerExplanation] = {}
     for name, optimizer in optimizers.items():
         trainer = Trainer(
-            network,
+            network.graph,
+            state,
+            network.preprocessing,
             pixels[None],
             np.array([chosen]),
             TrainingSettings(batch_size=1, optimizer=optimizer, threads=1),
@@ -365,7 +367,7 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
         return read_picture(image, network.input_shape, network.preprocessing.resize)
     # A list is joined into an array of its own: maps are made from the image later too, when the
     # caller's array may hold another one.
-    pixels: NDArray[np.uint8] = check_images(network, [image])[0]
+    pixels: NDArray[np.uint8] = check_images(network.input_shape, [image])[0]
     return pixels
 
 

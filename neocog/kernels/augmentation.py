@@ -128,13 +128,13 @@ class Augment(Augmentation):
 
 @dataclass(frozen=True)
 class Augmented:
-    """Loads images of bytes into the map `images.x`, varied as `how` says.
+    """Loads images of bytes into the map `images.x`, varied by `augment`.
 
     `stored` is the height and width of the stored images if they differ from those of x.
     """
 
     images: Images
-    how: Augment
+    augment: Augment
     stored: tuple[int, int] | None = None
 
     @property
@@ -165,7 +165,7 @@ class Augmented:
     @property
     def fetches(self) -> bool:
         """Whether to prefetch the next step's images: not if an unknown part of them is cropped."""
-        return self.images.gathered and not self.how.crop
+        return self.images.gathered and not self.augment.crop
 
     @property
     def scratch(self) -> Scratch:
@@ -173,9 +173,9 @@ class Augmented:
         return Scratch(
             *(self.x.height, self.x.width, self.x.channels),
             *(self.stored_height, self.stored_width),
-            cropped=self.how.crop is not None,
-            rotated=self.how.rotate > 0,
-            trivial=self.how.trivial_augment,
+            cropped=self.augment.crop is not None,
+            rotated=self.augment.rotate > 0,
+            trivial=self.augment.trivial_augment,
         )
 
     @property
@@ -209,7 +209,7 @@ def _place(emit, spec, source, scale, shift, x, *, backward):
     values = emit.load_bytes(source, floats, spec.x.channels, spec.x.pixel, backward=backward)
     for n, value in enumerate(values):
         at = n * LANES
-        if spec.how.colored:
+        if spec.augment.colored:
             emit.store(emit.mul(value, emit.constant(1 / 255)), x, at)
         else:
             emit.store(emit.fma(value, emit.load(scale, at), emit.load(shift, at)), x, at)
@@ -219,12 +219,12 @@ def _place(emit, spec, source, scale, shift, x, *, backward):
 def put_pixel(spec, source, column, scale, shift, x):
     """One pixel from a column of the (flipped) row of bytes, or from outside of the row."""
     inside = 0 <= column < spec.x.width
-    if not inside and spec.how.reflected:
+    if not inside and spec.augment.reflected:
         column = mirrored(column, spec.x.width)
         inside = True
     for c in range(spec.x.channels):
         value = float32(source[column * spec.x.channels + c]) if inside else float32(0)
-        x[c] = value * float32(1 / 255) if spec.how.colored else value * scale[c] + shift[c]
+        x[c] = value * float32(1 / 255) if spec.augment.colored else value * scale[c] + shift[c]
 
 
 @inlined
@@ -261,11 +261,11 @@ def coin(key):
 @inlined
 def is_flipped(spec, settings, key, index):
     """Whether an image is flipped in this epoch."""
-    if spec.how.fixed:
+    if spec.augment.fixed:
         return settings[_FLIP] != 0
-    if spec.how.random_flip:
+    if spec.augment.random_flip:
         return coin(key)
-    if spec.how.alternating:
+    if spec.augment.alternating:
         first = coin(random_bits(settings[_SEED], 0, index))
         return first != (settings[_EPOCH] % 2 == 1)
     return False
@@ -276,17 +276,17 @@ def arrange(spec, source, settings, key, index, scale, shift, x):
     """An image's bytes, shifted and flipped, into its map."""
     flipped = is_flipped(spec, settings, key, index)
     down, right = 0, 0
-    if spec.how.fixed:
+    if spec.augment.fixed:
         down, right = settings[_DOWN], settings[_RIGHT]
-    elif spec.how.translate > 0:
-        down = drawn_below(2 * spec.how.translate + 1, key, _OF_DOWN) - spec.how.translate
-        right = drawn_below(2 * spec.how.translate + 1, key, _OF_RIGHT) - spec.how.translate
+    elif spec.augment.translate > 0:
+        down = drawn_below(2 * spec.augment.translate + 1, key, _OF_DOWN) - spec.augment.translate
+        right = drawn_below(2 * spec.augment.translate + 1, key, _OF_RIGHT) - spec.augment.translate
     # A shift before the flip is a shift in the other direction after it.
     offset = -right if flipped else right
     for row in range(spec.x.height):
         to = advance(x, row * spec.x.row)
         at = row + down
-        if spec.how.reflected:
+        if spec.augment.reflected:
             at = mirrored(at, spec.x.height)
         # Outside of the image, any row that is shifted out of sight is black.
         there = 0 <= at < spec.x.height
@@ -330,8 +330,8 @@ def leave_alone(spec, share, x, other):
     """No mixture."""
 
 
-coloring = optional(lambda spec: spec.how.colored, change_colors, leave_colors)
-blending = optional(lambda spec: spec.how.mixes, mix_maps, leave_alone)
+coloring = optional(lambda spec: spec.augment.colored, change_colors, leave_colors)
+blending = optional(lambda spec: spec.augment.mixes, mix_maps, leave_alone)
 
 
 @kernel
@@ -348,14 +348,14 @@ def load_augmented(spec, operands, first, count):
     scale = pointer(operands, 3, FLOATS)
     shift = pointer(operands, 4, FLOATS)
     settings = pointer(operands, 6, LONGS)
-    share, rotation = mixing(spec.how)(spec.how.mixup, settings, step)
+    share, rotation = mixing(spec.augment)(spec.augment.mixup, settings, step)
     for n in range(count):
         x = advance(pointer(operands, 5, FLOATS), n * spec.x.size + spec.x.start)
         other = x
-        if spec.how.mixes:
+        if spec.augment.mixes:
             other = advance(pointer(operands, 7, FLOATS), spec.x.start)
         # The image itself, then its partner.
-        for turn in range(2 if spec.how.mixes else 1):
+        for turn in range(2 if spec.augment.mixes else 1):
             to = x if turn == 0 else other
             index = step[0] + partner(first + n, step[1], turn * rotation)
             if spec.images.gathered:

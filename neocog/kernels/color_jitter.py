@@ -64,9 +64,9 @@ def total(emit, spec, sums):
 def color(emit, spec, brightness, contrast, saturation, mean, scale, shift, x):
     """Change the colors of a vector of four-float pixels, and normalize it."""
     value = _clamped(emit, emit.mul(emit.load(x), emit.splat(brightness)))
-    if spec.how.contrast > 0:
+    if spec.augment.contrast > 0:
         value = _blended(emit, value, contrast, emit.splat(mean))
-    if spec.how.saturation > 0:
+    if spec.augment.saturation > 0:
         value = _blended(emit, value, saturation, _gray(emit, value))
     value = emit.mul(value, emit.constant(255.0))
     emit.store(emit.fma(value, emit.load(scale), emit.load(shift)), x)
@@ -101,10 +101,10 @@ def color_pixel(spec, brightness, contrast, saturation, mean, scale, shift, pixe
     """`color` of one pixel of any number of channels."""
     for c in range(spec.x.channels):
         pixel[c] = clamped(brightness * pixel[c])
-    if spec.how.contrasted:
+    if spec.augment.contrasted:
         for c in range(spec.x.channels):
             pixel[c] = blended(pixel[c], contrast, mean)
-    if spec.how.saturation > 0:
+    if spec.augment.saturation > 0:
         gray = gray_of(spec, pixel, float32(1))
         for c in range(spec.x.channels):
             pixel[c] = blended(pixel[c], saturation, gray)
@@ -140,18 +140,18 @@ def change_colors(spec, key, scale, shift, x):
     """Change one image's colors, of bytes / 255, and normalize it.
 
     Args:
-        spec: has the map `x`, `how` (an `augmentation.Augment`) and `whole`, the number of pixels
+        spec: has the map `x`, `augment` (an `augmentation.Augment`) and `whole`, the pixels
             of a row that lie in whole vectors.
         key: the key of the image's random numbers.
         scale: as `load_images` has it.
         shift: as `load_images` has it.
         x: the image's first pixel.
     """
-    brightness = factor_of(spec.how.brightness, key, _BRIGHTNESS)
-    contrast = factor_of(spec.how.contrast, key, _CONTRAST)
-    saturation = factor_of(spec.how.saturation, key, _SATURATION)
+    brightness = factor_of(spec.augment.brightness, key, _BRIGHTNESS)
+    contrast = factor_of(spec.augment.contrast, key, _CONTRAST)
+    saturation = factor_of(spec.augment.saturation, key, _SATURATION)
     mean = float32(0)
-    if spec.how.contrasted:
+    if spec.augment.contrasted:
         mean = mean_gray(spec, brightness, x)
     for row in range(spec.x.height):
         line = advance(x, row * spec.x.row)

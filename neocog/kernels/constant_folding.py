@@ -30,33 +30,33 @@ class FoldConstants(FunctionPass):
         definitions = build_definitions(state.func_ir.blocks)
         known: dict[str, SpecType | None] = {}
 
-        def static(variable: ir.Var) -> SpecType | None:
+        def spec_of(variable: ir.Var) -> SpecType | None:
             """The value of a variable, if it is known when compiling."""
             name = variable.name
             if name not in known:
                 known[name] = None
-                found = definitions[name]
-                if len(found) == 1:
-                    known[name] = _value(found[0])
+                defined = definitions[name]
+                if len(defined) == 1:
+                    known[name] = _value(defined[0])
             return known[name]
 
         def _value(given: Any) -> SpecType | None:
-            found = None
+            value = None
             if isinstance(given, ir.Arg):
-                found = state.args[given.index]
+                value = state.args[given.index]
             elif isinstance(given, ir.Var):
-                found = static(given)
+                value = spec_of(given)
             elif isinstance(given, ir.Expr) and given.op == "getattr":
-                of = static(given.value)
-                found = of and of.attribute(given.attr)
-            return found if isinstance(found, SpecType) else None
+                of = spec_of(given.value)
+                value = of and of.attribute(given.attr)
+            return value if isinstance(value, SpecType) else None
 
         blocks = state.func_ir.blocks.values()
         for block in blocks:
             for statement in block.find_insts(ir.Assign):
                 given = statement.value
                 if isinstance(given, ir.Expr) and given.op == "getattr":
-                    of = static(given.value)
+                    of = spec_of(given.value)
                     constant = of and of.attribute(given.attr)
                     if of is not None and not isinstance(constant, SpecType):
                         statement.value = ir.Const(constant, statement.loc)

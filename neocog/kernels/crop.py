@@ -56,7 +56,7 @@ def draw_crop(height, width, least, most, key):
 def crop(spec, key, source, rows, numbers, to):
     """Crop a stored image, and scale it to the map x; see `resample` for the arguments."""
     top, left, height, width = draw_crop(
-        spec.stored_height, spec.stored_width, spec.how.least_area, spec.how.most_area, key
+        spec.stored_height, spec.stored_width, spec.augment.least_area, spec.augment.most_area, key
     )
     corner = advance(source, top * spec.stored_row + left * spec.x.channels)
     resample(spec, corner, height, width, rows, numbers, to)

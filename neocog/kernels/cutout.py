@@ -22,7 +22,7 @@ _ROW, _COLUMN = 3, 4
 @inlined
 def cut_out(spec, key, x):
     """Set the pixels of a square to zero."""
-    size = spec.how.cutout
+    size = spec.augment.cutout
     top = drawn_below(spec.x.height, key, _ROW) - size // 2
     left = drawn_below(spec.x.width, key, _COLUMN) - size // 2
     low, high = max(0, left) * spec.x.pixel, min(left + size, spec.x.width) * spec.x.pixel
@@ -37,5 +37,5 @@ def leave_whole(spec, key, x):
     """Do nothing."""
 
 
-#: `cutting(spec)(spec, key, x)`, for a spec with `how.cutout` and the map `x`.
-cutting = optional(lambda spec: spec.how.cutout > 0, cut_out, leave_whole)
+#: `cutting(spec)(spec, key, x)`, for a spec with `augment.cutout` and the map `x`.
+cutting = optional(lambda spec: spec.augment.cutout > 0, cut_out, leave_whole)

@@ -82,18 +82,18 @@ def called_from_python(function: Any) -> Any:
             if kinds in dispatcher.overloads:  # another thread has compiled it
                 return dispatcher.overloads[kinds].entry_point
             name = _name(dispatcher, kinds)
-            found = kernel_cache.read(name)
-            if found is None:
+            code = kernel_cache.read(name)
+            if code is None:
                 with kernel_cache.await_claim(name):
-                    found = kernel_cache.read(name)
-                    if found is None:
+                    code = kernel_cache.read(name)
+                    if code is None:
                         with deferred_signals():
                             entry = compiled(kinds)
                         result = dispatcher.overloads[kinds]
                         described = result.fndesc
                         _keep(name, result, described.llvm_cpython_wrapper_name, described.env_name)
                         return entry
-            return _entered(dispatcher, kinds, found)
+            return _entered(dispatcher, kinds, code)
 
     dispatcher.compile = read_or_compile
     return dispatcher
@@ -106,19 +106,19 @@ def kept_address(dispatcher: Any, spec: Any) -> int | None:
         return _addresses[key]
     with global_compiler_lock:
         if key not in _addresses:
-            found = kernel_cache.read(_name(*key))
-            if found is None:
+            code = kernel_cache.read(_name(*key))
+            if code is None:
                 return None
-            _addresses[key] = _loaded(dispatcher, found)
+            _addresses[key] = _loaded(dispatcher, code)
         return _addresses[key]
 
 
 def kernel_address(dispatcher: Any, spec: Any) -> int:
     """The address of the kernel's machine code for `spec`, compiled if it must be."""
     with global_compiler_lock:
-        found = kept_address(dispatcher, spec)
-        if found is not None:
-            return found
+        kept = kept_address(dispatcher, spec)
+        if kept is not None:
+            return kept
         signature = _signature(spec)
         with deferred_signals():
             dispatcher.compile(signature)
@@ -165,26 +165,26 @@ def _keep(name: str, result: Any, symbol: str, environment: str = "") -> None:
         kernel_cache.write(name, MachineCode(symbol, environment, code))
 
 
-def _loaded(dispatcher: Any, found: MachineCode) -> int:
+def _loaded(dispatcher: Any, code: MachineCode) -> int:
     """Load a cache entry into memory; returns the address of its function."""
     context = dispatcher.targetctx
     with deferred_signals():
         context.refresh()  # so that symbols of Numba's runtime exist
-        library = context.codegen().create_library(found.symbol)
+        library = context.codegen().create_library(code.symbol)
         library.enable_object_caching()
-        library._set_compiled_object(found.code)
+        library._set_compiled_object(code.code)
         library._finalize_final_module()
         _libraries.append(library)
-        return int(context.codegen()._engine.get_function_address(found.symbol))
+        return int(context.codegen()._engine.get_function_address(code.symbol))
 
 
-def _entered(dispatcher: Any, kinds: Any, found: MachineCode) -> Any:
+def _entered(dispatcher: Any, kinds: Any, code: MachineCode) -> Any:
     """Make the dispatcher call a cache entry for these argument types; returns the entry point."""
     function = dispatcher.py_func
-    address = _loaded(dispatcher, found)
+    address = _loaded(dispatcher, code)
     environment = Environment(function.__globals__)
-    environment.env_name = found.environment
-    dispatcher.targetctx.codegen().set_env(found.environment, environment)
+    environment.env_name = code.environment
+    dispatcher.targetctx.codegen().set_env(code.environment, environment)
     module = sys.modules[function.__module__]
     entry = make_function(module, function.__name__, "", address, environment, (_libraries[-1],))
     dispatcher.add_overload(

@@ -159,10 +159,10 @@ def _parsed(name: str, content: bytes) -> MachineCode:
     code = content[begin + size :]
     if not isinstance(header, dict):
         raise ValueError("it has no header")
-    found = MachineCode(str(header.get("symbol")), str(header.get("environment")), code)
-    if header != _header(name, found):
+    machine_code = MachineCode(str(header.get("symbol")), str(header.get("environment")), code)
+    if header != _header(name, machine_code):
         raise ValueError("it is of another format or another kernel")
-    return found
+    return machine_code
 
 
 def _header(name: str, machine_code: MachineCode) -> dict[str, object]:

@@ -32,17 +32,17 @@ class _Kernel(JITCodeLibrary):
 
     def finalize(self) -> None:
         # A part is only linked if the module already calls it, so its callers must come first.
-        found: dict[Any, None] = {}
+        libraries: dict[Any, None] = {}
 
         def visit(library: Any) -> None:
-            if library not in found:
+            if library not in libraries:
                 for part in library._linking_libraries if isinstance(library, _Part) else ():
                     visit(part)
-                found[library] = None
+                libraries[library] = None
 
         for part in self._linking_libraries:  # type: ignore[has-type]
             visit(part)
-        self._linking_libraries = list(reversed(found))
+        self._linking_libraries = list(reversed(libraries))
         super().finalize()
 
 

@@ -39,9 +39,9 @@ def kind_of(spec: Any) -> Any:
 
 def numbers_of(spec: Any) -> NDArray[np.int64]:
     """A spec's runtime sizes as a kernel reads them; empty if it has none."""
-    found = getattr(spec, "runtime_sizes", None)
-    names = () if found is None else (field.name for field in fields(found))
-    return np.array([getattr(found, name) for name in names], np.int64)
+    sizes = getattr(spec, "runtime_sizes", None)
+    names = () if sizes is None else (field.name for field in fields(sizes))
+    return np.array([getattr(sizes, name) for name in names], np.int64)
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ class _RuntimeSizesType(types.Type):
 
     def read(self, context: Any, builder: Any, value: Any, name: str) -> Any:
         """One of the numbers."""
-        found = _load(context, builder, value, self.names.index(name))
+        number = _load(context, builder, value, self.names.index(name))
         # Nothing writes there while a kernel runs, so LLVM may load a number once per loop.
-        found.set_metadata("invariant.load", builder.module.add_metadata([]))
-        return found
+        number.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return number
 
 
 def _load(context: Any, builder: Any, pointer: Any, index: int) -> Any:

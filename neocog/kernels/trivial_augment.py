@@ -104,7 +104,7 @@ def trivial_augment(spec, key, source, counts, table, to):
     """Change an image.
 
     Args:
-        spec: has the map `x` and `how`.
+        spec: has the map `x` and `augment`.
         key: the key of the image's random numbers.
         source: the image's bytes, of the size of x.
         counts: room for 256 int32.

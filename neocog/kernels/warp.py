@@ -43,7 +43,7 @@ def warp(spec, matrix, source, to):
     """Map an image's pixels by a matrix.
 
     Args:
-        spec: has the map `x` and `how`, whose `reflected` says what lies outside.
+        spec: has the map `x` and `augment`, whose `reflected` says what lies outside.
         matrix: (a, b, c, d, e, f).
         source: the image's bytes, of the size of x.
         to: gets the bytes.
@@ -60,7 +60,7 @@ def warp(spec, matrix, source, to):
             of_right, of_low = across & (_ONE - 1), down & (_ONE - 1)
             of_left, of_up = _ONE - of_right, _ONE - of_low
             if left < 0 or right >= width or up < 0 or low >= height:
-                if spec.how.reflected:
+                if spec.augment.reflected:
                     left, right = mirrored(left, width), mirrored(right, width)
                     up, low = mirrored(up, height), mirrored(low, height)
                 else:
@@ -99,6 +99,6 @@ def rotation(degrees, height, width):
 
 @inlined
 def random_rotation(spec, key, source, to):
-    """Rotate an image by an angle that is uniform in ± `how.rotate` degrees."""
-    degrees = (2 * uniform(key, _ANGLE, 0) - 1) * spec.how.rotate
+    """Rotate an image by an angle that is uniform in ± `augment.rotate` degrees."""
+    degrees = (2 * uniform(key, _ANGLE, 0) - 1) * spec.augment.rotate
     warp(spec, rotation(degrees, spec.x.height, spec.x.width), source, to)

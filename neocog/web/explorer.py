@@ -23,8 +23,8 @@ from neocog.explanation.explanation import explain
 from neocog.explanation.message import Block, message, to_json
 from neocog.explanation.payload import pack
 from neocog.explanation.top_activations import top_activation_sprites
-from neocog.formats import save_model
 from neocog.network import Network
+from neocog.network_files import save_model
 from neocog.trained_on import training_notes
 from neocog.training.run import initialize_for_training
 from neocog.validation import shown

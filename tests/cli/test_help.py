@@ -23,6 +23,8 @@ COMMANDS = [
     "evaluate",
     "predict",
     "explain",
+    "runs",
+    "compare",
     "models",
     "summary",
     "explore",

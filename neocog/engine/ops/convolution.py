@@ -127,13 +127,13 @@ class ConvolutionOp(Op):
     def _input_spec(self, dy: FeatureMap, *, accumulate: bool = False) -> InputGradient:
         ph, pw = self.layer.before
         dx, gate = self.x.gradient_map, self.x.map if self.x.gated else _NONE
-        what: dict[str, Any] = {
+        options: dict[str, Any] = {
             "top": ph,
             "left": pw,
             "gated": self.x.gated,
             "accumulate": accumulate,
         }
-        return InputGradient(dy, dx, self._weight.flipped, **self._steps, **what, gate=gate)
+        return InputGradient(dy, dx, self._weight.flipped, **self._steps, **options, gate=gate)
 
     @property
     def _gradient_border(self) -> tuple[int, int]:

@@ -143,7 +143,11 @@ class Confusion {
         type: "button",
         "aria-label": label,
         "aria-pressed": "false",
-        onclick: () => this.open(k, taken, n),
+        onclick: () => {
+          this.open(k, taken, n);
+          // Where it is below, it may be out of sight.
+          this.panel.scrollIntoView({ block: "nearest" });
+        },
       },
       content,
     );

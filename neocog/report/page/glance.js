@@ -44,11 +44,7 @@ function ofHistory(history) {
   const number = epochs.at(-1)?.[0] ?? 0;
   return [
     ["Epochs", number.toLocaleString("en"), end ?? `${steps.toLocaleString("en")} steps`],
-    [
-      "Training time",
-      duration(seconds),
-      `${written(Number(((1e3 * seconds) / steps).toPrecision(3)))} ms a step`,
-    ],
+    ["Training time", duration(seconds), `${duration(seconds / steps)} a step`],
   ];
 }
 

@@ -14,46 +14,53 @@ export function mistakes({ evaluation, mistakes: found }) {
   if (!found.items.length) return el("p", {}, "There is no mistake.");
   const sheet = new Sheet(found.pictures);
   const name = (n) => evaluation.classes[n] ?? `class ${n}`;
-  const mapped = found.items.some((item) => item.maps);
   const some =
     found.items.length < found.count
       ? `The ${found.items.length} it was surest of, out of ${found.count.toLocaleString("en")}.`
       : "All of them, the surest first.";
+  const list = (kind, first, items) =>
+    items.length
+      ? el(
+          "ul",
+          { class: kind },
+          items.map((item, n) => card(item, first + n, sheet, name)),
+        )
+      : null;
+  // The first ones have maps.
+  const withMaps = found.items.filter((item) => item.maps).length;
   return [
     el(
       "p",
       { class: "caption" },
-      `${some}${mapped ? " Orange is evidence for a class: cover it, and the class becomes less probable. Blue is evidence against it (occlusion, in log odds)." : ""}`,
+      `${some}${withMaps ? " Orange is evidence for a class: cover it, and the class becomes less probable. Blue is evidence against it (occlusion, in log odds)." : ""}`,
     ),
-    el(
-      "ul",
-      { class: "mistakes" },
-      found.items.map((item, n) => card(item, n, sheet, name)),
-    ),
+    list("mistakes mapped", 0, found.items.slice(0, withMaps)),
+    list("mistakes", withMaps, found.items.slice(withMaps)),
   ];
 }
 
 function card(item, n, sheet, name) {
   const called = nameOf(item.name, item.index);
-  const label = `${called}: ${name(item.label)} taken for ${name(item.predicted)}`;
-  const pictures = [figure(sheet.picture(n, label), called)];
-  if (item.maps) {
-    const reach = Math.max(LEAST_REACH, item.maps.reach);
-    const over = (which, of) => veiled(sheet, n, item.maps, which, reach, of);
-    pictures[0] = figure(sheet.picture(n, label), "the picture");
-    pictures.push(over(0, name(item.predicted)), over(1, name(item.label)));
-  }
+  const [label, predicted] = [name(item.label), name(item.predicted)];
+  const picture = sheet.picture(n, `${called}: ${label} taken for ${predicted}`);
+  const pictures = item.maps
+    ? [
+        figure(picture, "the picture"),
+        veiled(sheet, n, item.maps, 0, predicted),
+        veiled(sheet, n, item.maps, 1, label),
+      ]
+    : picture;
   return el(
     "li",
-    { class: item.maps ? "card mapped" : "card" },
-    el("div", { class: "row-of-pictures" }, item.maps ? pictures : sheet.picture(n, label)),
+    { class: "card" },
+    el("div", { class: "row-of-pictures" }, pictures),
     el(
       "p",
       {},
       "Taken for ",
-      el("strong", {}, name(item.predicted)),
+      el("strong", {}, predicted),
       ` with ${percentage(item.probability)}; it is `,
-      el("strong", {}, name(item.label)),
+      el("strong", {}, label),
       ` (${percentage(item.label_probability)}).`,
     ),
     el("p", { class: "file" }, el("bdi", {}, called)),
@@ -65,11 +72,11 @@ function figure(content, ...words) {
 }
 
 /** The picture in gray, under the evidence for a class. */
-function veiled(sheet, n, maps, which, reach, of) {
+function veiled(sheet, n, maps, which, of) {
   const [, rows, columns] = maps.shape;
   const values = maps.part(which);
   const veil = el("canvas", { class: "veil", "aria-hidden": "true" });
-  paintVeil(veil, values, columns, reach);
+  paintVeil(veil, values, columns, Math.max(LEAST_REACH, maps.reach));
   let best = 0;
   for (let place = 1; place < values.length; place++)
     if (values[place] > values[best]) best = place;

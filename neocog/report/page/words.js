@@ -9,6 +9,7 @@ export function percentage(part) {
 
 /** Seconds as people say them. */
 export function duration(seconds) {
+  if (seconds && seconds < 1) return `${Number((1000 * seconds).toPrecision(3))} ms`;
   if (seconds < 60) return `${Number(seconds.toPrecision(3))} s`;
   const minutes = Math.floor(Math.round(seconds) / 60);
   if (minutes < 60) return `${minutes} min ${Math.round(seconds) % 60} s`;

@@ -1,8 +1,7 @@
-"""Evaluations and networks to report."""
+"""Evaluations and pictures for tests of reports."""
 
 import numpy as np
 
-import neocog
 from neocog.evaluation import Evaluation
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\u202e"
@@ -30,19 +29,6 @@ def random_evaluation(count, classes, names=None, seed=0):
     rng = np.random.default_rng(seed)
     labels, predicted = rng.integers(0, classes, (2, count))
     return evaluation(labels, predicted, rng.uniform(0.2, 1, count), classes, names)
-
-
-def small_network(side=12, classes=3, channels=3):
-    network = neocog.Network(
-        input_shape=(channels, side, side),
-        conv=neocog.Conv2d(channels, 4, 3, padding=1),
-        relu=neocog.ReLU(),
-        pool=neocog.AdaptiveAvgPool2d(),
-        flatten=neocog.Flatten(),
-        fc=neocog.Linear(4, classes),
-    )
-    network.initialize(0)
-    return network
 
 
 def noise(*shape, seed=0):

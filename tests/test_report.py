@@ -1,18 +1,32 @@
-"""A whole report: what it gathers from a run, its bounds, and what files bring is text."""
+"""What a report gathers from a run, and that it is bounded and escapes what files bring."""
 
 import json
 import re
 
 import numpy as np
 import pytest
-from reported import HOSTILE, MEGABYTE, evaluation, noise, random_evaluation, small_network
+from reporting import HOSTILE, MEGABYTE, evaluation, noise, random_evaluation
 
 import neocog
 from neocog.errors import DataError, NeocogError
 from neocog.evaluation import Evaluation
 from neocog.report import write_report
+from neocog.report.attention import covered_maps, explained
 from neocog.report.confusion import choose_pictures
 from neocog.training.history import Epoch, History, Logged
+
+
+def small_network(side=12, classes=3, channels=3):
+    network = neocog.Network(
+        input_shape=(channels, side, side),
+        conv=neocog.Conv2d(channels, 4, 3, padding=1),
+        relu=neocog.ReLU(),
+        pool=neocog.AdaptiveAvgPool2d(),
+        flatten=neocog.Flatten(),
+        fc=neocog.Linear(4, classes),
+    )
+    network.initialize(0)
+    return network
 
 
 def structure_of(path):
@@ -20,6 +34,37 @@ def structure_of(path):
     text = path.read_text(encoding="utf-8")
     found = re.search(r'id="structure">(.*?)</script>', text, re.DOTALL)
     return json.loads(found[1]), text
+
+
+# What it looks at
+
+
+def test_what_speaks_for_a_class_is_where_it_is():
+    """A network that sees red as class 0, and an image with red in one corner."""
+    network = small_network()
+    state = {name: np.zeros_like(value) for name, value in network.state_dict().items()}
+    state["conv.weight"][0, 0, 1, 1] = 1
+    state["fc.weight"][0, 0] = 40
+    network.load_state_dict(state)
+    network.preprocessing = neocog.Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    image = np.zeros((12, 12, 3), np.uint8)
+    image[:3, :3, 0] = 255
+    maps = covered_maps(network, image, (0, 1))
+    assert maps.shape == (2, 12, 12)
+    assert np.unravel_index(maps[0].argmax(), (12, 12)) == (0, 0)
+    # z is 40 · 9/144 with the square, and 0 without; log odds less log 2 of two others.
+    assert maps[0, 0, 0] == pytest.approx(2.5, rel=1e-5)
+    assert maps[0, 6:, 6:].max() == pytest.approx(0, abs=1e-5)
+    assert maps[1, 0, 0] == pytest.approx(-np.log((np.exp(2.5) + 1) / 2), rel=1e-5)
+
+
+def test_large_networks_are_not_looked_into():
+    assert explained(small_network()) == 12
+    assert 1 <= explained(neocog.models.resnet18()) < 12
+    assert explained(neocog.models.resnet18(input_shape=(3, 512, 512))) == 0
+
+
+# The whole
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Parts of a report: pictures, curves, confusions, tables, and what a network looks at."""
+"""The parts of a report: pictures side by side, curves, cells with their pictures, tables."""
 
 import base64
 import io
@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
-from reported import HOSTILE, MEGABYTE, evaluation, noise, random_evaluation, small_network
+from reporting import HOSTILE, MEGABYTE, evaluation, noise, random_evaluation
 
-import neocog
-from neocog.report.attention import covered_maps, explained
 from neocog.report.confusion import choose_pictures, confusion
 from neocog.report.curves import curves, thinned
 from neocog.report.tables import fact_rows, setting_rows
@@ -64,6 +64,24 @@ def test_even_noise_takes_no_more_than_its_bytes(shape):
     assert len(sheet(images, range(count), 80, 1_200_000)["src"]) <= 1_600_100
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 150), st.integers(1, 150), st.integers(1, 4), st.integers(1, 30), st.data())
+def test_any_pictures_are_on_their_sheet(height, width, channels, count, data):
+    """Each is its own color, so that a picture at another's place would show."""
+    shades = np.linspace(0, 255, count).astype(np.uint8)
+    images = np.broadcast_to(shades[:, None, None, None], (count, height, width, channels))
+    chosen = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=40))
+    found = sheet(images, chosen, 80, MEGABYTE)
+    pixels = np.asarray(picture_of(found).convert("L")).astype(int)
+    assert max(found["height"], found["width"]) <= 80
+    for place, index in enumerate(chosen):
+        top = place // found["columns"] * found["down"]
+        left = place % found["columns"] * found["across"]
+        tile = pixels[top : top + found["height"], left : left + found["width"]]
+        assert tile.shape == (found["height"], found["width"])
+        assert np.abs(tile - shades[index]).max() <= 3
+
+
 def test_how_many_fit():
     assert most_that_fit((32, 32, 3), 64, 1_400_000) == 1_400_000 // 32**2
     assert most_that_fit((1000, 500, 3), 64, 1_400_000) == 1_400_000 // (64 * 32)
@@ -103,10 +121,8 @@ def test_curves_of_a_history():
 
 
 def test_what_is_known_of_an_epoch_is_shown():
-    class Validated(Epoch):
-        validation_loss, validation_accuracy, lr = 0.75, 0.5, 0.01
-
-    history = History(epochs=[Validated(1, 1.5, 0.25), Epoch(2, 1.0, 0.25)])
+    validated = Epoch(1, 1.5, 0.25, lr=0.01, validation_loss=0.75, validation_accuracy=0.5)
+    history = History(epochs=[validated, Epoch(2, 1.0, 0.25)])
     found = curves(history)
     assert found["validation_loss"] == {"x": [1, 2], "y": [0.75, None]}
     assert found["validation_accuracy"]["y"] == [0.5, None]
@@ -156,6 +172,18 @@ def test_pictures_are_the_surest_mistakes_and_the_least_sure_of_what_is_right():
     assert choose_pictures(found, 4) == [1, 3, 2, 5]
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 12), st.integers(1, 100), st.integers(0, 99))
+def test_chosen_pictures_are_as_many_as_there_may_be(count, classes, most, seed):
+    found = random_evaluation(count, classes, seed=seed)
+    chosen = choose_pictures(found, most)
+    assert len(chosen) == len(set(chosen)) <= most
+    assert len(chosen) > 0
+    # No cell has more than its share.
+    cells = found.labels[chosen] * classes + found.predicted[chosen]
+    assert np.bincount(cells).max() <= 12
+
+
 def test_every_cell_has_a_picture_before_one_has_two():
     found = random_evaluation(5000, 10)
     chosen = choose_pictures(found, 200)
@@ -168,9 +196,11 @@ def test_every_cell_has_a_picture_before_one_has_two():
 
 
 def test_settings_beside_their_defaults():
-    settings = {"epochs": 5, "optimizer": {"lr": 0.01, "betas": (0.9, 0.99)}, "nesterov": True}
+    optimizer = {"lr": 0.01, "betas": (0.9, 0.99)}
+    settings = {"data": "x", "epochs": 5, "optimizer": optimizer, "nesterov": True}
     defaults = {"epochs": 2, "optimizer": {"lr": 0.01, "betas": [0.9, 0.99]}, "nesterov": 1}
     assert setting_rows(settings, defaults) == [
+        ["data", "x", ""],
         ["epochs", "5", "2"],
         ["optimizer.lr", "0.01", None],
         ["optimizer.betas", "0.9, 0.99", None],
@@ -197,31 +227,3 @@ def test_nothing_that_is_nested_deeply_breaks_the_tables():
     rows = setting_rows({"settings": deep, "row": row, "rows": [deep], "many": many})
     assert len(rows) == 300
     assert max(len(value) for _name, value, _default in rows) < 250
-
-
-# What it looks at
-
-
-def test_what_speaks_for_a_class_is_where_it_is():
-    """A network that sees red as class 0, and an image with red in one corner."""
-    network = small_network()
-    state = {name: np.zeros_like(value) for name, value in network.state_dict().items()}
-    state["conv.weight"][0, 0, 1, 1] = 1
-    state["fc.weight"][0, 0] = 40
-    network.load_state_dict(state)
-    network.preprocessing = neocog.Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-    image = np.zeros((12, 12, 3), np.uint8)
-    image[:3, :3, 0] = 255
-    maps = covered_maps(network, image, (0, 1))
-    assert maps.shape == (2, 12, 12)
-    assert np.unravel_index(maps[0].argmax(), (12, 12)) == (0, 0)
-    # z is 40 · 9/144 with the square, and 0 without; log odds less log 2 of two others.
-    assert maps[0, 0, 0] == pytest.approx(2.5, rel=1e-5)
-    assert maps[0, 6:, 6:].max() == pytest.approx(0, abs=1e-5)
-    assert maps[1, 0, 0] == pytest.approx(-np.log((np.exp(2.5) + 1) / 2), rel=1e-5)
-
-
-def test_large_networks_are_not_looked_into():
-    assert explained(small_network()) == 12
-    assert 1 <= explained(neocog.models.resnet18()) < 12
-    assert explained(neocog.models.resnet18(input_shape=(3, 512, 512))) == 0
