@@ -188,7 +188,7 @@ def test_without_data_there_is_no_training(network):
     with served(network, None) as page:
         state = page.state()
         assert (state["training"], state["curve"], state["network"]["data"]) == (None, None, None)
-        expected = "There are no data to train on: start it with --data."
+        expected = "There are no data to train on. Start neocog explore with --data."
         for path in ("start", "pause", "step"):
             assert page.refused(f"/api/training/{path}", 409) == expected
         assert page.refused("/api/training", 409, rate=1) == expected
