@@ -6,7 +6,7 @@ from exploring import at
 
 import neocog
 from neocog.explanation.explanation import explain
-from neocog.explanation.payload import pack
+from neocog.explanation.page.payload import pack
 from neocog.web import explorer as explorer_module
 
 # The explanation
