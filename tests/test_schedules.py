@@ -246,7 +246,7 @@ def nested(depth):
         ({"type": ["step"]}, "Unknown schedule ['step']"),
         (
             {"type": "cosine", "begin": 1},
-            "Cosine has no setting 'begin'. Did you mean 'end'? Known: end.",
+            "Cosine has no setting 'begin'. Did you mean 'end'?",
         ),
         ({"type": "cosine", "end": "x"}, "cosine: end (='x') must be a number, at least 0."),
         ({"type": "cosine", "end": -0.1}, "cosine: end (=-0.1) must be a number, at least 0."),
@@ -262,7 +262,7 @@ def nested(depth):
         ({"type": "one-cycle", "warmup": 2}, "one-cycle: warmup (=2) must be a part of the run"),
         (
             {"type": "one-cycle", "anneal": "sin"},
-            "one-cycle: anneal (='sin') must be one of 'cos', 'linear'.",
+            "one-cycle: anneal (='sin') must be one of 'cos', ",
         ),
         ({"type": "one-cycle", "div_factor": 0}, "one-cycle: div_factor (=0) must be a positive"),
         ({"type": "one-cycle", "max_momentum": 1}, "one-cycle: max_momentum (=1) must be at le"),

@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_made_is_refused(refused, with_data, here):
         (["--threads", 100_000], "threads (=100000)"),
         (["--log-every", 0], "log_every (=0)"),
         (["--seed", 2**64], f"seed (={2**64})"),
-        (["--optimizer", "adam", "--momentum", 0.9], "--momentum goes with --optimizer sgd"),
+        (["--optimizer", "adam", "--momentum", 0.9], "momentum goes with --optimizer sgd"),
         (["--model", "simple_cn"], "Did you mean 'simple-cnn'?"),
         (["--model", "resnet"], "Known: simple-cnn"),
         (["--width", 0], "width (=0)"),
@@ -57,7 +57,7 @@ def test_a_folder_that_cannot_be_made_is_refused(refused, with_data, here):
         (["--recipe", "minutes"], "Did you mean 'minute'?"),
         (["--recipe", "my.toml"], "my.toml: No such file"),
         (["--weight-decay", -1], "weight_decay (=-1.0)"),
-        (["--optimizer", "adamw", "--nesterov"], "--nesterov goes with --optimizer sgd"),
+        (["--optimizer", "adamw", "--nesterov"], "nesterov goes with --optimizer sgd"),
         (["--momentum", 0, "--nesterov"], "nesterov needs a momentum"),
         (["--label-smoothing", 2], "label_smoothing (=2.0)"),
         (["--clip-norm", -1], "clip_norm (=-1.0)"),
@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_made_is_refused(refused, with_data, here):
 def test_silly_settings_are_refused_before_data_are_loaded(
     refused, monkeypatch, arguments, message
 ):
-    module = importlib.import_module("neocog.cli.train")
+    module = importlib.import_module("neocog.cli.training_setup")
     monkeypatch.setattr(module, "load_data", lambda *_, **__: pytest.fail("data were loaded"))
     assert message in refused("train", *arguments)
 

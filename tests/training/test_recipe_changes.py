@@ -29,7 +29,7 @@ def test_settings_of_a_part_change_that_one_alone():
     assert (other.epochs, other.tta) == (3, None)
     assert override(best, flip="none").augmentation == Augmentation(translate=2)
     photographs = {"crop": (0.35, 1.0), "rotate": 10, "trivial_augment": True}
-    with_crop = override(best, photographs)
+    with_crop = override(best, **photographs)
     assert with_crop.augmentation == Augmentation(
         "alternating", 2, crop=(0.35, 1.0), rotate=10.0, trivial_augment=True
     )
@@ -71,8 +71,8 @@ def test_another_model_takes_nothing_that_names_layers():
         ({"epoch": 3}, "no setting 'epoch'"),
         ({"optimizer": "lion"}, "Unknown optimizer 'lion'"),
         ({"schedule": "square"}, "Unknown schedule 'square'"),
-        ({"optimizer": ["sgd"]}, r"Unknown optimizer \['sgd'\]"),
-        ({"schedule": 10**5000}, "Unknown schedule an object of type int"),
+        ({"optimizer": ["sgd"]}, r"optimizer \(=\['sgd'\]\) must be a neocog optimizer: sgd"),
+        ({"schedule": 10**5000}, r"schedule \(=an object of type int\) must be a neocog schedule"),
         (
             {"optimizer": "adam", "momentum": 0.9},
             "^momentum goes with --optimizer sgd or rmsprop or muon, not with adam",
