@@ -114,7 +114,7 @@ def test_the_best_recipe_is_airbench94s():
         ("model = 3", r"model \(=3\) must be a text"),
         (
             "initialization = 'xavier'",
-            r"initialization \(='xavier'\) must be one of 'torch', 'airbench'",
+            r"initialization \(='xavier'\) must be one of 'torch', 'air",
         ),
         ("normalize = 'all'", r"normalize \(='all'\)"),
         ("tta = 'twice'", r"tta \(='twice'\)"),
