@@ -256,12 +256,12 @@ def kind_named(family: type[OneOf], name: object, label: str) -> type[OneOf]:
     """The kind of a family that is called so; raises `NeocogError` if there is none."""
     if isinstance(name, str) and name in family.kinds:
         return family.kinds[name]
-    hint = did_you_mean(str(name), family.kinds)
+    hint = did_you_mean(name, family.kinds)
     raise NeocogError(f"Unknown {label} {shown(name)}.{hint} Known: {', '.join(family.kinds)}.")
 
 
 def unknown_setting(owner: str, name: object, known: Iterable[str]) -> NeocogError:
     """The error to raise for a setting that is not there; it names one that is like it."""
     known = list(known)
-    hint = did_you_mean(str(name), known)
+    hint = did_you_mean(name, known)
     return NeocogError(f"{owner} has no setting {shown(name)}.{hint} Known: {', '.join(known)}.")

@@ -7,13 +7,10 @@ import sys
 import pytest
 
 import neocog
-from neocog.cli import recipe_options
 from neocog.cli.parser import build_parser
-from neocog.evaluation import VIEWS
 from neocog.settings.optimizers import OPTIMIZERS
-from neocog.settings.recipe import RECIPES
+from neocog.settings.recipe import INITIALIZATIONS, RECIPES, VIEWS, Recipe
 from neocog.settings.schedules import SCHEDULES
-from neocog.training.initialization import INITIALIZATIONS
 
 # Modules that `neocog --help` may import, Python's own too: 125 when this was written.
 MOST_MODULES = 160
@@ -65,22 +62,17 @@ def test_the_defaults_are_the_recipes_and_that_is_the_notes():
     options = vars(build_parser().parse_args(["train"]))
     options.pop("run")
     given = {name: value for name, value in options.items() if value is not None}
-    assert given == {
-        "command": "train",
-        "data": "shapes",
-        "seed": 0,
-        "log_every": 2000,
-        "calibrate": False,
-    }
+    assert given == {"command": "train"}
+    assert Recipe.load("note") == Recipe(name="note", about=Recipe.load("note").about)
 
 
 def test_the_parsers_names_are_the_registries():
-    assert tuple(OPTIMIZERS) == recipe_options.OPTIMIZERS
-    assert tuple(SCHEDULES) == recipe_options.SCHEDULES
     (commands,) = (a for a in build_parser()._actions if a.dest == "command")
     actions = {action.dest: action for action in commands.choices["train"]._actions}
-    assert actions["tta"].choices == ("none", *VIEWS)
-    assert actions["initialization"].choices == INITIALIZATIONS
+    assert actions["optimizer"].choices == list(OPTIMIZERS)
+    assert actions["schedule"].choices == list(SCHEDULES)
+    assert actions["tta"].choices == [*VIEWS, "none"]
+    assert actions["initialization"].choices == list(INITIALIZATIONS)
     assert all(name in actions["recipe"].help for name in RECIPES)
 
 
