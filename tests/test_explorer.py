@@ -18,7 +18,7 @@ from neocog.data.shapes import shapes
 from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
 from neocog.explanation.explanation import explain
-from neocog.explanation.payload import pack
+from neocog.explanation.page.payload import pack
 from neocog.random.torch_stream import TorchStream
 from neocog.trained_on import trained_on
 from neocog.web import explorer as explorer_module
@@ -103,7 +103,8 @@ def test_at_first_it_shows_the_first_test_image(page, network):
     assert about["name"] == "simple-cnn"
     assert about["input_shape"] == [3, 32, 32]
     assert about["classes"] == list(DATA.classes)
-    assert about["data"] == {"name": "shapes", "train": 600, "test": 50}
+    expected = {"name": "shapes", "train": 600, "held_out": 50, "part": "test"}
+    assert about["data"] == expected
     assert {k: tuple(v) for k, v in about["parameters"].items()} == network.parameter_shapes
     assert state["training"] == {
         "running": False,
@@ -558,7 +559,7 @@ def test_divergence(page, running):
     state = page.state()
     assert state["message"]["kind"] == "error"
     assert re.match(r"(The loss|A weight) became NaN or infinite", state["message"]["text"])
-    assert "Take a smaller rate" in state["message"]["text"]
+    assert "Try a tenth of the learning rate" in state["message"]["text"]
     assert state["training"]["running"] is False
     assert state["training"]["has_batch"] is False
     if running:
@@ -695,7 +696,7 @@ def test_without_data_there_is_no_training(network):
     with served(network, None) as page:
         state = page.state()
         assert (state["training"], state["curve"], state["network"]["data"]) == (None, None, None)
-        expected = "There are no data to train on: start it with --data."
+        expected = "There are no data to train on. Start neocog explore with --data."
         for path in ("start", "pause", "step"):
             assert page.refused(f"/api/training/{path}", 409) == expected
         assert page.refused("/api/training", 409, rate=1) == expected
@@ -887,7 +888,7 @@ def test_training_pauses_when_the_browser_is_closed(network):
         listener.leave()
         state = until_it_stops(page)
         assert state["message"]["kind"] == "note"
-        assert state["message"]["text"] == "Training was paused, as no page listened any more."
+        assert state["message"]["text"] == "Training was paused because no page was open any more."
         steps = state["training"]["steps"]
         assert steps > began
         # Back again: all is there, and goes on.

@@ -62,7 +62,7 @@ def error(reply) -> tuple[int, str]:
 def test_another_name_is_refused(page: Page, host, path):
     """A name in someone's DNS may point here, and its page would be of one origin with this."""
     reply = page.send("GET", path, headers={"Host": host.format(port=page.port)})
-    assert error(reply) == (403, "This server is not served under that name.")
+    assert error(reply) == (403, "The Host header does not name this server.")
 
 
 def test_no_name_and_two_names_are_refused(page: Page):
@@ -91,7 +91,7 @@ def test_other_origins_are_refused(page: Page, origin, method):
     headers = {"Origin": origin.format(name=page.name), **JSON}
     path, body = ("/api/state", None) if method == "GET" else ("/api/picture", b'{"index": 1}')
     found = error(page.send(method, path, body, headers))
-    assert found == (403, "Requests of other pages are refused.")
+    assert found == (403, "Requests from other pages are refused.")
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -244,7 +244,7 @@ def test_a_page_of_another_explorer_does_nothing(page: Page):
         found = error(page.send("POST", path, b"{}", JSON | wrong))
         assert found == (
             409,
-            "The explorer was started anew since this page was opened: reload the page.",
+            "The explorer was started again after this page was opened. Reload the page.",
         )
     assert error(page.send("GET", "/api/explanation", headers=wrong))[0] == 409
     assert error(page.send("GET", "/api/events?instance=0123456789abcdef"))[0] == 409
@@ -298,9 +298,9 @@ def test_paths(page: Page):
         assert error(page.send("GET", path)) == (404, f"There is nothing at {path}.")
     assert error(page.send("GET", "/api/picture"))[0] == 405
     assert error(page.send("GET", "/api/upload"))[0] == 405
-    assert page.refused("/api/state", 405) == "/api/state is for GET."
-    assert page.refused("/api/curve", 405) == "/api/curve is for GET."
-    assert page.refused("/", 405) == "/ is for GET."
+    assert page.refused("/api/state", 405) == "/api/state takes only GET requests."
+    assert page.refused("/api/curve", 405) == "/api/curve takes only GET requests."
+    assert page.refused("/", 405) == "/ takes only GET requests."
     assert page.refused("/api/nothing", 404) == "There is nothing at /api/nothing."
 
 
@@ -340,7 +340,7 @@ def test_bounds_hold_before_anything_is_read(page: Page, path, most, said):
     for length in (most + 1, 10**12, 10**30):
         status, found = page.raw(head(page, path, f"Content-Length: {length}"))
         assert status == 413
-        assert found["error"] == f"That is larger than the {said} that are read."
+        assert found["error"] == f"The request is too large: at most {said} are accepted."
 
 
 def test_the_largest_kernel_is_read(page: Page):
@@ -373,7 +373,7 @@ def test_the_largest_picture_is_read(page: Page):
         (["Content-Length: 0x10"], 400, "no number"),
         (["Content-Length: ٣"], 400, "no number"),
         (["Content-Length: 2", "Content-Length: 2"], 400, "no number"),
-        (["Content-Length: 5"], 400, "ended before it was whole"),
+        (["Content-Length: 5"], 400, "ended before its body was complete"),
     ],
 )
 def test_lengths(page: Page, path, lines, status, message):
@@ -429,7 +429,7 @@ def test_what_is_no_object(page: Page, body, message):
         ("/api/training", {"batch_size": 41}, "batch_size (=41) must be from 1 to 40."),
         ("/api/training", {"batch_size": 1025}, "must be a whole number from 1 to 1024."),
         ("/api/training", {"epochs": 3}, "no field 'epochs'"),
-        ("/api/training/start", {"now": 1}, "no field 'now'. It takes none."),
+        ("/api/training/start", {"now": 1}, "no field 'now'. This request takes no fields."),
         ("/api/training/reset", {"seed": -1}, "seed (=-1) must be a whole number"),
         ("/api/training/reset", {"seed": 2**64}, "must be a whole number"),
         ("/api/kernel", {}, "kernel must be lists of numbers"),
@@ -473,12 +473,12 @@ def test_fields(page: Page, path, fields, message):
 
 
 def test_nothing_to_take_back(page: Page):
-    assert page.refused("/api/weight/back", 409) == "There is no changed weight to take back."
+    assert page.refused("/api/weight/back", 409) == "There is no changed weight to undo."
 
 
 def test_no_batch_yet(page: Page):
     status, found = error(page.send("GET", "/api/batch"))
-    assert (status, found) == (409, "There is no batch to look at: take a step first.")
+    assert (status, found) == (409, "There is no batch yet: take a step first.")
 
 
 # Pictures
@@ -567,7 +567,7 @@ def test_a_port_in_use():
 
 
 def test_an_address_that_is_not_here():
-    with pytest.raises(NeocogError, match=r"192\.0\.2\.1:8421 cannot be listened on"):
+    with pytest.raises(NeocogError, match=r"neocog cannot listen on 192\.0\.2\.1:8421"):
         Server("192.0.2.1")
     with pytest.raises(NeocogError, match=r"--port \(=70000\) must be from 0 to 65535"):
         Server("127.0.0.1", 70_000)
@@ -614,7 +614,9 @@ def test_bodies_in_memory_are_bounded(page: Page):
                 break
             time.sleep(0.05)
         assert found == 503
-        assert reply == {"error": "Too much is being sent at once; send it again in a moment."}
+        assert reply == {
+            "error": "Too many requests are being sent at once. Send it again in a moment."
+        }
         # What is small is still read.
         assert page.post("/api/kernel", kernel=[])[0] == 400
     for _ in range(20 * PATIENCE):

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import neocog
 from neocog import models
 from neocog.errors import DataError, NeocogError
-from neocog.explanation.figures import Picture
+from neocog.explanation.figures.canvas import figure_type
 from neocog.layers import (
     GELU,
     AdaptiveAvgPool2d,
@@ -171,9 +172,11 @@ def test_explanation(explanations, name):
     label = explanation.label
     of_best, of_label = (f"{100 * explanation.probabilities[k]:.1f} %" for k in (best, label))
     names = explanation.classes
-    says = f"The network says {names[best]} ({of_best}), the label {names[label]} ({of_label})"
-    assert title.startswith(f"{says}: a loss of {digits(explanation.loss)}.")
-    assert f"what its {len(explanation) - 1} layers make" in title
+    says = (
+        f"The network predicts {names[best]} ({of_best}); the label is {names[label]} ({of_label})"
+    )
+    assert title.startswith(f"{says}. The loss is {digits(explanation.loss)}.")
+    assert f"the outputs of its {len(explanation) - 1} layers" in title
     image, *_ = figure.axes
     (shown,) = pictures(image)
     colors = explanation.image.shape[2] == 3
@@ -214,7 +217,7 @@ def test_a_prediction_that_is_right(explanations):
     best = again.label
     part = f"{100 * again.probabilities[best]:.1f} %"
     assert said(again.figure()).startswith(
-        f"The network gives {NAMES[best]} {part}, rightly by the label: a loss of "
+        f"The network predicts {NAMES[best]} ({part}), which is the label. The loss is "
         f"{digits(again.loss)}."
     )
 
@@ -257,13 +260,13 @@ def test_attribution(explanations, name, method):
     np.testing.assert_array_equal(map_, found.map)
     expected = [found.deleted, found.inserted]
     title = said(figure)
-    says = f"mean probability while pixels are covered, the reddest first: {digits(found.deletion)}"
+    says = f"Mean probability while pixels are covered, reddest first: {digits(found.deletion)}"
     if chance is not None:
         expected += [chance.deleted, chance.inserted]
-        says += f" ({digits(chance.deletion)} at random)"
+        says += f" ({digits(chance.deletion)} in random order)"
     assert says in title
     assert f"while they are uncovered: {digits(found.insertion)}" in title
-    assert f"finds what speaks for {explanation.classes[explanation.label]}." in title
+    assert f"finds evidence for {explanation.classes[explanation.label]}." in title
     lines = curves.get_lines()
     assert len(lines) == len(expected)
     for line, values in zip(lines, expected, strict=True):
@@ -288,7 +291,9 @@ def test_filters(explanations, name, layer, with_data):
     assert said(figure).startswith(
         f"The {out} filters of {layer}, {kh} × {kw} of {inputs} input channels each"
     )
-    assert ("Beside each what excites it most" in said(figure)) == with_data
+    assert (
+        "Beside each are the parts of images that activate it most" in said(figure)
+    ) == with_data
     drawn = titled(figure, "filter ")
     assert [axes.get_title() for axes in drawn] == [f"filter {k}" for k in range(12)]
     for channel, axes in enumerate(drawn):
@@ -325,10 +330,11 @@ def test_a_step_of_a_kernel(explanations, name):
     label = explanation.label
     then = (100 * step.probabilities_before[label], 100 * step.probabilities[label])
     name = {"sgd": "SGD", "adam": "Adam"}[name]
-    kind = f"{name} at a rate of {step.optimizer.lr:g}"
+    kind = f"{name} with a learning rate of {step.optimizer.lr:g}"
     assert said(figure) == (
         f"One step of {kind} takes the loss from {digits(explanation.loss)} to "
-        f"{digits(step.loss)} and {NAMES[label]} from {then[0]:.1f} % to {then[1]:.1f} %. "
+        f"{digits(step.loss)}, and the probability of {NAMES[label]} from {then[0]:.1f} % to "
+        f"{then[1]:.1f} %. "
         f"conv1.weight changes by at most {digits(largest)}."
     )
     out = int(np.unravel_index(np.abs(change).argmax(), change.shape)[0])
@@ -380,8 +386,8 @@ def test_a_step_to_where_numbers_overflow(explanations, lr):
     for parameter in ("conv1.weight", "fc.weight"):
         figure = draw(step.figure(parameter))
         assert said(figure).startswith(
-            f"One step of SGD at a rate of {lr:g} from a loss of {digits(step.loss_before)} leads "
-            "to where numbers overflow"
+            f"One step of SGD with a learning rate of {lr:g} from a loss of "
+            f"{digits(step.loss_before)}. Numbers overflow after it"
         )
         expected = dict(zip(NAMES, step.probabilities_before, strict=True))
         assert bars_by_name(figure.axes[0]) == pytest.approx(expected)
@@ -415,24 +421,25 @@ def test_a_parameter_that_there_is_not(explanations):
 
 def test_a_notebook_shows_a_figure(explanations):
     figure = explanations["pairs"].figure()
-    assert isinstance(figure, Picture)
+    assert isinstance(figure, Figure)
     assert figure._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def test_without_matplotlib(explanations, monkeypatch):
-    for module in ("drawing", "figures"):
-        monkeypatch.delitem(sys.modules, f"neocog.explanation.{module}", raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(NeocogError, match=re.escape("pip install 'neocog[figures]'")):
-        explanations["simple-cnn"].figure()
+    figure_type.cache_clear()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "matplotlib.figure", None)
+        with pytest.raises(NeocogError, match=re.escape("pip install 'neocog[figures]'")):
+            explanations["simple-cnn"].figure()
 
 
 def test_matplotlib_waits_until_a_figure_is_asked_for():
     """And pyplot, which keeps figures, is never asked for."""
     code = (
         "import sys, neocog.explanation\n"
+        "from neocog.explanation.figures.canvas import new_figure\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "import neocog.explanation.figures\n"
+        "new_figure(1, 1, 'One.')\n"
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
     )
     root = Path(__file__).parent.parent

@@ -285,7 +285,7 @@ def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "--data",
         default=None,
-        help=f"{_DATA.format(default='what it was trained on')}, for what excites its filters",
+        help=f"{_DATA.format(default='what it was trained on')}, for the pictures of its filters",
     )
     p.add_argument(
         "-o", "--out", default=None, metavar="FILE", help="the page (default: IMAGE-explained.html)"

@@ -13,9 +13,9 @@ import pytest
 import neocog
 from neocog import models
 from neocog.explanation import explain
-from neocog.explanation.html import bundle, page
-from neocog.explanation.payload import pack
-from neocog.explanation.top_activations import top_activation_sprites
+from neocog.explanation.page.html import bundle, page
+from neocog.explanation.page.payload import pack
+from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.layers import (
     GELU,
     AdaptiveMaxPool2d,
@@ -333,7 +333,7 @@ def test_what_it_looks_at(tab, note, explained):
     assert "features of conv1" in section.inner_text()
 
 
-def test_filters_show_what_excites_them(tab, note, trained, explained):
+def test_filters_show_their_top_activations(tab, note, trained, explained):
     _, data = trained
     open_ = tab(note)
     pictures = open_.page.locator("#filters .top-activation")
