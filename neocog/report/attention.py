@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from neocog.engine import predict_scores
 from neocog.explanation.faithfulness import cover_color
-from neocog.explanation.faithfulness import cover_color
 from neocog.network import Network
 from neocog.summary import cost
 
