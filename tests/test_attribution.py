@@ -8,7 +8,6 @@ import pytest
 
 import neocog
 from neocog import models, reference
-from neocog.engine.predictor import predict_scores
 from neocog.errors import DataError
 from neocog.explanation import attribution
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
@@ -60,7 +59,7 @@ class Explanations(dict):
         state = network.state_dict()
         state["fc.weight"] *= 200 if name == "resnet8" else 4
         network.load_state_dict(state)
-        state["fc.bias"] -= predict_scores(network, image[None])[0]
+        state["fc.bias"] -= network.predict_scores(image[None])[0]
         network.load_state_dict(state)
         self[name] = neocog.explain(network, image, 0)
         return self[name]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD
-from neocog.engine.predictor import predict_scores
 from neocog.engine.trainer import Trainer
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings
@@ -61,12 +61,12 @@ def results():
     images = rng.integers(0, 256, (30, 11, 9, 3), dtype=np.uint8)
     labels = rng.integers(0, 3, 30)
     trainer = Trainer(
-        network,
+        *parts_of(network),
         images,
         labels,
         TrainingSettings(batch_size=4, optimizer=SGD(0.01, momentum=0.9), threads=2),
     )
-    scores = predict_scores(network, images, threads=1)
+    scores = network.predict_scores(images, threads=1)
     losses = trainer.run(np.arange(30))
     gradients = {f"{name}.gradient": value for name, value in trainer.gradients().items()}
     return {"scores": scores, "losses": losses, **gradients, **trainer.parameters()}
@@ -115,7 +115,7 @@ def test_networks_agree_between_widths(width, own_results, tmp_path):
 
 
 def test_a_width_that_no_processor_has_is_refused():
-    done = in_width(12, "-c", "import neocog.kernels.simd")
+    done = in_width(12, "-c", "import neocog.kernels.codegen.vector_types")
     assert done.returncode != 0
     assert "NEOCOG_LANES (='12') must be 4, 8 or 16" in done.stderr
 

@@ -1,6 +1,6 @@
-"""A network's state between its named arrays and a program's memory, in every layout there is."""
+"""Copies a state dict into a program's memory and back, between all layouts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from neocog.engine.ops import ConvolutionOp, DepthwiseOp, Op, PointwiseOp
 from neocog.engine.program import Program
 from neocog.kernels.layout import FeatureMap
 from neocog.layers import BatchNorm2d
-from neocog.network import Network
+from neocog.preprocessing import Preprocessing
 
 __all__ = ["fill_preprocessing", "read_state", "write_scales", "write_state"]
 
@@ -37,7 +37,7 @@ def write_state(program: Program, ops: Sequence[Op], state: State) -> None:
 
 
 def write_scales(program: Program, ops: Sequence[Op], state: State) -> None:
-    """Write what batch normalizations compute with, from their weights and running statistics."""
+    """Write the scales and shifts of batch normalizations into a program's memory."""
     for op in ops:
         if isinstance(op, PointwiseOp) and op.norm is not None:
             _write_norm(program, op, op.norm, state)
@@ -46,7 +46,7 @@ def write_scales(program: Program, ops: Sequence[Op], state: State) -> None:
 def _fold(
     op: ConvolutionOp | DepthwiseOp, norm: BatchNorm2d, state: State
 ) -> dict[str, Floats | None]:
-    """The convolution's weight and bias with a batch normalization behind it taken in."""
+    """The convolution's weight and bias with the following batch normalization folded in."""
     scale, shift = _scale_and_shift(op.folded, norm, state)
     weight = state[f"{op.name}.weight"]
     bias = state[f"{op.name}.bias"] if op.layer.bias else 0.0
@@ -83,9 +83,12 @@ def _write_norm(program: Program, op: PointwiseOp, norm: BatchNorm2d, state: Sta
 
 
 def read_state(
-    program: Program, ops: Sequence[Op], network: Network, batches: int
+    program: Program, ops: Sequence[Op], names: Iterable[str], batches: int
 ) -> dict[str, NDArray[Any]]:
-    """The state dict of a program in training; `batches` is what its statistics have seen."""
+    """The state dict of a program in training, in the order of its names.
+
+    `batches` is how many its running statistics have seen.
+    """
     found: dict[str, NDArray[Any]] = {}
     for op in ops:
         kept = list(op.parameters())
@@ -94,19 +97,18 @@ def read_state(
         for parameter in kept:
             array = program.memory.array(parameter.name, np.float32)
             found[parameter.name] = parameter.unpack(array)
-    return {
-        name: found[name] if name in found else np.array(batches, np.int64)
-        for name in network.state_shapes
-    }
+    return {name: found[name] if name in found else np.array(batches, np.int64) for name in names}
 
 
-def fill_preprocessing(program: Program, network: Network) -> None:
+def fill_preprocessing(
+    program: Program, input_shape: tuple[int, int, int], preprocessing: Preprocessing
+) -> None:
     """Write the preprocessing as one row of pixels wants it."""
-    channels, height, width = network.input_shape
+    channels, height, width = input_shape
     pixel = FeatureMap(height, width, channels, dense=True).pixel
     for name, values in (
-        ("scale", network.preprocessing.scale),
-        ("shift", network.preprocessing.shift),
+        ("scale", preprocessing.scale),
+        ("shift", preprocessing.shift),
     ):
         row = np.tile(np.pad(np.array(values, np.float32), (0, pixel - channels)), width)
         program.memory.array(name, np.float32)[:] = row

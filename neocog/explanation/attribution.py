@@ -105,7 +105,9 @@ def score_maps(network: Network, image: Images, label: int) -> dict[str, dict[st
     Here the ``output`` and ``output_gradient`` of a vector are [n, 1, 1], also behind Flatten.
     """
     trainer = Trainer(
-        network,
+        network.graph,
+        network.state_dict(),
+        network.preprocessing,
         image[None],
         np.array([label]),
         TrainingSettings(batch_size=1, optimizer=SGD(1e-3), threads=1),

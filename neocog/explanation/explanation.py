@@ -230,7 +230,9 @@ def explain(
     layers: dict[str, LayerExplanation] = {}
     for name, optimizer in optimizers.items():
         trainer = Trainer(
-            network,
+            network.graph,
+            state,
+            network.preprocessing,
             pixels[None],
             np.array([chosen]),
             TrainingSettings(batch_size=1, optimizer=optimizer, threads=1),
@@ -271,7 +273,7 @@ def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[
         return read_picture(image, network.input_shape, network.preprocessing.resize)
     # Passed as a list, the image is copied: attributions read it later, when the caller may have
     # changed the array.
-    pixels: NDArray[np.uint8] = check_images(network, [image])[0]
+    pixels: NDArray[np.uint8] = check_images(network.input_shape, [image])[0]
     return pixels
 
 

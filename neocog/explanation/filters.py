@@ -120,7 +120,7 @@ def filters(
     weight = network.state_dict()[f"{layer}.weight"]
     if data is None:
         return Filters(layer, weight)
-    images = check_images(network, data)
+    images = check_images(network.input_shape, data)
     if len(images) == 0:
         raise DataError("There is no image in the data.")
     return Filters(layer, weight, _top_activations(network, layer, images[:most], count))
@@ -151,7 +151,8 @@ def _largest(network: Network, layer: str, images: Images) -> tuple[Floats, NDAr
     """The largest number of each channel in each image, and its place in the map, [n, channels]."""
     workers = min(available_threads(), len(images))
     # Made before the threads begin, because Numba may compile here.
-    outputs = [LayerOutput(network, layer) for _ in range(workers)]
+    parts = network.graph, network.state_dict(), network.preprocessing
+    outputs = [LayerOutput(*parts, layer) for _ in range(workers)]
     largest = np.empty((len(images), *network.output_shape), np.float32)
     places = np.empty(largest.shape, np.int64)
 

@@ -17,7 +17,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.engine import predict_scores
 from neocog.explanation.faithfulness import cover_color
 from neocog.network import Network
 from neocog.summary import cost
@@ -66,7 +65,7 @@ def covered_maps(
     color = cover_color(network)
     for one, (top, left) in zip(shown, places, strict=False):
         one[top : top + tall, left : left + wide] = color
-    odds = _log_odds(predict_scores(network, shown, threads=threads), labels)
+    odds = _log_odds(network.predict_scores(shown, threads=threads), labels)
     falls = odds[-1] - odds[:-1]
     total, times = np.zeros((len(labels), height, width)), np.zeros((height, width))
     for fall, (top, left) in zip(falls, places, strict=True):

@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 from neocog.data import Data
-from neocog.formats import save_model
 from neocog.network import Network
+from neocog.network_files import save_model
 from neocog.trained_on import training_notes
 
 __all__ = ["model_file"]

@@ -9,7 +9,7 @@ import pytest
 from commands import tiny
 
 import neocog
-from neocog.formats import save_model
+from neocog.network_files import save_model
 
 
 def test_evaluate_prints_scores_and_confusion(command, with_data, model):

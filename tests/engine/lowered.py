@@ -2,12 +2,13 @@
 
 from neocog import SGD
 from neocog.engine.lowering import lower
-from neocog.engine.program_options import Method
+from neocog.engine.program_options import ProgramOptions
 from neocog.engine.schedule import training_plan
-from neocog.engine.update_plan import Updating
+from neocog.engine.update_plan import UpdatePlan
 
 
-def trained(network, batch=10, clipped=False, accumulate=1, averaging="", rule=None, **how):
+def trained(network, batch=10, clipped=False, accumulate=1, averaging="", rule=None, **options):
     rule = rule or SGD(0.1, momentum=0.9)
-    updating = Updating(rule.rule_for, clipped, accumulate, averaging)
-    return training_plan(lower(network, training=True), batch, Method(updating, **how))
+    update_plan = UpdatePlan(rule.rule_for, clipped, accumulate, averaging)
+    plan_options = ProgramOptions(update_plan, **options)
+    return training_plan(lower(network.graph, training=True), batch, plan_options)

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from engines import parts_of
 from lowered import trained
 
 from neocog import SGD
@@ -58,6 +59,7 @@ PLANS = {
         augmentation=Augmentation(mixup=0.2, flip="random"),
         label_smoothing=0.1,
         weighted=True,
+        sample_weighted=True,
     ),
     "photographs": lambda: trained(
         make("lenet5"),
@@ -68,8 +70,8 @@ PLANS = {
     "frozen": lambda: trained(
         make("lenet5"), accumulate=2, rule=SGD(0.1, groups=(Group("*", frozen=True),))
     ),
-    "inference": lambda: inference_plan(lower(make("resnet20"), training=False)),
-    "inference of airbench": lambda: inference_plan(lower(make("airbench"), training=False)),
+    "inference": lambda: inference_plan(lower(make("resnet20").graph, training=False)),
+    "inference of airbench": lambda: inference_plan(lower(make("airbench").graph, training=False)),
 }
 every_plan = pytest.mark.parametrize("name", PLANS)
 
@@ -157,8 +159,8 @@ def test_a_step_ends_at_a_barrier_and_looks_at_its_losses_once(name):
     assert steps[-1].barrier, "or a worker begins the next step while others end this one"
     always = [group for group in steps if group.every == 1]
     assert sum(group.barrier for group in always) > 1, "or it writes losses that others still add"
-    assert sum(group.judge for group in steps) == 1
-    judged = next(g for g, group in enumerate(steps) if group.judge)
+    assert sum(group.check_loss for group in steps) == 1
+    judged = next(g for g, group in enumerate(steps) if group.check_loss)
     assert steps[judged].barrier
     moving = [g for g, s in enumerate(steps) if any(i.layer == "update" for i in s.instructions)]
     assert bool(moving) == (name != "frozen")
@@ -213,7 +215,7 @@ def test_more_memory_than_there_is_is_refused():
     refused = r"100000000 images at a time needs [\d.,]+ GiB .* Take a smaller batch\."
     with pytest.raises(NeocogError, match=refused):
         Trainer(
-            network,
+            *parts_of(network),
             images,
             np.zeros(1, np.int64),
             TrainingSettings(batch_size=100_000_000, optimizer=SGD(0.1), threads=1),
