@@ -70,7 +70,8 @@ def test_the_report_of_a_run(here, capsys):
     defaults = {name: default for name, _value, default in found["settings"]}
     assert defaults["epochs"] not in (None, "2")
     assert defaults["label_smoothing"] is None
-    assert defaults["data"] == ""
+    assert defaults["recipe"] == ""
+    assert not {"name", "about"} & defaults.keys()
     assert {"Timings", "Network", "Data", "Machine", "Versions"} == found["facts"].keys()
 
 

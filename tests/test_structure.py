@@ -29,6 +29,7 @@ ABOVE = (
     "models",
     "training",
     "explanation",
+    "report",
     "torch_engine",
     "web",
     "cli",
@@ -46,7 +47,8 @@ FORBIDDEN = {
     "training": ("explanation", *COMMANDS),
     "data": ("network.py", "network_files.py", "models", "training", "explanation", *COMMANDS),
     "torch_engine": ("network.py", "training", "explanation", *COMMANDS),
-    "explanation": COMMANDS,
+    "explanation": ("report", *COMMANDS),
+    "report": COMMANDS,
     "web": ("cli",),
 }
 
