@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import neocog
-from neocog.network import Network
 from neocog import Flatten, Linear, evaluation, reference
 from neocog.data import Dataset
 from neocog.errors import DataError, NeocogError
 from neocog.evaluation import ClassScore, views
+from neocog.network import Network
 
 
 def network(classes=("cat", "dog", "emu")) -> neocog.Network:
