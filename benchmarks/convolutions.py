@@ -12,6 +12,8 @@ import time
 import numba
 import numpy as np
 
+from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
+from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
 from neocog.kernels.convolution import conv2d_forward
 from neocog.kernels.convolution_gradient import (
     WeightGradient,
@@ -24,7 +26,6 @@ from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_s
 from neocog.kernels.jit import KERNEL_ARGUMENTS, kernel_address
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.runtime_sizes import MOST_OPERANDS, numbers_of
-from neocog.kernels.simd import flush_denormals, function_pointer_call, longs_at, restore_denormals
 from neocog.kernels.spec_type import SpecType
 
 _call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])

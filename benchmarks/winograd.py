@@ -14,12 +14,12 @@ from convolutions import case, floats, forward, seconds, weight
 from neocog.kernels.layout import padded
 from neocog.kernels.winograd import winograd_forward
 from neocog.kernels.winograd_gradient import (
-    WinogradGradient,
     winograd_backward_weight,
     winograd_outer,
     winograd_transform_gradient,
     winograd_transform_input,
 )
+from neocog.kernels.winograd_gradient_tiling import WinogradGradient
 from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,

@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from neocog.report import write_report as write_report
     from neocog.settings import schedules as schedules
     from neocog.settings.augmentation import Augmentation as Augmentation
+    from neocog.settings.averaging import EMA as EMA
+    from neocog.settings.averaging import Lookahead as Lookahead
     from neocog.settings.optimizers import SGD as SGD
     from neocog.settings.optimizers import Adagrad as Adagrad
     from neocog.settings.optimizers import Adam as Adam
@@ -75,11 +77,14 @@ if TYPE_CHECKING:
     from neocog.settings.optimizers import Group as Group
     from neocog.settings.optimizers import Muon as Muon
     from neocog.settings.optimizers import RMSprop as RMSprop
+    from neocog.settings.recipe import Recipe as Recipe
+    from neocog.settings.training import TrainingSettings as TrainingSettings
     from neocog.summary import Cost as Cost
     from neocog.summary import cost as cost
     from neocog.training.callback import Callback as Callback
     from neocog.training.fit import fit as fit
     from neocog.training.history import History as History
+    from neocog.training.run import TrainingRun as TrainingRun
 
 
 @cache

@@ -3,7 +3,8 @@
 The only module that imports scikit-learn, which is an extra.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -21,12 +22,14 @@ from neocog.image_rows import (
     settle_pixel_range,
 )
 from neocog.models import make
-from neocog.nested import nested_settings, with_settings
 from neocog.network import Network
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.averaging import Averaging
 from neocog.settings.optimizers import SGD, Optimizer
+from neocog.settings.override import override
 from neocog.settings.schedules import Constant, Cosine, Schedule
+from neocog.settings.setting import Settings
+from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback
 from neocog.training.fit import fit
 from neocog.training.history import History
@@ -46,16 +49,17 @@ except ImportError as error:
 
 __all__ = ["ImageClassifier"]
 
-# What stands for None.
-_OPTIMIZER = SGD(0.02, momentum=0.9, nesterov=True)
-_SCHEDULE = Cosine()
-# Parameters with settings of their own, and what None stands for where one of these is set.
-_NESTED: Mapping[str, Any] = {
-    "optimizer": _OPTIMIZER,
-    "schedule": _SCHEDULE,
-    "averaging": None,
-    "augmentation": Augmentation(),
-}
+# What None stands for.
+_USUAL = TrainingSettings(
+    epochs=20,
+    batch_size=32,
+    optimizer=SGD(0.02, momentum=0.9, nesterov=True),
+    schedule=Cosine(),
+)
+# Parameters with settings of their own.
+_PARTS = ("optimizer", "schedule", "averaging", "augmentation")
+# Parameters that are settings of a training, beside these.
+_NUMBERS = ("epochs", "batch_size", "label_smoothing", "clip_norm", "accumulate", "threads")
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # untyped
@@ -76,8 +80,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
             in `fit`, and later numbers outside of it become its ends.
         epochs: how often `fit` shows each image.
         batch_size: images a step.
-        optimizer: None is ``SGD(0.02, momentum=0.9, nesterov=True)``. Its settings can be searched:
-            ``{"optimizer__lr": [0.01, 0.1]}``; and so can those of the next three.
+        optimizer: as in `neocog.fit`, or its name; None is ``SGD(0.02, momentum=0.9,
+            nesterov=True)``. Its settings can be searched: ``{"optimizer__lr": [0.01, 0.1]}``; and
+            so can those of the next three.
         schedule: None is ``schedules.Cosine()``; for `fit` alone.
         averaging: as in `neocog.fit`; for `fit` alone.
         augmentation: as in `neocog.fit`.
@@ -118,9 +123,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         pixel_range: tuple[float, float] | str | None = None,
         epochs: float = 20,
         batch_size: int = 32,
-        optimizer: Optimizer | None = None,
-        schedule: Schedule | None = None,
-        averaging: Averaging | None = None,
+        optimizer: Optimizer | str | None = None,
+        schedule: Schedule | str | None = None,
+        averaging: Averaging | str | None = None,
         augmentation: Augmentation | None = None,
         label_smoothing: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -156,25 +161,19 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         """The parameters by name; with `deep` also those within, such as ``optimizer__lr``."""
         params: dict[str, Any] = super().get_params(deep=deep)
         if deep:
-            for name in _NESTED:
-                params.update(nested_settings(name, params[name]))
+            for name in _PARTS:
+                params.update(_inner_params(name, params[name]))
         return params
 
     def set_params(self, **params: Any) -> "ImageClassifier":
         """Set parameters, also those within others, such as ``optimizer__lr=0.1``."""
-        own: dict[str, Any] = {}
-        inner: dict[str, dict[str, Any]] = {}
-        for name, value in params.items():
-            part, deeper, setting = name.partition("__")
-            if deeper and part in _NESTED:
-                inner.setdefault(part, {})[setting] = value
-            else:
-                own[name] = value
-        super().set_params(**own)
-        for part, changes in inner.items():
-            whole = getattr(self, part)
-            whole = _NESTED[part] if whole is None else whole
-            setattr(self, part, with_settings(part, whole, changes))
+        inner = {name for name in params if "__" in name and name.partition("__")[0] in _PARTS}
+        super().set_params(**{name: params[name] for name in params if name not in inner})
+        for part in {name.partition("__")[0] for name in inner}:
+            changes = {n.replace("__", "."): params[n] for n in inner if n.startswith(f"{part}__")}
+            if getattr(self, part) is not None:
+                changes[part] = getattr(self, part)
+            setattr(self, part, getattr(override(_USUAL, **changes), part))
         return self
 
     def __sklearn_tags__(self) -> Any:
@@ -202,15 +201,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         """
         rows, y = self._labeled(X, y, first=True)
         self._begin(rows, np.unique(y))
-        return self._train(
-            rows,
-            y,
-            sample_weight,
-            epochs=self.epochs,
-            schedule=_SCHEDULE if self.schedule is None else self.schedule,
-            averaging=self.averaging,
-            freeze_after=self.freeze_after,
-        )
+        settings = self._settings("schedule", "averaging", "freeze_after")
+        return self._train(rows, y, sample_weight, settings)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -251,7 +243,18 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         unknown = y[~np.isin(y, self.classes_)].tolist()
         if unknown:
             raise ValueError(f"y has the label {shown(unknown[0])}, which is none of the classes.")
-        return self._train(rows, y, sample_weight, epochs=1, schedule=Constant())
+        return self._train(
+            rows, y, sample_weight, replace(self._settings(), epochs=1, schedule=Constant())
+        )
+
+    def _settings(self, *others: str) -> TrainingSettings:
+        """What the parameters say of a training; of some of them only where they are named."""
+        given = {
+            name: getattr(self, name)
+            for name in (*_NUMBERS, "optimizer", "augmentation", *others)
+            if getattr(self, name) is not None
+        }
+        return override(_USUAL, **given)
 
     def _begin(self, rows: NDArray[Any], classes: NDArray[Any]) -> None:
         """Make the network."""
@@ -294,35 +297,33 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         return network
 
     def _train(
-        self, rows: NDArray[Any], y: NDArray[Any], sample_weight: Any, **how: Any
+        self,
+        rows: NDArray[Any],
+        y: NDArray[Any],
+        sample_weight: Any,
+        settings: TrainingSettings,
     ) -> "ImageClassifier":
         pixels = self._pixels(rows)
         labels = np.searchsorted(self.classes_, y)
+        weights = None
         if sample_weight is not None:
             weights = _checked_weights(sample_weight, len(pixels))
             counted = weights > 0
             if not counted.all():
                 pixels, labels, weights = pixels[counted], labels[counted], weights[counted]
-            how["sample_weights"] = weights
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
-            how["balance"] = "weight"
+            settings = replace(settings, balance="weight")
         elif self.class_weight is not None:
-            how["class_weights"] = compute_class_weight(
+            of_classes = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=self.classes_
             )
+            settings = replace(settings, class_weights=of_classes)
         self.history_ = fit(
             self.network_,
             Dataset(pixels, labels),
-            batch_size=self.batch_size,
-            optimizer=_OPTIMIZER if self.optimizer is None else self.optimizer,
-            augmentation=self.augmentation,
-            label_smoothing=self.label_smoothing,
-            clip_norm=self.clip_norm,
-            accumulate=self.accumulate,
-            seed=self._seed,
-            threads=self.threads,
+            replace(settings, seed=self._seed),
+            sample_weights=weights,
             callback=None if self.verbose else Callback(),
-            **how,
         )
         if self.history_.interrupted:  # `fit` has ended well; what it is a part of shall end too
             raise KeyboardInterrupt
@@ -365,6 +366,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         best: NDArray[Any] = self.predict_proba(X).argmax(axis=1)
         labels: NDArray[Any] = self.classes_[best]
         return labels
+
+
+def _inner_params(name: str, value: object) -> Iterator[tuple[str, Any]]:
+    """The settings within settings, and within those, by scikit-learn's names."""
+    if isinstance(value, Settings):
+        for inner in value.names():
+            within = getattr(value, inner)
+            yield f"{name}__{inner}", within
+            yield from _inner_params(f"{name}__{inner}", within)
 
 
 def _checked_weights(given: Any, images: int) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ from neocog.formats import (
 from neocog.formats.model_file import check_shapes
 from neocog.layers import Shape
 from neocog.network import Network, check_network
+from neocog.run_files import BEST, LAST, model_of_run
 from neocog.validation import file_path
 
 __all__ = ["assumption", "check_savable", "load", "load_model", "save", "save_model"]
@@ -128,9 +129,10 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     """
     path = file_path("path", path, error=FormatError)
     if _is_folder(path):
-        if not exists(path / "model.safetensors"):
-            raise FormatError(f"{path} is not a run folder: it holds no model.safetensors.")
-        return load_model(path / "model.safetensors")
+        model_file = model_of_run(path)
+        if model_file is None:
+            raise FormatError(f"{path} is not a run folder: it holds no {BEST} and no {LAST}.")
+        return load_model(model_file)
     if not exists(path):
         raise FormatError(f"{path}: there is no such file.")
     if path.suffix.lower() == ".safetensors":

@@ -162,7 +162,7 @@ def test_a_run_is_calibrated_on_its_validation_pictures(done, here):
     expected = neocog.calibrate(plain.copy(), held_out).temperature
     out = done(*train, "--out", "calibrated", "--calibrate")
     assert neocog.load("calibrated").temperature == pytest.approx(expected, rel=1e-6) != 1
-    assert f"\nTemperature: {expected:.4g} (expected calibration error " in out
+    assert f"\nTemperature: {expected:.4g} (validation loss " in out
     info = json.loads(Path("calibrated/run.json").read_text())
     assert info["settings"]["calibrate"] is True
     assert info["validation"]["calibration"]["temperature"] == pytest.approx(expected, rel=1e-6)

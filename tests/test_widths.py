@@ -15,7 +15,7 @@ from engines import parts_of
 
 from neocog import SGD
 from neocog.engine.trainer import Trainer
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings
@@ -115,7 +115,7 @@ def test_networks_agree_between_widths(width, own_results, tmp_path):
 
 
 def test_a_width_that_no_processor_has_is_refused():
-    done = in_width(12, "-c", "import neocog.kernels.simd")
+    done = in_width(12, "-c", "import neocog.kernels.codegen.vector_types")
     assert done.returncode != 0
     assert "NEOCOG_LANES (='12') must be 4, 8 or 16" in done.stderr
 

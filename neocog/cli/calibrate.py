@@ -17,6 +17,7 @@ from neocog.evaluation import calibrate as calibrate_network
 from neocog.formats import is_weights, training_of
 from neocog.network import Network
 from neocog.network_files import save_model
+from neocog.run_files import LAST, model_of_run
 from neocog.validation import real
 
 __all__ = ["calibrate"]
@@ -74,7 +75,7 @@ def _written(model: str, out: str | None) -> Path:
             "write, as in --out model.safetensors"
         )
     path = Path(model)
-    return path / "model.safetensors" if path.is_dir() else path
+    return (model_of_run(path) or path / LAST) if path.is_dir() else path
 
 
 def _images(

@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
-from neocog.network import Network
-from neocog.signals import deferred_signals
+from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback
+from neocog.training.early_stopping import best_epoch
+from neocog.training.epoch_line import epoch_line
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.rounding import round_up
-from neocog.training.run_folder import RunFolder
 
 __all__ = ["Display"]
 
@@ -21,19 +21,11 @@ _WORTH_SAYING = 2.0
 
 
 class Display(Callback):
-    """Prints and saves while a network trains."""
+    """Prints while a network trains."""
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        network: Network,
-        epochs: float,
-        tta: str | None = None,
-    ) -> None:
-        self._folder = folder
-        self._network = network
-        self._epochs = epochs
-        self._tta = tta
+    def __init__(self, settings: TrainingSettings) -> None:
+        self._settings = settings
+        self._epochs = settings.epochs
         # Batches of a whole epoch, which the last one need not be.
         self._whole = 0
         self._live: Progress | None = None
@@ -90,6 +82,6 @@ class Display(Callback):
         print(f"Epoch: {entry.epoch}, Batch: {entry.batch}, Loss: {entry.loss:.3f}", flush=True)
 
     def epoch_done(self, epoch: Epoch, history: History) -> None:
-        """Save what there is."""
-        with deferred_signals():
-            self._folder.save(self._network, history, self._tta)
+        """Say how the epoch went."""
+        best = best_epoch(history.epochs, self._settings)
+        say(epoch_line(history.epochs, self._epochs, best))

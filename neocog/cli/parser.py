@@ -83,6 +83,8 @@ def build_parser() -> _Parser:
     _report(commands)
     _predict(commands)
     _explain(commands)
+    _runs(commands)
+    _compare(commands)
     _models(commands)
     _summary(commands)
     _explore(commands)
@@ -144,7 +146,7 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         return train(**options)  # type: ignore[arg-type]
 
     p = _add(commands, "train", "train a network, evaluate it and save it")
-    p.add_argument("data", nargs="?", default="shapes", help=_DATA.format(default="shapes"))
+    p.add_argument("data", nargs="?", default=None, help=_DATA.format(default="shapes"))
     p.add_argument(
         "--recipe",
         default=None,
@@ -152,13 +154,24 @@ def _train(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
         "for pictures of your own, what suits them)",
     )
+    p.add_argument(
+        "--config",
+        default=None,
+        metavar="FILE",
+        help="run again what the config.toml of a run says; options win over it",
+    )
+    p.add_argument(
+        "--resume", default=None, metavar="RUN", help="go on with a run that has ended early"
+    )
+    p.add_argument(
+        "--ema",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="DECAY",
+        help="short for --averaging ema --averaging.decay; 0: no average",
+    )
     add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
-    p.add_argument(
-        "--calibrate",
-        action="store_true",
-        help="fit the temperature of the probabilities on the validation images in the end",
-    )
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
     add_data_options(p, shape=True)
     p.set_defaults(run=run)
@@ -285,12 +298,42 @@ def _explain(commands: "argparse._SubParsersAction[_Parser]") -> None:
     p.add_argument(
         "--data",
         default=None,
-        help=f"{_DATA.format(default='what it was trained on')}, for what excites its filters",
+        help=f"{_DATA.format(default='what it was trained on')}, for the pictures of its filters",
     )
     p.add_argument(
         "-o", "--out", default=None, metavar="FILE", help="the page (default: IMAGE-explained.html)"
     )
     p.add_argument("--open", dest="open_", action="store_true", help="open it in the browser")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _runs(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.runs import runs
+
+        return runs(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "runs", "list the runs in a folder: results, and the settings that differ")
+    p.add_argument("folder", nargs="?", default="runs", help="that has run folders (default: runs)")
+    p.add_argument(
+        "--sort",
+        choices=["accuracy", "loss", "time", "started", "name"],
+        default="accuracy",
+        help="what comes first: the best, the quickest or the newest (default: accuracy)",
+    )
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _compare(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.compare import compare
+
+        return compare(**options)  # type: ignore[arg-type]
+
+    p = _add(commands, "compare", "show runs side by side: results, and the settings that differ")
+    p.add_argument("folders", nargs="+", metavar="RUN", help="a run folder")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 

@@ -1,127 +1,209 @@
 """``neocog train``."""
 
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from neocog.cli.choices import say_choices, say_held_out, say_pictures
 from neocog.cli.display import Display
-from neocog.cli.loading import check_no_options, find_pictures, say_notes, taken_out
+from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
-from neocog.cli.terminal import loading_progress, say, say_compiling
-from neocog.data import Data, Dataset, load_data
-from neocog.data.finding import Found
+from neocog.cli.terminal import say, say_compiling
+from neocog.cli.training_setup import Setup, Wanted, read_config, set_up, with_free
+from neocog.data import Dataset
 from neocog.engine import announced
-from neocog.errors import DataError, NeocogError, printable
-from neocog.evaluation import accuracy_line, evaluate, images_to_calibrate
+from neocog.errors import DataError, NeocogError
+from neocog.evaluation import Evaluation, accuracy_line, evaluate, images_to_calibrate
 from neocog.evaluation import calibrate as calibrate_network
-from neocog.files import exists
-from neocog.layers import image_shape
+from neocog.formats.checkpoint import Checkpoint
 from neocog.loading import name_of_run
-from neocog.models import split_python_file
-from neocog.models.named import make_model
 from neocog.network import Network
-from neocog.network_files import check_savable
-from neocog.preprocessing import Resize
+from neocog.network_files import check_savable, load_model
+from neocog.report.run import write_run_report
+from neocog.run_files import BEST, CONFIG
 from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
-from neocog.training.choices import MODEL, choose_recipe
-from neocog.training.experiment import make_network
+from neocog.training.checkpoints import Checkpoints
+from neocog.training.early_stopping import best_epoch
 from neocog.training.fit import fit
 from neocog.training.history import History
 from neocog.training.run_folder import RunFolder
+from neocog.training.saving import Saving
 
 __all__ = ["train"]
 
 
 def train(
-    data: str,
+    data: str | None,
     recipe: str | None,
+    config: str | None,
+    resume: str | None,
     out: str | None,
     data_dir: str | None,
-    calibrate: bool = False,
     **changes: Any,
 ) -> int:
-    """Train by a recipe with some changes, evaluate, save; print the losses as the note does."""
-    given = taken_out(changes)
-    # Before the data are loaded and anything is written: what is wrong here is wrong at once.
+    """Train by settings, evaluate, save; print the losses as the note does."""
+    options = taken_out(changes)
+    if resume is not None:
+        _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
+        return _resume(Path(resume), options, changes)
+    wanted = _wanted(data, recipe, config, data_dir, options, changes)
+    setup = set_up(wanted)
+    check_savable(setup.network)
+    to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
+    name = f"{name_of_run(setup.recipe.model)}-{setup.data.name}"
+    path = out and out_path(out)
+    folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
+    return _train(setup, to_calibrate, folder, None)
+
+
+def _wanted(
+    data: str | None,
+    recipe: str | None,
+    config: str | None,
+    data_dir: str | None,
+    options: dict[str, Any],
+    changes: dict[str, Any],
+) -> Wanted:
+    if config is not None:
+        if recipe is not None:
+            raise NeocogError("--config has all settings, so --recipe goes without it.")
+        before = read_config(config)
+        same = data is None
+        return Wanted(
+            override(before.recipe, **changes),
+            before.source if data is None else data,
+            {**(before.options if same else {}), **options},
+            data_dir or (before.data_dir if same else None),
+        )
     how = override(Recipe.load(recipe or "note"), **changes)
-    _check_model(how)
-    found = find_pictures(data, given, how.threads) if data_dir is None else None
-    if found is None:
-        check_no_options(data, given)
-        loaded = load_data(data, data_dir=data_dir, progress=loading_progress())
-        network = make_network(how, loaded)
-    else:
-        how, found = _chosen(found, how, None if recipe else changes)
-        say_pictures(found)
-        loaded = Data.of(found.load())
-        network = make_network(how, loaded)
-        network.preprocessing = replace(network.preprocessing, resize=found.resize)
-        say_notes(loaded)
-        say_held_out(loaded, found)
-        say_choices(how, network)
-    to_calibrate = images_to_calibrate(loaded) if calibrate else None
-    network.name_classes(loaded.classes)
-    check_savable(network)
-    settings: dict[str, Any] = {"data": loaded.name, "recipe": how.name}
-    settings |= {key: value for key, value in how.to_dict().items() if key not in ("name", "about")}
-    settings |= {"calibrate": True} if calibrate else {}
-    name = f"{name_of_run(how.model)}-{loaded.name}"
-    folder = RunFolder.create(out and out_path(out), name, settings, loaded)
+    return Wanted(how, data or "shapes", options, data_dir, None if recipe else changes)
+
+
+def _check_alone(resume: str, **others: Any) -> None:
+    """Raise `NeocogError` for what the run's own folder says."""
+    for name, value in others.items():
+        if value is not None:
+            option = "the data" if name == "data" else f"--{name.replace('_', '-')}"
+            raise NeocogError(f"--resume {resume} has all of that from before: leave {option} out.")
+
+
+def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int:
+    """Go on with a run from its newest checkpoint that is whole."""
+    if options:
+        _check_alone(str(path), **options)
+    before = read_config(str(path / CONFIG))
+    recipe = with_free(before.recipe, changes)
+    setup = set_up(Wanted(recipe, before.source, before.options, before.data_dir))
+    to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
+    folder = RunFolder.reopen(path, setup.data)
+    try:
+        newest = Checkpoints(path).newest()
+    except BaseException:
+        folder.release()
+        raise
+    for sentence in newest.damaged:
+        say(sentence)
+    say(f"Going on from step {newest.steps:,}.")
+    return _train(setup, to_calibrate, folder, newest.checkpoint)
+
+
+def _train(
+    setup: Setup, to_calibrate: Dataset | None, folder: RunFolder, resume: Checkpoint | None
+) -> int:
     with termination_signals() as ended:
         try:
-            return _run(how, network, loaded, to_calibrate, folder, ended)
+            return _run(setup, to_calibrate, folder, ended, resume)
         except BaseException as error:
             with deferred_signals():
                 folder.fail(error, ended.by.name if ended.by else None)
             if folder.holds_results:
                 say(f"What was finished before is in {folder.path}")
+            if folder.goes_on:
+                _say_how_to_go_on(folder)
             raise
 
 
 def _run(
-    how: Recipe,
-    network: Network,
-    loaded: Data,
+    setup: Setup,
     to_calibrate: Dataset | None,
     folder: RunFolder,
     ended: Ended,
+    resume: Checkpoint | None,
 ) -> int:
     """Train, evaluate and print; gives the exit code."""
-    display = Display(folder, network, how.epochs, how.tta)
+    recipe, data, network = setup.recipe, setup.data, setup.network
+    display = Display(recipe)
     try:
         history = fit(
             network,
-            loaded.train,
-            how,
-            classes=loaded.classes,
-            callback=display,
+            data.train,
+            recipe,
+            validation=data.validation,
+            classes=data.classes,
+            callback=[display, Saving(folder, recipe.tta)],
+            resume=resume,
         )
     finally:
         display.close()
     if history.interrupted or ended.by:  # the latter where the last epoch was just being saved
-        return _interrupted(how, network, history, folder, ended)
-    print("Training finished.")
-    part, images = loaded.held_out
+        return _interrupted(setup, history, folder, ended)
+    print("Training stopped early." if history.stopped else "Training finished.")
+    part, images = data.held_out
     result = None
-    if len(images):
-        try:
-            if to_calibrate is not None and _calibrated(network, to_calibrate, how.threads):
-                with deferred_signals():
-                    folder.save(network, history, how.tta)
+    try:
+        network = _best(network, history, recipe, folder)
+        if to_calibrate is not None and _calibrated(network, to_calibrate, recipe.threads):
+            with deferred_signals():
+                folder.save_again(network, recipe.tta)
+        if len(images):
             with announced(say_compiling):
-                result = evaluate(network, images, tta=how.tta, threads=how.threads)
-        except KeyboardInterrupt:
-            return _interrupted(how, network, history, folder, ended)
+                result = evaluate(network, images, tta=recipe.tta, threads=recipe.threads)
+    except KeyboardInterrupt:
+        return _interrupted(setup, history, folder, ended)
     with deferred_signals():
         folder.finish(history, result, "finished", part=part)
     if result is not None:
         print(accuracy_line(result, part))
     else:
         say("Nothing was held out, so nothing says how good it is.")
+    _report(folder, network, history, result, part, images)
     print(f"Results: {folder.path}")
     return 0
+
+
+def _best(network: Network, history: History, recipe: Recipe, folder: RunFolder) -> Network:
+    """The network of the best epoch, where one was saved; else the last one's."""
+    best = best_epoch(history.epochs, recipe)
+    if best is None or not (folder.path / BEST).exists():
+        return network
+    number, count = history.epochs[best].epoch, len(history.epochs)
+    print(f"Best epoch: {number} of {count}, by the {recipe.monitor.replace('_', ' ')}")
+    return load_model(folder.path / BEST)
+
+
+def _report(
+    folder: RunFolder,
+    network: Network,
+    history: History,
+    result: Evaluation | None,
+    part: str,
+    images: Dataset,
+) -> None:
+    """Write the page; a run is no less finished where that fails."""
+    try:
+        write_run_report(
+            folder.path,
+            network,
+            evaluation=result,
+            data=images if len(images) else None,
+            part=part,
+            history=history,
+            defaults=Recipe().to_dict(),
+        )
+    except NeocogError as error:
+        say(f"There is no report: {error}")
+    except KeyboardInterrupt:
+        say(f"The report was left out. Write it with: neocog report {folder.path}")
 
 
 def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
@@ -133,66 +215,22 @@ def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
         say(f"Not calibrated. {error}")
         return False
     print(
-        f"Temperature: {found.temperature:.4g} (expected calibration error "
-        f"{100 * found.ece:.2f} %, before: {100 * found.ece_before:.2f} %)"
+        f"Temperature: {found.temperature:.4g} (validation loss {found.loss:.4f}, "
+        f"before: {found.loss_before:.4f})"
     )
     return True
 
 
-def _interrupted(
-    how: Recipe, network: Network, history: History, folder: RunFolder, ended: Ended
-) -> int:
+def _interrupted(setup: Setup, history: History, folder: RunFolder, ended: Ended) -> int:
     """Keep what there is; gives the exit code of the signal."""
     with deferred_signals():
-        folder.save(network, history, how.tta)
+        folder.save(setup.network, history, setup.recipe.tta)
         folder.finish(history, None, "interrupted", ended.by.name if ended.by else None)
     word = f"Ended by {ended.by.name}" if ended.by else "Interrupted"
     say(f"{word}. The weights so far are in {folder.path}")
+    _say_how_to_go_on(folder)
     return ended.by.exit_code if ended.by else 130
 
 
-def _chosen(found: Found, base: Recipe, changes: dict[str, Any] | None) -> tuple[Recipe, Found]:
-    """The recipe for these pictures, and them in the shape of its network.
-
-    Args:
-        found: the pictures.
-        base: the recipe that was asked for.
-        changes: to the one that is chosen; None where one was asked for.
-
-    Raises:
-        NeocogError: there is nothing to tell apart, or the network does not take the pictures.
-    """
-    trained = [name for name, n in zip(found.listing.classes, found.class_counts, strict=True) if n]
-    if len(trained) < 2:
-        have = f"pictures of one class only, {printable(trained[0])}" if trained else "no pictures"
-        raise DataError(
-            f"{printable(found.listing.name)} has {have} to train on. A network tells at least two "
-            "classes apart: put the pictures of each into a folder of its own."
-        )
-    model, width = base.model, base.width
-    if changes is not None:
-        model, width = changes.get("model") or MODEL, changes.get("width") or 1.0
-    network = make_model(model, len(found.listing.classes), width=width, input_shape=found.shape)
-    shape = image_shape(network.input_shape)
-    options = found.options
-    if (options.size and options.size != shape[1:]) or options.channels not in (None, shape[0]):
-        raise NeocogError(
-            f"--model {model} takes images of the shape {shape} (channels, height, width): leave "
-            "--size and --channels out."
-        )
-    if changes is not None:
-        chosen = choose_recipe(network, found.train_count, model, width)
-        rest = {name: value for name, value in changes.items() if name not in ("model", "width")}
-        base = override(chosen, **rest)
-    own = network.preprocessing.resize
-    keeps = options.resize is None and own != Resize()
-    return base, found.made(shape, own if keeps else None)
-
-
-def _check_model(recipe: Recipe) -> None:
-    """Raise `NeocogError` for a model that cannot be, whatever the data are."""
-    file = split_python_file(recipe.model)
-    if file is None:
-        make_model(recipe.model, width=recipe.width)
-    elif not exists(file[0]):
-        raise NeocogError(f"--model {recipe.model}: there is no such file.")
+def _say_how_to_go_on(folder: RunFolder) -> None:
+    say(f"Go on with: neocog train --resume {folder.path}")

@@ -4,9 +4,9 @@ from neocog.engine.compilation import announced
 from neocog.engine.cores import available_threads, useful_threads
 from neocog.engine.predictor import Predictor
 from neocog.engine.trainer import Trainer
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 
-#: Floats in a vector of this processor.
+#: Float32 lanes of this processor's vectors.
 VECTOR_FLOATS = LANES
 
 __all__ = [

@@ -1,8 +1,8 @@
 """Builds a plan: operations put their instructions here, one after another.
 
-Instructions on images collect in a group; `cut` ends it, where something needs the whole batch.
-The gradient of a tensor comes from each of its consumers, on the way back from the last to the
-first: the first to come writes it, the others add to it.
+Instructions on images collect in a group; `cut` ends the group where something needs the whole
+batch. A tensor's gradient is the sum of what its consumers pass back. The backward pass visits them
+from the last to the first: the first one visited writes the gradient, the others add to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,14 +24,14 @@ class Builder:
     """A plan under construction.
 
     Attributes:
-        plan: what has been built.
-        training: whether it is for training.
-        batch: most images a step; 0 if it is not for training.
-        shard: images of one shard, whose sums are kept apart.
-        shards: how many shards a batch has at most.
-        shared: whether linear layers are shared among workers by their inputs.
-        single_image: whether it is for one image, whose parts the workers share.
-        keep_activations: whether every map and gradient stays as it is to the end of the step.
+        plan: what has been built so far.
+        training: whether the plan is for training.
+        batch: the most images in a step; 0 if the plan is not for training.
+        shard: images in a shard. Each shard has its own sums.
+        shards: the most shards in a batch.
+        shared: whether workers split linear layers by their inputs.
+        single_image: whether the plan is for one image, whose parts the workers split.
+        keep_activations: whether every map and gradient keeps its memory until the step ends.
         options: how the network is trained; None if it is not for training.
     """
 
@@ -67,18 +67,18 @@ class Builder:
     # Instructions
 
     def emit(self, kernel: Any, spec: Any, operands: tuple[str | None, ...], layer: str) -> None:
-        """One more instruction on the images of the group."""
+        """Add an instruction to the current group of images."""
         self._images.append(Instruction(kernel, spec, operands, layer))
 
     def emit_parts(
         self, kernel: Any, spec: Any, operands: tuple[str | None, ...], layer: str, parts: int
     ) -> None:
-        """An instruction on the one image there is, whose items are parts of it."""
+        """Add an instruction whose items are parts of the only image."""
         group = Group([Instruction(kernel, spec, operands, layer)], parts, parts, barrier=True)
         self.over(group)
 
     def cut(self, *, barrier: bool = True) -> None:
-        """End the group of instructions on images, if any have come since the last."""
+        """End the current group of image instructions, if it has any."""
         if self._images:
             check_loss = self._loss_unchecked and barrier
             items = 1 if self.single_image else 0
@@ -91,62 +91,63 @@ class Builder:
             self._following = []
 
     def after_cut(self, group: Group) -> None:
-        """A group over other items that comes right behind the images' next cut."""
+        """Add a group over other items right after the next cut."""
         self._following.append(group)
 
     def over(self, group: Group) -> None:
-        """A group over other items than images; what came before is cut."""
+        """Cut, then add a group over items that are not images."""
         self.cut()
         self.plan.groups.append(group)
 
     def check_loss(self) -> None:
-        """The losses are there: look at them behind the next barrier, before any update."""
+        """Have the losses checked at the next barrier, before any update."""
         self._loss_unchecked = True
 
     # Buffers
 
     def map(self, name: str, size: FeatureMap, *, transient: bool = False) -> str:
-        """A buffer for a map of each image; a transient one is not needed all through the step."""
+        """A buffer with one map per image; a `transient` one need not last for the whole step."""
         shares = transient and not self.keep_activations
         return self.plan.map(name, size.size * FLOAT, size if shares else None)
 
     def per_image(self, name: str, floats: int) -> str:
-        """A buffer of so many floats for each image."""
+        """A buffer of `floats` floats per image."""
         return self.plan.map(name, floats * FLOAT)
 
     def floats(self, name: str, count: int, scope: Scope = Scope.SHARED) -> str:
-        """A buffer of floats that does not depend on images."""
+        """A buffer of `count` floats that is not per image."""
         return self.plan.buffer(name, count * FLOAT, scope)
 
     def scratch(self, name: str, count: int, scope: Scope = Scope.WORKER) -> str:
-        """Floats that operations use one after another; as many as the largest of them needs."""
+        """A buffer that operations use one after another, of the largest size that any asks for."""
         known = self.plan.buffers.get(name)
         return self.floats(name, max(count, known.size // FLOAT if known else 0), scope)
 
     # Gradients
 
     def gradient(self, tensor: Tensor) -> str:
-        """The buffer with the whole gradient of a tensor, for its producer on the way back."""
+        """The buffer that holds a tensor's complete gradient, for the producer's backward pass."""
         if tensor.name in self._deferred:
             self._gradients[tensor.name] = self._deferred.pop(tensor.name)()
         return self._gradients[tensor.name]
 
     def gradients(self) -> dict[str, str]:
-        """The buffers that hold tensors' whole gradients, by the tensor's name."""
+        """The buffers of the tensors' complete gradients, by the tensor's name."""
         return dict(self._gradients)
 
     def defer_gradient(self, tensor: Tensor, compute: Callable[[], str]) -> None:
-        """The gradient comes from one consumer, whose instructions can wait until it is asked for.
+        """Let `compute` add the instructions of a tensor's gradient when it is first asked for.
 
-        So it stands in the same group as what uses it.
+        They are then in the same group as what uses the gradient. The tensor has one consumer.
         """
         self._deferred[tensor.name] = compute
 
     def write_gradient(self, tensor: Tensor, *, can_add: bool = False) -> tuple[str, bool]:
         """Where a consumer writes its part of a tensor's gradient.
 
-        Gives the buffer, and whether to add to what is there, which only happens with `can_add`;
-        otherwise call `add_gradient` after writing.
+        Returns:
+            The buffer, and whether the consumer must add to what is in it. That is only asked of a
+            consumer with `can_add`; any other calls `add_gradient` after it has written.
         """
         first = tensor.name not in self._gradients
         if first:
@@ -159,16 +160,16 @@ class Builder:
         return name, not first
 
     def add_gradient(self, tensor: Tensor, written: str) -> None:
-        """Add what a consumer wrote that cannot add, unless it wrote it in place."""
+        """Add to the gradient what a consumer wrote elsewhere, if it did not write in place."""
         whole = self._gradients[tensor.name]
         if written != whole:
             size = tensor.gradient_map
             self.emit(add_maps, ElementwiseAdd(size, size), (written, whole), tensor.name)
 
     def give_gradient(self, tensor: Tensor, name: str, size: FeatureMap, *, keep: bool) -> None:
-        """A part of a tensor's gradient that stands in a buffer already.
+        """Add the contents of a buffer to a tensor's gradient.
 
-        Without `keep` the buffer may become the tensor's own, and be added to.
+        Without `keep` the buffer may itself become the tensor's gradient, and others add to it.
         """
         if tensor.name not in self._gradients and not keep and size == tensor.gradient_map:
             self._gradients[tensor.name] = name
@@ -181,14 +182,14 @@ class Builder:
     # Parameters
 
     def parameter(self, parameter: Parameter) -> str:
-        """Room for a parameter, and in training for its gradient; gives its name."""
+        """Allocate a parameter, and in training its gradient; returns the parameter's name."""
         self.floats(parameter.name, parameter.size)
         if self.training:
             self.floats(f"{parameter.name}.gradient", parameter.size)
         return parameter.name
 
     def before_learning(self, instruction: Instruction, items: int, chunk: int = 1) -> None:
-        """What runs behind the images and before any update, by items of its own."""
+        """Add an instruction over its own items, after all images and before any update."""
         self._preparing.append(Group([instruction], items, chunk))
 
     def learn(
@@ -198,30 +199,30 @@ class Builder:
         items: int,
         chunk: int = 1,
     ) -> None:
-        """Instructions that give parameters' gradients, item by item, behind the images.
+        """Add instructions that compute parameters' gradients, item by item, after all images.
 
-        Each parameter is updated by the same items, which are equal parts of it.
+        An item is the same fraction of each of these parameters, and is updated on its own.
         """
         self._learning.append((list(parameters), Group(list(instructions), items, chunk)))
 
     def refresh(self, instruction: Instruction, items: int) -> None:
-        """What runs behind all updates: a second layout of a parameter."""
+        """Add an instruction after all updates that computes a parameter's second layout."""
         self._refreshing.append(Group([instruction], items, refreshes=True))
 
     def refresh_once(self) -> None:
-        """Groups for second layouts of parameters that no step changes."""
+        """Compute the second layouts once, where no step changes the parameters."""
         self.plan.groups += [replace(group, every=0) for group in self._refreshing]
 
     def learn_now(self) -> None:
-        """The groups of all that is to be learned so far, and a barrier behind them."""
+        """Add the groups that compute gradients and update parameters, with barriers after them."""
         assert self.options is not None  # noqa: S101
         self.cut()
-        how = self.options.update_plan
-        refreshing = [replace(group, every=how.accumulate) for group in self._refreshing]
-        updates = how.phases(self.plan, self._learning)
+        update_plan = self.options.update_plan
+        refreshing = [replace(group, every=update_plan.accumulate) for group in self._refreshing]
+        updates = update_plan.phases(self.plan, self._learning)
         phases = [groups for groups in (self._preparing, *updates, refreshing) if groups]
         if not any(group.every == 1 for groups in phases for group in groups):
-            # Or the next step's losses are written while another worker still adds up these.
+            # A barrier, or one worker writes the next step's losses while another adds up these.
             phases.append([Group([], 1)])
         for groups in phases:
             self.plan.groups += [*groups[:-1], replace(groups[-1], barrier=True)]

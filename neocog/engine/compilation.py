@@ -1,9 +1,9 @@
 """Compiles a program's kernels, with the help of other processes where there are many.
 
-Numba compiles one function at a time in a process. A network's dozens of kernels take other cores'
-time too when other processes compile some of them into the cache on disk, from which this one
-reads them. Each takes what no other process has claimed, be it a helper of this one or another
-program. Whatever goes wrong there, this process compiles what it does not find.
+Numba compiles one function at a time in a process. To use the other cores for a network's dozens
+of kernels, helper processes compile some of them into the cache on disk, from which this process
+loads them. Each process takes kernels that no other has claimed, whether that is a helper or
+another program. If a helper fails, this process compiles whatever is missing.
 """
 
 import contextlib
@@ -30,16 +30,16 @@ from neocog.signals import deferred_signals
 
 __all__ = ["announced", "compile_all", "help_compiling"]
 
-# Fewer kernels than this for each process are compiled before another one is ready to help.
+# With fewer kernels per process than this, all are compiled before a helper has started.
 _WORTHWHILE = 5
 
 _MOST_COMPILERS = 1024
 
-# How long to wait for others' kernels while none comes, and how often to look.
+# Seconds to wait for other processes' kernels while none arrives, and between two looks.
 _PATIENCE, _PAUSE = 30.0, 0.02
 
-# What a helper runs. The first line that it reads says where modules are. neocog is this very one,
-# wherever it lies: in a clone that may be the current folder, beside other files.
+# The program of a helper. The first line of its input says where modules are. It imports the same
+# neocog as this process, even from a clone in the current folder.
 _START = f"""
 import importlib.util, json, sys
 sys.path[:], own = json.loads(sys.stdin.buffer.readline())
@@ -64,11 +64,11 @@ def compile_all(
     Args:
         pairs: kernels with their specs; some may be equal.
         cores: how many processes may compile. `NEOCOG_COMPILERS`, a number, comes first.
-        on_compile: told how many are to be compiled, if any, before that begins; without it, who
-            is told by `announced`.
+        on_compile: called with the number of kernels to compile, if any, before that begins;
+            without it, the function given to `announced` is called.
 
     Raises:
-        NeocogError: `NEOCOG_COMPILERS` is no such number.
+        NeocogError: `NEOCOG_COMPILERS` is not such a number.
     """
     on_compile = on_compile or _told.get()
     compilers = _compilers(cores)
@@ -80,7 +80,7 @@ def compile_all(
         with _helpers(missing, min(compilers, len(missing) // _WORTHWHILE) - 1):
             _share(missing)
         with deferred_signals():
-            gc.collect()  # llvmlite frees twice what is interrupted while it is freed
+            gc.collect()  # llvmlite frees twice if it is interrupted while it frees
     return [kernel_address(*pair) for pair in pairs]
 
 
@@ -89,7 +89,7 @@ _told: ContextVar[Callable[[int], None] | None] = ContextVar("told", default=Non
 
 @contextlib.contextmanager
 def announced(on_compile: Callable[[int], None]) -> Iterator[None]:
-    """Have `on_compile` told of what this thread compiles meanwhile, as by `compile_all`."""
+    """Within this context, `compile_all` calls `on_compile` in this thread."""
     token = _told.set(on_compile)
     try:
         yield
@@ -111,14 +111,14 @@ def _compilers(cores: int) -> int:
 
 
 def _share(missing: Sequence[_Pair]) -> None:
-    """Compile what no other process has claimed; wait for the rest, but not for ever."""
+    """Compile what no other process has claimed, then wait for the rest with a time limit."""
     left = list(missing)
     until = time.monotonic() + _PATIENCE
     while left:
         waiting = [pair for pair in left if not compile_unclaimed(*pair)]
         if len(waiting) < len(left):
             until = time.monotonic() + _PATIENCE
-        elif time.monotonic() > until:  # one who has stopped, but not ended
+        elif time.monotonic() > until:  # a process that is stuck but alive
             kernel_address(*waiting[0])
         else:
             time.sleep(_PAUSE)
@@ -127,9 +127,9 @@ def _share(missing: Sequence[_Pair]) -> None:
 
 @contextlib.contextmanager
 def _helpers(missing: Sequence[_Pair], count: int) -> Iterator[None]:
-    """Processes that compile too, of which nobody waits for the end."""
+    """Start helper processes; they are killed at the end, not waited for."""
     with contextlib.ExitStack() as stack:
-        # One who has helpers already is enough for a machine.
+        # One process with helpers is enough for a machine.
         if (
             count > 0
             and _can_start()
@@ -146,16 +146,16 @@ def _helpers(missing: Sequence[_Pair], count: int) -> Iterator[None]:
 
 
 def _can_start() -> bool:
-    """Whether this program is a Python that can be started again, not one inside another."""
+    """Whether `sys.executable` is a Python that can be started, not a program that embeds one."""
     name = Path(sys.executable or "").name.lower()
     return name.startswith("python") and not getattr(sys, "frozen", False)
 
 
 @contextlib.contextmanager
 def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
-    """One process, killed when the block is done: then all is there that it could compile."""
+    """One helper, killed when the block ends: by then every kernel has been compiled."""
     named = [(k.py_func.__module__, k.py_func.__name__, spec) for k, spec in missing]
-    # Files, not pipes: nobody waits for a process that does not read, or that writes much.
+    # Files, not pipes, so that a helper that does not read, or writes much, blocks nobody.
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as said:
         found = json.dumps([_module_folders(), _package()]).encode()
         work.write(found + b"\n" + pickle.dumps((kernel_cache.cache_folder(), named)))
@@ -171,7 +171,7 @@ def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
         )
         try:
             yield process
-            if process.poll():  # not when interrupted: then it was too
+            if process.poll():  # not after an interrupt, which the helper got too
                 _log.warning(
                     "A process that helped compiling failed (exit code %d): %s",
                     process.returncode,
@@ -185,7 +185,7 @@ def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _module_folders() -> list[str]:
-    """Where this process finds modules, without the current folder."""
+    """The folders in which this process finds modules, without the current one."""
     here = os.path.realpath(".")
     return [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
 
@@ -202,10 +202,10 @@ def _last_line(file: IO[bytes]) -> str:
 
 
 def help_compiling() -> None:
-    """Compile what the process that started this one has written to its input."""
+    """Compile what the parent process has written to the standard input."""
     from importlib import import_module
 
-    # Only ever what `_helper` wrote.
+    # Only `_helper` writes this input.
     folder, named = pickle.load(sys.stdin.buffer)  # noqa: S301
     if kernel_cache.cache_folder() != folder:
         sys.exit("The sources of neocog's kernels were changed, or another Numba was found.")

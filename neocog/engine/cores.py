@@ -9,21 +9,21 @@ __all__ = ["available_threads", "useful_threads"]
 
 
 def available_threads() -> int:
-    """Threads that this process may have running at once; see `limits.available_cores`."""
-    # Quotas stand in files, which a prediction of some images should not have to read.
+    """The number of cores that this process may use; see `limits.available_cores`."""
+    # Quotas are read from files, which is too slow for each small prediction.
     return _available(cores(), os.environ.get("OMP_NUM_THREADS"))
 
 
 def useful_threads(asked: int | None) -> int:
     """Threads to work with: those asked for, but no more than there are cores to run them.
 
-    Workers meet several times a step; beyond the cores each only makes the others wait, and changes
-    no result. Without a number, as many as are available.
+    Workers meet at barriers several times a step, so more threads than cores only wait for each
+    other. Results do not depend on the number. Without `asked`, all available cores.
     """
     return available_threads() if asked is None else min(asked, cores())
 
 
 @lru_cache(maxsize=8)
 def _available(cores_now: int, asked: str | None) -> int:
-    """The same while neither the affinity nor the environment changes."""
+    """Cached until the affinity or the environment changes."""
     return available_cores()

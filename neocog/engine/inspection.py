@@ -1,4 +1,4 @@
-"""What a network takes to train: memory, and the time of each of its layers."""
+"""What training a network costs: memory, and the time of each of its layers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -44,8 +44,8 @@ def training_times(
 ) -> dict[str, float]:
     """Microseconds that each layer takes of a step, on one thread with warm caches.
 
-    In the order of the step's way forward; what runs as one has the name of its first layer. The
-    images are noise. What is no layer is called ``input``, ``loss`` and ``update``.
+    In the order of the forward pass. Fused layers are listed under the name of the first. The rest
+    of the step is called ``input``, ``loss`` and ``update``. The images are noise.
 
     Args:
         graph: the network.
@@ -62,8 +62,8 @@ def training_times(
     alone = replace(settings, threads=1)
     trainer = Trainer(graph, state, preprocessing, images, labels, alone, on_compile=on_compile)
     trainer.run(np.arange(batch_size))
-    found: dict[str, float] = {}
-    for what, microseconds in trainer.profile():
-        layer = what.partition(":")[0]
-        found[layer] = found.get(layer, 0.0) + microseconds
-    return found
+    times: dict[str, float] = {}
+    for label, microseconds in trainer.profile():
+        layer = label.partition(":")[0]
+        times[layer] = times.get(layer, 0.0) + microseconds
+    return times

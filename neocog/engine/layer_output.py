@@ -1,4 +1,4 @@
-"""What one layer of a network gives for an image, on the way forward of predictions."""
+"""The output of one layer when a network predicts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 
 class LayerOutput:
-    """Gives the map of a layer that nothing takes in, nor is taken in by another; on one thread.
+    """Computes the output map of a layer that is not fused with another one, on one thread.
 
     Args:
         graph: the network.
@@ -44,10 +44,10 @@ class LayerOutput:
         write_state(self._program, ops, state)
 
     def of(self, image: NDArray[np.uint8]) -> Floats:
-        """Its map, float32 [channels, height, width], for an image uint8 [h, w, channels].
+        """The output, float32 [channels, height, width], for an image uint8 [h, w, channels].
 
         Raises:
-            DataError: for an image that the network does not take.
+            DataError: if the network does not accept the image.
         """
         check_images(self._graph.input_shape, image[None])
         ends = np.empty((2, self._graph.output_shape[0]), np.float32)

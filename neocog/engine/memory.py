@@ -1,7 +1,7 @@
-"""What lives where: every buffer of a plan, in one allocation made before the run.
+"""Memory of a plan: one allocation, made before the run, that holds every buffer.
 
-Buffers share memory over time only where their layouts are equal: the borders of zeros around
-feature maps are written once, here, and stay.
+Buffers that are needed at different times share memory only if their layouts are equal, because
+the borders of zeros around feature maps are written only once, here.
 """
 
 from typing import TypeVar
@@ -18,7 +18,7 @@ __all__ = ["Memory", "memory_needed"]
 Number = TypeVar("Number", bound=np.generic)
 
 _LINE = 64
-# Kernels read whole vectors, so up to one beyond a map's end.
+# Kernels read whole vectors, so up to one vector past the end of a map.
 _SLACK = 64
 
 
@@ -46,12 +46,12 @@ def _items(buffer: Buffer, workers: int, batch: int) -> int:
 
 
 def memory_needed(plan: Plan, workers: int, batch: int) -> int:
-    """Bytes that a plan's buffers take for so many workers and images a step."""
+    """Bytes of all buffers of a plan with `workers` threads and `batch` images a step."""
     return _places(plan, workers, batch)[1]
 
 
 class Memory:
-    """A plan's buffers for so many workers and images a step."""
+    """The buffers of a plan with `workers` threads and `batch` images a step."""
 
     def __init__(self, plan: Plan, workers: int, batch: int) -> None:
         self._plan = plan
@@ -64,18 +64,18 @@ class Memory:
         self._base = self._bytes.ctypes.data
 
     def address(self, name: str, worker: int) -> int:
-        """Where the worker's first item of a buffer stands, which is not one outside."""
+        """The address of a worker's first item of a buffer that is not the caller's array."""
         buffer = self._plan.buffers[name]
         skip = {Scope.CHUNK: worker * buffer.chunk, Scope.WORKER: worker}.get(buffer.scope, 0)
         return self._base + self._offsets[name] + skip * buffer.size
 
     def array(self, name: str, dtype: type[Number], items: int = 1) -> NDArray[Number]:
-        """The first items of a buffer as a flat array, not a copy."""
+        """The first items of a buffer as a flat array that shares its memory."""
         at = self._offsets[name]
         return self._bytes[at : at + self._plan.buffers[name].size * items].view(dtype)
 
     def map(self, name: str, size: FeatureMap) -> NDArray[np.float32]:
-        """The first image's map in a buffer, [channels, height, width]; a copy."""
+        """A copy of the first image's map in a buffer, [channels, height, width]."""
         whole = self.array(name, np.float32)[: size.content]
         rows = whole.reshape(-1, size.row // size.pixel, size.pixel)
         inside = rows[size.border_h :, size.border_w :][: size.height, : size.width]

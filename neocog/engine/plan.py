@@ -1,4 +1,4 @@
-"""What a program consists of, before it has addresses: buffers, and instructions in groups."""
+"""A program before it has addresses: buffers, and instructions in groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -9,14 +9,14 @@ __all__ = ["Buffer", "Group", "Instruction", "Plan", "Scope"]
 
 
 class Scope(Enum):
-    """How many of a buffer there are, and for how long what stands in it is needed."""
+    """How many copies of a buffer exist, and how long its contents are needed."""
 
-    CHUNK = auto()  # an item for each image of a worker's chunk; until the chunk is done
-    BATCH = auto()  # an item for each image of the batch; until the step is done
-    WORKER = auto()  # one for each worker
-    SHARED = auto()  # one
-    OUTSIDE = auto()  # an array of the caller's, an item for each image
-    WHOLE = auto()  # an array of the caller's, which kernels index by themselves
+    CHUNK = auto()  # an item per image of a worker's chunk, until the chunk is done
+    BATCH = auto()  # an item per image of the batch, until the step is done
+    WORKER = auto()  # one per worker
+    SHARED = auto()  # one for all workers
+    OUTSIDE = auto()  # the caller's array, with an item per image
+    WHOLE = auto()  # the caller's array, which kernels index themselves
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Buffer:
 
     Attributes:
         size: bytes of one item.
-        chunk: items for each worker, of a buffer of a chunk.
-        place: the buffer in whose memory it lies, if not in its own, `offset` bytes from its start.
-        layout: what must be equal for two to share memory over time: their borders of zeros are
-            written once. None for a buffer that is needed all the time.
+        chunk: items per worker, if the scope is `CHUNK`.
+        place: the buffer whose memory it uses, `offset` bytes from its start; "" for its own.
+        layout: must be equal for two buffers to share memory at different times, because borders
+            of zeros are written once. None for a buffer that must not share.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Instruction:
-    """A kernel for a spec's sizes; `operands` are names of buffers, None where it takes none."""
+    """A kernel compiled for a spec; `operands` are names of buffers, or None if unused."""
 
     kernel: Any
     spec: Any
@@ -68,16 +68,16 @@ class Group:
     every: int = 1
 
 
-# Bytes that a worker's chunk of images may touch, so that it stays in the second-level cache.
+# Bytes that a worker's chunk of images may touch and stay in the second-level cache.
 _CHUNK_BYTES = 256 * 1024
 _MOST_CHUNK = 16
 
 
 @dataclass
 class Plan:
-    """All of a program; workers take the images in whole shards of `shard`.
+    """All buffers and groups of a program; workers take images in whole shards of `shard`.
 
-    `gradients` are the buffers of tensors' gradients, by the tensors' names.
+    `gradients` maps the names of tensors to the buffers of their gradients.
     """
 
     shard: int = 1
@@ -87,21 +87,21 @@ class Plan:
     _maps: set[str] = field(default_factory=set)
 
     def buffer(self, name: str, size: int, scope: Scope) -> str:
-        """Ask for a buffer; gives its name."""
+        """Add a buffer; returns its name."""
         self.buffers[name] = Buffer(name, size, scope)
         return name
 
     def map(self, name: str, size: int, layout: Any = None) -> str:
-        """Ask for a buffer with an item an image; `settle` finds out how long each is needed.
+        """Add a buffer with an item per image; `settle` finds out how long it is needed.
 
-        Buffers with the same `layout`, if it is not None, may share memory over time.
+        Buffers with the same `layout`, unless it is None, may share memory at different times.
         """
         self.buffers[name] = Buffer(name, size, Scope.CHUNK, layout=layout)
         self._maps.add(name)
         return name
 
     def part(self, name: str, offset: int) -> str:
-        """A buffer that is another one's memory from so many bytes on; gives its name."""
+        """Add a buffer that is another one's memory from byte `offset` on; returns its name."""
         part = f"{name}+{offset}"
         self.buffers[part] = replace(self.buffers[name], name=part, place=name, offset=offset)
         return part
@@ -112,7 +112,7 @@ class Plan:
         return [i for group in self.groups for i in group.instructions]
 
     def settle(self) -> None:
-        """When all groups are there: how many images a chunk has, and how long each map lives."""
+        """Once all groups exist, choose the images per chunk and how long each map is needed."""
         used: dict[str, list[int]] = {}
         for g, group in enumerate(self.groups):
             for instruction in group.instructions:
@@ -137,11 +137,11 @@ class Plan:
         return max(2, min(_MOST_CHUNK, _CHUNK_BYTES // max(1, each)) // 2 * 2)
 
     def _share(self, used: dict[str, list[int]]) -> None:
-        """Give buffers of a batch the memory of earlier ones that are no longer needed."""
+        """Let buffers of the batch reuse the memory of earlier ones that are no longer needed."""
         waiting = [
             b for b in self.buffers.values() if b.scope is Scope.BATCH and b.layout is not None
         ]
-        until: dict[str, int] = {}  # the last group that needs each piece of memory
+        until: dict[str, int] = {}  # the last group that uses each piece of memory
         layouts: dict[str, Any] = {}
         for buffer in sorted(waiting, key=lambda b: min(used[b.name])):
             first, last = min(used[buffer.name]), max(used[buffer.name])

@@ -1,8 +1,9 @@
 """Scores and probabilities of images, by a program that is kept with the network.
 
-Threads take images; one image alone of a network that multiplies much is shared by them, layer by
-layer. There a layer whose weights come from memory is convolved directly, not by Winograd's
-algorithm, so its scores may differ from those in company by rounding. Threads change nothing.
+Threads take whole images. A single image of a network with many multiplications is split among
+them, layer by layer. Then a layer whose weights come from memory is convolved directly instead of
+by Winograd's algorithm, so the scores may differ by rounding from those of the same image in a
+batch. The number of threads changes nothing.
 """
 
 from collections.abc import Mapping
@@ -27,12 +28,12 @@ __all__ = ["Predictor"]
 
 Floats = NDArray[np.float32]
 
-# Less work than this is not worth starting a thread for: about 0.1 ms, in multiplications; or so
-# many images, of a network that hardly multiplies.
+# Multiplications, about 0.1 ms of work, below which starting a thread does not pay; and the number
+# of images, for networks with hardly any multiplications.
 _WORK_A_THREAD = 5_000_000
 _IMAGES_A_THREAD = 16
-# One image of a network that multiplies so often is shared by threads. With 40 million, resnet20
-# was no faster on two cores: maps pass from one's cache to the other's at every layer.
+# Multiplications from which on threads split a single image. resnet20, with 40 million, was no
+# faster on two cores: at every layer maps move from one core's cache to the other's.
 _SHARED = 60_000_000
 
 
@@ -88,34 +89,34 @@ class Predictor:
         single_image = len(images) == 1 and self._is_shared
         if len(images) <= self._most_small and not single_image:
             return self._run_small(images)
-        found = self._empty(len(images))
+        results = self._empty(len(images))
         workers = threads or available_threads()
         if not single_image:
             workers = max(1, min(workers, len(images) // self._images_a_thread))
         free = self._free.setdefault((workers, single_image), [])
-        # A list's pop and append are atomic, so threads can share it.
+        # A list's pop and append are atomic, so threads need no lock.
         try:
             program = free.pop()
         except IndexError:
             program = self._new(workers, single_image=single_image)
-        program.bind({"images": images, "scores": found[0], "probabilities": found[1]})
+        program.bind({"images": images, "scores": results[0], "probabilities": results[1]})
         program.run_once(len(images))
-        program.release()  # or it would keep the images
+        program.release()  # so that it does not keep the images alive
         free.append(program)
-        return found
+        return results
 
     def _run_small(self, images: NDArray[np.uint8]) -> Floats:
-        """The same on one thread, through arrays that stay bound: binding takes 7 µs."""
+        """`run` on one thread, with arrays that stay bound, because binding takes 7 µs."""
         try:
-            program, given, found = self._free_small.pop()
+            program, given, results = self._free_small.pop()
         except IndexError:
             program = self._new(1)
             given = np.empty((self._most_small, *images.shape[1:]), np.uint8)
-            found = self._empty(self._most_small)
-            program.bind({"images": given, "scores": found[0], "probabilities": found[1]})
+            results = self._empty(self._most_small)
+            program.bind({"images": given, "scores": results[0], "probabilities": results[1]})
         n = len(images)
         given[:n] = images
         program.run_once(n)
-        result = found[:, :n].copy()
-        self._free_small.append((program, given, found))
+        result = results[:, :n].copy()
+        self._free_small.append((program, given, results))
         return result

@@ -1,12 +1,12 @@
-"""Images that are mapped from a file, read from the disk before a run comes to them.
+"""Reads images that are mapped from a file before a run needs them.
 
-A worker that touches a page which is not in memory waits for the disk, and so do all others at the
-next barrier. So while a run is under way, a thread tells the system which pages come next:
+A worker that touches a page that is not in memory waits for the disk, and all others wait for it at
+the next barrier. So during a run, a thread tells the system which pages come next:
 
-- Images that fit the memory are read once, from the file's first to its last. After that the thread
-  has ended, and all is as if they were in memory.
-- Of more than that, each image is asked for when the run is some hundred images before it. The
-  system is told to read no more: in a random order what lies beside an image does not come next.
+- Images that fit into memory are read once, from the first in the file to the last. Then the thread
+  ends, and the images are in memory.
+- If they do not fit, each image is requested some hundred images before the run needs it. The
+  system is told not to read ahead: in a random order the neighbors in the file are not used next.
 """
 
 import mmap
@@ -21,14 +21,14 @@ from neocog.limits import available_memory
 
 __all__ = ["mapping_of", "prefetch"]
 
-# Bytes that are asked for ahead of a run, and images at least; bytes that are read at a time.
+# Bytes requested ahead of a run, and the least number of images; bytes per read.
 _AHEAD, _LEAST, _PART = 2**25, 64, 2**23
-# Seconds between two looks at a run.
+# Seconds between two checks of the run's progress.
 _PAUSE = 0.002
 
 
 class Watched(Protocol):
-    """What is asked of a run."""
+    """What prefetching needs to know of a run."""
 
     control: NDArray[np.int64]
 
@@ -37,11 +37,11 @@ class Watched(Protocol):
         """Whether it has ended."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long; whether it has ended."""
+        """Wait at most `seconds`; returns whether it has ended."""
 
 
 def mapping_of(array: NDArray[Any]) -> tuple[mmap.mmap, int] | None:
-    """The mapping of a file that an array lies in, and where it begins there; None if in none."""
+    """The file mapping that holds an array, and the array's offset in it; None without one."""
     owner: Any = array
     while isinstance(owner, np.ndarray):
         owner = owner.base
@@ -55,21 +55,21 @@ def mapping_of(array: NDArray[Any]) -> tuple[mmap.mmap, int] | None:
 def prefetch(
     images: NDArray[np.uint8], order: NDArray[np.int64], batch_size: int, run: Watched
 ) -> None:
-    """Read images that are mapped from a file ahead of a run, in a thread that ends with it.
+    """Read memory-mapped images ahead of a run, in a thread that ends with the run.
 
     Args:
-        images: of the run, one after another; nothing is done for those in memory.
-        order: in which it takes them.
-        batch_size: how many a step.
-        run: that has begun.
+        images: all images; nothing is done if they are in memory.
+        order: the indices of images in the order in which the run uses them.
+        batch_size: images a step.
+        run: the run, already started.
     """
-    found = mapping_of(images)
-    if found is None or len(order) == 0 or images.nbytes == 0:
+    mapping = mapping_of(images)
+    if mapping is None or len(order) == 0 or images.nbytes == 0:
         return
-    work = _Reader(*found, images.nbytes, images.nbytes // len(images))
+    work = _Reader(*mapping, images.nbytes, images.nbytes // len(images))
     try:
         start_new_thread(work.read, (order, batch_size, run))
-    except RuntimeError:  # the system has no more threads: all goes on, if slower
+    except RuntimeError:  # no more threads: the run goes on, only slower
         return
 
 
@@ -86,7 +86,7 @@ class _Reader:
                 self._read_all(run)
             else:
                 self._read_ahead(order, batch_size, run)
-        except (OSError, ValueError):  # the system does not take advice, or not of this mapping
+        except (OSError, ValueError):  # the system takes no such advice for this mapping
             return
 
     def _read_all(self, run: Watched) -> None:
@@ -102,7 +102,7 @@ class _Reader:
         try:
             while asked < len(order) and not run.over:
                 done = int(run.control[DONE]) * batch_size
-                asked = max(asked, done)  # a run that is faster than the disk is not run after
+                asked = max(asked, done)  # do not request images that a fast run has passed already
                 coming = order[asked : done + ahead].tolist()
                 for index in coming:
                     self._ask(index * self._image, self._image)
@@ -116,7 +116,7 @@ class _Reader:
         self._advise(mmap.MADV_WILLNEED, first, size)
 
     def _advise(self, advice: int, first: int, size: int) -> None:
-        """Of some bytes of the images."""
+        """Give the system advice about some bytes of the images."""
         begin = self._begin + first
         page = begin - begin % mmap.PAGESIZE
         self._mapping.madvise(advice, page, begin + size - page)

@@ -1,4 +1,4 @@
-"""A plan with addresses: kernels compiled, operands placed, workers started."""
+"""A plan with addresses: compiles the kernels, places the operands, starts the workers."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -31,23 +31,23 @@ __all__ = ["Program"]
 
 Longs = NDArray[np.int64]
 
-# A group's items are taken in so many portions at least, or each worker takes its own range.
-_PORTIONS = 8
-# Empty turns that a worker waits awake at a barrier, about 0.1 ms, where there is a core for each;
-# where there is not, one that is awake takes the core from whom it waits for.
+# Least number of pieces into which a group is cut for stealing; else workers have fixed ranges.
+_LEAST_STEALS = 8
+# Turns that a worker spins at a barrier, about 0.1 ms, where every worker has a core. Where it has
+# none, a worker that spins takes the core from the one it waits for.
 _AWAKE = 3_000
 
 _NOTHING = np.zeros(1)
 
 
 class Program:
-    """What runs: a table of kernels' addresses with their operands, for each worker.
+    """What runs: a table per worker with the addresses of kernels and of their operands.
 
     Args:
         plan: what to run.
         workers: threads.
         batch: most images a step.
-        on_compile: told how many kernels are to be compiled, if any, before that begins.
+        on_compile: called with the number of kernels to compile, if any, before that begins.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Program:
                 group.barrier,
                 group.check_loss,
                 group.every,
-                self._portion(g),
+                self._steal_size(g),
             )
             for instruction in group.instructions:
                 self._table[:, row, 0] = addresses[row]
@@ -99,8 +99,8 @@ class Program:
         self._bound: dict[str, NDArray[np.generic]] = {}
         self._latest: Run | None = None
         self._jobs = self._jobs_of_others()
-        # The driver compiles here, in the caller's thread: Numba compiling in one thread while
-        # another imports can deadlock.
+        # Compile the driver here, in the caller's thread: Numba can deadlock when it compiles in
+        # one thread while another imports.
         self._run(0, 1, 0, 1, self._control)
 
     def _new_control(self) -> Longs:
@@ -125,21 +125,21 @@ class Program:
             )
         return jobs
 
-    def _portion(self, g: int) -> int:
-        """How many items of a group its workers take at once; 0 where each has its own range."""
+    def _steal_size(self, g: int) -> int:
+        """Items of a group that a worker takes at a time; 0 if each worker has a fixed range."""
         groups = self.plan.groups
         group, before = groups[g], groups[g - 1]
         if not (group.barrier and before.barrier and before.every == 1):
             return 0
-        if self.batch < _PORTIONS:  # one image's parts: weights are best read by the same core
+        if self.batch < _LEAST_STEALS:  # parts of one image: each core reads its own weights
             return 0
         items, shard = (group.items, 1) if group.items else (self.batch, self.plan.shard)
-        return min(group.chunk, items // _PORTIONS) // shard * shard
+        return min(group.chunk, items // _LEAST_STEALS) // shard * shard
 
     def _place(self, row: int, operand: int, name: str, of_images: bool) -> None:
         buffer = self.plan.buffers[name]
         base = 2 + 2 * operand
-        if buffer.scope in (Scope.OUTSIDE, Scope.WHOLE):  # `bind` says where it stands
+        if buffer.scope in (Scope.OUTSIDE, Scope.WHOLE):  # `bind` gives the address
             self._outside.setdefault(name, []).append((row, base))
         else:
             for w in range(self.workers):
@@ -148,20 +148,20 @@ class Program:
             self._table[:, row, base + 1] = buffer.size
 
     def bind(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Say where the arrays outside stand, all of them; they must stay in place."""
+        """Set all of the caller's arrays; they must stay where they are in memory."""
         self._bound = dict(arrays)
         for name, array in arrays.items():
-            # array.ctypes.data would take twice as long, which a prediction of one image feels.
+            # array.ctypes.data takes twice as long, which shows in predictions of one image.
             address = array.__array_interface__["data"][0]
             for row, base in self._outside.get(name, ()):
                 self._table[:, row, base] = address
 
     def release(self) -> None:
-        """Let go of the arrays outside; `bind` comes before the next run."""
+        """Let go of the caller's arrays; call `bind` before the next run."""
         self._bound = {}
 
     def refresh(self) -> None:
-        """Compute the second layouts of parameters anew, after they were written from outside."""
+        """Recompute the second layouts of parameters after they were set from outside."""
         whole = self._groups
         self._groups = self._refreshing
         self._run(0, 1, 1, 1, self._control)
@@ -169,11 +169,11 @@ class Program:
 
     @property
     def done(self) -> int:
-        """Steps finished so far in the run under way."""
+        """Steps of the current run that are finished."""
         return int(self._latest.control[DONE]) if self._latest else 0
 
     def stop(self) -> None:
-        """Ask the run under way to end after its current step."""
+        """Ask the current run to end after its current step."""
         if self._latest:
             self._latest.control[ASKED] = 1
 
@@ -185,14 +185,14 @@ class Program:
         first: int = 0,
         until: int | None = None,
     ) -> Run:
-        """Run over `total` images in batches, in threads of their own; gives a handle at once.
+        """Run over `total` images in batches, in new threads; returns a handle at once.
 
         Args:
             total: images in all.
             record: float64, gets each step's mean loss.
-            steps_before: steps the optimizer has taken already.
+            steps_before: steps that the optimizer took before this run.
             first: the batch to begin with.
-            until: the batch before which to end; the last one's end, if None.
+            until: the batch before which to end; after the last one if None.
         """
         self._steps[:, 2] = steps_before
         losses = self.memory.array("losses", np.float64, self.batch)
@@ -208,7 +208,7 @@ class Program:
         first: int = 0,
         until: int = 0,
     ) -> Run:
-        control = self._new_control()  # its own, which no later run resets under its workers
+        control = self._new_control()  # one per run, so that a later run does not reset it
         control[FIRST], control[UNTIL], control[DONE] = first, until, first // max(1, batch)
 
         def work(rank: int) -> int:
@@ -219,10 +219,10 @@ class Program:
         return self._latest
 
     def end(self) -> int:
-        """End the latest run after its current step; gives how many steps it finished.
+        """End the latest run after its current step; returns the number of finished steps.
 
-        Further interrupts change nothing; they would leave the workers at work. Another exception
-        that comes meanwhile is raised when they have ended.
+        Further interrupts are ignored, because they would leave workers running. Any other
+        exception that comes meanwhile is raised once the workers have ended.
         """
         if self._latest is None:
             return 0
@@ -232,7 +232,7 @@ class Program:
         return steps
 
     def run_once(self, total: int) -> None:
-        """Run over `total` images in one batch, with every worker, this thread being one."""
+        """Run one batch of `total` images with all workers; this thread is one of them."""
         self._control.fill(0)
         self._control[PATIENCE] = self._patience
         if self.workers == 1:
@@ -247,11 +247,11 @@ class Program:
             self.end()
 
     def profile(self, total: int, rounds: int = 100) -> list[tuple[str, float]]:
-        """Microseconds a step of each instruction, alone on one thread; see `Trainer.profile`."""
+        """Microseconds per step of each instruction, timed on one thread; see `Trainer.profile`."""
         few = min(total, 10 * self.batch)
         steps = -(-few // self.batch)
         whole = self._groups
-        found = []
+        times = []
         try:
             self._groups = whole[:0].copy()
             idle = self._least(few, rounds)
@@ -266,10 +266,10 @@ class Program:
                         self._groups[0, GROUP.index(column)] = value
                     seconds = (self._least(few, rounds) - idle) / steps
                     name = f"{instruction.layer}: {instruction.kernel.py_func.__name__}"
-                    found.append((name, max(0.0, seconds * 1e6)))
+                    times.append((name, max(0.0, seconds * 1e6)))
         finally:
             self._groups = whole
-        return found
+        return times
 
     def _least(self, total: int, rounds: int) -> float:
         best = float("inf")

@@ -1,4 +1,4 @@
-"""How a network is trained, as far as the program depends on it."""
+"""The settings of training that decide which program is built."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,14 +12,14 @@ __all__ = ["ProgramOptions"]
 
 @dataclass(frozen=True)
 class ProgramOptions:
-    """What a training program does beside forward and back.
+    """What a training program does besides the forward and backward pass.
 
     Attributes:
         update_plan: how parameters move.
         augment: how images are varied, if they are.
-        settings: of the training.
-        of_score: whether the label's score stands in place of the loss, for a look at its gradient.
-        stored: height and width of the images that are cropped, if another than the network's.
+        settings: the settings of training.
+        of_score: whether to differentiate the label's score instead of the loss.
+        stored: height and width of the stored images, if they are cropped to the network's.
         sample_weighted: whether images have weights.
     """
 

@@ -1,14 +1,14 @@
-"""Workers at work in threads of their own, and how their end is waited for.
+"""Runs workers in threads of their own, and waits for their end.
 
-Ctrl+C, or a signal's handler that raises, interrupts the main thread between any two of its steps,
-and again while it deals with that. So nothing here depends on a step's being done:
+Ctrl+C, or a signal handler that raises, can interrupt the main thread between any two bytecodes,
+and again while it handles the first interrupt. So nothing here relies on reaching the next line:
 
-- Threads hold all that they work on, so that nothing is let go before they have ended.
-- The main thread starts one thread alone, which starts the others: all of them run or none does,
-  and no worker waits for one that was never started.
-- Threads are started by `_thread`, and their end is told by a lock. `Thread.start`, `Thread.join`
-  and `Event.wait` take locks in Python code, which an interrupt can leave locked; and before 3.13
-  `join` takes a thread for ended when it is interrupted.
+- The threads hold references to all that they work on, so nothing is freed before they end.
+- The main thread starts only one thread, which starts the others. Either all run or none does, and
+  no worker waits for one that was never started.
+- `_thread` starts the threads, and a lock signals their end. `Thread.start`, `Thread.join` and
+  `Event.wait` take locks in Python code, which an interrupt can leave locked; and before Python
+  3.13 an interrupted `join` considers the thread ended.
 """
 
 from _thread import allocate_lock, start_new_thread
@@ -21,7 +21,7 @@ from neocog.errors import NeocogError
 
 __all__ = ["Run"]
 
-# Seconds; on Windows a lock that is waited for without limit cannot be interrupted.
+# Seconds. On Windows, waiting for a lock without a timeout cannot be interrupted.
 _LOOK = 1.0
 
 
@@ -29,10 +29,10 @@ class Run:
     """A run under way.
 
     Args:
-        work: a worker's part by its rank; gives the steps that were finished, the same for each.
+        work: runs the worker of a rank; returns the finished steps, the same for every rank.
         workers: threads.
-        control: through which the workers talk; for whoever watches.
-        held: what must not be let go before they have ended.
+        control: the array through which workers communicate; others may read progress from it.
+        held: objects that must stay alive until the workers have ended.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Run:
         self._work = work
         self._workers = workers
         self._held = held
-        # Who was first: "run", the thread that starts the others, or "end", which calls it off.
-        # `setdefault` is one step, and gives the same whenever it is asked again.
+        # Which came first: "run", the thread that starts the others, or "end", which cancels the
+        # run. `setdefault` is atomic, and gives the same answer whenever it is asked again.
         self._first: dict[str, str] = {}
         self._error: BaseException | None = None
         self._steps = 0
@@ -59,7 +59,7 @@ class Run:
         """Start the workers."""
         try:
             start_new_thread(self._lead, ())
-        except RuntimeError as error:  # the system has no more: for `finish` to tell
+        except RuntimeError as error:  # no more threads: `finish` raises this
             self._error = error
             self._over = True
 
@@ -79,7 +79,7 @@ class Run:
 
     def _follow(self, rank: int) -> None:
         try:
-            with self._gate:  # until all are there
+            with self._gate:  # until all have started
                 pass
             if self._error is None:
                 self._steps = self._work(rank)
@@ -92,26 +92,26 @@ class Run:
         with self._counting:
             self._working -= 1
             is_last = self._working == 0
-        if is_last:  # not _over, which another may have set by now
+        if is_last:  # not _over, which another thread may have set by now
             self._over = True
             self._end.release()
 
     @property
     def over(self) -> bool:
-        """Whether nothing runs any more, or was called off before it began."""
+        """Whether the run has ended, or was canceled before it began."""
         return self._over or self._first.get("by") == "end"
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long; whether the run has ended."""
+        """Wait at most `seconds`; returns whether the run has ended."""
         if not self._over and self._end.acquire(timeout=seconds):
             self._end.release()
         return self._over
 
     def finish(self) -> int:
-        """Wait for the end; gives how many steps were finished.
+        """Wait for the end; returns the number of finished steps.
 
         Raises:
-            NeocogError: if the system does not let this process have so many threads.
+            NeocogError: if the system does not allow so many threads.
         """
         while not self.wait(_LOOK):
             pass
@@ -124,10 +124,10 @@ class Run:
         return self._steps
 
     def end(self) -> int:
-        """Wait for the end though it may never have begun, and whatever interrupts; as `finish`.
+        """As `finish`, but also for a run that never began, and despite interrupts.
 
-        Further Ctrl+C changes nothing. Another exception is raised when all workers have ended.
-        What failed in a worker is for `finish` to raise.
+        Further Ctrl+C is ignored. Any other exception is raised once all workers have ended.
+        `finish` raises what failed in a worker.
         """
         raised = None
         while True:

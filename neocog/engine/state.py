@@ -1,4 +1,4 @@
-"""A network's state between its named arrays and a program's memory, in every layout there is."""
+"""Copies a state dict into a program's memory and back, between all layouts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -37,7 +37,7 @@ def write_state(program: Program, ops: Sequence[Op], state: State) -> None:
 
 
 def write_scales(program: Program, ops: Sequence[Op], state: State) -> None:
-    """Write what batch normalizations compute with, from their weights and running statistics."""
+    """Write the scales and shifts of batch normalizations into a program's memory."""
     for op in ops:
         if isinstance(op, PointwiseOp) and op.norm is not None:
             _write_norm(program, op, op.norm, state)
@@ -46,7 +46,7 @@ def write_scales(program: Program, ops: Sequence[Op], state: State) -> None:
 def _fold(
     op: ConvolutionOp | DepthwiseOp, norm: BatchNorm2d, state: State
 ) -> dict[str, Floats | None]:
-    """The convolution's weight and bias with a batch normalization behind it taken in."""
+    """The convolution's weight and bias with the following batch normalization folded in."""
     scale, shift = _scale_and_shift(op.folded, norm, state)
     weight = state[f"{op.name}.weight"]
     bias = state[f"{op.name}.bias"] if op.layer.bias else 0.0

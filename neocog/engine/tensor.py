@@ -1,4 +1,4 @@
-"""What flows between operations, and what operations learn."""
+"""Tensors between operations, and the parameters of operations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ Floats = NDArray[np.float32]
 
 @dataclass(eq=False)
 class Tensor:
-    """One operation's output for each image: a feature map, or a vector as a map of one pixel.
+    """An operation's output per image: a feature map, or a vector as a map of one pixel.
 
     Attributes:
-        name: of the buffer that holds it.
+        name: the name of its buffer.
         height, width, channels: its size.
-        dense: whether it lies as an image's own pixels do, see `FeatureMap`.
-        border: the widest border of zeros that a consumer wants around it.
-        gradient_border: the border that its producer wants around its gradient.
-        learns: whether something before it learns, so that its gradient is wanted.
-        consumers: how many operations read it.
-        gated: whether it came through a ReLU that its one consumer undoes on the way back: the
-            gradient is zero where it is.
-        flat: whether it counts as a vector, although it may lie as a map.
-        shared: whether more than one operation will read it, so that none may change it in place.
+        dense: whether its pixels are packed as those of an image; see `FeatureMap`.
+        border: the widest border of zeros that a consumer needs around it.
+        gradient_border: the border of zeros that its producer needs around its gradient.
+        learns: whether a parameter comes before it, so that its gradient is needed.
+        consumers: the number of operations that read it.
+        gated: whether it is the output of a ReLU that was fused into its producer, and its one
+            consumer applies the ReLU's gradient: that is zero wherever the tensor is zero.
+        flat: whether it is a vector to the network, even if it is stored as a map.
+        shared: whether several operations read it, so that none may change it in place.
     """
 
     name: str
@@ -45,25 +45,26 @@ class Tensor:
     shared: bool = False
 
     def ask_border(self, height: int, width: int) -> None:
-        """Want at least so many rows and columns of zeros on each side."""
+        """Require at least `height` rows and `width` columns of zeros on each side."""
         self.border = max(self.border[0], height), max(self.border[1], width)
 
     @property
     def map(self) -> FeatureMap:
-        """How it lies in memory."""
+        """Its layout in memory."""
         return FeatureMap(self.height, self.width, self.channels, *self.border, self.dense)
 
     @property
     def gradient_map(self) -> FeatureMap:
-        """How its gradient lies in memory."""
+        """The layout of its gradient in memory."""
         return FeatureMap(self.height, self.width, self.channels, *self.gradient_border, self.dense)
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A learned array: `size` floats in a layout of its own; `pack` and `unpack` lead there.
+    """A learned array of `size` floats in a layout of its own.
 
-    `unpack` gives a copy in PyTorch's shape. `matrix` is the layout of a weight that is one matrix.
+    `pack` brings an array of PyTorch's shape into that layout, and `unpack` gives a copy back in
+    PyTorch's shape. `matrix` is the layout of a weight that is a single matrix.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Threads that help with predictions and, between two of them, wait awake for a moment.
+"""A pool of threads for predictions, which spin for a moment before they sleep.
 
-There is one pool a process; whoever finds it busy starts threads of their own.
+Each process has one pool. A prediction that finds it busy starts its own threads.
 """
 
 import os
@@ -21,7 +21,7 @@ Longs = NDArray[np.int64]
 class _Pool:
     process: int = field(default_factory=os.getpid)
     busy: Longs = field(default_factory=lambda: np.zeros(1, np.int64))
-    #: Addresses of the helpers' mails, in arrays that only grow by new ones.
+    #: Addresses of the helpers' mailboxes.
     mails: Longs = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
@@ -29,9 +29,9 @@ _pool = _Pool()
 
 
 def _new_helper() -> int:
-    """Start a thread that helps for good; gives the address of its mail."""
+    """Start a helper thread that never ends; returns the address of its mailbox."""
     mail = np.zeros(MAIL_SIZE, np.int64)
-    help_with(mail, 0)  # so that it compiles here, and not in a thread beside an import
+    help_with(mail, 0)  # compiles here, because Numba can deadlock beside an import
     job = threading.Thread(target=help_with, args=(mail, 2**62), name="neocog helper", daemon=True)
     job.start()
     return int(mail.ctypes.data)
@@ -40,17 +40,19 @@ def _new_helper() -> int:
 def run_together(
     jobs: Longs, table: Longs, groups: Longs, step: Longs, control: Longs, images: int
 ) -> bool:
-    """Run a program with helpers, as `kernels.helper_threads.work_together` says.
+    """Run a program with helpers; see `kernels.helper_threads.work_together`.
 
-    Gives True when all have ended, or False, with nothing done, if helpers are busy or cannot be.
+    Returns:
+        True when all have finished; False, with nothing done, if the helpers are busy or cannot be
+        started.
     """
     global _pool
-    if _pool.process != os.getpid():  # a fork has no threads but the one that forked
+    if _pool.process != os.getpid():  # after a fork, only the forking thread exists
         _pool = _Pool()
     pool = _pool
     try:
         while len(pool.mails) < len(jobs):
             pool.mails = np.append(pool.mails, _new_helper())
-    except RuntimeError:  # the system has no more threads, of which the caller will tell
+    except RuntimeError:  # no more threads; the caller reports it
         return False
     return bool(work_together(pool.busy, pool.mails, jobs, table, groups, step, control, images))

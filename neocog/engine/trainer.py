@@ -43,8 +43,8 @@ class Trainer:
             width if they are cropped.
         labels: int64 [n], classes of the network.
         settings: of the training; of a batch size above n, n counts.
-        moves_momentum: whether the rates of `start` set a momentum.
         sample_weights: float32 [n], of the images in the loss.
+        moves_momentum: whether the rates of `start` set a momentum.
         dropout_seed: of what dropout draws, if another than the settings'.
         unfused: whether every layer is an operation of its own and all that is computed stays, for
             `maps`.
@@ -176,17 +176,17 @@ class Trainer:
         also ``addend`` and ``addend_gradient``, of more than two ``addend2`` and so on. Copies; the
         gradient of the mean loss.
         """
-        found: dict[str, dict[str, Floats]] = {}
+        values: dict[str, dict[str, Floats]] = {}
         memory = self._program.memory
         for layer, (inputs, output) in self._tensors(self._ops[-1:] if last else self._ops).items():
             words = ("input", "addend", *(f"addend{k}" for k in range(2, len(inputs))))
-            of_layer = found[layer] = {}
+            of_layer = values[layer] = {}
             for word, tensor in (*zip(words, inputs, strict=False), ("output", output)):
                 of_layer[word] = memory.map(tensor.name, tensor.map)
                 if tensor.name in self._program.plan.gradients:
                     name = self._program.plan.gradients[tensor.name]
                     of_layer[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
-        return found
+        return values
 
     @staticmethod
     def _tensors(ops: Sequence[Op]) -> dict[str, tuple[tuple[Tensor, ...], Tensor]]:
@@ -332,18 +332,18 @@ def check_images(
     c, h, w = input_shape
     taken = f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels)"
     try:
-        found = as_images(images)
+        array = as_images(images)
     except DataError as error:
         raise DataError(f"{error} {taken}.") from error
-    if cropped and found.shape[3] == c and 0 not in found.shape[1:]:
-        return found
-    if found.shape[1:] != (h, w, c):
-        turned = found.shape[1:] == (c, h, w)
+    if cropped and array.shape[3] == c and 0 not in array.shape[1:]:
+        return array
+    if array.shape[1:] != (h, w, c):
+        turned = array.shape[1:] == (c, h, w)
         raise DataError(
-            f"{taken}, not {found.dtype} {list(found.shape)}."
+            f"{taken}, not {array.dtype} {list(array.shape)}."
             + (" Write images.transpose(0, 2, 3, 1)." if turned else "")
         )
-    return found
+    return array
 
 
 def check_labels(classes: int, labels: NDArray[np.int64]) -> None:

@@ -1,8 +1,8 @@
-"""What moves the parameters: which kernels update each, what they keep, and in which order.
+"""Plans the parameter updates: which kernels update each, which state they keep, in which order.
 
-Where nothing else is asked for, a parameter's slice is updated right after its gradient, while that
-is in the cache. Clipping needs the norm of all gradients first, and a step over several batches
-their sum; Muon's products need barriers between them.
+By default a slice of a parameter is updated right after its gradient was computed, while that is in
+the cache. Clipping first needs the norm of all gradients, accumulation the sum over several
+batches, and Muon's matrix products need barriers between them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ _AVERAGES = {"average": average_step, "lookahead": lookahead_step}
 
 
 class Rule(Protocol):
-    """By what one parameter moves; `neocog.settings.optimizers.Rule`."""
+    """How one parameter is updated; `neocog.settings.optimizers.Rule`."""
 
     @property
     def kind(self) -> str:
@@ -53,33 +53,33 @@ class Rule(Protocol):
 
     @property
     def settings(self) -> tuple[float, ...]:
-        """Eight numbers, as the kernel takes them."""
+        """Eight numbers, in the order of the kernel's settings."""
 
     @property
     def flags(self) -> Mapping[str, bool]:
-        """What the kernel's spec has."""
+        """Boolean fields of the kernel's spec."""
 
     @property
     def state(self) -> tuple[tuple[str, float], ...]:
-        """The arrays that are kept, each with the number that fills it at the beginning."""
+        """The arrays of the optimizer's state, each with its initial value."""
 
     @property
     def iteration(self) -> Mapping[str, Any]:
-        """Of Muon, the further arguments of `muon_plan`."""
+        """For Muon, the further arguments of `muon_plan`."""
 
 
-# Parameters that learn by the same items, with what gives their gradients.
+# Parameters that are split into the same items, and the group that computes their gradients.
 Learning = tuple[list[Parameter], Group]
 
 
 @dataclass(frozen=True)
 class UpdatePlan:
-    """How parameters move.
+    """How parameters are updated.
 
     Attributes:
         rule_for: the rule of a parameter by its name and PyTorch's shape.
-        clipped: whether gradients are clipped by the norm of them all.
-        accumulate: batches to a step.
+        clipped: whether gradients are clipped by their global norm.
+        accumulate: batches per step.
         averaging: "", "average" or "lookahead".
     """
 
@@ -90,7 +90,7 @@ class UpdatePlan:
 
     @property
     def immediate(self) -> bool:
-        """Whether a parameter can be updated as soon as its gradient is there."""
+        """Whether a parameter can be updated as soon as its gradient is known."""
         return not self.clipped and self.accumulate == 1
 
     def rule(self, parameter: Parameter) -> Rule:
@@ -98,7 +98,7 @@ class UpdatePlan:
         return self.rule_for(parameter.name, parameter.shape)
 
     def phases(self, plan: Plan, learning: Sequence[Learning]) -> list[list[Group]]:
-        """Groups that need no barrier between them, phase by phase."""
+        """The groups of each phase; only between phases are barriers needed."""
         moving = [
             ([p for p in parameters if self.rule(p).kind != "frozen"], group)
             for parameters, group in learning
@@ -127,8 +127,8 @@ class UpdatePlan:
     # Updates
 
     def _updates(self, plan: Plan, parameters: list[Parameter], group: Group) -> list[Instruction]:
-        """The steps of parameters that move element by element."""
-        found = []
+        """The updates of parameters whose rule works element by element."""
+        instructions = []
         for parameter in parameters:
             rule, item = self.rule(parameter), parameter.size // group.items
             plan.buffer(f"{parameter.name}.settings", 8 * _DOUBLE, Scope.SHARED)
@@ -144,9 +144,9 @@ class UpdatePlan:
             of = (parameter.name, self._gradient(parameter), settings, "rates", "step")
             spec = Update(item, clipped=self.clipped, **{"momentum": False, **rule.flags})
             operands = (*of, first, second, clip)
-            found.append(Instruction(_KERNELS[rule.kind], spec, operands, "update"))
-            found += self._average(plan, parameter, item)
-        return found
+            instructions.append(Instruction(_KERNELS[rule.kind], spec, operands, "update"))
+            instructions += self._average(plan, parameter, item)
+        return instructions
 
     def _average(self, plan: Plan, parameter: Parameter, item: int) -> list[Instruction]:
         if not self.averaging:
@@ -157,7 +157,7 @@ class UpdatePlan:
         return [Instruction(_AVERAGES[self.averaging], Averaging(item), operands, "update")]
 
     def _muon_phases(self, plan: Plan, moving: Sequence[Learning]) -> list[list[Group]]:
-        """Muon's phases, those of all its weights side by side."""
+        """Muon's phases; each has the groups of all its weights."""
         weights = [p for ps, _ in moving for p in ps if self.rule(p).kind == "muon"]
         plans = [self._muon(plan, parameter) for parameter in weights]
         longest = range(max((len(one) for one in plans), default=0))
@@ -179,7 +179,7 @@ class UpdatePlan:
         for phase in muon_plan(spec, **rule.iteration):
             operands = tuple(role and roles.get(role, role) for role in phase.operands)
             instruction = Instruction(phase.kernel, phase.spec, operands, "update")
-            chunk = max(1, phase.items)  # all of a worker's items at once
+            chunk = max(1, phase.items)  # so that a worker takes all of its items at once
             groups.append(Group([instruction], phase.items, chunk, every=self.accumulate))
         if self.averaging:
             items = groups[-1].items
@@ -192,16 +192,16 @@ class UpdatePlan:
     def _sums(self, plan: Plan, parameters: list[Parameter], group: Group) -> list[Instruction]:
         if self.accumulate == 1:
             return []
-        found = []
+        instructions = []
         for parameter in parameters:
             spec = Accumulation(parameter.size // group.items, self.accumulate)
             total = plan.buffer(self._gradient(parameter), parameter.size * _FLOAT, Scope.SHARED)
             operands = (f"{parameter.name}.gradient", total, "step")
-            found.append(Instruction(accumulate_gradient, spec, operands, "update"))
-        return found
+            instructions.append(Instruction(accumulate_gradient, spec, operands, "update"))
+        return instructions
 
     def _norm(self, plan: Plan, moving: Sequence[Learning]) -> list[list[Group]]:
-        """Every item's sum of squares, then the factor that clips."""
+        """The sums of squares of all items, then the clipping factor."""
         counts = [(p, group.items) for ps, group in moving for p in ps]
         total = sum(items for _, items in counts)
         plan.buffer("squares", total * _DOUBLE, Scope.SHARED)

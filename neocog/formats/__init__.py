@@ -11,7 +11,9 @@ from neocog.errors import FormatError
 from neocog.formats.model_file import check_writable, read_model, read_training, write_model
 from neocog.formats.parts import ModelParts
 from neocog.formats.pth import load_pth, read_input_shape, save_pth
+from neocog.run_files import LAST, model_of_run
 from neocog.validation import file_path
+from neocog.write_errors import why_not_written
 
 __all__ = [
     "ModelParts",
@@ -49,7 +51,7 @@ def save_parts(parts: ModelParts, path: str | Path) -> None:
         else:
             raise FormatError(f"{path}: the name must end in .safetensors, .pth or .pt.")
     except OSError as error:
-        raise FormatError(f"{path}: {error.strerror or error}.") from error
+        raise FormatError(why_not_written(path, error)) from error
 
 
 def is_weights(path: str | Path) -> bool:
@@ -65,7 +67,7 @@ def training_of(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        file = path / "model.safetensors" if path.is_dir() else path
+        file = (model_of_run(path) or path / LAST) if path.is_dir() else path
     except OSError as error:  # as of a name that is too long
         raise FormatError(f"{path}: {error.strerror or error}.") from None
     return read_training(file) if file.suffix.lower() == ".safetensors" else {}

@@ -33,8 +33,9 @@ from types import TracebackType
 
 import numpy as np
 
-from neocog.errors import FormatError, printable
+from neocog.errors import FormatError
 from neocog.validation import as_whole, refuse
+from neocog.write_errors import why_not_written
 
 __all__ = ["EventWriter", "crc32c"]
 
@@ -157,10 +158,7 @@ class EventWriter:
 
 
 def _not_written(path: Path, error: OSError) -> FormatError:
-    shown = printable(str(path), 300)
-    return FormatError(
-        f"The TensorBoard events in {shown} cannot be written: {error.strerror or error}."
-    )
+    return FormatError(why_not_written(path, error))
 
 
 def _as_step(name: str, step: int) -> int:

@@ -1,34 +1,38 @@
-"""Images that are varied as they are loaded: cropped, turned, shifted, flipped, colored, mixed.
+"""Augmentation of images while they are loaded: crops, rotations, shifts, flips, colors, mixup.
 
 p are an image's bytes, H × W × C; the steps are in this order, each only if the spec asks for it.
 
     crop        p = a random rectangle of the stored image, resampled to H × W; see `crop`
-    rotate      p = p turned by an angle uniform in ± rotate degrees; see `warp`
-    trivial     p = p after one change of fourteen; see `trivial_augment`
+    rotate      p = p rotated by an angle uniform in ± rotate degrees; see `warp`
+    trivial     p = p after one of fourteen changes; see `trivial_augment`
     shift       t[h, w] = p[h + dy, w + dx], dy and dx uniform in −T … T; what lies outside of the
                 image is the image mirrored at its outermost pixels (reflect) or black (zero)
     flip        f[h, w] = t[h, W − 1 − w]; "random": with probability ½; "alternating": so in epoch
-                0, and in every other epoch where it was not in the one before
+                0, and after that in every epoch that follows one without a flip
     colors     brightness, contrast, saturation; see `color_jitter`
     normalize   x = f · scale + shift
     cutout      x = 0 in a square around a uniformly random pixel; see `cutout`
-    mixup       x ← λ x + (1 − λ) x of the partner, who has draws of its own; see `mixup`
+    mixup       x ← λ x + (1 − λ) x of the partner, which has its own draws; see `mixup`
 
-The first three give bytes. A flip behind them is, for what can come out, one before them: each is
-as likely as its mirror image. So what places bytes does not know whether they were stored or made.
+The first three give bytes. Flipping after them has the same distribution as flipping before, since
+each of their results is as likely as its mirror image. So the code that places bytes need not know
+whether they were stored or made.
 
-All is decided by the seed: an image's draws by the seed, the epoch and its index in the data, a
-batch's by the seed, the epoch and where it begins. No result depends on how images are cut into
-calls. With `fixed`, flip and shift are given instead of drawn: the views of one image whose
-predictions are averaged in testing.
+Everything random follows from the seed: an image's draws from the seed, the epoch and its index in
+the data, a batch's from the seed, the epoch and its beginning. No result depends on how images are
+divided among calls. With `fixed`, flip and shift are given instead of drawn, for the views of an
+image whose predictions are averaged in testing.
 
-Flips that alternate: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
+Alternating flips: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import BYTES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.color_jitter import change_colors
 from neocog.kernels.cutout import cutting
 from neocog.kernels.image import Images, fetch
@@ -38,53 +42,42 @@ from neocog.kernels.mixup import mixing, partner
 from neocog.kernels.optional import optional
 from neocog.kernels.picture_changes import Scratch, changing
 from neocog.kernels.random import drawn_below, random_bits
-from neocog.kernels.simd import (
-    BYTES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 from neocog.kernels.warp import mirrored
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.setting import setting
 
 __all__ = ["AUGMENT_SETTINGS", "Augment", "Augmented", "load_augmented"]
 
-#: What each int64 of the settings is; the last three only count where the spec is `fixed`.
+#: Names of the int64 settings; the last three are only used if the spec is `fixed`.
 AUGMENT_SETTINGS = ("seed", "epoch", "flip", "down", "right")
 _SEED, _EPOCH, _FLIP, _DOWN, _RIGHT = range(len(AUGMENT_SETTINGS))
 
-# Which of an image's random numbers is for what; `cutout` and others have those behind.
+# Purposes of an image's random numbers; `cutout` and others use the numbers after these.
 _OF_FLIP, _OF_DOWN, _OF_RIGHT = range(3)
 
 
 @dataclass(frozen=True)
 class Augment(Augmentation):
-    """What is done to an image.
+    """How images are varied.
 
-    `fixed` takes flip and shift from the settings; `flip` and `translate` then say nothing.
+    With `fixed`, flip and shift come from the settings, and `flip` and `translate` are ignored.
     """
 
     fixed: bool = setting(False, help="whether flip and shift are given instead of drawn")
 
     @classmethod
     def of(cls, augmentation: Augmentation) -> "Augment":
-        """The same in the kernels' terms."""
+        """The kernels' form of an augmentation."""
         return cls(**{name: getattr(augmentation, name) for name in augmentation.names()})
 
     @property
     def random_flip(self) -> bool:
-        """Whether each epoch draws anew who is flipped."""
+        """Whether each epoch draws which images are flipped."""
         return self.flip == "random"
 
     @property
     def alternating(self) -> bool:
-        """Whether who is flipped in one epoch is not in the next."""
+        """Whether each image is flipped in every other epoch."""
         return self.flip == "alternating"
 
     @property
@@ -109,7 +102,7 @@ class Augment(Augmentation):
 
     @property
     def contrasted(self) -> bool:
-        """Whether the contrast changes, for which the whole image's mean must be known."""
+        """Whether the contrast changes, which needs the mean of the whole image."""
         return self.contrast > 0
 
     @property
@@ -135,13 +128,13 @@ class Augment(Augmentation):
 
 @dataclass(frozen=True)
 class Augmented:
-    """Images of bytes that become the map `images.x`, varied as `how` says.
+    """Loads images of bytes into the map `images.x`, varied by `augment`.
 
-    `stored` is their height and width where they are cropped, if not those of x.
+    `stored` is the height and width of the stored images if they differ from those of x.
     """
 
     images: Images
-    how: Augment
+    augment: Augment
     stored: tuple[int, int] | None = None
 
     @property
@@ -171,23 +164,23 @@ class Augmented:
 
     @property
     def fetches(self) -> bool:
-        """Whether the next step's images are asked for; of one to crop, who knows which part."""
-        return self.images.gathered and not self.how.crop
+        """Whether to prefetch the next step's images: not if an unknown part of them is cropped."""
+        return self.images.gathered and not self.augment.crop
 
     @property
     def scratch(self) -> Scratch:
-        """The memory that each worker makes pictures in."""
+        """The scratch memory in which a worker makes pictures."""
         return Scratch(
             *(self.x.height, self.x.width, self.x.channels),
             *(self.stored_height, self.stored_width),
-            cropped=self.how.crop is not None,
-            rotated=self.how.rotate > 0,
-            trivial=self.how.trivial_augment,
+            cropped=self.augment.crop is not None,
+            rotated=self.augment.rotate > 0,
+            trivial=self.augment.trivial_augment,
         )
 
     @property
     def whole(self) -> int:
-        """Pixels of a row whose colors change in vectors; none but for three channels in four."""
+        """Pixels of a row whose colors are computed in vectors: only for three channels in four."""
         if self.x.channels != 3 or self.x.pixel != 4:
             return 0
         return self.x.width - self.x.width % (LANES // 4)
@@ -198,7 +191,7 @@ class Augmented:
 
 @block(nothing)
 def place(emit, spec, source, scale, shift, x):
-    """A bunch of pixels: bytes · scale + shift, or / 255 where colors are still to change."""
+    """A bunch of pixels: bytes · scale + shift, or bytes / 255 if colors change after this."""
     _place(emit, spec, source, scale, shift, x, backward=False)
 
 
@@ -216,7 +209,7 @@ def _place(emit, spec, source, scale, shift, x, *, backward):
     values = emit.load_bytes(source, floats, spec.x.channels, spec.x.pixel, backward=backward)
     for n, value in enumerate(values):
         at = n * LANES
-        if spec.how.colored:
+        if spec.augment.colored:
             emit.store(emit.mul(value, emit.constant(1 / 255)), x, at)
         else:
             emit.store(emit.fma(value, emit.load(scale, at), emit.load(shift, at)), x, at)
@@ -224,25 +217,25 @@ def _place(emit, spec, source, scale, shift, x, *, backward):
 
 @inlined
 def put_pixel(spec, source, column, scale, shift, x):
-    """One pixel of a row of bytes, from a column that may lie outside of it, flipped if it is."""
+    """One pixel from a column of the (flipped) row of bytes, or from outside of the row."""
     inside = 0 <= column < spec.x.width
-    if not inside and spec.how.reflected:
+    if not inside and spec.augment.reflected:
         column = mirrored(column, spec.x.width)
         inside = True
     for c in range(spec.x.channels):
         value = float32(source[column * spec.x.channels + c]) if inside else float32(0)
-        x[c] = value * float32(1 / 255) if spec.how.colored else value * scale[c] + shift[c]
+        x[c] = value * float32(1 / 255) if spec.augment.colored else value * scale[c] + shift[c]
 
 
 @inlined
 def put_row(spec, source, offset, flipped, scale, shift, x):
-    """One row: pixel w is pixel w + offset of the row of bytes, which is flipped if so asked."""
+    """One row: pixel w is pixel w + offset of the row of bytes, flipped if `flipped`."""
     width = spec.x.width
     low = min(max(0, -offset), width)
     high = max(low, min(width, width - offset))
     if spec.images.bunch == 0 or high - low < spec.images.bunch:
         high = low
-    # The last bunch may lie over the one before, and writes the same there.
+    # The last bunch may overlap the one before, where it writes the same values.
     for start in range(low, high, spec.images.stride):
         at = min(start, high - spec.images.stride)
         to = advance(x, at * spec.x.pixel)
@@ -261,18 +254,18 @@ def put_row(spec, source, offset, flipped, scale, shift, x):
 
 @inlined
 def coin(key):
-    """Heads or tails."""
+    """A random boolean."""
     return random_bits(key, _OF_FLIP, 0) & np.uint64(1) == np.uint64(1)
 
 
 @inlined
 def is_flipped(spec, settings, key, index):
     """Whether an image is flipped in this epoch."""
-    if spec.how.fixed:
+    if spec.augment.fixed:
         return settings[_FLIP] != 0
-    if spec.how.random_flip:
+    if spec.augment.random_flip:
         return coin(key)
-    if spec.how.alternating:
+    if spec.augment.alternating:
         first = coin(random_bits(settings[_SEED], 0, index))
         return first != (settings[_EPOCH] % 2 == 1)
     return False
@@ -283,19 +276,19 @@ def arrange(spec, source, settings, key, index, scale, shift, x):
     """An image's bytes, shifted and flipped, into its map."""
     flipped = is_flipped(spec, settings, key, index)
     down, right = 0, 0
-    if spec.how.fixed:
+    if spec.augment.fixed:
         down, right = settings[_DOWN], settings[_RIGHT]
-    elif spec.how.translate > 0:
-        down = drawn_below(2 * spec.how.translate + 1, key, _OF_DOWN) - spec.how.translate
-        right = drawn_below(2 * spec.how.translate + 1, key, _OF_RIGHT) - spec.how.translate
-    # A shift before the flip is a shift to the other side after it.
+    elif spec.augment.translate > 0:
+        down = drawn_below(2 * spec.augment.translate + 1, key, _OF_DOWN) - spec.augment.translate
+        right = drawn_below(2 * spec.augment.translate + 1, key, _OF_RIGHT) - spec.augment.translate
+    # A shift before the flip is a shift in the other direction after it.
     offset = -right if flipped else right
     for row in range(spec.x.height):
         to = advance(x, row * spec.x.row)
         at = row + down
-        if spec.how.reflected:
+        if spec.augment.reflected:
             at = mirrored(at, spec.x.height)
-        # Where no row is, any row shifted out of sight is black.
+        # Outside of the image, any row that is shifted out of sight is black.
         there = 0 <= at < spec.x.height
         row_offset = offset if there else spec.x.width
         from_ = advance(source, at * spec.images.row if there else 0)
@@ -337,17 +330,17 @@ def leave_alone(spec, share, x, other):
     """No mixture."""
 
 
-coloring = optional(lambda spec: spec.how.colored, change_colors, leave_colors)
-blending = optional(lambda spec: spec.how.mixes, mix_maps, leave_alone)
+coloring = optional(lambda spec: spec.augment.colored, change_colors, leave_colors)
+blending = optional(lambda spec: spec.augment.mixes, mix_maps, leave_alone)
 
 
 @kernel
 def load_augmented(spec, operands, first, count):
     """Operands: bytes of all images, order, the step, scale, shift, x, settings, other, scratch.
 
-    `settings` are int64, see `AUGMENT_SETTINGS`. `other` is a map as x, one for each worker, and
-    only used if images are mixed; the scratch, of two operands, if they are cropped, rotated or
-    changed (`changing`). The images of the next step are asked for as in `load_images`.
+    `settings` are int64, see `AUGMENT_SETTINGS`. `other` is a map like x, one per worker, and
+    only used if images are mixed. The scratch, two operands, is used if images are cropped, rotated
+    or changed (`changing`). The images of the next step are prefetched as in `load_images`.
     """
     data = pointer(operands, 0, BYTES)
     order = pointer(operands, 1, LONGS)
@@ -355,14 +348,14 @@ def load_augmented(spec, operands, first, count):
     scale = pointer(operands, 3, FLOATS)
     shift = pointer(operands, 4, FLOATS)
     settings = pointer(operands, 6, LONGS)
-    share, rotation = mixing(spec.how)(spec.how.mixup, settings, step)
+    share, rotation = mixing(spec.augment)(spec.augment.mixup, settings, step)
     for n in range(count):
         x = advance(pointer(operands, 5, FLOATS), n * spec.x.size + spec.x.start)
         other = x
-        if spec.how.mixes:
+        if spec.augment.mixes:
             other = advance(pointer(operands, 7, FLOATS), spec.x.start)
         # The image itself, then its partner.
-        for turn in range(2 if spec.how.mixes else 1):
+        for turn in range(2 if spec.augment.mixes else 1):
             to = x if turn == 0 else other
             index = step[0] + partner(first + n, step[1], turn * rotation)
             if spec.images.gathered:

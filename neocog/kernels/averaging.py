@@ -3,27 +3,19 @@
     moving average      a ← a + (1 − d)(w − a)
     lookahead           a ← a + (1 − d)(w − a),   w ← a
 
-with d the decay of the step, the third number of its row in the table of rates (`update`). Where
-it is NaN the step averages nothing; a lookahead whose d is 1 gives the weights back their average.
-B. Polyak and A. Juditsky, 1992; M. Zhang et al., "Lookahead optimizer: k steps forward, 1 step
-back", 2019, with decays as in K. Jordan's airbench94.
+where d is the decay of the step, the third number of its row in the table of rates (`update`). If
+it is NaN, the step averages nothing. A lookahead with d = 1 sets the weights to their average. B.
+Polyak and A. Juditsky, 1992; M. Zhang et al., "Lookahead optimizer: k steps forward, 1 step back",
+2019, with decays as in K. Jordan's airbench94.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import kernel
 from neocog.kernels.runtime_sizes import Items, runtime_sizes
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 from neocog.kernels.update import current_rates
 
 __all__ = ["Averaging", "average_step", "lookahead_step"]
@@ -31,7 +23,7 @@ __all__ = ["Averaging", "average_step", "lookahead_step"]
 
 @dataclass(frozen=True)
 class Averaging(Items):
-    """A parameter whose items are so many floats, a whole number of vectors."""
+    """A parameter that is averaged item by item; `item` is the floats of one, whole vectors."""
 
 
 @block(nothing)
@@ -64,9 +56,9 @@ def average_step(spec, operands, first, count):
 
 @kernel
 def lookahead_step(spec, operands, first, count):
-    """Average items first … first + count into a, and go on from there.
+    """Average items first … first + count into a, and set w to the average.
 
-    Operands: w, a, rates, step. What is kept beside w in a second layout must be refreshed.
+    Operands: w, a, rates, step. A second layout of w must be refreshed after this.
     """
     w, a = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]

@@ -1,7 +1,7 @@
-"""Changes of an image's bytes that move no pixel, those of Pillow's `ImageEnhance`, `ImageOps`.
+"""Changes of an image's bytes that move no pixel, as in Pillow's `ImageEnhance` and `ImageOps`.
 
-v are the image's bytes, g a pixel's gray, f a factor; mix(o, v, f) = o + f (v − o) in float32, cut
-off to whole numbers, from 0 to 255.
+v are the image's bytes, g a pixel's gray, f a factor; mix(o, v, f) = o + f (v − o) in float32,
+truncated to integers and clipped to 0 … 255.
 
     brightness     mix(0, v, f)
     contrast       mix(⌊mean of g + ½⌋, v, f)
@@ -16,11 +16,12 @@ off to whole numbers, from 0 to 255.
 
     g = ⌊(19595 R + 38470 G + 7471 B + 2¹⁵) / 2¹⁶⌋; of other than three channels their mean, rounded
 
-All but color and sharpness depend on the byte alone: they fill a table of 256 for each channel.
+All except color and sharpness map each byte by itself: they fill a table of 256 per channel.
 """
 
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import float32
 from neocog.kernels.jit import inlined
-from neocog.kernels.simd import advance, float32
 
 __all__ = [
     "autocontrast",
@@ -60,7 +61,7 @@ def gray_of(spec, pixel):
 
 @inlined
 def by_table(spec, table, source, to):
-    """Each byte as its channel's table says."""
+    """Map each byte by its channel's table."""
     for pixel in range(spec.x.height * spec.x.width):
         for c in range(spec.x.channels):
             at = pixel * spec.x.channels + c
@@ -69,7 +70,7 @@ def by_table(spec, table, source, to):
 
 @inlined
 def toward(spec, other, factor, table):
-    """Every byte mixed with another."""
+    """The table that mixes every byte with `other`."""
     for c in range(spec.x.channels):
         for v in range(_LEVELS):
             table[c * _LEVELS + v] = mixed(other, v, factor)
@@ -101,7 +102,7 @@ def posterize(spec, bits, table):
 
 @inlined
 def solarize(spec, threshold, table):
-    """The table for light parts as in a negative."""
+    """The table that inverts bytes from a threshold on."""
     for c in range(spec.x.channels):
         for v in range(_LEVELS):
             table[c * _LEVELS + v] = v if v < threshold else 255 - v
@@ -109,7 +110,7 @@ def solarize(spec, threshold, table):
 
 @inlined
 def count_levels(spec, channel, source, counts):
-    """How many bytes of a channel have each value; gives the least and the greatest."""
+    """Count the bytes of a channel by value; returns the least and the greatest value."""
     for v in range(_LEVELS):
         counts[v] = 0
     for pixel in range(spec.x.height * spec.x.width):
@@ -124,7 +125,7 @@ def count_levels(spec, channel, source, counts):
 
 @inlined
 def autocontrast(spec, source, counts, table):
-    """The table by which every channel spans all levels."""
+    """The table that stretches every channel to all levels."""
     for c in range(spec.x.channels):
         low, high = count_levels(spec, c, source, counts)
         scale = 255.0 / max(1, high - low)
@@ -136,7 +137,7 @@ def autocontrast(spec, source, counts, table):
 
 @inlined
 def equalize(spec, source, counts, table):
-    """The table by which every channel has about as many bytes of each level."""
+    """The table that gives every channel about equally many bytes of each level."""
     pixels = spec.x.height * spec.x.width
     for c in range(spec.x.channels):
         _, high = count_levels(spec, c, source, counts)
@@ -152,7 +153,7 @@ def equalize(spec, source, counts, table):
 
 @inlined
 def change_color(spec, factor, source, to):
-    """More or less color; as it is where there is but one channel."""
+    """More or less color; no change if there is one channel."""
     for pixel in range(spec.x.height * spec.x.width):
         from_ = advance(source, pixel * spec.x.channels)
         there = advance(to, pixel * spec.x.channels)

@@ -3,12 +3,12 @@
     ‖g‖ = √(Σ g²) over every parameter         clip = min(1, limit / (‖g‖ + 10⁻⁶))
 
 as `torch.nn.utils.clip_grad_norm_`; R. Pascanu, T. Mikolov and Y. Bengio, 2013. The squares are
-added in float64, each item of each parameter by itself, then items in their order, so that the
-factor does not depend on how many workers there are. Updates multiply by it (`update`). A norm
-that is NaN gives NaN, an infinite one zero.
+added in float64, first within each item of each parameter, then over the items in their order, so
+that the factor does not depend on the number of workers. Updates multiply by it (`update`). A norm
+of NaN gives NaN, an infinite norm gives zero.
 
-Several batches to a step of the optimizer: the first one's gradient is the sum, the others' are
-added to it.
+If a step of the optimizer takes several batches, the first batch's gradient starts the sum, and the
+others are added to it.
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,11 @@ from math import sqrt
 
 from numba import types
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS
 from neocog.kernels.jit import kernel
 from neocog.kernels.runtime_sizes import Items, runtime_sizes
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    nothing,
-    pointer,
-)
 
 __all__ = [
     "Accumulation",
@@ -38,26 +31,26 @@ __all__ = [
     "square_sums",
 ]
 
-# Vectors whose squares are added together, in registers; and their floats.
+# Vectors whose squares are summed in registers, and their number of floats.
 _RUN = 8
 _RUN_FLOATS = _RUN * LANES
 
 
 @dataclass(frozen=True)
 class Squares(Items):
-    """A gradient whose items are so many floats, a whole number of vectors."""
+    """A gradient that is summed item by item; `item` is the floats of one, whole vectors."""
 
 
 @dataclass(frozen=True)
 class Clipping:
-    """All parameters' items, so many in all."""
+    """The number of items of all parameters."""
 
     items: int
 
 
 @dataclass(frozen=True)
 class Accumulation:
-    """A gradient whose items are so many floats, and how many batches it is added up over."""
+    """A gradient in items of `item` floats that is summed over `every` batches."""
 
     item: int
     every: int
@@ -75,7 +68,7 @@ class Accumulation:
 
 @dataclass(frozen=True)
 class AccumulationKind:
-    """The machine code of an `Accumulation` knows no more than its kernel."""
+    """The machine code for an `Accumulation` depends on nothing else."""
 
     runtime_sizes = Accumulation
 
@@ -137,9 +130,9 @@ def add_to_vector(emit, spec, g, total):
 
 @kernel
 def accumulate_gradient(spec, operands, first, count):
-    """Add the gradient of items first … first + count to the sum, or begin the sum with it.
+    """Add the gradient of items first … first + count to the sum, or start the sum with it.
 
-    Operands: g, total, step. A sum begins where `every` divides the run's steps before this one.
+    Operands: g, total, step. A sum starts if `every` divides the number of the run's earlier steps.
     """
     g = pointer(operands, 0, FLOATS)
     total = pointer(operands, 1, FLOATS)

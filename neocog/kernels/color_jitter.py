@@ -1,34 +1,28 @@
 """Color jitter: random changes of an image's brightness, contrast and saturation.
 
-v are the image's bytes / 255, each result is clamped to 0 … 1, and b, c, s are uniform in
-[max(0, 1 − strength), 1 + strength], one of each for the image:
+v are the image's bytes / 255, each result is clamped to 0 … 1, and b, c, s are drawn once per
+image, uniformly from [max(0, 1 − strength), 1 + strength]:
 
     v ← b v
     v ← c v + (1 − c) mean(gray(v))         the mean over the whole image
     v ← s v + (1 − s) gray(v)               of the pixel
     x = 255 v · scale + shift
 
-    gray = 0.2989 R + 0.587 G + 0.114 B, or the mean of the channels if they are not three
+    gray = 0.2989 R + 0.587 G + 0.114 B, or the mean of the channels unless there are three
 
 torchvision's `adjust_brightness`, `adjust_contrast` and `adjust_saturation`, always in this order.
-Pixels of three channels in four floats are computed in vectors, all others one by one.
+Pixels of three channels in four floats are computed in vectors, others one by one.
 """
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, zeros
+from neocog.kernels.codegen.vector_types import LANES, float32
 from neocog.kernels.jit import inlined
 from neocog.kernels.random import uniform
-from neocog.kernels.simd import (
-    LANES,
-    accumulators,
-    advance,
-    block,
-    float32,
-    nothing,
-    zeros,
-)
 
 __all__ = ["change_colors"]
 
-# Which of an image's random numbers is for what; below 16 are those of `augmentation`.
+# Purposes of an image's random numbers; those below 16 belong to `augmentation`.
 _BRIGHTNESS, _CONTRAST, _SATURATION = 16, 17, 18
 
 _RED, _GREEN, _BLUE = 0.2989, 0.587, 0.114
@@ -40,7 +34,7 @@ def _clamped(emit, value):
 
 
 def _gray(emit, value):
-    """Every pixel's gray, in all four of its lanes."""
+    """The gray of each pixel, in all four of its lanes."""
     parts = emit.mul(value, emit.pattern((_RED, _GREEN, _BLUE, 0.0)))
     parts = emit.add(parts, emit.exchange(parts, 1))
     return emit.add(parts, emit.exchange(parts, 2))
@@ -55,7 +49,7 @@ def _blended(emit, value, factor, other):
 
 @block(accumulators)
 def add_gray(emit, spec, sums, brightness, x):
-    """Add a vector's grays, after its brightness has changed: each four times."""
+    """Add the grays of a vector, each four times, after the change of brightness."""
     value = _clamped(emit, emit.mul(emit.load(x), emit.splat(brightness)))
     return [emit.add(sums[0], _gray(emit, value))]
 
@@ -68,11 +62,11 @@ def total(emit, spec, sums):
 
 @block(nothing)
 def color(emit, spec, brightness, contrast, saturation, mean, scale, shift, x):
-    """A vector of four-float pixels: its colors, then normalized."""
+    """Change the colors of a vector of four-float pixels, and normalize it."""
     value = _clamped(emit, emit.mul(emit.load(x), emit.splat(brightness)))
-    if spec.how.contrast > 0:
+    if spec.augment.contrast > 0:
         value = _blended(emit, value, contrast, emit.splat(mean))
-    if spec.how.saturation > 0:
+    if spec.augment.saturation > 0:
         value = _blended(emit, value, saturation, _gray(emit, value))
     value = emit.mul(value, emit.constant(255.0))
     emit.store(emit.fma(value, emit.load(scale), emit.load(shift)), x)
@@ -92,7 +86,7 @@ def blended(value, factor, other):
 
 @inlined
 def gray_of(spec, pixel, brightness):
-    """One pixel's gray, after its brightness has changed."""
+    """The gray of a pixel after the change of brightness."""
     sum_ = float32(0)
     for c in range(spec.x.channels):
         value = clamped(brightness * pixel[c])
@@ -107,10 +101,10 @@ def color_pixel(spec, brightness, contrast, saturation, mean, scale, shift, pixe
     """`color` of one pixel of any number of channels."""
     for c in range(spec.x.channels):
         pixel[c] = clamped(brightness * pixel[c])
-    if spec.how.contrasted:
+    if spec.augment.contrasted:
         for c in range(spec.x.channels):
             pixel[c] = blended(pixel[c], contrast, mean)
-    if spec.how.saturation > 0:
+    if spec.augment.saturation > 0:
         gray = gray_of(spec, pixel, float32(1))
         for c in range(spec.x.channels):
             pixel[c] = blended(pixel[c], saturation, gray)
@@ -127,11 +121,11 @@ def factor_of(strength, key, purpose):
 
 @inlined
 def mean_gray(spec, brightness, x):
-    """The mean of an image's grays, after its brightness has changed."""
+    """The mean gray of an image after the change of brightness."""
     mean = 0.0
     for row in range(spec.x.height):
         line = advance(x, row * spec.x.row)
-        # A row's sum in single precision, and the rows' in double.
+        # Sum a row in float32, and the rows in float64.
         sums = zeros(1)
         for at in range(0, spec.whole * spec.x.pixel, LANES):
             sums = add_gray(spec, sums, brightness, advance(line, at))
@@ -146,18 +140,18 @@ def change_colors(spec, key, scale, shift, x):
     """Change one image's colors, of bytes / 255, and normalize it.
 
     Args:
-        spec: has the map `x`, `how` (an `augmentation.Augment`) and `whole`, the number of pixels
+        spec: has the map `x`, `augment` (an `augmentation.Augment`) and `whole`, the pixels
             of a row that lie in whole vectors.
-        key: what decides the image's random numbers.
+        key: the key of the image's random numbers.
         scale: as `load_images` has it.
         shift: as `load_images` has it.
         x: the image's first pixel.
     """
-    brightness = factor_of(spec.how.brightness, key, _BRIGHTNESS)
-    contrast = factor_of(spec.how.contrast, key, _CONTRAST)
-    saturation = factor_of(spec.how.saturation, key, _SATURATION)
+    brightness = factor_of(spec.augment.brightness, key, _BRIGHTNESS)
+    contrast = factor_of(spec.augment.contrast, key, _CONTRAST)
+    saturation = factor_of(spec.augment.saturation, key, _SATURATION)
     mean = float32(0)
-    if spec.how.contrasted:
+    if spec.augment.contrasted:
         mean = mean_gray(spec, brightness, x)
     for row in range(spec.x.height):
         line = advance(x, row * spec.x.row)

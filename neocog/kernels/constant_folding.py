@@ -1,8 +1,8 @@
-"""A spec's attributes are put into a kernel as numbers, before Numba looks at it.
+"""Replaces a spec's attributes by constants before Numba infers types.
 
-Kernels are written `s.x.row * s.stride_h`. Left to Numba, each step of such a chain is typed, made
-into code and removed again by LLVM. Folded here, it is a number from the start, and what is only
-for specs of another kind is never compiled.
+Kernels are written with `spec.x.row * spec.stride_h`. Numba would infer a type and emit code for
+each step of such a chain, which LLVM then removes. Folded here, it is a constant from the start,
+and branches for other specs are never compiled.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["FoldConstants"]
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class FoldConstants(FunctionPass):
-    """Replaces whole and other numbers of static arguments by constants."""
+    """Replaces numbers that are attributes of a spec by constants."""
 
     _name = "fold_statics"
 
@@ -26,37 +26,37 @@ class FoldConstants(FunctionPass):
         FunctionPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
-        """Fold, and drop the steps of chains that nothing uses any more."""
+        """Fold, and remove the attribute accesses that are then unused."""
         definitions = build_definitions(state.func_ir.blocks)
         known: dict[str, SpecType | None] = {}
 
-        def static(variable: ir.Var) -> SpecType | None:
-            """What a variable stands for, if that is static."""
+        def spec_of(variable: ir.Var) -> SpecType | None:
+            """The value of a variable, if it is known when compiling."""
             name = variable.name
             if name not in known:
                 known[name] = None
-                found = definitions[name]
-                if len(found) == 1:
-                    known[name] = _value(found[0])
+                defined = definitions[name]
+                if len(defined) == 1:
+                    known[name] = _value(defined[0])
             return known[name]
 
         def _value(given: Any) -> SpecType | None:
-            found = None
+            value = None
             if isinstance(given, ir.Arg):
-                found = state.args[given.index]
+                value = state.args[given.index]
             elif isinstance(given, ir.Var):
-                found = static(given)
+                value = spec_of(given)
             elif isinstance(given, ir.Expr) and given.op == "getattr":
-                of = static(given.value)
-                found = of and of.attribute(given.attr)
-            return found if isinstance(found, SpecType) else None
+                of = spec_of(given.value)
+                value = of and of.attribute(given.attr)
+            return value if isinstance(value, SpecType) else None
 
         blocks = state.func_ir.blocks.values()
         for block in blocks:
             for statement in block.find_insts(ir.Assign):
                 given = statement.value
                 if isinstance(given, ir.Expr) and given.op == "getattr":
-                    of = static(given.value)
+                    of = spec_of(given.value)
                     constant = of and of.attribute(given.attr)
                     if of is not None and not isinstance(constant, SpecType):
                         statement.value = ir.Const(constant, statement.loc)
@@ -66,7 +66,7 @@ class FoldConstants(FunctionPass):
 
     @staticmethod
     def _drop_unused(blocks: Any) -> None:
-        """Take out attributes that are read into a temporary variable and then not used."""
+        """Remove reads of attributes into temporary variables that nothing uses."""
         while True:
             used = {
                 variable.name

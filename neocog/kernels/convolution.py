@@ -1,36 +1,27 @@
-"""Convolution with zero padding, and all that is fused behind it.
+"""Convolution with zero padding, fused with the bias, max pooling and ReLU that follow.
 
     H, W size           C input channels        i, j row and column within the kernel
     N images            K output channels       s stride, d dilation
 
     y[n, h, w, k] = bias[k] + Σ_i Σ_j Σ_c  x[n, s·h + d·i, s·w + d·j, c] · weight[i, j, c, k]
 
-where x carries its border of zeros, of which `crop` rows and columns are skipped, and c runs over
+where x includes its border of zeros, of which `crop` rows and columns are skipped, and c runs over
 the input channels of k's group (`neocog.reference.conv2d_forward` is this in PyTorch's layout).
 With stride 1 the gradient of the input is the same sum over dy with the kernel rotated by 180° and
 C and K exchanged, so it runs the same kernel; see `conv2d_flip_weight`.
 
-Registers hold the sums of a few output pixels × one block of output channels. A convolution
-that is followed by 2 × 2 max pooling keeps only each region's maximum, and where it stood, as the
-offset in floats of x from the region's first pixel. ReLU after the maximum equals ReLU before it.
+Registers hold the sums of a few output pixels × one block of output channels. With 2 × 2 max
+pooling only each region's maximum is stored, and its position, the *winner*: an offset in floats of
+x from the region's first pixel. ReLU after the maximum equals ReLU before it.
 """
 
 from math import nan
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.convolution_tiling import region
 from neocog.kernels.jit import always_inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    INTS,
-    LANES,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    rolled,
-    zeros,
-)
 
 __all__ = ["conv2d_forward", "finish", "finish_last", "multiply_channels"]
 
@@ -39,13 +30,13 @@ __all__ = ["conv2d_forward", "finish", "finish_last", "multiply_channels"]
 
 @block(accumulators)
 def start(emit, spec, sums, bias):
-    """The sums of a block, begun with the bias."""
+    """The sums of a block, starting with the bias."""
     return _start(emit, spec, sums, bias, LANES)
 
 
 @block(accumulators)
 def start_last(emit, spec, sums, bias):
-    """The sums of a group's last block, whose last vector is not whole."""
+    """`start` for a group's last block, whose last vector is partial."""
     return _start(emit, spec, sums, bias, spec.w.lanes_left) if spec.w.lanes_left else sums
 
 
@@ -73,9 +64,9 @@ def _multiply(emit, spec, sums, x, w, taps):
 
 @block(accumulators)
 def multiply_all(emit, spec, sums, x, w):
-    """Add every tap of every channel, if they are few."""
+    """Add every tap of every channel, unrolled, if there are few."""
     if not spec.small:
-        return sums  # compiled all the same, and thrown away: thousands of taps took seconds
+        return sums  # compiled but never called: unrolling thousands of taps took seconds
     taps = [
         (
             i * spec.tap_row + j * spec.tap + c,
@@ -90,7 +81,7 @@ def multiply_all(emit, spec, sums, x, w):
 
 @block(accumulators)
 def multiply_some(emit, spec, sums, x, w, ahead):
-    """Add one tap of `unroll` channels; ask for some weights so many floats ahead."""
+    """Add one tap of `unroll` channels; prefetch weights `ahead` floats further on."""
     if spec.far:
         for n in range(spec.lines_ahead):
             emit.prefetch(w, emit.offset((4, ahead), (4 * n, spec.line)))
@@ -99,20 +90,20 @@ def multiply_some(emit, spec, sums, x, w, ahead):
 
 @block(accumulators)
 def multiply_last(emit, spec, sums, x, w):
-    """Add one tap of the channels that are left over."""
+    """Add one tap of the remaining channels."""
     taps = [(c, c * spec.w.block) for c in range(spec.w.group_in % spec.unroll)]
     return _multiply(emit, spec, sums, x, w, taps)
 
 
 @block(nothing)
 def finish(emit, spec, sums, y, gate):
-    """Write the sums to y, through ReLU or through the gate of one."""
+    """Write the sums to y, after ReLU or the gradient of one."""
     _finish(emit, spec, sums, y, gate, LANES)
 
 
 @block(nothing)
 def finish_last(emit, spec, sums, y, gate):
-    """Write the sums of a group's last block, whose last vector is not whole."""
+    """`finish` for a group's last block, whose last vector is partial."""
     if spec.w.lanes_left:
         _finish(emit, spec, sums, y, gate, spec.w.lanes_left)
 
@@ -139,16 +130,16 @@ def _finish(emit, spec, sums, y, gate, last_lanes):
 
 @block(nothing)
 def finish_pooled(emit, spec, sums, y, winners):
-    """Write the maximum of every region to y, and where it stood.
+    """Write the maximum of every region to y, and its position.
 
-    The first of equals wins, and where one is NaN the maximum is, as in PyTorch.
+    The first of equal values wins, and NaN is larger than any number, as in PyTorch.
     """
     _finish_pooled(emit, spec, sums, y, winners, LANES)
 
 
 @block(nothing)
 def finish_pooled_last(emit, spec, sums, y, winners):
-    """The same for a group's last block, whose last vector is not whole."""
+    """`finish_pooled` for a group's last block, whose last vector is partial."""
     if spec.w.lanes_left:
         _finish_pooled(emit, spec, sums, y, winners, spec.w.lanes_left)
 
@@ -181,7 +172,7 @@ def _finish_pooled(emit, spec, sums, y, winners, last_lanes):
 
 @always_inlined
 def multiply_channels(spec, sums, x, w, ahead):
-    """Add every channel of one tap, x and w standing at the first."""
+    """Add every channel of one tap; x and w point to the first."""
     for some in range(rolled(spec.w.group_in // spec.unroll)):
         c = rolled(some) * spec.unroll
         sums = multiply_some(spec, sums, advance(x, c), advance(w, c * spec.w.block), ahead)
@@ -191,7 +182,7 @@ def multiply_channels(spec, sums, x, w, ahead):
 
 @always_inlined
 def multiply(spec, sums, x, w, ahead):
-    """Add every tap of every channel, x and w standing at the first."""
+    """Add every tap of every channel; x and w point to the first."""
     if spec.small:
         return multiply_all(spec, sums, x, w)
     for i in range(rolled(spec.w.kernel_h)):
@@ -204,7 +195,7 @@ def multiply(spec, sums, x, w, ahead):
 
 @always_inlined
 def compute(spec, sums, last, x, w, bias, y, gate, winners, ahead):
-    """Some places of y, of one block of channels; `last`: the last of its group."""
+    """Compute some pixels of y for one block of channels; `last` if it ends its group."""
     part = spec.w.lanes_left > 0 and last
     sums = start_last(spec, sums, bias) if part else start(spec, sums, bias)
     sums = multiply(spec, sums, x, w, ahead)

@@ -3,33 +3,23 @@
     dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, s·h + d·i, s·w + d·j, c] · dy[n, h, w, k]     db[k] = Σ dy
 
 (`neocog.reference.conv2d_backward_weight`.) Registers hold some rows (j, c) of the gradient × one
-block of output channels, while a panel of places passes: some images, rows and columns of dy.
-Every number is one sum over the places in their order, however they are cut into panels.
+block of output channels, and sum over a *panel*: some images, rows and columns of dy. Every element
+is one sum over all pixels in their order, however they are divided into panels.
 
-Wide pixels lie a multiple of 256 bytes apart, which falls into few sets of the first-level cache.
-So a panel's places are copied side by side, of dy for one block of channels, of x for the channels
-that registers hold together; each copy serves every tap of the kernel.
+Wide pixels lie a multiple of 256 bytes apart, which maps to few sets of the first-level cache. So a
+panel's pixels are copied side by side: of dy for one block of channels, of x for the channels whose
+sums are in registers. Each copy is used for every tap of the kernel.
 
-Two ways to share the work. By images: the batch is cut into shards, whose number the network and
-the batch fix, never the threads; each has its own sum, and `conv2d_reduce` adds them in their
-order. By items of the weight, for weights too large to have one sum a shard: each item is a block
-of output channels × a part of the input channels, over the whole batch.
+The work is divided in one of two ways. By images: the batch is divided into shards, whose number
+depends on the network and the batch but not on the threads. Each shard has its own sum, and
+`conv2d_reduce` adds them in order. By items of the weight, for weights too large for one sum per
+shard: an item is a block of output channels × a part of the input channels, over the whole batch.
 """
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, stack_floats, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.jit import always_inlined, inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    rolled,
-    stack_floats,
-    zeros,
-)
 from neocog.kernels.weight_gradient import (
     WeightGradient,
     add_bias,
@@ -56,7 +46,7 @@ __all__ = [
 
 
 def _copy(emit, source, to, floats, exact):
-    """Copy so many floats as whole vectors; what is written behind them will be overwritten."""
+    """Copy `floats` floats in whole vectors; what is written after them gets overwritten later."""
     for at in range(0, floats, LANES):
         lanes = min(floats - at, LANES) if exact else LANES
         emit.store(emit.load_first(source, at, lanes), to, at)
@@ -64,31 +54,31 @@ def _copy(emit, source, to, floats, exact):
 
 @block(nothing)
 def copy_slope(emit, spec, dy, to):
-    """Copy one place of dy, of one block of channels."""
+    """Copy one pixel of dy, for one block of channels."""
     _copy(emit, dy, to, spec.w.block, exact=False)
 
 
 @block(nothing)
 def copy_slope_last(emit, spec, dy, to):
-    """Copy one place of dy, of a block that ends with its group, with zeros behind."""
+    """Copy one pixel of dy for a group's last block, and fill it up with zeros."""
     _copy(emit, dy, to, spec.w.block - (LANES - spec.w.lanes_left) % LANES, exact=True)
 
 
 @block(nothing)
 def copy_taken(emit, spec, x, to):
-    """Copy one pixel of x, of the channels that registers hold together."""
+    """Copy one pixel of x, for the channels whose sums are in registers."""
     _copy(emit, x, to, spec.taken, exact=False)
 
 
 @block(nothing)
 def copy_taken_exact(emit, spec, x, to):
-    """Copy one pixel of x, and read not a float behind its channels."""
+    """Copy one pixel of x without reading past its channels."""
     _copy(emit, x, to, spec.taken, exact=True)
 
 
 @block(nothing)
 def copy_rest(emit, spec, x, to):
-    """Copy one pixel of x, of the channels that are left over."""
+    """Copy one pixel of x, for the remaining channels."""
     _copy(emit, x, to, spec.taken_rest, exact=True)
 
 
@@ -110,7 +100,7 @@ def pack_dy(spec, last, dy, to, images, rows, columns):
 
 @inlined
 def pack_x(spec, begin, until, x, to, images, rows, columns):
-    """Copy what a panel of x needs of some channels, those that registers hold together apart."""
+    """Copy a panel of x, with a separate copy for each set of channels in registers."""
     x_rows = (rows - 1) * spec.stride_h + (spec.w.kernel_h - 1) * spec.dilation_h + 1
     x_columns = (columns - 1) * spec.stride_w + (spec.w.kernel_w - 1) * spec.dilation_w + 1
     whole = min(until, spec.run - spec.taken_rest)
@@ -138,9 +128,9 @@ def pack_x(spec, begin, until, x, to, images, rows, columns):
 
 @block(accumulators)
 def sums_so_far(emit, spec, sums, partial):
-    """Load as many vectors as there are sums, and ask for those of the rows that come next.
+    """Load the sums so far, and prefetch those of the next rows.
 
-    They come from far away, and nothing can begin without them.
+    They come from a distant cache, and the additions cannot start without them.
     """
     size = 4 * LANES * len(sums)
     for line in range(0, size, 64):
@@ -150,7 +140,7 @@ def sums_so_far(emit, spec, sums, partial):
 
 @block(accumulators)
 def add_place(emit, spec, sums, x, dy):
-    """Add x · dy for one place of the output and as many weights as there are sums."""
+    """Add x · dy of one pixel of the output to all sums."""
     sums = list(sums)
     slope = [emit.load(dy, v * LANES) for v in range(spec.w.vectors)]
     for r in range(len(sums) // spec.w.vectors):
@@ -163,7 +153,7 @@ def add_place(emit, spec, sums, x, dy):
 
 @always_inlined
 def add_rows(spec, sums, partial, row, x, dy, images, rows, columns):
-    """Add a panel to as many rows of the gradient as there are sums, at every tap."""
+    """Add a panel to the rows of the gradient that are in registers, at every tap."""
     for i in range(rolled(spec.w.kernel_h)):
         for j in range(rolled(spec.runs)):
             to = advance(partial, ((i * spec.runs + j) * spec.run + row) * spec.w.block)
@@ -186,7 +176,7 @@ def add_rows(spec, sums, partial, row, x, dy, images, rows, columns):
 
 @inlined
 def add_block(spec, partial, begin, until, first_row, x, dy, images, rows, columns):
-    """Add a panel to the rows begin … until of every stretch, x's panels beginning at first_row."""
+    """Add a panel to rows begin … until of every stretch; x's panels start at first_row."""
     whole = min(until, spec.run - spec.taken_rest)
     for row in range(begin, whole, spec.taken):
         at = (row - first_row) // spec.taken * spec.x_panel if spec.packs_x else row
@@ -202,7 +192,7 @@ def add_block(spec, partial, begin, until, first_row, x, dy, images, rows, colum
 
 @inlined
 def add_panel(spec, partial, k, begin, until, x, dy, images, rows, columns, x_panel, dy_panel):
-    """Add a panel to the rows begin … until of every stretch of a pair of blocks of channels."""
+    """Add a panel to rows begin … until of every stretch, for a pair of blocks of channels."""
     group, place = k // spec.w.group_blocks, k % spec.w.group_blocks
     d = advance(dy, group * spec.w.group_out + place * spec.w.block)
     x_from = advance(x, group * spec.w.group_in)
@@ -224,7 +214,7 @@ def add_panel(spec, partial, k, begin, until, x, dy, images, rows, columns, x_pa
 
 @inlined
 def add_images(spec, partial, first_block, blocks, begin, until, x, dy, images, x_panel, dy_panel):
-    """Add some images to some blocks of channels, whose sums stand at `partial`."""
+    """Add some images to the sums at `partial` of some blocks of channels."""
     for row in range(0, spec.dy.height, spec.rows):
         rows = min(spec.rows, spec.dy.height - row)
         for column in range(0, spec.dy.width, spec.columns):
@@ -241,7 +231,7 @@ def add_images(spec, partial, first_block, blocks, begin, until, x, dy, images, 
 def conv2d_backward_weight(spec, operands, first, count):
     """Add the weight and bias gradients of some images to their shards' sums.
 
-    Operands: x, dy (inside its border), nothing, weight sums [shard] in the weight's own layout,
+    Operands: x, dy (inside its border), unused, weight sums [shard] in the weight's own layout,
     bias sums [shard][K].
     """
     images = advance(pointer(operands, 0, FLOATS), spec.x_start)
@@ -332,7 +322,7 @@ def conv2d_reduce(spec, operands, first, count):
             sums = add_vector(spec, sums, advance(biases, shard * spec.dy.pixel + k))
         keep_sums(spec, sums, advance(db, k))
     if spec.winners:
-        # Sum into the first shard's place, then turn [k][i][j, c] into [i][j][c][k].
+        # Sum into the first shard's memory, then transpose [k][i][j, c] to [i][j][c][k].
         lines = spec.w.kernel_h * spec.line * LANES
         until = min((first + count) * spec.w.block, spec.w.out_channels)
         for at in range(first * spec.w.block * lines, until * lines, LANES):
@@ -358,10 +348,10 @@ def conv2d_reduce(spec, operands, first, count):
 
 @kernel
 def conv2d_flip_weight(spec, operands, first, count):
-    """The kernel rotated by 180° with C and K exchanged in each group, for the input's gradient.
+    """Flip the kernel: rotate it by 180° and exchange C and K in each group.
 
-    Only the weight `spec.w` is looked at; its blocks first … first + count are read.
-    Operands: weight [group][K / block][i][j][C][block], turned [group][C / block][i][j][K][block].
+    Of the spec only the weight `spec.w` matters; its blocks first … first + count are read.
+    Operands: weight [group][K / block][i][j][C][block], flipped [group][C / block][i][j][K][block].
     """
     weight = pointer(operands, 0, FLOATS)
     flipped = pointer(operands, 1, FLOATS)

@@ -1,9 +1,9 @@
-"""How a convolution is cut into pieces for the registers and caches; see `convolution`."""
+"""How a convolution is tiled for registers and caches; see `convolution`."""
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.vector_types import REGISTERS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import REGISTERS
 
 __all__ = ["SUMS", "Convolution", "region", "tile", "weight_first"]
 
@@ -11,13 +11,13 @@ __all__ = ["SUMS", "Convolution", "region", "tile", "weight_first"]
 #: pixels; Zen 3 needs 8 sums in flight to hide the latency of an FMA.
 SUMS = 12 if REGISTERS == 16 else 24
 
-# Taps of channels whose code stands in a row, where a kernel has no more than these.
+# Taps × channels up to which a kernel is unrolled completely.
 _SMALL = 48
 
-# Bytes of a map that should stay in the second-level cache while weights pass by.
+# Bytes of a map that should stay in the second-level cache while all weights are read.
 _CACHE = 128 * 1024
 
-# Bytes of weights that do not stay near from one image to the next.
+# Bytes of weights from which on they do not stay in a near cache between images.
 _FAR_BYTES = 1024 * 1024
 
 # Bytes of a cache line.
@@ -25,17 +25,17 @@ _LINE = 64
 
 
 def region(x: FeatureMap, stride_h: int = 1, stride_w: int = 1) -> tuple[int, ...]:
-    """Where the four pixels that are pooled together start, in floats from the first of them."""
+    """Offsets in floats of the four pixels of a pooling region from the first of them."""
     right, below = stride_w * x.pixel, stride_h * x.row
     return (0, right, below, below + right)
 
 
 def tile(height: int, width: int, vectors: int, pixels: int = 1) -> tuple[int, int]:
-    """Rows and columns of a map whose sums should be in registers together.
+    """Rows and columns of a map whose sums are held in registers together.
 
-    Each place takes `pixels` times `vectors` sums. Either some columns of one row, or several whole
-    rows, so that what is left over at the end is one kind of rest; what costs the fewest cycles of
-    multiplying, loading and waiting for the sum before.
+    Each pixel of the map needs `pixels` · `vectors` sums. A tile is either some columns of one row
+    or several whole rows, so that there is only one kind of remainder. The tile is chosen that
+    costs the fewest cycles of multiplying, loading and waiting for the previous sum.
     """
     most = max(1, SUMS // (vectors * pixels))
 
@@ -57,9 +57,9 @@ def tile(height: int, width: int, vectors: int, pixels: int = 1) -> tuple[int, i
 
 
 def weight_first(w: ConvolutionWeight, x: FeatureMap) -> bool:
-    """Whether a block of weights should meet all images before the next block is read.
+    """Whether a block of weights is applied to all images before the next block is read.
 
-    For weights that the cache would not keep from one image to the next, of small maps.
+    For small maps whose weights the cache would not keep from one image to the next.
     """
     return 4 * w.size > 2 * _CACHE and x.size < w.block_size
 
@@ -68,11 +68,11 @@ def weight_first(w: ConvolutionWeight, x: FeatureMap) -> bool:
 class Convolution:
     """One convolution; `y` is the map after pooling, where `pool` is set.
 
-    The first window begins `crop_*` rows and columns into x's border: padding above and on the left
-    is x's border less these. `gate` is the map, behind a ReLU, whose zeros the result takes over
-    where `gated` is set: a gradient does not pass where ReLU gave zero. With `accumulate` the
-    result is added to what y holds. Neither goes with `pool`. With `parts` items are not images but
-    blocks of channels of bands of one image.
+    The first window begins `crop_*` rows and columns into x's border: the padding above and on the
+    left is x's border minus `crop_*`. With `gated` the result is zero wherever the map `gate`, the
+    output of a ReLU, is zero: this is the ReLU's gradient. With `accumulate` the result is added to
+    y. Neither can be combined with `pool`. With `parts` the items are not images, but blocks of
+    channels of bands of one image.
     """
 
     x: FeatureMap
@@ -120,48 +120,48 @@ class Convolution:
 
     @property
     def pixels(self) -> int:
-        """Sums of a block of channels that make one place of y."""
+        """Pixels before pooling that make one pixel of y."""
         return 4 if self.pool else 1
 
     @property
     def rows(self) -> int:
-        """Rows of y that are computed together: one, or several whole rows."""
+        """Rows of y in a tile: one, or several whole rows."""
         return tile(self.y.height, self.y.width, self.w.vectors, self.pixels)[0]
 
     @property
     def columns(self) -> int:
-        """Columns of y that are computed together."""
+        """Columns of y in a tile."""
         return tile(self.y.height, self.y.width, self.w.vectors, self.pixels)[1]
 
     @property
     def rest_rows(self) -> int:
-        """Rows of y that are left over at its end."""
+        """Rows of y left at its end after whole tiles."""
         return self.y.height % self.rows
 
     @property
     def rest_columns(self) -> int:
-        """Columns of y that are left over at the end of a row."""
+        """Columns of y left at the end of a row after whole tiles."""
         return self.y.width % self.columns
 
     @property
     def sums(self) -> int:
-        """Vectors that hold the sums of so many rows and columns."""
+        """Vectors of sums of a tile."""
         return self.rows * self.columns * self.pixels * self.w.vectors
 
     @property
     def rest_sums(self) -> int:
-        """Vectors that hold the sums of what is left over."""
+        """Vectors of sums of a partial tile."""
         rest = self.rest_columns or self.rest_rows * self.columns
         return max(1, rest) * self.pixels * self.w.vectors
 
     @property
     def far(self) -> bool:
-        """Whether weights come from memory for one image: the next block is asked for ahead."""
+        """Whether weights come from memory for each image, so that the next block is prefetched."""
         return self.parts and 4 * self.w.size >= _FAR_BYTES
 
     @property
     def row_passes(self) -> int:
-        """How many times a block of weights passes by for some rows, but for what is left over."""
+        """How often a block of weights is read for a row of tiles, without the partial one."""
         return self.y.width // self.columns
 
     @property
@@ -176,25 +176,25 @@ class Convolution:
 
     @property
     def lines_ahead(self) -> int:
-        """How many of them each pass asks for, so that all have when a block is done."""
+        """How many of them each pass prefetches, so that a block is complete when it is needed."""
         passes = self.row_passes * (self.y.height // self.rows)
         return max(1, -(-self.unrolled_lines // passes))
 
     @property
     def unroll(self) -> int:
-        """Input channels whose code stands in a row."""
+        """Number of input channels to unroll."""
         return min(self.w.group_in, 8)
 
     @property
     def small(self) -> bool:
-        """Whether the code of every tap of every channel stands in a row."""
+        """Whether all taps of all channels are unrolled."""
         return self.w.kernel_h * self.w.kernel_w * self.w.group_in <= _SMALL
 
     @property
     def band(self) -> int:
-        """Rows of y that all blocks of channels are computed for before the next rows are read.
+        """Rows of y that are computed for all blocks of channels before the next rows.
 
-        What they read should stay in the second-level cache.
+        The rows of x that they read should stay in the second-level cache.
         """
         if 4 * self.x.size <= 2 * _CACHE:
             return self.y.height
@@ -203,16 +203,16 @@ class Convolution:
 
     @property
     def bands(self) -> int:
-        """How many bands a map has."""
+        """The number of bands in a map."""
         return -(-self.y.height // self.band)
 
     @property
     def weight_first(self) -> bool:
-        """Whether a block of weights meets all images before the next is read."""
+        """Whether a block of weights is applied to all images before the next is read."""
         return not self.parts and self.bands == 1 and weight_first(self.w, self.x)
 
     def x_places(self, places: int) -> list[int]:
-        """Where in x the pixels of the first so many places in registers stand."""
+        """Offsets in x of the pixels of the first `places` pixels of a tile."""
         first = [
             n // self.columns * self.row_step + n % self.columns * self.step for n in range(places)
         ]
@@ -220,5 +220,5 @@ class Convolution:
         return [at + pixel for at in first for pixel in inner]
 
     def places_in(self, m: FeatureMap, places: int) -> list[int]:
-        """Where in a map like y the first so many places in registers stand."""
+        """Offsets in a map like y of the first `places` pixels of a tile."""
         return [n // self.columns * m.row + n % self.columns * m.pixel for n in range(places)]

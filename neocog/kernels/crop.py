@@ -2,13 +2,13 @@
 
 Of an image of H × W pixels, up to ten times:
 
-    A = H W · U(a, b)                       a … b the share of the area that is asked for
+    A = H W · U(a, b)                       a … b the range of the share of the area
     q = exp U(log ¾, log 4⁄3)               width over height
     w = ⌊√(A q) + ½⌋,  h = ⌊√(A / q) + ½⌋
 
-The first with 0 < w ≤ W and 0 < h ≤ H is taken, at a place that is uniform among all where it fits.
-If there is none: the largest rectangle in the image's middle whose q is not beyond ¾ and 4⁄3.
-It is made as large as the network's input by `resample`.
+The first with 0 < w ≤ W and 0 < h ≤ H is taken, at a uniformly random position where it fits. If
+there is none, it is the largest rectangle in the image's center with ¾ ≤ q ≤ 4⁄3. `resample` scales
+it to the size of the network's input.
 
 C. Szegedy et al., "Going deeper with convolutions", 2015, section 6; the formula is that of
 torchvision's `RandomResizedCrop.get_params`.
@@ -16,14 +16,14 @@ torchvision's `RandomResizedCrop.get_params`.
 
 from math import exp, log, sqrt
 
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.jit import inlined
 from neocog.kernels.random import drawn_below, uniform
 from neocog.kernels.resample import resample
-from neocog.kernels.simd import advance
 
 __all__ = ["crop", "draw_crop"]
 
-# Which of an image's random numbers is for what; see `augmentation` and `color_jitter`.
+# Purposes of an image's random numbers; see `augmentation` and `color_jitter`.
 _AREA, _ASPECT, _TOP, _LEFT = 32, 33, 34, 35
 
 _TRIES = 10
@@ -54,9 +54,9 @@ def draw_crop(height, width, least, most, key):
 
 @inlined
 def crop(spec, key, source, rows, numbers, to):
-    """A crop of a stored image, as large as the map x; see `resample` for what there must be."""
+    """Crop a stored image, and scale it to the map x; see `resample` for the arguments."""
     top, left, height, width = draw_crop(
-        spec.stored_height, spec.stored_width, spec.how.least_area, spec.how.most_area, key
+        spec.stored_height, spec.stored_width, spec.augment.least_area, spec.augment.most_area, key
     )
     corner = advance(source, top * spec.stored_row + left * spec.x.channels)
     resample(spec, corner, height, width, rows, numbers, to)

@@ -1,4 +1,4 @@
-"""Cross-entropy with smoothed and mixed labels and with weights of classes and of images.
+"""Cross-entropy with label smoothing, mixed labels, class weights and image weights.
 
 z are an image's scores, K classes, t its label, a its weight, t′ and a′ those of its partner in
 mixup, w the weights of the classes (all weights are 1 if there are none), ε the smoothing, λ
@@ -9,10 +9,10 @@ mixup's share (1 if nothing is mixed), n the batch:
     loss = n / W · (Q · (log Σ_k exp(z[k] − m) + m) − Σ_j q[j] z[j]),   m = max z,   Q = Σ_j q[j]
     dz   = (Q · p − q) / W,   p = softmax(z),   W = Σ a w[t] of the whole batch
 
-The mean of these losses is that of `torch.nn.CrossEntropyLoss(weight, label_smoothing=ε)`, for
-mixed labels λ of it for the labels plus 1 − λ for the partners': as every image is a partner once,
-W is the same for both. dz is its gradient, over `accumulate` where so many batches make one step.
-Where all images of a batch have the weight 0, the losses and dz are 0.
+The mean of these losses is `torch.nn.CrossEntropyLoss(weight, label_smoothing=ε)`; for mixed labels
+it is λ times that of the labels plus 1 − λ times that of the partners' labels. As every image is a
+partner once, W is the same for both. dz is the mean's gradient, divided by `accumulate`. If all
+images of a batch have the weight 0, the losses and dz are 0.
 
 C. Szegedy et al., "Rethinking the Inception architecture for computer vision", 2015 (smoothing);
 H. Zhang et al., 2017 (mixup).
@@ -21,20 +21,12 @@ H. Zhang et al., 2017 (mixup).
 from dataclasses import dataclass
 from math import inf, log
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.mixup import mixing, partner
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 from neocog.kernels.softmax import exponentials, float64_of, largest
 
 __all__ = ["CrossEntropy", "cross_entropy"]
@@ -42,11 +34,11 @@ __all__ = ["CrossEntropy", "cross_entropy"]
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Cross-entropy over so many classes.
+    """Cross-entropy over `classes` classes.
 
-    `smoothing` is ε, `weighted` whether classes have weights, `mixup` the α that λ is drawn with
-    (0: labels are not mixed), `accumulate` how many batches make one step of the optimizer, and
-    `sample_weighted` whether images have weights.
+    `smoothing` is ε, `weighted` says whether classes have weights, `mixup` is the α of λ's
+    distribution (0: labels are not mixed), `accumulate` the number of batches in a step of the
+    optimizer, and `sample_weighted` says whether images have weights.
     """
 
     classes: int
@@ -79,7 +71,7 @@ class CrossEntropy:
 
 @block(nothing)
 def take_from(emit, spec, factor, evenly, weights, dz):
-    """dz · factor − evenly · w, in whole vectors; nothing but zero after the last class."""
+    """dz · factor − evenly · w, in whole vectors, with zeros after the last class."""
     for at in range(0, spec.z.pixel, LANES):
         value = emit.mul(emit.load(dz, at), emit.splat(factor))
         if spec.smooth:
@@ -132,12 +124,12 @@ def even_part(spec, weights, m, z):
 
 @kernel
 def cross_entropy(spec, operands, first, count):
-    """Each image's part of the batch's mean loss, times its images, and the mean's gradient.
+    """Each image's loss, whose mean is the batch's loss, and the gradient of that mean.
 
     Operands: z, dz, losses (float64), the epoch's order, labels, the step, the classes' weights
     (only if the spec is `weighted`; whole vectors, zero after the last class), the settings of
-    augmentation (only if labels are mixed), and the images' weights, by their number as labels are
-    (only if the spec is `sample_weighted`).
+    augmentation (only if labels are mixed), and the images' weights (only if the spec is
+    `sample_weighted`; indexed like the labels).
     """
     losses = pointer(operands, 2, DOUBLES)
     order = pointer(operands, 3, LONGS)

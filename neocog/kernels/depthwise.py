@@ -1,36 +1,27 @@
-"""Convolution of every channel with a kernel of its own, and the gradient of its input.
+"""Depthwise convolution, one kernel per channel, and the gradient of its input.
 
     y[h, w, c]  = bias[c] + Σ_i Σ_j  x[sh·h + dh·i − top, sw·w + dw·j − left, c] · weight[i, j, c]
     dx[p, q, c] = Σ dy[h, w, c] · weight[i, j, c]
                   over p = sh·h + dh·i − top,  q = sw·w + dw·j − left
 
 (`neocog.reference.conv2d_forward` and `conv2d_backward_input` with as many groups as channels; F.
-Chollet, "Xception", 2017.) A weight lies as [i][j][c], channels in whole vectors.
+Chollet, "Xception", 2017.) The weight's layout is [i][j][c], channels in whole vectors.
 
-Every number of x meets but a few weights, so what counts is to load little. Registers hold the
-sums of `spots` columns of one vector of channels, and a kernel row's weights; a pixel of x that
-several of the columns see is loaded once for all. Likewise the gradient of x: stride and dilation
-decide which taps meet a column, which are the same ones in every block, as it begins at a multiple
-of the stride. Near the ends of a row, unless dy's border covers them, places are summed one by one.
+Every element of x is multiplied by only a few weights, so speed depends on the number of loads.
+Registers hold the sums of `spots` columns of one vector of channels, and the weights of a kernel
+row; a pixel of x that several columns need is loaded once. The same holds for the gradient of x:
+stride and dilation decide which taps reach a column, and these are the same in every block, because
+blocks start at multiples of the stride. Near the ends of a row, unless dy's border covers them,
+pixels are summed one by one.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, REGISTERS, vectors
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    REGISTERS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    rolled,
-    vectors,
-    zeros,
-)
 
 __all__ = [
     "Depthwise",
@@ -39,14 +30,14 @@ __all__ = [
     "pairs_of_columns",
 ]
 
-# Columns whose sums are in registers together: as many as it takes to hide the latency of an FMA.
-# Weights of a wide kernel that find no register are read from memory instead, at no cost.
+# Columns with sums in registers: enough to hide the latency of an FMA. Weights of a wide kernel
+# that do not fit into registers are memory operands instead, at no cost.
 _SPOTS = 8
-# Multiplications that may stand in straight code.
+# The most multiplications to unroll.
 _STRAIGHT = 120
-# Sums of taps in registers, beside the slopes of a run of columns and one pixel.
+# Sums of taps in registers, besides the dy of a run of columns and one pixel.
 _TAPS = REGISTERS - 6
-# What every vector of channels reads again should stay in the first-level cache.
+# Bytes that every vector of channels reads again; they should stay in the first-level cache.
 _BAND_BYTES = 24 * 1024
 
 
@@ -54,8 +45,8 @@ _BAND_BYTES = 24 * 1024
 class Depthwise:
     """One depthwise convolution; any of its maps may be dense.
 
-    x has `top` rows and `left` columns of zeros before it, and its border covers all that taps
-    reach. The border of dy may be anything: the wider, the faster. A shard is so many images.
+    x has `top` rows and `left` columns of zeros before it, and its border covers all that the taps
+    reach. dy may have any border: the wider, the faster. `shard` is the images of a shard.
     """
 
     x: FeatureMap
@@ -76,12 +67,12 @@ class Depthwise:
 
     @property
     def floats(self) -> int:
-        """Floats of a pixel's channels in whole vectors: of a tap's weights, and of the bias."""
+        """Floats of a pixel's channels in whole vectors; also of a tap's weights and the bias."""
         return padded(self.x.channels)
 
     @property
     def taps(self) -> int:
-        """Places of the kernel."""
+        """Taps of the kernel."""
         return self.kernel_h * self.kernel_w
 
     @property
@@ -91,7 +82,7 @@ class Depthwise:
 
     @property
     def corner(self) -> int:
-        """Floats of x from its first pixel back to what the first tap of y's first place sees."""
+        """Floats of x from its first pixel back to the first tap of y's first pixel."""
         return self.top * self.x.row + self.left * self.x.pixel
 
     # Forward
@@ -104,26 +95,26 @@ class Depthwise:
 
     @property
     def straight(self) -> bool:
-        """Whether the code of every tap of a block stands in a row."""
+        """Whether all taps of a block are unrolled."""
         return self.taps * self.spots <= _STRAIGHT
 
     @property
     def rest(self) -> int:
-        """Columns of y that are left over at the end of a row."""
+        """Columns of y left at the end of a row after whole blocks."""
         return self.y.width % self.spots
 
     # Gradient of x
 
     @property
     def inner(self) -> int:
-        """The first column of dx, a multiple of the stride, whose taps all lie in dy's border."""
+        """The first column of dx, a multiple of the stride, with all taps within dy's border."""
         reach = self.dilation_w * (self.kernel_w - 1) - self.left
         least = max(0, reach - self.dy.border_w * self.stride_w)
         return min(-(-least // self.stride_w) * self.stride_w, self.dx.width)
 
     @property
     def inner_width(self) -> int:
-        """How many columns from there on have all their taps in dy's border."""
+        """The number of columns from `inner` on whose taps all lie within dy's border."""
         end = self.stride_w * (self.dy.width + self.dy.border_w) - self.left
         return max(0, min(end, self.dx.width) - self.inner)
 
@@ -136,7 +127,7 @@ class Depthwise:
 
     @property
     def inner_end(self) -> int:
-        """The column of dx after the last one that is computed with others."""
+        """The column of dx after the last whole block."""
         return self.inner + self.inner_width // self.dx_spots * self.dx_spots
 
     @property
@@ -148,28 +139,28 @@ class Depthwise:
 
     @property
     def band(self) -> int:
-        """Rows of dy that are taken at a time."""
+        """Rows of dy that are processed at a time."""
         row = 4 * (self.stride_h * self.x.row + self.dy.row)
         return max(1, min(self.dy.height, _BAND_BYTES // row))
 
     @property
     def rows(self) -> int:
-        """Kernel rows whose sums are in registers together."""
+        """Kernel rows whose sums are in registers at a time."""
         return max(1, min(self.kernel_h, _TAPS // self.kernel_w))
 
     @property
     def rows_rest(self) -> int:
-        """Kernel rows that are left over."""
+        """Kernel rows that remain."""
         return self.kernel_h % self.rows
 
     @property
     def run(self) -> int:
-        """Columns of dy that are taken together."""
+        """Columns of dy that are processed together."""
         return min(4, self.dy.width)
 
 
 def pairs_of_columns(columns, taps, step, spread):
-    """For blocks: which (column of y, tap) see each column of x, for a few columns of y."""
+    """For blocks: the (column of y, tap) pairs that read each column of x."""
     seen: dict[int, list[tuple[int, int]]] = {}
     for n in range(columns):
         for j in range(taps):
@@ -182,7 +173,7 @@ def pairs_of_columns(columns, taps, step, spread):
 
 @block(lambda spec, *_: vectors(spec.spots))
 def start_full(emit, spec, bias):
-    """The sums of a full block, begun with the bias."""
+    """The sums of a whole block, starting with the bias."""
     return [emit.load(bias) if spec.bias else emit.constant(0.0)] * spec.spots
 
 
@@ -194,7 +185,7 @@ def start_rest(emit, spec, bias):
 
 @block(accumulators)
 def multiply_row(emit, spec, sums, x, w):
-    """Add one kernel row, to as many columns as there are sums."""
+    """Add one kernel row to the sums of all columns."""
     sums = list(sums)
     weights = [emit.load(w, j * spec.floats) for j in range(spec.kernel_w)]
     for place, pairs in pairs_of_columns(len(sums), spec.kernel_w, spec.stride_w, spec.dilation_w):
@@ -215,7 +206,7 @@ def finish(emit, spec, sums, y):
 
 @inlined
 def multiply(spec, sums, x, w):
-    """Add every tap, x and w standing at the first."""
+    """Add every tap; x and w point to the first."""
     for i in range(spec.kernel_h if spec.straight else rolled(spec.kernel_h)):
         row = advance(x, i * spec.dilation_h * spec.x.row)
         sums = multiply_row(spec, sums, row, advance(w, i * spec.kernel_w * spec.floats))
@@ -252,7 +243,7 @@ def depthwise_forward(spec, operands, first, count):
 
 @block(accumulators)
 def multiply_back(emit, spec, sums, dy, w):
-    """Add one kernel row to a block of columns of dx, dy standing at its column / stride."""
+    """Add one kernel row to a block of columns of dx; dy points to its column / stride."""
     sums = list(sums)
     weights = [emit.load(w, j * spec.floats) for j in range(spec.kernel_w)]
     seen: dict[int, list[tuple[int, int]]] = {}
@@ -270,7 +261,7 @@ def multiply_back(emit, spec, sums, dy, w):
 
 @block(accumulators)
 def multiply_tap(emit, spec, sums, dy, w):
-    """Add one tap to several vectors of channels of one place."""
+    """Add one tap to several vectors of channels of one pixel."""
     return [
         emit.fma(emit.load_first(dy, v * LANES, spec.dy.pixel), emit.load(w, v * LANES), total)
         for v, total in enumerate(sums)
@@ -286,14 +277,14 @@ def keep_columns(emit, spec, sums, dx):
 
 @block(nothing)
 def keep_channels(emit, spec, sums, dx):
-    """Write several vectors of channels of one place."""
+    """Write several vectors of channels of one pixel."""
     for v, total in enumerate(sums):
         emit.store_first(total, dx, v * LANES, spec.dx.pixel)
 
 
 @inlined
 def met(place, before, tap, dilation, stride, size):
-    """The row or column of dy that meets a place of x through a tap, or −1."""
+    """The row or column of dy that reads a row or column of x through a tap, or −1."""
     at = place + before - tap * dilation
     if at < 0 or at % stride != 0 or at // stride >= size:
         return -1
@@ -314,7 +305,7 @@ def block_back(spec, dy, w, row, column):
 
 @inlined
 def place_back(spec, dy, w, row, column):
-    """The sums of one place."""
+    """The sums of one pixel."""
     sums = zeros(spec.together)
     for i in range(rolled(spec.kernel_h)):
         h = met(row, spec.top, i, spec.dilation_h, spec.stride_h, spec.dy.height)
@@ -330,7 +321,7 @@ def place_back(spec, dy, w, row, column):
 
 @kernel
 def depthwise_backward_input(spec, operands, first, count):
-    """dx, all but its border, from dy and weight. Operands: dy, weight, dx."""
+    """dx, without its border, from dy and weight. Operands: dy, weight, dx."""
     weight = pointer(operands, 1, FLOATS)
     for n in range(count):
         dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)

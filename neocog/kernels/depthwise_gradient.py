@@ -3,26 +3,16 @@
     dw[i, j, c] = Σ_n Σ_h Σ_w  x[sh·h + dh·i − top, sw·w + dw·j − left, c] · dy[h, w, c],  db = Σ dy
 
 (`neocog.reference.conv2d_backward_weight` with as many groups as channels.) Registers hold the sums
-of some kernel rows' taps for one vector of channels, and the slopes of a run of columns, so that a
-pixel of x that several taps meet is loaded once for all of them. As for other convolutions the
-images of a batch are cut into shards; each has its own sum, and the sums are added in order.
+of some kernel rows' taps for one vector of channels, and the dy of a run of columns, so that a
+pixel of x that several taps need is loaded once. As for other convolutions, the images of a batch
+are divided into shards; each has its own sum, and the sums are added in order.
 """
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
 from neocog.kernels.depthwise import pairs_of_columns
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    rolled,
-    vectors,
-    zeros,
-)
 
 __all__ = ["depthwise_backward_weight", "depthwise_reduce"]
 
@@ -66,7 +56,7 @@ def _add_columns(emit, spec, sums, x, dy, columns):
 
 @block(accumulators)
 def add_run(emit, spec, sums, x, dy):
-    """Add x · dy of a run of columns to as many kernel rows as there are sums."""
+    """Add x · dy of a run of columns to the sums of all kernel rows."""
     return _add_columns(emit, spec, sums, x, dy, spec.run)
 
 
@@ -78,7 +68,7 @@ def add_column(emit, spec, sums, x, dy):
 
 @inlined
 def add_band(spec, sums, x_map, dy_map, first_row, last_row):
-    """Add every place of some rows of dy."""
+    """Add every pixel of some rows of dy."""
     runs = spec.dy.width - spec.dy.width % spec.run
     for row in range(first_row, rolled(last_row)):
         x = advance(x_map, row * spec.stride_h * spec.x.row)
@@ -95,7 +85,7 @@ def add_band(spec, sums, x_map, dy_map, first_row, last_row):
 
 def _sum_of(emit, spec, sums, dy, columns):
     slopes = [emit.load_first(dy, n * spec.dy.pixel, spec.dy.pixel) for n in range(columns)]
-    while len(slopes) > 1:  # in pairs: the processor need not wait for each addition
+    while len(slopes) > 1:  # in pairs, so that additions need not wait for each other
         slopes = [emit.add(*slopes[n : n + 2]) for n in range(0, len(slopes) - 1, 2)] + (
             slopes[-1:] if len(slopes) % 2 else []
         )
@@ -134,7 +124,7 @@ def keep_vector(emit, spec, sums, to):
 
 @inlined
 def add_bias(spec, bias, dy_map):
-    """Add dy, summed over all places, to the bias sums."""
+    """Add dy, summed over all pixels, to the bias sums."""
     runs = spec.dy.width - spec.dy.width % spec.run
     for c in range(0, rolled(spec.floats), LANES):
         sums = one_vector(spec, advance(bias, c))

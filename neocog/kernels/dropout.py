@@ -1,35 +1,37 @@
-"""Dropout: in training, what a coin decides is zero, and the rest is larger for it.
+"""Dropout: in training, random elements are zeroed and the others scaled up.
 
     y = x · m,   dx = dy · m,   m = 0 with probability p, else 1 / (1 − p)
 
-as in `torch.nn.Dropout`; p = 1 is all zeros, and what is not finite stays so, also times zero. (N.
+as in `torch.nn.Dropout`. p = 1 gives all zeros, and non-finite numbers times zero are NaN. (N.
 Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014.)
 
-The mask is not kept but decided again on the way back: it is a function of the run's seed, the
-layer, the optimizer's steps before this one, the image's place n in the epoch's order, and the
-number of the element, (h · W + w) · C + c. So it is the same for any number of workers, any width
-of vectors and any borders. With `random_bits` and `mixed_lanes` from `random.py`,
+The mask is not stored, but recomputed in the backward pass. It is a function of the run's seed, the
+layer, the number of earlier optimizer steps, the image's position n in the epoch's order, and the
+number of the element, (h · W + w) · C + c. So it does not depend on the number of workers, the
+width of vectors or the borders. With `random_bits` and `mixed_lanes` from `random.py`,
 
     key = bits(bits(seed, layer, step), n, 0),      m = 0 where mixed(number, key) < T
 
-for signed 32-bit numbers, T = round(2³² p) − 2³¹: p is right to 2⁻³³.
+for signed 32-bit numbers, T = round(2³² p) − 2³¹: p is exact to 2⁻³³.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import mixed_lanes, random_bits
-from neocog.kernels.simd import FLOATS, LANES, LONGS, advance, block, nothing, pointer, rolled
 
 __all__ = ["Dropout", "dropout_backward", "dropout_forward"]
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """From the map x to the map y, and from dy to dx; `layer` tells a network's dropouts apart.
+    """From the map x to the map y, and from dy to dx; `layer` numbers a network's dropouts.
 
     Any of the maps may be dense.
     """
@@ -43,12 +45,12 @@ class Dropout:
 
     @property
     def threshold(self) -> int:
-        """T, which may be 2³¹: all is zero."""
+        """T; 2³¹ means that all elements are zero."""
         return round(self.p * 2**32) - 2**31
 
 
 def _drop(emit, spec, source, given, target, wanted, number, key):
-    """One vector through the mask, of which so many floats are given and wanted."""
+    """Apply the mask to one vector, of which `given` floats are read and `wanted` written."""
     value = emit.load_first(source, 0, given)
     if spec.threshold == 2**31:
         kept = emit.constant(0.0)
@@ -62,19 +64,19 @@ def _drop(emit, spec, source, given, target, wanted, number, key):
 
 @block(nothing)
 def drop(emit, spec, x, y, number, low, high):
-    """A vector of x, whose first element has that number, through the mask of that key."""
+    """Apply the mask of a key to a vector of x whose first element has this number."""
     _drop(emit, spec, x, spec.x.pixel, y, spec.y.pixel, number, (low, high))
 
 
 @block(nothing)
 def drop_back(emit, spec, dy, dx, number, low, high):
-    """The same of dy."""
+    """Apply the mask to a vector of dy."""
     _drop(emit, spec, dy, spec.dy.pixel, dx, spec.dx.pixel, number, (low, high))
 
 
 @inlined
 def mask_key(spec, seed, step, n):
-    """What decides the mask of the batch's image n."""
+    """The key of the mask of the batch's image n."""
     return random_bits(random_bits(seed[0], spec.layer, step[2]), step[0] + n, 0)
 
 

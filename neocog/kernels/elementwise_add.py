@@ -1,18 +1,20 @@
-"""Maps added, copied, and spread out with zeros between.
+"""Adds maps, copies them, and spaces them out with zeros.
 
     add_maps      y ← y + x                      copy_map      y ← x
     zero_insert   y[sh · i, sw · j, c] ← x[i, j, c], and 0 everywhere else inside y
 
-The first is what happens where two lanes of a network meet, and to gradients where one map has two
-readers. The last is the way back through a stride: with dy spread out like this, the gradient of a
-convolution with stride is that of one without, since places that were left out have none.
+The first joins two branches of a network, and the gradients of a map with two consumers. The last
+is the gradient of a stride: with dy spaced out like this, the gradients of a strided convolution
+are those of one with stride 1, because pixels that the stride skips have no gradient.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer
 
 __all__ = ["ElementwiseAdd", "ZeroInsert", "add_maps", "copy_map", "zero_insert"]
 
@@ -26,27 +28,27 @@ class ElementwiseAdd:
 
     @property
     def runs(self) -> int:
-        """Stretches of a row that lie alike in both: one, or a pixel each."""
+        """Runs of a row with the same layout in both maps: the whole row, or each pixel."""
         return 1 if self.x.pixel == self.y.pixel else self.x.width
 
     @property
     def vectors(self) -> int:
-        """Whole vectors of a stretch; the pixel of a dense map is none."""
+        """Whole vectors of a run; 0 for a pixel of a dense map."""
         return self.x.width * self.x.pixel // LANES if self.runs == 1 else 0
 
     @property
     def unroll(self) -> int:
-        """Vectors whose code stands in a row."""
+        """Number of vectors to unroll."""
         return next(n for n in (6, 4, 5, 3, 2, 1) if self.vectors % n == 0)
 
     @property
     def rest_x(self) -> int:
-        """Floats of x behind the whole vectors of a stretch."""
+        """Floats of x after the whole vectors of a run."""
         return self.x.width * self.x.pixel % LANES if self.runs == 1 else self.x.pixel
 
     @property
     def rest_y(self) -> int:
-        """Floats of y behind the whole vectors of a stretch."""
+        """Floats of y after the whole vectors of a run."""
         return self.y.width * self.y.pixel % LANES if self.runs == 1 else self.y.pixel
 
 
@@ -61,7 +63,7 @@ def add_some(emit, spec, x, y):
 
 @block(nothing)
 def add_rest(emit, spec, x, y):
-    """Add what is left of a stretch."""
+    """Add the rest of a run."""
     if spec.rest_x:
         value = emit.add(emit.load_first(y, 0, spec.rest_y), emit.load_first(x, 0, spec.rest_x))
         emit.store_first(value, y, 0, spec.rest_y)
@@ -93,14 +95,14 @@ def copy_some(emit, spec, x, y):
 
 @block(nothing)
 def copy_rest(emit, spec, x, y):
-    """Copy what is left of a stretch."""
+    """Copy the rest of a run."""
     if spec.rest_x:
         emit.store_first(emit.load_first(x, 0, spec.rest_x), y, 0, spec.rest_y)
 
 
 @kernel
 def copy_map(spec, operands, first, count):
-    """Copy x to y, whose border stays. Operands: x, y."""
+    """Copy x to y, except for y's border. Operands: x, y."""
     for n in range(count):
         x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
         y_map = advance(pointer(operands, 1, FLOATS), n * spec.y.size + spec.y.start)
@@ -124,7 +126,7 @@ class ZeroInsert:
 
     @property
     def floats(self) -> int:
-        """Floats of a pixel, in whole vectors; a dense pixel is part of one."""
+        """Floats of a pixel, rounded up to whole vectors."""
         return padded(self.x.channels)
 
     @property
@@ -134,7 +136,7 @@ class ZeroInsert:
 
     @property
     def row_rest(self) -> int:
-        """Floats of y's rows without their border that are left over."""
+        """Floats of y's rows without their border after the whole vectors."""
         return self.y.width * self.y.pixel % LANES
 
 
@@ -159,7 +161,7 @@ def copy_pixel(emit, spec, x, y):
 
 @inlined
 def clear_row(spec, y):
-    """Set one row of y to zero, but for its border."""
+    """Set one row of y to zero, except for its border."""
     for at in range(0, spec.row, LANES):
         clear_vector(spec, advance(y, at))
     clear_rest(spec, advance(y, spec.row))
@@ -167,7 +169,7 @@ def clear_row(spec, y):
 
 @kernel
 def zero_insert(spec, operands, first, count):
-    """Spread x over y, whose border stays. Operands: x, y."""
+    """Space x out over y, except for y's border. Operands: x, y."""
     for n in range(count):
         x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
         y_map = advance(pointer(operands, 1, FLOATS), n * spec.y.size + spec.y.start)

@@ -1,23 +1,23 @@
-"""Functions of single numbers, as vector code, and what they pass back.
+"""Activation functions and their gradients, as vector code.
 
     σ(x) = 1 / (1 + exp(−x))        silu(x) = x · σ(x)        gelu(x) = x · Φ(x)
 
-Everything is computed from t = exp(−|x|) ≤ 1, or its like, so nothing overflows and no two nearly
-equal numbers are subtracted:
+Everything is computed from t = exp(−|x|) ≤ 1, or a similar term, so that nothing overflows and no
+two nearly equal numbers are subtracted:
 
     σ(|x|) = 1 / (1 + t)        σ(−|x|) = t / (1 + t)        σ′(x) = t / (1 + t)²
     tanh |x| = 1 − 2t / (1 + t) with t = exp(−2|x|)          tanh′(x) = 4t / (1 + t)²
     Φ(−|x|) = exp(−x² / 2) · r · P(r),  r = 1 / (1 + 0.26 |x|)
 
-exp(x) = 2**n · exp(f), n = round(x / ln 2), with f taken in two parts so that it keeps its last
+exp(x) = 2**n · exp(f), n = round(x / ln 2), with f computed in two parts so that it keeps its last
 bits, and exp(f) to degree 6 (coefficients of Cephes, S. L. Moshier); within 2 units in the last
-place. tanh of |x| < 0.625 is Cephes' polynomial. P is a minimax fit of degree 8 to
-exp(x² / 2) · Φ(−x) / r for 0 ≤ x ≤ 13.3, where exp(−x² / 2) ends; its relative error is 2.1e-8
-(iterated weighted least squares; the form is that of C. Hastings, "Approximations for Digital
-Computers", 1955, sheet 43). So Φ is right to a few units in the last place of itself, in its lower
-tail too, where 1 + erf has lost all digits.
+place. tanh of |x| < 0.625 is Cephes' polynomial. P is a minimax fit of degree 8 to exp(x² / 2) ·
+Φ(−x) / r for 0 ≤ x ≤ 13.3, where exp(−x² / 2) ends; its relative error is 2.1e-8 (iterated weighted
+least squares; the form is that of C. Hastings, "Approximations for Digital Computers", 1955, sheet
+43). So Φ has an error of a few units in its last place, in the lower tail too, where 1 + erf would
+lose all digits.
 
-NaN stays NaN. At infinities every function gives what its formula gives, as PyTorch's do:
+NaN stays NaN. At infinities every function gives the value of its formula, as in PyTorch:
 silu(−∞) = −∞ · 0 is NaN.
 """
 
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 __all__ = ["FUNCTIONS", "Function", "exp", "normal", "sigmoid", "tanh"]
 
-_LOWEST = -87.33654  # exp of it is the smallest normal float32
+_LOWEST = -87.33654  # its exp is the smallest normal float32
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 _EXP = (
     1.9875691500e-4,
@@ -60,11 +60,11 @@ _ROOT, _CUBIC = sqrt(2 / pi), 0.044715
 
 
 class Function(NamedTuple):
-    """A function f as emitters; both take its parameter, a number that few functions have.
+    """A function f as two emitters; both take the function's parameter, which few use.
 
     Attributes:
-        value: (e, parameter, u) → f(u).
-        gradient: (e, parameter, u, dy) → dy · f′(u).
+        value: (emit, parameter, u) → f(u).
+        gradient: (emit, parameter, u, dy) → dy · f′(u).
     """
 
     value: Callable[..., Any]
@@ -72,7 +72,7 @@ class Function(NamedTuple):
 
 
 def _polynomial(emit, coefficients, x):
-    """The coefficients from the highest power to the constant, at x."""
+    """A polynomial at x; the coefficients go from the highest power to the constant."""
     total = emit.constant(coefficients[0])
     for coefficient in coefficients[1:]:
         total = emit.fma(total, x, emit.constant(coefficient))
@@ -80,9 +80,9 @@ def _polynomial(emit, coefficients, x):
 
 
 def exp(emit, x):
-    """The exponential of x ≤ 0; zero below `_LOWEST`; NaN of NaN."""
+    """The exponential of x ≤ 0; zero below `_LOWEST`; NaN for NaN."""
     lowest = emit.constant(_LOWEST)
-    clamped = emit.larger(x, lowest)  # where x is NaN this is `lowest`, but x itself goes on below
+    clamped = emit.larger(x, lowest)  # `lowest` for NaN, but x itself is used below
     whole, exponent = emit.round_to_int(emit.mul(clamped, emit.constant(1.44269504088896341)))
     f = emit.fma(whole, emit.constant(-_LN2_HIGH), x)
     f = emit.fma(whole, emit.constant(-_LN2_LOW), f)
@@ -106,12 +106,12 @@ def _sigmoid_and_slope(emit, x):
 
 
 def sigmoid(emit, x):
-    """σ(x), right to a few units in the last place of itself."""
+    """σ(x), with an error of a few units in its last place."""
     return _sigmoid_and_slope(emit, x)[0]
 
 
 def tanh(emit, x):
-    """The hyperbolic tangent, right to a few units in the last place of itself."""
+    """The hyperbolic tangent, with an error of a few units in its last place."""
     magnitude, square = emit.absolute(x), emit.mul(x, x)
     near = emit.fma(emit.mul(_polynomial(emit, _TANH, square), square), x, x)
     t, r = _logistic(emit, emit.add(x, x))
@@ -123,7 +123,7 @@ def tanh(emit, x):
 
 
 def normal(emit, x):
-    """Φ(x), the normal distribution's, and exp(−x² / 2)."""
+    """Φ(x) of the normal distribution, and exp(−x² / 2)."""
     density = exp(emit, emit.mul(emit.mul(x, emit.constant(-0.5)), x))
     one = emit.constant(1.0)
     r = emit.div(one, emit.fma(emit.absolute(x), emit.constant(_NORMAL_RATE), one))
@@ -157,7 +157,7 @@ def _relu(emit, parameter, u):
 
 def _relu_gradient(emit, parameter, u, dy):
     zero = emit.constant(0.0)
-    return emit.select(emit.at_most(u, zero), zero, dy)  # NaN is not at most 0: it lets dy pass
+    return emit.select(emit.at_most(u, zero), zero, dy)  # NaN is not at most 0, so dy passes
 
 
 def _leaky_relu(emit, parameter, u):
@@ -225,8 +225,8 @@ def _scale_gradient(emit, parameter, u, dy):
     return emit.mul(emit.constant(parameter), dy)
 
 
-#: Every function that stands between two maps. The parameter is `leaky_relu`'s negative slope and
-#: `scale`'s factor.
+#: Every activation function. The parameter is the negative slope of `leaky_relu` and the factor of
+#: `scale`.
 FUNCTIONS = {
     "identity": Function(_identity, _identity_gradient),
     "relu": Function(_relu, _relu_gradient),

@@ -2,24 +2,26 @@
 
     C[m][n] = Σ_k A[m][k] · B[k][n]                 or, with `accumulate`,  C += …
 
-for rows m in 0 … rows and one block of columns n. A's numbers are read one by one and may lie in
-any order (`a_row` floats from one row to the next, `a_depth` from one k to the next), so that A may
-be a transpose; B's and C's rows are whole vectors side by side.
+for rows m in 0 … rows and one block of columns n. Elements of A are broadcast one by one and may
+have any strides (`a_row` floats from one row to the next, `a_depth` from one k to the next), so A
+may be a transpose. The rows of B and C are contiguous whole vectors.
 
-Registers hold the sums of some rows × the whole block of columns. Every number of C is one chain of
-fused multiply-adds in the order of k, whichever rows are computed together and whether or not the
-sum over k is cut into several products that accumulate: the result is bitwise the same.
+Registers hold the sums of some rows × the whole block of columns. Every element of C is one chain
+of fused multiply-adds in the order of k. Which rows are computed together, and whether the sum over
+k is split into several accumulating products, does not change a bit of the result.
 """
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import LANES, REGISTERS, vectors
 from neocog.kernels.jit import always_inlined
-from neocog.kernels.simd import LANES, REGISTERS, advance, block, nothing, vectors
 
 __all__ = ["NO_STRIDES", "Product", "Strides", "multiply", "multiply_rows"]
 
-#: Sums to keep in registers, beside two vectors of B and two numbers of A; see `convolution`.
+#: Sums in registers, besides two vectors of B and two elements of A; see `convolution_tiling`.
 _SUMS = 12 if REGISTERS == 16 else 24
 
 _UNROLL = 4
@@ -30,11 +32,11 @@ _LINE = 64
 
 @dataclass(frozen=True)
 class Product:
-    """What the machine code of a product depends on; `vectors` is C's columns.
+    """What the machine code of a product depends on; `vectors` is the width of C in vectors.
 
-    Where the matrices' numbers lie, in floats, is constant, or where it is 0, `Strides` say it when
-    the product is computed. `far_a` and `far_b` say that A and B come from far away, and are asked
-    for ahead. `part` is how many grains of rows are computed together.
+    Strides of the matrices, in floats, are constants; where one is 0, `Strides` gives it at run
+    time. `far_a` and `far_b` say that A and B come from a distant cache and are prefetched. `part`
+    is the number of grains of rows that are computed together.
     """
 
     vectors: int
@@ -49,14 +51,14 @@ class Product:
 
     @property
     def most(self) -> int:
-        """Rows whose sums fit registers."""
+        """Rows whose sums fit into registers."""
         return max(1, _SUMS // self.vectors)
 
     @property
     def grain(self) -> int:
-        """Rows are computed in multiples of this, a power of two: one kernel for each takes long.
+        """Rows are computed in multiples of this power of two, which limits compile time.
 
-        What is computed beyond the last row is to be ignored, but A and C must have room for it.
+        Rows computed beyond the last one are ignored, but A and C must have room for them.
         """
         return next(n for n in (8, 4, 2, 1) if self.most % n == 0 and 2 * n <= max(2, self.most))
 
@@ -67,7 +69,7 @@ class Product:
 
     @property
     def parts(self) -> int:
-        """Grains whose sums fit registers, three at most."""
+        """Grains whose sums fit into registers, three at most."""
         return self.most // self.grain
 
     @property
@@ -87,9 +89,9 @@ class Product:
 
 
 class Strides(NamedTuple):
-    """What a `Product` does not know of where its matrices' numbers lie, in floats.
+    """Strides in floats that are not constants of a `Product`.
 
-    `a_ahead` and `b_ahead` are how many floats ahead A and B are asked for, if they are.
+    `a_ahead` and `b_ahead` are the distances at which A and B are prefetched, if they are.
     """
 
     a_row: int
@@ -100,7 +102,7 @@ class Strides(NamedTuple):
     b_ahead: int
 
 
-#: For a product that knows it all.
+#: For a product with constant strides.
 NO_STRIDES = Strides(0, 0, 0, 0, 0, 0)
 
 
@@ -110,7 +112,7 @@ def _sums(p, *_):
 
 @block(_sums)
 def begin_sums(emit, p, strides, c):
-    """Zeros, or what C holds."""
+    """Zeros, or the elements of C."""
     if not p.accumulate:
         return [emit.constant(0.0)] * (p.rows * p.vectors)
     c_row = p.c_row or Strides(*strides).c_row
@@ -178,9 +180,10 @@ def multiply(p, strides, a, b, c, depth):
 
 @always_inlined
 def multiply_rows(p, strides, rows, a, b, c, depth):
-    """The product for so many rows, in blocks of two or three grains where that is possible.
+    """The product for `rows` rows, in blocks of two or three grains if possible.
 
-    Few sums at a time would wait for each other, so four grains are two and two, not three and one.
+    Few sums would wait for each other, so four grains are split into two and two, not three and
+    one.
     """
     a_row, c_row = p.a_row or strides.a_row, p.c_row or strides.c_row
     done = 0

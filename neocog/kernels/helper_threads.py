@@ -1,36 +1,37 @@
-"""Threads that help with one program after another, and wait awake for a moment in between.
+"""Threads that help with one program after another, and spin for a moment in between.
 
-To start a thread, or to wake one that sleeps, takes as long as a small network takes for an image;
-so does taking Python's lock beside a thread that has it. So helpers stay, and between two programs
-they do not return to Python.
+Starting a thread, waking one that sleeps, or waiting for Python's lock takes as long as a small
+network needs for an image. So helpers stay alive, and do not return to Python between programs.
 
-Who has work asks helpers, takes part, and waits for the helpers' end, all in one call: Ctrl+C
-interrupts Python between two of its steps, and so only when nobody works any more.
+The caller requests helpers, takes part itself, and waits for the helpers, all in one call. Ctrl+C
+interrupts Python only between two bytecodes, so never while workers run.
 """
 
 import numpy as np
 from numba import carray
 
+from neocog.kernels.codegen.atomics import atomic_compare_exchange, atomic_store
+from neocog.kernels.codegen.pointers import longs_at
 from neocog.kernels.jit import called_from_python, inlined
-from neocog.kernels.simd import atomic_compare_exchange, atomic_store, longs_at
 from neocog.kernels.waiting import number_at, raise_number, wait_for_more
 from neocog.kernels.workers import CONTROL_EACH, CONTROL_SIZE, GROUP, INSTRUCTION, work
 
 __all__ = ["JOB_SIZE", "MAIL_SIZE", "help_with", "work_together"]
 
-# Words of a helper's mail, on cache lines of their own: how many jobs it was asked to do, and how
-# many of them are done.
+# Words of a helper's mailbox, on separate cache lines: the number of jobs requested, and the number
+# done.
 _ASKED, _DONE = 0, 16
-#: A job: addresses and rows of the tables of instructions and of groups, addresses of the step and
-#: of the control array, which worker of how many, and how many images at once.
+#: Words of a job: addresses and rows of the tables of instructions and groups, addresses of the
+#: step and the control array, the worker's rank, the number of workers, and the images of the
+#: batch.
 JOB_SIZE = 9
 _TABLE, _ROWS, _GROUPS, _COUNT, _STEP, _CONTROL, _RANK, _WORKERS, _IMAGES = range(32, 41)
 MAIL_SIZE = 48
 
 _STEP_SIZE = 5
 
-# Empty turns of waiting awake for the next program, some milliseconds, and for a helper's end;
-# others may have the core every so often.
+# Turns of spinning for the next program, some milliseconds, and for a helper's end; and turns after
+# which a spinning thread yields the core.
 _BETWEEN = 300_000
 _AT_THE_END = 30_000
 _PACE = 3_000
@@ -38,7 +39,7 @@ _PACE = 3_000
 
 @inlined
 def run_job(mail):
-    """Run the program that the mail says."""
+    """Run the job in a mailbox."""
     table = carray(longs_at(mail[_TABLE]), (mail[_ROWS], INSTRUCTION))
     groups = carray(longs_at(mail[_GROUPS]), (mail[_COUNT], len(GROUP)))
     step = carray(longs_at(mail[_STEP]), (_STEP_SIZE,))
@@ -53,7 +54,7 @@ def run_job(mail):
 
 @called_from_python
 def help_with(mail, count):
-    """Do so many jobs, each when it is asked for."""
+    """Do `count` jobs, each when it is requested."""
     done = 0
     while done < count:
         wait_for_more(mail, _ASKED, done, _BETWEEN, _PACE)
@@ -64,26 +65,26 @@ def help_with(mail, count):
 
 @inlined
 def mail_at(address):
-    """A helper's mail."""
+    """A helper's mailbox."""
     return carray(longs_at(address), (MAIL_SIZE,))
 
 
 @called_from_python
 def work_together(busy, mails, jobs, table, groups, step, control, images):
-    """Run a program, each helper as one worker and this thread as the first, to its end.
+    """Run a program to its end; this thread is the first worker, and each helper another.
 
     Args:
-        busy: int64 [1], not 0 while somebody has the helpers.
-        mails: int64, addresses of helpers' mails, one for each job at least.
+        busy: int64 [1], not 0 while another caller has the helpers.
+        mails: int64, addresses of helpers' mailboxes, at least one per job.
         jobs: int64 [workers − 1, JOB_SIZE], without the images.
         table: this worker's, as for `workers.run`.
-        groups: as there.
-        step: as there.
-        control: as there.
-        images: in one batch.
+        groups: as for `workers.run`.
+        step: as for `workers.run`.
+        control: as for `workers.run`.
+        images: images of the one batch.
 
     Returns:
-        Whether it was done; not if somebody has the helpers.
+        Whether it was run; False if another caller has the helpers.
     """
     if atomic_compare_exchange(busy, 0, 0, 1) != 0:
         return False

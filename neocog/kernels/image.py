@@ -1,4 +1,4 @@
-"""From the data's bytes to the network's input: gather by index, normalize, place into the border.
+"""From the data's bytes to the network's input: gathers by index, normalizes, adds the border.
 
     x[h, w, c] = byte[h, w, c] · scale[c] + shift[c]
 
@@ -7,28 +7,20 @@
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import BYTES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import kernel
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import (
-    BYTES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 
 __all__ = ["Images", "load_images"]
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images of bytes, height × width × channels, that become the map x.
+    """Loads images of bytes, height × width × channels, into the map x.
 
-    `gathered` says that the step's order of indices chooses them; else they are taken in a row.
+    With `gathered` the step's order of indices chooses the images; otherwise they come in sequence.
     """
 
     x: FeatureMap
@@ -46,7 +38,7 @@ class Images:
 
     @property
     def bunch(self) -> int:
-        """Pixels that are loaded together; none where bytes and floats lie differently."""
+        """Pixels that are loaded together; 0 if bytes and floats have different layouts."""
         if self.x.pixel == self.x.channels:
             return LANES // self.x.pixel
         return max(4, LANES // 4) if self.x.channels == 3 else 0
@@ -75,7 +67,7 @@ def normalize(emit, spec, source, scale, shift, x):
 
 @block(nothing)
 def fetch(emit, spec, source):
-    """Ask for one image's cache lines."""
+    """Prefetch one image's cache lines."""
     for at in range(0, spec.image_size, 64):
         emit.prefetch(source, at)
 
@@ -84,8 +76,8 @@ def fetch(emit, spec, source):
 def load_images(spec, operands, first, count):
     """Operands: bytes of all images, order, the step, scale, shift, x.
 
-    Where the images are gathered, those of the next step are asked for: they lie anywhere in a
-    memory far larger than any cache, and arrive while this step computes.
+    If images are gathered, those of the next step are prefetched: they lie anywhere in memory far
+    larger than any cache, and arrive while this step computes.
     """
     data = pointer(operands, 0, BYTES)
     order = pointer(operands, 1, LONGS)

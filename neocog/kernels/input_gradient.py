@@ -2,24 +2,25 @@
 
     dx[h, w, c] = Σ_i Σ_j Σ_k  dy[(h + top − d·i) / s, (w + left − d·j) / s, k] · weight[i, j, c, k]
 
-over the taps i, j for which both divide evenly. Which these are depends only on the remainder of
-h + top by the stride, and of w + left: the pixels of dx fall into s · s classes, and in each the
-gradient is an ordinary convolution of dy with some of the taps. So no zero is multiplied, which
-spreading dy with zeros would do stride² − 1 times for every product that counts.
+over the taps i, j for which both divisions are exact. Which these are depends only on h + top and
+w + left modulo the stride. So the pixels of dx fall into s · s classes, and in each class the
+gradient is an ordinary convolution of dy with some of the taps. No zero is multiplied; spacing dy
+out with zeros would multiply stride² − 1 of them for every useful product.
 
-The remainder of d·i repeats with the period p = s / gcd(s, d), so a class's taps are every p-th,
-and from one to the next dy is read d·p / s = d / gcd(s, d) rows further up. A class without taps
-gets zeros. With stride 1 there is one class, and this is `conv2d_forward` with the flipped weight.
+d·i modulo s repeats with the period p = s / gcd(s, d), so a class has every p-th tap, and from one
+to the next dy is read d·p / s = d / gcd(s, d) rows further up. A class without taps gets zeros.
+With stride 1 there is one class, and this is `conv2d_forward` with the flipped weight.
 """
 
 from dataclasses import dataclass
 from math import gcd
 
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS
 from neocog.kernels.convolution import finish, finish_last, multiply_channels
 from neocog.kernels.convolution_tiling import tile, weight_first
 from neocog.kernels.jit import always_inlined, inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import FLOATS, advance, pointer, rolled, zeros
 
 __all__ = ["InputGradient", "conv2d_backward_input_strided"]
 
@@ -28,9 +29,9 @@ __all__ = ["InputGradient", "conv2d_backward_input_strided"]
 class InputGradient:
     """The gradient of one convolution's input; `w` is the flipped weight, `top` and `left` padding.
 
-    dy needs a border of at least `reach_h` rows and `reach_w` columns. `gate` is the map, behind a
-    ReLU, whose zeros the result takes over where `gated` is set; with `accumulate` the result is
-    added to what dx holds.
+    dy needs a border of at least `reach_h` rows and `reach_w` columns. With `gated` the result is
+    zero wherever the map `gate`, the output of a ReLU, is zero. With `accumulate` the result is
+    added to dx.
     """
 
     dy: FeatureMap
@@ -65,7 +66,7 @@ class InputGradient:
         shape = self.dx.width, self.dy.width, self.w.kernel_w
         return _reach(*shape, self.stride_w, self.dilation_w, self.left)
 
-    # What the blocks of `convolution` ask of a spec.
+    # Attributes that the blocks of `convolution` need.
 
     far = False
     bias = False
@@ -80,23 +81,23 @@ class InputGradient:
 
     @property
     def unroll(self) -> int:
-        """Channels of dy whose code stands in a row."""
+        """Number of channels of dy to unroll."""
         return min(self.w.group_in, 8)
 
     @property
     def weight_first(self) -> bool:
-        """Whether a block of weights meets all images before the next is read; see Convolution."""
+        """Whether a block of weights is applied to all images at once; see `Convolution`."""
         return weight_first(self.w, self.dy)
 
     def x_places(self, places: int) -> list[int]:
-        """Where in dy the first so many places of a class stand."""
+        """Offsets in dy of the first `places` pixels of a class."""
         return [
             n // self.columns * self.dy.row + n % self.columns * self.dy.pixel
             for n in range(places)
         ]
 
     def places_in(self, m: FeatureMap, places: int) -> list[int]:
-        """Where in a map like dx the first so many places of a class stand."""
+        """Offsets in a map like dx of the first `places` pixels of a class."""
         row, column = self.stride_h * m.row, self.stride_w * m.pixel
         return [n // self.columns * row + n % self.columns * column for n in range(places)]
 
@@ -104,25 +105,25 @@ class InputGradient:
 
     @property
     def period_h(self) -> int:
-        """From one kernel row of a class to the next."""
+        """Kernel rows from one of a class to the next."""
         return self.stride_h // gcd(self.stride_h, self.dilation_h)
 
     @property
     def period_w(self) -> int:
-        """From one kernel column of a class to the next."""
+        """Kernel columns from one of a class to the next."""
         return self.stride_w // gcd(self.stride_w, self.dilation_w)
 
     @property
     def back_h(self) -> int:
-        """Rows of dy that the next kernel row of a class lies further up."""
+        """Rows of dy by which the next kernel row of a class reads further up."""
         return self.dilation_h // gcd(self.stride_h, self.dilation_h)
 
     @property
     def back_w(self) -> int:
-        """Columns of dy that the next kernel column of a class lies further left."""
+        """Columns of dy by which the next kernel column of a class reads further left."""
         return self.dilation_w // gcd(self.stride_w, self.dilation_w)
 
-    # Places of one class. Classes have as many columns as the first, or one less.
+    # Pixels of one class. Classes have as many columns as the first, or one less.
 
     @property
     def most_columns(self) -> int:
@@ -140,47 +141,47 @@ class InputGradient:
 
     @property
     def rows(self) -> int:
-        """Rows of a class that are computed together: one, or several whole rows."""
+        """Rows of a class in a tile: one, or several whole rows."""
         return self._tile()[0]
 
     @property
     def columns(self) -> int:
-        """Columns of a class that are computed together."""
+        """Columns of a class in a tile."""
         return self._tile()[1]
 
     @property
     def rest_rows(self) -> int:
-        """Rows of a class that are left over at its end."""
+        """Rows of a class left after whole tiles."""
         return -(-self.dx.height // self.stride_h) % self.rows
 
     @property
     def rest(self) -> int:
-        """Columns that are left over at the end of the largest classes' rows."""
+        """Columns left after whole tiles in the largest classes."""
         return self.most_columns % self.columns
 
     @property
     def smaller_rest(self) -> int:
-        """Columns that are left over in the classes with one column less, if there are any."""
+        """Columns left after whole tiles in classes with one column less, if there are any."""
         return (self.most_columns - 1) % self.columns if self.dx.width % self.stride_w else 0
 
     @property
     def sums(self) -> int:
-        """Vectors that hold the sums of so many rows and columns."""
+        """Vectors of sums of a tile."""
         return self.rows * self.columns * self.w.vectors
 
     @property
     def rest_sums(self) -> int:
-        """Vectors that hold the sums of what is left over."""
+        """Vectors of sums of a partial tile."""
         return max(1, self.rest or self.rest_rows * self.columns) * self.w.vectors
 
     @property
     def smaller_sums(self) -> int:
-        """Vectors that hold the sums of what is left over in the smaller classes."""
+        """Vectors of sums of a partial tile in the smaller classes."""
         return max(1, self.smaller_rest) * self.w.vectors
 
 
 def _reach(size: int, given: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
-    """How far beyond dy's `given` rows the gradient of `size` rows reads, at most."""
+    """The most rows outside of dy's `given` rows that the gradient of `size` rows reads."""
     at = [
         (h + padding - i * dilation) // stride
         for h in range(size)
@@ -192,7 +193,7 @@ def _reach(size: int, given: int, kernel: int, stride: int, dilation: int, paddi
 
 @inlined
 def first_tap(at, stride, dilation, kernel):
-    """The first tap that reaches a row so far from the first window's; `kernel` if none does."""
+    """The first tap that reaches row `at`; `kernel` if none does."""
     for i in range(kernel):
         if (at - i * dilation) % stride == 0:
             return i
@@ -201,9 +202,9 @@ def first_tap(at, stride, dilation, kernel):
 
 @always_inlined
 def compute(spec, sums, part, dy, w, rows, columns, dx, gate):
-    """Some places of one class, with so many kernel rows and columns; dy stands at the first tap.
+    """Compute some pixels of one class, with `rows` × `columns` taps.
 
-    `w` stands there too, and both go back from it.
+    dy and w point to the first tap, and both go backward from it.
     """
     for i in range(rolled(rows)):
         for j in range(rolled(columns)):
@@ -235,7 +236,7 @@ def conv2d_backward_input_strided(spec, operands, first, count):
         dy_image = advance(slopes, n * spec.dy.size + group * spec.w.group_in)
         dx_image = advance(results, n * spec.dx.size + channel)
         gate_image = advance(gates, n * spec.gate.size + channel)
-        # The flipped weight has the first tap last.
+        # The first tap is the last one of the flipped weight.
         last_tap = (k + 1) * spec.w.block_size - spec.w.tap_size
         for h in range(min(spec.stride_h, spec.dx.height)):
             i = first_tap(h + spec.top, spec.stride_h, spec.dilation_h, spec.w.kernel_h)

@@ -1,17 +1,17 @@
-"""How kernels are compiled, and kept for the next process.
+"""Compiles kernels, and caches their machine code for other processes.
 
-Every compile setting is here. `kernel` marks a function whose machine code is kept on disk,
-`inlined` and `always_inlined` one that is only ever part of a kernel.
+All compile settings are here. `kernel` marks a function whose machine code is cached on disk,
+`inlined` and `always_inlined` mark functions that are only parts of kernels.
 
-No fast-math: it would assume NaN and infinity away, and a diverging run must be seen.
+There is no fast-math: it would assume that NaN and infinity do not occur, and hide divergence.
 
-Numba's own disk cache is not used because it looks only at the file that a cached function stands
-in, so an edit in `simd.py` would leave stale code in use; because a torn entry makes it raise; and
-because it unpickles what it finds. Here nothing but object code is kept (`kernel_cache`), which is
-enough: kernels are called by their address, and what Python calls by that of Numba's way in.
+Numba's own disk cache has three faults. It only looks at the file of the cached function, so an
+edit in `emitter.py` would leave stale code in use; a truncated entry makes it raise; and it
+unpickles files. Here only object code is cached (`kernel_cache`). That is enough, because kernels
+are called by their address, and functions that Python calls by the address of Numba's wrapper.
 
-Ctrl+C waits until a kernel is compiled or loaded: an exception in the midst of LLVM's work has it
-free a module twice, and abort the process.
+Ctrl+C waits until a kernel is compiled or loaded: an exception in the middle of LLVM's work makes
+it free a module twice, which aborts the process.
 """
 
 import hashlib
@@ -49,31 +49,31 @@ if numba.config.DISABLE_JIT:
     raise NeocogError("neocog needs Numba's compiler: unset NUMBA_DISABLE_JIT.")
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
-# No way into them from Python: kernels are called by their address.
+# No wrapper for Python: kernels are called by their address.
 _BARE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 inlined = njit(**_OPTIONS, **_BARE, pipeline_class=PartCompiler)
 
-#: The same for what stands in the innermost loops: LLVM would rather call a long block than have
-#: its code twice, and pass the sums through memory.
+#: For the innermost loops: LLVM would rather call a long block than duplicate its code, and then
+#: pass the sums through memory.
 always_inlined = njit(forceinline=True, **_OPTIONS, **_BARE, pipeline_class=PartCompiler)
 
-#: What every kernel of a program takes: operands' addresses, first item, number of items.
+#: Arguments of every kernel after the spec: operands' addresses, first item, number of items.
 KERNEL_ARGUMENTS = (types.CPointer(types.int64), types.int64, types.int64)
 
-#: Addresses of kernels that are compiled or read, by the kernel and its types.
+#: Addresses of kernels that are compiled or loaded, by the kernel and its types.
 _addresses: dict[tuple[Any, Any], int] = {}
-#: What holds their machine code.
+#: Objects that keep their machine code alive.
 _libraries: list[Any] = []
 
 
 def kernel(function: Any) -> Any:
-    """Compile `function` with Numba when it is first needed, and keep the machine code."""
+    """Compile `function` with Numba when it is first needed, and cache the machine code."""
     return njit(**_OPTIONS, **_BARE, pipeline_class=KernelCompiler)(function)
 
 
 def called_from_python(function: Any) -> Any:
-    """The same for a function that Python calls with arrays and numbers."""
+    """As `kernel`, for a function that Python calls with arrays and numbers."""
     dispatcher = njit(**_OPTIONS, no_cfunc_wrapper=True, pipeline_class=KernelCompiler)(function)
     compiled = dispatcher.compile
 
@@ -82,18 +82,18 @@ def called_from_python(function: Any) -> Any:
             if kinds in dispatcher.overloads:  # another thread has compiled it
                 return dispatcher.overloads[kinds].entry_point
             name = _name(dispatcher, kinds)
-            found = kernel_cache.read(name)
-            if found is None:
+            code = kernel_cache.read(name)
+            if code is None:
                 with kernel_cache.await_claim(name):
-                    found = kernel_cache.read(name)
-                    if found is None:
+                    code = kernel_cache.read(name)
+                    if code is None:
                         with deferred_signals():
                             entry = compiled(kinds)
                         result = dispatcher.overloads[kinds]
                         described = result.fndesc
                         _keep(name, result, described.llvm_cpython_wrapper_name, described.env_name)
                         return entry
-            return _entered(dispatcher, kinds, found)
+            return _entered(dispatcher, kinds, code)
 
     dispatcher.compile = read_or_compile
     return dispatcher
@@ -106,19 +106,19 @@ def kept_address(dispatcher: Any, spec: Any) -> int | None:
         return _addresses[key]
     with global_compiler_lock:
         if key not in _addresses:
-            found = kernel_cache.read(_name(*key))
-            if found is None:
+            code = kernel_cache.read(_name(*key))
+            if code is None:
                 return None
-            _addresses[key] = _loaded(dispatcher, found)
+            _addresses[key] = _loaded(dispatcher, code)
         return _addresses[key]
 
 
 def kernel_address(dispatcher: Any, spec: Any) -> int:
     """The address of the kernel's machine code for `spec`, compiled if it must be."""
     with global_compiler_lock:
-        found = kept_address(dispatcher, spec)
-        if found is not None:
-            return found
+        kept = kept_address(dispatcher, spec)
+        if kept is not None:
+            return kept
         signature = _signature(spec)
         with deferred_signals():
             dispatcher.compile(signature)
@@ -131,7 +131,7 @@ def kernel_address(dispatcher: Any, spec: Any) -> int:
 
 
 def compile_unclaimed(dispatcher: Any, spec: Any) -> bool:
-    """Have the kernel's machine code for `spec`; False if another process is compiling it."""
+    """Load or compile the kernel for `spec`; False if another process is compiling it."""
     if kept_address(dispatcher, spec) is None:
         with kernel_cache.claim(_name(dispatcher, _signature(spec))) as mine:
             if not mine:
@@ -145,7 +145,7 @@ def _signature(spec: Any) -> tuple[Any, ...]:
 
 
 def _name(dispatcher: Any, signature: Any) -> str:
-    """Of its entry: the function, and a hash of what it is compiled for."""
+    """The name of a cache entry: the function, and a hash of its argument types."""
     function = dispatcher.py_func
     compiled_for = (
         function.__module__,
@@ -157,39 +157,39 @@ def _name(dispatcher: Any, signature: Any) -> str:
 
 
 def _keep(name: str, result: Any, symbol: str, environment: str = "") -> None:
-    """Write what was compiled to the disk, if nothing in it belongs to this process alone."""
+    """Write compiled code to the disk, unless it depends on this process."""
     library = result.library
-    code = library._compiled_object  # none, where an interrupt kept Numba from noting it
+    code = library._compiled_object  # None, if an interrupt kept Numba from setting it
     environments = result._find_referenced_environments()
     if code and not library.has_dynamic_globals and not any(e.consts for e in environments):
         kernel_cache.write(name, MachineCode(symbol, environment, code))
 
 
-def _loaded(dispatcher: Any, found: MachineCode) -> int:
-    """The address of what was read, in this process's memory."""
+def _loaded(dispatcher: Any, code: MachineCode) -> int:
+    """Load a cache entry into memory; returns the address of its function."""
     context = dispatcher.targetctx
     with deferred_signals():
-        context.refresh()  # what machine code calls of Numba's must be there
-        library = context.codegen().create_library(found.symbol)
+        context.refresh()  # so that symbols of Numba's runtime exist
+        library = context.codegen().create_library(code.symbol)
         library.enable_object_caching()
-        library._set_compiled_object(found.code)
+        library._set_compiled_object(code.code)
         library._finalize_final_module()
         _libraries.append(library)
-        return int(context.codegen()._engine.get_function_address(found.symbol))
+        return int(context.codegen()._engine.get_function_address(code.symbol))
 
 
-def _entered(dispatcher: Any, kinds: Any, found: MachineCode) -> Any:
-    """Have the dispatcher call what was read for arguments of these types; gives what it calls."""
+def _entered(dispatcher: Any, kinds: Any, code: MachineCode) -> Any:
+    """Make the dispatcher call a cache entry for these argument types; returns the entry point."""
     function = dispatcher.py_func
-    address = _loaded(dispatcher, found)
+    address = _loaded(dispatcher, code)
     environment = Environment(function.__globals__)
-    environment.env_name = found.environment
-    dispatcher.targetctx.codegen().set_env(found.environment, environment)
+    environment.env_name = code.environment
+    dispatcher.targetctx.codegen().set_env(code.environment, environment)
     module = sys.modules[function.__module__]
     entry = make_function(module, function.__name__, "", address, environment, (_libraries[-1],))
     dispatcher.add_overload(
         compile_result(
-            signature=typed(types.none, *kinds),  # nobody asks for the type of the result
+            signature=typed(types.none, *kinds),  # nobody uses the type of the result
             entry_point=entry,
             environment=environment,
             objectmode=False,

@@ -1,12 +1,12 @@
-"""Machine code on disk: where it is kept, what an entry is, and who is compiling it.
+"""The disk cache of machine code: its folder, its entries, and locks for compiling.
 
-An entry is a file of the SHA-256 of all that follows, the length of a header, the header as JSON,
-and the object code as LLVM made it. Nothing is unpickled. What is torn, or is not what was asked
-for, is compiled again. But machine code runs, so entries are only read and written where nobody
-else could have put them (`private_folder`); elsewhere every process compiles for itself.
+An entry is a file with the SHA-256 of all that follows, the length of a header, the header as JSON,
+and LLVM's object code. Nothing is unpickled. If an entry is damaged or does not match, the kernel
+is compiled again. As machine code gets executed, entries are only read and written in folders to
+which no other user can write (`private_folder`); without one, every process compiles for itself.
 
-The folder is named by a hash of every source file of this package, because an edit in `simd.py`
-changes the kernels of all others, and by the versions of what compiles them.
+The folder's name is a hash of all source files of this package, because an edit in `emitter.py`
+changes all kernels, and of the versions of the compilers.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ import numba
 from filelock import FileLock, Timeout
 
 from neocog import files
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.private_folder import private_folder, require_private
 
 __all__ = [
@@ -43,23 +43,23 @@ __all__ = [
 
 _FORMAT = 1
 _DIGEST, _LENGTH = 32, 4
-# Symbols may be a kilobyte long; the largest kernels are a few hundred kilobytes.
+# Bounds on sizes: symbols may have a kilobyte, the largest kernels a few hundred kilobytes.
 _LONGEST_HEADER, _LARGEST = 2**14, 2**26
 
-# How long to wait for a process that holds a kernel, and how often to look.
+# Seconds to wait for a process that is compiling a kernel, and between two checks.
 _PATIENCE, _PAUSE = 30.0, 0.02
 
 _log = logging.getLogger("neocog")
 
 
 class MachineCode(NamedTuple):
-    """Object code with the names of what is called in it.
+    """Object code, and the names of its symbols.
 
     Attributes:
-        symbol: of the function.
-        environment: of the variable where Numba's way in from Python looks for its objects; empty
-            for a function without one.
-        code: an object file.
+        symbol: the function's name.
+        environment: the name of the variable with the objects of Numba's wrapper; empty for a
+            function without a wrapper.
+        code: the object file.
     """
 
     symbol: str
@@ -72,19 +72,22 @@ class MachineCode(NamedTuple):
 
 @cache
 def root() -> Path | None:
-    """The folder for what is compiled; None where there is no place for it."""
+    """The root folder of the cache; None if there is none."""
     return files.cache_root()
 
 
 @cache
 def cache_folder() -> Path | None:
-    """Where machine code is kept: one folder for each state of the sources and of Numba."""
+    """The folder of entries: one for each state of the sources and of Numba."""
     above = root()
     if above is None:
         return None
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    here = Path(__file__).parent
+    for path in sorted(here.rglob("*.py")):
+        digest.update(
+            path.relative_to(here).as_posix().encode() + b"\0" + path.read_bytes() + b"\0"
+        )
     versions = (numba.__version__, llvmlite.__version__, sys.version, LANES)
     digest.update(repr(versions).encode())
     return above / "kernels" / digest.hexdigest()[:20]
@@ -92,7 +95,7 @@ def cache_folder() -> Path | None:
 
 @cache
 def _opened() -> Path | None:
-    """The folder, made and found to be this user's; None where nothing is read or kept."""
+    """The folder, created and checked to be this user's; None if the cache is not used."""
     folder = cache_folder()
     if folder is None:
         _say_not_kept("the system knows no home folder")
@@ -105,12 +108,12 @@ def _opened() -> Path | None:
 
 
 def is_open() -> bool:
-    """Whether entries can be read, and perhaps written."""
+    """Whether entries can be read."""
     return _opened() is not None
 
 
 def _reason(error: OSError, folder: Path) -> str:
-    # Not the name in the error, which may be a temporary one.
+    # Not the error's own file name, which may be temporary.
     text = error.strerror or str(error)
     return text if str(folder.anchor) in text else f"{folder}: {text}"
 
@@ -128,7 +131,7 @@ def _say_not_kept(reason: str) -> None:
 
 
 def read(name: str) -> MachineCode | None:
-    """The entry of this name, if there is one and it is whole."""
+    """The entry with this name, if it exists and is intact."""
     folder = _opened()
     if folder is None:
         return None
@@ -156,10 +159,10 @@ def _parsed(name: str, content: bytes) -> MachineCode:
     code = content[begin + size :]
     if not isinstance(header, dict):
         raise ValueError("it has no header")
-    found = MachineCode(str(header.get("symbol")), str(header.get("environment")), code)
-    if header != _header(name, found):
+    machine_code = MachineCode(str(header.get("symbol")), str(header.get("environment")), code)
+    if header != _header(name, machine_code):
         raise ValueError("it is of another format or another kernel")
-    return found
+    return machine_code
 
 
 def _header(name: str, machine_code: MachineCode) -> dict[str, object]:
@@ -173,7 +176,7 @@ def _header(name: str, machine_code: MachineCode) -> dict[str, object]:
 
 
 def write(name: str, machine_code: MachineCode) -> None:
-    """Keep an entry, whole or not at all; where that cannot be, it is said once."""
+    """Write an entry atomically; a failure is logged once."""
     if _opened() is None:
         return
     folder = cache_folder()
@@ -181,12 +184,12 @@ def write(name: str, machine_code: MachineCode) -> None:
     header = json.dumps(_header(name, machine_code)).encode()
     rest = len(header).to_bytes(_LENGTH, "big") + header + machine_code.code
     try:
-        # Made again where someone has cleared the cache since.
+        # Created again in case someone has cleared the cache since.
         with files.writing(private_folder(folder) / name) as file:
             if hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), 0o600)  # whatever the user's umask allows others
             file.write(hashlib.sha256(rest).digest() + rest)
-    except OSError as error:  # a full or read-only disk: the kernel still runs
+    except OSError as error:  # a full or read-only disk; the kernel still works
         _say_not_kept(_reason(error, folder))
 
 
@@ -195,10 +198,10 @@ def write(name: str, machine_code: MachineCode) -> None:
 
 @contextmanager
 def claim(name: str) -> Iterator[bool]:
-    """Whether this process alone is to compile `name` while the ``with`` block runs.
+    """Whether this process has claimed the compiling of `name`, within the ``with`` block.
 
-    A claim is a lock of the system's, which ends with its process, however that ends. Where there
-    can be no locks, as on a read-only disk, everybody has everything.
+    A claim is a lock of the operating system, which ends with its process, however that ends. Where
+    locks are impossible, as on a read-only disk, every claim succeeds.
     """
     folder = _opened()
     if folder is None:
@@ -218,8 +221,8 @@ def claim(name: str) -> Iterator[bool]:
     try:
         yield True
     finally:
-        # While it is held: whoever waits for this very file finds the entry when it gets it. Two
-        # who have a claim at once, as can happen then, only compile the same twice.
+        # Removed while the lock is held: whoever waits for this file finds the entry once it has
+        # the lock. Two processes can then both have a claim, and only compile the same twice.
         with contextlib.suppress(OSError):
             path.unlink()
         lock.release()
@@ -227,7 +230,7 @@ def claim(name: str) -> Iterator[bool]:
 
 @contextmanager
 def await_claim(name: str) -> Iterator[None]:
-    """Have a claim while the ``with`` block runs, or have waited for it long enough."""
+    """Wait for a claim, with a time limit, and hold it within the ``with`` block."""
     until = time.monotonic() + _PATIENCE
     while True:
         with claim(name) as mine:

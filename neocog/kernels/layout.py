@@ -1,27 +1,27 @@
-"""How feature maps and weights lie in memory.
+"""Memory layouts of feature maps and weights.
 
-Everything is channels-last and in whole vectors: a pixel's channels are padded with zeros to a
-multiple of LANES, so that kernels need no remainder. Only an image's own pixels are `dense`: one,
-two or four floats, which are read one at a time. Three channels take four floats: with three,
-a kernel row's vectors would cross cache lines almost every second time, and the gradient of the
-first weights, which loads little else, took twice as long.
+All maps are channels-last and in whole vectors: a pixel's channels are padded with zeros to a
+multiple of LANES, so kernels need no remainder loops. Only the images themselves are `dense`: a
+pixel has one, two or four floats, which are read one at a time. Three channels take four floats:
+with three, almost every second vector of a kernel row would cross a cache line, and the gradient of
+the first weights, which loads little else, took twice as long.
 """
 
 from dataclasses import dataclass
 
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 
 __all__ = ["ConvolutionWeight", "FeatureMap", "LinearWeight", "padded"]
 
 
 def padded(channels: int) -> int:
-    """Floats that so many channels take as whole vectors."""
+    """Channels rounded up to whole vectors."""
     return -(-channels // LANES) * LANES
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """One image's feature map, inside a border of zeros; a vector is a map of one pixel."""
+    """One image's feature map with a border of zeros; a vector is a map of one pixel."""
 
     height: int
     width: int
@@ -44,19 +44,19 @@ class FeatureMap:
 
     @property
     def start(self) -> int:
-        """Where the first pixel inside the border stands."""
+        """Offset in floats of the first pixel inside the border."""
         return self.border_h * self.row + self.border_w * self.pixel
 
     @property
     def content(self) -> int:
-        """Floats of the map with its border."""
+        """Floats of the map including its border."""
         return (self.height + 2 * self.border_h) * self.row
 
     @property
     def size(self) -> int:
-        """Floats from one image to the next: whole cache lines, and not a multiple of a page.
+        """Floats from one image to the next: whole cache lines, and no multiple of a page.
 
-        Images a page apart would all fall into the same few sets of the first-level cache.
+        Images that are whole pages apart would map to the same few sets of the first-level cache.
         """
         lines = -(-self.content // 16)
         return 16 * (lines + (lines % 64 == 0))
@@ -69,9 +69,9 @@ class FeatureMap:
 
 @dataclass(frozen=True)
 class ConvolutionWeight:
-    """[group][group_out / block][i][j][group_in][block], each last block filled up with zeros.
+    """[group][group_out / block][i][j][group_in][block], the last block padded with zeros.
 
-    Channels are those of all groups together; a group's outputs see its own inputs alone.
+    Channels are those of all groups; a group's outputs depend only on its own inputs.
     """
 
     out_channels: int
@@ -92,38 +92,38 @@ class ConvolutionWeight:
 
     @property
     def vectors(self) -> int:
-        """Vectors of output channels that registers hold together: two where they divide evenly."""
+        """Vectors of output channels in a block: two if that divides evenly."""
         total = padded(self.group_out) // LANES
         return next(n for n in (2, 3, 1) if total % n == 0)
 
     @property
     def block(self) -> int:
-        """Output channels that lie together."""
+        """Output channels in a block."""
         return self.vectors * LANES
 
     @property
     def group_blocks(self) -> int:
-        """How many such blocks one group has."""
+        """Blocks in one group."""
         return padded(self.group_out) // self.block
 
     @property
     def blocks(self) -> int:
-        """How many such blocks there are."""
+        """Blocks in all groups."""
         return self.groups * self.group_blocks
 
     @property
     def lanes_left(self) -> int:
-        """Channels in the last vector of a group that ends within one and is not the only one."""
+        """Channels in a group's last vector, if that is partial and there are several groups."""
         return self.group_out % LANES if self.groups > 1 else 0
 
     @property
     def tap_size(self) -> int:
-        """Floats of one tap of one block."""
+        """Floats of a tap of a block."""
         return self.group_in * self.block
 
     @property
     def block_size(self) -> int:
-        """Floats of one block."""
+        """Floats of a block."""
         return self.kernel_h * self.kernel_w * self.tap_size
 
     @property
@@ -133,7 +133,7 @@ class ConvolutionWeight:
 
     @property
     def flipped(self) -> "ConvolutionWeight":
-        """Of the convolution that gives this one's input gradient: in and out exchanged."""
+        """The weight of the convolution that computes the input gradient: in and out exchanged."""
         return ConvolutionWeight(
             self.in_channels, self.out_channels, self.kernel_h, self.kernel_w, self.groups
         )

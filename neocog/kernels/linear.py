@@ -1,33 +1,25 @@
-"""Fully connected: forward. `linear_gradient` is the way back.
+"""Fully connected layers, forward; `linear_gradient` has the gradients.
 
     N images    I inputs, whole vectors of them    O outputs    L lanes of a vector
 
     z[n, o] = bias[o] + Σ_i  x[n, i] · weight[o, i]
 
-Small batches share a layer among workers by its inputs, not by images: then a weight is only ever
-read and written by one core, and stays in its cache (the kernels of parts and slices).
+For small batches, workers split a layer by its inputs instead of by images: then each weight is
+read and written by one core only, and stays in its cache (the kernels of parts and slices).
 
-Forward and gradients run along the inputs. Weights lie as [I / L][O][L], so that each streams
-through them once, from the first to the last: rows of 4,096 inputs, a power of two apart, would
-fall into the same few sets of the cache.
+Forward pass and gradients run along the inputs. The weight's layout is [I / L][O][L], so that each
+pass streams through it from start to end. Rows of 4,096 inputs, a power of two apart, would map to
+the same few sets of the cache.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.convolution_tiling import SUMS
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    zeros,
-)
 
 __all__ = [
     "FullyConnected",
@@ -36,13 +28,13 @@ __all__ = [
     "linear_sum_parts",
 ]
 
-# Parts of the inputs whose sums are kept apart where workers share a layer by its inputs; fixed, so
-# that the sum does not depend on how many workers there are.
+# Parts of the inputs with separate sums where workers split a layer by its inputs; a fixed number,
+# so that the sum does not depend on the number of workers.
 MOST_PARTS = 8
 
 
 def _even_part(n: int, most: int) -> int:
-    """`n` cut into equal parts of at most `most`: the size of one."""
+    """The size of a part when `n` is divided into equal parts of at most `most`."""
     return -(-n // -(-n // most))
 
 
@@ -50,8 +42,8 @@ def _even_part(n: int, most: int) -> int:
 class FullyConnected:
     """One linear layer on a feature map without a border, laid out as a vector.
 
-    `gated` says that x came out of a ReLU, so that dx is zero where x is. `batch` is the most
-    images a step, where the parts of z are kept apart.
+    With `gated` x is the output of a ReLU, so that dx is zero where x is. `batch` is the most
+    images in a step, if the parts of z have separate sums.
     """
 
     x: FeatureMap
@@ -83,47 +75,47 @@ class FullyConnected:
 
     @property
     def parts(self) -> int:
-        """How many parts there are."""
+        """The number of parts."""
         return -(-self.input_vectors // self.part)
 
     @property
     def pair(self) -> int:
-        """Outputs whose sums for two images are in registers together."""
+        """Outputs with sums in registers, for two images at a time."""
         return _even_part(self.outputs, SUMS // 2)
 
     @property
     def pair_rest(self) -> int:
-        """Outputs that are left over by pairs."""
+        """Outputs that remain, for two images at a time."""
         return self.outputs % self.pair
 
     @property
     def pair_sums(self) -> int:
-        """Vectors that hold the sums of two images."""
+        """Vectors of sums of two images."""
         return 2 * self.pair
 
     @property
     def pair_rest_sums(self) -> int:
-        """The same for the outputs that are left over."""
+        """The same for the remaining outputs."""
         return 2 * self.pair_rest
 
     @property
     def single(self) -> int:
-        """Outputs whose sums for one image are in registers together."""
+        """Outputs with sums in registers, for one image."""
         return _even_part(self.outputs, SUMS)
 
     @property
     def single_rest(self) -> int:
-        """Outputs that are left over by single images."""
+        """Outputs that remain, for one image."""
         return self.outputs % self.single
 
     @property
     def span(self) -> int:
-        """Input vectors whose gradients are in registers together."""
+        """Input vectors with gradients in registers."""
         return min(4, self.input_vectors)
 
     @property
     def span_sums(self) -> int:
-        """Vectors that hold the gradients of two images."""
+        """Vectors of gradients of two images."""
         return 2 * self.span
 
     @property
@@ -133,17 +125,17 @@ class FullyConnected:
 
     @property
     def slices(self) -> int:
-        """How many items the weight's gradient has."""
+        """Items of the weight's gradient."""
         return self.input_vectors // self.slice
 
     @property
     def outer_sums(self) -> int:
-        """Vectors that hold the gradient of one slice and `pair` outputs."""
+        """Vectors of the gradient of one slice and `pair` outputs."""
         return self.slice * self.pair
 
     @property
     def outer_rest_sums(self) -> int:
-        """The same for the outputs that are left over."""
+        """The same for the remaining outputs."""
         return self.slice * self.pair_rest
 
     @property
@@ -191,19 +183,19 @@ def _finish(emit, spec, sums, bias, z, images):
 
 @block(nothing)
 def finish_two(emit, spec, sums, bias, z):
-    """Fold the sums, add the bias, and write the outputs of two images."""
+    """Sum the lanes, add the bias, and write the outputs of two images."""
     _finish(emit, spec, sums, bias, z, 2)
 
 
 @block(nothing)
 def finish_one(emit, spec, sums, bias, z):
-    """Fold the sums, add the bias, and write the outputs of one image."""
+    """Sum the lanes, add the bias, and write the outputs of one image."""
     _finish(emit, spec, sums, bias, z, 1)
 
 
 @inlined
 def forward_two(spec, sums, x, w, bias, z, vectors_):
-    """Some outputs of two images, from so many vectors of inputs."""
+    """Some outputs of two images, from `vectors_` vectors of inputs."""
     for v in range(vectors_):
         sums = add_products_of_two(
             spec, sums, advance(x, v * LANES), advance(w, v * spec.outputs * LANES)
@@ -213,7 +205,7 @@ def forward_two(spec, sums, x, w, bias, z, vectors_):
 
 @inlined
 def forward_one(spec, sums, x, w, bias, z, vectors_):
-    """Some outputs of one image, from so many vectors of inputs."""
+    """Some outputs of one image, from `vectors_` vectors of inputs."""
     for v in range(vectors_):
         sums = add_products_of_one(
             spec, sums, advance(x, v * LANES), advance(w, v * spec.outputs * LANES)
@@ -223,9 +215,9 @@ def forward_one(spec, sums, x, w, bias, z, vectors_):
 
 @inlined
 def forward_images(spec, x, weight, bias, z, images, vectors_):
-    """All outputs of some images, two at a time so that weights are read half as often.
+    """All outputs of some images, two at a time, so that weights are read half as often.
 
-    An output is the same sum in the same order whether its image has a partner or not.
+    An output is the same sum in the same order, whether its image is computed alone or in a pair.
     """
     for n in range(0, images - 1, 2):
         x_two, z_two = advance(x, n * spec.x.size), advance(z, n * spec.z.size)
@@ -260,10 +252,10 @@ def linear_forward(spec, operands, first, count):
 
 @kernel
 def linear_forward_parts(spec, operands, first, count):
-    """The part of z that parts first … first + count of the inputs give, for the whole batch.
+    """The sums over parts first … first + count of the inputs, for the whole batch.
 
     Operands: x, weight, parts [part][image][O], the step (its second number is the images in the
-    batch). `spec` has neither bias nor ReLU: `linear_sum_parts` has.
+    batch). `spec` has no bias and no ReLU; those belong to `linear_sum_parts`.
     """
     images = pointer(operands, 3, LONGS)[1]
     for part in range(first, first + count):
@@ -290,7 +282,7 @@ def finish_scores(emit, spec, sums, bias, z):
 
 @kernel
 def linear_sum_parts(spec, operands, first, count):
-    """z from its parts, in their order, and the bias. Operands: parts, bias, z."""
+    """Sum the parts of z in order, and add the bias. Operands: parts, bias, z."""
     bias = pointer(operands, 1, FLOATS)
     for n in range(count):
         parts = advance(pointer(operands, 0, FLOATS), (first + n) * spec.z.size)

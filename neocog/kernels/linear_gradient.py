@@ -5,21 +5,13 @@
     dx[n, i] = Σ_o  dz[n, o] · weight[o, i]
     dw[o, i] = Σ_n  dz[n, o] · x[n, i]                           db[o] = Σ_n  dz[n, o]
 
-All run along the inputs, as the forward kernels of `linear` do.
+All run along the inputs, as do the forward kernels of `linear`.
 """
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    zeros,
-)
 
 __all__ = [
     "linear_backward_bias",
@@ -67,13 +59,13 @@ def _finish_input(emit, spec, sums, x, dx, images):
 
 @block(nothing)
 def finish_input_of_two(emit, spec, sums, x, dx):
-    """Write dx of two images, zero where x came out of a ReLU as zero."""
+    """Write dx of two images, zero where x is the zero of a ReLU."""
     _finish_input(emit, spec, sums, x, dx, 2)
 
 
 @block(nothing)
 def finish_input_of_one(emit, spec, sums, x, dx):
-    """Write dx of one image, zero where x came out of a ReLU as zero."""
+    """Write dx of one image, zero where x is the zero of a ReLU."""
     _finish_input(emit, spec, sums, x, dx, 1)
 
 
@@ -95,7 +87,7 @@ def input_of_one(spec, sums, dz, w, x, dx):
 
 @inlined
 def input_of_images(spec, dz, weight, dx, x, images, vectors_):
-    """dx of so many vectors of inputs, for some images, two at a time."""
+    """dx of `vectors_` vectors of inputs, for some images, two at a time."""
     spans = vectors_ // spec.span * spec.span
     for n in range(0, images - 1, 2):
         dz_two, dx_two = advance(dz, n * spec.z.size), advance(dx, n * spec.x.size)

@@ -1,17 +1,19 @@
-"""The gradient behind a convolution's own 2 × 2 max pooling, spread out to what stood before it.
+"""Max unpooling: the gradient of a convolution's fused 2 × 2 max pooling.
 
     dx = dy at each region's winner, 0 at its other three pixels
 
-A winner is the offset in floats of the convolution's input x from its region's first pixel, as
-`convolution` leaves it. An odd last row or column is in no region; it stays zero.
+A winner is an offset in floats of the convolution's input x from its region's first pixel, as
+`convolution` writes it. An odd last row or column is in no region and stays zero.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.convolution_tiling import region
 from neocog.kernels.jit import kernel
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import FLOATS, INTS, LANES, advance, block, nothing, pointer
 
 __all__ = ["MaxUnpool", "max_unpool"]
 
@@ -27,7 +29,7 @@ class MaxUnpool:
 
 @block(nothing)
 def spread(emit, spec, dy, winners, dx):
-    """Pass one vector of dy to the winners, and zero to the other three pixels."""
+    """Write one vector of dy to the winners, and zero to the other three pixels."""
     slope, winner = emit.load(dy), emit.load_indices(winners)
     for at, to in zip(region(spec.x), region(spec.dx), strict=True):
         mine = emit.equal_indices(winner, emit.indices(at))

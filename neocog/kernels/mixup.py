@@ -1,14 +1,14 @@
-"""Mixup: each image of a batch becomes a mixture of itself and a partner, and so do their labels.
+"""Mixup: each image of a batch is mixed with a partner, and so are their labels.
 
     x ← λ · x[p] + (1 − λ) · x[(p + r) mod n]        of the n images of the batch
     λ ~ Beta(α, α),   r uniform in 1 … n − 1
 
-λ and r are decided by the seed, the epoch and where in its order the batch begins, so the kernel
-that loads and the kernel of the loss find the same without a word. The partners are a rotation of
-the batch: every image is a partner once, and the order of an epoch is random anyway.
+λ and r depend on the seed, the epoch and the batch's position in its order, so the kernel that
+loads images and the kernel of the loss compute the same values independently. The partners are a
+rotation of the batch: every image is a partner once, and the order of an epoch is random anyway.
 
-    Beta     λ = G / (G + G′) of two gammas of shape α, taken by their logarithms, as a small α
-             makes both of them too small for a float
+    Beta     λ = G / (G + G′) of two gamma variables of shape α, computed by their logarithms, as a
+             small α makes both too small for a float
     gamma    G(α) = G(α + 1) · U^(1/α), and for a shape a > 1, with d = a − ⅓ and N normal:
              G(a) = d · v,  v = (1 + N / √(9 d))³, kept if log U < N²/2 + d − d v + d log v
 
@@ -25,7 +25,7 @@ from neocog.kernels.random import random_bits, uniform
 
 __all__ = ["draw_mixing", "mixing", "partner"]
 
-# Which of a batch's random numbers is for what.
+# Purposes of a batch's random numbers.
 _ROTATION, _FIRST_GAMMA, _SECOND_GAMMA = 0, 1, 2
 
 
@@ -35,10 +35,10 @@ def draw_mixing(alpha, settings, step):
 
     Args:
         alpha: α.
-        settings: of augmentation; [0] the seed, [1] the epoch.
-        step: [0] where the batch begins in the epoch's order, [1] images in it.
+        settings: the settings of augmentation; [0] the seed, [1] the epoch.
+        step: [0] the batch's position in the epoch's order, [1] images in it.
     """
-    # Images have their keys from the same seed and epoch, but begin to count at 0.
+    # Images' keys have the same seed and epoch, but their counters begin at 0.
     key = random_bits(settings[0], settings[1], -1 - step[0])
     rotation = 0
     if step[1] > 1:
@@ -49,24 +49,24 @@ def draw_mixing(alpha, settings, step):
 
 @inlined
 def mix_nothing(alpha, settings, step):
-    """λ and r where every image stays itself."""
+    """λ = 1 and r = 0: no image is mixed."""
     return 1.0, 0
 
 
-#: `mixing(s)(s.mixup, settings, step)` gives the batch's λ and r for a spec that has them, that
-#: is, whose `mixup` is α; 1 and 0 where that is 0.
+#: `mixing(spec)(spec.mixup, settings, step)` returns the batch's λ and r for a spec whose `mixup`
+#: is α; 1 and 0 if that is 0.
 mixing = optional(lambda spec: spec.mixup > 0, draw_mixing, mix_nothing)
 
 
 @inlined
 def partner(place, images, rotation):
-    """Where in the batch the partner of the image at `place` is."""
+    """The position in the batch of the partner of the image at `place`."""
     return (place + rotation) % images
 
 
 @inlined
 def log_gamma(alpha, key, purpose):
-    """The logarithm of a random number of the gamma distribution of shape α."""
+    """The logarithm of a random variable of the gamma distribution of shape α."""
     d = alpha + 1.0 - 1.0 / 3.0
     c = 1.0 / sqrt(9.0 * d)
     boost = log(1.0 - uniform(key, purpose, 0)) / alpha

@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrix is made orthogonal before it moves a weight.
+"""Muon: momentum that is orthogonalized as a matrix before it updates a weight.
 
 With W a convolution's weight as a matrix [K, C · kh · kw] (or any matrix), G its gradient:
 
@@ -8,12 +8,12 @@ With W a convolution's weight as a matrix [K, C · kh · kw] (or any matrix), G 
     W ← (1 − η λ) W − η · scale · O
 
 K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024;
-`torch.optim.Muon` is this for matrices. Where a weight is `renormalized`, W ← W √K / ‖W‖ stands
-before the step, as in Jordan's airbench94_muon.
+`torch.optim.Muon` is this for matrices. With `renormalized`, W ← W √K / ‖W‖ comes before
+the step, as in Jordan's airbench94_muon.
 
-X has rows ≥ columns, so that the iteration's squares are the smaller ones: a packed weight
-[K / block][C · kh · kw][block] becomes a row for each of its C · kh · kw, or, where K is larger, a
-row for each k. `muon_plan` says which kernels run in which order.
+X has rows ≥ columns, so that the iteration's square matrices are the smaller ones: a packed weight
+[K / block][C · kh · kw][block] becomes one row for each of its C · kh · kw, or, if K is larger, one
+row for each k. `muon_plan` lists the kernels in their order.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,9 @@ from typing import Any
 
 from numba import types
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight, LinearWeight
 from neocog.kernels.orthogonal import (
@@ -35,17 +38,6 @@ from neocog.kernels.orthogonal import (
     matrix_product,
     store_zero,
 )
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 from neocog.kernels.update import clip_of, current_momentum, current_rates
 
 __all__ = [
@@ -53,20 +45,20 @@ __all__ = [
     "Orthogonal",
     "muon_buffers",
     "muon_momentum",
-    "muon_momentum_flipped",
+    "muon_momentum_transposed",
     "muon_plan",
     "muon_scale",
     "muon_update",
-    "muon_update_flipped",
+    "muon_update_transposed",
     "packed_matrix",
 ]
 
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """A weight [columns / block][rows][block] that Muon moves, an item a block.
+    """A weight [columns / block][rows][block] that Muon updates; an item is a block.
 
-    What is not set costs nothing: `nesterov`, `decay`, `renormalized`, `clipped`.
+    The options `nesterov`, `decay`, `renormalized` and `clipped` cost nothing if they are not set.
     """
 
     rows: int
@@ -88,19 +80,19 @@ class Orthogonal:
         return self.rows * self.block
 
     @property
-    def flipped(self) -> bool:
-        """Whether a row of X is one of the weight's columns."""
+    def transposed(self) -> bool:
+        """Whether X is the transpose of the weight."""
         return self.columns > self.rows
 
     @property
     def x(self) -> Matrix:
-        """The matrix that is made orthogonal."""
+        """The matrix that is orthogonalized."""
         long, short = max(self.rows, self.columns), min(self.rows, self.columns)
         return Matrix(long, short)
 
 
 def packed_matrix(w: ConvolutionWeight | LinearWeight, **flags: bool) -> Orthogonal:
-    """A packed weight as the matrix that it is."""
+    """The matrix of a packed weight."""
     if isinstance(w, LinearWeight):
         return Orthogonal(w.outputs, w.inputs, LANES, **flags)
     columns = w.out_channels if w.groups == 1 else w.blocks * w.block
@@ -131,7 +123,7 @@ def squares(emit, spec, values):
 
 @inlined
 def keep_weight_squares(spec, w, sums, item):
-    """Write Σ W² of one block, where it is wanted."""
+    """Write Σ W² of one block, if it is needed."""
     if spec.renormalized:
         total = 0.0
         for at in range(0, spec.block_size, LANES):
@@ -169,8 +161,8 @@ def muon_momentum(spec, operands, first, count):
 
 
 @kernel
-def muon_momentum_flipped(spec, operands, first, count):
-    """The same where a row of X is one of the weight's columns."""
+def muon_momentum_transposed(spec, operands, first, count):
+    """The same for an X that is the transpose of the weight."""
     w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
     row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
@@ -196,7 +188,7 @@ def muon_momentum_flipped(spec, operands, first, count):
 
 @inlined
 def norm_of(sums, items):
-    """√ of the sum of all items' sums, in their order."""
+    """The square root of the sum of all items' sums, in order."""
     total = 0.0
     for item in range(items):
         total += sums[item]
@@ -229,7 +221,7 @@ def muon_scale(spec, operands, first, count):
 
 @block(nothing)
 def move_vector(emit, spec, left, rate, w, x):
-    """W ← left · W + rate · X of one vector."""
+    """W ← left · W + rate · X for one vector."""
     weight = emit.load(w)
     if spec.decay or spec.renormalized:
         weight = emit.mul(emit.splat(left), weight)
@@ -238,7 +230,7 @@ def move_vector(emit, spec, left, rate, w, x):
 
 @inlined
 def factors_of(spec, settings, row, sums):
-    """What is left of a weight before its step, and what X is multiplied by."""
+    """The factors of W and of X in the update."""
     rate = settings[0] * row[0]
     left = 1.0 - rate * settings[1] if spec.decay else 1.0
     if spec.renormalized:
@@ -249,7 +241,7 @@ def factors_of(spec, settings, row, sums):
 
 @kernel
 def muon_update(spec, operands, first, count):
-    """W of blocks first … first + count; columns that only fill a block are left alone.
+    """Update W in blocks first … first + count, without the columns that only pad a block.
 
     Operands: w, X, settings (η, λ, μ, scale, ε, √K), rates, step, sums of W² (float64 [blocks],
     read only where it is renormalized).
@@ -271,8 +263,8 @@ def muon_update(spec, operands, first, count):
 
 
 @kernel
-def muon_update_flipped(spec, operands, first, count):
-    """The same where a row of X is one of the weight's columns."""
+def muon_update_transposed(spec, operands, first, count):
+    """The same for an X that is the transpose of the weight."""
     w, x = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
     settings = pointer(operands, 2, DOUBLES)
     row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
@@ -285,15 +277,15 @@ def muon_update_flipped(spec, operands, first, count):
                 to[r * spec.block] = left * to[r * spec.block] + rate * source[r]
 
 
-# Which kernels run
+# The order of kernels
 
 
 @dataclass(frozen=True)
 class MuonPhase:
-    """A kernel over so many items; the next phase needs all of it, so a barrier stands between.
+    """A kernel over `items` items, with a barrier after it: the next phase needs all results.
 
     `operands` are roles: ``w``, ``g``, ``settings``, ``rates``, ``step``, ``clip`` and
-    ``velocity`` (as large as w) as other updates have them, and the names of `muon_buffers`.
+    ``velocity`` (as large as w) as for other updates, and the names of `muon_buffers`.
     """
 
     kernel: Callable[..., Any]
@@ -303,9 +295,9 @@ class MuonPhase:
 
 
 def muon_buffers(spec: Orthogonal) -> dict[str, int]:
-    """Bytes of what a step needs of its own for one weight; nothing stays there until the next.
+    """Bytes of a step's temporary buffers for one weight, by name.
 
-    ``x`` and ``y`` must be zero at the very beginning.
+    ``x`` and ``y`` must be zero before the first step.
     """
     matrix, square = 4 * spec.x.size, 4 * spec.x.square.size
     sums = 8 * spec.blocks
@@ -318,14 +310,14 @@ def muon_plan(
 ) -> list[MuonPhase]:
     """The phases of one weight's step, in order.
 
-    Phases that stand at the same place in the plans of several weights may share a barrier. A call
-    should get all of a worker's items at once: it then reads each part of X from memory once.
+    Phases with the same number in the plans of several weights may share a barrier. A call should
+    get all of a worker's items at once, so that it reads each part of X from memory once.
     """
     of_w = "weight_squares" if spec.renormalized else None
     clip = "clip" if spec.clipped else None
     begin = ("w", "g", "settings", "rates", "step", "velocity", "x", clip, "squares", of_w)
-    first = muon_momentum_flipped if spec.flipped else muon_momentum
-    last = muon_update_flipped if spec.flipped else muon_update
+    first = muon_momentum_transposed if spec.transposed else muon_momentum
+    last = muon_update_transposed if spec.transposed else muon_update
     phases = [
         MuonPhase(first, spec, begin, spec.blocks),
         MuonPhase(muon_scale, spec, ("x", "squares", "settings"), spec.x.spans),

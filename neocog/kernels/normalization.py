@@ -1,4 +1,4 @@
-"""Batch normalization: a channel's mean and variance over all images and places, and the way back.
+"""Batch normalization: a channel's mean and variance over all images and pixels, and gradients.
 
     mean = Σ x / m,  var = Σ (x − mean)² / m          m = N · H · W numbers in a channel
     x̂ = (x − mean) · invstd,  invstd = 1 / √(var + eps)
@@ -13,11 +13,11 @@ An image's statistics are its mean and M2 = Σ (x − mean)², both from sums of
 
     mean = p + Σ d / n,  M2 = Σ d² − (Σ d)² / n       n = H · W
 
-where p is the mean of the image's first rows, an eighth of them, so that little is read twice (in
-T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance", 1983,
-shifted data). The difference loses no more than three bits: those rows are part of the image, so
-if p is far from the others' mean, M2 is at least an eighth of Σ d². A batch's statistics are the
-images', merged in float64 as T. F. Chan et al., 1979, have it for parts of one size n:
+where p is the mean of the first eighth of the image's rows, so that little is read twice ("shifted
+data" in T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance",
+1983). The difference loses at most three bits: those rows are part of the image, so if p is far
+from the other rows' mean, M2 is at least an eighth of Σ d². The batch's statistics are merged from
+the images' in float64, as in T. F. Chan et al., 1979, for parts of the same size n:
 
     mean = Σ mean_i / N,  Σ (x − mean)² = Σ M2_i + n · Σ (mean_i − mean)²
 """
@@ -25,21 +25,11 @@ images', merged in float64 as T. F. Chan et al., 1979, have it for parts of one 
 from dataclasses import dataclass
 from math import sqrt
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, float32, vectors
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-    vectors,
-    zeros,
-)
 from neocog.kernels.traversal import Traversal, add_row, load_place, over, store_place
 
 __all__ = [
@@ -55,8 +45,8 @@ __all__ = [
 class Normalization:
     """Of the map x; back from dy, which is g, to dx.
 
-    dx may be the very buffer g if their maps are equal. Without `affine` weight is 1, and there
-    are no gradients of weight and bias. Where the statistics are `fixed`, dx = scale · g.
+    dx may be the same buffer as g if their maps are equal. Without `affine` the weight is 1, and
+    there are no gradients of weight and bias. With `fixed` statistics dx = scale · g.
     """
 
     x: FeatureMap
@@ -74,22 +64,22 @@ class Normalization:
 
     @property
     def backward(self) -> Traversal:
-        """The pass that gives dx. Four numbers a channel: more vectors would not fit registers."""
+        """The pass that computes dx; more vectors of four numbers each would not fit registers."""
         return over(self.x, self.dy, self.dx, blocks_of=(3, 2, 1))
 
     @property
     def first_rows(self) -> int:
-        """Rows whose mean the others are taken relative to."""
+        """The first rows, whose mean is p."""
         return -(-self.x.height // 8)
 
     @property
     def channels(self) -> int:
-        """Floats that hold a number a channel."""
+        """Floats of one number per channel."""
         return padded(self.x.channels)
 
     @property
     def places(self) -> int:
-        """Numbers of one channel in one image."""
+        """Elements of one channel in one image."""
         return self.x.height * self.x.width
 
 
@@ -117,25 +107,25 @@ def _add(emit, spec, places, sums, x, pivots):
 
 @block(accumulators)
 def add_places(emit, spec, sums, x):
-    """Several places of a row, as they are."""
+    """Add several pixels of a row."""
     return _add(emit, spec, spec.statistics.places, sums, x, None)
 
 
 @block(accumulators)
 def add_place(emit, spec, sums, x):
-    """One place, as it is."""
+    """Add one pixel."""
     return _add(emit, spec, 1, sums, x, None)
 
 
 @block(accumulators)
 def add_shifted_places(emit, spec, sums, x, pivots):
-    """Several places of a row, relative to the first rows' mean."""
+    """Add several pixels of a row, minus the first rows' mean."""
     return _add(emit, spec, spec.statistics.places, sums, x, pivots)
 
 
 @block(accumulators)
 def add_shifted_place(emit, spec, sums, x, pivots):
-    """One place, relative to the first rows' mean."""
+    """Add one pixel, minus the first rows' mean."""
     return _add(emit, spec, 1, sums, x, pivots)
 
 
@@ -148,7 +138,7 @@ def first_mean(emit, spec, totals):
 
 @block(nothing)
 def write_statistics(emit, spec, totals, pivots, mean, m2):
-    """Write an image's mean and M2, which rounding must not leave below zero."""
+    """Write an image's mean and M2, which is clamped to zero against rounding."""
     n = spec.statistics.vectors
     count = emit.constant(spec.places)
     for v in range(n):
@@ -160,7 +150,7 @@ def write_statistics(emit, spec, totals, pivots, mean, m2):
 
 @kernel
 def batch_norm_statistics(spec, operands, first, count):
-    """Operands: x, statistics: of each image every channel's mean, then every channel's M2."""
+    """Operands: x, statistics: for each image the channels' means, then the channels' M2."""
     p = spec.statistics
     for n in range(count):
         x = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
@@ -191,12 +181,12 @@ def batch_norm_statistics(spec, operands, first, count):
             write_statistics(spec, totals, pivots, at, advance(at, spec.channels))
 
 
-# The batch. A few numbers a channel: plain loops, in float64.
+# The batch. There are few numbers per channel, so these are plain loops in float64.
 
 
 @inlined
 def inverse(spec, var):
-    """1 / √(var + eps); 0 if both are 0, as in PyTorch: the channel is constant, and x̂ is 0."""
+    """1 / √(var + eps); 0 if both are 0, as in PyTorch: then the channel is constant, and x̂ 0."""
     if var + spec.eps == 0:
         return 0.0
     return 1.0 / sqrt(var + spec.eps)
@@ -204,11 +194,11 @@ def inverse(spec, var):
 
 @kernel
 def batch_norm_finish(spec, operands, first, count):
-    """Vectors of channels: the batch's statistics from the images', and the running ones.
+    """The batch's statistics and the running ones from the images', for vectors of channels.
 
     Operands: statistics of all images, the step, weight, bias (not read: `pointwise` adds it),
-    running_mean, running_var, mean, scale, invstd. The running variance follows the unbiased one;
-    one number a channel, with which PyTorch does not train, has only the biased one.
+    running_mean, running_var, mean, scale, invstd. The running variance follows the unbiased one.
+    With one number per channel, with which PyTorch does not train, it follows the biased one.
     """
     stats = pointer(operands, 0, FLOATS)
     images = pointer(operands, 1, LONGS)[1]
@@ -244,7 +234,7 @@ def batch_norm_finish(spec, operands, first, count):
 
 @kernel
 def batch_norm_backward_finish(spec, operands, first, count):
-    """Vectors of channels: the gradients of weight and bias, and the means for `dx`.
+    """The gradients of weight and bias, and the means for `dx`, for vectors of channels.
 
     Operands: sums of all images (`pointwise_backward`), the step, dweight, dbias, means: every
     channel's of g, then every channel's of g · x̂.
@@ -302,13 +292,13 @@ def _backward(emit, spec, places, constants, x, g, dx):
 
 @block(nothing)
 def backward_places(emit, spec, constants, x, g, dx):
-    """Several places of a row."""
+    """dx of several pixels of a row."""
     _backward(emit, spec, spec.backward.places, constants, x, g, dx)
 
 
 @block(nothing)
 def backward_place(emit, spec, constants, x, g, dx):
-    """One place."""
+    """dx of one pixel."""
     _backward(emit, spec, 1, constants, x, g, dx)
 
 

@@ -1,10 +1,10 @@
-"""Numba's compiler, without the work that kernels have no use for.
+"""Numba's compiler, without the passes that kernels do not need.
 
-A kernel is a tree of a hundred small functions. Numba would optimize each, turn it into machine
-code and wrap it for Python, though it is only ever inlined into a kernel, where all of that happens
-again. Here a part stops at LLVM's code, and a kernel takes in each of its parts once. Passes over
-Numba's own code that look for what kernels do not contain (closures, `with`, array expressions,
-parallel loops) are left out.
+A kernel is a tree of a hundred small functions. Numba would optimize each function, compile it to
+machine code and wrap it for Python, although it is only inlined into kernels, where all of that
+happens again. Here the compiling of such a part ends with LLVM's IR, and a kernel links each of its
+parts once. Numba's passes for features that kernels do not use (closures, `with`, array
+expressions, parallel loops) are skipped.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ __all__ = ["KernelCompiler", "PartCompiler"]
 
 
 class _Part(JITCodeLibrary):
-    """LLVM's code of a function that only becomes part of kernels."""
+    """LLVM's IR of a function that is only a part of kernels."""
 
     def finalize(self) -> None:
         self._finalized = True
@@ -31,24 +31,24 @@ class _Kernel(JITCodeLibrary):
     """A kernel with all its parts."""
 
     def finalize(self) -> None:
-        # A part is taken in only if what is there already calls it, so all its callers come first.
-        found: dict[Any, None] = {}
+        # A part is only linked if the module already calls it, so its callers must come first.
+        libraries: dict[Any, None] = {}
 
         def visit(library: Any) -> None:
-            if library not in found:
+            if library not in libraries:
                 for part in library._linking_libraries if isinstance(library, _Part) else ():
                     visit(part)
-                found[library] = None
+                libraries[library] = None
 
         for part in self._linking_libraries:  # type: ignore[has-type]
             visit(part)
-        self._linking_libraries = list(reversed(found))
+        self._linking_libraries = list(reversed(libraries))
         super().finalize()
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _PartLowering(typed_passes.NativeLowering):
-    """Makes LLVM's code, and for Numba's tables a function that nobody calls."""
+    """Emits LLVM's IR, and for Numba's tables a function that is never called."""
 
     _name = "part_lowering"
 
@@ -85,7 +85,7 @@ class _Compiler(CompilerBase):
     def compile_extra(self, func: Any) -> Any:
         self.state.library = self._library(self.state.targetctx.codegen(), func.__qualname__)
         self.state.library.enable_object_caching()
-        # From the start: Numba looks its own functions up by the flags of who calls them.
+        # Set from the start, because Numba looks up its own functions by the caller's flags.
         self.state.flags.no_compile = self._library is _Part
         return super().compile_extra(func)
 

@@ -1,11 +1,11 @@
 """Parts of a kernel that are compiled only for the specs that ask for them.
 
-An `if` on a spec's constant costs nothing when the kernel runs, but Numba compiles both sides. A
-part that takes a second to compile is chosen by the spec's type instead:
+An `if` on a spec's constant costs nothing at run time, but Numba compiles both branches. A part
+that takes a second to compile is chosen by the spec's type instead:
 
-    coloring = optional(lambda s: s.colored, change_colors, leave_colors)
+    coloring = optional(lambda spec: spec.colored, change_colors, leave_colors)
 
-    coloring(s)(s, x)                          # in a kernel: one of the two functions is called
+    coloring(spec)(spec, x)                    # in a kernel: calls one of the two functions
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ __all__ = ["optional"]
 
 
 def optional(asked: Callable[[Any], bool], function: Any, otherwise: Any) -> Any:
-    """A choice between two functions marked `inlined`, to be called with the spec in a kernel.
+    """A choice between two `inlined` functions, for calls in a kernel with its spec.
 
     Args:
-        asked: whether a spec wants `function`.
-        function: what is compiled if it does.
-        otherwise: what is compiled if it does not; takes and gives the same.
+        asked: whether a spec uses `function`.
+        function: compiled if it does.
+        otherwise: compiled if it does not; has the same arguments and result.
     """
 
     @intrinsic

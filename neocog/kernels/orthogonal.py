@@ -1,22 +1,24 @@
-"""A matrix made orthogonal, or nearly: a Newton–Schulz iteration.
+"""Approximate orthogonalization of a matrix by a Newton–Schulz iteration.
 
 For X whose singular values are at most 1, with rows ≥ columns:
 
     A = Xᵀ X        B = a I + b A + c A²        X ← X B
 
-which takes every singular value σ to a σ + b σ³ + c σ⁵ and leaves the directions. With a, b, c =
-3.4445, −4.7750, 2.0315 they come to lie between 0.7 and 1.2 in five iterations instead of
-converging to 1 (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
-A and B are symmetric; one half is computed, and copied to the other.
+which maps every singular value σ to a σ + b σ³ + c σ⁵ and keeps the singular vectors. With a, b, c
+= 3.4445, −4.7750, 2.0315 the singular values lie between 0.7 and 1.2 after five iterations, instead
+of converging to 1 (K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks",
+2024). A and B are symmetric; one half is computed and copied to the other.
 
-A row takes an odd number of cache lines, so that a column's numbers spread over the cache.
+A row takes an odd number of cache lines, so that the elements of a column map to all cache sets.
 """
 
 from dataclasses import dataclass, replace
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, float32
 from neocog.kernels.gemm import NO_STRIDES, Product, multiply
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import FLOATS, LANES, advance, block, float32, nothing, pointer
 
 __all__ = [
     "COEFFICIENTS",
@@ -29,14 +31,14 @@ __all__ = [
     "store_zero",
 ]
 
-#: Of Jordan's quintic.
+#: The coefficients of Jordan's quintic.
 COEFFICIENTS = (3.4445, -4.775, 2.0315)
 
-#: Rows to an item of X's products: four or eight times those that registers hold together.
+#: Rows per item of X's products: four or eight times those with sums in registers.
 SPAN = 48
-# Columns whose sums registers hold together.
+# Columns with sums in registers.
 _PANEL = 2 * LANES
-# Rows of X that are multiplied into A at a time: 256 KB of the second-level cache for 512 columns.
+# Rows of X that are added to A at a time: 256 KB of the second-level cache for 512 columns.
 _GRAM_DEPTH = 128
 # Columns of X that are multiplied by B at a time: a panel of B is then half the first-level cache.
 _DEPTH = 256
@@ -44,7 +46,7 @@ _DEPTH = 256
 
 @dataclass(frozen=True)
 class Matrix:
-    """[rows][columns] with zeros behind each row's columns."""
+    """[rows][columns], each row padded with zeros."""
 
     rows: int
     columns: int
@@ -56,7 +58,7 @@ class Matrix:
 
     @property
     def stride(self) -> int:
-        """Floats from one row to the next: an odd number of cache lines, so that rows spread."""
+        """Floats from one row to the next: an odd number of cache lines, to use all cache sets."""
         lines = -(-self.width // 16)
         return 16 * (lines + (lines % 2 == 0))
 
@@ -104,7 +106,7 @@ class Iteration:
 
 
 def _in_whole(product: Product, rows: int) -> Product:
-    """The product for as many rows together as fit registers and divide `rows`."""
+    """The product for the most rows that fit into registers and divide `rows`."""
     parts = [replace(product, part=n) for n in range(1, 7)]
     return max((p for p in parts if rows % p.rows == 0), key=lambda p: p.rows)
 
@@ -119,7 +121,7 @@ def store_zero(emit, spec, to):
 def upper_square(spec, x, out, first, count):
     """Columns of Xᵀ X down to the diagonal, for panels first … first + count and their partners.
 
-    A panel further right has more above the diagonal, so the first and the last go together.
+    Panels further right have more above the diagonal, so the first is paired with the last.
     """
     for item in range(first, first + count):
         for partner in range(2 if item != spec.x.panels - 1 - item else 1):
@@ -141,7 +143,7 @@ def upper_square(spec, x, out, first, count):
 
 @inlined
 def mirror(spec, out, first, count):
-    """Copy what `upper_square` computed to below the diagonal."""
+    """Copy the result of `upper_square` to below the diagonal."""
     stride = spec.x.square.stride
     for item in range(first, first + count):
         for partner in range(2 if item != spec.x.panels - 1 - item else 1):

@@ -1,18 +1,19 @@
-"""A stored image becomes other bytes, of the size of the network's input, before it is placed.
+"""Changes a stored image, as bytes, to the size of the network's input before it is placed.
 
-    stored image → crop → rotation → TrivialAugment → what `augmentation` goes on with
+    stored image → crop → rotation → TrivialAugment → `augmentation`
 
-each only if the spec asks for it. Each reads bytes and writes others; every worker has up to two
-pictures for that, which are written in turn. What comes first reads the stored image itself.
+each only if the spec asks for it. Each step reads one picture and writes another; a worker has up
+to two pictures, which are written in turn. The first step reads the stored image itself.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import BYTES, INTS
 from neocog.kernels.crop import crop
 from neocog.kernels.jit import inlined
 from neocog.kernels.optional import optional
 from neocog.kernels.resample import most_taps
-from neocog.kernels.simd import BYTES, INTS, advance, pointer
 from neocog.kernels.trivial_augment import trivial_augment
 from neocog.kernels.warp import random_rotation
 
@@ -23,10 +24,10 @@ _LEVELS = 256
 
 @dataclass(frozen=True)
 class Scratch:
-    """The memory of one worker for images of height × width × channels, made of stored ones.
+    """A worker's memory for pictures of height × width × channels, made from stored images.
 
-    Bytes: up to two pictures, the table of 256 a channel, and the rows of a crop before its columns
-    are resampled. int32: first pixels, their numbers, a row of sums and taps, or 256 counts.
+    Bytes: up to two pictures, a table of 256 per channel, and the rows of a crop before its columns
+    are resampled. int32: first pixels, numbers of pixels, a row of sums and taps, or 256 counts.
     """
 
     height: int
@@ -50,27 +51,27 @@ class Scratch:
 
     @property
     def rotation(self) -> int:
-        """Where the picture begins that is rotated to."""
+        """Offset of the picture that the rotation writes."""
         return self.cropped % 2 * self.size
 
     @property
     def change(self) -> int:
-        """Where the picture begins that TrivialAugment writes to."""
+        """Offset of the picture that TrivialAugment writes."""
         return (self.cropped + self.rotated) % 2 * self.size
 
     @property
     def table(self) -> int:
-        """Where the table begins."""
+        """Offset of the table."""
         return min(2, self.cropped + self.rotated + self.trivial) * self.size
 
     @property
     def rows(self) -> int:
-        """Where the rows of a crop begin."""
+        """Offset of the rows of a crop."""
         return self.table + (_LEVELS * self.channels if self.trivial else 0)
 
     @property
     def bytes(self) -> int:
-        """How many there are."""
+        """Bytes in all."""
         return self.rows + (self.stored_height * self.row if self.cropped else 0)
 
     @property
@@ -80,28 +81,28 @@ class Scratch:
 
     @property
     def taps(self) -> int:
-        """The most pixels of which one is made."""
+        """The most stored pixels that make up a new one."""
         return max(
             most_taps(self.stored_height, self.height), most_taps(self.stored_width, self.width)
         )
 
     @property
     def numbers(self) -> int:
-        """How many int32 there are."""
+        """int32 in all."""
         of_crop = self.longest * (2 + self.taps) + self.row if self.cropped else 0
         return max(of_crop, _LEVELS if self.trivial else 0)
 
 
 @inlined
 def crop_picture(spec, key, source, picture, numbers):
-    """Crop; gives where the picture is."""
+    """Crop; returns the picture."""
     crop(spec, key, source, advance(picture, spec.scratch.rows), numbers, picture)
     return picture
 
 
 @inlined
 def rotate_picture(spec, key, source, picture, numbers):
-    """Rotate; gives where the picture is."""
+    """Rotate; returns the picture."""
     to = advance(picture, spec.scratch.rotation)
     random_rotation(spec, key, source, to)
     return to
@@ -109,14 +110,14 @@ def rotate_picture(spec, key, source, picture, numbers):
 
 @inlined
 def change_picture(spec, key, source, picture, numbers):
-    """TrivialAugment; gives where the picture is."""
+    """Apply TrivialAugment; returns the picture."""
     table = advance(picture, spec.scratch.table)
     return trivial_augment(spec, key, source, numbers, table, advance(picture, spec.scratch.change))
 
 
 @inlined
 def keep_picture(spec, key, source, picture, numbers):
-    """Nothing."""
+    """Do nothing; returns the source."""
     return source
 
 
@@ -127,7 +128,7 @@ varying = optional(lambda spec: spec.scratch.trivial, change_picture, keep_pictu
 
 @inlined
 def change_stored(spec, operands, key, source):
-    """All of them; gives where the picture is."""
+    """Apply all changes; returns the picture."""
     picture = pointer(operands, 8, BYTES)
     numbers = pointer(operands, 9, INTS)
     source = cropping(spec)(spec, key, source, picture, numbers)
@@ -137,10 +138,10 @@ def change_stored(spec, operands, key, source):
 
 @inlined
 def keep_stored(spec, operands, key, source):
-    """The stored image is the picture."""
+    """Do nothing; returns the stored image."""
     return source
 
 
-#: `changing(s)(s, operands, key, source)` gives where a stored image's picture is, for a spec with
-#: a `scratch`. Operand 8 is `scratch.bytes` bytes of the worker, 9 `scratch.numbers` int32.
+#: `changing(spec)(spec, operands, key, source)` returns the picture of a stored image, for a spec
+#: with a `scratch`. Operand 8 is `scratch.bytes` bytes of the worker, 9 `scratch.numbers` int32.
 changing = optional(lambda spec: spec.scratch.bytes > 0, change_stored, keep_stored)

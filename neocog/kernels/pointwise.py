@@ -1,42 +1,34 @@
-"""Everything element by element between two maps, in one pass, and its way back.
+"""Element-wise layers between two maps in one pass, and their gradients.
 
     u = (x − mean) · scale + bias [+ addend],    y = f(u)
 
-with mean, scale and bias a number a channel: batch normalization, whose scale is
-weight / √(var + eps). Without it u = x [+ addend]. x − mean comes first because x · scale + (bias −
-mean · scale) would lose the digits that a large mean takes. Back,
+where mean, scale and bias have one number per channel: batch normalization, whose scale is
+weight / √(var + eps). Without it u = x [+ addend]. x − mean is computed first, because
+x · scale + (bias − mean · scale) would lose digits if the mean is large. Backward,
 
     g = dy · f′(u),    Σ g  and  Σ g · x̂  over an image's places,  x̂ = (x − mean) · invstd
 
-where u is computed again: that costs less than a map that keeps it. g is the gradient of the
-addend as it is; `normalization` makes x's of it.
+where u is recomputed, which costs less than storing it. g is the gradient of the addend;
+`normalization` computes that of x from it.
 
-Channels that only fill a vector stay zero, for u is 0 there and f(0) is; only σ(0) is not, and is
-multiplied by 0.
+Channels that only pad a vector stay zero, because u is 0 there and f(0) = 0. Only σ(0) is not 0,
+and gets multiplied by 0.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, vectors
 from neocog.kernels.functions import FUNCTIONS
 from neocog.kernels.jit import kernel
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    vectors,
-    zeros,
-)
 from neocog.kernels.traversal import Traversal, load_place, over, store_place
 
 __all__ = ["Pointwise", "pointwise_backward", "pointwise_forward"]
 
 _NONE = FeatureMap(1, 1, 1)
-#: Functions of a few instructions, of which more may stand in a row.
+#: Functions of a few instructions, which can be unrolled further.
 _SHORT = ("identity", "relu", "leaky_relu", "scale")
 
 
@@ -44,8 +36,8 @@ _SHORT = ("identity", "relu", "leaky_relu", "scale")
 class Pointwise:
     """From the map x, and the map `addend` where it `adds`, to y; back from dy to g.
 
-    g may be the very buffer dy if their maps are equal. `function` is one of `FUNCTIONS`,
-    `parameter` its number. Maps that a direction does not read or write may be any.
+    g may be the same buffer as dy if their maps are equal. `function` is one of `FUNCTIONS`, and
+    `parameter` its number. Maps that a direction does not use are ignored.
     """
 
     x: FeatureMap
@@ -60,17 +52,17 @@ class Pointwise:
 
     @property
     def unrolled(self) -> int:
-        """Vectors whose code stands in a row."""
+        """Number of vectors to unroll."""
         return 8 if self.function in _SHORT else 4
 
     @property
     def forward(self) -> Traversal:
-        """The pass forward."""
+        """The forward pass."""
         return over(*self._inputs(), self.y, unrolled=self.unrolled)
 
     @property
     def backward(self) -> Traversal:
-        """The pass back. Two vectors' numbers and sums are what sixteen registers hold."""
+        """The backward pass; sixteen registers hold the numbers and sums of two vectors."""
         return over(
             *self._inputs(),
             self.dy,
@@ -85,12 +77,12 @@ class Pointwise:
 
     @property
     def filled_up(self) -> bool:
-        """Whether channels that only fill a vector would not be zero by themselves."""
+        """Whether channels that only pad a vector must be set to zero."""
         return self.function == "sigmoid" and self.x.channels % LANES > 0
 
 
-# What belongs to a block's channels: mean, scale and bias of every vector if it is normalized, and
-# ones where there is a channel if the others must be made zero; a constant of each, at least one.
+# Constants of a block's channels: mean, scale and bias of every vector if it is normalized, and a
+# mask of the channels if the padding must be set to zero; at least one vector.
 
 
 def _constants(traversal):
@@ -119,18 +111,18 @@ def _load_constants(emit, spec, vectors_, c, mean, scale, bias):
 
 @block(_constants("forward"))
 def forward_constants(emit, spec, c, mean, scale, bias):
-    """Of the block that begins with channel c."""
+    """The constants of the block that begins with channel c."""
     return _load_constants(emit, spec, spec.forward.vectors, c, mean, scale, bias)
 
 
 @block(_constants("backward"))
 def backward_constants(emit, spec, c, mean, scale, bias):
-    """Of the block that begins with channel c."""
+    """The constants of the block that begins with channel c."""
     return _load_constants(emit, spec, spec.backward.vectors, c, mean, scale, bias)
 
 
 def _argument(emit, spec, n, constants, x, addend, place, v):
-    """The numbers u, and x − mean, of a place's vector, of n vectors."""
+    """u and x − mean of one vector of a pixel."""
     u = shifted = load_place(emit, spec.x, x, place, v)
     if spec.normalized:
         mean, scale, bias = (constants[part * n + v] for part in range(3))
@@ -157,13 +149,13 @@ def _forward(emit, spec, places, constants, x, addend, y):
 
 @block(nothing)
 def forward_places(emit, spec, constants, x, addend, y):
-    """Several places of a row."""
+    """y of several pixels of a row."""
     _forward(emit, spec, spec.forward.places, constants, x, addend, y)
 
 
 @block(nothing)
 def forward_place(emit, spec, constants, x, addend, y):
-    """One place."""
+    """One pixel."""
     _forward(emit, spec, 1, constants, x, addend, y)
 
 
@@ -225,19 +217,19 @@ def _backward(emit, spec, places, sums, constants, x, addend, dy, g):
 
 @block(accumulators)
 def backward_places(emit, spec, sums, constants, x, addend, dy, g):
-    """Several places of a row; gives the sums of g and of g · (x − mean)."""
+    """g of several pixels of a row; returns the sums of g and of g · (x − mean)."""
     return _backward(emit, spec, spec.backward.places, sums, constants, x, addend, dy, g)
 
 
 @block(accumulators)
 def backward_place(emit, spec, sums, constants, x, addend, dy, g):
-    """One place."""
+    """One pixel."""
     return _backward(emit, spec, 1, sums, constants, x, addend, dy, g)
 
 
 @block(nothing)
 def write_sums(emit, spec, first_row, sums, invstd, of_g, of_product):
-    """Add a row's sums to its image's; each chain of x − mean gets the factor of all x̂ here."""
+    """Add a row's sums to its image's; those of x − mean are multiplied by invstd here."""
     p = spec.backward
     if not spec.normalized:
         return
@@ -257,7 +249,7 @@ def write_sums(emit, spec, first_row, sums, invstd, of_g, of_product):
 def pointwise_backward(spec, operands, first, count):
     """Operands: x, mean, scale, bias, addend, dy, g, invstd, sums.
 
-    An image's sums, if it is normalized, are every channel's Σ g, then every channel's Σ g · x̂.
+    With normalization, an image's sums are the channels' Σ g, then the channels' Σ g · x̂.
     """
     p = spec.backward
     mean, scale = pointer(operands, 1, FLOATS), pointer(operands, 2, FLOATS)

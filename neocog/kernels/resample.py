@@ -1,23 +1,23 @@
-"""A rectangle of an image made as large as is wanted: bilinear, over more pixels where it shrinks.
+"""Resamples a rectangle of an image to another size: bilinear, with antialiasing.
 
-Of a side of n pixels that becomes one of m, with the step r = n / m and the reach ρ = max(r, 1):
+For a side of n pixels that becomes m pixels, with step r = n / m and radius ρ = max(r, 1):
 
-    c_i = (i + ½) r                         where the center of the new pixel i lies
+    c_i = (i + ½) r                         the center of the new pixel i
     w_k = max(0, 1 − |k + ½ − c_i| / ρ)     for ⌊c_i − ρ + ½⌋ ≤ k < ⌊c_i + ρ + ½⌋, 0 ≤ k < n
-    q_k = ⌊2²² w_k / Σ w + ½⌋               a tap, in whole numbers
+    q_k = ⌊2²² w_k / Σ w + ½⌋               a weight in fixed point
     y_i = ⌊(Σ q_k x_k + 2²¹) / 2²²⌋         at most 255
 
-first along every row, then along every column; bytes in between. What is outside of the rectangle
-has no part in it. The filter widens where an image shrinks, which is called antialiasing. That is
-Pillow's `crop` and `resize(…, BILINEAR)`, bit for bit where it takes rows first, too, which depends
-on the sizes (src/libImaging/Resample.c). In whole numbers, the order of sums does not matter, nor
-how wide vectors are.
+first along every row, then along every column, with bytes in between. Pixels outside of the
+rectangle are not used. Where the image shrinks the filter widens, which is the antialiasing. This
+is Pillow's `crop` and `resize(…, BILINEAR)`, bit for bit if Pillow starts with rows too, which
+depends on the sizes (src/libImaging/Resample.c). With integers, neither the order of sums nor the
+width of vectors matters.
 """
 
 from math import ceil
 
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.jit import inlined
-from neocog.kernels.simd import advance
 
 __all__ = ["most_taps", "resample"]
 
@@ -26,13 +26,13 @@ _ONE, _HALF = 1 << _BITS, 1 << (_BITS - 1)
 
 
 def most_taps(side: int, wanted: int) -> int:
-    """The most pixels that one new pixel is made of, where at most `side` become `wanted`."""
+    """The most pixels that make up a new one, where at most `side` become `wanted`."""
     return 2 * ceil(max(side / wanted, 1.0)) + 1
 
 
 @inlined
 def find_taps(side, wanted, most, first, count, taps):
-    """Each new pixel's first pixel, how many there are, and their weights, `most` places each."""
+    """For each new pixel its first pixel, the number of pixels, and `most` weights."""
     step = side / wanted
     reach = max(step, 1.0)
     by = 1.0 / reach
@@ -53,7 +53,7 @@ def find_taps(side, wanted, most, first, count, taps):
 
 @inlined
 def along_row(spec, source, first, count, taps, to):
-    """One row's new pixels."""
+    """Resample one row."""
     channels = spec.x.channels
     for i in range(spec.x.width):
         from_ = advance(source, first[i] * channels)
@@ -67,7 +67,7 @@ def along_row(spec, source, first, count, taps, to):
 
 @inlined
 def along_columns(spec, rows, first, count, taps, sums, to):
-    """One new row, of some of the rows."""
+    """Compute one new row from the resampled rows."""
     size = spec.x.width * spec.x.channels
     for at in range(size):
         sums[at] = _HALF
@@ -82,14 +82,14 @@ def along_columns(spec, rows, first, count, taps, sums, to):
 
 @inlined
 def resample(spec, source, height, width, rows, numbers, to):
-    """Make a rectangle of a stored image as large as the map x.
+    """Resample a rectangle of a stored image to the size of the map x.
 
     Args:
         spec: has the map `x`, `stored_row` (bytes of a row of the source) and `scratch`.
         source: the rectangle's first byte.
         height: rows of the rectangle.
         width: columns of the rectangle.
-        rows: room for as many rows as a stored image has, each as wide as x.
+        rows: room for all rows of a stored image, each as wide as x.
         numbers: room for int32; see `picture_changes.Scratch`.
         to: gets the bytes.
     """

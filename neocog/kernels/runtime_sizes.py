@@ -1,4 +1,4 @@
-"""Sizes that machine code reads when it runs, where constants would not make it faster.
+"""Sizes that machine code reads at run time, where constants would not make it faster.
 
 A spec's attributes are constants of the kernel compiled for it (`spec_type`), as the inner loops of
 direct convolutions need them: each further size is another kernel and another second of compiling.
@@ -38,15 +38,15 @@ def kind_of(spec: Any) -> Any:
 
 
 def numbers_of(spec: Any) -> NDArray[np.int64]:
-    """A spec's runtime sizes as a kernel reads it; nothing, if it has none."""
-    found = getattr(spec, "runtime_sizes", None)
-    names = () if found is None else (field.name for field in fields(found))
-    return np.array([getattr(found, name) for name in names], np.int64)
+    """A spec's runtime sizes as a kernel reads them; empty if it has none."""
+    sizes = getattr(spec, "runtime_sizes", None)
+    names = () if sizes is None else (field.name for field in fields(sizes))
+    return np.array([getattr(sizes, name) for name in names], np.int64)
 
 
 @dataclass(frozen=True)
 class Items:
-    """A parameter that is worked on item by item, each of so many floats; its own runtime sizes."""
+    """A parameter that is processed in items of `item` floats; these are its runtime sizes."""
 
     item: int
 
@@ -63,7 +63,7 @@ class Items:
 
 @dataclass(frozen=True)
 class OfItems:
-    """The kind of every spec of which machine code knows no more than its kernel."""
+    """The kind of specs whose machine code depends on nothing but the kernel."""
 
     runtime_sizes = Items
 
@@ -86,15 +86,15 @@ class _RuntimeSizesType(types.Type):
         super().__init__(name=f"runtime_sizes({of.__module__}.{of.__qualname__})")
 
     def unpacked(self, context: Any, builder: Any, value: Any) -> Any:
-        """What a block gets: an object whose attributes are read where they are asked for."""
+        """An object for blocks, whose attributes are loaded when they are used."""
         return _Unpacked(lambda name: self.read(context, builder, value, name))
 
     def read(self, context: Any, builder: Any, value: Any, name: str) -> Any:
         """One of the numbers."""
-        found = _load(context, builder, value, self.names.index(name))
-        # Nothing writes there while a kernel runs: LLVM may read a number once for a whole loop.
-        found.set_metadata("invariant.load", builder.module.add_metadata([]))
-        return found
+        number = _load(context, builder, value, self.names.index(name))
+        # Nothing writes there while a kernel runs, so LLVM may load a number once per loop.
+        number.set_metadata("invariant.load", builder.module.add_metadata([]))
+        return number
 
 
 def _load(context: Any, builder: Any, pointer: Any, index: int) -> Any:

@@ -4,10 +4,10 @@ H rows, W columns, 3 channels of 0 to 255; x and y in pixels from the middle of 
 
     picture = noise(occlusion(shape(distractors(background))))
 
-A picture follows from (key, index) alone, so ranges may be drawn in any order and by any number of
-threads. It is also the same on every machine: besides integers there are only float64 sums,
-products, quotients and comparisons, each rounded as IEEE 754 says. So no sin, exp or pow, turns by
-the rational points of the circle, and no flag that would let LLVM contract or reorder.
+A picture is a function of (key, index), so ranges may be drawn in any order and by any number of
+threads. It is the same on every machine: besides integers there are only float64 sums, products,
+quotients and comparisons, rounded by IEEE 754. So there is no sin, exp or pow, rotations use
+rational points of the circle, and no flag allows LLVM to contract or reorder.
 """
 
 import numpy as np
@@ -34,9 +34,9 @@ SIZE = 32
 MIDDLE = (SIZE - 1) / 2
 LATTICE = 9  # random values along one side of a texture
 
-# How hard it is: set so that one convolution and one linear layer learn 80 to 86 % of the pictures
-# and three convolutions over 95 %. Turns, shifts and sizes cost the small network most: with any
-# angle, shifts up to 9 and radii of 8 to 13 it learned 37 %; with 17 degrees and 3 pixels, 92 %.
+# Difficulty: set so that one convolution and one linear layer reach 80 to 86 % accuracy, and three
+# convolutions over 95 %. Rotations, shifts and sizes matter most for the small network: with any
+# angle, shifts up to 9 and radii of 8 to 13 it reached 37 %; with 17 degrees and 3 pixels, 92 %.
 TURN = 0.22  # tangent of half the angle: up to 25 degrees to either side
 SHIFT = 3.5  # pixels from the middle
 RADIUS_LEAST, RADIUS_MOST = 8.5, 12.5
@@ -66,7 +66,7 @@ def _between(state, low, high):
 
 @inlined
 def _inside(kind, u, v, form):
-    """Whether (u, v) lies in the shape, which fills the unit circle; `form` in [0, 1) varies it."""
+    """Whether (u, v) lies in the shape, scaled to the unit circle; `form` in [0, 1) varies it."""
     rr = u * u + v * v
     if rr > 1.5:
         return False
@@ -83,7 +83,7 @@ def _inside(kind, u, v, form):
         arm = 0.2 + 0.12 * form
         return (abs(u) < arm and abs(v) < 1.0) or (abs(v) < arm and abs(u) < 1.0)
     if kind == STAR:
-        # Five lines make a pentagram: in it, at most one of them is crossed.
+        # Five lines form a pentagram: points in it are outside of at most one of them.
         near = 0.38
         crossed = int(v > near)
         crossed += int(0.95105652 * abs(u) + 0.30901699 * v > near)
@@ -118,7 +118,7 @@ def _tint(state, pair, spread):
 
 @inlined
 def _contrast(ground, ink):
-    """How far the ink is from the nearer color of the ground, over all channels."""
+    """Distance, over all channels, of the ink from the nearer color of the background."""
     nearest = 765.0
     for g in range(2):
         total = 0.0
@@ -160,7 +160,7 @@ def _paint_background(state, picture, ground, lattice):
 
 @inlined
 def _paint_shape(state, picture, ink, kind, cx, cy, radius):
-    """A turned and stretched shape with a gradient between two colors."""
+    """A rotated and stretched shape with a gradient between two colors."""
     t = _between(state, -TURN, TURN)
     cos = (1.0 - t * t) / (1.0 + t * t)
     sin = 2.0 * t / (1.0 + t * t)
@@ -174,7 +174,7 @@ def _paint_shape(state, picture, ink, kind, cx, cy, radius):
         for x in range(x_from, x_to):
             covered = 0
             for sample in range(4):
-                # Four points in the pixel, no two in one row or column.
+                # Four points in a pixel, no two of them in one row or column.
                 dx = x - cx + (sample * 0.25 - 0.375)
                 dy = y - cy + ((sample * 2 % 5) * 0.25 - 0.375)
                 u = (cos * dx + sin * dy) * per_u
@@ -211,7 +211,7 @@ def _paint_bar(state, picture, cx, cy, length, width):
 
 @inlined
 def _add_noise(state, picture, image, strength):
-    """Round to uint8 after triangular noise, from one hash for a pixel's three channels."""
+    """Add triangular noise and round to uint8; one hash serves a pixel's three channels."""
     for y in range(SIZE):
         for x in range(SIZE):
             state[0] += GAMMA
@@ -227,7 +227,7 @@ def _add_noise(state, picture, image, strength):
 def draw_shapes(images, labels, key, start, stop):
     """Draw images[start:stop] (uint8 [n, 32, 32, 3]) of the classes in labels (int64 [n]).
 
-    `key` (uint64) stands for the seed and the split.
+    `key` (uint64) encodes the seed and the split.
     """
     picture = np.empty((SIZE, SIZE, 3), np.float64)
     lattice = np.empty((LATTICE, LATTICE), np.float64)

@@ -3,35 +3,27 @@
     p[j] = exp(z[j] − m) / Σ_k exp(z[k] − m),  m = max z
     loss = log Σ_k exp(z[k] − m) + m − z[t]
 
-For a look at what speaks for a class, its score z[t] stands in the loss's place.
+To explain a class, its score z[t] can be differentiated instead of the loss.
 
-The exponential is `functions.exp`, within 2 units in the last place of float32.
+The exponential is `functions.exp`, with an error of at most 2 units in the last place of float32.
 """
 
 from dataclasses import dataclass
 from math import inf, log
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.functions import exp
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 
 __all__ = ["Softmax", "score_of_label", "softmax", "softmax_cross_entropy"]
 
 
 @dataclass(frozen=True)
 class Softmax:
-    """Softmax over so many classes."""
+    """Softmax over `classes` classes."""
 
     classes: int
 
@@ -67,7 +59,7 @@ def largest(emit, spec, z):
 
 @block(lambda *_: float32)
 def exponentials(emit, spec, z, m, out):
-    """Write exp(z − m) to whole vectors of `out`; gives their sum."""
+    """Write exp(z − m) to whole vectors of `out`; returns their sum."""
     total = None
     for at, row in enumerate(_scores(emit, spec, z)):
         value = exp(emit, emit.sub(row, emit.splat(m)))
@@ -85,7 +77,7 @@ def scale(emit, spec, out, factor):
 
 @block(nothing)
 def share_out(emit, spec, exponentials_, factor, p):
-    """Write one image's probabilities, class by class, with nothing after the last."""
+    """Write one image's probabilities, and nothing after the last class."""
     for at in range(0, spec.z.pixel, LANES):
         row = emit.mul(emit.load(exponentials_, at), emit.splat(factor))
         if at + LANES <= spec.classes:
@@ -113,8 +105,8 @@ def softmax(spec, operands, first, count):
 def softmax_cross_entropy(spec, operands, first, count):
     """Each image's loss, and the gradient of the batch's mean loss, (p − t) / images.
 
-    Operands: z, dz, losses (float64), the epoch's order, labels, the step: where in the order the
-    batch begins, and the images in it.
+    Operands: z, dz, losses (float64), the epoch's order, labels, the step: the batch's position in
+    the order, and the images in it.
     """
     losses = pointer(operands, 2, DOUBLES)
     order = pointer(operands, 3, LONGS)
@@ -134,7 +126,7 @@ def softmax_cross_entropy(spec, operands, first, count):
 
 @kernel
 def score_of_label(spec, operands, first, count):
-    """Each image's score of its label in place of a loss, and its gradient: one for the label.
+    """Each image's score of its label instead of a loss, with its gradient: 1 for the label.
 
     Operands: those of `softmax_cross_entropy`.
     """
@@ -154,5 +146,5 @@ def score_of_label(spec, operands, first, count):
 
 @inlined
 def float64_of(value):
-    """The value in double precision, for losses that are summed over an epoch."""
+    """The value as float64, for losses that are summed over an epoch."""
     return value * 1.0

@@ -1,4 +1,4 @@
-"""Shapes are types: a spec whose attributes are constants of the kernel compiled for it."""
+"""Specs as Numba types: their attributes are constants of the kernel compiled for them."""
 
 import hashlib
 from dataclasses import is_dataclass
@@ -13,27 +13,27 @@ __all__ = ["SpecType"]
 
 
 class SpecType(types.Type):
-    """The Numba type of one spec; two specs that are equal are one type.
+    """The Numba type of a spec; equal specs have the same type.
 
-    `value` is a frozen dataclass. Its whole-number attributes and properties are literals in the
-    kernel, so loops have constant bounds; attributes that are dataclasses are static in turn.
-    Blocks read `value` while they emit.
+    `value` is a frozen dataclass. Its integer attributes and properties are literals in the kernel,
+    so loops have constant bounds; attributes that are dataclasses have a `SpecType` in turn. Blocks
+    read `value` while they emit code.
     """
 
     def __init__(self, value: Any) -> None:
         self.value = value
         self._attributes: dict[str, Any] = {}
-        # Numba puts the names of a function's types into the function's, many times over: a short
-        # one instead of all that the value says saves a tenth of the time of compiling.
+        # Numba repeats the names of a function's types in its symbols. A short name instead of the
+        # value's repr saves a tenth of the compile time.
         digest = hashlib.sha256(repr(value).encode()).hexdigest()[:32]
         super().__init__(name=f"{type(value).__name__}_{digest}")
 
     def __reduce__(self) -> Any:
-        # Attributes may lead back to their spec, which Numba's way of unpickling cannot follow.
+        # Attributes may refer back to their spec, which Numba's unpickling cannot handle.
         return SpecType, (self.value,)
 
     def attribute(self, name: str) -> Any:
-        """The attribute's value, asked for once: some are long chains of properties."""
+        """The attribute's value, cached, because some are long chains of properties."""
         if name not in self._attributes:
             value = getattr(self.value, name)
             self._attributes[name] = SpecType(value) if is_dataclass(value) else value

@@ -1,4 +1,4 @@
-"""TrivialAugment: one change of an image, any of fourteen, as strong as chance has it.
+"""TrivialAugment: one of fourteen changes of an image, with a random strength.
 
 The change n is uniform in 0 … 13, its strength m in 0 … 30, its sign σ = ±1, and z = m / 30:
 
@@ -14,7 +14,7 @@ The change n is uniform in 0 … 13, its strength m in 0 … 30, its sign σ = �
     12 autocontrast
     13 equalize
 
-1 to 5 are those of `warp`, bilinear and with its border; all others those of `byte_changes`.
+`warp` has 1 to 5, bilinear and with its border; `byte_changes` has the others.
 
 S. G. Müller and F. Hutter, "TrivialAugment: tuning-free yet state-of-the-art data augmentation",
 2021, with the ranges of the paper's wide set as torchvision's `TrivialAugmentWide` has them.
@@ -31,14 +31,14 @@ from neocog.kernels.byte_changes import (
     posterize,
     solarize,
 )
+from neocog.kernels.codegen.vector_types import float32
 from neocog.kernels.jit import inlined
 from neocog.kernels.random import drawn_below, random_bits
-from neocog.kernels.simd import float32
 from neocog.kernels.warp import rotation, warp
 
 __all__ = ["CHANGES", "draw_change", "trivial_augment"]
 
-#: What may be done to an image, by its number.
+#: The changes, by number.
 CHANGES = (
     *("identity", "shear_x", "shear_y", "translate_x", "translate_y", "rotate"),
     *("brightness", "color", "contrast", "sharpness"),
@@ -48,7 +48,7 @@ _IDENTITY, _SHEAR_X, _SHEAR_Y, _TRANSLATE_X, _TRANSLATE_Y, _ROTATE = range(6)
 _BRIGHTNESS, _COLOR, _CONTRAST, _SHARPNESS = range(6, 10)
 _POSTERIZE, _SOLARIZE, _AUTOCONTRAST, _EQUALIZE = range(10, 14)
 
-# Which of an image's random numbers is for what; see `crop` and `warp`.
+# Purposes of an image's random numbers; see `crop` and `warp`.
 _CHANGE, _STRENGTH, _SIGN = 48, 49, 50
 
 _STRENGTHS = 31
@@ -66,7 +66,7 @@ def draw_change(key):
 
 @inlined
 def matrix_of(change, signed, height, width):
-    """The matrix of a change that moves pixels, by σ m."""
+    """The matrix of a change that moves pixels, for σ m."""
     if change == _ROTATE:
         return rotation(135.0 * signed / _MOST, height, width)
     shear = 0.99 * signed / _MOST
@@ -84,7 +84,7 @@ def matrix_of(change, signed, height, width):
 
 @inlined
 def fill_table(spec, change, strength, factor, source, counts, table):
-    """The table of a change of every byte alone."""
+    """Fill the table of a change that maps each byte by itself."""
     if change == _BRIGHTNESS:
         brightness(spec, factor, table)
     elif change == _CONTRAST:
@@ -104,15 +104,15 @@ def trivial_augment(spec, key, source, counts, table, to):
     """Change an image.
 
     Args:
-        spec: has the map `x` and `how`.
-        key: what decides the image's random numbers.
+        spec: has the map `x` and `augment`.
+        key: the key of the image's random numbers.
         source: the image's bytes, of the size of x.
         counts: room for 256 int32.
         table: room for 256 bytes a channel.
-        to: gets the bytes, but where nothing is done.
+        to: gets the changed bytes.
 
     Returns:
-        Where the bytes are: `to`, or `source`.
+        `to`, or `source` if nothing was changed.
     """
     change, strength, sign = draw_change(key)
     if change == _IDENTITY:

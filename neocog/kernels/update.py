@@ -1,4 +1,4 @@
-"""The optimizers' steps, element by element, against the gradient.
+"""The element-wise update rules of optimizers.
 
 With w a parameter, g its gradient, λ its weight decay, η the rate and t the step, from 1:
 
@@ -14,7 +14,7 @@ With w a parameter, g its gradient, λ its weight decay, η the rate and t the s
     … with momentum         b ← μ b + g / (√v + ε),  w ← w − η b
     Adagrad                 v ← v + g²,     w ← w − η / (1 + (t − 1) δ) · g / (√v + ε)
 
-As `torch.optim` has them. D. P. Kingma and J. Ba, 2014; I. Loshchilov and F. Hutter, 2017;
+As in `torch.optim`. D. P. Kingma and J. Ba, 2014; I. Loshchilov and F. Hutter, 2017;
 T. Tieleman and G. Hinton, 2012; J. Duchi, E. Hazan and Y. Singer, 2011; Nesterov's momentum as in
 I. Sutskever et al., 2013.
 
@@ -22,28 +22,20 @@ Operands of every `…_update`:
 
     0 w    1 g    2 settings    3 rates    4 step    5, 6 state    7 clip
 
-`settings` are eight float64 of the parameter's own, η and λ first. `rates` is the run's table,
-float64 [steps][RATES]: a factor to η, and a momentum (or β₁) that takes the place of the
-settings' where it is not NaN; its row is the fifth number of the step. `clip`, one float64, is
-read only where the spec is `clipped`.
+`settings` are eight float64 of the parameter, η and λ first. `rates` is the run's table, float64
+[steps][RATES]: a factor of η, and a momentum (or β₁) that replaces that of the settings unless it
+is NaN; the fifth number of the step is the row. `clip`, one float64, is only read if the spec is
+`clipped`.
 """
 
 from dataclasses import dataclass
 from math import sqrt
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.runtime_sizes import Items, runtime_sizes
-from neocog.kernels.simd import (
-    DOUBLES,
-    FLOATS,
-    LANES,
-    LONGS,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-)
 
 __all__ = [
     "RATES",
@@ -56,17 +48,16 @@ __all__ = [
     "sgd_update",
 ]
 
-#: Numbers of each step in the table of rates: a factor to η, a momentum, an average's decay, none.
+#: Columns of the table of rates: a factor of η, a momentum, the average's decay, unused.
 RATES = 4
 
 
 @dataclass(frozen=True)
 class Update:
-    """A parameter whose items are so many floats, a whole number of vectors.
+    """A parameter that is updated item by item; `item` is the floats of one, whole vectors.
 
-    What is not set costs nothing, and its state is not there: `momentum` (of SGD and RMSprop),
-    `nesterov`, `decay` (of the weights; in the gradient, or from the weights themselves where it
-    is `decoupled`) and `clipped`.
+    Options that are not set cost nothing and have no state: `momentum` (of SGD and RMSprop),
+    `nesterov`, `decay` (weight decay, in the gradient or `decoupled`) and `clipped`.
     """
 
     item: int
@@ -100,7 +91,7 @@ class UpdateKind:
     runtime_sizes = Items
 
 
-# What every step has
+# Parts of all rules
 
 
 @inlined
@@ -111,24 +102,24 @@ def current_rates(rates, step):
 
 @inlined
 def current_momentum(row, own):
-    """The momentum that the row asks for, or the parameter's own where it asks for none."""
+    """The momentum of the row of rates, or the parameter's own if that is NaN."""
     return own if row[1] != row[1] else row[1]
 
 
 @inlined
 def clip_of(spec, operands):
-    """What gradients are multiplied by."""
+    """The clipping factor of gradients."""
     return float32(pointer(operands, 7, DOUBLES)[0] if spec.clipped else 1.0)
 
 
 @inlined
 def decay_of(spec, decay, rate):
-    """What a block takes for weight decay: λ, or what is left of a weight where it is decoupled."""
+    """A block's argument for weight decay: λ, or 1 − η λ if it is decoupled."""
     return float32(1.0 - rate * decay if spec.decoupled else decay)
 
 
 def _begin(emit, spec, clip, decay, w, g):
-    """The weight that moves and the gradient that moves it, after clipping and weight decay."""
+    """The weight and the gradient after clipping and weight decay."""
     weight, slope = emit.load(w), emit.load(g)
     if spec.clipped:
         slope = emit.mul(emit.splat(clip), slope)

@@ -1,14 +1,14 @@
-"""An image turned, sheared or moved: each new pixel is interpolated where it comes from.
+"""Affine maps of an image: each new pixel is interpolated at its source position.
 
-Of the pixel in column i and row j, counted from 0 at their centers, by an affine map:
+For the pixel in column i and row j, counted from 0 at pixel centers:
 
     x = a i + (b j + c),   y = d i + (e j + f)
     X = ⌊2048 x + ½⌋ = 2048 k + u,   Y = ⌊2048 y + ½⌋ = 2048 l + v,   0 ≤ u, v < 2048
     new[j, i] = ⌊((2048 − v) ((2048 − u) p[l, k] + u p[l, k + 1])
                       + v ((2048 − u) p[l + 1, k] + u p[l + 1, k + 1]) + 2²¹) / 2²²⌋
 
-so bilinear, with places in steps of 1 ⁄ 2048 of a pixel and sums in whole numbers. p outside of the
-image is the image mirrored at its outermost pixels (reflect) or black (zero).
+so it is bilinear, with positions in steps of 1 ⁄ 2048 of a pixel and integer sums. Outside of the
+image, p is the image mirrored at its outermost pixels (reflect) or black (zero).
 
     rotation by θ about the center (m, n) = ((W − 1) / 2, (H − 1) / 2), counterclockwise:
         x = cos θ i + (−sin θ j + m − cos θ m + sin θ n)
@@ -17,13 +17,13 @@ image is the image mirrored at its outermost pixels (reflect) or black (zero).
 
 from math import cos, floor, pi, sin
 
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.jit import inlined
 from neocog.kernels.random import uniform
-from neocog.kernels.simd import advance
 
 __all__ = ["mirrored", "random_rotation", "rotation", "warp"]
 
-_ANGLE = 40  # which of an image's random numbers
+_ANGLE = 40  # the purpose of its random number
 
 _BITS = 11
 _ONE = 1 << _BITS
@@ -32,7 +32,7 @@ _HALF = 1 << (2 * _BITS - 1)
 
 @inlined
 def mirrored(at, size):
-    """The pixel that stands at `at`, which may lie outside of the image, when it is mirrored."""
+    """The index of the pixel at `at`, mirrored if that is outside of the image."""
     period = max(1, 2 * (size - 1))
     at = abs(at) % period
     return min(at, period - at)
@@ -40,10 +40,10 @@ def mirrored(at, size):
 
 @inlined
 def warp(spec, matrix, source, to):
-    """Move an image's pixels.
+    """Map an image's pixels by a matrix.
 
     Args:
-        spec: has the map `x` and `how`, whose `reflected` says what is outside.
+        spec: has the map `x` and `augment`, whose `reflected` says what lies outside.
         matrix: (a, b, c, d, e, f).
         source: the image's bytes, of the size of x.
         to: gets the bytes.
@@ -60,7 +60,7 @@ def warp(spec, matrix, source, to):
             of_right, of_low = across & (_ONE - 1), down & (_ONE - 1)
             of_left, of_up = _ONE - of_right, _ONE - of_low
             if left < 0 or right >= width or up < 0 or low >= height:
-                if spec.how.reflected:
+                if spec.augment.reflected:
                     left, right = mirrored(left, width), mirrored(right, width)
                     up, low = mirrored(up, height), mirrored(low, height)
                 else:
@@ -80,7 +80,7 @@ def warp(spec, matrix, source, to):
 
 @inlined
 def inside(weight, at, size):
-    """A weight and a place: none, and any, where the place is outside of the image."""
+    """The weight and position of a pixel; weight 0 if it is outside of the image."""
     if 0 <= at < size:
         return weight, at
     return 0, 0
@@ -99,6 +99,6 @@ def rotation(degrees, height, width):
 
 @inlined
 def random_rotation(spec, key, source, to):
-    """Turn an image by an angle that is uniform in ± `how.rotate` degrees."""
-    degrees = (2 * uniform(key, _ANGLE, 0) - 1) * spec.how.rotate
+    """Rotate an image by an angle that is uniform in ± `augment.rotate` degrees."""
+    degrees = (2 * uniform(key, _ANGLE, 0) - 1) * spec.augment.rotate
     warp(spec, rotation(degrees, spec.x.height, spec.x.width), source, to)

@@ -1,16 +1,19 @@
-"""The gradient of a convolution's weight: one spec for all ways to it, and what they share.
+"""The gradient of a convolution's weight: the spec of all algorithms, and their common code.
 
     dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, s·h + d·i, s·w + d·j, c] · dy[n, h, w, k]
 
-From all of dy see `convolution_gradient`, behind max pooling from the winners `winner_gradient`.
+`convolution_gradient` computes it from all of dy, `winner_gradient` from the winners of max
+pooling.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import LANES, vectors
 from neocog.kernels.convolution_tiling import SUMS, tile
 from neocog.kernels.jit import inlined
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import LANES, accumulators, advance, block, nothing, vectors
 
 __all__ = [
     "WeightGradient",
@@ -22,15 +25,15 @@ __all__ = [
     "store_zero",
 ]
 
-#: What a pass over some rows reads again for every output channel should stay in the first-level
-#: cache, beside the sums.
+#: Bytes that a pass over some rows reads again for every output channel; they should stay in the
+#: first-level cache, besides the sums.
 _BAND_BYTES = 12 * 1024
 
-#: Places of dy in one panel: enough to forget the loads and stores of the sums around it.
+#: Pixels of dy in a panel: enough to make the loads and stores of the sums around it negligible.
 _PLACES = 128
 
-#: Pixels of so many floats lie in panels: a multiple of 256 bytes apart they fall into few of the
-#: first-level cache's sets.
+#: Floats of a pixel from which on pixels are copied to panels: a multiple of 256 bytes apart, they
+#: map to few sets of the first-level cache.
 _WIDE = 64
 
 #: Floats of the largest panel of x.
@@ -41,8 +44,8 @@ _PANEL = 8192
 class WeightGradient:
     """The weight gradient of one convolution; with `winners`, dy is the pooled map's, borderless.
 
-    A shard is so many images. The first window begins `crop_*` rows and columns into x's border.
-    `winners` needs dilation 1 and one group.
+    `shard` is the images of a shard. The first window begins `crop_*` rows and columns into x's
+    border. `winners` needs dilation 1 and one group.
     """
 
     x: FeatureMap
@@ -79,7 +82,7 @@ class WeightGradient:
 
     @property
     def band(self) -> int:
-        """Rows of dy that are taken at a time, from winners."""
+        """Rows of dy that are processed at a time, from winners."""
         return max(1, min(self.dy.height, _BAND_BYTES // (4 * (self.row_step + self.dy.row))))
 
     @property
@@ -93,12 +96,12 @@ class WeightGradient:
 
     @property
     def line(self) -> int:
-        """Vectors that hold one kernel row of all channels."""
+        """Vectors of one kernel row of all channels."""
         return -(-self.w.kernel_w * self.x.pixel // LANES)
 
     @property
     def half(self) -> bool:
-        """Whether the last of them need only be half: fewer loads that cross a cache line."""
+        """Whether half a vector is enough for the last one, so fewer loads cross cache lines."""
         return 0 < self.w.kernel_w * self.x.pixel % LANES <= LANES // 2
 
     @property
@@ -108,25 +111,25 @@ class WeightGradient:
 
     @property
     def together(self) -> int:
-        """Output channels whose sums are in registers together."""
+        """Output channels with sums in registers."""
         most = SUMS // (self.w.kernel_h * self.line) if self.whole else 1
         return next(n for n in range(most, 0, -1) if self.w.out_channels % n == 0)
 
     @property
     def piece(self) -> int:
-        """Vectors of a kernel row that are in registers together, where not all rows fit."""
+        """Vectors of a kernel row in registers, if not all rows fit."""
         return min(self.line, SUMS)
 
     @property
     def piece_rest(self) -> int:
-        """Vectors of the last piece, if it is a smaller one."""
+        """Vectors of the last piece, if it is smaller."""
         return self.line % self.piece
 
     # From all of dy
 
     @property
     def runs(self) -> int:
-        """Stretches of x that one kernel row reads: one where its pixels have no padding."""
+        """Contiguous stretches of x that a kernel row reads: one, if pixels have no padding."""
         together = self.x.pixel == self.w.group_in and self.dilation_w == 1 and not self.packs_x
         return 1 if together else self.w.kernel_w
 
@@ -137,7 +140,7 @@ class WeightGradient:
 
     @property
     def taken(self) -> int:
-        """Rows of the gradient whose sums are in registers together."""
+        """Rows of the gradient with sums in registers."""
         return self._taken(self.run)
 
     def _taken(self, run: int) -> int:
@@ -145,17 +148,17 @@ class WeightGradient:
 
     @property
     def taken_rest(self) -> int:
-        """Rows that are left over at the end of a stretch."""
+        """Rows that remain at the end of a stretch."""
         return self.run % self.taken
 
     @property
     def parts(self) -> int:
-        """Parts of a stretch that are items of their own, where items go over the whole batch."""
+        """Parts of a stretch that are separate items, if items cover the whole batch."""
         return -(-self.run // self.part)
 
     @property
     def items(self) -> int:
-        """Items of the weight, where it is shared by items over the whole batch."""
+        """Items of the weight, if each covers the whole batch."""
         return self.w.blocks // self.pair * self.parts
 
     @property
@@ -165,7 +168,7 @@ class WeightGradient:
 
     @property
     def places(self) -> int:
-        """Places of dy that are taken at a time, about."""
+        """Pixels of dy that are processed at a time, roughly."""
         if self.x.pixel >= _WIDE:
             return _PLACES
         read = self.w.block if self.packs_dy else self.dy.pixel
@@ -174,52 +177,52 @@ class WeightGradient:
 
     @property
     def columns(self) -> int:
-        """Columns of dy that are taken at a time: whole rows if they are not very long."""
+        """Columns of dy that are processed at a time: whole rows, unless they are very long."""
         pieces = -(-self.dy.width // self.places)
         return -(-self.dy.width // pieces)
 
     @property
     def rows(self) -> int:
-        """Rows of dy that are taken at a time."""
+        """Rows of dy that are processed at a time."""
         return max(1, min(self.dy.height, self.places // self.dy.width))
 
     @property
     def images(self) -> int:
-        """Images that are taken at a time."""
+        """Images that are processed at a time."""
         return max(1, self.places // (self.dy.height * self.dy.width))
 
     @property
     def packs_dy(self) -> bool:
-        """Whether the places of one block of channels are copied side by side.
+        """Whether the pixels of a block of channels of dy are copied side by side.
 
-        Also where a block reaches over its group, so that what is not its own is zero.
+        Also if a block extends past its group, so that the rest is zero.
         """
         wide = self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
         return self.w.lanes_left > 0 or wide
 
     @property
     def dy_panel(self) -> int:
-        """Floats of such a copy of one block."""
+        """Floats of such a copy for one block."""
         return self.images * self.rows * self.columns * self.w.block
 
     @property
     def pair(self) -> int:
-        """Blocks of channels that one copy of x serves."""
+        """Blocks of channels that use the same copy of x."""
         return 2 if self.packs_x and self.packs_dy and self.w.group_blocks % 2 == 0 else 1
 
     @property
     def packs_x(self) -> bool:
-        """Whether the pixels of a few channels are copied side by side."""
+        """Whether the pixels of a few channels of x are copied side by side."""
         return self.x.pixel >= _WIDE and self._x_panel(self._taken(self.w.group_in)) <= _PANEL
 
     @property
     def panel_rows(self) -> int:
-        """Rows of x that so many rows of dy are reached from."""
+        """Rows of x that the rows of a panel of dy read."""
         return (self.rows - 1) * self.stride_h + (self.w.kernel_h - 1) * self.dilation_h + 1
 
     @property
     def panel_columns(self) -> int:
-        """Columns of x likewise."""
+        """Columns of x that the columns of a panel of dy read."""
         return (self.columns - 1) * self.stride_w + (self.w.kernel_w - 1) * self.dilation_w + 1
 
     def _x_panel(self, taken: int) -> int:
@@ -227,12 +230,12 @@ class WeightGradient:
 
     @property
     def x_panel(self) -> int:
-        """Floats of such a copy, with a vector that may hang over its end."""
+        """Floats of such a copy, plus a vector that may extend past its end."""
         return self._x_panel(self.taken) if self.packs_x else 1
 
     @property
     def x_panels(self) -> int:
-        """Such copies that are made at a time, so that a pixel's cache lines are fetched once."""
+        """Copies that are made at a time, so that a pixel's cache lines are fetched once."""
         most = -(-self.run // self.taken)
         return max(1, min(8, most, 2 * _PANEL // self.x_panel)) if self.packs_x else most
 
@@ -246,7 +249,7 @@ class WeightGradient:
         """Floats of all copies of dy at a time."""
         return self.dy_panel * self.pair if self.packs_dy else 1
 
-    # Where a panel, or x and dy themselves, have their places: floats from one to the next.
+    # Strides in floats of a panel, or of x and dy themselves.
 
     @property
     def dy_column_step(self) -> int:
@@ -280,18 +283,18 @@ class WeightGradient:
 
     @property
     def taken_sums(self) -> int:
-        """Vectors that hold the sums of the rows that are in registers together."""
+        """Vectors of sums of the rows in registers."""
         return self.taken * self.w.vectors
 
     @property
     def rest_sums(self) -> int:
-        """Vectors that hold the sums of the rows that are left over."""
+        """Vectors of sums of the remaining rows."""
         return max(1, self.taken_rest) * self.w.vectors
 
 
 @block(nothing)
 def keep_sums(emit, spec, sums, partial):
-    """Write sums, one vector after the other."""
+    """Write sums, one vector after another."""
     for at, value in enumerate(sums):
         emit.store(value, partial, at * LANES)
 
@@ -325,7 +328,7 @@ def add_vector(emit, spec, sums, source):
 
 @inlined
 def add_bias(spec, bias, dy):
-    """Add dy, summed over all places, to the bias sums."""
+    """Add dy, summed over all pixels, to the bias sums."""
     for k in range(0, spec.dy.pixel, LANES):
         sums = one_vector(spec, advance(bias, k))
         for row in range(spec.dy.height):

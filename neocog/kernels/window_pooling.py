@@ -1,35 +1,24 @@
-"""The maximum and the mean of windows of any size, with any stride and padding, and the way back.
+"""Max and mean pooling with any window, stride and padding, and their gradients.
 
-A window's places are its taps, t = i · kw + j, of which those count that lie in the map: see
-`windows.py` (`neocog.reference.max_pool2d_forward`, `avg_pool2d_forward` and their ways back).
+The pixels of a window are its taps, t = i · kw + j; only those inside the map count: see
+`windows.py` (`neocog.reference.max_pool2d_forward`, `avg_pool2d_forward` and their gradients).
 
-    maximum   y = max over the window; the winner is the number of the tap that stood there: the
-              first of equals, and of NaNs, which are larger than anything, the last, as in PyTorch
+    maximum   y = max over the window; the winner is the number of its tap: the first of equal ones,
+              but the last of NaNs, which are larger than any number, as in PyTorch
     mean      y = Σ over the window / d,   d = kh · kw, or the number of taps that lie in the map
-    back      dx[p] = Σ dy over the windows that p won,  or  Σ dy / d over those that it lies in
+    backward  dx[p] = Σ dy over the windows that p won,  or  Σ dy / d over those that contain p
 
-The gradients are summed where they arrive, window after window, so nothing is written twice; where
-windows tile the map, each vector of dy is read once and spread. Windows of a few taps that lie in
-the map are straight code, the others loops. Pooling a whole map to one place is one large window.
+Each element of dx sums over its windows, so nothing is written twice; if windows tile the map, each
+vector of dy is read once and distributed. Windows of a few taps inside the map are unrolled, others
+are loops. Pooling a whole map to one pixel is one large window.
 """
 
 from math import nan
 
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, float32, vectors
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    INTS,
-    LANES,
-    accumulators,
-    advance,
-    block,
-    float32,
-    nothing,
-    pointer,
-    rolled,
-    vectors,
-    zeros,
-)
 from neocog.kernels.windows import (
     WindowPooling,
     columns_of,
@@ -50,12 +39,12 @@ __all__ = [
 
 
 def _larger_of(emit, value, best):
-    """Where a value takes the place of the best so far."""
+    """The lanes in which a value replaces the best so far."""
     return emit.either(emit.greater(value, best), emit.unordered(value, value))
 
 
 def _maximum(emit, values):
-    """The maximum alone: NaN is looked for in pairs, and put in at the end."""
+    """The maximum without the winner: NaN is detected in pairs, and inserted at the end."""
     best = values[0]
     for value in values[1:]:
         best = emit.larger(value, best)
@@ -67,7 +56,7 @@ def _maximum(emit, values):
 
 @block(nothing)
 def max_straight(emit, spec, x, y, won):
-    """The maxima of a window that lies in the map, x standing at its first tap."""
+    """The maxima of a window inside the map; x points to its first tap."""
     if not spec.small:
         return
     for at in range(0, spec.straight, LANES):
@@ -88,14 +77,14 @@ def max_straight(emit, spec, x, y, won):
 
 @block(lambda spec, *_: vectors(2 * spec.together))
 def max_start(emit, spec, x, tap):
-    """The largest so far is the first tap: values, then the number of the tap, as floats."""
+    """Start with the first tap: its values, then its number, as floats."""
     values = [emit.load_first(x, at, spec.x.pixel) for at in range(0, spec.some, LANES)]
     return [*values, *[emit.splat(tap)] * spec.together]
 
 
 @block(accumulators)
 def max_tap(emit, spec, best, x, tap):
-    """Look at one more tap."""
+    """Compare one more tap."""
     values, winners = list(best[: spec.together]), list(best[spec.together :])
     for v in range(spec.together):
         value = emit.load_first(x, v * LANES, spec.x.pixel)
@@ -153,7 +142,7 @@ def max_pool_forward(spec, operands, first, count):
 
 @block(nothing)
 def spread_won(emit, spec, dy, won, dx):
-    """Pass dy to its winners and zero to the other taps, of a window that shares no place."""
+    """Write dy to its winners and zero to the other taps, for windows that do not overlap."""
     if not spec.tiled:
         return
     for at in range(0, spec.straight, LANES):
@@ -180,14 +169,14 @@ def add_won(emit, spec, sums, dy, won, tap):
 
 @block(nothing)
 def keep(emit, spec, sums, dx):
-    """Write the sums of one place."""
+    """Write the sums of one pixel."""
     for v, total in enumerate(sums):
         emit.store_first(total, dx, v * LANES, spec.dx.pixel)
 
 
 @inlined
 def clear_rest(spec, dx):
-    """Zero where windows that tile the map leave the end of a row or column out."""
+    """Write zeros where the windows leave out the end of a row or column."""
     for h in range(rolled(spec.dx.height)):
         covered = spec.dy.width * spec.stride_w if h < spec.dy.height * spec.stride_h else 0
         for w in range(covered, rolled(spec.dx.width)):
@@ -199,7 +188,7 @@ def clear_rest(spec, dx):
 
 @inlined
 def gather_won(spec, dy, won, dx):
-    """Every place's sum over the windows that it lies in."""
+    """Every pixel's sum over the windows that contain it."""
     for h in range(rolled(spec.dx.height)):
         rows = windows_over(h, spec.kernel_h, spec.stride_h, spec.padding_h, spec.dy.height)
         for w in range(rolled(spec.dx.width)):
@@ -219,7 +208,7 @@ def gather_won(spec, dy, won, dx):
 
 @kernel
 def max_pool_backward(spec, operands, first, count):
-    """Operands: dy, winners, dx, of which all but the border is written."""
+    """Operands: dy, winners, dx, which is written except for its border."""
     for n in range(count):
         dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)
         won = advance(pointer(operands, 1, INTS), n * spec.won.size)
@@ -253,7 +242,7 @@ def window_scale(spec, rows, columns):
 
 
 def _total(emit, values):
-    """Their sum, in pairs: the processor need not wait for each addition."""
+    """The sum of values, in pairs, so that additions need not wait for each other."""
     while len(values) > 1:
         odd = values[len(values) // 2 * 2 :]
         values = [emit.add(a, b) for a, b in zip(values[::2], values[1::2], strict=False)] + odd
@@ -262,7 +251,7 @@ def _total(emit, values):
 
 @block(nothing)
 def mean_straight(emit, spec, x, y):
-    """The means of a window that lies in the map, x standing at its first tap."""
+    """The means of a window inside the map; x points to its first tap."""
     if not spec.small:
         return
     for at in range(0, spec.straight, LANES):
@@ -340,7 +329,7 @@ def avg_pool_forward(spec, operands, first, count):
 
 @block(nothing)
 def spread_mean(emit, spec, dy, dx):
-    """Pass dy / d to every tap, of a window that shares no place."""
+    """Write dy / d to every tap, for windows that do not overlap."""
     if not spec.tiled:
         return
     for at in range(0, spec.straight, LANES):
@@ -358,7 +347,7 @@ def add_scaled(emit, spec, sums, scale, dy):
 
 @inlined
 def gather_means(spec, dy, dx):
-    """Every place's sum over the windows that it lies in."""
+    """Every pixel's sum over the windows that contain it."""
     for h in range(rolled(spec.dx.height)):
         rows = windows_over(h, spec.kernel_h, spec.stride_h, spec.padding_h, spec.dy.height)
         for w in range(rolled(spec.dx.width)):
@@ -376,7 +365,7 @@ def gather_means(spec, dy, dx):
 
 @kernel
 def avg_pool_backward(spec, operands, first, count):
-    """Operands: dy, dx, of which all but the border is written."""
+    """Operands: dy, dx, which is written except for its border."""
     for n in range(count):
         dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)
         dx = advance(pointer(operands, 1, FLOATS), n * spec.dx.size + spec.dx.start)

@@ -1,22 +1,15 @@
-"""The gradient of a convolution's weight behind 2 × 2 max pooling, from the winners alone.
+"""The gradient of a convolution's weight before 2 × 2 max pooling, from the winners only.
 
     dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, winner[n, h, w, k] + (i, j), c] · dy[n, h, w, k]
 
-A quarter of the arithmetic that the gradient from all of dy takes. Registers hold whole kernel rows
-of an output channel, as vectors along x, where the (j, c) of a kernel row lie side by side.
+This is a quarter of the arithmetic of the gradient from all of dy. Registers hold whole kernel rows
+of an output channel, as vectors along x, where the (j, c) of a kernel row are contiguous.
 """
 
+from neocog.kernels.codegen.block import accumulators, block
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, vectors
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.simd import (
-    FLOATS,
-    INTS,
-    LANES,
-    accumulators,
-    advance,
-    block,
-    pointer,
-    vectors,
-)
 from neocog.kernels.weight_gradient import add_bias, clear, keep_sums
 
 __all__ = ["conv2d_backward_weight_of_winners"]
@@ -45,9 +38,9 @@ def winner_rest(emit, spec, partial):
 
 @block(accumulators)
 def add_winner(emit, spec, sums, x, dy, winners):
-    """Add dy · x around the winner, for one place of the pooled map.
+    """Add dy · x around the winner, for one pixel of the pooled map.
 
-    x stands at the region's first pixel, dy and winners at the first output channel.
+    x points to the region's first pixel, dy and winners to the first output channel.
     """
     sums = list(sums)
     each = spec.w.kernel_h * spec.line if spec.whole else len(sums)

@@ -1,20 +1,23 @@
-"""The gradient of a convolution's input behind 2 × 2 max pooling, from the winners alone.
+"""The gradient of a convolution's input before 2 × 2 max pooling, from the winners only.
 
     dx[winner[h, w, k] + (i, j), c] = Σ dy[h, w, k] · weight[k, c, i, j]
 
-over all h, w, k and taps that meet there. Only one pixel in four of what stood before pooling has
-a gradient, and the sum over all of dy also meets zeros beyond its edges: spreading each winner over
-its window takes a fifth of the multiplications for 5 × 5 without padding, each with a load and a
-store of dx, which stay in the first-level cache. Without padding every window lies inside dx.
+over all h, w, k and taps with the same position. Only one pixel in four before pooling has a
+gradient, and the sum over all of dy also multiplies zeros beyond its edges. So scattering each
+winner over its window takes a fifth of the multiplications for 5 × 5 without padding, each with a
+load and a store of dx, which stays in the first-level cache. Without padding every window lies
+inside dx.
 
-Sums run over places row by row and, at each, over output channels, whatever the threads.
+Sums run over pixels row by row and, at each, over output channels, for any number of threads.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, rolled
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.jit import kernel
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import FLOATS, INTS, LANES, advance, block, nothing, pointer, rolled
 
 __all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners"]
 
@@ -23,8 +26,8 @@ __all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners"]
 class WinnerInputGradient:
     """From the pooled map's gradient dy, without border, to dx; `w` is the flipped weight.
 
-    Winners are offsets within x, so dx must lie as x does. `gated`: dx is zero where x, a map
-    like dx behind a ReLU, is.
+    Winners are offsets within x, so dx must have x's layout. With `gated` dx is zero wherever x,
+    the output of a ReLU, is zero.
     """
 
     dy: FeatureMap
@@ -53,9 +56,9 @@ def clear(emit, spec, dx):
 
 @block(nothing)
 def scatter(emit, spec, dy, winner, w, dx):
-    """Add one winner's slope times the weight of its output channel, tap by tap.
+    """Add one winner's dy times the weight of its output channel, tap by tap.
 
-    dx stands at the region's first pixel, dy, winner and w at the output channel.
+    dx points to the region's first pixel, dy, winner and w to the output channel.
     """
     slope = emit.broadcast(dy)
     to = emit.advance(dx, emit.load_offset(winner, 0))
@@ -73,8 +76,8 @@ def scatter(emit, spec, dy, winner, w, dx):
 
 
 @block(nothing)
-def shut(emit, spec, gate, dx):
-    """No gradient where ReLU gave zero."""
+def apply_gate(emit, spec, gate, dx):
+    """Zero dx where the ReLU's output is zero."""
     zero = emit.constant(0.0)
     emit.store(emit.select(emit.at_most(emit.load(gate), zero), zero, emit.load(dx)), dx)
 
@@ -102,4 +105,4 @@ def conv2d_backward_input_of_winners(spec, operands, first, count):
         if spec.gated:
             gate = advance(pointer(operands, 4, FLOATS), n * spec.dx.size)
             for at in range(0, spec.dx.content, LANES):
-                shut(spec, advance(gate, at), advance(dx, at))
+                apply_gate(spec, advance(gate, at), advance(dx, at))

@@ -1,4 +1,4 @@
-"""Convolution 3 × 3 with fewer multiplications: Winograd's minimal filtering.
+"""3 × 3 convolution with fewer multiplications: Winograd's minimal filtering.
 
     C input channels, K output channels; t tiles of the output, ξ points of a tile's transform
 
@@ -6,21 +6,23 @@
     U[ξ, c, k] = (G w[c, k] Gᵀ)[ξ]          y[t, k]    = Aᵀ M[t, k] A + bias[k]
 
 (A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016;
-`winograd_transforms` has the matrices.) A tile of 4 × 4 outputs takes 36 multiplications a pair of
-channels where the direct sum takes 144, one of 2 × 2 16 where it takes 36; the transforms cost an
-operation for each channel, and so weigh less the more channels there are.
+`winograd_transforms` has the matrices.) A tile of 4 × 4 outputs takes 36 multiplications per pair
+of channels instead of 144, one of 2 × 2 takes 16 instead of 36. The cost of the transforms grows
+with the channels, not with pairs of channels, so it matters less the more channels there are.
 
-Tiles are taken in groups, over as many images as a call has, so that V and M stay in the
-second-level cache while U passes through once a group. Tiles hang over the lower and right edge
-where the map is no multiple of them: what they would read there counts as zero, and what they
-would write is dropped. Each number of M is one chain of sums over c, so the result does not depend
-on how tiles are grouped. NaN and infinity spread over their tile, not only over the kernel's reach.
+Tiles are processed in groups, over all images of a call, so that V and M stay in the second-level
+cache while U is read once per group. Tiles extend past the lower and right edge if the map is no
+multiple of their size: there they read zeros, and their outputs are dropped. Each element of M is
+one chain of sums over c, so the result does not depend on the grouping of tiles. NaN and infinity
+spread over their whole tile, not only over the kernel's window.
 """
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, stack_floats
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.gemm import Strides, multiply_rows
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.runtime_sizes import runtime_sizes
-from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer, stack_floats
 from neocog.kernels.winograd_transforms import (
     output_transform,
     part_of,
@@ -39,14 +41,14 @@ def store_zero(emit, t, to):
 
 @inlined
 def place_of(t, g, n):
-    """The image, row and column of y at which tile `n` of all images begins."""
+    """The image, row and column of y where tile `n` of all images begins."""
     tile = n % g.tiles
     return n // g.tiles, tile // g.columns * t.tile, tile % g.columns * t.tile
 
 
 @inlined
 def next_place(t, g, image, row, column):
-    """Those of the next tile, without dividing, which for few channels takes as long as a tile."""
+    """`place_of` the next tile, without divisions, which can take as long as a small tile."""
     column += t.tile
     if column >= g.y_columns:
         column = 0
@@ -65,7 +67,7 @@ def transform(emit, t, g, x, v):
 
 @block(nothing)
 def transform_part(emit, t, g, x, v, rows, columns, zeros):
-    """The same where there are only so many rows and columns, and else zeros."""
+    """`transform` for a tile with only `rows` × `columns` pixels, and zeros elsewhere."""
     there = part_of(emit, places(emit, x, g.x_row, g.x_pixel), rows, columns, zeros)
     transform_input(emit, t.side, there, v, g.v_spot)
 
@@ -117,7 +119,7 @@ def finish(emit, t, g, m, bias, y, gate):
 
 @block(nothing)
 def finish_part(emit, t, g, m, bias, y, gate, rows, columns, aside):
-    """The same where there are only so many rows and columns; the others go aside."""
+    """`finish` for a tile with only `rows` × `columns` pixels; the others go to `aside`."""
     of_y, of_gate = (
         places(emit, y, g.y_row, g.y_pixel),
         places(emit, gate, g.gate_row, g.gate_pixel),

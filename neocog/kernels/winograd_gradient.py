@@ -3,48 +3,35 @@
     W[ξ, t, k] = (A dy[t, k] Aᵀ)[ξ]         S[ξ, c, k] = Σ_t V[ξ, t, c] · W[ξ, t, k]
     dw[c, k]   = Gᵀ S[c, k] G               db[k]      = Σ dy
 
-the sum over the tiles of all images: the transpose of the forward formula, so 36 multiplications a
-pair of channels and a tile of 4 × 4, for 144. Beyond the edge, dy counts as zero.
+where t runs over the tiles of all images. This is the transpose of the forward formula, so it takes
+36 multiplications per pair of channels and tile of 4 × 4 instead of 144. Beyond the edge, dy is
+zero.
 
-Two ways to S. Where it is small, the images of a batch are cut into shards with a sum each, which
-`winograd_backward_weight` adds to, a group of tiles at a time; `winograd_reduce` adds the shards in
-their order and transforms the sum. Where there are many channels, and so S is large and the maps
-are small, V and W of the whole batch are kept (`winograd_transform_input`,
-`winograd_transform_gradient`), and `winograd_outer` sums over all tiles at once: its work is shared
-by channels, and the part of S that belongs to some channels never leaves the second-level cache.
-Either way each number of S is one chain of sums over tiles in their order, whatever groups and
-calls they come in.
+S is computed in one of two ways. If it is small, the images of a batch are divided into shards,
+each with its own sum, to which `winograd_backward_weight` adds a group of tiles at a time;
+`winograd_reduce` adds the shards in order and transforms the sum. With many channels S is large and
+maps are small. Then V and W of the whole batch are stored (`winograd_transform_input`,
+`winograd_transform_gradient`), and `winograd_outer` sums over all tiles at once: workers divide it
+by channels, and a worker's part of S never leaves the second-level cache. Either way, each element
+of S is one chain of sums over tiles in their order, however tiles are grouped.
 """
 
-from dataclasses import asdict, dataclass, replace
-
-from neocog.kernels.gemm import Product, Strides, multiply_rows
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer, stack_floats
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
+from neocog.kernels.gemm import Strides, multiply_rows
 from neocog.kernels.jit import inlined, kernel
-from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.runtime_sizes import runtime_sizes
-from neocog.kernels.simd import (
-    FLOATS,
-    LANES,
-    LONGS,
-    accumulators,
-    advance,
-    block,
-    nothing,
-    pointer,
-    stack_floats,
-    vectors,
-)
 from neocog.kernels.winograd import next_place, place_of, store_zero, transform_tiles
-from neocog.kernels.winograd_tiling import TileKind, Tiling, Winograd, spread
+from neocog.kernels.winograd_gradient_tiling import CHANNELS
 from neocog.kernels.winograd_transforms import (
     part_of,
     places,
     transform_gradient,
-    turned_weight_transform,
+    transposed_weight_transform,
 )
 
 __all__ = [
-    "WinogradGradient",
     "winograd_backward_weight",
     "winograd_outer",
     "winograd_reduce",
@@ -52,158 +39,9 @@ __all__ = [
     "winograd_transform_input",
 ]
 
-# Tiles over which `winograd_outer` sums at a time: what it reads of V and W for them fits the
-# first-level cache, with room for what is asked for ahead.
+# Tiles over which `winograd_outer` sums at a time: their V and W fit into the first-level cache,
+# with room for prefetched data.
 _TILES = 64
-
-# Input channels whose S is summed at a time, for one block of output channels: three cache lines of
-# V, and 110 KB of S where vectors are of eight floats. V and W are packed in these widths: spread
-# over all channels, what is read of a tile came from a page of its own, a sixth slower.
-_CHANNELS = 48
-
-
-@dataclass(frozen=True)
-class WinogradGradient:
-    """The weight gradient of one convolution; see `Winograd` for x, top, left, tile and group.
-
-    A shard is so many images. Where `shard` is 0, V and W of up to `images` images are kept.
-    """
-
-    x: FeatureMap
-    dy: FeatureMap
-    top: int
-    left: int
-    tile: int = 4
-    bias: bool = True
-    shard: int = 0
-    images: int = 0
-    group: int = 0
-
-    @property
-    def forward(self) -> Winograd:
-        """The convolution; its M has the layout of W.
-
-        V and W of a batch are packed in the widths that `winograd_outer` reads, one after another.
-        """
-        plain = Winograd(self.x, self.dy, self.top, self.left, self.tile, group=self.group)
-        if self.shard:
-            return plain
-        group = self.images * plain.tiles
-        return replace(plain, group=group, v_width=_CHANNELS, m_width=plain.w.block)
-
-    @property
-    def w(self) -> ConvolutionWeight:
-        """The weight."""
-        return self.forward.w
-
-    @property
-    def panel(self) -> int:
-        """Floats of S for one point and one block of output channels: [C, in vectors][block]."""
-        return self.x.pixel * self.w.block
-
-    @property
-    def s_spot(self) -> int:
-        """Floats of S from one point to the next; within, [K / block][C, in vectors][block]."""
-        return spread(self.w.blocks * self.panel)
-
-    @property
-    def s_size(self) -> int:
-        """Floats of one S."""
-        return self.forward.spots * self.s_spot
-
-    @property
-    def portions(self) -> int:
-        """Portions of `_CHANNELS` input channels."""
-        return -(-self.w.in_channels // _CHANNELS)
-
-    @property
-    def portion_spot(self) -> int:
-        """Floats of a portion's S from one point to the next."""
-        return spread(_CHANNELS * self.w.block)
-
-    @property
-    def items(self) -> int:
-        """Items of `winograd_outer`: portions of input channels × blocks of output channels."""
-        return self.portions * self.w.blocks
-
-    @property
-    def v_size(self) -> int:
-        """Floats of V: of a group, or of the batch."""
-        return -(-self.x.pixel // self.forward.v_row) * self.forward.v_part
-
-    @property
-    def w_size(self) -> int:
-        """Floats of W: of a group, or of the batch."""
-        return -(-self.dy.pixel // self.forward.m_row) * self.forward.m_part
-
-    @property
-    def scratch_size(self) -> int:
-        """Floats a worker needs: for V and W of a group, or for a portion's S."""
-        if self.shard:
-            return self.v_size + self.w_size
-        return self.forward.spots * self.portion_spot
-
-    @property
-    def chains(self) -> int:
-        """Vectors of the bias gradient that are summed at a time."""
-        if not self.bias:
-            return 1
-        return next(n for n in (4, 3, 2, 1) if self.dy.pixel // LANES % n == 0)
-
-    @property
-    def kind(self) -> "GradientKind":
-        """What the machine code depends on."""
-        return GradientKind(self.tile, self.w.vectors, self.bias, self.chains)
-
-    @property
-    def runtime_sizes(self) -> "GradientTiling":
-        """All other sizes."""
-        return GradientTiling(
-            **asdict(self.forward.runtime_sizes),
-            shard=self.shard,
-            s_spot=self.s_spot,
-            s_size=self.s_size,
-            panel=self.panel,
-            v_size=self.v_size,
-            block_size=self.w.block_size,
-            portion_spot=self.portion_spot,
-            portion_size=self.forward.spots * self.portion_spot,
-        )
-
-
-@dataclass(frozen=True)
-class GradientTiling(Tiling):
-    """The runtime sizes of a Winograd weight gradient: the convolution's, and sizes of sums."""
-
-    shard: int
-    s_spot: int
-    s_size: int
-    panel: int
-    v_size: int
-    block_size: int
-    portion_spot: int
-    portion_size: int
-
-
-@dataclass(frozen=True)
-class GradientKind(TileKind):
-    """What the machine code of a Winograd weight gradient depends on beside."""
-
-    bias: bool
-    chains: int
-
-    runtime_sizes = GradientTiling
-
-    @property
-    def product(self) -> Product:
-        """S of one point and one block of output channels: rows are input channels."""
-        return Product(self.vectors, a_row=1, c_row=self.block, accumulate=True)
-
-    @property
-    def portion_product(self) -> Product:
-        """The same for `winograd_outer`, which asks for the next point's numbers ahead."""
-        near = replace(self.product, a_depth=_CHANNELS, b_depth=self.block)
-        return replace(near, far_a=True, far_b=True)
 
 
 @inlined
@@ -227,20 +65,20 @@ def some_vectors(emit, t, source):
 
 @block(accumulators)
 def add_vectors(emit, t, sums, source):
-    """Add as many vectors."""
+    """Add a few vectors."""
     return [emit.add(value, emit.load(source, at * LANES)) for at, value in enumerate(sums)]
 
 
 @block(nothing)
 def keep_vectors(emit, t, sums, to):
-    """Write them."""
+    """Write a few vectors."""
     for at, value in enumerate(sums):
         emit.store(value, to, at * LANES)
 
 
 @inlined
 def add_bias(t, g, bias, dy):
-    """Add dy, summed over all places, to the bias sums."""
+    """Add dy, summed over all pixels, to the bias sums."""
     for k in range(0, g.y_pixel, t.chains * LANES):
         sums = some_vectors(t, advance(bias, k))
         for row in range(g.y_rows):
@@ -257,7 +95,7 @@ def transform(emit, t, g, dy, w):
 
 @block(nothing)
 def transform_part(emit, t, g, dy, w, rows, columns, zeros):
-    """The same where there are only so many rows and columns, and else zeros."""
+    """`transform` for a tile with only `rows` × `columns` pixels, and zeros elsewhere."""
     there = part_of(emit, places(emit, dy, g.y_row, g.y_pixel), rows, columns, zeros)
     transform_gradient(emit, t.side, there, w, g.m_spot)
 
@@ -331,7 +169,7 @@ def winograd_transform_input(t, operands, first, count):
 
 @kernel
 def winograd_transform_gradient(t, operands, first, count):
-    """W of some images, and each one's bias sum.
+    """W and the bias sums of some images.
 
     Operands: dy, W of the batch (`w_size` floats), bias sums [image][K] of these images.
     """
@@ -348,15 +186,15 @@ def winograd_transform_gradient(t, operands, first, count):
 
 @block(nothing)
 def finish_weight(emit, t, sums, spot, dw, tap):
-    """Gᵀ S G of one vector of output channels, to taps so many floats apart."""
-    rows = turned_weight_transform(emit, t.side, sums, spot)
+    """Gᵀ S G of one vector of output channels, to taps `tap` floats apart."""
+    rows = transposed_weight_transform(emit, t.side, sums, spot)
     for n, value in enumerate(value for row in rows for value in row):
         emit.store(value, dw, emit.offset((n, tap)))
 
 
 @inlined
 def add_up(t, to, source, apart, count):
-    """One vector: the sum of `count` of them, so many floats apart."""
+    """One vector: the sum of `count` vectors, `apart` floats apart."""
     total = one_vector(t, source)
     for n in range(1, count):
         total = add_vectors(t, total, advance(source, n * apart))
@@ -382,8 +220,8 @@ def winograd_outer(t, operands, first, count):
     tiles = images * g.tiles
     for item in range(first, first + count):
         k, portion = item % g.blocks, item // g.blocks
-        c = portion * _CHANNELS
-        channels = min(_CHANNELS, g.in_channels - c)
+        c = portion * CHANNELS
+        channels = min(CHANNELS, g.in_channels - c)
         clear(t, sums, g.portion_size)
         for begin in range(0, tiles, _TILES):
             of_v = advance(v, portion * g.v_part + begin * g.v_row)

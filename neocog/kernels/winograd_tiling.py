@@ -1,46 +1,46 @@
-"""How a Winograd convolution is cut into tiles, and where its numbers lie; see `winograd`."""
+"""How a Winograd convolution is tiled, and the layouts of its arrays; see `winograd`."""
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.gemm import Product
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.simd import LANES
 
 __all__ = ["TileKind", "Tiling", "Winograd", "WinogradKind", "spread"]
 
-# Tiles of a group: as many as fit so many bytes with all their channels …
+# Bytes of a group of tiles with all channels, at most …
 _GROUP_BYTES = 256 * 1024
-# … but enough that a pass over U, which may come from the third-level cache, pays.
+# … but at least so many tiles that reading U, perhaps from the third-level cache, pays.
 _LEAST_TILES = 24
 
-# A U that is larger comes from the third-level cache or from memory.
+# Bytes above which U comes from the third-level cache or from memory.
 _NEAR_BYTES = 1024 * 1024
 
 
 def spread(floats: int) -> int:
-    """So many floats or a few more: an odd number of cache lines.
+    """`floats` rounded up to an odd number of cache lines.
 
-    What lies a multiple of many lines apart falls into the same few sets of a cache.
+    Strides of a multiple of many lines map to the same few sets of a cache.
     """
     lines = -(-floats // 16)
     return 16 * (lines + 1 - lines % 2)
 
 
 def _apart(floats: int) -> int:
-    # Fewer lines than eight apart, a group's tiles do not fall into the same sets.
+    # With strides below eight lines, a group's tiles do not map to the same sets.
     return floats if floats < 128 else spread(floats)
 
 
 @dataclass(frozen=True)
 class Winograd:
-    """One convolution 3 × 3, stride 1; maps as in `convolution.Convolution`, x in whole vectors.
+    """A 3 × 3 convolution with stride 1; maps as in `Convolution`, x in whole vectors.
 
-    `top` and `left` are the rows and columns of zeros above and left of x, which its border must
-    have; below and right the border must have what y needs. `tile` is the outputs along a side of
-    a tile, 4 or 2. With `accumulate` the result is added to what y holds. With `parts` items are
-    tiles of one image instead of images. `group` is how many tiles are transformed together, 0 for
-    as many as suit the caches; `v_width` and `m_width` how many
-    channels of V and of M lie together, 0 for all, as the forward kernel wants.
+    `top` and `left` are the rows and columns of zeros that x's border must have above and on the
+    left; below and on the right it must be as wide as y needs. `tile` is the outputs along a side
+    of a tile, 4 or 2. With `accumulate` the result is added to y. With `parts` items are tiles of
+    one image instead of images. `group` is the number of tiles that are transformed together; 0
+    fits them to the caches. `v_width` and `m_width` are the channels of V and of M that are
+    contiguous; 0, for all, is what the forward kernel needs.
     """
 
     x: FeatureMap
@@ -277,13 +277,13 @@ class TileKind:
 
     @property
     def block(self) -> int:
-        """Output channels that lie together."""
+        """Output channels in a block."""
         return self.vectors * LANES
 
 
 @dataclass(frozen=True)
 class WinogradKind(TileKind):
-    """What the forward kernel's depends on beside; `far` says that U comes from far away."""
+    """What the forward kernel depends on too; `far` says that U comes from a distant cache."""
 
     bias: bool
     relu: bool

@@ -13,11 +13,11 @@ the points 0, ±1, ∞, for 4 × 4 at 0, ±a, ±b, ∞ with a = √½ and b = �
          0   a   −½   −b   1   0             ⅙  −b/6   ⅓
          0   1    0  −5/2  0   1              0    0    1
 
-The paper's points 0, ±1, ±2, ∞ leave twice the error; these leave less than twice that of the
-direct sum. As the points come in pairs, even and odd powers are added up once for both.
+The paper's points 0, ±1, ±2, ∞ have twice the error; the error of these is less than twice that of
+the direct sum. As points come in pairs, the sums of even and odd powers are computed once for both.
 
-Of a tile that hangs over the map's edge, what is beyond is read from a vector of zeros and written
-to where nobody looks, so that one code serves tiles of every size.
+Where a tile extends past the map's edge, it reads from a vector of zeros and writes to unused
+memory, so that the same code works for tiles of every size.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,20 +31,20 @@ __all__ = [
     "transform_gradient",
     "transform_input",
     "transform_weight",
-    "turned_weight_transform",
+    "transposed_weight_transform",
 ]
 
 _A, _B = sqrt(0.5), sqrt(2.0)
 
 _Values = list[Any]
-#: A transform of some values in a row.
+#: A transform of a row of values.
 _Transform = Callable[[Any, _Values], _Values]
-#: A pointer to what is in row i and column j.
+#: The pointer to row i and column j.
 _Grid = Callable[[int, int], Any]
 
 
 def _sum(emit: Any, *terms: tuple[float, Any]) -> Any:
-    """Σ factor · value; those with the factor 1 first, which need no multiplication."""
+    """Σ factor · value, starting with the factors 1, which need no multiplication."""
     (factor, total), *rest = sorted(terms, key=lambda t: abs(t[0] - 1) > 0)
     if factor != 1:
         total = emit.mul(emit.constant(factor), total)
@@ -121,7 +121,7 @@ def _weight(side: int) -> _Transform:
     return transform
 
 
-def _flipped_weight(emit: Any, m: _Values) -> _Values:
+def _transposed_weight(emit: Any, m: _Values) -> _Values:
     """Gᵀ m."""
     even, odd, *far = _halves(emit, m)
     if not far:
@@ -140,9 +140,9 @@ def _flipped_weight(emit: Any, m: _Values) -> _Values:
 
 
 def _both(emit: Any, transform: _Transform, side: int, place: _Grid) -> Iterator[_Values]:
-    """A transform along columns, then along rows, of what stands at side × side places.
+    """Apply a transform along columns, then along rows, to side × side values.
 
-    Row by row, so that each can be written before the next takes its registers.
+    Yields row by row, so that each is written before the next needs its registers.
     """
     columns = [transform(emit, [emit.load(place(i, j)) for i in range(side)]) for j in range(side)]
     for row in zip(*columns, strict=True):
@@ -150,7 +150,7 @@ def _both(emit: Any, transform: _Transform, side: int, place: _Grid) -> Iterator
 
 
 def places(emit: Any, pointer: Any, row: Any, column: Any) -> _Grid:
-    """Pointers to rows and columns that are so many floats apart."""
+    """Pointers to rows and columns with these strides in floats."""
     rows = [emit.opaque(pointer)]
 
     def place(i: int, j: int) -> Any:
@@ -162,7 +162,7 @@ def places(emit: Any, pointer: Any, row: Any, column: Any) -> _Grid:
 
 
 def part_of(emit: Any, whole: _Grid, rows: Any, columns: Any, elsewhere: Any) -> _Grid:
-    """The same pointers as far as there are rows and columns, else one to elsewhere."""
+    """The pointers of `whole` within `rows` and `columns`, else `elsewhere`."""
 
     def place(i: int, j: int) -> Any:
         inside = emit.both(emit.below(i, rows), emit.below(j, columns))
@@ -172,24 +172,24 @@ def part_of(emit: Any, whole: _Grid, rows: Any, columns: Any, elsewhere: Any) ->
 
 
 def _points(emit: Any, side: int, pointer: Any, spot: Any) -> _Grid:
-    """Pointers to the transformed numbers of a tile, which are so many floats apart."""
+    """Pointers to the points of a tile, which are `spot` floats apart."""
     return places(emit, pointer, emit.offset((side, spot)), spot)
 
 
 def output_transform(emit: Any, side: int, m: Any, spot: Any) -> Iterator[_Values]:
-    """Aᵀ M A, of numbers so many floats apart."""
+    """Aᵀ M A of points that are `spot` floats apart."""
     return _both(emit, _output, side, _points(emit, side, m, spot))
 
 
-def turned_weight_transform(emit: Any, side: int, sums: Any, spot: Any) -> Iterator[_Values]:
-    """Gᵀ S G, of numbers so many floats apart."""
-    return _both(emit, _flipped_weight, side, _points(emit, side, sums, spot))
+def transposed_weight_transform(emit: Any, side: int, sums: Any, spot: Any) -> Iterator[_Values]:
+    """Gᵀ S G of points that are `spot` floats apart."""
+    return _both(emit, _transposed_weight, side, _points(emit, side, sums, spot))
 
 
 def _transform(
     emit: Any, transform: _Transform, size: int, side: int, place: _Grid, to: Any, spot: Any
 ) -> None:
-    """Both ways, of size × size vectors, to side² numbers that are so many floats apart."""
+    """Transform size × size vectors both ways, to side² points `spot` floats apart."""
     at = _points(emit, side, to, spot)
     for i, row in enumerate(_both(emit, transform, size, place)):
         for j, value in enumerate(row):
@@ -197,15 +197,15 @@ def _transform(
 
 
 def transform_input(emit: Any, side: int, place: _Grid, v: Any, spot: Any) -> None:
-    """V = Bᵀ x B of one vector of channels, of the pixels at these places."""
+    """V = Bᵀ x B of one vector of channels; `place` points to the pixels."""
     _transform(emit, _input, side, side, place, v, spot)
 
 
 def transform_gradient(emit: Any, side: int, place: _Grid, w: Any, spot: Any) -> None:
-    """W = A dy Aᵀ of one vector of channels, of the pixels at these places."""
+    """W = A dy Aᵀ of one vector of channels; `place` points to the pixels."""
     _transform(emit, _gradient, side - 2, side, place, w, spot)
 
 
 def transform_weight(emit: Any, side: int, place: _Grid, u: Any, spot: Any) -> None:
-    """U = G w Gᵀ of one vector of channels, of the taps at these places."""
+    """U = G w Gᵀ of one vector of channels; `place` points to the taps."""
     _transform(emit, _weight(side), 3, side, place, u, spot)

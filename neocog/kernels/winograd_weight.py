@@ -1,17 +1,19 @@
-"""The weight of a Winograd convolution, transformed: U = G w Gᵀ; see `winograd`.
+"""The transformed weight of a Winograd convolution: U = G w Gᵀ; see `winograd`.
 
-U is laid out [ξ][K / block][C][block], with C and K the channels into and out of the convolution
-that reads it. A convolution's input gradient is the convolution of dy whose kernel is rotated by
-180°, with C and K exchanged: `winograd_weight_flipped` makes its U from the same packed weight, in
-squares of LANES × LANES channels.
+U's layout is [ξ][K / block][C][block], where C and K are the channels into and out of the
+convolution that reads it. A convolution's input gradient is the convolution of dy with the flipped
+kernel, rotated by 180° and with C and K exchanged: `winograd_weight_flipped` computes its U from
+the same packed weight, in squares of LANES × LANES channels.
 """
 
 from dataclasses import dataclass
 
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.jit import inlined, kernel
 from neocog.kernels.layout import ConvolutionWeight
 from neocog.kernels.runtime_sizes import runtime_sizes
-from neocog.kernels.simd import FLOATS, LANES, advance, block, nothing, pointer
 from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_transforms import places, transform_weight
 
@@ -31,7 +33,7 @@ class WinogradWeight:
 
     @property
     def source(self) -> ConvolutionWeight:
-        """The weight that is turned."""
+        """The weight that is flipped."""
         return self.w.flipped
 
     @property
@@ -92,23 +94,23 @@ class WeightKind:
 
     @property
     def last_in(self) -> "Square":
-        """The input channels of U that are left over."""
+        """Input channels of U after whole vectors."""
         return Square(self, self.rest_in, LANES)
 
     @property
     def last_out(self) -> "Square":
-        """The output channels of U that are left over."""
+        """Output channels of U after whole vectors."""
         return Square(self, LANES, self.rest_out)
 
     @property
     def last_both(self) -> "Square":
-        """Both."""
+        """Input and output channels of U after whole vectors."""
         return Square(self, self.rest_in, self.rest_out)
 
 
 @dataclass(frozen=True)
 class Square:
-    """Input × output channels of U that are turned together, of which so many exist."""
+    """A square of input × output channels of U, with the numbers of those that exist."""
 
     t: WeightKind
     ins: int
@@ -117,13 +119,13 @@ class Square:
 
 @block(nothing)
 def transform(emit, t, g, w, tap, u):
-    """U of one vector of channels, from taps so many floats apart."""
+    """U of one vector of channels, from taps `tap` floats apart."""
     transform_weight(emit, t.side, places(emit, w, emit.offset((3, tap)), tap), u, g.spot)
 
 
 @block(nothing)
-def turn_tap(emit, q, w, u):
-    """One tap, whose vectors lie along U's input channels, to vectors along its outputs."""
+def transpose_tap(emit, q, w, u):
+    """Transpose one tap, from vectors along U's input channels to vectors along its outputs."""
     zero = emit.constant(0.0)
     step = q.t.source_block
     rows = [emit.load(w, o * step) if o < q.outs else zero for o in range(LANES)]
@@ -132,10 +134,10 @@ def turn_tap(emit, q, w, u):
 
 
 @inlined
-def turn_taps(q, g, w, u):
-    """Nine taps, the last first, to where the first nine points of their transform will be."""
+def transpose_taps(q, g, w, u):
+    """Transpose nine taps, the last first, into the memory of the first nine points."""
     for tap in range(9):
-        turn_tap(q, advance(w, (8 - tap) * g.source_tap), advance(u, tap * g.spot))
+        transpose_tap(q, advance(w, (8 - tap) * g.source_tap), advance(u, tap * g.spot))
 
 
 @kernel
@@ -171,13 +173,13 @@ def winograd_weight_flipped(t, operands, first, count):
             to = advance(to_block, c * t.block)
             whole_in = c + LANES <= g.in_channels
             if whole_in and whole_out:
-                turn_taps(t.square, g, of, to)
+                transpose_taps(t.square, g, of, to)
             elif whole_in:
-                turn_taps(t.last_out, g, of, to)
+                transpose_taps(t.last_out, g, of, to)
             elif whole_out:
-                turn_taps(t.last_in, g, of, to)
+                transpose_taps(t.last_in, g, of, to)
             else:
-                turn_taps(t.last_both, g, of, to)
+                transpose_taps(t.last_both, g, of, to)
             for row in range(min(LANES, g.in_channels - c)):
                 at = advance(to, row * t.block)
                 transform(t, g, at, g.spot, at)

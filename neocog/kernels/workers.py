@@ -1,31 +1,26 @@
-"""Threads side by side: each runs the same table of kernels and meets the others at barriers.
+"""Worker threads: each runs the same table of kernels, with barriers between groups.
 
 A *program* is a table of instructions, each the address of a kernel with its operands, cut into
 *groups*. The instructions of a group share their items (images of the batch, or slices of a
-parameter); a worker takes its own range of the items through all of them, `chunk` items at a
-time, so that what one instruction wrote the next still finds in the cache. Some groups end with a
+parameter); a worker takes its own range of the items through all of them, `chunk` items at a time,
+so that an instruction finds in the cache what the previous one wrote. Some groups end with a
 barrier. A whole epoch is one call; nothing returns to Python in between.
 
-Images go to workers by whole shards, and shards are fixed by network and batch, so that results
-do not depend on how many workers there are. Between two barriers it does not matter either which
-worker takes a shard: who is done with its own range helps the others with theirs (groups with a
-`steal_size`), because a core that something else runs on for a while would keep all waiting.
+Images are assigned to workers in whole shards, which depend on network and batch only, so results
+do not depend on the number of workers. Nor does it matter between two barriers which worker takes a
+shard: a worker that has finished its own range steals items from the others (in groups with a
+`steal_size`). Otherwise all would wait for a core that another program uses for a while.
 """
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
+from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
+from neocog.kernels.codegen.pointers import function_pointer_call
 from neocog.kernels.jit import KERNEL_ARGUMENTS, called_from_python, inlined
 from neocog.kernels.runtime_sizes import MOST_OPERANDS
-from neocog.kernels.simd import (
-    atomic_add,
-    atomic_load,
-    atomic_store,
-    flush_denormals,
-    function_pointer_call,
-    restore_denormals,
-)
 from neocog.kernels.spec_type import SpecType
 from neocog.kernels.waiting import raise_number, wait_for_more
 
@@ -46,18 +41,18 @@ __all__ = [
 #: Columns of the table of instructions.
 INSTRUCTION = 2 + 2 * MOST_OPERANDS
 
-# Words of the control array, each on a cache line of its own.
+# Words of the control array, each on its own cache line.
 _ARRIVED, _GENERATION, _STOPPING = 0, 16, 32
-#: Steps that are finished, for whoever watches.
+#: The number of finished steps, for progress.
 DONE = 48
-#: Set to 1 from outside to stop after the current step.
+#: Set to 1 by others to stop after the current step.
 ASKED = 64
-#: Empty turns that a worker waits awake at a barrier.
+#: Turns that a worker spins at a barrier before it sleeps.
 PATIENCE = 80
-#: The image that a run begins with, and the one before which it ends; 0 is the last one's end.
+#: The image that a run begins with, and the one before which it ends; 0 for the end of all.
 FIRST, UNTIL = 81, 82
 CONTROL_SIZE = 96
-#: Words behind these for each worker; the first says how many items of its range are taken.
+#: Words after these for each worker; the first counts the items taken from its range.
 CONTROL_EACH = 16
 
 #: Columns of the table of groups.
@@ -74,8 +69,8 @@ GROUP = (
 )
 _FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _CHECK_LOSS, _EVERY, _STEAL_SIZE = range(9)
 
-# A worker that was not patient enough sleeps at once at so many barriers before it tries again:
-# beside other programs its turns would only take the core from whom it waits for.
+# Barriers at which a worker sleeps at once after spinning was in vain: beside other programs,
+# spinning would only take the core from the worker it waits for.
 _TIRED = 500
 
 _call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
@@ -93,7 +88,7 @@ def _data(typing_context, array):
 
 @inlined
 def barrier(control, workers, generation, tired):
-    """Wait until every worker is here; gives the next generation, and how tired this one is."""
+    """Wait for every worker; returns the next generation, and how tired this worker is."""
     if workers == 1:
         return generation + 1, 0
     if atomic_add(control, _ARRIVED, 1) == workers - 1:
@@ -119,7 +114,7 @@ def span(rank, workers, items, shard):
 
 @inlined
 def run_items(table, groups, g, operands, first, until):
-    """Take a range of a group's items through all of its instructions."""
+    """Run all of a group's instructions on a range of its items."""
     chunk = groups[g, _CHUNK]
     resolved = _data(operands)
     for begin in range(first, until, chunk):
@@ -134,7 +129,7 @@ def run_items(table, groups, g, operands, first, until):
 
 @inlined
 def run_group(table, groups, g, operands, control, rank, workers, images):
-    """Take this worker's items of a group through it, and then what others have not come to."""
+    """Run a group on this worker's items, then on items stolen from others."""
     items, shard = groups[g, _ITEMS], groups[g, _SHARD]
     if items == 0:
         items = images
@@ -154,7 +149,7 @@ def run_group(table, groups, g, operands, control, rank, workers, images):
 
 @inlined
 def work(table, groups, step, losses, record, control, rank, workers, total, batch):
-    """What `run` does."""
+    """`run`, for calls from compiled code."""
     before = flush_denormals()
     operands = np.empty(MOST_OPERANDS + 1, np.int64)
     generation = 0
@@ -179,7 +174,7 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
             if groups[g, _BARRIER] == 1:
                 generation, tired = barrier(control, workers, generation, tired)
             if groups[g, _CHECK_LOSS] == 1:
-                # Every worker adds the same numbers in the same order, so all decide alike.
+                # All workers add the same numbers in the same order, so they decide alike.
                 loss = 0.0
                 for n in range(images):
                     loss += losses[n]
@@ -197,7 +192,7 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
             step[2] += 1
         if rank == 0:
             atomic_store(control, DONE, done)
-        # Written between two barriers, so that here all workers read the same.
+        # Written between two barriers, so all workers read the same value here.
         if atomic_load(control, _STOPPING) == 1:
             break
     restore_denormals(before)
@@ -213,23 +208,23 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
             its runtime sizes, then for each operand its address for item 0 and the bytes from one
             item to the next.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `steal_size`
-            is how many items a worker takes at once, of those that nobody has taken yet; 0: all
-            of its own range. It needs a barrier before and behind the group. `check_loss` marks the
-            group after whose barrier the batch's losses are there to be looked at. A
-            group runs in steps that `every` divides, counted from 1, and in the last.
-        step: int64 [5], this worker's: where the batch begins, images in it, steps taken by the
-            optimizer before this one, images in all, batches before this one.
-        losses: float64 [batch], of each image of the batch.
+            is how many items a worker takes at a time, first of its own range and then of the
+            others'; 0: all of its own range and no more. It needs a barrier before and after the
+            group. `check_loss` marks the group after whose barrier the batch's losses are checked.
+            A group runs in steps that `every` divides, counted from 1, and in the last.
+        step: int64 [5], this worker's: the beginning of the batch, images in it, earlier steps of
+            the optimizer, images in all, earlier batches.
+        losses: float64 [batch], the loss of each image of the batch.
         record: float64 [batches], gets the mean loss of each batch.
-        control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared. A run over a part of the
-            batches, from `FIRST` to `UNTIL`, computes what a run over all of them does there.
-        rank: which worker this is, from 0.
-        workers: how many there are.
+        control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared by all workers. A run
+            over part of the batches, from `FIRST` to `UNTIL`, computes the same as a run over all.
+        rank: the number of this worker, from 0.
+        workers: the number of workers.
         total: images in all.
         batch: images a step.
 
     Returns:
-        Batches that are finished, those before `FIRST` too. A mean loss that is not finite ends the
-        run before its update.
+        The number of finished batches, including those before `FIRST`. A mean loss that is not
+        finite ends the run before its update.
     """
     return work(table, groups, step, losses, record, control, rank, workers, total, batch)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.training.history import History
+from neocog.training.history import Epoch, History
 
 __all__ = ["curves", "thinned"]
 
@@ -53,8 +53,8 @@ def curves(history: History, learning_rates: Reals | None = None) -> dict[str, A
     return found
 
 
-def _known(epoch: Any, name: str) -> float | None:
-    value = getattr(epoch, name, None)
+def _known(epoch: Epoch, name: str) -> float | None:
+    value = getattr(epoch, name)
     return float(value) if value is not None and math.isfinite(value) else None
 
 

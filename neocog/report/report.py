@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from neocog.data.images import Dataset, as_dataset
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import Evaluation
-from neocog.explanation.html import page
-from neocog.explanation.message import Block
-from neocog.explanation.payload import Packed
+from neocog.explanation.page.html import page
+from neocog.explanation.page.message import Block
+from neocog.explanation.page.payload import Packed
 from neocog.files import user_path, write_bytes
 from neocog.network import Network, check_network
 from neocog.report.confusion import choose_pictures, confusion
@@ -30,6 +30,7 @@ from neocog.report.tables import fact_rows, setting_rows
 from neocog.report.thumbnails import most_that_fit, sheet
 from neocog.training.history import History
 from neocog.validation import file_path, instance, refuse
+from neocog.write_errors import why_not_written
 
 __all__ = ["write_report"]
 
@@ -108,11 +109,11 @@ def write_report(
             structure["mistakes"] = found
     packed = Packed(structure, block.bytes())
     text = page(packed, package=_PACKAGE, entry=_ENTRY, title=f"{title} — neocog")
+    content = text.encode()
     try:
-        write_bytes(path, text.encode())
+        write_bytes(path, content)
     except OSError as error:
-        shown = printable(str(path), 300)
-        raise NeocogError(f"{shown} cannot be written: {error.strerror or error}.") from error
+        raise NeocogError(why_not_written(path, error, size=len(content))) from error
 
 
 def _mapping(name: str, value: Mapping[str, Any] | None) -> Mapping[str, Any]:

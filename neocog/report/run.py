@@ -15,6 +15,7 @@ from neocog.evaluation import Evaluation
 from neocog.files import exists, read_bytes
 from neocog.network import Network
 from neocog.report.report import write_report
+from neocog.settings.recipe import Recipe
 from neocog.summary import cost
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.run_process import read_info
@@ -51,7 +52,7 @@ def write_run_report(
         data: the images that were evaluated.
         part: what they are called, such as "test".
         history: of the training; what the folder says, without it.
-        defaults: of the settings, to show which differ.
+        defaults: of the settings, to show which differ; those of a `Recipe`, without them.
         path: of the file; ``report.html`` in the folder, without it.
         threads: workers for predictions; the cores there are, if None.
 
@@ -73,7 +74,7 @@ def write_run_report(
         part=part,
         history=history,
         settings=_table(info, "settings"),
-        defaults=defaults,
+        defaults=Recipe().to_dict() if defaults is None else defaults,
         facts=_facts(info, history, network, evaluation),
         threads=threads,
     )

@@ -18,7 +18,7 @@ _DEEPEST = 8
 def setting_rows(
     settings: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> list[list[str | None]]:
-    """Rows [name, value, default], the default being None where the value is it or it is unknown.
+    """Rows [name, value, default]; default is None where it is the value, "" where there is none.
 
     Args:
         settings: by name; tables within are written with dots, as in ``optimizer.lr``.
@@ -27,8 +27,9 @@ def setting_rows(
     usual = dict(_leaves(defaults or {}))
     rows: list[list[str | None]] = []
     for name, value in _leaves(settings):
-        known = name in usual and not _same(usual[name], value)
-        default = _written(usual[name]) if known else None
+        default = None if defaults is None else ""
+        if name in usual:
+            default = None if _same(usual[name], value) else _written(usual[name])
         rows.append([printable(name, _MOST_CHARACTERS), _written(value), default])
     return rows[:_MOST_ROWS]
 

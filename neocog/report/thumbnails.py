@@ -6,6 +6,7 @@ large; others are scaled down and kept as JPEG, whose blocks of 8 × 8 pixels no
 
 import base64
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ _BLOCK = 8
 # At the last, noise takes 0.4 bytes a pixel, which photographs take at the second.
 _QUALITIES = (90, 75, 50, 25, 10)
 _COLUMNS = 24
+# PNG is slow, and hardly ever makes pictures of the world this many times smaller.
+_HOPEFUL = 2
 
 Images = NDArray[np.uint8]
 
@@ -58,8 +61,10 @@ def sheet(
         top, left = place // columns * down, place % columns * across
         picture = _scaled(images[index], (height, width))
         # The edge goes on up to the next picture, or JPEG would blur it with black.
-        padding = [(0, down - height), (0, across - width), (0, 0)][: picture.ndim]
-        whole[top : top + down, left : left + across] = np.pad(picture, padding, "edge")
+        if (height, width) != (down, across):
+            padding = [(0, down - height), (0, across - width), (0, 0)][: picture.ndim]
+            picture = np.pad(picture, padding, "edge")
+        whole[top : top + down, left : left + across] = picture
     pixelated = max(images.shape[1:3]) <= PIXELATED
     kind, content = _encoded(Image.fromarray(whole), most_bytes, lossless=pixelated)
     return {
@@ -97,7 +102,7 @@ def _encoded(picture: Image.Image, most_bytes: int, *, lossless: bool) -> tuple[
     ways: list[tuple[str, dict[str, int]]] = [
         ("jpeg", {"quality": quality, "subsampling": 0}) for quality in _QUALITIES
     ]
-    if lossless:
+    if lossless and math.prod(picture.size) * len(picture.getbands()) <= _HOPEFUL * most_bytes:
         ways.insert(0, ("png", {}))
     kept = "", b""
     for kind, options in ways:

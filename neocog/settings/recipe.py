@@ -56,6 +56,9 @@ class Recipe(TrainingSettings):
     tta: str | None = setting(
         None, choices=VIEWS, help="views of each image that the evaluation averages"
     )
+    calibrate: bool = setting(
+        False, help="fit the temperature of the probabilities on the validation images in the end"
+    )
 
     @classmethod
     def load(cls, name_or_path: str) -> Self:

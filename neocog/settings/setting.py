@@ -45,6 +45,7 @@ class Setting:
         text: gives the value of a text on the command line, where its type does not say it.
         option: a short option beside the one of its full name: ``--lr`` for ``--optimizer.lr``.
         metavar: what the help calls its value.
+        free: whether a run that is continued may have another value than before.
     """
 
     help: str = ""
@@ -58,6 +59,7 @@ class Setting:
     text: Callable[[str], Any] | None = None
     option: str = ""
     metavar: str | tuple[str, ...] | None = None
+    free: bool = False
 
 
 def setting(

@@ -79,7 +79,9 @@ class TrainingSettings(Settings):
     takes `accumulate` batches; its gradient is the mean of theirs.
     """
 
-    epochs: float = setting(5, check=_epochs, help="passes over the data, such as 5 or 9.5")
+    epochs: float = setting(
+        5, check=_epochs, free=True, help="passes over the data, such as 5 or 9.5"
+    )
     batch_size: int = setting(4, low=1, high=_MOST, help="images a batch")
     optimizer: Optimizer = setting(
         default_factory=lambda: SGD(0.001, momentum=0.9), help="how weights move"
@@ -128,29 +130,39 @@ class TrainingSettings(Settings):
     seed: int = setting(0, check=_seed, help="of all that is drawn")
     threads: int | None = setting(
         None,
+        free=True,
         low=1,
         high=MOST_THREADS,
         help="workers; as many as this process may use, if None",
     )
-    log_every: int = setting(2000, low=1, high=_MOST_LOGGED, help="batches between two losses")
+    log_every: int = setting(
+        2000, free=True, low=1, high=_MOST_LOGGED, help="batches between two losses"
+    )
     monitor: str = setting(
         "validation_loss",
+        free=True,
         choices=MEASURES,
         help="the measure that says which epoch is the best, and when to stop early",
     )
     patience: int | None = setting(
-        None, low=1, high=_MOST, help="epochs without a better one after which training stops"
+        None,
+        free=True,
+        low=1,
+        high=_MOST,
+        help="epochs without a better one after which training stops",
     )
     min_delta: float = setting(
-        0.0, low=0, help="by how much the measure must be better to count as better"
+        0.0, free=True, low=0, help="by how much the measure must be better to count as better"
     )
     checkpoint_minutes: float = setting(
-        5.0, low=0, help="minutes between two checkpoints; 0: only at the end of epochs"
+        5.0, free=True, low=0, help="minutes between two checkpoints; 0: only at the end of epochs"
     )
     checkpoint_steps: int | None = setting(
-        None, low=1, help="steps of the optimizer between two checkpoints"
+        None, free=True, low=1, help="steps of the optimizer between two checkpoints"
     )
-    keep_checkpoints: int = setting(3, low=1, high=1000, help="how many checkpoints are kept")
+    keep_checkpoints: int = setting(
+        3, free=True, low=1, high=1000, help="how many checkpoints are kept"
+    )
 
     def check_together(self) -> None:
         """Weights come from one place."""

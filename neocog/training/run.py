@@ -5,11 +5,10 @@ one state on, every step is the same, bit for bit, wherever the run was stopped 
 number of threads.
 """
 
-import hashlib
 import operator
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,18 +22,18 @@ from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, Trained, check_network
 from neocog.random.torch_stream import TorchStream
 from neocog.settings.codec import to_plain
+from neocog.settings.setting import setting_of
 from neocog.settings.training import TrainingSettings
 from neocog.training.balance import balancing_weights
+from neocog.training.data_mark import data_mark, mark_in_words
 from neocog.training.freezing import check_patterns, frozen_in
 from neocog.training.history import History
 from neocog.training.orders import Orders
 from neocog.training.run_length import RunLength
 from neocog.training.sample_weights import check_sample_weights
+from neocog.validation import shown
 
 __all__ = ["TrainingRun", "initialize_for_training"]
-
-# Images whose pixels say which data a run is trained on.
-_MARKED = 64
 
 # Seconds between two looks at steps under way.
 _LOOK = 0.05
@@ -101,13 +100,13 @@ class TrainingRun:
         self.data = as_dataset(data, "fit(network, data.train)")
         if len(self.data) == 0:
             raise DataError("There are no images to train on.")
+        self._sample_weights = check_sample_weights(sample_weights, len(self.data))
         settings.optimizer.check(network.parameter_shapes)
         check_patterns(settings.freeze_after, network.parameter_shapes)
         if settings.class_weights is not None:
             check_class_weights(network.output_shape[0], settings.class_weights)
         if settings.balance is not None:
             check_labels(network.output_shape[0], self.data.labels)
-        self._sample_weights = check_sample_weights(sample_weights, len(self.data))
         self._live = live
         self._on_compile = on_compile
         self.history = History()
@@ -190,8 +189,8 @@ class TrainingRun:
                 self.data.images,
                 self.data.labels,
                 self._of_epoch(),
-                moves_momentum=self._live or settings.schedule.moves_momentum,
                 sample_weights=self._sample_weights,
+                moves_momentum=self._live or settings.schedule.moves_momentum,
                 dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
                 on_compile=self._on_compile,
             )
@@ -369,7 +368,7 @@ class TrainingRun:
             "batch": self.batch,
             "steps": self.steps,
             "epochs_before": self._epochs_before,
-            "data": _mark(self.data),
+            "data": data_mark(self.data, self._sample_weights),
             "settings": to_plain(self.settings),
             "history": self.history.to_dict(),
         }
@@ -382,17 +381,19 @@ class TrainingRun:
             NeocogError: it is of another run.
         """
         arrays, values = checkpoint.arrays, checkpoint.values
-        if values["data"] != _mark(self.data):
+        mark = data_mark(self.data, self._sample_weights)
+        if values["data"] != mark:
             raise NeocogError(
-                f"The run was trained on {_in_words(values['data'])}, which are not these: "
-                f"{_in_words(_mark(self.data))}. Continue it with the data it began with."
+                f"The run was trained on {mark_in_words(values['data'])}, which are not these: "
+                f"{mark_in_words(mark)}. Continue it with the data it began with."
             )
+        _check_settings(self.settings, values["settings"])
         self._epochs_before = values["epochs_before"]
         self._place = Place(values["epoch"], values["batch"], values["steps"])
-        if self.epoch > self.length.epochs or self.batch > self.batches:
+        if self.epoch > self.length.epochs or self.batch > self.batches or self.is_done:
             raise NeocogError(
-                f"The run has come to epoch {self.epoch}, batch {self.batch}, already: epochs "
-                f"(={self.settings.epochs:g}) must be more."
+                f"The run has come to batch {self.batch} of epoch {self.epoch}, and has nothing "
+                f"left to do in {self.settings.epochs:g} epochs. To go on, give it more epochs."
             )
         stream = TorchStream(self.seed)
         stream.set_state(_of(arrays, "stream"))
@@ -420,17 +421,16 @@ def _of(arrays: Any, prefix: str) -> dict[str, NDArray[Any]]:
     }
 
 
-def _mark(data: Dataset) -> dict[str, Any]:
-    """By what the data of a run are known again: their shape, their labels, and some pixels."""
-    few = data.images[:: max(1, len(data) // _MARKED)]
-    found = hashlib.sha256(data.labels.tobytes())
-    found.update(few.tobytes())
-    return {"shape": list(data.images.shape), "sha256": found.hexdigest()}
-
-
-def _in_words(mark: dict[str, Any]) -> str:
-    count, height, width, channels = mark["shape"]
-    return f"{count:,} images of {height} × {width} × {channels} ({mark['sha256'][:8]})"
+def _check_settings(settings: TrainingSettings, before: dict[str, Any]) -> None:
+    """Raise `NeocogError` where one differs that would make it another run."""
+    now = to_plain(settings)
+    for one in fields(TrainingSettings):
+        old, new = before.get(one.name), now[one.name]
+        if not setting_of(one).free and old != new:
+            raise NeocogError(
+                f"The run was trained with {one.name} = {shown(old)}, and not {shown(new)}. "
+                "Continue it with the settings it began with."
+            )
 
 
 def initialize_for_training(network: Network, seed: int) -> None:

@@ -5,7 +5,9 @@ import platform
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,16 +15,20 @@ from typing import Any
 
 from neocog.data import Data
 from neocog.engine import VECTOR_FLOATS, available_threads
-from neocog.errors import FormatError
+from neocog.errors import FormatError, NeocogError, printable
 from neocog.evaluation import Evaluation
 from neocog.files import exists, leftovers, write_bytes, writing_together
 from neocog.formats import save_pth, write_model
 from neocog.network import Network
+from neocog.run_files import BEST, CONFIG, HISTORY, LAST, LOG, RUN, WEIGHTS, model_of_run
+from neocog.settings.recipe import Recipe
+from neocog.settings.toml import write_toml
 from neocog.trained_on import training_notes
+from neocog.training.checkpoints import CHECKPOINTS, Checkpoints
 from neocog.training.history import History
 from neocog.training.process_identity import this_process
 from neocog.training.run_lock import LOCK, RunLock
-from neocog.training.run_process import MODEL, settle
+from neocog.training.run_process import read_info, settle, tidy_up
 from neocog.version import __version__
 from neocog.write_errors import why_not_written
 
@@ -33,42 +39,23 @@ _ROW = re.compile(r"\[\n([-+.,\deE\s]+)\]")
 
 
 class RunFolder:
-    """A folder with ``cnn_model.pth``, ``model.safetensors``, ``history.csv`` and ``run.json``.
+    """A folder with all that a run leaves behind.
 
-    The first three are written after each epoch, all of them or none, so that a run that is cut off
-    leaves its last finished epoch; see `neocog.files.writing_together`. ``run.json`` says how the
-    run came about, which process it belongs to, and how it ended.
+    ``config.toml`` has every setting, ``run.json`` how the run came about, which process it belongs
+    to, and how it ended. After each epoch ``last.safetensors``, ``cnn_model.pth`` and
+    ``history.csv`` are written, all of them or none, and ``best.safetensors`` where that epoch was
+    the best; see `neocog.files.writing_together`. ``checkpoints`` is what a run goes on from.
     """
 
     def __init__(
-        self,
-        path: Path,
-        settings: dict[str, Any],
-        data: Data | None,
-        made: list[Path],
-        lock: RunLock,
+        self, path: Path, info: dict[str, Any], data: Data | None, made: list[Path], lock: RunLock
     ) -> None:
         self.path = path
         self._made = made
         self._lock = lock
         self._data = data
-        self.holds_results = False
-        self._info: dict[str, Any] = {
-            "status": "running",
-            "process": this_process(),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "data": {
-                "name": data.name,
-                "source": data.source,
-                "options": dict(data.options),
-                "fingerprint": data.fingerprint,
-            }
-            if data is not None
-            else None,
-            "settings": settings,
-            "machine": machine(),
-            "versions": versions(),
-        }
+        self._info = info
+        self.holds_results = exists(path / LAST)
         self._write_info()
 
     @classmethod
@@ -76,17 +63,19 @@ class RunFolder:
         cls,
         path: str | Path | None,
         name: str,
-        settings: dict[str, Any],
+        settings: Recipe,
         data: Data | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> "RunFolder":
         """Make the folder: `path`, which must be new or empty, or a new one under ``runs``.
 
         Args:
             path: where, or None.
             name: of the folder, where `path` does not say it; the time is added.
-            settings: for ``run.json``.
+            settings: of the training, for ``config.toml`` and ``run.json``.
             data: what is trained on. Their name, their source with the options that choose its
                 pictures, and their fingerprint are kept.
+            options: with which the data were loaded, as the command line has them.
 
         Raises:
             FormatError: the folder holds something already, or cannot be made.
@@ -118,7 +107,9 @@ class RunFolder:
             lock.acquire()
             if path is not None:
                 _check_empty(folder)  # again: another process may have been faster
-            return cls(folder, settings, data, made, lock)
+            description = {**settings.to_dict(), "data": dict(options or {})}
+            write_bytes(folder / CONFIG, write_toml(description).encode())
+            return cls(folder, _new_info(settings, data), data, made, lock)
         except BaseException as error:
             if lock.held:
                 _take_away(folder, made, lock)
@@ -128,24 +119,90 @@ class RunFolder:
                 raise _not_made(path, error) from error
             raise
 
-    def save(self, network: Network, history: History, tta: str | None = None) -> None:
+    @classmethod
+    def reopen(cls, path: str | Path, data: Data | None = None) -> "RunFolder":
+        """The folder of a run that goes on.
+
+        Args:
+            path: of the folder.
+            data: what it is trained on; they must be those it began with.
+
+        Raises:
+            FormatError: it is no run's folder, or cannot be written to.
+            NeocogError: another process is just using it, or the data are others.
+        """
+        folder = Path(path)
+        info = read_info(folder)
+        if not info:
+            raise FormatError(f"{folder} is no folder of a run: it has no {RUN}.")
+        _check_same_data(folder, info, data)
+        lock = RunLock(folder)
+        lock.acquire()
+        try:
+            tidy_up(folder)
+            info |= {"status": "running", "process": this_process()}
+            info.pop("signal", None)
+            info.pop("error", None)
+            return cls(folder, info, data, [], lock)
+        except BaseException as error:
+            lock.release()
+            if isinstance(error, OSError):
+                raise FormatError(why_not_written(folder, error)) from error
+            raise
+
+    def save(
+        self, network: Network, history: History, tta: str | None = None, *, is_best: bool = False
+    ) -> None:
         """Write the weights, the model and the history so far: all of them, or none.
 
         What is said of the data, and `tta`, go into the model's file, so that it can be evaluated
-        as it was trained.
+        as it was trained. The best model is written by itself, before the others.
         """
         training = training_notes(self._data) if self._data is not None else {}
         training |= {"tta": tta} if tta else {}
         try:
-            with writing_together(self.path, MODEL) as folder:
-                save_pth(network.state_dict(), folder / "cnn_model.pth", network.input_shape)
-                write_model(network.parts(training), folder / MODEL)
-                write_bytes(folder / "history.csv", history.to_csv().encode())
+            parts = network.parts(training)
+            if is_best:
+                write_model(parts, self.path / BEST)
+            with writing_together(self.path, LAST) as folder:
+                save_pth(parts.state, folder / WEIGHTS, network.input_shape)
+                write_model(parts, folder / LAST)
+                write_bytes(folder / HISTORY, history.to_csv().encode())
         except OSError as error:
             # Some may be there already, and the rest beside them.
-            self.holds_results = self.holds_results or exists(self.path / MODEL)
+            self.holds_results = self.holds_results or exists(self.path / LAST)
             raise self._not_written(error) from error
         self.holds_results = True
+
+    def save_again(self, network: Network, tta: str | None = None) -> None:
+        """Replace the model that the run gives, as after it was calibrated."""
+        path = model_of_run(self.path) or self.path / LAST
+        training = training_notes(self._data) if self._data is not None else {}
+        try:
+            notes = training | ({"tta": tta} if tta else {})
+            write_model(network.parts(notes), path)
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is a checkpoint to go on from, of a run that has taken steps."""
+        with suppress(FormatError):
+            return any(steps > 0 for steps, _path in Checkpoints(self.path).saved())
+        return False
+
+    def release(self) -> None:
+        """Let others have the folder, which stays as it was."""
+        self._lock.release()
+
+    def log(self, line: str) -> None:
+        """Append a line to ``log.txt``, with the time."""
+        now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        try:
+            with (self.path / LOG).open("a", encoding="utf-8") as file:
+                file.write(f"{now}  {line}\n")
+        except OSError as error:
+            raise self._not_written(error) from error
 
     def finish(
         self,
@@ -175,7 +232,7 @@ class RunFolder:
             },
             "steps": history.steps,
             "memory_bytes": history.memory,
-            "epochs": [{"loss": e.loss, "seconds": e.seconds} for e in history.epochs],
+            "epochs": [asdict(epoch) for epoch in history.epochs],
             part: result.to_dict() if result else None,
         }
         self._write_info()
@@ -186,7 +243,7 @@ class RunFolder:
 
         Raises nothing of its own: a disk that is full now is seldom the first to say so.
         """
-        if not self.holds_results:
+        if not self.holds_results and not self.goes_on:
             _take_away(self.path, self._made, self._lock)
             return
         if isinstance(error, KeyboardInterrupt):
@@ -202,12 +259,43 @@ class RunFolder:
         # Rows of numbers on a line each: those of a thousand classes are a fourth as long so.
         text = _ROW.sub(lambda row: f"[{' '.join(row[1].split())}]", text)
         try:
-            write_bytes(self.path / "run.json", text.encode())
+            write_bytes(self.path / RUN, text.encode())
         except OSError as error:
             raise self._not_written(error) from error
 
     def _not_written(self, error: OSError) -> FormatError:
         return FormatError(why_not_written(self.path, error))
+
+
+def _new_info(settings: Recipe, data: Data | None) -> dict[str, Any]:
+    """What ``run.json`` says of a run that has just begun."""
+    described = data and {
+        "name": data.name,
+        "source": data.source,
+        "options": dict(data.options),
+        "fingerprint": data.fingerprint,
+    }
+    return {
+        "status": "running",
+        "process": this_process(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": described,
+        "settings": {"recipe": settings.name, **settings.to_dict()},
+        "machine": machine(),
+        "versions": versions(),
+    }
+
+
+def _check_same_data(folder: Path, info: dict[str, Any], data: Data | None) -> None:
+    before = info.get("data")
+    if data is None or not isinstance(before, dict):
+        return
+    if before.get("fingerprint") != data.fingerprint:
+        raise NeocogError(
+            f"{folder} was trained on {printable(str(before.get('name')))}, whose pictures were "
+            "others than they are now. A run goes on with the data it began with: start a new one "
+            f"with --config {folder / CONFIG}."
+        )
 
 
 def _not_made(path: str | Path | None, error: OSError) -> FormatError:
@@ -220,9 +308,10 @@ def _not_made(path: str | Path | None, error: OSError) -> FormatError:
 def _take_away(folder: Path, made: list[Path], lock: RunLock) -> None:
     """Remove a run without results, and the folders that were made for it."""
     with suppress(OSError):
-        (folder / "run.json").unlink(missing_ok=True)
-        for path in leftovers(folder):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name in (RUN, CONFIG, LOG):
+            (folder / name).unlink(missing_ok=True)
+        for path in (*leftovers(folder), *folder.glob("events.*"), folder / CHECKPOINTS):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     lock.release()
     _remove_empty(made)
 

@@ -15,14 +15,12 @@ from typing import Any
 from neocog.errors import NeocogError, printable
 from neocog.files import exists, finish_writing, leftovers, read_bytes
 from neocog.limits import require_memory
+from neocog.run_files import LAST, RUN
 from neocog.training.checkpoints import CHECKPOINTS
 from neocog.training.process_identity import is_alive
 from neocog.training.run_lock import LOCK, RunLock
 
-__all__ = ["MODEL", "how_it_stands", "read_info", "settle"]
-
-#: The file of a run that counts: the weights, with all that is needed to use them.
-MODEL = "model.safetensors"
+__all__ = ["how_it_stands", "read_info", "settle", "tidy_up"]
 
 # The counts of a thousand classes that were taken for each other are 7 MB, a thousand epochs 72 kB.
 _MOST_BYTES = 8 * 2**20
@@ -35,7 +33,7 @@ _LONG_AGO = 3600.0
 def read_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """What the ``run.json`` of a folder holds; empty where there is none, or no such thing."""
     with suppress(OSError, ValueError, RecursionError, MemoryError, NeocogError):
-        content = read_bytes(Path(folder) / "run.json", _MOST_BYTES)
+        content = read_bytes(Path(folder) / RUN, _MOST_BYTES)
         require_memory(_MOST_MEMORY * len(content), "This run.json", "")
         found = json.loads(content)
         if isinstance(found, dict):
@@ -63,15 +61,21 @@ def settle(folder: str | os.PathLike[str]) -> str | None:
     with suppress(OSError, NeocogError):  # where nothing can be written, as on a disk of another
         if info and ended and _is_mine(folder) and (exists(folder / LOCK) or _left(folder)):
             with RunLock(folder):
-                _tidy_up(folder, cut_off)
+                tidy_up(folder, only_old=not cut_off)
     return _said(info)
 
 
-def _tidy_up(folder: Path, cut_off: bool) -> None:
-    finish_writing(folder, MODEL)
+def tidy_up(folder: Path, *, only_old: bool = False) -> None:
+    """Finish or remove what a process that was killed was just writing; the lock must be held.
+
+    Args:
+        folder: of the run.
+        only_old: whether what is new stays: beside a run that has ended, another process may just
+            be saving something.
+    """
+    finish_writing(folder, LAST)
     for path in _left(folder):
-        # Beside a run that has ended, another process may just be saving something.
-        if cut_off or time.time() - path.lstat().st_mtime > _LONG_AGO:
+        if not only_old or time.time() - path.lstat().st_mtime > _LONG_AGO:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 

@@ -4,7 +4,35 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from explorer_pages import DATA
+from exploring import served
+from neocog.explanation.html import page
+from neocog.explanation.payload import pack
+from neocog.explanation.top_activations import top_activation_sprites
+
+import neocog
+from neocog import models
+from neocog.explanation import explain
+from neocog.layers import (
+    GELU,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    Residual,
+    Scale,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
+from neocog.network import Network
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
@@ -101,3 +129,91 @@ def tab(chromium):
     for context in contexts:
         context.close()
     assert troubles == []
+
+
+def every_kind():
+    """Every kind of layer, with unusual geometry, and channels that only some of see each other."""
+    return Network(
+        input_shape=(2, 13, 11),
+        classes=("one", "two", "three"),
+        conv1=Conv2d(2, 6, (3, 2), stride=(1, 2), padding=(2, 1)),
+        tanh=Tanh(),
+        block=Residual(
+            Sequential(
+                conv=Conv2d(6, 6, 3, padding="same", dilation=2, groups=3, bias=False),
+                norm=BatchNorm2d(6),
+                gelu=GELU(),
+            ),
+            Conv2d(6, 6, 1),
+        ),
+        leaky=LeakyReLU(0.1),
+        average=AvgPool2d(3, stride=2, padding=1),
+        inner=Residual(Conv2d(6, 6, 3, padding=1)),
+        gelu=GELU("tanh"),
+        most=MaxPool2d(2, stride=1, padding=1),
+        depth=Conv2d(6, 20, 3),
+        silu=SiLU(),
+        pool=AdaptiveMaxPool2d(),
+        flatten=Flatten(),
+        fc1=Linear(20, 7),
+        sigmoid=Sigmoid(),
+        fc2=Linear(7, 3, bias=False),
+        scale=Scale(2.5),
+    )
+
+
+@pytest.fixture(scope="session")
+def every_kind_explained():
+    network = every_kind()
+    network.initialize(3)
+    state, rng = network.state_dict(), np.random.default_rng(0)
+    state["block.body.norm.running_mean"] = rng.normal(size=6).astype(np.float32) / 4
+    state["block.body.norm.running_var"] = rng.uniform(0.25, 2, 6).astype(np.float32)
+    network.load_state_dict(state)
+    return explain(network, rng.integers(0, 256, (13, 11, 2), np.uint8), "two")
+
+
+@pytest.fixture(scope="session")
+def trained():
+    """The note's network after an epoch on shapes, an image of them, and the data."""
+    data = neocog.load_data("shapes")
+    network = models.simple_cnn()
+    neocog.fit(network, data.train[:2000], epochs=1, classes=data.classes)
+    return network, data
+
+
+@pytest.fixture(scope="session")
+def explained(trained):
+    network, data = trained
+    return explain(network, data.test.images[5], int(data.test.labels[5]))
+
+
+@pytest.fixture(scope="session")
+def note(trained, explained, tmp_path_factory):
+    """The page of the note's network, as an address."""
+    _, data = trained
+    path = tmp_path_factory.mktemp("page") / "note.html"
+    path.write_text(
+        page(pack(explained, filters=top_activation_sprites(explained, data.train, images=200)))
+    )
+    return path.as_uri()
+
+
+@pytest.fixture(scope="session")
+def all_kinds(every_kind_explained, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "all.html"
+    path.write_text(page(pack(every_kind_explained)))
+    return path.as_uri()
+
+
+@pytest.fixture
+def server():
+    network = neocog.models.simple_cnn()
+    network.initialize(0)
+    with served(network, DATA) as page:
+        yield page
+
+
+@pytest.fixture
+def address(server):
+    return server.address

@@ -1,16 +1,12 @@
 """The page of `neocog data check` in a real browser: it shows all, and keeps nobody out."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
+from page_checks import AXE
 from PIL import Image
 
 from neocog.data.check import check_data
 from neocog.data.check.page import page
-
-AXE = Path(os.environ["NEOCOG_AXE"]) if os.environ.get("NEOCOG_AXE") else None
 
 SECTIONS = ("broken", "leaks", "conflicts", "near-leaks", "near-conflicts", "copies", "near")
 

@@ -17,29 +17,17 @@ CLASSES = ("ant", TAGS, "cow_with_a_long_name_" * 5)
 COLORS = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200]], np.uint8)
 
 
-class ValidatedEpoch(Epoch):
-    """An epoch whose validation is known."""
-
-    @property
-    def validation_loss(self):
-        return self.loss + 0.1
-
-    @property
-    def validation_accuracy(self):
-        return 1 - self.loss / 4
-
-    @property
-    def lr(self):
-        return 0.1 / self.epoch
-
-
 def history():
     logged = [
         Logged(epoch, batch, 2 / (epoch + batch / 100), epoch)
         for epoch in (1, 2, 3)
         for batch in range(10, 101, 10)
     ]
-    return History(logged, [ValidatedEpoch(n, 2 / (n + 0.5), 1.5) for n in (1, 2, 3)], steps=300)
+    epochs = [
+        Epoch(n, 2 / (n + 0.5), 1.5, 0.1 / n, 2 / (n + 0.5) + 0.1, 1 - 0.5 / (n + 0.5))
+        for n in (1, 2, 3)
+    ]
+    return History(logged, epochs, steps=300)
 
 
 def network(classes=CLASSES):
@@ -196,7 +184,7 @@ def test_every_mistake_has_its_picture_and_what_speaks_for_both_classes(tab, rep
     open_, found = tab(report[0], ready="section"), report[1]
     wrong = int((found.predicted != found.labels).sum())
     assert open_.page.locator(".mistakes > li").count() == min(24, wrong)
-    assert open_.page.locator(".mistakes .mapped").count() == min(12, wrong)
+    assert open_.page.locator(".mistakes.mapped > li").count() == min(12, wrong)
     painted = open_.page.eval_on_selector_all(
         ".mistakes .veil",
         "all => all.map((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height)"

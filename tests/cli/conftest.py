@@ -8,8 +8,11 @@ from commands import tiny
 from PIL import Image
 
 import neocog
+from neocog import loading
 from neocog.cli import main
 from neocog.data import Data
+from neocog.data.shapes import shapes
+from neocog.data.sources import cifar10 as cifar
 from neocog.formats import save_pth
 from neocog.network_files import save_model
 from neocog.trained_on import training_notes
@@ -97,3 +100,19 @@ def pictures(here) -> list[str]:
         image.paste((190, 190, 190), (0, 6 * label, 50, 6 * label + 6))
         image.save(here / name)
     return names
+
+
+@pytest.fixture
+def little_data(monkeypatch):
+    """Give small data by their names, and refuse what would have to be downloaded."""
+    asked = []
+
+    def load(name, *, progress=None):
+        asked.append(name)
+        if name == "cifar10":
+            part = shapes(0, 8, 4)
+            return Data("cifar10", part.train, part.test, cifar.CLASSES)
+        return shapes(0, 8, 4)
+
+    monkeypatch.setattr(loading, "load_data", load)
+    return asked

@@ -20,6 +20,8 @@ COMMANDS = [
     "evaluate",
     "predict",
     "explain",
+    "runs",
+    "compare",
     "models",
     "summary",
     "explore",

@@ -80,7 +80,7 @@ def prepared(network, images, seed=0):
 
 
 def small(images=70, seed=0):
-    """A small network with every kind of stage, for what need not be shown of all."""
+    """A small network with every kind of operation, for what need not be shown of all."""
     network = Network(
         input_shape=(3, 6, 6),
         c1=Conv2d(3, 8, 3, padding=1),

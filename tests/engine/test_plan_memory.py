@@ -59,6 +59,7 @@ PLANS = {
         augmentation=Augmentation(mixup=0.2, flip="random"),
         label_smoothing=0.1,
         weighted=True,
+        sample_weighted=True,
     ),
     "photographs": lambda: trained(
         make("lenet5"),

@@ -105,9 +105,9 @@ def test_workers_that_help_each_other_change_nothing():
             TrainingSettings(batch_size=24, optimizer=SGD(0.01, 0.9), threads=threads),
         )
         groups = trainer._program._groups
-        portions = groups[:, GROUP.index("portion")]
-        assert (portions > 0).sum() >= 3
-        assert (portions == 0).any()
+        steal_sizes = groups[:, GROUP.index("steal_size")]
+        assert (steal_sizes > 0).sum() >= 3
+        assert (steal_sizes == 0).any()
         losses = trainer.run(order)
         states.append({"losses": losses, **trainer.parameters(), **trainer.optimizer_state()})
     assert_same(states[1], states[0])

@@ -50,8 +50,8 @@ class InTorch:
         noise = torch.Generator().manual_seed(run)
         with torch.no_grad():
             for parameter in self.module.parameters() if run else ():
-                apart = 2 * torch.rand(parameter.shape, generator=noise) - 1
-                parameter *= 1 + 2.0**-23 * apart
+                unfused = 2 * torch.rand(parameter.shape, generator=noise) - 1
+                parameter *= 1 + 2.0**-23 * unfused
         self.sgd = torch.optim.SGD(self.module.parameters(), lr=rate, momentum=0.9)
 
     def scores(self):

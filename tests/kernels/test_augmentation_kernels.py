@@ -171,7 +171,7 @@ def load(spec, bytes_, order, settings, rows, parts, *, begin=0, images=None):
         flat(rows[1]),
     )
     c, h, w = spec.x.channels, spec.x.height, spec.x.width
-    other = maps(spec.x, np.zeros((1, c, h, w))) if spec.how.mixes else None
+    other = maps(spec.x, np.zeros((1, c, h, w))) if spec.augment.mixes else None
     given_settings = flat(settings, np.int64)
     for first, count in parts:
         given_ = (*operands, (x, first), given_settings, other)

@@ -7,7 +7,7 @@ from kernel_caller import (
     step,
 )
 
-from neocog.kernels.simd import LANES
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.update import RATES, Update, sgd_update
 
 

@@ -35,6 +35,7 @@ from kernel_caller import (
 )
 
 from neocog import reference
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.depthwise import (
     Depthwise,
     depthwise_backward_input,
@@ -42,7 +43,6 @@ from neocog.kernels.depthwise import (
 )
 from neocog.kernels.depthwise_gradient import depthwise_backward_weight, depthwise_reduce
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.simd import LANES
 
 
 @st.composite

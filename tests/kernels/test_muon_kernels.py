@@ -24,11 +24,11 @@ from neocog.kernels.muon import (
     Orthogonal,
     muon_buffers,
     muon_momentum,
-    muon_momentum_flipped,
+    muon_momentum_transposed,
     muon_plan,
     muon_scale,
     muon_update,
-    muon_update_flipped,
+    muon_update_transposed,
     packed_matrix,
 )
 from neocog.kernels.orthogonal import (
@@ -173,7 +173,7 @@ class Weight:
     def x(self, name="x"):
         """X as a matrix [K, rest], the rest in the order of the packed weight."""
         x = values_of(self.s.x, self.roles[name])
-        return x if self.s.flipped else x.T
+        return x if self.s.transposed else x.T
 
     def shaped(self, x):
         """Such a matrix in the weight's own shape."""
@@ -187,10 +187,10 @@ class Weight:
 def test_every_weight_as_a_matrix():
     assert packed_matrix(ConvolutionWeight(24, 3, 2, 5)).rows == 30
     assert packed_matrix(ConvolutionWeight(24, 3, 2, 5)).columns == 24
-    assert not packed_matrix(ConvolutionWeight(24, 3, 2, 5)).flipped
-    assert packed_matrix(ConvolutionWeight(31, 3, 2, 5)).flipped
+    assert not packed_matrix(ConvolutionWeight(24, 3, 2, 5)).transposed
+    assert packed_matrix(ConvolutionWeight(31, 3, 2, 5)).transposed
     linear = packed_matrix(LinearWeight(32, 10))
-    assert (linear.rows, linear.columns, linear.flipped) == (10, 32, True)
+    assert (linear.rows, linear.columns, linear.transposed) == (10, 32, True)
     assert linear.x == Matrix(32, 10)
 
 
@@ -204,7 +204,7 @@ def test_every_weight_as_a_matrix():
     renormalized=st.booleans(),
     clipped=st.booleans(),
 )
-@example(24, 3, (2, 2), True, True, False, True, once=True)  # turned
+@example(24, 3, (2, 2), True, True, False, True, once=True)  # transposed
 @example(33, 5, (3, 3), False, False, True, False)  # a vector that is not full
 @example(70, 9, (3, 3), True, True, True, True, once=True)  # several panels and spans
 @example(1, 1, (1, 1), True, False, False, False, once=True)
@@ -223,7 +223,7 @@ def test_phases(k, c, kernel, nesterov, decay, renormalized, clipped):
     state.roles["velocity"].items[0, at] = v
     factor = clip if clipped else 1.0
     for phase in state.step(g):
-        if phase.kernel in (muon_momentum, muon_momentum_flipped):
+        if phase.kernel in (muon_momentum, muon_momentum_transposed):
             slope = factor * double(g)
             size = np.abs(double(v)) + np.abs(slope - double(v)) + np.abs(slope)
             new = momentum * double(v) + (1 - momentum) * slope
@@ -239,7 +239,7 @@ def test_phases(k, c, kernel, nesterov, decay, renormalized, clipped):
             assert_within(state.x(), x, rounding(2, np.abs(x)))
             x = state.x()
             off = orthogonalized_off(x if k <= x.shape[1] else x.T, 0.0)
-        elif phase.kernel in (muon_update, muon_update_flipped):
+        elif phase.kernel in (muon_update, muon_update_transposed):
             made = state.x(phase.operands[1])
             wanted = orthogonalized(x)
             assert np.linalg.norm(made - wanted) <= off

@@ -34,6 +34,7 @@ from kernel_caller import (
 )
 
 from neocog import reference
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.normalization import (
     Normalization,
@@ -43,7 +44,6 @@ from neocog.kernels.normalization import (
     batch_norm_statistics,
 )
 from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
-from neocog.kernels.simd import LANES
 
 
 def channel_array(values):

@@ -1,17 +1,10 @@
-"""The Winograd kernels alone against `neocog.reference` in float64; see `cases`.
+"""The Winograd kernels of y and of dx alone against `neocog.reference`; see `winograd_cases`."""
 
-The bound is that of sums whose every number was rounded so many times on its way, of absolute
-values: |y − ŷ| ≤ γₙ · |A|ᵀ (Σ_c |G| |w| |G|ᵀ ⊙ |B|ᵀ |x| |B|) |A|, and the like for gradients.
-"""
-
-from math import inf, nan, sqrt
+from math import inf, nan
 
 import numpy as np
 import pytest
 from cases import (
-    BORDERS,
-    CHANNELS,
-    IMAGES,
     double,
     example,
     generator,
@@ -33,54 +26,31 @@ from kernel_caller import (
     maps,
     parameter,
     read,
-    read_parameter,
     rounding,
-    step,
     weight_places,
+)
+from winograd_cases import (
+    INTO,
+    OUT,
+    WEIGHT,
+    convolutions,
+    data,
+    layout,
+    matrices,
+    tile_counts,
+    tiles_of,
+    with_padding,
 )
 
 from neocog import reference
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.winograd import winograd_forward
-from neocog.kernels.winograd_gradient import (
-    WinogradGradient,
-    winograd_backward_weight,
-    winograd_outer,
-    winograd_reduce,
-    winograd_transform_gradient,
-    winograd_transform_input,
-)
 from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
     winograd_weight,
     winograd_weight_flipped,
 )
-
-# Cook and Toom: with m outputs, points p and f(p) = Π (p − q) over the other points q but ∞,
-# Aᵀ has a row pʲ for each output j, G a row (1, p, p²) / f(p) for each point, and Bᵀ the
-# coefficients of Π (z − q) over the other points; ∞ has the last power alone.
-POINTS = {2: (0, 1, -1), 4: (0, sqrt(0.5), -sqrt(0.5), sqrt(2), -sqrt(2))}
-
-
-def matrices(tile):
-    """Bᵀ, G and Aᵀ; a row and its scale may have either sign, which does not matter here."""
-    points = np.array(POINTS[tile], float)
-    side = tile + 2
-    b, g, a = np.zeros((side, side)), np.zeros((side, 3)), np.zeros((tile, side))
-    for at, p in enumerate(points):
-        others = np.delete(points, at)
-        b[at, : side - 1] = np.poly(others)[::-1]
-        g[at] = p ** np.arange(3) / np.prod(p - others)
-        a[:, at] = p ** np.arange(tile)
-    b[-1] = np.poly(points)[::-1]
-    g[-1, -1] = a[-1, -1] = 1
-    return b, g, a
-
-
-#: Roundings along one dimension, those of the constants too and without fused multiply-adds: of an
-#: input's or gradient's number, of a weight's, of an output's or weight gradient's.
-INTO, WEIGHT, OUT = 5, 6, 6
 
 
 @pytest.mark.parametrize("tile", [2, 4])
@@ -89,19 +59,6 @@ def test_the_matrices_give_a_convolution(tile):
     rng = generator(tile)
     x, w = rng.normal(size=tile + 2), rng.normal(size=3)
     np.testing.assert_allclose(a @ ((g @ w) * (b @ x)), np.correlate(x, w), atol=1e-12)
-
-
-def tiles_of(values, tile, side, rows, columns):
-    """[N, C, H, W] cut into tiles [N, C, rows, columns, side, side], zero beyond its edges."""
-    n, c, h, w = values.shape
-    wide = np.zeros((n, c, rows * tile + side, columns * tile + side))
-    wide[:, :, :h, :w] = values
-    windows = np.lib.stride_tricks.sliding_window_view(wide, (side, side), axis=(2, 3))
-    return windows[:, :, : rows * tile : tile, : columns * tile : tile]
-
-
-def tile_counts(shape, tile):
-    return tuple(-(-size // tile) for size in shape)
 
 
 def forward_magnitude(x, w, tile, shape):
@@ -115,51 +72,10 @@ def forward_magnitude(x, w, tile, shape):
     return y[:, :, : shape[0], : shape[1]]
 
 
-def gradient_magnitude(x, dy, tile):
-    """|G|ᵀ (Σ |B|ᵀ |x| |B| ⊙ |A| |dy| |A|ᵀ) |G|, x with its padding."""
-    b, g, a = (np.abs(m) for m in matrices(tile))
-    rows, columns = tile_counts(dy.shape[2:], tile)
-    v = b @ tiles_of(magnitude(x), tile, tile + 2, rows, columns) @ b.T
-    w = a.T @ tiles_of(magnitude(dy), tile, tile, rows, columns) @ a
-    return g.T @ np.einsum("ncrsij,nkrsij->kcij", v, w, optimize=True) @ g
-
-
-@st.composite
-def convolutions(draw):
-    """(N, C, H, W, K, padding of each side, x's border beyond it, border of y, tile)."""
-    vertical = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
-    horizontal = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
-    sizes = st.sampled_from([1, 3, 5, 7, 9, 13])
-    h = max(draw(sizes), 3 - sum(vertical))
-    w = max(draw(sizes), 3 - sum(horizontal))
-    channels = draw(CHANNELS), draw(CHANNELS)
-    beyond = draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
-    tile = draw(st.sampled_from([2, 4]))
-    c, k = channels
-    return draw(IMAGES), c, h, w, k, (vertical, horizontal), beyond, draw(BORDERS), tile
-
-
-def layout(case):
-    n, c, h, w, k, padding, beyond, border, _tile = case
-    x_border = (max(sides) + more for sides, more in zip(padding, beyond, strict=True))
-    rows, columns = (size + sum(sides) - 2 for size, sides in zip((h, w), padding, strict=True))
-    return n, FeatureMap(h, w, c, *x_border), FeatureMap(rows, columns, k, *border)
-
-
 def stage_of(case, **options):
     _, x_map, y_map = layout(case)
     padding, tile = case[5], case[-1]
     return Winograd(x_map, y_map, padding[0][0], padding[1][0], tile, **options)
-
-
-def with_padding(values, padding):
-    return np.pad(values, ((0, 0), (0, 0), *padding))
-
-
-def data(kind, case):
-    n, c, h, w, k = case[:5]
-    rng = generator(kind.__name__, case)
-    return kind(rng, n, c, h, w), kind(rng, k, c, 3, 3), kind(rng, k)
 
 
 def packed_bias(b):
@@ -308,80 +224,6 @@ def test_winograd_backward_input(case):
         size = forward_magnitude(with_padding(dy, gaps), flipped, tile, (h, w))
         roundings = 2 * (INTO + WEIGHT + OUT) + k + 1
         assert_within(read(dx_map, dx), expected, rounding(roundings, size))
-
-
-def weight_gradient(spec, run, count, bias_sums, *operands):
-    """dw and db, from a kernel that is called twice, with what comes before them and behind."""
-    at, k = weight_places(spec.w), spec.w.out_channels
-    dw = parameter(spec.w.size, at, nan)
-    db = parameter(padded(k), bias_places(k), nan)
-    before, behind = operands
-    table = *before, bias_sums, dw, db if spec.bias else None, *behind
-    for first, items in in_parts(count):
-        call(run, spec, table, items, first=first)
-    return read_parameter(dw, at), read_parameter(db, bias_places(k)) if spec.bias else None
-
-
-def of_shards(spec, x, dy, parts):
-    """dw and db by way of shards; `parts` are the calls."""
-    images = len(x.items)
-    shards = -(-images // spec.shard)
-    sums, bias = Buffer(shards, spec.s_size), Buffer(shards, padded(spec.w.out_channels))
-    for first, count in parts:
-        scratch = Buffer(1, spec.scratch_size)
-        operands = (x, first), (dy, first), sums, bias, scratch
-        call(winograd_backward_weight, spec, operands, count, first=first)
-    around = (sums,), (step(images),)
-    return weight_gradient(spec, winograd_reduce, spec.w.blocks, bias, *around)
-
-
-def of_batch(spec, x, dy, parts):
-    """dw and db by way of the whole batch's V and W."""
-    images = len(x.items)
-    v, w = Buffer(1, spec.v_size), Buffer(1, spec.w_size)
-    bias = Buffer(images, padded(spec.w.out_channels))
-    for first, count in parts:
-        call(winograd_transform_input, spec, ((x, first), v), count, first=first)
-        operands = (dy, first), w, (bias, first) if spec.bias else None
-        call(winograd_transform_gradient, spec, operands, count, first=first)
-    around = (v, w), (step(images), Buffer(1, spec.scratch_size))
-    return weight_gradient(spec, winograd_outer, spec.items, bias, *around)
-
-
-@shapes(1)
-@example(case=(5, 17, 8, 12, 33, ((1, 1), (1, 1)), (0, 0), (1, 1), 4), shard=2)
-@example(case=(3, 5, 13, 13, 24, ((1, 1), (0, 2)), (1, 1), (0, 1), 2), shard=3, once=True)
-@example(case=(2, 57, 1, 1, 1, ((1, 1), (1, 1)), (0, 0), (0, 0), 2), shard=1, once=True)
-@given(case=convolutions(), shard=st.integers(1, 3))
-def test_winograd_backward_weight(case, shard):
-    n, x_map, dy_map = layout(case)
-    padding, tile = case[5], case[-1]
-    common = {"top": padding[0][0], "left": padding[1][0], "tile": tile, "bias": shard != 3}
-    spec = WinogradGradient(x_map, dy_map, shard=shard, **common)
-    kept = WinogradGradient(x_map, dy_map, images=n + 1, **common)
-    for kind in (whole, real):
-        x, _, _ = data(kind, case)
-        dy = kind(generator(case), n, dy_map.channels, dy_map.height, dy_map.width)
-        operands = maps(x_map, x), maps(dy_map, dy)
-        middle = n // 2 // shard * shard
-        wide = with_padding(x, padding)
-        backward = reference.conv2d_backward_weight
-        expected = backward(double(wide), double(dy), (3, 3))
-        tiles = spec.forward.tiles
-        roundings = 2 * (INTO + INTO + OUT) + n * tiles + 1 + n
-        bound = rounding(roundings, gradient_magnitude(wide, dy, tile))
-        bias_bound = rounding(n * dy[0, 0].size + n, magnitude(dy).sum((0, 2, 3)))
-        results = [of_shards(spec, *operands, [(0, n)])]
-        if middle:
-            results.append(of_shards(spec, *operands, [(0, middle), (middle, n - middle)]))
-            np.testing.assert_array_equal(results[1][0], results[0][0])
-        results.append(of_batch(kept, *operands, in_parts(n)))
-        if shard >= n:  # one chain of sums either way, in whatever groups
-            np.testing.assert_array_equal(results[-1][0], results[0][0])
-        for dw, db in results:
-            assert_within(dw, expected, bound)
-            if spec.bias:
-                assert_within(db, double(dy).sum((0, 2, 3)), bias_bound)
 
 
 def test_what_cannot_be_done_is_refused():

@@ -60,6 +60,13 @@ def test_optimizers_refuse_silly_settings(make, named):
         ({"class_weights": [1, 2, 3, 0]}, "must be positive"),
         ({"class_weights": [1, 2, 3, float("nan")]}, "must be positive"),
         ({"class_weights": "abcd"}, "must be numbers"),
+        ({"sample_weights": [1] * 41}, "sample_weights must be 42 numbers, one for each image"),
+        ({"sample_weights": [[1] * 42]}, "sample_weights must be 42 numbers, one for each image"),
+        ({"sample_weights": [1] * 41 + [-1]}, r"sample_weights\[41\] \(=-1.0\) must be"),
+        ({"sample_weights": [float("nan")] * 42}, r"sample_weights\[0\] \(=nan\) must be"),
+        ({"sample_weights": [1e39] * 42}, r"sample_weights\[0\] \(=inf\) must be"),
+        ({"sample_weights": [0] * 42}, "are all 0: at least one image must count"),
+        ({"sample_weights": ["1"] * 42}, r"sample_weights \(=.*\) must be numbers"),
         (
             {"freeze_after": {"conv9.*": 1}},
             "no parameter is called 'conv9.\\*'. There are: conv1.w",

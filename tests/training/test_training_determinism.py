@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from trainer_by_torch import BATCH, ORDER, STEPS, STILL, assert_same, small, trainer_of
+from trainer_by_torch import BATCH, COUNT, ORDER, STEPS, STILL, assert_same, small, trainer_of
 
 import neocog
 from neocog import SGD, Adam
@@ -33,6 +33,7 @@ WAYS = {
         "augmentation": Augmentation("alternating", 1, "zero", 3, (0.1, 0.1, 0.1), 1.0),
         "label_smoothing": 0.1,
         "class_weights": np.array([0.5, 2.0, 0.25, 1.0], np.float32),
+        "sample_weights": np.random.default_rng(2).uniform(0, 2, COUNT),
         "clip_norm": 0.5,
         "accumulate": 2,
         "averaging": "lookahead",

@@ -46,7 +46,14 @@ BATCHES = [ORDER[at : at + BATCH] for at in range(0, COUNT, BATCH)]
 
 
 # What `Trainer` takes beside the settings.
-OF_ENGINE = ("moves_momentum", "dropout_seed", "unfused", "of_score", "on_compile")
+OF_ENGINE = (
+    "sample_weights",
+    "moves_momentum",
+    "dropout_seed",
+    "unfused",
+    "of_score",
+    "on_compile",
+)
 
 
 def trainer_of(data, optimizer=STILL, batch=BATCH, threads=2, **how):

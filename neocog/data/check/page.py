@@ -5,7 +5,6 @@ lets no script run, should one get in.
 """
 
 import base64
-import hashlib
 import html
 import io
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,7 @@ from neocog.data.check.looking import head, within
 from neocog.data.check.table import Everything
 from neocog.data.picture import fit_picture
 from neocog.errors import DataError, printable
+from neocog.pages import shared_style, source_hash
 from neocog.preprocessing import Resize
 
 __all__ = ["page"]
@@ -39,9 +39,8 @@ _HOW = {"bytes": "the same bytes", "pixels": "the same pixels"}
 def page(report: Findings) -> str:
     """The page as text."""
     style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        f"default-src 'none'; style-src {source_hash(style)}; img-src data:; base-uri 'none'; "
         "form-action 'none'"
     )
     return (
@@ -56,7 +55,8 @@ def page(report: Findings) -> str:
 
 @cache
 def _style() -> str:
-    return (files("neocog.data.check") / "page.css").read_text(encoding="utf-8")
+    own = (files("neocog.data.check") / "page.css").read_text(encoding="utf-8")
+    return shared_style() + own
 
 
 def _text(text: str, most: int = _LONGEST) -> str:

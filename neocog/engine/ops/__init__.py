@@ -1,4 +1,4 @@
-"""Operations: layers that run as one, and the instructions that they put into a plan."""
+"""Operations: fused layers, and the instructions that they add to a plan."""
 
 from neocog.engine.ops.base import Op
 from neocog.engine.ops.convolution import ConvolutionOp

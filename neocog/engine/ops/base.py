@@ -1,4 +1,4 @@
-"""What every operation does."""
+"""The base class of operations."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ __all__ = ["Op"]
 
 @dataclass(eq=False)
 class Op(ABC):
-    """Layers that run as one; it puts its instructions into a plan, forward and back.
+    """One or more fused layers; adds their instructions to a plan, forward and backward.
 
     Attributes:
         name: the first layer's; its parameters are called after it.
@@ -29,16 +29,16 @@ class Op(ABC):
         return self.inputs[0]
 
     def parameters(self) -> list[Parameter]:
-        """What it learns."""
+        """The parameters that it learns."""
         return []
 
     def ask_borders(self) -> None:  # noqa: B027  (most want none)
-        """Tell x's and y's tensors which borders of zeros it wants around them."""
+        """Require the borders of zeros around x and around y's gradient."""
 
     @abstractmethod
     def forward(self, builder: Builder) -> None:
-        """Put in what computes y from x."""
+        """Add the instructions that compute y from x."""
 
     @abstractmethod
     def backward(self, builder: Builder) -> None:
-        """Put in what passes y's gradient to x, and what computes its parameters' gradients."""
+        """Add the instructions that compute the gradients of x and of the parameters."""

@@ -1,7 +1,7 @@
 """Convolutions, each by the algorithm that is fastest for its sizes.
 
-A convolution takes in the 2 × 2 max pooling and the ReLU behind it. Pooled, it keeps the maximum
-and where it stood, and the way back visits only winners.
+2 × 2 max pooling and ReLU after a convolution are fused into it. With pooling it stores each
+maximum and its position, the winner, and the backward pass visits winners only.
 """
 
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from neocog.engine.ops.winograd import (
 )
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution import conv2d_forward
 from neocog.kernels.convolution_gradient import (
     conv2d_backward_bias,
@@ -33,7 +34,6 @@ from neocog.kernels.convolution_tiling import Convolution
 from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 from neocog.kernels.max_unpool import MaxUnpool, max_unpool
-from neocog.kernels.simd import LANES
 from neocog.kernels.weight_gradient import WeightGradient
 from neocog.kernels.winner_gradient import conv2d_backward_weight_of_winners
 from neocog.kernels.winner_input_gradient import (
@@ -48,11 +48,11 @@ Floats = NDArray[np.float32]
 
 _NONE = FeatureMap(1, 1, 1)
 
-# Taps of vectors of a winner whose code stands in a row.
+# Vectors of all taps of a winner up to which the code is unrolled.
 _MOST_SCATTERED = 100
 
-# Floats of a weight from which on its gradient is computed over the whole batch, item by item:
-# a sum for each shard would then no longer stay in a core's cache.
+# Floats of a weight above which its gradient is computed over the whole batch, item by item,
+# because a shard's sum would no longer stay in a core's cache.
 _LARGE = 40_000
 
 
@@ -61,12 +61,12 @@ class ConvolutionOp(Op):
     """A convolution.
 
     Attributes:
-        pool: whether 2 × 2 max pooling is taken in.
-        relu: whether ReLU is taken in.
-        folded: the name of the batch normalization that is in the weights, for inference.
+        pool: whether 2 × 2 max pooling is fused into it.
+        relu: whether ReLU is fused into it.
+        folded: for inference, the name of the batch normalization folded into the weights.
         folded_norm: that layer.
-        single_image: whether it is for one image at a time.
-        direct: whether it sums products one by one, never by Winograd's algorithm.
+        single_image: whether it computes one image at a time.
+        direct: whether it must not use Winograd's algorithm.
     """
 
     layer: Conv2d
@@ -85,7 +85,7 @@ class ConvolutionOp(Op):
 
     @property
     def can_pool(self) -> bool:
-        """Whether its kernel can take in pooling."""
+        """Whether pooling can be fused into its kernel."""
         return self._is_plain and not self.pool and not self._by_winograd
 
     @property
@@ -96,20 +96,20 @@ class ConvolutionOp(Op):
 
     @property
     def can_gate(self) -> bool:
-        """Whether its input gradient can undo a ReLU before it."""
+        """Whether its input gradient can apply the gradient of a ReLU before it."""
         return True
 
     # Sizes
 
     @property
     def _steps(self) -> dict[str, Any]:
-        """Stride and dilation, as kernels take them."""
+        """Stride and dilation, as fields of a kernel's spec."""
         (sh, sw), (dh, dw) = self.layer.steps, self.layer.spread
         return {"stride_h": sh, "stride_w": sw, "dilation_h": dh, "dilation_w": dw}
 
     @property
     def _crop(self) -> dict[str, Any]:
-        """Where in x's border the first window begins."""
+        """How much of x's border lies before the first window."""
         (bh, bw), (ph, pw) = self.x.border, self.layer.before
         return {"crop_h": bh - ph, "crop_w": bw - pw}
 
@@ -127,17 +127,17 @@ class ConvolutionOp(Op):
     def _input_spec(self, dy: FeatureMap, *, accumulate: bool = False) -> InputGradient:
         ph, pw = self.layer.before
         dx, gate = self.x.gradient_map, self.x.map if self.x.gated else _NONE
-        what: dict[str, Any] = {
+        options: dict[str, Any] = {
             "top": ph,
             "left": pw,
             "gated": self.x.gated,
             "accumulate": accumulate,
         }
-        return InputGradient(dy, dx, self._weight.flipped, **self._steps, **what, gate=gate)
+        return InputGradient(dy, dx, self._weight.flipped, **self._steps, **options, gate=gate)
 
     @property
     def _gradient_border(self) -> tuple[int, int]:
-        """Zeros around dy that the input's gradient reads."""
+        """The border of zeros around dy that the input gradient reads."""
         channels, height, width = self._convolved
         (kh, kw), (dh, dw) = self.layer.kernel, self.layer.spread
         widest = FeatureMap(height, width, channels, kh * dh, kw * dw)
@@ -159,7 +159,7 @@ class ConvolutionOp(Op):
         return f"{self.name}.bias" if self._has_bias else None
 
     def ask_borders(self) -> None:
-        """Zeros around x as its padding says, and around dy as the way back wants."""
+        """Zeros around x for its padding, and around dy for the input gradient."""
         sides = zip(self.layer.before, self.layer.after, strict=True)
         self.x.ask_border(*(max(side) for side in sides))
         if self.x.learns and not self.pool:
@@ -184,7 +184,7 @@ class ConvolutionOp(Op):
     # Forward
 
     def forward(self, builder: Builder) -> None:
-        """Convolve, pool, cut off."""
+        """Convolution, with pooling and ReLU if they are fused."""
         for parameter in self.parameters():
             builder.parameter(parameter)
         y = builder.map(self.y.name, self.y.map)
@@ -259,7 +259,7 @@ class ConvolutionOp(Op):
             builder.learn([parameter], [], parameter.size // LANES)
 
     def _weight_gradient_of_batch(self, builder: Builder, dy: str) -> None:
-        """By items of the weight, each over the whole batch."""
+        """The weight's gradient, item by item, each over the whole batch."""
         name, gradient = (
             self.name,
             self._gradient(builder.batch, self.y.gradient_map, winners=False),
@@ -314,11 +314,11 @@ class ConvolutionOp(Op):
             builder.emit(conv2d_backward_input_strided, spec, operands, name)
         if not adds:
             builder.add_gradient(self.x, dx)
-        self._turn_weight(builder, dy_map)
+        self._flip_weight(builder, dy_map)
 
     @property
     def _scatters(self) -> bool:
-        """Whether its input gradient is best spread from the winners alone."""
+        """Whether the input gradient is fastest if only the winners are visited."""
         (kh, kw), w = self.layer.kernel, self._weight.flipped
         inside = self.layer.before == self.layer.after == (0, 0)
         short = kh * kw * w.blocks * w.vectors <= _MOST_SCATTERED
@@ -334,10 +334,10 @@ class ConvolutionOp(Op):
         operands = (dy, f"{self.name}.winners", flipped, dx, self.x.name)
         builder.emit(conv2d_backward_input_of_winners, spec, operands, self.name)
         builder.add_gradient(self.x, dx)
-        self._turn_weight(builder, dy_map)
+        self._flip_weight(builder, dy_map)
 
-    def _turn_weight(self, builder: Builder, dy_map: FeatureMap) -> None:
-        """The second layout of the weight, after every step."""
+    def _flip_weight(self, builder: Builder, dy_map: FeatureMap) -> None:
+        """Compute the flipped weight after every step."""
         name, w = self.name, self._weight
         flipped = f"{name}.weight.flipped"
         spec = replace(_smallest(self._gradient(1, dy_map, winners=False)), bias=False)
@@ -346,7 +346,7 @@ class ConvolutionOp(Op):
 
 
 def _smallest(gradient: WeightGradient) -> WeightGradient:
-    """A spec for kernels that look at no map, so that equal ones are compiled once."""
+    """The spec with the smallest maps, for kernels that read none: they are compiled once."""
     x, dy = gradient.x, gradient.dy
     shard, w = gradient.shard, gradient.w
     maps = FeatureMap(1, 1, x.channels, dense=x.dense), FeatureMap(1, 1, dy.channels)
@@ -354,7 +354,7 @@ def _smallest(gradient: WeightGradient) -> WeightGradient:
 
 
 def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:
-    """A convolution's weight [out, in, i, j] in the layout `w`, flat; what is padded is zero."""
+    """A weight [out, in, i, j] in the layout `w`, flat, with zeros as padding."""
     kernel = (w.kernel_h, w.kernel_w)
     fill = w.group_blocks * w.block - w.group_out
     groups = value.reshape(w.groups, w.group_out, w.group_in, *kernel)
@@ -364,7 +364,7 @@ def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:
 
 
 def unpack_convolution(w: ConvolutionWeight, packed: Floats) -> Floats:
-    """The way back; a copy."""
+    """The inverse of `pack_convolution`; a copy."""
     kernel = (w.kernel_h, w.kernel_w)
     blocks = packed.reshape(w.blocks, *kernel, w.group_in, w.block).transpose(0, 4, 3, 1, 2)
     rows = blocks.reshape(w.groups, -1, w.group_in, *kernel)[:, : w.group_out]

@@ -1,4 +1,4 @@
-"""Depthwise convolutions: a kernel a channel."""
+"""Depthwise convolutions: one kernel per channel."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from neocog.engine.ops.base import Op
 from neocog.engine.ops.pointwise import vector_parameter
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.depthwise import Depthwise, depthwise_backward_input, depthwise_forward
 from neocog.kernels.depthwise_gradient import depthwise_backward_weight, depthwise_reduce
 from neocog.kernels.layout import padded
-from neocog.kernels.simd import LANES
 from neocog.layers import BatchNorm2d, Conv2d
 
 __all__ = ["DepthwiseOp"]
@@ -26,8 +26,8 @@ class DepthwiseOp(Op):
     """A convolution whose groups are single channels.
 
     Attributes:
-        relu: whether ReLU is taken in.
-        folded: the name of the batch normalization that is in the weights, for inference.
+        relu: whether ReLU is fused into it.
+        folded: for inference, the name of the batch normalization folded into the weights.
         folded_norm: that layer.
     """
 
@@ -41,7 +41,7 @@ class DepthwiseOp(Op):
         return self.layer.bias or bool(self.folded)
 
     def ask_borders(self) -> None:
-        """Zeros around x as its padding says, and around dy so that no place is a special one."""
+        """Zeros around x for its padding, and around dy so that edges need no special case."""
         sides = zip(self.layer.before, self.layer.after, strict=True)
         self.x.ask_border(*(max(side) for side in sides))
 

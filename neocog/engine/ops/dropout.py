@@ -1,4 +1,4 @@
-"""Dropout, which only training knows."""
+"""Dropout, in training only."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ __all__ = ["DropoutOp"]
 
 @dataclass(eq=False)
 class DropoutOp(Op):
-    """Zeroes numbers by chance; `number` tells the operations of a network apart."""
+    """Zeroes random elements; `number` distinguishes the dropouts of a network."""
 
     p: float
     number: int
@@ -22,7 +22,7 @@ class DropoutOp(Op):
         return Dropout(*maps, self.p, self.number)
 
     def forward(self, builder: Builder) -> None:
-        """Zero some, enlarge the others."""
+        """Zero some elements and scale the others up."""
         builder.plan.buffer("seed", 8, Scope.SHARED)
         builder.map(self.y.name, self.y.map)
         builder.emit(
@@ -30,7 +30,7 @@ class DropoutOp(Op):
         )
 
     def backward(self, builder: Builder) -> None:
-        """The same ones again."""
+        """Zero and scale the gradients of the same elements."""
         if not self.x.learns:
             return
         dy = builder.gradient(self.y)

@@ -18,7 +18,7 @@ class LoadOp(Op):
     """Gathers, augments and normalizes images; y is the input, and there is no x."""
 
     def forward(self, builder: Builder) -> None:
-        """Bytes to floats."""
+        """Convert the images' bytes to normalized floats."""
         x = self.y.map
         builder.map("input", x)
         for name in ("scale", "shift"):
@@ -46,4 +46,4 @@ class LoadOp(Op):
         builder.emit(load_augmented, augmented, (*operands, settings, other, *scratch), "input")
 
     def backward(self, builder: Builder) -> None:
-        """Nothing: images do not learn."""
+        """Nothing: images need no gradient."""

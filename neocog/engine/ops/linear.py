@@ -1,8 +1,8 @@
 """Fully connected layers.
 
-Small batches share a layer by its inputs, and cut the images' group for it. All of its weight would
-otherwise pass from the core that updated it to every other, each step: for the note's network at
-batch 4 more traffic than its images.
+With small batches workers split a layer by its inputs, which ends the images' group. Otherwise the
+whole weight would move in each step from the core that updated it to all others: for the note's
+network at batch 4 that is more traffic than its images.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from neocog.engine.ops.base import Op
 from neocog.engine.ops.pointwise import vector_parameter
 from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
 from neocog.kernels.linear import (
     FullyConnected,
@@ -28,20 +29,19 @@ from neocog.kernels.linear_gradient import (
     linear_backward_input_slices,
     linear_backward_weight,
 )
-from neocog.kernels.simd import LANES
 from neocog.layers import Linear
 
 __all__ = ["LinearOp"]
 
 Floats = NDArray[np.float32]
 
-# Bytes of a weight that are computed, then updated, at a time.
+# Bytes of a weight whose gradient is computed, then applied, at a time.
 _SLICE_BYTES = 8 * 1024
 
 
 @dataclass(eq=False)
 class LinearOp(Op):
-    """A linear layer and the ReLU behind it, if that is taken in; x has no border."""
+    """A linear layer, with the ReLU after it if `relu` is set; x has no border."""
 
     layer: Linear
     relu: bool = False
@@ -70,7 +70,7 @@ class LinearOp(Op):
         return f"{self.name}.bias" if self.layer.bias else None
 
     def forward(self, builder: Builder) -> None:
-        """By images, or by parts of the inputs."""
+        """Split by images, or by parts of the inputs."""
         for parameter in self.parameters():
             builder.parameter(parameter)
         x, y = self.x.name, builder.map(self.y.name, self.y.map)
@@ -82,7 +82,7 @@ class LinearOp(Op):
             builder.emit(linear_forward, self._spec(builder), operands, self.name)
 
     def _forward_parts(self, builder: Builder) -> str:
-        """The products, each part of the inputs for all images; gives their buffer."""
+        """The sums of each part of the inputs, for all images; returns their buffer."""
         spec = replace(self._spec(builder), bias=False, relu=False)
         parts = builder.floats(f"{self.name}.parts", spec.parts * builder.batch * spec.z.size)
         operands = (self.x.name, f"{self.name}.weight", parts, "step")
@@ -91,7 +91,7 @@ class LinearOp(Op):
         return parts
 
     def backward(self, builder: Builder) -> None:
-        """x's gradient by images, the weight's by slices of inputs behind them; or both."""
+        """x's gradient by images and then the weight's by slices of inputs, or both by slices."""
         name, dz = self.name, builder.gradient(self.y)
         spec = self._spec(builder, gated=self.x.gated)
         operands: tuple[str, ...] = (self.x.name, dz, f"{name}.weight.gradient", "step")
@@ -126,7 +126,7 @@ class LinearOp(Op):
 
 
 def pack_linear(x: FeatureMap, value: Floats) -> Floats:
-    """A weight [outputs, C · H · W] as the kernels want it for inputs that lie as the map x."""
+    """A weight [outputs, C · H · W] in the kernels' layout, for inputs in the layout of map x."""
     outputs, inputs = len(value), padded(x.content)
     maps = value.reshape(outputs, x.channels, x.height, x.width).transpose(0, 2, 3, 1)
     rows = np.pad(maps, ((0, 0), (0, 0), (0, 0), (0, x.pixel - x.channels))).reshape(outputs, -1)
@@ -135,7 +135,7 @@ def pack_linear(x: FeatureMap, value: Floats) -> Floats:
 
 
 def unpack_linear(x: FeatureMap, outputs: int, packed: Floats) -> Floats:
-    """The way back; a copy."""
+    """The inverse of `pack_linear`; a copy."""
     rows = packed.reshape(-1, outputs, LANES).transpose(1, 0, 2).reshape(outputs, -1)
     maps = rows[:, : x.height * x.width * x.pixel].reshape(outputs, x.height, x.width, x.pixel)
     return np.array(maps[..., : x.channels].transpose(0, 3, 1, 2).reshape(outputs, -1), order="C")

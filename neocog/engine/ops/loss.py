@@ -15,7 +15,7 @@ __all__ = ["cross_entropy", "probabilities"]
 
 
 def cross_entropy(builder: Builder, z: Tensor) -> None:
-    """Each image's loss, and δ = y − t as the gradient of the scores z."""
+    """Add the loss of each image, and δ = y − t, the gradient of the scores z."""
     builder.plan.buffer("losses", 8, Scope.BATCH)
     bare = z.gradient_map.bare
     dz = builder.map("loss.dz", bare, transient=True)
@@ -52,7 +52,7 @@ def _spec(options: ProgramOptions, classes: int) -> CrossEntropy:
 
 
 def probabilities(builder: Builder, z: Tensor) -> None:
-    """Scores and probabilities, for the caller."""
+    """Add the instructions that write scores and probabilities for the caller."""
     for name in ("scores", "probabilities"):
         builder.plan.buffer(name, z.channels * FLOAT, Scope.OUTSIDE)
     operands = (z.name, "scores", "probabilities")

@@ -1,9 +1,9 @@
-"""Everything element by element between two maps, as one operation.
+"""Element-wise layers between two maps, fused into one operation.
 
     u = (x − mean) · scale + bias [+ addend],    y = f(u)
 
-Batch normalization gives mean and scale from the whole batch, so it cuts the images' group in
-training; without it u = x [+ addend]. `kernels.pointwise` and `kernels.normalization` have the
+In training, batch normalization takes mean and scale from the whole batch, so it ends the images'
+group; without it u = x [+ addend]. `kernels.pointwise` and `kernels.normalization` have the
 formulas.
 """
 
@@ -16,6 +16,7 @@ from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter, Tensor
+from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.normalization import (
     Normalization,
@@ -25,7 +26,6 @@ from neocog.kernels.normalization import (
     batch_norm_statistics,
 )
 from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
-from neocog.kernels.simd import LANES
 from neocog.layers import BatchNorm2d
 
 __all__ = ["PointwiseOp", "vector_parameter"]
@@ -36,7 +36,7 @@ _NONE = FeatureMap(1, 1, 1)
 
 
 def vector_parameter(name: str, count: int) -> Parameter:
-    """A parameter of a number a channel."""
+    """A parameter with one number per channel."""
     size = padded(count)
 
     def pack(value: Floats) -> Floats:
@@ -49,7 +49,7 @@ def vector_parameter(name: str, count: int) -> Parameter:
 
 
 def _smallest(spec: Normalization) -> Normalization:
-    """A spec for kernels that look at no map, so that equal ones are compiled once."""
+    """The spec with the smallest maps, for kernels that read none: they are compiled once."""
     return replace(spec, x=spec.x.bare, dy=_NONE, dx=_NONE)
 
 
@@ -85,7 +85,7 @@ class PointwiseOp(Op):
         return [vector_parameter(f"{self.name}.{part}", count) for part in ("weight", "bias")]
 
     def statistics(self) -> list[Parameter]:
-        """``running_mean`` and ``running_var``, which follow the batches but are not learned."""
+        """``running_mean`` and ``running_var``."""
         if self.norm is None:
             return []
         count = self.norm.num_features
@@ -111,11 +111,11 @@ class PointwiseOp(Op):
 
     @property
     def _g_map(self) -> FeatureMap:
-        """Of the gradient of u: y's own if it becomes x's as well, it takes x's border."""
+        """The map of u's gradient; it has x's border if it becomes x's gradient as well."""
         return self.y.gradient_map if self.norm is not None else self.x.gradient_map
 
     def _channel_arrays(self, builder: Builder) -> tuple[str | None, str | None, str | None]:
-        """The buffers mean, scale and bias of u."""
+        """The buffers of mean, scale and bias."""
         if self.norm is None:
             return None, None, None
         names = [f"{self.name}.{part}" for part in ("mean", "scale", "shift")]
@@ -127,7 +127,7 @@ class PointwiseOp(Op):
         return names[0], names[1], names[2]
 
     def forward(self, builder: Builder) -> None:
-        """In training first what the whole batch's mean and variance are."""
+        """In training the batch's mean and variance come first."""
         for parameter in self.parameters():
             builder.parameter(parameter)
         mean, scale, bias = self._channel_arrays(builder)

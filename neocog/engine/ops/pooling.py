@@ -1,4 +1,4 @@
-"""Pooling where no convolution takes it in."""
+"""Pooling that is not fused into a convolution."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ __all__ = ["PoolingOp"]
 
 @dataclass(eq=False)
 class PoolingOp(Op):
-    """The largest value or the mean of every region."""
+    """The maximum or the mean of every region."""
 
     layer: MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 
@@ -57,7 +57,7 @@ class PoolingOp(Op):
             )
 
     def backward(self, builder: Builder) -> None:
-        """To the winners, or to all alike."""
+        """Pass the gradient to the winners, or equally to all pixels of a region."""
         if not self.x.learns:
             return
         dy = builder.gradient(self.y)

@@ -1,6 +1,6 @@
-"""Winograd's algorithm for an operation's convolutions 3 × 3: forward, and both gradients.
+"""Winograd's algorithm for 3 × 3 convolutions: forward, and both gradients.
 
-Fewer multiplications, more additions and more memory: worth it from some channels on.
+It needs fewer multiplications, but more additions and memory, so it pays from some channels on.
 """
 
 from neocog.engine.builder import FLOAT, Builder
@@ -9,13 +9,13 @@ from neocog.engine.tensor import Tensor
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.winograd import winograd_forward
 from neocog.kernels.winograd_gradient import (
-    WinogradGradient,
     winograd_backward_weight,
     winograd_outer,
     winograd_reduce,
     winograd_transform_gradient,
     winograd_transform_input,
 )
+from neocog.kernels.winograd_gradient_tiling import WinogradGradient
 from neocog.kernels.winograd_tiling import Winograd
 from neocog.kernels.winograd_weight import (
     WinogradWeight,
@@ -33,20 +33,20 @@ __all__ = [
 
 _NONE = FeatureMap(1, 1, 1)
 
-# Fewer channels than this do not pay for the transforms.
+# With fewer channels than this the transforms do not pay.
 _LEAST_CHANNELS = 16
 
-# Of one image alone, so few places do not pay for a U of so many bytes: it comes from memory and is
-# four times as large as the weight, for a single use.
+# For a single image with at most so many pixels, a U of so many bytes does not pay: it is four
+# times as large as the weight, comes from memory, and is used once.
 _FEW_PLACES = 64
 _FAR_BYTES = 2 * 1024 * 1024
 
-# Products of channels up to which each shard of images has a sum of its own.
+# Input × output channels up to which each shard has its own sum.
 _SHARDED = 64 * 64
 
 
 def winograd_suits(layer: Conv2d, x: Tensor, *, single_image: bool) -> bool:
-    """Whether it can compute this convolution, and is the faster way, for one image or more."""
+    """Whether Winograd's algorithm can compute this convolution and is faster."""
     plain = (layer.kernel, layer.steps, layer.spread, layer.groups) == ((3, 3), (1, 1), (1, 1), 1)
     largest = max(*layer.before, *layer.after) <= 2
     channels = min(layer.in_channels, layer.out_channels)
@@ -66,7 +66,7 @@ def winograd_convolve(
     bias: str | None,
     relu: bool,
 ) -> None:
-    """y from x, and the transformed weight after each update."""
+    """Add the convolution, and the transform of its weight after each update."""
     has_bias = bias is not None
     spec = Winograd(
         x.map, y.map, *layer.before, bias=has_bias, relu=relu, parts=builder.single_image
@@ -86,7 +86,7 @@ def winograd_convolve(
 def winograd_input_gradient(
     builder: Builder, name: str, layer: Conv2d, x: Tensor, dy: str, dy_map: FeatureMap
 ) -> None:
-    """x's gradient: the convolution of dy with the flipped kernel."""
+    """Add x's gradient: the convolution of dy with the flipped kernel."""
     dx, adds = builder.write_gradient(x, can_add=not x.gated)
     top, left = (2 - side for side in layer.before)
     spec = Winograd(
@@ -105,16 +105,16 @@ def winograd_input_gradient(
     if not adds:
         builder.add_gradient(x, dx)
     points = WinogradWeight(spec)
-    turn = Instruction(winograd_weight_flipped, points, (f"{name}.weight", u), name)
-    builder.refresh(turn, spec.w.blocks)
+    flip = Instruction(winograd_weight_flipped, points, (f"{name}.weight", u), name)
+    builder.refresh(flip, spec.w.blocks)
 
 
 def winograd_weight_gradient(
     builder: Builder, name: str, layer: Conv2d, x: Tensor, dy: str, dy_map: FeatureMap
 ) -> tuple[list[Instruction], int]:
-    """The instructions behind the images that give the weight's gradient, and their items.
+    """The instructions that compute the weight's gradient after the images, and their items.
 
-    They are none where a group of its own, behind the images' next cut, gives it already.
+    There are none if a group of its own, after the next cut, computes it already.
     """
     small = layer.in_channels * layer.out_channels <= _SHARDED
     shard, images = (builder.shard, 0) if small else (0, builder.batch)

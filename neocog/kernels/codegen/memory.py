@@ -1,0 +1,200 @@
+"""Loads, stores and constants of vector code."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from neocog.kernels.codegen.vector_types import FLOAT, I1, I8, I32, I64, INDICES, LANES, VECTOR
+
+__all__ = ["MemoryEmitter"]
+
+
+def _several(element: Any, n: int) -> Any:
+    """The type of a vector of `n` elements, at least two.
+
+    LLVM's passes fail with an assertion on a vector of one, which ends the process.
+    """
+    if n < 2:
+        raise ValueError(f"A vector of {n} elements must be emitted as a single number.")
+    return ir.VectorType(element, n)
+
+
+class MemoryEmitter:
+    """Emits loads, stores and constants; the first half of `Emitter`."""
+
+    def __init__(self, builder: Any) -> None:
+        self._b = builder
+
+    def _address(self, pointer: Any, offset: Any, element: Any) -> Any:
+        index = ir.Constant(I64, offset) if isinstance(offset, int) else offset
+        return self._b.gep(pointer, [index], source_etype=element)
+
+    def offset(self, *steps: tuple[int, Any]) -> Any:
+        """Σ count · stride, where a stride may be an LLVM value."""
+        known = sum(count * stride for count, stride in steps if isinstance(stride, int))
+        total = ir.Constant(I64, known)
+        for count, stride in steps:
+            if not isinstance(stride, int) and count:
+                total = self._b.add(total, self._b.mul(stride, ir.Constant(I64, count)))
+        return total
+
+    def below(self, number: int, limit: Any) -> Any:
+        """Whether a number is less than an LLVM value."""
+        return self._b.icmp_signed("<", ir.Constant(I64, number), limit)
+
+    def constant(self, value: float) -> Any:
+        """A vector with `value` in every lane."""
+        return ir.Constant(VECTOR, [float(value)] * LANES)
+
+    def pattern(self, values: Sequence[float]) -> Any:
+        """A vector of these values, repeated."""
+        lanes = [float(values[lane % len(values)]) for lane in range(LANES)]
+        return ir.Constant(VECTOR, lanes)
+
+    def first_lanes(self, n: int) -> Any:
+        """A mask of the first `n` lanes."""
+        return ir.Constant(ir.VectorType(I1, LANES), [lane < n for lane in range(LANES)])
+
+    def splat(self, scalar: Any) -> Any:
+        """A vector with an LLVM float in every lane."""
+        zero = ir.Constant(I32, 0)
+        single = self._b.insert_element(ir.Constant(VECTOR, ir.Undefined), scalar, zero)
+        return self._b.shuffle_vector(
+            single, ir.Constant(VECTOR, ir.Undefined), ir.Constant(INDICES, [0] * LANES)
+        )
+
+    def load(self, pointer: Any, offset: Any = 0) -> Any:
+        """The vector at pointer + offset, which need not be aligned."""
+        return self._b.load(self._address(pointer, offset, FLOAT), align=4, typ=VECTOR)
+
+    def broadcast(self, pointer: Any, offset: Any = 0) -> Any:
+        """The float at pointer + offset, in every lane."""
+        return self.splat(self._b.load(self._address(pointer, offset, FLOAT), align=4, typ=FLOAT))
+
+    def load_bytes(
+        self, pointer: Any, floats: int, given: int, wanted: int, *, backward: bool = False
+    ) -> list[Any]:
+        """Bytes from `pointer` on as vectors of floats 0 to 255, `floats` in all.
+
+        Of every `wanted` floats the first `given` come from memory and the others are zero. With
+        `backward` the last such group comes first.
+        """
+        count = floats // wanted * given
+        kind = _several(I8, count)
+        raw = self._b.load(self._address(pointer, 0, I8), align=1, typ=kind)
+        zero = ir.Constant(kind, [0] * count)
+        vectors_ = []
+        for start in range(0, floats, LANES):
+            groups = [at // wanted for at in range(start, start + LANES)]
+            if backward:
+                groups = [floats // wanted - 1 - group for group in groups]
+            places = [
+                group * given + at % wanted if at % wanted < given else count
+                for at, group in enumerate(groups, start)
+            ]
+            bytes_ = self._b.shuffle_vector(raw, zero, ir.Constant(INDICES, places))
+            vectors_.append(self._b.sitofp(self._b.zext(bytes_, INDICES), VECTOR))
+        return vectors_
+
+    def load_half(self, pointer: Any, offset: Any = 0) -> Any:
+        """Half a vector at pointer + offset, followed by zeros."""
+        half = _several(FLOAT, LANES // 2)
+        value = self._b.load(self._address(pointer, offset, FLOAT), align=4, typ=half)
+        zero = ir.Constant(half, [0.0] * (LANES // 2))
+        return self._b.shuffle_vector(value, zero, ir.Constant(INDICES, list(range(LANES))))
+
+    def load_first(self, pointer: Any, offset: Any, n: int) -> Any:
+        """The first `n` floats at pointer + offset, followed by zeros."""
+        return self._load_first(pointer, offset, n, VECTOR)
+
+    def load_first_indices(self, pointer: Any, offset: Any, n: int) -> Any:
+        """The first `n` int32 at pointer + offset, followed by zeros."""
+        return self._load_first(pointer, offset, n, INDICES)
+
+    def _load_first(self, pointer: Any, offset: Any, n: int, kind: Any) -> Any:
+        place = self._address(pointer, offset, I32)
+        if n >= LANES:
+            return self._b.load(place, align=4, typ=kind)
+        if n == 1:
+            value = self._b.load(place, align=4, typ=kind.element)
+            return self._b.insert_element(ir.Constant(kind, None), value, ir.Constant(I32, 0))
+        some = _several(kind.element, n)
+        value = self._b.load(place, align=4, typ=some)
+        places = [min(lane, n) for lane in range(LANES)]
+        return self._b.shuffle_vector(value, ir.Constant(some, None), ir.Constant(INDICES, places))
+
+    def load_offset(self, pointer: Any, offset: Any = 0) -> Any:
+        """The int32 at pointer + offset, as an offset."""
+        number = self._b.load(self._address(pointer, offset, I32), align=4, typ=I32)
+        return self._b.sext(number, I64)
+
+    def advance(self, pointer: Any, offset: Any) -> Any:
+        """The pointer `offset` floats after `pointer`."""
+        return self._address(pointer, offset, FLOAT)
+
+    def opaque(self, pointer: Any) -> Any:
+        """The same pointer, hidden from LLVM's optimizer.
+
+        Otherwise LLVM computes the addresses at fixed distances from a loop's pointer before the
+        loop, as dozens of pointers for which there are no registers.
+        """
+        kind = ir.FunctionType(pointer.type, [pointer.type])
+        return self._b.asm(kind, "", "=r,0", [pointer], side_effect=False)
+
+    def fence(self) -> None:
+        """A barrier for the compiler only: LLVM moves no load or store past it.
+
+        Its scheduler would move loads so far up that their results no longer fit into registers.
+        """
+        self._b.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
+
+    def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
+        """Write a vector to pointer + offset."""
+        place = self._address(pointer, offset, FLOAT)
+        # llvmlite still has typed pointers; the cast is nothing in the machine code.
+        self._b.store(value, self._b.bitcast(place, value.type.as_pointer()), align=4)
+
+    def store_first(self, value: Any, pointer: Any, offset: Any, n: int) -> None:
+        """Write the first `n` lanes to pointer + offset."""
+        if n == 1:
+            value = self._b.extract_element(value, ir.Constant(I32, 0))
+        elif n < LANES:
+            places = ir.Constant(_several(I32, n), list(range(n)))
+            value = self._b.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
+        self.store(value, pointer, offset)
+
+    def load_indices(self, pointer: Any, offset: Any = 0) -> Any:
+        """The vector of int32 at pointer + offset."""
+        return self._b.load(self._address(pointer, offset, I32), align=4, typ=INDICES)
+
+    def indices(self, value: int) -> Any:
+        """A vector of int32 with `value` in every lane."""
+        return ir.Constant(INDICES, [value] * LANES)
+
+    def splat_indices(self, number: Any) -> Any:
+        """A vector of int32 with the low 32 bits of an integer in every lane."""
+        low = number if number.type == I32 else self._b.trunc(number, I32)
+        undefined = ir.Constant(INDICES, ir.Undefined)
+        single = self._b.insert_element(undefined, low, ir.Constant(I32, 0))
+        return self._b.shuffle_vector(single, undefined, ir.Constant(INDICES, [0] * LANES))
+
+    def counting_indices(self) -> Any:
+        """The vector 0, 1, 2, … of int32."""
+        return ir.Constant(INDICES, list(range(LANES)))
+
+    def load_float(self, pointer: Any, offset: Any = 0) -> Any:
+        """One float at pointer + offset."""
+        return self._b.load(self._address(pointer, offset, FLOAT), align=4, typ=FLOAT)
+
+    def store_float(self, value: Any, pointer: Any, offset: Any = 0) -> None:
+        """Write one float to pointer + offset."""
+        self._b.store(value, self._address(pointer, offset, FLOAT), align=4)
+
+    def prefetch(self, pointer: Any, offset: Any) -> None:
+        """Prefetch the cache line at pointer + offset bytes."""
+        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), I32, I32, I32])
+        function = cgutils.get_or_insert_function(self._b.module, kind, "llvm.prefetch.p0")
+        read, keep, data = (ir.Constant(I32, n) for n in (0, 3, 1))
+        self._b.call(function, [self._address(pointer, offset, I8), read, keep, data])

@@ -1,0 +1,121 @@
+"""Pointers, tuples of zeros and calls of addresses, for the loops around blocks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from neocog.kernels.codegen.vector_types import FLOAT, FLOATS, I64, LANES, LONGS, VECTOR, vectors
+
+__all__ = [
+    "advance",
+    "function_pointer_call",
+    "longs_at",
+    "pointer",
+    "rolled",
+    "stack_floats",
+    "zeros",
+]
+
+
+@intrinsic(prefer_literal=True)
+def zeros(typing_context, n):
+    """A tuple of `n` vectors of zeros, but at least one; `n` is a constant."""
+    kind = vectors(max(1, n.literal_value))
+
+    def generate(context, builder, signature, arguments):
+        zero = ir.Constant(VECTOR, [0.0] * LANES)
+        return cgutils.pack_array(builder, [zero] * kind.count)
+
+    return kind(n), generate
+
+
+@intrinsic(prefer_literal=True)
+def stack_floats(typing_context, n):
+    """A pointer to `n` floats on the stack, for panels of a few kilobytes; `n` is a constant."""
+    size = n.literal_value
+
+    def generate(context, builder, signature, arguments):
+        with builder.goto_entry_block():  # cgutils.alloca_once would write zeros float by float
+            place = builder.alloca(ir.ArrayType(FLOAT, size))
+        place.align = 64
+        return builder.bitcast(place, context.get_value_type(FLOATS))
+
+    return FLOATS(n), generate
+
+
+@intrinsic
+def pointer(typing_context, table, index, kind):
+    """The pointer whose address is table[index]; `kind` is FLOATS, INTS, …, as a type."""
+    result = kind.instance_type
+
+    def generate(context, builder, signature, arguments):
+        place = builder.gep(arguments[0], [arguments[1]], source_etype=I64)
+        return builder.inttoptr(
+            builder.load(place, typ=I64), context.get_value_type(signature.return_type)
+        )
+
+    return result(table, types.intp, kind), generate
+
+
+@intrinsic
+def longs_at(typing_context, address):
+    """The pointer to int64 at an address."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return LONGS(address), generate
+
+
+@intrinsic
+def advance(typing_context, base, offset):
+    """The pointer `offset` elements after `base`."""
+
+    def generate(context, builder, signature, arguments):
+        element = context.get_value_type(base.dtype)
+        return builder.gep(arguments[0], [arguments[1]], source_etype=element)
+
+    return base(base, types.intp), generate
+
+
+@intrinsic
+def rolled(typing_context, number):
+    """The integer itself, hidden from LLVM's optimizer, without any instruction.
+
+    A loop with this number of iterations is not unrolled fully, and one with this in its body not
+    partially. LLVM assumes a loop buffer of 4,096 operations for Zen, and would unroll blocks that
+    are long already until they fill it: seconds of compiling for nothing.
+    """
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.FunctionType(I64, [I64])
+        return builder.asm(kind, "", "=r,0", arguments, side_effect=True)
+
+    return types.intp(types.intp), generate
+
+
+def function_pointer_call(argument_types: Sequence[Any]) -> Any:
+    """A Numba function that calls the compiled function at an address, with Numba's convention.
+
+    The result takes (address, *arguments) of `argument_types` and returns nothing.
+    """
+    kinds = list(argument_types)
+
+    @intrinsic
+    def call(typing_context, address, operands, first, count):
+        signature = types.void(types.int64, *kinds[1:])
+
+        def generate(context, builder, signature, arguments):
+            kind = context.call_conv.get_function_type(types.none, kinds)
+            target = builder.inttoptr(arguments[0], kind.as_pointer())
+            values = [context.get_dummy_value(), *arguments[1:]]
+            context.call_conv.call_function(builder, target, types.none, kinds, values)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return call

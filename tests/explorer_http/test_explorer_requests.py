@@ -1,0 +1,129 @@
+"""Requests over HTTP: headers of replies, paths, methods, and lengths within bounds."""
+
+import base64
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+from exploring import Page
+from requests_by_hand import JSON, error, request_head
+
+from neocog.web.guard import MOST_JSON, MOST_PICTURE
+
+# Headers
+
+
+def sha256(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/"), ("GET", "/api/state"), ("GET", "/no"), ("PUT", "/")]
+)
+def test_every_reply_says_what_a_page_may_do(page: Page, method, path):
+    _, headers, _ = page.send(method, path)
+    # The page is one text for all: what it holds, and nothing else, is run.
+    text = page.get("/").decode()
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
+    policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": f"'sha256-{sha256(script)}'",
+        "style-src": f"'sha256-{sha256(style)}'",
+        "img-src": "blob: data:",
+        "media-src": "blob:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "Access-Control-Allow-Origin" not in headers
+    assert "Python" not in headers["Server"]
+
+
+# Paths
+
+
+def test_paths(page: Page):
+    assert b"<!doctype html>" in page.get("/")
+    assert json.loads(page.get("/api/state?x=1"))["version"] == 1
+    for path in ("/../etc/passwd", "/api/", "/index.html", "/%2e%2e/", "/etc/passwd"):
+        assert error(page.send("GET", path)) == (404, f"There is nothing at {path}.")
+    assert error(page.send("GET", "/api/picture"))[0] == 405
+    assert error(page.send("GET", "/api/upload"))[0] == 405
+    assert page.refused("/api/state", 405) == "/api/state is for GET."
+    assert page.refused("/api/curve", 405) == "/api/curve is for GET."
+    assert page.refused("/", 405) == "/ is for GET."
+    assert page.refused("/api/nothing", 404) == "There is nothing at /api/nothing."
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "HEAD", "TRACE"])
+def test_other_methods(page: Page, method):
+    assert page.send(method, "/api/state")[0] == 501
+
+
+@pytest.mark.parametrize("line", [b"nonsense", b"GET / HTTP/9.9", b"GET / HTTP/x", b"A B C D"])
+def test_what_is_no_http(page: Page, line):
+    reply = page.exchange(line + b"\r\n\r\n")
+    assert reply.endswith(b"}")
+    assert b'{"error": ' in reply
+    assert page.state()["version"] == 1
+
+
+# Lengths
+
+
+@pytest.mark.parametrize(
+    ("path", "most", "said"),
+    [("/api/upload", MOST_PICTURE, "20 MiB"), ("/api/picture", MOST_JSON, "128 KiB")],
+)
+def test_bounds_hold_before_anything_is_read(page: Page, path, most, said):
+    for length in (most + 1, 10**12, 10**30):
+        status, found = page.raw(request_head(page, path, f"Content-Length: {length}"))
+        assert status == 413
+        assert found["error"] == f"That is larger than the {said} that are read."
+
+
+def test_the_largest_kernel_is_read(page: Page):
+    """With every digit that its numbers can have."""
+    most = np.full((16, 15, 15), -1.2345678901234567e-100).tolist()
+    found = error(page.send("POST", "/api/kernel", json.dumps({"kernel": most}).encode(), JSON))
+    assert found[0] == 400
+    assert "must be [3, rows, columns]" in found[1]
+
+
+def test_who_sends_too_much_reads_why(page: Page):
+    """Even if all is sent before the answer is read."""
+    status, found = page.upload(bytes(MOST_PICTURE + 1))
+    assert (status, list(found)) == (413, ["error"])
+
+
+def test_the_largest_picture_is_read(page: Page):
+    status, found = page.upload(bytes(MOST_PICTURE))
+    assert (status, found["error"]) == (400, "The picture is not an image that Pillow knows.")
+
+
+@pytest.mark.parametrize("path", ["/api/upload", "/api/picture"])
+@pytest.mark.parametrize(
+    ("lines", "status", "message"),
+    [
+        ([], 411, "length"),
+        (["Transfer-Encoding: chunked"], 411, "length"),
+        (["Transfer-Encoding: chunked", "Content-Length: 5"], 411, "length"),
+        (["Content-Length: -1"], 400, "no number"),
+        (["Content-Length: 0x10"], 400, "no number"),
+        (["Content-Length: ٣"], 400, "no number"),
+        (["Content-Length: 2", "Content-Length: 2"], 400, "no number"),
+        (["Content-Length: 5"], 400, "ended before it was whole"),
+    ],
+)
+def test_lengths(page: Page, path, lines, status, message):
+    found, reply = page.raw(request_head(page, path, *lines) + b"{}")
+    assert found == status
+    assert message in reply["error"]
