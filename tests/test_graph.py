@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 from engines import parts_of
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 import neocog
@@ -35,8 +36,9 @@ from neocog.layers.registry import build_nodes, describe_node
 from neocog.network import Network
 from neocog.network_files import load_model, save_model
 from neocog.settings.optimizers import SGD
+from neocog.settings.training import TrainingSettings
 
-quick = settings(max_examples=30, deadline=None, derandomize=True)
+quick = examples(max_examples=30, deadline=None, derandomize=True)
 
 
 def three_lanes(*, merge=None, channels=8):
@@ -286,10 +288,8 @@ def test_sums_by_the_engine_and_by_the_formulas(unfused):
     state = {name: value.astype(np.float64) for name, value in network.state_dict().items()}
     x = (images.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.5
     loss, gradients, of_outputs = reference.backward(network, state, x, labels)
-    trainer = Trainer(
-        *parts_of(network), images, labels, batch_size=6, optimizer=SGD(1e-9), threads=2,
-        unfused=unfused,
-    )  # fmt: skip
+    settings = TrainingSettings(batch_size=6, optimizer=SGD(1e-9), threads=2)
+    trainer = Trainer(*parts_of(network), images, labels, settings, unfused=unfused)
     (found,) = trainer.run(np.arange(6))
     np.testing.assert_allclose(found, loss, rtol=1e-5)
     for name, gradient in trainer.gradients().items():
