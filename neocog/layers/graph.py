@@ -170,6 +170,8 @@ class Graph:
         self._input_shape = image_shape(input_shape)
         into = Expansion(self._input_shape)
         given: list[Node] = []
+        if not isinstance(nodes, Iterable):
+            raise refuse("nodes", nodes, "a list of neocog.Node", ArchitectureError)
         for node in nodes:
             if not isinstance(node, Node):
                 wanted = "a Node, such as Node('relu', ReLU())"
