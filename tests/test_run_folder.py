@@ -18,6 +18,7 @@ from neocog.errors import FormatError, NeocogError
 from neocog.evaluation import Evaluation
 from neocog.files import exists
 from neocog.loading import open_saved
+from neocog.settings.recipe import Recipe
 from neocog.trained_on import trained_on
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.process_identity import this_process
@@ -25,7 +26,7 @@ from neocog.training.run_folder import RunFolder
 from neocog.training.run_lock import RunLock
 from neocog.training.run_process import how_it_stands, read_info, settle
 
-FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
+FILES = ["cnn_model.pth", "config.toml", "history.csv", "last.safetensors", "run.json"]
 
 
 def little_network(value: float) -> neocog.Network:
@@ -55,8 +56,8 @@ def little_data(value: int = 0) -> Data:
 def epochs_in(folder) -> list[int]:
     """Of which epoch each file is, of those that are there."""
     found = []
-    if exists(folder / "model.safetensors"):
-        network = neocog.load(folder / "model.safetensors")
+    if exists(folder / "last.safetensors"):
+        network = neocog.load(folder / "last.safetensors")
         found.append(int(network.state_dict()["fc.weight"][0, 0]))
     if exists(folder / "cnn_model.pth"):
         network = neocog.load(folder / "cnn_model.pth", little_network(0))
@@ -71,7 +72,7 @@ def live(folder) -> int:
     saved = 0
     run = None
     try:
-        run = RunFolder.create(folder, "little", {}, little_data())
+        run = RunFolder.create(folder, "little", Recipe(), little_data())
         for epoch in (1, 2):
             run.save(little_network(epoch), history_of(epoch))
             saved = epoch
@@ -114,7 +115,7 @@ def test_a_disk_that_fails_leaves_a_whole_run_or_none(tmp_path, quick):
 
 def test_a_disk_that_fails_for_good_leaves_what_can_be_completed(tmp_path, quick, monkeypatch):
     """From the first epoch's second file on, nothing can be given another name."""
-    run = RunFolder.create(tmp_path / "run", "little", {}, little_data())
+    run = RunFolder.create(tmp_path / "run", "little", Recipe(), little_data())
     replace = os.replace
 
     def fail(source, target, **settings):
@@ -137,10 +138,8 @@ def test_a_disk_that_fails_for_good_leaves_what_can_be_completed(tmp_path, quick
 @pytest.fixture(scope="module")
 def dead() -> dict:
     """A process that has ended, as it would describe itself."""
-    script = (
-        "import json; from neocog.training.process_identity import this_process\n"
-        "print(json.dumps(this_process()))"
-    )
+    script = "import json; from neocog.training.process_identity import this_process as this\n"
+    script += "print(json.dumps(this()))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
@@ -184,7 +183,7 @@ def test_a_killed_process_leaves_a_whole_run_that_is_tidied_up(tmp_path, quick, 
             assert "cut off" in said
             assert f"process {dead['pid']} has ended" in said
             names = sorted(path.name for path in folder.iterdir())
-            assert names == (FILES if found else ["run.json"])
+            assert names in ([FILES] if found else [["run.json"], ["config.toml", "run.json"]])
         else:
             assert (info["status"], found) == ("finished", [2, 2, 2])
     assert outcomes == {0, 1, 2}
@@ -269,14 +268,14 @@ def test_opening_a_folder_of_somebody_elses_changes_nothing_in_it(tmp_path, dead
     with_process(tmp_path, **dead)
     left_behind(tmp_path, age=7200)
     (tmp_path / ".neocog-next").mkdir()
-    (tmp_path / ".neocog-next" / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / ".neocog-next" / "last.safetensors").write_bytes(b"weights")
     before = sorted(tmp_path.rglob("*"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
         assert "cut off" in settle(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
     settle(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "run.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.safetensors", "run.json"]
 
 
 @posix
@@ -291,10 +290,10 @@ def test_opening_a_run_moves_no_files_from_elsewhere(tmp_path):
         open_saved(str(run))
     assert (letters / "letter.txt").read_text() == "mine"
     with pytest.raises(FormatError, match="holds something already"):
-        RunFolder.create(run, "little", {})
+        RunFolder.create(run, "little", Recipe())
     (run / "run.json").unlink()
     with pytest.raises(FormatError, match="holds something already"):
-        RunFolder.create(run, "little", {})
+        RunFolder.create(run, "little", Recipe())
     assert [path.name for path in letters.iterdir()] == ["letter.txt"]
 
 
@@ -303,12 +302,13 @@ def test_a_thousand_classes_and_epochs_are_read_again(tmp_path):
     labels, predicted = np.divmod(np.arange(1_000_000), 1000)
     zeros = np.zeros(1_000_000)
     result = Evaluation(0.5, classes, labels, predicted, zeros, predicted, zeros, 1.0)
-    run = RunFolder.create(tmp_path, "little", {"widths": [], "rates": [0.5, 1e-8]})
+    run = RunFolder.create(tmp_path, "little", Recipe(class_weights=(0.5, 1e-8)))
     history = History(epochs=[Epoch(e, e / 3e5, e / 7) for e in range(1, 1001)])
     run.finish(history, result, "finished")
     info = read_info(tmp_path)
     assert info["test"]["confusion"] == np.ones((1000, 1000)).tolist()
-    assert info["settings"] == {"widths": [], "rates": [0.5, 1e-8]}
+    assert info["settings"]["class_weights"] == [0.5, 1e-8]
+    assert info["settings"]["optimizer"]["groups"] == []
     assert len(info["epochs"]) == 1000
     # A row a line, for whoever looks at it.
     assert "      [1, 1, 1," in (tmp_path / "run.json").read_text()
@@ -346,18 +346,20 @@ def test_a_run_is_looked_at_once(tmp_path, monkeypatch):
 def test_a_folder_with_a_run_says_so(tmp_path, dead):
     with_process(tmp_path, **dead)
     with pytest.raises(FormatError, match=r"holds a run already: its training was cut off: "):
-        RunFolder.create(tmp_path, "little", {})
+        RunFolder.create(tmp_path, "little", Recipe())
 
 
 def test_what_a_killed_process_left_alone_is_no_obstacle(tmp_path):
     (tmp_path / ".neocog-0123456789abcdef.tmp").mkdir()
     (tmp_path / ".neocog-0123456789abcdee.tmp").write_bytes(b"half")
-    RunFolder.create(tmp_path, "little", {}).save(little_network(1), history_of(1))
+    RunFolder.create(tmp_path, "little", Recipe()).save(little_network(1), history_of(1))
     assert epochs_in(tmp_path) == [1, 1, 1]
 
 
 def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_path):
-    RunFolder.create(tmp_path, "little", {}, little_data()).save(little_network(1), history_of(1))
+    RunFolder.create(tmp_path, "little", Recipe(), little_data()).save(
+        little_network(1), history_of(1)
+    )
     fingerprint = little_data().fingerprint
     assert read_info(tmp_path)["data"] == {
         "name": "little",
@@ -365,11 +367,9 @@ def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_pat
         "options": {},
         "fingerprint": fingerprint,
     }
-    assert neocog.formats.training_of(tmp_path) == {
-        "data": "little",
-        "data_fingerprint": fingerprint,
-    }
-    assert b"somewhere" not in (tmp_path / "model.safetensors").read_bytes()
+    said = {"data": "little", "data_fingerprint": fingerprint}
+    assert neocog.formats.training_of(tmp_path) == said
+    assert b"somewhere" not in (tmp_path / "last.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_pat
     ],
 )
 def test_only_an_absolute_path_on_this_machine_is_where_data_lie(tmp_path, source, taken):
-    run = RunFolder.create(tmp_path, "little", {}, little_data())
+    run = RunFolder.create(tmp_path, "little", Recipe(), little_data())
     run.save(little_network(1), history_of(1))
     info = read_info(tmp_path)
     info["data"]["source"] = source

@@ -96,8 +96,7 @@ def test_what_is_not_given_is_not_there():
             {"optimizer": Muon(rest=SGD(0.3))},
         ),
         (
-            ["--optimizer.groups", "match=*.bias,lr=0.5"]
-            + ["--optimizer.groups", "match=a,frozen=true"],
+            ["--optimizer.groups=match=*.bias,lr=0.5", "--optimizer.groups=match=a,frozen=true"],
             {"optimizer": SGD(0.001, 0.9, groups=(Group("*.bias", 0.5), Group("a", frozen=True)))},
         ),
         (["--schedule", "cosine"], {"schedule": schedules.Cosine()}),
