@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neocog.errors import FormatError
@@ -41,7 +40,7 @@ def test_a_run_as_it_is_written(tmp_path):
     record = read_run(run.path)
     assert (record.name, record.path, record.status) == ("run", tmp_path / "run", "finished")
     assert (record.seconds, record.steps, record.epochs, record.error) == (7.25, 40, 2, None)
-    settings = {
+    wanted = {
         "recipe": "mine",
         "optimizer.type": "sgd",
         "optimizer.lr": 0.5,
@@ -51,7 +50,7 @@ def test_a_run_as_it_is_written(tmp_path):
         "schedule.type": "constant",
         "seed": 3,
     }
-    assert {name: record.settings[name] for name in settings} == settings
+    assert {name: record.settings[name] for name in wanted} == wanted
     # Wilson's interval of 7 in 10; all are said to be as likely as not, and 7 are right.
     low, high, f1 = (
         record.results[f"test.{name}"] for name in ("accuracy_low", "accuracy_high", "f1")
@@ -149,7 +148,7 @@ JSON = st.recursive(
 NAMES = ("status", "process", "started", "settings", "timings", "epochs", "test", "error", "steps")
 
 
-@hypothesis_settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(NAMES), JSON, min_size=1))
 def test_whatever_a_file_holds(tmp_path_factory, info):
     record = read_run(write(tmp_path_factory.mktemp("odd"), info))
