@@ -20,8 +20,8 @@ import numpy as np
 
 import neocog
 from neocog import models
-from neocog.explanation.html import page
-from neocog.explanation.payload import pack
+from neocog.explanation.page.html import page
+from neocog.explanation.page.payload import pack
 
 sys.path.insert(0, str(Path(__file__).parent))
 

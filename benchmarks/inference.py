@@ -24,7 +24,6 @@ import torch
 
 from neocog import models
 from neocog.engine import available_threads
-from neocog.engine.predictor import predict_scores
 from neocog.torch_engine.module import to_torch
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -84,7 +83,7 @@ def measure(name, batch, rounds):
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     x = (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(1, -1, 1, 1)
     x = x.contiguous()
-    sides = {"neocog": lambda: predict_scores(network, images, threads=None)}
+    sides = {"neocog": lambda: network.predict_scores(images, threads=None)}
     sides |= dict(_by_torch(network, x)) | dict(_by_onnxruntime(network, x))
     scores, counts, first = {}, {}, {}
     for side, run in sides.items():

@@ -87,7 +87,9 @@ def child(kind, name, batch, count, some):
     network.initialize(0)
     labels = np.arange(count) % _CLASSES
     trainer = Trainer(
-        network,
+        network.graph,
+        network.state_dict(),
+        network.preprocessing,
         images,
         labels,
         TrainingSettings(batch_size=batch, optimizer=SGD(1e-4), threads=available_threads()),

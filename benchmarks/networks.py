@@ -96,7 +96,14 @@ def measure(name, rounds, compiled, steps=0):
     for threads in sorted({1, available_threads()}):
         optimizer = SGD(_LR, _MOMENTUM)
         settings = TrainingSettings(batch_size=batch, optimizer=optimizer, threads=threads)
-        trainer = Trainer(network, images, labels, settings)
+        trainer = Trainer(
+            network.graph,
+            network.state_dict(),
+            network.preprocessing,
+            images,
+            labels,
+            settings,
+        )
         ours[threads] = (trainer, [], [])
     seconds = time.perf_counter() - began
     theirs = [

@@ -100,7 +100,9 @@ def step_parts(data: neocog.Dataset) -> list[tuple[str, float]]:
     network.initialize(0)
     count = 2000
     trainer = Trainer(
-        network,
+        network.graph,
+        network.state_dict(),
+        network.preprocessing,
         data.images[:count],
         data.labels[:count],
         TrainingSettings(batch_size=4, optimizer=neocog.SGD(0.001, momentum=0.9), threads=1),

@@ -30,7 +30,7 @@ def pytorch(data: neocog.Data, epochs: int) -> tuple[list[float], float]:
     loss_of = nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
     stream = TorchStream(0)
-    stream.initial_state(neocog.models.simple_cnn())
+    stream.initial_state(neocog.models.simple_cnn().graph)
     images = torch.from_numpy(data.train.images)
     labels = torch.from_numpy(data.train.labels)
     printed = []

@@ -10,195 +10,111 @@
 Names are imported when first used, so that ``import neocog`` waits for neither Numba nor NumPy.
 """
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from neocog.version import __version__ as __version__
+
+# Every public name, and where it is. Type checkers read this, and so does `_homes`.
 if TYPE_CHECKING:
-    from neocog import models, reference
+    from neocog import models as models
+    from neocog import reference as reference
     from neocog.classifier import ImageClassifier as ImageClassifier
-    from neocog.data import Data, Dataset, load_data
-    from neocog.data.check import check_data
-    from neocog.errors import (
-        ArchitectureError,
-        DataError,
-        FormatError,
-        NeocogError,
-        TrainingDivergedError,
-    )
-    from neocog.evaluation import Calibration, Evaluation, calibrate, evaluate, predict_proba
-    from neocog.explanation import Explanation, explain
-    from neocog.formats import load, save
-    from neocog.layers import (
-        GELU,
-        AdaptiveAvgPool2d,
-        AdaptiveMaxPool2d,
-        AvgPool2d,
-        BatchNorm2d,
-        Conv2d,
-        Dropout,
-        Flatten,
-        Layer,
-        LeakyReLU,
-        Linear,
-        MaxPool2d,
-        ReLU,
-        Residual,
-        Scale,
-        Sequential,
-        Sigmoid,
-        SiLU,
-        Tanh,
-    )
-    from neocog.network import Network
-    from neocog.preprocessing import Preprocessing, Resize
-    from neocog.report import write_report
-    from neocog.settings import schedules
-    from neocog.settings.augmentation import Augmentation
-    from neocog.settings.optimizers import SGD, Adagrad, Adam, AdamW, Group, Muon, RMSprop
-    from neocog.summary import Cost, cost
-    from neocog.training.callback import Callback
-    from neocog.training.fit import fit
-    from neocog.training.history import History
+    from neocog.data import Data as Data
+    from neocog.data import Dataset as Dataset
+    from neocog.data import load_data as load_data
+    from neocog.data.check import check_data as check_data
+    from neocog.errors import ArchitectureError as ArchitectureError
+    from neocog.errors import DataError as DataError
+    from neocog.errors import FormatError as FormatError
+    from neocog.errors import NeocogError as NeocogError
+    from neocog.errors import TrainingDivergedError as TrainingDivergedError
+    from neocog.evaluation import Calibration as Calibration
+    from neocog.evaluation import Evaluation as Evaluation
+    from neocog.evaluation import calibrate as calibrate
+    from neocog.evaluation import evaluate as evaluate
+    from neocog.evaluation import predict_proba as predict_proba
+    from neocog.explanation import Explanation as Explanation
+    from neocog.explanation import explain as explain
+    from neocog.layers import GELU as GELU
+    from neocog.layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+    from neocog.layers import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+    from neocog.layers import Add as Add
+    from neocog.layers import AvgPool2d as AvgPool2d
+    from neocog.layers import BatchNorm2d as BatchNorm2d
+    from neocog.layers import Concat as Concat
+    from neocog.layers import Conv2d as Conv2d
+    from neocog.layers import Dropout as Dropout
+    from neocog.layers import Flatten as Flatten
+    from neocog.layers import Layer as Layer
+    from neocog.layers import LeakyReLU as LeakyReLU
+    from neocog.layers import Linear as Linear
+    from neocog.layers import MaxPool2d as MaxPool2d
+    from neocog.layers import Multiply as Multiply
+    from neocog.layers import Node as Node
+    from neocog.layers import ReLU as ReLU
+    from neocog.layers import Residual as Residual
+    from neocog.layers import Scale as Scale
+    from neocog.layers import Sequential as Sequential
+    from neocog.layers import Sigmoid as Sigmoid
+    from neocog.layers import SiLU as SiLU
+    from neocog.layers import Tanh as Tanh
+    from neocog.network import Network as Network
+    from neocog.network_files import load as load
+    from neocog.network_files import save as save
+    from neocog.preprocessing import Preprocessing as Preprocessing
+    from neocog.preprocessing import Resize as Resize
+    from neocog.report import write_report as write_report
+    from neocog.settings import schedules as schedules
+    from neocog.settings.augmentation import Augmentation as Augmentation
+    from neocog.settings.averaging import EMA as EMA
+    from neocog.settings.averaging import Lookahead as Lookahead
+    from neocog.settings.optimizers import SGD as SGD
+    from neocog.settings.optimizers import Adagrad as Adagrad
+    from neocog.settings.optimizers import Adam as Adam
+    from neocog.settings.optimizers import AdamW as AdamW
+    from neocog.settings.optimizers import Group as Group
+    from neocog.settings.optimizers import Muon as Muon
+    from neocog.settings.optimizers import RMSprop as RMSprop
+    from neocog.settings.recipe import Recipe as Recipe
+    from neocog.settings.training import TrainingSettings as TrainingSettings
+    from neocog.summary import Cost as Cost
+    from neocog.summary import cost as cost
+    from neocog.training.callback import Callback as Callback
+    from neocog.training.fit import fit as fit
+    from neocog.training.history import History as History
+    from neocog.training.run import TrainingRun as TrainingRun
 
-__version__ = "0.1.0"
 
-_HOMES = {
-    "Adagrad": "settings.optimizers",
-    "Adam": "settings.optimizers",
-    "AdamW": "settings.optimizers",
-    "AdaptiveAvgPool2d": "layers",
-    "AdaptiveMaxPool2d": "layers",
-    "ArchitectureError": "errors",
-    "Augmentation": "settings.augmentation",
-    "AvgPool2d": "layers",
-    "BatchNorm2d": "layers",
-    "Calibration": "evaluation",
-    "Conv2d": "layers",
-    "Cost": "summary",
-    "Data": "data",
-    "DataError": "errors",
-    "Dataset": "data",
-    "Dropout": "layers",
-    "EMA": "settings.averaging",
-    "Evaluation": "evaluation",
-    "Explanation": "explanation",
-    "Flatten": "layers",
-    "FormatError": "errors",
-    "GELU": "layers",
-    "Group": "settings.optimizers",
-    "History": "training",
-    "ImageClassifier": "classifier",
-    "Layer": "layers",
-    "LeakyReLU": "layers",
-    "Linear": "layers",
-    "Lookahead": "settings.averaging",
-    "MaxPool2d": "layers",
-    "Muon": "settings.optimizers",
-    "NeocogError": "errors",
-    "Network": "network",
-    "Preprocessing": "preprocessing",
-    "RMSprop": "settings.optimizers",
-    "ReLU": "layers",
-    "Recipe": "settings.recipe",
-    "Residual": "layers",
-    "Resize": "preprocessing",
-    "SGD": "settings.optimizers",
-    "Scale": "layers",
-    "Sequential": "layers",
-    "SiLU": "layers",
-    "Sigmoid": "layers",
-    "Tanh": "layers",
-    "TrainingDivergedError": "errors",
-    "Callback": "training",
-    "calibrate": "evaluation",
-    "check_data": "data.check",
-    "cost": "summary",
-    "evaluate": "evaluation",
-    "explain": "explanation",
-    "fit": "training",
-    "load": "formats",
-    "load_data": "data",
-    "models": "",
-    "predict_proba": "evaluation",
-    "reference": "",
-    "save": "formats",
-    "schedules": "settings",
-    "write_report": "report",
-}
+@cache
+def _homes() -> dict[str, str]:
+    """The module of each public name, as the imports above say."""
+    import ast  # takes as long as all else here, and the command line's help has no use for it
 
-__all__ = [
-    "EMA",
-    "GELU",
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "AdaptiveAvgPool2d",
-    "AdaptiveMaxPool2d",
-    "ArchitectureError",
-    "Augmentation",
-    "AvgPool2d",
-    "BatchNorm2d",
-    "Calibration",
-    "Callback",
-    "Conv2d",
-    "Cost",
-    "Data",
-    "DataError",
-    "Dataset",
-    "Dropout",
-    "Evaluation",
-    "Explanation",
-    "Flatten",
-    "FormatError",
-    "Group",
-    "History",
-    "Layer",
-    "LeakyReLU",
-    "Linear",
-    "Lookahead",
-    "MaxPool2d",
-    "Muon",
-    "NeocogError",
-    "Network",
-    "Preprocessing",
-    "RMSprop",
-    "ReLU",
-    "Recipe",
-    "Residual",
-    "Resize",
-    "Scale",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Tanh",
-    "TrainingDivergedError",
-    "calibrate",
-    "check_data",
-    "cost",
-    "evaluate",
-    "explain",
-    "fit",
-    "load",
-    "load_data",
-    "models",
-    "predict_proba",
-    "reference",
-    "save",
-    "schedules",
-    "write_report",
-]
+    with open(__file__, encoding="utf-8") as file:  # noqa: PTH123  (pathlib takes longer still)
+        source = ast.parse(file.read())
+    (listed,) = (node for node in source.body if isinstance(node, ast.If))
+    return {
+        alias.name: str(node.module)
+        for node in listed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "__all__":
+        return sorted(_homes())
+    if name.startswith("__") or name not in _homes():
         raise AttributeError(f"module 'neocog' has no attribute {name!r}")
-    home = _HOMES[name]
-    module = import_module(f"neocog.{home or name}")
-    value = getattr(module, name) if home else module
+    home = _homes()[name]
+    value = (
+        import_module(f"neocog.{name}") if home == "neocog" else getattr(import_module(home), name)
+    )
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+    return sorted(set(globals()) | set(_homes()))

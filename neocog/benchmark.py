@@ -135,7 +135,9 @@ def _training(
     order = np.random.default_rng(1).permutation(images)
     few = order[: batch * (300 if batch < 16 else 40)]
     trainer = Trainer(
-        network,
+        network.graph,
+        network.state_dict(),
+        network.preprocessing,
         data.images,
         data.labels,
         TrainingSettings(batch_size=batch, optimizer=SGD(_LR, _MOMENTUM), threads=workers),

@@ -14,11 +14,12 @@ from neocog.data.finding import find, holds_pictures
 from neocog.data.options import LoadOptions
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
-from neocog.formats import assumption, is_weights, load
+from neocog.formats import is_weights
 from neocog.matching import fitting, in_order_of, mismatch
 from neocog.models import MODELS, split_python_file
 from neocog.models.named import is_file, make_model
 from neocog.network import Network
+from neocog.network_files import assumption, load
 from neocog.trained_on import trained_on
 from neocog.training.run_process import settle
 
@@ -134,7 +135,7 @@ def _new(model: str, data: str, progress: Progress | None) -> Opened:
         network = make_model(model, len(found.listing.classes), input_shape=found.shape)
         found = found.made(network.input_shape)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
-        loaded = found.load()
+        loaded = Data.of(found.load())
     else:
         loaded = load_data(data, progress=progress)
         height, width, channels = loaded.train.images.shape[1:]
@@ -166,7 +167,7 @@ def _load_for(
     """
     if holds_pictures(data):
         found = find(data, LoadOptions.of(**(options or {}), progress=progress))
-        loaded = fitting(found, network, model).load()
+        loaded = Data.of(fitting(found, network, model).load())
     else:
         loaded = load_data(data, progress=progress)
     loaded = in_order_of(loaded, network.classes)

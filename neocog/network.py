@@ -1,34 +1,32 @@
-"""`Network`: named layers in a row, their shapes and their parameters.
+"""`Network`: a graph with its parameters, its preprocessing and the names of its classes.
 
-It does not know how it is run: `predict_proba` asks `neocog.engine`, and `save` asks
-`neocog.formats`, each imported when called, so that describing a network needs neither.
+It is a façade: `neocog.layers.graph` describes, `neocog.engine` computes, `neocog.formats` reads
+and writes, and none of them knows it.
 """
 
 import copy
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
-from neocog.layers import Layer, Shape, all_shapes, image_shape, leaves
+from neocog.formats import ModelParts, save_parts
+from neocog.layers import Graph, Layer, Node, Shape, chain
 from neocog.limits import require_memory
+from neocog.network_values import Values, copied_state, size_of
 from neocog.preprocessing import Preprocessing
-from neocog.validation import instance, real, shown
+from neocog.random import TorchStream
+from neocog.reference import softmax
+from neocog.validation import instance, real
 
-if TYPE_CHECKING:
-    from neocog.random.torch_stream import TorchStream
-
-__all__ = ["Network", "Trained", "check_network", "state_dtype"]
-
-T = TypeVar("T")
+__all__ = ["Network", "Trained", "check_network"]
 
 # Rows of a network's `repr`, and characters of one.
 _MOST_ROWS = 60
@@ -48,11 +46,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go)
 
 
-def state_dtype(name: str) -> type[np.generic]:
-    """The kind of number in an array of a state dict."""
-    return np.int64 if name.endswith(".num_batches_tracked") else np.float32
-
-
 @dataclass(frozen=True)
 class Trained:
     """Where the random numbers of a network's training stand, for `neocog.fit` to go on from.
@@ -66,40 +59,6 @@ class Trained:
     seed: int
     epochs: int
     stream: Mapping[str, NDArray[Any]]
-
-
-class _Values:
-    """All that a prediction depends on but the layers, and what is kept for predicting with it.
-
-    It stays as it is: a network whose weights or preprocessing change gets another one. So what is
-    kept is never that of other values, whichever network has them and whichever thread changes
-    them; and networks with the same values share them.
-    """
-
-    def __init__(
-        self,
-        preprocessing: Preprocessing,
-        state: dict[str, NDArray[Any]] | None = None,
-        temperature: float = 1.0,
-    ) -> None:
-        self.preprocessing = preprocessing
-        self.state = state
-        self.temperature = temperature
-        self.predictor: Any = None
-        for array in (state or {}).values():
-            array.setflags(write=False)
-
-    def override(self, **changes: Any) -> "_Values":
-        """The same with some of them replaced, and nothing that was kept."""
-        own = {name: getattr(self, name) for name in ("preprocessing", "state", "temperature")}
-        return _Values(**(own | changes))
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A predictor has addresses of machine code, and threads; another process makes its own.
-        return {**vars(self), "predictor": None}
-
-    def __deepcopy__(self, memo: object) -> "_Values":
-        return self
 
 
 class Network:
@@ -129,34 +88,66 @@ class Network:
         preprocessing: Preprocessing | None = None,
         **layers: Layer,
     ) -> None:
-        self._input_shape = image_shape(input_shape)
-        if not layers:
-            raise ArchitectureError("A network needs at least one layer.")
-        for name, layer in layers.items():
-            if not isinstance(layer, Layer):
-                raise ArchitectureError(f"{name}: {shown(layer)} is not a layer.")
-        self._layers = dict(layers)
-        channels = self._input_shape[0]
+        self._begin(Graph(chain(layers), input_shape), classes, preprocessing)
+
+    @classmethod
+    def from_nodes(
+        cls,
+        nodes: Iterable[Node],
+        *,
+        input_shape: Shape = (3, 32, 32),
+        classes: tuple[str, ...] | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> "Network":
+        """A network whose layers may read any layers before them, and several at once.
+
+        ::
+
+            Network.from_nodes(
+                [
+                    Node("conv", Conv2d(3, 8, 3, padding=1)),
+                    Node("left", Conv2d(8, 8, 1)),
+                    Node("right", Conv2d(8, 8, 3, padding=1), "conv"),
+                    Node("sum", Add(), ("left", "right")),
+                    Node("flatten", Flatten()),
+                    Node("fc", Linear(8 * 32 * 32, 10)),
+                ]
+            )
+
+        Args:
+            nodes: the layers by name, with the names of those that each reads, which come before
+                it; without them it reads the one described before it. ``"input"`` is the image.
+                The last gives the network's output.
+            input_shape: (channels, height, width) of one image.
+            classes: as for `Network`.
+            preprocessing: as for `Network`.
+
+        Raises:
+            ArchitectureError: naming the layer whose inputs are not there or do not fit.
+        """
+        return cls.from_graph(Graph(nodes, input_shape), classes, preprocessing)
+
+    @classmethod
+    def from_graph(
+        cls,
+        graph: Graph,
+        classes: tuple[str, ...] | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> "Network":
+        """A network that is described already, without parameters."""
+        network = cls.__new__(cls)
+        network._begin(graph, classes, preprocessing)
+        return network
+
+    def _begin(
+        self, graph: Graph, classes: tuple[str, ...] | None, preprocessing: Preprocessing | None
+    ) -> None:
+        self._graph = graph
+        channels = graph.input_shape[0]
         if preprocessing is None:
             preprocessing = Preprocessing((0.5,) * channels, (0.5,) * channels)
-        self._values = _Values(self._checked(preprocessing))
+        self._values = Values(self._checked(preprocessing))
         self._threshold: float | None = None
-        try:
-            self._shapes = all_shapes(layers, self._input_shape)
-            self._leaves = dict(leaves(layers))
-        except RecursionError:
-            raise ArchitectureError("Layers lie too deep within each other.") from None
-        self._output_shape = self._shapes[list(layers)[-1]]
-        self._parameter_shapes: dict[str, Shape] = {}
-        self._buffer_shapes: dict[str, Shape] = {}
-        self._state_shapes: dict[str, Shape] = {}
-        for name, layer in self._leaves.items():
-            for found, shapes in (
-                (self._parameter_shapes, layer.parameter_shapes()),
-                (self._buffer_shapes, layer.buffer_shapes()),
-            ):
-                for part, shape in shapes.items():
-                    found[f"{name}.{part}"] = self._state_shapes[f"{name}.{part}"] = shape
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
         #: For `neocog.fit`; None where the weights come from elsewhere.
@@ -165,44 +156,49 @@ class Network:
     # What it is
 
     @property
+    def graph(self) -> Graph:
+        """Its description: layers, what each reads, and all shapes."""
+        return self._graph
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of an image."""
-        return self._input_shape
+        return self._graph.input_shape
 
     @property
     def layers(self) -> Mapping[str, Layer]:
         """The layers by name, in order; containers are one layer."""
-        return MappingProxyType(self._layers)
+        return self._graph.layers
 
     @property
     def leaves(self) -> Mapping[str, Layer]:
         """The layers that are not made of layers, in order, by full name (``block1.body.conv``)."""
-        return MappingProxyType(self._leaves)
+        return self._graph.leaves
 
     @property
     def shapes(self) -> Mapping[str, Shape]:
         """The output shape of each layer, and of each layer within it, by its full name."""
-        return MappingProxyType(self._shapes)
+        return self._graph.shapes
 
     @property
     def output_shape(self) -> Shape:
         """What the last layer gives."""
-        return self._output_shape
+        return self._graph.output_shape
 
     @property
     def parameter_shapes(self) -> Mapping[str, Shape]:
         """The shape of each parameter by its name, in PyTorch's order."""
-        return MappingProxyType(self._parameter_shapes)
+        return self._graph.parameter_shapes
 
     @property
     def buffer_shapes(self) -> Mapping[str, Shape]:
         """The shape of each array that is kept but not learned, such as running statistics."""
-        return MappingProxyType(self._buffer_shapes)
+        return self._graph.buffer_shapes
 
     @property
     def state_shapes(self) -> Mapping[str, Shape]:
         """Parameters and buffers together, in the order of PyTorch's state dict."""
-        return MappingProxyType(self._state_shapes)
+        return self._graph.state_shapes
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -246,9 +242,9 @@ class Network:
         found = instance(
             "preprocessing", preprocessing, Preprocessing, wanted, error=ArchitectureError
         )
-        if len(found.mean) != self._input_shape[0]:
+        if len(found.mean) != self.input_shape[0]:
             raise ArchitectureError(
-                f"preprocessing has {len(found.mean)} channels, the input {self._input_shape[0]}."
+                f"preprocessing has {len(found.mean)} channels, the input {self.input_shape[0]}."
             )
         return found
 
@@ -285,16 +281,14 @@ class Network:
         """Whether the parameters have values yet."""
         return self._values.state is not None
 
-    def initialize(self, seed: "int | TorchStream" = 0) -> None:
+    def initialize(self, seed: int | TorchStream = 0) -> None:
         """Give every parameter the value PyTorch's own initialization has for this seed."""
-        from neocog.random.torch_stream import TorchStream
-
         stream = seed if isinstance(seed, TorchStream) else TorchStream(seed)
-        sizes = [_size(shape) for shape in self._state_shapes.values()]
+        sizes = [size_of(shape) for shape in self.state_shapes.values()]
         # Random words and what is made of them take another 16 bytes a number, one by one array.
         needed = 4 * sum(sizes) + 16 * max(sizes, default=0)
         require_memory(needed, "This network", "Describe a smaller one.")
-        self._replace(stream.initial_state(self))
+        self._replace(stream.initial_state(self._graph))
 
     def _replace(self, state: dict[str, NDArray[Any]]) -> None:
         with _changing:
@@ -306,35 +300,14 @@ class Network:
 
         Float32, but for ``num_batches_tracked`` of a batch normalization, which is int64.
         """
-        state = self._values.state
-        if state is None:
-            raise ArchitectureError(
-                "This network has no parameters yet: initialize(seed), load or fit it first."
-            )
-        return {name: value.copy() for name, value in state.items()}
+        return {name: value.copy() for name, value in self._values.arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take every parameter and buffer from `state`; names and shapes must be the network's.
 
         The arrays are copied.
         """
-        wanted = "arrays by name, such as state_dict() gives"
-        instance("state", state, Mapping, wanted, error=ArchitectureError)  # type: ignore[type-abstract]
-        missing = [name for name in self.state_shapes if name not in state]
-        extra = [str(name) for name in state if name not in self.state_shapes]
-        if missing or extra:
-            raise ArchitectureError(
-                "The weights do not belong to this network: "
-                + "; ".join(
-                    f"{what} {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
-                    for what, names in (("it lacks", missing), ("it has no", extra))
-                    if names
-                )
-                + "."
-            )
-        self._replace(
-            {name: _array(name, state[name], shape) for name, shape in self._state_shapes.items()}
-        )
+        self._replace(copied_state(state, self.state_shapes))
 
     def copy(self) -> "Network":
         """The same network, with parameters of its own, if there are any."""
@@ -342,7 +315,7 @@ class Network:
 
     def parameter_count(self) -> int:
         """How many numbers the network learns."""
-        return sum(_size(shape) for shape in self._parameter_shapes.values())
+        return sum(size_of(shape) for shape in self.parameter_shapes.values())
 
     # Use
 
@@ -354,9 +327,12 @@ class Network:
         They are softmax(scores / temperature).
         Also for a list of images, or a tensor; one image is a batch of one: ``image[None]``.
         """
-        from neocog.engine import predict_probabilities
-
-        return predict_probabilities(self, images, threads=threads)
+        values = self._values
+        probabilities: NDArray[np.float32]
+        scores, probabilities = self._predictor(values).predict(images, threads)
+        if values.temperature != 1:
+            return softmax(scores.astype(np.float64), values.temperature).astype(np.float32)
+        return probabilities
 
     def predict(
         self,
@@ -377,31 +353,47 @@ class Network:
             best[~(found.max(axis=1).astype(np.float64) >= least)] = -1
         return best
 
-    def kept_predictor(self, make: Callable[["Network"], T]) -> T:
-        """For the engine: what it keeps for predicting with the network as it is now.
+    def predict_scores(
+        self, images: NDArray[np.uint8], *, threads: int | None = None
+    ) -> NDArray[np.float32]:
+        """The outputs before softmax, float32 [n, classes], for images as `predict_proba` takes."""
+        scores: NDArray[np.float32] = self._predictor(self._values).predict(images, threads)[0]
+        return scores
 
-        Args:
-            make: makes it from a network of these layers and values, which nobody changes.
-        """
-        values = self._values
+    def _predictor(self, values: Values) -> Any:
+        """What is kept for predicting with these values."""
+        # Numba takes longer to import than all else, and only predictions need it.
+        from neocog.engine.predictor import Predictor
+
         if values.predictor is None:
-            fixed = copy.copy(self)
-            fixed._values = values.override()
-            values.predictor = make(fixed)
-        predictor: T = values.predictor
-        return predictor
+            values.predictor = Predictor(self._graph, values.arrays(), values.preprocessing)
+        return values.predictor
+
+    def parts(self, notes: Mapping[str, Any] | None = None) -> ModelParts:
+        """What a model file holds of it, with what is to be noted of how it came about."""
+        values = self._values
+        return ModelParts(
+            self._graph,
+            values.arrays(),
+            values.preprocessing,
+            self._classes,
+            values.temperature,
+            self._threshold,
+            notes or {},
+        )
 
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors``, or the weights alone to a ``.pth``, whole or not at all."""
-        from neocog.formats import save
-
-        save(self, path)
+        save_parts(self.parts(), path)
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
-        return iter(self._layers.items())
+        return iter(self._graph.layers.items())
 
     def __repr__(self) -> str:
-        rows = [f"  {name}={layer}" for name, layer in self]
+        rows = [f"  {node.name}={node.layer}" for node in self._graph.given]
+        if not self._graph.is_chain:
+            given = self._graph.given
+            rows = [f"{row} of {', '.join(n.inputs)}" for row, n in zip(rows, given, strict=True)]
         rows = [row if len(row) <= _LONGEST_ROW else f"{row[:_LONGEST_ROW]} …" for row in rows]
         if len(rows) > _MOST_ROWS:
             half = _MOST_ROWS // 2
@@ -413,27 +405,3 @@ def check_network(value: object) -> Network:
     """The network; raises `ArchitectureError` for anything else."""
     wanted = "a neocog.Network, such as neocog.models.simple_cnn()"
     return instance("network", value, Network, wanted, error=ArchitectureError)
-
-
-def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=object)) if shape else 1
-
-
-def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
-    """A copy of an array of a state dict, in the type that it has here."""
-    try:
-        given = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: PyTorch's
-        raise ArchitectureError(f"{name} is no array of numbers: {error}.") from None
-    if given.shape != shape:
-        raise ArchitectureError(f"{name} must have the shape {shape}, not {given.shape}.")
-    dtype = state_dtype(name)
-    if dtype is np.int64 and given.dtype.kind not in "iu":
-        raise ArchitectureError(f"{name} must hold a whole number.")
-    if given.dtype.kind not in "fiu":
-        raise ArchitectureError(f"{name} must hold numbers, not {given.dtype}.")
-    with np.errstate(over="ignore"):
-        found: NDArray[Any] = np.array(given, dtype=dtype, order="C")
-    if not np.isfinite(found).all() and not (np.isfinite(given) == np.isfinite(found)).all():
-        raise ArchitectureError(f"{name} holds numbers that are too large for float32.")
-    return found

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from neocog.layers import Conv2d, Layer, Linear, Shape
-from neocog.network import Network, check_network
+from neocog.layers import Conv2d, Graph, HasGraph, Layer, Linear, Shape, graph_of
 
 __all__ = ["Cost", "LayerCost", "cost"]
 
@@ -48,18 +47,19 @@ class Cost:
         )
 
 
-def cost(network: Network) -> Cost:
-    """What each layer of the network costs; nothing is run."""
+def cost(network: Graph | HasGraph) -> Cost:
+    """What each layer of the network, or of its graph, costs; nothing is run."""
+    graph = graph_of(network)
     return Cost(
         tuple(
             LayerCost(
                 name,
                 type(layer).__name__,
-                network.shapes[name],
+                graph.shapes[name],
                 sum(prod(shape) for shape in layer.parameter_shapes().values()),
-                _multiply_adds(layer, network.shapes[name]),
+                _multiply_adds(layer, graph.shapes[name]),
             )
-            for name, layer in check_network(network).leaves.items()
+            for name, layer in graph.leaves.items()
         )
     )
 

@@ -215,7 +215,7 @@ def test_an_explanation_keeps_its_image(convolutional):
         np.testing.assert_array_equal(explain(convolutional, given, 3).image, first)
 
 
-def test_filters_keep_what_excites_them(convolutional):
+def test_filters_keep_their_patches(convolutional):
     images = RNG.integers(0, 256, (4, 32, 32, 3), np.uint8)
     found = explain(convolutional, images[0], 3).filters(data=images, count=1)
     patches = [one.patch.copy() for (one,) in found.top_activations]

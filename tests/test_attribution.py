@@ -8,7 +8,6 @@ import pytest
 
 import neocog
 from neocog import models, reference
-from neocog.engine.predictor import predict_scores
 from neocog.errors import DataError
 from neocog.explanation import attribution
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
@@ -60,7 +59,7 @@ class Explanations(dict):
         state = network.state_dict()
         state["fc.weight"] *= 200 if name == "resnet8" else 4
         network.load_state_dict(state)
-        state["fc.bias"] -= predict_scores(network, image[None])[0]
+        state["fc.bias"] -= network.predict_scores(image[None])[0]
         network.load_state_dict(state)
         self[name] = neocog.explain(network, image, 0)
         return self[name]
@@ -155,7 +154,7 @@ def test_layers_that_grad_cam_cannot_look_at(explanations):
     with pytest.raises(DataError, match=re.escape(says)):
         explanation.grad_cam("conv")
     for layer in ("flatten", "fc"):
-        says = f"{layer} gives one number a channel, so that it says nothing of places. "
+        says = f"{layer} gives one number a channel, which has no place in the image. "
         says += "Grad-CAM can look at: image, conv1, relu, pool."
         with pytest.raises(DataError, match=re.escape(says)):
             explanation.grad_cam(layer)
@@ -208,7 +207,7 @@ def test_occlusion(explanations, name, given, squares):
 @pytest.mark.parametrize(("size", "stride"), [(0, None), (3, 0), (3, 4), (-1, None), (None, 100)])
 def test_squares_that_leave_pixels_out(explanations, size, stride):
     with pytest.raises(
-        DataError, match=r"size \(.*\) must be at least 1 and stride \(.*\) from 1 to"
+        DataError, match=r"size \(.*\) must be at least 1, and stride \(.*\) from 1 to"
     ):
         explanations["small"].occlusion(size, stride)
 

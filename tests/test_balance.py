@@ -74,7 +74,7 @@ def test_fit_shows_balanced_orders_of_the_networks_stream(monkeypatch):
     data = uneven_data()
     neocog.fit(small_network(), data, epochs=2, batch_size=4, seed=3, balance="sample", threads=1)
     stream = TorchStream(3)
-    stream.initial_state(small_network())
+    stream.initial_state(small_network().graph)
     for order in shown:
         np.testing.assert_array_equal(order, balanced_order(stream, data[1]))
     assert len(shown) == 2

@@ -13,7 +13,8 @@ from PIL import Image
 import neocog
 from neocog import Flatten, Linear, Network
 from neocog.cli import main
-from neocog.formats import save_model, training_of
+from neocog.formats import training_of
+from neocog.network_files import save_model
 
 #: How light the pictures of each class are: mostly dark or light, and some that mislead.
 SHADES = {"dark": [0] * 9 + [110] * 3, "light": [200] * 9 + [70] * 3}

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 import neocog
 from neocog import Flatten, Linear, Network, reference
 from neocog.data import Data, Dataset
-from neocog.engine import predict_scores
 from neocog.errors import ArchitectureError, DataError, FormatError, NeocogError
 from neocog.evaluation import fit_temperature, images_to_calibrate, mean_scores
 from neocog.evaluation.reliability import reliability
@@ -146,7 +145,7 @@ def test_calibrating_a_network():
     before = neocog.evaluate(net, data)
     found = neocog.calibrate(net, data)
     after = neocog.evaluate(net, data)
-    z = predict_scores(net, IMAGES).astype(np.float64)
+    z = net.predict_scores(IMAGES).astype(np.float64)
     assert net.temperature == found.temperature == fit_temperature(z, data.labels)
     assert found.count == 60
     assert found.temperature > 3
@@ -224,10 +223,10 @@ def test_bins_as_in_the_paper(pairs, bins):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_probabilities_are_by_the_temperature(count, threads):
     net = network(scale=20)
-    z = predict_scores(net, IMAGES[:count])
+    z = net.predict_scores(IMAGES[:count])
     plain = net.predict_proba(IMAGES[:count])
     net.temperature = 2.5
-    np.testing.assert_array_equal(predict_scores(net, IMAGES[:count]), z)
+    np.testing.assert_array_equal(net.predict_scores(IMAGES[:count]), z)
     found = net.predict_proba(IMAGES[:count], threads=threads)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, reference.softmax(z / 2.5), rtol=1e-5, atol=1e-7)

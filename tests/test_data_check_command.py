@@ -11,15 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import neocog
 from neocog.cli import main
 from neocog.cli.data import report_lines
 from neocog.data.check import check_data
 from neocog.data.check.page import page
 from neocog.data.dataset import Data
 from neocog.data.images import Dataset
-
-PACKAGE = Path(neocog.__file__).parent
 
 
 def scene(seed, size=(40, 30)):
@@ -238,12 +235,3 @@ def test_a_picture_that_has_gone_since(fine):
     report = check_data(fine)
     (fine / "test/ant/copy.png").unlink()
     assert page(report).count("cannot be read</span>") == 2  # in its pair and its group
-
-
-def test_colors_are_those_of_the_explanations_page():
-    def colors(path):
-        text = path.read_text()
-        return text[: text.index("* {")]
-
-    explanation = colors(PACKAGE / "explanation/page/style.css")
-    assert colors(PACKAGE / "data/check/page.css") == explanation

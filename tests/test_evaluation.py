@@ -11,6 +11,7 @@ from neocog import Flatten, Linear, evaluation, reference
 from neocog.data import Dataset
 from neocog.errors import DataError, NeocogError
 from neocog.evaluation import ClassScore, views
+from neocog.network import Network
 
 
 def network(classes=("cat", "dog", "emu")) -> neocog.Network:
@@ -29,7 +30,7 @@ def given_scores(monkeypatch):
 
     def evaluate(scores, *labels, net=None):
         array = np.array(scores, np.float32)
-        monkeypatch.setattr(views, "predict_scores", lambda *_, threads=None: array)
+        monkeypatch.setattr(Network, "predict_scores", lambda *_, threads=None: array)
         return neocog.evaluate(net or network(), labeled(*labels))
 
     return evaluate
@@ -169,7 +170,7 @@ def by_hand(net, images, tta):
     """Means of scores over views that are made pixel by pixel."""
 
     def scores(views):
-        return neocog.engine.predict_scores(net, np.ascontiguousarray(views)).astype(np.float64)
+        return net.predict_scores(np.ascontiguousarray(views)).astype(np.float64)
 
     def flipped(views):
         return (scores(views) + scores(views[:, :, ::-1])) / 2

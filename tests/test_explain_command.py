@@ -13,7 +13,7 @@ from PIL import Image
 import neocog
 from neocog.cli import main
 from neocog.data.shapes import shapes
-from neocog.formats import save_model
+from neocog.network_files import save_model
 
 DATA = shapes(0, 300, 20)
 

@@ -11,7 +11,7 @@ from PIL import Image
 import neocog
 from neocog import models, reference
 from neocog.errors import ArchitectureError, DataError
-from neocog.explanation.captions import number
+from neocog.explanation.page.numbers import number
 from neocog.layers import (
     AdaptiveAvgPool2d,
     BatchNorm2d,
@@ -143,7 +143,7 @@ def test_contributions_add_up_to_a_linear_layers_output(explained):
 def test_only_convolutions_have_patches(explained):
     with pytest.raises(TypeError, match=re.escape("relu (ReLU) does not add up products.")):
         explained["relu"].contributions(0, 0, 0)
-    with pytest.raises(TypeError, match=re.escape("fc (Linear) is no convolution.")):
+    with pytest.raises(TypeError, match=re.escape("fc (Linear) is not a convolution.")):
         explained["fc"].patch(0, 0, 0)
 
 
@@ -295,8 +295,8 @@ def test_a_label_by_number_or_name_or_none(simple):
 @pytest.mark.parametrize(
     ("label", "says"),
     [
-        ("frogg", "The network knows no class 'frogg'. Did you mean 'frog'? Known: plane, "),
-        ("zzz", "The network knows no class 'zzz'. Known: plane, car, "),
+        ("frogg", "The network has no class 'frogg'. Did you mean 'frog'? Known: plane, "),
+        ("zzz", "The network has no class 'zzz'. Known: plane, car, "),
         (10, "label (=10) must be a class, from 0 to 9."),
         (-1, "label (=-1) must be a class, from 0 to 9."),
         (True, "label (=True) must be a class, from 0 to 9."),
@@ -310,7 +310,7 @@ def test_labels_that_there_are_not(simple, label, says):
 
 def test_a_name_of_a_network_without_names():
     network = with_norms()
-    with pytest.raises(DataError, match=r"no class 'cat'\. Known: its classes have numbers only"):
+    with pytest.raises(DataError, match=r"no class 'cat'\. Known: only numbers, because its"):
         neocog.explain(network, noise(network), "cat")
     assert neocog.explain(network, noise(network), 2).classes == ("0", "1", "2", "3", "4")
 

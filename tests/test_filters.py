@@ -1,4 +1,4 @@
-"""What excites a filter, and what a number sees, against the formulas and plain counting."""
+"""Top activations and receptive fields, against the formulas and plain counting."""
 
 import re
 
@@ -11,7 +11,8 @@ import neocog
 from neocog import models, reference
 from neocog.data import Data, Dataset
 from neocog.errors import ArchitectureError, DataError
-from neocog.explanation.filters import filters, receptive_field
+from neocog.explanation.filters import filters
+from neocog.explanation.receptive_field import receptive_field
 from neocog.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -89,7 +90,7 @@ def by_formulas(network, images, layer):
         pytest.param(models.resnet8, "stage2.block1.body.conv2", marks=pytest.mark.thorough),
     ],
 )
-def test_what_excites_most(make, layer):
+def test_top_activations(make, layer):
     network = initialized(make())
     images = noise(network, 30)
     found = filters(network, layer, Dataset(images, np.zeros(30, np.int64)), count=4)
@@ -155,7 +156,7 @@ def test_an_explanations_filters():
     ("layer", "says"),
     [
         ("conv2", "The network has no layer 'conv2'. Did you mean 'conv1'? Known: conv1."),
-        ("relu", "relu is a ReLU; filters are those of a convolution. Known: conv1."),
+        ("relu", "relu is a ReLU, and only convolutions have filters. Known: conv1."),
         ("image", "The network has no layer 'image'. Known: conv1."),
     ],
 )

@@ -7,9 +7,10 @@ import pytest
 
 from neocog import models
 from neocog.errors import ArchitectureError, FormatError, NeocogError
-from neocog.formats import assumption, load, save, save_pth
+from neocog.formats import save_pth
 from neocog.layers import Flatten, Linear, Sequential
 from neocog.network import Network
+from neocog.network_files import assumption, load, save
 
 
 @pytest.fixture

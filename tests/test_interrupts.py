@@ -11,11 +11,11 @@ from _thread import start_new_thread
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD, fit
 from neocog.data.images import Dataset
 from neocog.engine import thread_pool
-from neocog.engine.predictor import predict_scores
 from neocog.engine.running import Run
 from neocog.engine.trainer import Trainer
 from neocog.errors import NeocogError
@@ -67,7 +67,7 @@ def interrupted(work, after, between):
 def main():
     """Training and predicting, on data that only the call itself holds."""
     net, some = network(), pictures(10_000)
-    predict_scores(net, some, threads=2)
+    net.predict_scores(some, threads=2)
 
     def train(epochs=1000):
         data = Dataset(some.copy(), np.zeros(len(some), np.int64))
@@ -78,7 +78,7 @@ def main():
 
     def predict():
         while True:
-            predict_scores(net, some.copy(), threads=2)
+            net.predict_scores(some.copy(), threads=2)
 
     def predict_beside_another():
         thread_pool._pool.busy[0] = 1
@@ -137,7 +137,7 @@ def test_what_workers_use_is_held_until_they_have_ended():
 def test_a_program_holds_the_arrays_that_are_bound():
     net, images = network(), pictures(40)
     trainer = Trainer(
-        net,
+        *parts_of(net),
         images,
         np.zeros(40, np.int64),
         TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=2),
@@ -153,7 +153,7 @@ def test_a_program_holds_the_arrays_that_are_bound():
 def test_predictions_keep_no_images():
     net, images = network(), pictures(400)
     there = weakref.ref(images)
-    predict_scores(net, images, threads=2)
+    net.predict_scores(images, threads=2)
     del images
     assert there() is None
 
@@ -205,7 +205,7 @@ def test_threads_that_cannot_be_started_are_an_error(monkeypatch):
     monkeypatch.setattr("neocog.engine.running.start_new_thread", start)
     net, images = network(), pictures(40)
     trainer = Trainer(
-        net,
+        *parts_of(net),
         images,
         np.zeros(40, np.int64),
         TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=5),

@@ -83,7 +83,7 @@ def test_scores_of_views(images, network, monkeypatch, tta):
         seen.append(some)
         return np.zeros((len(some), 2), np.float32)
 
-    monkeypatch.setattr(views, "predict_scores", scores)
+    monkeypatch.setattr(Network, "predict_scores", scores)
     found = views.mean_scores(network, images, tta=tta)
     assert found.shape == (COUNT, 2)
     if tta is None:

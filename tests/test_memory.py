@@ -7,8 +7,9 @@ import neocog
 from neocog import limits, models
 from neocog.cli import main
 from neocog.errors import FormatError, NeocogError
-from neocog.formats import load, save_pth
+from neocog.formats import save_pth
 from neocog.network import Network
+from neocog.network_files import load
 
 
 @pytest.fixture

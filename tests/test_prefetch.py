@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from engines import parts_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,7 +179,7 @@ def test_training_from_a_file_is_the_same(tmp_path, monkeypatch, memory):
             | {"fc.bias": np.zeros(3, np.float32)}
         )
         trainer = Trainer(
-            network,
+            *parts_of(network),
             of,
             np.arange(50) % 3,
             TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1),
@@ -197,7 +198,10 @@ def test_a_trainer_does_not_copy_what_is_mapped(tmp_path):
     network.initialize(0)
     labels = np.zeros(50, np.int64)
     trainer = Trainer(
-        network, images, labels, TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1)
+        *parts_of(network),
+        images,
+        labels,
+        TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1),
     )
     assert np.shares_memory(trainer._images, images)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from neocog.engine import thread_pool
-from neocog.engine.predictor import predict_scores
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
 
@@ -24,16 +23,16 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (200, 4, 4, 1), np.uint8)
 
 def test_awake_and_asleep():
     net = network()
-    expected = predict_scores(net, IMAGES, threads=1)
+    expected = net.predict_scores(IMAGES, threads=1)
     for turn in range(60):
-        np.testing.assert_array_equal(predict_scores(net, IMAGES, threads=2), expected)
+        np.testing.assert_array_equal(net.predict_scores(IMAGES, threads=2), expected)
         # Mostly at once, sometimes about when a helper goes to sleep, sometimes long after.
         time.sleep([0, 0, 0.0005 * (turn % 7), 0.02][turn % 4])
 
 
 def test_helpers_sleep_between_predictions():
     net = network()
-    predict_scores(net, IMAGES, threads=4)
+    net.predict_scores(IMAGES, threads=4)
     time.sleep(0.1)  # long after the milliseconds that they wait awake
     before = time.process_time()
     time.sleep(0.2)
@@ -42,19 +41,19 @@ def test_helpers_sleep_between_predictions():
 
 def test_more_helpers_than_before():
     net = network()
-    expected = predict_scores(net, IMAGES, threads=1)
+    expected = net.predict_scores(IMAGES, threads=1)
     for threads in (2, 5, 3, 9):
-        np.testing.assert_array_equal(predict_scores(net, IMAGES, threads=threads), expected)
+        np.testing.assert_array_equal(net.predict_scores(IMAGES, threads=threads), expected)
     assert len(thread_pool._pool.mails) >= 8
 
 
 def test_a_busy_crew_is_not_waited_for():
     net = network()
-    expected = predict_scores(net, IMAGES, threads=1)
+    expected = net.predict_scores(IMAGES, threads=1)
     before = threading.active_count()
     thread_pool._pool.busy[0] = 1
     try:
-        np.testing.assert_array_equal(predict_scores(net, IMAGES, threads=4), expected)
+        np.testing.assert_array_equal(net.predict_scores(IMAGES, threads=4), expected)
     finally:
         thread_pool._pool.busy[0] = 0
     assert threading.active_count() == before
@@ -62,12 +61,12 @@ def test_a_busy_crew_is_not_waited_for():
 
 def test_several_threads_predict_at_once():
     net = network()
-    expected = predict_scores(net, IMAGES, threads=1)
+    expected = net.predict_scores(IMAGES, threads=1)
     wrong = []
 
     def ask():
         for _ in range(30):
-            if not np.array_equal(predict_scores(net, IMAGES, threads=2), expected):
+            if not np.array_equal(net.predict_scores(IMAGES, threads=2), expected):
                 wrong.append(True)
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
@@ -80,14 +79,14 @@ def test_several_threads_predict_at_once():
 
 
 def _ask(net, pipe):
-    pipe.send(predict_scores(net, IMAGES, threads=3))
+    pipe.send(net.predict_scores(IMAGES, threads=3))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="cannot fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_has_helpers_of_its_own():
     net = network()
-    expected = predict_scores(net, IMAGES, threads=3)
+    expected = net.predict_scores(IMAGES, threads=3)
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_ask, args=(net, sender))

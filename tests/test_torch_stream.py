@@ -89,7 +89,7 @@ def test_initial_state_is_that_of_torch(torch, seed, make):
     network = make()
     torch.manual_seed(seed)
     expected = torch_state(network)
-    actual = TorchStream(seed).initial_state(network)
+    actual = TorchStream(seed).initial_state(network.graph)
     assert list(actual) == list(expected) == list(network.state_shapes)
     for name, value in actual.items():
         assert value.dtype == expected[name].dtype
@@ -102,7 +102,7 @@ def test_orders_follow_the_parameters_as_in_torch(torch, seed):
     torch.manual_seed(seed)
     torch_state(network)
     stream = TorchStream(seed)
-    stream.initial_state(network)
+    stream.initial_state(network.graph)
     for _ in range(3):
         order = stream.epoch_order(1000)
         assert order.dtype == np.int64
@@ -145,7 +145,7 @@ def test_seeds_beyond_those_of_torch_are_refused(torch, seed):
 
 def test_golden_values():
     stream = TorchStream(0)
-    parameters = stream.initial_state(simple_cnn())
+    parameters = stream.initial_state(simple_cnn().graph)
     digest = hashlib.sha256(b"".join(p.astype("<f4").tobytes() for p in parameters.values()))
     assert digest.hexdigest() == "92ef402ab9ffd4b067818160282b75dda2a7dcc7c39943b7e8614837e733e1ff"
     np.testing.assert_array_equal(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD, models, reference
 from neocog.engine.trainer import Trainer
@@ -97,7 +98,7 @@ def test_every_map_and_gradient(name):
     network, image, label = case(name)
     optimizer = SGD(0.1, 0.9)
     trainer = Trainer(
-        network,
+        *parts_of(network),
         image,
         label,
         TrainingSettings(batch_size=1, optimizer=optimizer, threads=1),
@@ -138,7 +139,7 @@ def test_every_map_and_gradient(name):
 def test_what_a_layer_reads_is_what_another_gave(name):
     network, image, label = case(name)
     trainer = Trainer(
-        network,
+        *parts_of(network),
         image,
         label,
         TrainingSettings(batch_size=1, optimizer=SGD(0.1), threads=1),
@@ -160,7 +161,7 @@ def test_it_computes_what_training_computes():
     results = []
     for unfused in (False, True):
         trainer = Trainer(
-            network,
+            *parts_of(network),
             image,
             label,
             TrainingSettings(batch_size=1, optimizer=SGD(0.1, 0.9), threads=1),

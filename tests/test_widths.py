@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD
-from neocog.engine.predictor import predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
@@ -61,12 +61,12 @@ def results():
     images = rng.integers(0, 256, (30, 11, 9, 3), dtype=np.uint8)
     labels = rng.integers(0, 3, 30)
     trainer = Trainer(
-        network,
+        *parts_of(network),
         images,
         labels,
         TrainingSettings(batch_size=4, optimizer=SGD(0.01, momentum=0.9), threads=2),
     )
-    scores = predict_scores(network, images, threads=1)
+    scores = network.predict_scores(images, threads=1)
     losses = trainer.run(np.arange(30))
     gradients = {f"{name}.gradient": value for name, value in trainer.gradients().items()}
     return {"scores": scores, "losses": losses, **gradients, **trainer.parameters()}

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD
 from neocog.engine import cores
@@ -70,7 +71,7 @@ def test_workers_wait_awake_only_where_there_is_a_core_for_each(monkeypatch):
     network.initialize(0)
 
     def patience(workers):
-        plan = inference_plan(lower(network, training=False))
+        plan = inference_plan(lower(network.graph, training=False))
         return Program(plan, workers, 1)._patience
 
     monkeypatch.setattr("neocog.engine.program.available_threads", lambda: 3)
@@ -108,7 +109,7 @@ def test_more_threads_than_images_and_than_parts():
         optimizer = SGD(0.1, momentum=0.9)
         labels = np.arange(3)
         trainer = Trainer(
-            network,
+            *parts_of(network),
             images,
             labels,
             TrainingSettings(batch_size=2, optimizer=optimizer, threads=threads),

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from neocog import calibrate as calibrate_network
-from neocog import evaluate
 from neocog.cli.evaluate import load_usual, open_model
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
@@ -14,9 +12,11 @@ from neocog.cli.terminal import counted, say_compiling
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import FormatError, NeocogError
-from neocog.evaluation import Calibration, images_to_calibrate
-from neocog.formats import is_weights, save_model, training_of
+from neocog.evaluation import Calibration, evaluate, images_to_calibrate
+from neocog.evaluation import calibrate as calibrate_network
+from neocog.formats import is_weights, training_of
 from neocog.network import Network
+from neocog.network_files import save_model
 from neocog.run_files import LAST, model_of_run
 from neocog.validation import real
 

@@ -9,7 +9,7 @@ from neocog.cli.paths import out_path
 from neocog.cli.terminal import counted, loading_progress
 from neocog.data.check import Report, check_data
 from neocog.data.check.balance import TINY
-from neocog.data.check.report import Pair, Picture
+from neocog.data.check.findings import Pair, Picture
 from neocog.errors import NeocogError, printable
 from neocog.write_errors import why_not_written
 

@@ -8,17 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neocog import evaluate as evaluate_network
-from neocog import load_data
 from neocog.cli.loading import find_pictures, load_options, say_notes, taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.prediction_output import output_to
 from neocog.cli.terminal import loading_progress, say, say_compiling
-from neocog.data import Data, Dataset
+from neocog.data import Data, Dataset, load_data
 from neocog.data.finding import holds_pictures
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation, summary, write_mistakes
+from neocog.evaluation import evaluate as evaluate_network
 from neocog.files import user_path
 from neocog.formats import training_of
 from neocog.loading import open_saved
@@ -86,7 +85,7 @@ def load_usual(
     try:
         found = find_pictures(name, options, threads) if data_dir is None else None
         if found is not None:
-            loaded = fitting(found, network, model).load()
+            loaded = Data.of(fitting(found, network, model).load())
         else:
             loaded = load_data(name, data_dir=data_dir, progress=loading_progress())
     except DataError as error:

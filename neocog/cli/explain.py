@@ -14,9 +14,9 @@ from neocog.data.images import mixed
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.explanation import explain as explain_network
-from neocog.explanation.html import page
-from neocog.explanation.payload import pack
-from neocog.explanation.top_activations import top_activation_sprites
+from neocog.explanation.page.html import page
+from neocog.explanation.page.payload import pack
+from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.files import write_bytes
 from neocog.loading import open_network
 from neocog.write_errors import why_not_written
@@ -55,7 +55,7 @@ def explain(
         if opened.data is not None:
             top_activations = top_activation_sprites(explanation, mixed(opened.data.train, 2000))
     if opened.data is None:
-        say("To see which images excite the filters, name the data with --data.")
+        say("To see which images activate the filters, name the data with --data.")
     path = given or Path(f"{name}-explained.html")
     try:
         write_bytes(path, page(pack(explanation, filters=top_activations)).encode())

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from neocog import evaluate as evaluate_network
 from neocog.cli.evaluate import Judged, load_usual, open_model, views_of
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
 from neocog.engine import announced
 from neocog.errors import NeocogError, printable
+from neocog.evaluation import evaluate as evaluate_network
 from neocog.network import Network
 from neocog.report.run import write_run_report
 

@@ -42,12 +42,13 @@ def summary(
     settings = TrainingSettings(batch_size=batch_size, threads=threads)
     network = _network(model, architecture, width, classes)
     total = cost(network)
-    memory = training_memory(network, settings)
+    memory = training_memory(network.graph, settings)
     times: dict[str, float] = {}
     if profile:
         if not network.initialized:
             network.initialize(0)
-        times = training_times(network, settings, on_compile=say_compiling)
+        state = network.state_dict()
+        times = training_times(network.graph, state, settings, on_compile=say_compiling)
     if json_:
         print(json.dumps(_plain(model, network, total, batch_size, memory, times)))
         return 0

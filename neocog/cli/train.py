@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from neocog import calibrate as calibrate_network
-from neocog import evaluate, fit
 from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
@@ -13,11 +11,12 @@ from neocog.cli.training_setup import Setup, Wanted, read_config, set_up, with_f
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
-from neocog.evaluation import Evaluation, accuracy_line, images_to_calibrate
-from neocog.formats import check_savable, load_model
+from neocog.evaluation import Evaluation, accuracy_line, evaluate, images_to_calibrate
+from neocog.evaluation import calibrate as calibrate_network
 from neocog.formats.checkpoint import Checkpoint
 from neocog.loading import name_of_run
 from neocog.network import Network
+from neocog.network_files import check_savable, load_model
 from neocog.report.run import write_run_report
 from neocog.run_files import BEST, CONFIG
 from neocog.settings.override import override
@@ -25,6 +24,7 @@ from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.checkpoints import Checkpoints
 from neocog.training.early_stopping import best_epoch
+from neocog.training.fit import fit
 from neocog.training.history import History
 from neocog.training.run_folder import RunFolder
 from neocog.training.saving import Saving

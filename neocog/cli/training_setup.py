@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from neocog import load_data
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
 from neocog.cli.loading import check_no_options, find_pictures, say_notes
 from neocog.cli.terminal import loading_progress
-from neocog.data import Data
+from neocog.data import Data, load_data
 from neocog.data.finding import Found
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
@@ -106,7 +105,7 @@ def set_up(wanted: Wanted) -> Setup:
     else:
         recipe, found = _chosen(found, recipe, wanted.changes)
         say_pictures(found)
-        data = found.load()
+        data = Data.of(found.load())
         network = make_network(recipe, data)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
         say_notes(data)

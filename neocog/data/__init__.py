@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.data.dataset import Data
+from neocog.data.doors import from_anything
 from neocog.data.finding import find
 from neocog.data.images import Dataset
 from neocog.data.named import NAMED
@@ -86,17 +87,15 @@ def load_data(
     if not is_text:
         if data_dir is not None:
             raise DataError("data_dir says where cifar10 lies; it goes with that name alone.")
-        from neocog.data.doors import from_anything
-
-        return from_anything(name_or_path, options)
+        return Data.of(from_anything(name_or_path, options))
     name = os.fspath(name_or_path)  # as it is written: the path of "" would be this folder's
     if name in NAMED:
-        return NAMED[name].load(options, data_dir, seed)
+        return Data.of(NAMED[name].load(options, data_dir, seed))
     if data_dir is not None:
         raise DataError(f"data_dir says where cifar10 lies; it does not go with {name!r}.")
     if not name or not is_there(name):
         raise DataError(_unknown(name))
-    return find(name, options).load()
+    return Data.of(find(name, options).load())
 
 
 def is_here(name: str) -> bool:

@@ -1,85 +1,32 @@
-"""`Data`: a source's images in parts."""
+"""`Data`: a source's images in parts, made of whatever a program has, and shown to people."""
 
-import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Unpack
 
-import numpy as np
+from PIL import Image
 
-from neocog.class_names import class_names
-from neocog.data.images import Dataset
+from neocog.data import describing, doors
+from neocog.data.loaded import LoadedData
 from neocog.data.options import VALIDATION, Options, ReadOptions
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 __all__ = ["Data"]
 
 
-@dataclass(frozen=True, eq=False)
-class Data:
+@dataclass(frozen=True, eq=False, repr=False)
+class Data(LoadedData):
     """What `neocog.load_data` gives: images in parts, the names of the classes, and where from.
 
-    Attributes:
-        name: of the data, for people.
-        train: images to train on.
-        test: images to test with; none where the source has none for it.
-        classes: the classes' names, in the order of their numbers.
-        source: what `load_data` is called with to get them again: a name, or an absolute path;
-            "" if there is no such text.
-        validation: images that are held out of training; none, if None is given.
-        options: further arguments for `load_data` to get the same images and classes again.
-        notes: sentences for the user, as of what was passed over or skipped.
+    `LoadedData` has its attributes.
     """
 
-    name: str
-    train: Dataset
-    test: Dataset
-    classes: tuple[str, ...]
-    source: str = ""
-    validation: Dataset = None  # type: ignore[assignment]
-    options: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        # As a network has them, with which they are compared.
-        object.__setattr__(self, "classes", class_names(self.classes))
-        if self.validation is None:
-            object.__setattr__(self, "validation", self.train[:0])
-
-    def __repr__(self) -> str:
-        parts = ", ".join(
-            f"{part}={images!r}" for part, images in self.parts.items() if len(images)
-        )
-        return f"<Data {self.name!r}: {len(self.classes)} classes, {parts}>"
-
-    @property
-    def parts(self) -> dict[str, Dataset]:
-        """All parts by name, those without images too."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
-
-    @property
-    def held_out(self) -> tuple[str, Dataset]:
-        """The part that a trained network is judged by, and its name: test, else validation."""
-        return ("test", self.test) if len(self.test) else ("validation", self.validation)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """What tells these images and labels from any others, wherever they lie: 64 hex digits.
-
-        The SHA-256 of each part's sizes, the digest of its pixels, and its labels.
-        """
-        digest = hashlib.sha256()
-        for name, part in self.parts.items():
-            head = f"{name} {list(part.images.shape)} {part.pixels_digest}\n"
-            # Labels whatever the machine's order of bytes.
-            digest.update(head.encode() + np.ascontiguousarray(part.labels, "<i8").tobytes())
-        return digest.hexdigest()
-
-    # What it is made of; each asks, inside the call, the modules that build upon this one.
+    @classmethod
+    def of(cls, loaded: LoadedData) -> "Data":
+        """The same images as `Data`."""
+        if isinstance(loaded, cls):
+            return loaded
+        return cls(**{field.name: getattr(loaded, field.name) for field in fields(LoadedData)})
 
     @classmethod
     def from_folder(cls, path: str | os.PathLike[str], **options: Unpack[Options]) -> "Data":
@@ -92,9 +39,7 @@ class Data:
         Raises:
             DataError: there is no such folder, or nothing in it that is known.
         """
-        from neocog.data.doors import from_folder
-
-        return from_folder(path, **options)
+        return cls.of(doors.from_folder(path, **options))
 
     @classmethod
     def from_table(cls, path: str | os.PathLike[str], **options: Unpack[Options]) -> "Data":
@@ -107,9 +52,7 @@ class Data:
         Raises:
             DataError: there is no such file, or nothing in it that is known.
         """
-        from neocog.data.doors import from_table
-
-        return from_table(path, **options)
+        return cls.of(doors.from_table(path, **options))
 
     @classmethod
     def from_arrays(
@@ -142,16 +85,16 @@ class Data:
         Raises:
             DataError: pixels, shapes or labels that cannot be.
         """
-        from neocog.data.doors import from_arrays
-
-        return from_arrays(
-            images,
-            labels,
-            classes=classes,
-            test=test,
-            validation=validation,
-            layout=layout,
-            **options,
+        return cls.of(
+            doors.from_arrays(
+                images,
+                labels,
+                classes=classes,
+                test=test,
+                validation=validation,
+                layout=layout,
+                **options,
+            )
         )
 
     @classmethod
@@ -176,9 +119,9 @@ class Data:
         Raises:
             DataError: files that cannot be read, or labels that cannot be.
         """
-        from neocog.data.doors import from_files
-
-        return from_files(files, labels, classes=classes, validation=validation, **options)
+        return cls.of(
+            doors.from_files(files, labels, classes=classes, validation=validation, **options)
+        )
 
     @classmethod
     def from_iterable(
@@ -203,24 +146,22 @@ class Data:
         Raises:
             DataError: something else than such pairs, or pictures that cannot be read.
         """
-        from neocog.data.doors import from_iterable
-
-        return from_iterable(
-            pairs, classes=classes, validation=validation, layout=layout, **options
+        return cls.of(
+            doors.from_iterable(
+                pairs, classes=classes, validation=validation, layout=layout, **options
+            )
         )
 
     def summary(self) -> str:
         """What there is, in lines of text: parts, sizes, and how many images each class has."""
-        from neocog.data.describing import summary
-
-        return summary(self)
+        return describing.summary(self)
 
     def show(
         self,
         part: str = "train",
         per_class: int = 8,
         path: str | os.PathLike[str] | None = None,
-    ) -> "Image.Image":
+    ) -> Image.Image:
         """A sheet with some images of each class, their classes' names below them.
 
         Args:
@@ -235,11 +176,7 @@ class Data:
             DataError: a part without images, another value that cannot be, or a file that cannot be
                 written.
         """
-        from neocog.data.describing import contact_sheet
-
-        return contact_sheet(self, part, per_class, path)
+        return describing.contact_sheet(self, part, per_class, path)
 
     def _repr_html_(self) -> str:
-        from neocog.data.describing import html
-
-        return html(self)
+        return describing.html(self)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from neocog.data.dataset import Data
 from neocog.data.images import Dataset
+from neocog.data.loaded import LoadedData
 from neocog.errors import DataError
 from neocog.files import user_path, write_bytes
 from neocog.validation import choice, file_path, whole
@@ -28,7 +28,7 @@ _LEAST_SIDE, _MOST_SIDE = 64, 128
 _GAP, _TEXT = 8, 14
 
 
-def summary(data: Data) -> str:
+def summary(data: LoadedData) -> str:
     """Parts, sizes, and the images of each class, in lines of text."""
     parts = {part: images for part, images in data.parts.items() if len(images)}
     total = sum(map(len, parts.values()))
@@ -70,7 +70,7 @@ def _counts(images: Dataset, classes: int) -> NDArray[np.int64]:
 
 
 def contact_sheet(
-    data: Data, part: str, per_class: int, path: str | os.PathLike[str] | None = None
+    data: LoadedData, part: str, per_class: int, path: str | os.PathLike[str] | None = None
 ) -> Image.Image:
     """`Data.show`."""
     part = choice("part", part, tuple(data.parts), error=DataError)
@@ -92,7 +92,7 @@ def contact_sheet(
     return sheet
 
 
-def _drawn(data: Data, images: Dataset, per_class: int) -> Image.Image:
+def _drawn(data: LoadedData, images: Dataset, per_class: int) -> Image.Image:
     rows = list(_some_of_each(images, len(data.classes), per_class))
     height, width, _channels = images.images.shape[1:]
     longer = max(height, width)
@@ -139,7 +139,7 @@ def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
 
 
-def html(data: Data) -> str:
+def html(data: LoadedData) -> str:
     """What a notebook shows of data: the summary, and a sheet of the first part with images."""
     text = f"<pre>{html_escapes.escape(summary(data))}</pre>"
     part = next((part for part, images in data.parts.items() if len(images)), None)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.choices import choose_resize
-from neocog.data.dataset import Data
 from neocog.data.finding import find, look
 from neocog.data.images import Dataset
+from neocog.data.loaded import LoadedData
 from neocog.data.loading import prepare
 from neocog.data.options import VALIDATION, LoadOptions, Options, ReadOptions
 from neocog.data.sources import ALL, Listing, Request, Store
@@ -46,7 +46,7 @@ _WANTED = (
 )
 
 
-def from_folder(path: str | os.PathLike[str], **options: Unpack[Options]) -> Data:
+def from_folder(path: str | os.PathLike[str], **options: Unpack[Options]) -> LoadedData:
     """`Data.from_folder`."""
     settings, place = LoadOptions.of(**options), _place(path)
     if not place.is_dir():
@@ -54,7 +54,7 @@ def from_folder(path: str | os.PathLike[str], **options: Unpack[Options]) -> Dat
     return find(path, settings).load()
 
 
-def from_table(path: str | os.PathLike[str], **options: Unpack[Options]) -> Data:
+def from_table(path: str | os.PathLike[str], **options: Unpack[Options]) -> LoadedData:
     """`Data.from_table`."""
     settings, place = LoadOptions.of(**options), _place(path)
     if place.is_dir():
@@ -78,7 +78,7 @@ def from_arrays(
     validation: Any = VALIDATION,
     layout: str = "NHWC",
     **options: Unpack[ReadOptions],
-) -> Data:
+) -> LoadedData:
     """`Data.from_arrays`."""
     given = {"train": (images, labels)}
     if isinstance(validation, tuple | Dataset):
@@ -104,7 +104,7 @@ def from_files(
     classes: Sequence[str] | None = None,
     validation: float = VALIDATION,
     **options: Unpack[ReadOptions],
-) -> Data:
+) -> LoadedData:
     """`Data.from_files`."""
     settings = LoadOptions.of(validation=validation, **options)
     wanted = f"files (={shown(files)}) must be a list of paths."
@@ -128,7 +128,7 @@ def from_iterable(
     validation: float = VALIDATION,
     layout: str = "NHWC",
     **options: Unpack[ReadOptions],
-) -> Data:
+) -> LoadedData:
     """`Data.from_iterable`."""
     settings = LoadOptions.of(validation=validation, **options)
     layout = choice("layout", layout, LAYOUTS, error=DataError)
@@ -159,13 +159,13 @@ def from_iterable(
     return _loaded("pictures", stores, {"train": column}, classes, settings)
 
 
-def from_anything(data: Any, options: LoadOptions) -> Data:
+def from_anything(data: Any, options: LoadOptions) -> LoadedData:
     """What `neocog.load_data` does with what is no name and no path.
 
     Raises:
         DataError: it is nothing that data can be made of.
     """
-    if isinstance(data, Data):
+    if isinstance(data, LoadedData):
         return _changed(data, options)
     plain: dict[str, Any] = {
         name: getattr(options, name) for name in LoadOptions.__dataclass_fields__
@@ -185,7 +185,7 @@ def from_anything(data: Any, options: LoadOptions) -> Data:
     raise DataError(f"The data's name or path (={shown(data)}) must be {_WANTED}.")
 
 
-def _changed(data: Data, options: LoadOptions) -> Data:
+def _changed(data: LoadedData, options: LoadOptions) -> LoadedData:
     """`Data` with other images: the same parts in another shape, or of some of the classes."""
     if options == LoadOptions(threads=options.threads):
         return data
@@ -239,7 +239,7 @@ def _loaded(
     columns: Mapping[str, NDArray[Any]],
     classes: Sequence[str] | None,
     options: LoadOptions,
-) -> Data:
+) -> LoadedData:
     """Split and decoded. Classes that are given name numbers, or choose among names."""
     by_name = any(column.dtype.kind in "OU" for column in columns.values())
     if classes is not None:
@@ -259,7 +259,7 @@ def _loaded(
     return look(found, options).load()
 
 
-def _kept_shape(found: Listing, options: LoadOptions, shape: tuple[int, ...]) -> Data:
+def _kept_shape(found: Listing, options: LoadOptions, shape: tuple[int, ...]) -> LoadedData:
     """Images that are in memory keep the shape that they have, unless another is asked for."""
     height, width, channels = shape
     wanted = (options.channels or channels, *(options.size or (height, width)))

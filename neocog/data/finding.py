@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neocog.data.choices import choose_resize, choose_shape
-from neocog.data.dataset import Data
+from neocog.data.loaded import LoadedData
 from neocog.data.loading import list_pictures, prepare
 from neocog.data.options import LoadOptions
 from neocog.data.sources import ALL, Listing, cifar10, is_there
@@ -63,7 +63,7 @@ class Found:
         """The same, to be made to fit another shape."""
         return replace(self, shape=shape, resize=resize or self.resize)
 
-    def load(self) -> Data:
+    def load(self) -> LoadedData:
         """Decode them; errors as of `neocog.load_data`."""
         return prepare(self.listing, self.shape, self.resize, self.options, self.source)
 

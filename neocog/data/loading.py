@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from neocog.data.cache.decoded_cache import Decoding
-from neocog.data.dataset import Data
 from neocog.data.decoding import check_bad
 from neocog.data.images import Dataset
+from neocog.data.loaded import LoadedData
 from neocog.data.options import VALIDATION, LoadOptions
 from neocog.data.resizing import leaves_alone
 from neocog.data.sources import ALL, PARTS, SOURCES, Listing, Pictures, Request, is_there
@@ -60,7 +60,7 @@ def prepare(
     resize: Resize,
     options: LoadOptions = _USUAL,
     source: str = "",
-) -> Data:
+) -> LoadedData:
     """The pictures of a listing, decoded: mapped from the cache, where there is room in it.
 
     Args:
@@ -104,7 +104,7 @@ def prepare(
             f"Decoded pictures are not kept on the disk, so they are decoded anew each time: "
             f"{reasons[0]}. NEOCOG_CACHE_DIR can name another folder for them."
         )
-    return Data(
+    return LoadedData(
         found.name,
         made["train"],
         made["test"],

@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neocog.data.dataset import Data
 from neocog.data.finding import look
+from neocog.data.loaded import LoadedData
 from neocog.data.options import LoadOptions
 from neocog.data.sources import cifar10
 from neocog.data.sources.arrays import of_datasets
@@ -25,17 +25,19 @@ class Named:
         is_here: whether nothing is downloaded for it.
     """
 
-    load: Callable[[LoadOptions, str | os.PathLike[str] | None, int], Data]
+    load: Callable[[LoadOptions, str | os.PathLike[str] | None, int], LoadedData]
     is_here: Callable[[], bool]
 
 
-def _cifar10(options: LoadOptions, data_dir: str | os.PathLike[str] | None, _seed: int) -> Data:
+def _cifar10(
+    options: LoadOptions, data_dir: str | os.PathLike[str] | None, _seed: int
+) -> LoadedData:
     found = cifar10.read_named(data_dir, options.request())
     source = cifar10.NAME if data_dir is None else str(user_path(data_dir).absolute())
     return look(found, options, source).load()
 
 
-def _shapes(options: LoadOptions, data_dir: str | os.PathLike[str] | None, seed: int) -> Data:
+def _shapes(options: LoadOptions, data_dir: str | os.PathLike[str] | None, seed: int) -> LoadedData:
     if data_dir is not None:
         raise DataError("data_dir says where cifar10 lies; it does not go with 'shapes'.")
     # Drawing needs Numba, and nothing else here must wait for its import.

@@ -1,8 +1,8 @@
-"""From a network to a program that runs: lower, schedule, place, compile."""
+"""From a graph to a program that runs: lower, schedule, place, compile."""
 
 from neocog.engine.compilation import announced
 from neocog.engine.cores import available_threads, useful_threads
-from neocog.engine.predictor import predict_probabilities, predict_scores
+from neocog.engine.predictor import Predictor
 from neocog.engine.trainer import Trainer
 from neocog.kernels.codegen.vector_types import LANES
 
@@ -11,10 +11,9 @@ VECTOR_FLOATS = LANES
 
 __all__ = [
     "VECTOR_FLOATS",
+    "Predictor",
     "Trainer",
     "announced",
     "available_threads",
-    "predict_probabilities",
-    "predict_scores",
     "useful_threads",
 ]

@@ -22,7 +22,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
-import neocog
 from neocog.errors import NeocogError
 from neocog.kernels import kernel_cache
 from neocog.kernels.jit import compile_unclaimed, kept_address, kernel_address
@@ -158,8 +157,8 @@ def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
     named = [(k.py_func.__module__, k.py_func.__name__, spec) for k, spec in missing]
     # Files, not pipes, so that a helper that does not read, or writes much, blocks nobody.
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as said:
-        header = json.dumps([_module_folders(), neocog.__file__]).encode()
-        work.write(header + b"\n" + pickle.dumps((kernel_cache.cache_folder(), named)))
+        found = json.dumps([_module_folders(), _package()]).encode()
+        work.write(found + b"\n" + pickle.dumps((kernel_cache.cache_folder(), named)))
         work.seek(0)
         process = subprocess.Popen(  # noqa: S603  (this very program)
             # Isolated: not with what lies in the current folder, where users' own files have names
@@ -189,6 +188,11 @@ def _module_folders() -> list[str]:
     """The folders in which this process finds modules, without the current one."""
     here = os.path.realpath(".")
     return [p for p in sys.path if Path(p).is_absolute() and os.path.realpath(p) != here]
+
+
+def _package() -> str:
+    """The file of the package itself."""
+    return str(Path(kernel_cache.__file__).parents[1] / "__init__.py")
 
 
 def _last_line(file: IO[bytes]) -> str:

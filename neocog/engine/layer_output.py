@@ -1,5 +1,8 @@
 """The output of one layer when a network predicts."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,7 +11,8 @@ from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.state import fill_preprocessing, write_state
 from neocog.engine.trainer import check_images
-from neocog.network import Network
+from neocog.layers import Graph
+from neocog.preprocessing import Preprocessing
 
 __all__ = ["LayerOutput"]
 
@@ -19,17 +23,25 @@ class LayerOutput:
     """Computes the output map of a layer that is not fused with another one, on one thread.
 
     Args:
-        network: with parameters, which are copied.
+        graph: the network.
+        state: its parameters and buffers by name, which are copied.
+        preprocessing: how pixels become its inputs.
         layer: the layer's full name.
     """
 
-    def __init__(self, network: Network, layer: str) -> None:
-        self._network = network
-        ops = lower(network, training=False)
+    def __init__(
+        self,
+        graph: Graph,
+        state: Mapping[str, NDArray[Any]],
+        preprocessing: Preprocessing,
+        layer: str,
+    ) -> None:
+        self._graph = graph
+        ops = lower(graph, training=False)
         self._tensor = next(op.y for op in ops if op.name == layer)
         self._program = Program(inference_plan(ops), 1, 1)
-        fill_preprocessing(self._program, network)
-        write_state(self._program, ops, network.state_dict())
+        fill_preprocessing(self._program, graph.input_shape, preprocessing)
+        write_state(self._program, ops, state)
 
     def of(self, image: NDArray[np.uint8]) -> Floats:
         """The output, float32 [channels, height, width], for an image uint8 [h, w, channels].
@@ -37,8 +49,8 @@ class LayerOutput:
         Raises:
             DataError: if the network does not accept the image.
         """
-        check_images(self._network, image[None])
-        ends = np.empty((2, self._network.output_shape[0]), np.float32)
+        check_images(self._graph.input_shape, image[None])
+        ends = np.empty((2, self._graph.output_shape[0]), np.float32)
         given = np.ascontiguousarray(image)
         self._program.bind({"images": given, "scores": ends[0], "probabilities": ends[1]})
         self._program.run_once(1)

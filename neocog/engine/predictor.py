@@ -6,6 +6,9 @@ by Winograd's algorithm, so the scores may differ by rounding from those of the 
 batch. The number of threads changes nothing.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,13 +18,13 @@ from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.state import fill_preprocessing, write_state
 from neocog.engine.trainer import check_images
+from neocog.layers import Graph
 from neocog.limits import MOST_THREADS
-from neocog.network import Network
-from neocog.reference import softmax
+from neocog.preprocessing import Preprocessing
 from neocog.summary import cost
 from neocog.validation import whole
 
-__all__ = ["predict_probabilities", "predict_scores"]
+__all__ = ["Predictor"]
 
 Floats = NDArray[np.float32]
 
@@ -34,32 +37,53 @@ _IMAGES_A_THREAD = 16
 _SHARED = 60_000_000
 
 
-class _Predictor:
-    """Programs for one state of a network's parameters; each call uses a free one."""
+class Predictor:
+    """Scores and probabilities of images; any number of threads may ask at once.
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        self.temperature = network.temperature
-        self._state = network.state_dict()
+    It has programs for one state of a network's parameters, and each call takes one that is free.
+
+    Args:
+        graph: the network.
+        state: its parameters and buffers by name, which nobody changes from now on.
+        preprocessing: how pixels become its inputs.
+    """
+
+    def __init__(
+        self, graph: Graph, state: Mapping[str, NDArray[Any]], preprocessing: Preprocessing
+    ) -> None:
+        self._graph = graph
+        self._state = state
+        self._preprocessing = preprocessing
         self._free: dict[tuple[int, bool], list[Program]] = {}
         self._free_small: list[tuple[Program, NDArray[np.uint8], Floats]] = []
-        work = cost(network).multiply_adds
+        work = cost(graph).multiply_adds
         self._images_a_thread = min(_IMAGES_A_THREAD, -(-_WORK_A_THREAD // max(1, work)))
         self._most_small = 2 * self._images_a_thread - 1
         self._is_shared = work >= _SHARED
 
     def _new(self, workers: int, *, single_image: bool = False) -> Program:
-        ops = lower(self._network, training=False, single_image=single_image)
+        ops = lower(self._graph, training=False, single_image=single_image)
         program = Program(inference_plan(ops, single_image=single_image), workers, 1)
-        fill_preprocessing(program, self._network)
+        fill_preprocessing(program, self._graph.input_shape, self._preprocessing)
         write_state(program, ops, self._state)
         return program
 
     def _empty(self, n: int) -> Floats:
-        return np.empty((2, n, self._network.output_shape[0]), np.float32)
+        return np.empty((2, n, self._graph.output_shape[0]), np.float32)
 
-    def run(self, images: NDArray[np.uint8], threads: int | None) -> Floats:
-        """Scores and softmax of them, float32 [2, n, classes]."""
+    def predict(self, images: NDArray[np.uint8], threads: int | None = None) -> Floats:
+        """Scores, and softmax of them, float32 [2, n, classes].
+
+        Args:
+            images: uint8 [n, height, width, channels], or what `as_images` makes such an array of.
+            threads: workers; the cores there are, if None.
+
+        Raises:
+            DataError: for images that the network does not take.
+        """
+        images = np.ascontiguousarray(check_images(self._graph.input_shape, images))
+        if threads is not None:
+            threads = useful_threads(whole("threads", threads, 1, MOST_THREADS))
         if len(images) == 0:
             return self._empty(0)
         single_image = len(images) == 1 and self._is_shared
@@ -96,33 +120,3 @@ class _Predictor:
         result = results[:, :n].copy()
         self._free_small.append((program, given, results))
         return result
-
-
-def _predict(
-    network: Network, images: NDArray[np.uint8], threads: int | None
-) -> tuple[Floats, float]:
-    """Scores and softmax of them, float32 [2, n, classes], and the network's temperature."""
-    images = check_images(network, images)
-    if threads is not None:
-        threads = useful_threads(whole("threads", threads, 1, MOST_THREADS))
-    predictor = network.kept_predictor(_Predictor)
-    return predictor.run(np.ascontiguousarray(images), threads), predictor.temperature
-
-
-def predict_scores(
-    network: Network, images: NDArray[np.uint8], *, threads: int | None = None
-) -> Floats:
-    """The network's outputs before softmax, float32 [n, classes]."""
-    scores: Floats = _predict(network, images, threads)[0][0]
-    return scores
-
-
-def predict_probabilities(
-    network: Network, images: NDArray[np.uint8], *, threads: int | None = None
-) -> Floats:
-    """Probabilities of the classes, softmax(scores / temperature), float32 [n, classes]."""
-    results, temperature = _predict(network, images, threads)
-    if temperature != 1:
-        return softmax(results[0].astype(np.float64), temperature).astype(np.float32)
-    probabilities: Floats = results[1]
-    return probabilities

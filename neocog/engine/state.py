@@ -1,6 +1,6 @@
 """Copies a state dict into a program's memory and back, between all layouts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from neocog.engine.ops import ConvolutionOp, DepthwiseOp, Op, PointwiseOp
 from neocog.engine.program import Program
 from neocog.kernels.layout import FeatureMap
 from neocog.layers import BatchNorm2d
-from neocog.network import Network
+from neocog.preprocessing import Preprocessing
 
 __all__ = ["fill_preprocessing", "read_state", "write_scales", "write_state"]
 
@@ -83,30 +83,32 @@ def _write_norm(program: Program, op: PointwiseOp, norm: BatchNorm2d, state: Sta
 
 
 def read_state(
-    program: Program, ops: Sequence[Op], network: Network, batches: int
+    program: Program, ops: Sequence[Op], names: Iterable[str], batches: int
 ) -> dict[str, NDArray[Any]]:
-    """The state dict of a training program; `batches` counts those in its statistics."""
-    arrays: dict[str, NDArray[Any]] = {}
+    """The state dict of a program in training, in the order of its names.
+
+    `batches` is how many its running statistics have seen.
+    """
+    found: dict[str, NDArray[Any]] = {}
     for op in ops:
         kept = list(op.parameters())
         if isinstance(op, PointwiseOp):
             kept += op.statistics()
         for parameter in kept:
             array = program.memory.array(parameter.name, np.float32)
-            arrays[parameter.name] = parameter.unpack(array)
-    return {
-        name: arrays[name] if name in arrays else np.array(batches, np.int64)
-        for name in network.state_shapes
-    }
+            found[parameter.name] = parameter.unpack(array)
+    return {name: found[name] if name in found else np.array(batches, np.int64) for name in names}
 
 
-def fill_preprocessing(program: Program, network: Network) -> None:
-    """Write scale and shift of the preprocessing, repeated for a row of pixels."""
-    channels, height, width = network.input_shape
+def fill_preprocessing(
+    program: Program, input_shape: tuple[int, int, int], preprocessing: Preprocessing
+) -> None:
+    """Write the preprocessing as one row of pixels wants it."""
+    channels, height, width = input_shape
     pixel = FeatureMap(height, width, channels, dense=True).pixel
     for name, values in (
-        ("scale", network.preprocessing.scale),
-        ("shift", network.preprocessing.shift),
+        ("scale", preprocessing.scale),
+        ("shift", preprocessing.shift),
     ):
         row = np.tile(np.pad(np.array(values, np.float32), (0, pixel - channels)), width)
         program.memory.array(name, np.float32)[:] = row

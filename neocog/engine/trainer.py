@@ -1,6 +1,6 @@
 """A network in training: its parameters and all state between two steps, and the steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 from neocog.arrays import as_images
 from neocog.engine.cores import useful_threads
 from neocog.engine.lowering import lower
+from neocog.engine.ops import Op
 from neocog.engine.prefetch import prefetch
 from neocog.engine.program import Program
 from neocog.engine.program_options import ProgramOptions
 from neocog.engine.running import Run
 from neocog.engine.schedule import training_plan
 from neocog.engine.state import fill_preprocessing, read_state, write_scales, write_state
-from neocog.engine.tensor import Parameter
+from neocog.engine.tensor import Parameter, Tensor
 from neocog.errors import ArchitectureError, DataError
-from neocog.network import Network
+from neocog.layers import Graph
+from neocog.preprocessing import Preprocessing
 from neocog.settings.training import TrainingSettings
 
 __all__ = ["Trainer"]
@@ -29,12 +31,14 @@ _SEEN_OF_SEED = 0xFFFFFFFF
 
 
 class Trainer:
-    """Takes training steps on a network's data.
+    """Takes training steps of a network on data.
 
     All that lasts from one step to the next is in `parameters`, `optimizer_state` and `steps`.
 
     Args:
-        network: with parameters; they are copied in, and `parameters` copies them out.
+        graph: the network.
+        state: its parameters and buffers by name; they are copied in, and `state` copies them out.
+        preprocessing: how pixels become its inputs.
         images: uint8 [n, height, width, channels], of the network's input shape; of any height and
             width if they are cropped.
         labels: int64 [n], classes of the network.
@@ -50,7 +54,9 @@ class Trainer:
 
     def __init__(
         self,
-        network: Network,
+        graph: Graph,
+        state: Mapping[str, NDArray[Any]],
+        preprocessing: Preprocessing,
         images: NDArray[np.uint8],
         labels: NDArray[np.int64],
         settings: TrainingSettings,
@@ -62,11 +68,12 @@ class Trainer:
         of_score: bool = False,
         on_compile: Callable[[int], None] | None = None,
     ) -> None:
-        images = check_images(network, images, cropped=settings.augmentation.crop is not None)
-        check_labels(network, labels)
-        self._network = network
+        cropped = settings.augmentation.crop is not None
+        images = check_images(graph.input_shape, images, cropped=cropped)
+        check_labels(graph.output_shape[0], labels)
+        self._graph = graph
         self._unfused = unfused
-        self._ops = lower(network, training=True, unfused=unfused)
+        self._ops = lower(graph, training=True, unfused=unfused)
         self._parameters = [p for op in self._ops for p in op.parameters()]
         self._images = np.ascontiguousarray(images)
         self._labels = np.ascontiguousarray(labels)
@@ -81,7 +88,7 @@ class Trainer:
         self._batches = 0
         self._accumulate = settings.accumulate
         height, width = images.shape[1:3]
-        stored = (height, width) if (height, width) != network.input_shape[1:] else None
+        stored = (height, width) if (height, width) != graph.input_shape[1:] else None
         options = ProgramOptions.of(
             settings,
             moves_momentum=moves_momentum,
@@ -94,8 +101,8 @@ class Trainer:
         plan = training_plan(self._ops, self.batch_size, options, keep_activations=unfused)
         threads = useful_threads(settings.threads)
         self._program = Program(plan, threads, self.batch_size, on_compile)
-        fill_preprocessing(self._program, network)
-        self.set_state(network.state_dict())
+        fill_preprocessing(self._program, graph.input_shape, preprocessing)
+        self.set_state(state)
         if self._averaging:
             self._start_averages()
         self._write_settings(settings, dropout_seed)
@@ -110,7 +117,7 @@ class Trainer:
                 filled = np.full(parameter.shape, begin, np.float32)
                 self._array(f"{parameter.name}.{word}")[:] = parameter.pack(filled)
         if settings.class_weights is not None:
-            weights = check_class_weights(self._network, settings.class_weights)
+            weights = check_class_weights(self._graph.output_shape[0], settings.class_weights)
             self._array("class_weights")[: len(weights)] = weights
         if settings.clip_norm is not None:
             memory.array("limit", np.float64)[0] = settings.clip_norm
@@ -143,9 +150,9 @@ class Trainer:
     def state(self) -> dict[str, NDArray[Any]]:
         """The whole state dict by name, running statistics included; copies."""
         batches = self._batches_before + self._batches
-        return read_state(self._program, self._ops, self._network, batches)
+        return read_state(self._program, self._ops, self._graph.state_shapes, batches)
 
-    def set_state(self, state: dict[str, NDArray[Any]]) -> None:
+    def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Replace every parameter and running statistic."""
         tracked = [int(v) for name, v in state.items() if name.endswith(".num_batches_tracked")]
         self._batches_before = max(tracked, default=0) - self._batches
@@ -166,31 +173,39 @@ class Trainer:
 
         With `unfused`. By the layer's name: ``input``, ``output`` and their gradients
         ``input_gradient`` and ``output_gradient``, float32 [channels, height, width]; for a sum
-        also ``addend`` and ``addend_gradient``. Copies; the gradient of the mean loss.
+        also ``addend`` and ``addend_gradient``, of more than two ``addend2`` and so on. Copies; the
+        gradient of the mean loss.
         """
         values: dict[str, dict[str, Floats]] = {}
         memory = self._program.memory
-        for op in self._ops[-1:] if last else self._ops[1:]:
-            tensors = {"input": op.x, "output": op.y}
-            addend = getattr(op, "addend", None)
-            if addend is not None:
-                tensors["addend"] = addend
-            of_op = values[op.name] = {}
-            for word, tensor in tensors.items():
-                of_op[word] = memory.map(tensor.name, tensor.map)
+        for layer, (inputs, output) in self._tensors(self._ops[-1:] if last else self._ops).items():
+            words = ("input", "addend", *(f"addend{k}" for k in range(2, len(inputs))))
+            of_layer = values[layer] = {}
+            for word, tensor in (*zip(words, inputs, strict=False), ("output", output)):
+                of_layer[word] = memory.map(tensor.name, tensor.map)
                 if tensor.name in self._program.plan.gradients:
                     name = self._program.plan.gradients[tensor.name]
-                    of_op[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
+                    of_layer[f"{word}_gradient"] = memory.map(name, tensor.gradient_map)
         return values
 
+    @staticmethod
+    def _tensors(ops: Sequence[Op]) -> dict[str, tuple[tuple[Tensor, ...], Tensor]]:
+        """By layer, what it reads and what it gives; a sum of many is an operation for each two."""
+        found: dict[str, tuple[tuple[Tensor, ...], Tensor]] = {}
+        for op in ops:
+            if op.inputs:
+                read, partial = found.get(op.name, ((), None))
+                found[op.name] = (*read, *(x for x in op.inputs if x is not partial)), op.y
+        return found
+
     def readers(self) -> dict[str, tuple[str, ...]]:
-        """The layers that each layer reads, with `unfused`: one, or both lanes of a sum."""
-        makers = {op.y.name: op.name for op in self._ops[1:]}
-        inputs = {}
-        for op in self._ops[1:]:
-            read = [op.x, *filter(None, [getattr(op, "addend", None)])]
-            inputs[op.name] = tuple(makers[t.name] for t in read if t.name in makers)
-        return inputs
+        """The layers that each layer reads, with `unfused`: one, or all inputs of a sum."""
+        tensors = self._tensors(self._ops)
+        makers = {output.name: layer for layer, (_, output) in tensors.items()}
+        return {
+            layer: tuple(makers[x.name] for x in inputs if x.name in makers)
+            for layer, (inputs, _) in tensors.items()
+        }
 
     def optimizer_state(self) -> dict[str, Floats]:
         """What the optimizer remembers, as ``conv1.weight.velocity``, in PyTorch's shapes."""
@@ -239,7 +254,7 @@ class Trainer:
         self._program.end()
         if self._unfused and self.steps:
             # Statistics that stand still are not measured anew in a step, which gives the scales.
-            write_scales(self._program, self._ops, self._given | self.parameters())
+            write_scales(self._program, self._ops, {**self._given, **self.parameters()})
         self._order = np.ascontiguousarray(order)
         if len(order) and not 0 <= order.min() <= order.max() < len(self._images):
             raise DataError(f"The order has indices outside 0 to {len(self._images) - 1}.")
@@ -307,12 +322,14 @@ class Trainer:
         return self._program.end()
 
 
-def check_images(network: Network, images: Any, *, cropped: bool = False) -> NDArray[np.uint8]:
-    """The images as an array, as `as_images` makes it; `DataError` unless the network takes it.
+def check_images(
+    input_shape: tuple[int, int, int], images: Any, *, cropped: bool = False
+) -> NDArray[np.uint8]:
+    """The images as an array, as `as_images` makes it; `DataError` unless a network takes it.
 
     If they are `cropped` before, it takes any height and width.
     """
-    c, h, w = network.input_shape
+    c, h, w = input_shape
     taken = f"The network takes images as uint8 [n, {h}, {w}, {c}] (height, width, channels)"
     try:
         array = as_images(images)
@@ -329,9 +346,8 @@ def check_images(network: Network, images: Any, *, cropped: bool = False) -> NDA
     return array
 
 
-def check_labels(network: Network, labels: NDArray[np.int64]) -> None:
-    """Raise `DataError` unless every label is one of the network's classes."""
-    classes = network.output_shape[0]
+def check_labels(classes: int, labels: NDArray[np.int64]) -> None:
+    """Raise `DataError` unless every label is one of a network's so many classes."""
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise DataError(
             f"The labels go from {labels.min()} to {labels.max()}, but the network has "
@@ -339,9 +355,8 @@ def check_labels(network: Network, labels: NDArray[np.int64]) -> None:
         )
 
 
-def check_class_weights(network: Network, weights: tuple[float, ...]) -> Floats:
+def check_class_weights(classes: int, weights: tuple[float, ...]) -> Floats:
     """The weights of the classes, float32 [classes]; raises unless there is one for each."""
-    classes = network.output_shape[0]
     if len(weights) != classes:
         raise ArchitectureError(
             f"class_weights must be {classes} numbers, one for each class, not {len(weights)}."

@@ -65,7 +65,7 @@ def scores_of(
     """
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")
-    check_labels(network, data.labels)
+    check_labels(network.output_shape[0], data.labels)
     scores = mean_scores(network, data.images, tta=tta, threads=threads)
     if not np.isfinite(scores).all():
         raise NeocogError(

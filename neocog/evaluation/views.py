@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.arrays import as_images
-from neocog.engine import predict_scores
 from neocog.network import Network, check_network
 from neocog.reference import softmax
 from neocog.validation import choice
@@ -61,9 +60,9 @@ def mean_scores(
     check_views(tta)
     images = as_images(images)
     if tta is None:
-        return predict_scores(network, images, threads=threads).astype(np.float64)
+        return network.predict_scores(images, threads=threads).astype(np.float64)
     # Without images: for what may be wrong with their shape.
-    found = [predict_scores(network, images[:0], threads=threads).astype(np.float64)]
+    found = [network.predict_scores(images[:0], threads=threads).astype(np.float64)]
     count = max(1, min(_CHUNK, _BYTES // max(1, math.prod(images.shape[1:]))))
     for first in range(0, len(images), count):
         part = images[first : first + count]
@@ -73,7 +72,7 @@ def mean_scores(
         total = np.zeros((len(part), network.output_shape[0]))
         for view, share in views:
             for seen in (view, view[:, :, ::-1]):
-                scores = predict_scores(network, np.ascontiguousarray(seen), threads=threads)
+                scores = network.predict_scores(np.ascontiguousarray(seen), threads=threads)
                 total += share / 2 * scores
         found.append(total)
     return np.concatenate(found)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -15,12 +15,20 @@ from neocog.data.images import Dataset, as_dataset
 from neocog.data.picture import read_picture
 from neocog.engine.trainer import Trainer, check_images
 from neocog.errors import DataError, NeocogError, did_you_mean
-from neocog.explanation import attribution
-from neocog.explanation.attribution import Attribution
+from neocog.explanation.attribution import (
+    Attribution,
+    chance,
+    grad_cam,
+    gradient_times_input,
+    occlusion,
+    score_maps,
+)
+from neocog.explanation.class_labels import class_labels
 from neocog.explanation.filters import Filters, filters
-from neocog.explanation.names import unknown_layer
+from neocog.explanation.layer_names import unknown_layer
+from neocog.explanation.rendering import render_figure, render_html
 from neocog.explanation.step import Step, probabilities_of, take_step
-from neocog.layers import Conv2d, Layer, Linear
+from neocog.explanation.trace import LayerExplanation, trace_layers
 from neocog.limits import require_memory
 from neocog.network import Network, check_network
 from neocog.reference import softmax
@@ -31,105 +39,9 @@ from neocog.validation import shown, whole
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Explanation", "LayerExplanation", "explain"]
+__all__ = ["Explanation", "explain"]
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class LayerExplanation:
-    """What one layer read and gave, forward and back.
-
-    Maps are float32 [channels, height, width]; outputs that are vectors are [n]. Gradients are
-    those of the loss, None where nothing before the layer learns.
-
-    Attributes:
-        name: the layer's full name; "image" is the network's input.
-        layer: its description; None for the image.
-        input: what it read, always a map: a vector is [n, 1, 1], or, where it was a map before
-            Flatten, in that map's shape.
-        output: what it gave.
-        input_gradient: ∂loss/∂input, through this layer and all others that read it.
-        output_gradient: ∂loss/∂output.
-        addend: the other lane's map, of a sum.
-        reads: the names of the layers whose outputs it reads.
-        parameters: its weight and bias, by these names, in PyTorch's shapes.
-        gradients: their gradients, by the same names.
-    """
-
-    name: str
-    layer: Layer | None
-    input: Floats
-    output: Floats
-    input_gradient: Floats | None
-    output_gradient: Floats
-    addend: Floats | None = None
-    reads: tuple[str, ...] = ()
-    parameters: Mapping[str, Floats] = field(default_factory=dict)
-    gradients: Mapping[str, Floats] = field(default_factory=dict)
-
-    @property
-    def type(self) -> str:
-        """The layer's class, as in ``torch.nn``; "Image" for the image."""
-        return "Image" if self.layer is None else type(self.layer).__name__
-
-    def __repr__(self) -> str:
-        shapes = f"{list(self.input.shape)} → {list(self.output.shape)}"
-        return f"<LayerExplanation of {self.name}, {self.type}: {shapes}>"
-
-    def contributions(self, *place: int) -> Floats:
-        """What is added up to one number of the output, before the bias.
-
-        Args:
-            *place: for a convolution (channel, row, column), for a linear layer the output.
-
-        Returns:
-            The products: [channels / groups, kh, kw] of a convolution, where padding gives zeros;
-            in the shape of the map before Flatten, if it was one, or [inputs], of a linear layer.
-
-        Raises:
-            TypeError: for a layer that does not add up products.
-        """
-        weight = self.parameters.get("weight")
-        if isinstance(self.layer, Linear) and weight is not None:
-            (output,) = place
-            products: Floats = weight[output] * self.input.reshape(-1)
-            return products if self.input[0].size == 1 else products.reshape(self.input.shape)
-        if isinstance(self.layer, Conv2d) and weight is not None:
-            channel, row, column = place
-            return np.asarray(weight[channel] * self.patch(channel, row, column))
-        raise TypeError(f"{self.name} ({self.type}) does not add up products.")
-
-    def patch(self, channel: int, row: int, column: int) -> Floats:
-        """What a convolution sees of its input for one number: [channels / groups, kh, kw]."""
-        layer = self.layer
-        if not isinstance(layer, Conv2d):
-            raise TypeError(f"{self.name} ({self.type}) is no convolution.")
-        (kh, kw), (sh, sw), (dh, dw) = layer.kernel, layer.steps, layer.spread
-        (top, left), (bottom, right) = layer.before, layer.after
-        padded = np.pad(self.input, ((0, 0), (top, bottom), (left, right)))
-        inputs = layer.in_channels // layer.groups
-        first = channel // (layer.out_channels // layer.groups) * inputs
-        rows = row * sh + dh * np.arange(kh)
-        columns = column * sw + dw * np.arange(kw)
-        seen: Floats = padded[first : first + inputs][:, rows[:, None], columns]
-        return seen
-
-    def importance(self) -> Floats:
-        """How much each channel matters for the loss: |Σ over places of a · ∂loss/∂a|.
-
-        To first order what the loss would change by if the channel were 0; float32 [channels].
-        """
-        size = len(self.output)
-        products = (self.output * self.output_gradient).reshape(size, -1)
-        found: Floats = np.abs(products.sum(axis=1))
-        return found
-
-    def figure(self, most: int = 16) -> "Figure":
-        """Its maps and their gradients, of the channels that matter most; needs matplotlib."""
-        from neocog.explanation.figures import draw_layer
-
-        return draw_layer(self, most)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,18 +49,18 @@ class Explanation:
     """One image's way through a network and back, and one step of learning from it.
 
     ``explanation["conv1"].output`` is a layer's map; iterating gives the layers' names in order.
-    Where the image speaks for a class, and the filters, are looked for when they are asked for.
+    Attributions and filters are computed when their methods are called.
 
     Attributes:
-        network: whose it is: a copy, which stays as it is when the network learns on.
+        network: a copy of the explained network; further training does not change it.
         image: uint8 [height, width, channels].
-        label: the class that the image is said to show.
+        label: the number of the class that the image shows.
         layers: by full name, in the order in which they run.
-        scores: the last layer's numbers, float32 [classes].
-        probabilities: float32 [classes], what the network predicts: softmax(scores / temperature).
-        loss: the cross-entropy of the label, which training minimizes: without the temperature.
-        delta: δ = y − t, the loss's gradient for the scores, float32 [classes].
-        steps: what one step of each optimizer does, by its name: ``sgd`` and ``adam``.
+        scores: the output of the last layer, float32 [classes].
+        probabilities: what the network predicts, softmax(scores / temperature), float32 [classes].
+        loss: the cross-entropy for the label, which training minimizes: without the temperature.
+        delta: δ = y − t, the gradient of the loss for the scores, float32 [classes].
+        steps: one training step on this image with each optimizer: ``sgd`` and ``adam``.
     """
 
     network: Network
@@ -181,55 +93,55 @@ class Explanation:
 
     @property
     def uncalibrated(self) -> Floats:
-        """The y of δ = y − t, float32 [classes]: softmax(scores), without the temperature."""
+        """y of δ = y − t, float32 [classes]: softmax(scores), without the temperature."""
         return probabilities_of(self.delta, self.label, self.loss)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes' names, or their numbers if they have none."""
-        return self.network.classes or tuple(str(k) for k in range(len(self.scores)))
+        return class_labels(self.network)
 
-    # Where in the image
+    # Attribution
 
     @cached_property
     def score_maps(self) -> Mapping[str, Mapping[str, Floats]]:
-        """Each layer's ``output`` and ``output_gradient``, that of the label's score."""
-        return attribution.score_maps(self.network, self.image, self.label)
+        """Each layer's ``output``, and its gradient of the label's score, ``output_gradient``."""
+        return score_maps(self.network, self.image, self.label)
 
     def grad_cam(self, layer: str | None = None) -> Attribution:
-        """Where a layer finds what speaks for the label; `attribution` has the formula.
+        """Grad-CAM: where a layer finds evidence for the label; `attribution` has the formula.
 
         Args:
-            layer: its full name; without it the last whose map has four places each way.
+            layer: its full name; None for the last layer whose map is at least 4 × 4.
 
         Raises:
-            DataError: for a layer that there is not, or that gives a vector.
+            DataError: there is no such layer, or it gives one number a channel.
         """
         maps = self.score_maps
-        return attribution.grad_cam(self.network, self.image, self.label, maps, layer)
+        return grad_cam(self.network, self.image, self.label, maps, layer)
 
     def gradient_times_input(self) -> Attribution:
-        """Each pixel's part in the label's score, to first order."""
+        """How much each pixel adds to the label's score, to first order."""
         maps = self.score_maps
-        return attribution.gradient_times_input(self.network, self.image, self.label, maps)
+        return gradient_times_input(self.network, self.image, self.label, maps)
 
     def occlusion(self, size: int | None = None, stride: int | None = None) -> Attribution:
-        """Where the label's probability falls when a square is covered.
+        """How far the label's probability falls when a square of the image is covered.
 
         Args:
-            size: pixels of the square's side; without it a quarter of the image's.
-            stride: pixels from one square to the next; without it a quarter of `size`, and half
+            size: the square's side in pixels; None for a quarter of the image's shorter side.
+            stride: pixels from one square to the next; None for a quarter of `size`, or half of it
                 for a large network.
 
         Raises:
-            DataError: if pixels stay between the squares.
+            DataError: the squares would leave pixels between them uncovered.
         """
-        return attribution.occlusion(self.network, self.image, self.label, size, stride)
+        return occlusion(self.network, self.image, self.label, size, stride)
 
     @cached_property
     def chance(self) -> Attribution:
-        """What a map that says nothing gets, to compare deletion and insertion with."""
-        return attribution.chance(self.network, self.image, self.label)
+        """A map of random numbers, as a baseline for deletion and insertion."""
+        return chance(self.network, self.image, self.label)
 
     def filters(
         self,
@@ -239,46 +151,40 @@ class Explanation:
         *,
         most: int = 2000,
     ) -> Filters:
-        """A convolution's filters, and with data the images that excite each most.
+        """A convolution's filters, and with data the images that activate each most.
 
         Args:
-            layer: the convolution's full name; the first without it.
+            layer: the convolution's full name; None for the first.
             data: a `Dataset` or images, uint8 [n, height, width, channels].
-            count: how many images for every filter.
-            most: only so many images are looked at, the first ones.
+            count: how many images to give for each filter.
+            most: how many of the data's images are looked at, the first ones.
 
         Raises:
-            DataError: for a layer that is no convolution, or images that do not fit.
+            DataError: the layer is not a convolution, or the images do not fit.
         """
         return filters(self.network, layer, data, count=count, most=most)
 
-    def to_html(self, data: "Dataset | None" = None) -> str:
-        """The page that shows it, as the text of one HTML file that needs nothing else.
+    # Showing it
 
-        With `data`, it shows which of their images excite the filters.
+    def to_html(self, data: Dataset | None = None) -> str:
+        """An interactive page, as the text of one HTML file that needs no other file.
+
+        With `data`, the page also shows which of these images activate the filters most.
         """
-        from neocog.explanation.html import page
-        from neocog.explanation.payload import pack
-        from neocog.explanation.top_activations import top_activation_sprites
-
         if data is not None:
             data = as_dataset(data, "to_html(data.test)")
-        return page(
-            pack(self, filters=None if data is None else top_activation_sprites(self, data))
-        )
+        return render_html(self, data)
 
     def _repr_html_(self) -> str:
-        """The page in a frame, for notebooks."""
+        """The page in a frame, for a notebook."""
         return (
             f'<iframe srcdoc="{escape(self.to_html())}" sandbox="allow-scripts" '
             'style="width: 100%; height: 900px; border: 0"></iframe>'
         )
 
     def figure(self) -> "Figure":
-        """The image, each layer's channels that matter most, the classes; needs matplotlib."""
-        from neocog.explanation.figures import draw_explanation
-
-        return draw_explanation(self)
+        """Draw the image, its probabilities and the maps that matter most; needs matplotlib."""
+        return render_figure(self)
 
 
 def explain(
@@ -291,31 +197,31 @@ def explain(
     adaptive_lr: float = 0.001,
     on_compile: Callable[[int], None] | None = None,
 ) -> Explanation:
-    """Everything that the network computes for one image, forward and back.
+    """Run one image through the network, forward and back, and keep every number.
 
-    Every number is the engine's own, each layer computed apart from the others. Batch normalization
-    keeps to its running statistics and dropout drops nothing, as in a prediction.
+    The engine computes all numbers, with no layers fused. As in a prediction, batch normalization
+    uses its running statistics and dropout drops nothing.
 
     Args:
-        network: with parameters; they stay as they are.
-        image: uint8 [height, width, channels] of the network's input size, also as an image of
-            Pillow's or a tensor, which is copied; or a picture file, which is scaled to it.
-        label: the class that the image shows, by number or name; the most probable without it.
-        lr: the rate of SGD's step.
-        momentum: SGD's momentum.
-        adaptive_lr: the rate of Adam's step.
-        on_compile: told how many kernels are compiled first, if any are.
+        network: with parameters, which stay as they are.
+        image: uint8 [height, width, channels] of the network's input size, as an array, a Pillow
+            image or a tensor; or the path of a picture file, which is scaled to that size.
+        label: the class that the image shows, by number or name; None for the most probable one.
+        lr: the learning rate of the SGD step.
+        momentum: the momentum of the SGD step.
+        adaptive_lr: the learning rate of the Adam step.
+        on_compile: called with the number of kernels to compile, if there are any.
 
     Raises:
-        DataError: for an image or a label that does not fit.
-        ArchitectureError: for a network without parameters, or one that cannot be trained.
-        NeocogError: if the network gives NaN or infinite scores.
+        DataError: the image or the label does not fit the network.
+        ArchitectureError: the network has no parameters, or cannot be trained.
+        NeocogError: the network gives NaN or infinite scores.
     """
-    network = check_network(network).copy()  # which nobody changes meanwhile
+    network = check_network(network).copy()  # so that nobody changes it meanwhile
     pixels = _pixels(network, image)
     chosen = _label(network, pixels, label)
     optimizers: dict[str, Optimizer] = {"sgd": SGD(lr, momentum), "adam": Adam(adaptive_lr)}
-    # Of each layer: its input, its output, and the gradients of both, float32.
+    # Four float32 arrays for each layer: its input, its output and the gradients of both.
     numbers = sum(math.prod(shape) for shape in network.shapes.values())
     require_memory(16 * numbers, "Explaining this network", "Explain a smaller one.")
     state = network.state_dict()
@@ -324,7 +230,9 @@ def explain(
     layers: dict[str, LayerExplanation] = {}
     for name, optimizer in optimizers.items():
         trainer = Trainer(
-            network,
+            network.graph,
+            state,
+            network.preprocessing,
             pixels[None],
             np.array([chosen]),
             TrainingSettings(batch_size=1, optimizer=optimizer, threads=1),
@@ -337,35 +245,35 @@ def explain(
                 "The network gives NaN or infinite scores for this image: its weights are "
                 "damaged, or come from a training that diverged."
             )
-        if not layers:  # the same for both optimizers, and to read a large network's takes a while
+        if not layers:  # the same for both optimizers, and slow to read from a large network
             gradients, loss = trainer.gradients(), float(losses[0])
-            layers = _layers(network, trainer, before, gradients)
+            layers = trace_layers(network, trainer, before, gradients)
         steps[name] = take_step(network, trainer, optimizer, before, gradients, chosen, loss)
     last = list(layers.values())[-1]
-    # Copies: whoever changes them changes no layer's numbers.
+    # Copies, so that changing them does not change a layer's numbers.
     scores, delta = last.output.flatten(), last.output_gradient.flatten()
     probabilities = probabilities_of(delta, chosen, loss)
     if network.temperature != 1:
         probabilities = softmax(scores.astype(np.float64), network.temperature).astype(np.float32)
     return Explanation(
-        network,
-        pixels,
-        chosen,
-        layers,
-        scores,
-        probabilities,
-        loss,
-        delta,
-        steps,
+        network=network,
+        image=pixels,
+        label=chosen,
+        layers=layers,
+        scores=scores,
+        probabilities=probabilities,
+        loss=loss,
+        delta=delta,
+        steps=steps,
     )
 
 
 def _pixels(network: Network, image: NDArray[np.uint8] | str | Path) -> NDArray[np.uint8]:
     if isinstance(image, str | Path):
         return read_picture(image, network.input_shape, network.preprocessing.resize)
-    # A list is joined into an array of its own: maps are made from the image later too, when the
-    # caller's array may hold another one.
-    pixels: NDArray[np.uint8] = check_images(network, [image])[0]
+    # Passed as a list, the image is copied: attributions read it later, when the caller may have
+    # changed the array.
+    pixels: NDArray[np.uint8] = check_images(network.input_shape, [image])[0]
     return pixels
 
 
@@ -377,48 +285,9 @@ def _label(network: Network, pixels: NDArray[np.uint8], label: int | str | None)
     if isinstance(label, str):
         if label in names:
             return names.index(label)
-        known = ", ".join(names) if names else "its classes have numbers only"
+        known = ", ".join(names) if names else "only numbers, because its classes have no names"
         hint = did_you_mean(label, names)
-        raise DataError(f"The network knows no class {shown(label)}.{hint} Known: {known}.")
+        raise DataError(f"The network has no class {shown(label)}.{hint} Known: {known}.")
     classes = network.output_shape[0]
     wanted = f"a class, from 0 to {classes - 1}"
     return whole("label", label, 0, classes - 1, wanted=wanted, error=DataError)
-
-
-def _layers(
-    network: Network,
-    trainer: Trainer,
-    parameters: Mapping[str, Floats],
-    gradients: Mapping[str, Floats],
-) -> dict[str, LayerExplanation]:
-    readers, found = trainer.readers(), {}
-    known = {**network.leaves, **_blocks(network.layers, "")}
-    for name, maps in trainer.maps().items():
-        layer = known.get(name)
-        shape = network.shapes.get(name, network.input_shape)
-        of_layer = {key: value.reshape(shape) for key, value in maps.items() if "output" in key}
-        before = {key: value for key, value in maps.items() if "output" not in key}
-        parts = layer.parameter_shapes() if layer is not None else {}
-        found[name] = LayerExplanation(
-            name,
-            layer,
-            before["input"],
-            of_layer["output"],
-            before.get("input_gradient"),
-            of_layer["output_gradient"],
-            before.get("addend"),
-            readers[name],
-            {part: parameters[f"{name}.{part}"] for part in parts},
-            {part: gradients[f"{name}.{part}"] for part in parts},
-        )
-    return found
-
-
-def _blocks(layers: Mapping[str, Layer], prefix: str) -> dict[str, Layer]:
-    """The layers that are made of layers, by full name."""
-    found: dict[str, Layer] = {}
-    for name, layer in layers.items():
-        children = layer.children()
-        if children:
-            found |= {f"{prefix}{name}": layer, **_blocks(children, f"{prefix}{name}.")}
-    return found

@@ -1,4 +1,4 @@
-"""One step of an optimizer from one image, and what it does to the prediction."""
+"""One step of an optimizer on one image, and what it does to the prediction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from neocog.engine.trainer import Trainer
 from neocog.errors import DataError, did_you_mean
+from neocog.explanation.class_labels import class_labels
+from neocog.explanation.rendering import render_figure
 from neocog.network import Network
 from neocog.settings.optimizers import Optimizer
 from neocog.validation import shown
@@ -23,22 +25,22 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one step changes; arrays by the parameters' names, in PyTorch's shapes.
+    """What one step changes. Arrays are by the parameters' names, in PyTorch's shapes.
 
     Attributes:
-        optimizer: its description, with its rate.
-        before: the parameters before it.
-        gradients: the loss's gradients.
-        state: what the optimizer remembers after it, as ``conv1.weight.velocity``; all is zero
+        optimizer: its description, with its learning rate.
+        before: the parameters before the step.
+        gradients: the gradients of the loss.
+        state: the optimizer's state after the step, as ``conv1.weight.velocity``; it was zero
             before.
-        after: the parameters after it.
-        probabilities: softmax of what the network then gives for the image, without its
-            temperature, float32 [classes].
-        loss: the cross-entropy then.
-        label: the class that the step teaches.
+        after: the parameters after the step.
+        probabilities: of the classes after the step, without the network's temperature, float32
+            [classes].
+        loss: the cross-entropy after the step.
+        label: the number of the class that the step trains for.
         classes: the classes' names, or their numbers if they have none.
         probabilities_before: the same before the step.
-        loss_before: the cross-entropy before it.
+        loss_before: the cross-entropy before the step.
     """
 
     optimizer: Optimizer
@@ -58,23 +60,21 @@ class Step:
         return f"<Step of {type(self.optimizer).__name__}(lr={self.optimizer.lr}): {losses}>"
 
     def figure(self, parameter: str | None = None) -> "Figure":
-        """What becomes of a parameter and of the probabilities; needs matplotlib.
+        """Draw how a parameter and the probabilities change; needs matplotlib.
 
         Args:
-            parameter: such as ``"conv1.weight"``; the first without it. Of a convolution's weight
-                the kernel that changes most is shown, of others the numbers that change most.
+            parameter: its name, such as ``"conv1.weight"``; None for the first. For a convolution's
+                weight the kernel that changes most is drawn, else the numbers that change most.
 
         Raises:
-            DataError: for a parameter that there is not.
+            DataError: the network has no such parameter.
         """
         name = next(iter(self.before)) if parameter is None else parameter
         if not isinstance(name, str) or name not in self.before:
             known = ", ".join(self.before)
             hint = did_you_mean(name, self.before)
             raise DataError(f"The network has no parameter {shown(name)}.{hint} Known: {known}.")
-        from neocog.explanation.figures import draw_step
-
-        return draw_step(self, name)
+        return render_figure(self, name)
 
 
 def take_step(
@@ -86,36 +86,41 @@ def take_step(
     label: int,
     loss_before: float,
 ) -> Step:
-    """Look at the step that a trainer of one image has just taken, then pass forward once more.
+    """Read the step that a trainer of one image has just taken, and run the image once more.
 
-    `before` are the network's parameters, with which the trainer began, `gradients` those of the
-    loss, which was `loss_before`.
+    Args:
+        network: whose parameters were `before`.
+        trainer: after its first step.
+        optimizer: that made the step.
+        before: the parameters before the step.
+        gradients: of the loss, by parameter.
+        label: the number of the image's class.
+        loss_before: the loss of the first step.
     """
     state, after = trainer.optimizer_state(), trainer.parameters()
-    first = _probabilities(trainer, label, loss_before)
-    # A step may lead to where numbers overflow; then there is no loss, and nothing after it.
+    probabilities_before = _probabilities(trainer, label, loss_before)
+    # Numbers may overflow after the step. Then the trainer stops and gives no loss.
     loss = float(next(iter(trainer.run(np.zeros(1, np.int64))), np.nan))
-    then = np.full_like(first, np.nan)
+    probabilities = np.full_like(probabilities_before, np.nan)
     if np.isfinite(loss):
-        then = _probabilities(trainer, label, loss)
-    classes = network.classes or tuple(str(k) for k in range(network.output_shape[0]))
+        probabilities = _probabilities(trainer, label, loss)
     return Step(
-        optimizer,
-        before,
-        gradients,
-        state,
-        after,
-        then,
-        loss,
-        label,
-        classes,
-        first,
-        loss_before,
+        optimizer=optimizer,
+        before=before,
+        gradients=gradients,
+        state=state,
+        after=after,
+        probabilities=probabilities,
+        loss=loss,
+        label=label,
+        classes=class_labels(network),
+        probabilities_before=probabilities_before,
+        loss_before=loss_before,
     )
 
 
 def _probabilities(trainer: Trainer, label: int, loss: float) -> Floats:
-    """What the last layer's scores said in the latest run, which had this loss."""
+    """The probabilities of the classes in the latest run, which had this loss."""
     (maps,) = trainer.maps(last=True).values()
     return probabilities_of(maps["output_gradient"], label, loss)
 
@@ -123,8 +128,8 @@ def _probabilities(trainer: Trainer, label: int, loss: float) -> Floats:
 def probabilities_of(delta: Floats, label: int, loss: float) -> Floats:
     """The probabilities y of δ = y − t.
 
-    The label's is exp(−loss): where it is small, δ + 1 has rounded it away.
+    The label's is computed as exp(−loss), because δ + 1 rounds a small one away.
     """
-    found: Floats = delta.reshape(-1).copy()
-    found[label] = np.exp(-loss)
-    return found
+    probabilities: Floats = delta.reshape(-1).copy()
+    probabilities[label] = np.exp(-loss)
+    return probabilities

@@ -14,6 +14,10 @@ under ``neocog``::
      "threshold": 0.7,
      "training": {…}}
 
+Where layers do not feed each other in a row, the version is 2 and there are ``nodes`` in the place
+of ``layers``, each with the names of its ``inputs``, which come before it; ``"input"`` is the
+image.
+
 The temperature is left out if it is 1, the threshold if there is none. A Sequential has its own
 list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that are layers without
 names. Layers come from the closed registry in `neocog.layers`: a file can describe, never run.
@@ -23,7 +27,7 @@ Everything is checked against the header and the file's length before any weight
 import json
 import math
 import struct
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -33,15 +37,16 @@ import safetensors.numpy
 
 from neocog.errors import ArchitectureError, FormatError, NeocogError, is_plain, printable
 from neocog.files import open_regular, write_bytes
-from neocog.layers import describe
-from neocog.layers.registry import build_row
+from neocog.formats.parts import ModelParts
+from neocog.layers import Graph, chain, describe, state_dtype
+from neocog.layers.registry import build_nodes, build_row, describe_node
 from neocog.limits import require_memory
-from neocog.network import Network, state_dtype
 from neocog.preprocessing import Preprocessing, Resize
 
-__all__ = ["check_savable", "check_shapes", "load_model", "read_training", "save_model"]
+__all__ = ["check_shapes", "check_writable", "read_model", "read_training", "write_model"]
 
-_VERSION = 1
+# Of a network whose layers feed each other in a row, and of any other.
+_CHAIN, _NODES = 1, 2
 # A ResNet of 1,001 layers has a header of 1.0 MB with 76,000 values. Each value takes some
 # 100 bytes when it is read, however short it is.
 _MOST_HEADER_BYTES = 4 * 2**20
@@ -55,41 +60,34 @@ _LARGEST_OUTPUT = 2**26
 _LONG_NOTES = {"data": 2**16 * "x" + 100 * ","}
 
 
-def save_model(
-    network: Network, path: str | Path, training: Mapping[str, Any] | None = None
-) -> None:
-    """Write the network with all that is needed to use it, whole or not at all.
+def write_model(parts: ModelParts, path: str | Path) -> None:
+    """Write a network with all that is needed to use it, whole or not at all.
 
-    The same network gives the same bytes.
-
-    Args:
-        network: with parameters.
-        path: where to, by custom ``….safetensors``.
-        training: how it came about, for people to read: plain JSON values, such as the name of
-            the data. `read_training` gives it back; nothing else looks at it.
+    The same network gives the same bytes. The notes become the file's ``training``, which
+    `read_training` gives back; nothing else looks at it.
 
     Raises:
-        ArchitectureError: if the network has no parameters yet, or has what `load_model` refuses,
-            such as layers of one's own.
-        TypeError, ValueError: if `training` holds anything but finite numbers, texts, lists, dicts.
+        ArchitectureError: if it has what `read_model` refuses, such as layers of one's own.
+        TypeError, ValueError: if the notes hold anything but finite numbers, texts, lists, dicts.
         OSError: if `path` cannot be written.
     """
-    text = _described(network, training or {})
-    state = network.state_dict()
+    text = _described(parts)
     # One entry of metadata only: safetensors writes several in a random order.
-    content = safetensors.numpy.save(state, {"neocog": text})
+    content = safetensors.numpy.save(dict(parts.state), {"neocog": text})
     size = struct.unpack("<Q", content[:8])[0]
     _check_header(content[8 : 8 + size])
     write_bytes(path, content)
 
 
-def check_savable(network: Network) -> None:
-    """Find out, before it is trained for hours, whether `save_model` can write a network.
+def check_writable(parts: ModelParts) -> None:
+    """Find out, before it is trained for hours, whether `write_model` can write a network.
+
+    The state is not looked at, and the notes may become longer.
 
     Raises:
-        ArchitectureError: as `save_model` does, but for parameters.
+        ArchitectureError: as `write_model` does.
     """
-    _check_header(_header(network, _described(network, _LONG_NOTES)))
+    _check_header(_header(parts.graph, _described(replace(parts, notes=_LONG_NOTES))))
 
 
 def _check_header(header: bytes) -> None:
@@ -97,31 +95,37 @@ def _check_header(header: bytes) -> None:
         raise ArchitectureError(f"A file cannot describe this network: {why}")
 
 
-def _header(network: Network, text: str) -> bytes:
+def _header(graph: Graph, text: str) -> bytes:
     """What safetensors will write before the weights: their names, types, shapes and places."""
     header: dict[str, Any] = {"__metadata__": {"neocog": text}}
     end = 0
-    for name, shape in network.state_shapes.items():
+    for name, shape in graph.state_shapes.items():
         dtype = np.dtype(state_dtype(name))
         begin, end = end, end + dtype.itemsize * math.prod(shape)
         header[name] = {"dtype": _TYPES[dtype], "shape": shape, "data_offsets": [begin, end]}
     return json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _described(network: Network, training: Mapping[str, Any]) -> str:
+def _described(parts: ModelParts) -> str:
+    graph, preprocessing = parts.graph, parts.preprocessing
+    layers: dict[str, Any] = {
+        "layers": [{"name": node.name, **describe(node.layer)} for node in graph.given]
+    }
+    if not graph.is_chain:
+        layers = {"nodes": [describe_node(node) for node in graph.given]}
     description = {
-        "version": _VERSION,
-        "input_shape": list(network.input_shape),
-        "layers": [{"name": name, **describe(layer)} for name, layer in network],
-        "classes": None if network.classes is None else list(network.classes),
+        "version": _CHAIN if graph.is_chain else _NODES,
+        "input_shape": list(graph.input_shape),
+        **layers,
+        "classes": None if parts.classes is None else list(parts.classes),
         "preprocessing": {
-            "mean": list(network.preprocessing.mean),
-            "std": list(network.preprocessing.std),
-            "resize": network.preprocessing.resize.to_dict(),
+            "mean": list(preprocessing.mean),
+            "std": list(preprocessing.std),
+            "resize": preprocessing.resize.to_dict(),
         },
-        **({"temperature": network.temperature} if network.temperature != 1 else {}),
-        **({"threshold": network.threshold} if network.threshold else {}),
-        "training": dict(training),
+        **({"temperature": parts.temperature} if parts.temperature != 1 else {}),
+        **({"threshold": parts.threshold} if parts.threshold else {}),
+        "training": dict(parts.notes),
     }
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
     try:
@@ -131,8 +135,8 @@ def _described(network: Network, training: Mapping[str, Any]) -> str:
     return text
 
 
-def load_model(path: str | Path) -> Network:
-    """The network that `save_model` wrote: layers, weights, classes, preprocessing and the rest.
+def read_model(path: str | Path) -> ModelParts:
+    """What `write_model` wrote.
 
     Raises:
         FormatError: if the file is missing, damaged, of another kind or of a later version.
@@ -141,26 +145,25 @@ def load_model(path: str | Path) -> Network:
     try:
         with open_regular(path) as file:
             header, length = _read_header(file)
-            network = _build(_description(header))
-            _check_tensors(header, network, length)
+            parts = _build(_description(header))
+            _check_tensors(header, parts.graph, length)
             # The file, its arrays, and the network's own copies of them.
             require_memory(3 * length, "Reading this network", "Close other programs.")
             file.seek(0)
-            network.load_state_dict(safetensors.numpy.load(file.read()))
+            return replace(parts, state=safetensors.numpy.load(file.read()))
     except (FormatError, ArchitectureError, safetensors.SafetensorError) as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
     except NeocogError as error:
         raise NeocogError(f"{path}: {error}") from None
     except OSError as error:
         raise FormatError(f"{path}: {error.strerror or error}.") from None
-    return network
 
 
 def read_training(path: str | Path) -> dict[str, Any]:
-    """What `save_model` was given as `training`; empty if nothing was. Reads the header only.
+    """The notes that `write_model` was given; empty if there were none. Reads the header only.
 
     Raises:
-        FormatError: as `load_model` does, but for damaged weights.
+        FormatError: as `read_model` does, but for damaged weights.
     """
     try:
         with open_regular(path) as file:
@@ -207,10 +210,10 @@ def _description(header: dict[str, Any]) -> dict[str, Any]:
             "beside them."
         )
     description = _json(metadata["neocog"], "description of the network")
-    if (version := description.get("version")) != _VERSION:
+    if (version := description.get("version")) not in (_CHAIN, _NODES):
         raise FormatError(
             f"it is of version {printable(str(version), 20)} of the format; this neocog reads "
-            f"{_VERSION}."
+            f"{_CHAIN} and {_NODES}."
         )
     return description
 
@@ -237,8 +240,9 @@ def _json(text: object, what: str) -> dict[str, Any]:
 # The network
 
 
-def _build(description: dict[str, Any]) -> Network:
-    entries = _list(description.get("layers"), "list of layers")
+def _build(description: dict[str, Any]) -> ModelParts:
+    what = "layers" if description["version"] == _CHAIN else "nodes"
+    entries = _list(description.get(what), f"list of {what}")
     _check_layers(entries)
     shape = _whole_numbers(description.get("input_shape"), "input_shape")
     preprocessing = _dict(description.get("preprocessing"), "preprocessing")
@@ -250,24 +254,23 @@ def _build(description: dict[str, Any]) -> Network:
         isinstance(name, str) for name in _list(classes, "list of classes")
     ):
         raise FormatError("its list of classes is damaged.")
-    try:
-        network = Network(
-            input_shape=shape,
-            classes=classes,
-            preprocessing=Preprocessing(mean, std, resize),
-            **build_row(entries),
-        )
-    except TypeError:  # a layer named like another argument of Network
-        raise FormatError("a layer has a name that no layer can have.") from None
-    check_shapes(network)
-    network.temperature = description.get("temperature", 1.0)
-    network.threshold = description.get("threshold")
-    return network
+    nodes = chain(build_row(entries)) if what == "layers" else build_nodes(entries)
+    graph = Graph(nodes, shape)
+    check_shapes(graph)
+    return ModelParts(
+        graph,
+        {},
+        Preprocessing(mean, std, resize),
+        None if classes is None else tuple(classes),
+        description.get("temperature", 1.0),
+        description.get("threshold"),
+        _dict(description.get("training", {}), "training"),
+    )
 
 
-def check_shapes(network: Network) -> None:
+def check_shapes(graph: Graph) -> None:
     """Raise `FormatError` if what a file describes gives absurdly large outputs for an image."""
-    for name, output in {"input": network.input_shape, **network.shapes}.items():
+    for name, output in {"input": graph.input_shape, **graph.shapes}.items():
         if math.prod(output) > _LARGEST_OUTPUT:
             raise FormatError(f"{name}: the shape {output} is absurdly large.")
 
@@ -275,7 +278,8 @@ def check_shapes(network: Network) -> None:
 def _check_layers(entries: list[Any]) -> None:
     """That there are not too many layers, within each other too, and no absurd argument.
 
-    What a layer makes of its arguments, and how deep layers lie, is for `build_row` to refuse.
+    What a layer makes of its arguments, and how deep layers lie, is for `build_row` to refuse,
+    and the names of a node's inputs for `build_nodes`.
     """
     waiting, count = list(entries), 0
     while waiting:
@@ -286,7 +290,7 @@ def _check_layers(entries: list[Any]) -> None:
                 waiting += _list(value, "list of layers")
             elif isinstance(value, dict):  # of a Residual
                 waiting.append(value)
-            elif key not in ("name", "type"):
+            elif key not in ("name", "type", "inputs"):
                 _check_argument(value, printable(key))
     if count > _MOST_LAYERS:
         raise FormatError(f"it has {count} layers, more than {_MOST_LAYERS}.")
@@ -301,14 +305,14 @@ def _check_argument(value: object, key: str) -> None:
         _whole_numbers(value if isinstance(value, list) else [value], key)
 
 
-def _check_tensors(header: dict[str, Any], network: Network, length: int) -> None:
+def _check_tensors(header: dict[str, Any], graph: Graph, length: int) -> None:
     """That the header's tensors are the network's state, and the file as long as they are."""
     tensors = {name: spec for name, spec in header.items() if name != "__metadata__"}
-    if tensors.keys() != network.state_shapes.keys():
-        odd = sorted(tensors.keys() ^ network.state_shapes.keys())[0]
+    if tensors.keys() != graph.state_shapes.keys():
+        odd = sorted(tensors.keys() ^ graph.state_shapes.keys())[0]
         raise FormatError(f"its weights are not those of its layers; for example {odd[:100]!r}.")
     expected = 0
-    for name, shape in network.state_shapes.items():
+    for name, shape in graph.state_shapes.items():
         spec, dtype = _dict(tensors[name], "header"), np.dtype(state_dtype(name))
         if spec.get("dtype") != _TYPES[dtype] or spec.get("shape") != list(shape):
             raise FormatError(f"{name} should be {dtype} of the shape {shape}.")

@@ -9,7 +9,7 @@ Shapes are PyTorch's without the batch: ``(channels, height, width)`` for featur
 """
 
 from neocog.layers.base import Layer, Shape, image_shape
-from neocog.layers.containers import Residual, Sequential, all_shapes, leaves
+from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
 from neocog.layers.elementwise import (
     GELU,
@@ -21,7 +21,9 @@ from neocog.layers.elementwise import (
     SiLU,
     Tanh,
 )
+from neocog.layers.graph import Container, Graph, HasGraph, Node, chain, graph_of, state_dtype
 from neocog.layers.linear import Flatten, Linear
+from neocog.layers.merging import Add, Concat, Multiply
 from neocog.layers.normalization import BatchNorm2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.layers.registry import LAYERS, build, describe
@@ -31,15 +33,22 @@ __all__ = [
     "LAYERS",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
+    "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "Concat",
+    "Container",
     "Conv2d",
     "Dropout",
     "Flatten",
+    "Graph",
+    "HasGraph",
     "Layer",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "Multiply",
+    "Node",
     "ReLU",
     "Residual",
     "Scale",
@@ -48,9 +57,10 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Tanh",
-    "all_shapes",
     "build",
+    "chain",
     "describe",
+    "graph_of",
     "image_shape",
-    "leaves",
+    "state_dtype",
 ]

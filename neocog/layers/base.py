@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from neocog.errors import ArchitectureError
 from neocog.validation import as_row, as_whole, flag, real, refuse, settle
@@ -18,6 +19,9 @@ MOST = 2**31 - 1
 @dataclass(frozen=True)
 class Layer:
     """The questions that every layer answers."""
+
+    #: Whether it has several inputs; then `output_shape` takes a shape for each.
+    takes_several: ClassVar[bool] = False
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape given for an input of `shape`; raises `ArchitectureError` if it cannot be."""

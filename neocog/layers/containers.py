@@ -1,17 +1,19 @@
-"""Layers made of layers."""
+"""Layers made of layers: what they are in a graph."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from neocog.errors import ArchitectureError
 from neocog.layers.base import Layer, Shape
+from neocog.layers.graph import Container, Expansion, output_shape_of
+from neocog.layers.merging import Add
 from neocog.validation import shown
 
-__all__ = ["Residual", "Sequential", "all_shapes", "leaves", "shapes_in_a_row"]
+__all__ = ["Residual", "Sequential"]
 
 
 @dataclass(frozen=True, init=False, repr=False)
-class Sequential(Layer):
+class Sequential(Container):
     """Layers that feed each other in the order they are named: ``Sequential(conv=…, relu=…)``."""
 
     layers: tuple[tuple[str, Layer], ...]
@@ -28,14 +30,20 @@ class Sequential(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         """What its last layer gives."""
-        return list(shapes_in_a_row(self.children(), shape).values())[-1]
+        return output_shape_of(self, shape)
+
+    def expand(self, into: Expansion, prefix: str, source: int) -> int:
+        """Its layers, one behind the other."""
+        for name, layer in self.layers:
+            source = into.add(f"{prefix}{name}", layer, (source,))
+        return source
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(f'{name}={layer!r}' for name, layer in self.layers)})"
 
 
 @dataclass(frozen=True)
-class Residual(Layer):
+class Residual(Container):
     """y = body(x) + shortcut(x), or body(x) + x without a shortcut (K. He et al., 2015)."""
 
     body: Layer
@@ -51,17 +59,22 @@ class Residual(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         """What the body gives, which the shortcut must give too."""
-        shapes = {
-            name: shapes_in_a_row({name: layer}, shape)[name]
-            for name, layer in self.children().items()
-        }
-        through, around = shapes["body"], shapes.get("shortcut", shape)
-        if through != around:
+        return output_shape_of(self, shape)
+
+    def expand(self, into: Expansion, prefix: str, source: int) -> int:
+        """Its body, its shortcut, and their sum under the block's own name."""
+        through = into.add(f"{prefix}body", self.body, (source,))
+        around = source
+        if self.shortcut is not None:
+            around = into.add(f"{prefix}shortcut", self.shortcut, (source,))
+        if into.shape(through) != into.shape(around):
+            where = f"{prefix.removesuffix('.')}: " if prefix else ""
             what = "the shortcut gives" if self.shortcut is not None else "its input is"
             raise ArchitectureError(
-                f"Residual: the body gives {through} but {what} {around}; both must be the same."
+                f"{where}Residual: the body gives {into.shape(through)} but {what} "
+                f"{into.shape(around)}; both must be the same."
             )
-        return through
+        return into.compute(prefix.removesuffix("."), Add(), (through, around))
 
 
 def _check_children(layer: Layer) -> None:
@@ -69,51 +82,3 @@ def _check_children(layer: Layer) -> None:
         if not isinstance(child, Layer):
             where = f"{type(layer).__name__}: {name}"
             raise ArchitectureError(f"{where} (={shown(child)}) is not a layer.")
-
-
-def shapes_in_a_row(layers: Mapping[str, Layer], shape: Shape) -> dict[str, Shape]:
-    """The output shape of each of some layers in a row, by name.
-
-    Raises:
-        ArchitectureError: beginning with the full name of the layer whose input does not fit.
-    """
-    shapes: dict[str, Shape] = {}
-    for name, layer in layers.items():
-        try:
-            shape = shapes[name] = layer.output_shape(shape)
-        except ArchitectureError as error:
-            # What a layer inside this one says begins with that layer's name.
-            inner = str(error).partition(":")[0].partition(".")[0] in layer.children()
-            raise ArchitectureError(f"{name}{'.' if inner else ': '}{error}") from None
-    return shapes
-
-
-def leaves(layers: Mapping[str, Layer], prefix: str = "") -> Iterator[tuple[str, Layer]]:
-    """The layers without layers of their own, in order, with names like ``block1.body.conv``."""
-    for name, layer in layers.items():
-        children = layer.children()
-        if children:
-            yield from leaves(children, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", layer
-
-
-def all_shapes(layers: Mapping[str, Layer], shape: Shape, prefix: str = "") -> dict[str, Shape]:
-    """The output shape of each layer and of each layer within it, by full name.
-
-    Raises:
-        ArchitectureError: if an input does not fit, or if two layers have the same full name.
-    """
-    found: dict[str, Shape] = {}
-    for name, output in shapes_in_a_row(layers, shape).items():
-        layer = layers[name]
-        rows = [layer.children()]
-        if isinstance(layer, Residual):  # its children do not feed each other
-            rows = [{child: value} for child, value in layer.children().items()]
-        inside = [all_shapes(row, shape, f"{prefix}{name}.") for row in rows]
-        for shapes in [*inside, {f"{prefix}{name}": output}]:
-            if twice := found.keys() & shapes.keys():
-                raise ArchitectureError(f"Two layers are called {min(twice)!r}.")
-            found |= shapes
-        shape = output
-    return found

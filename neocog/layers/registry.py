@@ -8,12 +8,14 @@ from neocog.layers.base import Layer
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
 from neocog.layers.elementwise import GELU, Dropout, LeakyReLU, ReLU, Scale, Sigmoid, SiLU, Tanh
+from neocog.layers.graph import Node
 from neocog.layers.linear import Flatten, Linear
+from neocog.layers.merging import Add, Concat, Multiply
 from neocog.layers.normalization import BatchNorm2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.validation import shown
 
-__all__ = ["LAYERS", "build", "build_row", "describe"]
+__all__ = ["LAYERS", "build", "build_nodes", "build_row", "describe", "describe_node"]
 
 #: Every layer by name. Model files are built from these and from nothing else.
 LAYERS: dict[str, type[Layer]] = {
@@ -35,6 +37,9 @@ LAYERS: dict[str, type[Layer]] = {
         Sigmoid,
         Tanh,
         Scale,
+        Add,
+        Multiply,
+        Concat,
         Sequential,
         Residual,
     )
@@ -98,11 +103,36 @@ def build_row(entries: object, depth: int = 0) -> dict[str, Layer]:
         raise ArchitectureError("There is no list of layers.")
     layers: dict[str, Layer] = {}
     for entry in entries:
-        arguments = dict(entry) if isinstance(entry, dict) else {}
-        name = arguments.pop("name", None)
-        if not is_name(name):
-            raise ArchitectureError(f"A layer cannot be called {shown(name)}.")
+        name, arguments = _named(entry)
         if name in layers:
             raise ArchitectureError(f"Two layers are called {shown(name)}.")
         layers[name] = build(arguments, depth)
     return layers
+
+
+def describe_node(node: Node) -> dict[str, object]:
+    """The node as plain data: its ``name``, its ``inputs`` and its layer, as `describe` has it."""
+    return {"name": node.name, "inputs": list(node.inputs), **describe(node.layer)}
+
+
+def build_nodes(entries: object) -> list[Node]:
+    """The nodes that `describe_node` described, from a list of such descriptions."""
+    if not isinstance(entries, list):
+        raise ArchitectureError("There is no list of nodes.")
+    nodes = []
+    for entry in entries:
+        name, arguments = _named(entry)
+        inputs = arguments.pop("inputs", None)
+        if not isinstance(inputs, list) or not inputs or not all(map(is_name, inputs)):
+            raise ArchitectureError(f"{shown(name)} has no list of inputs.")
+        nodes.append(Node(name, build(arguments), tuple(inputs)))
+    return nodes
+
+
+def _named(entry: object) -> tuple[str, dict[str, Any]]:
+    """The name in a description, and the rest of it."""
+    arguments = dict(entry) if isinstance(entry, dict) else {}
+    name = arguments.pop("name", None)
+    if not isinstance(name, str) or not is_name(name):
+        raise ArchitectureError(f"A layer cannot be called {shown(name)}.")
+    return name, arguments

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from math import floor
 
 from neocog.errors import ArchitectureError
-from neocog.layers import Layer, Shape
-from neocog.layers.containers import shapes_in_a_row
+from neocog.layers import Graph, Layer, Shape, chain
 from neocog.validation import as_real, real, refuse
 
 __all__ = ["flat_size", "scaled"]
@@ -27,4 +26,4 @@ def scaled(channels: int, width: float) -> int:
 
 def flat_size(layers: Mapping[str, Layer], input_shape: Shape) -> int:
     """How many numbers the layers, the last of them a `Flatten`, make of an input."""
-    return list(shapes_in_a_row(layers, input_shape).values())[-1][0]
+    return Graph(chain(layers), input_shape).output_shape[0]

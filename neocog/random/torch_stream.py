@@ -5,19 +5,15 @@ what each of PyTorch's functions makes of its 32-bit words. It knows nothing of 
 """
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
-from neocog.layers import BatchNorm2d
+from neocog.layers import BatchNorm2d, Graph
 from neocog.validation import as_whole, refuse, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from neocog.network import Network
 
 __all__ = ["TorchStream"]
 
@@ -61,7 +57,7 @@ class TorchStream:
         # into float64, so the only rounding is the last.
         return (fractions * np.float64(width) + np.float64(low)).astype(np.float32)
 
-    def initial_state(self, network: "Network") -> dict[str, NDArray[Any]]:
+    def initial_state(self, graph: Graph) -> dict[str, NDArray[Any]]:
         """The values PyTorch gives parameters and buffers when it builds the same layers in order.
 
         By name, in PyTorch's shapes. ``reset_parameters`` of ``torch.nn.Conv2d`` and
@@ -69,7 +65,7 @@ class TorchStream:
         normalization begins as the identity and takes nothing from the stream.
         """
         state: dict[str, NDArray[Any]] = {}
-        for name, layer in network.leaves.items():
+        for name, layer in graph.leaves.items():
             shapes = layer.parameter_shapes()
             if isinstance(layer, BatchNorm2d):
                 for part, shape in (shapes | layer.buffer_shapes()).items():
@@ -110,7 +106,7 @@ class TorchStream:
         state = self._words.state["state"]
         return {"key": state["key"].copy(), "position": np.array(state["pos"], np.int64)}
 
-    def set_state(self, state: "Mapping[str, NDArray[Any]]") -> None:
+    def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to where `get_state` was called; raises `NeocogError` if it is no such state."""
         key, position = (np.asarray(state.get(name)) for name in ("key", "position"))
         if (

@@ -86,6 +86,14 @@ from neocog.reference.loss import (
     mixed_targets,
     softmax,
 )
+from neocog.reference.merging import (
+    add_backward,
+    add_forward,
+    concat_backward,
+    concat_forward,
+    multiply_backward,
+    multiply_forward,
+)
 from neocog.reference.muon import (
     muon_step,
     newton_schulz,
@@ -129,6 +137,8 @@ __all__ = [
     "adaptive_avg_pool2d_forward",
     "adaptive_max_pool2d_backward",
     "adaptive_max_pool2d_forward",
+    "add_backward",
+    "add_forward",
     "affine",
     "avg_pool2d_backward",
     "avg_pool2d_forward",
@@ -141,6 +151,8 @@ __all__ = [
     "batch_norm2d_running",
     "batch_norm2d_statistics",
     "clip_by_norm",
+    "concat_backward",
+    "concat_forward",
     "conv2d_backward_bias",
     "conv2d_backward_input",
     "conv2d_backward_weight",
@@ -175,6 +187,8 @@ __all__ = [
     "max_pool2d_backward",
     "max_pool2d_forward",
     "mixed_targets",
+    "multiply_backward",
+    "multiply_forward",
     "muon_step",
     "newton_schulz",
     "preprocess",

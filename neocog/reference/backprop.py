@@ -1,37 +1,35 @@
 """Whole networks, forward and back."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.layers import Layer, Residual, Sequential
+from neocog.layers import Graph, HasGraph, Layer, graph_of
 from neocog.reference.layer_rules import layer_backward, layer_buffers, layer_forward
 from neocog.reference.loss import cross_entropy, cross_entropy_backward
-
-if TYPE_CHECKING:
-    from neocog.network import Network
 
 __all__ = ["backward", "backward_from", "forward", "forward_training"]
 
 Array = NDArray[Any]
 Masks = Mapping[str, NDArray[np.bool_]]
-T = TypeVar("T")
 
 
-def forward(network: "Network", parameters: Mapping[str, Array], x: Array) -> dict[str, Array]:
+def forward(
+    network: Graph | HasGraph, parameters: Mapping[str, Array], x: Array
+) -> dict[str, Array]:
     """The output of every layer by its full name, and x itself as ``"input"``; for evaluation.
 
     x [N, C, H, W]; `parameters` are named ``conv1.weight`` and so on, as in `Network.state_dict`,
     with the running statistics. A layer made of layers comes after them. The last output is the
     logits z [N, classes].
     """
-    return _Backprop(parameters, training=False, masks={}).forward(network, x)
+    return _Backprop(network, parameters, training=False, masks={}).forward(x)
 
 
 def forward_training(
-    network: "Network",
+    network: Graph | HasGraph,
     parameters: Mapping[str, Array],
     x: Array,
     masks: Masks | None = None,
@@ -41,13 +39,13 @@ def forward_training(
     Batch normalizations take the batch's own statistics; `masks` says by its full name what each
     dropout keeps, in the shape of its input.
     """
-    backprop = _Backprop(parameters, training=True, masks=masks or {})
-    outputs = backprop.forward(network, x)
+    backprop = _Backprop(network, parameters, training=True, masks=masks or {})
+    outputs = backprop.forward(x)
     return outputs, backprop.buffers
 
 
 def backward(
-    network: "Network",
+    network: Graph | HasGraph,
     parameters: Mapping[str, Array],
     x: Array,
     labels: NDArray[np.integer[Any]],
@@ -61,15 +59,15 @@ def backward(
     parameter, by the parameter's name; and its gradient for every layer's output, by the layer's
     full name, with ``"input"`` for x. `training` and `masks` as in `forward_training`.
     """
-    backprop = _Backprop(parameters, training, masks or {})
-    z = list(backprop.forward(network, x).values())[-1]
-    backprop.backward(network, cross_entropy_backward(z, labels) / len(z))
+    backprop = _Backprop(network, parameters, training, masks or {})
+    z = list(backprop.forward(x).values())[-1]
+    backprop.backward(cross_entropy_backward(z, labels) / len(z))
     mean_loss = float(cross_entropy(z, labels).mean())
     return mean_loss, backprop.gradients, backprop.output_gradients
 
 
 def backward_from(
-    network: "Network",
+    network: Graph | HasGraph,
     parameters: Mapping[str, Array],
     x: Array,
     dz: Array,
@@ -78,85 +76,71 @@ def backward_from(
     masks: Masks | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """The gradients that `backward` returns, for any gradient dz of the network's output."""
-    backprop = _Backprop(parameters, training, masks or {})
-    backprop.forward(network, x)
-    backprop.backward(network, dz)
+    backprop = _Backprop(network, parameters, training, masks or {})
+    backprop.forward(x)
+    backprop.backward(dz)
     return backprop.gradients, backprop.output_gradients
 
 
 class _Backprop:
-    """One way through a network and back; everything by full name."""
+    """One pass through a network and back. Nodes are counted as in `Graph.sources`."""
 
-    def __init__(self, state: Mapping[str, Array], training: bool, masks: Masks) -> None:
+    def __init__(
+        self,
+        network: Graph | HasGraph,
+        state: Mapping[str, Array],
+        training: bool,
+        masks: Masks,
+    ) -> None:
+        self.graph = graph_of(network)
         self.state, self.training, self.masks = state, training, masks
-        self.inputs: dict[str, Array] = {}
-        self.outputs: dict[str, Array] = {}
+        self.values: dict[int, Array] = {}
         self.buffers: dict[str, Array] = {}
         self.gradients: dict[str, Array] = {}
         self.output_gradients: dict[str, Array] = {}
 
-    def forward(self, network: "Network", x: Array) -> dict[str, Array]:
-        self.outputs["input"] = x
-        self._row_forward(network.layers, x, "")
-        return self.outputs
-
-    def backward(self, network: "Network", dz: Array) -> None:
-        found = self._row_backward(network.layers, dz, "")
-        self.output_gradients["input"] = found
-        self.gradients = {name: self.gradients[name] for name in network.parameter_shapes}
-
-    def _row_forward(self, layers: Mapping[str, Layer], x: Array, prefix: str) -> Array:
-        for name, layer in layers.items():
-            x = self._layer_forward(layer, x, prefix + name)
-        return x
-
-    def _row_backward(self, layers: Mapping[str, Layer], dy: Array, prefix: str) -> Array:
-        for name, layer in reversed(list(layers.items())):
-            dy = self._layer_backward(layer, dy, prefix + name)
-        return dy
-
-    def _layer_forward(self, layer: Layer, x: Array, name: str) -> Array:
-        self.inputs[name] = x
-        match layer:
-            case Sequential():
-                y = self._row_forward(layer.children(), x, f"{name}.")
-            case Residual():
-                y = self._layer_forward(layer.body, x, f"{name}.body")
-                if layer.shortcut is not None:
-                    x = self._layer_forward(layer.shortcut, x, f"{name}.shortcut")
-                y = y + x
-            case _:
-                own, kept = self._own(name, layer), self.masks.get(name)
-                y = _naming(
-                    name,
-                    lambda: layer_forward(layer, own, x, training=self.training, kept=kept),
+    def forward(self, x: Array) -> dict[str, Array]:
+        """Every layer's output by name, the image's first."""
+        self.values[-1] = x
+        for i, node in enumerate(self.graph.nodes):
+            name, layer, inputs = node.name, node.layer, self._inputs(i)
+            own, kept = self._own(name, layer), self.masks.get(name)
+            try:
+                self.values[i] = layer_forward(
+                    layer, own, *inputs, training=self.training, kept=kept
                 )
-                if self.training and layer.buffer_shapes().keys() <= own.keys():
-                    new = layer_buffers(layer, own, x)
-                    self.buffers |= {f"{name}.{part}": value for part, value in new.items()}
-        self.outputs[name] = y
-        return y
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: {error}") from None
+            if self.training and layer.buffer_shapes().keys() <= own.keys():
+                new = layer_buffers(layer, own, inputs[0])
+                self.buffers |= {f"{name}.{part}": value for part, value in new.items()}
+        outputs = {name: self.values[i] for name, i in self.graph.outputs.items()}
+        return {"input": x} | outputs
 
-    def _layer_backward(self, layer: Layer, dy: Array, name: str) -> Array:
-        self.output_gradients[name] = dy
-        match layer:
-            case Sequential():
-                return self._row_backward(layer.children(), dy, f"{name}.")
-            case Residual():
-                dx = self._layer_backward(layer.body, dy, f"{name}.body")
-                if layer.shortcut is not None:
-                    dy = self._layer_backward(layer.shortcut, dy, f"{name}.shortcut")
-                return dx + dy
-        dx, gradients = layer_backward(
-            layer,
-            self._own(name, layer),
-            self.inputs[name],
-            dy,
-            training=self.training,
-            kept=self.masks.get(name),
-        )
-        self.gradients |= {f"{name}.{part}": value for part, value in gradients.items()}
-        return dx
+    def backward(self, dz: Array) -> None:
+        """Every gradient, from that of the output; what several layers read gets their sum."""
+        nodes = self.graph.nodes
+        found: dict[int, Array] = {len(nodes) - 1: dz}
+        gradients: dict[str, Array] = {}
+        for i in reversed(range(len(nodes))):
+            name, layer = nodes[i].name, nodes[i].layer
+            dxs, of_parameters = layer_backward(
+                layer,
+                self._own(name, layer),
+                self._inputs(i),
+                found[i],
+                training=self.training,
+                kept=self.masks.get(name),
+            )
+            gradients |= {f"{name}.{part}": value for part, value in of_parameters.items()}
+            for source, dx in zip(self.graph.sources[i], dxs, strict=True):
+                found[source] = found[source] + dx if source in found else dx
+        self.gradients = {name: gradients[name] for name in self.graph.parameter_shapes}
+        self.output_gradients = {name: found[i] for name, i in self.graph.outputs.items()}
+        self.output_gradients["input"] = found[-1]
+
+    def _inputs(self, i: int) -> tuple[Array, ...]:
+        return tuple(self.values[source] for source in self.graph.sources[i])
 
     def _own(self, name: str, layer: Layer) -> dict[str, Array]:
         own = {part: self.state[f"{name}.{part}"] for part in layer.parameter_shapes()}
@@ -164,10 +148,3 @@ class _Backprop:
             if not self.training or f"{name}.{part}" in self.state:
                 own[part] = self.state[f"{name}.{part}"]
         return own
-
-
-def _naming(name: str, compute: Callable[[], T]) -> T:
-    try:
-        return compute()
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from None

@@ -17,7 +17,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.engine import predict_scores
+from neocog.explanation.faithfulness import cover_color
 from neocog.network import Network
 from neocog.summary import cost
 
@@ -62,10 +62,10 @@ def covered_maps(
     places = [(top, left) for top in tops for left in lefts]
     tall, wide = _side(height), _side(width)
     shown = np.repeat(image[None], len(places) + 1, axis=0)
-    gray = np.clip(np.rint(np.array(network.preprocessing.mean) * 255), 0, 255).astype(np.uint8)
+    color = cover_color(network)
     for one, (top, left) in zip(shown, places, strict=False):
-        one[top : top + tall, left : left + wide] = gray
-    odds = _log_odds(predict_scores(network, shown, threads=threads), labels)
+        one[top : top + tall, left : left + wide] = color
+    odds = _log_odds(network.predict_scores(shown, threads=threads), labels)
     falls = odds[-1] - odds[:-1]
     total, times = np.zeros((len(labels), height, width)), np.zeros((height, width))
     for fall, (top, left) in zip(falls, places, strict=True):

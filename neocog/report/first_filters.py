@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from neocog.explanation.message import Block
+from neocog.explanation.page.message import Block
 from neocog.layers import Conv2d
 from neocog.network import Network
 

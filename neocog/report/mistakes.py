@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import printable
 from neocog.evaluation import Evaluation
-from neocog.explanation.message import Block
+from neocog.explanation.page.message import Block
 from neocog.network import Network
 from neocog.report.attention import covered_maps, explained
 from neocog.report.thumbnails import sheet

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from neocog.data.images import Dataset, as_dataset
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import Evaluation
-from neocog.explanation.html import page
-from neocog.explanation.message import Block
-from neocog.explanation.payload import Packed
+from neocog.explanation.page.html import page
+from neocog.explanation.page.message import Block
+from neocog.explanation.page.payload import Packed
 from neocog.files import user_path, write_bytes
 from neocog.network import Network, check_network
 from neocog.report.confusion import choose_pictures, confusion

@@ -104,9 +104,9 @@ class TrainingRun:
         settings.optimizer.check(network.parameter_shapes)
         check_patterns(settings.freeze_after, network.parameter_shapes)
         if settings.class_weights is not None:
-            check_class_weights(network, settings.class_weights)
+            check_class_weights(network.output_shape[0], settings.class_weights)
         if settings.balance is not None:
-            check_labels(network, self.data.labels)
+            check_labels(network.output_shape[0], self.data.labels)
         self._live = live
         self._on_compile = on_compile
         self.history = History()
@@ -183,7 +183,9 @@ class TrainingRun:
             began = time.perf_counter()
             settings = self.settings
             self._trainer = Trainer(
-                self.network,
+                self.network.graph,
+                self.network.state_dict(),
+                self.network.preprocessing,
                 self.data.images,
                 self.data.labels,
                 self._of_epoch(),

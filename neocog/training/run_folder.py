@@ -13,13 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from neocog import __version__
 from neocog.data import Data
 from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError, NeocogError, printable
 from neocog.evaluation import Evaluation
 from neocog.files import exists, leftovers, write_bytes, writing_together
-from neocog.formats import save_model, save_pth
+from neocog.formats import save_pth, write_model
 from neocog.network import Network
 from neocog.run_files import BEST, CONFIG, HISTORY, LAST, LOG, RUN, WEIGHTS, model_of_run
 from neocog.settings.recipe import Recipe
@@ -30,6 +29,7 @@ from neocog.training.history import History
 from neocog.training.process_identity import this_process
 from neocog.training.run_lock import LOCK, RunLock
 from neocog.training.run_process import read_info, settle, tidy_up
+from neocog.version import __version__
 from neocog.write_errors import why_not_written
 
 __all__ = ["RunFolder"]
@@ -162,11 +162,12 @@ class RunFolder:
         training = training_notes(self._data) if self._data is not None else {}
         training |= {"tta": tta} if tta else {}
         try:
+            parts = network.parts(training)
             if is_best:
-                save_model(network, self.path / BEST, training=training)
+                write_model(parts, self.path / BEST)
             with writing_together(self.path, LAST) as folder:
-                save_pth(network.state_dict(), folder / WEIGHTS, network.input_shape)
-                save_model(network, folder / LAST, training=training)
+                save_pth(parts.state, folder / WEIGHTS, network.input_shape)
+                write_model(parts, folder / LAST)
                 write_bytes(folder / HISTORY, history.to_csv().encode())
         except OSError as error:
             # Some may be there already, and the rest beside them.
@@ -179,7 +180,8 @@ class RunFolder:
         path = model_of_run(self.path) or self.path / LAST
         training = training_notes(self._data) if self._data is not None else {}
         try:
-            save_model(network, path, training=training | ({"tta": tta} if tta else {}))
+            notes = training | ({"tta": tta} if tta else {})
+            write_model(network.parts(notes), path)
         except OSError as error:
             raise self._not_written(error) from error
 

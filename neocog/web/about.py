@@ -1,38 +1,39 @@
-"""What does not change while a network is explored, with the largest numbers that may be set."""
+"""What does not change while a network is explored, and the largest values that can be set."""
 
 from typing import Any
 
 from neocog.data import Data
+from neocog.explanation.class_labels import class_labels
 from neocog.network import Network
 
 __all__ = ["MOST_BATCH", "MOST_RATE", "MOST_WEIGHT", "about", "largest_batch"]
 
-#: Images that a batch may have.
+#: The largest batch size.
 MOST_BATCH = 1024
 #: The largest learning rate.
 MOST_RATE = 1e6
-#: The largest magnitude of a weight: of larger ones float32 could not hold the products.
+#: The largest magnitude of a weight. The product of two larger ones would overflow float32.
 MOST_WEIGHT = 1e18
 
 
 def largest_batch(data: Data | None) -> int:
-    """Images that a batch of these data may have."""
+    """The largest batch size for these data."""
     return MOST_BATCH if data is None else min(MOST_BATCH, len(data.train))
 
 
 def about(network: Network, data: Data | None, name: str) -> dict[str, Any]:
     """What does not change, as plain data; see `neocog.web`."""
-    found = None
+    of_data = None
     if data is not None:
-        # What was held out is called test images, whichever part it is.
-        held_out = len(data.held_out[1])
-        found = {"name": data.name, "train": len(data.train), "test": held_out}
+        part, images = data.held_out
+        counts = {"train": len(data.train), "held_out": len(images)}
+        of_data = {"name": data.name, **counts, "part": part}
     limits = {"batch_size": largest_batch(data), "rate": MOST_RATE, "weight": MOST_WEIGHT}
     return {
         "name": name,
         "input_shape": list(network.input_shape),
-        "classes": list(network.classes or map(str, range(network.output_shape[0]))),
+        "classes": list(class_labels(network)),
         "parameters": {k: list(v) for k, v in network.parameter_shapes.items()},
-        "data": found,
+        "data": of_data,
         "limits": limits,
     }

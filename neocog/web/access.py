@@ -1,8 +1,8 @@
-"""Who may ask: whoever has the token, which is in the address that the command prints.
+"""Who may send requests: whoever has the token, which is in the address that the command prints.
 
-A port of 127.0.0.1 is open to every user of the machine, and a name or an origin says nothing of
-who asks. The address with the token gives a browser a cookie, so that the token leaves the address
-bar; a program sends it in a header.
+Every user of the machine can reach a port of 127.0.0.1, and a host name or an origin does not tell
+who sends a request. A browser that opens the address with the token gets a cookie, so that the
+token does not stay in the address bar; a program sends the token in a header.
 """
 
 import secrets
@@ -17,8 +17,8 @@ class Access:
     """The token of a server.
 
     Args:
-        port: of the server; browsers share cookies over the ports of a host.
-        token: that is asked for; a new one if None.
+        port: of the server. It is in the cookie's name, because all ports of a host share cookies.
+        token: that requests must have; None for a new one.
     """
 
     def __init__(self, port: int, token: str | None = None) -> None:
@@ -27,26 +27,26 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """What a browser is to keep, out of every script's reach.
+        """The cookie for a browser, which no script can read.
 
-        It is sent with requests of this host's pages, of any port: neither cookies nor SameSite
-        know ports. Whether a request is one of the explorer's own page, `Guard` sees. A server on
-        another port gets the token itself where this browser opens it.
+        Browsers send it with requests from this host's pages on any port, because neither cookies
+        nor SameSite know ports; `Guard` checks whether a request is from the explorer's own page.
+        A server on another port of this host gets the token when this browser opens it.
         """
         return f"{self._name}={self.token}; Path=/; HttpOnly; SameSite=Strict"
 
     def is_token(self, given: str) -> bool:
-        """Whether it is the token; how long that takes tells nothing of it."""
+        """Whether it is the token; compared in constant time."""
         return secrets.compare_digest(
             given.encode(errors="replace"), self.token.encode(errors="replace")
         )
 
     def is_in(self, headers: Message) -> bool:
-        """Whether a request has the token, in its cookie or as `Authorization: Bearer`."""
+        """Whether a request has the token, in its cookie or as ``Authorization: Bearer``."""
         kind, _, given = (headers.get("Authorization") or "").strip().partition(" ")
         found = [given.strip()] if kind.lower() == "bearer" else []
-        # Not http.cookies: other servers of this host have set cookies, too, and one that it cannot
-        # read would hide all that follow.
+        # Not http.cookies, which stops at the first cookie that it cannot parse: other servers on
+        # this host set cookies too.
         for cookies in headers.get_all("Cookie") or []:
             for cookie in cookies.split(";"):
                 name, _, value = cookie.strip().partition("=")

@@ -1,4 +1,4 @@
-"""The batch that was trained last: its images, and which way it pulls each parameter."""
+"""The batch of the latest training step: its images, and the gradients of the parameters."""
 
 from collections.abc import Mapping
 from math import ceil, sqrt
@@ -7,25 +7,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.explanation.message import Block
-from neocog.explanation.sprite import sprite
+from neocog.explanation.page.message import Block
+from neocog.explanation.page.sprite import sprite
 
 __all__ = ["batch_images", "gradients_of"]
 
-# Gradients of larger parameters are told by their norms alone.
+# Of larger parameters only the norm of the gradient is sent.
 _MOST_NUMBERS = 20_000
-# Of a larger batch the first images are shown.
+# Of a larger batch only the first images are shown.
 _MOST_IMAGES = 256
 
 
 def batch_images(images: NDArray[np.uint8]) -> dict[str, Any]:
-    """The first of some images side by side, and ``shown``: how many."""
+    """The first images side by side in one picture, and ``shown``, how many they are."""
     shown = images[:_MOST_IMAGES]
     return {"shown": len(shown), **sprite(shown, ceil(sqrt(len(shown))))}
 
 
 def gradients_of(gradients: Mapping[str, NDArray[np.float32]], block: Block) -> dict[str, Any]:
-    """For each parameter its gradient's norm, and the gradient itself where it is not too large."""
+    """The norm of each parameter's gradient, and the gradient itself unless it is large."""
     found = {}
     for name, gradient in gradients.items():
         norm = float(np.sqrt(np.square(gradient, dtype=np.float64).sum()))

@@ -1,4 +1,4 @@
-"""How training went so far, in a bounded number of points."""
+"""The training curve, in a bounded number of points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ __all__ = ["Curve", "Point"]
 
 @dataclass(frozen=True)
 class Point:
-    """Some steps.
+    """Some consecutive steps.
 
     Attributes:
-        steps: taken in all, at their end.
-        count: how many these are.
-        loss: their mean.
-        accuracy: measured at their end, 0 to 1; None if it was not.
-        images_per_second: while they were trained.
+        steps: all steps taken until the end of these.
+        count: how many steps these are.
+        loss: their mean loss.
+        accuracy: measured after them, 0 to 1; None if it was not measured.
+        images_per_second: their training speed.
     """
 
     steps: int
@@ -26,14 +26,19 @@ class Point:
     images_per_second: float
 
     def to_list(self) -> list[float | None]:
-        """Steps, loss, accuracy, images a second."""
+        """As [steps, loss, accuracy, images a second]."""
         return [self.steps, self.loss, self.accuracy, self.images_per_second]
 
 
 class Curve:
-    """Points in the order of their steps; where there are too many, two neighbors become one.
+    """Points in the order of their steps. If there are too many, pairs of neighbors are merged.
 
-    `number` changes whenever points already given out are no longer right.
+    Args:
+        most: points to keep.
+
+    Attributes:
+        points: so far.
+        number: changes when points change that a page may have already.
     """
 
     def __init__(self, most: int = 2000) -> None:
@@ -51,24 +56,24 @@ class Curve:
             self.number += 1
 
     def cut(self, steps: int) -> None:
-        """Take away the points beyond so many steps."""
+        """Remove the points after so many steps."""
         kept = [point for point in self.points if point.steps <= steps]
         if len(kept) < len(self.points):
             self.points = kept
             self.number += 1
 
     def restart(self, points: Sequence[Point] = ()) -> None:
-        """Have these points and no others."""
+        """Replace all points."""
         self.points = list(points)
         self.number += 1
 
     def head(self) -> dict[str, Any]:
-        """What an event says of it: enough to append one point, or to see that some are missing."""
+        """What events say of it: enough to append a point, or to notice that some are missing."""
         last = self.points[-1].to_list() if self.points else None
         return {"number": self.number, "count": len(self.points), "last": last}
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """The whole curve as plain data."""
         return {**self.head(), "points": [point.to_list() for point in self.points]}
 
 

@@ -1,4 +1,4 @@
-"""The short pages before the page itself: one that leads there, one for who has no token."""
+"""Short pages before the page itself: one that forwards to it, one for a browser without token."""
 
 from html import escape
 
@@ -21,23 +21,23 @@ _PAGE = """<!doctype html>
 </html>
 """
 
-#: Says where the token is to be found. The link is for who has followed one of another page: from
-#: there the browser keeps the cookie back, from here it sends it.
+#: Says where the token is. Its link is for a browser that came by a link on another page and did
+#: not send its cookie: from this page it does.
 LOCKED = _PAGE.format(
     head="",
     body=(
-        "<p>The explorer shows itself only with its token: open the whole address that "
+        "<p>The explorer needs its token: open the whole address that "
         "<code>neocog explore</code> printed, with <code>?token=…</code> in it.</p>\n"
-        '<p>This browser has opened it before? <a href="/">Go on.</a></p>'
+        '<p>Has this browser opened it before? <a href="/">Go on.</a></p>'
     ),
 )
 
 
 def leading_to(address: str) -> str:
-    """A page that is left at once for another.
+    """A page that forwards to another at once.
 
-    A redirect would not do where a cookie has been set: a browser keeps that back all along a way
-    that began at another page or at a file.
+    After a redirect, a browser that started from another page or from a file would not send the
+    cookie that was just set; from a page of this server it does.
     """
     to = escape(address)
     return _PAGE.format(

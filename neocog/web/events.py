@@ -1,4 +1,4 @@
-"""What changed, for whoever listens: each listener gets the newest event, and never a queue."""
+"""Events for all listeners: each gets the newest event, never a queue of old ones."""
 
 import threading
 import time
@@ -8,17 +8,17 @@ from neocog.web.refusal import RefusedError
 
 __all__ = ["Events"]
 
-# Listeners at a time: more pages than anybody looks at.
+# Listeners at a time; more pages than anybody has open.
 _MOST = 32
 
 
 class Events:
-    """The newest event, and who waits for the next.
+    """The newest event, and the listeners that wait for the next one.
 
-    An event holds all that can change, so a listener that is slow misses nothing that still holds.
+    An event holds everything that can change, so a slow listener can skip events.
 
     Args:
-        clock: gives seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,35 +32,35 @@ class Events:
 
     @property
     def newest(self) -> bytes:
-        """The event that was told last."""
+        """The latest event."""
         with self._changed:
             return self._newest
 
     @property
     def listeners(self) -> int:
-        """How many listen."""
+        """How many listeners there are."""
         with self._changed:
             return self._listeners
 
     def alone_since(self) -> float | None:
-        """When the last listener left; None while there is one."""
+        """The time when the last listener left; None while there is one."""
         with self._changed:
             return None if self._listeners else self._alone_since
 
     def tell(self, event: bytes) -> None:
-        """Give every listener this event next, in place of one that it has not taken yet."""
+        """Send every listener this event next, instead of one that it has not taken yet."""
         with self._changed:
             self._newest = event
             self._number += 1
             self._changed.notify_all()
 
     def listen(self, heartbeat: float) -> Generator[bytes | None, None, None]:
-        """The newest event at once, then each newer one; None where `heartbeat` seconds bring none.
+        """Yield the newest event, then each newer one; None after `heartbeat` seconds without one.
 
-        Who listens must close the iterator. It ends when the events do.
+        The caller must close the iterator. It ends when `close` is called.
 
         Raises:
-            RefusedError: with the first event, as so many listen already.
+            RefusedError: at the first event, if there are too many listeners already.
         """
         with self._changed:
             if self._listeners >= _MOST:
@@ -85,7 +85,7 @@ class Events:
                 self._alone_since = self._clock()
 
     def close(self) -> None:
-        """Send every listener away."""
+        """End every listener's iterator."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

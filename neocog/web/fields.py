@@ -1,4 +1,4 @@
-"""What a request's JSON holds, taken out field by field: one of its kind, or a clear refusal."""
+"""The fields of a request's JSON, each checked for its type and its bounds."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.explanation.captions import number as written
+from neocog.explanation.page.numbers import number as written
 from neocog.validation import shown
 from neocog.web.about import MOST_WEIGHT
 from neocog.web.refusal import RefusedError
@@ -19,15 +19,15 @@ Body = Mapping[str, Any]
 
 
 def told(value: object) -> str:
-    """A value as whoever sent it knows it."""
+    """A value as its sender wrote it."""
     return "null" if value is None else shown(value)
 
 
 def read_json(content: bytes) -> dict[str, Any]:
-    """The object that a request holds; none is an empty one.
+    """The JSON object in a request's body; {} if the body is empty.
 
     Raises:
-        RefusedError: it is no JSON object.
+        RefusedError: the body is not a JSON object.
     """
 
     def refuse(constant: str) -> NoReturn:
@@ -43,15 +43,15 @@ def read_json(content: bytes) -> dict[str, Any]:
 
 
 def only(body: Body, *known: str) -> None:
-    """Raise `RefusedError` for a field that is not known."""
+    """Raise `RefusedError` for a field that is not among `known`."""
     for key in body:
         if key not in known:
-            wanted = f"Known: {', '.join(known)}." if known else "It takes none."
+            wanted = f"Known: {', '.join(known)}." if known else "This request takes no fields."
             raise RefusedError(f"There is no field {shown(key)}. {wanted}")
 
 
 def whole(body: Body, key: str, low: int, high: int) -> int:
-    """A whole number from `low` to `high`."""
+    """The field `key`, a whole number from `low` to `high`."""
     value = body.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise RefusedError(f"{key} (={told(value)}) must be a whole number from {low} to {high}.")
@@ -59,7 +59,7 @@ def whole(body: Body, key: str, low: int, high: int) -> int:
 
 
 def number(body: Body, key: str, low: float, high: float, *, below: bool = False) -> float:
-    """A number from `low` to `high`, or `below` it."""
+    """The field `key`, a number from `low` to `high`; with `below`, less than `high`."""
     value = body.get(key)
     holds = isinstance(value, int | float) and _is_number(value) and low <= value <= high
     if not holds or (below and value == high):
@@ -69,7 +69,7 @@ def number(body: Body, key: str, low: float, high: float, *, below: bool = False
 
 
 def text(body: Body, key: str, *choices: str) -> str:
-    """One of some words."""
+    """The field `key`, one of some words."""
     value = body.get(key)
     if value not in choices or not isinstance(value, str):
         raise RefusedError(f"{key} (={told(value)}) must be one of: {', '.join(choices)}.")
@@ -77,7 +77,7 @@ def text(body: Body, key: str, *choices: str) -> str:
 
 
 def listed(body: Body, key: str, most: int) -> NDArray[np.float64]:
-    """An array of numbers from nested lists: at most `most`, each as a weight may be."""
+    """The field `key`, nested lists of at most `most` numbers in the bounds of weights."""
     value = body.get(key)
     shape, at = [], value
     while isinstance(at, list):
@@ -92,7 +92,7 @@ def listed(body: Body, key: str, most: int) -> NDArray[np.float64]:
 
 
 def _flat(value: Any, shape: list[int]) -> list[float] | None:
-    """The numbers in order; None if they have another shape or are none."""
+    """The numbers in order; None if the lists have another shape or hold something else."""
     rows = [value]
     for size in shape:
         if not all(isinstance(row, list) and len(row) == size for row in rows):

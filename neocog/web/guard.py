@@ -1,9 +1,10 @@
-"""Which requests are answered: those of the page that this server itself has served.
+"""Which requests are answered: those from the page that this server has served.
 
-A page of another origin can send requests to 127.0.0.1, too. It cannot read the answers, unless it
-makes the browser take this server for its own by a name in DNS that it moves here; so the request
-must name the host that is served. And what changes anything must come from the page itself, or
-from a program that is no browser: with a content type that no form can send.
+Pages of other origins can send requests to 127.0.0.1 too. They cannot read the answers, unless
+their DNS name is made to point here (DNS rebinding); so a request's Host must be a name of this
+server.
+A request that changes something must come from the page itself or from a program that is not a
+browser, so it must have a content type that no HTML form can send.
 """
 
 import ipaddress
@@ -14,18 +15,18 @@ from neocog.web.refusal import RefusedError
 
 __all__ = ["MOST_JSON", "MOST_PICTURE", "Guard", "body_length", "is_loopback"]
 
-#: Bytes of a picture.
+#: The largest picture, in bytes.
 MOST_PICTURE = 20 * 2**20
-#: Bytes of any other request; the largest kernel has fewer. What is read of it, which may take
-#: twenty times as much, stays in memory while the explorer is asked.
+#: The largest other request, in bytes; the largest kernel has fewer. The values that are read from
+#: it may take twenty times as much memory while the explorer works on the request.
 MOST_JSON = 2**17
 
 
 class Guard:
-    """The names under which a server is asked for.
+    """The names of a server, and which requests it answers.
 
     Args:
-        host: what it listens on.
+        host: the address that it listens on.
         port: its port.
     """
 
@@ -36,7 +37,7 @@ class Guard:
         if is_loopback(host):
             self._names |= {"127.0.0.1", "localhost"} if ":" not in host else {"localhost"}
         else:
-            # An address as such cannot be moved by anybody's DNS.
+            # Nobody's DNS can make an address point elsewhere.
             self._any_address = True
             name = socket.gethostname().lower()
             self._names |= {name, f"{name}.local"}
@@ -46,18 +47,19 @@ class Guard:
 
         Args:
             headers: of the request.
-            changes: whether it is to change anything.
-            api: whether it is one that only the page sends; a link may lead to the page.
+            changes: whether it changes anything.
+            api: whether only the page sends such a request. A link from elsewhere may lead to the
+                page itself.
         """
         hosts = headers.get_all("Host") or []
         if len(hosts) != 1 or not self._is_own(hosts[0]):
-            raise RefusedError("This server is not served under that name.", 403)
+            raise RefusedError("The Host header does not name this server.", 403)
         origins = headers.get_all("Origin") or []
         if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins):
-            raise RefusedError("Requests of other pages are refused.", 403)
+            raise RefusedError("Requests from other pages are refused.", 403)
         site = headers.get("Sec-Fetch-Site", "none")
         if api and site not in ("same-origin", "none"):
-            raise RefusedError("Requests of other pages are refused.", 403)
+            raise RefusedError("Requests from other pages are refused.", 403)
         if changes and not _beyond_forms(headers):
             raise RefusedError(
                 "The content type must be application/json, or image/… for a picture.",
@@ -74,7 +76,7 @@ class Guard:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
+    """Whether only this machine can reach this address."""
     if host.lower() == "localhost":
         return True
     try:
@@ -92,7 +94,7 @@ def _is_address(name: str) -> bool:
 
 
 def _split(host: str) -> tuple[str, int | None]:
-    """Name and port of a Host header; the port is None where it is none."""
+    """The name and the port in a Host header; the port is None if it is not a number."""
     name, colon, port = host.strip().rpartition(":")
     if not colon or port.endswith("]"):
         name, port = host.strip(), "80"
@@ -107,15 +109,15 @@ def _beyond_forms(headers: Message) -> bool:
 
 
 def body_length(headers: Message, most: int) -> int:
-    """How many bytes follow; raises `RefusedError` if that is not said, or too many."""
+    """The length of a request's body; raises `RefusedError` if it is missing or above `most`."""
     if "Transfer-Encoding" in headers:
-        raise RefusedError("The request must say its length; pieces without one are not read.", 411)
+        raise RefusedError("The request must say its length; chunks are not accepted.", 411)
     lengths = headers.get_all("Content-Length") or []
     if not lengths:
         raise RefusedError("The request must say its length (Content-Length).", 411)
     if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()):
-        raise RefusedError("The request's Content-Length is no number.", 400)
+        raise RefusedError("The request's Content-Length is not a number.", 400)
     if len(lengths[0]) > 15 or int(lengths[0]) > most:
         read = f"{most // 2**20} MiB" if most >= 2**20 else f"{most // 2**10} KiB"
-        raise RefusedError(f"That is larger than the {read} that are read.", 413)
+        raise RefusedError(f"The request is too large: at most {read} are accepted.", 413)
     return int(lengths[0])

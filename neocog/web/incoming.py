@@ -1,4 +1,4 @@
-"""What a connection sends, read within bounds of time and length."""
+"""What a connection sends, read within limits of time and length."""
 
 import io
 import socket
@@ -11,20 +11,20 @@ __all__ = ["Incoming"]
 
 
 class Incoming(io.RawIOBase):
-    """The head of a request, which anybody can send; after `allow`, a body that is expected.
+    """The head of a request, which anybody can send; after `allow`, also a body.
 
-    Whoever sends it byte by byte would otherwise hold a thread for days, and whoever sends a
-    hundred long headers megabytes.
+    Without limits, a client that sends its head byte by byte would hold a thread for days, and one
+    that sends a hundred long headers would fill megabytes.
 
     Args:
-        connection: its timeout is for what is sent at a time.
-        seconds: for all of the head.
-        most: bytes of the head.
-        clock: gives seconds.
+        connection: to read from; its timeout is the limit for each single read.
+        seconds: the limit for the whole head.
+        most: the limit for the head's length, in bytes.
+        clock: returns the time in seconds.
 
     Raises:
-        TimeoutError: reading, after so many seconds.
-        HTTPException: reading more than that.
+        TimeoutError: when read after `seconds`.
+        HTTPException: when read beyond `most` bytes.
     """
 
     def __init__(
@@ -41,16 +41,16 @@ class Incoming(io.RawIOBase):
         self._end: float | None = clock() + seconds
 
     def allow(self, length: int) -> None:
-        """Let a body of this length follow, for as long as some of it comes."""
+        """Allow a body of this length, without a limit for the whole time."""
         self._left += length
         self._end = None
 
     def readable(self) -> bool:
-        """It is."""
+        """Always."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read some of what has come, or wait for it."""
+        """Read what has arrived, or wait for something to arrive."""
         if self._left <= 0:
             raise HTTPException("The request's head is too long.")
         view = memoryview(buffer)[: self._left]
@@ -63,6 +63,6 @@ class Incoming(io.RawIOBase):
         try:
             read = self._connection.recv_into(view)
         finally:
-            self._connection.settimeout(patience)  # sending waits as long as before
+            self._connection.settimeout(patience)  # as replies need it
         self._left -= read
         return read

@@ -1,6 +1,6 @@
-"""The map that a drawn kernel makes of an image, by the formula of `neocog.reference`.
+"""The map that a kernel drawn on the page gives for an image, by the formula in `neocog.reference`.
 
-Not by the engine, which compiles a kernel for each size: this must be there while one draws.
+The engine would have to compile code for each size of kernel, while the user waits.
 """
 
 import numpy as np
@@ -12,24 +12,24 @@ from neocog.web.refusal import RefusedError
 
 __all__ = ["LARGEST", "kernel_map"]
 
-#: Rows and columns that a kernel may have.
+#: The most rows and columns of a kernel.
 LARGEST = 15
 
 
 def kernel_map(
     network: Network, image: NDArray[np.uint8], kernel: NDArray[np.float64], bias: float
 ) -> NDArray[np.float32]:
-    """What a convolution with this kernel gives for the network's input, [1, height, width].
+    """The output of a convolution with this kernel, float32 [1, height, width].
 
     Args:
-        network: whose preprocessing makes an input of the image.
+        network: whose preprocessing is applied to the image.
         image: uint8 [height, width, channels].
-        kernel: [channels, kh, kw], or [kh, kw] for the same one on every channel; odd sizes, so
-            that zeros around the image give a map of its size.
-        bias: added everywhere.
+        kernel: [channels, kh, kw], or [kh, kw] for the same kernel on every channel. Both sizes are
+            odd, so that padding with zeros gives a map of the image's size.
+        bias: added to every number.
 
     Raises:
-        RefusedError: a kernel of another shape.
+        RefusedError: the kernel has another shape.
     """
     channels = network.input_shape[0]
     if kernel.ndim == 2:

@@ -1,4 +1,4 @@
-"""The one picture that is looked at, and what it is said to show."""
+"""The picture that is explored, and its label."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset
+from neocog.explanation.class_labels import class_labels
 from neocog.network import Network
 from neocog.validation import shown
 from neocog.web.refusal import RefusedError
@@ -14,25 +15,27 @@ __all__ = ["Picture"]
 
 
 class Picture:
-    """A test image, or one of the user's own; gray where there is none yet.
+    """A held-out image of the data, or one of the user's own; gray before there is one.
 
     Args:
         network: whose input it is.
-        test: images to choose from; None if there are none.
+        images: to choose from; None if there are none.
+        part: what they are, "test" or "validation" images.
 
     Attributes:
         image: uint8 [height, width, channels].
-        label: the class's number; None for the one that the network finds likeliest.
-        number: grows with each image or label.
+        label: the number of its class; None for the most probable one.
+        number: grows with each new image or label.
     """
 
-    def __init__(self, network: Network, test: Dataset | None) -> None:
+    def __init__(self, network: Network, images: Dataset | None, part: str) -> None:
         self._network = network
-        self._test = test if test is not None and len(test) else None
+        self._images = images if images is not None and len(images) else None
+        self._part = part
         self.number = 0
         channels, height, width = network.input_shape
         self._show(np.full((height, width, channels), 128, np.uint8), "none", None, None)
-        if self._test is not None:
+        if self._images is not None:
             self.choose(0)
 
     def _show(
@@ -42,7 +45,7 @@ class Picture:
         self.number += 1
 
     def state(self) -> dict[str, Any]:
-        """Which it is, as plain data."""
+        """Which picture it is, as plain data."""
         return {
             "number": self.number,
             "source": self._source,
@@ -50,21 +53,25 @@ class Picture:
             "label": self.label,
         }
 
-    def _images(self) -> Dataset:
-        if self._test is None:
-            raise RefusedError("There are no data to choose from: start it with --data.", 409)
-        return self._test
+    def _needed_images(self) -> Dataset:
+        if self._images is None:
+            raise RefusedError(
+                "There are no images to choose from. Start neocog explore with --data.", 409
+            )
+        return self._images
 
     def choose(self, index: int) -> None:
-        """Take a test image, and its class as the label."""
-        test = self._images()
-        if not 0 <= index < len(test):
-            raise RefusedError(f"index (={index}) must be a test image, from 0 to {len(test) - 1}.")
-        self._show(test.images[index], "test", index, int(test.labels[index]))
+        """Take a held-out image of the data, with its label."""
+        data = self._needed_images()
+        if not 0 <= index < len(data):
+            raise RefusedError(
+                f"index (={index}) must be a {self._part} image, from 0 to {len(data) - 1}."
+            )
+        self._show(data.images[index], self._part, index, int(data.labels[index]))
 
     def move(self, where: str) -> None:
-        """Take the ``next``, ``previous`` or a ``random`` test image."""
-        count = len(self._images())
+        """Take the ``next``, the ``previous`` or a ``random`` held-out image."""
+        count = len(self._needed_images())
         if where == "random":
             index = int(np.random.default_rng().integers(count))
         elif self._index is None:
@@ -74,12 +81,12 @@ class Picture:
         self.choose(index)
 
     def upload(self, image: NDArray[np.uint8]) -> None:
-        """Take one of the user's own, of the network's input's shape; it has no label at first."""
+        """Take an image of the user's own, of the network's input shape, without a label."""
         self._show(image, "upload", None, None)
 
     def set_label(self, label: object) -> None:
-        """Say what it shows: a class's name or number, or None for the likeliest."""
-        names = self._network.classes or tuple(map(str, range(self._network.output_shape[0])))
+        """Set the label: a class's name or number, or None for the most probable class."""
+        names = class_labels(self._network)
         if isinstance(label, str) and label in names:
             self.label = names.index(label)
         elif label is None:

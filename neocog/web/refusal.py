@@ -1,4 +1,4 @@
-"""A request that is not done, with why."""
+"""The error for a request that is refused."""
 
 from neocog.errors import NeocogError
 
@@ -6,7 +6,7 @@ __all__ = ["RefusedError"]
 
 
 class RefusedError(NeocogError):
-    """What was asked for is not done; `status` is HTTP's number for the reason."""
+    """A request is refused. `status` is HTTP's status code, the text says why."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""What each path asks of the explorer; `neocog.web` describes them."""
+"""What each path of the API does; `neocog.web` describes them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["ACTIONS", "LOOKS", "Answer"]
 
 _JSON = "application/json"
 _BINARY = "application/octet-stream"
-# Numbers of a drawn kernel, with more channels than any picture has.
+# The most numbers of a drawn kernel, for more channels than any picture has.
 _MOST_NUMBERS = 16 * LARGEST * LARGEST
 
 Body = Mapping[str, Any]
@@ -22,14 +22,14 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a path gives: plain data for JSON, or bytes.
+    """The answer to a request.
 
     Attributes:
-        content: a mapping, or bytes.
-        kind: the bytes' content type.
-        name: of the file that they are to be kept in, if they are.
-        status: HTTP's number.
-        cookie: that the browser is to keep, if any.
+        content: a mapping, which is sent as JSON, or bytes.
+        kind: the content type.
+        name: the name of the file to download; None if it is not a download.
+        status: HTTP's status code.
+        cookie: for the browser to keep; None for no cookie.
     """
 
     content: Mapping[str, Any] | bytes
@@ -44,7 +44,7 @@ def _model(explorer: Explorer) -> Answer:
     return Answer(content, _BINARY, name)
 
 
-#: What GET gives, by path.
+#: The answers to GET, by path.
 LOOKS: dict[str, Callable[[Explorer], Answer]] = {
     "/api/explanation": lambda explorer: Answer(explorer.explanation(), _BINARY),
     "/api/batch": lambda explorer: Answer(explorer.batch(), _BINARY),
@@ -67,7 +67,9 @@ def _picture(body: Body) -> Callable[[Explorer], None]:
 def _label(body: Body) -> Callable[[Explorer], None]:
     fields.only(body, "label")
     if "label" not in body:
-        raise RefusedError("Give a label: a class's name or number, or null for the likeliest.")
+        raise RefusedError(
+            "Give a label: a class's name or number, or null for the most probable class."
+        )
     return lambda explorer: explorer.show(lambda picture: picture.set_label(body["label"]))
 
 
@@ -106,7 +108,7 @@ def _weight(body: Body) -> Callable[[Explorer], dict[str, Any]]:
 
 
 def _plain(do: Callable[[Explorer], Any]) -> Callable[[Body], Callable[[Explorer], Any]]:
-    """An action that takes no field."""
+    """An action without fields."""
 
     def action(body: Body) -> Callable[[Explorer], Any]:
         fields.only(body)
@@ -115,8 +117,8 @@ def _plain(do: Callable[[Explorer], Any]) -> Callable[[Body], Callable[[Explorer
     return action
 
 
-#: What POST does, by path: from a request's fields to what is asked of the explorer. That gives
-#: None, plain data as the ``result``, or a whole binary message.
+#: What POST does, by path: a function of the request's fields that returns a function of the
+#: explorer. That returns None, plain data for the ``result``, or a binary message.
 ACTIONS: dict[str, Callable[[Body], Callable[[Explorer], Any]]] = {
     "/api/picture": _picture,
     "/api/label": _label,

@@ -1,6 +1,7 @@
 """The explorer over HTTP: the page, its data, and a stream of events.
 
-By the standard library's server: one user sends it few requests, and a framework is a dependency.
+It uses the standard library's server: one user sends few requests, and a framework would be another
+dependency.
 """
 
 import errno
@@ -20,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from neocog.errors import NeocogError
-from neocog.explanation.message import to_json
+from neocog.explanation.page.message import to_json
 from neocog.web import fields
 from neocog.web.access import Access
 from neocog.web.door import LOCKED, leading_to
@@ -48,43 +49,43 @@ _UPLOAD = "/api/upload"
 _EVENTS = "/api/events"
 _STATE = "/api/state"
 _HTML = "text/html; charset=utf-8"
-# The header that names the explorer which is asked or answers.
+# The header that names the explorer, in requests and in replies.
 _INSTANCE = "Neocog-Instance"
 
-# Requests at a time, each with a thread; streams are among them. Others wait to be accepted.
+# Requests at a time, each with its own thread, streams included. Others wait to be accepted.
 _MOST_REQUESTS = 128
 _PAUSE = 0.1
-# Bodies that are in memory at a time, by their largest size.
+# Bodies that may be in memory at a time, by their largest size.
 _MOST_BODIES = {MOST_PICTURE: 4, MOST_JSON: 16}
-# Of a request's head, whose sender is not known yet.
+# Limits for a request's head, whose sender is not known yet.
 _HEAD_SECONDS = 30.0
 _MOST_HEAD = 2**17
-# Seconds: within these a browser that has gone is noticed.
+# Seconds until a browser that has left is noticed.
 _HEARTBEAT = 1.0
 _SLOWEST_READER = 10.0
-# A slow reader must not find old events in a large buffer.
+# Small, because a slow reader would find old events in a large buffer.
 _STREAM_BUFFER = 2**15
-# What is still read of a refused request, so that its sender gets to read why.
+# What is still read of a refused request, so that its sender gets the reply.
 _MOST_DRAINED = 2 * MOST_PICTURE
 _DRAIN_SECONDS = 5.0
 
 
 class Server(ThreadingHTTPServer):
-    """Listens as soon as it is made; `serve` a session to answer.
+    """A server that listens from the start, and answers once it has a session to `serve`.
 
     Args:
         host: the address to listen on.
-        port: 0 for any that is free.
-        token: that requests need; a new one if None.
+        port: the port; 0 for any free one.
+        token: that requests must have; None for a new one.
 
     Raises:
-        NeocogError: the port is in use, or the address is not this machine's.
+        NeocogError: the port is in use, or the address is not one of this machine.
     """
 
     daemon_threads = True
-    # A burst of requests waits here; with the library's 5, browsers would be turned away.
+    # Connections that may wait; with the library's 5, a burst of requests would be refused.
     request_queue_size = 128
-    # On Windows it would let two servers have one port.
+    # On Windows it would let two servers share a port.
     allow_reuse_address = os.name != "nt"
 
     def __init__(self, host: str = "127.0.0.1", port: int = 8421, token: str | None = None) -> None:
@@ -103,7 +104,7 @@ class Server(ThreadingHTTPServer):
         self.session: Session
 
     def server_bind(self) -> None:
-        """Bind, without asking DNS for this machine's name, which may take long."""
+        """Bind without asking DNS for this machine's name, which can take long."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, self.allow_reuse_address)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -111,13 +112,13 @@ class Server(ThreadingHTTPServer):
 
     @property
     def origin(self) -> str:
-        """Where the server is."""
+        """The server's address, without the token."""
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
         return f"http://{host}:{self.server_port}"
 
     @property
     def address(self) -> str:
-        """Where the page is, with the token: who has it, has all."""
+        """The page's address with the token, which gives access to everything."""
         return f"{self.origin}/?token={self.access.token}"
 
     def serve(self, session: Session) -> None:
@@ -126,33 +127,33 @@ class Server(ThreadingHTTPServer):
         self.serve_forever(poll_interval=0.1)
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept one if there is room; never at once again what cannot be accepted."""
+        """Accept a connection if there is room; after a failure, wait before the next attempt."""
         if not self._room.acquire(timeout=_PAUSE):
             raise BlockingIOError
         try:
             return super().get_request()
-        except OSError:  # as when no more files can be open
+        except OSError:  # for example, too many open files
             self._room.release()
             time.sleep(_PAUSE)
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer it in a thread of its own."""
+        """Answer a request in its own thread."""
         try:
             super().process_request(request, client_address)
-        except BaseException:  # no thread more
+        except BaseException:  # no thread could be started
             self._room.release()
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer it, and make room for another."""
+        """Answer a request, and make room for another."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that has left is no error."""
+        """Say nothing: it is no error that a browser has left."""
 
 
 def _why(error: OSError, host: str, port: int) -> str:
@@ -161,7 +162,7 @@ def _why(error: OSError, host: str, port: int) -> str:
             f"Port {port} of {host} is in use, perhaps by another neocog explore. Choose another "
             "with --port, or any free one with --port 0."
         )
-    return f"{host}:{port} cannot be listened on: {error.strerror or error}."
+    return f"neocog cannot listen on {host}:{port}: {error.strerror or error}."
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -169,24 +170,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: Server
     timeout = 30
-    # Bytes of the request's body that were not read.
+    # Bytes of the request's body that were not read yet.
     _unread = 0
-    # Of the explorer, for who may ask it.
+    # The explorer's instance, once the request has shown the token.
     _instance: str | None = None
 
     def setup(self) -> None:
-        """Read the head within bounds."""
+        """Read the head within limits."""
         super().setup()
         self.rfile.close()
         self._incoming = Incoming(self.connection, _HEAD_SECONDS, _MOST_HEAD)
         self.rfile = io.BufferedReader(self._incoming)
 
     def do_GET(self) -> None:
-        """The page, data, or the stream."""
+        """Answer with the page, with data or with the stream of events."""
         self._answer(self._get)
 
     def do_POST(self) -> None:
-        """An action."""
+        """Do an action."""
         self._answer(self._post)
 
     def _answer(self, do: Callable[[str], Answer | None]) -> None:
@@ -207,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(400, str(error))
         except _LostError:
             raise
-        except OSError as error:  # as of a temporary file
+        except OSError as error:  # for example, of a temporary file
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             self._refuse(507 if full else 500, f"That failed: {error.strerror or error}.")
         except Exception as error:
@@ -218,16 +219,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(answer)
 
     def _check_instance(self) -> None:
-        """Refuse a page of an explorer that had this address before."""
+        """Refuse a page of another explorer that had this address before."""
         self._instance = self.server.session.instance
         given = [*self.headers.get_all(_INSTANCE, []), *self._query.get("instance", [])]
         if any(each != self._instance for each in given):
             raise RefusedError(
-                "The explorer was started anew since this page was opened: reload the page.", 409
+                "The explorer was started again after this page was opened. Reload the page.", 409
             )
 
     def _front(self) -> Answer:
-        """The page; a browser that comes with the token gets its cookie first."""
+        """The page; a browser that comes with the token in the address gets its cookie first."""
         access = self.server.access
         if "token" in self._query:
             if access.is_token(self._query["token"][0]):
@@ -257,9 +258,9 @@ class _Handler(BaseHTTPRequestHandler):
         return Answer(state if result is None else {**state, "result": result})
 
     def _asked(self, path: str) -> Callable[[Explorer], Any]:
-        """What a request asks of the explorer.
+        """The function of the explorer that a request asks for.
 
-        The body is gone when this returns: the explorer may take long, and many may wait for it.
+        The body is freed when this returns: the explorer may take long, with many requests waiting.
         """
         if path == _UPLOAD:
             with self._reading(MOST_PICTURE) as content:
@@ -274,10 +275,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     @contextmanager
     def _reading(self, most: int) -> Iterator[bytes]:
-        """The body, and the right to have it in memory."""
+        """The body, counted among those in memory until the ``with`` ends."""
         length, room = body_length(self.headers, most), self.server.bodies[most]
         if not room.acquire(blocking=False):
-            raise RefusedError("Too much is being sent at once; send it again in a moment.", 503)
+            raise RefusedError(
+                "Too many requests are being sent at once. Send it again in a moment.", 503
+            )
         try:
             yield self._body(length)
         finally:
@@ -288,7 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
         with _connected():
             content = self.rfile.read(length)
         if len(content) < length:
-            raise RefusedError("The request ended before it was whole.")
+            raise RefusedError("The request ended before its body was complete.")
         self._unread = 0
         return content
 
@@ -322,7 +325,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._drain()
 
     def _drain(self) -> None:
-        """Read on a little: a connection closed on unread bytes would take the reply with it."""
+        """Read on for a while: closing a connection with unread bytes would discard the reply."""
         self.wfile.flush()
         self.connection.shutdown(socket.SHUT_WR)
         end = time.monotonic() + _DRAIN_SECONDS
@@ -337,9 +340,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
 
     def _stream(self) -> None:
-        """Events, as they come, until the browser leaves."""
+        """Send events as they come, until the browser leaves."""
         with closing(self.server.session.events.listen(_HEARTBEAT)) as stream:
-            first = next(stream, None)  # refused here, if it is
+            first = next(stream, None)  # raises if the listener is refused
             with _connected():
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STREAM_BUFFER)
                 self.connection.settimeout(_SLOWEST_READER)
@@ -349,25 +352,25 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(told)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """As every other refusal; called for what is no HTTP, or no method that there is."""
+        """Answer invalid HTTP and unknown methods like every other refusal."""
         self.close_connection = True
         self._refuse(code, f"{message or HTTPStatus(code).phrase}.")
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the page says what goes wrong."""
+        """Log nothing: the page shows what goes wrong."""
 
     def version_string(self) -> str:
-        """No versions for whoever asks."""
+        """Tell no versions."""
         return "neocog"
 
 
 class _LostError(Exception):
-    """The browser has left, or says nothing more: nobody is there to be answered."""
+    """The browser has left or sends nothing more, so there is nobody to answer."""
 
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Read or send, and tell the errors of that from all others."""
+    """Turn errors of reading or sending into `_LostError`."""
     try:
         yield
     except OSError as error:
@@ -376,5 +379,5 @@ def _connected() -> Iterator[None]:
 
 def _unknown(path: str, known: bool, method: str) -> RefusedError:
     if known:
-        return RefusedError(f"{path:.100} is for {method}.", 405)
+        return RefusedError(f"{path:.100} takes only {method} requests.", 405)
     return RefusedError(f"There is nothing at {path:.100}.", 404)

@@ -1,4 +1,4 @@
-"""One explorer for every page that is open."""
+"""One explorer, shared by all open pages."""
 
 import threading
 import time
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 
 class Session:
-    """An `Explorer` that many threads can ask, one after another; they all hear of its changes.
+    """An `Explorer` that many threads can use, one after another.
 
     Args:
-        network, data, name, clock: as `Explorer` takes them.
-        **settings: its others.
+        network, data, name, clock: for the `Explorer`.
+        **settings: its other arguments.
     """
 
     def __init__(
@@ -42,23 +42,23 @@ class Session:
         #: What does not change, as plain data.
         self.about = explorer.about()
         self._resize = network.preprocessing.resize
-        #: Tells it from every other, as one that has the same address later.
+        #: Tells it from another explorer that has the same address later.
         self.instance = explorer.instance
         self._explorer = explorer
         self._worker = WorkerThread(explorer.work)
         self._decoding = threading.Lock()
 
     def ask(self, what: Callable[[Explorer], T]) -> T:
-        """Have the explorer do something, between two training steps, and give what that gives."""
+        """Run a function of the explorer between two training steps, and return its result."""
         return self._worker.ask(lambda: what(self._explorer))
 
     def decode(self, content: bytes) -> NDArray[np.uint8]:
-        """A picture's file as the network's input: one at a time, and nobody else waits for it."""
+        """Decode a picture's file as the network's input, in the caller's thread, one at a time."""
         channels, height, width = self.about["input_shape"]
         with self._decoding:
             return read_picture(content, (channels, height, width), self._resize)
 
     def close(self, seconds: float = 3.0) -> bool:
-        """End training and every stream of events; whether all ended within so long."""
+        """End training and all streams of events; whether they ended within `seconds`."""
         self.events.close()
         return self._worker.end(seconds)

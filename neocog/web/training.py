@@ -1,4 +1,4 @@
-"""A network in training that goes a few steps at a time, so that one can look in between."""
+"""Training that takes a few steps at a time, so that a page can show the network in between."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,21 +17,21 @@ from neocog.training.run import TrainingRun
 
 __all__ = ["Snapshot", "Training"]
 
-# The rate and the momentum of each step are set while it runs, in the place of these.
+# Each step has its own rate and momentum, which replace these.
 _OPTIMIZER = SGD(1.0, momentum=0.9)
-# There is always another epoch.
+# So many that training never ends by itself.
 _EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How far a training has come.
+    """The state of a training.
 
     Attributes:
-        parameters: of the network, running statistics included.
-        checkpoint: of the run; None where no step was taken.
+        parameters: of the network, with running statistics.
+        checkpoint: of the run; None before the first step.
         settings: of the run.
-        steps: taken.
+        steps: that were taken.
     """
 
     parameters: dict[str, NDArray[Any]]
@@ -41,7 +41,7 @@ class Snapshot:
 
     @property
     def size(self) -> int:
-        """Bytes that it takes, about."""
+        """Its size in memory, in bytes."""
         kept = {} if self.checkpoint is None else self.checkpoint.arrays
         return sum(array.nbytes for array in (*self.parameters.values(), *kept.values()))
 
@@ -49,22 +49,22 @@ class Snapshot:
 class Training:
     """SGD with momentum, whose rate, momentum and batch size can change at any step.
 
-    From the network's first weights and the same seed on, steps are those of `neocog.fit`, bit for
-    bit. The network itself changes in `settle` only.
+    With the same first weights and the same seed, its steps are those of `neocog.fit`, bit for bit.
+    The network itself only changes in `settle`.
 
     Args:
         network: with parameters.
         data: images of its input shape.
-        seed: of the orders of images.
-        threads: workers.
-        on_compile: told how many kernels are compiled first, if any are.
+        seed: of the order of the images.
+        threads: worker threads.
+        on_compile: called with the number of kernels to compile, if there are any.
 
     Attributes:
         rate: the learning rate of the next steps.
-        momentum: of the next steps, from 0 and below 1.
-        steps: taken so far.
-        settled: those of them that the network has.
-        latest: the images of the latest step, by their numbers; None if there is none to look at.
+        momentum: of the next steps, at least 0 and below 1.
+        steps: that were taken.
+        settled: how many of them are in the network's parameters.
+        latest: the indices of the images of the latest step; None if there is none to show.
         latest_loss: their mean loss.
     """
 
@@ -91,7 +91,7 @@ class Training:
         self.restart(seed)
 
     def restart(self, seed: int) -> None:
-        """Begin anew with the network's parameters, and nothing remembered of earlier steps."""
+        """Start over with the network's parameters, without a velocity."""
         self._settings = replace(self._settings, seed=seed)
         self._run = self._new_run()
         self.steps = 0
@@ -109,16 +109,16 @@ class Training:
 
     @property
     def epochs(self) -> int:
-        """Epochs begun so far."""
+        """The epochs that were begun."""
         return self._run.epoch if self.steps else 0
 
     def snapshot(self) -> Snapshot:
-        """How far it has come; to be settled before."""
+        """The current state; call `settle` before."""
         checkpoint = self._run.state() if self.steps else None
         return Snapshot(self._network.state_dict(), checkpoint, self._settings, self.steps)
 
     def resume(self, snapshot: Snapshot) -> None:
-        """Go on from there, with the rate and momentum of now."""
+        """Continue from a state, with the current rate, momentum and batch size."""
         self._network.load_state_dict(snapshot.parameters)
         self._settings = replace(snapshot.settings, batch_size=self.batch_size)
         self._run = self._new_run()
@@ -128,7 +128,7 @@ class Training:
         self._begin()
 
     def _continued(self, before: TrainingSettings, checkpoint: Checkpoint) -> TrainingRun:
-        """A run with the settings of now that goes on where one with others stood."""
+        """A run with the current settings that continues one with the settings `before`."""
         run = TrainingRun(self._network, self._data, before, live=True, on_compile=self._on_compile)
         run.load_state(checkpoint)
         if before.batch_size == self.batch_size:
@@ -141,12 +141,12 @@ class Training:
         return run
 
     def take_network(self) -> None:
-        """Go on with the network's parameters, after they were changed from outside."""
+        """Continue with the network's parameters after they were changed."""
         self._run.take_network()
 
     @property
     def batch_size(self) -> int:
-        """Images a step; the last step of an epoch may have fewer. Another begins an epoch."""
+        """Images in a step, fewer in an epoch's last one. Setting it begins a new epoch."""
         return self._settings.batch_size
 
     @batch_size.setter
@@ -162,15 +162,15 @@ class Training:
         self.latest = None
 
     def ready(self) -> None:
-        """Have the program made, and perhaps compiled, as after a new batch size."""
+        """Make the program, and perhaps compile it, at first and after a change of batch size."""
         self._run.trainer  # noqa: B018
 
     def take(self, count: int) -> NDArray[np.float64]:
-        """Take so many steps, or fewer at the end of an epoch; gives their mean losses.
+        """Take so many steps, or fewer at the end of an epoch; returns their mean losses.
 
         Raises:
-            TrainingDivergedError: a loss became NaN or infinite. All is then as the network was
-                settled last.
+            TrainingDivergedError: a loss became NaN or infinite. The state is then that of the
+                latest `settle`.
         """
         run = self._run
         if run.epoch_is_done:
@@ -188,10 +188,11 @@ class Training:
         return losses
 
     def settle(self) -> None:
-        """Give the network what was learned.
+        """Copy the trained parameters to the network.
 
         Raises:
-            TrainingDivergedError: a weight is NaN or infinite. All is then as it was settled last.
+            TrainingDivergedError: a weight is NaN or infinite. The state is then that of the latest
+                `settle`.
         """
         if self.settled == self.steps:
             return
@@ -208,7 +209,7 @@ class Training:
         self._begin()
         raise TrainingDivergedError(
             f"{what} after step {reached}. Training has stopped, and the parameters are those of "
-            f"step {self.steps} again. Take a smaller rate (a tenth), or a smaller momentum."
+            f"step {self.steps} again. Try a tenth of the learning rate, or a smaller momentum."
         )
 
     def gradients(self) -> dict[str, NDArray[np.float32]]:

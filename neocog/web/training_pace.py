@@ -1,4 +1,4 @@
-"""Training that runs: in ticks, between which one can look, with a curve of how it goes."""
+"""Training in short ticks, between which requests are answered, with its curve."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,27 +14,27 @@ from neocog.web.training import Training
 
 __all__ = ["TrainingPace", "first_images"]
 
-# Seconds of steps in one tick: Python between two takes well under a hundredth of it.
+# Seconds of training in one tick; the Python between two ticks takes less than 1 % of that.
 _TICK = 0.05
 _MOST_STEPS = 10_000
-# Seconds between two points of the curve, and between two looks at the test images.
+# Seconds between two points of the curve, and between two measurements of the accuracy.
 _POINT = 0.25
 _TEST = 1.0
-# Test images whose accuracy is shown, at most; fewer where they would take over a second or so.
+# Images that the accuracy is measured on; fewer where predicting them would take over a second.
 _TESTED = 1000
 _LEAST_TESTED = 100
 _MULTIPLY_ADDS = 1e11
 
 
 class TrainingPace:
-    """Whether training runs, how far it goes at a time, and what is known of it.
+    """Whether training runs, how many steps a tick has, and the training curve.
 
     Args:
         network: that is trained.
-        training: its steps.
-        test: images whose accuracy is measured, all of them each time.
-        threads: workers that do so.
-        clock: gives seconds.
+        training: takes the steps.
+        test: held-out images that the accuracy is measured on.
+        threads: that predict them.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class TrainingPace:
         self._clock = clock
         self.curve = Curve()
         self.is_on = False
-        #: When it was started last.
+        #: The time of the latest start.
         self.since = clock()
         self._steps_a_tick = 1
         self._test_at = 0.0
         self._begin_point()
 
     def start(self) -> None:
-        """Let `tick` train."""
+        """Make `tick` train."""
         if not self.is_on:
             self.is_on = True
             self.since = self._clock()
@@ -68,32 +68,32 @@ class TrainingPace:
             self._begin_point()
 
     def stop(self) -> None:
-        """Let `tick` train no more; the training is to be settled before."""
+        """Make `tick` train no more; call `Training.settle` before."""
         if self.is_on:
             self.is_on = False
             self._end_point(None)
 
     def give_up(self) -> None:
-        """Stop where training failed and went back; the curve does so, too."""
+        """Stop after training has failed, and cut the curve where training returned to."""
         self.is_on = False
         self.curve.cut(self._training.steps)
         self._begin_point()
 
     def restart(self, points: Sequence[Point] = ()) -> None:
-        """Begin anew, or where a curve of these points ended."""
+        """Stop, and continue the curve after these points."""
         self.is_on = False
         self.curve.restart(points)
         self._begin_point()
 
     def step(self) -> float:
-        """Take one step, and let the network have it; gives its loss."""
+        """Take one step and settle it; returns its loss."""
         losses = self._take(1)
         self._training.settle()
         self._end_point(None)
         return float(losses[-1])
 
     def tick(self) -> bool:
-        """Train for a moment; gives whether there is anything new to tell."""
+        """Train for one tick; returns whether there is news for pages."""
         began = self._clock()
         self._take(self._steps_a_tick)
         now = self._clock()
@@ -105,7 +105,7 @@ class TrainingPace:
             self._training.settle()
             self._end_point(self._accuracy())
             ended = self._clock()
-            # A tenth of the time at most.
+            # Measuring takes a tenth of the time at most.
             self._test_at = ended + max(_TEST, 9 * (ended - now))
             return True
         if now - self._told >= _POINT:
@@ -114,7 +114,7 @@ class TrainingPace:
         return False
 
     def _take(self, count: int) -> NDArray[np.float64]:
-        self._training.ready()  # perhaps compiled, which is no training
+        self._training.ready()  # it may compile, which is not training time
         began = self._clock()
         losses = self._training.take(count)
         self._seconds += self._clock() - began
@@ -133,7 +133,7 @@ class TrainingPace:
         self._told = self._clock()
 
     def _end_point(self, accuracy: float | None) -> None:
-        """Make a point of the steps since the last one, if there are any."""
+        """Add a point for the steps since the previous one, if there are any."""
         losses = np.concatenate([np.zeros(0), *self._losses])
         if len(losses):
             speed = len(losses) * self._training.batch_size / max(1e-9, self._seconds)
@@ -143,6 +143,6 @@ class TrainingPace:
 
 
 def first_images(network: Network, test: Dataset) -> Dataset:
-    """The test images whose accuracy is shown: always the same, and fewer of a large network."""
+    """The images that the accuracy is measured on, always the same; fewer for a large network."""
     work = max(1, cost(network).multiply_adds)
     return mixed(test, int(np.clip(_MULTIPLY_ADDS / work, _LEAST_TESTED, _TESTED)))

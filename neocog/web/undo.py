@@ -1,4 +1,4 @@
-"""What resets took away: networks that had learned something, to go back to."""
+"""What resets took away, to return to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from neocog.web.training import Snapshot
 
 __all__ = ["Change", "Saved", "UndoHistory"]
 
-# How many are kept; fewer where they take more bytes than that, but always the latest.
+# How many are kept; fewer if they take more than so many bytes, but always the latest.
 _MOST = 8
 _MOST_BYTES = 2**29
 
@@ -22,13 +22,13 @@ Change = tuple[str, tuple[int, ...], np.float32]
 
 @dataclass(frozen=True)
 class Saved:
-    """A network from one reset to the next.
+    """The state of an explorer before a reset.
 
     Attributes:
-        parameters: as they were last.
-        training: how far it had come; None without data.
+        parameters: of the network.
+        training: its state; None without data.
         points: of its curve.
-        changes: of weights, that could be taken back.
+        changes: of weights that could be undone.
     """
 
     parameters: Mapping[str, NDArray[Any]]
@@ -38,41 +38,41 @@ class Saved:
 
     @property
     def is_lost(self) -> bool:
-        """Whether a reset would take away anything that no seed brings back."""
+        """Whether a reset takes away something that cannot be made again from a seed."""
         return bool(self.changes) or (self.training is not None and self.training.steps > 0)
 
     @property
     def size(self) -> int:
-        """Bytes that it takes, about."""
+        """Its size in memory, in bytes."""
         if self.training is not None:
             return self.training.size
         return sum(array.nbytes for array in self.parameters.values())
 
     def state(self) -> dict[str, int]:
-        """What it is, as plain data."""
+        """As plain data for pages."""
         steps = 0 if self.training is None else self.training.steps
         return {"steps": steps, "changes": len(self.changes)}
 
 
 class UndoHistory:
-    """What the latest resets took away, the latest last."""
+    """The states before the latest resets, the latest last."""
 
     def __init__(self) -> None:
         self._saved: list[Saved] = []
 
     @property
     def latest(self) -> Saved | None:
-        """Which comes back next."""
+        """The state that an undo returns to; None if there is none."""
         return self._saved[-1] if self._saved else None
 
     def put(self, saved: Saved) -> None:
-        """Keep one; those of no use, such as new weights without a step, are not."""
+        """Keep a state, unless it can be made again from a seed."""
         if saved.is_lost:
             self._saved.append(saved)
         self._trim()
 
     def swap(self, saved: Saved) -> Saved:
-        """The latest, and this one is kept behind all others: swapping on brings back each."""
+        """Take the latest state, and keep this one as the oldest: further swaps return each."""
         found = self._saved.pop()
         if saved.is_lost:
             self._saved.insert(0, saved)

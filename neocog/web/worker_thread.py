@@ -1,4 +1,4 @@
-"""One thread that owns what many ask about, so that none of it needs a lock."""
+"""One thread that does what other threads ask for, so that its objects need no lock."""
 
 import contextlib
 import queue
@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 
 class WorkerThread:
-    """Does what it is asked for, one thing after another, and its own work in between.
+    """A thread that runs requested functions one after another, and its own work in between.
 
-    So a weight changes between two training steps and never within one. All compiling is done
-    here too: Numba that compiles in one thread while another imports can deadlock.
+    So a weight changes between two training steps and never during one. All compiling happens here
+    too, because Numba can deadlock if one thread compiles while another imports.
 
     Args:
-        work: a little of its own work; gives whether there is more. Called again after each
-            thing that was asked for.
+        work: does a little of the thread's own work and returns whether there is more. It is called
+            again after each request.
     """
 
     def __init__(self, work: Callable[[], bool]) -> None:
@@ -36,7 +36,7 @@ class WorkerThread:
         self._thread.start()
 
     def ask(self, what: Callable[[], T]) -> T:
-        """Have it done, wait, and give what it gives or raise what it raises."""
+        """Run a function in the thread, and return what it returns or raise what it raises."""
         future: Future[T] = Future()
         with self._lock:
             if self._ended:
@@ -45,7 +45,7 @@ class WorkerThread:
         return future.result()
 
     def end(self, seconds: float) -> bool:
-        """Let it finish what it is at, and refuse all else; whether it ended within so long."""
+        """Finish the current request and refuse all others; whether it ended within `seconds`."""
         with self._lock:
             self._ended = True
             self._asked.put(None)

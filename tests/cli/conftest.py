@@ -13,7 +13,8 @@ from neocog.cli import main
 from neocog.data import Data
 from neocog.data.shapes import shapes
 from neocog.data.sources import cifar10 as cifar
-from neocog.formats import save_model, save_pth
+from neocog.formats import save_pth
+from neocog.network_files import save_model
 from neocog.run_files import LAST
 from neocog.trained_on import training_notes
 

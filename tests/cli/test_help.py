@@ -12,11 +12,13 @@ from neocog.settings.optimizers import OPTIMIZERS
 from neocog.settings.recipe import INITIALIZATIONS, RECIPES, VIEWS, Recipe
 from neocog.settings.schedules import SCHEDULES
 
+# Modules that `neocog --help` may import, Python's own too: 125 when this was written.
+MOST_MODULES = 160
+
 COMMANDS = [
     "train",
     "evaluate",
     "calibrate",
-    "report",
     "predict",
     "explain",
     "runs",
@@ -78,25 +80,25 @@ def test_version(command):
     assert command("--version") == (0, f"neocog {neocog.__version__}\n", "")
 
 
-def test_help_is_there_at_once_and_imports_nothing_large(here):
+def test_help_imports_little(here):
+    """So that it is there at once."""
     script = (
-        "import sys, time\n"
-        "began = time.process_time()\n"
+        "import sys\n"
+        "began = set(sys.modules)\n"
         "from neocog.cli import main\n"
         "try:\n"
         "    main(['--help'])\n"
         "except SystemExit as stop:\n"
         "    assert stop.code == 0\n"
-        "seconds = time.process_time() - began\n"
-        "large = ('numpy', 'numba', 'llvmlite', 'torch', 'rich', 'PIL', 'safetensors')\n"
-        "print([m for m in large if m in sys.modules], seconds, file=sys.stderr)\n"
+        "print(*sorted(set(sys.modules) - began), file=sys.stderr)\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=here, capture_output=True, text=True, check=True
     )
-    loaded, seconds = result.stderr.rsplit(" ", 1)
-    assert loaded == "[]"
-    assert float(seconds) < 0.3
+    loaded = result.stderr.split()
+    large = {"numpy", "numba", "llvmlite", "torch", "rich", "PIL", "safetensors"}
+    assert not large & set(loaded)
+    assert len(loaded) <= MOST_MODULES, loaded
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from engine_networks import NETWORKS, prepared
+from engines import parts_of
 
 from neocog import SGD, Adam, reference
-from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.settings.training import TrainingSettings
 
@@ -47,12 +47,15 @@ def test_a_step_by_the_formulas(name):
     network, images, labels = prepared(NETWORKS[name], 7)
     state, x = in_float64(network.state_dict()), inputs(NETWORKS[name], images)
     scores = reference.forward(network, state, x)[list(network.layers)[-1]]
-    assert_near(predict_scores(network, images, threads=1), scores, STEP)
-    probabilities = predict_probabilities(network, images, threads=1)
+    assert_near(network.predict_scores(images, threads=1), scores, STEP)
+    probabilities = network.predict_proba(images, threads=1)
     assert_near(probabilities, reference.softmax(scores), STEP)
 
     trainer = Trainer(
-        network, images, labels, TrainingSettings(batch_size=5, optimizer=SGD(0.01), threads=2)
+        *parts_of(network),
+        images,
+        labels,
+        TrainingSettings(batch_size=5, optimizer=SGD(0.01), threads=2),
     )
     order = np.array([6, 0, 3, 3, 1])
     loss = trainer.run(order)
@@ -90,10 +93,13 @@ def test_ten_steps_by_pytorch(name, kind):
 
     with torch.no_grad():
         logits = module(x).numpy()
-    assert_near(predict_scores(network, images, threads=2), logits, STEP)
+    assert_near(network.predict_scores(images, threads=2), logits, STEP)
 
     trainer = Trainer(
-        network, images, labels, TrainingSettings(batch_size=batch, optimizer=optimizer, threads=2)
+        *parts_of(network),
+        images,
+        labels,
+        TrainingSettings(batch_size=batch, optimizer=optimizer, threads=2),
     )
     order = np.random.default_rng(1).permutation(count)
     losses, expected_losses = [], []

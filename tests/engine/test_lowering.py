@@ -32,7 +32,7 @@ from neocog.network import Network
 
 def ops_of(training=True, **layers):
     """The operations behind the one that loads images, of a network for images of 8 × 8."""
-    first, *ops = lower(Network(input_shape=(3, 8, 8), **layers), training=training)
+    first, *ops = lower(Network(input_shape=(3, 8, 8), **layers).graph, training=training)
     assert isinstance(first, LoadOp)
     return ops
 

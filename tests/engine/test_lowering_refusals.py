@@ -80,7 +80,7 @@ def test_groups_that_do_not_divide_the_channels(groups):
 @pytest.mark.parametrize("training", [True, False])
 def test_networks_that_do_not_end_in_classes(layers, message, training):
     with pytest.raises(ArchitectureError, match=message):
-        lower(Network(input_shape=(3, 8, 8), **layers), training=training)
+        lower(Network(input_shape=(3, 8, 8), **layers).graph, training=training)
 
 
 def test_muon_refuses_what_is_not_one_matrix():

@@ -3,22 +3,21 @@
 import numpy as np
 from engine_networks import small
 
-from neocog.engine.predictor import predict_scores
 from neocog.models import simple_cnn
 
 
 def test_a_copy_is_a_network_of_its_own():
     network, images, _ = small()
-    before = predict_scores(network, images)
+    before = network.predict_scores(images)
     copy = network.copy()
-    np.testing.assert_array_equal(predict_scores(copy, images), before)
+    np.testing.assert_array_equal(copy.predict_scores(images), before)
     assert (copy.classes, copy.preprocessing) == (network.classes, network.preprocessing)
     network.initialize(1)
-    assert (predict_scores(network, images) != before).any()
-    np.testing.assert_array_equal(predict_scores(copy, images), before)
+    assert (network.predict_scores(images) != before).any()
+    np.testing.assert_array_equal(copy.predict_scores(images), before)
     copy.load_state_dict({name: 0 * value for name, value in copy.state_dict().items()})
-    assert (predict_scores(copy, images) == 0).all()
-    assert (predict_scores(network, images) != 0).any()
+    assert (copy.predict_scores(images) == 0).all()
+    assert (network.predict_scores(images) != 0).any()
 
 
 def test_a_copy_without_parameters_has_none():

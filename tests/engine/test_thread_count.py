@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 from engine_networks import NETWORKS, assert_same, prepared, small
+from engines import parts_of
 
 from neocog import SGD, Adam
-from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.errors import NeocogError
 from neocog.kernels.workers import GROUP
@@ -24,7 +24,7 @@ def test_results_do_not_depend_on_threads_or_runs(batch):
     for threads in (1, 2, 3, 4, 1):
         optimizer = Adam(0.003) if batch == 7 else SGD(0.02, momentum=0.9)
         trainer = Trainer(
-            network,
+            *parts_of(network),
             images,
             labels,
             TrainingSettings(batch_size=batch, optimizer=optimizer, threads=threads),
@@ -47,7 +47,7 @@ def test_other_networks_do_not_depend_on_threads_either(name):
     order, states = np.arange(45), []
     for threads in (1, 3):
         trainer = Trainer(
-            network,
+            *parts_of(network),
             images,
             labels,
             TrainingSettings(batch_size=20, optimizer=SGD(0.01, 0.9), threads=threads),
@@ -59,15 +59,15 @@ def test_other_networks_do_not_depend_on_threads_either(name):
 
 def test_predictions_do_not_depend_on_threads_or_company():
     network, images, _ = small()
-    scores = predict_scores(network, images, threads=1)
-    probabilities = predict_probabilities(network, images, threads=1)
+    scores = network.predict_scores(images, threads=1)
+    probabilities = network.predict_proba(images, threads=1)
     for threads in (1, 2, 3, 4):
-        np.testing.assert_array_equal(predict_scores(network, images, threads=threads), scores)
+        np.testing.assert_array_equal(network.predict_scores(images, threads=threads), scores)
     for size in (1, 2, 3, 33):
         parts = [images[at : at + size] for at in range(0, len(images), size)]
-        together = np.concatenate([predict_scores(network, p, threads=2) for p in parts])
+        together = np.concatenate([network.predict_scores(p, threads=2) for p in parts])
         np.testing.assert_array_equal(together, scores)
-        together = np.concatenate([predict_probabilities(network, p) for p in parts])
+        together = np.concatenate([network.predict_proba(p) for p in parts])
         np.testing.assert_array_equal(together, probabilities)
 
 
@@ -99,7 +99,7 @@ def test_workers_that_help_each_other_change_nothing():
     states = []
     for threads in (1, 2, 5):
         trainer = Trainer(
-            network,
+            *parts_of(network),
             images,
             labels,
             TrainingSettings(batch_size=24, optimizer=SGD(0.01, 0.9), threads=threads),
@@ -117,34 +117,32 @@ def test_workers_that_help_each_other_change_nothing():
 @pytest.mark.parametrize("make", [small, wide])
 def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
     network, images, *_ = make()
-    expected = predict_scores(network, images)
+    expected = network.predict_scores(images)
     network.initialize(0)  # the same parameters, and nothing kept for predicting
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
     for threads in (1, 2, 3):
         for n in range(3):
-            single_image = predict_scores(network, images[n : n + 1], threads=threads)
-            np.testing.assert_array_equal(single_image, expected[n : n + 1])
+            alone = network.predict_scores(images[n : n + 1], threads=threads)
+            np.testing.assert_array_equal(alone, expected[n : n + 1])
 
 
 def test_one_image_without_winograd_is_the_same_but_for_rounding(monkeypatch):
     network, images = wide()
-    expected = predict_scores(network, images)
+    expected = network.predict_scores(images)
     network.initialize(0)
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
     monkeypatch.setattr("neocog.engine.ops.winograd._FAR_BYTES", 0)
-    single_image = np.concatenate(
-        [predict_scores(network, images[n : n + 1], threads=2) for n in range(7)]
-    )
-    assert not np.array_equal(single_image, expected)
-    np.testing.assert_allclose(single_image, expected, rtol=1e-5, atol=1e-6)
+    alone = np.concatenate([network.predict_scores(images[n : n + 1], threads=2) for n in range(7)])
+    assert not np.array_equal(alone, expected)
+    np.testing.assert_allclose(alone, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_no_images_have_no_predictions_and_leave_the_thread_as_it_was():
     network = Network(input_shape=(3, 4, 4), flatten=Flatten(), fc=Linear(48, 4))
     network.initialize(0)
-    assert predict_scores(network, np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 4)
+    assert network.predict_scores(np.zeros((0, 4, 4, 3), np.uint8)).shape == (0, 4)
     # Denormals are flushed in the workers only.
-    predict_scores(network, np.zeros((2, 4, 4, 3), np.uint8))
+    network.predict_scores(np.zeros((2, 4, 4, 3), np.uint8))
     assert np.float32(1e-40) * np.float32(1) != 0
 
 
@@ -158,7 +156,7 @@ def test_threads_that_cannot_be(threads):
 
 def test_predictions_from_several_threads_at_once():
     network, images, _ = small(200)
-    expected = predict_scores(network, images, threads=1)
+    expected = network.predict_scores(images, threads=1)
     network.initialize(0)  # the same parameters, and nothing kept for predicting
     wrong = []
 
@@ -166,7 +164,7 @@ def test_predictions_from_several_threads_at_once():
         rng = np.random.default_rng(seed)
         for _ in range(20):
             chosen = rng.integers(0, len(images), rng.integers(1, 60))
-            found = predict_scores(network, images[chosen], threads=1 + seed % 3)
+            found = network.predict_scores(images[chosen], threads=1 + seed % 3)
             if not np.array_equal(found, expected[chosen]):
                 wrong.append(seed)
 
@@ -185,8 +183,11 @@ def test_images_that_do_not_lie_in_a_row_in_memory():
     backwards = np.ascontiguousarray(images[::-1])[::-1]
     for same in (images, turned, backwards):
         trainer = Trainer(
-            network, same, labels, TrainingSettings(batch_size=4, optimizer=SGD(0.01), threads=2)
+            *parts_of(network),
+            same,
+            labels,
+            TrainingSettings(batch_size=4, optimizer=SGD(0.01), threads=2),
         )
-        result = {"losses": trainer.run(order), "scores": predict_scores(network, same)}
+        result = {"losses": trainer.run(order), "scores": network.predict_scores(same)}
         expected = expected or result
         assert_same(result, expected)

@@ -5,10 +5,10 @@ from math import isfinite
 import numpy as np
 import pytest
 from engine_networks import assert_same, small
+from engines import parts_of
 
 from neocog import SGD, Adam
 from neocog.engine.lowering import lower
-from neocog.engine.predictor import predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError
 from neocog.layers import Conv2d, Flatten, ReLU
@@ -25,7 +25,10 @@ def test_state_taken_out_and_put_back_goes_on_bitwise(optimizer):
 
     def trainer_of(start):
         return Trainer(
-            start, images, labels, TrainingSettings(batch_size=8, optimizer=optimizer, threads=2)
+            *parts_of(start),
+            images,
+            labels,
+            TrainingSettings(batch_size=8, optimizer=optimizer, threads=2),
         )
 
     through = trainer_of(network)
@@ -50,7 +53,10 @@ def test_state_taken_out_and_put_back_goes_on_bitwise(optimizer):
 def test_what_a_trainer_gives_out_is_a_copy():
     network, images, labels = small()
     trainer = Trainer(
-        network, images, labels, TrainingSettings(batch_size=8, optimizer=SGD(0.1), threads=1)
+        *parts_of(network),
+        images,
+        labels,
+        TrainingSettings(batch_size=8, optimizer=SGD(0.1), threads=1),
     )
     before = trainer.parameters()
     for value in trainer.parameters().values():
@@ -72,7 +78,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_its_update(threads):
     def trainer_of():
         optimizer = SGD(1e30, momentum=0.9)
         return Trainer(
-            network,
+            *parts_of(network),
             images,
             labels,
             TrainingSettings(batch_size=8, optimizer=optimizer, threads=threads),
@@ -97,7 +103,10 @@ def test_a_run_that_is_asked_to_stop_ends_after_a_step():
     network, images, labels = small()
     order = np.resize(np.arange(len(images)), 400_000)
     trainer = Trainer(
-        network, images, labels, TrainingSettings(batch_size=4, optimizer=SGD(1e-4), threads=2)
+        *parts_of(network),
+        images,
+        labels,
+        TrainingSettings(batch_size=4, optimizer=SGD(1e-4), threads=2),
     )
     record = np.zeros(100_000)
     run = trainer.start(order, record)
@@ -113,7 +122,10 @@ def test_a_run_that_is_asked_to_stop_ends_after_a_step():
 def test_an_empty_order_is_no_step():
     network, images, labels = small()
     trainer = Trainer(
-        network, images, labels, TrainingSettings(batch_size=8, optimizer=SGD(0.1), threads=2)
+        *parts_of(network),
+        images,
+        labels,
+        TrainingSettings(batch_size=8, optimizer=SGD(0.1), threads=2),
     )
     assert len(trainer.run(np.arange(0))) == 0
     assert trainer.steps == 0
@@ -129,13 +141,16 @@ def test_data_that_do_not_fit_are_refused():
 
     def trainer_of(images=images, labels=labels):
         return Trainer(
-            network, images, labels, TrainingSettings(batch_size=4, optimizer=optimizer, threads=1)
+            *parts_of(network),
+            images,
+            labels,
+            TrainingSettings(batch_size=4, optimizer=optimizer, threads=1),
         )
 
     with pytest.raises(DataError, match=r"uint8 \[n, 6, 6, 3\].* not uint8 \[70, 3, 6, 6\]"):
         trainer_of(images=images.transpose(0, 3, 1, 2))
     with pytest.raises(DataError, match="not float32"):
-        predict_scores(network, images.astype(np.float32))
+        network.predict_scores(images.astype(np.float32))
     with pytest.raises(DataError, match=r"labels go from 0 to 4.* 4 classes, 0 to 3"):
         trainer_of(labels=np.arange(70) % 5)
     with pytest.raises(DataError, match="indices outside 0 to 69"):
@@ -147,9 +162,9 @@ def test_data_that_do_not_fit_are_refused():
 def test_networks_that_give_no_score_a_class_are_refused():
     maps = Network(input_shape=(3, 4, 4), c=Conv2d(3, 2, 3))
     with pytest.raises(ArchitectureError, match="Flatten"):
-        lower(maps, training=True)
+        lower(maps.graph, training=True)
     flattened = Network(input_shape=(3, 4, 4), c=Conv2d(3, 2, 3), f=Flatten())
     with pytest.raises(ArchitectureError, match="Linear"):
-        lower(flattened, training=True)
+        lower(flattened.graph, training=True)
     with pytest.raises(ArchitectureError, match="no layer that learns"):
-        lower(Network(input_shape=(3, 1, 1), r=ReLU(), f=Flatten()), training=True)
+        lower(Network(input_shape=(3, 1, 1), r=ReLU(), f=Flatten()).graph, training=True)

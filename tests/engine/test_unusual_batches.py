@@ -5,7 +5,6 @@ import pytest
 from yardstick import COUNT, InTorch, Yardstick, compare, data_for, trainer_of
 
 from neocog import SGD
-from neocog.engine.predictor import predict_probabilities
 from neocog.layers import (
     BatchNorm2d,
     Conv2d,
@@ -76,7 +75,7 @@ def test_scores_of_ten_thousands(scale):
     trainer = trainer_of(network, images, labels, batch=12, optimizer=SGD(1e-12))
     torchs.steps([everything], trainer.run(everything))
     torchs.compare(trainer.gradients(), InTorch.gradients, "gradients")
-    probabilities = predict_probabilities(network, images)
+    probabilities = network.predict_proba(images)
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
 

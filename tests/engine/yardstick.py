@@ -14,9 +14,9 @@ measured by the largest number of their layer's.
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD, reference
-from neocog.engine.predictor import predict_probabilities, predict_scores
 from neocog.engine.trainer import Trainer
 from neocog.settings.training import TrainingSettings
 from neocog.torch_engine.module import to_torch
@@ -84,7 +84,7 @@ def trainer_of(network, images, labels, batch=BATCH, threads=2, **how):
     of_engine = {name: how.pop(name) for name in ("moves_momentum", "unfused") if name in how}
     how = {"optimizer": SGD(0.02, momentum=0.9), **how}
     settings = TrainingSettings(batch_size=batch, threads=threads, **how)
-    return Trainer(network, images, labels, settings, **of_engine)
+    return Trainer(*parts_of(network), images, labels, settings, **of_engine)
 
 
 def as_arrays(values):
@@ -147,7 +147,7 @@ class Yardstick:
 def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
     """A step, then all steps, then what the trained network says; gives the trainer."""
     torchs = Yardstick(network, images, labels, rate)
-    torchs.compare(predict_scores(network, images, threads=1), InTorch.scores, "scores")
+    torchs.compare(network.predict_scores(images, threads=1), InTorch.scores, "scores")
 
     trainer = trainer_of(network, images, labels, batch, threads, optimizer=SGD(rate, momentum=0.9))
     order = np.random.default_rng(1).permutation(len(images))
@@ -160,9 +160,9 @@ def compare(network, images, labels, batch=BATCH, threads=2, rate=0.02):
     # The same weights on all sides again, so that only the evaluation is compared.
     network.load_state_dict(trainer.state())
     torchs = Yardstick(network, images, labels, rate)
-    torchs.compare(predict_scores(network, images, threads=2), InTorch.scores, "later scores")
+    torchs.compare(network.predict_scores(images, threads=2), InTorch.scores, "later scores")
     torchs.compare(
-        predict_probabilities(network, images, threads=2),
+        network.predict_proba(images, threads=2),
         lambda side: reference.softmax(side.scores()),
         "probabilities",
     )

@@ -4,7 +4,6 @@ import numpy as np
 from trainer_by_torch import ORDER, STEP, InTorch, assert_near, small, trainer_of
 
 from neocog import SGD
-from neocog.engine.predictor import predict_scores
 from neocog.layers import Dropout, Flatten, Linear
 from neocog.network import Network
 
@@ -55,8 +54,8 @@ def test_dropout_does_nothing_to_predictions():
     data, plain = small(0.5), small()
     state = plain[0].state_dict()
     data[0].load_state_dict(state)
-    scores = predict_scores(data[0], data[1])
-    np.testing.assert_array_equal(scores, predict_scores(plain[0], plain[1]))
+    scores = data[0].predict_scores(data[1])
+    np.testing.assert_array_equal(scores, plain[0].predict_scores(plain[1]))
     trainer = trainer_of(data, SGD(0.02))
     assert (trainer.run(ORDER) != trainer_of(plain, SGD(0.02)).run(ORDER)).all()
 

@@ -12,7 +12,7 @@ from neocog.random.torch_stream import TorchStream
 def by_formula(network, data, optimizer, epochs, seed):
     """The loss of every step and the last weights, by `neocog.reference` in float64."""
     stream = TorchStream(seed)
-    w = {k: v.astype(np.float64) for k, v in stream.initial_state(network).items()}
+    w = {k: v.astype(np.float64) for k, v in stream.initial_state(network.graph).items()}
     m = {k: np.zeros_like(v) for k, v in w.items()}
     v = {k: np.zeros_like(x) for k, x in w.items()}
     losses = []

@@ -66,7 +66,7 @@ def test_an_interrupted_training_goes_on_with_the_next_order():
     data = small_data(4000)
     fit(network, data, epochs=2, seed=3, callback=Recorder(once("logged", KeyboardInterrupt())))
     expected = TorchStream(3)
-    expected.initial_state(whole)
+    expected.initial_state(whole.graph)
     expected.epoch_order(len(data))
     stream = TorchStream(0)
     stream.set_state(network.trained.stream)

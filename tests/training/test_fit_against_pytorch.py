@@ -20,7 +20,7 @@ def by_torch(data, settings, *, epochs=2, seed=3):
     torch = pytest.importorskip("torch")
     network = small_network()
     stream = TorchStream(seed)
-    initial = stream.initial_state(network)
+    initial = stream.initial_state(network.graph)
     module = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, padding=1),
         torch.nn.ReLU(),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engines import parts_of
 from fitting import BATCH, Recorder, assert_same_weights, fit, long_data, once, small_network
 
 import neocog
@@ -45,7 +46,7 @@ def test_ctrl_c_within_an_epoch_keeps_the_weights_so_far():
     same.initialize(0)
     order = stream.epoch_order(len(data))[: BATCH * history.steps]
     trainer = Trainer(
-        same,
+        *parts_of(same),
         data.images,
         data.labels,
         TrainingSettings(batch_size=BATCH, optimizer=SGD(0.001), threads=1),

@@ -8,6 +8,7 @@ almost no gradient moves by its sign, which rounding may turn.
 
 import numpy as np
 import pytest
+from engines import parts_of
 
 from neocog import SGD, reference
 from neocog.engine.trainer import Trainer
@@ -59,7 +60,7 @@ def trainer_of(data, optimizer=STILL, batch=BATCH, threads=2, **how):
     network, images, labels = data
     of_engine = {name: how.pop(name) for name in OF_ENGINE if name in how}
     settings = TrainingSettings(batch_size=batch, optimizer=optimizer, threads=threads, **how)
-    return Trainer(network, images, labels, settings, **of_engine)
+    return Trainer(*parts_of(network), images, labels, settings, **of_engine)
 
 
 def assert_near(actual, expected, part, what=""):

@@ -14,18 +14,10 @@ from numpy.typing import NDArray
 from neocog.data import NAMES, load_data
 from neocog.data.check.balance import find_balance
 from neocog.data.check.duplicates import Same, find_duplicates
+from neocog.data.check.findings import Broken, Group, Odd, Pair, Picture, Sizes, WrongEnding
 from neocog.data.check.looking import KINDS, LARGEST_SIDE, MODES, kind_by_name
 from neocog.data.check.outliers import CONSPICUOUS, NEAREST, SMALLEST_CLASS, outlier_scores
-from neocog.data.check.report import (
-    Broken,
-    Group,
-    Odd,
-    Pair,
-    Picture,
-    Report,
-    Sizes,
-    WrongEnding,
-)
+from neocog.data.check.report import Report
 from neocog.data.check.table import Everything, Table, look_at_all
 from neocog.data.dataset import Data
 from neocog.data.loading import list_pictures, split_listing

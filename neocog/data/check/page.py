@@ -5,7 +5,6 @@ lets no script run, should one get in.
 """
 
 import base64
-import hashlib
 import html
 import io
 from collections.abc import Callable, Iterable, Sequence
@@ -16,11 +15,12 @@ from typing import TypeVar
 from PIL import Image
 
 from neocog.data.check.balance import TINY
+from neocog.data.check.findings import Broken, Findings, Group, Odd, Pair, Picture, WrongEnding
 from neocog.data.check.looking import head, within
-from neocog.data.check.report import Broken, Group, Odd, Pair, Picture, Report, WrongEnding
 from neocog.data.check.table import Everything
 from neocog.data.picture import fit_picture
 from neocog.errors import DataError, printable
+from neocog.pages import shared_style, source_hash
 from neocog.preprocessing import Resize
 
 __all__ = ["page"]
@@ -36,12 +36,11 @@ _LONGEST, _CAPTION = 300, 100
 _HOW = {"bytes": "the same bytes", "pixels": "the same pixels"}
 
 
-def page(report: Report) -> str:
+def page(report: Findings) -> str:
     """The page as text."""
     style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        f"default-src 'none'; style-src {source_hash(style)}; img-src data:; base-uri 'none'; "
         "form-action 'none'"
     )
     return (
@@ -56,7 +55,8 @@ def page(report: Report) -> str:
 
 @cache
 def _style() -> str:
-    return (files("neocog.data.check") / "page.css").read_text(encoding="utf-8")
+    own = (files("neocog.data.check") / "page.css").read_text(encoding="utf-8")
+    return shared_style() + own
 
 
 def _text(text: str, most: int = _LONGEST) -> str:
@@ -70,7 +70,7 @@ def _end(name: str) -> str:
 
 
 class _Page:
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Findings) -> None:
         self._report = report
         self._thumbnails: dict[int, str] = {}
 
@@ -259,7 +259,7 @@ def _thumbnail(everything: Everything, index: int) -> str:
 # What there is
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: Findings) -> str:
     if not report.passes():
         text = "Not fit to train on: see what is broken, in two parts or under two labels."
     elif not report.passes(strict=True):
@@ -270,7 +270,7 @@ def _verdict(report: Report) -> str:
     return f'<p class="card verdict{bad}">{text}</p>\n'
 
 
-def _there_is(report: Report) -> str:
+def _there_is(report: Findings) -> str:
     return (
         '<section aria-labelledby="there-is"><h2 id="there-is">What there is</h2>\n'
         f'<div class="across"><div>{_classes(report)}</div><div>{_facts(report)}</div></div>'
@@ -278,7 +278,7 @@ def _there_is(report: Report) -> str:
     )
 
 
-def _classes(report: Report) -> str:
+def _classes(report: Findings) -> str:
     parts = report.balance.counts
     most = max(1, *(max(counts.values()) for counts in parts.values()))
     first = next(iter(parts.values()))
@@ -301,7 +301,7 @@ def _classes(report: Report) -> str:
     )
 
 
-def _facts(report: Report) -> str:
+def _facts(report: Findings) -> str:
     sizes = report.sizes
     rows: list[tuple[str, str]] = []
     if sizes is not None:
@@ -333,7 +333,7 @@ def _facts(report: Report) -> str:
     return f'<div class="card"><table><tbody>{text}</tbody></table></div>'
 
 
-def _hints(report: Report) -> str:
+def _hints(report: Findings) -> str:
     balance, found = report.balance, []
     if balance.uneven:
         found.append(
@@ -355,7 +355,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(_text(one, 60) for one in names[:20]) + more
 
 
-def _methods(report: Report) -> str:
+def _methods(report: Findings) -> str:
     titles = {"exact": "The same", "near": "Nearly the same", "odd": "Far from their class"}
     parts = [f"<h3>{titles[k]}</h3><p>{_text(v, 2000)}</p>" for k, v in report.methods.items()]
     if not report.complete:

@@ -14,14 +14,19 @@ class Op(ABC):
     """One or more fused layers; adds their instructions to a plan, forward and backward.
 
     Attributes:
-        name: the name of the first layer, which prefixes those of the parameters.
-        x: the input tensor.
-        y: the output tensor.
+        name: the first layer's; its parameters are called after it.
+        inputs: the tensors that it reads.
+        y: the tensor it gives.
     """
 
     name: str
-    x: Tensor
+    inputs: tuple[Tensor, ...]
     y: Tensor
+
+    @property
+    def x(self) -> Tensor:
+        """The first of the tensors that it reads."""
+        return self.inputs[0]
 
     def parameters(self) -> list[Parameter]:
         """The parameters that it learns."""

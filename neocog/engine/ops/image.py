@@ -15,7 +15,7 @@ _INT, _LONG = 4, 8
 
 @dataclass(eq=False)
 class LoadOp(Op):
-    """Gathers, augments and normalizes images; x and y are both the network's input."""
+    """Gathers, augments and normalizes images; y is the input, and there is no x."""
 
     def forward(self, builder: Builder) -> None:
         """Convert the images' bytes to normalized floats."""

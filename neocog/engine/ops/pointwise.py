@@ -55,23 +55,27 @@ def _smallest(spec: Normalization) -> Normalization:
 
 @dataclass(eq=False)
 class PointwiseOp(Op):
-    """Batch normalization, the sum of a residual block and a function; each is optional.
+    """Batch normalization, a sum with a second input, and a function; any may be missing.
 
     Attributes:
-        norm: the batch normalization, if there is one; it has the operation's name.
-        addend: the tensor of the block's other branch.
-        function: the function's name in `Pointwise`.
-        parameter: the function's number, such as a slope.
-        fixed: whether batch normalization uses its running statistics in training too.
-        order: the last step that was fused so far: 1 normalization, 2 sum, 3 function.
+        norm: the batch normalization, if there is one; its name is the operation's.
+        function: the function's name, as `Pointwise` knows it.
+        parameter: its number, such as a slope.
+        fixed: whether batch normalization keeps to its running statistics in training too.
+        order: which of its steps come next, while it is put together: 1 has normalized, 2 has
+            added, 3 has a function.
     """
 
     norm: BatchNorm2d | None = None
-    addend: Tensor | None = None
     function: str = "identity"
     parameter: float = 0.0
     fixed: bool = False
     order: int = 0
+
+    @property
+    def addend(self) -> Tensor | None:
+        """The second input; None if nothing is added."""
+        return self.inputs[1] if len(self.inputs) > 1 else None
 
     def parameters(self) -> list[Parameter]:
         """``weight`` and ``bias`` of an affine batch normalization."""

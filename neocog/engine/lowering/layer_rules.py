@@ -1,0 +1,159 @@
+"""What each layer becomes: ``@lowers(Linear)``.
+
+A rule gets what operations are put into, the layer's full name, the layer and the tensors that it
+reads, and gives the tensor of its output.
+"""
+
+from collections.abc import Callable
+
+from neocog.engine.lowering.builder import Lowering
+from neocog.engine.ops import (
+    ConvolutionOp,
+    DepthwiseOp,
+    DropoutOp,
+    LinearOp,
+    PointwiseOp,
+    PoolingOp,
+)
+from neocog.engine.tensor import Tensor
+from neocog.errors import ArchitectureError
+from neocog.layers import (
+    GELU,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Scale,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
+from neocog.layers.dispatch import Dispatch
+
+__all__ = ["is_two_by_two", "lowers"]
+
+lowers: Dispatch[Callable[..., Tensor]] = Dispatch()
+
+_Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
+
+
+@lowers(Conv2d)
+def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x, learns=True)
+    y.dense = False
+    if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
+        return lowering.add(DepthwiseOp(name, (x,), y, layer))
+    op = ConvolutionOp(
+        name, (x,), y, layer, single_image=lowering.single_image, direct=lowering.unfused
+    )
+    return lowering.add(op)
+
+
+@lowers(Linear)
+def _linear(lowering: Lowering, name: str, layer: Linear, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x, learns=True)
+    return lowering.add(LinearOp(name, (x,), y, layer))
+
+
+@lowers(BatchNorm2d)
+def _batch_norm2d(lowering: Lowering, name: str, layer: BatchNorm2d, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 1, norm=layer)
+
+
+@lowers(MaxPool2d, AvgPool2d, AdaptiveMaxPool2d, AdaptiveAvgPool2d)
+def _pool(lowering: Lowering, name: str, layer: _Pool, x: Tensor) -> Tensor:
+    before = lowering.maker(x)
+    if isinstance(before, ConvolutionOp) and before.can_pool and is_two_by_two(layer):
+        before.pool = True
+        _c, x.height, x.width = lowering.shapes[name]
+        return x
+    return lowering.add(PoolingOp(name, (x,), lowering.tensor(name, x), layer))
+
+
+def is_two_by_two(layer: _Pool) -> bool:
+    """Whether it is the max pooling that a convolution can take in."""
+    return isinstance(layer, MaxPool2d) and (
+        (layer.kernel, layer.steps, layer.before) == ((2, 2), (2, 2), (0, 0))
+    )
+
+
+@lowers(Dropout)
+def _dropout(lowering: Lowering, name: str, layer: Dropout, x: Tensor) -> Tensor:
+    if not lowering.training or lowering.unfused or layer.p == 0:
+        return x
+    lowering.dropouts += 1
+    y = lowering.like(name, x)
+    return lowering.add(DropoutOp(name, (x,), y, layer.p, lowering.dropouts))
+
+
+@lowers(Flatten)
+def _flatten(lowering: Lowering, name: str, layer: Flatten, x: Tensor) -> Tensor:
+    # A map without a border lies in memory as its vector does: nothing moves. Where others
+    # may want a border around the same map, the vector needs a place of its own.
+    if x.consumers == 0 and x.border == (0, 0) and lowering.maker(x) is not None:
+        x.flat = True
+        return x
+    y = lowering.like(name, x)
+    y.flat = True
+    return lowering.add(PointwiseOp(name, (x,), y, order=3))
+
+
+@lowers(Add)
+def _add(lowering: Lowering, name: str, layer: Add, *inputs: Tensor) -> Tensor:
+    sizes = {(x.height, x.width, x.channels) for x in inputs}
+    if len(sizes) > 1:
+        height, width, _channels = max(sizes)
+        raise ArchitectureError(
+            f"{name}: one lane of the block is a flattened map of {height} × {width} pixels or "
+            "came from one, the other is not, and their numbers lie in different orders: put a "
+            "Linear layer between Flatten and the block."
+        )
+    y, *others = inputs
+    for k, addend in enumerate(others, 1):
+        y = lowering.sum(name, y, addend, name if k == len(others) else f"{name}.partial{k}")
+    return y
+
+
+@lowers(ReLU)
+def _relu(lowering: Lowering, name: str, layer: ReLU, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="relu")
+
+
+@lowers(LeakyReLU)
+def _leaky_relu(lowering: Lowering, name: str, layer: LeakyReLU, x: Tensor) -> Tensor:
+    slope = layer.negative_slope
+    return lowering.pointwise(name, x, 3, function="leaky_relu", parameter=slope)
+
+
+@lowers(SiLU)
+def _silu(lowering: Lowering, name: str, layer: SiLU, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="silu")
+
+
+@lowers(GELU)
+def _gelu(lowering: Lowering, name: str, layer: GELU, x: Tensor) -> Tensor:
+    function = "gelu" if layer.approximate == "none" else "gelu_tanh"
+    return lowering.pointwise(name, x, 3, function=function)
+
+
+@lowers(Sigmoid)
+def _sigmoid(lowering: Lowering, name: str, layer: Sigmoid, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="sigmoid")
+
+
+@lowers(Tanh)
+def _tanh(lowering: Lowering, name: str, layer: Tanh, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="tanh")
+
+
+@lowers(Scale)
+def _scale(lowering: Lowering, name: str, layer: Scale, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="scale", parameter=layer.factor)

@@ -1,0 +1,170 @@
+// Scores to probabilities, and δ = y − t.
+
+import { bar, el, heads, put } from "./dom.js";
+import { percent, written } from "./numbers.js";
+
+// Of more classes than this, only the most probable and the label are listed.
+const LISTED = 20;
+
+/** The classes that are listed, by their numbers. */
+export function listed(net) {
+  const all = Array.from(net.classes.keys());
+  return all.length <= LISTED ? all : mostProbable(net, net.probabilities.values, LISTED);
+}
+
+/** The classes of the largest numbers, the largest first; the label's is always among them. */
+export function mostProbable(net, values, most) {
+  const best = Array.from(net.classes.keys())
+    .sort((a, b) => values[b] - values[a])
+    .slice(0, most);
+  const listed = net.label === undefined || best.includes(net.label);
+  return listed ? best : [...best.slice(0, most - 1), net.label];
+}
+
+/** A class's name at the head of a table's row; the label is marked. */
+export function className(net, n) {
+  return el(
+    "th",
+    { scope: "row", class: n === net.label ? "label" : null },
+    net.className(n),
+    n === net.label ? [" ", el("span", { class: "tag" }, "label")] : null,
+  );
+}
+
+/** The view, forward and backward. */
+export function softmax(page) {
+  const node = el("div");
+  const update = () => put(node, content(page));
+  update();
+  return { node, update };
+}
+
+function content(page) {
+  const { net } = page;
+  const z = net.scores.values,
+    y = net.probabilities.values,
+    delta = net.delta.values;
+  const highest = Math.max(...z);
+  const powers = Array.from(z, (score) => Math.exp(score - highest));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  const rows = listed(net);
+  const number = (value, given = written(value), data = {}) =>
+    el("td", { class: "number", ...data }, given);
+  if (page.side === "backward") {
+    return el(
+      "div",
+      {},
+      el(
+        "div",
+        { class: "scroll", tabindex: "0", role: "region", "aria-label": "δ of every class" },
+        el(
+          "table",
+          { class: "plain" },
+          heads("class", "y: probability", "t: truth", "δ = y − t", ""),
+          el(
+            "tbody",
+            {},
+            rows.map((n) =>
+              el(
+                "tr",
+                { "data-class": n },
+                className(net, n),
+                number(y[n]),
+                number(n === net.label ? 1 : 0),
+                number(delta[n], written(delta[n]), { "data-delta": delta[n] }),
+                el("td", {}, bar(delta[n], 1)),
+              ),
+            ),
+          ),
+        ),
+      ),
+      el(
+        "div",
+        { class: "formula", "data-formula": "loss" },
+        el(
+          "p",
+          {},
+          `loss = −ln y[${net.className(net.label)}] = −ln ${written(y[net.label])} = `,
+          el(
+            "strong",
+            { "data-result": -Math.log(y[net.label]), "data-engine": net.loss },
+            written(net.loss),
+          ),
+        ),
+        el(
+          "p",
+          { class: "note" },
+          "The gradient of cross-entropy after softmax is simple: probability minus target. A step lowers the scores that are too high and raises the label’s, and all δ add up to zero.",
+        ),
+      ),
+    );
+  }
+  const top = Array.from(y.keys()).reduce((best, n) => (y[n] > y[best] ? n : best), 0);
+  return el(
+    "div",
+    {},
+    el(
+      "div",
+      {
+        class: "scroll",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "probability of every class",
+      },
+      el(
+        "table",
+        { class: "plain" },
+        heads("class", "z: score", "z − max", "exp(z − max)", "y: probability", ""),
+        el(
+          "tbody",
+          {},
+          rows.map((n) =>
+            el(
+              "tr",
+              { "data-class": n },
+              className(net, n),
+              number(z[n], written(z[n]), { "data-score": z[n] }),
+              number(z[n] - highest),
+              number(powers[n]),
+              number(y[n], percent(y[n]), { "data-probability": y[n] }),
+              el("td", {}, bar(y[n], 1)),
+            ),
+          ),
+        ),
+        el(
+          "tfoot",
+          {},
+          el(
+            "tr",
+            {},
+            el("th", { scope: "row" }, "sum"),
+            el("td"),
+            el("td"),
+            number(sum),
+            number(1, "100 %"),
+            el("td"),
+          ),
+        ),
+      ),
+    ),
+    el(
+      "div",
+      { class: "formula", "data-formula": "softmax" },
+      el(
+        "p",
+        {},
+        `y[${net.className(top)}] = exp(z − max) / Σ exp(z − max) = ${written(powers[top])} / ${written(sum)} = `,
+        el(
+          "strong",
+          { "data-result": powers[top] / sum, "data-engine": y[top] },
+          percent(powers[top] / sum),
+        ),
+      ),
+      el(
+        "p",
+        { class: "note" },
+        "The largest score is subtracted first. It cancels in every quotient, and keeps every exponential at most 1.",
+      ),
+    ),
+  );
+}

@@ -1,0 +1,69 @@
+"""The steps of an explanation's optimizers, packed for the page."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.explanation.explanation import Explanation
+from neocog.explanation.page.message import Block
+from neocog.settings.optimizers import SGD, Adam
+
+__all__ = ["pack_steps"]
+
+Floats = NDArray[np.float32]
+
+# Numbers of each parameter that are shown.
+_MOST = 48
+
+
+def pack_steps(explanation: Explanation, block: Block) -> dict[str, Any]:
+    """For each parameter, the numbers with the largest gradients before and after each step."""
+    sgd, adam = explanation.steps["sgd"], explanation.steps["adam"]
+    numbers = {}
+    for name, gradient in sgd.gradients.items():
+        chosen = _largest(np.abs(gradient.reshape(-1)), _MOST)
+        places = np.unravel_index(chosen, gradient.shape)
+
+        def pack_chosen(array: Floats, chosen: NDArray[np.int64] = chosen) -> dict[str, Any]:
+            return block.add(array.reshape(-1)[chosen])
+
+        numbers[name] = {
+            "shape": list(gradient.shape),
+            "places": [[int(axis[n]) for axis in places] for n in range(len(chosen))],
+            "gradient": pack_chosen(gradient),
+            "norm": float(np.linalg.norm(gradient.astype(np.float64))),
+            "before": pack_chosen(sgd.before[name]),
+            "sgd": {
+                # Without momentum there is no velocity: it would be the gradient.
+                "velocity": pack_chosen(sgd.state.get(f"{name}.velocity", gradient)),
+                "after": pack_chosen(sgd.after[name]),
+            },
+            "adam": {
+                "mean": pack_chosen(adam.state[f"{name}.mean"]),
+                "square": pack_chosen(adam.state[f"{name}.square"]),
+                "after": pack_chosen(adam.after[name]),
+            },
+        }
+    results: dict[str, dict[str, Any]] = {
+        name: {"loss": step.loss, "probabilities": block.add(step.probabilities)}
+        for name, step in explanation.steps.items()
+    }
+    match sgd.optimizer, adam.optimizer:
+        case SGD() as first, Adam() as second:
+            results["sgd"] |= {"lr": first.lr, "momentum": first.momentum}
+            results["adam"] |= {"lr": second.lr, "betas": second.betas, "eps": second.eps}
+    return {"numbers": numbers, **results}
+
+
+def _largest(values: Floats, count: int) -> NDArray[np.int64]:
+    """The indices of the largest values in order, of equal ones the first first.
+
+    Only the candidates are sorted, because a parameter may have millions of values.
+    """
+    if len(values) > count:
+        least = np.partition(values, -count)[-count]
+        candidates = np.flatnonzero(values >= least)
+    else:
+        candidates = np.arange(len(values))
+    return candidates[np.argsort(-values[candidates], kind="stable")][:count]

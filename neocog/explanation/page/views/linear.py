@@ -1,0 +1,53 @@
+"""The view of a linear layer."""
+
+from typing import Any, cast
+
+from neocog.explanation.explanation import Explanation
+from neocog.explanation.page.numbers import counted, number
+from neocog.explanation.page.views.registry import LayerView, view
+from neocog.explanation.trace import LayerExplanation
+from neocog.layers import Linear
+
+__all__ = ["LinearView"]
+
+
+@view(Linear)
+class LinearView(LayerView):
+    """Outputs that are sums over all inputs; the last such layer gives the scores."""
+
+    kind = "linear"
+
+    def summary(self, layer: LayerExplanation) -> str:
+        """Its numbers of inputs and outputs."""
+        linear = cast(Linear, layer.layer)
+        return f"{linear.in_features:,} → {linear.out_features:,}"
+
+    def forward(self, explanation: Explanation, layer: LayerExplanation) -> str:
+        """How many products an output has, and the largest output."""
+        outputs = layer.output.reshape(-1)
+        best = int(outputs.argmax())
+        name = explanation.classes[best] if _is_last(explanation, layer) else f"output {best}"
+        return (
+            f"Each of {counted(len(outputs), 'output')} is a sum of "
+            f"{counted(layer.input.size, 'product')}. The largest is {name} with "
+            f"{number(outputs[best])}."
+        )
+
+    def backward(self, explanation: Explanation, layer: LayerExplanation) -> str:
+        """How the weights' gradients are made."""
+        if not _is_last(explanation, layer):
+            return "A weight’s gradient is its output’s gradient times its input."
+        label = explanation.label
+        return (
+            f"The gradient of every score is δ = y − t: for {explanation.classes[label]} it is "
+            f"{number(float(layer.output_gradient.reshape(-1)[label]))}. A weight’s gradient is "
+            f"its output’s δ times its input."
+        )
+
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
+        """The shape of the map whose numbers are its inputs."""
+        return {"map": list(layer.input.shape)}
+
+
+def _is_last(explanation: Explanation, layer: LayerExplanation) -> bool:
+    return layer.name == list(explanation)[-1]

@@ -1,0 +1,20 @@
+"""What all HTML pages of neocog share: colors and layout, and how a policy names what may run."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+__all__ = ["shared_style", "source_hash"]
+
+
+@cache
+def shared_style() -> str:
+    """The CSS that every page begins with: colors, font, and the width of the page."""
+    return (files("neocog.pages") / "style.css").read_text(encoding="utf-8")
+
+
+def source_hash(text: str) -> str:
+    """A script or style, as a Content-Security-Policy names it: ``'sha256-…'``."""
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

@@ -1,0 +1,61 @@
+"""Sums, products and rows of several inputs.
+
+y = Σ xₖ            dxₖ = dy
+y = Π xₖ            dxₖ = dy · Π_{j ≠ k} xⱼ, summed over a channel where xₖ is one number of it
+y = (x₁, x₂, …)     dxₖ = the channels of dy that came from xₖ
+"""
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "add_backward",
+    "add_forward",
+    "concat_backward",
+    "concat_forward",
+    "multiply_backward",
+    "multiply_forward",
+]
+
+Array = NDArray[Any]
+
+
+def add_forward(xs: Sequence[Array]) -> Array:
+    """The sum of the inputs [N, …], from the first to the last."""
+    return reduce(np.add, xs)
+
+
+def add_backward(dy: Array, count: int) -> tuple[Array, ...]:
+    """∂loss/∂x for each of `count` inputs."""
+    return (dy,) * count
+
+
+def multiply_forward(xs: Sequence[Array]) -> Array:
+    """The product of the inputs [N, C, H, W], of which some may be [N, C, 1, 1]; or [N, C]."""
+    return reduce(np.multiply, xs)
+
+
+def multiply_backward(dy: Array, xs: Sequence[Array]) -> tuple[Array, ...]:
+    """∂loss/∂x for each input."""
+    found = []
+    for k, x in enumerate(xs):
+        dx = reduce(np.multiply, [*xs[:k], *xs[k + 1 :]], dy)
+        if x.shape != dy.shape:
+            dx = dx.sum(axis=(2, 3), keepdims=True)
+        found.append(dx)
+    return tuple(found)
+
+
+def concat_forward(xs: Sequence[Array]) -> Array:
+    """The channels of the inputs [N, C, …] behind each other."""
+    return np.concatenate(xs, axis=1)
+
+
+def concat_backward(dy: Array, xs: Sequence[Array]) -> tuple[Array, ...]:
+    """∂loss/∂x for each input: its channels of dy."""
+    ends = np.cumsum([x.shape[1] for x in xs])
+    return tuple(np.split(dy, ends[:-1], axis=1))

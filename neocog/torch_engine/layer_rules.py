@@ -1,0 +1,262 @@
+"""What each layer is in PyTorch: ``@torch_module(GELU)``.
+
+A rule gets the layer and gives a new module with PyTorch's own initial values.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+from neocog.errors import ArchitectureError
+from neocog.layers import (
+    GELU,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Concat,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    Multiply,
+    ReLU,
+    Residual,
+    Scale,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
+from neocog.layers.dispatch import Dispatch
+
+__all__ = [
+    "AddModule",
+    "ConcatModule",
+    "MultiplyModule",
+    "ResidualModule",
+    "ScaleModule",
+    "in_a_row",
+    "module_of",
+    "named_modules",
+    "torch_module",
+]
+
+torch_module: Dispatch[Callable[..., nn.Module]] = Dispatch()
+
+
+def module_of(layer: Layer) -> nn.Module:
+    """A new module for the layer; raises `ArchitectureError` if PyTorch has none."""
+    rule = torch_module.of(layer)
+    if rule is None:
+        raise ArchitectureError(f"There is no PyTorch module for {type(layer).__name__}.")
+    return rule(layer)
+
+
+def named_modules(layers: Mapping[str, Layer]) -> "OrderedDict[str, nn.Module]":
+    """New modules by the layers' names, made in their order, as they draw initial values."""
+    return OrderedDict((name, module_of(layer)) for name, layer in layers.items())
+
+
+def in_a_row(layers: Mapping[str, Layer]) -> nn.Sequential:
+    """Modules that feed each other.
+
+    Raises:
+        ArchitectureError: if a layer has a name that PyTorch keeps for itself, such as ``forward``.
+    """
+    try:
+        return nn.Sequential(named_modules(layers))
+    except KeyError as error:
+        raise ArchitectureError(
+            f"PyTorch has no module for these names: {error.args[0]}."
+        ) from None
+
+
+# Layers that PyTorch does not have
+
+
+class ResidualModule(nn.Module):  # type: ignore[misc]
+    """y = body(x) + shortcut(x), or body(x) + x without a shortcut."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Both lanes added."""
+        return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
+
+
+class ScaleModule(nn.Module):  # type: ignore[misc]
+    """f(x) = factor · x."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Each number times the factor."""
+        return self.factor * x
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows in its brackets."""
+        return f"factor={self.factor}"
+
+
+class AddModule(nn.Module):  # type: ignore[misc]
+    """The sum of its inputs."""
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """From the first to the last."""
+        return sum(inputs[1:], start=inputs[0])
+
+
+class MultiplyModule(nn.Module):  # type: ignore[misc]
+    """The product of its inputs, of which some may be one number a channel."""
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """From the first to the last."""
+        y, *others = inputs
+        for x in others:
+            y = y * x
+        return y
+
+
+class ConcatModule(nn.Module):  # type: ignore[misc]
+    """The channels of its inputs behind each other."""
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """From the first to the last."""
+        return torch.cat(inputs, dim=1)
+
+
+# The rules
+
+
+@torch_module(Conv2d)
+def _conv2d(layer: Conv2d) -> nn.Module:
+    return nn.Conv2d(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel_size,
+        stride=layer.stride,
+        padding=layer.padding,
+        dilation=layer.dilation,
+        groups=layer.groups,
+        bias=layer.bias,
+    )
+
+
+@torch_module(Linear)
+def _linear(layer: Linear) -> nn.Module:
+    return nn.Linear(layer.in_features, layer.out_features, bias=layer.bias)
+
+
+@torch_module(BatchNorm2d)
+def _batch_norm2d(layer: BatchNorm2d) -> nn.Module:
+    return nn.BatchNorm2d(
+        layer.num_features, eps=layer.eps, momentum=layer.momentum, affine=layer.affine
+    )
+
+
+@torch_module(MaxPool2d)
+def _max_pool2d(layer: MaxPool2d) -> nn.Module:
+    return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
+
+
+@torch_module(AvgPool2d)
+def _avg_pool2d(layer: AvgPool2d) -> nn.Module:
+    return nn.AvgPool2d(
+        layer.kernel_size,
+        layer.stride,
+        layer.padding,
+        count_include_pad=layer.count_include_pad,
+    )
+
+
+@torch_module(AdaptiveAvgPool2d)
+def _adaptive_avg_pool2d(layer: AdaptiveAvgPool2d) -> nn.Module:
+    return nn.AdaptiveAvgPool2d(layer.output_size)
+
+
+@torch_module(AdaptiveMaxPool2d)
+def _adaptive_max_pool2d(layer: AdaptiveMaxPool2d) -> nn.Module:
+    return nn.AdaptiveMaxPool2d(layer.output_size)
+
+
+@torch_module(Dropout)
+def _dropout(layer: Dropout) -> nn.Module:
+    return nn.Dropout(layer.p)
+
+
+@torch_module(Flatten)
+def _flatten(layer: Flatten) -> nn.Module:
+    return nn.Flatten()
+
+
+@torch_module(ReLU)
+def _relu(layer: ReLU) -> nn.Module:
+    return nn.ReLU()
+
+
+@torch_module(LeakyReLU)
+def _leaky_relu(layer: LeakyReLU) -> nn.Module:
+    return nn.LeakyReLU(layer.negative_slope)
+
+
+@torch_module(SiLU)
+def _silu(layer: SiLU) -> nn.Module:
+    return nn.SiLU()
+
+
+@torch_module(GELU)
+def _gelu(layer: GELU) -> nn.Module:
+    return nn.GELU(layer.approximate)
+
+
+@torch_module(Sigmoid)
+def _sigmoid(layer: Sigmoid) -> nn.Module:
+    return nn.Sigmoid()
+
+
+@torch_module(Tanh)
+def _tanh(layer: Tanh) -> nn.Module:
+    return nn.Tanh()
+
+
+@torch_module(Scale)
+def _scale(layer: Scale) -> nn.Module:
+    return ScaleModule(layer.factor)
+
+
+@torch_module(Add)
+def _add(layer: Add) -> nn.Module:
+    return AddModule()
+
+
+@torch_module(Multiply)
+def _multiply(layer: Multiply) -> nn.Module:
+    return MultiplyModule()
+
+
+@torch_module(Concat)
+def _concat(layer: Concat) -> nn.Module:
+    return ConcatModule()
+
+
+@torch_module(Sequential)
+def _sequential(layer: Sequential) -> nn.Module:
+    return in_a_row(layer.children())
+
+
+@torch_module(Residual)
+def _residual(layer: Residual) -> nn.Module:
+    modules = named_modules(layer.children())
+    return ResidualModule(modules["body"], modules.get("shortcut"))
