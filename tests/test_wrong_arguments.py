@@ -102,7 +102,7 @@ DESCRIPTIONS = {
     "from_plain, augmentation": (partial(from_plain, neocog.Augmentation, called="augmentation"),
                                  {"description": {}}),
     "override": (partial(override, Recipe()), {
-        name: getattr(Recipe(), name) for name in Recipe.names()}),
+        "ema": 0.9, **{name: getattr(Recipe(), name) for name in Recipe.names()}}),
     "simple_cnn": (models.simple_cnn, {"classes": 3, "width": 1, "input_shape": (3, 8, 8)}),
     "resnet8": (models.resnet8, {"classes": 3, "width": 1, "input_shape": (3, 8, 8)}),
     "make": (models.make, {"name": "lenet5", "classes": 3, "width": 1, "input_shape": None}),

@@ -39,7 +39,7 @@ def _class_weights(name: str, value: Any) -> tuple[float, ...]:
         row = as_row(value.tolist() if hasattr(value, "tolist") else value)
     except (TypeError, ValueError, RuntimeError):
         row = None
-    if row is None:
+    if not row:
         raise refuse(name, value, "numbers, one for each class")
     numbers = [as_real(one) for one in row]
     if not all(

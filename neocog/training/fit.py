@@ -11,6 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
+from neocog.errors import TrainingDivergedError
 from neocog.evaluation import evaluate
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, check_network
@@ -75,7 +76,8 @@ def fit(
     """
     network = check_network(network)
     wanted = "a neocog TrainingSettings or Recipe"
-    base = instance("settings", settings or TrainingSettings(), TrainingSettings, wanted)
+    settings = TrainingSettings() if settings is None else settings
+    base = instance("settings", settings, TrainingSettings, wanted)
     how = override(base, **changes)
     if validation is not None:
         validation = as_dataset(validation, "validation=data.validation")
@@ -126,7 +128,11 @@ def _finish_epoch(run: TrainingRun, callbacks: Callbacks) -> None:
     """Run to the end of the epoch, with pauses where a callback asks for them."""
     log = Log(run, callbacks)
     while True:
-        run.step(callbacks.steps_to_pause(run.steps), log.look)
+        try:
+            run.step(callbacks.steps_to_pause(run.steps), log.look)
+        except TrainingDivergedError:
+            log.look(run.batch)
+            raise
         log.look(run.batch)
         run.history.interrupted = run.interrupted
         if run.interrupted or run.epoch_is_done:

@@ -108,8 +108,9 @@ class RunFolder:
             if path is not None:
                 _check_empty(folder)  # again: another process may have been faster
             description = {**settings.to_dict(), "data": dict(options or {})}
+            run = cls(folder, _new_info(settings, data), data, made, lock)
             write_bytes(folder / CONFIG, write_toml(description).encode())
-            return cls(folder, _new_info(settings, data), data, made, lock)
+            return run
         except BaseException as error:
             if lock.held:
                 _take_away(folder, made, lock)
