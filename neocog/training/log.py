@@ -18,7 +18,8 @@ class Log:
         self._run = run
         self._callbacks = callbacks
         self._every = min(run.settings.log_every, run.batches)
-        self._written = run.batch // self._every * self._every
+        latest = run.history.logged[-1] if run.history.logged else None
+        self._written = latest.batch if latest and latest.epoch == run.epoch else 0
 
     def look(self, done: int) -> bool:
         """Log what has come in since the last look; gives whether a callback wants a pause."""
