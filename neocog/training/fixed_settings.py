@@ -19,7 +19,8 @@ def check_fixed_settings(
     """Raise `NeocogError` where a setting differs that must stay.
 
     Args:
-        before, now: the settings as plain data.
+        before: the settings of the run, as plain data.
+        now: those that it is to be continued with.
         cls: whose fields are compared.
     """
     free = [one.name for one in fields(cls) if setting_of(one).free]

@@ -8,7 +8,6 @@ number of threads.
 import operator
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.history import History
 from neocog.training.orders import Orders
 from neocog.training.run_length import RunLength
-from neocog.training.run_state import Arrays, RunState, network_mark
+from neocog.training.run_state import Arrays, Place, RunState, network_mark
 from neocog.training.run_stream import stream_for_training
 from neocog.training.sample_weights import check_sample_weights
 
@@ -43,21 +42,6 @@ _TO_COME = -np.inf
 
 # Between dropout's seeds in one training of a network and in the next: 2³² by the golden ratio.
 _NEXT_SEED = 0x9E3779B9
-
-
-@dataclass
-class Place:
-    """Where a run stands.
-
-    Attributes:
-        epoch: the one under way, from 1.
-        batch: batches of it that are done.
-        steps: of the optimizer, in all.
-    """
-
-    epoch: int = 1
-    batch: int = 0
-    steps: int = 0
 
 
 class TrainingRun:
@@ -208,6 +192,11 @@ class TrainingRun:
             self.history.compile_seconds += time.perf_counter() - began
             self.history.memory = max(self.history.memory, trainer.memory)
         return self._trainer
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the program for the next step is there."""
+        return self._trainer is not None
 
     def _begin_epoch(self) -> None:
         """What an epoch computes with: its order, its rates, a place for its losses."""

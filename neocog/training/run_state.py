@@ -1,7 +1,8 @@
 """The state of a training run between two steps, and its way into a checkpoint and back.
 
-arrays   network/…, optimizer/…, stream/…, losses
-values   epoch, batch, steps, epochs_before, data, network, settings, history
+- arrays: ``network/…``, ``optimizer/…``, ``stream/…``, ``losses``
+- values: ``epoch``, ``batch``, ``steps``, ``epochs_before``, ``data``, ``network``, ``settings``,
+  ``history``
 """
 
 import hashlib
@@ -21,11 +22,26 @@ from neocog.training.data_mark import mark_in_words
 from neocog.training.history import History
 from neocog.training.run_length import RunLength
 
-__all__ = ["Arrays", "RunState", "network_mark"]
+__all__ = ["Arrays", "Place", "RunState", "network_mark"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
 _MOST = 2**53
+
+
+@dataclass
+class Place:
+    """Where a run stands.
+
+    Attributes:
+        epoch: the one under way, from 1.
+        batch: batches of it that are done.
+        steps: of the optimizer, in all.
+    """
+
+    epoch: int = 1
+    batch: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True)
