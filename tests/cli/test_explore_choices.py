@@ -76,7 +76,7 @@ def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, na
     folder.mkdir()
     classes = CLASSES if name == "shapes" else cifar.CLASSES
     network = saved(folder / "last.safetensors", classes, data=name)
-    for path, title in ((folder, "my-run"), (folder / "last.safetensors", "model")):
+    for path, title in ((folder, "my-run"), (folder / "last.safetensors", "last")):
         opened = open_network(str(path))
         assert (opened.name, opened.data.name, opened.notes) == (title, name, ())
         assert_same(opened.network, network)
