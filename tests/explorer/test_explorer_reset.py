@@ -71,7 +71,8 @@ def in_two_epochs(first: int, second: int) -> dict[str, np.ndarray]:
     network = neocog.models.simple_cnn()
     network.initialize(0)
     settings = TrainingSettings(optimizer=neocog.SGD(0.001, momentum=0.9), threads=2)
-    trainer = Trainer(network, DATA.train.images, DATA.train.labels, settings)
+    parts = network.graph, network.state_dict(), network.preprocessing
+    trainer = Trainer(*parts, DATA.train.images, DATA.train.labels, settings)
     stream = TorchStream(0)
     for steps in (first, second):
         trainer.run(stream.epoch_order(len(DATA.train))[: 4 * steps])
