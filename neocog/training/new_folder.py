@@ -55,6 +55,7 @@ def _make_named(name: str) -> tuple[Path, list[Path]]:
 
 
 def not_made(path: str | Path | None, error: OSError) -> FormatError:
+    """The error to raise where a folder cannot be made."""
     return FormatError(
         f"The folder for the results, {path or 'runs'}, cannot be made: "
         f"{error.strerror or error}. Choose another with --out."
@@ -73,6 +74,7 @@ def take_away(folder: Path, made: list[Path], lock: RunLock) -> None:
 
 
 def remove_empty(made: list[Path]) -> None:
+    """Remove the folders that were made, as far as nothing is in them."""
     with suppress(OSError):
         for path in made:  # until one in which another run has put something
             path.rmdir()
