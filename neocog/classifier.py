@@ -105,7 +105,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         n_features_in_: height · width · channels.
         feature_names_in_: names of the columns, where X was a data frame.
 
-    Errors in images are `DataError` and `ValueError`, in settings `NeocogError`.
+    What is wrong with images, labels or weights is a `ValueError`, as scikit-learn's users expect;
+    what is wrong with a setting, a `NeocogError`.
     """
 
     classes_: NDArray[Any]
@@ -194,15 +195,16 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
                 these weights, and images of weight 0 are left out.
 
         Raises:
-            DataError: images, labels or weights that cannot be. All are `ValueError` too.
+            ValueError: images, labels or weights that cannot be; some are `DataError` too.
             NeocogError: settings that cannot be.
             TrainingDivergedError: the loss became NaN or infinite.
             KeyboardInterrupt: Ctrl+C; `network_` then has the weights so far.
         """
         rows, y = self._labeled(X, y, first=True)
-        self._begin(rows, np.unique(y))
+        weights = _checked_weights(sample_weight, len(rows))
         settings = self._settings("schedule", "averaging", "freeze_after")
-        return self._train(rows, y, sample_weight, settings)
+        self._begin(rows, np.unique(y))
+        return self._train(rows, y, weights, settings)
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -220,8 +222,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
             sample_weight: as in `fit`.
 
         Raises:
-            DataError: as `fit`; and NeocogError.
-            ValueError: a label that is none of the classes, or they are unknown or others.
+            ValueError: as `fit`; or a label that is none of the classes, or classes that are
+                missing or others than before.
+            NeocogError: as `fit`.
         """
         first = not hasattr(self, "network_")
         if first and classes is None:
@@ -233,37 +236,36 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
                 "sklearn.utils.class_weight.compute_class_weight gives."
             )
         rows, y = self._labeled(X, y, first=first)
-        if first:
-            self._begin(rows, np.unique(classes))
-        elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
+        weights = _checked_weights(sample_weight, len(rows))
+        settings = replace(self._settings(), epochs=1, schedule=Constant())
+        known = self.classes_ if classes is None else np.unique(classes)
+        if not first and not np.array_equal(self.classes_, known):
             raise ValueError(
                 f"classes (={shown(classes)}) must be those of the first call of partial_fit: "
                 f"{shown(self.classes_.tolist())}."
             )
-        unknown = y[~np.isin(y, self.classes_)].tolist()
+        unknown = y[~np.isin(y, known)].tolist()
         if unknown:
             raise ValueError(f"y has the label {shown(unknown[0])}, which is none of the classes.")
-        return self._train(
-            rows, y, sample_weight, replace(self._settings(), epochs=1, schedule=Constant())
-        )
+        if first:
+            self._begin(rows, known)
+        return self._train(rows, y, weights, settings)
 
     def _settings(self, *others: str) -> TrainingSettings:
         """What the parameters say of a training; of some of them only where they are named."""
-        given = {
-            name: getattr(self, name)
-            for name in (*_NUMBERS, "optimizer", "augmentation", *others)
-            if getattr(self, name) is not None
-        }
+        given = {name: getattr(self, name) for name in _NUMBERS}
+        for name in ("optimizer", "augmentation", *others):
+            if getattr(self, name) is not None:
+                given[name] = getattr(self, name)
         return override(_USUAL, **given)
 
     def _begin(self, rows: NDArray[Any], classes: NDArray[Any]) -> None:
         """Make the network."""
         self.pixel_range_ = settle_pixel_range(check_pixel_range(self.pixel_range), rows)
         self.classes_ = classes
-        state = self.random_state
-        check_random_state(state)  # the seed of a RandomState is drawn, and so is None's
-        whole = isinstance(state, Integral)
-        self._seed = int(state) if whole else int(check_random_state(state).randint(2**31))
+        random = check_random_state(self.random_state)
+        is_seed = isinstance(self.random_state, Integral)
+        self._seed = int(self.random_state) if is_seed else int(random.randint(2**31))
         self.network_ = self._network()
 
     def _network(self) -> Network:
@@ -300,17 +302,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         self,
         rows: NDArray[Any],
         y: NDArray[Any],
-        sample_weight: Any,
+        weights: NDArray[np.float64] | None,
         settings: TrainingSettings,
     ) -> "ImageClassifier":
         pixels = self._pixels(rows)
         labels = np.searchsorted(self.classes_, y)
-        weights = None
-        if sample_weight is not None:
-            weights = _checked_weights(sample_weight, len(pixels))
+        if weights is not None and not weights.all():
             counted = weights > 0
-            if not counted.all():
-                pixels, labels, weights = pixels[counted], labels[counted], weights[counted]
+            pixels, labels, weights = pixels[counted], labels[counted], weights[counted]
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             settings = replace(settings, balance="weight")
         elif self.class_weight is not None:
@@ -377,7 +376,9 @@ def _inner_params(name: str, value: object) -> Iterator[tuple[str, Any]]:
             yield from _inner_params(f"{name}__{inner}", within)
 
 
-def _checked_weights(given: Any, images: int) -> NDArray[np.float64]:
+def _checked_weights(given: Any, images: int) -> NDArray[np.float64] | None:
+    if given is None:
+        return None
     weights: NDArray[np.float64] = check_array(
         given, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )

@@ -18,18 +18,16 @@ from numpy.typing import NDArray
 from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
 from neocog.formats import ModelParts, save_parts
-from neocog.layers import Graph, Layer, Node, Shape, chain, state_dtype
+from neocog.layers import Graph, Layer, Node, Shape, chain
+from neocog.layers.listing import listing
 from neocog.limits import require_memory
+from neocog.network_values import Values, copied_state, size_of
 from neocog.preprocessing import Preprocessing
 from neocog.random import TorchStream
 from neocog.reference import softmax
 from neocog.validation import instance, real
 
 __all__ = ["Network", "Trained", "check_network"]
-
-# Rows of a network's `repr`, and characters of one.
-_MOST_ROWS = 60
-_LONGEST_ROW = 300
 
 # Held for the moment in which a network's values are replaced by others that follow from them.
 _changing = threading.Lock()
@@ -58,48 +56,6 @@ class Trained:
     seed: int
     epochs: int
     stream: Mapping[str, NDArray[Any]]
-
-
-class _Values:
-    """All that a prediction depends on but the layers, and what is kept for predicting with it.
-
-    It stays as it is: a network whose weights or preprocessing change gets another one. So what is
-    kept is never that of other values, whichever network has them and whichever thread changes
-    them; and networks with the same values share them.
-    """
-
-    def __init__(
-        self,
-        preprocessing: Preprocessing,
-        state: dict[str, NDArray[Any]] | None = None,
-        temperature: float = 1.0,
-    ) -> None:
-        self.preprocessing = preprocessing
-        self.state = state
-        self.temperature = temperature
-        self.predictor: Any = None
-        for array in (state or {}).values():
-            array.setflags(write=False)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The state, which nobody changes."""
-        if self.state is None:
-            raise ArchitectureError(
-                "This network has no parameters yet: initialize(seed), load or fit it first."
-            )
-        return self.state
-
-    def override(self, **changes: Any) -> "_Values":
-        """The same with some of them replaced, and nothing that was kept."""
-        own = {name: getattr(self, name) for name in ("preprocessing", "state", "temperature")}
-        return _Values(**(own | changes))
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A predictor has addresses of machine code, and threads; another process makes its own.
-        return {**vars(self), "predictor": None}
-
-    def __deepcopy__(self, memo: object) -> "_Values":
-        return self
 
 
 class Network:
@@ -187,7 +143,7 @@ class Network:
         channels = graph.input_shape[0]
         if preprocessing is None:
             preprocessing = Preprocessing((0.5,) * channels, (0.5,) * channels)
-        self._values = _Values(self._checked(preprocessing))
+        self._values = Values(self._checked(preprocessing))
         self._threshold: float | None = None
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
@@ -325,7 +281,7 @@ class Network:
     def initialize(self, seed: int | TorchStream = 0) -> None:
         """Give every parameter the value PyTorch's own initialization has for this seed."""
         stream = seed if isinstance(seed, TorchStream) else TorchStream(seed)
-        sizes = [_size(shape) for shape in self.state_shapes.values()]
+        sizes = [size_of(shape) for shape in self.state_shapes.values()]
         # Random words and what is made of them take another 16 bytes a number, one by one array.
         needed = 4 * sum(sizes) + 16 * max(sizes, default=0)
         require_memory(needed, "This network", "Describe a smaller one.")
@@ -348,23 +304,7 @@ class Network:
 
         The arrays are copied.
         """
-        wanted = "arrays by name, such as state_dict() gives"
-        instance("state", state, Mapping, wanted, error=ArchitectureError)  # type: ignore[type-abstract]
-        missing = [name for name in self.state_shapes if name not in state]
-        extra = [str(name) for name in state if name not in self.state_shapes]
-        if missing or extra:
-            raise ArchitectureError(
-                "The weights do not belong to this network: "
-                + "; ".join(
-                    f"{what} {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
-                    for what, names in (("it lacks", missing), ("it has no", extra))
-                    if names
-                )
-                + "."
-            )
-        self._replace(
-            {name: _array(name, state[name], shape) for name, shape in self.state_shapes.items()}
-        )
+        self._replace(copied_state(state, self.state_shapes))
 
     def copy(self) -> "Network":
         """The same network, with parameters of its own, if there are any."""
@@ -372,7 +312,7 @@ class Network:
 
     def parameter_count(self) -> int:
         """How many numbers the network learns."""
-        return sum(_size(shape) for shape in self.parameter_shapes.values())
+        return sum(size_of(shape) for shape in self.parameter_shapes.values())
 
     # Use
 
@@ -417,7 +357,7 @@ class Network:
         scores: NDArray[np.float32] = self._predictor(self._values).predict(images, threads)[0]
         return scores
 
-    def _predictor(self, values: _Values) -> Any:
+    def _predictor(self, values: Values) -> Any:
         """What is kept for predicting with these values."""
         # Numba takes longer to import than all else, and only predictions need it.
         from neocog.engine.predictor import Predictor
@@ -447,42 +387,10 @@ class Network:
         return iter(self._graph.layers.items())
 
     def __repr__(self) -> str:
-        rows = [f"  {node.name}={node.layer}" for node in self._graph.given]
-        if not self._graph.is_chain:
-            given = self._graph.given
-            rows = [f"{row} of {', '.join(n.inputs)}" for row, n in zip(rows, given, strict=True)]
-        rows = [row if len(row) <= _LONGEST_ROW else f"{row[:_LONGEST_ROW]} …" for row in rows]
-        if len(rows) > _MOST_ROWS:
-            half = _MOST_ROWS // 2
-            rows[half:-half] = [f"  … and {len(rows) - 2 * half} layers more …"]
-        return "\n".join(["Network(", *(f"{row}," for row in rows), ")"])
+        return listing(self._graph)
 
 
 def check_network(value: object) -> Network:
     """The network; raises `ArchitectureError` for anything else."""
     wanted = "a neocog.Network, such as neocog.models.simple_cnn()"
     return instance("network", value, Network, wanted, error=ArchitectureError)
-
-
-def _size(shape: Shape) -> int:
-    return int(np.prod(shape, dtype=object)) if shape else 1
-
-
-def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
-    """A copy of an array of a state dict, in the type that it has here."""
-    try:
-        given = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: PyTorch's
-        raise ArchitectureError(f"{name} is no array of numbers: {error}.") from None
-    if given.shape != shape:
-        raise ArchitectureError(f"{name} must have the shape {shape}, not {given.shape}.")
-    dtype = state_dtype(name)
-    if dtype is np.int64 and given.dtype.kind not in "iu":
-        raise ArchitectureError(f"{name} must hold a whole number.")
-    if given.dtype.kind not in "fiu":
-        raise ArchitectureError(f"{name} must hold numbers, not {given.dtype}.")
-    with np.errstate(over="ignore"):
-        found: NDArray[Any] = np.array(given, dtype=dtype, order="C")
-    if not np.isfinite(found).all() and not (np.isfinite(given) == np.isfinite(found)).all():
-        raise ArchitectureError(f"{name} holds numbers that are too large for float32.")
-    return found

@@ -9,33 +9,34 @@ import pytest
 from neocog.errors import NeocogError
 from neocog.kernels.augmentation import Augment
 from neocog.settings.augmentation import Augmentation
+from neocog.settings.codec import from_plain, to_plain
 
 FULL = Augmentation("alternating", 2, "zero", 12, (0.1, 0.2, 0.3), 0.4, (0.3, 0.9), 15.0, True)
 
 
 @pytest.mark.parametrize("augmentation", [Augmentation(), FULL])
 def test_plain_data_and_back(augmentation):
-    data = json.loads(json.dumps(augmentation.to_dict()))
-    assert Augmentation.from_dict(data) == augmentation
+    data = json.loads(json.dumps(to_plain(augmentation)))
+    assert from_plain(Augmentation, data, "augmentation") == augmentation
 
 
 def test_what_is_left_out_has_its_default():
-    assert Augmentation.from_dict({}) == Augmentation()
-    assert Augmentation.from_dict({"translate": 2, "jitter": [1, 0, 0]}) == Augmentation(
-        translate=2, jitter=(1.0, 0.0, 0.0)
-    )
+    assert from_plain(Augmentation, {}, "augmentation") == Augmentation()
+    assert from_plain(
+        Augmentation, {"translate": 2, "jitter": [1, 0, 0]}, "augmentation"
+    ) == Augmentation(translate=2, jitter=(1.0, 0.0, 0.0))
 
 
 def test_files_from_before_crops_are_read():
     old = {"flip": "random", "translate": 2, "border": "zero", "cutout": 0}
-    found = Augmentation.from_dict({**old, "jitter": [0, 0, 0], "mixup": 0.0})
+    found = from_plain(Augmentation, {**old, "jitter": [0, 0, 0], "mixup": 0.0}, "augmentation")
     assert found == Augmentation("random", 2, "zero")
     assert (found.crop, found.rotate, found.trivial_augment) == (None, 0, False)
 
 
 def test_the_kernels_take_the_same_fields():
     augment = Augment(**asdict(FULL))
-    assert {name: getattr(augment, name) for name in FULL.to_dict()} == asdict(FULL)
+    assert {name: getattr(augment, name) for name in to_plain(FULL)} == asdict(FULL)
     # Text and tuples are only read while a kernel is emitted, numbers also by it.
     assert augment.alternating
     assert not augment.reflected
@@ -69,9 +70,12 @@ def test_what_changes_nothing(nothing):
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"flip": "vertical"}, 'flip (=\'vertical\') must be None, "random" or "alternating".'),
+        (
+            {"flip": "vertical"},
+            "flip (='vertical') must be one of 'random', 'alternating' or N",
+        ),
         ({"flip": True}, "flip (=True) must be"),
-        ({"border": "wrap"}, 'border (=\'wrap\') must be "reflect" or "zero".'),
+        ({"border": "wrap"}, "border (='wrap') must be one of 'reflect', 'zero'."),
         ({"translate": -1}, "translate (=-1) must be a whole number of pixels"),
         ({"translate": 1.0}, "translate (=1.0)"),
         ({"translate": True}, "translate (=True)"),
@@ -103,7 +107,7 @@ def test_what_is_refused(wrong, text):
 
 
 def test_names_that_are_not_known():
-    with pytest.raises(NeocogError, match="'rotation' is not known; there are flip, translate"):
-        Augmentation.from_dict({"rotation": 3})
-    with pytest.raises(NeocogError, match="must be a mapping"):
-        Augmentation.from_dict([1])
+    with pytest.raises(NeocogError, match=r"has no setting 'rotation'\. Did you mean 'rotate'"):
+        from_plain(Augmentation, {"rotation": 3}, "augmentation")
+    with pytest.raises(NeocogError, match=r"\(=\[1\]\) must be settings by name"):
+        from_plain(Augmentation, [1], "augmentation")

@@ -66,9 +66,9 @@ def test_fit_shows_balanced_orders_of_the_networks_stream(monkeypatch):
     shown = []
     start = Trainer.start
 
-    def started(self, order, *arguments):
+    def started(self, order, *arguments, **where):
         shown.append(np.array(order))
-        return start(self, order, *arguments)
+        return start(self, order, *arguments, **where)
 
     monkeypatch.setattr(Trainer, "start", started)
     data = uneven_data()
@@ -124,11 +124,11 @@ def test_what_cannot_be_is_refused():
 
 
 def test_recipes_know_it():
-    recipe = override(Recipe(), {"balance": "sample"})
-    assert recipe.fit_settings()["balance"] == "sample"
+    recipe = override(Recipe(), balance="sample")
+    assert recipe.balance == "sample"
     assert Recipe.from_dict(recipe.to_dict()) == recipe
-    assert override(recipe, {"balance": "none"}).balance is None
-    assert override(recipe, {"epochs": 3}).balance == "sample"
+    assert override(recipe, balance="none").balance is None
+    assert override(recipe, epochs=3).balance == "sample"
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from neocog.explanation import Attribution, Explanation, Filters, LayerExplanati
 from neocog.explanation.page import layers_without_view
 from neocog.explanation.page.payload import pack
 from neocog.explanation.page.views import LayerView, view, view_of
+from neocog.explanation.receptive_field import receptive_field
 from neocog.explanation.rendering import render_figure, render_html
-from neocog.explanation.topology import branches, lanes, named_layers, way_to
+from neocog.explanation.topology import branches, lanes, named_layers, nodes_to
 from neocog.layers import (
     GELU,
-    LAYERS,
     AdaptiveAvgPool2d,
+    Add,
     AvgPool2d,
     BatchNorm2d,
     Conv2d,
@@ -26,6 +27,8 @@ from neocog.layers import (
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Multiply,
+    Node,
     ReLU,
     Residual,
     Scale,
@@ -81,35 +84,32 @@ def packed(explanation):
 # Views
 
 
+#: Layers that the page has no view for, and why.
+LACKING = {"Concat": "the engine does not run it yet", "Multiply": "the engine does not run it yet"}
+
+
 def test_every_layer_has_a_view():
-    assert layers_without_view() == []
+    assert layers_without_view() == sorted(LACKING)
 
 
 def test_layers_that_have_no_view_are_named():
-    assert layers_without_view({**LAYERS, "Unknown": Unknown, "Another": Unknown}) == [
+    assert layers_without_view({"Unknown": Unknown, "ReLU": ReLU, "Another": Unknown}) == [
         "Another",
         "Unknown",
     ]
-    with pytest.raises(NeocogError, match="x cannot be shown: there is no view of a Unknown"):
+    with pytest.raises(NeocogError, match="x cannot be shown: there is no view of Unknown"):
         view_of(LayerExplanation("x", Unknown(), *[np.zeros(1)] * 4))
 
 
-def test_a_layer_has_one_view():
-    with pytest.raises(ValueError, match="GELU has a view already: GELUView"):
-        view(GELU)(LayerView)
-    with pytest.raises(ValueError, match="The image has a view already: ImageView"):
-        view(None)(LayerView)
-
-
 def test_a_view_of_a_new_layer():
-    class UnknownView(LayerView):
-        kind = "unknown"
-
     @dataclass(frozen=True)
     class Fresh(Unknown):
         pass
 
-    assert view(Fresh)(UnknownView) is UnknownView
+    @view(Fresh)
+    class FreshView(LayerView):
+        kind = "unknown"
+
     layer = LayerExplanation("x", Fresh(), *[np.zeros(1)] * 4)
     assert view_of(layer).kind == "unknown" and view_of(layer).summary(layer) == ""
     assert view_of(layer).options(layer) == {"function": "Fresh"}
@@ -241,17 +241,41 @@ def test_named_layers_have_containers_too():
     [
         ("norm", ["conv", "norm"]),
         ("block.body.tanh", ["block.body.wide", "block.body.drop", "block.body.tanh"]),
+        ("block.body", ["block.body.wide", "block.body.drop", "block.body.tanh"]),
         ("block.shortcut", ["block.shortcut"]),
-        ("gelu", ["block", "gelu"]),
+        (
+            "gelu",
+            [
+                *(f"block.body.{each}" for each in ("wide", "drop", "tanh")),
+                *("block.shortcut", "block", "gelu"),
+            ],
+        ),
     ],
 )
-def test_the_way_to_a_layer(name, way):
+def test_the_nodes_to_a_layer(name, way):
     before = ["conv", "norm", "relu", "leaky", "pool"]
-    found = list(way_to(everything(), name))
+    found = [node.name for node in nodes_to(everything().graph, name)]
     assert found == (way if name == "norm" else [*before, *way])
 
 
 @pytest.mark.parametrize("name", ["zzz", "block.zzz", "block.body.zzz", "conv.zzz"])
-def test_the_way_to_no_layer(name):
+def test_the_nodes_to_no_layer(name):
     with pytest.raises(NeocogError, match=f"The network has no layer '{name}'"):
-        way_to(everything(), name)
+        nodes_to(everything().graph, name)
+
+
+def test_what_a_graph_of_several_ways_reads():
+    """Both convolutions' pixels, but for the factor of a channel, which sees the whole image."""
+    nodes = [
+        Node("left", Conv2d(1, 2, 3, padding=1)),
+        Node("right", Conv2d(1, 2, (1, 5), padding=(0, 2)), "input"),
+        Node("sum", Add(), ("left", "right")),
+        Node("pool", AdaptiveAvgPool2d(), "right"),
+        Node("both", Multiply(), ("sum", "pool")),
+        Node("flatten", Flatten()),
+        Node("fc", Linear(2 * 9 * 9, 2)),
+    ]
+    network = Network.from_nodes(nodes, input_shape=(1, 9, 9))
+    assert receptive_field(network, "sum", 4, 4) == (3, 2, 6, 7)
+    assert receptive_field(network, "left", 4, 4) == (3, 3, 6, 6)
+    assert receptive_field(network, "both", 4, 4) == (0, 0, 9, 9)

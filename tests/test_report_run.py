@@ -70,7 +70,8 @@ def test_the_report_of_a_run(here, capsys):
     defaults = {name: default for name, _value, default in found["settings"]}
     assert defaults["epochs"] not in (None, "2")
     assert defaults["label_smoothing"] is None
-    assert defaults["data"] == ""
+    assert defaults["recipe"] == ""
+    assert not {"name", "about"} & defaults.keys()
     assert {"Timings", "Network", "Data", "Machine", "Versions"} == found["facts"].keys()
 
 
@@ -100,7 +101,7 @@ def test_data_that_are_named_must_be_there(here, capsys):
     assert not (here / "run" / "report.html").exists()
 
 
-@pytest.mark.parametrize("name", ["missing", "run/model.safetensors"])
+@pytest.mark.parametrize("name", ["missing", "run/last.safetensors"])
 def test_only_a_run_folder_has_a_report(here, name, capsys):
     assert main(["report", name]) == 1
     assert f"{name} is no run folder." in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 
 from neocog.errors import NeocogError
 from neocog.settings.averaging import AVERAGES, EMA, Averaging, Lookahead
+from neocog.settings.codec import from_plain, to_plain
 from neocog.settings.schedules import (
     SCHEDULES,
     Constant,
@@ -19,11 +20,15 @@ from neocog.settings.schedules import (
     Step,
     Warmup,
 )
-from neocog.training.rates import rates_of_run
+from neocog.training.rates import decays, rates_of_run
 from neocog.training.rounding import round_down, round_up
 from neocog.training.run_length import RunLength
 
 LR = 0.4
+
+
+def rates(schedule, first, count, total):
+    return rates_of_run(schedule, None, first, count, total)
 
 
 def theirs(make, total, lr=LR):
@@ -70,7 +75,7 @@ PAIRS = {
 def test_rates_are_pytorchs(name, total):
     schedule, make = PAIRS[name]
     expected = theirs(lambda s, o: make(s, o, total), total)
-    table = schedule.rates(0, total, total)
+    table = rates(schedule, 0, total, total)
     # PyTorch's come from one step to the next, and round each time.
     np.testing.assert_allclose(LR * table[:, 0], expected[:, 0], rtol=1e-11, atol=1e-14)
     assert np.isnan(table[:, 1:]).all()
@@ -102,7 +107,7 @@ def test_the_largest_and_smallest_parts():
     assert (round_down(1e-300, 10), round_up(1e-300, 10)) == (0, 1)
     assert round_down(1 / 3, 3 * 10**12) == 10**12
     assert round_up(1e6, 10**9) == 10**15
-    assert Step(1e-9).rates(0, 3, 3)[:, 0].tolist() == pytest.approx([1, 0.1, 0.01])
+    assert rates(Step(1e-9), 0, 3, 3)[:, 0].tolist() == pytest.approx([1, 0.1, 0.01])
 
 
 @pytest.mark.parametrize("total", [100, 97, 300])
@@ -113,11 +118,11 @@ def test_rates_by_hundredths_of_a_run_are_exact(total, kind):
     for n in range(1, 101):
         part, length = kind(n / 100), max(1, n * total // 100)
         expected = 0.5 ** (steps // length)
-        np.testing.assert_array_equal(Step(part, 0.5).rates(0, total, total)[:, 0], expected)
+        np.testing.assert_array_equal(rates(Step(part, 0.5), 0, total, total)[:, 0], expected)
         expected = 0.2 + 0.7 * np.minimum(steps, length) / length
-        found = Linear(0.2, 0.9, part).rates(0, total, total)[:, 0]
+        found = rates(Linear(0.2, 0.9, part), 0, total, total)[:, 0]
         np.testing.assert_allclose(found, expected, rtol=1e-14)
-        found = Warmup(part, 0.2, Step(1, 0.5)).rates(0, total, total)[:, 0]
+        found = rates(Warmup(part, 0.2, Step(1, 0.5)), 0, total, total)[:, 0]
         expected = 0.5 ** np.maximum(steps - length, 0.0)
         expected[:length] = 0.2 + 0.8 * steps[:length] / length
         np.testing.assert_allclose(found, expected, rtol=1e-14)
@@ -126,10 +131,10 @@ def test_rates_by_hundredths_of_a_run_are_exact(total, kind):
 @pytest.mark.parametrize("n", [*range(1, 100, 14), 28, 56, 58, 100])
 def test_rates_by_hundredths_of_a_run_are_pytorchs(n):
     expected = theirs(lambda s, o: s.StepLR(o, n, 0.5), 100)
-    found = LR * Step(n / 100, 0.5).rates(0, 100, 100)[:, 0]
+    found = LR * rates(Step(n / 100, 0.5), 0, 100, 100)[:, 0]
     np.testing.assert_allclose(found, expected[:, 0], rtol=1e-11)
     expected = theirs(lambda s, o: s.LinearLR(o, 0.3, 0.9, n), 100)
-    found = LR * Linear(0.3, 0.9, n / 100).rates(0, 100, 100)[:, 0]
+    found = LR * rates(Linear(0.3, 0.9, n / 100), 0, 100, 100)[:, 0]
     np.testing.assert_allclose(found, expected[:, 0], rtol=1e-11)
 
 
@@ -138,7 +143,7 @@ def test_one_cycle_by_hundredths_of_a_run_is_continuous():
     for n in range(2, 100):
         one = OneCycle(n / 100, anneal="linear")
         exact = [Fraction(n * 100, 100) - 1, Fraction(99)]
-        table = one.rates(0, 100, 100)[:, 0]
+        table = rates(one, 0, 100, 100)[:, 0]
         for step in (n - 2, n - 1, n):
             up = step <= exact[0]
             low, high = Fraction(1, 25), Fraction(1)
@@ -165,7 +170,7 @@ def test_one_cycle_is_pytorchs(settings, total):
     arguments = {names.get(key, key): value for key, value in settings.items()}
     expected = theirs(lambda s, o: s.OneCycleLR(o, LR, total_steps=total + 1, **arguments), total)
     schedule = OneCycle(**settings)
-    table = schedule.rates(0, total, total + 1)
+    table = rates(schedule, 0, total, total + 1)
     np.testing.assert_allclose(LR * table[:, 0], expected[:, 0], rtol=1e-12, atol=1e-16)
     if settings.get("cycle_momentum", True):
         np.testing.assert_allclose(table[:, 1], expected[:, 1], rtol=1e-12)
@@ -178,20 +183,20 @@ def test_one_cycle_is_pytorchs(settings, total):
 
 def test_one_cycle_begins_peaks_and_ends():
     """Counted by hand; of a run in which PyTorch divides by zero, too."""
-    table = OneCycle(0.25, 10.0, 100.0).rates(0, 41, 41)
+    table = rates(OneCycle(0.25, 10.0, 100.0), 0, 41, 41)
     assert table[0, 0] == pytest.approx(0.1)
     assert table[:, 0].max() == pytest.approx(1.0, abs=0.01)
     assert table[40, 0] == pytest.approx(0.001)
     assert table[0, 1] == pytest.approx(0.95)
     assert table[40, 1] == pytest.approx(0.95)
-    assert OneCycle(0.25).rates(0, 4, 4)[:, 0][0] == pytest.approx(1.0)
-    assert np.isfinite(OneCycle().rates(0, 1, 1)[:, :2]).all()
+    assert rates(OneCycle(0.25), 0, 4, 4)[0, 0] == pytest.approx(1.0)
+    assert np.isfinite(rates(OneCycle(), 0, 1, 1)[:, :2]).all()
 
 
 @pytest.mark.parametrize("schedule", [p[0] for p in PAIRS.values()] + [OneCycle(), OneCycle(0.5)])
 def test_any_range_of_steps_is_a_part_of_the_whole(schedule):
-    whole = schedule.rates(0, 30, 30)
-    parts = [schedule.rates(first, count, 30) for first, count in ((0, 11), (11, 1), (12, 18))]
+    whole = rates(schedule, 0, 30, 30)
+    parts = [rates(schedule, first, count, 30) for first, count in ((0, 11), (11, 1), (12, 18))]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
     assert whole.dtype == np.float64
     assert whole.flags.c_contiguous
@@ -199,28 +204,28 @@ def test_any_range_of_steps_is_a_part_of_the_whole(schedule):
 
 
 def test_a_warm_up_that_takes_all_of_the_run():
-    np.testing.assert_allclose(Warmup(8, 0.0).rates(0, 4, 4)[:, 0], [0, 1 / 8, 2 / 8, 3 / 8])
-    assert np.isnan(Warmup(3, then=OneCycle()).rates(0, 3, 9)[:, 1]).all()
+    np.testing.assert_allclose(rates(Warmup(8, 0.0), 0, 4, 4)[:, 0], [0, 1 / 8, 2 / 8, 3 / 8])
+    assert np.isnan(rates(Warmup(3, then=OneCycle()), 0, 3, 9)[:, 1]).all()
 
 
 @pytest.mark.parametrize("make", [*SCHEDULES.values(), *AVERAGES.values()])
 def test_plain_data_and_back(make):
     one = make()
     home = Schedule if isinstance(one, Schedule) else Averaging
-    written = json.loads(json.dumps(one.to_dict()))
-    assert home.from_dict(written) == one
-    assert type(home.from_dict({"type": written["type"]})) is make
+    written = json.loads(json.dumps(to_plain(one)))
+    assert from_plain(home, written, "part") == one
+    assert type(from_plain(home, {"type": written["type"]}, "part")) is make
 
 
 def test_plain_data_within_plain_data():
     schedule = Warmup(0.23, 0.2, Linear(1.0, 0.07))
-    assert schedule.to_dict() == {
+    assert to_plain(schedule) == {
         "type": "warm-up",
         "length": 0.23,
         "start": 0.2,
         "then": {"type": "linear", "start": 1.0, "end": 0.07, "length": 1.0},
     }
-    assert Schedule.from_dict(schedule.to_dict()) == schedule
+    assert from_plain(Schedule, to_plain(schedule), "schedule") == schedule
 
 
 def nested(depth):
@@ -233,12 +238,16 @@ def nested(depth):
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        (None, "A schedule must be described by its type and settings."),
-        ([], "A schedule must be described by its type and settings."),
+        (None, "schedule (=None) must be settings by name."),
+        ([], "schedule (=[]) must be settings by name."),
         ({}, "Unknown schedule None. Known: constant, step, "),
         ({"type": "polynomial"}, "Unknown schedule 'polynomial'. Known: constant, step, "),
+        ({"type": "cosin"}, "Unknown schedule 'cosin'. Did you mean 'cosine'? Known: constant, "),
         ({"type": ["step"]}, "Unknown schedule ['step']"),
-        ({"type": "cosine", "begin": 1}, "cosine has no setting 'begin'. Known: end."),
+        (
+            {"type": "cosine", "begin": 1},
+            "Cosine has no setting 'begin'. Did you mean 'end'?",
+        ),
         ({"type": "cosine", "end": "x"}, "cosine: end (='x') must be a number, at least 0."),
         ({"type": "cosine", "end": -0.1}, "cosine: end (=-0.1) must be a number, at least 0."),
         ({"type": "step", "every": 0}, "step: every (=0) must be a whole number of steps, or a"),
@@ -246,18 +255,24 @@ def nested(depth):
         ({"type": "step", "every": True}, "step: every (=True) must be a whole number of steps"),
         ({"type": "step", "gamma": math.nan}, "step: gamma (=nan) must be a number, at least 0."),
         ({"type": "linear", "start": math.inf}, "linear: start (=inf) must be a number"),
-        ({"type": "warm-up", "then": 3}, "warm-up: then (=3) must be a schedule."),
+        (
+            {"type": "warm-up", "then": 3},
+            "warm-up: then (=3) must be a neocog schedule: constant, step, ",
+        ),
         ({"type": "one-cycle", "warmup": 2}, "one-cycle: warmup (=2) must be a part of the run"),
-        ({"type": "one-cycle", "anneal": "sin"}, "one-cycle: anneal (='sin') must be 'cos' or"),
+        (
+            {"type": "one-cycle", "anneal": "sin"},
+            "one-cycle: anneal (='sin') must be one of 'cos', ",
+        ),
         ({"type": "one-cycle", "div_factor": 0}, "one-cycle: div_factor (=0) must be a positive"),
         ({"type": "one-cycle", "max_momentum": 1}, "one-cycle: max_momentum (=1) must be at le"),
         ({"type": "one-cycle", "three_phase": 1}, "one-cycle: three_phase (=1) must be true or"),
-        (nested(9), "A schedule holds others more than 8 deep."),
+        (nested(9), "then holds others more than 8 deep."),
     ],
 )
 def test_descriptions_that_are_refused(description, message):
     with pytest.raises(NeocogError) as caught:
-        Schedule.from_dict(description)
+        from_plain(Schedule, description, "schedule")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -267,14 +282,14 @@ def test_descriptions_that_are_refused(description, message):
 
 def test_lookahead_is_airbenchs():
     """Of 12 steps every fifth, d = 0.95⁵ · (n / 12)³, and all of it at the end."""
-    decays = Lookahead().decays(0, 12, 12)
+    found = decays(Lookahead(), 0, 12, 12)
     expected = np.full(12, np.nan)
     expected[4], expected[9] = 0.95**5 * (5 / 12) ** 3, 0.95**5 * (10 / 12) ** 3
     expected[11] = 1.0
-    np.testing.assert_allclose(decays, expected, rtol=1e-14)
-    np.testing.assert_array_equal(Lookahead().decays(3, 4, 12), decays[3:7])
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+    np.testing.assert_array_equal(decays(Lookahead(), 3, 4, 12), found[3:7])
     # Where the last is one of every five, the weights are their average already.
-    assert Lookahead().decays(0, 10, 10)[9] == pytest.approx(0.95**5)
+    assert decays(Lookahead(), 0, 10, 10)[9] == pytest.approx(0.95**5)
 
 
 def test_a_moving_average_is_pytorchs():
@@ -284,18 +299,18 @@ def test_a_moving_average_is_pytorchs():
     model = torch.nn.Linear(1, 1, bias=False).double()
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
     average = 5.0  # whatever stood there
-    for decay in EMA(0.9).decays(0, 10, 10):
+    for decay in decays(EMA(0.9), 0, 10, 10):
         model.weight.data += 1.0
         averaged.update_parameters(model)
         average += (1 - decay) * (model.weight.item() - average)
         assert averaged.module.weight.item() == pytest.approx(average, rel=1e-12)
-    np.testing.assert_array_equal(EMA(0.9).decays(3, 2, 10), [0.9, 0.9])
+    np.testing.assert_array_equal(decays(EMA(0.9), 3, 2, 10), [0.9, 0.9])
 
 
 def test_all_columns_of_a_run():
     table = rates_of_run(OneCycle(), Lookahead(), 3, 4, 20)
-    np.testing.assert_array_equal(table[:, :2], OneCycle().rates(3, 4, 20)[:, :2])
-    np.testing.assert_array_equal(table[:, 2], Lookahead().decays(3, 4, 20))
+    np.testing.assert_array_equal(table[:, :2], rates(OneCycle(), 3, 4, 20)[:, :2])
+    np.testing.assert_array_equal(table[:, 2], decays(Lookahead(), 3, 4, 20))
     assert np.isnan(table[:, 3]).all()
     assert np.isnan(rates_of_run(Constant(), None, 0, 4, 4)[:, 1:]).all()
 
@@ -303,7 +318,7 @@ def test_all_columns_of_a_run():
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        ({"type": "mean"}, "Unknown average 'mean'. Known: ema, lookahead."),
+        ({"type": "swa"}, "Unknown average 'swa'. Known: ema, lookahead."),
         ({"type": "ema", "decay": 1}, "EMA: decay (=1) must be at least 0 and below 1."),
         ({"type": "ema", "decay": None}, "EMA: decay (=None) must be at least 0 and below 1."),
         ({"type": "lookahead", "every": 0}, "Lookahead: every (=0) must be a whole number"),
@@ -313,5 +328,5 @@ def test_all_columns_of_a_run():
 )
 def test_averages_that_are_refused(description, message):
     with pytest.raises(NeocogError) as caught:
-        Averaging.from_dict(description)
+        from_plain(Averaging, description, "average")
     assert str(caught.value).startswith(message)

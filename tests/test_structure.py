@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ ABOVE = (
     "models",
     "training",
     "explanation",
+    "report",
     "torch_engine",
     "web",
     "cli",
@@ -45,7 +47,8 @@ FORBIDDEN = {
     "training": ("explanation", *COMMANDS),
     "data": ("network.py", "network_files.py", "models", "training", "explanation", *COMMANDS),
     "torch_engine": ("network.py", "training", "explanation", *COMMANDS),
-    "explanation": COMMANDS,
+    "explanation": ("report", *COMMANDS),
+    "report": COMMANDS,
     "web": ("cli",),
 }
 
@@ -91,10 +94,12 @@ def by_number(name):
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
+@cache
 def tree_of(path):
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
 def everywhere(path):
     return {name.partition(".")[0] for name in imported(path, ast.walk(tree_of(path)))}
 

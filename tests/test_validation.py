@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from neocog.training.settings import check_class_weights, check_freezing, check_settings
 
 from neocog import schedules
 from neocog.errors import ArchitectureError, NeocogError
@@ -27,8 +26,11 @@ from neocog.network import Network
 from neocog.preprocessing import Preprocessing
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.codec import to_plain
 from neocog.settings.optimizers import SGD, Adagrad, Adam, Group, Muon, RMSprop
 from neocog.settings.recipe import Recipe
+from neocog.settings.setting import Settings
+from neocog.settings.training import TrainingSettings
 from neocog.validation import as_real, as_row, as_whole, flag, real, shown, whole
 
 
@@ -182,10 +184,9 @@ def test_numpys_numbers_give_what_pythons_give(given, wanted):
     assert pickle.dumps(given) == pickle.dumps(wanted)
     if not isinstance(given, Recipe):
         assert hash(given) == hash(wanted)
-    to_dict = getattr(given, "to_dict", None)
-    if to_dict is not None:
-        assert json.dumps(to_dict()) == json.dumps(wanted.to_dict())
-    elif not isinstance(given, Preprocessing | Group):
+    if isinstance(given, Settings):
+        assert json.dumps(to_plain(given)) == json.dumps(to_plain(wanted))
+    elif not isinstance(given, Preprocessing):
         assert json.dumps(describe(given)) == json.dumps(describe(wanted))
 
 
@@ -207,21 +208,24 @@ def test_networks_of_numpys_numbers(tmp_path):
 
 
 def test_numbers_of_a_training():
-    found = check_settings(
-        np.float32(0.5),
-        np.int64(2),
-        np.uint8(3),
-        np.array(4),
-        label_smoothing=np.float32(0.1),
-        clip_norm=np.int64(1),
-        accumulate=TWO,
-    )
-    assert found == (0.5, 2, 3, 4, 0.1, 1.0, 2)
-    assert [type(n) for n in found] == [float, int, int, int, float, float, int]
-    assert check_settings(np.int64(3), 1, None, 1).epochs == 3
-    assert type(check_settings(np.int64(3), 1, None, 1).epochs) is int
-    assert check_freezing({"a": THREE}) == {"a": 3}
-    np.testing.assert_array_equal(check_class_weights(np.array([1, 2]), 2), np.float32([1, 2]))
+    given = {
+        "epochs": (np.float32(0.5), 0.5),
+        "batch_size": (np.int64(2), 2),
+        "threads": (np.uint8(3), 3),
+        "log_every": (np.array(4), 4),
+        "label_smoothing": (np.float32(0.1), 0.1),
+        "clip_norm": (np.int64(1), 1.0),
+        "accumulate": (TWO, 2),
+        "class_weights": (np.array([1, 2]), (1.0, 2.0)),
+        "freeze_after": ({"a": THREE}, {"a": 3}),
+        "min_delta": (np.float32(0.1), 0.1),
+        "patience": (THREE, 3),
+    }
+    found = TrainingSettings(**{name: numpys for name, (numpys, _) in given.items()})
+    for name, (_, wanted) in given.items():
+        assert repr(getattr(found, name)) == repr(wanted), name
+    epochs = TrainingSettings(epochs=np.int64(3)).epochs
+    assert (epochs, type(epochs)) == (3, int)
 
 
 @pytest.mark.parametrize(

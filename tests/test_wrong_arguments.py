@@ -1,5 +1,7 @@
 """Arguments that cannot be, for every public name: one message that says so, and no other error."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,9 @@ from neocog import (
 )
 from neocog.data.images import Dataset
 from neocog.data.shapes import shapes
+from neocog.settings.codec import from_plain
+from neocog.settings.optimizers import Optimizer
+from neocog.settings.override import override
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
 
@@ -90,12 +95,21 @@ DESCRIPTIONS = {
     },
     "Recipe.load": (Recipe.load, {"name_or_path": "note"}),
     "Recipe.from_dict": (Recipe.from_dict, {"description": {}}),
-    "Optimizer.from_dict": (SGD.from_dict, {"description": {"type": "sgd"}}),
-    "Schedule.from_dict": (schedules.Schedule.from_dict, {"description": {"type": "step"}}),
-    "Augmentation.from_dict": (neocog.Augmentation.from_dict, {"data": {}}),
+    "from_plain, optimizers": (partial(from_plain, Optimizer, called="optimizer"),
+                               {"description": {"type": "sgd"}}),
+    "from_plain, schedules": (partial(from_plain, schedules.Schedule, called="schedule"),
+                              {"description": {"type": "step"}}),
+    "from_plain, augmentation": (partial(from_plain, neocog.Augmentation, called="augmentation"),
+                                 {"description": {}}),
+    "override": (partial(override, Recipe()), {
+        "ema": 0.9, **{name: getattr(Recipe(), name) for name in Recipe.names()}}),
     "simple_cnn": (models.simple_cnn, {"classes": 3, "width": 1, "input_shape": (3, 8, 8)}),
     "resnet8": (models.resnet8, {"classes": 3, "width": 1, "input_shape": (3, 8, 8)}),
     "make": (models.make, {"name": "lenet5", "classes": 3, "width": 1, "input_shape": None}),
+    "Node": (neocog.Node, {"name": "relu", "layer": neocog.ReLU(), "inputs": ("conv",)}),
+    "from_nodes": (neocog.Network.from_nodes, {
+        "nodes": [neocog.Node("relu", neocog.ReLU())], "input_shape": (3, 8, 8), "classes": None,
+        "preprocessing": None}),
     "cost": (neocog.cost, {"network": NET}),
     "name_of": (models.name_of, {"network": NET}),
     "initialize": (network().initialize, {"seed": 0}),
@@ -125,11 +139,12 @@ def test_descriptions(name):
 
 FUNCTIONS = {
     "fit": (neocog.fit, {
-        "network": NET, "data": DATA, "epochs": 1, "batch_size": 4, "optimizer": None,
-        "schedule": None, "averaging": None, "augmentation": None, "label_smoothing": 0.0,
+        "network": NET, "data": DATA, "settings": None, "validation": None, "epochs": 1,
+        "batch_size": 4, "optimizer": SGD(), "schedule": schedules.Cosine(), "averaging": None,
+        "augmentation": neocog.Augmentation(), "label_smoothing": 0.0,
         "class_weights": None, "sample_weights": None, "balance": None, "clip_norm": None,
         "accumulate": 1, "freeze_after": None, "seed": 0, "threads": 1, "log_every": 1,
-        "classes": None, "callback": None}),
+        "classes": None, "callback": None, "resume": None, "monitor": "loss", "patience": 1}),
     "evaluate": (neocog.evaluate, {"network": NET, "data": DATA, "tta": None, "threads": 1}),
     "calibrate": (neocog.calibrate, {"network": NET, "data": DATA, "threads": 1}),
     "predict_proba": (neocog.predict_proba,

@@ -78,7 +78,9 @@ def _wanted(
             data_dir or (before.data_dir if same else None),
         )
     how = override(Recipe.load(recipe or "note"), **changes)
-    return Wanted(how, data or "shapes", options, data_dir, None if recipe else changes)
+    return Wanted(
+        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
+    )
 
 
 def _check_alone(resume: str, **others: Any) -> None:

@@ -4,10 +4,9 @@ M. D. Zeiler and R. Fergus, "Visualizing and understanding convolutional network
 filters by the parts of images that activate them.
 """
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,9 @@ from neocog.errors import DataError
 from neocog.explanation.layer_names import unknown_layer
 from neocog.explanation.receptive_field import ReceptiveFields
 from neocog.explanation.rendering import render_figure
-from neocog.explanation.topology import way_to
-from neocog.layers import AdaptiveMaxPool2d, Conv2d, Flatten, Layer
+from neocog.explanation.topology import nodes_to
+from neocog.layers import AdaptiveMaxPool2d, Conv2d, Flatten
+from neocog.layers.graph import Node
 from neocog.network import Network, check_network
 from neocog.validation import whole
 
@@ -129,11 +129,10 @@ def filters(
 def _top_activations(
     network: Network, layer: str, images: Images, count: int
 ) -> tuple[tuple[TopActivation, ...], ...]:
-    way = way_to(network, layer)
-    largest, places = _largest(_of_largest(network, way), layer, images)
+    largest, places = _largest(_of_largest(network, layer), layer, images)
     best = np.argsort(-largest, axis=0, kind="stable")[:count]
     columns = network.shapes[layer][2]
-    field_of = ReceptiveFields(way.values(), network.input_shape)
+    field_of = ReceptiveFields(network.graph, layer)
 
     def activation(index: int, channel: int) -> TopActivation:
         row, column = divmod(int(places[index, channel]), columns)
@@ -168,13 +167,12 @@ def _largest(network: Network, layer: str, images: Images) -> tuple[Floats, NDAr
     return largest, places
 
 
-def _of_largest(network: Network, way: Mapping[str, Layer]) -> Network:
-    """A network whose scores are the largest numbers of the channels at the end of a way."""
-    last = list(way)[-1]
-    ends = {f"{last}.largest": AdaptiveMaxPool2d(), f"{last}.flatten": Flatten()}
-    layers: dict[str, Any] = {**way, **ends}
+def _of_largest(network: Network, layer: str) -> Network:
+    """A network whose scores are the largest numbers of a layer's channels."""
+    ends = Node(f"{layer}.largest", AdaptiveMaxPool2d()), Node(f"{layer}.flatten", Flatten())
+    nodes = [*nodes_to(network.graph, layer), *ends]
     shape, preprocessing = network.input_shape, network.preprocessing
-    largest = Network(input_shape=shape, preprocessing=preprocessing, **layers)
+    largest = Network.from_nodes(nodes, input_shape=shape, preprocessing=preprocessing)
     state = network.state_dict()
     largest.load_state_dict({name: state[name] for name in largest.state_shapes})
     return largest

@@ -5,9 +5,7 @@ stride s, dilation d and padding p; so does a pool's, with d = 1. Layer by layer
 the image. Columns are the same.
 """
 
-from collections.abc import Iterable
-
-from neocog.explanation.topology import branches, way_to
+from neocog.explanation.layer_names import unknown_layer
 from neocog.layers import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -15,8 +13,10 @@ from neocog.layers import (
     Conv2d,
     Layer,
     MaxPool2d,
+    Multiply,
     Shape,
 )
+from neocog.layers.graph import Graph
 from neocog.network import Network
 
 __all__ = ["ReceptiveFields", "receptive_field"]
@@ -38,53 +38,54 @@ def receptive_field(network: Network, layer: str, row: int, column: int) -> Box:
     Raises:
         DataError: for a layer that there is not.
     """
-    return ReceptiveFields(way_to(network, layer).values(), network.input_shape)(row, column)
+    return ReceptiveFields(network.graph, layer)(row, column)
 
 
 class ReceptiveFields:
-    """The receptive fields of the numbers that a chain of layers gives.
+    """The receptive fields of the numbers in a layer's map.
 
     Args:
-        layers: of the chain.
-        shape: of its input.
+        graph: of the network.
+        layer: its full name.
+
+    Raises:
+        DataError: for a layer that there is not.
     """
 
-    def __init__(self, layers: Iterable[Layer], shape: Shape) -> None:
-        self._layers, self._shape = list(layers), shape
+    def __init__(self, graph: Graph, layer: str) -> None:
+        if layer not in graph.outputs:
+            raise unknown_layer(layer, graph.outputs)
+        self._graph, self._end = graph, graph.outputs[layer]
         self._boxes: dict[tuple[int, int], Box] = {}
 
     def __call__(self, row: int, column: int) -> Box:
         """The box of the number at this row and column, as `receptive_field` gives it."""
         if (row, column) not in self._boxes:
-            outputs = frozenset([row]), frozenset([column])
-            rows, columns = _through_chain(self._layers, self._shape, outputs)
+            rows, columns = self._pixels(row, column)
             box = (0, 0, 0, 0)
             if rows and columns:
                 box = (min(rows), min(columns), max(rows) + 1, max(columns) + 1)
             self._boxes[row, column] = box
         return self._boxes[row, column]
 
+    def _pixels(self, row: int, column: int) -> _Places:
+        graph, none = self._graph, frozenset[int]()
+        # By node, the places of its output that the number depends on; −1 is the image.
+        read: dict[int, _Places] = {self._end: (frozenset([row]), frozenset([column]))}
+        for index in range(self._end, -1, -1):
+            if index not in read:
+                continue
+            for source in graph.sources[index]:
+                shape = graph.input_shape if source < 0 else graph.shapes[graph.nodes[source].name]
+                rows, columns = _through(graph.nodes[index].layer, shape, read[index])
+                if rows and columns:  # a layer that reads no row reads nothing
+                    others = read.get(source, (none, none))
+                    read[source] = rows | others[0], columns | others[1]
+        return read.get(-1, (none, none))
 
-def _through_chain(layers: Iterable[Layer], shape: Shape, outputs: _Places) -> _Places:
-    """The places of a chain's input, of this shape, that some of its outputs depend on."""
-    inputs = []
-    for layer in layers:
-        inputs.append((layer, shape))
-        shape = layer.output_shape(shape)
-    places = outputs
-    for layer, shape in reversed(inputs):
-        places = _through_layer(layer, shape, places)
-    return places
 
-
-def _through_layer(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
-    chains = branches(layer)
-    if chains:
-        ways = [_through_chain(chain.values(), shape, outputs) for chain in chains]
-        # A branch that reads no row reads nothing, whatever its columns.
-        ways = [way for way in ways if all(way)]
-        rows, columns = (frozenset().union(*(way[side] for way in ways)) for side in (0, 1))
-        return rows, columns
+def _through(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
+    """The places of an input, of this shape, that some of the layer's outputs depend on."""
     match layer:
         case AdaptiveAvgPool2d() | AdaptiveMaxPool2d():
             return frozenset(range(shape[1])), frozenset(range(shape[2]))
@@ -93,6 +94,8 @@ def _through_layer(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
                 _through_window(layer, side, shape[1 + side], outputs[side]) for side in (0, 1)
             )
             return rows, columns
+        case Multiply() if shape[1:] == (1, 1):  # a factor of a whole channel
+            return frozenset([0]), frozenset([0])
     return outputs
 
 

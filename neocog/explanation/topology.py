@@ -5,9 +5,10 @@ from typing import Any
 
 from neocog.explanation.layer_names import unknown_layer
 from neocog.layers import Layer, Residual
+from neocog.layers.graph import Graph, Node
 from neocog.network import Network
 
-__all__ = ["branches", "lanes", "named_layers", "way_to"]
+__all__ = ["branches", "lanes", "named_layers", "nodes_to"]
 
 
 def branches(layer: Layer) -> tuple[Mapping[str, Layer], ...]:
@@ -58,25 +59,17 @@ def _lanes(chain: Mapping[str, Layer], prefix: str, names: frozenset[str]) -> li
     return row
 
 
-def way_to(network: Network, name: str) -> dict[str, Layer]:
-    """The layers that an image passes one after another up to a layer, by full name.
+def nodes_to(graph: Graph, name: str) -> tuple[Node, ...]:
+    """The nodes that a layer's output depends on, the layer itself last.
 
     Raises:
         DataError: for a layer that there is not.
     """
-    return _way(network.layers, name, "")
-
-
-def _way(chain: Mapping[str, Layer], name: str, prefix: str) -> dict[str, Layer]:
-    before: dict[str, Layer] = {}
-    for key, layer in chain.items():
-        full = f"{prefix}{key}"
-        if full == name:
-            return before | {full: layer}
-        if name.startswith(f"{full}."):
-            child = name.removeprefix(f"{full}.").partition(".")[0]
-            for branch in branches(layer):  # which do not feed each other
-                if child in branch:
-                    return before | _way(branch, name, f"{full}.")
-        before[full] = layer
-    raise unknown_layer(name, chain)
+    if name not in graph.outputs:
+        raise unknown_layer(name, graph.outputs)
+    end = graph.outputs[name]
+    needed = {end}
+    for index in range(end, -1, -1):
+        if index in needed:
+            needed |= set(graph.sources[index])
+    return tuple(node for index, node in enumerate(graph.nodes) if index in needed)

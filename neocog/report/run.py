@@ -27,6 +27,8 @@ REPORT = "report.html"
 _HISTORY = "history.csv"
 # A line is some 30 bytes, so that this is a million lines.
 _MOST_BYTES = 32 * 2**20
+# Of a recipe itself, which is named already.
+_OF_A_RECIPE = ("name", "about")
 _MACHINE = {"vector_floats": "vector width (floats)"}
 
 
@@ -73,7 +75,7 @@ def write_run_report(
         data=data,
         part=part,
         history=history,
-        settings=_table(info, "settings"),
+        settings={k: v for k, v in _table(info, "settings").items() if k not in _OF_A_RECIPE},
         defaults=Recipe().to_dict() if defaults is None else defaults,
         facts=_facts(info, history, network, evaluation),
         threads=threads,

@@ -5,7 +5,7 @@ A group of settings is a dictionary of its fields, one of several kinds with the
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, TypeVar
 
 from neocog.errors import NeocogError
@@ -16,6 +16,7 @@ from neocog.settings.setting import (
     items_of,
     kind_named,
     options_of,
+    setting_of,
     unknown_setting,
 )
 from neocog.validation import as_row, shown
@@ -75,6 +76,9 @@ def build(cls: type[S], given: Mapping[str, Any], called: str, depth: int = 0) -
         if name not in known:
             raise unknown_setting(called, name, known)
         values[name] = described(known[name].type, name, value, depth)
+    for name, one in known.items():
+        if name not in values and one.default is one.default_factory is MISSING:
+            raise NeocogError(f"{called} needs {name}: {setting_of(one).help}.")
     return cls(**values)
 
 

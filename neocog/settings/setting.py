@@ -1,8 +1,8 @@
 """A setting: a field of a frozen dataclass that says all there is to know of it, in one place.
 
-    label_smoothing: float = setting(0.0, low=0, high=1, help="part of a label for all classes")
+    accumulate: int = setting(1, low=1, high=1000, help="batches a step of the optimizer")
 
-From this line come the check and its message, the option ``--label-smoothing``, the key in TOML and
+From this line come the check and its message, the option ``--accumulate``, the key in TOML and
 JSON, and the row in the class's docstring. Nothing here imports NumPy, as ``--help`` reads it.
 """
 
@@ -256,12 +256,12 @@ def kind_named(family: type[OneOf], name: object, label: str) -> type[OneOf]:
     """The kind of a family that is called so; raises `NeocogError` if there is none."""
     if isinstance(name, str) and name in family.kinds:
         return family.kinds[name]
-    hint = did_you_mean(str(name), family.kinds)
+    hint = did_you_mean(name, family.kinds)
     raise NeocogError(f"Unknown {label} {shown(name)}.{hint} Known: {', '.join(family.kinds)}.")
 
 
 def unknown_setting(owner: str, name: object, known: Iterable[str]) -> NeocogError:
     """The error to raise for a setting that is not there; it names one that is like it."""
     known = list(known)
-    hint = did_you_mean(str(name), known)
+    hint = did_you_mean(name, known)
     return NeocogError(f"{owner} has no setting {shown(name)}.{hint} Known: {', '.join(known)}.")

@@ -22,6 +22,8 @@ MEASURES = ("validation_loss", "validation_accuracy", "loss")
 
 _MOST = 1_000_000
 _MOST_LOGGED = 1_000_000_000
+# What float32 holds.
+_LEAST_WEIGHT, _MOST_WEIGHT = 1e-45, 3.4e38
 
 
 def _epochs(name: str, value: object) -> float:
@@ -37,10 +39,12 @@ def _class_weights(name: str, value: Any) -> tuple[float, ...]:
         row = as_row(value.tolist() if hasattr(value, "tolist") else value)
     except (TypeError, ValueError, RuntimeError):
         row = None
-    if row is None:
+    if not row:
         raise refuse(name, value, "numbers, one for each class")
     numbers = [as_real(one) for one in row]
-    if not all(number is not None and number > 0 for number in numbers):
+    if not all(
+        number is not None and _LEAST_WEIGHT <= number <= _MOST_WEIGHT for number in numbers
+    ):
         raise refuse(name, value, "positive numbers, one for each class")
     return tuple(float(number) for number in numbers if number is not None)
 

@@ -6,6 +6,7 @@ files or terminals.
 """
 
 from neocog.data.images import Dataset
+from neocog.errors import TrainingDivergedError
 from neocog.evaluation import evaluate
 from neocog.signals import deferred_signals
 from neocog.training.callback import Callbacks
@@ -73,7 +74,11 @@ def _take_steps(run: TrainingRun, callbacks: Callbacks) -> None:
     log = Log(run, callbacks)
     log.look(run.batch)
     while not run.epoch_is_done:
-        run.step(callbacks.steps_to_pause(run.steps), log.look)
+        try:
+            run.step(callbacks.steps_to_pause(run.steps), log.look)
+        except TrainingDivergedError:
+            log.look(run.batch)
+            raise
         log.look(run.batch)
         if run.interrupted:
             return

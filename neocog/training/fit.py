@@ -124,6 +124,7 @@ def fit(
 def _settings(
     given: TrainingSettings | None, before: TrainingSettings | None, changes: dict[str, Any]
 ) -> TrainingSettings:
-    base = given or before or TrainingSettings()
+    base = before if given is None else given
+    base = TrainingSettings() if base is None else base
     base = instance("settings", base, TrainingSettings, "a neocog TrainingSettings or Recipe")
     return override(base, **changes)

@@ -55,7 +55,7 @@ def _make_named(name: str) -> tuple[Path, list[Path]]:
 
 
 def not_made(path: str | Path | None, error: OSError) -> FormatError:
-    """The error to raise where a folder cannot be made."""
+    """The error to raise for a folder that cannot be made."""
     return FormatError(
         f"The folder for the results, {path or 'runs'}, cannot be made: "
         f"{error.strerror or error}. Choose another with --out."
@@ -74,7 +74,7 @@ def take_away(folder: Path, made: list[Path], lock: RunLock) -> None:
 
 
 def remove_empty(made: list[Path]) -> None:
-    """Remove the folders that were made, as far as nothing is in them."""
+    """Remove folders that were made for a run, as long as nothing is in them."""
     with suppress(OSError):
         for path in made:  # until one in which another run has put something
             path.rmdir()

@@ -12,9 +12,9 @@ from exploring import served
 import neocog
 from neocog import models
 from neocog.explanation import explain
-from neocog.explanation.html import page
-from neocog.explanation.payload import pack
-from neocog.explanation.top_activations import top_activation_sprites
+from neocog.explanation.page.html import page
+from neocog.explanation.page.payload import pack
+from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.layers import (
     GELU,
     AdaptiveMaxPool2d,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from neocog.explanation import explain
-from neocog.explanation.html import bundle, page
-from neocog.explanation.payload import pack
+from neocog.explanation.page.html import bundle, page
+from neocog.explanation.page.payload import pack
 
 # Float32's roundings in sums of some hundred products, of the largest number that is added.
 CLOSE = 1e-4

@@ -10,8 +10,8 @@ import pytest
 import neocog
 from neocog import models
 from neocog.explanation import explain
-from neocog.explanation.html import page
-from neocog.explanation.payload import pack
+from neocog.explanation.page.html import page
+from neocog.explanation.page.payload import pack
 
 
 def test_names_are_text_and_no_program(tab, tmp_path, trained):
@@ -47,8 +47,10 @@ def test_modules_have_no_syntax_errors_and_no_double_imports():
     node = shutil.which("node")
     if node is None:
         pytest.skip("no Node")
-    folder = Path(neocog.__file__).parent / "explanation" / "page"
-    for file in sorted(folder.glob("*.js")):
+    folder = Path(neocog.__file__).parent / "explanation" / "page" / "static"
+    files = sorted(folder.rglob("*.js"))
+    assert len(files) > 10
+    for file in files:
         source = file.read_text()
         assert "</script" not in source
         command = [node, "--check", "--input-type=module"]

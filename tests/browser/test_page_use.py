@@ -86,7 +86,7 @@ def test_what_it_looks_at(tab, note, explained):
     assert "features of conv1" in section.inner_text()
 
 
-def test_filters_show_what_excites_them(tab, note, trained, explained):
+def test_filters_show_their_top_activations(tab, note, trained, explained):
     _, data = trained
     open_ = tab(note)
     pictures = open_.page.locator("#filters .top-activation")

@@ -6,7 +6,17 @@ import numpy as np
 
 from neocog.data import Data, Dataset
 
-FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
+#: What a run leaves whose data have no part for validation, and what it has besides if it finished.
+FILES = [
+    "checkpoints",
+    "cnn_model.pth",
+    "config.toml",
+    "history.csv",
+    "last.safetensors",
+    "log.txt",
+    "run.json",
+]
+FINISHED = sorted([*FILES, "report.html"])
 CLASSES = tuple(f"class{k}" for k in range(10))
 
 
@@ -22,6 +32,14 @@ def tiny(train=40, test=30, side=32, classes=CLASSES, name="tiny") -> Data:
         return Dataset(images[np.arange(count) % len(images)], labels)
 
     return Data(name, split(train), split(test), classes)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of the files in the folder of a run, but for the one that TensorBoard reads."""
+    names = sorted(path.name for path in folder.iterdir())
+    events = [name for name in names if name.startswith("events.out.tfevents.")]
+    assert len(events) == 1
+    return [name for name in names if name not in events]
 
 
 def the_run(here: Path) -> Path:

@@ -15,6 +15,7 @@ from neocog.data.shapes import shapes
 from neocog.data.sources import cifar10 as cifar
 from neocog.formats import save_pth
 from neocog.network_files import save_model
+from neocog.run_files import LAST
 from neocog.trained_on import training_notes
 
 
@@ -30,9 +31,9 @@ def with_data(monkeypatch):
 
     def give(data: Data | None = None) -> None:
         given = data or tiny()
-        for command in ("train", "evaluate"):
-            module = importlib.import_module(f"neocog.cli.{command}")
-            monkeypatch.setattr(module, "load_data", lambda *_, **__: given)
+        for module in ("training_setup", "evaluate"):
+            command = importlib.import_module(f"neocog.cli.{module}")
+            monkeypatch.setattr(command, "load_data", lambda *_, **__: given)
 
     return give
 
@@ -86,7 +87,7 @@ def model(here) -> Path:
     )
     folder = here / "model"
     folder.mkdir()
-    save_model(network, folder / "model.safetensors", training=training_notes(tiny()))
+    save_model(network, folder / LAST, training=training_notes(tiny()))
     save_pth(network.state_dict(), folder / "cnn_model.pth")
     return folder
 

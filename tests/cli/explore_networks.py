@@ -3,7 +3,7 @@
 import neocog
 from neocog.cli import explore as explore_module  # noqa: F401  (patched below by its full name)
 from neocog.data.shapes import CLASSES
-from neocog.formats import save_model
+from neocog.network_files import save_model
 
 
 def saved(path, classes=CLASSES, **training):

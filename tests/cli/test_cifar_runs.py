@@ -58,7 +58,7 @@ def test_a_run_is_evaluated_on_its_own_data(command, small_cifar, here, monkeypa
     monkeypatch.setenv("NEOCOG_DATA", str(small_cifar))
     _, out, _ = command("train", "other", "--epochs", 1, "--out", "run")
     accuracy = re.search(r"Test accuracy: (.*) of", out)[1]
-    for run in ("run", "run/model.safetensors"):
+    for run in ("run", "run/last.safetensors"):
         code, out, err = command("evaluate", run)
         assert (code, err) == (0, "")
         assert f"Test accuracy: {accuracy} of" in out

@@ -52,8 +52,8 @@ def served(monkeypatch):
         (("--port", 70_000), 1, "--port (=70000) must be from 0 to 65535"),
         (("--port", -1), 1, "--port (=-1) must be from 0 to 65535"),
         (("--threads", 0), 1, "threads (=0)"),
-        (("--host", "192.0.2.1"), 1, "cannot be listened on"),
-        (("--host", "no such host"), 1, "cannot be listened on"),
+        (("--host", "192.0.2.1"), 1, "neocog cannot listen on"),
+        (("--host", "no such host"), 1, "neocog cannot listen on"),
         (("--port", "x"), 2, "--port"),
     ],
 )
@@ -86,7 +86,7 @@ def test_the_address_is_all_that_goes_to_stdout(capsys, served):
     assert "Ctrl+C" in err
     assert "Whoever" not in err
     assert server.access.token not in err
-    assert session.about["data"] == {"name": "shapes", "train": 8, "test": 4}
+    assert session.about["data"] == {"name": "shapes", "train": 8, "held_out": 4, "part": "test"}
 
 
 def test_a_warning_for_other_addresses(capsys, served):

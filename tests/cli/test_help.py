@@ -7,17 +7,18 @@ import sys
 import pytest
 
 import neocog
-from neocog.cli import recipe_options
 from neocog.cli.parser import build_parser
-from neocog.evaluation import VIEWS
 from neocog.settings.optimizers import OPTIMIZERS
-from neocog.settings.recipe import RECIPES
+from neocog.settings.recipe import INITIALIZATIONS, RECIPES, VIEWS, Recipe
 from neocog.settings.schedules import SCHEDULES
-from neocog.training.initialization import INITIALIZATIONS
+
+# Modules that `neocog --help` may import, Python's own too: 125 when this was written.
+MOST_MODULES = 160
 
 COMMANDS = [
     "train",
     "evaluate",
+    "calibrate",
     "predict",
     "explain",
     "runs",
@@ -61,21 +62,17 @@ def test_the_defaults_are_the_recipes_and_that_is_the_notes():
     options = vars(build_parser().parse_args(["train"]))
     options.pop("run")
     given = {name: value for name, value in options.items() if value is not None}
-    assert given == {
-        "command": "train",
-        "data": "shapes",
-        "seed": 0,
-        "log_every": 2000,
-    }
+    assert given == {"command": "train"}
+    assert Recipe.load("note") == Recipe(name="note", about=Recipe.load("note").about)
 
 
 def test_the_parsers_names_are_the_registries():
-    assert tuple(OPTIMIZERS) == recipe_options.OPTIMIZERS
-    assert tuple(SCHEDULES) == recipe_options.SCHEDULES
     (commands,) = (a for a in build_parser()._actions if a.dest == "command")
     actions = {action.dest: action for action in commands.choices["train"]._actions}
-    assert actions["tta"].choices == ("none", *VIEWS)
-    assert actions["initialization"].choices == INITIALIZATIONS
+    assert actions["optimizer"].choices == list(OPTIMIZERS)
+    assert actions["schedule"].choices == list(SCHEDULES)
+    assert actions["tta"].choices == [*VIEWS, "none"]
+    assert actions["initialization"].choices == list(INITIALIZATIONS)
     assert all(name in actions["recipe"].help for name in RECIPES)
 
 
@@ -83,25 +80,25 @@ def test_version(command):
     assert command("--version") == (0, f"neocog {neocog.__version__}\n", "")
 
 
-def test_help_is_there_at_once_and_imports_nothing_large(here):
+def test_help_imports_little(here):
+    """So that it is there at once."""
     script = (
-        "import sys, time\n"
-        "began = time.perf_counter()\n"
+        "import sys\n"
+        "began = set(sys.modules)\n"
         "from neocog.cli import main\n"
         "try:\n"
         "    main(['--help'])\n"
         "except SystemExit as stop:\n"
         "    assert stop.code == 0\n"
-        "seconds = time.perf_counter() - began\n"
-        "large = ('numpy', 'numba', 'llvmlite', 'torch', 'rich', 'PIL', 'safetensors')\n"
-        "print([m for m in large if m in sys.modules], seconds, file=sys.stderr)\n"
+        "print(*sorted(set(sys.modules) - began), file=sys.stderr)\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=here, capture_output=True, text=True, check=True
     )
-    loaded, seconds = result.stderr.rsplit(" ", 1)
-    assert loaded == "[]"
-    assert float(seconds) < 0.3
+    loaded = result.stderr.split()
+    large = {"numpy", "numba", "llvmlite", "torch", "rich", "PIL", "safetensors"}
+    assert not large & set(loaded)
+    assert len(loaded) <= MOST_MODULES, loaded
 
 
 @pytest.mark.parametrize(

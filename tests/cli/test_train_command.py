@@ -6,10 +6,11 @@ import re
 
 import numpy as np
 import pytest
-from commands import CLASSES, FILES, the_run, tiny
+from commands import CLASSES, FINISHED, names_in, the_run, tiny
 
 import neocog
 from neocog.settings.recipe import Recipe
+from neocog.training.experiment import make_network
 
 # train
 
@@ -23,7 +24,9 @@ def test_train_prints_what_the_note_prints(command, with_data, here):
     for line, (epoch, batch) in zip(losses, [(1, 4), (1, 8), (2, 4), (2, 8)], strict=True):
         assert re.fullmatch(rf"Epoch: {epoch}, Batch: {batch}, Loss: \d\.\d{{3}}", line)
     assert finished == "Training finished."
-    assert re.fullmatch(r"Test accuracy: \d+\.\d\d % of 30 images", accuracy)
+    assert re.fullmatch(
+        r"Test accuracy: \d+\.\d\d % of 30 images \(95 % CI: \S+ to \S+ %\)", accuracy
+    )
     assert results == f"Results: {the_run(here).relative_to(here)}"
 
 
@@ -32,15 +35,15 @@ def test_the_line_itself(capsys):
     from neocog.cli.display import Display
     from neocog.training.history import Logged
 
-    Display(None, None, 1).logged(Logged(1, 2000, 1.78246, 0.5))
+    Display(Recipe()).logged(Logged(1, 2000, 1.78246, 0.5))
     assert capsys.readouterr().out == "Epoch: 1, Batch: 2000, Loss: 1.782\n"
 
 
-def test_train_leaves_the_four_files(command, with_data, here):
+def test_what_train_leaves(command, with_data, here):
     with_data()
     _, out, _ = command("train", "--epochs", 2, "--log-every", 4, "--lr", 0.01, "--seed", 3)
     folder = the_run(here)
-    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert names_in(folder) == FINISHED
 
     rows = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
     assert list(rows[0]) == ["epoch", "batch", "loss", "seconds"]
@@ -49,9 +52,12 @@ def test_train_leaves_the_four_files(command, with_data, here):
 
     info = json.loads((folder / "run.json").read_text())
     assert info["status"] == "finished"
+    assert info["data"]["name"] == "tiny"
+    about = Recipe.load("note").about
     assert info["settings"] == {
-        "data": "tiny",
         "recipe": "note",
+        "name": "note",
+        "about": about,
         "model": "simple-cnn",
         "width": 1.0,
         "initialization": "torch",
@@ -66,10 +72,21 @@ def test_train_leaves_the_four_files(command, with_data, here):
             "nesterov": False,
             "groups": [],
         },
-        "schedule": None,
+        "schedule": {"type": "constant"},
         "averaging": None,
-        "augmentation": None,
+        "augmentation": {
+            "flip": None,
+            "translate": 0,
+            "border": "reflect",
+            "cutout": 0,
+            "jitter": [0.0, 0.0, 0.0],
+            "mixup": 0.0,
+            "crop": None,
+            "rotate": 0.0,
+            "trivial_augment": False,
+        },
         "label_smoothing": 0.0,
+        "class_weights": None,
         "clip_norm": None,
         "accumulate": 1,
         "balance": None,
@@ -78,9 +95,17 @@ def test_train_leaves_the_four_files(command, with_data, here):
         "seed": 3,
         "threads": None,
         "log_every": 4,
+        "monitor": "validation_loss",
+        "patience": None,
+        "min_delta": 0.0,
+        "checkpoint_minutes": 5.0,
+        "checkpoint_steps": None,
+        "keep_checkpoints": 3,
+        "calibrate": False,
     }
     assert info["steps"] == 20
-    assert [set(epoch) for epoch in info["epochs"]] == [{"loss", "seconds"}] * 2
+    assert [epoch["epoch"] for epoch in info["epochs"]] == [1, 2]
+    assert all({"loss", "seconds", "lr"} < set(epoch) for epoch in info["epochs"])
     assert {"python", "numpy", "numba", "llvmlite"} <= info["versions"].keys()
     assert info["machine"]["processor"]
     assert info["machine"]["cores"] >= 1
@@ -161,18 +186,18 @@ def test_a_recipe_with_changes(command, with_data, here):
         label_smoothing=0.1,
         clip_norm=1.0,
         accumulate=2,
+        seed=4,
+        name="mine",
     )
-    network = recipe.network(tiny(), 4)
-    neocog.fit(network, tiny().train, **recipe.fit_settings(), seed=4)
+    network = make_network(recipe, tiny())
+    neocog.fit(network, tiny().train, recipe)
     trained = neocog.load(the_run(here))
     for name, value in trained.state_dict().items():
         np.testing.assert_array_equal(value, network.state_dict()[name])
     assert trained.preprocessing == network.preprocessing
     assert trained.preprocessing.mean != (0.5, 0.5, 0.5)
     info = json.loads((the_run(here) / "run.json").read_text())
-    settings = {k: v for k, v in info["settings"].items() if k not in ("data", "recipe")}
-    for name in ("seed", "threads", "log_every"):
-        settings.pop(name)
+    settings = {k: v for k, v in info["settings"].items() if k != "recipe"}
     assert Recipe.from_dict(settings) == recipe
     assert info["settings"]["recipe"] == "mine"
     expected = neocog.evaluate(network, tiny().test, tta="flip")
@@ -202,7 +227,7 @@ def test_a_new_folder_each_time(command, with_data, here):
     assert len(folders) == 3
     for folder in folders:
         assert folder.name.startswith("simple-cnn-tiny-")
-        assert sorted(path.name for path in folder.iterdir()) == FILES
+        assert names_in(folder) == FINISHED
 
 
 def test_out(command, with_data, here):
@@ -212,7 +237,7 @@ def test_out(command, with_data, here):
         code, printed, _ = command("train", "--epochs", 1, "--out", out)
         assert code == 0
         assert printed.endswith(f"Results: {out}\n")
-        assert sorted(path.name for path in (here / out).iterdir()) == FILES
+        assert names_in(here / out) == FINISHED
     assert not (here / "runs").exists()
 
 
@@ -224,4 +249,4 @@ def test_out_at_home(command, with_data, here, monkeypatch):
     monkeypatch.setenv("HOME", str(here))
     monkeypatch.setenv("USERPROFILE", str(here))
     assert command("train", "--epochs", 1, "--out", "~/mine")[0] == 0
-    assert sorted(path.name for path in (here / "mine").iterdir()) == FILES
+    assert names_in(here / "mine") == FINISHED

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from commands import FILES, the_run, tiny
+from commands import FILES, names_in, the_run, tiny
 
 import neocog
 from neocog.data import Data, Dataset
@@ -38,41 +38,41 @@ def test_a_folder_that_cannot_be_made_is_refused(refused, with_data, here):
         (["--epochs", 10**9], "epochs (=1000000000)"),
         (["--batch-size", 0], "batch_size (=0)"),
         (["--batch-size", -4], "batch_size (=-4)"),
-        (["--lr", 0], "lr (=0.0)"),
+        (["--lr", 0], "lr (=0)"),
         (["--lr", -0.1], "lr (=-0.1)"),
         (["--lr", "nan"], "lr (=nan)"),
         (["--lr", "inf"], "lr (=inf)"),
         (["--momentum", -0.5], "momentum (=-0.5)"),
-        (["--momentum", 1], "momentum (=1.0)"),
+        (["--momentum", 1], "momentum (=1)"),
         (["--threads", 0], "threads (=0)"),
         (["--threads", -2], "threads (=-2)"),
         (["--threads", 100_000], "threads (=100000)"),
         (["--log-every", 0], "log_every (=0)"),
         (["--seed", 2**64], f"seed (={2**64})"),
-        (["--optimizer", "adam", "--momentum", 0.9], "--momentum goes with --optimizer sgd"),
+        (["--optimizer", "adam", "--momentum", 0.9], "momentum goes with --optimizer sgd"),
         (["--model", "simple_cn"], "Did you mean 'simple-cnn'?"),
         (["--model", "resnet"], "Known: simple-cnn"),
         (["--width", 0], "width (=0)"),
         (["--epochs", "nan"], "epochs (=nan)"),
         (["--recipe", "minutes"], "Did you mean 'minute'?"),
         (["--recipe", "my.toml"], "my.toml: No such file"),
-        (["--weight-decay", -1], "weight_decay (=-1.0)"),
-        (["--optimizer", "adamw", "--nesterov"], "--nesterov goes with --optimizer sgd"),
+        (["--weight-decay", -1], "weight_decay (=-1)"),
+        (["--optimizer", "adamw", "--nesterov"], "nesterov goes with --optimizer sgd"),
         (["--momentum", 0, "--nesterov"], "nesterov needs a momentum"),
-        (["--label-smoothing", 2], "label_smoothing (=2.0)"),
+        (["--label-smoothing", 2], "label_smoothing (=2)"),
         (["--clip-norm", -1], "clip_norm (=-1.0)"),
         (["--accumulate", 0], "accumulate (=0)"),
         (["--ema", 1], "decay (=1.0)"),
         (["--translate", -1], "translate (=-1)"),
         (["--cutout", -1], "cutout (=-1)"),
-        (["--mixup", -1], "mixup (=-1.0)"),
+        (["--mixup", -1], "mixup (=-1)"),
         (["--jitter", 0, 0, -1], "jitter"),
     ],
 )
 def test_silly_settings_are_refused_before_data_are_loaded(
     refused, monkeypatch, arguments, message
 ):
-    module = importlib.import_module("neocog.cli.train")
+    module = importlib.import_module("neocog.cli.training_setup")
     monkeypatch.setattr(module, "load_data", lambda *_, **__: pytest.fail("data were loaded"))
     assert message in refused("train", *arguments)
 
@@ -104,14 +104,18 @@ def test_divergence_is_one_message_and_keeps_the_epochs_before(command, with_dat
     code, out, err = command("train", "--epochs", 3, "--lr", 1e30, "--log-every", 1)
     assert code == 1
     assert re.fullmatch(r"Epoch: 1, Batch: 1, Loss: \d\.\d{3}\n", out)
-    kept, message = [line for line in err.splitlines() if not line.startswith("Compil")]
-    assert kept == f"What was finished before is in {the_run(here).relative_to(here)}"
+    lines = [line for line in err.splitlines() if not line.startswith("Compil")]
+    epoch, kept, goes_on, message = lines
+    folder = the_run(here).relative_to(here)
+    assert epoch.startswith("Epoch 1 of 3: loss ")
+    assert kept == f"What was finished before is in {folder}"
+    assert goes_on == f"Go on with: neocog train --resume {folder}"
     assert re.match(r"neocog: The loss became (nan|inf) in epoch 2, batch 1\. ", message)
     assert "smaller learning rate" in message
     info = json.loads((the_run(here) / "run.json").read_text())
     assert info["status"] == "failed"
     assert "epoch 2, batch 1" in info["error"]
-    assert sorted(path.name for path in the_run(here).iterdir()) == FILES
+    assert names_in(the_run(here)) == FILES
     network = neocog.load(the_run(here))
     assert all(np.isfinite(value).all() for value in network.state_dict().values())
 

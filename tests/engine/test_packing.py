@@ -31,8 +31,8 @@ def test_packing_there_and_back(c, k, kernel, outputs, size):
         input_shape=(c, *size), flatten=Flatten(), fc=Linear(c * size[0] * size[1], outputs)
     )
     rng = np.random.default_rng(c * k)
-    for stage in (*lower(network.graph, training=True), *lower(only_linear.graph, training=True)):
-        for parameter in stage.parameters():
+    for op in (*lower(network.graph, training=True), *lower(only_linear.graph, training=True)):
+        for parameter in op.parameters():
             # Whole numbers from 1 on: none is lost, doubled or taken for padding.
             shape = parameter.shape
             value = 1 + rng.permutation(int(np.prod(shape))).astype(np.float32).reshape(shape)

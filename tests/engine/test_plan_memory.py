@@ -209,14 +209,14 @@ def test_gradients_share_memory_so_that_deeper_networks_fit():
 
 
 def test_more_memory_than_there_is_is_refused():
-    network = make("resnet8")
+    wide = {"conv": Conv2d(3, 20_000, 1), "flatten": Flatten(), "fc": Linear(16 * 20_000, 2)}
+    network = Network(input_shape=(3, 4, 4), **wide)
     network.initialize(0)
-    images = np.zeros((1, 32, 32, 3), np.uint8)
-    refused = r"100000000 images at a time needs [\d.,]+ GiB .* Take a smaller batch\."
+    refused = r"1000000 images at a time needs [\d.,]+ GiB .* Take a smaller batch\."
     with pytest.raises(NeocogError, match=refused):
         Trainer(
             *parts_of(network),
-            images,
-            np.zeros(1, np.int64),
-            TrainingSettings(batch_size=100_000_000, optimizer=SGD(0.1), threads=1),
+            np.zeros((1_000_000, 4, 4, 3), np.uint8),
+            np.zeros(1_000_000, np.int64),
+            TrainingSettings(batch_size=1_000_000, optimizer=SGD(0.1), threads=1),
         )

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn_figures import MAKERS, NAMES, bars_by_name, digits, draw, pictures, said, titled
+from matplotlib.figure import Figure
 
 import neocog
 from neocog.errors import NeocogError
-from neocog.explanation.figures import Picture
+from neocog.explanation.figures.canvas import figure_type
 
 # Layers
 
@@ -75,9 +76,10 @@ def test_explanation(explanations, name):
     label = explanation.label
     of_best, of_label = (f"{100 * explanation.probabilities[k]:.1f} %" for k in (best, label))
     names = explanation.classes
-    says = f"The network says {names[best]} ({of_best}), the label {names[label]} ({of_label})"
-    assert title.startswith(f"{says}: a loss of {digits(explanation.loss)}.")
-    assert f"what its {len(explanation) - 1} layers make" in title
+    says = f"The network predicts {names[best]} ({of_best}); "
+    says += f"the label is {names[label]} ({of_label})"
+    assert title.startswith(f"{says}. The loss is {digits(explanation.loss)}.")
+    assert f"the outputs of its {len(explanation) - 1} layers" in title
     image, *_ = figure.axes
     (shown,) = pictures(image)
     colors = explanation.image.shape[2] == 3
@@ -118,7 +120,7 @@ def test_a_prediction_that_is_right(explanations):
     best = again.label
     part = f"{100 * again.probabilities[best]:.1f} %"
     assert said(again.figure()).startswith(
-        f"The network gives {NAMES[best]} {part}, rightly by the label: a loss of "
+        f"The network predicts {NAMES[best]} ({part}), which is the label. The loss is "
         f"{digits(again.loss)}."
     )
 
@@ -139,24 +141,25 @@ def test_probabilities_of_the_first_ten_and_the_label(explanations):
 
 def test_a_notebook_shows_a_figure(explanations):
     figure = explanations["pairs"].figure()
-    assert isinstance(figure, Picture)
+    assert isinstance(figure, Figure)
     assert figure._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 def test_without_matplotlib(explanations, monkeypatch):
-    for module in ("drawing", "figures"):
-        monkeypatch.delitem(sys.modules, f"neocog.explanation.{module}", raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(NeocogError, match=re.escape("pip install 'neocog[figures]'")):
-        explanations["simple-cnn"].figure()
+    figure_type.cache_clear()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "matplotlib.figure", None)
+        with pytest.raises(NeocogError, match=re.escape("pip install 'neocog[figures]'")):
+            explanations["simple-cnn"].figure()
 
 
 def test_matplotlib_waits_until_a_figure_is_asked_for():
     """And pyplot, which keeps figures, is never asked for."""
     code = (
         "import sys, neocog.explanation\n"
+        "from neocog.explanation.figures.canvas import new_figure\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "import neocog.explanation.figures\n"
+        "new_figure(1, 1, 'One.')\n"
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
     )
     root = Path(__file__).parent.parent

@@ -22,13 +22,13 @@ def test_attribution(explanations, name, method):
     np.testing.assert_array_equal(map_, found.map)
     expected = [found.deleted, found.inserted]
     title = said(figure)
-    says = f"mean probability while pixels are covered, the reddest first: {digits(found.deletion)}"
+    says = f"Mean probability while pixels are covered, reddest first: {digits(found.deletion)}"
     if chance is not None:
         expected += [chance.deleted, chance.inserted]
-        says += f" ({digits(chance.deletion)} at random)"
+        says += f" ({digits(chance.deletion)} in random order)"
     assert says in title
     assert f"while they are uncovered: {digits(found.insertion)}" in title
-    assert f"finds what speaks for {explanation.classes[explanation.label]}." in title
+    assert f"finds evidence for {explanation.classes[explanation.label]}." in title
     lines = curves.get_lines()
     assert len(lines) == len(expected)
     for line, values in zip(lines, expected, strict=True):
@@ -53,7 +53,7 @@ def test_filters(explanations, name, layer, with_data):
     assert said(figure).startswith(
         f"The {out} filters of {layer}, {kh} × {kw} of {inputs} input channels each"
     )
-    assert ("Beside each what excites it most" in said(figure)) == with_data
+    assert ("Beside each are the parts of images" in said(figure)) == with_data
     drawn = titled(figure, "filter ")
     assert [axes.get_title() for axes in drawn] == [f"filter {k}" for k in range(12)]
     for channel, axes in enumerate(drawn):

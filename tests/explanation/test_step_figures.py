@@ -21,10 +21,11 @@ def test_a_step_of_a_kernel(explanations, name):
     label = explanation.label
     then = (100 * step.probabilities_before[label], 100 * step.probabilities[label])
     name = {"sgd": "SGD", "adam": "Adam"}[name]
-    kind = f"{name} at a rate of {step.optimizer.lr:g}"
+    kind = f"{name} with a learning rate of {step.optimizer.lr:g}"
     assert said(figure) == (
         f"One step of {kind} takes the loss from {digits(explanation.loss)} to "
-        f"{digits(step.loss)} and {NAMES[label]} from {then[0]:.1f} % to {then[1]:.1f} %. "
+        f"{digits(step.loss)}, and the probability of {NAMES[label]} from {then[0]:.1f} % to "
+        f"{then[1]:.1f} %. "
         f"conv1.weight changes by at most {digits(largest)}."
     )
     out = int(np.unravel_index(np.abs(change).argmax(), change.shape)[0])
@@ -76,8 +77,8 @@ def test_a_step_to_where_numbers_overflow(explanations, lr):
     for parameter in ("conv1.weight", "fc.weight"):
         figure = draw(step.figure(parameter))
         assert said(figure).startswith(
-            f"One step of SGD at a rate of {lr:g} from a loss of {digits(step.loss_before)} leads "
-            "to where numbers overflow"
+            f"One step of SGD with a learning rate of {lr:g} from a loss of "
+            f"{digits(step.loss_before)}. Numbers overflow after it"
         )
         expected = dict(zip(NAMES, step.probabilities_before, strict=True))
         assert bars_by_name(figure.axes[0]) == pytest.approx(expected)

@@ -41,7 +41,7 @@ def test_divergence(page, running):
     state = page.state()
     assert state["message"]["kind"] == "error"
     assert re.match(r"(The loss|A weight) became NaN or infinite", state["message"]["text"])
-    assert "Take a smaller rate" in state["message"]["text"]
+    assert "Try a tenth of the learning rate" in state["message"]["text"]
     assert state["training"]["running"] is False
     assert state["training"]["has_batch"] is False
     if running:

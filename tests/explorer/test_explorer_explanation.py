@@ -6,8 +6,8 @@ from exploring import at
 
 import neocog
 from neocog.explanation.explanation import explain
-from neocog.explanation.payload import pack
-from neocog.web import explorer as explorer_module
+from neocog.explanation.page.payload import pack
+from neocog.web import live_explanation
 
 # The explanation
 
@@ -38,7 +38,7 @@ def test_the_explanation_of_one_state_is_made_once(page, monkeypatch):
         calls.append(arguments)
         return explain(*arguments)
 
-    monkeypatch.setattr(explorer_module, "explain", counted)
+    monkeypatch.setattr(live_explanation, "explain", counted)
     first = page.get("/api/explanation")
     assert page.get("/api/explanation") == first
     assert len(calls) == 1

@@ -68,7 +68,7 @@ def test_training_pauses_when_the_browser_is_closed(network):
         listener.leave()
         state = until_it_stops(page)
         assert state["message"]["kind"] == "note"
-        assert state["message"]["text"] == "Training was paused, as no page listened any more."
+        assert state["message"]["text"] == "Training was paused because no page was open any more."
         steps = state["training"]["steps"]
         assert steps > began
         # Back again: all is there, and goes on.

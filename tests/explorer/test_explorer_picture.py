@@ -24,7 +24,12 @@ def test_at_first_it_shows_the_first_test_image(page, network):
     assert about["name"] == "simple-cnn"
     assert about["input_shape"] == [3, 32, 32]
     assert about["classes"] == list(DATA.classes)
-    assert about["data"] == {"name": "shapes", "train": 600, "test": 50}
+    assert about["data"] == {
+        "name": "shapes",
+        "train": 600,
+        "held_out": 50,
+        "part": "test",
+    }
     assert {k: tuple(v) for k, v in about["parameters"].items()} == network.parameter_shapes
     assert state["training"] == {
         "running": False,

@@ -188,11 +188,11 @@ def test_without_data_there_is_no_training(network):
     with served(network, None) as page:
         state = page.state()
         assert (state["training"], state["curve"], state["network"]["data"]) == (None, None, None)
-        expected = "There are no data to train on: start it with --data."
+        expected = "There are no data to train on. Start neocog explore with --data."
         for path in ("start", "pause", "step"):
             assert page.refused(f"/api/training/{path}", 409) == expected
         assert page.refused("/api/training", 409, rate=1) == expected
-        assert "no data" in page.refused("/api/picture", 409, index=0)
+        assert "no images to choose from" in page.refused("/api/picture", 409, index=0)
         assert page.send("GET", "/api/batch")[0] == page.send("GET", "/api/curve")[0] == 409
         # All else works.
         assert page.do("/api/weight", name="fc.bias", index=[0], value=9)["changes"] == 1

@@ -53,7 +53,7 @@ def test_what_is_no_object(page: Page, body, message):
         ("/api/training", {"batch_size": 41}, "batch_size (=41) must be from 1 to 40."),
         ("/api/training", {"batch_size": 1025}, "must be a whole number from 1 to 1024."),
         ("/api/training", {"epochs": 3}, "no field 'epochs'"),
-        ("/api/training/start", {"now": 1}, "no field 'now'. It takes none."),
+        ("/api/training/start", {"now": 1}, "no field 'now'. This request takes no fields."),
         ("/api/training/reset", {"seed": -1}, "seed (=-1) must be a whole number"),
         ("/api/training/reset", {"seed": 2**64}, "must be a whole number"),
         ("/api/kernel", {}, "kernel must be lists of numbers"),
@@ -97,12 +97,12 @@ def test_fields(page: Page, path, fields, message):
 
 
 def test_nothing_to_take_back(page: Page):
-    assert page.refused("/api/weight/back", 409) == "There is no changed weight to take back."
+    assert page.refused("/api/weight/back", 409) == "There is no changed weight to undo."
 
 
 def test_no_batch_yet(page: Page):
     status, found = error(page.send("GET", "/api/batch"))
-    assert (status, found) == (409, "There is no batch to look at: take a step first.")
+    assert (status, found) == (409, "There is no batch yet: take a step first.")
 
 
 # Pictures

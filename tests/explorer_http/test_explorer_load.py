@@ -62,7 +62,9 @@ def test_bodies_in_memory_are_bounded(page: Page):
                 break
             time.sleep(0.05)
         assert found == 503
-        assert reply == {"error": "Too much is being sent at once; send it again in a moment."}
+        assert reply == {
+            "error": "Too many requests are being sent at once. Send it again in a moment."
+        }
         # What is small is still read.
         assert page.post("/api/kernel", kernel=[])[0] == 400
     for _ in range(20 * PATIENCE):

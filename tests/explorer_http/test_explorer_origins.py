@@ -18,7 +18,7 @@ from neocog.web.refusal import RefusedError
 def test_another_name_is_refused(page: Page, host, path):
     """A name in someone's DNS may point here, and its page would be of one origin with this."""
     reply = page.send("GET", path, headers={"Host": host.format(port=page.port)})
-    assert error(reply) == (403, "This server is not served under that name.")
+    assert error(reply) == (403, "The Host header does not name this server.")
 
 
 def test_no_name_and_two_names_are_refused(page: Page):
@@ -47,7 +47,7 @@ def test_other_origins_are_refused(page: Page, origin, method):
     headers = {"Origin": origin.format(name=page.name), **JSON}
     path, body = ("/api/state", None) if method == "GET" else ("/api/picture", b'{"index": 1}')
     found = error(page.send(method, path, body, headers))
-    assert found == (403, "Requests of other pages are refused.")
+    assert found == (403, "Requests from other pages are refused.")
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

@@ -57,9 +57,9 @@ def test_paths(page: Page):
         assert error(page.send("GET", path)) == (404, f"There is nothing at {path}.")
     assert error(page.send("GET", "/api/picture"))[0] == 405
     assert error(page.send("GET", "/api/upload"))[0] == 405
-    assert page.refused("/api/state", 405) == "/api/state is for GET."
-    assert page.refused("/api/curve", 405) == "/api/curve is for GET."
-    assert page.refused("/", 405) == "/ is for GET."
+    assert page.refused("/api/state", 405) == "/api/state takes only GET requests."
+    assert page.refused("/api/curve", 405) == "/api/curve takes only GET requests."
+    assert page.refused("/", 405) == "/ takes only GET requests."
     assert page.refused("/api/nothing", 404) == "There is nothing at /api/nothing."
 
 
@@ -87,7 +87,7 @@ def test_bounds_hold_before_anything_is_read(page: Page, path, most, said):
     for length in (most + 1, 10**12, 10**30):
         status, found = page.raw(request_head(page, path, f"Content-Length: {length}"))
         assert status == 413
-        assert found["error"] == f"That is larger than the {said} that are read."
+        assert found["error"] == f"The request is too large: at most {said} are accepted."
 
 
 def test_the_largest_kernel_is_read(page: Page):
@@ -116,11 +116,11 @@ def test_the_largest_picture_is_read(page: Page):
         ([], 411, "length"),
         (["Transfer-Encoding: chunked"], 411, "length"),
         (["Transfer-Encoding: chunked", "Content-Length: 5"], 411, "length"),
-        (["Content-Length: -1"], 400, "no number"),
-        (["Content-Length: 0x10"], 400, "no number"),
-        (["Content-Length: ٣"], 400, "no number"),
-        (["Content-Length: 2", "Content-Length: 2"], 400, "no number"),
-        (["Content-Length: 5"], 400, "ended before it was whole"),
+        (["Content-Length: -1"], 400, "not a number"),
+        (["Content-Length: 0x10"], 400, "not a number"),
+        (["Content-Length: ٣"], 400, "not a number"),
+        (["Content-Length: 2", "Content-Length: 2"], 400, "not a number"),
+        (["Content-Length: 5"], 400, "ended before its body was complete"),
     ],
 )
 def test_lengths(page: Page, path, lines, status, message):

@@ -31,7 +31,7 @@ def test_a_file_that_cannot_be_written_is_no_lost_connection(
     def save_model(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("neocog.web.explorer.save_model", save_model)
+    monkeypatch.setattr("neocog.web.model_file.save_model", save_model)
     assert error(page.send("GET", "/api/model.safetensors")) == (status, f"That failed: {why}.")
 
 
@@ -66,7 +66,7 @@ def test_a_port_in_use():
 
 
 def test_an_address_that_is_not_here():
-    with pytest.raises(NeocogError, match=r"192\.0\.2\.1:8421 cannot be listened on"):
+    with pytest.raises(NeocogError, match=r"neocog cannot listen on 192\.0\.2\.1:8421"):
         Server("192.0.2.1")
     with pytest.raises(NeocogError, match=r"--port \(=70000\) must be from 0 to 65535"):
         Server("127.0.0.1", 70_000)

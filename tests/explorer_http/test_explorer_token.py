@@ -114,7 +114,7 @@ def test_a_page_of_another_explorer_does_nothing(page: Page):
         found = error(page.send("POST", path, b"{}", JSON | wrong))
         assert found == (
             409,
-            "The explorer was started anew since this page was opened: reload the page.",
+            "The explorer was started again after this page was opened. Reload the page.",
         )
     assert error(page.send("GET", "/api/explanation", headers=wrong))[0] == 409
     assert error(page.send("GET", "/api/events?instance=0123456789abcdef"))[0] == 409

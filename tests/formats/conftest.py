@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from model_files import network
 
-from neocog.formats.model_file import save_model
+from neocog.network_files import save_model
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from model_files import nested, network, put, rewrite
 
 from neocog.errors import FormatError
-from neocog.formats.model_file import load_model, read_training, save_model
+from neocog.formats.model_file import read_training
 from neocog.network import Network
+from neocog.network_files import load_model, save_model
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,18 @@ import pytest
 from model_files import header_of, nested, put, rewrite, write
 
 from neocog.errors import FormatError
-from neocog.formats.model_file import load_model, save_model
+from neocog.network_files import load_model, save_model
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("version", 2), "version 2 of the format; this neocog reads 1"),
+        (put("version", 3), "version 3 of the format; this neocog reads 1 and 2"),
+        (put("version", 2), "list of nodes is damaged"),
         (put("layers", 0, "type", "Evil"), "Unknown layer type 'Evil'"),
         (put("layers", 0, "type", 3), "Unknown layer type 3"),
         (put("layers", 0, "exec", 1), "no argument 'exec'"),
         (put("layers", 0, "name", "relu"), "Two layers are called 'relu'"),
-        (put("layers", 1, "name", "input_shape"), "name that no layer can have"),
-        (put("layers", 1, "name", "self"), "name that no layer can have"),
         (put("layers", 1, "name", None), "A layer cannot be called None"),
         (put("layers", 1, "name", "\x1b[2J"), r"A layer cannot be called '\\x1b\[2J'"),
         (put("layers", 1, "name", "__class__"), "A layer cannot be called '__class__'"),
@@ -34,7 +33,7 @@ from neocog.formats.model_file import load_model, save_model
         (put("layers", [{}] * 10_001), "10001 layers"),
         (put("layers", {}), "list of layers is damaged"),
         (put("layers", [1]), "layer is damaged"),
-        (put("input_shape", [2, 6, 4]), "preprocessing has 1 channels"),
+        (put("input_shape", [2, 6, 4]), r"features\.0: Conv2d: in_channels \(=1\)"),
         (put("input_shape", [1, 6]), "input_shape"),
         (put("input_shape", "big"), "input_shape"),
         (put("classes", ["a"]), "1 classes"),
@@ -43,6 +42,10 @@ from neocog.formats.model_file import load_model, save_model
         (put("classes", ["a", 3]), "list of classes is damaged"),
         (put("preprocessing", None), "preprocessing is damaged"),
         (put("preprocessing", "mean", [0.5, 0.5]), "one number a channel"),
+        (
+            put("preprocessing", {"mean": [0.5, 0.5], "std": [0.5, 0.5]}),
+            "preprocessing has 2 channels",
+        ),
         (put("preprocessing", "std", [0]), "must be positive"),
         (put("preprocessing", "std", [1e30]), "sensible size"),
         (put("preprocessing", "mean", ["0.5"]), "not numbers"),

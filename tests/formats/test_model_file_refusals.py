@@ -10,7 +10,8 @@ import safetensors.numpy
 from model_files import header_of, put, rewrite, write
 
 from neocog.errors import FormatError, is_plain
-from neocog.formats.model_file import load_model, read_training
+from neocog.formats.model_file import read_training
+from neocog.network_files import load_model
 
 
 def test_files_cut_short_or_long_are_refused(saved):

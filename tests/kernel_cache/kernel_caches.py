@@ -30,7 +30,7 @@ images = np.arange(64, dtype=np.uint8).reshape(8, 2, 4, 1)
 told = []
 exec(sys.argv[1])
 trainer = Trainer(
-    network, images, np.arange(8) % 3,
+    network.graph, network.state_dict(), network.preprocessing, images, np.arange(8) % 3,
     TrainingSettings(batch_size=4, optimizer=SGD(0.1), threads=1), on_compile=told.append,
 )
 print(told, [float(loss).hex() for loss in trainer.run(np.arange(8))], sep="|", end="|")

@@ -21,10 +21,10 @@ from neocog.settings.optimizers import Group
         *[("label_smoothing", value) for value in (-0.1, 1.5, float("nan"), "much")],
         *[("clip_norm", value) for value in (0, -1.0, float("inf"), "short")],
         *[("accumulate", value) for value in (0, 1.5, None)],
-        *[("optimizer", value) for value in ("sgd", 0.1)],
-        *[("schedule", value) for value in ("cosine", 0.1)],
-        *[("averaging", value) for value in ("ema", 0.999)],
-        *[("augmentation", value) for value in ("flip", {"flip": "random"})],
+        *[("optimizer", value) for value in (0.1, ["sgd"])],
+        *[("schedule", value) for value in (0.1, True)],
+        *[("averaging", value) for value in (0.999, ["ema"])],
+        *[("augmentation", value) for value in ("flip", 2)],
         ("freeze_after", 3),
     ],
 )
@@ -35,6 +35,35 @@ def test_silly_settings_are_refused_by_name_and_value(setting, value):
     message = str(caught.value)
     assert message.startswith(f"{setting} (={value!r})")
     assert "\n" not in message
+    assert not network.initialized
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"optimizer": "sgdd"},
+            r"^Unknown optimizer 'sgdd'\. Did you mean 'sgd'\? Known: sgd",
+        ),
+        ({"schedule": "cosin"}, r"^Unknown schedule 'cosin'\. Did you mean 'cosine'\?"),
+        ({"averaging": "emma"}, r"^Unknown averaging 'emma'\. Did you mean 'ema'\?"),
+        (
+            {"augmentation": {"flap": "random"}},
+            r"^augmentation has no setting 'flap'.* 'flip'\?",
+        ),
+        ({"label_smooting": 0.1}, r"has no setting 'label_smooting'\. .* 'label_smoothing'\?"),
+        ({"learning_rate": 0.1}, "has no setting 'learning_rate'"),
+        ({"optimizer": {"type": "sgd", "rl": 0.1}}, r"SGD has no setting 'rl'\. .* 'lr'\?"),
+        (
+            {"optimizer.betas": (0.9, 0.9)},
+            "betas goes with --optimizer adam or adamw, not",
+        ),
+    ],
+)
+def test_names_that_are_not_known_are_refused_with_the_nearest(changes, message):
+    network = small_network()
+    with pytest.raises(NeocogError, match=message):
+        fit(network, **changes)
     assert not network.initialized
 
 

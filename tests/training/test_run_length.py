@@ -12,6 +12,7 @@ from neocog.data import Dataset
 from neocog.settings import schedules
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.averaging import EMA, Lookahead
+from neocog.settings.training import TrainingSettings
 from neocog.training.run_length import RunLength
 
 
@@ -29,8 +30,9 @@ def test_a_fraction_of_an_epoch_ends_it_early():
 
 def test_the_schedule_is_of_the_whole_run_also_of_a_fraction():
     """Linear over 16 batches; the last of them moves by a sixteenth of the rate."""
-    course = RunLength(42, 4, 16 / 11)
-    rates = np.concatenate([course.rates(e, schedules.Linear(), None)[:, 0] for e in (1, 2)])
+    length = RunLength(42, 4, 16 / 11)
+    settings = TrainingSettings(schedule=schedules.Linear())
+    rates = np.concatenate([length.rates(e, settings)[:, 0] for e in (1, 2)])
     np.testing.assert_allclose(rates, 1 - np.arange(16) / 16, rtol=1e-15)
 
 
@@ -45,15 +47,15 @@ def test_the_schedule_is_of_the_whole_run_also_of_a_fraction():
     ],
 )
 def test_how_long_a_run_is(images, batch, length, accumulate, batches, steps):
-    course = RunLength(images, batch, length, accumulate)
-    epochs = range(1, course.epochs + 1)
-    assert [course.batches(e) for e in epochs] == batches
-    assert [course.steps(e) for e in epochs] == steps
+    run_length = RunLength(images, batch, length, accumulate)
+    epochs = range(1, run_length.epochs + 1)
+    assert [run_length.batches(e) for e in epochs] == batches
+    assert [run_length.steps(e) for e in epochs] == steps
     for epoch in epochs:
-        rates = course.rates(epoch, schedules.Constant(), EMA(0.9))
-        assert rates.shape == (course.batches(epoch), 4)
+        rates = run_length.rates(epoch, TrainingSettings(averaging=EMA(0.9)))
+        assert rates.shape == (run_length.batches(epoch), 4)
     order = np.arange(images)
-    shown = sum(len(course.order(e, order)) for e in epochs)
+    shown = sum(len(run_length.order(e, order)) for e in epochs)
     assert shown == min(images, batch * batches[-1]) + images * (len(batches) - 1)
 
 

@@ -17,6 +17,7 @@ from trainer_by_torch import (
 from neocog import SGD, Adam
 from neocog.settings.optimizers import RMSprop
 from neocog.settings.schedules import Constant, OneCycle, Step
+from neocog.training.rates import rates_of_run
 
 SCHEDULED = {
     "SGD": (SGD(0.02), {"lr": 0.02}),
@@ -35,7 +36,7 @@ def test_a_schedule_moves_rate_and_momentum(name):
     torch_side = InTorch(data)
     stepper = getattr(torch_side.torch.optim, name)(torch_side.module.parameters(), **arguments)
     schedule = OneCycle(0.4, base_momentum=0.6, max_momentum=0.9)
-    table = schedule.rates(0, STEPS, STEPS)
+    table = rates_of_run(schedule, None, 0, STEPS, STEPS)
     assert len(np.unique(table[:, 0])) > 6
 
     def follow(step):
@@ -57,12 +58,12 @@ def test_a_schedule_moves_rate_and_momentum(name):
 
 def test_a_rate_of_zero_moves_nothing_and_no_table_is_the_own_rate():
     data = small()
-    table = Step(5, 0.0).rates(0, STEPS, STEPS)
+    table = rates_of_run(Step(5, 0.0), None, 0, STEPS, STEPS)
     trainer = trainer_of(data, SGD(0.02, momentum=0.9))
     trainer.run(ORDER, table)
     other = trainer_of(data, SGD(0.02, momentum=0.9))
     other.run(ORDER[: 5 * BATCH])
     assert_same(trainer.parameters(), other.parameters())
     constant = trainer_of(data, SGD(0.02, momentum=0.9))
-    constant.run(ORDER[: 5 * BATCH], Constant().rates(0, 5, 5))
+    constant.run(ORDER[: 5 * BATCH], rates_of_run(Constant(), None, 0, 5, 5))
     assert_same(constant.parameters(), other.parameters())

@@ -1,5 +1,8 @@
 """How the page describes each layer: one view for each class, registered with `view`."""
 
+from collections.abc import Mapping
+
+from neocog.errors import NeocogError
 from neocog.explanation.page.views.activation import (
     ActivationView,
     GELUView,
@@ -15,7 +18,9 @@ from neocog.explanation.page.views.image import ImageView
 from neocog.explanation.page.views.linear import LinearView
 from neocog.explanation.page.views.normalization import NormalizationView
 from neocog.explanation.page.views.pooling import AveragePoolingView, MaxPoolingView
-from neocog.explanation.page.views.registry import LayerView, layers_without_view, view, view_of
+from neocog.explanation.page.views.registry import LayerView, view
+from neocog.explanation.trace import LayerExplanation
+from neocog.layers import LAYERS, Layer
 
 __all__ = [
     "ActivationView",
@@ -37,3 +42,25 @@ __all__ = [
     "view",
     "view_of",
 ]
+
+
+def view_of(layer: LayerExplanation) -> LayerView:
+    """The view of a layer, or of the image.
+
+    Raises:
+        NeocogError: no view is registered for its class.
+    """
+    if layer.layer is None:
+        return ImageView()
+    registered = view.of(layer.layer)
+    if registered is None:
+        raise NeocogError(
+            f"{layer.name} cannot be shown: there is no view of {layer.type}. Register one with "
+            "@view in neocog/explanation/page/views."
+        )
+    return registered()
+
+
+def layers_without_view(layers: Mapping[str, type[Layer]] = LAYERS) -> list[str]:
+    """The names of those layers, given by name, that no view is registered for."""
+    return sorted(name for name, layer in layers.items() if view.of(layer) is None)

@@ -1,4 +1,4 @@
-"""The view of the sum of a residual block."""
+"""The view of a sum, also that of a residual block."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from neocog.explanation.explanation import Explanation
 from neocog.explanation.page.numbers import number
 from neocog.explanation.page.views.registry import LayerView, view
 from neocog.explanation.trace import LayerExplanation
-from neocog.layers import Residual
+from neocog.layers import Add, Residual
 
 __all__ = ["AdditionView"]
 
 
-@view(Residual)
+@view(Add, Residual)
 class AdditionView(LayerView):
     """Two maps, added number by number."""
 

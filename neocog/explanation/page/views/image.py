@@ -3,13 +3,12 @@
 from neocog.explanation.explanation import Explanation
 from neocog.explanation.page.numbers import number
 from neocog.explanation.page.views.measures import largest, place_of_largest, value_range
-from neocog.explanation.page.views.registry import LayerView, view
+from neocog.explanation.page.views.registry import LayerView
 from neocog.explanation.trace import LayerExplanation
 
 __all__ = ["ImageView"]
 
 
-@view(None)
 class ImageView(LayerView):
     """The image after preprocessing."""
 

@@ -1,20 +1,19 @@
-"""The view of each layer: how the page describes it, by the layer's class.
+"""The view of each layer, by the layer's class: how the page describes it.
 
 ``@view(GELU)`` above a class derived from `LayerView` makes it the view of `GELU`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import NeocogError
 from neocog.explanation.explanation import Explanation
 from neocog.explanation.trace import LayerExplanation
-from neocog.layers import LAYERS, Layer
+from neocog.layers.dispatch import Dispatch
 
-__all__ = ["LayerView", "layers_without_view", "view", "view_of"]
+__all__ = ["LayerView", "view"]
 
 
 class LayerView:
@@ -50,47 +49,5 @@ class LayerView:
         return {}
 
 
-_VIEWS: dict[type[Layer] | None, LayerView] = {}
-
-V = TypeVar("V", bound=LayerView)
-
-
-def view(*layers: type[Layer] | None) -> Callable[[type[V]], type[V]]:
-    """Make a class the view of some layers; None stands for the image."""
-
-    def register(of_layers: type[V]) -> type[V]:
-        for layer in layers:
-            if layer in _VIEWS:
-                name = "The image" if layer is None else layer.__name__
-                raise ValueError(f"{name} has a view already: {type(_VIEWS[layer]).__name__}.")
-            _VIEWS[layer] = of_layers()
-        return of_layers
-
-    return register
-
-
-def view_of(layer: LayerExplanation) -> LayerView:
-    """The view of a layer.
-
-    Raises:
-        NeocogError: no view is registered for its class.
-    """
-    key = None if layer.layer is None else type(layer.layer)
-    if key not in _VIEWS:
-        raise NeocogError(
-            f"{layer.name} cannot be shown: there is no view of a {layer.type}. Register one with "
-            "@view in neocog/explanation/page/views."
-        )
-    return _VIEWS[key]
-
-
-def layers_without_view(
-    layers: Mapping[str, type[Layer]] | None = None,
-) -> list[str]:
-    """The names of those layers that no view is registered for.
-
-    Args:
-        layers: classes by name; None for all that there are, `LAYERS`.
-    """
-    named = LAYERS if layers is None else layers
-    return sorted(name for name, layer in named.items() if layer not in _VIEWS)
+#: The views, each under the layers that it is of.
+view: Dispatch[type[LayerView]] = Dispatch()

@@ -1,50 +1,29 @@
-"""Run folders: whole sets of files, which process they belong to, and what is said of it."""
+"""Run folders: whole sets of files, and what is read of them again."""
 
 import contextlib
 import json
 import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from faults import Faulty, Killed
+from run_folders import epochs_in, history_of, little_network, posix
 
 import neocog
 from neocog.data import Data, Dataset
 from neocog.errors import FormatError, NeocogError
 from neocog.evaluation import Evaluation
-from neocog.files import exists
-from neocog.loading import open_saved
+from neocog.settings.recipe import Recipe
 from neocog.trained_on import trained_on
-from neocog.training.history import Epoch, History, Logged
+from neocog.training.history import Epoch, History
 from neocog.training.process_identity import this_process
 from neocog.training.run_folder import RunFolder
 from neocog.training.run_lock import RunLock
-from neocog.training.run_process import how_it_stands, read_info, settle
+from neocog.training.run_process import read_info, settle
 
-FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
-
-
-def little_network(value: float) -> neocog.Network:
-    network = neocog.Network(
-        input_shape=(1, 2, 2), flatten=neocog.Flatten(), fc=neocog.Linear(4, 2)
-    )
-    network.load_state_dict(
-        {"fc.weight": np.full((2, 4), value, np.float32), "fc.bias": np.zeros(2, np.float32)}
-    )
-    return network
-
-
-def history_of(epochs: int) -> History:
-    done = range(1, epochs + 1)
-    return History(
-        logged=[Logged(e, 1, float(e), 0.1) for e in done],
-        epochs=[Epoch(e, float(e), 0.1) for e in done],
-        steps=epochs,
-    )
+FILES = ["cnn_model.pth", "config.toml", "history.csv", "last.safetensors", "run.json"]
 
 
 def little_data(value: int = 0) -> Data:
@@ -52,26 +31,12 @@ def little_data(value: int = 0) -> Data:
     return Data("little", part, part, ("a", "b"), "/somewhere/little")
 
 
-def epochs_in(folder) -> list[int]:
-    """Of which epoch each file is, of those that are there."""
-    found = []
-    if exists(folder / "model.safetensors"):
-        network = neocog.load(folder / "model.safetensors")
-        found.append(int(network.state_dict()["fc.weight"][0, 0]))
-    if exists(folder / "cnn_model.pth"):
-        network = neocog.load(folder / "cnn_model.pth", little_network(0))
-        found.append(int(network.state_dict()["fc.weight"][0, 0]))
-    if exists(folder / "history.csv"):
-        found.append(len((folder / "history.csv").read_text().splitlines()) - 1)
-    return found
-
-
 def live(folder) -> int:
     """A run of two epochs; gives how many were saved."""
     saved = 0
     run = None
     try:
-        run = RunFolder.create(folder, "little", {}, little_data())
+        run = RunFolder.create(folder, "little", Recipe(), little_data())
         for epoch in (1, 2):
             run.save(little_network(epoch), history_of(epoch))
             saved = epoch
@@ -114,7 +79,7 @@ def test_a_disk_that_fails_leaves_a_whole_run_or_none(tmp_path, quick):
 
 def test_a_disk_that_fails_for_good_leaves_what_can_be_completed(tmp_path, quick, monkeypatch):
     """From the first epoch's second file on, nothing can be given another name."""
-    run = RunFolder.create(tmp_path / "run", "little", {}, little_data())
+    run = RunFolder.create(tmp_path / "run", "little", Recipe(), little_data())
     replace = os.replace
 
     def fail(source, target, **settings):
@@ -132,22 +97,6 @@ def test_a_disk_that_fails_for_good_leaves_what_can_be_completed(tmp_path, quick
     assert settle(run.path) is None
     assert epochs_in(run.path) == [1, 1, 1]
     assert sorted(path.name for path in run.path.iterdir()) == FILES
-
-
-@pytest.fixture(scope="module")
-def dead() -> dict:
-    """A process that has ended, as it would describe itself."""
-    script = (
-        "import json; from neocog.training.process_identity import this_process\n"
-        "print(json.dumps(this_process()))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
-
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="processes are only looked up on POSIX")
 
 
 @posix
@@ -184,118 +133,10 @@ def test_a_killed_process_leaves_a_whole_run_that_is_tidied_up(tmp_path, quick, 
             assert "cut off" in said
             assert f"process {dead['pid']} has ended" in said
             names = sorted(path.name for path in folder.iterdir())
-            assert names == (FILES if found else ["run.json"])
+            assert names in ([FILES] if found else [["run.json"], ["config.toml", "run.json"]])
         else:
             assert (info["status"], found) == ("finished", [2, 2, 2])
     assert outcomes == {0, 1, 2}
-
-
-def with_process(folder, **process):
-    folder.mkdir(exist_ok=True)
-    (folder / "run.json").write_text(json.dumps({"status": "running", "process": process}))
-    return folder
-
-
-@posix
-def test_what_is_said_of_a_run(tmp_path, dead):
-    here = this_process()
-    assert how_it_stands(with_process(tmp_path, **here)) == (
-        f"process {os.getpid()} is still training it."
-    )
-    assert "cut off" in how_it_stands(with_process(tmp_path, **dead))
-    if here["started"] is not None:  # its number was given to another process since
-        reused = {**here, "started": "1 ticks after boot x"}
-        assert "cut off" in how_it_stands(with_process(tmp_path, **reused))
-    container = {**dead, "namespace": "pid:[1]"}
-    assert "says that it is still being trained" in how_it_stands(
-        with_process(tmp_path, **container)
-    )
-    elsewhere = {**dead, "host": "another\x1b[2J"}
-    assert how_it_stands(with_process(tmp_path, **elsewhere)) == (
-        "its run.json says that it is still being trained, by process "
-        f"{dead['pid']} on another\\x1b[2J."
-    )
-    for odd in ({}, {"pid": -1}, {"pid": "1"}, {"pid": 2**80, "host": here["host"]}):
-        assert "still being trained" in how_it_stands(with_process(tmp_path, **odd))
-
-
-@pytest.mark.parametrize(
-    "content", ['{"status": "finished"}', "[]", "{", "[" * 100_000, "\xff", '{"status": 3}']
-)
-def test_what_is_no_running_run(tmp_path, content):
-    assert how_it_stands(tmp_path) is None
-    (tmp_path / "run.json").write_text(content, encoding="latin-1")
-    assert how_it_stands(tmp_path) is None
-    assert settle(tmp_path) is None
-    assert settle(tmp_path / "run.json") is None
-
-
-def left_behind(folder, age: float = 0.0) -> list[Path]:
-    """What a writing leaves that is cut off: a file, and a folder of a set; so many seconds old."""
-    paths = [folder / f".neocog-{digit * 16}.tmp" for digit in "12"]
-    paths[0].write_bytes(b"half")
-    paths[1].mkdir()
-    for path in paths:
-        os.utime(path, (time.time() - age, time.time() - age))
-    return paths
-
-
-@posix
-def test_what_another_process_may_be_writing_is_left_alone(tmp_path):
-    for number, info in enumerate(
-        [{"status": "finished"}, {"status": "running", "process": this_process()}]
-    ):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        (folder / "run.json").write_text(json.dumps(info))
-        paths = left_behind(folder)
-        settle(folder)
-        assert all(path.exists() for path in paths)
-
-
-@posix
-def test_what_is_left_of_a_run_that_ended_is_tidied_up(tmp_path, dead):
-    paths = left_behind(with_process(tmp_path, **dead))
-    settle(tmp_path)
-    assert not any(path.exists() for path in paths)
-    (tmp_path / "run.json").write_text('{"status": "interrupted"}')
-    paths = left_behind(tmp_path, age=7200)
-    settle(tmp_path)
-    assert not any(path.exists() for path in paths)
-
-
-@posix
-def test_opening_a_folder_of_somebody_elses_changes_nothing_in_it(tmp_path, dead):
-    with_process(tmp_path, **dead)
-    left_behind(tmp_path, age=7200)
-    (tmp_path / ".neocog-next").mkdir()
-    (tmp_path / ".neocog-next" / "model.safetensors").write_bytes(b"weights")
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
-        assert "cut off" in settle(tmp_path)
-    assert sorted(tmp_path.rglob("*")) == before
-    settle(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "run.json"]
-
-
-@posix
-def test_opening_a_run_moves_no_files_from_elsewhere(tmp_path):
-    letters, run = tmp_path / "letters", tmp_path / "run"
-    for folder in (letters, run):
-        folder.mkdir()
-    (letters / "letter.txt").write_text("mine")
-    (run / "run.json").write_text('{"status": "finished"}')
-    (run / ".neocog-next").symlink_to(letters)
-    with pytest.raises(NeocogError):
-        open_saved(str(run))
-    assert (letters / "letter.txt").read_text() == "mine"
-    with pytest.raises(FormatError, match="holds something already"):
-        RunFolder.create(run, "little", {})
-    (run / "run.json").unlink()
-    with pytest.raises(FormatError, match="holds something already"):
-        RunFolder.create(run, "little", {})
-    assert [path.name for path in letters.iterdir()] == ["letter.txt"]
 
 
 def test_a_thousand_classes_and_epochs_are_read_again(tmp_path):
@@ -303,12 +144,13 @@ def test_a_thousand_classes_and_epochs_are_read_again(tmp_path):
     labels, predicted = np.divmod(np.arange(1_000_000), 1000)
     zeros = np.zeros(1_000_000)
     result = Evaluation(0.5, classes, labels, predicted, zeros, predicted, zeros, 1.0)
-    run = RunFolder.create(tmp_path, "little", {"widths": [], "rates": [0.5, 1e-8]})
+    run = RunFolder.create(tmp_path, "little", Recipe(class_weights=(0.5, 1e-8)))
     history = History(epochs=[Epoch(e, e / 3e5, e / 7) for e in range(1, 1001)])
     run.finish(history, result, "finished")
     info = read_info(tmp_path)
     assert info["test"]["confusion"] == np.ones((1000, 1000)).tolist()
-    assert info["settings"] == {"widths": [], "rates": [0.5, 1e-8]}
+    assert info["settings"]["class_weights"] == [0.5, 1e-8]
+    assert info["settings"]["optimizer"]["groups"] == []
     assert len(info["epochs"]) == 1000
     # A row a line, for whoever looks at it.
     assert "      [1, 1, 1," in (tmp_path / "run.json").read_text()
@@ -342,22 +184,9 @@ def test_a_run_is_looked_at_once(tmp_path, monkeypatch):
     assert calls == [1]
 
 
-@posix
-def test_a_folder_with_a_run_says_so(tmp_path, dead):
-    with_process(tmp_path, **dead)
-    with pytest.raises(FormatError, match=r"holds a run already: its training was cut off: "):
-        RunFolder.create(tmp_path, "little", {})
-
-
-def test_what_a_killed_process_left_alone_is_no_obstacle(tmp_path):
-    (tmp_path / ".neocog-0123456789abcdef.tmp").mkdir()
-    (tmp_path / ".neocog-0123456789abcdee.tmp").write_bytes(b"half")
-    RunFolder.create(tmp_path, "little", {}).save(little_network(1), history_of(1))
-    assert epochs_in(tmp_path) == [1, 1, 1]
-
-
 def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_path):
-    RunFolder.create(tmp_path, "little", {}, little_data()).save(little_network(1), history_of(1))
+    run = RunFolder.create(tmp_path, "little", Recipe(), little_data())
+    run.save(little_network(1), history_of(1))
     fingerprint = little_data().fingerprint
     assert read_info(tmp_path)["data"] == {
         "name": "little",
@@ -369,7 +198,7 @@ def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_pat
         "data": "little",
         "data_fingerprint": fingerprint,
     }
-    assert b"somewhere" not in (tmp_path / "model.safetensors").read_bytes()
+    assert b"somewhere" not in (tmp_path / "last.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -391,7 +220,7 @@ def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_pat
     ],
 )
 def test_only_an_absolute_path_on_this_machine_is_where_data_lie(tmp_path, source, taken):
-    run = RunFolder.create(tmp_path, "little", {}, little_data())
+    run = RunFolder.create(tmp_path, "little", Recipe(), little_data())
     run.save(little_network(1), history_of(1))
     info = read_info(tmp_path)
     info["data"]["source"] = source

@@ -1,0 +1,212 @@
+"""Commands that use networks, and that look at data and at this machine."""
+
+from functools import partial
+
+from neocog.cli.arguments import (
+    DATA,
+    MODEL,
+    Commands,
+    add_command,
+    add_model,
+    add_threads,
+    overview,
+)
+from neocog.cli.data_options import add_check_options, add_column_options
+from neocog.cli.evaluation_options import (
+    add_threshold,
+)
+
+__all__ = ["add_model_commands"]
+
+
+def add_model_commands(commands: Commands) -> None:
+    """Add the commands and their arguments."""
+    _predict(commands)
+    _explain(commands)
+    _models(commands)
+    _summary(commands)
+    _explore(commands)
+    _bench(commands)
+    _data(commands)
+    _cache(commands)
+
+
+def _predict(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.predict import predict
+
+        return predict(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "predict", "say what a saved network sees in pictures")
+    add_model(p)
+    p.add_argument(
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="a picture, a folder, a pattern such as '*.png', another source of pictures, or - for "
+        "a list of files on stdin",
+    )
+    p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
+    add_threshold(p)
+    how = p.add_mutually_exclusive_group()
+    for option, format_, what in (
+        ("--json", "json", "write one JSON array"),
+        ("--jsonl", "jsonl", "write JSON lines: file, label, probability, top"),
+        ("--csv", "csv", "write CSV: file, label, probability and so on"),
+    ):
+        how.add_argument(
+            option, dest="format_", action="store_const", const=format_, default=None, help=what
+        )
+    p.add_argument(
+        "-o",
+        "--out",
+        default=None,
+        metavar="FILE",
+        help="where to write; .json, .jsonl and .csv say how (default: stdout)",
+    )
+    p.add_argument(
+        "-0", "--null", action="store_true", help="names on stdin end in null bytes, not lines"
+    )
+    p._has_negative_number_optionals.clear()  # else -1 would be an option too, as -0 is one
+    add_threads(p)
+    add_column_options(p)
+    p.set_defaults(run=run)
+
+
+def _explain(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.explain import explain
+
+        return explain(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "explain", "show what a saved network does with an image, as a page")
+    add_model(p)
+    p.add_argument("image", help="an image file, or train:3, validation:3 or test:3")
+    p.add_argument(
+        "--label", default=None, help="the class it shows (default: the data's, or the prediction)"
+    )
+    p.add_argument(
+        "--data",
+        default=None,
+        help=f"{DATA.format(default='what it was trained on')}, for the pictures of its filters",
+    )
+    p.add_argument(
+        "-o",
+        "--out",
+        default=None,
+        metavar="FILE",
+        help="the page (default: IMAGE-explained.html)",
+    )
+    p.add_argument("--open", dest="open_", action="store_true", help="open it in the browser")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _models(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.models import models
+
+        return models(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "models", "list the networks that have names, and what they cost")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _summary(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.summary import summary
+
+        return summary(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "summary", "list the layers of a network, and what training takes")
+    add_model(p, f"a network by name, my_net.py:make, {MODEL}")
+    p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
+    p.add_argument("--width", type=float, default=1, help="of a network by name (default: 1)")
+    p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
+    add_threads(p)
+    p.add_argument("--profile", action="store_true", help="measure each layer's time in a step")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _explore(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.explore import explore
+
+        return explore(**options)  # type: ignore[arg-type]
+
+    p = add_command(
+        commands, "explore", "open a page on which a network explains itself and learns, live"
+    )
+    add_model(
+        p,
+        f"a network by name, my_net.py:make, {MODEL} (default: a new simple-cnn)",
+        nargs="?",
+        default=None,
+    )
+    p.add_argument(
+        "--data",
+        default=None,
+        help=DATA.format(default="what it was trained on, or shapes"),
+    )
+    p.add_argument("--host", default="127.0.0.1", help="address to serve (default: 127.0.0.1)")
+    p.add_argument("--port", type=int, default=8421, help="0: any free one (default: 8421)")
+    p.add_argument("--no-browser", action="store_true", help="open no browser")
+    add_threads(p)
+    p.set_defaults(run=run)
+
+
+def _bench(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.bench import bench
+
+        return bench(**options)  # type: ignore[arg-type]
+
+    p = add_command(
+        commands, "bench", "measure training and prediction on this machine, in a minute"
+    )
+    add_threads(p)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _data(commands: Commands) -> None:
+    p = add_command(commands, "data", "look at pictures before training")
+    within = p.add_subparsers(dest="within", metavar="WHAT", help="what is done")
+    p.set_defaults(run=partial(overview, p))
+
+    def run(**options: object) -> int:
+        from neocog.cli.data import check
+
+        return check(**options)  # type: ignore[arg-type]
+
+    p = add_command(
+        within, "check", "find broken, doubled and mislabeled pictures, and say what there is"
+    )
+    add_check_options(p)
+    add_threads(p)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")
+    p.set_defaults(run=run)
+
+
+def _cache(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.cache import cache
+
+        return cache(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "cache", "list or remove decoded pictures and compiled kernels")
+    p.add_argument(
+        "action", nargs="?", choices=["list", "clear"], default="list", help="(default: list)"
+    )
+    p.add_argument(
+        "what",
+        nargs="?",
+        choices=["pictures", "kernels", "all"],
+        default="all",
+        help="of what (default: all)",
+    )
+    p.add_argument("--old", action="store_true", help="clear only what other versions have left")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)

@@ -1,0 +1,165 @@
+"""Commands that train, and that look at runs."""
+
+import argparse
+
+from neocog.cli.arguments import (
+    DATA,
+    Commands,
+    add_command,
+    add_model,
+    add_threads,
+)
+from neocog.cli.data_options import add_data_options
+from neocog.cli.evaluation_options import (
+    add_calibration_options,
+    add_evaluation_options,
+)
+from neocog.settings.options import add_options
+from neocog.settings.recipe import VIEWS, Recipe
+
+__all__ = ["add_run_commands"]
+
+
+def add_run_commands(commands: Commands) -> None:
+    """Add the commands and their arguments."""
+    _train(commands)
+    _evaluate(commands)
+    _calibrate(commands)
+    _report(commands)
+    _runs(commands)
+    _compare(commands)
+
+
+def _train(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.train import train
+
+        return train(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "train", "train a network, evaluate it and save it")
+    p.add_argument("data", nargs="?", default=None, help=DATA.format(default="shapes"))
+    p.add_argument(
+        "--recipe",
+        default=None,
+        metavar="NAME",
+        help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
+        "for pictures of your own, what suits them)",
+    )
+    p.add_argument(
+        "--config",
+        default=None,
+        metavar="FILE",
+        help="run again what the config.toml of a run says; options win over it",
+    )
+    p.add_argument(
+        "--resume", default=None, metavar="RUN", help="go on with a run that has ended early"
+    )
+    p.add_argument(
+        "--ema",
+        type=float,
+        default=argparse.SUPPRESS,
+        metavar="DECAY",
+        help="short for --averaging ema --averaging.decay; 0: no average",
+    )
+    add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
+    p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=True)
+    p.set_defaults(run=run)
+
+
+def _evaluate(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.evaluate import evaluate
+
+        return evaluate(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "evaluate", "say how good a saved network is on test images")
+    add_model(p)
+    p.add_argument(
+        "data", nargs="?", default=None, help=DATA.format(default="what it was trained on")
+    )
+    p.add_argument(
+        "--tta",
+        choices=("none", *VIEWS),
+        default=None,
+        help="views of each image that are averaged (default: as it was trained)",
+    )
+    add_threads(p)
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_evaluation_options(p)
+    add_data_options(p, shape=False)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _calibrate(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.calibrate import calibrate
+
+        return calibrate(**options)  # type: ignore[arg-type]
+
+    p = add_command(
+        commands, "calibrate", "make the probabilities of a saved network right on average"
+    )
+    add_model(p)
+    add_calibration_options(p)
+    add_threads(p)
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=False)
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _report(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.report import report
+
+        return report(**options)  # type: ignore[arg-type]
+
+    p = add_command(
+        commands, "report", "write the page of a run: curves, mistakes in pictures, settings"
+    )
+    p.add_argument("folder", metavar="RUN", help="a run folder, as neocog train writes it")
+    p.add_argument(
+        "data", nargs="?", default=None, help=DATA.format(default="what it was trained on")
+    )
+    p.add_argument("--out", default=None, help="the file (default: report.html in the run folder)")
+    add_threads(p)
+    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    add_data_options(p, shape=False)
+    p.set_defaults(run=run)
+
+
+def _runs(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.runs import runs
+
+        return runs(**options)  # type: ignore[arg-type]
+
+    p = add_command(
+        commands, "runs", "list the runs in a folder: results, and the settings that differ"
+    )
+    p.add_argument("folder", nargs="?", default="runs", help="that has run folders (default: runs)")
+    p.add_argument(
+        "--sort",
+        choices=["accuracy", "loss", "time", "started", "name"],
+        default="accuracy",
+        help="what comes first: the best, the quickest or the newest (default: accuracy)",
+    )
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _compare(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.compare import compare
+
+        return compare(**options)  # type: ignore[arg-type]
+
+    p = add_command(
+        commands, "compare", "show runs side by side: results, and the settings that differ"
+    )
+    p.add_argument("folders", nargs="+", metavar="RUN", help="a run folder")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)

@@ -1,0 +1,106 @@
+"""What a network's predictions depend on beside its layers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.errors import ArchitectureError
+from neocog.layers import Shape, state_dtype
+from neocog.preprocessing import Preprocessing
+from neocog.validation import instance
+
+__all__ = ["Values", "copied_state", "size_of"]
+
+
+class Values:
+    """All that a prediction depends on but the layers, and what is kept for predicting with it.
+
+    It stays as it is: a network whose weights or preprocessing change gets another one. So what is
+    kept is never that of other values, whichever network has them and whichever thread changes
+    them; and networks with the same values share them.
+    """
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        state: dict[str, NDArray[Any]] | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        self.preprocessing = preprocessing
+        self.state = state
+        self.temperature = temperature
+        self.predictor: Any = None
+        for array in (state or {}).values():
+            array.setflags(write=False)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The state, which nobody changes."""
+        if self.state is None:
+            raise ArchitectureError(
+                "This network has no parameters yet: initialize(seed), load or fit it first."
+            )
+        return self.state
+
+    def override(self, **changes: Any) -> "Values":
+        """The same with some of them replaced, and nothing that was kept."""
+        own = {name: getattr(self, name) for name in ("preprocessing", "state", "temperature")}
+        return Values(**(own | changes))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A predictor has addresses of machine code, and threads; another process makes its own.
+        return {**vars(self), "predictor": None}
+
+    def __deepcopy__(self, memo: object) -> "Values":
+        return self
+
+
+def copied_state(
+    state: Mapping[str, NDArray[Any]], shapes: Mapping[str, Shape]
+) -> dict[str, NDArray[Any]]:
+    """Copies of a state dict's arrays, which must have the names and shapes of `shapes`.
+
+    Raises:
+        ArchitectureError: they have others, or hold something else than numbers.
+    """
+    wanted = "arrays by name, such as state_dict() gives"
+    instance("state", state, Mapping, wanted, error=ArchitectureError)  # type: ignore[type-abstract]
+    missing = [name for name in shapes if name not in state]
+    extra = [str(name) for name in state if name not in shapes]
+    if missing or extra:
+        raise ArchitectureError(
+            "The weights do not belong to this network: "
+            + "; ".join(
+                f"{what} {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
+                for what, names in (("it lacks", missing), ("it has no", extra))
+                if names
+            )
+            + "."
+        )
+    return {name: _array(name, state[name], shape) for name, shape in shapes.items()}
+
+
+def size_of(shape: Shape) -> int:
+    """How many numbers an array of this shape has."""
+    return int(np.prod(shape, dtype=object)) if shape else 1
+
+
+def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
+    """A copy of an array of a state dict, in the type that it has here."""
+    try:
+        given = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: PyTorch's
+        raise ArchitectureError(f"{name} is no array of numbers: {error}.") from None
+    if given.shape != shape:
+        raise ArchitectureError(f"{name} must have the shape {shape}, not {given.shape}.")
+    dtype = state_dtype(name)
+    if dtype is np.int64 and given.dtype.kind not in "iu":
+        raise ArchitectureError(f"{name} must hold a whole number.")
+    if given.dtype.kind not in "fiu":
+        raise ArchitectureError(f"{name} must hold numbers, not {given.dtype}.")
+    with np.errstate(over="ignore"):
+        found: NDArray[Any] = np.array(given, dtype=dtype, order="C")
+    if not np.isfinite(found).all() and not (np.isfinite(given) == np.isfinite(found)).all():
+        raise ArchitectureError(f"{name} holds numbers that are too large for float32.")
+    return found
