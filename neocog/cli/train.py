@@ -128,9 +128,9 @@ def _train(
         except BaseException as error:
             with deferred_signals():
                 folder.fail(error, ended.by.name if ended.by else None)
-            if folder.holds_results:
+            if folder.has_begun and folder.holds_results:
                 say(f"What was finished before is in {folder.path}")
-            if folder.goes_on:
+            if folder.has_begun and folder.goes_on:
                 _say_how_to_go_on(folder)
             raise
 

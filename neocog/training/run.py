@@ -28,7 +28,7 @@ from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.history import History
 from neocog.training.orders import Orders
 from neocog.training.run_length import RunLength
-from neocog.training.run_state import Arrays, Place, RunState, network_mark
+from neocog.training.run_state import Arrays, Place, RunState, check_arrays, network_mark
 from neocog.training.run_stream import stream_for_training
 from neocog.training.sample_weights import check_sample_weights
 
@@ -187,6 +187,7 @@ class TrainingRun:
             if self._waiting is not None:
                 network, optimizer = self._waiting
                 trainer.set_state(network)
+                check_arrays(optimizer, trainer.optimizer_state())
                 trainer.set_optimizer_state(dict(optimizer))
             self._trainer = trainer  # until here `_waiting` is what a checkpoint keeps
             self.history.compile_seconds += time.perf_counter() - began
