@@ -11,12 +11,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
+from neocog.errors import TrainingDivergedError
 from neocog.evaluation import evaluate
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, check_network
 from neocog.settings.override import override
 from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback, Callbacks
+from neocog.training.divergence import explained
 from neocog.training.early_stopping import EarlyStopping
 from neocog.training.history import Epoch, History
 from neocog.training.live_line import interactive_callback
@@ -107,8 +109,11 @@ def _train(run: TrainingRun, validation: Dataset | None, callbacks: Callbacks) -
     while not run.is_done:
         if run.epoch_is_done:
             run.next_epoch()
-        _finish_epoch(run, callbacks)
-        run.update_network()
+        try:
+            _finish_epoch(run, callbacks)
+            run.update_network()
+        except TrainingDivergedError as error:
+            raise explained(error, run) from error
         if run.epoch_is_done:
             history.epochs.append(_epoch(run, validation))
             _tell_epoch(callbacks, history)
