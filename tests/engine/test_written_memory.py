@@ -1,7 +1,5 @@
 """No kernel of a training step writes, or uses, memory that is not its own."""
 
-import sys
-
 import numpy as np
 import pytest
 from engine_networks import assert_same, prepared
