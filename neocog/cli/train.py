@@ -7,7 +7,14 @@ from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
-from neocog.cli.training_setup import Setup, Wanted, read_config, set_up, with_free
+from neocog.cli.training_setup import (
+    Setup,
+    Wanted,
+    read_config,
+    set_up,
+    wanted_of,
+    with_free,
+)
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
@@ -19,7 +26,6 @@ from neocog.network import Network
 from neocog.network_files import check_savable, load_model
 from neocog.report.run import write_run_report
 from neocog.run_files import BEST, CONFIG
-from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.checkpoints import Checkpoints
@@ -46,7 +52,7 @@ def train(
     if resume is not None:
         _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
         return _resume(Path(resume), options, changes)
-    wanted = _wanted(data, recipe, config, data_dir, options, changes)
+    wanted = wanted_of(data, recipe, config, data_dir, options, changes)
     setup = set_up(wanted)
     check_savable(setup.network)
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
@@ -54,31 +60,6 @@ def train(
     path = out and out_path(out)
     folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
     return _train(setup, to_calibrate, folder, None)
-
-
-def _wanted(
-    data: str | None,
-    recipe: str | None,
-    config: str | None,
-    data_dir: str | None,
-    options: dict[str, Any],
-    changes: dict[str, Any],
-) -> Wanted:
-    if config is not None:
-        if recipe is not None:
-            raise NeocogError("--config has all settings, so --recipe goes without it.")
-        before = read_config(config)
-        same = data is None
-        return Wanted(
-            override(before.recipe, **changes),
-            before.source if data is None else data,
-            {**(before.options if same else {}), **options},
-            data_dir or (before.data_dir if same else None),
-        )
-    how = override(Recipe.load(recipe or "note"), **changes)
-    return Wanted(
-        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
-    )
 
 
 def _check_alone(resume: str, **others: Any) -> None:

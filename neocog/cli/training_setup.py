@@ -23,7 +23,7 @@ from neocog.settings.toml import read_toml
 from neocog.training.choices import MODEL, choose_recipe
 from neocog.training.experiment import make_network
 
-__all__ = ["Setup", "Wanted", "read_config", "set_up", "with_free"]
+__all__ = ["Setup", "Wanted", "read_config", "set_up", "wanted_of", "with_free"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,32 @@ def read_config(path: str) -> Wanted:
         raise NeocogError(f"{path}: {error}") from error
     options = {key: value for key, value in data.items() if key not in ("source", "data_dir")}
     return Wanted(recipe, data.get("source", "shapes"), options, data.get("data_dir"))
+
+
+def wanted_of(
+    data: str | None,
+    recipe: str | None,
+    config: str | None,
+    data_dir: str | None,
+    options: dict[str, Any],
+    changes: dict[str, Any],
+) -> Wanted:
+    """What the arguments of a command that trains ask for: a recipe, or a run's configuration."""
+    if config is not None:
+        if recipe is not None:
+            raise NeocogError("--config has all settings, so --recipe goes without it.")
+        before = read_config(config)
+        same = data is None
+        return Wanted(
+            override(before.recipe, **changes),
+            before.source if data is None else data,
+            {**(before.options if same else {}), **options},
+            data_dir or (before.data_dir if same else None),
+        )
+    how = override(Recipe.load(recipe or "note"), **changes)
+    return Wanted(
+        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
+    )
 
 
 def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:

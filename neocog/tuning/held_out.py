@@ -24,9 +24,7 @@ def with_validation(data: Data) -> Data:
         train = data.train
         if not len(train):
             raise DataError(f"{printable(data.name)} has no images to train on.")
-        parts = Data.from_arrays(
-            train.images, train.labels, classes=data.classes, validation=_PART
-        )
+        parts = Data.from_arrays(train.images, train.labels, classes=data.classes, validation=_PART)
         if not len(parts.validation):
             raise DataError(
                 f"{printable(data.name)} has no images for validation, by which trials are "

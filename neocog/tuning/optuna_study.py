@@ -97,9 +97,7 @@ class OptunaStudy:
                 load_if_exists=True,
                 direction="maximize" if monitor == "validation_accuracy" else "minimize",
                 sampler=_Sampler(seed, first or {}),
-                pruner=optuna.pruners.MedianPruner(
-                    n_startup_trials=_TO_COMPARE, n_warmup_steps=1
-                ),
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=_TO_COMPARE, n_warmup_steps=1),
             )
 
     @staticmethod

@@ -17,9 +17,7 @@ __all__ = ["check_same", "described", "space_of"]
 _FREE = ("threads", "log_every", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints")
 
 
-def described(
-    space: Mapping[str, Parameter], settings: Recipe, data: LoadedData
-) -> dict[str, Any]:
+def described(space: Mapping[str, Parameter], settings: Recipe, data: LoadedData) -> dict[str, Any]:
     """What a study is of, as plain data."""
     plain = to_plain(settings)
     return {

@@ -201,7 +201,11 @@ def _found(classes: Iterable[Any], name: str) -> "Field[Any] | None":
 def _parameter(name: str, one: "Field[Any]", given: Any) -> Parameter:
     kind, _ = options_of(one.type)
     is_number = kind in (int, float)
-    if not is_number and kind not in (bool, str) and not (is_part(kind) and issubclass(kind, OneOf)):
+    if (
+        not is_number
+        and kind not in (bool, str)
+        and not (is_part(kind) and issubclass(kind, OneOf))
+    ):
         raise NeocogError(f"space has {name}, whose values are no single numbers or names.")
     if isinstance(given, str):
         text, _, flag = given.partition(":") if is_number else (given, "", "")
@@ -212,7 +216,8 @@ def _parameter(name: str, one: "Field[Any]", given: Any) -> Parameter:
             ends = (_value(name, one, end.strip(), given) for end in (low, high))
             return _checked_range(name, kind, Range(*ends, log=flag == "log"))
         return _checked_choices(
-            name, Choices(tuple(_value(name, one, part.strip(), given) for part in given.split(",")))
+            name,
+            Choices(tuple(_value(name, one, part.strip(), given) for part in given.split(","))),
         )
     if isinstance(given, Range):
         if not is_number:
@@ -253,12 +258,16 @@ def _checked_range(name: str, kind: type, given: Range) -> Range:
     if low >= high:
         raise NeocogError(f"space {name} (={given}) must go from a smaller number to a larger one.")
     if given.log and low <= 0:
-        raise NeocogError(f"space {name} (={given}): the logarithm of {low:g} is none; begin above.")
+        raise NeocogError(
+            f"space {name} (={given}): the logarithm of {low:g} is none; begin above."
+        )
     return Range(low, high, bool(given.log))
 
 
 def _checked_choices(name: str, given: Choices) -> Choices:
-    if not all(value is None or isinstance(value, bool | int | float | str) for value in given.values):
+    if not all(
+        value is None or isinstance(value, bool | int | float | str) for value in given.values
+    ):
         raise NeocogError(f"space {name} must have numbers, texts, True, False or None as values.")
     if len({_text(value) for value in given.values}) != len(given.values):
         raise NeocogError(f"space {name} (={shown(str(given))}) has a value twice.")
