@@ -56,7 +56,7 @@ def test_a_damaged_journal(tmp_path, content):
 
 def test_a_journal_that_is_no_file(tmp_path):
     (tmp_path / "journal.log").mkdir()
-    with pytest.raises(FormatError, match="journal.log cannot be read"):
+    with pytest.raises(FormatError, match=r"journal.log cannot be read"):
         tune(tmp_path, RATES)
 
 
