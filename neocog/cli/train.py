@@ -9,7 +9,7 @@ from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
-from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up
+from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
@@ -21,7 +21,6 @@ from neocog.network import Network
 from neocog.network_files import check_savable, load_model
 from neocog.report.run import write_run_report
 from neocog.run_files import BEST, CONFIG
-from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.early_stopping import best_epoch
@@ -47,7 +46,7 @@ def train(
     if resume is not None:
         _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
         return _resume(Path(resume), options, changes)
-    wanted = _wanted(data, recipe, config, data_dir, options, changes)
+    wanted = wanted_of(data, recipe, config, data_dir, options, changes)
     setup = set_up(wanted)
     check_savable(setup.network)
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
@@ -55,32 +54,6 @@ def train(
     path = out and out_path(out)
     folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
     return _train(setup, to_calibrate, folder, None)
-
-
-def _wanted(
-    data: str | None,
-    recipe: str | None,
-    config: str | None,
-    data_dir: str | None,
-    options: dict[str, Any],
-    changes: dict[str, Any],
-) -> Wanted:
-    if config is not None:
-        if recipe is not None:
-            raise NeocogError("--config has all settings, so --recipe goes without it.")
-        named = ["model"] if "model" not in changes else []
-        before = read_config(Path(config), needs=[*named, *(["source"] if data is None else [])])
-        same = data is None
-        return Wanted(
-            override(before.recipe, **changes),
-            before.source if data is None else data,
-            {**(before.options if same else {}), **options},
-            data_dir or (before.data_dir if same else None),
-        )
-    how = override(Recipe.load(recipe or "note"), **changes)
-    return Wanted(
-        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
-    )
 
 
 def _check_alone(resume: str, **others: Any) -> None:

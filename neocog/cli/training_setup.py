@@ -24,7 +24,7 @@ from neocog.training.experiment import make_network
 from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.run_config import read_run_config
 
-__all__ = ["Setup", "Wanted", "continued", "read_config", "set_up"]
+__all__ = ["Setup", "Wanted", "continued", "read_config", "set_up", "wanted_of"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,33 @@ def read_config(path: Path, *, needs: Collection[str] = ()) -> Wanted:
             f"--config {path}"
         )
     return Wanted(recipe, source or "shapes", data, data_dir)
+
+
+def wanted_of(
+    data: str | None,
+    recipe: str | None,
+    config: str | None,
+    data_dir: str | None,
+    options: dict[str, Any],
+    changes: dict[str, Any],
+) -> Wanted:
+    """What the arguments of a command that trains ask for: a recipe, or a run's configuration."""
+    if config is not None:
+        if recipe is not None:
+            raise NeocogError("--config has all settings, so --recipe goes without it.")
+        named = ["model"] if "model" not in changes else []
+        before = read_config(Path(config), needs=[*named, *(["source"] if data is None else [])])
+        same = data is None
+        return Wanted(
+            override(before.recipe, **changes),
+            before.source if data is None else data,
+            {**(before.options if same else {}), **options},
+            data_dir or (before.data_dir if same else None),
+        )
+    how = override(Recipe.load(recipe or "note"), **changes)
+    return Wanted(
+        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
+    )
 
 
 def continued(before: Recipe, changes: Mapping[str, Any]) -> Recipe:
