@@ -1,5 +1,7 @@
 """``neocog train``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
-from neocog.cli.training_setup import Setup, Wanted, read_config, set_up, with_free
+from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
@@ -22,7 +24,6 @@ from neocog.run_files import BEST, CONFIG
 from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
-from neocog.training.checkpoints import Checkpoints
 from neocog.training.early_stopping import best_epoch
 from neocog.training.fit import fit
 from neocog.training.history import History
@@ -67,7 +68,8 @@ def _wanted(
     if config is not None:
         if recipe is not None:
             raise NeocogError("--config has all settings, so --recipe goes without it.")
-        before = read_config(config)
+        named = ["model"] if "model" not in changes else []
+        before = read_config(Path(config), needs=[*named, *(["source"] if data is None else [])])
         same = data is None
         return Wanted(
             override(before.recipe, **changes),
@@ -93,20 +95,28 @@ def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int
     """Go on with a run from its newest checkpoint that is whole."""
     if options:
         _check_alone(str(path), **options)
-    before = read_config(str(path / CONFIG))
-    recipe = with_free(before.recipe, changes)
-    setup = set_up(Wanted(recipe, before.source, before.options, before.data_dir))
-    to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
-    folder = RunFolder.reopen(path, setup.data)
+    folder = RunFolder.reopen(path)  # at once, where it is in use
+    with _giving_back(folder):
+        before = read_config(path / CONFIG, needs=("source", "model"))
+        recipe = continued(before.recipe, changes)
+        newest = folder.newest()
+        for sentence in newest.damaged:
+            say(sentence)
+        setup = set_up(Wanted(recipe, before.source, before.options, before.data_dir))
+        folder.use_data(setup.data)
+        to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
+        say(f"Going on from step {newest.steps:,}.")
+    return _train(setup, to_calibrate, folder, newest.checkpoint)
+
+
+@contextmanager
+def _giving_back(folder: RunFolder) -> Iterator[None]:
+    """Let others have the folder if anything is wrong before the run goes on."""
     try:
-        newest = Checkpoints(path).newest()
+        yield
     except BaseException:
         folder.release()
         raise
-    for sentence in newest.damaged:
-        say(sentence)
-    say(f"Going on from step {newest.steps:,}.")
-    return _train(setup, to_calibrate, folder, newest.checkpoint)
 
 
 def _train(
@@ -142,7 +152,7 @@ def _run(
             recipe,
             validation=data.validation,
             classes=data.classes,
-            callback=[display, Saving(folder, recipe.tta)],
+            callback=[Saving(folder, recipe.tta), display],
             resume=resume,
         )
     finally:
@@ -168,9 +178,9 @@ def _run(
         print(accuracy_line(result, part))
     else:
         say("Nothing was held out, so nothing says how good it is.")
-    _report(folder, network, history, result, part, images)
+    code = _report(folder, network, history, result, part, images, ended)
     print(f"Results: {folder.path}")
-    return 0
+    return code
 
 
 def _best(network: Network, history: History, recipe: Recipe, folder: RunFolder) -> Network:
@@ -190,8 +200,9 @@ def _report(
     result: Evaluation | None,
     part: str,
     images: Dataset,
-) -> None:
-    """Write the page; a run is no less finished where that fails."""
+    ended: Ended,
+) -> int:
+    """Write the page; a run is no less finished where that fails. Gives the exit code."""
     try:
         write_run_report(
             folder.path,
@@ -206,6 +217,8 @@ def _report(
         say(f"There is no report: {error}")
     except KeyboardInterrupt:
         say(f"The report was left out. Write it with: neocog report {folder.path}")
+        return ended.by.exit_code if ended.by else 130
+    return 0
 
 
 def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
@@ -225,6 +238,8 @@ def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
 
 def _interrupted(setup: Setup, history: History, folder: RunFolder, ended: Ended) -> int:
     """Keep what there is; gives the exit code of the signal."""
+    if history.steps == 0:  # nothing that anybody would want to keep
+        raise ended.by or KeyboardInterrupt
     with deferred_signals():
         folder.save(setup.network, history, setup.recipe.tta)
         folder.finish(history, None, "interrupted", ended.by.name if ended.by else None)

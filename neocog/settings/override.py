@@ -57,7 +57,8 @@ def override(settings: T, **changes: Any) -> T:
         NeocogError: settings that cannot be, or do not go with each other.
     """
     given = _of_parts(type(settings), changes)
-    if isinstance(settings, Recipe) and given.get("model", settings.model) != settings.model:
+    model = given.get("model")
+    if isinstance(settings, Recipe) and isinstance(model, str) and model != settings.model:
         settings = replace(
             settings,
             freeze_after={},
@@ -74,7 +75,7 @@ def _of_parts(cls: type[Settings], changes: Mapping[str, Any]) -> dict[str, Any]
     tree: dict[str, Any] = {}
     for name, value in changes.items():
         if name == "ema":
-            tree["averaging"] = EMA(value) if value != 0 else None
+            tree["averaging"] = EMA(value) if as_real(value) != 0 else None
             continue
         *path, last = short.get(name, name).split(".")
         inner = tree

@@ -1,8 +1,8 @@
 """A setting: a field of a frozen dataclass that says all there is to know of it, in one place.
 
-    label_smoothing: float = setting(0.0, low=0, high=1, help="part of a label for all classes")
+    accumulate: int = setting(1, low=1, high=1000, help="batches a step of the optimizer")
 
-From this line come the check and its message, the option ``--label-smoothing``, the key in TOML and
+From this line come the check and its message, the option ``--accumulate``, the key in TOML and
 JSON, and the row in the class's docstring. Nothing here imports NumPy, as ``--help`` reads it.
 """
 

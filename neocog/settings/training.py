@@ -39,7 +39,7 @@ def _class_weights(name: str, value: Any) -> tuple[float, ...]:
         row = as_row(value.tolist() if hasattr(value, "tolist") else value)
     except (TypeError, ValueError, RuntimeError):
         row = None
-    if row is None:
+    if not row:
         raise refuse(name, value, "numbers, one for each class")
     numbers = [as_real(one) for one in row]
     if not all(
@@ -144,7 +144,6 @@ class TrainingSettings(Settings):
     )
     monitor: str = setting(
         "validation_loss",
-        free=True,
         choices=MEASURES,
         help="the measure that says which epoch is the best, and when to stop early",
     )
@@ -156,7 +155,7 @@ class TrainingSettings(Settings):
         help="epochs without a better one after which training stops",
     )
     min_delta: float = setting(
-        0.0, free=True, low=0, help="by how much the measure must be better to count as better"
+        0.0, low=0, help="by how much the measure must be better to count as better"
     )
     checkpoint_minutes: float = setting(
         5.0, free=True, low=0, help="minutes between two checkpoints; 0: only at the end of epochs"

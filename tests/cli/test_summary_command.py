@@ -85,7 +85,7 @@ def test_the_memory_in_the_summary_is_what_training_takes(command):
 def test_summary_takes_every_kind_of_model(command, model, here):
     (here / "my_net.py").write_text(MODEL_FILE)
     cost = neocog.cost(neocog.load(model))
-    for of in ("simple-cnn", model, model / "model.safetensors", model / "cnn_model.pth"):
+    for of in ("simple-cnn", model, model / "last.safetensors", model / "cnn_model.pth"):
         code, out, err = command("summary", of, "--json")
         assert code == 0, err
         result = json.loads(out)
