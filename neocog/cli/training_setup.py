@@ -1,4 +1,4 @@
-"""What a training begins with: the settings, the data and the network, from the command line."""
+"""The settings, data and network of a training run, from the command line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -28,14 +28,14 @@ __all__ = ["Setup", "Wanted", "read_config", "set_up", "with_free"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for.
+    """What the command line asks for.
 
     Attributes:
-        recipe: the settings, as they were asked for.
+        recipe: the settings that were asked for.
         source: of the data.
-        options: of the data, those that were said.
-        data_dir: where cifar10 lies, if somebody has said it.
-        changes: to the recipe that is chosen for pictures; None where nothing is to be chosen.
+        options: the options of the data that were given.
+        data_dir: the folder of cifar10, if one was given.
+        changes: settings that replace those chosen to suit pictures; None if nothing is chosen.
     """
 
     recipe: Recipe
@@ -46,14 +46,14 @@ class Wanted:
 
     @property
     def data_table(self) -> dict[str, Any]:
-        """The source and its options, for ``config.toml``."""
+        """The source of the data and its options, for ``config.toml``."""
         place = {"data_dir": self.data_dir} if self.data_dir else {}
         return {"source": self.source, **place, **self.options}
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training begins with."""
+    """What a training run starts from."""
 
     recipe: Recipe
     data: Data
@@ -75,7 +75,7 @@ def read_config(path: str) -> Wanted:
 
 
 def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The settings of a run that is continued, of which only some may be others than before."""
+    """The settings of a run to continue, with changes to those that may change."""
     free = {one.name for one in fields(recipe) if setting_of(one).free}
     short = short_names(type(recipe))
     for name in changes:
@@ -90,10 +90,10 @@ def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
 
 def set_up(wanted: Wanted) -> Setup:
-    """Load the data, choose what nobody has said, and make the network."""
+    """Load the data, choose the settings that were not given, and make the network."""
     recipe = wanted.recipe
     _check_model(recipe)
-    # Before the data are loaded and anything is written: what is wrong here is wrong at once.
+    # Checked first, so that mistakes are reported before data are loaded or anything is written.
     source, data_dir = wanted.source, wanted.data_dir
     found = None
     if data_dir is None:
@@ -116,15 +116,15 @@ def set_up(wanted: Wanted) -> Setup:
 
 
 def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tuple[Recipe, Found]:
-    """The recipe for these pictures, and them in the shape of its network.
+    """The recipe for these pictures, and the pictures in the shape of its network.
 
     Args:
         found: the pictures.
         base: the recipe that was asked for.
-        changes: to the one that is chosen; None where one was asked for.
+        changes: settings that replace chosen ones; None if a recipe was asked for.
 
     Raises:
-        NeocogError: there is nothing to tell apart, or the network does not take the pictures.
+        NeocogError: there are fewer than two classes, or the network cannot take the pictures.
     """
     trained = [name for name, n in zip(found.listing.classes, found.class_counts, strict=True) if n]
     if len(trained) < 2:
@@ -154,7 +154,7 @@ def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tu
 
 
 def _check_model(recipe: Recipe) -> None:
-    """Raise `NeocogError` for a model that cannot be, whatever the data are."""
+    """Raise `NeocogError` for a model that cannot exist, whatever the data are."""
     file = split_python_file(recipe.model)
     if file is None:
         make_model(recipe.model, width=recipe.width)
