@@ -219,14 +219,14 @@ def _methods(near: int) -> dict[str, str]:
             "gray pixels), and their 8 × 8 thumbnails differ by less than a tenth of the range of "
             "levels. This finds copies that were compressed, scaled or slightly changed in "
             "brightness, but not mirrored, rotated or clearly cropped ones. Pictures of one color "
-            "are left out. Two photographs of one thing can be nearly the same without being copies."
+            "are left out. Two photographs of one thing can be near duplicates without being copies."
         ),
         "odd": (
             "Each picture's thumbnail, colors and gradients are compared with those of its class. "
             "The score is by how many robust standard deviations the mean distance to the "
             f"{NEAREST} nearest pictures exceeds the class's median; pictures from {CONSPICUOUS} "
             f"on are listed. Classes of fewer than {SMALLEST_CLASS} pictures are left out. The "
-            "score is a hint where to look and no proof of a mistake: rare pictures score high, and "
+            "score is a hint where to look, not proof of a mistake: rare pictures score high, and "
             "wrong labels often do not."
         ),
     }
