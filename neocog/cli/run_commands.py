@@ -38,6 +38,7 @@ def _train(commands: Commands) -> None:
         return train(**options)  # type: ignore[arg-type]
 
     p = add_command(commands, "train", "train a network, evaluate it and save it")
+    p.usage = "neocog train [DATA] [options]"  # all of them would fill a screen
     _add_training(p)
     p.add_argument(
         "--resume", default=None, metavar="RUN", help="continue a run from its last checkpoint"
