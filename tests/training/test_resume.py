@@ -160,7 +160,7 @@ def test_a_run_that_stopped_early_is_finished(tmp_path):
     changes = {"epochs": 9, "patience": 1, "lr": 1e-9, "min_delta": 1.0, "validation": data(1)}
     first = fit(folder=tmp_path / "run", **changes)
     assert (first.stopped, len(first.epochs)) == (True, 2)
-    with pytest.raises(NeocogError, match="it stopped early after 2 epochs.*more patience"):
+    with pytest.raises(NeocogError, match=r"it stopped early after 2 epochs.*more patience"):
         neocog.fit(network(), data(), resume=tmp_path / "run", validation=data(1))
     again = neocog.fit(network(), data(), resume=tmp_path / "run", validation=data(1), patience=3)
     assert (again.stopped, len(again.epochs)) == (True, 4)
@@ -239,7 +239,7 @@ def test_folders_that_hold_no_run_to_go_on_with(tmp_path):
         FormatError, match=r"has no checkpoint to go on from: .* Begin anew: neocog"
     ):
         fit(resume=folder)
-    with pytest.raises(FormatError, match="holds a run already|holds something already"):
+    with pytest.raises(FormatError, match="holds a run already"):
         fit(folder=folder)
     with pytest.raises(NeocogError, match="stays in its folder"):
         fit(resume=folder, folder=tmp_path / "other")
