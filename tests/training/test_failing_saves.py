@@ -33,7 +33,7 @@ def calls_of_a_run(folder):
     with pytest.MonkeyPatch.context() as patch:
         faulty = Faulty(patch)
         fit(network(), folder=folder)
-    return len(faulty.calls)
+    return faulty.calls
 
 
 def check(tmp_path, numbers, whole):
@@ -68,12 +68,14 @@ def check(tmp_path, numbers, whole):
 def test_some_calls_that_fail(tmp_path, quick):
     calls = calls_of_a_run(tmp_path / "run")
     whole = weights_of(neocog.load(tmp_path / "run" / "last.safetensors"))
-    assert calls > 60
-    assert check(tmp_path, range(3, calls, 41), whole) >= 3
+    assert len(calls) > 60
+    assert check(tmp_path, range(3, len(calls), 41), whole) >= 3
 
 
 @pytest.mark.thorough
 def test_every_call_that_fails(tmp_path, quick):
     calls = calls_of_a_run(tmp_path / "run")
     whole = weights_of(neocog.load(tmp_path / "run" / "last.safetensors"))
-    assert check(tmp_path, range(1, calls + 1), whole) > calls // 2
+    # Most are the writes of one array after another: of these, every seventh.
+    numbers = [n for n, call in enumerate(calls, 1) if call != "write" or n % 7 == 0]
+    assert check(tmp_path, numbers, whole) > len(numbers) // 2
