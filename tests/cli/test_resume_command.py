@@ -14,6 +14,10 @@ from neocog.training.run_lock import RunLock
 QUICK = ("--batch-size", 8, "--log-every", 5, "--lr", 0.01)
 
 
+def everything_in(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def weights_of(folder):
     state = neocog.load(folder / "last.safetensors").state_dict()
     return {name: value.tobytes() for name, value in state.items()}
@@ -44,7 +48,7 @@ def run(command, here, pictures_folder):
 def test_more_epochs_of_pictures_and_a_network_of_a_file(command, here, run, monkeypatch):
     code, out, err = command("train", "--resume", run, "--epochs", 3, "--threads", 1)
     assert code == 0, err
-    assert "Going on from step 4." in err
+    assert "Going on from step 6." in err
     assert "Training finished." in out
     code, _out, err = command(
         *("train", "pets", "--model", "my_net.py:make", "--epochs", 3, "--out", "whole", *QUICK)
@@ -55,12 +59,15 @@ def test_more_epochs_of_pictures_and_a_network_of_a_file(command, here, run, mon
     assert json.loads((run / "run.json").read_text())["settings"]["epochs"] == 3
 
 
-def test_a_finished_run_and_settings_that_stay(refused, run):
-    assert refused("train", "--resume", run) == (
-        "Going on from step 4.\n"
+def test_a_finished_run_says_what_to_do(command, run):
+    before = everything_in(run)
+    code, _out, err = command("train", "--resume", run)
+    assert code == 1
+    assert err.endswith(
         f"neocog: The run in {run} is finished: it has done all of its 2 epochs. To go on, give it "
         f"more epochs. For a new run with its settings: neocog train --config {run}/config.toml\n"
     )
+    assert everything_in(run) == before
 
 
 def test_what_cannot_change(command, run):
@@ -108,8 +115,8 @@ def test_a_damaged_checkpoint_is_told_of(command, run):
     newest.write_bytes(newest.read_bytes()[:-1])
     code, _out, err = command("train", "--resume", run, "--epochs", 3)
     assert code == 0, err
-    assert "step-000000004 is damaged: it is cut short" in err
-    assert "going on from step-000000002." in err
+    assert "step-000000006 is damaged: it is cut short" in err
+    assert "going on from step-000000003." in err
 
 
 def test_a_run_of_fit_is_for_fit(command, here):
