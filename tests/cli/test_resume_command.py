@@ -11,7 +11,7 @@ import neocog
 from neocog.training.checkpoints import Checkpoints
 from neocog.training.run_lock import RunLock
 
-QUICK = ("--batch-size", 8, "--log-every", 5, "--lr", 0.01)
+QUICK = ("--batch-size", 8, "--log-every", 5, "--lr", 0.01, "--schedule", "constant")
 
 
 def everything_in(folder):
