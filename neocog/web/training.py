@@ -11,8 +11,8 @@ from neocog.data.images import Dataset
 from neocog.errors import TrainingDivergedError
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network
-from neocog.settings.optimizers import SGD
 from neocog.settings.codec import to_plain
+from neocog.settings.optimizers import SGD
 from neocog.settings.training import TrainingSettings
 from neocog.training.run import TrainingRun
 
@@ -138,6 +138,7 @@ class Training:
             run.next_epoch()
         state = run.state()
         run = self._new_run()
+        # Of all settings it is just this one that may change here.
         values = {**state.values, "settings": to_plain(self._settings)}
         run.load_state(Checkpoint(state.arrays, values))
         return run
