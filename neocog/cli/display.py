@@ -28,6 +28,8 @@ class Display(Callback):
         self._epochs = settings.epochs
         # Batches of a full epoch; the last epoch may have fewer.
         self._whole = 0
+        # Batches that were done when it began to show any.
+        self._first: int | None = None
         self._live: Progress | None = None
 
     def close(self) -> None:
@@ -67,8 +69,11 @@ class Display(Callback):
             return
         self._whole = max(self._whole, steps)
         done = (epoch - 1) * self._whole + step
+        if self._first is None:  # not 0 in a run that is continued
+            self._first = done
+            self._live.reset(self._task, completed=done)
         elapsed = self._live.tasks[0].elapsed or 0
-        rate = done / elapsed if elapsed else 0.0
+        rate = (done - self._first) / elapsed if elapsed else 0.0
         self._live.update(
             self._task,
             total=max(round_up(self._epochs, self._whole), steps) if self._epochs > 1 else steps,

@@ -33,6 +33,7 @@ class LiveLine(Callback):
         self._show = show
         self._shown = 0.0
         self._whole = 0
+        self._first: int | None = None
         self._loss = ""
         self._began: float | None = None
         self._compiled = False
@@ -55,7 +56,9 @@ class LiveLine(Callback):
         self._whole = max(self._whole, steps)
         done = (epoch - 1) * self._whole + step
         total = max(1, round_up(self._epochs, self._whole)) if self._epochs > 1 else steps
-        rate = done / max(now - (self._began or now), 1e-9)
+        if self._first is None:  # not 0 in a run that is continued
+            self._first = done
+        rate = (done - self._first) / max(now - (self._began or now), 1e-9)
         self._show(
             f"epoch {epoch} of {ceil(self._epochs)}, {100 * done / total:.0f} %{self._loss}, "
             f"{rate:,.{0 if rate >= 10 else 1}f} batches/s",
