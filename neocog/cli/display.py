@@ -4,15 +4,17 @@ import sys
 from math import ceil
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
 from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback
 from neocog.training.early_stopping import best_epoch
-from neocog.training.epoch_line import epoch_line
+from neocog.training.epoch_line import epoch_line, left
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.rounding import round_up
+from neocog.training.run import TrainingRun
+from neocog.training.time_left import TimeLeft
 
 __all__ = ["Display"]
 
@@ -36,6 +38,10 @@ class Display(Callback):
             self._live.stop()
             self._live = None
 
+    def begin(self, run: TrainingRun) -> None:
+        """Know how long the training is."""
+        self._time_left = TimeLeft(run.length)
+
     def compiling(self, kernels: int) -> None:
         """Say what the user waits for."""
         say_compiling(kernels)
@@ -51,18 +57,18 @@ class Display(Callback):
                 BarColumn(bar_width=20),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                TextColumn("left"),
+                TextColumn("{task.fields[left]}"),
                 console=Console(file=drawing()),
                 transient=True,
                 # Printed lines go above the live one, if they share a terminal at all.
                 redirect_stdout=sys.stdout.isatty(),
             )
-            self._task = self._live.add_task("", total=1, rate="")
+            self._task = self._live.add_task("", total=1, rate="", left="")
             self._live.start()
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
         """Move the live line."""
+        seconds = self._time_left.progress(epoch, step)
         if self._live is None:
             return
         self._whole = max(self._whole, steps)
@@ -75,6 +81,7 @@ class Display(Callback):
             completed=done,
             description=f"epoch {epoch} of {ceil(self._epochs)}",
             rate=f"{rate:,.{0 if rate >= 10 else 1}f} batches/s" if rate else "",
+            left="" if seconds is None else left(seconds),
         )
 
     def logged(self, entry: Logged) -> None:
@@ -84,4 +91,5 @@ class Display(Callback):
     def epoch_done(self, epoch: Epoch, history: History) -> None:
         """Say how the epoch went."""
         best = best_epoch(history.epochs, self._settings)
-        say(epoch_line(history.epochs, self._epochs, best))
+        seconds = self._time_left.epoch_done(epoch.epoch)
+        say(epoch_line(history.epochs, self._epochs, best, seconds))

@@ -5,6 +5,7 @@ from typing import Any
 
 from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
+from neocog.cli.lr_finding import take_find, with_found_lr, write_curve
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
 from neocog.cli.training_setup import Setup, Wanted, read_config, set_up, with_free
@@ -23,10 +24,11 @@ from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.checkpoints import Checkpoints
-from neocog.training.early_stopping import best_epoch
+from neocog.training.early_stopping import EarlyStopping, best_epoch
 from neocog.training.fit import fit
 from neocog.training.history import History
-from neocog.training.run_folder import RunFolder
+from neocog.training.lr_finder import LrCurve
+from neocog.training.run_folder import RunFolder, check_new_folder
 from neocog.training.saving import Saving
 
 __all__ = ["train"]
@@ -43,6 +45,7 @@ def train(
 ) -> int:
     """Train by settings, evaluate, save; print the losses as the note does."""
     options = taken_out(changes)
+    finds_lr = take_find(changes, resume)
     if resume is not None:
         _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
         return _resume(Path(resume), options, changes)
@@ -52,8 +55,15 @@ def train(
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
     name = f"{name_of_run(setup.recipe.model)}-{setup.data.name}"
     path = out and out_path(out)
+    EarlyStopping(setup.recipe, has_validation=bool(setup.data.validation))
+    if not finds_lr:
+        folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
+        return _train(setup, to_calibrate, folder, None)
+    if path is not None:
+        check_new_folder(path)  # before the test, which takes some seconds
+    setup, curve = with_found_lr(setup)
     folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
-    return _train(setup, to_calibrate, folder, None)
+    return _train(setup, to_calibrate, folder, None, curve)
 
 
 def _wanted(
@@ -110,10 +120,16 @@ def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int
 
 
 def _train(
-    setup: Setup, to_calibrate: Dataset | None, folder: RunFolder, resume: Checkpoint | None
+    setup: Setup,
+    to_calibrate: Dataset | None,
+    folder: RunFolder,
+    resume: Checkpoint | None,
+    curve: LrCurve | None = None,
 ) -> int:
     with termination_signals() as ended:
         try:
+            if curve is not None:
+                write_curve(folder.path, curve)
             return _run(setup, to_calibrate, folder, ended, resume)
         except BaseException as error:
             with deferred_signals():
@@ -142,7 +158,7 @@ def _run(
             recipe,
             validation=data.validation,
             classes=data.classes,
-            callback=[display, Saving(folder, recipe.tta)],
+            callback=[Saving(folder, recipe.tta), display],  # what is shown is saved
             resume=resume,
         )
     finally:

@@ -131,8 +131,10 @@ def _finish_epoch(run: TrainingRun, callbacks: Callbacks) -> None:
     """Run to the end of the epoch, with pauses where a callback asks for them."""
     log = Log(run, callbacks)
     while True:
-        run.step(callbacks.steps_to_pause(run.steps), log.look)
-        log.look(run.batch)
+        try:
+            run.step(callbacks.steps_to_pause(run.steps), log.look)
+        finally:  # also the losses before the one that is not finite
+            log.look(run.batch)
         run.history.interrupted = run.interrupted
         if run.interrupted or run.epoch_is_done:
             return

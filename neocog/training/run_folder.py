@@ -20,7 +20,7 @@ from neocog.evaluation import Evaluation
 from neocog.files import exists, leftovers, write_bytes, writing_together
 from neocog.formats import save_pth, write_model
 from neocog.network import Network
-from neocog.run_files import BEST, CONFIG, HISTORY, LAST, LOG, RUN, WEIGHTS, model_of_run
+from neocog.run_files import BEST, CONFIG, HISTORY, LAST, LOG, LR, RUN, WEIGHTS, model_of_run
 from neocog.settings.recipe import Recipe
 from neocog.settings.toml import write_toml
 from neocog.trained_on import training_notes
@@ -32,7 +32,7 @@ from neocog.training.run_process import read_info, settle, tidy_up
 from neocog.version import __version__
 from neocog.write_errors import why_not_written
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "check_new_folder"]
 
 # Numbers in brackets, one a line, as JSON is indented; no string has a line break in it.
 _ROW = re.compile(r"\[\n([-+.,\deE\s]+)\]")
@@ -308,7 +308,7 @@ def _not_made(path: str | Path | None, error: OSError) -> FormatError:
 def _take_away(folder: Path, made: list[Path], lock: RunLock) -> None:
     """Remove a run without results, and the folders that were made for it."""
     with suppress(OSError):
-        for name in (RUN, CONFIG, LOG):
+        for name in (RUN, CONFIG, LOG, LR):
             (folder / name).unlink(missing_ok=True)
         for path in (*leftovers(folder), *folder.glob("events.*"), folder / CHECKPOINTS):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -320,6 +320,12 @@ def _remove_empty(made: list[Path]) -> None:
     with suppress(OSError):
         for path in made:  # until one in which another run has put something
             path.rmdir()
+
+
+def check_new_folder(path: str | Path) -> None:
+    """Raise `FormatError` if there is something in the folder that a run is to be made in."""
+    if (folder := Path(path)).exists():
+        _check_empty(folder)
 
 
 def _check_empty(folder: Path) -> None:

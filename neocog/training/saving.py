@@ -11,6 +11,7 @@ from neocog.training.epoch_line import epoch_line
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.run import TrainingRun
 from neocog.training.run_folder import RunFolder
+from neocog.training.time_left import TimeLeft
 
 __all__ = ["Saving"]
 
@@ -36,6 +37,7 @@ class Saving(Callback):
     def begin(self, run: TrainingRun) -> None:
         """Keep the run, whose state is saved."""
         self._run = run
+        self._time_left = TimeLeft(run.length)
         settings = run.settings
         self.pause_every = settings.checkpoint_steps
         self._seconds = 60 * settings.checkpoint_minutes
@@ -53,6 +55,7 @@ class Saving(Callback):
 
     def progress(self, epoch: int, batch: int, batches: int) -> None:
         """Have the run pause where it is time for a checkpoint."""
+        self._time_left.progress(epoch, batch)
         if self._seconds and time.monotonic() - self._saved_at >= self._seconds:
             self.pause()
 
@@ -76,7 +79,8 @@ class Saving(Callback):
         with deferred_signals():
             self._folder.save(run.network, history, self._tta, is_best=is_best)
             self._save_checkpoint()
-            self._folder.log(epoch_line(history.epochs, run.settings.epochs, best))
+            time_left = self._time_left.epoch_done(epoch.epoch)
+            self._folder.log(epoch_line(history.epochs, run.settings.epochs, best, time_left))
             if self._events is not None:
                 batches = (epoch.epoch - 1) * run.length.whole + run.batches
                 self._events.add_scalars(batches, _scalars(epoch))
