@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
 
 def left(seconds: float) -> str:
     """``12 s left``, ``4 min left``, ``2 h 5 min left``: no more digits than an estimate has."""
-    if seconds < 59.5:
+    if seconds <= 59:
         return f"{ceil(seconds)} s left"
     minutes = round(seconds / 60)
     if minutes < 60:
