@@ -49,14 +49,16 @@ def with_found_lr(setup: Setup) -> tuple[Setup, LrCurve]:
     """The setup with the rate that a test finds, and its curve; the network stays as it is."""
     curve = find_lr(setup.network, setup.data.train, setup.recipe, on_compile=say_compiling)
     changes = with_lr(setup.recipe, curve.suggestion)
-    say(f"Learning rate: {_options(changes)}. It is {curve.reason}.")
+    say(f"Learning rate: {_shown(changes)}, {curve.reason}")
     if is_terminal():
         for line in _drawn(curve):
             say(line)
     return replace(setup, recipe=override(setup.recipe, **changes)), curve
 
 
-def _options(changes: Mapping[str, Any]) -> str:
+def _shown(changes: Mapping[str, Any]) -> str:
+    if len(changes) == 1:
+        return f"{next(iter(changes.values())):g}"
     return " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in changes.items())
 
 
@@ -68,8 +70,9 @@ def _drawn(curve: LrCurve) -> list[str]:
     except (UnicodeEncodeError, LookupError):
         return []
     values = _columns(curve.smoothed)
-    # What has grown beyond the first loss is as high as it.
-    low, high = values.min(), max(values[0], values.min() * 1.01)
+    # By the losses of the first rates, which are too small to change much; the rest is cut off.
+    start = float(np.median(values[: max(1, len(values) // 4)]))
+    low, high = min(float(values.min()), 0.8 * start), 1.2 * start
     heights = np.clip((values - low) / (high - low), 0, 1) * (len(_BARS) - 1)
     bars = "".join(_BARS[round(height)] for height in heights)
     first, last = f"{curve.rates[0]:.0e}", f"{curve.rates[-1]:.1e}"

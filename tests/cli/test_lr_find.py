@@ -17,7 +17,7 @@ def test_the_rate_is_found_said_and_kept(command, with_data, here):
     with_data(tiny())
     code, _out, err = command("train", *FAST, "--lr", "find")
     assert code == 0
-    said = re.search(r"Learning rate: --lr (\S+)\. It is (between )?a tenth of ", err)
+    said = re.search(r"Learning rate: (\S+), (a tenth of|mean of) \d", err)
     folder = the_run(here)
     kept = tomllib.loads((folder / "config.toml").read_text())["optimizer"]["lr"]
     assert float(said[1]) == kept

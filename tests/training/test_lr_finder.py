@@ -42,7 +42,7 @@ def test_where_the_loss_diverged_that_counts_too():
     curve = _curve(rates, losses, True)
     expected = (rates[69] / 10 * rates[71] / 30) ** 0.5
     assert curve.suggestion == float(f"{expected:.2g}")
-    assert "where it diverged" in curve.reason
+    assert "(end)" in curve.reason
     assert len(curve.rates) == len(curve.losses) == len(curve.smoothed) == 71
 
 
