@@ -41,7 +41,9 @@ _EPS: dict[str, Any] = {
 
 def _rate_or_find(text: str) -> float | str:
     """A rate on the command line, which also takes ``find``; see `neocog.cli.lr_finding`."""
-    return text if text == "find" else float(text)
+    if text == "find":
+        return text
+    return int(text) if text.lstrip("+-").isdecimal() else float(text)
 
 
 def _rate(default: float) -> Any:

@@ -133,8 +133,12 @@ def _finish_epoch(run: TrainingRun, callbacks: Callbacks) -> None:
     while True:
         try:
             run.step(callbacks.steps_to_pause(run.steps), log.look)
-        finally:  # also the losses before the one that is not finite
             log.look(run.batch)
+        except TrainingDivergedError:
+            log.look(run.batch)  # the losses before the one that is not finite
+            raise
+        except KeyboardInterrupt:  # while a callback was told
+            run.interrupted = True
         run.history.interrupted = run.interrupted
         if run.interrupted or run.epoch_is_done:
             return

@@ -71,7 +71,7 @@ function tested({ lr_test: found }) {
     if (series[0][key])
       series[0][key] = series[0][key].map((v) => (v === null ? null : Math.min(v, 2 * least)));
   const across = "log\u2081\u2080 of the learning rate";
-  return panel("Test of learning rates", chart({ label, series, across }));
+  return panel("Test of learning rates: loss by log\u2081\u2080 of the rate", chart({ label, series, across }));
 }
 
 function panel(title, content) {
