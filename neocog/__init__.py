@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from neocog.training.lr_finder import LrCurve as LrCurve
     from neocog.training.lr_finder import find_lr as find_lr
     from neocog.training.run import TrainingRun as TrainingRun
+    from neocog.tuning.tune import tune as tune
 
 
 @cache
