@@ -4,15 +4,17 @@ import sys
 from math import ceil
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
 from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback
 from neocog.training.early_stopping import best_epoch
-from neocog.training.epoch_line import epoch_line
+from neocog.training.epoch_line import epoch_line, left
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.rounding import round_up
+from neocog.training.run import TrainingRun
+from neocog.training.time_left import TimeLeft
 
 __all__ = ["Display"]
 
@@ -38,6 +40,10 @@ class Display(Callback):
             self._live.stop()
             self._live = None
 
+    def begin(self, run: TrainingRun) -> None:
+        """Know how long the training is."""
+        self._time_left = TimeLeft(run.length)
+
     def compiling(self, kernels: int) -> None:
         """Say that kernels are being compiled."""
         say_compiling(kernels)
@@ -53,18 +59,18 @@ class Display(Callback):
                 BarColumn(bar_width=20),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                TextColumn("left"),
+                TextColumn("{task.fields[left]}"),
                 console=Console(file=drawing()),
                 transient=True,
                 # Printed lines appear above the live one if both streams are the same terminal.
                 redirect_stdout=sys.stdout.isatty(),
             )
-            self._task = self._live.add_task("", total=1, rate="")
+            self._task = self._live.add_task("", total=1, rate="", left="")
             self._live.start()
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
         """Update the live line."""
+        seconds = self._time_left.progress(epoch, step)
         if self._live is None:
             return
         self._whole = max(self._whole, steps)
@@ -80,6 +86,7 @@ class Display(Callback):
             completed=done,
             description=f"epoch {epoch} of {ceil(self._epochs)}",
             rate=f"{rate:,.{0 if rate >= 10 else 1}f} batches/s" if rate else "",
+            left="" if seconds is None else left(seconds),
         )
 
     def logged(self, entry: Logged) -> None:
@@ -89,4 +96,5 @@ class Display(Callback):
     def epoch_done(self, epoch: Epoch, history: History) -> None:
         """Print the results of the epoch."""
         best = best_epoch(history.epochs, self._settings)
-        say(epoch_line(history.epochs, self._epochs, best))
+        seconds = self._time_left.epoch_done(epoch.epoch)
+        say(epoch_line(history.epochs, self._epochs, best, seconds))
