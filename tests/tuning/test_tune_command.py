@@ -124,6 +124,7 @@ def test_one_message(here, capsys, arguments, code, message):
     assert not (here / "runs").exists()
 
 
+@pytest.mark.thorough
 def test_two_processes_share_a_study(here):
     both = [start(*SHORT, "--trials", "6", "--study", "s", "--json") for _ in range(2)]
     outputs = [process.communicate(timeout=300) for process in both]
@@ -153,6 +154,7 @@ def end(here, trial, number):
     return process.returncode, out, err
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_what_ends_it_leaves_a_study_that_goes_on(here):
     code, out, err = end(here, 0, signal.SIGINT)
