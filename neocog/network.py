@@ -19,6 +19,7 @@ from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
 from neocog.formats import ModelParts, save_parts
 from neocog.layers import Graph, Layer, Node, Shape, chain
+from neocog.layers.listing import listing
 from neocog.limits import require_memory
 from neocog.network_values import Values, copied_state, size_of
 from neocog.preprocessing import Preprocessing
@@ -27,10 +28,6 @@ from neocog.reference import softmax
 from neocog.validation import instance, real
 
 __all__ = ["Network", "Trained", "check_network"]
-
-# Rows of a network's `repr`, and characters of one.
-_MOST_ROWS = 60
-_LONGEST_ROW = 300
 
 # Held for the moment in which a network's values are replaced by others that follow from them.
 _changing = threading.Lock()
@@ -390,15 +387,7 @@ class Network:
         return iter(self._graph.layers.items())
 
     def __repr__(self) -> str:
-        rows = [f"  {node.name}={node.layer}" for node in self._graph.given]
-        if not self._graph.is_chain:
-            given = self._graph.given
-            rows = [f"{row} of {', '.join(n.inputs)}" for row, n in zip(rows, given, strict=True)]
-        rows = [row if len(row) <= _LONGEST_ROW else f"{row[:_LONGEST_ROW]} …" for row in rows]
-        if len(rows) > _MOST_ROWS:
-            half = _MOST_ROWS // 2
-            rows[half:-half] = [f"  … and {len(rows) - 2 * half} layers more …"]
-        return "\n".join(["Network(", *(f"{row}," for row in rows), ")"])
+        return listing(self._graph)
 
 
 def check_network(value: object) -> Network:

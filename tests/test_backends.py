@@ -10,7 +10,7 @@ from neocog.layers import LAYERS, Concat, Conv2d, Flatten, Layer, Linear, Multip
 from neocog.layers.dispatch import Dispatch
 from neocog.layers.graph import Container
 from neocog.network import Network
-from neocog.reference.layer_rules import formula
+from neocog.reference.formula import formula
 
 #: Layers that a backend has nothing for, and why.
 LACKING = {

@@ -65,14 +65,14 @@ def loss_of(data: Dataset, model: str = "run") -> float:
 def test_a_run_is_judged_by_what_it_was_not_trained_on(judged, run, here):
     resize = Resize("stretch", "bilinear")
     held_out = neocog.load_data("photos", size=6, resize=resize).validation
-    for arguments in ([run], [run, "photos"], [run, here / "photos"], [f"{run}/model.safetensors"]):
+    for arguments in ([run], [run, "photos"], [run, here / "photos"], [f"{run}/best.safetensors"]):
         found = judged(*arguments)
         assert (found["part"], found["count"]) == ("validation", 4)
         assert found["loss"] == loss_of(held_out)
 
 
 def test_also_where_only_its_file_is_left(judged, run, here):
-    shutil.copy(here / "run" / "model.safetensors", here / "alone.safetensors")
+    shutil.copy(here / "run" / "best.safetensors", here / "alone.safetensors")
     assert judged("alone.safetensors", "photos")["part"] == "validation"
 
 

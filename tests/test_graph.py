@@ -1,10 +1,9 @@
 """Graphs: what nodes read, what is refused, and networks that are no chain in every backend."""
 
-import json
-
 import numpy as np
 import pytest
 from engines import parts_of
+from graph_networks import of_sums, three_lanes
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -14,13 +13,11 @@ from neocog import reference
 from neocog.engine import Trainer
 from neocog.engine.lowering import lower
 from neocog.engine.ops import PointwiseOp
-from neocog.errors import ArchitectureError, FormatError
+from neocog.errors import ArchitectureError
 from neocog.layers import (
     Add,
-    BatchNorm2d,
     Concat,
     Conv2d,
-    Dropout,
     Flatten,
     Graph,
     Linear,
@@ -29,34 +26,13 @@ from neocog.layers import (
     Node,
     ReLU,
     Residual,
-    Sequential,
     chain,
 )
-from neocog.layers.registry import build_nodes, describe_node
 from neocog.network import Network
-from neocog.network_files import load_model, save_model
 from neocog.settings.optimizers import SGD
 from neocog.settings.training import TrainingSettings
 
 quick = examples(max_examples=30, deadline=None, derandomize=True)
-
-
-def three_lanes(*, merge=None, channels=8):
-    """A network whose image and first map are read by several layers."""
-    return Network.from_nodes(
-        [
-            Node("conv", Conv2d(3, 8, 3, padding=1)),
-            Node("left", Sequential(norm=BatchNorm2d(8), act=ReLU())),
-            Node("right", Conv2d(8, 8, 3, padding=1), "conv"),
-            Node("pixels", Conv2d(3, 8, 1), "input"),
-            Node("merged", merge or Add(), ["left", "right", "pixels"]),
-            Node("pool", MaxPool2d()),
-            Node("block", Residual(Conv2d(channels, channels, 3, padding=1))),
-            Node("flatten", Flatten()),
-            Node("fc", Linear(channels * 9, 4)),
-        ],
-        input_shape=(3, 6, 6),
-    )
 
 
 # Nodes
@@ -255,29 +231,6 @@ def test_names_that_torch_keeps_for_itself_are_refused_there():
 # In the engine
 
 
-def of_sums():
-    """Sums of every kind: of three, of the image, of a map with itself, of vectors, of dropout."""
-    return Network.from_nodes(
-        [
-            Node("conv", Conv2d(3, 8, 3, padding=1)),
-            Node("twice", Add(), ("conv", "conv")),
-            Node("right", Conv2d(8, 8, 3, padding=1), "conv"),
-            Node("pixels", Conv2d(3, 8, 1), "input"),
-            Node("sum", Add(), ("twice", "right", "pixels")),
-            Node("relu", ReLU()),
-            Node("again", Residual(Dropout(0.0))),
-            Node("pool", MaxPool2d(3, 3)),
-            Node("flatten", Flatten()),
-            Node("fc", Linear(32, 8)),
-            Node("hidden", Linear(8, 8)),
-            Node("act", ReLU()),
-            Node("scores", Add(), ("act", "hidden", "fc")),
-            Node("last", Linear(8, 4)),
-        ],
-        input_shape=(3, 6, 6),
-    )
-
-
 @pytest.mark.parametrize("unfused", [False, True], ids=["fused", "unfused"])
 def test_sums_by_the_engine_and_by_the_formulas(unfused):
     network = of_sums()
@@ -327,88 +280,3 @@ def test_operations_know_what_they_read():
         if not isinstance(op, PointwiseOp | type(ops["input"]))
     )
     assert ops["input"].inputs == ()
-
-
-# Model files
-
-
-def test_a_file_holds_the_nodes(tmp_path):
-    network = three_lanes()
-    network.initialize(1)
-    network.classes = ("a", "b", "c", "d")
-    save_model(network, tmp_path / "a.safetensors", {"data": "shapes"})
-    found = load_model(tmp_path / "a.safetensors")
-    assert found.graph == network.graph
-    assert found.classes == network.classes
-    for name, value in network.state_dict().items():
-        np.testing.assert_array_equal(found.state_dict()[name], value)
-    save_model(found, tmp_path / "b.safetensors", {"data": "shapes"})
-    content = (tmp_path / "a.safetensors").read_bytes()
-    assert content == (tmp_path / "b.safetensors").read_bytes()
-
-
-def test_nodes_come_back_from_their_description():
-    nodes = list(three_lanes().graph.given)
-    described = json.loads(json.dumps([describe_node(node) for node in nodes]))
-    assert described[3] == {
-        "name": "pixels",
-        "inputs": ["input"],
-        "type": "Conv2d",
-        "in_channels": 3,
-        "out_channels": 8,
-        "kernel_size": [1, 1],
-        "stride": [1, 1],
-        "padding": [0, 0],
-        "dilation": [1, 1],
-        "groups": 1,
-        "bias": True,
-    }
-    assert build_nodes(described) == nodes
-
-
-@pytest.mark.parametrize(
-    ("entries", "message"),
-    [
-        (3, "no list of nodes"),
-        ([3], "A layer cannot be called None"),
-        ([{"name": "a", "type": "ReLU"}], "'a' has no list of inputs"),
-        ([{"name": "a", "type": "ReLU", "inputs": []}], "'a' has no list of inputs"),
-        ([{"name": "a", "type": "ReLU", "inputs": "input"}], "no list of inputs"),
-        ([{"name": "a", "type": "ReLU", "inputs": ["\x1b[2J"]}], "no list of inputs"),
-        ([{"name": "a", "type": "Evil", "inputs": ["input"]}], "Unknown layer type 'Evil'"),
-    ],
-)
-def test_descriptions_of_no_nodes_are_refused(entries, message):
-    with pytest.raises(ArchitectureError, match=message):
-        build_nodes(entries)
-
-
-def test_a_row_keeps_its_format(tmp_path):
-    network = Network(input_shape=(3, 2, 2), f=Flatten(), fc=Linear(12, 2))
-    network.initialize(0)
-    save_model(network, tmp_path / "a.safetensors")
-    content = (tmp_path / "a.safetensors").read_bytes()
-    assert b'\\"version\\": 1' in content
-    assert b'\\"layers\\": [' in content
-    three_lanes_file = tmp_path / "b.safetensors"
-    other = three_lanes()
-    other.initialize(0)
-    save_model(other, three_lanes_file)
-    content = three_lanes_file.read_bytes()
-    assert b'\\"version\\": 2' in content
-    assert b'\\"nodes\\": [' in content
-    three_lanes_file.write_bytes(
-        content.replace(b'[\\"left\\", \\"right\\"', b'[\\"left\\", \\"Right\\"')
-    )
-    with pytest.raises(FormatError, match="merged: no layer before it is called 'Right'"):
-        load_model(three_lanes_file)
-
-
-# For people
-
-
-def test_the_repr_says_what_a_layer_reads():
-    rows = repr(three_lanes()).splitlines()
-    assert rows[5] == "  merged=Add() of left, right, pixels,"
-    assert rows[1].endswith("bias=True) of input,")
-    assert "Node" not in "".join(rows)

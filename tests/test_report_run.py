@@ -101,7 +101,7 @@ def test_data_that_are_named_must_be_there(here, capsys):
     assert not (here / "run" / "report.html").exists()
 
 
-@pytest.mark.parametrize("name", ["missing", "run/model.safetensors"])
+@pytest.mark.parametrize("name", ["missing", "run/last.safetensors"])
 def test_only_a_run_folder_has_a_report(here, name, capsys):
     assert main(["report", name]) == 1
     assert f"{name} is no run folder." in capsys.readouterr().err

@@ -102,10 +102,14 @@ DESCRIPTIONS = {
     "from_plain, augmentation": (partial(from_plain, neocog.Augmentation, called="augmentation"),
                                  {"description": {}}),
     "override": (partial(override, Recipe()), {
-        name: getattr(Recipe(), name) for name in Recipe.names()}),
+        "ema": 0.9, **{name: getattr(Recipe(), name) for name in Recipe.names()}}),
     "simple_cnn": (models.simple_cnn, {"classes": 3, "width": 1, "input_shape": (3, 8, 8)}),
     "resnet8": (models.resnet8, {"classes": 3, "width": 1, "input_shape": (3, 8, 8)}),
     "make": (models.make, {"name": "lenet5", "classes": 3, "width": 1, "input_shape": None}),
+    "Node": (neocog.Node, {"name": "relu", "layer": neocog.ReLU(), "inputs": ("conv",)}),
+    "from_nodes": (neocog.Network.from_nodes, {
+        "nodes": [neocog.Node("relu", neocog.ReLU())], "input_shape": (3, 8, 8), "classes": None,
+        "preprocessing": None}),
     "cost": (neocog.cost, {"network": NET}),
     "name_of": (models.name_of, {"network": NET}),
     "initialize": (network().initialize, {"seed": 0}),

@@ -6,13 +6,13 @@ from neocog.benchmark import Measured, benchmark
 from neocog.cli.terminal import say
 from neocog.engine import useful_threads
 from neocog.settings.training import check_threads
-from neocog.training.run_folder import machine, versions
+from neocog.training.machine import machine, versions
 
 __all__ = ["bench"]
 
 
 def bench(threads: int | None, json_: bool) -> int:
-    """Measure and print: microseconds, and how many times PyTorch's speed that is."""
+    """Measure and print times in microseconds, and the speed relative to PyTorch."""
     check_threads(threads)
     say("Measuring the note's network; this takes up to a minute …")
     rows = benchmark(threads=threads, rounds=3)

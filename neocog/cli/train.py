@@ -1,5 +1,7 @@
 """``neocog train``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +9,7 @@ from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
-from neocog.cli.training_setup import (
-    Setup,
-    Wanted,
-    read_config,
-    set_up,
-    wanted_of,
-    with_free,
-)
+from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
@@ -28,7 +23,6 @@ from neocog.report.run import write_run_report
 from neocog.run_files import BEST, CONFIG
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
-from neocog.training.checkpoints import Checkpoints
 from neocog.training.early_stopping import best_epoch
 from neocog.training.fit import fit
 from neocog.training.history import History
@@ -47,7 +41,7 @@ def train(
     data_dir: str | None,
     **changes: Any,
 ) -> int:
-    """Train by settings, evaluate, save; print the losses as the note does."""
+    """Train, evaluate and save a network; print the losses as the note does."""
     options = taken_out(changes)
     if resume is not None:
         _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
@@ -63,7 +57,7 @@ def train(
 
 
 def _check_alone(resume: str, **others: Any) -> None:
-    """Raise `NeocogError` for what the run's own folder says."""
+    """Raise `NeocogError` for an option that the resumed run's folder already determines."""
     for name, value in others.items():
         if value is not None:
             option = "the data" if name == "data" else f"--{name.replace('_', '-')}"
@@ -71,23 +65,31 @@ def _check_alone(resume: str, **others: Any) -> None:
 
 
 def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int:
-    """Go on with a run from its newest checkpoint that is whole."""
+    """Continue a run from its newest intact checkpoint."""
     if options:
         _check_alone(str(path), **options)
-    before = read_config(str(path / CONFIG))
-    recipe = with_free(before.recipe, changes)
-    setup = set_up(Wanted(recipe, before.source, before.options, before.data_dir))
-    to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
-    folder = RunFolder.reopen(path, setup.data)
+    folder = RunFolder.reopen(path)  # at once, where it is in use
+    with _giving_back(folder):
+        before = read_config(path / CONFIG, needs=("source", "model"))
+        recipe = continued(before.recipe, changes)
+        newest = folder.newest()
+        for sentence in newest.damaged:
+            say(sentence)
+        setup = set_up(Wanted(recipe, before.source, before.options, before.data_dir))
+        folder.use_data(setup.data)
+        to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
+        say(f"Going on from step {newest.steps:,}.")
+    return _train(setup, to_calibrate, folder, newest.checkpoint)
+
+
+@contextmanager
+def _giving_back(folder: RunFolder) -> Iterator[None]:
+    """Let others have the folder if anything is wrong before the run goes on."""
     try:
-        newest = Checkpoints(path).newest()
+        yield
     except BaseException:
         folder.release()
         raise
-    for sentence in newest.damaged:
-        say(sentence)
-    say(f"Going on from step {newest.steps:,}.")
-    return _train(setup, to_calibrate, folder, newest.checkpoint)
 
 
 def _train(
@@ -99,9 +101,9 @@ def _train(
         except BaseException as error:
             with deferred_signals():
                 folder.fail(error, ended.by.name if ended.by else None)
-            if folder.holds_results:
+            if folder.has_begun and folder.holds_results:
                 say(f"What was finished before is in {folder.path}")
-            if folder.goes_on:
+            if folder.has_begun and folder.goes_on:
                 _say_how_to_go_on(folder)
             raise
 
@@ -113,7 +115,7 @@ def _run(
     ended: Ended,
     resume: Checkpoint | None,
 ) -> int:
-    """Train, evaluate and print; gives the exit code."""
+    """Train, evaluate and print; returns the exit code."""
     recipe, data, network = setup.recipe, setup.data, setup.network
     display = Display(recipe)
     try:
@@ -123,12 +125,12 @@ def _run(
             recipe,
             validation=data.validation,
             classes=data.classes,
-            callback=[display, Saving(folder, recipe.tta)],
+            callback=[Saving(folder, recipe.tta), display],
             resume=resume,
         )
     finally:
         display.close()
-    if history.interrupted or ended.by:  # the latter where the last epoch was just being saved
+    if history.interrupted or ended.by:  # `ended.by` if the signal came during the last save
         return _interrupted(setup, history, folder, ended)
     print("Training stopped early." if history.stopped else "Training finished.")
     part, images = data.held_out
@@ -149,13 +151,13 @@ def _run(
         print(accuracy_line(result, part))
     else:
         say("Nothing was held out, so nothing says how good it is.")
-    _report(folder, network, history, result, part, images)
+    code = _report(folder, network, history, result, part, images, ended)
     print(f"Results: {folder.path}")
-    return 0
+    return code
 
 
 def _best(network: Network, history: History, recipe: Recipe, folder: RunFolder) -> Network:
-    """The network of the best epoch, where one was saved; else the last one's."""
+    """The network of the best epoch if it was saved; else that of the last epoch."""
     best = best_epoch(history.epochs, recipe)
     if best is None or not (folder.path / BEST).exists():
         return network
@@ -171,8 +173,14 @@ def _report(
     result: Evaluation | None,
     part: str,
     images: Dataset,
+<<<<<<< HEAD
+    ended: Ended,
+) -> int:
+    """Write the page; a run is no less finished where that fails. Gives the exit code."""
+=======
 ) -> None:
-    """Write the page; a run is no less finished where that fails."""
+    """Write the report; if that fails, the run is finished nonetheless."""
+>>>>>>> prose
     try:
         write_run_report(
             folder.path,
@@ -187,10 +195,12 @@ def _report(
         say(f"There is no report: {error}")
     except KeyboardInterrupt:
         say(f"The report was left out. Write it with: neocog report {folder.path}")
+        return ended.by.exit_code if ended.by else 130
+    return 0
 
 
 def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
-    """Whether a temperature was found. Where the images have none, the network is as good."""
+    """Fit the temperature; returns whether one was found. Without one the network is unchanged."""
     try:
         with announced(say_compiling):
             found = calibrate_network(network, images, threads=threads)
@@ -205,7 +215,13 @@ def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
 
 
 def _interrupted(setup: Setup, history: History, folder: RunFolder, ended: Ended) -> int:
+<<<<<<< HEAD
     """Keep what there is; gives the exit code of the signal."""
+    if history.steps == 0:  # nothing that anybody would want to keep
+        raise ended.by or KeyboardInterrupt
+=======
+    """Save what there is; returns the signal's exit code."""
+>>>>>>> prose
     with deferred_signals():
         folder.save(setup.network, history, setup.recipe.tta)
         folder.finish(history, None, "interrupted", ended.by.name if ended.by else None)

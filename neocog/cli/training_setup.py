@@ -1,7 +1,8 @@
-"""What a training begins with: the settings, the data and the network, from the command line."""
+"""The settings, data and network of a training run, from the command line."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
@@ -16,26 +17,26 @@ from neocog.models import split_python_file
 from neocog.models.named import make_model
 from neocog.network import Network
 from neocog.preprocessing import Resize
-from neocog.settings.override import override, short_names
+from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
-from neocog.settings.setting import setting_of
-from neocog.settings.toml import read_toml
 from neocog.training.choices import MODEL, choose_recipe
 from neocog.training.experiment import make_network
+from neocog.training.fixed_settings import check_fixed_settings
+from neocog.training.run_config import read_run_config
 
-__all__ = ["Setup", "Wanted", "read_config", "set_up", "wanted_of", "with_free"]
+__all__ = ["Setup", "Wanted", "continued", "read_config", "set_up", "wanted_of"]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for.
+    """What the command line asks for.
 
     Attributes:
-        recipe: the settings, as they were asked for.
+        recipe: the settings that were asked for.
         source: of the data.
-        options: of the data, those that were said.
-        data_dir: where cifar10 lies, if somebody has said it.
-        changes: to the recipe that is chosen for pictures; None where nothing is to be chosen.
+        options: the options of the data that were given.
+        data_dir: the folder of cifar10, if one was given.
+        changes: settings that replace those chosen to suit pictures; None if nothing is chosen.
     """
 
     recipe: Recipe
@@ -46,34 +47,55 @@ class Wanted:
 
     @property
     def data_table(self) -> dict[str, Any]:
-        """The source and its options, for ``config.toml``."""
+<<<<<<< HEAD
+        """The source and its options, for ``config.toml``; paths as they are from anywhere."""
+        place = {"data_dir": str(Path(self.data_dir).absolute())} if self.data_dir else {}
+        source = str(Path(self.source).absolute()) if exists(self.source) else self.source
+        return {"source": source, **place, **self.options}
+=======
+        """The source of the data and its options, for ``config.toml``."""
         place = {"data_dir": self.data_dir} if self.data_dir else {}
         return {"source": self.source, **place, **self.options}
+>>>>>>> prose
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training begins with."""
+    """What a training run starts from."""
 
     recipe: Recipe
     data: Data
     network: Network
 
 
-def read_config(path: str) -> Wanted:
-    """What the ``config.toml`` of a run asks for."""
-    description = read_toml(path, "configuration of a run")
-    data = description.pop("data", {})
-    if not isinstance(data, dict) or not isinstance(data.get("source", ""), str):
-        raise NeocogError(f"{path}: data must be a table with the source of the data.")
-    try:
-        recipe = Recipe.from_dict(description)
-    except NeocogError as error:
-        raise NeocogError(f"{path}: {error}") from error
-    options = {key: value for key, value in data.items() if key not in ("source", "data_dir")}
-    return Wanted(recipe, data.get("source", "shapes"), options, data.get("data_dir"))
+def read_config(path: Path, *, needs: Collection[str] = ()) -> Wanted:
+    """What the ``config.toml`` of a run asks for.
+
+    Args:
+        path: of the file.
+        needs: what it must say of "source", the data, and "model", the network.
+    """
+    recipe, data, said = read_run_config(path)
+    data = dict(data or {})
+    source, data_dir = data.pop("source", None), data.pop("data_dir", None)
+    if not all(text is None or isinstance(text, str) for text in (source, data_dir)):
+        raise NeocogError(f"{path}: the source of the data must be a text.")
+    missing = [
+        name
+        for name, there in (("source", source is not None), ("model", "model" in said))
+        if name in needs and not there
+    ]
+    if missing:
+        words = " and ".join({"source": "the data", "model": "the network"}[n] for n in missing)
+        raise NeocogError(
+            f"{path} is of a run by neocog.fit, and does not say {words}. Continue the run with "
+            "neocog.fit(…, resume=…), or begin another one: neocog train DATA --model NAME "
+            f"--config {path}"
+        )
+    return Wanted(recipe, source or "shapes", data, data_dir)
 
 
+<<<<<<< HEAD
 def wanted_of(
     data: str | None,
     recipe: str | None,
@@ -86,7 +108,8 @@ def wanted_of(
     if config is not None:
         if recipe is not None:
             raise NeocogError("--config has all settings, so --recipe goes without it.")
-        before = read_config(config)
+        named = ["model"] if "model" not in changes else []
+        before = read_config(Path(config), needs=[*named, *(["source"] if data is None else [])])
         same = data is None
         return Wanted(
             override(before.recipe, **changes),
@@ -100,8 +123,14 @@ def wanted_of(
     )
 
 
-def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def continued(before: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The settings of a run that is continued, of which only some may be others than before."""
+    recipe = override(before, **changes)
+    check_fixed_settings(before.to_dict(), recipe.to_dict(), Recipe)
+    return recipe
+=======
+def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The settings of a run to continue, with changes to those that may change."""
     free = {one.name for one in fields(recipe) if setting_of(one).free}
     short = short_names(type(recipe))
     for name in changes:
@@ -113,13 +142,14 @@ def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
                 f"These can: {known}. For a new run take --config."
             )
     return override(recipe, **changes)
+>>>>>>> prose
 
 
 def set_up(wanted: Wanted) -> Setup:
-    """Load the data, choose what nobody has said, and make the network."""
+    """Load the data, choose the settings that were not given, and make the network."""
     recipe = wanted.recipe
     _check_model(recipe)
-    # Before the data are loaded and anything is written: what is wrong here is wrong at once.
+    # Checked first, so that mistakes are reported before data are loaded or anything is written.
     source, data_dir = wanted.source, wanted.data_dir
     found = None
     if data_dir is None:
@@ -142,15 +172,15 @@ def set_up(wanted: Wanted) -> Setup:
 
 
 def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tuple[Recipe, Found]:
-    """The recipe for these pictures, and them in the shape of its network.
+    """The recipe for these pictures, and the pictures in the shape of its network.
 
     Args:
         found: the pictures.
         base: the recipe that was asked for.
-        changes: to the one that is chosen; None where one was asked for.
+        changes: settings that replace chosen ones; None if a recipe was asked for.
 
     Raises:
-        NeocogError: there is nothing to tell apart, or the network does not take the pictures.
+        NeocogError: there are fewer than two classes, or the network cannot take the pictures.
     """
     trained = [name for name, n in zip(found.listing.classes, found.class_counts, strict=True) if n]
     if len(trained) < 2:
@@ -180,7 +210,7 @@ def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tu
 
 
 def _check_model(recipe: Recipe) -> None:
-    """Raise `NeocogError` for a model that cannot be, whatever the data are."""
+    """Raise `NeocogError` for a model that cannot exist, whatever the data are."""
     file = split_python_file(recipe.model)
     if file is None:
         make_model(recipe.model, width=recipe.width)

@@ -170,7 +170,11 @@ class Graph:
         self._input_shape = image_shape(input_shape)
         into = Expansion(self._input_shape)
         given: list[Node] = []
-        for node in nodes:
+        try:
+            described = list(nodes)
+        except TypeError:  # as of an array without axes, which has an __iter__ too
+            raise refuse("nodes", nodes, "a list of neocog.Node", ArchitectureError) from None
+        for node in described:
             if not isinstance(node, Node):
                 wanted = "a Node, such as Node('relu', ReLU())"
                 raise refuse("An entry of nodes", node, wanted, ArchitectureError)

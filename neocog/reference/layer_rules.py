@@ -1,44 +1,19 @@
 """One layer by its formulas: what it gives, and what it passes back."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from neocog.layers import (
-    GELU,
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool2d,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    Layer,
-    LeakyReLU,
-    Linear,
-    MaxPool2d,
-    Multiply,
-    ReLU,
-    Scale,
-    Sigmoid,
-    SiLU,
-    Tanh,
-)
-from neocog.layers.dispatch import Dispatch
-from neocog.reference import activation, merging, pooling
+import neocog.reference.function_rules  # noqa: F401  (registers its formulas)
+from neocog.layers import BatchNorm2d, Conv2d, Layer, Linear
 from neocog.reference.convolution import (
     conv2d_backward_bias,
     conv2d_backward_input,
     conv2d_backward_weight,
     conv2d_forward,
 )
-from neocog.reference.dropout import dropout_backward, dropout_forward
+from neocog.reference.formula import Array, Arrays, Call, Formula, Mask, formula
 from neocog.reference.linear import (
     linear_backward_bias,
     linear_backward_input,
@@ -54,43 +29,7 @@ from neocog.reference.normalization import (
     batch_norm2d_statistics,
 )
 
-__all__ = ["Call", "Formula", "formula", "layer_backward", "layer_buffers", "layer_forward"]
-
-Array = NDArray[Any]
-Arrays = tuple[Array, ...]
-Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Call:
-    """With what a layer computes, beside its inputs.
-
-    Attributes:
-        state: its parameters and buffers by their own names (``weight``, ``running_mean``).
-        training: whether a batch normalization takes the statistics of its input.
-        kept: what a dropout in training keeps [N, …].
-    """
-
-    state: Mapping[str, Array]
-    training: bool
-    kept: Mask | None
-
-
-class Formula(ABC):
-    """What a kind of layer computes; ``@formula(ReLU)`` registers it for that layer."""
-
-    @abstractmethod
-    def forward(self, layer: Any, call: Call, *inputs: Array) -> Array:
-        """The output."""
-
-    @abstractmethod
-    def backward(
-        self, layer: Any, call: Call, dy: Array, *inputs: Array
-    ) -> tuple[Arrays, dict[str, Array]]:
-        """The gradient of each input, and of each parameter by its own name."""
-
-
-formula: Dispatch[type[Formula]] = Dispatch()
+__all__ = ["layer_backward", "layer_buffers", "layer_forward"]
 
 
 def formula_of(layer: Layer) -> Formula:
@@ -219,194 +158,3 @@ class _BatchNorm2d(Formula):
         if call.training:
             return batch_norm2d_statistics(x)
         return call.state["running_mean"], call.state["running_var"]
-
-
-# Of one input, without parameters
-
-
-class _Function(Formula):
-    @abstractmethod
-    def f(self, layer: Any, x: Array) -> Array:
-        """The output."""
-
-    @abstractmethod
-    def df(self, layer: Any, dy: Array, x: Array) -> Array:
-        """The input's gradient."""
-
-    def forward(self, layer: Any, call: Call, *inputs: Array) -> Array:
-        return self.f(layer, inputs[0])
-
-    def backward(
-        self, layer: Any, call: Call, dy: Array, *inputs: Array
-    ) -> tuple[Arrays, dict[str, Array]]:
-        return (self.df(layer, dy, inputs[0]),), {}
-
-
-@formula(Dropout)
-class _Dropout(Formula):
-    def forward(self, layer: Dropout, call: Call, *inputs: Array) -> Array:
-        if not call.training or layer.p == 0:
-            return inputs[0]
-        return dropout_forward(inputs[0], self._kept(call), layer.p)
-
-    def backward(
-        self, layer: Dropout, call: Call, dy: Array, *inputs: Array
-    ) -> tuple[Arrays, dict[str, Array]]:
-        if not call.training or layer.p == 0:
-            return (dy,), {}
-        return (dropout_backward(dy, self._kept(call), layer.p),), {}
-
-    @staticmethod
-    def _kept(call: Call) -> Mask:
-        if call.kept is None:
-            raise ValueError("A dropout in training needs to be told which numbers are kept.")
-        return call.kept
-
-
-@formula(ReLU)
-class _ReLU(_Function):
-    def f(self, layer: ReLU, x: Array) -> Array:
-        return activation.relu_forward(x)
-
-    def df(self, layer: ReLU, dy: Array, x: Array) -> Array:
-        return activation.relu_backward(dy, x)
-
-
-@formula(LeakyReLU)
-class _LeakyReLU(_Function):
-    def f(self, layer: LeakyReLU, x: Array) -> Array:
-        return activation.leaky_relu_forward(x, layer.negative_slope)
-
-    def df(self, layer: LeakyReLU, dy: Array, x: Array) -> Array:
-        return activation.leaky_relu_backward(dy, x, layer.negative_slope)
-
-
-@formula(SiLU)
-class _SiLU(_Function):
-    def f(self, layer: SiLU, x: Array) -> Array:
-        return activation.silu_forward(x)
-
-    def df(self, layer: SiLU, dy: Array, x: Array) -> Array:
-        return activation.silu_backward(dy, x)
-
-
-@formula(GELU)
-class _GELU(_Function):
-    def f(self, layer: GELU, x: Array) -> Array:
-        return activation.gelu_forward(x, layer.approximate)
-
-    def df(self, layer: GELU, dy: Array, x: Array) -> Array:
-        return activation.gelu_backward(dy, x, layer.approximate)
-
-
-@formula(Sigmoid)
-class _Sigmoid(_Function):
-    def f(self, layer: Sigmoid, x: Array) -> Array:
-        return activation.sigmoid_forward(x)
-
-    def df(self, layer: Sigmoid, dy: Array, x: Array) -> Array:
-        return activation.sigmoid_backward(dy, x)
-
-
-@formula(Tanh)
-class _Tanh(_Function):
-    def f(self, layer: Tanh, x: Array) -> Array:
-        return activation.tanh_forward(x)
-
-    def df(self, layer: Tanh, dy: Array, x: Array) -> Array:
-        return activation.tanh_backward(dy, x)
-
-
-@formula(Scale)
-class _Scale(_Function):
-    def f(self, layer: Scale, x: Array) -> Array:
-        return activation.scale_forward(x, layer.factor)
-
-    def df(self, layer: Scale, dy: Array, x: Array) -> Array:
-        return activation.scale_backward(dy, layer.factor)
-
-
-@formula(MaxPool2d)
-class _MaxPool2d(_Function):
-    def f(self, layer: MaxPool2d, x: Array) -> Array:
-        return pooling.max_pool2d_forward(x, layer.kernel, layer.steps, layer.before)[0]
-
-    def df(self, layer: MaxPool2d, dy: Array, x: Array) -> Array:
-        regions = layer.kernel, layer.steps, layer.before
-        _y, winner = pooling.max_pool2d_forward(x, *regions)
-        return pooling.max_pool2d_backward(dy, winner, x.shape, *regions)
-
-
-@formula(AvgPool2d)
-class _AvgPool2d(_Function):
-    def f(self, layer: AvgPool2d, x: Array) -> Array:
-        regions, padded = (layer.kernel, layer.steps, layer.before), layer.count_include_pad
-        return pooling.avg_pool2d_forward(x, *regions, count_include_pad=padded)
-
-    def df(self, layer: AvgPool2d, dy: Array, x: Array) -> Array:
-        regions, padded = (layer.kernel, layer.steps, layer.before), layer.count_include_pad
-        return pooling.avg_pool2d_backward(dy, x.shape, *regions, count_include_pad=padded)
-
-
-@formula(AdaptiveAvgPool2d)
-class _AdaptiveAvgPool2d(_Function):
-    def f(self, layer: AdaptiveAvgPool2d, x: Array) -> Array:
-        return pooling.adaptive_avg_pool2d_forward(x)
-
-    def df(self, layer: AdaptiveAvgPool2d, dy: Array, x: Array) -> Array:
-        return pooling.adaptive_avg_pool2d_backward(dy, x.shape)
-
-
-@formula(AdaptiveMaxPool2d)
-class _AdaptiveMaxPool2d(_Function):
-    def f(self, layer: AdaptiveMaxPool2d, x: Array) -> Array:
-        return pooling.adaptive_max_pool2d_forward(x)[0]
-
-    def df(self, layer: AdaptiveMaxPool2d, dy: Array, x: Array) -> Array:
-        _y, winner = pooling.adaptive_max_pool2d_forward(x)
-        return pooling.adaptive_max_pool2d_backward(dy, winner, x.shape)
-
-
-@formula(Flatten)
-class _Flatten(_Function):
-    def f(self, layer: Flatten, x: Array) -> Array:
-        return pooling.flatten_forward(x)
-
-    def df(self, layer: Flatten, dy: Array, x: Array) -> Array:
-        return pooling.flatten_backward(dy, x.shape)
-
-
-# Of several inputs
-
-
-@formula(Add)
-class _Add(Formula):
-    def forward(self, layer: Add, call: Call, *inputs: Array) -> Array:
-        return merging.add_forward(inputs)
-
-    def backward(
-        self, layer: Add, call: Call, dy: Array, *inputs: Array
-    ) -> tuple[Arrays, dict[str, Array]]:
-        return merging.add_backward(dy, len(inputs)), {}
-
-
-@formula(Multiply)
-class _Multiply(Formula):
-    def forward(self, layer: Multiply, call: Call, *inputs: Array) -> Array:
-        return merging.multiply_forward(inputs)
-
-    def backward(
-        self, layer: Multiply, call: Call, dy: Array, *inputs: Array
-    ) -> tuple[Arrays, dict[str, Array]]:
-        return merging.multiply_backward(dy, inputs), {}
-
-
-@formula(Concat)
-class _Concat(Formula):
-    def forward(self, layer: Concat, call: Call, *inputs: Array) -> Array:
-        return merging.concat_forward(inputs)
-
-    def backward(
-        self, layer: Concat, call: Call, dy: Array, *inputs: Array
-    ) -> tuple[Arrays, dict[str, Array]]:
-        return merging.concat_backward(dy, inputs), {}

@@ -48,7 +48,9 @@ def test_modules_have_no_syntax_errors_and_no_double_imports():
     if node is None:
         pytest.skip("no Node")
     folder = Path(neocog.__file__).parent / "explanation" / "page" / "static"
-    for file in sorted(folder.glob("*.js")):
+    files = sorted(folder.rglob("*.js"))
+    assert len(files) > 10
+    for file in files:
         source = file.read_text()
         assert "</script" not in source
         command = [node, "--check", "--input-type=module"]

@@ -54,7 +54,7 @@ def test_evaluate_of_many_classes_lists_what_is_mixed_up_most(command, here, wit
 def test_evaluate_takes_every_kind_of_model(command, with_data, model):
     with_data()
     results = {}
-    for file in ("", "model.safetensors", "cnn_model.pth"):
+    for file in ("", "last.safetensors", "cnn_model.pth"):
         code, out, err = command("evaluate", model / file, "tiny", "--json")
         assert code == 0
         result = json.loads(out)
@@ -62,7 +62,7 @@ def test_evaluate_takes_every_kind_of_model(command, with_data, model):
         result.pop("seconds")
         results[file] = result
         assert ("weights alone" in err) == file.endswith(".pth")
-    assert results[""] == results["model.safetensors"] == results["cnn_model.pth"]
+    assert results[""] == results["last.safetensors"] == results["cnn_model.pth"]
     assert results[""].keys() == {
         *("data", "part", "loss", "accuracy", "accuracy_interval", "top_k", "count", "macro"),
         *("classes", "confusion", "calibration", "threshold", "thresholds", "thresholds_for"),
@@ -82,8 +82,8 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
 
     monkeypatch.setattr(importlib.import_module("neocog.cli.evaluate"), "load_data", load_data)
     network = neocog.load(model)
-    save_model(network, model / "model.safetensors", training={"data": "shapes"})
-    code, _, err = command("evaluate", model / "model.safetensors")
+    save_model(network, model / "last.safetensors", training={"data": "shapes"})
+    code, _, err = command("evaluate", model / "last.safetensors")
     assert code == 0
     assert err.endswith(
         "safetensors does not say which images shapes had: whether it was trained on these cannot "
@@ -92,7 +92,7 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
     code, _, err = command("evaluate", model, "other")
     assert (code, "cannot be checked" in err) == (0, False)
     # A file chooses no path.
-    save_model(network, model / "model.safetensors", training={"data": "/etc/passwd"})
+    save_model(network, model / "last.safetensors", training={"data": "/etc/passwd"})
     code, _, err = command("evaluate", model)
     assert code == 1
     assert "does not say where the data /etc/passwd lie" in err
@@ -110,7 +110,7 @@ def test_commands_say_that_they_compile(command, with_data, model, pictures, mon
         assert code == 0
         assert re.fullmatch(said, err)
     code, _, err = command("train", "--epochs", 1)
-    assert re.fullmatch(f"{said}(Compiled in .*\n)?{said}", err)
+    assert re.fullmatch(f"{said}(Compiled in .*\n)?Epoch 1 of 1: loss .*\n({said})+", err)
 
 
 def test_evaluate_asks_for_data_that_it_cannot_know(command, model):

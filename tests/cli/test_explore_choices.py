@@ -75,8 +75,8 @@ def test_a_saved_network_comes_with_what_it_was_trained_on(here, monkeypatch, na
     folder = here / "my-run"
     folder.mkdir()
     classes = CLASSES if name == "shapes" else cifar.CLASSES
-    network = saved(folder / "model.safetensors", classes, data=name)
-    for path, title in ((folder, "my-run"), (folder / "model.safetensors", "model")):
+    network = saved(folder / "best.safetensors", classes, data=name)
+    for path, title in ((folder, "my-run"), (folder / "best.safetensors", "best")):
         opened = open_network(str(path))
         assert (opened.name, opened.data.name, opened.notes) == (title, name, ())
         assert_same(opened.network, network)
@@ -116,7 +116,7 @@ def test_a_run_says_where_its_data_are(here, monkeypatch):
     (here / "mine").mkdir()
     (here / "run").mkdir()
     own = noise.fingerprint
-    saved(here / "run" / "model.safetensors", data="noise", data_fingerprint=own)
+    saved(here / "run" / "best.safetensors", data="noise", data_fingerprint=own)
     source = str(here / "mine")
 
     def opened(**kept):

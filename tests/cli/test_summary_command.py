@@ -51,7 +51,7 @@ def test_what_networks_reach_is_by_commands_that_there_are(command):
         assert arguments[:3] == ["neocog", "train", "cifar10"]
         options = vars(build_parser().parse_args(arguments[1:]))
         recipe = Recipe.load(options["recipe"] or "note")
-        assert (options["model"] or recipe.model) == row["name"]
+        assert (options.get("model") or recipe.model) == row["name"]
 
 
 def test_summary_by_hand(command):
@@ -85,7 +85,7 @@ def test_the_memory_in_the_summary_is_what_training_takes(command):
 def test_summary_takes_every_kind_of_model(command, model, here):
     (here / "my_net.py").write_text(MODEL_FILE)
     cost = neocog.cost(neocog.load(model))
-    for of in ("simple-cnn", model, model / "model.safetensors", model / "cnn_model.pth"):
+    for of in ("simple-cnn", model, model / "last.safetensors", model / "cnn_model.pth"):
         code, out, err = command("summary", of, "--json")
         assert code == 0, err
         result = json.loads(out)
@@ -147,7 +147,7 @@ def test_the_profile_has_each_part_of_a_step(command):
         (["none.py"], "there is no such Python file"),
         (["simple-cnn", "--batch-size", 0], "batch_size (=0)"),
         (["simple-cnn", "--classes", 0], "classes (=0)"),
-        (["simple-cnn", "--width", -1], "width (=-1)"),
+        (["simple-cnn", "--width", -1], "width (=-1.0)"),
         (["simple-cnn", "--threads", 0], "threads (=0)"),
     ],
 )

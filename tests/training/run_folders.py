@@ -32,8 +32,8 @@ def history_of(epochs: int) -> History:
 def epochs_in(folder) -> list[int]:
     """Of which epoch each file is, of those that are there."""
     found = []
-    if exists(folder / "model.safetensors"):
-        network = neocog.load(folder / "model.safetensors")
+    if exists(folder / "last.safetensors"):
+        network = neocog.load(folder / "last.safetensors")
         found.append(int(network.state_dict()["fc.weight"][0, 0]))
     if exists(folder / "cnn_model.pth"):
         network = neocog.load(folder / "cnn_model.pth", little_network(0))

@@ -15,6 +15,7 @@ import neocog
 from neocog.data import Data, Dataset
 from neocog.errors import FormatError, NeocogError
 from neocog.evaluation import Evaluation
+from neocog.settings.recipe import Recipe
 from neocog.trained_on import trained_on
 from neocog.training.history import Epoch, History
 from neocog.training.process_identity import this_process
@@ -22,7 +23,7 @@ from neocog.training.run_folder import RunFolder
 from neocog.training.run_lock import RunLock
 from neocog.training.run_process import read_info, settle
 
-FILES = ["cnn_model.pth", "history.csv", "model.safetensors", "run.json"]
+FILES = ["cnn_model.pth", "config.toml", "history.csv", "last.safetensors", "run.json"]
 
 
 def little_data(value: int = 0) -> Data:
@@ -35,7 +36,7 @@ def live(folder) -> int:
     saved = 0
     run = None
     try:
-        run = RunFolder.create(folder, "little", {}, little_data())
+        run = RunFolder.create(folder, "little", Recipe(), little_data())
         for epoch in (1, 2):
             run.save(little_network(epoch), history_of(epoch))
             saved = epoch
@@ -78,7 +79,7 @@ def test_a_disk_that_fails_leaves_a_whole_run_or_none(tmp_path, quick):
 
 def test_a_disk_that_fails_for_good_leaves_what_can_be_completed(tmp_path, quick, monkeypatch):
     """From the first epoch's second file on, nothing can be given another name."""
-    run = RunFolder.create(tmp_path / "run", "little", {}, little_data())
+    run = RunFolder.create(tmp_path / "run", "little", Recipe(), little_data())
     replace = os.replace
 
     def fail(source, target, **settings):
@@ -132,7 +133,7 @@ def test_a_killed_process_leaves_a_whole_run_that_is_tidied_up(tmp_path, quick, 
             assert "cut off" in said
             assert f"process {dead['pid']} has ended" in said
             names = sorted(path.name for path in folder.iterdir())
-            assert names == (FILES if found else ["run.json"])
+            assert names in ([FILES] if found else [["run.json"], ["config.toml", "run.json"]])
         else:
             assert (info["status"], found) == ("finished", [2, 2, 2])
     assert outcomes == {0, 1, 2}
@@ -143,12 +144,13 @@ def test_a_thousand_classes_and_epochs_are_read_again(tmp_path):
     labels, predicted = np.divmod(np.arange(1_000_000), 1000)
     zeros = np.zeros(1_000_000)
     result = Evaluation(0.5, classes, labels, predicted, zeros, predicted, zeros, 1.0)
-    run = RunFolder.create(tmp_path, "little", {"widths": [], "rates": [0.5, 1e-8]})
+    run = RunFolder.create(tmp_path, "little", Recipe(class_weights=(0.5, 1e-8)))
     history = History(epochs=[Epoch(e, e / 3e5, e / 7) for e in range(1, 1001)])
     run.finish(history, result, "finished")
     info = read_info(tmp_path)
     assert info["test"]["confusion"] == np.ones((1000, 1000)).tolist()
-    assert info["settings"] == {"widths": [], "rates": [0.5, 1e-8]}
+    assert info["settings"]["class_weights"] == [0.5, 1e-8]
+    assert info["settings"]["optimizer"]["groups"] == []
     assert len(info["epochs"]) == 1000
     # A row a line, for whoever looks at it.
     assert "      [1, 1, 1," in (tmp_path / "run.json").read_text()
@@ -183,7 +185,8 @@ def test_a_run_is_looked_at_once(tmp_path, monkeypatch):
 
 
 def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_path):
-    RunFolder.create(tmp_path, "little", {}, little_data()).save(little_network(1), history_of(1))
+    run = RunFolder.create(tmp_path, "little", Recipe(), little_data())
+    run.save(little_network(1), history_of(1))
     fingerprint = little_data().fingerprint
     assert read_info(tmp_path)["data"] == {
         "name": "little",
@@ -195,7 +198,7 @@ def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_pat
         "data": "little",
         "data_fingerprint": fingerprint,
     }
-    assert b"somewhere" not in (tmp_path / "model.safetensors").read_bytes()
+    assert b"somewhere" not in (tmp_path / "last.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +220,7 @@ def test_a_run_knows_its_data_and_the_model_file_their_fingerprint_alone(tmp_pat
     ],
 )
 def test_only_an_absolute_path_on_this_machine_is_where_data_lie(tmp_path, source, taken):
-    run = RunFolder.create(tmp_path, "little", {}, little_data())
+    run = RunFolder.create(tmp_path, "little", Recipe(), little_data())
     run.save(little_network(1), history_of(1))
     info = read_info(tmp_path)
     info["data"]["source"] = source

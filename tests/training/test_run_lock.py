@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from neocog.errors import FormatError, NeocogError
+from neocog.settings.recipe import Recipe
 from neocog.training.history import History
 from neocog.training.process_identity import this_process
 from neocog.training.run_folder import RunFolder
@@ -234,9 +235,9 @@ def test_without_locks_another_machine_is_not_asked(tmp_path, without_locks):
 
 
 def test_two_runs_in_one_folder(tmp_path):
-    run = RunFolder.create(tmp_path / "run", "little", {})
+    run = RunFolder.create(tmp_path / "run", "little", Recipe())
     with pytest.raises(FormatError, match=f"process {os.getpid()} is still training it"):
-        RunFolder.create(tmp_path / "run", "little", {})
+        RunFolder.create(tmp_path / "run", "little", Recipe())
     with pytest.raises(NeocogError, match="is in use"):
         RunLock(run.path).acquire()
     run.fail(ValueError())
@@ -249,23 +250,23 @@ def test_two_runs_that_begin_at_the_same_moment(tmp_path):
     folder.mkdir()
     with RunLock(folder):
         with pytest.raises(NeocogError, match="is in use: this process"):
-            RunFolder.create(folder, "little", {})
+            RunFolder.create(folder, "little", Recipe())
         assert [path.name for path in folder.iterdir()] == [LOCK]
-    RunFolder.create(folder, "little", {}).fail(ValueError())
+    RunFolder.create(folder, "little", Recipe()).fail(ValueError())
     assert list(folder.iterdir()) == []
 
 
 def test_what_a_killed_run_left_is_no_hindrance(tmp_path):
     (tmp_path / LOCK).write_text("")
-    RunFolder.create(tmp_path, "little", {}).fail(ValueError())
+    RunFolder.create(tmp_path, "little", Recipe()).fail(ValueError())
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("end", ["finish", "fail"])
 def test_the_lock_goes_with_the_run(tmp_path, end):
-    run = RunFolder.create(tmp_path / "run", "little", {})
+    run = RunFolder.create(tmp_path / "run", "little", Recipe())
     run.holds_results = True
     run.finish(History(), None, "finished") if end == "finish" else run.fail(ValueError("odd"))
-    assert [path.name for path in run.path.iterdir()] == ["run.json"]
+    assert sorted(path.name for path in run.path.iterdir()) == ["config.toml", "run.json"]
     with RunLock(run.path):
         pass

@@ -10,6 +10,7 @@ from run_folders import epochs_in, history_of, little_network, posix
 
 from neocog.errors import FormatError, NeocogError
 from neocog.loading import open_saved
+from neocog.settings.recipe import Recipe
 from neocog.training.process_identity import this_process
 from neocog.training.run_folder import RunFolder
 from neocog.training.run_process import how_it_stands, settle
@@ -94,14 +95,14 @@ def test_opening_a_folder_of_somebody_elses_changes_nothing_in_it(tmp_path, dead
     with_process(tmp_path, **dead)
     left_behind(tmp_path, age=7200)
     (tmp_path / ".neocog-next").mkdir()
-    (tmp_path / ".neocog-next" / "model.safetensors").write_bytes(b"weights")
+    (tmp_path / ".neocog-next" / "last.safetensors").write_bytes(b"weights")
     before = sorted(tmp_path.rglob("*"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
         assert "cut off" in settle(tmp_path)
     assert sorted(tmp_path.rglob("*")) == before
     settle(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.safetensors", "run.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.safetensors", "run.json"]
 
 
 @posix
@@ -116,10 +117,10 @@ def test_opening_a_run_moves_no_files_from_elsewhere(tmp_path):
         open_saved(str(run))
     assert (letters / "letter.txt").read_text() == "mine"
     with pytest.raises(FormatError, match="holds something already"):
-        RunFolder.create(run, "little", {})
+        RunFolder.create(run, "little", Recipe())
     (run / "run.json").unlink()
     with pytest.raises(FormatError, match="holds something already"):
-        RunFolder.create(run, "little", {})
+        RunFolder.create(run, "little", Recipe())
     assert [path.name for path in letters.iterdir()] == ["letter.txt"]
 
 
@@ -127,11 +128,11 @@ def test_opening_a_run_moves_no_files_from_elsewhere(tmp_path):
 def test_a_folder_with_a_run_says_so(tmp_path, dead):
     with_process(tmp_path, **dead)
     with pytest.raises(FormatError, match=r"holds a run already: its training was cut off: "):
-        RunFolder.create(tmp_path, "little", {})
+        RunFolder.create(tmp_path, "little", Recipe())
 
 
 def test_what_a_killed_process_left_alone_is_no_obstacle(tmp_path):
     (tmp_path / ".neocog-0123456789abcdef.tmp").mkdir()
     (tmp_path / ".neocog-0123456789abcdee.tmp").write_bytes(b"half")
-    RunFolder.create(tmp_path, "little", {}).save(little_network(1), history_of(1))
+    RunFolder.create(tmp_path, "little", Recipe()).save(little_network(1), history_of(1))
     assert epochs_in(tmp_path) == [1, 1, 1]

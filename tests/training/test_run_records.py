@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from neocog.errors import FormatError
 from neocog.evaluation import Evaluation
+from neocog.settings.optimizers import SGD
+from neocog.settings.recipe import Recipe
 from neocog.training.history import Epoch, History
 from neocog.training.process_identity import this_process
 from neocog.training.run_folder import RunFolder
@@ -25,7 +27,7 @@ def write(folder: Path, info: object) -> Path:
 
 
 def test_a_run_as_it_is_written(tmp_path):
-    chosen = {"data": "shapes", "optimizer": {"type": "sgd", "lr": 0.5, "groups": []}, "seed": 3}
+    chosen = Recipe(name="mine", optimizer=SGD(0.5), freeze_after={"fc.bias": 2}, seed=3)
     run = RunFolder.create(tmp_path / "run", "little", chosen)
     assert read_run(run.path).status == "running"
     epochs = [Epoch(1, 2.5, 3.0), Epoch(2, 1.5, 4.0)]
@@ -38,13 +40,17 @@ def test_a_run_as_it_is_written(tmp_path):
     record = read_run(run.path)
     assert (record.name, record.path, record.status) == ("run", tmp_path / "run", "finished")
     assert (record.seconds, record.steps, record.epochs, record.error) == (7.25, 40, 2, None)
-    assert record.settings == {
-        "data": "shapes",
+    wanted = {
+        "recipe": "mine",
         "optimizer.type": "sgd",
         "optimizer.lr": 0.5,
         "optimizer.groups": "[]",
+        "freeze_after.fc.bias": 2,
+        "averaging": None,
+        "schedule.type": "constant",
         "seed": 3,
     }
+    assert {name: record.settings[name] for name in wanted} == wanted
     # Wilson's interval of 7 in 10; all are said to be as likely as not, and 7 are right.
     low, high, f1 = (
         record.results[f"test.{name}"] for name in ("accuracy_low", "accuracy_high", "f1")

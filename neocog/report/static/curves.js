@@ -53,7 +53,7 @@ function accuracy({ validation_accuracy: validation }) {
 }
 
 function rate({ lr }) {
-  if (!lr) return null;
+  if (!lr || lr.x.length < 2) return null; // one number is no curve, and the settings have it
   const series = [{ name: "learning rate", kind: "training", ...lr }];
   return panel(
     "Learning rate",

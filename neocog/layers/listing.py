@@ -1,0 +1,21 @@
+"""A network in lines of text."""
+
+from neocog.layers.graph import Graph
+
+__all__ = ["listing"]
+
+# Rows at most, and characters of one.
+_MOST_ROWS = 60
+_LONGEST_ROW = 300
+
+
+def listing(graph: Graph) -> str:
+    """Its layers, a line each, with what they read where they are no chain; long ones cut short."""
+    rows = [f"  {node.name}={node.layer}" for node in graph.given]
+    if not graph.is_chain:
+        rows = [f"{row} of {', '.join(n.inputs)}" for row, n in zip(rows, graph.given, strict=True)]
+    rows = [row if len(row) <= _LONGEST_ROW else f"{row[:_LONGEST_ROW]} …" for row in rows]
+    if len(rows) > _MOST_ROWS:
+        half = _MOST_ROWS // 2
+        rows[half:-half] = [f"  … and {len(rows) - 2 * half} layers more …"]
+    return "\n".join(["Network(", *(f"{row}," for row in rows), ")"])
