@@ -128,7 +128,7 @@ def test_a_trial_that_diverges_is_no_error(tmp_path):
     found = tune(tmp_path, {"lr": [GOOD, WILD]}, trials=6, lr=WILD)
     outcomes = {trial.outcome for trial in found.trials if trial.values["optimizer.lr"] == WILD}
     assert outcomes == {"diverged"}
-    assert "The loss became nan in epoch 1, batch 2" in found.trials[0].reason
+    assert "in epoch 1, batch 2" in found.trials[0].reason
     assert found.best.values["optimizer.lr"] == GOOD
 
 
