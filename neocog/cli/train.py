@@ -175,7 +175,7 @@ def _report(
     images: Dataset,
     ended: Ended,
 ) -> int:
-    """Write the report; if that fails, the run is finished nonetheless. Returns the exit code."""
+    """Write the page; a run is no less finished where that fails. Gives the exit code."""
     try:
         write_run_report(
             folder.path,
@@ -210,7 +210,7 @@ def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
 
 
 def _interrupted(setup: Setup, history: History, folder: RunFolder, ended: Ended) -> int:
-    """Save what there is; returns the signal's exit code."""
+    """Keep what there is; gives the exit code of the signal."""
     if history.steps == 0:  # nothing that anybody would want to keep
         raise ended.by or KeyboardInterrupt
     with deferred_signals():
