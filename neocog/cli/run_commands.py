@@ -43,7 +43,7 @@ def _train(commands: Commands) -> None:
     p.add_argument(
         "--resume", default=None, metavar="RUN", help="continue a run from its last checkpoint"
     )
-    p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
+    p.add_argument("--out", default=None, help="run folder to write (default: a new one in runs)")
     p.set_defaults(run=run)
 
 
