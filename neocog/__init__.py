@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from neocog.training.fit import fit as fit
     from neocog.training.history import History as History
     from neocog.training.run import TrainingRun as TrainingRun
+    from neocog.tuning.tune import tune as tune
 
 
 @cache

@@ -1,7 +1,8 @@
-"""The command line: each command parses, calls one public function, and prints.
+"""The command line: each command parses its arguments, calls one public function, and prints.
 
-Results go to stdout, all else to stderr. Parsing imports neither NumPy nor Numba, so that help is
-there at once; argparse for the same reason: cyclopts, whose help is nicer, takes 0.36 s to show it.
+Results go to stdout, everything else to stderr. Parsing imports neither NumPy nor Numba, so that
+help appears at once. For the same reason the parser is argparse's: cyclopts, whose help is nicer,
+takes 0.36 s to show it.
 """
 
 import sys
@@ -10,10 +11,10 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; gives the exit code.
+    """Run one command and return its exit code.
 
-    0, 1 for an error, 2 for usage; 130 for Ctrl+C, 143 for SIGTERM, 129 for SIGHUP; 141 where all
-    went well but for the reader of the output, who has left.
+    0 is success, 1 an error, 2 wrong usage; 130 is Ctrl+C, 143 SIGTERM, 129 SIGHUP; 141 means that
+    all went well but the reader of the output has closed the pipe.
     """
     from neocog.cli.terminal import guarded_output
     from neocog.signals import termination_signals
@@ -37,15 +38,15 @@ def _run(arguments: list[str] | None) -> int:
     try:
         command = parse(arguments)
         return command()
-    except SystemExit as stop:  # argparse's, after help or an error in usage
+    except SystemExit as stop:  # argparse raises it after help or wrong usage
         return stop.code if isinstance(stop.code, int) else 1
     except NeocogError as error:
         print(f"neocog: {error}", file=sys.stderr)
         return 1
     except MemoryError:
         print(
-            "neocog: this process cannot get the memory that this takes. Close other programs, or "
-            "take a smaller network or batch.",
+            "neocog: there is not enough memory for this. Close other programs, or take a smaller "
+            "network or batch.",
             file=sys.stderr,
         )
         return 1

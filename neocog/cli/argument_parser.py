@@ -1,4 +1,4 @@
-"""argparse's parser, with messages of one line that say what may have been meant."""
+"""argparse's parser, with one-line messages that suggest what may have been meant."""
 
 import argparse
 from typing import Any, NoReturn
@@ -9,20 +9,20 @@ __all__ = ["ArgumentParser"]
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and what may have been meant."""
+    """Reports an error in one line, with the nearest known name."""
 
     def __init__(self, **settings: Any) -> None:
-        # A shortened option would become another one, or none, when a new option has the letters.
+        # An abbreviated option would change its meaning once a new option begins with its letters.
         super().__init__(allow_abbrev=False, **settings)
-        self.color = False  # from Python 3.14 on help has escape sequences, which pass no pipe
+        self.color = False  # since Python 3.14 help has escape sequences, also in pipes
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and end with exit code 2."""
+        """Print the error and exit with code 2."""
         end = "" if message.endswith("?") else "."
         self.exit(2, f"neocog: {message}{end} See {self.prog} --help.\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """What argparse calls for a choice."""
+        """Check one of several choices; called by argparse."""
         if action.choices is None or value in action.choices:
             return
         known = [str(choice) for choice in action.choices]
@@ -35,7 +35,7 @@ class ArgumentParser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, message)
 
     def refuse(self, unknown: str) -> NoReturn:
-        """Say that there is no such option, or one argument too many."""
+        """Report an unknown option or an unexpected argument."""
         if not unknown.startswith("-"):
             self.error(f"unexpected argument {printable(unknown)!r}")
         option = unknown.partition("=")[0]

@@ -12,7 +12,7 @@ __all__ = ["bench"]
 
 
 def bench(threads: int | None, json_: bool) -> int:
-    """Measure and print: microseconds, and how many times PyTorch's speed that is."""
+    """Measure and print times in microseconds, and the speed relative to PyTorch."""
     check_threads(threads)
     say("Measuring the note's network; this takes up to a minute …")
     rows = benchmark(threads=threads, rounds=3)

@@ -19,7 +19,7 @@ _WIDE = 26
 
 
 def cache(action: str, what: str, old: bool, json_: bool) -> int:
-    """List what is in the cache, or remove it."""
+    """List or clear the cache."""
     if action == "clear":
         return _clear(what, old, json_)
     if old:
@@ -44,7 +44,7 @@ def cache(action: str, what: str, old: bool, json_: bool) -> int:
 
 
 def _most(root: Path) -> int:
-    """Bytes that decoded pictures may take."""
+    """How many bytes decoded pictures may take."""
     there = next(path for path in (root, *root.parents) if path.exists())
     return int(cache_share() * shutil.disk_usage(there).total)
 

@@ -36,7 +36,7 @@ def calibrate(
     json_: bool,
     **options: Any,
 ) -> int:
-    """Fit a saved network's temperature, or set it, and its threshold, and write it back."""
+    """Fit a saved network's temperature, or set it, and its threshold, and save the network."""
     given = taken_out(options)
     path = _written(model, out)
     network = open_model(model, architecture)
@@ -63,7 +63,7 @@ def calibrate(
 
 
 def _written(model: str, out: str | None) -> Path:
-    """The ``.safetensors`` that is written."""
+    """The path of the ``.safetensors`` file to write."""
     if out is not None:
         path = out_path(out)
         if path.suffix.lower() != ".safetensors":
@@ -86,7 +86,7 @@ def _images(
     given: Mapping[str, Any],
     threads: int | None,
 ) -> Dataset:
-    """What was held out for validation, or pictures of which nothing is held out for the test."""
+    """The images held out for validation; of pictures that are all new, every one."""
     judged = load_usual(model, network, data, data_dir, given, threads)
     return judged.images if judged.part == "all" else images_to_calibrate(judged.data)
 

@@ -1,4 +1,4 @@
-"""What was chosen for a training on pictures, a line each, with the options that change it."""
+"""Prints what was chosen for training on pictures, one line each, with the options to change it."""
 
 from neocog.cli.terminal import counted, say
 from neocog.data.dataset import Data
@@ -14,7 +14,7 @@ __all__ = ["say_choices", "say_held_out", "say_pictures"]
 
 
 def say_pictures(found: Found) -> None:
-    """What there is, and what it is made to be."""
+    """Print which pictures there are, and the size they are scaled to."""
     channels, height, width = found.shape
     sizes = sorted(set(found.survey.sizes), key=lambda size: size[0] * size[1])
     of = " × ".join(map(str, sizes[0]))
@@ -31,11 +31,11 @@ def say_pictures(found: Found) -> None:
 
 
 def say_held_out(data: Data, found: Found) -> None:
-    """Which pictures judge the network."""
+    """Print which images are held out, and whether the classes are uneven."""
     part, images = data.held_out
     if len(images):
         how = "" if found.is_split else f" ({100 * found.options.validation:g} %) [--validation]"
-        say(f"Judged by: {counted(len(images), f'{part} image')}{how}")
+        say(f"Evaluated on: {counted(len(images), f'{part} image')}{how}")
     counts = found.class_counts
     if is_uneven(counts):
         names = found.listing.classes
@@ -43,13 +43,13 @@ def say_held_out(data: Data, found: Found) -> None:
         most, least = (pick(there, key=counts.__getitem__) for pick in (max, min))
         say(
             f"Classes: {printable(names[most], 40)} has {counts[most]:,} pictures, "
-            f"{printable(names[least], 40)} {counts[least]:,}; they can be made to count alike "
+            f"{printable(names[least], 40)} {counts[least]:,}; to balance them: "
             "[--balance sample, --balance weight]"
         )
 
 
 def say_choices(recipe: Recipe, network: Network) -> None:
-    """How the network is trained."""
+    """Print how the network is trained."""
     parameters = cost(network).parameters
     say(f"Network: {printable(recipe.model)}, {parameters:,} parameters [--model, --width]")
     many = "" if recipe.epochs == 1 else "s"
@@ -57,7 +57,7 @@ def say_choices(recipe: Recipe, network: Network) -> None:
         f"Training: {recipe.epochs:g} epoch{many} in batches of {recipe.batch_size}, rate "
         f"{recipe.optimizer.lr:g} [--epochs, --batch-size, --lr, --recipe]"
     )
-    say(f"Variation: {_variation(recipe)} [--flip, --translate, --crop, --rotate]")
+    say(f"Augmentation: {_variation(recipe)} [--flip, --translate, --crop, --rotate]")
 
 
 def _variation(recipe: Recipe) -> str:

@@ -24,7 +24,7 @@ _WIDEST_TITLE = 26
 
 
 def compare(folders: list[str], json_: bool) -> int:
-    """Show runs side by side: how they ended, results, and the settings that differ."""
+    """Print runs side by side: their status, results, and the settings that differ."""
     if len(folders) < 2:
         raise NeocogError("To compare, name at least two run folders. neocog runs lists them.")
     records = [read_run(folder) for folder in folders]
@@ -44,7 +44,7 @@ def compare(folders: list[str], json_: bool) -> int:
 
 
 def _blocks(records: list[RunRecord]) -> list[list[RunRecord]]:
-    """As many runs side by side as the terminal has room for."""
+    """Split the runs into blocks that fit the terminal's width."""
     room = table_width() - _WIDEST_TITLE
     count = max(1, room // (_NARROWEST_CELL + 2))
     return [records[start : start + count] for start in range(0, len(records), count)]

@@ -17,11 +17,11 @@ __all__ = ["check", "report_lines"]
 
 T = TypeVar("T")
 
-# What fits a terminal of the usual size.
+# Rows and columns that fit a terminal of the usual size.
 _WIDTH = 80
-# Of a list, what is shown; and of classes, before the middle ones are left out.
+# Items of a list that are shown, and classes that are listed before the middle ones are left out.
 _MOST, _MOST_CLASSES = 10, 24
-# Pictures of a group that are named.
+# Pictures of a group that are listed.
 _OF_GROUP = 3
 
 _HOW = {"bytes": "same bytes", "pixels": "same pixels"}
@@ -36,8 +36,8 @@ def check(
     threads: int | None,
     **chosen: Any,
 ) -> int:
-    """Print what is wrong with pictures; 1 where they should not be trained on as they are."""
-    path = out_path(html) if html else None  # at once, before anything takes its time
+    """Print what is wrong with pictures; returns 1 if they should not be trained on as they are."""
+    path = out_path(html) if html else None  # a bad path is reported before any work is done
     if near is not None:
         chosen["near"] = near
     given = {name: value for name, value in chosen.items() if value is not None}
@@ -62,7 +62,7 @@ def _write(path: Path, report: Report) -> None:
 
 
 def report_lines(report: Report) -> Iterator[str]:
-    """The report in lines of 80 columns, but for long names of classes and files."""
+    """The report in lines of 80 columns, except for long names of classes and files."""
     yield (
         f"{printable(report.name, 60)}: {counted(report.count, 'picture')} in "
         f"{len(report.classes):,} {'class' if len(report.classes) == 1 else 'classes'} "
@@ -82,7 +82,7 @@ def report_lines(report: Report) -> Iterator[str]:
     yield _verdict(report)
 
 
-# What there is
+# Statistics
 
 
 def _class_table(report: Report) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(printable(one, 40) for one in names[:_MOST]) + more
 
 
-# What is wrong
+# Problems
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -229,13 +229,13 @@ def _group(pictures: Sequence[Picture], how: str) -> str:
     end = (f" and {left:,} more" if left > 0 else "") + (f" ({how})" if how else "")
     shown = pictures[:_OF_GROUP]
     room = (_WIDTH - 2 - len(end)) // len(shown) - 2
-    # What lies in memory has only numbers, anew in each part.
+    # Pictures in memory have only numbers, which begin at 0 in each part.
     names = [one.name if "/" in one.name else f"{one.part} {one.name}" for one in shown]
     return ", ".join(_short(name, room) for name in names) + end
 
 
 def _place(picture: Picture, room: int) -> str:
-    """The picture's name, with its part and class as far as the name does not say them."""
+    """The picture's name, with its part and class unless the name contains them."""
     said = picture.name.split("/")
     beside = [printable(x, 30) for x in (picture.part, picture.label) if x not in said]
     end = f" ({', '.join(beside)})" if beside else ""
@@ -243,7 +243,7 @@ def _place(picture: Picture, room: int) -> str:
 
 
 def _short(name: str, room: int) -> str:
-    """A name in so many columns; its end says more than its beginning."""
+    """A name shortened to a width; its end says more than its beginning."""
     text = printable(name, 5000)
     return text if len(text) <= room else f"…{text[1 - room :]}"
 

@@ -1,4 +1,4 @@
-"""How training looks: losses on stdout as the note prints them, and a live line on a terminal."""
+"""Progress of training: losses on stdout as the note prints them, and a live line on a terminal."""
 
 import sys
 from math import ceil
@@ -16,38 +16,38 @@ from neocog.training.rounding import round_up
 
 __all__ = ["Display"]
 
-# Compiling less than this is loading from disk, and not worth a line.
+# Compiling for less than this means loading from disk, which is not worth a line.
 _WORTH_SAYING = 2.0
 
 
 class Display(Callback):
-    """Prints while a network trains."""
+    """Prints losses and progress while a network trains."""
 
     def __init__(self, settings: TrainingSettings) -> None:
         self._settings = settings
         self._epochs = settings.epochs
-        # Batches of a whole epoch, which the last one need not be.
+        # Batches of a full epoch; the last epoch may have fewer.
         self._whole = 0
         self._live: Progress | None = None
 
     def close(self) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         if self._live is not None:
             self._live.stop()
             self._live = None
 
     def compiling(self, kernels: int) -> None:
-        """Say what the user waits for."""
+        """Say that kernels are being compiled."""
         say_compiling(kernels)
 
     def ready(self, history: History) -> None:
-        """Begin the live line."""
+        """Start the live line."""
         if history.compile_seconds > _WORTH_SAYING:
             say(f"Compiled in {history.compile_seconds:.1f} s.")
         if is_terminal():
             self._live = Progress(
                 TextColumn("{task.description}"),
-                # Short: a line that ends at the terminal's edge is broken by the ^C that is typed.
+                # Kept short: ^C, when typed, would break a line that fills the terminal's width.
                 BarColumn(bar_width=20),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TextColumn("{task.fields[rate]}"),
@@ -55,14 +55,14 @@ class Display(Callback):
                 TextColumn("left"),
                 console=Console(file=drawing()),
                 transient=True,
-                # Printed lines go above the live one, if they share a terminal at all.
+                # Printed lines appear above the live one if both streams are the same terminal.
                 redirect_stdout=sys.stdout.isatty(),
             )
             self._task = self._live.add_task("", total=1, rate="")
             self._live.start()
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
-        """Move the live line."""
+        """Update the live line."""
         if self._live is None:
             return
         self._whole = max(self._whole, steps)
@@ -82,6 +82,6 @@ class Display(Callback):
         print(f"Epoch: {entry.epoch}, Batch: {entry.batch}, Loss: {entry.loss:.3f}", flush=True)
 
     def epoch_done(self, epoch: Epoch, history: History) -> None:
-        """Say how the epoch went."""
+        """Print the results of the epoch."""
         best = best_epoch(history.epochs, self._settings)
         say(epoch_line(history.epochs, self._epochs, best))

@@ -30,7 +30,7 @@ __all__ = ["Judged", "evaluate", "load_usual", "open_model"]
 
 
 def open_model(model: str, architecture: str | None = None) -> Network:
-    """The network in a run folder, a ``.safetensors`` or a ``.pth``; says what was assumed."""
+    """Load the network from a run folder, ``.safetensors`` or ``.pth``; prints what was assumed."""
     network, notes = open_saved(model, architecture)
     for note in notes:
         say(note)
@@ -38,12 +38,12 @@ def open_model(model: str, architecture: str | None = None) -> Network:
 
 
 class Judged(NamedTuple):
-    """What a network is judged by.
+    """Images that a network is evaluated on.
 
     Attributes:
-        data: of which it is a part.
-        part: its name, "test" or "validation"; "all" of pictures that nobody has split.
-        images: these.
+        data: the data that they are a part of.
+        part: name of the part, "test" or "validation"; "all" for pictures that are not split.
+        images: the images.
     """
 
     data: Data
@@ -59,13 +59,14 @@ def load_usual(
     given: Mapping[str, Any] | None = None,
     threads: int | None = None,
 ) -> Judged:
-    """The data that are named, or those that the model was trained on, and no others.
+    """Load the data that are named, or else the data that the model was trained on.
 
-    Of these it is the part that was held out. Pictures that nobody has split, and that are not
-    those it was trained on, are all new to it. Says where they are not the same for sure.
+    Returns the part that was held out of training. Pictures without a split that are not the
+    training data are all new to the network, so all of them are returned. Prints a note where it is
+    uncertain whether the data are those of the training.
 
     Raises:
-        NeocogError: there are none, they are others now, or the network takes no such images.
+        NeocogError: there are no data, they have changed, or their shape does not fit the network.
     """
     trained = trained_on(model)
     name = data or (trained.name if data_dir is not None else trained.source)
@@ -79,9 +80,9 @@ def load_usual(
     same = trained.source is not None and _same_place(name, trained.source)
     options = {**(trained.options if same else {}), **(given or {})}
     if data is None and holds_pictures(name):
-        # As the training may have; whether it were the same ones, the fingerprint says.
+        # Loaded as for the training; the fingerprint tells whether the images are the same.
         options.setdefault("on_bad", "skip")
-    chosen = load_options(given or {}).chosen  # other pictures than it was trained on
+    chosen = load_options(given or {}).chosen  # not the selection that it was trained on
     try:
         found = find_pictures(name, options, threads) if data_dir is None else None
         if found is not None:
@@ -105,7 +106,7 @@ def load_usual(
     if (why := mismatch(network, loaded, model)) is not None:
         raise NeocogError(why)
     if trained.name == loaded.name and trained.differ(loaded) and not chosen:
-        say(f"{model} was trained on other images than these, though they are called the same.")
+        say(f"{model} was trained on other images than these, although the name is the same.")
     elif trained.is_unsure(loaded):
         say(
             f"{model} does not say which images {printable(loaded.name)} had: whether it was "
@@ -141,14 +142,14 @@ def _all_of(data: Data) -> Dataset:
 
 
 def names_of(images: Dataset, part: str) -> Sequence[str]:
-    """What images are called: their files', or as ``neocog explain`` takes them, ``test:3``."""
+    """Names of images: their files, or as ``neocog explain`` takes them, ``test:3``."""
     if images.names is not None:
         return images.names
     return [f"{part}:{n}" for n in range(len(images))]
 
 
 def views_of(model: str, tta: str | None) -> str | None:
-    """The views that are asked for, or else those that the model's file says."""
+    """The test-time augmentation that is asked for, or else the one in the model's file."""
     if tta is None:
         kept = training_of(model).get("tta")
         return kept if kept in VIEWS else None
@@ -168,7 +169,7 @@ def evaluate(
     json_: bool,
     **options: Any,
 ) -> int:
-    """Print how good a network is: as a whole, by class, by how sure it is, and its mistakes."""
+    """Print the metrics of a network: overall, per class, calibration, and its mistakes."""
     given = taken_out(options)
     if threshold is not None:
         threshold = real("--threshold", threshold, 0, 1)

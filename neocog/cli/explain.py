@@ -36,8 +36,8 @@ def explain(
     json_: bool,
     architecture: str | None = None,
 ) -> int:
-    """Write the page of one image, and say where it is and what the network sees."""
-    given = out_path(out) if out else None  # at once, before anything takes its time
+    """Write the page for one image; print its path and the prediction."""
+    given = out_path(out) if out else None  # a bad path is reported before any work is done
     opened = open_network(model, data, loading_progress(), architecture)
     for note in opened.notes:
         say(note)
@@ -82,7 +82,7 @@ def explain(
 
 
 def _image(image: str, data: Data | None) -> tuple["np.ndarray | str", int | None, str]:
-    """The image, the label that the data give it, and a name for files."""
+    """The image, its label if the data have one, and a name for files."""
     wanted = _OF_DATA.fullmatch(image)
     if wanted is None:
         return image, None, Path(image).stem
@@ -100,5 +100,5 @@ def _image(image: str, data: Data | None) -> tuple["np.ndarray | str", int | Non
 
 
 def _label(label: str, classes: tuple[str, ...] | None) -> int | str:
-    """A class by name, or by number if that is no name."""
+    """A class by its name, or by its number if no class has that name."""
     return int(label) if label.isdecimal() and label not in (classes or ()) else label

@@ -15,7 +15,7 @@ from neocog.web.door import leading_to
 
 __all__ = ["explore"]
 
-# Where browsers may be installed that have a /tmp of their own, but see what is not hidden at home.
+# A sandboxed browser may have a /tmp of its own, but it sees the home folder without hidden files.
 _SNAPS = Path("/snap")
 
 
@@ -28,10 +28,10 @@ def explore(
     threads: int | None,
     architecture: str | None = None,
 ) -> int:
-    """Serve the page until Ctrl+C; print its address."""
+    """Serve the page until Ctrl+C; prints its address."""
     check_threads(threads)
     with contextlib.ExitStack() as ending:
-        # First, as a port that is taken is wrong at once; what asks now waits until it is served.
+        # Bind first, so that a port in use is reported at once. Early requests wait.
         server = Server(host, port)
         ending.callback(server.server_close)
         opened = open_network(model, data, loading_progress(), architecture)
@@ -41,8 +41,8 @@ def explore(
             say("Pictures can be uploaded; to train, name the data with --data.")
         if not is_loopback(host):
             say(
-                f"Whoever reaches {server.origin} and has the address with its token can see and "
-                "change all; it goes over the network unencrypted."
+                f"Anyone who can reach {server.origin} and knows the address with its token can "
+                "see and change everything; the connection is not encrypted."
             )
         say("Preparing the network (its kernels are compiled the first time) …")
         session = Session(opened.network, opened.data, opened.name, threads=threads)
@@ -56,9 +56,9 @@ def explore(
 
 
 def _open_browser(address: str, ending: contextlib.ExitStack) -> None:
-    """Show the page by way of a file that leads there, and that only this user can read.
+    """Open the page through a file that redirects to it and that only this user can read.
 
-    The command line of a browser, where the address with its token would be, can be read by all.
+    Every user can read the command line of a browser, which would have the address and its token.
     """
     try:
         folder = Path.home() if _SNAPS.is_dir() else None
@@ -66,9 +66,9 @@ def _open_browser(address: str, ending: contextlib.ExitStack) -> None:
         ending.callback(Path(name).unlink, missing_ok=True)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(leading_to(address))
-    except (OSError, RuntimeError) as error:  # the latter where there is no home
+    except (OSError, RuntimeError) as error:  # RuntimeError if there is no home folder
         why = getattr(error, "strerror", None) or error
         say(f"The browser is not opened ({why}): open the address yourself.")
         return
-    # A browser in a terminal returns only when it is closed.
+    # A text-mode browser returns only when it is closed.
     threading.Thread(target=webbrowser.open, args=(Path(name).as_uri(),), daemon=True).start()

@@ -1,4 +1,4 @@
-"""From the options of the command line to pictures that are found."""
+"""Find the pictures that the options of the command line select."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,13 +18,13 @@ _NAMES = (*_LOADING, "resize", "interpolation", "file_column", "label_column")
 
 
 def taken_out(options: dict[str, Any]) -> dict[str, Any]:
-    """Remove the options of `add_data_options` from those of a command, and give those said."""
+    """Remove the options of `add_data_options` from a command's; returns those that were given."""
     found = {name: options.pop(name) for name in _NAMES if name in options}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def check_no_options(data: str, given: Mapping[str, Any]) -> None:
-    """Raise `DataError` where some were given for data that have their pictures and shape."""
+    """Raise `DataError` for options that do not apply to data with fixed pictures and shape."""
     if given:
         option = f"--{next(iter(given)).replace('_', '-')}"
         raise DataError(
@@ -34,7 +34,7 @@ def check_no_options(data: str, given: Mapping[str, Any]) -> None:
 
 
 def load_options(given: Mapping[str, Any], threads: int | None = None) -> LoadOptions:
-    """The options for loading, but for the resizing, which is `find_pictures`'s."""
+    """The options for loading, except for resizing, which `find_pictures` handles."""
     names = (*_LOADING, "file_column", "label_column")
     said = {name: given[name] for name in names if name in given}
     return LoadOptions.of(**said, threads=threads, progress=loading_progress())
@@ -44,7 +44,7 @@ def find_pictures(data: str, given: Mapping[str, Any], threads: int | None) -> F
     """The pictures of a folder or file with these options; None for data of other kinds.
 
     Raises:
-        DataError: there are none, or the options do not go with the data.
+        DataError: there are no pictures, or the options do not apply to the data.
     """
     if not holds_pictures(data):
         check_no_options(data, given)
@@ -61,6 +61,6 @@ def find_pictures(data: str, given: Mapping[str, Any], threads: int | None) -> F
 
 
 def say_notes(data: Data) -> None:
-    """Say what was passed over or skipped."""
+    """Print what was ignored or skipped."""
     for note in data.notes:
         say(note)

@@ -1,4 +1,4 @@
-"""Commands that use networks, and that look at data and at this machine."""
+"""Commands that use networks, and that inspect data and this machine."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ __all__ = ["add_model_commands"]
 
 
 def add_model_commands(commands: Commands) -> None:
-    """Add the commands and their arguments."""
+    """Add the commands with their arguments."""
     _predict(commands)
     _explain(commands)
     _models(commands)
@@ -37,7 +37,7 @@ def _predict(commands: Commands) -> None:
 
         return predict(**options)  # type: ignore[arg-type]
 
-    p = add_command(commands, "predict", "say what a saved network sees in pictures")
+    p = add_command(commands, "predict", "classify pictures with a saved network")
     add_model(p)
     p.add_argument(
         "images",
@@ -46,7 +46,7 @@ def _predict(commands: Commands) -> None:
         help="a picture, a folder, a pattern such as '*.png', another source of pictures, or - for "
         "a list of files on stdin",
     )
-    p.add_argument("--top", type=int, default=3, help="classes for each image (default: 3)")
+    p.add_argument("--top", type=int, default=3, help="classes per image (default: 3)")
     add_threshold(p)
     how = p.add_mutually_exclusive_group()
     for option, format_, what in (
@@ -62,12 +62,12 @@ def _predict(commands: Commands) -> None:
         "--out",
         default=None,
         metavar="FILE",
-        help="where to write; .json, .jsonl and .csv say how (default: stdout)",
+        help="file to write; .json, .jsonl and .csv set the format (default: stdout)",
     )
     p.add_argument(
-        "-0", "--null", action="store_true", help="names on stdin end in null bytes, not lines"
+        "-0", "--null", action="store_true", help="names on stdin are separated by null bytes"
     )
-    p._has_negative_number_optionals.clear()  # else -1 would be an option too, as -0 is one
+    p._has_negative_number_optionals.clear()  # because of -0, argparse would take -1 as an option
     add_threads(p)
     add_column_options(p)
     p.set_defaults(run=run)
@@ -79,25 +79,25 @@ def _explain(commands: Commands) -> None:
 
         return explain(**options)  # type: ignore[arg-type]
 
-    p = add_command(commands, "explain", "show what a saved network does with an image, as a page")
+    p = add_command(commands, "explain", "write a page that explains a prediction")
     add_model(p)
     p.add_argument("image", help="an image file, or train:3, validation:3 or test:3")
     p.add_argument(
-        "--label", default=None, help="the class it shows (default: the data's, or the prediction)"
+        "--label", default=None, help="the image's class (default: its label, or the prediction)"
     )
     p.add_argument(
         "--data",
         default=None,
-        help=f"{DATA.format(default='what it was trained on')}, for the pictures of its filters",
+        help=f"{DATA.format(default='what it was trained on')}, to show what activates the filters",
     )
     p.add_argument(
         "-o",
         "--out",
         default=None,
         metavar="FILE",
-        help="the page (default: IMAGE-explained.html)",
+        help="page to write (default: IMAGE-explained.html)",
     )
-    p.add_argument("--open", dest="open_", action="store_true", help="open it in the browser")
+    p.add_argument("--open", dest="open_", action="store_true", help="open the page in the browser")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 
@@ -108,7 +108,7 @@ def _models(commands: Commands) -> None:
 
         return models(**options)  # type: ignore[arg-type]
 
-    p = add_command(commands, "models", "list the networks that have names, and what they cost")
+    p = add_command(commands, "models", "list the built-in networks and what they cost")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 
@@ -119,11 +119,11 @@ def _summary(commands: Commands) -> None:
 
         return summary(**options)  # type: ignore[arg-type]
 
-    p = add_command(commands, "summary", "list the layers of a network, and what training takes")
+    p = add_command(commands, "summary", "list the layers of a network, and the memory of training")
     add_model(p, f"a network by name, my_net.py:make, {MODEL}")
-    p.add_argument("--batch-size", type=int, default=128, help="images a step (default: 128)")
-    p.add_argument("--width", type=float, default=1, help="of a network by name (default: 1)")
-    p.add_argument("--classes", type=int, default=10, help="of a new network (default: 10)")
+    p.add_argument("--batch-size", type=int, default=128, help="images per batch (default: 128)")
+    p.add_argument("--width", type=float, default=1, help="of a built-in network (default: 1)")
+    p.add_argument("--classes", type=int, default=10, help="classes of a new network (default: 10)")
     add_threads(p)
     p.add_argument("--profile", action="store_true", help="measure each layer's time in a step")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
@@ -137,7 +137,7 @@ def _explore(commands: Commands) -> None:
         return explore(**options)  # type: ignore[arg-type]
 
     p = add_command(
-        commands, "explore", "open a page on which a network explains itself and learns, live"
+        commands, "explore", "open a page to explain a network and to watch it train, live"
     )
     add_model(
         p,
@@ -151,8 +151,8 @@ def _explore(commands: Commands) -> None:
         help=DATA.format(default="what it was trained on, or shapes"),
     )
     p.add_argument("--host", default="127.0.0.1", help="address to serve (default: 127.0.0.1)")
-    p.add_argument("--port", type=int, default=8421, help="0: any free one (default: 8421)")
-    p.add_argument("--no-browser", action="store_true", help="open no browser")
+    p.add_argument("--port", type=int, default=8421, help="port; 0: any free one (default: 8421)")
+    p.add_argument("--no-browser", action="store_true", help="do not open a browser")
     add_threads(p)
     p.set_defaults(run=run)
 
@@ -164,7 +164,7 @@ def _bench(commands: Commands) -> None:
         return bench(**options)  # type: ignore[arg-type]
 
     p = add_command(
-        commands, "bench", "measure training and prediction on this machine, in a minute"
+        commands, "bench", "measure the speed of training and prediction on this machine"
     )
     add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
@@ -172,7 +172,7 @@ def _bench(commands: Commands) -> None:
 
 
 def _data(commands: Commands) -> None:
-    p = add_command(commands, "data", "look at pictures before training")
+    p = add_command(commands, "data", "check pictures before training")
     within = p.add_subparsers(dest="within", metavar="WHAT", help="what is done")
     p.set_defaults(run=partial(overview, p))
 
@@ -182,11 +182,11 @@ def _data(commands: Commands) -> None:
         return check(**options)  # type: ignore[arg-type]
 
     p = add_command(
-        within, "check", "find broken, doubled and mislabeled pictures, and say what there is"
+        within, "check", "find broken, duplicate and mislabeled pictures, and print statistics"
     )
     add_check_options(p)
     add_threads(p)
-    p.add_argument("--json", dest="json_", action="store_true", help="print JSON, with everything")
+    p.add_argument("--json", dest="json_", action="store_true", help="print all findings as JSON")
     p.set_defaults(run=run)
 
 
@@ -205,8 +205,8 @@ def _cache(commands: Commands) -> None:
         nargs="?",
         choices=["pictures", "kernels", "all"],
         default="all",
-        help="of what (default: all)",
+        help="what to list or clear (default: all)",
     )
-    p.add_argument("--old", action="store_true", help="clear only what other versions have left")
+    p.add_argument("--old", action="store_true", help="clear only what other versions left behind")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

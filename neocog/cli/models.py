@@ -10,7 +10,7 @@ __all__ = ["models"]
 
 
 def models(json_: bool) -> int:
-    """Print the networks that have names, and what they cost."""
+    """Print the built-in networks and their cost."""
     rows = []
     for name, function in MODELS.items():
         network = make(name)
@@ -32,7 +32,7 @@ def models(json_: bool) -> int:
         print(json.dumps(rows))
         return 0
     wide = max(len(name) for name in MODELS)
-    # Two lines a network, so that all fits a terminal of 80 columns and 24 lines.
+    # Two lines per network, so that everything fits a terminal of 80 columns and 24 lines.
     print(f"{'name':<{wide}}  {'parameters':>10}  {'MFLOP':>8}  {'input':>11}  {'CIFAR-10':>8}")
     for row in rows:
         shape = " × ".join(map(str, row["input_shape"]))  # type: ignore[call-overload]

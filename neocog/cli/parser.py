@@ -1,4 +1,4 @@
-"""What can be said on the command line."""
+"""The parser of the command line."""
 
 import argparse
 from collections.abc import Callable
@@ -14,7 +14,7 @@ __all__ = ["build_parser", "parse"]
 
 
 class _Commands(argparse.RawDescriptionHelpFormatter):
-    """Has room for the longest command's name, whose indent argparse does not count."""
+    """Leaves room for the longest command's name, whose indent argparse does not count."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog)
@@ -22,7 +22,7 @@ class _Commands(argparse.RawDescriptionHelpFormatter):
 
 
 def build_parser() -> ArgumentParser:
-    """The parser of every command; `docs` and tests read it too."""
+    """The parser of all commands; `docs` and tests use it too."""
     parser = ArgumentParser(
         prog="neocog",
         description="Convolutional networks for images that train in seconds on a CPU.",
@@ -37,12 +37,12 @@ def build_parser() -> ArgumentParser:
 
 
 def parse(arguments: list[str] | None = None) -> Callable[[], int]:
-    """The command that was asked for, ready to be called; it gives the exit code."""
+    """Parse the arguments; returns the command, ready to be called, which returns the exit code."""
     parser = build_parser()
     found, unknown = parser.parse_known_args(arguments)
     options = vars(found)
     command = options.pop("command")
-    within = options.pop("within", None)  # what is done, of a command that does several things
+    within = options.pop("within", None)  # the subcommand, for commands that have several
     if unknown:
         _of(_of(parser, command), within).refuse(unknown[0])
     if command is None:
@@ -52,7 +52,7 @@ def parse(arguments: list[str] | None = None) -> Callable[[], int]:
 
 
 def _of(parser: ArgumentParser, command: str | None) -> ArgumentParser:
-    """The parser of a command's own arguments."""
+    """The parser of one command's arguments."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction) and command in action.choices:
             found: ArgumentParser = action.choices[command]

@@ -9,10 +9,10 @@ __all__ = ["out_path"]
 
 
 def out_path(text: str) -> Path:
-    """The path to write to, with ``~`` for a home folder, which ``--out=~/x`` keeps from shells.
+    """The path to write to. ``~`` is expanded here, since shells leave it in ``--out=~/x``.
 
     Raises:
-        NeocogError: ``~name`` where there is no such user; a folder of that name would be a trap.
+        NeocogError: ``~name`` for an unknown user; a folder of that name would be a surprise.
     """
     path = user_path(text)
     if text.startswith("~") and path == Path(text):

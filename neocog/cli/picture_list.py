@@ -1,4 +1,4 @@
-"""The pictures that a command is given: files, folders, patterns, sources, a list on stdin."""
+"""The pictures given to a command: files, folders, patterns, other sources, or a list on stdin."""
 
 import glob
 import sys
@@ -22,19 +22,19 @@ from neocog.preprocessing import Resize
 
 __all__ = ["GivenPicture", "given_pictures"]
 
-# Bytes of a name on stdin; systems have no longer paths.
+# Longest name on stdin, in bytes; no system has longer paths.
 _LONGEST_NAME = 32_768
 _BLOCK = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class GivenPicture:
-    """A picture, which nobody has opened yet.
+    """A picture that has not been opened yet.
 
     Attributes:
-        name: as the user knows it; the path of one that is a file.
-        store: where it lies; None for a file.
-        row: its number there.
+        name: the name for messages and output; for a file, its path.
+        store: the store that has it; None for a file.
+        row: its number in the store.
     """
 
     name: str
@@ -42,7 +42,7 @@ class GivenPicture:
     row: int = 0
 
     def read(self, shape: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
-        """Its pixels, made to fit; raises `DataError`, with its name, if it cannot be read."""
+        """Its pixels, resized to fit; raises `DataError`, with its name, if it cannot be read."""
         if self.store is None:
             return read_picture(self.name, shape, resize)
         try:
@@ -57,17 +57,17 @@ class GivenPicture:
 def given_pictures(
     arguments: list[str], options: LoadOptions, *, null: bool = False
 ) -> tuple[Iterator[GivenPicture], int | None]:
-    """The pictures in the order of the arguments, and how many; None if that is not known before.
+    """The pictures in the order of the arguments, and how many; None if that is not known yet.
 
     Args:
-        arguments: each a file, a folder that is searched with all below it, a pattern such as
-            ``*.png``, another source of pictures, or ``-`` for a list on stdin.
+        arguments: each is a file, a folder (searched recursively), a pattern such as ``*.png``,
+            another source of pictures, or ``-`` for a list on stdin.
         options: the columns of tables.
-        null: whether names on stdin are parted by null bytes; else each is a line.
+        null: whether names on stdin end in null bytes instead of line breaks.
 
     Raises:
-        NeocogError: a folder or source that has no pictures or cannot be read; a wrong use of
-            stdin. A file that is missing is for whoever reads it to report.
+        NeocogError: a folder or source has no pictures or cannot be read, or stdin is used twice or
+            not at all. A missing file is reported when it is read.
     """
     stdin = arguments.count("-")
     if stdin > 1:
@@ -90,7 +90,7 @@ def _of_argument(argument: str, options: LoadOptions) -> list[GivenPicture]:
     path = user_path(argument)
     if not exists(path):
         if glob.has_magic(argument):
-            # Not pathlib's, which takes hidden files too.
+            # pathlib's glob would match hidden files too.
             found = glob.glob(str(path))  # noqa: PTH207
             matches = sorted(one for one in found if not Path(one).is_dir())
             if matches:
@@ -98,7 +98,7 @@ def _of_argument(argument: str, options: LoadOptions) -> list[GivenPicture]:
         return [GivenPicture(argument)]
     if path.is_dir():
         return _of_folder(argument, path)
-    # Pipes and devices are for whoever opens a picture to refuse.
+    # Pipes and devices are refused when they are opened.
     if path.is_file() and any(source.recognizes(path) for source in SOURCES):
         listing = list_pictures(path, options.request())
         return [
@@ -145,5 +145,5 @@ def _named(name: bytes, separator: bytes) -> Iterator[GivenPicture]:
     if separator == b"\n":
         name = name.removesuffix(b"\r")
     if name:
-        # As Python has the names of files, so that any bytes find theirs.
+        # Decoded as Python decodes file names, so that any bytes lead to their file.
         yield GivenPicture(name.decode(sys.getfilesystemencoding(), "surrogateescape"))

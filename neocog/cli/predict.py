@@ -22,7 +22,7 @@ from neocog.validation import real
 
 __all__ = ["predict"]
 
-# Pictures that are in memory together, and what they may take there.
+# Pictures in memory at a time, and the bytes that they may take.
 _AT_A_TIME = 256
 _MOST_BYTES = 2**25
 
@@ -40,10 +40,10 @@ def predict(
     file_column: str | None,
     label_column: str | None,
 ) -> int:
-    """Write the most probable classes of each image; 1 if some could not be read.
+    """Write the most probable classes of each image; returns 1 if some images could not be read.
 
-    Those are told of on stderr and, but for plain lines, in their places in the output; the others
-    have their results.
+    Those are reported on stderr and, except in plain lines, in their places in the output; the
+    results of the others are written.
     """
     if top < 1:
         raise NeocogError(f"--top (={top}) must be at least 1.")
@@ -89,7 +89,7 @@ def predict(
 
 
 def _format(asked: str | None, path: Path | None) -> str:
-    """What was asked for, or what the name of the file says."""
+    """The format that was asked for, or the one of the file's ending."""
     if asked is not None:
         return asked
     suffix = path.suffix.lower().removeprefix(".") if path is not None else ""
@@ -112,8 +112,8 @@ def _probabilities(
         return np.empty((0, network.output_shape[0]), np.float32)
     images = np.stack(pixels)
     if len(images) == 1 and not alone:
-        # One image alone may be computed in another way, and differ by rounding from what it gives
-        # in company: whether it comes last in a list is not to change it.
+        # A single image may be computed by other kernels, whose rounding differs from that of a
+        # batch. An image's result must not depend on whether it comes last in the list.
         images = np.concatenate([images, images])
     found = network.predict_proba(images, threads=threads)[: len(pixels)]
     if not np.isfinite(found).all():

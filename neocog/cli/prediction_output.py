@@ -1,7 +1,7 @@
-"""How predictions are written: lines for people, JSON, JSON lines or CSV; to stdout or a file.
+"""Writes predictions as lines for people, JSON, JSON lines or CSV, to stdout or a file.
 
-With a threshold, a picture whose most probable class has less is none of the classes: its ``label``
-is null, or empty in CSV, and ``guess`` has that class all the same.
+With a threshold, the answer for a picture whose most probable class has less is "none of these":
+its ``label`` is null, or empty in CSV, and ``guess`` has the most probable class.
 """
 
 import csv
@@ -24,16 +24,16 @@ Best = list[tuple[str, float]]
 
 
 class Writer(Protocol):
-    """Writes one picture after another."""
+    """Writes the results of one picture after another."""
 
     def begin(self) -> None:
-        """Before the first."""
+        """Write what comes before the first picture."""
 
     def write(self, name: str, best: Best, error: str | None) -> None:
-        """A picture and its classes; or why it could not be read."""
+        """Write a picture's classes, or why it could not be read."""
 
     def end(self) -> None:
-        """After the last."""
+        """Write what comes after the last picture."""
 
 
 class _Lines:
@@ -45,7 +45,7 @@ class _Lines:
         """Nothing."""
 
     def write(self, name: str, best: Best, error: str | None) -> None:
-        """A line; of what could not be read stderr tells."""
+        """Write a line; pictures that could not be read are reported on stderr."""
         if error is None:
             shown = ", ".join(f"{label} {100 * p:.1f} %" for label, p in best)
             if _is_none(best, self._threshold):
@@ -67,7 +67,7 @@ class _JsonArray:
         self._out.write("[")
 
     def write(self, name: str, best: Best, error: str | None) -> None:
-        """An object of the array."""
+        """Write an element of the array."""
         found: dict[str, object] = {"image": name}
         if error is None:
             found |= _answer(best, self._threshold) | {"top": _top_of(best)}
@@ -77,7 +77,7 @@ class _JsonArray:
         self._before = ", "
 
     def end(self) -> None:
-        """The other bracket."""
+        """Write the closing bracket."""
         self._out.write("]\n")
 
 
@@ -90,7 +90,7 @@ class _JsonLines:
         """Nothing."""
 
     def write(self, name: str, best: Best, error: str | None) -> None:
-        """An object on a line."""
+        """Write an object on a line."""
         found: dict[str, object] = {"file": name}
         if error is None:
             label, probability = best[0]
@@ -111,7 +111,7 @@ class _Csv:
         self._threshold = threshold
 
     def begin(self) -> None:
-        """The names of the columns."""
+        """Write the names of the columns."""
         more = [f"{word}_{k}" for k in range(2, self._top + 1) for word in ("label", "probability")]
         guess = ["guess"] if self._threshold is not None else []
         self._rows.writerow(["file", "label", "probability", *more, *guess, "error"])
@@ -130,7 +130,7 @@ class _Csv:
         """Nothing."""
 
 
-#: The formats by name.
+#: The writers by format.
 FORMATS: dict[str, type[_Lines] | type[_JsonArray] | type[_JsonLines] | type[_Csv]] = {
     "lines": _Lines,
     "json": _JsonArray,
@@ -144,16 +144,16 @@ def writer_of(format_: str, out: TextIO, top: int, threshold: float | None = Non
 
     Args:
         format_: one of `FORMATS`.
-        out: where to.
-        top: how many classes each picture gets.
-        threshold: the probability that an answer needs; None where all are answered.
+        out: the stream to write to.
+        top: number of classes per picture.
+        threshold: the probability that an answer needs; None if every picture gets an answer.
     """
     return FORMATS[format_](out, top, threshold)
 
 
 @contextmanager
 def output_to(path: Path | None) -> Iterator[TextIO]:
-    """Stdout, or a file that is there when all has been written, and not before.
+    """Stdout, or a file that appears only when everything has been written.
 
     Raises:
         NeocogError: the file cannot be written.
@@ -163,7 +163,7 @@ def output_to(path: Path | None) -> Iterator[TextIO]:
         return
     try:
         with writing(path) as file:
-            # Names of files may be any bytes; they are written as they are.
+            # Names of files can be any bytes, which are written unchanged.
             text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
             yield text
             text.flush()
@@ -177,7 +177,7 @@ def _is_none(best: Best, threshold: float | None) -> bool:
 
 
 def _answer(best: Best, threshold: float | None) -> dict[str, object]:
-    """With a threshold: the class, or null, and the one that would be the answer without."""
+    """With a threshold: the class or null, and the class that would be the answer without one."""
     if threshold is None:
         return {}
     label, _probability = best[0]

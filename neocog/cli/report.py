@@ -24,13 +24,13 @@ def report(
     data_dir: str | None,
     **options: Any,
 ) -> int:
-    """Write the page of a run folder, and say where it is."""
+    """Write the report of a run folder; prints its path."""
     given = taken_out(options)
     path = out_path(out) if out else None
     if not Path(folder).is_dir():
         raise NeocogError(
-            f"{printable(folder)} is no run folder. A report is of a folder that neocog train has "
-            "written."
+            f"{printable(folder)} is no run folder. A report is made from a folder that neocog "
+            "train has written."
         )
     network = open_model(folder)
     evaluated = _evaluated(folder, network, data, data_dir, given, threads)
@@ -63,7 +63,7 @@ def _evaluated(
     given: dict[str, Any],
     threads: int | None,
 ) -> Judged | None:
-    """The images to evaluate; None, and a word about it, where those of the training are gone."""
+    """The images to evaluate; None, with a message, if the data of the training are gone."""
     try:
         return load_usual(folder, network, data, data_dir, given, threads)
     except NeocogError as error:

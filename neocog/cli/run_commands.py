@@ -1,4 +1,4 @@
-"""Commands that train, and that look at runs."""
+"""Commands that train networks and that look at runs."""
 
 import argparse
 
@@ -21,8 +21,9 @@ __all__ = ["add_run_commands"]
 
 
 def add_run_commands(commands: Commands) -> None:
-    """Add the commands and their arguments."""
+    """Add the commands with their arguments."""
     _train(commands)
+    _tune(commands)
     _evaluate(commands)
     _calibrate(commands)
     _report(commands)
@@ -37,35 +38,98 @@ def _train(commands: Commands) -> None:
         return train(**options)  # type: ignore[arg-type]
 
     p = add_command(commands, "train", "train a network, evaluate it and save it")
+    _add_training(p)
+    p.add_argument(
+        "--resume", default=None, metavar="RUN", help="go on with a run that has ended early"
+    )
+    p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
+    p.set_defaults(run=run)
+
+
+def _tune(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.tune import tune
+
+        return tune(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "tune", "search for good settings by short trainings, with Optuna")
+    p.add_argument(
+        "--space",
+        action="append",
+        default=None,
+        metavar="NAME=VALUES",
+        help="what is searched, again for each setting: lr=1e-4..1e-1:log, batch_size=16,32,64, "
+        "augmentation.flip=none,random (default: the rate around the recipe's, weight decay, label "
+        "smoothing and translate)",
+    )
+    p.add_argument(
+        "--trials", type=int, default=20, help="of the study, those that are done too (default: 20)"
+    )
+    p.add_argument(
+        "--time",
+        dest="minutes",
+        type=_minutes,
+        default=None,
+        metavar="TIME",
+        help="after which no further trial begins, such as 90s, 10m or 2h",
+    )
+    p.add_argument(
+        "--study",
+        default=None,
+        metavar="DIR",
+        help="folder of the study; one that is there goes on (default: a new runs/tune-…)",
+    )
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    _add_training(p)
+    p.set_defaults(run=run)
+
+
+def _minutes(text: str) -> float:
+    unit = {"s": 1 / 60, "m": 1.0, "h": 60.0}.get(text[-1:])
+    try:
+        return float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 10m or 2h") from None
+
+
+def _add_training(p: argparse.ArgumentParser) -> None:
+    """What commands that train have in common: the data, and all settings."""
     p.add_argument("data", nargs="?", default=None, help=DATA.format(default="shapes"))
     p.add_argument(
         "--recipe",
         default=None,
         metavar="NAME",
-        help="settings to start from: note, standard, minute, best, or a .toml (default: note; "
-        "for pictures of your own, what suits them)",
+        help="settings to start from: note, standard, minute, best, or a .toml file (default: "
+        "note; for your own pictures, chosen to suit them)",
     )
     p.add_argument(
         "--config",
         default=None,
         metavar="FILE",
-        help="run again what the config.toml of a run says; options win over it",
+        help="repeat a run from its config.toml; options override it",
     )
     p.add_argument(
-        "--resume", default=None, metavar="RUN", help="go on with a run that has ended early"
+<<<<<<< HEAD
+=======
+        "--resume", default=None, metavar="RUN", help="continue a run from its last checkpoint"
     )
     p.add_argument(
+>>>>>>> prose
         "--ema",
         type=float,
         default=argparse.SUPPRESS,
         metavar="DECAY",
-        help="short for --averaging ema --averaging.decay; 0: no average",
+        help="short for --averaging ema --averaging.decay DECAY; 0: no average",
     )
+<<<<<<< HEAD
     add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
-    p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
     p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+=======
+    add_options(p, Recipe, "training settings (default: the recipe's)", skip=("name", "about"))
+    p.add_argument("--out", default=None, help="run folder to write (default: a new one in runs)")
+    p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
+>>>>>>> prose
     add_data_options(p, shape=True)
-    p.set_defaults(run=run)
 
 
 def _evaluate(commands: Commands) -> None:
@@ -74,7 +138,7 @@ def _evaluate(commands: Commands) -> None:
 
         return evaluate(**options)  # type: ignore[arg-type]
 
-    p = add_command(commands, "evaluate", "say how good a saved network is on test images")
+    p = add_command(commands, "evaluate", "measure how good a saved network is on test images")
     add_model(p)
     p.add_argument(
         "data", nargs="?", default=None, help=DATA.format(default="what it was trained on")
@@ -83,10 +147,10 @@ def _evaluate(commands: Commands) -> None:
         "--tta",
         choices=("none", *VIEWS),
         default=None,
-        help="views of each image that are averaged (default: as it was trained)",
+        help="test-time augmentation: views of each image to average (default: the model's own)",
     )
     add_threads(p)
-    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
     add_evaluation_options(p)
     add_data_options(p, shape=False)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
@@ -100,12 +164,12 @@ def _calibrate(commands: Commands) -> None:
         return calibrate(**options)  # type: ignore[arg-type]
 
     p = add_command(
-        commands, "calibrate", "make the probabilities of a saved network right on average"
+        commands, "calibrate", "make a saved network's probabilities match its accuracy"
     )
     add_model(p)
     add_calibration_options(p)
     add_threads(p)
-    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
     add_data_options(p, shape=False)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
@@ -117,16 +181,14 @@ def _report(commands: Commands) -> None:
 
         return report(**options)  # type: ignore[arg-type]
 
-    p = add_command(
-        commands, "report", "write the page of a run: curves, mistakes in pictures, settings"
-    )
+    p = add_command(commands, "report", "write the report of a run: curves, mistakes, settings")
     p.add_argument("folder", metavar="RUN", help="a run folder, as neocog train writes it")
     p.add_argument(
         "data", nargs="?", default=None, help=DATA.format(default="what it was trained on")
     )
     p.add_argument("--out", default=None, help="the file (default: report.html in the run folder)")
     add_threads(p)
-    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
+    p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
     add_data_options(p, shape=False)
     p.set_defaults(run=run)
 
@@ -140,12 +202,12 @@ def _runs(commands: Commands) -> None:
     p = add_command(
         commands, "runs", "list the runs in a folder: results, and the settings that differ"
     )
-    p.add_argument("folder", nargs="?", default="runs", help="that has run folders (default: runs)")
+    p.add_argument("folder", nargs="?", default="runs", help="folder of the runs (default: runs)")
     p.add_argument(
         "--sort",
         choices=["accuracy", "loss", "time", "started", "name"],
         default="accuracy",
-        help="what comes first: the best, the quickest or the newest (default: accuracy)",
+        help="order: best, fastest or newest first, or by name (default: accuracy)",
     )
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

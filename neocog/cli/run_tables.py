@@ -1,4 +1,4 @@
-"""How values of runs are written in tables, and tables that fit the terminal."""
+"""Formats values of runs for tables, and tables for the terminal."""
 
 import shutil
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _NARROWEST = 40
 
 
 def table_width() -> int:
-    """Columns of the terminal; 80 where there is none."""
+    """Width of the terminal in columns; 80 if there is none."""
     return max(_NARROWEST, shutil.get_terminal_size().columns)
 
 
@@ -27,8 +27,8 @@ def table(columns: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
     """The lines of a table, two spaces between its columns.
 
     Args:
-        columns: the cells of each, the heading first.
-        right: whether each column ends at its right edge, as numbers do.
+        columns: the cells of each column, the heading first.
+        right: whether each column is right-aligned, as numbers are.
     """
     widths = [max(map(len, column)) for column in columns]
     lines = []
@@ -42,15 +42,15 @@ def table(columns: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
 
 
 def cut(text: str, most: int) -> str:
-    """The text in so many characters; what is left out of its middle becomes an ellipsis."""
+    """Shorten a text to `most` characters, with an ellipsis in its middle."""
     if len(text) <= most:
         return text
-    end = (most - 1) * 2 // 3  # where names of runs have the time
+    end = (most - 1) * 2 // 3  # the end of a run's name has the time
     return f"{text[: most - 1 - end]}…{text[-end:]}"
 
 
 def names_within(names: Sequence[str], most: int) -> list[str]:
-    """Names in so many characters each, of longer ones what lies around their first difference."""
+    """Shorten names to `most` characters each, keeping the part around their first difference."""
     letters = enumerate(zip(*names, strict=False))
     differs = next((place for place, of_all in letters if len(set(of_all)) > 1), 0)
     return [_around(name, differs - most // 3, most) for name in names]
@@ -65,18 +65,18 @@ def _around(name: str, begin: int, most: int) -> str:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Of names with dots the last part where that is one of a kind: ``lr`` of ``optimizer.lr``."""
+    """The last part of each dotted name if it is unique: ``lr`` for ``optimizer.lr``."""
     ends = [name.rpartition(".")[2] for name in names]
     return [end if ends.count(end) == 1 else name for name, end in zip(names, ends, strict=True)]
 
 
 def percent(part: float | None) -> str:
-    """A part of 1 in percent."""
+    """A fraction in percent."""
     return "–" if part is None else f"{100 * part:.1f} %"
 
 
 def three_digits(number: float | None) -> str:
-    """A number with as many digits as one compares."""
+    """A number with three significant digits."""
     return "–" if number is None else f"{number:.3g}"
 
 

@@ -21,13 +21,13 @@ from neocog.training.run_records import RunRecord, differing_settings, read_runs
 
 __all__ = ["runs"]
 
-# Where a terminal is narrow, what differs in these is seen last.
+# Settings whose columns are dropped first on a narrow terminal.
 _LEAST_TELLING = ("seed", "threads", "log_every")
 _LONGEST_NAME = 34
 _LONGEST_CELL = 20
-# What the longest status and an accuracy take beside a name.
+# Width of the longest status and an accuracy beside a name.
 _BESIDE_NAME = 25
-# Settings that are named where there is no room for their columns.
+# Settings that are listed when there is no room for their columns.
 _NAMED = 8
 
 _ORDERS: dict[str, Callable[[RunRecord], tuple[object, ...]]] = {
@@ -39,7 +39,7 @@ _ORDERS: dict[str, Callable[[RunRecord], tuple[object, ...]]] = {
 
 
 def runs(folder: str, sort: str, json_: bool) -> int:
-    """List the runs whose folders lie in one: how they ended, results, and what differs."""
+    """List the runs in a folder: their status, results, and the settings that differ."""
     records = read_runs(folder)
     if sort == "started":
         records.sort(key=lambda run: (run.started or "", run.name), reverse=True)
@@ -90,7 +90,7 @@ def _lines(records: list[RunRecord]) -> list[str]:
 def _fitting(
     head: list[list[str]], rest: list[list[str]]
 ) -> tuple[list[list[str]], list[list[str]]]:
-    """As many columns as the terminal has room for, and those that are left out."""
+    """The columns that fit the terminal, and those that do not."""
     room = table_width() - sum(max(map(len, column)) + 2 for column in head) + 2
     shown, left = list(head), []
     for column in rest:

@@ -16,7 +16,7 @@ from neocog.summary import Cost, cost
 
 __all__ = ["summary"]
 
-# What fits a terminal of the usual size.
+# Columns that fit a terminal of the usual size.
 _WIDTH = 80
 
 
@@ -38,7 +38,7 @@ def summary(
     profile: bool,
     json_: bool,
 ) -> int:
-    """Print each layer's shape, parameters and multiply-adds, and what training takes."""
+    """Print each layer's shape, parameters and multiply-adds, and the memory of training."""
     settings = TrainingSettings(batch_size=batch_size, threads=threads)
     network = _network(model, architecture, width, classes)
     total = cost(network)

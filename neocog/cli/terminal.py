@@ -1,13 +1,13 @@
-r"""What commands print: results on stdout, all else on stderr, and nothing of it can do harm.
+r"""Output of commands: results on stdout, everything else on stderr, made safe for terminals.
 
-`guarded_output` puts itself in the place of both while a command runs, so that everything that is
-printed, whoever prints it, passes here:
+`guarded_output` replaces both streams while a command runs, so everything that is printed, by
+whatever code, passes through here:
 
 - Control characters and escape sequences, which may come from the name of a file, a class or a
-  model, are shown as ``\x1b`` and do nothing to the terminal.
-- What the output's encoding does not have becomes something like it, or a question mark.
-- An output that is full, or whose reader has left, ends no command: what is printed from then on is
-  dropped, and the exit code tells.
+  model, are shown as ``\x1b`` and have no effect on the terminal.
+- Characters that the output's encoding lacks are replaced by similar ones, or by a question mark.
+- If the output is full or its reader has closed it, the command continues: further output is
+  dropped, and the exit code reports it.
 """
 
 import contextlib
@@ -32,23 +32,23 @@ __all__ = [
     "say_compiling",
 ]
 
-# Control characters but for tab and newline, line and paragraph separators, and the marks that
+# Control characters except tab and newline, line and paragraph separators, and the marks that
 # change the direction in which text is shown.
 _CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
-# What comes close, for the characters that neocog itself prints.
+# Similar characters, for those that neocog itself prints.
 _SIMILAR = {"×": "x", "–": "-", "—": "-", "…": "...", "µ": "u", "·": "*", "−": "-", "α": "alpha"}
 
 
 class Output(io.TextIOBase):
-    """A stream in front of another; see this module.
+    """A stream that filters what is written to another stream; see this module.
 
     Args:
-        stream: where to write; None, as Python has it where a descriptor is closed, is nowhere.
-        draws: whether escape sequences pass.
+        stream: the stream to write to; None, which Python has for a closed descriptor, drops all.
+        draws: whether escape sequences are passed on.
 
     Attributes:
-        error: the first that writing met; None so far.
+        error: the first error in writing; None if there was none.
     """
 
     def __init__(self, stream: TextIO | None, *, draws: bool = False) -> None:
@@ -57,7 +57,7 @@ class Output(io.TextIOBase):
         self.error: Exception | None = None
 
     def write(self, text: str, /) -> int:
-        """Write, or drop it where the stream has failed before."""
+        """Write the text, or drop it if writing has failed before."""
         if self.stream is not None and self.error is None:
             safe = text if self._draws else _CONTROLS.sub(_escape, text)
             try:
@@ -67,7 +67,7 @@ class Output(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Have everything reach the stream's other end, or be dropped."""
+        """Flush the stream; nothing is done if writing has failed before."""
         if self.stream is not None and self.error is None:
             try:
                 self.stream.flush()
@@ -76,7 +76,7 @@ class Output(io.TextIOBase):
 
     def _fail(self, error: Exception) -> None:
         self.error = error
-        # What the stream still holds would be written, and fail, when Python ends.
+        # Otherwise Python would write what the stream still holds when it exits, and fail.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             descriptor = self.fileno()
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -85,14 +85,14 @@ class Output(io.TextIOBase):
 
     @property
     def exit_code(self) -> int:
-        """0; 141 if the reader has left, as of a program that SIGPIPE ends; 1 for other errors."""
+        """0; 141 if the reader has closed the pipe, as after SIGPIPE; 1 for other errors."""
         if self.error is None:
             return 0
         return 141 if isinstance(self.error, BrokenPipeError) else 1
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of the stream."""
+        """Encoding of the stream."""
         return getattr(self.stream, "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
@@ -103,7 +103,7 @@ class Output(io.TextIOBase):
             return False
 
     def fileno(self) -> int:
-        """The stream's descriptor."""
+        """Descriptor of the stream."""
         if self.stream is None:
             raise io.UnsupportedOperation("fileno")
         return self.stream.fileno()
@@ -118,8 +118,8 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _encodable(text: str, encoding: str, errors: str) -> str:
-    """The text, with other characters for those that the encoding does not have."""
-    if errors != "surrogateescape":  # which has bytes of file names pass as they are
+    """The text, with characters that the encoding lacks replaced."""
+    if errors != "surrogateescape":  # which passes the bytes of file names unchanged
         errors = "strict"
 
     def fits(part: str) -> bool:
@@ -136,7 +136,7 @@ def _encodable(text: str, encoding: str, errors: str) -> str:
 
 @contextmanager
 def guarded_output() -> Iterator[Output]:
-    """Be stdout and stderr for a while, as this module says; gives the one for stdout."""
+    """Replace stdout and stderr for the duration of a ``with``; returns the one for stdout."""
     _open_missing()
     before = sys.stdout, sys.stderr
     out, err = Output(sys.stdout), Output(sys.stderr)
@@ -150,10 +150,10 @@ def guarded_output() -> Iterator[Output]:
 
 
 def _open_missing() -> None:
-    """Open the null device where a standard descriptor is closed.
+    """Open the null device for each standard descriptor that is closed.
 
-    Else the next file that is opened, such as a model that is written, gets its number, and
-    whatever writes to stdout or stderr by number writes into it.
+    Otherwise the next file that is opened, such as a model being written, gets its number, and
+    whatever writes to stdout or stderr by number writes into that file.
     """
     for number in range(3):
         try:
@@ -165,36 +165,37 @@ def _open_missing() -> None:
 
 
 def drawing() -> TextIO:
-    """The stderr for what draws on it by escape sequences, and shows no text of others."""
+    """The stderr for code that draws with escape sequences and prints no text from outside."""
     stream = sys.stderr
     inner = stream.stream if isinstance(stream, Output) else stream
     return Output(inner, draws=True)  # type: ignore[return-value]
 
 
 def say(text: str) -> None:
-    """A line for the user, on stderr."""
+    """Print a line for the user on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def say_compiling(kernels: int) -> None:
-    """Say what the user waits for."""
+    """Say that kernels are being compiled."""
     say(f"Compiling {counted(kernels, 'kernel')} for this network (first time only) …")
 
 
 def counted(number: int, thing: str) -> str:
-    """``1 step``, ``2,000 steps``."""
+    """A number with its noun: ``1 step``, ``2,000 steps``."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def is_terminal() -> bool:
-    """Whether stderr is a terminal that can be drawn on."""
+    """Whether stderr is a terminal that supports drawing."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def loading_progress() -> Callable[[str, int, int], None]:
-    """What `neocog.load_data` tells how far it is; a line for each thing that is done.
+    """A progress function for `neocog.load_data`, with a line for each task.
 
-    Redrawn on a terminal; elsewhere printed every 10 %, and only of what takes over a second.
+    The line is redrawn on a terminal. Elsewhere one is printed every 10 %, for tasks that take over
+    a second.
     """
     shown: dict[str, int] = {}
     began: dict[str, float] = {}
@@ -211,7 +212,7 @@ def loading_progress() -> Callable[[str, int, int], None]:
         if is_terminal() and now - last < 0.1 and done < total:
             return
         if done >= total and what not in shown:
-            return  # it took no time
+            return  # too fast to report
         if not is_terminal() and now - begin < 1 and what != "downloading":
             return
         shown[what], last = step, now

@@ -9,7 +9,7 @@ from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
-from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up
+from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
@@ -21,7 +21,6 @@ from neocog.network import Network
 from neocog.network_files import check_savable, load_model
 from neocog.report.run import write_run_report
 from neocog.run_files import BEST, CONFIG
-from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.early_stopping import best_epoch
@@ -42,12 +41,12 @@ def train(
     data_dir: str | None,
     **changes: Any,
 ) -> int:
-    """Train by settings, evaluate, save; print the losses as the note does."""
+    """Train, evaluate and save a network; print the losses as the note does."""
     options = taken_out(changes)
     if resume is not None:
         _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
         return _resume(Path(resume), options, changes)
-    wanted = _wanted(data, recipe, config, data_dir, options, changes)
+    wanted = wanted_of(data, recipe, config, data_dir, options, changes)
     setup = set_up(wanted)
     check_savable(setup.network)
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
@@ -57,34 +56,8 @@ def train(
     return _train(setup, to_calibrate, folder, None)
 
 
-def _wanted(
-    data: str | None,
-    recipe: str | None,
-    config: str | None,
-    data_dir: str | None,
-    options: dict[str, Any],
-    changes: dict[str, Any],
-) -> Wanted:
-    if config is not None:
-        if recipe is not None:
-            raise NeocogError("--config has all settings, so --recipe goes without it.")
-        named = ["model"] if "model" not in changes else []
-        before = read_config(Path(config), needs=[*named, *(["source"] if data is None else [])])
-        same = data is None
-        return Wanted(
-            override(before.recipe, **changes),
-            before.source if data is None else data,
-            {**(before.options if same else {}), **options},
-            data_dir or (before.data_dir if same else None),
-        )
-    how = override(Recipe.load(recipe or "note"), **changes)
-    return Wanted(
-        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
-    )
-
-
 def _check_alone(resume: str, **others: Any) -> None:
-    """Raise `NeocogError` for what the run's own folder says."""
+    """Raise `NeocogError` for an option that the resumed run's folder already determines."""
     for name, value in others.items():
         if value is not None:
             option = "the data" if name == "data" else f"--{name.replace('_', '-')}"
@@ -92,7 +65,7 @@ def _check_alone(resume: str, **others: Any) -> None:
 
 
 def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int:
-    """Go on with a run from its newest checkpoint that is whole."""
+    """Continue a run from its newest intact checkpoint."""
     if options:
         _check_alone(str(path), **options)
     folder = RunFolder.reopen(path)  # at once, where it is in use
@@ -128,9 +101,9 @@ def _train(
         except BaseException as error:
             with deferred_signals():
                 folder.fail(error, ended.by.name if ended.by else None)
-            if folder.holds_results:
+            if folder.has_begun and folder.holds_results:
                 say(f"What was finished before is in {folder.path}")
-            if folder.goes_on:
+            if folder.has_begun and folder.goes_on:
                 _say_how_to_go_on(folder)
             raise
 
@@ -142,7 +115,7 @@ def _run(
     ended: Ended,
     resume: Checkpoint | None,
 ) -> int:
-    """Train, evaluate and print; gives the exit code."""
+    """Train, evaluate and print; returns the exit code."""
     recipe, data, network = setup.recipe, setup.data, setup.network
     display = Display(recipe)
     try:
@@ -157,7 +130,7 @@ def _run(
         )
     finally:
         display.close()
-    if history.interrupted or ended.by:  # the latter where the last epoch was just being saved
+    if history.interrupted or ended.by:  # `ended.by` if the signal came during the last save
         return _interrupted(setup, history, folder, ended)
     print("Training stopped early." if history.stopped else "Training finished.")
     part, images = data.held_out
@@ -184,7 +157,7 @@ def _run(
 
 
 def _best(network: Network, history: History, recipe: Recipe, folder: RunFolder) -> Network:
-    """The network of the best epoch, where one was saved; else the last one's."""
+    """The network of the best epoch if it was saved; else that of the last epoch."""
     best = best_epoch(history.epochs, recipe)
     if best is None or not (folder.path / BEST).exists():
         return network
@@ -200,9 +173,14 @@ def _report(
     result: Evaluation | None,
     part: str,
     images: Dataset,
+<<<<<<< HEAD
     ended: Ended,
 ) -> int:
     """Write the page; a run is no less finished where that fails. Gives the exit code."""
+=======
+) -> None:
+    """Write the report; if that fails, the run is finished nonetheless."""
+>>>>>>> prose
     try:
         write_run_report(
             folder.path,
@@ -222,7 +200,7 @@ def _report(
 
 
 def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
-    """Whether a temperature was found. Where the images have none, the network is as good."""
+    """Fit the temperature; returns whether one was found. Without one the network is unchanged."""
     try:
         with announced(say_compiling):
             found = calibrate_network(network, images, threads=threads)
@@ -237,9 +215,13 @@ def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
 
 
 def _interrupted(setup: Setup, history: History, folder: RunFolder, ended: Ended) -> int:
+<<<<<<< HEAD
     """Keep what there is; gives the exit code of the signal."""
     if history.steps == 0:  # nothing that anybody would want to keep
         raise ended.by or KeyboardInterrupt
+=======
+    """Save what there is; returns the signal's exit code."""
+>>>>>>> prose
     with deferred_signals():
         folder.save(setup.network, history, setup.recipe.tta)
         folder.finish(history, None, "interrupted", ended.by.name if ended.by else None)

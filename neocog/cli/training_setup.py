@@ -1,4 +1,4 @@
-"""What a training begins with: the settings, the data and the network, from the command line."""
+"""The settings, data and network of a training run, from the command line."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -24,19 +24,19 @@ from neocog.training.experiment import make_network
 from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.run_config import read_run_config
 
-__all__ = ["Setup", "Wanted", "continued", "read_config", "set_up"]
+__all__ = ["Setup", "Wanted", "continued", "read_config", "set_up", "wanted_of"]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for.
+    """What the command line asks for.
 
     Attributes:
-        recipe: the settings, as they were asked for.
+        recipe: the settings that were asked for.
         source: of the data.
-        options: of the data, those that were said.
-        data_dir: where cifar10 lies, if somebody has said it.
-        changes: to the recipe that is chosen for pictures; None where nothing is to be chosen.
+        options: the options of the data that were given.
+        data_dir: the folder of cifar10, if one was given.
+        changes: settings that replace those chosen to suit pictures; None if nothing is chosen.
     """
 
     recipe: Recipe
@@ -47,15 +47,21 @@ class Wanted:
 
     @property
     def data_table(self) -> dict[str, Any]:
+<<<<<<< HEAD
         """The source and its options, for ``config.toml``; paths as they are from anywhere."""
         place = {"data_dir": str(Path(self.data_dir).absolute())} if self.data_dir else {}
         source = str(Path(self.source).absolute()) if exists(self.source) else self.source
         return {"source": source, **place, **self.options}
+=======
+        """The source of the data and its options, for ``config.toml``."""
+        place = {"data_dir": self.data_dir} if self.data_dir else {}
+        return {"source": self.source, **place, **self.options}
+>>>>>>> prose
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a training begins with."""
+    """What a training run starts from."""
 
     recipe: Recipe
     data: Data
@@ -89,18 +95,61 @@ def read_config(path: Path, *, needs: Collection[str] = ()) -> Wanted:
     return Wanted(recipe, source or "shapes", data, data_dir)
 
 
+<<<<<<< HEAD
+def wanted_of(
+    data: str | None,
+    recipe: str | None,
+    config: str | None,
+    data_dir: str | None,
+    options: dict[str, Any],
+    changes: dict[str, Any],
+) -> Wanted:
+    """What the arguments of a command that trains ask for: a recipe, or a run's configuration."""
+    if config is not None:
+        if recipe is not None:
+            raise NeocogError("--config has all settings, so --recipe goes without it.")
+        named = ["model"] if "model" not in changes else []
+        before = read_config(Path(config), needs=[*named, *(["source"] if data is None else [])])
+        same = data is None
+        return Wanted(
+            override(before.recipe, **changes),
+            before.source if data is None else data,
+            {**(before.options if same else {}), **options},
+            data_dir or (before.data_dir if same else None),
+        )
+    how = override(Recipe.load(recipe or "note"), **changes)
+    return Wanted(
+        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
+    )
+
+
 def continued(before: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The settings of a run that is continued, of which only some may be others than before."""
     recipe = override(before, **changes)
     check_fixed_settings(before.to_dict(), recipe.to_dict(), Recipe)
     return recipe
+=======
+def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The settings of a run to continue, with changes to those that may change."""
+    free = {one.name for one in fields(recipe) if setting_of(one).free}
+    short = short_names(type(recipe))
+    for name in changes:
+        if name not in free:
+            option = short.get(name, name).replace("_", "-")
+            known = ", ".join(f"--{one.replace('_', '-')}" for one in sorted(free))
+            raise NeocogError(
+                f"--{option} cannot change when a run is continued, as it would be another run. "
+                f"These can: {known}. For a new run take --config."
+            )
+    return override(recipe, **changes)
+>>>>>>> prose
 
 
 def set_up(wanted: Wanted) -> Setup:
-    """Load the data, choose what nobody has said, and make the network."""
+    """Load the data, choose the settings that were not given, and make the network."""
     recipe = wanted.recipe
     _check_model(recipe)
-    # Before the data are loaded and anything is written: what is wrong here is wrong at once.
+    # Checked first, so that mistakes are reported before data are loaded or anything is written.
     source, data_dir = wanted.source, wanted.data_dir
     found = None
     if data_dir is None:
@@ -123,15 +172,15 @@ def set_up(wanted: Wanted) -> Setup:
 
 
 def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tuple[Recipe, Found]:
-    """The recipe for these pictures, and them in the shape of its network.
+    """The recipe for these pictures, and the pictures in the shape of its network.
 
     Args:
         found: the pictures.
         base: the recipe that was asked for.
-        changes: to the one that is chosen; None where one was asked for.
+        changes: settings that replace chosen ones; None if a recipe was asked for.
 
     Raises:
-        NeocogError: there is nothing to tell apart, or the network does not take the pictures.
+        NeocogError: there are fewer than two classes, or the network cannot take the pictures.
     """
     trained = [name for name, n in zip(found.listing.classes, found.class_counts, strict=True) if n]
     if len(trained) < 2:
@@ -161,7 +210,7 @@ def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tu
 
 
 def _check_model(recipe: Recipe) -> None:
-    """Raise `NeocogError` for a model that cannot be, whatever the data are."""
+    """Raise `NeocogError` for a model that cannot exist, whatever the data are."""
     file = split_python_file(recipe.model)
     if file is None:
         make_model(recipe.model, width=recipe.width)

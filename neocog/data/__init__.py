@@ -1,4 +1,4 @@
-"""Images in: from pictures that people have, from arrays, from data with a name, and drawn ones."""
+"""Loads images: picture files, arrays, named data sets, and drawn shapes."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from neocog.validation import file_path
 
 __all__ = ["NAMES", "Data", "Dataset", "Progress", "is_here", "load_data"]
 
-#: The data that have names.
+#: Names of the built-in data sets.
 NAMES = tuple(NAMED)
 
 
@@ -40,31 +40,34 @@ def load_data(
     progress: Progress | None = None,
     seed: int = 0,
 ) -> Data:
-    """Images to train on and to judge by: uint8 [n, height, width, channels], labels int64 [n].
+    """Load images to train on and to evaluate on.
+
+    Images are uint8 [n, height, width, channels], labels int64 [n].
 
     Args:
         name_or_path: `shapes`, drawn in a second or two; `cifar10`; the path of a folder or file
-            with pictures, of any of the kinds in `neocog.data.sources`; or what a program has:
-            a tuple (images, labels) or (files, labels), a list of pairs (picture, label), a
-            `Dataset` or a `Data`, as `Data.from_arrays`, `from_files` and `from_iterable` say.
-        size: height and width of the images, one number for a square; chosen by the pictures' own,
-            if None.
-        channels: 1 for gray, 3 for colors; chosen by the pictures', if None.
-        resize: how pictures of other sizes are made to fit; chosen by the pictures, if None.
-        classes: those that are wanted, in the order of their numbers; all, by name, if None.
-        validation: the part of each class that is held out, where the source does not say which.
-        split_seed: which pictures these are.
-        on_bad: "error" for pictures that cannot be read; "skip" leaves them out, up to 1 %.
-        file_column: of a table, the column of file names; found out, if None.
-        label_column: of a table, the column of labels; found out, if None.
-        threads: how many decode at once; as many as this process may use, if None.
-        data_dir: where `cifar10` lies. Without it, `$NEOCOG_DATA` and the user's cache are looked
-            through, and then it is downloaded.
-        progress: told of what takes long, as `neocog.data.progress` says.
-        seed: which `shapes` are drawn, 0 to 2**64 - 1.
+            with pictures, of any of the kinds in `neocog.data.sources`; or objects: a tuple
+            (images, labels) or (files, labels), a list of pairs (picture, label), a `Dataset` or a
+            `Data`, as described at `Data.from_arrays`, `from_files` and `from_iterable`.
+        size: height and width of the images, or one number for a square; None chooses a size by
+            the pictures' sizes.
+        channels: 1 for gray, 3 for color; None chooses by the pictures.
+        resize: how pictures of other sizes are fitted; None chooses by the pictures.
+        classes: names of the classes to use, in the order of their numbers; None uses all, sorted
+            by name.
+        validation: fraction of each class to hold out if the source has no split.
+        split_seed: seed of that split.
+        on_bad: "error" refuses pictures that cannot be read; "skip" leaves out up to 1 %.
+        file_column: column of a table that has the file names; None finds it.
+        label_column: column of a table that has the labels; None finds it.
+        threads: number of threads that decode; None uses as many as this process may use.
+        data_dir: folder of `cifar10`. Without it, `$NEOCOG_DATA` and the user's cache are searched,
+            and then it is downloaded.
+        progress: called during long tasks, as described in `neocog.data.progress`.
+        seed: seed of `shapes`, 0 to 2**64 - 1.
 
     Raises:
-        DataError: no such data, or files that are missing or damaged.
+        DataError: there are no such data, or files are missing or damaged.
     """
     is_text = isinstance(name_or_path, str | os.PathLike)
     if is_text:
@@ -88,7 +91,7 @@ def load_data(
         if data_dir is not None:
             raise DataError("data_dir says where cifar10 lies; it goes with that name alone.")
         return Data.of(from_anything(name_or_path, options))
-    name = os.fspath(name_or_path)  # as it is written: the path of "" would be this folder's
+    name = os.fspath(name_or_path)  # as written, since the path of "" would be the current folder
     if name in NAMED:
         return Data.of(NAMED[name].load(options, data_dir, seed))
     if data_dir is not None:
@@ -99,7 +102,7 @@ def load_data(
 
 
 def is_here(name: str) -> bool:
-    """Whether these are data with a name, and `load_data` gives them without downloading."""
+    """Whether this is a built-in data set that `load_data` can load without downloading."""
     return name in NAMED and NAMED[name].is_here()
 
 

@@ -1,4 +1,4 @@
-"""The shape and the way of resizing for pictures of which nobody has said them."""
+"""Chooses a shape and a way of resizing for pictures if the user did not."""
 
 from statistics import median
 
@@ -7,18 +7,18 @@ from neocog.preprocessing import Resize
 
 __all__ = ["choose_resize", "choose_shape"]
 
-# Up to this side pictures of one size are taken as they are.
+# Pictures of one size are kept as they are up to this side.
 _SMALL = 96
-# Sides of squares for larger ones. What a network costs grows with the square of the side.
+# Sides of squares for larger pictures. A network's cost grows with the square of the side.
 _SIDES = (64, 48, 32, 24, 16, 8)
-# Of a picture, the part that must be left when it is cropped.
+# Fraction of a picture that must be left after cropping.
 _LEFT = 0.5
 
 
 def choose_shape(
     found: Survey, size: tuple[int, int] | None = None, channels: int | None = None
 ) -> tuple[int, int, int]:
-    """(channels, height, width) that serve the pictures; `size` is (height, width), if said."""
+    """Choose (channels, height, width); `size` is (height, width), if it was given."""
     if channels is None:
         channels = 1 if found.all_gray else 3
     if size is None:
@@ -32,10 +32,10 @@ def choose_shape(
 
 
 def choose_resize(found: Survey, shape: tuple[int, int, int]) -> Resize:
-    """How the pictures are made to fit.
+    """Choose how the pictures are fitted.
 
-    Stretched where all are distorted alike, as where none is. Else cropped, as what is looked at
-    mostly is in the middle; but not where so little would be left of most, as of panoramas.
+    They are stretched if all are distorted alike, or not at all. Otherwise they are cropped, as the
+    subject is mostly in the middle, unless too little would be left of most, as of panoramas.
 
     Bilinear takes a third of Lanczos's time for photographs, and less than decoding them.
     """

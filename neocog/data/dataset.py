@@ -1,4 +1,4 @@
-"""`Data`: a source's images in parts, made of whatever a program has, and shown to people."""
+"""`Data`: images in parts, loaded from a source or made from objects, with ways to show them."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -16,41 +16,41 @@ __all__ = ["Data"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data(LoadedData):
-    """What `neocog.load_data` gives: images in parts, the names of the classes, and where from.
+    """The result of `neocog.load_data`: images in parts, names of the classes, and the source.
 
     `LoadedData` has its attributes.
     """
 
     @classmethod
     def of(cls, loaded: LoadedData) -> "Data":
-        """The same images as `Data`."""
+        """Convert loaded data to `Data`; the images are not copied."""
         if isinstance(loaded, cls):
             return loaded
         return cls(**{field.name: getattr(loaded, field.name) for field in fields(LoadedData)})
 
     @classmethod
     def from_folder(cls, path: str | os.PathLike[str], **options: Unpack[Options]) -> "Data":
-        """The pictures of a folder: one with a folder for each class, or of any other known kind.
+        """Load the pictures of a folder: one with a folder for each class, or another known kind.
 
         Args:
             path: of the folder.
-            **options: as of `neocog.load_data`.
+            **options: as in `neocog.load_data`.
 
         Raises:
-            DataError: there is no such folder, or nothing in it that is known.
+            DataError: there is no such folder, or it has nothing of a known kind.
         """
         return cls.of(doors.from_folder(path, **options))
 
     @classmethod
     def from_table(cls, path: str | os.PathLike[str], **options: Unpack[Options]) -> "Data":
-        """The pictures that a table names, or any other file of a known kind.
+        """Load the pictures that a table names, or another file of a known kind.
 
         Args:
             path: of the table.
-            **options: as of `neocog.load_data`; `file_column` and `label_column` name columns.
+            **options: as in `neocog.load_data`; `file_column` and `label_column` name columns.
 
         Raises:
-            DataError: there is no such file, or nothing in it that is known.
+            DataError: there is no such file, or it has nothing of a known kind.
         """
         return cls.of(doors.from_table(path, **options))
 
@@ -66,24 +66,24 @@ class Data(LoadedData):
         layout: str = "NHWC",
         **options: Unpack[ReadOptions],
     ) -> "Data":
-        """Images in memory. Arrays of bytes, channels last, are not copied where all are taken.
+        """Use images in memory. Arrays of bytes, channels last, are not copied if all are used.
 
         Args:
             images: uint8, or floats from 0 to 1: [n, height, width] or [n, height, width,
-                channels]; an array, a tensor, or a list of images, whose sizes may then differ.
-            labels: numbers or names of classes, [n] or [n, 1], or a column for each class.
-            classes: the names of classes 0, 1, …, where labels are numbers; where they are names,
-                those that are wanted, in their order. Without it, the labels that there are, by
-                value or by name.
-            test: images to test with, as a tuple (images, labels) or a `Dataset`.
-            validation: the part of each class to hold out where there is no `test`; or images that
-                are held out, as for `test`.
+                channels]; an array, a tensor, or a list of images, which may have different sizes.
+            labels: numbers or names of classes, [n] or [n, 1], or one-hot with a column per class.
+            classes: the names of classes 0, 1, … if labels are numbers; if they are names, the
+                classes to use, in order. By default the classes are those that occur, sorted by
+                value or name.
+            test: test images, as a tuple (images, labels) or a `Dataset`.
+            validation: fraction of each class to hold out if there is no `test`; or the images to
+                hold out, in the form of `test`.
             layout: "NHWC", or "NCHW" for channels before height and width.
-            **options: of those of `neocog.load_data`: size, channels, resize, split_seed, on_bad,
-                threads, progress. The size stays as it is without one.
+            **options: size, channels, resize, split_seed, on_bad, threads and progress of
+                `neocog.load_data`. By default the size is left unchanged.
 
         Raises:
-            DataError: pixels, shapes or labels that cannot be.
+            DataError: bad pixels, shapes or labels.
         """
         return cls.of(
             doors.from_arrays(
@@ -107,17 +107,17 @@ class Data(LoadedData):
         validation: float = VALIDATION,
         **options: Unpack[ReadOptions],
     ) -> "Data":
-        """Picture files, wherever they lie.
+        """Load picture files from any places.
 
         Args:
             files: their paths.
-            labels: as of `from_arrays`, one for each.
-            classes: as of `from_arrays`.
-            validation: the part of each class to hold out.
-            **options: as of `from_arrays`; the size is chosen by the pictures' without one.
+            labels: one per file, as in `from_arrays`.
+            classes: as in `from_arrays`.
+            validation: fraction of each class to hold out.
+            **options: as in `from_arrays`; by default the size is chosen by the pictures.
 
         Raises:
-            DataError: files that cannot be read, or labels that cannot be.
+            DataError: files that cannot be read, or bad labels.
         """
         return cls.of(
             doors.from_files(files, labels, classes=classes, validation=validation, **options)
@@ -133,18 +133,18 @@ class Data(LoadedData):
         layout: str = "NHWC",
         **options: Unpack[ReadOptions],
     ) -> "Data":
-        """Whatever gives pictures with their labels, one after another; it is gone through once.
+        """Load pairs of a picture and its label from an iterable, which is iterated over once.
 
         Args:
-            pairs: of a picture — a path, the bytes of a file, an image of Pillow's, or an array
-                or tensor of one picture — and its label, the number or name of a class.
-            classes: as of `from_arrays`.
-            validation: the part of each class to hold out.
-            layout: of arrays, "NHWC" or "NCHW".
-            **options: as of `from_files`.
+            pairs: pairs of a picture — a path, the bytes of a file, a Pillow image, or an array or
+                tensor of one picture — and its label, the number or name of a class.
+            classes: as in `from_arrays`.
+            validation: fraction of each class to hold out.
+            layout: layout of arrays, "NHWC" or "NCHW".
+            **options: as in `from_files`.
 
         Raises:
-            DataError: something else than such pairs, or pictures that cannot be read.
+            DataError: something that is not such a pair, or pictures that cannot be read.
         """
         return cls.of(
             doors.from_iterable(
@@ -153,7 +153,7 @@ class Data(LoadedData):
         )
 
     def summary(self) -> str:
-        """What there is, in lines of text: parts, sizes, and how many images each class has."""
+        """A summary in lines of text: parts, sizes, and the number of images per class."""
         return describing.summary(self)
 
     def show(
@@ -162,19 +162,18 @@ class Data(LoadedData):
         per_class: int = 8,
         path: str | os.PathLike[str] | None = None,
     ) -> Image.Image:
-        """A sheet with some images of each class, their classes' names below them.
+        """A contact sheet: some images of each class, with the names of the classes below them.
 
         Args:
             part: "train", "validation" or "test".
-            per_class: how many of each class at most, evenly from among them; up to 30 classes.
-            path: a PNG file to write it to, also.
+            per_class: at most this many images per class, evenly spaced; up to 30 classes.
+            path: also write the sheet to this PNG file.
 
         Returns:
-            An image of Pillow's, which a notebook shows.
+            A Pillow image, which a notebook displays.
 
         Raises:
-            DataError: a part without images, another value that cannot be, or a file that cannot be
-                written.
+            DataError: the part has no images, a bad argument, or a file that cannot be written.
         """
         return describing.contact_sheet(self, part, per_class, path)
 

@@ -1,4 +1,4 @@
-"""Many pictures decoded at once, by threads, into one array."""
+"""Decodes many pictures with threads, into one array."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +16,9 @@ from neocog.preprocessing import Resize
 
 __all__ = ["BadPicture", "check_bad", "decode"]
 
-# Pictures that a thread takes at a time.
+# Pictures that a thread decodes at a time.
 _AT_A_TIME = 32
-# Of bad pictures, those that a message names; and the part that may be skipped.
+# Bad pictures that a message lists, and the fraction that may be skipped.
 _MOST_NAMED = 20
 _MOST_SKIPPED = 0.01
 
@@ -27,9 +27,9 @@ class BadPicture(NamedTuple):
     """A picture that cannot be read.
 
     Attributes:
-        place: among those that were asked for.
-        name: what people know it by.
-        reason: in words that follow the name.
+        place: its index among the pictures that were asked for.
+        name: its name for people.
+        reason: why, in words that follow the name.
     """
 
     place: int
@@ -45,17 +45,17 @@ def decode(
     threads: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[BadPicture]:
-    """Fill `into` with the pictures, in their order.
+    """Fill `into` with the pictures, in order.
 
     Args:
-        pictures: which.
+        pictures: the pictures.
         into: uint8 [n, height, width, channels].
-        resize: how those of other sizes are made to fit.
-        threads: how many decode at once.
-        progress: called with the pictures done and those there are.
+        resize: how pictures of other sizes are fitted.
+        threads: number of threads that decode.
+        progress: called with the number of pictures done and the number of all.
 
     Returns:
-        Those that could not be read; what lies in their places is not said.
+        The pictures that could not be read; what `into` has in their places is undefined.
     """
     _n, height, width, channels = into.shape
     shape = (channels, height, width)
@@ -89,11 +89,11 @@ def decode(
 
 
 def check_bad(bad: list[BadPicture], count: int, on_bad: str) -> None:
-    """Raise `DataError` that names them, unless so few of so many may be skipped.
+    """Raise `DataError` that lists the bad pictures, unless they are few enough to skip.
 
     Args:
-        bad: what could not be read.
-        count: pictures that were asked for.
+        bad: pictures that could not be read.
+        count: number of all pictures.
         on_bad: "error" or "skip".
     """
     allowed = on_bad == "skip" and len(bad) <= _MOST_SKIPPED * count

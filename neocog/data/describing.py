@@ -1,4 +1,4 @@
-"""What data are like, for people: in lines of text, and as a sheet of images."""
+"""Shows data to people: a summary in lines of text, and a contact sheet of images."""
 
 import base64
 import html as html_escapes
@@ -19,11 +19,11 @@ from neocog.write_errors import why_not_written
 
 __all__ = ["contact_sheet", "html", "summary"]
 
-# Classes that are listed, and those that a sheet shows.
+# Classes that are listed, and those on a contact sheet.
 _MOST_LISTED, _MOST_SHOWN = 40, 30
 _MOST_PER_CLASS = 50
 _LONGEST_NAME = 40
-# Sides of an image on a sheet, in pixels; smaller ones are repeated, larger ones scaled down.
+# Sides of an image on a sheet, in pixels; smaller ones are enlarged, larger ones scaled down.
 _LEAST_SIDE, _MOST_SIDE = 64, 128
 _GAP, _TEXT = 8, 14
 
@@ -116,7 +116,7 @@ def _drawn(data: LoadedData, images: Dataset, per_class: int) -> Image.Image:
 
 
 def _some_of_each(images: Dataset, classes: int, per_class: int) -> Iterator[tuple[int, list[int]]]:
-    """The number of a class, and places of some of its images, evenly from among them."""
+    """For each class its number and the indices of some of its images, evenly spaced."""
     there = np.flatnonzero(_counts(images, classes))[:_MOST_SHOWN]
     for number in there.tolist():
         places = np.flatnonzero(images.labels == number)
@@ -125,7 +125,7 @@ def _some_of_each(images: Dataset, classes: int, per_class: int) -> Iterator[tup
 
 
 def _fitting(name: str, font: "ImageFont.FreeTypeFont | ImageFont.ImageFont", width: int) -> str:
-    """As much of a name as has room, in one line."""
+    """As much of a name as fits into one line."""
     name = " ".join(name.split())[:_LONGEST_NAME]
     if font.getlength(name) <= width:
         return name
@@ -140,7 +140,7 @@ def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def html(data: LoadedData) -> str:
-    """What a notebook shows of data: the summary, and a sheet of the first part with images."""
+    """The HTML for notebooks: the summary, and a sheet of the first part that has images."""
     text = f"<pre>{html_escapes.escape(summary(data))}</pre>"
     part = next((part for part, images in data.parts.items() if len(images)), None)
     if part is None:

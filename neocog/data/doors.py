@@ -1,6 +1,6 @@
-"""From what a program has in its hands to `Data`: arrays, files with labels, any iterable.
+"""Makes `Data` from objects: arrays, files with labels, any iterable.
 
-`Data` has these as its class methods, where they are described.
+These functions are class methods of `Data`, where they are described.
 """
 
 import os
@@ -37,7 +37,7 @@ __all__ = [
     "from_table",
 ]
 
-# Whoever gives pictures without end is told when so much was taken that little memory is left.
+# Iterables may be endless: after this many pictures the free memory is checked.
 _CHECKED_EVERY = 64 << 20
 _EACH = 200
 _WANTED = (
@@ -146,7 +146,7 @@ def from_iterable(
             )
         one = as_given(pair[0], layout, f"pairs[{n}][0]")
         given.append(one)
-        number = as_whole(pair[1])  # also NumPy's, and a tensor's
+        number = as_whole(pair[1])  # also a NumPy number or a tensor
         if number is None and not isinstance(pair[1], str):
             raise refuse(f"pairs[{n}][1]", pair[1], "the number or the name of a class", DataError)
         labels.append(pair[1] if number is None else number)
@@ -160,10 +160,10 @@ def from_iterable(
 
 
 def from_anything(data: Any, options: LoadOptions) -> LoadedData:
-    """What `neocog.load_data` does with what is no name and no path.
+    """Load data from an object that is neither a name nor a path, for `neocog.load_data`.
 
     Raises:
-        DataError: it is nothing that data can be made of.
+        DataError: data cannot be made from such an object.
     """
     if isinstance(data, LoadedData):
         return _changed(data, options)
@@ -186,7 +186,7 @@ def from_anything(data: Any, options: LoadOptions) -> LoadedData:
 
 
 def _changed(data: LoadedData, options: LoadOptions) -> LoadedData:
-    """`Data` with other images: the same parts in another shape, or of some of the classes."""
+    """`Data` with other options: the same parts in another shape, or only some of the classes."""
     if options == LoadOptions(threads=options.threads):
         return data
     usual = LoadOptions()
@@ -208,7 +208,7 @@ def _pair(given: Any, part: str) -> tuple[Any, Any]:
 
 
 def _store(images: Any, layout: str, what: str) -> tuple[Store, int]:
-    """Where images are, and how many there are."""
+    """A store of the images, and their number."""
     if isinstance(images, list | tuple) and images and not isinstance(images[0], list | tuple):
         given = [as_given(one, layout, f"{what}[{n}]") for n, one in enumerate(images)]
         arrays = [one for one in given if isinstance(one, np.ndarray)]
@@ -223,7 +223,7 @@ def _store(images: Any, layout: str, what: str) -> tuple[Store, int]:
 
 
 def _of_numbers(images: Any, what: str) -> NDArray[Any]:
-    """An array of lists of lists of numbers; whole ones are bytes."""
+    """An array from nested lists of numbers; whole numbers become bytes."""
     try:
         found = np.array(images)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -240,7 +240,7 @@ def _loaded(
     classes: Sequence[str] | None,
     options: LoadOptions,
 ) -> LoadedData:
-    """Split and decoded. Classes that are given name numbers, or choose among names."""
+    """Split and decode. Given classes name the numbers, or select some of the names."""
     by_name = any(column.dtype.kind in "OU" for column in columns.values())
     if classes is not None:
         options = replace(options, classes=classes if by_name else None)  # type: ignore[arg-type]
@@ -252,7 +252,7 @@ def _loaded(
         parts = {ALL: next(iter(parts.values()))}
     request = Request(options.classes)
     found = of_stores(name, name, parts, known, request)
-    options = replace(options, classes=None)  # nothing finds them again
+    options = replace(options, classes=None)  # the classes are selected already
     first = next(iter(stores.values()))
     if isinstance(first, ArrayStore):
         return _kept_shape(found, options, first.pixels.shape[1:])
@@ -260,7 +260,7 @@ def _loaded(
 
 
 def _kept_shape(found: Listing, options: LoadOptions, shape: tuple[int, ...]) -> LoadedData:
-    """Images that are in memory keep the shape that they have, unless another is asked for."""
+    """Images in memory keep their shape unless another is asked for."""
     height, width, channels = shape
     wanted = (options.channels or channels, *(options.size or (height, width)))
     looks = Survey(1, ((width, height),), int(channels == 1))

@@ -1,4 +1,4 @@
-"""One file from the network, whole and checked, or not at all."""
+"""Downloads a file, complete and verified, or not at all."""
 
 import hashlib
 import http.client
@@ -16,8 +16,8 @@ from neocog.files import exists, open_regular
 __all__ = ["download"]
 
 ATTEMPTS = 5
-TIMEOUT = 30.0  # seconds without one byte
-PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
+TIMEOUT = 30.0  # seconds without a byte
+PAUSE = 1.0  # seconds before the second attempt; doubled for each further one
 BLOCK = 1 << 18
 
 
@@ -29,21 +29,21 @@ def download(
     sha256: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Fetch `url` into the file `destination`.
+    """Download `url` to the file `destination`.
 
-    Bytes go to `destination` + `.part`, which the next call resumes, and the name `destination`
-    appears once all are there and right. Never reads more than `size` bytes. The caller sees to it
-    that only one process fetches a destination at a time.
+    Bytes go to `destination` + `.part`, which the next call resumes; the file is renamed to
+    `destination` once it is complete and verified. Never reads more than `size` bytes. The caller
+    makes sure that only one process downloads to a destination at a time.
 
     Args:
-        url: where to fetch from.
+        url: the address.
         destination: the file to write; its folder must exist.
-        size: the bytes the file must have.
-        sha256: the SHA-256 the file must have, as hexadecimal digits.
-        progress: called with the bytes done, resumed ones included, and the bytes in all.
+        size: expected size in bytes.
+        sha256: expected SHA-256, as hexadecimal digits.
+        progress: called with the bytes done, resumed ones included, and the size.
 
     Raises:
-        DataError: no connection, refused by the server, cut off too often, or not the file.
+        DataError: no connection, an error of the server, too many interruptions, or a wrong file.
     """
     part = destination.with_name(destination.name + ".part")
     problem = ""
@@ -61,7 +61,7 @@ def download(
                 break
         except urllib.error.URLError as error:
             problem = f"no connection: {error.reason}"
-            if attempt == 0:  # most likely no network: say so now
+            if attempt == 0:  # there is most likely no network, so do not retry
                 break
         except (OSError, http.client.HTTPException) as error:
             problem = f"the transfer broke off: {error!r}"
@@ -72,7 +72,7 @@ def download(
 
 
 class _FailedError(Exception):
-    """An attempt that failed; `final` if the next one would fail alike."""
+    """An attempt that failed; `final` if retrying would be useless."""
 
     def __init__(self, problem: str, *, final: bool) -> None:
         super().__init__(problem)
@@ -80,13 +80,13 @@ class _FailedError(Exception):
 
 
 def _usable_bytes(part: Path, size: int) -> int:
-    """How many bytes of an earlier attempt there are to resume from."""
+    """Number of bytes of an earlier attempt that can be resumed."""
     try:
         status = part.lstat()
     except FileNotFoundError:
         return 0
-    # Anything but a regular file of our own is taken away: through a link, or a second name, some
-    # other file would be written to, and a pipe would be waited for.
+    # Anything but a regular file of our own is removed: through a link or a second name another
+    # file would be overwritten, and opening a pipe would block.
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_size > size:
         part.unlink()
         return 0
@@ -96,7 +96,7 @@ def _usable_bytes(part: Path, size: int) -> int:
 def _fetch(
     url: str, part: Path, start: int, size: int, progress: Callable[[int, int], None] | None
 ) -> None:
-    """Append to `part` from byte `start` on, or write it anew where the server cannot resume."""
+    """Append to `part` from byte `start` on, or write it anew if the server cannot resume."""
     request = urllib.request.Request(url, headers={"User-Agent": "neocog"})  # noqa: S310
     if start:
         request.add_header("Range", f"bytes={start}-")
@@ -122,7 +122,7 @@ def _fetch(
 
 
 def _no_links(path: str, flags: int) -> int:
-    """Open a file to be written to, but not what a link put in its place points to."""
+    """Open a file for writing, but not through a symbolic link."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
@@ -154,7 +154,7 @@ def _check(part: Path, size: int, sha256: str, resumed: int) -> None:
         actual = hashlib.file_digest(stream, "sha256").hexdigest()
     if actual != sha256:
         part.unlink()
-        # After a resumed attempt, the beginning that an earlier call had left may be to blame.
+        # If the attempt was resumed, the bytes of an earlier call may be to blame.
         raise _FailedError(
             f"what arrived is not the file: its SHA-256 is {actual}, not {sha256}",
             final=not resumed,

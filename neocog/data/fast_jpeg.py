@@ -1,11 +1,11 @@
-"""JPEGs of colors decoded sooner: the same pixels, and the same files that are refused.
+"""Decodes color JPEGs faster, with identical pixels and identical refusals.
 
-Where simplejpeg is installed, it decodes. It is libjpeg-turbo, as in Pillow, without the way
-through Pillow's own lines of pixels. Whatever it finds amiss in a file, if only a missing end, is
-left to Pillow, so that the same files are refused, in the same words.
+simplejpeg decodes if it is installed. It uses libjpeg-turbo, as Pillow does, but without copying
+through Pillow's own rows of pixels. If it finds anything wrong with a file, even a missing end, the
+file is left to Pillow, so that the same files are refused with the same messages.
 
-Reading a header in Pillow takes four times as long as decoding a picture of 32 × 32. What is a JPEG
-like most, and small, is seen here, and needs none of the looks at its header that others do.
+Reading a header in Pillow takes four times as long as decoding a picture of 32 × 32. The headers of
+small, ordinary JPEGs are therefore parsed here, without Pillow.
 """
 
 import io
@@ -22,13 +22,13 @@ except ImportError:  # it is an extra: pip install 'neocog[fast-jpeg]'
 
 __all__ = ["IS_HERE", "decode_jpeg", "decode_plain_jpeg"]
 
-#: Whether it is used: where Pillow has another libjpeg, its pixels may be others.
+#: Whether simplejpeg is used; not if Pillow has another libjpeg, whose pixels may differ.
 IS_HERE = simplejpeg is not None and bool(features.check("libjpeg_turbo"))
-# Bytes of a file that is read as a whole; Pillow reads a part at a time.
+# Largest file that is read as a whole; Pillow reads one part at a time.
 _LARGEST = 2**25
 
-# Parts of a file, https://www.w3.org/Graphics/JPEG/itu-t81.pdf, table B.1: what stands before the
-# pixels of a plain JPEG. Where there is more, as how a camera was held, Pillow has a look.
+# Segments of a file, https://www.w3.org/Graphics/JPEG/itu-t81.pdf, table B.1: those that may
+# precede the pixels of a plain JPEG. With any other, such as EXIF data, Pillow reads the header.
 _BEFORE = frozenset((0xE0, 0xDB, 0xC4, 0xDD, 0xFE))  # JFIF, tables, restarts, a comment
 _FRAMES = frozenset((0xC0, 0xC2))  # baseline, progressive
 _SCAN = 0xDA
@@ -36,10 +36,10 @@ _MOST_PARTS = 64
 
 
 def decode_jpeg(file: PictureFile, size: tuple[int, int]) -> Image.Image | None:
-    """The decoded picture, of mode RGBX; None where Pillow must do it.
+    """The decoded picture, of mode RGBX; None if Pillow must decode it.
 
     Args:
-        file: a JPEG of three channels that Pillow has opened, and that is not too large.
+        file: a JPEG of three channels that Pillow has opened and whose size was checked.
         size: its width and height.
     """
     if not IS_HERE or file.size > _LARGEST:
@@ -54,9 +54,9 @@ def decode_jpeg(file: PictureFile, size: tuple[int, int]) -> Image.Image | None:
 
 
 def decode_plain_jpeg(file: PictureFile) -> Image.Image | None:
-    """The decoded picture, if it is a JPEG of which nothing else must be known; else None.
+    """The decoded picture if its header is plain; otherwise None.
 
-    Of mode RGB or RGBX.
+    The mode is RGB or RGBX.
     """
     if file.size > _LARGEST or file.peek(2)[:2] != b"\xff\xd8":
         return None
@@ -69,13 +69,13 @@ def decode_plain_jpeg(file: PictureFile) -> Image.Image | None:
         try:
             found = JpegImageFile(io.BytesIO(content))
             found.load()
-        except Exception:  # Pillow's may be any; once more, where it becomes a message
+        except Exception:  # of any type; Pillow decodes again and reports it
             return None
     return found if found.mode in ("RGB", "RGBX") else None
 
 
 def _plain_size(content: bytes) -> tuple[int, int] | None:
-    """Width and height of a JPEG of three channels and eight bits; None if it is no plain one."""
+    """Width and height of a plain JPEG of three channels and eight bits; None for any other."""
     at, size = 2, None
     for _ in range(_MOST_PARTS):
         if at + 10 > len(content) or content[at] != 0xFF:

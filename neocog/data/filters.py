@@ -1,7 +1,7 @@
-"""What pixels of a picture are multiplied by when it is scaled.
+"""Weights of the pixels when a picture is scaled.
 
-The formula is in `neocog.reference.resize`. The sums are in Pillow's own order, so that its whole
-numbers come out.
+The formula is in `neocog.reference.resize`. The order of the sums is Pillow's, so that the rounded
+weights are the same.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["FILTERS", "Weights", "support", "weights"]
 
-# Bits after the point.
+# Fractional bits of the weights.
 _BITS = 22
 
 
@@ -36,7 +36,7 @@ def _lanczos(x: NDArray[Any]) -> NDArray[Any]:
     return np.where((x >= -3) & (x < 3), np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
-#: Filters with how far they reach to either side.
+#: Filters and their radii.
 FILTERS: dict[str, tuple[float, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     "box": (0.5, _box),
     "bilinear": (1.0, _bilinear),
@@ -46,12 +46,12 @@ FILTERS: dict[str, tuple[float, Callable[[NDArray[Any]], NDArray[Any]]]] = {
 
 
 class Weights(NamedTuple):
-    """Along rows or columns, for each of the pixels that are wanted.
+    """The weights along rows or columns, for each pixel of the result.
 
     Attributes:
-        first: int32 [n], the first of the pixels that are added up.
-        counts: int32 [n], how many.
-        values: int32 [n, most], what each is multiplied by, with 22 bits after the point.
+        first: int32 [n], the first input pixel.
+        counts: int32 [n], the number of input pixels.
+        values: int32 [n, most], the weights, with 22 fractional bits.
     """
 
     first: NDArray[np.int32]
@@ -60,15 +60,15 @@ class Weights(NamedTuple):
 
 
 def support(n: int, begin: float, end: float, interpolation: str) -> float:
-    """Pixels to either side of a pixel of the result that it is made of."""
+    """Radius, in pixels of the picture, of the region that makes a pixel of the result."""
     reach = FILTERS[interpolation][0] if interpolation in FILTERS else 0.5
     return reach * max((end - begin) / n, 1.0)
 
 
-@lru_cache(maxsize=64)  # pictures often are of a few sizes; those of the largest take 2 MB
+@lru_cache(maxsize=64)  # pictures often have a few sizes; the weights of the largest take 2 MB
 def weights(pixels: int, n: int, begin: float, end: float, interpolation: str) -> Weights:
-    """Those that make `n` pixels of those from `begin` to `end`, of `pixels` that there are."""
-    # To Pillow these two are float32, and their difference too.
+    """The weights that scale the pixels from `begin` to `end`, out of `pixels`, to `n` pixels."""
+    # Pillow stores these two as float32, and computes their difference in float32.
     left, right = np.float32(begin), np.float32(end)
     scale = float(right - left) / n
     wider = max(scale, 1.0)

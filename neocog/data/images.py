@@ -1,4 +1,4 @@
-"""Images with their classes, in memory or mapped from a file."""
+"""Images with their class numbers, in memory or mapped from a file."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from neocog.errors import DataError
 
 __all__ = ["Dataset", "as_dataset", "mixed"]
 
-# Images hashed at a time; such a part is copied if it does not lie in a row.
+# Images that are hashed at a time; they are copied if they are not contiguous.
 _CHUNK = 1024
 
 
@@ -22,15 +22,15 @@ _CHUNK = 1024
 class Dataset:
     """Images uint8 [n, height, width, channels] and their class numbers int64 [n].
 
-    Both may be given as lists, tensors or other whole numbers, as `neocog.arrays` says. Arrays of
-    these kinds are kept as they are and not copied: what is changed in them is changed here. Images
-    may be mapped from a file (`numpy.memmap`).
+    Both may be given as lists, tensors or arrays of other integers, see `neocog.arrays`. Arrays of
+    the right type are not copied, so changes to them change the data set. Images may be mapped from
+    a file (`numpy.memmap`).
 
     Attributes:
         images: as above.
         labels: as above.
-        names: what people know each image by, such as its file; None where there are no names.
-        digest: the SHA-256 of the pixels, from where it is known, as of images that were mapped.
+        names: name of each image for people, such as its file; None if they have no names.
+        digest: SHA-256 of the pixels if it is known, as for images mapped from the cache.
     """
 
     images: NDArray[np.uint8]
@@ -70,10 +70,10 @@ class Dataset:
 
     @cached_property
     def pixels_digest(self) -> str:
-        """The SHA-256 of the images' pixels, 64 hex digits.
+        """SHA-256 of the images' pixels, 64 hex digits.
 
-        Computed when it is first asked for, in 0.15 s for CIFAR-10, unless it is known, and not
-        again if the array is changed afterwards.
+        Computed on first use unless it is known, in 0.15 s for CIFAR-10. Later changes of the array
+        do not change it.
         """
         if self.digest is not None:
             return self.digest
@@ -84,10 +84,10 @@ class Dataset:
 
 
 def mixed(data: Dataset, count: int) -> Dataset:
-    """Up to `count` of the images, of which the first ones are a fair sample however few are taken.
+    """A representative sample of up to `count` images.
 
-    Images that lie in the order of their classes, as those of folders do, are drawn from all, the
-    same each time. Of others these are the first ones, and nothing is copied.
+    If the images are sorted by class, as those of folders are, the sample is drawn at random, the
+    same each time. Otherwise it is the first images, without a copy.
     """
     if len(data) < 2 or (np.diff(data.labels) < 0).any():
         return data[:count]
@@ -97,14 +97,14 @@ def mixed(data: Dataset, count: int) -> Dataset:
 
 
 def as_dataset(data: Any, usual: str) -> Dataset:
-    """A `Dataset`, also from a tuple (images, labels).
+    """Convert to a `Dataset`, also from a tuple (images, labels).
 
     Args:
-        data: what is given for one.
-        usual: what to write instead of a whole `Data`, such as "fit(network, data.train)".
+        data: the object to convert.
+        usual: for messages, what to write instead of a whole `Data`: "fit(network, data.train)".
 
     Raises:
-        DataError: for anything else.
+        DataError: `data` is something else.
     """
     if isinstance(data, Dataset):
         return data

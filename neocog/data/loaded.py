@@ -1,4 +1,4 @@
-"""A source's images in parts, as they were loaded."""
+"""The images of a source, loaded and split into parts."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ __all__ = ["LoadedData"]
 
 @dataclass(frozen=True, eq=False)
 class LoadedData:
-    """Images in parts, the names of the classes, and where from.
+    """Images in parts, the names of the classes, and the source.
 
     Attributes:
-        name: of the data, for people.
+        name: name of the data, for people.
         train: images to train on.
-        test: images to test with; none where the source has none for it.
-        classes: the classes' names, in the order of their numbers.
-        source: what `load_data` is called with to get them again: a name, or an absolute path;
-            "" if there is no such text.
-        validation: images that are held out of training; none, if None is given.
-        options: further arguments for `load_data` to get the same images and classes again.
-        notes: sentences for the user, as of what was passed over or skipped.
+        test: images to test with; empty if the source has none.
+        classes: names of the classes, in the order of their numbers.
+        source: argument of `load_data` that loads the same images: a name or an absolute path; ""
+            if there is none.
+        validation: images that are held out of training; empty if None is given.
+        options: further arguments of `load_data` for the same images and classes.
+        notes: sentences for the user, about ignored or skipped files.
     """
 
     name: str
@@ -40,7 +40,7 @@ class LoadedData:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        # As a network has them, with which they are compared.
+        # The same type as a network's class names, with which they are compared.
         object.__setattr__(self, "classes", class_names(self.classes))
         if self.validation is None:
             object.__setattr__(self, "validation", self.train[:0])
@@ -53,23 +53,23 @@ class LoadedData:
 
     @property
     def parts(self) -> dict[str, Dataset]:
-        """All parts by name, those without images too."""
+        """All parts by name, including empty ones."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     @property
     def held_out(self) -> tuple[str, Dataset]:
-        """The part that a trained network is judged by, and its name: test, else validation."""
+        """The part that a trained network is evaluated on, with its name: test, else validation."""
         return ("test", self.test) if len(self.test) else ("validation", self.validation)
 
     @cached_property
     def fingerprint(self) -> str:
-        """What tells these images and labels from any others, wherever they lie: 64 hex digits.
+        """A fingerprint of the images and labels, wherever they are stored: 64 hex digits.
 
-        The SHA-256 of each part's sizes, the digest of its pixels, and its labels.
+        It is the SHA-256 of each part's sizes, the digest of its pixels, and its labels.
         """
         digest = hashlib.sha256()
         for name, part in self.parts.items():
             head = f"{name} {list(part.images.shape)} {part.pixels_digest}\n"
-            # Labels whatever the machine's order of bytes.
+            # Labels in little-endian order on every machine.
             digest.update(head.encode() + np.ascontiguousarray(part.labels, "<i8").tobytes())
         return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""From a place to images in parts: found, split, decoded."""
+"""Loads images from a path: finds the pictures, splits and decodes them."""
 
 import os
 from typing import Any
@@ -24,10 +24,10 @@ _USUAL = LoadOptions()
 
 
 def list_pictures(path: str | os.PathLike[str], request: Request) -> Listing:
-    """What a file or folder has.
+    """The pictures of a file or folder.
 
     Raises:
-        DataError: it is not there, is of no known kind, or damaged.
+        DataError: it does not exist, is of no known kind, or is damaged.
     """
     place = user_path(path)
     if not is_there(place):
@@ -44,9 +44,9 @@ def list_pictures(path: str | os.PathLike[str], request: Request) -> Listing:
 def split_listing(
     found: Listing, validation: float = VALIDATION, seed: int = 0, place: str = ""
 ) -> dict[str, Pictures]:
-    """The pictures of "train", "validation" and "test"; those of a source without parts are split.
+    """The pictures of "train", "validation" and "test"; a source without parts is split.
 
-    A source that has a test part but none for validation keeps it so. `place` is where it lies.
+    A source with a test part but no validation part gets none. `place` is where the source is.
     """
     if ALL not in found.parts:
         return dict(found.parts)
@@ -61,18 +61,18 @@ def prepare(
     options: LoadOptions = _USUAL,
     source: str = "",
 ) -> LoadedData:
-    """The pictures of a listing, decoded: mapped from the cache, where there is room in it.
+    """Decode the pictures of a listing, or map them from the cache.
 
     Args:
-        found: what the source has.
+        found: the pictures of the source.
         shape: (channels, height, width) of each image.
-        resize: how pictures of other sizes are made to fit.
-        options: which are held out, and how they are read; of the shape, what is given above.
-        source: as of `Data`.
+        resize: how pictures of other sizes are fitted.
+        options: the split, and what happens to bad pictures; its shape is ignored.
+        source: as in `Data`.
 
     Raises:
-        DataError: pictures that cannot be read, by name.
-        NeocogError: this process cannot get the memory.
+        DataError: pictures that cannot be read; the message lists them.
+        NeocogError: there is not enough memory.
     """
     parts = split_listing(found, options.validation, options.split_seed, source)
     threads = options.threads or available_cores()
@@ -101,7 +101,7 @@ def prepare(
         notes.append(f"Pictures that cannot be read and are skipped: {len(bad):,}.")
     if reasons:
         notes.append(
-            f"Decoded pictures are not kept on the disk, so they are decoded anew each time: "
+            f"Decoded pictures are not cached on disk, so they are decoded again each time: "
             f"{reasons[0]}. NEOCOG_CACHE_DIR can name another folder for them."
         )
     return LoadedData(
@@ -117,7 +117,7 @@ def prepare(
 
 
 def _as_they_are(pictures: Pictures, shape: tuple[int, int, int]) -> Any:
-    """The pixels of all, where they lie in memory in the right shape; else None."""
+    """The pixels of all pictures if they are in memory and have the right shape; else None."""
     channels, height, width = shape
     pixels = getattr(pictures.store, "pixels", None)
     if pixels is None or pixels.shape[1:] != (height, width, channels):

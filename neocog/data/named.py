@@ -1,4 +1,4 @@
-"""Data that have a name."""
+"""Built-in data sets, which have names."""
 
 import os
 from collections.abc import Callable
@@ -17,12 +17,12 @@ __all__ = ["NAMED", "Named"]
 
 @dataclass(frozen=True)
 class Named:
-    """Data that have a name.
+    """A built-in data set.
 
     Attributes:
-        load: with options, the folder where they lie (None for the usual places), and a seed for
-            what is drawn.
-        is_here: whether nothing is downloaded for it.
+        load: loads it with these options, from a folder (None for the usual places), with a seed
+            for drawn data.
+        is_here: whether it can be loaded without downloading.
     """
 
     load: Callable[[LoadOptions, str | os.PathLike[str] | None, int], LoadedData]
@@ -40,7 +40,7 @@ def _cifar10(
 def _shapes(options: LoadOptions, data_dir: str | os.PathLike[str] | None, seed: int) -> LoadedData:
     if data_dir is not None:
         raise DataError("data_dir says where cifar10 lies; it does not go with 'shapes'.")
-    # Drawing needs Numba, and nothing else here must wait for its import.
+    # Imported here because drawing needs Numba, whose import takes time.
     from neocog.data.shapes import shapes
 
     drawn = shapes(seed)
@@ -49,7 +49,7 @@ def _shapes(options: LoadOptions, data_dir: str | os.PathLike[str] | None, seed:
     return look(found, options, drawn.source).load()
 
 
-#: By name.
+#: Built-in data sets by name.
 NAMED = {
     cifar10.NAME: Named(_cifar10, cifar10.is_here),
     "shapes": Named(_shapes, lambda: True),

@@ -1,4 +1,4 @@
-"""What can be asked of any data: which pictures, how many to hold out, in which shape."""
+"""Options of loading data: which pictures, the split, and the shape."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -14,19 +14,19 @@ from neocog.validation import as_row, choice, instance, real, refuse, whole
 
 __all__ = ["ON_BAD", "VALIDATION", "LoadOptions", "Options", "ReadOptions"]
 
-#: The part of each class that is held out, where the source does not say.
+#: Fraction of each class that is held out if the source has no split.
 VALIDATION = 0.2
-#: What is done about pictures that cannot be read.
+#: What to do about pictures that cannot be read.
 ON_BAD = ("error", "skip")
 
 _LONGEST_SIDE = 8192
 _MOST_SEED = 2**64 - 1
-# What decides which pictures there are, and of which class.
+# Options that select pictures or determine their classes.
 _CHOOSING = ("classes", "validation", "split_seed", "file_column", "label_column")
 
 
 class ReadOptions(TypedDict, total=False):
-    """Keyword arguments for pictures of any origin, as `neocog.load_data` describes them."""
+    """Keyword arguments for pictures from any source; see `neocog.load_data`."""
 
     size: int | tuple[int, int] | None
     channels: int | None
@@ -38,7 +38,7 @@ class ReadOptions(TypedDict, total=False):
 
 
 class Options(ReadOptions, total=False):
-    """All keyword arguments that `LoadOptions` is made of."""
+    """All keyword arguments of `LoadOptions`."""
 
     classes: Sequence[str] | None
     validation: float
@@ -48,24 +48,25 @@ class Options(ReadOptions, total=False):
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What `neocog.load_data` takes beside the place; checked here and nowhere else.
+    """Options of `neocog.load_data`, checked here and nowhere else.
 
     Attributes:
-        size: (height, width) of the images, given also as one number for a square; chosen by the
-            pictures' own, if None.
-        channels: 1 or 3; chosen by the pictures', if None.
-        resize: how pictures of other sizes are made to fit; chosen by the pictures, if None.
-        classes: those that are wanted, in the order of their numbers; all, by name, if None.
-        validation: the part of each class that is held out, where the source does not say which.
-        split_seed: which pictures these are.
+        size: (height, width) of the images, or one number for a square; None chooses by the
+            pictures' sizes.
+        channels: 1 or 3; None chooses by the pictures.
+        resize: how pictures of other sizes are fitted; None chooses by the pictures.
+        classes: names of the classes to use, in the order of their numbers; None uses all, sorted
+            by name.
+        validation: fraction of each class to hold out if the source has no split.
+        split_seed: seed of that split.
         on_bad: one of `ON_BAD`.
-        file_column: of a table, the column of file names; found out, if None.
-        label_column: of a table, the column of labels; found out, if None.
-        threads: how many decode at once; as many as this process may use, if None.
-        progress: told of what takes long.
+        file_column: column of a table that has the file names; None finds it.
+        label_column: column of a table that has the labels; None finds it.
+        threads: number of threads that decode; None uses as many as this process may use.
+        progress: called during long tasks.
 
     Raises:
-        DataError: for a value that cannot be.
+        DataError: a bad value.
     """
 
     size: tuple[int, int] | None = None
@@ -88,12 +89,12 @@ class LoadOptions:
 
     @classmethod
     def of(cls, **options: Unpack[Options]) -> "LoadOptions":
-        """The options as people write them, such as one number for a size."""
+        """Options in the form in which users give them, such as one number for a size."""
         return cls(**options)  # type: ignore[arg-type]
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """Those that decide which pictures there are and are not the usual ones, as plain data."""
+        """The options that select pictures and differ from the defaults, as plain data."""
         found = {}
         for one in fields(self):
             value = getattr(self, one.name)
@@ -102,7 +103,7 @@ class LoadOptions:
         return found
 
     def request(self) -> Request:
-        """What a source is asked for."""
+        """The request for a source."""
         return Request(
             self.classes,
             self.file_column,
@@ -118,7 +119,7 @@ def _size(name: str, value: object) -> tuple[int, int]:
         sides = (value, value)
     try:
         height, width = (whole(name, side, 1, _LONGEST_SIDE) for side in sides)
-    except Exception:  # of another number of sides too
+    except Exception:  # also for a wrong number of sides
         raise refuse(name, value, wanted, DataError) from None
     return height, width
 

@@ -1,4 +1,4 @@
-"""One picture file, made to fit a network's input."""
+"""Reads one picture file and fits it to a network's input."""
 
 import io
 from pathlib import Path
@@ -22,9 +22,9 @@ from neocog.preprocessing import Resize
 __all__ = ["fit_picture", "read_picture", "turn_of"]
 
 _USUAL = Resize()
-# Pillow's names for pixels of so many channels.
+# Pillow's modes by number of channels.
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# Letters of a file's name that are shown.
+# Characters of a file's name that are shown.
 _LONGEST = 300
 _ORIENTATION = 0x0112  # the EXIF tag
 
@@ -32,28 +32,28 @@ _ORIENTATION = 0x0112  # the EXIF tag
 def read_picture(
     path: str | Path | bytes, shape: tuple[int, int, int], resize: Resize = _USUAL
 ) -> NDArray[np.uint8]:
-    """Read an image file, made to fit `shape`, (channels, height, width).
+    """Read an image file and fit it to `shape`, (channels, height, width).
 
-    Read are PNG, JPEG, GIF, BMP, WEBP, TIFF, PPM (also PGM and PBM) and, if Pillow has it, AVIF.
-    The picture is turned as its EXIF data say; of several frames the first is taken. 1 channel is
-    gray, 3 are RGB, transparency lies on white, of 16 bits the upper 8 are taken. Color profiles
-    are left alone: colors are as they are stored. The same picture gives the same pixels whatever
-    its kind, but for what a JPEG of more than 64 megapixels loses by being decoded at half its size
-    or less: 2 levels, and more only where there is too little memory to decode it whole.
+    PNG, JPEG, GIF, BMP, WEBP, TIFF, PPM (also PGM and PBM) and, if Pillow supports it, AVIF are
+    read. The picture is rotated as its EXIF data say; of several frames the first is used. 1
+    channel is gray, 3 are RGB. Transparency is shown on white, and of 16 bits the upper 8 are used.
+    Color profiles are ignored: colors are used as they are stored. The same picture gives the same
+    pixels in any format, except that a JPEG of more than 64 megapixels is decoded at half its size
+    or less: this costs at most 2 levels, and more only if memory is too short to decode the whole.
 
-    The size is looked at before anything is decoded: decoding may take 1 GiB at most, and much
-    less for a small file.
+    The size is checked before anything is decoded: decoding may take at most 1 GiB, and much less
+    for a small file.
 
     Args:
-        path: of the file, or the bytes that such a file holds.
-        shape: of the network's input.
-        resize: how a picture of another size is made to fit; a network's is in its preprocessing.
+        path: of the file, or the bytes of such a file.
+        shape: shape of the network's input.
+        resize: how a picture of another size is fitted; a network's is in its preprocessing.
 
     Returns:
         uint8 [height, width, channels].
 
     Raises:
-        DataError: no such file, not an image, damaged, or absurdly large.
+        DataError: there is no such file, it is not an image, damaged, or absurdly large.
     """
     name = "The picture" if isinstance(path, bytes) else printable(str(path), _LONGEST)
     try:
@@ -68,10 +68,10 @@ def read_picture(
 def fit_picture(
     content: bytes | NDArray[np.uint8], shape: tuple[int, int, int], resize: Resize = _USUAL
 ) -> NDArray[np.uint8]:
-    """What `read_picture` gives, of the content of a file, or of pixels [height, width, channels].
+    """As `read_picture`, for the content of a file, or for pixels [height, width, channels].
 
     Raises:
-        DataError: in words that follow the picture's name.
+        DataError: the message continues the picture's name.
     """
     if isinstance(content, bytes):
         with _opened(content) as file:
@@ -95,7 +95,7 @@ def _opened(path: str | Path | bytes) -> PictureFile:
 
 
 def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
-    """As `read_picture`; errors are `DataError`, in words that follow the picture's name."""
+    """As `read_picture`; messages of `DataError` continue the picture's name."""
     if file.size > LARGEST_FILE:
         raise DataError(f"has {file.size:,} bytes: too large for a picture.")
     try:
@@ -128,7 +128,7 @@ def _read(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDA
         file.rewind()
         picture.load()
         decoded = picture
-    # Older versions of Pillow know only now that a TIFF lies on its side.
+    # Older versions of Pillow find out only now that a TIFF is rotated.
     box = whole if divisor > 1 else picture.size
     return _fitted(decoded, box, shape, resize, turn_of(picture), key)
 
@@ -141,7 +141,7 @@ def _fitted(
     turn: Turn,
     key: ColorKey | None,
 ) -> NDArray[np.uint8]:
-    """The decoded picture as `shape` wants it; arguments as of `scaled`."""
+    """Fit the decoded picture to `shape`; arguments as in `scaled`."""
     channels, height, width = shape
     if channels not in (1, 3):
         raise DataError(f"cannot fit: the network takes {channels} channels, pictures have 1 or 3.")
@@ -157,25 +157,25 @@ def _fitted(
 
 
 def turn_of(picture: ImageFile) -> Turn:
-    """What its EXIF data say; those that are damaged say nothing, as to every viewer."""
+    """The rotation in its EXIF data; damaged data are ignored, as every viewer does."""
     try:
         return TURNS.get(picture.getexif().get(_ORIENTATION, 1), Turn())
-    except Exception:  # they are read by the same decoders
+    except Exception:  # the same decoders read them, which raise nearly anything
         return Turn()
 
 
 def _color_key(picture: ImageFile, file: PictureFile) -> ColorKey | None:
-    """The transparent color of a PNG that has one beside its colors; a palette has its own."""
+    """The transparent color of a PNG without a palette, if it has one (tRNS)."""
     found = picture.info.get("transparency")
     if found is None or picture.mode == "P":
         return None
     color = found if isinstance(found, tuple) else (found,)
     file.rewind()
-    depth = file.read(25)[24]  # in IHDR, which comes first
+    depth = file.read(25)[24]  # in IHDR, the first chunk
     file.rewind()
     if depth < 16 or picture.mode != "RGB":
         return ColorKey(color, depth)
-    # Pillow's name for taking the second of two bytes is that of the other byte order.
+    # Pillow's mode for taking the second of two bytes is that of the other byte order.
     low = PngImageFile(file)
     low.tile = [_with_mode(tile, "RGB;16L") for tile in low.tile]
     file.rewind()
@@ -184,6 +184,6 @@ def _color_key(picture: ImageFile, file: PictureFile) -> ColorKey | None:
 
 
 def _with_mode(tile: Any, mode: str) -> Any:
-    """What Pillow decodes next, by another raw mode; a named tuple since Pillow 11.1."""
+    """The next tile for Pillow to decode, in another raw mode; a named tuple since Pillow 11.1."""
     parts = (*tile[:3], mode)
     return parts if type(tile) is tuple else type(tile)(*parts)

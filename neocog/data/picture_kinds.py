@@ -1,8 +1,8 @@
-"""Which kinds of picture files are opened, and the memory that decoding one would take.
+"""Picture formats that are read, and the memory that decoding a file would take.
 
-Only kinds that people have are read, of the forty or so that Pillow knows: each decoder is
-something that a file can attack. A file of a few bytes may claim any size, so the memory is worked
-out from its header before anything is decoded.
+Only formats in common use are read, of the forty or so that Pillow knows, since a file could attack
+each decoder. A file of a few bytes may claim any size, so the memory is computed from its header
+before anything is decoded.
 """
 
 import io
@@ -40,41 +40,41 @@ __all__ = [
     "takes_little",
 ]
 
-#: Bytes of a picture file; one of a hundred megapixels that is not compressed has 400 million.
+#: Largest picture file in bytes; one of a hundred megapixels without compression has 400 million.
 LARGEST_FILE = 2**30
 
-# Memory in bytes that any picture may take, and that no picture may take. In between a file may
-# take so many times its own size (`Kind.ratio`): a photograph of 100 megapixels is read, and the
-# same size packed into a few kilobytes is not.
+# Memory in bytes that any picture may take, and that no picture may exceed. In between, a file may
+# take a multiple of its own size (`Kind.ratio`): a photograph of 100 megapixels is read, and the
+# same size compressed to a few kilobytes is not.
 _ANY, _NONE = 2**26, 2**30
-# Pixels of a picture; and of a JPEG, which need not be decoded whole: no camera's has more.
+# Largest number of pixels; more for a JPEG, which can be decoded at a fraction of its size.
 _MOST_PIXELS, _MOST_JPEG = 100_000_000, 400_000_000
-# JPEGs of more pixels than this are decoded at a fraction of their size, if that is still so many
-# times as large as what they are scaled to: then no pixel is off by more than 2. At 20 times, and
-# of sizes that no block of 8 pixels divides, sharp edges were off by 4.
+# JPEGs of more pixels than this are decoded at a fraction of their size if that is still this many
+# times as large as the result: then no pixel is off by more than 2. At 20 times, and with sizes that
+# are not multiples of 8 pixels, sharp edges were off by 4.
 _WHOLE_JPEG = 64_000_000
 _LARGER = 40
-# Values of one TIFF tag, as of the places of its strips: Pillow makes an object of each.
+# Values of one TIFF tag, such as strip offsets: Pillow makes an object of each.
 _MOST_VALUES = 100_000
 _MOST_TAGS = 1_000
-# Scans of a progressive JPEG times its pixels: each scan visits all, however little it says.
+# Scans of a progressive JPEG times its pixels: each scan visits all pixels, however short it is.
 _MOST_SCANNED = 5_000_000_000
-# Pixels of a packed BMP of no length, and how many more for each of its bytes: Pillow unpacks them
-# in Python, one by one where a row ends early.
+# Pixels of a compressed BMP of any length, and how many more for each of its bytes: Pillow unpacks
+# them in Python, one by one where a row ends early.
 _MOST_UNPACKED, _UNPACKED_A_BYTE = 4_000_000, 8
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of picture file.
+    """A picture format.
 
     Attributes:
-        name: as people know it.
-        begins: what its files begin with, each (place, bytes).
+        name: name for people.
+        begins: signatures of its files, each (offset, bytes).
         open: reads the header.
-        ratio: bytes of memory that are usual for a byte of the file, and some more.
-        pixel: bytes that decoding takes for a pixel, beside the pixel that Pillow keeps.
-        reads: how often the decoder may read, for a byte of the file.
+        ratio: bytes of memory per byte of the file that are usual, with a margin.
+        pixel: bytes per pixel that decoding takes besides Pillow's own pixels.
+        reads: number of reads that the decoder may do per byte of the file.
     """
 
     name: str
@@ -85,9 +85,9 @@ class Kind:
     reads: float = 1 / 256
 
 
-# Photographs are packed more tightly by the kinds that lose something. WebP's decoder has two
-# canvases and gives away copies, AVIF's has planes and a copy. Of a packed BMP Pillow reads each
-# byte by itself, and of a PPM whose values do not end at 255 each pixel.
+# Lossy formats compress photographs more. WebP's decoder has two canvases and returns copies, AVIF's
+# has planes and a copy. Pillow reads each byte of a compressed BMP by itself, and each pixel of a PPM
+# whose maximum is not 255.
 KINDS = (
     Kind("PNG", ((0, b"\x89PNG\r\n\x1a\n"),), PngImagePlugin.PngImageFile),
     Kind("JPEG", ((0, b"\xff\xd8\xff"),), JpegImagePlugin.JpegImageFile, ratio=400),
@@ -121,7 +121,7 @@ KINDS = (
 )
 
 _UNKNOWN = "is not an image that Pillow knows."
-# Kinds that people have too, so that they are told what to do.
+# Other common formats, so that the message can say what to do.
 _OTHERS = {
     "drawing (EPS)": ((0, b"%!PS"), (0, b"\xc5\xd0\xd3\xc6")),  # programs that draw a picture
     "drawing (WMF)": ((0, b"\xd7\xcd\xc6\x9a"),),
@@ -134,25 +134,25 @@ _OTHERS = {
 
 
 class PictureFile(io.BufferedReader):
-    """A picture file whose reader may ask for a limited number of parts.
+    """A picture file that limits how many parts may be read.
 
-    Files can be cut into millions of empty parts, each of which Pillow looks at in Python.
+    Files can be cut into millions of empty parts, each of which Pillow would handle in Python.
     """
 
     def __init__(self, raw: io.RawIOBase) -> None:
         super().__init__(raw)
         self.size = self.seek(0, io.SEEK_END)
-        #: How often it may be read for each of its bytes; see `Kind`.
+        #: Number of reads allowed per byte; see `Kind`.
         self.reads = Kind.reads
         self.rewind()
 
     def rewind(self) -> None:
-        """Go to the beginning, and count anew."""
+        """Go to the beginning, and reset the number of reads."""
         self.seek(0)
         self._left = 10_000 + int(self.reads * self.size)
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file."""
+        """As for any file."""
         self._left -= 1
         if self._left < 0:
             raise DataError("is cut into too many parts.")
@@ -168,7 +168,7 @@ class PictureFile(io.BufferedReader):
         return content
 
     def count(self, mark: bytes) -> int:
-        """How often a mark stands in the file."""
+        """Number of occurrences of some bytes in the file."""
         self.seek(0)
         found, before = 0, b""
         while block := super().read(1 << 20):
@@ -179,11 +179,11 @@ class PictureFile(io.BufferedReader):
 
 
 def open_picture(file: PictureFile) -> tuple[Kind, ImageFile]:
-    """The kind of a file by its first bytes, and the picture, not decoded.
+    """The format of a file by its first bytes, and the picture, not decoded.
 
     Raises:
-        DataError: it is of no kind that is read; the text goes on from the file's name.
-        Exception: nearly any, of Pillow, for a damaged one.
+        DataError: the format is not read; the message continues the file's name.
+        Exception: nearly any type, from Pillow, for a damaged file.
     """
     head = file.read(16)
     file.rewind()
@@ -199,9 +199,9 @@ def open_picture(file: PictureFile) -> tuple[Kind, ImageFile]:
                 _check_tags(file)
             try:
                 picture = kind.open(file)
-            except SyntaxError as error:  # how Pillow says that it is not of this kind after all
+            except SyntaxError as error:  # Pillow raises it if the format is another after all
                 raise DataError(_UNKNOWN) from error
-            file.reads = kind.reads  # for decoding alone: no header has so many parts
+            file.reads = kind.reads  # a limit for decoding only: no header has that many parts
             return kind, picture
     for name, marks in _OTHERS.items():
         if begins(marks):
@@ -210,16 +210,16 @@ def open_picture(file: PictureFile) -> tuple[Kind, ImageFile]:
 
 
 def check_cost(kind: Kind, picture: ImageFile, file: PictureFile, size: tuple[int, int]) -> int:
-    """What a JPEG's width and height are to be divided by when it is decoded: 1, 2, 4 or 8.
+    """The divisor of a JPEG's width and height when it is decoded: 1, 2, 4 or 8.
 
     Args:
-        kind: of the file.
-        picture: opened, and not decoded.
-        file: where it lies.
-        size: the width and height that it is scaled to.
+        kind: format of the file.
+        picture: the picture, opened but not decoded.
+        file: its file.
+        size: width and height of the result.
 
     Raises:
-        DataError: it would take too much memory or time; the text as of `open_picture`.
+        DataError: it would take too much memory or time; the message continues the file's name.
     """
     width, height = picture.size
     most = _MOST_JPEG if kind.name == "JPEG" else _MOST_PIXELS
@@ -239,7 +239,7 @@ def check_cost(kind: Kind, picture: ImageFile, file: PictureFile, size: tuple[in
     needed = 0
     for k in divisors:
         w, h = -(-width // k), -(-height // k)
-        # The scaled rows, and the weights of the pixels of a row and of a column.
+        # The scaled rows, and the weights of a row's and a column's pixels.
         needed = fixed + pixel * w * h + 4 * size[0] * h + 50 * (w + h)
         if needed <= allowed and (needed <= _ANY or _is_free(needed)):
             return k
@@ -256,12 +256,12 @@ def _is_free(size: int) -> bool:
 
 
 def _pixel_bytes(mode: str) -> int:
-    """What Pillow keeps for a pixel."""
+    """Bytes that Pillow stores per pixel."""
     return 1 if mode in ("1", "L", "P") else 2 if mode.startswith("I;16") else 4
 
 
 def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
-    """Bytes that decoding takes beside the pixels, however small they are decoded."""
+    """Bytes that decoding takes besides the pixels, at whatever size they are decoded."""
     width, height = picture.size
     match kind.name:
         case "JPEG":
@@ -274,25 +274,25 @@ def _beside(kind: Kind, picture: Any, file: PictureFile) -> int:
             if width * height > _MOST_UNPACKED + _UNPACKED_A_BYTE * file.size:
                 raise DataError(f"is a packed BMP of {width} × {height} pixels: save it as PNG.")
         case "PNG" if isinstance(picture.info.get("transparency"), tuple):
-            return int(4 * width * height)  # for the lower halves of its colors
+            return int(4 * width * height)  # for the lower bytes of 16-bit colors
     return 0
 
 
 def takes_little(width: int, height: int, size: int) -> bool:
-    """Whether a JPEG of so many bytes takes little time and memory, whatever else it says.
+    """Whether a JPEG of so many bytes takes little time and memory, whatever its content.
 
-    A scan has six bytes at least.
+    A scan has at least six bytes.
     """
     pixels = width * height
     return pixels <= _ANY // 64 and size // 6 * pixels <= _MOST_SCANNED
 
 
 def _jpeg_bytes(picture: Any, file: PictureFile) -> int:
-    """Bytes for the coefficients of the whole, where it comes in several scans."""
+    """Bytes for the coefficients of the whole picture, if it has several scans."""
     width, height = picture.size
     if takes_little(width, height, file.size):
         return int(8 * width * height)
-    # Those of a camera's thumbnails count too, which does no harm: it is taken for larger.
+    # Scans of an embedded thumbnail count too; at worst the picture is taken for a larger one.
     scans = file.count(b"\xff\xda")
     if scans < 2:
         return 0
@@ -303,7 +303,7 @@ def _jpeg_bytes(picture: Any, file: PictureFile) -> int:
     return int(2 * samples * width * height)
 
 
-# TIFF, whose reader believes what is said of numbers and sizes
+# TIFF, whose reader trusts numbers and sizes in the file
 
 
 def _check_tags(file: PictureFile) -> None:
@@ -322,7 +322,7 @@ def _check_tags(file: PictureFile) -> None:
         for _ in range(tags):
             entry = file.read(20 if large else 12)
             tag, type_, values = struct.unpack_from(order + ("HHQ" if large else "HHL"), entry)
-            # Bytes, text and what is undefined stay as they are, but for places and sizes of parts.
+            # Bytes, text and undefined data stay as they are, except offsets and sizes of parts.
             whole = type_ in (1, 2, 6, 7) and tag not in (273, 279, 324, 325)
             if values > _MOST_VALUES and not whole:
                 raise DataError(f"has a TIFF tag ({tag}) of {values:,} values.")
@@ -332,7 +332,7 @@ def _check_tags(file: PictureFile) -> None:
 
 
 def _tiff_bytes(picture: Any) -> int:
-    """Bytes for a strip or tile, and for the copy that is turned."""
+    """Bytes for a strip or tile, and for its rotated copy."""
     tags, (width, height) = picture.tag_v2, picture.size
     bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
     sample = max(bits) / 8 * tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)

@@ -1,8 +1,8 @@
-"""A decoded picture scaled, in eight bits a channel and on white, a band of rows at a time.
+"""Scales a decoded picture to eight bits per channel on white, a band of rows at a time.
 
-So that whatever a picture's mode needs, as alpha or sixteen bits, is there for a band only. The
-result is bit for bit that of turning, converting and scaling the whole, rows first, then columns;
-Pillow itself begins with what is less work, and so clips other levels in between.
+Only a band at a time is converted from the picture's mode, such as alpha or sixteen bits. The
+result is bit for bit that of rotating, converting and scaling the whole, rows first, then columns; Pillow
+itself begins with the cheaper direction, and so clips other levels in between.
 """
 
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ from neocog.preprocessing import INTERPOLATIONS
 __all__ = ["TURNS", "ColorKey", "Turn", "scaled"]
 
 _FILTERS = {name: Image.Resampling[name.upper()] for name in INTERPOLATIONS}
-# Pixels of a band, and its rows at least: the weights of a row's pixels are computed for each band.
+# Pixels of a band, and its minimum of rows: the weights of a row are computed for each band.
 _PIXELS, _ROWS = 1 << 20, 16
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What brings a picture into the position in which it is looked at.
+    """The transformation that brings a picture upright.
 
     Attributes:
-        by: Pillow's name for it; None for a picture that stays as it is.
-        sideways: whether columns become rows.
-        upward: whether the turned picture's rows are the decoded one's rows, or columns, backwards.
-        leftward: the same of its columns.
+        by: Pillow's constant for it; None for the identity.
+        sideways: whether rows and columns are exchanged.
+        upward: whether the rows of the result run backwards through the picture.
+        leftward: whether the columns of the result run backwards through the picture.
     """
 
     by: Image.Transpose | None = None
@@ -39,7 +39,7 @@ class Turn:
     leftward: bool = False
 
 
-#: By the number that EXIF data give.
+#: Turns by the value of the EXIF tag.
 TURNS = {
     1: Turn(),
     2: Turn(Image.Transpose.FLIP_LEFT_RIGHT, leftward=True),
@@ -54,15 +54,15 @@ TURNS = {
 
 @dataclass(frozen=True)
 class ColorKey:
-    """The one color of a PNG that is transparent (tRNS), in the file's own depth.
+    """The one transparent color of a PNG (tRNS), in the file's own depth.
 
-    Pillow keeps it as it stands in the file, where it has 1, 2, 4, 8 or 16 bits, and gives pixels
-    of eight; only gray pixels of 16 bits it keeps whole. https://www.w3.org/TR/png-3/#11tRNS
+    Pillow keeps it as it is in the file, with 1, 2, 4, 8 or 16 bits, but returns pixels of eight
+    bits, except for 16-bit gray. https://www.w3.org/TR/png-3/#11tRNS
 
     Attributes:
-        color: its gray, or red, green and blue.
-        depth: bits of each.
-        low: the lower halves of a picture's colors of 16 bits, which Pillow leaves out.
+        color: gray, or red, green and blue.
+        depth: bits per channel.
+        low: the lower bytes of a picture's 16-bit colors, which Pillow drops.
     """
 
     color: tuple[int, ...]
@@ -70,7 +70,7 @@ class ColorKey:
     low: Image.Image | None = None
 
     def hides(self, band: Image.Image, where: tuple[int, int, int, int]) -> NDArray[np.bool_]:
-        """Which pixels have this color, of a band that was cut out at a place of the picture."""
+        """Which pixels of a band have this color; `where` is the band's box in the picture."""
         key = np.array(self.color) & ((1 << self.depth) - 1)
         pixels = np.asarray(band.convert("L") if band.mode == "1" else band)
         pixels = pixels.reshape(band.height, band.width, len(self.color))
@@ -94,21 +94,20 @@ def scaled(
     region: tuple[float, float, float, float] | None = None,
     interpolation: str = "lanczos",
 ) -> NDArray[np.uint8]:
-    """A picture, or a region of it, in a size: uint8 [height, width, channels].
+    """Scale a picture, or a region of it: uint8 [height, width, channels].
 
     Args:
         picture: decoded.
         box: its true width and height, which may end within the last column and row.
-        size: the width and height that are wanted, of the turned picture.
+        size: width and height of the result.
         mode: "L" or "RGB".
-        turn: of the picture.
-        key: the color that is transparent, if one is.
-        region: left, top, right and bottom of what is wanted, of the turned picture; all of it, if
-            None.
+        turn: rotation of the picture.
+        key: the color that is transparent, if any.
+        region: left, top, right and bottom of the region, in the rotated picture; None for all.
         interpolation: one of `neocog.preprocessing.INTERPOLATIONS`.
 
     Raises:
-        ValueError: for pixels that are no colors.
+        ValueError: the pixels are no colors.
     """
     width, height = size
     across, lines = picture.size
@@ -118,7 +117,7 @@ def scaled(
     region = region or (0.0, 0.0, seen_across, seen_lines)
     left = across - seen_across if turn.leftward else 0.0
     top = lines - seen_lines if turn.upward else 0.0
-    # Within the picture, whatever rounding has made of it.
+    # Clipped to the picture, in case of rounding errors.
     begin_x, end_x = max(0.0, left + region[0]), min(float(across), left + region[2])
     begin_y, end_y = max(0.0, top + region[1]), min(float(lines), top + region[3])
     is_plain = key is None and picture.mode in (mode, "RGBX") and not picture.has_transparency_data
@@ -129,7 +128,7 @@ def scaled(
             return found
     how = _FILTERS[interpolation]
     narrow = Image.new(mode, (width, lines))
-    # The rows that are made into those of the result, and no others.
+    # Only the rows that are needed for the result.
     reach = support(height, begin_y, end_y, interpolation) + 2
     first_row, last_row = max(0, int(begin_y - reach)), min(lines, int(end_y + reach) + 1)
     rows = max(_ROWS, _PIXELS // across)
@@ -150,9 +149,9 @@ def scaled(
 
 
 def _flat(band: Image.Image, hidden: NDArray[np.bool_] | None) -> Image.Image:
-    """Eight bits a channel, on white."""
+    """Convert to eight bits per channel, on white."""
     if band.mode.startswith("I"):
-        # Pillow's own conversion cuts all above 255 off.
+        # Pillow's own conversion clips everything above 255.
         band = Image.fromarray((np.asarray(band) >> 8).clip(0, 255).astype(np.uint8))
     if hidden is not None:
         band = band.convert("L" if band.mode == "1" else band.mode)

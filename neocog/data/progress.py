@@ -1,16 +1,16 @@
-"""Word of how far loading data has come."""
+"""Progress reports while data are loaded."""
 
 from collections.abc import Callable
 
 __all__ = ["Progress", "counting"]
 
-#: Called with what is done ("downloading", in bytes; "decoding", in pictures), how much of it is
-#: done, and how much there is.
+#: Called with the task ("downloading", in bytes; "decoding", in pictures), how much of it is done,
+#: and how much there is in all.
 Progress = Callable[[str, int, int], None]
 
 
 def counting(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
-    """The same for whoever knows only numbers, and does `what`; None where nobody is told."""
+    """A progress function of numbers alone, for the task `what`; None without `progress`."""
     if progress is None:
         return None
 

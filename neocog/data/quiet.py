@@ -1,8 +1,8 @@
-"""Pillow's warnings about sizes and metadata, not shown while any thread decodes.
+"""Silences Pillow's warnings about sizes and metadata while any thread decodes.
 
-Python's filters of warnings are the whole process's: of two threads that each set and restore them,
-one restores what the other had set, for good. So the first one in sets them, and the last one out
-restores them.
+Python's warning filters belong to the whole process: if two threads each set and restore them, one
+restores what the other had set, for good. So the first thread sets them and the last one restores
+them.
 """
 
 import sys
@@ -14,7 +14,7 @@ __all__ = ["quiet"]
 
 
 class _Quiet:
-    """For ``with``, by any number of threads at once, also one within another."""
+    """A context manager for any number of threads at once, which can also be nested."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,7 +37,7 @@ class _Quiet:
 
 
 class _QuietInContext(threading.local):
-    """The same where each thread has filters of its own, as in Python without its global lock."""
+    """The same if each thread has filters of its own, as in free-threaded Python."""
 
     def __init__(self) -> None:
         self._caught: list[Any] = []
@@ -51,5 +51,5 @@ class _QuietInContext(threading.local):
         self._caught.pop().__exit__(None, None, None)
 
 
-#: Nothing warns in ``with quiet``.
+#: Suppresses warnings in ``with quiet``.
 quiet = _QuietInContext() if getattr(sys.flags, "context_aware_warnings", False) else _Quiet()

@@ -1,4 +1,4 @@
-"""Items read by threads, some at a time, while whoever wants them works on those before."""
+"""Reads items ahead with threads, while the caller works on those before."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,16 +16,16 @@ T = TypeVar("T")
 def read_ahead(
     items: Iterable[T], read: Callable[[T], Any], *, at_a_time: int, threads: int
 ) -> Iterator[tuple[list[T], list[Any]]]:
-    """Lists of items and of what `read` gave for each, or the `DataError` that it raised.
+    """Iterate over lists of items with the result of `read` for each, or the `DataError` it raised.
 
-    In the order of the items; one list is read while the one before is worked on, and no more, so
-    that what is kept in memory does not grow with the number of items.
+    The order is that of the items. One list is read while the caller works on the one before, and
+    no more, so that memory does not grow with the number of items.
 
     Args:
-        items: anything, also without an end.
+        items: anything; may be endless.
         read: called by several threads at once.
-        at_a_time: items of a list; the last may have fewer.
-        threads: how many read at once.
+        at_a_time: items per list; the last may have fewer.
+        threads: number of threads that read.
     """
 
     def one(item: T) -> Any:

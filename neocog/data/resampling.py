@@ -1,7 +1,7 @@
-"""Many pictures of colors scaled by a compiled kernel, to the very bits that Pillow gives.
+"""Scales color pictures with a compiled kernel, bit for bit as Pillow does.
 
-Compiling takes two seconds on a machine where neocog has not done it yet, as much as scaling two
-thousand photographs. So Pillow scales the first ones, and who has many calls `prepare_if_worth`.
+Compiling takes two seconds the first time on a machine, as long as scaling two thousand
+photographs. So Pillow scales the first ones, and callers with many call `prepare_if_worth`.
 """
 
 import ctypes
@@ -17,16 +17,16 @@ from neocog.data.filters import FILTERS, weights
 
 __all__ = ["prepare", "prepare_if_worth", "resampled"]
 
-# The kernel, from when it is prepared; and the pixels of pictures that had to do without it.
+# The kernel, once it is ready; and the pixels that were scaled without it.
 _kernel: Any = None
 _without = 0
 _preparing = threading.Lock()
-# So many of them that more are to be expected: of two thousand photographs of 640 × 480.
+# After this many pixels more are to be expected: two thousand photographs of 640 × 480.
 _MANY = 600_000_000
 
 
 def prepare_if_worth() -> None:
-    """Have the kernel if many pictures have been scaled without; another thread may be at it."""
+    """Prepare the kernel if many pictures have been scaled without; other threads may be at it."""
     if _kernel is None and _without >= _MANY and _preparing.acquire(blocking=False):
         try:
             prepare()
@@ -35,10 +35,10 @@ def prepare_if_worth() -> None:
 
 
 def prepare() -> None:
-    """Have the kernel, which `resampled` uses from then on."""
+    """Prepare the kernel, which `resampled` uses from then on."""
     global _kernel
     if _kernel is None:
-        # Numba takes half a second to import, which nobody waits for who reads one picture.
+        # Imported here because Numba takes half a second, too long for reading a single picture.
         from neocog.kernels.resizing import resize_pixels
 
         _scale(resize_pixels, np.zeros((4, 16), np.uint8), (2, 2), (0, 0, 4, 4), "bilinear")
@@ -51,28 +51,28 @@ def resampled(
     region: tuple[float, float, float, float],
     interpolation: str,
 ) -> NDArray[np.uint8] | None:
-    """A region of a picture in a size, uint8 [height, width, 3].
+    """Scale a region of a picture: uint8 [height, width, 3].
 
     Rows are scaled first, then columns.
 
     Args:
-        picture: of mode RGB, or RGBX.
+        picture: of mode RGB or RGBX.
         size: width and height of the result.
         region: left, top, right and bottom, within the picture.
         interpolation: one of `neocog.preprocessing.INTERPOLATIONS`.
 
     Returns:
-        None where it must be done by Pillow: nothing is prepared, though the size is another, or
-        the picture is a few pixels wide, or too large to lie in memory in one piece.
+        None if Pillow must do it: the kernel is not ready although the size changes, or the picture
+        is a few pixels wide, or too large for one contiguous block of memory.
     """
     global _without
     as_it_is = size == picture.size and region == (0, 0, *size)
     if not as_it_is and (_kernel is None or interpolation not in FILTERS):
-        _without += picture.width * picture.height  # other threads' may get lost, which is no harm
+        _without += picture.width * picture.height  # lost updates of other threads do no harm
         return None
     try:
         _schema, array = picture.__arrow_c_array__()
-    except ValueError:  # not in one piece
+    except ValueError:  # not contiguous
         return None
     pixels = np.asarray(_Memory(array, picture.height, 4 * picture.width))
     if as_it_is:
@@ -102,12 +102,12 @@ def _scale(
 def _column_weights(
     pixels: int, n: int, begin: float, end: float, interpolation: str
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]] | None:
-    """First columns and weights as the kernel takes them; None for too narrow a picture."""
+    """First columns and weights for the kernel; None if the picture is too narrow."""
     first, counts, values = weights(pixels, n, begin, end, interpolation)
     pairs = -(-int(counts.max()) // 2)
     if 2 * pairs > pixels:
         return None
-    # The last ones begin further left, with weights of nothing, so that none is behind the picture.
+    # The last windows begin further left, with weights of zero, so that they end in the picture.
     start = np.minimum(first, pixels - 2 * pairs)
     moved = np.zeros((n, 2 * pairs), np.int32)
     line, column = np.nonzero(np.arange(values.shape[1]) < counts[:, None])
@@ -115,7 +115,7 @@ def _column_weights(
     return start, np.repeat(moved, 4, axis=1)
 
 
-# Pillow's memory, by way of Arrow's interface in C:
+# Access to Pillow's memory through Arrow's C data interface:
 # https://arrow.apache.org/docs/format/CDataInterface.html
 
 
@@ -134,10 +134,10 @@ _pointer.argtypes = (ctypes.py_object, ctypes.c_char_p)
 
 
 class _Memory:
-    """The bytes of a picture of four bytes a pixel, [height, width], for NumPy."""
+    """The memory of a picture of four bytes a pixel, [height, width], for NumPy."""
 
     def __init__(self, capsule: object, height: int, width: int) -> None:
-        self._capsule = capsule  # which holds them
+        self._capsule = capsule  # it owns the memory
         address = _pointer(capsule, b"arrow_array")
         values = _Array.from_address(address).children[0].contents  # bytes within lists of four
         self.__array_interface__ = {

@@ -1,4 +1,4 @@
-"""Where a picture of any size goes in one of a network's height and width."""
+"""How a picture of any size is placed in the height and width of a network's input."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,12 @@ __all__ = ["Place", "leaves_alone", "placed"]
 
 @dataclass(frozen=True)
 class Place:
-    """What is seen of a picture, and where it lies in the result.
+    """The visible region of a picture, and its place in the result.
 
     Attributes:
-        region: left, top, right and bottom of what is seen, in pixels of the picture; their parts
-            too.
+        region: left, top, right and bottom, in pixels of the picture; fractions are allowed.
         size: width and height that the region is scaled to.
-        left: columns of the result before it.
+        left: columns of the result to its left.
         top: rows of the result above it.
     """
 
@@ -26,34 +25,34 @@ class Place:
 
     @property
     def rows(self) -> slice:
-        """Those of the result that it covers."""
+        """The rows of the result that it covers."""
         return slice(self.top, self.top + self.size[1])
 
     @property
     def columns(self) -> slice:
-        """Those of the result that it covers."""
+        """The columns of the result that it covers."""
         return slice(self.left, self.left + self.size[0])
 
 
 def leaves_alone(resize: Resize) -> bool:
-    """Whether a picture of the result's size stays as it is."""
+    """Whether a picture that has the size of the result is left unchanged."""
     return resize.mode != "crop" or resize.keep == 1
 
 
 def placed(resize: Resize, seen: tuple[float, float], size: tuple[int, int]) -> Place:
-    """Where a picture goes.
+    """Place a picture.
 
     Args:
-        resize: how it is made to fit.
-        seen: its width and height, turned as it is looked at.
-        size: the width and height of the result.
+        resize: how it is fitted.
+        seen: its width and height, after rotation.
+        size: width and height of the result.
     """
     (across, down), (width, height) = seen, size
     whole = (0.0, 0.0, float(across), float(down))
     if resize.mode == "stretch":
         return Place(whole, size)
     if resize.mode == "crop":
-        # The largest part of the result's aspect, or the middle of that.
+        # The largest part with the result's aspect ratio, or the middle of that part.
         scale = min(across / width, down / height) * resize.keep
         left, top = (across - scale * width) / 2, (down - scale * height) / 2
         return Place((left, top, left + scale * width, top + scale * height), size)

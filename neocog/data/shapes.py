@@ -26,19 +26,19 @@ def shapes(
     test: int = TEST_IMAGES,
     threads: int | None = None,
 ) -> Data:
-    """Draw pictures, uint8 [n, 32, 32, 3], of ten shapes at any place, size, turn and color.
+    """Draw pictures, uint8 [n, 32, 32, 3], of ten shapes of random place, size, angle and color.
 
-    The classes are as even as they can be, in an order drawn from the seed. A seed gives the same
-    bytes on every machine and for every number of threads.
+    The classes are as even as possible, in a random order. A seed gives the same bytes on every
+    machine and with any number of threads.
 
     Args:
-        seed: which pictures, 0 to 2**64 - 1.
-        train: how many to train on.
-        test: how many to test with.
-        threads: how many draw at once; the cores there are without it.
+        seed: seed of the drawing, 0 to 2**64 - 1.
+        train: number of training images.
+        test: number of test images.
+        threads: number of threads; by default the number of cores.
 
     Raises:
-        DataError: a seed or number that cannot be.
+        DataError: a bad seed or number.
     """
     wanted = "a whole number from 0 to 2**64 - 1"
     seed = whole("seed", seed, 0, 2**64 - 1, wanted=wanted, error=DataError)
@@ -47,7 +47,7 @@ def shapes(
     if threads is None:
         threads = available_cores()
     threads = whole("threads", threads, 1, MOST_THREADS, error=DataError)
-    # Only the usual ones can be asked for by a name alone.
+    # Only the default sizes can be loaded again by the name alone.
     usual = (seed, train, test) == (0, TRAIN_IMAGES, TEST_IMAGES)
     return Data(
         "shapes",
@@ -74,13 +74,13 @@ def _split(seed: int, split: int, count: int, threads: int) -> Dataset:
 
 
 def _labels(key: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
-    """Even classes, shuffled by sorting hashes: NumPy's own shuffle may change with its version."""
+    """Even classes, shuffled by sorting hashes, as NumPy's shuffle may change between versions."""
     order = np.argsort(_mix(key ^ _mix(np.arange(count, dtype=np.uint64))), kind="stable")
     return order % len(CLASSES)
 
 
 def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The splitmix64 hash; arrays, as NumPy warns of overflow in scalars only."""
+    """The splitmix64 hash; of arrays, because NumPy warns of overflow in scalars only."""
     z = z + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

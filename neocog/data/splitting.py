@@ -1,4 +1,4 @@
-"""Which pictures are held out, where a source does not say."""
+"""Splits pictures into training and validation, for sources without a split."""
 
 import hashlib
 import os
@@ -18,29 +18,30 @@ __all__ = ["same_contents", "split"]
 def split(
     pictures: Pictures, part: float, seed: int = 0, place: str = ""
 ) -> tuple[Pictures, Pictures]:
-    """Hold out a part of each class: (those to train on, those held out).
+    """Hold out a fraction of each class: (training pictures, held-out pictures).
 
-    Which they are depends on the seed and the pictures' names alone, not on the order in which they
-    are listed. Pictures with the same content are on one side together, also under two names or
-    labels; a group of these counts for the class of its first name. It is held out where that
-    brings the class nearer to its part, so that a class of different contents is split to the
-    nearest whole number. A class of one content has nothing held out.
+    The split depends on the seed and the pictures' names alone, not on their order. Pictures with
+    the same content stay together, even under different names or labels; such a group counts for
+    the class of its first name. A group is held out if that brings the class nearer to the fraction
+    asked for, so a class of distinct pictures is split to the nearest whole number. Nothing is held
+    out of a class whose pictures are all the same.
 
-    What cannot be read is for whoever decodes it to report.
+    Pictures that cannot be read are reported when they are decoded.
 
     Args:
-        pictures: all of them, whose names differ.
-        part: of each class to hold out, 0 to 1; of a class that can spare it at least one.
-        seed: which ones.
-        place: where their source lies.
+        pictures: all of them, with distinct names.
+        part: fraction of each class to hold out, 0 to 1; at least one picture of each class that
+            has enough.
+        seed: seed of the split.
+        place: where their source is.
 
     Raises:
-        DataError: a part that is not from 0 to 1.
+        DataError: the fraction is not from 0 to 1.
     """
     part = real("validation", part, 0, 1, error=DataError)
     names = [pictures.name(n) for n in range(len(pictures))]
     by_label = np.argsort(pictures.labels, kind="stable").tolist()
-    order = sorted(by_label, key=names.__getitem__)  # a name that is there twice: by its label
+    order = sorted(by_label, key=names.__getitem__)  # equal names are ordered by label
     at = np.array(order, np.int64)
     if part == 0:
         return pictures.take(at), pictures.take(at[:0])
@@ -64,14 +65,14 @@ def split(
 
 
 def _nearest(groups: Sequence[int], counts: NDArray[np.int64], part: float) -> list[int]:
-    """Of a class's groups those to hold out: not all, and at least one if there are several."""
+    """The groups of a class to hold out: not all, and at least one if there are several."""
     if len(groups) < 2:
         return []
     wanted = round(part * int(counts[groups].sum()))
     found: list[int] = []
     for group in groups:
         size = int(counts[group])
-        if size < 2 * wanted and len(found) < len(groups) - 1:  # nearer with it than without
+        if size < 2 * wanted and len(found) < len(groups) - 1:  # nearer to the goal with it
             found.append(group)
             wanted -= size
     return found or [min(groups, key=lambda group: int(counts[group]))]
@@ -86,14 +87,14 @@ def _draw(prefix: "hashlib.blake2b", name: str) -> bytes:
 def same_contents(
     pictures: Pictures, threads: int | None = None, place: str = ""
 ) -> NDArray[np.int64]:
-    """For each picture the place of the first one with the same content: int64 [n].
+    """For each picture the index of the first one with the same content: int64 [n].
 
-    Only those of equal length are read. One that cannot be read is like no other.
+    Only pictures of equal length are read. One that cannot be read equals no other.
 
     Args:
-        pictures: which.
-        threads: how many read; as many as this process may use, if None.
-        place: where their source lies.
+        pictures: the pictures.
+        threads: number of threads that read; None uses as many as this process may use.
+        place: where their source is.
     """
     store, rows = pictures.store, pictures.rows.tolist()
     sizes = np.fromiter((store.size(row) for row in rows), np.int64, len(rows))

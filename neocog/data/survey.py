@@ -1,4 +1,4 @@
-"""What pictures are like, from the headers of some: their sizes, and whether they are gray."""
+"""Surveys pictures by the headers of some: their sizes, and whether they are gray."""
 
 import io
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from neocog.errors import DataError, printable
 
 __all__ = ["Survey", "look_at", "survey"]
 
-# Pictures that are looked at, evenly among all.
+# Pictures that are surveyed, evenly spaced.
 _SAMPLE = 300
 _GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N"))
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Of the pictures that were looked at.
+    """Properties of the pictures that were surveyed.
 
     Attributes:
-        count: pictures in all.
-        sizes: (width, height) of each one looked at, turned as it is seen.
-        gray: how many of these are gray.
+        count: number of all pictures.
+        sizes: (width, height) of each picture surveyed, after EXIF rotation.
+        gray: number of these that are gray.
     """
 
     count: int
@@ -36,17 +36,17 @@ class Survey:
 
     @property
     def all_gray(self) -> bool:
-        """Whether none has colors."""
+        """Whether all are gray."""
         return self.gray == len(self.sizes)
 
     @property
     def one_size(self) -> tuple[int, int] | None:
-        """The size of all; None if there are several."""
+        """The size of all pictures; None if they differ."""
         return self.sizes[0] if len(set(self.sizes)) == 1 else None
 
     @property
     def one_aspect(self) -> bool:
-        """Whether all have the same ratio of width to height, to a hundredth."""
+        """Whether all have the same ratio of width to height, within a hundredth."""
         ratios = [width / height for width, height in self.sizes]
         return max(ratios) <= 1.01 * min(ratios)
 
@@ -57,7 +57,7 @@ class Survey:
 
 
 def survey(pictures: Pictures) -> Survey:
-    """Look at some pictures; those that cannot be read are left out.
+    """Survey some pictures; those that cannot be read are left out.
 
     Raises:
         DataError: none of them can be read.
@@ -78,10 +78,10 @@ def survey(pictures: Pictures) -> Survey:
 
 
 def look_at(content: bytes | NDArray[np.uint8]) -> tuple[tuple[int, int], bool]:
-    """The width and height of a picture as it is seen, and whether it is gray; decodes nothing.
+    """The width and height of a picture, after rotation, and whether it is gray; decodes nothing.
 
     Raises:
-        DataError: it is no picture.
+        DataError: it is not a picture.
     """
     if not isinstance(content, bytes):
         height, width, channels = content.shape

@@ -1,4 +1,4 @@
-"""What size a picture has when it is turned as its EXIF data say, found out before decoding it."""
+"""The size of a picture after EXIF rotation, without decoding it."""
 
 import struct
 
@@ -11,28 +11,28 @@ from neocog.errors import DataError
 
 __all__ = ["seen_size"]
 
-# More bytes of EXIF data than any camera writes.
+# More EXIF data, in bytes, than any camera writes.
 _MOST_EXIF = 1 << 20
 
 
 def seen_size(kind: Kind, picture: ImageFile, file: PictureFile) -> tuple[tuple[int, int], bool]:
-    """The width and height of an opened picture as it is seen, and whether its EXIF data turn it.
+    """The width and height of an opened picture, and whether its EXIF data rotate it.
 
-    Nothing is decoded. EXIF data of a PNG may stand behind its pixels, and Pillow decodes all of
-    them to get there, however many they are. Here the chunks are passed over instead
+    Nothing is decoded. The EXIF data of a PNG may follow its pixels, and Pillow would decode all of
+    those to get there, however many they are. Here the chunks are skipped instead
     (https://www.w3.org/TR/png-3/, sections 5.3 and 11.3.4.5). The file is rewound.
     """
     if kind.name == "PNG" and "exif" not in picture.info:
         picture.info["exif"] = _exif(file)
     turn = turn_of(picture)
     width, height = picture.size
-    # Of a TIFF, Pillow gives the size as it is seen from the start.
+    # For a TIFF, Pillow reports the rotated size from the start.
     sideways = turn.sideways and kind.name != "TIFF"
     return ((height, width) if sideways else (width, height)), turn != Turn()
 
 
 def _exif(file: PictureFile) -> bytes:
-    """The EXIF data of a PNG; none for one that is damaged, or has too many parts."""
+    """The EXIF data of a PNG; empty if it is damaged or has too many parts."""
     try:
         file.rewind()
         at = 8

@@ -1,8 +1,8 @@
-"""How training images are varied each time they are seen; `neocog.kernels.augmentation` does it.
+"""Data augmentation: random changes of training images, applied by `neocog.kernels.augmentation`.
 
-In this order: a crop that is resized, a rotation, one change of TrivialAugment's, a shift (a random
-crop of the image with a border around it), a flip from left to right, changes of color, a square
-cut out, and a mixture of two images of the batch.
+They are applied in this order: a resized crop, a rotation, one change of TrivialAugment, a shift (a
+random crop of the image with a border around it), a horizontal flip, color jitter, cutout, and
+mixup of two images of the batch.
 
 Sources: torchvision's `RandomResizedCrop`, `RandomRotation`, `TrivialAugmentWide`, `ColorJitter`;
 S. G. Müller and F. Hutter, "TrivialAugment: tuning-free yet state-of-the-art data augmentation",
@@ -30,9 +30,9 @@ _PIXELS = {
 
 
 def _shares(name: str, value: object) -> tuple[float, ...]:
-    """The least and the greatest share of an area."""
+    """Check the smallest and the largest fraction of the image's area."""
     wanted = (
-        f"two shares of the image's area from {_LEAST_AREA:g} to 1, the smaller one first, such as "
+        f"two fractions of the image's area from {_LEAST_AREA:g} to 1, the smaller first, such as "
         "(0.35, 1.0), or None"
     )
     shares = row(name, value, 2, least=_LEAST_AREA, most=1, wanted=wanted)
@@ -42,7 +42,7 @@ def _shares(name: str, value: object) -> tuple[float, ...]:
 
 
 def _shares_of_text(text: str) -> tuple[float, ...] | None:
-    """One number is the least share, and 0 crops nothing."""
+    """Parse a crop: a single number is the smallest fraction, and 0 means no crop."""
     shares = tuple(float(part) for part in text.split(","))
     if shares == (0,):
         return None
@@ -51,48 +51,52 @@ def _shares_of_text(text: str) -> tuple[float, ...] | None:
 
 @dataclass(frozen=True)
 class Augmentation(Settings):
-    """What may happen to a training image; nothing, if no argument is given.
+    """The data augmentation of a run; the default changes nothing.
 
-    The seed alone decides what happens: an image's draws follow from the seed, the epoch and the
-    image's index in the data.
+    The seed alone decides what happens: the random numbers of an image follow from the seed, the
+    epoch and the image's index in the data.
 
     Args:
-        flip: "random" flips left and right with probability ½; "alternating" does so in the first
-            epoch and from then on shows each image in turn flipped and not.
-        translate: in each of the four directions.
-        border: "reflect", the image's own pixels mirrored at the outermost one; "zero", black.
-        cutout: at a random place, set to the mean of the preprocessing: 0 once normalized. Its
-            center lies in the image, parts of it may not.
-        jitter: of brightness, contrast and saturation, in this order: each by a factor from
-            max(0, 1 − v) to 1 + v, as in torchvision.
-        mixup: each image becomes λ of itself and 1 − λ of another one of the batch, with λ drawn
-            for the batch from Beta(α, α), and so do its labels. 0 mixes nothing.
-        crop: such as (0.35, 1.0), at a random place, 3/4 to 4/3 as wide as high, and resized to
-            the network's input: torchvision's `RandomResizedCrop`, antialiased. The images may then
-            be larger than the input. None crops nothing.
-        rotate: to either side, about the center, as in torchvision's `RandomRotation`; bilinear.
-        trivial_augment: sheared, shifted by up to 32 pixels, rotated by up to 135°, its brightness,
-            color, contrast or sharpness changed, posterized, solarized, autocontrasted, equalized,
-            or nothing of all that, with random strength.
+        flip: "random" flips left and right with probability ½. "alternating" does so in the first
+            epoch and from then on shows each image flipped and unflipped in turn.
+        translate: the largest shift in pixels, in each of the four directions.
+        border: what is visible beyond an edge: "reflect" is the image mirrored at its outermost
+            pixels, "zero" is black.
+        cutout: side in pixels of a square at a random place that is set to the mean of the
+            preprocessing, which is 0 once normalized. The square's center lies in the image; parts
+            of the square may not.
+        jitter: strengths for brightness, contrast and saturation, applied in this order: each is
+            multiplied by a factor from max(0, 1 − strength) to 1 + strength, as in torchvision.
+        mixup: each image becomes λ of itself and 1 − λ of another image of the batch, and so do
+            its labels; λ is drawn once a batch from Beta(α, α). 0 turns mixup off.
+        crop: the smallest and the largest fraction of the area to keep, such as (0.35, 1.0). The
+            crop lies at a random place, has an aspect ratio from 3/4 to 4/3, and is resized to the
+            network's input with antialiasing, as torchvision's `RandomResizedCrop`. Images may then
+            be larger than the input. None turns cropping off.
+        rotate: the largest angle in degrees, to either side, about the center; bilinear, as
+            torchvision's `RandomRotation`.
+        trivial_augment: apply one change to each image, with a random strength: a shear, a shift of
+            up to 32 pixels, a rotation of up to 135°, a change of brightness, color, contrast or
+            sharpness, posterize, solarize, autocontrast, equalize, or none.
     """
 
     flip: str | None = setting(
         None,
         choices=("random", "alternating"),
         option="--flip",
-        help="show images mirrored left to right, at random or in turn",
+        help="flip images horizontally, at random or every other epoch",
     )
     translate: int = setting(
-        0, option="--translate", help="most pixels that images are shifted", **_PIXELS
+        0, option="--translate", help="largest shift of an image, in pixels", **_PIXELS
     )
     border: str = setting(
         "reflect",
         choices=("reflect", "zero"),
         option="--border",
-        help="what images have beyond an edge",
+        help="fill beyond the edges of a shifted image: mirrored pixels or black",
     )
     cutout: int = setting(
-        0, option="--cutout", help="side in pixels of a square that is left out", **_PIXELS
+        0, option="--cutout", help="side of the square that is cut out, in pixels", **_PIXELS
     )
     jitter: tuple[float, float, float] = setting(
         (0.0, 0.0, 0.0),
@@ -102,7 +106,7 @@ class Augmentation(Settings):
         "saturation, such as (0.2, 0.2, 0.2)",
         option="--jitter",
         metavar=("BRIGHTNESS", "CONTRAST", "SATURATION"),
-        help="strengths of changes of color",
+        help="strengths of the random changes of brightness, contrast and saturation",
     )
     mixup: float = setting(
         0.0,
@@ -110,7 +114,7 @@ class Augmentation(Settings):
         high=_STRONGEST,
         wanted="a number of at least 0, such as 0.2; 0 mixes nothing",
         option="--mixup",
-        help="α of mixtures of two images",
+        help="α of mixup, which blends pairs of images; 0: no mixup",
     )
     crop: tuple[float, float] | None = setting(
         None,
@@ -118,7 +122,7 @@ class Augmentation(Settings):
         text=_shares_of_text,
         option="--crop",
         metavar="LEAST[,MOST]",
-        help="show parts of images, of this share of the area or more, such as 0.35; 0: all of it",
+        help="crop to at least this fraction of the area, such as 0.35, and resize; 0: no crop",
     )
     rotate: float = setting(
         0.0,
@@ -127,12 +131,12 @@ class Augmentation(Settings):
         wanted="a number of degrees, from 0 to 180",
         option="--rotate",
         metavar="DEGREES",
-        help="most degrees that images are turned",
+        help="largest rotation, in degrees",
     )
     trivial_augment: bool = setting(
         False,
         option="--trivial-augment",
-        help="one random change of each image, of TrivialAugment's",
+        help="apply one random change of TrivialAugment to each image",
     )
 
     @classmethod
@@ -142,7 +146,7 @@ class Augmentation(Settings):
 
     @property
     def changes(self) -> bool:
-        """Whether anything happens to an image at all."""
+        """Whether any augmentation is on."""
         by_place = self.flip or self.translate or self.crop or self.rotate
         by_value = self.cutout or any(self.jitter) or self.mixup
         return bool(by_place or by_value or self.trivial_augment)

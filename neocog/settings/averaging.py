@@ -1,10 +1,10 @@
-"""Averages of the weights over a run; `neocog.training.rates` has their decays at every step.
+"""Averages of the weights during training; `neocog.training.rates` computes their decay per step.
 
     EMA             a ← a + (1 − d)(w − a)                     every step
     lookahead       a ← a + (1 − d)(w − a),   w ← a            every few steps
 
-At the first step EMA's average is the weights, as in `torch.optim.swa_utils.AveragedModel`;
-lookahead's is what the network began with.
+EMA's average starts as the weights after the first step, as in
+`torch.optim.swa_utils.AveragedModel`; lookahead's average starts as the initial weights.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from neocog.settings.setting import OneOf, setting
 
 __all__ = ["AVERAGES", "EMA", "Averaging", "Lookahead"]
 
-# No run is longer.
+# Longer than any run.
 _MOST_STEPS = 10**12
 _PART = {"low": 0, "below": 1, "wanted": "at least 0 and below 1"}
 
@@ -22,31 +22,36 @@ _PART = {"low": 0, "below": 1, "wanted": "at least 0 and below 1"}
 class Averaging(OneOf):
     """How weights are averaged."""
 
-    #: "average" where the weights stay as they are, "lookahead" where they become their average.
+    #: "average" leaves the weights as they are; "lookahead" sets them to their average.
     kind: ClassVar[str]
 
 
 @dataclass(frozen=True)
 class EMA(Averaging, name="ema"):
-    """An exponential moving average, which is what is evaluated and saved."""
+    """An exponential moving average of the weights, which is what is evaluated and saved."""
 
-    decay: float = setting(0.999, help="the part of the average that stays in a step", **_PART)
+    decay: float = setting(0.999, help="fraction of the average that is kept at a step", **_PART)
 
     kind: ClassVar[str] = "average"
 
 
 @dataclass(frozen=True)
 class Lookahead(Averaging, name="lookahead"):
-    """Every few steps a part of the way back to the average, which the weights then go on from.
+    """Lookahead: every few steps the weights are set to their average and training goes on from it.
 
-    After n of N steps d = decay^every · (n / N)^power: fast at first, steady at the end. At the
-    very end the weights are their average. As in K. Jordan's airbench94, whose numbers these are.
+    After n of N steps d = decay^every · (n / N)^power, so the average moves fast at first and
+    slowly at the end. The final weights are the average. The defaults are those of K. Jordan's
+    airbench94.
     """
 
-    every: int = setting(5, low=1, high=_MOST_STEPS, help="steps between two returns")
-    decay: float = setting(0.95, help="the part of the average that stays in a step", **_PART)
+    every: int = setting(5, low=1, high=_MOST_STEPS, help="steps between updates of the average")
+    decay: float = setting(0.95, help="fraction of the average that is kept at a step", **_PART)
     power: float = setting(
-        3.0, low=0, high=1000, wanted="a number, at least 0", help="how late the average is steady"
+        3.0,
+        low=0,
+        high=1000,
+        wanted="a number, at least 0",
+        help="exponent with which the decay grows over the run",
     )
 
     kind: ClassVar[str] = "lookahead"

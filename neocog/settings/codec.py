@@ -1,4 +1,4 @@
-"""Settings as plain data and back: what TOML and JSON hold.
+"""Settings to plain data and back, for TOML and JSON.
 
 A group of settings is a dictionary of its fields, one of several kinds with the kind's name as
 ``type``; a tuple is a list. Only what the classes of settings name is ever built.
@@ -25,12 +25,12 @@ __all__ = ["build", "described", "from_plain", "to_plain"]
 
 S = TypeVar("S", bound=Settings)
 
-# Settings within settings within settings … that a file may describe.
+# Levels of nested settings that a file may describe.
 _DEEPEST = 8
 
 
 def to_plain(settings: Settings) -> dict[str, Any]:
-    """The settings as plain data, None included; `from_plain` is the way back."""
+    """The settings as plain data, with None included; `from_plain` is the inverse."""
     kind = {"type": settings.type_name} if isinstance(settings, OneOf) else {}
     return {**kind, **{one.name: _plain(getattr(settings, one.name)) for one in fields(settings)}}
 
@@ -44,21 +44,21 @@ def _plain(value: Any) -> Any:
 
 
 def from_plain(cls: type[S], description: object, called: str, depth: int = 0) -> S:
-    """The settings that plain data of any origin describe.
+    """Build settings from plain data, which may come from anywhere.
 
     Args:
-        cls: the class of settings, or a family of kinds, of which ``type`` names one.
-        description: names and values; what is left out has its default.
-        called: what is described, for messages: "schedule".
-        depth: of how many others it is a part.
+        cls: a class of settings, or a family of kinds, one of which ``type`` names.
+        description: values by name; whatever is left out has its default.
+        called: what messages call the settings, such as "schedule".
+        depth: how many levels of settings are around this one.
 
     Raises:
-        NeocogError: no such settings, with the nearest name where there is one.
+        NeocogError: an unknown name, for which the message has the nearest one, or a bad value.
     """
     if not isinstance(description, Mapping):
         raise NeocogError(f"{called} (={shown(description)}) must be settings by name.")
     if depth > _DEEPEST:
-        raise NeocogError(f"{called} holds others more than {_DEEPEST} deep.")
+        raise NeocogError(f"{called} is nested more than {_DEEPEST} levels deep.")
     given = dict(description)
     made: Any = cls
     if issubclass(cls, OneOf):
@@ -69,7 +69,7 @@ def from_plain(cls: type[S], description: object, called: str, depth: int = 0) -
 
 
 def build(cls: type[S], given: Mapping[str, Any], called: str, depth: int = 0) -> S:
-    """An instance of a class from values by name, whose parts are settings or descriptions."""
+    """An instance of a class from values by name; nested settings may be given as descriptions."""
     known = {one.name: one for one in fields(cls)}
     values = {}
     for name, value in given.items():
@@ -83,7 +83,7 @@ def build(cls: type[S], given: Mapping[str, Any], called: str, depth: int = 0) -
 
 
 def described(annotation: Any, name: str, value: Any, depth: int = 0) -> Any:
-    """A field's value, of which settings, or those in a row, may be descriptions."""
+    """A field's value, with descriptions of settings replaced by the settings."""
     kind, _ = options_of(annotation)
     if is_part(kind) and isinstance(value, Mapping):
         return from_plain(kind, value, name, depth + 1)

@@ -1,7 +1,7 @@
-"""Optimizers: how weights move against their gradient, as `kernels.update` and `kernels.muon` do.
+"""Optimizers: how a step changes the weights; `kernels.update` and `kernels.muon` compute it.
 
-Names and defaults are those of `torch.optim`. An optimizer says of each parameter by what `Rule` it
-moves; `groups` give some parameters a rate or a weight decay of their own, or none at all.
+Names and defaults are those of `torch.optim`. An optimizer gives the update `Rule` of each
+parameter; `groups` give some parameters their own learning rate or weight decay, or freeze them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ __all__ = [
     "Rule",
 ]
 
-# Below it float32 knows no number; an ε of zero would divide padding by zero.
+# The smallest normal float32; with an ε of zero, zero would be divided by zero.
 _LEAST = 1e-37
 _RATE: dict[str, Any] = {"above": 0, "wanted": "a positive number, such as 0.001"}
 _DECAY: dict[str, Any] = {"low": 0, "wanted": "a number, at least 0"}
@@ -35,7 +35,7 @@ _PART: dict[str, Any] = {"low": 0, "below": 1, "wanted": "at least 0 and below 1
 _EPS: dict[str, Any] = {
     "low": _LEAST,
     "wanted": f"a positive number, at least {_LEAST}",
-    "help": "keeps divisors above zero",
+    "help": "added to divisors to keep them above zero",
 }
 
 
@@ -44,31 +44,29 @@ def _rate(default: float) -> Any:
 
 
 def _weight_decay(default: float) -> Any:
-    return setting(default, option="--weight-decay", help="how much weights shrink", **_DECAY)
+    return setting(default, option="--weight-decay", help="weight decay", **_DECAY)
 
 
 def _momentum(default: float) -> Any:
-    return setting(default, option="--momentum", help="of the running mean of gradients", **_PART)
+    return setting(default, option="--momentum", help="momentum", **_PART)
 
 
 def _nesterov(default: bool) -> Any:
-    return setting(default, option="--nesterov", help="look ahead along the momentum")
+    return setting(default, option="--nesterov", help="use Nesterov momentum")
 
 
 def _groups() -> Any:
-    return setting((), help="parameters with a rate or decay of their own, by patterns for names")
+    return setting((), help="parameters with their own learning rate, decay or freezing")
 
 
 @dataclass(frozen=True)
 class Group(Settings):
-    """What some parameters have of their own; the first group that matches a name decides."""
+    """Settings for the parameters that match a pattern; the first group that matches is used."""
 
-    match: str = setting(help="a pattern for parameters' names with * and ?: '*.bias'")
-    lr: float | None = setting(None, help="the rate, or None for the optimizer's", **_RATE)
-    weight_decay: float | None = setting(
-        None, help="the decay, or None for the optimizer's", **_DECAY
-    )
-    frozen: bool = setting(False, help="whether the parameters stay as they are")
+    match: str = setting(help="a pattern for parameters' names, with * and ?, such as '*.bias'")
+    lr: float | None = setting(None, help="learning rate; None: the optimizer's", **_RATE)
+    weight_decay: float | None = setting(None, help="weight decay; None: the optimizer's", **_DECAY)
+    frozen: bool = setting(False, help="keep the parameters as they are")
 
     @classmethod
     def prefix(cls) -> str:
@@ -76,23 +74,23 @@ class Group(Settings):
         return "Group: "
 
     def check_together(self) -> None:
-        """A pattern is there."""
+        """The pattern must not be empty."""
         if not self.match:
             raise refuse("Group: match", self.match, "a pattern for names, such as '*.bias'")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """By what one parameter moves, as kernels want it.
+    """How one parameter is updated, in the form that the kernels take.
 
     Args:
         kind: "sgd", "adam", "rmsprop", "adagrad", "muon" or "frozen".
-        settings: eight numbers in the order of that kind's kernel.
-        flags: what the kernel has: ``momentum``, ``nesterov``, ``decay``, ``decoupled``,
-            ``renormalized``.
-        state: the arrays that are kept for the parameter, each with the number that fills it at
-            the beginning.
-        iteration: of Muon, the further arguments of `muon_plan`.
+        settings: eight numbers, in the order of that kind's kernel.
+        flags: features of the kernel that are on: ``momentum``, ``nesterov``, ``decay``,
+            ``decoupled``, ``renormalized``.
+        state: names of the optimizer's arrays for the parameter, each with the number that it is
+            filled with at first.
+        iteration: for Muon, the further arguments of `muon_plan`.
     """
 
     kind: str
@@ -110,9 +108,9 @@ def _eight(*values: float) -> tuple[float, ...]:
 
 
 class Optimizer(OneOf):
-    """How weights move; each kind is a class, and its name is that of `torch.optim`."""
+    """How weights are updated; each kind is a class named as in `torch.optim`."""
 
-    #: The kernel that moves its parameters.
+    #: The kind of kernel that updates its parameters.
     kind: ClassVar[str]
 
     lr: float
@@ -120,12 +118,12 @@ class Optimizer(OneOf):
     groups: tuple[Group, ...]
 
     def rule_for(self, name: str, shape: tuple[int, ...], *, moves_momentum: bool = False) -> Rule:
-        """By what a parameter moves.
+        """The rule that updates a parameter.
 
         Args:
-            name: such as ``"conv1.weight"``.
-            shape: PyTorch's.
-            moves_momentum: whether the schedule sets a momentum, which then needs its state.
+            name: of the parameter, such as ``"conv1.weight"``.
+            shape: PyTorch's shape of the parameter.
+            moves_momentum: whether the schedule changes the momentum, which then needs its state.
         """
         group = next((g for g in self.groups if fnmatchcase(name, g.match)), None)
         if group is None:
@@ -140,7 +138,7 @@ class Optimizer(OneOf):
         raise NotImplementedError
 
     def check(self, parameters: Mapping[str, tuple[int, ...]]) -> None:
-        """Raise `NeocogError` for a group that matches none of the parameters (shapes by name)."""
+        """Raise `NeocogError` for a group that matches no parameter (shapes by name)."""
         for group in self.groups:
             if not any(fnmatchcase(name, group.match) for name in parameters):
                 raise NeocogError(
@@ -149,7 +147,7 @@ class Optimizer(OneOf):
                 )
 
     def with_frozen(self, patterns: Iterable[str]) -> Self:
-        """The optimizer, but parameters whose names match one of the patterns do not move."""
+        """The same optimizer, with the parameters that match one of the patterns frozen."""
         frozen = tuple(Group(pattern, frozen=True) for pattern in patterns)
         return replace(self, groups=(*frozen, *self.groups)) if frozen else self
 
@@ -167,7 +165,7 @@ class SGD(Optimizer, name="sgd"):
     kind: ClassVar[str] = "sgd"
 
     def check_together(self) -> None:
-        """Nesterov's needs a momentum."""
+        """Nesterov needs a momentum."""
         if self.nesterov and self.momentum == 0:
             raise NeocogError("SGD: nesterov needs a momentum, such as 0.9.")
 
@@ -180,7 +178,7 @@ class SGD(Optimizer, name="sgd"):
 
 @dataclass(frozen=True)
 class Adam(Optimizer, name="adam"):
-    """A rate for every weight, from running means of its gradient and its square.
+    """Adam: step sizes per weight, from running means of the gradient and of its square.
 
     As in `torch.optim.Adam`; D. P. Kingma and J. Ba, "Adam: a method for stochastic
     optimization", 2014. Weight decay is added to the gradient.
@@ -192,14 +190,14 @@ class Adam(Optimizer, name="adam"):
         low=0,
         below=1,
         wanted="two numbers, at least 0 and below 1",
-        help="decays of the means of the gradient and of its square",
+        help="decay rates of the running means of the gradient and of its square",
     )
     eps: float = setting(1e-8, **_EPS)
     weight_decay: float = _weight_decay(0.0)
     groups: tuple[Group, ...] = _groups()
 
     kind: ClassVar[str] = "adam"
-    #: Whether weight decay works on the weights themselves.
+    #: Whether weight decay is applied to the weights instead of the gradient.
     decoupled: ClassVar[bool] = False
 
     def _rule(self, shape: tuple[int, ...], lr: float, decay: float, moves_momentum: bool) -> Rule:
@@ -210,7 +208,7 @@ class Adam(Optimizer, name="adam"):
 
 @dataclass(frozen=True)
 class AdamW(Adam, name="adamw"):
-    """Adam whose weight decay works on the weights themselves, as in `torch.optim.AdamW`.
+    """Adam with decoupled weight decay, applied to the weights, as in `torch.optim.AdamW`.
 
     I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", 2017.
     """
@@ -222,13 +220,13 @@ class AdamW(Adam, name="adamw"):
 
 @dataclass(frozen=True)
 class RMSprop(Optimizer, name="rmsprop"):
-    """A rate for every weight from the running mean of its gradient's square.
+    """RMSprop: step sizes per weight, from a running mean of the squared gradient.
 
     As in `torch.optim.RMSprop`; T. Tieleman and G. Hinton, lecture 6.5, 2012.
     """
 
     lr: float = _rate(0.01)
-    alpha: float = setting(0.99, help="decay of the mean of the gradient's square", **_PART)
+    alpha: float = setting(0.99, help="decay rate of the mean of the squared gradient", **_PART)
     eps: float = setting(1e-8, **_EPS)
     weight_decay: float = _weight_decay(0.0)
     momentum: float = _momentum(0.0)
@@ -245,15 +243,15 @@ class RMSprop(Optimizer, name="rmsprop"):
 
 @dataclass(frozen=True)
 class Adagrad(Optimizer, name="adagrad"):
-    """A rate for every weight from the sum of its gradients' squares.
+    """Adagrad: step sizes per weight, from the sum of the squared gradients.
 
     As in `torch.optim.Adagrad`; J. Duchi, E. Hazan and Y. Singer, 2011.
     """
 
     lr: float = _rate(0.01)
-    lr_decay: float = setting(0.0, help="the rate is divided by 1 + decay · steps", **_DECAY)
+    lr_decay: float = setting(0.0, help="divide the rate by 1 + this value · steps", **_DECAY)
     weight_decay: float = _weight_decay(0.0)
-    initial_accumulator_value: float = setting(0.0, help="what each sum begins with", **_DECAY)
+    initial_accumulator_value: float = setting(0.0, help="initial sum of squares", **_DECAY)
     eps: float = setting(1e-10, **_EPS)
     groups: tuple[Group, ...] = _groups()
 
@@ -267,12 +265,13 @@ class Adagrad(Optimizer, name="adagrad"):
 
 @dataclass(frozen=True)
 class Muon(Optimizer, name="muon"):
-    """Convolutions' weights move by their momentum made orthogonal, all else by another optimizer.
+    """Muon: orthogonalized momentum for convolutions, another optimizer for all other parameters.
 
     As in `torch.optim.Muon`, with a weight [K, C, kh, kw] as the matrix [K, C · kh · kw]; K. Jordan
     et al., "Muon: an optimizer for hidden layers in neural networks", 2024. A step changes every
-    direction of a weight by about the rate. `adjust_lr_fn` "original" is the rate times
-    √max(1, rows / columns), "match_rms_adamw" times 0.2 √max(rows, columns), "none" as it is.
+    singular direction of a weight by about the learning rate. With `adjust_lr_fn` "original" the
+    rate is multiplied by √max(1, rows / columns), with "match_rms_adamw" by
+    0.2 √max(rows, columns), and with "none" it is used as it is.
     """
 
     lr: float = _rate(0.001)
@@ -280,45 +279,47 @@ class Muon(Optimizer, name="muon"):
     momentum: float = _momentum(0.95)
     nesterov: bool = _nesterov(True)
     ns_coefficients: tuple[float, float, float] = setting(
-        (3.4445, -4.775, 2.0315), wanted="three numbers", help="of the Newton–Schulz iteration"
+        (3.4445, -4.775, 2.0315),
+        wanted="three numbers",
+        help="coefficients of the Newton–Schulz iteration",
     )
-    eps: float = setting(1e-7, **(_EPS | {"help": "the least norm that gradients are divided by"}))
+    eps: float = setting(1e-7, **(_EPS | {"help": "smallest norm that gradients are divided by"}))
     ns_steps: int = setting(
-        5, low=1, high=99, wanted="a whole number, 1 to 99", help="iterations of Newton–Schulz"
+        5, low=1, high=99, wanted="a whole number, 1 to 99", help="Newton–Schulz iterations"
     )
     adjust_lr_fn: str = setting(
         "original",
         choices=("original", "match_rms_adamw", "none"),
-        help="how the rate goes with the shape of a weight",
+        help="how the learning rate is scaled by the shape of a weight",
     )
     renormalize: bool = setting(
-        False, help="whether each weight gets the norm √K before its step, as in airbench94_muon"
+        False, help="normalize each weight to norm √K before its step, as airbench94_muon"
     )
     rest: Optimizer = setting(
-        default_factory=AdamW, help="moves all that is not the weight of a convolution"
+        default_factory=AdamW, help="optimizer of all parameters but the weights of convolutions"
     )
     groups: tuple[Group, ...] = _groups()
 
     kind: ClassVar[str] = "muon"
 
     def check_together(self) -> None:
-        """The rest is moved by another optimizer."""
+        """`rest` must be another optimizer."""
         if isinstance(self.rest, Muon):
             raise refuse("Muon: rest", self.rest, "another optimizer than Muon")
 
     def rule_for(self, name: str, shape: tuple[int, ...], *, moves_momentum: bool = False) -> Rule:
-        """By what a parameter moves; see `Optimizer`."""
+        """The rule that updates a parameter; see `Optimizer`."""
         if len(shape) != 4:
             return self.rest.rule_for(name, shape, moves_momentum=moves_momentum)
         return super().rule_for(name, shape, moves_momentum=moves_momentum)
 
     def check(self, parameters: Mapping[str, tuple[int, ...]]) -> None:
-        """Raise `NeocogError` for a group that matches none of the parameters it is for."""
+        """Raise `NeocogError` for a group that matches none of the optimizer's own parameters."""
         super().check({name: shape for name, shape in parameters.items() if len(shape) == 4})
         self.rest.check({name: shape for name, shape in parameters.items() if len(shape) != 4})
 
     def with_frozen(self, patterns: Iterable[str]) -> Self:
-        """See `Optimizer`; the rest has its own groups."""
+        """See `Optimizer`; the optimizer of the rest has groups of its own."""
         patterns = list(patterns)
         return replace(super().with_frozen(patterns), rest=self.rest.with_frozen(patterns))
 

@@ -1,7 +1,7 @@
-"""Settings as options of the command line: one for each, found from the settings themselves.
+"""Settings as options of the command line, one for each setting, made from the settings' classes.
 
-A setting of a part has the part's name before its own, ``--optimizer.betas``, and the usual ones a
-short option beside it, ``--lr``. An option that is not given is not in what argparse gives at all.
+A nested setting is named with the part it belongs to, ``--optimizer.betas``; common ones have a
+short option too, ``--lr``. Options that are not given are absent from what argparse returns.
 """
 
 import argparse
@@ -29,13 +29,13 @@ def add_options(
     title: str,
     skip: Iterable[str] = (),
 ) -> None:
-    """Add an option for every setting of a class, and for those of its parts.
+    """Add an option for every setting of a class and of its parts.
 
     Args:
-        parser: to which they are added.
-        cls: the settings.
-        title: of their group in the help.
-        skip: settings that have no option.
+        parser: the parser to add them to.
+        cls: the class of settings.
+        title: title of their group in the help.
+        skip: names of settings that get no option.
     """
     group = parser.add_argument_group(title)
     parts = []
@@ -49,7 +49,7 @@ def add_options(
                 continue
         _add(group, one, "", [cls], hidden=False)
     for one in parts:
-        inner = parser.add_argument_group(f"settings of {one.name}")
+        inner = parser.add_argument_group(f"{one.name} settings")
         _add_part(inner, one, f"{one.name}.", hidden=False)
 
 
@@ -63,7 +63,7 @@ def _add_part(group: Any, part: "Field[Any]", prefix: str, hidden: bool) -> None
         one = next(each for each in fields(having[0]) if each.name == name)
         _add(group, one, prefix, having if len(having) < len(kinds) else [], hidden=hidden)
         if is_part(one.type) and prefix.count(".") == 1:
-            # Schedules behind schedules: there is an option, and no row in the help.
+            # Schedules within schedules have options, but no rows in the help.
             _add_part(group, one, f"{prefix}{name}.", hidden=True)
 
 
@@ -120,7 +120,7 @@ def _reader(one: "Field[Any]", optional: bool) -> Callable[[str], Any]:
 
 
 def parse_value(one: "Field[Any]", text: str, optional: bool) -> Any:
-    """The value that a text stands for, of one number of a row; its bounds are checked later."""
+    """Parse the text of an option, or of one of its numbers; bounds are checked later."""
     if optional and text == "none":
         return None
     said = setting_of(one)
@@ -138,7 +138,7 @@ def parse_value(one: "Field[Any]", text: str, optional: bool) -> Any:
 
 
 def _number(text: str) -> float:
-    """A whole number as such, so that a length in steps is one."""
+    """An int if the text is one, so that a length in steps stays whole; else a float."""
     try:
         return int(text)
     except ValueError:
@@ -146,7 +146,7 @@ def _number(text: str) -> float:
 
 
 def _item(cls: type[Settings], text: str) -> dict[str, Any]:
-    """``match=*.bias,lr=0.1`` as a description."""
+    """The description of a group from ``match=*.bias,lr=0.1``."""
     known = {one.name: one for one in fields(cls)}
     found = {}
     for part in text.split(","):

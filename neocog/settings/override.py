@@ -1,4 +1,4 @@
-"""Settings with some of them changed, by the names that the command line has."""
+"""Replace some settings, by the names that the command line has."""
 
 from collections.abc import Mapping
 from dataclasses import Field, fields, replace
@@ -28,7 +28,7 @@ T = TypeVar("T", bound=TrainingSettings)
 
 
 def short_names(cls: type[Settings]) -> dict[str, str]:
-    """Full names by the short ones of settings of parts: ``lr`` → ``optimizer.lr``."""
+    """Full names of nested settings by their short names: ``lr`` → ``optimizer.lr``."""
     return {
         inner.name: f"{one.name}.{inner.name}"
         for one in fields(cls)
@@ -40,21 +40,21 @@ def short_names(cls: type[Settings]) -> dict[str, str]:
 
 
 def override(settings: T, **changes: Any) -> T:
-    """The settings with these in the place of their own.
+    """The settings with some of them replaced.
 
-    - A part's own settings are called after it (``optimizer.lr``), the usual ones also by
-      themselves (``lr``); they change that one alone.
-    - A part is given as such, as a description (``{"type": "sgd", "lr": 0.1}``), or by its name:
-      one of another kind then comes with its defaults, but for the groups of parameters that do
-      not move at all.
-    - ``lr`` moves the rates that groups of parameters have of their own by the same factor.
+    - A nested setting is named with its part (``optimizer.lr``); common ones also have a short name
+      (``lr``). Only that setting changes.
+    - A part is given as an object, as a description (``{"type": "sgd", "lr": 0.1}``), or by its
+      name. A part of another kind has its defaults, except for the groups of parameters that are
+      frozen.
+    - ``lr`` scales the learning rates of groups of parameters by the same factor.
     - ``"none"`` is None where a setting can be None.
-    - ``ema`` is a decay, and 0 takes away whatever average there is.
-    - Another `model` leaves what speaks of a recipe's own model by its layers' names:
-      `freeze_after`, groups of parameters, its width, and an initialization beside PyTorch's.
+    - ``ema`` is a decay; 0 removes any average.
+    - Another `model` drops what refers to the layers of a recipe's own model: `freeze_after`,
+      groups of parameters, its width, and an initialization other than PyTorch's.
 
     Raises:
-        NeocogError: settings that cannot be, or do not go with each other.
+        NeocogError: an unknown setting, a bad value, or settings that contradict each other.
     """
     given = _of_parts(type(settings), changes)
     model = given.get("model")
@@ -70,7 +70,7 @@ def override(settings: T, **changes: Any) -> T:
 
 
 def _of_parts(cls: type[Settings], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes with those of a part in a dictionary of their own, under the part's name."""
+    """The changes, with those of a part collected in a dictionary under the part's name."""
     short = short_names(cls)
     tree: dict[str, Any] = {}
     for name, value in changes.items():
@@ -92,7 +92,7 @@ def _of_parts(cls: type[Settings], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 class _Changes(dict[str, Any]):
-    """Changes to a part's own settings; the part itself is under the empty name, if given."""
+    """Changes to a part's settings; the part itself, if given, is under the empty name."""
 
 
 S = TypeVar("S", bound=Settings)
@@ -137,7 +137,7 @@ def _value(one: "Field[Any]", current: Any, value: Any, name: str) -> Any:
 
 
 def _merged(value: Any) -> Any:
-    """One dictionary of several, as of an option that was given several times."""
+    """Merge several dictionaries, as from an option that was given several times."""
     if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
         keys = [key for one in value for key in one]
         if len(set(keys)) == len(keys) and "match" not in keys:
@@ -146,7 +146,7 @@ def _merged(value: Any) -> Any:
 
 
 def _of_kind(current: Any, kind: type[OneOf]) -> OneOf:
-    """The current part, if it is of this kind; else one with defaults."""
+    """The current part if it is of this kind; else a new one with defaults."""
     if type(current) is kind:
         return current
     made = kind()
@@ -172,9 +172,9 @@ def _no_such_setting(settings: Settings, owner: str, name: str) -> NeocogError:
 
 
 def _scaled(optimizer: Optimizer, lr: Any) -> tuple[Group, ...]:
-    """The groups, whose own rates move by the same factor."""
+    """The groups, with their own learning rates scaled by the same factor."""
     rate = as_real(lr)
-    if rate is None or rate <= 0:  # for the optimizer to refuse
+    if rate is None or rate <= 0:  # the optimizer refuses it
         return optimizer.groups
     factor = rate / optimizer.lr
     return tuple(

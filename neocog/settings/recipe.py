@@ -1,7 +1,7 @@
-"""`Recipe`: a network by its name and how to train it; plain data in TOML.
+"""`Recipe`: the name of a network and how to train it, as plain data in TOML.
 
-A recipe's file has the settings as its keys. What a file leaves out has its default, and what is no
-setting is refused.
+The keys of a recipe's file are the settings. Settings that the file leaves out have their defaults;
+unknown keys are refused.
 """
 
 from collections.abc import Mapping
@@ -21,52 +21,50 @@ __all__ = ["INITIALIZATIONS", "NORMALIZATIONS", "RECIPES", "VIEWS", "Recipe"]
 
 #: The recipes that come with neocog.
 RECIPES = ("note", "standard", "minute", "best")
-#: First weights; `neocog.training.initialization` has what they are.
+#: Ways to initialize weights; see `neocog.training.initialization`.
 INITIALIZATIONS = ("torch", "airbench")
 NORMALIZATIONS = ("model", "data")
-#: Views of each image that an evaluation averages.
+#: Test-time augmentations: the views of an image whose outputs are averaged.
 VIEWS = ("flip", "flip+shift")
 
 
 @dataclass(frozen=True)
 class Recipe(TrainingSettings):
-    """How a network is trained, and which one; `neocog.fit` takes it as its settings."""
+    """Which network is trained, and how; `neocog.fit` takes a recipe as its settings."""
 
-    name: str = setting("", help="of the recipe")
-    about: str = setting("", help="what it is for, in a line")
+    name: str = setting("", help="name of the recipe")
+    about: str = setting("", help="purpose of the recipe, in one line")
     model: str = setting("simple-cnn", metavar="NAME", help="network by name, or my_net.py:make")
     width: float = setting(
         1.0,
         above=0,
         high=1000,
         wanted="above 0 and at most 1000",
-        help="what its channels are multiplied by",
+        help="factor for the network's numbers of channels",
     )
     initialization: str = setting(
         "torch",
         choices=INITIALIZATIONS,
         option="--init",
-        help="first weights: PyTorch's, or whitening and identities",
+        help="initial weights: PyTorch's, or airbench's whitening and identities",
     )
     normalize: str = setting(
         "model",
         choices=NORMALIZATIONS,
-        help="pixels by the model's mean and deviation, or the data's",
+        help="normalize pixels by the model's own mean and deviation, or by those of the data",
     )
     tta: str | None = setting(
-        None, choices=VIEWS, help="views of each image that the evaluation averages"
+        None, choices=VIEWS, help="test-time augmentation: views of each image to average"
     )
-    calibrate: bool = setting(
-        False, help="fit the temperature of the probabilities on the validation images in the end"
-    )
+    calibrate: bool = setting(False, help="fit the temperature on the validation images at the end")
 
     @classmethod
     def load(cls, name_or_path: str) -> Self:
-        """The recipe called so, or that of a ``.toml`` file.
+        """Load the recipe with this name, or from a ``.toml`` file.
 
         Raises:
-            FormatError: there is none, or the file is damaged.
-            NeocogError: settings that cannot be.
+            FormatError: there is no such recipe, or the file is damaged.
+            NeocogError: a setting that is unknown or has a bad value.
         """
         name_or_path = str(file_path("The recipe's name or path", name_or_path, error=FormatError))
         if name_or_path in RECIPES:
@@ -87,7 +85,7 @@ class Recipe(TrainingSettings):
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any], name: str = "") -> Self:
-        """The recipe of plain data, as `to_dict` gives it."""
+        """The recipe from plain data, as `to_dict` gives it."""
         if isinstance(description, Mapping):
             description = {"name": name, **description}
         return from_plain(cls, description, "A recipe")

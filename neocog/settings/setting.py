@@ -1,9 +1,9 @@
-"""A setting: a field of a frozen dataclass that says all there is to know of it, in one place.
+"""A setting: a field of a frozen dataclass that says everything about it in one place.
 
-    accumulate: int = setting(1, low=1, high=1000, help="batches a step of the optimizer")
+    accumulate: int = setting(1, low=1, high=1000, help="batches per step of the optimizer")
 
-From this line come the check and its message, the option ``--accumulate``, the key in TOML and
-JSON, and the row in the class's docstring. Nothing here imports NumPy, as ``--help`` reads it.
+This line gives the check and its message, the option ``--accumulate`` and its help, and the key in
+TOML and JSON. Nothing here imports NumPy, since ``--help`` reads it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -34,18 +34,18 @@ Check = Callable[[str, Any], Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field says of itself.
+    """The description of a field.
 
     Attributes:
-        help: what it is, in a line.
-        low, high, above, below: bounds of a number, or of each number of a row.
-        choices: the texts that it can be.
-        wanted: what a value must be, for messages; from the bounds, if empty.
-        check: gives the value as it is kept, or raises `NeocogError`, where bounds do not say it.
-        text: gives the value of a text on the command line, where its type does not say it.
-        option: a short option beside the one of its full name: ``--lr`` for ``--optimizer.lr``.
-        metavar: what the help calls its value.
-        free: whether a run that is continued may have another value than before.
+        help: one line for ``--help``.
+        low, high, above, below: bounds of a number, or of each number of a tuple.
+        choices: the allowed texts.
+        wanted: for messages, what a value must be; made from the bounds if empty.
+        check: returns the value to keep or raises `NeocogError`, for what bounds cannot express.
+        text: parses the text on the command line, where the field's type does not say how.
+        option: a short option beside that of the full name: ``--lr`` for ``--optimizer.lr``.
+        metavar: name of the value in the help.
+        free: whether the value may change when a run is continued.
     """
 
     help: str = ""
@@ -65,7 +65,7 @@ class Setting:
 def setting(
     default: Any = MISSING, *, default_factory: Any = MISSING, help: str, **described: Any
 ) -> Any:
-    """A field of a class of settings; further arguments are those of `Setting`."""
+    """A field of a class of settings; further arguments are the attributes of `Setting`."""
     metadata = {"setting": Setting(help=help, **described)}
     if default_factory is not MISSING:
         return field(default_factory=default_factory, metadata=metadata)
@@ -73,13 +73,13 @@ def setting(
 
 
 def setting_of(one: "Field[Any]") -> Setting:
-    """What a field says of itself."""
+    """The description of a field."""
     found: Setting = one.metadata["setting"]
     return found
 
 
 class Settings:
-    """What all classes of settings have: their fields are checked when one is made."""
+    """Base class of all settings, which checks the fields when an object is made."""
 
     __dataclass_fields__: ClassVar[dict[str, "Field[Any]"]]
 
@@ -92,29 +92,29 @@ class Settings:
         self.check_together()
 
     def check_together(self) -> None:
-        """Raise `NeocogError` for settings that do not go with each other."""
+        """Raise `NeocogError` for settings that contradict each other."""
 
     @classmethod
     def prefix(cls) -> str:
-        """What messages have before a setting's name."""
+        """What messages put before a setting's name."""
         return ""
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """The settings by name, in order."""
+        """Names of the settings, in order."""
         return tuple(one.name for one in fields(cls))
 
 
 class OneOf(Settings):
     """Settings of which there are several kinds, each a class with a name.
 
-    A direct subclass is a family (``class Optimizer(OneOf)``), a subclass of that a kind of it
-    (``class SGD(Optimizer, name="sgd")``), which `kinds` then has. Files and the command line build
-    what `kinds` has and nothing else.
+    A direct subclass is a family (``class Optimizer(OneOf)``), and a subclass of a family is one of
+    its kinds (``class SGD(Optimizer, name="sgd")``), registered in `kinds`. Files and the command
+    line can build registered kinds and nothing else.
     """
 
     kinds: ClassVar[Mapping[str, type[Self]]]
-    #: What the kind is called in files and on the command line.
+    #: Name of the kind in files and on the command line.
     type_name: ClassVar[str] = ""
 
     def __init_subclass__(cls, *, name: str = "") -> None:
@@ -136,7 +136,7 @@ class OneOf(Settings):
 
 
 def options_of(annotation: Any) -> tuple[Any, bool]:
-    """A field's type without None, and whether it may be None."""
+    """A field's type without None, and whether None is allowed."""
     if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
         others = [one for one in get_args(annotation) if one is not NoneType]
         return others[0], len(others) < len(get_args(annotation))
@@ -144,13 +144,13 @@ def options_of(annotation: Any) -> tuple[Any, bool]:
 
 
 def is_part(annotation: Any) -> bool:
-    """Whether a field holds settings itself."""
+    """Whether a field holds nested settings."""
     kind = options_of(annotation)[0]
     return isinstance(kind, type) and issubclass(kind, Settings)
 
 
 def items_of(annotation: Any) -> type[Settings] | None:
-    """The class of the settings that a field holds a row of; None if it holds no such row."""
+    """The class of settings that a field holds a tuple of; None for any other field."""
     kind, _ = options_of(annotation)
     arguments = get_args(kind)
     if get_origin(kind) is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
@@ -160,7 +160,7 @@ def items_of(annotation: Any) -> type[Settings] | None:
 
 
 def kinds_of(annotation: Any) -> list[type[Settings]]:
-    """The classes that a field's part can be of."""
+    """The classes that a field with nested settings can hold."""
     kind: Any = options_of(annotation)[0]
     return list(kind.kinds.values()) if issubclass(kind, OneOf) else [kind]
 
@@ -174,7 +174,7 @@ def default_of(one: "Field[Any]") -> Any:
 
 
 def checked(one: "Field[Any]", label: str, value: Any) -> Any:
-    """The value of a field as it is kept; raises `NeocogError` for one that cannot be."""
+    """The value of a field as it is kept; raises `NeocogError` for a bad value."""
     said = setting_of(one)
     kind, optional = options_of(one.type)
     if value is None and optional:
@@ -253,7 +253,7 @@ def _shown(bound: float) -> str:
 
 
 def kind_named(family: type[OneOf], name: object, label: str) -> type[OneOf]:
-    """The kind of a family that is called so; raises `NeocogError` if there is none."""
+    """The kind of a family with this name; raises `NeocogError` if there is none."""
     if isinstance(name, str) and name in family.kinds:
         return family.kinds[name]
     hint = did_you_mean(name, family.kinds)
@@ -261,7 +261,7 @@ def kind_named(family: type[OneOf], name: object, label: str) -> type[OneOf]:
 
 
 def unknown_setting(owner: str, name: object, known: Iterable[str]) -> NeocogError:
-    """The error to raise for a setting that is not there; it names one that is like it."""
+    """The error to raise for an unknown setting, with the nearest known name."""
     known = list(known)
     hint = did_you_mean(name, known)
     return NeocogError(f"{owner} has no setting {shown(name)}.{hint} Known: {', '.join(known)}.")

@@ -1,6 +1,6 @@
 """Settings in TOML: recipes and the ``config.toml`` of a run.
 
-Python reads TOML and does not write it: tomli-w does, which is the reader's author's own.
+Python can read TOML but not write it; tomli-w, by the author of that reader, does.
 """
 
 import tomllib
@@ -14,14 +14,14 @@ from neocog.files import read_bytes
 
 __all__ = ["parse_toml", "read_toml", "write_toml"]
 
-# A recipe with every setting has 2 kB. Python's reader takes a time that grows with the square of
-# the parts of a dotted key, so these are few, too.
+# A recipe with every setting has 2 kB. The time of Python's reader grows with the square of the
+# number of parts of a dotted key, so that number is limited, too.
 _MOST_BYTES = 65_536
 _MOST_DOTS = 100
 
 
 def write_toml(description: dict[str, Any]) -> str:
-    """Plain data as TOML, which has no None: what is None is left out, so it must be a default."""
+    """Plain data as TOML. TOML has no None, so None is left out and must be the default."""
     return tomli_w.dumps(_without_none(description))
 
 
@@ -32,14 +32,14 @@ def _without_none(value: Any) -> Any:
 
 
 def read_toml(path: str | Path, what: str) -> dict[str, Any]:
-    """What a file of TOML says.
+    """Read a TOML file.
 
     Args:
         path: of the file.
-        what: it is, for messages: "recipe".
+        what: for messages, what the file is, such as "recipe".
 
     Raises:
-        FormatError: there is no such file, or it is no TOML.
+        FormatError: there is no such file, or it is not TOML.
     """
     try:
         return parse_toml(read_bytes(path, _MOST_BYTES))
@@ -51,10 +51,10 @@ def read_toml(path: str | Path, what: str) -> dict[str, Any]:
 
 
 def parse_toml(content: bytes) -> dict[str, Any]:
-    """What TOML says; raises `ValueError` or `RecursionError` if it is none."""
+    """Parse TOML; raises `ValueError` or `RecursionError` if it is malformed."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ValueError("it is UTF-16; save it as UTF-8")
-    text = content.decode("utf-8-sig")  # some editors on Windows begin a file with a mark
+    text = content.decode("utf-8-sig")  # some editors on Windows write a byte-order mark
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _MOST_DOTS and not line.lstrip().startswith("#"):
             raise ValueError(f"line {number} has more than {_MOST_DOTS} dots")

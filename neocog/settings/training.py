@@ -1,4 +1,4 @@
-"""`TrainingSettings`: all that `neocog.fit` takes beside the network and the data."""
+"""`TrainingSettings`: everything `neocog.fit` takes besides the network and the data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from neocog.validation import as_real, as_row, as_whole, real, refuse, shown, wh
 
 __all__ = ["BALANCES", "MEASURES", "TrainingSettings", "check_threads"]
 
-#: The ways to balance classes; `neocog.training.balance` has what they do.
+#: Ways to balance classes; see `neocog.training.balance`.
 BALANCES = ("sample", "weight")
-#: What early stopping and the best model go by.
+#: Measures for early stopping and for choosing the best model.
 MEASURES = ("validation_loss", "validation_accuracy", "loss")
 
 _MOST = 1_000_000
 _MOST_LOGGED = 1_000_000_000
-# What float32 holds.
+# The largest float32.
 _LEAST_WEIGHT, _MOST_WEIGHT = 1e-45, 3.4e38
 
 
 def _epochs(name: str, value: object) -> float:
-    """A whole number as such, so that it is written as one."""
+    """Keep a whole number as an int, so that it is written as one."""
     wanted = f"a number above 0, at most {_MOST}, such as 5 or 9.5"
     length = real(name, value, above=0, most=_MOST, wanted=wanted)
     whole_epochs = as_whole(value)
@@ -79,96 +79,100 @@ class TrainingSettings(Settings):
     """How a network is trained.
 
     An epoch of n images in batches of b has ⌈n / b⌉ batches, the last of which may have fewer
-    images; 9.5 epochs are nine, and then half of the batches once more. A step of the optimizer
-    takes `accumulate` batches; its gradient is the mean of theirs.
+    images. 9.5 epochs are nine epochs and then half of the batches of another. A step of the
+    optimizer takes `accumulate` batches; its gradient is the mean of their gradients.
     """
 
     epochs: float = setting(
         5, check=_epochs, free=True, help="passes over the data, such as 5 or 9.5"
     )
-    batch_size: int = setting(4, low=1, high=_MOST, help="images a batch")
+    batch_size: int = setting(4, low=1, high=_MOST, help="images per batch")
     optimizer: Optimizer = setting(
-        default_factory=lambda: SGD(0.001, momentum=0.9), help="how weights move"
+        default_factory=lambda: SGD(0.001, momentum=0.9), help="how weights are updated"
     )
-    schedule: Schedule = setting(default_factory=Constant, help="how the learning rate goes")
+    schedule: Schedule = setting(default_factory=Constant, help="learning-rate schedule")
     averaging: Averaging | None = setting(
-        None, help="which average of the weights is kept, and is what is evaluated and saved"
+        None, help="average of the weights, which is then what is evaluated and saved"
     )
     augmentation: Augmentation = setting(
-        default_factory=Augmentation, help="how images are varied each time they are seen"
+        default_factory=Augmentation, help="random changes of training images"
     )
     label_smoothing: float = setting(
         0.0,
         low=0,
         high=1,
         wanted="a number from 0 to 1, such as 0.1",
-        help="the part of a label that all classes share equally",
+        help="fraction of each label that is spread evenly over all classes",
     )
     class_weights: tuple[float, ...] | None = setting(
         None,
         check=_class_weights,
         text=lambda text: tuple(float(part) for part in text.split(",")),
         metavar="W,W,…",
-        help="what the loss of each class counts",
+        help="weight of each class in the loss",
     )
     balance: str | None = setting(
         None,
         choices=BALANCES,
-        help="have classes count alike: show each equally often, or weigh its losses",
+        help="balance the classes: sample each equally often, or weight its loss",
     )
     clip_norm: float | None = setting(
         None,
         above=0,
         wanted="a positive number, such as 1.0, or None",
         text=lambda text: float(text) or None,
-        help="largest norm of the gradient; 0: any",
+        help="clip the gradient to this norm; 0: no clipping",
     )
-    accumulate: int = setting(1, low=1, high=_MOST, help="batches a step of the optimizer")
+    accumulate: int = setting(1, low=1, high=_MOST, help="batches per step of the optimizer")
     freeze_after: Mapping[str, int] = setting(
         default_factory=dict,
         check=_freeze_after,
         text=_pattern_and_epochs,
         metavar="PATTERN=EPOCHS",
-        help="parameters that stay as they are after so many epochs, by patterns for their names",
+        help="freeze the parameters that match the pattern after so many epochs",
     )
-    seed: int = setting(0, check=_seed, help="of all that is drawn")
+    seed: int = setting(0, check=_seed, help="seed of all random numbers")
     threads: int | None = setting(
         None,
         free=True,
         low=1,
         high=MOST_THREADS,
-        help="workers; as many as this process may use, if None",
+        help="worker threads (default: as many as this process may use)",
     )
     log_every: int = setting(
-        2000, free=True, low=1, high=_MOST_LOGGED, help="batches between two losses"
+        2000, free=True, low=1, high=_MOST_LOGGED, help="batches between two printed losses"
     )
     monitor: str = setting(
         "validation_loss",
         choices=MEASURES,
-        help="the measure that says which epoch is the best, and when to stop early",
+        help="measure that decides which epoch is best and when to stop early",
     )
     patience: int | None = setting(
         None,
         free=True,
         low=1,
         high=_MOST,
-        help="epochs without a better one after which training stops",
+        help="stop after this many epochs without improvement",
     )
     min_delta: float = setting(
+<<<<<<< HEAD
         0.0, low=0, help="by how much the measure must be better to count as better"
+=======
+        0.0, free=True, low=0, help="smallest change of the measure that counts as improvement"
+>>>>>>> prose
     )
     checkpoint_minutes: float = setting(
-        5.0, free=True, low=0, help="minutes between two checkpoints; 0: only at the end of epochs"
+        5.0, free=True, low=0, help="minutes between checkpoints; 0: only at the end of epochs"
     )
     checkpoint_steps: int | None = setting(
-        None, free=True, low=1, help="steps of the optimizer between two checkpoints"
+        None, free=True, low=1, help="steps of the optimizer between checkpoints"
     )
     keep_checkpoints: int = setting(
-        3, free=True, low=1, high=1000, help="how many checkpoints are kept"
+        3, free=True, low=1, high=1000, help="how many of the latest checkpoints to keep"
     )
 
     def check_together(self) -> None:
-        """Weights come from one place."""
+        """Class weights come either from `class_weights` or from `balance`."""
         if self.balance == "weight" and self.class_weights is not None:
             raise NeocogError(
                 'balance (="weight") makes class_weights of its own: give one or the other.'
@@ -176,5 +180,5 @@ class TrainingSettings(Settings):
 
 
 def check_threads(threads: int | None) -> int | None:
-    """The number of workers, None for as many as can run at once; raises `NeocogError`."""
+    """Check a number of workers, None for as many as can run at once; raises `NeocogError`."""
     return TrainingSettings(threads=threads).threads

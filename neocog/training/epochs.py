@@ -10,6 +10,7 @@ from neocog.errors import TrainingDivergedError
 from neocog.evaluation import evaluate
 from neocog.signals import deferred_signals
 from neocog.training.callback import Callbacks
+from neocog.training.divergence import explained
 from neocog.training.history import Epoch, History
 from neocog.training.log import Log
 from neocog.training.run import TrainingRun
@@ -59,11 +60,14 @@ def _epochs(run: TrainingRun, validation: Dataset | None, callbacks: Callbacks) 
             if run.is_done or history.stopped:
                 return
             run.next_epoch()
-        _take_steps(run, callbacks)
-        history.interrupted = run.interrupted
-        if run.interrupted and not (run.epoch_is_done and validation is None):
-            return
-        run.update_network()
+        try:
+            _take_steps(run, callbacks)
+            history.interrupted = run.interrupted
+            if run.interrupted and not (run.epoch_is_done and validation is None):
+                return
+            run.update_network()
+        except TrainingDivergedError as error:
+            raise explained(error, run) from error
         epoch = _evaluated(run, validation)
         history.epochs.append(epoch)
         callbacks.epoch_done(epoch, history)

@@ -28,7 +28,7 @@ from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.history import History
 from neocog.training.orders import Orders
 from neocog.training.run_length import RunLength
-from neocog.training.run_state import Arrays, Place, RunState, network_mark
+from neocog.training.run_state import Arrays, Place, RunState, check_arrays, network_mark
 from neocog.training.run_stream import stream_for_training
 from neocog.training.sample_weights import check_sample_weights
 
@@ -55,12 +55,12 @@ class TrainingRun:
             (images, labels). Images that are cropped may have any height and width.
         settings: of the training.
         sample_weights: a number from 0 for each image, which its loss counts.
-        live: whether `rate` and `momentum` will be set while it runs.
+        live: whether `momentum` will be set while it runs.
         on_compile: told how many kernels are compiled first, if any are.
 
     Attributes:
         rate, momentum: of the next steps, in the place of the optimizer's and the schedule's, where
-            they are not None; for these `live` must be set.
+            they are not None; for a momentum `live` must be set.
         losses: float64, the mean loss of each batch of the epoch under way; −∞ for those to come.
         interrupted: whether Ctrl+C or a signal ended the latest `step`.
         history: of the whole run; `fit` writes it.
@@ -187,6 +187,7 @@ class TrainingRun:
             if self._waiting is not None:
                 network, optimizer = self._waiting
                 trainer.set_state(network)
+                check_arrays(optimizer, trainer.optimizer_state())
                 trainer.set_optimizer_state(dict(optimizer))
             self._trainer = trainer  # until here `_waiting` is what a checkpoint keeps
             self.history.compile_seconds += time.perf_counter() - began
@@ -280,7 +281,8 @@ class TrainingRun:
             self.history.seconds, self._began = self.seconds, None
             self.history.steps += place.batch - first
         if place.batch < until and self.losses[place.batch] != _TO_COME:
-            self._diverged(f"The loss became {self.losses[place.batch]}", place.batch + 1)
+            word = "NaN" if np.isnan(self.losses[place.batch]) else "infinite"
+            self._diverged(f"The loss became {word}", place.batch + 1, place.steps + 1)
         return self.losses[first : place.batch]
 
     def _rates_now(self) -> NDArray[np.float64]:
@@ -294,12 +296,9 @@ class TrainingRun:
             rates[:, 1] = self.momentum
         return rates
 
-    def _diverged(self, what: str, batch: int) -> None:
-        raise TrainingDivergedError(
-            f"{what} in epoch {self.epoch}, batch {batch}. Training has stopped; the results up to "
-            "the epoch before are kept. Try a smaller learning rate (a tenth), or a smaller "
-            "momentum."
-        )
+    def _diverged(self, what: str, batch: int, step: int) -> None:
+        """Raise the error, to which `neocog.training.divergence` has more to say."""
+        raise TrainingDivergedError(f"{what} in epoch {self.epoch}, batch {batch} (step {step:,})")
 
     # What is learned
 
@@ -311,7 +310,7 @@ class TrainingRun:
         """
         found = self._trained_state()
         if not all(np.isfinite(value).all() for value in found.values()):
-            self._diverged("A weight became NaN or infinite", self.batch)
+            self._diverged("A weight became NaN or infinite", self.batch, self.steps)
         self.network.load_state_dict(found)
         self.network.temperature = 1.0  # the one from before was fitted for other weights
         self.network.trained = Trained(
@@ -337,8 +336,12 @@ class TrainingRun:
     @property
     def latest_images(self) -> NDArray[np.int64]:
         """The images of the epoch's latest batch, by their numbers in the data."""
+        return self.images_of(self.batch)
+
+    def images_of(self, batch: int) -> NDArray[np.int64]:
+        """The images of one of the epoch's batches, which are counted from 1."""
         size = self.length.batch_size
-        return self._order[max(0, self.batch - 1) * size : self.batch * size]
+        return self._order[max(0, batch - 1) * size : batch * size]
 
     def state(self) -> Checkpoint:
         """All that the run's next steps depend on but the network, the data and the settings.

@@ -55,6 +55,8 @@ class RunFolder:
         checkpoints: of the run.
         was_finished: whether a run that is opened again had been finished.
         holds_results: whether a model was saved.
+        has_begun: whether a run is under way in it; a folder that was opened again stays as it was
+            until then.
     """
 
     def __init__(
@@ -67,8 +69,7 @@ class RunFolder:
         self._lock = lock
         self._data = data
         self._info = info
-        # A folder that was opened again stays as it was until the run in it really goes on.
-        self._begun = False
+        self.has_begun = False
         self.holds_results = exists(path / LAST)
 
     @classmethod
@@ -103,7 +104,7 @@ class RunFolder:
                 check_empty(folder)  # again: another process may have been faster
             write_run_config(folder, settings, options)
             created = cls(folder, _new_info(settings, data), data, made, lock)
-            created._begun = True
+            created.has_begun = True
             created._write_info()
             return created
         except BaseException as error:
@@ -172,7 +173,7 @@ class RunFolder:
 
     def begin(self, settings: TrainingSettings) -> None:
         """Say that a run that was opened again goes on; nothing, of one that is new."""
-        if self._begun:
+        if self.has_begun:
             return
         recipe = self._info.get("settings")
         before = recipe if isinstance(recipe, dict) else {}
@@ -183,7 +184,7 @@ class RunFolder:
             "process": this_process(),
             "settings": {**before, **to_plain(settings)},
         }
-        self._begun = True
+        self.has_begun = True
         try:
             update_run_config(self.path, settings)
         except OSError as error:
@@ -280,7 +281,7 @@ class RunFolder:
 
         Raises nothing of its own: a disk that is full now is seldom the first to say so.
         """
-        if not self._begun:
+        if not self.has_begun:
             self._lock.release()
             return
         if not self.holds_results and not self.goes_on:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import FormatError, NeocogError
+from neocog.errors import FormatError, NeocogError, printable
 from neocog.formats.checkpoint import Checkpoint
 from neocog.layers.registry import describe_node
 from neocog.network import Network
@@ -22,7 +22,7 @@ from neocog.training.data_mark import mark_in_words
 from neocog.training.history import History
 from neocog.training.run_length import RunLength
 
-__all__ = ["Arrays", "Place", "RunState", "network_mark"]
+__all__ = ["Arrays", "Place", "RunState", "check_arrays", "network_mark"]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -151,6 +151,16 @@ class RunState:
             raise NeocogError(
                 f"The run ended within epoch {self.epoch:,} by a step of fewer than "
                 f"{length.accumulate} batches, so this epoch cannot go on. Begin a new run."
+            )
+
+
+def check_arrays(given: Arrays, needed: Arrays) -> None:
+    """Raise `FormatError` unless all that are needed are given, in their shapes."""
+    for name, array in needed.items():
+        if name not in given or given[name].shape != array.shape:
+            raise FormatError(
+                f"This checkpoint has no {printable(name)} of {list(array.shape)} numbers, which "
+                "the run needs."
             )
 
 

@@ -55,7 +55,7 @@ class Saving(Callback):
     def _check_unfinished(self, run: TrainingRun) -> None:
         path, epochs = self._folder.path, run.settings.epochs
         if run.is_done:
-            why, more = f"it has done its {epochs:g} epochs", "more epochs"
+            why, more = f"it has done all of its {epochs:g} epochs", "more epochs"
         elif is_long_enough(run.history.epochs, run.settings):
             why, more = f"it stopped early after {run.epoch} epochs", "more patience"
         else:

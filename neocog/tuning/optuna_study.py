@@ -47,6 +47,8 @@ _LOCK_SECONDS = 60
 # another one is stopped in it.
 _AT_RANDOM, _TO_COMPARE = 6, 4
 _FEWEST_FOR_IMPORTANCE = 4
+# What Optuna raises of lines that are not its own.
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError)
 _OUTCOME, _PROCESS, _SURPLUS = "outcome", "process", "surplus"
 
 
@@ -91,11 +93,18 @@ class OptunaStudy:
         if exists(path):
             _check_journal(path)
         with deferred_signals(), self._guarded(), _quiet():
-            self._study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(str(path))),
+            storage = JournalStorage(JournalFileBackend(str(path)))
+            if _NAME not in optuna.get_all_study_names(storage):
+                maximize = monitor == "validation_accuracy"
+                optuna.create_study(
+                    storage=storage,
+                    study_name=_NAME,
+                    load_if_exists=True,  # another process may just have made it
+                    direction="maximize" if maximize else "minimize",
+                )
+            self._study = optuna.load_study(
+                storage=storage,
                 study_name=_NAME,
-                load_if_exists=True,
-                direction="maximize" if monitor == "validation_accuracy" else "minimize",
                 sampler=_Sampler(seed, first or {}),
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=_TO_COMPARE, n_warmup_steps=1),
             )
@@ -132,7 +141,7 @@ class OptunaStudy:
             yield
         except OSError as error:
             raise FormatError(why_not_written(self._folder / _JOURNAL, error)) from error
-        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise FormatError(
                 f"{self._folder / _JOURNAL} is damaged, or of another program: "
                 f"{printable(str(error), 300)}. Begin a new study with another folder."

@@ -201,24 +201,11 @@ def _found(classes: Iterable[Any], name: str) -> "Field[Any] | None":
 def _parameter(name: str, one: "Field[Any]", given: Any) -> Parameter:
     kind, _ = options_of(one.type)
     is_number = kind in (int, float)
-    if (
-        not is_number
-        and kind not in (bool, str)
-        and not (is_part(kind) and issubclass(kind, OneOf))
-    ):
-        raise NeocogError(f"space has {name}, whose values are no single numbers or names.")
+    is_kind = is_part(kind) and issubclass(kind, OneOf)
+    if not (is_number or is_kind or kind in (bool, str)):
+        raise NeocogError(f"space has {name}, whose values are neither numbers nor names.")
     if isinstance(given, str):
-        text, _, flag = given.partition(":") if is_number else (given, "", "")
-        if is_number and ".." in text:
-            if flag not in ("", "log"):
-                raise NeocogError(f"space {name} (={shown(given)}) has :{flag}; there is :log.")
-            low, _, high = text.partition("..")
-            ends = (_value(name, one, end.strip(), given) for end in (low, high))
-            return _checked_range(name, kind, Range(*ends, log=flag == "log"))
-        return _checked_choices(
-            name,
-            Choices(tuple(_value(name, one, part.strip(), given) for part in given.split(","))),
-        )
+        return _parsed(name, one, given, is_number)
     if isinstance(given, Range):
         if not is_number:
             raise NeocogError(f"space {name} (={given}) is no number: give a list of values.")
@@ -227,6 +214,18 @@ def _parameter(name: str, one: "Field[Any]", given: Any) -> Parameter:
     if values is None:
         raise refuse(f"space {name}", given, "a text such as 1e-4..1e-1:log, or a list of values")
     return _checked_choices(name, Choices(tuple(values)))
+
+
+def _parsed(name: str, one: "Field[Any]", given: str, is_number: bool) -> Parameter:
+    text, _, flag = given.partition(":") if is_number else (given, "", "")
+    if not is_number or ".." not in text:
+        values = [_value(name, one, part.strip(), given) for part in given.split(",")]
+        return _checked_choices(name, Choices(tuple(values)))
+    if flag not in ("", "log"):
+        raise NeocogError(f"space {name} (={shown(given)}) has :{flag}; there is :log.")
+    low, _, high = text.partition("..")
+    first, last = (_value(name, one, end.strip(), given) for end in (low, high))
+    return _checked_range(name, options_of(one.type)[0], Range(first, last, flag == "log"))
 
 
 def _value(name: str, one: "Field[Any]", text: str, given: str) -> Any:
@@ -256,25 +255,22 @@ def _checked_range(name: str, kind: type, given: Range) -> Range:
     else:
         low, high = float(low), float(high)
     if low >= high:
-        raise NeocogError(f"space {name} (={given}) must go from a smaller number to a larger one.")
+        raise NeocogError(f"space {name} (={given}) must go from a number to a larger one.")
     if given.log and low <= 0:
-        raise NeocogError(
-            f"space {name} (={given}): the logarithm of {low:g} is none; begin above."
-        )
+        raise NeocogError(f"space {name} (={given}): a logarithm needs ends above 0.")
     return Range(low, high, bool(given.log))
 
 
 def _checked_choices(name: str, given: Choices) -> Choices:
-    if not all(
-        value is None or isinstance(value, bool | int | float | str) for value in given.values
-    ):
+    values = given.values
+    if not all(value is None or isinstance(value, bool | int | float | str) for value in values):
         raise NeocogError(f"space {name} must have numbers, texts, True, False or None as values.")
-    if len({_text(value) for value in given.values}) != len(given.values):
+    if len({_text(value) for value in values}) != len(values):
         raise NeocogError(f"space {name} (={shown(str(given))}) has a value twice.")
-    if not 2 <= len(given.values) <= _MOST_CHOICES:
+    if not 2 <= len(values) <= _MOST_CHOICES:
         raise NeocogError(
-            f"space {name} (={shown(str(given))}) has {len(given.values)} values; from 2 to "
-            f"{_MOST_CHOICES} can be tried. A single one is a setting of all trials: give it as such."
+            f"space {name} (={shown(str(given))}) has {len(values)} values; from 2 to "
+            f"{_MOST_CHOICES} can be tried. A single one is given as a setting of all trials."
         )
     return given
 

@@ -89,7 +89,8 @@ class Study:
     @property
     def best_settings(self) -> Recipe | None:
         """The settings of the best trial, for `neocog.fit`; None where none has finished."""
-        return self.best and override(self.settings, **self.best.values)
+        best = self.best
+        return None if best is None else override(self.settings, **best.values)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def tune(
     trials: int = 20,
     minutes: float | None = None,
     study: str | PathLike[str] | None = None,
-    network: Callable[[Recipe], Network] | None = None,
+    network: Callable[[Recipe, Data], Network] | None = None,
     data_options: Mapping[str, Any] | None = None,
     on_trial: Callable[[TrialResult, TrialResult | None], None] | None = None,
     callback: Callback | None = None,
@@ -69,7 +70,8 @@ def tune(
         trials: of the study in the end, those of earlier calls and of other processes among them.
         minutes: after which no further trial begins.
         study: its folder; a new one under ``runs``, if None.
-        network: makes the network of a trial; that of `settings.model`, if None.
+        network: makes the network of a trial from its settings and the data; that of
+            `settings.model`, if None.
         data_options: what ``config.toml`` says of the data.
         on_trial: told of each trial that ends here, and which is the best then.
         callback: told how each training goes.
@@ -91,8 +93,9 @@ def tune(
     seconds = None if minutes is None else 60 * real("minutes", minutes, above=0)
     kept = with_validation(Data.of(loaded))
     asked = None if space is None else parse_space(space, base)
-    make = network or (lambda recipe: make_network(recipe, kept))
-    search = _Search(_folder(study, kept.name), base, asked, kept, make, data_options)
+    search = _Search(
+        _folder(study, kept.name), base, asked, kept, network or make_network, data_options
+    )
     return search.run(most, seconds, on_trial, callback)
 
 
@@ -105,11 +108,11 @@ class _Search:
         base: Recipe,
         asked: Mapping[str, Parameter] | None,
         data: Data,
-        make: Callable[[Recipe], Network],
+        make: Callable[[Recipe, Data], Network],
         options: Mapping[str, Any] | None,
     ) -> None:
         self._folder, self._base, self._data, self._options = folder, base, data, options
-        self._make = make
+        self._make = partial(_made, make, data)
         usual = default_space(base, min(data.train.images.shape[1:3]))
         before = None
         if OptunaStudy.is_in(folder):
@@ -117,7 +120,7 @@ class _Search:
         if asked is None and before is not None:
             asked = parse_space(space_of(before), base)
         self._space: Mapping[str, Parameter] = usual if asked is None else asked
-        _check_networks(self._space, base, make)
+        _check_networks(self._space, base, self._make)
         first = starting_point(self._space, base)
         now = described(self._space, base, data)
         if before is not None:  # before a study of another measure is opened for this one
@@ -215,6 +218,10 @@ class _Search:
                     best.value or 0.0, other.value, self._base.monitor
                 ):
                     drop_models(folder_of_trial(self._folder, other.number))
+
+
+def _made(make: Callable[[Recipe, Data], Network], data: Data, settings: Recipe) -> Network:
+    return make(settings, data)
 
 
 def _folder(study: str | PathLike[str] | None, name: str) -> Path:

@@ -96,12 +96,13 @@ class WatchedMemory:
         if buffer is None or buffer.scope in _OUTSIDE or (of_images and name in self._parameters):
             return
         begin = self._memory.address(name, worker) - self._memory._base
-        if buffer.scope is not Scope.BATCH:
-            size = buffer.size * (buffer.chunk if buffer.scope is Scope.CHUNK else 1)
-            yield begin, begin + size - buffer.offset
+        shards = -(-total // group["shard"])
+        low, high = (shards * w // workers * group["shard"] for w in (worker, worker + 1))
+        if buffer.scope is Scope.CHUNK:
+            yield begin, begin + min(buffer.chunk, high - low) * buffer.size
+        elif buffer.scope is not Scope.BATCH:
+            yield begin, begin + buffer.size - buffer.offset
         elif of_images:
-            shards = -(-total // group["shard"])
-            low, high = (shards * w // workers * group["shard"] for w in (worker, worker + 1))
             yield begin + low * buffer.size, begin + min(high, total) * buffer.size
         else:
             yield begin, begin + self._program.batch * buffer.size
@@ -110,7 +111,7 @@ class WatchedMemory:
         begin, end, name = max(extent for extent in self._extents if extent[0] <= place)
         return f"{place - end} behind {name}" if place >= end else f"{place - begin} in {name}"
 
-    def dirty_borders(self):
+    def borders_not_zero(self):
         """The maps, and their gradients, whose borders are not zero."""
         plan, found = self._program.plan, []
         for tensor in self._tensors:

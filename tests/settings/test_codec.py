@@ -145,6 +145,6 @@ def test_optimizers_within_optimizers_have_an_end():
     plain = {"type": "muon"}
     for _ in range(20):
         plain = {"type": "muon", "rest": plain}
-    with pytest.raises(NeocogError, match="rest holds others more than 8 deep"):
+    with pytest.raises(NeocogError, match="rest is nested more than 8 levels deep"):
         from_plain(Optimizer, plain, "optimizer")
     assert isinstance(from_plain(Optimizer, {"type": "muon", "rest": {"type": "sgd"}}, ""), Muon)

@@ -1,1 +1,1 @@
-"""What was decoded, kept on disk."""
+"""The cache of decoded pictures on disk."""

@@ -1,12 +1,12 @@
-"""An array of bytes in a file, which is mapped when it is opened, and what is known of it.
+"""A file with an array of bytes, memory-mapped when it is opened, and a description of the array.
 
     the array               uint8, one item after another, from the file's first byte on
     `About`                 JSON
     its length              8 bytes
-    the mark of the format  8 bytes
+    magic bytes             8 bytes
 
-What is torn, or is not what was asked for, is no entry. No size in a file is trusted before it is
-compared with the file's own.
+Torn files and files of another key are not used. No size in a file is trusted before it is compared
+with the file's own.
 """
 
 import hashlib
@@ -38,16 +38,16 @@ _HEX = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class About:
-    """What an entry says of itself.
+    """Description of an entry.
 
     Attributes:
-        key: what it was asked for by.
-        kind: of the source, for people: "class folders".
-        name: of the data, for people.
-        shape: of the array; its first number is how many items there are.
-        digest: the SHA-256 of the array's bytes, in hex.
-        bad: which of the pictures are left out, as they could not be read.
-        maker: what they were made by, as `key`'s makers tell themselves apart.
+        key: key of the entry.
+        kind: kind of the source, for people: "class folders".
+        name: name of the data, for people.
+        shape: shape of the array; the first number is the number of items.
+        digest: SHA-256 of the array's bytes, in hex.
+        bad: indices of the pictures that are left out because they could not be read.
+        maker: versions of the code that made the array, as in the key.
     """
 
     key: str
@@ -60,10 +60,10 @@ class About:
 
 
 class EntryWriter:
-    """Writes an entry, some items at a time.
+    """Writes an entry, a few items at a time.
 
     Args:
-        file: new.
+        file: a new file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -88,7 +88,7 @@ class EntryWriter:
         bad: tuple[int, ...] = (),
         maker: str = "",
     ) -> None:
-        """Write what the entry says of itself, see `About`, when all items are written."""
+        """Write the description, see `About`, after all items."""
         shape = (self._count, *item_shape)
         about = About(key, kind, name, shape, self._digest.hexdigest(), bad, maker)
         text = json.dumps(asdict(about)).encode()
@@ -96,11 +96,11 @@ class EntryWriter:
 
 
 def open_entry(path: Path, key: str) -> tuple[About, NDArray[np.uint8]]:
-    """What an entry says of itself, and its array, mapped for reading.
+    """Open an entry: its description, and its array, mapped for reading.
 
     Raises:
-        OSError: there is none, or others could have written it.
-        ValueError: it is torn, or of another key or format.
+        OSError: there is no entry, or other users could have written it.
+        ValueError: it is torn, or has another key or format.
     """
     with open_regular(path, follow_links=False) as file:
         require_private(os.fstat(file.fileno()), path)
@@ -108,23 +108,23 @@ def open_entry(path: Path, key: str) -> tuple[About, NDArray[np.uint8]]:
         if about.key != key:
             raise ValueError("it is of another key")
         size = math.prod(about.shape)
-        if size == 0:  # which cannot be mapped
+        if size == 0:  # an empty file cannot be mapped
             return about, np.empty(about.shape, np.uint8)
         mapping = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
     return about, np.ndarray(about.shape, np.uint8, buffer=mapping)
 
 
 def mapping_of(array: NDArray[Any]) -> mmap.mmap | None:
-    """The mapping that an array of `open_entry` lies in; None for one without items."""
+    """The memory map of an array from `open_entry`; None for an empty one."""
     return array.base if isinstance(array.base, mmap.mmap) else None
 
 
 def read_about(file: BufferedReader) -> About:
-    """What an entry says of itself, checked against the length of the file.
+    """Read the description and check it against the length of the file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is torn or of another format.
+        ValueError: it is torn or has another format.
     """
     size = file.seek(0, os.SEEK_END)
     if size < _TAIL:

@@ -1,11 +1,12 @@
-"""The folder of what was decoded: which entries there are, and the room that they may take.
+"""The folder of decoded pictures: its entries, and the space that they may take.
 
 An entry is a folder ``pictures/KEY`` in the cache (`neocog.files.cache_root`) with a file
-``entry``, as `cache_entry` says, and a lock. Whoever makes one holds the lock; all else needs none,
-as a file is there whole or not at all, and one that is removed stays for those who have it mapped.
+``entry``, described in `cache_entry`, and a lock. Whoever writes an entry holds its lock. Reading
+needs none: a file appears whole or not at all, and a removed file stays for processes that have
+mapped it.
 
-All entries together take a tenth of the disk at most (`NEOCOG_CACHE_SHARE` can name another part; 0
-keeps nothing), and leave a twentieth of it free. Those that were not used for longest go first.
+All entries together take at most a tenth of the disk (`NEOCOG_CACHE_SHARE` sets another fraction; 0
+turns the cache off) and leave a twentieth of it free. The least recently used are removed first.
 """
 
 import contextlib
@@ -34,33 +35,33 @@ from neocog.validation import shown
 
 __all__ = ["Kept", "NotKeptError", "cache_share", "kept", "list_kept", "remove_kept"]
 
-#: The part of the disk that all entries together may take, and the part that they leave free.
+#: Fraction of the disk that all entries together may take, and fraction that they leave free.
 SHARE, FREE = 0.1, 0.05
 
 _PICTURES, _ENTRY, _LOCK = "pictures", "entry", "lock"
 _KEY = re.compile("[0-9a-f]{32}")
-# Seconds between two words to who waits for another process.
+# Seconds between two progress reports while another process is being waited for.
 _PAUSE = 0.2
 
 _log = logging.getLogger("neocog")
 
-# What this process has mapped, by folder: it is not removed to make room for other things.
+# Maps of this process by folder; these entries are not removed to make room.
 _in_use: WeakValueDictionary[str, mmap.mmap] = WeakValueDictionary()
 
 
 class NotKeptError(Exception):
-    """Why there is no entry, in words; none, where the user wants none."""
+    """Why nothing is cached, in words; empty if the user has turned the cache off."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """An entry, or what is left of one.
+    """An entry, which may be incomplete.
 
     Attributes:
-        folder: where it lies.
+        folder: its folder.
         size: bytes.
-        used: when it was last opened, in seconds since 1970.
-        about: what it says of itself; None for one that is torn.
+        used: time of the last use, in seconds since 1970.
+        about: its description; None if it is torn.
     """
 
     folder: Path
@@ -70,7 +71,7 @@ class Kept:
 
 
 def cache_share() -> float:
-    """The part of the disk that all entries may take, 0 to 1.
+    """Fraction of the disk that all entries may take, 0 to 1.
 
     Raises:
         NeocogError: `NEOCOG_CACHE_SHARE` is no such number.
@@ -87,7 +88,7 @@ def cache_share() -> float:
     return share
 
 
-# An entry
+# One entry
 
 
 def kept(
@@ -97,17 +98,17 @@ def kept(
     fits: Callable[[About], bool],
     waiting: Callable[[int], None] | None = None,
 ) -> tuple[About, NDArray[np.uint8]]:
-    """The entry of a key, made if it is not there; its array is mapped.
+    """Open the entry of a key, after making it if there is none; its array is mapped.
 
     Args:
         key: 32 hex digits.
-        size: of its array, in bytes.
-        make: writes it.
-        fits: whether one that is there is what is wanted.
-        waiting: told, while another process makes it, how many bytes that has written.
+        size: bytes of its array.
+        make: writes the entry.
+        fits: whether an existing entry can be used.
+        waiting: called with the bytes written so far while another process makes the entry.
 
     Raises:
-        NotKeptError: there is no place or no room for it.
+        NotKeptError: there is no folder or no space for it.
     """
     share = cache_share()
     if share == 0:
@@ -126,11 +127,11 @@ def kept(
         found = _opened(folder, key, fits)
         if found is None:
             try:
-                for path in files.leftovers(folder):  # of who was killed
+                for path in files.leftovers(folder):  # of processes that were killed
                     path.unlink()
                 with files.writing(folder / _ENTRY) as file:
                     if hasattr(os, "fchmod"):
-                        os.fchmod(file.fileno(), 0o600)  # whatever the user's umask allows others
+                        os.fchmod(file.fileno(), 0o600)  # regardless of the user's umask
                     make(EntryWriter(file))
             except OSError as error:
                 raise NotKeptError(_reason(error, folder)) from error
@@ -141,7 +142,7 @@ def kept(
 
 
 def _root() -> Path:
-    """The folder of all; where the user has put a link in its place, what that leads to."""
+    """The folder of all entries, with a link in its place resolved."""
     root = files.cache_root()
     if root is None:
         raise NotKeptError("the system knows no home folder")
@@ -149,7 +150,7 @@ def _root() -> Path:
 
 
 def _private(folder: Path) -> Path:
-    """The folder, made if it is not there; nobody else can put things into it."""
+    """Make the folder if needed; other users cannot write into it."""
     try:
         return private_folder(folder)
     except OSError as error:
@@ -157,7 +158,7 @@ def _private(folder: Path) -> Path:
 
 
 def _reason(error: OSError, folder: Path) -> str:
-    # Not the name in the error, which may be a temporary one.
+    # The file name in the error is left out, as it may be a temporary one.
     text = error.strerror or str(error)
     return text if str(folder.anchor) in text else f"{folder}: {text}"
 
@@ -175,7 +176,7 @@ def _opened(
         return None
     if not fits(about):
         return None
-    with contextlib.suppress(OSError):  # as on a disk that can only be read
+    with contextlib.suppress(OSError):  # the disk may be read-only
         os.utime(path)
     mapping = mapping_of(array)
     if mapping is not None:
@@ -185,7 +186,7 @@ def _opened(
 
 @contextmanager
 def _locked(folder: Path, waiting: Callable[[int], None] | None) -> Iterator[None]:
-    """Be the only one who makes an entry; the lock ends with its process, however that ends."""
+    """Hold the lock of an entry while making it; the lock ends with the process."""
     lock = FileLock(folder / _LOCK, mode=0o600)
     while True:
         try:
@@ -203,20 +204,20 @@ def _locked(folder: Path, waiting: Callable[[int], None] | None) -> Iterator[Non
 
 
 def _written(folder: Path) -> int:
-    """Bytes of what is being made."""
+    """Bytes written so far by whoever makes the entry."""
     try:
         return max((path.lstat().st_size for path in files.leftovers(folder)), default=0)
-    except OSError:  # it is done by now
+    except OSError:  # it has just been finished
         return 0
 
 
-# All of them
+# All entries
 
 
 def list_kept() -> list[Kept]:
-    """What is kept, the last used first.
+    """All entries, the most recently used first.
 
-    Only what looks like an entry is, and only where nobody else can put things.
+    Only folders that look like entries, and that other users cannot write to, are listed.
     """
     try:
         root = _root()
@@ -228,11 +229,11 @@ def list_kept() -> list[Kept]:
 
 def _kept(folder: Path) -> Kept | None:
     try:
-        # Not a link to a folder, which may lead anywhere.
+        # A link to a folder is refused, as it may lead anywhere.
         if not _KEY.fullmatch(folder.name) or not stat.S_ISDIR(folder.lstat().st_mode):
             return None
         statuses = {path.name: path.lstat() for path in _files(folder)}
-    except OSError:  # it has just gone
+    except OSError:  # it has just been removed
         return None
     size = sum(status.st_size for status in statuses.values())
     used = max((status.st_mtime for status in statuses.values()), default=0.0)
@@ -245,7 +246,7 @@ def _kept(folder: Path) -> Kept | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files of an entry, and what was left of making it."""
+    """The files of an entry, including leftovers of writing it."""
     ours = [path for path in (folder / _ENTRY, folder / _LOCK) if _is_file(path)]
     return [*files.leftovers(folder), *ours]
 
@@ -258,9 +259,9 @@ def _is_file(path: Path) -> bool:
 
 
 def remove_kept(one: Kept) -> bool:
-    """Remove an entry, unless somebody makes it just now; whether it is gone.
+    """Remove an entry, unless a process is writing it; returns whether it was removed.
 
-    What is not of an entry stays, and so does the folder then.
+    Files that do not belong to an entry stay, and so does their folder.
     """
     lock = FileLock(one.folder / _LOCK, mode=0o600)
     try:
@@ -277,17 +278,17 @@ def remove_kept(one: Kept) -> bool:
         return False
     finally:
         lock.release()
-    with contextlib.suppress(OSError):  # there are other things in it
+    with contextlib.suppress(OSError):  # the folder has other files
         one.folder.rmdir()
     return True
 
 
 def _make_room(folder: Path, size: int, share: float) -> None:
-    """Remove what was not used for longest until there is room for an entry in this folder.
+    """Remove the least recently used entries until there is space for a new one in this folder.
 
     Raises:
-        OSError: the disk does not say what is free.
-        NotKeptError: there would not be enough if all of it went, so all of it stays.
+        OSError: the free space of the disk is unknown.
+        NotKeptError: removing all entries would not be enough, so none is removed.
     """
     others = [one for one in list_kept() if one.folder != folder]
     can_go = [one for one in others if str(one.folder) not in _in_use]
@@ -297,7 +298,7 @@ def _make_room(folder: Path, size: int, share: float) -> None:
     if used - gone + size > most:
         rest = f", and {readable(used - gone)} are in use" if used > gone else ""
         raise NotKeptError(
-            f"they need {readable(size)}, and all that is kept may take {readable(most)}, "
+            f"they need {readable(size)}, and the cache may take {readable(most)}, "
             f"{100 * share:g} % of the disk of {folder.parent}{rest}"
         )
     if disk.free + gone - size < least:

@@ -1,4 +1,4 @@
-"""What the contents of pictures are told apart by, read once and kept."""
+"""Digests of the contents of pictures, computed once and cached."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +18,12 @@ from neocog.limits import available_cores
 
 __all__ = ["CONTENTS", "UNREADABLE", "content_digests"]
 
-#: The kind of what is kept here, where that of pixels is their source's.
+#: Kind of these cache entries; those of pixels have their source's kind.
 CONTENTS = "contents"
-#: Of a picture that cannot be read.
+#: Digest of a picture that cannot be read.
 UNREADABLE = 0
-# Bytes of a digest. Where two contents share one by chance, they are on one side of a split, which
-# does no harm.
+# Bytes of a digest. If two contents have the same one by chance, they are on the same side of a
+# split, which does no harm.
 _BYTES = 8
 # Pictures that a thread reads at a time.
 _AT_A_TIME = 500
@@ -32,14 +32,14 @@ _AT_A_TIME = 500
 def content_digests(
     pictures: Pictures, place: str = "", threads: int | None = None
 ) -> NDArray[np.uint64]:
-    """A digest of each picture's content, uint64 [n], which only those of the same content share.
+    """A digest of each picture's content, uint64 [n]; equal contents have equal digests.
 
-    They are kept on disk, if there is room, until a picture changes its stamp.
+    Digests are cached on disk, if there is space, until the stamp of a picture changes.
 
     Args:
-        pictures: which.
-        place: where the source lies.
-        threads: how many read; as many as this process may use, if None.
+        pictures: the pictures.
+        place: where the source is.
+        threads: number of threads that read; None uses as many as this process may use.
     """
     stamps = stamps_of(pictures)
     if not stamps:
@@ -49,7 +49,7 @@ def content_digests(
 
     def make(writer: EntryWriter) -> None:
         found.append(_read(pictures, threads))
-        if (found[0] == UNREADABLE).any():  # it may be a matter of rights, and is tried again
+        if (found[0] == UNREADABLE).any():  # permissions may be the reason, so try again next time
             raise NotKeptError
         writer.add(found[0].view(np.uint8).reshape(-1, _BYTES))
         writer.finish(
@@ -76,7 +76,7 @@ def _read(pictures: Pictures, threads: int | None) -> NDArray[np.uint64]:
     begins = range(0, len(pictures), _AT_A_TIME)
     with ThreadPoolExecutor(threads or available_cores()) as pool:
         try:
-            # A pool starts a thread when it is asked for something, and not before.
+            # A pool starts its threads on demand, so none is started if nothing is read.
             ask = pool.map if len(begins) > 1 else map
             return np.array(list(chain.from_iterable(ask(some, begins))), "<u8")
         except BaseException:

@@ -1,8 +1,8 @@
-"""Decode once: the pixels of pictures, kept on disk and mapped from there from then on.
+"""Decode once: the pixels of pictures are cached on disk and memory-mapped from then on.
 
-There is one entry for a part of a source in a shape and a way of resizing. Its key is a hash of all
-that its pixels depend on: where the source lies, the pictures' stamps in their order, the shape,
-the resizing, and what decodes (`decoders`). So an entry is never wrong, only no longer asked for.
+There is one entry per part of a source, shape and way of resizing. Its key is a hash of everything
+that the pixels depend on: where the source is, the pictures' stamps in order, the shape, the
+resizing, and the code that decodes (`decoders`). So no entry is ever wrong.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ __all__ = ["Decoded", "Decoding", "key_of", "stamps_of"]
 
 # Bytes that are decoded before they are written, while the next ones are decoded.
 _CHUNK = 2**26
-# Bad pictures that are tried again at a time.
+# Bad pictures that are tried again together.
 _FEW = 64
 
 
@@ -38,9 +38,9 @@ class Decoded:
 
     Attributes:
         images: uint8 [n, height, width, channels], mapped from a file or in memory.
-        bad: those that could not be read.
-        digest: the SHA-256 of `images`, if it is known.
-        why_not_kept: why they are in memory, in words for the user; empty if nobody has to know.
+        bad: the pictures that could not be read.
+        digest: SHA-256 of `images`, if it is known.
+        why_not_kept: for the user, why the images are not cached; empty if that is no news.
     """
 
     images: NDArray[np.uint8]
@@ -57,9 +57,9 @@ class Decoding:
         shape: (channels, height, width) of each image.
         resize: how pictures of other sizes are made to fit.
         threads: how many decode at once.
-        kind: of the source, for people.
-        name: of the data, for people.
-        place: where the source lies.
+        kind: kind of the source, for people.
+        name: name of the data, for people.
+        place: where the source is.
     """
 
     shape: tuple[int, int, int]
@@ -72,19 +72,19 @@ class Decoding:
     def decoded(
         self, pictures: Pictures, progress: Progress | None = None, before: int = 0, of: int = 0
     ) -> Decoded:
-        """The pictures, from the cache if they are there, and else put there.
+        """The pictures, from the cache if they are there; otherwise decoded and cached.
 
-        Where there is no place or no room for them, or they are pixels in memory already, they are
+        If the cache has no folder or space for them, or they are pixels in memory already, they are
         decoded into memory.
 
         Args:
-            pictures: of a part.
-            progress: told of the pictures that are decoded, by this process or another.
-            before: how many were, of other parts.
-            of: how many there are in all parts.
+            pictures: those of one part.
+            progress: called as pictures are decoded, by this process or another.
+            before: number of pictures of other parts that are done.
+            of: number of pictures in all parts.
 
         Raises:
-            NeocogError: this process cannot get the memory.
+            NeocogError: there is not enough memory.
         """
 
         def decoding(done: int) -> None:
@@ -104,7 +104,7 @@ class Decoding:
         def fits(about: About) -> bool:
             if about.shape != (len(pictures) - len(about.bad), *self._image_shape):
                 return False
-            # What could not be read may be readable now, as when it was a matter of rights.
+            # A picture that could not be read may be readable now, if permissions were the reason.
             bad[:] = self._tried_again(pictures, about.bad)
             return len(bad) == len(about.bad)
 
@@ -136,7 +136,7 @@ class Decoding:
         first: int,
         progress: Callable[[int], None] | None = None,
     ) -> list[BadPicture]:
-        """Decode pictures from the first one on; gives the bad ones, in their places among all."""
+        """Decode pictures from index `first` on; returns the bad ones, with indices into all."""
         places = np.arange(first, first + len(into))
 
         def counted(done: int, _of: int) -> None:
@@ -150,10 +150,10 @@ class Decoding:
     def _write(
         self, key: str, pictures: Pictures, writer: EntryWriter, progress: Callable[[int], None]
     ) -> list[BadPicture]:
-        """Decode into an entry, in which bad pictures leave no gaps; gives these."""
+        """Decode into an entry, in which bad pictures leave no gaps; returns the bad ones."""
         rows = max(1, min(_CHUNK // self._image_bytes, len(pictures)))
         require_memory(2 * rows * self._image_bytes, f"{rows:,} images", "Choose a smaller size.")
-        # One is written while the other is filled.
+        # One buffer is written while the other is filled.
         buffers = [np.empty((rows, *self._image_shape), np.uint8) for _ in range(2)]
         found: list[BadPicture] = []
         with ThreadPoolExecutor(1) as writing:
@@ -197,8 +197,8 @@ class Decoding:
         if why:
             purpose += f", which cannot be kept on the disk ({why}),"
             remedy = (
-                "Choose a smaller size, free some of the disk, name a cache folder on another one "
-                "with NEOCOG_CACHE_DIR, or have it take more of it with NEOCOG_CACHE_SHARE."
+                "Choose a smaller size, free space on the disk, name a cache folder on another "
+                "disk with NEOCOG_CACHE_DIR, or let the cache take more with NEOCOG_CACHE_SHARE."
             )
         require_memory(size, purpose, remedy)
         images = np.empty((len(pictures), *self._image_shape), np.uint8)
@@ -207,7 +207,7 @@ class Decoding:
 
 
 def _without(images: NDArray[np.uint8], places: list[int]) -> NDArray[np.uint8]:
-    """The images without those at some places: the others move up, and nothing is copied twice."""
+    """The images without those at some indices; later ones move up in place."""
     if not places:
         return images
     keep = np.ones(len(images), np.bool_)
@@ -219,7 +219,7 @@ def _without(images: NDArray[np.uint8], places: list[int]) -> NDArray[np.uint8]:
 
 
 def stamps_of(pictures: Pictures) -> list[str]:
-    """What changes when the pictures do; empty where nothing tells, as of pixels in memory."""
+    """The stamps of the pictures; empty if any is unknown, as for pixels in memory."""
     if hasattr(pictures.store, "pixels"):
         return []
     stamps = [pictures.store.stamp(row) for row in pictures.rows.tolist()]
@@ -227,12 +227,12 @@ def stamps_of(pictures: Pictures) -> list[str]:
 
 
 def key_of(settings: Any, place: str, stamps: Sequence[str]) -> str:
-    """The key of what is made of pictures: 32 hex digits.
+    """The cache key of something made from pictures: 32 hex digits.
 
     Args:
-        settings: what is made, and how: plain data.
-        place: where the source lies.
-        stamps: of the pictures, in their order.
+        settings: what is made, and how, as plain data.
+        place: where the source is.
+        stamps: the pictures' stamps, in order.
     """
-    text = json.dumps([settings, decoders(), place, stamps])  # no two of which are the same text
+    text = json.dumps([settings, decoders(), place, stamps])  # JSON keeps the parts distinct
     return hashlib.sha256(text.encode()).hexdigest()[:32]

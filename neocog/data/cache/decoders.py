@@ -1,4 +1,4 @@
-"""What the pixels of a picture depend on beside its file: the code that decodes and resizes it."""
+"""A fingerprint of the code that decodes and resizes pictures."""
 
 import contextlib
 import hashlib
@@ -11,17 +11,17 @@ from PIL import features
 
 __all__ = ["decoders"]
 
-# The libraries of Pillow's that a picture passes.
+# Pillow's libraries that decode or scale pictures.
 _MODULES = ("webp", "avif")
 _CODECS = ("jpg", "jpg_2000", "zlib", "libtiff")
 
 
 @cache
 def decoders() -> str:
-    """A text that is another when pixels may be: 32 hex digits.
+    """A fingerprint that changes when decoded pixels may change: 32 hex digits.
 
-    It is of the versions of Pillow, of its libraries and of simplejpeg, and of every source file in
-    `neocog.data`, with the kernel that scales pictures.
+    It covers the versions of Pillow, its libraries and simplejpeg, and every source file in
+    `neocog.data` as well as the kernel that scales pictures.
     """
     versions = [PIL.__version__, str(features.version_feature("libjpeg_turbo"))]
     versions += [str(features.version_codec(name)) for name in _CODECS]

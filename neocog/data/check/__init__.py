@@ -1,7 +1,7 @@
-"""What is wrong with pictures, before a network is trained on them.
+"""Checks pictures for problems before a network is trained on them.
 
-Every picture is read and decoded once; what is kept of it is half a kilobyte (`table.py`), from
-which all else is found out.
+Every picture is read and decoded once. Half a kilobyte is kept of each (`table.py`), from which
+everything else is computed.
 """
 
 import os
@@ -32,10 +32,10 @@ from neocog.validation import file_path, whole
 
 __all__ = ["NEAR", "Report", "check_data"]
 
-#: Bits of a perceptual hash in which nearly equal pictures may differ.
+#: Bits in which the perceptual hashes of near duplicates may differ.
 NEAR = 6
 _MOST_NEAR = 10
-# Sizes that are named.
+# Sizes that are listed.
 _MOST_SIZES = 8
 
 
@@ -51,29 +51,29 @@ def check_data(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Look at every picture of a source, and say what is wrong with them.
+    """Check the pictures of a source, and report problems and statistics.
 
-    Found are pictures that cannot be decoded; exact and near duplicates, above all those that are
-    both trained on and held out, or have two labels; classes that are small or missing; pictures
-    that are far from all others of their class; and what there is, of sizes and kinds of files.
+    The report lists pictures that cannot be decoded; exact and near duplicates, above all those
+    that are in two parts or have two labels; classes that are small or missing; pictures that are
+    far from all others of their class; and the sizes and formats of the files.
 
     Args:
-        source: whatever `neocog.load_data` takes, or what it gives.
-        classes: as of `load_data`.
-        file_column: as of `load_data`.
-        label_column: as of `load_data`.
-        validation: as of `load_data`; where the source does not say which pictures are held out,
-            they are looked at as `load_data` parts them.
-        split_seed: as of `load_data`.
-        near: bits of 64 in which the perceptual hashes of nearly equal pictures may differ, 0 to
-            10. Up to 6, hardly any pairs are found that are not.
-        threads: how many decode at once; as many as this process may use, if None.
-        progress: told "checking" and "comparing", in pictures.
+        source: anything that `neocog.load_data` takes or returns.
+        classes: as in `load_data`.
+        file_column: as in `load_data`.
+        label_column: as in `load_data`.
+        validation: as in `load_data`; a source without a split is checked with the split that
+            `load_data` would make.
+        split_seed: as in `load_data`.
+        near: bits of 64 in which the perceptual hashes of near duplicates may differ, 0 to 10. Up
+            to 6, hardly any other pairs are found.
+        threads: number of threads that decode; None uses as many as this process may use.
+        progress: called for "checking" and "comparing", with numbers of pictures.
 
     Raises:
-        DataError: no such data, or there are no pictures. A picture that cannot be read is part of
-            the report.
-        NeocogError: an argument that cannot be, or less memory than half a kilobyte a picture.
+        DataError: there are no such data or no pictures. A picture that cannot be read is part of
+            the report instead.
+        NeocogError: a bad argument, or less memory than half a kilobyte per picture.
     """
     near = whole("near", near, 0, _MOST_NEAR, error=DataError)
     options = LoadOptions.of(
@@ -86,15 +86,15 @@ def check_data(
         progress=progress,
     )
     found = _listing(source, options)
-    # As training says it, whose digests of the pictures' contents are then found again.
+    # The same place as in training, whose digests of the pictures' contents are then reused.
     place = "" if isinstance(source, Data) else str(user_path(source).absolute())
     parts = split_listing(found, options.validation, options.split_seed, place)
     everything = Everything({part: parts[part] for part in PARTS if len(parts.get(part, ()))})
     notes = list(found.notes)
     if ALL in found.parts:
         notes.append(
-            "The source does not say which pictures are held out; they are looked at as training "
-            f"parts them: {100 * options.validation:g} % of each class for validation (seed "
+            "The source has no split; the pictures are checked with the one that training would "
+            f"make: {100 * options.validation:g} % of each class for validation (seed "
             f"{options.split_seed})."
         )
     table = look_at_all(
@@ -126,7 +126,7 @@ def _report(
     notes: list[str],
     progress: Progress | None,
 ) -> Report:
-    """What the table says."""
+    """Turn the table into a report."""
 
     def picture(index: int) -> Picture:
         part = everything.parts[int(everything.part[index])]
@@ -216,16 +216,17 @@ def _methods(near: int) -> dict[str, str]:
         "near": (
             f"At most {near} of the 64 bits of their perceptual hashes differ (DCT, of 32 × 32 "
             "gray pixels), and their thumbnails of 8 × 8 pixels by less than a tenth of the range "
-            "of levels. Found this way are copies that were packed, scaled or slightly changed in "
-            "brightness, not mirrored, turned or clearly cropped ones. Pictures of one color are "
-            "left out. Two photographs of one thing can be nearly the same without being copies."
+            "gray pixels), and their 8 × 8 thumbnails differ by less than a tenth of the range of "
+            "levels. This finds copies that were compressed, scaled or slightly changed in "
+            "brightness, but not mirrored, rotated or clearly cropped ones. Pictures of one color "
+            "are left out. Two photographs of one thing can be near duplicates without being copies."
         ),
         "odd": (
             "Each picture's thumbnail, colors and gradients are compared with those of its class. "
-            f"The score says by how many robust standard deviations the distance to the {NEAREST} "
-            f"nearest ones is above the class's median; from {CONSPICUOUS} on a picture is listed. "
-            f"Classes of fewer than {SMALLEST_CLASS} pictures are left out. It is a hint where to "
-            "look, and no proof of a mistake: what is rare is far out, and a wrong label often is "
-            "not."
+            "The score is by how many robust standard deviations the mean distance to the "
+            f"{NEAREST} nearest pictures exceeds the class's median; pictures from {CONSPICUOUS} "
+            f"on are listed. Classes of fewer than {SMALLEST_CLASS} pictures are left out. The "
+            "score is a hint where to look, not proof of a mistake: rare pictures score high, and "
+            "wrong labels often do not."
         ),
     }

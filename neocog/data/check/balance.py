@@ -1,4 +1,4 @@
-"""How evenly pictures are shared by the classes."""
+"""How evenly pictures are distributed over the classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,25 +8,24 @@ from numpy.typing import NDArray
 
 __all__ = ["TINY", "UNEVEN", "Balance", "find_balance"]
 
-#: A class of fewer pictures to train on is tiny.
+#: A class with fewer training pictures is tiny.
 TINY = 20
-#: From this ratio of the largest class to the smallest on, it matters.
+#: The ratio of the largest class to the smallest from which on classes are uneven.
 UNEVEN = 3.0
 
 
 @dataclass(frozen=True)
 class Balance:
-    """Of the pictures to train on, if nothing else is said.
+    """Numbers of pictures per class; of training pictures, unless stated otherwise.
 
     Attributes:
         counts: pictures of each part and class: ``counts[part][class]``.
         largest: the largest class and its number of pictures.
-        smallest: the smallest that has any, and its number of pictures.
-        empty: classes without pictures to train on.
+        smallest: the smallest class that is not empty, and its number of pictures.
+        empty: classes without training pictures.
         tiny: classes of fewer than `TINY` pictures.
-        missing: by part, the classes that are trained on and that it has no pictures of.
-        majority: the share of the largest class, 0 to 1: how often somebody is right who always
-            says that one.
+        missing: for each part, the classes that are trained on but not in the part.
+        majority: share of the largest class, 0 to 1: the accuracy of always predicting it.
     """
 
     counts: Mapping[str, Mapping[str, int]]
@@ -39,12 +38,12 @@ class Balance:
 
     @property
     def ratio(self) -> float:
-        """How many times as many pictures the largest class has as the smallest."""
+        """Size of the largest class divided by that of the smallest."""
         return self.largest[1] / self.smallest[1]
 
     @property
     def uneven(self) -> bool:
-        """Whether it would matter to balance the classes."""
+        """Whether the classes are uneven enough that balancing them would matter."""
         return self.ratio >= UNEVEN
 
 
@@ -54,13 +53,13 @@ def find_balance(
     labels: NDArray[np.int64],
     classes: tuple[str, ...],
 ) -> Balance:
-    """Count.
+    """Count the pictures of each part and class.
 
     Args:
-        parts: their names; the first is what is trained on.
-        part: uint8 [n], the number of each picture's part.
+        parts: names of the parts; the first is the training part.
+        part: uint8 [n], the part of each picture.
         labels: int64 [n].
-        classes: their names.
+        classes: names of the classes.
     """
     table = np.zeros((len(parts), len(classes)), np.int64)
     np.add.at(table, (part, labels), 1)

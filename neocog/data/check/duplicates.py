@@ -1,9 +1,8 @@
-"""The same picture twice: in two files, in two parts, or under two labels.
+"""Finds duplicates: the same picture in two files, in two parts, or under two labels.
 
-Pictures are *exactly* the same where their bytes are, or the pixels that come out of them. They are
-*nearly* the same where their perceptual hashes differ in a few bits only, and their thumbnails of
-8 × 8 pixels by less than a tenth of the range of levels, on average. The hash knows no colors, and
-the thumbnail no details.
+Pictures are *exactly* the same if their bytes or their decoded pixels are. They are *nearly* the
+same if their perceptual hashes differ in a few bits only, and their 8 × 8 thumbnails by less than a
+tenth of the range of levels on average. The hash ignores colors, and the thumbnail details.
 """
 
 from collections.abc import Iterable
@@ -18,23 +17,23 @@ from neocog.data.check.table import Table
 
 __all__ = ["Duplicates", "Same", "find_duplicates"]
 
-# Of numbers from 0 to 100.
+# On the scale of the features, 0 to 100.
 _MOST_APART = 10.0
 # Pairs whose thumbnails are compared at a time.
 _AT_A_TIME = 20_000
-# Parts or labels of copies of one picture that are looked at.
+# Parts or labels per group of copies that are compared.
 _VALUES = 4
 
 
 @dataclass(frozen=True)
 class Same:
-    """Two pictures, by number.
+    """Two pictures that are the same, by index.
 
     Attributes:
-        first: the one.
-        second: the other; where they are in two parts, in the later one.
+        first: the first picture.
+        second: the second picture; if they are in two parts, the one in the later part.
         how: "bytes", "pixels" or "near".
-        bits: how many differ of their perceptual hashes; 0 where it is exactly the same.
+        bits: number of bits in which their perceptual hashes differ; 0 for exact copies.
     """
 
     first: int
@@ -45,15 +44,15 @@ class Same:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What was found; all by number, in the order of the pictures.
+    """Duplicates by index, in the order of the pictures.
 
     Attributes:
-        exact: groups of pictures that are exactly the same, and how: "bytes" or "pixels".
-        near: groups of pictures of which each is nearly the same as another one; exact copies are
-            left out, but for the first.
-        leaks: for each picture that is in an earlier part too, the nearest one there.
-        conflicts: for each picture that has been met before under another label, the nearest one.
-        complete: whether no pair was passed over for the sake of time.
+        exact: groups of identical pictures, and whether their "bytes" or "pixels" are identical.
+        near: groups in which each picture is nearly the same as another one; of exact copies only
+            the first is included.
+        leaks: for each picture that also occurs in an earlier part, the nearest one there.
+        conflicts: for each picture that occurs earlier with another label, the nearest such one.
+        complete: False if some pairs were left out to save time.
     """
 
     exact: tuple[tuple[str, tuple[int, ...]], ...]
@@ -66,14 +65,14 @@ class Duplicates:
 def find_duplicates(
     table: Table, part: NDArray[np.uint8], labels: NDArray[np.int64], most: int
 ) -> Duplicates:
-    """Find them among all pictures that could be decoded.
+    """Find duplicates among all pictures that could be decoded.
 
     Args:
-        table: of n pictures.
-        part: uint8 [n], the number of each picture's part, which never falls; those to train on
-            have the lowest.
+        table: the features of n pictures.
+        part: uint8 [n], the part of each picture, in ascending order; training pictures have the
+            lowest number.
         labels: int64 [n].
-        most: bits of a perceptual hash that may differ.
+        most: largest number of bits in which perceptual hashes may differ.
     """
     exact = list(_exact(table))
     leaks: dict[int, Same] = {}
@@ -118,7 +117,7 @@ def _exact(table: Table) -> Iterable[tuple[str, list[int]]]:
 def _near(
     table: Table, rows: NDArray[np.int64], most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8], bool]:
-    """Pairs of pictures, and how many bits of their hashes differ; and whether these are all."""
+    """Pairs of near duplicates with the distance of their hashes, and whether all were found."""
     one, other, complete = near_pairs(table.hashes[rows], most)
     one, other = rows[one], rows[other]
     alike = np.zeros(len(one), np.bool_)
@@ -131,15 +130,15 @@ def _near(
 
 
 def _across(a: list[int], b: list[int], of: NDArray[np.integer]) -> list[tuple[int, int]]:
-    """Of two groups of copies the pairs (earlier, later) that `of` tells apart.
+    """Pairs (earlier, later) of pictures in two groups of copies for which `of` differs.
 
-    What is twice within a group is known already: only the first of each value is taken, and of a
-    few values, as nobody has one picture under many labels but to make this slow.
+    Duplicates within a group are known already, so only the first picture of each value is
+    compared, and only a few values: one picture under many labels is an attempt to make this slow.
     """
     firsts_a, firsts_b = ({int(of[n]): n for n in reversed(group)} for group in (a, b))
     few_a, few_b = (list(firsts.values())[-_VALUES:] for firsts in (firsts_a, firsts_b))
     pairs = [(x, y) for x in few_a for y in few_b if of[x] != of[y]]
-    return [(min(pair), max(pair)) for pair in pairs]  # parts are in a row, those to train on first
+    return [(min(pair), max(pair)) for pair in pairs]  # parts are in order, training pictures first
 
 
 def _keep_nearest(found: dict[int, Same], pairs: list[tuple[int, int]], bits: int) -> None:
@@ -150,7 +149,7 @@ def _keep_nearest(found: dict[int, Same], pairs: list[tuple[int, int]], bits: in
 
 
 def _groups(one: NDArray[np.int64], other: NDArray[np.int64]) -> list[tuple[int, ...]]:
-    """The pictures that pairs connect, each group sorted."""
+    """Groups of pictures that are connected by pairs, each sorted."""
     above: dict[int, int] = {}
 
     def top(n: int) -> int:

@@ -1,7 +1,7 @@
-"""What a picture looks like in 384 small whole numbers, for finding which ones are alike.
+"""Features of a picture, 384 small integers, to find out which pictures look alike.
 
-Whole numbers from 0 to 100, so that sums of their products are exact in float32, whatever the order
-in which threads add them: 192 × 100² is less than 2²⁴.
+They are integers from 0 to 100, so that sums of their products are exact in float32, in whatever
+order threads add them: 192 × 100² is less than 2²⁴.
 """
 
 import numpy as np
@@ -11,31 +11,32 @@ __all__ = ["BLOCKS", "LENGTH", "THUMBNAIL", "features", "gray_levels"]
 
 _THUMBNAIL, _COLORS, _CELLS, _DIRECTIONS = 8, 4, 4, 8
 _TOP = 100
-#: Where in the numbers the thumbnail of 8 × 8 pixels in three colors stands,
+#: The slice of the features that is the 8 × 8 thumbnail in three colors.
 THUMBNAIL = slice(0, 192)
-#: and all three: that, the shares of 64 colors, and the shares of gradients, in 16 places and 8
-#: directions. Of shares it is the square root, so that Euclidean distance is Hellinger's.
+#: The slices of all three blocks: the thumbnail,
+#: the histogram of 64 colors, and the histogram of gradients in 16 places and 8 directions.
+#: Histograms are stored as square roots, so that Euclidean distance is Hellinger distance.
 BLOCKS = (THUMBNAIL, slice(192, 256), slice(256, 384))
 LENGTH = 384
 
-# ITU-R BT.601, as Pillow has it.
+# ITU-R BT.601, as in Pillow.
 _LUMA = np.array([19595, 38470, 7471], np.int64)
 
 
 def gray_levels(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The gray of uint8 [n, h, w, 3], uint8 [n, h, w]."""
+    """Convert uint8 [n, h, w, 3] to gray, uint8 [n, h, w]."""
     levels = (pictures.astype(np.int64) @ _LUMA + 0x8000) >> 16
     return levels.astype(np.uint8)
 
 
 def features(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The numbers of pictures.
+    """The features of pictures.
 
     Args:
         pictures: uint8 [n, 32, 32, 3].
 
     Returns:
-        uint8 [n, 384], parted as `BLOCKS` says.
+        uint8 [n, 384], in the blocks of `BLOCKS`.
     """
     n, side = len(pictures), pictures.shape[1]
     block = side // _THUMBNAIL
@@ -56,7 +57,7 @@ def _gradients(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     gray = gray_levels(pictures).astype(np.float64)
     side = gray.shape[1]
     down, across = np.gradient(gray, axis=(1, 2))
-    # Lines, not steps: dark to light is the same as light to dark.
+    # The direction of a line, not of a step: dark to light is the same as light to dark.
     turn = np.arctan2(down, across) % np.pi
     direction = np.minimum((turn * (_DIRECTIONS / np.pi)).astype(np.int64), _DIRECTIONS - 1)
     cell = np.arange(side) * _CELLS // side
@@ -68,7 +69,7 @@ def _gradients(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _shares(
     kinds: NDArray[np.int64], weights: NDArray[np.float64] | None, count: int
 ) -> NDArray[np.float64]:
-    """For each row the square roots of the kinds' shares, 0 to 100."""
+    """For each row the square roots of a histogram's shares, scaled to 0 to 100."""
     n = len(kinds)
     flat = (kinds + count * np.arange(n)[:, None]).ravel()
     sums = np.bincount(flat, None if weights is None else weights.ravel(), count * n)

@@ -1,4 +1,4 @@
-"""What a check has found."""
+"""The findings of a check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ class Picture:
     """A picture of the source.
 
     Attributes:
-        name: what people know it by, such as its path in the source; as it is, whatever is in it.
+        name: name for people, such as its path in the source; it may contain any characters.
         part: "train", "validation" or "test".
-        label: the name of its class.
-        index: among all that were looked at.
+        label: name of its class.
+        index: its index among all pictures that were checked.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Broken:
-    """A picture that cannot be read, and why, in words that follow its name."""
+    """A picture that cannot be read, and the reason, in words that follow its name."""
 
     picture: Picture
     reason: str
@@ -46,7 +46,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class WrongEnding:
-    """A picture whose name says another kind of file than it is; it is read nonetheless."""
+    """A picture whose file name has the ending of another format; it is read nonetheless."""
 
     picture: Picture
     says: str
@@ -59,7 +59,7 @@ class WrongEnding:
 
 @dataclass(frozen=True)
 class Odd:
-    """A picture that is far from the others of its class, and by how much."""
+    """A picture that is far from the others of its class, with its outlier score."""
 
     picture: Picture
     score: float
@@ -71,11 +71,11 @@ class Odd:
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that are the same.
+    """Copies of a picture.
 
     Attributes:
-        how: "bytes", "pixels" (of other bytes) or "near".
-        pictures: two at least.
+        how: "bytes", "pixels" (equal pixels in different files) or "near".
+        pictures: at least two.
     """
 
     how: str
@@ -88,13 +88,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Pair:
-    """A picture that is in two parts, or has two labels.
+    """Copies of a picture in two parts or with two labels.
 
     Attributes:
-        first: the one, of the earlier part.
-        second: the other.
-        how: "bytes", "pixels" (of other bytes) or "near".
-        bits: how many differ of their perceptual hashes.
+        first: the picture in the earlier part.
+        second: the other picture.
+        how: "bytes", "pixels" (equal pixels in different files) or "near".
+        bits: number of bits in which their perceptual hashes differ.
     """
 
     first: Picture
@@ -110,18 +110,18 @@ class Pair:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Widths and heights of the pictures that could be read, as they are seen.
+    """Widths and heights of the pictures that could be read, after EXIF rotation.
 
     Attributes:
-        smallest: (width, height) of the one with the fewest pixels.
-        median: the median width and the median height.
-        largest: of the one with the most pixels.
-        most_frequent: up to eight sizes and how often they are.
-        different: how many different sizes there are.
-        aspects: the least, the median and the largest ratio of width to height.
-        landscape: pictures that are wider than high.
-        portrait: those that are higher than wide.
-        square: all others.
+        smallest: (width, height) of the picture with the fewest pixels.
+        median: median width and median height.
+        largest: (width, height) of the picture with the most pixels.
+        most_frequent: up to eight sizes and the number of their pictures.
+        different: number of different sizes.
+        aspects: smallest, median and largest ratio of width to height.
+        landscape: number of pictures that are wider than high.
+        portrait: number of pictures that are higher than wide.
+        square: number of all others.
     """
 
     smallest: tuple[int, int]
@@ -151,29 +151,29 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Findings:
-    """All that a check has found.
+    """All findings of a check.
 
     Attributes:
-        name: of the data.
-        kind: of source, in the plural.
-        classes: their names.
-        count: pictures in all.
-        notes: sentences on what was passed over, and on how the parts were made.
-        balance: how many pictures each part and class has.
-        sizes: of the pictures; None where none can be read.
-        modes: how many are stored in which way: "RGB", "16-bit gray", ….
-        formats: how many files are of which kind: "PNG", ….
-        turned: how many are turned by their EXIF data.
-        broken: those that cannot be read.
-        wrong_endings: those whose name says another kind of file.
-        one_color: those that show one color and nothing else.
-        exact: groups of pictures that are exactly the same.
-        near: groups of pictures that are nearly the same.
+        name: name of the data.
+        kind: kind of the source, in the plural.
+        classes: names of the classes.
+        count: number of pictures.
+        notes: sentences about ignored files and about the split.
+        balance: numbers of pictures per part and class.
+        sizes: sizes of the pictures; None if none can be read.
+        modes: number of pictures per way of storing pixels: "RGB", "16-bit gray", ….
+        formats: number of files per format: "PNG", ….
+        turned: number of pictures that are rotated by their EXIF data.
+        broken: pictures that cannot be read.
+        wrong_endings: pictures whose name has the ending of another format.
+        one_color: pictures of a single color.
+        exact: groups of identical pictures.
+        near: groups of near duplicates.
         leaks: pictures that are in two parts.
-        conflicts: pictures under two labels.
+        conflicts: pictures with two labels.
         odd: pictures that are far from all others of their class, the farthest first.
-        complete: whether all nearly equal pictures were looked for; see `methods`.
-        methods: in words, how "exact", "near" and "odd" were found.
+        complete: whether all near duplicates were searched for; see `methods`.
+        methods: explanations of how "exact", "near" and "odd" were found.
         everything: the pictures, for the page.
     """
 
@@ -216,16 +216,16 @@ class Findings:
         )
 
     def passes(self, *, strict: bool = False) -> bool:
-        """Whether nothing is broken, and no picture is exactly the same in two parts or classes.
+        """Whether no picture is broken, and none is exactly the same in two parts or classes.
 
         Args:
-            strict: whether what is nearly the same counts too.
+            strict: whether near duplicates count too.
         """
         pairs = [*self.leaks, *self.conflicts]
         return not self.broken and not any(strict or pair.how != "near" for pair in pairs)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, with everything, for JSON."""
+        """All findings as plain data, for JSON."""
         balance = self.balance
         return {
             "name": self.name,

@@ -1,4 +1,4 @@
-"""One picture, read from the first byte to the last: what it is, and what tells it from others."""
+"""Reads one picture completely: its format, and digests that tell it from others."""
 
 import hashlib
 import io
@@ -29,11 +29,11 @@ __all__ = [
     "within",
 ]
 
-#: Pictures are compared pixel by pixel up to this side, and larger ones scaled down to it, so that
-#: hardly more memory is taken than training takes.
+#: Pictures are compared pixel by pixel up to this side; larger ones are scaled down to it first, so
+#: that checking takes hardly more memory than training.
 LARGEST_SIDE = 1024
 
-#: What is said of how pixels are stored.
+#: Names of the ways to store pixels.
 MODES = (
     "gray",
     "gray + alpha",
@@ -63,7 +63,7 @@ _MODES = {
 }
 _OF_CHANNELS = {1: "gray", 3: "RGB", 4: "RGB + alpha"}
 
-#: Kinds of files, "pixels" for what is in memory.
+#: Formats of files; "pixels" is for pictures in memory.
 KINDS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "pixels")
 _ENDINGS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
@@ -80,13 +80,13 @@ _EXACT, _SMALL = Resize("stretch", "box"), Resize("stretch", "bilinear")
 
 
 class Head(NamedTuple):
-    """What is known of a picture before it is decoded.
+    """Properties of a picture that are known before it is decoded.
 
     Attributes:
         kind: one of `KINDS`.
         mode: one of `MODES`.
-        size: width and height as it is seen.
-        turned: whether its EXIF data turn it.
+        size: width and height, after EXIF rotation.
+        turned: whether its EXIF data rotate or mirror it.
     """
 
     kind: str
@@ -97,13 +97,13 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of a picture.
+    """Properties of a decoded picture.
 
     Attributes:
-        head: what was known before.
-        content: digest of its bytes, or of its pixels where it has no bytes.
+        head: properties from before decoding.
+        content: digest of its bytes, or of its pixels if it is in memory.
         pixels: digest of its size and its pixels, as RGB on white.
-        thumbnail: uint8 [32, 32, 3], all of it.
+        thumbnail: uint8 [32, 32, 3], the whole picture.
     """
 
     head: Head
@@ -113,24 +113,24 @@ class Look:
 
 
 def kind_by_name(name: str) -> str | None:
-    """The kind of file that a name's ending says; None if it says none."""
+    """The format that a file name's ending stands for; None if unknown."""
     return _ENDINGS.get(PurePath(name).suffix.lower())
 
 
 def look(content: bytes | NDArray[np.uint8]) -> Look:
-    """Decode a picture whole.
+    """Decode a whole picture.
 
     Args:
-        content: of a picture's file, or pixels [height, width, channels].
+        content: the bytes of a picture file, or pixels [height, width, channels].
 
     Raises:
-        DataError: it cannot be decoded; in words that follow its name.
+        DataError: it cannot be decoded; the message continues the picture's name.
     """
     found = head(content)
     try:
         pixels = _fitted(content, within(found.size, LARGEST_SIDE))
     except DataError:
-        # It may still train, at a smaller size, which takes a little less memory.
+        # It may still be usable for training, whose smaller size takes a little less memory.
         pixels = _fitted(content, within(found.size, SIDE))
     thumbnail = fit_picture(pixels, (3, SIDE, SIDE), _SMALL)
     data = content if isinstance(content, bytes) else np.ascontiguousarray(content).data
@@ -142,7 +142,7 @@ def _fitted(content: bytes | NDArray[np.uint8], size: tuple[int, int]) -> NDArra
 
 
 def within(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """A width and height, scaled down until none is larger than `side`."""
+    """Scale a width and height down until neither is larger than `side`."""
     larger = max(size)
     if larger <= side:
         return size
@@ -156,7 +156,7 @@ def _digest(data: Any, size: tuple[int, int] | None = None) -> bytes:
 
 
 def head(content: bytes | NDArray[np.uint8]) -> Head:
-    """What a picture is, without decoding it; arguments and errors as of `look`."""
+    """Properties of a picture, without decoding it; arguments and errors as in `look`."""
     if not isinstance(content, bytes):
         height, width, channels = content.shape
         return Head("pixels", _OF_CHANNELS.get(channels, "other"), (width, height), False)
@@ -175,7 +175,7 @@ def _mode(picture: Any) -> str:
     if picture.mode.startswith("I;16"):
         return "16-bit gray"
     found = _MODES.get(picture.mode, "other")
-    # Pillow keeps eight bits of colors, and knows of more only while it unpacks them.
+    # Pillow keeps eight bits per channel, and knows about more only while it unpacks them.
     if found.startswith("RGB") and any(";16" in repr(tile[3]) for tile in picture.tile):
         return f"16-bit {found}"
     if "transparency" in picture.info and not found.endswith("alpha"):

@@ -1,12 +1,12 @@
 """Pictures that are far from all others of their class.
 
-A picture's numbers (`neocog.data.check.features`) are its thumbnail, its colors and its gradients.
-The squared distance of two pictures is the sum of the three parts' squared distances, each divided
-by that part's variance in the class, so that all three count the same. How far out a picture is
-says the mean distance to the nearest few of its class. Distances are compared by their logarithms,
-since they spread far upwards and little downwards; a score is how many robust standard deviations
-(1.4826 times the median of absolute deviations) it is above its class's median. The bound of 3.5 is
-that of B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers", 1993.
+The features of a picture (`neocog.data.check.features`) are its thumbnail, its colors and its
+gradients. The squared distance of two pictures is the sum of the squared distances of the three
+blocks, each divided by the block's variance in the class, so that all three have the same weight. A
+picture is as far out as its mean distance to the nearest few of its class. The logarithms of these
+distances are compared, since their distribution has a long upper tail. The score is the number of
+robust standard deviations (1.4826 times the median absolute deviation) above the class's median.
+The threshold of 3.5 is from B. Iglewicz and D. Hoaglin, "How to Detect and Handle Outliers", 1993.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from neocog.data.check.features import BLOCKS
 
 __all__ = ["CONSPICUOUS", "NEAREST", "SMALLEST_CLASS", "outlier_scores"]
 
-#: How many of the nearest pictures count, the pictures that a class must have for that, and the
-#: score from which on a picture is worth a look.
+#: Number of nearest pictures that count, smallest class that is scored, and the score from which a
+#: picture is worth a look.
 NEAREST, SMALLEST_CLASS, CONSPICUOUS = 5, 20, 3.5
 
-# Of a larger class, so many are what all are compared with, evenly taken.
+# In a larger class, all pictures are compared with an even selection of this many.
 _COMPARED = 2048
 _ROWS = 512
-# A spread below this is none: all pictures are the same.
+# A smaller spread counts as none: all pictures are the same.
 _LEAST_SPREAD = 1e-6
 
 
@@ -35,13 +35,13 @@ def outlier_scores(
     classes: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float64]:
-    """How far out each picture is in its class.
+    """The outlier score of each picture in its class.
 
     Args:
         numbers: uint8 [n, 384], the pictures' features.
         labels: int64 [n].
-        classes: how many there are.
-        progress: called with the pictures done and those there are.
+        classes: number of classes.
+        progress: called with the number of pictures done and the number of all.
 
     Returns:
         float64 [n]; 0 for classes of fewer than 20 pictures.
@@ -63,7 +63,7 @@ def outlier_scores(
 
 
 def _distances(numbers: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Of each picture the mean distance to the nearest ones among the others."""
+    """The mean distance of each picture to the nearest others."""
     n = len(numbers)
     compared = np.arange(n) if n <= _COMPARED else np.linspace(0, n - 1, _COMPARED).astype(np.int64)
     others = numbers[compared]
@@ -88,7 +88,7 @@ def _variance(block: NDArray[np.uint8]) -> float:
 
 
 def _squares(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Squared distances of all rows of both, exact: see `neocog.data.check.features`."""
+    """Squared distances between all rows of both, exact: see `neocog.data.check.features`."""
     x, y = a.astype(np.float32), b.astype(np.float32)
     of_x, of_y = (x * x).sum(axis=1), (y * y).sum(axis=1)
     squares: NDArray[np.float32] = of_x[:, None] + of_y - 2 * (x @ y.T)

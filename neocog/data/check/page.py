@@ -1,7 +1,7 @@
-"""The page of a report: one HTML file with thumbnails, without a program and without the network.
+"""The page of a report: one HTML file with thumbnails that needs no script and no network.
 
-Whatever a source brings, as the names of files, is written as escaped text, and the page's policy
-lets no script run, should one get in.
+Everything that comes from the source, such as file names, is escaped, and the page's content
+security policy blocks any script that might get in.
 """
 
 import base64
@@ -27,11 +27,11 @@ __all__ = ["page"]
 
 T = TypeVar("T")
 
-# Of each list, what is shown; with those of a group, some 300 pictures in all.
+# Items of a list that are shown; with those of groups, some 300 pictures in all.
 _PAIRS, _GROUPS, _OF_GROUP, _PICTURES, _ROWS = 24, 10, 6, 36, 200
-# Pixels of a thumbnail; a picture with sides of at most _SMALL is shown as it is, magnified.
+# Pixels of a thumbnail; a picture with sides of at most _SMALL is shown enlarged instead.
 _SIDE, _SMALL = 160, 64
-# Characters of a name.
+# Longest name, in characters.
 _LONGEST, _CAPTION = 300, 100
 _HOW = {"bytes": "the same bytes", "pixels": "the same pixels"}
 
@@ -154,23 +154,23 @@ class _Page:
 
 
 _LEAK = (
-    "Figures of a network are too good where it has learned what it is judged by. Remove them from "
-    "one of the parts."
+    "A network that has seen its test images gets results that are too good. Remove these pictures "
+    "from one of the parts."
 )
 _CONFLICT = "One of the labels is wrong, or the classes overlap."
 
 
 class _Section:
-    """A list of what was found, of which so many are shown.
+    """A list of findings, of which the first ones are shown.
 
     Args:
-        name: of the anchor.
-        title: for people.
-        found: all of it.
-        show: one of it.
-        form: how they stand: "table", "pairs", "groups" or "pictures".
-        bad: whether it should stop somebody.
-        hint: what it means.
+        name: name of the anchor.
+        title: title of the list.
+        found: all findings.
+        show: renders one finding.
+        form: layout: "table", "pairs", "groups" or "pictures".
+        bad: whether the data should not be trained on as they are.
+        hint: explanation of the list.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class _Section:
         self._show, self._form = show, form
 
     def link(self) -> str:
-        """Its part of the summary."""
+        """The item of the summary."""
         if not self.found:
             return f'<li><span class="none"><b>0</b>{self._title}</span></li>'
         bad = ' class="bad"' if self._bad else ""
@@ -220,7 +220,7 @@ class _Section:
 
 
 def _by_how(pairs: Iterable[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Those that are exactly the same, and those that are nearly, the nearest first."""
+    """Split pairs into exact copies and near duplicates, the nearest first."""
     nearest = sorted(pairs, key=lambda pair: pair.bits)
     return [p for p in nearest if p.how != "near"], [p for p in nearest if p.how == "near"]
 
@@ -240,7 +240,7 @@ def _ending_row(one: WrongEnding) -> str:
 
 
 def _thumbnail(everything: Everything, index: int) -> str:
-    """An image of the picture, or words where it has gone."""
+    """An image of the picture, or a text if it can no longer be read."""
     try:
         content = everything.read(index)
         size = head(content).size
@@ -256,7 +256,7 @@ def _thumbnail(everything: Everything, index: int) -> str:
     return f'<img src="data:image/{kind};base64,{written}" alt=""{how}>'
 
 
-# What there is
+# Statistics
 
 
 def _verdict(report: Findings) -> str:

@@ -1,16 +1,16 @@
-"""Perceptual hashes: 64 bits that hardly change where a picture is packed, scaled or lit anew.
+"""Perceptual hashes: 64 bits that hardly change if a picture is compressed, scaled or brightened.
 
 With X the gray levels of a picture scaled to 32 × 32, and D the discrete cosine transform
 
     D[k, n] = cos(π (2n + 1) k / 64)        C = D X Dᵀ
 
-bit 8 (i − 1) + j − 1 of the hash says whether C[i, j] is above the median of the 64 coefficients
+bit 8 (i − 1) + j − 1 of the hash is whether C[i, j] is above the median of the 64 coefficients
 C[1…8, 1…8]. It is the DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual Image
-Hash Functions", 2010, section 3.2.1, but for his filter before scaling, in whose place pictures are
-scaled with antialiasing. Two hashes are compared by the number of bits that differ.
+Hash Functions", 2010, section 3.2.1, except that antialiased scaling replaces his filter before
+scaling. The distance of two hashes is the number of bits that differ.
 
-Cosines are rounded to whole numbers of 4096ths: all sums are then exact in float64, and a hash is
-the same on every machine.
+Cosines are rounded to multiples of 1/4096: all sums are then exact in float64, and a hash is the
+same on every machine.
 """
 
 from itertools import pairwise
@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 
 __all__ = ["SIDE", "bits_that_differ", "near_pairs", "perceptual_hashes"]
 
-#: Height and width of what is hashed.
+#: Height and width of the pictures that are hashed.
 SIDE = 32
 
 _BITS, _FREQUENCIES, _UNIT = 64, 8, 4096
-# The root of the mean square of the coefficients, in the levels of an orthonormal transform, below
-# which only noise decides which are above their median.
+# RMS of the coefficients, in the levels of an orthonormal transform, below which only noise decides
+# which are above their median.
 _LEAST = 2.0
-# Pictures with the same value in a band that each is compared with, at most: those next to it when
-# they are sorted by their hashes. And the most pairs that are kept.
+# If many pictures have the same value in a band, each is compared with at most this many, its
+# neighbors in the order of the hashes. And the most pairs that are kept.
 _WINDOW, _MOST_PAIRS = 2_000, 2_000_000
 
 _COSINES = np.rint(
@@ -40,25 +40,25 @@ _COSINES = np.rint(
 def perceptual_hashes(
     gray: NDArray[np.uint8],
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-    """The hashes of pictures, and which of them say something.
+    """The hashes of pictures, and whether each is meaningful.
 
     Args:
         gray: uint8 [n, 32, 32].
 
     Returns:
-        uint64 [n], and bool [n]: False for a picture of one color, or so pale that its hash would
-        be that of its noise.
+        uint64 [n], and bool [n]: False for a picture of one color, or of so little contrast that
+        its hash would be that of noise.
     """
     found = (_COSINES @ gray.astype(np.float64) @ _COSINES.T).reshape(len(gray), _BITS)
     above = found > np.median(found, axis=1, keepdims=True)
     hashes = np.packbits(above, axis=1, bitorder="little").view("<u8")[:, 0].astype(np.uint64)
-    # An orthonormal transform has the factor 2 / 32 for two axes.
+    # An orthonormal transform of two axes has the factor 2 / 32.
     strength = np.sqrt((found**2).mean(axis=1)) * (2 / SIDE) / _UNIT**2
     return hashes, strength >= _LEAST
 
 
 def bits_that_differ(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """The Hamming distance of hashes, pair by pair."""
+    """The Hamming distances of hashes, pair by pair."""
     x = a ^ b
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
@@ -69,18 +69,18 @@ def bits_that_differ(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np
 def near_pairs(
     hashes: NDArray[np.uint64], most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
-    """The pairs of hashes of which at most so many bits differ, without comparing all with all.
+    """Pairs of hashes that differ in at most `most` bits, without comparing all with all.
 
-    The bits are cut into `most` + 1 bands. Bits that differ are in at most `most` of them, so such
-    a pair agrees in one band at least: only hashes that agree in a band are compared.
+    The bits are cut into `most` + 1 bands. At most `most` bands have bits that differ, so the
+    hashes of such a pair agree in at least one band: only hashes that agree in a band are compared.
 
     Args:
         hashes: uint64 [n].
-        most: bits that may differ.
+        most: largest number of bits that may differ.
 
     Returns:
-        The first and the second of each pair, first < second, sorted; and whether these are all:
-        where more than 2,000 hashes agree in a band, each is compared with those next to it only,
+        The first and the second of each pair, first < second, sorted; and whether all pairs were
+        found: if more than 2,000 hashes agree in a band, each is compared only with its neighbors,
         and no more than 2,000,000 pairs are kept.
     """
     edges = np.linspace(0, _BITS, most + 2).astype(int)
@@ -90,7 +90,7 @@ def near_pairs(
         values = (hashes >> np.uint64(begin)) & mask
         order = np.lexsort((hashes, values))
         in_order = hashes[order]
-        # Where the run of the same value ends that a place belongs to.
+        # The end of the run of equal values that each place belongs to.
         ends = np.searchsorted(values[order], values[order], side="right")
         places = np.arange(len(order))
         for step in range(1, _WINDOW + 1):

@@ -1,4 +1,4 @@
-"""What a check has found, and its page."""
+"""The report of a check, with its page."""
 
 import os
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ __all__ = ["Report"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report(Findings):
-    """What `neocog.check_data` gives: all that it has found, as `Findings` has it."""
+    """The result of `neocog.check_data`; `Findings` has its attributes."""
 
     def save_page(self, path: str | os.PathLike[str]) -> None:
-        """Write an HTML file that shows what was found, with thumbnails of some 300 pictures.
+        """Write an HTML file with the findings and thumbnails of some 300 pictures.
 
-        These are read anew. Raises OSError where the file cannot be written.
+        The pictures are read again. Raises OSError if the file cannot be written.
         """
         write_bytes(path, page(self).encode())

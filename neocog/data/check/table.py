@@ -1,4 +1,4 @@
-"""All pictures of a source looked at once, by threads; half a kilobyte is kept of each."""
+"""Features of all pictures of a source, computed by threads; half a kilobyte each is kept."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,22 +18,22 @@ from neocog.limits import require_memory
 
 __all__ = ["Everything", "Table", "look_at_all"]
 
-# Pictures that a thread takes at a time.
+# Pictures that a thread processes at a time.
 _AT_A_TIME = 64
 _BYTES_EACH = LENGTH + 128
-# Levels between the darkest and the brightest pixel of a picture that has one color.
+# A picture whose brightest and darkest pixels differ by no more than this has one color.
 _ONE_COLOR = 8
 
 
 class Everything:
-    """The pictures of all parts in a row.
+    """The pictures of all parts, one after another.
 
     Args:
-        parts: by name.
+        parts: pictures by the names of the parts.
 
     Attributes:
-        parts: the parts' names.
-        part: uint8 [n], of each picture the number of its part.
+        parts: names of the parts.
+        part: uint8 [n], the part of each picture.
         labels: int64 [n].
     """
 
@@ -53,16 +53,16 @@ class Everything:
         return self._pictures[part], index - int(self._begins[part])
 
     def name(self, index: int) -> str:
-        """What people know a picture by."""
+        """The name of a picture for people."""
         pictures, at = self._at(index)
         return pictures.name(at)
 
     def read(self, index: int) -> bytes | NDArray[np.uint8]:
-        """As `Store.read`, but for files that are too large for a picture.
+        """As `Store.read`, but refuses files that are too large for a picture.
 
         Raises:
             OSError: it cannot be read.
-            DataError: it cannot be read, in words that follow its name.
+            DataError: it cannot be read; the message continues the picture's name.
         """
         pictures, at = self._at(index)
         size = pictures.store.size(int(pictures.rows[at]))
@@ -73,21 +73,21 @@ class Everything:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What is kept of n pictures, in their order.
+    """The features of n pictures, in order.
 
     Attributes:
-        good: bool, whether a picture could be decoded; what the others say means nothing.
+        good: bool, whether the picture could be decoded; if not, its other features mean nothing.
         size: int32 [n, 2], width and height.
-        kind: uint8, of `KINDS`.
-        mode: uint8, of `MODES`.
-        turned: bool, by EXIF data.
+        kind: uint8, index into `KINDS`.
+        mode: uint8, index into `MODES`.
+        turned: bool, whether EXIF data rotate it.
         one_color: bool.
         content: uint64 [n, 2], a digest of the bytes.
         pixels: uint64 [n, 2], a digest of the pixels.
-        hashes: uint64, perceptual.
-        hashed: bool, whether that says something.
+        hashes: uint64, perceptual hashes.
+        hashed: bool, whether the hash is meaningful.
         features: uint8 [n, 384].
-        broken: those that could not be decoded.
+        broken: pictures that could not be decoded.
     """
 
     good: NDArray[np.bool_]
@@ -111,11 +111,11 @@ def look_at_all(
 
     Args:
         everything: the pictures.
-        threads: how many decode at once.
-        progress: called with the pictures done and those there are.
+        threads: number of threads that decode.
+        progress: called with the number of pictures done and the number of all.
 
     Raises:
-        NeocogError: this process cannot get the memory.
+        NeocogError: there is not enough memory.
     """
     n = len(everything)
     require_memory(_BYTES_EACH * n, f"Checking {n:,} pictures", "Check fewer at a time.")
@@ -164,7 +164,7 @@ def look_at_all(
 
 
 def _keep(table: Table, seen: dict[int, Look]) -> None:
-    """Write what was seen into the table's rows."""
+    """Write the features of some pictures into the table's rows."""
     for index, one in seen.items():
         table.size[index] = one.head.size
         table.kind[index] = KINDS.index(one.head.kind)
