@@ -40,7 +40,7 @@ def _train(commands: Commands) -> None:
     p = add_command(commands, "train", "train a network, evaluate it and save it")
     _add_training(p)
     p.add_argument(
-        "--resume", default=None, metavar="RUN", help="go on with a run that has ended early"
+        "--resume", default=None, metavar="RUN", help="continue a run from its last checkpoint"
     )
     p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
     p.set_defaults(run=run)
@@ -109,26 +109,14 @@ def _add_training(p: argparse.ArgumentParser) -> None:
         help="repeat a run from its config.toml; options override it",
     )
     p.add_argument(
-<<<<<<< HEAD
-=======
-        "--resume", default=None, metavar="RUN", help="continue a run from its last checkpoint"
-    )
-    p.add_argument(
->>>>>>> prose
         "--ema",
         type=float,
         default=argparse.SUPPRESS,
         metavar="DECAY",
         help="short for --averaging ema --averaging.decay DECAY; 0: no average",
     )
-<<<<<<< HEAD
-    add_options(p, Recipe, "settings, in the place of the recipe's", skip=("name", "about"))
-    p.add_argument("--data-dir", default=None, help="where cifar10 lies, if it is there already")
-=======
     add_options(p, Recipe, "training settings (default: the recipe's)", skip=("name", "about"))
-    p.add_argument("--out", default=None, help="run folder to write (default: a new one in runs)")
     p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
->>>>>>> prose
     add_data_options(p, shape=True)
 
 

@@ -173,14 +173,9 @@ def _report(
     result: Evaluation | None,
     part: str,
     images: Dataset,
-<<<<<<< HEAD
     ended: Ended,
 ) -> int:
     """Write the page; a run is no less finished where that fails. Gives the exit code."""
-=======
-) -> None:
-    """Write the report; if that fails, the run is finished nonetheless."""
->>>>>>> prose
     try:
         write_run_report(
             folder.path,
@@ -215,13 +210,9 @@ def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
 
 
 def _interrupted(setup: Setup, history: History, folder: RunFolder, ended: Ended) -> int:
-<<<<<<< HEAD
     """Keep what there is; gives the exit code of the signal."""
     if history.steps == 0:  # nothing that anybody would want to keep
         raise ended.by or KeyboardInterrupt
-=======
-    """Save what there is; returns the signal's exit code."""
->>>>>>> prose
     with deferred_signals():
         folder.save(setup.network, history, setup.recipe.tta)
         folder.finish(history, None, "interrupted", ended.by.name if ended.by else None)

@@ -47,16 +47,10 @@ class Wanted:
 
     @property
     def data_table(self) -> dict[str, Any]:
-<<<<<<< HEAD
         """The source and its options, for ``config.toml``; paths as they are from anywhere."""
         place = {"data_dir": str(Path(self.data_dir).absolute())} if self.data_dir else {}
         source = str(Path(self.source).absolute()) if exists(self.source) else self.source
         return {"source": source, **place, **self.options}
-=======
-        """The source of the data and its options, for ``config.toml``."""
-        place = {"data_dir": self.data_dir} if self.data_dir else {}
-        return {"source": self.source, **place, **self.options}
->>>>>>> prose
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,6 @@ def read_config(path: Path, *, needs: Collection[str] = ()) -> Wanted:
     return Wanted(recipe, source or "shapes", data, data_dir)
 
 
-<<<<<<< HEAD
 def wanted_of(
     data: str | None,
     recipe: str | None,
@@ -128,21 +121,6 @@ def continued(before: Recipe, changes: Mapping[str, Any]) -> Recipe:
     recipe = override(before, **changes)
     check_fixed_settings(before.to_dict(), recipe.to_dict(), Recipe)
     return recipe
-=======
-def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The settings of a run to continue, with changes to those that may change."""
-    free = {one.name for one in fields(recipe) if setting_of(one).free}
-    short = short_names(type(recipe))
-    for name in changes:
-        if name not in free:
-            option = short.get(name, name).replace("_", "-")
-            known = ", ".join(f"--{one.replace('_', '-')}" for one in sorted(free))
-            raise NeocogError(
-                f"--{option} cannot change when a run is continued, as it would be another run. "
-                f"These can: {known}. For a new run take --config."
-            )
-    return override(recipe, **changes)
->>>>>>> prose
 
 
 def set_up(wanted: Wanted) -> Setup:

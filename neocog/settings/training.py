@@ -155,11 +155,7 @@ class TrainingSettings(Settings):
         help="stop after this many epochs without improvement",
     )
     min_delta: float = setting(
-<<<<<<< HEAD
-        0.0, low=0, help="by how much the measure must be better to count as better"
-=======
-        0.0, free=True, low=0, help="smallest change of the measure that counts as improvement"
->>>>>>> prose
+        0.0, low=0, help="smallest change of the measure that counts as improvement"
     )
     checkpoint_minutes: float = setting(
         5.0, free=True, low=0, help="minutes between checkpoints; 0: only at the end of epochs"
