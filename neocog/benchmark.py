@@ -1,8 +1,8 @@
 """Measures training and prediction of the note's network, and of PyTorch if it is installed.
 
 Both sides start from the same weights and see the same images in the same order, taking turns in
-one process. That they compute the same is checked. Times are medians over the rounds and do not include
-compilation.
+one process. That they compute the same is checked. Times are medians over the rounds and do not
+include compilation.
 """
 
 import time
