@@ -227,8 +227,8 @@ def writing_together(folder: str | os.PathLike[str], first: str) -> Iterator[Pat
     """Write files that belong together; `folder` then has all of the new files or none.
 
     Yields an empty folder within `folder` to write them into. After the ``with`` block it is
-    renamed to ``.neocog-next``: from then on the new set counts. Its files are moved up in an order that
-    guarantees the following at every moment, even if the process is killed or the power fails:
+    renamed to ``.neocog-next``: from then on the new set counts. Its files are moved up in an order
+    that guarantees the following at every moment, even if the process is killed or the power fails:
 
     - No file in `folder` belongs to another set than `first`: the files of the old set are removed
       before `first` is replaced, and those of the new set come after it.

@@ -115,8 +115,8 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
     the weights. Without `model`, it is the first of the built-in models whose weights have the same
     names and shapes, at any width. The size of its images is the one that `save` noted in the file
     or, in a file written by PyTorch, the model's own or the first square that fits. The
-    preprocessing is that of the model, and the classes have no names. Run folders and ``.safetensors`` contain all of
-    that, and `model` is ignored.
+    preprocessing is that of the model, and the classes have no names. Run folders and
+    ``.safetensors`` contain all of that, and `model` is ignored.
 
     A prefix of up to 8 components that all names of a ``.pth`` share is removed if the names fit
     only without it. Missing batch counts, which PyTorch introduced in 0.4.1, are set to 0.

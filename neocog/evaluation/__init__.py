@@ -3,7 +3,7 @@
 `evaluating` predicts every image and returns an `Evaluation`; `calibration` fits the temperature
 that makes a network's probabilities match its accuracy. The other modules: `measures` (intervals,
 precision, recall, F1), `reliability` (calibration error), `threshold` (answering only if the
-network is confident), `mistakes`, `views` (test-time augmentation), `text` (the results for people).
+network is confident), `mistakes`, `views` (test-time augmentation), `text` (results for people).
 """
 
 from neocog.evaluation.calibration import (

@@ -19,8 +19,8 @@ summary.proto):
     SessionLog  1 status: enum, START = 1
 
 Only one process writes to an event file: a resumed run opens a new file, which begins with a
-session log that has the step at which it continues. TensorBoard then drops the steps from there on in
-earlier files, so that no step appears twice.
+session log that has the step at which it continues. TensorBoard then drops the steps from there on
+in earlier files, so that no step appears twice.
 """
 
 import os

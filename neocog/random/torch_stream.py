@@ -1,7 +1,8 @@
 """PyTorch's random numbers without PyTorch: initial weights and the order of every epoch.
 
 PyTorch's default generator on CPUs is the Mersenne Twister MT19937, which NumPy has, too. This
-module makes of its 32-bit words what PyTorch's functions make of them. It knows nothing of training.
+module makes of its 32-bit words what PyTorch's functions make of them.
+It is independent of training.
 """
 
 import math
