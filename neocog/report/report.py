@@ -1,9 +1,9 @@
-"""`write_report`: the page by which people judge a run.
+"""`write_report`: writes the page that shows how a run went.
 
-The page is one file of less than 3 MB, usually of about 1 MB: pictures are counted and their bytes
-are bounded (`_SHEET_BYTES` and those of `mistakes`), and every list has an end. It takes half a
-second beside the predictions; what takes longest is where the network looks, whose predictions are
-bounded too (`attention`).
+The page is one file of less than 3 MB, usually of about 1 MB: the number and the bytes of pictures
+are limited (`_SHEET_BYTES` and those of `mistakes`), and so is the length of every list. It takes
+half a second besides the predictions for maps of attention, whose number is limited too
+(`attention`).
 """
 
 import os
@@ -35,7 +35,7 @@ from neocog.write_errors import why_not_written
 __all__ = ["write_report"]
 
 _PACKAGE, _ENTRY = "neocog.report", "report.js"
-# Of the confusion matrix: pictures, their side, the pixels of all, and the bytes of their file.
+# For the confusion matrix: number of pictures, their side, pixels of all, and bytes of their file.
 _MOST_PICTURES, _SIDE, _SHEET_PIXELS, _SHEET_BYTES = 900, 80, 2_200_000, 1_200_000
 _MOST_CLASSES, _LONGEST_CLASS, _LONGEST_TITLE = 1000, 80, 120
 
@@ -78,7 +78,7 @@ def write_report(
 
     Raises:
         DataError: `data` are not those that were evaluated.
-        NeocogError: the file cannot be written, or something else is given than what this says.
+        NeocogError: the file cannot be written, or an argument is of the wrong type.
     """
     path = user_path(file_path("path", path))
     title = printable(instance("title", title, str, "a text"), _LONGEST_TITLE)
@@ -192,7 +192,7 @@ def _evaluated(data: Dataset, evaluation: Evaluation) -> Dataset:
 
 
 def _pictures(evaluation: Evaluation, images: NDArray[np.uint8]) -> dict[str, Any]:
-    """A sheet of the pictures in the cells, and what each of them is."""
+    """A sheet of the pictures in the cells, with the index and name of each."""
     most = min(_MOST_PICTURES, most_that_fit(images.shape[1:], _SIDE, _SHEET_PIXELS))
     chosen = choose_pictures(evaluation, most)
     items = [
