@@ -1,4 +1,4 @@
-"""Convolutional networks for images that train in seconds on a CPU, and that you can see through.
+"""Convolutional networks for images that train in seconds on a CPU, and that explain themselves.
 
     import neocog
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from neocog.version import __version__ as __version__
 
-# Every public name, and where it is. Type checkers read this, and so does `_homes`.
+# Every public name and its module. Type checkers read this, and so does `_homes`.
 if TYPE_CHECKING:
     from neocog import models as models
     from neocog import reference as reference
@@ -84,14 +84,16 @@ if TYPE_CHECKING:
     from neocog.training.callback import Callback as Callback
     from neocog.training.fit import fit as fit
     from neocog.training.history import History as History
+    from neocog.training.lr_finder import LrCurve as LrCurve
+    from neocog.training.lr_finder import find_lr as find_lr
     from neocog.training.run import TrainingRun as TrainingRun
     from neocog.tuning.tune import tune as tune
 
 
 @cache
 def _homes() -> dict[str, str]:
-    """The module of each public name, as the imports above say."""
-    import ast  # takes as long as all else here, and the command line's help has no use for it
+    """The module of each public name, from the imports above."""
+    import ast  # as slow as everything else here, and not needed for the command line's help
 
     with open(__file__, encoding="utf-8") as file:  # noqa: PTH123  (pathlib takes longer still)
         source = ast.parse(file.read())

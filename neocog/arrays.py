@@ -1,9 +1,9 @@
-"""Images and labels as the arrays that everything here takes, from what people have instead.
+"""Converts images and labels to the arrays that this package works with.
 
-Lists of images, Pillow's images and PyTorch's tensors become arrays where it is clear what is
-meant. What is not clear is refused with what to write: numbers that are no bytes, and one image
-where a batch is wanted, whose result would have a batch's shape. Neither Pillow nor PyTorch is
-imported for it.
+Lists of images, Pillow images and PyTorch tensors are converted if their meaning is clear. Anything
+ambiguous is refused with a hint what to write: numbers that are not bytes, or a single image where
+a batch is expected, since the result would have a batch's shape. Neither Pillow nor PyTorch is
+imported.
 """
 
 from typing import Any
@@ -15,20 +15,20 @@ from neocog.errors import DataError
 
 __all__ = ["as_array", "as_image", "as_images", "as_labels"]
 
-# Classes have numbers that fit.
+# The largest class number.
 _MOST_LABEL = np.iinfo(np.int64).max
 
 
 def as_images(images: Any, what: str = "images") -> NDArray[np.uint8]:
-    """Images uint8 [n, height, width, channels]; the same array, if it is one already.
+    """Images uint8 [n, height, width, channels]; an array of this form is not copied.
 
     Args:
         images: an array or tensor of bytes, a list of images as `as_image` takes them, or a
             `Dataset`.
-        what: how they are called in a message.
+        what: what messages call them.
 
     Raises:
-        DataError: other numbers, another shape, or something else.
+        DataError: other numbers, another shape, or another type.
     """
     if isinstance(images, np.ndarray):
         pass
@@ -50,15 +50,15 @@ def as_images(images: Any, what: str = "images") -> NDArray[np.uint8]:
 
 
 def as_image(image: Any, what: str = "image") -> NDArray[np.uint8]:
-    """One image uint8 [height, width, channels]; the same array, if it is one already.
+    """One image uint8 [height, width, channels]; an array of this form is not copied.
 
     Args:
-        image: an array or tensor of bytes, of gray also [height, width], or an image of Pillow's,
-            gray ("L") or "RGB".
-        what: how it is called in a message.
+        image: an array or tensor of bytes, for gray also [height, width], or a Pillow image of mode
+            "L" or "RGB".
+        what: what messages call it.
 
     Raises:
-        DataError: other numbers, another shape, or something else.
+        DataError: other numbers, another shape, or another type.
     """
     if _is_pillow(image) and image.mode not in ("L", "RGB"):
         raise DataError(
@@ -77,10 +77,10 @@ def as_image(image: Any, what: str = "image") -> NDArray[np.uint8]:
 
 
 def as_labels(labels: Any) -> NDArray[np.int64]:
-    """Classes' numbers int64 [n], from an array, tensor or list of whole numbers.
+    """Class numbers int64 [n], from an array, tensor or list of integers.
 
     Raises:
-        DataError: numbers that are not whole, another shape, or something else.
+        DataError: numbers that are not integers, another shape, or another type.
     """
     if isinstance(labels, list | tuple):
         try:
@@ -109,14 +109,14 @@ def as_labels(labels: Any) -> NDArray[np.int64]:
 
 
 def as_array(given: Any, what: str) -> NDArray[Any]:
-    """The array itself, or that of a tensor.
+    """The array itself, or the NumPy array of a tensor.
 
     Args:
-        given: what should be one.
-        what: how it is called in a message.
+        given: an array or tensor.
+        what: what messages call it.
 
     Raises:
-        DataError: it is none, or cannot become one, as on a GPU.
+        DataError: it is neither, or cannot be converted, such as a tensor on a GPU.
     """
     if isinstance(given, np.ndarray):
         return given
@@ -127,7 +127,7 @@ def as_array(given: Any, what: str) -> NDArray[Any]:
         )
     try:
         return np.asarray(given)
-    except Exception as error:  # as for a tensor on a GPU, in PyTorch's words
+    except Exception as error:  # such as PyTorch's for a tensor on a GPU
         raise DataError(
             f"{what} ({type(given).__name__}) cannot become a NumPy array: {error}"
         ) from error
@@ -147,7 +147,7 @@ def _stacked(images: list[Any] | tuple[Any, ...], what: str) -> NDArray[np.uint8
                 f"{what} must have one size: {what}[{n}] is {list(image.shape)}, {what}[0] is "
                 f"{list(found[0].shape)}."
             )
-    return np.stack(found)  # a copy, also of one
+    return np.stack(found)  # always a copy
 
 
 def _bytes(found: NDArray[Any], what: str) -> NDArray[np.uint8]:

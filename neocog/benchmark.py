@@ -1,8 +1,8 @@
-"""How fast the note's network trains and predicts here, beside PyTorch where that is installed.
+"""Measures training and prediction of the note's network, and of PyTorch if it is installed.
 
-Both sides start from the same weights and see the same images in the same order, in turns, in one
-process; that they computed the same is checked, not assumed. Times are medians over the rounds.
-Compiling is done before and not in them.
+Both sides start from the same weights and see the same images in the same order, taking turns in
+one process. That they compute the same is checked. Times are medians over the rounds and do not
+include compilation.
 """
 
 import time
@@ -32,7 +32,7 @@ _PROBABILITY_BOUND = 1e-5
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of the rounds: the middle one, and the extremes."""
+    """Seconds per round: the median and the extremes."""
 
     median: float
     least: float
@@ -40,13 +40,13 @@ class Measured:
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Measured":
-        """From the seconds of each round."""
+        """Summarize the seconds of the rounds."""
         return cls(median(seconds), min(seconds), max(seconds))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of work: seconds a step or a call, ours and PyTorch's, and how far they differ."""
+    """One benchmark: seconds per step or call, ours and PyTorch's, and the largest difference."""
 
     name: str
     unit: str
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times faster than PyTorch."""
+        """The speed relative to PyTorch's."""
         return self.torch.median / self.neocog.median if self.torch else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,16 +82,16 @@ def benchmark(
 ) -> list[Row]:
     """Measure training with batches of 4 and 64, and prediction of 1 and 1,000 images.
 
-    Data are bytes in memory, and normalizing them is part of a step on both sides; "floats
-    prepared" gives PyTorch float32 that was normalized before.
+    Images are bytes in memory, and normalizing them is part of a step on both sides; for "floats
+    prepared", PyTorch gets float32 images that were normalized before.
 
     Args:
-        data: images of 32 × 32 × 3 in ten classes; random bytes without it.
-        threads: neocog's workers; PyTorch has its better one of 1 and so many.
-        rounds: how often each side is measured.
+        data: images of 32 × 32 × 3 in ten classes; random bytes by default.
+        threads: neocog's workers; PyTorch uses 1 or this many, whichever is faster.
+        rounds: number of times that each side is measured.
 
     Raises:
-        NeocogError: if both sides did not compute the same.
+        NeocogError: the two sides did not compute the same.
     """
     workers = threads or available_threads()
     data = data or _noise(20_000)

@@ -1,7 +1,7 @@
-"""What neocog keeps in the user's cache: pictures that are decoded, and kernels that are compiled.
+"""The user's cache: decoded pictures and compiled kernels.
 
-All of it can be made again. Only what looks like it is listed or removed, and links are not
-followed, so that a cache folder may hold other things.
+All of it can be made again. Only files that look like cache entries are listed or removed, and
+links are not followed, so a cache folder may hold other things.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ _LOCK = re.compile(r"([\w.]+-[0-9a-f]{40}|helpers)\.lock")
 
 @dataclass(frozen=True)
 class KernelFolder:
-    """The kernels that one version of neocog has compiled.
+    """The compiled kernels of one version of neocog.
 
     Attributes:
-        folder: where they lie.
-        kernels: how many.
+        folder: their folder.
+        kernels: number of kernels.
         size: bytes.
-        used: when one was last read or written, in seconds since 1970, to a day.
-        current: whether they are this version's.
+        used: time of the last use of any kernel, in seconds since 1970, to a day.
+        current: whether they belong to this version.
     """
 
     folder: Path
@@ -45,11 +45,11 @@ class KernelFolder:
 
 @dataclass(frozen=True)
 class CacheContent:
-    """What is kept.
+    """The contents of the cache.
 
     Attributes:
-        pictures: the last used first.
-        kernels: the last used first.
+        pictures: entries of decoded pictures, the most recently used first.
+        kernels: folders of kernels, the most recently used first.
     """
 
     pictures: tuple[Kept, ...]
@@ -58,13 +58,13 @@ class CacheContent:
 
 @dataclass(frozen=True)
 class Freed:
-    """What was removed.
+    """What was removed from the cache.
 
     Attributes:
-        pictures: entries of decoded pictures.
-        kernels: compiled kernels.
+        pictures: number of entries of decoded pictures.
+        kernels: number of compiled kernels.
         size: bytes.
-        busy: what is there still, as another process makes it or it cannot be removed.
+        busy: number of entries that remain because they are being written or cannot be removed.
     """
 
     pictures: int
@@ -74,21 +74,21 @@ class Freed:
 
 
 def cache_content() -> CacheContent:
-    """What is in the cache."""
+    """List the contents of the cache."""
     return CacheContent(tuple(list_kept()), tuple(_kernel_folders()))
 
 
 def is_old(one: Kept) -> bool:
-    """Whether an entry is torn, or of another version, which asks for it no more."""
+    """Whether an entry is torn, or of another version and therefore never used again."""
     return one.about is None or one.about.maker != decoders()
 
 
 def clear_cache(what: str = "all", *, old: bool = False) -> Freed:
-    """Remove what is kept. Runs that use it go on.
+    """Clear the cache. Running processes that use it are not disturbed.
 
     Args:
         what: "pictures", "kernels" or "all".
-        old: only what is of other versions of neocog.
+        old: remove only what other versions of neocog have cached.
     """
     pictures = kernels = size = busy = 0
     found = cache_content()
@@ -149,7 +149,7 @@ def _regular(folder: Path, *names: re.Pattern[str]) -> list[Path]:
 
 
 def _remove(folder: Path) -> bool:
-    """Remove the kernels of a folder, and then the folder if nothing else is in it."""
+    """Remove the kernels of a folder, and the folder if it is then empty."""
     try:
         for path in (*_regular(folder, _KERNEL, _LOCK), *files.leftovers(folder)):
             path.unlink(missing_ok=True)

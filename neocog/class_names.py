@@ -1,9 +1,9 @@
-"""Names of classes: which texts they may be.
+"""Names of classes: which texts are allowed.
 
-Letters of every script are, with what belongs to their spelling: the joiners of Persian, Hindi and
-emoji, spaces that do not break, soft hyphens, tabs. What would move a terminal's cursor, break a
-table's lines, reorder what stands beside it, or cannot be encoded is not. Whole numbers are taken
-as the texts that they are written as.
+Letters of every script are allowed, with what their spelling needs: the joiners of Persian, Hindi
+and emoji, no-break spaces, soft hyphens, tabs. Characters that move a terminal's cursor, break a
+table's lines, reorder the text beside them, or cannot be encoded are not. Integers are converted to
+text.
 """
 
 from neocog.errors import ArchitectureError, is_plain, printable
@@ -15,10 +15,10 @@ _LONGEST = 1000
 
 
 def class_names(classes: object) -> tuple[str, ...]:
-    """The names as texts.
+    """Check names of classes and convert them to texts.
 
     Raises:
-        ArchitectureError: naming the one that can be none.
+        ArchitectureError: the message has the name that is not allowed.
     """
     names = as_row(classes)
     if names is None:

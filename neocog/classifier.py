@@ -1,6 +1,6 @@
-"""A network as scikit-learn's estimator: in pipelines, searches of settings, cross-validation.
+"""A network as a scikit-learn estimator, for pipelines, searches and cross-validation.
 
-The only module that imports scikit-learn, which is an extra.
+This is the only module that imports scikit-learn, which is an extra.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -49,16 +49,16 @@ except ImportError as error:
 
 __all__ = ["ImageClassifier"]
 
-# What None stands for.
+# Defaults of parameters that are None.
 _USUAL = TrainingSettings(
     epochs=20,
     batch_size=32,
     optimizer=SGD(0.02, momentum=0.9, nesterov=True),
     schedule=Cosine(),
 )
-# Parameters with settings of their own.
+# Parameters that have settings of their own.
 _PARTS = ("optimizer", "schedule", "averaging", "augmentation")
-# Parameters that are settings of a training, beside these.
+# Other parameters that are settings of training.
 _NUMBERS = ("epochs", "batch_size", "label_smoothing", "clip_norm", "accumulate", "threads")
 
 
@@ -66,35 +66,35 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
     """A convolutional network that scikit-learn's tools can train, search and cross-validate.
 
     Images are uint8 [n, height, width, channels], or flat, [n, height · width · channels], with
-    `image_shape`. Floats go from 0 to 1, or have a `pixel_range`; they are cut into 256 levels.
+    `image_shape`. Floats are from 0 to 1, or have a `pixel_range`, and are quantized to 256 levels.
 
     Args:
-        model: a name of `neocog.models`; a function that makes a `Network` when it is called with
-            the number of classes and ``input_shape=(channels, height, width)``, as those of
-            `neocog.models` do; or a `Network`, of which a copy is trained, from its weights on if
-            it has some.
-        width: what the channels of a model with a name are multiplied by.
-        image_shape: (height, width, channels) of flat images; one may be -1, which is worked out.
-        pixel_range: (lowest, highest) number of images that go neither from 0 to 255 as uint8 nor
-            from 0 to 1 as floats; numbers outside are refused. With "data" it is that of the images
-            in `fit`, and later numbers outside of it become its ends.
-        epochs: how often `fit` shows each image.
-        batch_size: images a step.
+        model: a name of `neocog.models`; a function that makes a `Network` from the number of
+            classes and ``input_shape=(channels, height, width)``, as those of `neocog.models` do;
+            or a `Network`, of which a copy is trained, starting from its weights if it has any.
+        width: factor for the numbers of channels of a model given by name.
+        image_shape: (height, width, channels) of flat images; one may be -1 and is then inferred.
+        pixel_range: (lowest, highest) pixel value of images that are neither uint8 from 0 to 255
+            nor floats from 0 to 1; values outside are refused. "data" takes the range of the images
+            in `fit`, and clips later values to it.
+        epochs: number of times that `fit` shows each image.
+        batch_size: images per batch.
         optimizer: as in `neocog.fit`, or its name; None is ``SGD(0.02, momentum=0.9,
             nesterov=True)``. Its settings can be searched: ``{"optimizer__lr": [0.01, 0.1]}``; and
             so can those of the next three.
-        schedule: None is ``schedules.Cosine()``; for `fit` alone.
-        averaging: as in `neocog.fit`; for `fit` alone.
+        schedule: None is ``schedules.Cosine()``; only `fit` uses it.
+        averaging: as in `neocog.fit`; only `fit` uses it.
         augmentation: as in `neocog.fit`.
         label_smoothing: as in `neocog.fit`.
-        class_weight: "balanced", or weights by class, those left out 1; None is 1 for all.
+        class_weight: "balanced", or weights by class, where missing classes have weight 1; None
+            weights all classes equally.
         clip_norm: as in `neocog.fit`.
         accumulate: as in `neocog.fit`.
-        freeze_after: as in `neocog.fit`; for `fit` alone.
-        random_state: of the initial weights, the order of images, augmentation and dropout; a whole
-            number makes `fit` repeatable.
-        threads: workers; as many as this process may use, if None.
-        verbose: whether a line shows the training where Python is used interactively.
+        freeze_after: as in `neocog.fit`; only `fit` uses it.
+        random_state: seed of the initial weights, the order of images, augmentation and dropout; an
+            integer makes `fit` reproducible.
+        threads: number of workers; None uses as many as this process may use.
+        verbose: whether to show a line of progress in interactive Python.
 
     Attributes:
         classes_: the labels in `y`, sorted.

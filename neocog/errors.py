@@ -1,4 +1,4 @@
-"""What goes wrong for a user: each error is one message with the value and what to do about it."""
+"""Errors for users: each is one message with the bad value and what to do about it."""
 
 import re
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ __all__ = [
     "printable",
 ]
 
-# Control characters, line and paragraph separators, the marks that change the direction in which
-# text is shown, and halves of UTF-16's pairs, which cannot be encoded at all.
+# Control characters, line and paragraph separators, the marks that change the direction of text,
+# and lone surrogates, which cannot be encoded.
 _UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-# Comparing takes a time that grows with the square of the length.
+# Longest name to compare, as the time grows with the square of the length.
 _LONGEST = 100
 
 
 def is_plain(text: str) -> bool:
-    """Whether `text` can be shown as it is: it moves no cursor and reorders nothing."""
+    """Whether `text` can be printed unchanged: it moves no cursor and reorders nothing."""
     return _UNPRINTABLE.search(text) is None
 
 
@@ -35,19 +35,19 @@ def printable(text: str, most: int = 100) -> str:
     of all scripts and joined emoji stay as they are.
 
     Args:
-        text: to be shown.
-        most: how many of its characters; the rest becomes an ellipsis.
+        text: the text to show.
+        most: number of characters to keep; the rest becomes an ellipsis.
     """
     shown = _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text[:most])
     return shown if len(text) <= most else f"{shown}…"
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """A question after the known name that is nearest to `name`, and a space before it.
+    """A question with the known name that is nearest to `name`, after a space.
 
-    Empty if none is near, or `name` is no text.
+    Empty if no name is near, or `name` is not a text.
     """
-    import difflib  # takes longer than the rest of the command line's help
+    import difflib  # slower to import than the rest of the command line's help
 
     if not isinstance(name, str):
         return ""
@@ -57,11 +57,11 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
 
 
 class NeocogError(Exception):
-    """Any error that neocog raises on purpose; its text is meant to be read by the user."""
+    """Base class of the errors that neocog raises on purpose; the text is for the user."""
 
 
 class ArchitectureError(NeocogError):
-    """Layers whose shapes do not fit each other, or arguments that no layer can have."""
+    """Layers whose shapes do not fit each other, or bad arguments of a layer."""
 
 
 class DataError(NeocogError):

@@ -1,7 +1,7 @@
-"""Files read without waiting or surprise, and written whole or not at all.
+"""Reads files without blocking or surprises, and writes them completely or not at all.
 
-Every file that a user names is opened here. A named pipe, which would be waited for without end, a
-device or a socket is refused, and nothing is read beyond the size that the caller allows.
+Every file that a user names is opened here. Named pipes, on which reading would block, devices and
+sockets are refused, and nothing is read beyond the size that the caller allows.
 """
 
 import contextlib
@@ -40,15 +40,15 @@ __all__ = [
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """The path with a leading ``~`` replaced by a home folder; as it is where there is none."""
+    """The path with a leading ``~`` expanded, if there is such a home folder."""
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # ~nobody, or no home at all
+    except RuntimeError:  # unknown user, or no home folder
         return Path(path)
 
 
 def exists(path: str | os.PathLike[str]) -> bool:
-    """Whether there is such a file or folder; a path that cannot be, as too long a one, is none."""
+    """Whether there is such a file or folder; False for impossible paths, such as too long ones."""
     try:
         return Path(path).exists()
     except (OSError, ValueError):
@@ -56,7 +56,7 @@ def exists(path: str | os.PathLike[str]) -> bool:
 
 
 def cache_folder() -> Path | None:
-    """The user's cache folder for neocog; None where the system knows no home folder."""
+    """The user's cache folder for neocog; None if the system knows no home folder."""
     try:
         return user_cache_path("neocog")
     except RuntimeError:
@@ -64,7 +64,7 @@ def cache_folder() -> Path | None:
 
 
 def cache_root() -> Path | None:
-    """The folder for what can be made again: `NEOCOG_CACHE_DIR`, if set, else `cache_folder`."""
+    """The folder for cached data: `NEOCOG_CACHE_DIR` if it is set, otherwise `cache_folder`."""
     named = os.environ.get("NEOCOG_CACHE_DIR")
     found = user_path(named) if named else cache_folder()
     return found and found.absolute()
@@ -74,7 +74,7 @@ def cache_root() -> Path | None:
 
 
 _FLAGS = os.O_RDONLY
-# Without O_NONBLOCK, a pipe put in place between `stat` and `open` would be waited for.
+# Without O_NONBLOCK, opening a pipe that was put in place after `stat` would block.
 for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # not all exist on every system
     _FLAGS |= getattr(os, _flag, 0)
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
@@ -88,7 +88,7 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> 
         follow_links: whether `path` may be a symbolic link to it.
 
     Raises:
-        OSError: no such file, no right to read it, or a folder, named pipe, device or socket.
+        OSError: there is no such file, it cannot be read, or it is not a regular file.
     """
     descriptor = _open_descriptor(path, follow_links)
     try:
@@ -100,7 +100,7 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> 
 
 def _open_descriptor(path: str | os.PathLike[str], follow_links: bool) -> int:
     try:
-        # Looked at before it is opened, as opening some devices already does something.
+        # Checked before it is opened, as merely opening some devices has an effect.
         _check_regular(os.stat(path, follow_symlinks=follow_links), path)  # noqa: PTH116 - fast
         descriptor = os.open(path, _FLAGS if follow_links else _FLAGS | _NO_LINKS)
     except ValueError:  # a null byte
@@ -143,14 +143,14 @@ def read_bytes(
 
 
 def read_exactly(path: str | os.PathLike[str], size: int) -> bytes:
-    """The content of a regular file that is known to have `size` bytes, as one of very many.
+    """The content of a regular file whose size is known; fast, for reading very many files.
 
     Raises:
-        OSError: as of `open_regular`, or it has become shorter or longer.
+        OSError: as in `open_regular`, or the size has changed.
     """
     descriptor = _open_descriptor(path, True)
     try:
-        # One more, to see that it ends there.
+        # One more byte, to check that the file ends there.
         content = os.read(descriptor, size + 1)
         while len(content) <= size and (more := os.read(descriptor, size + 1 - len(content))):
             content += more
@@ -166,23 +166,23 @@ def read_exactly(path: str | os.PathLike[str], size: int) -> bytes:
 
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open `path` for writing bytes; it changes only once the ``with`` block is done.
+    """Open `path` for writing bytes; it changes only when the ``with`` block ends.
 
-    The bytes go to a temporary file in the same folder, reach the disk, and then take the place of
-    `path` in one step, which reaches the disk too. If anything fails, also an interrupt, the
-    temporary file is removed and `path` stays as it was. A symbolic link called `path` is replaced,
-    and what it points to stays as it was: else whoever can write to the folder could choose which
-    file is overwritten. A folder, named pipe, device or socket, or a link to one such as
-    ``/dev/stdout``, is no place for a file, and is refused.
+    The bytes are written to a temporary file in the same folder and flushed to disk. The file is
+    then renamed to `path`, and the folder is flushed too. If anything fails, or is interrupted, the
+    temporary file is removed and `path` is unchanged. If `path` is a symbolic link, the link is
+    replaced and its target is unchanged; otherwise whoever can write to the folder could choose
+    which file is overwritten. A folder, named pipe, device or socket, or a link to one such as
+    ``/dev/stdout``, is refused.
 
     Raises:
-        OSError: if the folder is missing or cannot be written to, the disk is full, or `path` is
-            there and no regular file. Where the disk fails in the last moment, `path` may be the
-            new file already, whole, though perhaps not for good.
+        OSError: the folder is missing or cannot be written to, the disk is full, or `path` exists
+            and is not a regular file. If the disk fails at the last moment, `path` may already be
+            the new file, complete but perhaps not durable.
     """
     target = Path(path)
     _check_replaceable(target)
-    # Not the tempfile module: its files are closed to everyone else, whatever the user's umask.
+    # The tempfile module is not used: its files are private, whatever the user's umask.
     temporary = target.with_name(f".neocog-{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -191,7 +191,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
-        with contextlib.suppress(OSError):  # as of a folder that is gone; the first error counts
+        with contextlib.suppress(OSError):  # the folder may be gone; the first error is reported
             temporary.unlink(missing_ok=True)
         raise
     flush_folder(target.parent)
@@ -202,49 +202,48 @@ def _check_replaceable(target: Path) -> None:
         status = target.stat()
     except ValueError:  # a null byte
         raise _no_name(target) from None
-    except OSError:  # nothing, or a link to nothing
+    except OSError:  # there is nothing, or a broken link
         return
     _check_regular(status, target)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Make `data` the content of `path`, whole or not at all; raises as `writing` does."""
+    """Write `data` to `path`, completely or not at all; raises as `writing` does."""
     with writing(path) as file:
         file.write(data)
 
 
 # Files that belong together
 
-# The folder with a whole set of files that are about to become its parent's.
+# The folder with a complete set of files that are about to be moved into its parent.
 _NEXT = ".neocog-next"
 _TEMPORARY = re.compile(r"\.neocog-[0-9a-f]{16}\.tmp")
-# IO_REPARSE_TAG_MOUNT_POINT, which Python knows on Windows only.
+# IO_REPARSE_TAG_MOUNT_POINT, which Python defines on Windows only.
 _JUNCTION = 0xA0000003
 
 
 @contextmanager
 def writing_together(folder: str | os.PathLike[str], first: str) -> Iterator[Path]:
-    """Write files that belong together; `folder` has all of the new ones or none.
+    """Write files that belong together; `folder` then has all of the new files or none.
 
-    Gives an empty folder within `folder` to write them into. After the ``with`` block it becomes
-    ``.neocog-next`` in one step: from then on the new set counts. Its files are moved up in an
-    order that holds, at every moment, the following, also when the process is killed or the power
-    fails:
+    Yields an empty folder within `folder` to write them into. After the ``with`` block it is
+    renamed to ``.neocog-next``: from then on the new set counts. Its files are moved up in an order
+    that guarantees the following at every moment, even if the process is killed or the power fails:
 
-    - No file in `folder` is of another set than `first`: those of the old set are removed before
-      `first` is replaced, and those of the new set come after it.
-    - `first` is there, if it ever was.
-    - What is missing lies in ``.neocog-next``. `finish_writing` moves it up, and so does the next
-      writing.
+    - No file in `folder` belongs to another set than `first`: the files of the old set are removed
+      before `first` is replaced, and those of the new set come after it.
+    - `first` exists, if it ever did.
+    - Missing files are in ``.neocog-next``. `finish_writing` moves them up, and so does the next
+      call.
 
-    If anything fails in the ``with`` block, also by an interrupt, the old files stay as they were.
+    If anything fails in the ``with`` block, or is interrupted, the old files are unchanged.
 
     Args:
-        folder: where to.
-        first: the name of the file that counts, which must be among those written.
+        folder: the folder of the files.
+        first: name of the file that identifies the set; it must be among those written.
 
     Raises:
-        OSError: if the disk is full, the folder cannot be written to, and so on.
+        OSError: the disk is full, the folder cannot be written to, and so on.
     """
     folder = Path(folder)
     finish_writing(folder, first)
@@ -257,21 +256,21 @@ def writing_together(folder: str | os.PathLike[str], first: str) -> Iterator[Pat
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    with contextlib.suppress(OSError):  # the new set counts already, whatever becomes of it
+    with contextlib.suppress(OSError):  # the new set counts already, even if moving it fails
         flush_folder(folder)
     finish_writing(folder, first)
 
 
 def finish_writing(folder: str | os.PathLike[str], first: str) -> None:
-    """Do what is left of a `writing_together` that was cut off; nothing, if nothing is.
+    """Complete a `writing_together` that was interrupted, if there is one.
 
-    Only where nobody else writes there. Raises OSError if it cannot be done.
+    To be called only if nobody else writes there. Raises OSError if it fails.
     """
     folder = Path(folder)
     try:
         _move_up(folder, first)
     except OSError:
-        _move_up(folder, first)  # what failed once, as where a virus scanner looks, may go now
+        _move_up(folder, first)  # a second attempt, as a virus scanner may have held a file
 
 
 def _move_up(folder: Path, first: str) -> None:
@@ -281,8 +280,8 @@ def _move_up(folder: Path, first: str) -> None:
         return
     if first in names:
         names.remove(first)
-        # File systems that keep a journal keep this order too, so nothing is flushed in between,
-        # where a kill would be likely to fall.
+        # Journaling file systems keep this order, so nothing is flushed in between, which would
+        # only widen the time in which a kill can interrupt.
         for name in names:
             (folder / name).unlink(missing_ok=True)
         (new / first).replace(folder / first)
@@ -293,10 +292,10 @@ def _move_up(folder: Path, first: str) -> None:
 
 
 def _names_of_set(new: Path) -> list[str] | None:
-    """The files in a ``.neocog-next``; None unless it is a folder with files alone.
+    """The files in a ``.neocog-next``; None unless it is a folder that has only files.
 
-    A link in its place, or in it, is of whoever made the folder, and not of a writing: files that
-    lie elsewhere would be moved.
+    A link in its place, or in it, was not made by this module: moving it would move files that are
+    stored elsewhere.
     """
     if not _is_folder(new):
         return None
@@ -307,17 +306,17 @@ def _names_of_set(new: Path) -> list[str] | None:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is a folder itself, not a link to one."""
+    """Whether it is a folder and not a link to one."""
     try:
         status = path.lstat()
     except FileNotFoundError:
         return False
-    # A junction, which is another kind of link on Windows, says that it is a folder.
+    # A junction, another kind of link on Windows, claims to be a folder.
     return stat.S_ISDIR(status.st_mode) and getattr(status, "st_reparse_tag", 0) != _JUNCTION
 
 
 def leftovers(folder: str | os.PathLike[str]) -> list[Path]:
-    """The files and folders in a folder that a writing left there when it was killed."""
+    """The files and folders that interrupted writes have left in a folder."""
     return [path for path in Path(folder).iterdir() if _is_leftover(path)]
 
 
@@ -329,19 +328,19 @@ def _is_leftover(path: Path) -> bool:
     return _is_folder(path) or (path.is_file() and not path.is_symlink())
 
 
-# What file systems say that flush no folders.
+# Errors of file systems that cannot flush folders.
 _NO_FLUSHING = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS)
 
 
 def flush_folder(folder: str | os.PathLike[str]) -> None:
-    """Have the names in a folder reach the disk, where the system can do so.
+    """Flush the names in a folder to disk, if the system can do so.
 
     Raises:
-        OSError: the disk has failed, so that nobody knows whether they are on it.
+        OSError: the disk has failed, so the names may not be on it.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders; one may be for writing only
+    except OSError:  # Windows does not open folders, and a folder may be write-only
         return
     try:
         os.fsync(descriptor)

@@ -1,10 +1,10 @@
-"""Images as scikit-learn passes them around, and the bytes that a network takes.
+"""Converts images between scikit-learn's form and the bytes that a network takes.
 
-scikit-learn's tools know arrays of two axes: a row for each image, a column for each number of it.
-So images are rows here, [n, height · width · channels], also where they came as [n, height, width,
-channels]; what an image's shape is stands beside them. The numbers are bytes, or numbers in a range
-that is known, which is then cut into 256 levels: what goes from 0 to 1 could as well be a dark
-picture of what goes from 0 to 255, so nothing is guessed.
+scikit-learn's tools work on arrays of two axes, a row per sample. So images are rows here,
+[n, height · width · channels], even if they came as [n, height, width, channels]; their shape is
+kept separately. The numbers are bytes, or numbers in a known range, which is then quantized to 256
+levels. The range is never guessed: numbers from 0 to 1 could be a dark picture on a scale from 0 to
+255.
 """
 
 from math import prod
@@ -29,19 +29,19 @@ __all__ = [
 Shape = tuple[int, int, int]
 Range = tuple[float, float]
 
-# Rows that are made bytes at a time.
+# Rows that are converted to bytes at a time.
 _CHUNK = 1024
 _LARGEST = 65535
-#: What `pixel_range` may be instead of two numbers.
+#: What `pixel_range` may be besides two numbers.
 _FROM_DATA = "data"
 
 
 class ImageDataError(DataError, ValueError):
-    """Images that cannot be taken; a `ValueError` too, as scikit-learn's users expect."""
+    """Images that cannot be used; also a `ValueError`, as scikit-learn's users expect."""
 
 
 def check_image_shape(shape: object) -> tuple[int, ...] | None:
-    """(height, width, channels), of which one may be -1, or None; raises for anything else."""
+    """Check (height, width, channels), of which one may be -1, or None; raises otherwise."""
     if shape is None:
         return None
     row = as_row(shape) or ()
@@ -55,7 +55,7 @@ def check_image_shape(shape: object) -> tuple[int, ...] | None:
 
 
 def check_pixel_range(given: object) -> Range | str | None:
-    """Two numbers, the lower first, or "data", or None; raises `DataError` for anything else."""
+    """Check two numbers, the lower first, or "data", or None; raises `DataError` otherwise."""
     if given is None or (isinstance(given, str) and given == _FROM_DATA):
         return given
     numbers = [as_real(number) for number in as_row(given) or ()]
@@ -67,7 +67,7 @@ def check_pixel_range(given: object) -> Range | str | None:
 
 
 def as_rows(images: Any) -> tuple[Any, tuple[int, ...] | None]:
-    """What has a shape for each image as rows, and that shape; anything else as it is, and None.
+    """Images as rows and the shape of one; if they are rows already, the same object and None.
 
     Args:
         images: an array or tensor of more than two axes, or a list of images.
@@ -87,15 +87,15 @@ def as_rows(images: Any) -> tuple[Any, tuple[int, ...] | None]:
 def settle_image_shape(
     asked: tuple[int, ...] | None, given: tuple[int, ...] | None, numbers: int
 ) -> Shape:
-    """The shape (height, width, channels) of images, from what is asked for and what is given.
+    """The shape (height, width, channels) of the images.
 
     Args:
-        asked: as `check_image_shape` gives it.
-        given: the shape that an image came in; None for rows.
-        numbers: in each image.
+        asked: the result of `check_image_shape`.
+        given: the shape of the images; None for rows.
+        numbers: numbers per image.
 
     Raises:
-        DataError: they do not fit each other, or the shape remains unknown.
+        DataError: the shapes contradict each other, or the shape remains unknown.
     """
     if asked is None:
         if given is not None and len(given) == 3:
@@ -124,7 +124,7 @@ def settle_image_shape(
 
 
 def settle_pixel_range(asked: Range | str | None, rows: NDArray[Any]) -> Range | None:
-    """The range that `as_bytes` takes: what is asked for, or that of these images."""
+    """The range for `as_bytes`: the one that is asked for, or that of these images."""
     if not isinstance(asked, str):
         return asked
     low, high = float(rows.min()), float(rows.max())
@@ -137,11 +137,11 @@ def as_bytes(rows: NDArray[Any], pixel_range: Range | None, *, clip: bool) -> ND
     Args:
         rows: [n, numbers], all finite.
         pixel_range: the numbers that become 0 and 255. None: uint8 are bytes already, and floats
-            go from 0 to 1.
-        clip: whether numbers outside of the range become its ends; they are refused without.
+            are from 0 to 1.
+        clip: whether to clip numbers outside of the range; otherwise they are refused.
 
     Raises:
-        DataError: numbers outside of the range, or of which it is not known.
+        DataError: numbers outside of the range, or numbers whose range is unknown.
     """
     if pixel_range is None:
         if rows.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""What this process may use of the machine: cores and memory.
+"""The cores and the memory that this process may use.
 
 A container, a batch system or a shell often gives a process less than the machine has: a quota of
 processor time or memory (cgroups), some of the cores (affinity), a limit of address space
@@ -22,30 +22,30 @@ __all__ = [
     "require_memory",
 ]
 
-#: Threads that can be asked for.
+#: Largest number of threads that can be asked for.
 MOST_THREADS = 256
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
-# Cgroups of version 1 say "no limit" with a number near 2**63.
+# Cgroups version 1 express "no limit" by a number near 2**63.
 _UNLIMITED = 2**60
-# What counts as used, and is dropped before anything is refused: files' pages, however recently
-# read (as the data are), and the file system's own. Of version 1, with the groups below.
+# Memory that counts as used but is dropped before anything is refused: the page cache, however
+# recently read (as the data are), and the file system's own. In version 1, with child groups.
 _DROPPED = ("active_file", "inactive_file", "slab_reclaimable")
 _DROPPED_1 = ("total_active_file", "total_inactive_file")
 
 
 def cores() -> int:
-    """Cores that this process may run on, whatever part of their time it gets."""
+    """Cores that this process may run on, regardless of quotas."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def available_cores() -> int:
-    """Threads that can run at once: cores, affinity, the cgroups' quota, `OMP_NUM_THREADS`."""
+    """Threads that can run at once: by cores, affinity, the cgroups' quota, `OMP_NUM_THREADS`."""
     quotas = [math.ceil(quota) for quota in _cpu_quotas()]
-    # Of a list for nested levels, as OpenMP allows, the first counts.
+    # OpenMP allows a list for nested levels, of which the first counts.
     asked = re.fullmatch(r"\s*(\d{1,6})\s*(,.*)?", os.environ.get("OMP_NUM_THREADS", ""))
     if asked and int(asked[1]) > 0:
         quotas.append(int(asked[1]))
@@ -53,7 +53,7 @@ def available_cores() -> int:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process can still get, without others' losing theirs; None if unknown."""
+    """Bytes that this process can still get without taking memory from others; None if unknown."""
     found = [*_machine_memory(), *_cgroup_memory(), *_address_space()]
     return max(0, min(found)) if found else None
 
@@ -63,8 +63,8 @@ def require_memory(size: int, purpose: str, remedy: str) -> None:
 
     Args:
         size: in bytes.
-        purpose: what needs it, the beginning of a sentence: "A batch of 64 images".
-        remedy: what to do, a sentence: "Take a smaller batch."
+        purpose: what needs the memory, as the beginning of a sentence: "A batch of 64 images".
+        remedy: what to do, as a sentence: "Take a smaller batch."
     """
     most = available_memory()
     if most is not None and size > most:
@@ -75,7 +75,7 @@ def require_memory(size: int, purpose: str, remedy: str) -> None:
 
 
 def readable(size: int) -> str:
-    """So many bytes, for people."""
+    """A number of bytes, for people."""
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"
 
 
@@ -101,10 +101,10 @@ def _machine_memory() -> Iterator[int]:
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """The folders of this process's control groups and of those above them.
+    """The folders of this process's control groups and their parents.
 
-    In a container the path in /proc/self/cgroup may be the host's, whose folders are not there;
-    what is at the root is then the container's own.
+    In a container the path in /proc/self/cgroup may be that of the host, which does not exist in
+    the container; its own group is then at the root.
     """
     for line in _text(_PROC / "self" / "cgroup").splitlines():
         _number, controllers, path = (*line.split(":", 2), "", "")[:3]
@@ -118,7 +118,7 @@ def _groups(controller: str) -> Iterator[Path]:
 
 
 def _cpu_quotas() -> Iterator[float]:
-    """Cores' worth of time that control groups allow."""
+    """Numbers of cores that the control groups' quotas amount to."""
     for folder in _groups("cpu"):
         quota, period = (*_text(folder / "cpu.max").split(), "", "")[:2]
         if not quota:  # version 1
@@ -129,7 +129,7 @@ def _cpu_quotas() -> Iterator[float]:
 
 
 def _cgroup_memory() -> Iterator[int]:
-    """Bytes that each control group has left; what the system can drop again counts as left."""
+    """Bytes that each control group has left; reclaimable memory counts as left."""
     for folder in _groups("memory"):
         for limit, used, dropped in (
             ("memory.max", "memory.current", _DROPPED),
@@ -146,7 +146,7 @@ def _cgroup_memory() -> Iterator[int]:
 
 
 def _address_space() -> Iterator[int]:
-    """Bytes that are left of ``ulimit -v`` and ``ulimit -d``."""
+    """Bytes left within ``ulimit -v`` and ``ulimit -d``."""
     try:
         import resource
     except ImportError:  # not on Windows

@@ -1,7 +1,7 @@
-"""Which network a command is about, and with which data.
+"""Finds the network of a command, and its data.
 
-A file may be anybody's: nothing that it names is opened, run or fetched for it, but data that
-neocog itself knows by name. The ``run.json`` of a run folder may name a path.
+A file may come from anyone, so nothing that it names is opened, run or downloaded, except
+neocog's own built-in data. The ``run.json`` of a run folder may name a path.
 """
 
 from collections.abc import Mapping
@@ -36,13 +36,13 @@ _NEW = "simple-cnn"
 
 @dataclass(frozen=True)
 class Opened:
-    """What was opened.
+    """A network with its data.
 
     Attributes:
         network: with or without parameters.
-        data: of its shape and classes; None if there are none.
-        name: of the network.
-        notes: what the user should know of how it was found.
+        data: data with its shape and classes; None if there are none.
+        name: name of the network.
+        notes: notes for the user about how both were found.
     """
 
     network: Network
@@ -57,19 +57,18 @@ def open_network(
     progress: Progress | None = None,
     architecture: str | None = None,
 ) -> Opened:
-    """The network and its data.
+    """Open a network and its data.
 
     Args:
-        model: a network's name, ``my_net.py:make``, a run folder, a ``.safetensors`` or a
-            ``.pth``; a new simple-cnn without it.
-        data: as `load_data` takes it. Without it, a new network gets shapes; a saved one what its
-            file says it was trained on, if that is on this machine.
-        progress: told of loading what `data` asks for, as for `load_data`; nothing else is
-            downloaded.
-        architecture: which network a ``.pth`` is of, as for `open_saved`.
+        model: a network's name, ``my_net.py:make``, a run folder, a ``.safetensors`` or a ``.pth``;
+            by default a new simple-cnn.
+        data: as in `load_data`. By default a new network gets shapes, and a saved one the data that
+            its file names, if they are on this machine.
+        progress: called while `data` is loaded, as in `load_data`; nothing else is downloaded.
+        architecture: the network that a ``.pth`` belongs to, as in `open_saved`.
 
     Raises:
-        NeocogError: there is no such network or data, its file is damaged, or they do not fit.
+        NeocogError: there is no such network or data, the file is damaged, or they do not fit.
     """
     if model is None or is_new(model):
         if architecture is not None:
@@ -90,16 +89,16 @@ def open_network(
 
 
 def open_saved(model: str, architecture: str | None = None) -> tuple[Network, tuple[str, ...]]:
-    """A saved network, and what the user should know of how it was read.
+    """Load a saved network; also returns notes for the user about how it was read.
 
     Args:
         model: a run folder, a ``.safetensors`` or a ``.pth``.
-        architecture: which network a ``.pth`` is of, a name or ``my_net.py:make``; without it, one
-            that is known and has such weights.
+        architecture: the network that a ``.pth`` belongs to, a name or ``my_net.py:make``; by
+            default the first known one with such weights.
 
     Raises:
-        NeocogError: there is no such network, its file is damaged, or `architecture` is given for
-            what says it itself.
+        NeocogError: there is no such network, the file is damaged, or `architecture` is given for
+            a file that contains its own.
     """
     if architecture is not None and not is_weights(model):
         raise _names_itself(model)
@@ -111,25 +110,25 @@ def open_saved(model: str, architecture: str | None = None) -> tuple[Network, tu
 
 def _names_itself(model: str) -> NeocogError:
     return NeocogError(
-        f"--model says which network the weights of a .pth are of; {printable(model)} says it "
+        f"--model says which network the weights of a .pth belong to; {printable(model)} says it "
         "itself. Leave --model out."
     )
 
 
 def is_new(model: str) -> bool:
-    """Whether it names a network, and no file that holds one."""
+    """Whether this is the name of a network and not a file."""
     return is_file(model) or model in MODELS or not (exists(model) or "." in model or "/" in model)
 
 
 def name_of_run(model: str) -> str:
-    """What to call a new network in a folder's name or a title."""
+    """The name of a new network, for a folder's name or a title."""
     file = split_python_file(model)
     return Path(file[0]).stem if file is not None else model
 
 
 def _new(model: str, data: str, progress: Progress | None) -> Opened:
     if not is_file(model):
-        make_model(model)  # an unknown name is wrong at once, before data are drawn or fetched
+        make_model(model)  # reports an unknown name before data are drawn or downloaded
     if holds_pictures(data):
         found = find(data, LoadOptions(progress=progress))
         network = make_model(model, len(found.listing.classes), input_shape=found.shape)
@@ -161,9 +160,9 @@ def _load_for(
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Data:
-    """What `load_data` gives, of the network's shape and in the order of its classes.
+    """Load data in the network's shape and in the order of its classes.
 
-    Raises `NeocogError`, as `load_data` does, and where they do not fit the network.
+    Raises `NeocogError` as `load_data` does, or if the data do not fit the network.
     """
     if holds_pictures(data):
         found = find(data, LoadOptions.of(**(options or {}), progress=progress))
@@ -177,7 +176,7 @@ def _load_for(
 
 
 def _usual_data(network: Network, model: str) -> tuple[Data | None, str | None]:
-    """The data that its file names, or why there are none."""
+    """The data that the network's file names, or why there are none."""
     trained = trained_on(model)
     if trained.name is None:
         return None, f"{model} does not say which data it was trained on."

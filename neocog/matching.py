@@ -1,4 +1,4 @@
-"""Data made to fit a network that is there already: its shape, its resizing, its classes."""
+"""Fits data to an existing network: its input shape, its resizing and its classes."""
 
 from dataclasses import replace
 
@@ -15,15 +15,15 @@ _MOST_NAMED = 8
 
 
 def fitting(found: Found, network: Network, model: str) -> Found:
-    """Pictures that were found, to be made to fit the network.
+    """The pictures, to be loaded in the network's shape.
 
     Args:
-        found: of any shape.
-        network: whose shape and resizing they get.
-        model: what the user calls it.
+        found: pictures of any shape.
+        network: the network that determines the shape and the resizing.
+        model: what messages call the network.
 
     Raises:
-        NeocogError: they are of classes that the network does not know.
+        NeocogError: the pictures have classes that the network does not know.
     """
     if network.classes is not None:
         unknown = [one for one in found.listing.classes if one not in network.classes]
@@ -37,9 +37,9 @@ def fitting(found: Found, network: Network, model: str) -> Found:
 
 
 def in_order_of(data: Data, classes: tuple[str, ...] | None) -> Data:
-    """The data with their classes in the order of a network, which may know more of them.
+    """The data with their classes in the order of a network, which may know more classes.
 
-    Data that have others, or a network whose classes have no names, leave them as they are.
+    The data are unchanged if they have unknown classes or the network's classes have no names.
     """
     if classes is None or data.classes == classes or not set(data.classes) <= set(classes):
         return data
@@ -52,7 +52,7 @@ def in_order_of(data: Data, classes: tuple[str, ...] | None) -> Data:
 
 
 def mismatch(network: Network, data: Data, model: str) -> str | None:
-    """Why they do not go together; None if they do."""
+    """Why the data do not fit the network; None if they do."""
     height, width, channels = data.train.images.shape[1:]
     if network.input_shape != (channels, height, width):
         return (
@@ -61,7 +61,7 @@ def mismatch(network: Network, data: Data, model: str) -> str | None:
         )
     if network.output_shape != (len(data.classes),):
         return (
-            f"{model} tells {network.output_shape[0]} classes apart, but {data.name} has "
+            f"{model} distinguishes {network.output_shape[0]} classes, but {data.name} has "
             f"{len(data.classes)}."
         )
     if network.classes is not None and network.classes != data.classes:

@@ -1,7 +1,7 @@
 """`Network`: a graph with its parameters, its preprocessing and the names of its classes.
 
 It is a façade: `neocog.layers.graph` describes, `neocog.engine` computes, `neocog.formats` reads
-and writes, and none of them knows it.
+and writes, and none of them knows about it.
 """
 
 import copy
@@ -29,12 +29,12 @@ from neocog.validation import instance, real
 
 __all__ = ["Network", "Trained", "check_network"]
 
-# Held for the moment in which a network's values are replaced by others that follow from them.
+# Held while a network's values are replaced by values derived from them.
 _changing = threading.Lock()
 
 
 def _let_go() -> None:
-    """Another lock for a fork of this process, which has no thread to let go of the old one."""
+    """Make a new lock in a forked process, which has no thread that would release the old one."""
     global _changing
     _changing = threading.Lock()
 
@@ -45,12 +45,12 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(frozen=True)
 class Trained:
-    """Where the random numbers of a network's training stand, for `neocog.fit` to go on from.
+    """The state of a network's random numbers, for `neocog.fit` to continue.
 
     Attributes:
-        seed: that they began with.
-        epochs: that have had theirs.
-        stream: the state of PyTorch's stream behind the latest epoch.
+        seed: the seed of training.
+        epochs: number of epochs that were trained.
+        stream: state of PyTorch's random stream after the latest epoch.
     """
 
     seed: int
@@ -59,22 +59,22 @@ class Trained:
 
 
 class Network:
-    """Layers that feed each other in the order they are named.
+    """A neural network, whose layers feed each other in the order in which they are named.
 
     ``Network(conv1=Conv2d(3, 16, 3, padding=1), relu=ReLU(), …)`` describes the network; its
-    parameters are ``conv1.weight`` and so on, float32 in PyTorch's shapes. They come into being
-    with `initialize`, `load_state_dict` or the first `neocog.fit`. Layers and shapes stay as they
-    are; parameters, `classes` and `preprocessing` can be replaced, and whatever is done next uses
-    the new ones. A network can be copied (`copy`, `copy.deepcopy`) and pickled.
+    parameters are ``conv1.weight`` and so on, float32 in PyTorch's shapes. They are created by
+    `initialize`, `load_state_dict` or the first `neocog.fit`. Layers and shapes are fixed;
+    parameters, `classes` and `preprocessing` can be replaced, and later calls use the new ones. A
+    network can be copied (`copy`, `copy.deepcopy`) and pickled.
 
     Args:
         input_shape: (channels, height, width) of one image.
-        classes: what the outputs stand for, if known; `neocog.fit` takes them from the data.
+        classes: names of the classes, if known; `neocog.fit` takes them from the data.
         preprocessing: how pixels become inputs.
         **layers: the layers by name.
 
     Raises:
-        ArchitectureError: naming the layer whose input does not fit.
+        ArchitectureError: the message has the layer whose input does not fit.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Network:
         classes: tuple[str, ...] | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> "Network":
-        """A network whose layers may read any layers before them, and several at once.
+        """A network whose layers may read any earlier layers, and several at once.
 
         ::
 
@@ -112,15 +112,15 @@ class Network:
             )
 
         Args:
-            nodes: the layers by name, with the names of those that each reads, which come before
-                it; without them it reads the one described before it. ``"input"`` is the image.
-                The last gives the network's output.
+            nodes: the layers with their names and the names of the layers that each reads, which
+                must come before it; by default the previous one. ``"input"`` is the image. The last
+                layer gives the network's output.
             input_shape: (channels, height, width) of one image.
-            classes: as for `Network`.
-            preprocessing: as for `Network`.
+            classes: as in `Network`.
+            preprocessing: as in `Network`.
 
         Raises:
-            ArchitectureError: naming the layer whose inputs are not there or do not fit.
+            ArchitectureError: the message has the layer whose inputs are missing or do not fit.
         """
         return cls.from_graph(Graph(nodes, input_shape), classes, preprocessing)
 
@@ -131,7 +131,7 @@ class Network:
         classes: tuple[str, ...] | None = None,
         preprocessing: Preprocessing | None = None,
     ) -> "Network":
-        """A network that is described already, without parameters."""
+        """A network from a graph, without parameters."""
         network = cls.__new__(cls)
         network._begin(graph, classes, preprocessing)
         return network
@@ -147,14 +147,14 @@ class Network:
         self._threshold: float | None = None
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
-        #: For `neocog.fit`; None where the weights come from elsewhere.
+        #: For `neocog.fit`; None if the weights come from elsewhere.
         self.trained: Trained | None = None
 
-    # What it is
+    # Description
 
     @property
     def graph(self) -> Graph:
-        """Its description: layers, what each reads, and all shapes."""
+        """The graph: layers, what each reads, and all shapes."""
         return self._graph
 
     @property
@@ -164,32 +164,32 @@ class Network:
 
     @property
     def layers(self) -> Mapping[str, Layer]:
-        """The layers by name, in order; containers are one layer."""
+        """The layers by name, in order; a container is one layer."""
         return self._graph.layers
 
     @property
     def leaves(self) -> Mapping[str, Layer]:
-        """The layers that are not made of layers, in order, by full name (``block1.body.conv``)."""
+        """The layers that are not containers, in order, by full name (``block1.body.conv``)."""
         return self._graph.leaves
 
     @property
     def shapes(self) -> Mapping[str, Shape]:
-        """The output shape of each layer, and of each layer within it, by its full name."""
+        """The output shape of each layer, also within containers, by full name."""
         return self._graph.shapes
 
     @property
     def output_shape(self) -> Shape:
-        """What the last layer gives."""
+        """The shape of the network's output."""
         return self._graph.output_shape
 
     @property
     def parameter_shapes(self) -> Mapping[str, Shape]:
-        """The shape of each parameter by its name, in PyTorch's order."""
+        """The shape of each parameter by name, in PyTorch's order."""
         return self._graph.parameter_shapes
 
     @property
     def buffer_shapes(self) -> Mapping[str, Shape]:
-        """The shape of each array that is kept but not learned, such as running statistics."""
+        """The shape of each buffer, an array that is not learned, such as running statistics."""
         return self._graph.buffer_shapes
 
     @property
@@ -199,7 +199,7 @@ class Network:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How pixels become inputs. Another one is used from the next prediction on."""
+        """How pixels become inputs. A new one applies from the next prediction on."""
         return self._values.preprocessing
 
     @preprocessing.setter
@@ -212,8 +212,8 @@ class Network:
     def temperature(self) -> float:
         """T of the probabilities softmax(scores / T): above 0, and 1 unless it was calibrated.
 
-        `neocog.calibrate` fits it. It stays with the network when its weights are replaced, but
-        `neocog.fit` sets it to 1 again, as it was fitted for the weights from before.
+        `neocog.calibrate` fits it. It is kept when the weights are replaced, but `neocog.fit`
+        resets it to 1, as it was fitted to the weights before.
         """
         return self._values.temperature
 
@@ -226,7 +226,7 @@ class Network:
 
     @property
     def threshold(self) -> float | None:
-        """The probability that the answers of `predict` need; None if all images are answered."""
+        """The probability that an answer of `predict` needs; None if all images get an answer."""
         return self._threshold
 
     @threshold.setter
@@ -247,7 +247,7 @@ class Network:
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """What the outputs stand for; None if nobody has said so."""
+        """The names of the classes; None if they are unknown."""
         return self._classes
 
     @classes.setter
@@ -258,10 +258,10 @@ class Network:
             self.name_classes(value)
 
     def name_classes(self, classes: tuple[str, ...]) -> None:
-        """Say what the outputs stand for; see `neocog.class_names` for what names may be.
+        """Set the names of the classes; see `neocog.class_names` for the names that are allowed.
 
         Raises:
-            ArchitectureError: their number is not that of the outputs, or one can be no name.
+            ArchitectureError: their number is not that of the outputs, or a name is not allowed.
         """
         found = class_names(classes)
         if self.output_shape != (len(found),):
@@ -275,14 +275,14 @@ class Network:
 
     @property
     def initialized(self) -> bool:
-        """Whether the parameters have values yet."""
+        """Whether the parameters have values."""
         return self._values.state is not None
 
     def initialize(self, seed: int | TorchStream = 0) -> None:
-        """Give every parameter the value PyTorch's own initialization has for this seed."""
+        """Initialize every parameter as PyTorch does with this seed."""
         stream = seed if isinstance(seed, TorchStream) else TorchStream(seed)
         sizes = [size_of(shape) for shape in self.state_shapes.values()]
-        # Random words and what is made of them take another 16 bytes a number, one by one array.
+        # Random words and the numbers made of them take another 16 bytes per number of one array.
         needed = 4 * sum(sizes) + 16 * max(sizes, default=0)
         require_memory(needed, "This network", "Describe a smaller one.")
         self._replace(stream.initial_state(self._graph))
@@ -293,25 +293,25 @@ class Network:
             self.trained = None
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Parameters and buffers by name, in PyTorch's names, shapes and order; copies.
+        """Copies of parameters and buffers, in PyTorch's names, shapes and order.
 
-        Float32, but for ``num_batches_tracked`` of a batch normalization, which is int64.
+        They are float32, except for batch normalization's ``num_batches_tracked``, which is int64.
         """
         return {name: value.copy() for name, value in self._values.arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take every parameter and buffer from `state`; names and shapes must be the network's.
+        """Set every parameter and buffer from `state`; names and shapes must be the network's.
 
         The arrays are copied.
         """
         self._replace(copied_state(state, self.state_shapes))
 
     def copy(self) -> "Network":
-        """The same network, with parameters of its own, if there are any."""
-        return copy.copy(self)  # values are shared as long as both have the same
+        """A copy of the network with its own parameters, if it has any."""
+        return copy.copy(self)  # values are shared until either network changes them
 
     def parameter_count(self) -> int:
-        """How many numbers the network learns."""
+        """The number of learned parameters."""
         return sum(size_of(shape) for shape in self.parameter_shapes.values())
 
     # Use
@@ -321,8 +321,8 @@ class Network:
     ) -> NDArray[np.float32]:
         """Probabilities of the classes, float32 [n, classes], for uint8 images [n, h, w, c].
 
-        They are softmax(scores / temperature).
-        Also for a list of images, or a tensor; one image is a batch of one: ``image[None]``.
+        They are softmax(scores / temperature). The images may also be a list or a tensor; a single
+        image is passed as a batch of one: ``image[None]``.
         """
         values = self._values
         probabilities: NDArray[np.float32]
@@ -340,8 +340,8 @@ class Network:
     ) -> NDArray[np.int64]:
         """The most probable class of each image, int64 [n], for uint8 images [n, h, w, c].
 
-        It is −1, none of these, where its probability is below the threshold, 0 to 1: the
-        network's own if None, and 0 for an answer to every image.
+        It is −1, "none of these", if its probability is below the threshold, 0 to 1. None is the
+        network's own threshold, and 0 gives every image an answer.
         """
         least = self.threshold if threshold is None else real("threshold", threshold, 0, 1)
         found = self.predict_proba(images, threads=threads)
@@ -353,13 +353,13 @@ class Network:
     def predict_scores(
         self, images: NDArray[np.uint8], *, threads: int | None = None
     ) -> NDArray[np.float32]:
-        """The outputs before softmax, float32 [n, classes], for images as `predict_proba` takes."""
+        """The outputs before softmax, float32 [n, classes]; images as in `predict_proba`."""
         scores: NDArray[np.float32] = self._predictor(self._values).predict(images, threads)[0]
         return scores
 
     def _predictor(self, values: Values) -> Any:
-        """What is kept for predicting with these values."""
-        # Numba takes longer to import than all else, and only predictions need it.
+        """The predictor of these values, which is cached."""
+        # Imported here because Numba is slow to import, and only predictions need it.
         from neocog.engine.predictor import Predictor
 
         if values.predictor is None:
@@ -367,7 +367,7 @@ class Network:
         return values.predictor
 
     def parts(self, notes: Mapping[str, Any] | None = None) -> ModelParts:
-        """What a model file holds of it, with what is to be noted of how it came about."""
+        """The parts that a model file has, with notes about the training."""
         values = self._values
         return ModelParts(
             self._graph,
@@ -380,7 +380,7 @@ class Network:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write a ``.safetensors``, or the weights alone to a ``.pth``, whole or not at all."""
+        """Write a ``.safetensors``, or only the weights to a ``.pth``, completely or not at all."""
         save_parts(self.parts(), path)
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
@@ -391,6 +391,6 @@ class Network:
 
 
 def check_network(value: object) -> Network:
-    """The network; raises `ArchitectureError` for anything else."""
+    """Check that this is a network; raises `ArchitectureError` for anything else."""
     wanted = "a neocog.Network, such as neocog.models.simple_cnn()"
     return instance("network", value, Network, wanted, error=ArchitectureError)

@@ -1,7 +1,7 @@
-"""Networks and their files: what is written of one, and which network a file is.
+"""Saves networks to files and loads them.
 
-A ``.safetensors`` holds the whole network, a ``.pth`` PyTorch's weights alone, whose architecture
-is said beside them or recognized.
+A ``.safetensors`` has the whole network. A ``.pth`` has only PyTorch's weights, whose
+architecture is given separately or recognized.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ from neocog.validation import file_path
 
 __all__ = ["assumption", "check_savable", "load", "load_model", "save", "save_model"]
 
-# Parts of a prefix that all names share which are taken off.
+# Components of a prefix that all names share which may be removed.
 _LONGEST_PREFIX = 8
 _OTHER_IMAGES = (
     " The file does not say how large its images are: if not as these, give load's argument model "
@@ -40,13 +40,14 @@ _OTHER_IMAGES = (
 
 
 def save(network: Network, path: str | Path) -> None:
-    """Write a network by the suffix of `path`, whole or not at all.
+    """Save a network, completely or not at all; the suffix of `path` determines the format.
 
-    ``.safetensors`` holds all of it; ``.pth`` and ``.pt`` hold its weights as PyTorch's state dict.
+    ``.safetensors`` has the whole network; ``.pth`` and ``.pt`` have its weights as PyTorch's state
+    dict.
 
     Raises:
-        ArchitectureError: if the network has no parameters yet.
-        FormatError: if the suffix is another, or `path` cannot be written.
+        ArchitectureError: the network has no parameters yet.
+        FormatError: the suffix is another, or `path` cannot be written.
     """
     check_network(network).save(path)
 
@@ -54,28 +55,28 @@ def save(network: Network, path: str | Path) -> None:
 def save_model(
     network: Network, path: str | Path, training: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the network with all that is needed to use it, whole or not at all.
+    """Save the network with everything that is needed to use it, completely or not at all.
 
     Args:
         network: with parameters.
-        path: where to, by custom ``….safetensors``.
-        training: how it came about, for people to read: plain JSON values, such as the name of
-            the data. `neocog.formats.read_training` gives it back; nothing else looks at it.
+        path: the file, by convention ``….safetensors``.
+        training: notes about the training, for people: plain JSON values, such as the name of the
+            data. `neocog.formats.read_training` returns them; nothing else reads them.
 
     Raises:
-        ArchitectureError: if the network has no parameters yet, or has what `load_model` refuses,
-            such as layers of one's own.
-        TypeError, ValueError: if `training` holds anything but finite numbers, texts, lists, dicts.
-        OSError: if `path` cannot be written.
+        ArchitectureError: the network has no parameters yet, or has something that `load_model`
+            refuses, such as custom layers.
+        TypeError, ValueError: `training` has other values than finite numbers, texts, lists, dicts.
+        OSError: `path` cannot be written.
     """
     write_model(network.parts(training), path)
 
 
 def check_savable(network: Network) -> None:
-    """Find out, before it is trained for hours, whether `save_model` can write a network.
+    """Check that `save_model` can save a network, before it is trained for hours.
 
     Raises:
-        ArchitectureError: as `save_model` does, but for parameters.
+        ArchitectureError: as in `save_model`, except for missing parameters.
     """
     parts = ModelParts(
         network.graph,
@@ -89,11 +90,11 @@ def check_savable(network: Network) -> None:
 
 
 def load_model(path: str | Path) -> Network:
-    """The network that `save_model` wrote: layers, weights, classes and preprocessing.
+    """Load a network saved by `save_model`: layers, weights, classes and preprocessing.
 
     Raises:
-        FormatError: if the file is missing, damaged, of another kind or of a later version.
-        NeocogError: if this process cannot get the memory.
+        FormatError: the file is missing, damaged, of another kind or of a later version.
+        NeocogError: there is not enough memory.
     """
     parts = read_model(path)
     try:
@@ -107,25 +108,24 @@ def load_model(path: str | Path) -> Network:
 
 
 def load(path: str | Path, model: str | Network | None = None) -> Network:
-    """Read a network from a run folder, a ``.safetensors`` or a ``.pth``.
+    """Load a network from a run folder, a ``.safetensors`` or a ``.pth``.
 
-    A ``.pth`` has weights only. Its architecture is `model`: a name from `neocog.models.MODELS`, a
+    A ``.pth`` has only weights. Its architecture is `model`: a name from `neocog.models.MODELS`, a
     Python file (``my_net.py`` or ``my_net.py:make``, which is run), or a network, which then gets
-    the weights. Without it, it is the first of those models whose weights have the same names and
-    shapes, at any width and for images of any size: the one that `save` noted in the file, or, in a
-    file of PyTorch's, the model's own or the first square that fits. The preprocessing is that of
-    the model, and it knows no names of classes. The other two carry all of that themselves, and
-    `model` is not looked at.
+    the weights. Without `model`, it is the first of the built-in models whose weights have the same
+    names and shapes, at any width. The size of its images is the one that `save` noted in the file
+    or, in a file written by PyTorch, the model's own or the first square that fits. The
+    preprocessing is that of the model, and the classes have no names. Run folders and
+    ``.safetensors`` contain all of that, and `model` is ignored.
 
-    A prefix of up to 8 parts that all names of a ``.pth`` share is taken off where they fit only
-    without it, and counts of batches, which PyTorch did not have before 0.4.1, are 0 where there
-    are none.
+    A prefix of up to 8 components that all names of a ``.pth`` share is removed if the names fit
+    only without it. Missing batch counts, which PyTorch introduced in 0.4.1, are set to 0.
 
     Raises:
-        FormatError: if there is no such file, it is of no known kind, damaged or refused, or a
+        FormatError: there is no such file, it is of an unknown kind, damaged or refused, or a
             ``.pth`` fits no model.
-        ArchitectureError: if `model` is no model's name, or its file makes no network.
-        NeocogError: if this process cannot get the memory.
+        ArchitectureError: `model` is not a model's name, or its file makes no network.
+        NeocogError: there is not enough memory.
     """
     path = file_path("path", path, error=FormatError)
     if _is_folder(path):
@@ -174,12 +174,12 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
 def assumption(
     path: str | Path, network: Network, model: str | Network | None = None
 ) -> str | None:
-    """What `load` assumed when it read `network` from `path`, in a sentence; None if nothing.
+    """What `load` assumed when it read `network` from `path`, as a sentence; None if nothing.
 
     Args:
-        path: what was read.
-        network: what came out.
-        model: as it was given to `load`.
+        path: the file.
+        network: the result.
+        model: the argument of `load`.
     """
     if not is_weights(path) or isinstance(model, Network):
         return None
@@ -194,12 +194,12 @@ def assumption(
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError as error:  # as of a name that is too long
+    except OSError as error:  # such as for a name that is too long
         raise FormatError(f"{path}: {error.strerror or error}.") from None
 
 
 def _spellings(state: Mapping[str, NDArray[Any]]) -> Iterator[dict[str, NDArray[Any]]]:
-    """The weights by their names, and by those without the prefixes that all of them share."""
+    """The weights by their names, and by their names without shared prefixes."""
     names = dict(state)
     for norm in [name.removesuffix("running_var") for name in state if ".running_var" in name]:
         names.setdefault(f"{norm}num_batches_tracked", np.zeros((), np.int64))
@@ -222,7 +222,7 @@ def _recognized(
 
 
 def _outputs(state: Mapping[str, Any]) -> int:
-    """How many classes the weights end in: the rows of the last weight; 1 if there is none."""
+    """Number of classes, from the rows of the last weight; 1 if there are no weights."""
     rows = [array.shape[0] for array in state.values() if array.ndim >= 2]
     return max(1, rows[-1]) if rows else 1
 

@@ -1,4 +1,4 @@
-"""What a network's predictions depend on beside its layers."""
+"""The values that a network's predictions depend on besides its layers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,11 +15,11 @@ __all__ = ["Values", "copied_state", "size_of"]
 
 
 class Values:
-    """All that a prediction depends on but the layers, and what is kept for predicting with it.
+    """Weights and preprocessing of a network, with the predictor that was made from them.
 
-    It stays as it is: a network whose weights or preprocessing change gets another one. So what is
-    kept is never that of other values, whichever network has them and whichever thread changes
-    them; and networks with the same values share them.
+    Values are immutable: a network whose weights or preprocessing change gets new ones. So a cached
+    predictor never belongs to other values, whichever thread changes the network; and networks with
+    the same values share them.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Values:
             array.setflags(write=False)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The state, which nobody changes."""
+        """The state dict, which must not be changed."""
         if self.state is None:
             raise ArchitectureError(
                 "This network has no parameters yet: initialize(seed), load or fit it first."
@@ -44,12 +44,12 @@ class Values:
         return self.state
 
     def override(self, **changes: Any) -> "Values":
-        """The same with some of them replaced, and nothing that was kept."""
+        """The same values with some replaced, and without the cached predictor."""
         own = {name: getattr(self, name) for name in ("preprocessing", "state", "temperature")}
         return Values(**(own | changes))
 
     def __getstate__(self) -> dict[str, Any]:
-        # A predictor has addresses of machine code, and threads; another process makes its own.
+        # A predictor has addresses of machine code and threads; another process makes its own.
         return {**vars(self), "predictor": None}
 
     def __deepcopy__(self, memo: object) -> "Values":
@@ -59,10 +59,10 @@ class Values:
 def copied_state(
     state: Mapping[str, NDArray[Any]], shapes: Mapping[str, Shape]
 ) -> dict[str, NDArray[Any]]:
-    """Copies of a state dict's arrays, which must have the names and shapes of `shapes`.
+    """Copies of a state dict's arrays, whose names and shapes must be those of `shapes`.
 
     Raises:
-        ArchitectureError: they have others, or hold something else than numbers.
+        ArchitectureError: names or shapes differ, or the values are not numbers.
     """
     wanted = "arrays by name, such as state_dict() gives"
     instance("state", state, Mapping, wanted, error=ArchitectureError)  # type: ignore[type-abstract]
@@ -82,15 +82,15 @@ def copied_state(
 
 
 def size_of(shape: Shape) -> int:
-    """How many numbers an array of this shape has."""
+    """The number of elements of an array of this shape."""
     return int(np.prod(shape, dtype=object)) if shape else 1
 
 
 def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
-    """A copy of an array of a state dict, in the type that it has here."""
+    """A copy of an array of a state dict, converted to the network's type."""
     try:
         given = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: PyTorch's
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError comes from PyTorch
         raise ArchitectureError(f"{name} is no array of numbers: {error}.") from None
     if given.shape != shape:
         raise ArchitectureError(f"{name} must have the shape {shape}, not {given.shape}.")

@@ -1,12 +1,12 @@
-"""A machine for pickles in which nothing can run.
+"""An interpreter of pickles in which no code can run.
 
-A pickle is a program for a small stack machine. The machine here knows the instructions that build
-plain values, and instead of calling what a pickle names it asks a class of its own, made for one
-kind of pickle, what stands for it. That class knows a few names, and gives descriptions for them.
+A pickle is a program for a small stack machine. This machine implements only the instructions that
+build plain values. Where a pickle names something to call, it asks a subclass, written for one kind
+of pickle, for a description instead. The subclass knows a few names.
 
-Every instruction takes a time that does not depend on what was read before, and their number is
-bounded, so that a pickle of a few megabytes cannot ask for minutes or gigabytes. Values may still
-hold each other many times over: whoever looks into them looks at so many levels as there should be.
+Every instruction takes constant time, and their number is limited, so that a pickle of a few
+megabytes cannot take minutes or gigabytes. Values may still contain each other many times over, so
+code that traverses them limits the depth.
 
 The instructions: CPython's pickletools.
 """
@@ -18,27 +18,27 @@ from neocog.errors import FormatError, printable
 
 __all__ = ["Machine", "damaged"]
 
-# Whole numbers below this have hashes of their own, so that a dict of them stays quick.
+# Integers below this have distinct hashes, so a dict of them stays fast.
 _MOST_KEY = 2**60
 
 
 def damaged(why: str) -> FormatError:
-    """The error to raise for a pickle that is damaged."""
+    """The error to raise for a damaged pickle."""
     return FormatError(f"its pickle is damaged: {why}.")
 
 
 class Machine:
-    """One pickle being read.
+    """Reads one pickle.
 
-    Whoever reads a kind of pickle says in a class of this what its names mean (`named`), what comes
-    of calling them (`called`), and what else they know.
+    A subclass for one kind of pickle defines what its names mean (`named`), what calling them gives
+    (`called`), and so on.
 
     Args:
         data: the file's content.
-        start: where in it the pickle begins.
+        start: offset of the pickle.
     """
 
-    #: What a name that is known stands for, as a part of a sentence.
+    #: For messages, what a known name means.
     WANTED = "a plain value"
 
     def __init__(self, data: bytes, start: int = 0) -> None:
@@ -50,54 +50,54 @@ class Machine:
 
     @property
     def end(self) -> int:
-        """Where in the data it ends, once it has been read."""
+        """Offset of the end of the pickle, once it has been read."""
         return self._next
 
     def named(self, name: str) -> object:
-        """What stands for a module's name, such as "collections OrderedDict".
+        """The object for a name with its module, such as "collections OrderedDict".
 
         Raises:
-            FormatError: this kind of pickle has no such name.
+            FormatError: the name is not allowed in this kind of pickle.
         """
         shown = printable(name.replace(" ", ".", 1))
         raise FormatError(f"it names '{shown}', which is not {self.WANTED}; refused.")
 
     def called(self, function: object, arguments: object) -> object:
-        """What stands for the result of calling what `named` gave.
+        """The result of calling an object from `named`.
 
         Raises:
-            FormatError: it is not called so in this kind of pickle.
+            FormatError: this call is not allowed in this kind of pickle.
         """
         raise FormatError("it calls something with arguments that it does not take; refused.")
 
     def built(self, target: object, state: object) -> None:
-        """Take attributes for what `called` gave.
+        """Set the state of an object from `called`.
 
         Raises:
-            FormatError: it has none in this kind of pickle.
+            FormatError: objects have no state in this kind of pickle.
         """
         raise FormatError("it sets attributes of an object; refused.")
 
     def referred(self, reference: object) -> object:
-        """What stands for something outside of the pickle.
+        """The object for a persistent id, which refers to something outside the pickle.
 
         Raises:
-            FormatError: there is nothing outside in this kind of pickle.
+            FormatError: this kind of pickle has no persistent ids.
         """
         raise FormatError("it refers to something outside; refused.")
 
     def text_of(self, data: memoryview) -> object:
-        """What stands for one of Python 2's texts, which are bytes."""
+        """The value of a Python 2 string, which is bytes."""
         return bytes(data)
 
     def run(self, most: int) -> object:
         """The value that the pickle describes.
 
         Args:
-            most: instructions that it may have.
+            most: largest number of instructions.
 
         Raises:
-            FormatError: it is damaged, too long, or has what is not read.
+            FormatError: it is damaged, too long, or has an instruction that is not supported.
         """
         data = self._data
         for _ in range(most):
@@ -255,7 +255,7 @@ class Machine:
         if not isinstance(target, dict) or len(values) % 2:
             raise FormatError(f"it sets items of a {type(target).__name__}; refused.")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            # The hash of others can take for ever, as of tuples nested by reference.
+            # Hashing other keys can take forever, such as tuples nested by reference.
             if type(key) in (str, bytes) or (type(key) is int and -_MOST_KEY < key < _MOST_KEY):
                 if key in target:
                     raise FormatError(f"the name '{printable(str(key))}' occurs twice.")

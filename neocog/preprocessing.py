@@ -1,6 +1,6 @@
-"""How a picture becomes the numbers a network gets; one description for training and all else.
+"""How a picture becomes the input of a network.
 
-It travels with the model: training, evaluation, prediction and export all read the same one.
+The description is stored with the model: training, evaluation, prediction and export all use it.
 """
 
 from collections.abc import Mapping
@@ -12,31 +12,31 @@ from neocog.validation import as_real, as_row, choice, instance, real, refuse, s
 
 __all__ = ["INTERPOLATIONS", "RESIZE_MODES", "Preprocessing", "Resize"]
 
-#: The ways in which a picture of another aspect is made to fit.
+#: Ways to fit a picture of another aspect ratio.
 RESIZE_MODES = ("stretch", "crop", "letterbox")
-#: Filters, by Pillow's names. All but "nearest" are wide enough where a picture shrinks.
+#: Filters, by Pillow's names. All except "nearest" are antialiased when a picture shrinks.
 INTERPOLATIONS = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 
 _MOST = 1e6
-# What a pixel is multiplied by must be a float32.
+# The factor of a pixel must be a float32.
 _LEAST_STD = 1e-30
 
 
 @dataclass(frozen=True)
 class Resize:
-    """How a picture of any size becomes one of the network's height and width.
+    """How a picture of any size is resized to the network's height and width.
 
     Args:
-        mode: "stretch" scales height and width each as they must; "crop" scales the picture until
-            it covers the network's input, and cuts off what stands over on two sides; "letterbox"
-            scales it until it fits in, and fills the rest.
+        mode: "stretch" scales height and width independently; "crop" scales the picture until it
+            covers the network's input, and cuts off the excess on two sides; "letterbox" scales it
+            until it fits into the input, and fills the rest.
         interpolation: one of `INTERPOLATIONS`.
-        keep: for "crop", which part of the side that fits exactly is kept: 0.875 is the middle
-            224 of 256.
+        keep: for "crop", the fraction of the fitting side that is kept: 0.875 is the middle 224 of
+            256.
         fill: for "letterbox", the level of every channel around the picture, 0 to 255.
 
     Raises:
-        ArchitectureError: for a value that cannot be.
+        ArchitectureError: a bad value.
     """
 
     mode: str = "stretch"
@@ -53,15 +53,15 @@ class Resize:
         settle(self, whole, "fill", least=0, most=255, error=error)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON; `from_dict` reads it."""
+        """Plain data, for JSON; `from_dict` is the inverse."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Resize":
-        """The description that `to_dict` gave; what is left out has its default.
+        """The description from plain data, as `to_dict` gives it; missing fields have defaults.
 
         Raises:
-            ArchitectureError: for what no field is called, or a value that cannot be.
+            ArchitectureError: an unknown field, or a bad value.
         """
         instance("Resize", data, Mapping, "settings by name", error=ArchitectureError)  # type: ignore[type-abstract]
         known = tuple(field.name for field in fields(cls))
@@ -72,10 +72,10 @@ class Resize:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """x = (pixel / 255 − mean) / std for every channel; the note's is mean 0.5, std 0.5.
+    """x = (pixel / 255 − mean) / std for every channel; the note uses mean 0.5, std 0.5.
 
-    `mean` and `std` hold one number a channel, in units of the pixel range 0 to 1. `resize` says
-    how a picture of another size is made to fit before.
+    `mean` and `std` have one number per channel, on the pixel scale from 0 to 1. `resize` is how a
+    picture of another size is resized first.
     """
 
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
@@ -104,10 +104,10 @@ class Preprocessing:
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """What a pixel byte is multiplied by."""
+        """The factor of a pixel byte."""
         return tuple(1.0 / (255.0 * s) for s in self.std)
 
     @property
     def shift(self) -> tuple[float, ...]:
-        """What is added after that."""
+        """The number that is added to the scaled pixel."""
         return tuple(-m / s for m, s in zip(self.mean, self.std, strict=True))

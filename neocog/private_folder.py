@@ -1,7 +1,8 @@
-"""Folders in which nobody but this user can put files, or exchange them.
+"""Folders in which only this user can create or replace files.
 
-What is run, as machine code is, must not come from where others can write: a folder in /tmp whose
-name can be guessed, or one that a whole group shares. The rule is ssh's for its keys.
+Code that is executed, such as machine code, must not come from a place where others can write: a
+folder in /tmp with a predictable name, or one that a whole group shares. The
+rule is that of ssh for keys.
 """
 
 import contextlib
@@ -14,21 +15,21 @@ __all__ = ["private_folder", "require_private"]
 
 
 def private_folder(path: str | os.PathLike[str]) -> Path:
-    """Make a folder, its parents too, for this user alone; gives its path without links.
+    """Make a folder, with its parents, for this user alone; returns its path without links.
 
-    What is there already must belong to this user or to root, and be closed for others' writing,
-    up to the root of the file system. Folders where everyone may write, but only owners remove, as
-    /tmp, are allowed above the last.
+    Existing folders must belong to this user or to root and must not be writable by others, up to
+    the root of the file system. Sticky folders such as /tmp, in which everyone may write but only
+    owners remove files, are allowed above the last one.
 
     Raises:
-        OSError: others could write there, or it cannot be made.
+        OSError: others could write there, or the folder cannot be made.
     """
     real = Path(os.path.realpath(path))
     for level in (*reversed(real.parents), real):
         try:
             status = level.lstat()
         except FileNotFoundError:
-            # Where another process has just made it, it is looked at like any other.
+            # If another process has just made it, it is checked like any other.
             with contextlib.suppress(FileExistsError):
                 level.mkdir(mode=0o700)
             status = level.lstat()
@@ -42,9 +43,9 @@ def private_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def require_private(status: os.stat_result, path: Path) -> None:
-    """Raise `PermissionError` if others may write to what has this status.
+    """Raise `PermissionError` if others may write to a file or folder with this status.
 
-    Windows says nothing of it there; the folder that it has for a user's cache is the user's alone.
+    Windows does not report this; its folder for a user's cache is private anyway.
     """
     _require_owner(status, path)
     if os.name != "posix":
@@ -57,10 +58,9 @@ def require_private(status: os.stat_result, path: Path) -> None:
 
 
 def _is_own_group(number: int) -> bool:
-    """Whether a group is this user's own: of the same name, and with nobody else in its list.
+    """Whether a group belongs to this user alone: it has the same name and no other members.
 
-    Many systems give each user such a group, and let it write to all that the user makes (a umask
-    of 002).
+    Many systems give each user such a group and let it write to the user's files (a umask of 002).
     """
     import grp  # not on Windows
     import pwd

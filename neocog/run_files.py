@@ -1,4 +1,4 @@
-"""What the files of a run folder are called."""
+"""Names of the files in a run folder."""
 
 from pathlib import Path
 
@@ -10,17 +10,18 @@ __all__ = [
     "HISTORY",
     "LAST",
     "LOG",
+    "LR",
     "REPORT",
     "RUN",
     "WEIGHTS",
     "model_of_run",
 ]
 
-#: The network of the best epoch, where there were validation data, and that of the last one.
+#: The network of the best epoch, if there were validation data, and that of the last epoch.
 BEST, LAST = "best.safetensors", "last.safetensors"
-#: The last epoch's weights alone, for PyTorch.
+#: The weights of the last epoch, for PyTorch.
 WEIGHTS = "cnn_model.pth"
-#: Every setting; the losses; how it came about and ended; what was said; the page for people.
+#: The settings; the losses; a record of the run; its messages; the report.
 CONFIG, HISTORY, RUN, LOG, REPORT = (
     "config.toml",
     "history.csv",
@@ -28,8 +29,10 @@ CONFIG, HISTORY, RUN, LOG, REPORT = (
     "log.txt",
     "report.html",
 )
+#: The rates and losses of ``--lr find``.
+LR = "lr.csv"
 
 
 def model_of_run(folder: Path) -> Path | None:
-    """The file of the network that a run gives: the best one, or else the last; None without."""
+    """The model file of a run: the best one, or else the last; None if there is none."""
     return next((folder / name for name in (BEST, LAST) if exists(folder / name)), None)

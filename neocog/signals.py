@@ -1,7 +1,7 @@
-"""SIGTERM and SIGHUP as exceptions, so that a command that is told to end saves and cleans up.
+"""Turns SIGTERM and SIGHUP into exceptions, so that a command can save and clean up before it ends.
 
-``kill``, ``docker stop`` and a batch system's time limit send SIGTERM, a terminal that is closed
-sends SIGHUP. Python by itself turns only Ctrl+C (SIGINT) into an exception and dies of the others.
+``kill``, ``docker stop`` and a batch system's time limit send SIGTERM; closing a terminal sends
+SIGHUP. By default Python turns only Ctrl+C (SIGINT) into an exception and is killed by the others.
 """
 
 import signal
@@ -20,11 +20,11 @@ _NAMES = ("SIGTERM", "SIGHUP")
 class Terminated(KeyboardInterrupt):
     """Raised in the main thread by SIGTERM or SIGHUP.
 
-    A kind of Ctrl+C: what ends for that one, and keeps what is done, ends for this one too.
+    Code that handles Ctrl+C, such as by saving its work, handles this exception too.
 
     Attributes:
-        name: of the signal, such as SIGTERM.
-        exit_code: 128 and the signal's number, as shells have it.
+        name: name of the signal, such as SIGTERM.
+        exit_code: 128 plus the signal's number, as in shells.
     """
 
     def __init__(self, number: int) -> None:
@@ -34,22 +34,22 @@ class Terminated(KeyboardInterrupt):
 
 
 class Ended:
-    """What came while `termination_signals` was in force.
+    """The signals that arrived within `termination_signals`.
 
     Attributes:
-        by: the first signal as it was raised, also if somebody caught it; None if there was none.
+        by: the first signal as it was raised, even if it was caught; None if there was none.
     """
 
     by: Terminated | None = None
 
 
 def exit_code(error: KeyboardInterrupt) -> int:
-    """What the process exits with: 130 for Ctrl+C, 143 for SIGTERM, 129 for SIGHUP."""
+    """The exit code of the process: 130 for Ctrl+C, 143 for SIGTERM, 129 for SIGHUP."""
     return error.exit_code if isinstance(error, Terminated) else 130
 
 
-# Signals within so many seconds of one another are one wish to end: service managers send SIGTERM
-# and SIGHUP together. The second would be raised in the midst of what deals with the first.
+# Signals within so many seconds of one another count as one: service managers send SIGTERM and
+# SIGHUP together, and the second would be raised while the first is being handled.
 _TOGETHER = 1.0
 # What is in force in this process.
 _in_force: Ended | None = None
@@ -57,12 +57,11 @@ _in_force: Ended | None = None
 
 @contextmanager
 def termination_signals() -> Iterator[Ended]:
-    """Have SIGTERM and SIGHUP raise `Terminated` in the main thread; undone at the end.
+    """Make SIGTERM and SIGHUP raise `Terminated` in the main thread, within the ``with`` block.
 
-    Ctrl+C still raises `KeyboardInterrupt`. What comes within a second of another changes nothing.
-    Within another such block this one only gives what that one has seen. Does nothing in another
-    thread, where Python sets no handlers, and leaves a signal alone that is ignored, as SIGHUP is
-    under ``nohup``.
+    Ctrl+C still raises `KeyboardInterrupt`. A signal within a second of another is ignored. A
+    nested block yields the object of the outer one. Nothing is done in other threads, in which
+    Python cannot set handlers, nor for a signal that is ignored, as SIGHUP is under ``nohup``.
     """
     global _in_force
     if _in_force is not None:
@@ -92,9 +91,10 @@ def termination_signals() -> Iterator[Ended]:
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
-    """Have Ctrl+C, SIGTERM and SIGHUP wait until the block is done; the first is raised then.
+    """Defer Ctrl+C, SIGTERM and SIGHUP until the block ends; the first one is then raised.
 
-    For what must not be cut short, as saving. In the main thread only: others never have them.
+    For work that must not be interrupted, such as saving. Has an effect in the main thread only,
+    which is the only one that gets signals.
     """
     came: list[int] = []
     before: dict[int, Any] = {}
@@ -105,19 +105,19 @@ def deferred_signals() -> Iterator[None]:
     finally:
         if came:
             handler = before[came[0]]
-            # Not the signal raised anew where Python handles it: that could come a moment later.
+            # Not by raising the signal again, which Python might handle a moment later.
             handler(came[0], None) if callable(handler) else signal.raise_signal(came[0])
 
 
 @contextmanager
 def _handlers(names: tuple[str, ...], handler: Callable[..., Any]) -> Iterator[dict[int, Any]]:
-    """Handle signals by `handler` for a while; gives the handlers before, by number."""
+    """Set `handler` for some signals within the block; yields the previous handlers by number."""
     before: dict[int, Any] = {}
     try:
         if threading.current_thread() is threading.main_thread():
             for name in names:
                 number = getattr(signal, name, None)  # Windows has no SIGHUP
-                # None: set by something other than Python, which is not ours to replace.
+                # None means that other code than Python has set it, which must not be replaced.
                 if number is None or signal.getsignal(number) in (signal.SIG_IGN, None):
                     continue
                 before[number] = signal.getsignal(number)
@@ -128,7 +128,7 @@ def _handlers(names: tuple[str, ...], handler: Callable[..., Any]) -> Iterator[d
 
 
 def _put_back(before: dict[int, Any]) -> None:
-    """Set the handlers that were before, the last first, whatever they raise meanwhile."""
+    """Restore the previous handlers in reverse order, even if signals arrive meanwhile."""
     raised: BaseException | None = None
     while before:
         try:

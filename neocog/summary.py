@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds of each layer."""
+"""The cost of a network: parameters and multiply-adds of each layer."""
 
 from dataclasses import dataclass
 from math import prod
@@ -10,11 +10,11 @@ __all__ = ["Cost", "LayerCost", "cost"]
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer: its full name, type and output shape, and what it costs.
+    """The cost of one layer, with its full name, type and output shape.
 
-    `multiply_adds` are those of one image on its way forward. Convolutions and linear layers have
-    some, a multiplication and an addition counting once and biases not at all; for all others,
-    whose work is small beside theirs, it is 0.
+    `multiply_adds` is the number for one image, forward. A multiplication and an addition count as
+    one, and biases are not counted. It is 0 for all layers but convolutions and linear layers, next
+    to which the work of the others is small.
     """
 
     name: str
@@ -26,18 +26,18 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """All layers that are not made of layers, in order, and their sums."""
+    """The costs of all layers that are not containers, in order, and their sums."""
 
     layers: tuple[LayerCost, ...]
 
     @property
     def parameters(self) -> int:
-        """How many numbers the network learns."""
+        """The number of learned parameters."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def multiply_adds(self) -> int:
-        """Of one image on its way forward. A step of training takes about three times as many."""
+        """Multiply-adds of one image, forward. A training step takes about three times as many."""
         return sum(layer.multiply_adds for layer in self.layers)
 
     def __repr__(self) -> str:
@@ -48,7 +48,7 @@ class Cost:
 
 
 def cost(network: Graph | HasGraph) -> Cost:
-    """What each layer of the network, or of its graph, costs; nothing is run."""
+    """Compute the cost of each layer of a network or graph; nothing is run."""
     graph = graph_of(network)
     return Cost(
         tuple(

@@ -1,8 +1,8 @@
-"""What a saved network was trained on, and whether data are the same.
+"""The data that a saved network was trained on, and whether other data are the same.
 
-A model's file has the data's name and fingerprint. Where they lay is in the ``run.json`` beside it,
-and is opened unasked only to be compared with the fingerprint, so that a file or folder that
-somebody sent cannot bring other data into what is shown.
+A model's file has the data's name and fingerprint. Their path is in the ``run.json`` beside it, and
+is opened only to be compared with the fingerprint, so that a file or folder from someone else
+cannot bring other data into what is shown.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Any
 from neocog.data import NAMES, Data
 from neocog.data.finding import read_options
 from neocog.formats import training_of
-from neocog.training.run_process import read_info
+from neocog.run_info import read_info
 
 __all__ = ["TrainedOn", "trained_on", "training_notes"]
 
@@ -23,11 +23,11 @@ class TrainedOn:
     """The data that a network was trained on, as far as its files say.
 
     Attributes:
-        name: of the data; None if nothing is said.
-        source: what `neocog.load_data` takes to find them: an absolute path, or a name that it
-            knows; None if nothing is said.
-        fingerprint: of the data; None if nothing is said.
-        options: further arguments for `neocog.load_data`, which choose pictures.
+        name: name of the data; None if unknown.
+        source: argument of `neocog.load_data` to load them: an absolute path, or the name of a
+            built-in data set; None if unknown.
+        fingerprint: fingerprint of the data; None if unknown.
+        options: further arguments of `neocog.load_data` that select pictures.
     """
 
     name: str | None
@@ -40,23 +40,23 @@ class TrainedOn:
         return self.fingerprint is not None and self.fingerprint != data.fingerprint
 
     def is_unsure(self, data: Data) -> bool:
-        """Whether these are called the same, and nothing tells whether they are."""
+        """Whether these have the same name, but no fingerprint tells whether they are the same."""
         return self.fingerprint is None and self.name == data.name
 
 
 def training_notes(data: Data) -> dict[str, str]:
-    """What a model's file says of the data that it was trained on, which `trained_on` reads.
+    """The description of the training data in a model's file, which `trained_on` reads.
 
-    Their path is not among it: who opens a file that somebody sent must not have others opened.
+    It does not have their path: opening a file from someone else must not open other files.
     """
     return {"data": data.name, "data_fingerprint": data.fingerprint}
 
 
 def trained_on(model: str | Path) -> TrainedOn:
-    """What the files of a run folder, a ``.safetensors`` or a ``.pth`` say.
+    """Read what a run folder, a ``.safetensors`` or a ``.pth`` says about its training data.
 
     Raises:
-        FormatError: as `neocog.formats.training_of` does.
+        FormatError: as in `neocog.formats.training_of`.
     """
     said = training_of(model)
     name, fingerprint = (_text(said.get(key)) for key in ("data", "data_fingerprint"))
@@ -67,7 +67,7 @@ def trained_on(model: str | Path) -> TrainedOn:
     kept = read_info(path if path.is_dir() else path.parent).get("data")
     if isinstance(kept, dict):
         where, hashed = (_text(kept.get(key)) for key in ("source", "fingerprint"))
-        # Beside a file there may be the run.json of another model.
+        # The run.json beside a single file may belong to another model.
         of_this = hashed == fingerprint or (fingerprint is None and path.is_dir())
         known = read_options(kept.get("options", {}))
         if where and hashed and known is not None and of_this and _is_here(where):
@@ -77,10 +77,10 @@ def trained_on(model: str | Path) -> TrainedOn:
 
 
 def _is_here(source: str) -> bool:
-    """Whether it is a name, or a path that means the same wherever it is looked up from.
+    """Whether it is a name, or an absolute path on this machine.
 
-    What begins with two slashes of either kind is, to Windows, on another machine: to ask for it
-    tells that machine who the user is.
+    On Windows, a path that begins with two slashes is on another machine, and looking it up tells
+    that machine who the user is.
     """
     return source in NAMES or (
         Path(source).is_absolute() and not source.replace("\\", "/").startswith("//")

@@ -1,13 +1,13 @@
-"""Checks of arguments, one for each kind of value, and what comes out of them.
+"""Checks of arguments, one for each kind of value, which return the value to use.
 
-Whatever is a number is taken for one: Python's own, NumPy's scalars, arrays and tensors without
-axes. What comes out is Python's own, so that two descriptions of the same thing are equal, have the
-same hash, the same JSON and the same compiled kernels. True is no number.
+Anything that is a number is accepted: Python's own, NumPy scalars, and arrays and tensors without
+axes. The result is Python's own, so that two descriptions of the same thing are equal and have the
+same hash, the same JSON and the same compiled kernels. True is not a number.
 
-A float32 becomes the number that it is written as: ``np.float32(0.1)`` is 0.1, where
-``float(np.float32(0.1))`` would be 0.10000000149. It is the same float32 either way.
+A float32 becomes its shortest decimal: ``np.float32(0.1)`` is 0.1, where
+``float(np.float32(0.1))`` would be 0.10000000149. Both are the same float32.
 
-Every message has one form: ``batch_size (=0) must be a whole number from 1 to 1000000.``
+All messages have the same form: ``batch_size (=0) must be a whole number from 1 to 1000000.``
 """
 
 from collections.abc import Callable
@@ -40,38 +40,38 @@ T = TypeVar("T")
 Error = type[NeocogError]
 
 _LONGEST = 60
-# Of a file and of its path, in bytes, on all usual file systems.
+# Limits of a file's name and of its path, in bytes, on all usual file systems.
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 
 
 def shown(value: object) -> str:
-    """The value for a message: what `repr` says, cut short; never an error of its own."""
+    """The value for a message: its `repr`, shortened; never raises."""
     try:
         text = printable(repr(value), 10 * _LONGEST)
-    except Exception:  # such as that of a whole number of more than 4300 digits
+    except Exception:  # such as for an integer of more than 4300 digits
         return f"an object of type {type(value).__name__}"
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 2]} …"
 
 
 def refuse(name: str, value: object, wanted: str, error: Error = NeocogError) -> NeocogError:
-    """The error to raise for a value that cannot be."""
+    """The error to raise for a bad value."""
     return error(f"{name} (={shown(value)}) must be {wanted}.")
 
 
-# What a value is, or None
+# Conversions; None for a value of another kind
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy scalar, or an array or tensor without axes, as Python's own number."""
+    """A NumPy scalar, or an array or tensor without axes, as a Python number."""
     shape = getattr(value, "shape", None)
     if not (isinstance(shape, tuple) and shape == () and hasattr(value, "item")):
         return value
     dtype = getattr(value, "dtype", None)
-    if not hasattr(dtype, "kind"):  # a tensor, whose text is not that of its number
+    if not hasattr(dtype, "kind"):  # a tensor, whose repr is not that of its number
         try:
             value = _array(value)
-        except Exception:  # as of types that NumPy does not have
+        except Exception:  # such as for types that NumPy does not have
             return value.item()
         dtype = value.dtype
     if getattr(dtype, "kind", "") == "f" and getattr(dtype, "itemsize", 8) < 8:
@@ -80,13 +80,13 @@ def _plain(value: Any) -> Any:
 
 
 def _array(value: Any) -> Any:
-    from numpy import asarray  # not before it is needed: the command line starts without
+    from numpy import asarray  # imported on use, as the command line starts without NumPy
 
     return asarray(value.detach() if hasattr(value, "detach") else value)
 
 
 def as_whole(value: object) -> int | None:
-    """A whole number, also one that is no `int`, such as ``np.int64(3)``."""
+    """An integer, also of another type than `int`, such as ``np.int64(3)``."""
     if type(value) is int:
         return value
     value = _plain(value)
@@ -99,7 +99,7 @@ def as_whole(value: object) -> int | None:
 
 
 def as_real(value: object) -> float | None:
-    """A finite number, whole or not."""
+    """A finite number, integer or not."""
     if type(value) is float:
         return value if isfinite(value) else None
     value = _plain(value)
@@ -113,14 +113,14 @@ def as_real(value: object) -> float | None:
 
 
 def as_row(value: Any) -> tuple[Any, ...] | None:
-    """What a tuple, a list or an array with one axis holds."""
+    """The items of a tuple, a list or an array with one axis."""
     if isinstance(value, tuple | list | range):
         return tuple(value)
     shape = getattr(value, "shape", None)
     return tuple(value) if isinstance(shape, tuple) and len(shape) == 1 else None
 
 
-# What it must be, or an error
+# Checks, which raise an error
 
 
 def whole(
@@ -132,7 +132,7 @@ def whole(
     wanted: str = "",
     error: Error = NeocogError,
 ) -> int:
-    """A whole number within bounds."""
+    """An integer within bounds."""
     number = as_whole(value)
     if number is None or number < least or (most is not None and number > most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
@@ -159,7 +159,7 @@ def real(
 
 
 def flag(name: str, value: object, *, error: Error = NeocogError) -> bool:
-    """True or False, NumPy's too."""
+    """True or False, also NumPy's."""
     if value is True or value is False:
         return value
     value = _plain(value)
@@ -176,8 +176,8 @@ def choice(
     wanted: str = "",
     error: Error = NeocogError,
 ) -> str:
-    """One of some texts."""
-    # Only texts are compared: what is compared with an array is an array.
+    """One of several texts."""
+    # Only texts are compared, as comparing with an array gives an array.
     if not isinstance(value, str) or value not in known:
         choices = [repr(one) for one in known]
         raise refuse(
@@ -195,7 +195,7 @@ def row(
     error: Error = NeocogError,
     **bounds: Any,
 ) -> tuple[float, ...]:
-    """So many numbers in a row, each within the bounds of `real`."""
+    """A tuple of numbers of a given length, each within the bounds of `real`."""
     values = as_row(value)
     if values is None or len(values) != count:
         raise refuse(name, value, wanted, error)
@@ -206,7 +206,7 @@ def row(
 
 
 def file_path(name: str, value: object, *, error: Error = NeocogError) -> Path:
-    """The path of a file or folder, of a length that file systems know."""
+    """The path of a file or folder, not longer than file systems allow."""
     if isinstance(value, PathLike):
         value = fspath(value)
     if not isinstance(value, str) or "\0" in value:
@@ -220,7 +220,7 @@ def file_path(name: str, value: object, *, error: Error = NeocogError) -> Path:
 def instance(
     name: str, value: object, kind: type[T], wanted: str, *, error: Error = NeocogError
 ) -> T:
-    """An instance of a class; `wanted` says of which and how to get one."""
+    """An instance of a class; `wanted` describes it and says how to get one."""
     if not isinstance(value, kind):
         raise refuse(name, value, wanted, error)
     return value
@@ -229,13 +229,13 @@ def instance(
 def settle(
     owner: object, check: Callable[..., Any], *settings: str, called: str = "", **how: Any
 ) -> None:
-    """Check fields of a frozen dataclass, from its ``__post_init__``, and keep what comes out.
+    """Check fields of a frozen dataclass in its ``__post_init__``, and store the checked values.
 
     Args:
         owner: the instance.
         check: one of the checks above.
-        *settings: the fields' names.
-        called: what messages call the owner; its class without it.
+        *settings: names of the fields.
+        called: what messages call the owner; by default its class.
         **how: further arguments of the check.
     """
     for setting in settings:

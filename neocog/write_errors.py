@@ -1,4 +1,4 @@
-"""What to tell the user of a file or folder that cannot be written."""
+"""Messages for files or folders that cannot be written."""
 
 import contextlib
 import errno
@@ -26,12 +26,12 @@ _REMEDIES = {
 def why_not_written(
     path: str | os.PathLike[str], error: OSError, *, size: int | None = None
 ) -> str:
-    """The sentences to show: what cannot be written, why, and what to do.
+    """A message that says what cannot be written, why, and what to do.
 
     Args:
-        path: of the file or folder, as the user knows it.
-        error: what writing it raised. Its own path may be that of a temporary file.
-        size: bytes that were to be written, where they are known.
+        path: the file or folder, as the user knows it.
+        error: the error of writing it, whose own path may be that of a temporary file.
+        size: number of bytes to be written, if known.
     """
     reason = error.strerror or str(error)
     remedy = _REMEDIES.get(error.errno or 0, "")
@@ -43,7 +43,7 @@ def why_not_written(
 
 
 def _room(path: Path, size: int | None) -> str:
-    """The free space where `path` is to be, and how much it takes, in brackets."""
+    """The free space at `path` and the space needed, in brackets."""
     needed = f", {readable(size)} needed" if size is not None else ""
     for folder in (path, *path.absolute().parents):
         with contextlib.suppress(OSError, ValueError):
@@ -52,7 +52,7 @@ def _room(path: Path, size: int | None) -> str:
 
 
 def _missing_folder(path: Path) -> str | None:
-    """What is wrong with the folders above; None if nothing is."""
+    """What is wrong with the parent folders; None if nothing is."""
     for folder in reversed(path.parents):
         shown = printable(str(folder), 300)
         if not exists(folder):

@@ -1,4 +1,4 @@
-"""The records of a zip that say where its entries are, for readers that do not trust it.
+"""The records of a zip that locate its entries, for readers that do not trust it.
 
 The format: APPNOTE.TXT of PKWARE, sections 4.3 (records) and 4.5.3 (zip64).
 """
@@ -15,24 +15,24 @@ __all__ = [
     "widened",
 ]
 
-#: What stands in front of an entry's content: signature, lengths of its name and of more.
+#: The local header before an entry's content: signature, lengths of its name and extra fields.
 LOCAL = struct.Struct("<4s22xHH")
-#: The end of a zip: signature, disk, entries here and in all, bytes and place of their list, and
-#: the length of a comment.
+#: The end record of a zip: signature, disk, entries on this disk and in all, size and offset of the
+#: central directory, and the length of a comment.
 END = struct.Struct("<4s4xHHLLH")
-#: The same with numbers of 64 bits, and where it lies.
+#: The zip64 end record, with numbers of 64 bits, and its locator.
 END_64 = struct.Struct("<4s20xQQQQ")
 LOCATOR = struct.Struct("<4s4xQ4x")
-#: Bytes that may follow an `END`.
+#: Largest comment after an `END`, in bytes.
 LONGEST_COMMENT = 0xFFFF
-# What a field of 32 bits holds where the value is among the extra ones of 64.
+# Value of a 32-bit field whose 64-bit value is in the extra fields.
 _IN_EXTRA = 0xFFFFFFFF
 
 
 def widened(extra: bytes, *values: int) -> Iterator[int]:
-    """An entry's size, packed size and place, those of 64 bits from its extra fields."""
+    """An entry's size, compressed size and offset, with 64-bit values from its extra fields."""
     wide = _wide_values(extra) if _IN_EXTRA in values else iter(())
-    # Those that do not fit stand there, in this order.
+    # Values that do not fit 32 bits are there, in this order.
     return (next(wide, _IN_EXTRA) if value == _IN_EXTRA else value for value in values)
 
 

@@ -88,7 +88,7 @@ def test_what_changes_nothing(nothing):
         ({"mixup": -0.1}, "mixup (=-0.1) must be a number of at least 0"),
         ({"mixup": inf}, "mixup (=inf)"),
         ({"mixup": "1"}, "mixup (='1')"),
-        ({"crop": 0.35}, "crop (=0.35) must be two shares of the image's area from 0.0001 to 1"),
+        ({"crop": 0.35}, "crop (=0.35) must be two fractions of the image's area from 0.0001 to 1"),
         ({"crop": (0, 1)}, "crop (=(0, 1))"),
         ({"crop": (0.5, 1.5)}, "crop (=(0.5, 1.5))"),
         ({"crop": (0.6, 0.5)}, "crop (=(0.6, 0.5)) must be two shares"),

@@ -134,7 +134,7 @@ def test_where_nothing_can_be_kept_it_is_said_once(tmp_path, monkeypatch):
     (tmp_path / "cache").write_text("a file")
     root = make_folder(tmp_path / "photos")
     (note,) = load_data(root).notes
-    assert note.startswith("Decoded pictures are not kept on the disk")
+    assert note.startswith("Decoded pictures are not cached on disk")
     assert "Not a directory" in note
     assert "NEOCOG_CACHE_DIR" in note
     monkeypatch.delenv("NEOCOG_CACHE_DIR")

@@ -165,7 +165,7 @@ def test_pictures_that_changed_are_noticed(command, run, here):
     assert f"run was trained on other images than {here / 'photos'} now has" in err
     code, _out, err = command("evaluate", run, "photos")
     assert code == 0
-    assert "trained on other images than these, though they are called the same" in err
+    assert "trained on other images than these, although the name is the same" in err
     assert open_network(run).data is None
 
 

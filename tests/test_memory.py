@@ -51,5 +51,5 @@ def test_a_command_without_memory_says_so(monkeypatch, capsys):
     assert main(["models"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("neocog: this process cannot get the memory")
+    assert err.startswith("neocog: there is not enough memory")
     assert err.count("\n") == 1

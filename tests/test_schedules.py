@@ -267,7 +267,7 @@ def nested(depth):
         ({"type": "one-cycle", "div_factor": 0}, "one-cycle: div_factor (=0) must be a positive"),
         ({"type": "one-cycle", "max_momentum": 1}, "one-cycle: max_momentum (=1) must be at le"),
         ({"type": "one-cycle", "three_phase": 1}, "one-cycle: three_phase (=1) must be true or"),
-        (nested(9), "then holds others more than 8 deep."),
+        (nested(9), "then is nested more than 8 levels deep."),
     ],
 )
 def test_descriptions_that_are_refused(description, message):

@@ -82,13 +82,13 @@ def test_it_says_what_it_chose_and_what_changes_it(command, here, monkeypatch):
         "Pictures: 110 of 40 × 30 to 60 × 50 in 2 classes, made 24 × 24 in color (crop, bilinear) "
         "[--size, --channels, --resize]",
         "Files of other kinds are passed over: .txt (1).",
-        "Judged by: 22 validation images (20 %) [--validation]",
-        "Classes: cats has 100 pictures, dogs 10; they can be made to count alike "
+        "Evaluated on: 22 validation images (20 %) [--validation]",
+        "Classes: cats has 100 pictures, dogs 10; to balance them: "
         "[--balance sample, --balance weight]",
         "Network: resnet8, 77,426 parameters [--model, --width]",
         "Training: 60 epochs in batches of 8, rate 0.00625 "
         "[--epochs, --batch-size, --lr, --recipe]",
-        "Variation: shifted by up to 2 pixels, mirrored at random "
+        "Augmentation: shifted by up to 2 pixels, mirrored at random "
         "[--flip, --translate, --crop, --rotate]",
         "neocog: enough",
     ]
@@ -114,7 +114,7 @@ def test_it_says_what_it_chose_and_what_changes_it(command, here, monkeypatch):
 def test_every_variation_is_said(varied, said, capsys):
     say_choices(Recipe(augmentation=varied), make("simple-cnn"))
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line == f"Variation: {said} [--flip, --translate, --crop, --rotate]"
+    assert line == f"Augmentation: {said} [--flip, --translate, --crop, --rotate]"
 
 
 def test_what_is_chosen_is_said_as_it_is_changed(train, here):
@@ -122,7 +122,7 @@ def test_what_is_chosen_is_said_as_it_is_changed(train, here):
     _out, err = train("--flip", "none", "--translate", 0, "--batch-size", 3, "--lr", 0.01)
     assert "Pictures: 20 of 10 × 8 in 2 classes, made 10 × 8 in color (as they are)" in err
     assert "Training: 2 epochs in batches of 3, rate 0.01 [" in err
-    assert "Variation: none [" in err
+    assert "Augmentation: none [" in err
     assert "Classes:" not in err
 
 
@@ -230,7 +230,7 @@ def test_a_folder_with_parts(train, here):
     out, err = train()
     assert "Test accuracy: " in out
     assert " of 6 images" in out
-    assert "Judged by: 6 test images\n" in err
+    assert "Evaluated on: 6 test images\n" in err
     assert "Training: 2 epochs in" in err
     assert "Training: 1 epoch in" in train("--epochs", 1, "--out", "other")[1]
 

@@ -26,7 +26,7 @@ from neocog.network import Network
 from neocog.trained_on import trained_on
 from neocog.validation import real, whole
 
-__all__ = ["Judged", "evaluate", "load_usual", "open_model"]
+__all__ = ["EvaluationData", "evaluate", "load_usual", "open_model"]
 
 
 def open_model(model: str, architecture: str | None = None) -> Network:
@@ -37,7 +37,7 @@ def open_model(model: str, architecture: str | None = None) -> Network:
     return network
 
 
-class Judged(NamedTuple):
+class EvaluationData(NamedTuple):
     """Images that a network is evaluated on.
 
     Attributes:
@@ -58,7 +58,7 @@ def load_usual(
     data_dir: str | None = None,
     given: Mapping[str, Any] | None = None,
     threads: int | None = None,
-) -> Judged:
+) -> EvaluationData:
     """Load the data that are named, or else the data that the model was trained on.
 
     Returns the part that was held out of training. Pictures without a split that are not the
@@ -114,18 +114,18 @@ def load_usual(
         )
     asked = found is None or found.is_split or "validation" in options
     if not (asked or same) and (trained.fingerprint is None or trained.differ(loaded)):
-        return Judged(loaded, "all", _all_of(loaded))
+        return EvaluationData(loaded, "all", _all_of(loaded))
     return _held_out(model, loaded)
 
 
-def _held_out(model: str, loaded: Data) -> Judged:
+def _held_out(model: str, loaded: Data) -> EvaluationData:
     part, images = loaded.held_out
     if not len(images):
         raise NeocogError(
             f"Nothing of {printable(loaded.name)} was held out of the training. Name other "
             f"pictures, as in: neocog evaluate {model} FOLDER"
         )
-    return Judged(loaded, part, images)
+    return EvaluationData(loaded, part, images)
 
 
 def _same_place(name: str, other: str) -> bool:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from neocog.cli.evaluate import Judged, load_usual, open_model, views_of
+from neocog.cli.evaluate import EvaluationData, load_usual, open_model, views_of
 from neocog.cli.loading import taken_out
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
@@ -62,7 +62,7 @@ def _evaluated(
     data_dir: str | None,
     given: dict[str, Any],
     threads: int | None,
-) -> Judged | None:
+) -> EvaluationData | None:
     """The images to evaluate; None, with a message, if the data of the training are gone."""
     try:
         return load_usual(folder, network, data, data_dir, given, threads)

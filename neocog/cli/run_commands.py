@@ -38,11 +38,12 @@ def _train(commands: Commands) -> None:
         return train(**options)  # type: ignore[arg-type]
 
     p = add_command(commands, "train", "train a network, evaluate it and save it")
+    p.usage = "neocog train [DATA] [options]"  # all of them would fill a screen
     _add_training(p)
     p.add_argument(
         "--resume", default=None, metavar="RUN", help="continue a run from its last checkpoint"
     )
-    p.add_argument("--out", default=None, help="folder for the results (default: a new runs/…)")
+    p.add_argument("--out", default=None, help="run folder to write (default: a new one in runs)")
     p.set_defaults(run=run)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
+from neocog.cli.lr_finding import take_find, with_found_lr, write_curve
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
 from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
@@ -23,9 +24,11 @@ from neocog.report.run import write_run_report
 from neocog.run_files import BEST, CONFIG
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
-from neocog.training.early_stopping import best_epoch
+from neocog.training.early_stopping import EarlyStopping, best_epoch
 from neocog.training.fit import fit
 from neocog.training.history import History
+from neocog.training.lr_finder import LrCurve
+from neocog.training.new_folder import check_empty
 from neocog.training.run_folder import RunFolder
 from neocog.training.saving import Saving
 
@@ -43,6 +46,7 @@ def train(
 ) -> int:
     """Train, evaluate and save a network; print the losses as the note does."""
     options = taken_out(changes)
+    finds_lr = take_find(changes, resume)
     if resume is not None:
         _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
         return _resume(Path(resume), options, changes)
@@ -52,8 +56,15 @@ def train(
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
     name = f"{name_of_run(setup.recipe.model)}-{setup.data.name}"
     path = out and out_path(out)
+    EarlyStopping(setup.recipe, has_validation=bool(setup.data.validation))
+    if not finds_lr:
+        folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
+        return _train(setup, to_calibrate, folder, None)
+    if path is not None and Path(path).exists():
+        check_empty(Path(path))  # before the test, which takes some seconds
+    setup, curve = with_found_lr(setup)
     folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
-    return _train(setup, to_calibrate, folder, None)
+    return _train(setup, to_calibrate, folder, None, curve)
 
 
 def _check_alone(resume: str, **others: Any) -> None:
@@ -93,10 +104,16 @@ def _giving_back(folder: RunFolder) -> Iterator[None]:
 
 
 def _train(
-    setup: Setup, to_calibrate: Dataset | None, folder: RunFolder, resume: Checkpoint | None
+    setup: Setup,
+    to_calibrate: Dataset | None,
+    folder: RunFolder,
+    resume: Checkpoint | None,
+    curve: LrCurve | None = None,
 ) -> int:
     with termination_signals() as ended:
         try:
+            if curve is not None:
+                write_curve(folder.path, curve)
             return _run(setup, to_calibrate, folder, ended, resume)
         except BaseException as error:
             with deferred_signals():

@@ -50,8 +50,8 @@ _ANY, _NONE = 2**26, 2**30
 # Largest number of pixels; more for a JPEG, which can be decoded at a fraction of its size.
 _MOST_PIXELS, _MOST_JPEG = 100_000_000, 400_000_000
 # JPEGs of more pixels than this are decoded at a fraction of their size if that is still this many
-# times as large as the result: then no pixel is off by more than 2. At 20 times, and with sizes that
-# are not multiples of 8 pixels, sharp edges were off by 4.
+# times as large as the result: then no pixel is off by more than 2. At 20 times, and with sizes
+# that are not multiples of 8 pixels, sharp edges were off by 4.
 _WHOLE_JPEG = 64_000_000
 _LARGER = 40
 # Values of one TIFF tag, such as strip offsets: Pillow makes an object of each.
@@ -85,9 +85,9 @@ class Kind:
     reads: float = 1 / 256
 
 
-# Lossy formats compress photographs more. WebP's decoder has two canvases and returns copies, AVIF's
-# has planes and a copy. Pillow reads each byte of a compressed BMP by itself, and each pixel of a PPM
-# whose maximum is not 255.
+# Lossy formats compress photographs more. WebP's decoder has two canvases and returns copies,
+# AVIF's has planes and a copy. Pillow reads each byte of a compressed BMP by itself, and each pixel
+# of a PPM whose maximum is not 255.
 KINDS = (
     Kind("PNG", ((0, b"\x89PNG\r\n\x1a\n"),), PngImagePlugin.PngImageFile),
     Kind("JPEG", ((0, b"\xff\xd8\xff"),), JpegImagePlugin.JpegImageFile, ratio=400),

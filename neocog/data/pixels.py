@@ -1,8 +1,8 @@
 """Scales a decoded picture to eight bits per channel on white, a band of rows at a time.
 
 Only a band at a time is converted from the picture's mode, such as alpha or sixteen bits. The
-result is bit for bit that of rotating, converting and scaling the whole, rows first, then columns; Pillow
-itself begins with the cheaper direction, and so clips other levels in between.
+result is bit for bit that of rotating, converting and scaling the whole, rows first, then columns;
+Pillow itself begins with the cheaper direction, and so clips other levels in between.
 """
 
 from dataclasses import dataclass

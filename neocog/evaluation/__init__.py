@@ -1,9 +1,9 @@
-"""How good a network is on images it has not seen, and how far its probabilities can be trusted.
+"""Evaluates networks: how accurate they are on new images, and how well calibrated.
 
-`evaluating` predicts every image and gives an `Evaluation`; `calibration` fits the temperature by
-which a network's probabilities become right on average. A concept a file: `measures` (intervals,
-precision, recall, F1), `reliability` (the calibration error), `threshold` (answering only where the
-network is sure), `mistakes`, `views` (test-time augmentation), `text` (all of it for people).
+`evaluating` predicts every image and returns an `Evaluation`; `calibration` fits the temperature
+that makes a network's probabilities match its accuracy. The other modules: `measures` (intervals,
+precision, recall, F1), `reliability` (calibration error), `threshold` (answering only if the
+network is confident), `mistakes`, `views` (test-time augmentation), `text` (results for people).
 """
 
 from neocog.evaluation.calibration import (

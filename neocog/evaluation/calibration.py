@@ -1,17 +1,17 @@
-"""Temperature scaling: probabilities that are right on average.
+"""Temperature scaling: makes probabilities match the accuracy.
 
 p = softmax(z / T) with one temperature T > 0 for the whole network, which minimizes the mean
-negative log-likelihood of images that the network was not trained on. It changes no prediction:
-the order of the classes stays. C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of
-modern neural networks", ICML 2017.
+negative log-likelihood of images that the network was not trained on. It changes no prediction,
+since the order of the classes is the same. C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On
+calibration of modern neural networks", ICML 2017.
 
 With β = 1 / T the mean loss
 
     L(β) = mean of (log Σ_k exp(β z_k) − β z_y)
 
-is convex: its first derivative is the mean of E_p[z] − z_y, and the second that of Var_p[z] ≥ 0. So
-there is one minimum, where the first derivative crosses zero, which Newton's method finds between
-bounds that are halved wherever a step would leave them.
+is convex: its first derivative is the mean of E_p[z] − z_y, and its second that of Var_p[z] ≥ 0. So
+there is one minimum, where the first derivative is zero. Newton's method finds it between bounds,
+which are bisected whenever a step would leave them.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ __all__ = ["Calibration", "calibrate", "fit_temperature", "images_to_calibrate"]
 
 # Images whose probabilities are in memory at a time.
 _CHUNK = 4096
-# β between these, relative to 1 over the largest margin between two scores of an image.
+# Bounds of β, relative to 1 over the largest margin between two scores of an image.
 _LEAST, _MOST = 1e-6, 1e9
 _STEPS = 100
 
@@ -41,15 +41,15 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Calibration:
-    """What temperature scaling has done.
+    """The result of temperature scaling.
 
     Attributes:
-        temperature: that the network has now.
-        count: images that it was fitted on.
-        loss_before: mean negative log-likelihood of these, with the temperature from before.
-        loss: the same with the new one.
-        ece_before: expected calibration error, 0 to 1, with the temperature from before.
-        ece: the same with the new one.
+        temperature: the network's new temperature.
+        count: number of images that it was fitted on.
+        loss_before: mean negative log-likelihood of these with the previous temperature.
+        loss: the same with the new temperature.
+        ece_before: expected calibration error, 0 to 1, with the previous temperature.
+        ece: the same with the new temperature.
     """
 
     temperature: float
@@ -60,28 +60,28 @@ class Calibration:
     ece: float
 
     def to_dict(self) -> dict[str, float]:
-        """Its fields, as plain data."""
+        """The attributes as plain data."""
         return dict(vars(self))
 
 
 def calibrate(network: Network, data: Dataset, *, threads: int | None = None) -> Calibration:
-    """Fit the network's temperature, on images that it was not trained on.
+    """Fit the network's temperature on images that it was not trained on.
 
-    From then on `Network.predict_proba` and all that asks it give softmax(z / T), and a
-    ``.safetensors`` keeps the temperature. Predictions stay as they are.
+    From then on `Network.predict_proba` and everything that uses it gives softmax(z / T), and a
+    ``.safetensors`` stores the temperature. Predictions do not change.
 
-    Do not use the images that say how good the network is in the end: its probabilities would look
-    better on them than on others.
+    Do not use the images of the final evaluation: probabilities would look better on them than on
+    other images.
 
     Args:
         network: with weights; its `temperature` is replaced.
         data: such as ``data.validation``; a `Dataset` or a tuple (images, labels).
-        threads: workers; the cores there are, if None.
+        threads: number of workers; None uses all available cores.
 
     Raises:
-        DataError: images or classes that are not the network's; or images that have no best
-            temperature, as all are predicted right, or the scores say nothing of their classes.
-        NeocogError: outputs that are not numbers.
+        DataError: the images or classes are not the network's; or no temperature is best, because
+            all images are predicted right, or because the scores are no better than chance.
+        NeocogError: the network's outputs are NaN or infinite.
     """
     network = check_network(network)
     data = as_dataset(data, "calibrate(network, data.validation)")
@@ -102,7 +102,7 @@ def _loss_and_ece(
 
 
 def images_to_calibrate(data: Data) -> Dataset:
-    """The images of some data that a temperature may be fitted on: those for validation.
+    """The validation images of some data, on which a temperature may be fitted.
 
     Raises:
         DataError: there are none.
@@ -131,7 +131,7 @@ def fit_temperature(scores: Reals, labels: NDArray[np.int64]) -> float:
     z = np.asarray(scores, np.float64)
     if not len(z):
         raise DataError("There are no images to calibrate on.")
-    z = z - z.max(axis=1, keepdims=True)  # which changes no probability
+    z = z - z.max(axis=1, keepdims=True)  # this changes no probability
     if _slopes(z, labels, 0.0)[0] >= 0:
         raise DataError(
             f"On these {len(z)} images the network is no better than chance, so no temperature "

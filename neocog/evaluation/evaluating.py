@@ -1,4 +1,4 @@
-"""Every image predicted, and compared with its class."""
+"""Predicts every image and compares the predictions with the labels."""
 
 import time
 
@@ -19,21 +19,21 @@ __all__ = ["evaluate", "scores_of"]
 def evaluate(
     network: Network, data: Dataset, *, tta: str | None = None, threads: int | None = None
 ) -> Evaluation:
-    """Predict every image and compare with its class.
+    """Evaluate a network: predict every image and compare the predictions with the labels.
 
     Args:
-        network: with weights; probabilities are by its `temperature`.
-        data: images and their classes, a `Dataset` or a tuple (images, labels).
+        network: with weights; its `temperature` determines probabilities.
+        data: images and labels, a `Dataset` or a tuple (images, labels).
         tta: None, "flip" or "flip+shift": average the scores of several views of each image.
-        threads: workers; the cores there are, if None.
+        threads: number of workers; None uses all available cores.
 
     Raises:
-        DataError: images or classes that are not the network's.
-        NeocogError: outputs that are not numbers, as of weights from a training that diverged;
-            or threads below 1.
+        DataError: the images or classes are not the network's.
+        NeocogError: outputs are NaN or infinite, as after a training that diverged; or threads is
+            below 1.
     """
     check_views(tta)
-    network = check_network(network).copy()  # which nobody changes meanwhile
+    network = check_network(network).copy()  # a copy that no other thread can change
     data = as_dataset(data, "evaluate(network, data.test)")
     began = time.perf_counter()
     scores = scores_of(network, data, tta=tta, threads=threads)
@@ -42,7 +42,7 @@ def evaluate(
     return Evaluation(
         loss=float(found.losses.mean()),
         classes=network.classes or tuple(str(k) for k in range(scores.shape[1])),
-        labels=data.labels.copy(),  # which nobody changes later
+        labels=data.labels.copy(),  # later changes of the array have no effect
         predicted=found.predicted,
         confidence=found.confidence,
         ranks=found.ranks,
@@ -57,11 +57,11 @@ def evaluate(
 def scores_of(
     network: Network, data: Dataset, *, tta: str | None = None, threads: int | None = None
 ) -> NDArray[np.float64]:
-    """The network's outputs for all images of some data: `mean_scores`, and that they are numbers.
+    """The network's outputs for all images, as `mean_scores`; checks that they are finite.
 
     Raises:
-        DataError: there are no images, or they or their classes are not the network's.
-        NeocogError: as `evaluate` does.
+        DataError: there are no images, or the images or classes are not the network's.
+        NeocogError: as in `evaluate`.
     """
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")

@@ -1,4 +1,4 @@
-"""Measures of a classifier, from the classes of images and those that were predicted."""
+"""Metrics of a classifier, computed from true and predicted classes."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ __all__ = [
     "wilson_interval",
 ]
 
-#: The usual probability with which an interval holds the true value.
+#: Default probability with which an interval contains the true value.
 LEVEL = 0.95
 # Images whose probabilities are in memory at a time.
 _CHUNK = 4096
@@ -31,21 +31,21 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well one class is told from the others.
+    """How well one class is recognized.
 
-    With TP images of the class that were predicted as it, FP images of other classes that were,
-    and FN images of the class that were predicted as another one:
+    With TP images of the class predicted as the class, FP images of other classes predicted as it,
+    and FN images of the class predicted as another one:
 
         precision = TP / (TP + FP),  recall = TP / (TP + FN),  F1 = 2 TP / (2 TP + FP + FN)
 
     F1 is their harmonic mean (C. J. van Rijsbergen, *Information Retrieval*, 1979).
 
     Attributes:
-        name: of the class.
-        precision: None where nothing was predicted as this class.
-        recall: None where there is no image of this class.
-        f1: None where neither is there.
-        count: images of this class.
+        name: name of the class.
+        precision: None if nothing was predicted as this class.
+        recall: None if there is no image of this class.
+        f1: None if both are None.
+        count: number of images of this class.
     """
 
     name: str
@@ -57,14 +57,14 @@ class ClassScore:
 
 @dataclass(frozen=True, eq=False)
 class ImageScores:
-    """What a network's scores say of each image; each is an array [n].
+    """Results for each image, as arrays [n].
 
     Attributes:
         predicted: int64, the most probable class.
         confidence: float64, its probability.
-        ranks: int64, how many classes come before the true one; 0 where the prediction is right.
-        label_probability: float64, that of the true class.
-        losses: float64, −log of it.
+        ranks: int64, number of classes ranked above the true one; 0 if the prediction is right.
+        label_probability: float64, probability of the true class.
+        losses: float64, −log of that probability.
     """
 
     predicted: Whole
@@ -75,10 +75,10 @@ class ImageScores:
 
 
 def image_scores(scores: Reals, labels: Whole, temperature: float = 1.0) -> ImageScores:
-    """Predictions, their probabilities, and those of the true classes.
+    """Predictions, their probabilities, and the probabilities of the true classes.
 
     p = softmax(z / T), and the loss of an image is −log p of its class: log Σ exp(z / T) − z_y / T.
-    Of classes with equal scores the first comes first, as in `numpy.argmax`.
+    Classes with equal scores are ranked in their order, as in `numpy.argmax`.
 
     Args:
         scores: z, float64 [n, classes], finite.
@@ -98,7 +98,7 @@ def image_scores(scores: Reals, labels: Whole, temperature: float = 1.0) -> Imag
         p = softmax(z, temperature)
         confidence[part] = p.max(axis=1)
         label_probability[part] = np.take_along_axis(p, y, axis=1)[:, 0]
-        # By scores and not by −log p, which is infinite where p is rounded to 0. The largest p is
+        # By scores instead of −log p, which is infinite if p is rounded to 0. The largest p is
         # 1 / Σ exp((z − top) / T).
         margin = z.max(axis=1) - of_label[:, 0]
         losses[part] = margin / temperature - np.log(confidence[part])
@@ -106,13 +106,13 @@ def image_scores(scores: Reals, labels: Whole, temperature: float = 1.0) -> Imag
 
 
 def confusion_matrix(labels: Whole, predicted: Whole, classes: int) -> Whole:
-    """Images of class (row) that were predicted as (column): int64 [classes, classes]."""
+    """Number of images of class (row) predicted as (column): int64 [classes, classes]."""
     counts = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return counts.astype(np.int64).reshape(classes, classes)
 
 
 def class_scores(confusion: Whole, names: tuple[str, ...]) -> list[ClassScore]:
-    """Precision, recall, F1 and count of each class."""
+    """Precision, recall, F1 and number of images of each class."""
     found = []
     for name, right, called, count in zip(
         names,
@@ -127,10 +127,10 @@ def class_scores(confusion: Whole, names: tuple[str, ...]) -> list[ClassScore]:
 
 
 def macro(scores: list[ClassScore]) -> tuple[float, float, float]:
-    """Precision, recall and F1, each a mean over classes, whatever their number of images.
+    """Macro averages of precision, recall and F1: unweighted means over classes.
 
-    As in scikit-learn: classes without images that were never predicted are left out, and what is
-    None of the others is 0.
+    As in scikit-learn: classes without images that were never predicted are left out, and None
+    counts as 0 for the others.
     """
     seen = [one for one in scores if one.f1 is not None]
     n = max(1, len(seen))
@@ -142,15 +142,15 @@ def macro(scores: list[ClassScore]) -> tuple[float, float, float]:
 
 
 def wilson_interval(right: int, count: int, level: float = LEVEL) -> tuple[float, float]:
-    """The interval that holds the true accuracy with a probability of about `level`.
+    """Wilson's interval, which contains the true accuracy with a probability of about `level`.
 
     With p = right / count, n = count and the normal distribution's quantile q of (1 + level) / 2:
 
         (p + q² / 2n ± q √(p (1 − p) / n + q² / 4n²)) / (1 + q² / n)
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
-    the American Statistical Association 22 (1927). It holds for few images too, and for an accuracy
-    near 0 or 1. Of no images it is all that can be, 0 to 1.
+    the American Statistical Association 22 (1927). It is valid for few images, too, and for an
+    accuracy near 0 or 1. Without images it is 0 to 1.
     """
     if count == 0:
         return 0.0, 1.0
@@ -158,7 +158,7 @@ def wilson_interval(right: int, count: int, level: float = LEVEL) -> tuple[float
     middle = p + q * q / (2 * count)
     half = q * math.sqrt(p * (1 - p) / count + q * q / (4 * count * count))
     scale = 1 + q * q / count
-    # Exactly 0 and 1 at the ends, which rounding would miss by 1e-17.
+    # Exactly 0 and 1 at the ends; rounding errors would be 1e-17.
     low = 0.0 if right == 0 else (middle - half) / scale
     high = 1.0 if right == count else (middle + half) / scale
     return low, high

@@ -1,4 +1,4 @@
-"""The images that a network takes for something else, and how sure it is of it."""
+"""Misclassified images, and the network's confidence in the wrong class."""
 
 import csv
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ __all__ = ["Mistake", "write_mistakes"]
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image whose most probable class is wrong.
+    """A misclassified image.
 
     Attributes:
-        index: of the image in the data that were evaluated.
-        name: its file, or what else people know it by; its index where it has no name.
-        label: the name of its class.
-        predicted: the name of the class that it was taken for.
-        probability: of the predicted class.
-        label_probability: of its own class.
+        index: index of the image in the data.
+        name: its file or other name; its index if it has no name.
+        label: name of the true class.
+        predicted: name of the predicted class.
+        probability: probability of the predicted class.
+        label_probability: probability of the true class.
     """
 
     index: int
@@ -29,7 +29,7 @@ class Mistake:
     label_probability: float
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: ``file``, ``true``, ``predicted`` and the two probabilities."""
+        """Plain data: ``file``, ``true``, ``predicted`` and the two probabilities."""
         return {
             "file": self.name,
             "true": self.label,
@@ -40,7 +40,7 @@ class Mistake:
 
 
 def write_mistakes(mistakes: Sequence[Mistake], out: TextIO) -> None:
-    """Write them as CSV, a row each, with the names of the columns first."""
+    """Write mistakes as CSV, one per row, after a row with the names of the columns."""
     rows = csv.writer(out, lineterminator="\n")
     rows.writerow(["file", "true", "predicted", "probability", "true_probability"])
     for one in mistakes:

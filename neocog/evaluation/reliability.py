@@ -1,13 +1,13 @@
-"""How far probabilities are from how often predictions are right.
+"""Calibration: how far confidence is from accuracy.
 
-Predictions are put into M bins of equal width by their confidence, the probability of the predicted
-class; bin m holds those in ((m − 1) / M, m / M]. With n_m predictions in it, of which the part
-acc_m is right, and conf_m their mean confidence, the expected calibration error is
+Predictions are grouped into M bins of equal width by their confidence, the probability of the
+predicted class; bin m has those in ((m − 1) / M, m / M]. With n_m predictions in the bin, of which
+a fraction acc_m is right, and their mean confidence conf_m, the expected calibration error is
 
     ECE = Σ_m n_m / n · |acc_m − conf_m|
 
 C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017,
-with M = 15 as there.
+who use M = 15, too.
 """
 
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class Bin:
     Attributes:
         low: see above.
         high: see above.
-        count: how many there are.
-        confidence: their mean confidence; None where there are none.
-        accuracy: the part that is right; None where there are none.
+        count: number of predictions.
+        confidence: their mean confidence; None if there are none.
+        accuracy: the fraction that is right; None if there are none.
     """
 
     low: float
@@ -43,13 +43,13 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """The reliability curve: confidence and accuracy, bin by bin.
+    """The reliability curve: confidence and accuracy of each bin.
 
     Attributes:
-        bins: from the lowest confidence to the highest, the empty ones too.
-        ece: the expected calibration error, 0 to 1.
-        confidence: the mean confidence of all predictions.
-        accuracy: the part of all predictions that is right.
+        bins: bins in order of confidence, empty ones included.
+        ece: expected calibration error, 0 to 1.
+        confidence: mean confidence of all predictions.
+        accuracy: fraction of all predictions that is right.
     """
 
     bins: tuple[Bin, ...]
@@ -64,7 +64,7 @@ class Reliability:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data: ``ece``, ``confidence``, ``accuracy``, ``bins`` with `Bin`'s fields."""
+        """Plain data: ``ece``, ``confidence``, ``accuracy``, and ``bins`` with `Bin`'s fields."""
         return {
             "ece": self.ece,
             "confidence": self.confidence,
@@ -76,17 +76,17 @@ class Reliability:
 def reliability(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = BINS
 ) -> Reliability:
-    """The curve of some predictions, of which there is at least one.
+    """The reliability curve of at least one prediction.
 
     Args:
         confidence: probability of each predicted class, float64 [n], 0 to 1.
-        right: whether the prediction is the image's class, bool [n].
+        right: whether each prediction is right, bool [n].
         bins: M.
     """
     edges = np.arange(bins + 1) / bins
-    # An edge belongs to the bin below it, and 0 to the first.
+    # An edge belongs to the bin below it, and 0 to the first bin.
     place = np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
-    place = np.minimum(place, bins - 1)  # of what rounding has put above 1
+    place = np.minimum(place, bins - 1)  # for values that rounding has put above 1
     counts = np.bincount(place, minlength=bins)
     sums = np.bincount(place, confidence, bins)
     hits = np.bincount(place, right, bins)

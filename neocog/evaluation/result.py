@@ -1,4 +1,4 @@
-"""`Evaluation`: what predictions and their probabilities are worth."""
+"""`Evaluation`: the results of evaluating a network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from neocog.validation import real, whole
 
 __all__ = ["Evaluation"]
 
-# Thresholds in the JSON, and the classes from which on the five most probable ones are looked at.
+# Number of thresholds in the JSON, and the number of classes above which top-5 accuracy is shown.
 _THRESHOLDS = 100
 _USUAL_TOP = 5
 _MOST_BINS = 1000
@@ -36,20 +36,20 @@ _MOST_BINS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How good predictions are, how far their probabilities can be trusted, where the errors are.
+    """Accuracy, calibration and mistakes of a network on some images.
 
     Attributes:
-        loss: mean negative log-likelihood: the cross-entropy, by probabilities of the temperature.
+        loss: mean negative log-likelihood (cross-entropy), with the network's temperature.
         classes: names of the classes.
-        labels: int64 [n], the class of each image.
+        labels: int64 [n], true class of each image.
         predicted: int64 [n], its most probable class.
-        confidence: float64 [n], the probability of that.
-        ranks: int64 [n], how many classes are more probable than the image's own.
-        label_probability: float64 [n], the probability of the image's own class.
-        seconds: how long the predictions took.
-        names: of the images, such as their files; None where there are none.
-        temperature: the network's, by which probabilities are softmax(scores / temperature).
-        threshold: the network's own probability that an answer needs; None without one.
+        confidence: float64 [n], the probability of that class.
+        ranks: int64 [n], number of classes that are more probable than the true one.
+        label_probability: float64 [n], probability of the true class.
+        seconds: time of the predictions.
+        names: names of the images, such as their files; None if they have none.
+        temperature: the network's temperature: probabilities are softmax(scores / temperature).
+        threshold: the network's own threshold of an answer's probability; None if it has none.
     """
 
     loss: float
@@ -79,19 +79,19 @@ class Evaluation:
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:
-        """Whether the most probable class of each image is its own, bool [n]."""
+        """Whether the most probable class of each image is the true one, bool [n]."""
         return np.asarray(self.predicted == self.labels)
 
     @property
     def accuracy(self) -> float:
-        """The part of images whose most probable class is right, 0 to 1."""
+        """The fraction of images whose most probable class is right, 0 to 1."""
         return float(self.right.mean())
 
     def accuracy_interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Where the accuracy on all such images lies, with this probability: Wilson's interval.
+        """Wilson's confidence interval of the accuracy.
 
         Args:
-            level: above 0 and below 1.
+            level: confidence level, above 0 and below 1.
         """
         wanted = "a probability above 0 and below 1, such as 0.95"
         level = real("level", level, above=0, below=1, wanted=wanted)
@@ -99,11 +99,11 @@ class Evaluation:
 
     @property
     def usual_top(self) -> int | None:
-        """The k of `top_k` that is told of: 5 of more than five classes, None of fewer."""
+        """The k for which `top_k` is reported: 5 if there are more than five classes, else None."""
         return _USUAL_TOP if len(self.classes) > _USUAL_TOP else None
 
     def top_k(self, k: int) -> float:
-        """The part of images whose class is among the k most probable ones, 0 to 1."""
+        """The fraction of images whose class is among the k most probable ones, 0 to 1."""
         k = whole("k", k, 1, len(self.classes))
         return float((self.ranks < k).mean())
 
@@ -111,46 +111,46 @@ class Evaluation:
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
-        """Images of class (row) that were predicted as (column): int64 [classes, classes]."""
+        """Number of images of class (row) predicted as (column): int64 [classes, classes]."""
         return confusion_matrix(self.labels, self.predicted, len(self.classes))
 
     @property
     def per_class(self) -> list[ClassScore]:
-        """Precision, recall, F1 and count of each class."""
+        """Precision, recall, F1 and number of images of each class."""
         return class_scores(self.confusion, self.classes)
 
     @property
     def macro(self) -> tuple[float, float, float]:
-        """Precision, recall and F1 as means over classes, whatever their number of images."""
+        """Macro averages of precision, recall and F1."""
         return macro(self.per_class)
 
     # Probabilities
 
     def reliability(self, bins: int = BINS) -> Reliability:
-        """Confidence and accuracy, bin by bin, and the expected calibration error.
+        """The reliability curve and the expected calibration error.
 
         Args:
-            bins: of equal width, from 0 to 1.
+            bins: number of bins of equal width, from 0 to 1.
         """
         bins = whole("bins", bins, 1, _MOST_BINS)
         return reliability(self.confidence, self.right, bins)
 
     def answered(self, threshold: float) -> Answered:
-        """What is left where images get no answer whose largest probability is below a threshold.
+        """Coverage and accuracy if images below a threshold get no answer.
 
         Args:
-            threshold: 0 to 1.
+            threshold: the probability that an answer needs, 0 to 1.
         """
         return answered(self.confidence, self.right, real("threshold", threshold, 0, 1))
 
     def threshold_for(self, accuracy: float) -> float | None:
-        """The threshold that answers most images with this part of the answers right.
+        """The threshold with the most answers for which this fraction of the answers is right.
 
         Args:
             accuracy: above 0, at most 1.
 
         Returns:
-            0 to 1, for `Network.threshold` or ``predict(threshold=…)``; None where there is none.
+            0 to 1, for `Network.threshold` or ``predict(threshold=…)``; None if there is none.
         """
         wanted = "the part of answers that is to be right, above 0 and at most 1"
         accuracy = real("accuracy", accuracy, above=0, most=1, wanted=wanted)
@@ -160,7 +160,7 @@ class Evaluation:
 
     @property
     def mistakes(self) -> list[Mistake]:
-        """The images that were taken for something else, the surest first."""
+        """The misclassified images, the most confident mistakes first."""
         wrong = np.flatnonzero(~self.right)
         wrong = wrong[np.argsort(-self.confidence[wrong], kind="stable")]
         return [
@@ -175,7 +175,7 @@ class Evaluation:
             for n in wrong.tolist()
         ]
 
-    # All of it
+    # Everything
 
     def to_dict(
         self,
@@ -184,12 +184,12 @@ class Evaluation:
         threshold: float | None = None,
         complete: bool = False,
     ) -> dict[str, Any]:
-        """All of it as plain data, for JSON; docs/evaluation.md describes each value.
+        """All results as plain data, for JSON; docs/evaluation.md describes each value.
 
         Args:
-            top_k: the k of `top_k` that is told of; without it `usual_top`.
-            threshold: the one to tell of; without it the network's.
-            complete: whether to list what a hundred thresholds leave, and all mistakes.
+            top_k: k of the top-k accuracy; by default `usual_top`.
+            threshold: threshold to report; by default the network's.
+            complete: whether to include the results for a hundred thresholds, and all mistakes.
         """
         low, high = self.accuracy_interval()
         k, told = self.usual_top if top_k is None else top_k, self.told(threshold)
@@ -218,7 +218,7 @@ class Evaluation:
         }
 
     def told(self, threshold: float | None = None) -> Answered | None:
-        """What is left by this threshold, or by the network's own; None without one, or for 0."""
+        """The results for this threshold, or the network's own; None if it is missing or 0."""
         if threshold is None:
             threshold = self.threshold
         return self.answered(threshold) if threshold else None

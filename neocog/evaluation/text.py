@@ -1,4 +1,4 @@
-"""An evaluation in lines of text of up to 80 characters, for people."""
+"""An evaluation for people, in lines of text of up to 80 characters."""
 
 from collections.abc import Sequence
 
@@ -12,26 +12,26 @@ from neocog.evaluation.threshold import Answered
 
 __all__ = ["accuracy_line", "summary"]
 
-# What fits a terminal of the usual size.
+# Columns that fit a terminal of the usual size.
 _WIDTH = 80
-# Classes that are all listed; of more there are the weakest.
+# If there are more classes than this, only the weakest are listed.
 _MOST_CLASSES = 30
 _WEAKEST = 10
-# Pairs of classes that were mixed up most, where the table of all does not fit, and mistakes.
+# Numbers of confused pairs, if the whole matrix does not fit, and of mistakes that are listed.
 _MOST_PAIRS = 10
 _MOST_MISTAKES = 10
-# Characters of a class's name, in a table and within a line.
+# Longest names of classes, in a table and within a line.
 _LONG, _SHORT = 24, 16
 _THRESHOLDS = (0.5, 0.7, 0.9, 0.95, 0.99)
 _WANTED = 0.99
 
 
 def accuracy_line(result: Evaluation, part: str) -> str:
-    """How good it is on which images, and how far chance may have moved that.
+    """The accuracy with its confidence interval.
 
     Args:
-        result: of the evaluation.
-        part: of the data, such as "test"; "all" of data without parts.
+        result: the evaluation.
+        part: name of the part of the data, such as "test"; "all" for data without parts.
     """
     what = "Accuracy" if part == "all" else f"{part.capitalize()} accuracy"
     low, high = result.accuracy_interval()
@@ -48,13 +48,13 @@ def summary(
     top_k: int | None = None,
     threshold: float | None = None,
 ) -> str:
-    """All of it, from the loss to the surest mistakes.
+    """All results, from the loss to the most confident mistakes.
 
     Args:
-        result: of the evaluation.
-        part: as of `accuracy_line`.
-        top_k: the k of `Evaluation.top_k` that is shown; without it 5, of more than five classes.
-        threshold: the one to tell of; without it the network's.
+        result: the evaluation.
+        part: as in `accuracy_line`.
+        top_k: k of the top-k accuracy; by default 5 if there are more than five classes.
+        threshold: threshold to report; by default the network's.
     """
     k = result.usual_top if top_k is None else top_k
     head = [f"Loss: {result.loss:.4f}", accuracy_line(result, part)]
@@ -89,7 +89,7 @@ def _row(one: ClassScore) -> list[str]:
 
 
 def _confusion(result: Evaluation) -> list[str]:
-    """The table of all pairs of classes where it fits, else the pairs that were mixed up most."""
+    """The confusion matrix if it fits, otherwise the pairs that were confused most often."""
     names, confusion = [printable(name, _LONG) for name in result.classes], result.confusion
     room = (_WIDTH - max(map(len, names))) // len(names) - 1
     digits = max(3, len(str(confusion.max())))
@@ -173,7 +173,7 @@ def _mistakes(result: Evaluation) -> list[str]:
 
 
 def _ending(name: str, room: int) -> str:
-    """The end of a file's name, which tells it from others."""
+    """The end of a file's name, which distinguishes it best."""
     shown = printable(name, len(name))
     return shown if len(shown) <= room else f"…{shown[len(shown) - room + 1 :]}"
 

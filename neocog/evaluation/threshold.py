@@ -1,7 +1,7 @@
-"""Answering only where the network is sure: which part is answered, and how much of that is right.
+"""Selective classification: answering only if the network is confident.
 
-With a threshold t an image whose largest probability is below t gets no answer ("none of these").
-The part that is answered is the coverage; the accuracy is that of the answers. The higher the
+With a threshold t, an image whose largest probability is below t gets no answer ("none of these").
+The fraction that is answered is the coverage; the accuracy is that of the answers. The higher the
 threshold, the lower the coverage and, for useful probabilities, the higher the accuracy:
 R. El-Yaniv and Y. Wiener, "On the foundations of noise-free selective classification", JMLR 11
 (2010); Y. Geifman and R. El-Yaniv, "Selective classification for deep neural networks", NeurIPS
@@ -18,7 +18,7 @@ from neocog.evaluation.measures import LEVEL, wilson_interval
 
 __all__ = ["WANTED", "Answered", "answered", "threshold_for"]
 
-#: Accuracies of the answers for which a threshold is looked for.
+#: Accuracies of the answers for which thresholds are reported.
 WANTED = (0.9, 0.95, 0.99, 0.999)
 
 Reals = NDArray[np.float64]
@@ -27,14 +27,14 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Answered:
-    """What a threshold leaves.
+    """The answers that a threshold leaves.
 
     Attributes:
         threshold: probability that an answer needs, 0 to 1.
-        count: images that are answered.
-        coverage: the part of all images that these are.
-        accuracy: the part of the answers that is right; None where there are none.
-        interval: that the accuracy has with a probability of 95 %, as of `wilson_interval`.
+        count: number of images that are answered.
+        coverage: fraction of all images that are answered.
+        accuracy: fraction of the answers that is right; None if there are none.
+        interval: 95 % confidence interval of the accuracy, by `wilson_interval`.
     """
 
     threshold: float
@@ -44,7 +44,7 @@ class Answered:
     interval: tuple[float, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Plain data."""
         low, high = self.interval
         return {
             "threshold": self.threshold,
@@ -56,11 +56,11 @@ class Answered:
 
 
 def answered(confidence: Reals, right: Flags, threshold: float) -> Answered:
-    """What a threshold leaves of some predictions, of which there is at least one.
+    """The answers that a threshold leaves of at least one prediction.
 
     Args:
         confidence: probability of each predicted class, float64 [n].
-        right: whether the prediction is the image's class, bool [n].
+        right: whether each prediction is right, bool [n].
         threshold: 0 to 1.
     """
     chosen = confidence >= threshold
@@ -75,10 +75,10 @@ def answered(confidence: Reals, right: Flags, threshold: float) -> Answered:
 
 
 def threshold_for(confidence: Reals, right: Flags, accuracy: float) -> float | None:
-    """The threshold that answers most images with at least this part of the answers right.
+    """The threshold with the most answers of which at least this fraction is right.
 
     It lies halfway between the lowest confidence that is answered and the highest that is not, so
-    that rounding changes nothing; 0 where all are answered, and None where no threshold is enough.
+    rounding makes no difference. It is 0 if all are answered, and None if no threshold suffices.
     """
     order = np.argsort(-confidence, kind="stable")
     sorted_ = confidence[order]

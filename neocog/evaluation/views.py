@@ -1,13 +1,13 @@
-"""Scores and probabilities from several *views* of each image (test-time augmentation).
+"""Test-time augmentation: predictions from several *views* of each image.
 
-The scores of an image are the means of those of its views, as in K. Jordan, "94% on CIFAR-10 in
-3.29 seconds on a single GPU", 2024:
+The scores of an image are weighted means of those of its views, as in K. Jordan, "94% on CIFAR-10
+in 3.29 seconds on a single GPU", 2024:
 
     flip            ½ image + ½ its mirror image, left and right
     flip+shift      ½ flip of the image, ¼ flip of the image shifted by a pixel down and to the
                     right, ¼ flip of it shifted up and to the left
 
-What a shift brings in at the edges is the image mirrored at its outermost pixels.
+Pixels that a shift brings in at the edges are the image mirrored at its outermost pixels.
 """
 
 import math
@@ -22,10 +22,10 @@ from neocog.validation import choice
 
 __all__ = ["VIEWS", "check_views", "mean_scores", "predict_proba"]
 
-#: The ways of looking at an image more than once.
+#: Names of the sets of views.
 VIEWS = ("flip", "flip+shift")
 
-# Images at a time at most, and bytes of them, so that their views take some tens of megabytes.
+# Largest number of images at a time, and of their bytes, so that views take some tens of megabytes.
 _CHUNK, _BYTES = 4096, 4096 * 32 * 32 * 3
 
 
@@ -36,7 +36,7 @@ def check_views(tta: str | None) -> None:
 
 
 def _shifted(images: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
-    """The images shifted down and to the right by so many pixels, 1 or −1."""
+    """The images shifted down and to the right by 1 pixel, or by −1."""
     height, width = images.shape[1:3]
     wide = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), "reflect")
     return wide[:, 1 - by : 1 - by + height, 1 - by : 1 - by + width]
@@ -49,19 +49,19 @@ def mean_scores(
     tta: str | None = None,
     threads: int | None = None,
 ) -> NDArray[np.float64]:
-    """The network's outputs before softmax, float64 [n, classes], means over an image's views.
+    """The network's outputs before softmax, float64 [n, classes], averaged over views.
 
     Args:
         network: with weights.
         images: uint8 [n, height, width, channels].
-        tta: None, "flip" or "flip+shift", as this module says.
-        threads: workers; the cores there are, if None.
+        tta: None, "flip" or "flip+shift", see above.
+        threads: number of workers; None uses all available cores.
     """
     check_views(tta)
     images = as_images(images)
     if tta is None:
         return network.predict_scores(images, threads=threads).astype(np.float64)
-    # Without images: for what may be wrong with their shape.
+    # Without images, a prediction still checks their shape.
     found = [network.predict_scores(images[:0], threads=threads).astype(np.float64)]
     count = max(1, min(_CHUNK, _BYTES // max(1, math.prod(images.shape[1:]))))
     for first in range(0, len(images), count):
@@ -87,10 +87,10 @@ def predict_proba(
 ) -> NDArray[np.float32]:
     """Probabilities of the classes, float32 [n, classes]: softmax(scores / temperature).
 
-    The scores are `mean_scores`, the temperature is the network's. One image is a batch of one:
-    ``image[None]``.
+    The scores are `mean_scores`, the temperature is the network's. A single image is passed as a
+    batch of one: ``image[None]``.
     """
-    network = check_network(network).copy()  # which nobody changes meanwhile
+    network = check_network(network).copy()  # a copy that no other thread can change
     if tta is None:
         return network.predict_proba(images, threads=threads)
     scores = mean_scores(network, images, tta=tta, threads=threads)

@@ -1,7 +1,7 @@
-"""Networks on disk, as plain parts: a module for each format.
+"""File formats of networks, one module each, which read and write a network's plain parts.
 
-`model_file` (``.safetensors``, the whole network) and `pth` (``.pth``, PyTorch's weights alone).
-What a network is made of them is for `neocog.network_files` to say.
+`model_file` is ``.safetensors``, the whole network; `pth` is ``.pth``, PyTorch's weights alone.
+`neocog.network_files` makes networks of the parts.
 """
 
 from pathlib import Path
@@ -33,13 +33,13 @@ _PTH = (".pth", ".pt")
 
 
 def save_parts(parts: ModelParts, path: str | Path) -> None:
-    """Write a network by the suffix of `path`, whole or not at all.
+    """Write a network in the format of `path`'s suffix, completely or not at all.
 
-    ``.safetensors`` holds all of it; ``.pth`` and ``.pt`` hold its weights as PyTorch's state dict.
+    ``.safetensors`` has all parts; ``.pth`` and ``.pt`` have the weights as PyTorch's state dict.
 
     Raises:
-        ArchitectureError: if a file cannot describe it.
-        FormatError: if the suffix is another, or `path` cannot be written.
+        ArchitectureError: the network cannot be described in a file.
+        FormatError: the suffix is another, or `path` cannot be written.
     """
     path = file_path("path", path, error=FormatError)
     suffix = path.suffix.lower()
@@ -55,19 +55,19 @@ def save_parts(parts: ModelParts, path: str | Path) -> None:
 
 
 def is_weights(path: str | Path) -> bool:
-    """Whether a file with this name holds weights alone, without an architecture."""
+    """Whether a file with this name has only weights, without an architecture."""
     return Path(path).suffix.lower() in _PTH
 
 
 def training_of(path: str | Path) -> dict[str, Any]:
-    """What a run folder or a file says of how its network was trained; empty if nothing.
+    """The notes on training in a run folder or a file; empty if there are none.
 
     Raises:
-        FormatError: as `read_training` does.
+        FormatError: as in `read_training`.
     """
     path = Path(path)
     try:
         file = (model_of_run(path) or path / LAST) if path.is_dir() else path
-    except OSError as error:  # as of a name that is too long
+    except OSError as error:  # such as for a name that is too long
         raise FormatError(f"{path}: {error.strerror or error}.") from None
     return read_training(file) if file.suffix.lower() == ".safetensors" else {}

@@ -1,19 +1,19 @@
-"""Checkpoints: a run's arrays and values in one ``.safetensors``, checked by SHA-256.
+"""Checkpoints: a run's arrays and values in one ``.safetensors``, verified by SHA-256.
 
-Any reader of safetensors opens the file. Its metadata stand first in the header, and begin in the
+Any safetensors reader can open the file. Its metadata come first in the header, and begin in the
 same way in every version of the format::
 
     {"__metadata__": {"neocog_checkpoint": "1", "file_size": "000000000045012345",
                       "sha256": "…64 hex digits…", "values": "{…JSON…}"},
      "conv1.weight": {"dtype": "F32", "shape": […], "data_offsets": […]}, …}
 
-The digest is that of the whole file with 64 zeros in its own place. It is compared before anything
-else in the file is believed, so a file that was cut short, or has one bit that flipped, gives an
-error and never a wrong number. It does not protect against somebody who computes it anew; whatever
-the file says is therefore checked as in any file that somebody sent.
+The digest is that of the whole file, with 64 zeros in place of the digest. It is compared before
+anything else in the file is used, so a file that was cut short, or has one flipped bit, gives an
+error and never a wrong number. The digest does not protect against someone who computes it anew;
+what the file says is therefore checked as in any file from someone else.
 
-The numbers come in the order of their sizes, 8 bytes first, and begin at a multiple of 64 bytes, so
-that the arrays that are read are views of one buffer, and nothing is copied twice.
+Arrays are ordered by the size of their items, 8 bytes first, and the first begins at a multiple of
+64 bytes, so that the arrays that are read are views of one buffer, without copies.
 """
 
 import errno
@@ -50,12 +50,12 @@ _START = re.compile(
     rb'"sha256":"([0-9a-f]{64})"',
     re.DOTALL,
 )
-# Of what `_START` matches at most.
+# Longest match of `_START`.
 _START_BYTES = 170
-# A million logged losses take 60 MB. JSON takes 26 times its length at worst when it is read.
+# A million logged losses take 60 MB. Parsing JSON takes at most 26 times its length.
 _MOST_HEADER_BYTES = 2**27
 _MOST_MEMORY = 26
-# Where the numbers begin: at a multiple of what any processor loads at once.
+# Alignment of the numbers: the widest load of any processor.
 _ALIGNMENT = 64
 _MOST_AXES = 32
 _TYPES = {
@@ -76,15 +76,15 @@ _TYPES = {
     )
 }
 _DTYPES = {name: dtype for dtype, name in _TYPES.items()}
-# What a path says that leads to no readable file, as opposed to a disk or a user that refuses.
+# Errors of a path that leads to no readable file, as opposed to a failing disk or no permission.
 _NO_FILE = (errno.EIO, errno.EISDIR, errno.EINVAL, errno.ELOOP)
 
 
 class DamagedCheckpointError(FormatError):
-    """A checkpoint whose content cannot be believed, as one that was cut short.
+    """A checkpoint whose content cannot be trusted, such as one that was cut short.
 
     Attributes:
-        reason: what is wrong with it, a clause without its path.
+        reason: what is wrong with it, as a clause without its path.
     """
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
@@ -97,11 +97,10 @@ class Checkpoint:
     """The state of a training run.
 
     Attributes:
-        arrays: by name, of any shape, also empty or of no axis; booleans, integers and floats of
-            this machine's byte order.
-        values: what JSON can hold: texts, numbers, true, false, None, and lists and dicts of them,
-            the latter with texts as keys. A tuple comes back as a list. Floats come back as they
-            are, NaN and infinity too.
+        arrays: arrays by name, of any shape, also empty or without axes; booleans, integers and
+            floats in this machine's byte order.
+        values: JSON values: texts, numbers, true, false, None, and lists and dicts of them, with
+            texts as keys. A tuple is read as a list. Floats are preserved, also NaN and infinity.
     """
 
     arrays: Mapping[str, NDArray[Any]]
@@ -112,21 +111,21 @@ class Checkpoint:
 
 
 def checkpoint_size(checkpoint: Checkpoint) -> int:
-    """Bytes that the arrays of a checkpoint take on a disk; its values take a little more."""
+    """Bytes of a checkpoint's arrays on disk; its values take a little more."""
     return sum(array.nbytes for array in checkpoint.arrays.values())
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Write a checkpoint, whole or not at all; see `neocog.files.writing`.
+    """Write a checkpoint, completely or not at all; see `neocog.files.writing`.
 
-    The same checkpoint gives the same bytes.
+    Equal checkpoints give equal bytes.
 
     Args:
-        path: where to, by custom ``….safetensors``.
-        checkpoint: whose arrays nobody changes meanwhile.
+        path: the file, by convention ``….safetensors``.
+        checkpoint: its arrays must not change meanwhile.
 
     Raises:
-        TypeError, ValueError: an array or a value is of a kind that a checkpoint does not hold.
+        TypeError, ValueError: an array or a value of a type that a checkpoint cannot have.
         OSError: `path` cannot be written.
     """
     parts = _parts(checkpoint)
@@ -136,8 +135,8 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
 
 
 def _parts(checkpoint: Checkpoint) -> list[bytes | memoryview]:
-    """What the file consists of, one after another: the header, then each array's bytes."""
-    # Larger items first, so that each begins where its type may.
+    """The contents of the file: the header, then the bytes of each array."""
+    # Larger items first, so that each array is aligned to its type.
     order = sorted(checkpoint.arrays.items(), key=lambda item: -item[1].dtype.itemsize)
     places: dict[str, list[int]] = {}
     end = 0
@@ -166,7 +165,7 @@ def _type(name: str, array: NDArray[Any]) -> str:
 
 
 def _header(values: Mapping[str, Any], tensors: dict[str, dict[str, Any]]) -> bytes:
-    """The file up to the arrays: the header and its length, with zeros for size and digest."""
+    """The file up to the arrays: the header with its length, with zeros as size and digest."""
     metadata = {
         "neocog_checkpoint": str(_VERSION),
         "file_size": _NO_SIZE.decode(),
@@ -187,18 +186,18 @@ def _header(values: Mapping[str, Any], tensors: dict[str, dict[str, Any]]) -> by
 
 
 def read_checkpoint(path: str | os.PathLike[str], *, follow_links: bool = True) -> Checkpoint:
-    """The checkpoint that `write_checkpoint` wrote, to the bit.
+    """Read a checkpoint written by `write_checkpoint`, bit for bit.
 
-    Its arrays can be written to. They are parts of one buffer, which lives as long as any of them.
+    Its arrays are writable. They share one buffer, which lives as long as any of them.
 
     Args:
-        path: of the file.
-        follow_links: whether `path` may be a symbolic link to it.
+        path: the file.
+        follow_links: whether `path` may be a symbolic link.
 
     Raises:
-        DamagedCheckpointError: it was cut short, its bits have changed, or it is no checkpoint.
+        DamagedCheckpointError: it was cut short, bits have changed, or it is not a checkpoint.
         FormatError: it cannot be read, or a later version of neocog wrote it.
-        NeocogError: this process cannot get the memory.
+        NeocogError: there is not enough memory.
     """
     try:
         with open_regular(path, follow_links=follow_links) as file:
@@ -219,11 +218,11 @@ def read_checkpoint(path: str | os.PathLike[str], *, follow_links: bool = True) 
 
 
 class _Damaged(Exception):  # noqa: N818
-    """What is wrong with a file, in a clause."""
+    """What is wrong with a file, as a clause."""
 
 
 def _verified(file: BufferedReader) -> tuple[NDArray[np.uint8], int]:
-    """The file's bytes, once they are known to be what was written, and the format's version."""
+    """The verified bytes of the file, and the version of the format."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(_START_BYTES)
     found = _START.match(start)
@@ -250,7 +249,7 @@ def _verified(file: BufferedReader) -> tuple[NDArray[np.uint8], int]:
 
 
 def _decoded(content: NDArray[np.uint8]) -> Checkpoint:
-    """What the bytes of a file of this version hold."""
+    """The checkpoint in the bytes of a file of this version."""
     size = struct.unpack("<Q", content[:8].tobytes())[0]
     if size > min(len(content) - 8, _MOST_HEADER_BYTES) or (8 + size) % _ALIGNMENT:
         raise _Damaged("its header has a length that none has")
@@ -271,7 +270,7 @@ def _json(text: Any) -> Any:
 
 
 def _arrays(tensors: dict[str, Any], data: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """The arrays by name, views of the bytes; none are shared, and none are left."""
+    """The arrays by name, views of the bytes, which must cover them without gaps or overlaps."""
     try:
         arrays = {name: _array(tensor, data) for name, tensor in tensors.items()}
         places = sorted(tuple(tensor["data_offsets"]) for tensor in tensors.values())
@@ -288,7 +287,7 @@ def _arrays(tensors: dict[str, Any], data: NDArray[np.uint8]) -> dict[str, NDArr
 
 
 def _array(tensor: Any, data: NDArray[np.uint8]) -> NDArray[Any]:
-    """One array; raises any of the errors of Python's own for what is none."""
+    """One array; raises various built-in errors if its description is malformed."""
     dtype, shape = _DTYPES[tensor["dtype"]], tensor["shape"]
     begin, end = tensor["data_offsets"]
     whole = all(type(number) is int and number >= 0 for number in (*shape, begin, end))
@@ -297,6 +296,6 @@ def _array(tensor: Any, data: NDArray[np.uint8]) -> NDArray[Any]:
     if not begin <= end <= len(data) or begin % dtype.itemsize:
         raise ValueError
     raw = data[begin:end]
-    if dtype == np.bool_ and raw.size and raw.max() > 1:  # no bool that NumPy knows
+    if dtype == np.bool_ and raw.size and raw.max() > 1:  # not a valid bool for NumPy
         raise ValueError
     return raw.view(dtype).reshape(shape)

@@ -1,8 +1,7 @@
 """The model file: weights, architecture, classes and preprocessing in one ``.safetensors``.
 
-The weights are named and shaped as in PyTorch, float32, and int64 where PyTorch counts batches. All
-else is one JSON text in the file's metadata,
-under ``neocog``::
+Weights have PyTorch's names and shapes. They are float32, or int64 where PyTorch counts batches.
+Everything else is one JSON text in the file's metadata, under ``neocog``::
 
     {"version": 1,
      "input_shape": [3, 32, 32],
@@ -14,14 +13,14 @@ under ``neocog``::
      "threshold": 0.7,
      "training": {…}}
 
-Where layers do not feed each other in a row, the version is 2 and there are ``nodes`` in the place
-of ``layers``, each with the names of its ``inputs``, which come before it; ``"input"`` is the
-image.
+If layers do not simply follow each other, the version is 2 and ``layers`` is replaced by ``nodes``,
+each with the names of its ``inputs``, which come before it; ``"input"`` is the image.
 
-The temperature is left out if it is 1, the threshold if there is none. A Sequential has its own
-list of ``layers``, a Residual a ``body`` and a ``shortcut`` (or null) that are layers without
-names. Layers come from the closed registry in `neocog.layers`: a file can describe, never run.
-Everything is checked against the header and the file's length before any weight is read.
+The temperature is left out if it is 1, and the threshold if there is none. A Sequential has its own
+list of ``layers``, a Residual has a ``body`` and a ``shortcut`` (or null), which are layers without
+names. Layers come from the closed registry in `neocog.layers`, so a file can describe layers but
+never run code. Everything is checked against the header and the file's length before any weight is
+read.
 """
 
 import json
@@ -45,34 +44,35 @@ from neocog.preprocessing import Preprocessing, Resize
 
 __all__ = ["check_shapes", "check_writable", "read_model", "read_training", "write_model"]
 
-# Of a network whose layers feed each other in a row, and of any other.
+# Versions of networks whose layers simply follow each other, and of all others.
 _CHAIN, _NODES = 1, 2
-# A ResNet of 1,001 layers has a header of 1.0 MB with 76,000 values. Each value takes some
-# 100 bytes when it is read, however short it is.
+# A ResNet of 1,001 layers has a header of 1.0 MB with 76,000 values. Each value takes some 100
+# bytes of memory, however short it is in the file.
 _MOST_HEADER_BYTES = 4 * 2**20
 _MOST_VALUES = 400_000
 _MOST_LAYERS = 10_000
 _LONGEST_NAME = 1000
 _TYPES = {np.dtype(np.float32): "F32", np.dtype(np.int64): "I64"}
-# Numbers in the output of one layer for one image: 64 maps of 1024 × 1024, 256 MiB of float32.
+# Largest output of a layer for one image: 64 maps of 1024 × 1024, 256 MiB of float32.
 _LARGEST_OUTPUT = 2**26
-# Longer than what is noted of any training, which is not known before it.
+# More than the notes of any training, whose length is unknown in advance.
 _LONG_NOTES = {"data": 2**16 * "x" + 100 * ","}
 
 
 def write_model(parts: ModelParts, path: str | Path) -> None:
-    """Write a network with all that is needed to use it, whole or not at all.
+    """Write a network with everything that is needed to use it, completely or not at all.
 
-    The same network gives the same bytes. The notes become the file's ``training``, which
-    `read_training` gives back; nothing else looks at it.
+    Equal networks give equal bytes. The notes become the file's ``training``, which `read_training`
+    returns; nothing else reads it.
 
     Raises:
-        ArchitectureError: if it has what `read_model` refuses, such as layers of one's own.
-        TypeError, ValueError: if the notes hold anything but finite numbers, texts, lists, dicts.
-        OSError: if `path` cannot be written.
+        ArchitectureError: the network has something that `read_model` refuses, such as custom
+            layers.
+        TypeError, ValueError: the notes have other values than finite numbers, texts, lists, dicts.
+        OSError: `path` cannot be written.
     """
     text = _described(parts)
-    # One entry of metadata only: safetensors writes several in a random order.
+    # Only one entry of metadata: safetensors writes several in random order.
     content = safetensors.numpy.save(dict(parts.state), {"neocog": text})
     size = struct.unpack("<Q", content[:8])[0]
     _check_header(content[8 : 8 + size])
@@ -80,12 +80,12 @@ def write_model(parts: ModelParts, path: str | Path) -> None:
 
 
 def check_writable(parts: ModelParts) -> None:
-    """Find out, before it is trained for hours, whether `write_model` can write a network.
+    """Check that `write_model` can write a network, before it is trained for hours.
 
-    The state is not looked at, and the notes may become longer.
+    The weights are not checked, and the notes may become longer.
 
     Raises:
-        ArchitectureError: as `write_model` does.
+        ArchitectureError: as in `write_model`.
     """
     _check_header(_header(parts.graph, _described(replace(parts, notes=_LONG_NOTES))))
 
@@ -96,7 +96,7 @@ def _check_header(header: bytes) -> None:
 
 
 def _header(graph: Graph, text: str) -> bytes:
-    """What safetensors will write before the weights: their names, types, shapes and places."""
+    """The header that safetensors will write: names, types, shapes and offsets of the weights."""
     header: dict[str, Any] = {"__metadata__": {"neocog": text}}
     end = 0
     for name, shape in graph.state_shapes.items():
@@ -136,11 +136,11 @@ def _described(parts: ModelParts) -> str:
 
 
 def read_model(path: str | Path) -> ModelParts:
-    """What `write_model` wrote.
+    """Read a network written by `write_model`.
 
     Raises:
-        FormatError: if the file is missing, damaged, of another kind or of a later version.
-        NeocogError: if this process cannot get the memory.
+        FormatError: the file is missing, damaged, of another kind or of a later version.
+        NeocogError: there is not enough memory.
     """
     try:
         with open_regular(path) as file:
@@ -160,10 +160,10 @@ def read_model(path: str | Path) -> ModelParts:
 
 
 def read_training(path: str | Path) -> dict[str, Any]:
-    """The notes that `write_model` was given; empty if there were none. Reads the header only.
+    """The notes given to `write_model`; empty if there were none. Reads only the header.
 
     Raises:
-        FormatError: as `read_model` does, but for damaged weights.
+        FormatError: as in `read_model`, except for damaged weights.
     """
     try:
         with open_regular(path) as file:
@@ -179,7 +179,7 @@ def read_training(path: str | Path) -> dict[str, Any]:
 
 
 def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """The header's JSON, and how many bytes of numbers follow it."""
+    """The header's JSON, and the number of bytes that follow it."""
     length = file.seek(0, 2)
     file.seek(0)
     start = file.read(8)
@@ -193,7 +193,7 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
 
 
 def _too_large(size: int, header: bytes) -> str | None:
-    """Why a header would take too much memory to be read; None if it does not."""
+    """Why reading a header would take too much memory; None if it would not."""
     if size > _MOST_HEADER_BYTES:
         return f"its header has {size:,} bytes; up to {_MOST_HEADER_BYTES:,} are read."
     values = sum(map(header.count, (b",", b"[", b"{")))
@@ -247,7 +247,7 @@ def _build(description: dict[str, Any]) -> ModelParts:
     shape = _whole_numbers(description.get("input_shape"), "input_shape")
     preprocessing = _dict(description.get("preprocessing"), "preprocessing")
     mean, std = (_numbers(preprocessing.get(key), key) for key in ("mean", "std"))
-    # Files from before it was written have what was always done then.
+    # Older files lack it; their pictures were always resized in this way.
     resize = Resize.from_dict(_dict(preprocessing.get("resize", {}), "resize"))
     classes = description.get("classes")
     if classes is not None and not all(
@@ -269,17 +269,17 @@ def _build(description: dict[str, Any]) -> ModelParts:
 
 
 def check_shapes(graph: Graph) -> None:
-    """Raise `FormatError` if what a file describes gives absurdly large outputs for an image."""
+    """Raise `FormatError` if a network from a file has absurdly large outputs for an image."""
     for name, output in {"input": graph.input_shape, **graph.shapes}.items():
         if math.prod(output) > _LARGEST_OUTPUT:
             raise FormatError(f"{name}: the shape {output} is absurdly large.")
 
 
 def _check_layers(entries: list[Any]) -> None:
-    """That there are not too many layers, within each other too, and no absurd argument.
+    """Check the number of layers, nested ones included, and the sizes of their arguments.
 
-    What a layer makes of its arguments, and how deep layers lie, is for `build_row` to refuse,
-    and the names of a node's inputs for `build_nodes`.
+    `build_row` refuses bad arguments and layers that are nested too deeply, and `build_nodes`
+    checks the names of a node's inputs.
     """
     waiting, count = list(entries), 0
     while waiting:
@@ -306,7 +306,7 @@ def _check_argument(value: object, key: str) -> None:
 
 
 def _check_tensors(header: dict[str, Any], graph: Graph, length: int) -> None:
-    """That the header's tensors are the network's state, and the file as long as they are."""
+    """Check that the header's tensors are the network's state, and that the file's length fits."""
     tensors = {name: spec for name, spec in header.items() if name != "__metadata__"}
     if tensors.keys() != graph.state_shapes.keys():
         odd = sorted(tensors.keys() ^ graph.state_shapes.keys())[0]
@@ -337,7 +337,7 @@ def _list(value: object, what: str) -> list[Any]:
 
 
 def _text(value: object, what: str) -> str:
-    # These are printed, so they must not move the cursor or the like.
+    # These are printed, so they must not contain control characters.
     if not isinstance(value, str) or not is_plain(value) or len(value) > _LONGEST_NAME:
         raise FormatError(f"it has a {what} that is none.")
     return value

@@ -1,9 +1,9 @@
-"""PyTorch's checkpoints from before version 1.6: pickles and numbers, one behind the other.
+"""PyTorch's checkpoints from before version 1.6: pickles followed by numbers.
 
-Many published weights still are such files. There are five pickles: a magic number, the version of
-the format, facts on the machine, what was saved, and the keys of the storages; then, in the order
-of these keys, each storage's count of numbers and its numbers. They are read by `unpickling`, and
-so run nothing.
+Many published weights are such files. They have five pickles: a magic number, the version of the
+format, facts about the machine, the saved object, and the keys of the storages; then, in the order
+of these keys, the size and the numbers of each storage. The pickles are read by `unpickling`, and
+so run no code.
 
 The format: ``_legacy_save`` in ``torch.serialization``.
 """
@@ -23,7 +23,7 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
 _MOST_PICKLE_BYTES = 4 * 2**20
 _MOST_STORAGES = 30_000
-# Bytes of a number of the types that are only passed over.
+# Item sizes of the types that are only skipped.
 _OTHER_BYTES = {
     "ComplexDoubleStorage": 16, "ComplexFloatStorage": 8, "QInt32Storage": 4, "QInt8Storage": 1,
     "QUInt8Storage": 1, "UntypedStorage": 1,
@@ -31,10 +31,10 @@ _OTHER_BYTES = {
 
 
 class OldCheckpoint:
-    """What such a file holds.
+    """The content of such a file.
 
     Raises:
-        FormatError: it is damaged, or something else that begins like a pickle.
+        FormatError: it is damaged, or another kind of file that begins like a pickle.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -49,7 +49,7 @@ class OldCheckpoint:
         self._places = self._find(saved, keys)
 
     def _find(self, saved: Parsed, keys: Parsed) -> dict[str, tuple[int, int]]:
-        """Where each storage's numbers begin, and their bytes."""
+        """The offset and the size in bytes of each storage's numbers."""
         if not isinstance(keys.value, list):
             raise FormatError("its list of storages is damaged.")
         places: dict[str, tuple[int, int]] = {}
@@ -68,21 +68,21 @@ class OldCheckpoint:
         return places
 
     def content(self) -> object:
-        """What was saved."""
+        """The saved object."""
         return self._content
 
     def byte_order(self) -> Literal["<"]:
-        """Of all numbers."""
+        """Byte order of all numbers."""
         return "<"
 
     def size(self, name: str) -> int:
-        """Bytes of a storage, called ``data/{key}``."""
+        """Bytes of a storage, whose name is ``data/{key}``."""
         if name not in self._places:
             raise FormatError(f"'{printable(name)}' is missing.")
         return self._places[name][1]
 
     def read(self, name: str, most: int) -> bytearray:
-        """The numbers of a storage, of which there may be `most` bytes."""
+        """The bytes of a storage, of which there may be at most `most`."""
         at, size = self._places[name]
         if size > most:
             raise FormatError(f"'{printable(name)}' has {size} bytes, not up to {most}.")
@@ -94,7 +94,7 @@ class OldCheckpoint:
 
 
 def _end_of_preamble(head: bytes) -> int:
-    """Where the pickles end that say what the file is."""
+    """The offset of the end of the pickles that identify the file."""
     end = 0
     for expected in (_MAGIC, _VERSION, None):
         try:

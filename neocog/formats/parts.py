@@ -1,4 +1,4 @@
-"""What a model file holds, before and after it is a file."""
+"""The content of a model file, independent of its format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ __all__ = ["ModelParts"]
 
 @dataclass(frozen=True, eq=False)
 class ModelParts:
-    """A network in its parts; whether they fit each other is for `neocog.Network` to check.
+    """The parts of a network; `neocog.Network` checks that they fit each other.
 
     Attributes:
-        graph: its description.
-        state: its parameters and buffers by name, in PyTorch's shapes.
-        preprocessing: how pixels become its inputs.
-        classes: what its outputs stand for; None if nobody has said so.
-        temperature: of its probabilities.
-        threshold: the probability that an answer needs; None if all images are answered.
-        notes: how it came about, for people to read: plain JSON values.
+        graph: the graph of layers.
+        state: parameters and buffers by name, in PyTorch's shapes.
+        preprocessing: how pixels become inputs.
+        classes: names of the classes; None if they are unknown.
+        temperature: temperature of its probabilities.
+        threshold: probability that an answer needs; None if all images get an answer.
+        notes: notes on training, for people: plain JSON values.
     """
 
     graph: Graph

@@ -1,9 +1,9 @@
-"""PyTorch's checkpoint files (``.pth``) without PyTorch: dicts of tensors, and nothing else.
+"""PyTorch's checkpoint files (``.pth``) without PyTorch: dicts of tensors only.
 
-A checkpoint is an uncompressed zip (`stored_zip`; see `old_checkpoint` for what it was before
-PyTorch 1.6): ``data.pkl`` describes the tensors (written by
-`tensor_pickle`, read by `unpickling`) and ``data/0``, ``data/1``, … hold their numbers. Reading one
-never runs anything that it contains, and takes time and memory in proportion to its length.
+A checkpoint is an uncompressed zip (`stored_zip`; `old_checkpoint` is the format before PyTorch
+1.6): ``data.pkl`` describes the tensors (written by `tensor_pickle`, read by `unpickling`) and
+``data/0``, ``data/1``, … have their numbers. Reading a file never runs code in it, and takes time
+and memory in proportion to its length.
 """
 
 import math
@@ -31,20 +31,20 @@ _TYPE_OF = {np.dtype(d): t for t, d in STORAGE_TYPES.items() if t != "BFloat16St
 _MOST_PICKLE_BYTES = 4 * 2**20
 _MOST_TENSORS = 20_000
 _LONGEST_NAME = 1000
-# What tensors that overlap or are expanded may take beyond twice the file's own length.
+# Bytes that overlapping or expanded tensors may take beyond twice the file's length.
 _SPARE_BYTES = 64 * 2**20
-# An entry of neocog's own, which PyTorch does not look at: the shape of an image, as "3 32 32".
+# An entry of neocog's own, which PyTorch ignores: the shape of an image, as "3 32 32".
 _INPUT_SHAPE = "neocog_input_shape"
-# What the weights are called in a checkpoint that has more, the best first.
+# Names of the weights in a checkpoint that has more than weights, the best first.
 _WRAPPERS = (
     "state_dict", "model_state_dict", "model", "net", "network", "model_state", "weights", "params",
     "module", "state_dict_ema", "model_ema", "ema",
 )  # fmt: skip
-# Those of moving averages, which are not meant where the weights themselves are there.
+# Names of moving averages, which are used only if the weights themselves are missing.
 _AVERAGES = _WRAPPERS[-3:]
-# What has tensors that are not weights.
+# Names of entries with tensors that are not weights.
 _NO_WEIGHTS = ("optim", "sched", "lr_sched", "scaler", "amp", "callback", "loop", "rng")
-# Dicts within dicts that are looked through for the weights.
+# Depth of nested dicts that are searched for the weights.
 _DEEPEST = 3
 _PREFIXES = ("module.", "_orig_mod.")
 
@@ -59,16 +59,16 @@ def save_pth(
 ) -> None:
     """Write arrays by name so that ``torch.load(path, weights_only=True)`` gives them as tensors.
 
-    The same arrays give the same bytes, whatever the path; the file is written whole or not at all.
+    Equal arrays give equal bytes, whatever the path; the file is written completely or not at all.
 
     Args:
         state: arrays of float16, 32 or 64, int8 to 64, uint8 or bool, of any shape.
-        path: where to.
-        input_shape: of the network that they are of; `read_input_shape` gives it back.
+        path: the file.
+        input_shape: input shape of the network; `read_input_shape` returns it.
 
     Raises:
-        FormatError: naming the array whose type a ``.pth`` cannot hold.
-        OSError: if `path` cannot be written.
+        FormatError: a ``.pth`` cannot have the type of an array, which the message names.
+        OSError: `path` cannot be written.
     """
     tensors: dict[str, Tensor] = {}
     for key, (name, array) in enumerate(state.items()):
@@ -89,14 +89,14 @@ def save_pth(
 
 
 def _strides(size: tuple[int, ...]) -> tuple[int, ...]:
-    """How many numbers apart neighbors are along each dimension of a contiguous tensor."""
+    """The strides of a contiguous tensor, in numbers."""
     return tuple(math.prod(size[i + 1 :]) for i in range(len(size)))
 
 
 def _add(archive: zipfile.ZipFile, file: BinaryIO, name: str, data: bytes) -> None:
-    """Add a file whose bytes start at a multiple of 64, as PyTorch's do, so it can map them."""
+    """Add an entry whose data start at a multiple of 64, so that PyTorch can map them."""
     entry = zipfile.ZipInfo(f"archive/{name}", date_time=(1980, 1, 1, 0, 0, 0))
-    entry.create_system = 3  # else it would say which system wrote it
+    entry.create_system = 3  # the same bytes on every system
     padding = -(file.tell() + 30 + len(entry.filename) + 4) % 64
     entry.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
     archive.writestr(entry, data)
@@ -108,18 +108,18 @@ def _add(archive: zipfile.ZipFile, file: BinaryIO, name: str, data: bytes) -> No
 def load_pth(path: str | Path) -> dict[str, NDArray[Any]]:
     """The arrays by name of a state dict that PyTorch saved.
 
-    The state dict may be inside a checkpoint beside other things, under ``state_dict``, ``model``,
+    The state dict may be inside a checkpoint with other things, under ``state_dict``, ``model``,
     ``net`` or another name. The prefixes ``module.`` and ``_orig_mod.``, which wrappers put before
-    every name, are taken off, unless that left a name without a dot.
+    every name, are removed, unless a name would be left without a dot.
 
     Returns:
-        C-contiguous arrays of the tensors' own types, but float32 for bfloat16. Tensors that share
-        numbers in the file share them here too where they can.
+        C-contiguous arrays of the tensors' own types, except that bfloat16 becomes float32. Tensors
+        that share numbers in the file also share them here, if possible.
 
     Raises:
-        FormatError: if the file is missing, damaged, of another kind, names what could run code, or
-            has no state dict of tensors of numbers, or several.
-        NeocogError: if this process cannot get the memory.
+        FormatError: the file is missing, damaged, of another kind, refers to code, or does not have
+            exactly one state dict of numeric tensors.
+        NeocogError: there is not enough memory.
     """
     try:
         with open_regular(path) as file:
@@ -133,10 +133,10 @@ def load_pth(path: str | Path) -> dict[str, NDArray[Any]]:
 
 
 def read_input_shape(path: str | Path) -> tuple[int, int, int] | None:
-    """The input shape that `save_pth` was given; None if none was, as by PyTorch.
+    """The input shape given to `save_pth`; None if there was none, as in files from PyTorch.
 
     Raises:
-        FormatError: as `load_pth` does.
+        FormatError: as in `load_pth`.
     """
     try:
         with open_regular(path) as file:
@@ -169,7 +169,7 @@ def _load(file: BinaryIO) -> dict[str, NDArray[Any]]:
     if len(weights) > _MOST_TENSORS:
         raise FormatError(f"it has {len(weights):,} tensors; up to {_MOST_TENSORS:,} are read.")
     sizes = {t.storage.key: archive.size(f"data/{t.storage.key}") for t in weights.values()}
-    # Twice: the numbers as they are in the file and, for some types, as NumPy has them.
+    # Twice: the numbers as in the file and, for some types, converted for NumPy.
     require_memory(2 * sum(sizes.values()), "Reading this file", "Close other programs.")
     numbers = _Numbers(archive)
     arrays: dict[str, NDArray[Any]] = {}
@@ -192,8 +192,8 @@ def _without_prefixes(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]
 
 
 def _weights(content: object) -> dict[str, Tensor]:
-    """The tensors by name of the one state dict among all that a checkpoint holds."""
-    if isinstance(content, tuple | list):  # as (state_dict, epoch)
+    """The tensors by name of the only state dict in a checkpoint."""
+    if isinstance(content, tuple | list):  # such as (state_dict, epoch)
         content = {str(place): value for place, value in enumerate(content)}
     if not isinstance(content, dict):
         raise FormatError(f"it holds a {_kind(content)}, not a dict of tensors.")
@@ -203,9 +203,9 @@ def _weights(content: object) -> dict[str, Tensor]:
             raise FormatError(
                 f"'{printable(str(name))}' is made by {value.kind}; such tensors are not read."
             )
-        if not isinstance(value, Tensor):  # as the number of epochs, beside the weights
+        if not isinstance(value, Tensor):  # such as the number of epochs beside the weights
             continue
-        # Names are printed; those of tensors never hold control characters.
+        # Names are printed, so they must not contain control characters.
         if not isinstance(name, str) or not is_plain(name) or len(name) > _LONGEST_NAME:
             raise FormatError(f"'{printable(str(name))}' is not the name of a tensor.")
         weights[name] = value
@@ -213,7 +213,7 @@ def _weights(content: object) -> dict[str, Tensor]:
 
 
 def _state(content: dict[object, object]) -> dict[object, object]:
-    """The one state dict: the content, or in it the least deep of those with the best name."""
+    """The only state dict: the content itself, or the shallowest one with the best name."""
     if not content or _is_state(content):
         return content
     inside = dict(_states_in(content))
@@ -233,7 +233,7 @@ def _state(content: dict[object, object]) -> dict[object, object]:
 
 
 def _states_in(content: dict[object, object]) -> Iterator[tuple[tuple[str, ...], dict[Any, Any]]]:
-    """The state dicts inside, with the keys that lead to each; each dict is looked at once."""
+    """The state dicts inside, with the keys that lead to each; each dict is visited once."""
     seen = {id(content)}
     waiting: list[tuple[tuple[str, ...], dict[object, object]]] = [((), content)]
     for path, outer in waiting:
@@ -250,7 +250,7 @@ def _states_in(content: dict[object, object]) -> Iterator[tuple[tuple[str, ...],
 
 
 def _is_state(content: dict[object, object]) -> bool:
-    """Whether these are tensors alone, or with names like ``conv1.weight`` beside other things."""
+    """Whether all values are tensors, or some have names like ``conv1.weight``."""
     tensors = [
         name
         for name, value in content.items()
@@ -269,7 +269,7 @@ def _kind(value: object) -> str:
 
 
 class _Archive:
-    """A checkpoint's zip, with names inside the one folder that it has."""
+    """A checkpoint's zip, with names relative to its only folder."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._zip = StoredZip(file)
@@ -295,7 +295,7 @@ class _Archive:
 
     def byte_order(self) -> Literal["<", ">"]:
         if not self.has("byteorder"):
-            return "<"  # before torch 2.1 the machine's own, and hardly any was other
+            return "<"  # before torch 2.1 the machine's own, which hardly ever was another
         orders: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}
         order = bytes(self.read("byteorder", 16))
         if order not in orders:
@@ -304,7 +304,7 @@ class _Archive:
 
 
 class _Numbers:
-    """Storages read from the archive, each once, and the tensors that show them."""
+    """Reads each storage once, and makes the tensors that are views of it."""
 
     def __init__(self, archive: _Archive | OldCheckpoint) -> None:
         self._archive = archive
@@ -323,7 +323,7 @@ class _Numbers:
                 raise FormatError(f"'{printable(name)}' should have {size} bytes and has {actual}.")
             data = self._archive.read(name, size)
             if storage.type == "BoolStorage":
-                # Read as NumPy's bool, a byte other than 0 and 1 would be neither true nor false.
+                # For NumPy, a bool byte other than 0 and 1 would be neither true nor false.
                 flat: NDArray[Any] = np.ndarray(storage.numel, np.uint8, data) != 0
             else:
                 read: NDArray[Any] = np.ndarray(storage.numel, dtype, data)
@@ -334,14 +334,14 @@ class _Numbers:
         return self._read[storage.key]
 
     def array(self, tensor: Tensor) -> NDArray[Any]:
-        """The tensor's numbers; `unpickling` has seen to it that its sizes are whole numbers."""
+        """The tensor's numbers; `unpickling` has checked that its sizes are integers."""
         flat, size, offset = self._storage(tensor.storage), tensor.size, tensor.offset
         if len(size) != len(tensor.stride):
             raise FormatError("its shape and strides do not fit together.")
         if offset < 0 or any(n < 0 for n in size) or any(s < 0 for s in tensor.stride):
             raise FormatError("its shape, strides or offset are negative.")
         if 0 in size:
-            # NumPy wants even the dimensions of nothing to fit into its integers.
+            # NumPy requires the dimensions even of an empty array to fit into its integers.
             if math.prod(n or 1 for n in size) >= 2**32:
                 raise FormatError("its shape is absurd.")
             return np.zeros(size, flat.dtype)
@@ -351,7 +351,7 @@ class _Numbers:
         self._bytes_left -= count * flat.itemsize
         if self._bytes_left < 0:
             raise FormatError("its tensors are far larger than the file.")
-        # The stride of a dimension of 1 says nothing, and may be anything.
+        # The stride of a dimension of size 1 has no meaning and can have any value.
         stride = tuple(0 if n == 1 else s for n, s in zip(size, tensor.stride, strict=True))
         if stride == tuple(0 if n == 1 else s for n, s in zip(size, _strides(size), strict=True)):
             return flat[offset : offset + count].reshape(size)

@@ -1,8 +1,8 @@
-"""A zip whose entries are stored as they are, read without trusting it.
+"""Reads a zip of uncompressed entries without trusting it.
 
-Written for ``.pth``: entries are not compressed, lie one behind the other, and together are no
-longer than the file. Reading takes time and memory by the number of entries, which is bounded
-before any of them is looked at. Python's zipfile first makes a list of all that a file claims.
+It is for ``.pth``: entries are not compressed, do not overlap, and together are no longer than the
+file. Time and memory are proportional to the number of entries, which is limited before any of them
+is read. Python's zipfile would first make a list of everything that a file claims.
 
 The format: APPNOTE.TXT of PKWARE, sections 4.3 (records) and 4.5.3 (zip64).
 """
@@ -70,7 +70,7 @@ class StoredZip:
         return self._entries[name].size
 
     def read(self, name: str) -> bytearray:
-        """The content of an entry. A checksum of 0 says that none was written."""
+        """The content of an entry. A checksum of 0 means that none was written."""
         size, entry = self.size(name), self._entries[name]
         signature, name_length, extra = LOCAL.unpack(self._at(entry.at, LOCAL.size))
         start = entry.at + LOCAL.size + name_length + extra
@@ -85,7 +85,7 @@ class StoredZip:
         return data
 
     def _directory(self) -> tuple[bytes, int, int]:
-        """The central directory, how many entries it says it has, and where it begins."""
+        """The central directory, the number of entries that it claims, and its offset."""
         tail_at = max(0, self.length - END.size - LONGEST_COMMENT)
         tail = self._at(tail_at, self.length - tail_at)
         at = tail.rfind(b"PK\x05\x06")
@@ -122,7 +122,7 @@ class StoredZip:
 
 
 def _read_entry(directory: bytes, at: int) -> tuple[str, _Entry, int]:
-    """The name and the place of the entry that is listed at `at`, and where the next is listed."""
+    """The name and the location of the entry listed at `at`, and the offset of the next one."""
     try:
         fields = _ENTRY.unpack_from(directory, at)
     except struct.error:

@@ -1,7 +1,7 @@
-"""The pickle inside a PyTorch checkpoint, described and written without the pickle module.
+"""The pickle in a PyTorch checkpoint, described and written without the pickle module.
 
-A pickle is a program for a small stack machine; `unpickling` has the machine that reads one.
-Numbers are not here: a pickle only says which stretch of which storage is a tensor.
+A pickle is a program for a small stack machine; `unpickling` reads one. The numbers are elsewhere:
+a pickle only says which part of which storage a tensor is.
 
 The format: CPython's pickletools (instructions) and ``torch._utils`` (arguments).
 """
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 __all__ = ["STORAGE_TYPES", "Storage", "Tensor", "dump"]
 
-#: The storage types of PyTorch that are understood, and NumPy's codes for their numbers.
+#: PyTorch's storage types that are supported, and NumPy's codes of their numbers.
 STORAGE_TYPES = {
     "FloatStorage": "f4",
     "DoubleStorage": "f8",
     "HalfStorage": "f2",
-    "BFloat16Storage": "u2",  # NumPy has no such type: the upper half of a float32
+    "BFloat16Storage": "u2",  # NumPy has no such type: it is the upper half of a float32
     "LongStorage": "i8",
     "IntStorage": "i4",
     "ShortStorage": "i2",
@@ -38,7 +38,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Which numbers of a storage a tensor shows; offset and strides count numbers, not bytes."""
+    """The part of a storage that is a tensor; offset and strides are in numbers, not bytes."""
 
     storage: Storage
     offset: int

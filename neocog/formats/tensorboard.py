@@ -18,9 +18,9 @@ summary.proto):
     Value       1 tag: string   2 simple_value: float
     SessionLog  1 status: enum, START = 1
 
-An event file is never appended to by another process: a resumed run opens a new file, which begins
-with a session log that says at which step it goes on. TensorBoard then drops the steps from there
-on that an earlier file holds, so that no step appears twice.
+Only one process writes to an event file: a resumed run opens a new file, which begins with a
+session log that has the step at which it continues. TensorBoard then drops the steps from there on
+in earlier files, so that no step appears twice.
 """
 
 import os
@@ -52,21 +52,20 @@ _LARGEST_STEP = 2**63 - 1
 class EventWriter:
     """Writes scalars to a new TensorBoard event file in a folder.
 
-    Every call of `add_scalars` hands whole records to the operating system, so that a process that
-    is killed leaves a file that TensorBoard reads up to the last call. `flush` also waits for the
-    disk.
+    Every call of `add_scalars` passes whole records to the operating system, so that after a kill
+    TensorBoard can read the file up to the last call. `flush` also waits for the disk.
 
     Args:
-        folder: where the file is made; it is made too if it does not exist.
-        purge_step: the first step that will be written, in a run that is resumed. TensorBoard
-            drops what the folder's earlier files say of this step and later ones.
+        folder: folder of the file; it is created if needed.
+        purge_step: the first step of a resumed run. TensorBoard drops this and later steps in the
+            folder's earlier files.
 
     Attributes:
         path: the file.
 
     Raises:
         FormatError: the file cannot be made or written.
-        NeocogError: `purge_step` is no step.
+        NeocogError: `purge_step` is not a valid step.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, purge_step: int | None = None) -> None:
@@ -106,15 +105,15 @@ class EventWriter:
         """Write one number for each tag, such as ``{"loss/train": 0.25}``.
 
         Args:
-            step: of the run, from 0.
-            values: numbers by tag, kept as float32. TensorBoard groups tags by what stands before
+            step: step of the run, from 0.
+            values: numbers by tag, stored as float32. TensorBoard groups tags by the part before
                 the first slash.
-            wall_time: seconds since 1970; now, without it.
+            wall_time: seconds since 1970; by default the present time.
 
         Raises:
-            FormatError: the file cannot be written, as on a full disk. What was written before
-                stays readable, and writing can go on.
-            NeocogError: `step` is no step.
+            FormatError: the file cannot be written, for example because the disk is full. Earlier
+                records stay readable, and writing can continue.
+            NeocogError: `step` is not a valid step.
         """
         step = _as_step("step", step)
         summary = b"".join(_bytes_field(1, _value(tag, value)) for tag, value in values.items())
@@ -122,7 +121,7 @@ class EventWriter:
         self._append(_event(when, step, _bytes_field(5, summary)))
 
     def flush(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until everything that was written is on disk."""
         try:
             os.fsync(self._descriptor)
         except OSError as error:
@@ -135,14 +134,14 @@ class EventWriter:
             os.close(descriptor)
 
     def _append(self, event: bytes) -> None:
-        """Write one record whole, or take back the part of it that was written."""
+        """Write a complete record, or remove the part of it that was written."""
         record = _record(event)
         try:
             waiting = memoryview(record)
             while waiting:
                 waiting = waiting[os.write(self._descriptor, waiting) :]
         except BaseException as error:
-            # Readers stop at half a record, so nothing behind it would ever be seen.
+            # Readers stop at an incomplete record and would never see anything after it.
             self._take_back()
             if isinstance(error, OSError):
                 raise _not_written(self.path, error) from error
@@ -154,7 +153,7 @@ class EventWriter:
             os.ftruncate(self._descriptor, self._size)
             os.lseek(self._descriptor, self._size, os.SEEK_SET)
         except OSError:
-            return  # the error that led here is the one to report
+            return  # the original error is the one to report
 
 
 def _not_written(path: Path, error: OSError) -> FormatError:
@@ -169,7 +168,7 @@ def _as_step(name: str, step: int) -> int:
 
 
 def _new_file(folder: Path) -> tuple[int, Path]:
-    """A new event file behind all that the folder has: TensorBoard reads them by name."""
+    """Create an event file whose name sorts last, since TensorBoard reads them by name."""
     folder.mkdir(parents=True, exist_ok=True)
     stamp = max([int(time.time()), *(known + 1 for known in _stamps(folder))])
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -183,7 +182,7 @@ def _new_file(folder: Path) -> tuple[int, Path]:
 
 
 def _stamps(folder: Path) -> list[int]:
-    """The seconds in the names of the folder's event files, also those of other programs."""
+    """The seconds in the names of the folder's event files, including other programs'."""
     found = []
     for path in folder.iterdir():
         stamp = path.name.removeprefix(_PREFIX).partition(".")[0]
@@ -200,7 +199,7 @@ def _key(field: int, kind: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the highest bit says that more follow."""
+    """Seven bits per byte, the lowest first; the highest bit marks that more follow."""
     written = bytearray()
     while value > 0x7F:
         written.append(value & 0x7F | 0x80)
@@ -214,9 +213,9 @@ def _bytes_field(field: int, content: bytes) -> bytes:
 
 
 def _value(tag: str, value: float) -> bytes:
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+    with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
         number = np.float32(value)
-    # A string of protocol buffers is UTF-8, which has no halves of surrogate pairs.
+    # Protocol buffers' strings are UTF-8, which cannot encode lone surrogates.
     name = tag.encode("utf-8", "replace")
     return _bytes_field(1, name) + _key(2, _FIXED32) + struct.pack("<f", number)
 
@@ -235,7 +234,7 @@ def _record(data: bytes) -> bytes:
 
 
 def _masked(data: bytes) -> bytes:
-    """The CRC that a TFRecord keeps: rotated, as a CRC of data that hold their CRC says little."""
+    """The CRC in a TFRecord: rotated, as a CRC of data that contain their CRC says little."""
     crc = crc32c(data)
     rotated = crc >> 15 | crc << 17 & _ALL_BITS
     return struct.pack("<I", rotated + _MASK_DELTA & _ALL_BITS)

@@ -1,9 +1,8 @@
-"""The pickle inside a PyTorch checkpoint, read without the pickle module.
+"""Reads the pickle in a PyTorch checkpoint without the pickle module.
 
-`neocog.pickles` has the machine that reads it, in which nothing can run. The names that it knows
-here are those that ``torch.load(weights_only=True)`` admits. What makes no tensor of numbers (a
-``torch.Size``, a ``Counter`` of a scheduler, …) becomes `Other`, which says what it was and holds
-nothing.
+`neocog.pickles` has the interpreter, in which no code can run. The names allowed here are those of
+``torch.load(weights_only=True)``. Anything that is not a numeric tensor (a ``torch.Size``, a
+scheduler's ``Counter``, …) becomes `Other`, which has its type and no content.
 """
 
 from dataclasses import dataclass
@@ -15,21 +14,21 @@ from neocog.pickles import Machine
 
 __all__ = ["Other", "Parsed", "parse"]
 
-# A ResNet of 1,001 layers with Adam's state has 500,000 and makes 15,000 tensors.
+# A ResNet of 1,001 layers with Adam's state has 500,000 instructions and makes 15,000 tensors.
 _MOST_INSTRUCTIONS = 750_000
 _MOST_TENSORS = 50_000
 _MOST_DIMENSIONS = 32
-# More than any file holds, and far from what NumPy's integers hold.
+# More than in any file, and far below the limits of NumPy's integers.
 _MOST_NUMBERS = 2**48
 
 
 @dataclass(frozen=True)
 class Other:
-    """A value that is no tensor of numbers.
+    """A value that is not a numeric tensor.
 
     Attributes:
-        kind: the name of its type or maker, as ``torch.Size``.
-        is_tensor: whether it is a tensor of a kind that is not read, such as a sparse one.
+        kind: name of its type or of the function that makes it, such as ``torch.Size``.
+        is_tensor: whether it is an unsupported kind of tensor, such as a sparse one.
     """
 
     kind: str
@@ -86,13 +85,13 @@ _NAMES: dict[str, object] = {
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a pickle describes.
+    """The content of a pickle.
 
     Attributes:
-        value: dicts, lists, tuples, plain values, `Tensor` and `Other`. Of a dict only the items
-            are kept whose keys are texts or whole numbers: no weights have others.
-        storages: all that it refers to, by key.
-        end: where in the data it ends.
+        value: dicts, lists, tuples, plain values, `Tensor` and `Other`. Dicts keep only items whose
+            keys are texts or integers, as no weights have others.
+        storages: all storages that it refers to, by key.
+        end: offset of the end of the pickle.
     """
 
     value: object
@@ -106,8 +105,8 @@ def parse(
     """Read the pickle that begins at `start`.
 
     Raises:
-        FormatError: naming the first thing met that is none of what `Parsed` holds, or if the
-            pickle is damaged or has too many instructions.
+        FormatError: it has something that `Parsed` cannot represent, it is damaged, or it has too
+            many instructions.
     """
     machine = _Machine(bytes(data), start)
     value = machine.run(most_instructions)
@@ -123,7 +122,7 @@ class _Machine(Machine):
         self.storages: dict[str, Storage] = {}
 
     def text_of(self, data: memoryview) -> object:
-        """No weights are texts of Python 2."""
+        """Bytes, since no weights are Python 2 strings."""
         return Other("bytes")
 
     def named(self, name: str) -> object:
@@ -131,9 +130,9 @@ class _Machine(Machine):
         return _NAMES[name] if name in _NAMES else super().named(name)
 
     def referred(self, reference: object) -> object:
-        """A storage of numbers, which lies beside the pickle."""
+        """A storage of numbers, which is stored beside the pickle."""
         match reference:
-            # Before 1.6 there was a sixth part: which part of another storage it is, or None.
+            # Before 1.6 there was a sixth item: the part of another storage that it is, or None.
             case ("storage", _StorageType(name=name), str(key), str(_device), numel, *view) if (
                 type(numel) is int and 0 <= numel < _MOST_NUMBERS and view in ([], [None])
             ):
@@ -147,20 +146,20 @@ class _Machine(Machine):
                 )
 
     def called(self, function: object, arguments: object) -> object:
-        """What `_made_by` says, so many times."""
+        """The result of `_made_by`, with a limit on the number of calls."""
         self._calls += 1
         if self._calls > 2 * _MOST_TENSORS:  # and each tensor comes with an OrderedDict of hooks
             raise FormatError(f"it makes more than {_MOST_TENSORS:,} tensors; refused.")
         return _made_by(function, arguments)
 
     def built(self, target: object, state: object) -> None:
-        """Attributes, as an OrderedDict's _metadata: versions of layers. No weights among them."""
+        """Ignore attributes, such as an OrderedDict's _metadata, which has no weights."""
         if not isinstance(state, dict | tuple) or not isinstance(target, dict | Tensor | Other):
             raise FormatError("it sets attributes of an object; refused.")
 
 
 def _made_by(function: object, arguments: object) -> object:
-    """What a call of something in `_NAMES` gives; what `Other` makes is another `Other`."""
+    """The result of calling an object in `_NAMES`; calling an `Other` gives another `Other`."""
     match function, arguments:
         case _Name.ORDERED_DICT, ():
             return {}

@@ -1,8 +1,8 @@
-"""What a network is made of: layers named and parameterized as in ``torch.nn``.
+"""Layers: named and parameterized as in ``torch.nn``.
 
-A layer is a frozen description. It knows its parameters' shapes and the shape it gives for a
-shape it gets; it holds no numbers and does no arithmetic. `neocog.engine` runs it and
-`neocog.reference` has its formula.
+A layer is an immutable description. It knows the shapes of its parameters and computes its output
+shape from the shape of its input; it has no numbers and does no arithmetic.
+`neocog.engine` runs it and `neocog.reference` has its formula.
 
 Shapes are PyTorch's without the batch: ``(channels, height, width)`` for feature maps and
 ``(features,)`` after `Flatten`.

@@ -1,4 +1,4 @@
-"""What every layer is, and the checks that layers share."""
+"""The base class of layers, and checks of their arguments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ __all__ = ["Layer", "Pair", "Shape", "check_numbers", "check_pair", "feature_map
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
 
-#: The largest size of anything in a layer, as in model files.
+#: The largest size of anything in a layer, also in model files.
 MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Layer:
-    """The questions that every layer answers."""
+    """The base class of all layers."""
 
-    #: Whether it has several inputs; then `output_shape` takes a shape for each.
+    #: Whether it has several inputs; `output_shape` then takes one shape for each.
     takes_several: ClassVar[bool] = False
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape given for an input of `shape`; raises `ArchitectureError` if it cannot be."""
+        """The output shape for an input of `shape`; raises `ArchitectureError` if there is none."""
         raise NotImplementedError
 
     def parameter_shapes(self) -> dict[str, Shape]:
-        """The learned arrays by name (``weight``, ``bias``), in PyTorch's shapes and order."""
+        """Shapes of the learned arrays by name (``weight``, ``bias``), in PyTorch's order."""
         return {}
 
     def buffer_shapes(self) -> dict[str, Shape]:
-        """Arrays that are kept but not learned (running statistics), as `parameter_shapes`."""
+        """Shapes of arrays that are not learned, such as running statistics, by name."""
         return {}
 
     def children(self) -> Mapping[str, "Layer"]:
-        """The layers that this one is made of, by name; none but for containers."""
+        """The layers in a container, by name; empty for other layers."""
         return {}
 
 
 def check_pair(layer: Layer, name: str, least: int) -> None:
-    """Turn the field `name` into a (height, width) pair of whole numbers of at least `least`."""
+    """Convert the field `name` to a (height, width) pair of integers of at least `least`."""
     value = getattr(layer, name)
     row = as_row(value)
     pair = (value, value) if row is None else row
@@ -53,7 +53,7 @@ def check_pair(layer: Layer, name: str, least: int) -> None:
 
 
 def check_numbers(layer: Layer, *names: str) -> None:
-    """Turn the fields into whole numbers of at least 1."""
+    """Convert the fields to integers of at least 1."""
     for name in names:
         value = getattr(layer, name)
         size = as_whole(value)
@@ -65,19 +65,19 @@ def check_numbers(layer: Layer, *names: str) -> None:
 
 
 def check_real(layer: Layer, name: str, least: float, most: float) -> None:
-    """Turn the field `name` into a float; raise unless it lies within the bounds."""
+    """Convert the field `name` to a float; raises unless it is within the bounds."""
     settle(layer, real, name, least=least, most=most, error=ArchitectureError)
 
 
 def check_flag(layer: Layer, *names: str) -> None:
-    """Turn the fields into True or False, or raise `ArchitectureError`."""
+    """Convert the fields to True or False, or raise `ArchitectureError`."""
     for name in names:
         if type(getattr(layer, name)) is not bool:
             settle(layer, flag, name, error=ArchitectureError)
 
 
 def image_shape(value: object) -> tuple[int, int, int]:
-    """The shape of an image as (channels, height, width), from whatever three whole numbers."""
+    """The shape of an image as (channels, height, width), from any three integers."""
     row = as_row(value) or ()
     numbers = tuple(n for n in map(as_whole, row) if n is not None and 1 <= n <= MOST)
     if len(row) != 3 or len(numbers) != 3:
@@ -87,7 +87,7 @@ def image_shape(value: object) -> tuple[int, int, int]:
 
 
 def feature_map(layer: Layer, shape: Shape) -> tuple[int, int, int]:
-    """The shape as (channels, height, width); raises `ArchitectureError` if it is no map's."""
+    """The shape as (channels, height, width); raises `ArchitectureError` for other shapes."""
     if len(shape) != 3:
         raise ArchitectureError(
             f"{type(layer).__name__} takes feature maps (channels, height, width), but its input "
@@ -97,5 +97,5 @@ def feature_map(layer: Layer, shape: Shape) -> tuple[int, int, int]:
 
 
 def windows(size: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1) -> int:
-    """How many windows fit along one side; less than 1 if none does."""
+    """The number of windows along one side; less than 1 if none fits."""
     return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1

@@ -1,4 +1,4 @@
-"""Layers made of layers: what they are in a graph."""
+"""Layers that contain layers, and how they expand into a graph."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["Residual", "Sequential"]
 
 @dataclass(frozen=True, init=False, repr=False)
 class Sequential(Container):
-    """Layers that feed each other in the order they are named: ``Sequential(conv=…, relu=…)``."""
+    """Layers in a chain, in the order in which they are named: ``Sequential(conv=…, relu=…)``."""
 
     layers: tuple[tuple[str, Layer], ...]
 
@@ -29,11 +29,11 @@ class Sequential(Container):
         return dict(self.layers)
 
     def output_shape(self, shape: Shape) -> Shape:
-        """What its last layer gives."""
+        """The output shape of its last layer."""
         return output_shape_of(self, shape)
 
     def expand(self, into: Expansion, prefix: str, source: int) -> int:
-        """Its layers, one behind the other."""
+        """Add its layers, one after another."""
         for name, layer in self.layers:
             source = into.add(f"{prefix}{name}", layer, (source,))
         return source
@@ -58,11 +58,11 @@ class Residual(Container):
         return both | {"shortcut": self.shortcut} if self.shortcut is not None else both
 
     def output_shape(self, shape: Shape) -> Shape:
-        """What the body gives, which the shortcut must give too."""
+        """The output shape of the body, which must be that of the shortcut, too."""
         return output_shape_of(self, shape)
 
     def expand(self, into: Expansion, prefix: str, source: int) -> int:
-        """Its body, its shortcut, and their sum under the block's own name."""
+        """Add its body, its shortcut, and their sum, which has the block's own name."""
         through = into.add(f"{prefix}body", self.body, (source,))
         around = source
         if self.shortcut is not None:

@@ -27,12 +27,12 @@ class Conv2d(Layer):
     zeros outside x; s is the stride, d the dilation, p the padding. (C, H, W) becomes
     (out_channels, ⌊(H + 2p − d·(kernel − 1) − 1) / s⌋ + 1, …), as in ``torch.nn.Conv2d``.
 
-    With `groups` g, the c of an output channel run over its own group alone: the first
+    With `groups` g, the sum over c is over the output channel's own group only: the first
     out_channels / g outputs see the first in_channels / g inputs, and so on; weight is
     [out_channels, in_channels / g, kernel height, kernel width].
 
-    `padding` may be ``"same"`` (zeros so that, with stride 1, the size stays; an odd one too many
-    goes below and right) or ``"valid"`` (none).
+    `padding` may be ``"same"`` (zeros that keep the size at stride 1; an odd one is added below and
+    at the right) or ``"valid"`` (none).
     """
 
     in_channels: int
@@ -53,7 +53,7 @@ class Conv2d(Layer):
             if self.padding not in ("same", "valid"):
                 wanted = "'same', 'valid' or numbers"
                 raise refuse("Conv2d: padding", self.padding, wanted, ArchitectureError)
-            object.__setattr__(self, "padding", str(self.padding))  # which NumPy's texts are not
+            object.__setattr__(self, "padding", str(self.padding))  # NumPy's texts are converted
             if self.padding == "same" and self.stride != (1, 1):
                 raise ArchitectureError(
                     f"Conv2d: padding 'same' needs stride 1, not {self.stride}."
@@ -73,17 +73,17 @@ class Conv2d(Layer):
 
     @property
     def steps(self) -> Pair:
-        """Rows and columns from one output to the next."""
+        """The stride: rows and columns from one output to the next."""
         return cast(Pair, self.stride)
 
     @property
     def spread(self) -> Pair:
-        """Rows and columns of x from one tap of the kernel to the next."""
+        """The dilation: rows and columns of x from one tap of the kernel to the next."""
         return cast(Pair, self.dilation)
 
     @property
     def before(self) -> Pair:
-        """Rows of zeros above and columns of zeros at the left."""
+        """Padding: rows of zeros above and columns of zeros at the left."""
         if isinstance(self.padding, str):
             total = self._reach if self.padding == "same" else (0, 0)
             return total[0] // 2, total[1] // 2
@@ -91,7 +91,7 @@ class Conv2d(Layer):
 
     @property
     def after(self) -> Pair:
-        """Rows of zeros below and columns of zeros at the right."""
+        """Padding: rows of zeros below and columns of zeros at the right."""
         if self.padding == "same":
             (h, w), (top, left) = self._reach, self.before
             return h - top, w - left

@@ -1,4 +1,4 @@
-"""One rule a layer, for whoever does something with layers: `Dispatch`."""
+"""`Dispatch`: registers one rule per layer, for whatever processes layers."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -11,17 +11,17 @@ Rule = TypeVar("Rule")
 
 
 class Dispatch(Generic[Rule]):
-    """A backend's rules, each under the layer that it is for.
+    """The rules of a backend by layer.
 
-    ``formula = Dispatch()`` makes the decorator ``@formula(ReLU)``, and `of` finds the rule of a
-    layer, or the one of the class that the layer's own is derived from.
+    ``formula = Dispatch()`` gives the decorator ``@formula(ReLU)``, and `of` finds the rule of a
+    layer, or of the nearest base class that has one.
     """
 
     def __init__(self) -> None:
         self._rules: dict[type[Layer], Rule] = {}
 
     def __call__(self, *kinds: type[Layer]) -> Callable[[Rule], Rule]:
-        """A decorator that makes a rule that of these layers."""
+        """A decorator that registers a rule for these layers."""
 
         def register(rule: Rule) -> Rule:
             self._rules.update(dict.fromkeys(kinds, rule))

@@ -1,4 +1,4 @@
-"""Layers that change numbers one by one: activations, dropout, a constant factor."""
+"""Elementwise layers: activations, dropout, a constant factor."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -39,7 +39,7 @@ class SiLU(_Elementwise):
 
 @dataclass(frozen=True)
 class GELU(_Elementwise):
-    """f(x) = x · Φ(x), Φ being the normal distribution's, or near it with ``"tanh"``.
+    """f(x) = x · Φ(x), where Φ is the normal distribution's, or its ``"tanh"`` approximation.
 
     ``"none"``: x · (1 + erf(x / √2)) / 2. ``"tanh"``: x · (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2
     (D. Hendrycks and K. Gimpel, 2016).
@@ -63,7 +63,7 @@ class Tanh(_Elementwise):
 
 @dataclass(frozen=True)
 class Dropout(_Elementwise):
-    """In training, zero with probability `p` and else x / (1 − p); otherwise x itself."""
+    """In training, 0 with probability `p` and otherwise x / (1 − p); in evaluation, x."""
 
     p: float = 0.5
 

@@ -1,4 +1,4 @@
-"""A network's description: layers as nodes, each with the nodes that it reads.
+"""The graph of a network: layers as nodes, each with the nodes that it reads.
 
     Graph(
         [
@@ -10,8 +10,8 @@
         input_shape=(3, 32, 32),
     )
 
-It holds no numbers. Layers made of layers (`Container`) are expanded: of what is given, `nodes`
-has the layers that compute something, in an order in which each comes behind those that it reads.
+It has no numbers. Containers (`Container`) are expanded: `nodes` has only layers that compute
+something, in topological order.
 """
 
 from abc import ABC, abstractmethod
@@ -39,19 +39,19 @@ __all__ = [
     "state_dtype",
 ]
 
-#: What a node reads that reads the image.
+#: The name of the image among the inputs of a node.
 IMAGE = "input"
 
 
 @dataclass(frozen=True)
 class Node:
-    """A layer in a network, under its full name.
+    """A layer in a network, with its full name.
 
     Args:
-        name: the layer's; its parameters are called after it.
-        layer: what is computed.
-        inputs: the names of the layers whose outputs it reads, or one name; ``"input"`` is the
-            image. Without it, the layer described before this one.
+        name: name of the layer, with which the names of its parameters begin.
+        layer: the layer.
+        inputs: names of the layers that it reads, or one name; ``"input"`` is the image. By default
+            the layer described before it.
     """
 
     name: str
@@ -71,37 +71,37 @@ class Node:
 
 
 def chain(layers: Mapping[str, Layer]) -> list[Node]:
-    """Nodes for layers that feed each other in the order they are named."""
+    """Nodes of layers in a chain, in the order in which they are named."""
     return [Node(name, layer) for name, layer in layers.items()]
 
 
 class Container(Layer, ABC):
-    """A layer made of layers."""
+    """A layer that contains layers."""
 
     @abstractmethod
     def expand(self, into: "Expansion", prefix: str, source: int) -> int:
-        """Put in its layers as nodes.
+        """Add its layers as nodes.
 
         Args:
-            into: where they are put.
-            prefix: what their names begin with: the container's own name and a dot.
-            source: the index of the node that it reads.
+            into: the expansion to add them to.
+            prefix: prefix of their names: the container's own name and a dot.
+            source: index of the node that it reads.
 
         Returns:
-            The index of the node with its output.
+            The index of the node that has its output.
         """
 
 
 class Expansion:
-    """Nodes that are put in one by one; indices count them, and −1 is the image.
+    """A graph under construction, to which nodes are added; −1 is the index of the image.
 
     Attributes:
-        nodes: those there are.
-        sources: of each node the indices of what it reads.
-        shapes: of each node's output.
-        outputs: by the full name of a layer, also of one made of layers, the index of the node
-            with its output; of layers made of layers behind these.
-        containers: the names of layers made of layers.
+        nodes: the nodes so far.
+        sources: for each node the indices of the nodes that it reads.
+        shapes: output shape of each node.
+        outputs: by the full name of a layer or container, the index of the node that has its
+            output; a container follows its layers.
+        containers: names of the containers.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -113,14 +113,14 @@ class Expansion:
         self.containers: set[str] = set()
 
     def shape(self, index: int) -> Shape:
-        """What a node gives."""
+        """The output shape of a node."""
         return self.shapes[index] if index >= 0 else self._input_shape
 
     def add(self, name: str, layer: Layer, sources: tuple[int, ...]) -> int:
-        """Put in a layer, expanded; gives the index of the node with its output.
+        """Add a layer, expanded; returns the index of the node that has its output.
 
         Raises:
-            ArchitectureError: beginning with the full name of the layer whose inputs do not fit.
+            ArchitectureError: the message begins with the layer whose inputs do not fit.
         """
         if name in self.outputs:
             raise ArchitectureError(f"Two layers are called {name!r}.")
@@ -136,7 +136,7 @@ class Expansion:
         return index
 
     def compute(self, name: str, layer: Layer, sources: tuple[int, ...]) -> int:
-        """Put in a node for what a layer, or a container at its end, computes; gives its index."""
+        """Add a node for what a layer, or the end of a container, computes; returns its index."""
         try:
             shape = layer.output_shape(*map(self.shape, sources))
         except ArchitectureError as error:
@@ -150,20 +150,20 @@ class Expansion:
 
 
 def output_shape_of(container: Container, shape: Shape) -> Shape:
-    """What a layer made of layers gives for an input of `shape`."""
+    """The output shape of a container for an input of `shape`."""
     into = Expansion(shape)
     return into.shape(container.expand(into, "", -1))
 
 
 class Graph:
-    """What a network is made of, and every shape in it; it stays as it is.
+    """An immutable graph of layers, with all shapes.
 
     Args:
-        nodes: layers, each behind those that it reads; the last gives the network's output.
+        nodes: layers in topological order; the last one gives the network's output.
         input_shape: (channels, height, width) of an image.
 
     Raises:
-        ArchitectureError: naming the layer whose inputs are not there or do not fit.
+        ArchitectureError: the message has the layer whose inputs are missing or do not fit.
     """
 
     def __init__(self, nodes: Iterable[Node], input_shape: Shape) -> None:
@@ -172,7 +172,7 @@ class Graph:
         given: list[Node] = []
         try:
             described = list(nodes)
-        except TypeError:  # as of an array without axes, which has an __iter__ too
+        except TypeError:  # such as for an array without axes, which has an __iter__, too
             raise refuse("nodes", nodes, "a list of neocog.Node", ArchitectureError) from None
         for node in described:
             if not isinstance(node, Node):
@@ -207,7 +207,7 @@ class Graph:
                     found[f"{name}.{part}"] = self._state_shapes[f"{name}.{part}"] = shape
 
     def _check_read(self) -> None:
-        """Raise unless each node but the last is read by another."""
+        """Raise unless every node but the last is read by another one."""
         read = {i for sources in self._sources for i in sources}
         for i, node in enumerate(self._nodes[:-1]):
             if i not in read:
@@ -216,11 +216,11 @@ class Graph:
                     "behind it, or leave it out."
                 )
 
-    # What is given
+    # As described
 
     @property
     def given(self) -> tuple[Node, ...]:
-        """The nodes as they were described, layers made of layers among them."""
+        """The nodes as they were described, containers included."""
         return self._given
 
     @property
@@ -230,30 +230,30 @@ class Graph:
 
     @property
     def is_chain(self) -> bool:
-        """Whether each layer of `given` reads the one before it, and nothing else."""
+        """Whether each layer of `given` reads only the one before it."""
         before = [IMAGE, *(node.name for node in self._given)]
         return all(n.inputs == (name,) for n, name in zip(self._given, before, strict=False))
 
-    # What is computed
+    # Expanded
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """What is computed, in an order in which each node comes behind those that it reads."""
+        """The nodes that compute something, in topological order."""
         return self._nodes
 
     @property
     def sources(self) -> tuple[tuple[int, ...], ...]:
-        """Of each of `nodes` the indices of those that it reads; −1 is the image."""
+        """For each of `nodes` the indices of the nodes that it reads; −1 is the image."""
         return self._sources
 
     @property
     def outputs(self) -> Mapping[str, int]:
-        """By each layer's full name the index of the node with its output; containers' too."""
+        """By the full name of a layer or container, the index of the node that has its output."""
         return MappingProxyType(self._outputs)
 
     @property
     def leaves(self) -> Mapping[str, Layer]:
-        """The layers that are not made of layers, in order, by full name."""
+        """The layers that are not containers, in order, by full name."""
         return MappingProxyType(self._leaves)
 
     # Shapes
@@ -265,22 +265,22 @@ class Graph:
 
     @property
     def output_shape(self) -> Shape:
-        """What the last layer gives."""
+        """The output shape of the last layer."""
         return self._node_shapes[-1]
 
     @property
     def shapes(self) -> Mapping[str, Shape]:
-        """The output shape of each layer, and of each layer within it, by its full name."""
+        """The output shape of each layer, also within containers, by full name."""
         return MappingProxyType(self._shapes)
 
     @property
     def parameter_shapes(self) -> Mapping[str, Shape]:
-        """The shape of each parameter by its name, in PyTorch's order."""
+        """The shape of each parameter by name, in PyTorch's order."""
         return MappingProxyType(self._parameter_shapes)
 
     @property
     def buffer_shapes(self) -> Mapping[str, Shape]:
-        """The shape of each array that is kept but not learned, such as running statistics."""
+        """The shape of each buffer, an array that is not learned, such as running statistics."""
         return MappingProxyType(self._buffer_shapes)
 
     @property
@@ -301,7 +301,7 @@ class Graph:
 
 
 def _sources(node: Node, outputs: Mapping[str, int]) -> tuple[int, ...]:
-    """The indices of what a node reads."""
+    """The indices of the nodes that a node reads."""
     found = []
     for name in node.inputs:
         index = outputs.get(name, -1 if name == IMAGE else None)
@@ -313,15 +313,15 @@ def _sources(node: Node, outputs: Mapping[str, int]) -> tuple[int, ...]:
 
 
 class HasGraph(Protocol):
-    """Whatever a graph describes, such as a `neocog.Network`."""
+    """Anything that has a graph, such as a `neocog.Network`."""
 
     @property
     def graph(self) -> Graph:
-        """What it is made of."""
+        """The graph."""
 
 
 def graph_of(network: Graph | HasGraph) -> Graph:
-    """The graph, or the one of a network; raises `ArchitectureError` for anything else."""
+    """The graph itself, or a network's; raises `ArchitectureError` for anything else."""
     graph = network if isinstance(network, Graph) else getattr(network, "graph", None)
     if not isinstance(graph, Graph):
         wanted = "a neocog.Network, such as neocog.models.simple_cnn()"
@@ -330,5 +330,5 @@ def graph_of(network: Graph | HasGraph) -> Graph:
 
 
 def state_dtype(name: str) -> type[np.generic]:
-    """The kind of number in an array of a state dict."""
+    """The dtype of an array in a state dict."""
     return np.int64 if name.endswith(".num_batches_tracked") else np.float32

@@ -1,4 +1,4 @@
-"""The fully connected layer, and what leads to it."""
+"""The fully connected layer, and flattening."""
 
 from dataclasses import dataclass
 from math import prod
@@ -11,7 +11,7 @@ __all__ = ["Flatten", "Linear"]
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """Feature maps laid out as one vector, in PyTorch's order: channel, row, column."""
+    """Flattens feature maps to one vector, in PyTorch's order: channel, row, column."""
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H, W) → (C · H · W,)."""

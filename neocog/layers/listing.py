@@ -1,16 +1,16 @@
-"""A network in lines of text."""
+"""A text that lists the layers of a network."""
 
 from neocog.layers.graph import Graph
 
 __all__ = ["listing"]
 
-# Rows at most, and characters of one.
+# Largest number of lines, and of characters in one.
 _MOST_ROWS = 60
 _LONGEST_ROW = 300
 
 
 def listing(graph: Graph) -> str:
-    """Its layers, a line each, with what they read where they are no chain; long ones cut short."""
+    """One line per layer, with its inputs unless all are in a chain; long lists are shortened."""
     rows = [f"  {node.name}={node.layer}" for node in graph.given]
     if not graph.is_chain:
         rows = [f"{row} of {', '.join(n.inputs)}" for row, n in zip(rows, graph.given, strict=True)]

@@ -41,14 +41,14 @@ class Add(_Merging):
 
 @dataclass(frozen=True)
 class Multiply(_Merging):
-    """y = x₁ · x₂ · …, number by number.
+    """y = x₁ · x₂ · …, elementwise.
 
-    An input may also be one number a channel, (C, 1, 1), which then is a factor of the whole
-    channel, as in squeeze and excitation (J. Hu et al., 2018).
+    An input may also have the shape (C, 1, 1); it then scales whole channels, as in squeeze and
+    excitation (J. Hu et al., 2018).
     """
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape of the inputs that are not one number a channel."""
+        """The shape of the inputs that are not (C, 1, 1)."""
         self._check_count(shapes)
         largest = max(shapes, key=lambda shape: (len(shape), shape))
         factor = (largest[0], 1, 1) if len(largest) == 3 else largest
@@ -59,7 +59,7 @@ class Multiply(_Merging):
 
 @dataclass(frozen=True)
 class Concat(_Merging):
-    """The channels of all inputs, one input behind the other; of vectors their numbers."""
+    """The concatenation of all inputs along the channels; vectors are concatenated, too."""
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """(C₁, H, W), (C₂, H, W), … → (C₁ + C₂ + …, H, W)."""

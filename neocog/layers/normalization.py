@@ -12,9 +12,10 @@ __all__ = ["BatchNorm2d"]
 class BatchNorm2d(Layer):
     """y = (x − mean) / √(var + eps) · weight + bias, channel by channel.
 
-    In training mean and var are the batch's, over images and places, var being the biased one;
-    otherwise the running ones, which follow as r ← (1 − momentum) · r + momentum · batch's, with
-    the unbiased var. As ``torch.nn.BatchNorm2d``; S. Ioffe and C. Szegedy, 2015.
+    In training, mean and var are those of the batch, over images and positions, with the biased
+    variance; otherwise they are the running ones, which are updated as
+    r ← (1 − momentum) · r + momentum · batch's, with the unbiased variance. As
+    ``torch.nn.BatchNorm2d``; S. Ioffe and C. Szegedy, 2015.
     """
 
     num_features: int

@@ -37,17 +37,17 @@ class _Pool(Layer):
 
     @property
     def kernel(self) -> Pair:
-        """Rows and columns of a region."""
+        """Rows and columns of a window."""
         return cast(Pair, self.kernel_size)
 
     @property
     def steps(self) -> Pair:
-        """Rows and columns from one region to the next."""
+        """The stride: rows and columns from one window to the next."""
         return cast(Pair, self.stride)
 
     @property
     def before(self) -> Pair:
-        """Rows and columns around the map that regions may reach into."""
+        """Padding: rows and columns around the map that windows may cover."""
         return cast(Pair, self.padding)
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -66,17 +66,17 @@ class _Pool(Layer):
 
 @dataclass(frozen=True)
 class MaxPool2d(_Pool):
-    """The largest value of every region; `stride` is the kernel's size if not given.
+    """The maximum of every window; `stride` is the kernel's size by default.
 
-    What is padded is smaller than anything. Rows and columns that fill no region are left out.
+    Padding counts as −∞. Rows and columns that do not fill a window are left out.
     """
 
 
 @dataclass(frozen=True)
 class AvgPool2d(_Pool):
-    """The mean of every region; `stride` is the kernel's size if not given.
+    """The mean of every window; `stride` is the kernel's size by default.
 
-    With `count_include_pad` padded zeros count, without it the mean is of what lies in the map.
+    With `count_include_pad` padding counts as zeros; otherwise it is left out of the mean.
     """
 
     count_include_pad: bool = True
@@ -104,9 +104,9 @@ class _AdaptivePool(Layer):
 
 @dataclass(frozen=True)
 class AdaptiveAvgPool2d(_AdaptivePool):
-    """The mean of each whole channel."""
+    """The mean of each channel."""
 
 
 @dataclass(frozen=True)
 class AdaptiveMaxPool2d(_AdaptivePool):
-    """The largest value of each whole channel."""
+    """The maximum of each channel."""

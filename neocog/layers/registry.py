@@ -1,4 +1,4 @@
-"""Every layer there is, and layers as plain data: what model files are built from."""
+"""The registry of all layers, and layers as plain data, from which model files are built."""
 
 from dataclasses import fields
 from typing import Any
@@ -17,7 +17,7 @@ from neocog.validation import shown
 
 __all__ = ["LAYERS", "build", "build_nodes", "build_row", "describe", "describe_node"]
 
-#: Every layer by name. Model files are built from these and from nothing else.
+#: All layers by name. Model files can have these and no others.
 LAYERS: dict[str, type[Layer]] = {
     layer.__name__: layer
     for layer in (
@@ -45,13 +45,13 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-# Layers within layers within layers … that a file may describe.
+# Levels of nested layers that a file may describe.
 _DEEPEST = 16
 _LONGEST_NAME = 1000
 
 
 def describe(layer: Layer) -> dict[str, object]:
-    """The layer as plain data: its ``type`` and its arguments; `build` is the way back."""
+    """The layer as plain data: its ``type`` and its arguments; `build` is the inverse."""
     if isinstance(layer, Sequential):
         layers = [{"name": name, **describe(child)} for name, child in layer.layers]
         return {"type": "Sequential", "layers": layers}
@@ -68,7 +68,7 @@ def _plain(value: object) -> object:
 
 
 def build(description: dict[str, Any], depth: int = 0) -> Layer:
-    """The layer that `describe` described; raises `ArchitectureError` for anything else."""
+    """The layer from a description by `describe`; raises `ArchitectureError` for anything else."""
     if depth > _DEEPEST:
         raise ArchitectureError(f"Layers lie more than {_DEEPEST} deep within each other.")
     arguments = dict(description)
@@ -91,14 +91,14 @@ def build(description: dict[str, Any], depth: int = 0) -> Layer:
 
 
 def is_name(name: object) -> bool:
-    """Whether a layer in a file may be called so: it can be shown and is not Python's own."""
+    """Whether a layer in a file may have this name: printable, and not special to Python."""
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
         return False
     return is_plain(name) and not name.startswith("__")
 
 
 def build_row(entries: object, depth: int = 0) -> dict[str, Layer]:
-    """Layers by name from a list of descriptions that each have a ``name``."""
+    """Layers by name, from a list of descriptions that each have a ``name``."""
     if not isinstance(entries, list):
         raise ArchitectureError("There is no list of layers.")
     layers: dict[str, Layer] = {}
@@ -111,12 +111,12 @@ def build_row(entries: object, depth: int = 0) -> dict[str, Layer]:
 
 
 def describe_node(node: Node) -> dict[str, object]:
-    """The node as plain data: its ``name``, its ``inputs`` and its layer, as `describe` has it."""
+    """The node as plain data: its ``name``, its ``inputs`` and its layer, as in `describe`."""
     return {"name": node.name, "inputs": list(node.inputs), **describe(node.layer)}
 
 
 def build_nodes(entries: object) -> list[Node]:
-    """The nodes that `describe_node` described, from a list of such descriptions."""
+    """The nodes from a list of descriptions by `describe_node`."""
     if not isinstance(entries, list):
         raise ArchitectureError("There is no list of nodes.")
     nodes = []

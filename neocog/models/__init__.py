@@ -1,4 +1,4 @@
-"""Networks by name, at any width and for any images; and networks from files of one's own."""
+"""Built-in networks, at any width and for any image size, and networks from Python files."""
 
 from neocog.models.airbench import airbench
 from neocog.models.catalog import MODELS, REACHED, make, name_of, recognize

@@ -1,4 +1,4 @@
-"""The network that learns CIFAR-10 to 94 % in the shortest time that is known."""
+"""airbench94, the network with the shortest known training to 94 % on CIFAR-10."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ __all__ = ["airbench"]
 
 
 def airbench(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
-    """A whitening convolution of 2 × 2, then three blocks of two of 3 × 3.
+    """A whitening convolution of 2 × 2, then three blocks of two convolutions of 3 × 3.
 
     K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024), ``airbench94``: blocks of
     64, 256 and 256 channels, which `width` scales. The first convolution has an output for each
-    direction of a 2 × 2 patch and for its opposite, whatever the width; there its weights are
-    computed from the images and only the bias is learned, and of batch normalization only the bias
-    too. Its momentum of 0.6 is 0.4 in PyTorch's sense. 1,972,792 parameters.
+    direction of a 2 × 2 patch and for its opposite, at any width. In airbench94 its weights are
+    computed from the images and only its bias is learned; of batch normalizations, too, only the
+    biases are learned. Their momentum of 0.6 is 0.4 in PyTorch's sense. 1,972,792 parameters.
     """
     input_shape = image_shape(input_shape)
     channels = input_shape[0]

@@ -1,4 +1,4 @@
-"""Networks by name, and the name of a network."""
+"""The catalog of built-in networks, and recognizing them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -17,7 +17,7 @@ from neocog.validation import instance, shown, whole
 
 __all__ = ["MODELS", "REACHED", "make", "name_of", "recognize"]
 
-#: The networks that the command line knows, by name.
+#: The built-in networks by name.
 MODELS: dict[str, Callable[..., Network]] = {
     "simple-cnn": simple_cnn,
     "lenet5": lenet5,
@@ -28,11 +28,11 @@ MODELS: dict[str, Callable[..., Network]] = {
     "airbench": airbench,
 }
 
-# Sides of images that weights are tried for, the usual ones first.
+# Sides of images that are tried for weights, common ones first.
 _SIDES = tuple(dict.fromkeys((32, 28, 64, 96, 128, 224, *range(8, 257))))
 
-#: What each reaches: percent of CIFAR-10's test images, and the command that trained it so.
-#: On a copy of the images that went through JPEG; docs/networks.md says more.
+#: Accuracy on CIFAR-10's test images in percent, and the command that reaches it. Measured on a
+#: copy of the images that went through JPEG; docs/networks.md says more.
 REACHED: dict[str, tuple[float, str]] = {
     "simple-cnn": (58.5, "neocog train cifar10"),
     "lenet5": (60.0, "neocog train cifar10 --model lenet5 --batch-size 64 --lr 0.02"),
@@ -47,16 +47,16 @@ REACHED: dict[str, tuple[float, str]] = {
 def make(
     name: str, classes: int = 10, *, width: float = 1.0, input_shape: Shape | None = None
 ) -> Network:
-    """The network called `name`, with so many outputs; an unknown name says the near ones.
+    """Make a built-in network; for an unknown name the message has the nearest ones.
 
     Args:
         name: one of `MODELS`.
-        classes: how many numbers it ends in.
-        width: what its channels are multiplied by; they are then multiples of 8.
-        input_shape: (channels, height, width) of an image; without it the model's own.
+        classes: number of outputs.
+        width: factor for the numbers of channels, which are then multiples of 8.
+        input_shape: (channels, height, width) of an image; by default the model's own.
 
     Raises:
-        ArchitectureError: if there is no such model, or the images are too small for it.
+        ArchitectureError: there is no such model, or the images are too small for it.
     """
     instance("The model's name", name, str, "a text", error=ArchitectureError)
     if name not in MODELS:
@@ -73,7 +73,7 @@ def make(
 
 
 def name_of(network: Network) -> str | None:
-    """The name of the model that has this network's layers, for some width and its input shape."""
+    """The name of the model with this network's layers, at some width and with its input shape."""
     outputs = check_network(network).output_shape[-1]
     found = recognize(network.state_shapes, outputs, network.input_shape)
     return found[0] if found and found[1].layers == network.layers else None
@@ -85,12 +85,11 @@ def recognize(
     input_shape: Shape | None = None,
     names: Iterable[str] = tuple(MODELS),
 ) -> tuple[str, Network] | None:
-    """The first model whose parameters and buffers have these names and shapes, and its name.
+    """The first model whose parameters and buffers have these names and shapes, with its name.
 
-    Every width is tried and, if no input shape is given, images of as many channels as the first
-    weight has: of the model's own size, if that can be, or else the first square that can. Of the
-    width nothing is known but that it gives these channels, and so `make` with another may be the
-    same network.
+    Every width is tried. If no input shape is given, image sizes are tried with the channels of the
+    first weight: the model's own size if it fits, or else the first square that does. The width
+    returned is one that gives these channels; other widths may give the same network.
     """
     for name in names:
         width = _width(name, shapes)
@@ -99,17 +98,17 @@ def recognize(
         for images in [input_shape] if input_shape is not None else _images(name, shapes):
             try:
                 network = make(name, classes, width=width, input_shape=images)
-            except ArchitectureError:  # too small for it
+            except ArchitectureError:  # the image is too small for it
                 continue
             if network.state_shapes == shapes:
                 return name, network
             if network.state_shapes.keys() != shapes.keys():
-                break  # whatever the images
+                break  # the image size makes no difference
     return None
 
 
 def _images(name: str, shapes: Mapping[str, Shape]) -> Iterator[Shape]:
-    """Shapes of images that a model may be for: its own size, and then squares."""
+    """Image shapes to try for a model: its own, and then squares."""
     own = make(name, 1).input_shape
     channels = next((shape[1] for shape in shapes.values() if len(shape) == 4), own[0])
     yield channels, *own[1:]
@@ -118,9 +117,9 @@ def _images(name: str, shapes: Mapping[str, Shape]) -> Iterator[Shape]:
 
 
 def _width(name: str, shapes: Mapping[str, Shape]) -> float | None:
-    """A width that gives each layer that has one the outputs it has in `shapes`; None if none does.
+    """A width for which all layers have the output channels in `shapes`; None if there is none.
 
-    Rounded to a multiple n of 8, c channels come from all widths w with n − 4 ≤ c · w < n + 4.
+    Since channels are rounded to multiples n of 8, all w with n − 4 ≤ c · w < n + 4 give n.
     """
     published = _outputs(name)
     if not published.keys() <= shapes.keys() or any(not shapes[key] for key in published):
@@ -134,7 +133,7 @@ def _width(name: str, shapes: Mapping[str, Shape]) -> float | None:
         if found > STEP:
             low = max(low, (found - STEP / 2) / channels)
         high = min(high, (found + STEP / 2) / channels)
-    for digits in range(7):  # the roundest
+    for digits in range(7):  # prefer round widths
         width: float = ceil(low * 10**digits) / 10**digits
         if 0 < width < high and width != 1:
             return width
@@ -143,7 +142,7 @@ def _width(name: str, shapes: Mapping[str, Shape]) -> float | None:
 
 @cache
 def _outputs(name: str) -> dict[str, int]:
-    """The outputs of each weight that the width changes, by the weight's name, for the width 1."""
+    """The output channels at width 1 of each weight that depends on the width, by its name."""
     narrow, wide = make(name, 1).parameter_shapes, make(name, 1, width=64).parameter_shapes
     return {
         key: shape[0]

@@ -13,7 +13,7 @@ def lenet5(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (1, 28
     """Two convolutions of 5 × 5 and three linear layers, for digits of 28 × 28.
 
     Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, "Gradient-based learning applied to document
-    recognition" (1998), as it is built today: with maxima and ReLU, every kernel seeing every
+    recognition" (1998), in today's form: with max pooling and ReLU, and every kernel sees every
     channel. 61,706 parameters.
     """
     input_shape = image_shape(input_shape)

@@ -1,4 +1,4 @@
-"""A network by what people call it: a known name, or a Python file and a function in it."""
+"""Makes a network from its name, or from a function in a Python file."""
 
 from neocog.errors import NeocogError
 from neocog.models.catalog import make
@@ -9,7 +9,7 @@ __all__ = ["is_file", "make_model"]
 
 
 def is_file(model: str) -> bool:
-    """Whether it names a Python file, and perhaps a function in it, rather than a known model."""
+    """Whether this names a Python file, possibly with a function, and not a built-in network."""
     return split_python_file(model) is not None
 
 
@@ -20,7 +20,7 @@ def make_model(
     width: float = 1.0,
     input_shape: tuple[int, ...] | None = None,
 ) -> Network:
-    """The network called `model`, or that of a Python file: ``my_net.py`` or ``my_net.py:make``."""
+    """A built-in network, or one from a Python file: ``my_net.py`` or ``my_net.py:make``."""
     file = split_python_file(model)
     if file is None:
         return make(model, classes, width=width, input_shape=input_shape)

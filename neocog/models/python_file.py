@@ -1,4 +1,4 @@
-"""Networks from a Python file of one's own."""
+"""Networks from the user's own Python files."""
 
 import importlib.util
 import inspect
@@ -18,12 +18,12 @@ from neocog.validation import file_path
 
 __all__ = ["load_model_file", "split_python_file"]
 
-# The path may hold colons, as behind a drive's letter, and other names that end in .py.
+# The path may contain colons, as after a drive's letter, and other names that end in .py.
 _FILE_AND_FUNCTION = re.compile(r"(.*\.py)(?::([^:/\\]*))?", re.DOTALL)
 
 
 def split_python_file(model: str) -> tuple[str, str] | None:
-    """The path and the function of ``my_net.py`` or ``my_net.py:make``; None of anything else."""
+    """The path and the function of ``my_net.py`` or ``my_net.py:make``; None for anything else."""
     found = _FILE_AND_FUNCTION.fullmatch(model)
     return (found[1], "make" if found[2] is None else found[2]) if found else None
 
@@ -35,7 +35,7 @@ def load_model_file(
     *,
     input_shape: Shape | None = None,
 ) -> Network:
-    """Run the Python file at `path` and give what its `function` makes.
+    """Run the Python file at `path` and return the network that its `function` makes.
 
     The function is called with the number of classes, and with `input_shape` if that is given and
     it has a parameter of this name::
@@ -43,18 +43,18 @@ def load_model_file(
         def make(classes, input_shape=(3, 32, 32)):
             return Network(input_shape=input_shape, …)
 
-    This runs whatever the file says, as ``python`` does: give it only files that you trust. As
+    This runs whatever the file contains, as ``python`` does: use only files that you trust. As
     there, files beside it can be imported.
 
     Raises:
-        ArchitectureError: if there is no such file or function, if either fails, naming the line,
-            or if it gives no network that ends in so many numbers.
+        ArchitectureError: there is no such file or function, either fails (the message has the
+            line), or the result is not a network with that number of outputs.
     """
     path = file_path("path", path, error=ArchitectureError)
     if path.suffix != ".py":
         raise ArchitectureError(f"{path}: this is no Python file: its name must end in .py.")
     try:
-        open_regular(path).close()  # else a pipe would be waited for
+        open_regular(path).close()  # refuses a pipe, on which reading would block
     except FileNotFoundError:
         raise ArchitectureError(f"{path}: there is no such Python file.") from None
     except OSError as error:
@@ -79,7 +79,7 @@ def load_model_file(
 
 
 def _run(path: Path) -> dict[str, Any]:
-    """The names that the file defines."""
+    """The global names that the file defines."""
     name = f"_neocog_model_{abs(hash(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -96,7 +96,7 @@ def _run(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[None]:
-    """Files in the same folder can be imported, as for ``python path``."""
+    """Make files in the same folder importable, as ``python path`` does."""
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:
@@ -129,7 +129,7 @@ def _arguments(
 ) -> dict[str, Any]:
     try:
         parameters = dict(inspect.signature(make).parameters)
-    except (TypeError, ValueError):  # as of most of Python's own classes
+    except (TypeError, ValueError):  # such as for most of Python's own classes
         parameters = {}
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     if "classes" not in parameters and not anything:

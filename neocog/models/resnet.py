@@ -1,8 +1,8 @@
 """Residual networks for small images.
 
 K. He, X. Zhang, S. Ren and J. Sun, "Deep residual learning for image recognition" (2015). Every
-block is conv → norm → ReLU → conv → norm, added to its shortcut, then a ReLU. The first block of a
-stage after the first halves the sides and has a convolution of 1 × 1 as its shortcut.
+block is conv → norm → ReLU → conv → norm, added to its shortcut, then a ReLU. The first block of
+every stage but the first has stride 2 and a convolution of 1 × 1 as its shortcut.
 """
 
 from typing import Any
@@ -30,9 +30,9 @@ def resnet8(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 3
     """One block in each of three stages, as in the MLPerf Tiny benchmark.
 
     C. Banbury et al., "MLPerf Tiny benchmark" (2021). Its shortcuts are convolutions without a
-    normalization. Left out are the biases it has before batch normalizations, which subtract them
-    again; and where it pads odd zeros below and right alone, these are on both sides, as in
-    PyTorch. 77,946 parameters.
+    normalization. Two things differ: biases before batch normalizations, which would subtract them
+    again, are left out; and odd zeros are padded on both sides, as in PyTorch, instead of below and
+    at the right. 77,946 parameters.
     """
     stages = [scaled(n, width) for n in (16, 32, 64)]
     return _resnet(classes, input_shape, stages, blocks=1, normalized=False)
@@ -50,8 +50,8 @@ def resnet20(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 
 def resnet18(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
     """Four stages of two blocks, of 64, 128, 256 and 512 channels, for small images.
 
-    He et al.'s with a first convolution of 3 × 3 and no pooling behind it, as is usual for CIFAR.
-    11,173,962 parameters.
+    He et al.'s network with a first convolution of 3 × 3 and no pooling after it, as is usual for
+    CIFAR. 11,173,962 parameters.
     """
     stages = [scaled(n, width) for n in (64, 128, 256, 512)]
     return _resnet(classes, input_shape, stages, blocks=2, normalized=True)

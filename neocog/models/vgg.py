@@ -1,4 +1,4 @@
-"""A small network in the manner of VGG."""
+"""A small network in the style of VGG."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ __all__ = ["vgg_small"]
 def vgg_small(
     classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)
 ) -> Network:
-    """Six convolutions of 3 × 3: pairs of 32, 64 and 128 channels, each pooled.
+    """Six convolutions of 3 × 3: pairs of 32, 64 and 128 channels, each followed by pooling.
 
     The scheme of K. Simonyan and A. Zisserman, "Very deep convolutional networks for large-scale
     image recognition" (2014), with batch normalization, for small images. 307,946 parameters.
@@ -24,7 +24,7 @@ def vgg_small(
         for _ in range(2):
             number += 1
             wide = scaled(channels, width)
-            # Batch normalization subtracts whatever a bias would add.
+            # Batch normalization would subtract a bias again.
             features[f"conv{number}"] = Conv2d(before, wide, 3, padding=1, bias=False)
             features[f"norm{number}"] = BatchNorm2d(wide)
             features[f"relu{number}"] = ReLU()

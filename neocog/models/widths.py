@@ -1,4 +1,4 @@
-"""What the named networks share: channels at any width, and sizes that follow from the input."""
+"""Scales built-in networks: numbers of channels by width, and sizes that depend on the input."""
 
 from collections.abc import Mapping
 from math import floor
@@ -9,12 +9,12 @@ from neocog.validation import as_real, real, refuse
 
 __all__ = ["flat_size", "scaled"]
 
-#: Channels of networks that are not as wide as published come in steps of so many.
+#: Scaled numbers of channels are multiples of this.
 STEP = 8
 
 
 def scaled(channels: int, width: float) -> int:
-    """So many channels × width: for a width other than 1 the nearest multiple of 8, at least 8."""
+    """channels × width, rounded to a multiple of 8, at least 8; unchanged for width 1."""
     if as_real(width) is None:
         raise refuse("width", width, "a number", ArchitectureError)
     wanted = "above 0 and at most 1000"
@@ -25,5 +25,5 @@ def scaled(channels: int, width: float) -> int:
 
 
 def flat_size(layers: Mapping[str, Layer], input_shape: Shape) -> int:
-    """How many numbers the layers, the last of them a `Flatten`, make of an input."""
+    """The size of the layers' output for an input; the last layer is a `Flatten`."""
     return Graph(chain(layers), input_shape).output_shape[0]

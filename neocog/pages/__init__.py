@@ -1,4 +1,4 @@
-"""What all HTML pages of neocog share: colors and layout, and how a policy names what may run."""
+"""Shared by all HTML pages: colors and layout, and hashes for the content security policy."""
 
 import base64
 import hashlib
@@ -10,11 +10,11 @@ __all__ = ["shared_style", "source_hash"]
 
 @cache
 def shared_style() -> str:
-    """The CSS that every page begins with: colors, font, and the width of the page."""
+    """The CSS that every page starts with: colors, font, and the width of the page."""
     return (files("neocog.pages") / "style.css").read_text(encoding="utf-8")
 
 
 def source_hash(text: str) -> str:
-    """A script or style, as a Content-Security-Policy names it: ``'sha256-…'``."""
+    """The source expression of a script or style in a Content-Security-Policy: ``'sha256-…'``."""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return f"'sha256-{digest}'"

@@ -1,4 +1,4 @@
-"""Random numbers: PyTorch's own, so that its trainings can be repeated."""
+"""Random numbers that are identical to PyTorch's, so that its trainings can be reproduced."""
 
 from neocog.random.torch_stream import TorchStream
 

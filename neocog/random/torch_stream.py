@@ -1,7 +1,8 @@
 """PyTorch's random numbers without PyTorch: initial weights and the order of every epoch.
 
-PyTorch's default generator on CPUs is the Mersenne Twister MT19937, as is NumPy's; what is left is
-what each of PyTorch's functions makes of its 32-bit words. It knows nothing of training.
+PyTorch's default generator on CPUs is the Mersenne Twister MT19937, which NumPy has, too. This
+module makes of its 32-bit words what PyTorch's functions make of them.
+It is independent of training.
 """
 
 import math
@@ -17,23 +18,23 @@ from neocog.validation import as_whole, refuse, shown
 
 __all__ = ["TorchStream"]
 
-# From this many on, torch.randperm draws 64-bit words. That is a data set of hundreds of gigabytes
-# and an order that does not fit a Python list, so it is refused rather than kept untested.
+# From this number on, torch.randperm draws 64-bit words. Such a data set has hundreds of gigabytes
+# and its order does not fit a Python list, so it is refused rather than kept untested.
 _MOST_IMAGES = (2**32 - 1) // 20
 
 
 class TorchStream:
-    """The numbers that PyTorch's default generator gives after ``torch.manual_seed(seed)``.
+    """The random numbers of PyTorch's default generator after ``torch.manual_seed(seed)``.
 
-    Every call moves the stream on as the same call moves PyTorch's, so the calls must come in the
-    order of the script that is reproduced: first `initial_state`, then an `epoch_order` for
-    each epoch.
+    Every call advances the stream as the same call in PyTorch does, so calls must be made in the
+    order of the script that is reproduced: first `initial_state`, then an `epoch_order` for each
+    epoch.
 
     Args:
-        seed: a whole number from −2⁶³ to 2⁶⁴ − 1. As in PyTorch only its lowest 32 bits count.
+        seed: an integer from −2⁶³ to 2⁶⁴ − 1. As in PyTorch, only its lowest 32 bits count.
 
     Raises:
-        NeocogError: if PyTorch would not take the seed either.
+        NeocogError: PyTorch would not accept the seed either.
     """
 
     def __init__(self, seed: int) -> None:
@@ -47,22 +48,22 @@ class TorchStream:
     def uniform(self, n: int, bound: float) -> NDArray[np.float32]:
         """The next n numbers of ``tensor.uniform_(-bound, bound)``, float32 [n].
 
-        Bitwise those of PyTorch on a processor with fused multiply-add (any with AVX2). Without it
-        PyTorch itself rounds once more, and differs by up to one unit in the last place.
+        They are bitwise PyTorch's on a processor with fused multiply-add (any with AVX2). Without
+        it PyTorch itself rounds once more, and differs by up to one unit in the last place.
         """
         fractions = (self._words.random_raw(n) & 0xFFFFFF).astype(np.float64) * 2.0**-24
         low = np.float32(-bound)
         width = np.float32(bound) - low
-        # The fused operation rounds once. Both its exact product (24 × 24 bits) and the sum fit
-        # into float64, so the only rounding is the last.
+        # The fused operation rounds once. Its exact product (24 × 24 bits) and the sum both fit
+        # into float64, so only the last step rounds.
         return (fractions * np.float64(width) + np.float64(low)).astype(np.float32)
 
     def initial_state(self, graph: Graph) -> dict[str, NDArray[Any]]:
-        """The values PyTorch gives parameters and buffers when it builds the same layers in order.
+        """The initial values of parameters and buffers, as if PyTorch built the layers in order.
 
         By name, in PyTorch's shapes. ``reset_parameters`` of ``torch.nn.Conv2d`` and
         ``torch.nn.Linear`` is ``kaiming_uniform_(a=√5)`` for the weight (He et al., 2015); batch
-        normalization begins as the identity and takes nothing from the stream.
+        normalization starts as the identity and draws nothing from the stream.
         """
         state: dict[str, NDArray[Any]] = {}
         for name, layer in graph.leaves.items():
@@ -76,7 +77,7 @@ class TorchStream:
                         state[f"{name}.{part}"] = np.full(shape, begin, np.float32)
             elif shapes:
                 fan_in = math.prod(shapes["weight"][1:])
-                # Both are 1 / √fan_in but for rounding, which follows PyTorch's steps.
+                # Both are 1 / √fan_in except for rounding, which follows PyTorch's steps.
                 gain = math.sqrt(2.0 / (1 + math.sqrt(5) ** 2))
                 bounds = {
                     "weight": math.sqrt(3.0) * (gain / math.sqrt(fan_in)),
@@ -90,11 +91,11 @@ class TorchStream:
     def epoch_order(self, n: int) -> NDArray[np.int64]:
         """The order in which the next epoch visits n images: a permutation of 0 … n − 1, int64 [n].
 
-        That of ``DataLoader(dataset, shuffle=True)``, with any number of workers: starting an
-        epoch takes a seed for the workers from the stream, then one for the shuffle.
+        It is that of ``DataLoader(dataset, shuffle=True)``, with any number of workers: an epoch
+        draws a seed for the workers, then one for the shuffle.
 
         Raises:
-            NeocogError: if n is less than 1 or beyond 214,748,363.
+            NeocogError: n is less than 1 or more than 214,748,363.
         """
         if not 1 <= n < _MOST_IMAGES:
             raise NeocogError(f"Only 1 to {_MOST_IMAGES - 1} images can be shuffled, not {n}.")
@@ -102,12 +103,12 @@ class TorchStream:
         return _randperm(_mersenne_twister(self._int64()), n)
 
     def get_state(self) -> dict[str, NDArray[Any]]:
-        """Where the stream stands, as plain arrays: ``key`` uint32 [624], ``position`` int64 []."""
+        """The state of the stream as arrays: ``key`` uint32 [624], ``position`` int64 []."""
         state = self._words.state["state"]
         return {"key": state["key"].copy(), "position": np.array(state["pos"], np.int64)}
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go back to where `get_state` was called; raises `NeocogError` if it is no such state."""
+        """Restore a state from `get_state`; raises `NeocogError` if it is not a valid state."""
         key, position = (np.asarray(state.get(name)) for name in ("key", "position"))
         if (
             key.dtype != np.uint32
@@ -137,10 +138,10 @@ def _mersenne_twister(seed: int) -> np.random.MT19937:
 
 
 def _randperm(words: np.random.MT19937, n: int) -> NDArray[np.int64]:
-    """``torch.randperm(n)``: Fisher and Yates's shuffle, from the front, by remainder."""
+    """``torch.randperm(n)``: the Fisher–Yates shuffle, from the front, by remainder."""
     left = np.arange(n, 1, -1, dtype=np.uint64)
     partners = (words.random_raw(n - 1) % left).astype(np.int64) + np.arange(n - 1)
-    # Swapped in a list: in an array every read and write of a single number costs a third more.
+    # Swapped in a list, as reading and writing single numbers of an array takes a third longer.
     order = list(range(n))
     for i, partner in enumerate(partners.tolist()):
         order[i], order[partner] = order[partner], order[i]

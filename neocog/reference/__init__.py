@@ -1,13 +1,13 @@
 """The formulas of convolutional networks in plain NumPy, each under its own name.
 
-Written to be read beside the textbook, and precise enough to be the oracle of every kernel test:
-float64 in, float64 out. Nothing here is fast, and nothing here knows how the engine works.
+They are written to be read beside a textbook, and precise enough to be the oracle of every kernel
+test: float64 in, float64 out. Nothing here is fast, and nothing depends on the engine.
 
 Legend: N images, C input channels, K output channels, H × W rows and columns, kh × kw kernel,
 ph, pw zeros on each side; sh, sw the stride, dh, dw the dilation. Layouts are PyTorch's: images
 [N, C, H, W], convolution weights [K, C / groups, kh, kw], linear weights [out, in]. A gradient is
-named for what it belongs to: dy is ∂loss/∂y, and so dx, dw, db. The result's precision follows the
-inputs.
+named after its variable: dy is ∂loss/∂y, and so on for dx, dw, db. The result has the precision of
+the inputs.
 
 Sources: a study note on CNNs (convolution with zero padding, ReLU, max pooling, softmax,
 δ = y − t, momentum); Goodfellow, Bengio, Courville, "Deep Learning" (2016), chapters 6 and 9;

@@ -1,10 +1,10 @@
-"""Functions of each element, and what they pass back.
+"""Elementwise functions and their gradients.
 
-Every ``…_backward(dy, x)`` is dy · f′(x), x being what went in, of any shape. At infinities each
-function gives what its formula gives, as PyTorch's do: x · 0 for x = −∞ is NaN.
+Every ``…_backward(dy, x)`` is dy · f′(x), where x is the input of f, of any shape. At infinities
+each function gives what its formula gives, as in PyTorch: x · 0 for x = −∞ is NaN.
 
-What takes exponentials is computed in float64 or what is wider, and rounded once at its end. In
-float32 1 + exp(−x) and its quotient would each round the last digits away: of silu(16.6) by a unit.
+Exponentials are computed in float64 or a wider type, and the result is rounded once. In float32,
+1 + exp(−x) and its quotient would each lose the last digits: an error of one unit in silu(16.6).
 """
 
 import math
@@ -40,7 +40,7 @@ def relu_forward(x: Array) -> Array:
 
 
 def relu_backward(dy: Array, x: Array) -> Array:
-    """Pass dy where x > 0, else 0; at x = 0 the gradient is taken to be 0. NaN in x passes dy."""
+    """Pass dy where x > 0, else 0; the gradient at x = 0 is defined as 0. NaN in x passes dy."""
     return np.where(x <= 0, dy.dtype.type(0), dy)
 
 
@@ -51,7 +51,7 @@ def leaky_relu_forward(x: Array, negative_slope: float = 0.01) -> Array:
 
 
 def leaky_relu_backward(dy: Array, x: Array, negative_slope: float = 0.01) -> Array:
-    """Pass dy where x > 0, else negative_slope · dy; so also for NaN."""
+    """Pass dy where x > 0, else negative_slope · dy, also for NaN."""
     return np.where(x > 0, dy, negative_slope * dy)
 
 
@@ -137,7 +137,7 @@ def _wide(x: Array) -> Array:
 
 
 def _rounded(y: Array, *of: Array) -> Array:
-    """In the precision of what it was computed from."""
+    """Round to the precision of the inputs."""
     with np.errstate(over="ignore", under="ignore"):
         return y.astype(np.result_type(*of))
 
@@ -149,8 +149,8 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _normal_share(x: Array, approximate: str) -> Array:
-    """Φ(x); the error function in float64, whatever x is."""
-    # Both without subtracting from 1 what is near it: 1 + erf(t) = erfc(−t) and
+    """Φ(x), with the error function in float64 whatever the type of x."""
+    # Neither subtracts from 1 a number near it: 1 + erf(t) = erfc(−t) and
     # (1 + tanh u) / 2 = σ(2u).
     if approximate == "none":
         erfc = np.vectorize(math.erfc, otypes=[float])
@@ -161,7 +161,7 @@ def _normal_share(x: Array, approximate: str) -> Array:
 
 
 def _bell(x: Array) -> Array:
-    """1 − tanh² x, as 1 / cosh² x, which keeps its digits where it is near 0."""
+    """1 − tanh² x, as 1 / cosh² x, which is accurate near 0."""
     with np.errstate(over="ignore"):
         y: Array = 1 / np.cosh(x) ** 2
     return y

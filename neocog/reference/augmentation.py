@@ -1,8 +1,8 @@
-"""Changes of a picture's bytes: the formulas of random crops, rotations and TrivialAugment.
+"""Changes of a picture's bytes: formulas of random crops, rotations and TrivialAugment.
 
-Pictures are uint8 [H, W, C] and stay so. Sources: torchvision's `RandomResizedCrop` and
-`TrivialAugmentWide`; Pillow's `resize`, `ImageOps` and `ImageEnhance`, whose bits these
-give; S. G. Müller and F. Hutter, "TrivialAugment", 2021.
+Pictures are uint8 [H, W, C] before and after. Sources: torchvision's `RandomResizedCrop` and
+`TrivialAugmentWide`; Pillow's `resize`, `ImageOps` and `ImageEnhance`, which these match bit for
+bit; S. G. Müller and F. Hutter, "TrivialAugment", 2021.
 """
 
 from collections.abc import Callable
@@ -34,9 +34,9 @@ def random_crop_box(
     Args:
         height: of the image.
         width: of the image.
-        scale: least and greatest share of the image's area.
-        draw: gives a random number from 0 to 1 for "area", "aspect", "top" or "left", and the
-            number of the try.
+        scale: smallest and largest fraction of the image's area.
+        draw: returns a random number from 0 to 1 for "area", "aspect", "top" or "left", and the
+            number of the attempt.
     """
     narrowest, widest = np.log(3 / 4), np.log(4 / 3)
     for attempt in range(10):
@@ -59,7 +59,7 @@ def _bytes(values: Array) -> Bytes:
 
 
 def _weights(side: int, wanted: int) -> Array:
-    """What each of `wanted` pixels takes of each of `side`: int64 [wanted, side], in 2⁻²²."""
+    """The weight of each input pixel in each output pixel: int64 [wanted, side], in 2⁻²²."""
     step = side / wanted
     reach = max(step, 1.0)
     center = (np.arange(wanted)[:, None] + 0.5) * step
@@ -68,17 +68,17 @@ def _weights(side: int, wanted: int) -> Array:
     high = np.floor(center + reach + 0.5)
     w = np.maximum(1 - np.abs((k - center + 0.5) * (1 / reach)), 0)
     w = np.where((low <= k) & (k < high), w, 0)
-    # One after another, which is what the order of a sum is in a loop.
+    # One by one, because the order of a loop's sum is required.
     w /= np.cumsum(w, axis=1)[:, -1:]
     return (w * 2**22 + 0.5).astype(np.int64)
 
 
 def resized_crop(image: Bytes, box: tuple[int, int, int, int], height: int, width: int) -> Bytes:
-    """The rectangle (top, left, height, width) made height × width: bilinear, antialiased.
+    """Resize the rectangle (top, left, height, width) to height × width: bilinear, antialiased.
 
-    Every new pixel is a mean of the old ones around its center, whose weights fall linearly to
-    nothing at a distance of one pixel, or, where the rectangle shrinks, of one new pixel. Along
-    rows first, then along columns, both times to the nearest byte.
+    Every new pixel is a weighted mean of the old ones around its center. The weights fall linearly
+    to zero at a distance of one old pixel, or of one new pixel if the rectangle shrinks. Rows are
+    scaled first, then columns, and each result is rounded to bytes.
     """
     top, left, h, w = box
     part = image[top : top + h, left : left + w].astype(np.int64)
@@ -96,9 +96,9 @@ def rotation_matrix(degrees: float, height: int, width: int) -> tuple[float, ...
 
 
 def affine(image: Bytes, matrix: tuple[float, ...], border: str = "zero") -> Bytes:
-    """Each pixel interpolated from where it comes: x = a i + b j + c, y = d i + e j + f.
+    """Interpolate each pixel (i, j) at its source: x = a i + b j + c, y = d i + e j + f.
 
-    Bilinear between the four pixels around, at places in steps of 1 ⁄ 2048. Outside of the image
+    Bilinear between the four pixels around, at positions in steps of 1 ⁄ 2048. Outside the image
     `border` is "zero", or "reflect" for the image mirrored at its outermost pixels.
     """
     height, width, _ = image.shape
@@ -117,7 +117,7 @@ def affine(image: Bytes, matrix: tuple[float, ...], border: str = "zero") -> Byt
 
 
 def _places(side: int, at: Array, border: str) -> tuple[Array, Array]:
-    """A table of where pixels lie, and where in it each place's first pixel stands."""
+    """A table of pixel positions, and the index in it of each position's first pixel."""
     first = at // 2048
     low, high = int(min(first.min(), 0)), int(max(first.max() + 1, side - 1))
     index = np.arange(side)
@@ -131,7 +131,7 @@ def _places(side: int, at: Array, border: str) -> tuple[Array, Array]:
 def trivial_augment(
     image: Bytes, change: int, strength: int, sign: int, border: str = "zero"
 ) -> Bytes:
-    """One change of TrivialAugment's wide set.
+    """Apply one change of TrivialAugment's wide set.
 
     Args:
         image: uint8 [H, W, C].
@@ -139,8 +139,8 @@ def trivial_augment(
             6 brightness, 7 color, 8 contrast, 9 sharpness, 10 posterize, 11 solarize,
             12 autocontrast, 13 equalize.
         strength: 0 to 30.
-        sign: 1 or −1: of the changes 1 to 9.
-        border: as for `affine`.
+        sign: 1 or −1, for the changes 1 to 9.
+        border: as in `affine`.
     """
     z = strength / 30
     factor = np.float32(1 + sign * (_FACTOR * strength / 30))
@@ -196,7 +196,7 @@ def _mean_gray(v: Array) -> Array:
 
 
 def _smooth(v: Array) -> Array:
-    """The mean of 3 × 3 pixels, of which the middle one counts five times; edges stay."""
+    """The mean of 3 × 3 pixels with weight 5 for the middle one; edges are unchanged."""
     result = v.copy()
     height, width, _ = v.shape
     if height > 2 and width > 2:

@@ -1,4 +1,4 @@
-"""Whole networks, forward and back."""
+"""Forward pass and backpropagation of whole networks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,11 +19,11 @@ Masks = Mapping[str, NDArray[np.bool_]]
 def forward(
     network: Graph | HasGraph, parameters: Mapping[str, Array], x: Array
 ) -> dict[str, Array]:
-    """The output of every layer by its full name, and x itself as ``"input"``; for evaluation.
+    """The output of every layer by its full name, and x as ``"input"``; for evaluation.
 
     x [N, C, H, W]; `parameters` are named ``conv1.weight`` and so on, as in `Network.state_dict`,
-    with the running statistics. A layer made of layers comes after them. The last output is the
-    logits z [N, classes].
+    including running statistics. A container comes after its layers. The last output is the logits
+    z [N, classes].
     """
     return _Backprop(network, parameters, training=False, masks={}).forward(x)
 
@@ -34,10 +34,10 @@ def forward_training(
     x: Array,
     masks: Masks | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The same in training, and what becomes of the running statistics, by full name.
+    """As `forward`, in training; also returns the new running statistics by full name.
 
-    Batch normalizations take the batch's own statistics; `masks` says by its full name what each
-    dropout keeps, in the shape of its input.
+    Batch normalizations use the batch's statistics. `masks` has, by the full name of each dropout,
+    the elements that it keeps, in the shape of its input.
     """
     backprop = _Backprop(network, parameters, training=True, masks=masks or {})
     outputs = backprop.forward(x)
@@ -53,11 +53,11 @@ def backward(
     training: bool = True,
     masks: Masks | None = None,
 ) -> tuple[float, dict[str, Array], dict[str, Array]]:
-    """The whole of backpropagation: δ at the output, passed back through every layer.
+    """Backpropagation: δ at the output, passed back through every layer.
 
     x [N, C, H, W], labels [N]. Returns the mean loss of the N images; its gradient for every
     parameter, by the parameter's name; and its gradient for every layer's output, by the layer's
-    full name, with ``"input"`` for x. `training` and `masks` as in `forward_training`.
+    full name, with ``"input"`` for x. `training` and `masks` are as in `forward_training`.
     """
     backprop = _Backprop(network, parameters, training, masks or {})
     z = list(backprop.forward(x).values())[-1]
@@ -75,7 +75,7 @@ def backward_from(
     training: bool = True,
     masks: Masks | None = None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The gradients that `backward` returns, for any gradient dz of the network's output."""
+    """The gradients of `backward`, from any gradient dz of the network's output."""
     backprop = _Backprop(network, parameters, training, masks or {})
     backprop.forward(x)
     backprop.backward(dz)
@@ -83,7 +83,7 @@ def backward_from(
 
 
 class _Backprop:
-    """One pass through a network and back. Nodes are counted as in `Graph.sources`."""
+    """One forward and backward pass. Nodes are numbered as in `Graph.sources`."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class _Backprop:
         self.output_gradients: dict[str, Array] = {}
 
     def forward(self, x: Array) -> dict[str, Array]:
-        """Every layer's output by name, the image's first."""
+        """The output of every layer by name, after the image."""
         self.values[-1] = x
         for i, node in enumerate(self.graph.nodes):
             name, layer, inputs = node.name, node.layer, self._inputs(i)
@@ -118,7 +118,7 @@ class _Backprop:
         return {"input": x} | outputs
 
     def backward(self, dz: Array) -> None:
-        """Every gradient, from that of the output; what several layers read gets their sum."""
+        """All gradients, from that of the output; an output read by several layers gets the sum."""
         nodes = self.graph.nodes
         found: dict[int, Array] = {len(nodes) - 1: dz}
         gradients: dict[str, Array] = {}
@@ -144,7 +144,7 @@ class _Backprop:
 
     def _own(self, name: str, layer: Layer) -> dict[str, Array]:
         own = {part: self.state[f"{name}.{part}"] for part in layer.parameter_shapes()}
-        for part in layer.buffer_shapes():  # in training they may be left out
+        for part in layer.buffer_shapes():  # in training they may be missing
             if not self.training or f"{name}.{part}" in self.state:
                 own[part] = self.state[f"{name}.{part}"]
         return own

@@ -1,4 +1,4 @@
-"""Gradients kept from growing."""
+"""Gradient clipping."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def global_norm(gradients: Mapping[str, Array]) -> float:
 
 
 def clip_by_norm(gradients: Mapping[str, Array], most: float) -> dict[str, Array]:
-    """g · min(1, most / (norm + 10⁻⁶)), norm being that of all gradients together.
+    """g · min(1, most / (norm + 10⁻⁶)), where norm is that of all gradients together.
 
     As ``torch.nn.utils.clip_grad_norm_``; R. Pascanu et al., "On the difficulty of training
     recurrent neural networks" (2013).

@@ -35,7 +35,7 @@ def convolution(image: Array, kernel: Array, padding: int = 0) -> Array:
     - p = (k − 1) / 2 gives a result of the image's size for an odd k × k kernel ("same"),
     - p = k − 1 gives the whole of S for a k × k kernel ("full").
 
-    It equals `cross_correlation` with the kernel turned by 180°.
+    It equals `cross_correlation` with the kernel rotated by 180°.
     """
     (kh, kw), (rows, columns) = kernel.shape, _output_size(image.shape, kernel.shape, padding)
     padded = np.pad(image, padding)
@@ -51,8 +51,8 @@ def cross_correlation(image: Array, kernel: Array, padding: int = 0) -> Array:
     """S(i, j) = Σ_m Σ_n I(i + m − p, j + n − p) K(m, n): what networks call a convolution.
 
     For an image [H, W] and a kernel [kh, kw] the shape is [H + 2p − kh + 1, W + 2p − kw + 1]. It
-    equals `convolution` with the kernel turned by 180°; as a network learns its kernels, it does
-    not matter to the network which of the two it uses.
+    equals `convolution` with the kernel rotated by 180°; since a network learns its kernels, it
+    makes no difference to the network which of the two it uses.
     """
     _output_size(image.shape, kernel.shape, padding)
     windows = sliding_window_view(np.pad(image, padding), kernel.shape)
@@ -70,7 +70,7 @@ def _output_size(image: tuple[int, ...], kernel: tuple[int, ...], padding: int) 
 
 
 # The layer. `padding` is (ph, pw) or ((above, below), (left, right)); `stride` (sh, sw) is the step
-# in x from one place of y to the next, `dilation` (dh, dw) that from one tap to the next.
+# in x between neighbors in y, `dilation` (dh, dw) that between neighboring taps of the kernel.
 
 
 def conv2d_forward(
@@ -87,9 +87,9 @@ def conv2d_forward(
 
     Here p = sh·i + dh·u − ph and q = sw·j + dw·v − pw, and x is zero outside its array.
     x [N, C, H, W], w [K, C / groups, kh, kw], b [K] → y [N, K, rows, columns], where
-    rows = ⌊(H + 2ph − dh·(kh − 1) − 1) / sh⌋ + 1. The kernel is not turned: a cross-correlation,
-    summed over the input channels. With groups, output k sees the channels of its own group alone:
-    the first K / groups outputs the first C / groups inputs, and so on.
+    rows = ⌊(H + 2ph − dh·(kh − 1) − 1) / sh⌋ + 1. The kernel is not rotated, so it is a
+    cross-correlation, summed over the input channels. With groups, an output sees only the channels
+    of its own group: the first K / groups outputs see the first C / groups inputs, and so on.
     """
     n, k = len(x), len(w)
     windows = _windows(x, w.shape[2:], padding, stride, dilation, groups)
@@ -108,10 +108,10 @@ def conv2d_backward_input(
     dilation: Pair = (1, 1),
     groups: int = 1,
 ) -> Array:
-    """dx[n, c, p, q] = Σ dy[n, k, i, j] · w[k, c, u, v], over all that the forward pass joins.
+    """dx[n, c, p, q] = Σ dy[n, k, i, j] · w[k, c, u, v], over all terms of the forward pass.
 
     These are the k, i, j, u, v with p = sh·i + dh·u − ph and q = sw·j + dw·v − pw.
-    With stride and dilation 1 a true convolution of dy with w:
+    With stride and dilation 1 it is a true convolution of dy with w:
     dx[n, c, i, j] = Σ_k Σ_u Σ_v dy[n, k, i − u + ph, j − v + pw] · w[k, c, u, v].
     dy [N, K, rows, columns], w [K, C / groups, kh, kw] → dx of `input_shape` [N, C, H, W].
     """
@@ -160,7 +160,7 @@ def conv2d_backward_bias(dy: Array) -> Array:
 def _windows(
     x: Array, kernel: tuple[int, ...], padding: Padding, stride: Pair, dilation: Pair, groups: int
 ) -> Array:
-    """What each place of y sees of x: [N, groups, C / groups, rows, columns, kh, kw]."""
+    """The window of x for each position of y: [N, groups, C / groups, rows, columns, kh, kw]."""
     (sh, sw), (dh, dw), (kh, kw) = stride, dilation, kernel
     padded = np.pad(x, ((0, 0), (0, 0), *_sides(padding)))
     reach = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)

@@ -1,4 +1,4 @@
-"""Dropout, with numbers that are drawn elsewhere."""
+"""Dropout with a given mask."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ Array = NDArray[Any]
 
 
 def dropout_forward(x: Array, kept: NDArray[np.bool_], p: float) -> Array:
-    """y = x / (1 − p) where kept, else 0 · x: the mean over all draws is x.
+    """y = x / (1 − p) where kept, else 0 · x: the expected value is x.
 
-    `kept` has the shape of x; each of its elements is true with the probability 1 − p, and none is
-    for p = 1. N. Srivastava et al., "Dropout" (2014), scaled in training as in PyTorch.
+    `kept` has the shape of x; each of its elements is true with probability 1 − p, and none is for
+    p = 1. N. Srivastava et al., "Dropout" (2014), scaled in training as in PyTorch.
     """
     factor = 1 / (1 - p) if p < 1 else 0.0
     y: Array = x * np.where(kept, factor, 0).astype(x.dtype)

@@ -1,4 +1,4 @@
-"""What a formula of a layer is, and the register of them."""
+"""The base class of layers' formulas, and their registry."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Call:
-    """With what a layer computes, beside its inputs.
+    """What a formula needs besides the layer's inputs.
 
     Attributes:
-        state: its parameters and buffers by their own names (``weight``, ``running_mean``).
-        training: whether a batch normalization takes the statistics of its input.
-        kept: what a dropout in training keeps [N, …].
+        state: the layer's parameters and buffers by their own names (``weight``, ``running_mean``).
+        training: whether a batch normalization uses the statistics of its input.
+        kept: the elements that a dropout keeps in training [N, …].
     """
 
     state: Mapping[str, Array]
@@ -33,7 +33,7 @@ class Call:
 
 
 class Formula(ABC):
-    """What a kind of layer computes; ``@formula(ReLU)`` registers it for that layer."""
+    """The formula of a kind of layer; ``@formula(ReLU)`` registers it for that layer."""
 
     @abstractmethod
     def forward(self, layer: Any, call: Call, *inputs: Array) -> Array:

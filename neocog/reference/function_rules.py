@@ -1,4 +1,4 @@
-"""The formulas of layers without parameters: functions, pooling, and those of several inputs."""
+"""Formulas of layers without parameters: functions, pooling, and layers with several inputs."""
 
 from abc import abstractmethod
 from typing import Any
@@ -27,7 +27,7 @@ from neocog.reference.formula import Array, Arrays, Call, Formula, Mask, formula
 
 __all__: list[str] = []
 
-# Of one input, without parameters
+# One input, no parameters
 
 
 class _Function(Formula):
@@ -37,7 +37,7 @@ class _Function(Formula):
 
     @abstractmethod
     def df(self, layer: Any, dy: Array, x: Array) -> Array:
-        """The input's gradient."""
+        """The gradient of the input."""
 
     def forward(self, layer: Any, call: Call, *inputs: Array) -> Array:
         return self.f(layer, inputs[0])
@@ -182,7 +182,7 @@ class _Flatten(_Function):
         return pooling.flatten_backward(dy, x.shape)
 
 
-# Of several inputs
+# Several inputs
 
 
 @formula(Add)

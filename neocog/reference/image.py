@@ -1,4 +1,4 @@
-"""From pixels to inputs."""
+"""Preprocessing: from pixels to inputs."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ def preprocess(
     std: tuple[float, ...],
     dtype: DTypeLike = np.float64,
 ) -> Array:
-    """Scale every channel, x = (pixel / 255 − mean) / std.
+    """Normalize every channel: x = (pixel / 255 − mean) / std.
 
-    uint8 [N, H, W, C] → `dtype` [N, C, H, W]; mean and std hold a number a channel.
+    uint8 [N, H, W, C] → `dtype` [N, C, H, W]; mean and std have one number per channel.
     """
     pixels = images.astype(dtype) / np.asarray(255, dtype)
     x: Array = (pixels - np.asarray(mean, dtype)) / np.asarray(std, dtype)

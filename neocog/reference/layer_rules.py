@@ -1,4 +1,4 @@
-"""One layer by its formulas: what it gives, and what it passes back."""
+"""Forward and backward pass of a single layer by its formula."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,14 +47,14 @@ def layer_forward(
     training: bool = False,
     kept: Mask | None = None,
 ) -> Array:
-    """What the layer gives for its input [N, …], or for its inputs.
+    """The output of the layer for its input [N, …], or for its inputs.
 
     `state` has its parameters and buffers by their own names (``weight``, ``running_mean``). In
-    training a batch normalization takes the statistics of x, and a dropout needs `kept` [N, …].
+    training a batch normalization uses the statistics of x, and a dropout needs `kept` [N, …].
 
     Raises:
-        TypeError: if there is no formula for it, as for layers made of layers.
-        ValueError: if a dropout with p > 0 is in training without `kept`.
+        TypeError: the layer has no formula, as containers.
+        ValueError: a dropout with p > 0 is in training without `kept`.
     """
     return formula_of(layer).forward(layer, Call(state, training, kept), *inputs)
 
@@ -68,11 +68,10 @@ def layer_backward(
     training: bool = True,
     kept: Mask | None = None,
 ) -> tuple[Any, dict[str, Array]]:
-    """dx for what went in, and the gradient of every parameter by its own name.
+    """dx, and the gradient of every parameter by its own name.
 
-    x is what went in forward, an array or, for a layer with several inputs, a tuple of them, and
-    then dx is a tuple too; `state`, `training` and `kept` as in `layer_forward`, which also says
-    what is raised.
+    x is the input of the forward pass: an array or, for a layer with several inputs, a tuple, and
+    then dx is a tuple, too. `state`, `training`, `kept` and errors are as in `layer_forward`.
     """
     inputs = x if isinstance(x, tuple) else (x,)
     call = Call(state, training, kept)
@@ -81,7 +80,7 @@ def layer_backward(
 
 
 def layer_buffers(layer: Layer, state: Mapping[str, Array], x: Array) -> dict[str, Array]:
-    """The layer's buffers after training forward with x, by their own names; {} if it has none."""
+    """The layer's buffers after a forward pass in training; {} if it has none."""
     if not isinstance(layer, BatchNorm2d):
         return {}
     mean, var = batch_norm2d_running(state["running_mean"], state["running_var"], x, layer.momentum)

@@ -21,18 +21,18 @@ def linear_forward(x: Array, w: Array, b: Array | None = None) -> Array:
 
 
 def linear_backward_input(dy: Array, w: Array) -> Array:
-    """Its gradient dx = Wᵀ dy for every image: dy [N, out], w [out, in] → dx [N, in]."""
+    """The input's gradient dx = Wᵀ dy for every image: dy [N, out], w [out, in] → dx [N, in]."""
     dx: Array = dy @ w
     return dx
 
 
 def linear_backward_weight(x: Array, dy: Array) -> Array:
-    """Its gradient dW = Σ_n dy_n x_nᵀ: x [N, in], dy [N, out] → dw [out, in]."""
+    """The weight's gradient dW = Σ_n dy_n x_nᵀ: x [N, in], dy [N, out] → dw [out, in]."""
     dw: Array = dy.T @ x
     return dw
 
 
 def linear_backward_bias(dy: Array) -> Array:
-    """Its gradient db = Σ_n dy_n: [N, out] → [out]."""
+    """The bias's gradient db = Σ_n dy_n: [N, out] → [out]."""
     db: Array = dy.sum(axis=0)
     return db

@@ -1,8 +1,8 @@
 """Softmax and cross-entropy.
 
-The targets t_n of an image are one-hot, or a mixture of two labels, times a_n, the weight of the
-image, which is 1 without sample weights. Smoothing moves them toward equal parts for all classes
-(C. Szegedy et al., 2016): t′_nc = (1 − ε) · t_nc + ε · Σ_k t_nk / classes. With a weight w a class
+The targets t_n of an image are one-hot, or a mixture of two labels, times the image's weight a_n,
+which is 1 without sample weights. Label smoothing moves them toward the uniform distribution
+(C. Szegedy et al., 2016): t′_nc = (1 − ε) · t_nc + ε · Σ_k t_nk / classes. With class weights w_c
 
     loss_n = −Σ_c w_c · t′_nc · log softmax(z_n)_c,
 
@@ -33,8 +33,8 @@ Labels = NDArray[np.integer[Any]]
 def softmax(z: Array, temperature: float = 1.0) -> Array:
     """P(y = j | x) = exp(z_j / T) / Σ_k exp(z_k / T) along the last axis: [N, classes] → the same.
 
-    The largest z is subtracted first, which changes no quotient and lets no exp overflow. With a
-    temperature T above 1 probabilities are nearer to each other, with one below 1 further apart.
+    The largest z is subtracted first, which does not change the result and avoids overflow. With a
+    temperature T above 1 probabilities are closer to each other, with one below 1 further apart.
     """
     with np.errstate(over="ignore"):  # exp(−∞) is 0
         e = np.exp((z - z.max(axis=-1, keepdims=True)) / temperature)
@@ -52,9 +52,9 @@ def mixed_targets(
 ) -> Array:
     """t = share · a · onehot(labels) + (1 − share) · b · onehot(other): the targets for z.
 
-    [N, classes]; without `other` a · onehot(labels). `share` is one number, or one an image [N];
-    H. Zhang et al., "mixup" (2018). a is `sample_weight` [N], of the images that the labels belong
-    to, and b `other_weight` [N], of their partners; both are 1 if they are None.
+    [N, classes]; without `other` a · onehot(labels). `share` is one number, or one per image [N];
+    H. Zhang et al., "mixup" (2018). a is `sample_weight` [N], of the images of `labels`, and b is
+    `other_weight` [N], of their partners; both are 1 if they are None.
     """
     rows, part = np.arange(len(z)), np.broadcast_to(np.asarray(share, z.dtype), len(z))
     own = np.ones(len(z), z.dtype) if sample_weight is None else sample_weight
@@ -79,17 +79,17 @@ def cross_entropy(
     sample_weight: Array | None = None,
     other_weight: Array | None = None,
 ) -> Array:
-    """loss_n = −log softmax(z_n)[label_n]: z [N, classes], labels [N] → one loss an image, [N].
+    """loss_n = −log softmax(z_n)[label_n]: z [N, classes], labels [N] → one loss per image, [N].
 
     Computed as log Σ_k exp(z_k) − z_label, so that it is never the logarithm of a rounded 0. The
-    rest, as above: `other`, `share`, `sample_weight` and `other_weight` as in `mixed_targets`, the
-    ε of `smoothing`, and `weight` [classes]. Divide the sum by `cross_entropy_divisor` for the loss
-    of the batch.
+    options are described above: `other`, `share`, `sample_weight` and `other_weight` as in
+    `mixed_targets`, `smoothing` is ε, and `weight` [classes] is w. Divide the sum by
+    `cross_entropy_divisor` for the loss of the batch.
     """
     goals = _weighted_goals(z, labels, other, share, smoothing, weight, sample_weight, other_weight)
     shifted = z - z.max(axis=-1, keepdims=True)
     away = np.log(np.exp(shifted).sum(axis=-1, keepdims=True)) - shifted
-    # Left out where the goal is 0: there a distance may be infinite.
+    # Left out where the target is 0, since the distance may be infinite there.
     losses: Array = np.where(goals == 0, 0, goals * np.where(goals == 0, 1, away)).sum(axis=-1)
     return losses.astype(z.dtype)
 
@@ -107,9 +107,9 @@ def cross_entropy_backward(
 ) -> Array:
     """δ = y − t, with y = softmax(z) and t the one-hot labels: [N, classes].
 
-    In general δ_c = y_c · Σ_k w_k t′_k − w_c t′_c, with the same options as `cross_entropy`. The
-    gradient of each image's own loss. It is not divided by N: for the gradient of the batch's
-    mean loss, which PyTorch's ``CrossEntropyLoss`` gives, divide by `cross_entropy_divisor`.
+    In general δ_c = y_c · Σ_k w_k t′_k − w_c t′_c, with the same options as `cross_entropy`. It is
+    the gradient of each image's own loss. For the gradient of the batch's mean loss, as in
+    PyTorch's ``CrossEntropyLoss``, divide by `cross_entropy_divisor`.
     """
     goals = _weighted_goals(z, labels, other, share, smoothing, weight, sample_weight, other_weight)
     delta: Array = softmax(z) * goals.sum(axis=-1, keepdims=True) - goals
@@ -128,7 +128,7 @@ def cross_entropy_divisor(
 ) -> float:
     """Σ_n Σ_c w_c · t_nc, by which the sum of losses is divided; N without weights.
 
-    A batch in which every image has the weight 0 has the loss 0: for it this is 1.
+    A batch in which every image has weight 0 has the loss 0; the divisor is then 1.
     """
     if weight is None and sample_weight is None:
         return float(len(z))
@@ -138,9 +138,9 @@ def cross_entropy_divisor(
 
 
 def label_score(z: Array, labels: Labels) -> Array:
-    """s_n = z_n[label_n], which stands in a loss's place: z [N, classes], labels [N] → [N].
+    """s_n = z_n[label_n], used in place of a loss: z [N, classes], labels [N] → [N].
 
-    Its gradient says what speaks for a class, as Grad-CAM asks (R. R. Selvaraju et al., 2017).
+    Its gradient shows what supports a class, as in Grad-CAM (R. R. Selvaraju et al., 2017).
     """
     scores: Array = z[np.arange(len(z)), labels]
     return scores

@@ -1,7 +1,7 @@
-"""Sums, products and rows of several inputs.
+"""Sums, products and concatenations of several inputs.
 
 y = Σ xₖ            dxₖ = dy
-y = Π xₖ            dxₖ = dy · Π_{j ≠ k} xⱼ, summed over a channel where xₖ is one number of it
+y = Π xₖ            dxₖ = dy · Π_{j ≠ k} xⱼ, summed over a channel if xₖ is one number per channel
 y = (x₁, x₂, …)     dxₖ = the channels of dy that came from xₖ
 """
 
@@ -51,7 +51,7 @@ def multiply_backward(dy: Array, xs: Sequence[Array]) -> tuple[Array, ...]:
 
 
 def concat_forward(xs: Sequence[Array]) -> Array:
-    """The channels of the inputs [N, C, …] behind each other."""
+    """The channels of the inputs [N, C, …], concatenated."""
     return np.concatenate(xs, axis=1)
 
 

@@ -1,7 +1,7 @@
 """Muon: momentum whose matrix is made nearly orthogonal.
 
 K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the script
-``airbench94_muon.py``, which also renormalizes every weight.
+``airbench94_muon.py``, which also normalizes every weight.
 """
 
 from typing import Any
@@ -13,16 +13,17 @@ __all__ = ["muon_step", "newton_schulz"]
 
 Array = NDArray[Any]
 
-# Of the quintic a·s + b·s³ + c·s⁵ that drives every singular value s in (0, 1] toward 1; they are
-# the steepest at 0 that still end between about 0.7 and 1.2.
+# Coefficients of the quintic a·s + b·s³ + c·s⁵ that drives every singular value s in (0, 1] toward
+# 1; they have the largest slope at 0 for which the values end between about 0.7 and 1.2.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 
 def newton_schulz(g: Array, iterations: int = 5, eps: float = 1e-7) -> Array:
-    """Near U Vᵀ for a matrix g = U Σ Vᵀ: its singular values go to about 1, its vectors stay.
+    """About U Vᵀ for a matrix g = U Σ Vᵀ: singular values become about 1, singular vectors stay.
 
-    X₀ = g / (‖g‖ + ε) with the Frobenius norm, then X ← a X + b (X Xᵀ) X + c (X Xᵀ)² X, so often.
-    It is done on the transpose where that has fewer rows, which changes nothing but the work.
+    X₀ = g / (‖g‖ + ε) with the Frobenius norm, then `iterations` times
+    X ← a X + b (X Xᵀ) X + c (X Xᵀ)² X. It is done on the transpose if that has fewer rows, which
+    only saves work.
     """
     wide = g if g.shape[0] <= g.shape[1] else g.T
     x: Array = wide / (np.sqrt((wide * wide).sum()) + eps)
@@ -46,9 +47,9 @@ def muon_step(
 ) -> tuple[Array, Array]:
     """v ← μ v + g, p ← (1 − lr · λ) · p − lr · newton_schulz(g + μ v). Returns (p, v).
 
-    Without `nesterov` it is newton_schulz(v). Weights [out, …] of any further dimensions are taken
-    as matrices [out, in · kh · kw]. λ is `weight_decay`. With `renormalize` p is first made
-    √out / ‖p‖ · p, as airbench does.
+    Without `nesterov` it is newton_schulz(v). Weights [out, …] with any further dimensions are
+    treated as matrices [out, in · kh · kw]. λ is `weight_decay`. With `renormalize` p is first
+    scaled to √out / ‖p‖ · p, as in airbench.
     """
     velocity = momentum * velocity + gradient
     direction = gradient + momentum * velocity if nesterov else velocity

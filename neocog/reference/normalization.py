@@ -52,8 +52,8 @@ def batch_norm2d_running(
 ) -> tuple[Array, Array]:
     """r ← (1 − momentum) · r + momentum · s, for the mean and the unbiased variance s of x.
 
-    The unbiased variance is var · m / (m − 1). For m = 1, which PyTorch does not train with, it is
-    taken to be var, which is 0.
+    The unbiased variance is var · m / (m − 1). For m = 1, which PyTorch refuses to train with, it
+    is defined as var, which is 0.
     """
     mean, var = batch_norm2d_statistics(x)
     m = x.size // x.shape[1]
@@ -76,7 +76,7 @@ def batch_norm2d_backward_input(
 ) -> Array:
     """dx = (g − Σ g / m − x̂ · Σ g·x̂ / m) / √(var + eps), where g = dy · weight.
 
-    In training mean and var come from x, and the two sums are what flows back through them.
+    In training mean and var depend on x, and the two sums are the gradients through them.
     Otherwise they are constants, and dx = g / √(var + eps).
     """
     g = dy if weight is None else dy * _channels(weight)
@@ -108,5 +108,5 @@ def _normalized(x: Array, mean: Array, var: Array, eps: float) -> Array:
 
 
 def _channels(values: Array) -> Array:
-    """One number a channel, for maps."""
+    """One number per channel, in the shape of maps."""
     return values[:, None, None]

@@ -1,8 +1,8 @@
-"""Optimizers: one step for one parameter, as ``torch.optim``'s of the same names.
+"""Optimizers: one step for one parameter, named as in ``torch.optim``.
 
-Each gets the parameter p, its gradient g and its own state, and returns them new. All state begins
-as zeros. With `weight_decay` λ the gradient is g + λ · p, except where it says otherwise. `step` is
-1 for the first step.
+Each takes the parameter p, its gradient g and its state, and returns the new ones. All state starts
+as zeros. With `weight_decay` λ the gradient is g + λ · p unless stated otherwise. `step` is 1 for
+the first step.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def sgd_step(
 ) -> tuple[Array, Array]:
     """Momentum: v ← μ v + g, v from 0, then p ← p − lr · v. Returns (p, v).
 
-    The form of ``torch.optim.SGD``: the rate stands outside the velocity. Without momentum it is
+    The form of ``torch.optim.SGD``: the rate is not part of the velocity. Without momentum it is
     p ← p − lr · g, a step against the gradient. With `nesterov` p ← p − lr · (g + μ v).
     """
     gradient = gradient + weight_decay * parameter
@@ -49,7 +49,7 @@ def adam_step(
     *,
     weight_decay: float = 0.0,
 ) -> tuple[Array, Array, Array]:
-    """A rate of its own for every number, from running means of g and g². Returns (p, m, v).
+    """A step size for every number, from running means of g and g². Returns (p, m, v).
 
     m ← β₁ m + (1 − β₁) g and v ← β₂ v + (1 − β₂) g², both from 0; then, with m̂ = m / (1 − β₁ᵗ)
     and v̂ = v / (1 − β₂ᵗ), p ← p − lr · m̂ / (√v̂ + ε). `step` is t, 1 for the first step.

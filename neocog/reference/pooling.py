@@ -1,8 +1,8 @@
-"""Pooling, and flattening what is left.
+"""Pooling and flattening.
 
-A region R_ij of a map begins at row sh·i − ph and column sw·j − pw and has kh × kw places; there
-are ⌊(H + 2ph − kh) / sh⌋ + 1 rows of regions, and columns so. `stride` is the kernel's size if not
-given.
+A window R_ij of a map begins at row sh·i − ph and column sw·j − pw and has kh × kw positions; there
+are ⌊(H + 2ph − kh) / sh⌋ + 1 rows of windows, and likewise columns. `stride` is the kernel's size
+by default.
 """
 
 from collections.abc import Iterator
@@ -34,10 +34,10 @@ def max_pool2d_forward(
     stride: Pair | None = None,
     padding: Pair = (0, 0),
 ) -> tuple[Array, NDArray[np.int64]]:
-    """M(i, j) = the maximum of x over the region R_ij; what lies outside x counts for nothing.
+    """M(i, j) = the maximum of x over the window R_ij; positions outside x are ignored.
 
-    x [N, C, H, W] → (y, winner), both [N, C, rows, columns]. `winner` says which place of the
-    region was taken, u · kw + v for row u and column v. Of equal values the first wins. NaN is
+    x [N, C, H, W] → (y, winner), both [N, C, rows, columns]. `winner` is the position in the window
+    of its maximum, u · kw + v for row u and column v. Of equal values the first wins. NaN is
     larger than anything, and of several NaNs the last wins, as in PyTorch.
     """
     shape, inside = _counted(x.shape, kernel_size, stride, padding)
@@ -59,7 +59,7 @@ def max_pool2d_backward(
     stride: Pair | None = None,
     padding: Pair = (0, 0),
 ) -> Array:
-    """Pass dy to each region's winner, 0 elsewhere; where regions overlap, the sum.
+    """Pass dy to each window's winner, 0 elsewhere; where windows overlap, gradients are added.
 
     dy and winner [N, C, rows, columns] → dx of `input_shape` [N, C, H, W].
     """
@@ -77,7 +77,7 @@ def avg_pool2d_forward(
     *,
     count_include_pad: bool = True,
 ) -> Array:
-    """Σ x over the region R_ij / its number of places; without `count_include_pad` of those in x.
+    """Σ x over the window R_ij / its size; without `count_include_pad` / its positions in x.
 
     x [N, C, H, W] → y [N, C, rows, columns].
     """
@@ -99,7 +99,7 @@ def avg_pool2d_backward(
     *,
     count_include_pad: bool = True,
 ) -> Array:
-    """Each place of x gets dy / the divisor of every region that it lies in.
+    """Each position of x gets Σ dy / divisor over all windows that contain it.
 
     dy [N, C, rows, columns] → dx of `input_shape` [N, C, H, W].
     """
@@ -112,7 +112,7 @@ def avg_pool2d_backward(
 
 
 def adaptive_avg_pool2d_forward(x: Array) -> Array:
-    """The mean of each whole channel: [N, C, H, W] → [N, C, 1, 1]."""
+    """The mean of each channel: [N, C, H, W] → [N, C, 1, 1]."""
     y: Array = x.mean(axis=(2, 3), keepdims=True)
     return y
 
@@ -123,7 +123,7 @@ def adaptive_avg_pool2d_backward(dy: Array, input_shape: tuple[int, ...]) -> Arr
 
 
 def adaptive_max_pool2d_forward(x: Array) -> tuple[Array, NDArray[np.int64]]:
-    """The maximum of each whole channel and where it stood, i · W + j; as `max_pool2d_forward`."""
+    """The maximum of each channel and its position, i · W + j; see `max_pool2d_forward`."""
     return max_pool2d_forward(x, _whole(x.shape))
 
 
@@ -140,11 +140,11 @@ def flatten_forward(x: Array) -> Array:
 
 
 def flatten_backward(dy: Array, input_shape: tuple[int, ...]) -> Array:
-    """The way back: [N, features] → `input_shape`."""
+    """The inverse: [N, features] → `input_shape`."""
     return dy.reshape(input_shape)
 
 
-# Regions
+# Windows
 
 
 def _whole(shape: tuple[int, ...]) -> Pair:
@@ -154,7 +154,7 @@ def _whole(shape: tuple[int, ...]) -> Pair:
 def _counted(
     input_shape: tuple[int, ...], kernel: Pair, stride: Pair | None, padding: Pair
 ) -> tuple[tuple[int, ...], NDArray[np.bool_]]:
-    """The shape of the maps of regions, and which places of the padded map lie in x."""
+    """The shape of the map of windows, and which positions of the padded map are in x."""
     n, c, h, w = input_shape
     rows, columns = (
         (size + 2 * p - k) // s + 1
@@ -166,7 +166,7 @@ def _counted(
 def _places(
     kernel: Pair, stride: Pair | None, shape: tuple[int, ...]
 ) -> Iterator[tuple[slice, slice, slice, slice]]:
-    """For every place of a region, in order, where it lies in the padded map for all regions."""
+    """For every position in a window, its positions in the padded map for all windows."""
     (kh, kw), (sh, sw), (rows, columns) = kernel, stride or kernel, shape[2:]
     for u in range(kh):
         for v in range(kw):

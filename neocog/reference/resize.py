@@ -1,14 +1,14 @@
-"""Pictures scaled with antialiasing.
+"""Antialiased scaling of pictures.
 
-Rows are scaled first, then columns, each with the same filter f. With s = (end − begin) / n pixels
-of the picture to one of the n wanted, and m = max(s, 1), pixel i of the result is
+Rows are scaled first, then columns, each with the same filter f. With s = (end − begin) / n input
+pixels per output pixel, and m = max(s, 1), pixel i of the result is
 
     y[i] = Σ_j w[i, j] x[j],    w[i, j] = f((j + ½ − c[i]) / m) / Σ_k f((k + ½ − c[i]) / m),
     c[i] = begin + (i + ½) s,
 
-over the pixels j of the picture: where it shrinks, the filter is as wide as a pixel of the result,
-so that nothing falls between two of them. Between rows and columns the levels are rounded to whole
-ones from 0 to 255, and so they are at the end. `nearest` takes x[⌊c[i]⌋] instead.
+over the pixels j of the picture. When shrinking, the filter is as wide as an output pixel, so that
+no input pixel is skipped. Levels are rounded to integers from 0 to 255 after the rows and after the
+columns. `nearest` takes x[⌊c[i]⌋] instead.
 
 The filters are Pillow's (https://pillow.readthedocs.io/en/stable/handbook/concepts.html#filters):
 bicubic is Keys' cubic convolution with a = −½ (1981), lanczos the sinc windowed over 3 pixels.
@@ -64,7 +64,7 @@ def resize_image(
         picture: uint8 [H, W, C].
         size: height and width of the result.
         interpolation: "nearest", "box", "bilinear", "bicubic" or "lanczos".
-        region: left, top, right and bottom, in pixels; the whole picture, if None.
+        region: left, top, right and bottom, in pixels; None is the whole picture.
 
     Returns:
         uint8 [height, width, C].

@@ -1,7 +1,7 @@
-"""The report of a run: one page for people, with curves, mistakes in pictures, and settings.
+"""The report of a run: a page with curves, the confusion matrix, mistakes, and settings.
 
-`report` gathers what the page shows from plain values, a part in each module, and the program in
-`static/` draws it; `run` does so for the folder of a run.
+`report` makes the page from plain values, each part in a module of its own, and the script in
+`static/` draws it; `run` does so for a run folder.
 """
 
 from neocog.report.report import write_report

@@ -1,13 +1,13 @@
-"""What a network looks at in an image that it got wrong, by occlusion.
+"""What a network looked at in a misclassified image, by occlusion.
 
-A square of the image is covered, at every place where it fits, and each pixel gets the mean fall of
-a class's log odds over the squares that cover it:
+A square of the image is covered, at every position, and each pixel gets the mean drop of a class's
+log odds over the squares that cover it:
 
     log odds of class k = log(p_k / (1 − p_k)) = z_k − log Σ_{j ≠ k} exp(z_j)
 
-of the scores z. Near certainty probabilities hardly move, and log odds do. Unlike Grad-CAM this
-takes predictions alone, by the program that has just evaluated the data, so that nothing more is
-compiled; and it shows the evidence for both classes, the predicted and the true one.
+where z are the scores. Near certainty probabilities hardly change, but log odds do. Unlike Grad-CAM
+this needs only predictions, by the program that has just evaluated the data, so nothing more is
+compiled; and it shows the evidence for both the predicted and the true class.
 
 M. D. Zeiler and R. Fergus, "Visualizing and understanding convolutional networks" (2014).
 """
@@ -23,12 +23,12 @@ from neocog.summary import cost
 
 __all__ = ["covered_maps", "explained"]
 
-# Multiply-adds of all predictions together: a second or two on two cores.
+# Limit of multiply-adds of all predictions together: a second or two on two cores.
 _MOST_WORK = 100_000_000_000
 _MOST_PICTURES = 12
-# Squares have a quarter of the image's side and are half of their own side apart.
+# Squares have a quarter of the image's side, and their distance is half of their side.
 _SQUARE, _APART = 4, 2
-# Numbers of a map's side that are kept.
+# Largest side of a map.
 _KEPT = 56
 
 Floats = NDArray[np.float32]
@@ -36,7 +36,7 @@ Images = NDArray[np.uint8]
 
 
 def explained(network: Network) -> int:
-    """Of how many pictures maps are made, so that it takes a second or two; 0 of large networks."""
+    """Number of pictures to explain, so that it takes a second or two; 0 for large networks."""
     work = max(1, cost(network).multiply_adds)
     squares = math.prod(len(_begins(side)) for side in network.input_shape[1:])
     return min(_MOST_PICTURES, _MOST_WORK // (work * (squares + 1)))
@@ -45,17 +45,17 @@ def explained(network: Network) -> int:
 def covered_maps(
     network: Network, image: Images, labels: tuple[int, ...], threads: int | None = None
 ) -> Floats:
-    """How far each label's log odds fall where the image is covered.
+    """How far the log odds of each label drop where the image is covered.
 
     Args:
         network: with weights.
         image: uint8 [height, width, channels].
-        labels: numbers of classes.
-        threads: workers; the cores there are, if None.
+        labels: class numbers.
+        threads: number of workers; None uses all available cores.
 
     Returns:
-        float32 [labels, rows, columns], the mean fall at each pixel; of large images at pixels
-        evenly apart.
+        float32 [labels, rows, columns], the mean drop at each pixel; for large images, at evenly
+        spaced pixels.
     """
     height, width = image.shape[:2]
     tops, lefts = _begins(height), _begins(width)
@@ -76,7 +76,7 @@ def covered_maps(
 
 
 def _log_odds(scores: Floats, labels: tuple[int, ...]) -> NDArray[np.float64]:
-    """Of each label in each row of scores, float64 [n, labels]."""
+    """The log odds of each label in each row of scores, float64 [n, labels]."""
     found = []
     for label in labels:
         others = np.delete(scores.astype(np.float64), label, axis=1)
@@ -91,7 +91,7 @@ def _side(side: int) -> int:
 
 
 def _begins(side: int) -> list[int]:
-    """Where squares begin along a side, the last at its end."""
+    """The positions of squares along a side, the last one at its end."""
     square = _side(side)
     return sorted({*range(0, side - square, -(-square // _APART)), side - square})
 

@@ -1,7 +1,7 @@
-"""Which classes were taken for which, and the pictures that show it.
+"""The confusion matrix, with pictures of its cells.
 
-Up to `MOST_IN_TABLE` classes are a table of all counts; of more classes only the pairs that were
-mixed up most are listed.
+For up to `MOST_IN_TABLE` classes all counts are shown; for more classes only the pairs that were
+confused most often.
 """
 
 from typing import Any
@@ -13,19 +13,19 @@ from neocog.evaluation import Evaluation
 
 __all__ = ["MOST_IN_TABLE", "choose_pictures", "confusion"]
 
-#: Classes whose counts are shown as a table.
+#: Largest number of classes for which all counts are shown.
 MOST_IN_TABLE = 24
 _MOST_PAIRS = 100
-# Pictures of one cell: of mistakes, and of what is right.
+# Pictures per cell: of mistakes, and of correct predictions.
 _WRONG, _RIGHT = 12, 6
-# The part of all pictures that may show what is right.
+# Fraction of the pictures that may show correct predictions.
 _RIGHT_PART = 0.25
 
 Whole = NDArray[np.int64]
 
 
 def confusion(evaluation: Evaluation) -> dict[str, Any]:
-    """The ``table`` of all counts, or ``pairs`` as [class, taken for, count], the most first."""
+    """The ``table`` of all counts, or ``pairs`` [class, predicted class, count], largest first."""
     counts = evaluation.confusion
     if len(counts) <= MOST_IN_TABLE:
         return {"table": counts.tolist()}
@@ -42,15 +42,14 @@ def confusion(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def choose_pictures(evaluation: Evaluation, most: int) -> list[int]:
-    """The images to show in the cells of the matrix, at most so many; their indices.
+    """Indices of the images to show in the cells of the matrix, at most this many.
 
-    Of what was taken for another class these are the ones that the network was surest of; of what
-    is right, those that it was least sure of. Every cell gets its first picture before any gets its
-    second, the largest cells first.
+    Mistakes are chosen by highest confidence, correct predictions by lowest. Every cell gets its
+    first picture before any gets its second, the largest cells first.
     """
     right = evaluation.predicted == evaluation.labels
     wrong = _choose(evaluation, np.flatnonzero(~right), -evaluation.confidence, _WRONG, most)
-    # What the mistakes leave over, and a part of its own in any case.
+    # The rest goes to correct predictions, which have a minimum in any case.
     rest = max(most - len(wrong), int(_RIGHT_PART * most))
     unsure = _choose(evaluation, np.flatnonzero(right), evaluation.confidence, _RIGHT, rest)
     return [*wrong[: most - len(unsure)].tolist(), *unsure.tolist()]
@@ -59,7 +58,7 @@ def choose_pictures(evaluation: Evaluation, most: int) -> list[int]:
 def _choose(
     evaluation: Evaluation, among: Whole, key: NDArray[np.float64], of_cell: int, most: int
 ) -> Whole:
-    """Images of the smallest keys in each cell, `of_cell` of it and `most` of all."""
+    """The images with the smallest keys in each cell, `of_cell` per cell and `most` in all."""
     cell = evaluation.labels[among] * len(evaluation.classes) + evaluation.predicted[among]
     order = np.lexsort((among, key[among], cell))
     among, cell = among[order], cell[order]

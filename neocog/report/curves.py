@@ -1,4 +1,4 @@
-"""What a history shows of a run: losses, accuracy and learning rate over its epochs."""
+"""Curves of a run: losses, accuracy and learning rate over its epochs."""
 
 import math
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from neocog.training.history import Epoch, History
 
-__all__ = ["curves", "thinned"]
+__all__ = ["curves", "lr_curve", "thinned"]
 
-# Points of a curve, of which a screen shows no more, and rows of the table of epochs.
+# Largest number of points of a curve, about a screen's width, and of rows of the table of epochs.
 _MOST_POINTS, _MOST_ROWS = 400, 500
 
 Reals = NDArray[np.float64]
@@ -21,14 +21,14 @@ def curves(history: History, learning_rates: Reals | None = None) -> dict[str, A
     """The curves of a run, each with ``x`` in epochs and ``y``.
 
     Args:
-        history: of the run. Of its epochs, `validation_loss`, `validation_accuracy` and `lr` are
-            shown where they are known.
-        learning_rates: of every step, if they are known; else those of the epochs are shown.
+        history: history of the run. `validation_loss`, `validation_accuracy` and `lr` of its epochs
+            are shown if they are known.
+        learning_rates: rate of every step, if known; otherwise those of the epochs are shown.
 
     Returns:
         ``running``, the logged losses; ``loss``, ``validation_loss``, ``validation_accuracy`` and
-        ``lr``, each where there is something to show; ``epochs``, the same numbers as a table, a
-        row ``[epoch, loss, validation loss, validation accuracy, lr, seconds]`` each.
+        ``lr``, each if there is something to show; and ``epochs``, the same numbers as a table with
+        rows ``[epoch, loss, validation loss, validation accuracy, lr, seconds]``.
     """
     found: dict[str, Any] = {}
     batches = max((entry.batch for entry in history.logged), default=0)
@@ -48,9 +48,14 @@ def curves(history: History, learning_rates: Reals | None = None) -> dict[str, A
         found["lr"] = thinned(np.linspace(0, last, len(learning_rates)), learning_rates)
     rows = [list(row) for row in zip(at, *columns.values(), strict=True)]
     every = max(1, -(-len(rows) // _MOST_ROWS))
-    # Counted from the end, so that the last epoch is always there.
+    # Counted from the end, so that the last epoch is always included.
     found["epochs"] = [[int(row[0]), *row[1:]] for row in rows[::-1][::every][::-1]]
     return found
+
+
+def lr_curve(rates: Sequence[float] | Reals, losses: Sequence[float] | Reals) -> dict[str, Any]:
+    """The losses of a learning-rate range test, ``x`` being log₁₀ of the rates."""
+    return thinned(np.log10(np.array(rates, np.float64)), losses)
 
 
 def _known(epoch: Epoch, name: str) -> float | None:
@@ -61,10 +66,10 @@ def _known(epoch: Epoch, name: str) -> float | None:
 def thinned(
     x: Sequence[float] | Reals, y: Sequence[float | None] | Reals
 ) -> dict[str, list[float | None]]:
-    """A curve of at most `_MOST_POINTS` points: means of neighbors, with the least and the most.
+    """A curve of at most `_MOST_POINTS` points: means of neighbors, with minima and maxima.
 
-    Gives ``x``, ``y``, and ``low`` and ``high`` where several points became one; numbers have six
-    digits, and what is no finite number is None.
+    Returns ``x``, ``y``, and ``low`` and ``high`` if points were merged. Numbers have six digits;
+    those that are not finite become None.
     """
     xs = np.array(x, np.float64)
     ys = np.array([math.nan if value is None else value for value in y], np.float64)

@@ -1,4 +1,4 @@
-"""The filters of a network's first convolution, which show what it looks for in pixels."""
+"""The filters of a network's first convolution, which see the pixels directly."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ _MOST_FILTERS, _MOST_SIDE = 64, 16
 
 
 def first_filters(network: Network, block: Block) -> dict[str, Any] | None:
-    """The weights of the first filters, and how many there are; None without a convolution.
+    """The weights of the first filters, and the number of all; None without a convolution.
 
-    Of filters with other than three inputs, the first input's weights are shown.
+    If filters do not have three inputs, the weights of the first input are shown.
     """
     for name, layer in network.leaves.items():
         if isinstance(layer, Conv2d):

@@ -1,4 +1,4 @@
-"""The worst mistakes: what the network was surest of and wrong about, and where it looked."""
+"""The worst mistakes: the most confident wrong predictions, and where the network looked."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from neocog.report.thumbnails import sheet
 
 __all__ = ["MOST_MISTAKES", "name_of_image", "worst_mistakes"]
 
-#: Mistakes that are listed.
+#: Number of mistakes that are listed.
 MOST_MISTAKES = 24
 _SIDE, _MOST_BYTES = 128, 320_000
 _LONGEST_NAME, _LONGEST_READ = 120, 10_000
@@ -27,19 +27,19 @@ def worst_mistakes(
     block: Block,
     threads: int | None = None,
 ) -> dict[str, Any]:
-    """The mistakes that the network was surest of.
+    """The most confident mistakes.
 
     Args:
-        evaluation: says which those are.
-        images: that were evaluated, uint8 [n, height, width, channels].
-        network: whose predictions they are; without it nothing says where it looked.
+        evaluation: the evaluation with the mistakes.
+        images: the images that were evaluated, uint8 [n, height, width, channels].
+        network: the network that was evaluated; without it, no maps are made.
         block: gets the maps.
-        threads: workers; the cores there are, if None.
+        threads: number of workers; None uses all available cores.
 
     Returns:
         ``count`` of all; ``items``, each with ``index``, ``name``, ``label``, ``predicted``,
-        ``probability`` and ``label_probability``, and ``maps`` [2, rows, columns] of the first
-        ones: for the predicted class, and for the right one; ``pictures``, a sheet of them.
+        ``probability`` and ``label_probability``, and for the first ones ``maps``
+        [2, rows, columns], of the predicted and the true class; ``pictures``, a sheet of them.
     """
     worst = evaluation.mistakes[:MOST_MISTAKES]
     count = int((evaluation.predicted != evaluation.labels).sum())
@@ -60,7 +60,7 @@ def worst_mistakes(
         if network is not None and number < with_maps:
             classes = int(predicted), int(label)
             maps = covered_maps(network, images[mistake.index], classes, threads)
-            # Three digits are more than a picture shows, and take half the room.
+            # Three digits are enough for a picture, and take half the space.
             item["maps"] = block.add(maps.round(3))
         items.append(item)
     pictures = sheet(images, [mistake.index for mistake in worst], _SIDE, _MOST_BYTES)
@@ -68,7 +68,7 @@ def worst_mistakes(
 
 
 def name_of_image(evaluation: Evaluation, index: int) -> str | None:
-    """What people know an image by, its end if it is long; None where it has no name."""
+    """The name of an image, its end if it is long; None if it has no name."""
     if evaluation.names is None:
         return None
     text = printable(str(evaluation.names[index]), _LONGEST_READ)

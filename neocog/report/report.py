@@ -1,9 +1,9 @@
-"""`write_report`: the page by which people judge a run.
+"""`write_report`: writes the page that shows how a run went.
 
-The page is one file of less than 3 MB, usually of about 1 MB: pictures are counted and their bytes
-are bounded (`_SHEET_BYTES` and those of `mistakes`), and every list has an end. It takes half a
-second beside the predictions; what takes longest is where the network looks, whose predictions are
-bounded too (`attention`).
+The page is one file of less than 3 MB, usually of about 1 MB: the number and the bytes of pictures
+are limited (`_SHEET_BYTES` and those of `mistakes`), and so is the length of every list. It takes
+half a second besides the predictions for maps of attention, whose number is limited too
+(`attention`).
 """
 
 import os
@@ -23,7 +23,7 @@ from neocog.explanation.page.payload import Packed
 from neocog.files import user_path, write_bytes
 from neocog.network import Network, check_network
 from neocog.report.confusion import choose_pictures, confusion
-from neocog.report.curves import curves
+from neocog.report.curves import curves, lr_curve
 from neocog.report.first_filters import first_filters
 from neocog.report.mistakes import name_of_image, worst_mistakes
 from neocog.report.tables import fact_rows, setting_rows
@@ -35,7 +35,7 @@ from neocog.write_errors import why_not_written
 __all__ = ["write_report"]
 
 _PACKAGE, _ENTRY = "neocog.report", "report.js"
-# Of the confusion matrix: pictures, their side, the pixels of all, and the bytes of their file.
+# For the confusion matrix: number of pictures, their side, pixels of all, and bytes of their file.
 _MOST_PICTURES, _SIDE, _SHEET_PIXELS, _SHEET_BYTES = 900, 80, 2_200_000, 1_200_000
 _MOST_CLASSES, _LONGEST_CLASS, _LONGEST_TITLE = 1000, 80, 120
 
@@ -50,6 +50,7 @@ def write_report(
     part: str = "test",
     history: History | None = None,
     learning_rates: Sequence[float] | None = None,
+    lr_test: Sequence[tuple[float, float]] | None = None,
     settings: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
     facts: Mapping[str, Mapping[str, Any]] | None = None,
@@ -69,6 +70,7 @@ def write_report(
         part: what the images are called, such as "test".
         history: of the training.
         learning_rates: of every step, where the history does not say enough.
+        lr_test: of a learning-rate range test, (rate, loss) for each step.
         settings: by name, which may be tables of settings.
         defaults: the same of a run in which nothing was chosen, to show what was.
         facts: tables by their title, such as timings, the machine and versions.
@@ -76,7 +78,7 @@ def write_report(
 
     Raises:
         DataError: `data` are not those that were evaluated.
-        NeocogError: the file cannot be written, or something else is given than what this says.
+        NeocogError: the file cannot be written, or an argument is of the wrong type.
     """
     path = user_path(file_path("path", path))
     title = printable(instance("title", title, str, "a text"), _LONGEST_TITLE)
@@ -95,6 +97,8 @@ def write_report(
     if history is not None:
         instance("history", history, History, "a History, as fit gives it")
         structure["history"] = _of_history(history, _rates(learning_rates))
+        if lr_test:
+            structure["history"]["lr_test"] = lr_curve(*zip(*_pairs(lr_test), strict=True))
     if network is not None:
         network = check_network(network)
         structure["filters"] = first_filters(network, block)
@@ -131,6 +135,16 @@ def _rates(given: Sequence[float] | None) -> NDArray[np.float64] | None:
         found = np.empty(())
     if found.ndim != 1:
         raise refuse("learning_rates", given, "a number for every step")
+    return found
+
+
+def _pairs(given: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    try:
+        found = np.asarray(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        found = np.empty(())
+    if found.ndim != 2 or found.shape[1] != 2 or not (found[:, 0] > 0).all():
+        raise refuse("lr_test", given, "pairs of a learning rate above 0 and a loss")
     return found
 
 
@@ -178,7 +192,7 @@ def _evaluated(data: Dataset, evaluation: Evaluation) -> Dataset:
 
 
 def _pictures(evaluation: Evaluation, images: NDArray[np.uint8]) -> dict[str, Any]:
-    """A sheet of the pictures in the cells, and what each of them is."""
+    """A sheet of the pictures in the cells, with the index and name of each."""
     most = min(_MOST_PICTURES, most_that_fit(images.shape[1:], _SIDE, _SHEET_PIXELS))
     chosen = choose_pictures(evaluation, most)
     items = [

@@ -1,4 +1,4 @@
-"""The report of a run folder: what ``history.csv`` and ``run.json`` say, and an evaluation."""
+"""The report of a run folder, from its ``history.csv`` and ``run.json`` and an evaluation."""
 
 import csv
 import dataclasses
@@ -15,6 +15,7 @@ from neocog.evaluation import Evaluation
 from neocog.files import exists, read_bytes
 from neocog.network import Network
 from neocog.report.report import write_report
+from neocog.run_files import LR
 from neocog.settings.recipe import Recipe
 from neocog.summary import cost
 from neocog.training.history import Epoch, History, Logged
@@ -22,12 +23,12 @@ from neocog.training.run_process import read_info
 
 __all__ = ["REPORT", "read_history", "write_run_report"]
 
-#: The file of a run folder.
+#: Name of the report's file in a run folder.
 REPORT = "report.html"
 _HISTORY = "history.csv"
-# A line is some 30 bytes, so that this is a million lines.
+# A line has some 30 bytes, so this allows a million lines.
 _MOST_BYTES = 32 * 2**20
-# Of a recipe itself, which is named already.
+# Settings of the recipe itself, which is named elsewhere on the page.
 _OF_A_RECIPE = ("name", "about")
 _MACHINE = {"vector_floats": "vector width (floats)"}
 
@@ -44,23 +45,22 @@ def write_run_report(
     path: str | Path | None = None,
     threads: int | None = None,
 ) -> Path:
-    """Write a run's ``report.html``; gives its path.
+    """Write a run's ``report.html``; returns its path.
 
     Args:
-        folder: of the run, whose ``run.json`` has the settings, the timings, the machine and the
-            versions.
-        network: that was trained.
-        evaluation: of the network, if there is one.
+        folder: the run folder, whose ``run.json`` has the settings, timings, machine and versions.
+        network: the trained network.
+        evaluation: evaluation of the network, if there is one.
         data: the images that were evaluated.
-        part: what they are called, such as "test".
-        history: of the training; what the folder says, without it.
-        defaults: of the settings, to show which differ; those of a `Recipe`, without them.
-        path: of the file; ``report.html`` in the folder, without it.
-        threads: workers for predictions; the cores there are, if None.
+        part: name of their part, such as "test".
+        history: history of the training; by default the one in the folder.
+        defaults: default settings, to show which ones differ; by default those of a `Recipe`.
+        path: file to write; by default ``report.html`` in the folder.
+        threads: number of workers for predictions; None uses all available cores.
 
     Raises:
         FormatError: ``history.csv`` is damaged.
-        NeocogError: as `write_report` does.
+        NeocogError: as in `write_report`.
     """
     folder = Path(folder)
     info = read_info(folder)
@@ -75,6 +75,7 @@ def write_run_report(
         data=data,
         part=part,
         history=history,
+        lr_test=_lr_test(folder / LR),
         settings={k: v for k, v in _table(info, "settings").items() if k not in _OF_A_RECIPE},
         defaults=Recipe().to_dict() if defaults is None else defaults,
         facts=_facts(info, history, network, evaluation),
@@ -87,8 +88,8 @@ def read_history(folder: Path, info: Mapping[str, Any] | None = None) -> History
     """The history of a run folder: the losses of ``history.csv``, the epochs of ``run.json``.
 
     Args:
-        folder: of the run.
-        info: the content of ``run.json``, if it is known.
+        folder: the run folder.
+        info: content of ``run.json``, if it is already read.
 
     Raises:
         FormatError: ``history.csv`` is damaged or cannot be read.
@@ -123,8 +124,20 @@ def _logged(path: Path) -> list[Logged]:
     raise FormatError(f"{shown} cannot be read: {reason}. Remove it to go on without it.")
 
 
+def _lr_test(path: Path) -> list[tuple[float, float]]:
+    """The rates and smoothed losses of ``lr.csv``; none where it is missing or damaged."""
+    if not exists(path):
+        return []
+    try:
+        rows = csv.DictReader(io.StringIO(read_bytes(path, _MOST_BYTES).decode()), strict=True)
+        found = [(float(row["lr"]), float(row["smoothed_loss"])) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return []
+    return [(rate, loss) for rate, loss in found if rate > 0]
+
+
 def _epochs(found: object) -> list[Epoch]:
-    """The epochs of ``run.json``, as far as they are numbers."""
+    """The epochs in ``run.json``, as far as they are valid."""
     known = {field.name for field in dataclasses.fields(Epoch)} - {"epoch", "loss", "seconds"}
     epochs = []
     for place, one in enumerate(found if isinstance(found, list) else []):
@@ -142,7 +155,7 @@ def _facts(
     network: Network,
     evaluation: Evaluation | None,
 ) -> dict[str, dict[str, Any]]:
-    """What there is to know of a run beside its settings and results."""
+    """Tables of facts about a run besides its settings and results."""
     network_cost = cost(network)
     machine = _table(info, "machine")
     data = _table(info, "data")
@@ -173,7 +186,7 @@ def _facts(
 
 
 def _time(text: object) -> str | None:
-    """A time of ``run.json``, as 2026-11-30 08:58 UTC; None where it is none."""
+    """A time of ``run.json``, as 2026-11-30 08:58 UTC; None if it is not valid."""
     if not isinstance(text, str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Settings and facts of a run as rows of text."""
+"""Rows of text for the settings and facts of a run."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -11,18 +11,18 @@ from neocog.errors import printable
 __all__ = ["fact_rows", "setting_rows"]
 
 _MOST_ROWS, _MOST_CHARACTERS = 300, 200
-# How deep tables within tables are looked through; no settings are.
+# Largest depth of nested tables; no settings are deeper.
 _DEEPEST = 8
 
 
 def setting_rows(
     settings: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> list[list[str | None]]:
-    """Rows [name, value, default]; default is None where it is the value, "" where there is none.
+    """Rows [name, value, default]; default is None if it equals the value, "" if there is none.
 
     Args:
-        settings: by name; tables within are written with dots, as in ``optimizer.lr``.
-        defaults: in the same shape.
+        settings: settings by name; nested ones are written with dots, such as ``optimizer.lr``.
+        defaults: defaults in the same form.
     """
     usual = dict(_leaves(defaults or {}))
     rows: list[list[str | None]] = []
@@ -35,7 +35,7 @@ def setting_rows(
 
 
 def fact_rows(facts: Mapping[str, Any]) -> list[list[str]]:
-    """Rows [name, value]; what is None is left out."""
+    """Rows [name, value]; values that are None are left out."""
     return [
         [printable(name, _MOST_CHARACTERS), _written(value)]
         for name, value in _leaves(facts)
@@ -55,7 +55,7 @@ def _leaves(
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether they are the same setting; a tuple is the list that a file makes of it."""
+    """Whether two settings are equal; a tuple equals the list that a file has for it."""
     if isinstance(one, tuple | list) and isinstance(other, tuple | list):
         return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, bool) or isinstance(other, bool):

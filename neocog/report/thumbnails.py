@@ -1,7 +1,7 @@
-"""Many small pictures in one image file, which a page holds as an address of its own.
+"""Many small pictures in one image file, embedded in a page as a data URL.
 
-Pictures of up to `PIXELATED` pixels a side are kept as they are, pixel by pixel, if that is not too
-large; others are scaled down and kept as JPEG, whose blocks of 8 × 8 pixels no two pictures share.
+Pictures of up to `PIXELATED` pixels per side are stored losslessly unless that is too large; others
+are scaled down and stored as JPEG, aligned so that no two pictures share a block of 8 × 8 pixels.
 """
 
 import base64
@@ -16,20 +16,20 @@ from PIL import Image
 
 __all__ = ["PIXELATED", "most_that_fit", "sheet"]
 
-#: The side up to which a picture is shown as it is, each pixel a square.
+#: Largest side of a picture that is shown enlarged, with square pixels.
 PIXELATED = 64
 _BLOCK = 8
-# At the last, noise takes 0.4 bytes a pixel, which photographs take at the second.
+# At the last quality noise takes 0.4 bytes per pixel, which photographs take at the second.
 _QUALITIES = (90, 75, 50, 25, 10)
 _COLUMNS = 24
-# PNG is slow, and hardly ever makes pictures of the world this many times smaller.
+# PNG is slow, and hardly ever makes photographs this many times smaller.
 _HOPEFUL = 2
 
 Images = NDArray[np.uint8]
 
 
 def most_that_fit(shape: Sequence[int], most_side: int, most_pixels: int) -> int:
-    """How many pictures [height, width, …] a sheet of so many pixels holds; at least one."""
+    """How many pictures [height, width, …] fit a sheet of this many pixels; at least one."""
     height, width = _fitted(shape, most_side)
     return max(1, most_pixels // (_whole_blocks(height) * _whole_blocks(width)))
 
@@ -37,19 +37,19 @@ def most_that_fit(shape: Sequence[int], most_side: int, most_pixels: int) -> int
 def sheet(
     images: Images, indices: Sequence[int], most_side: int, most_bytes: int
 ) -> dict[str, Any]:
-    """Some images, scaled down to `most_side` and put side by side.
+    """Make a sheet of some images, scaled down to `most_side` and placed side by side.
 
     Args:
-        images: uint8 [n, height, width, channels]; with other than 3 channels the first is shown,
+        images: uint8 [n, height, width, channels]; if there are not 3 channels, the first is shown
             in gray.
-        indices: which of them, at least one.
-        most_side: pixels of the longer side of a picture.
-        most_bytes: of the image file, as far as JPEG can be made that small.
+        indices: indices of the images, at least one.
+        most_side: longer side of a picture, in pixels.
+        most_bytes: largest size of the image file, as far as JPEG can reach it.
 
     Returns:
-        ``src``, an address that holds them all in rows of ``columns``; ``height`` and ``width`` of
-        one in pixels; ``down`` and ``across``, the distances from one to the next; and whether they
-        are to be shown ``pixelated``.
+        ``src``, a data URL of the sheet, which has rows of ``columns`` pictures; ``height`` and
+        ``width`` of a picture in pixels; ``down`` and ``across``, the distances between pictures;
+        and whether they are to be shown ``pixelated``.
     """
     height, width = _fitted(images.shape[1:], most_side)
     down, across = _whole_blocks(height), _whole_blocks(width)
@@ -60,7 +60,7 @@ def sheet(
     for place, index in enumerate(indices):
         top, left = place // columns * down, place % columns * across
         picture = _scaled(images[index], (height, width))
-        # The edge goes on up to the next picture, or JPEG would blur it with black.
+        # The edge is extended to the next picture, or JPEG would blur it with black.
         if (height, width) != (down, across):
             padding = [(0, down - height), (0, across - width), (0, 0)][: picture.ndim]
             picture = np.pad(picture, padding, "edge")
@@ -98,7 +98,7 @@ def _scaled(image: Images, size: tuple[int, int]) -> Images:
 
 
 def _encoded(picture: Image.Image, most_bytes: int, *, lossless: bool) -> tuple[str, bytes]:
-    """The first way to keep it that is small enough, or the smallest of all."""
+    """The first encoding that is small enough, or the smallest of all."""
     ways: list[tuple[str, dict[str, int]]] = [
         ("jpeg", {"quality": quality, "subsampling": 0}) for quality in _QUALITIES
     ]

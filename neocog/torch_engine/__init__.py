@@ -1,1 +1,1 @@
-"""PyTorch beside neocog; the only package that imports torch."""
+"""The PyTorch backend; the only package that imports torch."""

@@ -1,8 +1,7 @@
-"""The note's network in PyTorch at its best on a CPU: what neocog is measured against.
+"""The note's network in PyTorch, as fast as possible on a CPU, to compare neocog with.
 
-All data are in memory, so there is no DataLoader to pay for. They stand there either as bytes,
-which each step normalizes as neocog's does, or as float32 that was normalized before the clock
-starts.
+All data are in memory, so there is no overhead of a DataLoader. They are either bytes, which each
+step normalizes as neocog does, or float32 that was normalized before the clock starts.
 """
 
 import time
@@ -20,7 +19,7 @@ class Baseline:
     """The note's network with its training loop and its predictions.
 
     Args:
-        state: weights by name, as neocog and PyTorch share them.
+        state: weights by name, in the names that neocog and PyTorch share.
         images: uint8 [n, 32, 32, 3].
         labels: int64 [n].
     """
@@ -62,7 +61,7 @@ class Baseline:
         *,
         prepared: bool,
     ) -> tuple[float, list[float]]:
-        """Seconds a step and each step's loss, from the given weights; from floats if prepared."""
+        """Train from the given weights; returns seconds per step and the loss of each step."""
         torch.set_num_threads(threads)
         net = self._fresh()
         optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=momentum)
@@ -80,7 +79,7 @@ class Baseline:
         return (time.perf_counter() - began) / len(batches), losses
 
     def predict(self, count: int, repeat: int, threads: int) -> tuple[float, NDArray[np.float32]]:
-        """Seconds for the probabilities of the first `count` images, from bytes; and those."""
+        """Predict the first `count` images from bytes; returns seconds and the probabilities."""
         torch.set_num_threads(threads)
         with torch.inference_mode():
             found = torch.softmax(self._net(self.normalize(self._raw[:count])), 1)

@@ -1,6 +1,6 @@
-"""What each layer is in PyTorch: ``@torch_module(GELU)``.
+"""The PyTorch module of each layer: ``@torch_module(GELU)``.
 
-A rule gets the layer and gives a new module with PyTorch's own initial values.
+A rule takes the layer and returns a new module with PyTorch's initial values.
 """
 
 from collections import OrderedDict
@@ -60,15 +60,15 @@ def module_of(layer: Layer) -> nn.Module:
 
 
 def named_modules(layers: Mapping[str, Layer]) -> "OrderedDict[str, nn.Module]":
-    """New modules by the layers' names, made in their order, as they draw initial values."""
+    """New modules by the layers' names, made in order, since they draw initial values."""
     return OrderedDict((name, module_of(layer)) for name, layer in layers.items())
 
 
 def in_a_row(layers: Mapping[str, Layer]) -> nn.Sequential:
-    """Modules that feed each other.
+    """A chain of modules.
 
     Raises:
-        ArchitectureError: if a layer has a name that PyTorch keeps for itself, such as ``forward``.
+        ArchitectureError: a layer has a name that PyTorch reserves, such as ``forward``.
     """
     try:
         return nn.Sequential(named_modules(layers))
@@ -90,7 +90,7 @@ class ResidualModule(nn.Module):  # type: ignore[misc]
         self.shortcut = shortcut
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Both lanes added."""
+        """The sum of both paths."""
         return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
 
 
@@ -102,11 +102,11 @@ class ScaleModule(nn.Module):  # type: ignore[misc]
         self.factor = factor
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Each number times the factor."""
+        """Multiply by the factor."""
         return self.factor * x
 
     def extra_repr(self) -> str:
-        """What ``repr`` shows in its brackets."""
+        """The arguments that ``repr`` shows."""
         return f"factor={self.factor}"
 
 
@@ -114,15 +114,15 @@ class AddModule(nn.Module):  # type: ignore[misc]
     """The sum of its inputs."""
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """From the first to the last."""
+        """Add from the first to the last."""
         return sum(inputs[1:], start=inputs[0])
 
 
 class MultiplyModule(nn.Module):  # type: ignore[misc]
-    """The product of its inputs, of which some may be one number a channel."""
+    """The product of its inputs, some of which may have one number per channel."""
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """From the first to the last."""
+        """Multiply from the first to the last."""
         y, *others = inputs
         for x in others:
             y = y * x
@@ -130,10 +130,10 @@ class MultiplyModule(nn.Module):  # type: ignore[misc]
 
 
 class ConcatModule(nn.Module):  # type: ignore[misc]
-    """The channels of its inputs behind each other."""
+    """The concatenation of its inputs along the channels."""
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """From the first to the last."""
+        """Concatenate from the first to the last."""
         return torch.cat(inputs, dim=1)
 
 

@@ -1,4 +1,4 @@
-"""A network as PyTorch's own module: the same layers, names, shapes and numbers."""
+"""Converts a network to a PyTorch module with the same layers, names, shapes and weights."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -20,18 +20,18 @@ class HasState(Protocol):
 
     @property
     def graph(self) -> Graph:
-        """What it is made of."""
+        """The graph of layers."""
 
     @property
     def initialized(self) -> bool:
-        """Whether it has values."""
+        """Whether it has weights."""
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """These by name."""
+        """The weights by name."""
 
 
 class GraphModule(nn.Module):  # type: ignore[misc]
-    """Modules that each read the outputs of some before them."""
+    """A module whose modules each read the outputs of earlier ones."""
 
     def __init__(self, nodes: tuple[Node, ...]) -> None:
         super().__init__()
@@ -54,17 +54,17 @@ class GraphModule(nn.Module):  # type: ignore[misc]
 
 
 def to_torch(network: Graph | HasState) -> nn.Module:
-    """The same network of ``torch.nn`` modules, in training mode as a new module is.
+    """Convert to ``torch.nn`` modules, in training mode as any new module.
 
     Its ``state_dict`` has the names, shapes and order of ``network.state_dict()``, and copies of
     its values if the network has any; otherwise PyTorch's own initial values, drawn in the order of
     the layers: after ``torch.manual_seed(seed)`` they are those of ``network.initialize(seed)``.
-    It takes preprocessed images, float32 [N, C, H, W], and gives scores: those of a calibrated
-    network are divided by ``network.temperature`` before the softmax. Layers in a row are an
-    ``nn.Sequential``.
+    It takes preprocessed images, float32 [N, C, H, W], and gives scores; those of a calibrated
+    network must be divided by ``network.temperature`` before the softmax. A chain of layers
+    becomes an ``nn.Sequential``.
 
     Raises:
-        ArchitectureError: if a layer has a name that PyTorch keeps for itself, such as ``forward``.
+        ArchitectureError: a layer has a name that PyTorch reserves, such as ``forward``.
     """
     graph = network if isinstance(network, Graph) else network.graph
     module = in_a_row(graph.layers) if graph.is_chain else GraphModule(graph.given)

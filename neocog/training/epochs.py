@@ -61,9 +61,8 @@ def _epochs(run: TrainingRun, validation: Dataset | None, callbacks: Callbacks) 
                 return
             run.next_epoch()
         try:
-            _take_steps(run, callbacks)
-            history.interrupted = run.interrupted
-            if run.interrupted and not (run.epoch_is_done and validation is None):
+            history.interrupted = _take_steps(run, callbacks)
+            if history.interrupted and not (run.epoch_is_done and validation is None):
                 return
             run.update_network()
         except TrainingDivergedError as error:
@@ -73,9 +72,18 @@ def _epochs(run: TrainingRun, validation: Dataset | None, callbacks: Callbacks) 
         callbacks.epoch_done(epoch, history)
 
 
-def _take_steps(run: TrainingRun, callbacks: Callbacks) -> None:
-    """Run to the end of the epoch, with pauses where a callback asks for them."""
+def _take_steps(run: TrainingRun, callbacks: Callbacks) -> bool:
+    """Run to the end of the epoch, with pauses where a callback asks; gives if it was cut off."""
     log = Log(run, callbacks)
+    try:
+        _run_epoch(run, callbacks, log)
+    except KeyboardInterrupt:
+        log.look(run.batch)  # what it was told of when the signal came
+        return True
+    return run.interrupted
+
+
+def _run_epoch(run: TrainingRun, callbacks: Callbacks, log: Log) -> None:
     log.look(run.batch)
     while not run.epoch_is_done:
         try:

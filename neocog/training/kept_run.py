@@ -53,13 +53,13 @@ def keeping(folder: RunFolder, network: Network) -> Iterator[Kept]:
         try:
             try:
                 yield kept
+                if kept.history is not None:
+                    with deferred_signals():
+                        _finish(folder, network, kept.history, ended.by.name if ended.by else None)
             except BaseException as error:
                 with deferred_signals():
                     folder.fail(error, ended.by.name if ended.by else None)
                 raise
-            if kept.history is not None:
-                with deferred_signals():
-                    _finish(folder, network, kept.history, ended.by.name if ended.by else None)
         finally:
             by = ended.by
     if by is not None:

@@ -198,5 +198,5 @@ def _curve(rates: Reals, losses: Reals, diverged: bool) -> LrCurve:
     if diverged:
         end = rates[min(count, len(rates) - 1)]
         lr = (lr * end / _BELOW_END) ** 0.5
-        reason = f"between {reason}, and a thirtieth of {end:.2g}, where it diverged"
+        reason = f"mean of {least:.2g} / 10 (least loss) and {end:.2g} / 30 (end)"
     return LrCurve(rates[:count], losses, smoothed, float(f"{lr:.2g}"), reason)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neocog.errors import FormatError
 from neocog.files import leftovers
-from neocog.run_files import CONFIG, LOG, RUN
+from neocog.run_files import CONFIG, LOG, LR, RUN
 from neocog.training.checkpoints import CHECKPOINTS
 from neocog.training.run_lock import LOCK, RunLock
 from neocog.training.run_process import settle
@@ -65,7 +65,7 @@ def not_made(path: str | Path | None, error: OSError) -> FormatError:
 def take_away(folder: Path, made: list[Path], lock: RunLock) -> None:
     """Remove a run without results, and the folders that were made for it."""
     with suppress(OSError):
-        for name in (RUN, CONFIG, LOG):
+        for name in (RUN, CONFIG, LOG, LR):
             (folder / name).unlink(missing_ok=True)
         for path in (*leftovers(folder), *folder.glob("events.*"), folder / CHECKPOINTS):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

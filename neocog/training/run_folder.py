@@ -102,10 +102,10 @@ class RunFolder:
             lock.acquire()
             if path is not None:
                 check_empty(folder)  # again: another process may have been faster
-            write_run_config(folder, settings, options)
             created = cls(folder, _new_info(settings, data), data, made, lock)
             created.has_begun = True
-            created._write_info()
+            created._write_info()  # first, so that what a kill leaves here is known as a run
+            write_run_config(folder, settings, options)
             return created
         except BaseException as error:
             if lock.held:

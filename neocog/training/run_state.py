@@ -147,7 +147,8 @@ class RunState:
                 f"beyond the end of {length.length:g} epochs. Give it as many as it had, or more."
             )
         steps = self.steps - (self.epoch - 1) * length.steps(1)
-        if self.batch < length.batches(self.epoch) and steps > self.batch // length.accumulate:
+        within = self.batch % length.accumulate and self.batch < length.batches(self.epoch)
+        if within and steps > self.batch // length.accumulate:
             raise NeocogError(
                 f"The run ended within epoch {self.epoch:,} by a step of fewer than "
                 f"{length.accumulate} batches, so this epoch cannot go on. Begin a new run."

@@ -12,6 +12,7 @@ from neocog.training.epoch_line import epoch_line
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.run import TrainingRun
 from neocog.training.run_folder import RunFolder
+from neocog.training.time_left import TimeLeft
 
 __all__ = ["Saving"]
 
@@ -45,6 +46,7 @@ class Saving(Callback):
             NeocogError: it was finished before, and has nothing left to do.
         """
         self._run = run
+        self._time_left = TimeLeft(run.length)
         settings = run.settings
         self.pause_every = settings.checkpoint_steps
         self._seconds = 60 * settings.checkpoint_minutes
@@ -81,6 +83,7 @@ class Saving(Callback):
 
     def progress(self, epoch: int, batch: int, batches: int) -> None:
         """Have the run pause where it is time for a checkpoint."""
+        self._time_left.progress(epoch, batch)
         if self._seconds and time.monotonic() - self._saved_at >= self._seconds:
             self.pause()
 
@@ -101,7 +104,8 @@ class Saving(Callback):
         run = self._run
         with deferred_signals():
             best = best_epoch(history.epochs, run.settings)
-            self._folder.log(epoch_line(history.epochs, run.settings.epochs, best))
+            time_left = self._time_left.epoch_done(epoch.epoch)
+            self._folder.log(epoch_line(history.epochs, run.settings.epochs, best, time_left))
             if self._events is not None:
                 self._events.add_scalars(self._batches(run.epoch, run.batch), _scalars(epoch))
             self._save(history)

@@ -6,8 +6,8 @@
 - `translate`, the pixels by which images are shifted at random: its own, 0, 1, 2, 4 and so on, to
   an eighth of their side
 
-All but the rate are constants in the compiled kernels, so they have a few values, for each of which
-is compiled once.
+The last two are constants in compiled kernels: they have a few values, so that trials wait for the
+compiler a few times and not each.
 """
 
 from neocog.errors import NeocogError

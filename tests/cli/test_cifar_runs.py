@@ -75,7 +75,7 @@ def test_a_run_is_evaluated_on_its_own_data(command, small_cifar, here, monkeypa
     assert opened.notes == ("run was trained on other images than cifar10 now has.",)
     code, out, err = command("evaluate", "run", "cifar10")
     assert code == 0
-    assert err == "run was trained on other images than these, though they are called the same.\n"
+    assert err == "run was trained on other images than these, although the name is the same.\n"
 
 
 def test_a_runs_data_that_are_gone_or_changed(command, small_cifar, here, monkeypatch):

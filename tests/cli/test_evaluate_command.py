@@ -142,4 +142,4 @@ def test_evaluate_refuses_a_model_of_another_number_of_classes(command, with_dat
     with_data()
     code, out, err = command("evaluate", "seven.pth", "tiny")
     assert (code, out) == (1, "")
-    assert "7 classes apart, but tiny has 10" in err.splitlines()[-1]
+    assert "7 classes, but tiny has 10" in err.splitlines()[-1]

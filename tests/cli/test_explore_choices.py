@@ -184,7 +184,7 @@ def test_data_that_do_not_fit(here):
     network = neocog.models.simple_cnn(3)
     network.initialize(0)
     network.save("three.safetensors")
-    with pytest.raises(NeocogError, match="tells 3 classes apart, but shapes has 10"):
+    with pytest.raises(NeocogError, match="distinguishes 3 classes, but shapes has 10"):
         open_network("three.safetensors", "shapes")
     network = neocog.models.simple_cnn(input_shape=(1, 28, 28))
     network.initialize(0)

@@ -17,6 +17,7 @@ MOST_MODULES = 160
 
 COMMANDS = [
     "train",
+    "tune",
     "evaluate",
     "calibrate",
     "report",

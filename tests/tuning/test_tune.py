@@ -1,5 +1,7 @@
 """`neocog.tune`: trials, what is kept of them, and going on."""
 
+import signal
+
 import numpy as np
 import pytest
 from tuned import GOOD, SETTINGS, SLOW, WILD, linear, little_data
@@ -126,7 +128,7 @@ def test_a_trial_that_diverges_is_no_error(tmp_path):
     found = tune(tmp_path, {"lr": [GOOD, WILD]}, trials=6, lr=WILD)
     outcomes = {trial.outcome for trial in found.trials if trial.values["optimizer.lr"] == WILD}
     assert outcomes == {"diverged"}
-    assert "NaN or infinite" in found.trials[0].reason
+    assert "in epoch 1, batch 2" in found.trials[0].reason
     assert found.best.values["optimizer.lr"] == GOOD
 
 
@@ -146,6 +148,29 @@ def test_what_is_raised_leaves_no_trial_under_way(tmp_path):
     with pytest.raises(ZeroDivisionError):
         tune(tmp_path, RATES, callback=Breaks())
     assert tune(tmp_path, RATES, trials=1).trials[0].outcome == "interrupted"
+
+
+@pytest.mark.parametrize("when", ["compiling", "epoch_done", "trial_done"])
+def test_ctrl_c_ends_it_and_it_goes_on(tmp_path, when):
+    def interrupt(*_):
+        signal.raise_signal(signal.SIGINT)
+
+    callback = neocog.Callback()
+    if when == "compiling":
+        callback.begin = interrupt
+    elif when == "epoch_done":
+        callback.epoch_done = interrupt
+    on_trial = interrupt if when == "trial_done" else None
+    found = tune(tmp_path, RATES, callback=callback, on_trial=on_trial)
+    assert found.interrupted
+    ended = "finished" if when == "trial_done" else "interrupted"
+    assert [trial.outcome for trial in found.trials] == [ended]
+    again = tune(tmp_path, RATES)
+    assert not again.interrupted
+    assert sum(trial.counts for trial in again.trials) == 3
+    if when != "trial_done":
+        assert again.trials[1].values == found.trials[0].values
+    assert len(kept_models(tmp_path)) == 1
 
 
 def test_time_is_over(tmp_path):

@@ -219,7 +219,7 @@ def _methods(near: int) -> dict[str, str]:
             "gray pixels), and their 8 × 8 thumbnails differ by less than a tenth of the range of "
             "levels. This finds copies that were compressed, scaled or slightly changed in "
             "brightness, but not mirrored, rotated or clearly cropped ones. Pictures of one color "
-            "are left out. Two photographs of one thing can be near duplicates without being copies."
+            "are left out. Two photographs of one thing can look alike without being copies."
         ),
         "odd": (
             "Each picture's thumbnail, colors and gradients are compared with those of its class. "
