@@ -1,4 +1,4 @@
-"""The kinds of sources that pictures come from, one file each."""
+"""The kinds of sources of pictures, one module each."""
 
 import os
 
@@ -29,9 +29,9 @@ __all__ = [
     "is_there",
 ]
 
-#: In the order in which they are asked whether they recognize a place; the first that does reads.
-#: Packed tar files come behind the kinds that have such archives of their own. Class folders come
-#: last, as they take any folder.
+#: Sources in the order in which they are asked whether they recognize a path; the first that does
+#: is used. Compressed tar files come after the kinds that have such archives of their own. Class
+#: folders come last, as they accept any folder.
 SOURCES: tuple[Source, ...] = (
     idx.SOURCE,
     npz.SOURCE,
@@ -47,5 +47,5 @@ SOURCES: tuple[Source, ...] = (
 
 
 def is_there(path: str | os.PathLike[str]) -> bool:
-    """Whether this may be a source: the path of what is there, or a pattern of shards."""
+    """Whether this may be a source: an existing path, or a pattern of shards."""
     return exists(user_path(path)) or is_pattern(os.fspath(path))

@@ -1,4 +1,4 @@
-"""Pictures that are pixels in memory already."""
+"""Pictures that are arrays of pixels in memory."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,11 +24,11 @@ class ArrayStore:
 
     Args:
         pixels: uint8 [n, height, width, channels].
-        names: of the images; their numbers without it.
+        names: names of the images; by default their numbers.
     """
 
     def __init__(self, pixels: NDArray[np.uint8], names: Sequence[str] | None = None) -> None:
-        #: All of them, for whoever needs no other size.
+        #: The array, for code that needs no other size.
         self.pixels = pixels
         self._names = names
 
@@ -37,7 +37,7 @@ class ArrayStore:
         return str(row) if self._names is None else self._names[row]
 
     def stamp(self, row: int) -> str:
-        """Its name; what is in memory is not kept anywhere."""
+        """Its name; it is not used, since pictures in memory are not cached."""
         return self.name(row)
 
     def size(self, row: int) -> int:
@@ -64,12 +64,12 @@ def of_datasets(
         kind: as in `Listing`.
         name: as in `Listing`.
         parts: images and class numbers of each part; all images have one shape.
-        classes: the names of all classes, in the order of their numbers.
-        request: which classes are wanted.
+        classes: names of all classes, in the order of their numbers.
+        request: the classes that are wanted.
         notes: as in `Listing`.
 
     Raises:
-        DataError: as `listing` does.
+        DataError: as in `listing`.
     """
     stores = {
         part: (ArrayStore(images.images, images.names), images.labels)
@@ -86,10 +86,10 @@ def of_stores(
     request: Request,
     notes: Sequence[str] = (),
 ) -> Listing:
-    """The listing of stores whose pictures all have class numbers; arguments as `of_datasets`."""
+    """The listing of stores whose pictures all have class numbers; see `of_datasets`."""
     known = classes if request.classes is None else wanted_classes(name, classes, request.classes)
     numbers = {one: number for number, one in enumerate(known)}
-    # The new number of each class; −1 for one that is not wanted.
+    # The new number of each class; −1 if it is not wanted.
     renumbered = np.array([numbers.get(one, -1) for one in classes], np.int64)
     found: dict[str, Pictures] = {}
     for part, (store, labels) in parts.items():
@@ -101,7 +101,7 @@ def of_stores(
 
 
 def _check_labels(labels: NDArray[np.int64], classes: int, name: str) -> None:
-    """Raise `DataError` for a label that is the number of no class."""
+    """Raise `DataError` for a label that is not the number of a class."""
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
         raise DataError(

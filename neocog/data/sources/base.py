@@ -1,7 +1,7 @@
-"""What every source of pictures gives: which there are, in which part, and of which class.
+"""The interface of all sources of pictures: which pictures, in which part, of which class.
 
-Nothing is decoded here. A source writes a `Store`, which reads one picture by its number, and says
-with `listing` which belong where; what is done with them is the same for all sources.
+Nothing is decoded here. A source implements a `Store`, which reads one picture by its number, and
+gives each its part and class with `listing`; everything else is the same for all sources.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,49 +29,49 @@ __all__ = [
     "wanted_classes",
 ]
 
-#: The parts that a source may have; where it has none, all of its pictures are in `ALL`.
+#: The parts that a source may have; without parts, all of its pictures are in `ALL`.
 PARTS = ("train", "validation", "test")
 ALL = "all"
 
-# Classes and items that a message names.
+# Classes and items that a message lists.
 _MOST_NAMED = 8
-# What has more digits is a text.
+# A number with more digits is treated as text.
 _LONGEST_NUMBER = 40
 
 
 class Store(Protocol):
-    """Where pictures lie, by number from 0; several threads may call its methods at once."""
+    """Pictures by number, from 0; several threads may call its methods at once."""
 
     def name(self, row: int) -> str:
-        """What people know the picture by, such as its path within the source."""
+        """The name of a picture for people, such as its path within the source."""
 
     def stamp(self, row: int) -> str:
-        """What changes when the picture does: its name, length and time, as far as there are any.
+        """A text that changes when the picture does: its name, length and time, if known.
 
-        Found out without reading the picture. Decoded pixels are kept by it, so that of what lies
-        in an archive it has the archive's length and time too. Empty where nothing tells, and then
-        nothing is kept.
+        It is found without reading the picture and is part of the key of cached pixels, so for a
+        picture in an archive it includes the archive's length and time. It is empty if changes
+        cannot be detected, and then nothing is cached.
         """
 
     def size(self, row: int) -> int:
-        """Bytes of what `read` gives; pictures of different lengths are never the same."""
+        """Bytes of what `read` returns; pictures of different lengths are never the same."""
 
     def read(self, row: int) -> bytes | NDArray[np.uint8]:
         """The content of a picture's file, or its pixels [height, width, channels].
 
         Raises:
             OSError: it cannot be read.
-            DataError: it cannot be read, in words that follow its name.
+            DataError: it cannot be read; the message continues the picture's name.
         """
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Some pictures of a store, in an order, with their class numbers.
+    """A selection of a store's pictures, in an order, with their class numbers.
 
     Attributes:
-        store: where they lie.
-        rows: int64 [n], their numbers there.
+        store: the store.
+        rows: int64 [n], their numbers in the store.
         labels: int64 [n].
     """
 
@@ -83,25 +83,25 @@ class Pictures:
         return len(self.rows)
 
     def take(self, indices: NDArray[np.int64]) -> "Pictures":
-        """Some of them, by their places among these."""
+        """Some of them, by index."""
         return Pictures(self.store, self.rows[indices], self.labels[indices])
 
     def without(self, indices: Sequence[int]) -> "Pictures":
-        """All but some of them, by their places among these."""
+        """All but some of them, by index."""
         if not indices:
             return self
         return self.take(np.delete(np.arange(len(self)), indices))
 
     def names(self) -> list[str]:
-        """What people know all of them by."""
+        """The names of all of them for people."""
         return [self.store.name(row) for row in self.rows.tolist()]
 
     def name(self, index: int) -> str:
-        """What people know a picture by."""
+        """The name of a picture for people."""
         return self.store.name(int(self.rows[index]))
 
     def stamp(self, index: int) -> str:
-        """What changes when a picture does."""
+        """The stamp of a picture; see `Store`."""
         return self.store.stamp(int(self.rows[index]))
 
     def read(self, index: int) -> bytes | NDArray[np.uint8]:
@@ -111,15 +111,15 @@ class Pictures:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """What a source has.
+    """The pictures of a source.
 
     Attributes:
-        kind: of source, in the plural, for people: "class folders".
-        name: of the data, for people and for names of folders.
-        classes: in the order of their numbers.
-        parts: the pictures of "train", "validation" and "test", or of "all" where somebody else is
-            to say which are which.
-        notes: sentences for the user, as of what was passed over.
+        kind: kind of the source, in the plural, for people: "class folders".
+        name: name of the data, for people and for names of folders.
+        classes: names in the order of their numbers.
+        parts: the pictures of "train", "validation" and "test", or of "all" if the source has no
+            split.
+        notes: sentences for the user, such as about ignored files.
     """
 
     kind: str
@@ -131,13 +131,13 @@ class Listing:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a source beside its place.
+    """Options of reading a source besides its path.
 
     Attributes:
-        classes: those that are wanted, in their order; all of them, by name, if None.
-        file_column: of a table, where the name of a picture's file stands; found out if None.
-        label_column: of a table, where its class stands; found out if None.
-        progress: called with bytes done and bytes in all while something is fetched.
+        classes: classes to use, in order; None uses all, sorted by name.
+        file_column: column of a table that has the file names; None finds it.
+        label_column: column of a table that has the classes; None finds it.
+        progress: called with bytes done and bytes in all during a download.
     """
 
     classes: tuple[str, ...] | None = None
@@ -152,9 +152,9 @@ class Source:
 
     Attributes:
         kind: as in `Listing`.
-        recognizes: whether a file or folder that is there is of this kind, by names and first
-            bytes; it raises nothing.
-        read: what is there. Raises `DataError` for what is damaged, or has no pictures.
+        recognizes: whether an existing file or folder is of this kind, by names and first bytes;
+            raises nothing.
+        read: reads the listing. Raises `DataError` if it is damaged or has no pictures.
     """
 
     kind: str
@@ -177,16 +177,16 @@ def listing(
     Args:
         kind: as in `Listing`.
         name: as in `Listing`.
-        store: where the pictures lie.
+        store: the pictures.
         parts: for each part the pictures' numbers in the store, and the names of their classes.
-        request: which classes are wanted.
-        classes: all of them, in the order that the source itself gives them; by name without it,
-            and by value where all of them are whole numbers.
+        request: the classes that are wanted.
+        classes: all classes, if the source itself orders them; by default they are sorted by name,
+            or by value if all are integers.
         notes: as in `Listing`.
 
     Raises:
-        DataError: there are no pictures, a part has classes that "train" has not, a wanted class is
-            not there, or a name that no class can have.
+        DataError: there are no pictures, a part has classes that "train" does not have, a wanted
+            class does not exist, or a name is not allowed.
     """
     there = {one for _rows, names in parts.values() for one in names}
     known = list(classes) if classes is not None else in_order(there)
@@ -203,7 +203,7 @@ def listing(
 
 
 def wanted_classes(name: str, known: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """The classes that are wanted; raises `DataError` where one of them is not known."""
+    """The classes that are wanted; raises `DataError` if one of them does not exist."""
     for one in wanted:
         if one not in known:
             raise DataError(
@@ -220,10 +220,10 @@ def checked(
     parts: Mapping[str, Pictures],
     notes: Iterable[str] = (),
 ) -> Listing:
-    """A `Listing`, unless it has no pictures, or classes that nobody can be trained on.
+    """A `Listing`, after checking that it has pictures, and that all its classes are trained on.
 
     Raises:
-        DataError: as `listing` does.
+        DataError: as in `listing`.
     """
     if not any(map(len, parts.values())):
         raise DataError(f"{name} has no pictures.")
@@ -236,15 +236,15 @@ def checked(
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of classes, by name; by value where all of them are whole numbers."""
+    """Sort names of classes: by value if all are integers, otherwise by name."""
     names = list(names)
     if all(len(one) < _LONGEST_NUMBER and one.removeprefix("-").isdecimal() for one in names):
-        return sorted(names, key=lambda one: (int(one), one))  # "1" and "01" are two
+        return sorted(names, key=lambda one: (int(one), one))  # "1" and "01" are distinct
     return sorted(names)
 
 
 def _check_classes(name: str, classes: list[str], parts: Mapping[str, Pictures]) -> None:
-    """Raise `DataError` where a part has pictures of classes that nobody is trained on."""
+    """Raise `DataError` if a part has pictures of classes without training pictures."""
     if len(set(classes)) < len(classes):
         twice = next(one for one in classes if classes.count(one) > 1)
         raise DataError(f"{name}: the class {printable(twice, 100)!r} is there twice.")

@@ -53,7 +53,7 @@ FILE_BYTES = RECORDS * RECORD_BYTES
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 PYTHON_ARCHIVE = "cifar-10-python.tar.gz"
-# With which the names of CIFAR-100's archives and folders begin.
+# Beginnings of the names of CIFAR-100's archives and folders.
 _OTHER = "cifar-100-"
 ARCHIVE_URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
 ARCHIVE_BYTES = 170_052_171
@@ -63,17 +63,18 @@ ARCHIVE_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1
 def read_named(data_dir: str | os.PathLike[str] | None, request: Request) -> Listing:
     """CIFAR-10: 50,000 images to train on and 10,000 to test, uint8 [n, 32, 32, 3].
 
-    It is looked for in `data_dir`, else in `$NEOCOG_DATA`, else in the user's cache, and is else
-    downloaded into that cache. Each place may be the folder of the files, the folder above it, a
-    folder that holds an official archive, or that archive. A place that is named but holds no
-    CIFAR-10 is an error; no other is then tried.
+    It is searched in `data_dir` if given, else in `$NEOCOG_DATA` if set, else in the user's cache,
+    into which it is downloaded if it is not there. Each place may be the folder of the files, its
+    parent, a folder that has an official archive, or that archive. It is an error if a place that
+    was named has no CIFAR-10; no other is then searched.
 
     Args:
-        data_dir: where CIFAR-10 lies.
-        request: which classes are wanted, and who is told of the download.
+        data_dir: where CIFAR-10 is.
+        request: the classes that are wanted, and the progress function.
 
     Raises:
-        DataError: nothing there, a file missing, damaged or of the wrong size, or no download.
+        DataError: nothing is there, a file is missing, damaged or of the wrong size, or the
+            download failed.
     """
     try:
         folder = find(data_dir, request.progress)
@@ -98,7 +99,7 @@ def find(
     data_dir: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """The folder of the six files, after unpacking or downloading where that is needed."""
+    """The folder of the six files, after unpacking or downloading if needed."""
     variable = os.environ.get("NEOCOG_DATA")
     if data_dir is not None:
         return _named_place(user_path(data_dir), "The data folder")
@@ -130,7 +131,7 @@ def _named_place(root: Path, whose: str) -> Path:
 
 
 def _place_in(root: Path) -> Path | None:
-    """The folder of the six files, or the archive, that `root` is or holds; None without any."""
+    """The folder of the six files, or the archive, that `root` is or contains; else None."""
     for form in _forms():
         if (folder := form.place_in(root)) is not None:
             return folder
@@ -139,7 +140,7 @@ def _place_in(root: Path) -> Path | None:
 
 
 def _folder_in(root: Path) -> Path | None:
-    """The folder of the six files that `root` is, holds or holds packed; None without any."""
+    """The folder of the six files, unpacked if necessary; None if `root` does not have them."""
     place = _place_in(root)
     if place is None or not is_file(place):
         return place
@@ -155,7 +156,7 @@ def _unpacked_folder() -> Path:
 
 
 def _download(progress: Callable[[int, int], None] | None) -> Path:
-    # Here, as it takes longer to import than all the rest and is needed once a machine.
+    # Imported here, as it takes longer to import than all the rest and is needed once per machine.
     from neocog.data.download import download
 
     folder, archive = _unpacked_folder(), _cache() / ARCHIVE
@@ -192,7 +193,7 @@ def _read(folder: Path, request: Request) -> Listing:
         if binary
         else partial(read_batch, label_key="labels", classes=len(CLASSES))
     )
-    # Both the reading and NumPy's copying release the GIL; memory is the limit from two on.
+    # Both reading and NumPy's copying release the GIL; with two threads memory is the bottleneck.
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(read, files, parts))
     return of_datasets(KIND, NAME, {"train": train, "test": test}, CLASSES, request)

@@ -3,8 +3,8 @@
 A record of ``train.bin`` (50,000) or ``test.bin`` (10,000) is the byte of the coarse label, that of
 the fine one, and 3,072 pixel bytes (https://www.cs.toronto.edu/~kriz/cifar.html).
 
-Every image has two labels, which are chosen like columns of a table: ``label_column="coarse"`` are
-20 superclasses, "fine" are the 100 classes, and the usual ones.
+Every image has two labels, which are chosen like columns of a table: ``label_column="coarse"`` has
+20 superclasses, and "fine", the default, 100 classes.
 """
 
 import os
@@ -62,13 +62,13 @@ def _recognizes(path: Path) -> bool:
 
 
 def _place_in(path: Path) -> tuple[Path, Form | None] | None:
-    """The folder of the files and their form, or the archive, that `path` is or holds."""
+    """The folder of the files and their form, or the archive, that `path` is or contains."""
     if not path.is_dir():
         named = path.name in (BINARY.archive, PYTHON.archive)
         return (path, None) if named or (is_archive(path) and holds(path, "cifar-100-")) else None
     if (folder := BINARY.place_in(path)) is not None:
         return folder, BINARY
-    # There are folders called train and test, whatever they hold, in many a folder of pictures.
+    # Many folders of pictures have folders called train and test.
     for folder in (path, path / PYTHON.folder):
         if any(_is_pickle(folder / name) for name in PYTHON.files):
             return folder, PYTHON
@@ -123,7 +123,7 @@ def _read_files(folder: Path, form: Form, request: Request) -> Listing:
 
 
 def _wants_fine(request: Request) -> bool:
-    """Whether the labels are the fine ones, by the names that tables of CIFAR-100 give them."""
+    """Whether the fine labels are wanted, by the names of columns in tables of CIFAR-100."""
     if request.label_column is None:
         return True
     known = {

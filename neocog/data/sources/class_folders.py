@@ -1,8 +1,8 @@
 """A folder that has a folder of pictures for each class.
 
 Either ``root/CLASS/…``, or ``root/PART/CLASS/…`` with the parts train, val (also valid or
-validation) and test. Below a class's folder there may be others, whose pictures are the class's. A
-folder that alone holds all of it, as archives are unpacked to, is seen through.
+validation) and test. Pictures in deeper folders belong to the class, too. A single folder around
+everything, as archives often have, is skipped.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ _PART_NAMES = {
 
 
 def part_of(name: str) -> str | None:
-    """The part that a folder or file of this name holds; None for one that names no part."""
+    """The part that a folder or file of this name has; None if it is not the name of a part."""
     return _PART_NAMES.get(name.lower())
 
 
@@ -86,7 +86,7 @@ def of_tree(tree: Tree, request: Request, kind: str = KIND) -> Listing:
 
 
 def _meanings(tree: Tree, folders: Iterable[str]) -> dict[str, tuple[str, str] | None]:
-    """The part and the class of the pictures in each folder; None where they have no class."""
+    """The part and the class of the pictures in each folder; None if they have no class."""
     levels = {folder: folder.split("/") if folder else [] for folder in folders}
     while _have_wrapper(levels.values()):
         levels = {folder: path[1:] for folder, path in levels.items()}
@@ -107,7 +107,7 @@ def _meanings(tree: Tree, folders: Iterable[str]) -> dict[str, tuple[str, str] |
 
 
 def _have_wrapper(paths: Iterable[list[str]]) -> bool:
-    """Whether all are in one folder that is no part, and no class, as it has no picture itself."""
+    """Whether all are in one folder that is neither a part nor, having no pictures, a class."""
     tops = {path[0] if len(path) > 1 else None for path in paths}
     top = tops.pop() if len(tops) == 1 else None
     return top is not None and part_of(top) is None

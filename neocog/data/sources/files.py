@@ -1,7 +1,7 @@
-"""Pictures that are files in a folder: which there are, and how they are read.
+"""Pictures that are files in a folder.
 
-Nothing outside of the folder is read: links that lead out of it are passed over, and so are links
-to folders, which may lead back to where they are.
+Nothing outside the folder is read: links that lead out of it are ignored, and so are links to
+folders, which may be circular.
 """
 
 import os
@@ -35,12 +35,12 @@ __all__ = [
 
 
 class FoundFile(NamedTuple):
-    """A regular file; one of many, so it has to be made fast.
+    """A regular file. There may be very many, so creating it must be fast.
 
     Attributes:
         name: its path from the folder, with slashes.
         size: bytes.
-        time: when it was last written, in nanoseconds.
+        time: time of the last change, in nanoseconds.
     """
 
     name: str
@@ -71,13 +71,13 @@ def walk(
     within: str = "",
     suffixes: Container[str] = PICTURE_SUFFIXES,
 ) -> Iterator[FoundFile]:
-    """The picture files in a folder and those below it, sorted by name.
+    """The picture files in a folder and its subfolders, sorted by name.
 
     Args:
-        root: of all.
-        passed_over: is told of all else.
-        within: the folder to look through, from the root with slashes; the root itself if empty.
-        suffixes: endings of the files that are wanted, if these are no pictures.
+        root: the folder of the data.
+        passed_over: collects everything else.
+        within: the folder to search, relative to the root, with slashes; empty for the root.
+        suffixes: endings of the files to find, if these are not pictures.
 
     Raises:
         OSError: `root` itself cannot be read.
@@ -117,7 +117,7 @@ def walk(
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir(follow_symlinks=False)
-    except OSError:  # the file system does not say what it is, nor does the file itself
+    except OSError:  # the file system does not report its type, and it cannot be examined
         return False
 
 
@@ -137,7 +137,7 @@ def _file(
             passed_over.others[suffix] += 1
             return None
         status = entry.stat()
-    except OSError as error:  # it has just gone, or the file system is damaged
+    except OSError as error:  # it has just been removed, or the file system is damaged
         passed_over.unreadable.add(f"{name} ({error.strerror})")
         return None
     if not stat.S_ISREG(status.st_mode):
@@ -147,7 +147,7 @@ def _file(
 
 
 def leads_inside(path: str, inside: str) -> bool:
-    """Whether a link leads to something that is no folder below `inside`, a real path."""
+    """Whether a link leads to something other than a folder below `inside`, a real path."""
     try:
         target = os.path.realpath(path, strict=True)
     except OSError:
@@ -159,7 +159,7 @@ class FileStore:
     """Files in a folder.
 
     Args:
-        root: of all.
+        root: the folder of the data.
         files: in the order of their numbers.
     """
 
@@ -181,7 +181,7 @@ class FileStore:
         return self._files[row].size
 
     def read(self, row: int) -> bytes:
-        """Its content, which is no longer than a picture's may be."""
+        """Its content; refuses files that are too long for a picture."""
         file = self._files[row]
         check_length(file.size)
         return read_exactly(os.path.join(self._root, file.name), file.size)  # noqa: PTH118 - fast

@@ -1,4 +1,4 @@
-"""Pictures that a program gives one by one: files, the bytes of files, or pixels."""
+"""Pictures that are passed as objects: files, the bytes of files, or pixels."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ class GivenStore:
     """Pictures in the order in which they were given.
 
     Args:
-        given: of each, what `as_given` makes of it.
+        given: results of `as_given`.
     """
 
     def __init__(self, given: "list[Path | bytes | NDArray[np.uint8]]") -> None:
@@ -41,18 +41,18 @@ class GivenStore:
         return str(one) if isinstance(one, Path) else str(row)
 
     def stamp(self, row: int) -> str:
-        """A file's whole path, length and time; nothing for what is in memory, or not there."""
+        """A file's path, length and time; empty if it is in memory or does not exist."""
         one = self._given[row]
         if not isinstance(one, Path):
             return ""
         try:
             status = one.stat()
-        except OSError:  # which is reported when it is read
+        except OSError:  # reported when it is read
             return ""
         return f"{one.absolute()}\0{status.st_size}\0{status.st_mtime_ns}"
 
     def size(self, row: int) -> int:
-        """Bytes of a file, or of pixels; 0 for a file that is not there."""
+        """Bytes of a file, or of pixels; 0 if the file does not exist."""
         one = self._given[row]
         if isinstance(one, Path):
             try:
@@ -68,16 +68,16 @@ class GivenStore:
 
 
 def as_given(image: Any, layout: str, what: str) -> "Path | bytes | NDArray[np.uint8]":
-    """What a store keeps of a picture: a path, the bytes of a file, or pixels [h, w, channels].
+    """Convert a picture for a store: a path, the bytes of a file, or pixels [h, w, channels].
 
     Args:
-        image: a path, bytes, an image of Pillow's, or an array or tensor [height, width], or
-            with channels as `layout` has them, of bytes or of numbers from 0 to 1.
+        image: a path, bytes, a Pillow image, or an array or tensor [height, width], or with
+            channels in the order of `layout`, of bytes or of numbers from 0 to 1.
         layout: "NHWC" or "NCHW".
-        what: how it is called in a message.
+        what: what messages call it.
 
     Raises:
-        DataError: it is nothing of these.
+        DataError: it is none of these.
     """
     if isinstance(image, str | os.PathLike):
         return user_path(file_path(what, image, error=DataError))

@@ -1,10 +1,10 @@
-"""IDX files, as MNIST has them: a file of images and one of labels, as they are or packed by gzip.
+"""IDX files, as of MNIST: a file of images and one of labels, possibly compressed by gzip.
 
-The names say what belongs together: ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte``,
-``t10k-…`` for the test, with dots or dashes, with anything before (``emnist-letters-train-…``), and
-with ``.gz``. The format: http://yann.lecun.com/exdb/mnist, "the IDX file format".
+Files are matched by name: ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte``, ``t10k-…``
+for the test, with dots or dashes, with any prefix (``emnist-letters-train-…``), and with ``.gz``.
+The format: http://yann.lecun.com/exdb/mnist, "the IDX file format".
 
-EMNIST's own files have columns for rows; they are turned, so that letters stand upright.
+EMNIST's own files are transposed; they are transposed back, so that letters are upright.
 """
 
 import os
@@ -46,13 +46,13 @@ _PART_NAMES = {
     "val": "validation",
     "valid": "validation",
 }
-# Where torchvision puts them, below the folder that it is given.
+# Where torchvision stores them, below the folder that it is given.
 _FOLDERS = ("", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/raw")
 _UBYTE = 8
 _MOST_SIDE = 8192
-# Nothing unpacks to more than so many times its length (zlib's technical details).
+# zlib's largest compression ratio (zlib's technical details).
 _MOST_RATIO = 1032
-# Programs that pack by several threads write a part for each stretch.
+# Programs that compress with several threads write one gzip member for each block.
 _MOST_PARTS = 100_000
 
 
@@ -93,7 +93,7 @@ def _recognizes(path: Path) -> bool:
 
 
 def _files(folder: Path) -> list[_File]:
-    """The files of a folder whose names are of this kind."""
+    """The files of a folder whose names match."""
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208  # a path for each of many costs time
     except OSError:
@@ -128,9 +128,9 @@ def _read(path: Path, request: Request) -> Listing:
             raise DataError(f"{there} has no file of {missing} beside it.")
     if len(parts) > 1 and ALL in parts:
         raise DataError(f"{path} has images of a part, and images of no part. Take either away.")
-    if len(parts) == 1:  # as where there is only t10k
+    if len(parts) == 1:  # such as t10k alone
         parts = {ALL: next(iter(parts.values()))}
-    # By the numbers that there are, as those of EMNIST's letters begin at 1.
+    # Class numbers are those that occur, as those of EMNIST's letters begin at 1.
     classes, numbers = number_labels({part: found.labels for part, found in parts.items()})
     parts = {part: Dataset(found.images, numbers[part]) for part, found in parts.items()}
     if len(classes) == len(FASHION) and _is_fashion(files[0]):
@@ -142,7 +142,7 @@ def _read(path: Path, request: Request) -> Listing:
 
 
 def _one(files: list[_File], part: str, what: str) -> _File | None:
-    """The file of a part; the one that is not packed, if there are both."""
+    """The file of a part; the uncompressed one if there are both."""
     found = [file for file in files if file.part == part and file.what == what]
     return min(found, key=lambda file: file.packed, default=None)
 
@@ -165,7 +165,7 @@ def _labels(file: _File, count: int, images: _File) -> NDArray[np.int64]:
 
 
 def _array(file: _File, dimensions: int) -> NDArray[np.uint8]:
-    """The content of one file, uint8 with so many dimensions."""
+    """The content of one file, uint8 with this number of dimensions."""
     try:
         with open_regular(file.path) as stream:
             length = os.fstat(stream.fileno()).st_size

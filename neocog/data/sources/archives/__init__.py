@@ -1,1 +1,1 @@
-"""Archives of pictures: where each lies in them, found without unpacking."""
+"""Archives of pictures, which are read without unpacking them."""

@@ -1,7 +1,7 @@
 """Official archives (`.tar.gz`), unpacked once into the user's cache.
 
-An archive is known by the names of the files in it. Only these are unpacked, and their folder
-appears whole or not at all.
+An archive is recognized by the names of its files. Only these are unpacked, and their folder
+appears complete or not at all.
 """
 
 import hashlib
@@ -31,25 +31,25 @@ __all__ = [
     "unpacked_folder",
 ]
 
-# The files of each form that is known need up to 187 MB; whatever unpacks to more is none of them.
+# The known forms have up to 187 MB; an archive that unpacks to more is none of them.
 UNPACKED_LIMIT = 200_000_000
-# Such archives have up to nine members; programs may put headers of their own before each.
+# Such archives have up to nine members; programs may add a header of their own before each.
 MEMBERS_LIMIT = 100
 _GZIP = b"\x1f\x8b"
-# What is looked at of an archive to recognize it.
+# Bytes of an archive that are read to recognize it.
 _FIRST_BYTES, _FIRST_MEMBERS = 1 << 16, 8
 
 
 @dataclass(frozen=True)
 class Form:
-    """Files that belong together.
+    """A set of files that belong together.
 
     Attributes:
-        name: of the data, for people.
-        folder: in which an archive has them.
-        files: their names.
-        size: bytes of each; None where they may differ.
-        archive: what the archive is called.
+        name: name of the data, for people.
+        folder: folder of the files in an archive.
+        files: names of the files.
+        size: bytes of each file; None if they may differ.
+        archive: name of the archive.
     """
 
     name: str
@@ -59,12 +59,12 @@ class Form:
     archive: str
 
     def is_complete(self, folder: Path) -> bool:
-        """Whether all of the files are in a folder, in their size."""
+        """Whether a folder has all of the files, with the right size."""
         paths = [folder / name for name in self.files]
         return all(is_file(path) and self.size in (None, path.stat().st_size) for path in paths)
 
     def place_in(self, root: Path) -> Path | None:
-        """The folder with any of the files, which is `root` or lies in it; None without any."""
+        """The folder with any of the files: `root` or a folder in it; None if there are none."""
         for folder in (root, root / self.folder):
             if any(exists(folder / name) for name in self.files):
                 return folder
@@ -72,7 +72,7 @@ class Form:
 
 
 def is_file(path: Path) -> bool:
-    """Whether it is a regular file; a path that cannot be, as too long a one, is none."""
+    """Whether it is a regular file; False for impossible paths, such as too long ones."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -80,7 +80,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file is packed by gzip, or says so by its name."""
+    """Whether a file is compressed by gzip, or has the name of such a file."""
     if path.name.lower().endswith((".tar.gz", ".tgz")):
         return not path.is_dir()
     try:
@@ -91,7 +91,7 @@ def is_archive(path: Path) -> bool:
 
 
 def holds(archive: Path, beginning: str) -> bool:
-    """Whether a name with this beginning is among the first in an archive; raises nothing."""
+    """Whether one of the first names in an archive begins like this; raises nothing."""
     try:
         with open_regular(archive) as file:
             inside = members(file, most_bytes=_FIRST_BYTES, most_members=_FIRST_MEMBERS)
@@ -101,11 +101,11 @@ def holds(archive: Path, beginning: str) -> bool:
 
 
 def cache(name: str, remedy: str) -> Path:
-    """The user's folder for what is fetched or unpacked.
+    """The user's folder for downloaded and unpacked data.
 
     Args:
-        name: of the data.
-        remedy: what to do where there is none, the beginning of a sentence.
+        name: name of the data.
+        remedy: what to do if there is no such folder, as the beginning of a sentence.
     """
     folder = cache_folder()
     if folder is None:
@@ -118,22 +118,22 @@ def cache(name: str, remedy: str) -> Path:
 
 
 def lock(folder: Path) -> FileLock:
-    """What whoever writes into the cache holds."""
+    """The lock for writing into the cache."""
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / "cifar-10.lock")
 
 
 def unpacked_folder(into: Path, sha256: str) -> Path:
-    """Where in the cache an archive lies unpacked; by content, so that none answers for another."""
+    """The folder in the cache for an unpacked archive, named by the archive's content."""
     return into / f"cifar-10-{sha256[:16]}"
 
 
 def unpacked(archive: Path, forms: Iterable[Form], into: Path) -> tuple[Path, Form]:
-    """The folder in the cache that holds what is in an archive, and its form.
+    """Unpack an archive into the cache unless it is there; returns the folder and the form.
 
     Args:
         archive: the file.
-        forms: those that it may have.
+        forms: the forms that it may have.
         into: the cache.
 
     Raises:
@@ -154,10 +154,10 @@ def unpacked(archive: Path, forms: Iterable[Form], into: Path) -> tuple[Path, Fo
 
 
 def unpack(archive: Path, forms: Iterable[Form], folder: Path) -> Form:
-    """Write an archive's files into `folder`, which appears whole or not at all.
+    """Write an archive's files into `folder`, which appears complete or not at all.
 
     Raises:
-        DataError: as `unpacked` does.
+        DataError: as in `unpacked`.
     """
     forms = tuple(forms)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="unpacking-") as scratch:
@@ -172,7 +172,7 @@ def unpack(archive: Path, forms: Iterable[Form], folder: Path) -> Form:
             ) from error
         if folder.is_symlink():
             folder.unlink()
-        shutil.rmtree(folder, ignore_errors=True)  # what an incomplete copy left
+        shutil.rmtree(folder, ignore_errors=True)  # left by an interrupted copy
         whole.replace(folder)
     return form
 
@@ -186,7 +186,7 @@ def _archives(forms: tuple[Form, ...]) -> str:
 
 
 def _unpack_members(archive: Path, forms: tuple[Form, ...], folder: Path) -> Form:
-    """Copy the members with the names and sizes of the first form of which there is one."""
+    """Copy the members whose names and sizes fit the first form that is found."""
     form, missing = None, {f"{form.folder}/{name}": form for form in forms for name in form.files}
     with open_regular(archive) as file:
         for member in members(file, most_bytes=UNPACKED_LIMIT, most_members=MEMBERS_LIMIT):
@@ -204,7 +204,7 @@ def _unpack_members(archive: Path, forms: tuple[Form, ...], folder: Path) -> For
                 for piece in member.content():
                     out.write(piece)
                 out.flush()
-                os.fsync(out.fileno())  # as later only the size is looked at
+                os.fsync(out.fileno())  # since later only the size is checked
             del missing[member.name]
     lacking = [name for name, of in missing.items() if of is (form or forms[0])]
     if lacking:

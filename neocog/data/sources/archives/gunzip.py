@@ -1,4 +1,4 @@
-"""Files packed by gzip, read a piece at a time, without trusting them."""
+"""Reads gzip files a piece at a time, without trusting them."""
 
 import zlib
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ _PIECE = 1 << 18
 
 
 class ArchiveError(Exception):
-    """What is wrong with an archive, as a part of a sentence."""
+    """What is wrong with an archive, as part of a sentence."""
 
 
 class Unpacked:
-    """The bytes in a gzip file, which may have several parts (RFC 1952).
+    """The uncompressed bytes of a gzip file, which may have several members (RFC 1952).
 
     Args:
-        file: at its beginning.
-        most: bytes that it may unpack to.
-        most_parts: that it may have.
+        file: the file, at its beginning.
+        most: limit of uncompressed bytes.
+        most_parts: limit of members.
     """
 
     def __init__(self, file: BinaryIO, most: int, most_parts: int) -> None:
@@ -28,17 +28,17 @@ class Unpacked:
         self._packed = b""
         self._parts_left = most_parts
         self._most = most
-        #: Bytes that may still come.
+        #: Bytes that are left of the limit.
         self.left = most
 
     def read(self, size: int) -> bytes:
-        """At least one byte and at most `size`; none at the end."""
+        """At least one byte and at most `size`; empty at the end."""
         while True:
             if not self._packed:
                 self._packed = self._file.read(_PIECE)
             ended = not self._packed
             if self._unzip.eof:
-                self._packed = self._packed.lstrip(b"\0")  # as tapes were filled up
+                self._packed = self._packed.lstrip(b"\0")  # padding, as on tapes
                 if ended:
                     return b""
                 if self._packed:
@@ -70,7 +70,7 @@ class Unpacked:
             yield piece
 
     def finish(self) -> None:
-        """Read to the end, so that every sum is checked."""
+        """Read to the end, so that every checksum is verified."""
         while self.read(_PIECE):
             if self.left < 0:
                 raise ArchiveError(f"it unpacks to more than {self._most:,} bytes")

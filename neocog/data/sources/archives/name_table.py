@@ -1,4 +1,4 @@
-"""Very many names in little memory: their bytes in a row, and where each ends."""
+"""A compact list of very many names: their bytes, concatenated, and where each ends."""
 
 import os
 from array import array
@@ -9,9 +9,9 @@ __all__ = ["NameTable"]
 
 
 class NameTable(Sequence[str]):
-    """Names by number, which are added one after another.
+    """A sequence of names, to which names can be appended.
 
-    Python keeps some 60 bytes beside the letters of each text, these 8.
+    A Python string takes some 60 bytes besides its letters; here a name takes 8.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Large files of which threads read parts: a few are open at a time, and none may change."""
+"""Large files that threads read parts of: a few are open at a time, and they must not change."""
 
 import os
 from collections import OrderedDict
@@ -11,12 +11,12 @@ from neocog.files import open_regular
 
 __all__ = ["OpenFiles"]
 
-# Open at a time; an eighth of what the smallest usual limit (256, of macOS) allows a process.
+# Files open at a time; an eighth of the smallest usual limit of a process (256, of macOS).
 _MOST_OPEN = 32
 
 
 class _Opened:
-    """An open file, closed when the last thread that reads from it lets go."""
+    """An open file, closed when the last thread that reads from it has finished."""
 
     def __init__(self, path: Path) -> None:
         self._file = open_regular(path)
@@ -43,17 +43,17 @@ class _Opened:
 
 
 class OpenFiles:
-    """Files by number.
+    """Files by index.
 
     Args:
-        paths: of them.
+        paths: their paths.
 
     Raises:
         OSError: one cannot be read.
 
     Attributes:
         sizes: bytes of each.
-        times: when each was last written, in nanoseconds.
+        times: time of each one's last change, in nanoseconds.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -68,11 +68,11 @@ class OpenFiles:
             self.times.append(status.st_mtime_ns)
 
     def read(self, number: int, at: int, size: int) -> bytes:
-        """So many bytes of a file from a place on; fewer at its end. Any thread may ask.
+        """Bytes of a file from an offset on; fewer at its end. Thread-safe.
 
         Raises:
             OSError: it cannot be read.
-            DataError: it is another file than it was.
+            DataError: the file has changed.
         """
         return self._opened(number).read(at, min(size, max(0, self.sizes[number] - at)))
 

@@ -1,4 +1,4 @@
-"""The pictures in tar files: where each lies, and its label, in a few bytes a picture."""
+"""Index of the pictures in tar files, with their labels, in a few bytes per picture."""
 
 from array import array
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ __all__ = ["ShardIndex", "ShardStore"]
 
 
 class ShardStore:
-    """Pictures in tar files, in the order of the files and of what is in them.
+    """Pictures in tar files, in the order of the files and of their members.
 
     Args:
         paths: of the tar files.
-        names: of these, for people.
+        names: their names for people.
 
     Raises:
         OSError: one of them cannot be read.
@@ -42,19 +42,19 @@ class ShardStore:
         return len(self.shards)
 
     def append(self, shard: int, member: TarMember, name: str) -> None:
-        """One more picture."""
+        """Add a picture."""
         self.names.append(name)
         self.shards.append(shard)
         self._places.append(member.at)
         self._sizes.append(member.size)
 
     def name(self, row: int) -> str:
-        """The path in its shard, and in front the shard's name where there are several."""
+        """The path in its shard, after the shard's name if there are several."""
         name = self.names[row]
         return name if len(self.shard_names) == 1 else f"{self._shard_name(row)}/{name}"
 
     def stamp(self, row: int) -> str:
-        """Its name, place and length, and the time of its shard."""
+        """Its name, offset and length, and the time of its shard."""
         time = self.files.times[self.shards[row]]
         place = f"{self._places[row]}\0{self._sizes[row]}\0{time}"
         return f"{self._shard_name(row)}\0{self.names[row]}\0{place}"
@@ -77,16 +77,16 @@ class ShardStore:
 
 
 class ShardIndex:
-    """What tar files have, found out from their headers and the small members that are labels.
+    """The pictures and labels in tar files, from headers and the small members that are labels.
 
-    Members whose names are the same up to the first dot of the last part are one sample, as in
+    Members whose names are equal up to the first dot after the last slash are one sample, as in
     WebDataset (https://github.com/webdataset/webdataset). Its label is that of the first of
-    `LABEL_ENDINGS`. Of a sample with a label the first picture counts.
+    `LABEL_ENDINGS`. Of several pictures in a labeled sample the first is used.
 
     Args:
         paths: of the tar files.
-        names: of these, for people.
-        field: of JSON, where the label stands; looked for if None.
+        names: their names for people.
+        field: field of JSON that has the label; None finds it.
 
     Raises:
         DataError: one of them is damaged.
@@ -94,9 +94,9 @@ class ShardIndex:
 
     Attributes:
         store: the pictures.
-        classes: the labels that there are, in no order.
-        passed_over: what is no picture and no label.
-        further: pictures of samples that have one already.
+        classes: the labels, in no particular order.
+        passed_over: members that are neither pictures nor labels.
+        further: number of pictures that are ignored because their sample has one already.
     """
 
     def __init__(self, paths: Sequence[Path], names: Sequence[str], field: str | None) -> None:
@@ -116,7 +116,7 @@ class ShardIndex:
 
     @property
     def labels(self) -> NDArray[np.int32]:
-        """The place of each picture's label in `classes`, -1 where it has none: int32 [n]."""
+        """The index of each picture's label in `classes`, -1 if it has none: int32 [n]."""
         return np.array(self._labels, np.int32)
 
     def _add(self, shard: int) -> None:
@@ -125,7 +125,7 @@ class ShardIndex:
         def read(at: int, size: int) -> bytes:
             return files.read(shard, at, size)
 
-        strays: dict[str, int] = {}  # labels that do not stand beside their pictures
+        strays: dict[str, int] = {}  # labels that are not next to their pictures
         sample = _Sample("")
         for member in tar_members(read, files.sizes[shard]):
             if (name := self._wanted(member)) is None:
@@ -178,14 +178,14 @@ class ShardIndex:
             self._labels.append(sample.label)
 
     def _join(self, begin: int, strays: dict[str, int]) -> None:
-        """Labels for the pictures from `begin` on, in an archive that nobody has sorted."""
+        """Labels for the pictures from `begin` on, in an unsorted archive."""
         for row in range(begin, len(self.store)):
             if self._labels[row] < 0:
                 self._labels[row] = strays.get(_parted(self.store.names[row])[0], -1)
 
 
 class _Sample:
-    """Members in a row that have one key."""
+    """Consecutive members with the same key."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -194,7 +194,7 @@ class _Sample:
 
 
 def _parted(name: str) -> tuple[str, str]:
-    """What the members of a sample share, and the ending in small letters."""
+    """The key of a sample, and the ending in lower case."""
     folder, slash, last = name.rpartition("/")
     stem, _dot, ending = last.partition(".")
     return folder + slash + stem, ending.lower()

@@ -1,27 +1,27 @@
-"""What stands beside a picture in a shard and says of which class it is."""
+"""The label of a picture in a shard, from the members beside it."""
 
 import json
 
 __all__ = ["LABEL_ENDINGS", "LONGEST_LABEL_FILE", "label_in"]
 
-#: Endings of the members that may say so; of several the first one counts.
+#: Endings of members with labels; of several the first is used.
 LABEL_ENDINGS = ("cls", "label", "json", "txt")
-#: Bytes of such a member; what is longer says other things.
+#: Largest member that is a label, in bytes.
 LONGEST_LABEL_FILE = 1 << 16
 
-# Letters of a class's name. A text of more, or of several lines, describes the picture.
+# Longest class name. A longer text, or one of several lines, is a caption.
 _LONGEST = 100
-# Where JSON says it.
+# Fields of JSON that may have the label.
 _FIELDS = ("label", "class", "cls", "class_name", "category", "target", "label_name")
 
 
 def label_in(content: bytes, ending: str, field: str | None) -> str | None:
-    """The name or number of a class, as text; None where there is none.
+    """The name or number of a class, as text; None if there is none.
 
     Args:
         content: of the member.
         ending: of its name.
-        field: of JSON, where it stands; looked for if None.
+        field: field of JSON that has the label; None finds it.
     """
     if ending == "json":
         return _plain(_json_label(content, (field,) if field is not None else _FIELDS))

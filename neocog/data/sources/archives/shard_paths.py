@@ -1,4 +1,4 @@
-"""Where the shards of a set lie: names in braces and with wildcards, and the parts they hold."""
+"""The paths of a set of shards, from patterns with braces and wildcards, and their parts."""
 
 import re
 from glob import glob, has_magic
@@ -10,7 +10,7 @@ from neocog.files import exists
 
 __all__ = ["is_pattern", "part_of_shard", "shards_of_pattern"]
 
-# Shards of a set. One has a thousand pictures or more.
+# Largest number of shards in a set. A shard has a thousand pictures or more.
 MOST_SHARDS = 100_000
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -19,15 +19,15 @@ _WORDS = re.compile("[^a-z]+")
 
 
 def is_pattern(path: str) -> bool:
-    """Whether this names tar files by braces or wildcards: ``train-{000..007}.tar``, ``*.tar``."""
+    """Whether this is a pattern of tar files: ``train-{000..007}.tar``, ``*.tar``."""
     return path.lower().endswith(".tar") and bool(has_magic(path) or _BRACES.search(path))
 
 
 def shards_of_pattern(pattern: str) -> list[Path]:
-    """The files that a pattern names, as a shell would expand it.
+    """The files that a pattern matches, as a shell would expand it.
 
     Raises:
-        DataError: there are none, one of those in braces is not there, or there are too many.
+        DataError: no file matches, one that braces name does not exist, or there are too many.
     """
     shown = printable(pattern, 300)
     paths: list[Path] = []
@@ -59,7 +59,7 @@ def _choices(inside: str, shown: str) -> list[str]:
     first, last = int(found[1]), int(found[2])
     if abs(last - first) >= MOST_SHARDS:
         raise DataError(f"{shown} names more than {MOST_SHARDS:,} files.")
-    # As in a shell, where one of the two has zeros in front.
+    # As in a shell, numbers are padded if one of the two has leading zeros.
     wide = any(end.startswith("0") for end in found.groups())
     width = max(map(len, found.groups())) if wide else 0
     step = 1 if last >= first else -1
@@ -67,7 +67,7 @@ def _choices(inside: str, shown: str) -> list[str]:
 
 
 def part_of_shard(name: str) -> str | None:
-    """The part that a shard holds by its path in its folder, as of ``imagenet-train-0001.tar``."""
+    """The part that a shard belongs to, by its path, such as ``imagenet-train-0001.tar``."""
     words = _WORDS.split(name.lower().removesuffix(".tar"))
     parts = {part_of(word) for word in words} - {None}
     return parts.pop() if len(parts) == 1 else None

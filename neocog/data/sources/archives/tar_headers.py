@@ -1,10 +1,10 @@
-"""The members of a tar archive that is not packed, by their headers alone.
+"""Lists the members of an uncompressed tar archive by their headers.
 
-A member is a header of 512 bytes and its content, filled up to a multiple of 512
+A member is a header of 512 bytes and its content, padded to a multiple of 512
 (https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html). What is too long for the
-header stands in a member of its own in front: pax's records of type x, or GNU's type L. Those are
-read up to a bound; Python's tarfile reads them whatever their length, and a damaged one can keep it
-busy for hours (CVE-2024-6232). Contents are passed over without being read.
+header is in a member before it: pax records of type x, or GNU's type L. Those are read up to a
+limit; Python's tarfile reads them whatever their length, and a damaged one can keep it busy for
+hours (CVE-2024-6232). Contents are skipped.
 """
 
 import zlib
@@ -15,22 +15,22 @@ __all__ = ["RECORD", "TarError", "TarMember", "is_header", "tar_members"]
 
 #: Bytes of a header.
 RECORD = 512
-# Of what stands in front of a member: a name has 4096 at most, and some programs add attributes.
+# Limit of such records: a name has at most 4096 bytes, and some programs add attributes.
 _MOST_AHEAD = 1 << 16
 _SPARSE = b"S"
 
 
 class TarError(Exception):
-    """What is wrong with an archive, as a part of a sentence."""
+    """What is wrong with an archive, as part of a sentence."""
 
 
 class TarMember(NamedTuple):
     """A member of an archive.
 
     Attributes:
-        name: its path, as it stands there.
-        at: where its content begins.
-        size: bytes of it.
+        name: its path in the archive.
+        at: offset of its content.
+        size: bytes of its content.
         kind: "file", "folder", "link" or "special".
     """
 
@@ -41,16 +41,16 @@ class TarMember(NamedTuple):
 
 
 def is_header(record: bytes) -> bool:
-    """Whether these 512 bytes are a member's header, by their sum."""
+    """Whether these 512 bytes are a member's header, by the checksum."""
     return len(record) == RECORD and any(record) and _sum_fits(record)
 
 
 def tar_members(read: Callable[[int, int], bytes], length: int) -> Iterator[TarMember]:
-    """The members of an archive in their order.
+    """The members of an archive in order.
 
     Args:
-        read: gives bytes of the archive: from where on, and how many.
-        length: of the archive.
+        read: reads bytes of the archive, from an offset and a number of bytes.
+        length: bytes of the archive.
 
     Raises:
         TarError: it is damaged.
@@ -65,7 +65,7 @@ def tar_members(read: Callable[[int, int], bytes], length: int) -> Iterator[TarM
         if not _sum_fits(header):
             raise TarError(f"the header at byte {at:,} is damaged")
         kind = header[156:157]
-        # Links, devices, folders and pipes have no content, though some say the size of another's.
+        # Links, devices, folders and pipes have no content, although some have another file's size.
         size = 0 if kind in b"123456" else _number(header[124:136])
         if kind not in b"xgLK" and "size" in records and kind not in b"123456":
             size = _decimal(records["size"])
@@ -81,7 +81,7 @@ def tar_members(read: Callable[[int, int], bytes], length: int) -> Iterator[TarM
             else:
                 records = _records(read(content, size))
             continue
-        if kind in b"gK":  # of all that follow; of a link
+        if kind in b"gK":  # of all that follow, or of a link
             continue
         if kind == _SPARSE or any(key.startswith("GNU.sparse") for key in records):
             raise TarError("it has a sparse file; make it anew without tar's --sparse")
@@ -100,8 +100,8 @@ _KINDS = {
 
 
 def _sum_fits(header: bytes) -> bool:
-    # The sum of all bytes, as if those of the sum itself were spaces. The lower half of an Adler-32
-    # is the same sum and 1, modulo 65,521: a tenth of the time that Python's `sum` takes.
+    # The sum of all bytes, with spaces in place of the checksum itself. The lower half of an
+    # Adler-32 is this sum plus 1, modulo 65,521, in a tenth of the time of Python's `sum`.
     try:
         found = zlib.adler32(header[:148] + b"        " + header[156:]) & 0xFFFF
         return found == (_number(header[148:156]) + 1) % 65_521
@@ -121,7 +121,7 @@ def _text(field: bytes) -> str:
 
 
 def _number(field: bytes) -> int:
-    if field[0] == 0x80:  # GNU's way for numbers of more than eleven digits
+    if field[0] == 0x80:  # GNU's format of numbers with more than eleven digits
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
     if digits.strip(b"01234567"):
@@ -136,7 +136,7 @@ def _decimal(digits: bytes) -> int:
 
 
 def _records(data: bytes) -> dict[str, bytes]:
-    """Pax's records: each is its own length, a space, a key, an equals sign, a value and a line."""
+    """Pax records: each is its own length, a space, a key, an equals sign, a value, a newline."""
     found, at = {}, 0
     while at < len(data) and data[at]:
         length, space, _rest = data[at : at + 8].partition(b" ")

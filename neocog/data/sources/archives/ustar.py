@@ -1,10 +1,10 @@
-"""The files in a `.tar.gz`, one after another, as far as the plain format of 1988 has them.
+"""Reads the files in a `.tar.gz` one after another, in the plain format of 1988.
 
-A member is a header of 512 bytes and its content, filled up to a multiple of 512
+A member is a header of 512 bytes and its content, padded to a multiple of 512
 (https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html, "ustar Interchange Format").
-Newer programs put members in between that say more of the next one, in text of any length (pax,
-GNU): they are passed over like any other that is no regular file. Python's own tarfile reads them,
-and a few hundred bytes can keep it busy for hours (CVE-2024-6232) or take all memory.
+Newer programs add members that describe the next one, in text of any length (pax, GNU): they are
+skipped like any other that is not a regular file. Python's own tarfile reads them, and a few
+hundred bytes can keep it busy for hours (CVE-2024-6232) or take all memory.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Member:
     """
 
     def __init__(self, header: bytes, unpacked: Unpacked) -> None:
-        # The sum of all bytes, as if those of the sum itself were spaces.
+        # The sum of all bytes, with spaces in place of the checksum itself.
         if sum(header) - sum(header[148:156]) + 8 * ord(" ") != _octal(header[148:156]):
             raise ArchiveError("a header in it is damaged")
         name = _text(header[:100])
@@ -36,13 +36,13 @@ class Member:
         self.name = name.removeprefix("./").rstrip("/")
         kind = header[156:157]
         self.is_file = kind in (b"0", b"\0")
-        # Links, devices, folders and pipes have no content, though some say the size of another's.
+        # Links, devices, folders and pipes have no content, although some have another file's size.
         self.size = 0 if kind in b"123456" else _octal(header[124:136])
         self._unpacked = unpacked
         self._unread = True
 
     def content(self) -> Iterator[bytes]:
-        """The content in pieces; can be asked for once, before the next member."""
+        """The content in pieces; can be read once, before the next member."""
         self._unread = False
         yield from self._unpacked.pieces(self.size)
         self._fill()
@@ -59,12 +59,12 @@ class Member:
 
 
 def members(file: BinaryIO, *, most_bytes: int, most_members: int) -> Iterator[Member]:
-    """The members of an archive in their order; those that are not read are passed over.
+    """The members of an archive in order; contents that are not read are skipped.
 
     Args:
-        file: a tar file packed by gzip.
-        most_bytes: that it may unpack to.
-        most_members: that it may have.
+        file: a gzipped tar file.
+        most_bytes: limit of uncompressed bytes.
+        most_members: limit of members.
 
     Raises:
         ArchiveError: it is damaged, or has more than it may.
@@ -81,7 +81,7 @@ def members(file: BinaryIO, *, most_bytes: int, most_members: int) -> Iterator[M
                     raise ArchiveError("it ends too soon")
                 return
             header += more
-        if not any(header):  # the archive's end; gzip's own sums stand behind it
+        if not any(header):  # the end of the archive; gzip's checksums follow it
             unpacked.finish()
             return
         member = Member(header, unpacked)

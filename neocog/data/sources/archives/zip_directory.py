@@ -1,8 +1,8 @@
-"""The list of a zip's members, read without trusting it.
+"""Reads the central directory of a zip without trusting it.
 
-The format: APPNOTE.TXT of PKWARE, sections 4.3 (records) and 4.5.3 (zip64). Python's zipfile makes
-an object of several hundred bytes of each entry first, however many a file claims, and reads
-members that lie over each other, by which a few megabytes become petabytes
+The format: APPNOTE.TXT of PKWARE, sections 4.3 (records) and 4.5.3 (zip64). Python's zipfile first
+makes an object of several hundred bytes for each entry, however many a file claims, and reads
+overlapping members, by which a few megabytes become petabytes
 (https://www.bamsoftware.com/hacks/zipbomb/).
 """
 
@@ -15,33 +15,33 @@ from neocog.zip_records import END, END_64, LOCAL, LOCATOR, LONGEST_COMMENT, wid
 
 __all__ = ["DEFLATED", "STORED", "ZipError", "ZipMember", "zip_directory"]
 
-#: Methods of packing that are read.
+#: Supported compression methods.
 STORED, DEFLATED = 0, 8
 
-# Bytes of the list, which is held in memory while it is read: over a million members.
+# Largest directory, which is held in memory while it is read: over a million members.
 _LARGEST = 2**27
 _ENTRY = struct.Struct("<4sxBxxHH4xLLLHHH4xLL")
 _ENCRYPTED, _UTF8 = 1 << 0 | 1 << 6 | 1 << 13, 1 << 11
-_UNIX = (3, 19)  # systems that write modes of Unix; 19 is macOS
+_UNIX = (3, 19)  # systems that store Unix modes; 19 is macOS
 
 
 class ZipError(Exception):
-    """What is wrong with a zip, as a part of a sentence."""
+    """What is wrong with a zip, as part of a sentence."""
 
 
 class ZipMember(NamedTuple):
-    """A member, as it is listed.
+    """A member, as listed in the directory.
 
     Attributes:
         name: its path, with slashes.
-        at: where its header begins.
-        packed: bytes there.
-        size: bytes when it is unpacked.
+        at: offset of its header.
+        packed: compressed bytes.
+        size: uncompressed bytes.
         crc: its CRC-32.
-        method: of packing.
+        method: compression method.
         encrypted: whether a password is needed.
-        mode: what Unix says of the file, 0 where the zip was made by another system.
-        least: bytes that the header and the content take at least.
+        mode: the Unix mode, 0 if the zip was made by another system.
+        least: smallest possible number of bytes of its header and content.
     """
 
     name: str
@@ -58,15 +58,15 @@ class ZipMember(NamedTuple):
 def zip_directory(
     read: Callable[[int, int], bytes], length: int
 ) -> tuple[int, Iterator[ZipMember]]:
-    """Where the list begins, and so the members end; and the members in its order.
+    """The offset of the directory, at which the members end; and the members in its order.
 
     Args:
-        read: gives bytes of the zip: from where on, and how many.
-        length: of the zip.
+        read: reads bytes of the zip, from an offset and a number of bytes.
+        length: bytes of the zip.
 
     Raises:
-        ZipError: it is damaged or too long; also while it is gone through.
-        NeocogError: this process cannot get the memory.
+        ZipError: it is damaged or too long; also raised during the iteration.
+        NeocogError: there is not enough memory.
     """
     count, size, offset = _end(read, length)
     if size > _LARGEST:
@@ -79,7 +79,7 @@ def zip_directory(
 
 
 def _end(read: Callable[[int, int], bytes], length: int) -> tuple[int, int, int]:
-    """How many members there are, and the bytes and the place of their list."""
+    """The number of members, and the size and the offset of the directory."""
     tail_at = max(0, length - END.size - LONGEST_COMMENT)
     tail = read(tail_at, length - tail_at)
     at = tail.rfind(b"PK\x05\x06")
@@ -136,7 +136,7 @@ def _members(directory: bytes, count: int) -> Iterator[ZipMember]:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """Windows' programs write backslashes, and macOS's UTF-8 without saying so."""
+    """Decode a name: programs on Windows write backslashes, macOS UTF-8 without declaring it."""
     try:
         name = raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""The pictures in a zip: which there are, and how any thread reads one of them."""
+"""The pictures in a zip, which any thread can read."""
 
 import stat
 import zlib
@@ -26,17 +26,17 @@ from neocog.zip_records import LOCAL
 
 __all__ = ["ZipStore", "zip_stores"]
 
-# What a member may be unpacked to, as what a picture may be decoded to: so much, and above it so
-# many times its own size.
+# Limits of uncompressed bytes, like those of decoding pictures: this many, and beyond that, this
+# many times the compressed size.
 _ANY, _RATIO = 2**26, 100
 
 
 class ZipStore:
-    """Pictures in a zip, and small files that say something of them.
+    """Pictures in a zip, and small files that describe them.
 
     Args:
-        files: the zip alone.
-        end: where its members end.
+        files: the zip, as the only file.
+        end: offset at which its members end.
 
     Attributes:
         names: the pictures' paths.
@@ -68,7 +68,7 @@ class ZipStore:
         return f"{self.names[row]}\0{content}"
 
     def size(self, row: int) -> int:
-        """Its length when it is unpacked."""
+        """Its uncompressed length."""
         return self._sizes[row]
 
     def read(self, row: int) -> bytes:
@@ -82,7 +82,7 @@ class ZipStore:
             raise DataError("cannot be read: its zip is damaged.")
         _signature, name, extra = LOCAL.unpack(header)
         begin = self._places[row] + LOCAL.size + name + extra
-        # What is said here, and not in the list, may lead into the next member.
+        # A local header that differs from the directory may lead into the next member.
         if begin + packed > self._end:
             raise DataError("cannot be read: its zip is damaged.")
         content = self._files.read(0, begin, packed)
@@ -116,11 +116,11 @@ def zip_stores(
 
     Args:
         path: of the zip.
-        passed_over: is told of all else that is in it.
-        texts: names of files, without their folders, that are wanted too.
+        passed_over: collects everything else in the zip.
+        texts: names, without folders, of other files that are wanted.
 
     Raises:
-        ZipError: it is damaged, encrypted, or made to do harm.
+        ZipError: it is damaged, encrypted, or malicious.
         OSError: it cannot be read.
     """
     files = OpenFiles([path])
@@ -156,7 +156,7 @@ def zip_stores(
 
 
 def _wanted(member: ZipMember, texts: Container[str], passed_over: PassedOver) -> str | None:
-    """The path of a picture or a text; None for all else."""
+    """The path of a picture or a text; None for everything else."""
     if (name := path_within(member.name, passed_over)) is None:
         return None
     kind = stat.S_IFMT(member.mode)
@@ -173,7 +173,7 @@ def _wanted(member: ZipMember, texts: Container[str], passed_over: PassedOver) -
 
 
 def _check_places(places: NDArray[np.int64], least: NDArray[np.int64], end: int) -> None:
-    """Raise `ZipError` where members lie over each other, as in a bomb, or beyond the end."""
+    """Raise `ZipError` if members overlap, as in a zip bomb, or extend beyond the end."""
     order = np.argsort(places, kind="stable")
     begins = np.append(places[order], end)
     if (begins[:-1] + least[order] > begins[1:]).any():
