@@ -84,7 +84,10 @@ if TYPE_CHECKING:
     from neocog.training.callback import Callback as Callback
     from neocog.training.fit import fit as fit
     from neocog.training.history import History as History
+    from neocog.training.lr_finder import LrCurve as LrCurve
+    from neocog.training.lr_finder import find_lr as find_lr
     from neocog.training.run import TrainingRun as TrainingRun
+    from neocog.tuning.tune import tune as tune
 
 
 @cache

@@ -10,6 +10,7 @@ __all__ = [
     "HISTORY",
     "LAST",
     "LOG",
+    "LR",
     "REPORT",
     "RUN",
     "WEIGHTS",
@@ -28,6 +29,8 @@ CONFIG, HISTORY, RUN, LOG, REPORT = (
     "log.txt",
     "report.html",
 )
+#: The rates and losses of ``--lr find``.
+LR = "lr.csv"
 
 
 def model_of_run(folder: Path) -> Path | None:

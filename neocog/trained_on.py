@@ -13,7 +13,7 @@ from typing import Any
 from neocog.data import NAMES, Data
 from neocog.data.finding import read_options
 from neocog.formats import training_of
-from neocog.training.run_process import read_info
+from neocog.run_info import read_info
 
 __all__ = ["TrainedOn", "trained_on", "training_notes"]
 

@@ -103,6 +103,7 @@ PHASES = (Phase.explicit, Phase.generate)
 @settings(max_examples=2, deadline=None, derandomize=True, phases=PHASES)
 @example((2, (2, 4), (1, 1), (1, 1), "same", True))
 @example((3, (3, 2), (2, 1), (1, 2), (2, 1), False))
+@example((3, (3, 2), (1, 1), (1, 1), "same", True))
 @given(CONVOLUTIONS)
 def test_contributions_add_up_to_a_convolutions_output(case):
     groups, kernel, stride, dilation, padding, bias = case

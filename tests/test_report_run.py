@@ -11,7 +11,8 @@ from PIL import Image
 import neocog
 from neocog.cli import main
 from neocog.errors import FormatError
-from neocog.report.run import read_history, write_run_report
+from neocog.report.curves import lr_curve
+from neocog.report.run import _lr_test, read_history, write_run_report
 from neocog.training.history import Epoch, Logged
 
 COLORS = {"red": (200, 40, 40), "green": (40, 200, 40)}
@@ -163,3 +164,15 @@ def test_a_history_that_is_too_large_is_not_read(here, monkeypatch):
     monkeypatch.setattr("neocog.report.run._MOST_BYTES", 10)
     with pytest.raises(FormatError, match=r"history\.csv cannot be read"):
         read_history(here / "run")
+
+
+def test_the_test_of_learning_rates_is_shown(here):
+    folder = here / "run"
+    folder.mkdir(exist_ok=True)
+    assert _lr_test(folder / "lr.csv") == []
+    (folder / "lr.csv").write_text("lr,loss,smoothed_loss\n0.001,2.5,2.25\n0.01,2.0,2.125\n")
+    assert _lr_test(folder / "lr.csv") == [(0.001, 2.25), (0.01, 2.125)]
+    assert lr_curve([0.001, 0.01], [2.25, 2.125]) == {"x": [-3.0, -2.0], "y": [2.25, 2.125]}
+    for damaged in ("lr,loss\n1,2\n", "lr,loss,smoothed_loss\n0.1,2,many\n", "\0"):
+        (folder / "lr.csv").write_text(damaged)
+        assert _lr_test(folder / "lr.csv") == []

@@ -28,6 +28,7 @@ ABOVE = (
     "network_files.py",
     "models",
     "training",
+    "tuning",
     "explanation",
     "report",
     "torch_engine",
@@ -44,7 +45,8 @@ FORBIDDEN = {
     "formats": (*(one for one in ABOVE if one != "formats"), "data"),
     "network.py": ("network_files.py", "models", "training", "explanation", "data", *COMMANDS),
     "models": ("network_files.py", "training", "explanation", "data", *COMMANDS),
-    "training": ("explanation", *COMMANDS),
+    "training": ("tuning", "explanation", *COMMANDS),
+    "tuning": ("explanation", "report", *COMMANDS),
     "data": ("network.py", "network_files.py", "models", "training", "explanation", *COMMANDS),
     "torch_engine": ("network.py", "training", "explanation", *COMMANDS),
     "explanation": ("report", *COMMANDS),
@@ -141,6 +143,8 @@ def test_imports_of_heavy_libraries(path):
         assert "llvmlite" not in found, "only kernels/codegen imports llvmlite"
     if name_of(path) != "classifier.py":
         assert "sklearn" not in found, "only classifier.py imports scikit-learn"
+    if name_of(path) != "tuning/optuna_study.py":
+        assert "optuna" not in found, "only tuning/optuna_study.py imports Optuna"
     if folder != "torch_engine":
         assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
     if not name_of(path).startswith("data/sources/"):
@@ -229,6 +233,8 @@ def test_public_names(path):
         pytest.importorskip("torch")
     if name_of(path) == "classifier.py":
         pytest.importorskip("sklearn")
+    if name_of(path) in ("tuning/optuna_study.py", "tuning/tune.py", "cli/tune.py"):
+        pytest.importorskip("optuna")
     module = importlib.import_module(module_of(path))
     assert module.__doc__, "no docstring"
     if not hasattr(module, "__all__"):
@@ -256,7 +262,7 @@ def test_importing_neocog_alone_is_light():
     code = (
         "import sys, neocog\n"
         "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'pyarrow'}\n"
-        "heavy.add('sklearn')\n"
+        "heavy |= {'sklearn', 'optuna'}\n"
         "print(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run(

@@ -145,6 +145,9 @@ FUNCTIONS = {
         "class_weights": None, "sample_weights": None, "balance": None, "clip_norm": None,
         "accumulate": 1, "freeze_after": None, "seed": 0, "threads": 1, "log_every": 1,
         "classes": None, "callback": None, "resume": None, "monitor": "loss", "patience": 1}),
+    "find_lr": (neocog.find_lr, {
+        "network": NET, "data": DATA, "settings": None, "sample_weights": None, "batch_size": 4,
+        "optimizer": SGD(), "seed": 0, "threads": 1}),
     "evaluate": (neocog.evaluate, {"network": NET, "data": DATA, "tta": None, "threads": 1}),
     "calibrate": (neocog.calibrate, {"network": NET, "data": DATA, "threads": 1}),
     "predict_proba": (neocog.predict_proba,
@@ -155,7 +158,8 @@ FUNCTIONS = {
     "write_report": (neocog.write_report, {
         "path": "report.html", "title": "a run", "network": NET, "data": DATA, "part": "test",
         "evaluation": neocog.evaluate(NET, DATA), "history": neocog.History(epochs=[]),
-        "learning_rates": [0.1], "settings": {"lr": 0.1}, "defaults": {"lr": 0.2},
+        "learning_rates": [0.1], "lr_test": [(0.1, 2.0)],
+        "settings": {"lr": 0.1}, "defaults": {"lr": 0.2},
         "facts": {"Machine": {"cores": 2}}, "threads": 1}),
     "save": (neocog.save, {"network": NET, "path": "net.pth"}),
     "Network.save": (NET.save, {"path": "net.safetensors"}),

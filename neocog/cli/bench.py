@@ -6,7 +6,7 @@ from neocog.benchmark import Measured, benchmark
 from neocog.cli.terminal import say
 from neocog.engine import useful_threads
 from neocog.settings.training import check_threads
-from neocog.training.run_folder import machine, versions
+from neocog.training.machine import machine, versions
 
 __all__ = ["bench"]
 

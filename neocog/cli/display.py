@@ -4,15 +4,17 @@ import sys
 from math import ceil
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from neocog.cli.terminal import drawing, is_terminal, say, say_compiling
 from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback
 from neocog.training.early_stopping import best_epoch
-from neocog.training.epoch_line import epoch_line
+from neocog.training.epoch_line import epoch_line, left
 from neocog.training.history import Epoch, History, Logged
 from neocog.training.rounding import round_up
+from neocog.training.run import TrainingRun
+from neocog.training.time_left import TimeLeft
 
 __all__ = ["Display"]
 
@@ -28,6 +30,8 @@ class Display(Callback):
         self._epochs = settings.epochs
         # Batches of a full epoch; the last epoch may have fewer.
         self._whole = 0
+        # Batches that were done when it began to show any.
+        self._first: int | None = None
         self._live: Progress | None = None
 
     def close(self) -> None:
@@ -35,6 +39,10 @@ class Display(Callback):
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def begin(self, run: TrainingRun) -> None:
+        """Know how long the training is."""
+        self._time_left = TimeLeft(run.length)
 
     def compiling(self, kernels: int) -> None:
         """Say that kernels are being compiled."""
@@ -51,30 +59,34 @@ class Display(Callback):
                 BarColumn(bar_width=20),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TextColumn("{task.fields[rate]}"),
-                TimeRemainingColumn(),
-                TextColumn("left"),
+                TextColumn("{task.fields[left]}"),
                 console=Console(file=drawing()),
                 transient=True,
                 # Printed lines appear above the live one if both streams are the same terminal.
                 redirect_stdout=sys.stdout.isatty(),
             )
-            self._task = self._live.add_task("", total=1, rate="")
+            self._task = self._live.add_task("", total=1, rate="", left="")
             self._live.start()
 
     def progress(self, epoch: int, step: int, steps: int) -> None:
         """Update the live line."""
+        seconds = self._time_left.progress(epoch, step)
         if self._live is None:
             return
         self._whole = max(self._whole, steps)
         done = (epoch - 1) * self._whole + step
+        if self._first is None:  # not 0 in a run that is continued
+            self._first = done
+            self._live.reset(self._task, completed=done)
         elapsed = self._live.tasks[0].elapsed or 0
-        rate = done / elapsed if elapsed else 0.0
+        rate = (done - self._first) / elapsed if elapsed else 0.0
         self._live.update(
             self._task,
             total=max(round_up(self._epochs, self._whole), steps) if self._epochs > 1 else steps,
             completed=done,
             description=f"epoch {epoch} of {ceil(self._epochs)}",
             rate=f"{rate:,.{0 if rate >= 10 else 1}f} batches/s" if rate else "",
+            left="" if seconds is None else left(seconds),
         )
 
     def logged(self, entry: Logged) -> None:
@@ -84,4 +96,5 @@ class Display(Callback):
     def epoch_done(self, epoch: Epoch, history: History) -> None:
         """Print the results of the epoch."""
         best = best_epoch(history.epochs, self._settings)
-        say(epoch_line(history.epochs, self._epochs, best))
+        seconds = self._time_left.epoch_done(epoch.epoch)
+        say(epoch_line(history.epochs, self._epochs, best, seconds))

@@ -23,6 +23,7 @@ __all__ = ["add_run_commands"]
 def add_run_commands(commands: Commands) -> None:
     """Add the commands with their arguments."""
     _train(commands)
+    _tune(commands)
     _evaluate(commands)
     _calibrate(commands)
     _report(commands)
@@ -37,6 +38,63 @@ def _train(commands: Commands) -> None:
         return train(**options)  # type: ignore[arg-type]
 
     p = add_command(commands, "train", "train a network, evaluate it and save it")
+    p.usage = "neocog train [DATA] [options]"  # all of them would fill a screen
+    _add_training(p)
+    p.add_argument(
+        "--resume", default=None, metavar="RUN", help="continue a run from its last checkpoint"
+    )
+    p.add_argument("--out", default=None, help="run folder to write (default: a new one in runs)")
+    p.set_defaults(run=run)
+
+
+def _tune(commands: Commands) -> None:
+    def run(**options: object) -> int:
+        from neocog.cli.tune import tune
+
+        return tune(**options)  # type: ignore[arg-type]
+
+    p = add_command(commands, "tune", "search for good settings by short trainings, with Optuna")
+    p.add_argument(
+        "--space",
+        action="append",
+        default=None,
+        metavar="NAME=VALUES",
+        help="what is searched, again for each setting: lr=1e-4..1e-1:log, batch_size=16,32,64, "
+        "augmentation.flip=none,random (default: the rate around the recipe's, weight decay, label "
+        "smoothing and translate)",
+    )
+    p.add_argument(
+        "--trials", type=int, default=20, help="of the study, those that are done too (default: 20)"
+    )
+    p.add_argument(
+        "--time",
+        dest="minutes",
+        type=_minutes,
+        default=None,
+        metavar="TIME",
+        help="after which no further trial begins, such as 90s, 10m or 2h",
+    )
+    p.add_argument(
+        "--study",
+        default=None,
+        metavar="DIR",
+        help="folder of the study; one that is there goes on (default: a new runs/tune-…)",
+    )
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    _add_training(p)
+    p.set_defaults(run=run)
+
+
+def _minutes(text: str) -> float:
+    unit = {"s": 1 / 60, "m": 1.0, "h": 60.0}.get(text[-1:])
+    try:
+        return float(text[:-1]) * unit if unit else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 10m or 2h") from None
+
+
+def _add_training(p: argparse.ArgumentParser) -> None:
+    """What commands that train have in common: the data, and all settings."""
     p.add_argument("data", nargs="?", default=None, help=DATA.format(default="shapes"))
     p.add_argument(
         "--recipe",
@@ -52,9 +110,6 @@ def _train(commands: Commands) -> None:
         help="repeat a run from its config.toml; options override it",
     )
     p.add_argument(
-        "--resume", default=None, metavar="RUN", help="continue a run from its last checkpoint"
-    )
-    p.add_argument(
         "--ema",
         type=float,
         default=argparse.SUPPRESS,
@@ -62,10 +117,8 @@ def _train(commands: Commands) -> None:
         help="short for --averaging ema --averaging.decay DECAY; 0: no average",
     )
     add_options(p, Recipe, "training settings (default: the recipe's)", skip=("name", "about"))
-    p.add_argument("--out", default=None, help="run folder to write (default: a new one in runs)")
     p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
     add_data_options(p, shape=True)
-    p.set_defaults(run=run)
 
 
 def _evaluate(commands: Commands) -> None:

@@ -1,13 +1,16 @@
 """``neocog train``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from neocog.cli.display import Display
 from neocog.cli.loading import taken_out
+from neocog.cli.lr_finding import take_find, with_found_lr, write_curve
 from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
-from neocog.cli.training_setup import Setup, Wanted, read_config, set_up, with_free
+from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
@@ -19,13 +22,13 @@ from neocog.network import Network
 from neocog.network_files import check_savable, load_model
 from neocog.report.run import write_run_report
 from neocog.run_files import BEST, CONFIG
-from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
-from neocog.training.checkpoints import Checkpoints
-from neocog.training.early_stopping import best_epoch
+from neocog.training.early_stopping import EarlyStopping, best_epoch
 from neocog.training.fit import fit
 from neocog.training.history import History
+from neocog.training.lr_finder import LrCurve
+from neocog.training.new_folder import check_empty
 from neocog.training.run_folder import RunFolder
 from neocog.training.saving import Saving
 
@@ -43,42 +46,25 @@ def train(
 ) -> int:
     """Train, evaluate and save a network; print the losses as the note does."""
     options = taken_out(changes)
+    finds_lr = take_find(changes, resume)
     if resume is not None:
         _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
         return _resume(Path(resume), options, changes)
-    wanted = _wanted(data, recipe, config, data_dir, options, changes)
+    wanted = wanted_of(data, recipe, config, data_dir, options, changes)
     setup = set_up(wanted)
     check_savable(setup.network)
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
     name = f"{name_of_run(setup.recipe.model)}-{setup.data.name}"
     path = out and out_path(out)
+    EarlyStopping(setup.recipe, has_validation=bool(setup.data.validation))
+    if not finds_lr:
+        folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
+        return _train(setup, to_calibrate, folder, None)
+    if path is not None and Path(path).exists():
+        check_empty(Path(path))  # before the test, which takes some seconds
+    setup, curve = with_found_lr(setup)
     folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
-    return _train(setup, to_calibrate, folder, None)
-
-
-def _wanted(
-    data: str | None,
-    recipe: str | None,
-    config: str | None,
-    data_dir: str | None,
-    options: dict[str, Any],
-    changes: dict[str, Any],
-) -> Wanted:
-    if config is not None:
-        if recipe is not None:
-            raise NeocogError("--config has all settings, so --recipe goes without it.")
-        before = read_config(config)
-        same = data is None
-        return Wanted(
-            override(before.recipe, **changes),
-            before.source if data is None else data,
-            {**(before.options if same else {}), **options},
-            data_dir or (before.data_dir if same else None),
-        )
-    how = override(Recipe.load(recipe or "note"), **changes)
-    return Wanted(
-        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
-    )
+    return _train(setup, to_calibrate, folder, None, curve)
 
 
 def _check_alone(resume: str, **others: Any) -> None:
@@ -93,34 +79,48 @@ def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int
     """Continue a run from its newest intact checkpoint."""
     if options:
         _check_alone(str(path), **options)
-    before = read_config(str(path / CONFIG))
-    recipe = with_free(before.recipe, changes)
-    setup = set_up(Wanted(recipe, before.source, before.options, before.data_dir))
-    to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
-    folder = RunFolder.reopen(path, setup.data)
-    try:
-        newest = Checkpoints(path).newest()
-    except BaseException:
-        folder.release()
-        raise
-    for sentence in newest.damaged:
-        say(sentence)
-    say(f"Going on from step {newest.steps:,}.")
+    folder = RunFolder.reopen(path)  # at once, where it is in use
+    with _giving_back(folder):
+        before = read_config(path / CONFIG, needs=("source", "model"))
+        recipe = continued(before.recipe, changes)
+        newest = folder.newest()
+        for sentence in newest.damaged:
+            say(sentence)
+        setup = set_up(Wanted(recipe, before.source, before.options, before.data_dir))
+        folder.use_data(setup.data)
+        to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
+        say(f"Going on from step {newest.steps:,}.")
     return _train(setup, to_calibrate, folder, newest.checkpoint)
 
 
+@contextmanager
+def _giving_back(folder: RunFolder) -> Iterator[None]:
+    """Let others have the folder if anything is wrong before the run goes on."""
+    try:
+        yield
+    except BaseException:
+        folder.release()
+        raise
+
+
 def _train(
-    setup: Setup, to_calibrate: Dataset | None, folder: RunFolder, resume: Checkpoint | None
+    setup: Setup,
+    to_calibrate: Dataset | None,
+    folder: RunFolder,
+    resume: Checkpoint | None,
+    curve: LrCurve | None = None,
 ) -> int:
     with termination_signals() as ended:
         try:
+            if curve is not None:
+                write_curve(folder.path, curve)
             return _run(setup, to_calibrate, folder, ended, resume)
         except BaseException as error:
             with deferred_signals():
                 folder.fail(error, ended.by.name if ended.by else None)
-            if folder.holds_results:
+            if folder.has_begun and folder.holds_results:
                 say(f"What was finished before is in {folder.path}")
-            if folder.goes_on:
+            if folder.has_begun and folder.goes_on:
                 _say_how_to_go_on(folder)
             raise
 
@@ -142,7 +142,7 @@ def _run(
             recipe,
             validation=data.validation,
             classes=data.classes,
-            callback=[display, Saving(folder, recipe.tta)],
+            callback=[Saving(folder, recipe.tta), display],
             resume=resume,
         )
     finally:
@@ -168,9 +168,9 @@ def _run(
         print(accuracy_line(result, part))
     else:
         say("Nothing was held out, so nothing says how good it is.")
-    _report(folder, network, history, result, part, images)
+    code = _report(folder, network, history, result, part, images, ended)
     print(f"Results: {folder.path}")
-    return 0
+    return code
 
 
 def _best(network: Network, history: History, recipe: Recipe, folder: RunFolder) -> Network:
@@ -190,8 +190,9 @@ def _report(
     result: Evaluation | None,
     part: str,
     images: Dataset,
-) -> None:
-    """Write the report; if that fails, the run is finished nonetheless."""
+    ended: Ended,
+) -> int:
+    """Write the page; a run is no less finished where that fails. Gives the exit code."""
     try:
         write_run_report(
             folder.path,
@@ -206,6 +207,8 @@ def _report(
         say(f"There is no report: {error}")
     except KeyboardInterrupt:
         say(f"The report was left out. Write it with: neocog report {folder.path}")
+        return ended.by.exit_code if ended.by else 130
+    return 0
 
 
 def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
@@ -224,7 +227,9 @@ def _calibrated(network: Network, images: Dataset, threads: int | None) -> bool:
 
 
 def _interrupted(setup: Setup, history: History, folder: RunFolder, ended: Ended) -> int:
-    """Save what there is; returns the signal's exit code."""
+    """Keep what there is; gives the exit code of the signal."""
+    if history.steps == 0:  # nothing that anybody would want to keep
+        raise ended.by or KeyboardInterrupt
     with deferred_signals():
         folder.save(setup.network, history, setup.recipe.tta)
         folder.finish(history, None, "interrupted", ended.by.name if ended.by else None)

@@ -1,7 +1,8 @@
 """The settings, data and network of a training run, from the command line."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
@@ -16,14 +17,14 @@ from neocog.models import split_python_file
 from neocog.models.named import make_model
 from neocog.network import Network
 from neocog.preprocessing import Resize
-from neocog.settings.override import override, short_names
+from neocog.settings.override import override
 from neocog.settings.recipe import Recipe
-from neocog.settings.setting import setting_of
-from neocog.settings.toml import read_toml
 from neocog.training.choices import MODEL, choose_recipe
 from neocog.training.experiment import make_network
+from neocog.training.fixed_settings import check_fixed_settings
+from neocog.training.run_config import read_run_config
 
-__all__ = ["Setup", "Wanted", "read_config", "set_up", "with_free"]
+__all__ = ["Setup", "Wanted", "continued", "read_config", "set_up", "wanted_of"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,10 @@ class Wanted:
 
     @property
     def data_table(self) -> dict[str, Any]:
-        """The source of the data and its options, for ``config.toml``."""
-        place = {"data_dir": self.data_dir} if self.data_dir else {}
-        return {"source": self.source, **place, **self.options}
+        """The source and its options, for ``config.toml``; paths as they are from anywhere."""
+        place = {"data_dir": str(Path(self.data_dir).absolute())} if self.data_dir else {}
+        source = str(Path(self.source).absolute()) if exists(self.source) else self.source
+        return {"source": source, **place, **self.options}
 
 
 @dataclass(frozen=True)
@@ -60,33 +62,65 @@ class Setup:
     network: Network
 
 
-def read_config(path: str) -> Wanted:
-    """What the ``config.toml`` of a run asks for."""
-    description = read_toml(path, "configuration of a run")
-    data = description.pop("data", {})
-    if not isinstance(data, dict) or not isinstance(data.get("source", ""), str):
-        raise NeocogError(f"{path}: data must be a table with the source of the data.")
-    try:
-        recipe = Recipe.from_dict(description)
-    except NeocogError as error:
-        raise NeocogError(f"{path}: {error}") from error
-    options = {key: value for key, value in data.items() if key not in ("source", "data_dir")}
-    return Wanted(recipe, data.get("source", "shapes"), options, data.get("data_dir"))
+def read_config(path: Path, *, needs: Collection[str] = ()) -> Wanted:
+    """What the ``config.toml`` of a run asks for.
+
+    Args:
+        path: of the file.
+        needs: what it must say of "source", the data, and "model", the network.
+    """
+    recipe, data, said = read_run_config(path)
+    data = dict(data or {})
+    source, data_dir = data.pop("source", None), data.pop("data_dir", None)
+    if not all(text is None or isinstance(text, str) for text in (source, data_dir)):
+        raise NeocogError(f"{path}: the source of the data must be a text.")
+    missing = [
+        name
+        for name, there in (("source", source is not None), ("model", "model" in said))
+        if name in needs and not there
+    ]
+    if missing:
+        words = " and ".join({"source": "the data", "model": "the network"}[n] for n in missing)
+        raise NeocogError(
+            f"{path} is of a run by neocog.fit, and does not say {words}. Continue the run with "
+            "neocog.fit(…, resume=…), or begin another one: neocog train DATA --model NAME "
+            f"--config {path}"
+        )
+    return Wanted(recipe, source or "shapes", data, data_dir)
 
 
-def with_free(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The settings of a run to continue, with changes to those that may change."""
-    free = {one.name for one in fields(recipe) if setting_of(one).free}
-    short = short_names(type(recipe))
-    for name in changes:
-        if name not in free:
-            option = short.get(name, name).replace("_", "-")
-            known = ", ".join(f"--{one.replace('_', '-')}" for one in sorted(free))
-            raise NeocogError(
-                f"--{option} cannot change when a run is continued, as it would be another run. "
-                f"These can: {known}. For a new run take --config."
-            )
-    return override(recipe, **changes)
+def wanted_of(
+    data: str | None,
+    recipe: str | None,
+    config: str | None,
+    data_dir: str | None,
+    options: dict[str, Any],
+    changes: dict[str, Any],
+) -> Wanted:
+    """What the arguments of a command that trains ask for: a recipe, or a run's configuration."""
+    if config is not None:
+        if recipe is not None:
+            raise NeocogError("--config has all settings, so --recipe goes without it.")
+        named = ["model"] if "model" not in changes else []
+        before = read_config(Path(config), needs=[*named, *(["source"] if data is None else [])])
+        same = data is None
+        return Wanted(
+            override(before.recipe, **changes),
+            before.source if data is None else data,
+            {**(before.options if same else {}), **options},
+            data_dir or (before.data_dir if same else None),
+        )
+    how = override(Recipe.load(recipe or "note"), **changes)
+    return Wanted(
+        how, "shapes" if data is None else data, options, data_dir, None if recipe else changes
+    )
+
+
+def continued(before: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The settings of a run that is continued, of which only some may be others than before."""
+    recipe = override(before, **changes)
+    check_fixed_settings(before.to_dict(), recipe.to_dict(), Recipe)
+    return recipe
 
 
 def set_up(wanted: Wanted) -> Setup:

@@ -115,7 +115,8 @@ def _finish(emit, spec, sums, y, gate, last_lanes):
     for n, (place, gate_at) in enumerate(zip(spec.places_in(spec.y, places), gates, strict=True)):
         for v in range(vectors):
             value = sums[n * vectors + v]
-            lanes = last_lanes if v == vectors - 1 else LANES
+            # Behind a pixel of a dense map lies the next one, which may have been written before.
+            lanes = min(last_lanes if v == vectors - 1 else LANES, spec.y.pixel)
             at = place + v * LANES
             if spec.relu:
                 value = emit.relu(value)

@@ -315,7 +315,8 @@ def conv2d_reduce(spec, operands, first, count):
     db = pointer(operands, 3, FLOATS)
     images = pointer(operands, 4, LONGS)[1]
     shards = (images + spec.shard - 1) // spec.shard
-    bias_end = (first + count) * spec.w.block if spec.bias else 0
+    # Groups of fewer channels than a block have more blocks than the bias has vectors.
+    bias_end = min((first + count) * spec.w.block, spec.dy.pixel) if spec.bias else 0
     for k in range(first * spec.w.block, bias_end, LANES):
         sums = one_vector(spec, advance(biases, k))
         for shard in range(1, shards):

@@ -9,10 +9,10 @@ mixup's share (1 if nothing is mixed), n the batch:
     loss = n / W · (Q · (log Σ_k exp(z[k] − m) + m) − Σ_j q[j] z[j]),   m = max z,   Q = Σ_j q[j]
     dz   = (Q · p − q) / W,   p = softmax(z),   W = Σ a w[t] of the whole batch
 
-The mean of these losses is `torch.nn.CrossEntropyLoss(weight, label_smoothing=ε)`; for mixed labels
-it is λ times that of the labels plus 1 − λ times that of the partners' labels. As every image is a
-partner once, W is the same for both. dz is the mean's gradient, divided by `accumulate`. If all
-images of a batch have the weight 0, the losses and dz are 0.
+The mean of these losses is that of `torch.nn.CrossEntropyLoss` with these weights and the smoothing
+ε; for mixed labels it is λ times that of the labels plus 1 − λ times that of the partners' labels.
+As every image is a partner once, W is the same for both. dz is the mean's gradient, divided by
+`accumulate`. If all images of a batch have the weight 0, the losses and dz are 0.
 
 C. Szegedy et al., "Rethinking the Inception architecture for computer vision", 2015 (smoothing);
 H. Zhang et al., 2017 (mixup).

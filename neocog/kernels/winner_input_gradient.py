@@ -72,7 +72,9 @@ def scatter(emit, spec, dy, winner, w, dx):
                     w, of_block * w_map.block_size + tap * w_map.tap_size + v * LANES
                 )
                 at = i * spec.dx.row + j * spec.dx.pixel + n * LANES
-                emit.store(emit.fma(slope, weight, emit.load(to, at)), to, at)
+                # A pixel of a dense map is a partial vector.
+                total = emit.fma(slope, weight, emit.load_first(to, at, spec.dx.pixel))
+                emit.store_first(total, to, at, spec.dx.pixel)
 
 
 @block(nothing)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from neocog.training.history import Epoch, History
 
-__all__ = ["curves", "thinned"]
+__all__ = ["curves", "lr_curve", "thinned"]
 
 # Largest number of points of a curve, about a screen's width, and of rows of the table of epochs.
 _MOST_POINTS, _MOST_ROWS = 400, 500
@@ -51,6 +51,11 @@ def curves(history: History, learning_rates: Reals | None = None) -> dict[str, A
     # Counted from the end, so that the last epoch is always included.
     found["epochs"] = [[int(row[0]), *row[1:]] for row in rows[::-1][::every][::-1]]
     return found
+
+
+def lr_curve(rates: Sequence[float] | Reals, losses: Sequence[float] | Reals) -> dict[str, Any]:
+    """The losses of a learning-rate range test, ``x`` being log₁₀ of the rates."""
+    return thinned(np.log10(np.array(rates, np.float64)), losses)
 
 
 def _known(epoch: Epoch, name: str) -> float | None:

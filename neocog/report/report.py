@@ -23,7 +23,7 @@ from neocog.explanation.page.payload import Packed
 from neocog.files import user_path, write_bytes
 from neocog.network import Network, check_network
 from neocog.report.confusion import choose_pictures, confusion
-from neocog.report.curves import curves
+from neocog.report.curves import curves, lr_curve
 from neocog.report.first_filters import first_filters
 from neocog.report.mistakes import name_of_image, worst_mistakes
 from neocog.report.tables import fact_rows, setting_rows
@@ -50,6 +50,7 @@ def write_report(
     part: str = "test",
     history: History | None = None,
     learning_rates: Sequence[float] | None = None,
+    lr_test: Sequence[tuple[float, float]] | None = None,
     settings: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
     facts: Mapping[str, Mapping[str, Any]] | None = None,
@@ -60,18 +61,20 @@ def write_report(
     Only what is given is shown.
 
     Args:
-        path: the file to write.
-        title: name of the run.
-        network: the trained network, to show its filters and what it looks at.
-        evaluation: evaluation of the network.
-        data: the images that were evaluated, a `Dataset` or a tuple (images, labels), to show some.
-        part: name of the images' part, such as "test".
-        history: history of the training.
-        learning_rates: rate of every step, if the history does not have enough of them.
-        settings: settings by name, which may be nested.
-        defaults: default settings, to show which ones differ.
-        facts: further tables by title, such as timings, the machine and versions.
-        threads: number of workers for predictions; None uses all available cores.
+        path: of the file.
+        title: what the run is called.
+        network: that was trained: its filters, and what it looks at.
+        evaluation: of the network.
+        data: the images that were evaluated, a `Dataset` or a tuple (images, labels); for pictures
+            of them.
+        part: what the images are called, such as "test".
+        history: of the training.
+        learning_rates: of every step, where the history does not say enough.
+        lr_test: of a learning-rate range test, (rate, loss) for each step.
+        settings: by name, which may be tables of settings.
+        defaults: the same of a run in which nothing was chosen, to show what was.
+        facts: tables by their title, such as timings, the machine and versions.
+        threads: workers for predictions; the cores there are, if None.
 
     Raises:
         DataError: `data` are not those that were evaluated.
@@ -94,6 +97,8 @@ def write_report(
     if history is not None:
         instance("history", history, History, "a History, as fit gives it")
         structure["history"] = _of_history(history, _rates(learning_rates))
+        if lr_test:
+            structure["history"]["lr_test"] = lr_curve(*zip(*_pairs(lr_test), strict=True))
     if network is not None:
         network = check_network(network)
         structure["filters"] = first_filters(network, block)
@@ -130,6 +135,16 @@ def _rates(given: Sequence[float] | None) -> NDArray[np.float64] | None:
         found = np.empty(())
     if found.ndim != 1:
         raise refuse("learning_rates", given, "a number for every step")
+    return found
+
+
+def _pairs(given: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
+    try:
+        found = np.asarray(given, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        found = np.empty(())
+    if found.ndim != 2 or found.shape[1] != 2 or not (found[:, 0] > 0).all():
+        raise refuse("lr_test", given, "pairs of a learning rate above 0 and a loss")
     return found
 
 

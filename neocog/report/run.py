@@ -15,6 +15,7 @@ from neocog.evaluation import Evaluation
 from neocog.files import exists, read_bytes
 from neocog.network import Network
 from neocog.report.report import write_report
+from neocog.run_files import LR
 from neocog.settings.recipe import Recipe
 from neocog.summary import cost
 from neocog.training.history import Epoch, History, Logged
@@ -74,6 +75,7 @@ def write_run_report(
         data=data,
         part=part,
         history=history,
+        lr_test=_lr_test(folder / LR),
         settings={k: v for k, v in _table(info, "settings").items() if k not in _OF_A_RECIPE},
         defaults=Recipe().to_dict() if defaults is None else defaults,
         facts=_facts(info, history, network, evaluation),
@@ -120,6 +122,18 @@ def _logged(path: Path) -> list[Logged]:
         reason = "it is not a table of epoch, batch, loss and seconds"
     shown = printable(str(path), 300)
     raise FormatError(f"{shown} cannot be read: {reason}. Remove it to go on without it.")
+
+
+def _lr_test(path: Path) -> list[tuple[float, float]]:
+    """The rates and smoothed losses of ``lr.csv``; none where it is missing or damaged."""
+    if not exists(path):
+        return []
+    try:
+        rows = csv.DictReader(io.StringIO(read_bytes(path, _MOST_BYTES).decode()), strict=True)
+        found = [(float(row["lr"]), float(row["smoothed_loss"])) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return []
+    return [(rate, loss) for rate, loss in found if rate > 0]
 
 
 def _epochs(found: object) -> list[Epoch]:

@@ -39,8 +39,16 @@ _EPS: dict[str, Any] = {
 }
 
 
+def _rate_or_find(text: str) -> float | str:
+    """A rate on the command line, which also takes ``find``; see `neocog.cli.lr_finding`."""
+    if text == "find":
+        return text
+    return int(text) if text.lstrip("+-").isdecimal() else float(text)
+
+
 def _rate(default: float) -> Any:
-    return setting(default, option="--lr", help="learning rate", **_RATE)
+    about = "learning rate; find: the one that a short test finds"
+    return setting(default, option="--lr", text=_rate_or_find, help=about, **_RATE)
 
 
 def _weight_decay(default: float) -> Any:

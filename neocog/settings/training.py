@@ -144,7 +144,6 @@ class TrainingSettings(Settings):
     )
     monitor: str = setting(
         "validation_loss",
-        free=True,
         choices=MEASURES,
         help="measure that decides which epoch is best and when to stop early",
     )
@@ -156,7 +155,7 @@ class TrainingSettings(Settings):
         help="stop after this many epochs without improvement",
     )
     min_delta: float = setting(
-        0.0, free=True, low=0, help="smallest change of the measure that counts as improvement"
+        0.0, low=0, help="smallest change of the measure that counts as improvement"
     )
     checkpoint_minutes: float = setting(
         5.0, free=True, low=0, help="minutes between checkpoints; 0: only at the end of epochs"

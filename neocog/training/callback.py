@@ -88,9 +88,9 @@ class Callbacks(Callback):
             raise refuse("callback", given, wanted)
         return cls(several)
 
-    def add(self, callback: Callback) -> None:
-        """Have this one told, too, after all others."""
-        self._all.append(callback)
+    def add(self, callback: Callback, *, first: bool = False) -> None:
+        """Have this one told, too, after all others or before them."""
+        self._all.insert(0 if first else len(self._all), callback)
 
     @property
     def stopped(self) -> bool:  # type: ignore[override]

@@ -59,11 +59,14 @@ class Checkpoints:
     Args:
         folder: of the run.
         keep: how many to keep, at least 1.
+
+    Attributes:
+        keep: the same; it can be set.
     """
 
     def __init__(self, folder: str | os.PathLike[str], keep: int = _KEEP) -> None:
         self.folder = Path(folder) / CHECKPOINTS
-        self._keep = max(1, keep)
+        self.keep = keep
         # Newer than what the run went on from, and removed when there is a newer whole one.
         self._damaged: list[Path] = []
 
@@ -158,7 +161,7 @@ class Checkpoints:
             others = [path for _steps, path in self.saved() if path != newest]
             whole = [path for path in others if path not in self._damaged]
             damaged = [path for path in others if path in self._damaged]
-            for path in (*damaged, *whole[self._keep - 1 :]):
+            for path in (*damaged, *whole[max(1, self.keep) - 1 :]):
                 with suppress(OSError):
                     path.unlink()
 

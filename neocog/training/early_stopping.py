@@ -7,8 +7,9 @@ from neocog.errors import NeocogError
 from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback
 from neocog.training.history import Epoch, History
+from neocog.training.run import TrainingRun
 
-__all__ = ["EarlyStopping", "best_epoch"]
+__all__ = ["EarlyStopping", "best_epoch", "is_long_enough"]
 
 
 def best_epoch(epochs: Sequence[Epoch], settings: TrainingSettings) -> int | None:
@@ -27,6 +28,14 @@ def best_epoch(epochs: Sequence[Epoch], settings: TrainingSettings) -> int | Non
         if best is None or value < best - settings.min_delta:
             best, found = value, index
     return found
+
+
+def is_long_enough(epochs: Sequence[Epoch], settings: TrainingSettings) -> bool:
+    """Whether there have been `patience` epochs in a row none of which was better than before."""
+    best = best_epoch(epochs, settings)
+    if settings.patience is None or best is None:
+        return False
+    return len(epochs) - 1 - best >= settings.patience
 
 
 class EarlyStopping(Callback):
@@ -49,11 +58,14 @@ class EarlyStopping(Callback):
                 "validation data. Give some, or set monitor to 'loss'."
             )
 
+    def begin(self, run: TrainingRun) -> None:
+        """Stop at once where a run is continued that had been long enough."""
+        self._stop_in_time(run.history)
+
     def epoch_done(self, epoch: Epoch, history: History) -> None:
         """Stop where it has been long enough."""
-        patience = self._settings.patience
-        best = best_epoch(history.epochs, self._settings)
-        if patience is None or best is None:
-            return
-        if len(history.epochs) - 1 - best >= patience:
+        self._stop_in_time(history)
+
+    def _stop_in_time(self, history: History) -> None:
+        if is_long_enough(history.epochs, self._settings):
             self.stop()

@@ -1,29 +1,28 @@
-"""The training loop: epochs of steps, and word of how it goes while they run.
+"""`fit`: trains a network by settings, and keeps the run in a folder where that is asked for."""
 
-An epoch is one call into compiled code, in threads of its own. This loop watches it: it logs,
-validates, and tells the callbacks, which save, stop early and show. It knows nothing of kernels,
-files or terminals.
-"""
-
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
-from neocog.errors import TrainingDivergedError
-from neocog.evaluation import evaluate
+from neocog.errors import NeocogError
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, check_network
 from neocog.settings.override import override
 from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback, Callbacks
 from neocog.training.early_stopping import EarlyStopping
-from neocog.training.history import Epoch, History
+from neocog.training.epochs import train_epochs
+from neocog.training.history import History
+from neocog.training.kept_run import keeping, reopened, settings_of_run
 from neocog.training.live_line import interactive_callback
-from neocog.training.log import Log
 from neocog.training.run import TrainingRun
-from neocog.validation import instance
+from neocog.training.run_folder import RunFolder
+from neocog.training.saving import Saving
+from neocog.validation import file_path, instance
 
 __all__ = ["fit"]
 
@@ -37,7 +36,8 @@ def fit(
     sample_weights: Sequence[float] | NDArray[Any] | None = None,
     classes: tuple[str, ...] | None = None,
     callback: Callback | Sequence[Callback] | None = None,
-    resume: Checkpoint | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    resume: Checkpoint | str | os.PathLike[str] | None = None,
     **changes: Any,
 ) -> History:
     """Train the network in place with cross-entropy, and give the losses.
@@ -49,14 +49,16 @@ def fit(
     the schedule begin anew. The result does not depend on `threads`.
 
     Ctrl+C ends after the current batch: the network then has the weights so far, and
-    `History.interrupted` is set.
+    `History.interrupted` is set. With a folder, SIGTERM and SIGHUP do the same, and then what they
+    would have done.
 
     Args:
         network: one number a class at its end.
         data: images of the network's input shape, and their classes, as a `Dataset` or a tuple
             (images, labels). Images that are cropped may have any height and width.
         settings: a `TrainingSettings` or a `Recipe`, which say all that there is to set, such as
-            ``epochs=5``, ``batch_size=4`` and ``optimizer=SGD(0.001, momentum=0.9)``.
+            ``epochs=5``, ``batch_size=4`` and ``optimizer=SGD(0.001, momentum=0.9)``. Of a run that
+            is resumed, they are its own, if None.
         validation: what is evaluated after every epoch, if given.
         sample_weights: a number from 0 for each image; the loss of a batch is the mean with these
             weights, times those of the classes. A batch whose images all have 0 has the loss 0.
@@ -64,101 +66,65 @@ def fit(
         callback: told how it goes, and can end it; or several. Without one, a line shows it where
             Python is used interactively, as in a notebook; ``callback=neocog.Callback()`` shows
             nothing.
-        resume: goes on from the state of an earlier run, to what that would have come to, bit for
-            bit.
+        folder: where to keep the run as ``neocog train`` does, but for the report: the settings,
+            the history, models and checkpoints. It must be new or empty.
+        resume: goes on from an earlier run, to what that would have come to, bit for bit: the
+            folder of a run, which is kept on, or a checkpoint. Where its newest checkpoint is
+            damaged, a warning says so, and the one before is used.
         **changes: settings in the place of those in `settings`, as `neocog.settings.override`
             takes them: ``fit(network, data, epochs=10, optimizer="adamw", lr=0.01)``.
 
     Raises:
         TrainingDivergedError: the loss, or a weight, became NaN or infinite. The network then has
             the weights of the last finished epoch.
-        NeocogError: data, a network or settings that cannot be, or too little memory.
+        FormatError: the folder cannot be written to, holds something already, or has no run to go
+            on with.
+        NeocogError: data, a network or settings that cannot be, or too little memory; a run that is
+            finished, or was of other data, another network or other settings; or another process
+            is just training in the folder.
     """
     network = check_network(network)
-    wanted = "a neocog TrainingSettings or Recipe"
-    settings = TrainingSettings() if settings is None else settings
-    base = instance("settings", settings, TrainingSettings, wanted)
-    how = override(base, **changes)
-    if validation is not None:
-        validation = as_dataset(validation, "validation=data.validation")
-        if len(validation) == 0:
-            validation = None
-    callbacks = Callbacks.of(callback, lambda: interactive_callback(how.epochs))
-    callbacks.add(EarlyStopping(how, has_validation=validation is not None))
-    run = TrainingRun(
-        network, data, how, sample_weights=sample_weights, on_compile=callbacks.compiling
-    )
-    if classes is not None:
-        network.name_classes(classes)
-    try:
-        if resume is not None:
-            run.load_state(instance("resume", resume, Checkpoint, "a checkpoint of a run"))
-        callbacks.begin(run)
-        run.trainer  # noqa: B018  it is made, and its kernels are compiled
-        callbacks.ready(run.history)
-        _train(run, validation, callbacks)
-    finally:
-        callbacks.ended(run.history)
-    return run.history
+    callbacks_given = callback
+
+    def train(how: TrainingSettings, kept: RunFolder | None, from_: Checkpoint | None) -> History:
+        images = validation
+        if images is not None:
+            images = as_dataset(images, "validation=data.validation")
+            images = images if len(images) else None
+        callbacks = Callbacks.of(callbacks_given, lambda: interactive_callback(how.epochs))
+        if kept is not None:
+            callbacks.add(Saving(kept, getattr(how, "tta", None)), first=True)
+        callbacks.add(EarlyStopping(how, has_validation=images is not None))
+        run = TrainingRun(
+            network, data, how, sample_weights=sample_weights, on_compile=callbacks.compiling
+        )
+        if classes is not None:
+            network.name_classes(classes)
+        if from_ is not None:
+            run.load_state(from_)
+        return train_epochs(run, images, callbacks)
+
+    if resume is None or isinstance(resume, Checkpoint):
+        before = settings_of_run(resume) if resume is not None and settings is None else None
+        how = _settings(settings, before, changes)
+        if folder is None:
+            return train(how, None, resume)
+        path = Path(file_path("folder", folder))
+        with keeping(RunFolder.create(path, path.name, how), network) as kept:
+            return kept.done(train(how, kept.folder, resume))
+    if folder is not None:
+        raise NeocogError(
+            f"A run that is resumed stays in its folder, {resume}: leave folder (={folder}) out."
+        )
+    with keeping(RunFolder.reopen(file_path("resume", resume)), network) as kept:
+        before, checkpoint = reopened(kept.folder)
+        return kept.done(train(_settings(settings, before, changes), kept.folder, checkpoint))
 
 
-def _train(run: TrainingRun, validation: Dataset | None, callbacks: Callbacks) -> None:
-    """Take the run to its end, or to where somebody ends it."""
-    history = run.history
-    history.interrupted = history.stopped = False
-    while not run.is_done:
-        if run.epoch_is_done:
-            run.next_epoch()
-        _finish_epoch(run, callbacks)
-        run.update_network()
-        if run.epoch_is_done:
-            history.epochs.append(_epoch(run, validation))
-            _tell_epoch(callbacks, history)
-        elif history.interrupted:
-            callbacks.paused(history)
-        if history.interrupted:
-            history.interrupted = not run.is_done
-            return
-        if callbacks.stopped:
-            history.stopped = not run.is_done
-            return
-
-
-def _finish_epoch(run: TrainingRun, callbacks: Callbacks) -> None:
-    """Run to the end of the epoch, with pauses where a callback asks for them."""
-    log = Log(run, callbacks)
-    while True:
-        try:
-            run.step(callbacks.steps_to_pause(run.steps), log.look)
-        except TrainingDivergedError:
-            log.look(run.batch)
-            raise
-        log.look(run.batch)
-        run.history.interrupted = run.interrupted
-        if run.interrupted or run.epoch_is_done:
-            return
-        callbacks.paused(run.history)
-
-
-def _epoch(run: TrainingRun, validation: Dataset | None) -> Epoch:
-    """What there is to say of the epoch that has just ended."""
-    history = run.history
-    seconds = history.seconds - sum(epoch.seconds for epoch in history.epochs)
-    result = None
-    if validation is not None:
-        result = evaluate(run.network, validation, threads=run.settings.threads)
-    return Epoch(
-        run.epoch,
-        float(run.losses.mean()),
-        seconds,
-        run.lr,
-        result.loss if result else None,
-        result.accuracy if result else None,
-    )
-
-
-def _tell_epoch(callbacks: Callbacks, history: History) -> None:
-    try:
-        callbacks.epoch_done(history.epochs[-1], history)
-    except KeyboardInterrupt:
-        history.interrupted = True
+def _settings(
+    given: TrainingSettings | None, before: TrainingSettings | None, changes: dict[str, Any]
+) -> TrainingSettings:
+    base = before if given is None else given
+    base = TrainingSettings() if base is None else base
+    base = instance("settings", base, TrainingSettings, "a neocog TrainingSettings or Recipe")
+    return override(base, **changes)

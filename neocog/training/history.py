@@ -64,6 +64,13 @@ class History:
     stopped: bool = False
     memory: int = 0
 
+    def reopen(self, epoch: int, log_every: int) -> None:
+        """Forget that an epoch, the latest, was finished: it goes on, as part of a longer run."""
+        if self.epochs and self.epochs[-1].epoch == epoch:
+            self.epochs.pop()
+            # What was logged at its end only, as it had fewer batches.
+            self.logged = [e for e in self.logged if e.epoch < epoch or e.batch % log_every == 0]
+
     @property
     def losses(self) -> list[float]:
         """The logged losses."""

@@ -18,16 +18,19 @@ class Log:
         self._run = run
         self._callbacks = callbacks
         self._every = min(run.settings.log_every, run.batches)
-        self._written = run.batch // self._every * self._every
+
+    def _logged(self) -> int:
+        """Batches of the epoch that are logged, as the history says, whatever interrupted it."""
+        latest = self._run.history.logged[-1] if self._run.history.logged else None
+        return latest.batch if latest and latest.epoch == self._run.epoch else 0
 
     def look(self, done: int) -> bool:
         """Log what has come in since the last look; gives whether a callback wants a pause."""
         run = self._run
         self._callbacks.progress(run.epoch, done, run.batches)
-        while self._written + self._every <= done:
-            part = run.losses[self._written : self._written + self._every]
-            self._written += self._every
-            entry = Logged(run.epoch, self._written, float(part.mean()), run.seconds)
+        while (batch := self._logged() + self._every) <= done:
+            part = run.losses[batch - self._every : batch]
+            entry = Logged(run.epoch, batch, float(part.mean()), run.seconds)
             run.history.logged.append(entry)
             self._callbacks.logged(entry)
         return self._callbacks.take_pause()

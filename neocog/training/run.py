@@ -8,7 +8,6 @@ number of threads.
 import operator
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,24 @@ from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
 from neocog.engine import Trainer
-from neocog.engine.trainer import check_class_weights, check_labels
 from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, Trained, check_network
 from neocog.random.torch_stream import TorchStream
 from neocog.settings.codec import to_plain
-from neocog.settings.setting import setting_of
 from neocog.settings.training import TrainingSettings
-from neocog.training.balance import balancing_weights
-from neocog.training.data_mark import data_mark, mark_in_words
-from neocog.training.freezing import check_patterns, frozen_in
+from neocog.signals import deferred_signals
+from neocog.training.data_mark import data_mark
+from neocog.training.epoch_settings import check_settings, settings_of_epoch
+from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.history import History
 from neocog.training.orders import Orders
 from neocog.training.run_length import RunLength
+from neocog.training.run_state import Arrays, Place, RunState, check_arrays, network_mark
+from neocog.training.run_stream import stream_for_training
 from neocog.training.sample_weights import check_sample_weights
-from neocog.validation import shown
 
-__all__ = ["TrainingRun", "initialize_for_training"]
+__all__ = ["TrainingRun"]
 
 # Seconds between two looks at steps under way.
 _LOOK = 0.05
@@ -43,21 +42,6 @@ _TO_COME = -np.inf
 
 # Between dropout's seeds in one training of a network and in the next: 2³² by the golden ratio.
 _NEXT_SEED = 0x9E3779B9
-
-
-@dataclass
-class Place:
-    """Where a run stands.
-
-    Attributes:
-        epoch: the one under way, from 1.
-        batch: batches of it that are done.
-        steps: of the optimizer, in all.
-    """
-
-    epoch: int = 1
-    batch: int = 0
-    steps: int = 0
 
 
 class TrainingRun:
@@ -71,12 +55,12 @@ class TrainingRun:
             (images, labels). Images that are cropped may have any height and width.
         settings: of the training.
         sample_weights: a number from 0 for each image, which its loss counts.
-        live: whether `rate` and `momentum` will be set while it runs.
+        live: whether `momentum` will be set while it runs.
         on_compile: told how many kernels are compiled first, if any are.
 
     Attributes:
         rate, momentum: of the next steps, in the place of the optimizer's and the schedule's, where
-            they are not None; for these `live` must be set.
+            they are not None; for a momentum `live` must be set.
         losses: float64, the mean loss of each batch of the epoch under way; −∞ for those to come.
         interrupted: whether Ctrl+C or a signal ended the latest `step`.
         history: of the whole run; `fit` writes it.
@@ -102,11 +86,8 @@ class TrainingRun:
             raise DataError("There are no images to train on.")
         self._sample_weights = check_sample_weights(sample_weights, len(self.data))
         settings.optimizer.check(network.parameter_shapes)
-        check_patterns(settings.freeze_after, network.parameter_shapes)
-        if settings.class_weights is not None:
-            check_class_weights(network.output_shape[0], settings.class_weights)
-        if settings.balance is not None:
-            check_labels(network.output_shape[0], self.data.labels)
+        self._classes = network.output_shape[0]
+        check_settings(settings, network.parameter_shapes, self.data.labels, self._classes)
         self._live = live
         self._on_compile = on_compile
         self.history = History()
@@ -114,7 +95,7 @@ class TrainingRun:
         self.rate: float | None = None
         self.momentum: float | None = None
         self.seed = operator.index(settings.seed)
-        stream, self._epochs_before = _stream(network, self.seed)
+        stream, self._epochs_before = stream_for_training(network, self.seed)
         batch = min(settings.batch_size, len(self.data))
         self.length = RunLength(len(self.data), batch, settings.epochs, settings.accumulate)
         self._balanced = settings.balance == "sample"
@@ -122,6 +103,9 @@ class TrainingRun:
         self._place = Place()
         self._began: float | None = None
         self._trainer: Trainer | None = None
+        # For the next trainer: the network's arrays, and what the optimizer remembers.
+        self._waiting: tuple[Arrays, Arrays] | None = None
+        self._data_mark: dict[str, Any] | None = None
         self._preprocessing = network.preprocessing
         self._begin_epoch()
 
@@ -157,6 +141,12 @@ class TrainingRun:
         return self.batch == self.batches
 
     @property
+    def epoch_is_recorded(self) -> bool:
+        """Whether all batches of the epoch are done, and `history` has the epoch."""
+        epochs = self.history.epochs
+        return self.epoch_is_done and bool(epochs) and epochs[-1].epoch == self.epoch
+
+    @property
     def is_done(self) -> bool:
         """Whether the whole run is done."""
         return self.epoch_is_done and self.epoch >= self.length.epochs
@@ -182,33 +172,32 @@ class TrainingRun:
         if self._trainer is None:
             began = time.perf_counter()
             settings = self.settings
-            self._trainer = Trainer(
+            trainer = Trainer(
                 self.network.graph,
                 self.network.state_dict(),
                 self.network.preprocessing,
                 self.data.images,
                 self.data.labels,
-                self._of_epoch(),
+                settings_of_epoch(settings, self.epoch, self.data.labels, self._classes),
                 sample_weights=self._sample_weights,
                 moves_momentum=self._live or settings.schedule.moves_momentum,
                 dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
                 on_compile=self._on_compile,
             )
+            if self._waiting is not None:
+                network, optimizer = self._waiting
+                trainer.set_state(network)
+                check_arrays(optimizer, trainer.optimizer_state())
+                trainer.set_optimizer_state(dict(optimizer))
+            self._trainer = trainer  # until here `_waiting` is what a checkpoint keeps
             self.history.compile_seconds += time.perf_counter() - began
-            self.history.memory = max(self.history.memory, self._trainer.memory)
+            self.history.memory = max(self.history.memory, trainer.memory)
         return self._trainer
 
-    def _of_epoch(self) -> TrainingSettings:
-        """The settings as the engine takes them for the epoch under way."""
-        settings = self.settings
-        frozen = frozen_in(settings.freeze_after, self.epoch)
-        optimizer = settings.optimizer.with_frozen(frozen)
-        if settings.balance != "weight":
-            return replace(settings, optimizer=optimizer)
-        weights = balancing_weights(self.data.labels, self.network.output_shape[0])
-        return replace(
-            settings, optimizer=optimizer, balance=None, class_weights=tuple(weights.tolist())
-        )
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the program for the next step is there."""
+        return self._trainer is not None
 
     def _begin_epoch(self) -> None:
         """What an epoch computes with: its order, its rates, a place for its losses."""
@@ -227,21 +216,21 @@ class TrainingRun:
                 "The network's preprocessing was set to another while it trained. Set it before "
                 "fit, or between two of them."
             )
-        self._place.epoch += 1
-        self._place.batch = 0
-        self._orders.advance()
-        self._begin_epoch()
-        if self._trainer is not None and self.epoch - 1 in self.settings.freeze_after.values():
-            self._make_trainer_anew()
+        with deferred_signals():  # a checkpoint would be of half an epoch's beginning
+            self._place = Place(self.epoch + 1, 0, self.steps)
+            self._orders.advance()
+            self._begin_epoch()
+            if self._trainer is not None and self.epoch - 1 in self.settings.freeze_after.values():
+                # Parameters have come to rest: a program without their updates goes on. The old one
+                # is let go of first, as both would take twice the memory.
+                self._waiting = self._arrays()
+                self._trainer = None
 
-    def _make_trainer_anew(self) -> None:
-        """Parameters have come to rest: a program without their updates goes on."""
-        old = self.trainer
-        state, remembered = old.state(), old.optimizer_state()
-        self._trainer = None
-        del old  # two programs would take twice the memory
-        self.trainer.set_state(state)
-        self.trainer.set_optimizer_state(remembered)
+    def _arrays(self) -> tuple[Arrays, Arrays]:
+        """The network's arrays as they are trained, and what the optimizer remembers."""
+        if self._trainer is None and self._waiting is not None:
+            return self._waiting
+        return self.trainer.state(), self.trainer.optimizer_state()
 
     # Steps
 
@@ -265,6 +254,7 @@ class TrainingRun:
         """
         self.interrupted = False
         place, trainer, first = self._place, self.trainer, self.batch
+        self._waiting = None
         until = self.batches
         if count is not None:
             accumulate = self.length.accumulate
@@ -291,7 +281,8 @@ class TrainingRun:
             self.history.seconds, self._began = self.seconds, None
             self.history.steps += place.batch - first
         if place.batch < until and self.losses[place.batch] != _TO_COME:
-            self._diverged(f"The loss became {self.losses[place.batch]}", place.batch + 1)
+            word = "NaN" if np.isnan(self.losses[place.batch]) else "infinite"
+            self._diverged(f"The loss became {word}", place.batch + 1, place.steps + 1)
         return self.losses[first : place.batch]
 
     def _rates_now(self) -> NDArray[np.float64]:
@@ -305,12 +296,9 @@ class TrainingRun:
             rates[:, 1] = self.momentum
         return rates
 
-    def _diverged(self, what: str, batch: int) -> None:
-        raise TrainingDivergedError(
-            f"{what} in epoch {self.epoch}, batch {batch}. Training has stopped; the results up to "
-            "the epoch before are kept. Try a smaller learning rate (a tenth), or a smaller "
-            "momentum."
-        )
+    def _diverged(self, what: str, batch: int, step: int) -> None:
+        """Raise the error, to which `neocog.training.divergence` has more to say."""
+        raise TrainingDivergedError(f"{what} in epoch {self.epoch}, batch {batch} (step {step:,})")
 
     # What is learned
 
@@ -322,7 +310,7 @@ class TrainingRun:
         """
         found = self._trained_state()
         if not all(np.isfinite(value).all() for value in found.values()):
-            self._diverged("A weight became NaN or infinite", self.batch)
+            self._diverged("A weight became NaN or infinite", self.batch, self.steps)
         self.network.load_state_dict(found)
         self.network.temperature = 1.0  # the one from before was fitted for other weights
         self.network.trained = Trained(
@@ -348,107 +336,62 @@ class TrainingRun:
     @property
     def latest_images(self) -> NDArray[np.int64]:
         """The images of the epoch's latest batch, by their numbers in the data."""
+        return self.images_of(self.batch)
+
+    def images_of(self, batch: int) -> NDArray[np.int64]:
+        """The images of one of the epoch's batches, which are counted from 1."""
         size = self.length.batch_size
-        return self._order[max(0, self.batch - 1) * size : self.batch * size]
+        return self._order[max(0, batch - 1) * size : batch * size]
 
     def state(self) -> Checkpoint:
         """All that the run's next steps depend on but the network, the data and the settings.
 
         The random stream is kept as it was before the order of the epoch under way was drawn.
         """
-        trainer = self.trainer
-        arrays = {
-            **_prefixed("network", trainer.state()),
-            **_prefixed("optimizer", trainer.optimizer_state()),
-            **_prefixed("stream", self._orders.state_before),
-            "losses": self.losses[: self.batch],
-        }
-        values = {
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "steps": self.steps,
-            "epochs_before": self._epochs_before,
-            "data": data_mark(self.data, self._sample_weights),
-            "settings": to_plain(self.settings),
-            "history": self.history.to_dict(),
-        }
-        return Checkpoint(arrays, values)
+        network, optimizer = self._arrays()
+        state = RunState(
+            self.epoch,
+            self.batch,
+            self.steps,
+            self._epochs_before,
+            network,
+            optimizer,
+            self._orders.state_before,
+            self.losses[: self.batch],
+            self.history,
+            self._mark(),
+            network_mark(self.network),
+            to_plain(self.settings),
+        )
+        return state.to_checkpoint()
+
+    def _mark(self) -> dict[str, Any]:
+        if self._data_mark is None:
+            self._data_mark = data_mark(self.data, self._sample_weights)
+        return self._data_mark
 
     def load_state(self, checkpoint: Checkpoint) -> None:
         """Go on from a state of a run of the same network, data and settings.
 
+        The number of epochs may be another, and so may all settings that change no step.
+
         Raises:
-            NeocogError: it is of another run.
+            FormatError: it is no state of a run.
+            NeocogError: it is of another run, or has come further than this one is to go.
         """
-        arrays, values = checkpoint.arrays, checkpoint.values
-        mark = data_mark(self.data, self._sample_weights)
-        if values["data"] != mark:
-            raise NeocogError(
-                f"The run was trained on {mark_in_words(values['data'])}, which are not these: "
-                f"{mark_in_words(mark)}. Continue it with the data it began with."
-            )
-        _check_settings(self.settings, values["settings"])
-        self._epochs_before = values["epochs_before"]
-        self._place = Place(values["epoch"], values["batch"], values["steps"])
-        if self.epoch > self.length.epochs or self.batch > self.batches or self.is_done:
-            raise NeocogError(
-                f"The run has come to batch {self.batch} of epoch {self.epoch}, and has nothing "
-                f"left to do in {self.settings.epochs:g} epochs. To go on, give it more epochs."
-            )
+        state = RunState.from_checkpoint(checkpoint)
+        state.check_same(self._mark(), self.network)
+        check_fixed_settings(state.settings, to_plain(self.settings), TrainingSettings)
+        state.check_place(self.length)
+        self.network.load_state_dict(state.network)
+        self._epochs_before = state.epochs_before
+        self._place = Place(state.epoch, state.batch, state.steps)
         stream = TorchStream(self.seed)
-        stream.set_state(_of(arrays, "stream"))
+        stream.set_state(state.stream)
         self._orders = self._draw_orders(stream, self.epoch)
         self._begin_epoch()
-        self.losses[: self.batch] = arrays["losses"]
-        self.history = History.from_dict(values["history"])
-        self._trainer = None
-        state = _of(arrays, "network")
-        self.network.load_state_dict(state)
-        self.trainer.set_state(state)
-        self.trainer.set_optimizer_state(_of(arrays, "optimizer"))
-
-
-def _prefixed(prefix: str, arrays: Any) -> dict[str, NDArray[Any]]:
-    return {f"{prefix}/{name}": value for name, value in arrays.items()}
-
-
-def _of(arrays: Any, prefix: str) -> dict[str, NDArray[Any]]:
-    """The arrays under a prefix, by the rest of their names."""
-    return {
-        name.removeprefix(f"{prefix}/"): value
-        for name, value in arrays.items()
-        if name.startswith(f"{prefix}/")
-    }
-
-
-def _check_settings(settings: TrainingSettings, before: dict[str, Any]) -> None:
-    """Raise `NeocogError` where one differs that would make it another run."""
-    now = to_plain(settings)
-    for one in fields(TrainingSettings):
-        old, new = before.get(one.name), now[one.name]
-        if not setting_of(one).free and old != new:
-            raise NeocogError(
-                f"The run was trained with {one.name} = {shown(old)}, and not {shown(new)}. "
-                "Continue it with the settings it began with."
-            )
-
-
-def initialize_for_training(network: Network, seed: int) -> None:
-    """Give a network its first weights; a training of the same seed goes on in the stream.
-
-    As in a script that builds a network and then trains it, after one ``torch.manual_seed(seed)``.
-    """
-    stream = TorchStream(seed)
-    network.initialize(stream)
-    network.trained = Trained(seed, 0, stream.get_state())
-
-
-def _stream(network: Network, seed: int) -> tuple[TorchStream, int]:
-    """The random numbers of a training, and how many epochs have had theirs from them before."""
-    if not network.initialized:
-        initialize_for_training(network, seed)
-    stream = TorchStream(seed)
-    if network.trained is None or network.trained.seed != seed:
-        return stream, 0
-    stream.set_state(network.trained.stream)
-    return stream, network.trained.epochs
+        self.losses[: self.batch] = state.losses
+        self.history = state.history
+        self._trainer, self._waiting = None, (state.network, state.optimizer)
+        if not self.epoch_is_done:  # the last one was not whole, and goes on
+            self.history.reopen(self.epoch, self.settings.log_every)

@@ -1,35 +1,39 @@
 """What a training run leaves behind: weights, model, history, and how it all came about."""
 
 import json
-import platform
 import re
-import shutil
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from neocog.data import Data
-from neocog.engine import VECTOR_FLOATS, available_threads
 from neocog.errors import FormatError, NeocogError, printable
 from neocog.evaluation import Evaluation
-from neocog.files import exists, leftovers, write_bytes, writing_together
+from neocog.files import exists, write_bytes, writing_together
 from neocog.formats import save_pth, write_model
 from neocog.network import Network
 from neocog.run_files import BEST, CONFIG, HISTORY, LAST, LOG, RUN, WEIGHTS, model_of_run
-from neocog.settings.recipe import Recipe
-from neocog.settings.toml import write_toml
+from neocog.settings.codec import to_plain
+from neocog.settings.training import TrainingSettings
 from neocog.trained_on import training_notes
-from neocog.training.checkpoints import CHECKPOINTS, Checkpoints
+from neocog.training.checkpoints import Checkpoints, Newest
 from neocog.training.history import History
+from neocog.training.machine import machine, versions
+from neocog.training.new_folder import (
+    check_empty,
+    make_folder,
+    not_made,
+    remove_empty,
+    take_away,
+)
 from neocog.training.process_identity import this_process
-from neocog.training.run_lock import LOCK, RunLock
-from neocog.training.run_process import read_info, settle, tidy_up
-from neocog.version import __version__
+from neocog.training.run_config import update_run_config, write_run_config
+from neocog.training.run_lock import RunLock
+from neocog.training.run_process import read_info, tidy_up
+from neocog.training.run_records import PARTS
 from neocog.write_errors import why_not_written
 
 __all__ = ["RunFolder"]
@@ -45,25 +49,35 @@ class RunFolder:
     to, and how it ended. After each epoch ``last.safetensors``, ``cnn_model.pth`` and
     ``history.csv`` are written, all of them or none, and ``best.safetensors`` where that epoch was
     the best; see `neocog.files.writing_together`. ``checkpoints`` is what a run goes on from.
+
+    Attributes:
+        path: of the folder.
+        checkpoints: of the run.
+        was_finished: whether a run that is opened again had been finished.
+        holds_results: whether a model was saved.
+        has_begun: whether a run is under way in it; a folder that was opened again stays as it was
+            until then.
     """
 
     def __init__(
         self, path: Path, info: dict[str, Any], data: Data | None, made: list[Path], lock: RunLock
     ) -> None:
         self.path = path
+        self.checkpoints = Checkpoints(path)
+        self.was_finished = info.get("status") == "finished"
         self._made = made
         self._lock = lock
         self._data = data
         self._info = info
+        self.has_begun = False
         self.holds_results = exists(path / LAST)
-        self._write_info()
 
     @classmethod
     def create(
         cls,
         path: str | Path | None,
         name: str,
-        settings: Recipe,
+        settings: TrainingSettings,
         data: Data | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> "RunFolder":
@@ -75,81 +89,112 @@ class RunFolder:
             settings: of the training, for ``config.toml`` and ``run.json``.
             data: what is trained on. Their name, their source with the options that choose its
                 pictures, and their fingerprint are kept.
-            options: with which the data were loaded, as the command line has them.
+            options: the source of the data and the options they were loaded with, as the command
+                line has them; None where nobody knows.
 
         Raises:
             FormatError: the folder holds something already, or cannot be made.
             NeocogError: another process is just using it.
         """
-        try:
-            if path is not None:
-                folder = Path(path)
-                if folder.exists():
-                    _check_empty(folder)
-                made = _missing(folder)
-                folder.mkdir(parents=True, exist_ok=True)
-            else:
-                stamp = time.strftime("%Y%m%d-%H%M%S")
-                at = 1
-                while True:
-                    suffix = "" if at == 1 else f"-{at}"
-                    folder = Path("runs") / f"{name}-{stamp}{suffix}"
-                    made = _missing(folder)
-                    try:
-                        folder.mkdir(parents=True)
-                        break
-                    except FileExistsError:
-                        at += 1
-        except OSError as error:
-            raise _not_made(path, error) from error
+        folder, made = make_folder(path, name)
         lock = RunLock(folder)
         try:
             lock.acquire()
             if path is not None:
-                _check_empty(folder)  # again: another process may have been faster
-            description = {**settings.to_dict(), "data": dict(options or {})}
-            run = cls(folder, _new_info(settings, data), data, made, lock)
-            write_bytes(folder / CONFIG, write_toml(description).encode())
-            return run
+                check_empty(folder)  # again: another process may have been faster
+            created = cls(folder, _new_info(settings, data), data, made, lock)
+            created.has_begun = True
+            created._write_info()  # first, so that what a kill leaves here is known as a run
+            write_run_config(folder, settings, options)
+            return created
         except BaseException as error:
             if lock.held:
-                _take_away(folder, made, lock)
+                take_away(folder, made, lock)
             else:
-                _remove_empty(made)
+                remove_empty(made)
             if isinstance(error, OSError):
-                raise _not_made(path, error) from error
+                raise not_made(path, error) from error
             raise
 
     @classmethod
-    def reopen(cls, path: str | Path, data: Data | None = None) -> "RunFolder":
-        """The folder of a run that goes on.
+    def reopen(cls, path: str | Path) -> "RunFolder":
+        """The folder of a run that is to go on; `begin` says that it does.
 
         Args:
             path: of the folder.
-            data: what it is trained on; they must be those it began with.
 
         Raises:
             FormatError: it is no run's folder, or cannot be written to.
-            NeocogError: another process is just using it, or the data are others.
+            NeocogError: another process is just using it.
         """
         folder = Path(path)
-        info = read_info(folder)
-        if not info:
-            raise FormatError(f"{folder} is no folder of a run: it has no {RUN}.")
-        _check_same_data(folder, info, data)
+        if not read_info(folder):
+            shown = printable(str(folder), 300)
+            what = "has no" if folder.is_dir() else "is no folder with a"
+            raise FormatError(f"{shown} is no folder of a run: it {what} {RUN}.")
         lock = RunLock(folder)
         lock.acquire()
         try:
             tidy_up(folder)
-            info |= {"status": "running", "process": this_process()}
-            info.pop("signal", None)
-            info.pop("error", None)
-            return cls(folder, info, data, [], lock)
+            return cls(folder, read_info(folder), None, [], lock)
         except BaseException as error:
             lock.release()
             if isinstance(error, OSError):
                 raise FormatError(why_not_written(folder, error)) from error
             raise
+
+    def newest(self) -> Newest:
+        """The newest checkpoint that is whole; see `Checkpoints.newest`.
+
+        Raises:
+            FormatError: there is none, with what to do then.
+        """
+        if not self.checkpoints.saved():
+            raise FormatError(
+                f"{self.path} has no checkpoint to go on from: its training ended before the first "
+                f"step. Begin anew: neocog train --config {self.path / CONFIG}"
+            )
+        return self.checkpoints.newest()
+
+    def use_data(self, data: Data) -> None:
+        """Say what a run that goes on is trained on.
+
+        Raises:
+            NeocogError: it was trained on others.
+        """
+        before = self._info.get("data")
+        if isinstance(before, dict) and before.get("fingerprint") != data.fingerprint:
+            raise NeocogError(
+                f"{self.path} was trained on {printable(str(before.get('name')))}, whose pictures "
+                "were others than they are now. A run goes on with the data it began with: start "
+                f"a new one with --config {self.path / CONFIG}."
+            )
+        self._data = data
+
+    def begin(self, settings: TrainingSettings) -> None:
+        """Say that a run that was opened again goes on; nothing, of one that is new."""
+        if self.has_begun:
+            return
+        recipe = self._info.get("settings")
+        before = recipe if isinstance(recipe, dict) else {}
+        for name in ("signal", "error", *PARTS):
+            self._info.pop(name, None)
+        self._info |= {
+            "status": "running",
+            "process": this_process(),
+            "settings": {**before, **to_plain(settings)},
+        }
+        self.has_begun = True
+        try:
+            update_run_config(self.path, settings)
+        except OSError as error:
+            raise self._not_written(error) from error
+        self._write_info()
+
+    def note_progress(self, history: History) -> None:
+        """Say in ``run.json`` how far the run has come, for who lists runs that were killed."""
+        self._info |= _progress(history)
+        self._write_info()
 
     def save(
         self, network: Network, history: History, tta: str | None = None, *, is_best: bool = False
@@ -189,7 +234,7 @@ class RunFolder:
     def goes_on(self) -> bool:
         """Whether there is a checkpoint to go on from, of a run that has taken steps."""
         with suppress(FormatError):
-            return any(steps > 0 for steps, _path in Checkpoints(self.path).saved())
+            return any(steps > 0 for steps, _path in self.checkpoints.saved())
         return False
 
     def release(self) -> None:
@@ -225,15 +270,7 @@ class RunFolder:
         self._info |= {
             "status": status,
             **({"signal": by} if by else {}),
-            "timings": {
-                "compile_seconds": history.compile_seconds,
-                "training_seconds": history.seconds,
-                "microseconds_a_step": 1e6 * history.seconds / max(1, history.steps),
-                "evaluation_seconds": result.seconds if result else None,
-            },
-            "steps": history.steps,
-            "memory_bytes": history.memory,
-            "epochs": [asdict(epoch) for epoch in history.epochs],
+            **_progress(history, result.seconds if result else None),
             part: result.to_dict() if result else None,
         }
         self._write_info()
@@ -244,8 +281,11 @@ class RunFolder:
 
         Raises nothing of its own: a disk that is full now is seldom the first to say so.
         """
+        if not self.has_begun:
+            self._lock.release()
+            return
         if not self.holds_results and not self.goes_on:
-            _take_away(self.path, self._made, self._lock)
+            take_away(self.path, self._made, self._lock)
             return
         if isinstance(error, KeyboardInterrupt):
             self._info |= {"status": "interrupted", **({"signal": by} if by else {})}
@@ -268,7 +308,21 @@ class RunFolder:
         return FormatError(why_not_written(self.path, error))
 
 
-def _new_info(settings: Recipe, data: Data | None) -> dict[str, Any]:
+def _progress(history: History, evaluation_seconds: float | None = None) -> dict[str, Any]:
+    return {
+        "timings": {
+            "compile_seconds": history.compile_seconds,
+            "training_seconds": history.seconds,
+            "microseconds_a_step": 1e6 * history.seconds / max(1, history.steps),
+            "evaluation_seconds": evaluation_seconds,
+        },
+        "steps": history.steps,
+        "memory_bytes": history.memory,
+        "epochs": [asdict(epoch) for epoch in history.epochs],
+    }
+
+
+def _new_info(settings: TrainingSettings, data: Data | None) -> dict[str, Any]:
     """What ``run.json`` says of a run that has just begun."""
     described = data and {
         "name": data.name,
@@ -281,96 +335,7 @@ def _new_info(settings: Recipe, data: Data | None) -> dict[str, Any]:
         "process": this_process(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": described,
-        "settings": {"recipe": settings.name, **settings.to_dict()},
+        "settings": {"recipe": getattr(settings, "name", ""), **to_plain(settings)},
         "machine": machine(),
         "versions": versions(),
     }
-
-
-def _check_same_data(folder: Path, info: dict[str, Any], data: Data | None) -> None:
-    before = info.get("data")
-    if data is None or not isinstance(before, dict):
-        return
-    if before.get("fingerprint") != data.fingerprint:
-        raise NeocogError(
-            f"{folder} was trained on {printable(str(before.get('name')))}, whose pictures were "
-            "others than they are now. A run goes on with the data it began with: start a new one "
-            f"with --config {folder / CONFIG}."
-        )
-
-
-def _not_made(path: str | Path | None, error: OSError) -> FormatError:
-    return FormatError(
-        f"The folder for the results, {path or 'runs'}, cannot be made: "
-        f"{error.strerror or error}. Choose another with --out."
-    )
-
-
-def _take_away(folder: Path, made: list[Path], lock: RunLock) -> None:
-    """Remove a run without results, and the folders that were made for it."""
-    with suppress(OSError):
-        for name in (RUN, CONFIG, LOG):
-            (folder / name).unlink(missing_ok=True)
-        for path in (*leftovers(folder), *folder.glob("events.*"), folder / CHECKPOINTS):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    lock.release()
-    _remove_empty(made)
-
-
-def _remove_empty(made: list[Path]) -> None:
-    with suppress(OSError):
-        for path in made:  # until one in which another run has put something
-            path.rmdir()
-
-
-def _check_empty(folder: Path) -> None:
-    """Raise `FormatError` if there is something in it, or it is no folder."""
-    if folder.is_dir():
-        old = leftovers(folder)
-        if all(path in old or path.name == LOCK for path in folder.iterdir()):
-            return
-        if (stands := settle(folder)) is not None:
-            raise FormatError(
-                f"{folder} holds a run already: {stands} Name a new or empty folder, so that "
-                "nothing is overwritten."
-            )
-    raise FormatError(
-        f"{folder} holds something already; name a new or empty folder, so that nothing is "
-        "overwritten."
-    )
-
-
-def _missing(folder: Path) -> list[Path]:
-    """The folder and those above it that do not exist yet, innermost first."""
-    return [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of all that computes."""
-    found = {"python": platform.python_version(), "neocog": __version__}
-    for name in ("numpy", "numba", "llvmlite"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> dict[str, Any]:
-    """The processor, its cores, and the width of the vectors the kernels use."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": available_threads(),
-        "vector_floats": VECTOR_FLOATS,
-    }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -4,7 +4,6 @@ A run that was killed, or whose machine went down, says "running" in its ``run.j
 it also says which process that is; see `neocog.training.process_identity`.
 """
 
-import json
 import os
 import shutil
 import time
@@ -13,32 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from neocog.errors import NeocogError, printable
-from neocog.files import exists, finish_writing, leftovers, read_bytes
-from neocog.limits import require_memory
-from neocog.run_files import LAST, RUN
+from neocog.files import exists, finish_writing, leftovers
+from neocog.run_files import LAST
+from neocog.run_info import read_info
 from neocog.training.checkpoints import CHECKPOINTS
 from neocog.training.process_identity import is_alive
 from neocog.training.run_lock import LOCK, RunLock
 
 __all__ = ["how_it_stands", "read_info", "settle", "tidy_up"]
 
-# The counts of a thousand classes that were taken for each other are 7 MB, a thousand epochs 72 kB.
-_MOST_BYTES = 8 * 2**20
-# Bytes for each byte of JSON at worst, which is a list of empty objects: 24, and the text itself.
-_MOST_MEMORY = 26
 # Seconds after which no process is still writing to a temporary file.
 _LONG_AGO = 3600.0
-
-
-def read_info(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """What the ``run.json`` of a folder holds; empty where there is none, or no such thing."""
-    with suppress(OSError, ValueError, RecursionError, MemoryError, NeocogError):
-        content = read_bytes(Path(folder) / RUN, _MOST_BYTES)
-        require_memory(_MOST_MEMORY * len(content), "This run.json", "")
-        found = json.loads(content)
-        if isinstance(found, dict):
-            return found
-    return {}
 
 
 def how_it_stands(folder: str | os.PathLike[str]) -> str | None:

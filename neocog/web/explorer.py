@@ -17,7 +17,7 @@ from neocog.engine import useful_threads
 from neocog.errors import NeocogError, TrainingDivergedError
 from neocog.explanation.page.message import Block, message, to_json
 from neocog.network import Network
-from neocog.training.run import initialize_for_training
+from neocog.training.run_stream import initialize_for_training
 from neocog.validation import shown
 from neocog.web.about import about, largest_batch
 from neocog.web.batch import batch_images, gradients_of

@@ -11,6 +11,7 @@ from neocog.data.images import Dataset
 from neocog.errors import TrainingDivergedError
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network
+from neocog.settings.codec import to_plain
 from neocog.settings.optimizers import SGD
 from neocog.settings.training import TrainingSettings
 from neocog.training.run import TrainingRun
@@ -135,9 +136,11 @@ class Training:
             return run
         if run.batch:  # the rest of the epoch is left out
             run.next_epoch()
-        checkpoint = run.state()
+        state = run.state()
         run = self._new_run()
-        run.load_state(checkpoint)
+        # Of all settings it is just this one that may change here.
+        values = {**state.values, "settings": to_plain(self._settings)}
+        run.load_state(Checkpoint(state.arrays, values))
         return run
 
     def take_network(self) -> None:

@@ -17,12 +17,14 @@ MOST_MODULES = 160
 
 COMMANDS = [
     "train",
+    "tune",
     "evaluate",
     "calibrate",
-    "predict",
-    "explain",
+    "report",
     "runs",
     "compare",
+    "predict",
+    "explain",
     "models",
     "summary",
     "explore",

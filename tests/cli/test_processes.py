@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import CLASSES, FILES
+from commands import CLASSES, FILES, names_in
 
 import neocog
 from neocog.cli import main
@@ -53,7 +53,7 @@ def test_built_in_data_from_end_to_end(here):
     percent = re.fullmatch(r"Test accuracy: (\d\d\.\d\d) % of 10,000 images \(.* %\)", accuracy)
     assert 70 < float(percent[1]) < 95
     folder = here / results.removeprefix("Results: ")
-    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert names_in(folder) == FILES
     assert json.loads((folder / "run.json").read_text())["versions"]["neocog"]
     # No escape sequences, no redrawn lines: nothing, or words on compiling.
     assert "\x1b" not in out + err
@@ -136,7 +136,7 @@ def test_signals_end_a_training_and_keep_what_was_done(long_run, here, name, cod
     assert "Traceback" not in err
     assert f"{word}. The weights so far are in out\n" in err
     assert "Training finished." not in out
-    assert sorted(path.name for path in (here / "out").iterdir()) == FILES
+    assert names_in(here / "out") == FILES
     info = json.loads((here / "out" / "run.json").read_text())
     assert info["status"] == "interrupted"
     assert info.get("signal", "SIGINT") == name
@@ -177,7 +177,7 @@ def test_a_killed_run_leaves_whole_files_only(long_run, here):
         assert header == "epoch,batch,loss,seconds\n"
         assert len(rows) >= 3
         assert all(re.fullmatch(r"\d+,10,\d+\.\d+(e-\d+)?,\d+\.\d+\n", row) for row in rows)
-        assert sorted(path.name for path in folder.iterdir()) == FILES
+        assert names_in(folder) == FILES
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes close otherwise")
@@ -202,7 +202,7 @@ def test_a_training_whose_reader_leaves_goes_on_and_is_kept(long_run, here):
     info = json.loads((here / "out" / "run.json").read_text())
     assert (info["status"], info["steps"]) == ("finished", 20 * 100)
     assert info["test"]["accuracy"] > 0
-    assert sorted(path.name for path in (here / "out").iterdir()) == FILES
+    assert names_in(here / "out") == FILES
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

@@ -51,7 +51,7 @@ def test_what_networks_reach_is_by_commands_that_there_are(command):
         assert arguments[:3] == ["neocog", "train", "cifar10"]
         options = vars(build_parser().parse_args(arguments[1:]))
         recipe = Recipe.load(options["recipe"] or "note")
-        assert (options["model"] or recipe.model) == row["name"]
+        assert (options.get("model") or recipe.model) == row["name"]
 
 
 def test_summary_by_hand(command):
@@ -147,7 +147,7 @@ def test_the_profile_has_each_part_of_a_step(command):
         (["none.py"], "there is no such Python file"),
         (["simple-cnn", "--batch-size", 0], "batch_size (=0)"),
         (["simple-cnn", "--classes", 0], "classes (=0)"),
-        (["simple-cnn", "--width", -1], "width (=-1)"),
+        (["simple-cnn", "--width", -1], "width (=-1.0)"),
         (["simple-cnn", "--threads", 0], "threads (=0)"),
     ],
 )

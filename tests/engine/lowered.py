@@ -18,6 +18,7 @@ def trained(
     rule=None,
     weighted=False,
     stored=None,
+    sample_weighted=False,
     **settings,
 ):
     """The plan of a training."""
@@ -29,5 +30,5 @@ def trained(
         class_weights=(1.0,) * classes if weighted else None,
         **settings,
     )
-    options = ProgramOptions.of(chosen, stored=stored)
+    options = ProgramOptions.of(chosen, stored=stored, sample_weighted=sample_weighted)
     return training_plan(lower(network.graph, training=True), batch, options)

@@ -85,6 +85,13 @@ NETWORKS = {
         Linear(6, 5),
         input_shape=(3, 8, 7),
     ),
+    "normalization of the image": in_a_row(
+        BatchNorm2d(3),
+        Conv2d(3, 6, 3, stride=2),
+        Flatten(),
+        Linear(6 * 4 * 3, 5),
+        input_shape=(3, 9, 8),
+    ),
     "blocks": in_a_row(
         Conv2d(2, 6, 3, padding=1),
         Residual(Conv2d(6, 6, 3, padding=1)),
@@ -122,7 +129,7 @@ NETWORKS = {
     "odd convolutions": in_a_row(
         Conv2d(3, 12, (2, 3), padding="same"),
         GELU(),
-        Conv2d(12, 18, 3, stride=2, padding=1, groups=3),
+        Conv2d(12, 18, 3, stride=2, padding=1, groups=6),
         ReLU(),
         Conv2d(18, 20, 3, dilation=2, padding=(2, 1)),
         LeakyReLU(0.1),

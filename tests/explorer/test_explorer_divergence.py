@@ -11,8 +11,7 @@ from exploring import Listener, served
 import neocog
 from neocog.engine import Trainer
 from neocog.errors import TrainingDivergedError
-from neocog.random.torch_stream import TorchStream
-from neocog.web import training as training_module
+from neocog.training.run import TrainingRun
 from neocog.web.events import Events
 from neocog.web.training import Training
 from neocog.web.training_pace import TrainingPace
@@ -64,7 +63,7 @@ def test_divergence(page, running):
 
 
 def test_training_goes_on_after_divergence_without_its_velocity(network):
-    training = Training(network, DATA.train, TorchStream(0), 2, lambda kernels: None)
+    training = Training(network, DATA.train, 0, 2, lambda kernels: None)
     training.take(1)
     training.settle()
     before = network.state_dict()
@@ -85,7 +84,7 @@ def test_the_latest_batch_of_many_steps():
     for counts in ([7], [1] * 7):
         network = neocog.models.simple_cnn()
         network.initialize(0)
-        training = Training(network, DATA.train, TorchStream(0), 2, lambda kernels: None)
+        training = Training(network, DATA.train, 0, 2, lambda kernels: None)
         for count in counts:
             losses = training.take(count)
         assert training.latest_loss == losses[-1]
@@ -97,7 +96,7 @@ def test_the_latest_batch_of_many_steps():
 
 def test_points_of_steps_that_were_lost_are_taken_away(network):
     now = [0.0]
-    training = Training(network, DATA.train, TorchStream(0), 2, lambda kernels: None)
+    training = Training(network, DATA.train, 0, 2, lambda kernels: None)
     running = TrainingPace(network, training, DATA.test, 2, lambda: now[0])
     running.start()
     assert running.tick()  # settled, for a look at the test images
@@ -115,7 +114,7 @@ def test_points_of_steps_that_were_lost_are_taken_away(network):
 
 def test_a_weight_that_is_no_number_is_never_settled(network):
     """The loss of a step is that before it: its own damage shows in the next one only."""
-    training = Training(network, DATA.train, TorchStream(0), 2, lambda kernels: None)
+    training = Training(network, DATA.train, 0, 2, lambda kernels: None)
     before = network.state_dict()
     training.rate = 1e45
     training.take(1)
@@ -133,7 +132,7 @@ def test_an_unexpected_failure_stops_training_and_nothing_else(page, monkeypatch
     listener = Listener(page)
     page.do("/api/training/step")
     before = page.weights()
-    monkeypatch.setattr(Trainer, "run", broken)
+    monkeypatch.setattr(TrainingRun, "step", broken)
     page.do("/api/training/start")
     event = listener.wait(lambda events: events[-1]["message"])
     assert event["message"]["text"] == "Training stopped: MemoryError: no more"
@@ -162,7 +161,7 @@ def test_what_takes_long_is_said(network, monkeypatch):
         told.append(json.loads(event)["activity"])
         tell(self, event)
 
-    monkeypatch.setattr(training_module, "Trainer", Compiling)
+    monkeypatch.setattr("neocog.training.run.Trainer", Compiling)
     monkeypatch.setattr(Events, "tell", recorded)
     with served(network, DATA) as page:
         assert page.do("/api/training/step")["activity"] is None

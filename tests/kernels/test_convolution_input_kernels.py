@@ -21,6 +21,7 @@ from convolution_cases import (
     LARGE_GROUPS,
     MANY,
     ONE,
+    RGB,
     SPARSE,
     Case,
     cases,
@@ -80,11 +81,13 @@ def assert_input_gradient(case, kernel, spec, dy_map, order):
 
 
 def dx_map(case):
-    return FeatureMap(*case.size, case.c, *case.border)
+    return FeatureMap(*case.size, case.c, *case.border, case.dense)
 
 
 def gate_map(case):
-    return FeatureMap(*case.size, case.c, case.extra, 1) if case.relu else FeatureMap(1, 1, 1)
+    if not case.relu:
+        return FeatureMap(1, 1, 1)
+    return FeatureMap(*case.size, case.c, case.extra, 1, case.dense)
 
 
 @shapes(3)
@@ -92,6 +95,7 @@ def gate_map(case):
 @example(case=Case(1, 5, (1, 3), 3, (1, 2), (4, 4), (3, 3)), once=True)
 @example(case=Case(3, 24, (6, 5), 17, (5, 4), (2, 2), (0, 0), border=(2, 0), relu=True))
 @example(case=replace(GROUPS, stride=(1, 1), accumulate=True, relu=True))
+@example(case=replace(RGB, relu=True, border=(0, 0)), once=True)
 @given(case=cases())
 def test_conv2d_backward_input(case):
     """The forward kernel with the flipped weight, cropped and gated: for stride 1."""
@@ -137,6 +141,7 @@ def strided_spec(case, dy_map):
 @example(case=SPARSE, once=True)
 @example(case=replace(HEAVY, stride=(2, 2)), once=True)
 @example(case=ONE, once=True)
+@example(case=replace(RGB, stride=(2, 2), border=(0, 0)))
 @given(case=cases())
 def test_conv2d_backward_input_strided(case):
     reaches = FeatureMap(*case.out, case.k, 99, 99)

@@ -107,6 +107,8 @@ WIDE = Case(4, 70, (5, 7), 72, (3, 3), (1, 1), (1, 1), bias=False)
 LONG = Case(2, 3, (3, 150), 5, (1, 2), dense=True)
 WIDE_LONG = Case(1, 66, (2, 140), 65, (1, 3), (0, 0), (1, 1))
 WIDE_GROUPS = Case(3, 23, (4, 5), 35, (2, 2), (1, 0), (1, 1), (1, 2), (2, 1), 3)
+#: Groups of fewer channels than a vector: more blocks of them than the bias has vectors.
+FEW = Case(3, 1, (3, 4), 2, (2, 2), groups=5)
 TOO_LARGE = Case(1, 64, (12, 120), 8, (3, 3), (1, 1), (1, 1), (3, 3))
 
 
@@ -120,6 +122,7 @@ TOO_LARGE = Case(1, 64, (12, 120), 8, (3, 3), (1, 1), (1, 1), (3, 3))
 @example(case=LONG, shard=1, once=True)
 @example(case=WIDE_LONG, shard=1, once=True)
 @example(case=WIDE_GROUPS, shard=2)
+@example(case=FEW, shard=2)
 @example(case=TOO_LARGE, shard=1, once=True)
 @given(case=cases(), shard=st.integers(1, 3))
 def test_conv2d_backward_weight(case, shard):

@@ -52,6 +52,7 @@ class Case:
     stride: tuple[int, int] = (1, 1)
     border: tuple[int, int] = (0, 0)
     gated: bool = False
+    dense: bool = False
 
     @property
     def x_map(self):
@@ -61,7 +62,7 @@ class Case:
                 (self.rows, self.columns), self.stride, self.kernel, self.more, strict=True
             )
         )
-        return FeatureMap(*sizes, self.c, *self.border)
+        return FeatureMap(*sizes, self.c, *self.border, self.dense)
 
     @property
     def out(self):
@@ -92,6 +93,7 @@ def cases(draw):
 @example(case=Case(2, 6, 16, (5, 5), 5, 5, gated=True))
 @example(case=Case(1, 33, 5, (1, 2), 1, 1, border=(1, 2)), once=True)
 @example(case=Case(3, 17, 24, (3, 2), 2, 3, (1, 1), (2, 1), (2, 0), gated=True))
+@example(case=Case(2, 3, 5, (3, 3), 2, 3, gated=True, dense=True))
 @given(case=cases())
 @pytest.mark.parametrize("kind", [whole, real])
 def test_conv2d_backward_input_of_winners(kind, case):

@@ -5,7 +5,7 @@ import sys
 import types
 
 import pytest
-from fitting import fit, small_network
+from fitting import fit, small_data, small_network
 
 import neocog
 from neocog.training.history import Epoch, History
@@ -54,11 +54,17 @@ def test_in_a_notebook_a_line_shows_how_it_goes(ipython, monkeypatch, capsys):
     monkeypatch.setattr("neocog.training.live_line._PAUSE", 0)
     shown = ipython(Shell(kernel=1))
     history = fit(small_network(), epochs=2)
-    *running, last = [text for text in shown if not text.startswith("Compiling")]
+    *texts, last = [text for text in shown if not text.startswith("Compiling")]
+    stays = [text for text in texts if text.startswith("Epoch")]
+    for number, (text, epoch) in enumerate(zip(stays, history.epochs, strict=True), 1):
+        left = r"(, \d+ s left)?" if number == 1 else ""
+        loss = re.escape(f"{epoch.loss:.4g}")
+        assert re.fullmatch(rf"Epoch {number} of 2: loss {loss}, \d\.\d s{left}", text), text
+    running = [text for text in texts if text not in stays]
     number = r"\d+(,\d{3})*(\.\d)?"
     for text in running:
         assert re.fullmatch(
-            rf"epoch [12] of 2, \d+ %(, loss \d\.\d{{3}})?, {number} batches/s", text
+            rf"epoch [12] of 2, \d+ %(, loss \d\.\d{{3}})?, {number} batches/s(, \d+ s left)?", text
         ), text
     assert running
     assert last == f"2 epochs, loss {history.epochs[-1].loss:.3f}, {history.seconds:.1f} s"
@@ -80,6 +86,29 @@ def test_what_ended_early_says_how(word):
     after = f"{word} after " if word else ""
     assert shown == [f"{after}1 epoch, 2.0 s"]
     assert repr(history).endswith(f" 2.0 s, {word}>" if word else " 2.0 s>")
+
+
+def test_in_a_notebook_each_epoch_has_an_output_of_its_own(ipython):
+    outputs = []
+
+    class Display:
+        def __call__(self, content, *, raw, display_id):
+            outputs.append(content["text/plain"])
+            return self
+
+        def update(self, content, *, raw):
+            outputs[-1] = content["text/plain"]
+
+    ipython(Shell(kernel=1))
+    sys.modules["IPython"].display.display = Display()
+    fit(small_network(), epochs=3, validation=small_data())
+    outputs = [text for text in outputs if not text.startswith("Compiling")]
+    assert [text[: len("Epoch 1 of 3: loss ")] for text in outputs[:3]] == [
+        f"Epoch {number} of 3: loss " for number in (1, 2, 3)
+    ]
+    assert all(re.search(r", validation \d\.\d+, \d+\.\d\d %, ", text) for text in outputs[:3])
+    assert re.fullmatch(r"3 epochs, loss \d\.\d{3}, \d\.\d s", outputs[3])
+    assert len(outputs) == 4
 
 
 def test_at_a_prompt_a_line_is_written_anew(monkeypatch, capsys):

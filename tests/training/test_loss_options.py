@@ -11,7 +11,7 @@ from neocog import SGD
 @pytest.mark.parametrize("weighted", [False, True])
 def test_smoothing_and_class_weights_by_pytorch(smoothing, weighted):
     data = small()
-    weights = np.array([0.5, 2.0, 0.0, 1.25], np.float32)
+    weights = np.array([0.5, 2.0, 0.125, 1.25], np.float32)
     torch_side = InTorch(data)
     torch = torch_side.torch
     torch_side.loss = torch.nn.CrossEntropyLoss(

@@ -11,7 +11,7 @@ const STEEP = 0.05;
 /** The section, or null without a history. */
 export function curves({ history }) {
   if (!history) return null;
-  const figures = [loss(history), accuracy(history), rate(history)].filter(Boolean);
+  const figures = [loss(history), accuracy(history), rate(history), tested(history)].filter(Boolean);
   if (!figures.length) return null;
   return [el("div", { class: "charts" }, figures), table(history)];
 }
@@ -59,6 +59,19 @@ function rate({ lr }) {
     "Learning rate",
     chart({ label: summary("learning rate", series), series, from: 0 }),
   );
+}
+
+function tested({ lr_test: found }) {
+  if (!found) return null;
+  const least = Math.min(...found.y.filter((value) => value !== null));
+  const series = [{ name: "smoothed loss", kind: "training", ...found }];
+  const label = `Loss by the learning rate that a step was taken with, ${written(least)} at least.`;
+  // Losses that are far beyond the least one would make the rest flat.
+  for (const key of ["y", "low", "high"])
+    if (series[0][key])
+      series[0][key] = series[0][key].map((v) => (v === null ? null : Math.min(v, 2 * least)));
+  const across = "log\u2081\u2080 of the learning rate";
+  return panel("Test of learning rates: loss by log\u2081\u2080 of the rate", chart({ label, series, across }));
 }
 
 function panel(title, content) {

@@ -1,0 +1,141 @@
+"""What keeping a run costs: checkpoints while it trains, and going on from one.
+
+    python benchmarks/runs.py [--rounds 5] [--write]
+
+The note's run (five epochs in batches of 4, on the built-in shapes) is trained with and without a
+folder, alternately; its weights must come out the same. What the folder costs is the difference of
+the wall times, compiling out: a checkpoint before the first step and after each epoch, the models,
+the history and the log, all flushed to disk. Then resnet18: seconds from the start of the process
+to the end of the first step, of a run that begins and of one that goes on from a checkpoint,
+alternately, with compiled kernels on disk.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import neocog
+from neocog.engine import available_threads
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tables import write_table
+
+# Trains resnet18 until the first step is done; prints the seconds since the process began.
+_FIRST_STEP = """
+import os, sys, time
+began = time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME)
+    - int(open("/proc/self/stat").read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK"))
+import numpy as np
+import neocog
+
+class First(neocog.Callback):
+    def __init__(self, at_once):
+        self.before = None
+        self.at_once = at_once
+    def begin(self, run):
+        self.run = run
+        self.pause_every = 1
+    def paused(self, history):
+        print(time.time() - began, flush=True)
+        if self.at_once:
+            os._exit(0)
+        raise KeyboardInterrupt
+
+rng = np.random.default_rng(0)
+images = rng.integers(0, 256, (1024, 32, 32, 3), np.uint8)
+labels = rng.integers(0, 10, 1024)
+folder, resume = sys.argv[1], sys.argv[2] == "resume"
+network = neocog.models.make("resnet18")
+place = {"resume": folder} if resume else {"folder": folder}
+neocog.fit(network, (images, labels), epochs=1, batch_size=64,
+    optimizer=neocog.SGD(0.02, momentum=0.9), callback=First(resume), **place)
+"""
+
+
+def note(data, folder):
+    """Seconds of the note's run, compiling out, and its weights."""
+    network = neocog.models.simple_cnn()
+    place = {} if folder is None else {"folder": folder}
+    began = time.perf_counter()
+    history = neocog.fit(network, data.train, callback=neocog.Callback(), **place)
+    seconds = time.perf_counter() - began - history.compile_seconds
+    return seconds, network.state_dict()
+
+
+def checkpoint_cost(rounds):
+    """Seconds of the rounds without and with a folder."""
+    data = neocog.load_data("shapes")
+    note(data, None)
+    without, kept = [], []
+    for _ in range(rounds):
+        seconds, plain = note(data, None)
+        without.append(seconds)
+        with tempfile.TemporaryDirectory() as scratch:
+            seconds, same = note(data, f"{scratch}/run")
+        kept.append(seconds)
+        for name, value in plain.items():
+            np.testing.assert_array_equal(value, same[name])
+    return without, kept
+
+
+def first_steps(rounds):
+    """Seconds to the first step of resnet18, begun and resumed."""
+    begun, resumed = [], []
+    for turn in range(rounds + 1):
+        with tempfile.TemporaryDirectory() as scratch:
+            for mode, found in (("begin", begun), ("resume", resumed)):
+                done = subprocess.run(
+                    [sys.executable, "-c", _FIRST_STEP, f"{scratch}/run", mode],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                    env={**os.environ},
+                )
+                if turn:  # the first compiles
+                    found.append(float(done.stdout.split()[0]))
+    return begun, resumed
+
+
+def shown(values):
+    """Median (least–most) in seconds."""
+    return f"{statistics.median(values):.2f} s ({min(values):.2f}–{max(values):.2f})"
+
+
+def main():
+    """Measure, print, and write the table if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="into docs/runs.md")
+    options = parser.parse_args()
+    without, kept = checkpoint_cost(options.rounds)
+    begun, resumed = first_steps(max(1, options.rounds // 2))
+    cost = statistics.median(b / a - 1 for a, b in zip(without, kept, strict=True))
+    later = statistics.median(resumed) - statistics.median(begun)
+    text = (
+        f"{platform.processor() or platform.machine()}, {available_threads()} threads, neocog "
+        f"{neocog.__version__}; medians (least–most), compiled kernels on disk; the weights of the "
+        "runs with and without a folder are the same.\n\n"
+        "| | measured | bar |\n|---|---|---|\n"
+        f"| the note's run without a folder | {shown(without)} | |\n"
+        f"| the same with one | {shown(kept)} | |\n"
+        f"| what the folder costs | {100 * cost:.1f} % | 2 % |\n"
+        f"| resnet18, process to first step, begun | {shown(begun)} | |\n"
+        f"| the same, resumed | {shown(resumed)} | |\n"
+        f"| later by | {later:.2f} s | 3 s |\n"
+    )
+    print(text)
+    if options.write:
+        write_table("docs/runs.md", "runs", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The settings that one epoch of a training computes with."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.engine.trainer import check_class_weights, check_labels
+from neocog.settings.training import TrainingSettings
+from neocog.training.balance import balancing_weights
+from neocog.training.freezing import check_patterns, frozen_in
+
+__all__ = ["check_settings", "settings_of_epoch"]
+
+
+def check_settings(
+    settings: TrainingSettings,
+    parameters: Iterable[str],
+    labels: NDArray[np.int64],
+    classes: int,
+) -> None:
+    """Raise `NeocogError` for settings that do not fit the network or the labels."""
+    check_patterns(settings.freeze_after, parameters)
+    if settings.class_weights is not None:
+        check_class_weights(classes, settings.class_weights)
+    if settings.balance is not None:
+        check_labels(classes, labels)
+
+
+def settings_of_epoch(
+    settings: TrainingSettings, epoch: int, labels: NDArray[np.int64], classes: int
+) -> TrainingSettings:
+    """The settings as the engine takes them: what is frozen by then, and the classes' weights."""
+    optimizer = settings.optimizer.with_frozen(frozen_in(settings.freeze_after, epoch))
+    if settings.balance != "weight":
+        return replace(settings, optimizer=optimizer)
+    weights = tuple(balancing_weights(labels, classes).tolist())
+    return replace(settings, optimizer=optimizer, balance=None, class_weights=weights)
