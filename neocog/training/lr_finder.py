@@ -111,7 +111,7 @@ def find_lr(
     steepest descent lies where training just becomes unstable, ten times too high; the least loss
     by 10 is lost in noise where batches are small; the end by 30 was within a factor of 3 of the
     best or above it, and the mean within that factor on both sides. With batch normalization no
-    rate made the loss grow fourfold, and the least loss by 10 was best.
+    rate made the loss grow fourfold, and the least loss by 10 was near the best rate.
 
     Args:
         network: one number a class at its end; without parameters, those are tried that `fit`
