@@ -91,7 +91,7 @@ def test_what_changes_nothing(nothing):
         ({"crop": 0.35}, "crop (=0.35) must be two fractions of the image's area from 0.0001 to 1"),
         ({"crop": (0, 1)}, "crop (=(0, 1))"),
         ({"crop": (0.5, 1.5)}, "crop (=(0.5, 1.5))"),
-        ({"crop": (0.6, 0.5)}, "crop (=(0.6, 0.5)) must be two shares"),
+        ({"crop": (0.6, 0.5)}, "crop (=(0.6, 0.5)) must be two fractions"),
         ({"crop": (nan, 1)}, "crop (=(nan, 1))"),
         ({"crop": "ab"}, "crop (='ab')"),
         ({"rotate": -1}, "rotate (=-1) must be a number of degrees, from 0 to 180."),

@@ -20,7 +20,7 @@ from neocog.write_errors import why_not_written
 
 __all__ = ["FIND", "take_find", "with_found_lr", "write_curve"]
 
-#: What ``--lr`` says to have the rate found.
+#: The value of ``--lr`` that starts a learning-rate range test.
 FIND = "find"
 
 _OPTION = "optimizer.lr"
@@ -29,10 +29,10 @@ _COLUMNS = 60
 
 
 def take_find(changes: dict[str, Any], resume: str | None) -> bool:
-    """Take ``--lr find`` out of the options of a command; gives whether it was there.
+    """Remove ``--lr find`` from the options of a command; returns whether it was there.
 
     Raises:
-        NeocogError: the run is one that is continued.
+        NeocogError: the run is a continued one.
     """
     if changes.get(_OPTION) != FIND:
         return False
@@ -46,7 +46,7 @@ def take_find(changes: dict[str, Any], resume: str | None) -> bool:
 
 
 def with_found_lr(setup: Setup) -> tuple[Setup, LrCurve]:
-    """The setup with the rate that a test finds, and its curve; the network stays as it is."""
+    """The setup with the rate found by a range test, and its curve; the network is unchanged."""
     curve = find_lr(setup.network, setup.data.train, setup.recipe, on_compile=say_compiling)
     changes = with_lr(setup.recipe, curve.suggestion)
     say(f"Learning rate: {_shown(changes)}, {curve.reason}")
@@ -70,7 +70,7 @@ def _drawn(curve: LrCurve) -> list[str]:
     except (UnicodeEncodeError, LookupError):
         return []
     values = _columns(curve.smoothed)
-    # By the losses of the first rates, which are too small to change much; the rest is cut off.
+    # Scaled by the losses at the first rates, which change little; higher losses are clipped.
     start = float(np.median(values[: max(1, len(values) // 4)]))
     low, high = min(float(values.min()), 0.8 * start), 1.2 * start
     heights = np.clip((values - low) / (high - low), 0, 1) * (len(_BARS) - 1)

@@ -59,12 +59,12 @@ def _tune(commands: Commands) -> None:
         action="append",
         default=None,
         metavar="NAME=VALUES",
-        help="what is searched, again for each setting: lr=1e-4..1e-1:log, batch_size=16,32,64, "
-        "augmentation.flip=none,random (default: the rate around the recipe's, weight decay, label "
-        "smoothing and translate)",
+        help="a setting to search and its values; can be repeated: lr=1e-4..1e-1:log, "
+        "batch_size=16,32,64, augmentation.flip=none,random (default: learning rate around the "
+        "recipe's, weight decay, label smoothing and translate)",
     )
     p.add_argument(
-        "--trials", type=int, default=20, help="of the study, those that are done too (default: 20)"
+        "--trials", type=int, default=20, help="trials in all, earlier ones included (default: 20)"
     )
     p.add_argument(
         "--time",
@@ -72,13 +72,13 @@ def _tune(commands: Commands) -> None:
         type=_minutes,
         default=None,
         metavar="TIME",
-        help="after which no further trial begins, such as 90s, 10m or 2h",
+        help="start no further trial after this time, such as 90s, 10m or 2h",
     )
     p.add_argument(
         "--study",
         default=None,
         metavar="DIR",
-        help="folder of the study; one that is there goes on (default: a new runs/tune-…)",
+        help="folder of the study, which is continued if it exists (default: a new runs/tune-…)",
     )
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     _add_training(p)
@@ -94,7 +94,7 @@ def _minutes(text: str) -> float:
 
 
 def _add_training(p: argparse.ArgumentParser) -> None:
-    """What commands that train have in common: the data, and all settings."""
+    """Add what all commands that train have in common: the data and all settings."""
     p.add_argument("data", nargs="?", default=None, help=DATA.format(default="shapes"))
     p.add_argument(
         "--recipe",

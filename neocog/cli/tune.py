@@ -83,17 +83,17 @@ def tune(
 
 
 class _Display(Callback):
-    """A line for each trial; on a terminal one more, that shows how far the trial is."""
+    """Prints a line per trial, and on a terminal the progress of the current one."""
 
     def __init__(self, monitor: str) -> None:
         self._monitor = monitor
 
     def compiling(self, kernels: int) -> None:
-        """Say what the user waits for."""
+        """Say that kernels are being compiled."""
         say_compiling(kernels)
 
     def epoch_done(self, epoch: Epoch, history: History) -> None:
-        """Redraw the line of the trial under way."""
+        """Redraw the line of the current trial."""
         if is_terminal():
             value = _measured(getattr(epoch, self._monitor), self._monitor)
             print(f"\r  epoch {epoch.epoch}: {value}\x1b[K", end="", file=drawing(), flush=True)
@@ -131,7 +131,7 @@ def _cell(value: Any) -> str:
 
 
 def _print(found: Study) -> None:
-    """The best trials, what is searched best, and how to train with it."""
+    """Print the best trials, the importance of settings, and where the best settings are."""
     best = found.ranked[:_SHOWN]
     if not best:
         print("No trial has finished.")

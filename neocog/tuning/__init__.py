@@ -1,5 +1,5 @@
-"""Searching for good settings: trials over a small space, by Optuna, in a folder that goes on.
+"""Hyperparameter search: trials over a small space, by Optuna, in a folder that can be continued.
 
-`space` says what is searched, `optuna_study` draws from it and remembers, `trial` trains once,
-`tune` is the loop, and `study` what it gives.
+`space` describes the space, `optuna_study` samples it and stores the trials, `trial` trains once,
+`tune` is the loop, and `study` is its result.
 """

@@ -114,10 +114,10 @@ def parse_space(given: Mapping[str, Any], settings: Recipe) -> dict[str, Paramet
     Args:
         given: by the name of a setting, short or full, a text as above, a `Range`, `Choices`, or a
             list of values.
-        settings: of all trials, but for what is searched.
+        settings: settings of all trials, except those that are searched.
 
     Raises:
-        NeocogError: no such settings, or values that they cannot have.
+        NeocogError: unknown settings, or bad values.
     """
     if not isinstance(given, Mapping) or not given:
         raise refuse("space", given, "values by names of settings, as {'lr': '1e-4..1e-1:log'}")

@@ -56,14 +56,14 @@ class Study:
     """What `neocog.tune` gives.
 
     Attributes:
-        path: of the study's folder.
+        path: the study's folder.
         monitor: the measure that trials are compared by.
-        settings: of all trials, but for what is searched.
-        space: what is searched: values as texts, by full names of settings.
-        trials: all of them, in their order, those of other processes too.
+        settings: settings of all trials, except those that are searched.
+        space: the values to search, as texts, by full names of settings.
+        trials: all trials in order, including those of other processes.
         interrupted: whether Ctrl+C or a signal ended the search.
-        importance: how much of what makes trials good each setting explains; the parts add up to 1.
-            Empty with less than four finished trials.
+        importance: share of the differences between trials that each setting explains; shares add
+            up to 1. Empty with fewer than four finished trials.
     """
 
     path: Path

@@ -62,31 +62,32 @@ def tune(
     each its share of the cores by `threads` then. Ctrl+C ends after the current batch.
 
     Args:
-        data: as `neocog.load_data` gives them.
-        settings: of all trials, but for what is searched.
-        space: what is searched, by names that `neocog.settings.override` takes: a text such as
-            "1e-4..1e-1:log" or "16,32", a list of values, or a `neocog.tuning.space.Range`. If
-            None, that of the study, or for a new one that of `neocog.tuning.default_space`.
-        trials: of the study in the end, those of earlier calls and of other processes among them.
-        minutes: after which no further trial begins.
-        study: its folder; a new one under ``runs``, if None.
-        network: makes the network of a trial from its settings and the data; that of
-            `settings.model`, if None.
-        data_options: what ``config.toml`` says of the data.
-        on_trial: told of each trial that ends here, and which is the best then.
-        callback: told how each training goes.
-        **changes: settings in the place of those in `settings`.
+        data: data from `neocog.load_data`.
+        settings: settings of all trials, except those that are searched.
+        space: values to search, by names that `neocog.settings.override` takes: a text such as
+            "1e-4..1e-1:log" or "16,32", a list of values, or a `neocog.tuning.space.Range`. None is
+            the space of an existing study, and `neocog.tuning.default_space` for a new one.
+        trials: number of trials of the study in the end, including those of earlier calls and of
+            other processes.
+        minutes: time after which no further trial starts.
+        study: folder of the study; None makes a new one under ``runs``.
+        network: makes the network of a trial from its settings and the data; None uses
+            `settings.model`.
+        data_options: description of the data for ``config.toml``.
+        on_trial: called with each trial that ends in this process, and the best one so far.
+        callback: called during each training.
+        **changes: settings that replace those in `settings`.
 
     Raises:
-        NeocogError: settings or a space that cannot be, no images to validate by, a folder that is
-            of another study, three trials in a row that failed, or Optuna is not installed.
+        NeocogError: bad settings or a bad space, no validation images, the folder of another study,
+            three failed trials in a row, or Optuna is not installed.
     """
     loaded = instance("data", data, LoadedData, "a neocog Data, as load_data gives it")
     wanted = "a neocog Recipe, such as neocog.Recipe(epochs=10)"
     base = override(instance("settings", settings or Recipe(), Recipe, wanted), **changes)
     if base.monitor == "loss":
         raise NeocogError(
-            "monitor (='loss') is of the images that are trained on, by which no settings can be "
+            "monitor (='loss') is the loss of the training images, by which settings cannot be "
             "chosen: take validation_loss or validation_accuracy."
         )
     most = whole("trials", trials, 1, 1_000_000)

@@ -95,7 +95,7 @@ def test_a_warning_for_other_addresses(capsys, served):
     ((server, _),) = served
     assert out == f"http://0.0.0.0:{server.server_port}/?token={server.access.token}\n"
     assert f"Anyone who can reach http://0.0.0.0:{server.server_port} and knows the address" in err
-    assert "unencrypted" in err
+    assert "not encrypted" in err
 
 
 @pytest.mark.parametrize(

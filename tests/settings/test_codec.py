@@ -107,7 +107,7 @@ def test_any_key_that_is_not_known_is_refused_in_one_line(name):
         ({"momentun": 0.9}, "momentum"),
         ({"optimizer.momentun": 0.9}, "momentum"),
         ({"augmentation.flop": "random"}, "flip"),
-        ({"optimiser": "sgd"}, "optimizer"),
+        ({"optimzer": "sgd"}, "optimizer"),
         ({"batchsize": 8}, "batch_size"),
         ({"optimizer": "adamm"}, "adam"),
         ({"optimizer": {"type": "nuon"}}, "muon"),

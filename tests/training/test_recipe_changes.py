@@ -36,7 +36,7 @@ def test_settings_of_a_part_change_that_one_alone():
     assert override(with_crop, crop=(0.5, 0.6)).augmentation.crop == (0.5, 0.6)
     nothing = override(with_crop, crop=None, rotate=0, trivial_augment=False)
     assert nothing.augmentation == best.augmentation
-    with pytest.raises(NeocogError, match=r"crop \(=\(35, 1.0\)\) must be two shares"):
+    with pytest.raises(NeocogError, match=r"crop \(=\(35, 1.0\)\) must be two fractions"):
         override(best, crop=(35, 1.0))
     assert override(best, schedule="warm-up").schedule == best.schedule
     assert override(best, schedule="cosine").schedule == schedules.Cosine()

@@ -131,7 +131,7 @@ def test_the_best_recipe_is_airbench94s():
             id="huge group",
         ),
         ("[augmentation]\nrotation = 3", "no setting 'rotation'. Did you mean 'rotate'"),
-        ("[augmentation]\ncrop = 0.35", r"crop \(=0.35\) must be two shares"),
+        ("[augmentation]\ncrop = 0.35", r"crop \(=0.35\) must be two fractions"),
     ],
 )
 def test_files_that_are_no_recipes(tmp_path, text, message):

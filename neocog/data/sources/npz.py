@@ -1,8 +1,8 @@
-"""NPZ files of NumPy's: arrays of images and labels, by the names that people give them.
+"""NumPy's NPZ files with images and labels, found by the usual names of the arrays.
 
-``x_train`` and ``y_train`` (Keras), ``train_images`` and ``train_labels`` (MedMNIST), also of
-``val`` and ``test``; or ``images`` and ``labels``, or ``X`` and ``y``, without parts. Objects are
-never read, which would run what the file says.
+``x_train`` and ``y_train`` (Keras), ``train_images`` and ``train_labels`` (MedMNIST), also for
+``val`` and ``test``; or ``images`` and ``labels``, or ``X`` and ``y``, without parts. Object arrays
+are never read, since that could run code.
 """
 
 import os
@@ -35,7 +35,7 @@ from neocog.zip_records import LOCAL
 __all__ = ["SOURCE"]
 
 KIND = "NPZ files"
-# Names of images and labels, in small letters; a part of several names has the first that is there.
+# Names of images and labels, in lower case; of several for one part the first is used.
 _PARTS = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels")),
     "validation": (
@@ -48,7 +48,7 @@ _WHOLE = (("images", "labels"), ("x", "y"))
 _CLASS_NAMES = ("class_names", "label_names", "classes")
 
 _MOST_ARRAYS = 1_000
-# zlib packs nothing to less than this part of its length.
+# zlib's largest compression ratio.
 _MOST_RATIO = 1032
 _PIECE = 1 << 20
 
@@ -71,7 +71,7 @@ def _read(path: Path, request: Request) -> Listing:
 
 
 class _Arrays:
-    """The arrays of an NPZ by their names in small letters; none is read before it is asked for."""
+    """The arrays of an NPZ by their names in lower case; each is read on demand."""
 
     def __init__(self, file: BufferedReader) -> None:
         self._file = file
@@ -93,7 +93,7 @@ class _Arrays:
         return ", ".join(printable(name, 40) for name in list(self._found)[:12]) or "none"
 
     def read(self, name: str) -> NDArray[Any]:
-        """An array; its size is compared with what can be before there is room for it."""
+        """Read an array; its size is checked before memory is allocated."""
         try:
             return self._read(self._found[name])
         except DataError as error:
@@ -133,7 +133,7 @@ class _Arrays:
 
 
 class _Content:
-    """What a member holds, unpacked a piece at a time from where the file stands."""
+    """The uncompressed content of a member, a piece at a time from the file's position."""
 
     def __init__(self, file: BufferedReader, member: ZipMember) -> None:
         self._file = file
@@ -144,7 +144,7 @@ class _Content:
         self._sum = 0
 
     def read(self, size: int) -> bytes:
-        """The next bytes, all of them.
+        """The next bytes, exactly `size`.
 
         Raises:
             DataError: there are fewer.
@@ -160,7 +160,7 @@ class _Content:
         return b"".join(pieces)
 
     def finish(self) -> None:
-        """Raise `DataError` for what is left, or a wrong sum."""
+        """Raise `DataError` if bytes are left over, or the checksum is wrong."""
         if self._some(1):
             raise DataError("is longer than it says.")
         if self._sum != self._member.crc:

@@ -1,8 +1,8 @@
-"""Hugging Face's image Parquet: the pictures' bytes in a column, their labels in another.
+"""Hugging Face's image Parquet: a column with the bytes of pictures, and one with labels.
 
-One file, or a folder of them as a data set on the Hub has it: ``train-00000-of-00002.parquet``, …,
-``test-00000-of-00001.parquet``, beside each other or in one folder below, or in folders ``train``,
-``test``. Nothing of pyarrow is imported until a file is read.
+One file, or a folder of them as in a data set on the Hub: ``train-00000-of-00002.parquet``, …,
+``test-00000-of-00001.parquet``, in one folder, or in a subfolder, or in folders ``train``,
+``test``. pyarrow is not imported until a file is read.
 """
 
 import os
@@ -57,7 +57,7 @@ def _read(path: Path, request: Request) -> Listing:
 
 
 class _Reader:
-    """Files on their way into one listing."""
+    """Collects files into one listing."""
 
     def __init__(self, root: Path, request: Request) -> None:
         self._root = root
@@ -103,7 +103,7 @@ class _Reader:
         )
 
     def _add(self, table: ParquetTable, part: str | None) -> str:
-        """Take the labels of a file; gives the path of its column of pictures."""
+        """Add the labels of a file; returns the path of its column of pictures."""
         file, request = table.file, self._request
         asked = None
         if request.file_column is not None:
@@ -146,9 +146,9 @@ class _Reader:
 
 
 def _files_in(folder: Path) -> list[tuple[str, str | None]]:
-    """The Parquet files of a folder by their paths from there, with their parts.
+    """The Parquet files of a folder by their relative paths, with their parts.
 
-    Those in the folder itself; else in folders of its parts; else in the one folder that has some.
+    Those in the folder itself; else in folders of parts; else in the only subfolder with some.
     """
     inside = os.path.realpath(folder)
     names, folders = _entries(folder, "", inside)

@@ -1,4 +1,4 @@
-"""What a folder or an archive has beside the pictures that are read, and how that is said."""
+"""Files in a folder or an archive that are ignored, and notes about them for the user."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ _MOST_SUFFIXES = 4
 
 
 class Named:
-    """Things of which the first few are named and all are counted, as there may be millions."""
+    """Counts things and keeps the names of the first few, as there may be millions."""
 
     def __init__(self) -> None:
-        #: How many there are.
+        #: Number of things.
         self.count = 0
         self._first: list[str] = []
 
@@ -32,16 +32,16 @@ class Named:
 
 @dataclass
 class PassedOver:
-    """What was seen in a folder or an archive and is not read.
+    """What was found in a folder or an archive and is not read.
 
     Attributes:
         hidden: files and folders that are not the user's own data.
-        links: that lead to folders or outside.
+        links: links that lead to folders or outside.
         specials: pipes, devices, sockets.
-        deep: folders that are too deep.
+        deep: folders that are nested too deeply.
         outside: names in an archive that lead out of it.
         others: files of other kinds, by the endings of their names.
-        unreadable: folders and files that cannot be looked at, with the reason.
+        unreadable: folders and files that cannot be examined, with the reason.
         empty: folders without pictures.
     """
 
@@ -55,7 +55,7 @@ class PassedOver:
     empty: Named = field(default_factory=Named)
 
     def notes(self) -> list[str]:
-        """Sentences for the user; none where nothing was passed over."""
+        """Sentences for the user; empty if nothing was ignored."""
         found = []
         if self.others:
             kinds = [

@@ -1,8 +1,8 @@
-"""A table of files and labels: CSV and its kin, JSON lines or Parquet.
+"""A table of files and labels: CSV and similar formats, JSON lines or Parquet.
 
-The table's file itself, or a folder that has one under a usual name: ``metadata.csv`` (or .jsonl,
-.parquet, .tsv), as Hugging Face's ImageFolder has it, or ``labels.csv``; or one for each part:
-``train/metadata.csv``, ``test/metadata.csv``. Names of files are relative to the table's folder.
+Either the table's file itself, or a folder that has one with a usual name: ``metadata.csv`` (or
+.jsonl, .parquet, .tsv), as in Hugging Face's ImageFolder, or ``labels.csv``; or one per part:
+``train/metadata.csv``, ``test/metadata.csv``. File names are relative to the table's folder.
 """
 
 import os
@@ -27,7 +27,7 @@ KIND = "tables of files and labels"
 _TEXT = (".csv", ".tsv", ".tab", ".txt")
 _JSON = (".jsonl", ".ndjson")
 _SUFFIXES = (*_TEXT, *_JSON, ".parquet")
-#: In a folder, in the order in which they count.
+#: Usual names in a folder, the preferred one first.
 TABLE_NAMES = tuple(
     stem + suffix
     for stem in ("metadata", "labels")
@@ -76,10 +76,10 @@ def _add(rows: TableRows, path: Path, within: str, part: str | None, request: Re
 
 
 def open_table(path: Path | TextMember, request: Request) -> Table:
-    """The table in a file, of the kind that its name says.
+    """Open the table in a file; the ending of its name determines the format.
 
     Raises:
-        DataError: it cannot be read as such.
+        DataError: it cannot be read in this format.
     """
     suffix = path.suffix.lower()
     if suffix == ".parquet" and isinstance(path, Path):

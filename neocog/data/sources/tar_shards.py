@@ -1,10 +1,9 @@
-"""Pictures in tar files, as WebDataset has them: one file, a folder of them, or a pattern.
+"""Pictures in tar files, as in WebDataset: one file, a folder of them, or a pattern.
 
-A sample's members share their name but for the ending: ``000012.jpg`` and ``000012.cls`` (or
-``.json`` with a label, or ``.txt``). Without such labels the folders in the archives are the
-classes. What is in which part is said by the names of the files (``train-000000.tar``) or of their
-folders. The files may be larger than the memory: headers are read once, pictures when they are
-asked for.
+Members of a sample have the same name with different endings: ``000012.jpg`` and ``000012.cls`` (or
+``.json`` with a label, or ``.txt``). Without such labels, the folders in the archives are the
+classes. Parts are named by the files (``train-000000.tar``) or their folders. The files may be
+larger than the memory: headers are read once, pictures when they are needed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +46,7 @@ def _is_tar(path: Path) -> bool:
 
 
 def _has_shards(folder: Path) -> bool:
-    """Whether there are tar files in it, or in folders for parts, and no folders of pictures."""
+    """Whether it has tar files, possibly in folders of parts, and no folders of pictures."""
     inner, found = [], False
     for entry in folder.iterdir():
         if is_hidden(entry.name):
@@ -77,7 +76,7 @@ def _read(path: Path, request: Request) -> Listing:
 
 
 def _apart(paths: Sequence[Path]) -> list[str]:
-    """The files' names; with their folders where two are the same."""
+    """The files' names; with their folders if two are the same."""
     names = [path.name for path in paths]
     if len(set(names)) == len(names):
         return names
@@ -153,5 +152,5 @@ def _refuse_packed(path: Path, _request: Request) -> Listing:
 
 
 SOURCE = Source(_KIND, _recognizes, _read)
-#: Tar files that are packed; after the kinds that have archives of their own, such as CIFAR-10.
+#: Compressed tar files; after the kinds that have archives of their own, such as CIFAR-10.
 PACKED = Source("packed tar files", _is_packed, _refuse_packed)

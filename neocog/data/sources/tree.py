@@ -1,8 +1,8 @@
-"""Picture files by their paths, wherever they lie: in a folder, or in an archive.
+"""Picture files by path, in a folder or in an archive.
 
-What makes classes and parts of folders' names works on these, and knows nothing of where the files
-are. So each kind of place brings its pictures and its words about what it has passed over, and each
-arrangement of files (class folders, a table of labels) is understood in all of them.
+The code that makes classes and parts of folders' names works on these and does not depend on where
+the files are. Each kind of place provides its pictures and its notes on ignored files, and each
+arrangement of files (class folders, a table of labels) works in all of them.
 """
 
 from collections.abc import Sequence
@@ -24,19 +24,19 @@ __all__ = [
     "suffix_of",
 ]
 
-#: Endings of the names of picture files, of the kinds that `neocog.data.picture_kinds` reads.
+#: Endings of picture files, of the formats that `neocog.data.picture_kinds` reads.
 PICTURE_SUFFIXES = frozenset(
     (
         *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".webp", ".avif"),
         *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
     )
 )
-#: Folders below each other; deeper ones are made by mistake or to do harm.
+#: Largest depth of folders; deeper ones are a mistake or an attack.
 DEEPEST = 40
 
-# What systems and programs put among people's files.
+# Files that systems and programs put among people's own.
 _CLUTTER = frozenset(("__macosx", "thumbs.db", "desktop.ini", "$recycle.bin", "@eadir"))
-# Bytes of a file that may be read without a look at the memory that is left.
+# Largest file that is read without checking the free memory, in bytes.
 _SMALL = 2**24
 
 
@@ -45,11 +45,11 @@ class Tree:
     """The picture files of one place.
 
     Attributes:
-        place: what the user calls it, ready for messages.
-        name: of the data, as in `Listing`.
+        place: name of the place in messages.
+        name: name of the data, as in `Listing`.
         names: the files' paths within the place, with slashes, by their numbers in `store`.
-        store: reads them.
-        notes: sentences for the user, of what was passed over.
+        store: reads the files.
+        notes: sentences for the user, about ignored files.
     """
 
     place: str
@@ -65,19 +65,19 @@ def is_hidden(name: str) -> bool:
 
 
 def suffix_of(name: str) -> str:
-    """The ending of a file's name in small letters, as ".jpg"; "" where there is none."""
+    """The ending of a file's name in lower case, such as ".jpg"; "" if there is none."""
     stem, dot, ending = name.rpartition(".")
     return dot + ending.lower() if stem else ""
 
 
 def path_within(name: str, passed_over: PassedOver) -> str | None:
-    """The path of a member of an archive, without needless parts; None for one to pass over.
+    """The normalized path of a member of an archive; None if it is to be ignored.
 
-    Nothing is ever written by such a name, but one that leads out of its archive is no picture's.
+    Nothing is ever written to such a path, but a path out of the archive is not a picture's.
 
     Args:
-        name: as it stands in the archive, with slashes.
-        passed_over: is told of names that lead outside, are hidden, or too deep.
+        name: path in the archive, with slashes.
+        passed_over: collects names that lead outside, are hidden, or too deep.
     """
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name or name[1:3] == ":/":
@@ -92,9 +92,9 @@ def path_within(name: str, passed_over: PassedOver) -> str | None:
 
 
 def check_length(size: int) -> None:
-    """Raise `DataError` for a file that is too long for a picture, or for the memory there is.
+    """Raise `DataError` for a file that is too long for a picture, or for the free memory.
 
-    The text goes on from the file's name.
+    The message continues the file's name.
     """
     if size <= _SMALL:
         return

@@ -1,7 +1,7 @@
-"""A zip of a folder of pictures, which is never unpacked: each picture is read where it lies.
+"""A zip of a folder of pictures, which is not unpacked: pictures are read directly from it.
 
-As in a folder, a table of files and labels under a usual name says which classes there are, and
-without one the folders do.
+As in a folder, a table of files and labels with a usual name defines the classes; without one, the
+folders do.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ _TEXTS = tuple(name for name in TABLE_NAMES if not name.endswith(".parquet"))
 
 
 def _recognizes(path: Path) -> bool:
-    """Whether it is called a zip; others that are zips too, as .npz, are of other kinds."""
+    """Whether its name ends in .zip; other files that are zips, such as .npz, are other kinds."""
     if path.suffix.lower() == ".zip":
         return path.is_file()
     if path.suffix:

@@ -1,7 +1,7 @@
-"""Many images in one array, in the forms in which people keep them: uint8 [n, h, w, c] of any.
+"""Converts many images in one array, in any common form, to uint8 [n, h, w, c].
 
-Pixels are bytes, or numbers from 0 to 1. Channels come last, or first where that is said or the
-only way to understand a shape; gray images may have none.
+Pixels are bytes, or numbers from 0 to 1. Channels come last, or first if the layout says so or the
+shape allows nothing else; gray images may have no axis of channels.
 """
 
 from typing import Any
@@ -15,19 +15,19 @@ from neocog.limits import require_memory
 
 __all__ = ["LAYOUTS", "as_batch", "as_pixels", "find_layout"]
 
-#: Of images with four axes, by PyTorch's names.
+#: Layouts of images with four axes, by PyTorch's names.
 LAYOUTS = ("NHWC", "NCHW")
 
 _CHANNELS = (1, 3, 4)
-# Images that are made bytes at a time, so that none of these are kept twice.
+# Images that are converted to bytes at a time, to limit the memory for intermediate arrays.
 _AT_A_TIME = 1024
 
 
 def find_layout(shape: tuple[int, ...], what: str) -> str:
-    """The layout of images of a shape of which nobody has said it: channels last, if they can be.
+    """The layout of images of a shape if none was given: channels last if possible.
 
     Raises:
-        DataError: images of this shape there are none.
+        DataError: images cannot have this shape.
     """
     if len(shape) == 3 or (len(shape) == 4 and shape[3] in _CHANNELS):
         return "NHWC"
@@ -40,16 +40,16 @@ def find_layout(shape: tuple[int, ...], what: str) -> str:
 
 
 def as_batch(images: Any, layout: str, what: str) -> NDArray[np.uint8]:
-    """Images uint8 [n, height, width, channels]; the same array, if it is one already.
+    """Images uint8 [n, height, width, channels]; an array of this form is not copied.
 
     Args:
         images: an array or tensor with three or four axes of bytes, or of numbers from 0 to 1.
-        layout: one of `LAYOUTS`; of gray images with three axes any.
-        what: how they are called in a message.
+        layout: one of `LAYOUTS`; ignored for gray images with three axes.
+        what: what messages call them.
 
     Raises:
-        DataError: other numbers, another shape, or something else.
-        NeocogError: this process cannot get the memory.
+        DataError: other numbers, another shape, or another type.
+        NeocogError: there is not enough memory.
     """
     found = as_array(images, what)
     if found.ndim == 3:
@@ -72,7 +72,7 @@ def as_batch(images: Any, layout: str, what: str) -> NDArray[np.uint8]:
 
 
 def as_pixels(numbers: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    """Bytes, of bytes or of numbers from 0 to 1; of any shape.
+    """Convert bytes or numbers from 0 to 1, in an array of any shape, to bytes.
 
     Raises:
         DataError: other numbers.
@@ -85,7 +85,7 @@ def as_pixels(numbers: NDArray[Any], what: str) -> NDArray[np.uint8]:
             f"{numbers.dtype} {list(numbers.shape)}: write {what}.astype(np.uint8), if they go "
             "from 0 to 255."
         )
-    if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):  # NaN is neither
+    if numbers.size and not (numbers.min() >= 0 and numbers.max() <= 1):  # also True for NaN
         low, high = float(numbers.min()), float(numbers.max())
         raise DataError(
             f"{what} must be floats from 0 to 1, or uint8; they go from {low:g} to {high:g}: write "

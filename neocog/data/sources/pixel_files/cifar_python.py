@@ -22,10 +22,10 @@ from neocog.pickles import Machine
 
 __all__ = ["read_batch"]
 
-# The larger official file has 155 MB and 250,000 instructions.
+# The largest official file has 155 MB and 250,000 instructions.
 _MOST_BYTES = 200_000_000
 _MOST_INSTRUCTIONS = 750_000
-# What is longer is pixels, and is not copied.
+# Longer strings are pixels, which are not copied.
 _LONG = 1 << 12
 
 
@@ -41,7 +41,7 @@ _NAMES = {
     "numpy ndarray": _Name.ARRAY,
     "numpy dtype": _Name.DTYPE,
 }
-# The states of uint8 and of an array, as NumPy pickles them: versions, then what is told apart.
+# The states of uint8 and of an array as NumPy pickles them: versions, then what varies.
 _BYTE_STATE = (3, b"|", None, None, None, -1, -1, 0)
 
 
@@ -61,7 +61,7 @@ class _Machine(Machine):
     WANTED = "a part of CIFAR's files"
 
     def text_of(self, data: memoryview) -> object:
-        """Bytes; long ones as they lie in the file."""
+        """Bytes; long strings are views of the file."""
         return bytes(data) if len(data) < _LONG else data
 
     def named(self, name: str) -> object:
@@ -78,7 +78,7 @@ class _Machine(Machine):
         raise FormatError("it makes something that is no array of bytes; refused.")
 
     def built(self, target: object, state: object) -> None:
-        """The state of an array, whose length must be that of its sizes; and of a dtype."""
+        """Set the state of an array, whose length must fit its shape, or of a dtype."""
         match target, state:
             case _Dtype(), tuple() if len(state) == len(_BYTE_STATE) and all(
                 type(one) is type(usual) and one == usual
@@ -97,17 +97,17 @@ class _Machine(Machine):
 
 
 def read_batch(file: Path, into: Dataset, label_key: str, classes: int) -> None:
-    """Fill `into` with the images and labels of one file, which must have so many.
+    """Fill `into` with the images and labels of one file, which must have as many.
 
     Args:
         file: its path.
         into: images uint8 [n, 32, 32, 3].
         label_key: "labels", "fine_labels" or "coarse_labels".
-        classes: labels go from 0 to one below.
+        classes: labels must be less than this.
 
     Raises:
-        DataError: it is damaged, not such a file, or tries to do more than to describe one.
-        NeocogError: this process cannot get the memory.
+        DataError: it is damaged, another kind of file, or tries to run code.
+        NeocogError: there is not enough memory.
         OSError: it cannot be read.
     """
     size = file.stat().st_size

@@ -1,4 +1,4 @@
-"""The beginning of a NumPy file, which says what numbers follow: read without evaluating anything.
+"""Reads the header of a NumPy file without evaluating it.
 
 The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
@@ -17,7 +17,7 @@ __all__ = ["Header", "read_header"]
 _MAGIC = b"\x93NUMPY"
 _LONGEST = 10_000
 _MOST_DIMENSIONS = 8
-# As NumPy writes it. What is no number or text, as an object, has a description of another form.
+# As written by NumPy. Descriptions of other types, such as objects, have another form.
 _HEADER = re.compile(
     r"\{'descr': '([<>|=][biufU]\d{1,6})', 'fortran_order': (True|False), "
     r"'shape': \(((?:\d{1,15}, ?)*(?:\d{1,15})?)\), ?\}\s*"
@@ -30,12 +30,12 @@ class _Readable(Protocol):
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its numbers.
+    """The header of a file.
 
     Attributes:
-        dtype: of each.
-        shape: how many there are.
-        fortran: whether the first axis runs fastest.
+        dtype: type of the numbers.
+        shape: shape of the array.
+        fortran: whether the first axis varies fastest.
         length: bytes of the header itself.
     """
 
@@ -51,11 +51,11 @@ class Header:
 
 
 def read_header(file: _Readable) -> Header:
-    """Read it; the numbers come next.
+    """Read the header; the numbers follow it.
 
     Raises:
-        DataError: it is damaged, or of other things than numbers and texts; in words that follow
-            the file's name.
+        DataError: it is damaged, or the array has no numbers or texts; the message continues the
+            file's name.
     """
     start = file.read(8)
     if start[:6] != _MAGIC or len(start) < 8:

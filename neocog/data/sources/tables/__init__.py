@@ -1,1 +1,1 @@
-"""Tables that say of which class pictures are: how they are read, whatever their format."""
+"""Readers of tables that list pictures and their classes, in several formats."""

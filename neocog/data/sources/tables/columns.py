@@ -1,4 +1,4 @@
-"""Which column of a table is what: found by their usual names, or asked for."""
+"""Finds the columns of a table for files, labels and parts, by usual names or as asked for."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
@@ -19,7 +19,7 @@ __all__ = [
     "usual_column",
 ]
 
-# In the order in which they are taken where a table has several.
+# Usual names, the preferred one first.
 _FILE = (
     *("file_name", "filename", "file", "file_path", "filepath", "path", "image_file_name"),
     *("image_file", "image_filename", "image_path", "img_path", "image_name", "image", "img"),
@@ -37,12 +37,12 @@ _MOST_NAMED = 12
 
 
 class Columns(NamedTuple):
-    """Places of columns.
+    """Indices of columns.
 
     Attributes:
-        file: names of files.
-        label: classes.
-        split: parts; None if there is none.
+        file: column of file names.
+        label: column of classes.
+        split: column of parts; None if there is none.
         notes: sentences for the user.
     """
 
@@ -62,12 +62,12 @@ def is_usual(name: str) -> bool:
 
 
 def looks_like_file(text: str) -> bool:
-    """Whether this may be the name of a picture's file."""
+    """Whether this may be the name of a picture file."""
     return PurePath(text.strip()).suffix.lower() in PICTURE_SUFFIXES
 
 
 def usual_column(columns: Sequence[str], what: str) -> tuple[int | None, list[str]]:
-    """The column that usually holds "file", "label" or "split"; and others that might."""
+    """The column with a usual name for "file", "label" or "split", and further candidates."""
     by_name: dict[str, int] = {}
     for place, name in enumerate(columns):
         by_name.setdefault(_plain(name), place)
@@ -76,10 +76,10 @@ def usual_column(columns: Sequence[str], what: str) -> tuple[int | None, list[st
 
 
 def asked_column(columns: Sequence[str], asked: str, table: str) -> int:
-    """The place of a column that is asked for by its name, or by its number from 1.
+    """The index of a column that is asked for by its name, or by its number from 1.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such column.
     """
     if asked in columns:
         return list(columns).index(asked)
@@ -95,10 +95,10 @@ def asked_column(columns: Sequence[str], asked: str, table: str) -> int:
 
 
 def find_columns(table: Table, request: Request) -> Columns:
-    """Where a table has files, labels and parts.
+    """Find the columns of files, labels and parts.
 
     Raises:
-        DataError: it does not have them, or one cannot tell.
+        DataError: they are missing or ambiguous.
     """
     label, _others = usual_column(table.columns, "label") if table.named else (None, [])
     if request.label_column is not None:
@@ -113,10 +113,10 @@ def find_columns(table: Table, request: Request) -> Columns:
 
 
 def find_label(table: Table, request: Request, file: int) -> Columns:
-    """Where a table has labels and parts, beside the column of files or pictures.
+    """Find the columns of labels and parts, given the column of files or pictures.
 
     Raises:
-        DataError: it has no labels, or one cannot tell.
+        DataError: the labels are missing or ambiguous.
     """
     columns = table.columns
     split, _others = usual_column(columns, "split") if table.named else (None, [])
@@ -143,7 +143,7 @@ def find_label(table: Table, request: Request, file: int) -> Columns:
 
 
 def _file_column(table: Table, label: int | None) -> int | None:
-    """The column of files: by its name, or by what stands there."""
+    """Find the column of files by its name, or by its content."""
     with_files = [n for n, text in enumerate(table.first) if n != label and looks_like_file(text)]
     usual, _others = usual_column(table.columns, "file") if table.named else (None, [])
     if usual is not None and usual != label and (usual in with_files or not with_files):

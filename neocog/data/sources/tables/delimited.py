@@ -1,9 +1,9 @@
-"""Tables as text: columns parted by commas, tabs, semicolons, bars or blanks.
+"""Tables as text, with columns separated by commas, tabs, semicolons, bars or blanks.
 
-Which of these part the columns, and whether the first line names them, is found out from the
-first lines: where the first record has a usual name of a column, or what looks like a picture's
-file, and the other records are as wide. (csv.Sniffer counts characters, and takes letters that are
-frequent in names of files for what parts them.)
+The delimiter, and whether the first line has names of columns, are found from the first lines: the
+first record must have a usual name of a column or the name of a picture file, and the other records
+must have as many columns. (csv.Sniffer counts characters, and takes letters that are frequent in
+file names for delimiters.)
 """
 
 import csv
@@ -18,18 +18,18 @@ from neocog.errors import DataError, printable
 
 __all__ = ["DelimitedTable"]
 
-#: In the order in which they are taken where several are as good.
+#: Delimiters, the preferred one first.
 _DELIMITERS = ("\t", ",", ";", "|", " ")
 _SAMPLE_LINES = 100
 _SAMPLE_CHARACTERS = 2**18
 
 
 class DelimitedTable:
-    """A text table, as `Table` describes; rows are counted in lines.
+    """A text table, see `Table`; rows are numbered by lines.
 
     Args:
         path: of the file.
-        asked: columns that are asked for, if any, which tell what the first line is.
+        asked: names of columns that are asked for, which help to recognize a header.
 
     Raises:
         DataError: it cannot be read, or has no columns.
@@ -72,11 +72,11 @@ class DelimitedTable:
             yield line, [cells[place].strip() for place in columns]
 
     def classes(self, column: int) -> tuple[str, ...] | None:
-        """None: texts stand for themselves."""
+        """None: texts are names of classes themselves."""
         return None
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
-        """The line where each record begins, and its cells; lines without any are left out."""
+        """The first line and the cells of each record; empty lines are skipped."""
         lines = _Lines(text_lines(self._path), self.name)
         try:
             for cells in _cut(lines, self._delimiter):
@@ -91,14 +91,14 @@ class DelimitedTable:
 
 
 class _Lines:
-    """Lines on their way into records, which may have several."""
+    """Counts lines while they are read into records, which may have several."""
 
     def __init__(self, lines: Iterator[str], name: str) -> None:
         self._lines = lines
         self._name = name
         self._number = 0
         self._length = 0
-        #: The first line of the record that is being read.
+        #: First line of the current record.
         self.began = 1
 
     def __iter__(self) -> Iterator[str]:
@@ -116,7 +116,7 @@ class _Lines:
         return line
 
     def next_record(self) -> int:
-        """Where the record that has just been read began; from here on it is the next one's."""
+        """The first line of the record that was just read; starts the next record."""
         began, self.began, self._length = self.began, self._number + 1, 0
         return began
 
@@ -144,14 +144,14 @@ def _sample(path: Path | TextMember) -> list[str]:
 
 
 def _parted(sample: list[str], asked: Sequence[str]) -> tuple[str, list[list[str]]]:
-    """What parts the columns, and the first records; none where nothing does."""
+    """The delimiter and the first records; empty if there is no delimiter."""
     best: tuple[tuple[bool, float, int], str, list[list[str]]] | None = None
     for rank, delimiter in enumerate(_DELIMITERS):
         records: list[list[str]] = []
-        with suppress(csv.Error):  # where a record goes on for long
+        with suppress(csv.Error):  # for a very long record
             records.extend(cells for cells in _cut(sample, delimiter) if cells)
         if len(records) > 2:
-            records.pop()  # which may go on behind the sample
+            records.pop()  # the last record may be incomplete
         if not records or len(records[0]) < 2:
             continue
         same = sum(len(cells) == len(records[0]) for cells in records) / len(records)
@@ -165,7 +165,7 @@ def _parted(sample: list[str], asked: Sequence[str]) -> tuple[str, list[list[str
 
 
 def _is_header(cells: list[str], asked: Sequence[str]) -> bool:
-    """Whether the first record names columns."""
+    """Whether the first record has names of columns."""
     texts = [cell.strip() for cell in cells]
     if any(one in texts for one in asked):
         return True

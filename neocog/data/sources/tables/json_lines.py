@@ -1,4 +1,4 @@
-"""Tables as JSON lines: an object a line, whose keys are the columns."""
+"""Tables as JSON lines: one object per line, whose keys are the columns."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,9 +14,9 @@ _CONSTANTS = {True: "true", False: "false", None: ""}
 
 
 class JsonLinesTable:
-    """A table of JSON lines, as `Table` describes; its columns are the keys of the first object.
+    """A table of JSON lines, see `Table`; its columns are the keys of the first object.
 
-    Numbers are the texts that they are written as.
+    Numbers are read as the text in the file.
 
     Args:
         path: of the file.
@@ -59,7 +59,7 @@ class JsonLinesTable:
             yield line, texts
 
     def classes(self, column: int) -> tuple[str, ...] | None:
-        """None: texts stand for themselves."""
+        """None: texts are names of classes themselves."""
         return None
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:

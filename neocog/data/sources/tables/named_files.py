@@ -1,4 +1,4 @@
-"""Files that a table names, found below its folder; nothing outside of that is looked at."""
+"""Finds the files that a table names, below its folder only."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from neocog.errors import DataError
 
 __all__ = ["MISSING", "NamedFileStore", "NamedFiles", "relative_name"]
 
-#: The length of a file that is not there.
+#: Size of a file that does not exist.
 MISSING = -1
 _LONGEST = 4096
 _WINDOWS_ROOT = re.compile(r"[A-Za-z]:[\\/]|\\")
@@ -28,11 +28,11 @@ _WINDOWS_ROOT = re.compile(r"[A-Za-z]:[\\/]|\\")
 class NamedFiles:
     """Finds files by names relative to a folder.
 
-    A name without a picture's ending stands for the one picture that has an ending behind it.
+    A name without a picture's ending matches the only picture that has this name with an ending.
 
     Args:
-        root: of the data.
-        within: the table's folder, from the root with slashes; the root itself if empty.
+        root: the folder of the data.
+        within: the table's folder, relative to the root, with slashes; empty for the root.
     """
 
     def __init__(self, root: Path, within: str = "") -> None:
@@ -45,14 +45,14 @@ class NamedFiles:
         self._below: dict[str, list[FoundFile]] | None = None
 
     def find(self, name: str) -> FoundFile:
-        """The file of a name; its size is `MISSING` if it is not there.
+        """The file with a name; its size is `MISSING` if it does not exist.
 
         Raises:
-            DataError: the name is refused, in words that follow it.
+            DataError: the name is refused; the message continues the name.
         """
         relative = relative_name(name)
         found = self._find(relative)
-        if found is None and "\\" in relative:  # as Windows writes paths
+        if found is None and "\\" in relative:  # a path from Windows
             found = self._find(relative.replace("\\", "/"))
         return found or FoundFile(self._from_root(relative), MISSING, 0)
 
@@ -70,10 +70,10 @@ class NamedFiles:
         return found
 
     def find_below(self, name: str) -> FoundFile:
-        """As `find`, for names that are relative to some folder further down.
+        """As `find`, for names that are relative to some subfolder.
 
         Raises:
-            DataError: there are several of this name.
+            DataError: there are several files of this name.
         """
         if self._below is None:
             self._below = defaultdict(list)
@@ -98,7 +98,7 @@ class NamedFiles:
         return f"{self._within}/{relative}" if self._within else relative
 
     def _look(self, relative: str) -> FoundFile | None:
-        """The file at a place; None if there is nothing but a folder."""
+        """The file at a path; None if there is nothing or a folder."""
         path = f"{self._base}/{relative}"
         try:
             status = os.lstat(path)
@@ -106,7 +106,7 @@ class NamedFiles:
                 status = os.stat(path)  # noqa: PTH116  a million Paths cost seconds
                 if not stat.S_ISDIR(status.st_mode) and not leads_inside(path, self._inside):
                     raise DataError("is a link that leads out of the table's folder")
-        except OSError:  # nothing there, a link to nothing, links in a circle, no right to look
+        except OSError:  # it does not exist, is a broken or circular link, or not accessible
             return None
         if stat.S_ISDIR(status.st_mode):
             return None
@@ -137,12 +137,12 @@ class NamedFiles:
 
 
 class NamedFileStore(FileStore):
-    """Files that a table names, some of which may not be there.
+    """Files that a table names, some of which may not exist.
 
     Args:
-        root: of the data.
-        files: in the order of their numbers; those that are not there are `MISSING` bytes long.
-        where: the place where one is named, by its number: "line 7 of labels.csv".
+        root: the folder of the data.
+        files: in the order of their numbers; missing files have the size `MISSING`.
+        where: gives the place where a file is named, by its number: "line 7 of labels.csv".
     """
 
     def __init__(self, root: Path, files: list[FoundFile], where: Callable[[int], str]) -> None:
@@ -161,10 +161,10 @@ def _has_ending(name: str) -> bool:
 
 
 def relative_name(name: str) -> str:
-    """A name in plain form: no dots, one slash between two parts.
+    """Normalize a name: no dots, single slashes.
 
     Raises:
-        DataError: it is absolute, or leads upwards, in words that follow it.
+        DataError: it is absolute, or leads upwards; the message continues the name.
     """
     if len(name) > _LONGEST:
         raise DataError(f"has {len(name):,} characters; a path has up to {_LONGEST:,}")

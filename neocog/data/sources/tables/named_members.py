@@ -1,4 +1,4 @@
-"""Pictures in an archive that a table names, and the tables that are there."""
+"""Finds the pictures in an archive that a table names, and the tables themselves."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -18,15 +18,15 @@ __all__ = ["NamedMemberStore", "NamedMembers", "usual_tables"]
 def usual_tables(
     texts: Iterable[str], pictures: Iterable[str], usual: Sequence[str]
 ) -> list[tuple[str, str, str | None]]:
-    """The tables of an archive, by their names: (path, folder, part).
+    """The tables of an archive with usual names: (path, folder, part).
 
-    As in a folder, there is one for all pictures, or one in the folder of each part; a folder that
-    alone holds all is seen through.
+    As in a folder, there is one for all pictures, or one in the folder of each part; a single
+    folder around everything is skipped.
 
     Args:
         texts: paths of files that may be tables.
         pictures: paths of the pictures.
-        usual: names of tables, in the order in which they count.
+        usual: usual names of tables, the preferred one first.
     """
     known = frozenset(texts)
     folders = {name.rpartition("/")[0] + "/" for name in (*known, *pictures)}
@@ -68,10 +68,10 @@ class NamedMembers:
                     self._by_last[last].append(name)
 
     def find(self, name: str) -> FoundFile:
-        """The picture of a name; its size is `MISSING` if it is not there.
+        """The picture with a name; its size is `MISSING` if it does not exist.
 
         Raises:
-            DataError: the name is refused, in words that follow it.
+            DataError: the name is refused; the message continues the name.
         """
         path = self._before + relative_name(name)
         if path in self._known:
@@ -79,10 +79,10 @@ class NamedMembers:
         return self._only([] if _has_ending(path) else self._by_stem.get(path, []), path)
 
     def find_below(self, name: str) -> FoundFile:
-        """As `find`, for names that are relative to some folder further down.
+        """As `find`, for names that are relative to some subfolder.
 
         Raises:
-            DataError: there are several of this name.
+            DataError: there are several pictures of this name.
         """
         relative = relative_name(name)
         ending = f"/{relative}"
@@ -105,12 +105,12 @@ def _has_ending(name: str) -> bool:
 
 
 class NamedMemberStore:
-    """Pictures of an archive that a table names, some of which may not be there.
+    """Pictures of an archive that a table names, some of which may not exist.
 
     Args:
         tree: the pictures.
         names: their paths, in the order of their numbers.
-        where: the place where one is named, by its number: "line 7 of labels.csv".
+        where: gives the place where a picture is named, by its number: "line 7 of labels.csv".
     """
 
     def __init__(self, tree: Tree, names: Sequence[str], where: Callable[[int], str]) -> None:
@@ -130,7 +130,7 @@ class NamedMemberStore:
         return self._names[row] if inner == MISSING else self._store.stamp(inner)
 
     def size(self, row: int) -> int:
-        """Its length; `MISSING` if it is not there."""
+        """Its length; `MISSING` if it does not exist."""
         inner = int(self._rows[row])
         return MISSING if inner == MISSING else self._store.size(inner)
 

@@ -1,6 +1,6 @@
-"""Parquet files that somebody sent, opened by pyarrow with bounds on what they may ask for.
+"""Reads Parquet files with pyarrow, with limits on memory, as a file may come from anyone.
 
-pyarrow is asked for when a Parquet file is: ``pip install 'neocog[parquet]'``.
+pyarrow is an extra: ``pip install 'neocog[parquet]'``.
 """
 
 import json
@@ -19,26 +19,26 @@ from neocog.files import open_regular
 
 __all__ = ["PICTURE_COLUMNS", "ParquetFile", "has_pictures"]
 
-#: Usual names of a column of pictures, in the order in which they count.
+#: Usual names of a column of pictures, the preferred one first.
 PICTURE_COLUMNS = ("image", "img", "picture", "photo")
 
 _MAGIC = b"PAR1"
-# What describes a file, at its end: bytes of it, and of one of its texts.
+# Limits of the metadata at a file's end, in bytes: of all, and of one string.
 _LARGEST_FOOTER, _LONGEST_TEXT = 2**26, 2**24
 _MOST_ITEMS = 2**20
 _BUFFER = 2**20
-# Rows that are read together, at most; of pictures, as many as have so many bytes, by the mean, and
-# with the longest that there may be.
+# Largest number of rows that are read together; for pictures, limits of their bytes, by the mean
+# and by the longest that there may be.
 _ROWS = 2**14
 _PIECE, _PIECE_AT_WORST = 2**24, 2**28
-# A column of a group may unpack to this much, or to so many times what it is on disk.
+# Limits of a column chunk's uncompressed size: this many bytes, or this multiple of its file size.
 _ALWAYS, _MOST_TIMES = 2**28, 100
 
 
 def has_pictures(path: Path) -> bool:
-    """Whether a Parquet file has pictures in it, and not their names; raises nothing.
+    """Whether a Parquet file has pictures and not just their names; raises nothing.
 
-    Where that cannot be found out, as without pyarrow, it is taken to have.
+    If that cannot be determined, as without pyarrow, the answer is yes.
     """
     try:
         file = ParquetFile(path)
@@ -47,21 +47,21 @@ def has_pictures(path: Path) -> bool:
         return True
     if found is None:
         return False
-    # Bytes of another name beside names of files may be anything.
+    # If there are names of files, a column of bytes with another name may be anything.
     named, _others = usual_column(file.columns, "file")
     return file.columns[found[0]] in PICTURE_COLUMNS or named is None
 
 
 class ParquetFile:
-    """What a Parquet file says of itself, and its content in pieces.
+    """A Parquet file: its metadata, and its content in pieces.
 
-    It is open only while something is read. Methods may be called by several threads at once.
+    The file is open only during reads. Methods are thread-safe.
 
     Args:
         path: of the file.
 
     Raises:
-        DataError: it cannot be read, is damaged or asks for too much, or pyarrow is missing.
+        DataError: it cannot be read, is damaged or exceeds a limit, or pyarrow is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,16 +69,16 @@ class ParquetFile:
         self.name = printable(path.name)
         with self._errors(), open_regular(path) as file:
             status = os.fstat(file.fileno())
-            #: Its bytes, and when it was last written, in nanoseconds.
+            #: Its size in bytes, and the time of its last change, in nanoseconds.
             self.size, self.time = status.st_size, status.st_mtime_ns
             self._check_end(file)
             found = self._opened(file)
             self._metadata = found.metadata
             self._schema = found.schema_arrow
             paths = [found.schema.column(n).path for n in range(len(found.schema))]
-        # Of a column with parts only the bytes of a picture are read.
+        # Of a struct column, only the bytes of a picture are read.
         self._leaves = {path: n for n, path in enumerate(paths)}
-        #: Rows of each group.
+        #: Rows of each row group.
         self.groups = [
             int(self._metadata.row_group(n).num_rows) for n in range(self._metadata.num_row_groups)
         ]
@@ -99,10 +99,10 @@ class ParquetFile:
         return [printable(str(self._schema.field(n).type), 60) for n in range(len(self.columns))]
 
     def picture_column(self, asked: int | None = None) -> tuple[int, str] | None:
-        """The column of pictures: its place, and the path to its bytes; None if there is none.
+        """The index of the column of pictures, and the path to its bytes; None if there is none.
 
         Args:
-            asked: the place of the column; found by its name and type, if None.
+            asked: index of the column; None finds it by name and type.
         """
         import pyarrow.types as types
 
@@ -123,10 +123,10 @@ class ParquetFile:
         return next(iter(found.values()))
 
     def classes(self, column: int) -> tuple[str, ...] | None:
-        """The names that numbers in a column stand for, as Hugging Face's `datasets` keeps them.
+        """The class names of a column's numbers, as stored by Hugging Face's `datasets`.
 
         Raises:
-            DataError: they are not names.
+            DataError: they are malformed.
         """
         text = (self._schema.metadata or {}).get(b"huggingface", b"")
         if not text:
@@ -147,7 +147,7 @@ class ParquetFile:
         """The cells of some columns as texts, "" for none, some thousand rows at a time.
 
         Raises:
-            DataError: a column is of another type, or damaged.
+            DataError: a column has another type, or is damaged.
         """
         names = [self.columns[place] for place in columns]
         for place in columns:
@@ -163,7 +163,7 @@ class ParquetFile:
                 yield [_texts(batch.column(name)) for name in names]
 
     def is_text(self, place: int) -> bool:
-        """Whether a column has texts, numbers or truth values."""
+        """Whether a column has texts, numbers or booleans."""
         import pyarrow.types as types
 
         kind = self._schema.field(place).type
@@ -173,11 +173,11 @@ class ParquetFile:
         return any(test(kind) for test in (*tests, types.is_boolean, types.is_null))
 
     def pictures(self, group: int, column: str) -> Iterator[list[bytes | None]]:
-        """The pictures of a group in order, `at_a_time` of them together, the last ones fewer.
+        """The pictures of a row group in order, `at_a_time` at a time.
 
         Args:
-            group: which.
-            column: what `picture_column` gives.
+            group: index of the row group.
+            column: path from `picture_column`.
 
         Raises:
             DataError: it is damaged.
@@ -186,15 +186,15 @@ class ParquetFile:
 
         for batch in self._batches(group, [column], self.at_a_time(group, column)):
             cells = batch.column(0)
-            if cells.type.num_fields:  # a struct, of which only this was read
+            if cells.type.num_fields:  # a struct, of which only this field was read
                 cells = compute.struct_field(cells, [0])
             yield cells.to_pylist()
 
     def at_a_time(self, group: int, column: str) -> int:
-        """Rows of a group whose pictures are unpacked together.
+        """Number of rows whose pictures are decompressed together.
 
-        So few that all of them may be as long as the longest that the group can have: a value that
-        a dictionary has once may stand in any number of rows.
+        It is low enough for all of them to be as long as the longest that the group can have, since
+        one value of a dictionary may occur in any number of rows.
         """
         chunk = self._chunk(group, column)
         unpacked, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
@@ -208,7 +208,7 @@ class ParquetFile:
         return int(max(most, 1))
 
     def check(self, group: int, column: str) -> None:
-        """Raise `DataError` if what a group has in a column unpacks to more than it should."""
+        """Raise `DataError` if the uncompressed size of a column chunk exceeds the limit."""
         chunk = self._chunk(group, column)
         unpacked, packed = chunk.total_uncompressed_size, chunk.total_compressed_size
         if min(unpacked, packed) < 0 or unpacked > max(_ALWAYS, _MOST_TIMES * packed):
@@ -231,7 +231,7 @@ class ParquetFile:
             yield from found.iter_batches(rows, [group], columns, use_threads=False)
 
     def _check_end(self, file: BinaryIO) -> None:
-        """Raise where the file's end is not that of a Parquet file, or describes too much."""
+        """Raise if the file's end is not that of a Parquet file, or its metadata are too long."""
         size = file.seek(0, 2)
         file.seek(max(0, size - 8))
         end = file.read(8)
@@ -252,7 +252,7 @@ class ParquetFile:
 
         return parquet.ParquetFile(
             file,
-            buffer_size=_BUFFER,  # or a whole column of a group is read at once
+            buffer_size=_BUFFER,  # otherwise a whole column chunk is read at once
             thrift_string_size_limit=_LONGEST_TEXT,
             thrift_container_size_limit=_MOST_ITEMS,
             **more,
@@ -260,7 +260,7 @@ class ParquetFile:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Whatever pyarrow raises, as one message."""
+        """Convert any error of pyarrow to one message."""
         try:
             from pyarrow import ArrowException
         except ImportError as error:
@@ -280,14 +280,14 @@ class ParquetFile:
 
 
 def _texts(cells: Any) -> list[str]:
-    """The cells of a column, each different text made once."""
+    """The cells of a column, with each distinct text created once."""
     import pyarrow.compute as compute
     import pyarrow.types as types
 
     kind = cells.type
     if not types.is_dictionary(kind):
         return [_text(value, kind) for value in cells.to_pylist()]
-    # A dictionary grows along its group: only what these rows have of it is looked at.
+    # A dictionary grows along its row group: only the values of these rows are converted.
     used = compute.unique(cells.indices)
     texts = dict(
         zip(
@@ -300,7 +300,7 @@ def _texts(cells: Any) -> list[str]:
 
 
 def _text(value: object, kind: Any) -> str:
-    if value is None or value != value:  # NaN is how pandas writes that there is nothing
+    if value is None or value != value:  # pandas writes NaN for missing values
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

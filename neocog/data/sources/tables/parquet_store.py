@@ -1,4 +1,4 @@
-"""Pictures in Parquet files, read in pieces, of which some are kept."""
+"""Pictures in Parquet files, read in pieces, some of which are cached in memory."""
 
 from bisect import bisect_right
 from collections import OrderedDict
@@ -14,24 +14,24 @@ from neocog.limits import available_memory
 
 __all__ = ["ParquetStore"]
 
-# Pieces that are kept: bytes in all, and the part of the memory that this process may have.
+# Limits of the cached pieces: bytes, and fraction of the memory that this process may use.
 _MOST_KEPT, _PART_KEPT = 2**28, 8
-# Of groups that are read on where they were left.
+# Number of row groups whose reading can be continued.
 _MOST_OPEN = 4
 
 Piece = list[bytes | None]
 
 
 class ParquetStore:
-    """The pictures of Parquet files, one after another; a `Store`.
+    """The pictures of several Parquet files; a `Store`.
 
-    Pictures are read in the order of their rows, or nearly: those of a group in pieces of some
-    megabytes. Going back by more than what is kept starts at the group's beginning again.
+    Pictures should be read nearly in order: those of a row group are read in pieces of some
+    megabytes. Going back further than the cache reaches starts at the beginning of the group again.
 
     Args:
         files: in the order of their numbers.
-        names: of the files, for people.
-        columns: of each, what `ParquetFile.picture_column` gives.
+        names: their names for people.
+        columns: for each file the result of `ParquetFile.picture_column`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ParquetStore:
         groups = [(n, g) for n, file in enumerate(files) for g in range(len(file.groups))]
         self._groups = groups
         self._firsts = [0, *accumulate(files[n].groups[g] for n, g in groups)]
-        # Rows of a piece, of each group.
+        # Rows per piece, for each row group.
         self._at_a_time = [files[n].at_a_time(g, columns[n]) for n, g in groups]
         self._first_of_file = [0, *accumulate(file.rows for file in files)]
         self._sizes = np.full(self._firsts[-1], -1, np.int64)
@@ -56,9 +56,9 @@ class ParquetStore:
         return self._firsts[-1]
 
     def name(self, row: int) -> str:
-        """Its file and its row there, counted from 0, in as many digits as the last one has.
+        """Its file and its row there, counted from 0, padded with zeros.
 
-        So that the names are in the order of the rows.
+        So the order of the names is that of the rows.
         """
         n, place = self._place(row)
         digits = len(str(self._files[n].rows - 1))
@@ -71,7 +71,7 @@ class ParquetStore:
         return f"{self._names[n]}\0{self._columns[n]}\0{file.size}\0{file.time}\0{place}"
 
     def size(self, row: int) -> int:
-        """Its length, for which the piece that it is in is read; 0 where there is none."""
+        """Its length, for which its piece is read; 0 if it is missing."""
         if self._sizes[row] < 0:
             try:
                 self.read(row)
@@ -106,7 +106,7 @@ class ParquetStore:
         raise DataError("is not there: its file has fewer rows than it says.")
 
     def _read_on(self, number: int, piece: int) -> Iterator[tuple[int, Piece]]:
-        """The pieces of a group up to one, from where reading it stopped, or from its beginning."""
+        """The pieces of a row group up to one, from where reading stopped, or from its start."""
         n, group = self._groups[number]
         begin, pieces = self._reading.pop(number, (0, None))
         if pieces is None or begin > piece:

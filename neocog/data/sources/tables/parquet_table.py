@@ -22,7 +22,7 @@ class ParquetTable:
     named = True
 
     def __init__(self, path: Path) -> None:
-        #: The whole file, also of other columns.
+        #: Bytes of the whole file, other columns included.
         self.file = ParquetFile(path)
         self.name = self.file.name
         self.columns = self.file.columns

@@ -1,4 +1,4 @@
-"""What tables have in common, whatever file they are in: named columns, and rows of texts."""
+"""The interface of tables in all formats: named columns, and rows of texts."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -8,9 +8,9 @@ from neocog.limits import require_memory
 
 __all__ = ["MOST_ROWS", "Table", "check_rows", "named_lines"]
 
-#: Rows of a table, or pictures of Parquet files, that are read.
+#: Largest number of rows of a table, or of pictures in Parquet files.
 MOST_ROWS = 2**24
-# How often memory is looked at, and what so many rows may take.
+# Number of rows after which memory is checked, and memory that as many rows may take.
 _STEP = 2**16
 _BYTES_PER_ROW = 2**10
 # Names that a message lists.
@@ -18,14 +18,14 @@ _MOST_NAMED = 8
 
 
 class Table(Protocol):
-    """A table, as the kinds of files give it.
+    """A table in any format.
 
     Attributes:
-        name: of its file, for messages.
-        unit: what its rows are counted in: "line" or "row".
-        columns: their names; their numbers, from 1, where the table does not name them.
-        named: whether it does.
-        first: the texts of the first row; none where there is no row.
+        name: name of its file, for messages.
+        unit: what rows are numbered by: "line" or "row".
+        columns: their names; their numbers, from 1, if the table has no names.
+        named: whether the table has names of columns.
+        first: the texts of the first row; empty if there is none.
     """
 
     name: str
@@ -38,19 +38,19 @@ class Table(Protocol):
         """The number of each row in its file, and its texts in some columns; "" for none.
 
         Raises:
-            DataError: naming the row that cannot be read, and why.
+            DataError: a row cannot be read; the message has its number and the reason.
         """
 
     def classes(self, column: int) -> tuple[str, ...] | None:
-        """Names of classes that the numbers in a column stand for, where the file has them."""
+        """Class names of the numbers in a column, if the file has them."""
 
 
 def check_rows(count: int, name: str) -> None:
-    """Called at every row of a table: raise where there are more than this process can hold.
+    """Raise if a table has more rows than this process can hold; called for every row.
 
     Raises:
-        DataError: more rows than are read at all.
-        NeocogError: too little memory.
+        DataError: there are more rows than are ever read.
+        NeocogError: there is not enough memory.
     """
     if count % _STEP:
         return
@@ -60,7 +60,7 @@ def check_rows(count: int, name: str) -> None:
 
 
 def named_lines(names: Sequence[str]) -> str:
-    """Some of many, each on a line of its own, for the end of a message."""
+    """Some of many names, each on a line of its own, for the end of a message."""
     shown = "".join(f"\n  {printable(one, 500)}" for one in names[:_MOST_NAMED])
     more = f"\n  and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
     return shown + more

@@ -1,4 +1,4 @@
-"""What stands in a table's column of labels: names of classes, or their numbers."""
+"""Reads a table's column of labels: names of classes, or their numbers."""
 
 from collections.abc import Collection
 from math import isfinite
@@ -8,16 +8,16 @@ from neocog.errors import ArchitectureError, DataError, printable
 
 __all__ = ["LabelReader", "order_of_classes"]
 
-# More numbers with a fraction, or more texts that hardly ever come twice, are no classes.
+# More fractional numbers than this, or more texts that are nearly all distinct, are no classes.
 _MOST_MEASURES = 100
 _MOST_SINGLES = 100
 
 
 class LabelReader:
-    """Makes names of classes of the texts in one column.
+    """Converts the texts in a column to names of classes.
 
     Args:
-        classes: the names that numbers stand for; none if texts are names themselves.
+        classes: names by number; None if the texts are names themselves.
     """
 
     def __init__(self, classes: tuple[str, ...] | None = None) -> None:
@@ -25,17 +25,17 @@ class LabelReader:
         self._names: dict[str, str | None] = {}
 
     def name(self, text: str) -> str | None:
-        """The class of a text; None where it says that there is no label.
+        """The class of a text; None if it means that there is no label.
 
         Raises:
-            DataError: it can be no class's name, in words that follow "the label".
+            DataError: it cannot be the name of a class; the message continues "the label".
         """
         if text not in self._names:
             self._names[text] = self._checked(text)
         return self._names[text]
 
     def _checked(self, text: str) -> str | None:
-        if not text or (self._classes is not None and text == "-1"):  # as Hugging Face has it
+        if not text or (self._classes is not None and text == "-1"):  # as in Hugging Face's data
             return None
         if self._classes is not None:
             number = int(text) if text.isdecimal() and len(text) < 10 else -1
@@ -61,15 +61,15 @@ class LabelReader:
 
 
 def order_of_classes(names: Collection[str], pictures: int, column: str) -> list[str] | None:
-    """The classes in order of their values, where all are numbers; None for the usual order.
+    """The classes in order of their values, if all are numbers; None for the usual order.
 
     Args:
-        names: of the classes, each once.
-        pictures: how many there are.
-        column: where the names stand, the beginning of a sentence: "labels.csv: the column 'x'".
+        names: distinct names of the classes.
+        pictures: number of pictures.
+        column: the column, as the beginning of a sentence: "labels.csv: the column 'x'".
 
     Raises:
-        DataError: there are so many that they are no classes.
+        DataError: there are so many that they cannot be classes.
     """
     values = _values(names)
     measures = values is not None and not all(one.lstrip("-").isdecimal() for one in names)

@@ -1,4 +1,4 @@
-"""Which rows of a table are to train on, and which are held out."""
+"""Splits the rows of a table into parts."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,16 @@ _MOST_NAMED = 8
 def parts_of_rows(
     splits: Sequence[str | None], names: Sequence[str], table: str
 ) -> tuple[list[str], list[str]]:
-    """The part that each row is in, and notes for the user.
+    """The part of each row, and notes for the user.
 
     Args:
-        splits: what each row says of its part; None where it says nothing.
-        names: of the rows' pictures. Where no row says anything, and the folders of all have names
-            of parts, these count.
-        table: the name of the table, for messages.
+        splits: the part that each row names; None if it names none.
+        names: names of the rows' pictures. If no row names a part, and all folders are named after
+            parts, the folders are used.
+        table: name of the table, for messages.
 
     Raises:
-        DataError: some rows name a part and others something else, or none is to train on.
+        DataError: some rows name a part and others something else, or none is for training.
     """
     notes = []
     values = {one for one in splits if one is not None}

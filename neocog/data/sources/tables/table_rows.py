@@ -1,4 +1,4 @@
-"""The rows of one table or several, made into a listing: files found, labels and parts known."""
+"""Makes a listing of the rows of one table or several: files, labels and parts."""
 
 from array import array
 from bisect import bisect_right
@@ -23,8 +23,8 @@ class TableRows:
     """Rows of tables below a folder.
 
     Args:
-        root: the folder that has all of them.
-        tree: the pictures, where `root` is an archive.
+        root: the folder that contains all of them.
+        tree: the pictures, if `root` is an archive.
     """
 
     def __init__(self, root: Path, tree: Tree | None = None) -> None:
@@ -34,7 +34,7 @@ class TableRows:
         self._labels: list[str] = []
         self._splits: list[str | None] = []
         self._lines = array("q")
-        # The first row of each table, with what its rows are counted in and its name.
+        # For each table: its first row, the unit of its row numbers, and its name.
         self._firsts: list[int] = []
         self._tables: list[tuple[str, str]] = []
         self._classes: list[str] = []
@@ -46,13 +46,13 @@ class TableRows:
         """Add the rows of a table.
 
         Args:
-            table: which.
-            request: which columns are asked for.
-            within: the table's folder, from the root.
-            part: which all of its rows are in; None if rows say so themselves, or nothing does.
+            table: the table.
+            request: the columns that are asked for.
+            within: the table's folder, relative to the root.
+            part: part of all its rows; None if rows name their own, or nothing does.
 
         Raises:
-            DataError: a row that cannot be used, by its number.
+            DataError: a row cannot be used; the message has its number.
         """
         columns = find_columns(table, request)
         self._notes += [note for note in columns.notes if note not in self._notes]
@@ -74,7 +74,7 @@ class TableRows:
     def _taken(
         self, table: Table, columns: Columns, labels: LabelReader, part: str | None
     ) -> Iterator[str]:
-        """The names of the files of rows that have a label; the rest of each row is kept."""
+        """The file names of rows that have a label; the rest of each row is stored."""
         wanted = [columns.file, columns.label]
         if columns.split is not None:
             wanted.append(columns.split)
@@ -97,7 +97,7 @@ class TableRows:
             yield name
 
     def _find(self, names: list[str], within: str) -> None:
-        """Find the files; where none is there, look for them in folders further down."""
+        """Find the files; if none exists, search for them in subfolders."""
         found: NamedFiles | NamedMembers = NamedFiles(self._root, within)
         if self._tree is not None:
             found = NamedMembers(self._tree, within)
@@ -136,12 +136,12 @@ class TableRows:
         return files
 
     def where(self, row: int) -> str:
-        """The place where a row stands: "line 7 of labels.csv"."""
+        """The place of a row: "line 7 of labels.csv"."""
         unit, name = self._tables[bisect_right(self._firsts, row) - 1]
         return f"{unit} {self._lines[row]:,} of {name}"
 
     def listing(self, kind: str, name: str, request: Request) -> Listing:
-        """All of the rows, as a listing; raises as `listing` in `base` does."""
+        """The listing of all rows; raises as `listing` in `base` does."""
         if not self._labels:
             why = "its rows have no labels" if self._unlabeled else "it has no rows"
             raise DataError(f"{self._tables[-1][1]} has no pictures: {why}.")
@@ -178,10 +178,10 @@ class TableRows:
         return NamedMemberStore(self._tree, [file.name for file in self._files], self.where)
 
     def _once(self, parts: list[str]) -> list[int | None]:
-        """The number of each row; None for one that says the same as one before it.
+        """The number of each row; None if it repeats an earlier one.
 
         Raises:
-            DataError: rows of one file with several labels.
+            DataError: rows of one file have several labels.
         """
         seen: dict[tuple[str, str], int] = {}
         rows: list[int | None] = []

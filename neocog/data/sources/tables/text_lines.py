@@ -1,4 +1,4 @@
-"""The lines of a text file that somebody sent, one at a time, whatever its encoding."""
+"""Reads the lines of a text file from anyone, one at a time, in any common encoding."""
 
 import codecs
 import io
@@ -11,18 +11,18 @@ from neocog.files import open_regular
 
 __all__ = ["LONGEST_LINE", "TextMember", "text_lines"]
 
-#: Characters of a line; also of a record with line breaks in quotes.
+#: Longest line, and longest record with line breaks in quotes, in characters.
 LONGEST_LINE = 2**20
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
 class TextMember:
-    """A text file in an archive, in place of its path.
+    """A text file in an archive, used in place of a path.
 
     Attributes:
-        name: of the file, without its folder.
-        content: of the file.
+        name: name of the file, without its folder.
+        content: bytes of the file.
     """
 
     name: str
@@ -41,13 +41,13 @@ def _opened(path: Path | TextMember) -> io.BufferedReader:
 
 
 def text_lines(path: Path | TextMember) -> Iterator[str]:
-    """The lines, each with the line break that ends it: LF, CR LF or CR.
+    """The lines, each with its line break: LF, CR LF or CR.
 
-    UTF-8, with or without a byte-order mark, and UTF-16. Bytes that are not UTF-8 become lone
-    surrogates, as in names of files.
+    The encoding is UTF-8, with or without a byte-order mark, or UTF-16. Bytes that are not UTF-8
+    become lone surrogates, as in Python's file names.
 
     Raises:
-        DataError: it cannot be read, or a line is no text or too long; with the line's number.
+        DataError: it cannot be read, or a line is not text or too long; with the line's number.
     """
     name = printable(path.name)
     number = 0
@@ -85,7 +85,7 @@ def _encoding(head: bytes) -> str:
         return "utf-8-sig"
     if head.startswith(_UTF16):
         return "utf-16"
-    # Without a mark: of letters in UTF-16 every other byte is 0.
+    # Without a mark: in UTF-16, every other byte of Latin letters is 0.
     first, second = head[::2].count(0), head[1::2].count(0)
     if second > len(head) // 4 and not first:
         return "utf-16-le"
