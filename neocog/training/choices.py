@@ -8,12 +8,12 @@ that a training takes about a minute or two on two cores, whatever the data:
 The settings are those of the recipe "standard", whose rate goes with the size of the batch.
 """
 
+from dataclasses import replace
+
 from neocog.layers import BatchNorm2d
 from neocog.network import Network
 from neocog.settings.augmentation import Augmentation
-from neocog.settings.optimizers import SGD
 from neocog.settings.recipe import Recipe
-from neocog.settings.schedules import Linear, Warmup
 from neocog.summary import cost
 
 __all__ = ["MODEL", "choose_recipe"]
@@ -54,17 +54,16 @@ def choose_recipe(network: Network, images: int, model: str = MODEL, width: floa
     epochs = min(_MOST_EPOCHS, max(_LEAST_EPOCHS, round(_WORK / work)))
     normalized = any(isinstance(layer, BatchNorm2d) for layer in network.leaves.values())
     rate = (_RATE if normalized else _RATE_WITHOUT_NORM) * batch / 128
-    return Recipe(
+    base = Recipe.load("standard")
+    return replace(
+        base,
         name="chosen",
         about="What was chosen for the pictures.",
         model=model,
         width=width,
-        normalize="data",
         epochs=epochs,
         batch_size=batch,
-        optimizer=SGD(rate, momentum=0.9, nesterov=True, weight_decay=5e-4),
-        schedule=Warmup(length=0.23, start=0.2, then=Linear(end=0.01)),
-        label_smoothing=0.1,
+        optimizer=replace(base.optimizer, lr=rate),
         augmentation=Augmentation(
             flip="random" if channels == 3 else None,
             translate=max(1, round(_SHIFT * min(height, width_))),

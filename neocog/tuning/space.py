@@ -1,7 +1,7 @@
 """What is searched: for each of some settings, a range or a list of its values.
 
     lr=1e-4..1e-1:log    from … to …, evenly in its logarithm
-    label_smoothing=0..0.2
+    weight_decay=0..0.01
     batch_size=16,32,64  one of these
 
 Names are those that `neocog.settings.override` takes. Every end of a range and every value of a
