@@ -108,7 +108,8 @@ def _homes() -> dict[str, str]:
 
 def __getattr__(name: str) -> Any:
     if name == "__all__":
-        return sorted(_homes())
+        # `from neocog import *` is to need no extra.
+        return sorted(_homes().keys() - {"ImageClassifier"})
     if name.startswith("__") or name not in _homes():
         raise AttributeError(f"module 'neocog' has no attribute {name!r}")
     home = _homes()[name]

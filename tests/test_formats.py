@@ -37,7 +37,7 @@ def test_what_was_saved_is_loaded(tmp_path, net, name):
 
 
 def test_a_run_folder_is_loaded(tmp_path, net):
-    save(net, tmp_path / "model.safetensors")
+    save(net, tmp_path / "last.safetensors")
     loaded = load(tmp_path)
     assert_same_weights(loaded, net)
     assert loaded.classes == net.classes
@@ -262,7 +262,7 @@ def test_missing_files_and_other_folders_are_refused(tmp_path, net):
     for name in ("a.pth", "a.safetensors", "a"):
         with pytest.raises(FormatError, match="there is no such file"):
             load(tmp_path / name)
-    with pytest.raises(FormatError, match="holds no model"):
+    with pytest.raises(FormatError, match="holds no best"):
         load(tmp_path)
     for name in ("a.pth", "a.safetensors"):
         with pytest.raises(FormatError, match="No such file or directory"):

@@ -95,7 +95,13 @@ def main():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX")
 def test_ctrl_c_twice_at_many_moments():
-    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, __file__],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split() == ["interrupted"] * TIMES
 

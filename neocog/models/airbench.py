@@ -22,7 +22,7 @@ __all__ = ["airbench"]
 
 
 def airbench(classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)) -> Network:
-    """A whitening convolution of 2 × 2, then three blocks of two convolutions of 3 × 3.
+    """A whitening 2 × 2 convolution, then three blocks of two 3 × 3 convolutions.
 
     K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024), ``airbench94``: blocks of
     64, 256 and 256 channels, which `width` scales. The first convolution has an output for each

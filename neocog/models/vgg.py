@@ -12,7 +12,7 @@ __all__ = ["vgg_small"]
 def vgg_small(
     classes: int = 10, *, width: float = 1.0, input_shape: Shape = (3, 32, 32)
 ) -> Network:
-    """Six convolutions of 3 × 3: pairs of 32, 64 and 128 channels, each followed by pooling.
+    """Pairs of 3 × 3 convolutions with 32, 64 and 128 channels, pooling after each.
 
     The scheme of K. Simonyan and A. Zisserman, "Very deep convolutional networks for large-scale
     image recognition" (2014), with batch normalization, for small images. 307,946 parameters.

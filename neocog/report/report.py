@@ -97,8 +97,8 @@ def write_report(
     if history is not None:
         instance("history", history, History, "a History, as fit gives it")
         structure["history"] = _of_history(history, _rates(learning_rates))
-        if lr_test:
-            structure["history"]["lr_test"] = lr_curve(*zip(*_pairs(lr_test), strict=True))
+        if lr_test is not None:
+            structure["history"]["lr_test"] = lr_curve(*_pairs(lr_test).T)
     if network is not None:
         network = check_network(network)
         structure["filters"] = first_filters(network, block)

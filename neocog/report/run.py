@@ -75,7 +75,7 @@ def write_run_report(
         data=data,
         part=part,
         history=history,
-        lr_test=_lr_test(folder / LR),
+        lr_test=_lr_test(folder / LR) or None,
         settings={k: v for k, v in _table(info, "settings").items() if k not in _OF_A_RECIPE},
         defaults=Recipe().to_dict() if defaults is None else defaults,
         facts=_facts(info, history, network, evaluation),

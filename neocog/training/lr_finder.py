@@ -127,7 +127,8 @@ def find_lr(
         NeocogError: data, a network or settings that cannot be, or no rate makes the loss fall.
     """
     wanted = "a neocog TrainingSettings or Recipe"
-    base = instance("settings", settings or TrainingSettings(), TrainingSettings, wanted)
+    settings = TrainingSettings() if settings is None else settings
+    base = instance("settings", settings, TrainingSettings, wanted)
     how = override(base, **changes)
     run = TrainingRun(
         check_network(network).copy(),

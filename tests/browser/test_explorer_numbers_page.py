@@ -101,7 +101,7 @@ def test_new_weights_can_be_taken_back(tab, address, server):
     trained = server.weights()
     for _ in range(2):
         open_.page.get_by_role("button", name="New weights").click()
-        wait_for(open_, "() => /^Not a step/.test(document.querySelector('.progress').textContent)")
+        wait_for(open_, "() => /^No step/.test(document.querySelector('.progress').textContent)")
     assert undo.inner_text() == "Undo: back to 2 steps"
     undo.click()
     wait_for(open_, "() => /^2 steps,/.test(document.querySelector('.progress').textContent)")

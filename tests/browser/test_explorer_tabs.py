@@ -106,7 +106,7 @@ def test_another_explorer_at_the_same_address(tab):
         saved = open_.page.get_by_role("link", name="Save the network").get_attribute("href")
         assert saved.startswith("/api/model.safetensors?")
         status, _, refused = other.send("GET", saved)
-        assert (status, b"started anew" in refused) == (409, True)
+        assert (status, b"started again" in refused) == (409, True)
         other.do("/api/picture", index=5)
         open_.page.get_by_role("button", name="Next →").click()
         message = open_.page.locator("[role=alert]")

@@ -21,7 +21,7 @@ WAYS = {
     "muon, averaged": {"optimizer": Muon(0.02, rest=Adam(0.01)), "averaging": "lookahead"},
     "clipped": {"optimizer": SGD(0.05, momentum=0.9, nesterov=True), "clip_norm": 0.5},
     "accumulated": {"optimizer": SGD(0.05, momentum=0.9), "accumulate": 3},
-    "averaged": {"optimizer": SGD(0.05), "averaging": "average"},
+    "averaged": {"optimizer": SGD(0.05), "averaging": "ema"},
     "augmented": {
         "optimizer": SGD(0.05),
         "augmentation": Augmentation("random", 2, "reflect", 2, (0.2, 0.3, 0.4), 0.4),
@@ -47,7 +47,7 @@ WAYS = {
 def test_ways_to_train_depend_on_no_threads_and_go_on_where_they_were(name):
     how = dict(WAYS[name])
     dropout = how.pop("dropout", None)
-    averaging = {"average": EMA(0.8), "lookahead": Lookahead(2)}.get(how.get("averaging"))
+    averaging = {"ema": EMA(0.8), "lookahead": Lookahead(2)}.get(how.get("averaging"))
     table = rates_of_run(OneCycle(), averaging, 0, 2 * STEPS, 2 * STEPS)
     results, half = [], None
     for threads in (2, 1, 3):
@@ -77,7 +77,7 @@ def test_ways_to_train_depend_on_no_threads_and_go_on_where_they_were(name):
 
 def test_a_loss_that_is_not_finite_ends_every_way_before_its_update():
     data = small()
-    for how in ({"clip_norm": 1.0}, {"accumulate": 2}, {"averaging": "average"}):
+    for how in ({"clip_norm": 1.0}, {"accumulate": 2}, {"averaging": "ema"}):
         trainer = trainer_of(data, SGD(0.01), **how)
         broken = trainer.state()
         broken["fc.bias"][0] = np.inf

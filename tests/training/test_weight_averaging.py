@@ -60,7 +60,7 @@ def test_averages_of_the_weights(averaging, how):
 
 def test_muon_is_averaged_too():
     data = small()
-    how = {"optimizer": Muon(0.02, rest=SGD(0.05)), "averaging": "average"}
+    how = {"optimizer": Muon(0.02, rest=SGD(0.05)), "averaging": EMA(0.9)}
     trainer = trainer_of(data, **how)
     table = rates_of_run(Constant(), EMA(0.5), 0, 1, 1)
     trainer.run(ORDER[:BATCH], table)

@@ -67,7 +67,7 @@ def test_a_journal_that_is_no_file(tmp_path):
         ({"settings": neocog.TrainingSettings()}, "must be a neocog Recipe"),
         ({"trials": 0}, "trials"),
         ({"minutes": -1}, "minutes"),
-        ({"monitor": "loss"}, "of the images that are trained on"),
+        ({"monitor": "loss"}, "loss of the training images"),
         ({"learning_rate": 3}, "no setting 'learning_rate'"),
         ({"study": 3}, "study must be the path of a folder"),
     ],

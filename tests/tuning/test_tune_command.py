@@ -107,7 +107,7 @@ def test_a_new_study_is_under_runs(here, capsys):
         (("--space", "lr=1..2", "--space", "lr=1..3"), 1, "is there twice"),
         (("--space", "lr"), 1, "must be a setting and its values"),
         (("--time", "soon"), 2, "no time such as 90s, 10m or 2h"),
-        (("--monitor", "loss"), 1, "by which no settings can be chosen"),
+        (("--monitor", "loss"), 1, "by which settings cannot be chosen"),
         (("--trials", "0"), 1, "trials"),
         (("--study", "pictures"), 1, "holds something, and no study"),
     ],
