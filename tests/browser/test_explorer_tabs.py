@@ -115,7 +115,7 @@ def test_another_explorer_at_the_same_address(tab):
         # Now this browser has the token of the other one.
         open_.page.context.new_page().goto(other.address)
         open_.page.get_by_role("button", name="Next →").click()
-        wait_for(open_, "() => document.querySelector('[role=alert]').innerText.includes('anew')")
+        wait_for(open_, "() => document.querySelector('[role=alert]').innerText.includes('again')")
         wait_for(
             open_,
             f"() => {NUMBER}?.value === '5'",

@@ -55,10 +55,11 @@ def test_built_in_data_from_end_to_end(here):
     folder = here / results.removeprefix("Results: ")
     assert names_in(folder) == FINISHED
     assert json.loads((folder / "run.json").read_text())["versions"]["neocog"]
-    # No escape sequences, no redrawn lines: nothing, or words on compiling.
+    # No escape sequences, no redrawn lines: a line an epoch, and words on compiling.
     assert "\x1b" not in out + err
     assert "\r" not in out + err
-    assert all(re.match(r"Compil(ing \d+ kernels|ed in )", line) for line in err.splitlines())
+    said = r"Compil(ing \d+ kernels|ed in )|Epoch 1 of 1: loss "
+    assert all(re.match(said, line) for line in err.splitlines())
 
     code, out, err = ended("evaluate", folder, "--json", cwd=here)
     assert code == 0, err
