@@ -359,10 +359,10 @@ class Network:
 
     def _predictor(self, values: Values) -> Any:
         """The predictor of these values, which is cached."""
-        # Imported here because Numba is slow to import, and only predictions need it.
-        from neocog.engine.predictor import Predictor
-
         if values.predictor is None:
+            # Imported here because Numba is slow to import, and only predictions need it.
+            from neocog.engine.predictor import Predictor
+
             values.predictor = Predictor(self._graph, values.arrays(), values.preprocessing)
         return values.predictor
 
