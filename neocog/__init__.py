@@ -109,7 +109,7 @@ def _homes() -> dict[str, str]:
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         # `from neocog import *` is to need no extra.
-        return sorted(_homes().keys() - {"ImageClassifier"})
+        return sorted(_homes().keys() - {"ImageClassifier", "tune"})
     if name.startswith("__") or name not in _homes():
         raise AttributeError(f"module 'neocog' has no attribute {name!r}")
     home = _homes()[name]

@@ -19,9 +19,10 @@ from engines import parts_of
 from neocog import SGD, reference
 from neocog.engine.trainer import Trainer
 from neocog.settings.training import TrainingSettings
-from neocog.torch_engine.module import to_torch
 
 torch = pytest.importorskip("torch")
+from neocog.torch_engine.module import to_torch  # noqa: E402
+
 RUNS = 4
 TIMES = 8
 LEAST = 1e-6
