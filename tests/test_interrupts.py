@@ -11,6 +11,7 @@ from _thread import start_new_thread
 
 import numpy as np
 import pytest
+from child_processes import environment
 from engines import parts_of
 
 from neocog import SGD, fit
@@ -97,7 +98,7 @@ def main():
 def test_ctrl_c_twice_at_many_moments():
     done = subprocess.run(
         [sys.executable, __file__],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=300,

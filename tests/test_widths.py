@@ -4,13 +4,13 @@ The width is fixed when the kernels are imported, so another width needs another
 """
 
 import importlib.util
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from child_processes import environment
 from engines import parts_of
 
 from neocog import SGD
@@ -76,7 +76,7 @@ def in_width(width, *command):
     return subprocess.run(
         [sys.executable, *command],
         cwd=HERE.parent,
-        env={**os.environ, "NEOCOG_LANES": str(width)},
+        env=environment(NEOCOG_LANES=str(width)),
         capture_output=True,
         text=True,
     )

@@ -1,11 +1,11 @@
 """No kernel of a training step writes, or uses, memory that is not its own."""
 
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from child_processes import environment
 from engine_networks import assert_same, prepared
 from engines import parts_of
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -135,9 +135,10 @@ def test_kernels_of_random_networks_write_their_own_memory_only(network):
 @pytest.mark.thorough
 @pytest.mark.parametrize("width", [width for width in (4, 8, 16) if width != LANES])
 def test_kernels_of_groups_write_their_own_memory_only_in_another_width(width):
-    environment = {**os.environ, "NEOCOG_LANES": str(width)}
     command = [sys.executable, __file__]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=environment(NEOCOG_LANES=str(width)), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -69,7 +69,7 @@ def test_only_images_that_are_cropped_may_be_larger():
 
 @pytest.mark.thorough
 def test_what_is_seen_depends_on_no_threads_and_goes_on_where_it_was():
-    how = {"augment": EVERYTHING, "seed": 5}
+    how = {"augmentation": EVERYTHING, "seed": 5}
     results = []
     for threads in (2, 1, 3):
         trainer = trainer_of(stored(9, 11), SGD(0.05), threads=threads, **how)
@@ -84,7 +84,7 @@ def test_what_is_seen_depends_on_no_threads_and_goes_on_where_it_was():
     assert not np.array_equal(*seen), "each epoch has draws of its own"
     again.epochs = 1
     np.testing.assert_array_equal(again.run(ORDER), seen[1])
-    other = trainer_of(stored(9, 11), augment=EVERYTHING, seed=6)
+    other = trainer_of(stored(9, 11), augmentation=EVERYTHING, seed=6)
     assert not np.array_equal(other.run(ORDER), seen[0])
 
 
@@ -97,8 +97,8 @@ def test_every_worker_has_its_own_scratch():
     # 13 columns become 6: each is made of 2 · 3 + 1 of them at most.
     taps = 4 * (6 * (2 + 7) + 6 * 3)
     for threads in (1, 2):
-        with_scratch = trainer_of(data, threads=threads, augment=cropped).memory
-        more = with_scratch - trainer_of(small(), threads=threads, augment=plain).memory
+        with_scratch = trainer_of(data, threads=threads, augmentation=cropped).memory
+        more = with_scratch - trainer_of(small(), threads=threads, augmentation=plain).memory
         least = threads * (pictures + taps)
         assert least <= more <= least + 2 * (64 + 63)
 
