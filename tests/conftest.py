@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from neocog.cli import main
 from neocog.limits import cores
 
 # The tests already run in as many processes as there are cores.
@@ -34,3 +35,17 @@ def pytest_xdist_auto_num_workers(config):
 def many_cores(monkeypatch):
     """As many threads work as a test asks for, however few cores this machine has."""
     monkeypatch.setattr("neocog.engine.cores.cores", lambda: 64)
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command here; gives exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main([str(a) for a in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run

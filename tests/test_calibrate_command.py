@@ -12,7 +12,6 @@ from PIL import Image
 
 import neocog
 from neocog import Flatten, Linear, Network
-from neocog.cli import main
 from neocog.formats import training_of
 from neocog.network_files import save_model
 
@@ -39,20 +38,6 @@ def here(tmp_path, monkeypatch) -> Path:
     network.name_classes(("dark", "light"))
     save_model(network, "net.safetensors", training={"data": "elsewhere", "tta": "flip"})
     return tmp_path
-
-
-@pytest.fixture
-def command(capsys):
-    """Run a command here; gives exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = main([str(a) for a in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -30,16 +30,6 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def command(capsys):
-    """Run a command here; gives exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        return main([str(a) for a in arguments]), *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
 def train(command):
     """Train a small network on `photos` into `run`; gives stdout and stderr."""
 

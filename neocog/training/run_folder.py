@@ -204,10 +204,8 @@ class RunFolder:
         What is said of the data, and `tta`, go into the model's file, so that it can be evaluated
         as it was trained. The best model is written by itself, before the others.
         """
-        training = training_notes(self._data) if self._data is not None else {}
-        training |= {"tta": tta} if tta else {}
         try:
-            parts = network.parts(training)
+            parts = network.parts(self._notes(tta))
             if is_best:
                 write_model(parts, self.path / BEST)
             with writing_together(self.path, LAST) as folder:
@@ -223,12 +221,15 @@ class RunFolder:
     def save_again(self, network: Network, tta: str | None = None) -> None:
         """Replace the model that the run gives, as after it was calibrated."""
         path = model_of_run(self.path) or self.path / LAST
-        training = training_notes(self._data) if self._data is not None else {}
         try:
-            notes = training | ({"tta": tta} if tta else {})
-            write_model(network.parts(notes), path)
+            write_model(network.parts(self._notes(tta)), path)
         except OSError as error:
             raise self._not_written(error) from error
+
+    def _notes(self, tta: str | None) -> dict[str, Any]:
+        """What the models' files say of the data, and of the views of the evaluation."""
+        notes = training_notes(self._data) if self._data is not None else {}
+        return notes | ({"tta": tta} if tta else {})
 
     @property
     def goes_on(self) -> bool:

@@ -34,6 +34,14 @@ def tiny(train=40, test=30, side=32, classes=CLASSES, name="tiny") -> Data:
     return Data(name, split(train), split(test), classes)
 
 
+def everything_in(folder: Path) -> dict[str, bytes | None]:
+    """What lies in a folder, with the bytes of files."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
 def names_in(folder: Path) -> list[str]:
     """Names of the files in the folder of a run, but for the one that TensorBoard reads."""
     names = sorted(path.name for path in folder.iterdir())

@@ -4,12 +4,11 @@ import importlib
 from pathlib import Path
 
 import pytest
-from commands import tiny
+from commands import everything_in, tiny
 from PIL import Image
 
 import neocog
 from neocog import loading
-from neocog.cli import main
 from neocog.data import Data
 from neocog.data.shapes import shapes
 from neocog.data.sources import cifar10 as cifar
@@ -39,20 +38,6 @@ def with_data(monkeypatch):
 
 
 @pytest.fixture
-def command(capsys):
-    """Run a command here; gives exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = main([str(a) for a in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture
 def refused(command, here):
     """Run a command that must fail with one message and leave everything as it was."""
 
@@ -68,13 +53,6 @@ def refused(command, here):
         return err
 
     return run
-
-
-def everything_in(folder: Path) -> dict[str, bytes | None]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from commands import MODEL_FILE, tiny
+from commands import MODEL_FILE, everything_in, tiny
 from PIL import Image
 
 import neocog
@@ -12,10 +12,6 @@ from neocog.training.checkpoints import Checkpoints
 from neocog.training.run_lock import RunLock
 
 QUICK = ("--batch-size", 8, "--log-every", 5, "--lr", 0.01, "--schedule", "constant")
-
-
-def everything_in(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def weights_of(folder):

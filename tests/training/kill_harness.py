@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 
 import neocog
-from neocog import Augmentation, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, ReLU
-from neocog.data import Dataset
+from neocog import Augmentation
 from neocog.training.checkpoints import Checkpoints
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from faults import Faulty
+from run_parts import data, network
 
 # Between them: augmentation, dropout, EMA, Lookahead, Muon, AdamW, accumulation, frozen groups.
 RUNS = {
@@ -58,26 +59,9 @@ RUNS = {
 COMMON = {"epochs": 3, "batch_size": 4, "log_every": 5, "checkpoint_steps": 2, "seed": 3}
 # Kills of a run before it is let go to its end.
 KILLS_OF_RUN = 5
+IMAGES = 46
 # A save changes the disk some eight times, and there are some thirty saves.
 MOST_CALLS = 120
-
-
-def network() -> neocog.Network:
-    return neocog.Network(
-        input_shape=(3, 8, 8),
-        conv=Conv2d(3, 8, 3, padding=1),
-        norm=BatchNorm2d(8),
-        relu=ReLU(),
-        pool=MaxPool2d(2),
-        flatten=Flatten(),
-        dropout=Dropout(0.3),
-        fc=Linear(8 * 4 * 4, 4),
-    )
-
-
-def data(seed: int) -> Dataset:
-    rng = np.random.default_rng(seed)
-    return Dataset(rng.integers(0, 256, (46, 8, 8, 3), np.uint8), rng.integers(0, 4, 46))
 
 
 def train(name: str, folder: Path, threads: int) -> None:
@@ -88,10 +72,10 @@ def train(name: str, folder: Path, threads: int) -> None:
     else:  # killed before there was anything
         shutil.rmtree(folder, ignore_errors=True)
         where = {"folder": folder}
-    weights = np.linspace(0.5, 2, 46) if name == "muon" else None
-    of_run = {"validation": data(1), "sample_weights": weights, **where, **settings}
+    weights = np.linspace(0.5, 2, IMAGES) if name == "muon" else None
+    of_run = {"validation": data(1, IMAGES), "sample_weights": weights, **where, **settings}
     try:
-        neocog.fit(network(), data(0), **of_run)
+        neocog.fit(network(), data(0, IMAGES), **of_run)
     except neocog.NeocogError as error:
         if "is finished" not in str(error):  # it was killed after all was done
             raise

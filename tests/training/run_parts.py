@@ -31,9 +31,9 @@ def network() -> neocog.Network:
     )
 
 
-def data(seed: int = 0) -> Dataset:
+def data(seed: int = 0, count: int = IMAGES) -> Dataset:
     rng = np.random.default_rng(seed)
-    return Dataset(rng.integers(0, 256, (IMAGES, 8, 8, 3), np.uint8), rng.integers(0, 4, IMAGES))
+    return Dataset(rng.integers(0, 256, (count, 8, 8, 3), np.uint8), rng.integers(0, 4, count))
 
 
 def settings(**changes: Any) -> TrainingSettings:
