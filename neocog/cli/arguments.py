@@ -1,6 +1,7 @@
 """Arguments that several commands have in common."""
 
 import argparse
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from neocog.cli.argument_parser import ArgumentParser
@@ -16,9 +17,12 @@ DATA = (
 MODEL = "a run folder, a .safetensors or a .pth"
 
 
-def add_command(commands: Commands, name: str, text: str) -> ArgumentParser:
-    """Add a command and return its parser."""
-    return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+def add_command(
+    commands: Commands, name: str, text: str, fill: Callable[[ArgumentParser], None] | None = None
+) -> ArgumentParser:
+    """Add a command and return its parser, to which `fill` adds the arguments once it is used."""
+    description = text[0].upper() + text[1:] + "."
+    return commands.add_parser(name, help=text, description=description, fill=fill)
 
 
 def add_model(p: ArgumentParser, help_: str = MODEL, **settings: Any) -> None:

@@ -1,7 +1,9 @@
 """Commands that use networks, and that inspect data and this machine."""
 
 from functools import partial
+from typing import Any
 
+from neocog.cli.argument_parser import ArgumentParser
 from neocog.cli.arguments import (
     DATA,
     MODEL,
@@ -20,24 +22,26 @@ __all__ = ["add_model_commands"]
 
 
 def add_model_commands(commands: Commands) -> None:
-    """Add the commands with their arguments."""
-    _predict(commands)
-    _explain(commands)
-    _models(commands)
-    _summary(commands)
-    _explore(commands)
-    _bench(commands)
-    _data(commands)
-    _cache(commands)
+    """Add the commands; the arguments of one are added when it is asked for."""
+    for name, text, fill in (
+        ("predict", "classify pictures with a saved network", _predict),
+        ("explain", "write a page that explains a prediction", _explain),
+        ("models", "list the built-in networks and what they cost", _models),
+        ("summary", "list the layers of a network, and the memory of training", _summary),
+        ("explore", "open a page to explain a network and to watch it train, live", _explore),
+        ("bench", "measure the speed of training and prediction on this machine", _bench),
+        ("data", "check pictures before training", _data),
+        ("cache", "list or remove decoded pictures and compiled kernels", _cache),
+    ):
+        add_command(commands, name, text, fill)
 
 
-def _predict(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _predict(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.predict import predict
 
-        return predict(**options)  # type: ignore[arg-type]
+        return predict(**options)
 
-    p = add_command(commands, "predict", "classify pictures with a saved network")
     add_model(p)
     p.add_argument(
         "images",
@@ -73,13 +77,12 @@ def _predict(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _explain(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _explain(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.explain import explain
 
-        return explain(**options)  # type: ignore[arg-type]
+        return explain(**options)
 
-    p = add_command(commands, "explain", "write a page that explains a prediction")
     add_model(p)
     p.add_argument("image", help="an image file, or train:3, validation:3 or test:3")
     p.add_argument(
@@ -102,24 +105,22 @@ def _explain(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _models(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _models(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.models import models
 
-        return models(**options)  # type: ignore[arg-type]
+        return models(**options)
 
-    p = add_command(commands, "models", "list the built-in networks and what they cost")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 
 
-def _summary(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _summary(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.summary import summary
 
-        return summary(**options)  # type: ignore[arg-type]
+        return summary(**options)
 
-    p = add_command(commands, "summary", "list the layers of a network, and the memory of training")
     add_model(p, f"a network by name, my_net.py:make, {MODEL}")
     p.add_argument("--batch-size", type=int, default=128, help="images per batch (default: 128)")
     p.add_argument("--width", type=float, default=1, help="of a built-in network (default: 1)")
@@ -130,15 +131,12 @@ def _summary(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _explore(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _explore(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.explore import explore
 
-        return explore(**options)  # type: ignore[arg-type]
+        return explore(**options)
 
-    p = add_command(
-        commands, "explore", "open a page to explain a network and to watch it train, live"
-    )
     add_model(
         p,
         f"a network by name, my_net.py:make, {MODEL} (default: a new simple-cnn)",
@@ -157,29 +155,25 @@ def _explore(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _bench(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _bench(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.bench import bench
 
-        return bench(**options)  # type: ignore[arg-type]
+        return bench(**options)
 
-    p = add_command(
-        commands, "bench", "measure the speed of training and prediction on this machine"
-    )
     add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 
 
-def _data(commands: Commands) -> None:
-    p = add_command(commands, "data", "check pictures before training")
+def _data(p: ArgumentParser) -> None:
     within = p.add_subparsers(dest="within", metavar="WHAT", help="what is done")
     p.set_defaults(run=partial(overview, p))
 
-    def run(**options: object) -> int:
+    def run(**options: Any) -> int:
         from neocog.cli.data import check
 
-        return check(**options)  # type: ignore[arg-type]
+        return check(**options)
 
     p = add_command(
         within, "check", "find broken, duplicate and mislabeled pictures, and print statistics"
@@ -190,13 +184,12 @@ def _data(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _cache(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _cache(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.cache import cache
 
-        return cache(**options)  # type: ignore[arg-type]
+        return cache(**options)
 
-    p = add_command(commands, "cache", "list or remove decoded pictures and compiled kernels")
     p.add_argument(
         "action", nargs="?", choices=["list", "clear"], default="list", help="(default: list)"
     )

@@ -1,7 +1,9 @@
 """Commands that train networks and that look at runs."""
 
 import argparse
+from typing import Any
 
+from neocog.cli.argument_parser import ArgumentParser
 from neocog.cli.arguments import (
     DATA,
     Commands,
@@ -14,30 +16,30 @@ from neocog.cli.evaluation_options import (
     add_calibration_options,
     add_evaluation_options,
 )
-from neocog.settings.options import add_options
-from neocog.settings.recipe import VIEWS, Recipe
 
 __all__ = ["add_run_commands"]
 
 
 def add_run_commands(commands: Commands) -> None:
-    """Add the commands with their arguments."""
-    _train(commands)
-    _tune(commands)
-    _evaluate(commands)
-    _calibrate(commands)
-    _report(commands)
-    _runs(commands)
-    _compare(commands)
+    """Add the commands; the arguments of one are added when it is asked for."""
+    for name, text, fill in (
+        ("train", "train a network, evaluate it and save it", _train),
+        ("tune", "search for good settings by short trainings, with Optuna", _tune),
+        ("evaluate", "measure how good a saved network is on test images", _evaluate),
+        ("calibrate", "make a saved network's probabilities match its accuracy", _calibrate),
+        ("report", "write the report of a run: curves, mistakes, settings", _report),
+        ("runs", "list the runs in a folder: results, and the settings that differ", _runs),
+        ("compare", "show runs side by side: results, and the settings that differ", _compare),
+    ):
+        add_command(commands, name, text, fill)
 
 
-def _train(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _train(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.train import train
 
-        return train(**options)  # type: ignore[arg-type]
+        return train(**options)
 
-    p = add_command(commands, "train", "train a network, evaluate it and save it")
     p.usage = "neocog train [DATA] [options]"  # all of them would fill a screen
     _add_training(p)
     p.add_argument(
@@ -47,13 +49,12 @@ def _train(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _tune(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _tune(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.tune import tune
 
-        return tune(**options)  # type: ignore[arg-type]
+        return tune(**options)
 
-    p = add_command(commands, "tune", "search for good settings by short trainings, with Optuna")
     p.add_argument(
         "--space",
         action="append",
@@ -93,8 +94,12 @@ def _minutes(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 10m or 2h") from None
 
 
-def _add_training(p: argparse.ArgumentParser) -> None:
+def _add_training(p: ArgumentParser) -> None:
     """Add what all commands that train have in common: the data and all settings."""
+    # Here, as making the settings' classes takes longer than the help of all commands.
+    from neocog.settings.options import add_options
+    from neocog.settings.recipe import Recipe
+
     p.add_argument("data", nargs="?", default=None, help=DATA.format(default="shapes"))
     p.add_argument(
         "--recipe",
@@ -121,13 +126,14 @@ def _add_training(p: argparse.ArgumentParser) -> None:
     add_data_options(p, shape=True)
 
 
-def _evaluate(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _evaluate(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.evaluate import evaluate
 
-        return evaluate(**options)  # type: ignore[arg-type]
+        return evaluate(**options)
 
-    p = add_command(commands, "evaluate", "measure how good a saved network is on test images")
+    from neocog.settings.recipe import VIEWS
+
     add_model(p)
     p.add_argument(
         "data", nargs="?", default=None, help=DATA.format(default="what it was trained on")
@@ -146,15 +152,12 @@ def _evaluate(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _calibrate(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _calibrate(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.calibrate import calibrate
 
-        return calibrate(**options)  # type: ignore[arg-type]
+        return calibrate(**options)
 
-    p = add_command(
-        commands, "calibrate", "make a saved network's probabilities match its accuracy"
-    )
     add_model(p)
     add_calibration_options(p)
     add_threads(p)
@@ -164,13 +167,12 @@ def _calibrate(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _report(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _report(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.report import report
 
-        return report(**options)  # type: ignore[arg-type]
+        return report(**options)
 
-    p = add_command(commands, "report", "write the report of a run: curves, mistakes, settings")
     p.add_argument("folder", metavar="RUN", help="a run folder, as neocog train writes it")
     p.add_argument(
         "data", nargs="?", default=None, help=DATA.format(default="what it was trained on")
@@ -182,15 +184,12 @@ def _report(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _runs(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _runs(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.runs import runs
 
-        return runs(**options)  # type: ignore[arg-type]
+        return runs(**options)
 
-    p = add_command(
-        commands, "runs", "list the runs in a folder: results, and the settings that differ"
-    )
     p.add_argument("folder", nargs="?", default="runs", help="folder of the runs (default: runs)")
     p.add_argument(
         "--sort",
@@ -202,15 +201,12 @@ def _runs(commands: Commands) -> None:
     p.set_defaults(run=run)
 
 
-def _compare(commands: Commands) -> None:
-    def run(**options: object) -> int:
+def _compare(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
         from neocog.cli.compare import compare
 
-        return compare(**options)  # type: ignore[arg-type]
+        return compare(**options)
 
-    p = add_command(
-        commands, "compare", "show runs side by side: results, and the settings that differ"
-    )
     p.add_argument("folders", nargs="+", metavar="RUN", help="a run folder")
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

@@ -56,7 +56,7 @@ def test_these_are_all_the_commands():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_argument_has_help(name):
     (commands,) = (a for a in build_parser()._actions if a.dest == "command")
-    for action in commands.choices[name]._actions:
+    for action in commands.choices[name].filled()._actions:
         assert action.help, action.dest
 
 
@@ -70,7 +70,7 @@ def test_the_defaults_are_the_recipes_and_that_is_the_notes():
 
 def test_the_parsers_names_are_the_registries():
     (commands,) = (a for a in build_parser()._actions if a.dest == "command")
-    actions = {action.dest: action for action in commands.choices["train"]._actions}
+    actions = {action.dest: action for action in commands.choices["train"].filled()._actions}
     assert actions["optimizer"].choices == list(OPTIMIZERS)
     assert actions["schedule"].choices == list(SCHEDULES)
     assert actions["tta"].choices == [*VIEWS, "none"]

@@ -1,6 +1,5 @@
 """Settings as TOML, JSON and options of the command line, and back unchanged."""
 
-import argparse
 import json
 import tomllib
 
@@ -10,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from written_options import written
 
+from neocog.cli.argument_parser import ArgumentParser
 from neocog.errors import NeocogError
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.codec import from_plain, to_plain
@@ -39,10 +39,15 @@ def test_a_recipe_goes_to_json_and_back(recipe):
 
 
 @pytest.fixture(scope="module")
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(allow_abbrev=False)
+def parser() -> ArgumentParser:
+    made = ArgumentParser()
     add_options(made, Recipe, "settings")
     return made
+
+
+def test_a_negative_number_with_an_exponent_is_a_value(parser):
+    options = ["--optimizer.ns-coefficients", "3.4445", "-4.775e-1", "-.5"]
+    assert vars(parser.parse_args(options))["optimizer.ns_coefficients"] == [3.4445, -0.4775, -0.5]
 
 
 @MANY

@@ -25,7 +25,7 @@ PARTS = {Optimizer: "optimizer", schedules.Schedule: "schedule", Averaging: "ave
 def actions() -> dict[str, argparse.Action]:
     """What ``neocog train`` takes, by the option."""
     (commands,) = (a for a in build_parser()._actions if a.dest == "command")
-    train = commands.choices["train"]
+    train = commands.choices["train"].filled()
     return {option: action for action in train._actions for option in action.option_strings}
 
 
