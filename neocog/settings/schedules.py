@@ -127,6 +127,11 @@ class Warmup(Schedule, name="warm-up"):
     start: float = setting(0.1, help="factor of the rate at the start", **_FACTOR)
     then: Schedule = setting(default_factory=Constant, help="schedule after the warm-up")
 
+    def check_together(self) -> None:
+        """`then` must be another schedule."""
+        if isinstance(self.then, Warmup):
+            raise refuse("Warmup: then", self.then, "another schedule than Warmup")
+
     @property
     def moves_momentum(self) -> bool:
         """Whether the schedule after the warm-up changes the momentum."""

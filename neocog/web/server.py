@@ -354,6 +354,7 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer invalid HTTP and unknown methods like every other refusal."""
         self.close_connection = True
+        self._unread = _MOST_DRAINED  # for example, the rest of a head that is too long
         self._refuse(code, f"{message or HTTPStatus(code).phrase}.")
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.averaging import AVERAGES
-from neocog.settings.optimizers import OPTIMIZERS, Group
+from neocog.settings.optimizers import OPTIMIZERS, Group, Muon
 from neocog.settings.recipe import Recipe
-from neocog.settings.schedules import SCHEDULES
+from neocog.settings.schedules import SCHEDULES, Warmup
 from neocog.settings.setting import OneOf, items_of, kinds_of, options_of, setting_of
 from neocog.settings.training import TrainingSettings
 
@@ -52,7 +52,8 @@ def _together(values: dict[str, Any]) -> bool:
         return False
     if values.get("nesterov") and not values.get("momentum", 0.9 if "ns_steps" in values else 0):
         return False
-    return type(values.get("rest")).__name__ != "Muon"
+    nested = (values.get("rest"), Muon), (values.get("then"), Warmup)
+    return not any(isinstance(value, kind) for value, kind in nested)
 
 
 def _values(cls: type, one: Any, depth: int) -> st.SearchStrategy[Any]:

@@ -133,6 +133,7 @@ def test_what_options_say(arguments, wanted):
         (["--optimizer.betas", "0.9", "0.9"], "betas goes with --optimizer adam or adamw, not"),
         (["--averaging.decay", "0.9"], "averaging.decay needs to know which averaging"),
         (["--schedule.then.end", "0.1"], "then goes with --schedule warm-up, not with constant"),
+        (["--schedule", "warm-up", "--schedule.then", "warm-up"], r"Warmup: then \(=.*another"),
         (["--optimizer.rest.lr", "0.1"], "rest goes with --optimizer muon, not with sgd"),
         (["--optimizer", "muon", "--optimizer.rest.lr", "-1"], r"AdamW: lr \(=-1\) must be a pos"),
         (["--clip-norm", "-1"], r"clip_norm \(=-1.0\) must be a positive number"),
