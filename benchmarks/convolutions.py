@@ -14,19 +14,19 @@ import numpy as np
 
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
-from neocog.kernels.convolution import conv2d_forward
-from neocog.kernels.convolution_gradient import (
+from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, kernel_address
+from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS, numbers_of
+from neocog.kernels.compiler.spec import SpecType
+from neocog.kernels.convolution.forward import conv2d_forward
+from neocog.kernels.convolution.gradient import (
     WeightGradient,
     conv2d_backward_weight,
     conv2d_backward_weight_items,
     conv2d_backward_weight_of_winners,
 )
-from neocog.kernels.convolution_tiling import Convolution
-from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
-from neocog.kernels.jit import KERNEL_ARGUMENTS, kernel_address
+from neocog.kernels.convolution.input_gradient import InputGradient, conv2d_backward_input_strided
+from neocog.kernels.convolution.tiling import Convolution
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
-from neocog.kernels.runtime_sizes import MOST_OPERANDS, numbers_of
-from neocog.kernels.spec_type import SpecType
 
 _call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
 

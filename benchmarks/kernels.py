@@ -23,7 +23,7 @@ from winograd import of_batch, of_shard, winograd
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import pointer, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, REGISTERS
-from neocog.kernels.jit import kernel
+from neocog.kernels.compiler.jit import kernel
 
 _CHAINS = 12 if REGISTERS == 16 else 24
 _TURNS = 1000

@@ -14,7 +14,7 @@ from pathlib import Path
 from neocog import files
 from neocog.data.cache.cache_room import Kept, list_kept, remove_kept
 from neocog.data.cache.decoders import decoders
-from neocog.kernels import kernel_cache
+from neocog.kernels.compiler import kernel_cache
 from neocog.private_folder import private_folder
 
 __all__ = ["CacheContent", "Freed", "KernelFolder", "cache_content", "clear_cache", "is_old"]

@@ -11,7 +11,7 @@ from keeping import Store, pictures_of, png, ways
 from neocog import caches
 from neocog.caches import cache_content, clear_cache
 from neocog.cli import main
-from neocog.kernels import kernel_cache
+from neocog.kernels.compiler import kernel_cache
 
 HEX = "0123456789abcdef" * 4
 

@@ -34,9 +34,13 @@ def run_all():
     from kernel_caller import blank, call, flat, maps, read, step
 
     from neocog import reference
-    from neocog.kernels.dropout import Dropout, dropout_backward, dropout_forward
+    from neocog.kernels.elementwise.dropout import Dropout, dropout_backward, dropout_forward
+    from neocog.kernels.elementwise.pointwise import (
+        Pointwise,
+        pointwise_backward,
+        pointwise_forward,
+    )
     from neocog.kernels.layout import FeatureMap
-    from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
 
     m = FeatureMap(3, 5, 1, dense=True)
     x = np.linspace(-3, 3, 30, dtype=np.float32).reshape(2, 1, 3, 5)

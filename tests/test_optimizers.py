@@ -8,8 +8,8 @@ import pytest
 
 from neocog.errors import NeocogError
 from neocog.kernels.layout import ConvolutionWeight
-from neocog.kernels.muon import muon_plan, packed_matrix
-from neocog.kernels.update import Update
+from neocog.kernels.optimizer.muon import muon_plan, packed_matrix
+from neocog.kernels.optimizer.update import Update
 from neocog.settings.codec import from_plain, to_plain
 from neocog.settings.optimizers import (
     OPTIMIZERS,

@@ -14,7 +14,7 @@ from neocog.engine import prefetch as prefetching
 from neocog.engine.prefetch import mapping_of, prefetch
 from neocog.engine.running import Run
 from neocog.engine.trainer import Trainer
-from neocog.kernels.workers import CONTROL_SIZE, DONE
+from neocog.kernels.runtime.workers import CONTROL_SIZE, DONE
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings

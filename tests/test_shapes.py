@@ -10,14 +10,14 @@ import pytest
 from neocog.data import load_data
 from neocog.data.shapes import shapes
 from neocog.errors import DataError
-from neocog.kernels.shapes import CLASSES, draw_shapes
+from neocog.kernels.input.shapes import CLASSES, draw_shapes
 
 KEY = np.uint64(12345)
 
 INTERPRETED = """
 import sys
 import numpy as np
-from neocog.kernels import shapes
+from neocog.kernels.input import shapes
 for name, function in list(vars(shapes).items()):
     setattr(shapes, name, getattr(function, "py_func", function))
 images = np.zeros((10, 32, 32, 3), np.uint8)

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from neocog.kernels.jit import kept_address, kernel, kernel_address
-from neocog.kernels.update import Update
+from neocog.kernels.compiler.jit import kept_address, kernel, kernel_address
+from neocog.kernels.optimizer.update import Update
 from neocog.signals import Terminated, deferred_signals, exit_code, termination_signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as on POSIX")

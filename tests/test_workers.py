@@ -13,7 +13,7 @@ from neocog.engine.lowering import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.trainer import Trainer
-from neocog.kernels.workers import (
+from neocog.kernels.runtime.workers import (
     CONTROL_EACH,
     CONTROL_SIZE,
     DONE,

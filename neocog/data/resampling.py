@@ -39,7 +39,7 @@ def prepare() -> None:
     global _kernel
     if _kernel is None:
         # Imported here because Numba takes half a second, too long for reading a single picture.
-        from neocog.kernels.resizing import resize_pixels
+        from neocog.kernels.input.resizing import resize_pixels
 
         _scale(resize_pixels, np.zeros((4, 16), np.uint8), (2, 2), (0, 0, 4, 4), "bilinear")
         _kernel = resize_pixels

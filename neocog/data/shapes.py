@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from neocog.data.dataset import Data
 from neocog.data.images import Dataset
 from neocog.errors import DataError
-from neocog.kernels.shapes import CLASSES, draw_shapes
+from neocog.kernels.input.shapes import CLASSES, draw_shapes
 from neocog.limits import MOST_THREADS, available_cores
 from neocog.validation import whole
 

@@ -12,7 +12,7 @@ from typing import Any
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.program_options import ProgramOptions
 from neocog.engine.tensor import Parameter, Tensor
-from neocog.kernels.elementwise_add import ElementwiseAdd, add_maps, copy_map
+from neocog.kernels.elementwise.add import ElementwiseAdd, add_maps, copy_map
 from neocog.kernels.layout import FeatureMap
 
 __all__ = ["FLOAT", "Builder"]

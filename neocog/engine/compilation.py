@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from neocog.errors import NeocogError
-from neocog.kernels import kernel_cache
-from neocog.kernels.jit import compile_unclaimed, kept_address, kernel_address
-from neocog.kernels.runtime_sizes import kind_of
+from neocog.kernels.compiler import kernel_cache
+from neocog.kernels.compiler.jit import compile_unclaimed, kept_address, kernel_address
+from neocog.kernels.compiler.runtime_sizes import kind_of
 from neocog.signals import deferred_signals
 
 __all__ = ["announced", "compile_all", "help_compiling"]
@@ -192,7 +192,7 @@ def _module_folders() -> list[str]:
 
 def _package() -> str:
     """The file of the package itself."""
-    return str(Path(kernel_cache.__file__).parents[1] / "__init__.py")
+    return str(Path(kernel_cache.__file__).parents[2] / "__init__.py")
 
 
 def _last_line(file: IO[bytes]) -> str:

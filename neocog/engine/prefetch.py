@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.kernels.workers import DONE
+from neocog.kernels.runtime.workers import DONE
 from neocog.limits import available_memory
 
 __all__ = ["mapping_of", "prefetch"]

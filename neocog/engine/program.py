@@ -12,9 +12,9 @@ from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
 from neocog.engine.running import Run
 from neocog.engine.thread_pool import run_together
-from neocog.kernels.helper_threads import JOB_SIZE
-from neocog.kernels.runtime_sizes import numbers_of
-from neocog.kernels.workers import (
+from neocog.kernels.compiler.runtime_sizes import numbers_of
+from neocog.kernels.runtime.helper_threads import JOB_SIZE
+from neocog.kernels.runtime.workers import (
     ASKED,
     CONTROL_EACH,
     CONTROL_SIZE,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.kernels.helper_threads import MAIL_SIZE, help_with, work_together
+from neocog.kernels.runtime.helper_threads import MAIL_SIZE, help_with, work_together
 
 __all__ = ["run_together"]
 

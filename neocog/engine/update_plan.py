@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.tensor import Parameter
 from neocog.errors import NeocogError
-from neocog.kernels.averaging import Averaging, average_step, lookahead_step
-from neocog.kernels.clipping import (
+from neocog.kernels.optimizer.averaging import Averaging, average_step, lookahead_step
+from neocog.kernels.optimizer.clipping import (
     Accumulation,
     Clipping,
     Squares,
@@ -21,8 +21,8 @@ from neocog.kernels.clipping import (
     clip_factor,
     square_sums,
 )
-from neocog.kernels.muon import muon_buffers, muon_plan, packed_matrix
-from neocog.kernels.update import (
+from neocog.kernels.optimizer.muon import muon_buffers, muon_plan, packed_matrix
+from neocog.kernels.optimizer.update import (
     RATES,
     Update,
     adagrad_update,

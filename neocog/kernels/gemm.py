@@ -17,7 +17,7 @@ from typing import NamedTuple
 from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import LANES, REGISTERS, vectors
-from neocog.kernels.jit import always_inlined
+from neocog.kernels.compiler.jit import always_inlined
 
 __all__ = ["NO_STRIDES", "Product", "Strides", "multiply", "multiply_rows"]
 

@@ -21,7 +21,7 @@ the key added in the middle, so that the sequences of two keys are not shifts of
 
 import numpy as np
 
-from neocog.kernels.jit import inlined
+from neocog.kernels.compiler.jit import inlined
 
 __all__ = ["drawn_below", "mixed_lanes", "random_bits", "uniform"]
 

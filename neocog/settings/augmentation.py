@@ -1,4 +1,4 @@
-"""Data augmentation: random changes of training images, applied by `neocog.kernels.augmentation`.
+"""Data augmentation: random changes of training images, applied by `kernels.input.augmentation`.
 
 They are applied in this order: a resized crop, a rotation, one change of TrivialAugment, a shift (a
 random crop of the image with a border around it), a horizontal flip, color jitter, cutout, and

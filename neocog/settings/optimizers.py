@@ -1,4 +1,4 @@
-"""Optimizers: how a step changes the weights; `kernels.update` and `kernels.muon` compute it.
+"""Optimizers: how a step changes the weights; `kernels.optimizer` compute it.
 
 Names and defaults are those of `torch.optim`. An optimizer gives the update `Rule` of each
 parameter; `groups` give some parameters their own learning rate or weight decay, or freeze them.

@@ -10,7 +10,7 @@ from engines import parts_of
 from neocog import SGD, Adam
 from neocog.engine.trainer import Trainer
 from neocog.errors import NeocogError
-from neocog.kernels.workers import GROUP
+from neocog.kernels.runtime.workers import GROUP
 from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings

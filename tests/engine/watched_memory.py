@@ -8,7 +8,7 @@ changed must be the worker's own items of buffers that the instruction has as op
 import numpy as np
 
 from neocog.engine.plan import Scope
-from neocog.kernels.workers import GROUP
+from neocog.kernels.runtime.workers import GROUP
 
 #: Bytes between two buffers, so that a kernel which writes far behind one is still found there.
 GUARD = 1024

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import neocog
-from neocog.kernels import kernel_cache
-from neocog.kernels.kernel_cache import MachineCode, cache_folder
+from neocog.kernels.compiler import kernel_cache
+from neocog.kernels.compiler.kernel_cache import MachineCode, cache_folder
 
 # A network of five kernels or so. Prints how many were to be compiled, how many files were
 # written or were there, and the losses to the last bit.
@@ -16,7 +16,7 @@ import sys
 import numpy as np
 from neocog import SGD
 from neocog.engine.trainer import Trainer
-from neocog.kernels import jit, kernel_cache
+from neocog.kernels.compiler import jit, kernel_cache
 from neocog.layers import Flatten, Linear
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings

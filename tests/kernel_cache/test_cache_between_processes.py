@@ -12,7 +12,7 @@ import numpy as np
 from kernel_caches import COUNT, finish, finish_saying, run, start
 
 import neocog
-from neocog.kernels.kernel_cache import cache_folder
+from neocog.kernels.compiler.kernel_cache import cache_folder
 
 
 def contents(files):
@@ -110,7 +110,7 @@ def test_a_changed_source_changes_the_folder(tmp_path, filled):
     package = tmp_path / "neocog"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(Path(neocog.__file__).parent, package, ignore=ignored)
-    code = "import neocog.kernels.kernel_cache as c; print(c.cache_folder())"
+    code = "import neocog.kernels.compiler.kernel_cache as c; print(c.cache_folder())"
 
     def folder():
         done = subprocess.run(
@@ -126,7 +126,7 @@ def test_a_changed_source_changes_the_folder(tmp_path, filled):
     first = folder()
     assert folder() == first
     seen = {first}
-    for name in ("codegen/emitter.py", "convolution.py", "spec_type.py"):
+    for name in ("codegen/emitter.py", "convolution/forward.py", "layout.py"):
         path = package / "kernels" / name
         path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
         seen.add(folder())
@@ -153,7 +153,7 @@ def test_every_kernel_of_a_program_is_read_back():
     network.initialize(0)
     network.predict_proba(np.zeros((40, 32, 32, 3), np.uint8))
     code = (
-        "import numpy as np, neocog, neocog.kernels.kernel_cache as c\n"
+        "import numpy as np, neocog, neocog.kernels.compiler.kernel_cache as c\n"
         "read = c.read\n"
         "def checked(name):\n"
         "    found = read(name)\n"

@@ -10,8 +10,8 @@ import pytest
 from kernel_caches import ENTRY, forget, stat_mode
 
 from neocog import files
-from neocog.kernels import kernel_cache
-from neocog.kernels.kernel_cache import cache_folder, claim, read, write
+from neocog.kernels.compiler import kernel_cache
+from neocog.kernels.compiler.kernel_cache import cache_folder, claim, read, write
 
 
 def test_an_entry_comes_back(empty):

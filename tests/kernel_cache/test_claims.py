@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from kernel_caches import ENTRY
 
 from neocog.engine import compilation
-from neocog.kernels import jit, kernel_cache
-from neocog.kernels.kernel_cache import cache_folder, claim
-from neocog.kernels.runtime_sizes import Items
+from neocog.kernels.compiler import jit, kernel_cache
+from neocog.kernels.compiler.kernel_cache import cache_folder, claim
+from neocog.kernels.compiler.runtime_sizes import Items
 
 # Sharing
 
@@ -85,7 +85,7 @@ def test_one_has_a_claim(empty):
 
 def test_a_claim_ends_with_its_process(empty):
     code = (
-        "import time\nfrom neocog.kernels.kernel_cache import claim\n"
+        "import time\nfrom neocog.kernels.compiler.kernel_cache import claim\n"
         "with claim('one') as mine:\n    print(mine, flush=True)\n    time.sleep(1000)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -11,7 +11,7 @@ from kernel_caches import COUNT, finish_saying, start
 
 from neocog.engine import compilation
 from neocog.errors import NeocogError
-from neocog.kernels import kernel_cache
+from neocog.kernels.compiler import kernel_cache
 
 
 def test_helpers_are_not_misled_by_the_current_folder(tmp_path, filled):

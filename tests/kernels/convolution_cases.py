@@ -19,10 +19,10 @@ from kernel_caller import (
     places,
 )
 
-from neocog.kernels.convolution_gradient import (
+from neocog.kernels.convolution.gradient import (
     WeightGradient,
 )
-from neocog.kernels.convolution_tiling import Convolution
+from neocog.kernels.convolution.tiling import Convolution
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 

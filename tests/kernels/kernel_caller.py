@@ -13,11 +13,11 @@ import numpy as np
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.jit import KERNEL_ARGUMENTS, kernel_address
+from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, kernel_address
+from neocog.kernels.compiler.numba_passes import KernelCompiler
+from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS, numbers_of
+from neocog.kernels.compiler.spec import SpecType
 from neocog.kernels.layout import padded
-from neocog.kernels.numba_passes import KernelCompiler
-from neocog.kernels.runtime_sizes import MOST_OPERANDS, numbers_of
-from neocog.kernels.spec_type import SpecType
 
 #: The unit roundoff of float32: a sum, product or fused multiply-add is right within this factor.
 UNIT = 2.0**-24

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import UNIT, assert_within, call, flat, maps, read, rounding, step
 
-from neocog.kernels.augmentation import Augment, Augmented, load_augmented
-from neocog.kernels.image import Images, load_images
+from neocog.kernels.compiler.numba_passes import KernelCompiler
+from neocog.kernels.input.augmentation import Augment, Augmented, load_augmented
+from neocog.kernels.input.image import Images, load_images
+from neocog.kernels.input.mixup import draw_mixing, mix_nothing, partner
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.mixup import draw_mixing, mix_nothing, partner
-from neocog.kernels.numba_passes import KernelCompiler
 from neocog.kernels.random import random_bits, uniform
 
 SEED = 2**62 + 12345

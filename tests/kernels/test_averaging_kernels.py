@@ -5,8 +5,8 @@ import pytest
 from cases import double, generator, real
 from kernel_caller import Buffer, assert_within, call, flat, rounding, step
 
-from neocog.kernels.averaging import Averaging, average_step, lookahead_step
-from neocog.kernels.update import RATES
+from neocog.kernels.optimizer.averaging import Averaging, average_step, lookahead_step
+from neocog.kernels.optimizer.update import RATES
 
 ITEM, ITEMS = 48, 5
 MIDDLE = slice(ITEM, -ITEM)

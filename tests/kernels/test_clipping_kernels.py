@@ -7,7 +7,7 @@ import pytest
 from cases import double, generator, in_every_width, in_parts, real
 from kernel_caller import Buffer, assert_within, call, flat, rounding, step
 
-from neocog.kernels.clipping import (
+from neocog.kernels.optimizer.clipping import (
     Accumulation,
     Clipping,
     Squares,

@@ -45,7 +45,7 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.convolution import conv2d_forward
+from neocog.kernels.convolution.forward import conv2d_forward
 from neocog.kernels.layout import padded
 
 OVER = Case(1, 5, (1, 1), 33, (2, 5), (4, 4), (3, 3))

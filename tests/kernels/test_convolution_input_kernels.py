@@ -41,12 +41,12 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.convolution import conv2d_forward
-from neocog.kernels.convolution_gradient import (
+from neocog.kernels.convolution.forward import conv2d_forward
+from neocog.kernels.convolution.gradient import (
     conv2d_flip_weight,
 )
-from neocog.kernels.convolution_tiling import Convolution
-from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
+from neocog.kernels.convolution.input_gradient import InputGradient, conv2d_backward_input_strided
+from neocog.kernels.convolution.tiling import Convolution
 from neocog.kernels.layout import FeatureMap
 
 

@@ -36,7 +36,7 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.convolution_gradient import (
+from neocog.kernels.convolution.gradient import (
     conv2d_backward_bias,
     conv2d_backward_weight,
     conv2d_backward_weight_items,

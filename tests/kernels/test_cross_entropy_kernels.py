@@ -20,11 +20,11 @@ from kernel_caller import (
 )
 from test_softmax_kernels import CLASSES, score_cases, share_bound
 
-from neocog.kernels.cross_entropy import CrossEntropy, cross_entropy
+from neocog.kernels.compiler.numba_passes import KernelCompiler
+from neocog.kernels.input.mixup import draw_mixing
 from neocog.kernels.layout import padded
-from neocog.kernels.mixup import draw_mixing
-from neocog.kernels.numba_passes import KernelCompiler
-from neocog.kernels.softmax import Softmax, softmax_cross_entropy
+from neocog.kernels.loss.cross_entropy import CrossEntropy, cross_entropy
+from neocog.kernels.loss.softmax import Softmax, softmax_cross_entropy
 
 EPSILON = np.finfo(np.float64).eps
 SETTINGS = np.array([7, 3, 0, 0, 0])

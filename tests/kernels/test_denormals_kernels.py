@@ -8,7 +8,7 @@ from kernel_caller import (
 )
 
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.update import RATES, Update, sgd_update
+from neocog.kernels.optimizer.update import RATES, Update, sgd_update
 
 
 def test_denormals_count_as_zero_where_they_are_flushed():

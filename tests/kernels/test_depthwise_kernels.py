@@ -36,12 +36,15 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.depthwise import (
+from neocog.kernels.convolution.depthwise import (
     Depthwise,
     depthwise_backward_input,
     depthwise_forward,
 )
-from neocog.kernels.depthwise_gradient import depthwise_backward_weight, depthwise_reduce
+from neocog.kernels.convolution.depthwise_gradient import (
+    depthwise_backward_weight,
+    depthwise_reduce,
+)
 from neocog.kernels.layout import FeatureMap
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from kernel_caller import UNIT, assert_within, blank, call, flat, maps, read, step
 from test_random_kernels import expected_bits
 
-from neocog.kernels.dropout import Dropout, dropout_backward, dropout_forward
+from neocog.kernels.elementwise.dropout import Dropout, dropout_backward, dropout_forward
 from neocog.kernels.layout import FeatureMap
 
 MAPS = [("x", "y", dropout_forward), ("dy", "dx", dropout_backward)]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import blank, call, maps, read
 
-from neocog.kernels.elementwise_add import (
+from neocog.kernels.elementwise.add import (
     ElementwiseAdd,
     ZeroInsert,
     add_maps,

@@ -14,7 +14,7 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.image import Images, load_images
+from neocog.kernels.input.image import Images, load_images
 from neocog.kernels.layout import FeatureMap
 
 

@@ -39,13 +39,13 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.linear import (
+from neocog.kernels.linear.forward import (
     FullyConnected,
     linear_forward,
     linear_forward_parts,
     linear_sum_parts,
 )
-from neocog.kernels.linear_gradient import (
+from neocog.kernels.linear.gradient import (
     linear_backward_bias,
     linear_backward_input,
     linear_backward_input_slices,

@@ -14,7 +14,7 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.max_unpool import MaxUnpool, max_unpool
+from neocog.kernels.pooling.max_unpool import MaxUnpool, max_unpool
 
 
 @shapes(3)

@@ -20,7 +20,7 @@ from kernel_caller import (
 )
 
 from neocog.kernels.layout import ConvolutionWeight, LinearWeight
-from neocog.kernels.muon import (
+from neocog.kernels.optimizer.muon import (
     Orthogonal,
     muon_buffers,
     muon_momentum,
@@ -31,7 +31,7 @@ from neocog.kernels.muon import (
     muon_update_transposed,
     packed_matrix,
 )
-from neocog.kernels.orthogonal import (
+from neocog.kernels.optimizer.orthogonal import (
     COEFFICIENTS,
     Iteration,
     Matrix,

@@ -35,15 +35,15 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.normalization import (
+from neocog.kernels.elementwise.normalization import (
     Normalization,
     batch_norm_backward,
     batch_norm_backward_finish,
     batch_norm_finish,
     batch_norm_statistics,
 )
-from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
+from neocog.kernels.elementwise.pointwise import Pointwise, pointwise_backward, pointwise_forward
+from neocog.kernels.layout import FeatureMap, padded
 
 
 def channel_array(values):

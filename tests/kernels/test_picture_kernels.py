@@ -21,13 +21,13 @@ from test_augmentation_kernels import (
 )
 
 from neocog import reference
-from neocog.kernels.augmentation import Augment, Augmented, load_augmented
-from neocog.kernels.crop import draw_crop
-from neocog.kernels.image import Images
+from neocog.kernels.compiler.numba_passes import KernelCompiler
+from neocog.kernels.input.augmentation import Augment, Augmented, load_augmented
+from neocog.kernels.input.crop import draw_crop
+from neocog.kernels.input.image import Images
+from neocog.kernels.input.trivial_augment import CHANGES, draw_change
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.numba_passes import KernelCompiler
 from neocog.kernels.random import uniform
-from neocog.kernels.trivial_augment import CHANGES, draw_change
 
 
 @numba.njit(pipeline_class=KernelCompiler)

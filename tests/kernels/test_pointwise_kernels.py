@@ -34,9 +34,9 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.functions import FUNCTIONS
+from neocog.kernels.elementwise.functions import FUNCTIONS
+from neocog.kernels.elementwise.pointwise import Pointwise, pointwise_backward, pointwise_forward
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
 
 NAMES = sorted(FUNCTIONS)
 PARAMETERS = {"leaky_relu": 0.0625, "scale": -1.75}  # whole in float32

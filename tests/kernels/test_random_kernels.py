@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cases import once
 
-from neocog.kernels.numba_passes import KernelCompiler
+from neocog.kernels.compiler.numba_passes import KernelCompiler
 from neocog.kernels.random import random_bits, uniform
 
 COUNT = 20000

@@ -9,11 +9,11 @@ from kernel_caller import Buffer, call, flat
 from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.pointers import pointer
 from neocog.kernels.codegen.vector_types import FLOATS, LONGS
-from neocog.kernels.jit import kernel, kernel_address
+from neocog.kernels.compiler.jit import kernel, kernel_address
+from neocog.kernels.compiler.runtime_sizes import kind_of, numbers_of, runtime_sizes
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.runtime_sizes import kind_of, numbers_of, runtime_sizes
-from neocog.kernels.winograd import winograd_forward
-from neocog.kernels.winograd_tiling import Winograd
+from neocog.kernels.winograd.forward import winograd_forward
+from neocog.kernels.winograd.tiling import Winograd
 
 
 @dataclass(frozen=True)

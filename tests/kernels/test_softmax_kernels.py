@@ -19,7 +19,7 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
+from neocog.kernels.loss.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
 
 # The exponential's own error, in units of UNIT: two in the last place.
 EXP = 4

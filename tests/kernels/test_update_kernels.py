@@ -14,7 +14,7 @@ from kernel_caller import (
     step,
 )
 
-from neocog.kernels.update import (
+from neocog.kernels.optimizer.update import (
     RATES,
     Update,
     adagrad_update,

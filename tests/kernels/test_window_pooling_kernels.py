@@ -32,7 +32,7 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.window_pooling import (
+from neocog.kernels.pooling.window_pooling import (
     WindowPooling,
     avg_pool_backward,
     avg_pool_forward,

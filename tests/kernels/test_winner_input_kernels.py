@@ -31,11 +31,11 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.winner_input_gradient import (
+from neocog.kernels.convolution.winner_input_gradient import (
     WinnerInputGradient,
     conv2d_backward_input_of_winners,
 )
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ from winograd_cases import (
 
 from neocog import reference
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
-from neocog.kernels.winograd import winograd_forward
-from neocog.kernels.winograd_tiling import Winograd
-from neocog.kernels.winograd_weight import (
+from neocog.kernels.winograd.forward import winograd_forward
+from neocog.kernels.winograd.tiling import Winograd
+from neocog.kernels.winograd.weight import (
     WinogradWeight,
     winograd_weight,
     winograd_weight_flipped,

@@ -41,14 +41,14 @@ from winograd_cases import (
 
 from neocog import reference
 from neocog.kernels.layout import padded
-from neocog.kernels.winograd_gradient import (
+from neocog.kernels.winograd.gradient import (
     winograd_backward_weight,
     winograd_outer,
     winograd_reduce,
     winograd_transform_gradient,
     winograd_transform_input,
 )
-from neocog.kernels.winograd_gradient_tiling import WinogradGradient
+from neocog.kernels.winograd.gradient_tiling import WinogradGradient
 
 
 def gradient_magnitude(x, dy, tile):

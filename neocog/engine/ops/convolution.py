@@ -22,24 +22,24 @@ from neocog.engine.ops.winograd import (
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.convolution import conv2d_forward
-from neocog.kernels.convolution_gradient import (
+from neocog.kernels.convolution.forward import conv2d_forward
+from neocog.kernels.convolution.gradient import (
     conv2d_backward_bias,
     conv2d_backward_weight,
     conv2d_backward_weight_items,
     conv2d_flip_weight,
     conv2d_reduce,
 )
-from neocog.kernels.convolution_tiling import Convolution
-from neocog.kernels.input_gradient import InputGradient, conv2d_backward_input_strided
-from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
-from neocog.kernels.max_unpool import MaxUnpool, max_unpool
-from neocog.kernels.weight_gradient import WeightGradient
-from neocog.kernels.winner_gradient import conv2d_backward_weight_of_winners
-from neocog.kernels.winner_input_gradient import (
+from neocog.kernels.convolution.input_gradient import InputGradient, conv2d_backward_input_strided
+from neocog.kernels.convolution.tiling import Convolution
+from neocog.kernels.convolution.weight_gradient import WeightGradient
+from neocog.kernels.convolution.winner_gradient import conv2d_backward_weight_of_winners
+from neocog.kernels.convolution.winner_input_gradient import (
     WinnerInputGradient,
     conv2d_backward_input_of_winners,
 )
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
+from neocog.kernels.pooling.max_unpool import MaxUnpool, max_unpool
 from neocog.layers import BatchNorm2d, Conv2d
 
 __all__ = ["ConvolutionOp"]

@@ -11,8 +11,15 @@ from neocog.engine.ops.pointwise import vector_parameter
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.depthwise import Depthwise, depthwise_backward_input, depthwise_forward
-from neocog.kernels.depthwise_gradient import depthwise_backward_weight, depthwise_reduce
+from neocog.kernels.convolution.depthwise import (
+    Depthwise,
+    depthwise_backward_input,
+    depthwise_forward,
+)
+from neocog.kernels.convolution.depthwise_gradient import (
+    depthwise_backward_weight,
+    depthwise_reduce,
+)
 from neocog.kernels.layout import padded
 from neocog.layers import BatchNorm2d, Conv2d
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.plan import Scope
-from neocog.kernels.dropout import Dropout, dropout_backward, dropout_forward
+from neocog.kernels.elementwise.dropout import Dropout, dropout_backward, dropout_forward
 
 __all__ = ["DropoutOp"]
 

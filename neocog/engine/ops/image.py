@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.plan import Scope
-from neocog.kernels.augmentation import AUGMENT_SETTINGS, Augmented, load_augmented
-from neocog.kernels.image import Images, load_images
+from neocog.kernels.input.augmentation import AUGMENT_SETTINGS, Augmented, load_augmented
+from neocog.kernels.input.image import Images, load_images
 
 __all__ = ["LoadOp"]
 

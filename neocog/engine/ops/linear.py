@@ -17,13 +17,13 @@ from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
-from neocog.kernels.linear import (
+from neocog.kernels.linear.forward import (
     FullyConnected,
     linear_forward,
     linear_forward_parts,
     linear_sum_parts,
 )
-from neocog.kernels.linear_gradient import (
+from neocog.kernels.linear.gradient import (
     linear_backward_bias,
     linear_backward_input,
     linear_backward_input_slices,

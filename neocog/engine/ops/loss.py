@@ -4,11 +4,11 @@ from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Scope
 from neocog.engine.program_options import ProgramOptions
 from neocog.engine.tensor import Tensor
-from neocog.kernels.augmentation import AUGMENT_SETTINGS
-from neocog.kernels.cross_entropy import CrossEntropy
-from neocog.kernels.cross_entropy import cross_entropy as cross_entropy_kernel
+from neocog.kernels.input.augmentation import AUGMENT_SETTINGS
 from neocog.kernels.layout import padded
-from neocog.kernels.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
+from neocog.kernels.loss.cross_entropy import CrossEntropy
+from neocog.kernels.loss.cross_entropy import cross_entropy as cross_entropy_kernel
+from neocog.kernels.loss.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
 from neocog.settings.training import TrainingSettings
 
 __all__ = ["cross_entropy", "probabilities"]

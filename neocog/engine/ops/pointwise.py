@@ -17,15 +17,15 @@ from neocog.engine.ops.base import Op
 from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.normalization import (
+from neocog.kernels.elementwise.normalization import (
     Normalization,
     batch_norm_backward,
     batch_norm_backward_finish,
     batch_norm_finish,
     batch_norm_statistics,
 )
-from neocog.kernels.pointwise import Pointwise, pointwise_backward, pointwise_forward
+from neocog.kernels.elementwise.pointwise import Pointwise, pointwise_backward, pointwise_forward
+from neocog.kernels.layout import FeatureMap, padded
 from neocog.layers import BatchNorm2d
 
 __all__ = ["PointwiseOp", "vector_parameter"]

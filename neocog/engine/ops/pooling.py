@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
-from neocog.kernels.window_pooling import (
+from neocog.kernels.pooling.window_pooling import (
     WindowPooling,
     avg_pool_backward,
     avg_pool_forward,

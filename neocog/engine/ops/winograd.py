@@ -7,17 +7,17 @@ from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Group, Instruction, Scope
 from neocog.engine.tensor import Tensor
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.winograd import winograd_forward
-from neocog.kernels.winograd_gradient import (
+from neocog.kernels.winograd.forward import winograd_forward
+from neocog.kernels.winograd.gradient import (
     winograd_backward_weight,
     winograd_outer,
     winograd_reduce,
     winograd_transform_gradient,
     winograd_transform_input,
 )
-from neocog.kernels.winograd_gradient_tiling import WinogradGradient
-from neocog.kernels.winograd_tiling import Winograd
-from neocog.kernels.winograd_weight import (
+from neocog.kernels.winograd.gradient_tiling import WinogradGradient
+from neocog.kernels.winograd.tiling import Winograd
+from neocog.kernels.winograd.weight import (
     WinogradWeight,
     winograd_weight,
     winograd_weight_flipped,

@@ -1,0 +1,109 @@
+"""Numba's compiler, without the passes that kernels do not need.
+
+A kernel is a tree of a hundred small functions. Numba would optimize each function, compile it to
+machine code and wrap it for Python, although it is only inlined into kernels, where all of that
+happens again. Here the compiling of such a part ends with LLVM's IR, and a kernel links each of its
+parts once. Numba's passes for features that kernels do not use (closures, `with`, array
+expressions, parallel loops) are skipped.
+"""
+
+from typing import Any
+
+from numba._dynfunc import make_function
+from numba.core import typed_passes, untyped_passes
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager, register_pass
+
+from neocog.kernels.compiler.constant_folding import FoldConstants
+
+__all__ = ["KernelCompiler", "PartCompiler"]
+
+
+class _Part(JITCodeLibrary):
+    """LLVM's IR of a function that is only a part of kernels."""
+
+    def finalize(self) -> None:
+        self._finalized = True
+
+
+class _Kernel(JITCodeLibrary):
+    """A kernel with all its parts."""
+
+    def finalize(self) -> None:
+        # A part is only linked if the module already calls it, so its callers must come first.
+        libraries: dict[Any, None] = {}
+
+        def visit(library: Any) -> None:
+            if library not in libraries:
+                for part in library._linking_libraries if isinstance(library, _Part) else ():
+                    visit(part)
+                libraries[library] = None
+
+        for part in self._linking_libraries:  # type: ignore[has-type]
+            visit(part)
+        self._linking_libraries = list(reversed(libraries))
+        super().finalize()
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _PartLowering(typed_passes.NativeLowering):
+    """Emits LLVM's IR, and for Numba's tables a function that is never called."""
+
+    _name = "part_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        super().run_pass(state)
+        lowered = state.cr
+        named = lowered.fndesc
+        entry = make_function(
+            named.lookup_module(), named.qualname, "", 0, lowered.env, (state.library,)
+        )
+        state.targetctx.insert_user_function(entry, named, [state.library])
+        state.cr = lowered._replace(cfunc=entry)
+        return True
+
+
+_PASSES = (
+    untyped_passes.TranslateByteCode,
+    untyped_passes.FixupArgs,
+    untyped_passes.IRProcessing,
+    FoldConstants,
+    untyped_passes.DeadBranchPrune,
+    untyped_passes.GenericRewrites,
+    untyped_passes.ReconstructSSA,
+    typed_passes.NopythonTypeInference,
+    typed_passes.PreLowerStripPhis,
+    typed_passes.IRLegalization,
+)
+
+
+class _Compiler(CompilerBase):
+    _library: type[JITCodeLibrary]
+    _lowering: Any
+
+    def compile_extra(self, func: Any) -> Any:
+        self.state.library = self._library(self.state.targetctx.codegen(), func.__qualname__)
+        self.state.library.enable_object_caching()
+        # Set from the start, because Numba looks up its own functions by the caller's flags.
+        self.state.flags.no_compile = self._library is _Part
+        return super().compile_extra(func)
+
+    def define_pipelines(self) -> list[PassManager]:
+        passes = PassManager("kernel")
+        for each in (*_PASSES, self._lowering, typed_passes.NoPythonBackend):
+            passes.add_pass(each, each._name)
+        passes.finalize()
+        return [passes]
+
+
+class KernelCompiler(_Compiler):
+    """Compiles a kernel."""
+
+    _library, _lowering = _Kernel, typed_passes.NativeLowering
+
+
+class PartCompiler(_Compiler):
+    """Compiles what is part of kernels."""
+
+    _library, _lowering = _Part, _PartLowering

@@ -1,0 +1,1 @@
+"""Direct convolutions and their gradients, with pooling and activations fused into them."""

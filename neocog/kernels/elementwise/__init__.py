@@ -1,0 +1,1 @@
+"""Activations, normalization, dropout and sums: what computes each element on its own."""

@@ -1,0 +1,104 @@
+"""Affine maps of an image: each new pixel is interpolated at its source position.
+
+For the pixel in column i and row j, counted from 0 at pixel centers:
+
+    x = a i + (b j + c),   y = d i + (e j + f)
+    X = ⌊2048 x + ½⌋ = 2048 k + u,   Y = ⌊2048 y + ½⌋ = 2048 l + v,   0 ≤ u, v < 2048
+    new[j, i] = ⌊((2048 − v) ((2048 − u) p[l, k] + u p[l, k + 1])
+                      + v ((2048 − u) p[l + 1, k] + u p[l + 1, k + 1]) + 2²¹) / 2²²⌋
+
+so it is bilinear, with positions in steps of 1 ⁄ 2048 of a pixel and integer sums. Outside of the
+image, p is the image mirrored at its outermost pixels (reflect) or black (zero).
+
+    rotation by θ about the center (m, n) = ((W − 1) / 2, (H − 1) / 2), counterclockwise:
+        x = cos θ i + (−sin θ j + m − cos θ m + sin θ n)
+        y = sin θ i + (cos θ j + n − sin θ m − cos θ n)
+"""
+
+from math import cos, floor, pi, sin
+
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.compiler.jit import inlined
+from neocog.kernels.random import uniform
+
+__all__ = ["mirrored", "random_rotation", "rotation", "warp"]
+
+_ANGLE = 40  # the purpose of its random number
+
+_BITS = 11
+_ONE = 1 << _BITS
+_HALF = 1 << (2 * _BITS - 1)
+
+
+@inlined
+def mirrored(at, size):
+    """The index of the pixel at `at`, mirrored if that is outside of the image."""
+    period = max(1, 2 * (size - 1))
+    at = abs(at) % period
+    return min(at, period - at)
+
+
+@inlined
+def warp(spec, matrix, source, to):
+    """Map an image's pixels by a matrix.
+
+    Args:
+        spec: has the map `x` and `augment`, whose `reflected` says what lies outside.
+        matrix: (a, b, c, d, e, f).
+        source: the image's bytes, of the size of x.
+        to: gets the bytes.
+    """
+    a, b, c, d, e, f = matrix
+    height, width, channels = spec.x.height, spec.x.width, spec.x.channels
+    for row in range(height):
+        line = advance(to, row * width * channels)
+        for column in range(width):
+            across = floor(_ONE * (a * column + (b * row + c)) + 0.5)
+            down = floor(_ONE * (d * column + (e * row + f)) + 0.5)
+            left, up = across >> _BITS, down >> _BITS
+            right, low = left + 1, up + 1
+            of_right, of_low = across & (_ONE - 1), down & (_ONE - 1)
+            of_left, of_up = _ONE - of_right, _ONE - of_low
+            if left < 0 or right >= width or up < 0 or low >= height:
+                if spec.augment.reflected:
+                    left, right = mirrored(left, width), mirrored(right, width)
+                    up, low = mirrored(up, height), mirrored(low, height)
+                else:
+                    of_left, left = inside(of_left, left, width)
+                    of_right, right = inside(of_right, right, width)
+                    of_up, up = inside(of_up, up, height)
+                    of_low, low = inside(of_low, low, height)
+            above = advance(source, up * width * channels)
+            below = advance(source, low * width * channels)
+            for channel in range(channels):
+                at, after = left * channels + channel, right * channels + channel
+                upper = of_left * above[at] + of_right * above[after]
+                lower = of_left * below[at] + of_right * below[after]
+                total = of_up * upper + of_low * lower + _HALF
+                line[column * channels + channel] = total >> (2 * _BITS)
+
+
+@inlined
+def inside(weight, at, size):
+    """The weight and position of a pixel; weight 0 if it is outside of the image."""
+    if 0 <= at < size:
+        return weight, at
+    return 0, 0
+
+
+@inlined
+def rotation(degrees, height, width):
+    """The matrix of a rotation about the center."""
+    angle = degrees * (pi / 180)
+    cosine, sine = cos(angle), sin(angle)
+    m, n = (width - 1) / 2, (height - 1) / 2
+    c = m - cosine * m + sine * n
+    f = n - sine * m - cosine * n
+    return cosine, -sine, c, sine, cosine, f
+
+
+@inlined
+def random_rotation(spec, key, source, to):
+    """Rotate an image by an angle that is uniform in ± `augment.rotate` degrees."""
+    degrees = (2 * uniform(key, _ANGLE, 0) - 1) * spec.augment.rotate
+    warp(spec, rotation(degrees, spec.x.height, spec.x.width), source, to)

@@ -1,0 +1,1 @@
+"""Updates of parameters, their averages, and the clipping of gradients."""

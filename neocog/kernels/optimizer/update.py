@@ -1,0 +1,289 @@
+"""The element-wise update rules of optimizers.
+
+With w a parameter, g its gradient, λ its weight decay, η the rate and t the step, from 1:
+
+    clipping and L2         g ← clip · g,   g ← g + λ w
+    decoupled (AdamW)       w ← (1 − η λ) w, instead of g ← g + λ w
+
+    SGD                     w ← w − η g
+    … with momentum         v ← μ v + g,    w ← w − η v
+    … Nesterov's            v ← μ v + g,    w ← w − η (g + μ v)
+    Adam                    m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²
+                            w ← w − η / (1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε)
+    RMSprop                 v ← α v + (1 − α) g²,    w ← w − η g / (√v + ε)
+    … with momentum         b ← μ b + g / (√v + ε),  w ← w − η b
+    Adagrad                 v ← v + g²,     w ← w − η / (1 + (t − 1) δ) · g / (√v + ε)
+
+As in `torch.optim`. D. P. Kingma and J. Ba, 2014; I. Loshchilov and F. Hutter, 2017;
+T. Tieleman and G. Hinton, 2012; J. Duchi, E. Hazan and Y. Singer, 2011; Nesterov's momentum as in
+I. Sutskever et al., 2013.
+
+Operands of every `…_update`:
+
+    0 w    1 g    2 settings    3 rates    4 step    5, 6 state    7 clip
+
+`settings` are eight float64 of the parameter, η and λ first. `rates` is the run's table, float64
+[steps][RATES]: a factor of η, and a momentum (or β₁) that replaces that of the settings unless it
+is NaN; the fifth number of the step is the row. `clip`, one float64, is only read if the spec is
+`clipped`.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
+from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.compiler.runtime_sizes import Items, runtime_sizes
+
+__all__ = [
+    "RATES",
+    "Update",
+    "adagrad_update",
+    "adam_update",
+    "current_momentum",
+    "current_rates",
+    "rmsprop_update",
+    "sgd_update",
+]
+
+#: Columns of the table of rates: a factor of η, a momentum, the average's decay, unused.
+RATES = 4
+
+
+@dataclass(frozen=True)
+class Update:
+    """A parameter that is updated item by item; `item` is the floats of one, whole vectors.
+
+    Options that are not set cost nothing and have no state: `momentum` (of SGD and RMSprop),
+    `nesterov`, `decay` (weight decay, in the gradient or `decoupled`) and `clipped`.
+    """
+
+    item: int
+    momentum: bool = True
+    nesterov: bool = False
+    decay: bool = False
+    decoupled: bool = False
+    clipped: bool = False
+
+    @property
+    def kind(self) -> "UpdateKind":
+        """What the machine code depends on."""
+        return UpdateKind(self.momentum, self.nesterov, self.decay, self.decoupled, self.clipped)
+
+    @property
+    def runtime_sizes(self) -> Items:
+        """All other sizes."""
+        return Items(self.item)
+
+
+@dataclass(frozen=True)
+class UpdateKind:
+    """What the machine code of an `Update` depends on."""
+
+    momentum: bool
+    nesterov: bool
+    decay: bool
+    decoupled: bool
+    clipped: bool
+
+    runtime_sizes = Items
+
+
+# Parts of all rules
+
+
+@inlined
+def current_rates(rates, step):
+    """This step's row of the table of rates."""
+    return advance(rates, RATES * step[4])
+
+
+@inlined
+def current_momentum(row, own):
+    """The momentum of the row of rates, or the parameter's own if that is NaN."""
+    return own if row[1] != row[1] else row[1]
+
+
+@inlined
+def clip_of(spec, operands):
+    """The clipping factor of gradients."""
+    return float32(pointer(operands, 7, DOUBLES)[0] if spec.clipped else 1.0)
+
+
+@inlined
+def decay_of(spec, decay, rate):
+    """A block's argument for weight decay: λ, or 1 − η λ if it is decoupled."""
+    return float32(1.0 - rate * decay if spec.decoupled else decay)
+
+
+def _begin(emit, spec, clip, decay, w, g):
+    """The weight and the gradient after clipping and weight decay."""
+    weight, slope = emit.load(w), emit.load(g)
+    if spec.clipped:
+        slope = emit.mul(emit.splat(clip), slope)
+    if spec.decay and spec.decoupled:
+        weight = emit.mul(emit.splat(decay), weight)
+    elif spec.decay:
+        slope = emit.fma(emit.splat(decay), weight, slope)
+    return weight, slope
+
+
+# SGD
+
+
+@block(nothing)
+def sgd_vector(emit, spec, clip, decay, momentum, rate, w, g, v):
+    """One vector of SGD; `rate` is −η."""
+    weight, slope = _begin(emit, spec, clip, decay, w, g)
+    if spec.momentum:
+        velocity = emit.fma(emit.splat(momentum), emit.load(v), slope)
+        emit.store(velocity, v)
+        slope = emit.fma(emit.splat(momentum), velocity, slope) if spec.nesterov else velocity
+    emit.store(emit.fma(emit.splat(rate), slope, weight), w)
+
+
+@kernel
+def sgd_update(spec, operands, first, count):
+    """SGD of items first … first + count. Settings: η, λ, μ. State: v, if there is momentum."""
+    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    settings = pointer(operands, 2, DOUBLES)
+    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
+    v = pointer(operands, 5, FLOATS)
+    rate = settings[0] * row[0]
+    momentum = float32(current_momentum(row, settings[2]))
+    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
+    item = runtime_sizes(spec, operands).item
+    for at in range(first * item, (first + count) * item, LANES):
+        w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
+        sgd_vector(spec, clip, decay, momentum, float32(-rate), w_at, g_at, v_at)
+
+
+# Adam
+
+
+@block(nothing)
+def adam_vector(emit, spec, clip, decay, rate, add1, keep2, add2, correction, epsilon, w, g, m, v):
+    """One vector of Adam; `rate` is −η / (1 − β₁ᵗ), `add1` 1 − β₁, `correction` 1 / √(1 − β₂ᵗ)."""
+    weight, slope = _begin(emit, spec, clip, decay, w, g)
+    mean, square = emit.load(m), emit.load(v)
+    mean = emit.fma(emit.splat(add1), emit.sub(slope, mean), mean)
+    square = emit.fma(emit.splat(add2), emit.mul(slope, slope), emit.mul(emit.splat(keep2), square))
+    emit.store(mean, m)
+    emit.store(square, v)
+    root = emit.fma(emit.sqrt(square), emit.splat(correction), emit.splat(epsilon))
+    emit.store(emit.fma(emit.splat(rate), emit.div(mean, root), weight), w)
+
+
+@kernel
+def adam_update(spec, operands, first, count):
+    """Adam of items first … first + count. Settings: η, λ, β₁, β₂, ε. State: m, v."""
+    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    settings = pointer(operands, 2, DOUBLES)
+    step = pointer(operands, 4, LONGS)
+    row = current_rates(pointer(operands, 3, DOUBLES), step)
+    m, v = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
+    t = step[2] + 1
+    rate = settings[0] * row[0]
+    keep1, keep2 = current_momentum(row, settings[2]), settings[3]
+    move = float32(-rate / (1.0 - keep1**t))
+    correction = float32(1.0 / sqrt(1.0 - keep2**t))
+    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
+    item = runtime_sizes(spec, operands).item
+    for at in range(first * item, (first + count) * item, LANES):
+        adam_vector(
+            spec,
+            clip,
+            decay,
+            move,
+            float32(1.0 - keep1),
+            float32(keep2),
+            float32(1.0 - keep2),
+            correction,
+            float32(settings[4]),
+            advance(w, at),
+            advance(g, at),
+            advance(m, at),
+            advance(v, at),
+        )
+
+
+# RMSprop
+
+
+@block(nothing)
+def rmsprop_vector(emit, spec, clip, decay, rate, momentum, keep, add, epsilon, w, g, v, b):
+    """One vector of RMSprop; `rate` is −η, `add` 1 − α."""
+    weight, slope = _begin(emit, spec, clip, decay, w, g)
+    square = emit.fma(
+        emit.splat(add), emit.mul(slope, slope), emit.mul(emit.splat(keep), emit.load(v))
+    )
+    emit.store(square, v)
+    move = emit.div(slope, emit.add(emit.sqrt(square), emit.splat(epsilon)))
+    if spec.momentum:
+        move = emit.fma(emit.splat(momentum), emit.load(b), move)
+        emit.store(move, b)
+    emit.store(emit.fma(emit.splat(rate), move, weight), w)
+
+
+@kernel
+def rmsprop_update(spec, operands, first, count):
+    """RMSprop of items first … first + count.
+
+    Settings: η, λ, μ, α, ε. State: v; and b, if there is momentum.
+    """
+    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    settings = pointer(operands, 2, DOUBLES)
+    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
+    v, b = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
+    rate = settings[0] * row[0]
+    momentum = float32(current_momentum(row, settings[2]))
+    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
+    item = runtime_sizes(spec, operands).item
+    for at in range(first * item, (first + count) * item, LANES):
+        rmsprop_vector(
+            spec,
+            clip,
+            decay,
+            float32(-rate),
+            momentum,
+            float32(settings[3]),
+            float32(1.0 - settings[3]),
+            float32(settings[4]),
+            advance(w, at),
+            advance(g, at),
+            advance(v, at),
+            advance(b, at),
+        )
+
+
+# Adagrad
+
+
+@block(nothing)
+def adagrad_vector(emit, spec, clip, decay, rate, epsilon, w, g, v):
+    """One vector of Adagrad; `rate` is −η / (1 + (t − 1) δ)."""
+    weight, slope = _begin(emit, spec, clip, decay, w, g)
+    square = emit.fma(slope, slope, emit.load(v))
+    emit.store(square, v)
+    move = emit.div(slope, emit.add(emit.sqrt(square), emit.splat(epsilon)))
+    emit.store(emit.fma(emit.splat(rate), move, weight), w)
+
+
+@kernel
+def adagrad_update(spec, operands, first, count):
+    """Adagrad of items first … first + count. Settings: η, λ, δ, ε. State: v."""
+    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+    settings = pointer(operands, 2, DOUBLES)
+    step = pointer(operands, 4, LONGS)
+    row = current_rates(pointer(operands, 3, DOUBLES), step)
+    v = pointer(operands, 5, FLOATS)
+    rate = settings[0] * row[0]
+    move = float32(-rate / (1.0 + step[2] * settings[2]))
+    epsilon = float32(settings[3])
+    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
+    item = runtime_sizes(spec, operands).item
+    for at in range(first * item, (first + count) * item, LANES):
+        w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
+        adagrad_vector(spec, clip, decay, move, epsilon, w_at, g_at, v_at)

@@ -1,0 +1,51 @@
+"""Max unpooling: the gradient of a convolution's fused 2 × 2 max pooling.
+
+    dx = dy at each region's winner, 0 at its other three pixels
+
+A winner is an offset in floats of the convolution's input x from its region's first pixel, as
+`convolution` writes it. An odd last row or column is in no region and stays zero.
+"""
+
+from dataclasses import dataclass
+
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
+from neocog.kernels.compiler.jit import kernel
+from neocog.kernels.convolution.tiling import region
+from neocog.kernels.layout import FeatureMap
+
+__all__ = ["MaxUnpool", "max_unpool"]
+
+
+@dataclass(frozen=True)
+class MaxUnpool:
+    """From the pooled map's gradient dy to dx; winners are offsets within `x`."""
+
+    x: FeatureMap
+    dy: FeatureMap
+    dx: FeatureMap
+
+
+@block(nothing)
+def spread(emit, spec, dy, winners, dx):
+    """Write one vector of dy to the winners, and zero to the other three pixels."""
+    slope, winner = emit.load(dy), emit.load_indices(winners)
+    for at, to in zip(region(spec.x), region(spec.dx), strict=True):
+        mine = emit.equal_indices(winner, emit.indices(at))
+        emit.store(emit.select(mine, slope, emit.constant(0.0)), dx, to)
+
+
+@kernel
+def max_unpool(spec, operands, first, count):
+    """Operands: dy (no border), winners, dx, whose last odd row and column stay zero."""
+    for n in range(count):
+        dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.bare.size)
+        winners = advance(pointer(operands, 1, INTS), n * spec.dy.bare.size)
+        dx = advance(pointer(operands, 2, FLOATS), n * spec.dx.size + spec.dx.start)
+        for row in range(spec.dy.height):
+            for column in range(spec.dy.width):
+                for c in range(0, spec.dy.pixel, LANES):
+                    at = row * spec.dy.bare.row + column * spec.dy.pixel + c
+                    to = 2 * (row * spec.dx.row + column * spec.dx.pixel) + c
+                    spread(spec, advance(dy, at), advance(winners, at), advance(dx, to))

@@ -1,0 +1,1 @@
+"""Runs tables of kernels on worker threads, with barriers between groups."""

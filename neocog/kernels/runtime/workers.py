@@ -1,0 +1,230 @@
+"""Worker threads: each runs the same table of kernels, with barriers between groups.
+
+A *program* is a table of instructions, each the address of a kernel with its operands, cut into
+*groups*. The instructions of a group share their items (images of the batch, or slices of a
+parameter); a worker takes its own range of the items through all of them, `chunk` items at a time,
+so that an instruction finds in the cache what the previous one wrote. Some groups end with a
+barrier. A whole epoch is one call; nothing returns to Python in between.
+
+Images are assigned to workers in whole shards, which depend on network and batch only, so results
+do not depend on the number of workers. Nor does it matter between two barriers which worker takes a
+shard: a worker that has finished its own range steals items from the others (in groups with a
+`steal_size`). Otherwise all would wait for a core that another program uses for a while.
+"""
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
+from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
+from neocog.kernels.codegen.pointers import function_pointer_call
+from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, called_from_python, inlined
+from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS
+from neocog.kernels.compiler.spec import SpecType
+from neocog.kernels.runtime.waiting import raise_number, wait_for_more
+
+__all__ = [
+    "ASKED",
+    "CONTROL_EACH",
+    "CONTROL_SIZE",
+    "DONE",
+    "FIRST",
+    "GROUP",
+    "INSTRUCTION",
+    "PATIENCE",
+    "UNTIL",
+    "run",
+    "work",
+]
+
+#: Columns of the table of instructions.
+INSTRUCTION = 2 + 2 * MOST_OPERANDS
+
+# Words of the control array, each on its own cache line.
+_ARRIVED, _GENERATION, _STOPPING = 0, 16, 32
+#: The number of finished steps, for progress.
+DONE = 48
+#: Set to 1 by others to stop after the current step.
+ASKED = 64
+#: Turns that a worker spins at a barrier before it sleeps.
+PATIENCE = 80
+#: The image that a run begins with, and the one before which it ends; 0 for the end of all.
+FIRST, UNTIL = 81, 82
+CONTROL_SIZE = 96
+#: Words after these for each worker; the first counts the items taken from its range.
+CONTROL_EACH = 16
+
+#: Columns of the table of groups.
+GROUP = (
+    "first",
+    "count",
+    "items",
+    "chunk",
+    "shard",
+    "barrier",
+    "check_loss",
+    "every",
+    "steal_size",
+)
+_FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _CHECK_LOSS, _EVERY, _STEAL_SIZE = range(9)
+
+# Barriers at which a worker sleeps at once after spinning was in vain: beside other programs,
+# spinning would only take the core from the worker it waits for.
+_TIRED = 500
+
+_call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
+
+
+@intrinsic
+def _data(typing_context, array):
+    """The pointer to an array's first element."""
+
+    def generate(context, builder, signature, arguments):
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+@inlined
+def barrier(control, workers, generation, tired):
+    """Wait for every worker; returns the next generation, and how tired this worker is."""
+    if workers == 1:
+        return generation + 1, 0
+    if atomic_add(control, _ARRIVED, 1) == workers - 1:
+        atomic_store(control, _ARRIVED, 0)
+        for w in range(workers):
+            atomic_store(control, CONTROL_SIZE + CONTROL_EACH * w, 0)
+        raise_number(control, _GENERATION, generation + 1)
+    else:
+        patience = control[PATIENCE] if tired == 0 else 0
+        if wait_for_more(control, _GENERATION, generation, patience, patience + 1) and not tired:
+            return generation + 1, _TIRED
+    return generation + 1, max(0, tired - 1)
+
+
+@inlined
+def span(rank, workers, items, shard):
+    """A worker's own range of a group's items, in whole shards."""
+    shards = (items + shard - 1) // shard
+    low = shards * rank // workers * shard
+    high = min(items, shards * (rank + 1) // workers * shard)
+    return low, high
+
+
+@inlined
+def run_items(table, groups, g, operands, first, until):
+    """Run all of a group's instructions on a range of its items."""
+    chunk = groups[g, _CHUNK]
+    resolved = _data(operands)
+    for begin in range(first, until, chunk):
+        count = min(chunk, until - begin)
+        start = groups[g, _FIRST]
+        for i in range(start, start + groups[g, _COUNT]):
+            for o in range(MOST_OPERANDS):
+                operands[o] = table[i, 2 + 2 * o] + begin * table[i, 3 + 2 * o]
+            operands[MOST_OPERANDS] = table[i, 1]
+            _call(table[i, 0], resolved, begin, count)
+
+
+@inlined
+def run_group(table, groups, g, operands, control, rank, workers, images):
+    """Run a group on this worker's items, then on items stolen from others."""
+    items, shard = groups[g, _ITEMS], groups[g, _SHARD]
+    if items == 0:
+        items = images
+    steal_size = groups[g, _STEAL_SIZE]
+    if steal_size == 0 or workers == 1:
+        low, high = span(rank, workers, items, shard)
+        run_items(table, groups, g, operands, low, high)
+        return
+    for turn in range(workers):
+        whose = (rank + turn) % workers
+        low, high = span(whose, workers, items, shard)
+        first = low
+        while first < high:
+            first = low + atomic_add(control, CONTROL_SIZE + CONTROL_EACH * whose, steal_size)
+            run_items(table, groups, g, operands, first, min(high, first + steal_size))
+
+
+@inlined
+def work(table, groups, step, losses, record, control, rank, workers, total, batch):
+    """`run`, for calls from compiled code."""
+    before = flush_denormals()
+    operands = np.empty(MOST_OPERANDS + 1, np.int64)
+    generation = 0
+    tired = 0
+    every = 1
+    for g in range(groups.shape[0]):
+        every = max(every, groups[g, _EVERY])
+    until = control[UNTIL] if control[UNTIL] > 0 else total
+    done = control[FIRST] // batch
+    running = True
+    step[3] = total
+    for begin in range(control[FIRST], until, batch):
+        images = min(batch, total - begin)
+        step[0] = begin
+        step[1] = images
+        step[4] = done
+        last = begin + batch >= total
+        for g in range(groups.shape[0]):
+            if (done + 1) % groups[g, _EVERY] != 0 and not last:
+                continue
+            run_group(table, groups, g, operands, control, rank, workers, images)
+            if groups[g, _BARRIER] == 1:
+                generation, tired = barrier(control, workers, generation, tired)
+            if groups[g, _CHECK_LOSS] == 1:
+                # All workers add the same numbers in the same order, so they decide alike.
+                loss = 0.0
+                for n in range(images):
+                    loss += losses[n]
+                loss /= images
+                if rank == 0:
+                    record[done] = loss
+                    atomic_store(control, _STOPPING, atomic_load(control, ASKED))
+                if not np.isfinite(loss):
+                    running = False
+                    break
+        if not running:
+            break
+        done += 1
+        if done % every == 0 or last:
+            step[2] += 1
+        if rank == 0:
+            atomic_store(control, DONE, done)
+        # Written between two barriers, so all workers read the same value here.
+        if atomic_load(control, _STOPPING) == 1:
+            break
+    restore_denormals(before)
+    return done
+
+
+@called_from_python
+def run(table, groups, step, losses, record, control, rank, workers, total, batch):
+    """Run a program, as one worker of several, over `total` images in batches.
+
+    Args:
+        table: int64 [instructions, INSTRUCTION], this worker's: the addresses of the kernel and of
+            its runtime sizes, then for each operand its address for item 0 and the bytes from one
+            item to the next.
+        groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `steal_size`
+            is how many items a worker takes at a time, first of its own range and then of the
+            others'; 0: all of its own range and no more. It needs a barrier before and after the
+            group. `check_loss` marks the group after whose barrier the batch's losses are checked.
+            A group runs in steps that `every` divides, counted from 1, and in the last.
+        step: int64 [5], this worker's: the beginning of the batch, images in it, earlier steps of
+            the optimizer, images in all, earlier batches.
+        losses: float64 [batch], the loss of each image of the batch.
+        record: float64 [batches], gets the mean loss of each batch.
+        control: int64 [CONTROL_SIZE + workers · CONTROL_EACH], shared by all workers. A run
+            over part of the batches, from `FIRST` to `UNTIL`, computes the same as a run over all.
+        rank: the number of this worker, from 0.
+        workers: the number of workers.
+        total: images in all.
+        batch: images a step.
+
+    Returns:
+        The number of finished batches, including those before `FIRST`. A mean loss that is not
+        finite ends the run before its update.
+    """
+    return work(table, groups, step, losses, record, control, rank, workers, total, batch)

@@ -1,0 +1,159 @@
+"""The sizes of a Winograd weight gradient; its letters are those of `winograd_gradient`."""
+
+from dataclasses import asdict, dataclass, replace
+
+from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.gemm import Product
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
+from neocog.kernels.winograd.tiling import TileKind, Tiling, Winograd, spread
+
+__all__ = ["CHANNELS", "GradientKind", "GradientTiling", "WinogradGradient"]
+
+#: Input channels whose S is summed at a time, for one block of output channels: three cache lines
+#: of V, and 110 KB of S with vectors of eight floats. V and W are packed in these widths: with all
+#: channels of a tile together, each tile was read from another page, which was a sixth slower.
+CHANNELS = 48
+
+
+@dataclass(frozen=True)
+class WinogradGradient:
+    """The weight gradient of one convolution; see `Winograd` for x, top, left, tile and group.
+
+    `shard` is the images of a shard. If it is 0, V and W of up to `images` images are stored.
+    """
+
+    x: FeatureMap
+    dy: FeatureMap
+    top: int
+    left: int
+    tile: int = 4
+    bias: bool = True
+    shard: int = 0
+    images: int = 0
+    group: int = 0
+
+    @property
+    def forward(self) -> Winograd:
+        """The convolution; its M has the layout of W.
+
+        V and W of a batch are packed in the widths that `winograd_outer` reads, one after another.
+        """
+        plain = Winograd(self.x, self.dy, self.top, self.left, self.tile, group=self.group)
+        if self.shard:
+            return plain
+        group = self.images * plain.tiles
+        return replace(plain, group=group, v_width=CHANNELS, m_width=plain.w.block)
+
+    @property
+    def w(self) -> ConvolutionWeight:
+        """The weight."""
+        return self.forward.w
+
+    @property
+    def panel(self) -> int:
+        """Floats of S for one point and one block of output channels: [C, in vectors][block]."""
+        return self.x.pixel * self.w.block
+
+    @property
+    def s_spot(self) -> int:
+        """Floats of S from one point to the next; within, [K / block][C, in vectors][block]."""
+        return spread(self.w.blocks * self.panel)
+
+    @property
+    def s_size(self) -> int:
+        """Floats of one S."""
+        return self.forward.spots * self.s_spot
+
+    @property
+    def portions(self) -> int:
+        """Portions of `CHANNELS` input channels."""
+        return -(-self.w.in_channels // CHANNELS)
+
+    @property
+    def portion_spot(self) -> int:
+        """Floats of a portion's S from one point to the next."""
+        return spread(CHANNELS * self.w.block)
+
+    @property
+    def items(self) -> int:
+        """Items of `winograd_outer`: portions of input channels × blocks of output channels."""
+        return self.portions * self.w.blocks
+
+    @property
+    def v_size(self) -> int:
+        """Floats of V, of a group or of the batch."""
+        return -(-self.x.pixel // self.forward.v_row) * self.forward.v_part
+
+    @property
+    def w_size(self) -> int:
+        """Floats of W, of a group or of the batch."""
+        return -(-self.dy.pixel // self.forward.m_row) * self.forward.m_part
+
+    @property
+    def scratch_size(self) -> int:
+        """Floats a worker needs: for V and W of a group, or for a portion's S."""
+        if self.shard:
+            return self.v_size + self.w_size
+        return self.forward.spots * self.portion_spot
+
+    @property
+    def chains(self) -> int:
+        """Vectors of the bias gradient that are summed at a time."""
+        if not self.bias:
+            return 1
+        return next(n for n in (4, 3, 2, 1) if self.dy.pixel // LANES % n == 0)
+
+    @property
+    def kind(self) -> "GradientKind":
+        """What the machine code depends on."""
+        return GradientKind(self.tile, self.w.vectors, self.bias, self.chains)
+
+    @property
+    def runtime_sizes(self) -> "GradientTiling":
+        """All other sizes."""
+        return GradientTiling(
+            **asdict(self.forward.runtime_sizes),
+            shard=self.shard,
+            s_spot=self.s_spot,
+            s_size=self.s_size,
+            panel=self.panel,
+            v_size=self.v_size,
+            block_size=self.w.block_size,
+            portion_spot=self.portion_spot,
+            portion_size=self.forward.spots * self.portion_spot,
+        )
+
+
+@dataclass(frozen=True)
+class GradientTiling(Tiling):
+    """The runtime sizes of a Winograd weight gradient: the convolution's, and sizes of sums."""
+
+    shard: int
+    s_spot: int
+    s_size: int
+    panel: int
+    v_size: int
+    block_size: int
+    portion_spot: int
+    portion_size: int
+
+
+@dataclass(frozen=True)
+class GradientKind(TileKind):
+    """What the machine code of a Winograd weight gradient depends on."""
+
+    bias: bool
+    chains: int
+
+    runtime_sizes = GradientTiling
+
+    @property
+    def product(self) -> Product:
+        """S of one point and one block of output channels: rows are input channels."""
+        return Product(self.vectors, a_row=1, c_row=self.block, accumulate=True)
+
+    @property
+    def portion_product(self) -> Product:
+        """The same for `winograd_outer`, which prefetches the next point."""
+        near = replace(self.product, a_depth=CHANNELS, b_depth=self.block)
+        return replace(near, far_a=True, far_b=True)
