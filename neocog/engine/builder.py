@@ -66,16 +66,22 @@ class Builder:
 
     # Instructions
 
-    def emit(self, kernel: Any, spec: Any, operands: tuple[str | None, ...], layer: str) -> None:
+    def emit(self, kernel: Any, spec: Any, *rest: Any, **operands: str | None) -> None:
         """Add an instruction to the current group of images."""
-        self._images.append(Instruction(kernel, spec, operands, layer))
+        if isinstance(rest[0], tuple):
+            self._images.append(Instruction(kernel, spec, *rest))
+            return
+        self._images.append(Instruction.of(kernel, spec, *rest, **operands))
 
     def emit_parts(
-        self, kernel: Any, spec: Any, operands: tuple[str | None, ...], layer: str, parts: int
+        self, kernel: Any, spec: Any, *rest: Any, parts: int, **operands: str | None
     ) -> None:
         """Add an instruction whose items are parts of the only image."""
-        group = Group([Instruction(kernel, spec, operands, layer)], parts, parts, barrier=True)
-        self.over(group)
+        if isinstance(rest[0], tuple):
+            instruction = Instruction(kernel, spec, *rest)
+        else:
+            instruction = Instruction.of(kernel, spec, *rest, **operands)
+        self.over(Group([instruction], parts, parts, barrier=True))
 
     def cut(self, *, barrier: bool = True) -> None:
         """End the current group of image instructions, if it has any."""

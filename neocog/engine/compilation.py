@@ -24,8 +24,14 @@ from typing import IO, Any
 
 from neocog.errors import NeocogError
 from neocog.kernels.compiler import kernel_cache
-from neocog.kernels.compiler.jit import compile_unclaimed, kept_address, kernel_address
-from neocog.kernels.compiler.runtime_sizes import kind_of
+from neocog.kernels.compiler.jit import (
+    CompiledKernel,
+    Kernel,
+    compile_unclaimed,
+    compiled_kernel,
+    kept_kernel,
+)
+from neocog.kernels.compiler.spec import kind_of
 from neocog.signals import deferred_signals
 
 __all__ = ["announced", "compile_all", "help_compiling"]
@@ -51,15 +57,15 @@ help_compiling()
 """
 
 # A kernel and the spec that it is compiled for.
-_Pair = tuple[Any, Any]
+_Pair = tuple[Kernel, Any]
 
 _log = logging.getLogger("neocog")
 
 
 def compile_all(
     pairs: Sequence[_Pair], cores: int, on_compile: Callable[[int], None] | None = None
-) -> list[int]:
-    """The address of each kernel's machine code for its spec.
+) -> list[CompiledKernel]:
+    """Each kernel's machine code for its spec.
 
     Args:
         pairs: kernels with their specs; some may be equal.
@@ -72,8 +78,8 @@ def compile_all(
     """
     on_compile = on_compile or _told.get()
     compilers = _compilers(cores)
-    pairs = [(kernel, kind_of(spec)) for kernel, spec in pairs]
-    missing = [pair for pair in dict.fromkeys(pairs) if kept_address(*pair) is None]
+    kinds = {(kernel, kind_of(spec)): (kernel, spec) for kernel, spec in pairs}
+    missing = [pair for pair in kinds.values() if kept_kernel(*pair) is None]
     if missing:
         if on_compile is not None:
             on_compile(len(missing))
@@ -81,7 +87,7 @@ def compile_all(
             _share(missing)
         with deferred_signals():
             gc.collect()  # llvmlite frees twice if it is interrupted while it frees
-    return [kernel_address(*pair) for pair in pairs]
+    return [compiled_kernel(*pair) for pair in pairs]
 
 
 _told: ContextVar[Callable[[int], None] | None] = ContextVar("told", default=None)
@@ -119,7 +125,7 @@ def _share(missing: Sequence[_Pair]) -> None:
         if len(waiting) < len(left):
             until = time.monotonic() + _PATIENCE
         elif time.monotonic() > until:  # a process that is stuck but alive
-            kernel_address(*waiting[0])
+            compiled_kernel(*waiting[0])
         else:
             time.sleep(_PAUSE)
         left = waiting
@@ -154,7 +160,7 @@ def _can_start() -> bool:
 @contextlib.contextmanager
 def _helper(missing: Sequence[_Pair]) -> Iterator[subprocess.Popen[bytes]]:
     """One helper, killed when the block ends: by then every kernel has been compiled."""
-    named = [(k.py_func.__module__, k.py_func.__name__, spec) for k, spec in missing]
+    named = [(kernel.__module__, kernel.__name__, spec) for kernel, spec in missing]
     # Files, not pipes, so that a helper that does not read, or writes much, blocks nobody.
     with tempfile.TemporaryFile() as work, tempfile.TemporaryFile() as said:
         found = json.dumps([_module_folders(), _package()]).encode()

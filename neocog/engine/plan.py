@@ -49,6 +49,15 @@ class Instruction:
     operands: tuple[str | None, ...]
     layer: str = ""
 
+    @classmethod
+    def of(cls, kernel: Any, spec: Any, layer: str, **operands: str | None) -> "Instruction":
+        """An instruction on named operands.
+
+        Raises:
+            TypeError: the kernel has no operand of such a name, or needs one that is missing.
+        """
+        return cls(kernel, spec, kernel.in_order(operands), layer)
+
 
 @dataclass(frozen=True)
 class Group:

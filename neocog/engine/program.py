@@ -12,7 +12,7 @@ from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
 from neocog.engine.running import Run
 from neocog.engine.thread_pool import run_together
-from neocog.kernels.compiler.runtime_sizes import numbers_of
+from neocog.kernels.compiler.spec import numbers_of
 from neocog.kernels.runtime.helper_threads import JOB_SIZE
 from neocog.kernels.runtime.workers import (
     ASKED,
@@ -62,10 +62,12 @@ class Program:
         self.batch = batch
         self.memory = Memory(plan, workers, batch)
         pairs = [(i.kernel, i.spec) for i in plan.instructions]
-        addresses = compile_all(pairs, available_threads(), on_compile)
+        compiled = compile_all(pairs, available_threads(), on_compile)
         self._outside: dict[str, list[tuple[int, int]]] = {}
-        self._table = np.zeros((workers, len(addresses), INSTRUCTION), np.int64)
-        self._runtime_sizes = [numbers_of(i.spec) for i in plan.instructions]
+        self._table = np.zeros((workers, len(compiled), INSTRUCTION), np.int64)
+        self._numbers = [
+            numbers_of(one.sizes, spec) for one, (_, spec) in zip(compiled, pairs, strict=True)
+        ]
         self._groups = np.zeros((len(plan.groups), len(GROUP)), np.int64)
         row = 0
         for g, group in enumerate(plan.groups):
@@ -84,8 +86,8 @@ class Program:
                 self._steal_size(g),
             )
             for instruction in group.instructions:
-                self._table[:, row, 0] = addresses[row]
-                self._table[:, row, 1] = self._runtime_sizes[row].ctypes.data
+                self._table[:, row, 0] = compiled[row].address
+                self._table[:, row, 1] = self._numbers[row].ctypes.data
                 for o, name in enumerate(instruction.operands):
                     if name is not None:
                         self._place(row, o, name, of_images)
@@ -265,7 +267,7 @@ class Program:
                     for column, value in alone.items():
                         self._groups[0, GROUP.index(column)] = value
                     seconds = (self._least(few, rounds) - idle) / steps
-                    name = f"{instruction.layer}: {instruction.kernel.py_func.__name__}"
+                    name = f"{instruction.layer}: {instruction.kernel.__name__}"
                     times.append((name, max(0.0, seconds * 1e6)))
         finally:
             self._groups = whole

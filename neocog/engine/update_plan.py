@@ -41,6 +41,8 @@ _KERNELS = {
     "rmsprop": rmsprop_update,
     "adagrad": adagrad_update,
 }
+#: The operands that are arrays of the state, in their order.
+_STATE = {"sgd": ("v",), "adam": ("m", "v"), "rmsprop": ("v", "b"), "adagrad": ("v",)}
 _AVERAGES = {"average": average_step, "lookahead": lookahead_step}
 
 
@@ -138,13 +140,20 @@ class UpdatePlan:
             ]
             if rule.kind == "muon":
                 continue
-            first, second, *_ = [*kept, None, None]
-            clip = "clip" if self.clipped else None
-            settings = f"{parameter.name}.settings"
-            of = (parameter.name, self._gradient(parameter), settings, "rates", "step")
             spec = Update(item, clipped=self.clipped, **{"momentum": False, **rule.flags})
-            operands = (*of, first, second, clip)
-            instructions.append(Instruction(_KERNELS[rule.kind], spec, operands, "update"))
+            instruction = Instruction.of(
+                _KERNELS[rule.kind],
+                spec,
+                "update",
+                w=parameter.name,
+                g=self._gradient(parameter),
+                settings=f"{parameter.name}.settings",
+                rates="rates",
+                step="step",
+                clip="clip" if self.clipped else None,
+                **dict(zip(_STATE[rule.kind], kept, strict=False)),
+            )
+            instructions.append(instruction)
             instructions += self._average(plan, parameter, item)
         return instructions
 
@@ -153,8 +162,9 @@ class UpdatePlan:
             return []
         average = f"{parameter.name}.average"
         plan.buffer(average, parameter.size * _FLOAT, Scope.SHARED)
-        operands = (parameter.name, average, "rates", "step")
-        return [Instruction(_AVERAGES[self.averaging], Averaging(item), operands, "update")]
+        of = {"w": parameter.name, "a": average, "rates": "rates", "step": "step"}
+        kernel = _AVERAGES[self.averaging]
+        return [Instruction.of(kernel, Averaging(item), "update", **of)]
 
     def _muon_phases(self, plan: Plan, moving: Sequence[Learning]) -> list[list[Group]]:
         """Muon's phases; each has the groups of all its weights."""
@@ -196,8 +206,8 @@ class UpdatePlan:
         for parameter in parameters:
             spec = Accumulation(parameter.size // group.items, self.accumulate)
             total = plan.buffer(self._gradient(parameter), parameter.size * _FLOAT, Scope.SHARED)
-            operands = (f"{parameter.name}.gradient", total, "step")
-            instructions.append(Instruction(accumulate_gradient, spec, operands, "update"))
+            of = {"g": f"{parameter.name}.gradient", "total": total, "step": "step"}
+            instructions.append(Instruction.of(accumulate_gradient, spec, "update", **of))
         return instructions
 
     def _norm(self, plan: Plan, moving: Sequence[Learning]) -> list[list[Group]]:
@@ -211,10 +221,12 @@ class UpdatePlan:
         for parameter, items in counts:
             part = plan.part("squares", at * _DOUBLE)
             spec = Squares(parameter.size // items)
-            operands = (self._gradient(parameter), part)
-            instruction = Instruction(square_sums, spec, operands, "update")
+            instruction = Instruction.of(
+                square_sums, spec, "update", g=self._gradient(parameter), sums=part
+            )
             groups.append(Group([instruction], items, every=self.accumulate))
             at += items
-        of_all = ("squares", "limit", "clip")
-        factor = Instruction(clip_factor, Clipping(total), of_all, "update")
+        factor = Instruction.of(
+            clip_factor, Clipping(total), "update", sums="squares", limit="limit", clip="clip"
+        )
         return [groups, [Group([factor], 1, every=self.accumulate)]]

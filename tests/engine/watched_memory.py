@@ -85,7 +85,7 @@ class WatchedMemory:
         places = np.flatnonzero((before != self._bytes) & ~allowed)
         self.calls += 1
         if len(places):
-            kernel = instruction.kernel.py_func.__name__
+            kernel = instruction.kernel.__name__
             where = self._described(places[0])
             self.faults.append(f"{instruction.layer}: {kernel} wrote {len(places)} bytes, {where}")
 

@@ -7,11 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from kernel_caches import ENTRY
+from neocog.kernels.optimizer.averaging import Averaging
 
 from neocog.engine import compilation
 from neocog.kernels.compiler import jit, kernel_cache
 from neocog.kernels.compiler.kernel_cache import cache_folder, claim
-from neocog.kernels.compiler.runtime_sizes import Items
 
 # Sharing
 
@@ -52,7 +52,7 @@ def test_threads_load_a_kernel_once(monkeypatch):
     monkeypatch.setattr(kernel_cache, "read", lambda name: ENTRY)
     kernel = object()
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: jit.kept_address(kernel, Items(4)), range(8)))
+        found = list(pool.map(lambda _: jit.kept_address(kernel, Averaging(4)), range(8)))
     assert found == [7] * 8
     assert loaded == [1]
 

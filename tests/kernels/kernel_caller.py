@@ -13,10 +13,9 @@ import numpy as np
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, kernel_address
+from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, compiled_kernel
 from neocog.kernels.compiler.numba_passes import KernelCompiler
-from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS, numbers_of
-from neocog.kernels.compiler.spec import SpecType
+from neocog.kernels.compiler.spec import numbers_of
 from neocog.kernels.layout import padded
 
 #: The unit roundoff of float32: a sum, product or fused multiply-add is right within this factor.
@@ -26,13 +25,13 @@ TINY = 2.0**-126
 
 _GUARD = 256
 
-_call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
+_call = function_pointer_call(KERNEL_ARGUMENTS)
 
 
 @numba.njit(pipeline_class=KernelCompiler)
-def _drive(address, operands, first, count, flush):
+def _drive(address, numbers, operands, first, count, flush):
     before = flush_denormals() if flush else 0
-    _call(address, longs_at(operands), first, count)
+    _call(address, longs_at(numbers), longs_at(operands), first, count)
     if flush:
         restore_denormals(before)
 
@@ -67,17 +66,17 @@ class Buffer:
         return self.items[:, at].tobytes() == before[:, at].tobytes()
 
 
-def call(kernel, spec, operands, count, *, first=0, flush=False):
+def call(kernel, spec, operands=(), count=1, *, first=0, flush=False, **named):
     """Run the kernel for items first … first + count.
 
     An operand is a `Buffer`, (Buffer, the item it begins at), or None.
     """
+    operands = kernel.in_order(named) if named else operands
     places = [o if isinstance(o, tuple) else (o, 0) for o in operands]
-    numbers = numbers_of(spec)
-    table = np.zeros(MOST_OPERANDS + 1, np.int64)
-    table[: len(places)] = [0 if b is None else b.address(item) for b, item in places]
-    table[-1] = numbers.ctypes.data
-    _drive(kernel_address(kernel, spec), table.ctypes.data, first, count, flush)
+    compiled = compiled_kernel(kernel, spec)
+    numbers = numbers_of(compiled.sizes, spec)
+    table = np.array([0 if b is None else b.address(item) for b, item in places], np.int64)
+    _drive(compiled.address, numbers.ctypes.data, table.ctypes.data, first, count, flush)
     for buffer, _ in places:
         if buffer is not None:
             buffer.check()

@@ -211,7 +211,7 @@ class ConvolutionOp(Op):
         operands = (self.x.name, f"{self.name}.weight", self._bias, y, winners)
         if builder.single_image:
             parts = spec.bands * spec.w.blocks
-            builder.emit_parts(conv2d_forward, spec, operands, self.name, parts)
+            builder.emit_parts(conv2d_forward, spec, operands, self.name, parts=parts)
         else:
             builder.emit(conv2d_forward, spec, operands, self.name)
 

@@ -73,13 +73,13 @@ def winograd_convolve(
     )
     u = builder.floats(f"{name}.weight.points", spec.u_size)
     scratch = builder.scratch("winograd", spec.scratch_size)
-    operands = (x.name, u, bias, y.name, None, scratch)
+    of = {"x": x.name, "u": u, "bias": bias, "y": y.name, "scratch": scratch}
     if builder.single_image:
-        builder.emit_parts(winograd_forward, spec, operands, name, spec.tiles)
+        builder.emit_parts(winograd_forward, spec, name, parts=spec.tiles, **of)
     else:
-        builder.emit(winograd_forward, spec, operands, name)
+        builder.emit(winograd_forward, spec, name, **of)
     points = WinogradWeight(spec)
-    weight = Instruction(winograd_weight, points, (f"{name}.weight", u), name)
+    weight = Instruction.of(winograd_weight, points, name, weight=f"{name}.weight", u=u)
     builder.refresh(weight, spec.w.blocks)
 
 
@@ -101,11 +101,11 @@ def winograd_input_gradient(
     )
     u = builder.floats(f"{name}.weight.flipped_points", spec.u_size)
     scratch = builder.scratch("winograd", spec.scratch_size)
-    builder.emit(winograd_forward, spec, (dy, u, None, dx, x.name, scratch), name)
+    builder.emit(winograd_forward, spec, name, x=dy, u=u, y=dx, gate=x.name, scratch=scratch)
     if not adds:
         builder.add_gradient(x, dx)
     points = WinogradWeight(spec)
-    flip = Instruction(winograd_weight_flipped, points, (f"{name}.weight", u), name)
+    flip = Instruction.of(winograd_weight_flipped, points, name, weight=f"{name}.weight", u=u)
     builder.refresh(flip, spec.w.blocks)
 
 
@@ -126,16 +126,25 @@ def winograd_weight_gradient(
         sums = builder.floats(f"{name}.weight.shards", spec.s_size * builder.shards)
         shards = builder.floats(f"{name}.bias.shards", dy_map.pixel * builder.shards)
         scratch = builder.scratch("winograd", spec.scratch_size)
-        builder.emit(winograd_backward_weight, spec, (x.name, dy, sums, shards, scratch), name)
-        reduced = (sums, shards, gradient, of_bias, "step")
-        return [Instruction(winograd_reduce, spec, reduced, name)], spec.w.blocks
+        builder.emit(
+            winograd_backward_weight,
+            spec,
+            name,
+            x=x.name,
+            dy=dy,
+            sums=sums,
+            bias_sums=shards,
+            scratch=scratch,
+        )
+        of = {"sums": sums, "bias_sums": shards, "dw": gradient, "db": of_bias, "step": "step"}
+        return [Instruction.of(winograd_reduce, spec, name, **of)], spec.w.blocks
     v = builder.scratch("winograd.v", spec.v_size, Scope.SHARED)
     w = builder.scratch("winograd.w", spec.w_size, Scope.SHARED)
-    builder.emit(winograd_transform_input, spec, (x.name, v), name)
+    builder.emit(winograd_transform_input, spec, name, x=x.name, v=v)
     biases = builder.plan.map(f"{name}.bias.images", dy_map.pixel * FLOAT) if layer.bias else None
-    builder.emit(winograd_transform_gradient, spec, (dy, w, biases), name)
+    builder.emit(winograd_transform_gradient, spec, name, dy=dy, w=w, bias_sums=biases)
+    of = {"v": v, "w": w, "bias_sums": biases, "dw": gradient, "db": of_bias, "step": "step"}
     scratch = builder.scratch("winograd", spec.scratch_size)
-    operands = (v, w, biases, gradient, of_bias, "step", scratch)
-    outer = Instruction(winograd_outer, spec, operands, name)
+    outer = Instruction.of(winograd_outer, spec, name, **of, scratch=scratch)
     builder.after_cut(Group([outer], spec.items, barrier=True))
     return [], spec.w.blocks

@@ -12,8 +12,8 @@ a block are ordinary Numba code.
 
     acc = add_row(spec, acc, x)                 # in a kernel
 
-Values are pointers to float32 or int32, integers, vectors, tuples of vectors or integers, or a
-`runtime_sizes`.
+Values are pointers, integers (as `Number`), truth values (as `Flag`), vectors, tuples of these, or
+another spec. Attributes of a spec that are not constants are numbers, too (`compiler.spec`).
 """
 
 from collections.abc import Callable
@@ -24,6 +24,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from neocog.kernels.codegen.emitter import Emitter
+from neocog.kernels.codegen.numbers import Flag, Number
+from neocog.kernels.codegen.vector_types import I64
 
 __all__ = ["accumulators", "block", "nothing"]
 
@@ -38,6 +40,20 @@ def nothing(spec: Any, *arguments: Any) -> Any:
     return types.void
 
 
+def _unpacked(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """A kernel's value as blocks see it."""
+    if isinstance(kind, types.BaseTuple):
+        parts = enumerate(kind)
+        return [
+            _unpacked(context, builder, part, builder.extract_value(value, n)) for n, part in parts
+        ]
+    if hasattr(kind, "unpacked"):
+        return kind.unpacked(context, builder, value)
+    if isinstance(kind, types.Integer):
+        return Number(builder, builder.sext(value, I64) if value.type != I64 else value)
+    return Flag(builder, value) if isinstance(kind, types.Boolean) else value
+
+
 def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     """Make an emitting function callable from kernels as ``function(spec, *values)``.
 
@@ -50,21 +66,14 @@ def block(returns: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
         count = emit.__code__.co_argcount - 2
         names = [f"value{i}" for i in range(count)]
 
-        def unpack(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-            if isinstance(kind, types.BaseTuple):
-                return [builder.extract_value(value, i) for i in range(kind.count)]
-            if hasattr(kind, "unpacked"):
-                return kind.unpacked(context, builder, value)
-            return value
-
         def typed(typing_context: Any, spec: Any, *values: Any) -> Any:
-            result = returns(spec.value, *values)
+            result = returns(spec.constants_view(), *values)
             signature = result(spec, *values)
 
             def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-                pairs = zip(signature.args[1:], arguments[1:], strict=True)
-                values = (unpack(context, builder, kind, value) for kind, value in pairs)
-                out = emit(Emitter(builder), spec.value, *values)
+                pairs = zip(signature.args, arguments, strict=True)
+                values = (_unpacked(context, builder, kind, value) for kind, value in pairs)
+                out = emit(Emitter(builder), *values)
                 if isinstance(signature.return_type, types.UniTuple):
                     return cgutils.pack_array(builder, out)
                 return context.get_dummy_value() if out is None else out

@@ -7,6 +7,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from neocog.kernels.codegen.memory import MemoryEmitter
+from neocog.kernels.codegen.numbers import to_llvm
 from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LANES, VECTOR
 
 __all__ = ["Emitter"]
@@ -92,15 +93,15 @@ class Emitter(MemoryEmitter):
 
     def both(self, a: Any, b: Any) -> Any:
         """The lanes in which both masks are set."""
-        return self._b.and_(a, b)
+        return self._b.and_(to_llvm(a), to_llvm(b))
 
     def either(self, a: Any, b: Any) -> Any:
         """The lanes in which at least one mask is set."""
-        return self._b.or_(a, b)
+        return self._b.or_(to_llvm(a), to_llvm(b))
 
     def select(self, condition: Any, a: Any, b: Any) -> Any:
         """`a` where the mask is set, else `b`."""
-        return self._b.select(condition, a, b)
+        return self._b.select(to_llvm(condition), a, b)
 
     def relu(self, a: Any) -> Any:
         """max(0, a), where NaN stays NaN; written so that it is one instruction."""

@@ -6,6 +6,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from neocog.kernels.codegen.numbers import Number, Real, to_llvm
 from neocog.kernels.codegen.vector_types import FLOAT, I1, I8, I32, I64, INDICES, LANES, VECTOR
 
 __all__ = ["MemoryEmitter"]
@@ -28,24 +29,20 @@ class MemoryEmitter:
         self._b = builder
 
     def _address(self, pointer: Any, offset: Any, element: Any) -> Any:
-        index = ir.Constant(I64, offset) if isinstance(offset, int) else offset
-        return self._b.gep(pointer, [index], source_etype=element)
+        return self._b.gep(pointer, [to_llvm(offset)], source_etype=element)
 
     def offset(self, *steps: tuple[int, Any]) -> Any:
-        """Σ count · stride, where a stride may be an LLVM value."""
-        known = sum(count * stride for count, stride in steps if isinstance(stride, int))
-        total = ir.Constant(I64, known)
-        for count, stride in steps:
-            if not isinstance(stride, int) and count:
-                total = self._b.add(total, self._b.mul(stride, ir.Constant(I64, count)))
-        return total
+        """Σ count · stride."""
+        return sum(count * stride for count, stride in steps)
 
     def below(self, number: int, limit: Any) -> Any:
-        """Whether a number is less than an LLVM value."""
-        return self._b.icmp_signed("<", ir.Constant(I64, number), limit)
+        """Whether a number is less than another."""
+        return self._b.icmp_signed("<", to_llvm(number), to_llvm(limit))
 
-    def constant(self, value: float) -> Any:
+    def constant(self, value: Any) -> Any:
         """A vector with `value` in every lane."""
+        if isinstance(value, Real):
+            return self.splat(self._b.fptrunc(value.value, FLOAT))
         return ir.Constant(VECTOR, [float(value)] * LANES)
 
     def pattern(self, values: Sequence[float]) -> Any:
@@ -169,12 +166,15 @@ class MemoryEmitter:
         """The vector of int32 at pointer + offset."""
         return self._b.load(self._address(pointer, offset, I32), align=4, typ=INDICES)
 
-    def indices(self, value: int) -> Any:
+    def indices(self, value: Any) -> Any:
         """A vector of int32 with `value` in every lane."""
+        if isinstance(value, Number):
+            return self.splat_indices(value)
         return ir.Constant(INDICES, [value] * LANES)
 
     def splat_indices(self, number: Any) -> Any:
         """A vector of int32 with the low 32 bits of an integer in every lane."""
+        number = to_llvm(number)
         low = number if number.type == I32 else self._b.trunc(number, I32)
         undefined = ir.Constant(INDICES, ir.Undefined)
         single = self._b.insert_element(undefined, low, ir.Constant(I32, 0))

@@ -101,19 +101,18 @@ def rolled(typing_context, number):
 def function_pointer_call(argument_types: Sequence[Any]) -> Any:
     """A Numba function that calls the compiled function at an address, with Numba's convention.
 
-    The result takes (address, *arguments) of `argument_types` and returns nothing.
+    The result takes (address, *arguments); there are four arguments, and it returns nothing.
     """
     kinds = list(argument_types)
 
     @intrinsic
-    def call(typing_context, address, operands, first, count):
-        signature = types.void(types.int64, *kinds[1:])
+    def call(typing_context, address, numbers, operands, first, count):
+        signature = types.void(types.int64, *kinds)
 
         def generate(context, builder, signature, arguments):
             kind = context.call_conv.get_function_type(types.none, kinds)
             target = builder.inttoptr(arguments[0], kind.as_pointer())
-            values = [context.get_dummy_value(), *arguments[1:]]
-            context.call_conv.call_function(builder, target, types.none, kinds, values)
+            context.call_conv.call_function(builder, target, types.none, kinds, arguments[1:])
             return context.get_dummy_value()
 
         return signature, generate

@@ -11,7 +11,7 @@ from numba.core import ir
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.ir_utils import build_definitions
 
-from neocog.kernels.compiler.spec import SpecType
+from neocog.kernels.compiler.spec import Size, SpecType
 
 __all__ = ["FoldConstants"]
 
@@ -57,9 +57,9 @@ class FoldConstants(FunctionPass):
                 given = statement.value
                 if isinstance(given, ir.Expr) and given.op == "getattr":
                     of = spec_of(given.value)
-                    constant = of and of.attribute(given.attr)
-                    if of is not None and not isinstance(constant, SpecType):
-                        statement.value = ir.Const(constant, statement.loc)
+                    found = of and of.attribute(given.attr)
+                    if of is not None and not isinstance(found, SpecType | Size):
+                        statement.value = ir.Const(found, statement.loc)
         self._drop_unused(blocks)
         state.func_ir._definitions = build_definitions(state.func_ir.blocks)
         return True

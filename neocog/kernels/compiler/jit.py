@@ -16,7 +16,8 @@ it free a module twice, which aborts the process.
 
 import hashlib
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numba
 from numba import njit, types
@@ -27,22 +28,25 @@ from numba.core.environment import Environment
 from numba.core.typing import signature as typed
 
 from neocog.errors import NeocogError
+from neocog.kernels.codegen.vector_types import LONGS
 from neocog.kernels.compiler import kernel_cache
 from neocog.kernels.compiler.kernel_cache import MachineCode
 from neocog.kernels.compiler.numba_passes import KernelCompiler, PartCompiler
-from neocog.kernels.compiler.runtime_sizes import kind_of
-from neocog.kernels.compiler.spec import SpecType
+from neocog.kernels.compiler.operands import OperandsType, in_order
+from neocog.kernels.compiler.spec import Size, SpecType, kind_of, sizes_of
 from neocog.signals import deferred_signals
 
 __all__ = [
     "KERNEL_ARGUMENTS",
+    "CompiledKernel",
+    "Kernel",
     "always_inlined",
     "called_from_python",
     "compile_unclaimed",
+    "compiled_kernel",
     "inlined",
-    "kept_address",
+    "kept_kernel",
     "kernel",
-    "kernel_address",
 ]
 
 if numba.config.DISABLE_JIT:
@@ -58,18 +62,63 @@ inlined = njit(**_OPTIONS, **_BARE, pipeline_class=PartCompiler)
 #: pass the sums through memory.
 always_inlined = njit(forceinline=True, **_OPTIONS, **_BARE, pipeline_class=PartCompiler)
 
-#: Arguments of every kernel after the spec: operands' addresses, first item, number of items.
-KERNEL_ARGUMENTS = (types.CPointer(types.int64), types.int64, types.int64)
+#: Arguments of every kernel: the table of its spec's numbers, that of its operands' addresses, the
+#: first item and the number of items.
+KERNEL_ARGUMENTS = (LONGS, LONGS, types.int64, types.int64)
 
-#: Addresses of kernels that are compiled or loaded, by the kernel and its types.
-_addresses: dict[tuple[Any, Any], int] = {}
+_ITEMS = (types.int64, types.int64)
+
+
+class CompiledKernel(NamedTuple):
+    """The machine code of a kernel for one kind of specs.
+
+    Attributes:
+        address: of the function.
+        sizes: what it reads from the table of numbers; see `numbers_of`.
+    """
+
+    address: int
+    sizes: tuple[Size, ...]
+
+
+class Kernel:
+    """A function that runs over items of its operands, compiled for each kind of specs.
+
+    Attributes:
+        function: the Python function (spec, operands, first, count).
+        operands: the types of its operands by name; in the order of their table.
+    """
+
+    def __init__(self, function: Any, operands: Mapping[str, Any]) -> None:
+        self.function, self.operands = function, dict(operands)
+        self.dispatcher = njit(**_OPTIONS, **_BARE, pipeline_class=KernelCompiler)(function)
+        self._operands_type = OperandsType(operands) if operands else LONGS
+        self.__name__, self.__module__ = function.__name__, function.__module__
+        self.__doc__ = function.__doc__
+
+    def __reduce__(self) -> Any:
+        return getattr, (sys.modules[self.__module__], self.__name__)
+
+    def signature(self, spec: Any) -> tuple[Any, ...]:
+        """The Numba types of its arguments for a spec."""
+        return (SpecType(spec), self._operands_type, *_ITEMS)
+
+    def in_order(self, given: Mapping[str, str | None]) -> tuple[str | None, ...]:
+        """What is given for each operand, in the order of their table; see `operands.in_order`."""
+        return in_order(self.__name__, self.operands, given)
+
+
+#: Kernels that are compiled or loaded, by the kernel and the kind.
+_compiled: dict[tuple[Kernel, Any], CompiledKernel] = {}
 #: Objects that keep their machine code alive.
 _libraries: list[Any] = []
 
 
-def kernel(function: Any) -> Any:
-    """Compile `function` with Numba when it is first needed, and cache the machine code."""
-    return njit(**_OPTIONS, **_BARE, pipeline_class=KernelCompiler)(function)
+def kernel(function: Any = None, /, **operands: Any) -> Any:
+    """Declare a kernel's operands: their names and pointer types, in the order of their table."""
+    if function is not None:
+        return Kernel(function, {})
+    return lambda function: Kernel(function, operands)
 
 
 def called_from_python(function: Any) -> Any:
@@ -99,49 +148,47 @@ def called_from_python(function: Any) -> Any:
     return dispatcher
 
 
-def kept_address(dispatcher: Any, spec: Any) -> int | None:
-    """The address of the kernel's machine code for `spec`; None if it must be compiled."""
-    key = dispatcher, _signature(spec)
-    if key in _addresses:
-        return _addresses[key]
+def kept_kernel(kernel: Kernel, spec: Any) -> CompiledKernel | None:
+    """The kernel's machine code for the kind of `spec`; None if it must be compiled."""
+    key = kernel, kind_of(spec)
+    if key in _compiled:
+        return _compiled[key]
     with global_compiler_lock:
-        if key not in _addresses:
-            code = kernel_cache.read(_name(*key))
+        if key not in _compiled:
+            code = kernel_cache.read(_name(kernel.dispatcher, kernel.signature(spec)))
             if code is None:
                 return None
-            _addresses[key] = _loaded(dispatcher, code)
-        return _addresses[key]
+            sizes = tuple(Size(path, kind) for path, kind in code.sizes)
+            _compiled[key] = CompiledKernel(_loaded(kernel.dispatcher, code), sizes)
+        return _compiled[key]
 
 
-def kernel_address(dispatcher: Any, spec: Any) -> int:
-    """The address of the kernel's machine code for `spec`, compiled if it must be."""
+def compiled_kernel(kernel: Kernel, spec: Any) -> CompiledKernel:
+    """The kernel's machine code for the kind of `spec`, compiled if it must be."""
     with global_compiler_lock:
-        kept = kept_address(dispatcher, spec)
+        kept = kept_kernel(kernel, spec)
         if kept is not None:
             return kept
-        signature = _signature(spec)
+        signature, dispatcher = kernel.signature(spec), kernel.dispatcher
         with deferred_signals():
             dispatcher.compile(signature)
             result = dispatcher.overloads[signature]
             symbol = result.fndesc.llvm_func_name
             address = int(result.library.get_pointer_to_function(symbol))
-            _addresses[dispatcher, signature] = address
-        _keep(_name(dispatcher, signature), result, symbol)
-        return address
+            sizes = tuple(sizes_of(spec))
+            compiled = _compiled[kernel, kind_of(spec)] = CompiledKernel(address, sizes)
+        _keep(_name(dispatcher, signature), result, symbol, sizes=sizes)
+        return compiled
 
 
-def compile_unclaimed(dispatcher: Any, spec: Any) -> bool:
+def compile_unclaimed(kernel: Kernel, spec: Any) -> bool:
     """Load or compile the kernel for `spec`; False if another process is compiling it."""
-    if kept_address(dispatcher, spec) is None:
-        with kernel_cache.claim(_name(dispatcher, _signature(spec))) as mine:
+    if kept_kernel(kernel, spec) is None:
+        with kernel_cache.claim(_name(kernel.dispatcher, kernel.signature(spec))) as mine:
             if not mine:
                 return False
-            kernel_address(dispatcher, spec)
+            compiled_kernel(kernel, spec)
     return True
-
-
-def _signature(spec: Any) -> tuple[Any, ...]:
-    return (SpecType(kind_of(spec)), *KERNEL_ARGUMENTS)
 
 
 def _name(dispatcher: Any, signature: Any) -> str:
@@ -156,13 +203,15 @@ def _name(dispatcher: Any, signature: Any) -> str:
     return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}-{digest[:40]}"
 
 
-def _keep(name: str, result: Any, symbol: str, environment: str = "") -> None:
+def _keep(
+    name: str, result: Any, symbol: str, environment: str = "", sizes: tuple[Size, ...] = ()
+) -> None:
     """Write compiled code to the disk, unless it depends on this process."""
     library = result.library
     code = library._compiled_object  # None, if an interrupt kept Numba from setting it
     environments = result._find_referenced_environments()
     if code and not library.has_dynamic_globals and not any(e.consts for e in environments):
-        kernel_cache.write(name, MachineCode(symbol, environment, code))
+        kernel_cache.write(name, MachineCode(symbol, environment, code, sizes))
 
 
 def _loaded(dispatcher: Any, code: MachineCode) -> int:

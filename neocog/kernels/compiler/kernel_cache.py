@@ -16,7 +16,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -41,7 +41,7 @@ __all__ = [
     "write",
 ]
 
-_FORMAT = 1
+_FORMAT = 2
 _DIGEST, _LENGTH = 32, 4
 # Bounds on sizes: symbols may have a kilobyte, the largest kernels a few hundred kilobytes.
 _LONGEST_HEADER, _LARGEST = 2**14, 2**26
@@ -60,11 +60,13 @@ class MachineCode(NamedTuple):
         environment: the name of the variable with the objects of Numba's wrapper; empty for a
             function without a wrapper.
         code: the object file.
+        sizes: the attributes of specs that it reads, as `spec.Size`.
     """
 
     symbol: str
     environment: str
     code: bytes
+    sizes: Sequence[tuple[str, str]] = ()
 
 
 # The folder
@@ -143,7 +145,7 @@ def read(name: str) -> MachineCode | None:
         return _parsed(name, content)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         _log.debug("The machine code in %s is not used: %s", path, error)
         return None
 
@@ -159,7 +161,10 @@ def _parsed(name: str, content: bytes) -> MachineCode:
     code = content[begin + size :]
     if not isinstance(header, dict):
         raise ValueError("it has no header")
-    machine_code = MachineCode(str(header.get("symbol")), str(header.get("environment")), code)
+    sizes = [(str(path), str(kind)) for path, kind in header.get("sizes", ())]
+    machine_code = MachineCode(
+        str(header.get("symbol")), str(header.get("environment")), code, sizes
+    )
     if header != _header(name, machine_code):
         raise ValueError("it is of another format or another kernel")
     return machine_code
@@ -172,6 +177,7 @@ def _header(name: str, machine_code: MachineCode) -> dict[str, object]:
         "symbol": machine_code.symbol,
         "environment": machine_code.environment,
         "bytes": len(machine_code.code),
+        "sizes": [list(size) for size in machine_code.sizes],
     }
 
 

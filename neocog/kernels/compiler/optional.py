@@ -28,7 +28,7 @@ def optional(asked: Callable[[Any], bool], function: Any, otherwise: Any) -> Any
 
     @intrinsic
     def choose(typing_context, spec):
-        kind = typeof(function if asked(spec.value) else otherwise)
+        kind = typeof(function if asked(spec.constants_view()) else otherwise)
 
         def generate(context, builder, signature, arguments):
             return context.get_dummy_value()

@@ -12,18 +12,23 @@ Polyak and A. Juditsky, 1992; M. Zhang et al., "Lookahead optimizer: k steps for
 from dataclasses import dataclass
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.compiler.jit import kernel
-from neocog.kernels.compiler.runtime_sizes import Items, runtime_sizes
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.optimizer.update import current_rates
 
 __all__ = ["Averaging", "average_step", "lookahead_step"]
 
 
 @dataclass(frozen=True)
-class Averaging(Items):
+class Averaging(Spec):
     """A parameter that is averaged item by item; `item` is the floats of one, whole vectors."""
+
+    item: int
+
+
+_OPERANDS = {"w": FLOATS, "a": FLOATS, "rates": DOUBLES, "step": LONGS}
 
 
 @block(nothing)
@@ -42,28 +47,24 @@ def lookahead_vector(emit, spec, add, w, a):
     emit.store(average, w)
 
 
-@kernel
-def average_step(spec, operands, first, count):
-    """Average items first … first + count into a. Operands: w, a, rates, step."""
-    w, a = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]
+@kernel(**_OPERANDS)
+def average_step(spec, o, first, count):
+    """Average items first … first + count into a."""
+    decay = current_rates(o.rates, o.step)[2]
     if decay == decay:
         add = float32(1.0 - decay)
-        item = runtime_sizes(spec, operands).item
-        for at in range(first * item, (first + count) * item, LANES):
-            average_vector(spec, add, advance(w, at), advance(a, at))
+        for at in range(first * spec.item, (first + count) * spec.item, LANES):
+            average_vector(spec, add, advance(o.w, at), advance(o.a, at))
 
 
-@kernel
-def lookahead_step(spec, operands, first, count):
+@kernel(**_OPERANDS)
+def lookahead_step(spec, o, first, count):
     """Average items first … first + count into a, and set w to the average.
 
-    Operands: w, a, rates, step. A second layout of w must be refreshed after this.
+    A second layout of w must be refreshed after this.
     """
-    w, a = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    decay = current_rates(pointer(operands, 2, DOUBLES), pointer(operands, 3, LONGS))[2]
+    decay = current_rates(o.rates, o.step)[2]
     if decay == decay:
         add = float32(1.0 - decay)
-        item = runtime_sizes(spec, operands).item
-        for at in range(first * item, (first + count) * item, LANES):
-            lookahead_vector(spec, add, advance(w, at), advance(a, at))
+        for at in range(first * spec.item, (first + count) * spec.item, LANES):
+            lookahead_vector(spec, add, advance(o.w, at), advance(o.a, at))

@@ -17,10 +17,10 @@ from math import sqrt
 from numba import types
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS
 from neocog.kernels.compiler.jit import kernel
-from neocog.kernels.compiler.runtime_sizes import Items, runtime_sizes
+from neocog.kernels.compiler.spec import Spec
 
 __all__ = [
     "Accumulation",
@@ -37,40 +37,25 @@ _RUN_FLOATS = _RUN * LANES
 
 
 @dataclass(frozen=True)
-class Squares(Items):
+class Squares(Spec):
     """A gradient that is summed item by item; `item` is the floats of one, whole vectors."""
+
+    item: int
 
 
 @dataclass(frozen=True)
-class Clipping:
+class Clipping(Spec):
     """The number of items of all parameters."""
 
     items: int
 
 
 @dataclass(frozen=True)
-class Accumulation:
+class Accumulation(Spec):
     """A gradient in items of `item` floats that is summed over `every` batches."""
 
     item: int
     every: int
-
-    @property
-    def kind(self) -> "AccumulationKind":
-        """What the machine code depends on."""
-        return AccumulationKind()
-
-    @property
-    def runtime_sizes(self) -> "Accumulation":
-        """All sizes."""
-        return self
-
-
-@dataclass(frozen=True)
-class AccumulationKind:
-    """The machine code for an `Accumulation` depends on nothing else."""
-
-    runtime_sizes = Accumulation
 
 
 @block(lambda spec, *_: types.float64)
@@ -85,35 +70,28 @@ def squares_of_vector(emit, spec, g):
     return emit.sum_of_squares([emit.load(g)])
 
 
-@kernel
-def square_sums(spec, operands, first, count):
-    """Σ g² of each of the items first … first + count. Operands: g, sums (float64 [items])."""
-    g = pointer(operands, 0, FLOATS)
-    sums = pointer(operands, 1, DOUBLES)
-    size = runtime_sizes(spec, operands).item
-    runs = size // _RUN_FLOATS * _RUN_FLOATS
+@kernel(g=FLOATS, sums=DOUBLES)
+def square_sums(spec, o, first, count):
+    """Σ g² of each of the items first … first + count; `sums` has one for each item."""
+    runs = spec.item // _RUN_FLOATS * _RUN_FLOATS
     for item in range(first, first + count):
-        here = advance(g, item * size)
+        here = advance(o.g, item * spec.item)
         total = 0.0
         for at in range(0, runs, _RUN_FLOATS):
             total += squares_of_run(spec, advance(here, at))
-        for at in range(runs, size, LANES):
+        for at in range(runs, spec.item, LANES):
             total += squares_of_vector(spec, advance(here, at))
-        sums[item] = total
+        o.sums[item] = total
 
 
-@kernel
-def clip_factor(spec, operands, first, count):
-    """The factor for every gradient; one item.
-
-    Operands: sums (float64 [s.items], of all parameters), limit (float64 [1]), clip (float64 [1]).
-    """
-    sums = pointer(operands, 0, DOUBLES)
+@kernel(sums=DOUBLES, limit=DOUBLES, clip=DOUBLES)
+def clip_factor(spec, o, first, count):
+    """The factor for every gradient, from the `sums` of all parameters; one item."""
     total = 0.0
     for item in range(spec.items):
-        total += sums[item]
-    factor = pointer(operands, 1, DOUBLES)[0] / (sqrt(total) + 1e-6)
-    pointer(operands, 2, DOUBLES)[0] = 1.0 if factor > 1.0 else factor  # NaN stays NaN
+        total += o.sums[item]
+    factor = o.limit[0] / (sqrt(total) + 1e-6)
+    o.clip[0] = 1.0 if factor > 1.0 else factor  # NaN stays NaN
 
 
 @block(nothing)
@@ -128,19 +106,16 @@ def add_to_vector(emit, spec, g, total):
     emit.store(emit.add(emit.load(total), emit.load(g)), total)
 
 
-@kernel
-def accumulate_gradient(spec, operands, first, count):
+@kernel(g=FLOATS, total=FLOATS, step=LONGS)
+def accumulate_gradient(spec, o, first, count):
     """Add the gradient of items first … first + count to the sum, or start the sum with it.
 
-    Operands: g, total, step. A sum starts if `every` divides the number of the run's earlier steps.
+    A sum starts if `every` divides the number of the run's earlier steps.
     """
-    g = pointer(operands, 0, FLOATS)
-    total = pointer(operands, 1, FLOATS)
-    sizes = runtime_sizes(spec, operands)
-    begin, end = first * sizes.item, (first + count) * sizes.item
-    if pointer(operands, 2, LONGS)[4] % sizes.every == 0:
+    begin, end = first * spec.item, (first + count) * spec.item
+    if o.step[4] % spec.every == 0:
         for at in range(begin, end, LANES):
-            copy_vector(spec, advance(g, at), advance(total, at))
+            copy_vector(spec, advance(o.g, at), advance(o.total, at))
     else:
         for at in range(begin, end, LANES):
-            add_to_vector(spec, advance(g, at), advance(total, at))
+            add_to_vector(spec, advance(o.g, at), advance(o.total, at))

@@ -143,7 +143,11 @@ def muon_momentum(spec, operands, first, count):
     row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
     v, x = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
     momentum = current_momentum(row, settings[2])
-    keep, add, clip = float32(momentum), float32(1.0 - momentum), clip_of(spec, operands)
+    keep, add, clip = (
+        float32(momentum),
+        float32(1.0 - momentum),
+        clip_of(spec, pointer(operands, 7, DOUBLES)),
+    )
     for item in range(first, first + count):
         total = 0.0
         for r in range(spec.rows):
@@ -168,7 +172,11 @@ def muon_momentum_transposed(spec, operands, first, count):
     row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
     v, x = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
     momentum = current_momentum(row, settings[2])
-    keep, add, clip = float32(momentum), float32(1.0 - momentum), clip_of(spec, operands)
+    keep, add, clip = (
+        float32(momentum),
+        float32(1.0 - momentum),
+        clip_of(spec, pointer(operands, 7, DOUBLES)),
+    )
     for item in range(first, first + count):
         total = 0.0
         for c in range(min(spec.block, spec.columns - item * spec.block)):

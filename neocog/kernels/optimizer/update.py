@@ -18,24 +18,22 @@ As in `torch.optim`. D. P. Kingma and J. Ba, 2014; I. Loshchilov and F. Hutter, 
 T. Tieleman and G. Hinton, 2012; J. Duchi, E. Hazan and Y. Singer, 2011; Nesterov's momentum as in
 I. Sutskever et al., 2013.
 
-Operands of every `…_update`:
-
-    0 w    1 g    2 settings    3 rates    4 step    5, 6 state    7 clip
-
-`settings` are eight float64 of the parameter, η and λ first. `rates` is the run's table, float64
-[steps][RATES]: a factor of η, and a momentum (or β₁) that replaces that of the settings unless it
-is NaN; the fifth number of the step is the row. `clip`, one float64, is only read if the spec is
-`clipped`.
+Operands of every `…_update` are w, g, `settings`, `rates`, `step`, the arrays of its state, and
+`clip`. `settings` are eight float64 of the parameter, η and λ first. `rates` is the run's table,
+float64 [steps][RATES]: a factor of η, and a momentum (or β₁) that replaces that of the settings
+unless it is NaN; the fifth number of the step is the row. `clip`, one float64, is only read if the
+spec is `clipped`.
 """
 
 from dataclasses import dataclass
 from math import sqrt
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.compiler.runtime_sizes import Items, runtime_sizes
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
 
 __all__ = [
     "RATES",
@@ -53,7 +51,7 @@ RATES = 4
 
 
 @dataclass(frozen=True)
-class Update:
+class Update(Spec):
     """A parameter that is updated item by item; `item` is the floats of one, whole vectors.
 
     Options that are not set cost nothing and have no state: `momentum` (of SGD and RMSprop),
@@ -67,29 +65,11 @@ class Update:
     decoupled: bool = False
     clipped: bool = False
 
-    @property
-    def kind(self) -> "UpdateKind":
-        """What the machine code depends on."""
-        return UpdateKind(self.momentum, self.nesterov, self.decay, self.decoupled, self.clipped)
-
-    @property
-    def runtime_sizes(self) -> Items:
-        """All other sizes."""
-        return Items(self.item)
+    constants = ("momentum", "nesterov", "decay", "decoupled", "clipped")
 
 
-@dataclass(frozen=True)
-class UpdateKind:
-    """What the machine code of an `Update` depends on."""
-
-    momentum: bool
-    nesterov: bool
-    decay: bool
-    decoupled: bool
-    clipped: bool
-
-    runtime_sizes = Items
-
+_OPERANDS = {"w": FLOATS, "g": FLOATS, "settings": DOUBLES, "rates": DOUBLES, "step": LONGS}
+_CLIP = {"clip": maybe(DOUBLES)}
 
 # Parts of all rules
 
@@ -107,9 +87,9 @@ def current_momentum(row, own):
 
 
 @inlined
-def clip_of(spec, operands):
+def clip_of(spec, clip):
     """The clipping factor of gradients."""
-    return float32(pointer(operands, 7, DOUBLES)[0] if spec.clipped else 1.0)
+    return float32(clip[0] if spec.clipped else 1.0)
 
 
 @inlined
@@ -144,19 +124,17 @@ def sgd_vector(emit, spec, clip, decay, momentum, rate, w, g, v):
     emit.store(emit.fma(emit.splat(rate), slope, weight), w)
 
 
-@kernel
-def sgd_update(spec, operands, first, count):
+@kernel(**_OPERANDS, v=maybe(FLOATS), **_CLIP)
+def sgd_update(spec, o, first, count):
     """SGD of items first … first + count. Settings: η, λ, μ. State: v, if there is momentum."""
-    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    settings = pointer(operands, 2, DOUBLES)
-    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
-    v = pointer(operands, 5, FLOATS)
+    settings = o.settings
+    row = current_rates(o.rates, o.step)
     rate = settings[0] * row[0]
     momentum = float32(current_momentum(row, settings[2]))
-    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
-    item = runtime_sizes(spec, operands).item
+    clip, decay = clip_of(spec, o.clip), decay_of(spec, settings[1], rate)
+    item = spec.item
     for at in range(first * item, (first + count) * item, LANES):
-        w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
+        w_at, g_at, v_at = advance(o.w, at), advance(o.g, at), advance(o.v, at)
         sgd_vector(spec, clip, decay, momentum, float32(-rate), w_at, g_at, v_at)
 
 
@@ -176,21 +154,18 @@ def adam_vector(emit, spec, clip, decay, rate, add1, keep2, add2, correction, ep
     emit.store(emit.fma(emit.splat(rate), emit.div(mean, root), weight), w)
 
 
-@kernel
-def adam_update(spec, operands, first, count):
+@kernel(**_OPERANDS, m=FLOATS, v=FLOATS, **_CLIP)
+def adam_update(spec, o, first, count):
     """Adam of items first … first + count. Settings: η, λ, β₁, β₂, ε. State: m, v."""
-    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    settings = pointer(operands, 2, DOUBLES)
-    step = pointer(operands, 4, LONGS)
-    row = current_rates(pointer(operands, 3, DOUBLES), step)
-    m, v = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
-    t = step[2] + 1
+    settings = o.settings
+    row = current_rates(o.rates, o.step)
+    t = o.step[2] + 1
     rate = settings[0] * row[0]
     keep1, keep2 = current_momentum(row, settings[2]), settings[3]
     move = float32(-rate / (1.0 - keep1**t))
     correction = float32(1.0 / sqrt(1.0 - keep2**t))
-    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
-    item = runtime_sizes(spec, operands).item
+    clip, decay = clip_of(spec, o.clip), decay_of(spec, settings[1], rate)
+    item = spec.item
     for at in range(first * item, (first + count) * item, LANES):
         adam_vector(
             spec,
@@ -202,10 +177,10 @@ def adam_update(spec, operands, first, count):
             float32(1.0 - keep2),
             correction,
             float32(settings[4]),
-            advance(w, at),
-            advance(g, at),
-            advance(m, at),
-            advance(v, at),
+            advance(o.w, at),
+            advance(o.g, at),
+            advance(o.m, at),
+            advance(o.v, at),
         )
 
 
@@ -227,20 +202,18 @@ def rmsprop_vector(emit, spec, clip, decay, rate, momentum, keep, add, epsilon, 
     emit.store(emit.fma(emit.splat(rate), move, weight), w)
 
 
-@kernel
-def rmsprop_update(spec, operands, first, count):
+@kernel(**_OPERANDS, v=FLOATS, b=maybe(FLOATS), **_CLIP)
+def rmsprop_update(spec, o, first, count):
     """RMSprop of items first … first + count.
 
     Settings: η, λ, μ, α, ε. State: v; and b, if there is momentum.
     """
-    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    settings = pointer(operands, 2, DOUBLES)
-    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
-    v, b = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
+    settings = o.settings
+    row = current_rates(o.rates, o.step)
     rate = settings[0] * row[0]
     momentum = float32(current_momentum(row, settings[2]))
-    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
-    item = runtime_sizes(spec, operands).item
+    clip, decay = clip_of(spec, o.clip), decay_of(spec, settings[1], rate)
+    item = spec.item
     for at in range(first * item, (first + count) * item, LANES):
         rmsprop_vector(
             spec,
@@ -251,10 +224,10 @@ def rmsprop_update(spec, operands, first, count):
             float32(settings[3]),
             float32(1.0 - settings[3]),
             float32(settings[4]),
-            advance(w, at),
-            advance(g, at),
-            advance(v, at),
-            advance(b, at),
+            advance(o.w, at),
+            advance(o.g, at),
+            advance(o.v, at),
+            advance(o.b, at),
         )
 
 
@@ -271,19 +244,16 @@ def adagrad_vector(emit, spec, clip, decay, rate, epsilon, w, g, v):
     emit.store(emit.fma(emit.splat(rate), move, weight), w)
 
 
-@kernel
-def adagrad_update(spec, operands, first, count):
+@kernel(**_OPERANDS, v=FLOATS, **_CLIP)
+def adagrad_update(spec, o, first, count):
     """Adagrad of items first … first + count. Settings: η, λ, δ, ε. State: v."""
-    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    settings = pointer(operands, 2, DOUBLES)
-    step = pointer(operands, 4, LONGS)
-    row = current_rates(pointer(operands, 3, DOUBLES), step)
-    v = pointer(operands, 5, FLOATS)
+    settings = o.settings
+    row = current_rates(o.rates, o.step)
     rate = settings[0] * row[0]
-    move = float32(-rate / (1.0 + step[2] * settings[2]))
+    move = float32(-rate / (1.0 + o.step[2] * settings[2]))
     epsilon = float32(settings[3])
-    clip, decay = clip_of(spec, operands), decay_of(spec, settings[1], rate)
-    item = runtime_sizes(spec, operands).item
+    clip, decay = clip_of(spec, o.clip), decay_of(spec, settings[1], rate)
+    item = spec.item
     for at in range(first * item, (first + count) * item, LANES):
-        w_at, g_at, v_at = advance(w, at), advance(g, at), advance(v, at)
+        w_at, g_at, v_at = advance(o.w, at), advance(o.g, at), advance(o.v, at)
         adagrad_vector(spec, clip, decay, move, epsilon, w_at, g_at, v_at)

@@ -18,10 +18,9 @@ from numba.extending import intrinsic
 
 from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
-from neocog.kernels.codegen.pointers import function_pointer_call
+from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
 from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, called_from_python, inlined
-from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS
-from neocog.kernels.compiler.spec import SpecType
+from neocog.kernels.compiler.operands import MOST_OPERANDS
 from neocog.kernels.runtime.waiting import raise_number, wait_for_more
 
 __all__ = [
@@ -73,7 +72,7 @@ _FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _CHECK_LOSS, _EVERY, _STEAL_SI
 # spinning would only take the core from the worker it waits for.
 _TIRED = 500
 
-_call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
+_call = function_pointer_call(KERNEL_ARGUMENTS)
 
 
 @intrinsic
@@ -123,8 +122,7 @@ def run_items(table, groups, g, operands, first, until):
         for i in range(start, start + groups[g, _COUNT]):
             for o in range(MOST_OPERANDS):
                 operands[o] = table[i, 2 + 2 * o] + begin * table[i, 3 + 2 * o]
-            operands[MOST_OPERANDS] = table[i, 1]
-            _call(table[i, 0], resolved, begin, count)
+            _call(table[i, 0], longs_at(table[i, 1]), resolved, begin, count)
 
 
 @inlined
@@ -151,7 +149,7 @@ def run_group(table, groups, g, operands, control, rank, workers, images):
 def work(table, groups, step, losses, record, control, rank, workers, total, batch):
     """`run`, for calls from compiled code."""
     before = flush_denormals()
-    operands = np.empty(MOST_OPERANDS + 1, np.int64)
+    operands = np.empty(MOST_OPERANDS, np.int64)
     generation = 0
     tired = 0
     every = 1
@@ -205,7 +203,7 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
 
     Args:
         table: int64 [instructions, INSTRUCTION], this worker's: the addresses of the kernel and of
-            its runtime sizes, then for each operand its address for item 0 and the bytes from one
+            its numbers, then for each operand its address for item 0 and the bytes from one
             item to the next.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `steal_size`
             is how many items a worker takes at a time, first of its own range and then of the

@@ -17,10 +17,10 @@ of S is one chain of sums over tiles in their order, however tiles are grouped.
 """
 
 from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, stack_floats
+from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.compiler.runtime_sizes import runtime_sizes
+from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.gemm import Strides, multiply_rows
 from neocog.kernels.winograd.forward import next_place, place_of, store_zero, transform_tiles
 from neocog.kernels.winograd.gradient_tiling import CHANNELS
@@ -45,223 +45,230 @@ _TILES = 64
 
 
 @inlined
-def clear(t, to, floats):
+def clear(spec, to, floats):
     """Set some whole vectors to zero."""
     for at in range(0, floats, LANES):
-        store_zero(t, advance(to, at))
+        store_zero(spec, advance(to, at))
 
 
 @block(lambda *_: vectors(1))
-def one_vector(emit, t, source):
+def one_vector(emit, spec, source):
     """Load one vector."""
     return [emit.load(source)]
 
 
-@block(lambda t, *_: vectors(t.chains))
-def some_vectors(emit, t, source):
+@block(lambda spec, *_: vectors(spec.chains))
+def some_vectors(emit, spec, source):
     """Load a few vectors."""
-    return [emit.load(source, at * LANES) for at in range(t.chains)]
+    return [emit.load(source, at * LANES) for at in range(spec.chains)]
 
 
 @block(accumulators)
-def add_vectors(emit, t, sums, source):
+def add_vectors(emit, spec, sums, source):
     """Add a few vectors."""
     return [emit.add(value, emit.load(source, at * LANES)) for at, value in enumerate(sums)]
 
 
 @block(nothing)
-def keep_vectors(emit, t, sums, to):
+def keep_vectors(emit, spec, sums, to):
     """Write a few vectors."""
     for at, value in enumerate(sums):
         emit.store(value, to, at * LANES)
 
 
 @inlined
-def add_bias(t, g, bias, dy):
+def add_bias(spec, bias, dy):
     """Add dy, summed over all pixels, to the bias sums."""
-    for k in range(0, g.y_pixel, t.chains * LANES):
-        sums = some_vectors(t, advance(bias, k))
-        for row in range(g.y_rows):
-            for column in range(g.y_columns):
-                sums = add_vectors(t, sums, advance(dy, row * g.y_row + column * g.y_pixel + k))
-        keep_vectors(t, sums, advance(bias, k))
+    for k in range(0, spec.dy.pixel, spec.chains * LANES):
+        sums = some_vectors(spec, advance(bias, k))
+        for row in range(spec.dy.height):
+            for column in range(spec.dy.width):
+                sums = add_vectors(
+                    spec, sums, advance(dy, row * spec.dy.row + column * spec.dy.pixel + k)
+                )
+        keep_vectors(spec, sums, advance(bias, k))
 
 
 @block(nothing)
-def transform(emit, t, g, dy, w):
+def transform(emit, spec, dy, w):
     """W of one vector of channels of one tile."""
-    transform_gradient(emit, t.side, places(emit, dy, g.y_row, g.y_pixel), w, g.m_spot)
+    transform_gradient(
+        emit,
+        spec.forward.side,
+        places(emit, dy, spec.dy.row, spec.dy.pixel),
+        w,
+        spec.forward.m_spot,
+    )
 
 
 @block(nothing)
-def transform_part(emit, t, g, dy, w, rows, columns, zeros):
+def transform_part(emit, spec, dy, w, rows, columns, zeros):
     """`transform` for a tile with only `rows` × `columns` pixels, and zeros elsewhere."""
-    there = part_of(emit, places(emit, dy, g.y_row, g.y_pixel), rows, columns, zeros)
-    transform_gradient(emit, t.side, there, w, g.m_spot)
+    there = part_of(emit, places(emit, dy, spec.dy.row, spec.dy.pixel), rows, columns, zeros)
+    transform_gradient(emit, spec.forward.side, there, w, spec.forward.m_spot)
 
 
 @inlined
-def transform_gradient_tiles(t, g, images, w, begin, count):
+def transform_gradient_tiles(spec, images, w, begin, count):
     """W of the tiles begin … begin + count, numbered through all images."""
     zeros = stack_floats(LANES)
-    store_zero(t, zeros)
-    image, row, column = place_of(t, g, begin)
+    store_zero(spec, zeros)
+    image, row, column = place_of(spec.forward, begin)
     for n in range(count):
-        dy = advance(images, image * g.y_size + row * g.y_row + column * g.y_pixel)
-        rows, columns = g.y_rows - row, g.y_columns - column
-        for part in range(0, g.y_pixel, g.m_row):
-            to = advance(w, part // g.m_row * g.m_part + n * g.m_row)
-            for k in range(0, min(g.m_row, g.y_pixel - part), LANES):
+        dy = advance(images, image * spec.dy.size + row * spec.dy.row + column * spec.dy.pixel)
+        rows, columns = spec.dy.height - row, spec.dy.width - column
+        for part in range(0, spec.dy.pixel, spec.forward.m_row):
+            to = advance(
+                w, part // spec.forward.m_row * spec.forward.m_part + n * spec.forward.m_row
+            )
+            for k in range(0, min(spec.forward.m_row, spec.dy.pixel - part), LANES):
                 of, at = advance(dy, part + k), advance(to, k)
-                if rows >= t.tile and columns >= t.tile:
-                    transform(t, g, of, at)
+                if rows >= spec.forward.tile and columns >= spec.forward.tile:
+                    transform(spec, of, at)
                 else:
-                    transform_part(t, g, of, at, rows, columns, zeros)
-        image, row, column = next_place(t, g, image, row, column)
+                    transform_part(spec, of, at, rows, columns, zeros)
+        image, row, column = next_place(spec.forward, image, row, column)
 
 
-@kernel
-def winograd_backward_weight(t, operands, first, count):
+@kernel(x=FLOATS, dy=FLOATS, sums=FLOATS, bias_sums=FLOATS, scratch=FLOATS)
+def winograd_backward_weight(spec, o, first, count):
     """Add the weight and bias gradients of some images to their shards' sums.
 
-    Operands: x, dy, S [shard], bias sums [shard][K], scratch of a worker (`scratch_size` floats).
+    `sums` are S [shard], `bias_sums` [shard][K]; `scratch` is a worker's, of `scratch_size` floats.
     """
-    g = runtime_sizes(t, operands)
-    images = advance(pointer(operands, 0, FLOATS), g.x_start)
-    slopes = advance(pointer(operands, 1, FLOATS), g.y_start)
-    v = pointer(operands, 4, FLOATS)
-    w = advance(v, g.v_size)
-    strides = Strides(0, g.v_row, g.m_row, 0, 0, 0)
+    images = advance(o.x, spec.forward.x_start)
+    slopes = advance(o.dy, spec.dy.start)
+    v, w = o.scratch, advance(o.scratch, spec.v_size)
+    strides = Strides(0, spec.forward.v_row, spec.forward.m_row, 0, 0, 0)
     n = 0
     while n < count:
-        shard = (first + n) // g.shard
-        until = min(count, (shard + 1) * g.shard - first)
-        sums = advance(pointer(operands, 2, FLOATS), shard * g.s_size)
-        bias = advance(pointer(operands, 3, FLOATS), shard * g.y_pixel)
-        if (first + n) % g.shard == 0:
-            clear(t, sums, g.s_size)
-            if t.bias:
-                clear(t, bias, g.y_pixel)
-        if t.bias:
+        shard = (first + n) // spec.shard
+        until = min(count, (shard + 1) * spec.shard - first)
+        sums = advance(o.sums, shard * spec.s_size)
+        bias = advance(o.bias_sums, shard * spec.dy.pixel)
+        if (first + n) % spec.shard == 0:
+            clear(spec, sums, spec.s_size)
+            if spec.bias:
+                clear(spec, bias, spec.dy.pixel)
+        if spec.bias:
             for image in range(n, until):
-                add_bias(t, g, bias, advance(slopes, image * g.y_size))
-        for begin in range(n * g.tiles, until * g.tiles, g.together):
-            taken = min(g.together, until * g.tiles - begin)
-            transform_tiles(t, g, images, v, begin, taken)
-            transform_gradient_tiles(t, g, slopes, w, begin, taken)
-            for spot in range(t.spots):
-                of_v, of_w = advance(v, spot * g.v_spot), advance(w, spot * g.m_spot)
-                to = advance(sums, spot * g.s_spot)
-                for k in range(g.blocks):
-                    of, at = advance(of_w, k * t.block), advance(to, k * g.panel)
-                    multiply_rows(t.product, strides, g.in_channels, of_v, of, at, taken)
+                add_bias(spec, bias, advance(slopes, image * spec.dy.size))
+        for begin in range(
+            n * spec.forward.tiles, until * spec.forward.tiles, spec.forward.together
+        ):
+            taken = min(spec.forward.together, until * spec.forward.tiles - begin)
+            transform_tiles(spec.forward, images, v, begin, taken)
+            transform_gradient_tiles(spec, slopes, w, begin, taken)
+            for spot in range(spec.forward.spots):
+                of_v, of_w = (
+                    advance(v, spot * spec.forward.v_spot),
+                    advance(w, spot * spec.forward.m_spot),
+                )
+                to = advance(sums, spot * spec.s_spot)
+                for k in range(spec.w.blocks):
+                    of, at = advance(of_w, k * spec.forward.block), advance(to, k * spec.panel)
+                    multiply_rows(spec.product, strides, spec.x.channels, of_v, of, at, taken)
         n = until
 
 
-@kernel
-def winograd_transform_input(t, operands, first, count):
-    """V of some images. Operands: x, V of the batch (`v_size` floats)."""
-    g = runtime_sizes(t, operands)
-    images = advance(pointer(operands, 0, FLOATS), g.x_start)
-    v = advance(pointer(operands, 1, FLOATS), first * g.tiles * g.v_row)
-    transform_tiles(t, g, images, v, 0, count * g.tiles)
+@kernel(x=FLOATS, v=FLOATS)
+def winograd_transform_input(spec, o, first, count):
+    """V of some images; `v` is that of the batch, of `v_size` floats."""
+    images = advance(o.x, spec.forward.x_start)
+    v = advance(o.v, first * spec.forward.tiles * spec.forward.v_row)
+    transform_tiles(spec.forward, images, v, 0, count * spec.forward.tiles)
 
 
-@kernel
-def winograd_transform_gradient(t, operands, first, count):
-    """W and the bias sums of some images.
-
-    Operands: dy, W of the batch (`w_size` floats), bias sums [image][K] of these images.
-    """
-    g = runtime_sizes(t, operands)
-    slopes = advance(pointer(operands, 0, FLOATS), g.y_start)
-    w = advance(pointer(operands, 1, FLOATS), first * g.tiles * g.m_row)
-    if t.bias:
+@kernel(dy=FLOATS, w=FLOATS, bias_sums=maybe(FLOATS))
+def winograd_transform_gradient(spec, o, first, count):
+    """W and the bias sums [image][K] of some images; `w` is W of the batch, of `w_size` floats."""
+    slopes = advance(o.dy, spec.dy.start)
+    w = advance(o.w, first * spec.forward.tiles * spec.forward.m_row)
+    if spec.bias:
         for image in range(count):
-            bias = advance(pointer(operands, 2, FLOATS), image * g.y_pixel)
-            clear(t, bias, g.y_pixel)
-            add_bias(t, g, bias, advance(slopes, image * g.y_size))
-    transform_gradient_tiles(t, g, slopes, w, 0, count * g.tiles)
+            bias = advance(o.bias_sums, image * spec.dy.pixel)
+            clear(spec, bias, spec.dy.pixel)
+            add_bias(spec, bias, advance(slopes, image * spec.dy.size))
+    transform_gradient_tiles(spec, slopes, w, 0, count * spec.forward.tiles)
 
 
 @block(nothing)
-def finish_weight(emit, t, sums, spot, dw, tap):
+def finish_weight(emit, spec, sums, spot, dw, tap):
     """Gᵀ S G of one vector of output channels, to taps `tap` floats apart."""
-    rows = transposed_weight_transform(emit, t.side, sums, spot)
+    rows = transposed_weight_transform(emit, spec.forward.side, sums, spot)
     for n, value in enumerate(value for row in rows for value in row):
         emit.store(value, dw, emit.offset((n, tap)))
 
 
 @inlined
-def add_up(t, to, source, apart, count):
+def add_up(spec, to, source, apart, count):
     """One vector: the sum of `count` vectors, `apart` floats apart."""
-    total = one_vector(t, source)
+    total = one_vector(spec, source)
     for n in range(1, count):
-        total = add_vectors(t, total, advance(source, n * apart))
-    keep_vectors(t, total, to)
+        total = add_vectors(spec, total, advance(source, n * apart))
+    keep_vectors(spec, total, to)
 
 
-@kernel
-def winograd_outer(t, operands, first, count):
+@kernel(
+    v=FLOATS,
+    w=FLOATS,
+    bias_sums=maybe(FLOATS),
+    dw=FLOATS,
+    db=maybe(FLOATS),
+    step=LONGS,
+    scratch=FLOATS,
+)
+def winograd_outer(spec, o, first, count):
     """The weight and bias gradients from V and W of the batch, for some of `items`.
 
-    Operands: V, W, bias sums [image][K], weight gradient [K / block][i][j][C][block], bias gradient
-    [K], the step (its second number is the images in the batch), scratch of a worker.
+    `bias_sums` are [image][K], `dw` is [K / block][i][j][C][block].
     """
-    g = runtime_sizes(t, operands)
-    v = pointer(operands, 0, FLOATS)
-    w = pointer(operands, 1, FLOATS)
-    biases = pointer(operands, 2, FLOATS)
-    dw = pointer(operands, 3, FLOATS)
-    db = pointer(operands, 4, FLOATS)
-    images = pointer(operands, 5, LONGS)[1]
-    sums = pointer(operands, 6, FLOATS)
-    strides = Strides(0, 0, 0, 0, g.v_spot, g.m_spot)
-    tiles = images * g.tiles
+    images = o.step[1]
+    sums = o.scratch
+    strides = Strides(0, 0, 0, 0, spec.forward.v_spot, spec.forward.m_spot)
+    tiles = images * spec.forward.tiles
     for item in range(first, first + count):
-        k, portion = item % g.blocks, item // g.blocks
+        k, portion = item % spec.w.blocks, item // spec.w.blocks
         c = portion * CHANNELS
-        channels = min(CHANNELS, g.in_channels - c)
-        clear(t, sums, g.portion_size)
+        channels = min(CHANNELS, spec.x.channels - c)
+        clear(spec, sums, spec.portion_size)
         for begin in range(0, tiles, _TILES):
-            of_v = advance(v, portion * g.v_part + begin * g.v_row)
-            of_w = advance(w, k * g.m_part + begin * g.m_row)
+            of_v = advance(o.v, portion * spec.forward.v_part + begin * spec.forward.v_row)
+            of_w = advance(o.w, k * spec.forward.m_part + begin * spec.forward.m_row)
             taken = min(_TILES, tiles - begin)
-            for spot in range(t.spots):
-                from_v, from_w = advance(of_v, spot * g.v_spot), advance(of_w, spot * g.m_spot)
-                to = advance(sums, spot * g.portion_spot)
-                multiply_rows(t.portion_product, strides, channels, from_v, from_w, to, taken)
-        to = advance(dw, k * g.block_size + c * t.block)
-        for at in range(0, channels * t.block, LANES):
-            finish_weight(t, advance(sums, at), g.portion_spot, advance(to, at), g.u_block)
-        if t.bias and c == 0:
-            for at in range(k * t.block, (k + 1) * t.block, LANES):
-                add_up(t, advance(db, at), advance(biases, at), g.y_pixel, images)
+            for spot in range(spec.forward.spots):
+                from_v, from_w = (
+                    advance(of_v, spot * spec.forward.v_spot),
+                    advance(of_w, spot * spec.forward.m_spot),
+                )
+                to = advance(sums, spot * spec.portion_spot)
+                multiply_rows(spec.portion_product, strides, channels, from_v, from_w, to, taken)
+        to = advance(o.dw, k * spec.w.block_size + c * spec.forward.block)
+        for at in range(0, channels * spec.forward.block, LANES):
+            finish_weight(
+                spec, advance(sums, at), spec.portion_spot, advance(to, at), spec.forward.u_block
+            )
+        if spec.bias and c == 0:
+            for at in range(k * spec.forward.block, (k + 1) * spec.forward.block, LANES):
+                add_up(spec, advance(o.db, at), advance(o.bias_sums, at), spec.dy.pixel, images)
 
 
-@kernel
-def winograd_reduce(t, operands, first, count):
+@kernel(sums=FLOATS, bias_sums=FLOATS, dw=FLOATS, db=maybe(FLOATS), step=LONGS)
+def winograd_reduce(spec, o, first, count):
     """The weight and bias gradients from the shards' sums, for some blocks of output channels.
 
-    Operands: S [shard], bias sums [shard][K], weight gradient [K / block][i][j][C][block], bias
-    gradient [K], the step (its second number is the images in the batch).
+    `sums` are S [shard], `bias_sums` [shard][K], `dw` is [K / block][i][j][C][block].
     """
-    g = runtime_sizes(t, operands)
-    sums = pointer(operands, 0, FLOATS)
-    biases = pointer(operands, 1, FLOATS)
-    dw = pointer(operands, 2, FLOATS)
-    db = pointer(operands, 3, FLOATS)
-    images = pointer(operands, 4, LONGS)[1]
-    shards = (images + g.shard - 1) // g.shard
-    if t.bias:
-        for k in range(first * t.block, (first + count) * t.block, LANES):
-            add_up(t, advance(db, k), advance(biases, k), g.y_pixel, shards)
+    shards = (o.step[1] + spec.shard - 1) // spec.shard
+    if spec.bias:
+        for k in range(first * spec.forward.block, (first + count) * spec.forward.block, LANES):
+            add_up(spec, advance(o.db, k), advance(o.bias_sums, k), spec.dy.pixel, shards)
     for k in range(first, first + count):
-        of, to = advance(sums, k * g.panel), advance(dw, k * g.block_size)
+        of, to = advance(o.sums, k * spec.panel), advance(o.dw, k * spec.w.block_size)
         if shards > 1:
-            for spot in range(t.spots):
-                for at in range(0, g.u_block, LANES):
-                    total = advance(of, spot * g.s_spot + at)
-                    add_up(t, total, total, g.s_size, shards)
-        for at in range(0, g.u_block, LANES):
-            finish_weight(t, advance(of, at), g.s_spot, advance(to, at), g.u_block)
+            for spot in range(spec.forward.spots):
+                for at in range(0, spec.forward.u_block, LANES):
+                    total = advance(of, spot * spec.s_spot + at)
+                    add_up(spec, total, total, spec.s_size, shards)
+        for at in range(0, spec.forward.u_block, LANES):
+            finish_weight(spec, advance(of, at), spec.s_spot, advance(to, at), spec.forward.u_block)

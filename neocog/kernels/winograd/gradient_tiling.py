@@ -1,13 +1,14 @@
 """The sizes of a Winograd weight gradient; its letters are those of `winograd_gradient`."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.gemm import Product
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.winograd.tiling import TileKind, Tiling, Winograd, spread
+from neocog.kernels.winograd.tiling import Winograd, spread
 
-__all__ = ["CHANNELS", "GradientKind", "GradientTiling", "WinogradGradient"]
+__all__ = ["CHANNELS", "WinogradGradient"]
 
 #: Input channels whose S is summed at a time, for one block of output channels: three cache lines
 #: of V, and 110 KB of S with vectors of eight floats. V and W are packed in these widths: with all
@@ -16,7 +17,7 @@ CHANNELS = 48
 
 
 @dataclass(frozen=True)
-class WinogradGradient:
+class WinogradGradient(Spec):
     """The weight gradient of one convolution; see `Winograd` for x, top, left, tile and group.
 
     `shard` is the images of a shard. If it is 0, V and W of up to `images` images are stored.
@@ -94,7 +95,7 @@ class WinogradGradient:
         """Floats a worker needs: for V and W of a group, or for a portion's S."""
         if self.shard:
             return self.v_size + self.w_size
-        return self.forward.spots * self.portion_spot
+        return self.portion_size
 
     @property
     def chains(self) -> int:
@@ -104,56 +105,28 @@ class WinogradGradient:
         return next(n for n in (4, 3, 2, 1) if self.dy.pixel // LANES % n == 0)
 
     @property
-    def kind(self) -> "GradientKind":
-        """What the machine code depends on."""
-        return GradientKind(self.tile, self.w.vectors, self.bias, self.chains)
-
-    @property
-    def runtime_sizes(self) -> "GradientTiling":
-        """All other sizes."""
-        return GradientTiling(
-            **asdict(self.forward.runtime_sizes),
-            shard=self.shard,
-            s_spot=self.s_spot,
-            s_size=self.s_size,
-            panel=self.panel,
-            v_size=self.v_size,
-            block_size=self.w.block_size,
-            portion_spot=self.portion_spot,
-            portion_size=self.forward.spots * self.portion_spot,
-        )
-
-
-@dataclass(frozen=True)
-class GradientTiling(Tiling):
-    """The runtime sizes of a Winograd weight gradient: the convolution's, and sizes of sums."""
-
-    shard: int
-    s_spot: int
-    s_size: int
-    panel: int
-    v_size: int
-    block_size: int
-    portion_spot: int
-    portion_size: int
-
-
-@dataclass(frozen=True)
-class GradientKind(TileKind):
-    """What the machine code of a Winograd weight gradient depends on."""
-
-    bias: bool
-    chains: int
-
-    runtime_sizes = GradientTiling
+    def portion_size(self) -> int:
+        """Floats of a portion's S."""
+        return self.forward.spots * self.portion_spot
 
     @property
     def product(self) -> Product:
         """S of one point and one block of output channels: rows are input channels."""
-        return Product(self.vectors, a_row=1, c_row=self.block, accumulate=True)
+        return Product(self.w.vectors, a_row=1, c_row=self.w.block, accumulate=True)
 
     @property
     def portion_product(self) -> Product:
         """The same for `winograd_outer`, which prefetches the next point."""
-        near = replace(self.product, a_depth=CHANNELS, b_depth=self.block)
+        near = replace(self.product, a_depth=CHANNELS, b_depth=self.w.block)
         return replace(near, far_a=True, far_b=True)
+
+    constants = (
+        "bias",
+        "chains",
+        "product",
+        "portion_product",
+        "forward.tile",
+        "forward.side",
+        "forward.spots",
+        "forward.block",
+    )

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.gemm import Product
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["TileKind", "Tiling", "Winograd", "WinogradKind", "spread"]
+__all__ = ["Winograd", "spread"]
 
 # Bytes of a group of tiles with all channels, at most …
 _GROUP_BYTES = 256 * 1024
@@ -32,7 +33,7 @@ def _apart(floats: int) -> int:
 
 
 @dataclass(frozen=True)
-class Winograd:
+class Winograd(Spec):
     """A 3 × 3 convolution with stride 1; maps as in `Convolution`, x in whole vectors.
 
     `top` and `left` are the rows and columns of zeros that x's border must have above and on the
@@ -170,131 +171,30 @@ class Winograd:
         return self.v_part + self.m_part
 
     @property
-    def kind(self) -> "WinogradKind":
-        """What the machine code depends on."""
-        return WinogradKind(
-            self.tile,
-            self.w.vectors,
-            self.bias,
-            self.relu,
-            self.accumulate,
-            self.gated,
-            self.parts,
-            4 * self.u_size > _NEAR_BYTES,
-        )
-
-    @property
-    def runtime_sizes(self) -> "Tiling":
-        """All other sizes."""
-        x, y, gate = self.x, self.y, self.gate
-        return Tiling(
-            columns=self.columns,
-            tiles=self.tiles,
-            together=self.together,
-            blocks=self.w.blocks,
-            in_channels=x.channels,
-            x_start=self.x_start,
-            x_size=x.size,
-            x_row=x.row,
-            x_pixel=x.pixel,
-            x_rows=self.x_rows,
-            x_columns=self.x_columns,
-            y_start=y.start,
-            y_size=y.size,
-            y_row=y.row,
-            y_pixel=y.pixel,
-            y_rows=y.height,
-            y_columns=y.width,
-            gate_start=gate.start,
-            gate_size=gate.size,
-            gate_row=gate.row,
-            gate_pixel=gate.pixel,
-            v_row=self.v_row,
-            v_spot=self.v_spot,
-            v_part=self.v_part,
-            u_spot=self.u_spot,
-            u_block=x.channels * self.w.block,
-            m_row=self.m_row,
-            m_spot=self.m_spot,
-            m_part=self.m_part,
-        )
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """The runtime sizes of a Winograd convolution; see the properties of `Winograd`."""
-
-    columns: int
-    tiles: int
-    together: int
-    blocks: int
-    in_channels: int
-    x_start: int
-    x_size: int
-    x_row: int
-    x_pixel: int
-    x_rows: int
-    x_columns: int
-    y_start: int
-    y_size: int
-    y_row: int
-    y_pixel: int
-    y_rows: int
-    y_columns: int
-    gate_start: int
-    gate_size: int
-    gate_row: int
-    gate_pixel: int
-    v_row: int
-    v_spot: int
-    v_part: int
-    u_spot: int
-    u_block: int
-    m_row: int
-    m_spot: int
-    m_part: int
-
-
-@dataclass(frozen=True)
-class TileKind:
-    """What the machine code of all Winograd kernels depends on.
-
-    `tile` is as in `Winograd`; `vectors` are those of one block of output channels.
-    """
-
-    tile: int
-    vectors: int
-
-    @property
-    def side(self) -> int:
-        """Points along a side of a tile."""
-        return self.tile + 2
-
-    @property
-    def spots(self) -> int:
-        """Points of a tile."""
-        return self.side**2
+    def u_block(self) -> int:
+        """Floats of U from one block of output channels to the next."""
+        return self.w.in_channels * self.block
 
     @property
     def block(self) -> int:
         """Output channels in a block."""
-        return self.vectors * LANES
-
-
-@dataclass(frozen=True)
-class WinogradKind(TileKind):
-    """What the forward kernel depends on too; `far` says that U comes from a distant cache."""
-
-    bias: bool
-    relu: bool
-    accumulate: bool
-    gated: bool
-    parts: bool
-    far: bool
-
-    runtime_sizes = Tiling
+        return self.w.block
 
     @property
     def product(self) -> Product:
         """M of one point and one block of output channels."""
-        return Product(self.vectors, a_depth=1, b_depth=self.block, far_b=self.far)
+        far = 4 * self.u_size > _NEAR_BYTES
+        return Product(self.w.vectors, a_depth=1, b_depth=self.block, far_b=far)
+
+    constants = (
+        "tile",
+        "side",
+        "spots",
+        "block",
+        "bias",
+        "relu",
+        "accumulate",
+        "gated",
+        "parts",
+        "product",
+    )
