@@ -32,13 +32,9 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.pooling.window_pooling import (
-    WindowPooling,
-    avg_pool_backward,
-    avg_pool_forward,
-    max_pool_backward,
-    max_pool_forward,
-)
+from neocog.kernels.pooling.average_pooling import avg_pool_backward, avg_pool_forward
+from neocog.kernels.pooling.max_pooling import max_pool_backward, max_pool_forward
+from neocog.kernels.pooling.windows import Side, WindowGradient, WindowPooling
 
 OFTEN_ONE = st.sampled_from([1, 2, 2, 3, 3, 4, 5, 7])
 
@@ -80,7 +76,7 @@ def with_cases(test):
     return test
 
 
-def pooling(case, **flags):
+def pooling(case, of=WindowPooling, **flags):
     """The spec, the shape of x and of y, and what the reference needs to know."""
     n, c, h, w, borders, dense, kernel, stride, padding = case
     rows, columns = (
@@ -92,7 +88,10 @@ def pooling(case, **flags):
         FeatureMap(*size, c, *border, d)
         for size, border, d in zip(sizes, borders, dense, strict=True)
     )
-    spec = WindowPooling(*four, *kernel, *stride, *padding, **flags)
+    sides = (
+        Side(*side) for side in zip((h, w), (rows, columns), kernel, stride, padding, strict=True)
+    )
+    spec = of(*four, *sides, **flags)
     return spec, (n, c, h, w), (n, c, rows, columns), (kernel, stride, padding)
 
 
@@ -105,8 +104,8 @@ def test_max_pool_forward(case):
         spec, *_ = pooling(case, winners=winners)
         x = kind(generator(case), *shape)
         y, won = blank(spec.y, len(x)), Buffer(len(x), spec.won.size, np.int32)
-        operands = (maps(spec.x, x), y, won if winners else None)
-        call(max_pool_forward, spec, operands, len(x))
+        kept = won if winners else None
+        call(max_pool_forward, spec, count=len(x), x=maps(spec.x, x), y=y, winners=kept)
         expected, winner = reference.max_pool2d_forward(x, *windows)
         np.testing.assert_array_equal(read(spec.y, y), expected)
         if winners:
@@ -120,7 +119,7 @@ def test_minus_infinity_alone_is_a_maximum():
     spec, shape, *_, windows = pooling(case)
     x = np.full(shape, -np.inf, np.float32)
     y, won = blank(spec.y, 1), Buffer(1, spec.won.size, np.int32)
-    call(max_pool_forward, spec, (maps(spec.x, x), y, won), 1)
+    call(max_pool_forward, spec, x=maps(spec.x, x), y=y, winners=won)
     expected, winner = reference.max_pool2d_forward(x, *windows)
     np.testing.assert_array_equal(read(spec.y, y), expected)
     np.testing.assert_array_equal(won.items[:, places(spec.won)], winner)
@@ -128,14 +127,14 @@ def test_minus_infinity_alone_is_a_maximum():
 
 def overlaps(spec):
     """How many windows a place lies in, at most."""
-    return -(-spec.kernel_h // spec.stride_h) * -(-spec.kernel_w // spec.stride_w)
+    return -(-spec.rows.kernel // spec.rows.stride) * -(-spec.columns.kernel // spec.columns.stride)
 
 
 @shapes(3)
 @with_cases
 @given(case=pools())
 def test_max_pool_backward(case):
-    spec, shape, pooled, windows = pooling(case)
+    spec, shape, pooled, windows = pooling(case, WindowGradient)
     rng = generator(case)
     _, winner = reference.max_pool2d_forward(whole(rng, *shape), *windows)
     won = Buffer(len(winner), spec.won.size, np.int32)
@@ -144,7 +143,7 @@ def test_max_pool_backward(case):
     for kind in (whole, real, wild):
         dy = kind(rng, *pooled)
         dx = blank(spec.dx, len(dy))
-        call(max_pool_backward, spec, (maps(spec.dy, dy), won, dx), len(dy))
+        call(max_pool_backward, spec, count=len(dy), dy=maps(spec.dy, dy), winners=won, dx=dx)
         with np.errstate(invalid="ignore"):
             expected = backward(double(dy), winner, shape, *windows)
         bound = np.zeros_like(expected)
@@ -164,17 +163,22 @@ def test_avg_pool(case):
         for kind in (real, wild):
             x = kind(rng, *shape)
             y = blank(spec.y, len(x))
-            call(avg_pool_forward, spec, (maps(spec.x, x), y), len(x))
+            call(avg_pool_forward, spec, count=len(x), x=maps(spec.x, x), y=y)
             forward = reference.avg_pool2d_forward
             with np.errstate(invalid="ignore"):
                 expected = forward(double(x), *windows, count_include_pad=include)
             sums = forward(np.nan_to_num(magnitude(x)), *windows, count_include_pad=include)
             # All are added, 1 / d is rounded, and so is the product with it.
-            assert_within(read(spec.y, y), expected, rounding(spec.taps + 2, sums))
+            assert_within(
+                read(spec.y, y),
+                expected,
+                rounding(spec.rows.kernel * spec.columns.kernel + 2, sums),
+            )
 
             dy = kind(rng, *pooled)
             dx = blank(spec.dx, len(dy))
-            call(avg_pool_backward, spec, (maps(spec.dy, dy), dx), len(dy))
+            gradient, *_ = pooling(case, WindowGradient, count_include_pad=include)
+            call(avg_pool_backward, gradient, count=len(dy), dy=maps(spec.dy, dy), dx=dx)
             backward = reference.avg_pool2d_backward
             with np.errstate(invalid="ignore"):
                 expected = backward(double(dy), shape, *windows, count_include_pad=include)
