@@ -128,6 +128,10 @@ class Emitter(MemoryEmitter):
         """Floats with integer values as int32."""
         return self._b.fptosi(a, INDICES)
 
+    def bits(self, a: Any) -> Any:
+        """The bits of floats as int32."""
+        return self._b.bitcast(a, INDICES)
+
     def power_of_two(self, exponent: Any) -> Any:
         """2**exponent for int32 from −126 to 127."""
         biased = self._b.add(exponent, self.indices(127))

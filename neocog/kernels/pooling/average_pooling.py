@@ -12,10 +12,17 @@ unrolled, others are loops. The mean of a whole map without a border is one long
 """
 
 from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, zeros
+from neocog.kernels.codegen.pointers import advance, rolled, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, float32
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.pooling.channels import clear_rest, keep, load, store, whole_windows
+from neocog.kernels.pooling.channels import (
+    clear_rest,
+    clear_rows,
+    load,
+    store,
+    tap_rows,
+    whole_windows,
+)
 
 __all__ = ["avg_pool_backward", "avg_pool_forward"]
 
@@ -29,12 +36,24 @@ def _total(emit, values):
 
 
 @block(nothing)
-def mean_unrolled(emit, spec, x, y):
+def mean_unrolled(emit, spec, some, x, y):
     """The means of a window inside the map; x points to its first tap."""
-    taps = range(spec.unrolled)
-    values = [emit.load(x, i * spec.x.row + j * spec.x.pixel) for i in taps for j in taps]
-    if values:
-        emit.store(emit.mul(_total(emit, values), emit.constant(spec.scale)), y)
+    rows = tap_rows(emit, spec, spec.x, x)
+    for at in range(0, len(some) * LANES if rows else 0, LANES):
+        places = [j * spec.x.pixel + at for j in range(spec.unrolled)]
+        total = _total(emit, [emit.load(row, place) for row in rows for place in places])
+        emit.store(emit.mul(total, emit.constant(spec.scale)), y, at)
+
+
+@inlined
+def whole_means(spec, some, x, y, begin, end):
+    """The means of a row's windows begin … end, which lie in the map."""
+    x = advance(x, (begin * spec.columns.stride - spec.columns.padding) * spec.x.pixel)
+    y = advance(y, begin * spec.y.pixel)
+    for _ in range(begin, end):
+        mean_unrolled(spec, some, x, y)
+        x = advance(x, rolled(spec.columns.stride * spec.x.pixel))
+        y = advance(y, spec.y.pixel)
 
 
 def _add_taps(emit, spec, sums, x, taps):
@@ -119,13 +138,18 @@ def avg_pool_forward(spec, o, first, count):
             begin, end = whole_windows(spec, row)
             if spec.unrolled > 0:
                 x_row = advance(x_map, spec.rows.firsts[row] * spec.x.row)
-                for column in range(begin, end):
-                    x = advance(
-                        x_row, (column * spec.columns.stride - spec.columns.padding) * spec.x.pixel
-                    )
-                    y = advance(y_row, column * spec.y.pixel)
-                    for c in range(0, spec.floats, LANES):
-                        mean_unrolled(spec, advance(x, c), advance(y, c))
+                c = 0
+                while c < spec.floats:
+                    x, y = advance(x_row, c), advance(y_row, c)
+                    if c + 4 * LANES <= spec.floats:
+                        whole_means(spec, zeros(4), x, y, begin, end)
+                        c += 4 * LANES
+                    elif c + 2 * LANES <= spec.floats:
+                        whole_means(spec, zeros(2), x, y, begin, end)
+                        c += 2 * LANES
+                    else:
+                        whole_means(spec, zeros(1), x, y, begin, end)
+                        c += LANES
             for n_th in range(spec.y.width - (end - begin)):
                 column = n_th if n_th < begin else n_th + end - begin
                 any_window(spec, x_map, advance(y_row, column * spec.y.pixel), row, column)
@@ -135,74 +159,90 @@ def avg_pool_forward(spec, o, first, count):
 
 
 @block(accumulators)
-def add_scaled(emit, spec, sums, scale, dy):
-    """Add dy / d."""
-    slopes = [load(emit, spec, spec.dy, dy, v * LANES) for v in range(len(sums))]
-    return [emit.fma(slope, emit.splat(scale), t) for slope, t in zip(slopes, sums, strict=True)]
+def shares(emit, spec, some, scale, dy):
+    """A window's dy / d."""
+    at = range(0, len(some) * LANES, LANES)
+    return [emit.mul(load(emit, spec, spec.dy, dy, place), emit.splat(scale)) for place in at]
+
+
+@block(nothing)
+def add_unrolled(emit, spec, held, dx):
+    """Add dy / d to the taps of a window inside the map; dx points to its first tap."""
+    for row in tap_rows(emit, spec, spec.dx, dx):
+        for j in range(spec.unrolled):
+            for v, value in enumerate(held):
+                place = j * spec.dx.pixel + v * LANES
+                total = value if spec.paired else emit.add(emit.load(row, place), value)
+                emit.store(total, row, place)
+
+
+@block(nothing)
+def add_tap(emit, spec, held, dx):
+    """Add dy / d to one tap."""
+    for v, value in enumerate(held):
+        total = emit.add(load(emit, spec, spec.dx, dx, v * LANES), value)
+        store(emit, spec, spec.dx, total, dx, v * LANES)
 
 
 @inlined
-def some_gathered(spec, sums, dy, dx, h, w):
-    """A pixel's sum over its windows, for as many channels as there are sums."""
-    for row in range(spec.rows.first_windows[h], spec.rows.end_windows[h]):
-        for column in range(spec.columns.first_windows[w], spec.columns.end_windows[w]):
-            scale = window_scale(spec, row, column)
-            sums = add_scaled(
-                spec, sums, scale, advance(dy, row * spec.dy.row + column * spec.dy.pixel)
-            )
-    keep(spec, sums, dx)
+def add_whole(spec, some, dy, dx, begin, end):
+    """Add to the taps of a row's windows begin … end, which lie in the map."""
+    dy = advance(dy, begin * spec.dy.pixel)
+    dx = advance(dx, (begin * spec.columns.stride - spec.columns.padding) * spec.dx.pixel)
+    scale = float32(spec.scale)
+    for _ in range(begin, end):
+        add_unrolled(spec, shares(spec, some, scale, dy), dx)
+        dy = advance(dy, spec.dy.pixel)
+        dx = advance(dx, rolled(spec.columns.stride * spec.dx.pixel))
 
 
 @inlined
-def gather_means(spec, dy, dx):
-    """Every pixel's sum over the windows that contain it."""
-    for h in range(spec.dx.height):
-        for w in range(spec.dx.width):
-            to = advance(dx, h * spec.dx.row + w * spec.dx.pixel)
-            c = 0
-            if not spec.dense:
-                while c + 4 * LANES <= spec.floats:
-                    some_gathered(spec, zeros(4), advance(dy, c), advance(to, c), h, w)
-                    c += 4 * LANES
-            while c < spec.floats:
-                some_gathered(spec, zeros(1), advance(dy, c), advance(to, c), h, w)
-                c += LANES
-
-
-@inlined
-def some_spread(spec, sums, dy, dx, row, column):
-    """A window's dy / d to all of its pixels, for as many channels as there are sums."""
-    sums = add_scaled(spec, sums, window_scale(spec, row, column), dy)
-    left, right = spec.columns.firsts[column], spec.columns.ends[column]
+def add_any(spec, some, dy, dx, row, column):
+    """Add to the taps of any window."""
+    scale = window_scale(spec, row, column)
+    held = shares(spec, some, scale, advance(dy, column * spec.dy.pixel))
     for h in range(spec.rows.firsts[row], spec.rows.ends[row]):
-        for w in range(left, right):
-            keep(spec, sums, advance(dx, h * spec.dx.row + w * spec.dx.pixel))
+        for w in range(spec.columns.firsts[column], spec.columns.ends[column]):
+            add_tap(spec, held, advance(dx, h * spec.dx.row + w * spec.dx.pixel))
 
 
 @inlined
-def spread_means(spec, dy, dx):
-    """Every window's dy / d to its pixels, for windows that do not overlap."""
-    for row in range(spec.dy.height):
-        for column in range(spec.dy.width):
-            slope = advance(dy, row * spec.dy.row + column * spec.dy.pixel)
-            c = 0
-            if not spec.dense:
-                while c + 4 * LANES <= spec.floats:
-                    some_spread(spec, zeros(4), advance(slope, c), advance(dx, c), row, column)
-                    c += 4 * LANES
-            while c < spec.floats:
-                some_spread(spec, zeros(1), advance(slope, c), advance(dx, c), row, column)
-                c += LANES
-    clear_rest(spec, dx)
+def add_windows(spec, some, dy, dx, row):
+    """Add to the taps of a row of windows, for as many channels as there are shares."""
+    begin, end = whole_windows(spec, row)
+    if spec.unrolled > 0:
+        corner = advance(dx, spec.rows.firsts[row] * spec.dx.row)
+        add_whole(spec, some, dy, corner, begin, end)
+    if not spec.paired:
+        for n in range(spec.dy.width - (end - begin)):
+            add_any(spec, some, dy, dx, row, n if n < begin else n + end - begin)
 
 
 @kernel(dy=FLOATS, dx=FLOATS)
 def avg_pool_backward(spec, o, first, count):
     """dx, which is written except for its border, from dy."""
     for n in range(count):
-        dy = advance(o.dy, n * spec.dy.size + spec.dy.start)
-        dx = advance(o.dx, n * spec.dx.size + spec.dx.start)
-        if spec.is_tiled:
-            spread_means(spec, dy, dx)
+        dy_map = advance(o.dy, n * spec.dy.size + spec.dy.start)
+        dx_map = advance(o.dx, n * spec.dx.size + spec.dx.start)
+        cleared = 0
+        for row in range(spec.dy.height):
+            if not spec.paired:
+                clear_rows(spec, dx_map, cleared, spec.rows.ends[row])
+                cleared = max(cleared, spec.rows.ends[row])
+            dy_row = advance(dy_map, row * spec.dy.row)
+            c = 0
+            while c < spec.floats:
+                dy, dx = advance(dy_row, c), advance(dx_map, c)
+                if c + 4 * LANES <= spec.floats and not spec.dense:
+                    add_windows(spec, zeros(4), dy, dx, row)
+                    c += 4 * LANES
+                elif c + 2 * LANES <= spec.floats and not spec.dense:
+                    add_windows(spec, zeros(2), dy, dx, row)
+                    c += 2 * LANES
+                else:
+                    add_windows(spec, zeros(1), dy, dx, row)
+                    c += LANES
+        if spec.paired:
+            clear_rest(spec, dx_map)
         else:
-            gather_means(spec, dy, dx)
+            clear_rows(spec, dx_map, cleared, spec.dx.height)

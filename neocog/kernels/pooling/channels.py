@@ -1,23 +1,16 @@
 """Vectors of a pixel's channels for pooling, where pixels of dense maps are partial vectors."""
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, zeros
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.jit import inlined
 
-__all__ = ["clear_rest", "keep", "load", "load_winner", "store", "whole_windows"]
+__all__ = ["clear_rest", "clear_rows", "load", "store", "tap_rows", "whole_windows"]
 
 
 def load(emit, spec, m, pointer, offset=0):
     """A vector of channels of a pixel of the map `m`."""
     return emit.load_lanes(pointer, offset, m.pixel) if spec.dense else emit.load(pointer, offset)
-
-
-def load_winner(emit, spec, pointer, offset=0):
-    """Which taps have won."""
-    if spec.dense:
-        return emit.load_lanes_indices(pointer, offset, spec.won.pixel)
-    return emit.load_indices(pointer, offset)
 
 
 def store(emit, spec, m, value, pointer, offset=0):
@@ -28,11 +21,17 @@ def store(emit, spec, m, value, pointer, offset=0):
         emit.store(value, pointer, offset)
 
 
+def tap_rows(emit, spec, m, pointer):
+    """Pointers to the rows of unrolled taps, of which `pointer` is the first."""
+    # From one pointer LLVM would compute those to all taps before a loop, and spill them.
+    rows = [emit.advance(pointer, i * m.row) for i in range(spec.unrolled)]
+    return [emit.opaque(row) for row in rows]
+
+
 @block(nothing)
-def keep(emit, spec, sums, dx):
-    """Write the sums of a pixel of dx."""
-    for v, total in enumerate(sums):
-        store(emit, spec, spec.dx, total, dx, v * LANES)
+def clear(emit, spec, dx):
+    """Zeros in a vector of a pixel of dx."""
+    store(emit, spec, spec.dx, emit.constant(0.0), dx)
 
 
 @inlined
@@ -44,10 +43,24 @@ def whole_windows(spec, row):
 
 
 @inlined
+def clear_pixels(spec, dx, row, begin, end):
+    """Zeros in some pixels of a row."""
+    pixels = advance(dx, row * spec.dx.row)
+    for w in range(begin, end):
+        for c in range(0, spec.floats, LANES):
+            clear(spec, advance(pixels, w * spec.dx.pixel + c))
+
+
+@inlined
 def clear_rest(spec, dx):
-    """Write zeros where the windows leave out the end of a row or column."""
+    """Zeros where the windows leave out the end of a row or column."""
     for h in range(spec.dx.height):
         covered = spec.columns.end if h < spec.rows.end else 0
-        for w in range(covered, spec.dx.width):
-            for c in range(0, spec.floats, LANES):
-                keep(spec, zeros(1), advance(dx, h * spec.dx.row + w * spec.dx.pixel + c))
+        clear_pixels(spec, dx, h, covered, spec.dx.width)
+
+
+@inlined
+def clear_rows(spec, dx, begin, end):
+    """Zeros in some rows, so that windows can add to them."""
+    for h in range(begin, end):
+        clear_pixels(spec, dx, h, 0, spec.dx.width)

@@ -15,16 +15,16 @@ others are loops. Pooling a whole map to one pixel is one large window.
 from math import nan
 
 from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, zeros
+from neocog.kernels.codegen.pointers import advance, rolled, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, float32
 from neocog.kernels.compiler.jit import inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.pooling.channels import (
     clear_rest,
-    keep,
+    clear_rows,
     load,
-    load_winner,
     store,
+    tap_rows,
     whole_windows,
 )
 
@@ -48,22 +48,33 @@ def _maximum(emit, values):
 
 
 @block(nothing)
-def max_unrolled(emit, spec, x, y, won):
+def max_unrolled(emit, spec, some, x, y, won):
     """The maxima of a window inside the map; x points to its first tap."""
-    taps = range(spec.unrolled)
-    values = [emit.load(x, i * spec.x.row + j * spec.x.pixel) for i in taps for j in taps]
-    if not values:
-        return
-    if not spec.tracked:
-        emit.store(_maximum(emit, values), y)
-        return
-    best, winner = values[0], emit.indices(0)
-    for tap, value in enumerate(values[1:], 1):
-        wins = _larger_of(emit, value, best)
-        best = emit.select(wins, value, best)
-        winner = emit.select(wins, emit.indices(tap), winner)
-    emit.store(best, y)
-    emit.store(winner, won)
+    rows = tap_rows(emit, spec, spec.x, x)
+    for at in range(0, len(some) * LANES if rows else 0, LANES):
+        places = [j * spec.x.pixel + at for j in range(spec.unrolled)]
+        values = [emit.load(row, place) for row in rows for place in places]
+        if not spec.tracked:
+            emit.store(_maximum(emit, values), y, at)
+            continue
+        best, winner = values[0], emit.indices(0)
+        for tap, value in enumerate(values[1:], 1):
+            wins = _larger_of(emit, value, best)
+            best = emit.select(wins, value, best)
+            winner = emit.select(wins, emit.indices(tap), winner)
+        emit.store(best, y, at)
+        emit.store(winner, won, at)
+
+
+@inlined
+def whole_maxima(spec, some, x, y, won, begin, end):
+    """The maxima of a row's windows begin … end, which lie in the map."""
+    x = advance(x, (begin * spec.columns.stride - spec.columns.padding) * spec.x.pixel)
+    y, won = advance(y, begin * spec.y.pixel), advance(won, begin * spec.won.pixel)
+    for _ in range(begin, end):
+        max_unrolled(spec, some, x, y, won)
+        x = advance(x, rolled(spec.columns.stride * spec.x.pixel))
+        y, won = advance(y, spec.y.pixel), advance(won, spec.won.pixel)
 
 
 @block(accumulators)
@@ -151,16 +162,18 @@ def max_pool_forward(spec, o, first, count):
             begin, end = whole_windows(spec, row)
             if spec.unrolled > 0:
                 x_row = advance(x_map, spec.rows.firsts[row] * spec.x.row)
-                for column in range(begin, end):
-                    x = advance(
-                        x_row, (column * spec.columns.stride - spec.columns.padding) * spec.x.pixel
-                    )
-                    y, won = (
-                        advance(y_row, column * spec.y.pixel),
-                        advance(won_row, column * spec.won.pixel),
-                    )
-                    for c in range(0, spec.floats, LANES):
-                        max_unrolled(spec, advance(x, c), advance(y, c), advance(won, c))
+                c = 0
+                while c < spec.floats:
+                    x, y, won = advance(x_row, c), advance(y_row, c), advance(won_row, c)
+                    if c + 4 * LANES <= spec.floats:
+                        whole_maxima(spec, zeros(4), x, y, won, begin, end)
+                        c += 4 * LANES
+                    elif c + 2 * LANES <= spec.floats:
+                        whole_maxima(spec, zeros(2), x, y, won, begin, end)
+                        c += 2 * LANES
+                    else:
+                        whole_maxima(spec, zeros(1), x, y, won, begin, end)
+                        c += LANES
             for n_th in range(spec.y.width - (end - begin)):
                 column = n_th if n_th < begin else n_th + end - begin
                 y, won = (
@@ -173,82 +186,105 @@ def max_pool_forward(spec, o, first, count):
 # Gradient
 
 
-@block(nothing)
-def spread_unrolled(emit, spec, dy, won, dx):
-    """Write dy to its winners and zero to the other taps of a window of 2 × 2."""
-    if not spec.paired:
-        return
-    slope, winner = emit.load(dy), emit.load_indices(won)
-    for tap in range(4):
-        mine = emit.equal_indices(winner, emit.indices(tap))
-        place = tap // 2 * spec.dx.row + tap % 2 * spec.dx.pixel
-        emit.store(emit.select(mine, slope, emit.constant(0.0)), dx, place)
-
-
 @block(accumulators)
-def add_won(emit, spec, sums, dy, won, tap):
+def hold(emit, spec, held, dy, won):
+    """A window's dy, then its winners, as the bits of floats."""
+    at = range(0, len(held) // 2 * LANES, LANES)
+    slopes = [load(emit, spec, spec.dy, dy, place) for place in at]
+    return [*slopes, *[load(emit, spec, spec.won, won, place) for place in at]]
+
+
+def _of_winner(emit, held, v, tap):
+    """dy where the tap has won, and zero elsewhere."""
+    mine = emit.equal_indices(emit.bits(held[len(held) // 2 + v]), emit.indices(tap))
+    return emit.select(mine, held[v], emit.constant(0.0))
+
+
+@block(nothing)
+def give_unrolled(emit, spec, held, dx):
+    """Give the winners of a window inside the map their dy; dx points to its first tap."""
+    for i, row in enumerate(tap_rows(emit, spec, spec.dx, dx)):
+        for j in range(spec.unrolled):
+            for v in range(len(held) // 2):
+                value = _of_winner(emit, held, v, i * spec.unrolled + j)
+                place = j * spec.dx.pixel + v * LANES
+                if not spec.paired:
+                    value = emit.add(emit.load(row, place), value)
+                emit.store(value, row, place)
+
+
+@block(nothing)
+def give_tap(emit, spec, held, dx, tap):
     """Add dy where the tap has won."""
-    wanted, none = emit.splat_indices(tap), emit.constant(0.0)
-    added = []
-    for v, total in enumerate(sums):
-        slope = load(emit, spec, spec.dy, dy, v * LANES)
-        winner = load_winner(emit, spec, won, v * LANES)
-        added.append(emit.add(total, emit.select(emit.equal_indices(winner, wanted), slope, none)))
-    return added
+    for v in range(len(held) // 2):
+        total = load(emit, spec, spec.dx, dx, v * LANES)
+        total = emit.add(total, _of_winner(emit, held, v, tap))
+        store(emit, spec, spec.dx, total, dx, v * LANES)
 
 
 @inlined
-def some_gathered(spec, sums, dy, won, dx, h, w):
-    """A pixel's sum over its windows, for as many channels as there are sums."""
-    for row in range(spec.rows.first_windows[h], spec.rows.end_windows[h]):
-        i = h - spec.rows.origins[row]
-        for column in range(spec.columns.first_windows[w], spec.columns.end_windows[w]):
-            j = w - spec.columns.origins[column]
-            slope = advance(dy, row * spec.dy.row + column * spec.dy.pixel)
-            winner = advance(won, row * spec.won.row + column * spec.won.pixel)
-            sums = add_won(spec, sums, slope, winner, i * spec.columns.kernel + j)
-    keep(spec, sums, dx)
+def give_whole(spec, held, dy, won, dx, begin, end):
+    """Give the winners of a row's windows begin … end, which lie in the map, their dy."""
+    dy, won = advance(dy, begin * spec.dy.pixel), advance(won, begin * spec.won.pixel)
+    dx = advance(dx, (begin * spec.columns.stride - spec.columns.padding) * spec.dx.pixel)
+    for _ in range(begin, end):
+        give_unrolled(spec, hold(spec, held, dy, won), dx)
+        dy, won = advance(dy, spec.dy.pixel), advance(won, spec.won.pixel)
+        dx = advance(dx, rolled(spec.columns.stride * spec.dx.pixel))
 
 
 @inlined
-def gather_won(spec, dy, won, dx):
-    """Every pixel's sum over the windows that contain it."""
-    for h in range(spec.dx.height):
-        for w in range(spec.dx.width):
-            to = advance(dx, h * spec.dx.row + w * spec.dx.pixel)
-            c = 0
-            if not spec.dense:
-                while c + 4 * LANES <= spec.floats:
-                    some_gathered(
-                        spec, zeros(4), advance(dy, c), advance(won, c), advance(to, c), h, w
-                    )
-                    c += 4 * LANES
-            while c < spec.floats:
-                some_gathered(spec, zeros(1), advance(dy, c), advance(won, c), advance(to, c), h, w)
-                c += LANES
+def give_any(spec, held, dy, won, dx, row, column):
+    """Give the winners of any window their dy."""
+    held = hold(
+        spec, held, advance(dy, column * spec.dy.pixel), advance(won, column * spec.won.pixel)
+    )
+    up, before = spec.rows.origins[row], spec.columns.origins[column]
+    for h in range(spec.rows.firsts[row], spec.rows.ends[row]):
+        tap = (h - up) * spec.columns.kernel - before
+        for w in range(spec.columns.firsts[column], spec.columns.ends[column]):
+            give_tap(spec, held, advance(dx, h * spec.dx.row + w * spec.dx.pixel), tap + w)
 
 
 @inlined
-def spread_won(spec, dy, won, dx):
-    """Every window's dy to its winner, for windows of 2 × 2 that tile the map."""
-    for row in range(spec.dy.height):
-        for column in range(spec.dy.width):
-            slope = advance(dy, row * spec.dy.row + column * spec.dy.pixel)
-            winner = advance(won, row * spec.won.row + column * spec.won.pixel)
-            corner = advance(dx, 2 * (row * spec.dx.row + column * spec.dx.pixel))
-            for c in range(0, spec.floats, LANES):
-                spread_unrolled(spec, advance(slope, c), advance(winner, c), advance(corner, c))
-    clear_rest(spec, dx)
+def give_row(spec, held, dy, won, dx, row):
+    """Give the winners of a row of windows their dy, for as many channels as are held."""
+    begin, end = whole_windows(spec, row)
+    if spec.unrolled > 0:
+        corner = advance(dx, spec.rows.firsts[row] * spec.dx.row)
+        give_whole(spec, held, dy, won, corner, begin, end)
+    if not spec.paired:
+        for n in range(spec.dy.width - (end - begin)):
+            give_any(spec, held, dy, won, dx, row, n if n < begin else n + end - begin)
 
 
 @kernel(dy=FLOATS, winners=INTS, dx=FLOATS)
 def max_pool_backward(spec, o, first, count):
     """dx, which is written except for its border, from dy and the winners."""
     for n in range(count):
-        dy = advance(o.dy, n * spec.dy.size + spec.dy.start)
-        won = advance(o.winners, n * spec.won.size)
-        dx = advance(o.dx, n * spec.dx.size + spec.dx.start)
+        dy_map = advance(o.dy, n * spec.dy.size + spec.dy.start)
+        won_map = advance(o.winners, n * spec.won.size)
+        dx_map = advance(o.dx, n * spec.dx.size + spec.dx.start)
+        cleared = 0
+        for row in range(spec.dy.height):
+            if not spec.paired:
+                clear_rows(spec, dx_map, cleared, spec.rows.ends[row])
+                cleared = max(cleared, spec.rows.ends[row])
+            dy_row = advance(dy_map, row * spec.dy.row)
+            won_row = advance(won_map, row * spec.won.row)
+            c = 0
+            while c < spec.floats:
+                dy, won, dx = advance(dy_row, c), advance(won_row, c), advance(dx_map, c)
+                if c + 4 * LANES <= spec.floats and not spec.dense:
+                    give_row(spec, zeros(8), dy, won, dx, row)
+                    c += 4 * LANES
+                elif c + 2 * LANES <= spec.floats and not spec.dense:
+                    give_row(spec, zeros(4), dy, won, dx, row)
+                    c += 2 * LANES
+                else:
+                    give_row(spec, zeros(2), dy, won, dx, row)
+                    c += LANES
         if spec.paired:
-            spread_won(spec, dy, won, dx)
+            clear_rest(spec, dx_map)
         else:
-            gather_won(spec, dy, won, dx)
+            clear_rows(spec, dx_map, cleared, spec.dx.height)

@@ -11,7 +11,6 @@ Kernels read positions from tables: there is no other difference between these k
 none of the divisions by the stride takes time.
 """
 
-from bisect import bisect_right
 from dataclasses import dataclass
 
 from neocog.kernels.codegen.vector_types import LANES
@@ -73,16 +72,6 @@ class Side:
             return self.taps
         end = self.size + self.padding
         return tuple(min(end, origin + self.kernel) - origin for origin in self.origins)
-
-    @property
-    def first_windows(self) -> tuple[int, ...]:
-        """The first window that contains each pixel."""
-        return tuple(bisect_right(self.ends, place) for place in range(self.size))
-
-    @property
-    def end_windows(self) -> tuple[int, ...]:
-        """The window after the last one that contains each pixel."""
-        return tuple(bisect_right(self.firsts, place) for place in range(self.size))
 
     @property
     def first_whole(self) -> int:
@@ -191,10 +180,17 @@ class WindowPooling(Spec):
 class WindowGradient(WindowPooling):
     """A `WindowPooling` for the gradients, whose machine code depends on less."""
 
-    constants = ("paired", "dense")
+    constants = ("unrolled", "paired", "dense")
 
     @property
     def paired(self) -> bool:
-        """Whether windows are of 2 × 2 and do not overlap: then their taps are unrolled."""
-        taps = {*self.rows.taps, *self.columns.taps}
-        return self.is_tiled and taps == {2} and not self.dense
+        """Whether the unrolled windows tile the map, so that nothing is added."""
+        return self.unrolled == 2
+
+    @property
+    def unrolled(self) -> int:
+        """Windows of 2 × 2 are unrolled if they tile the map, those of 3 × 3 if they do not."""
+        size = super().unrolled
+        if size == 2:
+            return size if self.is_tiled and {*self.rows.taps, *self.columns.taps} == {2} else 0
+        return 0 if self.is_tiled else size
