@@ -22,19 +22,23 @@ class PoolingOp(Op):
     def _takes_largest(self) -> bool:
         return isinstance(self.layer, MaxPool2d | AdaptiveMaxPool2d)
 
-    def _sides(self) -> tuple[Side, ...]:
-        """The windows along rows and columns."""
-        sizes, counts = (self.x.height, self.x.width), (self.y.height, self.y.width)
-        layer = self.layer
+    def _sides(self) -> tuple[Side, Side]:
+        """The windows along columns and rows of pixels."""
+        layer, x, y = self.layer, self.x, self.y
         if isinstance(layer, AdaptiveMaxPool2d | AdaptiveAvgPool2d):
-            return tuple(map(adaptive_side, sizes, counts))
-        return tuple(map(Side, sizes, counts, layer.kernel, layer.steps, layer.before))
+            return adaptive_side(x.height, y.height), adaptive_side(x.width, y.width)
+        (kh, kw), (sh, sw), (top, left) = layer.kernel, layer.steps, layer.before
+        rows = Side(x.height, y.height, kh, sh, top)
+        return rows, Side(x.width, y.width, kw, sw, left)
 
     def _spec(self, builder: Builder, kind: type[WindowPooling]) -> WindowPooling:
         maps = (self.x.map, self.y.map, self.y.gradient_map, self.x.gradient_map)
-        padding_counts = isinstance(self.layer, AvgPool2d) and self.layer.count_include_pad
-        winners = self._takes_largest and builder.training
-        return kind(*maps, *self._sides(), winners, padding_counts)
+        return kind(
+            *maps,
+            *self._sides(),
+            winners=self._takes_largest and builder.training,
+            count_include_pad=getattr(self.layer, "count_include_pad", False),
+        )
 
     @property
     def _winners(self) -> str:

@@ -11,20 +11,24 @@ map; or it is the same number for all windows. Windows of 2 × 2 and 3 × 3 insi
 unrolled, others are loops. The mean of a whole map without a border is one long sum.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, rolled, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, float32
 from neocog.kernels.compiler.jit import inlined, kernel
 from neocog.kernels.pooling.channels import (
     clear_rest,
-    clear_rows,
+    keep,
     load,
     store,
     tap_rows,
     whole_windows,
 )
+from neocog.kernels.pooling.windows import WindowGradient, WindowPooling, small_pooling
 
-__all__ = ["avg_pool_backward", "avg_pool_forward"]
+__all__ = ["avg_pool_backward", "avg_pool_forward", "kinds"]
 
 
 def _total(emit, values):
@@ -118,13 +122,17 @@ def some_means(spec, sums, x, y, row, column):
 def any_window(spec, x, y, row, column):
     """The means of any window."""
     c = 0
-    if not spec.dense:
-        while c + 4 * LANES <= spec.floats:
-            some_means(spec, zeros(4), advance(x, c), advance(y, c), row, column)
-            c += 4 * LANES
     while c < spec.floats:
-        some_means(spec, zeros(1), advance(x, c), advance(y, c), row, column)
-        c += LANES
+        from_x, to = advance(x, c), advance(y, c)
+        if c + 4 * LANES <= spec.floats and not spec.dense:
+            some_means(spec, zeros(4), from_x, to, row, column)
+            c += 4 * LANES
+        elif c + 2 * LANES <= spec.floats and not spec.dense:
+            some_means(spec, zeros(2), from_x, to, row, column)
+            c += 2 * LANES
+        else:
+            some_means(spec, zeros(1), from_x, to, row, column)
+            c += LANES
 
 
 @kernel(x=FLOATS, y=FLOATS)
@@ -166,83 +174,119 @@ def shares(emit, spec, some, scale, dy):
 
 
 @block(nothing)
-def add_unrolled(emit, spec, held, dx):
-    """Add dy / d to the taps of a window inside the map; dx points to its first tap."""
-    for row in tap_rows(emit, spec, spec.dx, dx):
-        for j in range(spec.unrolled):
-            for v, value in enumerate(held):
-                place = j * spec.dx.pixel + v * LANES
-                total = value if spec.paired else emit.add(emit.load(row, place), value)
-                emit.store(total, row, place)
-
-
-@block(nothing)
-def add_tap(emit, spec, held, dx):
-    """Add dy / d to one tap."""
-    for v, value in enumerate(held):
-        total = emit.add(load(emit, spec, spec.dx, dx, v * LANES), value)
-        store(emit, spec, spec.dx, total, dx, v * LANES)
+def keep_unrolled(emit, spec, held, dx):
+    """Write dy / d to the taps of a window of 2 × 2; dx points to the first."""
+    for v in range(len(held) if spec.paired else 0):
+        for tap in range(4):
+            place = tap // 2 * spec.dx.row + tap % 2 * spec.dx.pixel
+            emit.store(held[v], dx, place + v * LANES)
 
 
 @inlined
-def add_whole(spec, some, dy, dx, begin, end):
-    """Add to the taps of a row's windows begin … end, which lie in the map."""
-    dy = advance(dy, begin * spec.dy.pixel)
-    dx = advance(dx, (begin * spec.columns.stride - spec.columns.padding) * spec.dx.pixel)
+def spread_window(spec, held, dx, row, column):
+    """A window's dy / d to its taps."""
+    if spec.paired:
+        keep_unrolled(spec, held, advance(dx, 2 * (row * spec.dx.row + column * spec.dx.pixel)))
+    else:
+        for h in range(spec.rows.firsts[row], spec.rows.ends[row]):
+            for w in range(spec.columns.firsts[column], spec.columns.ends[column]):
+                keep(spec, held, advance(dx, h * spec.dx.row + w * spec.dx.pixel))
+
+
+@inlined
+def spread_row(spec, some, dy, dx, row):
+    """dy / d of a row of windows to their taps, for some vectors of channels."""
     scale = float32(spec.scale)
-    for _ in range(begin, end):
-        add_unrolled(spec, shares(spec, some, scale, dy), dx)
-        dy = advance(dy, spec.dy.pixel)
-        dx = advance(dx, rolled(spec.columns.stride * spec.dx.pixel))
+    for column in range(spec.dy.width):
+        if not spec.is_uniform:
+            scale = window_scale(spec, row, column)
+        spread_window(spec, shares(spec, some, scale, dy), dx, row, column)
+        dy = advance(dy, rolled(spec.dy.pixel))
 
 
 @inlined
-def add_any(spec, some, dy, dx, row, column):
-    """Add to the taps of any window."""
-    scale = window_scale(spec, row, column)
-    held = shares(spec, some, scale, advance(dy, column * spec.dy.pixel))
-    for h in range(spec.rows.firsts[row], spec.rows.ends[row]):
-        for w in range(spec.columns.firsts[column], spec.columns.ends[column]):
-            add_tap(spec, held, advance(dx, h * spec.dx.row + w * spec.dx.pixel))
+def spread_means(spec, dy_map, dx_map):
+    """Every window's dy / d to its taps, for windows that do not overlap."""
+    for row in range(spec.dy.height):
+        dy_row = advance(dy_map, row * spec.dy.row)
+        c = 0
+        while c < spec.floats:
+            dy, dx = advance(dy_row, c), advance(dx_map, c)
+            if c + 4 * LANES <= spec.floats and not spec.dense:
+                spread_row(spec, zeros(4), dy, dx, row)
+                c += 4 * LANES
+            elif c + 2 * LANES <= spec.floats and not spec.dense:
+                spread_row(spec, zeros(2), dy, dx, row)
+                c += 2 * LANES
+            else:
+                spread_row(spec, zeros(1), dy, dx, row)
+                c += LANES
+    clear_rest(spec, dx_map)
+
+
+@block(accumulators)
+def add_scaled(emit, spec, sums, scale, dy):
+    """Add dy / d."""
+    slopes = [load(emit, spec, spec.dy, dy, v * LANES) for v in range(len(sums))]
+    return [emit.fma(slope, emit.splat(scale), t) for slope, t in zip(slopes, sums, strict=True)]
 
 
 @inlined
-def add_windows(spec, some, dy, dx, row):
-    """Add to the taps of a row of windows, for as many channels as there are shares."""
-    begin, end = whole_windows(spec, row)
-    if spec.unrolled > 0:
-        corner = advance(dx, spec.rows.firsts[row] * spec.dx.row)
-        add_whole(spec, some, dy, corner, begin, end)
-    if not spec.paired:
-        for n in range(spec.dy.width - (end - begin)):
-            add_any(spec, some, dy, dx, row, n if n < begin else n + end - begin)
+def gather_row(spec, none, dy, dx, h):
+    """The sums of a row's pixels over their windows, for as many channels as there are zeros."""
+    begin, end = spec.rows.first_windows[h], spec.rows.end_windows[h]
+    scale = float32(spec.scale)
+    for w in range(spec.dx.width):
+        sums = none
+        left, right = spec.columns.first_windows[w], spec.columns.end_windows[w]
+        slope_row = advance(dy, left * spec.dy.pixel)
+        for row in range(begin, end):
+            slope = slope_row
+            for column in range(left, right):
+                if not spec.is_uniform:
+                    scale = window_scale(spec, row, column)
+                sums = add_scaled(spec, sums, scale, slope)
+                slope = advance(slope, spec.dy.pixel)
+            slope_row = advance(slope_row, spec.dy.row)
+        keep(spec, sums, dx)
+        dx = advance(dx, spec.dx.pixel)
+
+
+@inlined
+def gather_means(spec, dy_map, dx_map):
+    """Every pixel's sum over the windows that contain it."""
+    for h in range(spec.dx.height):
+        dy_row = advance(dy_map, spec.rows.first_windows[h] * spec.dy.row)
+        dx_row = advance(dx_map, h * spec.dx.row)
+        c = 0
+        while c < spec.floats:
+            dy, dx = advance(dy_row, c), advance(dx_row, c)
+            if c + 4 * LANES <= spec.floats and not spec.dense:
+                gather_row(spec, zeros(4), dy, dx, h)
+                c += 4 * LANES
+            elif c + 2 * LANES <= spec.floats and not spec.dense:
+                gather_row(spec, zeros(2), dy, dx, h)
+                c += 2 * LANES
+            else:
+                gather_row(spec, zeros(1), dy, dx, h)
+                c += LANES
 
 
 @kernel(dy=FLOATS, dx=FLOATS)
 def avg_pool_backward(spec, o, first, count):
     """dx, which is written except for its border, from dy."""
     for n in range(count):
-        dy_map = advance(o.dy, n * spec.dy.size + spec.dy.start)
-        dx_map = advance(o.dx, n * spec.dx.size + spec.dx.start)
-        cleared = 0
-        for row in range(spec.dy.height):
-            if not spec.paired:
-                clear_rows(spec, dx_map, cleared, spec.rows.ends[row])
-                cleared = max(cleared, spec.rows.ends[row])
-            dy_row = advance(dy_map, row * spec.dy.row)
-            c = 0
-            while c < spec.floats:
-                dy, dx = advance(dy_row, c), advance(dx_map, c)
-                if c + 4 * LANES <= spec.floats and not spec.dense:
-                    add_windows(spec, zeros(4), dy, dx, row)
-                    c += 4 * LANES
-                elif c + 2 * LANES <= spec.floats and not spec.dense:
-                    add_windows(spec, zeros(2), dy, dx, row)
-                    c += 2 * LANES
-                else:
-                    add_windows(spec, zeros(1), dy, dx, row)
-                    c += LANES
-        if spec.paired:
-            clear_rest(spec, dx_map)
+        dy = advance(o.dy, n * spec.dy.size + spec.dy.start)
+        dx = advance(o.dx, n * spec.dx.size + spec.dx.start)
+        if spec.paired or spec.is_tiled:
+            spread_means(spec, dy, dx)
         else:
-            clear_rows(spec, dx_map, cleared, spec.dx.height)
+            gather_means(spec, dy, dx)
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """Each kernel with a spec of each of its kinds."""
+    for kernel_size, dense in ((2, False), (3, False), (4, False), (4, True)):
+        yield avg_pool_forward, small_pooling(WindowPooling, kernel_size, dense=dense)
+    for kernel_size, dense in ((2, False), (4, False), (4, True)):
+        yield avg_pool_backward, small_pooling(WindowGradient, kernel_size, dense=dense)

@@ -5,7 +5,7 @@ from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.jit import inlined
 
-__all__ = ["clear_rest", "clear_rows", "load", "store", "tap_rows", "whole_windows"]
+__all__ = ["clear_rest", "keep", "load", "store", "tap_rows", "whole_windows"]
 
 
 def load(emit, spec, m, pointer, offset=0):
@@ -26,6 +26,13 @@ def tap_rows(emit, spec, m, pointer):
     # From one pointer LLVM would compute those to all taps before a loop, and spill them.
     rows = [emit.advance(pointer, i * m.row) for i in range(spec.unrolled)]
     return [emit.opaque(row) for row in rows]
+
+
+@block(nothing)
+def keep(emit, spec, sums, dx):
+    """Write the sums of a pixel of dx."""
+    for v, total in enumerate(sums):
+        store(emit, spec, spec.dx, total, dx, v * LANES)
 
 
 @block(nothing)
@@ -57,10 +64,3 @@ def clear_rest(spec, dx):
     for h in range(spec.dx.height):
         covered = spec.columns.end if h < spec.rows.end else 0
         clear_pixels(spec, dx, h, covered, spec.dx.width)
-
-
-@inlined
-def clear_rows(spec, dx, begin, end):
-    """Zeros in some rows, so that windows can add to them."""
-    for h in range(begin, end):
-        clear_pixels(spec, dx, h, 0, spec.dx.width)

@@ -12,7 +12,9 @@ vector of dy is read once and distributed. Windows of 2 × 2 and 3 × 3 inside t
 others are loops. Pooling a whole map to one pixel is one large window.
 """
 
+from collections.abc import Iterator
 from math import nan
+from typing import Any
 
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, rolled, zeros
@@ -21,14 +23,15 @@ from neocog.kernels.compiler.jit import inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.pooling.channels import (
     clear_rest,
-    clear_rows,
+    keep,
     load,
     store,
     tap_rows,
     whole_windows,
 )
+from neocog.kernels.pooling.windows import WindowGradient, WindowPooling, small_pooling
 
-__all__ = ["max_pool_backward", "max_pool_forward"]
+__all__ = ["kinds", "max_pool_backward", "max_pool_forward"]
 
 
 def _larger_of(emit, value, best):
@@ -140,13 +143,17 @@ def some_maxima(spec, best, x, y, won, row, column):
 def any_window(spec, x, y, won, row, column):
     """The maxima of any window."""
     c = 0
-    if not spec.dense:
-        while c + 4 * LANES <= spec.floats:
-            some_maxima(spec, zeros(8), advance(x, c), advance(y, c), advance(won, c), row, column)
-            c += 4 * LANES
     while c < spec.floats:
-        some_maxima(spec, zeros(2), advance(x, c), advance(y, c), advance(won, c), row, column)
-        c += LANES
+        from_x, to, to_won = advance(x, c), advance(y, c), advance(won, c)
+        if c + 4 * LANES <= spec.floats and not spec.dense:
+            some_maxima(spec, zeros(8), from_x, to, to_won, row, column)
+            c += 4 * LANES
+        elif c + 2 * LANES <= spec.floats and not spec.dense:
+            some_maxima(spec, zeros(4), from_x, to, to_won, row, column)
+            c += 2 * LANES
+        else:
+            some_maxima(spec, zeros(2), from_x, to, to_won, row, column)
+            c += LANES
 
 
 @kernel(x=FLOATS, y=FLOATS, winners=maybe(INTS))
@@ -194,97 +201,144 @@ def hold(emit, spec, held, dy, won):
     return [*slopes, *[load(emit, spec, spec.won, won, place) for place in at]]
 
 
-def _of_winner(emit, held, v, tap):
-    """dy where the tap has won, and zero elsewhere."""
-    mine = emit.equal_indices(emit.bits(held[len(held) // 2 + v]), emit.indices(tap))
-    return emit.select(mine, held[v], emit.constant(0.0))
+@block(nothing)
+def give(emit, spec, held, dx, tap):
+    """Write dy to a tap where it has won, and zero elsewhere."""
+    wanted, together = emit.indices(tap), len(held) // 2
+    for v in range(together):
+        mine = emit.equal_indices(emit.bits(held[together + v]), wanted)
+        value = emit.select(mine, held[v], emit.constant(0.0))
+        store(emit, spec, spec.dx, value, dx, v * LANES)
 
 
 @block(nothing)
 def give_unrolled(emit, spec, held, dx):
-    """Give the winners of a window inside the map their dy; dx points to its first tap."""
-    for i, row in enumerate(tap_rows(emit, spec, spec.dx, dx)):
-        for j in range(spec.unrolled):
-            for v in range(len(held) // 2):
-                value = _of_winner(emit, held, v, i * spec.unrolled + j)
-                place = j * spec.dx.pixel + v * LANES
-                if not spec.paired:
-                    value = emit.add(emit.load(row, place), value)
-                emit.store(value, row, place)
+    """`give` for the taps of a window of 2 × 2; dx points to the first."""
+    together = len(held) // 2
+    for v in range(together if spec.paired else 0):
+        slope, winner = held[v], emit.bits(held[together + v])
+        for tap in range(4):
+            mine = emit.equal_indices(winner, emit.indices(tap))
+            place = tap // 2 * spec.dx.row + tap % 2 * spec.dx.pixel + v * LANES
+            emit.store(emit.select(mine, slope, emit.constant(0.0)), dx, place)
 
 
-@block(nothing)
-def give_tap(emit, spec, held, dx, tap):
+@inlined
+def spread_window(spec, held, dx, row, column):
+    """A window's dy to its winner, and zero to its other taps."""
+    if spec.paired:
+        give_unrolled(spec, held, advance(dx, 2 * (row * spec.dx.row + column * spec.dx.pixel)))
+    else:
+        up, before = spec.rows.origins[row], spec.columns.origins[column]
+        for h in range(spec.rows.firsts[row], spec.rows.ends[row]):
+            tap = (h - up) * spec.columns.kernel - before
+            for w in range(spec.columns.firsts[column], spec.columns.ends[column]):
+                give(spec, held, advance(dx, h * spec.dx.row + w * spec.dx.pixel), tap + w)
+
+
+@inlined
+def spread_row(spec, held, dy, won, dx, row):
+    """dy of a row of windows to their winners, for as many channels as are held."""
+    for column in range(spec.dy.width):
+        spread_window(spec, hold(spec, held, dy, won), dx, row, column)
+        dy, won = advance(dy, rolled(spec.dy.pixel)), advance(won, spec.won.pixel)
+
+
+@inlined
+def spread_won(spec, dy_map, won_map, dx_map):
+    """Every window's dy to its winner, for windows that do not overlap."""
+    for row in range(spec.dy.height):
+        dy_row, won_row = advance(dy_map, row * spec.dy.row), advance(won_map, row * spec.won.row)
+        c = 0
+        while c < spec.floats:
+            dy, won, dx = advance(dy_row, c), advance(won_row, c), advance(dx_map, c)
+            if c + 4 * LANES <= spec.floats and not spec.dense:
+                spread_row(spec, zeros(8), dy, won, dx, row)
+                c += 4 * LANES
+            elif c + 2 * LANES <= spec.floats and not spec.dense:
+                spread_row(spec, zeros(4), dy, won, dx, row)
+                c += 2 * LANES
+            else:
+                spread_row(spec, zeros(2), dy, won, dx, row)
+                c += LANES
+    clear_rest(spec, dx_map)
+
+
+@block(accumulators)
+def add_won(emit, spec, sums, dy, won, tap):
     """Add dy where the tap has won."""
-    for v in range(len(held) // 2):
-        total = load(emit, spec, spec.dx, dx, v * LANES)
-        total = emit.add(total, _of_winner(emit, held, v, tap))
-        store(emit, spec, spec.dx, total, dx, v * LANES)
+    wanted, none = emit.indices(tap), emit.constant(0.0)
+    added = []
+    for v, total in enumerate(sums):
+        slope = load(emit, spec, spec.dy, dy, v * LANES)
+        winner = emit.bits(load(emit, spec, spec.won, won, v * LANES))
+        added.append(emit.add(total, emit.select(emit.equal_indices(winner, wanted), slope, none)))
+    return added
 
 
 @inlined
-def give_whole(spec, held, dy, won, dx, begin, end):
-    """Give the winners of a row's windows begin … end, which lie in the map, their dy."""
-    dy, won = advance(dy, begin * spec.dy.pixel), advance(won, begin * spec.won.pixel)
-    dx = advance(dx, (begin * spec.columns.stride - spec.columns.padding) * spec.dx.pixel)
-    for _ in range(begin, end):
-        give_unrolled(spec, hold(spec, held, dy, won), dx)
-        dy, won = advance(dy, spec.dy.pixel), advance(won, spec.won.pixel)
-        dx = advance(dx, rolled(spec.columns.stride * spec.dx.pixel))
+def gather_row(spec, none, dy, won, dx, h):
+    """The sums of a row's pixels over their windows, for as many channels as there are zeros."""
+    begin, end = spec.rows.first_windows[h], spec.rows.end_windows[h]
+    for w in range(spec.dx.width):
+        sums = none
+        left, right = spec.columns.first_windows[w], spec.columns.end_windows[w]
+        slope_row, winner_row = (
+            advance(dy, left * spec.dy.pixel),
+            advance(won, left * spec.won.pixel),
+        )
+        for row in range(begin, end):
+            tap = (h - spec.rows.origins[row]) * spec.columns.kernel + w
+            slope, winner = slope_row, winner_row
+            for column in range(left, right):
+                sums = add_won(spec, sums, slope, winner, tap - spec.columns.origins[column])
+                slope, winner = advance(slope, spec.dy.pixel), advance(winner, spec.won.pixel)
+            slope_row, winner_row = (
+                advance(slope_row, spec.dy.row),
+                advance(winner_row, spec.won.row),
+            )
+        keep(spec, sums, dx)
+        dx = advance(dx, spec.dx.pixel)
 
 
 @inlined
-def give_any(spec, held, dy, won, dx, row, column):
-    """Give the winners of any window their dy."""
-    held = hold(
-        spec, held, advance(dy, column * spec.dy.pixel), advance(won, column * spec.won.pixel)
-    )
-    up, before = spec.rows.origins[row], spec.columns.origins[column]
-    for h in range(spec.rows.firsts[row], spec.rows.ends[row]):
-        tap = (h - up) * spec.columns.kernel - before
-        for w in range(spec.columns.firsts[column], spec.columns.ends[column]):
-            give_tap(spec, held, advance(dx, h * spec.dx.row + w * spec.dx.pixel), tap + w)
-
-
-@inlined
-def give_row(spec, held, dy, won, dx, row):
-    """Give the winners of a row of windows their dy, for as many channels as are held."""
-    begin, end = whole_windows(spec, row)
-    if spec.unrolled > 0:
-        corner = advance(dx, spec.rows.firsts[row] * spec.dx.row)
-        give_whole(spec, held, dy, won, corner, begin, end)
-    if not spec.paired:
-        for n in range(spec.dy.width - (end - begin)):
-            give_any(spec, held, dy, won, dx, row, n if n < begin else n + end - begin)
+def gather_won(spec, dy_map, won_map, dx_map):
+    """Every pixel's sum over the windows that contain it."""
+    for h in range(spec.dx.height):
+        row = spec.rows.first_windows[h]
+        dy_row, won_row = advance(dy_map, row * spec.dy.row), advance(won_map, row * spec.won.row)
+        dx_row = advance(dx_map, h * spec.dx.row)
+        c = 0
+        while c < spec.floats:
+            dy, won, dx = advance(dy_row, c), advance(won_row, c), advance(dx_row, c)
+            if c + 4 * LANES <= spec.floats and not spec.dense:
+                gather_row(spec, zeros(4), dy, won, dx, h)
+                c += 4 * LANES
+            elif c + 2 * LANES <= spec.floats and not spec.dense:
+                gather_row(spec, zeros(2), dy, won, dx, h)
+                c += 2 * LANES
+            else:
+                gather_row(spec, zeros(1), dy, won, dx, h)
+                c += LANES
 
 
 @kernel(dy=FLOATS, winners=INTS, dx=FLOATS)
 def max_pool_backward(spec, o, first, count):
     """dx, which is written except for its border, from dy and the winners."""
     for n in range(count):
-        dy_map = advance(o.dy, n * spec.dy.size + spec.dy.start)
-        won_map = advance(o.winners, n * spec.won.size)
-        dx_map = advance(o.dx, n * spec.dx.size + spec.dx.start)
-        cleared = 0
-        for row in range(spec.dy.height):
-            if not spec.paired:
-                clear_rows(spec, dx_map, cleared, spec.rows.ends[row])
-                cleared = max(cleared, spec.rows.ends[row])
-            dy_row = advance(dy_map, row * spec.dy.row)
-            won_row = advance(won_map, row * spec.won.row)
-            c = 0
-            while c < spec.floats:
-                dy, won, dx = advance(dy_row, c), advance(won_row, c), advance(dx_map, c)
-                if c + 4 * LANES <= spec.floats and not spec.dense:
-                    give_row(spec, zeros(8), dy, won, dx, row)
-                    c += 4 * LANES
-                elif c + 2 * LANES <= spec.floats and not spec.dense:
-                    give_row(spec, zeros(4), dy, won, dx, row)
-                    c += 2 * LANES
-                else:
-                    give_row(spec, zeros(2), dy, won, dx, row)
-                    c += LANES
-        if spec.paired:
-            clear_rest(spec, dx_map)
+        dy = advance(o.dy, n * spec.dy.size + spec.dy.start)
+        won = advance(o.winners, n * spec.won.size)
+        dx = advance(o.dx, n * spec.dx.size + spec.dx.start)
+        if spec.paired or spec.is_tiled:
+            spread_won(spec, dy, won, dx)
         else:
-            clear_rows(spec, dx_map, cleared, spec.dx.height)
+            gather_won(spec, dy, won, dx)
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """Each kernel with a spec of each of its kinds."""
+    for kernel_size, winners in ((2, False), (2, True), (3, False), (3, True), (4, True)):
+        yield max_pool_forward, small_pooling(WindowPooling, kernel_size, winners=winners)
+    yield max_pool_forward, small_pooling(WindowPooling, 4, dense=True)
+    for kernel_size, dense in ((2, False), (4, False), (4, True)):
+        yield max_pool_backward, small_pooling(WindowGradient, kernel_size, dense=dense)

@@ -11,13 +11,14 @@ Kernels read positions from tables: there is no other difference between these k
 none of the divisions by the stride takes time.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap, padded
 
-__all__ = ["Side", "WindowGradient", "WindowPooling", "adaptive_side"]
+__all__ = ["Side", "WindowGradient", "WindowPooling", "adaptive_side", "small_pooling"]
 
 # Sizes of square windows whose taps are unrolled.
 _UNROLLED = (2, 3)
@@ -72,6 +73,16 @@ class Side:
             return self.taps
         end = self.size + self.padding
         return tuple(min(end, origin + self.kernel) - origin for origin in self.origins)
+
+    @property
+    def first_windows(self) -> tuple[int, ...]:
+        """The first window that contains each pixel."""
+        return tuple(bisect_right(self.ends, place) for place in range(self.size))
+
+    @property
+    def end_windows(self) -> tuple[int, ...]:
+        """The window after the last one that contains each pixel."""
+        return tuple(bisect_right(self.firsts, place) for place in range(self.size))
 
     @property
     def first_whole(self) -> int:
@@ -171,26 +182,34 @@ class WindowPooling(Spec):
         return side.padded_taps if self.count_include_pad else side.taps
 
     @property
+    def is_uniform(self) -> bool:
+        """Whether all windows have the same divisor."""
+        return len(set(self.row_counts)) == len(set(self.column_counts)) == 1
+
+    @property
     def scale(self) -> float:
-        """1 / d of a window whose taps all lie in the map."""
-        return 1.0 / (self.divisor or self.rows.kernel * self.columns.kernel)
+        """1 / d of a window with the most taps."""
+        return 1.0 / (max(self.row_counts) * max(self.column_counts))
 
 
 @dataclass(frozen=True)
 class WindowGradient(WindowPooling):
     """A `WindowPooling` for the gradients, whose machine code depends on less."""
 
-    constants = ("unrolled", "paired", "dense")
+    constants = ("paired", "dense")
 
     @property
     def paired(self) -> bool:
-        """Whether the unrolled windows tile the map, so that nothing is added."""
-        return self.unrolled == 2
+        """Whether windows are of 2 × 2 and tile the map: then their taps are unrolled."""
+        taps = {*self.rows.taps, *self.columns.taps}
+        return self.is_tiled and taps == {2} and not self.dense
 
-    @property
-    def unrolled(self) -> int:
-        """Windows of 2 × 2 are unrolled if they tile the map, those of 3 × 3 if they do not."""
-        size = super().unrolled
-        if size == 2:
-            return size if self.is_tiled and {*self.rows.taps, *self.columns.taps} == {2} else 0
-        return 0 if self.is_tiled else size
+
+def small_pooling(
+    of: type[WindowPooling], kernel: int, *, winners: bool = False, dense: bool = False
+) -> WindowPooling:
+    """A spec of a map with one row of windows, for listing kinds."""
+    m = FeatureMap(2 * kernel, 2 * kernel, 1, dense=dense)
+    pooled = FeatureMap(2, 2, 1, dense=dense)
+    side = Side(2 * kernel, 2, kernel, kernel)
+    return of(m, pooled, pooled, m, side, side, winners)
