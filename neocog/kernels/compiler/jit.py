@@ -33,7 +33,7 @@ from neocog.errors import NeocogError
 from neocog.kernels.codegen.vector_types import LONGS
 from neocog.kernels.compiler import kernel_cache
 from neocog.kernels.compiler.kernel_cache import MachineCode
-from neocog.kernels.compiler.numba_passes import KernelCompiler, PartCompiler
+from neocog.kernels.compiler.numba_passes import FunctionCompiler, KernelCompiler, PartCompiler
 from neocog.kernels.compiler.operands import OperandsType, in_order
 from neocog.kernels.compiler.spec import Size, SpecType, kind_of, numbers_of, sizes_of
 from neocog.signals import deferred_signals
@@ -150,7 +150,7 @@ def called_from_python(*arguments: Any) -> Any:
     """As `kernel`, for a function that Python calls with arguments of these types."""
 
     def decorate(function: Any) -> Any:
-        options = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": KernelCompiler}
+        options = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": FunctionCompiler}
         dispatcher = njit(**options)(function)
         _keep_on_disk(dispatcher)
         python_functions[dispatcher] = PythonFunction(dispatcher, arguments)

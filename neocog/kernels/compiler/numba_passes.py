@@ -2,8 +2,9 @@
 
 A kernel is a tree of a hundred small functions. Numba would optimize each function, compile it to
 machine code and wrap it for Python, although it is only inlined into kernels, where all of that
-happens again. Here the compiling of such a part ends with LLVM's IR, and a kernel links each of its
-parts once. Numba's passes for features that kernels do not use (closures, `with`, array
+happens again. Here the compiling of such a part ends with LLVM's IR. A kernel links each of its
+parts once, and all of it is optimized once: Numba would do so twice, to remove reference counts
+between, of which kernels have none. Numba's passes for features that kernels do not use (closures, `with`, array
 expressions, parallel loops) are skipped.
 """
 
@@ -17,18 +18,25 @@ from numba.core.compiler_machinery import PassManager, register_pass
 
 from neocog.kernels.compiler.constant_folding import FoldConstants
 
-__all__ = ["KernelCompiler", "PartCompiler"]
+__all__ = ["FunctionCompiler", "KernelCompiler", "PartCompiler"]
 
 
-class _Part(JITCodeLibrary):
+class _Unoptimized(JITCodeLibrary):
+    """LLVM's IR as it was emitted."""
+
+    def add_llvm_module(self, ll_module: Any) -> None:
+        self._final_module.link_in(ll_module)
+
+
+class _Part(_Unoptimized):
     """LLVM's IR of a function that is only a part of kernels."""
 
     def finalize(self) -> None:
         self._finalized = True
 
 
-class _Kernel(JITCodeLibrary):
-    """A kernel with all its parts."""
+class _Function(_Unoptimized):
+    """A function that Python calls, with all its parts."""
 
     def finalize(self) -> None:
         # A part is only linked if the module already calls it, so its callers must come first.
@@ -44,6 +52,14 @@ class _Kernel(JITCodeLibrary):
             visit(part)
         self._linking_libraries = list(reversed(libraries))
         super().finalize()
+
+
+class _Kernel(_Function):
+    """A kernel with all its parts."""
+
+    def _optimize_final_module(self) -> None:
+        builder = self._codegen._pass_builder()
+        builder.getModulePassManager().run(self._final_module, builder)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
@@ -101,6 +117,12 @@ class KernelCompiler(_Compiler):
     """Compiles a kernel."""
 
     _library, _lowering = _Kernel, typed_passes.NativeLowering
+
+
+class FunctionCompiler(_Compiler):
+    """Compiles a function that Python calls."""
+
+    _library, _lowering = _Function, typed_passes.NativeLowering
 
 
 class PartCompiler(_Compiler):
