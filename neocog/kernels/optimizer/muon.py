@@ -24,7 +24,7 @@ from typing import Any
 from numba import types
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.compiler.jit import Kernel, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
@@ -150,18 +150,22 @@ def momentum_of_block(spec, clip, keep, add, g, v, x, item):
 @inlined
 def momentum_of_block_transposed(spec, clip, keep, add, g, v, x, item):
     """The same for an X that is the transpose of the weight."""
-    total = 0.0
-    for c in range(min(spec.block, spec.columns - item * spec.block)):
-        to = advance(x, (item * spec.block + c) * spec.x.stride)
-        for r in range(0, spec.x.width, LANES):
-            store_zero(spec, advance(to, r))
+    u = stack_floats(LANES)
+    columns = min(spec.block, spec.columns - item * spec.block)
+    to = advance(x, item * spec.block * spec.x.stride)
+    for c in range(columns):
+        for r in range(spec.rows // LANES * LANES, spec.x.width, LANES):
+            store_zero(spec, advance(to, c * spec.x.stride + r))
+    for lane in range(0, spec.block, LANES):
         for r in range(spec.rows):
-            at = item * spec.block_size + r * spec.block + c
-            slope = clip * g[at]
-            v[at] += add * (slope - v[at])
-            to[r] = slope + keep * (v[at] - slope) if spec.nesterov else v[at]
+            at = item * spec.block_size + r * spec.block + lane
+            momentum_vector(spec, clip, keep, add, advance(g, at), advance(v, at), u)
+            for c in range(lane, min(lane + LANES, columns)):
+                to[c * spec.x.stride + r] = u[c - lane]
+    total = 0.0
+    for c in range(columns):
         for r in range(0, spec.x.width, LANES):
-            total += squares(spec, advance(to, r))
+            total += squares(spec, advance(to, c * spec.x.stride + r))
     return total
 
 
@@ -324,7 +328,7 @@ def muon_plan(
     pairs = -(-spec.x.panels // 2)
     x, y = "x", "y"
     for _ in range(iterations):
-        polynomial = {"x": "gram", "out": "polynomial"}
+        polynomial = {"square": "gram", "by": "polynomial"}
         phases += [
             MuonPhase(gram_matrix, tall, {"x": x, "square": "gram"}, pairs),
             MuonPhase(matrix_polynomial, square, polynomial, pairs),

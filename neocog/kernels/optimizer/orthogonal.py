@@ -104,7 +104,7 @@ class Iteration(Spec):
 
     #: Xᵀ X and X B, a panel of their columns at a time.
     into_square: ClassVar[Product] = _in_whole(Product(2, a_row=1, accumulate=True), _PANEL)
-    by_square: ClassVar[Product] = _in_whole(Product(2, a_depth=1, accumulate=True), SPAN)
+    by_square: ClassVar[Product] = _in_whole(Product(2, a_depth=1, b_depth=_PANEL, accumulate=True), SPAN)
 
     constants = ("into_square", "by_square")
 
@@ -116,47 +116,51 @@ def store_zero(emit, spec, to):
 
 
 @inlined
-def upper_square(spec, x, out, first, count):
+def upper_square(spec, x, out, row_step, panel_step, first, count):
     """Columns of Xᵀ X down to the diagonal, for panels first … first + count and their partners.
 
-    Panels further right have more above the diagonal, so the first is paired with the last.
+    Panels further right have more above the diagonal, so the first is paired with the last. In
+    `out`, rows of a panel are `row_step` floats apart, and panels `panel_step`.
     """
     for item in range(first, first + count):
         for partner in range(2 if item != spec.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
-            for k in range(column + _PANEL):
+            panel = item if partner == 0 else spec.x.panels - 1 - item
+            for k in range((panel + 1) * _PANEL):
                 for lane in range(0, _PANEL, LANES):
-                    store_zero(spec, advance(out, k * spec.x.square.stride + column + lane))
-    strides = Strides(1, spec.x.stride, spec.x.stride, spec.x.square.stride, 0, 0)
+                    store_zero(spec, advance(out, k * row_step + panel * panel_step + lane))
+    strides = Strides(1, spec.x.stride, spec.x.stride, row_step, 0, 0)
     for row in range(0, spec.x.rows, _GRAM_DEPTH):
         depth = min(_GRAM_DEPTH, spec.x.rows - row)
         a = advance(x, row * spec.x.stride)
         for item in range(first, first + count):
             for partner in range(2 if item != spec.x.panels - 1 - item else 1):
-                column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
-                b, to = advance(a, column), advance(out, column)
-                for k in range(0, column + _PANEL, spec.into_square.rows):
-                    to_k = advance(to, k * spec.x.square.stride)
+                panel = item if partner == 0 else spec.x.panels - 1 - item
+                b, to = advance(a, panel * _PANEL), advance(out, panel * panel_step)
+                for k in range(0, (panel + 1) * _PANEL, spec.into_square.rows):
+                    to_k = advance(to, k * row_step)
                     multiply(spec.into_square, strides, advance(a, k), b, to_k, depth)
 
 
 @inlined
-def mirror(spec, out, first, count):
+def mirror(spec, out, row_step, panel_step, first, count):
     """Copy the result of `upper_square` to below the diagonal."""
-    stride = spec.x.square.stride
     for item in range(first, first + count):
         for partner in range(2 if item != spec.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
-            for k in range(column):
-                for lane in range(column, column + _PANEL):
-                    out[lane * stride + k] = out[k * stride + lane]
+            panel = item if partner == 0 else spec.x.panels - 1 - item
+            for other in range(panel):
+                source = advance(out, panel * panel_step + other * _PANEL * row_step)
+                to = advance(out, other * panel_step + panel * _PANEL * row_step)
+                for k in range(_PANEL):
+                    for lane in range(_PANEL):
+                        to[lane * row_step + k] = source[k * row_step + lane]
 
 
 @kernel(x=FLOATS, square=FLOATS)
 def gram_matrix(spec, o, first, count):
     """A = Xᵀ X of panels first … first + count with their partners; `square` gets A."""
-    upper_square(spec, o.x, o.square, first, count)
-    mirror(spec, o.square, first, count)
+    row_step = spec.x.square.stride
+    upper_square(spec, o.x, o.square, row_step, _PANEL, first, count)
+    mirror(spec, o.square, row_step, _PANEL, first, count)
 
 
 @block(nothing)
@@ -166,28 +170,33 @@ def polynomial_vector(emit, spec, linear, square):
     emit.store(emit.fma(emit.constant(spec.c), emit.load(square), value), square)
 
 
-@kernel(x=FLOATS, out=FLOATS)
+@kernel(square=FLOATS, by=FLOATS)
 def matrix_polynomial(spec, o, first, count):
-    """B = a I + b A + c A² of panels first … first + count with their partners, from x = A."""
-    x, out = o.x, o.out
-    upper_square(spec, x, out, first, count)
+    """B = a I + b A + c A² of panels first … first + count with their partners.
+
+    `square` is A, the spec's x. `by` gets B, panel by panel, each [width][columns of a panel]: so
+    `matrix_product` reads it at constant distances.
+    """
+    panel_step = spec.x.width * _PANEL
+    upper_square(spec, o.square, o.by, _PANEL, panel_step, first, count)
     for item in range(first, first + count):
         for partner in range(2 if item != spec.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
+            panel = item if partner == 0 else spec.x.panels - 1 - item
+            to, column = advance(o.by, panel * panel_step), panel * _PANEL
             for k in range(column + _PANEL):
-                for lane in range(column, column + _PANEL, LANES):
-                    at = k * spec.x.stride + lane
-                    polynomial_vector(spec, advance(x, at), advance(out, at))
-            for k in range(column, column + _PANEL):
-                out[k * spec.x.stride + k] += float32(spec.a)
-    mirror(spec, out, first, count)
+                linear, square = advance(o.square, k * spec.x.stride + column), k * _PANEL
+                for lane in range(0, _PANEL, LANES):
+                    polynomial_vector(spec, advance(linear, lane), advance(to, square + lane))
+            for k in range(_PANEL):
+                to[(column + k) * _PANEL + k] += float32(spec.a)
+    mirror(spec, o.by, _PANEL, panel_step, first, count)
 
 
 @kernel(x=FLOATS, by=FLOATS, y=FLOATS)
 def matrix_product(spec, o, first, count):
-    """Y = X B of spans first … first + count of rows; `by` is B."""
+    """Y = X B of spans first … first + count of rows; `by` is B as `matrix_polynomial` has it."""
     stride, width = spec.x.stride, spec.x.width
-    strides = Strides(stride, 1, spec.x.square.stride, stride, 0, 0)
+    strides = Strides(stride, 1, _PANEL, stride, 0, 0)
     for span in range(first, first + count):
         row = span * SPAN
         rows = min(SPAN, spec.x.rows - row)
@@ -198,7 +207,7 @@ def matrix_product(spec, o, first, count):
             to = advance(o.y, row * stride + column)
             for k in range(0, width, _DEPTH):
                 a = advance(o.x, row * stride + k)
-                b = advance(o.by, k * spec.x.square.stride + column)
+                b = advance(o.by, column * width + k * _PANEL)
                 depth = min(_DEPTH, width - k)
                 for r in range(0, rows, spec.by_square.rows):
                     a_r, to_r = advance(a, r * stride), advance(to, r * stride)
