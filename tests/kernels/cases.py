@@ -28,6 +28,12 @@ def shapes(examples):
     return settings(max_examples=examples, deadline=None, derandomize=True, phases=PHASES)
 
 
+def sizes(examples):
+    """For tests whose examples are all of kinds that are compiled once: sizes, data, options."""
+    examples = 10 * examples if THOROUGH else examples
+    return settings(max_examples=examples, deadline=None, derandomize=True)
+
+
 def example(*arguments, once=False, **values):
     """An example for Hypothesis; `once`: not in other widths, nor in a plain pytest."""
     if once and (ANOTHER_WIDTH or not THOROUGH):
