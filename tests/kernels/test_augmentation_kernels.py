@@ -3,13 +3,15 @@
 import numba
 import numpy as np
 import pytest
-from cases import example, feature_maps, generator, in_parts, once, shapes, unwritten
-from hypothesis import given
+from augmented_images import load
+from cases import BORDERS, generator, in_parts, once, sizes, unwritten
+from hypothesis import example, given
 from hypothesis import strategies as st
-from kernel_caller import UNIT, assert_within, call, flat, maps, read, rounding, step
+from kernel_caller import UNIT, assert_within, call, flat, read, rounding, step
 
 from neocog.kernels.compiler.numba_passes import KernelCompiler
-from neocog.kernels.input.augmentation import Augment, Augmented, load_augmented
+from neocog.kernels.input.augmentation import augmentation_plan
+from neocog.kernels.input.augmented import Augment, Augmented
 from neocog.kernels.input.image import Images, load_images
 from neocog.kernels.input.mixup import draw_mixing, mix_nothing, partner
 from neocog.kernels.layout import FeatureMap
@@ -159,26 +161,6 @@ def preprocessing(rng, x_map):
     return one.astype(np.float64), pixel
 
 
-def load(spec, bytes_, order, settings, rows, parts, *, begin=0, images=None):
-    """The kernel's batch, in the calls that are asked for."""
-    n = len(order) if images is None else images
-    x = unwritten(spec.x, n)
-    operands = (
-        flat(bytes_, np.uint8),
-        flat(order, np.int64) if spec.images.gathered else None,
-        step(n, begin=begin, total=len(order)),
-        flat(rows[0]),
-        flat(rows[1]),
-    )
-    c, h, w = spec.x.channels, spec.x.height, spec.x.width
-    other = maps(spec.x, np.zeros((1, c, h, w))) if spec.augment.mixes else None
-    given_settings = flat(settings, np.int64)
-    for first, count in parts:
-        given_ = (*operands, (x, first), given_settings, other)
-        call(load_augmented, spec, given_, count, first=first)
-    return read(spec.x, x)
-
-
 STRENGTHS = st.sampled_from([0.0, 0.5, 2.0])
 AUGMENTS = st.builds(
     Augment,
@@ -190,27 +172,25 @@ AUGMENTS = st.builds(
     mixup=st.sampled_from([0.0, 0.5]),
     fixed=st.booleans(),
 )
-RGB = (3, 3, 9, 13, (1, 2), (0, 0), True)
-GRAY = (5, 1, 6, 18, (0, 0), (0, 0), True)
+SIDES = st.integers(1, 20)
+#: Images, channels, height, width, border.
+CASES = st.tuples(st.integers(1, 5), st.integers(1, 6), SIDES, SIDES, BORDERS)
+RGB = (3, 3, 9, 13, (1, 2))
+GRAY = (5, 1, 6, 18, (0, 0))
 EVERYTHING = Augment("alternating", 3, "zero", 4, (0.3, 0.5, 2.0), 0.4)
 
 
-@shapes(3)
-@example(case=RGB, how=Augment("random", 2), gathered=True, once=True)
+@sizes(60)
+@example(case=RGB, how=Augment("random", 2), gathered=True)
 @example(case=RGB, how=EVERYTHING, gathered=True)
-@example(
-    case=RGB, how=Augment(jitter=(0.0, 0.0, 0.7), cutout=3, fixed=True), gathered=False, once=True
-)
-@example(
-    case=GRAY, how=Augment("random", 4, "zero", jitter=(0.2, 0.9, 0.5)), gathered=True, once=True
-)
-@example(case=GRAY, how=Augment("alternating", 2, mixup=0.3), gathered=False, once=True)
-@example(case=(1, 3, 1, 1, (0, 0), (0, 0), True), how=EVERYTHING, gathered=True, once=True)
-@example(case=(2, 5, 3, 2, (1, 0), (0, 0), True), how=EVERYTHING, gathered=True)
-@given(case=feature_maps(), how=AUGMENTS, gathered=st.booleans())
-def test_load_augmented(case, how, gathered):
-    n, c, h, w, border, _after, _dense = case
-    c = min(c, 8)
+@example(case=RGB, how=Augment(jitter=(0.0, 0.0, 0.7), cutout=3, fixed=True), gathered=False)
+@example(case=GRAY, how=Augment("random", 4, "zero", jitter=(0.2, 0.9, 0.5)), gathered=True)
+@example(case=GRAY, how=Augment("alternating", 2, mixup=0.3), gathered=False)
+@example(case=(1, 3, 1, 1, (0, 0)), how=EVERYTHING, gathered=True)
+@example(case=(2, 5, 3, 2, (1, 0)), how=EVERYTHING, gathered=True)
+@given(case=CASES, how=AUGMENTS, gathered=st.booleans())
+def test_augmented_images(case, how, gathered):
+    n, c, h, w, border = case
     spec = Augmented(Images(FeatureMap(h, w, c, *border, True), gathered), how)
     rng = generator(case, how)
     bytes_ = rng.integers(0, 256, (3 * n, h, w, c), dtype=np.uint8)
@@ -235,8 +215,9 @@ def test_nothing_asked_for_is_plain_loading():
     order = rng.permutation(4)
     x = load(Augmented(images, Augment()), bytes_, order, [1, 2, 0, 0, 0], rows, [(0, 4)])
     plain = unwritten(images.x, 4)
-    operands = (flat(bytes_, np.uint8), flat(order, np.int64), step(4, total=4))
-    call(load_images, images, (*operands, flat(rows[0]), flat(rows[1]), plain), 4)
+    of = {"data": flat(bytes_, np.uint8), "order": flat(order, np.int64), "x": plain}
+    words, scale, shift = step(4, total=4), flat(rows[0]), flat(rows[1])
+    call(load_images, images, count=4, step=words, scale=scale, shift=shift, **of)
     np.testing.assert_array_equal(x, read(images.x, plain))
 
 

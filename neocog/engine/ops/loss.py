@@ -4,7 +4,7 @@ from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Scope
 from neocog.engine.program_options import ProgramOptions
 from neocog.engine.tensor import Tensor
-from neocog.kernels.input.augmentation import AUGMENT_SETTINGS
+from neocog.kernels.input.augmented import AUGMENT_SETTINGS
 from neocog.kernels.layout import padded
 from neocog.kernels.loss.cross_entropy import CrossEntropy
 from neocog.kernels.loss.cross_entropy import cross_entropy as cross_entropy_kernel

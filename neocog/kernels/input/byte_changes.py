@@ -24,6 +24,7 @@ from neocog.kernels.codegen.vector_types import float32
 from neocog.kernels.compiler.jit import inlined
 
 __all__ = [
+    "LEVELS",
     "autocontrast",
     "brightness",
     "by_table",
@@ -35,7 +36,8 @@ __all__ = [
     "solarize",
 ]
 
-_LEVELS = 256
+#: Values of a byte.
+LEVELS = 256
 
 
 @inlined
@@ -65,15 +67,15 @@ def by_table(spec, table, source, to):
     for pixel in range(spec.x.height * spec.x.width):
         for c in range(spec.x.channels):
             at = pixel * spec.x.channels + c
-            to[at] = table[c * _LEVELS + source[at]]
+            to[at] = table[c * LEVELS + source[at]]
 
 
 @inlined
 def toward(spec, other, factor, table):
     """The table that mixes every byte with `other`."""
     for c in range(spec.x.channels):
-        for v in range(_LEVELS):
-            table[c * _LEVELS + v] = mixed(other, v, factor)
+        for v in range(LEVELS):
+            table[c * LEVELS + v] = mixed(other, v, factor)
 
 
 @inlined
@@ -96,26 +98,26 @@ def contrast(spec, factor, source, table):
 def posterize(spec, bits, table):
     """The table for fewer bits."""
     for c in range(spec.x.channels):
-        for v in range(_LEVELS):
-            table[c * _LEVELS + v] = v >> (8 - bits) << (8 - bits)
+        for v in range(LEVELS):
+            table[c * LEVELS + v] = v >> (8 - bits) << (8 - bits)
 
 
 @inlined
 def solarize(spec, threshold, table):
     """The table that inverts bytes from a threshold on."""
     for c in range(spec.x.channels):
-        for v in range(_LEVELS):
-            table[c * _LEVELS + v] = v if v < threshold else 255 - v
+        for v in range(LEVELS):
+            table[c * LEVELS + v] = v if v < threshold else 255 - v
 
 
 @inlined
 def count_levels(spec, channel, source, counts):
     """Count the bytes of a channel by value; returns the least and the greatest value."""
-    for v in range(_LEVELS):
+    for v in range(LEVELS):
         counts[v] = 0
     for pixel in range(spec.x.height * spec.x.width):
         counts[source[pixel * spec.x.channels + channel]] += 1
-    low, high = 0, _LEVELS - 1
+    low, high = 0, LEVELS - 1
     while counts[low] == 0:
         low += 1
     while counts[high] == 0:
@@ -130,9 +132,9 @@ def autocontrast(spec, source, counts, table):
         low, high = count_levels(spec, c, source, counts)
         scale = 255.0 / max(1, high - low)
         offset = -low * scale
-        for v in range(_LEVELS):
+        for v in range(LEVELS):
             level = min(max(v * scale + offset, 0.0), 255.0)
-            table[c * _LEVELS + v] = int(level) if high > low else v
+            table[c * LEVELS + v] = int(level) if high > low else v
 
 
 @inlined
@@ -143,8 +145,8 @@ def equalize(spec, source, counts, table):
         _, high = count_levels(spec, c, source, counts)
         step = (pixels - counts[high]) // 255
         below = step // 2
-        for v in range(_LEVELS):
-            table[c * _LEVELS + v] = min(below // max(1, step), 255) if step > 0 else v
+        for v in range(LEVELS):
+            table[c * LEVELS + v] = min(below // max(1, step), 255) if step > 0 else v
             below += counts[v]
 
 
