@@ -6,7 +6,12 @@ from kernel_caller import Buffer, call, flat, maps, read, step
 
 from neocog.kernels.input.augmentation import augmentation_plan, augmentation_rooms
 
-_TYPES = {"drawn": np.int64, "other": np.float32, "crop_numbers": np.int32, "level_counts": np.int32}
+_TYPES = {
+    "drawn": np.int64,
+    "other": np.float32,
+    "crop_numbers": np.int32,
+    "level_counts": np.int32,
+}
 
 
 def load(spec, bytes_, order, settings, pixels, parts, *, begin=0, images=None):

@@ -14,6 +14,8 @@ from kernel_caller import (
 )
 
 from neocog import reference
+from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.input import image
 from neocog.kernels.input.image import Images, load_images
 from neocog.kernels.layout import FeatureMap
 
@@ -57,6 +59,13 @@ def test_load_images(n, c, size, border, gathered):
     # Scale and shift are rounded, then the product and the sum.
     parts = taken / 255 / np.array(std) + np.array(mean) / np.array(std)
     assert_within(read(x_map, x), expected, rounding(3, parts.transpose(0, 3, 1, 2)))
+
+
+@given(c=st.integers(1, 70), gathered=st.booleans(), dense=st.booleans())
+def test_no_image_needs_another_kind(c, gathered, dense):
+    [(kernel, spec)] = image.kinds()
+    assert kernel is load_images
+    assert kind_of(Images(FeatureMap(9, 7, c, 1, 1, dense), gathered)) == kind_of(spec)
 
 
 def test_pixels_of_images_take_one_two_or_four_floats():

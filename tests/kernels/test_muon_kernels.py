@@ -186,7 +186,9 @@ class Weight:
 
 @given(rows=st.integers(1, 999), columns=st.integers(1, 999), flags=st.booleans())
 def test_no_size_makes_another_kind(rows, columns, flags):
-    listed = {(kernel, kind_of(spec)) for part in (muon, orthogonal) for kernel, spec in part.kinds()}
+    listed = {
+        (kernel, kind_of(spec)) for part in (muon, orthogonal) for kernel, spec in part.kinds()
+    }
     spec = Orthogonal(rows, columns, 2 * LANES, flags, flags, flags, flags)
     assert {(phase.kernel, kind_of(phase.spec)) for phase in muon_plan(spec)} == listed
 

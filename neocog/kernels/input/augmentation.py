@@ -19,10 +19,10 @@ were stored or made.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from neocog.kernels.compiler.jit import Kernel
-from neocog.kernels.input.augmented import DRAWN, Augmented
+from neocog.kernels.input.augmented import DRAWN, Augmented, Pictures
 from neocog.kernels.input.byte_changes import LEVELS
 from neocog.kernels.input.color_jitter import color_images
 from neocog.kernels.input.crop import crop_pictures
@@ -100,14 +100,14 @@ def _one(spec: Augmented, x: str, *, of_partner: bool) -> list[AugmentStep]:
     source, following = "images", ["picture", "next_picture"]
     numbers = {"rows": "crop_rows", "numbers": "crop_numbers"}
     levels = {"counts": "level_counts", "table": "level_table"}
-    changes = (
+    changes: tuple[tuple[Any, Kernel, dict[str, str]], ...] = (
         (how.crop, crop_pictures, numbers),
         (how.rotate, rotate_pictures, {}),
         (how.trivial_augment, vary_pictures, levels),
     )
     for asked, kernel, rooms in changes:
         if asked:
-            of = spec if source == "images" else spec.of_picture
+            of = Pictures.like(spec if source == "images" else spec.of_picture)
             operands = {"source": source, "drawn": "drawn", "picture": following[0], **rooms}
             steps.append(AugmentStep(kernel, of, operands))
             source, following = following[0], following[::-1]

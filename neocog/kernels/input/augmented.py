@@ -3,14 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import Self
 
+from neocog.kernels.compiler.jit import inlined
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.input.image import Images
-from neocog.kernels.input.resample import most_taps
+from neocog.kernels.input.taps import most_taps
 from neocog.kernels.layout import FeatureMap
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.setting import setting
 
-__all__ = ["AUGMENT_SETTINGS", "DRAWN", "Augment", "Augmented"]
+__all__ = ["AUGMENT_SETTINGS", "DRAWN", "Augment", "Augmented", "Pictures", "channels_of"]
 
 #: Names of the int64 settings; the last three are only used if the spec is `fixed`.
 AUGMENT_SETTINGS = ("seed", "epoch", "flip", "down", "right")
@@ -163,6 +164,14 @@ class Augmented(Spec):
         """Bytes from one picture, which is as large as x, to the next: whole cache lines."""
         return -(-self.images.image_size // 64) * 64
 
+    @property
+    def given(self) -> int:
+        """Channels that are a constant of machine code, or 0 for any number of them.
+
+        Color pictures are made and placed a third faster if it knows that there are three.
+        """
+        return 3 if self.images.colored else 0
+
     # Of crops
 
     @property
@@ -186,3 +195,18 @@ class Augmented(Spec):
     def crop_numbers(self) -> int:
         """int32 that a crop needs: first pixels, numbers of pixels, a row of sums, and taps."""
         return self.longest * (2 + self.taps) + self.images.row
+
+
+@dataclass(frozen=True)
+class Pictures(Augmented):
+    """The same for kernels that change pictures of bytes."""
+
+    constants = ("given",)
+
+
+@inlined
+def channels_of(spec):
+    """Channels of a picture, as a constant where that is known."""
+    if spec.given:
+        return spec.given
+    return spec.x.channels

@@ -21,7 +21,7 @@ from typing import Any
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import BYTES, INTS, LONGS
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.input.augmented import Augment, Augmented
+from neocog.kernels.input.augmented import Augment, Pictures, channels_of
 from neocog.kernels.input.draws import key_of, source_of
 from neocog.kernels.input.image import Images
 from neocog.kernels.input.resample import resample
@@ -71,11 +71,13 @@ def crop_pictures(spec, o, first, count):
         box = draw_crop(spec.stored_height, spec.stored_width, least, most, key)
         top, left, height, width = box
         source = source_of(spec, o.source, o.drawn, n)
-        corner = advance(source, top * spec.stored_row + left * spec.x.channels)
+        corner = advance(source, top * spec.stored_row + left * channels_of(spec))
         to = advance(o.picture, n * spec.picture_room)
         resample(spec, corner, height, width, o.rows, o.numbers, to)
 
 
 def kinds() -> Iterator[tuple[Any, Any]]:
-    """The kernel with a spec of the only kind that it has."""
-    yield crop_pictures, Augmented(Images(FeatureMap(1, 1, 1, dense=True), True), Augment())
+    """The kernel with a spec of each of its kinds."""
+    for channels in (1, 3):
+        images = Images(FeatureMap(1, 1, channels, dense=True), True)
+        yield crop_pictures, Pictures(images, Augment())

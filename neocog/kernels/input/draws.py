@@ -110,9 +110,7 @@ def shift_of(spec, settings, key):
 mixing_of = optional(lambda spec: spec.of_partner, draw_mixing, mix_nothing)
 
 
-@kernel(
-    **{"data": BYTES, "order": maybe(LONGS), "step": LONGS, "settings": LONGS, "drawn": LONGS},
-)
+@kernel(data=BYTES, order=maybe(LONGS), step=LONGS, settings=LONGS, drawn=LONGS)
 def draw_images(spec, o, first, count):
     """Draw for images first … first + count of the step, and prefetch the next step's.
 

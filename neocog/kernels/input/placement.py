@@ -1,9 +1,11 @@
 """Places pictures of bytes in the network's input: shifted, flipped and normalized.
 
-    t[h, w] = p[h + dy, w + dx]     what lies outside of the picture p is the picture mirrored at its
-                                    outermost pixels (reflect) or black (zero)
-    f[h, w] = t[h, W − 1 − w]       where the picture is flipped
+    t[h, w] = p[h + dy, w + dx]     beyond the edges of the picture p, p mirrored at its outermost
+                                    pixels (reflect) or black (zero)
+    f[h, w] = t[h, W − 1 − w]       if the picture is flipped
     x = f · scale + shift           or f / 255, if colors change after this
+
+dy, dx and the flips are drawn in `draws`.
 """
 
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import BYTES, FLOATS, LANES, LONGS, float32
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.input.augmented import Augment, Augmented
+from neocog.kernels.input.augmented import Augment, Augmented, channels_of
 from neocog.kernels.input.draws import placement_of, source_of
 from neocog.kernels.input.image import BUNCH, Images
 from neocog.kernels.input.mirroring import mirrored
@@ -25,13 +27,13 @@ __all__ = ["Placement", "kinds", "place_images"]
 
 @dataclass(frozen=True)
 class Placement(Augmented):
-    """How pictures are placed; `given` channels are loaded in vectors."""
+    """The same for the kernel that places pictures."""
 
     constants = ("given", "wanted", "bunch")
 
     @property
     def given(self) -> int:
-        """Bytes of a pixel that is loaded in vectors: 1, 3 or 4; 0 for any other number."""
+        """Channels that are loaded in vectors: 1, 3 or 4; 0 for any other number."""
         known = self.x.channels in (1, 3, 4) and self.x.pixel <= 4
         return self.x.channels if known else 0
 
@@ -78,8 +80,9 @@ def put_pixel(spec, source, column, scale, shift, x):
     if not inside and spec.augment.reflected:
         column = mirrored(column, spec.x.width)
         inside = True
-    for c in range(spec.x.channels):
-        value = float32(source[column * spec.x.channels + c]) if inside else float32(0)
+    channels = channels_of(spec)
+    for c in range(channels):
+        value = float32(source[column * channels + c]) if inside else float32(0)
         x[c] = value * float32(1 / 255) if spec.augment.colored else value * scale[c] + shift[c]
 
 
@@ -101,12 +104,13 @@ def put_row(spec, source, offset, flipped, scale, shift, x):
             place_backward(spec, advance(source, column * spec.given), by, plus, to)
         else:
             place(spec, advance(source, (at + offset) * spec.given), by, plus, to)
+    pixel = spec.wanted if spec.given else spec.x.pixel
     for part in range(2):
         for at in range(0 if part == 0 else high, low if part == 0 else width):
             column = at + offset
             if flipped:
                 column = width - 1 - column
-            put_pixel(spec, source, column, scale, shift, advance(x, at * spec.x.pixel))
+            put_pixel(spec, source, column, scale, shift, advance(x, at * pixel))
 
 
 @inlined

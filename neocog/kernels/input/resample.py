@@ -14,20 +14,14 @@ depends on the sizes (src/libImaging/Resample.c). With integers, neither the ord
 width of vectors matters.
 """
 
-from math import ceil
-
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.compiler.jit import inlined
+from neocog.kernels.input.augmented import channels_of
 
-__all__ = ["most_taps", "resample"]
+__all__ = ["resample"]
 
 _BITS = 22
 _ONE, _HALF = 1 << _BITS, 1 << (_BITS - 1)
-
-
-def most_taps(side: int, wanted: int) -> int:
-    """The most pixels that make up a new one, where at most `side` become `wanted`."""
-    return 2 * ceil(max(side / wanted, 1.0)) + 1
 
 
 @inlined
@@ -54,7 +48,7 @@ def find_taps(side, wanted, most, first, count, taps):
 @inlined
 def along_row(spec, source, first, count, taps, to):
     """Resample one row."""
-    channels = spec.x.channels
+    channels = channels_of(spec)
     for i in range(spec.x.width):
         from_ = advance(source, first[i] * channels)
         weights = advance(taps, i * spec.taps)
@@ -68,7 +62,7 @@ def along_row(spec, source, first, count, taps, to):
 @inlined
 def along_columns(spec, rows, first, count, taps, sums, to):
     """Compute one new row from the resampled rows."""
-    size = spec.x.width * spec.x.channels
+    size = spec.x.width * channels_of(spec)
     for at in range(size):
         sums[at] = _HALF
     for k in range(count):
@@ -85,7 +79,7 @@ def resample(spec, source, height, width, rows, numbers, to):
     """Resample a rectangle of a stored image to the size of the map x.
 
     Args:
-        spec: an `augmented.Augmented`.
+        spec: an `augmented.Pictures`.
         source: the rectangle's first byte.
         height: rows of the rectangle.
         width: columns of the rectangle.

@@ -26,7 +26,7 @@ from typing import Any
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import BYTES, INTS, LONGS, float32
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.input.augmented import Augment, Augmented
+from neocog.kernels.input.augmented import Augment, Pictures, channels_of
 from neocog.kernels.input.byte_changes import (
     autocontrast,
     brightness,
@@ -112,7 +112,7 @@ def vary(spec, key, source, counts, table, to):
     """Change one image."""
     change, strength, sign = draw_change(key)
     factor = float32(1.0 + sign * (0.99 * strength / _MOST))
-    if change == _IDENTITY or (change == _COLOR and spec.x.channels == 1):
+    if change == _IDENTITY or (change == _COLOR and channels_of(spec) == 1):
         for at in range(spec.images.image_size):
             to[at] = source[at]
     elif change <= _ROTATE:
@@ -139,5 +139,7 @@ def vary_pictures(spec, o, first, count):
 
 
 def kinds() -> Iterator[tuple[Any, Any]]:
-    """The kernel with a spec of the only kind that it has."""
-    yield vary_pictures, Augmented(Images(FeatureMap(1, 1, 1, dense=True), True), Augment())
+    """The kernel with a spec of each of its kinds."""
+    for channels in (1, 3):
+        images = Images(FeatureMap(1, 1, channels, dense=True), True)
+        yield vary_pictures, Pictures(images, Augment())

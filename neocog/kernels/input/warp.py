@@ -22,7 +22,7 @@ from typing import Any
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import BYTES, LONGS
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.input.augmented import Augment, Augmented
+from neocog.kernels.input.augmented import Augment, Pictures, channels_of
 from neocog.kernels.input.draws import key_of, source_of
 from neocog.kernels.input.image import Images
 from neocog.kernels.input.mirroring import mirrored
@@ -49,7 +49,7 @@ def warp(spec, matrix, source, to):
         to: gets the bytes.
     """
     a, b, c, d, e, f = matrix
-    height, width, channels = spec.x.height, spec.x.width, spec.x.channels
+    height, width, channels = spec.x.height, spec.x.width, channels_of(spec)
     for row in range(height):
         line = advance(to, row * width * channels)
         for column in range(width):
@@ -108,5 +108,7 @@ def rotate_pictures(spec, o, first, count):
 
 
 def kinds() -> Iterator[tuple[Any, Any]]:
-    """The kernel with a spec of the only kind that it has."""
-    yield rotate_pictures, Augmented(Images(FeatureMap(1, 1, 1, dense=True), True), Augment())
+    """The kernel with a spec of each of its kinds."""
+    for channels in (1, 3):
+        images = Images(FeatureMap(1, 1, channels, dense=True), True)
+        yield rotate_pictures, Pictures(images, Augment())

@@ -173,8 +173,14 @@ _SETTINGS = {"settings": DOUBLES, "rates": DOUBLES, "step": LONGS}
 
 
 @kernel(
-    **{"w": FLOATS, "g": FLOATS, **_SETTINGS, "v": FLOATS, "x": FLOATS, "clip": maybe(DOUBLES)},
-    **{"sums": DOUBLES, "weight_sums": maybe(DOUBLES)},
+    w=FLOATS,
+    g=FLOATS,
+    **_SETTINGS,
+    v=FLOATS,
+    x=FLOATS,
+    clip=maybe(DOUBLES),
+    sums=DOUBLES,
+    weight_sums=maybe(DOUBLES),
 )
 def muon_momentum(spec, o, first, count):
     """V, and U in x, of blocks first … first + count, with their sums of squares.

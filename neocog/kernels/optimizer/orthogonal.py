@@ -104,7 +104,9 @@ class Iteration(Spec):
 
     #: Xᵀ X and X B, a panel of their columns at a time.
     into_square: ClassVar[Product] = _in_whole(Product(2, a_row=1, accumulate=True), _PANEL)
-    by_square: ClassVar[Product] = _in_whole(Product(2, a_depth=1, b_depth=_PANEL, accumulate=True), SPAN)
+    by_square: ClassVar[Product] = _in_whole(
+        Product(2, a_depth=1, b_depth=_PANEL, accumulate=True), SPAN
+    )
 
     constants = ("into_square", "by_square")
 
