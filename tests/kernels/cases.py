@@ -29,9 +29,9 @@ def shapes(examples):
 
 
 def sizes(examples):
-    """For tests whose examples are all of kinds that are compiled once: sizes, data, options."""
-    examples = 10 * examples if THOROUGH else examples
-    return settings(max_examples=examples, deadline=None, derandomize=True)
+    """As `shapes`, for kernels that read their sizes when they run: there may be many."""
+    examples = examples * 10 if THOROUGH else examples
+    return settings(max_examples=examples, deadline=None, derandomize=True, phases=PHASES)
 
 
 def example(*arguments, once=False, **values):
