@@ -87,9 +87,7 @@ class LinearOp(Op):
         spec = replace(self._spec(builder), bias=False, relu=False)
         parts = builder.floats(f"{self.name}.parts", spec.parts * builder.batch * spec.z.size)
         operands = {"x": self.x.name, "weight": f"{self.name}.weight", "parts": parts}
-        instruction = Instruction.of(
-            linear_forward_parts, spec, self.name, **operands, step="step"
-        )
+        instruction = Instruction.of(linear_forward_parts, spec, self.name, **operands, step="step")
         builder.over(Group([instruction], spec.parts, barrier=True))
         return parts
 

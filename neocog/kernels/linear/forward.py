@@ -15,11 +15,15 @@ Sums of some images × some outputs are held in registers. A block of outputs is
 images before the next one, so that large weights are read once.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, stack_floats, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.linear.tiling import FullyConnected
 
@@ -180,8 +184,8 @@ def linear_sum_parts(spec, o, first, count):
             finish_scores(spec, sums, advance(bias, at * spec.bias), advance(z, at))
 
 
-def kinds():
-    """One spec for each kind, as (kernel, spec)."""
+def kinds() -> Iterator[tuple[Any, Spec]]:
+    """Every kernel with a spec of each of its kinds."""
     spec = FullyConnected(FeatureMap(1, 1, 1), 1)
     for each in (linear_forward, linear_forward_parts, linear_sum_parts):
         yield each, spec

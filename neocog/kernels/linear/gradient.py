@@ -9,10 +9,14 @@ All run along the inputs, as does the `forward` pass, and each number is one sum
 whichever are computed with it.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, rolled, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.linear.tiling import FullyConnected
 
@@ -209,8 +213,8 @@ def linear_backward_bias(spec, o, first, count):
         keep_outputs(spec, sums, advance(o.db, at))
 
 
-def kinds():
-    """One spec for each kind, as (kernel, spec)."""
+def kinds() -> Iterator[tuple[Any, Spec]]:
+    """Every kernel with a spec of each of its kinds."""
     spec = FullyConnected(FeatureMap(1, 1, 1), 1)
     yield linear_backward_input, spec
     yield linear_backward_input_slices, spec
