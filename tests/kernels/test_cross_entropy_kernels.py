@@ -21,8 +21,8 @@ from kernel_caller import (
 from test_softmax_kernels import CLASSES, score_cases, share_bound
 
 from neocog.kernels.compiler.numba_passes import KernelCompiler
-from neocog.kernels.input.mixup import draw_mixing
 from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.input.mixup import draw_mixing
 from neocog.kernels.layout import padded
 from neocog.kernels.loss.cross_entropy import CrossEntropy, cross_entropy, kinds
 

@@ -46,7 +46,6 @@ from neocog.kernels.linear.gradient import (
 )
 from neocog.kernels.linear.tiling import FullyConnected
 
-
 many_shapes = settings(max_examples=400 if THOROUGH else 60, deadline=None, derandomize=True)
 OUTPUTS = st.one_of(st.integers(1, 40), st.sampled_from([84, 100, 120]))
 
