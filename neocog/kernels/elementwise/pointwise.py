@@ -101,6 +101,11 @@ class Pointwise(Spec):
         return int(self.normalized)
 
     @property
+    def there(self) -> int:
+        """Channels that do not only pad the vector; any number if none does."""
+        return self.x.channels if self.x.channels % LANES else 2**30
+
+    @property
     def _alike(self) -> bool:
         padded = FUNCTIONS[self.function].fills and self.x.channels % LANES > 0
         return not self.normalized and not padded
@@ -111,7 +116,7 @@ class _Argument:
 
     def __init__(self, emit, spec, mean, scale, bias, neutral):
         self._emit, self._spec = emit, spec
-        self._pointers = mean, scale, bias
+        self._pointers = [mean, scale, bias]
         if spec.normalizing == "asked":
             own = [emit.advance(neutral, at * LANES) for at in range(3)]
             for pointer, value in zip(own, (0.0, 1.0, 0.0), strict=True):
@@ -121,13 +126,10 @@ class _Argument:
 
     def begin(self, c, vectors):
         """Of each vector the channel it begins with, and the numbers of its channels."""
-        numbers, each = [()] * vectors, self._spec.each
-        if self._spec.normalizing != "never":
-            numbers = [
-                [self._emit.load(pointer, (c + v * LANES) * each) for pointer in self._pointers]
-                for v in range(vectors)
-            ]
-        return [(c + v * LANES, numbers[v]) for v in range(vectors)]
+        pointers = () if self._spec.normalizing == "never" else self._pointers
+        first = [c + v * LANES for v in range(vectors)]
+        each = self._spec.each
+        return [(at, [self._emit.load(pointer, at * each) for pointer in pointers]) for at in first]
 
     def at(self, told, place):
         """u and x − mean of a place."""
@@ -169,7 +171,7 @@ def forward(emit, spec, count, neutral, x, mean, scale, bias, addend, y):
     def visit(told, place):
         value = function.value(emit, parameters, argument.at(told, place)[0])
         if function.fills:  # not for channels that only pad the vector
-            there = emit.lanes_below(spec.x.channels - told[place.number][0])
+            there = emit.lanes_below(spec.there - told[place.number][0])
             value = emit.select(there, value, emit.constant(0.0))
         place.store(2, value)
         return ()

@@ -184,7 +184,7 @@ def _traverse_block(emit, p, rows, does, where, vectors):
             number, offset = first + column + place, place * p.channels
             visit(maps, number, offset, totals[place % chains], partial=False)
     with emit.loop(whole, count * p.width) as column:
-        apart = [emit.smaller(m.pixel, p.channels) for _, m in here]
+        apart = [emit.select(p.full, p.channels, m.pixel) for _, m in here]
         maps = [(emit.advance(at, column * by), m) for (at, m), by in zip(here, apart, strict=True)]
         visit(maps, first + column, 0, totals[0], partial=vectors == 1)
     for v in range(vectors):
