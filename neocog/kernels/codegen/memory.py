@@ -122,6 +122,29 @@ class MemoryEmitter:
         places = [min(lane, n) for lane in range(LANES)]
         return self._b.shuffle_vector(value, ir.Constant(some, None), ir.Constant(INDICES, places))
 
+    def load_lanes(self, pointer: Any, offset: Any, n: Any) -> Any:
+        """`load_first` for a number of floats that is known at run time."""
+        return self._load_lanes(pointer, offset, n, VECTOR)
+
+    def load_lanes_indices(self, pointer: Any, offset: Any, n: Any) -> Any:
+        """`load_first_indices` for a number that is known at run time."""
+        return self._load_lanes(pointer, offset, n, INDICES)
+
+    def _load_lanes(self, pointer: Any, offset: Any, n: Any, kind: Any) -> Any:
+        mask = self.lanes_below(n)
+        declared = ir.FunctionType(kind, [ir.PointerType(), I32, mask.type, kind])
+        function = self._masked("load", kind, declared)
+        place = self._address(pointer, offset, I32)
+        return self._b.call(function, [place, ir.Constant(I32, 4), mask, ir.Constant(kind, None)])
+
+    def _masked(self, verb: str, kind: Any, declared: Any) -> Any:
+        name = f"llvm.masked.{verb}.v{LANES}{'f' if kind == VECTOR else 'i'}32.p0"
+        return cgutils.get_or_insert_function(self._b.module, declared, name)
+
+    def lanes_below(self, n: Any) -> Any:
+        """A mask of the first `n` lanes; `n` is known at run time."""
+        return self._b.icmp_signed("<", self.counting_indices(), self.splat_indices(n))
+
     def load_offset(self, pointer: Any, offset: Any = 0) -> Any:
         """The int32 at pointer + offset, as an offset."""
         number = self._b.load(self._address(pointer, offset, I32), align=4, typ=I32)
@@ -161,6 +184,14 @@ class MemoryEmitter:
             places = ir.Constant(_several(I32, n), list(range(n)))
             value = self._b.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), places)
         self.store(value, pointer, offset)
+
+    def store_lanes(self, value: Any, pointer: Any, offset: Any, n: Any) -> None:
+        """`store_first` for a number of lanes that is known at run time."""
+        mask = self.lanes_below(n)
+        kinds = [value.type, ir.PointerType(), I32, mask.type]
+        function = self._masked("store", value.type, ir.FunctionType(ir.VoidType(), kinds))
+        place = self._address(pointer, offset, I32)
+        self._b.call(function, [value, place, ir.Constant(I32, 4), mask])
 
     def load_indices(self, pointer: Any, offset: Any = 0) -> Any:
         """The vector of int32 at pointer + offset."""
