@@ -11,20 +11,32 @@ kernel, and with a stride of s it is s · s of them, each with some of the taps 
 pixels. One kernel computes them all.
 
 Every element of x is multiplied by only a few weights, so speed depends on the caches and on the
-number of loads. Rows are computed in bands that stay in the second-level cache, within a band one
-cache line of channels after another, so that the rows of x that several rows of y read are in the
-first-level cache. Registers hold the sums of some columns of one vector of channels, and the
-weights of a kernel row; a pixel of x that several columns need is loaded once if the width of the
-kernel and the stride are constants.
+number of loads. If the kernel's side and the stride are constants, two rows of y are computed
+together: registers hold the sums of some columns of both for one vector of channels, and a pixel
+of x is loaded once for all of them. Otherwise it is one row, and every tap loads its pixels. All
+channels of these columns come before the next columns, so that memory is read in order.
 """
+
+from collections.abc import Iterator
 
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, rolled, stack_floats, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, vectors
-from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.jit import Kernel, always_inlined, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.convolution.depthwise_tiling import (
+    RUN,
+    SHORTER,
+    SIDES,
+    STRIDES,
+    Depthwise,
+    convolution_axis,
+)
+from neocog.kernels.elementwise.functions import sigmoid
+from neocog.kernels.layout import FeatureMap
 
-__all__ = ["depthwise_forward", "load_pixel", "pairs_of_columns"]
+__all__ = ["depthwise_forward", "kinds", "load_pixel", "pairs_of_columns"]
 
 
 def pairs_of_columns(columns, taps, step):
@@ -94,16 +106,21 @@ def multiply_both(emit, spec, sums, x, w, skip, back):
 def multiply_tap(emit, spec, sums, x, w, apart):
     """Add one tap to the sums of all columns."""
     weight, x = emit.load(w), emit.opaque(x)
-    return [emit.fma(load_pixel(emit, spec, x, n * apart, spec.x.pixel), weight, s) for n, s in enumerate(sums)]
+    values = (load_pixel(emit, spec, x, n * apart, spec.x.pixel) for n in range(len(sums)))
+    return [emit.fma(value, weight, s) for value, s in zip(values, sums, strict=True)]
+
+
+def _store_pixel(emit, spec, value, y, offset):
+    if spec.masked:
+        emit.store_lanes(value, y, offset, spec.y.pixel)
+    else:
+        emit.store(value, y, offset)
 
 
 def _store(emit, spec, sums, y, apart):
     y = emit.opaque(y)
     for n, value in enumerate(sums):
-        if spec.masked:
-            emit.store_lanes(value, y, n * apart, spec.y.pixel)
-        else:
-            emit.store(value, y, n * apart)
+        _store_pixel(emit, spec, value, y, n * apart)
 
 
 @block(accumulators)
@@ -129,10 +146,10 @@ def store_two_rows(emit, spec, sums, y, apart):
 
 
 @always_inlined
-def convolve_two(spec, none, x, w, bias, y):
+def convolve_two(spec, columns, x, w, bias, y):
     """Some columns of two rows of y."""
     down, skip = spec.down.skip * spec.side * spec.floats, spec.across.skip * spec.floats
-    sums = start(spec, none, bias)
+    sums = start(spec, columns, bias)
     for i in range(spec.stride):
         sums = multiply_upper(spec, sums, advance(x, i * spec.x.row), advance(w, i * down), skip)
     back = spec.stride * down
@@ -148,16 +165,16 @@ def convolve_two(spec, none, x, w, bias, y):
 
 
 @always_inlined
-def convolve_columns(spec, none, x, w, bias, y, rows, columns):
-    """Some columns of a row of y from `rows` · `columns` taps; x and w point to the first."""
+def convolve_one(spec, columns, x, w, bias, y, rows, taps):
+    """Some columns of a row of y from `rows` · `taps` taps; x and w point to the first."""
     down, across = spec.down.step * spec.x.row, spec.across.step * spec.x.pixel
     w_down = spec.down.skip * spec.kernel_w * spec.floats
     w_across = spec.across.skip * spec.floats
     apart = spec.across.stride * spec.x.pixel
-    sums = start(spec, none, bias)
+    sums = start(spec, columns, bias)
     for i in range(rows):
         row, of_w = advance(x, i * down), advance(w, i * w_down)
-        for j in range(columns):
+        for j in range(taps):
             at, of_tap = advance(row, j * across), advance(of_w, j * w_across)
             sums = multiply_tap(spec, sums, at, of_tap, apart)
     if spec.limited:
@@ -165,22 +182,17 @@ def convolve_columns(spec, none, x, w, bias, y, rows, columns):
     store_row(spec, sums, y, spec.across.phases * spec.y.pixel)
 
 
-@always_inlined
-def convolve(spec, none, x, w, bias, y, rows, columns):
-    """Some columns of y, of two rows if the kernel's side is a constant, else of one."""
-    if spec.side > 0:
-        convolve_two(spec, none, x, w, bias, y)
-    else:
-        convolve_columns(spec, none, x, w, bias, y, rows, columns)
-
-
 @inlined
-def convolve_run(spec, none, x, w, bias, y, rows, columns):
-    """All channels of some columns of y."""
+def convolve_run(spec, columns, x, w, bias, y, rows, taps):
+    """All channels of some columns of y, of two rows if the kernel's side is a constant."""
     each = LANES if spec.bias else 0
     for v in range(rolled(spec.floats // LANES)):
-        c = v * LANES
-        convolve(spec, none, advance(x, c), advance(w, c), advance(bias, v * each), advance(y, c), rows, columns)
+        of_x, of_w = advance(x, v * LANES), advance(w, v * LANES)
+        of_bias, of_y = advance(bias, v * each), advance(y, v * LANES)
+        if spec.side > 0:
+            convolve_two(spec, columns, of_x, of_w, of_bias, of_y)
+        else:
+            convolve_one(spec, columns, of_x, of_w, of_bias, of_y, rows, taps)
 
 
 @inlined
@@ -193,12 +205,12 @@ def convolve_row(spec, x, w, bias, y, rows):
         of_x = advance(x, across.place[p] * spec.x.pixel)
         of_w = advance(w, across.first[p] * spec.floats)
         of_y = advance(y, p * spec.y.pixel)
-        for _ in range(spec.eights[p]):
-            convolve_run(spec, zeros(8), of_x, of_w, bias, of_y, rows, taps)
-            of_x, of_y = advance(of_x, 8 * from_x), advance(of_y, 8 * to_y)
-        for _ in range(spec.sevens[p]):
-            convolve_run(spec, zeros(7), of_x, of_w, bias, of_y, rows, taps)
-            of_x, of_y = advance(of_x, 7 * from_x), advance(of_y, 7 * to_y)
+        for _ in range(spec.runs[p]):
+            convolve_run(spec, zeros(RUN), of_x, of_w, bias, of_y, rows, taps)
+            of_x, of_y = advance(of_x, RUN * from_x), advance(of_y, RUN * to_y)
+        for _ in range(spec.shorter_runs[p]):
+            convolve_run(spec, zeros(SHORTER), of_x, of_w, bias, of_y, rows, taps)
+            of_x, of_y = advance(of_x, SHORTER * from_x), advance(of_y, SHORTER * to_y)
         if left >= 4:
             convolve_run(spec, zeros(4), of_x, of_w, bias, of_y, rows, taps)
             of_x, of_y, left = advance(of_x, 4 * from_x), advance(of_y, 4 * to_y), left - 4
@@ -207,18 +219,30 @@ def convolve_row(spec, x, w, bias, y, rows):
             of_x, of_y = advance(of_x, from_x), advance(of_y, to_y)
 
 
+@block(nothing)
+def apply_silu(emit, spec, y):
+    """y ← silu(y) of one vector."""
+    value = load_pixel(emit, spec, y, 0, spec.y.pixel)
+    _store_pixel(emit, spec, emit.mul(value, sigmoid(emit, value)), y, 0)
+
+
 @inlined
 def convolve_rows(spec, x, w, bias, y, begin, end):
     """The rows begin … end of y."""
     down = spec.down
     phase, at = begin % down.phases, begin // down.phases
     for row in range(begin, end, spec.lines):
-        if spec.lines > 1:
-            row = at = min(row, end - spec.lines)  # again what is computed already
+        if spec.lines > 1:  # there is no row beyond the last: the one before it comes again
+            row = at = min(row, spec.y.height - spec.lines)
         of_x = advance(x, (at * down.stride + down.place[phase]) * spec.x.row)
         of_w = advance(w, down.first[phase] * spec.kernel_w * spec.floats)
-        to = advance(y, row * spec.y.row)
-        convolve_row(spec, of_x, of_w, bias, to, down.taps[phase])
+        of_y = advance(y, row * spec.y.row)
+        convolve_row(spec, of_x, of_w, bias, of_y, down.taps[phase])
+        if spec.silu:
+            each = spec.y.pixel if spec.masked else LANES
+            for n in range(spec.lines):
+                for f in range(0, spec.y.width * spec.y.pixel, each):
+                    apply_silu(spec, advance(of_y, n * spec.y.row + f))
         phase += 1
         if phase == down.phases:
             phase, at = 0, at + 1
@@ -237,7 +261,27 @@ def depthwise_forward(spec, o, first, count):
     none = stack_floats(LANES)
     store_zero(spec, none)
     bias = o.bias if spec.bias else none
-    images, begin, end = (1, first, first + count) if spec.parts else (count, 0, spec.y.height)
-    for n in range(images):
-        of_x, to_y = advance(x, n * spec.x.size), advance(y, n * spec.y.size)
-        convolve_rows(spec, of_x, o.weight, bias, to_y, begin, end)
+    if spec.parts:
+        after = first + count
+        end = spec.y.height if after == spec.items else after * spec.lines
+        convolve_rows(spec, x, o.weight, bias, y, first * spec.lines, end)
+    else:
+        for n in range(count):
+            of_x, to_y = advance(x, n * spec.x.size), advance(y, n * spec.y.size)
+            convolve_rows(spec, of_x, o.weight, bias, to_y, 0, spec.y.height)
+
+
+def kinds() -> Iterator[tuple[Kernel, Spec]]:
+    """Every kernel here with a spec of each kind."""
+    for side in SIDES:
+        for stride in STRIDES:
+            x, y, axis = (
+                FeatureMap(9, 9, 2),
+                FeatureMap(2, 2, 2),
+                convolution_axis(side, stride, 1, 0),
+            )
+            yield depthwise_forward, Depthwise(x, y, axis, axis, side)
+    axis = convolution_axis(1, 1, 1, 0)
+    for dense in (False, True):
+        x = FeatureMap(1, 1, 2, dense=dense)
+        yield depthwise_forward, Depthwise(x, x, axis, axis, 1)

@@ -9,14 +9,24 @@ that several taps need is loaded once. As for other convolutions, the images of 
 into shards; each has its own sum, and the sums are added in order.
 """
 
+from collections.abc import Iterator
+
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, rolled, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
-from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.jit import Kernel, always_inlined, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.depthwise import load_pixel, pairs_of_columns
+from neocog.kernels.convolution.depthwise_tiling import (
+    SIDES,
+    STRIDES,
+    DepthwiseGradient,
+    DepthwiseSum,
+)
+from neocog.kernels.layout import FeatureMap
 
-__all__ = ["depthwise_backward_weight", "depthwise_reduce"]
+__all__ = ["depthwise_backward_weight", "depthwise_reduce", "kinds"]
 
 # Columns of dy that are processed together.
 _RUN = 4
@@ -221,18 +231,29 @@ def add_shards(spec, sources, item, shards, to):
     keep_vector(spec, sums, to)
 
 
-@kernel(
-    sums=FLOATS, bias_sums=maybe(FLOATS), dw=FLOATS, db=maybe(FLOATS), step=LONGS
-)
+@kernel(sums=FLOATS, bias_sums=maybe(FLOATS), dw=FLOATS, db=maybe(FLOATS), step=LONGS)
 def depthwise_reduce(spec, o, first, count):
     """Sum the shards for vectors first … first + count of channels.
 
     `dw` is [i][j][c], `db` [c].
     """
-    shards = (o.step[1] + spec.shard - 1) // spec.shard
+    of = spec.gradient
+    shards = (o.step[1] + of.shard - 1) // of.shard
     for c in range(first * LANES, (first + count) * LANES, LANES):
-        for tap in range(spec.taps):
-            at = tap * spec.floats + c
-            add_shards(spec, advance(o.sums, at), spec.size, shards, advance(o.dw, at))
-        if spec.bias:
-            add_shards(spec, advance(o.bias_sums, c), spec.floats, shards, advance(o.db, c))
+        for tap in range(of.taps):
+            at = tap * of.floats + c
+            add_shards(spec, advance(o.sums, at), of.size, shards, advance(o.dw, at))
+        if of.bias:
+            add_shards(spec, advance(o.bias_sums, c), of.floats, shards, advance(o.db, c))
+
+
+def kinds() -> Iterator[tuple[Kernel, Spec]]:
+    """Every kernel here with a spec of each kind."""
+    plain, dense = FeatureMap(1, 1, 2), FeatureMap(1, 1, 2, dense=True)
+    for width in SIDES:
+        for stride in STRIDES:
+            sides = (width, width, stride, stride)
+            yield depthwise_backward_weight, DepthwiseGradient(plain, plain, *sides)
+    yield depthwise_backward_weight, DepthwiseGradient(plain, plain, 1, 1)
+    yield depthwise_backward_weight, DepthwiseGradient(dense, plain, 1, 1)
+    yield depthwise_reduce, DepthwiseSum(DepthwiseGradient(plain, plain, 1, 1))

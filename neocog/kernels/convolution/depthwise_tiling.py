@@ -7,13 +7,28 @@ from neocog.kernels.codegen.vector_types import LANES, REGISTERS
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap, padded
 
-__all__ = ["Axis", "Depthwise", "DepthwiseGradient", "convolution_axis", "gradient_axis"]
+__all__ = [
+    "RUN",
+    "SHORTER",
+    "SIDES",
+    "STRIDES",
+    "Axis",
+    "Depthwise",
+    "DepthwiseGradient",
+    "DepthwiseSum",
+    "convolution_axis",
+    "gradient_axis",
+]
 
 # Bytes of a band of rows of x and dy that every vector of channels reads: they should stay in the
 # second-level cache. The sums of all taps are loaded and stored once a band.
 _BAND_BYTES = 512 * 1024
-# Sides of square kernels and strides with machine code of their own.
-_SIDES, _STRIDES = (3, 5, 7), (1, 2)
+#: Columns in a run: the sums of two rows of it fit into registers.
+RUN = 4 if REGISTERS == 16 else 8
+#: Columns in a run where that leaves fewer of them over.
+SHORTER = RUN - 1
+#: Sides of square kernels and strides with machine code of their own.
+SIDES, STRIDES = (3, 5, 7), (1, 2)
 # Sums of taps in registers, besides the dy of a run of columns and one pixel.
 _TAPS = REGISTERS - 6
 
@@ -40,20 +55,18 @@ class Axis:
         """P."""
         return len(self.taps)
 
-    @property
-    def least(self) -> int:
-        """The first row or column of x that is read."""
-        return min((p for p, taps in zip(self.place, self.taps, strict=True) if taps), default=0)
+    def span(self, size: int) -> tuple[int, int]:
+        """The first and the last row or column of x that `size` rows or columns of y read."""
+        reached = [0]
+        for p, place, taps in zip(range(size), self.place, self.taps, strict=False):
+            last = (size - 1 - p) // self.phases * self.stride
+            reached += [place, place + last + (taps - 1) * self.step] if taps else []
+        return min(reached), max(reached)
 
-    def most(self, size: int) -> int:
-        """The last row or column of x that is read for `size` rows or columns of y."""
-        phases = zip(range(size), self.place, self.taps, strict=False)
-        ends = (
-            (size - 1 - p) // self.phases * self.stride + place + (taps - 1) * self.step
-            for p, place, taps in phases
-            if taps
-        )
-        return max(ends, default=0)
+    def border(self, size: int, x_size: int) -> int:
+        """Zeros that must be on either side of x, which is `x_size` large, for `size` of y."""
+        first, last = self.span(size)
+        return max(0, -first, last + 1 - x_size)
 
 
 def convolution_axis(kernel: int, stride: int, dilation: int, before: int) -> Axis:
@@ -79,11 +92,11 @@ def gradient_axis(kernel: int, stride: int, dilation: int, before: int) -> Axis:
     return Axis(1, step, -skip, tuple(place), tuple(first), tuple(taps))
 
 
-def _runs(columns: int) -> tuple[int, int, int]:
-    """How many columns are computed by eight, by seven, and in another way: the fewest."""
-    choices = ((n, (columns - 8 * n) // 7) for n in range(columns // 8 + 1))
-    eights, sevens = max(choices, key=lambda both: (8 * both[0] + 7 * both[1], both[0]))
-    return eights, sevens, columns - 8 * eights - 7 * sevens
+def _divided(columns: int) -> tuple[int, int, int]:
+    """Numbers of runs, of runs that are a column shorter, and of columns in neither: the fewest."""
+    choices = ((n, (columns - RUN * n) // SHORTER) for n in range(columns // RUN + 1))
+    runs, shorter = max(choices, key=lambda both: (RUN * sum(both) - both[1], both[0]))
+    return runs, shorter, columns - RUN * runs - SHORTER * shorter
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,8 @@ class Depthwise(Spec):
     """A depthwise convolution, or the gradient of its input; `kernel_w` is that of the weight.
 
     x is in whole vectors or dense; its border covers all that the taps reach. Results are limited
-    to `low` … `high`: 0 … ∞ is ReLU. With `parts` items are rows of one image instead of images.
+    to `low` … `high`: 0 … ∞ is ReLU. With `silu` they are silu(y). With `parts` items are `items`
+    parts of one image instead of images.
 
     Raises:
         ValueError: x's border is too small.
@@ -105,24 +119,23 @@ class Depthwise(Spec):
     bias: bool = False
     low: float = -inf
     high: float = inf
+    silu: bool = False
     parts: bool = False
 
     constants = ("side", "stride", "lines", "masked")
 
     def __post_init__(self) -> None:
         x, y = self.x, self.y
-        below = self.down.most(y.height) - (x.height - 1 + x.border_h)
-        right = self.across.most(y.width) - (x.width - 1 + x.border_w)
-        before = self.down.least < -x.border_h or self.across.least < -x.border_w
-        if before or below > 0 or right > 0:
-            raise ValueError(f"The border of {x} is too small for {y}.")
+        need = self.down.border(y.height, x.height), self.across.border(y.width, x.width)
+        if need[0] > x.border_h or need[1] > x.border_w:
+            raise ValueError(f"The border of {x} is too small for {y}; it must be {need}.")
 
     @property
     def side(self) -> int:
         """Rows and columns of the kernel, if they are constants, or 0."""
         down, across = self.down, self.across
         plain = not self.masked and down.phases == across.phases == across.step == 1
-        fits = across.taps == down.taps and across.taps[0] in _SIDES and across.stride in _STRIDES
+        fits = across.taps == down.taps and across.taps[0] in SIDES and across.stride in STRIDES
         fits = fits and across.stride == down.stride and self.y.height > 1
         return across.taps[0] if plain and fits else 0
 
@@ -152,22 +165,29 @@ class Depthwise(Spec):
         return padded(self.x.channels)
 
     @property
-    def eights(self) -> tuple[int, ...]:
-        """Runs of eight columns of each phase."""
-        return tuple(_runs(self._columns(p))[0] for p in range(self.across.phases))
+    def items(self) -> int:
+        """Parts of an image: rows that are computed together, and in the last one the odd row."""
+        return self.y.height // self.lines
 
     @property
-    def sevens(self) -> tuple[int, ...]:
-        """Runs of seven columns of each phase."""
-        return tuple(_runs(self._columns(p))[1] for p in range(self.across.phases))
+    def runs(self) -> tuple[int, ...]:
+        """Runs of columns of each phase."""
+        return tuple(_divided(n)[0] for n in self._columns)
+
+    @property
+    def shorter_runs(self) -> tuple[int, ...]:
+        """Runs that are a column shorter."""
+        return tuple(_divided(n)[1] for n in self._columns)
 
     @property
     def rest(self) -> tuple[int, ...]:
-        """Columns of each phase after its runs."""
-        return tuple(_runs(self._columns(p))[2] for p in range(self.across.phases))
+        """Columns of each phase in no run."""
+        return tuple(_divided(n)[2] for n in self._columns)
 
-    def _columns(self, phase: int) -> int:
-        return max(0, -(-(self.y.width - phase) // self.across.phases))
+    @property
+    def _columns(self) -> list[int]:
+        phases = self.across.phases
+        return [max(0, -(-(self.y.width - phase) // phases)) for phase in range(phases)]
 
 
 @dataclass(frozen=True)
@@ -196,7 +216,7 @@ class DepthwiseGradient(Spec):
     @property
     def width(self) -> int:
         """Taps in a row of the kernel, if their number is a constant, or 0."""
-        fits = self.kernel_w in _SIDES and self.stride_w in _STRIDES and self.dilation_w == 1
+        fits = self.kernel_w in SIDES and self.stride_w in STRIDES and self.dilation_w == 1
         return self.kernel_w if fits and not self.masked else 0
 
     @property
@@ -258,3 +278,10 @@ class DepthwiseGradient(Spec):
         """Rows of dy that are processed at a time."""
         row = 4 * (self.stride_h * self.x.row + self.dy.row)
         return max(1, min(self.dy.height, _BAND_BYTES // row))
+
+
+@dataclass(frozen=True)
+class DepthwiseSum(Spec):
+    """The sum of the shards of a gradient."""
+
+    gradient: DepthwiseGradient
