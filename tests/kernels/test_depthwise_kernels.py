@@ -4,7 +4,7 @@ from math import nan
 
 import numpy as np
 import pytest
-from cases import double, example, generator, in_parts, magnitude, real, sizes, whole, wild
+from cases import double, example, generator, in_parts, magnitude, once, real, sizes, whole, wild
 from depthwise_cases import CASES, Case, Side, depthwise, with_cases, with_images
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,6 +163,7 @@ def test_depthwise_backward_weight(case, shard):
             assert_within(db, of_bias(double(dy)), bias_bound)
 
 
+@once
 def test_a_map_that_is_processed_in_bands():
     case = Case(1, 40, (Side(60, 3, 1, 1, 1, 1), Side(60, 3, 1, 1, 1, 1)))
     spec = case.weight_gradient()
@@ -174,6 +175,7 @@ def test_a_map_that_is_processed_in_bands():
     assert_within(dw, expected, 0)
 
 
+@once
 @sizes(200)
 @given(case=depthwise(), side=st.integers(1, 8), stride=st.integers(1, 3), silu=st.booleans())
 def test_every_kind_is_listed(case, side, stride, silu):
