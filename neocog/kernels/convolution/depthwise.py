@@ -153,7 +153,7 @@ def convolve_two(spec, columns, x, w, bias, y):
     for i in range(spec.stride):
         sums = multiply_upper(spec, sums, advance(x, i * spec.x.row), advance(w, i * down), skip)
     back = spec.stride * down
-    for i in range(spec.stride, spec.side if spec.side < 5 else rolled(spec.side)):
+    for i in range(spec.stride, rolled(spec.side)):
         at, of_w = advance(x, i * spec.x.row), advance(w, i * down)
         sums = multiply_both(spec, sums, at, of_w, skip, back)
     for i in range(spec.side, spec.side + spec.stride):
@@ -182,7 +182,7 @@ def convolve_one(spec, columns, x, w, bias, y, rows, taps):
     store_row(spec, sums, y, spec.across.phases * spec.y.pixel)
 
 
-@inlined
+@always_inlined
 def convolve_run(spec, columns, x, w, bias, y, rows, taps):
     """All channels of some columns of y, of two rows if the kernel's side is a constant."""
     each = LANES if spec.bias else 0
