@@ -6,6 +6,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from neocog.kernels.codegen.loops import LoopEmitter
 from neocog.kernels.codegen.memory import MemoryEmitter
 from neocog.kernels.codegen.numbers import to_llvm
 from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LANES, VECTOR
@@ -13,7 +14,7 @@ from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LA
 __all__ = ["Emitter"]
 
 
-class Emitter(MemoryEmitter):
+class Emitter(MemoryEmitter, LoopEmitter):
     """Emits vector instructions while Numba compiles; its methods return LLVM values.
 
     Offsets are in elements, and may be integers or LLVM values.
