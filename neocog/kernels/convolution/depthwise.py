@@ -19,10 +19,10 @@ channels of these columns come before the next columns, so that memory is read i
 
 from collections.abc import Iterator
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, rolled, stack_floats, zeros
-from neocog.kernels.codegen.vector_types import FLOATS, LANES, vectors
-from neocog.kernels.compiler.jit import Kernel, always_inlined, inlined, kernel
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, stack_floats
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
+from neocog.kernels.compiler.jit import Kernel, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.depthwise_tiling import (
@@ -53,63 +53,6 @@ def load_pixel(emit, spec, pointer, offset, pixel):
     return emit.load_lanes(pointer, offset, pixel) if spec.masked else emit.load(pointer, offset)
 
 
-@block(lambda spec, columns, bias: vectors(spec.lines * columns.count))
-def start(emit, spec, columns, bias):
-    """The sums of as many columns as the tuple has vectors, starting with the bias."""
-    return [emit.load(bias)] * (spec.lines * len(columns))
-
-
-def _add_row(emit, spec, sums, values, w, skip):
-    """Add one kernel row, of the loaded columns of x, to the sums of a row of y."""
-    weights = [emit.load(w, j * skip) for j in range(spec.side)]
-    pairs = pairs_of_columns(len(sums), spec.side, spec.stride)
-    for value, (_, reached) in zip(values, pairs, strict=True):
-        for n, j in reached:
-            sums[n] = emit.fma(value, weights[j], sums[n])
-
-
-def _columns_of(emit, spec, count, x):
-    x = emit.opaque(x)
-    return [emit.load(x, n * spec.x.pixel) for n in range((count - 1) * spec.stride + spec.side)]
-
-
-@block(accumulators)
-def multiply_upper(emit, spec, sums, x, w, skip):
-    """Add one kernel row to the sums of the upper of two rows of y, the first half."""
-    half = len(sums) // 2
-    upper = sums[:half]
-    _add_row(emit, spec, upper, _columns_of(emit, spec, half, x), w, skip)
-    return upper + sums[half:]
-
-
-@block(accumulators)
-def multiply_lower(emit, spec, sums, x, w, skip):
-    """Add one kernel row to the sums of the lower of two rows of y."""
-    half = len(sums) // 2
-    lower = sums[half:]
-    _add_row(emit, spec, lower, _columns_of(emit, spec, half, x), w, skip)
-    return sums[:half] + lower
-
-
-@block(accumulators)
-def multiply_both(emit, spec, sums, x, w, skip, back):
-    """Add one kernel row to the sums of the upper row, and the one `back` floats before below."""
-    half = len(sums) // 2
-    upper, lower = sums[:half], sums[half:]
-    values = _columns_of(emit, spec, half, x)
-    _add_row(emit, spec, upper, values, w, skip)
-    _add_row(emit, spec, lower, values, emit.advance(w, 0 - back), skip)
-    return upper + lower
-
-
-@block(accumulators)
-def multiply_tap(emit, spec, sums, x, w, apart):
-    """Add one tap to the sums of all columns."""
-    weight, x = emit.load(w), emit.opaque(x)
-    values = (load_pixel(emit, spec, x, n * apart, spec.x.pixel) for n in range(len(sums)))
-    return [emit.fma(value, weight, s) for value, s in zip(values, sums, strict=True)]
-
-
 def _store_pixel(emit, spec, value, y, offset):
     if spec.masked:
         emit.store_lanes(value, y, offset, spec.y.pixel)
@@ -117,106 +60,109 @@ def _store_pixel(emit, spec, value, y, offset):
         emit.store(value, y, offset)
 
 
-def _store(emit, spec, sums, y, apart):
-    y = emit.opaque(y)
-    for n, value in enumerate(sums):
-        _store_pixel(emit, spec, value, y, n * apart)
-
-
-@block(accumulators)
-def limit(emit, spec, sums):
-    """The sums within their limits."""
+def _store_row(emit, spec, sums, y):
+    """Write the sums of a row's columns, within their limits."""
     low, high = emit.constant(spec.low), emit.constant(spec.high)
-    sums = [emit.select(emit.greater(low, s), low, s) for s in sums]  # NaN stays NaN
-    return [emit.select(emit.greater(s, high), high, s) for s in sums]
+    apart = spec.across.phases * spec.y.pixel
+    with emit.when(spec.limited):
+        for total in sums:
+            value = total.get()
+            value = emit.select(emit.greater(low, value), low, value)  # NaN stays NaN
+            total.set(emit.select(emit.greater(value, high), high, value))
+    y = emit.opaque(y)
+    for n, total in enumerate(sums):
+        _store_pixel(emit, spec, total.get(), y, n * apart)
 
 
-@block(nothing)
-def store_row(emit, spec, sums, y, apart):
-    """Write the sums of a row."""
-    _store(emit, spec, sums, y, apart)
+def _add_row(emit, spec, sums, values, w):
+    """Add one kernel row, of the loaded columns of x, to the sums of a row of y."""
+    weights = [emit.load(w, j * spec.across.skip * spec.floats) for j in range(spec.side)]
+    totals = [total.get() for total in sums]
+    pairs = pairs_of_columns(len(sums), spec.side, spec.stride)
+    for value, (_, reached) in zip(values, pairs, strict=True):
+        for n, j in reached:
+            totals[n] = emit.fma(value, weights[j], totals[n])
+    for total, value in zip(sums, totals, strict=True):
+        total.set(value)
 
 
-@block(nothing)
-def store_two_rows(emit, spec, sums, y, apart):
-    """Write the sums of two rows."""
-    half = len(sums) // 2
-    _store(emit, spec, sums[:half], y, apart)
-    _store(emit, spec, sums[half:], emit.advance(y, spec.y.row), apart)
+def _convolve_two(emit, spec, columns, x, w, bias, y):
+    """Some columns of two rows of y for one vector of channels."""
+    upper, lower = ([emit.variable(emit.load(bias)) for _ in range(columns)] for _ in range(2))
+    down = spec.down.skip * spec.side * spec.floats
+    reached = (columns - 1) * spec.stride + spec.side
 
+    def add(i, *rows):
+        """Add row `i` of x to the sums of rows of y, whose first row of x is another."""
+        row = emit.opaque(emit.advance(x, i * spec.x.row))
+        values = [emit.load(row, n * spec.x.pixel) for n in range(reached)]
+        for sums, first in rows:
+            _add_row(emit, spec, sums, values, emit.advance(w, (i - first) * down))
 
-@always_inlined
-def convolve_two(spec, columns, x, w, bias, y):
-    """Some columns of two rows of y."""
-    down, skip = spec.down.skip * spec.side * spec.floats, spec.across.skip * spec.floats
-    sums = start(spec, columns, bias)
     for i in range(spec.stride):
-        sums = multiply_upper(spec, sums, advance(x, i * spec.x.row), advance(w, i * down), skip)
-    back = spec.stride * down
-    for i in range(spec.stride, rolled(spec.side)):
-        at, of_w = advance(x, i * spec.x.row), advance(w, i * down)
-        sums = multiply_both(spec, sums, at, of_w, skip, back)
+        add(i, (upper, 0))
+    with emit.loop(spec.stride, spec.side) as i:
+        add(i, (upper, 0), (lower, spec.stride))
     for i in range(spec.side, spec.side + spec.stride):
-        of_w = advance(w, i * down - back)
-        sums = multiply_lower(spec, sums, advance(x, i * spec.x.row), of_w, skip)
-    if spec.limited:
-        sums = limit(spec, sums)
-    store_two_rows(spec, sums, y, spec.y.pixel)
+        add(i, (lower, spec.stride))
+    _store_row(emit, spec, upper, y)
+    _store_row(emit, spec, lower, emit.advance(y, spec.y.row))
 
 
-@always_inlined
-def convolve_one(spec, columns, x, w, bias, y, rows, taps):
-    """Some columns of a row of y from `rows` · `taps` taps; x and w point to the first."""
+def _convolve_one(emit, spec, columns, x, w, bias, y, rows, taps):
+    """Some columns of a row of y for one vector of channels, from `rows` · `taps` taps."""
+    sums = [emit.variable(emit.load(bias)) for _ in range(columns)]
     down, across = spec.down.step * spec.x.row, spec.across.step * spec.x.pixel
-    w_down = spec.down.skip * spec.kernel_w * spec.floats
-    w_across = spec.across.skip * spec.floats
+    w_down, w_across = spec.down.skip * spec.kernel_w, spec.across.skip
     apart = spec.across.stride * spec.x.pixel
-    sums = start(spec, columns, bias)
-    for i in range(rows):
-        row, of_w = advance(x, i * down), advance(w, i * w_down)
-        for j in range(taps):
-            at, of_tap = advance(row, j * across), advance(of_w, j * w_across)
-            sums = multiply_tap(spec, sums, at, of_tap, apart)
-    if spec.limited:
-        sums = limit(spec, sums)
-    store_row(spec, sums, y, spec.across.phases * spec.y.pixel)
+    with emit.loop(0, rows) as i, emit.loop(0, taps) as j:
+        weight = emit.load(w, (i * w_down + j * w_across) * spec.floats)
+        at = emit.opaque(emit.advance(x, i * down + j * across))
+        for n, total in enumerate(sums):
+            value = load_pixel(emit, spec, at, n * apart, spec.x.pixel)
+            total.set(emit.fma(value, weight, total.get()))
+    _store_row(emit, spec, sums, y)
 
 
-@always_inlined
-def convolve_run(spec, columns, x, w, bias, y, rows, taps):
-    """All channels of some columns of y, of two rows if the kernel's side is a constant."""
-    each = LANES if spec.bias else 0
-    for v in range(rolled(spec.floats // LANES)):
-        of_x, of_w = advance(x, v * LANES), advance(w, v * LANES)
-        of_bias, of_y = advance(bias, v * each), advance(y, v * LANES)
-        if spec.side > 0:
-            convolve_two(spec, columns, of_x, of_w, of_bias, of_y)
-        else:
-            convolve_one(spec, columns, of_x, of_w, of_bias, of_y, rows, taps)
+@block(nothing)
+def convolve_columns(emit, spec, x, w, bias, y, rows, taps, runs, shorter, rest):
+    """A row of y, or two if the kernel's side is a constant, of one phase of columns."""
+    from_x, to_y = spec.across.stride * spec.x.pixel, spec.across.phases * spec.y.pixel
+    each = emit.select(spec.bias, 1, 0)
+
+    def convolve(columns, begin):
+        """All channels of `columns` columns from `begin` on."""
+        of_x, of_y = emit.advance(x, begin * from_x), emit.advance(y, begin * to_y)
+        with emit.loop(0, spec.floats, LANES) as c:
+            places = (of_x, c), (w, c), (bias, c * each), (of_y, c)
+            at = [emit.advance(pointer, offset) for pointer, offset in places]
+            if spec.side:
+                _convolve_two(emit, spec, columns, *at)
+            else:
+                _convolve_one(emit, spec, columns, *at, rows, taps)
+
+    with emit.loop(0, runs) as n:
+        convolve(RUN, n * RUN)
+    done = runs * RUN
+    with emit.loop(0, shorter) as n:
+        convolve(SHORTER, done + n * SHORTER)
+    done = done + shorter * SHORTER
+    with emit.when(rest > 3):
+        convolve(4, done)
+    with emit.loop(emit.select(rest > 3, 4, 0), rest) as n:
+        convolve(1, done + n)
 
 
 @inlined
 def convolve_row(spec, x, w, bias, y, rows):
     """A row of y from `rows` kernel rows, or two rows."""
     across = spec.across
-    from_x, to_y = across.stride * spec.x.pixel, across.phases * spec.y.pixel
     for p in range(across.phases):
-        taps, left = across.taps[p], spec.rest[p]
         of_x = advance(x, across.place[p] * spec.x.pixel)
         of_w = advance(w, across.first[p] * spec.floats)
-        of_y = advance(y, p * spec.y.pixel)
-        for _ in range(spec.runs[p]):
-            convolve_run(spec, zeros(RUN), of_x, of_w, bias, of_y, rows, taps)
-            of_x, of_y = advance(of_x, RUN * from_x), advance(of_y, RUN * to_y)
-        for _ in range(spec.shorter_runs[p]):
-            convolve_run(spec, zeros(SHORTER), of_x, of_w, bias, of_y, rows, taps)
-            of_x, of_y = advance(of_x, SHORTER * from_x), advance(of_y, SHORTER * to_y)
-        if left >= 4:
-            convolve_run(spec, zeros(4), of_x, of_w, bias, of_y, rows, taps)
-            of_x, of_y, left = advance(of_x, 4 * from_x), advance(of_y, 4 * to_y), left - 4
-        for _ in range(left):
-            convolve_run(spec, zeros(1), of_x, of_w, bias, of_y, rows, taps)
-            of_x, of_y = advance(of_x, from_x), advance(of_y, to_y)
+        to = advance(y, p * spec.y.pixel)
+        runs, shorter, rest = spec.runs[p], spec.shorter_runs[p], spec.rest[p]
+        convolve_columns(spec, of_x, of_w, bias, to, rows, across.taps[p], runs, shorter, rest)
 
 
 @block(nothing)
