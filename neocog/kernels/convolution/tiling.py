@@ -1,8 +1,10 @@
 """How a convolution is tiled for registers and caches; see `convolution`."""
 
 from dataclasses import dataclass
+from math import inf, nan
 
-from neocog.kernels.codegen.vector_types import REGISTERS
+from neocog.kernels.codegen.vector_types import LANES, REGISTERS
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["SUMS", "Convolution", "region", "tile", "weight_first"]
@@ -11,8 +13,8 @@ __all__ = ["SUMS", "Convolution", "region", "tile", "weight_first"]
 #: pixels; Zen 3 needs 8 sums in flight to hide the latency of an FMA.
 SUMS = 12 if REGISTERS == 16 else 24
 
-# Taps × channels up to which a kernel is unrolled completely.
-_SMALL = 48
+# Sums that hide the latency of an FMA: fewer take as long.
+_LEAST_SUMS = 8
 
 # Bytes of a map that should stay in the second-level cache while all weights are read.
 _CACHE = 128 * 1024
@@ -64,8 +66,112 @@ def weight_first(w: ConvolutionWeight, x: FeatureMap) -> bool:
     return 4 * w.size > 2 * _CACHE and x.size < w.block_size
 
 
+def tile_sizes(vectors: int, pixels: int = 1) -> tuple[int, int, int]:
+    """Places of the register tiles that a kernel has, from the largest to the smallest.
+
+    Each place needs `pixels` · `vectors` sums. Less than the smallest would take as long.
+    """
+    most = max(1, SUMS // (vectors * pixels))
+    least = -(-_LEAST_SUMS // (vectors * pixels))
+    some, few = (min(most, max(least, -(-most * part // 3))) for part in (2, 1))
+    return most, some, few
+
+
+class Tile:
+    """What specs have in common whose results are computed in register tiles.
+
+    They have the weight `w`, `pool`, `relu`, `gated`, and `accumulate`.
+    """
+
+    w: ConvolutionWeight
+    pool: bool
+    relu: bool
+    gated: bool
+    accumulate: bool
+
+    @property
+    def pixels(self) -> int:
+        """Pixels before pooling that make one pixel of y."""
+        return 4 if self.pool else 1
+
+    @property
+    def most(self) -> int:
+        """Places of a large tile."""
+        return tile_sizes(self.w.vectors, self.pixels)[0]
+
+    @property
+    def some(self) -> int:
+        """Places of a medium tile."""
+        return tile_sizes(self.w.vectors, self.pixels)[1]
+
+    @property
+    def few(self) -> int:
+        """Places of a small tile."""
+        return tile_sizes(self.w.vectors, self.pixels)[2]
+
+    @property
+    def has_some(self) -> bool:
+        """Whether there is a medium tile."""
+        return self.few < self.some < self.most
+
+    @property
+    def has_few(self) -> bool:
+        """Whether there is a small tile."""
+        return self.few < self.most
+
+    @property
+    def most_sums(self) -> int:
+        """Vectors of sums of a large tile."""
+        return self.most * self.pixels * self.w.vectors
+
+    @property
+    def some_sums(self) -> int:
+        """Vectors of sums of a medium tile."""
+        return self.some * self.pixels * self.w.vectors
+
+    @property
+    def few_sums(self) -> int:
+        """Vectors of sums of a small tile."""
+        return self.few * self.pixels * self.w.vectors
+
+    @property
+    def depth(self) -> int:
+        """Channels whose weights are in registers together."""
+        fitting = (REGISTERS - SUMS - 2) // self.w.vectors
+        return next(n for n in (4, 2, 1) if n <= max(1, fitting))
+
+    @property
+    def kept_size(self) -> int:
+        """Floats of a large tile."""
+        return self.most_sums * LANES
+
+    @property
+    def floor(self) -> float:
+        """The least result."""
+        return 0.0 if self.relu else -inf
+
+    @property
+    def gate_limit(self) -> float:
+        """Where the gate is at most this, the result is zero; nothing is at most NaN."""
+        return 0.0 if self.gated else nan
+
+    @property
+    def adds(self) -> float:
+        """What y is multiplied with before the result is added: one or zero."""
+        return 1.0 if self.accumulate else 0.0
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the gate or y is read."""
+        return self.gated or self.accumulate
+
+
+_TILE_CONSTANTS = ("w.vectors", "w.block", "pool", "pixels", "most", "some", "few", "has_some", "has_few",
+    "most_sums", "some_sums", "few_sums", "kept_size", "depth")
+
+
 @dataclass(frozen=True)
-class Convolution:
+class Convolution(Tile, Spec):
     """One convolution; `y` is the map after pooling, where `pool` is set.
 
     The first window begins `crop_*` rows and columns into x's border: the padding above and on the
@@ -119,50 +225,88 @@ class Convolution:
         return self.x.pixel * self.dilation_w
 
     @property
-    def pixels(self) -> int:
-        """Pixels before pooling that make one pixel of y."""
-        return 4 if self.pool else 1
+    def right(self) -> int:
+        """Floats of x from a pooled region's first pixel to the next of its row."""
+        return self.stride_w * self.x.pixel
 
     @property
-    def rows(self) -> int:
-        """Rows of y in a tile: one, or several whole rows."""
-        return tile(self.y.height, self.y.width, self.w.vectors, self.pixels)[0]
+    def below(self) -> int:
+        """Floats of x from a pooled region's first pixel to the one below."""
+        return self.stride_h * self.x.row
 
     @property
-    def columns(self) -> int:
-        """Columns of y in a tile."""
-        return tile(self.y.height, self.y.width, self.w.vectors, self.pixels)[1]
+    def opposite(self) -> int:
+        """Floats of x from a pooled region's first pixel to the last."""
+        return self.right + self.below
 
     @property
-    def rest_rows(self) -> int:
-        """Rows of y left at its end after whole tiles."""
-        return self.y.height % self.rows
+    def in_rows(self) -> bool:
+        """Whether no tile goes on into the next row: where rows are long and a whole of tiles."""
+        return self.y.width >= 2 * self.most and self.y.width % self.few == 0
+
+    # Taps
 
     @property
-    def rest_columns(self) -> int:
-        """Columns of y left at the end of a row after whole tiles."""
-        return self.y.width % self.columns
+    def joined(self) -> bool:
+        """Whether the taps of a kernel row lie side by side, so that they are one tap."""
+        return self.tap == self.w.group_in
 
     @property
-    def sums(self) -> int:
-        """Vectors of sums of a tile."""
-        return self.rows * self.columns * self.pixels * self.w.vectors
+    def rgb(self) -> bool:
+        """Whether taps are those of images of three channels, which take four floats."""
+        return self.w.group_in == 3 and self.tap == 4
 
     @property
-    def rest_sums(self) -> int:
-        """Vectors of sums of a partial tile."""
-        rest = self.rest_columns or self.rest_rows * self.columns
-        return max(1, rest) * self.pixels * self.w.vectors
+    def tap_columns(self) -> int:
+        """Taps of a kernel row, as far as they are not one."""
+        return 1 if self.joined or self.rgb else self.w.kernel_w
+
+    @property
+    def length(self) -> int:
+        """Channels of a tap."""
+        return self.w.group_in * self.w.kernel_w // self.tap_columns
+
+    @property
+    def unroll(self) -> int:
+        """Channels that are unrolled."""
+        if self.rgb:
+            return 6
+        return self.length if self.length in (3, 5, 7) else 8
+
+    @property
+    def whole(self) -> int:
+        """Steps of `unroll` channels in a tap."""
+        return self.length // self.unroll
+
+    @property
+    def rest_some(self) -> int:
+        """Steps of a few channels in the rest of a tap."""
+        return self.length % self.unroll // (3 if self.rgb else 4)
+
+    @property
+    def rest_one(self) -> int:
+        """Channels left of a tap."""
+        return self.length % self.unroll % (3 if self.rgb else 4)
+
+    @property
+    def w_tap(self) -> int:
+        """Floats of the weight from one tap of a kernel row to the next."""
+        return self.w.tap_size
+
+    @property
+    def w_row(self) -> int:
+        """Floats of the weight from one kernel row to the next."""
+        return self.w.kernel_w * self.w.tap_size
+
+    @property
+    def last_lanes(self) -> int:
+        """Lanes of the last vector of a group's channels."""
+        return min(self.w.lanes_left or LANES, self.y.pixel)
 
     @property
     def far(self) -> bool:
         """Whether weights come from memory for each image, so that the next block is prefetched."""
         return self.parts and 4 * self.w.size >= _FAR_BYTES
-
-    @property
-    def row_passes(self) -> int:
-        """How often a block of weights is read for a row of tiles, without the partial one."""
-        return self.y.width // self.columns
 
     @property
     def line(self) -> int:
@@ -177,18 +321,10 @@ class Convolution:
     @property
     def lines_ahead(self) -> int:
         """How many of them each pass prefetches, so that a block is complete when it is needed."""
-        passes = self.row_passes * (self.y.height // self.rows)
-        return max(1, -(-self.unrolled_lines // passes))
-
-    @property
-    def unroll(self) -> int:
-        """Number of input channels to unroll."""
-        return min(self.w.group_in, 8)
-
-    @property
-    def small(self) -> bool:
-        """Whether all taps of all channels are unrolled."""
-        return self.w.kernel_h * self.w.kernel_w * self.w.group_in <= _SMALL
+        if not self.far:
+            return 0
+        passes = -(-self.y.height * self.y.width // self.most)
+        return -(-self.unrolled_lines // passes)
 
     @property
     def band(self) -> int:
@@ -198,8 +334,7 @@ class Convolution:
         """
         if 4 * self.x.size <= 2 * _CACHE:
             return self.y.height
-        rows = _CACHE // (4 * self.row_step) // self.rows * self.rows
-        return min(self.y.height, max(self.rows, rows))
+        return min(self.y.height, max(1, _CACHE // (4 * self.row_step)))
 
     @property
     def bands(self) -> int:
@@ -211,14 +346,4 @@ class Convolution:
         """Whether a block of weights is applied to all images before the next is read."""
         return not self.parts and self.bands == 1 and weight_first(self.w, self.x)
 
-    def x_places(self, places: int) -> list[int]:
-        """Offsets in x of the pixels of the first `places` pixels of a tile."""
-        first = [
-            n // self.columns * self.row_step + n % self.columns * self.step for n in range(places)
-        ]
-        inner = region(self.x, self.stride_h, self.stride_w) if self.pool else (0,)
-        return [at + pixel for at in first for pixel in inner]
-
-    def places_in(self, m: FeatureMap, places: int) -> list[int]:
-        """Offsets in a map like y of the first `places` pixels of a tile."""
-        return [n // self.columns * m.row + n % self.columns * m.pixel for n in range(places)]
+    constants = (*_TILE_CONSTANTS, "rgb", "unroll")
