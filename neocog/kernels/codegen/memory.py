@@ -159,13 +159,13 @@ class MemoryEmitter:
         """The int64 at pointer + offset."""
         return Number(self._b, self._b.load(self._address(pointer, offset, I64), typ=I64))
 
-    def store_long(self, number: Any, pointer: Any, offset: Any = 0) -> None:
-        """Write an int64 to pointer + offset."""
-        self._b.store(to_llvm(number), self._address(pointer, offset, I64))
-
     def advance(self, pointer: Any, offset: Any) -> Any:
         """The pointer `offset` floats after `pointer`."""
         return self._address(pointer, offset, FLOAT)
+
+    def advance_longs(self, pointer: Any, offset: Any) -> Any:
+        """The pointer `offset` int64 after `pointer`."""
+        return self._address(pointer, offset, I64)
 
     def opaque(self, pointer: Any) -> Any:
         """The same pointer, hidden from LLVM's optimizer.

@@ -1,10 +1,10 @@
 """Where the pixels of a register tile lie in the maps.
 
 A tile is some pixels one after another, in the order of rows, and of images where a tile goes on
-into the next image. So maps of any width fill tiles of one size. For each map there is a table of
-the pixels' offsets in floats, which blocks read: that takes as many registers and instructions as
-constant offsets would, but for loads, which cost nothing beside several times as many products.
-Within a row the offsets from the first pixel are always the same.
+into the next image. So maps of any width fill tiles of one size. A table has the pixels' offsets in
+floats, from which blocks read them: that takes as many registers and instructions as constant
+offsets would, but for loads, which cost nothing beside several times as many products. Within a row
+the offsets from the first pixel are always the same.
 
 Places beyond the last pixel repeat the first one, which is then computed and written several times.
 """
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from neocog.kernels.codegen.pointers import rolled
 from neocog.kernels.compiler.jit import inlined
 
-__all__ = ["Steps", "next_start", "offset_of", "put_places", "put_row"]
+__all__ = ["Steps", "next_place", "offset_of", "put_places", "put_row"]
 
 
 class Steps(NamedTuple):
@@ -33,21 +33,21 @@ def put_row(offsets, places, step):
 
 
 @inlined
-def offset_of(start, steps):
+def offset_of(place, steps):
     """Floats to a place: an image, row and column."""
-    image, row, column = start
+    image, row, column = place
     return image * steps.image + row * steps.row + column * steps.column
 
 
 @inlined
-def put_places(offsets, places, taken, start, size, steps):
-    """Write the offsets of `taken` pixels from the place `start` on, for a tile of `places`.
+def put_places(offsets, places, taken, place, size, steps):
+    """Write the offsets of `taken` pixels from one place on, for a tile of `places`.
 
     `size` is the rows and columns of an image.
     """
-    _, row, column = start
+    _, row, column = place
     height, width = size
-    at = first = offset_of(start, steps)
+    at = first = offset_of(place, steps)
     for n in range(rolled(taken)):
         offsets[rolled(n)] = at
         column += 1
@@ -64,9 +64,9 @@ def put_places(offsets, places, taken, start, size, steps):
 
 
 @inlined
-def next_start(start, taken, size):
+def next_place(place, taken, size):
     """The place behind a tile."""
-    image, row, column = start
+    image, row, column = place
     height, width = size
     column += taken
     while column >= width:

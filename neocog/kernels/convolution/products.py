@@ -15,9 +15,6 @@ from neocog.kernels.codegen.vector_types import LANES
 
 __all__ = ["sums_of_products"]
 
-#: Channels in the one step between the unrolled ones and the single ones.
-SOME = 4
-
 
 def _pixels(emit, spec, place):
     """Pointers to the pixels of a place: with pooling four, else one."""
@@ -34,15 +31,19 @@ def _multiply(emit, spec, places, x, xs, w, sums, channels):
     """
     vectors, sums = spec.w.vectors, list(sums)
     # LLVM would keep the offsets in registers even where there are not enough.
-    xs = emit.opaque(xs) if spec.most >= 8 else xs
-    for begin in range(0, len(channels), spec.depth):
-        some = range(begin, min(begin + spec.depth, len(channels)))
+    xs = emit.opaque(xs) if spec.most >= 8 or spec.straight else xs
+    depth = min(spec.depth, 3) if spec.straight else spec.depth
+    for begin in range(0, len(channels), depth):
+        some = range(begin, min(begin + depth, len(channels)))
         weight = [[emit.load(w, (c * vectors + v) * LANES) for v in range(vectors)] for c in some]
         at = 0
         for n in range(places):
-            place = emit.advance(x, emit.load_long(xs, n))
-            # Each product by one vector reads x itself, for which an address without index is best.
-            place = emit.opaque(place) if vectors == 1 else place
+            if spec.x_step:
+                place = emit.advance(x, n * spec.x_step)
+            else:
+                place = emit.advance(x, emit.load_long(xs, n))
+                # Each product by one vector reads x itself, for which an address without index is best.
+                place = emit.opaque(place) if vectors == 1 else place
             for pixel in _pixels(emit, spec, place):
                 these = sums[at : at + vectors]
                 for c, of_channel in zip(some, weight, strict=True):
@@ -56,28 +57,25 @@ def _multiply(emit, spec, places, x, xs, w, sums, channels):
 
 def _multiply_channels(emit, spec, places, xs, ahead, lines, x, w, sums):
     """Add one tap of all channels."""
-    steps = [
-        (spec.whole, [c + c // 3 if spec.rgb else c for c in range(spec.unroll)]),
-        (spec.rest_some, list(range(3 if spec.rgb else SOME))),
-        (spec.rest_one, [0]),
-    ]
-    for times, channels in steps[: 2 if spec.rgb else 3 if spec.unroll == 8 else 1]:
 
-        def step(_, values, channels=channels):
-            x, w, *sums = values
-            if spec.unroll == 8 and len(channels) == 8:
+    def prefetch(line, _):
+        emit.prefetch(w, emit.offset((4, ahead), (4 * spec.line, line)))
+        return []
 
-                def prefetch(line, _):
-                    emit.prefetch(w, emit.offset((4, ahead), (4 * spec.line, line)))
-                    return []
+    def some(_, values):
+        x, w, *sums = values
+        repeat(emit, lines, [], prefetch)
+        sums = _multiply(emit, spec, places, x, xs, w, sums, range(spec.unroll))
+        return [emit.advance(x, 4), emit.advance(w, spec.unroll * spec.w.block), *sums]
 
-                repeat(emit, lines, [], prefetch)
-            sums = _multiply(emit, spec, places, x, xs, w, sums, channels)
-            passed = 8 if spec.rgb else len(channels)
-            of_w = len(channels) * spec.w.vectors * LANES
-            return [emit.advance(x, passed), emit.advance(w, of_w), *sums]
+    def one(_, values):
+        x, w, *sums = values
+        sums = _multiply(emit, spec, places, x, xs, w, sums, [0])
+        return [emit.advance(x, 1), emit.advance(w, spec.w.block), *sums]
 
-        x, w, *sums = repeat(emit, times, [x, w, *sums], step)
+    x, w, *sums = repeat(emit, spec.whole, [x, w, *sums], some)
+    if spec.unroll == 4:
+        _, _, *sums = repeat(emit, spec.rest, [x, w, *sums], one)
     return sums
 
 
@@ -97,12 +95,18 @@ def _started(emit, spec, places, bias, lanes):
     return started * (places * (4 if spec.pool else 1))
 
 
-def sums_of_products(emit, spec, places, x, xs, w, rows, columns, ahead, lines, bias, lanes):
-    """The sums of a tile of `places`, over `rows` × `columns` taps.
+def sums_of_products(emit, spec, places, x, xs, w, taps, ahead, lines, bias, lanes):
+    """The sums of a tile of `places`, over the rows and columns of `taps`.
 
-    `xs` are the places' offsets from x. The last vector of the bias has `lanes` lanes; `ahead` is
-    how many floats further on weights are prefetched, if they are.
+    `xs` are the places' offsets from x. The last vector of the bias has `lanes` lanes. So many
+    `lines` of the weights are prefetched in every step, `ahead` floats further on.
     """
+    rows, columns = taps
+
+    def straight(_, values):
+        x, w, *sums = values
+        sums = _multiply(emit, spec, places, x, xs, w, sums, spec.straight_offsets)
+        return [emit.advance(x, spec.tap_row), emit.advance(w, spec.w_row), *sums]
 
     def row(_, values):
         x, w, *sums = values
@@ -116,4 +120,5 @@ def sums_of_products(emit, spec, places, x, xs, w, rows, columns, ahead, lines, 
         return [emit.advance(x, spec.tap_row), emit.advance(w, spec.w_row), *sums]
 
     started = _started(emit, spec, places, bias, lanes)
-    return repeat(emit, rows, [x, w, *started], row, at_least_once=True)[2:]
+    body = straight if spec.straight else row
+    return repeat(emit, rows, [x, w, *started], body, at_least_once=True)[2:]

@@ -66,112 +66,8 @@ def weight_first(w: ConvolutionWeight, x: FeatureMap) -> bool:
     return 4 * w.size > 2 * _CACHE and x.size < w.block_size
 
 
-def tile_sizes(vectors: int, pixels: int = 1) -> tuple[int, int, int]:
-    """Places of the register tiles that a kernel has, from the largest to the smallest.
-
-    Each place needs `pixels` · `vectors` sums. Less than the smallest would take as long.
-    """
-    most = max(1, SUMS // (vectors * pixels))
-    least = -(-_LEAST_SUMS // (vectors * pixels))
-    some, few = (min(most, max(least, -(-most * part // 3))) for part in (2, 1))
-    return most, some, few
-
-
-class Tile:
-    """What specs have in common whose results are computed in register tiles.
-
-    They have the weight `w`, `pool`, `relu`, `gated`, and `accumulate`.
-    """
-
-    w: ConvolutionWeight
-    pool: bool
-    relu: bool
-    gated: bool
-    accumulate: bool
-
-    @property
-    def pixels(self) -> int:
-        """Pixels before pooling that make one pixel of y."""
-        return 4 if self.pool else 1
-
-    @property
-    def most(self) -> int:
-        """Places of a large tile."""
-        return tile_sizes(self.w.vectors, self.pixels)[0]
-
-    @property
-    def some(self) -> int:
-        """Places of a medium tile."""
-        return tile_sizes(self.w.vectors, self.pixels)[1]
-
-    @property
-    def few(self) -> int:
-        """Places of a small tile."""
-        return tile_sizes(self.w.vectors, self.pixels)[2]
-
-    @property
-    def has_some(self) -> bool:
-        """Whether there is a medium tile."""
-        return self.few < self.some < self.most
-
-    @property
-    def has_few(self) -> bool:
-        """Whether there is a small tile."""
-        return self.few < self.most
-
-    @property
-    def most_sums(self) -> int:
-        """Vectors of sums of a large tile."""
-        return self.most * self.pixels * self.w.vectors
-
-    @property
-    def some_sums(self) -> int:
-        """Vectors of sums of a medium tile."""
-        return self.some * self.pixels * self.w.vectors
-
-    @property
-    def few_sums(self) -> int:
-        """Vectors of sums of a small tile."""
-        return self.few * self.pixels * self.w.vectors
-
-    @property
-    def depth(self) -> int:
-        """Channels whose weights are in registers together."""
-        fitting = (REGISTERS - SUMS - 2) // self.w.vectors
-        return next(n for n in (4, 2, 1) if n <= max(1, fitting))
-
-    @property
-    def kept_size(self) -> int:
-        """Floats of a large tile."""
-        return self.most_sums * LANES
-
-    @property
-    def floor(self) -> float:
-        """The least result."""
-        return 0.0 if self.relu else -inf
-
-    @property
-    def gate_limit(self) -> float:
-        """Where the gate is at most this, the result is zero; nothing is at most NaN."""
-        return 0.0 if self.gated else nan
-
-    @property
-    def adds(self) -> float:
-        """What y is multiplied with before the result is added: one or zero."""
-        return 1.0 if self.accumulate else 0.0
-
-    @property
-    def is_passed(self) -> bool:
-        """Whether the gate or y is read."""
-        return self.gated or self.accumulate
-
-
-_TILE_CONSTANTS = ("w.vectors", "w.block", "pool", "pixels", "most", "some", "few", "has_some", "has_few",
-    "most_sums", "some_sums", "few_sums", "kept_size", "depth")
-
-
 @dataclass(frozen=True)
-class Convolution(Tile, Spec):
+class Convolution(RegisterTile, Spec):
     """One convolution; `y` is the map after pooling, where `pool` is set.
 
     The first window begins `crop_*` rows and columns into x's border: the padding above and on the
@@ -242,7 +138,7 @@ class Convolution(Tile, Spec):
     @property
     def in_rows(self) -> bool:
         """Whether no tile goes on into the next row: where rows are long and a whole of tiles."""
-        return self.y.width >= 2 * self.most and self.y.width % self.few == 0
+        return self.x_step > 0 or self.y.width >= 2 * self.most and self.y.width % self.few == 0
 
     # Taps
 
@@ -268,10 +164,28 @@ class Convolution(Tile, Spec):
 
     @property
     def unroll(self) -> int:
-        """Channels that are unrolled."""
-        if self.rgb:
-            return 6
-        return self.length if self.length in (3, 5, 7) else 8
+        """Channels that are unrolled: of four floats of x, all but the one that is no channel."""
+        return 3 if self.rgb else 4
+
+    @property
+    def straight(self) -> int:
+        """Columns of the kernel, if it is a small one of images, whose rows are unrolled; else 0."""
+        small = self.w.kernel_w == 3 and self.w.group_in in (1, 3) and self.tap_columns == 1
+        return 3 if small else 0
+
+    @property
+    def straight_offsets(self) -> tuple[int, ...]:
+        """Floats of x from the first channel of a kernel row that is unrolled to the others."""
+        return tuple(j * self.tap + c for j in range(self.straight) for c in range(self.w.group_in))
+
+    @property
+    def x_step(self) -> int:
+        """Floats of x from one column of y to the next, where they are constant; else 0.
+
+        Only for pooled small kernels, and rows of at least a tile.
+        """
+        fits = self.pool and self.straight and self.stride_w == 1 and self.y.width >= self.few
+        return self.step if fits else 0
 
     @property
     def whole(self) -> int:
@@ -279,14 +193,9 @@ class Convolution(Tile, Spec):
         return self.length // self.unroll
 
     @property
-    def rest_some(self) -> int:
-        """Steps of a few channels in the rest of a tap."""
-        return self.length % self.unroll // (3 if self.rgb else 4)
-
-    @property
-    def rest_one(self) -> int:
+    def rest(self) -> int:
         """Channels left of a tap."""
-        return self.length % self.unroll % (3 if self.rgb else 4)
+        return self.length % self.unroll
 
     @property
     def w_tap(self) -> int:
@@ -346,4 +255,4 @@ class Convolution(Tile, Spec):
         """Whether a block of weights is applied to all images before the next is read."""
         return not self.parts and self.bands == 1 and weight_first(self.w, self.x)
 
-    constants = (*_TILE_CONSTANTS, "rgb", "unroll")
+    constants = (*_TILE_CONSTANTS, "unroll", "straight", "straight_offsets", "x_step")
