@@ -15,14 +15,19 @@ pooling only each region's maximum is stored, and its position, the *winner*: an
 x from the region's first pixel. ReLU after the maximum equals ReLU before it.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from neocog.kernels.codegen.pointers import advance, stack_floats, stack_longs
 from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.convolution.places import Steps
 from neocog.kernels.convolution.tiles import compute_pixels, put_rows
+from neocog.kernels.convolution.tiling import Convolution
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["conv2d_forward"]
+__all__ = ["conv2d_forward", "kinds"]
 
 
 @kernel(
@@ -82,3 +87,17 @@ def conv2d_forward(spec, o, first, count):
             lanes,
             kept,
         )
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """A kernel and a small spec for each kind that there is."""
+    deep = FeatureMap(1, 1, LANES)
+    gray, rgb = (FeatureMap(1, 1, channels, dense=True) for channels in (1, 3))
+    for vectors in (1, 2, 3):
+        y = FeatureMap(1, 24, vectors * LANES)
+        for x, columns in ((deep, 1), (rgb, 5), (gray, 3), (rgb, 3)):
+            w = ConvolutionWeight(y.channels, x.channels, columns, columns)
+            for pool in (False, True):
+                spec = Convolution(x, y, w, pool=pool)
+                if columns != 3 or spec.straight:
+                    yield conv2d_forward, spec

@@ -12,8 +12,10 @@ to the next dy is read d·p / s = d / gcd(s, d) rows further up. A class without
 With stride 1 there is one class, and this is `conv2d_forward` with the flipped weight.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import gcd
+from typing import Any
 
 from neocog.kernels.codegen.pointers import advance, stack_floats, stack_longs
 from neocog.kernels.codegen.vector_types import FLOATS, LANES
@@ -26,7 +28,7 @@ from neocog.kernels.convolution.tiles import compute_pixels, put_rows
 from neocog.kernels.convolution.tiling import weight_first
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["InputGradient", "conv2d_backward_input_strided"]
+__all__ = ["InputGradient", "conv2d_backward_input_strided", "kinds"]
 
 
 @dataclass(frozen=True)
@@ -215,3 +217,11 @@ def conv2d_backward_input_strided(spec, o, first, count):
                     lanes,
                     kept,
                 )
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """A kernel and a small spec for each kind that there is."""
+    one = FeatureMap(1, 1, 1)
+    for vectors in (1, 2, 3):
+        w = ConvolutionWeight(vectors * LANES, 1, 1, 1)
+        yield conv2d_backward_input_strided, InputGradient(one, one, w, 2, 2)

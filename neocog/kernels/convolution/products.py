@@ -12,6 +12,7 @@ of eight channels.
 
 from neocog.kernels.codegen.control import either_way, repeat
 from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.convolution.register_tile import LINE
 
 __all__ = ["sums_of_products"]
 
@@ -20,7 +21,7 @@ def _pixels(emit, spec, place):
     """Pointers to the pixels of a place: with pooling four, else one."""
     if not spec.pool:
         return [place]
-    return [place, *(emit.advance(place, to) for to in (spec.right, spec.below, spec.opposite))]
+    return [place, *(emit.advance(place, to) for to in (spec.right, spec.below, spec.right + spec.below))]
 
 
 def _multiply(emit, spec, places, x, xs, w, sums, channels):
@@ -59,7 +60,7 @@ def _multiply_channels(emit, spec, places, xs, ahead, lines, x, w, sums):
     """Add one tap of all channels."""
 
     def prefetch(line, _):
-        emit.prefetch(w, emit.offset((4, ahead), (4 * spec.line, line)))
+        emit.prefetch(w, emit.offset((4, ahead), (4 * LINE, line)))
         return []
 
     def some(_, values):
@@ -105,7 +106,7 @@ def sums_of_products(emit, spec, places, x, xs, w, taps, ahead, lines, bias, lan
 
     def straight(_, values):
         x, w, *sums = values
-        sums = _multiply(emit, spec, places, x, xs, w, sums, spec.straight_offsets)
+        sums = _multiply(emit, spec, places, x, xs, w, sums, spec.straight)
         return [emit.advance(x, spec.tap_row), emit.advance(w, spec.w_row), *sums]
 
     def row(_, values):
@@ -121,4 +122,4 @@ def sums_of_products(emit, spec, places, x, xs, w, taps, ahead, lines, bias, lan
 
     started = _started(emit, spec, places, bias, lanes)
     body = straight if spec.straight else row
-    return repeat(emit, rows, [x, w, *started], body, at_least_once=True)[2:]
+    return repeat(emit, rows, [x, w, *started], body)[2:]

@@ -1,45 +1,81 @@
-def tile_sizes(vectors: int, pixels: int = 1) -> tuple[int, int, int]:
-    """Places of the register tiles that a kernel has, from the largest to the smallest.
+"""Tiles of sums that stay in registers while products are added to them."""
 
-    Each place needs `pixels` · `vectors` sums. Less than the smallest would take as long.
-    """
-    most = max(1, SUMS // (vectors * pixels))
-    least = -(-_LEAST_SUMS // (vectors * pixels))
-    some, few = (min(most, max(least, -(-most * part // 3))) for part in (2, 1))
-    return most, some, few
+from math import inf, nan
+from typing import ClassVar
+
+from neocog.kernels.codegen.vector_types import LANES, REGISTERS
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
+
+__all__ = ["LINE", "SUMS", "RegisterTile"]
+
+#: Sums to keep in registers. Sixteen registers hold 12 sums beside 2 vectors of weights and 2 of
+#: pixels; Zen 3 needs 8 sums in flight to hide the latency of an FMA.
+SUMS = 12 if REGISTERS == 16 else 24
+
+# Sums that hide the latency of an FMA: fewer take as long.
+_LEAST_SUMS = 8
+
+#: Floats of a cache line.
+LINE = 16
 
 
-class Tile:
-    """What specs have in common whose results are computed in register tiles.
+class RegisterTile:
+    """What specs have in common whose results are computed in tiles of sums.
 
-    They have the weight `w`, `pool`, `relu`, `gated`, and `accumulate`.
+    A tile is some *places*, pixels of y, × a block of output channels. A kernel has tiles of three
+    sizes. What specs name otherwise is what most of them do.
     """
 
     w: ConvolutionWeight
-    pool: bool
-    relu: bool
+    #: The map that is written.
+    y: FeatureMap
     gated: bool
+    gate: FeatureMap
     accumulate: bool
+    #: Whether a place is the maximum of four pixels, and whether their positions are kept.
+    pool: bool = False
+    winners: bool = False
+    relu: bool = False
+    bias: bool = False
+    #: Channels that are unrolled; see `products`.
+    unroll: int = 4
+    #: Floats of x from the first channel of a kernel row to all, if a row is unrolled.
+    straight: tuple[int, ...] = ()
+    #: Floats of x from one place to the next, if they are constant and all tiles within rows.
+    x_step: int = 0
+    #: Cache lines that every step prefetches of the weights, of so many in all.
+    lines_ahead: int = 0
+    unrolled_lines: int = 0
 
-    @property
-    def pixels(self) -> int:
-        """Pixels before pooling that make one pixel of y."""
-        return 4 if self.pool else 1
+    constants: ClassVar[tuple[str, ...]] = (
+        *("w.vectors", "w.block", "most", "some", "few", "has_some", "has_few"),
+        *("depth", "table_size", "kept_size", "pool", "unroll", "straight", "x_step"),
+    )
 
     @property
     def most(self) -> int:
         """Places of a large tile."""
-        return tile_sizes(self.w.vectors, self.pixels)[0]
+        return max(1, SUMS // self._sums)
 
     @property
     def some(self) -> int:
         """Places of a medium tile."""
-        return tile_sizes(self.w.vectors, self.pixels)[1]
+        return min(self.most, max(self._least, -(-self.most * 2 // 3)))
 
     @property
     def few(self) -> int:
         """Places of a small tile."""
-        return tile_sizes(self.w.vectors, self.pixels)[2]
+        return min(self.most, max(self._least, -(-self.most // 3)))
+
+    @property
+    def _sums(self) -> int:
+        """Sums of a place."""
+        return self.w.vectors * (4 if self.pool else 1)
+
+    @property
+    def _least(self) -> int:
+        """Places that take no longer than one."""
+        return -(-_LEAST_SUMS // self._sums)
 
     @property
     def has_some(self) -> bool:
@@ -50,21 +86,6 @@ class Tile:
     def has_few(self) -> bool:
         """Whether there is a small tile."""
         return self.few < self.most
-
-    @property
-    def most_sums(self) -> int:
-        """Vectors of sums of a large tile."""
-        return self.most * self.pixels * self.w.vectors
-
-    @property
-    def some_sums(self) -> int:
-        """Vectors of sums of a medium tile."""
-        return self.some * self.pixels * self.w.vectors
-
-    @property
-    def few_sums(self) -> int:
-        """Vectors of sums of a small tile."""
-        return self.few * self.pixels * self.w.vectors
 
     @property
     def depth(self) -> int:
@@ -80,7 +101,35 @@ class Tile:
     @property
     def kept_size(self) -> int:
         """Floats of a large tile."""
-        return self.most_sums * LANES
+        return self.most * self._sums * LANES
+
+    def fills(self, width: int) -> bool:
+        """Whether tiles had better end with rows of this width, and so reach over no end of one."""
+        return width >= 2 * self.most and width % self.few == 0
+
+    # Channels
+
+    @property
+    def length(self) -> int:
+        """Channels of a tap."""
+        return self.w.group_in
+
+    @property
+    def whole(self) -> int:
+        """Steps of `unroll` channels in a tap."""
+        return self.length // self.unroll
+
+    @property
+    def rest(self) -> int:
+        """Channels left of a tap."""
+        return self.length % self.unroll
+
+    @property
+    def last_lanes(self) -> int:
+        """Lanes of the last vector of a group's channels."""
+        return min(self.w.lanes_left or LANES, self.y.pixel)
+
+    # What becomes of the sums
 
     @property
     def floor(self) -> float:
@@ -94,7 +143,7 @@ class Tile:
 
     @property
     def adds(self) -> float:
-        """What y is multiplied with before the result is added: one or zero."""
+        """One if the result is added to y, else zero."""
         return 1.0 if self.accumulate else 0.0
 
     @property
@@ -106,16 +155,10 @@ class Tile:
 
     @property
     def reads_other(self) -> bool:
-        """Whether there are a gate or winners."""
-        return self.gated or (self.pool and self.winners)
+        """Whether the third map is read or written."""
+        return self.is_passed or self.winners or self.last_lanes < LANES
 
     @property
     def is_passed(self) -> bool:
         """Whether the gate or y is read."""
         return self.gated or self.accumulate
-
-
-_TILE_CONSTANTS = ("w.vectors", "w.block", "pool", "pixels", "most", "some", "few", "has_some", "has_few",
-    "most_sums", "some_sums", "few_sums", "kept_size", "table_size", "depth")
-
-

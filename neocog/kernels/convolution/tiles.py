@@ -12,6 +12,7 @@ from neocog.kernels.compiler.jit import inlined
 from neocog.kernels.convolution.finishing import finish, finish_pooled
 from neocog.kernels.convolution.places import next_place, offset_of, put_places, put_row
 from neocog.kernels.convolution.products import sums_of_products
+from neocog.kernels.convolution.register_tile import LINE
 
 __all__ = ["compute_pixels", "put_rows"]
 
@@ -96,7 +97,7 @@ def compute_pixels(spec, tables, maps, steps, place, left, size, w, taps, line, 
             if spec.reads_other:
                 others = advance(table, 2 * spec.most)
                 put_places(others, places, taken, place, size, for_other)
-        ahead = spec.w.block_size + line * spec.line
+        ahead = spec.w.block_size + line * LINE
         lines = spec.lines_ahead if line < spec.unrolled_lines else 0
         line += spec.lines_ahead
         compute(

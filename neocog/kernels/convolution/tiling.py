@@ -1,20 +1,12 @@
-"""How a convolution is tiled for registers and caches; see `convolution`."""
+"""A convolution's sizes, and how it is tiled for the caches; see `forward`."""
 
 from dataclasses import dataclass
-from math import inf, nan
 
-from neocog.kernels.codegen.vector_types import LANES, REGISTERS
 from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.convolution.register_tile import LINE, RegisterTile
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["SUMS", "Convolution", "region", "tile", "weight_first"]
-
-#: Sums to keep in registers. Sixteen registers hold 12 sums beside 2 vectors of weights and 2 of
-#: pixels; Zen 3 needs 8 sums in flight to hide the latency of an FMA.
-SUMS = 12 if REGISTERS == 16 else 24
-
-# Sums that hide the latency of an FMA: fewer take as long.
-_LEAST_SUMS = 8
+__all__ = ["Convolution", "region", "weight_first"]
 
 # Bytes of a map that should stay in the second-level cache while all weights are read.
 _CACHE = 128 * 1024
@@ -22,40 +14,11 @@ _CACHE = 128 * 1024
 # Bytes of weights from which on they do not stay in a near cache between images.
 _FAR_BYTES = 1024 * 1024
 
-# Bytes of a cache line.
-_LINE = 64
-
 
 def region(x: FeatureMap, stride_h: int = 1, stride_w: int = 1) -> tuple[int, ...]:
     """Offsets in floats of the four pixels of a pooling region from the first of them."""
     right, below = stride_w * x.pixel, stride_h * x.row
     return (0, right, below, below + right)
-
-
-def tile(height: int, width: int, vectors: int, pixels: int = 1) -> tuple[int, int]:
-    """Rows and columns of a map whose sums are held in registers together.
-
-    Each pixel of the map needs `pixels` · `vectors` sums. A tile is either some columns of one row
-    or several whole rows, so that there is only one kind of remainder. The tile is chosen that
-    costs the fewest cycles of multiplying, loading and waiting for the previous sum.
-    """
-    most = max(1, SUMS // (vectors * pixels))
-
-    def cycles(places: int) -> float:
-        loads = (places * pixels + vectors) / 2
-        return max(4, places * pixels * vectors / 2, loads) if places else 0
-
-    def cost(shape: tuple[int, int]) -> tuple[float, bool, int]:
-        rows, columns = shape
-        if rows == 1:
-            taken = height * (width // columns * cycles(columns) + cycles(width % columns))
-            return taken, width % columns > 0, -columns
-        rest = height % rows
-        return height // rows * cycles(rows * width) + cycles(rest * width), rest > 0, -rows
-
-    in_a_row = [(1, columns) for columns in range(1, min(most, width) + 1)]
-    whole_rows = [(rows, width) for rows in range(2, min(most // width, height) + 1)]
-    return min(in_a_row + whole_rows, key=cost)
 
 
 def weight_first(w: ConvolutionWeight, x: FeatureMap) -> bool:
@@ -95,6 +58,12 @@ class Convolution(RegisterTile, Spec):
     accumulate: bool = False
     parts: bool = False
 
+    constants = RegisterTile.constants
+
+    def __post_init__(self) -> None:
+        if self.pool and (self.gated or self.accumulate or self.w.lanes_left):
+            raise ValueError("Pooling has no gate, adds nothing, and needs groups of whole vectors.")
+
     @property
     def x_start(self) -> int:
         """The first float of x that is read."""
@@ -123,22 +92,17 @@ class Convolution(RegisterTile, Spec):
     @property
     def right(self) -> int:
         """Floats of x from a pooled region's first pixel to the next of its row."""
-        return self.stride_w * self.x.pixel
+        return region(self.x, self.stride_h, self.stride_w)[1]
 
     @property
     def below(self) -> int:
         """Floats of x from a pooled region's first pixel to the one below."""
-        return self.stride_h * self.x.row
-
-    @property
-    def opposite(self) -> int:
-        """Floats of x from a pooled region's first pixel to the last."""
-        return self.right + self.below
+        return region(self.x, self.stride_h, self.stride_w)[2]
 
     @property
     def in_rows(self) -> bool:
-        """Whether no tile goes on into the next row: where rows are long and a whole of tiles."""
-        return self.x_step > 0 or self.y.width >= 2 * self.most and self.y.width % self.few == 0
+        """Whether no tile goes on into the next row."""
+        return self.x_step > 0 or self.fills(self.y.width)
 
     # Taps
 
@@ -168,34 +132,21 @@ class Convolution(RegisterTile, Spec):
         return 3 if self.rgb else 4
 
     @property
-    def straight(self) -> int:
-        """Columns of the kernel, if it is a small one of images, whose rows are unrolled; else 0."""
-        small = self.w.kernel_w == 3 and self.w.group_in in (1, 3) and self.tap_columns == 1
-        return 3 if small else 0
+    def straight(self) -> tuple[int, ...]:
+        """Floats of x from the first channel of a kernel row to all, if rows are unrolled.
 
-    @property
-    def straight_offsets(self) -> tuple[int, ...]:
-        """Floats of x from the first channel of a kernel row that is unrolled to the others."""
-        return tuple(j * self.tap + c for j in range(self.straight) for c in range(self.w.group_in))
+        Where that pays: rows of three columns of images, of one channel or before pooling.
+        """
+        channels, long = self.w.group_in, self.stride_w == 1 and self.y.width >= self.most
+        pays = channels in (1, 3) and long if self.pool else channels == 1
+        if self.w.kernel_w != 3 or self.tap_columns > 1 or self.w.vectors > 2 or not pays:
+            return ()
+        return tuple(j * self.tap + c for j in range(3) for c in range(channels))
 
     @property
     def x_step(self) -> int:
-        """Floats of x from one column of y to the next, where they are constant; else 0.
-
-        Only for pooled small kernels, and rows of at least a tile.
-        """
-        fits = self.pool and self.straight and self.stride_w == 1 and self.y.width >= self.few
-        return self.step if fits else 0
-
-    @property
-    def whole(self) -> int:
-        """Steps of `unroll` channels in a tap."""
-        return self.length // self.unroll
-
-    @property
-    def rest(self) -> int:
-        """Channels left of a tap."""
-        return self.length % self.unroll
+        """Floats of x from one column of y to the next where they are constant; else 0."""
+        return self.step if self.pool and self.straight else 0
 
     @property
     def w_tap(self) -> int:
@@ -208,32 +159,20 @@ class Convolution(RegisterTile, Spec):
         return self.w.kernel_w * self.w.tap_size
 
     @property
-    def last_lanes(self) -> int:
-        """Lanes of the last vector of a group's channels."""
-        return min(self.w.lanes_left or LANES, self.y.pixel)
-
-    @property
     def far(self) -> bool:
         """Whether weights come from memory for each image, so that the next block is prefetched."""
         return self.parts and 4 * self.w.size >= _FAR_BYTES
 
     @property
-    def line(self) -> int:
-        """Floats of a cache line."""
-        return _LINE // 4
-
-    @property
     def unrolled_lines(self) -> int:
         """Cache lines of the weights of one tap of `unroll` channels."""
-        return self.unroll * self.w.block // self.line
+        return self.unroll * self.w.block // LINE
 
     @property
     def lines_ahead(self) -> int:
         """How many of them each pass prefetches, so that a block is complete when it is needed."""
-        if not self.far:
-            return 0
         passes = -(-self.y.height * self.y.width // self.most)
-        return -(-self.unrolled_lines // passes)
+        return -(-self.unrolled_lines // passes) if self.far else 0
 
     @property
     def band(self) -> int:
@@ -255,4 +194,3 @@ class Convolution(RegisterTile, Spec):
         """Whether a block of weights is applied to all images before the next is read."""
         return not self.parts and self.bands == 1 and weight_first(self.w, self.x)
 
-    constants = (*_TILE_CONSTANTS, "unroll", "straight", "straight_offsets", "x_step")

@@ -18,7 +18,7 @@ from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, pointer, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.convolution.tiling import SUMS
+from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
 
 __all__ = [
