@@ -11,7 +11,7 @@ from neocog import SGD, Adam
 from neocog.engine.trainer import Trainer
 from neocog.errors import NeocogError
 from neocog.kernels.runtime.workers import GROUP
-from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, SiLU
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings
 
@@ -90,6 +90,23 @@ def wide():
     return network, rng.integers(0, 256, (7, 17, 12, 3), np.uint8)
 
 
+def separable():
+    """Depthwise convolutions with functions behind them, of an odd and of an even height."""
+    network = Network(
+        input_shape=(3, 13, 9),
+        conv=Conv2d(3, 20, 1),
+        depth1=Conv2d(20, 20, 3, padding=1, groups=20),
+        norm=BatchNorm2d(20),
+        act1=SiLU(),
+        depth2=Conv2d(20, 20, 2, stride=2, groups=20),
+        act2=ReLU(),
+        flatten=Flatten(),
+        fc=Linear(20 * 6 * 4, 4),
+    )
+    network.initialize(0)
+    return network, np.random.default_rng(0).integers(0, 256, (7, 13, 9, 3), np.uint8)
+
+
 def test_workers_that_help_each_other_change_nothing():
     """Where there are many images, who is done takes what others have not come to yet."""
     network, images = wide()
@@ -154,7 +171,7 @@ def test_a_batch_is_cut_by_its_size(batch, shards):
     assert -(-batch // trainer._program.plan.shard) == shards
 
 
-@pytest.mark.parametrize("make", [small, wide])
+@pytest.mark.parametrize("make", [small, wide, separable])
 def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
     network, images, *_ = make()
     expected = network.predict_scores(images)

@@ -6,6 +6,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from neocog.kernels.codegen.loops import LoopEmitter
 from neocog.kernels.codegen.memory import MemoryEmitter
 from neocog.kernels.codegen.numbers import to_llvm
 from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LANES, VECTOR
@@ -17,7 +18,7 @@ __all__ = ["Emitter"]
 _OF_THREE, _FMA = ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
 
 
-class Emitter(MemoryEmitter):
+class Emitter(MemoryEmitter, LoopEmitter):
     """Emits vector instructions while Numba compiles; its methods return LLVM values.
 
     Offsets are in elements, and may be integers or LLVM values.
@@ -110,6 +111,10 @@ class Emitter(MemoryEmitter):
         """max(0, a), where NaN stays NaN; written so that it is one instruction."""
         zero = self.constant(0.0)
         return self.select(self.greater(zero, a), zero, a)
+
+    def at_least(self, a: Any, floor: Any) -> Any:
+        """max(floor, a), where NaN of a stays NaN."""
+        return self.select(self.greater(floor, a), floor, a)
 
     def relu_float(self, a: Any) -> Any:
         """max(0, a) of a single float, where NaN stays NaN."""
