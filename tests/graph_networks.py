@@ -63,7 +63,7 @@ def of_sums():
 
 
 def of_products():
-    """Squeeze and excitation, and products of maps, of a map with itself, of the image, of vectors."""
+    """Squeeze and excitation; products of maps, a map with itself, the image, and vectors."""
     return Network.from_nodes(
         [
             Node("conv", Conv2d(3, 20, 3, padding=1)),

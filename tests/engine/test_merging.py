@@ -43,7 +43,7 @@ def test_every_map_and_gradient_by_the_formulas(name):
     labels = np.array([1])
     state = {key: value.astype(np.float64) for key, value in network.state_dict().items()}
     x = (images.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.5
-    settings = TrainingSettings(batch_size=1, optimizer=SGD(1e-9), threads=2)
+    settings = TrainingSettings(batch_size=1, optimizer=SGD(1e-9), threads=1)
     trainer = Trainer(*parts_of(network), images, labels, settings, unfused=True)
     trainer.run(np.arange(1))
     _loss, _gradients, of_outputs = reference.backward(network, state, x, labels, training=False)
