@@ -16,17 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
+from neocog.kernels.codegen.pointers import advance, rolled
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, vectors
 from neocog.kernels.compiler.jit import always_inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners", "kinds"]
-
-#: Taps of a kernel row that are unrolled: the first that divides the row.
-_TAPS = (5, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -44,12 +41,7 @@ class WinnerInputGradient(Spec):
     stride_w: int = 1
     gated: bool = False
 
-    constants = ("taps", "partial")
-
-    @property
-    def taps(self) -> int:
-        """Taps of a kernel row that are computed together."""
-        return 1 if self.partial else next(n for n in _TAPS if self.w.kernel_w % n == 0)
+    constants = ("partial",)
 
     @property
     def partial(self) -> bool:
@@ -78,33 +70,39 @@ def clear(emit, spec, dx):
     emit.store(emit.constant(0.0), dx)
 
 
+@block(lambda *_: vectors(1))
+def broadcast(emit, spec, dy):
+    """One float of dy in every lane."""
+    return [emit.broadcast(dy)]
+
+
 @block(nothing)
-def scatter(emit, spec, dy, w, dx):
-    """Add dy · weight of some taps of a kernel row to one vector of some pixels of dx."""
-    slope = emit.broadcast(dy)
-    for n in range(spec.taps):
-        weight = emit.load(w, emit.offset((-n, spec.w.tap_size)))
-        at = emit.offset((n, spec.dx.pixel))
-        if spec.partial:
-            total = emit.fma(slope, weight, emit.load_lanes(dx, at, spec.dx.pixel))
-            emit.store_lanes(total, dx, at, spec.dx.pixel)
-        else:
-            emit.store(emit.fma(slope, weight, emit.load(dx, at)), dx, at)
+def scatter(emit, spec, slope, w, dx):
+    """Add dy · weight of one tap to one vector of a pixel of dx."""
+    weight = emit.load(w)
+    if spec.partial:
+        total = emit.fma(slope[0], weight, emit.load_lanes(dx, 0, spec.dx.pixel))
+        emit.store_lanes(total, dx, 0, spec.dx.pixel)
+    else:
+        emit.store(emit.fma(slope[0], weight, emit.load(dx)), dx)
 
 
 @always_inlined
 def scatter_window(spec, dy, w, dx):
     """Add one winner's dy times the weight of its output channel to its window of dx."""
+    slope = broadcast(spec, dy)
     for of_block in range(spec.w.blocks):
         for v in range(spec.w.vectors):
             lanes = v * LANES
             from_w = advance(w, of_block * spec.w.block_size + spec.last_tap + lanes)
-            to = advance(dx, of_block * spec.w.block + lanes)
-            for i in range(spec.w.kernel_h):
-                for j in range(0, spec.w.kernel_w, spec.taps):
-                    tap = i * spec.w.kernel_w + j
-                    at = advance(to, i * spec.dx.row + j * spec.dx.pixel)
-                    scatter(spec, dy, advance(from_w, -tap * spec.w.tap_size), at)
+            line = advance(dx, of_block * spec.w.block + lanes)
+            for _ in range(spec.w.kernel_h):
+                to = line
+                for _ in range(rolled(spec.w.kernel_w)):
+                    scatter(spec, slope, from_w, to)
+                    from_w = advance(from_w, rolled(-spec.w.tap_size))
+                    to = advance(to, spec.dx.pixel)
+                line = advance(line, spec.dx.row)
 
 
 @block(nothing)
@@ -141,8 +139,7 @@ def conv2d_backward_input_of_winners(spec, o, first, count):
 
 def kinds() -> Iterator[tuple[Any, Any]]:
     """A kernel and a small spec for each kind that there is."""
-    dy = FeatureMap(1, 1, 1)
-    for taps, dense in (*((n, False) for n in _TAPS), (1, True)):
-        dx = FeatureMap(2, taps + 1, 1, dense=dense)
-        w = ConvolutionWeight(1, 1, 1, taps)
-        yield conv2d_backward_input_of_winners, WinnerInputGradient(dy, dx, w)
+    one, w = FeatureMap(1, 1, 1), ConvolutionWeight(1, 1, 1, 1)
+    for dense in (False, True):
+        dx = FeatureMap(2, 2, 1, dense=dense)
+        yield conv2d_backward_input_of_winners, WinnerInputGradient(one, dx, w)
