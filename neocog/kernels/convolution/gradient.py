@@ -77,12 +77,12 @@ def pack_dy(spec, dy, to, images, rows, columns):
 @inlined
 def pack_x(spec, begin, until, x, to, images, rows, columns):
     """Copy a panel of x, with a separate copy for each register block."""
-    x_rows = (rows - 1) * spec.stride_h + (spec.w.kernel_h - 1) * spec.dilation_h + 1
-    x_columns = (columns - 1) * spec.stride_w + (spec.w.kernel_w - 1) * spec.dilation_w + 1
+    x_rows = (rows - 1) * spec.near_h + (spec.w.kernel_h - 1) * spec.dilation_h + 1
+    x_columns = (columns - 1) * spec.near_w + (spec.w.kernel_w - 1) * spec.dilation_w + 1
     whole = begin + (until - begin) // spec.registers.most * spec.registers.most
     for n in range(images):
         for h in range(x_rows):
-            source = advance(x, n * spec.x.size + h * spec.x.row)
+            source = advance(x, n * spec.x.size + h * (spec.skip_h * spec.x.row))
             at = advance(to, n * spec.x_image_step + h * spec.x_row_step)
             for _ in range(x_columns):
                 into = at
@@ -92,7 +92,7 @@ def pack_x(spec, begin, until, x, to, images, rows, columns):
                 for channel in range(whole, until, LANES):
                     copy_vector(spec, advance(source, channel), into)
                     into = advance(into, rolled(LANES))
-                source = advance(source, rolled(spec.x.pixel))
+                source = advance(source, rolled(spec.skip_w * spec.x.pixel))
                 at = advance(at, spec.registers.most)
 
 

@@ -182,12 +182,13 @@ def add_winner(emit, registers, sums, x, x_row, dy, winners):
     x points to the region's first pixel, dy and winners to the first output channel.
     """
     sums = list(sums)
-    lines = [emit.advance(x, i * x_row) for i in range(registers.rows)]
     for k in range(registers.together):
         slope = emit.broadcast(dy, k)
         winner = emit.load_offset(winners, k)
+        line = emit.advance(x, winner)
         for i in range(registers.rows):
-            line = emit.advance(lines[i], winner)
+            if i > 0:
+                line = emit.opaque(emit.advance(line, x_row))
             for v in range(registers.line):
                 half = registers.half and v == registers.line - 1
                 value = (emit.load_half if half else emit.load)(line, v * LANES)

@@ -25,6 +25,9 @@ from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners", "kinds"]
 
+#: Square kernels that are unrolled, if a pixel of dx is one vector.
+_SIDES = (3, 5)
+
 
 @dataclass(frozen=True)
 class WinnerInputGradient(Spec):
@@ -41,7 +44,18 @@ class WinnerInputGradient(Spec):
     stride_w: int = 1
     gated: bool = False
 
-    constants = ("partial",)
+    constants = ("side", "partial")
+
+    @property
+    def side(self) -> int:
+        """That of the kernel, if it is unrolled; else 1."""
+        shape, one_vector = (self.w.kernel_h, self.w.kernel_w), self.dx.pixel == LANES
+        return next((n for n in _SIDES if shape == (n, n) and one_vector), 1)
+
+    @property
+    def tap_back(self) -> int:
+        """Floats from one tap of the weight to the one before."""
+        return -self.w.tap_size
 
     @property
     def partial(self) -> bool:
@@ -78,29 +92,37 @@ def broadcast(emit, spec, dy):
 
 @block(nothing)
 def scatter(emit, spec, slope, w, dx):
-    """Add dy · weight of one tap to one vector of a pixel of dx."""
-    weight = emit.load(w)
-    if spec.partial:
-        total = emit.fma(slope[0], weight, emit.load_lanes(dx, 0, spec.dx.pixel))
-        emit.store_lanes(total, dx, 0, spec.dx.pixel)
-    else:
-        emit.store(emit.fma(slope[0], weight, emit.load(dx)), dx)
+    """Add dy · weight of one tap, or of all taps, to one vector of dx's pixels."""
+    for _ in range(spec.side):
+        for j in range(spec.side):
+            weight, at = emit.load(w), j * LANES
+            if spec.partial:
+                total = emit.fma(slope[0], weight, emit.load_lanes(dx, at, spec.dx.pixel))
+                emit.store_lanes(total, dx, at, spec.dx.pixel)
+            else:
+                emit.store(emit.fma(slope[0], weight, emit.load(dx, at)), dx, at)
+            w = emit.opaque(emit.advance(w, spec.tap_back))
+        dx = emit.opaque(emit.advance(dx, spec.dx.row))
 
 
 @always_inlined
 def scatter_window(spec, dy, w, dx):
     """Add one winner's dy times the weight of its output channel to its window of dx."""
     slope = broadcast(spec, dy)
+    from_w = advance(w, spec.last_tap)
+    if spec.side > 1:
+        scatter(spec, slope, from_w, dx)
+        return
     for of_block in range(spec.w.blocks):
         for v in range(spec.w.vectors):
             lanes = v * LANES
-            from_w = advance(w, of_block * spec.w.block_size + spec.last_tap + lanes)
+            w_at = advance(from_w, of_block * spec.w.block_size + lanes)
             line = advance(dx, of_block * spec.w.block + lanes)
             for _ in range(spec.w.kernel_h):
                 to = line
                 for _ in range(rolled(spec.w.kernel_w)):
-                    scatter(spec, slope, from_w, to)
-                    from_w = advance(from_w, rolled(-spec.w.tap_size))
+                    scatter(spec, slope, w_at, to)
+                    w_at = advance(w_at, rolled(spec.tap_back))
                     to = advance(to, spec.dx.pixel)
                 line = advance(line, spec.dx.row)
 
@@ -139,7 +161,7 @@ def conv2d_backward_input_of_winners(spec, o, first, count):
 
 def kinds() -> Iterator[tuple[Any, Any]]:
     """A kernel and a small spec for each kind that there is."""
-    one, w = FeatureMap(1, 1, 1), ConvolutionWeight(1, 1, 1, 1)
-    for dense in (False, True):
-        dx = FeatureMap(2, 2, 1, dense=dense)
+    one = FeatureMap(1, 1, 1)
+    for side, dense in (*((side, False) for side in _SIDES), (1, False), (1, True)):
+        dx, w = FeatureMap(6, 6, 1, dense=dense), ConvolutionWeight(1, 1, side, side)
         yield conv2d_backward_input_of_winners, WinnerInputGradient(one, dx, w)
