@@ -34,6 +34,12 @@ _KERNELS = (3, 5, 7)
 #: Vectors of one kernel row that are in registers otherwise: the first that divides the row.
 _PIECES = (10, 7, 5, 3, 2, 1)
 
+#: Floats of a vector that are loaded at once, if no more are needed.
+_PARTS = (4, LANES // 2)
+
+#: Kernel rows for each of which there is a pointer in a register.
+_POINTERS = 5
+
 #: Sums of one output channel: 25 for 5 × 5 on pixels of one vector, beside its slope.
 _MOST = SUMS + (REGISTERS == 32)
 
@@ -42,12 +48,12 @@ _MOST = SUMS + (REGISTERS == 32)
 class WinnerRegisters:
     """What is in registers: `rows` kernel rows × `line` vectors × `together` output channels.
 
-    With `half` the last vector of a row is loaded by half, so that fewer loads cross cache lines.
+    Of a row's last vector only `last` floats are loaded, so that fewer loads cross cache lines.
     """
 
     rows: int
     line: int
-    half: bool = False
+    last: int = LANES
     together: int = 0
 
     @property
@@ -106,8 +112,9 @@ class WinnerGradient(Spec):
         used = self.w.kernel_w * self.x.pixel
         small = self.x.pixel <= max(4, LANES) and self.w.kernel_h == self.w.kernel_w
         if small and self.w.kernel_h in _KERNELS and self.w.kernel_h * self.line <= _MOST:
-            half = 0 < used % LANES <= LANES // 2
-            return WinnerRegisters(self.w.kernel_h, self.line, half)
+            left = (used - 1) % LANES + 1
+            last = next((n for n in _PARTS if left <= n), LANES)
+            return WinnerRegisters(self.w.kernel_h, self.line, last)
         return WinnerRegisters(1, next(n for n in _PIECES if self.line % n == 0))
 
     @property
@@ -153,6 +160,8 @@ class WinnerGradient(Spec):
 
 def _places(emit, registers, channel_size, line_size):
     """Where the sums of some output channels stand."""
+    if registers.rows > 1:  # all rows
+        return [at * LANES for at in range(registers.together * registers.each)]
     return [
         emit.offset((k, channel_size), (i, line_size), (v, LANES))
         for k in range(registers.together)
@@ -182,18 +191,23 @@ def add_winner(emit, registers, sums, x, x_row, dy, winners):
     x points to the region's first pixel, dy and winners to the first output channel.
     """
     sums = list(sums)
+    lines = [emit.advance(x, i * x_row) for i in range(registers.rows)]
     for k in range(registers.together):
         slope = emit.broadcast(dy, k)
         winner = emit.load_offset(winners, k)
-        line = emit.advance(x, winner)
+        line = x
         for i in range(registers.rows):
-            if i > 0:
+            if registers.rows > _POINTERS and i % 2:
                 line = emit.opaque(emit.advance(line, x_row))
+            else:
+                line = emit.advance(lines[i], winner)
+            if registers.line > 1:
+                # One addition instead of one in each multiplication's address.
+                line = emit.opaque(line)
             for v in range(registers.line):
-                half = registers.half and v == registers.line - 1
-                value = (emit.load_half if half else emit.load)(line, v * LANES)
+                lanes = registers.last if v == registers.line - 1 else LANES
                 at = k * registers.each + i * registers.line + v
-                sums[at] = emit.fma(slope, value, sums[at])
+                sums[at] = emit.fma(slope, emit.load_first(line, v * LANES, lanes), sums[at])
     return sums
 
 
