@@ -1,4 +1,4 @@
-"""Predictions of the named networks, beside PyTorch's and ONNX Runtime's in the same run.
+"""Predictions of the named networks, beside PyTorch, ONNX Runtime and OpenVINO in the same run.
 
     python benchmarks/inference.py [--networks resnet20 …] [--rounds 5] [--write]
 
@@ -6,7 +6,7 @@ All sides compute scores from the same weights, one image at a time and 256 toge
 from bytes, the others from floats that are prepared. Each runs on one thread and on all cores,
 PyTorch in both memory layouts, and what was fastest in a first turn goes on. Turns alternate, and
 what is given is the median of the rounds' ratios. Compiling is left out. It needs
-`pip install onnx onnxruntime onnxscript` beside PyTorch.
+`pip install onnx onnxruntime onnxscript openvino` beside PyTorch.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import openvino
 import torch
 
 from neocog import models
@@ -32,6 +33,12 @@ from networks import NETWORKS
 from tables import write_table
 
 BATCHES = (1, 256)
+OTHERS = ("PyTorch", "ONNX Runtime", "OpenVINO")
+HEAD = (
+    "| network | images | neocog | PyTorch | ONNX Runtime | OpenVINO | times the best of them "
+    "| difference |",
+    "|---|---|---|---|---|---|---|---|",
+)
 # A turn lasts about so long, and has at least two predictions.
 _SECONDS = 0.3
 # All three have threads that wait awake for the next prediction for a while, in the others' way.
@@ -57,25 +64,35 @@ def _by_torch(network, x):
             yield f"PyTorch, {threads} threads, {name}", run
 
 
-def _by_onnxruntime(network, x):
+def _by_engines(network, x):
+    """Inference engines that read an ONNX file."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Path(folder) / "network.onnx"
         torch.onnx.export(to_torch(network).eval(), (x,), file, input_names=["x"], dynamo=False)
+        inputs = {"x": x.numpy()}
         for threads in _cores():
             how = onnxruntime.SessionOptions()
             how.intra_op_num_threads = threads
             session = onnxruntime.InferenceSession(file, how, providers=["CPUExecutionProvider"])
-            inputs = {"x": x.numpy()}
             yield (
                 f"ONNX Runtime, {threads} threads",
-                lambda session=session, inputs=inputs: session.run(None, inputs)[0],
+                lambda session=session: session.run(None, inputs)[0],
+            )
+        # On the CPU it computes in bfloat16 where the processor can, unless told otherwise.
+        how = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        for threads in _cores():
+            compiled = openvino.Core().compile_model(
+                str(file), "CPU", {**how, "INFERENCE_NUM_THREADS": threads}
+            )
+            yield (
+                f"OpenVINO, {threads} threads",
+                lambda compiled=compiled: compiled(inputs)[0],
             )
 
 
-def measure(name, batch, rounds):
+def measure(name, network, batch, rounds):
     """One row: milliseconds of each side, and how far the scores differ."""
-    network = models.make(name)
     network.initialize(0)
     c, h, w = network.input_shape
     images = np.random.default_rng(0).integers(0, 256, (batch, h, w, c), dtype=np.uint8)
@@ -84,7 +101,7 @@ def measure(name, batch, rounds):
     x = (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(1, -1, 1, 1)
     x = x.contiguous()
     sides = {"neocog": lambda: network.predict_scores(images, threads=None)}
-    sides |= dict(_by_torch(network, x)) | dict(_by_onnxruntime(network, x))
+    sides |= dict(_by_torch(network, x)) | dict(_by_engines(network, x))
     scores, counts, first = {}, {}, {}
     for side, run in sides.items():
         run()
@@ -94,7 +111,7 @@ def measure(name, batch, rounds):
         first[side] = _turn(run, counts[side])
     others = {
         kind: min((side for side in sides if side.startswith(kind)), key=first.__getitem__)
-        for kind in ("PyTorch", "ONNX Runtime")
+        for kind in OTHERS
     }
     turns = {"neocog": "neocog"} | others
     times = {kind: [] for kind in turns}
@@ -102,19 +119,18 @@ def measure(name, batch, rounds):
         for kind, side in turns.items():
             times[kind].append(_turn(sides[side], counts[side]))
     medians = {kind: statistics.median(found) for kind, found in times.items()}
-    better = min(others, key=medians.__getitem__)
+    best = min(OTHERS, key=medians.__getitem__)
     # Machines have slow spells: a round's two sides, one behind the other, are in the same.
-    ratios = [b / a for a, b in zip(times["neocog"], times[better], strict=True)]
+    ratios = [b / a for a, b in zip(times["neocog"], times[best], strict=True)]
     exact = scores[others["PyTorch"]]
     return {
         "network": name,
         "batch": batch,
-        "ms": medians["neocog"],
+        "ms": medians,
         "least": min(times["neocog"]),
         "most": max(times["neocog"]),
-        "torch": medians["PyTorch"],
-        "onnx": medians["ONNX Runtime"],
         "times": statistics.median(ratios),
+        "ratios": (min(ratios), max(ratios)),
         "off": float(np.abs(scores["neocog"] - exact).max() / np.abs(exact).max()),
     }
 
@@ -129,6 +145,26 @@ def _turn(run, count):
     return 1e3 * (time.perf_counter() - began) / count
 
 
+def versions(rounds):
+    """What stands above a table."""
+    return (
+        f"{os.cpu_count()} cores, PyTorch {torch.__version__}, ONNX Runtime "
+        f"{onnxruntime.__version__}, OpenVINO {openvino.__version__.partition('-')[0]}; "
+        f"milliseconds, medians of {rounds} rounds."
+    )
+
+
+def line(row):
+    """A row in Markdown."""
+    ms, (least, most) = row["ms"], row["ratios"]
+    others = " | ".join(f"{ms[kind]:.3g}" for kind in OTHERS)
+    return (
+        f"| {row['network']} | {row['batch']} "
+        f"| {ms['neocog']:.3g} ({row['least']:.3g}–{row['most']:.3g}) | {others} "
+        f"| **{row['times']:.2f}** ({least:.2f}–{most:.2f}) | {row['off']:.0e} |"
+    )
+
+
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -137,22 +173,11 @@ def main():
     parser.add_argument("--write", action="store_true", help="put the table into docs/networks.md")
     options = parser.parse_args()
     torch.set_flush_denormal(True)
-    lines = [
-        f"{os.cpu_count()} cores, PyTorch {torch.__version__}, ONNX Runtime "
-        f"{onnxruntime.__version__}; milliseconds, medians of {options.rounds} rounds.",
-        "",
-        "| network | images | neocog | PyTorch | ONNX Runtime | times the better | difference |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    lines = [versions(options.rounds), "", *HEAD]
     print(*lines, sep="\n")
     for name in options.networks:
         for batch in BATCHES:
-            row = measure(name, batch, options.rounds)
-            lines.append(
-                f"| {name} | {batch} | {row['ms']:.3g} ({row['least']:.3g}–{row['most']:.3g}) "
-                f"| {row['torch']:.3g} | {row['onnx']:.3g} | **{row['times']:.2f}** "
-                f"| {row['off']:.0e} |"
-            )
+            lines.append(line(measure(name, models.make(name), batch, options.rounds)))
             print(lines[-1], flush=True)
     if options.write:
         write_table("docs/networks.md", "inference", "\n".join(lines))

@@ -49,7 +49,7 @@ def _data(network, count):
     c, h, w = network.input_shape
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, h, w, c), dtype=np.uint8)
-    return images, rng.integers(0, 10, count)
+    return images, rng.integers(0, network.output_shape[0], count)
 
 
 class _Torch:
@@ -85,12 +85,10 @@ class _Torch:
         self.times.append((time.perf_counter() - began) / steps)
 
 
-def measure(name, rounds, compiled, steps=0):
+def measure(name, network, batch, bar, rounds, *, compiled=False):
     """One row: seconds a step of both sides, one thread's too, and how far the losses differ."""
-    batch, bar = NETWORKS[name]
-    network = models.make(name)
     network.initialize(0)
-    steps = steps or {"lenet5": 200, "resnet8": 8, "vgg-small": 4, "resnet20": 3}.get(name, 2)
+    steps = {"lenet5": 200, "resnet8": 8, "vgg-small": 4, "resnet20": 3}.get(name, 2)
     images, labels = _data(network, batch * steps)
     ours, began = {}, time.perf_counter()
     for threads in sorted({1, available_threads()}):
@@ -156,12 +154,24 @@ def measure(name, rounds, compiled, steps=0):
     }
 
 
-def _table(rows, options):
+def line(row):
+    """A row for a terminal."""
+    (least, most), (low, high) = row["spread"], row["ratios"]
+    return (
+        f"{row['network']:10} batch {row['batch']:4}: {row['ms']:8.1f} ms "
+        f"({least:.1f}-{most:.1f}; 1 thread {row['one_thread_ms']:.1f}), "
+        f"PyTorch {row['torch_ms']:8.1f} ms ({row['torch']}): {row['times']:.2f} x "
+        f"({low:.2f}-{high:.2f}) (bar {row['bar']}), losses within {row['difference']:.1e}, "
+        f"ready in {row['compile_s']:.1f} s, {row['memory_mb']:.0f} MB"
+    )
+
+
+def table(rows, rounds, *, compiled=False):
     """The rows in Markdown."""
-    how = "eager and compiled" if options.compiled else "eager"
+    how = "eager and compiled" if compiled else "eager"
     lines = [
         f"{os.cpu_count()} cores, PyTorch {torch.__version__} {how}; milliseconds a step, medians "
-        f"(least–most) of {options.rounds} rounds; compile time out.",
+        f"(least–most) of {rounds} rounds; compile time out.",
         "",
         "| network | batch | neocog | one thread | PyTorch | times faster | bar | losses differ "
         "| GFLOP an image | GFLOP/s | memory, MB |",
@@ -193,22 +203,16 @@ def main():
     rows = []
     print(f"{os.cpu_count()} cores, PyTorch {torch.__version__}")
     for name in options.networks:
-        row = measure(name, options.rounds, options.compiled)
+        made = models.make(name), *NETWORKS[name]
+        row = measure(name, *made, options.rounds, compiled=options.compiled)
         rows.append(row)
-        print(
-            f"{name:10} batch {row['batch']:4}: {row['ms']:8.1f} ms "
-            f"({row['spread'][0]:.1f}-{row['spread'][1]:.1f}; 1 thread "
-            f"{row['one_thread_ms']:.1f}), "
-            f"PyTorch {row['torch_ms']:8.1f} ms ({row['torch']}): {row['times']:.2f} x "
-            f"({row['ratios'][0]:.2f}-{row['ratios'][1]:.2f}) "
-            f"(bar {row['bar']}), losses within {row['difference']:.1e}, "
-            f"ready in {row['compile_s']:.1f} s, {row['memory_mb']:.0f} MB",
-            flush=True,
-        )
+        print(line(row), flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1))
     if options.write:
-        write_table("docs/networks.md", "training", _table(rows, options))
+        write_table(
+            "docs/networks.md", "training", table(rows, options.rounds, compiled=options.compiled)
+        )
 
 
 if __name__ == "__main__":

@@ -61,7 +61,9 @@ def test_a_convolution_takes_in_pooling_and_relu(training, order):
 
 
 @pytest.mark.parametrize(
-    "pool", [MaxPool2d(3), MaxPool2d(2, 1), MaxPool2d(2, 2, 1), AvgPool2d(2)], ids=str
+    "pool",
+    [MaxPool2d(3), MaxPool2d(2, 1), MaxPool2d(2, 2, 1), MaxPool2d(2, ceil_mode=True), AvgPool2d(2)],
+    ids=str,
 )
 def test_other_pooling_is_an_op_of_its_own(pool):
     ops = ops_of(conv=Conv2d(3, 8, 3, padding=1), pool=pool, m=AdaptiveAvgPool2d(), **head(8, 1))

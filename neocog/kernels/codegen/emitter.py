@@ -128,6 +128,10 @@ class Emitter(MemoryEmitter):
         """Floats with integer values as int32."""
         return self._b.fptosi(a, INDICES)
 
+    def bits(self, a: Any) -> Any:
+        """The bits of floats as int32."""
+        return self._b.bitcast(a, INDICES)
+
     def power_of_two(self, exponent: Any) -> Any:
         """2**exponent for int32 from −126 to 127."""
         biased = self._b.add(exponent, self.indices(127))
@@ -143,6 +147,40 @@ class Emitter(MemoryEmitter):
     def sum(self, a: Any) -> Any:
         """The sum of the lanes in a fixed order, as a float."""
         return self._fold(a, self.add)
+
+    def sums(self, values: Sequence[Any]) -> list[Any]:
+        """The sum of each vector's lanes, as `sum` adds them, one after another in vectors.
+
+        Two vectors are halved in one step, which takes half as many shuffles as one `sum` for
+        each. What is in the lanes after the last sum is undefined.
+        """
+        groups = [values[at : at + LANES] for at in range(0, len(values), LANES)]
+        return [self._sums(group) for group in groups]
+
+    def _sums(self, values: Sequence[Any]) -> Any:
+        undefined, n = ir.Constant(VECTOR, ir.Undefined), LANES
+        while n > 1:
+            n //= 2
+            low = [lane // n * 2 * n + lane % n for lane in range(LANES)]  # of two vectors in a row
+            low_half = ir.Constant(INDICES, low)
+            high_half = ir.Constant(INDICES, [lane + n for lane in low])
+            pairs = [[*values[at : at + 2], undefined][:2] for at in range(0, len(values), 2)]
+            values = [
+                self._b.fadd(
+                    self._b.shuffle_vector(a, b, low_half), self._b.shuffle_vector(a, b, high_half)
+                )
+                for a, b in pairs
+            ]
+        return values[0]
+
+    def lanes(self, values: Sequence[Any], start: int, n: int) -> Any:
+        """Lanes `start` … `start` + n of vectors in a row, as the first of a vector."""
+        if start % LANES == 0:
+            return values[start // LANES]
+        a = values[start // LANES]
+        b = values[(start + n - 1) // LANES]
+        places = ir.Constant(INDICES, [start % LANES + min(lane, n - 1) for lane in range(LANES)])
+        return self._b.shuffle_vector(a, b, places)
 
     def sum_of_squares(self, values: Sequence[Any]) -> Any:
         """Σ a² over all lanes of several vectors, summed in float64 in a fixed order."""

@@ -15,7 +15,9 @@ it free a module twice, which aborts the process.
 """
 
 import hashlib
+import logging
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -33,7 +35,7 @@ from neocog.kernels.compiler import kernel_cache
 from neocog.kernels.compiler.kernel_cache import MachineCode
 from neocog.kernels.compiler.numba_passes import KernelCompiler, PartCompiler
 from neocog.kernels.compiler.operands import OperandsType, in_order
-from neocog.kernels.compiler.spec import Size, SpecType, kind_of, sizes_of
+from neocog.kernels.compiler.spec import Size, SpecType, kind_of, numbers_of, sizes_of
 from neocog.signals import deferred_signals
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "CompiledKernel",
     "Kernel",
     "always_inlined",
+    "cache_entry",
     "called_from_python",
     "compile_unclaimed",
     "compiled_kernel",
@@ -51,6 +54,8 @@ __all__ = [
 
 if numba.config.DISABLE_JIT:
     raise NeocogError("neocog needs Numba's compiler: unset NUMBA_DISABLE_JIT.")
+
+_log = logging.getLogger("neocog")
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 # No wrapper for Python: kernels are called by their address.
@@ -136,11 +141,14 @@ def called_from_python(function: Any) -> Any:
                 with kernel_cache.await_claim(name):
                     code = kernel_cache.read(name)
                     if code is None:
+                        began = time.perf_counter()
                         with deferred_signals():
                             entry = compiled(kinds)
+                        seconds = time.perf_counter() - began
                         result = dispatcher.overloads[kinds]
-                        described = result.fndesc
-                        _keep(name, result, described.llvm_cpython_wrapper_name, described.env_name)
+                        named = result.fndesc
+                        symbols = named.llvm_cpython_wrapper_name, named.env_name
+                        _keep(name, result, *symbols, seconds=seconds)
                         return entry
             return _entered(dispatcher, kinds, code)
 
@@ -155,12 +163,25 @@ def kept_kernel(kernel: Kernel, spec: Any) -> CompiledKernel | None:
         return _compiled[key]
     with global_compiler_lock:
         if key not in _compiled:
-            code = kernel_cache.read(_name(kernel.dispatcher, kernel.signature(spec)))
-            if code is None:
+            code = cache_entry(kernel, spec)
+            if code is None or not _can_be_read(code.sizes, spec):
                 return None
-            sizes = tuple(Size(path, kind) for path, kind in code.sizes)
-            _compiled[key] = CompiledKernel(_loaded(kernel.dispatcher, code), sizes)
+            _compiled[key] = CompiledKernel(_loaded(kernel.dispatcher, code), code.sizes)
         return _compiled[key]
+
+
+def cache_entry(kernel: Kernel, spec: Any) -> MachineCode | None:
+    """What the disk has for the kind of `spec`; it is not loaded."""
+    return kernel_cache.read(_name(kernel.dispatcher, kernel.signature(spec)))
+
+
+def _can_be_read(sizes: tuple[Size, ...], spec: Any) -> bool:
+    try:
+        numbers_of(sizes, spec)
+    except (AttributeError, KeyError, TypeError) as error:
+        _log.debug("Machine code for %s is not used: %s", type(spec).__name__, error)
+        return False
+    return True
 
 
 def compiled_kernel(kernel: Kernel, spec: Any) -> CompiledKernel:
@@ -171,13 +192,15 @@ def compiled_kernel(kernel: Kernel, spec: Any) -> CompiledKernel:
             return kept
         signature, dispatcher = kernel.signature(spec), kernel.dispatcher
         with deferred_signals():
+            began = time.perf_counter()
             dispatcher.compile(signature)
+            seconds = time.perf_counter() - began
             result = dispatcher.overloads[signature]
             symbol = result.fndesc.llvm_func_name
             address = int(result.library.get_pointer_to_function(symbol))
             sizes = tuple(sizes_of(spec))
             compiled = _compiled[kernel, kind_of(spec)] = CompiledKernel(address, sizes)
-        _keep(_name(dispatcher, signature), result, symbol, sizes=sizes)
+        _keep(_name(dispatcher, signature), result, symbol, sizes=sizes, seconds=seconds)
         return compiled
 
 
@@ -204,14 +227,20 @@ def _name(dispatcher: Any, signature: Any) -> str:
 
 
 def _keep(
-    name: str, result: Any, symbol: str, environment: str = "", sizes: tuple[Size, ...] = ()
+    name: str,
+    result: Any,
+    symbol: str,
+    environment: str = "",
+    *,
+    sizes: tuple[Size, ...] = (),
+    seconds: float,
 ) -> None:
     """Write compiled code to the disk, unless it depends on this process."""
     library = result.library
     code = library._compiled_object  # None, if an interrupt kept Numba from setting it
     environments = result._find_referenced_environments()
     if code and not library.has_dynamic_globals and not any(e.consts for e in environments):
-        kernel_cache.write(name, MachineCode(symbol, environment, code, sizes))
+        kernel_cache.write(name, MachineCode(symbol, environment, code, sizes, seconds))
 
 
 def _loaded(dispatcher: Any, code: MachineCode) -> int:
