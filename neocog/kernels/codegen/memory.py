@@ -28,6 +28,11 @@ class MemoryEmitter:
     def __init__(self, builder: Any) -> None:
         self._b = builder
 
+    @property
+    def builder(self) -> Any:
+        """What the instructions are emitted to."""
+        return self._b
+
     def _address(self, pointer: Any, offset: Any, element: Any) -> Any:
         return self._b.gep(pointer, [to_llvm(offset)], source_etype=element)
 
