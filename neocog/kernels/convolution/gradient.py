@@ -22,85 +22,102 @@ beyond a group's last channel, hold sums of whatever follows in memory, and are 
 from collections.abc import Iterator
 from typing import Any
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, rolled, stack_floats
-from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
-from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.control import either_way, repeat
+from neocog.kernels.codegen.numbers import Number
+from neocog.kernels.codegen.pointers import advance, stack_floats
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
+from neocog.kernels.compiler.jit import inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.convolution.bias_gradient import add_bias
 from neocog.kernels.convolution.shard_sum import clear, clear_padding
+from neocog.kernels.convolution.tiling import SUMS
 from neocog.kernels.convolution.weight_gradient import DY_SCRATCH, X_SCRATCH, WeightGradient
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["conv2d_backward_weight", "conv2d_backward_weight_items", "kinds"]
 
 
+#: Floats of the largest register block, and of all that a worker needs: that, and the panels.
+_SUMS = SUMS * LANES
+_SCRATCH = _SUMS + X_SCRATCH + DY_SCRATCH
+
 # Panels
 
 
-@block(nothing)
-def copy_vector(emit, spec, source, to):
-    """Copy one vector."""
-    emit.store(emit.load(source), to)
+def _copy(emit, source, to, count):
+    """Copy some vectors."""
+    for v in range(count):
+        emit.store(emit.load(source, v * LANES), to, v * LANES)
 
 
 @block(nothing)
-def copy_slope(emit, spec, dy, to):
-    """Copy one pixel of dy, for one block of channels."""
-    for v in range(spec.registers.vectors):
-        emit.store(emit.load(dy, v * LANES), to, v * LANES)
-
-
-@block(nothing)
-def copy_rows(emit, spec, x, to):
-    """Copy one pixel of x, for the rows of the largest register block.
-
-    What is written after them is overwritten by the next pixel.
-    """
-    for v in range(spec.registers.copied):
-        emit.store(emit.load(x, v * LANES), to, v * LANES)
-
-
-@inlined
-def pack_dy(spec, dy, to, images, rows, columns):
+def pack_dy(emit, spec, dy, to, images, rows, columns):
     """Copy a panel of dy."""
-    for n in range(images):
-        for h in range(rows):
-            source = advance(dy, n * spec.dy.size + h * spec.dy.row)
-            at = advance(to, n * spec.dy_image_step + h * spec.dy_row_step)
-            for _ in range(columns):
-                copy_slope(spec, source, at)
-                source = advance(source, rolled(spec.dy.pixel))
-                at = advance(at, spec.dy_column_step)
+
+    def image(n, _):
+        def row(h, _):
+            def column(_, values):
+                source, at = values
+                _copy(emit, source, at, spec.registers.vectors)
+                return emit.opaque(emit.advance(source, spec.dy.pixel)), emit.advance(
+                    at, spec.dy_column_step
+                )
+
+            source = emit.advance(dy, n * spec.dy.size + h * spec.dy.row)
+            at = emit.advance(to, n * spec.dy_image_step + h * spec.dy_row_step)
+            repeat(emit, columns, [source, at], column, at_least_once=True)
+            return []
+
+        repeat(emit, rows, [], row, at_least_once=True)
+        return []
+
+    repeat(emit, images, [], image, at_least_once=True)
 
 
-@inlined
-def pack_x(spec, begin, until, x, to, images, rows, columns):
-    """Copy a panel of x, with a separate copy for each register block."""
-    x_rows = (rows - 1) * spec.near_h + (spec.w.kernel_h - 1) * spec.dilation_h + 1
-    x_columns = (columns - 1) * spec.near_w + (spec.w.kernel_w - 1) * spec.dilation_w + 1
-    whole = begin + (until - begin) // spec.registers.most * spec.registers.most
-    for n in range(images):
-        for h in range(x_rows):
-            source = advance(x, n * spec.x.size + h * (spec.skip_h * spec.x.row))
-            at = advance(to, n * spec.x_image_step + h * spec.x_row_step)
-            for _ in range(x_columns):
-                into = at
-                for channel in range(begin, whole, spec.registers.most):
-                    copy_rows(spec, advance(source, channel), into)
-                    into = advance(into, rolled(spec.x_panel))
-                for channel in range(whole, until, LANES):
-                    copy_vector(spec, advance(source, channel), into)
-                    into = advance(into, rolled(LANES))
-                source = advance(source, rolled(spec.skip_w * spec.x.pixel))
-                at = advance(at, spec.registers.most)
+@block(nothing)
+def pack_x(emit, spec, x, to, blocks, rest, images, rows, columns):
+    """Copy some rows and columns of x, with a separate copy for each register block.
+
+    There are some whole `blocks`, and a `rest` of vectors. What is written after a block's rows is
+    overwritten by the next pixel.
+    """
+    most = spec.registers.most
+
+    def image(n, _):
+        def row(h, _):
+            def column(_, values):
+                pixel, first = values
+
+                def whole(_, values):
+                    source, at = values
+                    _copy(emit, source, at, spec.registers.copied)
+                    source = emit.opaque(emit.advance(source, most))
+                    return source, emit.advance(at, spec.x_panel)
+
+                def last(_, values):
+                    source, at = values
+                    _copy(emit, source, at, 1)
+                    return emit.opaque(emit.advance(source, LANES)), emit.advance(at, LANES)
+
+                repeat(emit, rest, repeat(emit, blocks, [pixel, first], whole), last)
+                return emit.advance(pixel, spec.skip_w * spec.x.pixel), emit.advance(first, most)
+
+            source = emit.advance(x, n * spec.x.size + h * (spec.skip_h * spec.x.row))
+            at = emit.advance(to, n * spec.x_image_step + h * spec.x_row_step)
+            repeat(emit, columns, [source, at], column, at_least_once=True)
+            return []
+
+        repeat(emit, rows, [], row, at_least_once=True)
+        return []
+
+    repeat(emit, images, [], image, at_least_once=True)
 
 
 # Sums
 
 
-@block(lambda registers, *_: vectors(registers.sums))
-def sums_so_far(emit, registers, partial):
+def _sums_so_far(emit, registers, partial):
     """Load the sums so far, and prefetch those of the next rows.
 
     They come from a distant cache, and the additions cannot start without them.
@@ -110,15 +127,7 @@ def sums_so_far(emit, registers, partial):
     return [emit.load(partial, at * LANES) for at in range(registers.sums)]
 
 
-@block(nothing)
-def keep_sums(emit, registers, sums, partial):
-    """Write sums, one vector after another."""
-    for at, value in enumerate(sums):
-        emit.store(value, partial, at * LANES)
-
-
-@block(accumulators)
-def add_place(emit, registers, sums, x, dy):
+def _add_place(emit, registers, sums, x, dy):
     """Add x · dy of one pixel of the output to all sums."""
     sums = list(sums)
     slope = [emit.load(dy, v * LANES) for v in range(registers.vectors)]
@@ -130,41 +139,79 @@ def add_place(emit, registers, sums, x, dy):
     return sums
 
 
-@inlined
-def copy(spec, source, to, floats):
-    """Copy some whole vectors."""
-    for at in range(0, floats, LANES):
-        copy_vector(spec, advance(source, at), advance(to, at))
+def _add_places(emit, spec, registers, sums, x, dy, panel):
+    """Add all pixels of a panel."""
+    images, rows, columns = panel
+
+    def image(n, sums):
+        def row(h, sums):
+            def column(_, values):
+                x_at, dy_at, *sums = values
+                sums = _add_place(emit, registers, sums, x_at, dy_at)
+                # LLVM does not unroll a loop with what is opaque.
+                x_at = emit.opaque(emit.advance(x_at, spec.step))
+                return [x_at, emit.advance(dy_at, spec.dy_column_step), *sums]
+
+            x_at = emit.advance(x, n * spec.x_image_step + h * spec.row_step)
+            dy_at = emit.advance(dy, n * spec.dy_image_step + h * spec.dy_row_step)
+            begin = [x_at, dy_at, *sums]
+            return repeat(emit, columns, begin, column, at_least_once=True)[2:]
+
+        return repeat(emit, rows, sums, row, at_least_once=True)
+
+    return repeat(emit, images, sums, image, at_least_once=True)
 
 
-@always_inlined
-def add_rows(spec, registers, partial, left, x, dy, images, rows, columns):
+def _add_taps(emit, spec, registers, partial, left, x, dy, panel, scratch):
     """Add a panel to the rows of the gradient that are in registers, at every tap.
 
-    Only `left` of these rows exist.
+    If only `left` of these rows exist, their sums are in `scratch` meanwhile.
     """
-    part = stack_floats(registers.size)
-    floats = left * registers.vectors * LANES
-    for i in range(rolled(spec.w.kernel_h)):
-        for j in range(rolled(spec.runs)):
-            tap = advance(x, i * spec.tap_row + j * spec.tap)
-            to = advance(partial, (i * spec.runs + j) * spec.run * registers.vectors * LANES)
-            at = to
-            if left < registers.rows:
-                copy(spec, to, part, floats)
-                at = part
-            sums = sums_so_far(registers, at)
-            for n in range(images):
-                for h in range(rows):
-                    x_at = advance(tap, n * spec.x_image_step + h * spec.row_step)
-                    dy_at = advance(dy, n * spec.dy_image_step + h * spec.dy_row_step)
-                    for _ in range(columns):
-                        sums = add_place(registers, sums, x_at, dy_at)
-                        x_at = advance(x_at, rolled(spec.step))
-                        dy_at = advance(dy_at, spec.dy_column_step)
-            keep_sums(registers, sums, at)
-            if left < registers.rows:
-                copy(spec, part, to, floats)
+    short = left < registers.rows
+    copied = emit.select(short, left * registers.vectors, 0)
+
+    def copy(source, to):
+        def vector(n, _):
+            _copy(emit, emit.advance(source, n * LANES), emit.advance(to, n * LANES), 1)
+            return []
+
+        repeat(emit, Number(emit.builder, copied), [], vector)
+
+    def kernel_row(i, to):
+        def tap(j, to):
+            place = emit.advance(x, i * spec.tap_row + j * spec.tap)
+            at = emit.select(short, scratch, to[0])
+            copy(to[0], scratch)
+            sums = _sums_so_far(emit, registers, at)
+            sums = _add_places(emit, spec, registers, sums, place, dy, panel)
+            for n, value in enumerate(sums):
+                emit.store(value, at, n * LANES)
+            copy(scratch, to[0])
+            return [emit.advance(to[0], spec.run * (registers.vectors * LANES))]
+
+        return repeat(emit, spec.runs, to, tap, at_least_once=True)
+
+    repeat(emit, spec.w.kernel_h, [partial], kernel_row, at_least_once=True)
+
+
+@block(nothing)
+def add_rows(emit, spec, partial, left, x, dy, images, rows, columns, scratch):
+    """Add a panel to as many of the `left` rows of the gradient as registers hold."""
+    of, panel = spec.registers, (images, rows, columns)
+
+    def add(registers):
+        _add_taps(emit, spec, registers, partial, left, x, dy, panel, scratch)
+
+    def few():
+        if of.parts == 1:
+            add(of.one)
+        else:
+            either_way(emit, left > of.grain, lambda: add(of.two), lambda: add(of.one))
+
+    if of.parts > 2:
+        either_way(emit, left > 2 * of.grain, lambda: add(of.three), few)
+    else:
+        few()
 
 
 @inlined
@@ -174,48 +221,47 @@ def place_of(registers, row):
 
 
 @inlined
-def add_block(spec, partial, begin, until, x, dy, images, rows, columns):
+def add_block(spec, partial, begin, until, x, dy, images, rows, columns, scratch):
     """Add a panel to rows begin … until of every stretch, which begin at x."""
     of = spec.registers
     for row in range(begin, until, of.most):
-        left = until - row
         done = row - begin
         # In a panel, the rows of a register block follow after the whole block before.
-        at = done // of.most * spec.x_panel if spec.packs_x else place_of(of, done)
-        panel = (advance(x, at), dy, images, rows, columns)
+        at = advance(x, done // of.most * spec.x_panel if spec.packs_x else place_of(of, done))
         to = advance(partial, row * of.vectors * LANES)
-        if of.parts > 2 and left > 2 * of.grain:
-            add_rows(spec, of.three, to, left, *panel)
-        elif of.parts > 1 and left > of.grain:
-            add_rows(spec, of.two, to, left, *panel)
-        else:
-            add_rows(spec, of.one, to, left, *panel)
+        add_rows(spec, to, until - row, at, dy, images, rows, columns, scratch)
 
 
 @inlined
-def add_panel(spec, partial, k, begin, until, x, dy, images, rows, columns, x_panel, dy_panel):
+def add_panel(spec, partial, k, begin, until, x, dy, images, rows, columns, scratch):
     """Add a panel to rows begin … until of every stretch, for a pair of blocks of channels."""
+    of = spec.registers
     group, place = k // spec.w.group_blocks, k % spec.w.group_blocks
     d = advance(dy, group * spec.w.group_out + place * spec.w.block)
     x_from = advance(x, group * spec.w.group_in)
+    x_panel, dy_panel = advance(scratch, _SUMS), advance(scratch, _SUMS + X_SCRATCH)
     if spec.packs_dy:
         for each in range(spec.pair):
             source, to = advance(d, each * spec.w.block), advance(dy_panel, each * spec.dy_panel)
             pack_dy(spec, source, to, images, rows, columns)
         d = dy_panel
-    for row in range(begin, until, spec.x_panels * spec.registers.most):
-        end = min(row + spec.x_panels * spec.registers.most, until)
-        x_at = advance(x_from, place_of(spec.registers, row))
+    for row in range(begin, until, spec.x_panels * of.most):
+        end = min(row + spec.x_panels * of.most, until)
+        x_at = advance(x_from, place_of(of, row))
         if spec.packs_x:
-            pack_x(spec, row, end, x_from, x_panel, images, rows, columns)
+            x_rows = (rows - 1) * spec.near_h + (spec.w.kernel_h - 1) * spec.dilation_h + 1
+            x_columns = (columns - 1) * spec.near_w + (spec.w.kernel_w - 1) * spec.dilation_w + 1
+            blocks = (end - row) // of.most
+            rest = (end - row - blocks * of.most + LANES - 1) // LANES
+            pack_x(spec, x_at, x_panel, blocks, rest, images, x_rows, x_columns)
             x_at = x_panel
         for each in range(spec.pair):
             to, d_at = advance(partial, each * spec.w.block_size), advance(d, each * spec.dy_panel)
-            add_block(spec, to, row, end, x_at, d_at, images, rows, columns)
+            add_block(spec, to, row, end, x_at, d_at, images, rows, columns, scratch)
 
 
 @inlined
-def add_images(spec, partial, first_block, blocks, begin, until, x, dy, images, x_panel, dy_panel):
+def add_images(spec, partial, first_block, blocks, begin, until, x, dy, images, scratch):
     """Add some images to the sums at `partial` of some blocks of channels."""
     for row in range(0, spec.height, spec.rows):
         rows = min(spec.rows, spec.height - row)
@@ -226,8 +272,7 @@ def add_images(spec, partial, first_block, blocks, begin, until, x, dy, images, 
             dy_at = advance(dy, row * spec.dy.row + column * spec.dy.pixel)
             for k in range(first_block, first_block + blocks, spec.pair):
                 to = advance(partial, k * spec.w.block_size)
-                panel = (images, rows, columns, x_panel, dy_panel)
-                add_panel(spec, to, k, begin, until, x_at, dy_at, *panel)
+                add_panel(spec, to, k, begin, until, x_at, dy_at, images, rows, columns, scratch)
 
 
 @kernel(x=FLOATS, dy=FLOATS, sums=FLOATS, bias_sums=maybe(FLOATS))
@@ -238,8 +283,7 @@ def conv2d_backward_weight(spec, o, first, count):
     """
     images = advance(o.x, spec.x_start)
     slopes = advance(o.dy, spec.dy.start)
-    x_panel = stack_floats(X_SCRATCH)
-    dy_panel = stack_floats(DY_SCRATCH)
+    scratch = stack_floats(_SCRATCH)
     n = 0
     while n < count:
         shard = (first + n) // spec.shard
@@ -256,7 +300,7 @@ def conv2d_backward_weight(spec, o, first, count):
                 clear(spec, bias, spec.dy.pixel)
             for each in range(together):
                 add_bias(spec, bias, advance(dy, each * spec.dy.size))
-        add_images(spec, partial, 0, spec.w.blocks, 0, spec.run, x, dy, together, x_panel, dy_panel)
+        add_images(spec, partial, 0, spec.w.blocks, 0, spec.run, x, dy, together, scratch)
         n += together
 
 
@@ -270,8 +314,7 @@ def conv2d_backward_weight_items(spec, o, first, count):
     images = advance(o.x, spec.x_start)
     slopes = advance(o.dy, spec.dy.start)
     batch = o.step[1]
-    x_panel = stack_floats(X_SCRATCH)
-    dy_panel = stack_floats(DY_SCRATCH)
+    scratch = stack_floats(_SCRATCH)
     for item in range(first, first + count):
         k, part = item // spec.parts * spec.pair, item % spec.parts
         begin = part * spec.part
@@ -284,7 +327,7 @@ def conv2d_backward_weight_items(spec, o, first, count):
             together = min(spec.images, batch - n)
             x = advance(images, n * spec.x.size)
             dy = advance(slopes, n * spec.dy.size)
-            add_images(spec, o.dw, k, spec.pair, begin, until, x, dy, together, x_panel, dy_panel)
+            add_images(spec, o.dw, k, spec.pair, begin, until, x, dy, together, scratch)
         if spec.w.lanes_left > 0:
             for each in range(spec.pair):
                 for stretch in range(stretches // spec.pair):
