@@ -27,7 +27,7 @@ from neocog.kernels.codegen.control import either_way, repeat
 from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
-from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.convolution.bias_gradient import add_bias
 from neocog.kernels.convolution.shard_sum import clear, clear_padding
@@ -51,9 +51,9 @@ def _copy(emit, source, to, count):
         emit.store(emit.load(source, v * LANES), to, v * LANES)
 
 
-@block(nothing)
-def pack_dy(emit, spec, dy, to, images, rows, columns):
+def _pack_dy(emit, spec, dy, to, panel):
     """Copy a panel of dy."""
+    images, rows, columns = panel
 
     def image(n, _):
         def row(h, _):
@@ -75,14 +75,13 @@ def pack_dy(emit, spec, dy, to, images, rows, columns):
     repeat(emit, images, [], image, at_least_once=True)
 
 
-@block(nothing)
-def pack_x(emit, spec, x, to, blocks, rest, images, rows, columns):
+def _pack_x(emit, spec, x, to, blocks, rest, panel):
     """Copy some rows and columns of x, with a separate copy for each register block.
 
     There are some whole `blocks`, and a `rest` of vectors. What is written after a block's rows is
     overwritten by the next pixel.
     """
-    most = spec.registers.most
+    most, (images, rows, columns) = spec.registers.most, panel
 
     def image(n, _):
         def row(h, _):
@@ -194,10 +193,9 @@ def _add_taps(emit, spec, registers, partial, left, x, dy, panel, scratch):
     repeat(emit, spec.w.kernel_h, [partial], kernel_row, at_least_once=True)
 
 
-@block(nothing)
-def add_rows(emit, spec, partial, left, x, dy, images, rows, columns, scratch):
+def _add_rows(emit, spec, partial, left, x, dy, panel, scratch):
     """Add a panel to as many of the `left` rows of the gradient as registers hold."""
-    of, panel = spec.registers, (images, rows, columns)
+    of = spec.registers
 
     def add(registers):
         _add_taps(emit, spec, registers, partial, left, x, dy, panel, scratch)
@@ -214,65 +212,104 @@ def add_rows(emit, spec, partial, left, x, dy, images, rows, columns, scratch):
         few()
 
 
-@inlined
-def place_of(registers, row):
-    """`RegisterBlock.place`, in a kernel."""
-    return row + row // 3 if registers.rgb else row
+def _smaller(emit, a, b):
+    """The smaller of two numbers."""
+    return Number(emit.builder, emit.select(emit.below(a, b), a, b))
 
 
-@inlined
-def add_block(spec, partial, begin, until, x, dy, images, rows, columns, scratch):
-    """Add a panel to rows begin … until of every stretch, which begin at x."""
+def _add_block(emit, spec, partial, begin, count, x, dy, panel, scratch):
+    """Add a panel to `count` rows of every stretch from `begin` on; they begin at x."""
     of = spec.registers
-    for row in range(begin, until, of.most):
-        done = row - begin
+    apart = emit.select(spec.packs_x, spec.x_panel, of.place(of.most))
+    apart = Number(emit.builder, apart)
+
+    def rows(n, _):
+        done = n * of.most
+        to = emit.advance(partial, (begin + done) * (of.vectors * LANES))
         # In a panel, the rows of a register block follow after the whole block before.
-        at = advance(x, done // of.most * spec.x_panel if spec.packs_x else place_of(of, done))
-        to = advance(partial, row * of.vectors * LANES)
-        add_rows(spec, to, until - row, at, dy, images, rows, columns, scratch)
+        of_x = emit.advance(x, n * apart)
+        _add_rows(emit, spec, to, count - done, of_x, dy, panel, scratch)
+        return []
+
+    repeat(emit, (count + (of.most - 1)) // of.most, [], rows, at_least_once=True)
 
 
-@inlined
-def add_panel(spec, partial, k, begin, until, x, dy, images, rows, columns, scratch):
-    """Add a panel to rows begin … until of every stretch, for a pair of blocks of channels."""
-    of = spec.registers
-    group, place = k // spec.w.group_blocks, k % spec.w.group_blocks
-    d = advance(dy, group * spec.w.group_out + place * spec.w.block)
-    x_from = advance(x, group * spec.w.group_in)
-    x_panel, dy_panel = advance(scratch, _SUMS), advance(scratch, _SUMS + X_SCRATCH)
-    if spec.packs_dy:
-        for each in range(spec.pair):
-            source, to = advance(d, each * spec.w.block), advance(dy_panel, each * spec.dy_panel)
-            pack_dy(spec, source, to, images, rows, columns)
-        d = dy_panel
-    for row in range(begin, until, spec.x_panels * of.most):
-        end = min(row + spec.x_panels * of.most, until)
-        x_at = advance(x_from, place_of(of, row))
-        if spec.packs_x:
+def _add_panel(emit, spec, partial, k, begin, count, x, dy, panel, scratch):
+    """Add a panel to rows begin … begin + count of every stretch, for a pair of blocks."""
+    of, (images, rows, columns) = spec.registers, panel
+    group = k // spec.w.group_blocks
+    place = k - group * spec.w.group_blocks
+    slopes = emit.advance(dy, group * spec.w.group_out + place * spec.w.block)
+    x_from = emit.advance(x, group * spec.w.group_in)
+    x_panel, dy_panel = emit.advance(scratch, _SUMS), emit.advance(scratch, _SUMS + X_SCRATCH)
+
+    def pack(each, _):
+        source = emit.advance(slopes, each * spec.w.block)
+        _pack_dy(emit, spec, source, emit.advance(dy_panel, each * spec.dy_panel), panel)
+        return []
+
+    repeat(emit, emit.select(spec.packs_dy, spec.pair, 0), [], pack)
+    slopes = emit.select(spec.packs_dy, dy_panel, slopes)
+    together = spec.x_panels * of.most
+
+    def part(n, _):
+        row = n * together
+        some = _smaller(emit, together, count - row)
+        row = row + begin
+        # Rows of images are a multiple of three, and never packed.
+        x_at = emit.advance(x_from, row + row // 3 if of.rgb else row)
+
+        def pack_x():
             x_rows = (rows - 1) * spec.near_h + (spec.w.kernel_h - 1) * spec.dilation_h + 1
             x_columns = (columns - 1) * spec.near_w + (spec.w.kernel_w - 1) * spec.dilation_w + 1
-            blocks = (end - row) // of.most
-            rest = (end - row - blocks * of.most + LANES - 1) // LANES
-            pack_x(spec, x_at, x_panel, blocks, rest, images, x_rows, x_columns)
-            x_at = x_panel
-        for each in range(spec.pair):
-            to, d_at = advance(partial, each * spec.w.block_size), advance(d, each * spec.dy_panel)
-            add_block(spec, to, row, end, x_at, d_at, images, rows, columns, scratch)
+            blocks = some // of.most
+            rest = (some - blocks * of.most + (LANES - 1)) // LANES
+            _pack_x(emit, spec, x_at, x_panel, blocks, rest, (images, x_rows, x_columns))
+
+        either_way(emit, spec.packs_x, pack_x, lambda: None)
+        of_x = emit.select(spec.packs_x, x_panel, x_at)
+
+        def each_block(each, _):
+            to = emit.advance(partial, each * spec.w.block_size)
+            of_dy = emit.advance(slopes, each * spec.dy_panel)
+            _add_block(emit, spec, to, row, some, of_x, of_dy, panel, scratch)
+            return []
+
+        repeat(emit, spec.pair, [], each_block, at_least_once=True)
+        return []
+
+    repeat(emit, (count + (together - 1)) // together, [], part, at_least_once=True)
 
 
-@inlined
-def add_images(spec, partial, first_block, blocks, begin, until, x, dy, images, scratch):
-    """Add some images to the sums at `partial` of some blocks of channels."""
-    for row in range(0, spec.height, spec.rows):
-        rows = min(spec.rows, spec.height - row)
-        for column in range(0, spec.width, spec.columns):
-            columns = min(spec.columns, spec.width - column)
+@block(nothing)
+def add_images(emit, spec, partial, first, blocks, begin, count, x, dy, images, scratch):
+    """Add some images to rows begin … begin + count of some blocks, whose sums are at `partial`."""
+
+    def piece_of_rows(n, _):
+        row = n * spec.rows
+        rows = _smaller(emit, spec.rows, spec.height - row)
+
+        def piece_of_columns(n, _):
+            column = n * spec.columns
+            columns = _smaller(emit, spec.columns, spec.width - column)
             x_row, x_column = row * spec.stride_h, column * spec.stride_w
-            x_at = advance(x, x_row * spec.x.row + x_column * spec.x.pixel)
-            dy_at = advance(dy, row * spec.dy.row + column * spec.dy.pixel)
-            for k in range(first_block, first_block + blocks, spec.pair):
-                to = advance(partial, k * spec.w.block_size)
-                add_panel(spec, to, k, begin, until, x_at, dy_at, images, rows, columns, scratch)
+            x_at = emit.advance(x, x_row * spec.x.row + x_column * spec.x.pixel)
+            dy_at = emit.advance(dy, row * spec.dy.row + column * spec.dy.pixel)
+
+            def pair(n, _):
+                k = first + n * spec.pair
+                to = emit.advance(partial, k * spec.w.block_size)
+                panel = (images, rows, columns)
+                _add_panel(emit, spec, to, k, begin, count, x_at, dy_at, panel, scratch)
+                return []
+
+            repeat(emit, blocks // spec.pair, [], pair, at_least_once=True)
+            return []
+
+        repeat(emit, spec.column_pieces, [], piece_of_columns, at_least_once=True)
+        return []
+
+    repeat(emit, spec.row_pieces, [], piece_of_rows, at_least_once=True)
 
 
 @kernel(x=FLOATS, dy=FLOATS, sums=FLOATS, bias_sums=maybe(FLOATS))
@@ -327,7 +364,7 @@ def conv2d_backward_weight_items(spec, o, first, count):
             together = min(spec.images, batch - n)
             x = advance(images, n * spec.x.size)
             dy = advance(slopes, n * spec.dy.size)
-            add_images(spec, o.dw, k, spec.pair, begin, until, x, dy, together, scratch)
+            add_images(spec, o.dw, k, spec.pair, begin, until - begin, x, dy, together, scratch)
         if spec.w.lanes_left > 0:
             for each in range(spec.pair):
                 for stretch in range(stretches // spec.pair):

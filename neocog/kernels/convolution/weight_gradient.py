@@ -211,6 +211,16 @@ class WeightGradient(Spec):
         return max(1, min(self.height, self.places // self.width))
 
     @property
+    def row_pieces(self) -> int:
+        """Pieces of so many rows."""
+        return -(-self.height // self.rows)
+
+    @property
+    def column_pieces(self) -> int:
+        """Pieces of so many columns."""
+        return -(-self.width // self.columns)
+
+    @property
     def images(self) -> int:
         """Images that are processed at a time."""
         return max(1, self.places // (self.height * self.width))
