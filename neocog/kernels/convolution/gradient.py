@@ -374,10 +374,9 @@ def conv2d_backward_weight_items(spec, o, first, count):
 
 def kinds() -> Iterator[tuple[Any, Any]]:
     """A kernel and a small spec for each kind that there is."""
-    one = FeatureMap(1, 1, 1)
-    for channels, of_x in ((1, one), (3, FeatureMap(1, 1, 3, dense=True))):
-        for vectors_of in (1, 2, 3):
-            w = ConvolutionWeight(vectors_of * LANES, channels, 1, 1)
-            spec = WeightGradient(of_x, one, w, bias=True, shard=1)
-            yield conv2d_backward_weight, spec
-            yield conv2d_backward_weight_items, spec
+    one, rgb = FeatureMap(1, 1, 1), FeatureMap(1, 1, 3, dense=True)
+    for n in (1, 2, 3):
+        w, of_rgb = (ConvolutionWeight(n * LANES, channels, 1, 1) for channels in (1, 3))
+        yield conv2d_backward_weight, WeightGradient(one, one, w, bias=True, shard=1)
+        yield conv2d_backward_weight, WeightGradient(rgb, one, of_rgb, bias=True, shard=1)
+        yield conv2d_backward_weight_items, WeightGradient(one, one, w, bias=True, shard=0)

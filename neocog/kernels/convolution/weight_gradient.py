@@ -112,8 +112,8 @@ class RegisterBlock:
 class WeightGradient(Spec):
     """The weight gradient of one convolution.
 
-    `shard` is the images of a shard. The first window begins `crop_*` rows and columns into x's
-    border.
+    `shard` is the images of a shard; 0 if each item covers the whole batch. The first window begins
+    `crop_*` rows and columns into x's border.
     """
 
     x: FeatureMap
@@ -134,7 +134,7 @@ class WeightGradient(Spec):
     def registers(self) -> RegisterBlock:
         """What the machine code is made for."""
         rgb = (self.x.pixel, self.w.group_in) == (4, 3) and self.dilation_w == 1
-        return RegisterBlock(self.w.vectors, rgb)
+        return RegisterBlock(self.w.vectors, rgb and self.shard > 0)
 
     @property
     def x_start(self) -> int:
