@@ -11,6 +11,7 @@ from neocog.layers import (
     AdaptiveMaxPool2d,
     AvgPool2d,
     Conv2d,
+    GroupNorm,
     Layer,
     MaxPool2d,
     Multiply,
@@ -87,7 +88,7 @@ class ReceptiveFields:
 def _through(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
     """The places of an input, of this shape, that some of the layer's outputs depend on."""
     match layer:
-        case AdaptiveAvgPool2d() | AdaptiveMaxPool2d():
+        case AdaptiveAvgPool2d() | AdaptiveMaxPool2d() | GroupNorm():
             return frozenset(range(shape[1])), frozenset(range(shape[2]))
         case Conv2d() | MaxPool2d() | AvgPool2d():
             rows, columns = (

@@ -24,7 +24,7 @@ from neocog.layers.elementwise import (
 from neocog.layers.graph import Container, Graph, HasGraph, Node, chain, graph_of, state_dtype
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
-from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.normalization import BatchNorm2d, GroupNorm, LayerNorm2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.layers.registry import LAYERS, build, describe
 
@@ -42,8 +42,10 @@ __all__ = [
     "Dropout",
     "Flatten",
     "Graph",
+    "GroupNorm",
     "HasGraph",
     "Layer",
+    "LayerNorm2d",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
