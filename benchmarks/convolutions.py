@@ -11,11 +11,11 @@ import time
 
 import numba
 import numpy as np
+from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS, numbers_of
 
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
 from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, kernel_address
-from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS, numbers_of
 from neocog.kernels.compiler.spec import SpecType
 from neocog.kernels.convolution.forward import conv2d_forward
 from neocog.kernels.convolution.gradient import (

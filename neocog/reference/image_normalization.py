@@ -1,9 +1,9 @@
 """Normalization within an image: of groups of channels, or of the channels of each pixel.
 
-x are maps [N, C, H, W]. With G groups of the channels of an image, m = C / G · H · W numbers in a group: mean = Σ x / m,
-var = Σ (x − mean)² / m (biased) and x̂ = (x − mean) / √(var + eps), y = x̂ · weight + bias.
-Y. Wu and K. He, "Group normalization" (2018); conventions of ``torch.nn.GroupNorm``. Layer
-normalization has mean and var of each pixel over its channels (J. L. Ba et al., 2016), as
+x are maps [N, C, H, W]. With G groups of the channels of an image, m = C / G · H · W numbers in a
+group: mean = Σ x / m, var = Σ (x − mean)² / m (biased) and x̂ = (x − mean) / √(var + eps), y = x̂ ·
+weight + bias. Y. Wu and K. He, "Group normalization" (2018); conventions of ``torch.nn.GroupNorm``.
+Layer normalization has mean and var of each pixel over its channels (J. L. Ba et al., 2016), as
 torchvision's ``LayerNorm2d``.
 """
 

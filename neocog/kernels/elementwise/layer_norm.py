@@ -184,9 +184,7 @@ def backward(emit, spec, mean, invstd, through_mean, through_var, left, x, dy, d
 
 
 @block(nothing)
-def backward_weighted(
-    emit, spec, mean, invstd, through_mean, through_var, left, x, dy, weight, dx
-):
+def backward_weighted(emit, spec, mean, invstd, through_mean, through_var, left, x, dy, weight, dx):
     """dx of a vector of a pixel."""
     factors = mean, invstd, through_mean, emit.splat(through_var)
     _store_gradient(emit, emit.mul(emit.load(dy), emit.load(weight)), *factors, left, x, dx)
