@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from neocog.layers import Conv2d as Conv2d
     from neocog.layers import Dropout as Dropout
     from neocog.layers import Flatten as Flatten
+    from neocog.layers import GroupNorm as GroupNorm
     from neocog.layers import Hardsigmoid as Hardsigmoid
     from neocog.layers import Hardswish as Hardswish
     from neocog.layers import Layer as Layer
+    from neocog.layers import LayerNorm2d as LayerNorm2d
     from neocog.layers import LeakyReLU as LeakyReLU
     from neocog.layers import Linear as Linear
     from neocog.layers import MaxPool2d as MaxPool2d

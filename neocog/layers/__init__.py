@@ -30,7 +30,7 @@ from neocog.layers.elementwise import (
 from neocog.layers.graph import Container, Graph, HasGraph, Node, chain, graph_of, state_dtype
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
-from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.normalization import BatchNorm2d, GroupNorm, LayerNorm2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.layers.registry import LAYERS, build, describe
 
@@ -49,10 +49,12 @@ __all__ = [
     "Dropout",
     "Flatten",
     "Graph",
+    "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
     "HasGraph",
     "Layer",
+    "LayerNorm2d",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",

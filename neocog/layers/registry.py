@@ -26,7 +26,7 @@ from neocog.layers.elementwise import (
 from neocog.layers.graph import Node
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
-from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.normalization import BatchNorm2d, GroupNorm, LayerNorm2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.validation import shown
 
@@ -39,6 +39,8 @@ LAYERS: dict[str, type[Layer]] = {
         Conv2d,
         Linear,
         BatchNorm2d,
+        GroupNorm,
+        LayerNorm2d,
         MaxPool2d,
         AvgPool2d,
         AdaptiveAvgPool2d,

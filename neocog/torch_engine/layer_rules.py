@@ -22,9 +22,11 @@ from neocog.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    GroupNorm,
     Hardsigmoid,
     Hardswish,
     Layer,
+    LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -45,6 +47,7 @@ from neocog.layers.dispatch import Dispatch
 __all__ = [
     "AddModule",
     "ConcatModule",
+    "LayerNorm2dModule",
     "MultiplyModule",
     "ResidualModule",
     "ScaleModule",
@@ -116,6 +119,14 @@ class ScaleModule(nn.Module):  # type: ignore[misc]
         return f"factor={self.factor}"
 
 
+class LayerNorm2dModule(nn.LayerNorm):  # type: ignore[misc]
+    """Layer normalization over the channels of each pixel, as torchvision's ``LayerNorm2d``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize maps [N, C, H, W]."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class AddModule(nn.Module):  # type: ignore[misc]
     """The sum of its inputs."""
 
@@ -169,6 +180,18 @@ def _linear(layer: Linear) -> nn.Module:
 def _batch_norm2d(layer: BatchNorm2d) -> nn.Module:
     return nn.BatchNorm2d(
         layer.num_features, eps=layer.eps, momentum=layer.momentum, affine=layer.affine
+    )
+
+
+@torch_module(GroupNorm)
+def _group_norm(layer: GroupNorm) -> nn.Module:
+    return nn.GroupNorm(layer.num_groups, layer.num_channels, eps=layer.eps, affine=layer.affine)
+
+
+@torch_module(LayerNorm2d)
+def _layer_norm2d(layer: LayerNorm2d) -> nn.Module:
+    return LayerNorm2dModule(
+        layer.normalized_shape, eps=layer.eps, elementwise_affine=layer.elementwise_affine
     )
 
 

@@ -12,6 +12,7 @@ from neocog.engine.ops import (
     ConvolutionOp,
     DepthwiseOp,
     DropoutOp,
+    ImageNormalizationOp,
     LinearOp,
     PointwiseOp,
     PoolingOp,
@@ -30,8 +31,10 @@ from neocog.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    GroupNorm,
     Hardsigmoid,
     Hardswish,
+    LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -75,6 +78,19 @@ def _linear(lowering: Lowering, name: str, layer: Linear, x: Tensor) -> Tensor:
 @lowers(BatchNorm2d)
 def _batch_norm2d(lowering: Lowering, name: str, layer: BatchNorm2d, x: Tensor) -> Tensor:
     return lowering.pointwise(name, x, 1, norm=layer)
+
+
+@lowers(GroupNorm, LayerNorm2d)
+def _image_normalization(
+    lowering: Lowering, name: str, layer: GroupNorm | LayerNorm2d, x: Tensor
+) -> Tensor:
+    if x.dense:  # as of an image; the kernels read whole vectors
+        wide = lowering.like(f"{name}.wide", x)
+        wide.dense = False
+        x = lowering.add(PointwiseOp(f"{name}.wide", (x,), wide, order=3))
+    y = lowering.like(name, x)
+    y.learns = x.learns or bool(layer.parameter_shapes())
+    return lowering.add(ImageNormalizationOp(name, (x,), y, layer))
 
 
 @lowers(MaxPool2d, AvgPool2d, AdaptiveMaxPool2d, AdaptiveAvgPool2d)

@@ -5,6 +5,7 @@ from neocog.engine.ops.convolution import ConvolutionOp
 from neocog.engine.ops.depthwise import DepthwiseOp
 from neocog.engine.ops.dropout import DropoutOp
 from neocog.engine.ops.image import LoadOp
+from neocog.engine.ops.image_normalization import ImageNormalizationOp
 from neocog.engine.ops.linear import LinearOp
 from neocog.engine.ops.merging import ConcatOp, MultiplyOp
 from neocog.engine.ops.pointwise import PointwiseOp
@@ -15,6 +16,7 @@ __all__ = [
     "ConvolutionOp",
     "DepthwiseOp",
     "DropoutOp",
+    "ImageNormalizationOp",
     "LinearOp",
     "LoadOp",
     "MultiplyOp",

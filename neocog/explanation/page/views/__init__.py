@@ -17,6 +17,7 @@ from neocog.explanation.page.views.convolution import ConvolutionView
 from neocog.explanation.page.views.flatten import FlattenView
 from neocog.explanation.page.views.hidden import HiddenView
 from neocog.explanation.page.views.image import ImageView
+from neocog.explanation.page.views.image_normalization import GroupNormView, LayerNorm2dView
 from neocog.explanation.page.views.linear import LinearView
 from neocog.explanation.page.views.normalization import NormalizationView
 from neocog.explanation.page.views.pooling import AveragePoolingView, MaxPoolingView
@@ -32,8 +33,10 @@ __all__ = [
     "ELUView",
     "FlattenView",
     "GELUView",
+    "GroupNormView",
     "HiddenView",
     "ImageView",
+    "LayerNorm2dView",
     "LayerView",
     "LeakyReLUView",
     "LinearView",
