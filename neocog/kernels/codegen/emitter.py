@@ -101,7 +101,7 @@ class Emitter(MemoryEmitter):
 
     def select(self, condition: Any, a: Any, b: Any) -> Any:
         """`a` where the mask is set, else `b`."""
-        return self._b.select(to_llvm(condition), a, b)
+        return self._b.select(to_llvm(condition), to_llvm(a), to_llvm(b))
 
     def relu(self, a: Any) -> Any:
         """max(0, a), where NaN stays NaN; written so that it is one instruction."""
@@ -127,6 +127,10 @@ class Emitter(MemoryEmitter):
     def to_indices(self, a: Any) -> Any:
         """Floats with integer values as int32."""
         return self._b.fptosi(a, INDICES)
+
+    def bits(self, a: Any) -> Any:
+        """The bits of floats as int32."""
+        return self._b.bitcast(a, INDICES)
 
     def power_of_two(self, exponent: Any) -> Any:
         """2**exponent for int32 from −126 to 127."""
