@@ -135,29 +135,35 @@ class _Scale(_Function):
 @formula(MaxPool2d)
 class _MaxPool2d(_Function):
     def f(self, layer: MaxPool2d, x: Array) -> Array:
-        return pooling.max_pool2d_forward(x, layer.kernel, layer.steps, layer.before)[0]
+        regions, ceil_mode = (layer.kernel, layer.steps, layer.before), layer.ceil_mode
+        return pooling.max_pool2d_forward(x, *regions, ceil_mode=ceil_mode)[0]
 
     def df(self, layer: MaxPool2d, dy: Array, x: Array) -> Array:
-        regions = layer.kernel, layer.steps, layer.before
-        _y, winner = pooling.max_pool2d_forward(x, *regions)
-        return pooling.max_pool2d_backward(dy, winner, x.shape, *regions)
+        regions, ceil_mode = (layer.kernel, layer.steps, layer.before), layer.ceil_mode
+        _y, winner = pooling.max_pool2d_forward(x, *regions, ceil_mode=ceil_mode)
+        return pooling.max_pool2d_backward(dy, winner, x.shape, *regions, ceil_mode=ceil_mode)
 
 
 @formula(AvgPool2d)
 class _AvgPool2d(_Function):
     def f(self, layer: AvgPool2d, x: Array) -> Array:
-        regions, padded = (layer.kernel, layer.steps, layer.before), layer.count_include_pad
-        return pooling.avg_pool2d_forward(x, *regions, count_include_pad=padded)
+        regions = layer.kernel, layer.steps, layer.before
+        return pooling.avg_pool2d_forward(x, *regions, **self._options(layer))
 
     def df(self, layer: AvgPool2d, dy: Array, x: Array) -> Array:
-        regions, padded = (layer.kernel, layer.steps, layer.before), layer.count_include_pad
-        return pooling.avg_pool2d_backward(dy, x.shape, *regions, count_include_pad=padded)
+        regions = layer.kernel, layer.steps, layer.before
+        return pooling.avg_pool2d_backward(dy, x.shape, *regions, **self._options(layer))
+
+    @staticmethod
+    def _options(layer: AvgPool2d) -> dict[str, Any]:
+        names = "ceil_mode", "count_include_pad", "divisor_override"
+        return {name: getattr(layer, name) for name in names}
 
 
 @formula(AdaptiveAvgPool2d)
 class _AdaptiveAvgPool2d(_Function):
     def f(self, layer: AdaptiveAvgPool2d, x: Array) -> Array:
-        return pooling.adaptive_avg_pool2d_forward(x)
+        return pooling.adaptive_avg_pool2d_forward(x, layer.output)
 
     def df(self, layer: AdaptiveAvgPool2d, dy: Array, x: Array) -> Array:
         return pooling.adaptive_avg_pool2d_backward(dy, x.shape)
@@ -166,10 +172,10 @@ class _AdaptiveAvgPool2d(_Function):
 @formula(AdaptiveMaxPool2d)
 class _AdaptiveMaxPool2d(_Function):
     def f(self, layer: AdaptiveMaxPool2d, x: Array) -> Array:
-        return pooling.adaptive_max_pool2d_forward(x)[0]
+        return pooling.adaptive_max_pool2d_forward(x, layer.output)[0]
 
     def df(self, layer: AdaptiveMaxPool2d, dy: Array, x: Array) -> Array:
-        _y, winner = pooling.adaptive_max_pool2d_forward(x)
+        _y, winner = pooling.adaptive_max_pool2d_forward(x, layer.output)
         return pooling.adaptive_max_pool2d_backward(dy, winner, x.shape)
 
 

@@ -168,7 +168,7 @@ def _batch_norm2d(layer: BatchNorm2d) -> nn.Module:
 
 @torch_module(MaxPool2d)
 def _max_pool2d(layer: MaxPool2d) -> nn.Module:
-    return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding)
+    return nn.MaxPool2d(layer.kernel_size, layer.stride, layer.padding, ceil_mode=layer.ceil_mode)
 
 
 @torch_module(AvgPool2d)
@@ -177,7 +177,9 @@ def _avg_pool2d(layer: AvgPool2d) -> nn.Module:
         layer.kernel_size,
         layer.stride,
         layer.padding,
+        ceil_mode=layer.ceil_mode,
         count_include_pad=layer.count_include_pad,
+        divisor_override=layer.divisor_override,
     )
 
 

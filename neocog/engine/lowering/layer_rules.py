@@ -82,6 +82,7 @@ def is_two_by_two(layer: _Pool) -> bool:
     """Whether it is the max pooling that a convolution can take in."""
     return isinstance(layer, MaxPool2d) and (
         (layer.kernel, layer.steps, layer.before) == ((2, 2), (2, 2), (0, 0))
+        and not layer.ceil_mode
     )
 
 

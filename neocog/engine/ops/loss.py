@@ -6,7 +6,7 @@ from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.plan import Scope
 from neocog.engine.program_options import ProgramOptions
 from neocog.engine.tensor import Tensor
-from neocog.kernels.input.augmentation import AUGMENT_SETTINGS
+from neocog.kernels.input.augmented import AUGMENT_SETTINGS
 from neocog.kernels.layout import padded
 from neocog.kernels.loss.binary_cross_entropy import binary_cross_entropy
 from neocog.kernels.loss.cross_entropy import CrossEntropy, cross_entropy

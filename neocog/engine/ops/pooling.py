@@ -38,6 +38,7 @@ class PoolingOp(Op):
             *self._sides(),
             winners=self._takes_largest and builder.training,
             count_include_pad=getattr(self.layer, "count_include_pad", False),
+            divisor=getattr(self.layer, "divisor_override", None) or 0,
         )
 
     @property

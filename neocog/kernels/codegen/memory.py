@@ -12,6 +12,11 @@ from neocog.kernels.codegen.vector_types import FLOAT, I1, I8, I32, I64, INDICES
 __all__ = ["MemoryEmitter"]
 
 
+# Made once, because they are emitted thousands of times.
+_UNDEFINED, _FIRST = ir.Constant(VECTOR, ir.Undefined), ir.Constant(I32, 0)
+_ALL_FIRST = ir.Constant(INDICES, [0] * LANES)
+
+
 def _several(element: Any, n: int) -> Any:
     """The type of a vector of `n` elements, at least two.
 
@@ -56,11 +61,8 @@ class MemoryEmitter:
 
     def splat(self, scalar: Any) -> Any:
         """A vector with an LLVM float in every lane."""
-        zero = ir.Constant(I32, 0)
-        single = self._b.insert_element(ir.Constant(VECTOR, ir.Undefined), scalar, zero)
-        return self._b.shuffle_vector(
-            single, ir.Constant(VECTOR, ir.Undefined), ir.Constant(INDICES, [0] * LANES)
-        )
+        single = self._b.insert_element(_UNDEFINED, scalar, _FIRST)
+        return self._b.shuffle_vector(single, _UNDEFINED, _ALL_FIRST)
 
     def load(self, pointer: Any, offset: Any = 0) -> Any:
         """The vector at pointer + offset, which need not be aligned."""

@@ -13,6 +13,7 @@ none of the divisions by the stride takes time.
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import ClassVar
 
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import Spec
@@ -135,7 +136,7 @@ class WindowPooling(Spec):
     count_include_pad: bool = True
     divisor: int = 0
 
-    constants = ("unrolled", "tracked", "dense")
+    constants: ClassVar[tuple[str, ...]] = ("unrolled", "tracked", "dense")
 
     @property
     def unrolled(self) -> int:
@@ -196,7 +197,7 @@ class WindowPooling(Spec):
 class WindowGradient(WindowPooling):
     """A `WindowPooling` for the gradients, whose machine code depends on less."""
 
-    constants = ("paired", "dense")
+    constants: ClassVar[tuple[str, ...]] = ("paired", "dense")
 
     @property
     def paired(self) -> bool:
