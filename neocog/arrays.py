@@ -6,6 +6,7 @@ a batch is expected, since the result would have a batch's shape. Neither Pillow
 imported.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -96,8 +97,8 @@ def as_labels(labels: Any) -> NDArray[np.int64]:
     if found.ndim == 2 and found.shape[1] > 1:
         raise DataError(
             f"labels must be one number for each image, not {list(found.shape)}: write "
-            "labels.argmax(axis=1), if they have a column for each class, or labels.astype(np.float32) "
-            "for targets of another loss than cross-entropy."
+            "labels.argmax(axis=1), if they have a column for each class, or "
+            "labels.astype(np.float32) for targets of another loss than cross-entropy."
         )
     if found.ndim != 1 or found.dtype.kind not in "iu":
         raise DataError(
@@ -115,13 +116,16 @@ def as_targets(labels: Any) -> NDArray[Any]:
     Raises:
         DataError: neither.
     """
+    found = labels
     if isinstance(labels, list | tuple):
-        return as_labels(labels)
-    found = as_array(labels, "labels")
-    if found.ndim == 2 and found.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return found.astype(np.float32, copy=False)
-    return as_labels(found)
+        with suppress(TypeError, ValueError, OverflowError, RuntimeError):
+            found = np.array(labels)
+    if not isinstance(found, list | tuple):
+        found = as_array(found, "labels")
+        if found.ndim == 2 and found.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                return np.asarray(found.astype(np.float32, copy=False))
+    return as_labels(labels)
 
 
 def as_array(given: Any, what: str) -> NDArray[Any]:

@@ -23,7 +23,9 @@ class Dataset:
     """Images uint8 [n, height, width, channels] and their class numbers int64 [n].
 
     For losses other than cross-entropy labels are targets: float32 [n, outputs], such as 0 or 1 for
-    each of several labels. Both may be given as lists, tensors or arrays of other integers, see `neocog.arrays`. Arrays of
+    each of several labels.
+
+    Both may be given as lists, tensors or arrays of other numbers, see `neocog.arrays`. Arrays of
     the right type are not copied, so changes to them change the data set. Images may be mapped from
     a file (`numpy.memmap`).
 

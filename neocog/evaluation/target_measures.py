@@ -63,7 +63,7 @@ class LabelsEvaluation:
 
     @property
     def f1_scores(self) -> Reals:
-        """F1 of each label, float64 [labels]; NaN for those that are neither there nor predicted."""
+        """F1 of each label, float64 [labels]; NaN where it is neither there nor predicted."""
         there, predicted = self._there, self.probabilities >= 0.5
         right = 2.0 * (there & predicted).sum(axis=0)
         with np.errstate(invalid="ignore"):
@@ -76,7 +76,7 @@ class LabelsEvaluation:
 
     @property
     def average_precisions(self) -> Reals:
-        """The average precision of each label, float64 [labels]; NaN for those that no image has."""
+        """The average precision of each label, float64 [labels]; NaN where no image has it."""
         pairs = zip(self._there.T, self.probabilities.T, strict=True)
         return np.array([average_precision(there, p) for there, p in pairs])
 
