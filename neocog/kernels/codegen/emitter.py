@@ -112,6 +112,10 @@ class Emitter(MemoryEmitter, LoopEmitter):
         zero = self.constant(0.0)
         return self.select(self.greater(zero, a), zero, a)
 
+    def at_least(self, a: Any, floor: Any) -> Any:
+        """max(floor, a), where NaN of a stays NaN."""
+        return self.select(self.greater(floor, a), floor, a)
+
     def relu_float(self, a: Any) -> Any:
         """max(0, a) of a single float, where NaN stays NaN."""
         zero = ir.Constant(FLOAT, 0.0)
