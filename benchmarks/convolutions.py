@@ -11,7 +11,6 @@ import time
 
 import numba
 import numpy as np
-from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS, numbers_of
 
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at

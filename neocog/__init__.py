@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from neocog.errors import TrainingDivergedError as TrainingDivergedError
     from neocog.evaluation import Calibration as Calibration
     from neocog.evaluation import Evaluation as Evaluation
+    from neocog.evaluation import LabelsEvaluation as LabelsEvaluation
+    from neocog.evaluation import NumbersEvaluation as NumbersEvaluation
     from neocog.evaluation import calibrate as calibrate
     from neocog.evaluation import evaluate as evaluate
     from neocog.evaluation import predict_proba as predict_proba

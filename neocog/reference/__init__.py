@@ -140,6 +140,12 @@ from neocog.reference.pooling import (
 from neocog.reference.resize import (
     resize_image,
 )
+from neocog.reference.target_losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    squared_error,
+    squared_error_backward,
+)
 
 __all__ = [
     "adagrad_step",
@@ -162,6 +168,8 @@ __all__ = [
     "batch_norm2d_forward",
     "batch_norm2d_running",
     "batch_norm2d_statistics",
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
     "clip_by_norm",
     "concat_backward",
     "concat_forward",
@@ -231,6 +239,8 @@ __all__ = [
     "softmax",
     "softplus_backward",
     "softplus_forward",
+    "squared_error",
+    "squared_error_backward",
     "tanh_backward",
     "tanh_forward",
     "trivial_augment",
