@@ -1,7 +1,6 @@
 """The kernels of a convolution's input gradient against `neocog.reference`; see `cases`."""
 
 from dataclasses import replace
-from math import nan
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from cases import (
     double,
     example,
     generator,
-    in_parts,
     magnitude,
     real,
     shapes,
@@ -35,16 +33,12 @@ from kernel_caller import (
     maps,
     parameter,
     read,
-    read_parameter,
     rounding,
     weight_places,
 )
 
 from neocog import reference
 from neocog.kernels.convolution.forward import conv2d_forward
-from neocog.kernels.convolution.gradient import (
-    conv2d_flip_weight,
-)
 from neocog.kernels.convolution.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.convolution.tiling import Convolution
 from neocog.kernels.layout import FeatureMap
@@ -157,22 +151,3 @@ def test_a_border_of_dy_that_is_too_narrow_is_refused():
     case = replace(MANY, stride=(2, 2), size=(8, 12))
     with pytest.raises(ValueError, match="dy's border of 0 × 0 must be at least 1 × 1"):
         strided_spec(case, FeatureMap(*case.out, case.k))
-
-
-@shapes(1)
-@example(case=Case(1, 17, (3, 3), 33, (3, 2), (1, 1)))
-@example(case=GROUPS, once=True)
-@example(case=LARGE_GROUPS)
-@given(case=cases())
-def test_conv2d_flip_weight(case):
-    w_map = case.w_map
-    weight = real(generator(case), *weight_places(w_map).shape)
-    packed = parameter(w_map.size, weight_places(w_map), weight)
-    at = weight_places(w_map.flipped)
-    flipped = parameter(w_map.flipped.size, at, nan)
-    spec = case.gradient_spec(case.y_map, False, 1)
-    for first, count in in_parts(w_map.blocks):
-        call(conv2d_flip_weight, spec, (packed, flipped), count, first=first)
-    groups = weight.reshape(case.groups, case.outputs, *weight.shape[1:])
-    expected = groups.swapaxes(1, 2)[..., ::-1, ::-1].reshape(case.c, -1, *case.kernel)
-    np.testing.assert_array_equal(read_parameter(flipped, at), expected)

@@ -99,7 +99,7 @@ def test_the_table_of_numbers():
     assert numbers[[0, 3]].tolist() == [20, 1]
     assert numbers.view(np.float64)[2] == 0.25
     assert numbers[1] == numbers[4:].ctypes.data and numbers[4:].tolist() == [5, 6]
-    with pytest.raises(TypeError, match="apart .=20. of Pick changes its type"):
+    with pytest.raises(TypeError, match=r"apart .=20. of Pick changes its type"):
         numbers_of([Size("apart", "f")], spec)
 
 

@@ -101,7 +101,7 @@ class Emitter(MemoryEmitter):
 
     def select(self, condition: Any, a: Any, b: Any) -> Any:
         """`a` where the mask is set, else `b`."""
-        return self._b.select(to_llvm(condition), a, b)
+        return self._b.select(to_llvm(condition), to_llvm(a), to_llvm(b))
 
     def relu(self, a: Any) -> Any:
         """max(0, a), where NaN stays NaN; written so that it is one instruction."""

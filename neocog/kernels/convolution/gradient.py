@@ -1,6 +1,6 @@
-"""Gradients of a convolution's weight and bias, from all of dy.
+"""The gradient of a convolution's weight, from all of dy.
 
-    dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, s·h + d·i, s·w + d·j, c] · dy[n, h, w, k]     db[k] = Σ dy
+    dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, s·h + d·i, s·w + d·j, c] · dy[n, h, w, k]
 
 (`neocog.reference.conv2d_backward_weight`.) Registers hold some rows (j, c) of the gradient × one
 block of output channels, and sum over a *panel*: some images, rows and columns of dy. Every element
@@ -12,182 +12,184 @@ sums are in registers. Each copy is used for every tap of the kernel.
 
 The work is divided in one of two ways. By images: the batch is divided into shards, whose number
 depends on the network and the batch but not on the threads. Each shard has its own sum, and
-`conv2d_reduce` adds them in order. By items of the weight, for weights too large for one sum per
-shard: an item is a block of output channels × a part of the input channels, over the whole batch.
+`shard_sum` adds them in order. By items of the weight, for weights too large for one sum per shard:
+an item is a block of output channels × a part of the input channels, over the whole batch.
+
+Rows are computed in whole register blocks. Those beyond the last row of a stretch, and the lanes
+beyond a group's last channel, hold sums of whatever follows in memory, and are dropped.
 """
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, rolled, stack_floats, zeros
-from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
-from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
-from neocog.kernels.convolution.weight_gradient import (
-    WeightGradient,
-    add_bias,
-    add_vector,
-    clear,
-    keep_sums,
-    one_vector,
-    store_zero,
-)
-from neocog.kernels.convolution.winner_gradient import conv2d_backward_weight_of_winners
+from collections.abc import Iterator
+from typing import Any
 
-__all__ = [
-    "WeightGradient",
-    "conv2d_backward_bias",
-    "conv2d_backward_weight",
-    "conv2d_backward_weight_items",
-    "conv2d_backward_weight_of_winners",
-    "conv2d_flip_weight",
-    "conv2d_reduce",
-]
+from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.pointers import advance, rolled, stack_floats
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
+from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.convolution.bias_gradient import add_bias
+from neocog.kernels.convolution.shard_sum import clear, clear_padding
+from neocog.kernels.convolution.weight_gradient import DY_SCRATCH, X_SCRATCH, WeightGradient
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
+
+__all__ = ["conv2d_backward_weight", "conv2d_backward_weight_items", "kinds"]
 
 
 # Panels
 
 
-def _copy(emit, source, to, floats, exact):
-    """Copy `floats` floats in whole vectors; what is written after them gets overwritten later."""
-    for at in range(0, floats, LANES):
-        lanes = min(floats - at, LANES) if exact else LANES
-        emit.store(emit.load_first(source, at, lanes), to, at)
+@block(nothing)
+def copy_vector(emit, spec, source, to):
+    """Copy one vector."""
+    emit.store(emit.load(source), to)
 
 
 @block(nothing)
 def copy_slope(emit, spec, dy, to):
     """Copy one pixel of dy, for one block of channels."""
-    _copy(emit, dy, to, spec.w.block, exact=False)
+    for v in range(spec.registers.vectors):
+        emit.store(emit.load(dy, v * LANES), to, v * LANES)
 
 
 @block(nothing)
-def copy_slope_last(emit, spec, dy, to):
-    """Copy one pixel of dy for a group's last block, and fill it up with zeros."""
-    _copy(emit, dy, to, spec.w.block - (LANES - spec.w.lanes_left) % LANES, exact=True)
+def copy_rows(emit, spec, x, to):
+    """Copy one pixel of x, for the rows of the largest register block.
 
-
-@block(nothing)
-def copy_taken(emit, spec, x, to):
-    """Copy one pixel of x, for the channels whose sums are in registers."""
-    _copy(emit, x, to, spec.taken, exact=False)
-
-
-@block(nothing)
-def copy_taken_exact(emit, spec, x, to):
-    """Copy one pixel of x without reading past its channels."""
-    _copy(emit, x, to, spec.taken, exact=True)
-
-
-@block(nothing)
-def copy_rest(emit, spec, x, to):
-    """Copy one pixel of x, for the remaining channels."""
-    _copy(emit, x, to, spec.taken_rest, exact=True)
+    What is written after them is overwritten by the next pixel.
+    """
+    for v in range(spec.registers.copied):
+        emit.store(emit.load(x, v * LANES), to, v * LANES)
 
 
 @inlined
-def pack_dy(spec, last, dy, to, images, rows, columns):
+def pack_dy(spec, dy, to, images, rows, columns):
     """Copy a panel of dy."""
     for n in range(images):
         for h in range(rows):
             source = advance(dy, n * spec.dy.size + h * spec.dy.row)
             at = advance(to, n * spec.dy_image_step + h * spec.dy_row_step)
             for _ in range(columns):
-                if spec.w.lanes_left > 0 and last:
-                    copy_slope_last(spec, source, at)
-                else:
-                    copy_slope(spec, source, at)
+                copy_slope(spec, source, at)
                 source = advance(source, rolled(spec.dy.pixel))
                 at = advance(at, spec.dy_column_step)
 
 
 @inlined
 def pack_x(spec, begin, until, x, to, images, rows, columns):
-    """Copy a panel of x, with a separate copy for each set of channels in registers."""
+    """Copy a panel of x, with a separate copy for each register block."""
     x_rows = (rows - 1) * spec.stride_h + (spec.w.kernel_h - 1) * spec.dilation_h + 1
     x_columns = (columns - 1) * spec.stride_w + (spec.w.kernel_w - 1) * spec.dilation_w + 1
-    whole = min(until, spec.run - spec.taken_rest)
-    inside = spec.x.pixel - (spec.taken + LANES - 1) // LANES * LANES
+    whole = begin + (until - begin) // spec.registers.most * spec.registers.most
     for n in range(images):
         for h in range(x_rows):
             source = advance(x, n * spec.x.size + h * spec.x.row)
             at = advance(to, n * spec.x_image_step + h * spec.x_row_step)
             for _ in range(x_columns):
                 into = at
-                for channel in range(begin, whole, spec.taken):
-                    if channel <= inside:
-                        copy_taken(spec, advance(source, channel), into)
-                    else:
-                        copy_taken_exact(spec, advance(source, channel), into)
+                for channel in range(begin, whole, spec.registers.most):
+                    copy_rows(spec, advance(source, channel), into)
                     into = advance(into, rolled(spec.x_panel))
-                if spec.taken_rest > 0 and until > whole:
-                    copy_rest(spec, advance(source, whole), into)
+                for channel in range(whole, until, LANES):
+                    copy_vector(spec, advance(source, channel), into)
+                    into = advance(into, rolled(LANES))
                 source = advance(source, rolled(spec.x.pixel))
-                at = advance(at, spec.taken)
+                at = advance(at, spec.registers.most)
 
 
 # Sums
 
 
-@block(accumulators)
-def sums_so_far(emit, spec, sums, partial):
+@block(lambda registers, *_: vectors(registers.sums))
+def sums_so_far(emit, registers, partial):
     """Load the sums so far, and prefetch those of the next rows.
 
     They come from a distant cache, and the additions cannot start without them.
     """
-    size = 4 * LANES * len(sums)
-    for line in range(0, size, 64):
-        emit.prefetch(partial, size + line)
-    return [emit.load(partial, at * LANES) for at in range(len(sums))]
+    for line in range(0, 4 * registers.size, 64):
+        emit.prefetch(partial, 4 * registers.size + line)
+    return [emit.load(partial, at * LANES) for at in range(registers.sums)]
+
+
+@block(nothing)
+def keep_sums(emit, registers, sums, partial):
+    """Write sums, one vector after another."""
+    for at, value in enumerate(sums):
+        emit.store(value, partial, at * LANES)
 
 
 @block(accumulators)
-def add_place(emit, spec, sums, x, dy):
+def add_place(emit, registers, sums, x, dy):
     """Add x · dy of one pixel of the output to all sums."""
     sums = list(sums)
-    slope = [emit.load(dy, v * LANES) for v in range(spec.w.vectors)]
-    for r in range(len(sums) // spec.w.vectors):
-        value = emit.broadcast(x, r)
-        for v in range(spec.w.vectors):
-            at = r * spec.w.vectors + v
+    slope = [emit.load(dy, v * LANES) for v in range(registers.vectors)]
+    for row in range(registers.rows):
+        value = emit.broadcast(x, registers.place(row))
+        for v in range(registers.vectors):
+            at = row * registers.vectors + v
             sums[at] = emit.fma(value, slope[v], sums[at])
     return sums
 
 
+@inlined
+def copy(spec, source, to, floats):
+    """Copy some whole vectors."""
+    for at in range(0, floats, LANES):
+        copy_vector(spec, advance(source, at), advance(to, at))
+
+
 @always_inlined
-def add_rows(spec, sums, partial, row, x, dy, images, rows, columns):
-    """Add a panel to the rows of the gradient that are in registers, at every tap."""
+def add_rows(spec, registers, partial, left, x, dy, images, rows, columns):
+    """Add a panel to the rows of the gradient that are in registers, at every tap.
+
+    Only `left` of these rows exist.
+    """
+    part = stack_floats(registers.size)
+    floats = left * registers.vectors * LANES
     for i in range(rolled(spec.w.kernel_h)):
         for j in range(rolled(spec.runs)):
-            to = advance(partial, ((i * spec.runs + j) * spec.run + row) * spec.w.block)
-            tap = i * (spec.dilation_h * spec.x_row_step) + j * (
-                spec.dilation_w * spec.x_column_step
-            )
-            sums = sums_so_far(spec, sums, to)
+            tap = advance(x, i * spec.tap_row + j * spec.tap)
+            to = advance(partial, (i * spec.runs + j) * spec.run * registers.vectors * LANES)
+            at = to
+            if left < registers.rows:
+                copy(spec, to, part, floats)
+                at = part
+            sums = sums_so_far(registers, at)
             for n in range(images):
                 for h in range(rows):
-                    x_at = advance(
-                        x, tap + n * spec.x_image_step + h * (spec.stride_h * spec.x_row_step)
-                    )
+                    x_at = advance(tap, n * spec.x_image_step + h * spec.row_step)
                     dy_at = advance(dy, n * spec.dy_image_step + h * spec.dy_row_step)
                     for _ in range(columns):
-                        sums = add_place(spec, sums, x_at, dy_at)
-                        x_at = advance(x_at, rolled(spec.stride_w * spec.x_column_step))
+                        sums = add_place(registers, sums, x_at, dy_at)
+                        x_at = advance(x_at, rolled(spec.step))
                         dy_at = advance(dy_at, spec.dy_column_step)
-            keep_sums(spec, sums, to)
+            keep_sums(registers, sums, at)
+            if left < registers.rows:
+                copy(spec, part, to, floats)
 
 
 @inlined
-def add_block(spec, partial, begin, until, first_row, x, dy, images, rows, columns):
-    """Add a panel to rows begin … until of every stretch; x's panels start at first_row."""
-    whole = min(until, spec.run - spec.taken_rest)
-    for row in range(begin, whole, spec.taken):
-        at = (row - first_row) // spec.taken * spec.x_panel if spec.packs_x else row
-        add_rows(
-            spec, zeros(spec.taken_sums), partial, row, advance(x, at), dy, images, rows, columns
-        )
-    if spec.taken_rest > 0 and until > whole:
-        at = (whole - first_row) // spec.taken * spec.x_panel if spec.packs_x else whole
-        add_rows(
-            spec, zeros(spec.rest_sums), partial, whole, advance(x, at), dy, images, rows, columns
-        )
+def place_of(registers, row):
+    """`RegisterBlock.place`, in a kernel."""
+    return row + row // 3 if registers.rgb else row
+
+
+@inlined
+def add_block(spec, partial, begin, until, x, dy, images, rows, columns):
+    """Add a panel to rows begin … until of every stretch, which begin at x."""
+    of = spec.registers
+    for row in range(begin, until, of.most):
+        left = until - row
+        done = row - begin
+        # In a panel, the rows of a register block follow after the whole block before.
+        at = done // of.most * spec.x_panel if spec.packs_x else place_of(of, done)
+        panel = (advance(x, at), dy, images, rows, columns)
+        to = advance(partial, row * of.vectors * LANES)
+        if of.parts > 2 and left > 2 * of.grain:
+            add_rows(spec, of.three, to, left, *panel)
+        elif of.parts > 1 and left > of.grain:
+            add_rows(spec, of.two, to, left, *panel)
+        else:
+            add_rows(spec, of.one, to, left, *panel)
 
 
 @inlined
@@ -198,28 +200,29 @@ def add_panel(spec, partial, k, begin, until, x, dy, images, rows, columns, x_pa
     x_from = advance(x, group * spec.w.group_in)
     if spec.packs_dy:
         for each in range(spec.pair):
-            last = place + each == spec.w.group_blocks - 1
             source, to = advance(d, each * spec.w.block), advance(dy_panel, each * spec.dy_panel)
-            pack_dy(spec, last, source, to, images, rows, columns)
+            pack_dy(spec, source, to, images, rows, columns)
         d = dy_panel
-    for row in range(begin, until, spec.x_panels * spec.taken):
-        end = min(row + spec.x_panels * spec.taken, until)
+    for row in range(begin, until, spec.x_panels * spec.registers.most):
+        end = min(row + spec.x_panels * spec.registers.most, until)
+        x_at = advance(x_from, place_of(spec.registers, row))
         if spec.packs_x:
             pack_x(spec, row, end, x_from, x_panel, images, rows, columns)
-        x_at = x_panel if spec.packs_x else x_from
+            x_at = x_panel
         for each in range(spec.pair):
             to, d_at = advance(partial, each * spec.w.block_size), advance(d, each * spec.dy_panel)
-            add_block(spec, to, row, end, row, x_at, d_at, images, rows, columns)
+            add_block(spec, to, row, end, x_at, d_at, images, rows, columns)
 
 
 @inlined
 def add_images(spec, partial, first_block, blocks, begin, until, x, dy, images, x_panel, dy_panel):
     """Add some images to the sums at `partial` of some blocks of channels."""
-    for row in range(0, spec.dy.height, spec.rows):
-        rows = min(spec.rows, spec.dy.height - row)
-        for column in range(0, spec.dy.width, spec.columns):
-            columns = min(spec.columns, spec.dy.width - column)
-            x_at = advance(x, row * spec.row_step + column * spec.step)
+    for row in range(0, spec.height, spec.rows):
+        rows = min(spec.rows, spec.height - row)
+        for column in range(0, spec.width, spec.columns):
+            columns = min(spec.columns, spec.width - column)
+            x_row, x_column = row * spec.stride_h, column * spec.stride_w
+            x_at = advance(x, x_row * spec.x.row + x_column * spec.x.pixel)
             dy_at = advance(dy, row * spec.dy.row + column * spec.dy.pixel)
             for k in range(first_block, first_block + blocks, spec.pair):
                 to = advance(partial, k * spec.w.block_size)
@@ -227,147 +230,74 @@ def add_images(spec, partial, first_block, blocks, begin, until, x, dy, images, 
                 add_panel(spec, to, k, begin, until, x_at, dy_at, *panel)
 
 
-@kernel
-def conv2d_backward_weight(spec, operands, first, count):
+@kernel(x=FLOATS, dy=FLOATS, sums=FLOATS, bias_sums=maybe(FLOATS))
+def conv2d_backward_weight(spec, o, first, count):
     """Add the weight and bias gradients of some images to their shards' sums.
 
-    Operands: x, dy (inside its border), unused, weight sums [shard] in the weight's own layout,
-    bias sums [shard][K].
+    `dy` has a border; `sums` are [shard] in the weight's own layout, `bias_sums` [shard][K].
     """
-    images = advance(pointer(operands, 0, FLOATS), spec.x_start)
-    slopes = advance(pointer(operands, 1, FLOATS), spec.dy.start)
-    x_panel = stack_floats(spec.x_scratch)
-    dy_panel = stack_floats(spec.dy_scratch)
+    images = advance(o.x, spec.x_start)
+    slopes = advance(o.dy, spec.dy.start)
+    x_panel = stack_floats(X_SCRATCH)
+    dy_panel = stack_floats(DY_SCRATCH)
     n = 0
     while n < count:
         shard = (first + n) // spec.shard
-        partial = advance(pointer(operands, 3, FLOATS), shard * spec.w.size)
-        bias = advance(pointer(operands, 4, FLOATS), shard * spec.dy.pixel)
-        if (first + n) % spec.shard == 0:
-            clear(spec, partial, bias)
+        partial = advance(o.sums, shard * spec.w.size)
+        bias = advance(o.bias_sums, shard * spec.dy.pixel)
+        begins = (first + n) % spec.shard == 0
+        if begins:
+            clear(spec, partial, spec.w.size)
         together = min(min(spec.images, count - n), (shard + 1) * spec.shard - (first + n))
         x = advance(images, n * spec.x.size)
         dy = advance(slopes, n * spec.dy.size)
         if spec.bias:
+            if begins:
+                clear(spec, bias, spec.dy.pixel)
             for each in range(together):
                 add_bias(spec, bias, advance(dy, each * spec.dy.size))
         add_images(spec, partial, 0, spec.w.blocks, 0, spec.run, x, dy, together, x_panel, dy_panel)
         n += together
 
 
-@kernel
-def conv2d_backward_weight_items(spec, operands, first, count):
+@kernel(x=FLOATS, dy=FLOATS, dw=FLOATS, step=LONGS)
+def conv2d_backward_weight_items(spec, o, first, count):
     """The weight's gradient over the whole batch, for some of its `spec.items` items.
 
     An item is one or a pair of blocks of output channels × some rows (j, c) of every stretch.
-    Operands: x and dy (inside its border) of all images, dw, the step.
+    `x` and `dy`, inside its border, are of all images.
     """
-    images = advance(pointer(operands, 0, FLOATS), spec.x_start)
-    slopes = advance(pointer(operands, 1, FLOATS), spec.dy.start)
-    dw = pointer(operands, 2, FLOATS)
-    batch = pointer(operands, 3, LONGS)[1]
-    x_panel = stack_floats(spec.x_scratch)
-    dy_panel = stack_floats(spec.dy_scratch)
+    images = advance(o.x, spec.x_start)
+    slopes = advance(o.dy, spec.dy.start)
+    batch = o.step[1]
+    x_panel = stack_floats(X_SCRATCH)
+    dy_panel = stack_floats(DY_SCRATCH)
     for item in range(first, first + count):
         k, part = item // spec.parts * spec.pair, item % spec.parts
         begin = part * spec.part
         until = min(begin + spec.part, spec.run)
-        for stretch in range(spec.pair * spec.w.kernel_h * spec.runs):
-            at = k * spec.w.block_size + stretch * spec.run * spec.w.block
-            for to in range(at + begin * spec.w.block, at + until * spec.w.block, LANES):
-                store_zero(spec, advance(dw, to))
+        stretches = spec.pair * spec.w.kernel_h * spec.runs
+        for stretch in range(stretches):
+            at = k * spec.w.block_size + (stretch * spec.run + begin) * spec.w.block
+            clear(spec, advance(o.dw, at), (until - begin) * spec.w.block)
         for n in range(0, batch, spec.images):
             together = min(spec.images, batch - n)
             x = advance(images, n * spec.x.size)
             dy = advance(slopes, n * spec.dy.size)
-            add_images(spec, dw, k, spec.pair, begin, until, x, dy, together, x_panel, dy_panel)
+            add_images(spec, o.dw, k, spec.pair, begin, until, x, dy, together, x_panel, dy_panel)
+        if spec.w.lanes_left > 0:
+            for each in range(spec.pair):
+                for stretch in range(stretches // spec.pair):
+                    at = (stretch * spec.run + begin) * spec.w.block
+                    clear_padding(spec, o.dw, k + each, at, until - begin)
 
 
-@kernel
-def conv2d_backward_bias(spec, operands, first, count):
-    """The bias's gradient over the whole batch, for some vectors of output channels.
-
-    Operands: dy (inside its border) of all images, db, the step.
-    """
-    slopes = advance(pointer(operands, 0, FLOATS), spec.dy.start)
-    db = pointer(operands, 1, FLOATS)
-    batch = pointer(operands, 2, LONGS)[1]
-    for k in range(first * LANES, (first + count) * LANES, LANES):
-        sums = zeros(1)
-        for n in range(batch):
-            for row in range(spec.dy.height):
-                for column in range(spec.dy.width):
-                    at = n * spec.dy.size + row * spec.dy.row + column * spec.dy.pixel + k
-                    sums = add_vector(spec, sums, advance(slopes, at))
-        keep_sums(spec, sums, advance(db, k))
-
-
-@kernel
-def conv2d_reduce(spec, operands, first, count):
-    """Sum the shards, in their order, for blocks first … first + count of output channels.
-
-    Operands: weight sums [shard], bias sums [shard], weight gradient [K / block][i][j][C][block],
-    bias gradient [K], the step (its second number is the images in the batch).
-    """
-    weights = pointer(operands, 0, FLOATS)
-    biases = pointer(operands, 1, FLOATS)
-    dw = pointer(operands, 2, FLOATS)
-    db = pointer(operands, 3, FLOATS)
-    images = pointer(operands, 4, LONGS)[1]
-    shards = (images + spec.shard - 1) // spec.shard
-    # Groups of fewer channels than a block have more blocks than the bias has vectors.
-    bias_end = min((first + count) * spec.w.block, spec.dy.pixel) if spec.bias else 0
-    for k in range(first * spec.w.block, bias_end, LANES):
-        sums = one_vector(spec, advance(biases, k))
-        for shard in range(1, shards):
-            sums = add_vector(spec, sums, advance(biases, shard * spec.dy.pixel + k))
-        keep_sums(spec, sums, advance(db, k))
-    if spec.winners:
-        # Sum into the first shard's memory, then transpose [k][i][j, c] to [i][j][c][k].
-        lines = spec.w.kernel_h * spec.line * LANES
-        until = min((first + count) * spec.w.block, spec.w.out_channels)
-        for at in range(first * spec.w.block * lines, until * lines, LANES):
-            sums = one_vector(spec, advance(weights, at))
-            for shard in range(1, shards):
-                sums = add_vector(spec, sums, advance(weights, shard * spec.partial_size + at))
-            keep_sums(spec, sums, advance(weights, at))
-        for k in range(first * spec.w.block, until):
-            to = advance(dw, k // spec.w.block * spec.w.block_size + k % spec.w.block)
-            for i in range(spec.w.kernel_h):
-                source = advance(weights, (k * spec.w.kernel_h + i) * (spec.line * LANES))
-                for j in range(spec.w.kernel_w):
-                    for c in range(spec.w.in_channels):
-                        tap = (i * spec.w.kernel_w + j) * spec.w.in_channels + c
-                        to[tap * spec.w.block] = source[j * spec.x.pixel + c]
-    else:
-        for at in range(first * spec.w.block_size, (first + count) * spec.w.block_size, LANES):
-            sums = one_vector(spec, advance(weights, at))
-            for shard in range(1, shards):
-                sums = add_vector(spec, sums, advance(weights, shard * spec.w.size + at))
-            keep_sums(spec, sums, advance(dw, at))
-
-
-@kernel
-def conv2d_flip_weight(spec, operands, first, count):
-    """Flip the kernel: rotate it by 180° and exchange C and K in each group.
-
-    Of the spec only the weight `spec.w` matters; its blocks first … first + count are read.
-    Operands: weight [group][K / block][i][j][C][block], flipped [group][C / block][i][j][K][block].
-    """
-    weight = pointer(operands, 0, FLOATS)
-    flipped = pointer(operands, 1, FLOATS)
-    for k_block in range(first, first + count):
-        group, place = k_block // spec.w.group_blocks, k_block % spec.w.group_blocks
-        block_size = spec.w.flipped.block
-        group_to = advance(flipped, group * spec.w.flipped.group_blocks * spec.w.flipped.block_size)
-        for k in range(place * spec.w.block, min((place + 1) * spec.w.block, spec.w.group_out)):
-            source = advance(weight, k_block * spec.w.block_size + k % spec.w.block)
-            for i in range(spec.w.kernel_h):
-                for j in range(spec.w.kernel_w):
-                    tap = (spec.w.kernel_h - 1 - i) * spec.w.kernel_w + spec.w.kernel_w - 1 - j
-                    for c in range(spec.w.group_in):
-                        at = ((c // block_size * spec.w.kernel_h + i) * spec.w.kernel_w + j) * (
-                            spec.w.group_out
-                        ) + k
-                        value = source[(tap * spec.w.group_in + c) * spec.w.block]
-                        group_to[at * block_size + c % block_size] = value
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """A kernel and a small spec for each kind that there is."""
+    one = FeatureMap(1, 1, 1)
+    for channels, of_x in ((1, one), (3, FeatureMap(1, 1, 3, dense=True))):
+        for vectors_of in (1, 2, 3):
+            w = ConvolutionWeight(vectors_of * LANES, channels, 1, 1)
+            spec = WeightGradient(of_x, one, w, bias=True, shard=1)
+            yield conv2d_backward_weight, spec
+            yield conv2d_backward_weight_items, spec

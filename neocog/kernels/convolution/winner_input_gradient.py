@@ -11,19 +11,26 @@ inside dx.
 Sums run over pixels row by row and, at each, over output channels, for any number of threads.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, rolled
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
-from neocog.kernels.compiler.jit import kernel
+from neocog.kernels.compiler.jit import always_inlined, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners"]
+__all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners", "kinds"]
+
+#: Taps of a kernel row that are unrolled: the first that divides the row.
+_TAPS = (5, 3, 1)
 
 
 @dataclass(frozen=True)
-class WinnerInputGradient:
+class WinnerInputGradient(Spec):
     """From the pooled map's gradient dy, without border, to dx; `w` is the flipped weight.
 
     Winners are offsets within x, so dx must have x's layout. With `gated` dx is zero wherever x,
@@ -37,6 +44,18 @@ class WinnerInputGradient:
     stride_w: int = 1
     gated: bool = False
 
+    constants = ("taps", "partial")
+
+    @property
+    def taps(self) -> int:
+        """Taps of a kernel row that are computed together."""
+        return 1 if self.partial else next(n for n in _TAPS if self.w.kernel_w % n == 0)
+
+    @property
+    def partial(self) -> bool:
+        """Whether a pixel of dx is a partial vector."""
+        return self.dx.pixel < LANES
+
     @property
     def row_step(self) -> int:
         """Floats of dx from one row of dy to the next."""
@@ -47,6 +66,11 @@ class WinnerInputGradient:
         """Floats of dx from one column of dy to the next."""
         return 2 * self.stride_w * self.dx.pixel
 
+    @property
+    def last_tap(self) -> int:
+        """Where a block of the weight has the last tap of the flipped kernel."""
+        return (self.w.kernel_h * self.w.kernel_w - 1) * self.w.tap_size
+
 
 @block(nothing)
 def clear(emit, spec, dx):
@@ -55,26 +79,32 @@ def clear(emit, spec, dx):
 
 
 @block(nothing)
-def scatter(emit, spec, dy, winner, w, dx):
-    """Add one winner's dy times the weight of its output channel, tap by tap.
-
-    dx points to the region's first pixel, dy, winner and w to the output channel.
-    """
+def scatter(emit, spec, dy, w, dx):
+    """Add dy · weight of some taps of a kernel row to one vector of some pixels of dx."""
     slope = emit.broadcast(dy)
-    to = emit.advance(dx, emit.load_offset(winner, 0))
-    w_map = spec.w
-    for i in range(w_map.kernel_h):
-        for j in range(w_map.kernel_w):
-            tap = w_map.kernel_h * w_map.kernel_w - 1 - (i * w_map.kernel_w + j)
-            for n in range(w_map.blocks * w_map.vectors):
-                of_block, v = divmod(n, w_map.vectors)
-                weight = emit.load(
-                    w, of_block * w_map.block_size + tap * w_map.tap_size + v * LANES
-                )
-                at = i * spec.dx.row + j * spec.dx.pixel + n * LANES
-                # A pixel of a dense map is a partial vector.
-                total = emit.fma(slope, weight, emit.load_first(to, at, spec.dx.pixel))
-                emit.store_first(total, to, at, spec.dx.pixel)
+    for n in range(spec.taps):
+        weight = emit.load(w, emit.offset((-n, spec.w.tap_size)))
+        at = emit.offset((n, spec.dx.pixel))
+        if spec.partial:
+            total = emit.fma(slope, weight, emit.load_lanes(dx, at, spec.dx.pixel))
+            emit.store_lanes(total, dx, at, spec.dx.pixel)
+        else:
+            emit.store(emit.fma(slope, weight, emit.load(dx, at)), dx, at)
+
+
+@always_inlined
+def scatter_window(spec, dy, w, dx):
+    """Add one winner's dy times the weight of its output channel to its window of dx."""
+    for of_block in range(spec.w.blocks):
+        for v in range(spec.w.vectors):
+            lanes = v * LANES
+            from_w = advance(w, of_block * spec.w.block_size + spec.last_tap + lanes)
+            to = advance(dx, of_block * spec.w.block + lanes)
+            for i in range(spec.w.kernel_h):
+                for j in range(0, spec.w.kernel_w, spec.taps):
+                    tap = i * spec.w.kernel_w + j
+                    at = advance(to, i * spec.dx.row + j * spec.dx.pixel)
+                    scatter(spec, dy, advance(from_w, -tap * spec.w.tap_size), at)
 
 
 @block(nothing)
@@ -84,27 +114,35 @@ def apply_gate(emit, spec, gate, dx):
     emit.store(emit.select(emit.at_most(emit.load(gate), zero), zero, emit.load(dx)), dx)
 
 
-@kernel
-def conv2d_backward_input_of_winners(spec, operands, first, count):
-    """Operands: dy (no border), winners, flipped weight, dx, x (gated)."""
-    slopes, won = pointer(operands, 0, FLOATS), pointer(operands, 1, INTS)
-    weight = pointer(operands, 2, FLOATS)
+@kernel(dy=FLOATS, winners=INTS, weight=FLOATS, dx=FLOATS, gate=maybe(FLOATS))
+def conv2d_backward_input_of_winners(spec, o, first, count):
+    """`dy` has no border, `weight` is flipped, and `gate` is x."""
     for n in range(count):
-        dy, winners = advance(slopes, n * spec.dy.size), advance(won, n * spec.dy.size)
-        dx = advance(pointer(operands, 3, FLOATS), n * spec.dx.size)
+        dy, winners = advance(o.dy, n * spec.dy.size), advance(o.winners, n * spec.dy.size)
+        dx = advance(o.dx, n * spec.dx.size)
         for at in range(0, spec.dx.content, LANES):
             clear(spec, advance(dx, at))
         inner = advance(dx, spec.dx.start)
         for row in range(spec.dy.height):
             for column in range(spec.dy.width):
-                place = (row * spec.dy.width + column) * spec.dy.pixel
+                place = row * spec.dy.row + column * spec.dy.pixel
                 to = advance(inner, row * spec.row_step + column * spec.step)
-                for k in range(rolled(spec.dy.channels)):
-                    at = advance(dy, place + k)
-                    scatter(
-                        spec, at, advance(winners, place + k), advance(weight, k * spec.w.block), to
+                for k in range(spec.dy.channels):
+                    at = place + k
+                    window = advance(to, winners[at])
+                    scatter_window(
+                        spec, advance(dy, at), advance(o.weight, k * spec.w.block), window
                     )
         if spec.gated:
-            gate = advance(pointer(operands, 4, FLOATS), n * spec.dx.size)
+            gate = advance(o.gate, n * spec.dx.size)
             for at in range(0, spec.dx.content, LANES):
                 apply_gate(spec, advance(gate, at), advance(dx, at))
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """A kernel and a small spec for each kind that there is."""
+    dy = FeatureMap(1, 1, 1)
+    for taps, dense in (*((n, False) for n in _TAPS), (1, True)):
+        dx = FeatureMap(2, taps + 1, 1, dense=dense)
+        w = ConvolutionWeight(1, 1, 1, taps)
+        yield conv2d_backward_input_of_winners, WinnerInputGradient(dy, dx, w)
