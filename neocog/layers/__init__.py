@@ -25,8 +25,10 @@ from neocog.layers.graph import Container, Graph, HasGraph, Node, chain, graph_o
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
 from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.layers.registry import LAYERS, build, describe
+from neocog.layers.upsampling import Upsample
 
 __all__ = [
     "GELU",
@@ -36,6 +38,7 @@ __all__ = [
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "CircularPad2d",
     "Concat",
     "Container",
     "Conv2d",
@@ -50,6 +53,8 @@ __all__ = [
     "Multiply",
     "Node",
     "ReLU",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "Residual",
     "Scale",
     "Sequential",
@@ -57,6 +62,8 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Tanh",
+    "Upsample",
+    "ZeroPad2d",
     "build",
     "chain",
     "describe",

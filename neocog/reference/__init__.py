@@ -113,6 +113,7 @@ from neocog.reference.optimizers import (
     rmsprop_step,
     sgd_step,
 )
+from neocog.reference.padding import pad2d_backward, pad2d_forward
 from neocog.reference.pooling import (
     adaptive_avg_pool2d_backward,
     adaptive_avg_pool2d_forward,
@@ -128,6 +129,7 @@ from neocog.reference.pooling import (
 from neocog.reference.resize import (
     resize_image,
 )
+from neocog.reference.upsampling import upsample_backward, upsample_forward
 
 __all__ = [
     "adagrad_step",
@@ -191,6 +193,8 @@ __all__ = [
     "multiply_forward",
     "muon_step",
     "newton_schulz",
+    "pad2d_backward",
+    "pad2d_forward",
     "preprocess",
     "random_crop_box",
     "relu_backward",
@@ -210,4 +214,6 @@ __all__ = [
     "tanh_backward",
     "tanh_forward",
     "trivial_augment",
+    "upsample_backward",
+    "upsample_forward",
 ]

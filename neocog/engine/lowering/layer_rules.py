@@ -5,6 +5,7 @@ reads, and gives the tensor of its output.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
@@ -12,8 +13,10 @@ from neocog.engine.ops import (
     DepthwiseOp,
     DropoutOp,
     LinearOp,
+    PaddingOp,
     PointwiseOp,
     PoolingOp,
+    UpsampleOp,
 )
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
@@ -24,29 +27,45 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    CircularPad2d,
     Conv2d,
     Dropout,
     Flatten,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    ReflectionPad2d,
     ReLU,
+    ReplicationPad2d,
     Scale,
     Sigmoid,
     SiLU,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
+from neocog.layers.padding import padding_sources
 
 __all__ = ["is_two_by_two", "lowers"]
 
 lowers: Dispatch[Callable[..., Tensor]] = Dispatch()
 
+_Pads = ZeroPad2d | ReflectionPad2d | ReplicationPad2d | CircularPad2d
 _Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 
 
 @lowers(Conv2d)
 def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
+    if layer.padding_mode != "zeros" and any((*layer.before, *layer.after)):
+        (top, left), (bottom, right) = layer.before, layer.after
+        rows = padding_sources(layer.padding_mode, x.height, top, bottom)
+        columns = padding_sources(layer.padding_mode, x.width, left, right)
+        padded = Tensor(
+            f"{name}.padded", len(rows), len(columns), x.channels, x.dense, learns=x.learns
+        )
+        x = lowering.add(PaddingOp(f"{name}.padding", (x,), padded, rows, columns, top, left))
+        layer = replace(layer, padding=0, padding_mode="zeros")
     y = lowering.tensor(name, x, learns=True)
     y.dense = False
     if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
@@ -84,6 +103,18 @@ def is_two_by_two(layer: _Pool) -> bool:
         (layer.kernel, layer.steps, layer.before) == ((2, 2), (2, 2), (0, 0))
         and not layer.ceil_mode
     )
+
+
+@lowers(ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d)
+def _pad(lowering: Lowering, name: str, layer: _Pads, x: Tensor) -> Tensor:
+    sources = layer.sources(x.height, x.width)
+    corner = layer.rows[0], layer.columns[0]
+    return lowering.add(PaddingOp(name, (x,), lowering.tensor(name, x), *sources, *corner))
+
+
+@lowers(Upsample)
+def _upsample(lowering: Lowering, name: str, layer: Upsample, x: Tensor) -> Tensor:
+    return lowering.add(UpsampleOp(name, (x,), lowering.tensor(name, x), layer))
 
 
 @lowers(Dropout)

@@ -6,8 +6,10 @@ from neocog.engine.ops.depthwise import DepthwiseOp
 from neocog.engine.ops.dropout import DropoutOp
 from neocog.engine.ops.image import LoadOp
 from neocog.engine.ops.linear import LinearOp
+from neocog.engine.ops.padding import PaddingOp
 from neocog.engine.ops.pointwise import PointwiseOp
 from neocog.engine.ops.pooling import PoolingOp
+from neocog.engine.ops.upsampling import UpsampleOp
 
 __all__ = [
     "ConvolutionOp",
@@ -16,6 +18,8 @@ __all__ = [
     "LinearOp",
     "LoadOp",
     "Op",
+    "PaddingOp",
     "PointwiseOp",
     "PoolingOp",
+    "UpsampleOp",
 ]
