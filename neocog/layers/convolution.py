@@ -14,7 +14,7 @@ from neocog.layers.base import (
     feature_map,
     windows,
 )
-from neocog.layers.padding import PADDING_MODES, check_padding
+from neocog.layers.padding import PADDING_MODES, check_padding, padding_sources
 from neocog.validation import refuse
 
 __all__ = ["Conv2d"]
@@ -111,6 +111,14 @@ class Conv2d(Layer):
     def _reach(self) -> Pair:
         (kh, kw), (dh, dw) = self.kernel, self.spread
         return dh * (kh - 1), dw * (kw - 1)
+
+    def sources(self, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """For each row, and each column, of a padded map of this size the map's; −1 for zeros."""
+        rows, columns = (
+            padding_sources(self.padding_mode, *side)
+            for side in zip((height, width), self.before, self.after, strict=True)
+        )
+        return rows, columns
 
     def output_shape(self, shape: Shape) -> Shape:
         """(in_channels, H, W) → (out_channels, rows, columns)."""

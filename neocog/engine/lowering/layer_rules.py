@@ -45,7 +45,6 @@ from neocog.layers import (
     ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
-from neocog.layers.padding import padding_sources
 
 __all__ = ["is_two_by_two", "lowers"]
 
@@ -58,13 +57,10 @@ _Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 @lowers(Conv2d)
 def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
     if layer.padding_mode != "zeros" and any((*layer.before, *layer.after)):
-        (top, left), (bottom, right) = layer.before, layer.after
-        rows = padding_sources(layer.padding_mode, x.height, top, bottom)
-        columns = padding_sources(layer.padding_mode, x.width, left, right)
-        padded = Tensor(
-            f"{name}.padded", len(rows), len(columns), x.channels, x.dense, learns=x.learns
-        )
-        x = lowering.add(PaddingOp(f"{name}.padding", (x,), padded, rows, columns, top, left))
+        rows, columns = layer.sources(x.height, x.width)
+        size = len(rows), len(columns), x.channels
+        padded = Tensor(f"{name}.padded", *size, x.dense, learns=x.learns)
+        x = lowering.add(PaddingOp(f"{name}.padding", (x,), padded, rows, columns, *layer.before))
         layer = replace(layer, padding=0, padding_mode="zeros")
     y = lowering.tensor(name, x, learns=True)
     y.dense = False

@@ -11,6 +11,7 @@ import { learning } from "./learning.js";
 import { linear } from "./linear.js";
 import { Network } from "./network.js";
 import { normalization } from "./normalization.js";
+import { copies } from "./copies.js";
 import { count, percent, written } from "./numbers.js";
 import { onColors } from "./picture.js";
 import { pooling } from "./pooling.js";
@@ -27,6 +28,7 @@ const VIEWS = {
   softmax,
   linear,
   pooling,
+  copies,
   activation,
   normalization,
   convolution: (page, layer) =>
@@ -34,7 +36,7 @@ const VIEWS = {
 };
 
 /** Layers that keep the channels of their input, so that one channel can be followed through them. */
-const KEEPING = ["activation", "pooling", "normalization", "sum", "flatten"];
+const KEEPING = ["activation", "pooling", "copies", "normalization", "sum", "flatten"];
 
 /** The sections below: whether a network has them, and what draws them. */
 const SECTIONS = {
