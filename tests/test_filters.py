@@ -245,11 +245,8 @@ PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 @st.composite
 def layers(draw, depth=0):
-    kind = draw(
-        st.sampled_from(
-            ["conv", "max", "avg", "all", "pad", "row", "sum"] if depth < 2 else ["conv"]
-        )
-    )
+    kinds = ["conv", "max", "avg", "all", "pad", "row", "sum"]
+    kind = draw(st.sampled_from(kinds if depth < 2 else ["conv"]))
     if kind == "conv":
         padding = st.tuples(st.integers(0, 3), st.integers(0, 3))
         spread = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))

@@ -60,7 +60,7 @@ def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
         rows, columns = layer.sources(x.height, x.width)
         size = len(rows), len(columns), x.channels
         padded = Tensor(f"{name}.padded", *size, x.dense, learns=x.learns)
-        x = lowering.add(PaddingOp(f"{name}.padding", (x,), padded, rows, columns, *layer.before))
+        x = lowering.add(PaddingOp(name, (x,), padded, rows, columns, *layer.before))
         layer = replace(layer, padding=0, padding_mode="zeros")
     y = lowering.tensor(name, x, learns=True)
     y.dense = False
