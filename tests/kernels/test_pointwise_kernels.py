@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 from cases import (
     BORDERS,
-    CHANNELS,
     IMAGES,
-    SIZES,
     double,
     example,
     generator,
     in_parts,
     once,
     real,
-    shapes,
+    sizes,
     wild,
 )
 from hypothesis import given
@@ -34,8 +32,14 @@ from kernel_caller import (
 )
 
 from neocog import reference
+from neocog.kernels.compiler.spec import kind_of
 from neocog.kernels.elementwise.functions import FUNCTIONS
-from neocog.kernels.elementwise.pointwise import Pointwise, pointwise_backward, pointwise_forward
+from neocog.kernels.elementwise.pointwise import (
+    Pointwise,
+    kinds,
+    pointwise_backward,
+    pointwise_forward,
+)
 from neocog.kernels.layout import FeatureMap, padded
 
 NAMES = sorted(FUNCTIONS)
@@ -153,9 +157,8 @@ def run(name, x, dy, *, flush=False):
     m = FeatureMap(1, PLACES, 16)
     spec = Pointwise(m, m, m, m, m, function=name, parameter=PARAMETERS.get(name, 0.0))
     y, g = blank(m, 1), blank(m, 1)
-    call(pointwise_forward, spec, (maps(m, x), *(None,) * 4, y), 1, flush=flush)
-    operands = (maps(m, x), *(None,) * 4, maps(m, dy), g, None, None)
-    call(pointwise_backward, spec, operands, 1, flush=flush)
+    call(pointwise_forward, spec, x=maps(m, x), y=y, flush=flush)
+    call(pointwise_backward, spec, x=maps(m, x), dy=maps(m, dy), g=g, flush=flush)
     return read(m, y, finite=False), read(m, g, finite=False)
 
 
@@ -185,9 +188,12 @@ STEEP = {"sigmoid": 0.25, "leaky_relu": 1, "scale": 1.75, "silu": 1.1, "gelu": 1
 STEEP_SLOPE = {"sigmoid": 0.1, "tanh": 0.77, "silu": 0.5, "gelu": 0.8, "gelu_tanh": 0.85}
 
 
+HEIGHTS, WIDTHS = st.integers(1, 20), st.integers(1, 40)
+
+
 @st.composite
 def cases(draw):
-    n, c, h, w = draw(IMAGES), draw(CHANNELS), draw(SIZES), draw(SIZES)
+    n, c, h, w = draw(IMAGES), draw(st.integers(1, 70)), draw(HEIGHTS), draw(WIDTHS)
     dense = [c <= 4 and draw(st.booleans()) for _ in range(5)]
     borders = [draw(BORDERS) for _ in range(5)]
     name, normalized, adds = draw(st.sampled_from(NAMES)), draw(st.booleans()), draw(st.booleans())
@@ -206,37 +212,41 @@ BARE = [(0, 0)] * 5
 TALL = [(0, 0), (1, 0), (2, 0), (0, 0), (1, 0)]  # rows one behind another, inside a border
 
 
-@shapes(4)
+@sizes(25)
 @example(case=(2, 17, 5, 7, MIXED, NO, "relu", True, True))
-@example(case=(3, 64, 3, 2, BARE, NO, "sigmoid", True, False), once=True)
-@example(case=(1, 33, 1, 1, MIXED, NO, "sigmoid", False, True), once=True)
-@example(case=(5, 24, 4, 9, TALL, NO, "silu", True, False), once=True)
+@example(case=(3, 64, 3, 2, BARE, NO, "sigmoid", True, False))
+@example(case=(1, 33, 1, 1, MIXED, NO, "sigmoid", False, True))
+@example(case=(5, 24, 4, 9, TALL, NO, "silu", True, False))
 @example(case=(2, 3, 5, 3, MIXED, ALL, "sigmoid", True, True))
-@example(case=(2, 1, 2, 5, BARE, [True, False, True, False, True], "gelu", True, True), once=True)
-@example(case=(2, 2, 3, 3, MIXED, ALL, "identity", False, True), once=True)
-@example(case=(2, 40, 2, 3, MIXED, NO, "leaky_relu", True, True), once=True)
+@example(case=(2, 1, 2, 5, BARE, [True, False, True, False, True], "gelu", True, True))
+@example(case=(2, 2, 3, 3, MIXED, ALL, "identity", False, True))
+@example(case=(2, 40, 2, 3, MIXED, NO, "leaky_relu", True, True))
 @given(case=cases())
 def test_pointwise(case):
     n, c, h, w, borders, dense, name, normalized, adds = case
     each = [FeatureMap(h, w, c, *border, d) for border, d in zip(borders, dense, strict=True)]
     x_map, y_map, a_map, dy_map, g_map = each
     spec = Pointwise(*each, normalized, adds, name, PARAMETERS.get(name, 0.0))
+    assert kind_of(spec) in {kind_of(one) for _, one in kinds()}
     rng = generator(case)
     x, addend, dy = (real(rng, n, c, h, w) for _ in range(3))
     mean, bias = real(rng, c), real(rng, c)
     scale, invstd = real(rng, c), np.abs(real(rng, c))
-    fixed = tuple(channel_array(v) if normalized else None for v in (mean, scale, bias))
-    xs, addends = maps(x_map, x), maps(a_map, addend) if adds else None
-    y, g, dys = blank(y_map, n), blank(g_map, n), maps(dy_map, dy)
-    sums = Buffer(n, 2 * padded(c)) if normalized else None
-    inverse = channel_array(invstd) if normalized else None
+    xs, dys, y, g = maps(x_map, x), maps(dy_map, dy), blank(y_map, n), blank(g_map, n)
+    fixed, ends, each = {}, {}, {"x": xs}
+    if normalized:
+        numbers = zip(("mean", "scale", "bias"), (mean, scale, bias), strict=True)
+        fixed = {name: channel_array(values) for name, values in numbers}
+        ends = {"invstd": channel_array(invstd)}
+        sums = Buffer(n, 2 * padded(c))
+    if adds:
+        each["addend"] = maps(a_map, addend)
     for first, count in in_parts(n):
-        own = None if addends is None else (addends, first)
-        operands = ((xs, first), *fixed, own, (y, first))
-        call(pointwise_forward, spec, operands, count, first=first)
-        written = None if sums is None else (sums, first)
-        operands = ((xs, first), *fixed, own, (dys, first), (g, first), inverse, written)
-        call(pointwise_backward, spec, operands, count, first=first)
+        operands = fixed | {name: (buffer, first) for name, buffer in each.items()}
+        call(pointwise_forward, spec, count=count, first=first, y=(y, first), **operands)
+        written = ends | {"dy": (dys, first), "g": (g, first)}
+        written |= {"sums": (sums, first)} if normalized else {}
+        call(pointwise_backward, spec, count=count, first=first, **operands, **written)
 
     u, u_size, shifted = double(x), np.zeros(1), np.zeros(1)
     if normalized:
@@ -272,10 +282,8 @@ def test_the_gradient_may_be_written_where_it_came_from():
     rng = generator("in place")
     x, dy = real(rng, 2, 17, 3, 5), real(rng, 2, 17, 3, 5)
     apart, both = blank(m, 2), maps(m, dy)
-    nothing = (None,) * 4
-    tail = (None, None)
-    call(pointwise_backward, spec, (maps(m, x), *nothing, maps(m, dy), apart, *tail), 2)
-    call(pointwise_backward, spec, (maps(m, x), *nothing, both, both, *tail), 2)
+    call(pointwise_backward, spec, count=2, x=maps(m, x), dy=maps(m, dy), g=apart)
+    call(pointwise_backward, spec, count=2, x=maps(m, x), dy=both, g=both)
     np.testing.assert_array_equal(read(m, both), read(m, apart))
 
 
@@ -285,10 +293,9 @@ def test_relu_of_what_is_not_finite_is_the_reference():
     rng = generator("wild")
     x, dy = wild(rng, 2, 17, 3, 5), real(rng, 2, 17, 3, 5)
     y, g = blank(m, 2), blank(m, 2)
-    nothing = (None,) * 4
-    call(pointwise_forward, spec, (maps(m, x), *nothing, y), 2)
+    call(pointwise_forward, spec, count=2, x=maps(m, x), y=y)
     np.testing.assert_array_equal(read(m, y), reference.relu_forward(x))
-    call(pointwise_backward, spec, (maps(m, x), *nothing, maps(m, dy), g, None, None), 2)
+    call(pointwise_backward, spec, count=2, x=maps(m, x), dy=maps(m, dy), g=g)
     np.testing.assert_array_equal(read(m, g), reference.relu_backward(dy, x))
 
 
@@ -299,9 +306,10 @@ def test_a_large_mean_costs_no_digits():
     rng = generator("large mean")
     x = (1e6 + rng.normal(size=(2, 8, 4, 4))).astype(np.float32)
     scale = real(rng, 8)
-    fixed = channel_array(np.full(8, 1e6)), channel_array(scale), channel_array(np.zeros(8))
+    numbers = {"mean": np.full(8, 1e6), "scale": scale, "bias": np.zeros(8)}
+    fixed = {name: channel_array(values) for name, values in numbers.items()}
     y = blank(m, 2)
-    call(pointwise_forward, spec, (maps(m, x), *fixed, None, y), 2)
+    call(pointwise_forward, spec, count=2, x=maps(m, x), y=y, **fixed)
     expected = (double(x) - 1e6) * double(scale)[:, None, None]
     assert_within(read(m, y), expected, rounding(1, np.abs(expected)))
 

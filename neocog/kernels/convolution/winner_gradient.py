@@ -19,7 +19,7 @@ from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.bias_gradient import add_bias
 from neocog.kernels.convolution.shard_sum import clear
-from neocog.kernels.convolution.tiling import SUMS
+from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["WinnerGradient", "WinnerRegisters", "conv2d_backward_weight_of_winners", "kinds"]

@@ -60,15 +60,19 @@ _ROOT, _CUBIC = sqrt(2 / pi), 0.044715
 
 
 class Function(NamedTuple):
-    """A function f as two emitters; both take the function's parameter, which few use.
+    """A function f as two emitters; both take the function's two numbers, which few use.
 
     Attributes:
-        value: (emit, parameter, u) → f(u).
-        gradient: (emit, parameter, u, dy) → dy · f′(u).
+        value: (emit, numbers, u) → f(u).
+        gradient: (emit, numbers, u, dy) → dy · f′(u).
+        fills: whether f(0) is not 0.
+        short: whether it is a few instructions, so that memory is what takes time.
     """
 
     value: Callable[..., Any]
     gradient: Callable[..., Any]
+    fills: bool = False
+    short: bool = False
 
 
 def _polynomial(emit, coefficients, x):
@@ -143,98 +147,94 @@ def _cubic(emit, x):
 # Functions and their gradients, by name
 
 
-def _identity(emit, parameter, u):
+def _identity(emit, numbers, u):
     return u
 
 
-def _identity_gradient(emit, parameter, u, dy):
+def _identity_gradient(emit, numbers, u, dy):
     return dy
 
 
-def _relu(emit, parameter, u):
+def _relu(emit, numbers, u):
     return emit.relu(u)
 
 
-def _relu_gradient(emit, parameter, u, dy):
+def _relu_gradient(emit, numbers, u, dy):
     zero = emit.constant(0.0)
     return emit.select(emit.at_most(u, zero), zero, dy)  # NaN is not at most 0, so dy passes
 
 
-def _leaky_relu(emit, parameter, u):
-    return emit.select(
-        emit.greater(u, emit.constant(0.0)), u, emit.mul(emit.constant(parameter), u)
-    )
+def _leaky_relu(emit, numbers, u):
+    return emit.select(emit.greater(u, emit.constant(0.0)), u, emit.mul(numbers[0], u))
 
 
-def _leaky_relu_gradient(emit, parameter, u, dy):
-    return emit.select(
-        emit.greater(u, emit.constant(0.0)), dy, emit.mul(emit.constant(parameter), dy)
-    )
+def _leaky_relu_gradient(emit, numbers, u, dy):
+    return emit.select(emit.greater(u, emit.constant(0.0)), dy, emit.mul(numbers[0], dy))
 
 
-def _sigmoid(emit, parameter, u):
+def _sigmoid(emit, numbers, u):
     return sigmoid(emit, u)
 
 
-def _sigmoid_gradient(emit, parameter, u, dy):
+def _sigmoid_gradient(emit, numbers, u, dy):
     return emit.mul(dy, _sigmoid_and_slope(emit, u)[1])
 
 
-def _tanh(emit, parameter, u):
+def _tanh(emit, numbers, u):
     return tanh(emit, u)
 
 
-def _tanh_gradient(emit, parameter, u, dy):
+def _tanh_gradient(emit, numbers, u, dy):
     _, slope = _sigmoid_and_slope(emit, emit.add(u, u))
     return emit.mul(dy, emit.mul(emit.constant(4.0), slope))
 
 
-def _silu(emit, parameter, u):
+def _silu(emit, numbers, u):
     return emit.mul(u, sigmoid(emit, u))
 
 
-def _silu_gradient(emit, parameter, u, dy):
+def _silu_gradient(emit, numbers, u, dy):
     share, slope = _sigmoid_and_slope(emit, u)
     return emit.mul(dy, emit.fma(u, slope, share))
 
 
-def _gelu(emit, parameter, u):
+def _gelu(emit, numbers, u):
     return emit.mul(u, normal(emit, u)[0])
 
 
-def _gelu_gradient(emit, parameter, u, dy):
+def _gelu_gradient(emit, numbers, u, dy):
     share, density = normal(emit, u)
     return emit.mul(dy, emit.fma(emit.mul(u, density), emit.constant(1 / sqrt(2 * pi)), share))
 
 
-def _gelu_tanh(emit, parameter, u):
+def _gelu_tanh(emit, numbers, u):
     return emit.mul(u, sigmoid(emit, _cubic(emit, u)[0]))
 
 
-def _gelu_tanh_gradient(emit, parameter, u, dy):
+def _gelu_tanh_gradient(emit, numbers, u, dy):
     inner, inner_slope = _cubic(emit, u)
     share, slope = _sigmoid_and_slope(emit, inner)
     return emit.mul(dy, emit.fma(emit.mul(u, slope), inner_slope, share))
 
 
-def _scale(emit, parameter, u):
-    return emit.mul(emit.constant(parameter), u)
+def _scale(emit, numbers, u):
+    return emit.mul(numbers[0], u)
 
 
-def _scale_gradient(emit, parameter, u, dy):
-    return emit.mul(emit.constant(parameter), dy)
+def _scale_gradient(emit, numbers, u, dy):
+    return emit.mul(numbers[0], dy)
 
 
 #: Every activation function. The parameter is the negative slope of `leaky_relu` and the factor of
 #: `scale`.
 FUNCTIONS = {
-    "identity": Function(_identity, _identity_gradient),
-    "relu": Function(_relu, _relu_gradient),
-    "leaky_relu": Function(_leaky_relu, _leaky_relu_gradient),
+    "identity": Function(_identity, _identity_gradient, short=True),
+    "relu": Function(_relu, _relu_gradient, short=True),
+    "leaky_relu": Function(_leaky_relu, _leaky_relu_gradient, short=True),
     "silu": Function(_silu, _silu_gradient),
     "gelu": Function(_gelu, _gelu_gradient),
     "gelu_tanh": Function(_gelu_tanh, _gelu_tanh_gradient),
-    "sigmoid": Function(_sigmoid, _sigmoid_gradient),
+    "sigmoid": Function(_sigmoid, _sigmoid_gradient, fills=True),
     "tanh": Function(_tanh, _tanh_gradient),
-    "scale": Function(_scale, _scale_gradient),
+    "scale": Function(_scale, _scale_gradient, short=True),
 }
