@@ -54,8 +54,8 @@ def check_padding(
         columns: how many are added at the left and at the right.
     """
     for side, added, size in (("rows", rows, shape[1]), ("columns", columns, shape[2])):
-        most = {"reflect": size - 1, "circular": size}.get(mode, MOST)
-        if max(added) > most:
+        most = {"reflect": size - 1, "circular": size}.get(mode)
+        if most is not None and max(added) > most:
             raise ArchitectureError(
                 f"{type(layer).__name__}: {mode} padding can add at most {most} {side} on each "
                 f"side of its input of the shape {shape}, not {max(added)}."

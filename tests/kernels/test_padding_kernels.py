@@ -22,7 +22,7 @@ from neocog import reference
 from neocog.kernels.compiler.spec import kind_of
 from neocog.kernels.elementwise.padding import Padding, kinds, pad_backward, pad_forward
 from neocog.kernels.layout import FeatureMap
-from neocog.layers.padding import PADDING_MODES, padding_sources
+from neocog.layers.padding import PADDING_MODES
 
 
 @st.composite
@@ -44,8 +44,7 @@ def padding(case):
         FeatureMap(h + sum(rows), w + sum(columns), c, *of_y, dense),
         rows[0],
         columns[0],
-        padding_sources(mode, h, *rows),
-        padding_sources(mode, w, *columns),
+        mode,
     )
 
 

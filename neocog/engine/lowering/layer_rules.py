@@ -57,10 +57,10 @@ _Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 @lowers(Conv2d)
 def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
     if layer.padding_mode != "zeros" and any((*layer.before, *layer.after)):
-        rows, columns = layer.sources(x.height, x.width)
-        size = len(rows), len(columns), x.channels
+        (top, left), (bottom, right) = layer.before, layer.after
+        size = top + x.height + bottom, left + x.width + right, x.channels
         padded = Tensor(f"{name}.padded", *size, x.dense, learns=x.learns)
-        x = lowering.add(PaddingOp(name, (x,), padded, rows, columns, *layer.before))
+        x = lowering.add(PaddingOp(name, (x,), padded, top, left, layer.padding_mode))
         layer = replace(layer, padding=0, padding_mode="zeros")
     y = lowering.tensor(name, x, learns=True)
     y.dense = False
@@ -103,9 +103,8 @@ def is_two_by_two(layer: _Pool) -> bool:
 
 @lowers(ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d)
 def _pad(lowering: Lowering, name: str, layer: _Pads, x: Tensor) -> Tensor:
-    sources = layer.sources(x.height, x.width)
-    corner = layer.rows[0], layer.columns[0]
-    return lowering.add(PaddingOp(name, (x,), lowering.tensor(name, x), *sources, *corner))
+    y, corner = lowering.tensor(name, x), (layer.rows[0], layer.columns[0])
+    return lowering.add(PaddingOp(name, (x,), y, *corner, layer.mode))
 
 
 @lowers(Upsample)

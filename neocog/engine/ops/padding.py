@@ -14,19 +14,18 @@ class PaddingOp(Op):
     """A copy of a map with more rows and columns.
 
     Attributes:
-        rows, columns: where each row and column comes from; −1 for zeros.
         top, left: how many are added before the map.
+        mode: what stands there, one of `neocog.layers.padding.PADDING_MODES`.
     """
 
-    rows: tuple[int, ...]
-    columns: tuple[int, ...]
     top: int
     left: int
+    mode: str
 
     def forward(self, builder: Builder) -> None:
         """Copy the map, and what stands around it."""
         y = builder.map(self.y.name, self.y.map)
-        spec = Padding(self.x.map, self.y.map, self.top, self.left, self.rows, self.columns)
+        spec = Padding(self.x.map, self.y.map, self.top, self.left, self.mode)
         builder.emit(pad_forward, spec, self.name, x=self.x.name, y=y)
 
     def backward(self, builder: Builder) -> None:
@@ -36,6 +35,6 @@ class PaddingOp(Op):
         dy = builder.gradient(self.y)
         dx, _ = builder.write_gradient(self.x)
         maps = self.x.gradient_map, self.y.gradient_map
-        spec = Padding(*maps, self.top, self.left, self.rows, self.columns)
+        spec = Padding(*maps, self.top, self.left, self.mode)
         builder.emit(pad_backward, spec, self.name, dy=dy, dx=dx)
         builder.add_gradient(self.x, dx)

@@ -19,6 +19,7 @@ from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.compiler.jit import inlined, kernel
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
+from neocog.layers.padding import padding_sources
 
 __all__ = ["Padding", "kinds", "pad_backward", "pad_forward"]
 
@@ -30,15 +31,26 @@ class Padding(Spec):
     Attributes:
         x, y: the maps, both dense or none.
         top, left: how many rows and columns are added before.
-        rows, columns: where each row and column of y comes from; −1 for zeros.
+        mode: what stands there, one of `neocog.layers.padding.PADDING_MODES`.
     """
 
     x: FeatureMap
     y: FeatureMap
     top: int
     left: int
-    rows: tuple[int, ...]
-    columns: tuple[int, ...]
+    mode: str
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Where each row of y comes from; −1 for zeros."""
+        bottom = self.y.height - self.x.height - self.top
+        return padding_sources(self.mode, self.x.height, self.top, bottom)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Where each column of y comes from; −1 for zeros."""
+        right = self.y.width - self.x.width - self.left
+        return padding_sources(self.mode, self.x.width, self.left, right)
 
     @property
     def floats(self) -> int:
@@ -175,6 +187,6 @@ def pad_backward(spec, o, first, count):
 
 def kinds() -> Iterator[tuple[Any, Any]]:
     """Each kernel with a spec of its only kind."""
-    spec = Padding(FeatureMap(1, 1, 1), FeatureMap(1, 1, 1), 0, 0, (0,), (0,))
+    spec = Padding(FeatureMap(1, 1, 1), FeatureMap(1, 1, 1), 0, 0, "zeros")
     yield pad_forward, spec
     yield pad_backward, spec
