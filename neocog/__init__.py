@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from neocog.layers import Add as Add
     from neocog.layers import AvgPool2d as AvgPool2d
     from neocog.layers import BatchNorm2d as BatchNorm2d
+    from neocog.layers import CircularPad2d as CircularPad2d
     from neocog.layers import Concat as Concat
     from neocog.layers import Conv2d as Conv2d
     from neocog.layers import Dropout as Dropout
@@ -61,8 +62,10 @@ if TYPE_CHECKING:
     from neocog.layers import Mish as Mish
     from neocog.layers import Multiply as Multiply
     from neocog.layers import Node as Node
+    from neocog.layers import ReflectionPad2d as ReflectionPad2d
     from neocog.layers import ReLU as ReLU
     from neocog.layers import ReLU6 as ReLU6
+    from neocog.layers import ReplicationPad2d as ReplicationPad2d
     from neocog.layers import Residual as Residual
     from neocog.layers import Scale as Scale
     from neocog.layers import Sequential as Sequential
@@ -70,6 +73,8 @@ if TYPE_CHECKING:
     from neocog.layers import SiLU as SiLU
     from neocog.layers import Softplus as Softplus
     from neocog.layers import Tanh as Tanh
+    from neocog.layers import Upsample as Upsample
+    from neocog.layers import ZeroPad2d as ZeroPad2d
     from neocog.network import Network as Network
     from neocog.network_files import load as load
     from neocog.network_files import save as save

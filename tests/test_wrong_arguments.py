@@ -67,7 +67,8 @@ SOMETIMES = (
 #: Calls that succeed; each argument in turn becomes another.
 DESCRIPTIONS = {
     "Conv2d": (Conv2d, {"in_channels": 4, "out_channels": 4, "kernel_size": 3, "stride": 1,
-                        "padding": 0, "dilation": 1, "groups": 1, "bias": True}),
+                        "padding": 0, "dilation": 1, "groups": 1, "bias": True,
+                        "padding_mode": "zeros"}),
     "Linear": (Linear, {"in_features": 3, "out_features": 4, "bias": True}),
     "BatchNorm2d": (BatchNorm2d, {"num_features": 3, "eps": 0.1, "momentum": 0.1, "affine": True}),
     "GroupNorm": (GroupNorm, {"num_groups": 3, "num_channels": 6, "eps": 0.1, "affine": True}),
@@ -80,6 +81,11 @@ DESCRIPTIONS = {
                               "divisor_override": 3}),
     "AdaptiveAvgPool2d": (AdaptiveAvgPool2d, {"output_size": 1}),
     "AdaptiveMaxPool2d": (AdaptiveMaxPool2d, {"output_size": 1}),
+    "ZeroPad2d": (neocog.ZeroPad2d, {"padding": 1}),
+    "ReflectionPad2d": (neocog.ReflectionPad2d, {"padding": (1, 0, 2, 1)}),
+    "ReplicationPad2d": (neocog.ReplicationPad2d, {"padding": 1}),
+    "CircularPad2d": (neocog.CircularPad2d, {"padding": 1}),
+    "Upsample": (neocog.Upsample, {"scale_factor": 2, "mode": "nearest"}),
     "Dropout": (Dropout, {"p": 0.5}),
     "LeakyReLU": (LeakyReLU, {"negative_slope": 0.1}),
     "ELU": (neocog.ELU, {"alpha": 1.0}),

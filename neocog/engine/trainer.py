@@ -192,7 +192,7 @@ class Trainer:
 
     @staticmethod
     def _tensors(ops: Sequence[Op]) -> dict[str, tuple[tuple[Tensor, ...], Tensor]]:
-        """By layer, what it reads and what it gives; a sum of many is an operation for each two."""
+        """By layer, what it reads and what it gives; some layers are several operations."""
         found: dict[str, tuple[tuple[Tensor, ...], Tensor]] = {}
         for op in ops:
             if op.inputs:

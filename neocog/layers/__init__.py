@@ -31,8 +31,10 @@ from neocog.layers.graph import Container, Graph, HasGraph, Node, chain, graph_o
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
 from neocog.layers.normalization import BatchNorm2d, GroupNorm, LayerNorm2d
+from neocog.layers.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.layers.registry import LAYERS, build, describe
+from neocog.layers.upsampling import Upsample
 
 __all__ = [
     "ELU",
@@ -43,6 +45,7 @@ __all__ = [
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "CircularPad2d",
     "Concat",
     "Container",
     "Conv2d",
@@ -63,6 +66,8 @@ __all__ = [
     "Node",
     "ReLU",
     "ReLU6",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "Residual",
     "Scale",
     "Sequential",
@@ -71,6 +76,8 @@ __all__ = [
     "Sigmoid",
     "Softplus",
     "Tanh",
+    "Upsample",
+    "ZeroPad2d",
     "build",
     "chain",
     "describe",

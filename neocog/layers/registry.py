@@ -27,7 +27,9 @@ from neocog.layers.graph import Node
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
 from neocog.layers.normalization import BatchNorm2d, GroupNorm, LayerNorm2d
+from neocog.layers.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from neocog.layers.upsampling import Upsample
 from neocog.validation import shown
 
 __all__ = ["LAYERS", "build", "build_nodes", "build_row", "describe", "describe_node"]
@@ -45,6 +47,11 @@ LAYERS: dict[str, type[Layer]] = {
         AvgPool2d,
         AdaptiveAvgPool2d,
         AdaptiveMaxPool2d,
+        ZeroPad2d,
+        ReflectionPad2d,
+        ReplicationPad2d,
+        CircularPad2d,
+        Upsample,
         Dropout,
         Flatten,
         ReLU,

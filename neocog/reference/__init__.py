@@ -125,6 +125,7 @@ from neocog.reference.optimizers import (
     rmsprop_step,
     sgd_step,
 )
+from neocog.reference.padding import pad2d_backward, pad2d_forward
 from neocog.reference.pooling import (
     adaptive_avg_pool2d_backward,
     adaptive_avg_pool2d_forward,
@@ -146,6 +147,7 @@ from neocog.reference.target_losses import (
     squared_error,
     squared_error_backward,
 )
+from neocog.reference.upsampling import upsample_backward, upsample_forward
 
 __all__ = [
     "adagrad_step",
@@ -219,6 +221,8 @@ __all__ = [
     "multiply_forward",
     "muon_step",
     "newton_schulz",
+    "pad2d_backward",
+    "pad2d_forward",
     "preprocess",
     "random_crop_box",
     "relu6_backward",
@@ -244,4 +248,6 @@ __all__ = [
     "tanh_backward",
     "tanh_forward",
     "trivial_augment",
+    "upsample_backward",
+    "upsample_forward",
 ]

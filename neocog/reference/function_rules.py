@@ -10,6 +10,7 @@ from neocog.layers import (
     AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
+    CircularPad2d,
     Concat,
     Dropout,
     Flatten,
@@ -19,17 +20,23 @@ from neocog.layers import (
     MaxPool2d,
     Mish,
     Multiply,
+    ReflectionPad2d,
     ReLU,
     ReLU6,
+    ReplicationPad2d,
     Scale,
     Sigmoid,
     SiLU,
     Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.reference import activation, merging, pooling
 from neocog.reference.dropout import dropout_backward, dropout_forward
 from neocog.reference.formula import Array, Arrays, Call, Formula, Mask, formula
+from neocog.reference.padding import pad2d_backward, pad2d_forward
+from neocog.reference.upsampling import upsample_backward, upsample_forward
 
 __all__: list[str] = []
 
@@ -237,6 +244,24 @@ class _AdaptiveMaxPool2d(_Function):
     def df(self, layer: AdaptiveMaxPool2d, dy: Array, x: Array) -> Array:
         _y, winner = pooling.adaptive_max_pool2d_forward(x, layer.output)
         return pooling.adaptive_max_pool2d_backward(dy, winner, x.shape)
+
+
+@formula(ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d)
+class _Pad2d(_Function):
+    def f(self, layer: Any, x: Array) -> Array:
+        return pad2d_forward(x, (layer.rows, layer.columns), layer.mode)
+
+    def df(self, layer: Any, dy: Array, x: Array) -> Array:
+        return pad2d_backward(dy, x.shape, (layer.rows, layer.columns), layer.mode)
+
+
+@formula(Upsample)
+class _Upsample(_Function):
+    def f(self, layer: Upsample, x: Array) -> Array:
+        return upsample_forward(x, layer.scale)
+
+    def df(self, layer: Upsample, dy: Array, x: Array) -> Array:
+        return upsample_backward(dy, layer.scale)
 
 
 @formula(Flatten)

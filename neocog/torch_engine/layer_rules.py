@@ -18,6 +18,7 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    CircularPad2d,
     Concat,
     Conv2d,
     Dropout,
@@ -32,8 +33,10 @@ from neocog.layers import (
     MaxPool2d,
     Mish,
     Multiply,
+    ReflectionPad2d,
     ReLU,
     ReLU6,
+    ReplicationPad2d,
     Residual,
     Scale,
     Sequential,
@@ -41,6 +44,8 @@ from neocog.layers import (
     SiLU,
     Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
 
@@ -168,6 +173,7 @@ def _conv2d(layer: Conv2d) -> nn.Module:
         dilation=layer.dilation,
         groups=layer.groups,
         bias=layer.bias,
+        padding_mode=layer.padding_mode,
     )
 
 
@@ -220,6 +226,32 @@ def _adaptive_avg_pool2d(layer: AdaptiveAvgPool2d) -> nn.Module:
 @torch_module(AdaptiveMaxPool2d)
 def _adaptive_max_pool2d(layer: AdaptiveMaxPool2d) -> nn.Module:
     return nn.AdaptiveMaxPool2d(layer.output_size)
+
+
+@torch_module(ZeroPad2d)
+def _zero_pad2d(layer: ZeroPad2d) -> nn.Module:
+    return nn.ZeroPad2d(layer.padding)
+
+
+@torch_module(ReflectionPad2d)
+def _reflection_pad2d(layer: ReflectionPad2d) -> nn.Module:
+    return nn.ReflectionPad2d(layer.padding)
+
+
+@torch_module(ReplicationPad2d)
+def _replication_pad2d(layer: ReplicationPad2d) -> nn.Module:
+    return nn.ReplicationPad2d(layer.padding)
+
+
+@torch_module(CircularPad2d)
+def _circular_pad2d(layer: CircularPad2d) -> nn.Module:
+    return nn.CircularPad2d(layer.padding)
+
+
+@torch_module(Upsample)
+def _upsample(layer: Upsample) -> nn.Module:
+    # As floats: these are what PyTorch's own layers hold.
+    return nn.Upsample(scale_factor=tuple(map(float, layer.scale)), mode=layer.mode)
 
 
 @torch_module(Dropout)

@@ -5,6 +5,7 @@ reads, and gives the tensor of its output.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
@@ -14,8 +15,10 @@ from neocog.engine.ops import (
     DropoutOp,
     ImageNormalizationOp,
     LinearOp,
+    PaddingOp,
     PointwiseOp,
     PoolingOp,
+    UpsampleOp,
 )
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
@@ -27,6 +30,7 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    CircularPad2d,
     Concat,
     Conv2d,
     Dropout,
@@ -40,13 +44,17 @@ from neocog.layers import (
     MaxPool2d,
     Mish,
     Multiply,
+    ReflectionPad2d,
     ReLU,
     ReLU6,
+    ReplicationPad2d,
     Scale,
     Sigmoid,
     SiLU,
     Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
 
@@ -54,11 +62,18 @@ __all__ = ["is_two_by_two", "lowers"]
 
 lowers: Dispatch[Callable[..., Tensor]] = Dispatch()
 
+_Pads = ZeroPad2d | ReflectionPad2d | ReplicationPad2d | CircularPad2d
 _Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 
 
 @lowers(Conv2d)
 def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
+    if layer.padding_mode != "zeros" and any((*layer.before, *layer.after)):
+        (top, left), (bottom, right) = layer.before, layer.after
+        size = top + x.height + bottom, left + x.width + right, x.channels
+        padded = Tensor(f"{name}.padded", *size, x.dense, learns=x.learns)
+        x = lowering.add(PaddingOp(name, (x,), padded, top, left, layer.padding_mode))
+        layer = replace(layer, padding=0, padding_mode="zeros")
     y = lowering.tensor(name, x, learns=True)
     y.dense = False
     if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
@@ -109,6 +124,17 @@ def is_two_by_two(layer: _Pool) -> bool:
         (layer.kernel, layer.steps, layer.before) == ((2, 2), (2, 2), (0, 0))
         and not layer.ceil_mode
     )
+
+
+@lowers(ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d)
+def _pad(lowering: Lowering, name: str, layer: _Pads, x: Tensor) -> Tensor:
+    y, corner = lowering.tensor(name, x), (layer.rows[0], layer.columns[0])
+    return lowering.add(PaddingOp(name, (x,), y, *corner, layer.mode))
+
+
+@lowers(Upsample)
+def _upsample(lowering: Lowering, name: str, layer: Upsample, x: Tensor) -> Tensor:
+    return lowering.add(UpsampleOp(name, (x,), lowering.tensor(name, x), layer))
 
 
 @lowers(Dropout)

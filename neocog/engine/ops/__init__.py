@@ -8,8 +8,10 @@ from neocog.engine.ops.image import LoadOp
 from neocog.engine.ops.image_normalization import ImageNormalizationOp
 from neocog.engine.ops.linear import LinearOp
 from neocog.engine.ops.merging import ConcatOp, MultiplyOp
+from neocog.engine.ops.padding import PaddingOp
 from neocog.engine.ops.pointwise import PointwiseOp
 from neocog.engine.ops.pooling import PoolingOp
+from neocog.engine.ops.upsampling import UpsampleOp
 
 __all__ = [
     "ConcatOp",
@@ -21,6 +23,8 @@ __all__ = [
     "LoadOp",
     "MultiplyOp",
     "Op",
+    "PaddingOp",
     "PointwiseOp",
     "PoolingOp",
+    "UpsampleOp",
 ]

@@ -14,6 +14,7 @@ from neocog.explanation.page.views.activation import (
 )
 from neocog.explanation.page.views.addition import AdditionView
 from neocog.explanation.page.views.convolution import ConvolutionView
+from neocog.explanation.page.views.copies import PaddingView, UpsamplingView
 from neocog.explanation.page.views.flatten import FlattenView
 from neocog.explanation.page.views.hidden import HiddenView
 from neocog.explanation.page.views.image import ImageView
@@ -42,9 +43,11 @@ __all__ = [
     "LinearView",
     "MaxPoolingView",
     "NormalizationView",
+    "PaddingView",
     "ReLUView",
     "ScaleView",
     "SoftplusView",
+    "UpsamplingView",
     "layers_without_view",
     "view",
     "view_of",
