@@ -7,7 +7,7 @@ from math import inf, nan
 import pytest
 
 from neocog.errors import NeocogError
-from neocog.kernels.input.augmentation import Augment
+from neocog.kernels.input.augmented import Augment
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.codec import from_plain, to_plain
 

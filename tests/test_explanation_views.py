@@ -155,7 +155,33 @@ def test_what_formulas_need(packed):
     assert packed["block.body.tanh"]["details"] == {"function": "Tanh"}
     assert packed["pool"]["details"]["most"] is True
     assert packed["mean"]["details"]["most"] is False and packed["mean"]["details"]["padded"]
-    assert packed["all"]["details"]["kernel"] == (5, 1)
+    assert packed["pool"]["details"]["columns"] == [(0, 2), (1, 3), (2, 4)]
+    assert (packed["all"]["details"]["rows"], packed["all"]["details"]["columns"]) == (
+        [(0, 5)],
+        [(0, 1)],
+    )
+
+
+def test_pooling_with_options():
+    layers = {
+        "clipped": MaxPool2d(3, 2, 1, ceil_mode=True),
+        "summed": AvgPool2d(2, divisor_override=1),
+        "parts": AdaptiveAvgPool2d((2, 1)),
+    }
+    network = Network(input_shape=(3, 8, 6), **layers, flatten=Flatten(), fc=Linear(6, 2))
+    network.initialize(0)
+    explanation = neocog.explain(network, np.zeros((8, 6, 3), np.uint8), 1)
+    packed = {
+        each["name"]: each for each in pack(explanation, attributions=False).structure["layers"]
+    }
+    clipped, summed, parts = (packed[name] for name in layers)
+    assert clipped["text"] == "3 × 3, stride 2, ceil_mode"
+    # PyTorch's five rows; the padding after the map counts as part of the last one.
+    assert clipped["details"]["rows"] == [(-1, 2), (1, 4), (3, 6), (5, 8), (7, 9)]
+    assert summed["text"] == "2 × 2, divided by 1" and summed["details"]["divisor"] == 1
+    assert summed["caption"]["forward"].startswith("Each region gives its sum, divided by 1: ")
+    assert "its gradient, divided by 1." in summed["caption"]["backward"]
+    assert parts["text"] == "" and parts["details"]["rows"] == [(0, 1), (1, 2)]
 
 
 def test_sentences_have_the_layers_numbers(explanation, packed):

@@ -239,14 +239,19 @@ PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 @st.composite
 def layers(draw, depth=0):
-    kind = draw(st.sampled_from(["conv", "max", "avg", "row", "sum"] if depth < 2 else ["conv"]))
+    kind = draw(
+        st.sampled_from(["conv", "max", "avg", "all", "row", "sum"] if depth < 2 else ["conv"])
+    )
     if kind == "conv":
         padding = st.tuples(st.integers(0, 3), st.integers(0, 3))
         spread = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
         return Conv2d(2, 2, draw(PAIRS), draw(PAIRS), draw(padding), spread, bias=False)
     if kind in ("max", "avg"):
         kernel, pool = draw(PAIRS), MaxPool2d if kind == "max" else AvgPool2d
-        return pool(kernel, draw(PAIRS), (kernel[0] // 2, kernel[1] // 2))
+        padding = kernel[0] // 2, kernel[1] // 2
+        return pool(kernel, draw(PAIRS), padding, ceil_mode=draw(st.booleans()))
+    if kind == "all":
+        return AdaptiveAvgPool2d(draw(PAIRS))
     if kind == "row":
         return Sequential(a=draw(layers(depth + 1)), b=draw(layers(depth + 1)))
     kernel = draw(st.sampled_from([1, 2, 3, (2, 4)]))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from neocog.errors import ArchitectureError
 from neocog.layers import (
+    ELU,
     GELU,
     LAYERS,
     AdaptiveAvgPool2d,
@@ -20,16 +21,21 @@ from neocog.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Mish,
     Multiply,
     ReLU,
+    ReLU6,
     Residual,
     Scale,
     Sequential,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
     build,
     describe,
@@ -49,8 +55,10 @@ EVERY = (
     BatchNorm2d(4, eps=1e-3, momentum=0.4, affine=False),
     MaxPool2d(3, stride=2, padding=1),
     MaxPool2d(),
-    AvgPool2d((2, 3), stride=(1, 2), padding=1, count_include_pad=False),
+    MaxPool2d((2, 3), ceil_mode=True),
+    AvgPool2d((2, 3), (1, 2), 1, True, False, 5),
     AdaptiveAvgPool2d(1),
+    AdaptiveAvgPool2d((3, 2)),
     AdaptiveMaxPool2d(),
     Dropout(0.25),
     Flatten(),
@@ -60,6 +68,12 @@ EVERY = (
     GELU("tanh"),
     Sigmoid(),
     Tanh(),
+    ReLU6(),
+    Hardsigmoid(),
+    Hardswish(),
+    ELU(0.5),
+    Softplus(2.0, 10.0),
+    Mish(),
     Scale(-1.5),
     Add(),
     Multiply(),
@@ -101,7 +115,7 @@ def windowed(draw, kind, groups):
         )
     else:
         padding = tuple(draw(st.integers(0, k // 2)) for k in sides)
-        layer = kind(kernel, draw(st.none() | pairs), padding)
+        layer = kind(kernel, draw(st.none() | pairs), padding, ceil_mode=draw(st.booleans()))
     return layer, shape
 
 
@@ -130,7 +144,8 @@ def test_windows_give_the_shapes_of_torch(torch, kind, groups, data):
                     groups=groups,
                 )
             else:
-                torch.nn.functional.max_pool2d(channels, layer.kernel, layer.steps, layer.before)
+                geometry = layer.kernel, layer.steps, layer.before
+                torch.nn.functional.max_pool2d(channels, *geometry, ceil_mode=layer.ceil_mode)
         return
     module = to_torch(network)
     assert tuple(module(torch.zeros(1, *shape)).shape[1:]) == network.output_shape
@@ -237,7 +252,10 @@ def test_networks_that_do_not_fit_are_named(layers, message):
         (lambda: Conv2d(4, 6, 3, dilation=0), "dilation"),
         (lambda: Conv2d(4, 6, 3, bias=1), "must be true or false"),
         (lambda: MaxPool2d(2, padding=2), "at most half"),
-        (lambda: AdaptiveAvgPool2d(2), "must be 1"),
+        (lambda: MaxPool2d(2, ceil_mode=1), "ceil_mode .=1. must be true or false"),
+        (lambda: AvgPool2d(2, divisor_override=0), "divisor_override .=0. must be a whole number"),
+        (lambda: AdaptiveAvgPool2d(0), "output_size .=0. must be a whole number of at least 1"),
+        (lambda: AdaptiveMaxPool2d((2, 3, 4)), "output_size .*or two of them"),
         (lambda: BatchNorm2d(0), "num_features"),
         (lambda: BatchNorm2d(1, eps=-1), "eps"),
         (lambda: BatchNorm2d(1, momentum=2), "momentum"),

@@ -28,26 +28,29 @@ def assert_close(actual, expected):
 
 @st.composite
 def regions(draw):
-    """A kernel, a stride (or none), a padding and the size of a map that they fit."""
+    """A kernel, a stride (or none), a padding, `ceil_mode`, and the size of a map they fit."""
     kernel = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     stride = draw(st.none() | st.tuples(st.integers(1, 6), st.integers(1, 6)))
     padding = draw(st.integers(0, kernel[0] // 2)), draw(st.integers(0, kernel[1] // 2))
     size = [draw(st.integers(max(1, k - 2 * p), 9)) for k, p in zip(kernel, padding, strict=True)]
-    return kernel, stride, padding, tuple(size)
+    return kernel, stride, padding, draw(st.booleans()), tuple(size)
 
 
 @quick
 @given(regions(), st.data())
 def test_max_pool2d_is_that_of_torch_with_ties_and_nan(torch, region, data):
-    *geometry, size = region
+    *geometry, ceil_mode, size = region
     x = data.draw(hnp.arrays(np.float64, (data.draw(st.integers(1, 2)), 2, *size), elements=VALUES))
     tx = torch.tensor(x, requires_grad=True)
-    ty, places = torch.nn.functional.max_pool2d(tx, *geometry, return_indices=True)
+    ty, places = torch.nn.functional.max_pool2d(
+        tx, *geometry, ceil_mode=ceil_mode, return_indices=True
+    )
     dy = np.arange(1.0, ty.numel() + 1).reshape(ty.shape)
     ty.backward(torch.tensor(dy))
-    y, winner = reference.max_pool2d_forward(x, *geometry)
+    y, winner = reference.max_pool2d_forward(x, *geometry, ceil_mode=ceil_mode)
     assert_close(y, ty)
-    assert_close(reference.max_pool2d_backward(dy, winner, x.shape, *geometry), tx.grad)
+    dx = reference.max_pool2d_backward(dy, winner, x.shape, *geometry, ceil_mode=ceil_mode)
+    assert_close(dx, tx.grad)
 
     kernel, stride, padding = geometry
     for index in np.ndindex(*winner.shape):
@@ -59,37 +62,52 @@ def test_max_pool2d_is_that_of_torch_with_ties_and_nan(torch, region, data):
 
 
 @quick
-@given(regions(), st.integers(1, 3), st.booleans(), st.integers(0, 2**16))
-def test_avg_pool2d_is_that_of_torch(torch, region, n, count_include_pad, seed):
-    *geometry, size = region
+@given(
+    regions(),
+    st.integers(1, 3),
+    st.booleans(),
+    st.none() | st.integers(1, 7),
+    st.integers(0, 2**16),
+)
+def test_avg_pool2d_is_that_of_torch(torch, region, n, count_include_pad, divisor, seed):
+    *geometry, ceil_mode, size = region
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 2, *size))
     tx = torch.tensor(x, requires_grad=True)
-    ty = torch.nn.functional.avg_pool2d(tx, *geometry, count_include_pad=count_include_pad)
+    options = {
+        "ceil_mode": ceil_mode,
+        "count_include_pad": count_include_pad,
+        "divisor_override": divisor,
+    }
+    ty = torch.nn.functional.avg_pool2d(tx, *geometry, **options)
     dy = rng.normal(size=ty.shape)
     ty.backward(torch.tensor(dy))
-    option = {"count_include_pad": count_include_pad}
-    assert_close(reference.avg_pool2d_forward(x, *geometry, **option), ty)
-    assert_close(reference.avg_pool2d_backward(dy, x.shape, *geometry, **option), tx.grad)
+    assert_close(reference.avg_pool2d_forward(x, *geometry, **options), ty)
+    assert_close(reference.avg_pool2d_backward(dy, x.shape, *geometry, **options), tx.grad)
 
 
 @quick
-@given(hnp.array_shapes(min_dims=4, max_dims=4, max_side=6), st.data())
-def test_adaptive_pools_are_those_of_torch(torch, shape, data):
+@given(
+    hnp.array_shapes(min_dims=4, max_dims=4, max_side=6),
+    st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    st.data(),
+)
+def test_adaptive_pools_are_those_of_torch(torch, shape, size, data):
     x = data.draw(hnp.arrays(np.float64, shape, elements=VALUES))
-    dy = np.arange(1.0, shape[0] * shape[1] + 1).reshape(*shape[:2], 1, 1)
+    dy = np.arange(1.0, shape[0] * shape[1] * size[0] * size[1] + 1).reshape(*shape[:2], *size)
     tx = torch.tensor(x, requires_grad=True)
-    ty = torch.nn.functional.adaptive_max_pool2d(tx, 1)
+    ty, places = torch.nn.functional.adaptive_max_pool2d(tx, size, return_indices=True)
     ty.backward(torch.tensor(dy))
-    y, winner = reference.adaptive_max_pool2d_forward(x)
+    y, winner = reference.adaptive_max_pool2d_forward(x, size)
     assert_close(y, ty)
+    np.testing.assert_array_equal(winner, places)
     assert_close(reference.adaptive_max_pool2d_backward(dy, winner, shape), tx.grad)
 
     finite = np.nan_to_num(x, posinf=7.0, neginf=-7.0)
     tx = torch.tensor(finite, requires_grad=True)
-    ty = torch.nn.functional.adaptive_avg_pool2d(tx, 1)
+    ty = torch.nn.functional.adaptive_avg_pool2d(tx, size)
     ty.backward(torch.tensor(dy))
-    assert_close(reference.adaptive_avg_pool2d_forward(finite), ty)
+    assert_close(reference.adaptive_avg_pool2d_forward(finite, size), ty)
     assert_close(reference.adaptive_avg_pool2d_backward(dy, shape), tx.grad)
 
 

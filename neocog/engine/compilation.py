@@ -27,6 +27,7 @@ from neocog.kernels.compiler import kernel_cache
 from neocog.kernels.compiler.jit import (
     CompiledKernel,
     Kernel,
+    PythonFunction,
     compile_unclaimed,
     compiled_kernel,
     kept_kernel,
@@ -63,7 +64,12 @@ _log = logging.getLogger("neocog")
 
 
 def compile_all(
-    pairs: Sequence[_Pair], cores: int, on_compile: Callable[[int], None] | None = None
+    pairs: Sequence[_Pair],
+    cores: int,
+    on_compile: Callable[[int], None] | None = None,
+    *,
+    functions: Sequence[PythonFunction] = (),
+    on_compiled: Callable[[int], None] | None = None,
 ) -> list[CompiledKernel]:
     """Each kernel's machine code for its spec.
 
@@ -72,6 +78,8 @@ def compile_all(
         cores: how many processes may compile. `NEOCOG_COMPILERS`, a number, comes first.
         on_compile: called with the number of kernels to compile, if any, before that begins;
             without it, the function given to `announced` is called.
+        functions: are compiled, too, by this process while others begin with the kernels.
+        on_compiled: called with the number of kernels that are left, now and then.
 
     Raises:
         NeocogError: `NEOCOG_COMPILERS` is not such a number.
@@ -84,9 +92,13 @@ def compile_all(
         if on_compile is not None:
             on_compile(len(missing))
         with _helpers(missing, min(compilers, len(missing) // _WORTHWHILE) - 1):
-            _share(missing)
+            for function in functions:
+                function.compile()
+            _share(missing, on_compiled)
         with deferred_signals():
             gc.collect()  # llvmlite frees twice if it is interrupted while it frees
+    for function in functions:
+        function.compile()
     return [compiled_kernel(*pair) for pair in pairs]
 
 
@@ -116,12 +128,17 @@ def _compilers(cores: int) -> int:
     )
 
 
-def _share(missing: Sequence[_Pair]) -> None:
+def _share(missing: Sequence[_Pair], on_compiled: Callable[[int], None] | None = None) -> None:
     """Compile what no other process has claimed, then wait for the rest with a time limit."""
     left = list(missing)
     until = time.monotonic() + _PATIENCE
     while left:
-        waiting = [pair for pair in left if not compile_unclaimed(*pair)]
+        waiting = []
+        for n, pair in enumerate(left, 1):
+            if not compile_unclaimed(*pair):
+                waiting.append(pair)
+            if on_compiled is not None:
+                on_compiled(len(left) - n + len(waiting))
         if len(waiting) < len(left):
             until = time.monotonic() + _PATIENCE
         elif time.monotonic() > until:  # a process that is stuck but alive

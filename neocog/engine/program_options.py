@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from neocog.engine.update_plan import UpdatePlan
-from neocog.kernels.input.augmentation import Augment
+from neocog.kernels.input.augmented import Augment
 from neocog.settings.training import TrainingSettings
 
 __all__ = ["ProgramOptions"]

@@ -187,8 +187,8 @@ class UpdatePlan:
         roles |= {"w": name, "g": self._gradient(parameter)}
         groups = []
         for phase in muon_plan(spec, **rule.iteration):
-            operands = tuple(role and roles.get(role, role) for role in phase.operands)
-            instruction = Instruction(phase.kernel, phase.spec, operands, "update")
+            operands = {name: roles.get(role, role) for name, role in phase.operands.items()}
+            instruction = Instruction.of(phase.kernel, phase.spec, "update", **operands)
             chunk = max(1, phase.items)  # so that a worker takes all of its items at once
             groups.append(Group([instruction], phase.items, chunk, every=self.accumulate))
         if self.averaging:

@@ -1,8 +1,8 @@
 """Which pixels of the image one number of a map depends on: its receptive field.
 
 A convolution's number at row i reads the rows s·i + d·m − p of its input, m = 0 … kernel − 1, with
-stride s, dilation d and padding p; so does a pool's, with d = 1. Layer by layer this leads back to
-the image. Columns are the same.
+stride s, dilation d and padding p; a pool's reads the rows of its window. Layer by layer this leads
+back to the image. Columns are the same.
 """
 
 from neocog.explanation.layer_names import unknown_layer
@@ -87,9 +87,15 @@ class ReceptiveFields:
 def _through(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
     """The places of an input, of this shape, that some of the layer's outputs depend on."""
     match layer:
-        case AdaptiveAvgPool2d() | AdaptiveMaxPool2d():
-            return frozenset(range(shape[1])), frozenset(range(shape[2]))
-        case Conv2d() | MaxPool2d() | AvgPool2d():
+        case MaxPool2d() | AvgPool2d() | AdaptiveAvgPool2d() | AdaptiveMaxPool2d():
+            rows, columns = (
+                frozenset(at for n in places for at in spans[n] if 0 <= at < length)
+                for spans, length, places in zip(
+                    layer.spans(*shape[1:]), shape[1:], outputs, strict=True
+                )
+            )
+            return rows, columns
+        case Conv2d():
             rows, columns = (
                 _through_window(layer, side, shape[1 + side], outputs[side]) for side in (0, 1)
             )
@@ -100,10 +106,10 @@ def _through(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
 
 
 def _through_window(
-    layer: Conv2d | MaxPool2d | AvgPool2d, side: int, length: int, outputs: frozenset[int]
+    layer: Conv2d, side: int, length: int, outputs: frozenset[int]
 ) -> frozenset[int]:
     """The rows (side 0) or columns (side 1) of an input that some of the output's depend on."""
-    dilation = layer.spread[side] if isinstance(layer, Conv2d) else 1
+    dilation = layer.spread[side]
     kernel, stride, padding = layer.kernel[side], layer.steps[side], layer.before[side]
     return frozenset(
         tap for at in outputs for tap in _taps(length, kernel, stride, padding, dilation, at)

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Any
 
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -12,13 +13,18 @@ from neocog.layers import (
     Concat,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
     MaxPool2d,
+    Mish,
     Multiply,
     ReLU,
+    ReLU6,
     Scale,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
 )
 from neocog.reference import activation, merging, pooling
@@ -123,6 +129,60 @@ class _Tanh(_Function):
         return activation.tanh_backward(dy, x)
 
 
+@formula(ReLU6)
+class _ReLU6(_Function):
+    def f(self, layer: ReLU6, x: Array) -> Array:
+        return activation.relu6_forward(x)
+
+    def df(self, layer: ReLU6, dy: Array, x: Array) -> Array:
+        return activation.relu6_backward(dy, x)
+
+
+@formula(Hardsigmoid)
+class _Hardsigmoid(_Function):
+    def f(self, layer: Hardsigmoid, x: Array) -> Array:
+        return activation.hardsigmoid_forward(x)
+
+    def df(self, layer: Hardsigmoid, dy: Array, x: Array) -> Array:
+        return activation.hardsigmoid_backward(dy, x)
+
+
+@formula(Hardswish)
+class _Hardswish(_Function):
+    def f(self, layer: Hardswish, x: Array) -> Array:
+        return activation.hardswish_forward(x)
+
+    def df(self, layer: Hardswish, dy: Array, x: Array) -> Array:
+        return activation.hardswish_backward(dy, x)
+
+
+@formula(ELU)
+class _ELU(_Function):
+    def f(self, layer: ELU, x: Array) -> Array:
+        return activation.elu_forward(x, layer.alpha)
+
+    def df(self, layer: ELU, dy: Array, x: Array) -> Array:
+        return activation.elu_backward(dy, x, layer.alpha)
+
+
+@formula(Softplus)
+class _Softplus(_Function):
+    def f(self, layer: Softplus, x: Array) -> Array:
+        return activation.softplus_forward(x, layer.beta, layer.threshold)
+
+    def df(self, layer: Softplus, dy: Array, x: Array) -> Array:
+        return activation.softplus_backward(dy, x, layer.beta, layer.threshold)
+
+
+@formula(Mish)
+class _Mish(_Function):
+    def f(self, layer: Mish, x: Array) -> Array:
+        return activation.mish_forward(x)
+
+    def df(self, layer: Mish, dy: Array, x: Array) -> Array:
+        return activation.mish_backward(dy, x)
+
+
 @formula(Scale)
 class _Scale(_Function):
     def f(self, layer: Scale, x: Array) -> Array:
@@ -135,29 +195,35 @@ class _Scale(_Function):
 @formula(MaxPool2d)
 class _MaxPool2d(_Function):
     def f(self, layer: MaxPool2d, x: Array) -> Array:
-        return pooling.max_pool2d_forward(x, layer.kernel, layer.steps, layer.before)[0]
+        regions, ceil_mode = (layer.kernel, layer.steps, layer.before), layer.ceil_mode
+        return pooling.max_pool2d_forward(x, *regions, ceil_mode=ceil_mode)[0]
 
     def df(self, layer: MaxPool2d, dy: Array, x: Array) -> Array:
-        regions = layer.kernel, layer.steps, layer.before
-        _y, winner = pooling.max_pool2d_forward(x, *regions)
-        return pooling.max_pool2d_backward(dy, winner, x.shape, *regions)
+        regions, ceil_mode = (layer.kernel, layer.steps, layer.before), layer.ceil_mode
+        _y, winner = pooling.max_pool2d_forward(x, *regions, ceil_mode=ceil_mode)
+        return pooling.max_pool2d_backward(dy, winner, x.shape, *regions, ceil_mode=ceil_mode)
 
 
 @formula(AvgPool2d)
 class _AvgPool2d(_Function):
     def f(self, layer: AvgPool2d, x: Array) -> Array:
-        regions, padded = (layer.kernel, layer.steps, layer.before), layer.count_include_pad
-        return pooling.avg_pool2d_forward(x, *regions, count_include_pad=padded)
+        regions = layer.kernel, layer.steps, layer.before
+        return pooling.avg_pool2d_forward(x, *regions, **self._options(layer))
 
     def df(self, layer: AvgPool2d, dy: Array, x: Array) -> Array:
-        regions, padded = (layer.kernel, layer.steps, layer.before), layer.count_include_pad
-        return pooling.avg_pool2d_backward(dy, x.shape, *regions, count_include_pad=padded)
+        regions = layer.kernel, layer.steps, layer.before
+        return pooling.avg_pool2d_backward(dy, x.shape, *regions, **self._options(layer))
+
+    @staticmethod
+    def _options(layer: AvgPool2d) -> dict[str, Any]:
+        names = "ceil_mode", "count_include_pad", "divisor_override"
+        return {name: getattr(layer, name) for name in names}
 
 
 @formula(AdaptiveAvgPool2d)
 class _AdaptiveAvgPool2d(_Function):
     def f(self, layer: AdaptiveAvgPool2d, x: Array) -> Array:
-        return pooling.adaptive_avg_pool2d_forward(x)
+        return pooling.adaptive_avg_pool2d_forward(x, layer.output)
 
     def df(self, layer: AdaptiveAvgPool2d, dy: Array, x: Array) -> Array:
         return pooling.adaptive_avg_pool2d_backward(dy, x.shape)
@@ -166,10 +232,10 @@ class _AdaptiveAvgPool2d(_Function):
 @formula(AdaptiveMaxPool2d)
 class _AdaptiveMaxPool2d(_Function):
     def f(self, layer: AdaptiveMaxPool2d, x: Array) -> Array:
-        return pooling.adaptive_max_pool2d_forward(x)[0]
+        return pooling.adaptive_max_pool2d_forward(x, layer.output)[0]
 
     def df(self, layer: AdaptiveMaxPool2d, dy: Array, x: Array) -> Array:
-        _y, winner = pooling.adaptive_max_pool2d_forward(x)
+        _y, winner = pooling.adaptive_max_pool2d_forward(x, layer.output)
         return pooling.adaptive_max_pool2d_backward(dy, winner, x.shape)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import neocog
 from neocog.kernels.compiler import kernel_cache
 from neocog.kernels.compiler.kernel_cache import MachineCode, cache_folder
+from neocog.kernels.compiler.spec import Size
 
 # A network of five kernels or so. Prints how many were to be compiled, how many files were
 # written or were there, and the losses to the last bit.
@@ -80,7 +81,9 @@ def run(folder, *arguments, **options):
     return finish(start(folder, *arguments, **options))
 
 
-ENTRY = MachineCode("_ZN6kernel$1.2", "", bytes(range(256)) * 20)
+ENTRY = MachineCode(
+    "_ZN6kernel$1.2", "", bytes(range(256)) * 20, (Size("x.row", "i"), Size("limit", "f")), 0.25
+)
 
 
 def forget():

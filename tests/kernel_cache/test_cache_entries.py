@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -56,7 +57,7 @@ def test_an_entry_is_what_its_header_says(empty):
     assert read("one") == ENTRY
     for wrong in (
         header.replace(b'"one"', b'"two"'),
-        header.replace(b'"format": 1', b'"format": 2'),
+        header.replace(b'"format": 3', b'"format": 2'),
         header.replace(b"5120", b"5119"),
         header.replace(b"5120", b'5120, "more": 1'),
         header.replace(b'"_ZN6kernel$1.2"', b"null"),
@@ -65,13 +66,58 @@ def test_an_entry_is_what_its_header_says(empty):
         b"not JSON",
         b"\xff",
         b"",
-        header + b" " * 20_000,
+        header + b" " * 40_000,
     ):
+        assert wrong != header
         path.write_bytes(sealed(wrong))
         assert read("one") is None, wrong
     path.rename(path.with_name("two"))
     path.with_name("two").write_bytes(whole)
     assert read("two") is None, "another kernel's entry"
+
+
+@pytest.mark.parametrize(
+    ("member", "wrong"),
+    [
+        *(
+            ("sizes", [[path, "i"]])
+            for path in (
+                "__class__",
+                "x.__init__.__globals__",
+                "_hidden",
+                "x._hidden",
+                "x.",
+                ".x",
+                "x..row",
+                "x row",
+                "x.row\n",
+                "x[0]",
+                "x()",
+                "größe",
+                "9",
+                "",
+                7,
+                None,
+                ["x"],
+            )
+        ),
+        *(("sizes", [["x", code]]) for code in ("", "ib", "I", "x", 1, None, ["i"])),
+        *(("sizes", wrong) for wrong in ([["x"]], [["x", "i", "i"]], ["xi"], [7], 7, None, "xi")),
+        ("sizes", {"ab": "i"}),
+        *(("seconds", wrong) for wrong in (-0.5, float("nan"), float("inf"), 1, True, "1", None)),
+    ],
+)
+def test_what_an_entry_reads_is_a_table_of_public_attributes(empty, member, wrong):
+    """Attributes of specs are looked up by these names."""
+    write("one", ENTRY)
+    path = cache_folder() / "one"
+    whole = path.read_bytes()
+    header = json.loads(whole[36 : 36 + int.from_bytes(whole[32:36], "big")])
+    assert header[member] != wrong
+    path.write_bytes(sealed(json.dumps({**header, member: wrong}).encode()))
+    assert read("one") is None
+    path.write_bytes(sealed(json.dumps(header).encode()))
+    assert read("one") == ENTRY
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such files and rights")

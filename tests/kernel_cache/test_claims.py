@@ -7,11 +7,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from kernel_caches import ENTRY
-from neocog.kernels.optimizer.averaging import Averaging
 
 from neocog.engine import compilation
 from neocog.kernels.compiler import jit, kernel_cache
 from neocog.kernels.compiler.kernel_cache import cache_folder, claim
+from neocog.kernels.compiler.spec import Size
+from neocog.kernels.optimizer.averaging import Averaging, average_step
 
 # Sharing
 
@@ -33,7 +34,7 @@ def test_who_holds_a_kernel_for_ever_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(compilation, "_PATIENCE", 0.05)
     compiled = []
     monkeypatch.setattr(compilation, "compile_unclaimed", lambda name, _: name in compiled)
-    monkeypatch.setattr(compilation, "kernel_address", lambda name, _: compiled.append(name))
+    monkeypatch.setattr(compilation, "compiled_kernel", lambda name, _: compiled.append(name))
     compilation._share([("a", 0), ("b", 0)])
     assert sorted(compiled) == ["a", "b"]
 
@@ -46,14 +47,13 @@ def test_threads_load_a_kernel_once(monkeypatch):
         loaded.append(1)
         return 7
 
-    monkeypatch.setattr(jit, "_addresses", {})
-    monkeypatch.setattr(jit, "_name", lambda *_: "one")
+    read = ENTRY._replace(sizes=(Size("item", "i"),))
+    monkeypatch.setattr(jit, "_compiled", {})
     monkeypatch.setattr(jit, "_loaded", load)
-    monkeypatch.setattr(kernel_cache, "read", lambda name: ENTRY)
-    kernel = object()
+    monkeypatch.setattr(kernel_cache, "read", lambda name: read)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: jit.kept_address(kernel, Averaging(4)), range(8)))
-    assert found == [7] * 8
+        found = list(pool.map(lambda _: jit.kept_kernel(average_step, Averaging(4)), range(8)))
+    assert found == [(7, (("item", "i"),))] * 8
     assert loaded == [1]
 
 

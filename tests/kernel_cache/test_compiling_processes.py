@@ -28,7 +28,7 @@ def test_helpers_are_not_misled_by_the_current_folder(tmp_path, filled):
         + f"os.chdir({str(tmp_path / 'here')!r})\n"
         + f"sys.path[:0] = ['', {str(tmp_path / 'other')!r}]\n"
         + "compilation._WORTHWHILE, compilation._PATIENCE = 1, 200\n"
-        + "compilation.compile_unclaimed = lambda *p: compilation.kept_address(*p) is not None\n"
+        + "compilation.compile_unclaimed = lambda *p: compilation.kept_kernel(*p) is not None\n"
     )
     told, losses, _, said = finish_saying(
         start(

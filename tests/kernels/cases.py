@@ -28,6 +28,12 @@ def shapes(examples):
     return settings(max_examples=examples, deadline=None, derandomize=True, phases=PHASES)
 
 
+def sizes(examples):
+    """As `shapes`, for kernels that read their sizes when they run: there may be many."""
+    examples = examples * 10 if THOROUGH else examples
+    return settings(max_examples=examples, deadline=None, derandomize=True, phases=PHASES)
+
+
 def example(*arguments, once=False, **values):
     """An example for Hypothesis; `once`: not in other widths, nor in a plain pytest."""
     if once and (ANOTHER_WIDTH or not THOROUGH):

@@ -19,10 +19,9 @@ from kernel_caller import (
     places,
 )
 
-from neocog.kernels.convolution.gradient import (
-    WeightGradient,
-)
 from neocog.kernels.convolution.tiling import Convolution
+from neocog.kernels.convolution.weight_gradient import WeightGradient
+from neocog.kernels.convolution.winner_gradient import WinnerGradient
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 
@@ -120,11 +119,13 @@ class Case:
             **others,
         )
 
-    def gradient_spec(self, dy_map, winners, shard):
+    def gradient_spec(self, dy_map, shard):
         steps = (*self.stride, *self.dilation)
-        return WeightGradient(
-            self.x_map, dy_map, self.w_map, self.bias, winners, shard, *steps, *self.crop
-        )
+        return WeightGradient(self.x_map, dy_map, self.w_map, self.bias, shard, *steps, *self.crop)
+
+    def winner_spec(self, dy_map, shard):
+        steps = (*self.stride, *self.crop)
+        return WinnerGradient(self.x_map, dy_map, self.w_map, self.bias, shard, *steps)
 
 
 CHANNELS = st.sampled_from([1, 3, 5, 8, 17, 24, 33])
@@ -132,7 +133,7 @@ SIDES = st.tuples(st.integers(0, 3), st.integers(0, 3))
 
 
 @st.composite
-def cases(draw, pool=False, plain=False):
+def cases(draw, pool=False, plain=False, channels=CHANNELS):
     """Random convolutions; `plain` ones have neither dilation nor groups."""
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
@@ -143,7 +144,7 @@ def cases(draw, pool=False, plain=False):
     for k, d, s, sides in zip(kernel, dilation, stride, (rows, columns), strict=True):
         least = (k - 1) * d + 1 + (s if pool else 0) - sum(sides)
         size.append(max(draw(SIZES), least))
-    inputs, outputs = draw(CHANNELS), draw(CHANNELS)
+    inputs, outputs = draw(channels), draw(channels)
     case = Case(draw(IMAGES), inputs, tuple(size), outputs, kernel, rows, columns)
     return replace(
         case,

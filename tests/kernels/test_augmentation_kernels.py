@@ -3,15 +3,28 @@
 import numba
 import numpy as np
 import pytest
-from cases import example, feature_maps, generator, in_parts, once, shapes, unwritten
-from hypothesis import given
+from augmented_images import load
+from cases import BORDERS, generator, in_parts, once, sizes, unwritten
+from hypothesis import example, given
 from hypothesis import strategies as st
-from kernel_caller import UNIT, assert_within, call, flat, maps, read, rounding, step
+from kernel_caller import UNIT, assert_within, call, flat, read, rounding, step
 
 from neocog.kernels.compiler.numba_passes import KernelCompiler
-from neocog.kernels.input.augmentation import Augment, Augmented, load_augmented
+from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.input import (
+    color_jitter,
+    crop,
+    cutout,
+    draws,
+    mixed_images,
+    placement,
+    trivial_augment,
+    warp,
+)
+from neocog.kernels.input.augmentation import augmentation_plan
+from neocog.kernels.input.augmented import Augment, Augmented
 from neocog.kernels.input.image import Images, load_images
-from neocog.kernels.input.mixup import draw_mixing, mix_nothing, partner
+from neocog.kernels.input.mixup import draw_mixing
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import random_bits, uniform
 
@@ -159,26 +172,6 @@ def preprocessing(rng, x_map):
     return one.astype(np.float64), pixel
 
 
-def load(spec, bytes_, order, settings, rows, parts, *, begin=0, images=None):
-    """The kernel's batch, in the calls that are asked for."""
-    n = len(order) if images is None else images
-    x = unwritten(spec.x, n)
-    operands = (
-        flat(bytes_, np.uint8),
-        flat(order, np.int64) if spec.images.gathered else None,
-        step(n, begin=begin, total=len(order)),
-        flat(rows[0]),
-        flat(rows[1]),
-    )
-    c, h, w = spec.x.channels, spec.x.height, spec.x.width
-    other = maps(spec.x, np.zeros((1, c, h, w))) if spec.augment.mixes else None
-    given_settings = flat(settings, np.int64)
-    for first, count in parts:
-        given_ = (*operands, (x, first), given_settings, other)
-        call(load_augmented, spec, given_, count, first=first)
-    return read(spec.x, x)
-
-
 STRENGTHS = st.sampled_from([0.0, 0.5, 2.0])
 AUGMENTS = st.builds(
     Augment,
@@ -190,27 +183,25 @@ AUGMENTS = st.builds(
     mixup=st.sampled_from([0.0, 0.5]),
     fixed=st.booleans(),
 )
-RGB = (3, 3, 9, 13, (1, 2), (0, 0), True)
-GRAY = (5, 1, 6, 18, (0, 0), (0, 0), True)
+SIDES = st.integers(1, 20)
+#: Images, channels, height, width, border.
+CASES = st.tuples(st.integers(1, 5), st.integers(1, 6), SIDES, SIDES, BORDERS)
+RGB = (3, 3, 9, 13, (1, 2))
+GRAY = (5, 1, 6, 18, (0, 0))
 EVERYTHING = Augment("alternating", 3, "zero", 4, (0.3, 0.5, 2.0), 0.4)
 
 
-@shapes(3)
-@example(case=RGB, how=Augment("random", 2), gathered=True, once=True)
+@sizes(20)
+@example(case=RGB, how=Augment("random", 2), gathered=True)
 @example(case=RGB, how=EVERYTHING, gathered=True)
-@example(
-    case=RGB, how=Augment(jitter=(0.0, 0.0, 0.7), cutout=3, fixed=True), gathered=False, once=True
-)
-@example(
-    case=GRAY, how=Augment("random", 4, "zero", jitter=(0.2, 0.9, 0.5)), gathered=True, once=True
-)
-@example(case=GRAY, how=Augment("alternating", 2, mixup=0.3), gathered=False, once=True)
-@example(case=(1, 3, 1, 1, (0, 0), (0, 0), True), how=EVERYTHING, gathered=True, once=True)
-@example(case=(2, 5, 3, 2, (1, 0), (0, 0), True), how=EVERYTHING, gathered=True)
-@given(case=feature_maps(), how=AUGMENTS, gathered=st.booleans())
-def test_load_augmented(case, how, gathered):
-    n, c, h, w, border, _after, _dense = case
-    c = min(c, 8)
+@example(case=RGB, how=Augment(jitter=(0.0, 0.0, 0.7), cutout=3, fixed=True), gathered=False)
+@example(case=GRAY, how=Augment("random", 4, "zero", jitter=(0.2, 0.9, 0.5)), gathered=True)
+@example(case=GRAY, how=Augment("alternating", 2, mixup=0.3), gathered=False)
+@example(case=(1, 3, 1, 1, (0, 0)), how=EVERYTHING, gathered=True)
+@example(case=(2, 5, 3, 2, (1, 0)), how=EVERYTHING, gathered=True)
+@given(case=CASES, how=AUGMENTS, gathered=st.booleans())
+def test_augmented_images(case, how, gathered):
+    n, c, h, w, border = case
     spec = Augmented(Images(FeatureMap(h, w, c, *border, True), gathered), how)
     rng = generator(case, how)
     bytes_ = rng.integers(0, 256, (3 * n, h, w, c), dtype=np.uint8)
@@ -227,6 +218,34 @@ def test_load_augmented(case, how, gathered):
     np.testing.assert_array_equal(x, again)
 
 
+PARTS = (draws, crop, warp, trivial_augment, placement, color_jitter, cutout, mixed_images)
+
+
+@given(
+    case=CASES,
+    stored=st.one_of(st.none(), st.tuples(SIDES, SIDES)),
+    how=st.builds(
+        Augment,
+        flip=st.sampled_from([None, "random"]),
+        translate=st.integers(0, 4),
+        jitter=st.tuples(STRENGTHS, STRENGTHS, STRENGTHS),
+        cutout=st.integers(0, 5),
+        mixup=st.sampled_from([0, 0.5]),
+        crop=st.sampled_from([None, (0.1, 0.5)]),
+        rotate=st.sampled_from([0, 15.0]),
+        trivial_augment=st.booleans(),
+        fixed=st.booleans(),
+    ),
+    gathered=st.booleans(),
+)
+def test_no_augmentation_needs_another_kind(case, stored, how, gathered):
+    _, c, h, w, border = case
+    listed = {(kernel, kind_of(spec)) for part in PARTS for kernel, spec in part.kinds()}
+    spec = Augmented(Images(FeatureMap(h, w, c, *border, True), gathered), how, stored)
+    for one in augmentation_plan(spec):
+        assert (one.kernel, kind_of(one.spec)) in listed
+
+
 def test_nothing_asked_for_is_plain_loading():
     images = Images(FeatureMap(8, 8, 3, 1, 1, True), True)
     rng = generator()
@@ -235,8 +254,9 @@ def test_nothing_asked_for_is_plain_loading():
     order = rng.permutation(4)
     x = load(Augmented(images, Augment()), bytes_, order, [1, 2, 0, 0, 0], rows, [(0, 4)])
     plain = unwritten(images.x, 4)
-    operands = (flat(bytes_, np.uint8), flat(order, np.int64), step(4, total=4))
-    call(load_images, images, (*operands, flat(rows[0]), flat(rows[1]), plain), 4)
+    of = {"data": flat(bytes_, np.uint8), "order": flat(order, np.int64), "x": plain}
+    words, scale, shift = step(4, total=4), flat(rows[0]), flat(rows[1])
+    call(load_images, images, count=4, step=words, scale=scale, shift=shift, **of)
     np.testing.assert_array_equal(x, read(images.x, plain))
 
 
@@ -336,61 +356,3 @@ def test_seed_and_epoch_decide(change):
     np.testing.assert_array_equal(x, seen(how))
     # One of 50 by chance; mirrored, pictures of different shifts always differ somewhere.
     assert (x == other).all((1, 2)).mean() < 0.02 + SIGMAS * np.sqrt(0.02 / MANY)
-
-
-# Mixup
-
-
-@numba.njit(pipeline_class=KernelCompiler)
-def many_mixings(alpha, images, count):
-    shares, rotations = np.empty(count), np.empty(count, np.int64)
-    settings, step_ = np.array([9, 4, 0, 0, 0]), np.array([0, images])
-    for n in range(count):
-        step_[0] = n * images
-        shares[n], rotations[n] = draw_mixing(alpha, settings, step_)
-    return shares, rotations
-
-
-DRAWS = 20000
-
-
-@once
-@pytest.mark.parametrize("alpha", [0.001, 0.2, 1.0, 2.0, 8.0])
-def test_shares_are_those_of_a_beta_distribution(alpha):
-    share, _ = many_mixings(alpha, 8, DRAWS)
-    assert (share >= 0).all()
-    assert (share <= 1).all()
-    variance = 0.25 / (2 * alpha + 1)
-    assert abs(share.mean() - 0.5) < SIGMAS * np.sqrt(variance / DRAWS)
-    # (λ − ½)² lies in 0 … ¼, so that its standard deviation is at most ⅛.
-    assert abs(((share - 0.5) ** 2).mean() - variance) < SIGMAS * 0.125 / np.sqrt(DRAWS)
-    known = {1.0: lambda x: x, 2.0: lambda x: x * x * (3 - 2 * x)}
-    if alpha in known:
-        # Kolmogorov: √N D > 3.3 twice in 10⁹ times.
-        even = (np.arange(DRAWS) + 0.5) / DRAWS
-        assert np.abs(known[alpha](np.sort(share)) - even).max() < 3.4 / np.sqrt(DRAWS)
-
-
-@once
-@pytest.mark.parametrize("images", [1, 2, 3, 8])
-def test_partners(images):
-    _, rotations = many_mixings(1.0, images, 3000)
-    if images == 1:
-        assert (rotations == 0).all()
-    else:
-        counts = np.bincount(rotations, minlength=images)
-        assert counts[0] == 0
-        assert len(counts) == images
-        assert images == 2 or spread_evenly(counts[1:])
-    for rotation in np.unique(rotations):
-        partners = [partner.py_func(place, images, rotation) for place in range(images)]
-        assert sorted(partners) == list(range(images))
-        assert images == 1 or all(p != place for place, p in enumerate(partners))
-
-
-@once
-def test_shares_of_one_seed_are_the_same():
-    first, second = many_mixings(0.4, 8, 100), many_mixings(0.4, 8, 100)
-    np.testing.assert_array_equal(first, second)
-    assert len(np.unique(first[0])) == 100
-    assert mix_nothing.py_func(0.4, None, None) == (1.0, 0)

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from cases import double, generator, in_every_width, in_parts, real
+from cases import double, generator, in_parts, real, sizes
+from hypothesis import example, given
+from hypothesis import strategies as st
 from kernel_caller import Buffer, assert_within, call, flat, rounding, step
 
 from neocog.kernels.optimizer.clipping import (
@@ -19,14 +21,16 @@ from neocog.kernels.optimizer.clipping import (
 DOUBLE_UNIT = 2.0**-53
 
 
-@pytest.mark.parametrize("item", [16 * 37, *in_every_width([16, 48, 16 * 8], 1)])
-@pytest.mark.parametrize("items", [1, 5])
-def test_square_sums(item, items):
+@sizes(40)
+@example(vectors=37, items=5)
+@given(vectors=st.integers(1, 70), items=st.integers(1, 6))
+def test_square_sums(vectors, items):
+    item = 16 * vectors
     rng = generator(item, items)
     g = flat(real(rng, items * item))
     sums = Buffer(1, items, np.float64)
     for first, count in in_parts(items):
-        call(square_sums, Squares(item), (g, sums), count, first=first)
+        call(square_sums, Squares(item), count=count, first=first, g=g, sums=sums)
     # A square of a float32 is exact in float64.
     squares = [math.fsum(part**2) for part in double(g.items[0]).reshape(items, item)]
     bound = item * DOUBLE_UNIT * np.array(squares)
@@ -38,7 +42,7 @@ def test_sums_do_not_overflow_or_vanish():
     """Squares of which float32 knows nothing."""
     for value in (1e30, 1e-30):
         g, sums = flat(np.full(16 * 9, value)), Buffer(1, 1, np.float64)
-        call(square_sums, Squares(16 * 9), (g, sums), 1)
+        call(square_sums, Squares(16 * 9), g=g, sums=sums)
         exact = 16 * 9 * double(g.items[0, :1]) ** 2
         assert_within(sums.items[0], exact, 200 * DOUBLE_UNIT * exact)
 
@@ -48,7 +52,7 @@ def test_clip_factor(limit):
     """As PyTorch's, which this computes by hand."""
     sums = flat(np.abs(real(generator(limit), 7)), np.float64)
     clip = Buffer(1, 1, np.float64)
-    call(clip_factor, Clipping(7), (sums, flat([limit], np.float64), clip), 1)
+    call(clip_factor, Clipping(7), sums=sums, limit=flat([limit], np.float64), clip=clip)
     wanted = min(1.0, limit / (math.sqrt(math.fsum(sums.items[0])) + 1e-6))
     assert clip.items[0, 0] == pytest.approx(wanted, rel=1e-14)
     assert (clip.items[0, 0] == 1.0) == (limit == 1e6)
@@ -65,9 +69,9 @@ def test_all_gradients_together_as_pytorch(limit):
     sums, clip = Buffer(1, 4, np.float64), Buffer(1, 1, np.float64)
     for values, begin in zip(gradients, (0, 3), strict=True):
         part = Buffer(1, len(values), np.float64)
-        call(square_sums, Squares(values.shape[1]), (flat(values), part), len(values))
+        call(square_sums, Squares(values.shape[1]), count=len(values), g=flat(values), sums=part)
         sums.items[0, begin : begin + len(values)] = part.items[0]
-    call(clip_factor, Clipping(4), (sums, flat([limit], np.float64), clip), 1)
+    call(clip_factor, Clipping(4), sums=sums, limit=flat([limit], np.float64), clip=clip)
     parameters = [torch.nn.Parameter(torch.zeros(v.shape, dtype=torch.float64)) for v in gradients]
     for parameter, values in zip(parameters, gradients, strict=True):
         parameter.grad = torch.tensor(double(values))
@@ -82,26 +86,29 @@ def test_norms_that_are_not_finite():
     limit, clip = flat([1.0], np.float64), Buffer(1, 1, np.float64)
     for value, wanted in ((np.nan, np.nan), (np.inf, 0.0)):
         sums = Buffer(1, 1, np.float64)
-        call(square_sums, Squares(16), (flat([value] + [1.0] * 15), sums), 1)
-        call(clip_factor, Clipping(1), (sums, limit, clip), 1)
+        call(square_sums, Squares(16), g=flat([value] + [1.0] * 15), sums=sums)
+        call(clip_factor, Clipping(1), sums=sums, limit=limit, clip=clip)
         np.testing.assert_array_equal(clip.items[0], [wanted])
 
 
-@pytest.mark.parametrize("every", [1, 3])
-def test_accumulate_gradient(every):
-    rng = generator("sum", every)
-    item, items = 48, 5
+@sizes(30)
+@given(every=st.integers(1, 4), vectors=st.integers(1, 12), middle=st.integers(1, 4))
+def test_accumulate_gradient(every, vectors, middle):
+    """Of the items but the first and the last, in two calls."""
+    rng = generator("sum", every, vectors, middle)
+    item, items = 16 * vectors, middle + 2
     total = Buffer(1, items * item)  # NaN, so that a sum must begin afresh
-    middle = slice(item, -item)
+    inside = slice(item, -item)
     for done in range(2 * every):
-        g = flat(real(rng, items * item))
-        operands = g, total, step(1, taken=7, done=done)
-        call(accumulate_gradient, Accumulation(item, every), operands, 1, first=1)
-        call(accumulate_gradient, Accumulation(item, every), operands, 2, first=2)
+        of = {"g": flat(real(rng, items * item)), "total": total}
+        words = step(1, taken=7, done=done)
+        spec = Accumulation(item, every)
+        for first, count in in_parts(middle):
+            call(accumulate_gradient, spec, count=count, first=1 + first, step=words, **of)
         if done % every == 0:
             exact = magnitude = 0.0
-        exact = exact + double(g.items[0, middle])
-        magnitude = magnitude + np.abs(double(g.items[0, middle]))
-        assert_within(total.items[0, middle], exact, rounding(done % every, magnitude))
+        exact = exact + double(of["g"].items[0, inside])
+        magnitude = magnitude + np.abs(double(of["g"].items[0, inside]))
+        assert_within(total.items[0, inside], exact, rounding(done % every, magnitude))
         assert np.isnan(total.items[0, :item]).all()
         assert np.isnan(total.items[0, -item:]).all()

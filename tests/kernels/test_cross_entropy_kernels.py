@@ -21,10 +21,10 @@ from kernel_caller import (
 from test_softmax_kernels import CLASSES, score_cases, share_bound
 
 from neocog.kernels.compiler.numba_passes import KernelCompiler
+from neocog.kernels.compiler.spec import kind_of
 from neocog.kernels.input.mixup import draw_mixing
 from neocog.kernels.layout import padded
-from neocog.kernels.loss.cross_entropy import CrossEntropy, cross_entropy
-from neocog.kernels.loss.softmax import Softmax, softmax_cross_entropy
+from neocog.kernels.loss.cross_entropy import CrossEntropy, cross_entropy, kinds
 
 EPSILON = np.finfo(np.float64).eps
 SETTINGS = np.array([7, 3, 0, 0, 0])
@@ -44,17 +44,13 @@ def run(spec, z, labels, order, begin, weights=None, *, sample_weights=None, fin
     filled = None
     if spec.weighted:
         filled = flat(np.pad(weights, (0, padded(spec.classes) - spec.classes)))
-    others = (
-        flat(order, np.int64),
-        flat(labels, np.int64),
-        told,
-        filled,
-        flat(SETTINGS, np.int64) if spec.mixup else None,
-        flat(sample_weights) if spec.sample_weighted else None,
-    )
+    others = {"order": flat(order, np.int64), "labels": flat(labels, np.int64), "step": told}
+    others["class_weights"] = filled
+    others["augment"] = flat(SETTINGS, np.int64) if spec.mixup else None
+    others["sample_weights"] = flat(sample_weights) if spec.sample_weighted else None
     for first, count in in_parts(n):
-        operands = ((zs, first), (dz, first), (losses, first), *others)
-        call(cross_entropy, spec, operands, count, first=first)
+        operands = {"z": (zs, first), "dz": (dz, first), "losses": (losses, first)} | others
+        call(cross_entropy, spec, count=count, first=first, **operands)
     return losses.items[:, 0], read(spec.z, dz, finite=finite)[..., 0, 0]
 
 
@@ -154,24 +150,6 @@ def test_cross_entropy(classes, fields):
     assert_within(gradient, scores.grad.numpy(), far / whole / spec.accumulate)
 
 
-@pytest.mark.parametrize("classes", [10, 33])
-def test_plain_cross_entropy_is_that_of_softmax(classes):
-    """The same loss and gradient, to the rounding of how they are put together."""
-    z = score_cases(classes)
-    n = len(z)
-    labels = generator(classes).integers(0, classes, n)
-    order = np.arange(n)
-    losses, dz = run(CrossEntropy(classes), z, labels, order, 0)
-    plain = Softmax(classes)
-    expected, expected_dz = Buffer(n, 1, np.float64), blank(plain.z, n)
-    zs = maps(plain.z, z[..., None, None])
-    told = flat(order, np.int64), flat(labels, np.int64), step(n)
-    call(softmax_cross_entropy, plain, (zs, expected_dz, expected, *told), n)
-    size = np.abs(double(z)).max(axis=1) + 100
-    assert_within(losses, expected.items[:, 0], 8 * EPSILON * size)
-    assert_within(dz, read(plain.z, expected_dz)[..., 0, 0], 8 * UNIT / n)
-
-
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_scores_that_are_not_finite(value, smoothing):
@@ -231,3 +209,9 @@ def test_one_image_is_its_own_partner():
     losses, dz = run(CrossEntropy(5), z, labels, order, 0)
     assert_within(mixed_losses, losses, 8 * EPSILON * np.abs(z).max())
     assert_within(mixed_dz, dz, 4 * UNIT)
+
+
+@pytest.mark.parametrize("fields", STAGES, ids=lambda f: "-".join(f) or "plain")
+def test_every_cross_entropy_is_of_a_listed_kind(fields):
+    spec = CrossEntropy(77, **fields)
+    assert (cross_entropy, kind_of(spec)) in [(kernel, kind_of(spec)) for kernel, spec in kinds()]

@@ -4,23 +4,19 @@ from math import nan
 
 import numpy as np
 from cases import (
-    CHANNELS,
-    IMAGES,
-    SIZES,
+    THOROUGH,
     double,
     example,
     generator,
-    in_every_width,
     in_parts,
     magnitude,
     once,
     real,
-    shapes,
     unwritten,
     whole,
     wild,
 )
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel_caller import (
     assert_within,
@@ -38,44 +34,49 @@ from kernel_caller import (
 )
 
 from neocog import reference
+from neocog.kernels.compiler.spec import kind_of
 from neocog.kernels.layout import FeatureMap, padded
-from neocog.kernels.linear.forward import (
-    FullyConnected,
-    linear_forward,
-    linear_forward_parts,
-    linear_sum_parts,
-)
+from neocog.kernels.linear import forward, gradient
+from neocog.kernels.linear.forward import linear_forward, linear_forward_parts, linear_sum_parts
 from neocog.kernels.linear.gradient import (
     linear_backward_bias,
     linear_backward_input,
     linear_backward_input_slices,
     linear_backward_weight,
 )
+from neocog.kernels.linear.tiling import FullyConnected
+
+many_shapes = settings(max_examples=400 if THOROUGH else 60, deadline=None, derandomize=True)
+OUTPUTS = st.one_of(st.integers(1, 40), st.sampled_from([84, 100, 120]))
 
 
 @st.composite
 def linears(draw):
     """(N, C, H, W, outputs, dense, bias, relu or gated)."""
-    c = draw(CHANNELS)
+    c = draw(st.integers(1, 70))
     dense = c <= 5 and draw(st.booleans())
-    h, w = draw(SIZES), draw(SIZES)
-    outputs = draw(st.sampled_from([1, 3, 5, 8, 10, 17, 33]))
-    return draw(IMAGES), c, h, w, outputs, dense, draw(st.booleans()), draw(st.booleans())
+    most = 3 if c > 24 else 9
+    h, w = draw(st.integers(1, most)), draw(st.integers(1, most))
+    options = draw(st.booleans()), draw(st.booleans())
+    return draw(st.integers(1, 9)), c, h, w, draw(OUTPUTS), dense, *options
 
 
 linear_shapes = (
     example(case=(5, 3, 5, 7, 10, True, True, False)),
     example(case=(1, 1, 1, 1, 1, False, False, False)),
     example(case=(3, 33, 1, 1, 17, False, True, True)),
-    example(case=(2, 16, 6, 5, 33, False, True, False)),
+    example(case=(7, 16, 6, 5, 33, False, True, False)),
+    example(case=(6, 64, 3, 3, 14, False, False, True)),
+    example(case=(2, 8, 12, 6, 13, False, True, True)),
+    example(case=(4, 5, 1, 2, 3, False, True, False)),
 )
 
 
 def on_linear_shapes(test):
     test = given(case=linears())(test)
-    for add in in_every_width(linear_shapes, 3):
+    for add in linear_shapes:
         test = add(test)
-    return shapes(2)(test)
+    return many_shapes(test)
 
 
 def linear_layout(case):
@@ -113,12 +114,8 @@ def test_linear_forward(case):
         x, w, b, _ = linear_data(kind, case)
         z = unwritten(z_map, n)
         b_packed = parameter(padded(len(b)), bias_places(len(b)), b) if bias else None
-        call(
-            linear_forward,
-            spec,
-            (vectors_of(x_map, x), packed_linear(spec, x_map, w), b_packed, z),
-            n,
-        )
+        operands = {"x": vectors_of(x_map, x), "weight": packed_linear(spec, x_map, w)}
+        call(linear_forward, spec, count=n, **operands, bias=b_packed, z=z)
         b = b if bias else np.zeros_like(b)
         with np.errstate(invalid="ignore"):
             expected = reference.linear_forward(double(x), double(w), double(b))
@@ -142,9 +139,9 @@ def test_linear_forward_does_not_depend_on_an_images_company(case):
     xs, packed = vectors_of(x_map, x), packed_linear(spec, x_map, w)
     b_packed = parameter(padded(len(b)), bias_places(len(b)), b)
     together, alone = unwritten(z_map, n), unwritten(z_map, n)
-    call(linear_forward, spec, (xs, packed, b_packed, together), n)
+    call(linear_forward, spec, count=n, x=xs, weight=packed, bias=b_packed, z=together)
     for i in range(n):
-        call(linear_forward, spec, ((xs, i), packed, b_packed, (alone, i)), 1)
+        call(linear_forward, spec, x=(xs, i), weight=packed, bias=b_packed, z=(alone, i))
     np.testing.assert_array_equal(read(z_map, together), read(z_map, alone))
 
 
@@ -165,9 +162,10 @@ def test_linear_forward_by_parts_of_the_inputs(case):
             parts = maps(z_map, np.zeros((spec.parts * batch, *places(z_map).shape)))
             z = unwritten(z_map, n)
             for first, count in pieces:
-                call(linear_forward_parts, plain, (xs, packed, parts, step(n)), count, first=first)
+                operands = {"x": xs, "weight": packed, "parts": parts, "step": step(n)}
+                call(linear_forward_parts, plain, count=count, first=first, **operands)
             for i in range(n):
-                call(linear_sum_parts, spec, (parts, b_packed, (z, i)), 1, first=i)
+                call(linear_sum_parts, spec, first=i, parts=parts, bias=b_packed, z=(z, i))
             found.append(read(z_map, z).reshape(n, -1))
         np.testing.assert_array_equal(*found)
         expected = reference.linear_forward(double(x), double(w), double(b))
@@ -186,10 +184,11 @@ def test_linear_backward_input_by_slices_is_the_same_to_the_bit(case):
     xs, slopes = vectors_of(x_map, np.maximum(x, 0)), vectors_of(z_map, dz)
     packed = packed_linear(spec, x_map, w)
     at_once, sliced = blank(x_map, n), blank(x_map, n)
-    call(linear_backward_input, spec, (slopes, packed, at_once, xs), n)
-    for first, count in in_parts(spec.slices):
-        operands = slopes, packed, sliced, xs, step(n)
-        call(linear_backward_input_slices, spec, operands, count, first=first)
+    operands = {"dz": slopes, "weight": packed, "x": xs}
+    call(linear_backward_input, spec, count=n, **operands, dx=at_once)
+    operands |= {"dx": sliced, "step": step(n)}
+    for first, count in in_parts(spec.input_vectors):
+        call(linear_backward_input_slices, spec, count=count, first=first, **operands)
     np.testing.assert_array_equal(read(x_map, sliced), read(x_map, at_once))
 
 
@@ -202,8 +201,8 @@ def test_linear_backward_input(case):
         x, w, _, dz = linear_data(kind, case)
         x = np.maximum(x, 0)
         dx = blank(x_map, n)
-        operands = (vectors_of(z_map, dz), packed_linear(spec, x_map, w), dx, vectors_of(x_map, x))
-        call(linear_backward_input, spec, operands, n)
+        operands = {"dz": vectors_of(z_map, dz), "weight": packed_linear(spec, x_map, w)}
+        call(linear_backward_input, spec, count=n, **operands, x=vectors_of(x_map, x), dx=dx)
         expected = reference.linear_backward_input(double(dz), double(w))
         products = reference.linear_backward_input(magnitude(dz), magnitude(w))
         bound = rounding(2 * len(w), products) if kind is real else np.zeros_like(products)
@@ -223,10 +222,10 @@ def test_linear_backward_weight_and_bias(case):
         at = linear_places(x_map, len(w))
         dw = parameter(spec.w.size, at, nan)
         db = parameter(padded(len(b)), bias_places(len(b)), nan)
-        for first, count in in_parts(spec.slices):
-            operands = xs, slopes, dw, step(n)
-            call(linear_backward_weight, spec, operands, count, first=first)
-        call(linear_backward_bias, spec, (slopes, db, step(n)), 1)
+        operands = {"x": xs, "dz": slopes, "dw": dw, "step": step(n)}
+        for first, count in in_parts(spec.input_vectors):
+            call(linear_backward_weight, spec, count=count, first=first, **operands)
+        call(linear_backward_bias, spec, dz=slopes, db=db, step=step(n))
         exact = kind is whole
         products = reference.linear_backward_weight(magnitude(x), magnitude(dz))
         expected = reference.linear_backward_weight(double(x), double(dz))
@@ -236,3 +235,22 @@ def test_linear_backward_weight_and_bias(case):
         expected = reference.linear_backward_bias(double(dz))
         bound = np.zeros_like(sums) if exact else rounding(n, sums)
         assert_within(read_parameter(db, bias_places(len(b))), expected, bound)
+
+
+def test_every_layer_is_of_a_listed_kind():
+    for module in (forward, gradient):
+        listed = {(kernel, kind_of(spec)) for kernel, spec in module.kinds()}
+        spec = FullyConnected(FeatureMap(3, 2, 7), 33, relu=True, gated=True, batch=3)
+        assert listed == {(kernel, kind_of(spec)) for kernel, _ in listed}
+
+
+@given(outputs=st.integers(1, 4000))
+def test_blocks_cover_every_output(outputs):
+    """Once, but where two blocks of five overlap; as `forward` places them."""
+    spec = FullyConnected(FeatureMap(1, 1, 1), outputs)
+    covered = [6 * n + o for n in range(spec.sixes) for o in range(6)]
+    starts = [min(6 * spec.sixes + 5 * n, outputs - 5) for n in range(spec.fives)]
+    covered += [start + o for start in starts for o in range(5)]
+    covered += range(spec.ones)
+    assert set(covered) == set(range(outputs))
+    assert len(covered) <= outputs + (0 if outputs >= 20 else 3)

@@ -1,7 +1,7 @@
 """The spreading kernel alone against `neocog.reference` in float64; see `cases`."""
 
 import numpy as np
-from cases import example, feature_maps, generator, real, shapes, winner_offsets
+from cases import example, feature_maps, generator, real, sizes, winner_offsets
 from hypothesis import given
 from kernel_caller import (
     Buffer,
@@ -17,7 +17,7 @@ from neocog.kernels.layout import FeatureMap
 from neocog.kernels.pooling.max_unpool import MaxUnpool, max_unpool
 
 
-@shapes(3)
+@sizes(40)
 @example(case=(2, 5, 5, 7, (1, 2), (0, 1), False))
 @given(case=feature_maps())
 def test_spread_winners(case):
@@ -36,11 +36,7 @@ def test_spread_winners(case):
     outside[: 2 * (h // 2), : 2 * (w // 2)] = False
     corner = places(dx_map)[0][outside][:, None] + np.arange(dx_map.pixel)
     dx.items[:, corner] = 0
-    call(
-        max_unpool,
-        MaxUnpool(x_map, y_map, dx_map),
-        (maps(y_map, dy), winners, dx),
-        n,
-    )
+    spec = MaxUnpool(x_map, y_map, dx_map)
+    call(max_unpool, spec, count=n, dy=maps(y_map, dy), winners=winners, dx=dx)
     expected = reference.max_pool2d_backward(dy, winner, (n, c, h, w))
     np.testing.assert_array_equal(read(dx_map, dx), expected)

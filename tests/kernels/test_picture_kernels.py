@@ -6,10 +6,10 @@ With a scale of 1 and a shift of 0 the map holds the bytes themselves, which mus
 import numba
 import numpy as np
 import pytest
-from cases import example, generator, in_parts, once, shapes
-from hypothesis import given
+from augmented_images import load
+from cases import generator, in_parts, once, sizes
+from hypothesis import example, given
 from hypothesis import strategies as st
-from kernel_caller import Buffer, call, flat, maps, read, step
 from test_augmentation_kernels import (
     MANY,
     SEED,
@@ -22,7 +22,7 @@ from test_augmentation_kernels import (
 
 from neocog import reference
 from neocog.kernels.compiler.numba_passes import KernelCompiler
-from neocog.kernels.input.augmentation import Augment, Augmented, load_augmented
+from neocog.kernels.input.augmented import Augment, Augmented
 from neocog.kernels.input.crop import draw_crop
 from neocog.kernels.input.image import Images
 from neocog.kernels.input.trivial_augment import CHANGES, draw_change
@@ -66,26 +66,12 @@ def made(stored, how, settings, index, height, width):
     return arranged(picture, how, settings, key, index)
 
 
-def load(spec, bytes_, order, settings, parts):
-    """The bytes that the map gets [n, h, w, c], from scratch memory that holds anything."""
-    c, h, w = spec.x.channels, spec.x.height, spec.x.width
-    n = len(order)
-    x = maps(spec.x, np.full((n, c, h, w), np.nan))
-    pixel = np.zeros((2, w, spec.x.pixel), np.float32)
-    pixel[0, :, :c] = 1
-    pictures = Buffer(1, max(1, spec.scratch.bytes), np.uint8)
-    numbers = Buffer(1, max(1, spec.scratch.numbers), np.int32)
-    pictures.items[:], numbers.items[:] = 201, -77777
-    operands = (
-        flat(bytes_, np.uint8),
-        flat(order, np.int64) if spec.images.gathered else None,
-        step(n, total=n),
-        *(flat(pixel[0]), flat(pixel[1])),
-    )
-    rest = flat(settings, np.int64), None, pictures, numbers
-    for first, count in parts:
-        call(load_augmented, spec, (*operands, (x, first), *rest), count, first=first)
-    found = read(spec.x, x).transpose(0, 2, 3, 1)
+def bytes_of(spec, bytes_, order, settings, parts):
+    """The bytes that the map gets [n, h, w, c]."""
+    c, w = spec.x.channels, spec.x.width
+    pixels = np.zeros((2, w, spec.x.pixel), np.float32)
+    pixels[0, :, :c] = 1
+    found = load(spec, bytes_, order, settings, pixels, parts).transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(found, np.floor(found))
     return found
 
@@ -110,50 +96,36 @@ HOWS = st.builds(
 ALL = {"crop": (0.2, 1.0), "rotate": 30.0, "trivial_augment": True}
 
 
-@pytest.mark.thorough
-@shapes(3)
+@sizes(20)
 @example(c=3, size=(9, 13), stored=(21, 17), how=Augment("random", 2, **ALL), gathered=True)
-@example(
-    *(1, (7, 6), (5, 16), Augment(border="zero", crop=(0.3, 0.3), rotate=60.0), True), once=True
-)
-@example(3, (5, 8), (5, 8), Augment(crop=(1.0, 1.0)), False, once=True)
-@example(3, (1, 1), (3, 2), Augment(border="zero", **ALL), True, once=True)
-@example(3, (4, 1), (4, 1), Augment(rotate=90.0, trivial_augment=True), False, once=True)
+@example(1, (7, 6), (5, 16), Augment(border="zero", crop=(0.3, 0.3), rotate=60.0), True)
+@example(3, (5, 8), (5, 8), Augment(crop=(1.0, 1.0)), False)
+@example(3, (1, 1), (3, 2), Augment(border="zero", **ALL), True)
+@example(3, (4, 1), (4, 1), Augment(rotate=90.0, trivial_augment=True), False)
 @given(
-    c=st.sampled_from([1, 3, 4]),
+    c=st.integers(1, 5),
     size=st.tuples(SIDES, SIDES),
     stored=st.tuples(SIDES, SIDES),
     how=HOWS,
     gathered=st.booleans(),
 )
 def test_pictures_are_those_of_the_formulas(c, size, stored, how, gathered):
-    check_pictures(c, size, stored, how, gathered)
-
-
-@once
-def test_a_crop_is_rotated_shifted_and_flipped():
-    check_pictures(3, (9, 13), (21, 17), Augment("random", 2, crop=(0.2, 1.0), rotate=30.0), True)
-
-
-def check_pictures(c, size, stored, how, gathered):
-    (h, w), n = size, 24
+    (h, w), n = size, 6
     stored = stored if how.crop else size
     spec = Augmented(Images(FeatureMap(h, w, c, 1, 1, True), gathered), how, stored)
     rng = generator(c, size, stored, how)
     bytes_ = pictures_of(rng, n, *stored, c)
     order = rng.permutation(n) if gathered else np.arange(n)
     settings = np.array([SEED, 5, 0, 0, 0])
-    found = load(spec, bytes_, order, settings, in_parts(n))
+    found = bytes_of(spec, bytes_, order, settings, in_parts(n))
     for place, index in enumerate(order):
         expected = made(bytes_[index], how, settings, index, h, w)
         np.testing.assert_array_equal(found[place], expected, f"image {index}")
-    alone = load(spec, bytes_, order, settings, [(i, 1) for i in range(n)])
+    alone = bytes_of(spec, bytes_, order, settings, [(i, 1) for i in range(n)])
     np.testing.assert_array_equal(found, alone)
 
 
-@pytest.mark.parametrize(
-    ("border", "channels"), [("reflect", 3), pytest.param("zero", 1, marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize(("border", "channels"), [("reflect", 3), ("zero", 1), ("zero", 4)])
 @once
 def test_every_change_in_every_strength(border, channels):
     """Often enough that each of 14 · 31 occurs; of the 18 · 15 pixels, one level a bin is full."""
@@ -165,7 +137,7 @@ def test_every_change_in_every_strength(border, channels):
     bytes_[::7] = bytes_[::7, :1, :1]
     bytes_[::5, 3:] = 255
     settings = np.array([SEED, 0, 0, 0, 0])
-    found = load(spec, bytes_, np.arange(n), settings, [(0, n)])
+    found = bytes_of(spec, bytes_, np.arange(n), settings, [(0, n)])
     seen = set()
     for index in range(n):
         change = change_of(key_of(SEED, 0, index))

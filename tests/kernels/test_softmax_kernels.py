@@ -19,7 +19,12 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.loss.softmax import Softmax, score_of_label, softmax, softmax_cross_entropy
+from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.loss import label_score
+from neocog.kernels.loss import softmax as softmax_module
+from neocog.kernels.loss.cross_entropy import CrossEntropy, cross_entropy
+from neocog.kernels.loss.label_score import score_of_label
+from neocog.kernels.loss.softmax import Softmax, softmax
 
 # The exponential's own error, in units of UNIT: two in the last place.
 EXP = 4
@@ -59,7 +64,7 @@ def score_cases(classes):
 
 
 # 1 and 2 classes, whole vectors, one more and one less than a vector.
-CLASSES = [1, 2, 10, 16, 33]
+CLASSES = [1, 2, 10, 16, 33, 100, 1000]
 
 
 @pytest.mark.parametrize("classes", CLASSES)
@@ -67,7 +72,7 @@ def test_softmax(classes):
     z = score_cases(classes)
     spec = Softmax(classes)
     scores, p = Buffer(len(z), classes), Buffer(len(z), classes)
-    call(softmax, spec, (maps(spec.z, z[..., None, None]), scores, p), len(z))
+    call(softmax, spec, count=len(z), z=maps(spec.z, z[..., None, None]), scores=scores, p=p)
     np.testing.assert_array_equal(scores.items, z)
     assert_within(p.items, reference.softmax(double(z)), share_bound(z)[0])
     sums = p.items.astype(np.float64).sum(axis=1)
@@ -80,7 +85,7 @@ def test_the_exponential_is_within_two_units_in_the_last_place():
     z = np.zeros((4000, 2), np.float32)
     z[:, 1] = -np.concatenate([np.linspace(0, 2, 2000), np.linspace(2, 90, 2000)])
     zs, n = maps(spec.z, z[..., None, None]), len(z)
-    call(softmax, spec, (zs, Buffer(n, 2), Buffer(n, 2)), n)
+    call(softmax, spec, count=n, z=zs, scores=Buffer(n, 2), p=Buffer(n, 2))
     expected = np.exp(double(z))
     assert_within(zs.items[:, :2], expected, EXP * UNIT * expected + TINY)
 
@@ -92,7 +97,7 @@ def test_softmax_of_what_is_not_finite(classes, value):
     z = np.zeros((classes, classes), np.float32)
     np.fill_diagonal(z, value)
     scores, p = Buffer(classes, classes), Buffer(classes, classes)
-    call(softmax, spec, (maps(spec.z, z[..., None, None]), scores, p), classes)
+    call(softmax, spec, count=classes, z=maps(spec.z, z[..., None, None]), scores=scores, p=p)
     np.testing.assert_array_equal(scores.items, z)
     with np.errstate(invalid="ignore"):
         expected = reference.softmax(double(z))
@@ -104,7 +109,7 @@ def test_softmax_cross_entropy(classes):
     z = score_cases(classes)
     n, begin = len(z), 3
     rng = generator(classes)
-    spec = Softmax(classes)
+    spec = CrossEntropy(classes)
     labels = rng.integers(0, classes, 2 * n)
     order = rng.permutation(2 * n)
     dz = blank(spec.z, n)
@@ -112,15 +117,9 @@ def test_softmax_cross_entropy(classes):
     told = step(n, begin=begin, total=2 * n)
     zs = maps(spec.z, z[..., None, None])
     for first, count in in_parts(n):
-        operands = (
-            (zs, first),
-            (dz, first),
-            (losses, first),
-            flat(order, np.int64),
-            flat(labels, np.int64),
-            told,
-        )
-        call(softmax_cross_entropy, spec, operands, count, first=first)
+        operands = {"z": (zs, first), "dz": (dz, first), "losses": (losses, first)}
+        operands |= {"order": flat(order, np.int64), "labels": flat(labels, np.int64)}
+        call(cross_entropy, spec, count=count, first=first, **operands, step=told)
     own = labels[order[begin : begin + n]]
     z_bound, sum_bound = share_bound(z)
     # The logarithm of a sum that is off by a part of itself is off by that much; the rest is
@@ -137,14 +136,15 @@ def test_softmax_cross_entropy(classes):
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_cross_entropy_of_what_is_not_finite(value):
     classes = 10
-    spec = Softmax(classes)
+    spec = CrossEntropy(classes)
     z = np.zeros((classes, classes), np.float32)
     np.fill_diagonal(z, value)
     labels = np.arange(classes)[::-1].copy()
     losses = Buffer(classes, 1, np.float64)
     zs = maps(spec.z, z[..., None, None])
-    tail = flat(np.arange(classes), np.int64), flat(labels, np.int64), step(classes)
-    call(softmax_cross_entropy, spec, (zs, blank(spec.z, classes), losses, *tail), classes)
+    operands = {"z": zs, "dz": blank(spec.z, classes), "losses": losses, "step": step(classes)}
+    operands |= {"order": flat(np.arange(classes), np.int64), "labels": flat(labels, np.int64)}
+    call(cross_entropy, spec, count=classes, **operands)
     with np.errstate(invalid="ignore"):
         expected = reference.cross_entropy(double(z), labels)
     assert_within(losses.items[:, 0], expected, (classes + EXP) * UNIT)
@@ -161,10 +161,11 @@ def test_score_of_label(classes):
     order = rng.permutation(2 * n)
     zs, dz = maps(spec.z, z[..., None, None]), blank(spec.z, n)
     losses = Buffer(n, 1, np.float64)
-    tail = flat(order, np.int64), flat(labels, np.int64), step(n, begin=begin, total=2 * n)
+    tail = {"order": flat(order, np.int64), "labels": flat(labels, np.int64)}
+    tail["step"] = step(n, begin=begin, total=2 * n)
     for first, count in in_parts(n):
-        operands = ((zs, first), (dz, first), (losses, first), *tail)
-        call(score_of_label, spec, operands, count, first=first)
+        operands = {"z": (zs, first), "dz": (dz, first), "losses": (losses, first)} | tail
+        call(score_of_label, spec, count=count, first=first, **operands)
     own = labels[order[begin : begin + n]]
     np.testing.assert_array_equal(losses.items[:, 0], reference.label_score(double(z), own))
     expected = reference.label_score_backward(double(z), own)
@@ -179,8 +180,14 @@ def test_score_of_label_of_what_is_not_finite(value):
     z = np.zeros((2, classes), np.float32)
     z[0, 3], z[1, 4] = value, value
     losses, dz = Buffer(2, 1, np.float64), blank(spec.z, 2)
-    tail = flat(np.arange(2), np.int64), flat(np.array([3, 3]), np.int64), step(2)
-    call(score_of_label, spec, (maps(spec.z, z[..., None, None]), dz, losses, *tail), 2)
+    operands = {"z": maps(spec.z, z[..., None, None]), "dz": dz, "losses": losses}
+    operands |= {"order": flat([0, 1], np.int64), "labels": flat([3, 3], np.int64), "step": step(2)}
+    call(score_of_label, spec, count=2, **operands)
     np.testing.assert_array_equal(losses.items[:, 0], [value, 0])
     expected = np.tile(np.arange(classes) == 3, (2, 1))
     np.testing.assert_array_equal(read(spec.z, dz)[..., 0, 0], expected)
+
+
+def test_any_number_of_classes_is_of_a_listed_kind():
+    for module, kernel in ((softmax_module, softmax), (label_score, score_of_label)):
+        assert [(k, kind_of(s)) for k, s in module.kinds()] == [(kernel, kind_of(Softmax(77)))]

@@ -99,7 +99,7 @@ def test_the_table_of_numbers():
     assert numbers[[0, 3]].tolist() == [20, 1]
     assert numbers.view(np.float64)[2] == 0.25
     assert numbers[1] == numbers[4:].ctypes.data and numbers[4:].tolist() == [5, 6]
-    with pytest.raises(TypeError, match="apart .=20. of Pick changes its type"):
+    with pytest.raises(TypeError, match=r"apart .=20. of Pick changes its type"):
         numbers_of([Size("apart", "f")], spec)
 
 
@@ -153,7 +153,7 @@ def test_operands_in_order():
         *("a", "b", "c", "t"),
         None,
     )
-    with pytest.raises(TypeError, match="multiply has no operand z. Its operands are: x, y,"):
+    with pytest.raises(TypeError, match=r"multiply has no operand z\. Its operands are: x, y,"):
         multiply.in_order({"x": "a", "y": "b", "floats": "c", "total": "t", "z": "d"})
     with pytest.raises(TypeError, match="multiply needs the operand floats"):
         multiply.in_order({"x": "a", "y": "b", "total": "t"})

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from cases import double, generator, once, real
+from cases import double, generator, in_parts, real, sizes
+from hypothesis import given
+from hypothesis import strategies as st
 from kernel_caller import (
     Buffer,
     assert_within,
@@ -14,11 +16,13 @@ from kernel_caller import (
     step,
 )
 
+from neocog.kernels.compiler.spec import kind_of
 from neocog.kernels.optimizer.update import (
     RATES,
     Update,
     adagrad_update,
     adam_update,
+    kinds,
     rmsprop_update,
     sgd_update,
 )
@@ -29,29 +33,48 @@ except ImportError:
     torch = None
 
 ITEM, ITEMS = 48, 5
+FLAGS = ("nesterov", "decay", "decoupled", "clipped")
 
 
 def state(rng, scale=1.0):
     return flat(real(rng, ITEMS * ITEM) * scale)
 
 
+def states_of(kernel):
+    """The names of a kernel's operands that are arrays of its state."""
+    return [name for name in kernel.operands if name in ("m", "v", "b")]
+
+
 @pytest.mark.parametrize("kernel", [sgd_update, adam_update, rmsprop_update, adagrad_update])
-def test_an_update_touches_only_its_items(kernel):
-    """Items 1 … 3 of five, in two calls; the first and the last stay as they are."""
-    rng = generator(kernel.py_func.__name__)
-    w, g, first = state(rng), state(rng), flat(np.abs(real(rng, ITEMS * ITEM)))
-    second = flat(np.abs(real(rng, ITEMS * ITEM)))
-    settings_ = flat([0.1, 0.0, 0.9, 0.9, 1e-3, 0.0, 0.0, 0.0], np.float64)
+@sizes(10)
+@given(vectors=st.integers(1, 9), middle=st.integers(1, 4), flags=st.sets(st.sampled_from(FLAGS)))
+def test_an_update_touches_only_its_items(kernel, vectors, middle, flags):
+    """All items but the first and the last, in two calls; those stay as they are."""
+    item, items = 16 * vectors, middle + 2
+    rng = generator(kernel.__name__, vectors, middle)
+    w, g = flat(real(rng, items * item)), flat(real(rng, items * item))
+    kept = {name: flat(np.abs(real(rng, items * item))) for name in states_of(kernel)}
+    settings_ = flat([0.1, 0.01, 0.9, 0.9, 1e-3, 0.0, 0.0, 0.0], np.float64)
     rates = flat([1.0, *[np.nan] * (RATES - 1)], np.float64)
-    operands = w, g, settings_, rates, step(1), first, second
-    before = [o.items.copy() for o in (w, first)]
-    call(kernel, Update(ITEM), operands, 1, first=1)
-    call(kernel, Update(ITEM), operands, 2, first=2)
-    for buffer, old in zip((w, first), before, strict=True):
-        for end in (slice(0, ITEM), slice(-ITEM, None)):
+    of = {"w": w, "g": g, "settings": settings_, "rates": rates, "step": step(1), **kept}
+    changing = [w, *(kept[name] for name in states_of(kernel)[:1])]
+    before = [buffer.items.copy() for buffer in changing]
+    spec = Update(item, **dict.fromkeys(flags, True))
+    for first, count in in_parts(middle):
+        call(kernel, spec, count=count, first=1 + first, clip=flat([0.5], np.float64), **of)
+    for buffer, old in zip(changing, before, strict=True):
+        for end in (slice(0, item), slice(-item, None)):
             np.testing.assert_array_equal(buffer.items[0, end], old[0, end])
         # A small gradient may not change a large number.
-        assert (buffer.items[0, ITEM:-ITEM] != old[0, ITEM:-ITEM]).mean() > 0.5
+        assert (buffer.items[0, item:-item] != old[0, item:-item]).mean() > 0.5
+
+
+@given(flags=st.sets(st.sampled_from(["momentum", *FLAGS])), item=st.integers(1, 999))
+def test_no_option_makes_another_kind(flags, item):
+    spec = Update(item, **dict.fromkeys(flags, True))
+    listed = {(kernel, kind_of(spec)) for kernel, spec in kinds()}
+    for kernel in (sgd_update, adam_update, rmsprop_update, adagrad_update):
+        assert (kernel, kind_of(spec)) in listed
 
 
 # Twenty steps beside `torch.optim` in float64. Every error is passed on from step to step: a name
@@ -262,14 +285,14 @@ CASES = {
 }
 
 
-def run_middle(kernel, s, operands):
+def run_middle(kernel, s, **operands):
     """Items 1 … 4 of five, in two calls."""
-    call(kernel, s, operands, 1, first=1)
-    call(kernel, s, operands, 2, first=2)
+    call(kernel, s, first=1, **operands)
+    call(kernel, s, count=2, first=2, **operands)
 
 
-@pytest.mark.parametrize("clipped", [pytest.param(False, marks=once), True])
-@pytest.mark.parametrize("cycled", [pytest.param(False, marks=once), True])
+@pytest.mark.parametrize("clipped", [False, True])
+@pytest.mark.parametrize("cycled", [False, True])
 @pytest.mark.parametrize("name", CASES)
 def test_twenty_steps(name, cycled, clipped):
     """`cycled`: rates and momentum from the table, as one-cycle moves them."""
@@ -297,8 +320,9 @@ def test_twenty_steps(name, cycled, clipped):
         row = (t + 7) % STEPS  # a run of its own, while the optimizer's steps go on
         words = step(1, taken=t, done=row)
         clip = flat([factor], np.float64) if clipped else None
-        operands = w, g, settings8, rates, words, *states, *[None] * (2 - len(states)), clip
-        run_middle(kernel, s, operands)
+        kept = dict(zip(states_of(kernel), states, strict=False))
+        of = {"w": w, "g": g, "settings": settings8, "rates": rates, "step": words, "clip": clip}
+        run_middle(kernel, s, **of, **kept)
         momentum = momenta[row] if moves_momentum else own
         l2 = 0.0 if s.decoupled or not s.decay else settings_[1]
         slope, off = gradient_of(moving, double(g.items[0, MIDDLE]), factor, l2)
@@ -322,15 +346,14 @@ def test_twenty_steps(name, cycled, clipped):
 def test_numbers_that_are_not_finite_pass():
     """As through the formula; without weight decay an infinite weight is no NaN."""
     rng = generator("wild")
-    for kernel, states in ((sgd_update, 1), (adam_update, 2), (rmsprop_update, 2)):
-        w, g, *kept = (state(rng) for _ in range(2 + states))
-        for buffer in kept:
-            buffer.items[:] = np.abs(buffer.items)
+    for kernel in (sgd_update, adam_update, rmsprop_update):
+        w, g = state(rng), state(rng)
+        kept = {name: flat(np.abs(real(rng, ITEMS * ITEM))) for name in states_of(kernel)}
         g.items[0, ITEM + 3], g.items[0, ITEM + 4], w.items[0, ITEM + 5] = np.nan, np.inf, -np.inf
         rates = flat([1.0, np.nan, np.nan, np.nan], np.float64)
         settings8 = flat([0.1, 0, 0.9, 0.99, 1e-8, 0, 0, 0], np.float64)
-        operands = w, g, settings8, rates, step(1), *kept, *[None] * (2 - states), None
-        run_middle(kernel, Update(ITEM), operands)
+        of = {"w": w, "g": g, "settings": settings8, "rates": rates, "step": step(1)}
+        run_middle(kernel, Update(ITEM), **of, **kept)
         found = w.items[0, ITEM : ITEM + 8]
         assert np.isnan(found[3])
         # Adam and RMSprop divide infinity by infinity.
@@ -347,6 +370,7 @@ def test_zeros_stay_zero(name):
     states = [flat(np.full(ITEMS * ITEM, value)) for value in begin]
     rates = flat([1.0, np.nan, np.nan, np.nan], np.float64)
     settings8 = flat([*settings_, *[np.nan] * (8 - len(settings_))], np.float64)
-    operands = w, g, settings8, rates, step(1), *states, *[None] * (2 - len(states)), None
-    run_middle(kernel, Update(ITEM, **flags), operands)
+    of = {"w": w, "g": g, "settings": settings8, "rates": rates, "step": step(1)}
+    kept = dict(zip(states_of(kernel), states, strict=False))
+    run_middle(kernel, Update(ITEM, **flags), **of, **kept)
     np.testing.assert_array_equal(w.items, np.zeros_like(w.items))

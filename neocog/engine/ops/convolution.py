@@ -4,7 +4,7 @@
 maximum and its position, the winner, and the backward pass visits winners only.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,23 +22,26 @@ from neocog.engine.ops.winograd import (
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.convolution.bias_gradient import BiasGradient, conv2d_backward_bias
+from neocog.kernels.convolution.flipped_weight import FlippedWeight, conv2d_flip_weight
 from neocog.kernels.convolution.forward import conv2d_forward
 from neocog.kernels.convolution.gradient import (
-    conv2d_backward_bias,
     conv2d_backward_weight,
     conv2d_backward_weight_items,
-    conv2d_flip_weight,
-    conv2d_reduce,
 )
 from neocog.kernels.convolution.input_gradient import InputGradient, conv2d_backward_input_strided
+from neocog.kernels.convolution.shard_sum import ShardSum, conv2d_reduce
 from neocog.kernels.convolution.tiling import Convolution
 from neocog.kernels.convolution.weight_gradient import WeightGradient
-from neocog.kernels.convolution.winner_gradient import conv2d_backward_weight_of_winners
+from neocog.kernels.convolution.winner_gradient import (
+    WinnerGradient,
+    conv2d_backward_weight_of_winners,
+)
 from neocog.kernels.convolution.winner_input_gradient import (
     WinnerInputGradient,
     conv2d_backward_input_of_winners,
 )
-from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.pooling.max_unpool import MaxUnpool, max_unpool
 from neocog.layers import BatchNorm2d, Conv2d
 
@@ -208,12 +211,18 @@ class ConvolutionOp(Op):
             **self._crop,
             **self._steps,
         )
-        operands = (self.x.name, f"{self.name}.weight", self._bias, y, winners)
+        operands = {
+            "x": self.x.name,
+            "weight": f"{self.name}.weight",
+            "bias": self._bias,
+            "y": y,
+            "winners": winners,
+        }
         if builder.single_image:
             parts = spec.bands * spec.w.blocks
-            builder.emit_parts(conv2d_forward, spec, operands, self.name, parts=parts)
+            builder.emit_parts(conv2d_forward, spec, self.name, parts=parts, **operands)
         else:
-            builder.emit(conv2d_forward, spec, operands, self.name)
+            builder.emit(conv2d_forward, spec, self.name, **operands)
 
     # Backward
 
@@ -223,12 +232,6 @@ class ConvolutionOp(Op):
         self._weight_gradient(builder, dy)
         if self.x.learns:
             self._input_gradient(builder, dy)
-
-    def _gradient(self, shard: int, dy: FeatureMap, *, winners: bool) -> WeightGradient:
-        crop = self._crop if not winners or any(self._crop.values()) else {}
-        return WeightGradient(
-            self.x.map, dy, self._weight, self.layer.bias, winners, shard, **self._steps, **crop
-        )
 
     def _weight_gradient(self, builder: Builder, dy: str) -> None:
         name, w = self.name, self._weight
@@ -241,15 +244,16 @@ class ConvolutionOp(Op):
         if not self.pool and w.size > _LARGE:
             self._weight_gradient_of_batch(builder, dy)
             return
-        gradient = self._gradient(builder.shard, self.y.gradient_map, winners=self.pool)
-        of_weight = builder.floats(f"{name}.weight.shards", gradient.partial_size * builder.shards)
-        of_bias = builder.floats(f"{name}.bias.shards", padded(w.out_channels) * builder.shards)
-        kernel = conv2d_backward_weight_of_winners if self.pool else conv2d_backward_weight
-        winners = f"{name}.winners" if self.pool else None
-        builder.emit(kernel, gradient, (self.x.name, dy, winners, of_weight, of_bias), name)
-        bias = f"{name}.bias.gradient" if self.layer.bias else None
-        operands = (of_weight, of_bias, f"{name}.weight.gradient", bias, "step")
-        reduce = Instruction(conv2d_reduce, _smallest(gradient), operands, name)
+        if self.pool:
+            sums = self._sums_of_winners(builder, dy)
+        else:
+            sums = ShardSum(w, self.layer.bias, builder.shard)
+            spec = self._gradient(builder.shard)
+            of = self._shards(builder, sums)
+            builder.emit(conv2d_backward_weight, spec, name, x=self.x.name, dy=dy, **of)
+        gradients = {"dw": f"{name}.weight.gradient", "db": self._bias_gradient, "step": "step"}
+        of = self._shards(builder, sums)
+        reduce = Instruction.of(conv2d_reduce, sums, name, **of, **gradients)
         if w.groups == 1:
             builder.learn(self.parameters(), [reduce], w.blocks)
             return
@@ -258,22 +262,51 @@ class ConvolutionOp(Op):
         for parameter in self.parameters():
             builder.learn([parameter], [], parameter.size // LANES)
 
+    def _gradient(self, shard: int) -> WeightGradient:
+        of_dy = self.y.gradient_map
+        steps = {**self._steps, **self._crop}
+        return WeightGradient(self.x.map, of_dy, self._weight, self.layer.bias, shard, **steps)
+
+    @property
+    def _bias_gradient(self) -> str | None:
+        return f"{self.name}.bias.gradient" if self.layer.bias else None
+
+    def _shards(self, builder: Builder, spec: ShardSum) -> dict[str, str]:
+        """The buffers of the shards' sums."""
+        sums = builder.floats(f"{self.name}.weight.shards", spec.size * builder.shards)
+        of_bias = builder.floats(f"{self.name}.bias.shards", spec.bias_size * builder.shards)
+        return {"sums": sums, "bias_sums": of_bias}
+
+    def _sums_of_winners(self, builder: Builder, dy: str) -> ShardSum:
+        """The weight's gradient from the winners of pooling."""
+        name, w, (stride_h, stride_w) = self.name, self._weight, self.layer.steps
+        spec = WinnerGradient(
+            self.x.map,
+            self.y.gradient_map,
+            w,
+            self.layer.bias,
+            builder.shard,
+            stride_h,
+            stride_w,
+            **self._crop,
+        )
+        sums = ShardSum(w, self.layer.bias, builder.shard, spec.line, self.x.map.pixel)
+        of = {"x": self.x.name, "dy": dy, "winners": f"{name}.winners"}
+        of |= self._shards(builder, sums)
+        builder.emit(conv2d_backward_weight_of_winners, spec, name, **of)
+        return sums
+
     def _weight_gradient_of_batch(self, builder: Builder, dy: str) -> None:
         """The weight's gradient, item by item, each over the whole batch."""
-        name, gradient = (
-            self.name,
-            self._gradient(builder.batch, self.y.gradient_map, winners=False),
-        )
-        operands = (self.x.name, dy, f"{name}.weight.gradient", "step")
-        builder.before_learning(
-            Instruction(conv2d_backward_weight_items, gradient, operands, name), gradient.items
-        )
+        name, spec = self.name, self._gradient(0)
+        of = {"x": self.x.name, "dy": dy, "dw": f"{name}.weight.gradient", "step": "step"}
+        items = Instruction.of(conv2d_backward_weight_items, spec, name, **of)
+        builder.before_learning(items, spec.items)
         weight, *bias = self.parameters()
         builder.learn([weight], [], self._weight.blocks)
         for parameter in bias:
-            of_bias = Instruction(
-                conv2d_backward_bias, gradient, (dy, f"{name}.bias.gradient", "step"), name
-            )
+            of = {"dy": dy, "db": f"{name}.bias.gradient", "step": "step"}
+            of_bias = Instruction.of(conv2d_backward_bias, BiasGradient(spec.dy), name, **of)
             builder.learn([parameter], [of_bias], parameter.size // LANES)
 
     def _input_gradient(self, builder: Builder, dy: str) -> None:
@@ -288,11 +321,13 @@ class ConvolutionOp(Op):
         if self.pool:
             dense = builder.map(f"{name}.dy.spread", self._spread, transient=True)
             pooled = MaxUnpool(self.x.map, dy_map, self._spread)
-            builder.emit(max_unpool, pooled, (dy, f"{name}.winners", dense), name)
+            winners = f"{name}.winners"
+            builder.emit(max_unpool, pooled, name, dy=dy, winners=winners, dx=dense)
             dy, dy_map = dense, self._spread
         flipped = builder.floats(f"{name}.weight.flipped", w.flipped.size)
         dx, adds = builder.write_gradient(self.x, can_add=not self.x.gated)
         spec = self._input_spec(dy_map, accumulate=adds)
+        gate = self.x.name if spec.gated else None
         if self.layer.steps == (1, 1):
             (kh, kw), (dh, dw), (ph, pw) = self.layer.kernel, self.layer.spread, self.layer.before
             plain = Convolution(
@@ -308,13 +343,14 @@ class ConvolutionOp(Op):
                 dilation_w=dw,
                 accumulate=adds,
             )
-            builder.emit(conv2d_forward, plain, (dy, flipped, None, dx, None, self.x.name), name)
+            of = {"x": dy, "weight": flipped, "y": dx, "gate": gate}
+            builder.emit(conv2d_forward, plain, name, **of)
         else:
-            operands = (dy, flipped, dx, self.x.name)
-            builder.emit(conv2d_backward_input_strided, spec, operands, name)
+            of = {"dy": dy, "weight": flipped, "dx": dx, "gate": gate}
+            builder.emit(conv2d_backward_input_strided, spec, name, **of)
         if not adds:
             builder.add_gradient(self.x, dx)
-        self._flip_weight(builder, dy_map)
+        self._flip_weight(builder)
 
     @property
     def _scatters(self) -> bool:
@@ -326,31 +362,22 @@ class ConvolutionOp(Op):
 
     def _input_gradient_of_winners(self, builder: Builder, dy: str) -> None:
         dx, _ = builder.write_gradient(self.x)
-        dy_map, w = self.y.gradient_map, self._weight.flipped
+        name, w = self.name, self._weight.flipped
         spec = WinnerInputGradient(
-            dy_map.bare, self.x.map, w, *self.layer.steps, gated=self.x.gated
+            self.y.gradient_map.bare, self.x.map, w, *self.layer.steps, gated=self.x.gated
         )
-        flipped = builder.floats(f"{self.name}.weight.flipped", w.size)
-        operands = (dy, f"{self.name}.winners", flipped, dx, self.x.name)
-        builder.emit(conv2d_backward_input_of_winners, spec, operands, self.name)
+        flipped = builder.floats(f"{name}.weight.flipped", w.size)
+        of = {"dy": dy, "winners": f"{name}.winners", "weight": flipped, "dx": dx}
+        builder.emit(conv2d_backward_input_of_winners, spec, name, **of, gate=self.x.name)
         builder.add_gradient(self.x, dx)
-        self._flip_weight(builder, dy_map)
+        self._flip_weight(builder)
 
-    def _flip_weight(self, builder: Builder, dy_map: FeatureMap) -> None:
+    def _flip_weight(self, builder: Builder) -> None:
         """Compute the flipped weight after every step."""
         name, w = self.name, self._weight
-        flipped = f"{name}.weight.flipped"
-        spec = replace(_smallest(self._gradient(1, dy_map, winners=False)), bias=False)
-        flip = Instruction(conv2d_flip_weight, spec, (f"{name}.weight", flipped), name)
+        of = {"weight": f"{name}.weight", "flipped": f"{name}.weight.flipped"}
+        flip = Instruction.of(conv2d_flip_weight, FlippedWeight(w), name, **of)
         builder.refresh(flip, w.blocks)
-
-
-def _smallest(gradient: WeightGradient) -> WeightGradient:
-    """The spec with the smallest maps, for kernels that read none: they are compiled once."""
-    x, dy = gradient.x, gradient.dy
-    shard, w = gradient.shard, gradient.w
-    maps = FeatureMap(1, 1, x.channels, dense=x.dense), FeatureMap(1, 1, dy.channels)
-    return WeightGradient(*maps, w, gradient.bias, gradient.winners, shard)
 
 
 def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:

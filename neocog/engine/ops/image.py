@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.plan import Scope
-from neocog.kernels.input.augmentation import AUGMENT_SETTINGS, Augmented, load_augmented
+from neocog.kernels.input.augmentation import augmentation_plan, augmentation_rooms
+from neocog.kernels.input.augmented import AUGMENT_SETTINGS, Augmented
 from neocog.kernels.input.image import Images, load_images
 
 __all__ = ["LoadOp"]
 
-_INT, _LONG = 4, 8
+_LONG = 8
 
 
 @dataclass(eq=False)
@@ -23,27 +24,29 @@ class LoadOp(Op):
         builder.map("input", x)
         for name in ("scale", "shift"):
             builder.plan.buffer(name, x.width * x.pixel * FLOAT, Scope.SHARED)
-        images = builder.plan.buffer("images", x.height * x.width * x.channels, Scope.WHOLE)
+        data = builder.plan.buffer("images", x.height * x.width * x.channels, Scope.WHOLE)
         builder.plan.buffer("step", 5 * _LONG, Scope.WORKER)
         order = None
         if builder.training:
             order = builder.plan.buffer("order", _LONG, Scope.WHOLE)
             builder.plan.buffer("labels", _LONG, Scope.WHOLE)
-        operands = (images, order, "step", "scale", "shift", "input")
-        spec = Images(x, builder.training)
-        augment = builder.options.augment if builder.options else None
-        if augment is None:
-            builder.emit(load_images, spec, operands, "input")
+        images, options = Images(x, builder.training), builder.options
+        if options is None or options.augment is None:
+            of = {name: name for name in ("step", "scale", "shift")}
+            builder.emit(load_images, images, "input", data=data, order=order, x="input", **of)
             return
-        settings = builder.plan.buffer("augment", len(AUGMENT_SETTINGS) * _LONG, Scope.SHARED)
-        other = builder.floats("other", x.size, Scope.WORKER) if augment.mixes else None
-        augmented = Augmented(spec, augment, builder.options.stored if builder.options else None)
-        scratch: list[str | None] = [None, None]
-        if augmented.scratch.bytes:
-            numbers = augmented.scratch.numbers * _INT
-            scratch[0] = builder.plan.buffer("pictures", augmented.scratch.bytes, Scope.WORKER)
-            scratch[1] = builder.plan.buffer("taps", numbers, Scope.WORKER) if numbers else None
-        builder.emit(load_augmented, augmented, (*operands, settings, other, *scratch), "input")
+        builder.plan.buffer("augment", len(AUGMENT_SETTINGS) * _LONG, Scope.SHARED)
+        self._augment(builder, Augmented(images, options.augment, options.stored))
+
+    @staticmethod
+    def _augment(builder: Builder, spec: Augmented) -> None:
+        for name, room in augmentation_rooms(spec).items():
+            if room.per_image:
+                builder.plan.map(name, room.bytes)
+            else:
+                builder.plan.buffer(name, room.bytes, Scope.WORKER)
+        for step in augmentation_plan(spec):
+            builder.emit(step.kernel, step.spec, "input", **step.operands)
 
     def backward(self, builder: Builder) -> None:
         """Nothing: images need no gradient."""

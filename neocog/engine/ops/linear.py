@@ -17,18 +17,14 @@ from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
-from neocog.kernels.linear.forward import (
-    FullyConnected,
-    linear_forward,
-    linear_forward_parts,
-    linear_sum_parts,
-)
+from neocog.kernels.linear.forward import linear_forward, linear_forward_parts, linear_sum_parts
 from neocog.kernels.linear.gradient import (
     linear_backward_bias,
     linear_backward_input,
     linear_backward_input_slices,
     linear_backward_weight,
 )
+from neocog.kernels.linear.tiling import FullyConnected
 from neocog.layers import Linear
 
 __all__ = ["LinearOp"]
@@ -37,6 +33,10 @@ Floats = NDArray[np.float32]
 
 # Bytes of a weight whose gradient is computed, then applied, at a time.
 _SLICE_BYTES = 8 * 1024
+
+# Vectors of inputs whose gradients are computed at a time, at least; the kernel reads dz once for
+# four of them.
+_FEWEST_VECTORS = 4
 
 
 @dataclass(eq=False)
@@ -74,19 +74,20 @@ class LinearOp(Op):
         for parameter in self.parameters():
             builder.parameter(parameter)
         x, y = self.x.name, builder.map(self.y.name, self.y.map)
+        spec, bias = self._spec(builder), self._bias
         if builder.shared:
             parts = self._forward_parts(builder)
-            builder.emit(linear_sum_parts, self._spec(builder), (parts, self._bias, y), self.name)
+            builder.emit(linear_sum_parts, spec, self.name, parts=parts, bias=bias, z=y)
         else:
-            operands = (x, f"{self.name}.weight", self._bias, y)
-            builder.emit(linear_forward, self._spec(builder), operands, self.name)
+            weight = f"{self.name}.weight"
+            builder.emit(linear_forward, spec, self.name, x=x, weight=weight, bias=bias, z=y)
 
     def _forward_parts(self, builder: Builder) -> str:
         """The sums of each part of the inputs, for all images; returns their buffer."""
         spec = replace(self._spec(builder), bias=False, relu=False)
         parts = builder.floats(f"{self.name}.parts", spec.parts * builder.batch * spec.z.size)
-        operands = (self.x.name, f"{self.name}.weight", parts, "step")
-        instruction = Instruction(linear_forward_parts, spec, operands, self.name)
+        operands = {"x": self.x.name, "weight": f"{self.name}.weight", "parts": parts}
+        instruction = Instruction.of(linear_forward_parts, spec, self.name, **operands, step="step")
         builder.over(Group([instruction], spec.parts, barrier=True))
         return parts
 
@@ -94,27 +95,36 @@ class LinearOp(Op):
         """x's gradient by images and then the weight's by slices of inputs, or both by slices."""
         name, dz = self.name, builder.gradient(self.y)
         spec = self._spec(builder, gated=self.x.gated)
-        operands: tuple[str, ...] = (self.x.name, dz, f"{name}.weight.gradient", "step")
-        of_weight = Instruction(linear_backward_weight, self._spec(builder), operands, name)
+        of_weight = Instruction.of(
+            linear_backward_weight,
+            self._spec(builder),
+            name,
+            x=self.x.name,
+            dz=dz,
+            dw=f"{name}.weight.gradient",
+            step="step",
+        )
         instructions = [of_weight]
-        chunk = max(1, _SLICE_BYTES // (spec.slice_size * FLOAT))
+        chunk = max(_FEWEST_VECTORS, _SLICE_BYTES // (spec.vector_size * FLOAT))
         if self.x.learns:
             direct = self.x.gradient_map == self.x.map
             dx, _ = builder.write_gradient(self.x) if direct else (f"{name}.dx", False)
             if not direct:
                 builder.map(dx, self.x.map, transient=True)
+            operands = {"dz": dz, "weight": f"{name}.weight", "x": self.x.name, "dx": dx}
             if builder.shared:
-                operands = (dz, f"{name}.weight", dx, self.x.name, "step")
-                slices = Instruction(linear_backward_input_slices, spec, operands, name)
+                slices = Instruction.of(
+                    linear_backward_input_slices, spec, name, **operands, step="step"
+                )
                 instructions.insert(0, slices)
             else:
-                operands = (dz, f"{name}.weight", dx, self.x.name)
-                builder.emit(linear_backward_input, spec, operands, name)
+                builder.emit(linear_backward_input, spec, name, **operands)
         weight, *bias = self.parameters()
-        builder.learn([weight], instructions, spec.slices, chunk)
+        builder.learn([weight], instructions, spec.input_vectors, chunk)
         for parameter in bias:
-            operands = (dz, f"{name}.bias.gradient", "step")
-            of_bias = Instruction(linear_backward_bias, self._spec(builder), operands, name)
+            of_bias = Instruction.of(
+                linear_backward_bias, spec, name, dz=dz, db=f"{name}.bias.gradient", step="step"
+            )
             builder.learn([parameter], [of_bias], 1)
         if builder.shared:
             builder.learn_now()

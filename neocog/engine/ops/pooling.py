@@ -4,13 +4,9 @@ from dataclasses import dataclass
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
-from neocog.kernels.pooling.window_pooling import (
-    WindowPooling,
-    avg_pool_backward,
-    avg_pool_forward,
-    max_pool_backward,
-    max_pool_forward,
-)
+from neocog.kernels.pooling.average_pooling import avg_pool_backward, avg_pool_forward
+from neocog.kernels.pooling.max_pooling import max_pool_backward, max_pool_forward
+from neocog.kernels.pooling.windows import Side, WindowGradient, WindowPooling, adaptive_side
 from neocog.layers import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 
 __all__ = ["PoolingOp"]
@@ -26,45 +22,50 @@ class PoolingOp(Op):
     def _takes_largest(self) -> bool:
         return isinstance(self.layer, MaxPool2d | AdaptiveMaxPool2d)
 
-    def _spec(self, builder: Builder) -> WindowPooling:
-        if isinstance(self.layer, MaxPool2d | AvgPool2d):
-            sides = (*self.layer.kernel, *self.layer.steps, *self.layer.before)
-        else:
-            sides = (self.x.height, self.x.width) * 2 + (0, 0)
-        padding_counts = isinstance(self.layer, AvgPool2d) and self.layer.count_include_pad
+    def _sides(self) -> tuple[Side, Side]:
+        """The windows along columns and rows of pixels."""
+        layer, x, y = self.layer, self.x, self.y
+        if isinstance(layer, AdaptiveMaxPool2d | AdaptiveAvgPool2d):
+            return adaptive_side(x.height, y.height), adaptive_side(x.width, y.width)
+        (kh, kw), (sh, sw), (top, left) = layer.kernel, layer.steps, layer.before
+        rows = Side(x.height, y.height, kh, sh, top)
+        return rows, Side(x.width, y.width, kw, sw, left)
+
+    def _spec(self, builder: Builder, kind: type[WindowPooling]) -> WindowPooling:
         maps = (self.x.map, self.y.map, self.y.gradient_map, self.x.gradient_map)
-        return WindowPooling(
-            *maps, *sides, self._takes_largest and builder.training, padding_counts
+        return kind(
+            *maps,
+            *self._sides(),
+            winners=self._takes_largest and builder.training,
+            count_include_pad=getattr(self.layer, "count_include_pad", False),
+            divisor=getattr(self.layer, "divisor_override", None) or 0,
         )
 
-    def _winners(self, builder: Builder) -> str:
-        return builder.plan.map(f"{self.name}.winners", self.y.map.bare.size * FLOAT)
+    @property
+    def _winners(self) -> str:
+        return f"{self.name}.winners"
 
     def forward(self, builder: Builder) -> None:
         """Pool."""
-        builder.map(self.y.name, self.y.map)
-        if self._takes_largest:
-            winners = self._winners(builder) if builder.training else None
-            builder.emit(
-                max_pool_forward,
-                self._spec(builder),
-                (self.x.name, self.y.name, winners),
-                self.name,
-            )
-        else:
-            builder.emit(
-                avg_pool_forward, self._spec(builder), (self.x.name, self.y.name), self.name
-            )
+        spec = self._spec(builder, WindowPooling)
+        y = builder.map(self.y.name, self.y.map)
+        if not self._takes_largest:
+            builder.emit(avg_pool_forward, spec, self.name, x=self.x.name, y=y)
+            return
+        winners = None
+        if spec.winners:
+            winners = builder.plan.map(self._winners, spec.won.size * FLOAT)
+        builder.emit(max_pool_forward, spec, self.name, x=self.x.name, y=y, winners=winners)
 
     def backward(self, builder: Builder) -> None:
         """Pass the gradient to the winners, or equally to all pixels of a region."""
         if not self.x.learns:
             return
+        spec = self._spec(builder, WindowGradient)
         dy = builder.gradient(self.y)
         dx, _ = builder.write_gradient(self.x)
         if self._takes_largest:
-            operands = (dy, f"{self.name}.winners", dx)
-            builder.emit(max_pool_backward, self._spec(builder), operands, self.name)
+            builder.emit(max_pool_backward, spec, self.name, dy=dy, winners=self._winners, dx=dx)
         else:
-            builder.emit(avg_pool_backward, self._spec(builder), (dy, dx), self.name)
+            builder.emit(avg_pool_backward, spec, self.name, dy=dy, dx=dx)
         builder.add_gradient(self.x, dx)

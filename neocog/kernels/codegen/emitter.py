@@ -6,6 +6,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from neocog.kernels.codegen.loops import LoopEmitter
 from neocog.kernels.codegen.memory import MemoryEmitter
 from neocog.kernels.codegen.numbers import to_llvm
 from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LANES, VECTOR
@@ -13,7 +14,11 @@ from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LA
 __all__ = ["Emitter"]
 
 
-class Emitter(MemoryEmitter):
+# Made once, because it is emitted thousands of times.
+_OF_THREE, _FMA = ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+
+
+class Emitter(MemoryEmitter, LoopEmitter):
     """Emits vector instructions while Numba compiles; its methods return LLVM values.
 
     Offsets are in elements, and may be integers or LLVM values.
@@ -23,9 +28,8 @@ class Emitter(MemoryEmitter):
         """a · b + c, rounded once if the processor has FMA."""
         if not HAS_FMA:  # llvm.fma would become a library call per lane
             return self._b.fadd(self._b.fmul(a, b), c)
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        name = f"llvm.fma.v{LANES}f32"
-        return self._b.call(cgutils.get_or_insert_function(self._b.module, kind, name), [a, b, c])
+        function = cgutils.get_or_insert_function(self._b.module, _OF_THREE, _FMA)
+        return self._b.call(function, [a, b, c])
 
     def add(self, a: Any, b: Any) -> Any:
         """a + b."""
@@ -101,12 +105,16 @@ class Emitter(MemoryEmitter):
 
     def select(self, condition: Any, a: Any, b: Any) -> Any:
         """`a` where the mask is set, else `b`."""
-        return self._b.select(to_llvm(condition), a, b)
+        return self._b.select(to_llvm(condition), to_llvm(a), to_llvm(b))
 
     def relu(self, a: Any) -> Any:
         """max(0, a), where NaN stays NaN; written so that it is one instruction."""
         zero = self.constant(0.0)
         return self.select(self.greater(zero, a), zero, a)
+
+    def at_least(self, a: Any, floor: Any) -> Any:
+        """max(floor, a), where NaN of a stays NaN."""
+        return self.select(self.greater(floor, a), floor, a)
 
     def relu_float(self, a: Any) -> Any:
         """max(0, a) of a single float, where NaN stays NaN."""
@@ -128,6 +136,10 @@ class Emitter(MemoryEmitter):
         """Floats with integer values as int32."""
         return self._b.fptosi(a, INDICES)
 
+    def bits(self, a: Any) -> Any:
+        """The bits of floats as int32."""
+        return self._b.bitcast(a, INDICES)
+
     def power_of_two(self, exponent: Any) -> Any:
         """2**exponent for int32 from −126 to 127."""
         biased = self._b.add(exponent, self.indices(127))
@@ -143,6 +155,40 @@ class Emitter(MemoryEmitter):
     def sum(self, a: Any) -> Any:
         """The sum of the lanes in a fixed order, as a float."""
         return self._fold(a, self.add)
+
+    def sums(self, values: Sequence[Any]) -> list[Any]:
+        """The sum of each vector's lanes, as `sum` adds them, one after another in vectors.
+
+        Two vectors are halved in one step, which takes half as many shuffles as one `sum` for
+        each. What is in the lanes after the last sum is undefined.
+        """
+        groups = [values[at : at + LANES] for at in range(0, len(values), LANES)]
+        return [self._sums(group) for group in groups]
+
+    def _sums(self, values: Sequence[Any]) -> Any:
+        undefined, n = ir.Constant(VECTOR, ir.Undefined), LANES
+        while n > 1:
+            n //= 2
+            low = [lane // n * 2 * n + lane % n for lane in range(LANES)]  # of two vectors in a row
+            low_half = ir.Constant(INDICES, low)
+            high_half = ir.Constant(INDICES, [lane + n for lane in low])
+            pairs = [[*values[at : at + 2], undefined][:2] for at in range(0, len(values), 2)]
+            values = [
+                self._b.fadd(
+                    self._b.shuffle_vector(a, b, low_half), self._b.shuffle_vector(a, b, high_half)
+                )
+                for a, b in pairs
+            ]
+        return values[0]
+
+    def lanes(self, values: Sequence[Any], start: int, n: int) -> Any:
+        """Lanes `start` … `start` + n of vectors in a row, as the first of a vector."""
+        if start % LANES == 0:
+            return values[start // LANES]
+        a = values[start // LANES]
+        b = values[(start + n - 1) // LANES]
+        places = ir.Constant(INDICES, [start % LANES + min(lane, n - 1) for lane in range(LANES)])
+        return self._b.shuffle_vector(a, b, places)
 
     def sum_of_squares(self, values: Sequence[Any]) -> Any:
         """Σ a² over all lanes of several vectors, summed in float64 in a fixed order."""

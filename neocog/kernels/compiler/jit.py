@@ -15,7 +15,9 @@ it free a module twice, which aborts the process.
 """
 
 import hashlib
+import logging
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -31,26 +33,31 @@ from neocog.errors import NeocogError
 from neocog.kernels.codegen.vector_types import LONGS
 from neocog.kernels.compiler import kernel_cache
 from neocog.kernels.compiler.kernel_cache import MachineCode
-from neocog.kernels.compiler.numba_passes import KernelCompiler, PartCompiler
+from neocog.kernels.compiler.numba_passes import FunctionCompiler, KernelCompiler, PartCompiler
 from neocog.kernels.compiler.operands import OperandsType, in_order
-from neocog.kernels.compiler.spec import Size, SpecType, kind_of, sizes_of
+from neocog.kernels.compiler.spec import Size, SpecType, kind_of, numbers_of, sizes_of
 from neocog.signals import deferred_signals
 
 __all__ = [
     "KERNEL_ARGUMENTS",
     "CompiledKernel",
     "Kernel",
+    "PythonFunction",
     "always_inlined",
+    "cache_entry",
     "called_from_python",
     "compile_unclaimed",
     "compiled_kernel",
     "inlined",
     "kept_kernel",
     "kernel",
+    "python_functions",
 ]
 
 if numba.config.DISABLE_JIT:
     raise NeocogError("neocog needs Numba's compiler: unset NUMBA_DISABLE_JIT.")
+
+_log = logging.getLogger("neocog")
 
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 # No wrapper for Python: kernels are called by their address.
@@ -81,6 +88,21 @@ class CompiledKernel(NamedTuple):
     sizes: tuple[Size, ...]
 
 
+class PythonFunction(NamedTuple):
+    """A function that Python calls, and the types of its arguments."""
+
+    dispatcher: Any
+    arguments: tuple[Any, ...]
+
+    def signature(self, spec: None = None) -> tuple[Any, ...]:
+        """The types of its arguments; it has no spec."""
+        return self.arguments
+
+    def compile(self) -> None:
+        """Load or compile it."""
+        self.dispatcher.compile(self.arguments)
+
+
 class Kernel:
     """A function that runs over items of its operands, compiled for each kind of specs.
 
@@ -108,6 +130,9 @@ class Kernel:
         return in_order(self.__name__, self.operands, given)
 
 
+#: All functions that Python calls, of the modules that are imported; by themselves.
+python_functions: dict[Any, PythonFunction] = {}
+
 #: Kernels that are compiled or loaded, by the kernel and the kind.
 _compiled: dict[tuple[Kernel, Any], CompiledKernel] = {}
 #: Objects that keep their machine code alive.
@@ -121,9 +146,21 @@ def kernel(function: Any = None, /, **operands: Any) -> Any:
     return lambda function: Kernel(function, operands)
 
 
-def called_from_python(function: Any) -> Any:
-    """As `kernel`, for a function that Python calls with arrays and numbers."""
-    dispatcher = njit(**_OPTIONS, no_cfunc_wrapper=True, pipeline_class=KernelCompiler)(function)
+def called_from_python(*arguments: Any) -> Any:
+    """As `kernel`, for a function that Python calls with arguments of these types."""
+
+    def decorate(function: Any) -> Any:
+        options = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": FunctionCompiler}
+        dispatcher = njit(**options)(function)
+        _keep_on_disk(dispatcher)
+        python_functions[dispatcher] = PythonFunction(dispatcher, arguments)
+        return dispatcher
+
+    return decorate
+
+
+def _keep_on_disk(dispatcher: Any) -> None:
+    """Have a dispatcher look for machine code on the disk before it compiles."""
     compiled = dispatcher.compile
 
     def read_or_compile(kinds: Any) -> Any:
@@ -136,16 +173,18 @@ def called_from_python(function: Any) -> Any:
                 with kernel_cache.await_claim(name):
                     code = kernel_cache.read(name)
                     if code is None:
+                        began = time.perf_counter()
                         with deferred_signals():
                             entry = compiled(kinds)
+                        seconds = time.perf_counter() - began
                         result = dispatcher.overloads[kinds]
-                        described = result.fndesc
-                        _keep(name, result, described.llvm_cpython_wrapper_name, described.env_name)
+                        named = result.fndesc
+                        symbols = named.llvm_cpython_wrapper_name, named.env_name
+                        _keep(name, result, *symbols, seconds=seconds)
                         return entry
             return _entered(dispatcher, kinds, code)
 
     dispatcher.compile = read_or_compile
-    return dispatcher
 
 
 def kept_kernel(kernel: Kernel, spec: Any) -> CompiledKernel | None:
@@ -155,12 +194,25 @@ def kept_kernel(kernel: Kernel, spec: Any) -> CompiledKernel | None:
         return _compiled[key]
     with global_compiler_lock:
         if key not in _compiled:
-            code = kernel_cache.read(_name(kernel.dispatcher, kernel.signature(spec)))
-            if code is None:
+            code = cache_entry(kernel, spec)
+            if code is None or not _can_be_read(code.sizes, spec):
                 return None
-            sizes = tuple(Size(path, kind) for path, kind in code.sizes)
-            _compiled[key] = CompiledKernel(_loaded(kernel.dispatcher, code), sizes)
+            _compiled[key] = CompiledKernel(_loaded(kernel.dispatcher, code), code.sizes)
         return _compiled[key]
+
+
+def cache_entry(code: Kernel | PythonFunction, spec: Any) -> MachineCode | None:
+    """What the disk has for the kind of `spec`; it is not loaded."""
+    return kernel_cache.read(_name(code.dispatcher, code.signature(spec)))
+
+
+def _can_be_read(sizes: tuple[Size, ...], spec: Any) -> bool:
+    try:
+        numbers_of(sizes, spec)
+    except (AttributeError, KeyError, TypeError) as error:
+        _log.debug("Machine code for %s is not used: %s", type(spec).__name__, error)
+        return False
+    return True
 
 
 def compiled_kernel(kernel: Kernel, spec: Any) -> CompiledKernel:
@@ -171,13 +223,15 @@ def compiled_kernel(kernel: Kernel, spec: Any) -> CompiledKernel:
             return kept
         signature, dispatcher = kernel.signature(spec), kernel.dispatcher
         with deferred_signals():
+            began = time.perf_counter()
             dispatcher.compile(signature)
+            seconds = time.perf_counter() - began
             result = dispatcher.overloads[signature]
             symbol = result.fndesc.llvm_func_name
             address = int(result.library.get_pointer_to_function(symbol))
             sizes = tuple(sizes_of(spec))
             compiled = _compiled[kernel, kind_of(spec)] = CompiledKernel(address, sizes)
-        _keep(_name(dispatcher, signature), result, symbol, sizes=sizes)
+        _keep(_name(dispatcher, signature), result, symbol, sizes=sizes, seconds=seconds)
         return compiled
 
 
@@ -204,14 +258,20 @@ def _name(dispatcher: Any, signature: Any) -> str:
 
 
 def _keep(
-    name: str, result: Any, symbol: str, environment: str = "", sizes: tuple[Size, ...] = ()
+    name: str,
+    result: Any,
+    symbol: str,
+    environment: str = "",
+    *,
+    sizes: tuple[Size, ...] = (),
+    seconds: float,
 ) -> None:
     """Write compiled code to the disk, unless it depends on this process."""
     library = result.library
     code = library._compiled_object  # None, if an interrupt kept Numba from setting it
     environments = result._find_referenced_environments()
     if code and not library.has_dynamic_globals and not any(e.consts for e in environments):
-        kernel_cache.write(name, MachineCode(symbol, environment, code, sizes))
+        kernel_cache.write(name, MachineCode(symbol, environment, code, sizes, seconds))
 
 
 def _loaded(dispatcher: Any, code: MachineCode) -> int:

@@ -13,21 +13,25 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import llvmlite
 import numba
 from filelock import FileLock, Timeout
 
 from neocog import files
+from neocog.errors import NeocogError
 from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.compiler.spec import Size
 from neocog.private_folder import private_folder, require_private
 
 __all__ = [
@@ -37,14 +41,19 @@ __all__ = [
     "claim",
     "is_open",
     "read",
+    "required_folder",
     "root",
     "write",
 ]
 
-_FORMAT = 2
+_FORMAT = 3
 _DIGEST, _LENGTH = 32, 4
-# Bounds on sizes: symbols may have a kilobyte, the largest kernels a few hundred kilobytes.
-_LONGEST_HEADER, _LARGEST = 2**14, 2**26
+# Bounds on sizes: symbols may have a kilobyte, tables of numbers a few, and the largest kernels a
+# few hundred.
+_LONGEST_HEADER, _LARGEST = 2**15, 2**26
+
+# Attributes that are read from specs: public ones.
+_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*", re.IGNORECASE | re.ASCII)
 
 # Seconds to wait for a process that is compiling a kernel, and between two checks.
 _PATIENCE, _PAUSE = 30.0, 0.02
@@ -60,13 +69,15 @@ class MachineCode(NamedTuple):
         environment: the name of the variable with the objects of Numba's wrapper; empty for a
             function without a wrapper.
         code: the object file.
-        sizes: the attributes of specs that it reads, as `spec.Size`.
+        sizes: the attributes of specs that it reads.
+        seconds: what compiling it took.
     """
 
     symbol: str
     environment: str
     code: bytes
-    sizes: Sequence[tuple[str, str]] = ()
+    sizes: tuple[Size, ...] = ()
+    seconds: float = 0.0
 
 
 # The folder
@@ -112,6 +123,23 @@ def _opened() -> Path | None:
 def is_open() -> bool:
     """Whether entries can be read."""
     return _opened() is not None
+
+
+def required_folder() -> Path:
+    """The folder of entries, for who has no use for kernels that are not kept.
+
+    Raises:
+        NeocogError: entries cannot be kept there.
+    """
+    reason, folder = "the system knows no home folder", cache_folder()
+    if folder is not None:
+        try:
+            return private_folder(folder)
+        except OSError as error:
+            reason = _reason(error, folder)
+    raise NeocogError(
+        f"Compiled kernels cannot be kept: {reason}. NEOCOG_CACHE_DIR can name another folder."
+    )
 
 
 def _reason(error: OSError, folder: Path) -> str:
@@ -161,13 +189,31 @@ def _parsed(name: str, content: bytes) -> MachineCode:
     code = content[begin + size :]
     if not isinstance(header, dict):
         raise ValueError("it has no header")
-    sizes = [(str(path), str(kind)) for path, kind in header.get("sizes", ())]
     machine_code = MachineCode(
-        str(header.get("symbol")), str(header.get("environment")), code, sizes
+        str(header.get("symbol")),
+        str(header.get("environment")),
+        code,
+        tuple(_size(one) for one in header.get("sizes", ())),
+        _seconds(header.get("seconds")),
     )
     if header != _header(name, machine_code):
         raise ValueError("it is of another format or another kernel")
     return machine_code
+
+
+def _size(given: Any) -> Size:
+    path, code = given
+    if not isinstance(path, str) or not _PATH.fullmatch(path):
+        raise ValueError("it reads what is no attribute of a spec")
+    if code not in ("i", "b", "f", "t"):
+        raise ValueError("it reads a number of no known type")
+    return Size(path, code)
+
+
+def _seconds(given: Any) -> float:
+    if not isinstance(given, float) or not math.isfinite(given) or given < 0:
+        raise ValueError("nothing compiles for such a time")
+    return given
 
 
 def _header(name: str, machine_code: MachineCode) -> dict[str, object]:
@@ -178,6 +224,7 @@ def _header(name: str, machine_code: MachineCode) -> dict[str, object]:
         "environment": machine_code.environment,
         "bytes": len(machine_code.code),
         "sizes": [list(size) for size in machine_code.sizes],
+        "seconds": machine_code.seconds,
     }
 
 

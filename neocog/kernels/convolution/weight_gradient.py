@@ -1,33 +1,21 @@
-"""The gradient of a convolution's weight: the spec of all algorithms, and their common code.
+"""The sizes of the gradient of a convolution's weight from all of dy; see `gradient`.
 
-    dw[i, j, c, k] = Σ_n Σ_h Σ_w  x[n, s·h + d·i, s·w + d·j, c] · dy[n, h, w, k]
-
-`convolution_gradient` computes it from all of dy, `winner_gradient` from the winners of max
-pooling.
+Registers hold the sums of a `RegisterBlock`: some rows (j, c) of the gradient × one block of output
+channels. They sum over a *panel*: some images, rows and columns of dy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.codegen.vector_types import LANES, vectors
-from neocog.kernels.compiler.jit import inlined
-from neocog.kernels.convolution.tiling import SUMS, tile
+from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = [
-    "WeightGradient",
-    "add_bias",
-    "add_vector",
-    "clear",
-    "keep_sums",
-    "one_vector",
-    "store_zero",
-]
+__all__ = ["DY_SCRATCH", "X_SCRATCH", "RegisterBlock", "WeightGradient"]
 
-#: Bytes that a pass over some rows reads again for every output channel; they should stay in the
-#: first-level cache, besides the sums.
-_BAND_BYTES = 12 * 1024
+#: Bytes that a pass over a panel reads again for other rows or taps; they should stay in the
+#: first-level cache.
+_PANEL_BYTES = 20 * 1024
 
 #: Pixels of dy in a panel: enough to make the loads and stores of the sums around it negligible.
 _PLACES = 128
@@ -36,23 +24,102 @@ _PLACES = 128
 #: map to few sets of the first-level cache.
 _WIDE = 64
 
-#: Floats of the largest panel of x.
+#: Floats of the largest copy of x for the rows of one register block.
 _PANEL = 8192
+
+#: Rows of one item, if items cover the whole batch: a multiple of all register blocks.
+_PART = 96
+
+#: Floats of all copies of x at a time, and of dy.
+X_SCRATCH = 2 * _PANEL
+DY_SCRATCH = 2 * 3 * LANES * _PLACES
 
 
 @dataclass(frozen=True)
-class WeightGradient:
-    """The weight gradient of one convolution; with `winners`, dy is the pooled map's, borderless.
+class RegisterBlock:
+    """Rows of the gradient × vectors of output channels with sums in registers.
 
-    `shard` is the images of a shard. The first window begins `crop_*` rows and columns into x's
-    border. `winners` needs dilation 1 and one group.
+    Rows lie side by side in x. In images with three channels (`rgb`) every fourth float is
+    padding. Rows are taken in multiples of a grain, `part` of them together.
+    """
+
+    vectors: int
+    rgb: bool = False
+    part: int = 1
+
+    @property
+    def grain(self) -> int:
+        """Rows in a grain: as many as one multiplication's latency allows, or one RGB pixel.
+
+        Fewer would take as long, because their sums wait for each other.
+        """
+        most = SUMS // self.vectors
+        if self.rgb:
+            return 3
+        return next(n for n in (8, 4, 2, 1) if most % n == 0 and 2 * n <= max(2, most))
+
+    @property
+    def parts(self) -> int:
+        """Grains whose sums fit into registers, three at most."""
+        return max(1, min(3, SUMS // self.vectors // self.grain))
+
+    @property
+    def rows(self) -> int:
+        """Rows that are computed together."""
+        return min(self.part, self.parts) * self.grain
+
+    @property
+    def most(self) -> int:
+        """Rows of the largest register block."""
+        return self.parts * self.grain
+
+    @property
+    def sums(self) -> int:
+        """Vectors of sums."""
+        return self.rows * self.vectors
+
+    @property
+    def size(self) -> int:
+        """Floats of the sums."""
+        return self.sums * LANES
+
+    @property
+    def copied(self) -> int:
+        """Vectors that hold the rows of the largest block."""
+        return -(-self.most // LANES)
+
+    @property
+    def one(self) -> "RegisterBlock":
+        """One grain of rows."""
+        return replace(self, part=1)
+
+    @property
+    def two(self) -> "RegisterBlock":
+        """Two grains of rows."""
+        return replace(self, part=2)
+
+    @property
+    def three(self) -> "RegisterBlock":
+        """Three grains of rows."""
+        return replace(self, part=3)
+
+    def place(self, row: int) -> int:
+        """Floats of x from the first row to another."""
+        return 4 * (row // 3) + row % 3 if self.rgb else row
+
+
+@dataclass(frozen=True)
+class WeightGradient(Spec):
+    """The weight gradient of one convolution.
+
+    `shard` is the images of a shard; 0 if each item covers the whole batch. The first window begins
+    `crop_*` rows and columns into x's border.
     """
 
     x: FeatureMap
     dy: FeatureMap
     w: ConvolutionWeight
     bias: bool
-    winners: bool
     shard: int
     stride_h: int = 1
     stride_w: int = 1
@@ -61,77 +128,26 @@ class WeightGradient:
     crop_h: int = 0
     crop_w: int = 0
 
-    def __post_init__(self) -> None:
-        if self.winners and (self.dilation_h, self.dilation_w, self.w.groups) != (1, 1, 1):
-            raise ValueError("The gradient from winners knows neither dilation nor groups.")
+    constants = ("registers",)
+
+    @property
+    def registers(self) -> RegisterBlock:
+        """What the machine code is made for."""
+        rgb = (self.x.pixel, self.w.group_in) == (4, 3) and self.dilation_w == 1
+        return RegisterBlock(self.w.vectors, rgb and self.shard > 0)
 
     @property
     def x_start(self) -> int:
         """The first float of x that is read."""
         return self.crop_h * self.x.row + self.crop_w * self.x.pixel
 
-    @property
-    def row_step(self) -> int:
-        """Floats of x from one row of dy to the next."""
-        return self.x.row * self.stride_h * (2 if self.winners else 1)
-
-    @property
-    def step(self) -> int:
-        """Floats of x from one column of dy to the next."""
-        return self.x.pixel * self.stride_w * (2 if self.winners else 1)
-
-    @property
-    def band(self) -> int:
-        """Rows of dy that are processed at a time, from winners."""
-        return max(1, min(self.dy.height, _BAND_BYTES // (4 * (self.row_step + self.dy.row))))
-
-    @property
-    def partial_size(self) -> int:
-        """Floats of one shard's weight sum."""
-        if self.winners:
-            return self.w.out_channels * self.w.kernel_h * self.line * LANES
-        return self.w.size
-
-    # From winners
-
-    @property
-    def line(self) -> int:
-        """Vectors of one kernel row of all channels."""
-        return -(-self.w.kernel_w * self.x.pixel // LANES)
-
-    @property
-    def half(self) -> bool:
-        """Whether half a vector is enough for the last one, so fewer loads cross cache lines."""
-        return 0 < self.w.kernel_w * self.x.pixel % LANES <= LANES // 2
-
-    @property
-    def whole(self) -> bool:
-        """Whether all kernel rows of an output channel fit into registers."""
-        return self.w.kernel_h * self.line <= SUMS
-
-    @property
-    def together(self) -> int:
-        """Output channels with sums in registers."""
-        most = SUMS // (self.w.kernel_h * self.line) if self.whole else 1
-        return next(n for n in range(most, 0, -1) if self.w.out_channels % n == 0)
-
-    @property
-    def piece(self) -> int:
-        """Vectors of a kernel row in registers, if not all rows fit."""
-        return min(self.line, SUMS)
-
-    @property
-    def piece_rest(self) -> int:
-        """Vectors of the last piece, if it is smaller."""
-        return self.line % self.piece
-
-    # From all of dy
+    # The rows of the gradient
 
     @property
     def runs(self) -> int:
-        """Contiguous stretches of x that a kernel row reads: one, if pixels have no padding."""
-        together = self.x.pixel == self.w.group_in and self.dilation_w == 1 and not self.packs_x
-        return 1 if together else self.w.kernel_w
+        """Stretches of x that a kernel row reads: one, if its channels lie side by side."""
+        together = self.x.pixel == self.w.group_in or self.registers.rgb
+        return 1 if together and self.dilation_w == 1 and not self.packs_x else self.w.kernel_w
 
     @property
     def run(self) -> int:
@@ -139,32 +155,40 @@ class WeightGradient:
         return self.w.group_in * (self.w.kernel_w // self.runs)
 
     @property
-    def taken(self) -> int:
-        """Rows of the gradient with sums in registers."""
-        return self._taken(self.run)
-
-    def _taken(self, run: int) -> int:
-        return tile(1, run, self.w.vectors)[1]
-
-    @property
-    def taken_rest(self) -> int:
-        """Rows that remain at the end of a stretch."""
-        return self.run % self.taken
-
-    @property
     def parts(self) -> int:
         """Parts of a stretch that are separate items, if items cover the whole batch."""
         return -(-self.run // self.part)
+
+    @property
+    def part(self) -> int:
+        """Rows of one such part."""
+        return _PART // self.registers.most * self.registers.most
 
     @property
     def items(self) -> int:
         """Items of the weight, if each covers the whole batch."""
         return self.w.blocks // self.pair * self.parts
 
+    # The places of dy
+
     @property
-    def part(self) -> int:
-        """Rows of one such part."""
-        return self.taken * max(1, 96 // self.taken)
+    def flat(self) -> bool:
+        """Whether the pixels of x and dy are one row: 1 × 1 kernels without borders."""
+        maps = (self.x, self.dy)
+        steps = (self.w.kernel_h, self.w.kernel_w, self.stride_h, self.stride_w)
+        bare = all((m.border_h, m.border_w) == (0, 0) for m in maps)
+        same = self.x.height == self.dy.height and self.x.width == self.dy.width
+        return bare and same and steps == (1, 1, 1, 1)
+
+    @property
+    def height(self) -> int:
+        """Rows of dy."""
+        return 1 if self.flat else self.dy.height
+
+    @property
+    def width(self) -> int:
+        """Columns of dy."""
+        return self.dy.width * self.dy.height if self.flat else self.dy.width
 
     @property
     def places(self) -> int:
@@ -173,32 +197,40 @@ class WeightGradient:
             return _PLACES
         read = self.w.block if self.packs_dy else self.dy.pixel
         pixels = self.stride_h * self.stride_w * self.x.pixel + read
-        return max(32, _BAND_BYTES // (4 * pixels))
+        return min(_PLACES, max(32, _PANEL_BYTES // (4 * pixels)))
 
     @property
     def columns(self) -> int:
         """Columns of dy that are processed at a time: whole rows, unless they are very long."""
-        pieces = -(-self.dy.width // self.places)
-        return -(-self.dy.width // pieces)
+        pieces = -(-self.width // self.places)
+        return -(-self.width // pieces)
 
     @property
     def rows(self) -> int:
         """Rows of dy that are processed at a time."""
-        return max(1, min(self.dy.height, self.places // self.dy.width))
+        return max(1, min(self.height, self.places // self.width))
+
+    @property
+    def row_pieces(self) -> int:
+        """Pieces of so many rows."""
+        return -(-self.height // self.rows)
+
+    @property
+    def column_pieces(self) -> int:
+        """Pieces of so many columns."""
+        return -(-self.width // self.columns)
 
     @property
     def images(self) -> int:
         """Images that are processed at a time."""
-        return max(1, self.places // (self.dy.height * self.dy.width))
+        return max(1, self.places // (self.height * self.width))
+
+    # Copies of panels
 
     @property
     def packs_dy(self) -> bool:
-        """Whether the pixels of a block of channels of dy are copied side by side.
-
-        Also if a block extends past its group, so that the rest is zero.
-        """
-        wide = self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
-        return self.w.lanes_left > 0 or wide
+        """Whether the pixels of a block of channels of dy are copied side by side."""
+        return self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
 
     @property
     def dy_panel(self) -> int:
@@ -213,41 +245,49 @@ class WeightGradient:
     @property
     def packs_x(self) -> bool:
         """Whether the pixels of a few channels of x are copied side by side."""
-        return self.x.pixel >= _WIDE and self._x_panel(self._taken(self.w.group_in)) <= _PANEL
+        return self.x.pixel >= _WIDE and self.x_panel <= _PANEL
+
+    @property
+    def skip_h(self) -> int:
+        """Rows of x from one copied row to the next: 1 × 1 kernels leave out what they skip."""
+        return self.stride_h if self.w.kernel_h == 1 else 1
+
+    @property
+    def skip_w(self) -> int:
+        """Columns of x from one copied column to the next."""
+        return self.stride_w if self.w.kernel_w == 1 else 1
+
+    @property
+    def near_h(self) -> int:
+        """Copied rows of x from one row of dy to the next."""
+        return self.stride_h // self.skip_h
+
+    @property
+    def near_w(self) -> int:
+        """Copied columns of x from one column of dy to the next."""
+        return self.stride_w // self.skip_w
 
     @property
     def panel_rows(self) -> int:
         """Rows of x that the rows of a panel of dy read."""
-        return (self.rows - 1) * self.stride_h + (self.w.kernel_h - 1) * self.dilation_h + 1
+        return (self.rows - 1) * self.near_h + (self.w.kernel_h - 1) * self.dilation_h + 1
 
     @property
     def panel_columns(self) -> int:
         """Columns of x that the columns of a panel of dy read."""
-        return (self.columns - 1) * self.stride_w + (self.w.kernel_w - 1) * self.dilation_w + 1
-
-    def _x_panel(self, taken: int) -> int:
-        return self.images * self.panel_rows * self.panel_columns * taken + LANES
+        return (self.columns - 1) * self.near_w + (self.w.kernel_w - 1) * self.dilation_w + 1
 
     @property
     def x_panel(self) -> int:
         """Floats of such a copy, plus a vector that may extend past its end."""
-        return self._x_panel(self.taken) if self.packs_x else 1
+        pixels = self.images * self.panel_rows * self.panel_columns
+        return pixels * self.registers.most + LANES
 
     @property
     def x_panels(self) -> int:
         """Copies that are made at a time, so that a pixel's cache lines are fetched once."""
-        most = -(-self.run // self.taken)
-        return max(1, min(8, most, 2 * _PANEL // self.x_panel)) if self.packs_x else most
-
-    @property
-    def x_scratch(self) -> int:
-        """Floats of all copies of x at a time."""
-        return self.x_panel * self.x_panels if self.packs_x else 1
-
-    @property
-    def dy_scratch(self) -> int:
-        """Floats of all copies of dy at a time."""
-        return self.dy_panel * self.pair if self.packs_dy else 1
+        most = -(-self.run // self.registers.most)
+        return max(1, min(8, most, X_SCRATCH // self.x_panel)) if self.packs_x else most
 
     # Strides in floats of a panel, or of x and dy themselves.
 
@@ -269,12 +309,12 @@ class WeightGradient:
     @property
     def x_column_step(self) -> int:
         """From one column of x to the next."""
-        return self.taken if self.packs_x else self.x.pixel
+        return self.registers.most if self.packs_x else self.x.pixel
 
     @property
     def x_row_step(self) -> int:
         """From one row of x to the next."""
-        return self.panel_columns * self.taken if self.packs_x else self.x.row
+        return self.panel_columns * self.registers.most if self.packs_x else self.x.row
 
     @property
     def x_image_step(self) -> int:
@@ -282,58 +322,21 @@ class WeightGradient:
         return self.panel_rows * self.x_row_step if self.packs_x else self.x.size
 
     @property
-    def taken_sums(self) -> int:
-        """Vectors of sums of the rows in registers."""
-        return self.taken * self.w.vectors
+    def tap_row(self) -> int:
+        """From one kernel row to the next, in x."""
+        return self.dilation_h * self.x_row_step
 
     @property
-    def rest_sums(self) -> int:
-        """Vectors of sums of the remaining rows."""
-        return max(1, self.taken_rest) * self.w.vectors
+    def tap(self) -> int:
+        """From one tap of a kernel row to the next, in x."""
+        return self.dilation_w * self.x_column_step
 
+    @property
+    def row_step(self) -> int:
+        """Of x, from one row of dy to the next."""
+        return (self.near_h if self.packs_x else self.stride_h) * self.x_row_step
 
-@block(nothing)
-def keep_sums(emit, spec, sums, partial):
-    """Write sums, one vector after another."""
-    for at, value in enumerate(sums):
-        emit.store(value, partial, at * LANES)
-
-
-@inlined
-def clear(spec, partial, bias):
-    """Set a shard's sums to zero."""
-    for at in range(0, spec.partial_size, LANES):
-        store_zero(spec, advance(partial, at))
-    for at in range(0, spec.dy.pixel, LANES):
-        store_zero(spec, advance(bias, at))
-
-
-@block(nothing)
-def store_zero(emit, spec, to):
-    """Write one vector of zeros."""
-    emit.store(emit.constant(0.0), to)
-
-
-@block(lambda spec, *_: vectors(1))
-def one_vector(emit, spec, source):
-    """Load one vector."""
-    return [emit.load(source)]
-
-
-@block(accumulators)
-def add_vector(emit, spec, sums, source):
-    """Add one vector."""
-    return [emit.add(sums[0], emit.load(source))]
-
-
-@inlined
-def add_bias(spec, bias, dy):
-    """Add dy, summed over all pixels, to the bias sums."""
-    for k in range(0, spec.dy.pixel, LANES):
-        sums = one_vector(spec, advance(bias, k))
-        for row in range(spec.dy.height):
-            for column in range(spec.dy.width):
-                sums = add_vector(
-                    spec, sums, advance(dy, row * spec.dy.row + column * spec.dy.pixel + k)
-                )
-        keep_sums(spec, sums, advance(bias, k))
+    @property
+    def step(self) -> int:
+        """Of x, from one column of dy to the next."""
+        return (self.near_w if self.packs_x else self.stride_w) * self.x_column_step

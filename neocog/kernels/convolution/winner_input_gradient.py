@@ -11,19 +11,26 @@ inside dx.
 Sums run over pixels row by row and, at each, over output channels, for any number of threads.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, rolled
-from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
-from neocog.kernels.compiler.jit import kernel
+from neocog.kernels.codegen.pointers import advance, rolled
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, vectors
+from neocog.kernels.compiler.jit import always_inlined, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners"]
+__all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners", "kinds"]
+
+#: Square kernels that are unrolled, if a pixel of dx is one vector.
+_SIDES = (3, 5)
 
 
 @dataclass(frozen=True)
-class WinnerInputGradient:
+class WinnerInputGradient(Spec):
     """From the pooled map's gradient dy, without border, to dx; `w` is the flipped weight.
 
     Winners are offsets within x, so dx must have x's layout. With `gated` dx is zero wherever x,
@@ -37,6 +44,24 @@ class WinnerInputGradient:
     stride_w: int = 1
     gated: bool = False
 
+    constants = ("side", "partial")
+
+    @property
+    def side(self) -> int:
+        """That of the kernel, if it is unrolled; else 1."""
+        shape, one_vector = (self.w.kernel_h, self.w.kernel_w), self.dx.pixel == LANES
+        return next((n for n in _SIDES if shape == (n, n) and one_vector), 1)
+
+    @property
+    def tap_back(self) -> int:
+        """Floats from one tap of the weight to the one before."""
+        return -self.w.tap_size
+
+    @property
+    def partial(self) -> bool:
+        """Whether a pixel of dx is a partial vector."""
+        return self.dx.pixel < LANES
+
     @property
     def row_step(self) -> int:
         """Floats of dx from one row of dy to the next."""
@@ -47,6 +72,11 @@ class WinnerInputGradient:
         """Floats of dx from one column of dy to the next."""
         return 2 * self.stride_w * self.dx.pixel
 
+    @property
+    def last_tap(self) -> int:
+        """Where a block of the weight has the last tap of the flipped kernel."""
+        return (self.w.kernel_h * self.w.kernel_w - 1) * self.w.tap_size
+
 
 @block(nothing)
 def clear(emit, spec, dx):
@@ -54,27 +84,47 @@ def clear(emit, spec, dx):
     emit.store(emit.constant(0.0), dx)
 
 
-@block(nothing)
-def scatter(emit, spec, dy, winner, w, dx):
-    """Add one winner's dy times the weight of its output channel, tap by tap.
+@block(lambda *_: vectors(1))
+def broadcast(emit, spec, dy):
+    """One float of dy in every lane."""
+    return [emit.broadcast(dy)]
 
-    dx points to the region's first pixel, dy, winner and w to the output channel.
-    """
-    slope = emit.broadcast(dy)
-    to = emit.advance(dx, emit.load_offset(winner, 0))
-    w_map = spec.w
-    for i in range(w_map.kernel_h):
-        for j in range(w_map.kernel_w):
-            tap = w_map.kernel_h * w_map.kernel_w - 1 - (i * w_map.kernel_w + j)
-            for n in range(w_map.blocks * w_map.vectors):
-                of_block, v = divmod(n, w_map.vectors)
-                weight = emit.load(
-                    w, of_block * w_map.block_size + tap * w_map.tap_size + v * LANES
-                )
-                at = i * spec.dx.row + j * spec.dx.pixel + n * LANES
-                # A pixel of a dense map is a partial vector.
-                total = emit.fma(slope, weight, emit.load_first(to, at, spec.dx.pixel))
-                emit.store_first(total, to, at, spec.dx.pixel)
+
+@block(nothing)
+def scatter(emit, spec, slope, w, dx):
+    """Add dy · weight of one tap, or of all taps, to one vector of dx's pixels."""
+    for _ in range(spec.side):
+        for j in range(spec.side):
+            weight, at = emit.load(w), j * LANES
+            if spec.partial:
+                total = emit.fma(slope[0], weight, emit.load_lanes(dx, at, spec.dx.pixel))
+                emit.store_lanes(total, dx, at, spec.dx.pixel)
+            else:
+                emit.store(emit.fma(slope[0], weight, emit.load(dx, at)), dx, at)
+            w = emit.opaque(emit.advance(w, spec.tap_back))
+        dx = emit.opaque(emit.advance(dx, spec.dx.row))
+
+
+@always_inlined
+def scatter_window(spec, dy, w, dx):
+    """Add one winner's dy times the weight of its output channel to its window of dx."""
+    slope = broadcast(spec, dy)
+    from_w = advance(w, spec.last_tap)
+    if spec.side > 1:
+        scatter(spec, slope, from_w, dx)
+        return
+    for of_block in range(spec.w.blocks):
+        for v in range(spec.w.vectors):
+            lanes = v * LANES
+            w_at = advance(from_w, of_block * spec.w.block_size + lanes)
+            line = advance(dx, of_block * spec.w.block + lanes)
+            for _ in range(spec.w.kernel_h):
+                to = line
+                for _ in range(rolled(spec.w.kernel_w)):
+                    scatter(spec, slope, w_at, to)
+                    w_at = advance(w_at, rolled(spec.tap_back))
+                    to = advance(to, spec.dx.pixel)
+                line = advance(line, spec.dx.row)
 
 
 @block(nothing)
@@ -84,27 +134,34 @@ def apply_gate(emit, spec, gate, dx):
     emit.store(emit.select(emit.at_most(emit.load(gate), zero), zero, emit.load(dx)), dx)
 
 
-@kernel
-def conv2d_backward_input_of_winners(spec, operands, first, count):
-    """Operands: dy (no border), winners, flipped weight, dx, x (gated)."""
-    slopes, won = pointer(operands, 0, FLOATS), pointer(operands, 1, INTS)
-    weight = pointer(operands, 2, FLOATS)
+@kernel(dy=FLOATS, winners=INTS, weight=FLOATS, dx=FLOATS, gate=maybe(FLOATS))
+def conv2d_backward_input_of_winners(spec, o, first, count):
+    """`dy` has no border, `weight` is flipped, and `gate` is x."""
     for n in range(count):
-        dy, winners = advance(slopes, n * spec.dy.size), advance(won, n * spec.dy.size)
-        dx = advance(pointer(operands, 3, FLOATS), n * spec.dx.size)
+        dy, winners = advance(o.dy, n * spec.dy.size), advance(o.winners, n * spec.dy.size)
+        dx = advance(o.dx, n * spec.dx.size)
         for at in range(0, spec.dx.content, LANES):
             clear(spec, advance(dx, at))
         inner = advance(dx, spec.dx.start)
         for row in range(spec.dy.height):
             for column in range(spec.dy.width):
-                place = (row * spec.dy.width + column) * spec.dy.pixel
+                place = row * spec.dy.row + column * spec.dy.pixel
                 to = advance(inner, row * spec.row_step + column * spec.step)
-                for k in range(rolled(spec.dy.channels)):
-                    at = advance(dy, place + k)
-                    scatter(
-                        spec, at, advance(winners, place + k), advance(weight, k * spec.w.block), to
+                for k in range(spec.dy.channels):
+                    at = place + k
+                    window = advance(to, winners[at])
+                    scatter_window(
+                        spec, advance(dy, at), advance(o.weight, k * spec.w.block), window
                     )
         if spec.gated:
-            gate = advance(pointer(operands, 4, FLOATS), n * spec.dx.size)
+            gate = advance(o.gate, n * spec.dx.size)
             for at in range(0, spec.dx.content, LANES):
                 apply_gate(spec, advance(gate, at), advance(dx, at))
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """A kernel and a small spec for each kind that there is."""
+    one = FeatureMap(1, 1, 1)
+    for side, dense in (*((side, False) for side in _SIDES), (1, False), (1, True)):
+        dx, w = FeatureMap(6, 6, 1, dense=dense), ConvolutionWeight(1, 1, side, side)
+        yield conv2d_backward_input_of_winners, WinnerInputGradient(one, dx, w)

@@ -22,8 +22,10 @@ All except color and sharpness map each byte by itself: they fill a table of 256
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import float32
 from neocog.kernels.compiler.jit import inlined
+from neocog.kernels.input.augmented import channels_of
 
 __all__ = [
+    "LEVELS",
     "autocontrast",
     "brightness",
     "by_table",
@@ -35,7 +37,8 @@ __all__ = [
     "solarize",
 ]
 
-_LEVELS = 256
+#: Values of a byte.
+LEVELS = 256
 
 
 @inlined
@@ -48,12 +51,12 @@ def mixed(other, value, factor):
 @inlined
 def gray_of(spec, pixel):
     """One pixel's gray."""
-    if spec.x.channels == 3:
+    if channels_of(spec) == 3:
         return (19595 * pixel[0] + 38470 * pixel[1] + 7471 * pixel[2] + 32768) >> 16
-    total = spec.x.channels // 2
-    for c in range(spec.x.channels):
+    total = channels_of(spec) // 2
+    for c in range(channels_of(spec)):
         total += pixel[c]
-    return total // spec.x.channels
+    return total // channels_of(spec)
 
 
 # By a table
@@ -63,17 +66,17 @@ def gray_of(spec, pixel):
 def by_table(spec, table, source, to):
     """Map each byte by its channel's table."""
     for pixel in range(spec.x.height * spec.x.width):
-        for c in range(spec.x.channels):
-            at = pixel * spec.x.channels + c
-            to[at] = table[c * _LEVELS + source[at]]
+        for c in range(channels_of(spec)):
+            at = pixel * channels_of(spec) + c
+            to[at] = table[c * LEVELS + source[at]]
 
 
 @inlined
 def toward(spec, other, factor, table):
     """The table that mixes every byte with `other`."""
-    for c in range(spec.x.channels):
-        for v in range(_LEVELS):
-            table[c * _LEVELS + v] = mixed(other, v, factor)
+    for c in range(channels_of(spec)):
+        for v in range(LEVELS):
+            table[c * LEVELS + v] = mixed(other, v, factor)
 
 
 @inlined
@@ -88,34 +91,34 @@ def contrast(spec, factor, source, table):
     pixels = spec.x.height * spec.x.width
     total = 0
     for pixel in range(pixels):
-        total += gray_of(spec, advance(source, pixel * spec.x.channels))
+        total += gray_of(spec, advance(source, pixel * channels_of(spec)))
     toward(spec, (2 * total + pixels) // (2 * pixels), factor, table)
 
 
 @inlined
 def posterize(spec, bits, table):
     """The table for fewer bits."""
-    for c in range(spec.x.channels):
-        for v in range(_LEVELS):
-            table[c * _LEVELS + v] = v >> (8 - bits) << (8 - bits)
+    for c in range(channels_of(spec)):
+        for v in range(LEVELS):
+            table[c * LEVELS + v] = v >> (8 - bits) << (8 - bits)
 
 
 @inlined
 def solarize(spec, threshold, table):
     """The table that inverts bytes from a threshold on."""
-    for c in range(spec.x.channels):
-        for v in range(_LEVELS):
-            table[c * _LEVELS + v] = v if v < threshold else 255 - v
+    for c in range(channels_of(spec)):
+        for v in range(LEVELS):
+            table[c * LEVELS + v] = v if v < threshold else 255 - v
 
 
 @inlined
 def count_levels(spec, channel, source, counts):
     """Count the bytes of a channel by value; returns the least and the greatest value."""
-    for v in range(_LEVELS):
+    for v in range(LEVELS):
         counts[v] = 0
     for pixel in range(spec.x.height * spec.x.width):
-        counts[source[pixel * spec.x.channels + channel]] += 1
-    low, high = 0, _LEVELS - 1
+        counts[source[pixel * channels_of(spec) + channel]] += 1
+    low, high = 0, LEVELS - 1
     while counts[low] == 0:
         low += 1
     while counts[high] == 0:
@@ -126,25 +129,25 @@ def count_levels(spec, channel, source, counts):
 @inlined
 def autocontrast(spec, source, counts, table):
     """The table that stretches every channel to all levels."""
-    for c in range(spec.x.channels):
+    for c in range(channels_of(spec)):
         low, high = count_levels(spec, c, source, counts)
         scale = 255.0 / max(1, high - low)
         offset = -low * scale
-        for v in range(_LEVELS):
+        for v in range(LEVELS):
             level = min(max(v * scale + offset, 0.0), 255.0)
-            table[c * _LEVELS + v] = int(level) if high > low else v
+            table[c * LEVELS + v] = int(level) if high > low else v
 
 
 @inlined
 def equalize(spec, source, counts, table):
     """The table that gives every channel about equally many bytes of each level."""
     pixels = spec.x.height * spec.x.width
-    for c in range(spec.x.channels):
+    for c in range(channels_of(spec)):
         _, high = count_levels(spec, c, source, counts)
         step = (pixels - counts[high]) // 255
         below = step // 2
-        for v in range(_LEVELS):
-            table[c * _LEVELS + v] = min(below // max(1, step), 255) if step > 0 else v
+        for v in range(LEVELS):
+            table[c * LEVELS + v] = min(below // max(1, step), 255) if step > 0 else v
             below += counts[v]
 
 
@@ -155,17 +158,17 @@ def equalize(spec, source, counts, table):
 def change_color(spec, factor, source, to):
     """More or less color; no change if there is one channel."""
     for pixel in range(spec.x.height * spec.x.width):
-        from_ = advance(source, pixel * spec.x.channels)
-        there = advance(to, pixel * spec.x.channels)
+        from_ = advance(source, pixel * channels_of(spec))
+        there = advance(to, pixel * channels_of(spec))
         gray = gray_of(spec, from_)
-        for c in range(spec.x.channels):
+        for c in range(channels_of(spec)):
             there[c] = mixed(gray, from_[c], factor)
 
 
 @inlined
 def change_sharpness(spec, factor, source, to):
     """Sharper, or smoother."""
-    channels, row = spec.x.channels, spec.x.width * spec.x.channels
+    channels, row = channels_of(spec), spec.x.width * channels_of(spec)
     for y in range(spec.x.height):
         middle = advance(source, y * row)
         there = advance(to, y * row)

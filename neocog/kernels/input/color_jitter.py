@@ -14,15 +14,22 @@ torchvision's `adjust_brightness`, `adjust_contrast` and `adjust_saturation`, al
 Pixels of three channels in four floats are computed in vectors, others one by one.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, zeros
-from neocog.kernels.codegen.vector_types import LANES, float32
-from neocog.kernels.compiler.jit import inlined
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, float32
+from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.input.augmented import Augment, Augmented
+from neocog.kernels.input.draws import key_of
+from neocog.kernels.input.image import Images
+from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import uniform
 
-__all__ = ["change_colors"]
+__all__ = ["color_images", "kinds"]
 
-# Purposes of an image's random numbers; those below 16 belong to `augmentation`.
+# Purposes of an image's random numbers; those below 16 belong to `draws` and `cutout`.
 _BRIGHTNESS, _CONTRAST, _SATURATION = 16, 17, 18
 
 _RED, _GREEN, _BLUE = 0.2989, 0.587, 0.114
@@ -64,10 +71,10 @@ def total(emit, spec, sums):
 def color(emit, spec, brightness, contrast, saturation, mean, scale, shift, x):
     """Change the colors of a vector of four-float pixels, and normalize it."""
     value = _clamped(emit, emit.mul(emit.load(x), emit.splat(brightness)))
-    if spec.augment.contrast > 0:
-        value = _blended(emit, value, contrast, emit.splat(mean))
-    if spec.augment.saturation > 0:
-        value = _blended(emit, value, saturation, _gray(emit, value))
+    other = _blended(emit, value, contrast, emit.splat(mean))
+    value = emit.select(spec.augment.contrasted, other, value)
+    other = _blended(emit, value, saturation, _gray(emit, value))
+    value = emit.select(spec.augment.saturated, other, value)
     value = emit.mul(value, emit.constant(255.0))
     emit.store(emit.fma(value, emit.load(scale), emit.load(shift)), x)
 
@@ -104,7 +111,7 @@ def color_pixel(spec, brightness, contrast, saturation, mean, scale, shift, pixe
     if spec.augment.contrasted:
         for c in range(spec.x.channels):
             pixel[c] = blended(pixel[c], contrast, mean)
-    if spec.augment.saturation > 0:
+    if spec.augment.saturated:
         gray = gray_of(spec, pixel, float32(1))
         for c in range(spec.x.channels):
             pixel[c] = blended(pixel[c], saturation, gray)
@@ -120,44 +127,57 @@ def factor_of(strength, key, purpose):
 
 
 @inlined
+def in_vectors(spec):
+    """Pixels of a row whose colors are computed in vectors: of three channels in four floats."""
+    if spec.images.colored:
+        return spec.x.width // (LANES // 4) * (LANES // 4)
+    return 0
+
+
+@inlined
 def mean_gray(spec, brightness, x):
     """The mean gray of an image after the change of brightness."""
-    mean = 0.0
+    mean, whole = 0.0, in_vectors(spec)
     for row in range(spec.x.height):
         line = advance(x, row * spec.x.row)
         # Sum a row in float32, and the rows in float64.
         sums = zeros(1)
-        for at in range(0, spec.whole * spec.x.pixel, LANES):
+        for at in range(0, 4 * whole, LANES):
             sums = add_gray(spec, sums, brightness, advance(line, at))
         mean += 0.25 * total(spec, sums)
-        for at in range(spec.whole, spec.x.width):
+        for at in range(whole, spec.x.width):
             mean += gray_of(spec, advance(line, at * spec.x.pixel), brightness)
     return float32(mean / (spec.x.height * spec.x.width))
 
 
 @inlined
 def change_colors(spec, key, scale, shift, x):
-    """Change one image's colors, of bytes / 255, and normalize it.
-
-    Args:
-        spec: has the map `x`, `augment` (an `augmentation.Augment`) and `whole`, the pixels
-            of a row that lie in whole vectors.
-        key: the key of the image's random numbers.
-        scale: as `load_images` has it.
-        shift: as `load_images` has it.
-        x: the image's first pixel.
-    """
+    """Change one image's colors, from its first pixel on."""
     brightness = factor_of(spec.augment.brightness, key, _BRIGHTNESS)
     contrast = factor_of(spec.augment.contrast, key, _CONTRAST)
     saturation = factor_of(spec.augment.saturation, key, _SATURATION)
     mean = float32(0)
     if spec.augment.contrasted:
         mean = mean_gray(spec, brightness, x)
+    whole = in_vectors(spec)
     for row in range(spec.x.height):
         line = advance(x, row * spec.x.row)
-        for at in range(0, spec.whole * spec.x.pixel, LANES):
+        for at in range(0, 4 * whole, LANES):
             here, by, plus = advance(line, at), advance(scale, at), advance(shift, at)
             color(spec, brightness, contrast, saturation, mean, by, plus, here)
-        for at in range(spec.whole, spec.x.width):
+        for at in range(whole, spec.x.width):
             pixel = advance(line, at * spec.x.pixel)
             color_pixel(spec, brightness, contrast, saturation, mean, scale, shift, pixel)
+
+
+@kernel(drawn=LONGS, scale=FLOATS, shift=FLOATS, x=FLOATS)
+def color_images(spec, o, first, count):
+    """Change the colors of images first … first + count, of bytes / 255, and normalize them."""
+    for n in range(count):
+        x = advance(o.x, n * spec.x.size + spec.x.start)
+        change_colors(spec, key_of(o.drawn, n), o.scale, o.shift, x)
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """The kernel with a spec of the only kind that it has."""
+    yield color_images, Augmented(Images(FeatureMap(1, 1, 1, dense=True), True), Augment())

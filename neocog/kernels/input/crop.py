@@ -14,16 +14,23 @@ C. Szegedy et al., "Going deeper with convolutions", 2015, section 6; the formul
 torchvision's `RandomResizedCrop.get_params`.
 """
 
+from collections.abc import Iterator
 from math import exp, log, sqrt
+from typing import Any
 
 from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.compiler.jit import inlined
+from neocog.kernels.codegen.vector_types import BYTES, INTS, LONGS
+from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.input.augmented import Augment, Pictures, channels_of
+from neocog.kernels.input.draws import key_of, source_of
+from neocog.kernels.input.image import Images
 from neocog.kernels.input.resample import resample
+from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import drawn_below, uniform
 
-__all__ = ["crop", "draw_crop"]
+__all__ = ["crop_pictures", "draw_crop", "kinds"]
 
-# Purposes of an image's random numbers; see `augmentation` and `color_jitter`.
+# Purposes of an image's random numbers; see `draws` and `color_jitter`.
 _AREA, _ASPECT, _TOP, _LEFT = 32, 33, 34, 35
 
 _TRIES = 10
@@ -52,11 +59,25 @@ def draw_crop(height, width, least, most, key):
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-@inlined
-def crop(spec, key, source, rows, numbers, to):
-    """Crop a stored image, and scale it to the map x; see `resample` for the arguments."""
-    top, left, height, width = draw_crop(
-        spec.stored_height, spec.stored_width, spec.augment.least_area, spec.augment.most_area, key
-    )
-    corner = advance(source, top * spec.stored_row + left * spec.x.channels)
-    resample(spec, corner, height, width, rows, numbers, to)
+@kernel(source=BYTES, drawn=LONGS, rows=BYTES, numbers=INTS, picture=BYTES)
+def crop_pictures(spec, o, first, count):
+    """Crop images first … first + count, and scale them to the size of x.
+
+    `rows` are `crop_bytes` bytes of the worker, `numbers` are `crop_numbers` int32.
+    """
+    for n in range(count):
+        key = key_of(o.drawn, n)
+        least, most = spec.augment.least_area, spec.augment.most_area
+        box = draw_crop(spec.stored_height, spec.stored_width, least, most, key)
+        top, left, height, width = box
+        source = source_of(spec, o.source, o.drawn, n)
+        corner = advance(source, top * spec.stored_row + left * channels_of(spec))
+        to = advance(o.picture, n * spec.picture_room)
+        resample(spec, corner, height, width, o.rows, o.numbers, to)
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """The kernel with a spec of each of its kinds."""
+    for channels in (1, 3):
+        images = Images(FeatureMap(1, 1, channels, dense=True), True)
+        yield crop_pictures, Pictures(images, Augment())

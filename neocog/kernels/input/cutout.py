@@ -7,15 +7,21 @@ T. DeVries and G. W. Taylor, "Improved regularization of convolutional neural ne
 2017, whose square has an odd side one pixel less.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.codegen.vector_types import float32
-from neocog.kernels.compiler.jit import inlined
-from neocog.kernels.compiler.optional import optional
+from neocog.kernels.codegen.vector_types import FLOATS, LONGS, float32
+from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.input.augmented import Augment, Augmented
+from neocog.kernels.input.draws import key_of
+from neocog.kernels.input.image import Images
+from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import drawn_below
 
-__all__ = ["cutting"]
+__all__ = ["cut_images", "kinds"]
 
-# Purposes of an image's random numbers; see `augmentation`.
+# Purposes of an image's random numbers; see `draws`.
 _ROW, _COLUMN = 3, 4
 
 
@@ -32,10 +38,14 @@ def cut_out(spec, key, x):
             line[at] = float32(0)
 
 
-@inlined
-def leave_whole(spec, key, x):
-    """Do nothing."""
+@kernel(drawn=LONGS, x=FLOATS)
+def cut_images(spec, o, first, count):
+    """Cut a square out of images first … first + count."""
+    for n in range(count):
+        x = advance(o.x, n * spec.x.size + spec.x.start)
+        cut_out(spec, key_of(o.drawn, n), x)
 
 
-#: `cutting(spec)(spec, key, x)`, for a spec with `augment.cutout` and the map `x`.
-cutting = optional(lambda spec: spec.augment.cutout > 0, cut_out, leave_whole)
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """The kernel with a spec of the only kind that it has."""
+    yield cut_images, Augmented(Images(FeatureMap(1, 1, 1, dense=True), True), Augment())

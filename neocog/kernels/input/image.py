@@ -5,19 +5,28 @@
 `scale` and `shift` come from the model's preprocessing, laid out for one whole row of pixels.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import BYTES, FLOATS, LANES, LONGS, float32
-from neocog.kernels.compiler.jit import kernel
+from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
 
-__all__ = ["Images", "load_images"]
+__all__ = ["BUNCH", "Images", "fetch", "kinds", "load_images"]
+
+#: Pixels of three channels that are loaded together.
+BUNCH = max(4, LANES // 4)
+# Bytes of a cache line, and lines that are fetched together.
+_LINE, _LINES = 64, 8
 
 
 @dataclass(frozen=True)
-class Images:
+class Images(Spec):
     """Loads images of bytes, height × width × channels, into the map x.
 
     With `gathered` the step's order of indices chooses the images; otherwise they come in sequence.
@@ -37,75 +46,93 @@ class Images:
         return self.x.height * self.row
 
     @property
-    def bunch(self) -> int:
-        """Pixels that are loaded together; 0 if bytes and floats have different layouts."""
-        if self.x.pixel == self.x.channels:
-            return LANES // self.x.pixel
-        return max(4, LANES // 4) if self.x.channels == 3 else 0
+    def alike(self) -> bool:
+        """Whether a row's bytes are in the order of its floats."""
+        return self.x.pixel == self.x.channels
 
     @property
-    def bunched(self) -> int:
-        """Pixels of a row that are loaded in bunches."""
-        return self.x.width - self.x.width % self.bunch if self.bunch else 0
-
-    @property
-    def stride(self) -> int:
-        """The step of the loop over bunches, which must not be 0."""
-        return max(1, self.bunch)
+    def colored(self) -> bool:
+        """Whether three bytes become four floats."""
+        return self.x.channels == 3 and self.x.pixel == 4
 
 
-@block(nothing)
-def normalize(emit, spec, source, scale, shift, x):
-    """A bunch of pixels: bytes · scale + shift, where three bytes become four floats."""
-    floats = spec.bunch * spec.x.pixel
-    if not floats:
-        return
-    for n, value in enumerate(emit.load_bytes(source, floats, spec.x.channels, spec.x.pixel)):
+def _normalize(emit, values, scale, shift, x):
+    for n, value in enumerate(values):
         at = n * LANES
         emit.store(emit.fma(value, emit.load(scale, at), emit.load(shift, at)), x, at)
 
 
 @block(nothing)
-def fetch(emit, spec, source):
-    """Prefetch one image's cache lines."""
-    for at in range(0, spec.image_size, 64):
-        emit.prefetch(source, at)
+def normalize(emit, spec, source, scale, shift, x):
+    """A vector of bytes · scale + shift."""
+    _normalize(emit, emit.load_bytes(source, LANES, 1, 1), scale, shift, x)
 
 
-@kernel
-def load_images(spec, operands, first, count):
-    """Operands: bytes of all images, order, the step, scale, shift, x.
+@block(nothing)
+def normalize_colors(emit, spec, source, scale, shift, x):
+    """A bunch of pixels: bytes · scale + shift, where three bytes become four floats."""
+    _normalize(emit, emit.load_bytes(source, 4 * BUNCH, 3, 4), scale, shift, x)
+
+
+@inlined
+def normalize_row(spec, source, scale, shift, x):
+    """One row of an image; the last vector may overlap the one before it."""
+    width = spec.x.width
+    if spec.alike and spec.row >= LANES:
+        for start in range(0, spec.row, LANES):
+            at = min(start, spec.row - LANES)
+            by, plus = advance(scale, at), advance(shift, at)
+            normalize(spec, advance(source, at), by, plus, advance(x, at))
+    elif spec.colored and width >= BUNCH:
+        for start in range(0, width, BUNCH):
+            at = min(start, width - BUNCH)
+            by, plus = advance(scale, 4 * at), advance(shift, 4 * at)
+            normalize_colors(spec, advance(source, 3 * at), by, plus, advance(x, 4 * at))
+    else:
+        for at in range(width):
+            for c in range(spec.x.channels):
+                here = at * spec.x.pixel + c
+                x[here] = float32(source[at * spec.x.channels + c]) * scale[here] + shift[here]
+
+
+@block(nothing)
+def fetch_lines(emit, spec, source):
+    """Prefetch a few cache lines."""
+    for n in range(_LINES):
+        emit.prefetch(source, n * _LINE)
+
+
+@inlined
+def fetch(spec, source):
+    """Prefetch one image's cache lines, and perhaps some that follow it."""
+    for at in range(0, spec.image_size, _LINES * _LINE):
+        fetch_lines(spec, advance(source, at))
+
+
+_OPERANDS = {"data": BYTES, "order": maybe(LONGS), "step": LONGS}
+
+
+@kernel(**_OPERANDS, scale=FLOATS, shift=FLOATS, x=FLOATS)
+def load_images(spec, o, first, count):
+    """Images first … first + count of the step, from the `data`, the bytes of all images.
 
     If images are gathered, those of the next step are prefetched: they lie anywhere in memory far
     larger than any cache, and arrive while this step computes.
     """
-    data = pointer(operands, 0, BYTES)
-    order = pointer(operands, 1, LONGS)
-    step = pointer(operands, 2, LONGS)
-    scale = pointer(operands, 3, FLOATS)
-    shift = pointer(operands, 4, FLOATS)
     for n in range(count):
-        index = step[0] + first + n
+        index = o.step[0] + first + n
         if spec.gathered:
-            following = index + step[1]
-            if following < step[3]:
-                fetch(spec, advance(data, order[following] * spec.image_size))
-            index = order[index]
-        source = advance(data, index * spec.image_size)
-        x = advance(pointer(operands, 5, FLOATS), n * spec.x.size + spec.x.start)
+            following = index + o.step[1]
+            if following < o.step[3]:
+                fetch(spec, advance(o.data, o.order[following] * spec.image_size))
+            index = o.order[index]
+        source = advance(o.data, index * spec.image_size)
+        x = advance(o.x, n * spec.x.size + spec.x.start)
         for row in range(spec.x.height):
-            bytes_ = advance(source, row * spec.row)
             to = advance(x, row * spec.x.row)
-            for at in range(0, spec.bunched, spec.stride):
-                here = at * spec.x.pixel
-                normalize(
-                    spec,
-                    advance(bytes_, at * spec.x.channels),
-                    advance(scale, here),
-                    advance(shift, here),
-                    advance(to, here),
-                )
-            for at in range(spec.bunched, spec.x.width):
-                for c in range(spec.x.channels):
-                    here = at * spec.x.pixel + c
-                    to[here] = float32(bytes_[at * spec.x.channels + c]) * scale[here] + shift[here]
+            normalize_row(spec, advance(source, row * spec.row), o.scale, o.shift, to)
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """The kernel with a spec of the only kind that it has."""
+    yield load_images, Images(FeatureMap(1, 1, 1, dense=True), True)

@@ -14,20 +14,14 @@ depends on the sizes (src/libImaging/Resample.c). With integers, neither the ord
 width of vectors matters.
 """
 
-from math import ceil
-
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.compiler.jit import inlined
+from neocog.kernels.input.augmented import channels_of
 
-__all__ = ["most_taps", "resample"]
+__all__ = ["resample"]
 
 _BITS = 22
 _ONE, _HALF = 1 << _BITS, 1 << (_BITS - 1)
-
-
-def most_taps(side: int, wanted: int) -> int:
-    """The most pixels that make up a new one, where at most `side` become `wanted`."""
-    return 2 * ceil(max(side / wanted, 1.0)) + 1
 
 
 @inlined
@@ -54,10 +48,10 @@ def find_taps(side, wanted, most, first, count, taps):
 @inlined
 def along_row(spec, source, first, count, taps, to):
     """Resample one row."""
-    channels = spec.x.channels
+    channels = channels_of(spec)
     for i in range(spec.x.width):
         from_ = advance(source, first[i] * channels)
-        weights = advance(taps, i * spec.scratch.taps)
+        weights = advance(taps, i * spec.taps)
         for c in range(channels):
             total = _HALF
             for k in range(count[i]):
@@ -68,7 +62,7 @@ def along_row(spec, source, first, count, taps, to):
 @inlined
 def along_columns(spec, rows, first, count, taps, sums, to):
     """Compute one new row from the resampled rows."""
-    size = spec.x.width * spec.x.channels
+    size = spec.x.width * channels_of(spec)
     for at in range(size):
         sums[at] = _HALF
     for k in range(count):
@@ -85,24 +79,24 @@ def resample(spec, source, height, width, rows, numbers, to):
     """Resample a rectangle of a stored image to the size of the map x.
 
     Args:
-        spec: has the map `x`, `stored_row` (bytes of a row of the source) and `scratch`.
+        spec: an `augmented.Pictures`.
         source: the rectangle's first byte.
         height: rows of the rectangle.
         width: columns of the rectangle.
         rows: room for all rows of a stored image, each as wide as x.
-        numbers: room for int32; see `picture_changes.Scratch`.
+        numbers: room for `crop_numbers` int32.
         to: gets the bytes.
     """
     first = numbers
-    count = advance(numbers, spec.scratch.longest)
-    sums = advance(numbers, 2 * spec.scratch.longest)
-    taps = advance(sums, spec.scratch.row)
-    find_taps(width, spec.x.width, spec.scratch.taps, first, count, taps)
+    count = advance(numbers, spec.longest)
+    sums = advance(numbers, 2 * spec.longest)
+    taps = advance(sums, spec.images.row)
+    find_taps(width, spec.x.width, spec.taps, first, count, taps)
     for row in range(height):
-        there = advance(rows, row * spec.scratch.row)
+        there = advance(rows, row * spec.images.row)
         along_row(spec, advance(source, row * spec.stored_row), first, count, taps, there)
-    find_taps(height, spec.x.height, spec.scratch.taps, first, count, taps)
+    find_taps(height, spec.x.height, spec.taps, first, count, taps)
     for row in range(spec.x.height):
-        mine = advance(taps, row * spec.scratch.taps)
-        there = advance(to, row * spec.scratch.row)
+        mine = advance(taps, row * spec.taps)
+        there = advance(to, row * spec.images.row)
         along_columns(spec, rows, first[row], count[row], mine, sums, there)

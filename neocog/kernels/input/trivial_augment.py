@@ -20,8 +20,13 @@ S. G. Müller and F. Hutter, "TrivialAugment: tuning-free yet state-of-the-art d
 2021, with the ranges of the paper's wide set as torchvision's `TrivialAugmentWide` has them.
 """
 
-from neocog.kernels.codegen.vector_types import float32
-from neocog.kernels.compiler.jit import inlined
+from collections.abc import Iterator
+from typing import Any
+
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import BYTES, INTS, LONGS, float32
+from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.input.augmented import Augment, Pictures, channels_of
 from neocog.kernels.input.byte_changes import (
     autocontrast,
     brightness,
@@ -33,10 +38,13 @@ from neocog.kernels.input.byte_changes import (
     posterize,
     solarize,
 )
+from neocog.kernels.input.draws import key_of, source_of
+from neocog.kernels.input.image import Images
 from neocog.kernels.input.warp import rotation, warp
+from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import drawn_below, random_bits
 
-__all__ = ["CHANGES", "draw_change", "trivial_augment"]
+__all__ = ["CHANGES", "draw_change", "kinds", "vary_pictures"]
 
 #: The changes, by number.
 CHANGES = (
@@ -100,33 +108,38 @@ def fill_table(spec, change, strength, factor, source, counts, table):
 
 
 @inlined
-def trivial_augment(spec, key, source, counts, table, to):
-    """Change an image.
-
-    Args:
-        spec: has the map `x` and `augment`.
-        key: the key of the image's random numbers.
-        source: the image's bytes, of the size of x.
-        counts: room for 256 int32.
-        table: room for 256 bytes a channel.
-        to: gets the changed bytes.
-
-    Returns:
-        `to`, or `source` if nothing was changed.
-    """
+def vary(spec, key, source, counts, table, to):
+    """Change one image."""
     change, strength, sign = draw_change(key)
-    if change == _IDENTITY:
-        return source
     factor = float32(1.0 + sign * (0.99 * strength / _MOST))
-    if change <= _ROTATE:
+    if change == _IDENTITY or (change == _COLOR and channels_of(spec) == 1):
+        for at in range(spec.images.image_size):
+            to[at] = source[at]
+    elif change <= _ROTATE:
         warp(spec, matrix_of(change, sign * strength, spec.x.height, spec.x.width), source, to)
     elif change == _COLOR:
-        if spec.x.channels == 1:
-            return source
         change_color(spec, factor, source, to)
     elif change == _SHARPNESS:
         change_sharpness(spec, factor, source, to)
     else:
         fill_table(spec, change, strength, factor, source, counts, table)
         by_table(spec, table, source, to)
-    return to
+
+
+@kernel(source=BYTES, drawn=LONGS, counts=INTS, table=BYTES, picture=BYTES)
+def vary_pictures(spec, o, first, count):
+    """Change images first … first + count.
+
+    A worker has room for `LEVELS` int32 in `counts`, and for as many bytes a channel in `table`.
+    """
+    for n in range(count):
+        source = source_of(spec, o.source, o.drawn, n)
+        to = advance(o.picture, n * spec.picture_room)
+        vary(spec, key_of(o.drawn, n), source, o.counts, o.table, to)
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """The kernel with a spec of each of its kinds."""
+    for channels in (1, 3):
+        images = Images(FeatureMap(1, 1, channels, dense=True), True)
+        yield vary_pictures, Pictures(images, Augment())

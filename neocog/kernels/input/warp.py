@@ -15,27 +15,27 @@ image, p is the image mirrored at its outermost pixels (reflect) or black (zero)
         y = sin θ i + (cos θ j + n − sin θ m − cos θ n)
 """
 
+from collections.abc import Iterator
 from math import cos, floor, pi, sin
+from typing import Any
 
 from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.compiler.jit import inlined
+from neocog.kernels.codegen.vector_types import BYTES, LONGS
+from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.input.augmented import Augment, Pictures, channels_of
+from neocog.kernels.input.draws import key_of, source_of
+from neocog.kernels.input.image import Images
+from neocog.kernels.input.mirroring import mirrored
+from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import uniform
 
-__all__ = ["mirrored", "random_rotation", "rotation", "warp"]
+__all__ = ["kinds", "rotate_pictures", "rotation", "warp"]
 
 _ANGLE = 40  # the purpose of its random number
 
 _BITS = 11
 _ONE = 1 << _BITS
 _HALF = 1 << (2 * _BITS - 1)
-
-
-@inlined
-def mirrored(at, size):
-    """The index of the pixel at `at`, mirrored if that is outside of the image."""
-    period = max(1, 2 * (size - 1))
-    at = abs(at) % period
-    return min(at, period - at)
 
 
 @inlined
@@ -49,7 +49,7 @@ def warp(spec, matrix, source, to):
         to: gets the bytes.
     """
     a, b, c, d, e, f = matrix
-    height, width, channels = spec.x.height, spec.x.width, spec.x.channels
+    height, width, channels = spec.x.height, spec.x.width, channels_of(spec)
     for row in range(height):
         line = advance(to, row * width * channels)
         for column in range(width):
@@ -97,8 +97,18 @@ def rotation(degrees, height, width):
     return cosine, -sine, c, sine, cosine, f
 
 
-@inlined
-def random_rotation(spec, key, source, to):
-    """Rotate an image by an angle that is uniform in ± `augment.rotate` degrees."""
-    degrees = (2 * uniform(key, _ANGLE, 0) - 1) * spec.augment.rotate
-    warp(spec, rotation(degrees, spec.x.height, spec.x.width), source, to)
+@kernel(source=BYTES, drawn=LONGS, picture=BYTES)
+def rotate_pictures(spec, o, first, count):
+    """Rotate images first … first + count by angles that are uniform in ± `augment.degrees`."""
+    for n in range(count):
+        by = (2 * uniform(key_of(o.drawn, n), _ANGLE, 0) - 1) * spec.augment.degrees
+        matrix = rotation(by, spec.x.height, spec.x.width)
+        to = advance(o.picture, n * spec.picture_room)
+        warp(spec, matrix, source_of(spec, o.source, o.drawn, n), to)
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """The kernel with a spec of each of its kinds."""
+    for channels in (1, 3):
+        images = Images(FeatureMap(1, 1, channels, dense=True), True)
+        yield rotate_pictures, Pictures(images, Augment())

@@ -5,15 +5,23 @@
     dx[n, i] = Σ_o  dz[n, o] · weight[o, i]
     dw[o, i] = Σ_n  dz[n, o] · x[n, i]                           db[o] = Σ_n  dz[n, o]
 
-All run along the inputs, as do the forward kernels of `linear`.
+All run along the inputs, as does the `forward` pass, and each number is one sum in one order,
+whichever are computed with it.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, zeros
+from neocog.kernels.codegen.pointers import advance, rolled, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
-from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.layout import FeatureMap
+from neocog.kernels.linear.tiling import FullyConnected
 
 __all__ = [
+    "kinds",
     "linear_backward_bias",
     "linear_backward_input",
     "linear_backward_input_slices",
@@ -24,165 +32,162 @@ __all__ = [
 # Gradient of the input
 
 
-def _add_slopes(emit, spec, sums, dz, w, images):
+@block(accumulators)
+def add_slopes(emit, tile, spec, sums, dz, w):
+    """Add dz · weight of one output."""
     sums = list(sums)
-    slopes = [emit.broadcast(dz, n * spec.z.size) for n in range(images)]
-    for v in range(len(sums) // images):
-        weight = emit.load(w, v * spec.outputs * LANES)
-        for n in range(images):
-            sums[v * images + n] = emit.fma(slopes[n], weight, sums[v * images + n])
+    weights = [emit.load(w, v * spec.vector_size) for v in range(tile.width)]
+    for n in range(tile.images):
+        slope = emit.broadcast(dz, n * spec.z.size)
+        for v in range(tile.width):
+            at = n * tile.width + v
+            sums[at] = emit.fma(slope, weights[v], sums[at])
     return sums
 
 
-@block(accumulators)
-def add_slopes_of_two(emit, spec, sums, dz, w):
-    """Add dz · weight of one output, for two images."""
-    return _add_slopes(emit, spec, sums, dz, w, 2)
+@block(nothing)
+def keep_input(emit, tile, spec, sums, dx):
+    """Write dx."""
+    for at, value in enumerate(sums):
+        n, v = divmod(at, tile.width)
+        emit.store(value, dx, n * spec.x.size + v * LANES)
 
 
-@block(accumulators)
-def add_slopes_of_one(emit, spec, sums, dz, w):
-    """Add dz · weight of one output, for one image."""
-    return _add_slopes(emit, spec, sums, dz, w, 1)
-
-
-def _finish_input(emit, spec, sums, x, dx, images):
+@block(nothing)
+def keep_gated_input(emit, tile, spec, sums, x, dx):
+    """Write dx, zero where x is the zero of a ReLU."""
     zero = emit.constant(0.0)
-    for v in range(len(sums) // images):
-        for n in range(images):
-            value = sums[v * images + n]
-            if spec.gated:
-                shut = emit.at_most(emit.load(x, n * spec.x.size + v * LANES), zero)
-                value = emit.select(shut, zero, value)
-            emit.store(value, dx, n * spec.x.size + v * LANES)
+    for at, value in enumerate(sums):
+        n, v = divmod(at, tile.width)
+        shut = emit.at_most(emit.load(x, n * spec.x.size + v * LANES), zero)
+        emit.store(emit.select(shut, zero, value), dx, n * spec.x.size + v * LANES)
 
 
-@block(nothing)
-def finish_input_of_two(emit, spec, sums, x, dx):
-    """Write dx of two images, zero where x is the zero of a ReLU."""
-    _finish_input(emit, spec, sums, x, dx, 2)
-
-
-@block(nothing)
-def finish_input_of_one(emit, spec, sums, x, dx):
-    """Write dx of one image, zero where x is the zero of a ReLU."""
-    _finish_input(emit, spec, sums, x, dx, 1)
-
-
-@inlined
-def input_of_two(spec, sums, dz, w, x, dx):
-    """dx of some inputs of two images."""
+@always_inlined
+def input_tile(tile, spec, dz, w, x, dx):
+    """dx of some inputs of some images."""
+    sums = zeros(tile.sums)
     for o in range(spec.outputs):
-        sums = add_slopes_of_two(spec, sums, advance(dz, o), advance(w, o * LANES))
-    finish_input_of_two(spec, sums, x, dx)
+        sums = add_slopes(tile, spec, sums, advance(dz, o), advance(w, o * LANES))
+    if rolled(spec.gated):
+        keep_gated_input(tile, spec, sums, x, dx)
+    else:
+        keep_input(tile, spec, sums, dx)
+
+
+@always_inlined
+def input_span(tile, spec, dz, weight, x, dx, images, v):
+    """dx of the vectors of a tile, of which `v` is the first, of all whole tiles of images."""
+    w = advance(weight, v * spec.vector_size)
+    for n in range(0, images - tile.images + 1, tile.images):
+        at = n * spec.x.size + v * LANES
+        input_tile(tile, spec, advance(dz, n * spec.z.size), w, advance(x, at), advance(dx, at))
 
 
 @inlined
-def input_of_one(spec, sums, dz, w, x, dx):
-    """dx of some inputs of one image."""
-    for o in range(spec.outputs):
-        sums = add_slopes_of_one(spec, sums, advance(dz, o), advance(w, o * LANES))
-    finish_input_of_one(spec, sums, x, dx)
+def input_of_tiles(tile, spec, dz, weight, x, dx, images, vectors_):
+    """dx of all whole tiles of images; the last tile of vectors may begin within another one."""
+    if vectors_ >= tile.width:
+        for v in range(0, vectors_, tile.width):
+            input_span(tile, spec, dz, weight, x, dx, images, min(v, vectors_ - tile.width))
+    else:
+        for v in range(vectors_):
+            input_span(tile.narrow, spec, dz, weight, x, dx, images, v)
 
 
 @inlined
-def input_of_images(spec, dz, weight, dx, x, images, vectors_):
-    """dx of `vectors_` vectors of inputs, for some images, two at a time."""
-    spans = vectors_ // spec.span * spec.span
-    for n in range(0, images - 1, 2):
-        dz_two, dx_two = advance(dz, n * spec.z.size), advance(dx, n * spec.x.size)
-        x_two = advance(x, n * spec.x.size)
-        for v in range(0, spans, spec.span):
-            w, at = advance(weight, v * spec.outputs * LANES), v * LANES
-            sums = zeros(spec.span_sums)
-            input_of_two(spec, sums, dz_two, w, advance(x_two, at), advance(dx_two, at))
-        for v in range(spans, vectors_):
-            w, at = advance(weight, v * spec.outputs * LANES), v * LANES
-            input_of_two(spec, zeros(2), dz_two, w, advance(x_two, at), advance(dx_two, at))
-    if images % 2 == 1:
-        n = images - 1
-        dz_one, dx_one = advance(dz, n * spec.z.size), advance(dx, n * spec.x.size)
-        x_one = advance(x, n * spec.x.size)
-        for v in range(0, spans, spec.span):
-            w, at = advance(weight, v * spec.outputs * LANES), v * LANES
-            sums = zeros(spec.span)
-            input_of_one(spec, sums, dz_one, w, advance(x_one, at), advance(dx_one, at))
-        for v in range(spans, vectors_):
-            w, at = advance(weight, v * spec.outputs * LANES), v * LANES
-            input_of_one(spec, zeros(1), dz_one, w, advance(x_one, at), advance(dx_one, at))
+def input_of_images(spec, dz, weight, x, dx, images, vectors_):
+    """dx of `vectors_` vectors of inputs, of some images."""
+    input_of_tiles(spec.span, spec, dz, weight, x, dx, images, vectors_)
+    n = images // spec.span.images * spec.span.images
+    if spec.span.images > 2 and images - n >= 2:
+        of, at = advance(dz, n * spec.z.size), n * spec.x.size
+        x_two, dx_two = advance(x, at), advance(dx, at)
+        input_of_tiles(spec.span.of_two.twice, spec, of, weight, x_two, dx_two, 2, vectors_)
+        n += 2
+    if n < images:
+        of, at = advance(dz, n * spec.z.size), n * spec.x.size
+        x_one, dx_one = advance(x, at), advance(dx, at)
+        input_of_tiles(spec.span.of_one.twice, spec, of, weight, x_one, dx_one, 1, vectors_)
 
 
-@kernel
-def linear_backward_input(spec, operands, first, count):
-    """dx from dz and weight. Operands: dz, weight, dx (laid out as x), x."""
-    dz, weight = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    dx, x = pointer(operands, 2, FLOATS), pointer(operands, 3, FLOATS)
-    input_of_images(spec, dz, weight, dx, x, count, spec.input_vectors)
+@kernel(dz=FLOATS, weight=FLOATS, x=FLOATS, dx=FLOATS)
+def linear_backward_input(spec, o, first, count):
+    """dx, laid out as x, from dz and weight."""
+    input_of_images(spec, o.dz, o.weight, o.x, o.dx, count, spec.input_vectors)
 
 
-@kernel
-def linear_backward_input_slices(spec, operands, first, count):
-    """dx of slices first … first + count of the inputs, for the whole batch.
-
-    Operands: dz, weight, dx (laid out as x), x, the step.
-    """
-    start = first * spec.slice
-    weight = advance(pointer(operands, 1, FLOATS), start * spec.outputs * LANES)
-    dx = advance(pointer(operands, 2, FLOATS), start * LANES)
-    x = advance(pointer(operands, 3, FLOATS), start * LANES)
-    images = pointer(operands, 4, LONGS)[1]
-    dz = pointer(operands, 0, FLOATS)
-    input_of_images(spec, dz, weight, dx, x, images, count * spec.slice)
+@kernel(dz=FLOATS, weight=FLOATS, x=FLOATS, dx=FLOATS, step=LONGS)
+def linear_backward_input_slices(spec, o, first, count):
+    """dx of vectors first … first + count of the inputs, for the whole batch."""
+    weight = advance(o.weight, first * spec.vector_size)
+    x, dx = advance(o.x, first * LANES), advance(o.dx, first * LANES)
+    input_of_images(spec, o.dz, weight, x, dx, o.step[1], count)
 
 
 # Gradient of weight and bias
 
 
 @block(accumulators)
-def add_outer(emit, spec, sums, x, dz):
-    """Add dz · x of one image, for one slice of inputs and some outputs."""
+def add_outer(emit, tile, spec, sums, x, dz):
+    """Add dz · x of one image, for some vectors of inputs and some outputs."""
     sums = list(sums)
-    values = [emit.load(x, v * LANES) for v in range(spec.slice)]
-    for o in range(len(sums) // spec.slice):
+    values = [emit.load(x, v * LANES) for v in range(tile.images)]
+    for o in range(tile.width):
         slope = emit.broadcast(dz, o)
-        for v in range(spec.slice):
-            sums[o * spec.slice + v] = emit.fma(slope, values[v], sums[o * spec.slice + v])
+        for v in range(tile.images):
+            at = v * tile.width + o
+            sums[at] = emit.fma(slope, values[v], sums[at])
     return sums
 
 
 @block(nothing)
-def keep_outer(emit, spec, sums, dw):
-    """Write the gradient of one slice of inputs and some outputs."""
+def keep_outer(emit, tile, spec, sums, dw):
+    """Write the gradient of some vectors of inputs and some outputs."""
     for at, value in enumerate(sums):
-        emit.store(value, dw, (at % spec.slice * spec.outputs + at // spec.slice) * LANES)
+        v, o = divmod(at, tile.width)
+        emit.store(value, dw, v * spec.vector_size + o * LANES)
 
 
-@inlined
-def outer(spec, sums, x, dz, dw, images):
-    """The gradient of one slice of inputs and some outputs, summed over the batch in order."""
+@always_inlined
+def outer_tile(tile, spec, x, dz, dw, images):
+    """The gradient of some vectors of inputs and some outputs, summed over the batch in order."""
+    sums = zeros(tile.sums)
     for n in range(images):
-        sums = add_outer(spec, sums, advance(x, n * spec.x.size), advance(dz, n * spec.z.size))
-    keep_outer(spec, sums, dw)
+        at = advance(dz, n * spec.z.size)
+        sums = add_outer(tile, spec, sums, advance(x, n * spec.x.size), at)
+    keep_outer(tile, spec, sums, dw)
 
 
-@kernel
-def linear_backward_weight(spec, operands, first, count):
-    """dw of slices first … first + count of the inputs, from all images of the batch.
+@always_inlined
+def outer_outputs(six, five, one, spec, x, dz, dw, images):
+    """The gradient of the vectors of a tile and all outputs."""
+    for n in range(spec.sixes):
+        o = 6 * n
+        outer_tile(six, spec, x, advance(dz, o), advance(dw, o * LANES), images)
+    for n in range(spec.fives):
+        o = min(6 * spec.sixes + 5 * n, spec.outputs - 5)
+        outer_tile(five, spec, x, advance(dz, o), advance(dw, o * LANES), images)
+    for o in range(spec.ones):
+        outer_tile(one, spec, x, advance(dz, o), advance(dw, o * LANES), images)
 
-    Operands: x, dz, dw, the step (its second number is the images in the batch).
+
+@kernel(x=FLOATS, dz=FLOATS, dw=FLOATS, step=LONGS)
+def linear_backward_weight(spec, o, first, count):
+    """dw of vectors first … first + count of the inputs, from all images of the batch.
+
+    The step's second number is the images in the batch.
     """
-    dz = pointer(operands, 1, FLOATS)
-    images = pointer(operands, 3, LONGS)[1]
-    for part in range(first, first + count):
-        x = advance(pointer(operands, 0, FLOATS), part * spec.slice * LANES)
-        dw = advance(pointer(operands, 2, FLOATS), part * spec.slice_size)
-        for o in range(0, spec.outputs - spec.pair_rest, spec.pair):
-            to = advance(dw, o * LANES)
-            outer(spec, zeros(spec.outer_sums), x, advance(dz, o), to, images)
-        if spec.pair_rest > 0:
-            o = spec.outputs - spec.pair_rest
-            to = advance(dw, o * LANES)
-            outer(spec, zeros(spec.outer_rest_sums), x, advance(dz, o), to, images)
+    images, v = o.step[1], first
+    six, five, one = spec.six, spec.five, spec.one
+    while v + six.images <= first + count:
+        dw = advance(o.dw, v * spec.vector_size)
+        outer_outputs(six, five, one, spec, advance(o.x, v * LANES), o.dz, dw, images)
+        v += six.images
+    while v < first + count:
+        x, dw = advance(o.x, v * LANES), advance(o.dw, v * spec.vector_size)
+        outer_outputs(six.of_one, five.of_one, one.of_one, spec, x, o.dz, dw, images)
+        v += 1
 
 
 @block(accumulators)
@@ -197,13 +202,21 @@ def keep_outputs(emit, spec, sums, db):
     emit.store(sums[0], db)
 
 
-@kernel
-def linear_backward_bias(spec, operands, first, count):
-    """db[o] = Σ_n dz[n, o]. Operands: dz, db, the step."""
-    images = pointer(operands, 2, LONGS)[1]
-    for o in range(0, spec.z.pixel, LANES):
-        dz = advance(pointer(operands, 0, FLOATS), o)
+@kernel(dz=FLOATS, db=FLOATS, step=LONGS)
+def linear_backward_bias(spec, o, first, count):
+    """db[o] = Σ_n dz[n, o]."""
+    for at in range(0, spec.z.pixel, LANES):
+        dz = advance(o.dz, at)
         sums = zeros(1)
-        for n in range(images):
+        for n in range(o.step[1]):
             sums = add_outputs(spec, sums, advance(dz, n * spec.z.size))
-        keep_outputs(spec, sums, advance(pointer(operands, 1, FLOATS), o))
+        keep_outputs(spec, sums, advance(o.db, at))
+
+
+def kinds() -> Iterator[tuple[Any, Spec]]:
+    """Every kernel with a spec of each of its kinds."""
+    spec = FullyConnected(FeatureMap(1, 1, 1), 1)
+    yield linear_backward_input, spec
+    yield linear_backward_input_slices, spec
+    yield linear_backward_weight, spec
+    yield linear_backward_bias, spec

@@ -18,22 +18,26 @@ C. Szegedy et al., "Rethinking the Inception architecture for computer vision", 
 H. Zhang et al., 2017 (mixup).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, log
+from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
-from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.input.mixup import mixing, partner
+from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.input.mixup import draw_mixing, partner
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.loss.softmax import exponentials, float64_of, largest
+from neocog.kernels.loss.softmax import exponentials, largest
 
-__all__ = ["CrossEntropy", "cross_entropy"]
+__all__ = ["CrossEntropy", "cross_entropy", "float64_of", "kinds"]
 
 
 @dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(Spec):
     """Cross-entropy over `classes` classes.
 
     `smoothing` is ε, `weighted` says whether classes have weights, `mixup` is the α of λ's
@@ -47,6 +51,8 @@ class CrossEntropy:
     mixup: float = 0.0
     accumulate: int = 1
     sample_weighted: bool = False
+
+    constants = ("mixes",)
 
     @property
     def z(self) -> FeatureMap:
@@ -70,27 +76,51 @@ class CrossEntropy:
 
 
 @block(nothing)
-def take_from(emit, spec, factor, evenly, weights, dz):
-    """dz · factor − evenly · w, in whole vectors, with zeros after the last class."""
-    for at in range(0, spec.z.pixel, LANES):
-        value = emit.mul(emit.load(dz, at), emit.splat(factor))
-        if spec.smooth:
-            share = emit.splat(evenly)
-            if spec.weighted:
-                share = emit.mul(share, emit.load(weights, at))
-            elif at + LANES > spec.classes:
-                share = emit.select(emit.first_lanes(spec.classes - at), share, emit.constant(0.0))
-            value = emit.sub(value, share)
-        emit.store(value, dz, at)
+def scale(emit, spec, factor, dz):
+    """dz · factor of one vector."""
+    emit.store(emit.mul(emit.load(dz), emit.splat(factor)), dz)
 
 
-@inlined
+@block(nothing)
+def take_from(emit, spec, factor, evenly, left, dz):
+    """dz · factor − evenly, of one vector, with zeros after the last of the `left` classes."""
+    share = emit.select(emit.lanes_below(left), emit.splat(evenly), emit.constant(0.0))
+    emit.store(emit.sub(emit.mul(emit.load(dz), emit.splat(factor)), share), dz)
+
+
+@block(nothing)
+def take_weighted_from(emit, spec, factor, evenly, weights, dz):
+    """dz · factor − evenly · w of one vector."""
+    share = emit.mul(emit.splat(evenly), emit.load(weights))
+    emit.store(emit.sub(emit.mul(emit.load(dz), emit.splat(factor)), share), dz)
+
+
+@always_inlined
+def take_from_all(spec, factor, evenly, weights, dz):
+    """dz · factor − evenly · w, in whole vectors."""
+    for at in range(0, spec.classes, LANES):
+        here = advance(dz, at)
+        if not spec.smooth:
+            scale(spec, factor, here)
+        elif spec.weighted:
+            take_weighted_from(spec, factor, evenly, advance(weights, at), here)
+        else:
+            take_from(spec, factor, evenly, spec.classes - at, here)
+
+
+@always_inlined
+def float64_of(value):
+    """The value as float64, for losses that are summed over an epoch."""
+    return value * 1.0
+
+
+@always_inlined
 def weight_of(spec, weights, label):
     """A class's weight."""
     return float64_of(weights[label]) if spec.weighted else 1.0
 
 
-@inlined
+@always_inlined
 def sample_weight_of(spec, sample_weights, image):
     """An image's weight."""
     return float64_of(sample_weights[image]) if spec.sample_weighted else 1.0
@@ -122,29 +152,36 @@ def even_part(spec, weights, m, z):
     return total, below
 
 
-@kernel
-def cross_entropy(spec, operands, first, count):
+@kernel(
+    z=FLOATS,
+    dz=FLOATS,
+    losses=DOUBLES,
+    order=LONGS,
+    labels=LONGS,
+    step=LONGS,
+    class_weights=maybe(FLOATS),
+    augment=maybe(LONGS),
+    sample_weights=maybe(FLOATS),
+)
+def cross_entropy(spec, o, first, count):
     """Each image's loss, whose mean is the batch's loss, and the gradient of that mean.
 
-    Operands: z, dz, losses (float64), the epoch's order, labels, the step, the classes' weights
-    (only if the spec is `weighted`; whole vectors, zero after the last class), the settings of
-    augmentation (only if labels are mixed), and the images' weights (only if the spec is
-    `sample_weighted`; indexed like the labels).
+    `order` is the epoch's, and the step says where in it the batch begins, and how many images it
+    has. The classes' weights are only read if the spec is `weighted` (whole vectors, zero after the
+    last class), the settings of augmentation only if labels are mixed, and the images' weights,
+    which are indexed like the labels, only if the spec is `sample_weighted`.
     """
-    losses = pointer(operands, 2, DOUBLES)
-    order = pointer(operands, 3, LONGS)
-    labels = pointer(operands, 4, LONGS)
-    step = pointer(operands, 5, LONGS)
-    weights = pointer(operands, 6, FLOATS)
-    share, rotation = mixing(spec)(spec.mixup, pointer(operands, 7, LONGS), step)
-    sample_weights = pointer(operands, 8, FLOATS)
+    order, labels, step = o.order, o.labels, o.step
+    weights, sample_weights = o.class_weights, o.sample_weights
+    share, rotation = 1.0, 0
+    if spec.mixes:
+        share, rotation = draw_mixing(spec.mixup, o.augment, step)
     whole = batch_weight(spec, weights, sample_weights, order, labels, step)
     of_gradient = 1.0 / (whole * spec.accumulate)
     of_loss = step[1] / whole
     hot, even = 1.0 - spec.smoothing, spec.smoothing / spec.classes
     for n in range(count):
-        z = advance(pointer(operands, 0, FLOATS), n * spec.z.size)
-        dz = advance(pointer(operands, 1, FLOATS), n * spec.z.size)
+        z, dz = advance(o.z, n * spec.z.size), advance(o.dz, n * spec.z.size)
         m = largest(spec, z)
         total = exponentials(spec, z, m, dz)
         highest = float64_of(m)
@@ -168,9 +205,15 @@ def cross_entropy(spec, operands, first, count):
             second = hot * others * weight_of(spec, weights, other)
             mass += second
             loss += second * (highest - float64_of(z[other]))
-        losses[n] = of_loss * (mass * log(float64_of(total)) + loss)
+        o.losses[n] = of_loss * (mass * log(float64_of(total)) + loss)
         factor = float32(mass * of_gradient / float64_of(total))
-        take_from(spec, factor, float32(evenly * of_gradient), weights, dz)
+        take_from_all(spec, factor, float32(evenly * of_gradient), weights, dz)
         dz[label] -= float32(q * of_gradient)
         if spec.mixes:
             dz[other] -= float32(second * of_gradient)
+
+
+def kinds() -> Iterator[tuple[Any, Spec]]:
+    """Every kernel with a spec of each of its kinds."""
+    yield cross_entropy, CrossEntropy(2)
+    yield cross_entropy, CrossEntropy(2, mixup=1.0)

@@ -9,7 +9,9 @@ Polyak and A. Juditsky, 1992; M. Zhang et al., "Lookahead optimizer: k steps for
 2019, with decays as in K. Jordan's airbench94.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.pointers import advance
@@ -18,7 +20,7 @@ from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.optimizer.update import current_rates
 
-__all__ = ["Averaging", "average_step", "lookahead_step"]
+__all__ = ["Averaging", "average_step", "kinds", "lookahead_step"]
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,9 @@ def lookahead_step(spec, o, first, count):
         add = float32(1.0 - decay)
         for at in range(first * spec.item, (first + count) * spec.item, LANES):
             lookahead_vector(spec, add, advance(o.w, at), advance(o.a, at))
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """Each kernel with a spec of the only kind that it has."""
+    for kernel_ in (average_step, lookahead_step):
+        yield kernel_, Averaging(LANES)

@@ -11,8 +11,10 @@ If a step of the optimizer takes several batches, the first batch's gradient sta
 others are added to it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 from numba import types
 
@@ -28,6 +30,7 @@ __all__ = [
     "Squares",
     "accumulate_gradient",
     "clip_factor",
+    "kinds",
     "square_sums",
 ]
 
@@ -119,3 +122,10 @@ def accumulate_gradient(spec, o, first, count):
     else:
         for at in range(begin, end, LANES):
             add_to_vector(spec, advance(o.g, at), advance(o.total, at))
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """Each kernel with a spec of the only kind that it has."""
+    yield square_sums, Squares(LANES)
+    yield clip_factor, Clipping(1)
+    yield accumulate_gradient, Accumulation(LANES, 1)

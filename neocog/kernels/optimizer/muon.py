@@ -16,7 +16,7 @@ X has rows ≥ columns, so that the iteration's square matrices are the smaller 
 row for each k. `muon_plan` lists the kernels in their order.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -24,9 +24,11 @@ from typing import Any
 from numba import types
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import DOUBLES, FLOATS, LANES, LONGS, float32
-from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.compiler.jit import Kernel, inlined, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import ConvolutionWeight, LinearWeight
 from neocog.kernels.optimizer.orthogonal import (
     COEFFICIENTS,
@@ -43,22 +45,22 @@ from neocog.kernels.optimizer.update import clip_of, current_momentum, current_r
 __all__ = [
     "MuonPhase",
     "Orthogonal",
+    "kinds",
     "muon_buffers",
     "muon_momentum",
-    "muon_momentum_transposed",
     "muon_plan",
     "muon_scale",
     "muon_update",
-    "muon_update_transposed",
     "packed_matrix",
 ]
 
 
 @dataclass(frozen=True)
-class Orthogonal:
+class Orthogonal(Spec):
     """A weight [columns / block][rows][block] that Muon updates; an item is a block.
 
-    The options `nesterov`, `decay`, `renormalized` and `clipped` cost nothing if they are not set.
+    `nesterov`, `decay` and `renormalized` are options of the step, and `clipped` says whether
+    gradients are multiplied by a factor.
     """
 
     rows: int
@@ -105,14 +107,11 @@ def packed_matrix(w: ConvolutionWeight | LinearWeight, **flags: bool) -> Orthogo
 @block(nothing)
 def momentum_vector(emit, spec, clip, momentum, add, g, v, u):
     """One vector of V and of U; `add` is 1 − μ."""
-    slope, velocity = emit.load(g), emit.load(v)
-    if spec.clipped:
-        slope = emit.mul(emit.splat(clip), slope)
+    slope, velocity = emit.mul(emit.splat(clip), emit.load(g)), emit.load(v)
     velocity = emit.fma(emit.splat(add), emit.sub(slope, velocity), velocity)
     emit.store(velocity, v)
-    if spec.nesterov:
-        velocity = emit.fma(emit.splat(momentum), emit.sub(velocity, slope), slope)
-    emit.store(velocity, u)
+    ahead = emit.fma(emit.splat(momentum), emit.sub(velocity, slope), slope)
+    emit.store(emit.select(spec.nesterov, ahead, velocity), u)
 
 
 @block(lambda spec, *_: types.float64)
@@ -131,67 +130,73 @@ def keep_weight_squares(spec, w, sums, item):
         sums[item] = total
 
 
-@kernel
-def muon_momentum(spec, operands, first, count):
-    """V and U of blocks first … first + count, with their sums of squares.
-
-    Operands: w, g, settings (η, λ, μ), rates, step, V, X (gets U), clip, sums of U² (float64
-    [blocks]), sums of W² (float64 [blocks], read and written only where it is renormalized).
-    """
-    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    settings = pointer(operands, 2, DOUBLES)
-    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
-    v, x = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
-    momentum = current_momentum(row, settings[2])
-    keep, add, clip = (
-        float32(momentum),
-        float32(1.0 - momentum),
-        clip_of(spec, pointer(operands, 7, DOUBLES)),
-    )
-    for item in range(first, first + count):
-        total = 0.0
-        for r in range(spec.rows):
-            to = advance(x, r * spec.x.stride + item * spec.block)
-            for lane in range(0, spec.block, LANES):
-                at = item * spec.block_size + r * spec.block + lane
-                u = advance(to, lane)
-                momentum_vector(spec, clip, keep, add, advance(g, at), advance(v, at), u)
-                total += squares(spec, u)
-            if item == spec.blocks - 1:
-                for lane in range(spec.block, spec.x.width - item * spec.block, LANES):
-                    store_zero(spec, advance(to, lane))
-        pointer(operands, 8, DOUBLES)[item] = total
-        keep_weight_squares(spec, w, pointer(operands, 9, DOUBLES), item)
+@inlined
+def momentum_of_block(spec, clip, keep, add, g, v, x, item):
+    """V and U of one block; returns Σ U²."""
+    total = 0.0
+    for r in range(spec.rows):
+        to = advance(x, r * spec.x.stride + item * spec.block)
+        for lane in range(0, spec.block, LANES):
+            at = item * spec.block_size + r * spec.block + lane
+            u = advance(to, lane)
+            momentum_vector(spec, clip, keep, add, advance(g, at), advance(v, at), u)
+            total += squares(spec, u)
+        if item == spec.blocks - 1:
+            for lane in range(spec.block, spec.x.width - item * spec.block, LANES):
+                store_zero(spec, advance(to, lane))
+    return total
 
 
-@kernel
-def muon_momentum_transposed(spec, operands, first, count):
+@inlined
+def momentum_of_block_transposed(spec, clip, keep, add, g, v, x, item):
     """The same for an X that is the transpose of the weight."""
-    w, g = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    settings = pointer(operands, 2, DOUBLES)
-    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
-    v, x = pointer(operands, 5, FLOATS), pointer(operands, 6, FLOATS)
-    momentum = current_momentum(row, settings[2])
-    keep, add, clip = (
-        float32(momentum),
-        float32(1.0 - momentum),
-        clip_of(spec, pointer(operands, 7, DOUBLES)),
-    )
+    u = stack_floats(LANES)
+    columns = min(spec.block, spec.columns - item * spec.block)
+    to = advance(x, item * spec.block * spec.x.stride)
+    for c in range(columns):
+        for r in range(spec.rows // LANES * LANES, spec.x.width, LANES):
+            store_zero(spec, advance(to, c * spec.x.stride + r))
+    for lane in range(0, spec.block, LANES):
+        for r in range(spec.rows):
+            at = item * spec.block_size + r * spec.block + lane
+            momentum_vector(spec, clip, keep, add, advance(g, at), advance(v, at), u)
+            for c in range(lane, min(lane + LANES, columns)):
+                to[c * spec.x.stride + r] = u[c - lane]
+    total = 0.0
+    for c in range(columns):
+        for r in range(0, spec.x.width, LANES):
+            total += squares(spec, advance(to, c * spec.x.stride + r))
+    return total
+
+
+_SETTINGS = {"settings": DOUBLES, "rates": DOUBLES, "step": LONGS}
+
+
+@kernel(
+    w=FLOATS,
+    g=FLOATS,
+    **_SETTINGS,
+    v=FLOATS,
+    x=FLOATS,
+    clip=maybe(DOUBLES),
+    sums=DOUBLES,
+    weight_sums=maybe(DOUBLES),
+)
+def muon_momentum(spec, o, first, count):
+    """V, and U in x, of blocks first … first + count, with their sums of squares.
+
+    Settings: η, λ, μ. `sums` are of U², `weight_sums` of W² (float64 [blocks]), where the weight is
+    renormalized.
+    """
+    momentum = current_momentum(current_rates(o.rates, o.step), o.settings[2])
+    keep, add, clip = float32(momentum), float32(1.0 - momentum), clip_of(spec, o.clip)
     for item in range(first, first + count):
-        total = 0.0
-        for c in range(min(spec.block, spec.columns - item * spec.block)):
-            to = advance(x, (item * spec.block + c) * spec.x.stride)
-            for r in range(0, spec.x.width, LANES):
-                store_zero(spec, advance(to, r))
-            for r in range(spec.rows):
-                at = item * spec.block_size + r * spec.block + c
-                slope = clip * g[at] if spec.clipped else g[at]
-                v[at] += add * (slope - v[at])
-                to[r] = slope + keep * (v[at] - slope) if spec.nesterov else v[at]
-            for r in range(0, spec.x.width, LANES):
-                total += squares(spec, advance(to, r))
-        pointer(operands, 8, DOUBLES)[item] = total
-        keep_weight_squares(spec, w, pointer(operands, 9, DOUBLES), item)
+        if spec.transposed:
+            total = momentum_of_block_transposed(spec, clip, keep, add, o.g, o.v, o.x, item)
+        else:
+            total = momentum_of_block(spec, clip, keep, add, o.g, o.v, o.x, item)
+        o.sums[item] = total
+        keep_weight_squares(spec, o.w, o.weight_sums, item)
 
 
 @inlined
@@ -209,19 +214,17 @@ def scale_vector(emit, spec, factor, x):
     emit.store(emit.mul(emit.splat(factor), emit.load(x)), x)
 
 
-@kernel
-def muon_scale(spec, operands, first, count):
-    """X ← X / max(‖X‖, ε) of spans first … first + count. Operands: X, sums of U², settings (4: ε).
+@kernel(x=FLOATS, sums=DOUBLES, settings=DOUBLES)
+def muon_scale(spec, o, first, count):
+    """X ← X / max(‖X‖, ε) of spans first … first + count; `sums` are of U², settings[4] is ε.
 
     A norm that is NaN makes all of X NaN.
     """
-    x = pointer(operands, 0, FLOATS)
-    norm = norm_of(pointer(operands, 1, DOUBLES), spec.blocks)
-    least = pointer(operands, 2, DOUBLES)[4]
+    norm, least = norm_of(o.sums, spec.blocks), o.settings[4]
     factor = float32(1.0 / (least if norm < least else norm))
     for row in range(first * SPAN, min((first + count) * SPAN, spec.x.rows)):
         for column in range(0, spec.x.width, LANES):
-            scale_vector(spec, factor, advance(x, row * spec.x.stride + column))
+            scale_vector(spec, factor, advance(o.x, row * spec.x.stride + column))
 
 
 # The step
@@ -230,9 +233,7 @@ def muon_scale(spec, operands, first, count):
 @block(nothing)
 def move_vector(emit, spec, left, rate, w, x):
     """W ← left · W + rate · X for one vector."""
-    weight = emit.load(w)
-    if spec.decay or spec.renormalized:
-        weight = emit.mul(emit.splat(left), weight)
+    weight = emit.mul(emit.splat(left), emit.load(w))
     emit.store(emit.fma(emit.splat(rate), emit.load(x), weight), w)
 
 
@@ -247,42 +248,40 @@ def factors_of(spec, settings, row, sums):
     return float32(left), float32(-rate * settings[3])
 
 
-@kernel
-def muon_update(spec, operands, first, count):
-    """Update W in blocks first … first + count, without the columns that only pad a block.
-
-    Operands: w, X, settings (η, λ, μ, scale, ε, √K), rates, step, sums of W² (float64 [blocks],
-    read only where it is renormalized).
-    """
-    w, x = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    settings = pointer(operands, 2, DOUBLES)
-    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
-    left, rate = factors_of(spec, settings, row, pointer(operands, 5, DOUBLES))
-    for item in range(first, first + count):
-        columns = min(spec.block, spec.columns - item * spec.block)
-        whole = columns // LANES * LANES
-        for r in range(spec.rows):
-            to = advance(w, item * spec.block_size + r * spec.block)
-            source = advance(x, r * spec.x.stride + item * spec.block)
-            for lane in range(0, whole, LANES):
-                move_vector(spec, left, rate, advance(to, lane), advance(source, lane))
-            for lane in range(whole, columns):
-                to[lane] = left * to[lane] + rate * source[lane]
+@inlined
+def move_block(spec, left, rate, w, x, item):
+    """Update one block, without the columns that only pad it."""
+    columns = min(spec.block, spec.columns - item * spec.block)
+    whole = columns // LANES * LANES
+    for r in range(spec.rows):
+        to = advance(w, item * spec.block_size + r * spec.block)
+        source = advance(x, r * spec.x.stride + item * spec.block)
+        for lane in range(0, whole, LANES):
+            move_vector(spec, left, rate, advance(to, lane), advance(source, lane))
+        for lane in range(whole, columns):
+            to[lane] = left * to[lane] + rate * source[lane]
 
 
-@kernel
-def muon_update_transposed(spec, operands, first, count):
+@inlined
+def move_block_transposed(spec, left, rate, w, x, item):
     """The same for an X that is the transpose of the weight."""
-    w, x = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    settings = pointer(operands, 2, DOUBLES)
-    row = current_rates(pointer(operands, 3, DOUBLES), pointer(operands, 4, LONGS))
-    left, rate = factors_of(spec, settings, row, pointer(operands, 5, DOUBLES))
+    for c in range(min(spec.block, spec.columns - item * spec.block)):
+        to = advance(w, item * spec.block_size + c)
+        source = advance(x, (item * spec.block + c) * spec.x.stride)
+        for r in range(spec.rows):
+            to[r * spec.block] = left * to[r * spec.block] + rate * source[r]
+
+
+@kernel(w=FLOATS, x=FLOATS, **_SETTINGS, weight_sums=maybe(DOUBLES))
+def muon_update(spec, o, first, count):
+    """Update W in blocks first … first + count. Settings: η, λ, μ, scale, ε, √K."""
+    row = current_rates(o.rates, o.step)
+    left, rate = factors_of(spec, o.settings, row, o.weight_sums)
     for item in range(first, first + count):
-        for c in range(min(spec.block, spec.columns - item * spec.block)):
-            to = advance(w, item * spec.block_size + c)
-            source = advance(x, (item * spec.block + c) * spec.x.stride)
-            for r in range(spec.rows):
-                to[r * spec.block] = left * to[r * spec.block] + rate * source[r]
+        if spec.transposed:
+            move_block_transposed(spec, left, rate, o.w, o.x, item)
+        else:
+            move_block(spec, left, rate, o.w, o.x, item)
 
 
 # The order of kernels
@@ -292,13 +291,13 @@ def muon_update_transposed(spec, operands, first, count):
 class MuonPhase:
     """A kernel over `items` items, with a barrier after it: the next phase needs all results.
 
-    `operands` are roles: ``w``, ``g``, ``settings``, ``rates``, ``step``, ``clip`` and
-    ``velocity`` (as large as w) as for other updates, and the names of `muon_buffers`.
+    `operands` gives each operand's role: ``w``, ``g``, ``settings``, ``rates``, ``step``, ``clip``
+    and ``velocity`` (as large as w) as for other updates, and the names of `muon_buffers`.
     """
 
-    kernel: Callable[..., Any]
+    kernel: Kernel
     spec: Any
-    operands: tuple[str | None, ...]
+    operands: Mapping[str, str]
     items: int
 
 
@@ -321,25 +320,31 @@ def muon_plan(
     Phases with the same number in the plans of several weights may share a barrier. A call should
     get all of a worker's items at once, so that it reads each part of X from memory once.
     """
-    of_w = "weight_squares" if spec.renormalized else None
-    clip = "clip" if spec.clipped else None
-    begin = ("w", "g", "settings", "rates", "step", "velocity", "x", clip, "squares", of_w)
-    first = muon_momentum_transposed if spec.transposed else muon_momentum
-    last = muon_update_transposed if spec.transposed else muon_update
+    common = {name: name for name in ("w", *_SETTINGS)}
+    of_w = {"weight_sums": "weight_squares"} if spec.renormalized else {}
+    clip = {"clip": "clip"} if spec.clipped else {}
+    begin = {**common, "g": "g", "v": "velocity", "x": "x", "sums": "squares", **clip, **of_w}
+    scale = {"x": "x", "sums": "squares", "settings": "settings"}
     phases = [
-        MuonPhase(first, spec, begin, spec.blocks),
-        MuonPhase(muon_scale, spec, ("x", "squares", "settings"), spec.x.spans),
+        MuonPhase(muon_momentum, spec, begin, spec.blocks),
+        MuonPhase(muon_scale, spec, scale, spec.x.spans),
     ]
     tall = Iteration(spec.x, *coefficients)
     square = Iteration(spec.x.square, *coefficients)
     pairs = -(-spec.x.panels // 2)
     x, y = "x", "y"
     for _ in range(iterations):
+        polynomial = {"square": "gram", "by": "polynomial"}
         phases += [
-            MuonPhase(gram_matrix, tall, (x, "gram"), pairs),
-            MuonPhase(matrix_polynomial, square, ("gram", "polynomial"), pairs),
-            MuonPhase(matrix_product, tall, (x, "polynomial", y), spec.x.spans),
+            MuonPhase(gram_matrix, tall, {"x": x, "square": "gram"}, pairs),
+            MuonPhase(matrix_polynomial, square, polynomial, pairs),
+            MuonPhase(matrix_product, tall, {"x": x, "by": "polynomial", "y": y}, spec.x.spans),
         ]
         x, y = y, x
-    end = ("w", x, "settings", "rates", "step", of_w)
-    return [*phases, MuonPhase(last, spec, end, spec.blocks)]
+    return [*phases, MuonPhase(muon_update, spec, {**common, **of_w, "x": x}, spec.blocks)]
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """Each kernel with a spec of the only kind that it has; `orthogonal` has those between."""
+    for kernel_ in (muon_momentum, muon_scale, muon_update):
+        yield kernel_, Orthogonal(1, 1, LANES)

@@ -12,13 +12,16 @@ of converging to 1 (K. Jordan et al., "Muon: an optimizer for hidden layers in n
 A row takes an odd number of cache lines, so that the elements of a column map to all cache sets.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, float32
 from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.gemm import NO_STRIDES, Product, multiply
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.gemm import Product, Strides, multiply
 
 __all__ = [
     "COEFFICIENTS",
@@ -26,6 +29,7 @@ __all__ = [
     "Iteration",
     "Matrix",
     "gram_matrix",
+    "kinds",
     "matrix_polynomial",
     "matrix_product",
     "store_zero",
@@ -83,8 +87,14 @@ class Matrix:
         return Matrix(self.width, self.columns)
 
 
+def _in_whole(product: Product, rows: int) -> Product:
+    """The product for the most rows that fit into registers and divide `rows`."""
+    parts = [replace(product, part=n) for n in range(1, 7)]
+    return max((p for p in parts if rows % p.rows == 0), key=lambda p: p.rows)
+
+
 @dataclass(frozen=True)
-class Iteration:
+class Iteration(Spec):
     """One matrix in an iteration, and the polynomial's coefficients."""
 
     x: Matrix
@@ -92,23 +102,13 @@ class Iteration:
     b: float = COEFFICIENTS[1]
     c: float = COEFFICIENTS[2]
 
-    @property
-    def into_square(self) -> Product:
-        """Xᵀ X, a panel of its columns at a time."""
-        x = self.x
-        return _in_whole(Product(2, 1, x.stride, x.stride, x.square.stride, True), _PANEL)
+    #: Xᵀ X and X B, a panel of their columns at a time.
+    into_square: ClassVar[Product] = _in_whole(Product(2, a_row=1, accumulate=True), _PANEL)
+    by_square: ClassVar[Product] = _in_whole(
+        Product(2, a_depth=1, b_depth=_PANEL, accumulate=True), SPAN
+    )
 
-    @property
-    def by_square(self) -> Product:
-        """X B, a panel of its columns at a time."""
-        x = self.x
-        return _in_whole(Product(2, x.stride, 1, x.square.stride, x.stride, True), SPAN)
-
-
-def _in_whole(product: Product, rows: int) -> Product:
-    """The product for the most rows that fit into registers and divide `rows`."""
-    parts = [replace(product, part=n) for n in range(1, 7)]
-    return max((p for p in parts if rows % p.rows == 0), key=lambda p: p.rows)
+    constants = ("into_square", "by_square")
 
 
 @block(nothing)
@@ -118,47 +118,51 @@ def store_zero(emit, spec, to):
 
 
 @inlined
-def upper_square(spec, x, out, first, count):
+def upper_square(spec, x, out, row_step, panel_step, first, count):
     """Columns of Xᵀ X down to the diagonal, for panels first … first + count and their partners.
 
-    Panels further right have more above the diagonal, so the first is paired with the last.
+    Panels further right have more above the diagonal, so the first is paired with the last. In
+    `out`, rows of a panel are `row_step` floats apart, and panels `panel_step`.
     """
     for item in range(first, first + count):
         for partner in range(2 if item != spec.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
-            for k in range(column + _PANEL):
+            panel = item if partner == 0 else spec.x.panels - 1 - item
+            for k in range((panel + 1) * _PANEL):
                 for lane in range(0, _PANEL, LANES):
-                    store_zero(spec, advance(out, k * spec.x.square.stride + column + lane))
+                    store_zero(spec, advance(out, k * row_step + panel * panel_step + lane))
+    strides = Strides(1, spec.x.stride, spec.x.stride, row_step, 0, 0)
     for row in range(0, spec.x.rows, _GRAM_DEPTH):
         depth = min(_GRAM_DEPTH, spec.x.rows - row)
         a = advance(x, row * spec.x.stride)
         for item in range(first, first + count):
             for partner in range(2 if item != spec.x.panels - 1 - item else 1):
-                column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
-                b, to = advance(a, column), advance(out, column)
-                for k in range(0, column + _PANEL, spec.into_square.rows):
-                    to_k = advance(to, k * spec.x.square.stride)
-                    multiply(spec.into_square, NO_STRIDES, advance(a, k), b, to_k, depth)
+                panel = item if partner == 0 else spec.x.panels - 1 - item
+                b, to = advance(a, panel * _PANEL), advance(out, panel * panel_step)
+                for k in range(0, (panel + 1) * _PANEL, spec.into_square.rows):
+                    to_k = advance(to, k * row_step)
+                    multiply(spec.into_square, strides, advance(a, k), b, to_k, depth)
 
 
 @inlined
-def mirror(spec, out, first, count):
+def mirror(spec, out, row_step, panel_step, first, count):
     """Copy the result of `upper_square` to below the diagonal."""
-    stride = spec.x.square.stride
     for item in range(first, first + count):
         for partner in range(2 if item != spec.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
-            for k in range(column):
-                for lane in range(column, column + _PANEL):
-                    out[lane * stride + k] = out[k * stride + lane]
+            panel = item if partner == 0 else spec.x.panels - 1 - item
+            for other in range(panel):
+                source = advance(out, panel * panel_step + other * _PANEL * row_step)
+                to = advance(out, other * panel_step + panel * _PANEL * row_step)
+                for k in range(_PANEL):
+                    for lane in range(_PANEL):
+                        to[lane * row_step + k] = source[k * row_step + lane]
 
 
-@kernel
-def gram_matrix(spec, operands, first, count):
-    """A = Xᵀ X of panels first … first + count with their partners. Operands: X, A."""
-    x, out = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    upper_square(spec, x, out, first, count)
-    mirror(spec, out, first, count)
+@kernel(x=FLOATS, square=FLOATS)
+def gram_matrix(spec, o, first, count):
+    """A = Xᵀ X of panels first … first + count with their partners; `square` gets A."""
+    row_step = spec.x.square.stride
+    upper_square(spec, o.x, o.square, row_step, _PANEL, first, count)
+    mirror(spec, o.square, row_step, _PANEL, first, count)
 
 
 @block(nothing)
@@ -168,40 +172,51 @@ def polynomial_vector(emit, spec, linear, square):
     emit.store(emit.fma(emit.constant(spec.c), emit.load(square), value), square)
 
 
-@kernel
-def matrix_polynomial(spec, operands, first, count):
-    """B = a I + b A + c A² of panels first … first + count with their partners. Operands: A, B."""
-    x, out = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    upper_square(spec, x, out, first, count)
+@kernel(square=FLOATS, by=FLOATS)
+def matrix_polynomial(spec, o, first, count):
+    """B = a I + b A + c A² of panels first … first + count with their partners.
+
+    `square` is A, the spec's x. `by` gets B, panel by panel, each [width][columns of a panel]: so
+    `matrix_product` reads it at constant distances.
+    """
+    panel_step = spec.x.width * _PANEL
+    upper_square(spec, o.square, o.by, _PANEL, panel_step, first, count)
     for item in range(first, first + count):
         for partner in range(2 if item != spec.x.panels - 1 - item else 1):
-            column = (item if partner == 0 else spec.x.panels - 1 - item) * _PANEL
+            panel = item if partner == 0 else spec.x.panels - 1 - item
+            to, column = advance(o.by, panel * panel_step), panel * _PANEL
             for k in range(column + _PANEL):
-                for lane in range(column, column + _PANEL, LANES):
-                    at = k * spec.x.stride + lane
-                    polynomial_vector(spec, advance(x, at), advance(out, at))
-            for k in range(column, column + _PANEL):
-                out[k * spec.x.stride + k] += float32(spec.a)
-    mirror(spec, out, first, count)
+                linear, square = advance(o.square, k * spec.x.stride + column), k * _PANEL
+                for lane in range(0, _PANEL, LANES):
+                    polynomial_vector(spec, advance(linear, lane), advance(to, square + lane))
+            for k in range(_PANEL):
+                to[(column + k) * _PANEL + k] += float32(spec.a)
+    mirror(spec, o.by, _PANEL, panel_step, first, count)
 
 
-@kernel
-def matrix_product(spec, operands, first, count):
-    """Y = X B of spans first … first + count of rows. Operands: X, B, Y."""
-    x, by = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
-    y = pointer(operands, 2, FLOATS)
+@kernel(x=FLOATS, by=FLOATS, y=FLOATS)
+def matrix_product(spec, o, first, count):
+    """Y = X B of spans first … first + count of rows; `by` is B as `matrix_polynomial` has it."""
+    stride, width = spec.x.stride, spec.x.width
+    strides = Strides(stride, 1, _PANEL, stride, 0, 0)
     for span in range(first, first + count):
         row = span * SPAN
         rows = min(SPAN, spec.x.rows - row)
         for r in range(row, row + rows):
-            for column in range(0, spec.x.width, LANES):
-                store_zero(spec, advance(y, r * spec.x.stride + column))
-        for column in range(0, spec.x.width, _PANEL):
-            to = advance(y, row * spec.x.stride + column)
-            for k in range(0, spec.x.width, _DEPTH):
-                a = advance(x, row * spec.x.stride + k)
-                b = advance(by, k * spec.x.square.stride + column)
-                depth = min(_DEPTH, spec.x.width - k)
+            for column in range(0, width, LANES):
+                store_zero(spec, advance(o.y, r * stride + column))
+        for column in range(0, width, _PANEL):
+            to = advance(o.y, row * stride + column)
+            for k in range(0, width, _DEPTH):
+                a = advance(o.x, row * stride + k)
+                b = advance(o.by, column * width + k * _PANEL)
+                depth = min(_DEPTH, width - k)
                 for r in range(0, rows, spec.by_square.rows):
-                    a_r, to_r = advance(a, r * spec.x.stride), advance(to, r * spec.x.stride)
-                    multiply(spec.by_square, NO_STRIDES, a_r, b, to_r, depth)
+                    a_r, to_r = advance(a, r * stride), advance(to, r * stride)
+                    multiply(spec.by_square, strides, a_r, b, to_r, depth)
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """Each kernel with a spec of the only kind that it has."""
+    for kernel_ in (gram_matrix, matrix_polynomial, matrix_product):
+        yield kernel_, Iteration(Matrix(1, 1))

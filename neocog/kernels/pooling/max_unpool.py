@@ -6,20 +6,23 @@ A winner is an offset in floats of the convolution's input x from its region's f
 `convolution` writes it. An odd last row or column is in no region and stays zero.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.compiler.jit import kernel
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.tiling import region
 from neocog.kernels.layout import FeatureMap
 
-__all__ = ["MaxUnpool", "max_unpool"]
+__all__ = ["MaxUnpool", "kinds", "max_unpool"]
 
 
 @dataclass(frozen=True)
-class MaxUnpool:
+class MaxUnpool(Spec):
     """From the pooled map's gradient dy to dx; winners are offsets within `x`."""
 
     x: FeatureMap
@@ -36,16 +39,22 @@ def spread(emit, spec, dy, winners, dx):
         emit.store(emit.select(mine, slope, emit.constant(0.0)), dx, to)
 
 
-@kernel
-def max_unpool(spec, operands, first, count):
-    """Operands: dy (no border), winners, dx, whose last odd row and column stay zero."""
+@kernel(dy=FLOATS, winners=INTS, dx=FLOATS)
+def max_unpool(spec, o, first, count):
+    """`dy` has no border; an odd last row and column of `dx` stay zero."""
     for n in range(count):
-        dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.bare.size)
-        winners = advance(pointer(operands, 1, INTS), n * spec.dy.bare.size)
-        dx = advance(pointer(operands, 2, FLOATS), n * spec.dx.size + spec.dx.start)
+        dy = advance(o.dy, n * spec.dy.bare.size)
+        winners = advance(o.winners, n * spec.dy.bare.size)
+        dx = advance(o.dx, n * spec.dx.size + spec.dx.start)
         for row in range(spec.dy.height):
             for column in range(spec.dy.width):
                 for c in range(0, spec.dy.pixel, LANES):
                     at = row * spec.dy.bare.row + column * spec.dy.pixel + c
                     to = 2 * (row * spec.dx.row + column * spec.dx.pixel) + c
                     spread(spec, advance(dy, at), advance(winners, at), advance(dx, to))
+
+
+def kinds() -> Iterator[tuple[Any, Any]]:
+    """A kernel and a small spec for each kind that there is."""
+    one, two = FeatureMap(1, 1, 1), FeatureMap(2, 2, 1)
+    yield max_unpool, MaxUnpool(two, one, two)

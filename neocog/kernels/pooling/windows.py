@@ -1,44 +1,158 @@
-"""The windows of pooling: their sizes and positions, and which of them contain a pixel.
+"""The windows of pooling: their positions, and which of them contain a pixel.
 
 The window of y[h, w] has kh × kw pixels, the taps, numbered t = i · kw + j, at
 
     x[sh · h − ph + i, sw · w − pw + j],    0 ≤ i < kh,  0 ≤ j < kw
 
-of which only those inside the map count. Row p of x is tap p + ph − sh · h of the windows h from
-⌈(p + ph − kh + 1) / sh⌉ to ⌊(p + ph) / sh⌋.
+of which only those inside the map count. The windows of adaptive pooling to R rows have different
+sizes: that of y[h] is rows ⌊h · H / R⌋ to ⌈(h + 1) · H / R⌉ − 1, and kh is the largest of them.
+
+Kernels read positions from tables: there is no other difference between these kinds of pooling, and
+none of the divisions by the stride takes time.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from typing import ClassVar
 
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.compiler.jit import inlined
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap, padded
 
-__all__ = ["WindowPooling", "columns_of", "is_straight", "rows_of", "windows_over"]
+__all__ = ["Side", "WindowGradient", "WindowPooling", "adaptive_side", "small_pooling"]
 
-# The most loads to unroll.
-_STRAIGHT = 36
+# Sizes of square windows whose taps are unrolled.
+_UNROLLED = (2, 3)
 
 
 @dataclass(frozen=True)
-class WindowPooling:
+class Side:
+    """The windows along one side of a map; none lies wholly outside of it.
+
+    Attributes:
+        size: pixels of the map.
+        windows: how many there are.
+        kernel: taps of a window, of an adaptive one at most.
+        stride: pixels from one window to the next; 0 if they are adaptive.
+        padding: how many pixels before the map the first window begins.
+    """
+
+    size: int
+    windows: int
+    kernel: int
+    stride: int
+    padding: int = 0
+
+    @property
+    def origins(self) -> tuple[int, ...]:
+        """Where each window's tap 0 is; before the map it is negative."""
+        if self.stride:
+            return tuple(n * self.stride - self.padding for n in range(self.windows))
+        return tuple(n * self.size // self.windows for n in range(self.windows))
+
+    @property
+    def firsts(self) -> tuple[int, ...]:
+        """The first pixel of each window."""
+        return tuple(max(0, origin) for origin in self.origins)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The pixel after the last one of each window."""
+        if self.stride:
+            return tuple(min(self.size, origin + self.kernel) for origin in self.origins)
+        return tuple(-(-n * self.size // self.windows) for n in range(1, self.windows + 1))
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """How many taps of each window lie in the map."""
+        return tuple(end - first for first, end in zip(self.firsts, self.ends, strict=True))
+
+    @property
+    def padded_taps(self) -> tuple[int, ...]:
+        """How many taps of each window lie in the map or its padding."""
+        if not self.stride:
+            return self.taps
+        end = self.size + self.padding
+        return tuple(min(end, origin + self.kernel) - origin for origin in self.origins)
+
+    @property
+    def first_windows(self) -> tuple[int, ...]:
+        """The first window that contains each pixel."""
+        return tuple(bisect_right(self.ends, place) for place in range(self.size))
+
+    @property
+    def end_windows(self) -> tuple[int, ...]:
+        """The window after the last one that contains each pixel."""
+        return tuple(bisect_right(self.firsts, place) for place in range(self.size))
+
+    @property
+    def first_whole(self) -> int:
+        """The first of the windows whose taps all lie in the map."""
+        whole = [n for n, taps in enumerate(self.taps) if taps == self.kernel]
+        return min(whole, default=0) if self.stride else 0
+
+    @property
+    def end_whole(self) -> int:
+        """The window after the last one of them; adaptive ones do not count."""
+        whole = [n for n, taps in enumerate(self.taps) if taps == self.kernel]
+        return max(whole, default=-1) + 1 if self.stride else 0
+
+    @property
+    def end(self) -> int:
+        """The pixel after the last window."""
+        return self.ends[-1]
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether no pixel is in two windows, and only pixels after the last are in none."""
+        return self.firsts == (0, *self.ends[:-1])
+
+
+def adaptive_side(size: int, windows: int) -> Side:
+    """The windows that divide a side as evenly as possible, overlapping where they must."""
+    if size % windows == 0:
+        return Side(size, windows, size // windows, size // windows)
+    return Side(size, windows, max(Side(size, windows, 0, 0).taps), 0)
+
+
+@dataclass(frozen=True)
+class WindowPooling(Spec):
     """From the map x to the map y, and from dy to dx. Any of them may be dense.
 
-    No window may lie wholly outside the map: padding is at most half of the kernel.
+    Attributes:
+        rows, columns: the windows.
+        winners: whether winners are kept.
+        count_include_pad: whether padding counts in the divisor of a mean.
+        divisor: the divisor of all means; 0 if it is the number of taps.
     """
 
     x: FeatureMap
     y: FeatureMap
     dy: FeatureMap
     dx: FeatureMap
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    padding_h: int = 0
-    padding_w: int = 0
+    rows: Side
+    columns: Side
     winners: bool = True
     count_include_pad: bool = True
+    divisor: int = 0
+
+    constants: ClassVar[tuple[str, ...]] = ("unrolled", "tracked", "dense")
+
+    @property
+    def unrolled(self) -> int:
+        """Rows and columns of a window whose taps are unrolled; 0 if none are."""
+        size = self.rows.kernel
+        return size if size == self.columns.kernel and size in _UNROLLED and not self.dense else 0
+
+    @property
+    def tracked(self) -> bool:
+        """Whether unrolled taps are compared one after another, so that the winner is known."""
+        return self.winners and self.unrolled > 0
+
+    @property
+    def dense(self) -> bool:
+        """Whether a pixel of some map is less than a vector."""
+        return any(m.pixel < LANES for m in (self.x, self.y, self.dy, self.dx))
 
     @property
     def won(self) -> FeatureMap:
@@ -51,86 +165,52 @@ class WindowPooling:
         return padded(self.x.channels)
 
     @property
-    def together(self) -> int:
-        """Vectors of channels in registers in loops over taps."""
-        return next(n for n in (4, 3, 2, 1) if self.floats // LANES % n == 0)
+    def is_tiled(self) -> bool:
+        """Whether each pixel is in one window at most, so that no gradients are added."""
+        return self.rows.is_tiled and self.columns.is_tiled
 
     @property
-    def some(self) -> int:
-        """Floats of these channels."""
-        return self.together * LANES
+    def row_counts(self) -> tuple[int, ...]:
+        """The rows of each window that count in the mean's divisor d, rows × columns."""
+        return (self.divisor,) * self.rows.windows if self.divisor else self._counts(self.rows)
 
     @property
-    def straight(self) -> int:
-        """Floats of the channels for which a window is unrolled."""
-        most = max(1, _STRAIGHT // self.taps)
-        return LANES * next(n for n in (4, 3, 2, 1) if n <= most and self.some // LANES % n == 0)
+    def column_counts(self) -> tuple[int, ...]:
+        """The columns of each window that count."""
+        return (1,) * self.columns.windows if self.divisor else self._counts(self.columns)
+
+    def _counts(self, side: Side) -> tuple[int, ...]:
+        return side.padded_taps if self.count_include_pad else side.taps
 
     @property
-    def taps(self) -> int:
-        """Taps of a window."""
-        return self.kernel_h * self.kernel_w
-
-    @property
-    def small(self) -> bool:
-        """Whether windows inside the map are unrolled."""
-        return self.taps <= 16
-
-    @property
-    def clipped(self) -> bool:
-        """Whether windows may extend past the map."""
-        return self.padding_h > 0 or self.padding_w > 0
-
-    @property
-    def tiled(self) -> bool:
-        """Whether windows are small and do not overlap, so that each pixel is in one at most."""
-        return (
-            self.small
-            and not self.clipped
-            and self.stride_h == self.kernel_h
-            and self.stride_w == self.kernel_w
-        )
-
-    @property
-    def counted(self) -> bool:
-        """Whether the mean's divisor differs between windows."""
-        return self.clipped and not self.count_include_pad
+    def is_uniform(self) -> bool:
+        """Whether all windows have the same divisor."""
+        return len(set(self.row_counts)) == len(set(self.column_counts)) == 1
 
     @property
     def scale(self) -> float:
-        """1 / d of a window inside the map."""
-        return 1.0 / self.taps
-
-    def places(self, m: FeatureMap) -> list[int]:
-        """Offsets in a map of a window's taps."""
-        return [i * m.row + j * m.pixel for i in range(self.kernel_h) for j in range(self.kernel_w)]
+        """1 / d of a window with the most taps."""
+        return 1.0 / (max(self.row_counts) * max(self.column_counts))
 
 
-@inlined
-def rows_of(spec, window):
-    """The rows of a window's taps inside the map: the first, and the one after the last."""
-    h = spec.padding_h - window * spec.stride_h
-    return max(0, h), min(spec.kernel_h, spec.x.height + h)
+@dataclass(frozen=True)
+class WindowGradient(WindowPooling):
+    """A `WindowPooling` for the gradients, whose machine code depends on less."""
+
+    constants: ClassVar[tuple[str, ...]] = ("paired", "dense")
+
+    @property
+    def paired(self) -> bool:
+        """Whether windows are of 2 × 2 and tile the map: then their taps are unrolled."""
+        taps = {*self.rows.taps, *self.columns.taps}
+        return self.is_tiled and taps == {2} and not self.dense
 
 
-@inlined
-def columns_of(spec, window):
-    """The columns of a window's taps inside the map."""
-    w = spec.padding_w - window * spec.stride_w
-    return max(0, w), min(spec.kernel_w, spec.x.width + w)
-
-
-@inlined
-def windows_over(place, kernel, stride, padding, windows):
-    """The windows along one side that contain a pixel: the first, and one after the last."""
-    first = max(0, place + padding - kernel + stride) // stride
-    return first, min(windows, (place + padding) // stride + 1)
-
-
-@inlined
-def is_straight(spec, rows, columns):
-    """Whether a window is computed by unrolled code."""
-    if spec.clipped:
-        whole = rows[1] - rows[0] == spec.kernel_h and columns[1] - columns[0] == spec.kernel_w
-        return spec.small and whole
-    return spec.small
+def small_pooling(
+    of: type[WindowPooling], kernel: int, *, winners: bool = False, dense: bool = False
+) -> WindowPooling:
+    """A spec of a map with one row of windows, for listing kinds."""
+    m = FeatureMap(2 * kernel, 2 * kernel, 1, dense=dense)
+    pooled = FeatureMap(2, 2, 1, dense=dense)
+    side = Side(2 * kernel, 2, kernel, kernel)
+    return of(m, pooled, pooled, m, side, side, winners)

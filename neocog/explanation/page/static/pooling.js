@@ -11,17 +11,11 @@ const MOST_CELLS = 81;
 
 /** One region: its numbers inside the map, [{row, column, value}], and the largest of them. */
 export function region(net, layer, channel, row, column) {
-  const {
-    kernel: [kh, kw],
-    stride: [sh, sw],
-    before: [top, left],
-  } = layer.details;
+  const { rows, columns } = layer.details;
   const input = net.source(layer).output;
   const found = [];
-  for (let i = 0; i < kh; i++) {
-    for (let j = 0; j < kw; j++) {
-      const y = row * sh - top + i,
-        x = column * sw - left + j;
+  for (let y = rows[row][0]; y < rows[row][1]; y++) {
+    for (let x = columns[column][0]; x < columns[column][1]; x++) {
       const outside = y < 0 || x < 0 || y >= input.height || x >= input.width;
       found.push({ row: y, column: x, value: input.at(channel, y, x), outside });
     }
@@ -33,25 +27,26 @@ export function region(net, layer, channel, row, column) {
   return { found, winner };
 }
 
+/** The first of the windows along a side that contain a place, or else the last before it. */
+function windowOf(windows, place) {
+  const after = windows.findIndex(([, end]) => end > place);
+  return after < 0 ? windows.length - 1 : after;
+}
+
 /** The view, forward and backward. */
 export function pooling(page, layer) {
   const { net } = page;
   const source = net.source(layer);
   const back = page.side === "backward";
-  const {
-    kernel: [kh, kw],
-    stride: [sh, sw],
-    before: [top, left],
-    most,
-    padded,
-  } = layer.details;
+  const { rows, columns, most, padded, divisor } = layer.details;
+  const [top, left] = layer.details.before;
   const channels = new Channels(page, layer);
   const border = [top, left, top, left];
   const input = new Grid({
     label: back ? "gradient of the input" : "input map; point at a number to see its region",
     border,
     point: (row, column) =>
-      output.move(Math.floor((row + top) / sh), Math.floor((column + left) / sw)),
+      output.move(windowOf(rows, row), windowOf(columns, column)),
   });
   const output = new Grid({
     label: back
@@ -67,17 +62,19 @@ export function pooling(page, layer) {
     const { channel } = page;
     page.remember({ row, column });
     const { found, winner } = region(net, layer, channel, row, column);
-    input.at(Math.max(0, row * sh - top), Math.max(0, column * sw - left));
-    input.frame(row * sh - top, column * sw - left, kh, kw);
+    const [above, below] = rows[row],
+      [before, after] = columns[column];
+    input.at(Math.max(0, above), Math.max(0, before));
+    input.frame(above, before, below - above, after - before);
     if (most) input.winner(found[winner].row, found[winner].column);
     put(
       numbers,
       found.length > MOST_CELLS
-        ? el("p", {}, `The region is the whole map of ${kh} × ${kw}.`)
+        ? el("p", {}, `The region has ${below - above} × ${after - before} numbers.`)
         : square(
             "the region’s numbers",
             found.map((each) => each.value),
-            kw,
+            after - before,
             {
               reach: source.output.reach,
               outside: found.map((each) => each.outside),
@@ -87,7 +84,8 @@ export function pooling(page, layer) {
     );
     const value = layer.output.at(channel, row, column);
     const gradient = layer.gradient.has(channel) ? layer.gradient.at(channel, row, column) : 0;
-    const many = padded ? found.length : found.filter((each) => !each.outside).length;
+    const inside = found.filter((each) => !each.outside).length;
+    const many = divisor ?? (padded ? found.length : inside);
     const best = most && found[winner];
     const forward = most
       ? [
@@ -96,7 +94,7 @@ export function pooling(page, layer) {
           ` from row ${best.row}, column ${best.column}`,
         ]
       : [
-          `y[${channel}, ${row}, ${column}] = (${found.length <= 9 ? found.map((each) => written(each.value)).join(" + ") : `sum of ${count(many, "number")}`}) / ${many} = `,
+          `y[${channel}, ${row}, ${column}] = (${found.length <= 9 ? found.map((each) => written(each.value)).join(" + ") : `sum of ${count(divisor ? inside : many, "number")}`}) / ${many} = `,
           el(
             "strong",
             {
@@ -108,7 +106,7 @@ export function pooling(page, layer) {
         ];
     const backward = most
       ? `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} goes to row ${best.row}, column ${best.column}, the largest number; the others of its region get nothing from it.`
-      : `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} is shared: each of ${count(many, "number")} gets ${written(gradient / many)}.`;
+      : `∂loss/∂y[${channel}, ${row}, ${column}] = ${written(gradient)} is shared: each of ${count(divisor ? inside : many, "number")} gets ${written(gradient / many)}.`;
     put(formula, el("p", {}, back ? backward : forward));
   }
 
