@@ -10,6 +10,7 @@ from neocog.layers import (
     AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
+    ChannelShuffle,
     Concat,
     Dropout,
     Flatten,
@@ -24,6 +25,7 @@ from neocog.layers import (
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
     Softplus,
     Tanh,
 )
@@ -282,3 +284,21 @@ class _Concat(Formula):
         self, layer: Concat, call: Call, dy: Array, *inputs: Array
     ) -> tuple[Arrays, dict[str, Array]]:
         return merging.concat_backward(dy, inputs), {}
+
+
+@formula(Slice)
+class _Slice(_Function):
+    def f(self, layer: Slice, x: Array) -> Array:
+        return merging.slice_forward(x, layer.start, layer.stop)
+
+    def df(self, layer: Slice, dy: Array, x: Array) -> Array:
+        return merging.slice_backward(dy, x, layer.start, layer.stop)
+
+
+@formula(ChannelShuffle)
+class _ChannelShuffle(_Function):
+    def f(self, layer: ChannelShuffle, x: Array) -> Array:
+        return merging.shuffle_channels(x, layer.groups)
+
+    def df(self, layer: ChannelShuffle, dy: Array, x: Array) -> Array:
+        return merging.shuffle_channels(dy, x.shape[1] // layer.groups)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
+    ChannelShuffleOp,
     ConcatOp,
     ConvolutionOp,
     DepthwiseOp,
@@ -15,6 +16,7 @@ from neocog.engine.ops import (
     LinearOp,
     PointwiseOp,
     PoolingOp,
+    SliceOp,
 )
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
@@ -26,6 +28,7 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
     Concat,
     Conv2d,
     Dropout,
@@ -42,6 +45,7 @@ from neocog.layers import (
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
     Softplus,
     Tanh,
 )
@@ -157,6 +161,20 @@ def _concat(lowering: Lowering, name: str, layer: Concat, *inputs: Tensor) -> Te
     y = lowering.tensor(name, inputs[0])
     y.dense, y.learns = False, any(x.learns for x in inputs)
     return lowering.add(ConcatOp(name, inputs, y))
+
+
+@lowers(Slice)
+def _slice(lowering: Lowering, name: str, layer: Slice, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x)
+    y.dense = False
+    return lowering.add(SliceOp(name, (x,), y, layer.start))
+
+
+@lowers(ChannelShuffle)
+def _channel_shuffle(lowering: Lowering, name: str, layer: ChannelShuffle, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x)
+    y.dense = False
+    return lowering.add(ChannelShuffleOp(name, (x,), y, layer.groups))
 
 
 @lowers(ReLU)

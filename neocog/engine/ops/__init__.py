@@ -6,11 +6,12 @@ from neocog.engine.ops.depthwise import DepthwiseOp
 from neocog.engine.ops.dropout import DropoutOp
 from neocog.engine.ops.image import LoadOp
 from neocog.engine.ops.linear import LinearOp
-from neocog.engine.ops.merging import ConcatOp, MultiplyOp
+from neocog.engine.ops.merging import ChannelShuffleOp, ConcatOp, MultiplyOp, SliceOp
 from neocog.engine.ops.pointwise import PointwiseOp
 from neocog.engine.ops.pooling import PoolingOp
 
 __all__ = [
+    "ChannelShuffleOp",
     "ConcatOp",
     "ConvolutionOp",
     "DepthwiseOp",
@@ -21,4 +22,5 @@ __all__ = [
     "Op",
     "PointwiseOp",
     "PoolingOp",
+    "SliceOp",
 ]
