@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from neocog.layers import Add as Add
     from neocog.layers import AvgPool2d as AvgPool2d
     from neocog.layers import BatchNorm2d as BatchNorm2d
+    from neocog.layers import ChannelShuffle as ChannelShuffle
     from neocog.layers import CircularPad2d as CircularPad2d
     from neocog.layers import Concat as Concat
     from neocog.layers import Conv2d as Conv2d
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from neocog.layers import Sequential as Sequential
     from neocog.layers import Sigmoid as Sigmoid
     from neocog.layers import SiLU as SiLU
+    from neocog.layers import Slice as Slice
     from neocog.layers import Softplus as Softplus
     from neocog.layers import Tanh as Tanh
     from neocog.layers import Upsample as Upsample

@@ -9,6 +9,7 @@ Shapes are PyTorch's without the batch: ``(channels, height, width)`` for featur
 """
 
 from neocog.layers.base import Layer, Shape, image_shape
+from neocog.layers.channels import ChannelShuffle, Slice
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
 from neocog.layers.elementwise import (
@@ -45,6 +46,7 @@ __all__ = [
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "ChannelShuffle",
     "CircularPad2d",
     "Concat",
     "Container",
@@ -74,6 +76,7 @@ __all__ = [
     "Shape",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softplus",
     "Tanh",
     "Upsample",

@@ -5,6 +5,7 @@ from typing import Any
 
 from neocog.errors import ArchitectureError, is_plain
 from neocog.layers.base import Layer
+from neocog.layers.channels import ChannelShuffle, Slice
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
 from neocog.layers.elementwise import (
@@ -70,6 +71,8 @@ LAYERS: dict[str, type[Layer]] = {
         Add,
         Multiply,
         Concat,
+        Slice,
+        ChannelShuffle,
         Sequential,
         Residual,
     )

@@ -10,6 +10,7 @@ from neocog.layers import (
     AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
+    ChannelShuffle,
     CircularPad2d,
     Concat,
     Dropout,
@@ -27,6 +28,7 @@ from neocog.layers import (
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
     Softplus,
     Tanh,
     Upsample,
@@ -307,3 +309,21 @@ class _Concat(Formula):
         self, layer: Concat, call: Call, dy: Array, *inputs: Array
     ) -> tuple[Arrays, dict[str, Array]]:
         return merging.concat_backward(dy, inputs), {}
+
+
+@formula(Slice)
+class _Slice(_Function):
+    def f(self, layer: Slice, x: Array) -> Array:
+        return merging.slice_forward(x, layer.start, layer.stop)
+
+    def df(self, layer: Slice, dy: Array, x: Array) -> Array:
+        return merging.slice_backward(dy, x, layer.start, layer.stop)
+
+
+@formula(ChannelShuffle)
+class _ChannelShuffle(_Function):
+    def f(self, layer: ChannelShuffle, x: Array) -> Array:
+        return merging.shuffle_channels(x, layer.groups)
+
+    def df(self, layer: ChannelShuffle, dy: Array, x: Array) -> Array:
+        return merging.shuffle_channels(dy, x.shape[1] // layer.groups)

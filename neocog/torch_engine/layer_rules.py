@@ -18,6 +18,7 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
     CircularPad2d,
     Concat,
     Conv2d,
@@ -42,6 +43,7 @@ from neocog.layers import (
     Sequential,
     Sigmoid,
     SiLU,
+    Slice,
     Softplus,
     Tanh,
     Upsample,
@@ -56,6 +58,7 @@ __all__ = [
     "MultiplyModule",
     "ResidualModule",
     "ScaleModule",
+    "SliceModule",
     "in_a_row",
     "module_of",
     "named_modules",
@@ -157,6 +160,22 @@ class ConcatModule(nn.Module):  # type: ignore[misc]
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Concatenate from the first to the last."""
         return torch.cat(inputs, dim=1)
+
+
+class SliceModule(nn.Module):  # type: ignore[misc]
+    """The channels from `start` to before `stop`."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Select the channels."""
+        return x[:, self.start : self.stop]
+
+    def extra_repr(self) -> str:
+        """The arguments that ``repr`` shows."""
+        return f"start={self.start}, stop={self.stop}"
 
 
 # The rules
@@ -342,6 +361,16 @@ def _multiply(layer: Multiply) -> nn.Module:
 @torch_module(Concat)
 def _concat(layer: Concat) -> nn.Module:
     return ConcatModule()
+
+
+@torch_module(Slice)
+def _slice(layer: Slice) -> nn.Module:
+    return SliceModule(layer.start, layer.stop)
+
+
+@torch_module(ChannelShuffle)
+def _channel_shuffle(layer: ChannelShuffle) -> nn.Module:
+    return nn.ChannelShuffle(layer.groups)
 
 
 @torch_module(Sequential)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
+    ChannelShuffleOp,
     ConcatOp,
     ConvolutionOp,
     DepthwiseOp,
@@ -18,6 +19,7 @@ from neocog.engine.ops import (
     PaddingOp,
     PointwiseOp,
     PoolingOp,
+    SliceOp,
     UpsampleOp,
 )
 from neocog.engine.tensor import Tensor
@@ -30,6 +32,7 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
     CircularPad2d,
     Concat,
     Conv2d,
@@ -51,6 +54,7 @@ from neocog.layers import (
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
     Softplus,
     Tanh,
     Upsample,
@@ -199,6 +203,20 @@ def _concat(lowering: Lowering, name: str, layer: Concat, *inputs: Tensor) -> Te
     y = lowering.tensor(name, inputs[0])
     y.dense, y.learns = False, any(x.learns for x in inputs)
     return lowering.add(ConcatOp(name, inputs, y))
+
+
+@lowers(Slice)
+def _slice(lowering: Lowering, name: str, layer: Slice, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x)
+    y.dense = False
+    return lowering.add(SliceOp(name, (x,), y, layer.start))
+
+
+@lowers(ChannelShuffle)
+def _channel_shuffle(lowering: Lowering, name: str, layer: ChannelShuffle, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x)
+    y.dense = False
+    return lowering.add(ChannelShuffleOp(name, (x,), y, layer.groups))
 
 
 @lowers(ReLU)

@@ -7,13 +7,14 @@ from neocog.engine.ops.dropout import DropoutOp
 from neocog.engine.ops.image import LoadOp
 from neocog.engine.ops.image_normalization import ImageNormalizationOp
 from neocog.engine.ops.linear import LinearOp
-from neocog.engine.ops.merging import ConcatOp, MultiplyOp
+from neocog.engine.ops.merging import ChannelShuffleOp, ConcatOp, MultiplyOp, SliceOp
 from neocog.engine.ops.padding import PaddingOp
 from neocog.engine.ops.pointwise import PointwiseOp
 from neocog.engine.ops.pooling import PoolingOp
 from neocog.engine.ops.upsampling import UpsampleOp
 
 __all__ = [
+    "ChannelShuffleOp",
     "ConcatOp",
     "ConvolutionOp",
     "DepthwiseOp",
@@ -26,5 +27,6 @@ __all__ = [
     "PaddingOp",
     "PointwiseOp",
     "PoolingOp",
+    "SliceOp",
     "UpsampleOp",
 ]
