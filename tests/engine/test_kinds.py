@@ -50,7 +50,6 @@ def kernels_of(module):
     return [one for one in vars(module).values() if isinstance(one, Kernel)]
 
 
-@pytest.mark.xfail(strict=True, reason="not all families list their kinds yet")
 def test_no_kernel_is_left_out():
     modules = pkgutil.walk_packages(neocog.kernels.__path__, "neocog.kernels.")
     kernels = {kernel for one in modules for kernel in kernels_of(import_module(one.name))}

@@ -17,12 +17,16 @@ one chain of sums over c, so the result does not depend on the grouping of tiles
 spread over their whole tile, not only over the kernel's window.
 """
 
+from collections.abc import Iterator
+
 from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES
-from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.compiler.jit import Kernel, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.gemm import Strides, multiply_rows
+from neocog.kernels.layout import FeatureMap
+from neocog.kernels.winograd.tiling import Winograd
 from neocog.kernels.winograd.transforms import (
     output_transform,
     part_of,
@@ -30,7 +34,7 @@ from neocog.kernels.winograd.transforms import (
     transform_input,
 )
 
-__all__ = ["next_place", "place_of", "store_zero", "transform_tiles", "winograd_forward"]
+__all__ = ["kinds", "next_place", "place_of", "store_zero", "transform_tiles", "winograd_forward"]
 
 
 @block(nothing)
@@ -94,13 +98,11 @@ def transform_tiles(spec, images, v, begin, count):
 
 def _finish(emit, spec, m, bias, y, gate):
     """y of one vector of channels of one tile; `y` and `gate` are pointers to its pixels."""
-    zero = emit.constant(0.0)
+    zero, lowest = emit.constant(0.0), emit.constant(spec.lowest)
     for i, row in enumerate(output_transform(emit, spec.side, m, spec.m_spot)):
         for j, value in enumerate(row):
-            if spec.bias:
-                value = emit.add(value, emit.load(bias))
-            if spec.relu:
-                value = emit.relu(value)
+            value = emit.add(value, emit.load(bias))
+            value = emit.select(emit.greater(lowest, value), lowest, value)
             if spec.gated:
                 value = emit.select(emit.at_most(emit.load(gate(i, j)), zero), zero, value)
             to = y(i, j)
@@ -131,8 +133,9 @@ def finish_part(emit, spec, m, bias, y, gate, rows, columns, aside):
 @inlined
 def finish_tiles(spec, m, bias, results, gates, begin, count):
     """y of the tiles begin … begin + count, numbered through all images."""
-    aside = stack_floats(LANES)
+    aside, zeros = stack_floats(LANES), stack_floats(LANES)
     store_zero(spec, aside)
+    store_zero(spec, zeros)
     image, row, column = place_of(spec, begin)
     for n in range(count):
         y = advance(results, image * spec.y.size + row * spec.y.row + column * spec.y.pixel)
@@ -140,7 +143,7 @@ def finish_tiles(spec, m, bias, results, gates, begin, count):
         gate = advance(gates, of_gate)
         rows, columns = spec.y.height - row, spec.y.width - column
         for k in range(0, spec.y.pixel, LANES):
-            of, by = advance(m, n * spec.m_row + k), advance(bias, k)
+            of, by = advance(m, n * spec.m_row + k), advance(bias, k) if spec.bias else zeros
             to, through = advance(y, k), advance(gate, k)
             if rows >= spec.tile and columns >= spec.tile:
                 finish(spec, of, by, to, through)
@@ -172,3 +175,12 @@ def winograd_forward(spec, o, first, count):
                 to = advance(to_m, k * spec.block)
                 multiply_rows(spec.product, strides, taken, of_v, of_u, to, spec.x.channels)
         finish_tiles(spec, m, o.bias, results, gates, begin, taken)
+
+
+def kinds() -> Iterator[tuple[Kernel, Winograd]]:
+    """A spec of every kind, with its kernel: U near or far, y written, added to or gated."""
+    for channels in (LANES, 2 * LANES, 3 * LANES):
+        for inputs in (1, 2**20 // channels):
+            x, y = FeatureMap(1, 1, inputs, 1, 1), FeatureMap(1, 1, channels)
+            for options in ({}, {"accumulate": True}, {"gated": True}):
+                yield winograd_forward, Winograd(x, y, 1, 1, **options)

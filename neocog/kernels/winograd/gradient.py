@@ -16,14 +16,17 @@ by channels, and a worker's part of S never leaves the second-level cache. Eithe
 of S is one chain of sums over tiles in their order, however tiles are grouped.
 """
 
+from collections.abc import Iterator
+
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
-from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.compiler.jit import Kernel, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.gemm import Strides, multiply_rows
+from neocog.kernels.layout import FeatureMap
 from neocog.kernels.winograd.forward import next_place, place_of, store_zero, transform_tiles
-from neocog.kernels.winograd.gradient_tiling import CHANNELS
+from neocog.kernels.winograd.gradient_tiling import CHANNELS, WinogradGradient
 from neocog.kernels.winograd.transforms import (
     part_of,
     places,
@@ -32,6 +35,7 @@ from neocog.kernels.winograd.transforms import (
 )
 
 __all__ = [
+    "kinds",
     "winograd_backward_weight",
     "winograd_outer",
     "winograd_reduce",
@@ -272,3 +276,18 @@ def winograd_reduce(spec, o, first, count):
                     add_up(spec, total, total, spec.s_size, shards)
         for at in range(0, spec.forward.u_block, LANES):
             finish_weight(spec, advance(of, at), spec.s_spot, advance(to, at), spec.forward.u_block)
+
+
+def kinds() -> Iterator[tuple[Kernel, WinogradGradient]]:
+    """A spec of every kind, with its kernel."""
+    for vectors_ in (1, 2, 3):
+        dy = FeatureMap(1, 1, vectors_ * LANES)
+        spec = WinogradGradient(FeatureMap(1, 1, 1, 1, 1), dy, 1, 1, shard=1)
+        for each in (
+            winograd_backward_weight,
+            winograd_reduce,
+            winograd_transform_input,
+            winograd_transform_gradient,
+            winograd_outer,
+        ):
+            yield each, spec

@@ -100,9 +100,7 @@ class WinogradGradient(Spec):
     @property
     def chains(self) -> int:
         """Vectors of the bias gradient that are summed at a time."""
-        if not self.bias:
-            return 1
-        return next(n for n in (4, 3, 2, 1) if self.dy.pixel // LANES % n == 0)
+        return 2 if self.dy.pixel // LANES % 2 == 0 else 1
 
     @property
     def portion_size(self) -> int:
@@ -121,7 +119,6 @@ class WinogradGradient(Spec):
         return replace(near, far_a=True, far_b=True)
 
     constants = (
-        "bias",
         "chains",
         "product",
         "portion_product",

@@ -1,6 +1,7 @@
 """How a Winograd convolution is tiled, and the layouts of its arrays; see `winograd`."""
 
 from dataclasses import dataclass
+from math import inf
 
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import Spec
@@ -181,6 +182,11 @@ class Winograd(Spec):
         return self.w.block
 
     @property
+    def lowest(self) -> float:
+        """What no number of y is below."""
+        return 0.0 if self.relu else -inf
+
+    @property
     def product(self) -> Product:
         """M of one point and one block of output channels."""
         far = 4 * self.u_size > _NEAR_BYTES
@@ -191,10 +197,7 @@ class Winograd(Spec):
         "side",
         "spots",
         "block",
-        "bias",
-        "relu",
         "accumulate",
         "gated",
-        "parts",
         "product",
     )

@@ -6,19 +6,20 @@ kernel, rotated by 180° and with C and K exchanged: `winograd_weight_flipped` c
 the same packed weight, in squares of LANES × LANES channels.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES
-from neocog.kernels.compiler.jit import kernel
+from neocog.kernels.compiler.jit import Kernel, kernel
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.layout import ConvolutionWeight
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.winograd.forward import store_zero
 from neocog.kernels.winograd.tiling import Winograd
 from neocog.kernels.winograd.transforms import places, transform_weight
 
-__all__ = ["WinogradWeight", "winograd_weight", "winograd_weight_flipped"]
+__all__ = ["WinogradWeight", "kinds", "winograd_weight", "winograd_weight_flipped"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class WinogradWeight(Spec):
         """Floats of U from one point to the next."""
         return self.convolution.u_spot
 
-    constants = ("side", "w.block", "source.block")
+    constants = ("side",)
 
 
 @block(nothing)
@@ -118,3 +119,10 @@ def winograd_weight_flipped(spec, o, first, count):
             for row in range(min(LANES, ins)):
                 at = advance(to, row * block)
                 transform(spec, at, spec.spot, at)
+
+
+def kinds() -> Iterator[tuple[Kernel, WinogradWeight]]:
+    """A spec of every kind, with its kernel."""
+    spec = WinogradWeight(Winograd(FeatureMap(1, 1, 1, 1, 1), FeatureMap(1, 1, 1), 1, 1))
+    yield winograd_weight, spec
+    yield winograd_weight_flipped, spec
