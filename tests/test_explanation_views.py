@@ -85,7 +85,11 @@ def packed(explanation):
 
 
 #: Layers that the page has no view for, and why.
-LACKING = {"Concat": "the engine does not run it yet", "Multiply": "the engine does not run it yet"}
+LACKING = {
+    "Concat": "the page shows two lanes that join, not more",
+    "Multiply": "the page shows two lanes that are added",
+    "PReLU": "the page draws one curve for all channels",
+}
 
 
 def test_every_layer_has_a_view():

@@ -53,7 +53,7 @@ def test_every_map_and_gradient_by_the_formulas(name):
             expected = outputs[node][0], of_outputs[node][0]
             for part, value in zip(("output", "output_gradient"), expected, strict=True):
                 scale = np.abs(value).max() + 1e-12
-                off = np.abs(found[part] - value).max() / scale
+                off = np.abs(found[part].reshape(value.shape) - value).max() / scale
                 assert off < 1e-4, (node, part)
 
 

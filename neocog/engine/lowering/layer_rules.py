@@ -15,6 +15,7 @@ from neocog.engine.ops import (
     LinearOp,
     PointwiseOp,
     PoolingOp,
+    PReLUOp,
 )
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
@@ -37,6 +38,7 @@ from neocog.layers import (
     MaxPool2d,
     Mish,
     Multiply,
+    PReLU,
     ReLU,
     ReLU6,
     Scale,
@@ -221,6 +223,19 @@ def _softplus(lowering: Lowering, name: str, layer: Softplus, x: Tensor) -> Tens
 @lowers(Mish)
 def _mish(lowering: Lowering, name: str, layer: Mish, x: Tensor) -> Tensor:
     return lowering.pointwise(name, x, 3, function="mish")
+
+
+@lowers(PReLU)
+def _prelu(lowering: Lowering, name: str, layer: PReLU, x: Tensor) -> Tensor:
+    if layer.num_parameters > 1 and x.channels != layer.num_parameters:
+        raise ArchitectureError(
+            f"{name}: its input is a flattened map of {x.height} × {x.width} pixels, whose numbers "
+            "lie in another order than the slopes: put PReLU before Flatten, or a Linear layer "
+            "between."
+        )
+    y = lowering.like(name, x)
+    y.learns = True
+    return lowering.add(PReLUOp(name, (x,), y, layer))
 
 
 @lowers(Scale)

@@ -9,6 +9,7 @@ from neocog.engine.ops.linear import LinearOp
 from neocog.engine.ops.merging import ConcatOp, MultiplyOp
 from neocog.engine.ops.pointwise import PointwiseOp
 from neocog.engine.ops.pooling import PoolingOp
+from neocog.engine.ops.prelu import PReLUOp
 
 __all__ = [
     "ConcatOp",
@@ -19,6 +20,7 @@ __all__ = [
     "LoadOp",
     "MultiplyOp",
     "Op",
+    "PReLUOp",
     "PointwiseOp",
     "PoolingOp",
 ]
