@@ -18,6 +18,7 @@ from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.layers import (
     ELU,
     GELU,
+    AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     AvgPool2d,
     BatchNorm2d,
@@ -29,6 +30,7 @@ from neocog.layers import (
     Linear,
     MaxPool2d,
     Mish,
+    ReflectionPad2d,
     ReLU6,
     Residual,
     Scale,
@@ -37,6 +39,8 @@ from neocog.layers import (
     SiLU,
     Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.network import Network
 
@@ -153,11 +157,15 @@ def every_kind():
             Conv2d(6, 6, 1),
         ),
         leaky=LeakyReLU(0.1),
-        average=AvgPool2d(3, stride=2, padding=1),
+        average=AvgPool2d(3, stride=2, padding=1, ceil_mode=True),
         inner=Residual(Conv2d(6, 6, 3, padding=1)),
         gelu=GELU("tanh"),
         most=MaxPool2d(2, stride=1, padding=1),
-        depth=Conv2d(6, 20, 3),
+        larger=Upsample(scale_factor=(2, 1)),
+        padded=ReflectionPad2d((1, 0, 0, 2)),
+        zeros=ZeroPad2d((0, 1, 0, 0)),
+        depth=Conv2d(6, 20, 3, padding=1, padding_mode="replicate"),
+        parts=AdaptiveAvgPool2d((5, 3)),
         silu=SiLU(),
         mish=Mish(),
         softplus=Softplus(1.5, 8.0),

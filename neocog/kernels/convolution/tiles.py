@@ -57,6 +57,7 @@ def compute_pixels(spec, tables, maps, steps, place, left, size, w, taps, line, 
     """Compute `left` pixels from `place` on of images of this size, for one block of channels.
 
     Args:
+        spec: has the attributes of a `RegisterTile`.
         tables: of places in a row, and of any places.
         maps: pointers to x, y, and the gate or the winners.
         steps: of these maps.

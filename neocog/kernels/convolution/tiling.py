@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.convolution.register_tile import LINE, RegisterTile
+from neocog.kernels.convolution.register_tile import RegisterTile
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["Convolution", "region", "weight_first"]
@@ -65,6 +65,11 @@ class Convolution(RegisterTile, Spec):
             raise ValueError(
                 "Pooling has no gate, adds nothing, and needs groups of whole vectors."
             )
+
+    @property
+    def result(self) -> FeatureMap:
+        """The map that is written."""
+        return self.y
 
     @property
     def x_start(self) -> int:
@@ -164,11 +169,6 @@ class Convolution(RegisterTile, Spec):
     def far(self) -> bool:
         """Whether weights come from memory for each image, so that the next block is prefetched."""
         return self.parts and 4 * self.w.size >= _FAR_BYTES
-
-    @property
-    def unrolled_lines(self) -> int:
-        """Cache lines of the weights of one tap of `unroll` channels."""
-        return self.unroll * self.w.block // LINE
 
     @property
     def lines_ahead(self) -> int:
