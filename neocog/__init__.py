@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from neocog.layers import Mish as Mish
     from neocog.layers import Multiply as Multiply
     from neocog.layers import Node as Node
+    from neocog.layers import PReLU as PReLU
     from neocog.layers import ReflectionPad2d as ReflectionPad2d
     from neocog.layers import ReLU as ReLU
     from neocog.layers import ReLU6 as ReLU6

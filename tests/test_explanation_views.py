@@ -88,7 +88,13 @@ def packed(explanation):
 
 
 #: Layers that the page has no view for, and why.
-LACKING = {"Concat": "the engine does not run it yet", "Multiply": "the engine does not run it yet"}
+LACKING = {
+    "ChannelShuffle": "the page shows no change of the channels' order",
+    "Concat": "the page shows two lanes that join, not more",
+    "Multiply": "the page shows two lanes that are added",
+    "PReLU": "the page draws one curve for all channels",
+    "Slice": "the page shows no part of a map's channels",
+}
 
 
 def test_every_layer_has_a_view():

@@ -89,6 +89,7 @@ DESCRIPTIONS = {
     "Dropout": (Dropout, {"p": 0.5}),
     "LeakyReLU": (LeakyReLU, {"negative_slope": 0.1}),
     "ELU": (neocog.ELU, {"alpha": 1.0}),
+    "PReLU": (neocog.PReLU, {"num_parameters": 1, "init": 0.25}),
     "Softplus": (neocog.Softplus, {"beta": 1.0, "threshold": 20.0}),
     "GELU": (GELU, {"approximate": "none"}),
     "Scale": (Scale, {"factor": 1.0}),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from neocog.errors import ArchitectureError
-from neocog.layers.base import Layer, Shape, check_real
+from neocog.layers.base import Layer, Shape, check_numbers, check_real
 from neocog.validation import choice, settle
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Hardswish",
     "LeakyReLU",
     "Mish",
+    "PReLU",
     "ReLU",
     "ReLU6",
     "Scale",
@@ -106,6 +107,35 @@ class Softplus(_Elementwise):
 @dataclass(frozen=True)
 class Mish(_Elementwise):
     """f(x) = x · tanh(log(1 + exp(x))) (D. Misra, 2020)."""
+
+
+@dataclass(frozen=True)
+class PReLU(_Elementwise):
+    """f(x) = x where x > 0, else a · x; a is learned, one for each channel or one for all.
+
+    `num_parameters` is the number of channels, or 1; `init` is what a begins with (K. He et al.,
+    2015).
+    """
+
+    num_parameters: int = 1
+    init: float = 0.25
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "num_parameters")
+        check_real(self, "init", -1e6, 1e6)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The same shape."""
+        if self.num_parameters not in (1, shape[0]):
+            raise ArchitectureError(
+                f"PReLU: num_parameters (={self.num_parameters}) must be 1 or equal its input's "
+                f"channels (={shape[0]}, of the shape {shape})."
+            )
+        return shape
+
+    def parameter_shapes(self) -> dict[str, Shape]:
+        """``weight`` (num_parameters,)."""
+        return {"weight": (self.num_parameters,)}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
-from neocog.layers import BatchNorm2d, Graph, GroupNorm, LayerNorm2d
+from neocog.layers import BatchNorm2d, Graph, GroupNorm, LayerNorm2d, PReLU
 from neocog.validation import as_whole, refuse, shown
 
 __all__ = ["TorchStream"]
@@ -75,6 +75,8 @@ class TorchStream:
                     else:
                         begin = 1.0 if part in ("weight", "running_var") else 0.0
                         state[f"{name}.{part}"] = np.full(shape, begin, np.float32)
+            elif isinstance(layer, PReLU):
+                state[f"{name}.weight"] = np.full(shapes["weight"], layer.init, np.float32)
             elif shapes:
                 fan_in = math.prod(shapes["weight"][1:])
                 # Both are 1 / √fan_in except for rounding, which follows PyTorch's steps.

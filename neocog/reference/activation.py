@@ -26,6 +26,9 @@ __all__ = [
     "leaky_relu_forward",
     "mish_backward",
     "mish_forward",
+    "prelu_backward_input",
+    "prelu_backward_weight",
+    "prelu_forward",
     "relu6_backward",
     "relu6_forward",
     "relu_backward",
@@ -65,6 +68,30 @@ def leaky_relu_forward(x: Array, negative_slope: float = 0.01) -> Array:
 def leaky_relu_backward(dy: Array, x: Array, negative_slope: float = 0.01) -> Array:
     """Pass dy where x > 0, else negative_slope · dy, also for NaN."""
     return np.where(x > 0, dy, negative_slope * dy)
+
+
+def prelu_forward(x: Array, weight: Array) -> Array:
+    """f(x) = x where x > 0, else weight · x.
+
+    x is [N, C, …], and the weight [C], or [1] for all channels.
+    """
+    return np.where(x > 0, x, _by_channel(weight, x) * x)
+
+
+def prelu_backward_input(dy: Array, x: Array, weight: Array) -> Array:
+    """Pass dy where x > 0, else weight · dy, also for NaN."""
+    return np.where(x > 0, dy, _by_channel(weight, x) * dy)
+
+
+def prelu_backward_weight(dy: Array, x: Array, weight: Array) -> Array:
+    """Σ dy · x where not x > 0, over all but the channels, or over all; of the weight's shape."""
+    products = np.where(x > 0, dy.dtype.type(0), dy * x)
+    found: Array = products.sum(axis=tuple(n for n in range(x.ndim) if n != 1))
+    return found if len(weight) > 1 else found.sum(keepdims=True)
+
+
+def _by_channel(weight: Array, x: Array) -> Array:
+    return weight.reshape(-1, *(1,) * (x.ndim - 2))
 
 
 def relu6_forward(x: Array) -> Array:

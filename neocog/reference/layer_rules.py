@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 
 import neocog.reference.function_rules  # noqa: F401  (registers its formulas)
-from neocog.layers import BatchNorm2d, Conv2d, GroupNorm, Layer, LayerNorm2d, Linear
+from neocog.layers import BatchNorm2d, Conv2d, GroupNorm, Layer, LayerNorm2d, Linear, PReLU
+from neocog.reference.activation import (
+    prelu_backward_input,
+    prelu_backward_weight,
+    prelu_forward,
+)
 from neocog.reference.convolution import (
     conv2d_backward_bias,
     conv2d_backward_input,
@@ -147,6 +152,20 @@ class _Linear(Formula):
         if layer.bias:
             gradients["bias"] = linear_backward_bias(dy)
         return (linear_backward_input(dy, call.state["weight"]),), gradients
+
+
+@formula(PReLU)
+class _PReLU(Formula):
+    def forward(self, layer: PReLU, call: Call, *inputs: Array) -> Array:
+        return prelu_forward(inputs[0], call.state["weight"])
+
+    def backward(
+        self, layer: PReLU, call: Call, dy: Array, *inputs: Array
+    ) -> tuple[Arrays, dict[str, Array]]:
+        (x,), weight = inputs, call.state["weight"]
+        return (prelu_backward_input(dy, x, weight),), {
+            "weight": prelu_backward_weight(dy, x, weight)
+        }
 
 
 @formula(BatchNorm2d)

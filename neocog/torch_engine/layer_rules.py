@@ -34,6 +34,7 @@ from neocog.layers import (
     MaxPool2d,
     Mish,
     Multiply,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     ReLU6,
@@ -341,6 +342,11 @@ def _softplus(layer: Softplus) -> nn.Module:
 @torch_module(Mish)
 def _mish(layer: Mish) -> nn.Module:
     return nn.Mish()
+
+
+@torch_module(PReLU)
+def _prelu(layer: PReLU) -> nn.Module:
+    return nn.PReLU(layer.num_parameters, layer.init)
 
 
 @torch_module(Scale)

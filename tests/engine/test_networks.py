@@ -25,6 +25,7 @@ from neocog.layers import (
     Linear,
     MaxPool2d,
     Mish,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     ReLU6,
@@ -84,8 +85,10 @@ NETWORKS = {
     ),
     "more activations": in_a_row(
         BatchNorm2d(3),
+        PReLU(3),
         Mish(),
         Conv2d(3, 7, 3, padding=1),
+        PReLU(),
         Softplus(2.0, 3.0),
         Conv2d(7, 9, 3, padding=1),
         BatchNorm2d(9),

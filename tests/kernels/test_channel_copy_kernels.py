@@ -37,7 +37,7 @@ def test_a_concatenation_and_its_gradient(case):
         is_last = begin + c == channels
         forward = ChannelCopy(x_map, y_map, 0, begin, c, y_map.pixel - begin if is_last else c)
         backward = ChannelCopy(y_map, x_map, begin, 0, c, x_map.pixel)
-        assert {kind_of(forward), kind_of(backward)} == {kind_of(spec) for _, spec in kinds()}
+        assert {kind_of(forward), kind_of(backward)} <= {kind_of(spec) for _, spec in kinds()}
         for first, count in in_parts(n):
             places = {"x": (maps(x_map, x), first), "y": (y, first)}
             call(copy_channels, forward, count=count, first=first, **places)

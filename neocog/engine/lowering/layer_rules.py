@@ -19,6 +19,7 @@ from neocog.engine.ops import (
     PaddingOp,
     PointwiseOp,
     PoolingOp,
+    PReLUOp,
     SliceOp,
     UpsampleOp,
 )
@@ -47,6 +48,7 @@ from neocog.layers import (
     MaxPool2d,
     Mish,
     Multiply,
+    PReLU,
     ReflectionPad2d,
     ReLU,
     ReLU6,
@@ -281,6 +283,19 @@ def _softplus(lowering: Lowering, name: str, layer: Softplus, x: Tensor) -> Tens
 @lowers(Mish)
 def _mish(lowering: Lowering, name: str, layer: Mish, x: Tensor) -> Tensor:
     return lowering.pointwise(name, x, 3, function="mish")
+
+
+@lowers(PReLU)
+def _prelu(lowering: Lowering, name: str, layer: PReLU, x: Tensor) -> Tensor:
+    if layer.num_parameters > 1 and x.channels != layer.num_parameters:
+        raise ArchitectureError(
+            f"{name}: its input is a flattened map of {x.height} × {x.width} pixels, whose numbers "
+            "lie in another order than the slopes: put PReLU before Flatten, or a Linear layer "
+            "between."
+        )
+    y = lowering.like(name, x)
+    y.learns = True
+    return lowering.add(PReLUOp(name, (x,), y, layer))
 
 
 @lowers(Scale)

@@ -11,6 +11,7 @@ from neocog.engine.ops.merging import ChannelShuffleOp, ConcatOp, MultiplyOp, Sl
 from neocog.engine.ops.padding import PaddingOp
 from neocog.engine.ops.pointwise import PointwiseOp
 from neocog.engine.ops.pooling import PoolingOp
+from neocog.engine.ops.prelu import PReLUOp
 from neocog.engine.ops.upsampling import UpsampleOp
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "LoadOp",
     "MultiplyOp",
     "Op",
+    "PReLUOp",
     "PaddingOp",
     "PointwiseOp",
     "PoolingOp",

@@ -56,7 +56,7 @@ class LoopEmitter:
         b.cbranch(b.icmp_signed("<", index, end), body, after)
         b.position_at_end(body)
         yield Number(b, index)
-        index.add_incoming(b.add(index, step, flags=("nsw",)), b.block)
+        index.add_incoming(b.add(index, step), b.block)
         b.branch(head)
         b.position_at_end(after)
 

@@ -73,7 +73,7 @@ class Function(NamedTuple):
         value: (emit, numbers, u) → f(u).
         gradient: (emit, numbers, u, dy) → dy · f′(u).
         fills: whether f(0) is not 0.
-        short: whether it is a few instructions, so that memory is what takes time.
+        short: whether it is frequent and a few instructions, so that memory is what takes time.
     """
 
     value: Callable[..., Any]
@@ -348,7 +348,7 @@ def _scale_gradient(emit, numbers, u, dy):
 FUNCTIONS = {
     "identity": Function(_identity, _identity_gradient, short=True),
     "relu": Function(_relu, _relu_gradient, short=True),
-    "leaky_relu": Function(_leaky_relu, _leaky_relu_gradient, short=True),
+    "leaky_relu": Function(_leaky_relu, _leaky_relu_gradient),
     "silu": Function(_silu, _silu_gradient),
     "gelu": Function(_gelu, _gelu_gradient),
     "gelu_tanh": Function(_gelu_tanh, _gelu_tanh_gradient),
@@ -360,5 +360,5 @@ FUNCTIONS = {
     "elu": Function(_elu, _elu_gradient),
     "softplus": Function(_softplus, _softplus_gradient, fills=True),
     "mish": Function(_mish, _mish_gradient),
-    "scale": Function(_scale, _scale_gradient, short=True),
+    "scale": Function(_scale, _scale_gradient),
 }

@@ -83,8 +83,7 @@ const FUNCTIONS = {
   }),
   Mish: () => ({
     f: (x) => x * Math.tanh(softplus(x)),
-    slope: (x) =>
-      Math.tanh(softplus(x)) + x * sigmoid(x) * (1 - Math.tanh(softplus(x)) ** 2),
+    slope: (x) => Math.tanh(softplus(x)) + x * sigmoid(x) * (1 - Math.tanh(softplus(x)) ** 2),
     text: "x · tanh(log(1 + exp(x)))",
   }),
   Scale: ({ factor }) => ({
