@@ -38,6 +38,7 @@ from neocog.reference.normalization import (
     batch_norm2d_running,
     batch_norm2d_statistics,
 )
+from neocog.reference.padding import pad2d_backward, pad2d_forward
 
 __all__ = ["layer_backward", "layer_buffers", "layer_forward"]
 
@@ -105,23 +106,29 @@ def layer_buffers(layer: Layer, state: Mapping[str, Array], x: Array) -> dict[st
 class _Conv2d(Formula):
     def forward(self, layer: Conv2d, call: Call, *inputs: Array) -> Array:
         weight, bias = call.state["weight"], call.state.get("bias")
-        return conv2d_forward(inputs[0], weight, bias, **self._geometry(layer))
+        x = pad2d_forward(inputs[0], self._sides(layer), layer.padding_mode)
+        return conv2d_forward(x, weight, bias, **self._geometry(layer))
 
     def backward(
         self, layer: Conv2d, call: Call, dy: Array, *inputs: Array
     ) -> tuple[Arrays, dict[str, Array]]:
-        (x,), geometry = inputs, self._geometry(layer)
+        sides, geometry = self._sides(layer), self._geometry(layer)
+        x = pad2d_forward(inputs[0], sides, layer.padding_mode)
         gradients = {"weight": conv2d_backward_weight(x, dy, layer.kernel, **geometry)}
         if layer.bias:
             gradients["bias"] = conv2d_backward_bias(dy)
         dx = conv2d_backward_input(dy, call.state["weight"], x.shape, **geometry)
-        return (dx,), gradients
+        return (pad2d_backward(dx, inputs[0].shape, sides, layer.padding_mode),), gradients
+
+    @staticmethod
+    def _sides(layer: Conv2d) -> tuple[tuple[int, int], tuple[int, int]]:
+        (top, left), (bottom, right) = layer.before, layer.after
+        return (top, bottom), (left, right)
 
     @staticmethod
     def _geometry(layer: Conv2d) -> dict[str, Any]:
-        (top, left), (bottom, right) = layer.before, layer.after
         return {
-            "padding": ((top, bottom), (left, right)),
+            "padding": ((0, 0), (0, 0)),
             "stride": layer.steps,
             "dilation": layer.spread,
             "groups": layer.groups,

@@ -12,6 +12,7 @@ import { learning } from "./learning.js";
 import { linear } from "./linear.js";
 import { Network } from "./network.js";
 import { normalization } from "./normalization.js";
+import { copies } from "./copies.js";
 import { count, percent, written } from "./numbers.js";
 import { onColors } from "./picture.js";
 import { pooling } from "./pooling.js";
@@ -28,6 +29,7 @@ const VIEWS = {
   softmax,
   linear,
   pooling,
+  copies,
   activation,
   normalization,
   imageNormalization,
@@ -39,6 +41,7 @@ const VIEWS = {
 const KEEPING = [
   "activation",
   "pooling",
+  "copies",
   "normalization",
   "imageNormalization",
   "sum",

@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from neocog.errors import NeocogError
 from neocog.explanation.page.views.activation import (
     ActivationView,
+    ELUView,
     GELUView,
     LeakyReLUView,
     ReLUView,
     ScaleView,
+    SoftplusView,
 )
 from neocog.explanation.page.views.addition import AdditionView
 from neocog.explanation.page.views.convolution import ConvolutionView
+from neocog.explanation.page.views.copies import PaddingView, UpsamplingView
 from neocog.explanation.page.views.flatten import FlattenView
 from neocog.explanation.page.views.hidden import HiddenView
 from neocog.explanation.page.views.image import ImageView
@@ -28,6 +31,7 @@ __all__ = [
     "AdditionView",
     "AveragePoolingView",
     "ConvolutionView",
+    "ELUView",
     "FlattenView",
     "GELUView",
     "GroupNormView",
@@ -39,8 +43,11 @@ __all__ = [
     "LinearView",
     "MaxPoolingView",
     "NormalizationView",
+    "PaddingView",
     "ReLUView",
     "ScaleView",
+    "SoftplusView",
+    "UpsamplingView",
     "layers_without_view",
     "view",
     "view_of",
