@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from neocog.kernels.compiler.jit import kept_address, kernel, kernel_address
+from neocog.kernels.compiler.jit import compiled_kernel, kept_kernel, kernel
 from neocog.kernels.optimizer.update import Update
 from neocog.signals import Terminated, deferred_signals, exit_code, termination_signals
 
@@ -86,18 +86,17 @@ def test_an_error_does_not_swallow_what_came():
 
 def test_a_kernel_is_compiled_to_its_end(monkeypatch):
     """An exception in the midst of LLVM's work would abort the process."""
-    dispatcher = kernel(lambda s, operands, first, count: None)
-    spec = Update(16)
-    compiled = dispatcher.compile
+    nothing, spec = kernel(lambda s, operands, first, count: None), Update(16)
+    compiled = nothing.dispatcher.compile
 
     def pressed(signature):
         os.kill(os.getpid(), signal.SIGINT)
         return compiled(signature)
 
-    monkeypatch.setattr(dispatcher, "compile", pressed)
+    monkeypatch.setattr(nothing.dispatcher, "compile", pressed)
     with pytest.raises(KeyboardInterrupt):
-        kernel_address(dispatcher, spec)
-    assert kept_address(dispatcher, spec) is not None
+        compiled_kernel(nothing, spec)
+    assert kept_kernel(nothing, spec) is not None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ from neocog.layers import (
     Concat,
     Conv2d,
     Dropout,
+    GroupNorm,
     Layer,
+    LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -30,7 +32,13 @@ from neocog.layers import (
     SiLU,
     Tanh,
 )
-from neocog.torch_engine.layer_rules import AddModule, ConcatModule, MultiplyModule, ScaleModule
+from neocog.torch_engine.layer_rules import (
+    AddModule,
+    ConcatModule,
+    LayerNorm2dModule,
+    MultiplyModule,
+    ScaleModule,
+)
 
 __all__ = ["rule_of_module"]
 
@@ -86,6 +94,17 @@ def _batch_norm2d(module: nn.BatchNorm2d) -> Layer:
     _require(module, track_running_stats=True)
     momentum = 0.1 if module.momentum is None else module.momentum
     return BatchNorm2d(module.num_features, module.eps, momentum, module.affine)
+
+
+@from_module(nn.GroupNorm)
+def _group_norm(module: nn.GroupNorm) -> Layer:
+    return GroupNorm(module.num_groups, module.num_channels, module.eps, module.affine)
+
+
+@from_module(LayerNorm2dModule)
+def _layer_norm2d(module: LayerNorm2dModule) -> Layer:
+    (channels,) = module.normalized_shape
+    return LayerNorm2d(channels, module.eps, module.elementwise_affine)
 
 
 @from_module(nn.MaxPool2d)

@@ -20,10 +20,9 @@ numbers by G. E. P. Box and M. E. Muller, 1958.
 from math import cos, exp, log, pi, sqrt
 
 from neocog.kernels.compiler.jit import inlined
-from neocog.kernels.compiler.optional import optional
 from neocog.kernels.random import random_bits, uniform
 
-__all__ = ["draw_mixing", "mixing", "partner"]
+__all__ = ["draw_mixing", "mix_nothing", "partner"]
 
 # Purposes of a batch's random numbers.
 _ROTATION, _FIRST_GAMMA, _SECOND_GAMMA = 0, 1, 2
@@ -51,11 +50,6 @@ def draw_mixing(alpha, settings, step):
 def mix_nothing(alpha, settings, step):
     """λ = 1 and r = 0: no image is mixed."""
     return 1.0, 0
-
-
-#: `mixing(spec)(spec.mixup, settings, step)` returns the batch's λ and r for a spec whose `mixup`
-#: is α; 1 and 0 if that is 0.
-mixing = optional(lambda spec: spec.mixup > 0, draw_mixing, mix_nothing)
 
 
 @inlined
