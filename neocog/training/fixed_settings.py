@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from neocog.errors import NeocogError
+from neocog.settings.codec import to_plain
 from neocog.settings.override import short_names
 from neocog.settings.setting import setting_of
 from neocog.settings.training import TrainingSettings
@@ -23,10 +24,13 @@ def check_fixed_settings(
         now: those that it is to be continued with.
         cls: whose fields are compared.
     """
+    usual = to_plain(cls())  # of what a run of an earlier version could not set
     free = [one.name for one in fields(cls) if setting_of(one).free]
     fixed = [one.name for one in fields(cls) if one.name not in free]
     changes = [
-        change for name in fixed for change in _differences(name, before.get(name), now.get(name))
+        change
+        for name in fixed
+        for change in _differences(name, before.get(name, usual.get(name)), now.get(name))
     ]
     if not changes:
         return

@@ -85,6 +85,7 @@ def test_what_train_leaves(command, with_data, here):
             "rotate": 0.0,
             "trivial_augment": False,
         },
+        "loss": "cross-entropy",
         "label_smoothing": 0.0,
         "class_weights": None,
         "clip_norm": None,

@@ -17,7 +17,9 @@ from trainer_by_torch import (
 
 import neocog
 from neocog import SGD, Augmentation, DataError, NeocogError
+from neocog.settings.codec import to_plain
 from neocog.settings.training import TrainingSettings
+from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.run import TrainingRun
 
 MOMENTUM = SGD(0.02, momentum=0.9)
@@ -217,3 +219,11 @@ def test_what_is_for_classes_only():
             act()
     with pytest.raises(NeocogError, match="labels must be one number"):
         neocog.evaluate(small()[0], (images, targets))
+
+
+def test_a_run_of_an_earlier_version_had_cross_entropy():
+    older = to_plain(TrainingSettings())
+    del older["loss"]
+    check_fixed_settings(older, to_plain(TrainingSettings()), TrainingSettings)
+    with pytest.raises(NeocogError, match=r"loss \(was 'cross-entropy', is 'mse'\)"):
+        check_fixed_settings(older, to_plain(TrainingSettings(loss="mse")), TrainingSettings)
