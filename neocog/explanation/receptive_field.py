@@ -14,6 +14,7 @@ from neocog.layers import (
     AvgPool2d,
     CircularPad2d,
     Conv2d,
+    GroupNorm,
     Layer,
     MaxPool2d,
     Multiply,
@@ -94,6 +95,8 @@ class ReceptiveFields:
 def _through(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
     """The places of an input, of this shape, that some of the layer's outputs depend on."""
     match layer:
+        case GroupNorm():  # every number of a group has a part in its mean
+            return frozenset(range(shape[1])), frozenset(range(shape[2]))
         case MaxPool2d() | AvgPool2d() | AdaptiveAvgPool2d() | AdaptiveMaxPool2d():
             rows, columns = (
                 frozenset(at for n in places for at in spans[n] if 0 <= at < length)

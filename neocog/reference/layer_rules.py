@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import neocog.reference.function_rules  # noqa: F401  (registers its formulas)
-from neocog.layers import BatchNorm2d, Conv2d, Layer, Linear
+from neocog.layers import BatchNorm2d, Conv2d, GroupNorm, Layer, LayerNorm2d, Linear
 from neocog.reference.convolution import (
     conv2d_backward_bias,
     conv2d_backward_input,
@@ -14,6 +14,16 @@ from neocog.reference.convolution import (
     conv2d_forward,
 )
 from neocog.reference.formula import Array, Arrays, Call, Formula, Mask, formula
+from neocog.reference.image_normalization import (
+    group_norm_backward_input,
+    group_norm_forward,
+    group_norm_normalized,
+    layer_norm2d_backward_input,
+    layer_norm2d_forward,
+    layer_norm2d_normalized,
+    norm_backward_bias,
+    norm_backward_weight,
+)
 from neocog.reference.linear import (
     linear_backward_bias,
     linear_backward_input,
@@ -164,3 +174,37 @@ class _BatchNorm2d(Formula):
         if call.training:
             return batch_norm2d_statistics(x)
         return call.state["running_mean"], call.state["running_var"]
+
+
+@formula(GroupNorm)
+class _GroupNorm(Formula):
+    def forward(self, layer: GroupNorm, call: Call, *inputs: Array) -> Array:
+        weight, bias = call.state.get("weight"), call.state.get("bias")
+        return group_norm_forward(inputs[0], layer.num_groups, weight, bias, layer.eps)
+
+    def backward(
+        self, layer: GroupNorm, call: Call, dy: Array, *inputs: Array
+    ) -> tuple[Arrays, dict[str, Array]]:
+        (x,), weight = inputs, call.state.get("weight")
+        dx = group_norm_backward_input(dy, x, layer.num_groups, weight, layer.eps)
+        if not layer.affine:
+            return (dx,), {}
+        dw = norm_backward_weight(dy, group_norm_normalized(x, layer.num_groups, layer.eps))
+        return (dx,), {"weight": dw, "bias": norm_backward_bias(dy)}
+
+
+@formula(LayerNorm2d)
+class _LayerNorm2d(Formula):
+    def forward(self, layer: LayerNorm2d, call: Call, *inputs: Array) -> Array:
+        weight, bias = call.state.get("weight"), call.state.get("bias")
+        return layer_norm2d_forward(inputs[0], weight, bias, layer.eps)
+
+    def backward(
+        self, layer: LayerNorm2d, call: Call, dy: Array, *inputs: Array
+    ) -> tuple[Arrays, dict[str, Array]]:
+        (x,), weight = inputs, call.state.get("weight")
+        dx = layer_norm2d_backward_input(dy, x, weight, layer.eps)
+        if not layer.elementwise_affine:
+            return (dx,), {}
+        dw = norm_backward_weight(dy, layer_norm2d_normalized(x, layer.eps))
+        return (dx,), {"weight": dw, "bias": norm_backward_bias(dy)}

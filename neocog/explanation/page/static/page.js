@@ -7,6 +7,7 @@ import { convolutionGradient } from "./convolution_gradient.js";
 import { bar, choice, el, put } from "./dom.js";
 import { Focus } from "./focus.js";
 import { filters } from "./filters.js";
+import { imageNormalization } from "./image_normalization.js";
 import { learning } from "./learning.js";
 import { linear } from "./linear.js";
 import { Network } from "./network.js";
@@ -31,12 +32,21 @@ const VIEWS = {
   copies,
   activation,
   normalization,
+  imageNormalization,
   convolution: (page, layer) =>
     (page.side === "backward" ? convolutionGradient : convolution)(page, layer),
 };
 
 /** Layers that keep the channels of their input, so that one channel can be followed through them. */
-const KEEPING = ["activation", "pooling", "copies", "normalization", "sum", "flatten"];
+const KEEPING = [
+  "activation",
+  "pooling",
+  "copies",
+  "normalization",
+  "imageNormalization",
+  "sum",
+  "flatten",
+];
 
 /** The sections below: whether a network has them, and what draws them. */
 const SECTIONS = {

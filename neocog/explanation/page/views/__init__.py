@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from neocog.errors import NeocogError
 from neocog.explanation.page.views.activation import (
     ActivationView,
+    ELUView,
     GELUView,
     LeakyReLUView,
     ReLUView,
     ScaleView,
+    SoftplusView,
 )
 from neocog.explanation.page.views.addition import AdditionView
 from neocog.explanation.page.views.convolution import ConvolutionView
@@ -16,6 +18,7 @@ from neocog.explanation.page.views.copies import PaddingView, UpsamplingView
 from neocog.explanation.page.views.flatten import FlattenView
 from neocog.explanation.page.views.hidden import HiddenView
 from neocog.explanation.page.views.image import ImageView
+from neocog.explanation.page.views.image_normalization import GroupNormView, LayerNorm2dView
 from neocog.explanation.page.views.linear import LinearView
 from neocog.explanation.page.views.normalization import NormalizationView
 from neocog.explanation.page.views.pooling import AveragePoolingView, MaxPoolingView
@@ -28,10 +31,13 @@ __all__ = [
     "AdditionView",
     "AveragePoolingView",
     "ConvolutionView",
+    "ELUView",
     "FlattenView",
     "GELUView",
+    "GroupNormView",
     "HiddenView",
     "ImageView",
+    "LayerNorm2dView",
     "LayerView",
     "LeakyReLUView",
     "LinearView",
@@ -40,6 +46,7 @@ __all__ = [
     "PaddingView",
     "ReLUView",
     "ScaleView",
+    "SoftplusView",
     "UpsamplingView",
     "layers_without_view",
     "view",
