@@ -58,6 +58,16 @@ def nested():
     )
 
 
+def mirrored():
+    return Network(
+        input_shape=(3, 7, 6),
+        conv=Conv2d(3, 8, 3, padding=(1, 2), padding_mode="reflect"),
+        end=AdaptiveAvgPool2d(),
+        flatten=Flatten(),
+        fc=Linear(8, 3),
+    )
+
+
 def initialized(network):
     network.initialize(5)
     rng = np.random.default_rng(5)
@@ -91,6 +101,7 @@ def by_formulas(network, images, layer):
         (nested, "stage.block.body.inner.body"),
         (nested, "stage.block.body.inner.shortcut"),
         (nested, "stage.block.body.conv"),
+        (mirrored, "conv"),
         pytest.param(models.resnet8, "conv", marks=pytest.mark.thorough),
         pytest.param(models.resnet8, "stage2.block1.shortcut", marks=pytest.mark.thorough),
         pytest.param(models.resnet8, "stage2.block1.body.conv2", marks=pytest.mark.thorough),

@@ -111,38 +111,25 @@ class MemoryEmitter:
 
     def load_first(self, pointer: Any, offset: Any, n: int) -> Any:
         """The first `n` floats at pointer + offset, followed by zeros."""
-        return self._load_first(pointer, offset, n, VECTOR)
-
-    def load_first_indices(self, pointer: Any, offset: Any, n: int) -> Any:
-        """The first `n` int32 at pointer + offset, followed by zeros."""
-        return self._load_first(pointer, offset, n, INDICES)
-
-    def _load_first(self, pointer: Any, offset: Any, n: int, kind: Any) -> Any:
-        place = self._address(pointer, offset, I32)
+        place = self._address(pointer, offset, FLOAT)
         if n >= LANES:
-            return self._b.load(place, align=4, typ=kind)
+            return self._b.load(place, align=4, typ=VECTOR)
         if n == 1:
-            value = self._b.load(place, align=4, typ=kind.element)
-            return self._b.insert_element(ir.Constant(kind, None), value, ir.Constant(I32, 0))
-        some = _several(kind.element, n)
+            value = self._b.load(place, align=4, typ=FLOAT)
+            return self._b.insert_element(ir.Constant(VECTOR, None), value, ir.Constant(I32, 0))
+        some = _several(FLOAT, n)
         value = self._b.load(place, align=4, typ=some)
         places = [min(lane, n) for lane in range(LANES)]
         return self._b.shuffle_vector(value, ir.Constant(some, None), ir.Constant(INDICES, places))
 
     def load_lanes(self, pointer: Any, offset: Any, n: Any) -> Any:
         """`load_first` for a number of floats that is known at run time."""
-        return self._load_lanes(pointer, offset, n, VECTOR)
-
-    def load_lanes_indices(self, pointer: Any, offset: Any, n: Any) -> Any:
-        """`load_first_indices` for a number that is known at run time."""
-        return self._load_lanes(pointer, offset, n, INDICES)
-
-    def _load_lanes(self, pointer: Any, offset: Any, n: Any, kind: Any) -> Any:
         mask = self.lanes_below(n)
-        declared = ir.FunctionType(kind, [ir.PointerType(), I32, mask.type, kind])
-        function = self._masked("load", kind, declared)
-        place = self._address(pointer, offset, I32)
-        return self._b.call(function, [place, ir.Constant(I32, 4), mask, ir.Constant(kind, None)])
+        declared = ir.FunctionType(VECTOR, [ir.PointerType(), I32, mask.type, VECTOR])
+        function = self._masked("load", VECTOR, declared)
+        place = self._address(pointer, offset, FLOAT)
+        zeros = ir.Constant(VECTOR, None)
+        return self._b.call(function, [place, ir.Constant(I32, 4), mask, zeros])
 
     def _masked(self, verb: str, kind: Any, declared: Any) -> Any:
         name = f"llvm.masked.{verb}.v{LANES}{'f' if kind == VECTOR else 'i'}32.p0"
