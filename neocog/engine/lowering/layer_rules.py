@@ -18,6 +18,7 @@ from neocog.engine.ops import (
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -27,13 +28,18 @@ from neocog.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Mish,
     ReLU,
+    ReLU6,
     Scale,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
 )
 from neocog.layers.dispatch import Dispatch
@@ -153,6 +159,38 @@ def _sigmoid(lowering: Lowering, name: str, layer: Sigmoid, x: Tensor) -> Tensor
 @lowers(Tanh)
 def _tanh(lowering: Lowering, name: str, layer: Tanh, x: Tensor) -> Tensor:
     return lowering.pointwise(name, x, 3, function="tanh")
+
+
+@lowers(ReLU6)
+def _relu6(lowering: Lowering, name: str, layer: ReLU6, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="relu6")
+
+
+@lowers(Hardsigmoid)
+def _hardsigmoid(lowering: Lowering, name: str, layer: Hardsigmoid, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="hardsigmoid")
+
+
+@lowers(Hardswish)
+def _hardswish(lowering: Lowering, name: str, layer: Hardswish, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="hardswish")
+
+
+@lowers(ELU)
+def _elu(lowering: Lowering, name: str, layer: ELU, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="elu", parameter=layer.alpha)
+
+
+@lowers(Softplus)
+def _softplus(lowering: Lowering, name: str, layer: Softplus, x: Tensor) -> Tensor:
+    return lowering.pointwise(
+        name, x, 3, function="softplus", parameter=layer.beta, threshold=layer.threshold
+    )
+
+
+@lowers(Mish)
+def _mish(lowering: Lowering, name: str, layer: Mish, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="mish")
 
 
 @lowers(Scale)
