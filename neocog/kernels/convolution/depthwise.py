@@ -134,12 +134,12 @@ def convolve_columns(emit, spec, x, w, bias, y, rows, taps, runs, shorter, rest)
         """All channels of `columns` columns from `begin` on."""
         of_x, of_y = emit.advance(x, begin * from_x), emit.advance(y, begin * to_y)
         with emit.loop(0, spec.floats, LANES) as c:
-            places = (of_x, c), (w, c), (bias, c * each), (of_y, c)
-            at = [emit.advance(pointer, offset) for pointer, offset in places]
+            x_c, w_c = emit.advance(of_x, c), emit.advance(w, c)
+            b_c, y_c = emit.advance(bias, c * each), emit.advance(of_y, c)
             if spec.side:
-                _convolve_two(emit, spec, columns, *at)
+                _convolve_two(emit, spec, columns, x_c, w_c, b_c, y_c)
             else:
-                _convolve_one(emit, spec, columns, *at, rows, taps)
+                _convolve_one(emit, spec, columns, x_c, w_c, b_c, y_c, rows, taps)
 
     with emit.loop(0, runs) as n:
         convolve(RUN, n * RUN)
