@@ -86,7 +86,8 @@ def hardsigmoid_forward(x: Array) -> Array:
 
 def hardsigmoid_backward(dy: Array, x: Array) -> Array:
     """f′ = 1/6 where −3 < x < 3, else 0."""
-    return np.where((x > -3) & (x < 3), dy / dy.dtype.type(6), dy.dtype.type(0))
+    dx: Array = np.where((x > -3) & (x < 3), dy / dy.dtype.type(6), dy.dtype.type(0))
+    return dx
 
 
 def hardswish_forward(x: Array) -> Array:

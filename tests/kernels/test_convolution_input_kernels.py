@@ -66,7 +66,13 @@ def assert_input_gradient(case, kernel, spec, dy_map, names):
         flipped_weight = parameter(w.size, weight_places(w), flipped)
         gates = maps(spec.gate, gate) if case.relu else None
         of = {"weight": flipped_weight, "gate": gates}
-        call(kernel, spec, count=case.n, **dict(zip(names, (maps(dy_map, dy), dx), strict=True)), **of)
+        call(
+            kernel,
+            spec,
+            count=case.n,
+            **dict(zip(names, (maps(dy_map, dy), dx), strict=True)),
+            **of,
+        )
         shape = (gate.shape, case.padding)
         expected = reference.conv2d_backward_input(
             double(dy), double(weight), *shape, **case.options
@@ -120,9 +126,7 @@ def test_conv2d_backward_input(case):
         dilation_w=case.dilation[1],
         accumulate=case.accumulate,
     )
-    assert_input_gradient(
-        case, conv2d_forward, spec, dy_map, ("x", "y")
-    )
+    assert_input_gradient(case, conv2d_forward, spec, dy_map, ("x", "y"))
 
 
 def strided_spec(case, dy_map):
@@ -150,9 +154,7 @@ def test_conv2d_backward_input_strided(case):
     wide = strided_spec(case, reaches)
     dy_map = FeatureMap(*case.out, case.k, wide.reach_h, wide.reach_w)
     spec = strided_spec(case, dy_map)
-    assert_input_gradient(
-        case, conv2d_backward_input_strided, spec, dy_map, ("dy", "dx")
-    )
+    assert_input_gradient(case, conv2d_backward_input_strided, spec, dy_map, ("dy", "dx"))
 
 
 def test_a_border_of_dy_that_is_too_narrow_is_refused():

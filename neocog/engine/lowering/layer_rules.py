@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
+    ConcatOp,
     ConvolutionOp,
     DepthwiseOp,
     DropoutOp,
@@ -25,6 +26,7 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
@@ -34,6 +36,7 @@ from neocog.layers import (
     Linear,
     MaxPool2d,
     Mish,
+    Multiply,
     ReLU,
     ReLU6,
     Scale,
@@ -115,18 +118,45 @@ def _flatten(lowering: Lowering, name: str, layer: Flatten, x: Tensor) -> Tensor
 
 @lowers(Add)
 def _add(lowering: Lowering, name: str, layer: Add, *inputs: Tensor) -> Tensor:
-    sizes = {(x.height, x.width, x.channels) for x in inputs}
-    if len(sizes) > 1:
-        height, width, _channels = max(sizes)
-        raise ArchitectureError(
-            f"{name}: one lane of the block is a flattened map of {height} × {width} pixels or "
-            "came from one, the other is not, and their numbers lie in different orders: put a "
-            "Linear layer between Flatten and the block."
-        )
+    if len({(x.height, x.width, x.channels) for x in inputs}) > 1:
+        raise _in_another_order(name, inputs)
     y, *others = inputs
     for k, addend in enumerate(others, 1):
         y = lowering.sum(name, y, addend, name if k == len(others) else f"{name}.partial{k}")
     return y
+
+
+def _in_another_order(name: str, inputs: tuple[Tensor, ...]) -> ArchitectureError:
+    height, width, _channels = max((x.height, x.width, x.channels) for x in inputs)
+    return ArchitectureError(
+        f"{name}: one lane of the block is a flattened map of {height} × {width} pixels or "
+        "came from one, the other is not, and their numbers lie in different orders: put a "
+        "Linear layer between Flatten and the block."
+    )
+
+
+@lowers(Multiply)
+def _multiply(lowering: Lowering, name: str, layer: Multiply, *inputs: Tensor) -> Tensor:
+    if len({x.channels for x in inputs}) > 1:
+        raise _in_another_order(name, inputs)
+    y, *others = inputs
+    for k, factor in enumerate(others, 1):
+        output = name if k == len(others) else f"{name}.partial{k}"
+        y = lowering.product(name, y, factor, output)
+    return y
+
+
+@lowers(Concat)
+def _concat(lowering: Lowering, name: str, layer: Concat, *inputs: Tensor) -> Tensor:
+    if len(lowering.shapes[name]) == 1 and any((x.height, x.width) != (1, 1) for x in inputs):
+        raise ArchitectureError(
+            f"{name}: one of its inputs is a flattened map of more than one pixel or came from "
+            "one, and its numbers lie in another order: concatenate the maps before Flatten, or "
+            "put a Linear layer between."
+        )
+    y = lowering.tensor(name, inputs[0])
+    y.dense, y.learns = False, any(x.learns for x in inputs)
+    return lowering.add(ConcatOp(name, inputs, y))
 
 
 @lowers(ReLU)

@@ -75,7 +75,7 @@ class InputGradient(RegisterTile, Spec):
         return _reach(*shape, self.stride_w, self.dilation_w, self.left)
 
     @property
-    def y(self) -> FeatureMap:
+    def result(self) -> FeatureMap:
         """The map that is written."""
         return self.dx
 

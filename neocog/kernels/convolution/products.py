@@ -21,7 +21,10 @@ def _pixels(emit, spec, place):
     """Pointers to the pixels of a place: with pooling four, else one."""
     if not spec.pool:
         return [place]
-    return [place, *(emit.advance(place, to) for to in (spec.right, spec.below, spec.right + spec.below))]
+    return [
+        place,
+        *(emit.advance(place, to) for to in (spec.right, spec.below, spec.right + spec.below)),
+    ]
 
 
 def _multiply(emit, spec, places, x, xs, w, sums, channels):
@@ -43,7 +46,7 @@ def _multiply(emit, spec, places, x, xs, w, sums, channels):
                 place = emit.advance(x, n * spec.x_step)
             else:
                 place = emit.advance(x, emit.load_long(xs, n))
-                # Each product by one vector reads x itself, for which an address without index is best.
+                # Products by one vector read x themselves: best at an address without an index.
                 place = emit.opaque(place) if vectors == 1 else place
             for pixel in _pixels(emit, spec, place):
                 these = sums[at : at + vectors]

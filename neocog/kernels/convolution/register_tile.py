@@ -27,8 +27,6 @@ class RegisterTile:
     """
 
     w: ConvolutionWeight
-    #: The map that is written.
-    y: FeatureMap
     gated: bool
     gate: FeatureMap
     accumulate: bool
@@ -37,20 +35,43 @@ class RegisterTile:
     winners: bool = False
     relu: bool = False
     bias: bool = False
-    #: Channels that are unrolled; see `products`.
-    unroll: int = 4
-    #: Floats of x from the first channel of a kernel row to all, if a row is unrolled.
-    straight: tuple[int, ...] = ()
-    #: Floats of x from one place to the next, if they are constant and all tiles within rows.
-    x_step: int = 0
-    #: Cache lines that every step prefetches of the weights, of so many in all.
-    lines_ahead: int = 0
-    unrolled_lines: int = 0
-
     constants: ClassVar[tuple[str, ...]] = (
         *("w.vectors", "w.block", "most", "some", "few", "has_some", "has_few"),
         *("depth", "table_size", "kept_size", "pool", "unroll", "straight", "x_step"),
     )
+
+    @property
+    def result(self) -> FeatureMap:
+        """The map that is written."""
+        raise NotImplementedError
+
+    @property
+    def unroll(self) -> int:
+        """Channels that are unrolled; see `products`."""
+        return 4
+
+    @property
+    def straight(self) -> tuple[int, ...]:
+        """Floats of x from the first channel of a kernel row to all, if rows are unrolled."""
+        return ()
+
+    @property
+    def x_step(self) -> int:
+        """Floats of x from one place to the next where they are constant; else 0.
+
+        All tiles are within rows then.
+        """
+        return 0
+
+    @property
+    def lines_ahead(self) -> int:
+        """Cache lines of the weights that every step of a tile prefetches."""
+        return 0
+
+    @property
+    def unrolled_lines(self) -> int:
+        """Cache lines of the weights of `unroll` channels."""
+        return self.unroll * self.w.block // LINE
 
     @property
     def most(self) -> int:
@@ -127,7 +148,7 @@ class RegisterTile:
     @property
     def last_lanes(self) -> int:
         """Lanes of the last vector of a group's channels."""
-        return min(self.w.lanes_left or LANES, self.y.pixel)
+        return min(self.w.lanes_left or LANES, self.result.pixel)
 
     # What becomes of the sums
 
@@ -150,8 +171,8 @@ class RegisterTile:
     def other(self) -> FeatureMap:
         """The gate, or with pooling the map of the winners; y itself where there is neither."""
         if self.pool:
-            return self.y.bare
-        return self.gate if self.gated else self.y
+            return self.result.bare
+        return self.gate if self.gated else self.result
 
     @property
     def reads_other(self) -> bool:

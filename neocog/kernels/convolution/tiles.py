@@ -57,6 +57,7 @@ def compute_pixels(spec, tables, maps, steps, place, left, size, w, taps, line, 
     """Compute `left` pixels from `place` on of images of this size, for one block of channels.
 
     Args:
+        spec: has the attributes of a `RegisterTile`.
         tables: of places in a row, and of any places.
         maps: pointers to x, y, and the gate or the winners.
         steps: of these maps.
@@ -101,7 +102,20 @@ def compute_pixels(spec, tables, maps, steps, place, left, size, w, taps, line, 
         lines = spec.lines_ahead if line < spec.unrolled_lines else 0
         line += spec.lines_ahead
         compute(
-            spec, places, taken, table, of_x, of_y, of_other, w, taps, ahead, lines, bias, lanes, kept
+            spec,
+            places,
+            taken,
+            table,
+            of_x,
+            of_y,
+            of_other,
+            w,
+            taps,
+            ahead,
+            lines,
+            bias,
+            lanes,
+            kept,
         )
         place = next_place(place, taken, size)
         left -= taken

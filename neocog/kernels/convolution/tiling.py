@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.convolution.register_tile import LINE, RegisterTile
+from neocog.kernels.convolution.register_tile import RegisterTile
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["Convolution", "region", "weight_first"]
@@ -62,7 +62,14 @@ class Convolution(RegisterTile, Spec):
 
     def __post_init__(self) -> None:
         if self.pool and (self.gated or self.accumulate or self.w.lanes_left):
-            raise ValueError("Pooling has no gate, adds nothing, and needs groups of whole vectors.")
+            raise ValueError(
+                "Pooling has no gate, adds nothing, and needs groups of whole vectors."
+            )
+
+    @property
+    def result(self) -> FeatureMap:
+        """The map that is written."""
+        return self.y
 
     @property
     def x_start(self) -> int:
@@ -164,11 +171,6 @@ class Convolution(RegisterTile, Spec):
         return self.parts and 4 * self.w.size >= _FAR_BYTES
 
     @property
-    def unrolled_lines(self) -> int:
-        """Cache lines of the weights of one tap of `unroll` channels."""
-        return self.unroll * self.w.block // LINE
-
-    @property
     def lines_ahead(self) -> int:
         """How many of them each pass prefetches, so that a block is complete when it is needed."""
         passes = -(-self.y.height * self.y.width // self.most)
@@ -193,4 +195,3 @@ class Convolution(RegisterTile, Spec):
     def weight_first(self) -> bool:
         """Whether a block of weights is applied to all images before the next is read."""
         return not self.parts and self.bands == 1 and weight_first(self.w, self.x)
-
