@@ -234,7 +234,7 @@ class DepthwiseGradient(Spec):
     bias: bool = True
     shard: int = 1
 
-    constants = ("width", "stride", "rows", "together", "masked")
+    constants = ("width", "stride", "rows", "masked")
 
     @property
     def width(self) -> int:
@@ -251,11 +251,6 @@ class DepthwiseGradient(Spec):
     def rows(self) -> int:
         """Kernel rows whose sums are in registers at a time."""
         return max(1, min(self.width, _TAPS // self.width)) if self.width else 1
-
-    @property
-    def together(self) -> int:
-        """Taps of these kernel rows."""
-        return self.rows * self.width
 
     @property
     def down(self) -> int:
