@@ -23,6 +23,7 @@ from neocog.layers import (
     Linear,
     MaxPool2d,
     ReLU,
+    ReLU6,
     Residual,
     Scale,
     Sequential,
@@ -163,7 +164,7 @@ def test_for_inference_normalization_is_in_the_weights():
     assert kinds(trained).count(DropoutOp) == 1
 
 
-@pytest.mark.parametrize(("layer", "function"), [(ReLU(), "relu"), (SiLU(), "silu")])
+@pytest.mark.parametrize(("layer", "function"), [(ReLU6(), "relu6"), (SiLU(), "silu")])
 def test_for_inference_a_depthwise_convolution_takes_in_the_function_behind_it(layer, function):
     layers = {
         "conv": Conv2d(3, 8, 3, padding=1),

@@ -1,6 +1,6 @@
 """The depthwise convolution kernels alone against `neocog.reference` in float64; see `cases`."""
 
-from math import nan
+from math import inf, nan
 
 import numpy as np
 import pytest
@@ -33,14 +33,15 @@ from neocog.kernels.convolution.depthwise_gradient import (
     depthwise_backward_weight,
     depthwise_reduce,
 )
-from neocog.kernels.convolution.depthwise_tiling import DepthwiseSum
+from neocog.kernels.convolution.depthwise_tiling import FUSED, DepthwiseSum
 from neocog.kernels.layout import padded
 
-# The exponential's error in units of UNIT, three roundings more of the sigmoid, and the product.
-SILU = 4 + 3 + 1
+# Roundings of a function of exactly this number: for silu the exponential's error of four, three
+# more of the sigmoid, and the product; for hardswish a sum, a sixth and its product, the product.
+ROUNDINGS = {"silu": 4 + 3 + 1, "hardswish": 4}
 
-# Functions behind the convolution, with what the spec says of them.
-LIMITS = {"identity": {}, "relu": {"low": 0.0}, "relu6": {"low": 0.0, "high": 6.0}}
+# The least and the largest result of the functions that only limit it.
+LIMITS = {"identity": (-inf, inf), "relu": (0, inf), "relu6": (0, 6)}
 
 
 def forward(case, spec, x, w, b):
@@ -63,13 +64,13 @@ def forward(case, spec, x, w, b):
 @with_cases(function="relu", parts=False)
 @given(case=depthwise(), function=st.sampled_from(list(LIMITS)), parts=st.booleans())
 def test_depthwise_forward(case, function, parts):
-    spec = case.forward(parts=parts, **LIMITS[function])
+    spec = case.forward(parts=parts, function=function)
     for kind in (whole, real, wild):
         x, w, b = case.data(kind)
         y = forward(case, spec, x, w, b)
         with np.errstate(invalid="ignore"):
             expected = reference.conv2d_forward(double(x), double(w), double(b), **case.called)
-        expected = np.minimum(np.maximum(expected, spec.low), spec.high)
+        expected = np.minimum(np.maximum(expected, LIMITS[function][0]), LIMITS[function][1])
         bound = 0
         if kind is real:
             sums = reference.conv2d_forward(magnitude(x), magnitude(w), magnitude(b), **case.called)
@@ -78,15 +79,15 @@ def test_depthwise_forward(case, function, parts):
 
 
 @sizes(20)
-@with_cases(parts=True)
-@given(case=depthwise(), parts=st.booleans())
-def test_silu_behind_the_convolution(case, parts):
+@with_cases(function="hardswish", parts=True)
+@given(case=depthwise(), function=st.sampled_from(list(ROUNDINGS)), parts=st.booleans())
+def test_functions_behind_the_convolution(case, function, parts):
     x, w, b = case.data(real)
     bare = case.forward()
     of = double(read(bare.y, forward(case, bare, x, w, b)))
-    spec = case.forward(silu=True, parts=parts)
-    expected = reference.silu_forward(of)
-    bound = SILU * UNIT * np.abs(expected) + 4 * TINY * (1 + np.abs(of))
+    spec = case.forward(function=function, parts=parts)
+    expected = getattr(reference, f"{function}_forward")(of)
+    bound = ROUNDINGS[function] * 1.001 * UNIT * np.abs(expected) + 4 * TINY * (1 + np.abs(of))
     assert_within(read(spec.y, forward(case, spec, x, w, b)), expected, bound)
 
 
@@ -177,8 +178,13 @@ def test_a_map_that_is_processed_in_bands():
 
 @once
 @sizes(200)
-@given(case=depthwise(), side=st.integers(1, 8), stride=st.integers(1, 3), silu=st.booleans())
-def test_every_kind_is_listed(case, side, stride, silu):
+@given(
+    case=depthwise(),
+    side=st.integers(1, 8),
+    stride=st.integers(1, 3),
+    function=st.sampled_from(FUSED),
+)
+def test_every_kind_is_listed(case, side, stride, function):
     square = tuple(Side(s.size + side, side, stride, 1, s.before, s.after) for s in case.sides)
     listed = [*forward_kernels.kinds(), *gradient_kernels.kinds()]
     kinds = {(kernel, kind_of(spec)) for kernel, spec in listed}
@@ -186,7 +192,7 @@ def test_every_kind_is_listed(case, side, stride, silu):
     for one in (case, Case(1, case.channels, square, dense=case.dense)):
         gradient = one.weight_gradient()
         for kernel, spec in (
-            (depthwise_forward, one.forward(silu=silu)),
+            (depthwise_forward, one.forward(function=function)),
             (depthwise_forward, one.input_gradient),
             (depthwise_backward_weight, gradient),
             (depthwise_reduce, DepthwiseSum(gradient)),

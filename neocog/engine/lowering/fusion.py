@@ -9,8 +9,8 @@ from neocog.engine.ops import (
     PointwiseOp,
     PoolingOp,
 )
-from neocog.engine.ops.depthwise import FUSED
 from neocog.engine.tensor import Tensor
+from neocog.kernels.convolution.depthwise_tiling import FUSED
 
 __all__ = ["fold_normalization", "take_in_function", "take_in_relu"]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +28,7 @@ from neocog.kernels.convolution.depthwise_tiling import (
 from neocog.kernels.layout import padded
 from neocog.layers import BatchNorm2d, Conv2d
 
-__all__ = ["FUSED", "DepthwiseOp"]
-
-#: Functions that the kernel computes, with what its spec says of them.
-FUSED: dict[str, dict[str, Any]] = {
-    "identity": {},
-    "relu": {"low": 0.0},
-    "silu": {"silu": True},
-}
+__all__ = ["DepthwiseOp"]
 
 Floats = NDArray[np.float32]
 
@@ -106,7 +98,7 @@ class DepthwiseOp(Op):
             self.layer.kernel[1],
             bias=self._has_bias,
             parts=builder.single_image,
-            **FUSED[self.function],
+            function=self.function,
         )
         operands = {
             "x": self.x.name,

@@ -33,7 +33,7 @@ from neocog.kernels.convolution.depthwise_tiling import (
     Depthwise,
     convolution_axis,
 )
-from neocog.kernels.elementwise.functions import sigmoid
+from neocog.kernels.elementwise.functions import FUNCTIONS
 from neocog.kernels.layout import FeatureMap
 
 __all__ = ["depthwise_forward", "kinds", "load_pixel", "pairs_of_columns"]
@@ -134,12 +134,12 @@ def convolve_columns(emit, spec, x, w, bias, y, rows, taps, runs, shorter, rest)
         """All channels of `columns` columns from `begin` on."""
         of_x, of_y = emit.advance(x, begin * from_x), emit.advance(y, begin * to_y)
         with emit.loop(0, spec.floats, LANES) as c:
-            places = (of_x, c), (w, c), (bias, c * each), (of_y, c)
-            at = [emit.advance(pointer, offset) for pointer, offset in places]
+            x_c, w_c = emit.advance(of_x, c), emit.advance(w, c)
+            b_c, y_c = emit.advance(bias, c * each), emit.advance(of_y, c)
             if spec.side:
-                _convolve_two(emit, spec, columns, *at)
+                _convolve_two(emit, spec, columns, x_c, w_c, b_c, y_c)
             else:
-                _convolve_one(emit, spec, columns, *at, rows, taps)
+                _convolve_one(emit, spec, columns, x_c, w_c, b_c, y_c, rows, taps)
 
     with emit.loop(0, runs) as n:
         convolve(RUN, n * RUN)
@@ -166,10 +166,13 @@ def convolve_row(spec, x, w, bias, y, rows):
 
 
 @block(nothing)
-def apply_silu(emit, spec, y):
-    """y ← silu(y) of one vector."""
-    value = load_pixel(emit, spec, y, 0, spec.y.pixel)
-    _store_pixel(emit, spec, emit.mul(value, sigmoid(emit, value)), y, 0)
+def apply_function(emit, spec, y, silu, hardswish):
+    """A row of y after the one of these functions that is asked for."""
+    each = spec.y.pixel if spec.masked else LANES
+    for name, asked in (("silu", silu), ("hardswish", hardswish)):
+        with emit.when(asked), emit.loop(0, spec.y.width * spec.y.pixel, each) as at:
+            value = load_pixel(emit, spec, y, at, spec.y.pixel)
+            _store_pixel(emit, spec, FUNCTIONS[name].value(emit, (), value), y, at)
 
 
 @inlined
@@ -184,11 +187,9 @@ def convolve_rows(spec, x, w, bias, y, begin, end):
         of_w = advance(w, down.first[phase] * spec.kernel_w * spec.floats)
         of_y = advance(y, row * spec.y.row)
         convolve_row(spec, of_x, of_w, bias, of_y, down.taps[phase])
-        if spec.silu:
-            each = spec.y.pixel if spec.masked else LANES
+        if spec.silu or spec.hardswish:
             for n in range(spec.lines):
-                for f in range(0, spec.y.width * spec.y.pixel, each):
-                    apply_silu(spec, advance(of_y, n * spec.y.row + f))
+                apply_function(spec, advance(of_y, n * spec.y.row), spec.silu, spec.hardswish)
         phase += 1
         if phase == down.phases:
             phase, at = 0, at + 1

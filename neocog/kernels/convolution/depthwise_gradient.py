@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from neocog.kernels.codegen.block import accumulators, block, nothing
 from neocog.kernels.codegen.pointers import advance, rolled, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
-from neocog.kernels.compiler.jit import Kernel, always_inlined, inlined, kernel
+from neocog.kernels.compiler.jit import Kernel, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.depthwise import load_pixel, pairs_of_columns
@@ -32,21 +32,9 @@ __all__ = ["depthwise_backward_weight", "depthwise_reduce", "kinds"]
 _RUN = 4
 
 
-@block(accumulators)
-def taps_so_far(emit, spec, none, partial):
-    """The sums so far, of as many taps as the tuple has vectors."""
-    return [emit.load(partial, tap * spec.floats) for tap in range(len(none))]
-
-
-@block(nothing)
-def keep_taps(emit, spec, sums, partial):
-    """Write the sums of taps back."""
-    for tap, total in enumerate(sums):
-        emit.store(total, partial, tap * spec.floats)
-
-
 def _add_columns(emit, spec, sums, x, dy, columns):
-    sums, x, dy = list(sums), emit.opaque(x), emit.opaque(dy)
+    """Add x · dy of some columns to the sums of some kernel rows."""
+    totals, x, dy = [total.get() for total in sums], emit.opaque(x), emit.opaque(dy)
     slopes = [emit.load(dy, n * spec.dy.pixel) for n in range(columns)]
     for i in range(len(sums) // spec.width):
         row = emit.advance(x, i * spec.down)
@@ -54,58 +42,66 @@ def _add_columns(emit, spec, sums, x, dy, columns):
             value = emit.load(row, place * spec.x.pixel)
             for n, j in pairs:
                 tap = i * spec.width + j
-                sums[tap] = emit.fma(value, slopes[n], sums[tap])
-    return sums
+                totals[tap] = emit.fma(value, slopes[n], totals[tap])
+    for total, value in zip(sums, totals, strict=True):
+        total.set(value)
 
 
-@block(accumulators)
-def add_run(emit, spec, sums, x, dy):
-    """Add x · dy of a run of columns to the sums of some kernel rows."""
-    return _add_columns(emit, spec, sums, x, dy, _RUN)
-
-
-@block(accumulators)
-def add_column(emit, spec, sums, x, dy):
-    """Add x · dy of one column."""
-    return _add_columns(emit, spec, sums, x, dy, 1)
-
-
-@block(accumulators)
-def add_pixel(emit, spec, sums, x, dy, offsets):
-    """Add x · dy of one pixel to the sums of taps at these offsets."""
+def _add_pixel(emit, spec, sums, x, dy, offsets):
+    """Add x · dy of one pixel to the sums of the taps at these offsets."""
     slope = load_pixel(emit, spec, dy, 0, spec.dy.pixel)
-    values = (load_pixel(emit, spec, x, at, spec.x.pixel) for at in offsets)
-    return [emit.fma(value, slope, s) for value, s in zip(values, sums, strict=True)]
+    for total, at in zip(sums, offsets, strict=True):
+        value = load_pixel(emit, spec, x, at, spec.x.pixel)
+        total.set(emit.fma(value, slope, total.get()))
 
 
-@always_inlined
-def add_kernel_rows(spec, none, partial, x, dy, begin, end):
-    """Add the rows begin … end of dy to the sums of some kernel rows; x points to the first tap."""
-    sums = taps_so_far(spec, none, partial)
-    across = spec.stride * spec.x.pixel
-    runs = spec.dy.width // _RUN
-    for row in range(begin, end):
-        of_x, of_dy = advance(x, row * spec.stride_h * spec.x.row), advance(dy, row * spec.dy.row)
-        for _ in range(rolled(runs)):
-            sums = add_run(spec, sums, of_x, of_dy)
-            of_x, of_dy = advance(of_x, _RUN * across), advance(of_dy, _RUN * spec.dy.pixel)
-        for _ in range(rolled(spec.dy.width - runs * _RUN)):
-            sums = add_column(spec, sums, of_x, of_dy)
-            of_x, of_dy = advance(of_x, across), advance(of_dy, spec.dy.pixel)
-    keep_taps(spec, sums, partial)
+def _add_rows(emit, spec, taps, partial, x, dy, begin, end, add, together):
+    """Add the rows begin … end of dy to the sums of so many `taps`.
 
-
-@always_inlined
-def add_taps(spec, none, partial, x, dy, offsets, begin, end):
-    """Add the rows begin … end of dy to the sums of the taps at some offsets."""
-    sums = taps_so_far(spec, none, partial)
+    What adds some columns is `add(sums, x, dy, columns)`, for as many as go `together`, or one.
+    """
+    sums = [emit.variable(emit.load(partial, tap * spec.floats)) for tap in range(taps)]
     across = spec.stride_w * spec.x.pixel
-    for row in range(begin, end):
-        of_x, of_dy = advance(x, row * spec.stride_h * spec.x.row), advance(dy, row * spec.dy.row)
-        for _ in range(rolled(spec.dy.width)):
-            sums = add_pixel(spec, sums, of_x, of_dy, offsets)
-            of_x, of_dy = advance(of_x, across), advance(of_dy, spec.dy.pixel)
-    keep_taps(spec, sums, partial)
+    whole = emit.multiple(spec.dy.width, together) if together > 1 else 0
+    runs = ((together, 0, whole), (1, whole, spec.dy.width))
+    with emit.loop(begin, end) as row:
+        of_x = emit.advance(x, row * (spec.stride_h * spec.x.row))
+        of_dy = emit.advance(dy, row * spec.dy.row)
+        for columns, first, last in runs if together > 1 else runs[1:]:
+            with emit.loop(first, last, columns) as n:
+                here = emit.advance(of_x, n * across), emit.advance(of_dy, n * spec.dy.pixel)
+                add(sums, *here, columns)
+    for tap, total in enumerate(sums):
+        emit.store(total.get(), partial, tap * spec.floats)
+
+
+def _add_kernel_rows(emit, spec, rows, partial, x, dy, begin, end):
+    def add(sums, x, dy, columns):
+        _add_columns(emit, spec, sums, x, dy, columns)
+
+    _add_rows(emit, spec, rows * spec.width, partial, x, dy, begin, end, add, _RUN)
+
+
+@block(nothing)
+def add_kernel_rows(emit, spec, partial, x, dy, begin, end):
+    """Add the rows begin … end of dy to the sums of as many kernel rows as registers hold."""
+    _add_kernel_rows(emit, spec, spec.rows, partial, x, dy, begin, end)
+
+
+@block(nothing)
+def add_kernel_row(emit, spec, partial, x, dy, begin, end):
+    """Add the rows begin … end of dy to the sums of one kernel row."""
+    _add_kernel_rows(emit, spec, 1, partial, x, dy, begin, end)
+
+
+@block(nothing)
+def add_taps(emit, spec, partial, x, dy, offsets, begin, end):
+    """Add the rows begin … end of dy to the sums of the taps at some offsets."""
+
+    def add(sums, x, dy, columns):
+        _add_pixel(emit, spec, sums, x, dy, offsets)
+
+    _add_rows(emit, spec, len(offsets), partial, x, dy, begin, end, add, 1)
 
 
 @inlined
@@ -115,11 +111,11 @@ def add_band(spec, partial, x, dy, begin, end):
         i = 0
         while i + spec.rows <= spec.kernel_h:
             to, at = advance(partial, i * spec.width * spec.floats), advance(x, i * spec.down)
-            add_kernel_rows(spec, zeros(spec.together), to, at, dy, begin, end)
+            add_kernel_rows(spec, to, at, dy, begin, end)
             i += spec.rows
         while i < spec.kernel_h:
             to, at = advance(partial, i * spec.width * spec.floats), advance(x, i * spec.down)
-            add_kernel_rows(spec, zeros(spec.width), to, at, dy, begin, end)
+            add_kernel_row(spec, to, at, dy, begin, end)
             i += 1
     else:
         o, t = spec.offsets, 0
@@ -127,15 +123,15 @@ def add_band(spec, partial, x, dy, begin, end):
             first = (o[t], o[t + 1], o[t + 2], o[t + 3], o[t + 4])
             offsets = (*first, o[t + 5], o[t + 6], o[t + 7], o[t + 8])
             to = advance(partial, t * spec.floats)
-            add_taps(spec, zeros(9), to, x, dy, offsets, begin, end)
+            add_taps(spec, to, x, dy, offsets, begin, end)
             t += 9
         while t + 3 <= spec.taps:
             to = advance(partial, t * spec.floats)
-            add_taps(spec, zeros(3), to, x, dy, (o[t], o[t + 1], o[t + 2]), begin, end)
+            add_taps(spec, to, x, dy, (o[t], o[t + 1], o[t + 2]), begin, end)
             t += 3
         while t < spec.taps:
             to = advance(partial, t * spec.floats)
-            add_taps(spec, zeros(1), to, x, dy, (o[t],), begin, end)
+            add_taps(spec, to, x, dy, (o[t],), begin, end)
             t += 1
 
 

@@ -8,6 +8,7 @@ from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap, padded
 
 __all__ = [
+    "FUSED",
     "RUN",
     "SHORTER",
     "SIDES",
@@ -29,6 +30,10 @@ RUN = 4 if REGISTERS == 16 else 8
 SHORTER = RUN - 1
 #: Sides of square kernels and strides with machine code of their own.
 SIDES, STRIDES = (3, 5, 7), (1, 2)
+# Functions that only limit their argument: the least and the largest result.
+_LIMITS = {"relu": (0.0, inf), "relu6": (0.0, 6.0)}
+#: Functions that can be computed behind a convolution.
+FUSED = ("identity", *_LIMITS, "silu", "hardswish")
 # Sums of taps in registers, besides the dy of a run of columns and one pixel.
 _TAPS = REGISTERS - 6
 
@@ -103,9 +108,9 @@ def _divided(columns: int) -> tuple[int, int, int]:
 class Depthwise(Spec):
     """A depthwise convolution, or the gradient of its input; `kernel_w` is that of the weight.
 
-    x is in whole vectors or dense; its border covers all that the taps reach. Results are limited
-    to `low` … `high`: 0 … ∞ is ReLU. With `silu` they are silu(y). With `parts` items are `items`
-    parts of one image instead of images.
+    x is in whole vectors or dense; its border covers all that the taps reach. `function` is one of
+    `FUSED`, and computed of the result. With `parts` items are `items` parts of one image instead
+    of images.
 
     Raises:
         ValueError: x's border is too small.
@@ -117,9 +122,7 @@ class Depthwise(Spec):
     across: Axis
     kernel_w: int
     bias: bool = False
-    low: float = -inf
-    high: float = inf
-    silu: bool = False
+    function: str = "identity"
     parts: bool = False
 
     constants = ("side", "stride", "lines", "masked")
@@ -150,9 +153,29 @@ class Depthwise(Spec):
         return 2 if self.side else 1
 
     @property
+    def low(self) -> float:
+        """The least result, if the function only limits it."""
+        return _LIMITS.get(self.function, (-inf, inf))[0]
+
+    @property
+    def high(self) -> float:
+        """The largest result."""
+        return _LIMITS.get(self.function, (-inf, inf))[1]
+
+    @property
     def limited(self) -> bool:
         """Whether results are limited."""
-        return (self.low, self.high) != (-inf, inf)
+        return self.function in _LIMITS
+
+    @property
+    def silu(self) -> bool:
+        """Whether the function is this one."""
+        return self.function == "silu"
+
+    @property
+    def hardswish(self) -> bool:
+        """Whether the function is this one."""
+        return self.function == "hardswish"
 
     @property
     def masked(self) -> bool:
@@ -211,7 +234,7 @@ class DepthwiseGradient(Spec):
     bias: bool = True
     shard: int = 1
 
-    constants = ("width", "stride", "rows", "together", "masked")
+    constants = ("width", "stride", "rows", "masked")
 
     @property
     def width(self) -> int:
@@ -228,11 +251,6 @@ class DepthwiseGradient(Spec):
     def rows(self) -> int:
         """Kernel rows whose sums are in registers at a time."""
         return max(1, min(self.width, _TAPS // self.width)) if self.width else 1
-
-    @property
-    def together(self) -> int:
-        """Taps of these kernel rows."""
-        return self.rows * self.width
 
     @property
     def down(self) -> int:
