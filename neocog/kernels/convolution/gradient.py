@@ -29,8 +29,8 @@ from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
-from neocog.kernels.convolution.bias_gradient import add_bias
-from neocog.kernels.convolution.shard_sum import clear, clear_padding
+from neocog.kernels.convolution.bias_gradient import add_bias, clear
+from neocog.kernels.convolution.shard_sum import clear_padding
 from neocog.kernels.convolution.tiling import SUMS
 from neocog.kernels.convolution.weight_gradient import DY_SCRATCH, X_SCRATCH, WeightGradient
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
