@@ -265,7 +265,7 @@ def conv2d_backward_weight(spec, o, first, count):
 def conv2d_backward_weight_items(spec, o, first, count):
     """The weight's gradient over the whole batch, for some of its `spec.items` items.
 
-    An item is a block of output channels × some rows (j, c) of every stretch.
+    An item is some blocks of output channels × some rows (j, c) of every stretch.
     `x` and `dy`, inside its border, are of all images.
     """
     images = advance(o.x, spec.x_start)
@@ -273,21 +273,24 @@ def conv2d_backward_weight_items(spec, o, first, count):
     batch = o.step[1]
     scratch = stack_floats(_SCRATCH)
     for item in range(first, first + count):
-        k, part = item // spec.parts, item % spec.parts
+        k, part = item // spec.parts * spec.together, item % spec.parts
         begin = part * spec.part
         rows = min(spec.part, spec.run - begin)
         dw = advance(o.dw, k * spec.w.block_size)
         stretches = spec.w.kernel_h * spec.runs
-        for stretch in range(stretches):
+        for stretch in range(spec.together * stretches):
             at = (stretch * spec.run + begin) * spec.w.block
             clear(spec, advance(dw, at), rows * spec.w.block)
         for n in range(0, batch, spec.images):
-            together = min(spec.images, batch - n)
+            images_left = min(spec.images, batch - n)
             x = advance(images, n * spec.x.size)
             dy = advance(slopes, n * spec.dy.size)
-            add_images(spec, o.dw, k, 1, begin, rows, x, dy, together, scratch)
-        for stretch in range(stretches):
-            clear_padding(spec, o.dw, k, (stretch * spec.run + begin) * spec.w.block, rows)
+            add_images(spec, o.dw, k, spec.together, begin, rows, x, dy, images_left, scratch)
+        if spec.w.lanes_left > 0:
+            for each in range(spec.together):
+                for stretch in range(stretches):
+                    at = (stretch * spec.run + begin) * spec.w.block
+                    clear_padding(spec, o.dw, k + each, at, rows)
 
 
 def kinds() -> Iterator[tuple[Any, Any]]:

@@ -16,9 +16,19 @@ __all__ = ["DY_SCRATCH", "RegisterBlock", "WeightGradient"]
 #: Pixels of dy in a panel: enough to make the loads and stores of the sums around it negligible.
 _PLACES = 128
 
+#: Floats of x that a panel reads, roughly, on 48 pages: with 128 the addresses of pixels of 4 KB no
+#: longer fit into the translation buffer, which took twice as long.
+_NEAR = 48 * 1024
+
 #: Floats of a pixel from which on a block of channels is copied to a panel: a multiple of 256 bytes
 #: apart, pixels map to few sets of the first-level cache.
 _WIDE = 64
+
+#: Register blocks that must read the copy.
+_READERS = 4
+
+#: Items to which the batch's weight gradient should be divided at least.
+_ITEMS = 16
 
 #: Rows of one item, if items cover the whole batch: a multiple of all register blocks.
 _PART = 96
@@ -152,9 +162,15 @@ class WeightGradient(Spec):
         return _PART // self.registers.most * self.registers.most
 
     @property
+    def together(self) -> int:
+        """Blocks of output channels in an item, which read x from a near cache."""
+        most = self.w.blocks * self.parts // _ITEMS
+        return next((n for n in range(most, 1, -1) if self.w.blocks % n == 0), 1)
+
+    @property
     def items(self) -> int:
         """Items of the weight, if each covers the whole batch."""
-        return self.w.blocks * self.parts
+        return self.w.blocks // self.together * self.parts
 
     # The places of dy
 
@@ -178,15 +194,21 @@ class WeightGradient(Spec):
         return self.dy.width * self.dy.height if self.flat else self.dy.width
 
     @property
+    def places(self) -> int:
+        """Pixels of dy in a panel, roughly."""
+        read = self.x.pixel * self.stride_h * self.stride_w
+        return max(32, min(_PLACES, _NEAR // read))
+
+    @property
     def columns(self) -> int:
         """Columns of dy that are processed at a time: whole rows, unless they are long."""
-        pieces = -(-self.width // _PLACES)
+        pieces = -(-self.width // self.places)
         return -(-self.width // pieces)
 
     @property
     def rows(self) -> int:
         """Rows of dy that are processed at a time."""
-        return max(1, min(self.height, _PLACES // self.width))
+        return max(1, min(self.height, self.places // self.width))
 
     @property
     def row_pieces(self) -> int:
@@ -207,8 +229,13 @@ class WeightGradient(Spec):
 
     @property
     def packs_dy(self) -> bool:
-        """Whether the pixels of a block of channels of dy are copied side by side."""
-        return self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
+        """Whether the pixels of a block of channels of dy are copied side by side.
+
+        That pays if enough register blocks read the copy.
+        """
+        wide = self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
+        readers = self.w.kernel_h * self.runs * -(-self.run // self.registers.most)
+        return wide and readers >= _READERS
 
     @property
     def dy_column_step(self) -> int:
