@@ -14,45 +14,47 @@ import numpy as np
 
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
-from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, kernel_address
-from neocog.kernels.compiler.runtime_sizes import MOST_OPERANDS, numbers_of
-from neocog.kernels.compiler.spec import SpecType
+from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, compiled_kernel
+from neocog.kernels.compiler.spec import numbers_of
 from neocog.kernels.convolution.forward import conv2d_forward
 from neocog.kernels.convolution.gradient import (
-    WeightGradient,
     conv2d_backward_weight,
     conv2d_backward_weight_items,
-    conv2d_backward_weight_of_winners,
 )
 from neocog.kernels.convolution.input_gradient import InputGradient, conv2d_backward_input_strided
 from neocog.kernels.convolution.tiling import Convolution
+from neocog.kernels.convolution.weight_gradient import WeightGradient
+from neocog.kernels.convolution.winner_gradient import (
+    WinnerGradient,
+    conv2d_backward_weight_of_winners,
+)
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
 
-_call = function_pointer_call([SpecType(None), *KERNEL_ARGUMENTS])
+_call = function_pointer_call(KERNEL_ARGUMENTS)
 
 
 @numba.njit
-def _drive(address, operands, count, times):
+def _drive(address, numbers, operands, count, times):
     before = flush_denormals()
     for _ in range(times):
-        _call(address, longs_at(operands), 0, count)
+        _call(address, longs_at(numbers), longs_at(operands), 0, count)
     restore_denormals(before)
 
 
-def seconds(kernel, spec, operands, count, flops):
+def seconds(kernel, spec, count, flops, **operands):
     """The least time of one call."""
-    numbers = numbers_of(spec)
-    table = np.zeros(MOST_OPERANDS + 1, np.int64)
-    table[: len(operands)] = [0 if o is None else o.ctypes.data for o in operands]
-    table[-1] = numbers.ctypes.data
-    address = kernel_address(kernel, spec)
+    compiled = compiled_kernel(kernel, spec)
+    numbers = numbers_of(compiled.sizes, spec)
+    given = (operands.get(name) for name in kernel.operands)
+    table = np.array([0 if o is None else o.ctypes.data for o in given], np.int64)
+    places = compiled.address, numbers.ctypes.data, table.ctypes.data
     times = max(1, int(3e7 / flops))
     best = np.inf
     begin, runs = time.perf_counter(), 0
     while time.perf_counter() - begin < 0.5 or runs < 10:
         runs += 1
         start = time.thread_time()  # without the time that others had the core
-        _drive(address, table.ctypes.data, count, times)
+        _drive(*places, count, times)
         best = min(best, (time.thread_time() - start) / times)
     return best
 
@@ -78,9 +80,8 @@ def case(channels, side, images, inputs=None, kernel=3, stride=1):
 def forward(x, y, w, images, flops, stride):
     """The forward kernel."""
     spec = Convolution(x, y, w, bias=True, stride_h=stride, stride_w=stride)
-    operands = floats(images * x.size), floats(w.size), floats(padded(y.channels))
-    operands = (*operands, floats(images * y.size), None, None)
-    return seconds(conv2d_forward, spec, operands, images, flops)
+    of = {"x": floats(images * x.size), "weight": floats(w.size), "y": floats(images * y.size)}
+    return seconds(conv2d_forward, spec, images, flops, bias=floats(padded(y.channels)), **of)
 
 
 def input_gradient(x, y, w, images, flops, stride):
@@ -88,38 +89,34 @@ def input_gradient(x, y, w, images, flops, stride):
     dx = FeatureMap(x.height, x.width, x.channels, x.border_h, x.border_w)
     top, left = x.border_h, x.border_w
     spec = InputGradient(y, dx, w.flipped, stride, stride, top=top, left=left)
-    operands = floats(images * y.size), floats(w.flipped.size), floats(images * dx.size), None
-    return seconds(conv2d_backward_input_strided, spec, operands, images, flops)
-
-
-def _gradient(x, y, w, images, stride, winners=False):
-    return WeightGradient(x, y, w, False, winners, images, stride, stride)
+    of = {"dy": floats(images * y.size), "dx": floats(images * dx.size)}
+    weight = floats(w.flipped.size)
+    return seconds(conv2d_backward_input_strided, spec, images, flops, weight=weight, **of)
 
 
 def weight(x, y, w, images, flops, stride):
     """The weight gradient, all images in one shard."""
-    spec = _gradient(x, y, w, images, stride)
-    operands = floats(images * x.size), floats(images * y.size), None
-    operands = (*operands, floats(spec.partial_size), floats(y.pixel))
-    return seconds(conv2d_backward_weight, spec, operands, images, flops)
+    spec = WeightGradient(x, y, w, False, images, stride, stride)
+    of = {"x": floats(images * x.size), "dy": floats(images * y.size), "sums": floats(w.size)}
+    return seconds(conv2d_backward_weight, spec, images, flops, **of)
 
 
 def items(x, y, w, images, flops, stride):
     """The weight gradient, all items of the weight."""
-    spec = _gradient(x, y, w, images, stride)
+    spec = WeightGradient(x, y, w, False, images, stride, stride)
+    of = {"x": floats(images * x.size), "dy": floats(images * y.size), "dw": floats(w.size)}
     step = np.array([0, images, 0, images, 0], np.int64)
-    operands = floats(images * x.size), floats(images * y.size), floats(w.size), step
-    return seconds(conv2d_backward_weight_items, spec, operands, spec.items, flops)
+    return seconds(conv2d_backward_weight_items, spec, spec.items, flops, step=step, **of)
 
 
 def winners(x, y, w, images, flops, stride):
     """The weight gradient from winners, in operations of the gradient from all of dy."""
     m = FeatureMap(y.height // 2, y.width // 2, y.channels)
-    spec = _gradient(x, m, w, images, stride, winners=True)
-    won = np.zeros(images * m.size, np.int32)
-    operands = floats(images * x.size), floats(images * m.size), won
-    operands = (*operands, floats(spec.partial_size), floats(m.pixel))
-    return seconds(conv2d_backward_weight_of_winners, spec, operands, images, flops)
+    spec = WinnerGradient(x, m, w, False, images, stride, stride)
+    of = {"x": floats(images * x.size), "dy": floats(images * m.size)}
+    of["winners"] = np.zeros(images * m.size, np.int32)
+    of["sums"] = floats(spec.partial_size)
+    return seconds(conv2d_backward_weight_of_winners, spec, images, flops, **of)
 
 
 KINDS = {

@@ -49,8 +49,8 @@ def run_all():
     spec = Dropout(m, m, m, m, p=0.5, layer=1)
     y, dx = blank(m, 2), blank(m, 2)
     seed, told = flat([5], np.int64), step(2)
-    call(dropout_forward, spec, (maps(m, x), y, seed, told), 2)
-    call(dropout_backward, spec, (maps(m, dy), dx, seed, told), 2)
+    call(dropout_forward, spec, count=2, x=maps(m, x), y=y, seed=seed, step=told)
+    call(dropout_backward, spec, count=2, dy=maps(m, dy), dx=dx, seed=seed, step=told)
     kept = read(m, y) != 0
     assert 5 < kept.sum() < 25
     np.testing.assert_array_equal(read(m, y), 2 * x * kept)
@@ -60,9 +60,8 @@ def run_all():
     for name in ("gelu", "silu"):
         spec = Pointwise(m, m, m, m, m, function=name)
         y, g = blank(m, 2), blank(m, 2)
-        call(pointwise_forward, spec, (maps(m, x), *(None,) * 4, y), 2)
-        operands = (maps(m, x), *(None,) * 4, maps(m, dy), g, None, None)
-        call(pointwise_backward, spec, operands, 2)
+        call(pointwise_forward, spec, count=2, x=maps(m, x), y=y)
+        call(pointwise_backward, spec, count=2, x=maps(m, x), dy=maps(m, dy), g=g)
         forward = getattr(reference, f"{name}_forward")
         backward = getattr(reference, f"{name}_backward")
         double = x.astype(np.float64)

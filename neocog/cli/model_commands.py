@@ -32,6 +32,8 @@ def add_model_commands(commands: Commands) -> None:
         ("bench", "measure the speed of training and prediction on this machine", _bench),
         ("data", "check pictures before training", _data),
         ("cache", "list or remove decoded pictures and compiled kernels", _cache),
+        ("kernels", "list all kinds of kernels, and which of them are compiled", _kernels),
+        ("warm-up", "compile all kernels ahead, so that no network waits for them", _warm_up),
     ):
         add_command(commands, name, text, fill)
 
@@ -201,5 +203,25 @@ def _cache(p: ArgumentParser) -> None:
         help="what to list or clear (default: all)",
     )
     p.add_argument("--old", action="store_true", help="clear only what other versions left behind")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _kernels(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
+        from neocog.cli.kernels import kernels
+
+        return kernels(**options)
+
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _warm_up(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
+        from neocog.cli.warm_up import warm_up
+
+        return warm_up(**options)
+
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)

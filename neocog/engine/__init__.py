@@ -4,6 +4,7 @@ from neocog.engine.compilation import announced
 from neocog.engine.cores import available_threads, useful_threads
 from neocog.engine.predictor import Predictor
 from neocog.engine.trainer import Trainer
+from neocog.engine.warming import compile_all_kinds
 from neocog.kernels.codegen.vector_types import LANES
 
 #: Float32 lanes of this processor's vectors.
@@ -15,5 +16,6 @@ __all__ = [
     "Trainer",
     "announced",
     "available_threads",
+    "compile_all_kinds",
     "useful_threads",
 ]

@@ -170,7 +170,7 @@ class Builder:
         whole = self._gradients[tensor.name]
         if written != whole:
             size = tensor.gradient_map
-            self.emit(add_maps, ElementwiseAdd(size, size), (written, whole), tensor.name)
+            self.emit(add_maps, ElementwiseAdd(size, size), tensor.name, x=written, y=whole)
 
     def give_gradient(self, tensor: Tensor, name: str, size: FeatureMap, *, keep: bool) -> None:
         """Add the contents of a buffer to a tensor's gradient.
@@ -183,7 +183,7 @@ class Builder:
         known = tensor.name in self._gradients
         to, _ = self.write_gradient(tensor, can_add=True)
         kernel = add_maps if known else copy_map
-        self.emit(kernel, ElementwiseAdd(size, tensor.gradient_map), (name, to), tensor.name)
+        self.emit(kernel, ElementwiseAdd(size, tensor.gradient_map), tensor.name, x=name, y=to)
 
     # Parameters
 

@@ -24,9 +24,11 @@ from typing import IO, Any
 
 from neocog.errors import NeocogError
 from neocog.kernels.compiler import kernel_cache
+from neocog.kernels.compiler.compile_helper import help_compiling
 from neocog.kernels.compiler.jit import (
     CompiledKernel,
     Kernel,
+    PythonFunction,
     compile_unclaimed,
     compiled_kernel,
     kept_kernel,
@@ -34,10 +36,10 @@ from neocog.kernels.compiler.jit import (
 from neocog.kernels.compiler.spec import kind_of
 from neocog.signals import deferred_signals
 
-__all__ = ["announced", "compile_all", "help_compiling"]
+__all__ = ["announced", "compile_all"]
 
 # With fewer kernels per process than this, all are compiled before a helper has started.
-_WORTHWHILE = 5
+_WORTHWHILE = 4
 
 _MOST_COMPILERS = 1024
 
@@ -52,7 +54,7 @@ sys.path[:], own = json.loads(sys.stdin.buffer.readline())
 spec = importlib.util.spec_from_file_location("neocog", own)
 sys.modules["neocog"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["neocog"])
-from {__name__} import help_compiling
+from {help_compiling.__module__} import help_compiling
 help_compiling()
 """
 
@@ -63,7 +65,12 @@ _log = logging.getLogger("neocog")
 
 
 def compile_all(
-    pairs: Sequence[_Pair], cores: int, on_compile: Callable[[int], None] | None = None
+    pairs: Sequence[_Pair],
+    cores: int,
+    on_compile: Callable[[int], None] | None = None,
+    *,
+    functions: Sequence[PythonFunction] = (),
+    on_compiled: Callable[[int], None] | None = None,
 ) -> list[CompiledKernel]:
     """Each kernel's machine code for its spec.
 
@@ -72,6 +79,8 @@ def compile_all(
         cores: how many processes may compile. `NEOCOG_COMPILERS`, a number, comes first.
         on_compile: called with the number of kernels to compile, if any, before that begins;
             without it, the function given to `announced` is called.
+        functions: are compiled, too, by this process while others begin with the kernels.
+        on_compiled: called with the number of kernels that are left, now and then.
 
     Raises:
         NeocogError: `NEOCOG_COMPILERS` is not such a number.
@@ -84,9 +93,13 @@ def compile_all(
         if on_compile is not None:
             on_compile(len(missing))
         with _helpers(missing, min(compilers, len(missing) // _WORTHWHILE) - 1):
-            _share(missing)
+            for function in functions:
+                function.compile()
+            _share(missing, on_compiled)
         with deferred_signals():
             gc.collect()  # llvmlite frees twice if it is interrupted while it frees
+    for function in functions:
+        function.compile()
     return [compiled_kernel(*pair) for pair in pairs]
 
 
@@ -116,12 +129,17 @@ def _compilers(cores: int) -> int:
     )
 
 
-def _share(missing: Sequence[_Pair]) -> None:
+def _share(missing: Sequence[_Pair], on_compiled: Callable[[int], None] | None = None) -> None:
     """Compile what no other process has claimed, then wait for the rest with a time limit."""
     left = list(missing)
     until = time.monotonic() + _PATIENCE
     while left:
-        waiting = [pair for pair in left if not compile_unclaimed(*pair)]
+        waiting = []
+        for n, pair in enumerate(left, 1):
+            if not compile_unclaimed(*pair):
+                waiting.append(pair)
+            if on_compiled is not None:
+                on_compiled(len(left) - n + len(waiting))
         if len(waiting) < len(left):
             until = time.monotonic() + _PATIENCE
         elif time.monotonic() > until:  # a process that is stuck but alive
@@ -205,15 +223,3 @@ def _last_line(file: IO[bytes]) -> str:
     file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
     lines = file.read().decode(errors="replace").strip().splitlines()
     return lines[-1].strip() if lines else "it said nothing"
-
-
-def help_compiling() -> None:
-    """Compile what the parent process has written to the standard input."""
-    from importlib import import_module
-
-    # Only `_helper` writes this input.
-    folder, named = pickle.load(sys.stdin.buffer)  # noqa: S301
-    if kernel_cache.cache_folder() != folder:
-        sys.exit("The sources of neocog's kernels were changed, or another Numba was found.")
-    for module, name, spec in named:
-        compile_unclaimed(getattr(import_module(module), name), spec)

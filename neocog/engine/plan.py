@@ -50,7 +50,7 @@ class Instruction:
     layer: str = ""
 
     @classmethod
-    def of(cls, kernel: Any, spec: Any, layer: str, **operands: str | None) -> "Instruction":
+    def of(cls, kernel: Any, spec: Any, layer: str, /, **operands: str | None) -> "Instruction":
         """An instruction on named operands.
 
         Raises:

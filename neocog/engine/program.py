@@ -12,6 +12,7 @@ from neocog.engine.memory import Memory
 from neocog.engine.plan import Plan, Scope
 from neocog.engine.running import Run
 from neocog.engine.thread_pool import run_together
+from neocog.kernels.compiler.jit import python_functions
 from neocog.kernels.compiler.spec import numbers_of
 from neocog.kernels.runtime.helper_threads import JOB_SIZE
 from neocog.kernels.runtime.workers import (
@@ -62,7 +63,8 @@ class Program:
         self.batch = batch
         self.memory = Memory(plan, workers, batch)
         pairs = [(i.kernel, i.spec) for i in plan.instructions]
-        compiled = compile_all(pairs, available_threads(), on_compile)
+        driver = python_functions[run]
+        compiled = compile_all(pairs, available_threads(), on_compile, functions=[driver])
         self._outside: dict[str, list[tuple[int, int]]] = {}
         self._table = np.zeros((workers, len(compiled), INSTRUCTION), np.int64)
         self._numbers = [

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops import ConvolutionOp, LinearOp, LoadOp, Op, PoolingOp
-from neocog.engine.ops.loss import cross_entropy, probabilities
+from neocog.engine.ops.loss import add_loss, probabilities
 from neocog.engine.plan import Plan
 from neocog.engine.program_options import ProgramOptions
 
@@ -19,8 +19,10 @@ __all__ = ["inference_plan", "training_plan"]
 # group to the next, so that workers can split linear layers by their inputs.
 _SHARED_BYTES = 384 * 1024
 
-# The most shards, each with its own sums of weight gradients; also the most threads for a batch.
-_MOST_SHARDS = 16
+# Shards of a batch, each with its own sums of weight gradients. As many threads can share a batch.
+# More than the first number only where each has so many images that its sums cost little beside
+# them.
+_MANY_SHARDS, _MOST_SHARDS, _IMAGES_A_SHARD = 16, 64, 8
 
 
 def _is_shared(ops: Sequence[Op], batch: int) -> bool:
@@ -29,6 +31,11 @@ def _is_shared(ops: Sequence[Op], batch: int) -> bool:
     floats = ops[0].y.map.size + sum(3 * op.y.map.size for op in ops[1:])
     small = batch * floats * FLOAT <= _SHARED_BYTES
     return small and all(isinstance(op, plain) for op in ops)
+
+
+def _shards(batch: int) -> int:
+    """The most shards of a batch. They do not depend on the threads, and so neither do results."""
+    return max(_MANY_SHARDS, min(batch // _IMAGES_A_SHARD, _MOST_SHARDS))
 
 
 def training_plan(
@@ -41,11 +48,11 @@ def training_plan(
     """
     shared = options.update_plan.immediate and _is_shared(ops, batch)
     builder = Builder(
-        batch, _MOST_SHARDS, shared=shared, keep_activations=keep_activations, options=options
+        batch, _shards(batch), shared=shared, keep_activations=keep_activations, options=options
     )
     for op in ops:
         op.forward(builder)
-    cross_entropy(builder, ops[-1].y)
+    add_loss(builder, ops[-1].y)
     if builder.shared:
         builder.cut()
     for op in reversed(ops):

@@ -5,14 +5,32 @@ from typing import Any
 
 from neocog.errors import ArchitectureError, is_plain
 from neocog.layers.base import Layer
+from neocog.layers.channels import ChannelShuffle, Slice
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
-from neocog.layers.elementwise import GELU, Dropout, LeakyReLU, ReLU, Scale, Sigmoid, SiLU, Tanh
+from neocog.layers.elementwise import (
+    ELU,
+    GELU,
+    Dropout,
+    Hardsigmoid,
+    Hardswish,
+    LeakyReLU,
+    Mish,
+    ReLU,
+    ReLU6,
+    Scale,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 from neocog.layers.graph import Node
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
-from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.normalization import BatchNorm2d, GroupNorm, LayerNorm2d
+from neocog.layers.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from neocog.layers.upsampling import Upsample
 from neocog.validation import shown
 
 __all__ = ["LAYERS", "build", "build_nodes", "build_row", "describe", "describe_node"]
@@ -24,10 +42,17 @@ LAYERS: dict[str, type[Layer]] = {
         Conv2d,
         Linear,
         BatchNorm2d,
+        GroupNorm,
+        LayerNorm2d,
         MaxPool2d,
         AvgPool2d,
         AdaptiveAvgPool2d,
         AdaptiveMaxPool2d,
+        ZeroPad2d,
+        ReflectionPad2d,
+        ReplicationPad2d,
+        CircularPad2d,
+        Upsample,
         Dropout,
         Flatten,
         ReLU,
@@ -36,10 +61,18 @@ LAYERS: dict[str, type[Layer]] = {
         GELU,
         Sigmoid,
         Tanh,
+        ReLU6,
+        Hardsigmoid,
+        Hardswish,
+        ELU,
+        Softplus,
+        Mish,
         Scale,
         Add,
         Multiply,
         Concat,
+        Slice,
+        ChannelShuffle,
         Sequential,
         Residual,
     )

@@ -15,10 +15,20 @@ the PyTorch documentation, for every convention that the formulas leave open.
 """
 
 from neocog.reference.activation import (
+    elu_backward,
+    elu_forward,
     gelu_backward,
     gelu_forward,
+    hardsigmoid_backward,
+    hardsigmoid_forward,
+    hardswish_backward,
+    hardswish_forward,
     leaky_relu_backward,
     leaky_relu_forward,
+    mish_backward,
+    mish_forward,
+    relu6_backward,
+    relu6_forward,
     relu_backward,
     relu_forward,
     scale_backward,
@@ -27,6 +37,8 @@ from neocog.reference.activation import (
     sigmoid_forward,
     silu_backward,
     silu_forward,
+    softplus_backward,
+    softplus_forward,
     tanh_backward,
     tanh_forward,
 )
@@ -113,6 +125,7 @@ from neocog.reference.optimizers import (
     rmsprop_step,
     sgd_step,
 )
+from neocog.reference.padding import pad2d_backward, pad2d_forward
 from neocog.reference.pooling import (
     adaptive_avg_pool2d_backward,
     adaptive_avg_pool2d_forward,
@@ -128,6 +141,13 @@ from neocog.reference.pooling import (
 from neocog.reference.resize import (
     resize_image,
 )
+from neocog.reference.target_losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    squared_error,
+    squared_error_backward,
+)
+from neocog.reference.upsampling import upsample_backward, upsample_forward
 
 __all__ = [
     "adagrad_step",
@@ -150,6 +170,8 @@ __all__ = [
     "batch_norm2d_forward",
     "batch_norm2d_running",
     "batch_norm2d_statistics",
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
     "clip_by_norm",
     "concat_backward",
     "concat_forward",
@@ -164,6 +186,8 @@ __all__ = [
     "cross_entropy_divisor",
     "dropout_backward",
     "dropout_forward",
+    "elu_backward",
+    "elu_forward",
     "ema_step",
     "flatten_backward",
     "flatten_forward",
@@ -172,6 +196,10 @@ __all__ = [
     "gelu_backward",
     "gelu_forward",
     "global_norm",
+    "hardsigmoid_backward",
+    "hardsigmoid_forward",
+    "hardswish_backward",
+    "hardswish_forward",
     "label_score",
     "label_score_backward",
     "layer_backward",
@@ -186,13 +214,19 @@ __all__ = [
     "lookahead_step",
     "max_pool2d_backward",
     "max_pool2d_forward",
+    "mish_backward",
+    "mish_forward",
     "mixed_targets",
     "multiply_backward",
     "multiply_forward",
     "muon_step",
     "newton_schulz",
+    "pad2d_backward",
+    "pad2d_forward",
     "preprocess",
     "random_crop_box",
+    "relu6_backward",
+    "relu6_forward",
     "relu_backward",
     "relu_forward",
     "resize_image",
@@ -207,7 +241,13 @@ __all__ = [
     "silu_backward",
     "silu_forward",
     "softmax",
+    "softplus_backward",
+    "softplus_forward",
+    "squared_error",
+    "squared_error_backward",
     "tanh_backward",
     "tanh_forward",
     "trivial_augment",
+    "upsample_backward",
+    "upsample_forward",
 ]

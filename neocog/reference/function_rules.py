@@ -4,26 +4,41 @@ from abc import abstractmethod
 from typing import Any
 
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
+    ChannelShuffle,
+    CircularPad2d,
     Concat,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
     MaxPool2d,
+    Mish,
     Multiply,
+    ReflectionPad2d,
     ReLU,
+    ReLU6,
+    ReplicationPad2d,
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
+    Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.reference import activation, merging, pooling
 from neocog.reference.dropout import dropout_backward, dropout_forward
 from neocog.reference.formula import Array, Arrays, Call, Formula, Mask, formula
+from neocog.reference.padding import pad2d_backward, pad2d_forward
+from neocog.reference.upsampling import upsample_backward, upsample_forward
 
 __all__: list[str] = []
 
@@ -123,6 +138,60 @@ class _Tanh(_Function):
         return activation.tanh_backward(dy, x)
 
 
+@formula(ReLU6)
+class _ReLU6(_Function):
+    def f(self, layer: ReLU6, x: Array) -> Array:
+        return activation.relu6_forward(x)
+
+    def df(self, layer: ReLU6, dy: Array, x: Array) -> Array:
+        return activation.relu6_backward(dy, x)
+
+
+@formula(Hardsigmoid)
+class _Hardsigmoid(_Function):
+    def f(self, layer: Hardsigmoid, x: Array) -> Array:
+        return activation.hardsigmoid_forward(x)
+
+    def df(self, layer: Hardsigmoid, dy: Array, x: Array) -> Array:
+        return activation.hardsigmoid_backward(dy, x)
+
+
+@formula(Hardswish)
+class _Hardswish(_Function):
+    def f(self, layer: Hardswish, x: Array) -> Array:
+        return activation.hardswish_forward(x)
+
+    def df(self, layer: Hardswish, dy: Array, x: Array) -> Array:
+        return activation.hardswish_backward(dy, x)
+
+
+@formula(ELU)
+class _ELU(_Function):
+    def f(self, layer: ELU, x: Array) -> Array:
+        return activation.elu_forward(x, layer.alpha)
+
+    def df(self, layer: ELU, dy: Array, x: Array) -> Array:
+        return activation.elu_backward(dy, x, layer.alpha)
+
+
+@formula(Softplus)
+class _Softplus(_Function):
+    def f(self, layer: Softplus, x: Array) -> Array:
+        return activation.softplus_forward(x, layer.beta, layer.threshold)
+
+    def df(self, layer: Softplus, dy: Array, x: Array) -> Array:
+        return activation.softplus_backward(dy, x, layer.beta, layer.threshold)
+
+
+@formula(Mish)
+class _Mish(_Function):
+    def f(self, layer: Mish, x: Array) -> Array:
+        return activation.mish_forward(x)
+
+    def df(self, layer: Mish, dy: Array, x: Array) -> Array:
+        return activation.mish_backward(dy, x)
+
+
 @formula(Scale)
 class _Scale(_Function):
     def f(self, layer: Scale, x: Array) -> Array:
@@ -179,6 +248,24 @@ class _AdaptiveMaxPool2d(_Function):
         return pooling.adaptive_max_pool2d_backward(dy, winner, x.shape)
 
 
+@formula(ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d)
+class _Pad2d(_Function):
+    def f(self, layer: Any, x: Array) -> Array:
+        return pad2d_forward(x, (layer.rows, layer.columns), layer.mode)
+
+    def df(self, layer: Any, dy: Array, x: Array) -> Array:
+        return pad2d_backward(dy, x.shape, (layer.rows, layer.columns), layer.mode)
+
+
+@formula(Upsample)
+class _Upsample(_Function):
+    def f(self, layer: Upsample, x: Array) -> Array:
+        return upsample_forward(x, layer.scale)
+
+    def df(self, layer: Upsample, dy: Array, x: Array) -> Array:
+        return upsample_backward(dy, layer.scale)
+
+
 @formula(Flatten)
 class _Flatten(_Function):
     def f(self, layer: Flatten, x: Array) -> Array:
@@ -222,3 +309,21 @@ class _Concat(Formula):
         self, layer: Concat, call: Call, dy: Array, *inputs: Array
     ) -> tuple[Arrays, dict[str, Array]]:
         return merging.concat_backward(dy, inputs), {}
+
+
+@formula(Slice)
+class _Slice(_Function):
+    def f(self, layer: Slice, x: Array) -> Array:
+        return merging.slice_forward(x, layer.start, layer.stop)
+
+    def df(self, layer: Slice, dy: Array, x: Array) -> Array:
+        return merging.slice_backward(dy, x, layer.start, layer.stop)
+
+
+@formula(ChannelShuffle)
+class _ChannelShuffle(_Function):
+    def f(self, layer: ChannelShuffle, x: Array) -> Array:
+        return merging.shuffle_channels(x, layer.groups)
+
+    def df(self, layer: ChannelShuffle, dy: Array, x: Array) -> Array:
+        return merging.shuffle_channels(dy, x.shape[1] // layer.groups)

@@ -31,6 +31,8 @@ COMMANDS = [
     "bench",
     "data",
     "cache",
+    "kernels",
+    "warm-up",
 ]
 
 

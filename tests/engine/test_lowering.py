@@ -26,6 +26,7 @@ from neocog.layers import (
     Residual,
     Scale,
     Sequential,
+    SiLU,
 )
 from neocog.network import Network
 
@@ -160,6 +161,20 @@ def test_for_inference_normalization_is_in_the_weights():
     trained = ops_of(True, **layers, **head(8, 2))
     assert not any(getattr(op, "folded", "") for op in trained)
     assert kinds(trained).count(DropoutOp) == 1
+
+
+@pytest.mark.parametrize(("layer", "function"), [(ReLU(), "relu"), (SiLU(), "silu")])
+def test_for_inference_a_depthwise_convolution_takes_in_the_function_behind_it(layer, function):
+    layers = {
+        "conv": Conv2d(3, 8, 3, padding=1),
+        "depth": Conv2d(8, 8, 3, groups=8, padding=1),
+        "norm": BatchNorm2d(8),
+        "function": layer,
+        "again": layer,
+    }
+    depth = ops_of(False, **layers, **head(8, 8))[1]
+    assert (depth.folded, depth.function) == ("norm", function)
+    assert ops_of(True, **layers, **head(8, 8))[1].function == "identity"
 
 
 def test_only_one_of_two_normalizations_is_folded():

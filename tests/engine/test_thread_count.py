@@ -11,7 +11,7 @@ from neocog import SGD, Adam
 from neocog.engine.trainer import Trainer
 from neocog.errors import NeocogError
 from neocog.kernels.runtime.workers import GROUP
-from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.layers import GELU, BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, SiLU
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings
 
@@ -90,6 +90,23 @@ def wide():
     return network, rng.integers(0, 256, (7, 17, 12, 3), np.uint8)
 
 
+def separable():
+    """Depthwise convolutions with functions behind them, of an odd and of an even height."""
+    network = Network(
+        input_shape=(3, 13, 9),
+        conv=Conv2d(3, 20, 1),
+        depth1=Conv2d(20, 20, 3, padding=1, groups=20),
+        norm=BatchNorm2d(20),
+        act1=SiLU(),
+        depth2=Conv2d(20, 20, 2, stride=2, groups=20),
+        act2=ReLU(),
+        flatten=Flatten(),
+        fc=Linear(20 * 6 * 4, 4),
+    )
+    network.initialize(0)
+    return network, np.random.default_rng(0).integers(0, 256, (7, 13, 9, 3), np.uint8)
+
+
 def test_workers_that_help_each_other_change_nothing():
     """Where there are many images, who is done takes what others have not come to yet."""
     network, images = wide()
@@ -114,12 +131,53 @@ def test_workers_that_help_each_other_change_nothing():
     assert_same(states[2], states[0])
 
 
-@pytest.mark.parametrize("make", [small, wide])
+def test_more_threads_than_a_small_batch_has_shards():
+    """A batch of 160 is cut into 20 shards, for as many threads; the others find nothing to do."""
+    network = Network(
+        input_shape=(3, 6, 6),
+        conv=Conv2d(3, 5, 3, padding=1),
+        norm=BatchNorm2d(5),
+        act=ReLU(),
+        depthwise=Conv2d(5, 5, 3, groups=5),
+        pool=MaxPool2d(2),
+        flatten=Flatten(),
+        fc=Linear(5 * 2 * 2, 4),
+    )
+    network.initialize(0)
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (180, 6, 6, 3), np.uint8), rng.integers(0, 4, 180)
+    first = None
+    for threads in range(1, 41):
+        trainer = Trainer(
+            *parts_of(network),
+            images,
+            labels,
+            TrainingSettings(batch_size=160, optimizer=SGD(0.1, 0.9), threads=threads),
+        )
+        assert trainer._program.workers == threads
+        assert trainer._program.plan.shard == 8
+        losses = trainer.run(np.arange(180))
+        state = {"losses": losses, **trainer.parameters(), **trainer.optimizer_state()}
+        first = first or state
+        assert_same(state, first)
+    assert len(np.unique(first["losses"])) == 2
+
+
+@pytest.mark.parametrize(("batch", "shards"), [(1, 1), (16, 16), (20, 10), (128, 16), (256, 32)])
+def test_a_batch_is_cut_by_its_size(batch, shards):
+    network, images, labels = small(256)
+    settings = TrainingSettings(batch_size=batch, optimizer=SGD(0.1), threads=1)
+    trainer = Trainer(*parts_of(network), images, labels, settings)
+    assert -(-batch // trainer._program.plan.shard) == shards
+
+
+@pytest.mark.parametrize("make", [small, wide, separable])
 def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
     network, images, *_ = make()
     expected = network.predict_scores(images)
     network.initialize(0)  # the same parameters, and nothing kept for predicting
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
+    monkeypatch.setattr("neocog.engine.ops.linear._SPLIT_WEIGHTS", 0)
     for threads in (1, 2, 3):
         for n in range(3):
             alone = network.predict_scores(images[n : n + 1], threads=threads)

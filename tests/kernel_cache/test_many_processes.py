@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from kernel_caches import COUNT, finish, forget, run, start
+from numba import int64
 
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
 from neocog.kernels.compiler import jit, kernel_cache
@@ -124,7 +125,7 @@ def factor(compiled):
 _call = function_pointer_call(jit.KERNEL_ARGUMENTS)
 
 
-@jit.called_from_python
+@jit.called_from_python(int64, int64, int64)
 def drive(address, numbers, operands):
     _call(address, longs_at(numbers), longs_at(operands), 0, 1)
 

@@ -1,17 +1,19 @@
 """The forward convolution kernels alone against `neocog.reference` in float64; see `cases`."""
 
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 import numpy as np
+import pytest
 from cases import (
     double,
     example,
     in_parts,
     magnitude,
+    once,
     real,
-    shapes,
-    unwritten,
+    sizes,
     whole,
     wild,
     winner_offsets,
@@ -30,6 +32,7 @@ from convolution_cases import (
     result,
 )
 from hypothesis import given
+from hypothesis import strategies as st
 from kernel_caller import (
     Buffer,
     assert_within,
@@ -45,16 +48,22 @@ from kernel_caller import (
 )
 
 from neocog import reference
-from neocog.kernels.convolution.forward import conv2d_forward
+from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.convolution.forward import conv2d_forward, kinds
 from neocog.kernels.layout import padded
 
+CHANNELS = st.integers(1, 70)
 OVER = Case(1, 5, (1, 1), 33, (2, 5), (4, 4), (3, 3))
+#: A weight of more than a megabyte, whose next block is prefetched.
+FAR = Case(1, 300, (3, 4), 120, (3, 3), (1, 1), (1, 1))
 TALL = Case(1, 8, (96, 96), 8, (1, 2), (0, 0), (0, 1), extra=1)
 
 
 def conv_operands(case, x, w, b):
     bias = None if b is None else parameter(padded(len(b)), bias_places(len(b)), b)
-    return maps(case.x_map, x), parameter(case.w_map.size, weight_places(case.w_map), w), bias
+    weight = parameter(case.w_map.size, weight_places(case.w_map), w)
+    return {"x": maps(case.x_map, x), "weight": weight, "bias": bias}
 
 
 def forward(case, x, w, b):
@@ -69,60 +78,88 @@ def conv_bound(case, x, w, b, before=0):
     return rounding(terms + 2, sums + np.abs(before))
 
 
-def assert_same_in_parts(case, operands, y, expected):
-    """Bitwise the same where parts of one image are the items, in two calls."""
-    spec = case.spec(case.y_map, accumulate=case.accumulate, parts=True)
+def fresh_result(case, kind, x):
+    return result(case, kind, x, case.y_map)[0]
+
+
+def assert_same_in_parts(case, operands, fresh, expected):
+    """Bitwise the same image by image, and where parts of one image are the items, in two calls."""
+    spec = case.spec(case.y_map, accumulate=case.accumulate)
+    y = fresh()
+    for n in range(case.n):
+        of = {**operands, "x": (operands["x"], n)}
+        call(conv2d_forward, spec, y=(y, n), **of)
+    np.testing.assert_array_equal(read(case.y_map, y), expected)
+    if case.n > 1:
+        return
+    spec, y = replace(spec, parts=True), fresh()
     for first, count in in_parts(spec.bands * spec.w.blocks):
-        call(conv2d_forward, spec, (*operands, y, None, None), count, first=first)
+        call(conv2d_forward, spec, count=count, first=first, y=y, **operands)
     np.testing.assert_array_equal(read(case.y_map, y), expected)
 
 
-@shapes(4)
+@sizes(100)
 @example(case=RGB)
+@example(case=replace(RGB, n=2, kernel=(7, 7), stride=(2, 2), size=(30, 61), outputs=33))
+@example(case=replace(RGB, inputs=1, size=(7, 40), relu=True))
+@example(case=replace(RGB, inputs=4, kernel=(5, 5), size=(9, 8)))
+@example(case=Case(2, 3, (4, 5), 17, (1, 1), dense=True))
+@example(case=Case(2, 9, (4, 5), 17, (1, 1)))
 @example(case=MANY)
-@example(case=ONE, once=True)
-@example(case=OVER, once=True)
+@example(case=ONE)
+@example(case=OVER)
 @example(case=GROUPS)
 @example(case=LARGE_GROUPS)
-@example(case=SPARSE, once=True)
-@example(case=HEAVY, once=True)
-@example(case=TALL, once=True)
-@given(case=cases())
+@example(case=SPARSE)
+@example(case=replace(HEAVY, n=5))
+@example(case=TALL)
+@example(case=FAR)
+@given(case=cases(channels=CHANNELS))
 def test_conv2d_forward(case):
     m = case.y_map
     spec = case.spec(m, accumulate=case.accumulate)
     for kind in (whole, real, wild):
         x, w, b = conv_data(kind, case)
         y, before = result(case, kind, x, m)
-        call(conv2d_forward, spec, (*conv_operands(case, x, w, b), y, None, None), len(x))
+        operands = conv_operands(case, x, w, b)
+        call(conv2d_forward, spec, count=len(x), y=y, **operands)
         expected = forward(case, double(x), double(w), double(b))
         if case.relu:
             expected = reference.relu_forward(expected)
         bound = conv_bound(case, x, w, b, before) if kind is real else 0
         actual = read(case.y_map, y, finite=kind is not wild)
         assert_within(actual, expected + before, bound)
-        if kind is real and case.n == 1:  # another kernel to compile
-            assert_same_in_parts(
-                case, conv_operands(case, x, w, b), result(case, kind, x, m)[0], actual
-            )
+        if kind is real:
+            fresh = partial(fresh_result, case, kind, x)
+            assert_same_in_parts(case, operands, fresh, actual)
 
 
-@shapes(3)
-@example(case=replace(RGB, size=(8, 12), border=(0, 0), relu=True), once=True)
+@st.composite
+def pooled_cases(draw):
+    """Groups have whole vectors."""
+    case = draw(cases(pool=True, channels=CHANNELS))
+    if case.groups == 1:
+        return case
+    return replace(case, outputs=draw(st.sampled_from([LANES, 2 * LANES, 5 * LANES])))
+
+
+@sizes(60)
+@example(case=replace(RGB, size=(8, 12), border=(0, 0), relu=True))
+@example(case=replace(RGB, size=(12, 32), outputs=48))
+@example(case=replace(RGB, n=5, inputs=1, size=(14, 30), outputs=24))
 @example(case=Case(2, 17, (7, 9), 24, (3, 3), (1, 1), (1, 1), border=(1, 2)))
-@example(case=Case(1, 1, (1, 2), 5, (2, 1), (1, 1), bias=False), once=True)
-@example(case=replace(GROUPS, size=(9, 8), relu=True))
-@given(case=cases(pool=True))
+@example(case=Case(1, 1, (1, 2), 5, (2, 1), (1, 1), bias=False))
+@example(case=replace(GROUPS, size=(9, 8), outputs=LANES, relu=True))
+@given(case=pooled_cases())
 def test_conv2d_forward_pooled(case):
     m = case.pooled
     for kind, keep in ((whole, True), (real, True), (wild, True), (whole, False)):
-        if not keep and case.n != 3:
-            continue  # without winners is another kernel to compile
         spec = case.spec(m, pool=True, winners=keep)
         x, w, b = conv_data(kind, case)
-        y = unwritten(m, len(x)) if case.w_map.lanes_left else blank(m, len(x))
+        y = blank(m, len(x))
         winners = Buffer(len(x), m.bare.size, np.int32)
-        call(conv2d_forward, spec, (*conv_operands(case, x, w, b), y, winners, None), len(x))
+        of = {**conv_operands(case, x, w, b), "winners": winners if keep else None}
+        call(conv2d_forward, spec, count=len(x), y=y, **of)
         sums = forward(case, double(x), double(w), double(b))
         expected, winner = reference.max_pool2d_forward(sums)
         if case.relu:
@@ -135,8 +172,8 @@ def test_conv2d_forward_pooled(case):
         won = winners.items[:, places(m.bare)]
         offsets = winner_offsets(case.x_map, np.arange(4), case.stride)
         if not keep:
-            assert (winners.items == 77).all()
-        elif kind is real:
+            continue
+        if kind is real:
             # The winner may be another one only where both are the largest within the bound.
             rows, columns = m.height, m.width
             fours = [sums[:, :, r // 2 : 2 * rows : 2, r % 2 : 2 * columns : 2] for r in range(4)]
@@ -147,3 +184,28 @@ def test_conv2d_forward_pooled(case):
             known = ~np.isnan(expected)
             np.testing.assert_array_equal(won[known], offsets[winner][known])
             assert np.isin(won, offsets).all()
+
+
+LISTED = {(kernel, kind_of(spec)) for kernel, spec in kinds()}
+
+
+@once
+@given(case=cases(channels=CHANNELS) | pooled_cases(), pool=st.booleans())
+@example(case=replace(RGB, size=(12, 32), outputs=48), pool=True)
+@example(case=replace(RGB, inputs=1, size=(12, 12)), pool=False)
+@example(case=replace(RGB, inputs=1, size=(12, 60)), pool=True)
+def test_all_kinds_are_listed(case, pool):
+    if pool and (case.w_map.lanes_left or min(case.out) < 2):
+        return
+    spec = replace(case.spec(case.pooled if pool else case.y_map), pool=pool)
+    assert (conv2d_forward, kind_of(spec)) in LISTED
+
+
+def test_there_are_few_kinds():
+    assert len(LISTED) <= 20
+
+
+def test_what_cannot_be_pooled_is_refused():
+    for case, option in ((MANY, "gated"), (MANY, "accumulate"), (GROUPS, "pool")):
+        with pytest.raises(ValueError, match="Pooling has no gate, adds nothing, and needs groups"):
+            replace(case.spec(case.y_map, accumulate=False), **{"pool": True, option: True})

@@ -3,25 +3,14 @@
 from math import nan
 
 import numpy as np
-from cases import (
-    BORDERS,
-    CHANNELS,
-    IMAGES,
-    SIZES,
-    double,
-    example,
-    generator,
-    in_every_width,
-    in_parts,
-    magnitude,
-    real,
-    shapes,
-    whole,
-    wild,
-)
+import pytest
+from cases import double, example, generator, in_parts, magnitude, once, real, sizes, whole, wild
+from depthwise_cases import CASES, Case, Side, depthwise, with_cases, with_images
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_caller import (
+    TINY,
+    UNIT,
     Buffer,
     assert_within,
     blank,
@@ -36,192 +25,176 @@ from kernel_caller import (
 
 from neocog import reference
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.convolution.depthwise import (
-    Depthwise,
-    depthwise_backward_input,
-    depthwise_forward,
-)
+from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.convolution import depthwise as forward_kernels
+from neocog.kernels.convolution import depthwise_gradient as gradient_kernels
+from neocog.kernels.convolution.depthwise import depthwise_forward
 from neocog.kernels.convolution.depthwise_gradient import (
     depthwise_backward_weight,
     depthwise_reduce,
 )
-from neocog.kernels.layout import FeatureMap
+from neocog.kernels.convolution.depthwise_tiling import DepthwiseSum
+from neocog.kernels.layout import padded
+
+# The exponential's error in units of UNIT, three roundings more of the sigmoid, and the product.
+SILU = 4 + 3 + 1
+
+# Functions behind the convolution, with what the spec says of them.
+LIMITS = {"identity": {}, "relu": {"low": 0.0}, "relu6": {"low": 0.0, "high": 6.0}}
 
 
-@st.composite
-def depthwise(draw):
-    """(N, C, (side, side), borders, dense maps, bias, relu), a side as in `DOWN` and `ACROSS`."""
-    c = draw(CHANNELS)
-    sides = []
-    for _ in range(2):
-        size, kernel, spread = (
-            draw(SIZES),
-            draw(st.integers(1, 5)),
-            draw(st.sampled_from([1, 1, 2])),
-        )
-        before, after = draw(st.integers(0, 4)), draw(st.integers(0, 4))
-        missing = spread * (kernel - 1) + 1 - size - before - after
-        sides.append(
-            (size, kernel, draw(st.integers(1, 3)), spread, before + max(0, missing), after)
-        )
-    borders = tuple(draw(BORDERS) for _ in range(4))
-    dense = tuple(c <= 5 and draw(st.booleans()) for _ in range(4))
-    return draw(IMAGES), c, tuple(sides), borders, dense, draw(st.booleans()), draw(st.booleans())
+def forward(case, spec, x, w, b):
+    """y, computed in one call, or in two over the parts of each image."""
+    weight = parameter(case.weight_size, case.weight_places, w)
+    bias = parameter(padded(case.channels), case.bias_places, b) if case.bias else None
+    y = blank(spec.y, len(x))
+    x = maps(spec.x, x)
+    if not spec.parts:
+        call(depthwise_forward, spec, count=case.images, x=x, weight=weight, bias=bias, y=y)
+        return y
+    for image in range(case.images):
+        of = {"x": (x, image), "weight": weight, "bias": bias, "y": (y, image)}
+        for first, count in in_parts(spec.items):
+            call(depthwise_forward, spec, first=first, count=count, **of)
+    return y
 
 
-B = ((0, 0), (0, 1), (2, 0), (1, 1))
-WIDE = ((1, 0), (0, 1), (2, 3), (1, 1))
-NONE, ALL = (False,) * 4, (True,) * 4
-# A side: size, kernel, stride, dilation, zeros before, zeros after.
-CASES = (
-    (2, 17, ((7, 3, 1, 1, 1, 1), (9, 3, 1, 1, 1, 1)), B, NONE, True, True),
-    (2, 33, ((6, 3, 1, 1, 1, 1), (16, 3, 1, 1, 1, 1)), WIDE, NONE, False, False),
-    (1, 8, ((9, 3, 2, 1, 1, 1), (13, 3, 2, 1, 0, 1)), WIDE, NONE, True, False),
-    (1, 24, ((5, 5, 1, 1, 2, 2), (6, 4, 1, 2, 3, 3)), B, NONE, True, True),
-    (3, 3, ((6, 3, 1, 1, 1, 1), (5, 2, 3, 1, 0, 1)), B, ALL, True, False),
-    (1, 9, ((1, 1, 1, 1, 0, 0), (1, 1, 1, 1, 0, 0)), B, NONE, False, True),
-    (1, 5, ((4, 7, 2, 1, 3, 3), (3, 13, 1, 1, 6, 6)), B, (True, False, False, True), True, False),
-    (1, 8, ((13, 2, 3, 2, 0, 0), (13, 2, 5, 1, 4, 0)), B, NONE, True, False),
-)
-
-
-def with_cases(**others):
-    def decorate(test):
-        for case in in_every_width(CASES, 2):
-            test = example(case=case, **others)(test)
-        return test
-
-    return decorate
-
-
-def layout(case, shard=1):
-    """The spec, the shape of x and y, and how the reference calls the convolution."""
-    n, c, sides, borders, dense, bias, relu = case
-    out, room = [], []
-    for size, kernel, stride, spread, before, after in sides:
-        out.append((size + before + after - spread * (kernel - 1) - 1) // stride + 1)
-        room.append(max(before, after))
-    (h, kh, sh, dh, top, below), (w, kw, sw, dw, left, right) = sides
-    x_border = tuple(r + b for r, b in zip(room, borders[0], strict=True))
-    four = (
-        FeatureMap(*size, c, *border, d)
-        for size, border, d in zip(
-            ((h, w), out, out, (h, w)), (x_border, *borders[1:]), dense, strict=True
-        )
-    )
-    spec = Depthwise(*four, kh, kw, sh, sw, dh, dw, top, left, bias, relu, shard)
-    called = {
-        "padding": ((top, below), (left, right)),
-        "stride": (sh, sw),
-        "dilation": (dh, dw),
-        "groups": c,
-    }
-    return spec, (n, c, h, w), (n, c, *out), called
-
-
-def data(kind, case, spec, shape):
-    """x, weight as in PyTorch, and bias."""
-    rng = generator(kind.__name__, case)
-    other = whole if kind is wild else kind
-    x, w = kind(rng, *shape), other(rng, shape[1], 1, spec.kernel_h, spec.kernel_w)
-    return x, w, other(rng, shape[1]) if spec.bias else None
-
-
-def weight_places(spec):
-    """Where in the packed weight the numbers [C, 1, i, j] stand."""
-    c, _, i, j = np.ogrid[: spec.x.channels, :1, : spec.kernel_h, : spec.kernel_w]
-    return (i * spec.kernel_w + j) * spec.floats + c
-
-
-def bias_places(spec):
-    return np.arange(spec.x.channels)
-
-
-@shapes(3)
-@with_cases()
-@given(case=depthwise())
-def test_depthwise_forward(case):
-    spec, shape, _, called = layout(case)
+@sizes(60)
+@with_cases(function="relu", parts=False)
+@given(case=depthwise(), function=st.sampled_from(list(LIMITS)), parts=st.booleans())
+def test_depthwise_forward(case, function, parts):
+    spec = case.forward(parts=parts, **LIMITS[function])
     for kind in (whole, real, wild):
-        x, w, b = data(kind, case, spec, shape)
-        weight = parameter(spec.size, weight_places(spec), w)
-        bias = parameter(spec.floats, bias_places(spec), b) if spec.bias else None
-        y = blank(spec.y, len(x))
-        call(depthwise_forward, spec, (maps(spec.x, x), weight, bias, y), len(x))
+        x, w, b = case.data(kind)
+        y = forward(case, spec, x, w, b)
         with np.errstate(invalid="ignore"):
-            expected = reference.conv2d_forward(double(x), double(w), double(b), **called)
-        if spec.relu:
-            expected = reference.relu_forward(expected)
+            expected = reference.conv2d_forward(double(x), double(w), double(b), **case.called)
+        expected = np.minimum(np.maximum(expected, spec.low), spec.high)
         bound = 0
         if kind is real:
-            sums = reference.conv2d_forward(magnitude(x), magnitude(w), magnitude(b), **called)
-            bound = rounding(spec.taps + 1, sums)
+            sums = reference.conv2d_forward(magnitude(x), magnitude(w), magnitude(b), **case.called)
+            bound = rounding(case.kernel[0] * case.kernel[1] + 1, sums)
         assert_within(read(spec.y, y), expected, bound)
 
 
-@shapes(3)
+@sizes(20)
+@with_cases(parts=True)
+@given(case=depthwise(), parts=st.booleans())
+def test_silu_behind_the_convolution(case, parts):
+    x, w, b = case.data(real)
+    bare = case.forward()
+    of = double(read(bare.y, forward(case, bare, x, w, b)))
+    spec = case.forward(silu=True, parts=parts)
+    expected = reference.silu_forward(of)
+    bound = SILU * UNIT * np.abs(expected) + 4 * TINY * (1 + np.abs(of))
+    assert_within(read(spec.y, forward(case, spec, x, w, b)), expected, bound)
+
+
+@sizes(40)
 @with_cases()
 @given(case=depthwise())
 def test_depthwise_backward_input(case):
-    spec, shape, out, called = layout(case)
+    spec = case.input_gradient
     for kind in (whole, real, wild):
         rng = generator(kind.__name__, case)
-        dy = kind(rng, *out)
-        w = (real if kind is real else whole)(rng, shape[1], 1, spec.kernel_h, spec.kernel_w)
-        weight = parameter(spec.size, weight_places(spec), w)
-        dx = blank(spec.dx, len(dy))
-        call(depthwise_backward_input, spec, (maps(spec.dy, dy), weight, dx), len(dy))
+        dy = kind(rng, *case.out_shape)
+        w = (real if kind is real else whole)(rng, case.channels, 1, *case.kernel)
+        weight = parameter(case.weight_size, case.weight_places, w)
+        dx = blank(spec.y, len(dy))
+        of_dy = maps(spec.x, dy)
+        call(depthwise_forward, spec, count=len(dy), x=of_dy, weight=weight, y=dx)
         backward = reference.conv2d_backward_input
         with np.errstate(invalid="ignore"):
-            expected = backward(double(dy), double(w), shape, **called)
+            expected = backward(double(dy), double(w), case.shape, **case.called)
         bound = 0
         if kind is real:
-            bound = rounding(spec.taps, backward(magnitude(dy), magnitude(w), shape, **called))
-        assert_within(read(spec.dx, dx), expected, bound)
+            sums = backward(magnitude(dy), magnitude(w), case.shape, **case.called)
+            bound = rounding(case.kernel[0] * case.kernel[1], sums)
+        assert_within(read(spec.y, dx), expected, bound)
 
 
-def gradients(spec, x, dy):
+def gradients(case, spec, x, dy):
     """dw and db, in two calls over the images as two workers make them, then reduced."""
-    images = len(x)
+    images, floats = len(x), padded(case.channels)
     shards = -(-images // spec.shard)
-    weight_sums, bias_sums = Buffer(shards, spec.size), Buffer(shards, spec.floats)
+    sums, bias_sums = Buffer(shards, spec.size), Buffer(shards, floats)
     x, dy = maps(spec.x, x), maps(spec.dy, dy)
     middle = shards // 2 * spec.shard
+    of_bias = bias_sums if case.bias else None
     for first, until in ((0, middle), (middle, images)):
         if until > first:
-            operands = ((x, first), (dy, first), weight_sums, bias_sums if spec.bias else None)
-            call(depthwise_backward_weight, spec, operands, until - first, first=first)
-    dw = parameter(spec.size, weight_places(spec), nan)
-    db = parameter(spec.floats, bias_places(spec), nan) if spec.bias else None
-    operands = (weight_sums, bias_sums, dw, db, step(images))
-    for first, count in in_parts(spec.floats // LANES):
-        call(depthwise_reduce, spec, operands, count, first=first)
-    bias = read_parameter(db, bias_places(spec)) if spec.bias else None
-    return read_parameter(dw, weight_places(spec)), bias
+            of = {"x": (x, first), "dy": (dy, first), "sums": sums, "bias_sums": of_bias}
+            call(depthwise_backward_weight, spec, first=first, count=until - first, **of)
+    reduced = DepthwiseSum(spec)
+    dw = parameter(spec.size, case.weight_places, nan)
+    db = parameter(floats, case.bias_places, nan) if case.bias else None
+    of = {"sums": sums, "bias_sums": bias_sums, "dw": dw, "db": db, "step": step(images)}
+    for first, count in in_parts(floats // LANES):
+        call(depthwise_reduce, reduced, first=first, count=count, **of)
+    bias = read_parameter(db, case.bias_places) if case.bias else None
+    return read_parameter(dw, case.weight_places), bias
 
 
-@shapes(3)
-@example(case=(5, 8, *CASES[0][2:]), shard=2, once=True)
-@example(case=(3, 24, *CASES[2][2:]), shard=3)
+@sizes(40)
+@example(case=with_images(CASES[0], 5, 8), shard=2)
+@example(case=with_images(CASES[1], 3, 24), shard=3)
 @with_cases(shard=1)
 @given(case=depthwise(), shard=st.integers(1, 3))
 def test_depthwise_backward_weight(case, shard):
-    spec, shape, out, called = layout(case, shard)
-    kernel = (spec.kernel_h, spec.kernel_w)
+    spec = case.weight_gradient(shard)
     for kind in (whole, real, wild):
         rng = generator(kind.__name__, case)
         # Not both wild: the reference adds in another order, so inf and −inf meet elsewhere.
-        x, dy = kind(rng, *shape), (real if kind is real else whole)(rng, *out)
-        dw, db = gradients(spec, x, dy)
+        x = kind(rng, *case.shape)
+        dy = (real if kind is real else whole)(rng, *case.out_shape)
+        dw, db = gradients(case, spec, x, dy)
         backward, of_bias = reference.conv2d_backward_weight, reference.conv2d_backward_bias
         with np.errstate(invalid="ignore"):
-            expected = backward(double(x), double(dy), kernel, **called)
+            expected = backward(double(x), double(dy), case.kernel, **case.called)
         bound = bias_bound = 0
         if kind is real:
             # One rounding a place, and one a shard.
             roundings = dy[:, 0].size + len(x)
-            bound = rounding(roundings, backward(magnitude(x), magnitude(dy), kernel, **called))
+            sums = backward(magnitude(x), magnitude(dy), case.kernel, **case.called)
+            bound = rounding(roundings, sums)
             bias_bound = rounding(roundings, of_bias(magnitude(dy)))
         assert_within(dw, expected, bound)
-        if spec.bias:
+        if case.bias:
             assert_within(db, of_bias(double(dy)), bias_bound)
+
+
+@once
+def test_a_map_that_is_processed_in_bands():
+    case = Case(1, 40, (Side(60, 3, 1, 1, 1, 1), Side(60, 3, 1, 1, 1, 1)))
+    spec = case.weight_gradient()
+    assert 1 < spec.band < spec.dy.height
+    rng = generator(case)
+    x, dy = whole(rng, *case.shape), whole(rng, *case.out_shape)
+    dw, _ = gradients(case, spec, x, dy)
+    expected = reference.conv2d_backward_weight(double(x), double(dy), case.kernel, **case.called)
+    assert_within(dw, expected, 0)
+
+
+@once
+@sizes(200)
+@given(case=depthwise(), side=st.integers(1, 8), stride=st.integers(1, 3), silu=st.booleans())
+def test_every_kind_is_listed(case, side, stride, silu):
+    square = tuple(Side(s.size + side, side, stride, 1, s.before, s.after) for s in case.sides)
+    listed = [*forward_kernels.kinds(), *gradient_kernels.kinds()]
+    kinds = {(kernel, kind_of(spec)) for kernel, spec in listed}
+    assert len(kinds) == len(listed)
+    for one in (case, Case(1, case.channels, square, dense=case.dense)):
+        gradient = one.weight_gradient()
+        for kernel, spec in (
+            (depthwise_forward, one.forward(silu=silu)),
+            (depthwise_forward, one.input_gradient),
+            (depthwise_backward_weight, gradient),
+            (depthwise_reduce, DepthwiseSum(gradient)),
+        ):
+            assert (kernel, kind_of(spec)) in kinds
+
+
+def test_a_border_that_is_too_small_is_refused():
+    case = Case(1, 4, (Side(5, 3, 1, 1, 1, 1), Side(5, 5, 1, 1, 1, 1)), ((0, -1), *[(0, 0)] * 3))
+    with pytest.raises(ValueError, match=r"too small .* it must be \(1, 1\)"):
+        case.forward()

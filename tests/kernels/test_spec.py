@@ -153,7 +153,7 @@ def test_operands_in_order():
         *("a", "b", "c", "t"),
         None,
     )
-    with pytest.raises(TypeError, match="multiply has no operand z. Its operands are: x, y,"):
+    with pytest.raises(TypeError, match=r"multiply has no operand z\. Its operands are: x, y,"):
         multiply.in_order({"x": "a", "y": "b", "floats": "c", "total": "t", "z": "d"})
     with pytest.raises(TypeError, match="multiply needs the operand floats"):
         multiply.in_order({"x": "a", "y": "b", "total": "t"})

@@ -9,9 +9,10 @@ from neocog.engine.ops import (
     PointwiseOp,
     PoolingOp,
 )
+from neocog.engine.ops.depthwise import FUSED
 from neocog.engine.tensor import Tensor
 
-__all__ = ["fold_normalization", "take_in_relu"]
+__all__ = ["fold_normalization", "take_in_function", "take_in_relu"]
 
 
 def fold_normalization(ops: list[Op]) -> None:
@@ -29,6 +30,19 @@ def fold_normalization(ops: list[Op]) -> None:
                 op.norm = None
                 if op.addend is None and op.function == "identity":
                     _remove(ops, op, before)
+
+
+def take_in_function(ops: list[Op]) -> None:
+    """Functions into the depthwise convolution before them, for inference."""
+    for op in list(ops):
+        if not isinstance(op, PointwiseOp) or op.norm is not None or op.addend is not None:
+            continue
+        before = _maker(ops, op.x)
+        if not isinstance(before, DepthwiseOp) or before.function != "identity":
+            continue
+        if op.function in FUSED and op.x.consumers == 1:
+            before.function = op.function
+            _remove(ops, op, before)
 
 
 def take_in_relu(ops: list[Op], *, training: bool) -> None:

@@ -5,36 +5,60 @@ reads, and gives the tensor of its output.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
+    ChannelShuffleOp,
+    ConcatOp,
     ConvolutionOp,
     DepthwiseOp,
     DropoutOp,
+    ImageNormalizationOp,
     LinearOp,
+    PaddingOp,
     PointwiseOp,
     PoolingOp,
+    SliceOp,
+    UpsampleOp,
 )
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
+    CircularPad2d,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
+    GroupNorm,
+    Hardsigmoid,
+    Hardswish,
+    LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Mish,
+    Multiply,
+    ReflectionPad2d,
     ReLU,
+    ReLU6,
+    ReplicationPad2d,
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
+    Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
 
@@ -42,11 +66,18 @@ __all__ = ["is_two_by_two", "lowers"]
 
 lowers: Dispatch[Callable[..., Tensor]] = Dispatch()
 
+_Pads = ZeroPad2d | ReflectionPad2d | ReplicationPad2d | CircularPad2d
 _Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 
 
 @lowers(Conv2d)
 def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
+    if layer.padding_mode != "zeros" and any((*layer.before, *layer.after)):
+        (top, left), (bottom, right) = layer.before, layer.after
+        size = top + x.height + bottom, left + x.width + right, x.channels
+        padded = Tensor(f"{name}.padded", *size, x.dense, learns=x.learns)
+        x = lowering.add(PaddingOp(name, (x,), padded, top, left, layer.padding_mode))
+        layer = replace(layer, padding=0, padding_mode="zeros")
     y = lowering.tensor(name, x, learns=True)
     y.dense = False
     if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
@@ -68,6 +99,19 @@ def _batch_norm2d(lowering: Lowering, name: str, layer: BatchNorm2d, x: Tensor) 
     return lowering.pointwise(name, x, 1, norm=layer)
 
 
+@lowers(GroupNorm, LayerNorm2d)
+def _image_normalization(
+    lowering: Lowering, name: str, layer: GroupNorm | LayerNorm2d, x: Tensor
+) -> Tensor:
+    if x.dense:  # as of an image; the kernels read whole vectors
+        wide = lowering.like(f"{name}.wide", x)
+        wide.dense = False
+        x = lowering.add(PointwiseOp(f"{name}.wide", (x,), wide, order=3))
+    y = lowering.like(name, x)
+    y.learns = x.learns or bool(layer.parameter_shapes())
+    return lowering.add(ImageNormalizationOp(name, (x,), y, layer))
+
+
 @lowers(MaxPool2d, AvgPool2d, AdaptiveMaxPool2d, AdaptiveAvgPool2d)
 def _pool(lowering: Lowering, name: str, layer: _Pool, x: Tensor) -> Tensor:
     before = lowering.maker(x)
@@ -84,6 +128,17 @@ def is_two_by_two(layer: _Pool) -> bool:
         (layer.kernel, layer.steps, layer.before) == ((2, 2), (2, 2), (0, 0))
         and not layer.ceil_mode
     )
+
+
+@lowers(ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d)
+def _pad(lowering: Lowering, name: str, layer: _Pads, x: Tensor) -> Tensor:
+    y, corner = lowering.tensor(name, x), (layer.rows[0], layer.columns[0])
+    return lowering.add(PaddingOp(name, (x,), y, *corner, layer.mode))
+
+
+@lowers(Upsample)
+def _upsample(lowering: Lowering, name: str, layer: Upsample, x: Tensor) -> Tensor:
+    return lowering.add(UpsampleOp(name, (x,), lowering.tensor(name, x), layer))
 
 
 @lowers(Dropout)
@@ -109,18 +164,59 @@ def _flatten(lowering: Lowering, name: str, layer: Flatten, x: Tensor) -> Tensor
 
 @lowers(Add)
 def _add(lowering: Lowering, name: str, layer: Add, *inputs: Tensor) -> Tensor:
-    sizes = {(x.height, x.width, x.channels) for x in inputs}
-    if len(sizes) > 1:
-        height, width, _channels = max(sizes)
-        raise ArchitectureError(
-            f"{name}: one lane of the block is a flattened map of {height} × {width} pixels or "
-            "came from one, the other is not, and their numbers lie in different orders: put a "
-            "Linear layer between Flatten and the block."
-        )
+    if len({(x.height, x.width, x.channels) for x in inputs}) > 1:
+        raise _in_another_order(name, inputs)
     y, *others = inputs
     for k, addend in enumerate(others, 1):
         y = lowering.sum(name, y, addend, name if k == len(others) else f"{name}.partial{k}")
     return y
+
+
+def _in_another_order(name: str, inputs: tuple[Tensor, ...]) -> ArchitectureError:
+    height, width, _channels = max((x.height, x.width, x.channels) for x in inputs)
+    return ArchitectureError(
+        f"{name}: one lane of the block is a flattened map of {height} × {width} pixels or "
+        "came from one, the other is not, and their numbers lie in different orders: put a "
+        "Linear layer between Flatten and the block."
+    )
+
+
+@lowers(Multiply)
+def _multiply(lowering: Lowering, name: str, layer: Multiply, *inputs: Tensor) -> Tensor:
+    if len({x.channels for x in inputs}) > 1:
+        raise _in_another_order(name, inputs)
+    y, *others = inputs
+    for k, factor in enumerate(others, 1):
+        output = name if k == len(others) else f"{name}.partial{k}"
+        y = lowering.product(name, y, factor, output)
+    return y
+
+
+@lowers(Concat)
+def _concat(lowering: Lowering, name: str, layer: Concat, *inputs: Tensor) -> Tensor:
+    if len(lowering.shapes[name]) == 1 and any((x.height, x.width) != (1, 1) for x in inputs):
+        raise ArchitectureError(
+            f"{name}: one of its inputs is a flattened map of more than one pixel or came from "
+            "one, and its numbers lie in another order: concatenate the maps before Flatten, or "
+            "put a Linear layer between."
+        )
+    y = lowering.tensor(name, inputs[0])
+    y.dense, y.learns = False, any(x.learns for x in inputs)
+    return lowering.add(ConcatOp(name, inputs, y))
+
+
+@lowers(Slice)
+def _slice(lowering: Lowering, name: str, layer: Slice, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x)
+    y.dense = False
+    return lowering.add(SliceOp(name, (x,), y, layer.start))
+
+
+@lowers(ChannelShuffle)
+def _channel_shuffle(lowering: Lowering, name: str, layer: ChannelShuffle, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x)
+    y.dense = False
+    return lowering.add(ChannelShuffleOp(name, (x,), y, layer.groups))
 
 
 @lowers(ReLU)
@@ -153,6 +249,38 @@ def _sigmoid(lowering: Lowering, name: str, layer: Sigmoid, x: Tensor) -> Tensor
 @lowers(Tanh)
 def _tanh(lowering: Lowering, name: str, layer: Tanh, x: Tensor) -> Tensor:
     return lowering.pointwise(name, x, 3, function="tanh")
+
+
+@lowers(ReLU6)
+def _relu6(lowering: Lowering, name: str, layer: ReLU6, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="relu6")
+
+
+@lowers(Hardsigmoid)
+def _hardsigmoid(lowering: Lowering, name: str, layer: Hardsigmoid, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="hardsigmoid")
+
+
+@lowers(Hardswish)
+def _hardswish(lowering: Lowering, name: str, layer: Hardswish, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="hardswish")
+
+
+@lowers(ELU)
+def _elu(lowering: Lowering, name: str, layer: ELU, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="elu", parameter=layer.alpha)
+
+
+@lowers(Softplus)
+def _softplus(lowering: Lowering, name: str, layer: Softplus, x: Tensor) -> Tensor:
+    return lowering.pointwise(
+        name, x, 3, function="softplus", parameter=layer.beta, threshold=layer.threshold
+    )
+
+
+@lowers(Mish)
+def _mish(lowering: Lowering, name: str, layer: Mish, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="mish")
 
 
 @lowers(Scale)

@@ -211,12 +211,18 @@ class ConvolutionOp(Op):
             **self._crop,
             **self._steps,
         )
-        operands = (self.x.name, f"{self.name}.weight", self._bias, y, winners)
+        operands = {
+            "x": self.x.name,
+            "weight": f"{self.name}.weight",
+            "bias": self._bias,
+            "y": y,
+            "winners": winners,
+        }
         if builder.single_image:
             parts = spec.bands * spec.w.blocks
-            builder.emit_parts(conv2d_forward, spec, operands, self.name, parts=parts)
+            builder.emit_parts(conv2d_forward, spec, self.name, parts=parts, **operands)
         else:
-            builder.emit(conv2d_forward, spec, operands, self.name)
+            builder.emit(conv2d_forward, spec, self.name, **operands)
 
     # Backward
 
@@ -321,6 +327,7 @@ class ConvolutionOp(Op):
         flipped = builder.floats(f"{name}.weight.flipped", w.flipped.size)
         dx, adds = builder.write_gradient(self.x, can_add=not self.x.gated)
         spec = self._input_spec(dy_map, accumulate=adds)
+        gate = self.x.name if spec.gated else None
         if self.layer.steps == (1, 1):
             (kh, kw), (dh, dw), (ph, pw) = self.layer.kernel, self.layer.spread, self.layer.before
             plain = Convolution(
@@ -336,10 +343,11 @@ class ConvolutionOp(Op):
                 dilation_w=dw,
                 accumulate=adds,
             )
-            builder.emit(conv2d_forward, plain, (dy, flipped, None, dx, None, self.x.name), name)
+            of = {"x": dy, "weight": flipped, "y": dx, "gate": gate}
+            builder.emit(conv2d_forward, plain, name, **of)
         else:
-            operands = (dy, flipped, dx, self.x.name)
-            builder.emit(conv2d_backward_input_strided, spec, operands, name)
+            of = {"dy": dy, "weight": flipped, "dx": dx, "gate": gate}
+            builder.emit(conv2d_backward_input_strided, spec, name, **of)
         if not adds:
             builder.add_gradient(self.x, dx)
         self._flip_weight(builder)

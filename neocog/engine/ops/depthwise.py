@@ -1,6 +1,8 @@
 """Depthwise convolutions: one kernel per channel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +13,30 @@ from neocog.engine.ops.pointwise import vector_parameter
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.convolution.depthwise import (
-    Depthwise,
-    depthwise_backward_input,
-    depthwise_forward,
-)
+from neocog.kernels.convolution.depthwise import depthwise_forward
 from neocog.kernels.convolution.depthwise_gradient import (
     depthwise_backward_weight,
     depthwise_reduce,
 )
+from neocog.kernels.convolution.depthwise_tiling import (
+    Axis,
+    Depthwise,
+    DepthwiseGradient,
+    DepthwiseSum,
+    convolution_axis,
+    gradient_axis,
+)
 from neocog.kernels.layout import padded
 from neocog.layers import BatchNorm2d, Conv2d
 
-__all__ = ["DepthwiseOp"]
+__all__ = ["FUSED", "DepthwiseOp"]
+
+#: Functions that the kernel computes, with what its spec says of them.
+FUSED: dict[str, dict[str, Any]] = {
+    "identity": {},
+    "relu": {"low": 0.0},
+    "silu": {"silu": True},
+}
 
 Floats = NDArray[np.float32]
 
@@ -33,13 +46,13 @@ class DepthwiseOp(Op):
     """A convolution whose groups are single channels.
 
     Attributes:
-        relu: whether ReLU is fused into it.
+        function: the name of the function that is fused into it; one of `FUSED`.
         folded: for inference, the name of the batch normalization folded into the weights.
         folded_norm: that layer.
     """
 
     layer: Conv2d
-    relu: bool = False
+    function: str = "identity"
     folded: str = ""
     folded_norm: BatchNorm2d | None = None
 
@@ -47,10 +60,22 @@ class DepthwiseOp(Op):
     def _has_bias(self) -> bool:
         return self.layer.bias or bool(self.folded)
 
+    def _axes(self, axis: Callable[..., Axis]) -> tuple[Axis, Axis]:
+        layer = self.layer
+        sides = zip(layer.kernel, layer.steps, layer.spread, layer.before, strict=True)
+        down, across = (axis(*side) for side in sides)
+        return down, across
+
     def ask_borders(self) -> None:
-        """Zeros around x for its padding, and around dy so that edges need no special case."""
+        """Zeros around x for its padding, and around dy for the gradient of x."""
         sides = zip(self.layer.before, self.layer.after, strict=True)
         self.x.ask_border(*(max(side) for side in sides))
+        if self.x.learns:
+            (down, across), x, y = self._axes(gradient_axis), self.x, self.y
+            self.y.gradient_border = (
+                down.border(x.height, y.height),
+                across.border(x.width, y.width),
+            )
 
     def parameters(self) -> list[Parameter]:
         """``weight`` and ``bias``."""
@@ -70,36 +95,73 @@ class DepthwiseOp(Op):
         bias = vector_parameter(f"{self.name}.bias", layer.out_channels)
         return [weight, bias] if self._has_bias else [weight]
 
-    def _spec(self, builder: Builder) -> Depthwise:
-        layer = self.layer
-        maps = (self.x.map, self.y.map, self.y.gradient_map, self.x.gradient_map)
-        sides = (*layer.kernel, *layer.steps, *layer.spread, *layer.before)
-        return Depthwise(*maps, *sides, self._has_bias, self.relu, builder.shard)
-
     def forward(self, builder: Builder) -> None:
         """Convolve."""
         for parameter in self.parameters():
             builder.parameter(parameter)
-        y = builder.map(self.y.name, self.y.map)
-        bias = f"{self.name}.bias" if self._has_bias else None
-        operands = (self.x.name, f"{self.name}.weight", bias, y)
-        builder.emit(depthwise_forward, self._spec(builder), operands, self.name)
+        spec = Depthwise(
+            self.x.map,
+            self.y.map,
+            *self._axes(convolution_axis),
+            self.layer.kernel[1],
+            bias=self._has_bias,
+            parts=builder.single_image,
+            **FUSED[self.function],
+        )
+        operands = {
+            "x": self.x.name,
+            "weight": f"{self.name}.weight",
+            "bias": f"{self.name}.bias" if self._has_bias else None,
+            "y": builder.map(self.y.name, self.y.map),
+        }
+        if builder.single_image:
+            builder.emit_parts(depthwise_forward, spec, self.name, parts=spec.items, **operands)
+        else:
+            builder.emit(depthwise_forward, spec, self.name, **operands)
 
     def backward(self, builder: Builder) -> None:
         """The weight's gradient, then x's."""
-        name, dy, spec = self.name, builder.gradient(self.y), self._spec(builder)
-        of_weight = builder.floats(f"{name}.weight.shards", spec.size * builder.shards)
+        dy = builder.gradient(self.y)
+        self._weight_gradient(builder, dy)
+        if self.x.learns:
+            dx, _ = builder.write_gradient(self.x)
+            maps = self.y.gradient_map, self.x.gradient_map
+            spec = Depthwise(*maps, *self._axes(gradient_axis), self.layer.kernel[1])
+            builder.emit(
+                depthwise_forward, spec, self.name, x=dy, weight=f"{self.name}.weight", y=dx
+            )
+            builder.add_gradient(self.x, dx)
+
+    def _weight_gradient(self, builder: Builder, dy: str) -> None:
+        name, layer = self.name, self.layer
+        spec = DepthwiseGradient(
+            self.x.map,
+            self.y.gradient_map,
+            *(*layer.kernel, *layer.steps, *layer.spread, *layer.before),
+            self._has_bias,
+            builder.shard,
+        )
+        sums = builder.floats(f"{name}.weight.shards", spec.size * builder.shards)
         of_bias = builder.floats(f"{name}.bias.shards", spec.floats * builder.shards)
-        operands = (self.x.name, dy, of_weight, of_bias)
-        builder.emit(depthwise_backward_weight, spec, operands, name)
-        bias = f"{name}.bias.gradient" if self.layer.bias else None
-        reduced = (of_weight, of_bias, f"{name}.weight.gradient", bias, "step")
-        reduce = Instruction(depthwise_reduce, spec, reduced, name)
+        builder.emit(
+            depthwise_backward_weight,
+            spec,
+            name,
+            x=self.x.name,
+            dy=dy,
+            sums=sums,
+            bias_sums=of_bias,
+        )
+        reduce = Instruction.of(
+            depthwise_reduce,
+            DepthwiseSum(spec),
+            name,
+            sums=sums,
+            bias_sums=of_bias,
+            dw=f"{name}.weight.gradient",
+            db=f"{name}.bias.gradient" if self.layer.bias else None,
+            step="step",
+        )
         builder.before_learning(reduce, spec.floats // LANES)
         for parameter in self.parameters():
             builder.learn([parameter], [], parameter.size // LANES)
-        if self.x.learns:
-            dx, _ = builder.write_gradient(self.x)
-            back = (dy, f"{name}.weight", dx)
-            builder.emit(depthwise_backward_input, spec, back, name)
-            builder.add_gradient(self.x, dx)

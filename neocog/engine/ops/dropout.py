@@ -25,9 +25,8 @@ class DropoutOp(Op):
         """Zero some elements and scale the others up."""
         builder.plan.buffer("seed", 8, Scope.SHARED)
         builder.map(self.y.name, self.y.map)
-        builder.emit(
-            dropout_forward, self._spec(), (self.x.name, self.y.name, "seed", "step"), self.name
-        )
+        names = {"x": self.x.name, "y": self.y.name, "seed": "seed", "step": "step"}
+        builder.emit(dropout_forward, self._spec(), self.name, **names)
 
     def backward(self, builder: Builder) -> None:
         """Zero and scale the gradients of the same elements."""
@@ -35,5 +34,6 @@ class DropoutOp(Op):
             return
         dy = builder.gradient(self.y)
         dx, _ = builder.write_gradient(self.x)
-        builder.emit(dropout_backward, self._spec(), (dy, dx, "seed", "step"), self.name)
+        names = {"dy": dy, "dx": dx, "seed": "seed", "step": "step"}
+        builder.emit(dropout_backward, self._spec(), self.name, **names)
         builder.add_gradient(self.x, dx)

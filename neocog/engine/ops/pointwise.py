@@ -7,7 +7,7 @@ group; without it u = x [+ addend]. `kernels.pointwise` and `kernels.normalizati
 formulas.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +48,6 @@ def vector_parameter(name: str, count: int) -> Parameter:
     return Parameter(name, (count,), size, pack, unpack)
 
 
-def _smallest(spec: Normalization) -> Normalization:
-    """The spec with the smallest maps, for kernels that read none: they are compiled once."""
-    return replace(spec, x=spec.x.bare, dy=_NONE, dx=_NONE)
-
-
 @dataclass(eq=False)
 class PointwiseOp(Op):
     """Batch normalization, a sum with a second input, and a function; any may be missing.
@@ -60,7 +55,7 @@ class PointwiseOp(Op):
     Attributes:
         norm: the batch normalization, if there is one; its name is the operation's.
         function: the function's name, as `Pointwise` knows it.
-        parameter: its number, such as a slope.
+        parameter, threshold: its numbers, such as a slope.
         fixed: whether batch normalization keeps to its running statistics in training too.
         order: which of its steps come next, while it is put together: 1 has normalized, 2 has
             added, 3 has a function.
@@ -69,6 +64,7 @@ class PointwiseOp(Op):
     norm: BatchNorm2d | None = None
     function: str = "identity"
     parameter: float = 0.0
+    threshold: float = 0.0
     fixed: bool = False
     order: int = 0
 
@@ -103,6 +99,7 @@ class PointwiseOp(Op):
             adds=self.addend is not None,
             function=self.function,
             parameter=self.parameter,
+            threshold=self.threshold,
         )
 
     def _normalization(self, norm: BatchNorm2d) -> Normalization:
@@ -114,23 +111,22 @@ class PointwiseOp(Op):
         """The map of u's gradient; it has x's border if it becomes x's gradient as well."""
         return self.y.gradient_map if self.norm is not None else self.x.gradient_map
 
-    def _channel_arrays(self, builder: Builder) -> tuple[str | None, str | None, str | None]:
-        """The buffers of mean, scale and bias."""
+    def _channel_arrays(self, builder: Builder) -> dict[str, str]:
+        """The buffers of mean, scale and bias, if it normalizes."""
         if self.norm is None:
-            return None, None, None
-        names = [f"{self.name}.{part}" for part in ("mean", "scale", "shift")]
-        if self.norm.affine:
-            names[2] = f"{self.name}.bias"
-        for name in names:
+            return {}
+        names = {part: f"{self.name}.{part}" for part in ("mean", "scale")}
+        names["bias"] = f"{self.name}.{'bias' if self.norm.affine else 'shift'}"
+        for name in names.values():
             if name not in builder.plan.buffers:
                 builder.floats(name, padded(self.norm.num_features))
-        return names[0], names[1], names[2]
+        return names
 
     def forward(self, builder: Builder) -> None:
         """In training the batch's mean and variance come first."""
         for parameter in self.parameters():
             builder.parameter(parameter)
-        mean, scale, bias = self._channel_arrays(builder)
+        numbers = self._channel_arrays(builder)
         if self.norm is not None and builder.training:
             if self.fixed:
                 builder.floats(f"{self.name}.invstd", padded(self.norm.num_features))
@@ -138,30 +134,27 @@ class PointwiseOp(Op):
                 self._measure(builder, self.norm)
         builder.map(self.y.name, self.y.map)
         addend = self.addend.name if self.addend else None
-        operands = (self.x.name, mean, scale, bias, addend, self.y.name)
-        builder.emit(pointwise_forward, self._spec(), operands, self.name)
+        names = {"x": self.x.name, "addend": addend, "y": self.y.name}
+        builder.emit(pointwise_forward, self._spec(), self.name, **names, **numbers)
 
     def _measure(self, builder: Builder, norm: BatchNorm2d) -> None:
         name, size = self.name, padded(norm.num_features)
-        spec = replace(self._normalization(norm), dy=_NONE, dx=_NONE)
-        stats = builder.per_image(f"{name}.statistics", 2 * size)
-        builder.emit(batch_norm_statistics, spec, (self.x.name, stats), name)
+        spec = self._normalization(norm)
+        stats = builder.per_image(f"{name}.statistics", 3 * size)
+        builder.emit(batch_norm_statistics, spec, name, x=self.x.name, statistics=stats)
         for part in self.statistics():
             builder.floats(part.name, part.size)
         builder.floats(f"{name}.invstd", size)
-        weight, bias = (f"{name}.weight", f"{name}.bias") if norm.affine else (None, None)
-        operands = (
-            stats,
-            "step",
-            weight,
-            bias,
-            f"{name}.running_mean",
-            f"{name}.running_var",
-            f"{name}.mean",
-            f"{name}.scale",
-            f"{name}.invstd",
+        parts = ("running_mean", "running_var", "mean", "scale", "invstd")
+        finish = Instruction.of(
+            batch_norm_finish,
+            spec,
+            name,
+            statistics=stats,
+            step="step",
+            weight=f"{name}.weight" if norm.affine else None,
+            **{part: f"{name}.{part}" for part in parts},
         )
-        finish = Instruction(batch_norm_finish, _smallest(spec), operands, name)
         builder.over(Group([finish], size // LANES, barrier=True))
 
     def backward(self, builder: Builder) -> None:
@@ -169,20 +162,21 @@ class PointwiseOp(Op):
         if not self.y.learns:
             return
         dy = builder.gradient(self.y)
-        mean, scale, bias = self._channel_arrays(builder)
+        numbers = self._channel_arrays(builder)
         name = self.name
-        g, sums, invstd = dy, None, None
+        g, sums = dy, None
         alone = self.norm is None and self.function == "identity"
         if self.norm is not None:
             sums = builder.per_image(f"{name}.sums", 2 * padded(self.norm.num_features))
-            invstd = f"{name}.invstd"
         in_place = self._g_map == self.y.gradient_map and not builder.keep_activations
         if not alone and not in_place:
             g = builder.map(f"{name}.g", self._g_map, transient=True)
         if not alone:
             addend = self.addend.name if self.addend else None
-            operands = (self.x.name, mean, scale, bias, addend, dy, g, invstd, sums)
-            builder.emit(pointwise_backward, self._spec(), operands, name)
+            names = {"x": self.x.name, "addend": addend, "dy": dy, "g": g}
+            if self.norm is not None:
+                names |= {"invstd": f"{name}.invstd", "sums": sums}
+            builder.emit(pointwise_backward, self._spec(), name, **names, **numbers)
         if self.norm is not None:
             self._backward_of_norm(builder, self.norm, g, sums)
         g_map = self.y.gradient_map if alone else self._g_map
@@ -197,12 +191,17 @@ class PointwiseOp(Op):
         name, size = self.name, padded(norm.num_features)
         spec = self._normalization(norm)
         means = builder.floats(f"{name}.means", 2 * size)
-        gradients = [f"{name}.{part}.gradient" for part in ("weight", "bias")]
-        if not norm.affine:
-            for gradient in gradients:
-                builder.floats(gradient, size)
-        operands = (sums, "step", *gradients, means)
-        finish = Instruction(batch_norm_backward_finish, _smallest(spec), operands, name)
+        parts = ("weight", "bias") if norm.affine else ()
+        gradients = {f"d{part}": f"{name}.{part}.gradient" for part in parts}
+        finish = Instruction.of(
+            batch_norm_backward_finish,
+            spec,
+            name,
+            sums=sums,
+            step="step",
+            means=means,
+            **gradients,
+        )
         builder.over(Group([finish], size // LANES, barrier=True))
         for parameter in self.parameters():
             builder.learn([parameter], [], size // LANES)
@@ -211,16 +210,9 @@ class PointwiseOp(Op):
 
         def compute() -> str:
             dx, _ = builder.write_gradient(self.x)
-            operands = (
-                self.x.name,
-                g,
-                f"{name}.mean",
-                f"{name}.invstd",
-                f"{name}.scale",
-                means,
-                dx,
-            )
-            builder.emit(batch_norm_backward, spec, operands, name)
+            names = {part: f"{name}.{part}" for part in ("mean", "invstd", "scale")}
+            names |= {"x": self.x.name, "g": g, "means": means, "dx": dx}
+            builder.emit(batch_norm_backward, spec, name, **names)
             return dx
 
         if self.x.consumers == 1:

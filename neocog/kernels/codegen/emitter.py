@@ -6,6 +6,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
+from neocog.kernels.codegen.loops import LoopEmitter
 from neocog.kernels.codegen.memory import MemoryEmitter
 from neocog.kernels.codegen.numbers import to_llvm
 from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LANES, VECTOR
@@ -13,7 +14,11 @@ from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LA
 __all__ = ["Emitter"]
 
 
-class Emitter(MemoryEmitter):
+# Made once, because it is emitted thousands of times.
+_OF_THREE, _FMA = ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+
+
+class Emitter(MemoryEmitter, LoopEmitter):
     """Emits vector instructions while Numba compiles; its methods return LLVM values.
 
     Offsets are in elements, and may be integers or LLVM values.
@@ -23,9 +28,8 @@ class Emitter(MemoryEmitter):
         """a · b + c, rounded once if the processor has FMA."""
         if not HAS_FMA:  # llvm.fma would become a library call per lane
             return self._b.fadd(self._b.fmul(a, b), c)
-        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
-        name = f"llvm.fma.v{LANES}f32"
-        return self._b.call(cgutils.get_or_insert_function(self._b.module, kind, name), [a, b, c])
+        function = cgutils.get_or_insert_function(self._b.module, _OF_THREE, _FMA)
+        return self._b.call(function, [a, b, c])
 
     def add(self, a: Any, b: Any) -> Any:
         """a + b."""
@@ -107,6 +111,10 @@ class Emitter(MemoryEmitter):
         """max(0, a), where NaN stays NaN; written so that it is one instruction."""
         zero = self.constant(0.0)
         return self.select(self.greater(zero, a), zero, a)
+
+    def at_least(self, a: Any, floor: Any) -> Any:
+        """max(floor, a), where NaN of a stays NaN."""
+        return self.select(self.greater(floor, a), floor, a)
 
     def relu_float(self, a: Any) -> Any:
         """max(0, a) of a single float, where NaN stays NaN."""

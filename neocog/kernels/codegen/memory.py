@@ -7,9 +7,14 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from neocog.kernels.codegen.numbers import Number, Real, to_llvm
-from neocog.kernels.codegen.vector_types import FLOAT, I1, I8, I32, I64, INDICES, LANES, VECTOR
+from neocog.kernels.codegen.vector_types import ARM, FLOAT, I1, I8, I32, I64, INDICES, LANES, VECTOR
 
 __all__ = ["MemoryEmitter"]
+
+
+# Made once, because they are emitted thousands of times.
+_UNDEFINED, _FIRST = ir.Constant(VECTOR, ir.Undefined), ir.Constant(I32, 0)
+_ALL_FIRST = ir.Constant(INDICES, [0] * LANES)
 
 
 def _several(element: Any, n: int) -> Any:
@@ -40,7 +45,7 @@ class MemoryEmitter:
         """Σ count · stride."""
         return sum(count * stride for count, stride in steps)
 
-    def below(self, number: int, limit: Any) -> Any:
+    def below(self, number: Any, limit: Any) -> Any:
         """Whether a number is less than another."""
         return self._b.icmp_signed("<", to_llvm(number), to_llvm(limit))
 
@@ -61,11 +66,8 @@ class MemoryEmitter:
 
     def splat(self, scalar: Any) -> Any:
         """A vector with an LLVM float in every lane."""
-        zero = ir.Constant(I32, 0)
-        single = self._b.insert_element(ir.Constant(VECTOR, ir.Undefined), scalar, zero)
-        return self._b.shuffle_vector(
-            single, ir.Constant(VECTOR, ir.Undefined), ir.Constant(INDICES, [0] * LANES)
-        )
+        single = self._b.insert_element(_UNDEFINED, scalar, _FIRST)
+        return self._b.shuffle_vector(single, _UNDEFINED, _ALL_FIRST)
 
     def load(self, pointer: Any, offset: Any = 0) -> Any:
         """The vector at pointer + offset, which need not be aligned."""
@@ -155,9 +157,17 @@ class MemoryEmitter:
         number = self._b.load(self._address(pointer, offset, I32), align=4, typ=I32)
         return self._b.sext(number, I64)
 
+    def load_long(self, pointer: Any, offset: Any = 0) -> Number:
+        """The int64 at pointer + offset."""
+        return Number(self._b, self._b.load(self._address(pointer, offset, I64), typ=I64))
+
     def advance(self, pointer: Any, offset: Any) -> Any:
         """The pointer `offset` floats after `pointer`."""
         return self._address(pointer, offset, FLOAT)
+
+    def advance_longs(self, pointer: Any, offset: Any) -> Any:
+        """The pointer `offset` int64 after `pointer`."""
+        return self._address(pointer, offset, I64)
 
     def opaque(self, pointer: Any) -> Any:
         """The same pointer, hidden from LLVM's optimizer.
@@ -174,6 +184,23 @@ class MemoryEmitter:
         Its scheduler would move loads so far up that their results no longer fit into registers.
         """
         self._b.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
+
+    def settle(self, values: Sequence[Any]) -> list[Any]:
+        """The same vectors; LLVM computes them before any load or store that follows.
+
+        `fence` does not order arithmetic, of which LLVM's scheduler would put off so much that its
+        operands no longer fit into registers.
+        """
+        count = len(values)
+        result = ir.LiteralStructType([VECTOR] * count) if count > 1 else VECTOR
+        kind = ir.FunctionType(result, [VECTOR] * count)
+        register = "=w" if ARM else "=v"
+        ties = [str(n) for n in range(count)]
+        constraint = ",".join([register] * count + ties + ["~{memory}"])
+        settled = self._b.asm(kind, "", constraint, values, side_effect=True)
+        if count == 1:
+            return [settled]
+        return [self._b.extract_value(settled, n) for n in range(count)]
 
     def store(self, value: Any, pointer: Any, offset: Any = 0) -> None:
         """Write a vector to pointer + offset."""

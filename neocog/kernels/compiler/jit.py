@@ -33,7 +33,7 @@ from neocog.errors import NeocogError
 from neocog.kernels.codegen.vector_types import LONGS
 from neocog.kernels.compiler import kernel_cache
 from neocog.kernels.compiler.kernel_cache import MachineCode
-from neocog.kernels.compiler.numba_passes import KernelCompiler, PartCompiler
+from neocog.kernels.compiler.numba_passes import FunctionCompiler, KernelCompiler, PartCompiler
 from neocog.kernels.compiler.operands import OperandsType, in_order
 from neocog.kernels.compiler.spec import Size, SpecType, kind_of, numbers_of, sizes_of
 from neocog.signals import deferred_signals
@@ -42,6 +42,7 @@ __all__ = [
     "KERNEL_ARGUMENTS",
     "CompiledKernel",
     "Kernel",
+    "PythonFunction",
     "always_inlined",
     "cache_entry",
     "called_from_python",
@@ -50,6 +51,7 @@ __all__ = [
     "inlined",
     "kept_kernel",
     "kernel",
+    "python_functions",
 ]
 
 if numba.config.DISABLE_JIT:
@@ -86,6 +88,21 @@ class CompiledKernel(NamedTuple):
     sizes: tuple[Size, ...]
 
 
+class PythonFunction(NamedTuple):
+    """A function that Python calls, and the types of its arguments."""
+
+    dispatcher: Any
+    arguments: tuple[Any, ...]
+
+    def signature(self, spec: None = None) -> tuple[Any, ...]:
+        """The types of its arguments; it has no spec."""
+        return self.arguments
+
+    def compile(self) -> None:
+        """Load or compile it."""
+        self.dispatcher.compile(self.arguments)
+
+
 class Kernel:
     """A function that runs over items of its operands, compiled for each kind of specs.
 
@@ -113,6 +130,9 @@ class Kernel:
         return in_order(self.__name__, self.operands, given)
 
 
+#: All functions that Python calls, of the modules that are imported; by themselves.
+python_functions: dict[Any, PythonFunction] = {}
+
 #: Kernels that are compiled or loaded, by the kernel and the kind.
 _compiled: dict[tuple[Kernel, Any], CompiledKernel] = {}
 #: Objects that keep their machine code alive.
@@ -126,9 +146,21 @@ def kernel(function: Any = None, /, **operands: Any) -> Any:
     return lambda function: Kernel(function, operands)
 
 
-def called_from_python(function: Any) -> Any:
-    """As `kernel`, for a function that Python calls with arrays and numbers."""
-    dispatcher = njit(**_OPTIONS, no_cfunc_wrapper=True, pipeline_class=KernelCompiler)(function)
+def called_from_python(*arguments: Any) -> Any:
+    """As `kernel`, for a function that Python calls with arguments of these types."""
+
+    def decorate(function: Any) -> Any:
+        options = {**_OPTIONS, "no_cfunc_wrapper": True, "pipeline_class": FunctionCompiler}
+        dispatcher = njit(**options)(function)
+        _keep_on_disk(dispatcher)
+        python_functions[dispatcher] = PythonFunction(dispatcher, arguments)
+        return dispatcher
+
+    return decorate
+
+
+def _keep_on_disk(dispatcher: Any) -> None:
+    """Have a dispatcher look for machine code on the disk before it compiles."""
     compiled = dispatcher.compile
 
     def read_or_compile(kinds: Any) -> Any:
@@ -153,7 +185,6 @@ def called_from_python(function: Any) -> Any:
             return _entered(dispatcher, kinds, code)
 
     dispatcher.compile = read_or_compile
-    return dispatcher
 
 
 def kept_kernel(kernel: Kernel, spec: Any) -> CompiledKernel | None:
@@ -170,9 +201,9 @@ def kept_kernel(kernel: Kernel, spec: Any) -> CompiledKernel | None:
         return _compiled[key]
 
 
-def cache_entry(kernel: Kernel, spec: Any) -> MachineCode | None:
+def cache_entry(code: Kernel | PythonFunction, spec: Any) -> MachineCode | None:
     """What the disk has for the kind of `spec`; it is not loaded."""
-    return kernel_cache.read(_name(kernel.dispatcher, kernel.signature(spec)))
+    return kernel_cache.read(_name(code.dispatcher, code.signature(spec)))
 
 
 def _can_be_read(sizes: tuple[Size, ...], spec: Any) -> bool:

@@ -29,6 +29,7 @@ import numba
 from filelock import FileLock, Timeout
 
 from neocog import files
+from neocog.errors import NeocogError
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import Size
 from neocog.private_folder import private_folder, require_private
@@ -40,6 +41,7 @@ __all__ = [
     "claim",
     "is_open",
     "read",
+    "required_folder",
     "root",
     "write",
 ]
@@ -121,6 +123,23 @@ def _opened() -> Path | None:
 def is_open() -> bool:
     """Whether entries can be read."""
     return _opened() is not None
+
+
+def required_folder() -> Path:
+    """The folder of entries, for who has no use for kernels that are not kept.
+
+    Raises:
+        NeocogError: entries cannot be kept there.
+    """
+    reason, folder = "the system knows no home folder", cache_folder()
+    if folder is not None:
+        try:
+            return private_folder(folder)
+        except OSError as error:
+            reason = _reason(error, folder)
+    raise NeocogError(
+        f"Compiled kernels cannot be kept: {reason}. NEOCOG_CACHE_DIR can name another folder."
+    )
 
 
 def _reason(error: OSError, folder: Path) -> str:

@@ -23,7 +23,7 @@ table for a spec.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from operator import attrgetter
 from types import FunctionType, MethodType
 from typing import Any, ClassVar, NamedTuple
@@ -53,10 +53,26 @@ class Kind(NamedTuple):
     of: type
     constants: tuple[Any, ...]
 
-    def __str__(self) -> str:
-        """The constants by name."""
+    @property
+    def named(self) -> list[str]:
+        """The constants by name, as in ``vectors=2`` or ``bias``; without those that are false."""
         named = zip(self.of.constants, self.constants, strict=True)  # type: ignore[attr-defined]
-        return ", ".join(f"{name}={value}" for name, value in named)
+        return [part for name, value in named for part in _shown(name, value)]
+
+    def __str__(self) -> str:
+        return ", ".join(self.named)
+
+
+def _shown(name: str, value: Any) -> list[str]:
+    if is_dataclass(value):
+        parts = ((field.name, field.default) for field in fields(value))
+        changed = [one for one, default in parts if getattr(value, one) != default]
+        return [
+            part for one in changed for part in _shown(f"{name}.{one}", getattr(value, one))
+        ] or [name]
+    if value is True:
+        return [name]
+    return [] if value is False or value is None else [f"{name}={value}"]
 
 
 class Size(NamedTuple):

@@ -5,336 +5,229 @@
                   over p = sh·h + dh·i − top,  q = sw·w + dw·j − left
 
 (`neocog.reference.conv2d_forward` and `conv2d_backward_input` with as many groups as channels; F.
-Chollet, "Xception", 2017.) The weight's layout is [i][j][c], channels in whole vectors.
+Chollet, "Xception", 2017.) The weight's layout is [i][j][c], channels in whole vectors. Both are
+sums over taps as `depthwise_tiling.Axis` has them: dx is a convolution of dy with the flipped
+kernel, and with a stride of s it is s · s of them, each with some of the taps for some of the
+pixels. One kernel computes them all.
 
-Every element of x is multiplied by only a few weights, so speed depends on the number of loads.
-Registers hold the sums of `spots` columns of one vector of channels, and the weights of a kernel
-row; a pixel of x that several columns need is loaded once. The same holds for the gradient of x:
-stride and dilation decide which taps reach a column, and these are the same in every block, because
-blocks start at multiples of the stride. Near the ends of a row, unless dy's border covers them,
-pixels are summed one by one.
+Every element of x is multiplied by only a few weights, so speed depends on the caches and on the
+number of loads. If the kernel's side and the stride are constants, two rows of y are computed
+together: registers hold the sums of some columns of both for one vector of channels, and a pixel
+of x is loaded once for all of them. Otherwise it is one row, and every tap loads its pixels. All
+channels of these columns come before the next columns, so that memory is read in order.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
-from neocog.kernels.codegen.vector_types import FLOATS, LANES, REGISTERS, vectors
-from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.layout import FeatureMap, padded
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import advance, stack_floats
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
+from neocog.kernels.compiler.jit import Kernel, inlined, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.convolution.depthwise_tiling import (
+    RUN,
+    SHORTER,
+    SIDES,
+    STRIDES,
+    Depthwise,
+    convolution_axis,
+)
+from neocog.kernels.elementwise.functions import sigmoid
+from neocog.kernels.layout import FeatureMap
 
-__all__ = [
-    "Depthwise",
-    "depthwise_backward_input",
-    "depthwise_forward",
-    "pairs_of_columns",
-]
-
-# Columns with sums in registers: enough to hide the latency of an FMA. Weights of a wide kernel
-# that do not fit into registers are memory operands instead, at no cost.
-_SPOTS = 8
-# The most multiplications to unroll.
-_STRAIGHT = 120
-# Sums of taps in registers, besides the dy of a run of columns and one pixel.
-_TAPS = REGISTERS - 6
-# Bytes that every vector of channels reads again; they should stay in the first-level cache.
-_BAND_BYTES = 24 * 1024
+__all__ = ["depthwise_forward", "kinds", "load_pixel", "pairs_of_columns"]
 
 
-@dataclass(frozen=True)
-class Depthwise:
-    """One depthwise convolution; any of its maps may be dense.
-
-    x has `top` rows and `left` columns of zeros before it, and its border covers all that the taps
-    reach. dy may have any border: the wider, the faster. `shard` is the images of a shard.
-    """
-
-    x: FeatureMap
-    y: FeatureMap
-    dy: FeatureMap
-    dx: FeatureMap
-    kernel_h: int
-    kernel_w: int
-    stride_h: int = 1
-    stride_w: int = 1
-    dilation_h: int = 1
-    dilation_w: int = 1
-    top: int = 0
-    left: int = 0
-    bias: bool = True
-    relu: bool = False
-    shard: int = 1
-
-    @property
-    def floats(self) -> int:
-        """Floats of a pixel's channels in whole vectors; also of a tap's weights and the bias."""
-        return padded(self.x.channels)
-
-    @property
-    def taps(self) -> int:
-        """Taps of the kernel."""
-        return self.kernel_h * self.kernel_w
-
-    @property
-    def size(self) -> int:
-        """Floats of the weight."""
-        return self.taps * self.floats
-
-    @property
-    def corner(self) -> int:
-        """Floats of x from its first pixel back to the first tap of y's first pixel."""
-        return self.top * self.x.row + self.left * self.x.pixel
-
-    # Forward
-
-    @property
-    def spots(self) -> int:
-        """Columns of y that are computed together."""
-        even = (n for n in range(_SPOTS, _SPOTS // 2 - 1, -1) if self.y.width % n == 0)
-        return next(even, min(_SPOTS, self.y.width))
-
-    @property
-    def straight(self) -> bool:
-        """Whether all taps of a block are unrolled."""
-        return self.taps * self.spots <= _STRAIGHT
-
-    @property
-    def rest(self) -> int:
-        """Columns of y left at the end of a row after whole blocks."""
-        return self.y.width % self.spots
-
-    # Gradient of x
-
-    @property
-    def inner(self) -> int:
-        """The first column of dx, a multiple of the stride, with all taps within dy's border."""
-        reach = self.dilation_w * (self.kernel_w - 1) - self.left
-        least = max(0, reach - self.dy.border_w * self.stride_w)
-        return min(-(-least // self.stride_w) * self.stride_w, self.dx.width)
-
-    @property
-    def inner_width(self) -> int:
-        """The number of columns from `inner` on whose taps all lie within dy's border."""
-        end = self.stride_w * (self.dy.width + self.dy.border_w) - self.left
-        return max(0, min(end, self.dx.width) - self.inner)
-
-    @property
-    def dx_spots(self) -> int:
-        """Columns of dx that are computed together, a multiple of the stride."""
-        most = max(1, min(_SPOTS, self.inner_width) // self.stride_w)
-        choices = [n * self.stride_w for n in range(most, most // 2, -1)]
-        return min(choices, key=lambda n: self.inner_width % n)
-
-    @property
-    def inner_end(self) -> int:
-        """The column of dx after the last whole block."""
-        return self.inner + self.inner_width // self.dx_spots * self.dx_spots
-
-    @property
-    def together(self) -> int:
-        """Vectors of channels of one column of dx that are computed together."""
-        return next(n for n in (4, 3, 2, 1) if self.floats // LANES % n == 0)
-
-    # Gradient of the weight
-
-    @property
-    def band(self) -> int:
-        """Rows of dy that are processed at a time."""
-        row = 4 * (self.stride_h * self.x.row + self.dy.row)
-        return max(1, min(self.dy.height, _BAND_BYTES // row))
-
-    @property
-    def rows(self) -> int:
-        """Kernel rows whose sums are in registers at a time."""
-        return max(1, min(self.kernel_h, _TAPS // self.kernel_w))
-
-    @property
-    def rows_rest(self) -> int:
-        """Kernel rows that remain."""
-        return self.kernel_h % self.rows
-
-    @property
-    def run(self) -> int:
-        """Columns of dy that are processed together."""
-        return min(4, self.dy.width)
-
-
-def pairs_of_columns(columns, taps, step, spread):
+def pairs_of_columns(columns, taps, step):
     """For blocks: the (column of y, tap) pairs that read each column of x."""
     seen: dict[int, list[tuple[int, int]]] = {}
     for n in range(columns):
         for j in range(taps):
-            seen.setdefault(n * step + j * spread, []).append((n, j))
+            seen.setdefault(n * step + j, []).append((n, j))
     return sorted(seen.items())
 
 
-# Forward
+def load_pixel(emit, spec, pointer, offset, pixel):
+    """For blocks: one vector of channels of a pixel, with zeros behind those that it has."""
+    return emit.load_lanes(pointer, offset, pixel) if spec.masked else emit.load(pointer, offset)
 
 
-@block(lambda spec, *_: vectors(spec.spots))
-def start_full(emit, spec, bias):
-    """The sums of a whole block, starting with the bias."""
-    return [emit.load(bias) if spec.bias else emit.constant(0.0)] * spec.spots
+def _store_pixel(emit, spec, value, y, offset):
+    if spec.masked:
+        emit.store_lanes(value, y, offset, spec.y.pixel)
+    else:
+        emit.store(value, y, offset)
 
 
-@block(lambda spec, *_: vectors(max(1, spec.rest)))
-def start_rest(emit, spec, bias):
-    """The sums of the block at the end of a row."""
-    return [emit.load(bias) if spec.bias else emit.constant(0.0)] * max(1, spec.rest)
-
-
-@block(accumulators)
-def multiply_row(emit, spec, sums, x, w):
-    """Add one kernel row to the sums of all columns."""
-    sums = list(sums)
-    weights = [emit.load(w, j * spec.floats) for j in range(spec.kernel_w)]
-    for place, pairs in pairs_of_columns(len(sums), spec.kernel_w, spec.stride_w, spec.dilation_w):
-        value = emit.load_first(x, place * spec.x.pixel, spec.x.pixel)
-        for n, j in pairs:
-            sums[n] = emit.fma(value, weights[j], sums[n])
-    return sums
-
-
-@block(nothing)
-def finish(emit, spec, sums, y):
-    """Write the sums to y."""
-    for n, value in enumerate(sums):
-        emit.store_first(
-            emit.relu(value) if spec.relu else value, y, n * spec.y.pixel, spec.y.pixel
-        )
-
-
-@inlined
-def multiply(spec, sums, x, w):
-    """Add every tap; x and w point to the first."""
-    for i in range(spec.kernel_h if spec.straight else rolled(spec.kernel_h)):
-        row = advance(x, i * spec.dilation_h * spec.x.row)
-        sums = multiply_row(spec, sums, row, advance(w, i * spec.kernel_w * spec.floats))
-    return sums
-
-
-@kernel
-def depthwise_forward(spec, operands, first, count):
-    """y from x, weight and bias. Operands: x, weight, bias, y."""
-    weight = pointer(operands, 1, FLOATS)
-    bias = pointer(operands, 2, FLOATS)
-    for n in range(count):
-        x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start - spec.corner)
-        y_map = advance(pointer(operands, 3, FLOATS), n * spec.y.size + spec.y.start)
-        for row in range(rolled(spec.y.height)):
-            for c in range(0, rolled(spec.floats), LANES):
-                w, b = advance(weight, c), advance(bias, c)
-                x = advance(x_map, row * spec.stride_h * spec.x.row + c)
-                y = advance(y_map, row * spec.y.row + c)
-                for block_column in range(0, rolled(spec.y.width - spec.rest), spec.spots):
-                    column = rolled(block_column)
-                    at = advance(x, column * spec.stride_w * spec.x.pixel)
-                    sums = multiply(spec, start_full(spec, b), at, w)
-                    finish(spec, sums, advance(y, column * spec.y.pixel))
-                if spec.rest > 0:
-                    column = spec.y.width - spec.rest
-                    at = advance(x, column * spec.stride_w * spec.x.pixel)
-                    sums = multiply(spec, start_rest(spec, b), at, w)
-                    finish(spec, sums, advance(y, column * spec.y.pixel))
-
-
-# Gradient of x
-
-
-@block(accumulators)
-def multiply_back(emit, spec, sums, dy, w):
-    """Add one kernel row to a block of columns of dx; dy points to its column / stride."""
-    sums = list(sums)
-    weights = [emit.load(w, j * spec.floats) for j in range(spec.kernel_w)]
-    seen: dict[int, list[tuple[int, int]]] = {}
-    for n in range(len(sums)):
-        for j in range(spec.kernel_w):
-            place, odd = divmod(n + spec.left - j * spec.dilation_w, spec.stride_w)
-            if not odd:
-                seen.setdefault(place, []).append((n, j))
-    for place, pairs in sorted(seen.items()):
-        slope = emit.load_first(dy, place * spec.dy.pixel, spec.dy.pixel)
-        for n, j in pairs:
-            sums[n] = emit.fma(slope, weights[j], sums[n])
-    return sums
-
-
-@block(accumulators)
-def multiply_tap(emit, spec, sums, dy, w):
-    """Add one tap to several vectors of channels of one pixel."""
-    return [
-        emit.fma(emit.load_first(dy, v * LANES, spec.dy.pixel), emit.load(w, v * LANES), total)
-        for v, total in enumerate(sums)
-    ]
-
-
-@block(nothing)
-def keep_columns(emit, spec, sums, dx):
-    """Write a block of columns of dx."""
+def _store_row(emit, spec, sums, y):
+    """Write the sums of a row's columns, within their limits."""
+    low, high = emit.constant(spec.low), emit.constant(spec.high)
+    apart = spec.across.phases * spec.y.pixel
+    with emit.when(spec.limited):
+        for total in sums:
+            value = total.get()
+            value = emit.select(emit.greater(low, value), low, value)  # NaN stays NaN
+            total.set(emit.select(emit.greater(value, high), high, value))
+    y = emit.opaque(y)
     for n, total in enumerate(sums):
-        emit.store_first(total, dx, n * spec.dx.pixel, spec.dx.pixel)
+        _store_pixel(emit, spec, total.get(), y, n * apart)
+
+
+def _add_row(emit, spec, sums, values, w):
+    """Add one kernel row, of the loaded columns of x, to the sums of a row of y."""
+    weights = [emit.load(w, j * spec.across.skip * spec.floats) for j in range(spec.side)]
+    totals = [total.get() for total in sums]
+    pairs = pairs_of_columns(len(sums), spec.side, spec.stride)
+    for value, (_, reached) in zip(values, pairs, strict=True):
+        for n, j in reached:
+            totals[n] = emit.fma(value, weights[j], totals[n])
+    for total, value in zip(sums, totals, strict=True):
+        total.set(value)
+
+
+def _convolve_two(emit, spec, columns, x, w, bias, y):
+    """Some columns of two rows of y for one vector of channels."""
+    upper, lower = ([emit.variable(emit.load(bias)) for _ in range(columns)] for _ in range(2))
+    down = spec.down.skip * spec.side * spec.floats
+    reached = (columns - 1) * spec.stride + spec.side
+
+    def add(i, *rows):
+        """Add row `i` of x to the sums of rows of y, whose first row of x is another."""
+        row = emit.opaque(emit.advance(x, i * spec.x.row))
+        values = [emit.load(row, n * spec.x.pixel) for n in range(reached)]
+        for sums, first in rows:
+            _add_row(emit, spec, sums, values, emit.advance(w, (i - first) * down))
+
+    for i in range(spec.stride):
+        add(i, (upper, 0))
+    with emit.loop(spec.stride, spec.side) as i:
+        add(i, (upper, 0), (lower, spec.stride))
+    for i in range(spec.side, spec.side + spec.stride):
+        add(i, (lower, spec.stride))
+    _store_row(emit, spec, upper, y)
+    _store_row(emit, spec, lower, emit.advance(y, spec.y.row))
+
+
+def _convolve_one(emit, spec, columns, x, w, bias, y, rows, taps):
+    """Some columns of a row of y for one vector of channels, from `rows` · `taps` taps."""
+    sums = [emit.variable(emit.load(bias)) for _ in range(columns)]
+    down, across = spec.down.step * spec.x.row, spec.across.step * spec.x.pixel
+    w_down, w_across = spec.down.skip * spec.kernel_w, spec.across.skip
+    apart = spec.across.stride * spec.x.pixel
+    with emit.loop(0, rows) as i, emit.loop(0, taps) as j:
+        weight = emit.load(w, (i * w_down + j * w_across) * spec.floats)
+        at = emit.opaque(emit.advance(x, i * down + j * across))
+        for n, total in enumerate(sums):
+            value = load_pixel(emit, spec, at, n * apart, spec.x.pixel)
+            total.set(emit.fma(value, weight, total.get()))
+    _store_row(emit, spec, sums, y)
 
 
 @block(nothing)
-def keep_channels(emit, spec, sums, dx):
-    """Write several vectors of channels of one pixel."""
-    for v, total in enumerate(sums):
-        emit.store_first(total, dx, v * LANES, spec.dx.pixel)
+def convolve_columns(emit, spec, x, w, bias, y, rows, taps, runs, shorter, rest):
+    """A row of y, or two if the kernel's side is a constant, of one phase of columns."""
+    from_x, to_y = spec.across.stride * spec.x.pixel, spec.across.phases * spec.y.pixel
+    each = emit.select(spec.bias, 1, 0)
+
+    def convolve(columns, begin):
+        """All channels of `columns` columns from `begin` on."""
+        of_x, of_y = emit.advance(x, begin * from_x), emit.advance(y, begin * to_y)
+        with emit.loop(0, spec.floats, LANES) as c:
+            places = (of_x, c), (w, c), (bias, c * each), (of_y, c)
+            at = [emit.advance(pointer, offset) for pointer, offset in places]
+            if spec.side:
+                _convolve_two(emit, spec, columns, *at)
+            else:
+                _convolve_one(emit, spec, columns, *at, rows, taps)
+
+    with emit.loop(0, runs) as n:
+        convolve(RUN, n * RUN)
+    done = runs * RUN
+    with emit.loop(0, shorter) as n:
+        convolve(SHORTER, done + n * SHORTER)
+    done = done + shorter * SHORTER
+    with emit.when(rest > 3):
+        convolve(4, done)
+    with emit.loop(emit.select(rest > 3, 4, 0), rest) as n:
+        convolve(1, done + n)
 
 
 @inlined
-def met(place, before, tap, dilation, stride, size):
-    """The row or column of dy that reads a row or column of x through a tap, or −1."""
-    at = place + before - tap * dilation
-    if at < 0 or at % stride != 0 or at // stride >= size:
-        return -1
-    return at // stride
+def convolve_row(spec, x, w, bias, y, rows):
+    """A row of y from `rows` kernel rows, or two rows."""
+    across = spec.across
+    for p in range(across.phases):
+        of_x = advance(x, across.place[p] * spec.x.pixel)
+        of_w = advance(w, across.first[p] * spec.floats)
+        to = advance(y, p * spec.y.pixel)
+        runs, shorter, rest = spec.runs[p], spec.shorter_runs[p], spec.rest[p]
+        convolve_columns(spec, of_x, of_w, bias, to, rows, across.taps[p], runs, shorter, rest)
+
+
+@block(nothing)
+def apply_silu(emit, spec, y):
+    """y ← silu(y) of one vector."""
+    value = load_pixel(emit, spec, y, 0, spec.y.pixel)
+    _store_pixel(emit, spec, emit.mul(value, sigmoid(emit, value)), y, 0)
 
 
 @inlined
-def block_back(spec, dy, w, row, column):
-    """The sums of a block of columns."""
-    sums = zeros(spec.dx_spots)
-    for i in range(spec.kernel_h if spec.straight else rolled(spec.kernel_h)):
-        h = met(row, spec.top, i, spec.dilation_h, spec.stride_h, spec.dy.height)
-        if h >= 0:
-            at = advance(dy, h * spec.dy.row + column // spec.stride_w * spec.dy.pixel)
-            sums = multiply_back(spec, sums, at, advance(w, i * spec.kernel_w * spec.floats))
-    return sums
+def convolve_rows(spec, x, w, bias, y, begin, end):
+    """The rows begin … end of y."""
+    down = spec.down
+    phase, at = begin % down.phases, begin // down.phases
+    for row in range(begin, end, spec.lines):
+        if spec.lines > 1:  # there is no row beyond the last: the one before it comes again
+            row = at = min(row, spec.y.height - spec.lines)
+        of_x = advance(x, (at * down.stride + down.place[phase]) * spec.x.row)
+        of_w = advance(w, down.first[phase] * spec.kernel_w * spec.floats)
+        of_y = advance(y, row * spec.y.row)
+        convolve_row(spec, of_x, of_w, bias, of_y, down.taps[phase])
+        if spec.silu:
+            each = spec.y.pixel if spec.masked else LANES
+            for n in range(spec.lines):
+                for f in range(0, spec.y.width * spec.y.pixel, each):
+                    apply_silu(spec, advance(of_y, n * spec.y.row + f))
+        phase += 1
+        if phase == down.phases:
+            phase, at = 0, at + 1
 
 
-@inlined
-def place_back(spec, dy, w, row, column):
-    """The sums of one pixel."""
-    sums = zeros(spec.together)
-    for i in range(rolled(spec.kernel_h)):
-        h = met(row, spec.top, i, spec.dilation_h, spec.stride_h, spec.dy.height)
-        if h >= 0:
-            for j in range(rolled(spec.kernel_w)):
-                at = met(column, spec.left, j, spec.dilation_w, spec.stride_w, spec.dy.width)
-                if at >= 0:
-                    slope = advance(dy, h * spec.dy.row + at * spec.dy.pixel)
-                    tap = (i * spec.kernel_w + j) * spec.floats
-                    sums = multiply_tap(spec, sums, slope, advance(w, tap))
-    return sums
+@block(nothing)
+def store_zero(emit, spec, to):
+    """One vector of zeros."""
+    emit.store(emit.constant(0.0), to)
 
 
-@kernel
-def depthwise_backward_input(spec, operands, first, count):
-    """dx, without its border, from dy and weight. Operands: dy, weight, dx."""
-    weight = pointer(operands, 1, FLOATS)
-    for n in range(count):
-        dy = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)
-        dx = advance(pointer(operands, 2, FLOATS), n * spec.dx.size + spec.dx.start)
-        for row in range(rolled(spec.dx.height)):
-            to = advance(dx, row * spec.dx.row)
-            for c in range(0, rolled(spec.floats), LANES):
-                w = advance(weight, c)
-                for column in range(spec.inner, rolled(spec.inner_end), spec.dx_spots):
-                    sums = block_back(spec, advance(dy, c), w, row, column)
-                    keep_columns(spec, sums, advance(to, column * spec.dx.pixel + c))
-            for edge in range(rolled(spec.dx.width - spec.inner_end + spec.inner)):
-                column = edge if edge < spec.inner else edge + spec.inner_end - spec.inner
-                for c in range(0, rolled(spec.floats), spec.together * LANES):
-                    sums = place_back(spec, advance(dy, c), advance(weight, c), row, column)
-                    keep_channels(spec, sums, advance(to, column * spec.dx.pixel + c))
+@kernel(x=FLOATS, weight=FLOATS, bias=maybe(FLOATS), y=FLOATS)
+def depthwise_forward(spec, o, first, count):
+    """y, without its border, from x, weight and bias; or dx from dy and weight."""
+    x, y = advance(o.x, spec.x.start), advance(o.y, spec.y.start)
+    none = stack_floats(LANES)
+    store_zero(spec, none)
+    bias = o.bias if spec.bias else none
+    if spec.parts:
+        after = first + count
+        end = spec.y.height if after == spec.items else after * spec.lines
+        convolve_rows(spec, x, o.weight, bias, y, first * spec.lines, end)
+    else:
+        for n in range(count):
+            of_x, to_y = advance(x, n * spec.x.size), advance(y, n * spec.y.size)
+            convolve_rows(spec, of_x, o.weight, bias, to_y, 0, spec.y.height)
+
+
+def kinds() -> Iterator[tuple[Kernel, Spec]]:
+    """Every kernel here with a spec of each kind."""
+    for side in SIDES:
+        for stride in STRIDES:
+            x, y, axis = (
+                FeatureMap(9, 9, 2),
+                FeatureMap(2, 2, 2),
+                convolution_axis(side, stride, 1, 0),
+            )
+            yield depthwise_forward, Depthwise(x, y, axis, axis, side)
+    axis = convolution_axis(1, 1, 1, 0)
+    for dense in (False, True):
+        x = FeatureMap(1, 1, 2, dense=dense)
+        yield depthwise_forward, Depthwise(x, x, axis, axis, 1)

@@ -3,33 +3,39 @@
     dw[i, j, c] = Σ_n Σ_h Σ_w  x[sh·h + dh·i − top, sw·w + dw·j − left, c] · dy[h, w, c],  db = Σ dy
 
 (`neocog.reference.conv2d_backward_weight` with as many groups as channels.) Registers hold the sums
-of some kernel rows' taps for one vector of channels, and the dy of a run of columns, so that a
-pixel of x that several taps need is loaded once. As for other convolutions, the images of a batch
-are divided into shards; each has its own sum, and the sums are added in order.
+of some taps for one vector of channels. If the kernel's width and the stride are constants, these
+are the taps of some kernel rows, and the dy of a run of columns is there too, so that a pixel of x
+that several taps need is loaded once. As for other convolutions, the images of a batch are divided
+into shards; each has its own sum, and the sums are added in order.
 """
 
+from collections.abc import Iterator
+
 from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, rolled, zeros
+from neocog.kernels.codegen.pointers import advance, rolled, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
-from neocog.kernels.compiler.jit import inlined, kernel
-from neocog.kernels.convolution.depthwise import pairs_of_columns
+from neocog.kernels.compiler.jit import Kernel, always_inlined, inlined, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.convolution.depthwise import load_pixel, pairs_of_columns
+from neocog.kernels.convolution.depthwise_tiling import (
+    SIDES,
+    STRIDES,
+    DepthwiseGradient,
+    DepthwiseSum,
+)
+from neocog.kernels.layout import FeatureMap
 
-__all__ = ["depthwise_backward_weight", "depthwise_reduce"]
+__all__ = ["depthwise_backward_weight", "depthwise_reduce", "kinds"]
+
+# Columns of dy that are processed together.
+_RUN = 4
 
 
-@block(lambda spec, *_: vectors(spec.rows * spec.kernel_w))
-def taps_so_far(emit, spec, partial):
-    """The sums so far of the taps of several kernel rows."""
-    return [emit.load(partial, tap * spec.floats) for tap in range(spec.rows * spec.kernel_w)]
-
-
-@block(lambda spec, *_: vectors(max(1, spec.rows_rest) * spec.kernel_w))
-def last_taps_so_far(emit, spec, partial):
-    """The sums so far of the taps of the last kernel rows."""
-    return [
-        emit.load(partial, tap * spec.floats)
-        for tap in range(max(1, spec.rows_rest) * spec.kernel_w)
-    ]
+@block(accumulators)
+def taps_so_far(emit, spec, none, partial):
+    """The sums so far, of as many taps as the tuple has vectors."""
+    return [emit.load(partial, tap * spec.floats) for tap in range(len(none))]
 
 
 @block(nothing)
@@ -40,24 +46,22 @@ def keep_taps(emit, spec, sums, partial):
 
 
 def _add_columns(emit, spec, sums, x, dy, columns):
-    sums = list(sums)
-    slopes = [emit.load_first(dy, n * spec.dy.pixel, spec.dy.pixel) for n in range(columns)]
-    for i in range(len(sums) // spec.kernel_w):
-        for place, pairs in pairs_of_columns(
-            columns, spec.kernel_w, spec.stride_w, spec.dilation_w
-        ):
-            at = i * spec.dilation_h * spec.x.row + place * spec.x.pixel
-            value = emit.load_first(x, at, spec.x.pixel)
+    sums, x, dy = list(sums), emit.opaque(x), emit.opaque(dy)
+    slopes = [emit.load(dy, n * spec.dy.pixel) for n in range(columns)]
+    for i in range(len(sums) // spec.width):
+        row = emit.advance(x, i * spec.down)
+        for place, pairs in pairs_of_columns(columns, spec.width, spec.stride):
+            value = emit.load(row, place * spec.x.pixel)
             for n, j in pairs:
-                tap = i * spec.kernel_w + j
+                tap = i * spec.width + j
                 sums[tap] = emit.fma(value, slopes[n], sums[tap])
     return sums
 
 
 @block(accumulators)
 def add_run(emit, spec, sums, x, dy):
-    """Add x · dy of a run of columns to the sums of all kernel rows."""
-    return _add_columns(emit, spec, sums, x, dy, spec.run)
+    """Add x · dy of a run of columns to the sums of some kernel rows."""
+    return _add_columns(emit, spec, sums, x, dy, _RUN)
 
 
 @block(accumulators)
@@ -66,36 +70,87 @@ def add_column(emit, spec, sums, x, dy):
     return _add_columns(emit, spec, sums, x, dy, 1)
 
 
+@block(accumulators)
+def add_pixel(emit, spec, sums, x, dy, offsets):
+    """Add x · dy of one pixel to the sums of taps at these offsets."""
+    slope = load_pixel(emit, spec, dy, 0, spec.dy.pixel)
+    values = (load_pixel(emit, spec, x, at, spec.x.pixel) for at in offsets)
+    return [emit.fma(value, slope, s) for value, s in zip(values, sums, strict=True)]
+
+
+@always_inlined
+def add_kernel_rows(spec, none, partial, x, dy, begin, end):
+    """Add the rows begin … end of dy to the sums of some kernel rows; x points to the first tap."""
+    sums = taps_so_far(spec, none, partial)
+    across = spec.stride * spec.x.pixel
+    runs = spec.dy.width // _RUN
+    for row in range(begin, end):
+        of_x, of_dy = advance(x, row * spec.stride_h * spec.x.row), advance(dy, row * spec.dy.row)
+        for _ in range(rolled(runs)):
+            sums = add_run(spec, sums, of_x, of_dy)
+            of_x, of_dy = advance(of_x, _RUN * across), advance(of_dy, _RUN * spec.dy.pixel)
+        for _ in range(rolled(spec.dy.width - runs * _RUN)):
+            sums = add_column(spec, sums, of_x, of_dy)
+            of_x, of_dy = advance(of_x, across), advance(of_dy, spec.dy.pixel)
+    keep_taps(spec, sums, partial)
+
+
+@always_inlined
+def add_taps(spec, none, partial, x, dy, offsets, begin, end):
+    """Add the rows begin … end of dy to the sums of the taps at some offsets."""
+    sums = taps_so_far(spec, none, partial)
+    across = spec.stride_w * spec.x.pixel
+    for row in range(begin, end):
+        of_x, of_dy = advance(x, row * spec.stride_h * spec.x.row), advance(dy, row * spec.dy.row)
+        for _ in range(rolled(spec.dy.width)):
+            sums = add_pixel(spec, sums, of_x, of_dy, offsets)
+            of_x, of_dy = advance(of_x, across), advance(of_dy, spec.dy.pixel)
+    keep_taps(spec, sums, partial)
+
+
 @inlined
-def add_band(spec, sums, x_map, dy_map, first_row, last_row):
-    """Add every pixel of some rows of dy."""
-    runs = spec.dy.width - spec.dy.width % spec.run
-    for row in range(first_row, rolled(last_row)):
-        x = advance(x_map, row * spec.stride_h * spec.x.row)
-        dy = advance(dy_map, row * spec.dy.row)
-        for run in range(0, rolled(runs), spec.run):
-            column = rolled(run)
-            at = advance(x, column * spec.stride_w * spec.x.pixel)
-            sums = add_run(spec, sums, at, advance(dy, column * spec.dy.pixel))
-        for column in range(runs, rolled(spec.dy.width)):
-            at = advance(x, column * spec.stride_w * spec.x.pixel)
-            sums = add_column(spec, sums, at, advance(dy, column * spec.dy.pixel))
-    return sums
+def add_band(spec, partial, x, dy, begin, end):
+    """Add the rows begin … end of dy for one vector of channels."""
+    if spec.width > 0:
+        i = 0
+        while i + spec.rows <= spec.kernel_h:
+            to, at = advance(partial, i * spec.width * spec.floats), advance(x, i * spec.down)
+            add_kernel_rows(spec, zeros(spec.together), to, at, dy, begin, end)
+            i += spec.rows
+        while i < spec.kernel_h:
+            to, at = advance(partial, i * spec.width * spec.floats), advance(x, i * spec.down)
+            add_kernel_rows(spec, zeros(spec.width), to, at, dy, begin, end)
+            i += 1
+    else:
+        o, t = spec.offsets, 0
+        while t + 9 <= spec.taps:
+            first = (o[t], o[t + 1], o[t + 2], o[t + 3], o[t + 4])
+            offsets = (*first, o[t + 5], o[t + 6], o[t + 7], o[t + 8])
+            to = advance(partial, t * spec.floats)
+            add_taps(spec, zeros(9), to, x, dy, offsets, begin, end)
+            t += 9
+        while t + 3 <= spec.taps:
+            to = advance(partial, t * spec.floats)
+            add_taps(spec, zeros(3), to, x, dy, (o[t], o[t + 1], o[t + 2]), begin, end)
+            t += 3
+        while t < spec.taps:
+            to = advance(partial, t * spec.floats)
+            add_taps(spec, zeros(1), to, x, dy, (o[t],), begin, end)
+            t += 1
 
 
 def _sum_of(emit, spec, sums, dy, columns):
-    slopes = [emit.load_first(dy, n * spec.dy.pixel, spec.dy.pixel) for n in range(columns)]
+    pixel = spec.dy.pixel
+    slopes = [load_pixel(emit, spec, dy, n * pixel, pixel) for n in range(columns)]
     while len(slopes) > 1:  # in pairs, so that additions need not wait for each other
-        slopes = [emit.add(*slopes[n : n + 2]) for n in range(0, len(slopes) - 1, 2)] + (
-            slopes[-1:] if len(slopes) % 2 else []
-        )
+        slopes = [emit.add(*slopes[n : n + 2]) for n in range(0, len(slopes), 2)]
     return [emit.add(sums[0], slopes[0])]
 
 
 @block(accumulators)
 def add_run_of_slopes(emit, spec, sums, dy):
     """Add a run of columns of dy."""
-    return _sum_of(emit, spec, sums, dy, spec.run)
+    return _sum_of(emit, spec, sums, dy, _RUN)
 
 
 @block(accumulators)
@@ -125,53 +180,46 @@ def keep_vector(emit, spec, sums, to):
 @inlined
 def add_bias(spec, bias, dy_map):
     """Add dy, summed over all pixels, to the bias sums."""
-    runs = spec.dy.width - spec.dy.width % spec.run
-    for c in range(0, rolled(spec.floats), LANES):
+    runs = spec.dy.width - spec.dy.width % _RUN
+    for c in range(0, spec.floats, LANES):
         sums = one_vector(spec, advance(bias, c))
-        for row in range(rolled(spec.dy.height)):
+        for row in range(spec.dy.height):
             dy = advance(dy_map, row * spec.dy.row + c)
-            for column in range(0, rolled(runs), spec.run):
+            for column in range(0, rolled(runs), _RUN):
                 sums = add_run_of_slopes(spec, sums, advance(dy, column * spec.dy.pixel))
             for column in range(runs, rolled(spec.dy.width)):
                 sums = add_slope(spec, sums, advance(dy, column * spec.dy.pixel))
         keep_vector(spec, sums, advance(bias, c))
 
 
-@kernel
-def depthwise_backward_weight(spec, operands, first, count):
+@inlined
+def begin_shard(spec, sums, floats):
+    """Zeros."""
+    for at in range(0, rolled(floats), LANES):
+        keep_vector(spec, zeros(1), advance(sums, at))
+
+
+@kernel(x=FLOATS, dy=FLOATS, sums=FLOATS, bias_sums=maybe(FLOATS))
+def depthwise_backward_weight(spec, o, first, count):
     """Add the weight and bias gradients of some images to their shards' sums.
 
-    Operands: x, dy, weight sums [shard][i][j][c], bias sums [shard][c].
+    `sums` is [shard][i][j][c], `bias_sums` [shard][c].
     """
     for n in range(count):
         shard = (first + n) // spec.shard
-        partial = advance(pointer(operands, 2, FLOATS), shard * spec.size)
-        bias = advance(pointer(operands, 3, FLOATS), shard * spec.floats)
+        sums, bias = advance(o.sums, shard * spec.size), advance(o.bias_sums, shard * spec.floats)
+        x = advance(o.x, n * spec.x.size + spec.x.start - spec.corner)
+        dy = advance(o.dy, n * spec.dy.size + spec.dy.start)
         if (first + n) % spec.shard == 0:
-            for at in range(0, spec.size, LANES):
-                keep_vector(spec, zeros(1), advance(partial, at))
+            begin_shard(spec, sums, spec.size)
             if spec.bias:
-                for at in range(0, spec.floats, LANES):
-                    keep_vector(spec, zeros(1), advance(bias, at))
-        x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start - spec.corner)
-        dy_map = advance(pointer(operands, 1, FLOATS), n * spec.dy.size + spec.dy.start)
+                begin_shard(spec, bias, spec.floats)
         if spec.bias:
-            add_bias(spec, bias, dy_map)
-        for row in range(0, rolled(spec.dy.height), spec.band):
+            add_bias(spec, bias, dy)
+        for row in range(0, spec.dy.height, spec.band):
             until = min(row + spec.band, spec.dy.height)
-            for c in range(0, rolled(spec.floats), LANES):
-                dy = advance(dy_map, c)
-                for i in range(0, rolled(spec.kernel_h - spec.rows_rest), spec.rows):
-                    x = advance(x_map, i * spec.dilation_h * spec.x.row + c)
-                    to = advance(partial, i * spec.kernel_w * spec.floats + c)
-                    keep_taps(spec, add_band(spec, taps_so_far(spec, to), x, dy, row, until), to)
-                if spec.rows_rest > 0:
-                    i = spec.kernel_h - spec.rows_rest
-                    x = advance(x_map, i * spec.dilation_h * spec.x.row + c)
-                    to = advance(partial, i * spec.kernel_w * spec.floats + c)
-                    keep_taps(
-                        spec, add_band(spec, last_taps_so_far(spec, to), x, dy, row, until), to
-                    )
+            for c in range(0, spec.floats, LANES):
+                add_band(spec, advance(sums, c), advance(x, c), advance(dy, c), row, until)
 
 
 @inlined
@@ -183,20 +231,29 @@ def add_shards(spec, sources, item, shards, to):
     keep_vector(spec, sums, to)
 
 
-@kernel
-def depthwise_reduce(spec, operands, first, count):
+@kernel(sums=FLOATS, bias_sums=maybe(FLOATS), dw=FLOATS, db=maybe(FLOATS), step=LONGS)
+def depthwise_reduce(spec, o, first, count):
     """Sum the shards for vectors first … first + count of channels.
 
-    Operands: weight sums, bias sums, weight gradient [i][j][c], bias gradient [c], the step.
+    `dw` is [i][j][c], `db` [c].
     """
-    weights = pointer(operands, 0, FLOATS)
-    biases = pointer(operands, 1, FLOATS)
-    dw = pointer(operands, 2, FLOATS)
-    db = pointer(operands, 3, FLOATS)
-    shards = (pointer(operands, 4, LONGS)[1] + spec.shard - 1) // spec.shard
+    of = spec.gradient
+    shards = (o.step[1] + of.shard - 1) // of.shard
     for c in range(first * LANES, (first + count) * LANES, LANES):
-        for tap in range(rolled(spec.taps)):
-            at = tap * spec.floats + c
-            add_shards(spec, advance(weights, at), spec.size, shards, advance(dw, at))
-        if spec.bias:
-            add_shards(spec, advance(biases, c), spec.floats, shards, advance(db, c))
+        for tap in range(of.taps):
+            at = tap * of.floats + c
+            add_shards(spec, advance(o.sums, at), of.size, shards, advance(o.dw, at))
+        if of.bias:
+            add_shards(spec, advance(o.bias_sums, c), of.floats, shards, advance(o.db, c))
+
+
+def kinds() -> Iterator[tuple[Kernel, Spec]]:
+    """Every kernel here with a spec of each kind."""
+    plain, dense = FeatureMap(1, 1, 2), FeatureMap(1, 1, 2, dense=True)
+    for width in SIDES:
+        for stride in STRIDES:
+            sides = (width, width, stride, stride)
+            yield depthwise_backward_weight, DepthwiseGradient(plain, plain, *sides)
+    yield depthwise_backward_weight, DepthwiseGradient(plain, plain, 1, 1)
+    yield depthwise_backward_weight, DepthwiseGradient(dense, plain, 1, 1)
+    yield depthwise_reduce, DepthwiseSum(DepthwiseGradient(plain, plain, 1, 1))

@@ -31,8 +31,8 @@ from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.convolution.bias_gradient import add_bias, clear
+from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.convolution.shard_sum import clear_padding
-from neocog.kernels.convolution.tiling import SUMS
 from neocog.kernels.convolution.weight_gradient import DY_SCRATCH, WeightGradient
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
@@ -188,14 +188,19 @@ def _add_panel(emit, spec, partial, k, begin, count, x, dy, panel, scratch):
     dy = emit.advance(dy, group * spec.w.group_out + place * spec.w.block)
     x = emit.advance(x, group * spec.w.group_in)
     copied = emit.advance(scratch, _SUMS)
-    either_way(emit, spec.packs_dy, lambda: _pack_dy(emit, spec, dy, copied, panel), lambda: None)
-    dy = emit.select(spec.packs_dy, copied, dy)
+
+    def pack():
+        _pack_dy(emit, spec, dy, copied, panel)
+        return []
+
+    either_way(emit, spec.packs_dy, pack, lambda: [])
+    slopes = emit.select(spec.packs_dy, copied, dy)
 
     def rows(n, _):
         row = begin + n * of.most
         to = emit.advance(partial, row * (of.vectors * LANES))
         x_at = emit.advance(x, row + row // 3 if of.rgb else row)
-        _add_rows(emit, spec, to, begin + count - row, x_at, dy, panel, scratch)
+        _add_rows(emit, spec, to, begin + count - row, x_at, slopes, panel, scratch)
         return []
 
     repeat(emit, (count + (of.most - 1)) // of.most, [], rows, at_least_once=True)

@@ -1,18 +1,12 @@
-"""How a convolution is tiled for registers and caches; see `convolution`."""
+"""A convolution's sizes, and how it is tiled for the caches; see `forward`."""
 
 from dataclasses import dataclass
 
-from neocog.kernels.codegen.vector_types import REGISTERS
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.convolution.register_tile import RegisterTile
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["SUMS", "Convolution", "region", "tile", "weight_first"]
-
-#: Sums to keep in registers. Sixteen registers hold 12 sums beside 2 vectors of weights and 2 of
-#: pixels; Zen 3 needs 8 sums in flight to hide the latency of an FMA.
-SUMS = 12 if REGISTERS == 16 else 24
-
-# Taps × channels up to which a kernel is unrolled completely.
-_SMALL = 48
+__all__ = ["Convolution", "region", "weight_first"]
 
 # Bytes of a map that should stay in the second-level cache while all weights are read.
 _CACHE = 128 * 1024
@@ -20,40 +14,11 @@ _CACHE = 128 * 1024
 # Bytes of weights from which on they do not stay in a near cache between images.
 _FAR_BYTES = 1024 * 1024
 
-# Bytes of a cache line.
-_LINE = 64
-
 
 def region(x: FeatureMap, stride_h: int = 1, stride_w: int = 1) -> tuple[int, ...]:
     """Offsets in floats of the four pixels of a pooling region from the first of them."""
     right, below = stride_w * x.pixel, stride_h * x.row
     return (0, right, below, below + right)
-
-
-def tile(height: int, width: int, vectors: int, pixels: int = 1) -> tuple[int, int]:
-    """Rows and columns of a map whose sums are held in registers together.
-
-    Each pixel of the map needs `pixels` · `vectors` sums. A tile is either some columns of one row
-    or several whole rows, so that there is only one kind of remainder. The tile is chosen that
-    costs the fewest cycles of multiplying, loading and waiting for the previous sum.
-    """
-    most = max(1, SUMS // (vectors * pixels))
-
-    def cycles(places: int) -> float:
-        loads = (places * pixels + vectors) / 2
-        return max(4, places * pixels * vectors / 2, loads) if places else 0
-
-    def cost(shape: tuple[int, int]) -> tuple[float, bool, int]:
-        rows, columns = shape
-        if rows == 1:
-            taken = height * (width // columns * cycles(columns) + cycles(width % columns))
-            return taken, width % columns > 0, -columns
-        rest = height % rows
-        return height // rows * cycles(rows * width) + cycles(rest * width), rest > 0, -rows
-
-    in_a_row = [(1, columns) for columns in range(1, min(most, width) + 1)]
-    whole_rows = [(rows, width) for rows in range(2, min(most // width, height) + 1)]
-    return min(in_a_row + whole_rows, key=cost)
 
 
 def weight_first(w: ConvolutionWeight, x: FeatureMap) -> bool:
@@ -65,7 +30,7 @@ def weight_first(w: ConvolutionWeight, x: FeatureMap) -> bool:
 
 
 @dataclass(frozen=True)
-class Convolution:
+class Convolution(RegisterTile, Spec):
     """One convolution; `y` is the map after pooling, where `pool` is set.
 
     The first window begins `crop_*` rows and columns into x's border: the padding above and on the
@@ -93,6 +58,19 @@ class Convolution:
     accumulate: bool = False
     parts: bool = False
 
+    constants = RegisterTile.constants
+
+    def __post_init__(self) -> None:
+        if self.pool and (self.gated or self.accumulate or self.w.lanes_left):
+            raise ValueError(
+                "Pooling has no gate, adds nothing, and needs groups of whole vectors."
+            )
+
+    @property
+    def result(self) -> FeatureMap:
+        """The map that is written."""
+        return self.y
+
     @property
     def x_start(self) -> int:
         """The first float of x that is read."""
@@ -119,40 +97,73 @@ class Convolution:
         return self.x.pixel * self.dilation_w
 
     @property
-    def pixels(self) -> int:
-        """Pixels before pooling that make one pixel of y."""
-        return 4 if self.pool else 1
+    def right(self) -> int:
+        """Floats of x from a pooled region's first pixel to the next of its row."""
+        return region(self.x, self.stride_h, self.stride_w)[1]
 
     @property
-    def rows(self) -> int:
-        """Rows of y in a tile: one, or several whole rows."""
-        return tile(self.y.height, self.y.width, self.w.vectors, self.pixels)[0]
+    def below(self) -> int:
+        """Floats of x from a pooled region's first pixel to the one below."""
+        return region(self.x, self.stride_h, self.stride_w)[2]
 
     @property
-    def columns(self) -> int:
-        """Columns of y in a tile."""
-        return tile(self.y.height, self.y.width, self.w.vectors, self.pixels)[1]
+    def in_rows(self) -> bool:
+        """Whether no tile goes on into the next row."""
+        return self.x_step > 0 or self.fills(self.y.width)
+
+    # Taps
 
     @property
-    def rest_rows(self) -> int:
-        """Rows of y left at its end after whole tiles."""
-        return self.y.height % self.rows
+    def joined(self) -> bool:
+        """Whether the taps of a kernel row lie side by side, so that they are one tap."""
+        return self.tap == self.w.group_in
 
     @property
-    def rest_columns(self) -> int:
-        """Columns of y left at the end of a row after whole tiles."""
-        return self.y.width % self.columns
+    def rgb(self) -> bool:
+        """Whether taps are those of images of three channels, which take four floats."""
+        return self.w.group_in == 3 and self.tap == 4
 
     @property
-    def sums(self) -> int:
-        """Vectors of sums of a tile."""
-        return self.rows * self.columns * self.pixels * self.w.vectors
+    def tap_columns(self) -> int:
+        """Taps of a kernel row, as far as they are not one."""
+        return 1 if self.joined or self.rgb else self.w.kernel_w
 
     @property
-    def rest_sums(self) -> int:
-        """Vectors of sums of a partial tile."""
-        rest = self.rest_columns or self.rest_rows * self.columns
-        return max(1, rest) * self.pixels * self.w.vectors
+    def length(self) -> int:
+        """Channels of a tap."""
+        return self.w.group_in * self.w.kernel_w // self.tap_columns
+
+    @property
+    def unroll(self) -> int:
+        """Channels that are unrolled: of four floats of x, all but the one that is no channel."""
+        return 3 if self.rgb else 4
+
+    @property
+    def straight(self) -> tuple[int, ...]:
+        """Floats of x from the first channel of a kernel row to all, if rows are unrolled.
+
+        Where that pays: rows of three columns of images, of one channel or before pooling.
+        """
+        channels, long = self.w.group_in, self.stride_w == 1 and self.y.width >= self.most
+        pays = channels in (1, 3) and long if self.pool else channels == 1
+        if self.w.kernel_w != 3 or self.tap_columns > 1 or self.w.vectors > 2 or not pays:
+            return ()
+        return tuple(j * self.tap + c for j in range(3) for c in range(channels))
+
+    @property
+    def x_step(self) -> int:
+        """Floats of x from one column of y to the next where they are constant; else 0."""
+        return self.step if self.pool and self.straight else 0
+
+    @property
+    def w_tap(self) -> int:
+        """Floats of the weight from one tap of a kernel row to the next."""
+        return self.w.tap_size
+
+    @property
+    def w_row(self) -> int:
+        """Floats of the weight from one kernel row to the next."""
+        return self.w.kernel_w * self.w.tap_size
 
     @property
     def far(self) -> bool:
@@ -160,35 +171,10 @@ class Convolution:
         return self.parts and 4 * self.w.size >= _FAR_BYTES
 
     @property
-    def row_passes(self) -> int:
-        """How often a block of weights is read for a row of tiles, without the partial one."""
-        return self.y.width // self.columns
-
-    @property
-    def line(self) -> int:
-        """Floats of a cache line."""
-        return _LINE // 4
-
-    @property
-    def unrolled_lines(self) -> int:
-        """Cache lines of the weights of one tap of `unroll` channels."""
-        return self.unroll * self.w.block // self.line
-
-    @property
     def lines_ahead(self) -> int:
         """How many of them each pass prefetches, so that a block is complete when it is needed."""
-        passes = self.row_passes * (self.y.height // self.rows)
-        return max(1, -(-self.unrolled_lines // passes))
-
-    @property
-    def unroll(self) -> int:
-        """Number of input channels to unroll."""
-        return min(self.w.group_in, 8)
-
-    @property
-    def small(self) -> bool:
-        """Whether all taps of all channels are unrolled."""
-        return self.w.kernel_h * self.w.kernel_w * self.w.group_in <= _SMALL
+        passes = -(-self.y.height * self.y.width // self.most)
+        return -(-self.unrolled_lines // passes) if self.far else 0
 
     @property
     def band(self) -> int:
@@ -198,8 +184,7 @@ class Convolution:
         """
         if 4 * self.x.size <= 2 * _CACHE:
             return self.y.height
-        rows = _CACHE // (4 * self.row_step) // self.rows * self.rows
-        return min(self.y.height, max(self.rows, rows))
+        return min(self.y.height, max(1, _CACHE // (4 * self.row_step)))
 
     @property
     def bands(self) -> int:
@@ -210,15 +195,3 @@ class Convolution:
     def weight_first(self) -> bool:
         """Whether a block of weights is applied to all images before the next is read."""
         return not self.parts and self.bands == 1 and weight_first(self.w, self.x)
-
-    def x_places(self, places: int) -> list[int]:
-        """Offsets in x of the pixels of the first `places` pixels of a tile."""
-        first = [
-            n // self.columns * self.row_step + n % self.columns * self.step for n in range(places)
-        ]
-        inner = region(self.x, self.stride_h, self.stride_w) if self.pool else (0,)
-        return [at + pixel for at in first for pixel in inner]
-
-    def places_in(self, m: FeatureMap, places: int) -> list[int]:
-        """Offsets in a map like y of the first `places` pixels of a tile."""
-        return [n // self.columns * m.row + n % self.columns * m.pixel for n in range(places)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.convolution.tiling import SUMS
+from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["DY_SCRATCH", "RegisterBlock", "WeightGradient"]

@@ -20,7 +20,7 @@ from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.bias_gradient import add_bias, clear
-from neocog.kernels.convolution.tiling import SUMS
+from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["WinnerGradient", "WinnerRegisters", "conv2d_backward_weight_of_winners", "kinds"]

@@ -15,22 +15,28 @@ width of vectors or the borders. With `random_bits` and `mixed_lanes` from `rand
 for signed 32-bit numbers, T = round(2³² p) − 2³¹: p is exact to 2⁻³³.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, rolled
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
-from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.compiler.jit import Kernel, inlined, kernel
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.elementwise.traversal import Pass, Traversal, first_pixels, over, traverse
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.random import mixed_lanes, random_bits
 
-__all__ = ["Dropout", "dropout_backward", "dropout_forward"]
+__all__ = ["Dropout", "dropout_backward", "dropout_forward", "kinds"]
+
+#: T that would drop all.
+_ALL = 2**31
 
 
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(Spec):
     """From the map x to the map y, and from dy to dx; `layer` numbers a network's dropouts.
 
     Any of the maps may be dense.
@@ -44,34 +50,55 @@ class Dropout:
     layer: int
 
     @property
+    def forward(self) -> Traversal:
+        """The forward pass."""
+        return over(self.x, self.y)
+
+    @property
+    def backward(self) -> Traversal:
+        """The backward pass."""
+        return over(self.dy, self.dx)
+
+    @property
     def threshold(self) -> int:
-        """T; 2³¹ means that all elements are zero."""
-        return round(self.p * 2**32) - 2**31
+        """T, as a number of 32 bits."""
+        return min(round(self.p * 2**32) - 2**31, _ALL - 1)
+
+    @property
+    def kept(self) -> float:
+        """What elements that are kept are multiplied by; 0 if T drops all."""
+        return 0.0 if round(self.p * 2**32) - 2**31 == _ALL else 1.0 / (1.0 - self.p)
 
 
-def _drop(emit, spec, source, given, target, wanted, number, key):
-    """Apply the mask to one vector, of which `given` floats are read and `wanted` written."""
-    value = emit.load_first(source, 0, given)
-    if spec.threshold == 2**31:
-        kept = emit.constant(0.0)
-    else:
+def _drop(emit, spec, p, maps, low, high):
+    halves = [emit.splat_indices(half) for half in (low, high)]
+
+    def begin(c, vectors):
+        return [c + v * LANES for v in range(vectors)]
+
+    def visit(channels, place):
+        number = place.pixel * spec.x.channels + channels[place.number]
         numbers = emit.add_indices(emit.splat_indices(number), emit.counting_indices())
-        bits = mixed_lanes(emit, numbers, *(emit.splat_indices(half) for half in key))
-        dropped = emit.less_indices(bits, emit.indices(spec.threshold))
-        kept = emit.select(dropped, emit.constant(0.0), emit.constant(1.0 / (1.0 - spec.p)))
-    emit.store_first(emit.mul(value, kept), target, 0, wanted)
+        dropped = emit.less_indices(
+            mixed_lanes(emit, numbers, *halves), emit.indices(spec.threshold)
+        )
+        kept = emit.select(dropped, emit.constant(0.0), emit.constant(spec.kept))
+        place.store(1, emit.mul(place.load(0), kept))
+        return ()
+
+    traverse(emit, p, first_pixels(emit, 0, *maps), Pass(visit, begin))
 
 
 @block(nothing)
-def drop(emit, spec, x, y, number, low, high):
-    """Apply the mask of a key to a vector of x whose first element has this number."""
-    _drop(emit, spec, x, spec.x.pixel, y, spec.y.pixel, number, (low, high))
+def drop(emit, spec, x, y, low, high):
+    """Apply the mask of a key to an image."""
+    _drop(emit, spec, spec.forward, [(x, spec.x), (y, spec.y)], low, high)
 
 
 @block(nothing)
-def drop_back(emit, spec, dy, dx, number, low, high):
-    """Apply the mask to a vector of dy."""
-    _drop(emit, spec, dy, spec.dy.pixel, dx, spec.dx.pixel, number, (low, high))
+def drop_back(emit, spec, dy, dx, low, high):
+    """Apply the mask to an image's gradient."""
+    _drop(emit, spec, spec.backward, [(dy, spec.dy), (dx, spec.dx)], low, high)
 
 
 @inlined
@@ -80,39 +107,26 @@ def mask_key(spec, seed, step, n):
     return random_bits(random_bits(seed[0], spec.layer, step[2]), step[0] + n, 0)
 
 
-@kernel
-def dropout_forward(spec, operands, first, count):
-    """Operands: x, y, seed (int64), the step."""
-    seed = pointer(operands, 2, LONGS)
-    step = pointer(operands, 3, LONGS)
+@kernel(x=FLOATS, y=FLOATS, seed=LONGS, step=LONGS)
+def dropout_forward(spec, o, first, count):
+    """y from x."""
     for n in range(count):
-        key = mask_key(spec, seed, step, first + n)
-        high = key >> np.uint64(32)
-        x_map = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
-        y_map = advance(pointer(operands, 1, FLOATS), n * spec.y.size + spec.y.start)
-        for row in range(rolled(spec.x.height)):
-            for column in range(rolled(spec.x.width)):
-                number = (row * spec.x.width + column) * spec.x.channels
-                x = advance(x_map, row * spec.x.row + column * spec.x.pixel)
-                y = advance(y_map, row * spec.y.row + column * spec.y.pixel)
-                for c in range(0, rolled(spec.x.channels), LANES):
-                    drop(spec, advance(x, c), advance(y, c), number + c, key, high)
+        key = mask_key(spec, o.seed, o.step, first + n)
+        x, y = advance(o.x, n * spec.x.size), advance(o.y, n * spec.y.size)
+        drop(spec, x, y, key, key >> np.uint64(32))
 
 
-@kernel
-def dropout_backward(spec, operands, first, count):
-    """Operands: dy, dx, seed (int64), the step."""
-    seed = pointer(operands, 2, LONGS)
-    step = pointer(operands, 3, LONGS)
+@kernel(dy=FLOATS, dx=FLOATS, seed=LONGS, step=LONGS)
+def dropout_backward(spec, o, first, count):
+    """dx from dy."""
     for n in range(count):
-        key = mask_key(spec, seed, step, first + n)
-        high = key >> np.uint64(32)
-        dy_map = advance(pointer(operands, 0, FLOATS), n * spec.dy.size + spec.dy.start)
-        dx_map = advance(pointer(operands, 1, FLOATS), n * spec.dx.size + spec.dx.start)
-        for row in range(rolled(spec.dx.height)):
-            for column in range(rolled(spec.dx.width)):
-                number = (row * spec.dx.width + column) * spec.dx.channels
-                dy = advance(dy_map, row * spec.dy.row + column * spec.dy.pixel)
-                dx = advance(dx_map, row * spec.dx.row + column * spec.dx.pixel)
-                for c in range(0, rolled(spec.dx.channels), LANES):
-                    drop_back(spec, advance(dy, c), advance(dx, c), number + c, key, high)
+        key = mask_key(spec, o.seed, o.step, first + n)
+        dy, dx = advance(o.dy, n * spec.dy.size), advance(o.dx, n * spec.dx.size)
+        drop_back(spec, dy, dx, key, key >> np.uint64(32))
+
+
+def kinds() -> Iterator[tuple[Kernel, Dropout]]:
+    """A spec of every kind, with its kernel."""
+    spec = Dropout(*(FeatureMap(1, 1, 1),) * 4, p=0.5, layer=0)
+    yield dropout_forward, spec
+    yield dropout_backward, spec

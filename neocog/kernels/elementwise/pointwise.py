@@ -15,29 +15,33 @@ Channels that only pad a vector stay zero, because u is 0 there and f(0) = 0. On
 and gets multiplied by 0.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, pointer, zeros
-from neocog.kernels.codegen.vector_types import FLOATS, LANES, vectors
-from neocog.kernels.compiler.jit import kernel
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.pointers import stack_floats
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
+from neocog.kernels.compiler.jit import Kernel, kernel
+from neocog.kernels.compiler.operands import maybe
+from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.elementwise.functions import FUNCTIONS
-from neocog.kernels.elementwise.traversal import Traversal, load_place, over, store_place
+from neocog.kernels.elementwise.traversal import Pass, Traversal, first_pixels, over, traverse
 from neocog.kernels.layout import FeatureMap
 
-__all__ = ["Pointwise", "pointwise_backward", "pointwise_forward"]
+__all__ = ["Pointwise", "kinds", "pointwise_backward", "pointwise_forward"]
 
 _NONE = FeatureMap(1, 1, 1)
-#: Functions of a few instructions, which can be unrolled further.
-_SHORT = ("identity", "relu", "leaky_relu", "scale")
+#: Floats of a mean, a scale and a bias that change nothing.
+_NEUTRAL = 3 * LANES
 
 
 @dataclass(frozen=True)
-class Pointwise:
+class Pointwise(Spec):
     """From the map x, and the map `addend` where it `adds`, to y; back from dy to g.
 
     g may be the same buffer as dy if their maps are equal. `function` is one of `FUNCTIONS`, and
-    `parameter` its number. Maps that a direction does not use are ignored.
+    `parameter` and `threshold` its numbers. Maps that a direction does not use are ignored.
     """
 
     x: FeatureMap
@@ -49,246 +53,212 @@ class Pointwise:
     adds: bool = False
     function: str = "identity"
     parameter: float = 0.0
+    threshold: float = 0.0
+
+    constants = ("function", "normalizing", "adding")
 
     @property
-    def unrolled(self) -> int:
-        """Number of vectors to unroll."""
-        return 8 if self.function in _SHORT else 4
+    def normalizing(self) -> str:
+        """Whether machine code normalizes: ``always``, ``never``, or when it is ``asked``.
+
+        What a long function costs hides a scale and an addend that change nothing.
+        """
+        return self._when(self.normalized)
+
+    @property
+    def adding(self) -> str:
+        """Whether machine code adds."""
+        return self._when(self.adds)
+
+    def _when(self, asked: bool) -> str:
+        if not FUNCTIONS[self.function].short:
+            return "asked"
+        return "always" if asked else "never"
+
+    @property
+    def second(self) -> FeatureMap:
+        """The addend's map; x's where nothing is added."""
+        return self.addend if self.adds else self.x
+
+    @property
+    def added(self) -> int:
+        """Lanes of the addend that are added."""
+        return LANES if self.adds else 0
 
     @property
     def forward(self) -> Traversal:
         """The forward pass."""
-        return over(*self._inputs(), self.y, unrolled=self.unrolled)
+        return over(self.x, self.second, self.y, alike=self._alike)
 
     @property
     def backward(self) -> Traversal:
-        """The backward pass; sixteen registers hold the numbers and sums of two vectors."""
-        return over(
-            *self._inputs(),
-            self.dy,
-            self.g,
-            blocks_of=(2, 1),
-            unrolled=self.unrolled,
-            chained=2,
-        )
-
-    def _inputs(self) -> tuple[FeatureMap, ...]:
-        return (self.x, self.addend) if self.adds else (self.x,)
+        """The backward pass."""
+        return over(self.x, self.second, self.dy, self.g, alike=self._alike)
 
     @property
-    def filled_up(self) -> bool:
-        """Whether channels that only pad a vector must be set to zero."""
-        return self.function == "sigmoid" and self.x.channels % LANES > 0
+    def each(self) -> int:
+        """1 if channels have numbers of their own, else 0."""
+        return int(self.normalized)
+
+    @property
+    def there(self) -> int:
+        """Channels that do not only pad the vector; any number if none does."""
+        return self.x.channels if self.x.channels % LANES else 2**30
+
+    @property
+    def _alike(self) -> bool:
+        padded = FUNCTIONS[self.function].fills and self.x.channels % LANES > 0
+        return not self.normalized and not padded
 
 
-# Constants of a block's channels: mean, scale and bias of every vector if it is normalized, and a
-# mask of the channels if the padding must be set to zero; at least one vector.
+class _Argument:
+    """Computes u; `begin` is that of its `Pass`."""
+
+    def __init__(self, emit, spec, mean, scale, bias, neutral):
+        self._emit, self._spec = emit, spec
+        self._pointers = [mean, scale, bias]
+        if spec.normalizing == "asked":
+            own = [emit.advance(neutral, at * LANES) for at in range(3)]
+            for pointer, value in zip(own, (0.0, 1.0, 0.0), strict=True):
+                emit.store(emit.constant(value), pointer)
+            pairs = zip(self._pointers, own, strict=True)
+            self._pointers = [emit.select(spec.normalized, given, at) for given, at in pairs]
+
+    def begin(self, c, vectors):
+        """Of each vector the channel it begins with, and the numbers of its channels."""
+        pointers = () if self._spec.normalizing == "never" else self._pointers
+        first = [c + v * LANES for v in range(vectors)]
+        each = self._spec.each
+        return [(at, [self._emit.load(pointer, at * each) for pointer in pointers]) for at in first]
+
+    def at(self, told, place):
+        """u and x − mean of a place."""
+        emit, spec = self._emit, self._spec
+        u = shifted = place.load(0)
+        if spec.normalizing != "never":
+            mean, scale, bias = told[place.number][1]
+            shifted = emit.sub(u, mean)
+            u = emit.fma(shifted, scale, bias)
+        if spec.adding == "never":
+            return u, shifted
+        addend = place.load(1)
+        if spec.adding == "asked":
+            addend = emit.select(emit.lanes_below(spec.added), addend, emit.constant(0.0))
+        return emit.add(u, addend), shifted
 
 
-def _constants(traversal):
-    def count(spec, *_):
-        each = 3 * spec.normalized + spec.filled_up
-        return vectors(max(1, each * getattr(spec, traversal).vectors))
-
-    return count
+def _pointer_to_second(emit, spec, x, addend):
+    return emit.select(spec.adds, addend, x)
 
 
-def _load_constants(emit, spec, vectors_, c, mean, scale, bias):
-    values = []
-    if spec.normalized:
-        values += [emit.load(p, v * LANES) for p in (mean, scale, bias) for v in range(vectors_)]
-    if spec.filled_up:
-        last = emit.indices(spec.x.channels)
-        for v in range(vectors_):
-            channel = emit.add_indices(
-                emit.splat_indices(c),
-                emit.add_indices(emit.counting_indices(), emit.indices(v * LANES)),
-            )
-            there = emit.less_indices(channel, last)
-            values.append(emit.select(there, emit.constant(1.0), emit.constant(0.0)))
-    return values or [emit.constant(0.0)]
+def _parameters(emit, spec):
+    return emit.constant(spec.parameter), emit.constant(spec.threshold)
 
 
-@block(_constants("forward"))
-def forward_constants(emit, spec, c, mean, scale, bias):
-    """The constants of the block that begins with channel c."""
-    return _load_constants(emit, spec, spec.forward.vectors, c, mean, scale, bias)
-
-
-@block(_constants("backward"))
-def backward_constants(emit, spec, c, mean, scale, bias):
-    """The constants of the block that begins with channel c."""
-    return _load_constants(emit, spec, spec.backward.vectors, c, mean, scale, bias)
-
-
-def _argument(emit, spec, n, constants, x, addend, place, v):
-    """u and x − mean of one vector of a pixel."""
-    u = shifted = load_place(emit, spec.x, x, place, v)
-    if spec.normalized:
-        mean, scale, bias = (constants[part * n + v] for part in range(3))
-        shifted = emit.sub(u, mean)
-        u = emit.fma(shifted, scale, bias)
-    if spec.adds:
-        u = emit.add(u, load_place(emit, spec.addend, addend, place, v))
-    return u, shifted
+def _unrolled(function):
+    return 8 if function.short else 4
 
 
 # Forward
 
 
-def _forward(emit, spec, places, constants, x, addend, y):
-    n = spec.forward.vectors
-    for place in range(places):
-        for v in range(n):
-            u, _ = _argument(emit, spec, n, constants, x, addend, place, v)
-            value = FUNCTIONS[spec.function].value(emit, spec.parameter, u)
-            if spec.filled_up:
-                value = emit.mul(value, constants[3 * spec.normalized * n + v])
-            store_place(emit, spec.y, value, y, place, v)
-
-
 @block(nothing)
-def forward_places(emit, spec, constants, x, addend, y):
-    """y of several pixels of a row."""
-    _forward(emit, spec, spec.forward.places, constants, x, addend, y)
+def forward(emit, spec, count, neutral, x, mean, scale, bias, addend, y):
+    """y of so many images."""
+    function, parameters = FUNCTIONS[spec.function], _parameters(emit, spec)
+    argument = _Argument(emit, spec, mean, scale, bias, neutral)
+
+    def visit(told, place):
+        value = function.value(emit, parameters, argument.at(told, place)[0])
+        if function.fills:  # not for channels that only pad the vector
+            there = emit.lanes_below(spec.there - told[place.number][0])
+            value = emit.select(there, value, emit.constant(0.0))
+        place.store(2, value)
+        return ()
+
+    does = Pass(visit, argument.begin, unrolled=_unrolled(function))
+    second = _pointer_to_second(emit, spec, x, addend)
+    with emit.loop(0, count) as n:
+        maps = first_pixels(emit, n, (x, spec.x), (second, spec.second), (y, spec.y))
+        traverse(emit, spec.forward, maps, does)
 
 
-@block(nothing)
-def forward_place(emit, spec, constants, x, addend, y):
-    """One pixel."""
-    _forward(emit, spec, 1, constants, x, addend, y)
-
-
-@kernel
-def pointwise_forward(spec, operands, first, count):
-    """Operands: x, mean, scale, bias, addend, y."""
-    p = spec.forward
-    mean, scale = pointer(operands, 1, FLOATS), pointer(operands, 2, FLOATS)
-    bias = pointer(operands, 3, FLOATS)
-    for n in range(count):
-        x = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
-        addend = advance(pointer(operands, 4, FLOATS), n * spec.addend.size + spec.addend.start)
-        y = advance(pointer(operands, 5, FLOATS), n * spec.y.size + spec.y.start)
-        for row in range(0, spec.x.height, p.step):
-            for c in range(0, p.padded, p.block):
-                constants = forward_constants(
-                    spec, c, advance(mean, c), advance(scale, c), advance(bias, c)
-                )
-                x_row = advance(x, row * spec.x.row + c)
-                addend_row = advance(addend, row * spec.addend.row + c)
-                y_row = advance(y, row * spec.y.row + c)
-                for column in range(0, p.whole, p.places):
-                    forward_places(
-                        spec,
-                        constants,
-                        advance(x_row, column * spec.x.pixel),
-                        advance(addend_row, column * spec.addend.pixel),
-                        advance(y_row, column * spec.y.pixel),
-                    )
-                for column in range(p.whole, p.columns):
-                    forward_place(
-                        spec,
-                        constants,
-                        advance(x_row, column * spec.x.pixel),
-                        advance(addend_row, column * spec.addend.pixel),
-                        advance(y_row, column * spec.y.pixel),
-                    )
+@kernel(
+    x=FLOATS,
+    mean=maybe(FLOATS),
+    scale=maybe(FLOATS),
+    bias=maybe(FLOATS),
+    addend=maybe(FLOATS),
+    y=FLOATS,
+)
+def pointwise_forward(spec, o, first, count):
+    """y from x, the addend if there is one, and the channels' numbers if it is `normalized`."""
+    neutral = stack_floats(_NEUTRAL)
+    forward(spec, count, neutral, o.x, o.mean, o.scale, o.bias, o.addend, o.y)
 
 
 # Backward
 
 
-def _backward(emit, spec, places, sums, constants, x, addend, dy, g):
-    p = spec.backward
-    sums = list(sums)
-    for place in range(places):
-        for v in range(p.vectors):
-            u, shifted = _argument(emit, spec, p.vectors, constants, x, addend, place, v)
-            slope = load_place(emit, spec.dy, dy, place, v)
-            slope = FUNCTIONS[spec.function].gradient(emit, spec.parameter, u, slope)
-            store_place(emit, spec.g, slope, g, place, v)
-            if spec.normalized:
-                at = p.first(place, v)
-                sums[at] = emit.add(sums[at], slope)
-                at += p.vectors
-                sums[at] = emit.fma(slope, shifted, sums[at])
-    return sums
-
-
-@block(accumulators)
-def backward_places(emit, spec, sums, constants, x, addend, dy, g):
-    """g of several pixels of a row; returns the sums of g and of g · (x − mean)."""
-    return _backward(emit, spec, spec.backward.places, sums, constants, x, addend, dy, g)
-
-
-@block(accumulators)
-def backward_place(emit, spec, sums, constants, x, addend, dy, g):
-    """One pixel."""
-    return _backward(emit, spec, 1, sums, constants, x, addend, dy, g)
-
-
 @block(nothing)
-def write_sums(emit, spec, first_row, sums, invstd, of_g, of_product):
-    """Add a row's sums to its image's; those of x − mean are multiplied by invstd here."""
-    p = spec.backward
-    if not spec.normalized:
-        return
-    for v in range(p.vectors):
-        factor = emit.load(invstd, v * LANES)
-        for part, to in ((0, of_g), (p.vectors, of_product)):
-            total = sums[part + v]
-            for chain in range(1, p.chains):
-                total = emit.add(total, sums[chain * p.totals + part + v])
-            if part:
-                total = emit.mul(total, factor)
-            before = emit.select(first_row, emit.constant(0.0), emit.load(to, v * LANES))
-            emit.store(emit.add(before, total), to, v * LANES)
+def backward(emit, spec, count, neutral, x, mean, scale, bias, addend, dy, g, invstd, sums):
+    """g of so many images."""
+    function, parameters = FUNCTIONS[spec.function], _parameters(emit, spec)
+    argument = _Argument(emit, spec, mean, scale, bias, neutral)
+    sums_needed = 0 if spec.normalizing == "never" else 2
+
+    def visit(told, place):
+        u, shifted = argument.at(told, place)
+        slope = function.gradient(emit, parameters, u, place.load(2))
+        place.store(3, slope)
+        return ((slope,), (slope, shifted))[:sums_needed]
+
+    second = _pointer_to_second(emit, spec, x, addend)
+    with emit.loop(0, count) as n:
+        channels = spec.backward.channels
+        of_image = emit.advance(sums, n * 2 * channels)
+
+        def end(row, c, totals):
+            if not totals:
+                return
+            with emit.when(spec.normalized):
+                of_product = emit.mul(totals[1], emit.load(invstd, c))
+                for at, total in ((c, totals[0]), (c + channels, of_product)):
+                    before = emit.select(row < 1, emit.constant(0.0), emit.load(of_image, at))
+                    emit.store(emit.add(before, total), of_image, at)
+
+        pairs = (x, spec.x), (second, spec.second), (dy, spec.dy), (g, spec.g)
+        does = Pass(visit, argument.begin, end, sums_needed, unrolled=_unrolled(function))
+        traverse(emit, spec.backward, first_pixels(emit, n, *pairs), does)
 
 
-@kernel
-def pointwise_backward(spec, operands, first, count):
-    """Operands: x, mean, scale, bias, addend, dy, g, invstd, sums.
+@kernel(
+    x=FLOATS,
+    mean=maybe(FLOATS),
+    scale=maybe(FLOATS),
+    bias=maybe(FLOATS),
+    addend=maybe(FLOATS),
+    dy=FLOATS,
+    g=FLOATS,
+    invstd=maybe(FLOATS),
+    sums=maybe(FLOATS),
+)
+def pointwise_backward(spec, o, first, count):
+    """g from dy and what `pointwise_forward` read.
 
-    With normalization, an image's sums are the channels' Σ g, then the channels' Σ g · x̂.
+    With normalization, an image's `sums` are the channels' Σ g, then the channels' Σ g · x̂, for
+    which a row's Σ g · (x − mean) is multiplied by invstd.
     """
-    p = spec.backward
-    mean, scale = pointer(operands, 1, FLOATS), pointer(operands, 2, FLOATS)
-    bias, invstd = pointer(operands, 3, FLOATS), pointer(operands, 7, FLOATS)
-    for n in range(count):
-        x = advance(pointer(operands, 0, FLOATS), n * spec.x.size + spec.x.start)
-        addend = advance(pointer(operands, 4, FLOATS), n * spec.addend.size + spec.addend.start)
-        dy = advance(pointer(operands, 5, FLOATS), n * spec.dy.size + spec.dy.start)
-        g = advance(pointer(operands, 6, FLOATS), n * spec.g.size + spec.g.start)
-        written = advance(pointer(operands, 8, FLOATS), n * 2 * p.padded)
-        for row in range(0, spec.x.height, p.step):
-            for c in range(0, p.padded, p.block):
-                constants = backward_constants(
-                    spec, c, advance(mean, c), advance(scale, c), advance(bias, c)
-                )
-                x_row = advance(x, row * spec.x.row + c)
-                addend_row = advance(addend, row * spec.addend.row + c)
-                dy_row = advance(dy, row * spec.dy.row + c)
-                g_row = advance(g, row * spec.g.row + c)
-                sums = zeros(p.sums)
-                for column in range(0, p.whole, p.places):
-                    sums = backward_places(
-                        spec,
-                        sums,
-                        constants,
-                        advance(x_row, column * spec.x.pixel),
-                        advance(addend_row, column * spec.addend.pixel),
-                        advance(dy_row, column * spec.dy.pixel),
-                        advance(g_row, column * spec.g.pixel),
-                    )
-                for column in range(p.whole, p.columns):
-                    sums = backward_place(
-                        spec,
-                        sums,
-                        constants,
-                        advance(x_row, column * spec.x.pixel),
-                        advance(addend_row, column * spec.addend.pixel),
-                        advance(dy_row, column * spec.dy.pixel),
-                        advance(g_row, column * spec.g.pixel),
-                    )
-                at = advance(written, c)
-                write_sums(spec, row == 0, sums, advance(invstd, c), at, advance(at, p.padded))
+    neutral = stack_floats(_NEUTRAL)
+    given = (o.x, o.mean, o.scale, o.bias, o.addend)
+    backward(spec, count, neutral, *given, o.dy, o.g, o.invstd, o.sums)
+
+
+def kinds() -> Iterator[tuple[Kernel, Pointwise]]:
+    """A spec of every kind, with its kernel."""
+    for name, function in FUNCTIONS.items():
+        forms = product((False, True), repeat=2) if function.short else [(False, False)]
+        for normalized, adds in forms:
+            spec = Pointwise(_NONE, normalized=normalized, adds=adds, function=name)
+            yield pointwise_forward, spec
+            yield pointwise_backward, spec

@@ -10,6 +10,7 @@ columns whole rows are added, which LLVM vectorizes by itself.
 """
 
 import numpy as np
+from numba import int32, uint8
 
 from neocog.kernels.codegen.pixel_sum import pixel_sum
 from neocog.kernels.compiler.jit import called_from_python
@@ -20,7 +21,9 @@ HALF = np.int32(1 << 21)
 BITS = np.int32(22)
 
 
-@called_from_python
+@called_from_python(
+    uint8[:, ::1], int32[::1], int32[:, ::1], int32[::1], int32[::1], int32[:, ::1], uint8[:, ::1]
+)
 def resize_pixels(pixels, columns, column_weights, rows, counts, row_weights, result):
     """Scale pixels, uint8 [h · w, 4], to `result`, uint8 [height, 3 · width].
 

@@ -11,6 +11,7 @@ rational points of the circle, and no flag allows LLVM to contract or reorder.
 """
 
 import numpy as np
+from numba import int64, uint8, uint64
 
 from neocog.kernels.compiler.jit import called_from_python, inlined
 
@@ -223,7 +224,7 @@ def _add_noise(state, picture, image, strength):
                 image[y, x, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
-@called_from_python
+@called_from_python(uint8[:, :, :, ::1], int64[::1], uint64, int64, int64)
 def draw_shapes(images, labels, key, start, stop):
     """Draw images[start:stop] (uint8 [n, 32, 32, 3]) of the classes in labels (int64 [n]).
 

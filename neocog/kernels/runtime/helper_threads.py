@@ -8,7 +8,7 @@ interrupts Python only between two bytecodes, so never while workers run.
 """
 
 import numpy as np
-from numba import carray
+from numba import carray, int64
 
 from neocog.kernels.codegen.atomics import atomic_compare_exchange, atomic_store
 from neocog.kernels.codegen.pointers import longs_at
@@ -52,7 +52,7 @@ def run_job(mail):
     )
 
 
-@called_from_python
+@called_from_python(int64[::1], int64)
 def help_with(mail, count):
     """Do `count` jobs, each when it is requested."""
     done = 0
@@ -69,7 +69,16 @@ def mail_at(address):
     return carray(longs_at(address), (MAIL_SIZE,))
 
 
-@called_from_python
+@called_from_python(
+    int64[::1],
+    int64[::1],
+    int64[:, ::1],
+    int64[:, ::1],
+    int64[:, ::1],
+    int64[::1],
+    int64[::1],
+    int64,
+)
 def work_together(busy, mails, jobs, table, groups, step, control, images):
     """Run a program to its end; this thread is the first worker, and each helper another.
 

@@ -13,7 +13,7 @@ shard: a worker that has finished its own range steals items from the others (in
 """
 
 import numpy as np
-from numba import types
+from numba import float64, int64, types
 from numba.extending import intrinsic
 
 from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
@@ -197,7 +197,18 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
     return done
 
 
-@called_from_python
+@called_from_python(
+    int64[:, ::1],
+    int64[:, ::1],
+    int64[::1],
+    float64[::1],
+    float64[::1],
+    int64[::1],
+    int64,
+    int64,
+    int64,
+    int64,
+)
 def run(table, groups, step, losses, record, control, rank, workers, total, batch):
     """Run a program, as one worker of several, over `total` images in batches.
 

@@ -1,0 +1,185 @@
+"""Tiles of sums that stay in registers while products are added to them."""
+
+from math import inf, nan
+from typing import ClassVar
+
+from neocog.kernels.codegen.vector_types import LANES, REGISTERS
+from neocog.kernels.layout import ConvolutionWeight, FeatureMap
+
+__all__ = ["LINE", "SUMS", "RegisterTile"]
+
+#: Sums to keep in registers. Sixteen registers hold 12 sums beside 2 vectors of weights and 2 of
+#: pixels; Zen 3 needs 8 sums in flight to hide the latency of an FMA.
+SUMS = 12 if REGISTERS == 16 else 24
+
+# Sums that hide the latency of an FMA: fewer take as long.
+_LEAST_SUMS = 8
+
+#: Floats of a cache line.
+LINE = 16
+
+
+class RegisterTile:
+    """What specs have in common whose results are computed in tiles of sums.
+
+    A tile is some *places*, pixels of y, × a block of output channels. A kernel has tiles of three
+    sizes. What specs name otherwise is what most of them do.
+    """
+
+    w: ConvolutionWeight
+    gated: bool
+    gate: FeatureMap
+    accumulate: bool
+    #: Whether a place is the maximum of four pixels, and whether their positions are kept.
+    pool: bool = False
+    winners: bool = False
+    relu: bool = False
+    bias: bool = False
+    constants: ClassVar[tuple[str, ...]] = (
+        *("w.vectors", "w.block", "most", "some", "few", "has_some", "has_few"),
+        *("depth", "table_size", "kept_size", "pool", "unroll", "straight", "x_step"),
+    )
+
+    @property
+    def result(self) -> FeatureMap:
+        """The map that is written."""
+        raise NotImplementedError
+
+    @property
+    def unroll(self) -> int:
+        """Channels that are unrolled; see `products`."""
+        return 4
+
+    @property
+    def straight(self) -> tuple[int, ...]:
+        """Floats of x from the first channel of a kernel row to all, if rows are unrolled."""
+        return ()
+
+    @property
+    def x_step(self) -> int:
+        """Floats of x from one place to the next where they are constant; else 0.
+
+        All tiles are within rows then.
+        """
+        return 0
+
+    @property
+    def lines_ahead(self) -> int:
+        """Cache lines of the weights that every step of a tile prefetches."""
+        return 0
+
+    @property
+    def unrolled_lines(self) -> int:
+        """Cache lines of the weights of `unroll` channels."""
+        return self.unroll * self.w.block // LINE
+
+    @property
+    def most(self) -> int:
+        """Places of a large tile."""
+        return max(1, SUMS // self._sums)
+
+    @property
+    def some(self) -> int:
+        """Places of a medium tile."""
+        return min(self.most, max(self._least, -(-self.most * 2 // 3)))
+
+    @property
+    def few(self) -> int:
+        """Places of a small tile."""
+        return min(self.most, max(self._least, -(-self.most // 3)))
+
+    @property
+    def _sums(self) -> int:
+        """Sums of a place."""
+        return self.w.vectors * (4 if self.pool else 1)
+
+    @property
+    def _least(self) -> int:
+        """Places that take no longer than one."""
+        return -(-_LEAST_SUMS // self._sums)
+
+    @property
+    def has_some(self) -> bool:
+        """Whether there is a medium tile."""
+        return self.few < self.some < self.most
+
+    @property
+    def has_few(self) -> bool:
+        """Whether there is a small tile."""
+        return self.few < self.most
+
+    @property
+    def depth(self) -> int:
+        """Channels whose weights are in registers together."""
+        fitting = (REGISTERS - SUMS - 2) // self.w.vectors
+        return next(n for n in (4, 2, 1) if n <= max(1, fitting))
+
+    @property
+    def table_size(self) -> int:
+        """Numbers of a table of places in three maps."""
+        return 3 * self.most
+
+    @property
+    def kept_size(self) -> int:
+        """Floats of a large tile."""
+        return self.most * self._sums * LANES
+
+    def fills(self, width: int) -> bool:
+        """Whether tiles had better end with rows of this width, and so reach over no end of one."""
+        return width >= 2 * self.most and width % self.few == 0
+
+    # Channels
+
+    @property
+    def length(self) -> int:
+        """Channels of a tap."""
+        return self.w.group_in
+
+    @property
+    def whole(self) -> int:
+        """Steps of `unroll` channels in a tap."""
+        return self.length // self.unroll
+
+    @property
+    def rest(self) -> int:
+        """Channels left of a tap."""
+        return self.length % self.unroll
+
+    @property
+    def last_lanes(self) -> int:
+        """Lanes of the last vector of a group's channels."""
+        return min(self.w.lanes_left or LANES, self.result.pixel)
+
+    # What becomes of the sums
+
+    @property
+    def floor(self) -> float:
+        """The least result."""
+        return 0.0 if self.relu else -inf
+
+    @property
+    def gate_limit(self) -> float:
+        """Where the gate is at most this, the result is zero; nothing is at most NaN."""
+        return 0.0 if self.gated else nan
+
+    @property
+    def adds(self) -> float:
+        """One if the result is added to y, else zero."""
+        return 1.0 if self.accumulate else 0.0
+
+    @property
+    def other(self) -> FeatureMap:
+        """The gate, or with pooling the map of the winners; y itself where there is neither."""
+        if self.pool:
+            return self.result.bare
+        return self.gate if self.gated else self.result
+
+    @property
+    def reads_other(self) -> bool:
+        """Whether the third map is read or written."""
+        return self.is_passed or self.winners or self.last_lanes < LANES
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the gate or y is read."""
+        return self.gated or self.accumulate
