@@ -98,6 +98,7 @@ LISTED = [kind_of(spec) for _, spec in winner_input_gradient.kinds()]
 
 @sizes(40)
 @example(case=Case(2, 6, 16, (5, 5), 5, 5, gated=True))
+@example(case=Case(2, 9, 16, (3, 3), 3, 4, gated=True))
 @example(case=Case(1, 33, 5, (1, 2), 1, 1, border=(1, 2)))
 @example(case=Case(3, 17, 24, (3, 2), 2, 3, (1, 1), (2, 1), (2, 0), gated=True))
 @example(case=Case(2, 3, 5, (3, 3), 2, 3, gated=True, dense=True))
