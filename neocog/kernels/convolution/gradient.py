@@ -193,7 +193,7 @@ def _add_panel(emit, spec, partial, k, begin, count, x, dy, panel, scratch):
         _pack_dy(emit, spec, dy, copied, panel)
         return []
 
-    either_way(emit, spec.packs_dy, pack, lambda: [])
+    either_way(emit, spec.packs_dy, pack, list)
     slopes = emit.select(spec.packs_dy, copied, dy)
 
     def rows(n, _):
