@@ -103,7 +103,7 @@ def weight(x, y, w, images, flops, stride):
 
 def items(x, y, w, images, flops, stride):
     """The weight gradient, all items of the weight."""
-    spec = WeightGradient(x, y, w, False, images, stride, stride)
+    spec = WeightGradient(x, y, w, False, 0, stride, stride)
     of = {"x": floats(images * x.size), "dy": floats(images * y.size), "dw": floats(w.size)}
     step = np.array([0, images, 0, images, 0], np.int64)
     return seconds(conv2d_backward_weight_items, spec, spec.items, flops, step=step, **of)

@@ -118,6 +118,16 @@ NETWORKS = {
         Linear(27, 5),
         input_shape=(3, 9, 10),
     ),
+    "pooling behind strides": in_a_row(
+        Conv2d(3, 8, 3, padding=1),
+        ReLU(),
+        Conv2d(8, 8, 3, stride=(2, 1), padding=1),
+        MaxPool2d(),
+        ReLU(),
+        Flatten(),
+        Linear(8 * 2 * 4, 5),
+        input_shape=(3, 9, 8),
+    ),
     "padding of every kind": in_a_row(
         Conv2d(3, 5, 3, padding=(1, 2), padding_mode="reflect"),
         ReLU(),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from cases import (
-    CHANNELS,
     double,
     example,
     generator,
@@ -31,6 +30,8 @@ from kernel_caller import (
 )
 
 from neocog import reference
+from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.convolution import winner_input_gradient
 from neocog.kernels.convolution.winner_input_gradient import (
     WinnerInputGradient,
     conv2d_backward_input_of_winners,
@@ -75,22 +76,29 @@ class Case:
 @st.composite
 def cases(draw):
     pair = st.tuples(st.integers(0, 2), st.integers(0, 2))
+    stride = draw(st.tuples(st.integers(1, 2), st.integers(1, 3)))
+    more = draw(pair)
     return Case(
         draw(st.integers(1, 3)),
-        draw(CHANNELS),
-        draw(CHANNELS),
+        draw(st.integers(1, 70)),
+        draw(st.integers(1, 40)),
         draw(st.tuples(st.integers(1, 5), st.integers(1, 4))),
         draw(st.integers(1, 4)),
         draw(st.integers(1, 5)),
-        draw(pair),
-        draw(st.tuples(st.integers(1, 2), st.integers(1, 3))),
+        # Two places more would make another region.
+        tuple(min(extra, 2 * s - 1) for extra, s in zip(more, stride, strict=True)),
+        stride,
         draw(pair),
         draw(st.booleans()),
     )
 
 
+LISTED = [kind_of(spec) for _, spec in winner_input_gradient.kinds()]
+
+
 @sizes(40)
 @example(case=Case(2, 6, 16, (5, 5), 5, 5, gated=True))
+@example(case=Case(2, 9, 16, (3, 3), 3, 4, gated=True))
 @example(case=Case(1, 33, 5, (1, 2), 1, 1, border=(1, 2)))
 @example(case=Case(3, 17, 24, (3, 2), 2, 3, (1, 1), (2, 1), (2, 0), gated=True))
 @example(case=Case(2, 3, 5, (3, 3), 2, 3, gated=True, dense=True))
@@ -109,6 +117,7 @@ def test_conv2d_backward_input_of_winners(kind, case):
     x = np.maximum(whole(rng, case.n, case.c, x_map.height, x_map.width), 0)
     dx = blank(x_map, case.n)
     spec = WinnerInputGradient(dy_map, x_map, w, *case.stride, case.gated)
+    assert kind_of(spec) in LISTED
     of = {"dy": maps(dy_map, dy), "winners": winners, "weight": flipped, "dx": dx}
     call(conv2d_backward_input_of_winners, spec, count=case.n, **of, gate=maps(x_map, x))
 

@@ -320,7 +320,7 @@ class ConvolutionOp(Op):
             return
         if self.pool:
             dense = builder.map(f"{name}.dy.spread", self._spread, transient=True)
-            pooled = MaxUnpool(self.x.map, dy_map, self._spread)
+            pooled = MaxUnpool(self.x.map, dy_map, self._spread, *self.layer.steps)
             winners = f"{name}.winners"
             builder.emit(max_unpool, pooled, name, dy=dy, winners=winners, dx=dense)
             dy, dy_map = dense, self._spread

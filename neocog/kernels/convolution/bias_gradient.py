@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, rolled, zeros
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.control import repeat
+from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
-from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
 
-__all__ = ["BiasGradient", "add_bias", "conv2d_backward_bias", "kinds"]
+__all__ = ["BiasGradient", "add_bias", "clear", "conv2d_backward_bias", "kinds"]
 
 
 @dataclass(frozen=True)
@@ -28,52 +29,57 @@ class BiasGradient(Spec):
 _CHAINS = 4
 
 
-@block(accumulators)
-def add_pixels(emit, spec, sums, dy):
-    """Add one vector of the next few pixels, each to its own sum."""
-    return [emit.add(value, emit.load(dy, n * spec.dy.pixel)) for n, value in enumerate(sums)]
-
-
-@block(accumulators)
-def add_pixel(emit, spec, sums, dy):
-    """Add one vector of a pixel to the first sum."""
-    return [emit.add(sums[0], emit.load(dy)), *sums[1:]]
-
-
-@block(nothing)
-def add_total(emit, spec, sums, bias):
-    """Add all sums to the bias gradient."""
-    total = emit.add(emit.add(sums[0], sums[1]), emit.add(sums[2], sums[3]))
-    emit.store(emit.add(emit.load(bias), total), bias)
-
-
-@always_inlined
-def add_vector(spec, bias, dy):
-    """Add one vector of dy, summed over all pixels, to that of the bias."""
-    sums = zeros(_CHAINS)
+def _sum_of_pixels(emit, spec, dy):
+    """One vector of dy, summed over all pixels."""
+    pixel = spec.dy.pixel
     whole = spec.dy.width // _CHAINS
-    for row in range(spec.dy.height):
-        at = advance(dy, row * spec.dy.row)
-        for _ in range(whole):
-            sums = add_pixels(spec, sums, at)
-            at = advance(at, rolled(_CHAINS * spec.dy.pixel))
-        for _ in range(spec.dy.width - whole * _CHAINS):
-            sums = add_pixel(spec, sums, at)
-            at = advance(at, rolled(spec.dy.pixel))
-    add_total(spec, sums, bias)
 
+    def row(h, sums):
+        def some(_, values):
+            at, *sums = values
+            sums = [emit.add(value, emit.load(at, n * pixel)) for n, value in enumerate(sums)]
+            return [emit.opaque(emit.advance(at, _CHAINS * pixel)), *sums]
 
-@inlined
-def add_bias(spec, bias, dy):
-    """Add dy, which begins inside its border, summed over all pixels, to the bias sums."""
-    for k in range(0, spec.dy.pixel, LANES):
-        add_vector(spec, advance(bias, k), advance(dy, k))
+        def one(_, values):
+            at, first, *others = values
+            first = emit.add(first, emit.load(at))
+            return [emit.opaque(emit.advance(at, pixel)), first, *others]
+
+        values = repeat(emit, whole, [emit.advance(dy, h * spec.dy.row), *sums], some)
+        return repeat(emit, spec.dy.width - whole * _CHAINS, values, one)[1:]
+
+    begin = [emit.constant(0.0)] * _CHAINS
+    first, second, third, fourth = repeat(emit, spec.dy.height, begin, row, at_least_once=True)
+    return emit.add(emit.add(first, second), emit.add(third, fourth))
 
 
 @block(nothing)
-def store_zero(emit, spec, to):
-    """Write one vector of zeros."""
-    emit.store(emit.constant(0.0), to)
+def add_vector(emit, spec, bias, dy):
+    """Add one vector of dy, which begins inside its border, summed over all pixels."""
+    emit.store(emit.add(emit.load(bias), _sum_of_pixels(emit, spec, dy)), bias)
+
+
+@block(nothing)
+def add_bias(emit, spec, bias, dy):
+    """Add dy, which begins inside its border, summed over all pixels, to the bias sums."""
+
+    def vector(n, _):
+        to, of = emit.advance(bias, n * LANES), emit.advance(dy, n * LANES)
+        emit.store(emit.add(emit.load(to), _sum_of_pixels(emit, spec, of)), to)
+        return []
+
+    repeat(emit, spec.dy.pixel // LANES, [], vector, at_least_once=True)
+
+
+@block(nothing)
+def clear(emit, spec, to, floats):
+    """Set some whole vectors to zero."""
+
+    def vector(n, _):
+        emit.store(emit.constant(0.0), to, n * LANES)
+        return []
+
+    repeat(emit, floats // LANES, [], vector)
 
 
 @kernel(dy=FLOATS, db=FLOATS, step=LONGS)
@@ -86,7 +92,7 @@ def conv2d_backward_bias(spec, o, first, count):
     batch = o.step[1]
     for k in range(first * LANES, (first + count) * LANES, LANES):
         bias = advance(o.db, k)
-        store_zero(spec, bias)
+        clear(spec, bias, LANES)
         for n in range(batch):
             add_vector(spec, bias, advance(slopes, n * spec.dy.size + k))
 

@@ -6,9 +6,10 @@
 block of output channels, and sum over a *panel*: some images, rows and columns of dy. Every element
 is one sum over all pixels in their order, however they are divided into panels.
 
-Wide pixels lie a multiple of 256 bytes apart, which maps to few sets of the first-level cache. So a
-panel's pixels are copied side by side: of dy for one block of channels, of x for the channels whose
-sums are in registers. Each copy is used for every tap of the kernel.
+Wide pixels of dy may lie a multiple of 256 bytes apart, which maps to few sets of the first-level
+cache. So a panel's pixels are copied side by side for one block of channels. The copy is used for
+all rows of the gradient. (To copy the channels of x whose sums are in registers, too, cost more
+than it brought: half as much again with 1 × 1 kernels.)
 
 The work is divided in one of two ways. By images: the batch is divided into shards, whose number
 depends on the network and the batch but not on the threads. Each shard has its own sum, and
@@ -29,18 +30,18 @@ from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
-from neocog.kernels.convolution.bias_gradient import add_bias
+from neocog.kernels.convolution.bias_gradient import add_bias, clear
 from neocog.kernels.convolution.register_tile import SUMS
-from neocog.kernels.convolution.shard_sum import clear, clear_padding
-from neocog.kernels.convolution.weight_gradient import DY_SCRATCH, X_SCRATCH, WeightGradient
+from neocog.kernels.convolution.shard_sum import clear_padding
+from neocog.kernels.convolution.weight_gradient import DY_SCRATCH, WeightGradient
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["conv2d_backward_weight", "conv2d_backward_weight_items", "kinds"]
 
 
-#: Floats of the largest register block, and of all that a worker needs: that, and the panels.
+#: Floats of the largest register block, and of all that a worker needs: that, and a panel of dy.
 _SUMS = SUMS * LANES
-_SCRATCH = _SUMS + X_SCRATCH + DY_SCRATCH
+_SCRATCH = _SUMS + DY_SCRATCH
 
 # Panels
 
@@ -66,44 +67,6 @@ def _pack_dy(emit, spec, dy, to, panel):
 
             source = emit.advance(dy, n * spec.dy.size + h * spec.dy.row)
             at = emit.advance(to, n * spec.dy_image_step + h * spec.dy_row_step)
-            repeat(emit, columns, [source, at], column, at_least_once=True)
-            return []
-
-        repeat(emit, rows, [], row, at_least_once=True)
-        return []
-
-    repeat(emit, images, [], image, at_least_once=True)
-
-
-def _pack_x(emit, spec, x, to, blocks, rest, panel):
-    """Copy some rows and columns of x, with a separate copy for each register block.
-
-    There are some whole `blocks`, and a `rest` of vectors. What is written after a block's rows is
-    overwritten by the next pixel.
-    """
-    most, (images, rows, columns) = spec.registers.most, panel
-
-    def image(n, _):
-        def row(h, _):
-            def column(_, values):
-                pixel, first = values
-
-                def whole(_, values):
-                    source, at = values
-                    _copy(emit, source, at, spec.registers.copied)
-                    source = emit.opaque(emit.advance(source, most))
-                    return source, emit.advance(at, spec.x_panel)
-
-                def last(_, values):
-                    source, at = values
-                    _copy(emit, source, at, 1)
-                    return emit.opaque(emit.advance(source, LANES)), emit.advance(at, LANES)
-
-                repeat(emit, rest, repeat(emit, blocks, [pixel, first], whole), last)
-                return emit.advance(pixel, spec.skip_w * spec.x.pixel), emit.advance(first, most)
-
-            source = emit.advance(x, n * spec.x.size + h * (spec.skip_h * spec.x.row))
-            at = emit.advance(to, n * spec.x_image_step + h * spec.x_row_step)
             repeat(emit, columns, [source, at], column, at_least_once=True)
             return []
 
@@ -151,7 +114,7 @@ def _add_places(emit, spec, registers, sums, x, dy, panel):
                 x_at = emit.opaque(emit.advance(x_at, spec.step))
                 return [x_at, emit.advance(dy_at, spec.dy_column_step), *sums]
 
-            x_at = emit.advance(x, n * spec.x_image_step + h * spec.row_step)
+            x_at = emit.advance(x, n * spec.x.size + h * spec.row_step)
             dy_at = emit.advance(dy, n * spec.dy_image_step + h * spec.dy_row_step)
             begin = [x_at, dy_at, *sums]
             return repeat(emit, columns, begin, column, at_least_once=True)[2:]
@@ -217,68 +180,30 @@ def _smaller(emit, a, b):
     return Number(emit.builder, emit.select(emit.below(a, b), a, b))
 
 
-def _add_block(emit, spec, partial, begin, count, x, dy, panel, scratch):
-    """Add a panel to `count` rows of every stretch from `begin` on; they begin at x."""
+def _add_panel(emit, spec, partial, k, begin, count, x, dy, panel, scratch):
+    """Add a panel to rows begin … begin + count of every stretch, for one block of channels."""
     of = spec.registers
-    apart = emit.select(spec.packs_x, spec.x_panel, of.place(of.most))
-    apart = Number(emit.builder, apart)
+    group = k // spec.w.group_blocks
+    place = k - group * spec.w.group_blocks
+    dy = emit.advance(dy, group * spec.w.group_out + place * spec.w.block)
+    x = emit.advance(x, group * spec.w.group_in)
+    copied = emit.advance(scratch, _SUMS)
+
+    def pack():
+        _pack_dy(emit, spec, dy, copied, panel)
+        return []
+
+    either_way(emit, spec.packs_dy, pack, list)
+    slopes = emit.select(spec.packs_dy, copied, dy)
 
     def rows(n, _):
-        done = n * of.most
-        to = emit.advance(partial, (begin + done) * (of.vectors * LANES))
-        # In a panel, the rows of a register block follow after the whole block before.
-        of_x = emit.advance(x, n * apart)
-        _add_rows(emit, spec, to, count - done, of_x, dy, panel, scratch)
+        row = begin + n * of.most
+        to = emit.advance(partial, row * (of.vectors * LANES))
+        x_at = emit.advance(x, row + row // 3 if of.rgb else row)
+        _add_rows(emit, spec, to, begin + count - row, x_at, slopes, panel, scratch)
         return []
 
     repeat(emit, (count + (of.most - 1)) // of.most, [], rows, at_least_once=True)
-
-
-def _add_panel(emit, spec, partial, k, begin, count, x, dy, panel, scratch):
-    """Add a panel to rows begin … begin + count of every stretch, for a pair of blocks."""
-    of, (images, rows, columns) = spec.registers, panel
-    group = k // spec.w.group_blocks
-    place = k - group * spec.w.group_blocks
-    slopes = emit.advance(dy, group * spec.w.group_out + place * spec.w.block)
-    x_from = emit.advance(x, group * spec.w.group_in)
-    x_panel, dy_panel = emit.advance(scratch, _SUMS), emit.advance(scratch, _SUMS + X_SCRATCH)
-
-    def pack(each, _):
-        source = emit.advance(slopes, each * spec.w.block)
-        _pack_dy(emit, spec, source, emit.advance(dy_panel, each * spec.dy_panel), panel)
-        return []
-
-    repeat(emit, emit.select(spec.packs_dy, spec.pair, 0), [], pack)
-    slopes = emit.select(spec.packs_dy, dy_panel, slopes)
-    together = spec.x_panels * of.most
-
-    def part(n, _):
-        row = n * together
-        some = _smaller(emit, together, count - row)
-        row = row + begin
-        # Rows of images are a multiple of three, and never packed.
-        x_at = emit.advance(x_from, row + row // 3 if of.rgb else row)
-
-        def pack_x():
-            x_rows = (rows - 1) * spec.near_h + (spec.w.kernel_h - 1) * spec.dilation_h + 1
-            x_columns = (columns - 1) * spec.near_w + (spec.w.kernel_w - 1) * spec.dilation_w + 1
-            blocks = some // of.most
-            rest = (some - blocks * of.most + (LANES - 1)) // LANES
-            _pack_x(emit, spec, x_at, x_panel, blocks, rest, (images, x_rows, x_columns))
-
-        either_way(emit, spec.packs_x, pack_x, lambda: None)
-        of_x = emit.select(spec.packs_x, x_panel, x_at)
-
-        def each_block(each, _):
-            to = emit.advance(partial, each * spec.w.block_size)
-            of_dy = emit.advance(slopes, each * spec.dy_panel)
-            _add_block(emit, spec, to, row, some, of_x, of_dy, panel, scratch)
-            return []
-
-        repeat(emit, spec.pair, [], each_block, at_least_once=True)
-        return []
-
-    repeat(emit, (count + (together - 1)) // together, [], part, at_least_once=True)
 
 
 @block(nothing)
@@ -296,14 +221,14 @@ def add_images(emit, spec, partial, first, blocks, begin, count, x, dy, images, 
             x_at = emit.advance(x, x_row * spec.x.row + x_column * spec.x.pixel)
             dy_at = emit.advance(dy, row * spec.dy.row + column * spec.dy.pixel)
 
-            def pair(n, _):
-                k = first + n * spec.pair
+            def each_block(n, _):
+                k = first + n
                 to = emit.advance(partial, k * spec.w.block_size)
                 panel = (images, rows, columns)
                 _add_panel(emit, spec, to, k, begin, count, x_at, dy_at, panel, scratch)
                 return []
 
-            repeat(emit, blocks // spec.pair, [], pair, at_least_once=True)
+            repeat(emit, blocks, [], each_block, at_least_once=True)
             return []
 
         repeat(emit, spec.column_pieces, [], piece_of_columns, at_least_once=True)
@@ -345,7 +270,7 @@ def conv2d_backward_weight(spec, o, first, count):
 def conv2d_backward_weight_items(spec, o, first, count):
     """The weight's gradient over the whole batch, for some of its `spec.items` items.
 
-    An item is one or a pair of blocks of output channels × some rows (j, c) of every stretch.
+    An item is some blocks of output channels × some rows (j, c) of every stretch.
     `x` and `dy`, inside its border, are of all images.
     """
     images = advance(o.x, spec.x_start)
@@ -353,23 +278,24 @@ def conv2d_backward_weight_items(spec, o, first, count):
     batch = o.step[1]
     scratch = stack_floats(_SCRATCH)
     for item in range(first, first + count):
-        k, part = item // spec.parts * spec.pair, item % spec.parts
+        k, part = item // spec.parts * spec.together, item % spec.parts
         begin = part * spec.part
-        until = min(begin + spec.part, spec.run)
-        stretches = spec.pair * spec.w.kernel_h * spec.runs
-        for stretch in range(stretches):
-            at = k * spec.w.block_size + (stretch * spec.run + begin) * spec.w.block
-            clear(spec, advance(o.dw, at), (until - begin) * spec.w.block)
+        rows = min(spec.part, spec.run - begin)
+        dw = advance(o.dw, k * spec.w.block_size)
+        stretches = spec.w.kernel_h * spec.runs
+        for stretch in range(spec.together * stretches):
+            at = (stretch * spec.run + begin) * spec.w.block
+            clear(spec, advance(dw, at), rows * spec.w.block)
         for n in range(0, batch, spec.images):
-            together = min(spec.images, batch - n)
+            images_left = min(spec.images, batch - n)
             x = advance(images, n * spec.x.size)
             dy = advance(slopes, n * spec.dy.size)
-            add_images(spec, o.dw, k, spec.pair, begin, until - begin, x, dy, together, scratch)
+            add_images(spec, o.dw, k, spec.together, begin, rows, x, dy, images_left, scratch)
         if spec.w.lanes_left > 0:
-            for each in range(spec.pair):
-                for stretch in range(stretches // spec.pair):
+            for each in range(spec.together):
+                for stretch in range(stretches):
                     at = (stretch * spec.run + begin) * spec.w.block
-                    clear_padding(spec, o.dw, k + each, at, until - begin)
+                    clear_padding(spec, o.dw, k + each, at, rows)
 
 
 def kinds() -> Iterator[tuple[Any, Any]]:

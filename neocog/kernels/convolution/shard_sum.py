@@ -19,7 +19,7 @@ from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.transposition import transpose_tile
 from neocog.kernels.layout import ConvolutionWeight
 
-__all__ = ["ShardSum", "clear", "clear_padding", "conv2d_reduce", "kinds"]
+__all__ = ["ShardSum", "clear_padding", "conv2d_reduce", "kinds"]
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,6 @@ class ShardSum(Spec):
     def size(self) -> int:
         """Floats of a shard's weight sums."""
         return self.w.out_channels * self.lines if self.line else self.w.size
-
-
-@block(nothing)
-def store_zero(emit, spec, to):
-    """Write one vector of zeros."""
-    emit.store(emit.constant(0.0), to)
-
-
-@inlined
-def clear(spec, to, floats):
-    """Set some whole vectors to zero."""
-    for at in range(0, floats, LANES):
-        store_zero(spec, advance(to, at))
 
 
 @block(nothing)

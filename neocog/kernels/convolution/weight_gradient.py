@@ -11,28 +11,30 @@ from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["DY_SCRATCH", "X_SCRATCH", "RegisterBlock", "WeightGradient"]
-
-#: Bytes that a pass over a panel reads again for other rows or taps; they should stay in the
-#: first-level cache.
-_PANEL_BYTES = 20 * 1024
+__all__ = ["DY_SCRATCH", "RegisterBlock", "WeightGradient"]
 
 #: Pixels of dy in a panel: enough to make the loads and stores of the sums around it negligible.
 _PLACES = 128
 
-#: Floats of a pixel from which on pixels are copied to panels: a multiple of 256 bytes apart, they
-#: map to few sets of the first-level cache.
+#: Floats of x that a panel reads, roughly, on 48 pages: with 128 the addresses of pixels of 4 KB no
+#: longer fit into the translation buffer, which took twice as long.
+_NEAR = 48 * 1024
+
+#: Floats of a pixel from which on a block of channels is copied to a panel: a multiple of 256 bytes
+#: apart, pixels map to few sets of the first-level cache.
 _WIDE = 64
 
-#: Floats of the largest copy of x for the rows of one register block.
-_PANEL = 8192
+#: Register blocks that must read the copy.
+_READERS = 4
+
+#: Items to which the batch's weight gradient should be divided at least.
+_ITEMS = 16
 
 #: Rows of one item, if items cover the whole batch: a multiple of all register blocks.
 _PART = 96
 
-#: Floats of all copies of x at a time, and of dy.
-X_SCRATCH = 2 * _PANEL
-DY_SCRATCH = 2 * 3 * LANES * _PLACES
+#: Floats of the largest copy of dy.
+DY_SCRATCH = 3 * LANES * _PLACES
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,6 @@ class RegisterBlock:
     def size(self) -> int:
         """Floats of the sums."""
         return self.sums * LANES
-
-    @property
-    def copied(self) -> int:
-        """Vectors that hold the rows of the largest block."""
-        return -(-self.most // LANES)
 
     @property
     def one(self) -> "RegisterBlock":
@@ -147,7 +144,7 @@ class WeightGradient(Spec):
     def runs(self) -> int:
         """Stretches of x that a kernel row reads: one, if its channels lie side by side."""
         together = self.x.pixel == self.w.group_in or self.registers.rgb
-        return 1 if together and self.dilation_w == 1 and not self.packs_x else self.w.kernel_w
+        return 1 if together and self.dilation_w == 1 else self.w.kernel_w
 
     @property
     def run(self) -> int:
@@ -165,9 +162,15 @@ class WeightGradient(Spec):
         return _PART // self.registers.most * self.registers.most
 
     @property
+    def together(self) -> int:
+        """Blocks of output channels in an item, which read x from a near cache."""
+        most = self.w.blocks * self.parts // _ITEMS
+        return next((n for n in range(most, 1, -1) if self.w.blocks % n == 0), 1)
+
+    @property
     def items(self) -> int:
         """Items of the weight, if each covers the whole batch."""
-        return self.w.blocks // self.pair * self.parts
+        return self.w.blocks // self.together * self.parts
 
     # The places of dy
 
@@ -192,16 +195,13 @@ class WeightGradient(Spec):
 
     @property
     def places(self) -> int:
-        """Pixels of dy that are processed at a time, roughly."""
-        if self.x.pixel >= _WIDE:
-            return _PLACES
-        read = self.w.block if self.packs_dy else self.dy.pixel
-        pixels = self.stride_h * self.stride_w * self.x.pixel + read
-        return min(_PLACES, max(32, _PANEL_BYTES // (4 * pixels)))
+        """Pixels of dy in a panel, roughly."""
+        read = self.x.pixel * self.stride_h * self.stride_w
+        return max(32, min(_PLACES, _NEAR // read))
 
     @property
     def columns(self) -> int:
-        """Columns of dy that are processed at a time: whole rows, unless they are very long."""
+        """Columns of dy that are processed at a time: whole rows, unless they are long."""
         pieces = -(-self.width // self.places)
         return -(-self.width // pieces)
 
@@ -223,120 +223,51 @@ class WeightGradient(Spec):
     @property
     def images(self) -> int:
         """Images that are processed at a time."""
-        return max(1, self.places // (self.height * self.width))
+        return max(1, _PLACES // (self.height * self.width))
 
-    # Copies of panels
+    # Strides in floats
 
     @property
     def packs_dy(self) -> bool:
-        """Whether the pixels of a block of channels of dy are copied side by side."""
-        return self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
+        """Whether the pixels of a block of channels of dy are copied side by side.
 
-    @property
-    def dy_panel(self) -> int:
-        """Floats of such a copy for one block."""
-        return self.images * self.rows * self.columns * self.w.block
-
-    @property
-    def pair(self) -> int:
-        """Blocks of channels that use the same copy of x."""
-        return 2 if self.packs_x and self.packs_dy and self.w.group_blocks % 2 == 0 else 1
-
-    @property
-    def packs_x(self) -> bool:
-        """Whether the pixels of a few channels of x are copied side by side."""
-        return self.x.pixel >= _WIDE and self.x_panel <= _PANEL
-
-    @property
-    def skip_h(self) -> int:
-        """Rows of x from one copied row to the next: 1 × 1 kernels leave out what they skip."""
-        return self.stride_h if self.w.kernel_h == 1 else 1
-
-    @property
-    def skip_w(self) -> int:
-        """Columns of x from one copied column to the next."""
-        return self.stride_w if self.w.kernel_w == 1 else 1
-
-    @property
-    def near_h(self) -> int:
-        """Copied rows of x from one row of dy to the next."""
-        return self.stride_h // self.skip_h
-
-    @property
-    def near_w(self) -> int:
-        """Copied columns of x from one column of dy to the next."""
-        return self.stride_w // self.skip_w
-
-    @property
-    def panel_rows(self) -> int:
-        """Rows of x that the rows of a panel of dy read."""
-        return (self.rows - 1) * self.near_h + (self.w.kernel_h - 1) * self.dilation_h + 1
-
-    @property
-    def panel_columns(self) -> int:
-        """Columns of x that the columns of a panel of dy read."""
-        return (self.columns - 1) * self.near_w + (self.w.kernel_w - 1) * self.dilation_w + 1
-
-    @property
-    def x_panel(self) -> int:
-        """Floats of such a copy, plus a vector that may extend past its end."""
-        pixels = self.images * self.panel_rows * self.panel_columns
-        return pixels * self.registers.most + LANES
-
-    @property
-    def x_panels(self) -> int:
-        """Copies that are made at a time, so that a pixel's cache lines are fetched once."""
-        most = -(-self.run // self.registers.most)
-        return max(1, min(8, most, X_SCRATCH // self.x_panel)) if self.packs_x else most
-
-    # Strides in floats of a panel, or of x and dy themselves.
+        That pays if enough register blocks read the copy.
+        """
+        wide = self.dy.pixel >= _WIDE and max(self.x.pixel, self.dy.pixel) > _WIDE // 2 * 3
+        readers = self.w.kernel_h * self.runs * -(-self.run // self.registers.most)
+        return wide and readers >= _READERS
 
     @property
     def dy_column_step(self) -> int:
-        """From one column of dy to the next."""
+        """From one column of dy, or of its copy, to the next."""
         return self.w.block if self.packs_dy else self.dy.pixel
 
     @property
     def dy_row_step(self) -> int:
-        """From one row of dy to the next."""
+        """From one row of dy, or of its copy, to the next."""
         return self.columns * self.w.block if self.packs_dy else self.dy.row
 
     @property
     def dy_image_step(self) -> int:
-        """From one image of dy to the next."""
+        """From one image of dy, or of its copy, to the next."""
         return self.rows * self.dy_row_step if self.packs_dy else self.dy.size
 
     @property
-    def x_column_step(self) -> int:
-        """From one column of x to the next."""
-        return self.registers.most if self.packs_x else self.x.pixel
-
-    @property
-    def x_row_step(self) -> int:
-        """From one row of x to the next."""
-        return self.panel_columns * self.registers.most if self.packs_x else self.x.row
-
-    @property
-    def x_image_step(self) -> int:
-        """From one image of x to the next."""
-        return self.panel_rows * self.x_row_step if self.packs_x else self.x.size
-
-    @property
     def tap_row(self) -> int:
-        """From one kernel row to the next, in x."""
-        return self.dilation_h * self.x_row_step
+        """Of x, from one kernel row to the next."""
+        return self.dilation_h * self.x.row
 
     @property
     def tap(self) -> int:
-        """From one tap of a kernel row to the next, in x."""
-        return self.dilation_w * self.x_column_step
+        """Of x, from one tap of a kernel row to the next."""
+        return self.dilation_w * self.x.pixel
 
     @property
     def row_step(self) -> int:
         """Of x, from one row of dy to the next."""
-        return (self.near_h if self.packs_x else self.stride_h) * self.x_row_step
+        return self.stride_h * self.x.row
 
     @property
     def step(self) -> int:
         """Of x, from one column of dy to the next."""
-        return (self.near_w if self.packs_x else self.stride_w) * self.x_column_step
+        return self.stride_w * self.x.pixel

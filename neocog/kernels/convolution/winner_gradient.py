@@ -19,9 +19,8 @@ from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, REGISTERS
 from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.convolution.bias_gradient import add_bias
+from neocog.kernels.convolution.bias_gradient import add_bias, clear
 from neocog.kernels.convolution.register_tile import SUMS
-from neocog.kernels.convolution.shard_sum import clear
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["WinnerGradient", "WinnerRegisters", "conv2d_backward_weight_of_winners", "kinds"]

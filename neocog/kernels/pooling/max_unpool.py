@@ -23,18 +23,24 @@ __all__ = ["MaxUnpool", "kinds", "max_unpool"]
 
 @dataclass(frozen=True)
 class MaxUnpool(Spec):
-    """From the pooled map's gradient dy to dx; winners are offsets within `x`."""
+    """From the pooled map's gradient dy to dx; winners are offsets within `x`.
+
+    The stride is that of the convolution: how far apart in x the pixels of a region lie.
+    """
 
     x: FeatureMap
     dy: FeatureMap
     dx: FeatureMap
+    stride_h: int = 1
+    stride_w: int = 1
 
 
 @block(nothing)
 def spread(emit, spec, dy, winners, dx):
     """Write one vector of dy to the winners, and zero to the other three pixels."""
     slope, winner = emit.load(dy), emit.load_indices(winners)
-    for at, to in zip(region(spec.x), region(spec.dx), strict=True):
+    of_x = region(spec.x, spec.stride_h, spec.stride_w)
+    for at, to in zip(of_x, region(spec.dx), strict=True):
         mine = emit.equal_indices(winner, emit.indices(at))
         emit.store(emit.select(mine, slope, emit.constant(0.0)), dx, to)
 
