@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from neocog.evaluation import predict_proba as predict_proba
     from neocog.explanation import Explanation as Explanation
     from neocog.explanation import explain as explain
+    from neocog.layers import ELU as ELU
     from neocog.layers import GELU as GELU
     from neocog.layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d
     from neocog.layers import AdaptiveMaxPool2d as AdaptiveMaxPool2d
@@ -47,18 +48,23 @@ if TYPE_CHECKING:
     from neocog.layers import Conv2d as Conv2d
     from neocog.layers import Dropout as Dropout
     from neocog.layers import Flatten as Flatten
+    from neocog.layers import Hardsigmoid as Hardsigmoid
+    from neocog.layers import Hardswish as Hardswish
     from neocog.layers import Layer as Layer
     from neocog.layers import LeakyReLU as LeakyReLU
     from neocog.layers import Linear as Linear
     from neocog.layers import MaxPool2d as MaxPool2d
+    from neocog.layers import Mish as Mish
     from neocog.layers import Multiply as Multiply
     from neocog.layers import Node as Node
     from neocog.layers import ReLU as ReLU
+    from neocog.layers import ReLU6 as ReLU6
     from neocog.layers import Residual as Residual
     from neocog.layers import Scale as Scale
     from neocog.layers import Sequential as Sequential
     from neocog.layers import Sigmoid as Sigmoid
     from neocog.layers import SiLU as SiLU
+    from neocog.layers import Softplus as Softplus
     from neocog.layers import Tanh as Tanh
     from neocog.network import Network as Network
     from neocog.network_files import load as load

@@ -1,13 +1,18 @@
 """Networks that are no chains."""
 
 from neocog.layers import (
+    AdaptiveAvgPool2d,
     Add,
     BatchNorm2d,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     Linear,
     MaxPool2d,
+    Multiply,
     Node,
     ReLU,
     Residual,
@@ -54,4 +59,56 @@ def of_sums():
             Node("last", Linear(8, 4)),
         ],
         input_shape=(3, 6, 6),
+    )
+
+
+def of_products():
+    """Squeeze and excitation; products of maps, a map with itself, the image, and vectors."""
+    return Network.from_nodes(
+        [
+            Node("conv", Conv2d(3, 20, 3, padding=1)),
+            Node("act", Hardswish()),
+            Node("squeeze", AdaptiveAvgPool2d()),
+            Node("less", Conv2d(20, 5, 1)),
+            Node("relu", ReLU()),
+            Node("more", Conv2d(5, 20, 1)),
+            Node("gate", Hardsigmoid()),
+            Node("scaled", Multiply(), ("gate", "act")),
+            Node("colors", Conv2d(20, 3, 3, padding=1)),
+            Node("squared", Multiply(), ("colors", "colors")),
+            Node("mean", AdaptiveAvgPool2d(), "input"),
+            Node("tinted", Multiply(), ("input", "squared", "mean")),
+            Node("right", Conv2d(20, 3, 1), "act"),
+            Node("both", Multiply(), ("tinted", "right")),
+            Node("flatten", Flatten()),
+            Node("fc", Linear(3 * 30, 8)),
+            Node("hidden", Linear(8, 8)),
+            Node("scores", Multiply(), ("fc", "hidden")),
+            Node("last", Linear(8, 4)),
+        ],
+        input_shape=(3, 6, 5),
+    )
+
+
+def of_parts():
+    """Concatenations of many channels, of few, of the image, of a map with itself, of vectors."""
+    return Network.from_nodes(
+        [
+            Node("conv", Conv2d(3, 20, 3, padding=1)),
+            Node("relu", ReLU()),
+            Node("grown", Conv2d(20, 7, 3, padding=1)),
+            Node("dense", Concat(), ("relu", "grown", "input")),
+            Node("norm", BatchNorm2d(30)),
+            Node("again", ReLU()),
+            Node("left", Conv2d(30, 16, 1)),
+            Node("right", MaxPool2d(3, 1, 1), "again"),
+            Node("joined", Concat(), ("left", "right", "left")),
+            Node("pool", MaxPool2d(2)),
+            Node("flatten", Flatten()),
+            Node("fc", Linear(62 * 6, 8)),
+            Node("hidden", Linear(8, 5)),
+            Node("scores", Concat(), ("hidden", "fc")),
+            Node("last", Linear(13, 4)),
+        ],
+        input_shape=(3, 6, 5),
     )

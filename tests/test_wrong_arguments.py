@@ -75,6 +75,8 @@ DESCRIPTIONS = {
     "AdaptiveMaxPool2d": (AdaptiveMaxPool2d, {"output_size": 1}),
     "Dropout": (Dropout, {"p": 0.5}),
     "LeakyReLU": (LeakyReLU, {"negative_slope": 0.1}),
+    "ELU": (neocog.ELU, {"alpha": 1.0}),
+    "Softplus": (neocog.Softplus, {"beta": 1.0, "threshold": 20.0}),
     "GELU": (GELU, {"approximate": "none"}),
     "Scale": (Scale, {"factor": 1.0}),
     "Residual": (Residual, {"body": ReLU(), "shortcut": ReLU()}),

@@ -5,6 +5,7 @@ every kind (`compiler.spec`). What Python itself calls, such as the driver, is l
 """
 
 import pkgutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -12,9 +13,9 @@ from typing import Any
 import neocog.kernels
 from neocog.kernels.compiler.jit import Kernel, PythonFunction, cache_entry, python_functions
 from neocog.kernels.compiler.kernel_cache import MachineCode
-from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.compiler.spec import Kind, kind_of
 
-__all__ = ["KernelKind", "all_kinds"]
+__all__ = ["KernelKind", "all_kinds", "constants_of"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class KernelKind:
         family: the folder of its module in `neocog.kernels`.
         code: what is compiled.
         spec: one of the kind; None for a function that Python calls.
+        name: the kernel's name, and the constants in which its kinds differ, as in
+            ``conv2d_forward, vectors=2, places=8``.
     """
 
     family: str
     code: Kernel | PythonFunction
     spec: Any
+    name: str
 
     @property
     def kernel(self) -> str:
@@ -38,14 +42,9 @@ class KernelKind:
         return str((code if isinstance(code, Kernel) else code.dispatcher).__name__)
 
     @property
-    def constants(self) -> str:
-        """What the machine code is made for, as in ``vectors=2, places=8``."""
-        return "" if self.spec is None else str(kind_of(self.spec))
-
-    @property
-    def name(self) -> str:
-        """The kernel's name and its constants."""
-        return ", ".join(filter(None, (self.kernel, self.constants)))
+    def constants(self) -> list[str]:
+        """All that the machine code is made for, as in ``["vectors=2", "places=8"]``."""
+        return [] if self.spec is None else constants_of(self.spec)
 
     def compiled(self) -> MachineCode | None:
         """Its machine code on the disk, if there is any."""
@@ -54,16 +53,34 @@ class KernelKind:
 
 def all_kinds() -> list[KernelKind]:
     """Every kind once, by families."""
-    found: dict[Any, KernelKind] = {}
+    found: dict[Kernel, dict[Any, Any]] = {}
     for module in pkgutil.walk_packages(neocog.kernels.__path__, "neocog.kernels."):
         kinds = getattr(import_module(module.name), "kinds", None)
         if kinds is not None and kinds.__module__ == module.name:
             for kernel, spec in kinds():
-                key = kernel, kind_of(spec)
-                found.setdefault(key, KernelKind(_family(kernel.__module__), kernel, spec))
+                found.setdefault(kernel, {}).setdefault(kind_of(spec), spec)
+    listed = [
+        KernelKind(_family(kernel.__module__), kernel, spec, name)
+        for kernel, specs in found.items()
+        for spec, name in _named(kernel, list(specs.values()))
+    ]
     for function, declared in python_functions.items():
-        found[function] = KernelKind(_family(function.__module__), declared, None)
-    return sorted(found.values(), key=lambda kind: (kind.family, kind.kernel))
+        listed.append(KernelKind(_family(function.__module__), declared, None, function.__name__))
+    return sorted(listed, key=lambda kind: (kind.family, kind.kernel))
+
+
+def constants_of(spec: Any) -> list[str]:
+    """The constants that machine code is made for, by name."""
+    kind = kind_of(spec)
+    return kind.named if isinstance(kind, Kind) else [str(kind)]
+
+
+def _named(kernel: Kernel, specs: list[Any]) -> Iterator[tuple[Any, str]]:
+    """Each spec with the kernel's name and what the others have not in common with it."""
+    all_constants = [constants_of(spec) for spec in specs]
+    common = set.intersection(*map(set, all_constants))
+    for spec, constants in zip(specs, all_constants, strict=True):
+        yield spec, ", ".join([kernel.__name__, *(one for one in constants if one not in common)])
 
 
 def _family(module: str) -> str:

@@ -12,13 +12,19 @@ from neocog.layers.base import Layer, Shape, image_shape
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
 from neocog.layers.elementwise import (
+    ELU,
     GELU,
     Dropout,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
+    Mish,
     ReLU,
+    ReLU6,
     Scale,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
 )
 from neocog.layers.graph import Container, Graph, HasGraph, Node, chain, graph_of, state_dtype
@@ -29,6 +35,7 @@ from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2
 from neocog.layers.registry import LAYERS, build, describe
 
 __all__ = [
+    "ELU",
     "GELU",
     "LAYERS",
     "AdaptiveAvgPool2d",
@@ -42,20 +49,25 @@ __all__ = [
     "Dropout",
     "Flatten",
     "Graph",
+    "Hardsigmoid",
+    "Hardswish",
     "HasGraph",
     "Layer",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "Mish",
     "Multiply",
     "Node",
     "ReLU",
+    "ReLU6",
     "Residual",
     "Scale",
     "Sequential",
     "Shape",
     "SiLU",
     "Sigmoid",
+    "Softplus",
     "Tanh",
     "build",
     "chain",

@@ -7,7 +7,22 @@ from neocog.errors import ArchitectureError
 from neocog.layers.base import Layer, Shape, check_real
 from neocog.validation import choice, settle
 
-__all__ = ["GELU", "Dropout", "LeakyReLU", "ReLU", "Scale", "SiLU", "Sigmoid", "Tanh"]
+__all__ = [
+    "ELU",
+    "GELU",
+    "Dropout",
+    "Hardsigmoid",
+    "Hardswish",
+    "LeakyReLU",
+    "Mish",
+    "ReLU",
+    "ReLU6",
+    "Scale",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Tanh",
+]
 
 
 @dataclass(frozen=True)
@@ -49,6 +64,48 @@ class GELU(_Elementwise):
 
     def __post_init__(self) -> None:
         settle(self, choice, "approximate", known=("none", "tanh"), error=ArchitectureError)
+
+
+@dataclass(frozen=True)
+class ReLU6(_Elementwise):
+    """f(x) = min(max(0, x), 6)."""
+
+
+@dataclass(frozen=True)
+class Hardsigmoid(_Elementwise):
+    """f(x) = min(max(0, x + 3), 6) / 6, a sigmoid of straight lines."""
+
+
+@dataclass(frozen=True)
+class Hardswish(_Elementwise):
+    """f(x) = x · min(max(0, x + 3), 6) / 6 (A. Howard et al., 2019)."""
+
+
+@dataclass(frozen=True)
+class ELU(_Elementwise):
+    """f(x) = x where x > 0, else alpha · (exp(x) − 1) (D.-A. Clevert et al., 2016)."""
+
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_real(self, "alpha", 0, 1e6)
+
+
+@dataclass(frozen=True)
+class Softplus(_Elementwise):
+    """f(x) = log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
+
+    beta: float = 1.0
+    threshold: float = 20.0
+
+    def __post_init__(self) -> None:
+        check_real(self, "beta", 1e-6, 1e6)
+        check_real(self, "threshold", 0, 1e6)
+
+
+@dataclass(frozen=True)
+class Mish(_Elementwise):
+    """f(x) = x · tanh(log(1 + exp(x))) (D. Misra, 2020)."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,22 @@ from neocog.errors import ArchitectureError, is_plain
 from neocog.layers.base import Layer
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
-from neocog.layers.elementwise import GELU, Dropout, LeakyReLU, ReLU, Scale, Sigmoid, SiLU, Tanh
+from neocog.layers.elementwise import (
+    ELU,
+    GELU,
+    Dropout,
+    Hardsigmoid,
+    Hardswish,
+    LeakyReLU,
+    Mish,
+    ReLU,
+    ReLU6,
+    Scale,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 from neocog.layers.graph import Node
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
@@ -36,6 +51,12 @@ LAYERS: dict[str, type[Layer]] = {
         GELU,
         Sigmoid,
         Tanh,
+        ReLU6,
+        Hardsigmoid,
+        Hardswish,
+        ELU,
+        Softplus,
+        Mish,
         Scale,
         Add,
         Multiply,

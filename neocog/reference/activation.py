@@ -14,10 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "elu_backward",
+    "elu_forward",
     "gelu_backward",
     "gelu_forward",
+    "hardsigmoid_backward",
+    "hardsigmoid_forward",
+    "hardswish_backward",
+    "hardswish_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "mish_backward",
+    "mish_forward",
+    "relu6_backward",
+    "relu6_forward",
     "relu_backward",
     "relu_forward",
     "scale_backward",
@@ -26,6 +36,8 @@ __all__ = [
     "sigmoid_forward",
     "silu_backward",
     "silu_forward",
+    "softplus_backward",
+    "softplus_forward",
     "tanh_backward",
     "tanh_forward",
 ]
@@ -53,6 +65,85 @@ def leaky_relu_forward(x: Array, negative_slope: float = 0.01) -> Array:
 def leaky_relu_backward(dy: Array, x: Array, negative_slope: float = 0.01) -> Array:
     """Pass dy where x > 0, else negative_slope · dy, also for NaN."""
     return np.where(x > 0, dy, negative_slope * dy)
+
+
+def relu6_forward(x: Array) -> Array:
+    """f(x) = min(max(0, x), 6). NaN stays NaN."""
+    y: Array = np.minimum(relu_forward(x), x.dtype.type(6))
+    return y
+
+
+def relu6_backward(dy: Array, x: Array) -> Array:
+    """Pass dy where 0 < x < 6, else 0."""
+    return np.where((x > 0) & (x < 6), dy, dy.dtype.type(0))
+
+
+def hardsigmoid_forward(x: Array) -> Array:
+    """f(x) = min(max(0, x + 3), 6) / 6."""
+    y: Array = relu6_forward(x + x.dtype.type(3)) / x.dtype.type(6)
+    return y
+
+
+def hardsigmoid_backward(dy: Array, x: Array) -> Array:
+    """f′ = 1/6 where −3 < x < 3, else 0."""
+    dx: Array = np.where((x > -3) & (x < 3), dy / dy.dtype.type(6), dy.dtype.type(0))
+    return dx
+
+
+def hardswish_forward(x: Array) -> Array:
+    """f(x) = x · min(max(0, x + 3), 6) / 6."""
+    with np.errstate(invalid="ignore"):
+        return x * hardsigmoid_forward(x)
+
+
+def hardswish_backward(dy: Array, x: Array) -> Array:
+    """f′ = 0 where x ≤ −3, x/3 + 1/2 where x < 3, else 1."""
+    with np.errstate(invalid="ignore"):
+        between = dy * (x / x.dtype.type(3) + x.dtype.type(0.5))
+    return np.where(x <= -3, dy.dtype.type(0), np.where(x < 3, between, dy))
+
+
+def elu_forward(x: Array, alpha: float = 1.0) -> Array:
+    """f(x) = x where x > 0, else alpha · (exp(x) − 1)."""
+    wide = _wide(x)
+    below = alpha * np.expm1(np.where(wide > 0, 0, wide))
+    return _rounded(np.where(wide > 0, wide, below), x)
+
+
+def elu_backward(dy: Array, x: Array, alpha: float = 1.0) -> Array:
+    """f′ = alpha · exp(x) where x ≤ 0, else 1, also for NaN."""
+    wide = _wide(x)
+    return _rounded(np.where(wide <= 0, alpha * np.exp(np.minimum(wide, 0)), 1) * dy, dy, x)
+
+
+def softplus_forward(x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """f(x) = log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
+    wide = _wide(x)
+    v = beta * wide
+    with np.errstate(invalid="ignore"):
+        y = np.maximum(v, 0) + np.log1p(np.exp(-np.abs(v)))
+    return _rounded(np.where(v > threshold, wide, y / beta), x)
+
+
+def softplus_backward(dy: Array, x: Array, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """f′ = σ(beta · x), or 1 beyond the threshold."""
+    v = beta * _wide(x)
+    return _rounded(dy * np.where(v > threshold, 1, _sigmoid(v)), dy, x)
+
+
+def mish_forward(x: Array) -> Array:
+    """f(x) = x · tanh(log(1 + exp(x)))."""
+    wide = _wide(x)
+    with np.errstate(invalid="ignore"):
+        return _rounded(wide * np.tanh(softplus_forward(wide)), x)
+
+
+def mish_backward(dy: Array, x: Array) -> Array:
+    """f′ = tanh s + x · σ(x) / cosh² s with s = log(1 + exp(x))."""
+    wide = _wide(x)
+    s = softplus_forward(wide)
+    with np.errstate(invalid="ignore"):
+        return _rounded(dy * (np.tanh(s) + wide * (_sigmoid(wide) * _bell(s))), dy, x)
 
 
 def sigmoid_forward(x: Array) -> Array:

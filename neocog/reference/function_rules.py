@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Any
 
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -12,13 +13,18 @@ from neocog.layers import (
     Concat,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
     MaxPool2d,
+    Mish,
     Multiply,
     ReLU,
+    ReLU6,
     Scale,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
 )
 from neocog.reference import activation, merging, pooling
@@ -121,6 +127,60 @@ class _Tanh(_Function):
 
     def df(self, layer: Tanh, dy: Array, x: Array) -> Array:
         return activation.tanh_backward(dy, x)
+
+
+@formula(ReLU6)
+class _ReLU6(_Function):
+    def f(self, layer: ReLU6, x: Array) -> Array:
+        return activation.relu6_forward(x)
+
+    def df(self, layer: ReLU6, dy: Array, x: Array) -> Array:
+        return activation.relu6_backward(dy, x)
+
+
+@formula(Hardsigmoid)
+class _Hardsigmoid(_Function):
+    def f(self, layer: Hardsigmoid, x: Array) -> Array:
+        return activation.hardsigmoid_forward(x)
+
+    def df(self, layer: Hardsigmoid, dy: Array, x: Array) -> Array:
+        return activation.hardsigmoid_backward(dy, x)
+
+
+@formula(Hardswish)
+class _Hardswish(_Function):
+    def f(self, layer: Hardswish, x: Array) -> Array:
+        return activation.hardswish_forward(x)
+
+    def df(self, layer: Hardswish, dy: Array, x: Array) -> Array:
+        return activation.hardswish_backward(dy, x)
+
+
+@formula(ELU)
+class _ELU(_Function):
+    def f(self, layer: ELU, x: Array) -> Array:
+        return activation.elu_forward(x, layer.alpha)
+
+    def df(self, layer: ELU, dy: Array, x: Array) -> Array:
+        return activation.elu_backward(dy, x, layer.alpha)
+
+
+@formula(Softplus)
+class _Softplus(_Function):
+    def f(self, layer: Softplus, x: Array) -> Array:
+        return activation.softplus_forward(x, layer.beta, layer.threshold)
+
+    def df(self, layer: Softplus, dy: Array, x: Array) -> Array:
+        return activation.softplus_backward(dy, x, layer.beta, layer.threshold)
+
+
+@formula(Mish)
+class _Mish(_Function):
+    def f(self, layer: Mish, x: Array) -> Array:
+        return activation.mish_forward(x)
+
+    def df(self, layer: Mish, dy: Array, x: Array) -> Array:
+        return activation.mish_backward(dy, x)
 
 
 @formula(Scale)

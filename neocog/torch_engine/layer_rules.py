@@ -11,6 +11,7 @@ from torch import nn
 
 from neocog.errors import ArchitectureError
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -21,17 +22,22 @@ from neocog.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     Layer,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Mish,
     Multiply,
     ReLU,
+    ReLU6,
     Residual,
     Scale,
     Sequential,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
 )
 from neocog.layers.dispatch import Dispatch
@@ -231,6 +237,36 @@ def _sigmoid(layer: Sigmoid) -> nn.Module:
 @torch_module(Tanh)
 def _tanh(layer: Tanh) -> nn.Module:
     return nn.Tanh()
+
+
+@torch_module(ReLU6)
+def _relu6(layer: ReLU6) -> nn.Module:
+    return nn.ReLU6()
+
+
+@torch_module(Hardsigmoid)
+def _hardsigmoid(layer: Hardsigmoid) -> nn.Module:
+    return nn.Hardsigmoid()
+
+
+@torch_module(Hardswish)
+def _hardswish(layer: Hardswish) -> nn.Module:
+    return nn.Hardswish()
+
+
+@torch_module(ELU)
+def _elu(layer: ELU) -> nn.Module:
+    return nn.ELU(layer.alpha)
+
+
+@torch_module(Softplus)
+def _softplus(layer: Softplus) -> nn.Module:
+    return nn.Softplus(layer.beta, layer.threshold)
+
+
+@torch_module(Mish)
+def _mish(layer: Mish) -> nn.Module:
+    return nn.Mish()
 
 
 @torch_module(Scale)

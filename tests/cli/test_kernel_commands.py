@@ -23,10 +23,10 @@ def four(monkeypatch, tmp_path):
     monkeypatch.setattr(jit, "_compiled", {})
     monkeypatch.setattr(help_with, "overloads", {})
     listed = [
-        KernelKind("optimizer", fresh(average_step), Averaging(16)),
-        KernelKind("optimizer", fresh(clip_factor), Clipping(1)),
-        KernelKind("optimizer", fresh(square_sums), Squares(16)),
-        KernelKind("runtime", jit.python_functions[help_with], None),
+        KernelKind("optimizer", fresh(average_step), Averaging(16), "average_step"),
+        KernelKind("optimizer", fresh(clip_factor), Clipping(1), "clip_factor"),
+        KernelKind("optimizer", fresh(square_sums), Squares(16), "square_sums, of=2"),
+        KernelKind("runtime", jit.python_functions[help_with], None, "help_with"),
     ]
     for module in ("neocog.cli.kernels", "neocog.engine.warming"):
         monkeypatch.setattr(f"{module}.all_kinds", lambda: listed)
@@ -49,8 +49,10 @@ def test_kinds_are_compiled_once_and_listed(four, command):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].split() == ["optimizer", "seconds", "size"]
-    assert [line.split() for line in lines[1:4]] == [
-        [name, "–", "–"] for name in ("average_step", "clip_factor", "square_sums")
+    assert [" ".join(line.split()) for line in lines[1:4]] == [
+        "average_step – –",
+        "clip_factor – –",
+        "square_sums, of=2 – –",
     ]
     assert lines[5].split() == ["runtime", "seconds", "size"]
     assert lines[-2:] == ["4 kinds, of which 0 are compiled.", "Compile all: neocog warm-up"]

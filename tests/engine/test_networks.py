@@ -7,6 +7,7 @@ import pytest
 from yardstick import BATCH, COUNT, compare, data_for, trainer_of
 
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
@@ -15,15 +16,20 @@ from neocog.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Mish,
     ReLU,
+    ReLU6,
     Residual,
     Scale,
     Sequential,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
 )
 from neocog.models import make
@@ -68,6 +74,24 @@ NETWORKS = {
         Linear(6, 5),
         Tanh(),
         input_shape=(3, 9, 11),
+    ),
+    "more activations": in_a_row(
+        BatchNorm2d(3),
+        Mish(),
+        Conv2d(3, 7, 3, padding=1),
+        Softplus(2.0, 3.0),
+        Conv2d(7, 9, 3, padding=1),
+        BatchNorm2d(9),
+        ReLU6(),
+        Conv2d(9, 9, 3, padding=1, groups=9),
+        Hardswish(),
+        Conv2d(9, 5, 3),
+        Hardsigmoid(),
+        Flatten(),
+        Linear(5 * 6 * 7, 6),
+        ELU(0.5),
+        Linear(6, 5),
+        input_shape=(3, 8, 9),
     ),
     "pooling of every kind": in_a_row(
         AdaptiveAvgPool2d((8, 13)),

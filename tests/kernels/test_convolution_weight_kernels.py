@@ -150,7 +150,8 @@ def test_conv2d_backward_weight(case, shard):
         of = {"x": maps(case.x_map, x), "dy": maps(case.y_map, dy)}
         actual = weight_gradient(spec, conv2d_backward_weight, len(x), **of)
         assert_weight_gradient(case, actual, x, dy, kind is whole)
-        actual = weight_gradient_by_items(spec, images=len(x), **of)
+        of_batch = replace(spec, shard=0)
+        actual = weight_gradient_by_items(of_batch, images=len(x), **of)
         assert_weight_gradient(case, actual, x, dy, kind is whole)
 
 
@@ -224,9 +225,9 @@ LISTED = {
 @once
 @given(case=cases(channels=st.integers(1, 70)))
 def test_all_kinds_are_listed(case):
-    spec = case.gradient_spec(case.y_map, 1)
-    for kernel in (conv2d_backward_weight, conv2d_backward_weight_items):
-        assert (kernel, kind_of(spec)) in LISTED
+    spec, of_batch = (case.gradient_spec(case.y_map, shard) for shard in (1, 0))
+    assert (conv2d_backward_weight, kind_of(spec)) in LISTED
+    assert (conv2d_backward_weight_items, kind_of(of_batch)) in LISTED
     assert (conv2d_backward_bias, kind_of(BiasGradient(spec.dy))) in LISTED
 
 

@@ -43,7 +43,8 @@ from neocog.kernels.elementwise.pointwise import (
 from neocog.kernels.layout import FeatureMap, padded
 
 NAMES = sorted(FUNCTIONS)
-PARAMETERS = {"leaky_relu": 0.0625, "scale": -1.75}  # whole in float32
+# Whole in float32.
+PARAMETERS = {"leaky_relu": (0.0625,), "scale": (-1.75,), "elu": (0.75,), "softplus": (1.5, 10.0)}
 EPSILON = np.finfo(np.float64).eps
 
 # The exponential's own error, in units of UNIT: two in the last place.
@@ -55,37 +56,41 @@ SIGMOID = EXP + 3
 NORMAL = EXP + 2 + 2.4 * 9 + 1 + 2
 # Above it tanh is 1 − 2tr, where 2tr is less than tanh itself; below it is Cephes' polynomial.
 TANH = SIGMOID + 2
+# exp(x) − 1 is at least 0.41 exp(x) where n < 0, and exp(f) − 1 has its polynomial's roundings.
+EXPM1 = 2.5 * EXP + 3
+# A sum of numbers that were given, so that its error is a part of itself, and the rounded 1/6.
+HARDSIGMOID = 3
+# t / (2 + t), a series of eight terms of which each is a third of the one before, twice it.
+LOG1P = EXP + 5
+# In the quotient p / (p + 2) the error of p counts once at most; p has three roundings.
+MISH = EXP + 6
 
 
 def value(name, x):
     """f(x) in float64."""
-    parameter = PARAMETERS.get(name)
     if name == "identity":
         return x
     if name.startswith("gelu"):
         return reference.gelu_forward(x, "tanh" if name == "gelu_tanh" else "none")
-    forward = getattr(reference, f"{name}_forward")
-    return forward(x) if parameter is None else forward(x, parameter)
+    return getattr(reference, f"{name}_forward")(x, *PARAMETERS.get(name, ()))
 
 
 def gradient(name, dy, x):
     """dy · f′(x) in float64."""
-    parameter = PARAMETERS.get(name)
     if name == "identity":
         return dy
     if name == "scale":
-        return reference.scale_backward(dy, parameter)
+        return reference.scale_backward(dy, *PARAMETERS[name])
     if name.startswith("gelu"):
         return reference.gelu_backward(dy, x, "tanh" if name == "gelu_tanh" else "none")
-    backward = getattr(reference, f"{name}_backward")
-    return backward(dy, x) if parameter is None else backward(dy, x, parameter)
+    return getattr(reference, f"{name}_backward")(dy, x, *PARAMETERS.get(name, ()))
 
 
 def value_bound(name, x):
     """How far f of exactly this x may be off: units of itself, and what is too small for float32.
 
     An argument of exp that is rounded by a part of itself changes exp by that part times the
-    argument: in Φ by x² / 2, in gelu_tanh's σ by three roundings of 2w.
+    argument: in Φ by x² / 2, in gelu_tanh's σ by three roundings of 2w, in softplus by βx.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         y = np.abs(value(name, x))
@@ -98,6 +103,11 @@ def value_bound(name, x):
             "gelu_tanh": SIGMOID + 1 + 3 * np.minimum(argument, 90),
             "scale": 1,
             "leaky_relu": 1,
+            "hardsigmoid": HARDSIGMOID,
+            "hardswish": HARDSIGMOID + 1,
+            "elu": EXPM1 + 1,
+            "softplus": LOG1P + 3 + np.minimum(1.5 * np.abs(x), 90),
+            "mish": MISH + 1,
         }
         return units.get(name, 0) * UNIT * 1.001 * y + 4 * TINY * (1 + np.abs(x))
 
@@ -111,8 +121,12 @@ def slope_bound(name, x):
         s = reference.sigmoid_forward(x)
         t = np.exp(-np.abs(x))
         slope = t / (1 + t) ** 2
-        if name in ("identity", "relu"):
+        if name in ("identity", "relu", "relu6"):
             return np.zeros_like(x)
+        if name == "hardsigmoid":
+            return np.full_like(x, 2 / 6 * UNIT)
+        if name == "hardswish":  # a rounded third, a fused sum, a product
+            return 2.001 * UNIT * (np.minimum(np.abs(x), 3) / 3 + 0.5)
         if name in ("leaky_relu", "scale"):
             return np.full_like(x, UNIT)
         if name == "sigmoid":
@@ -127,6 +141,15 @@ def slope_bound(name, x):
             density = np.exp(-x * x / 2) / sqrt(2 * pi)
             units = NORMAL + 2 + np.minimum(x * x, 180) / 2
             magnitude = share + np.abs(x) * density
+        elif name == "elu":
+            units, magnitude = EXP + 2, 0.75 * np.exp(np.minimum(x, 0))
+        elif name == "softplus":
+            s = reference.sigmoid_forward(1.5 * x)
+            units, magnitude = SIGMOID + 1 + np.minimum(1.5 * np.abs(x), 90), s
+        elif name == "mish":
+            share = np.abs(np.tanh(reference.softplus_forward(x)))
+            magnitude = share + np.abs(x) * s * (1 - share) * (1 + share)
+            units = 2 * MISH + 3
         else:
             w = 2 * sqrt(2 / pi) * (x + 0.044715 * x**3)
             w_slope = 2 * sqrt(2 / pi) * (1 + 3 * 0.044715 * x * x)
@@ -138,6 +161,11 @@ def slope_bound(name, x):
 
 
 PLACES = 750  # of all maps in the tests of functions, so that each kernel is compiled once
+
+
+def numbers_of(name):
+    """The fields of `Pointwise` with the function's numbers."""
+    return dict(zip(("parameter", "threshold"), PARAMETERS.get(name, ()), strict=False))
 
 
 def spread(values):
@@ -155,7 +183,7 @@ def grid():
 def run(name, x, dy, *, flush=False):
     """(f(x), dy · f′(x)) by the kernels."""
     m = FeatureMap(1, PLACES, 16)
-    spec = Pointwise(m, m, m, m, m, function=name, parameter=PARAMETERS.get(name, 0.0))
+    spec = Pointwise(m, m, m, m, m, function=name, **numbers_of(name))
     y, g = blank(m, 1), blank(m, 1)
     call(pointwise_forward, spec, x=maps(m, x), y=y, flush=flush)
     call(pointwise_backward, spec, x=maps(m, x), dy=maps(m, dy), g=g, flush=flush)
@@ -178,14 +206,42 @@ def test_functions_of_what_is_not_finite(name):
     dy = np.full_like(x, 2)
     y, g = run(name, x, dy)
     x, dy = double(x), double(dy)
-    assert_within(y, value(name, x), 0.0)
+    # log 2 is not a float32, and all else is right to the bit.
+    assert_within(y, value(name, x), value_bound(name, 0 * dy) if name == "softplus" else 0.0)
     # GELU's 2 · Φ(0) is 1 only to a few units.
     assert_within(g, gradient(name, dy, x), 2 * slope_bound(name, np.zeros_like(x)))
 
 
 # f and f′ change by at most this much of what u does, kinks apart.
-STEEP = {"sigmoid": 0.25, "leaky_relu": 1, "scale": 1.75, "silu": 1.1, "gelu": 1.13}
-STEEP_SLOPE = {"sigmoid": 0.1, "tanh": 0.77, "silu": 0.5, "gelu": 0.8, "gelu_tanh": 0.85}
+STEEP = {
+    "hardswish": 1.5,
+    "hardsigmoid": 0.17,
+    "sigmoid": 0.25,
+    "leaky_relu": 1,
+    "scale": 1.75,
+    "silu": 1.1,
+    "gelu": 1.13,
+}
+# Where a slope changes at once.
+KINKS = {
+    "relu": (0,),
+    "leaky_relu": (0,),
+    "elu": (0,),
+    "relu6": (0, 6),
+    "hardsigmoid": (-3, 3),
+    "hardswish": (-3, 3),
+}
+STEEP_SLOPE = {
+    "elu": 0.75,
+    "softplus": 0.375,
+    "mish": 0.65,
+    "hardswish": 0.34,
+    "sigmoid": 0.1,
+    "tanh": 0.77,
+    "silu": 0.5,
+    "gelu": 0.8,
+    "gelu_tanh": 0.85,
+}
 
 
 HEIGHTS, WIDTHS = st.integers(1, 20), st.integers(1, 40)
@@ -226,7 +282,7 @@ def test_pointwise(case):
     n, c, h, w, borders, dense, name, normalized, adds = case
     each = [FeatureMap(h, w, c, *border, d) for border, d in zip(borders, dense, strict=True)]
     x_map, y_map, a_map, dy_map, g_map = each
-    spec = Pointwise(*each, normalized, adds, name, PARAMETERS.get(name, 0.0))
+    spec = Pointwise(*each, normalized, adds, name, **numbers_of(name))
     assert kind_of(spec) in {kind_of(one) for _, one in kinds()}
     rng = generator(case)
     x, addend, dy = (real(rng, n, c, h, w) for _ in range(3))
@@ -262,7 +318,9 @@ def test_pointwise(case):
 
     gradients = read(g_map, g)
     bound = slope_bound(name, u) * 1.001 + STEEP_SLOPE.get(name, 0) * off + 2 * UNIT
-    bound = np.abs(dy) * np.where((np.abs(u) <= off) & (name in ("relu", "leaky_relu")), 1, bound)
+    for kink in KINKS.get(name, ()):
+        bound = np.where(np.abs(u - kink) <= off, 1, bound)
+    bound = np.abs(dy) * bound
     assert_within(gradients, gradient(name, double(dy), u), bound + 2 * TINY)
 
     if normalized:
@@ -322,5 +380,10 @@ def test_denormals_are_zero_or_right(name):
     y, g = run(name, x, np.ones_like(x), flush=True)
     x = double(x)
     assert_within(y, value(name, x), value_bound(name, x) + 2 * TINY)
-    if name not in ("relu", "leaky_relu"):  # which know a small x's sign, or take it for 0
+    if name not in (
+        "relu",
+        "leaky_relu",
+        "relu6",
+        "elu",
+    ):  # which know a small x's sign, or take it for 0
         assert_within(g, gradient(name, np.ones_like(x), x), slope_bound(name, x))

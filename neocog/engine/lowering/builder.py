@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from neocog.engine.ops import Op, PointwiseOp
+from neocog.engine.ops import MultiplyOp, Op, PointwiseOp
 from neocog.engine.tensor import Tensor
 from neocog.layers import Shape
 
@@ -88,3 +88,11 @@ class Lowering:
             self.add(PointwiseOp(name, (x, addend), y, order=2, fixed=self.unfused))
         y.learns = y.learns or addend.learns
         return y
+
+    def product(self, name: str, x: Tensor, factor: Tensor, output: str) -> Tensor:
+        """x · factor, of which either may have one number per channel; arguments as for `sum`."""
+        if x.height * x.width < factor.height * factor.width:
+            x, factor = factor, x
+        y = self.like(output, x)
+        y.learns = x.learns or factor.learns
+        return self.add(MultiplyOp(name, (x, factor), y))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
+    ConcatOp,
     ConvolutionOp,
     DepthwiseOp,
     DropoutOp,
@@ -18,22 +19,30 @@ from neocog.engine.ops import (
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Mish,
+    Multiply,
     ReLU,
+    ReLU6,
     Scale,
     Sigmoid,
     SiLU,
+    Softplus,
     Tanh,
 )
 from neocog.layers.dispatch import Dispatch
@@ -109,18 +118,45 @@ def _flatten(lowering: Lowering, name: str, layer: Flatten, x: Tensor) -> Tensor
 
 @lowers(Add)
 def _add(lowering: Lowering, name: str, layer: Add, *inputs: Tensor) -> Tensor:
-    sizes = {(x.height, x.width, x.channels) for x in inputs}
-    if len(sizes) > 1:
-        height, width, _channels = max(sizes)
-        raise ArchitectureError(
-            f"{name}: one lane of the block is a flattened map of {height} × {width} pixels or "
-            "came from one, the other is not, and their numbers lie in different orders: put a "
-            "Linear layer between Flatten and the block."
-        )
+    if len({(x.height, x.width, x.channels) for x in inputs}) > 1:
+        raise _in_another_order(name, inputs)
     y, *others = inputs
     for k, addend in enumerate(others, 1):
         y = lowering.sum(name, y, addend, name if k == len(others) else f"{name}.partial{k}")
     return y
+
+
+def _in_another_order(name: str, inputs: tuple[Tensor, ...]) -> ArchitectureError:
+    height, width, _channels = max((x.height, x.width, x.channels) for x in inputs)
+    return ArchitectureError(
+        f"{name}: one lane of the block is a flattened map of {height} × {width} pixels or "
+        "came from one, the other is not, and their numbers lie in different orders: put a "
+        "Linear layer between Flatten and the block."
+    )
+
+
+@lowers(Multiply)
+def _multiply(lowering: Lowering, name: str, layer: Multiply, *inputs: Tensor) -> Tensor:
+    if len({x.channels for x in inputs}) > 1:
+        raise _in_another_order(name, inputs)
+    y, *others = inputs
+    for k, factor in enumerate(others, 1):
+        output = name if k == len(others) else f"{name}.partial{k}"
+        y = lowering.product(name, y, factor, output)
+    return y
+
+
+@lowers(Concat)
+def _concat(lowering: Lowering, name: str, layer: Concat, *inputs: Tensor) -> Tensor:
+    if len(lowering.shapes[name]) == 1 and any((x.height, x.width) != (1, 1) for x in inputs):
+        raise ArchitectureError(
+            f"{name}: one of its inputs is a flattened map of more than one pixel or came from "
+            "one, and its numbers lie in another order: concatenate the maps before Flatten, or "
+            "put a Linear layer between."
+        )
+    y = lowering.tensor(name, inputs[0])
+    y.dense, y.learns = False, any(x.learns for x in inputs)
+    return lowering.add(ConcatOp(name, inputs, y))
 
 
 @lowers(ReLU)
@@ -153,6 +189,38 @@ def _sigmoid(lowering: Lowering, name: str, layer: Sigmoid, x: Tensor) -> Tensor
 @lowers(Tanh)
 def _tanh(lowering: Lowering, name: str, layer: Tanh, x: Tensor) -> Tensor:
     return lowering.pointwise(name, x, 3, function="tanh")
+
+
+@lowers(ReLU6)
+def _relu6(lowering: Lowering, name: str, layer: ReLU6, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="relu6")
+
+
+@lowers(Hardsigmoid)
+def _hardsigmoid(lowering: Lowering, name: str, layer: Hardsigmoid, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="hardsigmoid")
+
+
+@lowers(Hardswish)
+def _hardswish(lowering: Lowering, name: str, layer: Hardswish, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="hardswish")
+
+
+@lowers(ELU)
+def _elu(lowering: Lowering, name: str, layer: ELU, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="elu", parameter=layer.alpha)
+
+
+@lowers(Softplus)
+def _softplus(lowering: Lowering, name: str, layer: Softplus, x: Tensor) -> Tensor:
+    return lowering.pointwise(
+        name, x, 3, function="softplus", parameter=layer.beta, threshold=layer.threshold
+    )
+
+
+@lowers(Mish)
+def _mish(lowering: Lowering, name: str, layer: Mish, x: Tensor) -> Tensor:
+    return lowering.pointwise(name, x, 3, function="mish")
 
 
 @lowers(Scale)

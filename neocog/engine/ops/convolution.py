@@ -298,7 +298,7 @@ class ConvolutionOp(Op):
 
     def _weight_gradient_of_batch(self, builder: Builder, dy: str) -> None:
         """The weight's gradient, item by item, each over the whole batch."""
-        name, spec = self.name, self._gradient(builder.batch)
+        name, spec = self.name, self._gradient(0)
         of = {"x": self.x.name, "dy": dy, "dw": f"{name}.weight.gradient", "step": "step"}
         items = Instruction.of(conv2d_backward_weight_items, spec, name, **of)
         builder.before_learning(items, spec.items)

@@ -55,7 +55,7 @@ class PointwiseOp(Op):
     Attributes:
         norm: the batch normalization, if there is one; its name is the operation's.
         function: the function's name, as `Pointwise` knows it.
-        parameter: its number, such as a slope.
+        parameter, threshold: its numbers, such as a slope.
         fixed: whether batch normalization keeps to its running statistics in training too.
         order: which of its steps come next, while it is put together: 1 has normalized, 2 has
             added, 3 has a function.
@@ -64,6 +64,7 @@ class PointwiseOp(Op):
     norm: BatchNorm2d | None = None
     function: str = "identity"
     parameter: float = 0.0
+    threshold: float = 0.0
     fixed: bool = False
     order: int = 0
 
@@ -98,6 +99,7 @@ class PointwiseOp(Op):
             adds=self.addend is not None,
             function=self.function,
             parameter=self.parameter,
+            threshold=self.threshold,
         )
 
     def _normalization(self, norm: BatchNorm2d) -> Normalization:

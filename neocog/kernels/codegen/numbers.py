@@ -55,6 +55,10 @@ class Number(_Unknown):
 
     __rmul__ = __mul__
 
+    def __floordiv__(self, other: Any) -> "Number":
+        """Of numbers that are not negative."""
+        return Number(self._builder, self._builder.udiv(self.value, to_llvm(other)))
+
     def __lt__(self, other: Any) -> Flag:
         return Flag(self._builder, self._builder.icmp_signed("<", self.value, to_llvm(other)))
 

@@ -53,10 +53,14 @@ class Kind(NamedTuple):
     of: type
     constants: tuple[Any, ...]
 
-    def __str__(self) -> str:
-        """The constants by name, as in ``vectors=2, bias``; those that are false are left out."""
+    @property
+    def named(self) -> list[str]:
+        """The constants by name, as in ``vectors=2`` or ``bias``; without those that are false."""
         named = zip(self.of.constants, self.constants, strict=True)  # type: ignore[attr-defined]
-        return ", ".join(part for name, value in named for part in _shown(name, value))
+        return [part for name, value in named for part in _shown(name, value)]
+
+    def __str__(self) -> str:
+        return ", ".join(self.named)
 
 
 def _shown(name: str, value: Any) -> list[str]:

@@ -15,7 +15,7 @@ __all__ = ["DY_SCRATCH", "X_SCRATCH", "RegisterBlock", "WeightGradient"]
 
 #: Bytes that a pass over a panel reads again for other rows or taps; they should stay in the
 #: first-level cache.
-_PANEL_BYTES = 12 * 1024
+_PANEL_BYTES = 20 * 1024
 
 #: Pixels of dy in a panel: enough to make the loads and stores of the sums around it negligible.
 _PLACES = 128
@@ -112,8 +112,8 @@ class RegisterBlock:
 class WeightGradient(Spec):
     """The weight gradient of one convolution.
 
-    `shard` is the images of a shard. The first window begins `crop_*` rows and columns into x's
-    border.
+    `shard` is the images of a shard; 0 if each item covers the whole batch. The first window begins
+    `crop_*` rows and columns into x's border.
     """
 
     x: FeatureMap
@@ -134,7 +134,7 @@ class WeightGradient(Spec):
     def registers(self) -> RegisterBlock:
         """What the machine code is made for."""
         rgb = (self.x.pixel, self.w.group_in) == (4, 3) and self.dilation_w == 1
-        return RegisterBlock(self.w.vectors, rgb)
+        return RegisterBlock(self.w.vectors, rgb and self.shard > 0)
 
     @property
     def x_start(self) -> int:
@@ -211,6 +211,16 @@ class WeightGradient(Spec):
         return max(1, min(self.height, self.places // self.width))
 
     @property
+    def row_pieces(self) -> int:
+        """Pieces of so many rows."""
+        return -(-self.height // self.rows)
+
+    @property
+    def column_pieces(self) -> int:
+        """Pieces of so many columns."""
+        return -(-self.width // self.columns)
+
+    @property
     def images(self) -> int:
         """Images that are processed at a time."""
         return max(1, self.places // (self.height * self.width))
@@ -238,14 +248,34 @@ class WeightGradient(Spec):
         return self.x.pixel >= _WIDE and self.x_panel <= _PANEL
 
     @property
+    def skip_h(self) -> int:
+        """Rows of x from one copied row to the next: 1 × 1 kernels leave out what they skip."""
+        return self.stride_h if self.w.kernel_h == 1 else 1
+
+    @property
+    def skip_w(self) -> int:
+        """Columns of x from one copied column to the next."""
+        return self.stride_w if self.w.kernel_w == 1 else 1
+
+    @property
+    def near_h(self) -> int:
+        """Copied rows of x from one row of dy to the next."""
+        return self.stride_h // self.skip_h
+
+    @property
+    def near_w(self) -> int:
+        """Copied columns of x from one column of dy to the next."""
+        return self.stride_w // self.skip_w
+
+    @property
     def panel_rows(self) -> int:
         """Rows of x that the rows of a panel of dy read."""
-        return (self.rows - 1) * self.stride_h + (self.w.kernel_h - 1) * self.dilation_h + 1
+        return (self.rows - 1) * self.near_h + (self.w.kernel_h - 1) * self.dilation_h + 1
 
     @property
     def panel_columns(self) -> int:
         """Columns of x that the columns of a panel of dy read."""
-        return (self.columns - 1) * self.stride_w + (self.w.kernel_w - 1) * self.dilation_w + 1
+        return (self.columns - 1) * self.near_w + (self.w.kernel_w - 1) * self.dilation_w + 1
 
     @property
     def x_panel(self) -> int:
@@ -304,9 +334,9 @@ class WeightGradient(Spec):
     @property
     def row_step(self) -> int:
         """Of x, from one row of dy to the next."""
-        return self.stride_h * self.x_row_step
+        return (self.near_h if self.packs_x else self.stride_h) * self.x_row_step
 
     @property
     def step(self) -> int:
         """Of x, from one column of dy to the next."""
-        return self.stride_w * self.x_column_step
+        return (self.near_w if self.packs_x else self.stride_w) * self.x_column_step

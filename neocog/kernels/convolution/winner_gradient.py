@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.control import repeat
+from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, REGISTERS, vectors
-from neocog.kernels.compiler.jit import always_inlined, kernel
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, REGISTERS
+from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.bias_gradient import add_bias
@@ -28,11 +30,18 @@ __all__ = ["WinnerGradient", "WinnerRegisters", "conv2d_backward_weight_of_winne
 #: first-level cache, besides the sums.
 _BAND_BYTES = 12 * 1024
 
-#: Kernels of which all rows may be in registers.
+#: Square kernels of which all rows may be in registers, and floats of such images' pixels.
 _KERNELS = (3, 5, 7)
+_PIXELS = (1, 4, LANES)
 
 #: Vectors of one kernel row that are in registers otherwise: the first that divides the row.
-_PIECES = (10, 7, 5, 3, 2, 1)
+_PIECES = (10, 7, 5, 3, 1)
+
+#: Floats of a vector that are loaded at once, if no more are needed.
+_PARTS = (4, LANES // 2)
+
+#: Kernel rows for each of which there is a pointer in a register.
+_POINTERS = 5
 
 #: Sums of one output channel: 25 for 5 × 5 on pixels of one vector, beside its slope.
 _MOST = SUMS + (REGISTERS == 32)
@@ -42,12 +51,12 @@ _MOST = SUMS + (REGISTERS == 32)
 class WinnerRegisters:
     """What is in registers: `rows` kernel rows × `line` vectors × `together` output channels.
 
-    With `half` the last vector of a row is loaded by half, so that fewer loads cross cache lines.
+    Of a row's last vector only `last` floats are loaded, so that fewer loads cross cache lines.
     """
 
     rows: int
     line: int
-    half: bool = False
+    last: int = LANES
     together: int = 0
 
     @property
@@ -104,10 +113,12 @@ class WinnerGradient(Spec):
     def registers(self) -> WinnerRegisters:
         """What the machine code is made for."""
         used = self.w.kernel_w * self.x.pixel
-        small = self.x.pixel <= max(4, LANES) and self.w.kernel_h == self.w.kernel_w
-        if small and self.w.kernel_h in _KERNELS and self.w.kernel_h * self.line <= _MOST:
-            half = 0 < used % LANES <= LANES // 2
-            return WinnerRegisters(self.w.kernel_h, self.line, half)
+        side = self.w.kernel_h
+        small = self.x.pixel in _PIXELS and side == self.w.kernel_w and side in _KERNELS
+        if small and side * self.line <= _MOST:
+            left = (used - 1) % LANES + 1
+            last = next((n for n in _PARTS if left <= n), LANES)
+            return WinnerRegisters(side, self.line, last)
         return WinnerRegisters(1, next(n for n in _PIECES if self.line % n == 0))
 
     @property
@@ -150,76 +161,129 @@ class WinnerGradient(Spec):
         """Rows of dy that are processed at a time."""
         return max(1, min(self.dy.height, _BAND_BYTES // (4 * (self.row_step + self.dy.row))))
 
+    @property
+    def bands(self) -> int:
+        """Such bands of dy."""
+        return -(-self.dy.height // self.band)
 
-def _places(emit, registers, channel_size, line_size):
+    @property
+    def row_pieces(self) -> int:
+        """Register blocks from one kernel row to the last."""
+        return self.w.kernel_h // self.registers.rows
+
+    @property
+    def line_pieces(self) -> int:
+        """Register blocks along a kernel row."""
+        return self.line // self.registers.line
+
+
+def _places(emit, spec, registers):
     """Where the sums of some output channels stand."""
+    if registers.rows > 1:  # all rows
+        return [at * LANES for at in range(registers.together * registers.each)]
     return [
-        emit.offset((k, channel_size), (i, line_size), (v, LANES))
+        emit.offset((k, spec.channel_size), (v, LANES))
         for k in range(registers.together)
-        for i in range(registers.rows)
         for v in range(registers.line)
     ]
 
 
-@block(lambda registers, *_: vectors(registers.together * registers.each))
-def sums_so_far(emit, registers, partial, channel_size, line_size):
-    """Load the sums of some output channels."""
-    return [emit.load(partial, at) for at in _places(emit, registers, channel_size, line_size)]
-
-
-@block(nothing)
-def keep_sums(emit, registers, sums, partial, channel_size, line_size):
-    """Write the sums of some output channels."""
-    places = _places(emit, registers, channel_size, line_size)
-    for value, at in zip(sums, places, strict=True):
-        emit.store(value, partial, at)
-
-
-@block(accumulators)
-def add_winner(emit, registers, sums, x, x_row, dy, winners):
+def _add_winner(emit, spec, registers, sums, x, dy, winners):
     """Add dy · x around the winner, for one pixel of the pooled map.
 
     x points to the region's first pixel, dy and winners to the first output channel.
     """
     sums = list(sums)
-    lines = [emit.advance(x, i * x_row) for i in range(registers.rows)]
+    lines = [emit.advance(x, i * spec.x.row) for i in range(registers.rows)]
     for k in range(registers.together):
         slope = emit.broadcast(dy, k)
         winner = emit.load_offset(winners, k)
+        line = x
         for i in range(registers.rows):
-            line = emit.advance(lines[i], winner)
+            if registers.rows > _POINTERS and i % 2:
+                line = emit.opaque(emit.advance(line, spec.x.row))
+            else:
+                line = emit.advance(lines[i], winner)
+            if registers.line > 1:
+                # One addition instead of one in each multiplication's address.
+                line = emit.opaque(line)
             for v in range(registers.line):
-                half = registers.half and v == registers.line - 1
-                value = (emit.load_half if half else emit.load)(line, v * LANES)
+                lanes = registers.last if v == registers.line - 1 else LANES
                 at = k * registers.each + i * registers.line + v
-                sums[at] = emit.fma(slope, value, sums[at])
+                sums[at] = emit.fma(slope, emit.load_first(line, v * LANES, lanes), sums[at])
     return sums
 
 
-@always_inlined
-def add_winners(spec, registers, partial, x, dy, winners, first_row, last_row):
+def _add_rows(emit, spec, registers, partial, image, first_row, rows):
     """Add every winner of some rows of the pooled map."""
-    sums = sums_so_far(registers, partial, spec.channel_size, spec.line_size)
-    for row in range(first_row, last_row):
-        x_at = advance(x, row * spec.row_step)
-        dy_at = advance(dy, row * spec.dy.row)
-        winners_at = advance(winners, row * spec.dy.row)
-        for _ in range(spec.dy.width):
-            sums = add_winner(registers, sums, x_at, spec.x.row, dy_at, winners_at)
-            x_at = advance(x_at, spec.step)
-            dy_at = advance(dy_at, spec.dy.pixel)
-            winners_at = advance(winners_at, spec.dy.pixel)
-    keep_sums(registers, sums, partial, spec.channel_size, spec.line_size)
+    x, dy, winners = image
+
+    def row(h, sums):
+        def column(_, values):
+            x_at, dy_at, winners_at, *sums = values
+            sums = _add_winner(emit, spec, registers, sums, x_at, dy_at, winners_at)
+            steps = (x_at, spec.step), (dy_at, spec.dy.pixel), (winners_at, spec.dy.pixel)
+            return [*(emit.advance(at, step) for at, step in steps), *sums]
+
+        of = first_row + h
+        at = emit.advance(x, of * spec.row_step)
+        begin = [at, *(emit.advance(of_map, of * spec.dy.row) for of_map in (dy, winners))]
+        return repeat(emit, spec.dy.width, [*begin, *sums], column, at_least_once=True)[3:]
+
+    places = _places(emit, spec, registers)
+    sums = [emit.load(partial, at) for at in places]
+    sums = repeat(emit, rows, sums, row, at_least_once=True)
+    for value, at in zip(sums, places, strict=True):
+        emit.store(value, partial, at)
 
 
-@always_inlined
-def add_channels(spec, registers, partial, x, dy, winners, first_row, last_row):
-    """Add every winner to all kernel rows of some output channels."""
-    for i in range(0, spec.w.kernel_h, registers.rows):
-        for v in range(0, spec.line, registers.line):
-            to = advance(partial, i * spec.line_size + v * LANES)
-            x_at = advance(x, i * spec.x.row + v * LANES)
-            add_winners(spec, registers, to, x_at, dy, winners, first_row, last_row)
+def _add_channels(emit, spec, registers, times, partial, image, first_row, rows):
+    """Add every winner to all kernel rows of `together` output channels, so many times."""
+    x, dy, winners = image
+
+    def channels(n, _):
+        k = n * registers.together
+        to = emit.advance(partial, k * spec.channel_size)
+        of_dy, of_winners = emit.advance(dy, k), emit.advance(winners, k)
+
+        def kernel_row(i, _):
+            def piece(n, _):
+                v = n * (registers.line * LANES)
+                at = emit.advance(to, i * spec.line_size + v)
+                place = emit.advance(x, i * spec.x.row + v)
+                of = place, of_dy, of_winners
+                _add_rows(emit, spec, registers, at, of, first_row, rows)
+                return []
+
+            repeat(emit, spec.line_pieces, [], piece, at_least_once=True)
+            return []
+
+        repeat(emit, spec.row_pieces, [], kernel_row, at_least_once=True)
+        return []
+
+    repeat(emit, times, [], channels)
+
+
+@block(nothing)
+def add_image(emit, spec, partial, x, dy, winners):
+    """Add all winners of an image."""
+
+    def band(n, _):
+        row = n * spec.band
+        left = spec.dy.height - row
+        rows = Number(emit.builder, emit.select(emit.below(spec.band, left), spec.band, left))
+        # As many channels as fit into registers, then two, then one.
+        begin, left = 0, spec.w.out_channels
+        of = spec.registers
+        for registers in dict.fromkeys((of.several, of.two, of.one)):
+            times = left // registers.together
+            to = emit.advance(partial, begin * spec.channel_size)
+            image = x, emit.advance(dy, begin), emit.advance(winners, begin)
+            _add_channels(emit, spec, registers, times, to, image, row, rows)
+            begin, left = begin + times * registers.together, left - times * registers.together
+        return []
+
+    repeat(emit, spec.bands, [], band, at_least_once=True)
 
 
 @kernel(x=FLOATS, dy=FLOATS, winners=INTS, sums=FLOATS, bias_sums=maybe(FLOATS))
@@ -229,7 +293,6 @@ def conv2d_backward_weight_of_winners(spec, o, first, count):
     `dy` is pooled, without a border; `sums` are [shard][K][i][line], `bias_sums` [shard][K].
     """
     images = advance(o.x, spec.x_start)
-    of = spec.registers
     for n in range(count):
         shard = (first + n) // spec.shard
         partial = advance(o.sums, shard * spec.partial_size)
@@ -244,28 +307,13 @@ def conv2d_backward_weight_of_winners(spec, o, first, count):
             if begins:
                 clear(spec, bias, spec.dy.pixel)
             add_bias(spec, bias, dy)
-        for row in range(0, spec.dy.height, spec.band):
-            until = min(row + spec.band, spec.dy.height)
-            k = 0
-            while k < spec.w.out_channels:
-                left = spec.w.out_channels - k
-                to = advance(partial, k * spec.channel_size)
-                d, w = advance(dy, k), advance(winners, k)
-                if left >= of.most:
-                    add_channels(spec, of.several, to, x, d, w, row, until)
-                    k += of.most
-                elif of.most > 2 and left >= 2:
-                    add_channels(spec, of.two, to, x, d, w, row, until)
-                    k += 2
-                else:
-                    add_channels(spec, of.one, to, x, d, w, row, until)
-                    k += 1
+        add_image(spec, partial, x, dy, winners)
 
 
 def kinds() -> Iterator[tuple[Any, Any]]:
     """A kernel and a small spec for each kind that there is."""
     found = set()
-    sizes = [(size, pixel) for size in _KERNELS for pixel in (1, 2, 3, LANES)]
+    sizes = [(size, pixel) for size in _KERNELS for pixel in (1, 3, LANES)]
     sizes += [(1, n * LANES) for n in _PIECES]
     for size, channels in sizes:
         x = FeatureMap(size + 1, size + 1, channels, dense=True)

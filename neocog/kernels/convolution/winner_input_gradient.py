@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
+from neocog.kernels.codegen.pointers import advance, rolled
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, vectors
 from neocog.kernels.compiler.jit import always_inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
@@ -25,8 +25,8 @@ from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["WinnerInputGradient", "conv2d_backward_input_of_winners", "kinds"]
 
-#: Taps of a kernel row that are unrolled: the first that divides the row.
-_TAPS = (5, 3, 1)
+#: Square kernels that are unrolled, if a pixel of dx is one vector.
+_SIDES = (3, 5)
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,18 @@ class WinnerInputGradient(Spec):
     stride_w: int = 1
     gated: bool = False
 
-    constants = ("taps", "partial")
+    constants = ("side", "partial")
 
     @property
-    def taps(self) -> int:
-        """Taps of a kernel row that are computed together."""
-        return 1 if self.partial else next(n for n in _TAPS if self.w.kernel_w % n == 0)
+    def side(self) -> int:
+        """That of the kernel, if it is unrolled; else 1."""
+        shape, one_vector = (self.w.kernel_h, self.w.kernel_w), self.dx.pixel == LANES
+        return next((n for n in _SIDES if shape == (n, n) and one_vector), 1)
+
+    @property
+    def tap_back(self) -> int:
+        """Floats from one tap of the weight to the one before."""
+        return -self.w.tap_size
 
     @property
     def partial(self) -> bool:
@@ -78,33 +84,47 @@ def clear(emit, spec, dx):
     emit.store(emit.constant(0.0), dx)
 
 
+@block(lambda *_: vectors(1))
+def broadcast(emit, spec, dy):
+    """One float of dy in every lane."""
+    return [emit.broadcast(dy)]
+
+
 @block(nothing)
-def scatter(emit, spec, dy, w, dx):
-    """Add dy · weight of some taps of a kernel row to one vector of some pixels of dx."""
-    slope = emit.broadcast(dy)
-    for n in range(spec.taps):
-        weight = emit.load(w, emit.offset((-n, spec.w.tap_size)))
-        at = emit.offset((n, spec.dx.pixel))
-        if spec.partial:
-            total = emit.fma(slope, weight, emit.load_lanes(dx, at, spec.dx.pixel))
-            emit.store_lanes(total, dx, at, spec.dx.pixel)
-        else:
-            emit.store(emit.fma(slope, weight, emit.load(dx, at)), dx, at)
+def scatter(emit, spec, slope, w, dx):
+    """Add dy · weight of one tap, or of all taps, to one vector of dx's pixels."""
+    for _ in range(spec.side):
+        for j in range(spec.side):
+            weight, at = emit.load(w), j * LANES
+            if spec.partial:
+                total = emit.fma(slope[0], weight, emit.load_lanes(dx, at, spec.dx.pixel))
+                emit.store_lanes(total, dx, at, spec.dx.pixel)
+            else:
+                emit.store(emit.fma(slope[0], weight, emit.load(dx, at)), dx, at)
+            w = emit.opaque(emit.advance(w, spec.tap_back))
+        dx = emit.opaque(emit.advance(dx, spec.dx.row))
 
 
 @always_inlined
 def scatter_window(spec, dy, w, dx):
     """Add one winner's dy times the weight of its output channel to its window of dx."""
+    slope = broadcast(spec, dy)
+    from_w = advance(w, spec.last_tap)
+    if spec.side > 1:
+        scatter(spec, slope, from_w, dx)
+        return
     for of_block in range(spec.w.blocks):
         for v in range(spec.w.vectors):
             lanes = v * LANES
-            from_w = advance(w, of_block * spec.w.block_size + spec.last_tap + lanes)
-            to = advance(dx, of_block * spec.w.block + lanes)
-            for i in range(spec.w.kernel_h):
-                for j in range(0, spec.w.kernel_w, spec.taps):
-                    tap = i * spec.w.kernel_w + j
-                    at = advance(to, i * spec.dx.row + j * spec.dx.pixel)
-                    scatter(spec, dy, advance(from_w, -tap * spec.w.tap_size), at)
+            w_at = advance(from_w, of_block * spec.w.block_size + lanes)
+            line = advance(dx, of_block * spec.w.block + lanes)
+            for _ in range(spec.w.kernel_h):
+                to = line
+                for _ in range(rolled(spec.w.kernel_w)):
+                    scatter(spec, slope, w_at, to)
+                    w_at = advance(w_at, rolled(spec.tap_back))
+                    to = advance(to, spec.dx.pixel)
+                line = advance(line, spec.dx.row)
 
 
 @block(nothing)
@@ -141,8 +161,7 @@ def conv2d_backward_input_of_winners(spec, o, first, count):
 
 def kinds() -> Iterator[tuple[Any, Any]]:
     """A kernel and a small spec for each kind that there is."""
-    dy = FeatureMap(1, 1, 1)
-    for taps, dense in (*((n, False) for n in _TAPS), (1, True)):
-        dx = FeatureMap(2, taps + 1, 1, dense=dense)
-        w = ConvolutionWeight(1, 1, 1, taps)
-        yield conv2d_backward_input_of_winners, WinnerInputGradient(dy, dx, w)
+    one = FeatureMap(1, 1, 1)
+    for side, dense in (*((side, False) for side in _SIDES), (1, False), (1, True)):
+        dx, w = FeatureMap(6, 6, 1, dense=dense), ConvolutionWeight(1, 1, side, side)
+        yield conv2d_backward_input_of_winners, WinnerInputGradient(one, dx, w)

@@ -17,6 +17,12 @@ least squares; the form is that of C. Hastings, "Approximations for Digital Comp
 43). So Φ has an error of a few units in its last place, in the lower tail too, where 1 + erf would
 lose all digits.
 
+    softplus(v) = max(v, 0) + log(1 + t) with t = exp(−|v|),  log(1 + t) = 2 artanh(t / (2 + t))
+    elu below 0: 2**n (exp(f) − 1) + (2**n − 1),  x = n ln 2 + f
+    mish(x) = x · p / (p + 2),  p = t² + 2t for x < 0, else p = (1 + 2t) / t², both times t² there
+
+artanh(s) = s + s³/3 + s⁵/5 + … to s¹⁵, of which s ≤ 1/3 leaves 2e-9.
+
 NaN stays NaN. At infinities every function gives the value of its formula, as in PyTorch:
 silu(−∞) = −∞ · 0 is NaN.
 """
@@ -25,7 +31,7 @@ from collections.abc import Callable
 from math import pi, sqrt
 from typing import Any, NamedTuple
 
-__all__ = ["FUNCTIONS", "Function", "exp", "normal", "sigmoid", "tanh"]
+__all__ = ["FUNCTIONS", "Function", "exp", "expm1", "normal", "sigmoid", "tanh"]
 
 _LOWEST = -87.33654  # its exp is the smallest normal float32
 _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
@@ -56,6 +62,7 @@ _NORMAL = (
     1.029649300e-1,
     1.037621910e-1,
 )
+_ARTANH = tuple(1 / n for n in range(15, 1, -2))
 _ROOT, _CUBIC = sqrt(2 / pi), 0.044715
 
 
@@ -83,16 +90,39 @@ def _polynomial(emit, coefficients, x):
     return total
 
 
-def exp(emit, x):
-    """The exponential of x ≤ 0; zero below `_LOWEST`; NaN for NaN."""
+def _exp_parts(emit, x):
+    """exp(f) − 1 and 2**n for x ≤ 0, at least `_LOWEST`; NaN for NaN."""
     lowest = emit.constant(_LOWEST)
     clamped = emit.larger(x, lowest)  # `lowest` for NaN, but x itself is used below
     whole, exponent = emit.round_to_int(emit.mul(clamped, emit.constant(1.44269504088896341)))
     f = emit.fma(whole, emit.constant(-_LN2_HIGH), x)
     f = emit.fma(whole, emit.constant(-_LN2_LOW), f)
-    of_f = emit.add(emit.fma(_polynomial(emit, _EXP, f), emit.mul(f, f), f), emit.constant(1.0))
-    value = emit.mul(of_f, emit.power_of_two(exponent))
-    return emit.select(emit.greater(lowest, x), emit.constant(0.0), value)
+    of_f = emit.fma(_polynomial(emit, _EXP, f), emit.mul(f, f), f)
+    return of_f, emit.power_of_two(exponent)
+
+
+def exp(emit, x):
+    """The exponential of x ≤ 0; zero below `_LOWEST`; NaN for NaN."""
+    of_f, power = _exp_parts(emit, x)
+    value = emit.mul(emit.add(of_f, emit.constant(1.0)), power)
+    return emit.select(emit.greater(emit.constant(_LOWEST), x), emit.constant(0.0), value)
+
+
+def expm1(emit, x):
+    """exp(x) − 1 of x ≤ 0, with an error of a few units in its last place; NaN for NaN."""
+    of_f, power = _exp_parts(emit, x)
+    minus_one = emit.constant(-1.0)
+    value = emit.fma(of_f, power, emit.add(power, minus_one))
+    return emit.select(emit.greater(emit.constant(_LOWEST), x), minus_one, value)
+
+
+def _log1p(emit, t):
+    """log(1 + t) of 0 ≤ t ≤ 1."""
+    s = emit.div(t, emit.add(emit.constant(2.0), t))
+    square = emit.mul(s, s)
+    series = _polynomial(emit, _ARTANH, square)
+    twice = emit.add(s, s)
+    return emit.fma(emit.mul(series, square), twice, twice)
 
 
 def _logistic(emit, x):
@@ -217,6 +247,94 @@ def _gelu_tanh_gradient(emit, numbers, u, dy):
     return emit.mul(dy, emit.fma(emit.mul(u, slope), inner_slope, share))
 
 
+def _relu6(emit, numbers, u):
+    six = emit.constant(6.0)
+    return emit.select(emit.greater(u, six), six, emit.relu(u))
+
+
+def _relu6_gradient(emit, numbers, u, dy):
+    zero = emit.constant(0.0)
+    between = emit.both(emit.greater(u, zero), emit.greater(emit.constant(6.0), u))
+    return emit.select(between, dy, zero)
+
+
+def _hardsigmoid(emit, numbers, u):
+    shifted = emit.add(u, emit.constant(3.0))
+    return emit.mul(_relu6(emit, numbers, shifted), emit.constant(1 / 6))
+
+
+def _hardsigmoid_gradient(emit, numbers, u, dy):
+    three = emit.constant(3.0)
+    inside = emit.greater(three, emit.absolute(u))
+    return emit.select(inside, emit.mul(dy, emit.constant(1 / 6)), emit.constant(0.0))
+
+
+def _hardswish(emit, numbers, u):
+    return emit.mul(u, _hardsigmoid(emit, numbers, u))
+
+
+def _hardswish_gradient(emit, numbers, u, dy):
+    slope = emit.fma(u, emit.constant(1 / 3), emit.constant(0.5))
+    inside = emit.greater(emit.constant(3.0), u)
+    upper = emit.select(inside, emit.mul(dy, slope), dy)
+    return emit.select(emit.at_most(u, emit.constant(-3.0)), emit.constant(0.0), upper)
+
+
+def _not_above_zero(emit, u):
+    zero = emit.constant(0.0)
+    return emit.select(emit.greater(u, zero), zero, u)
+
+
+def _elu(emit, numbers, u):
+    below = emit.mul(numbers[0], expm1(emit, _not_above_zero(emit, u)))
+    return emit.select(emit.at_most(u, emit.constant(0.0)), below, u)
+
+
+def _elu_gradient(emit, numbers, u, dy):
+    below = emit.mul(dy, emit.mul(numbers[0], exp(emit, _not_above_zero(emit, u))))
+    return emit.select(emit.at_most(u, emit.constant(0.0)), below, dy)
+
+
+def _softplus(emit, numbers, u):
+    beta, threshold = numbers
+    v = emit.mul(beta, u)
+    zero = emit.constant(0.0)
+    t = exp(emit, emit.sub(zero, emit.absolute(v)))
+    near = emit.div(emit.add(emit.relu(v), _log1p(emit, t)), beta)
+    return emit.select(emit.greater(v, threshold), u, near)
+
+
+def _softplus_gradient(emit, numbers, u, dy):
+    beta, threshold = numbers
+    v = emit.mul(beta, u)
+    return emit.select(emit.greater(v, threshold), dy, emit.mul(dy, sigmoid(emit, v)))
+
+
+def _mish_parts(emit, u):
+    """Whether u < 0, t, and the numerator and the denominator of tanh(softplus(u))."""
+    one, two = emit.constant(1.0), emit.constant(2.0)
+    t = exp(emit, emit.sub(emit.constant(0.0), emit.absolute(u)))
+    below = emit.greater(emit.constant(0.0), u)
+    lower = emit.mul(t, emit.add(t, two))
+    upper = emit.fma(two, t, one)
+    part = emit.select(below, lower, upper)
+    return below, t, part, emit.fma(two, emit.select(below, one, emit.mul(t, t)), part)
+
+
+def _mish(emit, numbers, u):
+    _, _, part, whole = _mish_parts(emit, u)
+    return emit.mul(u, emit.div(part, whole))
+
+
+def _mish_gradient(emit, numbers, u, dy):
+    below, t, part, whole = _mish_parts(emit, u)
+    r = emit.div(emit.constant(1.0), whole)
+    # 4 t (1 + t) / whole², of which the upper half has one t more
+    slope = emit.mul(emit.mul(emit.fma(t, t, t), emit.constant(4.0)), emit.mul(r, r))
+    slope = emit.select(below, slope, emit.mul(t, slope))
+    return emit.mul(dy, emit.fma(u, slope, emit.mul(part, r)))
+
+
 def _scale(emit, numbers, u):
     return emit.mul(numbers[0], u)
 
@@ -225,8 +343,8 @@ def _scale_gradient(emit, numbers, u, dy):
     return emit.mul(numbers[0], dy)
 
 
-#: Every activation function. The parameter is the negative slope of `leaky_relu` and the factor of
-#: `scale`.
+#: Every activation function. Its numbers are the negative slope of `leaky_relu`, the factor of
+#: `scale`, the alpha of `elu`, and the beta and threshold of `softplus`.
 FUNCTIONS = {
     "identity": Function(_identity, _identity_gradient, short=True),
     "relu": Function(_relu, _relu_gradient, short=True),
@@ -236,5 +354,11 @@ FUNCTIONS = {
     "gelu_tanh": Function(_gelu_tanh, _gelu_tanh_gradient),
     "sigmoid": Function(_sigmoid, _sigmoid_gradient, fills=True),
     "tanh": Function(_tanh, _tanh_gradient),
+    "relu6": Function(_relu6, _relu6_gradient, short=True),
+    "hardsigmoid": Function(_hardsigmoid, _hardsigmoid_gradient, fills=True),
+    "hardswish": Function(_hardswish, _hardswish_gradient),
+    "elu": Function(_elu, _elu_gradient),
+    "softplus": Function(_softplus, _softplus_gradient, fills=True),
+    "mish": Function(_mish, _mish_gradient),
     "scale": Function(_scale, _scale_gradient, short=True),
 }

@@ -9,6 +9,8 @@ import { folded, inLines } from "./picture.js";
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
+const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+
 function erf(x) {
   // The power series near zero. Far from it the continued fraction of erfc, where the series would
   // lose all digits to rounding (Abramowitz and Stegun, 7.1.5 and 7.1.14).
@@ -54,6 +56,37 @@ const FUNCTIONS = {
             (1 + erf(x / Math.SQRT2)) / 2 + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI),
           text: "x · (1 + erf(x / √2)) / 2",
         },
+  ReLU6: () => ({
+    f: (x) => Math.min(Math.max(0, x), 6),
+    slope: (x) => (x > 0 && x < 6 ? 1 : 0),
+    text: "min(max(0, x), 6)",
+  }),
+  Hardsigmoid: () => ({
+    f: (x) => Math.min(Math.max(0, x + 3), 6) / 6,
+    slope: (x) => (x > -3 && x < 3 ? 1 / 6 : 0),
+    text: "min(max(0, x + 3), 6) / 6",
+  }),
+  Hardswish: () => ({
+    f: (x) => (x * Math.min(Math.max(0, x + 3), 6)) / 6,
+    slope: (x) => (x <= -3 ? 0 : x < 3 ? x / 3 + 0.5 : 1),
+    text: "x · min(max(0, x + 3), 6) / 6",
+  }),
+  ELU: ({ alpha }) => ({
+    f: (x) => (x > 0 ? x : alpha * Math.expm1(x)),
+    slope: (x) => (x > 0 ? 1 : alpha * Math.exp(x)),
+    text: `x if x > 0, else ${written(alpha)} · (exp(x) − 1)`,
+  }),
+  Softplus: ({ beta, threshold }) => ({
+    f: (x) => (beta * x > threshold ? x : softplus(beta * x) / beta),
+    slope: (x) => (beta * x > threshold ? 1 : sigmoid(beta * x)),
+    text: beta === 1 ? "log(1 + exp(x))" : `log(1 + exp(${written(beta)} · x)) / ${written(beta)}`,
+  }),
+  Mish: () => ({
+    f: (x) => x * Math.tanh(softplus(x)),
+    slope: (x) =>
+      Math.tanh(softplus(x)) + x * sigmoid(x) * (1 - Math.tanh(softplus(x)) ** 2),
+    text: "x · tanh(log(1 + exp(x)))",
+  }),
   Scale: ({ factor }) => ({
     f: (x) => factor * x,
     slope: () => factor,

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from neocog.errors import NeocogError
 from neocog.explanation.page.views.activation import (
     ActivationView,
+    ELUView,
     GELUView,
     LeakyReLUView,
     ReLUView,
     ScaleView,
+    SoftplusView,
 )
 from neocog.explanation.page.views.addition import AdditionView
 from neocog.explanation.page.views.convolution import ConvolutionView
@@ -27,6 +29,7 @@ __all__ = [
     "AdditionView",
     "AveragePoolingView",
     "ConvolutionView",
+    "ELUView",
     "FlattenView",
     "GELUView",
     "HiddenView",
@@ -38,6 +41,7 @@ __all__ = [
     "NormalizationView",
     "ReLUView",
     "ScaleView",
+    "SoftplusView",
     "layers_without_view",
     "view",
     "view_of",

@@ -9,12 +9,34 @@ from neocog.explanation.page.numbers import number
 from neocog.explanation.page.views.measures import value_range
 from neocog.explanation.page.views.registry import LayerView, view
 from neocog.explanation.trace import LayerExplanation
-from neocog.layers import GELU, LeakyReLU, ReLU, Scale, Sigmoid, SiLU, Tanh
+from neocog.layers import (
+    ELU,
+    GELU,
+    Hardsigmoid,
+    Hardswish,
+    LeakyReLU,
+    Mish,
+    ReLU,
+    ReLU6,
+    Scale,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 
-__all__ = ["ActivationView", "GELUView", "LeakyReLUView", "ReLUView", "ScaleView"]
+__all__ = [
+    "ActivationView",
+    "ELUView",
+    "GELUView",
+    "LeakyReLUView",
+    "ReLUView",
+    "ScaleView",
+    "SoftplusView",
+]
 
 
-@view(SiLU, Sigmoid, Tanh)
+@view(SiLU, Sigmoid, Tanh, ReLU6, Hardsigmoid, Hardswish, Mish)
 class ActivationView(LayerView):
     """A function of one number."""
 
@@ -43,6 +65,26 @@ class LeakyReLUView(ActivationView):
     def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """Its slope below 0."""
         return {"function": layer.type, "slope": cast(LeakyReLU, layer.layer).negative_slope}
+
+
+@view(ELU)
+class ELUView(ActivationView):
+    """An activation with a lower limit."""
+
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
+        """Its limit."""
+        return {"function": layer.type, "alpha": cast(ELU, layer.layer).alpha}
+
+
+@view(Softplus)
+class SoftplusView(ActivationView):
+    """An activation of some steepness."""
+
+    def options(self, layer: LayerExplanation) -> dict[str, Any]:
+        """Its steepness, and where it ends in a line."""
+        softplus = cast(Softplus, layer.layer)
+        numbers = {"beta": softplus.beta, "threshold": softplus.threshold}
+        return {"function": layer.type, **numbers}
 
 
 @view(GELU)

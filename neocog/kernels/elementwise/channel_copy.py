@@ -1,0 +1,62 @@
+"""Copies of some channels: the parts of a concatenation, and their gradients.
+
+    y[h, w, to + c] ← x[h, w, begin + c] for c < given, and 0 for given ≤ c < wanted
+
+Parts begin at any channel, so their vectors are not aligned; the last of a pixel are masked. The
+zeros fill up the vectors of the last part, or of the gradient of one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
+from neocog.kernels.compiler.jit import Kernel, kernel
+from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.elementwise.traversal import first_pixels
+from neocog.kernels.layout import FeatureMap
+
+__all__ = ["ChannelCopy", "copy_channels", "kinds"]
+
+
+@dataclass(frozen=True)
+class ChannelCopy(Spec):
+    """From channel `begin` of x to channel `to` of y, maps of the same height and width."""
+
+    x: FeatureMap
+    y: FeatureMap
+    begin: int
+    to: int
+    given: int
+    wanted: int
+
+    @property
+    def whole(self) -> int:
+        """Floats of a pixel that are copied as whole vectors."""
+        return self.given // LANES * LANES
+
+
+@block(nothing)
+def copy(emit, spec, count, x, y):
+    """The channels of so many images."""
+    with emit.loop(0, count) as n:
+        (x_map, _), (y_map, _) = first_pixels(emit, n, (x, spec.x), (y, spec.y))
+        with emit.loop(0, spec.y.height) as row, emit.loop(0, spec.y.width) as column:
+            of = emit.advance(x_map, row * spec.x.row + column * spec.x.pixel + spec.begin)
+            at = emit.advance(y_map, row * spec.y.row + column * spec.y.pixel + spec.to)
+            with emit.loop(0, spec.whole, LANES) as c:
+                emit.store(emit.load(of, c), at, c)
+            with emit.loop(spec.whole, spec.wanted, LANES) as c:
+                value = emit.load_lanes(of, c, spec.given - c)
+                emit.store_lanes(value, at, c, spec.wanted - c)
+
+
+@kernel(x=FLOATS, y=FLOATS)
+def copy_channels(spec, o, first, count):
+    """Write some channels of y, from x."""
+    copy(spec, count, o.x, o.y)
+
+
+def kinds() -> Iterator[tuple[Kernel, ChannelCopy]]:
+    """A spec of every kind, with its kernel."""
+    yield copy_channels, ChannelCopy(FeatureMap(1, 1, 1), FeatureMap(1, 1, 1), 0, 0, 1, 1)
