@@ -9,6 +9,8 @@ lengths and strides are read. Every sum is one chain of fused multiply-adds in t
 The offsets of the places come from a table (`places`).
 """
 
+from typing import Any
+
 from neocog.kernels.codegen.control import either_way, repeat
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution.register_tile import LINE
@@ -45,7 +47,8 @@ def _multiply(emit, spec, places, x, xs, w, sums, channels):
     xs = emit.opaque(xs) if spec.most >= 8 or spec.straight else xs
     depth = min(spec.depth, 3) if spec.straight else spec.depth
     for begin in range(0, len(channels), depth):
-        some, results = channels[begin : begin + depth], []
+        some = channels[begin : begin + depth]
+        results: list[Any] = []
         rows = range(begin, begin + len(some))
         weight = [[emit.load(w, (c * vectors + v) * LANES) for v in range(vectors)] for c in rows]
         for first in range(0, places, together):
