@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from neocog.errors import TrainingDivergedError as TrainingDivergedError
     from neocog.evaluation import Calibration as Calibration
     from neocog.evaluation import Evaluation as Evaluation
+    from neocog.evaluation import LabelsEvaluation as LabelsEvaluation
+    from neocog.evaluation import NumbersEvaluation as NumbersEvaluation
     from neocog.evaluation import calibrate as calibrate
     from neocog.evaluation import evaluate as evaluate
     from neocog.evaluation import predict_proba as predict_proba
@@ -44,28 +46,37 @@ if TYPE_CHECKING:
     from neocog.layers import Add as Add
     from neocog.layers import AvgPool2d as AvgPool2d
     from neocog.layers import BatchNorm2d as BatchNorm2d
+    from neocog.layers import ChannelShuffle as ChannelShuffle
+    from neocog.layers import CircularPad2d as CircularPad2d
     from neocog.layers import Concat as Concat
     from neocog.layers import Conv2d as Conv2d
     from neocog.layers import Dropout as Dropout
     from neocog.layers import Flatten as Flatten
+    from neocog.layers import GroupNorm as GroupNorm
     from neocog.layers import Hardsigmoid as Hardsigmoid
     from neocog.layers import Hardswish as Hardswish
     from neocog.layers import Layer as Layer
+    from neocog.layers import LayerNorm2d as LayerNorm2d
     from neocog.layers import LeakyReLU as LeakyReLU
     from neocog.layers import Linear as Linear
     from neocog.layers import MaxPool2d as MaxPool2d
     from neocog.layers import Mish as Mish
     from neocog.layers import Multiply as Multiply
     from neocog.layers import Node as Node
+    from neocog.layers import ReflectionPad2d as ReflectionPad2d
     from neocog.layers import ReLU as ReLU
     from neocog.layers import ReLU6 as ReLU6
+    from neocog.layers import ReplicationPad2d as ReplicationPad2d
     from neocog.layers import Residual as Residual
     from neocog.layers import Scale as Scale
     from neocog.layers import Sequential as Sequential
     from neocog.layers import Sigmoid as Sigmoid
     from neocog.layers import SiLU as SiLU
+    from neocog.layers import Slice as Slice
     from neocog.layers import Softplus as Softplus
     from neocog.layers import Tanh as Tanh
+    from neocog.layers import Upsample as Upsample
+    from neocog.layers import ZeroPad2d as ZeroPad2d
     from neocog.network import Network as Network
     from neocog.network_files import load as load
     from neocog.network_files import save as save

@@ -6,6 +6,7 @@ a batch is expected, since the result would have a batch's shape. Neither Pillow
 imported.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import DataError
 
-__all__ = ["as_array", "as_image", "as_images", "as_labels"]
+__all__ = ["as_array", "as_image", "as_images", "as_labels", "as_targets"]
 
 # The largest class number.
 _MOST_LABEL = np.iinfo(np.int64).max
@@ -96,7 +97,8 @@ def as_labels(labels: Any) -> NDArray[np.int64]:
     if found.ndim == 2 and found.shape[1] > 1:
         raise DataError(
             f"labels must be one number for each image, not {list(found.shape)}: write "
-            "labels.argmax(axis=1), if they have a column for each class."
+            "labels.argmax(axis=1), if they have a column for each class, or "
+            "labels.astype(np.float32) for targets of another loss than cross-entropy."
         )
     if found.ndim != 1 or found.dtype.kind not in "iu":
         raise DataError(
@@ -106,6 +108,24 @@ def as_labels(labels: Any) -> NDArray[np.int64]:
     if len(found) and found.max() > _MOST_LABEL:
         raise DataError(f"labels must be numbers of classes, not {found.max()}.")
     return found.astype(np.int64, copy=False)
+
+
+def as_targets(labels: Any) -> NDArray[Any]:
+    """Targets float32 [n, outputs], from floats of this shape; else class numbers, as `as_labels`.
+
+    Raises:
+        DataError: neither.
+    """
+    found = labels
+    if isinstance(labels, list | tuple):
+        with suppress(TypeError, ValueError, OverflowError, RuntimeError):
+            found = np.array(labels)
+    if not isinstance(found, list | tuple):
+        found = as_array(found, "labels")
+        if found.ndim == 2 and found.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                return np.asarray(found.astype(np.float32, copy=False))
+    return as_labels(labels)
 
 
 def as_array(given: Any, what: str) -> NDArray[Any]:

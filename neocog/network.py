@@ -8,7 +8,6 @@ import copy
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ from neocog.formats import ModelParts, save_parts
 from neocog.layers import Graph, Layer, Node, Shape, chain
 from neocog.layers.listing import listing
 from neocog.limits import require_memory
-from neocog.network_values import Values, copied_state, size_of
+from neocog.losses import probabilities_of
+from neocog.network_values import Trained, Values, copied_state, size_of
 from neocog.preprocessing import Preprocessing
 from neocog.random import TorchStream
-from neocog.reference import softmax
-from neocog.validation import instance, real
+from neocog.settings.training import LOSSES
+from neocog.validation import choice, instance, real
 
 __all__ = ["Network", "Trained", "check_network"]
 
@@ -41,21 +41,6 @@ def _let_go() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The state of a network's random numbers, for `neocog.fit` to continue.
-
-    Attributes:
-        seed: the seed of training.
-        epochs: number of epochs that were trained.
-        stream: state of PyTorch's random stream after the latest epoch.
-    """
-
-    seed: int
-    epochs: int
-    stream: Mapping[str, NDArray[Any]]
 
 
 class Network:
@@ -145,6 +130,7 @@ class Network:
             preprocessing = Preprocessing((0.5,) * channels, (0.5,) * channels)
         self._values = Values(self._checked(preprocessing))
         self._threshold: float | None = None
+        self._loss = LOSSES[0]
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
         #: For `neocog.fit`; None if the weights come from elsewhere.
@@ -234,6 +220,15 @@ class Network:
         least = 0 if value is None else value
         self._threshold = real("threshold", least, 0, 1, error=ArchitectureError) or None
 
+    @property
+    def loss(self) -> str:
+        """The loss that it was trained by, which says what its outputs mean; one of `LOSSES`."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, value: str) -> None:
+        self._loss = choice("loss", value, LOSSES, error=ArchitectureError)
+
     def _checked(self, preprocessing: object) -> Preprocessing:
         wanted = "a Preprocessing, such as Preprocessing((0.5,), (0.5,))"
         found = instance(
@@ -321,15 +316,16 @@ class Network:
     ) -> NDArray[np.float32]:
         """Probabilities of the classes, float32 [n, classes], for uint8 images [n, h, w, c].
 
-        They are softmax(scores / temperature). The images may also be a list or a tensor; a single
-        image is passed as a batch of one: ``image[None]``.
+        They are softmax(scores / temperature); after binary cross-entropy the σ(scores /
+        temperature) of each label, after squared error the outputs themselves. The images may also
+        be a list or a tensor; a single image is passed as a batch of one: ``image[None]``.
         """
         values = self._values
-        probabilities: NDArray[np.float32]
-        scores, probabilities = self._predictor(values).predict(images, threads)
-        if values.temperature != 1:
-            return softmax(scores.astype(np.float64), values.temperature).astype(np.float32)
-        return probabilities
+        found: NDArray[np.float32]
+        scores, found = self._predictor(values).predict(images, threads)
+        if values.temperature == 1 and self._loss == LOSSES[0]:
+            return found
+        return probabilities_of(self._loss, scores, values.temperature)
 
     def predict(
         self,
@@ -337,14 +333,19 @@ class Network:
         *,
         threshold: float | None = None,
         threads: int | None = None,
-    ) -> NDArray[np.int64]:
+    ) -> NDArray[Any]:
         """The most probable class of each image, int64 [n], for uint8 images [n, h, w, c].
 
         It is −1, "none of these", if its probability is below the threshold, 0 to 1. None is the
-        network's own threshold, and 0 gives every image an answer.
+        network's own threshold, and 0 gives every image an answer. Of networks trained by binary
+        cross-entropy it is 1 for each label whose probability is at least the threshold (0.5 if
+        there is none), else 0, int64 [n, labels]; of squared error the outputs, float32.
         """
         least = self.threshold if threshold is None else real("threshold", threshold, 0, 1)
         found = self.predict_proba(images, threads=threads)
+        if self._loss != LOSSES[0]:
+            wanted = 0.5 if least is None else least
+            return found if self._loss == LOSSES[2] else (found >= wanted).astype(np.int64)
         best: NDArray[np.int64] = found.argmax(axis=1)
         if least:
             best[~(found.max(axis=1).astype(np.float64) >= least)] = -1
@@ -353,7 +354,7 @@ class Network:
     def predict_scores(
         self, images: NDArray[np.uint8], *, threads: int | None = None
     ) -> NDArray[np.float32]:
-        """The outputs before softmax, float32 [n, classes]; images as in `predict_proba`."""
+        """The outputs before softmax or σ, float32 [n, classes]; images as in `predict_proba`."""
         scores: NDArray[np.float32] = self._predictor(self._values).predict(images, threads)[0]
         return scores
 
@@ -377,6 +378,7 @@ class Network:
             values.temperature,
             self._threshold,
             notes or {},
+            self._loss,
         )
 
     def save(self, path: str | Path) -> None:

@@ -101,6 +101,7 @@ def load_model(path: str | Path) -> Network:
         network = Network.from_graph(parts.graph, parts.classes, parts.preprocessing)
         network.temperature = parts.temperature
         network.threshold = parts.threshold
+        network.loss = parts.loss
         network.load_state_dict(parts.state)
     except ArchitectureError as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None

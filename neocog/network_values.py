@@ -1,6 +1,7 @@
 """The values that a network's predictions depend on besides its layers."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,22 @@ from neocog.layers import Shape, state_dtype
 from neocog.preprocessing import Preprocessing
 from neocog.validation import instance
 
-__all__ = ["Values", "copied_state", "size_of"]
+__all__ = ["Trained", "Values", "copied_state", "size_of"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The state of a network's random numbers, for `neocog.fit` to continue.
+
+    Attributes:
+        seed: the seed of training.
+        epochs: number of epochs that were trained.
+        stream: state of PyTorch's random stream after the latest epoch.
+    """
+
+    seed: int
+    epochs: int
+    stream: Mapping[str, NDArray[Any]]
 
 
 class Values:

@@ -4,6 +4,7 @@ from neocog.layers import (
     AdaptiveAvgPool2d,
     Add,
     BatchNorm2d,
+    ChannelShuffle,
     Concat,
     Conv2d,
     Dropout,
@@ -17,6 +18,7 @@ from neocog.layers import (
     ReLU,
     Residual,
     Sequential,
+    Slice,
 )
 from neocog.network import Network
 
@@ -109,6 +111,28 @@ def of_parts():
             Node("hidden", Linear(8, 5)),
             Node("scores", Concat(), ("hidden", "fc")),
             Node("last", Linear(13, 4)),
+        ],
+        input_shape=(3, 6, 5),
+    )
+
+
+def of_channels():
+    """Parts of channels, of maps and of the image, and channels in another order."""
+    return Network.from_nodes(
+        [
+            Node("conv", Conv2d(3, 24, 3, padding=1)),
+            Node("shuffled", ChannelShuffle(4)),
+            Node("first", Slice(0, 17)),
+            Node("rest", Slice(17, 24), "shuffled"),
+            Node("middle", Slice(5, 22), "shuffled"),
+            Node("both", Multiply(), ("first", "middle")),
+            Node("colors", Slice(1, 3), "input"),
+            Node("turned", ChannelShuffle(3), "input"),
+            Node("all", Concat(), ("rest", "both", "colors", "turned")),
+            Node("mixed", Conv2d(29, 6, 3)),
+            Node("last_order", ChannelShuffle(2)),
+            Node("flatten", Flatten()),
+            Node("fc", Linear(6 * 12, 4)),
         ],
         input_shape=(3, 6, 5),
     )

@@ -134,7 +134,8 @@ def test_what_to_write_instead_of_other_images(network, images, says):
     [
         (LABELS / 1, "not float64 [5]: write np.array(labels, np.int64)"),
         (LABELS > 0, "not bool [5]"),
-        (np.eye(3)[LABELS], "not [5, 3]: write labels.argmax(axis=1)"),
+        (np.eye(3, dtype=int)[LABELS], "not [5, 3]: write labels.argmax(axis=1)"),
+        (np.eye(3, dtype=int)[LABELS].tolist(), "or labels.astype(np.float32) for targets"),
         (LABELS[:, None], "not int64 [5, 1]: write np.array(labels, np.int64).reshape(-1)"),
         (list("abcab"), "must be int64 [n]"),
         ([0, 1, [2], 1, 0], "whole numbers, one for each image"),
@@ -148,6 +149,15 @@ def test_what_to_write_instead_of_other_images(network, images, says):
 def test_what_to_write_instead_of_other_labels(labels, says):
     with pytest.raises(DataError, match=re.escape(says)):
         Dataset(IMAGES, labels)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, np.float16, np.ndarray.tolist])
+def test_floats_in_columns_are_targets(kind):
+    targets = np.float32(np.eye(5, 3)) / 2
+    found = Dataset(IMAGES, kind(targets)).labels
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, targets)
+    assert Dataset(IMAGES, targets).labels is targets
 
 
 @pytest.mark.parametrize(

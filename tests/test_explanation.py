@@ -23,6 +23,7 @@ from neocog.layers import (
     Residual,
     Sequential,
 )
+from neocog.layers.padding import PADDING_MODES
 from neocog.network import Network
 
 UNIT = 2.0**-24
@@ -93,6 +94,7 @@ CONVOLUTIONS = st.tuples(
     st.tuples(st.integers(1, 2), st.integers(1, 3)),  # dilation
     st.one_of(st.just("same"), st.tuples(st.integers(0, 3), st.integers(0, 3))),
     st.booleans(),
+    st.sampled_from(PADDING_MODES),
 )
 
 
@@ -101,14 +103,15 @@ PHASES = (Phase.explicit, Phase.generate)
 
 
 @settings(max_examples=2, deadline=None, derandomize=True, phases=PHASES)
-@example((2, (2, 4), (1, 1), (1, 1), "same", True))
-@example((3, (3, 2), (2, 1), (1, 2), (2, 1), False))
-@example((3, (3, 2), (1, 1), (1, 1), "same", True))
+@example((2, (2, 4), (1, 1), (1, 1), "same", True, "zeros"))
+@example((3, (3, 2), (2, 1), (1, 2), (2, 1), False, "zeros"))
+@example((3, (3, 2), (1, 1), (1, 1), "same", True, "reflect"))
 @given(CONVOLUTIONS)
 def test_contributions_add_up_to_a_convolutions_output(case):
-    groups, kernel, stride, dilation, padding, bias = case
+    groups, kernel, stride, dilation, padding, bias, mode = case
     stride = (1, 1) if padding == "same" else stride
     given_ = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    given_["padding_mode"] = mode
     network = Network(
         input_shape=(2, 13, 11),
         first=Conv2d(2, 6, 1),

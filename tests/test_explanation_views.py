@@ -29,11 +29,14 @@ from neocog.layers import (
     MaxPool2d,
     Multiply,
     Node,
+    ReflectionPad2d,
     ReLU,
     Residual,
     Scale,
     Sequential,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.network import Network
 
@@ -182,6 +185,29 @@ def test_pooling_with_options():
     assert summed["caption"]["forward"].startswith("Each region gives its sum, divided by 1: ")
     assert "its gradient, divided by 1." in summed["caption"]["backward"]
     assert parts["text"] == "" and parts["details"]["rows"] == [(0, 1), (1, 2)]
+
+
+def test_copies():
+    layers = {
+        "conv": Conv2d(3, 2, 3, padding=1, padding_mode="circular"),
+        "pad": ReflectionPad2d((1, 0, 0, 2)),
+        "zeros": ZeroPad2d(1),
+        "larger": Upsample(scale_factor=(1, 2)),
+    }
+    fc = Linear(2 * 8 * 10, 2)
+    network = Network(input_shape=(3, 4, 2), **layers, flatten=Flatten(), fc=fc)
+    network.initialize(0)
+    explanation = neocog.explain(network, np.zeros((4, 2, 3), np.uint8), 1)
+    structure = pack(explanation, attributions=False).structure
+    packed = {each["name"]: each for each in structure["layers"]}
+    conv, pad, zeros, larger = (packed[name] for name in layers)
+    assert conv["text"] == "3 × 3, 3 → 2 channels, padding 1 (circular)"
+    assert conv["details"]["sources"] == ((3, 0, 1, 2, 3, 0), (1, 0, 1, 0))
+    assert pad["text"] == "1 left, 0 right, 0 above, 2 below" and zeros["text"] == "1"
+    assert pad["details"] == {"rows": (0, 1, 2, 3, 2, 1), "columns": (1, 0, 1)}
+    says = pad["caption"]["forward"]
+    assert says.endswith("mirrored in its first and last rows and columns. It becomes 6 × 3.")
+    assert larger["text"] == "× 1 × 2" and "repeated 1 × 2 times" in larger["caption"]["forward"]
 
 
 def test_sentences_have_the_layers_numbers(explanation, packed):

@@ -17,15 +17,21 @@ from neocog.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm2d,
+    CircularPad2d,
     Conv2d,
     Dropout,
     Flatten,
     Linear,
     MaxPool2d,
+    ReflectionPad2d,
     ReLU,
+    ReplicationPad2d,
     Residual,
     Sequential,
+    Upsample,
+    ZeroPad2d,
 )
+from neocog.layers.padding import PADDING_MODES
 from neocog.network import Network
 
 
@@ -239,17 +245,22 @@ PAIRS = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 @st.composite
 def layers(draw, depth=0):
-    kind = draw(
-        st.sampled_from(["conv", "max", "avg", "all", "row", "sum"] if depth < 2 else ["conv"])
-    )
+    kinds = ["conv", "max", "avg", "all", "pad", "row", "sum"]
+    kind = draw(st.sampled_from(kinds if depth < 2 else ["conv"]))
     if kind == "conv":
         padding = st.tuples(st.integers(0, 3), st.integers(0, 3))
         spread = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
-        return Conv2d(2, 2, draw(PAIRS), draw(PAIRS), draw(padding), spread, bias=False)
+        mode = draw(st.sampled_from(PADDING_MODES))
+        geometry = draw(PAIRS), draw(PAIRS), draw(padding), spread
+        return Conv2d(2, 2, *geometry, bias=False, padding_mode=mode)
     if kind in ("max", "avg"):
         kernel, pool = draw(PAIRS), MaxPool2d if kind == "max" else AvgPool2d
         padding = kernel[0] // 2, kernel[1] // 2
         return pool(kernel, draw(PAIRS), padding, ceil_mode=draw(st.booleans()))
+    if kind == "pad":
+        pad = draw(st.sampled_from([ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d]))
+        around = pad(draw(st.tuples(*[st.integers(0, 3)] * 4)))
+        return draw(st.sampled_from([around, Upsample(scale_factor=draw(PAIRS))]))
     if kind == "all":
         return AdaptiveAvgPool2d(draw(PAIRS))
     if kind == "row":

@@ -13,7 +13,9 @@ from neocog.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    GroupNorm,
     Layer,
+    LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
@@ -84,6 +86,11 @@ def networks():
             flatten=Flatten(),
             drop=Dropout(0.5),
             fc=Linear(6, 5),
+        ),
+        "normalized images": Network(
+            input_shape=(6, 5, 4), g=GroupNorm(3, 6), c1=Conv2d(6, 8, 3, padding=1),
+            n=LayerNorm2d(8, eps=1e-3), p=GroupNorm(2, 8, affine=False), c2=Conv2d(8, 4, 3),
+            l=LayerNorm2d(4, elementwise_affine=False), f=Flatten(), fc=Linear(4 * 3 * 2, 5),
         ),
         "one pixel": Network(
             input_shape=(5, 1, 1), norm=BatchNorm2d(5), c=Residual(Conv2d(5, 5, 3, padding=1)),

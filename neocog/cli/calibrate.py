@@ -12,7 +12,7 @@ from neocog.cli.terminal import counted, say_compiling
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import FormatError, NeocogError
-from neocog.evaluation import Calibration, evaluate, images_to_calibrate
+from neocog.evaluation import Calibration, evaluate_classes, images_to_calibrate
 from neocog.evaluation import calibrate as calibrate_network
 from neocog.formats import is_weights, training_of
 from neocog.network import Network
@@ -94,7 +94,7 @@ def _images(
 def _threshold_for(
     network: Network, images: Dataset, accuracy: float, threads: int | None
 ) -> float:
-    found = evaluate(network, images, threads=threads).threshold_for(accuracy)
+    found = evaluate_classes(network, images, threads=threads).threshold_for(accuracy)
     if found is None:
         raise NeocogError(
             f"No threshold makes {100 * accuracy:g} % of the answers right on these "

@@ -17,7 +17,7 @@ from neocog.data.finding import holds_pictures
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation, summary, write_mistakes
-from neocog.evaluation import evaluate as evaluate_network
+from neocog.evaluation import evaluate_classes as evaluate_network
 from neocog.files import user_path
 from neocog.formats import training_of
 from neocog.loading import open_saved

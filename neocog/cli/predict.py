@@ -52,6 +52,11 @@ def predict(
         threshold = real("--threshold", threshold, 0, 1)
     path = out_path(out) if out is not None else None
     network = open_model(model, architecture)
+    if network.loss == "mse":
+        raise NeocogError(
+            f"{model} gives numbers and not classes, as it was trained by squared error: "
+            "neocog.load(…).predict(images) has them."
+        )
     threshold = network.threshold if threshold is None else threshold
     options = LoadOptions(file_column=file_column, label_column=label_column)
     pictures, count = given_pictures(images, options, null=null)

@@ -9,7 +9,7 @@ from neocog.cli.paths import out_path
 from neocog.cli.terminal import say, say_compiling
 from neocog.engine import announced
 from neocog.errors import NeocogError, printable
-from neocog.evaluation import evaluate as evaluate_network
+from neocog.evaluation import evaluate_classes as evaluate_network
 from neocog.network import Network
 from neocog.report.run import write_run_report
 

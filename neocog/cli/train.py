@@ -14,7 +14,7 @@ from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set
 from neocog.data import Dataset
 from neocog.engine import announced
 from neocog.errors import DataError, NeocogError
-from neocog.evaluation import Evaluation, accuracy_line, evaluate, images_to_calibrate
+from neocog.evaluation import Evaluation, accuracy_line, evaluate_classes, images_to_calibrate
 from neocog.evaluation import calibrate as calibrate_network
 from neocog.formats.checkpoint import Checkpoint
 from neocog.loading import name_of_run
@@ -159,7 +159,7 @@ def _run(
                 folder.save_again(network, recipe.tta)
         if len(images):
             with announced(say_compiling):
-                result = evaluate(network, images, tta=recipe.tta, threads=recipe.threads)
+                result = evaluate_classes(network, images, tta=recipe.tta, threads=recipe.threads)
     except KeyboardInterrupt:
         return _interrupted(setup, history, folder, ended)
     with deferred_signals():

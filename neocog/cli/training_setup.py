@@ -13,6 +13,7 @@ from neocog.data.finding import Found
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.layers import image_shape
+from neocog.losses import has_targets
 from neocog.models import split_python_file
 from neocog.models.named import make_model
 from neocog.network import Network
@@ -123,10 +124,20 @@ def continued(before: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
+def _check_loss(recipe: Recipe) -> None:
+    if has_targets(recipe.loss):
+        raise NeocogError(
+            f"loss (={recipe.loss!r}) needs targets for every output, and pictures in files have a "
+            "class each. Train in Python: neocog.fit(network, (images, targets), "
+            f"loss={recipe.loss!r})."
+        )
+
+
 def set_up(wanted: Wanted) -> Setup:
     """Load the data, choose the settings that were not given, and make the network."""
     recipe = wanted.recipe
     _check_model(recipe)
+    _check_loss(recipe)
     # Checked first, so that mistakes are reported before data are loaded or anything is written.
     source, data_dir = wanted.source, wanted.data_dir
     found = None

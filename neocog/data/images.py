@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.arrays import as_images, as_labels
+from neocog.arrays import as_images, as_targets
 from neocog.errors import DataError
 
 __all__ = ["Dataset", "as_dataset", "mixed"]
@@ -22,7 +22,10 @@ _CHUNK = 1024
 class Dataset:
     """Images uint8 [n, height, width, channels] and their class numbers int64 [n].
 
-    Both may be given as lists, tensors or arrays of other integers, see `neocog.arrays`. Arrays of
+    For losses other than cross-entropy labels are targets: float32 [n, outputs], such as 0 or 1 for
+    each of several labels.
+
+    Both may be given as lists, tensors or arrays of other numbers, see `neocog.arrays`. Arrays of
     the right type are not copied, so changes to them change the data set. Images may be mapped from
     a file (`numpy.memmap`).
 
@@ -34,13 +37,13 @@ class Dataset:
     """
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     names: Sequence[str] | None = None
     digest: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_images(self.images))
-        object.__setattr__(self, "labels", as_labels(self.labels))
+        object.__setattr__(self, "labels", as_targets(self.labels))
         if len(self.images) != len(self.labels):
             raise DataError(
                 f"labels must be int64 [{len(self.images)}], one for each image, not "
@@ -97,7 +100,7 @@ def mixed(data: Dataset, count: int) -> Dataset:
 
 
 def as_dataset(data: Any, usual: str) -> Dataset:
-    """Convert to a `Dataset`, also from a tuple (images, labels).
+    """Convert to a `Dataset`, also from a tuple (images, labels) or (images, targets).
 
     Args:
         data: the object to convert.

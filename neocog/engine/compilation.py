@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from neocog.errors import NeocogError
 from neocog.kernels.compiler import kernel_cache
+from neocog.kernels.compiler.compile_helper import help_compiling
 from neocog.kernels.compiler.jit import (
     CompiledKernel,
     Kernel,
@@ -35,10 +36,10 @@ from neocog.kernels.compiler.jit import (
 from neocog.kernels.compiler.spec import kind_of
 from neocog.signals import deferred_signals
 
-__all__ = ["announced", "compile_all", "help_compiling"]
+__all__ = ["announced", "compile_all"]
 
 # With fewer kernels per process than this, all are compiled before a helper has started.
-_WORTHWHILE = 5
+_WORTHWHILE = 4
 
 _MOST_COMPILERS = 1024
 
@@ -53,7 +54,7 @@ sys.path[:], own = json.loads(sys.stdin.buffer.readline())
 spec = importlib.util.spec_from_file_location("neocog", own)
 sys.modules["neocog"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["neocog"])
-from {__name__} import help_compiling
+from {help_compiling.__module__} import help_compiling
 help_compiling()
 """
 
@@ -222,15 +223,3 @@ def _last_line(file: IO[bytes]) -> str:
     file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
     lines = file.read().decode(errors="replace").strip().splitlines()
     return lines[-1].strip() if lines else "it said nothing"
-
-
-def help_compiling() -> None:
-    """Compile what the parent process has written to the standard input."""
-    from importlib import import_module
-
-    # Only `_helper` writes this input.
-    folder, named = pickle.load(sys.stdin.buffer)  # noqa: S301
-    if kernel_cache.cache_folder() != folder:
-        sys.exit("The sources of neocog's kernels were changed, or another Numba was found.")
-    for module, name, spec in named:
-        compile_unclaimed(getattr(import_module(module), name), spec)

@@ -38,7 +38,8 @@ class LayerOutput:
     ) -> None:
         self._graph = graph
         ops = lower(graph, training=False)
-        self._tensor = next(op.y for op in ops if op.name == layer)
+        # The last one: a layer may be several operations.
+        self._tensor = next(op.y for op in reversed(ops) if op.name == layer)
         self._program = Program(inference_plan(ops), 1, 1)
         fill_preprocessing(self._program, graph.input_shape, preprocessing)
         write_state(self._program, ops, state)

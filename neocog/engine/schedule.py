@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops import ConvolutionOp, LinearOp, LoadOp, Op, PoolingOp
-from neocog.engine.ops.loss import cross_entropy, probabilities
+from neocog.engine.ops.loss import add_loss, probabilities
 from neocog.engine.plan import Plan
 from neocog.engine.program_options import ProgramOptions
 
@@ -52,7 +52,7 @@ def training_plan(
     )
     for op in ops:
         op.forward(builder)
-    cross_entropy(builder, ops[-1].y)
+    add_loss(builder, ops[-1].y)
     if builder.shared:
         builder.cut()
     for op in reversed(ops):

@@ -19,6 +19,7 @@ from neocog.engine.state import fill_preprocessing, read_state, write_scales, wr
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.errors import ArchitectureError, DataError
 from neocog.layers import Graph
+from neocog.losses import check_targets
 from neocog.preprocessing import Preprocessing
 from neocog.settings.training import TrainingSettings
 
@@ -41,7 +42,8 @@ class Trainer:
         preprocessing: how pixels become its inputs.
         images: uint8 [n, height, width, channels], of the network's input shape; of any height and
             width if they are cropped.
-        labels: int64 [n], classes of the network.
+        labels: int64 [n], classes of the network; for other losses than cross-entropy targets,
+            float32 [n, outputs].
         settings: of the training; of a batch size above n, n counts.
         sample_weights: float32 [n], of the images in the loss.
         moves_momentum: whether the rates of `start` set a momentum.
@@ -58,7 +60,7 @@ class Trainer:
         state: Mapping[str, NDArray[Any]],
         preprocessing: Preprocessing,
         images: NDArray[np.uint8],
-        labels: NDArray[np.int64],
+        labels: NDArray[Any],
         settings: TrainingSettings,
         *,
         moves_momentum: bool = False,
@@ -70,7 +72,7 @@ class Trainer:
     ) -> None:
         cropped = settings.augmentation.crop is not None
         images = check_images(graph.input_shape, images, cropped=cropped)
-        check_labels(graph.output_shape[0], labels)
+        check_targets(settings.loss, graph.output_shape[0], labels)
         self._graph = graph
         self._unfused = unfused
         self._ops = lower(graph, training=True, unfused=unfused)
@@ -190,7 +192,7 @@ class Trainer:
 
     @staticmethod
     def _tensors(ops: Sequence[Op]) -> dict[str, tuple[tuple[Tensor, ...], Tensor]]:
-        """By layer, what it reads and what it gives; a sum of many is an operation for each two."""
+        """By layer, what it reads and what it gives; some layers are several operations."""
         found: dict[str, tuple[tuple[Tensor, ...], Tensor]] = {}
         for op in ops:
             if op.inputs:
@@ -344,15 +346,6 @@ def check_images(
             + (" Write images.transpose(0, 2, 3, 1)." if turned else "")
         )
     return array
-
-
-def check_labels(classes: int, labels: NDArray[np.int64]) -> None:
-    """Raise `DataError` unless every label is one of a network's so many classes."""
-    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
-        raise DataError(
-            f"The labels go from {labels.min()} to {labels.max()}, but the network has "
-            f"{classes} classes, 0 to {classes - 1}."
-        )
 
 
 def check_class_weights(classes: int, weights: tuple[float, ...]) -> Floats:

@@ -2,8 +2,9 @@
 
 `evaluating` predicts every image and returns an `Evaluation`; `calibration` fits the temperature
 that makes a network's probabilities match its accuracy. The other modules: `measures` (intervals,
-precision, recall, F1), `reliability` (calibration error), `threshold` (answering only if the
-network is confident), `mistakes`, `views` (test-time augmentation), `text` (results for people).
+precision, recall, F1), `target_measures` (several labels an image, and numbers), `reliability`
+(calibration error), `threshold` (answering only if the network is confident), `mistakes`, `views`
+(test-time augmentation), `text` (results for people).
 """
 
 from neocog.evaluation.calibration import (
@@ -12,11 +13,12 @@ from neocog.evaluation.calibration import (
     fit_temperature,
     images_to_calibrate,
 )
-from neocog.evaluation.evaluating import evaluate
+from neocog.evaluation.evaluating import evaluate, evaluate_classes
 from neocog.evaluation.measures import ClassScore, wilson_interval
 from neocog.evaluation.mistakes import Mistake, write_mistakes
 from neocog.evaluation.reliability import Bin, Reliability
 from neocog.evaluation.result import Evaluation
+from neocog.evaluation.target_measures import LabelsEvaluation, NumbersEvaluation
 from neocog.evaluation.text import accuracy_line, summary
 from neocog.evaluation.threshold import Answered
 from neocog.evaluation.views import VIEWS, check_views, mean_scores, predict_proba
@@ -28,12 +30,15 @@ __all__ = [
     "Calibration",
     "ClassScore",
     "Evaluation",
+    "LabelsEvaluation",
     "Mistake",
+    "NumbersEvaluation",
     "Reliability",
     "accuracy_line",
     "calibrate",
     "check_views",
     "evaluate",
+    "evaluate_classes",
     "fit_temperature",
     "images_to_calibrate",
     "mean_scores",

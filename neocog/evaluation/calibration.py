@@ -25,6 +25,7 @@ from neocog.errors import DataError, printable
 from neocog.evaluation.evaluating import scores_of
 from neocog.evaluation.measures import image_scores
 from neocog.evaluation.reliability import reliability
+from neocog.losses import check_classifier
 from neocog.network import Network, check_network
 from neocog.reference import softmax
 
@@ -84,6 +85,7 @@ def calibrate(network: Network, data: Dataset, *, threads: int | None = None) ->
         NeocogError: the network's outputs are NaN or infinite.
     """
     network = check_network(network)
+    check_classifier(network.loss, "Calibrating")
     data = as_dataset(data, "calibrate(network, data.validation)")
     scores = scores_of(network, data, threads=threads)
     temperature = fit_temperature(scores, data.labels)

@@ -6,20 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
-from neocog.engine.trainer import check_labels
 from neocog.errors import DataError, NeocogError
 from neocog.evaluation.measures import image_scores
 from neocog.evaluation.result import Evaluation
+from neocog.evaluation.target_measures import LabelsEvaluation, NumbersEvaluation
 from neocog.evaluation.views import check_views, mean_scores
+from neocog.losses import check_classifier, check_targets, has_targets
 from neocog.network import Network, check_network
+from neocog.reference import binary_cross_entropy, sigmoid_forward, squared_error
 
-__all__ = ["evaluate", "scores_of"]
+__all__ = ["evaluate", "evaluate_classes", "scores_of"]
 
 
 def evaluate(
     network: Network, data: Dataset, *, tta: str | None = None, threads: int | None = None
-) -> Evaluation:
+) -> Evaluation | LabelsEvaluation | NumbersEvaluation:
     """Evaluate a network: predict every image and compare the predictions with the labels.
+
+    Networks that were trained by another loss than cross-entropy give another result: after binary
+    cross-entropy a `LabelsEvaluation`, after squared error a `NumbersEvaluation`.
 
     Args:
         network: with weights; its `temperature` determines probabilities.
@@ -32,16 +37,34 @@ def evaluate(
         NeocogError: outputs are NaN or infinite, as after a training that diverged; or threads is
             below 1.
     """
-    check_views(tta)
     network = check_network(network).copy()  # a copy that no other thread can change
-    data = as_dataset(data, "evaluate(network, data.test)")
-    began = time.perf_counter()
-    scores = scores_of(network, data, tta=tta, threads=threads)
-    seconds = time.perf_counter() - began
+    if not has_targets(network.loss):
+        return evaluate_classes(network, data, tta=tta, threads=threads)
+    data, scores, seconds = _predicted(network, data, tta, threads)
+    names = _names(network)
+    if network.loss == "mse":
+        loss = float(squared_error(scores, data.labels.astype(np.float64)).mean())
+        return NumbersEvaluation(loss, names, data.labels.copy(), scores, seconds)
+    scores = scores / network.temperature
+    loss = float(binary_cross_entropy(scores, data.labels.astype(np.float64)).mean())
+    return LabelsEvaluation(loss, names, data.labels.copy(), sigmoid_forward(scores), seconds)
+
+
+def evaluate_classes(
+    network: Network, data: Dataset, *, tta: str | None = None, threads: int | None = None
+) -> Evaluation:
+    """`evaluate` for networks that choose one class, which were trained by cross-entropy.
+
+    Raises:
+        NeocogError: as there; or the network was trained by another loss.
+    """
+    network = check_network(network).copy()
+    check_classifier(network.loss, "This evaluation")
+    data, scores, seconds = _predicted(network, data, tta, threads)
     found = image_scores(scores, data.labels, network.temperature)
     return Evaluation(
         loss=float(found.losses.mean()),
-        classes=network.classes or tuple(str(k) for k in range(scores.shape[1])),
+        classes=_names(network),
         labels=data.labels.copy(),  # later changes of the array have no effect
         predicted=found.predicted,
         confidence=found.confidence,
@@ -52,6 +75,21 @@ def evaluate(
         temperature=network.temperature,
         threshold=network.threshold,
     )
+
+
+def _predicted(
+    network: Network, data: Dataset, tta: str | None, threads: int | None
+) -> tuple[Dataset, NDArray[np.float64], float]:
+    """The data, the network's outputs, and the seconds that these took."""
+    check_views(tta)
+    data = as_dataset(data, "evaluate(network, data.test)")
+    began = time.perf_counter()
+    scores = scores_of(network, data, tta=tta, threads=threads)
+    return data, scores, time.perf_counter() - began
+
+
+def _names(network: Network) -> tuple[str, ...]:
+    return network.classes or tuple(str(k) for k in range(network.output_shape[0]))
 
 
 def scores_of(
@@ -65,7 +103,7 @@ def scores_of(
     """
     if len(data) == 0:
         raise DataError("There are no images to evaluate on.")
-    check_labels(network.output_shape[0], data.labels)
+    check_targets(network.loss, network.output_shape[0], data.labels)
     scores = mean_scores(network, data.images, tta=tta, threads=threads)
     if not np.isfinite(scores).all():
         raise NeocogError(

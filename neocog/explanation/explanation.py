@@ -30,6 +30,7 @@ from neocog.explanation.rendering import render_figure, render_html
 from neocog.explanation.step import Step, probabilities_of, take_step
 from neocog.explanation.trace import LayerExplanation, trace_layers
 from neocog.limits import require_memory
+from neocog.losses import check_classifier
 from neocog.network import Network, check_network
 from neocog.reference import softmax
 from neocog.settings.optimizers import SGD, Adam, Optimizer
@@ -218,6 +219,7 @@ def explain(
         NeocogError: the network gives NaN or infinite scores.
     """
     network = check_network(network).copy()  # so that nobody changes it meanwhile
+    check_classifier(network.loss, "Explaining")
     pixels = _pixels(network, image)
     chosen = _label(network, pixels, label)
     optimizers: dict[str, Optimizer] = {"sgd": SGD(lr, momentum), "adam": Adam(adaptive_lr)}

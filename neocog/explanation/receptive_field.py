@@ -1,20 +1,28 @@
 """Which pixels of the image one number of a map depends on: its receptive field.
 
 A convolution's number at row i reads the rows s·i + d·m − p of its input, m = 0 … kernel − 1, with
-stride s, dilation d and padding p; a pool's reads the rows of its window. Layer by layer this leads
-back to the image. Columns are the same.
+stride s, dilation d and padding p, which may be copies of other rows; a pool's reads the rows of
+its window. Layer by layer this leads back to the image. Columns are the same.
 """
+
+from collections.abc import Sequence
 
 from neocog.explanation.layer_names import unknown_layer
 from neocog.layers import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     AvgPool2d,
+    CircularPad2d,
     Conv2d,
+    GroupNorm,
     Layer,
     MaxPool2d,
     Multiply,
+    ReflectionPad2d,
+    ReplicationPad2d,
     Shape,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.layers.graph import Graph
 from neocog.network import Network
@@ -87,6 +95,8 @@ class ReceptiveFields:
 def _through(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
     """The places of an input, of this shape, that some of the layer's outputs depend on."""
     match layer:
+        case GroupNorm():  # every number of a group has a part in its mean
+            return frozenset(range(shape[1])), frozenset(range(shape[2]))
         case MaxPool2d() | AvgPool2d() | AdaptiveAvgPool2d() | AdaptiveMaxPool2d():
             rows, columns = (
                 frozenset(at for n in places for at in spans[n] if 0 <= at < length)
@@ -97,28 +107,24 @@ def _through(layer: Layer, shape: Shape, outputs: _Places) -> _Places:
             return rows, columns
         case Conv2d():
             rows, columns = (
-                _through_window(layer, side, shape[1 + side], outputs[side]) for side in (0, 1)
+                _copied(sources, _taps(layer, side, outputs[side]))
+                for side, sources in enumerate(layer.sources(*shape[1:]))
             )
+            return rows, columns
+        case ZeroPad2d() | ReflectionPad2d() | ReplicationPad2d() | CircularPad2d() | Upsample():
+            rows, columns = map(_copied, layer.sources(*shape[1:]), outputs)
             return rows, columns
         case Multiply() if shape[1:] == (1, 1):  # a factor of a whole channel
             return frozenset([0]), frozenset([0])
     return outputs
 
 
-def _through_window(
-    layer: Conv2d, side: int, length: int, outputs: frozenset[int]
-) -> frozenset[int]:
-    """The rows (side 0) or columns (side 1) of an input that some of the output's depend on."""
-    dilation = layer.spread[side]
-    kernel, stride, padding = layer.kernel[side], layer.steps[side], layer.before[side]
-    return frozenset(
-        tap for at in outputs for tap in _taps(length, kernel, stride, padding, dilation, at)
-    )
+def _taps(layer: Conv2d, side: int, outputs: frozenset[int]) -> frozenset[int]:
+    """The rows (side 0) or columns (side 1) of a padded map that some of the output's read."""
+    kernel, stride, dilation = layer.kernel[side], layer.steps[side], layer.spread[side]
+    return frozenset(at * stride + dilation * tap for at in outputs for tap in range(kernel))
 
 
-def _taps(length: int, kernel: int, stride: int, padding: int, dilation: int, at: int) -> range:
-    """The rows or columns of an input that its output's row or column `at` reads."""
-    first = at * stride - padding
-    in_padding = -(-max(0, -first) // dilation)
-    end = min(length, first + dilation * (kernel - 1) + 1)
-    return range(first + in_padding * dilation, end, dilation)
+def _copied(sources: Sequence[int], places: frozenset[int]) -> frozenset[int]:
+    """Where these places come from; zeros come from nowhere."""
+    return frozenset(sources[place] for place in places if sources[place] >= 0)

@@ -70,7 +70,7 @@ class LayerExplanation:
                 layer.
 
         Returns:
-            For a convolution [channels / groups, kh, kw], 0 where the kernel covers padding. For a
+            For a convolution [channels / groups, kh, kw], 0 where the kernel covers zeros. For a
             linear layer [inputs], or the shape of the map before Flatten if there was one.
 
         Raises:
@@ -96,14 +96,13 @@ class LayerExplanation:
         if not isinstance(layer, Conv2d):
             raise TypeError(f"{self.name} ({self.type}) is not a convolution.")
         (kh, kw), (sh, sw), (dh, dw) = layer.kernel, layer.steps, layer.spread
-        (top, left), (bottom, right) = layer.before, layer.after
-        padded = np.pad(self.input, ((0, 0), (top, bottom), (left, right)))
         inputs = layer.in_channels // layer.groups
         first = channel // (layer.out_channels // layer.groups) * inputs
-        rows = row * sh + dh * np.arange(kh)
-        columns = column * sw + dw * np.arange(kw)
-        patch: Floats = padded[first : first + inputs][:, rows[:, None], columns]
-        return patch
+        rows, columns = map(np.array, layer.sources(*self.input.shape[1:]))
+        rows = rows[row * sh + dh * np.arange(kh), None]
+        columns = columns[column * sw + dw * np.arange(kw)]
+        patch: Floats = self.input[first : first + inputs][:, rows, columns]
+        return np.where((rows >= 0) & (columns >= 0), patch, np.float32(0))
 
     def importance(self) -> Floats:
         """How much each channel matters for the loss: |Σ over places of a · ∂loss/∂a|.

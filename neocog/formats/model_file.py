@@ -11,16 +11,17 @@ Everything else is one JSON text in the file's metadata, under ``neocog``::
                        "resize": {"mode": "stretch", "interpolation": "lanczos", …}},
      "temperature": 1.5,
      "threshold": 0.7,
+     "loss": "binary-cross-entropy",
      "training": {…}}
 
 If layers do not simply follow each other, the version is 2 and ``layers`` is replaced by ``nodes``,
 each with the names of its ``inputs``, which come before it; ``"input"`` is the image.
 
-The temperature is left out if it is 1, and the threshold if there is none. A Sequential has its own
-list of ``layers``, a Residual has a ``body`` and a ``shortcut`` (or null), which are layers without
-names. Layers come from the closed registry in `neocog.layers`, so a file can describe layers but
-never run code. Everything is checked against the header and the file's length before any weight is
-read.
+The temperature is left out if it is 1, the threshold if there is none, and the loss if it is
+"cross-entropy". A Sequential has its own list of ``layers``, a Residual has a ``body`` and a
+``shortcut`` (or null), which are layers without names. Layers come from the closed registry in
+`neocog.layers`, so a file can describe layers but never run code. Everything is checked against the
+header and the file's length before any weight is read.
 """
 
 import json
@@ -41,6 +42,7 @@ from neocog.layers import Graph, chain, describe, state_dtype
 from neocog.layers.registry import build_nodes, build_row, describe_node
 from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing, Resize
+from neocog.settings.training import LOSSES
 
 __all__ = ["check_shapes", "check_writable", "read_model", "read_training", "write_model"]
 
@@ -125,6 +127,7 @@ def _described(parts: ModelParts) -> str:
         },
         **({"temperature": parts.temperature} if parts.temperature != 1 else {}),
         **({"threshold": parts.threshold} if parts.threshold else {}),
+        **({"loss": parts.loss} if parts.loss != LOSSES[0] else {}),
         "training": dict(parts.notes),
     }
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
@@ -265,6 +268,7 @@ def _build(description: dict[str, Any]) -> ModelParts:
         description.get("temperature", 1.0),
         description.get("threshold"),
         _dict(description.get("training", {}), "training"),
+        description.get("loss", LOSSES[0]),
     )
 
 

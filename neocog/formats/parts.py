@@ -24,6 +24,7 @@ class ModelParts:
         temperature: temperature of its probabilities.
         threshold: probability that an answer needs; None if all images get an answer.
         notes: notes on training, for people: plain JSON values.
+        loss: that it was trained by.
     """
 
     graph: Graph
@@ -33,3 +34,4 @@ class ModelParts:
     temperature: float = 1.0
     threshold: float | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    loss: str = "cross-entropy"

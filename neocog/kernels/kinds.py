@@ -42,6 +42,11 @@ class KernelKind:
         return str((code if isinstance(code, Kernel) else code.dispatcher).__name__)
 
     @property
+    def difference(self) -> str:
+        """The constants in which the kernel's kinds differ; empty where all of these are false."""
+        return self.name.partition(", ")[2]
+
+    @property
     def constants(self) -> list[str]:
         """All that the machine code is made for, as in ``["vectors=2", "places=8"]``."""
         return [] if self.spec is None else constants_of(self.spec)

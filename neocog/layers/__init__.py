@@ -9,6 +9,7 @@ Shapes are PyTorch's without the batch: ``(channels, height, width)`` for featur
 """
 
 from neocog.layers.base import Layer, Shape, image_shape
+from neocog.layers.channels import ChannelShuffle, Slice
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
 from neocog.layers.elementwise import (
@@ -30,9 +31,11 @@ from neocog.layers.elementwise import (
 from neocog.layers.graph import Container, Graph, HasGraph, Node, chain, graph_of, state_dtype
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
-from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.normalization import BatchNorm2d, GroupNorm, LayerNorm2d
+from neocog.layers.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.layers.registry import LAYERS, build, describe
+from neocog.layers.upsampling import Upsample
 
 __all__ = [
     "ELU",
@@ -43,16 +46,20 @@ __all__ = [
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "ChannelShuffle",
+    "CircularPad2d",
     "Concat",
     "Container",
     "Conv2d",
     "Dropout",
     "Flatten",
     "Graph",
+    "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
     "HasGraph",
     "Layer",
+    "LayerNorm2d",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
@@ -61,14 +68,19 @@ __all__ = [
     "Node",
     "ReLU",
     "ReLU6",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "Residual",
     "Scale",
     "Sequential",
     "Shape",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softplus",
     "Tanh",
+    "Upsample",
+    "ZeroPad2d",
     "build",
     "chain",
     "describe",

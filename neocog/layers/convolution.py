@@ -14,6 +14,7 @@ from neocog.layers.base import (
     feature_map,
     windows,
 )
+from neocog.layers.padding import PADDING_MODES, check_padding, padding_sources
 from neocog.validation import refuse
 
 __all__ = ["Conv2d"]
@@ -33,6 +34,10 @@ class Conv2d(Layer):
 
     `padding` may be ``"same"`` (zeros that keep the size at stride 1; an odd one is added below and
     at the right) or ``"valid"`` (none).
+
+    `padding_mode` says what stands there instead of zeros: ``"reflect"`` the map mirrored in its
+    first and last rows and columns, ``"replicate"`` these repeated, ``"circular"`` the rows and
+    columns of the opposite side.
     """
 
     in_channels: int
@@ -43,6 +48,7 @@ class Conv2d(Layer):
     dilation: int | Pair = 1
     groups: int = 1
     bias: bool = True
+    padding_mode: str = "zeros"
 
     def __post_init__(self) -> None:
         check_numbers(self, "in_channels", "out_channels", "groups")
@@ -60,6 +66,10 @@ class Conv2d(Layer):
                 )
         else:
             check_pair(self, "padding", 0)
+        if not (isinstance(self.padding_mode, str) and self.padding_mode in PADDING_MODES):
+            wanted = f"one of {', '.join(map(repr, PADDING_MODES))}"
+            raise refuse("Conv2d: padding_mode", self.padding_mode, wanted, ArchitectureError)
+        object.__setattr__(self, "padding_mode", str(self.padding_mode))
         for name in ("in_channels", "out_channels"):
             if getattr(self, name) % self.groups:
                 raise ArchitectureError(
@@ -102,6 +112,14 @@ class Conv2d(Layer):
         (kh, kw), (dh, dw) = self.kernel, self.spread
         return dh * (kh - 1), dw * (kw - 1)
 
+    def sources(self, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """For each row, and each column, of a padded map of this size the map's; −1 for zeros."""
+        rows, columns = (
+            padding_sources(self.padding_mode, *side)
+            for side in zip((height, width), self.before, self.after, strict=True)
+        )
+        return rows, columns
+
     def output_shape(self, shape: Shape) -> Shape:
         """(in_channels, H, W) → (out_channels, rows, columns)."""
         c, h, w = feature_map(self, shape)
@@ -122,6 +140,8 @@ class Conv2d(Layer):
                 f"Conv2d: a kernel of {kh} × {kw} with padding {ph}, {pw} does not fit into its "
                 f"input of the shape {shape}."
             )
+        sides = tuple(zip(self.before, self.after, strict=True))
+        check_padding(self, self.padding_mode, (c, h, w), *sides)
         return self.out_channels, rows, columns
 
     def parameter_shapes(self) -> dict[str, Shape]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from neocog.errors import ArchitectureError, is_plain
 from neocog.layers.base import Layer
+from neocog.layers.channels import ChannelShuffle, Slice
 from neocog.layers.containers import Residual, Sequential
 from neocog.layers.convolution import Conv2d
 from neocog.layers.elementwise import (
@@ -26,8 +27,10 @@ from neocog.layers.elementwise import (
 from neocog.layers.graph import Node
 from neocog.layers.linear import Flatten, Linear
 from neocog.layers.merging import Add, Concat, Multiply
-from neocog.layers.normalization import BatchNorm2d
+from neocog.layers.normalization import BatchNorm2d, GroupNorm, LayerNorm2d
+from neocog.layers.padding import CircularPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from neocog.layers.pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from neocog.layers.upsampling import Upsample
 from neocog.validation import shown
 
 __all__ = ["LAYERS", "build", "build_nodes", "build_row", "describe", "describe_node"]
@@ -39,10 +42,17 @@ LAYERS: dict[str, type[Layer]] = {
         Conv2d,
         Linear,
         BatchNorm2d,
+        GroupNorm,
+        LayerNorm2d,
         MaxPool2d,
         AvgPool2d,
         AdaptiveAvgPool2d,
         AdaptiveMaxPool2d,
+        ZeroPad2d,
+        ReflectionPad2d,
+        ReplicationPad2d,
+        CircularPad2d,
+        Upsample,
         Dropout,
         Flatten,
         ReLU,
@@ -61,6 +71,8 @@ LAYERS: dict[str, type[Layer]] = {
         Add,
         Multiply,
         Concat,
+        Slice,
+        ChannelShuffle,
         Sequential,
         Residual,
     )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
-from neocog.layers import BatchNorm2d, Graph
+from neocog.layers import BatchNorm2d, Graph, GroupNorm, LayerNorm2d
 from neocog.validation import as_whole, refuse, shown
 
 __all__ = ["TorchStream"]
@@ -62,13 +62,13 @@ class TorchStream:
         """The initial values of parameters and buffers, as if PyTorch built the layers in order.
 
         By name, in PyTorch's shapes. ``reset_parameters`` of ``torch.nn.Conv2d`` and
-        ``torch.nn.Linear`` is ``kaiming_uniform_(a=√5)`` for the weight (He et al., 2015); batch
-        normalization starts as the identity and draws nothing from the stream.
+        ``torch.nn.Linear`` is ``kaiming_uniform_(a=√5)`` for the weight (He et al., 2015);
+        normalizations start as the identity and draw nothing from the stream.
         """
         state: dict[str, NDArray[Any]] = {}
         for name, layer in graph.leaves.items():
             shapes = layer.parameter_shapes()
-            if isinstance(layer, BatchNorm2d):
+            if isinstance(layer, BatchNorm2d | GroupNorm | LayerNorm2d):
                 for part, shape in (shapes | layer.buffer_shapes()).items():
                     if part == "num_batches_tracked":
                         state[f"{name}.{part}"] = np.zeros(shape, np.int64)

@@ -125,6 +125,7 @@ from neocog.reference.optimizers import (
     rmsprop_step,
     sgd_step,
 )
+from neocog.reference.padding import pad2d_backward, pad2d_forward
 from neocog.reference.pooling import (
     adaptive_avg_pool2d_backward,
     adaptive_avg_pool2d_forward,
@@ -140,6 +141,13 @@ from neocog.reference.pooling import (
 from neocog.reference.resize import (
     resize_image,
 )
+from neocog.reference.target_losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    squared_error,
+    squared_error_backward,
+)
+from neocog.reference.upsampling import upsample_backward, upsample_forward
 
 __all__ = [
     "adagrad_step",
@@ -162,6 +170,8 @@ __all__ = [
     "batch_norm2d_forward",
     "batch_norm2d_running",
     "batch_norm2d_statistics",
+    "binary_cross_entropy",
+    "binary_cross_entropy_backward",
     "clip_by_norm",
     "concat_backward",
     "concat_forward",
@@ -211,6 +221,8 @@ __all__ = [
     "multiply_forward",
     "muon_step",
     "newton_schulz",
+    "pad2d_backward",
+    "pad2d_forward",
     "preprocess",
     "random_crop_box",
     "relu6_backward",
@@ -231,7 +243,11 @@ __all__ = [
     "softmax",
     "softplus_backward",
     "softplus_forward",
+    "squared_error",
+    "squared_error_backward",
     "tanh_backward",
     "tanh_forward",
     "trivial_augment",
+    "upsample_backward",
+    "upsample_forward",
 ]

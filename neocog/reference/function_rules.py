@@ -10,6 +10,8 @@ from neocog.layers import (
     AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
+    ChannelShuffle,
+    CircularPad2d,
     Concat,
     Dropout,
     Flatten,
@@ -19,17 +21,24 @@ from neocog.layers import (
     MaxPool2d,
     Mish,
     Multiply,
+    ReflectionPad2d,
     ReLU,
     ReLU6,
+    ReplicationPad2d,
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
     Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.reference import activation, merging, pooling
 from neocog.reference.dropout import dropout_backward, dropout_forward
 from neocog.reference.formula import Array, Arrays, Call, Formula, Mask, formula
+from neocog.reference.padding import pad2d_backward, pad2d_forward
+from neocog.reference.upsampling import upsample_backward, upsample_forward
 
 __all__: list[str] = []
 
@@ -239,6 +248,24 @@ class _AdaptiveMaxPool2d(_Function):
         return pooling.adaptive_max_pool2d_backward(dy, winner, x.shape)
 
 
+@formula(ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d)
+class _Pad2d(_Function):
+    def f(self, layer: Any, x: Array) -> Array:
+        return pad2d_forward(x, (layer.rows, layer.columns), layer.mode)
+
+    def df(self, layer: Any, dy: Array, x: Array) -> Array:
+        return pad2d_backward(dy, x.shape, (layer.rows, layer.columns), layer.mode)
+
+
+@formula(Upsample)
+class _Upsample(_Function):
+    def f(self, layer: Upsample, x: Array) -> Array:
+        return upsample_forward(x, layer.scale)
+
+    def df(self, layer: Upsample, dy: Array, x: Array) -> Array:
+        return upsample_backward(dy, layer.scale)
+
+
 @formula(Flatten)
 class _Flatten(_Function):
     def f(self, layer: Flatten, x: Array) -> Array:
@@ -282,3 +309,21 @@ class _Concat(Formula):
         self, layer: Concat, call: Call, dy: Array, *inputs: Array
     ) -> tuple[Arrays, dict[str, Array]]:
         return merging.concat_backward(dy, inputs), {}
+
+
+@formula(Slice)
+class _Slice(_Function):
+    def f(self, layer: Slice, x: Array) -> Array:
+        return merging.slice_forward(x, layer.start, layer.stop)
+
+    def df(self, layer: Slice, dy: Array, x: Array) -> Array:
+        return merging.slice_backward(dy, x, layer.start, layer.stop)
+
+
+@formula(ChannelShuffle)
+class _ChannelShuffle(_Function):
+    def f(self, layer: ChannelShuffle, x: Array) -> Array:
+        return merging.shuffle_channels(x, layer.groups)
+
+    def df(self, layer: ChannelShuffle, dy: Array, x: Array) -> Array:
+        return merging.shuffle_channels(dy, x.shape[1] // layer.groups)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import neocog.reference.function_rules  # noqa: F401  (registers its formulas)
-from neocog.layers import BatchNorm2d, Conv2d, Layer, Linear
+from neocog.layers import BatchNorm2d, Conv2d, GroupNorm, Layer, LayerNorm2d, Linear
 from neocog.reference.convolution import (
     conv2d_backward_bias,
     conv2d_backward_input,
@@ -14,6 +14,16 @@ from neocog.reference.convolution import (
     conv2d_forward,
 )
 from neocog.reference.formula import Array, Arrays, Call, Formula, Mask, formula
+from neocog.reference.image_normalization import (
+    group_norm_backward_input,
+    group_norm_forward,
+    group_norm_normalized,
+    layer_norm2d_backward_input,
+    layer_norm2d_forward,
+    layer_norm2d_normalized,
+    norm_backward_bias,
+    norm_backward_weight,
+)
 from neocog.reference.linear import (
     linear_backward_bias,
     linear_backward_input,
@@ -28,6 +38,7 @@ from neocog.reference.normalization import (
     batch_norm2d_running,
     batch_norm2d_statistics,
 )
+from neocog.reference.padding import pad2d_backward, pad2d_forward
 
 __all__ = ["layer_backward", "layer_buffers", "layer_forward"]
 
@@ -95,23 +106,29 @@ def layer_buffers(layer: Layer, state: Mapping[str, Array], x: Array) -> dict[st
 class _Conv2d(Formula):
     def forward(self, layer: Conv2d, call: Call, *inputs: Array) -> Array:
         weight, bias = call.state["weight"], call.state.get("bias")
-        return conv2d_forward(inputs[0], weight, bias, **self._geometry(layer))
+        x = pad2d_forward(inputs[0], self._sides(layer), layer.padding_mode)
+        return conv2d_forward(x, weight, bias, **self._geometry(layer))
 
     def backward(
         self, layer: Conv2d, call: Call, dy: Array, *inputs: Array
     ) -> tuple[Arrays, dict[str, Array]]:
-        (x,), geometry = inputs, self._geometry(layer)
+        sides, geometry = self._sides(layer), self._geometry(layer)
+        x = pad2d_forward(inputs[0], sides, layer.padding_mode)
         gradients = {"weight": conv2d_backward_weight(x, dy, layer.kernel, **geometry)}
         if layer.bias:
             gradients["bias"] = conv2d_backward_bias(dy)
         dx = conv2d_backward_input(dy, call.state["weight"], x.shape, **geometry)
-        return (dx,), gradients
+        return (pad2d_backward(dx, inputs[0].shape, sides, layer.padding_mode),), gradients
+
+    @staticmethod
+    def _sides(layer: Conv2d) -> tuple[tuple[int, int], tuple[int, int]]:
+        (top, left), (bottom, right) = layer.before, layer.after
+        return (top, bottom), (left, right)
 
     @staticmethod
     def _geometry(layer: Conv2d) -> dict[str, Any]:
-        (top, left), (bottom, right) = layer.before, layer.after
         return {
-            "padding": ((top, bottom), (left, right)),
+            "padding": ((0, 0), (0, 0)),
             "stride": layer.steps,
             "dilation": layer.spread,
             "groups": layer.groups,
@@ -157,3 +174,37 @@ class _BatchNorm2d(Formula):
         if call.training:
             return batch_norm2d_statistics(x)
         return call.state["running_mean"], call.state["running_var"]
+
+
+@formula(GroupNorm)
+class _GroupNorm(Formula):
+    def forward(self, layer: GroupNorm, call: Call, *inputs: Array) -> Array:
+        weight, bias = call.state.get("weight"), call.state.get("bias")
+        return group_norm_forward(inputs[0], layer.num_groups, weight, bias, layer.eps)
+
+    def backward(
+        self, layer: GroupNorm, call: Call, dy: Array, *inputs: Array
+    ) -> tuple[Arrays, dict[str, Array]]:
+        (x,), weight = inputs, call.state.get("weight")
+        dx = group_norm_backward_input(dy, x, layer.num_groups, weight, layer.eps)
+        if not layer.affine:
+            return (dx,), {}
+        dw = norm_backward_weight(dy, group_norm_normalized(x, layer.num_groups, layer.eps))
+        return (dx,), {"weight": dw, "bias": norm_backward_bias(dy)}
+
+
+@formula(LayerNorm2d)
+class _LayerNorm2d(Formula):
+    def forward(self, layer: LayerNorm2d, call: Call, *inputs: Array) -> Array:
+        weight, bias = call.state.get("weight"), call.state.get("bias")
+        return layer_norm2d_forward(inputs[0], weight, bias, layer.eps)
+
+    def backward(
+        self, layer: LayerNorm2d, call: Call, dy: Array, *inputs: Array
+    ) -> tuple[Arrays, dict[str, Array]]:
+        (x,), weight = inputs, call.state.get("weight")
+        dx = layer_norm2d_backward_input(dy, x, weight, layer.eps)
+        if not layer.elementwise_affine:
+            return (dx,), {}
+        dw = norm_backward_weight(dy, layer_norm2d_normalized(x, layer.eps))
+        return (dx,), {"weight": dw, "bias": norm_backward_bias(dy)}

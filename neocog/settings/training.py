@@ -13,10 +13,12 @@ from neocog.settings.schedules import Constant, Schedule
 from neocog.settings.setting import Settings, setting
 from neocog.validation import as_real, as_row, as_whole, real, refuse, shown, whole
 
-__all__ = ["BALANCES", "MEASURES", "TrainingSettings", "check_threads"]
+__all__ = ["BALANCES", "LOSSES", "MEASURES", "TrainingSettings", "check_threads"]
 
 #: Ways to balance classes; see `neocog.training.balance`.
 BALANCES = ("sample", "weight")
+#: What a training can minimize: of one class an image, of several labels, or of numbers.
+LOSSES = ("cross-entropy", "binary-cross-entropy", "mse")
 #: Measures for early stopping and for choosing the best model.
 MEASURES = ("validation_loss", "validation_accuracy", "loss")
 
@@ -97,6 +99,11 @@ class TrainingSettings(Settings):
     augmentation: Augmentation = setting(
         default_factory=Augmentation, help="random changes of training images"
     )
+    loss: str = setting(
+        "cross-entropy",
+        choices=LOSSES,
+        help="what is minimized; for several labels an image binary-cross-entropy, for numbers mse",
+    )
     label_smoothing: float = setting(
         0.0,
         low=0,
@@ -168,10 +175,30 @@ class TrainingSettings(Settings):
     )
 
     def check_together(self) -> None:
-        """Class weights come either from `class_weights` or from `balance`."""
+        """Class weights come either from `class_weights` or from `balance`; losses have limits."""
+        self._check_loss()
         if self.balance == "weight" and self.class_weights is not None:
             raise NeocogError(
                 'balance (="weight") makes class_weights of its own: give one or the other.'
+            )
+
+    def _check_loss(self) -> None:
+        if self.loss == "cross-entropy":
+            return
+        for name in ("label_smoothing", "class_weights", "balance"):
+            if getattr(self, name):
+                raise NeocogError(
+                    f"{name} (={shown(getattr(self, name))}) is for cross-entropy, which has one "
+                    f"class an image: leave it out with loss={self.loss!r}."
+                )
+        if self.loss == "mse" and self.augmentation.mixup:
+            raise NeocogError(
+                f"mixup (={self.augmentation.mixup:g}) mixes labels: leave it out with loss='mse'."
+            )
+        if self.loss == "mse" and self.monitor == "validation_accuracy":
+            raise NeocogError(
+                "monitor (='validation_accuracy') does not go with loss='mse', which has no "
+                "accuracy: 'validation_loss' does."
             )
 
 

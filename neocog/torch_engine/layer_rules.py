@@ -18,36 +18,47 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
+    CircularPad2d,
     Concat,
     Conv2d,
     Dropout,
     Flatten,
+    GroupNorm,
     Hardsigmoid,
     Hardswish,
     Layer,
+    LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
     Mish,
     Multiply,
+    ReflectionPad2d,
     ReLU,
     ReLU6,
+    ReplicationPad2d,
     Residual,
     Scale,
     Sequential,
     Sigmoid,
     SiLU,
+    Slice,
     Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
 
 __all__ = [
     "AddModule",
     "ConcatModule",
+    "LayerNorm2dModule",
     "MultiplyModule",
     "ResidualModule",
     "ScaleModule",
+    "SliceModule",
     "in_a_row",
     "module_of",
     "named_modules",
@@ -116,6 +127,14 @@ class ScaleModule(nn.Module):  # type: ignore[misc]
         return f"factor={self.factor}"
 
 
+class LayerNorm2dModule(nn.LayerNorm):  # type: ignore[misc]
+    """Layer normalization over the channels of each pixel, as torchvision's ``LayerNorm2d``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize maps [N, C, H, W]."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class AddModule(nn.Module):  # type: ignore[misc]
     """The sum of its inputs."""
 
@@ -143,6 +162,22 @@ class ConcatModule(nn.Module):  # type: ignore[misc]
         return torch.cat(inputs, dim=1)
 
 
+class SliceModule(nn.Module):  # type: ignore[misc]
+    """The channels from `start` to before `stop`."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Select the channels."""
+        return x[:, self.start : self.stop]
+
+    def extra_repr(self) -> str:
+        """The arguments that ``repr`` shows."""
+        return f"start={self.start}, stop={self.stop}"
+
+
 # The rules
 
 
@@ -157,6 +192,7 @@ def _conv2d(layer: Conv2d) -> nn.Module:
         dilation=layer.dilation,
         groups=layer.groups,
         bias=layer.bias,
+        padding_mode=layer.padding_mode,
     )
 
 
@@ -169,6 +205,18 @@ def _linear(layer: Linear) -> nn.Module:
 def _batch_norm2d(layer: BatchNorm2d) -> nn.Module:
     return nn.BatchNorm2d(
         layer.num_features, eps=layer.eps, momentum=layer.momentum, affine=layer.affine
+    )
+
+
+@torch_module(GroupNorm)
+def _group_norm(layer: GroupNorm) -> nn.Module:
+    return nn.GroupNorm(layer.num_groups, layer.num_channels, eps=layer.eps, affine=layer.affine)
+
+
+@torch_module(LayerNorm2d)
+def _layer_norm2d(layer: LayerNorm2d) -> nn.Module:
+    return LayerNorm2dModule(
+        layer.normalized_shape, eps=layer.eps, elementwise_affine=layer.elementwise_affine
     )
 
 
@@ -197,6 +245,32 @@ def _adaptive_avg_pool2d(layer: AdaptiveAvgPool2d) -> nn.Module:
 @torch_module(AdaptiveMaxPool2d)
 def _adaptive_max_pool2d(layer: AdaptiveMaxPool2d) -> nn.Module:
     return nn.AdaptiveMaxPool2d(layer.output_size)
+
+
+@torch_module(ZeroPad2d)
+def _zero_pad2d(layer: ZeroPad2d) -> nn.Module:
+    return nn.ZeroPad2d(layer.padding)
+
+
+@torch_module(ReflectionPad2d)
+def _reflection_pad2d(layer: ReflectionPad2d) -> nn.Module:
+    return nn.ReflectionPad2d(layer.padding)
+
+
+@torch_module(ReplicationPad2d)
+def _replication_pad2d(layer: ReplicationPad2d) -> nn.Module:
+    return nn.ReplicationPad2d(layer.padding)
+
+
+@torch_module(CircularPad2d)
+def _circular_pad2d(layer: CircularPad2d) -> nn.Module:
+    return nn.CircularPad2d(layer.padding)
+
+
+@torch_module(Upsample)
+def _upsample(layer: Upsample) -> nn.Module:
+    # As floats: these are what PyTorch's own layers hold.
+    return nn.Upsample(scale_factor=tuple(map(float, layer.scale)), mode=layer.mode)
 
 
 @torch_module(Dropout)
@@ -287,6 +361,16 @@ def _multiply(layer: Multiply) -> nn.Module:
 @torch_module(Concat)
 def _concat(layer: Concat) -> nn.Module:
     return ConcatModule()
+
+
+@torch_module(Slice)
+def _slice(layer: Slice) -> nn.Module:
+    return SliceModule(layer.start, layer.stop)
+
+
+@torch_module(ChannelShuffle)
+def _channel_shuffle(layer: ChannelShuffle) -> nn.Module:
+    return nn.ChannelShuffle(layer.groups)
 
 
 @torch_module(Sequential)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.engine.trainer import check_class_weights, check_labels
+from neocog.engine.trainer import check_class_weights
+from neocog.losses import check_targets
 from neocog.settings.training import TrainingSettings
 from neocog.training.balance import balancing_weights
 from neocog.training.freezing import check_patterns, frozen_in
@@ -17,15 +19,14 @@ __all__ = ["check_settings", "settings_of_epoch"]
 def check_settings(
     settings: TrainingSettings,
     parameters: Iterable[str],
-    labels: NDArray[np.int64],
+    labels: NDArray[Any],
     classes: int,
 ) -> None:
     """Raise `NeocogError` for settings that do not fit the network or the labels."""
     check_patterns(settings.freeze_after, parameters)
     if settings.class_weights is not None:
         check_class_weights(classes, settings.class_weights)
-    if settings.balance is not None:
-        check_labels(classes, labels)
+    check_targets(settings.loss, classes, labels)
 
 
 def settings_of_epoch(

@@ -40,7 +40,7 @@ def fit(
     resume: Checkpoint | str | os.PathLike[str] | None = None,
     **changes: Any,
 ) -> History:
-    """Train the network in place with cross-entropy, and give the losses.
+    """Train the network in place by cross-entropy or another loss, and give the losses.
 
     A network without parameters is initialized first. With the same seed its first weights and
     the order of every epoch are PyTorch's, of `torch.manual_seed(seed)`, the network's modules
@@ -53,9 +53,11 @@ def fit(
     would have done.
 
     Args:
-        network: one number a class at its end.
+        network: one number a class at its end, or one a target.
         data: images of the network's input shape, and their classes, as a `Dataset` or a tuple
-            (images, labels). Images that are cropped may have any height and width.
+            (images, labels). Images that are cropped may have any height and width. For
+            ``loss="binary-cross-entropy"``, of several labels an image, and ``loss="mse"`` labels
+            are targets: float32 [n, outputs].
         settings: a `TrainingSettings` or a `Recipe`, which say all that there is to set, such as
             ``epochs=5``, ``batch_size=4`` and ``optimizer=SGD(0.001, momentum=0.9)``. Of a run that
             is resumed, they are its own, if None.

@@ -313,6 +313,7 @@ class TrainingRun:
             self._diverged("A weight became NaN or infinite", self.batch, self.steps)
         self.network.load_state_dict(found)
         self.network.temperature = 1.0  # the one from before was fitted for other weights
+        self.network.loss = self.settings.loss
         self.network.trained = Trained(
             self.seed, self._epochs_before + self.epoch, self._orders.state
         )

@@ -17,6 +17,7 @@ from neocog.explanation.page.payload import pack
 from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.layers import (
     GELU,
+    AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     AvgPool2d,
     BatchNorm2d,
@@ -25,12 +26,15 @@ from neocog.layers import (
     LeakyReLU,
     Linear,
     MaxPool2d,
+    ReflectionPad2d,
     Residual,
     Scale,
     Sequential,
     Sigmoid,
     SiLU,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.network import Network
 
@@ -147,11 +151,15 @@ def every_kind():
             Conv2d(6, 6, 1),
         ),
         leaky=LeakyReLU(0.1),
-        average=AvgPool2d(3, stride=2, padding=1),
+        average=AvgPool2d(3, stride=2, padding=1, ceil_mode=True),
         inner=Residual(Conv2d(6, 6, 3, padding=1)),
         gelu=GELU("tanh"),
         most=MaxPool2d(2, stride=1, padding=1),
-        depth=Conv2d(6, 20, 3),
+        larger=Upsample(scale_factor=(2, 1)),
+        padded=ReflectionPad2d((1, 0, 0, 2)),
+        zeros=ZeroPad2d((0, 1, 0, 0)),
+        depth=Conv2d(6, 20, 3, padding=1, padding_mode="replicate"),
+        parts=AdaptiveAvgPool2d((5, 3)),
         silu=SiLU(),
         pool=AdaptiveMaxPool2d(),
         flatten=Flatten(),

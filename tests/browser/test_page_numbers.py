@@ -107,7 +107,16 @@ def test_every_layer_adds_up_to_the_engines_numbers(tab, all_kinds, every_kind_e
                 compared.add((name, kind))
                 assert abs(result - engine) <= CLOSE * max(reach, abs(engine)), (name, kind)
     kinds = {kind for _, kind in compared}
-    forward = {"image", "convolution", "activation", "sum", "normalization", "pooling", "flatten"}
+    forward = {
+        "image",
+        "convolution",
+        "activation",
+        "sum",
+        "normalization",
+        "pooling",
+        "copies",
+        "flatten",
+    }
     back = {"kernel-gradient", "activation", "normalization", "flatten", "loss"}
     assert kinds >= (forward | {"linear", "softmax"} if side == "forward" else back)
 

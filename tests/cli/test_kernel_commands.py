@@ -25,7 +25,7 @@ def four(monkeypatch, tmp_path):
     listed = [
         KernelKind("optimizer", fresh(average_step), Averaging(16), "average_step"),
         KernelKind("optimizer", fresh(clip_factor), Clipping(1), "clip_factor"),
-        KernelKind("optimizer", fresh(square_sums), Squares(16), "square_sums, of=2"),
+        KernelKind("optimizer", fresh(square_sums), Squares(16), "square_sums"),
         KernelKind("runtime", jit.python_functions[help_with], None, "help_with"),
     ]
     for module in ("neocog.cli.kernels", "neocog.engine.warming"):
@@ -52,7 +52,7 @@ def test_kinds_are_compiled_once_and_listed(four, command):
     assert [" ".join(line.split()) for line in lines[1:4]] == [
         "average_step – –",
         "clip_factor – –",
-        "square_sums, of=2 – –",
+        "square_sums – –",
     ]
     assert lines[5].split() == ["runtime", "seconds", "size"]
     assert lines[-2:] == ["4 kinds, of which 0 are compiled.", "Compile all: neocog warm-up"]
@@ -86,6 +86,22 @@ def test_kinds_are_compiled_once_and_listed(four, command):
     code, out, _ = command("kernels")
     assert code == 0
     assert out.splitlines()[-1].startswith("4 kinds, of which 4 are compiled: ")
+
+
+def test_kinds_of_one_kernel_stand_below_it(four, command, monkeypatch):
+    kernel = fresh(average_step)
+    two = [
+        KernelKind("optimizer", kernel, Averaging(16), "average_step"),
+        KernelKind("optimizer", kernel, Averaging(16), "average_step, tile=4, bias"),
+    ]
+    monkeypatch.setattr("neocog.cli.kernels.all_kinds", lambda: two)
+    lines = command("kernels")[1].splitlines()
+    assert [" ".join(line.split()) for line in lines[:4]] == [
+        "optimizer seconds size",
+        "average_step",
+        "none of these – –",
+        "tile=4, bias – –",
+    ]
 
 
 def test_only_what_is_missing_is_compiled(four, command):

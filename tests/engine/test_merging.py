@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from engines import parts_of
-from graph_networks import of_parts, of_products
+from graph_networks import of_channels, of_parts, of_products
 
 from neocog import SGD, reference
 from neocog.engine.lowering import lower
@@ -13,7 +13,7 @@ from neocog.layers import Concat, Conv2d, Flatten, Linear, Multiply, Node
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings
 
-NETWORKS = {"products": of_products, "parts": of_parts}
+NETWORKS = {"products": of_products, "parts": of_parts, "channels": of_channels}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -53,7 +53,7 @@ def test_every_map_and_gradient_by_the_formulas(name):
             expected = outputs[node][0], of_outputs[node][0]
             for part, value in zip(("output", "output_gradient"), expected, strict=True):
                 scale = np.abs(value).max() + 1e-12
-                off = np.abs(found[part] - value).max() / scale
+                off = np.abs(found[part].reshape(value.shape) - value).max() / scale
                 assert off < 1e-4, (node, part)
 
 

@@ -177,6 +177,7 @@ def test_one_image_shared_by_threads_is_the_same(make, monkeypatch):
     expected = network.predict_scores(images)
     network.initialize(0)  # the same parameters, and nothing kept for predicting
     monkeypatch.setattr("neocog.engine.predictor._SHARED", 0)
+    monkeypatch.setattr("neocog.engine.ops.linear._SPLIT_WEIGHTS", 0)
     for threads in (1, 2, 3):
         for n in range(3):
             alone = network.predict_scores(images[n : n + 1], threads=threads)

@@ -16,7 +16,16 @@ from neocog import SGD
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.layers import BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU
+from neocog.layers import (
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GroupNorm,
+    LayerNorm2d,
+    Linear,
+    MaxPool2d,
+    ReLU,
+)
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings
 
@@ -73,6 +82,20 @@ def grouped():
     )
 
 
+def normalized():
+    """By the image's own statistics, also of the image itself, which needs no gradient."""
+    return Network(
+        input_shape=(3, 6, 5),
+        image=GroupNorm(1, 3),
+        conv=Conv2d(3, 18, 3, padding=1),
+        places=LayerNorm2d(18),
+        groups=GroupNorm(3, 18, affine=False),
+        last=Conv2d(18, 5, 3),
+        flatten=Flatten(),
+        fc=Linear(5 * 4 * 3, 3),
+    )
+
+
 @st.composite
 def networks(draw):
     """Three convolutions of odd channels in groups, by strides, with what else may lie between."""
@@ -115,6 +138,10 @@ def networks(draw):
 
 def test_kernels_of_groups_write_their_own_memory_only(monkeypatch):
     check(grouped(), monkeypatch)
+
+
+def test_kernels_of_normalizations_write_their_own_memory_only(monkeypatch):
+    check(normalized(), monkeypatch)
 
 
 # Each network compiles kernels of its own, so there are few, and none to make a failure smaller.

@@ -37,7 +37,12 @@ from neocog import reference
 from neocog.kernels.compiler.spec import kind_of
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.kernels.linear import forward, gradient
-from neocog.kernels.linear.forward import linear_forward, linear_forward_parts, linear_sum_parts
+from neocog.kernels.linear.forward import (
+    linear_forward,
+    linear_forward_outputs,
+    linear_forward_parts,
+    linear_sum_parts,
+)
 from neocog.kernels.linear.gradient import (
     linear_backward_bias,
     linear_backward_input,
@@ -143,6 +148,21 @@ def test_linear_forward_does_not_depend_on_an_images_company(case):
     for i in range(n):
         call(linear_forward, spec, x=(xs, i), weight=packed, bias=b_packed, z=(alone, i))
     np.testing.assert_array_equal(read(z_map, together), read(z_map, alone))
+
+
+@on_linear_shapes
+def test_linear_forward_by_outputs_is_the_same_to_the_bit(case):
+    _, x_map, z_map = linear_layout(case)
+    spec = FullyConnected(x_map, z_map.channels, *case[-2:])
+    assume(spec.blocks)
+    x, w, b, _ = linear_data(real, (1, *case[1:]))
+    operands = {"x": vectors_of(x_map, x), "weight": packed_linear(spec, x_map, w)}
+    operands["bias"] = parameter(padded(len(b)), bias_places(len(b)), b)
+    whole_image, split = unwritten(z_map, 1), unwritten(z_map, 1)
+    call(linear_forward, spec, **operands, z=whole_image)
+    for first, count in in_parts(spec.blocks):
+        call(linear_forward_outputs, spec, count=count, first=first, **operands, z=split)
+    np.testing.assert_array_equal(read(z_map, split), read(z_map, whole_image))
 
 
 @on_linear_shapes

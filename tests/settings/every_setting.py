@@ -52,8 +52,18 @@ def _together(values: dict[str, Any]) -> bool:
         return False
     if values.get("nesterov") and not values.get("momentum", 0.9 if "ns_steps" in values else 0):
         return False
+    if values.get("loss", "cross-entropy") != "cross-entropy" and not _of_any_loss(values):
+        return False
     nested = (values.get("rest"), Muon), (values.get("then"), Warmup)
     return not any(isinstance(value, kind) for value, kind in nested)
+
+
+def _of_any_loss(values: dict[str, Any]) -> bool:
+    """Whether nothing is set that only some losses have."""
+    mixed = getattr(values.get("augmentation"), "mixup", 0)
+    by_accuracy = values.get("monitor") == "validation_accuracy"
+    of_classes = any(values.get(name) for name in ("label_smoothing", "class_weights", "balance"))
+    return not (mixed or by_accuracy or of_classes)
 
 
 def _values(cls: type, one: Any, depth: int) -> st.SearchStrategy[Any]:

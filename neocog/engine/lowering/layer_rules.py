@@ -5,16 +5,22 @@ reads, and gives the tensor of its output.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
+    ChannelShuffleOp,
     ConcatOp,
     ConvolutionOp,
     DepthwiseOp,
     DropoutOp,
+    ImageNormalizationOp,
     LinearOp,
+    PaddingOp,
     PointwiseOp,
     PoolingOp,
+    SliceOp,
+    UpsampleOp,
 )
 from neocog.engine.tensor import Tensor
 from neocog.errors import ArchitectureError
@@ -26,24 +32,33 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
+    CircularPad2d,
     Concat,
     Conv2d,
     Dropout,
     Flatten,
+    GroupNorm,
     Hardsigmoid,
     Hardswish,
+    LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
     Mish,
     Multiply,
+    ReflectionPad2d,
     ReLU,
     ReLU6,
+    ReplicationPad2d,
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
     Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
 
@@ -51,11 +66,18 @@ __all__ = ["is_two_by_two", "lowers"]
 
 lowers: Dispatch[Callable[..., Tensor]] = Dispatch()
 
+_Pads = ZeroPad2d | ReflectionPad2d | ReplicationPad2d | CircularPad2d
 _Pool = MaxPool2d | AvgPool2d | AdaptiveMaxPool2d | AdaptiveAvgPool2d
 
 
 @lowers(Conv2d)
 def _conv2d(lowering: Lowering, name: str, layer: Conv2d, x: Tensor) -> Tensor:
+    if layer.padding_mode != "zeros" and any((*layer.before, *layer.after)):
+        (top, left), (bottom, right) = layer.before, layer.after
+        size = top + x.height + bottom, left + x.width + right, x.channels
+        padded = Tensor(f"{name}.padded", *size, x.dense, learns=x.learns)
+        x = lowering.add(PaddingOp(name, (x,), padded, top, left, layer.padding_mode))
+        layer = replace(layer, padding=0, padding_mode="zeros")
     y = lowering.tensor(name, x, learns=True)
     y.dense = False
     if layer.groups == layer.in_channels == layer.out_channels and layer.groups > 1:
@@ -77,6 +99,19 @@ def _batch_norm2d(lowering: Lowering, name: str, layer: BatchNorm2d, x: Tensor) 
     return lowering.pointwise(name, x, 1, norm=layer)
 
 
+@lowers(GroupNorm, LayerNorm2d)
+def _image_normalization(
+    lowering: Lowering, name: str, layer: GroupNorm | LayerNorm2d, x: Tensor
+) -> Tensor:
+    if x.dense:  # as of an image; the kernels read whole vectors
+        wide = lowering.like(f"{name}.wide", x)
+        wide.dense = False
+        x = lowering.add(PointwiseOp(f"{name}.wide", (x,), wide, order=3))
+    y = lowering.like(name, x)
+    y.learns = x.learns or bool(layer.parameter_shapes())
+    return lowering.add(ImageNormalizationOp(name, (x,), y, layer))
+
+
 @lowers(MaxPool2d, AvgPool2d, AdaptiveMaxPool2d, AdaptiveAvgPool2d)
 def _pool(lowering: Lowering, name: str, layer: _Pool, x: Tensor) -> Tensor:
     before = lowering.maker(x)
@@ -93,6 +128,17 @@ def is_two_by_two(layer: _Pool) -> bool:
         (layer.kernel, layer.steps, layer.before) == ((2, 2), (2, 2), (0, 0))
         and not layer.ceil_mode
     )
+
+
+@lowers(ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d)
+def _pad(lowering: Lowering, name: str, layer: _Pads, x: Tensor) -> Tensor:
+    y, corner = lowering.tensor(name, x), (layer.rows[0], layer.columns[0])
+    return lowering.add(PaddingOp(name, (x,), y, *corner, layer.mode))
+
+
+@lowers(Upsample)
+def _upsample(lowering: Lowering, name: str, layer: Upsample, x: Tensor) -> Tensor:
+    return lowering.add(UpsampleOp(name, (x,), lowering.tensor(name, x), layer))
 
 
 @lowers(Dropout)
@@ -157,6 +203,20 @@ def _concat(lowering: Lowering, name: str, layer: Concat, *inputs: Tensor) -> Te
     y = lowering.tensor(name, inputs[0])
     y.dense, y.learns = False, any(x.learns for x in inputs)
     return lowering.add(ConcatOp(name, inputs, y))
+
+
+@lowers(Slice)
+def _slice(lowering: Lowering, name: str, layer: Slice, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x)
+    y.dense = False
+    return lowering.add(SliceOp(name, (x,), y, layer.start))
+
+
+@lowers(ChannelShuffle)
+def _channel_shuffle(lowering: Lowering, name: str, layer: ChannelShuffle, x: Tensor) -> Tensor:
+    y = lowering.tensor(name, x)
+    y.dense = False
+    return lowering.add(ChannelShuffleOp(name, (x,), y, layer.groups))
 
 
 @lowers(ReLU)

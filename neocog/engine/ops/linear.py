@@ -17,7 +17,12 @@ from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
-from neocog.kernels.linear.forward import linear_forward, linear_forward_parts, linear_sum_parts
+from neocog.kernels.linear.forward import (
+    linear_forward,
+    linear_forward_outputs,
+    linear_forward_parts,
+    linear_sum_parts,
+)
 from neocog.kernels.linear.gradient import (
     linear_backward_bias,
     linear_backward_input,
@@ -37,6 +42,11 @@ _SLICE_BYTES = 8 * 1024
 # Vectors of inputs whose gradients are computed at a time, at least; the kernel reads dz once for
 # four of them.
 _FEWEST_VECTORS = 4
+
+
+# Weights from which on workers split the layer of a single image; reading fewer takes hardly longer
+# than the barrier.
+_SPLIT_WEIGHTS = 64 * 1024
 
 
 @dataclass(eq=False)
@@ -70,7 +80,7 @@ class LinearOp(Op):
         return f"{self.name}.bias" if self.layer.bias else None
 
     def forward(self, builder: Builder) -> None:
-        """Split by images, or by parts of the inputs."""
+        """Split by images, by parts of the inputs, or for a single image by outputs."""
         for parameter in self.parameters():
             builder.parameter(parameter)
         x, y = self.x.name, builder.map(self.y.name, self.y.map)
@@ -78,9 +88,13 @@ class LinearOp(Op):
         if builder.shared:
             parts = self._forward_parts(builder)
             builder.emit(linear_sum_parts, spec, self.name, parts=parts, bias=bias, z=y)
+            return
+        operands = {"x": x, "weight": f"{self.name}.weight", "bias": bias, "z": y}
+        if builder.single_image and spec.w.size >= _SPLIT_WEIGHTS and spec.blocks:
+            forward = linear_forward_outputs
+            builder.emit_parts(forward, spec, self.name, parts=spec.blocks, **operands)
         else:
-            weight = f"{self.name}.weight"
-            builder.emit(linear_forward, spec, self.name, x=x, weight=weight, bias=bias, z=y)
+            builder.emit(linear_forward, spec, self.name, **operands)
 
     def _forward_parts(self, builder: Builder) -> str:
         """The sums of each part of the inputs, for all images; returns their buffer."""

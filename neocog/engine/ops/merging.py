@@ -1,4 +1,4 @@
-"""Products and concatenations of tensors."""
+"""Products, concatenations and parts of tensors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,12 @@ from typing import Any
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.tensor import Tensor
-from neocog.kernels.elementwise.channel_copy import ChannelCopy, copy_channels
+from neocog.kernels.elementwise.channel_copy import (
+    ChannelCopy,
+    ChannelPermutation,
+    copy_channels,
+    shuffle_channels,
+)
 from neocog.kernels.elementwise.product import (
     ChannelProduct,
     ElementwiseProduct,
@@ -16,7 +21,7 @@ from neocog.kernels.elementwise.product import (
     scale_channels,
 )
 
-__all__ = ["ConcatOp", "MultiplyOp"]
+__all__ = ["ChannelShuffleOp", "ConcatOp", "MultiplyOp", "SliceOp"]
 
 # The kernel and the class of its spec.
 _OF_MAPS: tuple[Any, Any] = multiply_maps, ElementwiseProduct
@@ -103,3 +108,54 @@ class ConcatOp(Op):
                 spec = ChannelCopy(self.y.gradient_map, dx, begin, 0, x.channels, dx.pixel)
                 builder.emit(copy_channels, spec, self.name, x=dy, y=to)
                 builder.add_gradient(x, to)
+
+
+@dataclass(eq=False)
+class SliceOp(Op):
+    """The channels from `start` on, as many as y has."""
+
+    start: int
+
+    def forward(self, builder: Builder) -> None:
+        """Copy them."""
+        y = self.y.map
+        builder.map(self.y.name, y)
+        spec = ChannelCopy(self.x.map, y, self.start, 0, y.channels, y.pixel)
+        builder.emit(copy_channels, spec, self.name, x=self.x.name, y=self.y.name)
+
+    def backward(self, builder: Builder) -> None:
+        """Copy their gradient, between zeros."""
+        if not (self.y.learns and self.x.learns):
+            return
+        dy, dy_map, dx_map = builder.gradient(self.y), self.y.gradient_map, self.x.gradient_map
+        dx, _ = builder.write_gradient(self.x)
+        before = ChannelCopy(dy_map, dx_map, 0, 0, 0, self.start)
+        behind = dx_map.pixel - self.start
+        own = ChannelCopy(dy_map, dx_map, 0, self.start, dy_map.channels, behind)
+        for spec in (before, own) if self.start else (own,):
+            builder.emit(copy_channels, spec, self.name, x=dy, y=dx)
+        builder.add_gradient(self.x, dx)
+
+
+@dataclass(eq=False)
+class ChannelShuffleOp(Op):
+    """The channels of `groups` groups in turn."""
+
+    groups: int
+
+    def forward(self, builder: Builder) -> None:
+        """Copy them in the new order."""
+        builder.map(self.y.name, self.y.map)
+        spec = ChannelPermutation(self.x.map, self.y.map, self.groups)
+        builder.emit(shuffle_channels, spec, self.name, x=self.x.name, y=self.y.name)
+
+    def backward(self, builder: Builder) -> None:
+        """Copy their gradient in the old order."""
+        if not (self.y.learns and self.x.learns):
+            return
+        dy = builder.gradient(self.y)
+        dx, _ = builder.write_gradient(self.x)
+        each = self.x.channels // self.groups
+        spec = ChannelPermutation(self.y.gradient_map, self.x.gradient_map, each)
+        builder.emit(shuffle_channels, spec, self.name, x=dy, y=dx)
+        builder.add_gradient(self.x, dx)

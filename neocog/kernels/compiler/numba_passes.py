@@ -16,6 +16,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.lowering import Lower
+from numba.core.types import WeakType
 
 from neocog.kernels.compiler.constant_folding import FoldConstants
 
@@ -141,7 +142,10 @@ class _Typing:
 
     def resolve_function_type(self, function: Any, arguments: Any, keywords: Any) -> Any:
         """The signature of a call; None if there is none."""
-        key = function, tuple(arguments), tuple(keywords.items())
+        if keywords or any(isinstance(one, WeakType) for one in (function, *arguments)):
+            # A compiled function, which another may follow in the same place of memory.
+            return self._context.resolve_function_type(function, arguments, keywords)
+        key = function, tuple(arguments)
         found = self._known.get(key)
         if found is None:
             found = self._context.resolve_function_type(function, arguments, keywords)

@@ -5,7 +5,8 @@
     z[n, o] = bias[o] + Σ_i  x[n, i] · weight[o, i]
 
 For small batches, workers split a layer by its inputs instead of by images: then each weight is
-read and written by one core only, and stays in its cache (the kernels of parts and slices).
+read and written by one core only, and stays in its cache (the kernels of parts and slices). For a
+single image they split a large layer by its outputs.
 
 Forward pass and gradients run along the inputs. The weight's layout is [I / L][O][L], so that each
 pass streams through it from start to end. Rows of 4,096 inputs, a power of two apart, would map to
@@ -27,7 +28,13 @@ from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.linear.tiling import FullyConnected
 
-__all__ = ["kinds", "linear_forward", "linear_forward_parts", "linear_sum_parts"]
+__all__ = [
+    "kinds",
+    "linear_forward",
+    "linear_forward_outputs",
+    "linear_forward_parts",
+    "linear_sum_parts",
+]
 
 # Floats that take the place of a bias.
 _NO_BIAS = 16
@@ -141,6 +148,19 @@ def linear_forward(spec, o, first, count):
     forward_images(spec, o.x, o.weight, bias, o.z, count, spec.input_vectors)
 
 
+@kernel(x=FLOATS, weight=FLOATS, bias=maybe(FLOATS), z=FLOATS)
+def linear_forward_outputs(spec, o, first, count):
+    """Blocks first … first + count of the outputs of the only image, of `spec.blocks`."""
+    bias = o.bias if spec.bias else no_bias(stack_floats(_NO_BIAS))
+    six, five, vectors_ = spec.six.of_one, spec.five.of_one, spec.input_vectors
+    sixes = max(0, min(first + count, spec.sixes) - first)
+    forward_blocks(six, spec, o.x, o.weight, bias, o.z, 6 * first, sixes, vectors_)
+    begin = max(0, first - spec.sixes)
+    fives = max(0, first + count - spec.sixes) - begin
+    at = 6 * spec.sixes + 5 * begin
+    forward_blocks(five, spec, o.x, o.weight, bias, o.z, at, fives, vectors_)
+
+
 @kernel(x=FLOATS, weight=FLOATS, parts=FLOATS, step=LONGS)
 def linear_forward_parts(spec, o, first, count):
     """The sums over parts first … first + count of the inputs, for the whole batch.
@@ -187,5 +207,7 @@ def linear_sum_parts(spec, o, first, count):
 def kinds() -> Iterator[tuple[Any, Spec]]:
     """Every kernel with a spec of each of its kinds."""
     spec = FullyConnected(FeatureMap(1, 1, 1), 1)
-    for each in (linear_forward, linear_forward_parts, linear_sum_parts):
-        yield each, spec
+    yield linear_forward, spec
+    yield linear_forward_outputs, spec
+    yield linear_forward_parts, spec
+    yield linear_sum_parts, spec

@@ -123,6 +123,11 @@ class FullyConnected(Spec):
         return max(0, self.outputs - 5 * self.fives) // 6
 
     @property
+    def blocks(self) -> int:
+        """Blocks of outputs; none of a layer whose outputs are computed one by one."""
+        return self.sixes + self.fives
+
+    @property
     def ones(self) -> int:
         """Outputs that are computed one by one."""
         return self.outputs if self.outputs < 5 else 0

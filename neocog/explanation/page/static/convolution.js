@@ -73,7 +73,9 @@ class View {
   build() {
     const { layer } = this;
     const padded = borderOf(layer).some(Boolean);
-    const frame = `The frame is the patch that one number is computed from${padded ? "; outside the dashed line is padding, zeros" : ""}.`;
+    const { mode } = layer.details;
+    const around = mode === "zeros" ? "zeros" : `copies of the map’s numbers (${mode})`;
+    const frame = `The frame is the patch that one number is computed from${padded ? `; outside the dashed line is padding, ${around}` : ""}.`;
     return el(
       "div",
       {},

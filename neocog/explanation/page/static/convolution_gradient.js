@@ -6,7 +6,7 @@ import { engineNote } from "./engine.js";
 import { Grid } from "./grid.js";
 import { channelName } from "./network.js";
 import { largest } from "./data.js";
-import { group, met } from "./products.js";
+import { group, met, read } from "./products.js";
 import { square } from "./square.js";
 import { written } from "./numbers.js";
 
@@ -94,7 +94,7 @@ class View {
     let sum = 0;
     for (let n = 0; n < seen.length; n++) {
       const [y, x] = met(this.layer, Math.floor(n / columns), n % columns, i, j);
-      seen[n] = this.source.output.at(this.first + this.part, y, x);
+      seen[n] = read(this.layer, this.source.output, this.first + this.part, y, x);
       products[n] = seen[n] * this.delta[n];
       sum += seen[n] * this.delta[n];
     }

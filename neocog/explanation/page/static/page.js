@@ -7,10 +7,12 @@ import { convolutionGradient } from "./convolution_gradient.js";
 import { bar, choice, el, put } from "./dom.js";
 import { Focus } from "./focus.js";
 import { filters } from "./filters.js";
+import { imageNormalization } from "./image_normalization.js";
 import { learning } from "./learning.js";
 import { linear } from "./linear.js";
 import { Network } from "./network.js";
 import { normalization } from "./normalization.js";
+import { copies } from "./copies.js";
 import { count, percent, written } from "./numbers.js";
 import { onColors } from "./picture.js";
 import { pooling } from "./pooling.js";
@@ -27,14 +29,24 @@ const VIEWS = {
   softmax,
   linear,
   pooling,
+  copies,
   activation,
   normalization,
+  imageNormalization,
   convolution: (page, layer) =>
     (page.side === "backward" ? convolutionGradient : convolution)(page, layer),
 };
 
 /** Layers that keep the channels of their input, so that one channel can be followed through them. */
-const KEEPING = ["activation", "pooling", "normalization", "sum", "flatten"];
+const KEEPING = [
+  "activation",
+  "pooling",
+  "copies",
+  "normalization",
+  "imageNormalization",
+  "sum",
+  "flatten",
+];
 
 /** The sections below: whether a network has them, and what draws them. */
 const SECTIONS = {

@@ -45,8 +45,7 @@ export function pooling(page, layer) {
   const input = new Grid({
     label: back ? "gradient of the input" : "input map; point at a number to see its region",
     border,
-    point: (row, column) =>
-      output.move(windowOf(rows, row), windowOf(columns, column)),
+    point: (row, column) => output.move(windowOf(rows, row), windowOf(columns, column)),
   });
   const output = new Grid({
     label: back

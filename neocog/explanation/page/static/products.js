@@ -9,7 +9,7 @@ export function group(layer, channel) {
   return [Math.floor(channel / (layer.shape[0] / layer.details.groups)) * inputs, inputs];
 }
 
-/** The zeros around the input, as [top, left, bottom, right]. */
+/** The padding around the input, as [top, left, bottom, right]. */
 export function borderOf(layer) {
   return [...layer.details.before, ...layer.details.after];
 }
@@ -21,6 +21,13 @@ export function met(layer, row, column, i = 0, j = 0) {
     row * stride[0] + i * dilation[0] - before[0],
     column * stride[1] + j * dilation[1] - before[1],
   ];
+}
+
+/** The number that stands in a row and column of an input's channel, which may lie in the padding. */
+export function read(layer, input, channel, row, column) {
+  const { sources, before } = layer.details;
+  if (!sources) return input.at(channel, row, column);
+  return input.at(channel, sources[0][row + before[0]], sources[1][column + before[1]]);
 }
 
 /** How many rows and columns of the input a kernel spans. */
@@ -43,7 +50,7 @@ export function parts(net, layer, channel, row, column, flipped = false) {
     for (let i = 0; i < kh; i++) {
       for (let j = 0; j < kw; j++) {
         const [y, x] = met(layer, row, column, i, j);
-        const value = input.at(first + c, y, x);
+        const value = read(layer, input, first + c, y, x);
         const at = flipped ? (kh - 1 - i) * kw + kw - 1 - j : i * kw + j;
         const w = weight[c * kh * kw + at];
         found.patch.push(value);

@@ -14,9 +14,11 @@ from neocog.explanation.page.views.activation import (
 )
 from neocog.explanation.page.views.addition import AdditionView
 from neocog.explanation.page.views.convolution import ConvolutionView
+from neocog.explanation.page.views.copies import PaddingView, UpsamplingView
 from neocog.explanation.page.views.flatten import FlattenView
 from neocog.explanation.page.views.hidden import HiddenView
 from neocog.explanation.page.views.image import ImageView
+from neocog.explanation.page.views.image_normalization import GroupNormView, LayerNorm2dView
 from neocog.explanation.page.views.linear import LinearView
 from neocog.explanation.page.views.normalization import NormalizationView
 from neocog.explanation.page.views.pooling import AveragePoolingView, MaxPoolingView
@@ -32,16 +34,20 @@ __all__ = [
     "ELUView",
     "FlattenView",
     "GELUView",
+    "GroupNormView",
     "HiddenView",
     "ImageView",
+    "LayerNorm2dView",
     "LayerView",
     "LeakyReLUView",
     "LinearView",
     "MaxPoolingView",
     "NormalizationView",
+    "PaddingView",
     "ReLUView",
     "ScaleView",
     "SoftplusView",
+    "UpsamplingView",
     "layers_without_view",
     "view",
     "view_of",

@@ -29,6 +29,8 @@ class ConvolutionView(LayerView):
         if conv.before != (0, 0) or conv.after != (0, 0):
             even = conv.before == conv.after
             words.append(f"padding {one_or_both(conv.before)}" if even else "padding same")
+            if conv.padding_mode != "zeros":
+                words[-1] += f" ({conv.padding_mode})"
         if conv.spread != (1, 1):
             words.append(f"dilation {one_or_both(conv.spread)}")
         if conv.groups != 1:
@@ -58,9 +60,12 @@ class ConvolutionView(LayerView):
         )
 
     def options(self, layer: LayerExplanation) -> dict[str, Any]:
-        """Its window."""
+        """Its window, and where its padding comes from if that is not zeros."""
         conv = cast(Conv2d, layer.layer)
+        copied = conv.padding_mode != "zeros"
         return {
+            "mode": conv.padding_mode,
+            "sources": conv.sources(*layer.input.shape[1:]) if copied else None,
             "kernel": conv.kernel,
             "stride": conv.steps,
             "dilation": conv.spread,

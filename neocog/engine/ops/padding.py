@@ -1,0 +1,40 @@
+"""Padding that is more than a border of zeros."""
+
+from dataclasses import dataclass
+
+from neocog.engine.builder import Builder
+from neocog.engine.ops.base import Op
+from neocog.kernels.elementwise.padding import Padding, pad_backward, pad_forward
+
+__all__ = ["PaddingOp"]
+
+
+@dataclass(eq=False)
+class PaddingOp(Op):
+    """A copy of a map with more rows and columns.
+
+    Attributes:
+        top, left: how many are added before the map.
+        mode: what stands there, one of `neocog.layers.padding.PADDING_MODES`.
+    """
+
+    top: int
+    left: int
+    mode: str
+
+    def forward(self, builder: Builder) -> None:
+        """Copy the map, and what stands around it."""
+        y = builder.map(self.y.name, self.y.map)
+        spec = Padding(self.x.map, self.y.map, self.top, self.left, self.mode)
+        builder.emit(pad_forward, spec, self.name, x=self.x.name, y=y)
+
+    def backward(self, builder: Builder) -> None:
+        """Add the gradients of all copies of a number."""
+        if not self.x.learns:
+            return
+        dy = builder.gradient(self.y)
+        dx, _ = builder.write_gradient(self.x)
+        maps = self.x.gradient_map, self.y.gradient_map
+        spec = Padding(*maps, self.top, self.left, self.mode)
+        builder.emit(pad_backward, spec, self.name, dy=dy, dx=dx)
+        builder.add_gradient(self.x, dx)

@@ -1,0 +1,95 @@
+"""The losses that networks are trained by, and what each makes of data and of scores."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.errors import DataError, NeocogError
+from neocog.reference import sigmoid_forward, softmax
+from neocog.settings.training import LOSSES
+
+__all__ = ["check_classifier", "check_targets", "has_targets", "probabilities_of"]
+
+Floats = NDArray[np.float32]
+
+_CLASSES, _LABELS, _NUMBERS = LOSSES
+
+
+def has_targets(loss: str) -> bool:
+    """Whether a loss compares every output with a target, and not all with one class."""
+    return loss != _CLASSES
+
+
+def check_targets(loss: str, outputs: int, labels: NDArray[Any]) -> None:
+    """Check that labels fit a loss, and a network with so many outputs.
+
+    Args:
+        loss: one of `LOSSES`.
+        outputs: of the network.
+        labels: int64 [n] for cross-entropy, else targets, float32 [n, outputs].
+
+    Raises:
+        DataError: they do not.
+    """
+    if not has_targets(loss):
+        if labels.ndim != 1:
+            raise DataError(
+                f"labels must be one number for each image, not {list(labels.shape)}: write "
+                "labels.argmax(axis=1), if they have a column for each class, or give another loss "
+                f"than cross-entropy: loss={_LABELS!r} for several labels an image."
+            )
+        if len(labels) and not 0 <= labels.min() <= labels.max() < outputs:
+            raise DataError(
+                f"The labels go from {labels.min()} to {labels.max()}, but the network has "
+                f"{outputs} classes, 0 to {outputs - 1}."
+            )
+        return
+    if labels.ndim != 2:
+        raise DataError(
+            f"loss={loss!r} needs targets, float32 [n, {outputs}] with one for each output, and "
+            "these data have a class for each image."
+        )
+    if labels.shape[1] != outputs:
+        raise DataError(
+            f"The targets are {list(labels.shape)}, but the network has {outputs} outputs."
+        )
+    if not np.isfinite(labels).all():
+        raise DataError("The targets must be finite numbers.")
+    if loss == _LABELS and len(labels) and not 0 <= labels.min() <= labels.max() <= 1:
+        raise DataError(
+            f"The targets of {loss} must be from 0 to 1, and go from {labels.min():g} to "
+            f"{labels.max():g}."
+        )
+
+
+def check_classifier(loss: str, what: str) -> None:
+    """Check that a network was trained by cross-entropy.
+
+    Args:
+        loss: of the network.
+        what: what is to be done, for the message, as in "Calibrating".
+
+    Raises:
+        NeocogError: it was not.
+    """
+    if has_targets(loss):
+        raise NeocogError(
+            f"{what} is for networks that choose one class, trained by {_CLASSES}; this one was "
+            f"trained by {loss}."
+        )
+
+
+def probabilities_of(loss: str, scores: Floats, temperature: float = 1.0) -> Floats:
+    """What scores mean: softmax of them, σ of each, or they themselves, float32 [n, outputs].
+
+    Args:
+        loss: by which the network was trained.
+        scores: float32 [n, outputs].
+        temperature: by which scores are divided before softmax and σ.
+    """
+    if loss == _NUMBERS:
+        return scores
+    wide = scores.astype(np.float64)
+    found = softmax(wide, temperature) if loss == _CLASSES else sigmoid_forward(wide / temperature)
+    return found.astype(np.float32)
