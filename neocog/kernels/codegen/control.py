@@ -57,7 +57,10 @@ def repeat(
 
 
 def either_way(
-    emit: Any, condition: Any, then: Callable[[], _Values], otherwise: Callable[[], _Values]
+    emit: Any,
+    condition: Any,
+    then: Callable[[], _Values | None],
+    otherwise: Callable[[], _Values | None],
 ) -> list[Any]:
     """The values of `then()` where the condition holds at run time, else those of the other."""
     builder = emit.builder

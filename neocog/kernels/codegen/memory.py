@@ -152,10 +152,6 @@ class MemoryEmitter:
         """The pointer `offset` floats after `pointer`."""
         return self._address(pointer, offset, FLOAT)
 
-    def advance_longs(self, pointer: Any, offset: Any) -> Any:
-        """The pointer `offset` int64 after `pointer`."""
-        return self._address(pointer, offset, I64)
-
     def opaque(self, pointer: Any) -> Any:
         """The same pointer, hidden from LLVM's optimizer.
 

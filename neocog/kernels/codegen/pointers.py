@@ -17,7 +17,6 @@ __all__ = [
     "pointer",
     "rolled",
     "stack_floats",
-    "stack_longs",
     "zeros",
 ]
 
@@ -46,19 +45,6 @@ def stack_floats(typing_context, n):
         return builder.bitcast(place, context.get_value_type(FLOATS))
 
     return FLOATS(n), generate
-
-
-@intrinsic(prefer_literal=True)
-def stack_longs(typing_context, n):
-    """A pointer to `n` int64 on the stack; `n` is a constant."""
-    size = n.literal_value
-
-    def generate(context, builder, signature, arguments):
-        with builder.goto_entry_block():
-            place = builder.alloca(ir.ArrayType(I64, size))
-        return builder.bitcast(place, context.get_value_type(LONGS))
-
-    return LONGS(n), generate
 
 
 @intrinsic

@@ -18,12 +18,11 @@ x from the region's first pixel. ReLU after the maximum equals ReLU before it.
 from collections.abc import Iterator
 from typing import Any
 
-from neocog.kernels.codegen.pointers import advance, stack_floats, stack_longs
+from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES
 from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
-from neocog.kernels.convolution.places import Steps
-from neocog.kernels.convolution.tiles import compute_pixels, put_rows
+from neocog.kernels.convolution.tiles import compute_stretch
 from neocog.kernels.convolution.tiling import Convolution
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
@@ -45,48 +44,37 @@ def conv2d_forward(spec, o, first, count):
     # Where there is no gate, y is read in its place, without effect.
     gates = advance(o.gate, spec.gate.start) if spec.gated else results
     others = o.winners if spec.pool else gates
-    steps = (
-        Steps(spec.x.size, spec.row_step, spec.step),
-        Steps(spec.y.size, spec.y.row, spec.y.pixel),
-        Steps(spec.other.size, spec.other.row, spec.other.pixel),
-    )
-    tables = stack_longs(spec.table_size), stack_longs(spec.table_size)
     kept = stack_floats(spec.kept_size)
-    put_rows(spec, tables[0], steps)
-    size = spec.y.height, spec.y.width
     taps = spec.w.kernel_h, spec.tap_columns
-    # With the weight first, tiles go on from one image into the next.
-    together = count if spec.weight_first else 1
-    each = spec.bands * spec.w.blocks
     begin = first if spec.parts else 0
-    end = begin + count if spec.parts else count // max(1, together) * each
-    for item in range(begin, end):
-        n, band, k = item // each, item // spec.w.blocks % spec.bands, item % spec.w.blocks
+    for item in range(begin, begin + (count if spec.parts else count * spec.bands * spec.w.blocks)):
+        if spec.weight_first:
+            n, band, k = item % count, 0, item // count
+        else:
+            n, band, k = (
+                item // spec.w.blocks // spec.bands,
+                item // spec.w.blocks % spec.bands,
+                item % spec.w.blocks,
+            )
         group, block = k // spec.w.group_blocks, k % spec.w.group_blocks
         channel = group * spec.w.group_out + block * spec.w.block
         lanes = spec.last_lanes if block == spec.w.group_blocks - 1 else LANES
-        maps = (
-            advance(images, group * spec.w.group_in),
-            advance(results, channel),
-            advance(others, channel),
-        )
-        row = band * spec.band
-        pixels = (min(row + spec.band, spec.y.height) - row) * spec.y.width
-        compute_pixels(
-            spec,
-            tables,
-            maps,
-            steps,
-            (n, row, 0),
-            together * pixels,
-            size,
-            advance(o.weight, k * spec.w.block_size),
-            taps,
-            row * spec.y.width // spec.most * spec.lines_ahead,
-            advance(o.bias, channel),
-            lanes,
-            kept,
-        )
+        w = advance(o.weight, k * spec.w.block_size)
+        bias = advance(o.bias, channel)
+        x = advance(images, n * spec.x.size + group * spec.w.group_in)
+        y = advance(results, n * spec.y.size + channel)
+        other = advance(others, n * spec.other.size + channel)
+        for row in range(
+            band * spec.band, min((band + 1) * spec.band, spec.y.height), spec.stretch_rows
+        ):
+            maps = (
+                advance(x, row * spec.row_step),
+                advance(y, row * spec.y.row),
+                advance(other, row * spec.other.row),
+            )
+            rows = min(spec.stretch_rows, spec.y.height - row)
+            line = row * spec.y.width // spec.most * spec.lines_ahead
+            compute_stretch(spec, maps, rows, spec.y.width, w, taps, line, bias, lanes, kept)
 
 
 def kinds() -> Iterator[tuple[Any, Any]]:

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
-from neocog.kernels.codegen.pointers import advance, stack_floats, stack_longs
+from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.compiler.jit import inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.convolution.places import Steps
+from neocog.kernels.convolution.places import stretch_rows
 from neocog.kernels.convolution.register_tile import RegisterTile
-from neocog.kernels.convolution.tiles import compute_pixels, put_rows
+from neocog.kernels.convolution.tiles import compute_stretch
 from neocog.kernels.convolution.tiling import weight_first
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
@@ -84,10 +84,31 @@ class InputGradient(RegisterTile, Spec):
         """Whether a block of weights is applied to all images at once; see `Convolution`."""
         return weight_first(self.w, self.dy)
 
+    # Stretches of the pixels of one class. Classes have as many rows and columns as the first, or
+    # one less.
+
     @property
-    def in_rows(self) -> bool:
-        """Whether no tile goes on into the next row of a class."""
-        return self.dx.width % self.stride_w == 0 and self.fills(self.dx.width // self.stride_w)
+    def stretch_rows(self) -> int:
+        """Rows of a class in a stretch; the last one may have less."""
+        height, width = -(-self.dx.height // self.stride_h), -(-self.dx.width // self.stride_w)
+        return stretch_rows(height, width, self.most)
+
+    @property
+    def stretches(self) -> list[tuple[int, int]]:
+        """Rows and columns of all stretches, as far as they differ."""
+        heights, widths = (
+            {-(-(size - at) // stride) for at in range(min(stride, size))}
+            for size, stride in ((self.dx.height, self.stride_h), (self.dx.width, self.stride_w))
+        )
+        rows = {min(self.stretch_rows, height) for height in heights}
+        rows |= {height % self.stretch_rows for height in heights} - {0}
+        return [(some, width) for some in sorted(rows) for width in sorted(widths)]
+
+    @property
+    def steps(self) -> list[tuple[int, int]]:
+        """Floats from one row and column of a class to the next, in dy, dx and `other`."""
+        maps = ((self.stride_h * m.row, self.stride_w * m.pixel) for m in (self.dx, self.other))
+        return [(self.dy.row, self.dy.pixel), *maps]
 
     # Taps
 
@@ -169,17 +190,9 @@ def conv2d_backward_input_strided(spec, o, first, count):
     # Where there is no gate, dx is read in its place, without effect.
     gates = advance(o.gate, spec.gate.start) if spec.gated else results
     other = spec.other
-    steps = (
-        Steps(spec.dy.size, spec.dy.row, spec.dy.pixel),
-        Steps(spec.dx.size, spec.stride_h * spec.dx.row, spec.stride_w * spec.dx.pixel),
-        Steps(other.size, spec.stride_h * other.row, spec.stride_w * other.pixel),
-    )
-    tables = stack_longs(spec.table_size), stack_longs(spec.table_size)
     kept = stack_floats(spec.kept_size)
-    put_rows(spec, tables[0], steps)
-    together = count if spec.weight_first else 1
-    for item in range(count // max(1, together) * spec.w.blocks):
-        n, k = item // spec.w.blocks, item % spec.w.blocks
+    for item in range(count * spec.w.blocks):
+        n, k = (item % count, item // count) if spec.weight_first else divmod(item, spec.w.blocks)
         group, block = k // spec.w.group_blocks, k % spec.w.group_blocks
         channel = group * spec.w.group_out + block * spec.w.block
         lanes = spec.last_lanes if block == spec.w.group_blocks - 1 else LANES
@@ -197,26 +210,27 @@ def conv2d_backward_input_strided(spec, o, first, count):
                 width = (spec.dx.width - v + spec.stride_w - 1) // spec.stride_w
                 tap = last_tap - (i * spec.w.kernel_w + j) * spec.w.tap_size
                 of_dy = spec.dy.start + dy_row * spec.dy.row + dy_column * spec.dy.pixel
-                maps = (
-                    advance(o.dy, of_dy + group * spec.w.group_in),
-                    advance(results, h * spec.dx.row + v * spec.dx.pixel + channel),
-                    advance(gates, h * other.row + v * other.pixel + channel),
-                )
-                compute_pixels(
-                    spec,
-                    tables,
-                    maps,
-                    steps,
-                    (n, 0, 0),
-                    together * height * width,
-                    (height, width),
-                    advance(o.weight, tap),
-                    (rows if columns > 0 else 0, columns),
-                    0,
-                    o.dx,
-                    lanes,
-                    kept,
-                )
+                dy = advance(o.dy, of_dy + n * spec.dy.size + group * spec.w.group_in)
+                of_dx = n * spec.dx.size + h * spec.dx.row + v * spec.dx.pixel + channel
+                of_other = n * other.size + h * other.row + v * other.pixel + channel
+                for row in range(0, height, spec.stretch_rows):
+                    maps = (
+                        advance(dy, row * spec.dy.row),
+                        advance(results, of_dx + row * (spec.stride_h * spec.dx.row)),
+                        advance(gates, of_other + row * (spec.stride_h * other.row)),
+                    )
+                    compute_stretch(
+                        spec,
+                        maps,
+                        min(spec.stretch_rows, height - row),
+                        width,
+                        advance(o.weight, tap),
+                        (rows if columns > 0 else 0, columns),
+                        0,
+                        o.dx,
+                        lanes,
+                        kept,
+                    )
 
 
 def kinds() -> Iterator[tuple[Any, Any]]:

@@ -1,78 +1,46 @@
-"""Where the pixels of a register tile lie in the maps.
+"""Where the pixels of register tiles lie in the maps: tables that kernels read.
 
-A tile is some pixels one after another, in the order of rows, and of images where a tile goes on
-into the next image. So maps of any width fill tiles of one size. A table has the pixels' offsets in
-floats, from which blocks read them: that takes as many registers and instructions as constant
-offsets would, but for loads, which cost nothing beside several times as many products. Within a row
-the offsets from the first pixel are always the same.
+A *stretch* is some rows of a map, whose pixels are computed one after another, a tile at a time. Of
+wide maps it is one row. Narrower ones would leave much of a row's last tile empty, so a stretch has
+several rows, and a tile goes on from one row into the next. A table has the pixels' offsets in
+floats: that takes as many registers and instructions as constant offsets would, but for loads,
+which cost nothing beside several times as many products.
 
-Places beyond the last pixel repeat the first one, which is then computed and written several times.
+Places behind the last pixel repeat the first one of their tile, which is then computed and written
+several times.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from neocog.kernels.codegen.pointers import rolled
-from neocog.kernels.compiler.jit import inlined
+__all__ = ["places_of", "stretch_rows", "table"]
 
-__all__ = ["Steps", "next_place", "offset_of", "put_places", "put_row"]
-
-
-class Steps(NamedTuple):
-    """Floats of a map from one image, row and column to the next."""
-
-    image: int
-    row: int
-    column: int
+# Pixels of a stretch of several rows, at most.
+_MOST_PIXELS = 1024
 
 
-@inlined
-def put_row(offsets, places, step):
-    """Write the offsets of places in a row from the first of them."""
-    for n in range(places):
-        offsets[rolled(n)] = n * step
+def stretch_rows(height: int, width: int, most: int) -> int:
+    """Rows of a stretch, for tiles of `most` places."""
+    return 1 if width >= 2 * most else min(height, _MOST_PIXELS // width)
 
 
-@inlined
-def offset_of(place, steps):
-    """Floats to a place: an image, row and column."""
-    image, row, column = place
-    return image * steps.image + row * steps.row + column * steps.column
+def places_of(pixels: int, sizes: Sequence[int]) -> int:
+    """Places of all tiles of a stretch: the last is the smallest that will do."""
+    begin = (pixels - 1) // max(sizes) * max(sizes)
+    return begin + min(size for size in sizes if size >= pixels - begin)
 
 
-@inlined
-def put_places(offsets, places, taken, place, size, steps):
-    """Write the offsets of `taken` pixels from one place on, for a tile of `places`.
+def table(
+    rows: int, columns: int, sizes: Sequence[int], steps: Sequence[tuple[int, int]]
+) -> list[int]:
+    """Offsets of a stretch's places in several maps, one map after another.
 
-    `size` is the rows and columns of an image.
+    Args:
+        rows: of the stretch.
+        columns: of the stretch.
+        sizes: places of tiles.
+        steps: floats from one row and from one column to the next, of each map.
     """
-    _, row, column = place
-    height, width = size
-    at = first = offset_of(place, steps)
-    for n in range(rolled(taken)):
-        offsets[rolled(n)] = at
-        column += 1
-        at += steps.column
-        if column == width:
-            column = 0
-            row += 1
-            at += steps.row - width * steps.column
-            if row == height:
-                row = 0
-                at += steps.image - height * steps.row
-    for n in range(rolled(taken), places):
-        offsets[rolled(n)] = first
-
-
-@inlined
-def next_place(place, taken, size):
-    """The place behind a tile."""
-    image, row, column = place
-    height, width = size
-    column += taken
-    while column >= width:
-        column -= width
-        row += 1
-        if row == height:
-            row = 0
-            image += 1
-    return image, row, column
+    pixels = [(row, column) for row in range(rows) for column in range(columns)]
+    begin = (len(pixels) - 1) // max(sizes) * max(sizes)
+    pixels += [pixels[begin]] * (places_of(len(pixels), sizes) - len(pixels))
+    return [row * down + column * right for down, right in steps for row, column in pixels]

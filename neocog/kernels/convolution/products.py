@@ -6,9 +6,10 @@ for some places p and one block of output channels k. The channels c of a tap li
 x and in the weight. What is unrolled are `unroll` of them; taps and the rest are loops, whose
 lengths and strides are read. Every sum is one chain of fused multiply-adds in the order of i, j, c.
 
-The offsets of the places come from a table (`places`). Reading it costs nothing beside the products
-of eight channels.
+The offsets of the places come from a table (`places`).
 """
+
+from typing import Any
 
 from neocog.kernels.codegen.control import either_way, repeat
 from neocog.kernels.codegen.vector_types import LANES
@@ -16,15 +17,22 @@ from neocog.kernels.convolution.register_tile import LINE
 
 __all__ = ["sums_of_products"]
 
+# Places whose products alternate, so that they do not wait for each other.
+_TOGETHER = 4
 
-def _pixels(emit, spec, place):
-    """Pointers to the pixels of a place: with pooling four, else one."""
+
+def _pixels(emit, spec, x, xs, n):
+    """Pointers to the pixels of the n-th place: with pooling four, else one."""
+    if spec.x_step:
+        place = emit.advance(x, n * spec.x_step)
+    else:
+        place = emit.advance(x, emit.load_long(xs, n))
+        # Products by one vector read x themselves: best at an address without an index.
+        place = emit.opaque(place) if spec.w.vectors == 1 else place
     if not spec.pool:
         return [place]
-    return [
-        place,
-        *(emit.advance(place, to) for to in (spec.right, spec.below, spec.right + spec.below)),
-    ]
+    others = (spec.right, spec.below, spec.right + spec.below)
+    return [place, *(emit.advance(place, to) for to in others)]
 
 
 def _multiply(emit, spec, places, x, xs, w, sums, channels):
@@ -33,29 +41,28 @@ def _multiply(emit, spec, places, x, xs, w, sums, channels):
     The weights of a few channels stay in registers, so that each place's pointer is loaded once for
     all of them and needs a register no longer than that.
     """
-    vectors, sums = spec.w.vectors, list(sums)
+    vectors = spec.w.vectors
+    together = max(1, _TOGETHER // vectors)
     # LLVM would keep the offsets in registers even where there are not enough.
     xs = emit.opaque(xs) if spec.most >= 8 or spec.straight else xs
     depth = min(spec.depth, 3) if spec.straight else spec.depth
     for begin in range(0, len(channels), depth):
-        some = range(begin, min(begin + depth, len(channels)))
-        weight = [[emit.load(w, (c * vectors + v) * LANES) for v in range(vectors)] for c in some]
-        at = 0
-        for n in range(places):
-            if spec.x_step:
-                place = emit.advance(x, n * spec.x_step)
-            else:
-                place = emit.advance(x, emit.load_long(xs, n))
-                # Products by one vector read x themselves: best at an address without an index.
-                place = emit.opaque(place) if vectors == 1 else place
-            for pixel in _pixels(emit, spec, place):
-                these = sums[at : at + vectors]
-                for c, of_channel in zip(some, weight, strict=True):
-                    value = emit.broadcast(pixel, channels[c])
-                    pairs = zip(of_channel, these, strict=True)
-                    these = [emit.fma(value, factor, total) for factor, total in pairs]
-                sums[at : at + vectors] = emit.settle(these)
-                at += vectors
+        some = channels[begin : begin + depth]
+        results: list[Any] = []
+        rows = range(begin, begin + len(some))
+        weight = [[emit.load(w, (c * vectors + v) * LANES) for v in range(vectors)] for c in rows]
+        for first in range(0, places, together):
+            of = range(first, min(first + together, places))
+            pixels = [pixel for n in of for pixel in _pixels(emit, spec, x, xs, n)]
+            at = len(results)
+            these = list(sums[at : at + len(pixels) * vectors])
+            for channel, factors in zip(some, weight, strict=True):
+                for n, pixel in enumerate(pixels):
+                    value = emit.broadcast(pixel, channel)
+                    for to, factor in enumerate(factors, n * vectors):
+                        these[to] = emit.fma(value, factor, these[to])
+            results += emit.settle(these)
+        sums = results
     return sums
 
 

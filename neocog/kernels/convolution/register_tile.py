@@ -1,9 +1,11 @@
 """Tiles of sums that stay in registers while products are added to them."""
 
+from itertools import accumulate, chain
 from math import inf, nan
 from typing import ClassVar
 
 from neocog.kernels.codegen.vector_types import LANES, REGISTERS
+from neocog.kernels.convolution.places import places_of, table
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["LINE", "SUMS", "RegisterTile"]
@@ -37,7 +39,7 @@ class RegisterTile:
     bias: bool = False
     constants: ClassVar[tuple[str, ...]] = (
         *("w.vectors", "w.block", "most", "some", "few", "has_some", "has_few"),
-        *("depth", "table_size", "kept_size", "pool", "unroll", "straight", "x_step"),
+        *("depth", "kept_size", "pool", "unroll", "straight", "x_step"),
     )
 
     @property
@@ -115,18 +117,52 @@ class RegisterTile:
         return next(n for n in (4, 2, 1) if n <= max(1, fitting))
 
     @property
-    def table_size(self) -> int:
-        """Numbers of a table of places in three maps."""
-        return 3 * self.most
-
-    @property
     def kept_size(self) -> int:
         """Floats of a large tile."""
         return self.most * self._sums * LANES
 
-    def fills(self, width: int) -> bool:
-        """Whether tiles had better end with rows of this width, and so reach over no end of one."""
-        return width >= 2 * self.most and width % self.few == 0
+    # Tables of places
+
+    @property
+    def stretches(self) -> list[tuple[int, int]]:
+        """Rows and columns of all stretches, as far as they differ; see `places`."""
+        raise NotImplementedError
+
+    @property
+    def steps(self) -> list[tuple[int, int]]:
+        """Floats from one row and column of the result to the next, in x, y and `other`."""
+        raise NotImplementedError
+
+    @property
+    def tile_sizes(self) -> tuple[int, ...]:
+        """Places of the tiles that there are."""
+        return self.most, self.some, self.few
+
+    @property
+    def table_rows(self) -> tuple[int, ...]:
+        """Rows of the stretch that each table is for."""
+        return tuple(rows for rows, _ in self.stretches)
+
+    @property
+    def table_columns(self) -> tuple[int, ...]:
+        """Columns of the stretch that each table is for."""
+        return tuple(columns for _, columns in self.stretches)
+
+    @property
+    def table_lengths(self) -> tuple[int, ...]:
+        """Places in each table, of one map."""
+        return tuple(places_of(rows * columns, self.tile_sizes) for rows, columns in self.stretches)
+
+    @property
+    def table_starts(self) -> tuple[int, ...]:
+        """Where each table begins in `offsets`."""
+        return tuple(accumulate((0, *self.table_lengths[:-1]), lambda at, n: at + 3 * n))
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """All tables."""
+        tables = (table(*shape, self.tile_sizes, self.steps) for shape in self.stretches)
+        return tuple(chain.from_iterable(tables))
 
     # Channels
 
@@ -173,11 +209,6 @@ class RegisterTile:
         if self.pool:
             return self.result.bare
         return self.gate if self.gated else self.result
-
-    @property
-    def reads_other(self) -> bool:
-        """Whether the third map is read or written."""
-        return self.is_passed or self.winners or self.last_lanes < LANES
 
     @property
     def is_passed(self) -> bool:

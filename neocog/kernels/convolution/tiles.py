@@ -1,31 +1,23 @@
-"""The register tiles of a convolution: sums of products, and what is written of them.
-
-Two tables have the offsets of a tile's places in three maps each: x, y, and the gate or with
-pooling the winners. In the one are the places of a tile within a row, from its first; the other is
-written for every tile that reaches over the end of a row.
-"""
+"""The register tiles of a convolution: sums of products, and what is written of them."""
 
 from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.control import either_way
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.compiler.jit import inlined
 from neocog.kernels.convolution.finishing import finish, finish_pooled
-from neocog.kernels.convolution.places import next_place, offset_of, put_places, put_row
 from neocog.kernels.convolution.products import sums_of_products
 from neocog.kernels.convolution.register_tile import LINE
 
-__all__ = ["compute_pixels", "put_rows"]
+__all__ = ["compute_stretch"]
 
 
 @block(nothing)
-def compute(
-    emit, spec, places, taken, table, x, y, other, w, taps, ahead, lines, bias, lanes, kept
-):
+def compute(emit, spec, places, taken, tables, maps, w, taps, ahead, lines, bias, lanes, kept):
     """Compute a tile for one block of channels."""
-    ys, others = (emit.advance_longs(table, n * spec.most) for n in (1, 2))
+    (x, y, other), (xs, ys, others) = maps, tables
 
     def tile(size):
-        sums = sums_of_products(emit, spec, size, x, table, w, taps, ahead, lines, bias, lanes)
+        sums = sums_of_products(emit, spec, size, x, xs, w, taps, ahead, lines, bias, lanes)
         if spec.pool:
             finish_pooled(emit, spec, sums, y, ys, other, others)
         else:
@@ -44,26 +36,23 @@ def compute(
 
 
 @inlined
-def put_rows(spec, table, steps):
-    """Write the offsets of places within a row, in three maps with these steps."""
-    for_x, for_y, for_other = steps
-    put_row(table, spec.most, for_x.column)
-    put_row(advance(table, spec.most), spec.most, for_y.column)
-    put_row(advance(table, 2 * spec.most), spec.most, for_other.column)
+def table_of(spec, rows, columns):
+    """The number of the table of a stretch of this shape."""
+    n = 0
+    while spec.table_rows[n] != rows or spec.table_columns[n] != columns:
+        n += 1
+    return n
 
 
 @inlined
-def compute_pixels(spec, tables, maps, steps, place, left, size, w, taps, line, bias, lanes, kept):
-    """Compute `left` pixels from `place` on of images of this size, for one block of channels.
+def compute_stretch(spec, maps, rows, columns, w, taps, line, bias, lanes, kept):
+    """Compute a stretch for one block of channels.
 
     Args:
         spec: has the attributes of a `RegisterTile`.
-        tables: of places in a row, and of any places.
-        maps: pointers to x, y, and the gate or the winners.
-        steps: of these maps.
-        place: image, row and column of the first pixel.
-        left: how many pixels.
-        size: rows and columns of an image.
+        maps: pointers to the stretch in x, in y, and in the gate or with pooling the winners.
+        rows: of the stretch.
+        columns: of the stretch.
         w: the weights of the block.
         taps: rows and columns of the kernel.
         line: how many cache lines of the next block of weights are already prefetched.
@@ -71,44 +60,33 @@ def compute_pixels(spec, tables, maps, steps, place, left, size, w, taps, line, 
         lanes: lanes of its last vector.
         kept: room for a tile.
     """
+    number = table_of(spec, rows, columns)
+    length = spec.table_lengths[number]
+    table = advance(spec.offsets, spec.table_starts[number])
+    pixels = rows * columns
     x, y, other = maps
-    for_x, for_y, for_other = steps
-    in_row, anywhere = tables
-    width = size[1]
-    while left > 0:
-        limit = min(left, width - place[2]) if spec.in_rows else left
+    for begin in range(0, pixels, spec.most):
+        left = pixels - begin
         places = spec.most
-        if limit <= spec.few:
+        if left <= spec.few:
             places = spec.few
-        elif limit <= spec.some:
+        elif left <= spec.some:
             places = spec.some
-        taken = min(limit, places)
-        first, table = place, in_row
+        xs = advance(table, begin)
         if spec.x_step:
-            # The last tile of a row begins so far to the left that it ends with the row.
-            first = place[0], place[1], min(place[2], width - places)
-        if spec.x_step or (taken == places and place[2] + places <= width):
-            of_x = advance(x, offset_of(first, for_x))
-            of_y = advance(y, offset_of(first, for_y))
-            of_other = advance(other, offset_of(first, for_other))
-        else:
-            of_x, of_y, of_other, table = x, y, other, anywhere
-            put_places(table, places, taken, place, size, for_x)
-            put_places(advance(table, spec.most), places, taken, place, size, for_y)
-            if spec.reads_other:
-                others = advance(table, 2 * spec.most)
-                put_places(others, places, taken, place, size, for_other)
+            # The last tile begins so far to the left that it ends with the row.
+            first = min(begin, pixels - places)
+            x, xs = advance(maps[0], first * spec.x_step), advance(table, first)
+        ys, others = advance(xs, length), advance(xs, 2 * length)
         ahead = spec.w.block_size + line * LINE
         lines = spec.lines_ahead if line < spec.unrolled_lines else 0
         line += spec.lines_ahead
         compute(
             spec,
             places,
-            taken,
-            table,
-            of_x,
-            of_y,
-            of_other,
+            min(left, places),
+            (xs, ys, others),
+            (x, y, other),
             w,
             taps,
             ahead,
@@ -117,5 +95,3 @@ def compute_pixels(spec, tables, maps, steps, place, left, size, w, taps, line, 
             lanes,
             kept,
         )
-        place = next_place(place, taken, size)
-        left -= taken

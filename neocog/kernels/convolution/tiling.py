@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.convolution.places import stretch_rows
 from neocog.kernels.convolution.register_tile import RegisterTile
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
@@ -106,10 +107,24 @@ class Convolution(RegisterTile, Spec):
         """Floats of x from a pooled region's first pixel to the one below."""
         return region(self.x, self.stride_h, self.stride_w)[2]
 
+    # Stretches
+
     @property
-    def in_rows(self) -> bool:
-        """Whether no tile goes on into the next row."""
-        return self.x_step > 0 or self.fills(self.y.width)
+    def stretch_rows(self) -> int:
+        """Rows of y in a stretch; the last one may have less."""
+        return stretch_rows(self.y.height, self.y.width, 0 if self.x_step else self.most)
+
+    @property
+    def stretches(self) -> list[tuple[int, int]]:
+        """Rows and columns of all stretches, as far as they differ."""
+        rows = {self.stretch_rows, self.y.height % self.stretch_rows} - {0}
+        return [(some, self.y.width) for some in sorted(rows)]
+
+    @property
+    def steps(self) -> list[tuple[int, int]]:
+        """Floats from one row and column of y to the next, in x, y and `other`."""
+        maps = ((m.row, m.pixel) for m in (self.y, self.other))
+        return [(self.row_step, self.step), *maps]
 
     # Taps
 
@@ -184,7 +199,8 @@ class Convolution(RegisterTile, Spec):
         """
         if 4 * self.x.size <= 2 * _CACHE:
             return self.y.height
-        return min(self.y.height, max(1, _CACHE // (4 * self.row_step)))
+        together = self.stretch_rows
+        return max(together, _CACHE // (4 * self.row_step) // together * together)
 
     @property
     def bands(self) -> int:
