@@ -66,21 +66,15 @@ class Builder:
 
     # Instructions
 
-    def emit(self, kernel: Any, spec: Any, *rest: Any, **operands: str | None) -> None:
+    def emit(self, kernel: Any, spec: Any, layer: str, /, **operands: str | None) -> None:
         """Add an instruction to the current group of images."""
-        if isinstance(rest[0], tuple):
-            self._images.append(Instruction(kernel, spec, *rest))
-            return
-        self._images.append(Instruction.of(kernel, spec, *rest, **operands))
+        self._images.append(Instruction.of(kernel, spec, layer, **operands))
 
     def emit_parts(
-        self, kernel: Any, spec: Any, *rest: Any, parts: int, **operands: str | None
+        self, kernel: Any, spec: Any, layer: str, /, *, parts: int, **operands: str | None
     ) -> None:
         """Add an instruction whose items are parts of the only image."""
-        if isinstance(rest[0], tuple):
-            instruction = Instruction(kernel, spec, *rest)
-        else:
-            instruction = Instruction.of(kernel, spec, *rest, **operands)
+        instruction = Instruction.of(kernel, spec, layer, **operands)
         self.over(Group([instruction], parts, parts, barrier=True))
 
     def cut(self, *, barrier: bool = True) -> None:

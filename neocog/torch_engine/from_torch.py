@@ -21,7 +21,7 @@ from neocog.torch_engine.tracing import Tracing
 __all__ = ["graph_from_torch"]
 
 
-class _Tracer(fx.Tracer):
+class _Tracer(fx.Tracer):  # type: ignore[misc]
     """Stops at the modules for which there is a rule."""
 
     def is_leaf_module(self, module: nn.Module, module_qualified_name: str) -> bool:

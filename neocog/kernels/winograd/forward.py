@@ -182,5 +182,5 @@ def kinds() -> Iterator[tuple[Kernel, Winograd]]:
     for channels in (LANES, 2 * LANES, 3 * LANES):
         for inputs in (1, 2**20 // channels):
             x, y = FeatureMap(1, 1, inputs, 1, 1), FeatureMap(1, 1, channels)
-            for options in ({}, {"accumulate": True}, {"gated": True}):
-                yield winograd_forward, Winograd(x, y, 1, 1, **options)
+            for adds, gated in ((False, False), (True, False), (False, True)):
+                yield winograd_forward, Winograd(x, y, 1, 1, accumulate=adds, gated=gated)
