@@ -21,7 +21,7 @@ from tables import write_table
 from winograd import of_batch, of_shard, winograd
 
 from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import pointer, zeros
+from neocog.kernels.codegen.pointers import zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, REGISTERS
 from neocog.kernels.compiler.jit import kernel
 
@@ -38,25 +38,24 @@ class Chains:
 
 
 @block(accumulators)
-def _multiply_add(e, s, sums, x):
-    factor = e.load(x)
-    return [e.fma(factor, factor, total) for total in sums]
+def _multiply_add(emit, spec, sums, x):
+    factor = emit.load(x)
+    return [emit.fma(factor, factor, total) for total in sums]
 
 
 @block(nothing)
-def _keep(e, s, sums, y):
+def _keep(emit, spec, sums, y):
     for at, total in enumerate(sums):
-        e.store(total, y, at * LANES)
+        emit.store(total, y, at * LANES)
 
 
-@kernel
-def _peak(s, operands, first, count):
-    x, y = pointer(operands, 0, FLOATS), pointer(operands, 1, FLOATS)
+@kernel(x=FLOATS, y=FLOATS)
+def _peak(spec, o, first, count):
     for _ in range(count):
-        sums = zeros(s.count)
+        sums = zeros(spec.count)
         for _ in range(_TURNS):
-            sums = _multiply_add(s, sums, x)
-        _keep(s, sums, y)
+            sums = _multiply_add(spec, sums, o.x)
+        _keep(spec, sums, o.y)
 
 
 def peak():

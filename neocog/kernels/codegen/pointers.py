@@ -14,7 +14,6 @@ __all__ = [
     "advance",
     "function_pointer_call",
     "longs_at",
-    "pointer",
     "rolled",
     "stack_floats",
     "zeros",
@@ -45,20 +44,6 @@ def stack_floats(typing_context, n):
         return builder.bitcast(place, context.get_value_type(FLOATS))
 
     return FLOATS(n), generate
-
-
-@intrinsic
-def pointer(typing_context, table, index, kind):
-    """The pointer whose address is table[index]; `kind` is FLOATS, INTS, …, as a type."""
-    result = kind.instance_type
-
-    def generate(context, builder, signature, arguments):
-        place = builder.gep(arguments[0], [arguments[1]], source_etype=I64)
-        return builder.inttoptr(
-            builder.load(place, typ=I64), context.get_value_type(signature.return_type)
-        )
-
-    return result(table, types.intp, kind), generate
 
 
 @intrinsic

@@ -18,7 +18,7 @@ import hashlib
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numba
@@ -114,7 +114,7 @@ class Kernel:
     def __init__(self, function: Any, operands: Mapping[str, Any]) -> None:
         self.function, self.operands = function, dict(operands)
         self.dispatcher = njit(**_OPTIONS, **_BARE, pipeline_class=KernelCompiler)(function)
-        self._operands_type = OperandsType(operands) if operands else LONGS
+        self._operands_type = OperandsType(operands)
         self.__name__, self.__module__ = function.__name__, function.__module__
         self.__doc__ = function.__doc__
 
@@ -139,10 +139,8 @@ _compiled: dict[tuple[Kernel, Any], CompiledKernel] = {}
 _libraries: list[Any] = []
 
 
-def kernel(function: Any = None, /, **operands: Any) -> Any:
+def kernel(**operands: Any) -> Callable[[Any], Kernel]:
     """Declare a kernel's operands: their names and pointer types, in the order of their table."""
-    if function is not None:
-        return Kernel(function, {})
     return lambda function: Kernel(function, operands)
 
 
