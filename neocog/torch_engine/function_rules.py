@@ -6,6 +6,8 @@ of the layer whose output it is, or a number or tuple that later calls use.
 
 import operator
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -20,15 +22,23 @@ from neocog.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
     Concat,
+    Conv2d,
+    Hardsigmoid,
+    Hardswish,
     Layer,
+    LayerNorm2d,
     LeakyReLU,
     MaxPool2d,
+    Mish,
     Multiply,
     ReLU,
+    ReLU6,
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
     Tanh,
 )
 from neocog.torch_engine.tracing import Tracing
@@ -67,6 +77,10 @@ def _apply(layer: Layer) -> _Rule:
 
 for _targets, _layer in (
     ((functional.relu, torch.relu, torch.relu_, "relu", "relu_"), ReLU()),
+    ((functional.relu6,), ReLU6()),
+    ((functional.hardswish,), Hardswish()),
+    ((functional.hardsigmoid,), Hardsigmoid()),
+    ((functional.mish,), Mish()),
     ((functional.silu,), SiLU()),
     ((functional.sigmoid, torch.sigmoid, "sigmoid"), Sigmoid()),
     ((functional.tanh, torch.tanh, "tanh"), Tanh()),
@@ -87,8 +101,8 @@ def _gelu(tracing: Tracing, node: fx.Node) -> str:
 
 
 @from_function(functional.dropout, "contiguous", "clone", "detach")
-def _same(tracing: Tracing, node: fx.Node) -> str:
-    return tracing.name(node.args[0])
+def _same(tracing: Tracing, node: fx.Node) -> Any:
+    return tracing.values[node.args[0]]
 
 
 @from_function("stochastic_depth")
@@ -123,9 +137,10 @@ def _max_pool2d(tracing: Tracing, node: fx.Node) -> str:
         tracing.argument(node, n, name, default)
         for n, (name, default) in enumerate(zip(names, defaults, strict=True), 1)
     )
-    if dilation not in (1, (1, 1)) or ceil:
-        raise ArchitectureError("max_pool2d: dilation and ceil_mode are not supported.")
-    return tracing.add(node.name, MaxPool2d(size, stride, padding), tracing.name(node.args[0]))
+    if dilation not in (1, (1, 1)):
+        raise ArchitectureError(f"{node.name}: pooling with dilation (={dilation}) is no layer.")
+    layer = MaxPool2d(size, stride, padding, ceil_mode=ceil)
+    return tracing.add(node.name, layer, tracing.name(node.args[0]))
 
 
 @from_function(functional.avg_pool2d)
@@ -136,9 +151,7 @@ def _avg_pool2d(tracing: Tracing, node: fx.Node) -> str:
         tracing.argument(node, n, name, default)
         for n, (name, default) in enumerate(zip(names, defaults, strict=True), 1)
     )
-    if ceil:
-        raise ArchitectureError("avg_pool2d: ceil_mode is not supported.")
-    layer = AvgPool2d(size, stride or None, padding, count_include_pad=counts)
+    layer = AvgPool2d(size, stride or None, padding, count_include_pad=counts, ceil_mode=ceil)
     return tracing.add(node.name, layer, tracing.name(node.args[0]))
 
 
@@ -169,7 +182,20 @@ def _reshape(tracing: Tracing, node: fx.Node) -> str:
         return name
     if len(after) == 2:
         return name if len(before) == 2 else tracing.flat(node, name)
+    if len(before) == 4 and len(after) == 5 and before[3:] == after[4:]:
+        return Grouped(name, after[1])
+    if isinstance(found, Grouped) and found.is_transposed and len(after) == 4:
+        return tracing.add(node.name, ChannelShuffle(found.groups), name)
     raise ArchitectureError(f"{node.name}: {before} to {after} is no layer.")
+
+
+@from_function(torch.transpose, "transpose")
+def _transpose(tracing: Tracing, node: fx.Node) -> Any:
+    found = tracing.values.get(node.args[0])
+    axes = {tracing.argument(node, n, f"dim{n - 1}") for n in (1, 2)}
+    if isinstance(found, Grouped) and axes == {1, 2}:
+        return replace(found, is_transposed=True)
+    raise ArchitectureError(f"{node.name}: exchanging axes {axes} is no layer.")
 
 
 @from_function("size")
@@ -200,10 +226,43 @@ def _assert(tracing: Tracing, node: fx.Node) -> None:
 
 @from_function(operator.getitem)
 def _getitem(tracing: Tracing, node: fx.Node) -> Any:
-    value = tracing.argument(node, 0, "")
-    if isinstance(value, str):
-        raise ArchitectureError(f"{node.name}: indexing a map is no layer.")
-    return value[tracing.argument(node, 1, "")]
+    value, index = tracing.argument(node, 0, ""), tracing.argument(node, 1, "")
+    if not isinstance(value, str):
+        return value[index]
+    whole = slice(None, None, None)
+    if isinstance(index, tuple) and len(index) >= 2 and index[1] == whole:
+        index = index[:1]
+    if not isinstance(index, tuple) or index[0] != whole or any(i != whole for i in index[2:]):
+        raise ArchitectureError(f"{node.name}: indexing {index} is no layer.")
+    if len(index) == 1:
+        return value
+    start, stop, step = index[1].indices(tracing.shape(node.args[0])[1])
+    if step != 1:
+        raise ArchitectureError(f"{node.name}: channels in steps of {step} are no layer.")
+    return tracing.add(node.name, Slice(start, stop), value)
+
+
+@from_function(torch.chunk, torch.split, "chunk", "split")
+def _parts(tracing: Tracing, node: fx.Node) -> tuple[str, ...]:
+    source, name = node.args[0], tracing.name(node.args[0])
+    if tracing.argument(node, 2, "dim", 0) not in (1, -3):
+        raise ArchitectureError(f"{node.name}: only channels can be split.")
+    ends = list(accumulate(part.shape[1] for part in node.meta["tensor_meta"]))
+    if ends[-1] != tracing.shape(source)[1]:
+        raise ArchitectureError(f"{node.name}: its parts are not all channels.")
+    parts = zip([0, *ends], ends, strict=False)
+    return tuple(
+        tracing.add(f"{node.name}_{n}", Slice(*part), name) for n, part in enumerate(parts)
+    )
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """A map whose channels are seen as groups, on the way to a channel shuffle."""
+
+    name: str
+    groups: int
+    is_transposed: bool = False
 
 
 @from_function(operator.floordiv)

@@ -10,27 +10,41 @@ from torch import nn
 
 from neocog.errors import ArchitectureError
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
+    CircularPad2d,
     Concat,
     Conv2d,
     Dropout,
     GroupNorm,
+    Hardsigmoid,
+    Hardswish,
     Layer,
     LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Mish,
     Multiply,
+    PReLU,
+    ReflectionPad2d,
     ReLU,
+    ReLU6,
+    ReplicationPad2d,
     Scale,
     Sigmoid,
     SiLU,
+    Slice,
+    Softplus,
     Tanh,
+    Upsample,
+    ZeroPad2d,
 )
 from neocog.torch_engine.layer_rules import (
     AddModule,
@@ -38,6 +52,7 @@ from neocog.torch_engine.layer_rules import (
     LayerNorm2dModule,
     MultiplyModule,
     ScaleModule,
+    SliceModule,
 )
 
 __all__ = ["rule_of_module"]
@@ -71,7 +86,6 @@ def _require(module: nn.Module, **wanted: Any) -> None:
 
 @from_module(nn.Conv2d)
 def _conv2d(module: nn.Conv2d) -> Layer:
-    _require(module, padding_mode="zeros")
     return Conv2d(
         module.in_channels,
         module.out_channels,
@@ -81,6 +95,7 @@ def _conv2d(module: nn.Conv2d) -> Layer:
         dilation=module.dilation,
         groups=module.groups,
         bias=module.bias is not None,
+        padding_mode=module.padding_mode,
     )
 
 
@@ -109,15 +124,21 @@ def _layer_norm2d(module: LayerNorm2dModule) -> Layer:
 
 @from_module(nn.MaxPool2d)
 def _max_pool2d(module: nn.MaxPool2d) -> Layer:
-    _require(module, ceil_mode=False, dilation=1)
-    return MaxPool2d(module.kernel_size, module.stride, module.padding)
+    _require(module, dilation=1)
+    sizes = module.kernel_size, module.stride, module.padding
+    return MaxPool2d(*sizes, ceil_mode=module.ceil_mode)
 
 
 @from_module(nn.AvgPool2d)
 def _avg_pool2d(module: nn.AvgPool2d) -> Layer:
-    _require(module, ceil_mode=False, divisor_override=None)
-    sizes = module.kernel_size, module.stride, module.padding
-    return AvgPool2d(*sizes, count_include_pad=module.count_include_pad)
+    return AvgPool2d(
+        module.kernel_size,
+        module.stride,
+        module.padding,
+        count_include_pad=module.count_include_pad,
+        divisor_override=module.divisor_override,
+        ceil_mode=module.ceil_mode,
+    )
 
 
 @from_module(nn.AdaptiveAvgPool2d)
@@ -188,3 +209,55 @@ def _multiply(module: MultiplyModule) -> Layer:
 @from_module(ConcatModule)
 def _concat(module: ConcatModule) -> Layer:
     return Concat()
+
+
+@from_module(SliceModule)
+def _slice(module: SliceModule) -> Layer:
+    return Slice(module.start, module.stop)
+
+
+@from_module(nn.ChannelShuffle)
+def _channel_shuffle(module: nn.ChannelShuffle) -> Layer:
+    return ChannelShuffle(module.groups)
+
+
+@from_module(nn.Upsample, nn.UpsamplingNearest2d)
+def _upsample(module: nn.Upsample) -> Layer:
+    _require(module, mode="nearest", size=None)
+    factor = module.scale_factor
+    factors = factor if isinstance(factor, tuple) else (factor, factor)
+    if any(float(one) != int(one) for one in factors):
+        raise ArchitectureError(f"Upsample: scale_factor (={factor}) must be whole.")
+    return Upsample(scale_factor=(int(factors[0]), int(factors[1])))
+
+
+for _kind, _layer in (
+    (nn.ZeroPad2d, ZeroPad2d),
+    (nn.ReflectionPad2d, ReflectionPad2d),
+    (nn.ReplicationPad2d, ReplicationPad2d),
+    (nn.CircularPad2d, CircularPad2d),
+):
+    from_module(_kind)(lambda module, layer=_layer: layer(tuple(module.padding)))
+
+for _kind, _layer in (
+    (nn.ReLU6, ReLU6),
+    (nn.Hardswish, Hardswish),
+    (nn.Hardsigmoid, Hardsigmoid),
+    (nn.Mish, Mish),
+):
+    from_module(_kind)(lambda module, layer=_layer: layer())
+
+
+@from_module(nn.ELU)
+def _elu(module: nn.ELU) -> Layer:
+    return ELU(module.alpha)
+
+
+@from_module(nn.Softplus)
+def _softplus(module: nn.Softplus) -> Layer:
+    return Softplus(module.beta, module.threshold)
+
+
+@from_module(nn.PReLU)
+def _prelu(module: nn.PReLU) -> Layer:
+    return PReLU(module.num_parameters, module.init)
