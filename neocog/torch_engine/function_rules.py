@@ -24,11 +24,9 @@ from neocog.layers import (
     BatchNorm2d,
     ChannelShuffle,
     Concat,
-    Conv2d,
     Hardsigmoid,
     Hardswish,
     Layer,
-    LayerNorm2d,
     LeakyReLU,
     MaxPool2d,
     Mish,
@@ -174,17 +172,27 @@ def _mean(tracing: Tracing, node: fx.Node) -> str:
 # Shapes
 
 
+@dataclass(frozen=True)
+class _Grouped:
+    """A map whose channels are seen as groups, on the way to a channel shuffle."""
+
+    name: str
+    groups: int
+    is_transposed: bool = False
+
+
 @from_function(torch.flatten, "flatten", "view", "reshape", torch.squeeze, "squeeze")
-def _reshape(tracing: Tracing, node: fx.Node) -> str:
+def _reshape(tracing: Tracing, node: fx.Node) -> Any:
     before, after = tracing.shape(node.args[0]), tracing.shape(node)
-    name = tracing.name(node.args[0])
+    found = tracing.values.get(node.args[0])
+    name = found.name if isinstance(found, _Grouped) else tracing.name(node.args[0])
     if before == after or (prod(before[1:]) == before[1] and len(before) == len(after) == 4):
         return name
     if len(after) == 2:
         return name if len(before) == 2 else tracing.flat(node, name)
     if len(before) == 4 and len(after) == 5 and before[3:] == after[4:]:
-        return Grouped(name, after[1])
-    if isinstance(found, Grouped) and found.is_transposed and len(after) == 4:
+        return _Grouped(name, after[1])
+    if isinstance(found, _Grouped) and found.is_transposed and len(after) == 4:
         return tracing.add(node.name, ChannelShuffle(found.groups), name)
     raise ArchitectureError(f"{node.name}: {before} to {after} is no layer.")
 
@@ -193,7 +201,7 @@ def _reshape(tracing: Tracing, node: fx.Node) -> str:
 def _transpose(tracing: Tracing, node: fx.Node) -> Any:
     found = tracing.values.get(node.args[0])
     axes = {tracing.argument(node, n, f"dim{n - 1}") for n in (1, 2)}
-    if isinstance(found, Grouped) and axes == {1, 2}:
+    if isinstance(found, _Grouped) and axes == {1, 2}:
         return replace(found, is_transposed=True)
     raise ArchitectureError(f"{node.name}: exchanging axes {axes} is no layer.")
 
@@ -254,15 +262,6 @@ def _parts(tracing: Tracing, node: fx.Node) -> tuple[str, ...]:
     return tuple(
         tracing.add(f"{node.name}_{n}", Slice(*part), name) for n, part in enumerate(parts)
     )
-
-
-@dataclass(frozen=True)
-class Grouped:
-    """A map whose channels are seen as groups, on the way to a channel shuffle."""
-
-    name: str
-    groups: int
-    is_transposed: bool = False
 
 
 @from_function(operator.floordiv)

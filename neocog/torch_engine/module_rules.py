@@ -231,21 +231,30 @@ def _upsample(module: nn.Upsample) -> Layer:
     return Upsample(scale_factor=(int(factors[0]), int(factors[1])))
 
 
-for _kind, _layer in (
-    (nn.ZeroPad2d, ZeroPad2d),
-    (nn.ReflectionPad2d, ReflectionPad2d),
-    (nn.ReplicationPad2d, ReplicationPad2d),
-    (nn.CircularPad2d, CircularPad2d),
-):
-    from_module(_kind)(lambda module, layer=_layer: layer(tuple(module.padding)))
+_PADDINGS: dict[type[nn.Module], Callable[..., Layer]] = {
+    nn.ZeroPad2d: ZeroPad2d,
+    nn.ReflectionPad2d: ReflectionPad2d,
+    nn.ReplicationPad2d: ReplicationPad2d,
+    nn.CircularPad2d: CircularPad2d,
+}
 
-for _kind, _layer in (
-    (nn.ReLU6, ReLU6),
-    (nn.Hardswish, Hardswish),
-    (nn.Hardsigmoid, Hardsigmoid),
-    (nn.Mish, Mish),
-):
-    from_module(_kind)(lambda module, layer=_layer: layer())
+
+@from_module(*_PADDINGS)
+def _padding(module: Any) -> Layer:
+    return _PADDINGS[type(module)](tuple(module.padding))
+
+
+_FUNCTIONS: dict[type[nn.Module], Callable[[], Layer]] = {
+    nn.ReLU6: ReLU6,
+    nn.Hardswish: Hardswish,
+    nn.Hardsigmoid: Hardsigmoid,
+    nn.Mish: Mish,
+}
+
+
+@from_module(*_FUNCTIONS)
+def _function(module: nn.Module) -> Layer:
+    return _FUNCTIONS[type(module)]()
 
 
 @from_module(nn.ELU)
