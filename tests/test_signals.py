@@ -86,7 +86,7 @@ def test_an_error_does_not_swallow_what_came():
 
 def test_a_kernel_is_compiled_to_its_end(monkeypatch):
     """An exception in the midst of LLVM's work would abort the process."""
-    nothing, spec = kernel(lambda s, operands, first, count: None), Update(16)
+    nothing, spec = kernel()(lambda spec, o, first, count: None), Update(16)
     compiled = nothing.dispatcher.compile
 
     def pressed(signature):

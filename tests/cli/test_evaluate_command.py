@@ -102,7 +102,7 @@ def test_evaluate_knows_what_a_model_was_trained_on(command, monkeypatch, model)
 def test_commands_say_that_they_compile(command, with_data, model, pictures, monkeypatch):
     with_data()
     # As if nothing had been compiled before; then it is read from where it is.
-    monkeypatch.setattr("neocog.engine.compilation.kept_address", lambda *_: None)
+    monkeypatch.setattr("neocog.engine.compilation.kept_kernel", lambda *_: None)
     monkeypatch.setattr("neocog.engine.compilation._share", lambda _missing: None)
     said = r"Compiling \d+ kernels for this network \(first time only\) …\n"
     for arguments in (["evaluate", model, "tiny"], ["predict", model, pictures[0]]):

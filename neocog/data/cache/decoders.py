@@ -30,6 +30,6 @@ def decoders() -> str:
         versions.append(f"simplejpeg {version('simplejpeg')}")
     digest = hashlib.sha256(repr(versions).encode())
     folder = Path(__file__).parent.parent
-    for path in (*sorted(folder.glob("*.py")), folder.parent / "kernels" / "resizing.py"):
+    for path in (*sorted(folder.glob("*.py")), folder.parent / "kernels" / "input" / "resizing.py"):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:32]
