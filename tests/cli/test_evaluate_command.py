@@ -103,7 +103,7 @@ def test_commands_say_that_they_compile(command, with_data, model, pictures, mon
     with_data()
     # As if nothing had been compiled before; then it is read from where it is.
     monkeypatch.setattr("neocog.engine.compilation.kept_kernel", lambda *_: None)
-    monkeypatch.setattr("neocog.engine.compilation._share", lambda _missing: None)
+    monkeypatch.setattr("neocog.engine.compilation._share", lambda *_: None)
     said = r"Compiling \d+ kernels for this network \(first time only\) …\n"
     for arguments in (["evaluate", model, "tiny"], ["predict", model, pictures[0]]):
         code, _, err = command(*arguments)
