@@ -91,6 +91,22 @@ def _by_engines(network, x):
             )
 
 
+def _settle(network, x):
+    """Give batch normalization the statistics of these images.
+
+    With those of a new network the values of a deep one vanish: scores would say nothing.
+    """
+    module = to_torch(network).train()
+    for part in module.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = None
+        elif isinstance(part, torch.nn.Dropout):
+            part.eval()
+    with torch.no_grad():
+        module(x.repeat(2, 1, 1, 1))
+    network.load_state_dict({name: t.numpy() for name, t in module.state_dict().items()})
+
+
 def measure(name, network, batch, rounds):
     """One row: milliseconds of each side, and how far the scores differ."""
     network.initialize(0)
@@ -100,6 +116,7 @@ def measure(name, network, batch, rounds):
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     x = (x - torch.tensor(mean).view(1, -1, 1, 1)) / torch.tensor(std).view(1, -1, 1, 1)
     x = x.contiguous()
+    _settle(network, x[:4])
     sides = {"neocog": lambda: network.predict_scores(images, threads=None)}
     sides |= dict(_by_torch(network, x)) | dict(_by_engines(network, x))
     scores, counts, first = {}, {}, {}
