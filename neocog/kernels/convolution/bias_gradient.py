@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.control import repeat
+from neocog.kernels.codegen.loops import repeat
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
 from neocog.kernels.compiler.jit import kernel

@@ -9,7 +9,7 @@ What ends within a vector goes through memory, place by place.
 
 from math import nan
 
-from neocog.kernels.codegen.control import either_way, repeat
+from neocog.kernels.codegen.loops import either_way, repeat
 from neocog.kernels.codegen.vector_types import LANES
 
 __all__ = ["finish", "finish_pooled"]

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.control import either_way, repeat
+from neocog.kernels.codegen.loops import either_way, repeat
 from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS

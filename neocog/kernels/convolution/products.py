@@ -11,7 +11,7 @@ The offsets of the places come from a table (`places`).
 
 from typing import Any
 
-from neocog.kernels.codegen.control import either_way, repeat
+from neocog.kernels.codegen.loops import either_way, repeat
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution.register_tile import LINE
 

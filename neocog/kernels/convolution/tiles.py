@@ -1,7 +1,7 @@
 """The register tiles of a convolution: sums of products, and what is written of them."""
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.control import either_way
+from neocog.kernels.codegen.loops import either_way
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.compiler.jit import inlined
 from neocog.kernels.convolution.finishing import finish, finish_pooled

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.control import repeat
+from neocog.kernels.codegen.loops import repeat
 from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.pointers import advance
 from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, REGISTERS
