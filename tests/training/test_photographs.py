@@ -90,17 +90,17 @@ def test_what_is_seen_depends_on_no_threads_and_goes_on_where_it_was():
 
 @pytest.mark.thorough
 def test_every_worker_has_its_own_scratch():
-    """Of 5 × 6 pixels: a picture and 13 rows; taps and sums; up to 127 B behind each of both."""
+    """Of 5 × 6 pixels: pictures of 16 images and one more, in two cache lines each, and 13 rows."""
     data = stored(13, 13)
     cropped, plain = Augmentation(crop=(1.0, 1.0)), Augmentation("random")
-    pictures = 5 * 6 * 3 + 13 * 6 * 3
+    pictures, rows = (16 + 1) * 128, 13 * 6 * 3
     # 13 columns become 6: each is made of 2 · 3 + 1 of them at most.
     taps = 4 * (6 * (2 + 7) + 6 * 3)
     for threads in (1, 2):
         with_scratch = trainer_of(data, threads=threads, augmentation=cropped).memory
         more = with_scratch - trainer_of(small(), threads=threads, augmentation=plain).memory
-        least = threads * (pictures + taps)
-        assert least <= more <= least + 2 * (64 + 63)
+        least = threads * (pictures + rows + taps)
+        assert least <= more <= least + threads * 4 * 127  # behind each of the four
 
 
 @pytest.mark.thorough
