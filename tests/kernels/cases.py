@@ -11,9 +11,9 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from kernel_caller import maps, places
 
-# Each example compiles kernels of its own, so there are few, and none to make a failure smaller.
-# In a width that was asked for (`test_widths.py`) fewer still: those that are written out, but for
-# what no width changes: that is marked `once`.
+# Where each example compiles kernels of its own (`shapes`) there are few, and none to make a failure
+# smaller. In a width that was asked for (`test_widths.py`) only those that are written out are
+# left, but for what no width changes: that is marked `once`.
 ANOTHER_WIDTH = bool(os.environ.get("NEOCOG_LANES"))
 PHASES = (Phase.explicit,) if ANOTHER_WIDTH else (Phase.explicit, Phase.generate)
 # A plain pytest, which leaves thorough tests out, generates one.
@@ -29,9 +29,10 @@ def shapes(examples):
 
 
 def sizes(examples):
-    """As `shapes`, for kernels that read their sizes when they run: there may be many."""
+    """As `shapes`, for kernels that read their sizes when they run: many, also in other widths."""
     examples = examples * 10 if THOROUGH else examples
-    return settings(max_examples=examples, deadline=None, derandomize=True, phases=PHASES)
+    phases = (Phase.explicit, Phase.generate)
+    return settings(max_examples=examples, deadline=None, derandomize=True, phases=phases)
 
 
 def example(*arguments, once=False, **values):
