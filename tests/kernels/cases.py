@@ -11,9 +11,9 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from kernel_caller import maps, places
 
-# Where each example compiles kernels of its own (`shapes`) there are few, and none to make a failure
-# smaller. In a width that was asked for (`test_widths.py`) only those that are written out are
-# left, but for what no width changes: that is marked `once`.
+# Where each example compiles kernels of its own (`shapes`) there are few, and none to make a
+# failure smaller. In a width that was asked for (`test_widths.py`) only those that are written out
+# are left, but for what no width changes: that is marked `once`.
 ANOTHER_WIDTH = bool(os.environ.get("NEOCOG_LANES"))
 PHASES = (Phase.explicit,) if ANOTHER_WIDTH else (Phase.explicit, Phase.generate)
 # A plain pytest, which leaves thorough tests out, generates one.
