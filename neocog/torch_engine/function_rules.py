@@ -28,6 +28,7 @@ from neocog.layers import (
     Hardswish,
     Layer,
     LeakyReLU,
+    Linear,
     MaxPool2d,
     Mish,
     Multiply,
@@ -122,6 +123,18 @@ def _batch_norm(tracing: Tracing, node: fx.Node) -> str:
         tracing.shape(node)[1], numbers[1], numbers[0] or 0.1, affine=weight is not None
     )
     return tracing.add(name, layer, tracing.name(node.args[0]))
+
+
+@from_function(functional.linear)
+def _linear(tracing: Tracing, node: fx.Node) -> str:
+    weight = tracing.argument(node, 1, "weight")
+    given = node.args[1] if len(node.args) > 1 else node.kwargs.get("weight")
+    if not isinstance(given, fx.Node) or given.op != "get_attr" or weight.dim() != 2:
+        raise ArchitectureError(f"{node.name}: its weight must be a parameter, a matrix.")
+    outputs, inputs = weight.shape
+    has_bias = tracing.argument(node, 2, "bias") is not None
+    name = str(given.target).rpartition(".")[0]
+    return tracing.add(name, Linear(inputs, outputs, bias=has_bias), tracing.name(node.args[0]))
 
 
 # Pooling
