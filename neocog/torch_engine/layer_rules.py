@@ -53,6 +53,8 @@ from neocog.layers import (
 from neocog.layers.dispatch import Dispatch
 
 __all__ = [
+    "PADDINGS",
+    "PLAIN",
     "AddModule",
     "ConcatModule",
     "LayerNorm2dModule",
@@ -181,6 +183,33 @@ class SliceModule(nn.Module):  # type: ignore[misc]
 
 # The rules
 
+#: Layers that have no arguments, and their modules.
+PLAIN: dict[type[Layer], type[nn.Module]] = {
+    ReLU: nn.ReLU,
+    ReLU6: nn.ReLU6,
+    SiLU: nn.SiLU,
+    Sigmoid: nn.Sigmoid,
+    Tanh: nn.Tanh,
+    Hardsigmoid: nn.Hardsigmoid,
+    Hardswish: nn.Hardswish,
+    Mish: nn.Mish,
+    Add: AddModule,
+    Multiply: MultiplyModule,
+    Concat: ConcatModule,
+}
+#: Layers that have only a padding, (left, right, top, bottom).
+PADDINGS: dict[type[Layer], type[nn.Module]] = {
+    ZeroPad2d: nn.ZeroPad2d,
+    ReflectionPad2d: nn.ReflectionPad2d,
+    ReplicationPad2d: nn.ReplicationPad2d,
+    CircularPad2d: nn.CircularPad2d,
+}
+
+for _layer, _module in PLAIN.items():
+    torch_module(_layer)(lambda layer, made=_module: made())
+for _layer, _module in PADDINGS.items():
+    torch_module(_layer)(lambda layer, made=_module: made(layer.padding))
+
 
 @torch_module(Conv2d)
 def _conv2d(layer: Conv2d) -> nn.Module:
@@ -248,26 +277,6 @@ def _adaptive_max_pool2d(layer: AdaptiveMaxPool2d) -> nn.Module:
     return nn.AdaptiveMaxPool2d(layer.output_size)
 
 
-@torch_module(ZeroPad2d)
-def _zero_pad2d(layer: ZeroPad2d) -> nn.Module:
-    return nn.ZeroPad2d(layer.padding)
-
-
-@torch_module(ReflectionPad2d)
-def _reflection_pad2d(layer: ReflectionPad2d) -> nn.Module:
-    return nn.ReflectionPad2d(layer.padding)
-
-
-@torch_module(ReplicationPad2d)
-def _replication_pad2d(layer: ReplicationPad2d) -> nn.Module:
-    return nn.ReplicationPad2d(layer.padding)
-
-
-@torch_module(CircularPad2d)
-def _circular_pad2d(layer: CircularPad2d) -> nn.Module:
-    return nn.CircularPad2d(layer.padding)
-
-
 @torch_module(Upsample)
 def _upsample(layer: Upsample) -> nn.Module:
     # As floats: these are what PyTorch's own layers hold.
@@ -284,49 +293,14 @@ def _flatten(layer: Flatten) -> nn.Module:
     return nn.Flatten()
 
 
-@torch_module(ReLU)
-def _relu(layer: ReLU) -> nn.Module:
-    return nn.ReLU()
-
-
 @torch_module(LeakyReLU)
 def _leaky_relu(layer: LeakyReLU) -> nn.Module:
     return nn.LeakyReLU(layer.negative_slope)
 
 
-@torch_module(SiLU)
-def _silu(layer: SiLU) -> nn.Module:
-    return nn.SiLU()
-
-
 @torch_module(GELU)
 def _gelu(layer: GELU) -> nn.Module:
     return nn.GELU(layer.approximate)
-
-
-@torch_module(Sigmoid)
-def _sigmoid(layer: Sigmoid) -> nn.Module:
-    return nn.Sigmoid()
-
-
-@torch_module(Tanh)
-def _tanh(layer: Tanh) -> nn.Module:
-    return nn.Tanh()
-
-
-@torch_module(ReLU6)
-def _relu6(layer: ReLU6) -> nn.Module:
-    return nn.ReLU6()
-
-
-@torch_module(Hardsigmoid)
-def _hardsigmoid(layer: Hardsigmoid) -> nn.Module:
-    return nn.Hardsigmoid()
-
-
-@torch_module(Hardswish)
-def _hardswish(layer: Hardswish) -> nn.Module:
-    return nn.Hardswish()
 
 
 @torch_module(ELU)
@@ -339,11 +313,6 @@ def _softplus(layer: Softplus) -> nn.Module:
     return nn.Softplus(layer.beta, layer.threshold)
 
 
-@torch_module(Mish)
-def _mish(layer: Mish) -> nn.Module:
-    return nn.Mish()
-
-
 @torch_module(PReLU)
 def _prelu(layer: PReLU) -> nn.Module:
     return nn.PReLU(layer.num_parameters, layer.init)
@@ -352,21 +321,6 @@ def _prelu(layer: PReLU) -> nn.Module:
 @torch_module(Scale)
 def _scale(layer: Scale) -> nn.Module:
     return ScaleModule(layer.factor)
-
-
-@torch_module(Add)
-def _add(layer: Add) -> nn.Module:
-    return AddModule()
-
-
-@torch_module(Multiply)
-def _multiply(layer: Multiply) -> nn.Module:
-    return MultiplyModule()
-
-
-@torch_module(Concat)
-def _concat(layer: Concat) -> nn.Module:
-    return ConcatModule()
 
 
 @torch_module(Slice)

@@ -4,6 +4,7 @@ A rule takes the module and returns a layer, or None if the module changes nothi
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -14,43 +15,27 @@ from neocog.layers import (
     GELU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
-    Add,
     AvgPool2d,
     BatchNorm2d,
     ChannelShuffle,
-    CircularPad2d,
-    Concat,
     Conv2d,
     Dropout,
     GroupNorm,
-    Hardsigmoid,
-    Hardswish,
     Layer,
     LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
-    Mish,
-    Multiply,
     PReLU,
-    ReflectionPad2d,
-    ReLU,
-    ReLU6,
-    ReplicationPad2d,
     Scale,
-    Sigmoid,
-    SiLU,
     Slice,
     Softplus,
-    Tanh,
     Upsample,
-    ZeroPad2d,
 )
 from neocog.torch_engine.layer_rules import (
-    AddModule,
-    ConcatModule,
+    PADDINGS,
+    PLAIN,
     LayerNorm2dModule,
-    MultiplyModule,
     ScaleModule,
     SliceModule,
 )
@@ -161,19 +146,9 @@ def _identity(module: nn.Identity) -> None:
     return None
 
 
-@from_module(nn.ReLU)
-def _relu(module: nn.ReLU) -> Layer:
-    return ReLU()
-
-
 @from_module(nn.LeakyReLU)
 def _leaky_relu(module: nn.LeakyReLU) -> Layer:
     return LeakyReLU(module.negative_slope)
-
-
-@from_module(nn.SiLU)
-def _silu(module: nn.SiLU) -> Layer:
-    return SiLU()
 
 
 @from_module(nn.GELU)
@@ -181,34 +156,9 @@ def _gelu(module: nn.GELU) -> Layer:
     return GELU(module.approximate)
 
 
-@from_module(nn.Sigmoid)
-def _sigmoid(module: nn.Sigmoid) -> Layer:
-    return Sigmoid()
-
-
-@from_module(nn.Tanh)
-def _tanh(module: nn.Tanh) -> Layer:
-    return Tanh()
-
-
 @from_module(ScaleModule)
 def _scale(module: ScaleModule) -> Layer:
     return Scale(module.factor)
-
-
-@from_module(AddModule)
-def _add(module: AddModule) -> Layer:
-    return Add()
-
-
-@from_module(MultiplyModule)
-def _multiply(module: MultiplyModule) -> Layer:
-    return Multiply()
-
-
-@from_module(ConcatModule)
-def _concat(module: ConcatModule) -> Layer:
-    return Concat()
 
 
 @from_module(SliceModule)
@@ -231,30 +181,18 @@ def _upsample(module: nn.Upsample) -> Layer:
     return Upsample(scale_factor=(int(factors[0]), int(factors[1])))
 
 
-_PADDINGS: dict[type[nn.Module], Callable[..., Layer]] = {
-    nn.ZeroPad2d: ZeroPad2d,
-    nn.ReflectionPad2d: ReflectionPad2d,
-    nn.ReplicationPad2d: ReplicationPad2d,
-    nn.CircularPad2d: CircularPad2d,
-}
+def _plain(module: Any, *, layer: Callable[[], Layer]) -> Layer:
+    return layer()
 
 
-@from_module(*_PADDINGS)
-def _padding(module: Any) -> Layer:
-    return _PADDINGS[type(module)](tuple(module.padding))
+def _padding(module: Any, *, layer: Callable[..., Layer]) -> Layer:
+    return layer(tuple(module.padding))
 
 
-_FUNCTIONS: dict[type[nn.Module], Callable[[], Layer]] = {
-    nn.ReLU6: ReLU6,
-    nn.Hardswish: Hardswish,
-    nn.Hardsigmoid: Hardsigmoid,
-    nn.Mish: Mish,
-}
-
-
-@from_module(*_FUNCTIONS)
-def _function(module: nn.Module) -> Layer:
-    return _FUNCTIONS[type(module)]()
+for _layer, _module in PLAIN.items():
+    from_module(_module)(partial(_plain, layer=_layer))
+for _layer, _module in PADDINGS.items():
+    from_module(_module)(partial(_padding, layer=_layer))
 
 
 @from_module(nn.ELU)

@@ -6,6 +6,7 @@ reads, and gives the tensor of its output.
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from neocog.engine.lowering.builder import Lowering
 from neocog.engine.ops import (
@@ -42,6 +43,7 @@ from neocog.layers import (
     GroupNorm,
     Hardsigmoid,
     Hardswish,
+    Layer,
     LayerNorm2d,
     LeakyReLU,
     Linear,
@@ -221,9 +223,25 @@ def _channel_shuffle(lowering: Lowering, name: str, layer: ChannelShuffle, x: Te
     return lowering.add(ChannelShuffleOp(name, (x,), y, layer.groups))
 
 
-@lowers(ReLU)
-def _relu(lowering: Lowering, name: str, layer: ReLU, x: Tensor) -> Tensor:
-    return lowering.pointwise(name, x, 3, function="relu")
+#: Functions without parameters, by the names that `Pointwise` has for them.
+_FUNCTIONS: dict[type[Layer], str] = {
+    ReLU: "relu",
+    ReLU6: "relu6",
+    SiLU: "silu",
+    Sigmoid: "sigmoid",
+    Tanh: "tanh",
+    Hardsigmoid: "hardsigmoid",
+    Hardswish: "hardswish",
+    Mish: "mish",
+}
+
+
+def _function(lowering: Lowering, name: str, layer: Layer, x: Tensor, *, function: str) -> Tensor:
+    return lowering.pointwise(name, x, 3, function=function)
+
+
+for _layer, _named in _FUNCTIONS.items():
+    lowers(_layer)(partial(_function, function=_named))
 
 
 @lowers(LeakyReLU)
@@ -232,40 +250,10 @@ def _leaky_relu(lowering: Lowering, name: str, layer: LeakyReLU, x: Tensor) -> T
     return lowering.pointwise(name, x, 3, function="leaky_relu", parameter=slope)
 
 
-@lowers(SiLU)
-def _silu(lowering: Lowering, name: str, layer: SiLU, x: Tensor) -> Tensor:
-    return lowering.pointwise(name, x, 3, function="silu")
-
-
 @lowers(GELU)
 def _gelu(lowering: Lowering, name: str, layer: GELU, x: Tensor) -> Tensor:
     function = "gelu" if layer.approximate == "none" else "gelu_tanh"
     return lowering.pointwise(name, x, 3, function=function)
-
-
-@lowers(Sigmoid)
-def _sigmoid(lowering: Lowering, name: str, layer: Sigmoid, x: Tensor) -> Tensor:
-    return lowering.pointwise(name, x, 3, function="sigmoid")
-
-
-@lowers(Tanh)
-def _tanh(lowering: Lowering, name: str, layer: Tanh, x: Tensor) -> Tensor:
-    return lowering.pointwise(name, x, 3, function="tanh")
-
-
-@lowers(ReLU6)
-def _relu6(lowering: Lowering, name: str, layer: ReLU6, x: Tensor) -> Tensor:
-    return lowering.pointwise(name, x, 3, function="relu6")
-
-
-@lowers(Hardsigmoid)
-def _hardsigmoid(lowering: Lowering, name: str, layer: Hardsigmoid, x: Tensor) -> Tensor:
-    return lowering.pointwise(name, x, 3, function="hardsigmoid")
-
-
-@lowers(Hardswish)
-def _hardswish(lowering: Lowering, name: str, layer: Hardswish, x: Tensor) -> Tensor:
-    return lowering.pointwise(name, x, 3, function="hardswish")
 
 
 @lowers(ELU)
@@ -278,11 +266,6 @@ def _softplus(lowering: Lowering, name: str, layer: Softplus, x: Tensor) -> Tens
     return lowering.pointwise(
         name, x, 3, function="softplus", parameter=layer.beta, threshold=layer.threshold
     )
-
-
-@lowers(Mish)
-def _mish(lowering: Lowering, name: str, layer: Mish, x: Tensor) -> Tensor:
-    return lowering.pointwise(name, x, 3, function="mish")
 
 
 @lowers(PReLU)
