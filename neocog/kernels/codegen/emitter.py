@@ -9,7 +9,7 @@ from numba.core import cgutils
 from neocog.kernels.codegen.loops import LoopEmitter
 from neocog.kernels.codegen.memory import MemoryEmitter
 from neocog.kernels.codegen.numbers import to_llvm
-from neocog.kernels.codegen.vector_types import FLOAT, HAS_FMA, I32, INDICES, LANES, VECTOR
+from neocog.kernels.codegen.vector_types import HAS_FMA, I32, INDICES, LANES, VECTOR
 
 __all__ = ["Emitter"]
 
@@ -115,11 +115,6 @@ class Emitter(MemoryEmitter, LoopEmitter):
     def at_least(self, a: Any, floor: Any) -> Any:
         """max(floor, a), where NaN of a stays NaN."""
         return self.select(self.greater(floor, a), floor, a)
-
-    def relu_float(self, a: Any) -> Any:
-        """max(0, a) of a single float, where NaN stays NaN."""
-        zero = ir.Constant(FLOAT, 0.0)
-        return self._b.select(self._b.fcmp_ordered(">", zero, a), zero, a)
 
     def larger(self, a: Any, b: Any) -> Any:
         """The larger of a and b; `b` where one is NaN."""
@@ -238,7 +233,3 @@ class Emitter(MemoryEmitter, LoopEmitter):
     def lane(self, a: Any, n: int) -> Any:
         """The float in lane `n`."""
         return self._b.extract_element(a, ir.Constant(I32, n))
-
-    def add_float(self, a: Any, b: Any) -> Any:
-        """a + b of single floats."""
-        return self._b.fadd(a, b)

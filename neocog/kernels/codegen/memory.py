@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from neocog.kernels.codegen.numbers import Number, Real, to_llvm
-from neocog.kernels.codegen.vector_types import ARM, FLOAT, I1, I8, I32, I64, INDICES, LANES, VECTOR
+from neocog.kernels.codegen.vector_types import ARM, FLOAT, I8, I32, I64, INDICES, LANES, VECTOR
 
 __all__ = ["MemoryEmitter"]
 
@@ -60,10 +60,6 @@ class MemoryEmitter:
         lanes = [float(values[lane % len(values)]) for lane in range(LANES)]
         return ir.Constant(VECTOR, lanes)
 
-    def first_lanes(self, n: int) -> Any:
-        """A mask of the first `n` lanes."""
-        return ir.Constant(ir.VectorType(I1, LANES), [lane < n for lane in range(LANES)])
-
     def splat(self, scalar: Any) -> Any:
         """A vector with an LLVM float in every lane."""
         single = self._b.insert_element(_UNDEFINED, scalar, _FIRST)
@@ -101,13 +97,6 @@ class MemoryEmitter:
             bytes_ = self._b.shuffle_vector(raw, zero, ir.Constant(INDICES, places))
             vectors_.append(self._b.sitofp(self._b.zext(bytes_, INDICES), VECTOR))
         return vectors_
-
-    def load_half(self, pointer: Any, offset: Any = 0) -> Any:
-        """Half a vector at pointer + offset, followed by zeros."""
-        half = _several(FLOAT, LANES // 2)
-        value = self._b.load(self._address(pointer, offset, FLOAT), align=4, typ=half)
-        zero = ir.Constant(half, [0.0] * (LANES // 2))
-        return self._b.shuffle_vector(value, zero, ir.Constant(INDICES, list(range(LANES))))
 
     def load_first(self, pointer: Any, offset: Any, n: int) -> Any:
         """The first `n` floats at pointer + offset, followed by zeros."""
@@ -160,13 +149,6 @@ class MemoryEmitter:
         """
         kind = ir.FunctionType(pointer.type, [pointer.type])
         return self._b.asm(kind, "", "=r,0", [pointer], side_effect=False)
-
-    def fence(self) -> None:
-        """A barrier for the compiler only: LLVM moves no load or store past it.
-
-        Its scheduler would move loads so far up that their results no longer fit into registers.
-        """
-        self._b.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
 
     def settle(self, values: Sequence[Any]) -> list[Any]:
         """The same vectors; LLVM computes them before any load or store that follows.
