@@ -16,13 +16,10 @@ from typing import NamedTuple
 
 from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.codegen.vector_types import LANES, REGISTERS, vectors
+from neocog.kernels.codegen.vector_types import LANES, SUMS, vectors
 from neocog.kernels.compiler.jit import always_inlined
 
 __all__ = ["NO_STRIDES", "Product", "Strides", "multiply", "multiply_rows"]
-
-#: Sums in registers, besides two vectors of B and two elements of A; see `convolution_tiling`.
-_SUMS = 12 if REGISTERS == 16 else 24
 
 _UNROLL = 4
 
@@ -52,7 +49,7 @@ class Product:
     @property
     def most(self) -> int:
         """Rows whose sums fit into registers."""
-        return max(1, _SUMS // self.vectors)
+        return max(1, SUMS // self.vectors)
 
     @property
     def grain(self) -> int:

@@ -25,6 +25,7 @@ __all__ = [
     "LANES",
     "LONGS",
     "REGISTERS",
+    "SUMS",
     "VECTOR",
     "X86",
     "float32",
@@ -53,6 +54,10 @@ def _host_lanes() -> int:
 LANES = _host_lanes()
 #: The number of vector registers: 32 on AVX-512 and ARM, else 16.
 REGISTERS = 32 if ARM or (X86 and LANES == 16 and _FEATURES.get("avx512f")) else 16
+
+#: Sums to keep in registers. Sixteen registers hold 12 sums beside 2 vectors of weights and 2 of
+#: pixels; Zen 3 needs 8 sums in flight to hide the latency of an FMA.
+SUMS = 12 if REGISTERS == 16 else 24
 
 # Types of LLVM.
 FLOAT, I1, I8, I32, I64 = ir.FloatType(), *(ir.IntType(n) for n in (1, 8, 32, 64))

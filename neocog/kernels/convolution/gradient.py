@@ -27,11 +27,10 @@ from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.loops import either_way, repeat
 from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.pointers import advance, stack_floats
-from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, SUMS
 from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.convolution.bias_gradient import add_bias, clear
-from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.convolution.shard_sum import clear_padding
 from neocog.kernels.convolution.weight_gradient import DY_SCRATCH, WeightGradient
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap

@@ -4,15 +4,11 @@ from itertools import accumulate, chain
 from math import inf, nan
 from typing import ClassVar
 
-from neocog.kernels.codegen.vector_types import LANES, REGISTERS
+from neocog.kernels.codegen.vector_types import LANES, REGISTERS, SUMS
 from neocog.kernels.convolution.places import places_of, table
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["LINE", "SUMS", "RegisterTile"]
-
-#: Sums to keep in registers. Sixteen registers hold 12 sums beside 2 vectors of weights and 2 of
-#: pixels; Zen 3 needs 8 sums in flight to hide the latency of an FMA.
-SUMS = 12 if REGISTERS == 16 else 24
+__all__ = ["LINE", "RegisterTile"]
 
 # Sums that hide the latency of an FMA: fewer take as long.
 _LEAST_SUMS = 8

@@ -6,9 +6,8 @@ channels. They sum over a *panel*: some images, rows and columns of dy.
 
 from dataclasses import dataclass, replace
 
-from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.codegen.vector_types import LANES, SUMS
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["DY_SCRATCH", "RegisterBlock", "WeightGradient"]

@@ -15,12 +15,11 @@ from neocog.kernels.codegen.block import block, nothing
 from neocog.kernels.codegen.loops import repeat
 from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, REGISTERS
+from neocog.kernels.codegen.vector_types import FLOATS, INTS, LANES, REGISTERS, SUMS
 from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.convolution.bias_gradient import add_bias, clear
-from neocog.kernels.convolution.register_tile import SUMS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["WinnerGradient", "WinnerRegisters", "conv2d_backward_weight_of_winners", "kinds"]

@@ -3,7 +3,7 @@
     dx = dy at each region's winner, 0 at its other three pixels
 
 A winner is an offset in floats of the convolution's input x from its region's first pixel, as
-`convolution` writes it. An odd last row or column is in no region and stays zero.
+`convolution.forward` writes it. An odd last row or column is in no region and stays zero.
 """
 
 from collections.abc import Iterator

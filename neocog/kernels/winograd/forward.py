@@ -6,7 +6,7 @@
     U[ξ, c, k] = (G w[c, k] Gᵀ)[ξ]          y[t, k]    = Aᵀ M[t, k] A + bias[k]
 
 (A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016;
-`winograd_transforms` has the matrices.) A tile of 4 × 4 outputs takes 36 multiplications per pair
+`transforms` has the matrices.) A tile of 4 × 4 outputs takes 36 multiplications per pair
 of channels instead of 144, one of 2 × 2 takes 16 instead of 36. The cost of the transforms grows
 with the channels, not with pairs of channels, so it matters less the more channels there are.
 

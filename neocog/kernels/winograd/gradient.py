@@ -1,4 +1,4 @@
-"""The weight gradient of a Winograd convolution; its letters are those of `winograd`.
+"""The weight gradient of a Winograd convolution; its letters are those of `forward`.
 
     W[ξ, t, k] = (A dy[t, k] Aᵀ)[ξ]         S[ξ, c, k] = Σ_t V[ξ, t, c] · W[ξ, t, k]
     dw[c, k]   = Gᵀ S[c, k] G               db[k]      = Σ dy

@@ -1,4 +1,4 @@
-"""The sizes of a Winograd weight gradient; its letters are those of `winograd_gradient`."""
+"""The sizes of a Winograd weight gradient; its letters are those of `gradient`."""
 
 from dataclasses import dataclass, replace
 

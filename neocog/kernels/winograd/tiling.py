@@ -1,4 +1,4 @@
-"""How a Winograd convolution is tiled, and the layouts of its arrays; see `winograd`."""
+"""How a Winograd convolution is tiled, and the layouts of its arrays; see `forward`."""
 
 from dataclasses import dataclass
 from math import inf

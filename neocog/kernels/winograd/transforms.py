@@ -1,4 +1,4 @@
-"""The transforms of Winograd convolution, as straight-line vector code; see `winograd`.
+"""The transforms of Winograd convolution, as straight-line vector code; see `forward`.
 
     V = Bᵀ x B        U = G w Gᵀ        y = Aᵀ M A        W = A dy Aᵀ        dw = Gᵀ S G
 

@@ -1,4 +1,4 @@
-"""The transformed weight of a Winograd convolution: U = G w Gᵀ; see `winograd`.
+"""The transformed weight of a Winograd convolution: U = G w Gᵀ; see `forward`.
 
 U's layout is [ξ][K / block][C][block], where C and K are the channels into and out of the
 convolution that reads it. A convolution's input gradient is the convolution of dy with the flipped
