@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.plan import Group, Instruction
+from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.elementwise.limits import LIMITS
@@ -141,7 +142,9 @@ class PointwiseOp(Op):
         builder.map(self.y.name, self.y.map)
         addend = self.addend.name if self.addend else None
         names = {"x": self.x.name, "addend": addend, "y": self.y.name}
-        builder.emit(pointwise_forward, self._spec(), self.name, **names, **numbers)
+        maps = ("x", "addend", "y") if self.addend else ("x", "y")
+        rows = Rows.of_maps(self._spec(), maps)
+        builder.emit_rows(pointwise_forward, rows, self.name, **names, **numbers)
 
     def _measure(self, builder: Builder, norm: BatchNorm2d) -> None:
         name, size = self.name, padded(norm.num_features)
