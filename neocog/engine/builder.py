@@ -5,13 +5,13 @@ batch. A tensor's gradient is the sum of what its consumers pass back. The backw
 from the last to the first: the first one visited writes the gradient, the others add to it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.program_options import ProgramOptions
-from neocog.engine.strips import Rows
+from neocog.engine.strips import Emitted, Rows, runs
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.elementwise.add import ElementwiseAdd, add_maps, copy_map
 from neocog.kernels.layout import FeatureMap
@@ -56,7 +56,7 @@ class Builder:
         self.single_image = single_image
         self.keep_activations = keep_activations
         self.plan.shard = self.shard
-        self._images: list[Instruction] = []
+        self._images: list[Emitted] = []
         self._strips: list[tuple[int, int]] = []
         self._following: list[Group] = []
         self._loss_unchecked = False
@@ -72,7 +72,7 @@ class Builder:
         """Add an instruction to the current group of images."""
         if self._strips:
             self.cut()
-        self._images.append(Instruction.of(kernel, spec, layer, **operands))
+        self._append(Instruction.of(kernel, spec, layer, **operands), operands)
 
     def emit_parts(
         self, kernel: Any, spec: Any, layer: str, /, *, parts: int, **operands: str | None
@@ -81,39 +81,71 @@ class Builder:
         instruction = Instruction.of(kernel, spec, layer, **operands)
         self.over(Group([instruction], parts, parts, barrier=True))
 
-    def emit_rows(self, kernel: Any, rows: Rows, layer: str, /, **operands: str | None) -> None:
+    def emit_rows(self, kernel: Any, rows: Rows, layer: str, /, **operands: str | None) -> Emitted:
         """Add an instruction that can compute some rows alone.
 
-        Workers share the rows of a single image, in strips, if there is enough to do.
+        Workers share the rows of a single image, in strips, if there is enough to do. The rows of
+        large images of a batch come in strips as `runs` has it; after the next `cut`, the result
+        knows how many.
         """
         strips = rows.strips() if self.single_image else []
-        if not strips:
-            self.emit(kernel, rows.spec_of(0, rows.height), layer, **operands)
-            return
-        if rows.apart or strips != self._strips:
+        if strips != self._strips or (strips and rows.apart):
             self.cut()
             self._strips = strips
-        for name, floats in rows.floats.items():
+        if strips:
+            instruction = self._over(strips, kernel, rows, layer, operands)
+            return self._append(instruction, operands)
+        whole = Instruction.of(kernel, rows.spec_of(0, rows.height), layer, **operands)
+        return self._append(whole, operands, rows)
+
+    def _append(
+        self, instruction: Instruction, operands: Mapping[str, str | None], rows: Rows | None = None
+    ) -> Emitted:
+        named = {name: buffer for name, buffer in operands.items() if buffer is not None}
+        self._images.append(Emitted(instruction, named, rows))
+        return self._images[-1]
+
+    def _over(
+        self,
+        strips: Sequence[tuple[int, int]],
+        kernel: Any,
+        rows: Rows,
+        layer: str,
+        operands: Mapping[str, str | None],
+    ) -> Instruction:
+        """The instruction on strips of an image."""
+        apart = {name: rows.bytes_of(name, strips[0][1]) for name in rows.floats}
+        apart |= {name: floats * FLOAT for name, floats in rows.each.items()}
+        of = dict(operands)
+        for name, skip in apart.items():
             whole = operands.get(name)
             if whole is not None:
-                operands[name] = self.plan.part(whole, 0, strips[0][1] * floats * FLOAT)
+                of[name] = self.plan.part(whole, 0, skip)
         specs = [rows.spec_of(begin, end) for begin, end in strips]
-        self._images.append(Instruction.of(kernel, specs[0], layer, specs, **operands))
+        return Instruction.of(kernel, specs[0], layer, specs, **of)
 
-    def over_strips(self, instructions: Sequence[Instruction], strips: int) -> None:
-        """Cut, then add instructions that run together over one strip of an image after another.
-
-        Workers share the strips of a single image. `Plan.part` gives operands their strips.
-        """
-        self.cut(barrier=self.single_image or bool(self._following))
-        self._add(instructions, strips, barrier=self.single_image)
+    def _settled(self, one: Emitted, strips: int) -> Instruction:
+        """The instruction, now that it is known how many strips it runs over."""
+        whole, rows = one.instruction, one.rows
+        if rows is None:
+            return whole
+        one.strips = max(1, strips)
+        for name, floats in rows.each.items():
+            self.per_image(one.named[name], one.strips * floats)
+        if strips == 0:
+            return whole
+        these = rows.of_size(rows.height // strips)
+        return self._over(these, whole.kernel, rows, whole.layer, one.named)
 
     def cut(self, *, barrier: bool = True) -> None:
         """End the current group of image instructions, if it has any."""
         if self._images:
-            instructions, strips = self._images, len(self._strips)
+            emitted, strips = self._images, len(self._strips)
             self._images, self._strips = [], []
-            self._add(instructions, strips, barrier=barrier)
+            parts = [(emitted, strips)] if self.single_image else runs(emitted)
+            for run, strips in parts:
+                of = [self._settled(one, strips) for one in run]
+                self._add(of, strips, barrier=barrier and run is parts[-1][0])
             self.plan.groups += self._following
             self._following = []
 
@@ -209,7 +241,8 @@ class Builder:
         whole = self._gradients[tensor.name]
         if written != whole:
             size = tensor.gradient_map
-            self.emit(add_maps, ElementwiseAdd(size, size), tensor.name, x=written, y=whole)
+            rows = Rows.of_maps(ElementwiseAdd(size, size), ("x", "y"))
+            self.emit_rows(add_maps, rows, tensor.name, x=written, y=whole)
 
     def give_gradient(self, tensor: Tensor, name: str, size: FeatureMap, *, keep: bool) -> None:
         """Add the contents of a buffer to a tensor's gradient.
@@ -222,7 +255,8 @@ class Builder:
         known = tensor.name in self._gradients
         to, _ = self.write_gradient(tensor, can_add=True)
         kernel = add_maps if known else copy_map
-        self.emit(kernel, ElementwiseAdd(size, tensor.gradient_map), tensor.name, x=name, y=to)
+        rows = Rows.of_maps(ElementwiseAdd(size, tensor.gradient_map), ("x", "y"))
+        self.emit_rows(kernel, rows, tensor.name, x=name, y=to)
 
     # Parameters
 
