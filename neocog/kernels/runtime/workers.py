@@ -12,15 +12,19 @@ shard: a worker that has finished its own range steals items from the others (in
 `steal_size`). Otherwise all would wait for a core that another program uses for a while.
 """
 
-import numpy as np
-from numba import float64, int64, types
-from numba.extending import intrinsic
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
+from numba import float64, int64
+
+from neocog.kernels.codegen.arrays import pointer_to, stack_array
 from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
-from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, called_from_python, inlined
+from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, Compilable, inlined
 from neocog.kernels.compiler.operands import MOST_OPERANDS
+from neocog.kernels.compiler.python_function import python_function
 from neocog.kernels.runtime.waiting import raise_number, wait_for_more
 
 __all__ = [
@@ -33,8 +37,9 @@ __all__ = [
     "INSTRUCTION",
     "PATIENCE",
     "UNTIL",
+    "kinds",
     "run",
-    "work",
+    "run_job",
 ]
 
 #: Columns of the table of instructions.
@@ -73,16 +78,7 @@ _FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _CHECK_LOSS, _EVERY, _STEAL_SI
 _TIRED = 500
 
 _call = function_pointer_call(KERNEL_ARGUMENTS)
-
-
-@intrinsic
-def _data(typing_context, array):
-    """The pointer to an array's first element."""
-
-    def generate(context, builder, signature, arguments):
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), generate
+_new_operands = stack_array(int64, MOST_OPERANDS)
 
 
 @inlined
@@ -115,14 +111,13 @@ def span(rank, workers, items, shard):
 def run_items(table, groups, g, operands, first, until):
     """Run all of a group's instructions on a range of its items."""
     chunk = groups[g, _CHUNK]
-    resolved = _data(operands)
     for begin in range(first, until, chunk):
         count = min(chunk, until - begin)
         start = groups[g, _FIRST]
         for i in range(start, start + groups[g, _COUNT]):
             for o in range(MOST_OPERANDS):
                 operands[o] = table[i, 2 + 2 * o] + begin * table[i, 3 + 2 * o]
-            _call(table[i, 0], longs_at(table[i, 1]), resolved, begin, count)
+            _call(table[i, 0], longs_at(table[i, 1]), pointer_to(operands), begin, count)
 
 
 @inlined
@@ -147,9 +142,9 @@ def run_group(table, groups, g, operands, control, rank, workers, images):
 
 @inlined
 def work(table, groups, step, losses, record, control, rank, workers, total, batch):
-    """`run`, for calls from compiled code."""
+    """What `run` does."""
     before = flush_denormals()
-    operands = np.empty(MOST_OPERANDS, np.int64)
+    operands = _new_operands()
     generation = 0
     tired = 0
     every = 1
@@ -197,22 +192,39 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
     return done
 
 
-@called_from_python(
-    int64[:, ::1],
-    int64[:, ::1],
-    int64[::1],
-    float64[::1],
-    float64[::1],
-    int64[::1],
-    int64,
-    int64,
-    int64,
-    int64,
+@inlined
+def run_job(job):
+    """`run`, for calls from compiled code."""
+    return work(
+        job.table,
+        job.groups,
+        job.step,
+        job.losses,
+        job.record,
+        job.control,
+        job.rank,
+        job.workers,
+        job.total,
+        job.batch,
+    )
+
+
+@python_function(
+    table=int64[:, ::1],
+    groups=int64[:, ::1],
+    step=int64[::1],
+    losses=float64[::1],
+    record=float64[::1],
+    control=int64[::1],
+    rank=int64,
+    workers=int64,
+    total=int64,
+    batch=int64,
 )
-def run(table, groups, step, losses, record, control, rank, workers, total, batch):
+def run(job):
     """Run a program, as one worker of several, over `total` images in batches.
 
-    Args:
+    Operands:
         table: int64 [instructions, INSTRUCTION], this worker's: the addresses of the kernel and of
             its numbers, then for each operand its address for item 0 and the bytes from one
             item to the next.
@@ -236,4 +248,9 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         The number of finished batches, including those before `FIRST`. A mean loss that is not
         finite ends the run before its update.
     """
-    return work(table, groups, step, losses, record, control, rank, workers, total, batch)
+    return run_job(job)
+
+
+def kinds() -> Iterator[tuple[Compilable, Any]]:
+    """The one kind of the driver."""
+    yield run, None
