@@ -11,6 +11,7 @@ from typing import Any
 
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.program_options import ProgramOptions
+from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.elementwise.add import ElementwiseAdd, add_maps, copy_map
 from neocog.kernels.layout import FeatureMap
@@ -56,6 +57,7 @@ class Builder:
         self.keep_activations = keep_activations
         self.plan.shard = self.shard
         self._images: list[Instruction] = []
+        self._strips: list[tuple[int, int]] = []
         self._following: list[Group] = []
         self._loss_unchecked = False
         self._gradients: dict[str, str] = {}
@@ -68,6 +70,8 @@ class Builder:
 
     def emit(self, kernel: Any, spec: Any, layer: str, /, **operands: str | None) -> None:
         """Add an instruction to the current group of images."""
+        if self._strips:
+            self.cut()
         self._images.append(Instruction.of(kernel, spec, layer, **operands))
 
     def emit_parts(
@@ -77,18 +81,58 @@ class Builder:
         instruction = Instruction.of(kernel, spec, layer, **operands)
         self.over(Group([instruction], parts, parts, barrier=True))
 
+    def emit_rows(self, kernel: Any, rows: Rows, layer: str, /, **operands: str | None) -> None:
+        """Add an instruction that can compute some rows alone.
+
+        Workers share the rows of a single image, in strips, if there is enough to do.
+        """
+        strips = rows.strips() if self.single_image else []
+        if not strips:
+            self.emit(kernel, rows.spec_of(0, rows.height), layer, **operands)
+            return
+        if rows.apart or strips != self._strips:
+            self.cut()
+            self._strips = strips
+        for name, floats in rows.floats.items():
+            whole = operands.get(name)
+            if whole is not None:
+                operands[name] = self.plan.part(whole, 0, strips[0][1] * floats * FLOAT)
+        specs = [rows.spec_of(begin, end) for begin, end in strips]
+        self._images.append(Instruction.of(kernel, specs[0], layer, specs, **operands))
+
+    def over_strips(self, instructions: Sequence[Instruction], strips: int) -> None:
+        """Cut, then add instructions that run together over one strip of an image after another.
+
+        Workers share the strips of a single image. `Plan.part` gives operands their strips.
+        """
+        self.cut(barrier=self.single_image or bool(self._following))
+        self._add(instructions, strips, barrier=self.single_image)
+
     def cut(self, *, barrier: bool = True) -> None:
         """End the current group of image instructions, if it has any."""
         if self._images:
-            check_loss = self._loss_unchecked and barrier
-            items = 1 if self.single_image else 0
-            self.plan.groups.append(
-                Group(self._images, items, barrier=barrier, check_loss=check_loss)
-            )
-            self._loss_unchecked = self._loss_unchecked and not check_loss
-            self._images = []
+            instructions, strips = self._images, len(self._strips)
+            self._images, self._strips = [], []
+            self._add(instructions, strips, barrier=barrier)
             self.plan.groups += self._following
             self._following = []
+
+    def _add(self, instructions: Sequence[Instruction], strips: int, *, barrier: bool) -> None:
+        """Add a group over images."""
+        groups, items = self.plan.groups, (strips or 1) if self.single_image else 0
+        joined = bool(groups) and items == groups[-1].items == 0 and not groups[-1].barrier
+        check = self._loss_unchecked and barrier
+        groups.append(
+            Group(
+                instructions,
+                items,
+                barrier=barrier,
+                check_loss=check,
+                strips=strips,
+                joined=joined,
+            )
+        )
+        self._loss_unchecked = self._loss_unchecked and not check
 
     def after_cut(self, group: Group) -> None:
         """Add a group over other items right after the next cut."""
@@ -107,8 +151,9 @@ class Builder:
 
     def map(self, name: str, size: FeatureMap, *, transient: bool = False) -> str:
         """A buffer with one map per image; a `transient` one need not last for the whole step."""
-        shares = transient and not self.keep_activations
-        return self.plan.map(name, size.size * FLOAT, size if shares else None)
+        if self.keep_activations:
+            return self.plan.buffer(name, size.size * FLOAT, Scope.BATCH)
+        return self.plan.map(name, size.size * FLOAT, size if transient else None)
 
     def per_image(self, name: str, floats: int) -> str:
         """A buffer of `floats` floats per image."""

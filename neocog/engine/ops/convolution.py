@@ -1,7 +1,8 @@
 """Convolutions, each by the algorithm that is fastest for its sizes.
 
-2 × 2 max pooling and ReLU after a convolution are fused into it. With pooling it stores each
-maximum and its position, the winner, and the backward pass visits winners only.
+2 × 2 max pooling and ReLU after a convolution are fused into it, and for inference a sum with a
+second input. With pooling it stores each maximum and its position, the winner, and the backward
+pass visits winners only.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from neocog.engine.ops.winograd import (
     winograd_weight_gradient,
 )
 from neocog.engine.plan import Instruction
-from neocog.engine.tensor import Parameter
+from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution.bias_gradient import BiasGradient, conv2d_backward_bias
 from neocog.kernels.convolution.flipped_weight import FlippedWeight, conv2d_flip_weight
@@ -65,7 +66,7 @@ class ConvolutionOp(Op):
 
     Attributes:
         pool: whether 2 × 2 max pooling is fused into it.
-        relu: whether ReLU is fused into it.
+        function: the name of the function that is fused into it; one of `LIMITS`.
         folded: for inference, the name of the batch normalization folded into the weights.
         folded_norm: that layer.
         single_image: whether it computes one image at a time.
@@ -74,7 +75,7 @@ class ConvolutionOp(Op):
 
     layer: Conv2d
     pool: bool = False
-    relu: bool = False
+    function: str = "identity"
     folded: str = ""
     folded_norm: BatchNorm2d | None = None
     single_image: bool = False
@@ -96,6 +97,16 @@ class ConvolutionOp(Op):
         return not self.direct and winograd_suits(
             self.layer, self.x, single_image=self.single_image
         )
+
+    @property
+    def can_add(self) -> bool:
+        """Whether its kernel can add a second input to the result."""
+        return not self.pool and self.addend is None and not self._by_winograd
+
+    @property
+    def addend(self) -> Tensor | None:
+        """The second input; None if nothing is added."""
+        return self.inputs[1] if len(self.inputs) > 1 else None
 
     @property
     def can_gate(self) -> bool:
@@ -187,13 +198,20 @@ class ConvolutionOp(Op):
     # Forward
 
     def forward(self, builder: Builder) -> None:
-        """Convolution, with pooling and ReLU if they are fused."""
+        """Convolution, with what is fused into it."""
         for parameter in self.parameters():
             builder.parameter(parameter)
         y = builder.map(self.y.name, self.y.map)
         if self._by_winograd:
             winograd_convolve(
-                builder, self.name, self.layer, self.x, self.y, bias=self._bias, relu=self.relu
+                builder,
+                self.name,
+                self.layer,
+                self.x,
+                self.y,
+                bias=self._bias,
+                function=self.function,
+                addend=self.addend,
             )
             return
         winners = None
@@ -204,7 +222,9 @@ class ConvolutionOp(Op):
             self.y.map,
             self._weight,
             bias=self._has_bias,
-            relu=self.relu,
+            function=self.function,
+            adds=self.addend is not None,
+            addend=self.addend.map if self.addend else _NONE,
             pool=self.pool,
             winners=winners is not None,
             parts=builder.single_image,
@@ -217,6 +237,7 @@ class ConvolutionOp(Op):
             "bias": self._bias,
             "y": y,
             "winners": winners,
+            "addend": self.addend.name if self.addend else None,
         }
         if builder.single_image:
             parts = spec.bands * spec.w.blocks

@@ -64,12 +64,18 @@ def winograd_convolve(
     y: Tensor,
     *,
     bias: str | None,
-    relu: bool,
+    function: str,
+    addend: Tensor | None,
 ) -> None:
     """Add the convolution, and the transform of its weight after each update."""
     has_bias = bias is not None
     spec = Winograd(
-        x.map, y.map, *layer.before, bias=has_bias, relu=relu, parts=builder.single_image
+        x.map,
+        y.map,
+        *layer.before,
+        bias=has_bias,
+        relu=function == "relu",
+        parts=builder.single_image,
     )
     u = builder.floats(f"{name}.weight.points", spec.u_size)
     scratch = builder.scratch("winograd", spec.scratch_size)

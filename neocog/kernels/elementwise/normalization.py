@@ -9,6 +9,8 @@
 
     dweight = Σ g · x̂,  dbias = Σ g,  dx = scale · (g − Σ g / m − x̂ · Σ g·x̂ / m)
 
+where dx is computed from g, or from dy and the function that came after, g = dy · f′(y).
+
 An image's statistics are its mean and M2 = Σ (x − mean)², both from sums of d = x − p:
 
     mean = p + Σ d / n,  M2 = Σ d² − (Σ d)² / n       n = H · W
@@ -31,6 +33,8 @@ from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, float32
 from neocog.kernels.compiler.jit import Kernel, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.elementwise.functions import FUNCTIONS
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.elementwise.traversal import Pass, Traversal, first_pixels, over, traverse
 from neocog.kernels.layout import FeatureMap, padded
 
@@ -46,10 +50,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Normalization(Spec):
-    """Of the map x; back from dy, which is g, to dx.
+    """Of the map x; back from dy to dx.
 
-    dx may be the same buffer as g if their maps are equal. Without `affine` the weight is 1, and
-    there are no gradients of weight and bias. With `fixed` statistics dx = scale · g.
+    dx may be the same buffer as dy if their maps are equal. Without `affine` the weight is 1, and
+    there are no gradients of weight and bias. With `fixed` statistics dx = scale · g. `function` is
+    f, one of `FUNCTIONS` without numbers, or the identity: then dy is g.
     """
 
     x: FeatureMap
@@ -59,6 +64,9 @@ class Normalization(Spec):
     momentum: float = 0.1
     affine: bool = True
     fixed: bool = False
+    function: str = "identity"
+
+    constants = ("function",)
 
     @property
     def statistics(self) -> Traversal:
@@ -238,34 +246,50 @@ def batch_norm_backward_finish(spec, o, first, count):
 
 
 @block(nothing)
-def backward(emit, spec, count, x, g, mean, invstd, scale, means, dx):
+def backward(emit, spec, count, x, dy, mean, invstd, scale, bias, means, dx):
     """dx of so many images."""
+    recomputes, function = spec.function != "identity", FUNCTIONS[spec.function]
+    pointers = (mean, scale, means, bias) if recomputes else (mean, scale, means)
 
     def begin(c, vectors):
         numbers = []
         for at in (c + v * LANES for v in range(vectors)):
             factor = emit.mul(emit.load(invstd, at), emit.load(means, at + spec.channels))
-            numbers.append([*(emit.load(pointer, at) for pointer in (mean, scale, means)), factor])
+            numbers.append([factor, *(emit.load(pointer, at) for pointer in pointers)])
         return numbers
 
     def visit(numbers, place):
-        mean, scale, mean_g, factor = numbers[place.number]
-        slope = place.load(1)
-        below = emit.sub(mean, place.load(0))
+        factor, mean, scale, mean_g, *bias = numbers[place.number]
+        below, slope = emit.sub(mean, place.load(0)), place.load(1)
+        if recomputes:
+            u = emit.fma(emit.sub(emit.constant(0.0), below), scale, *bias)
+            slope = function.gradient(emit, (), u, slope)
         centered = emit.fma(below, factor, emit.sub(slope, mean_g))
         slope = emit.select(emit.lanes_below(spec.centered), centered, slope)
         place.store(2, emit.mul(scale, slope))
         return ()
 
     with emit.loop(0, count) as n:
-        maps = first_pixels(emit, n, (x, spec.x), (g, spec.dy), (dx, spec.dx))
+        maps = first_pixels(emit, n, (x, spec.x), (dy, spec.dy), (dx, spec.dx))
         traverse(emit, spec.backward, maps, Pass(visit, begin))
 
 
-@kernel(x=FLOATS, g=FLOATS, mean=FLOATS, invstd=FLOATS, scale=FLOATS, means=FLOATS, dx=FLOATS)
+@kernel(
+    x=FLOATS,
+    dy=FLOATS,
+    mean=FLOATS,
+    invstd=FLOATS,
+    scale=FLOATS,
+    bias=maybe(FLOATS),
+    means=FLOATS,
+    dx=FLOATS,
+)
 def batch_norm_backward(spec, o, first, count):
-    """dx from x, g, the batch's statistics and `means` of `batch_norm_backward_finish`."""
-    backward(spec, count, o.x, o.g, o.mean, o.invstd, o.scale, o.means, o.dx)
+    """dx from x, dy, the batch's statistics and `means` of `batch_norm_backward_finish`.
+
+    The bias is needed where there is a function.
+    """
+    backward(spec, count, o.x, o.dy, o.mean, o.invstd, o.scale, o.bias, o.means, o.dx)
 
 
 def kinds() -> Iterator[tuple[Kernel, Normalization]]:
@@ -274,4 +298,5 @@ def kinds() -> Iterator[tuple[Kernel, Normalization]]:
     yield batch_norm_statistics, spec
     yield batch_norm_finish, spec
     yield batch_norm_backward_finish, spec
-    yield batch_norm_backward, spec
+    for function in LIMITS:
+        yield batch_norm_backward, replace(spec, function=function)
