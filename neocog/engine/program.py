@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,9 @@ from neocog.engine.cores import available_threads
 from neocog.engine.memory import Memory
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.running import Run
-from neocog.engine.thread_pool import run_together
-from neocog.kernels.compiler.jit import CompiledKernel, python_functions
+from neocog.engine.thread_pool import Together
+from neocog.kernels.compiler.jit import CompiledKernel
 from neocog.kernels.compiler.spec import kind_of, numbers_of
-from neocog.kernels.runtime.helper_threads import JOB_SIZE
 from neocog.kernels.runtime.workers import (
     ASKED,
     BY_IMAGE,
@@ -70,8 +70,7 @@ class Program:
         self.batch = batch
         self.memory = Memory(plan, workers, batch)
         pairs = [(i.kernel, i.spec) for i in plan.instructions]
-        driver = python_functions[run]
-        compiled = compile_all(pairs, available_threads(), on_compile, functions=[driver])
+        _, *compiled = compile_all([(run, None), *pairs], available_threads(), on_compile)
         self._outside: dict[str, list[tuple[int, int]]] = {}
         self._table = np.zeros((workers, len(compiled), INSTRUCTION), np.int64)
         self._numbers: list[Longs] = []
@@ -109,32 +108,18 @@ class Program:
         self._control = self._new_control()
         self._bound: dict[str, NDArray[np.generic]] = {}
         self._latest: Run | None = None
-        self._jobs = self._jobs_of_others()
-        # Compile the driver here, in the caller's thread: Numba can deadlock when it compiles in
-        # one thread while another imports.
-        self._run(0, 1, 0, 1, self._control)
+        self._together = Together(np.array([run.words(self._job(rank)) for rank in range(workers)]))
+        self._alone = run.call(*self._job(0))
 
     def _new_control(self) -> Longs:
         control = np.zeros(CONTROL_SIZE + CONTROL_EACH * self.workers, np.int64)
         control[PATIENCE] = self._patience
         return control
 
-    def _jobs_of_others(self) -> Longs:
-        """The helpers' jobs, one for each worker but the first; see `kernels.helper_threads`."""
-        jobs = np.zeros((self.workers - 1, JOB_SIZE - 1), np.int64)
-        for rank in range(1, self.workers):
-            table, step = self._table[rank], self._steps[rank]
-            jobs[rank - 1] = (
-                table.ctypes.data,
-                len(table),
-                self._groups.ctypes.data,
-                len(self._groups),
-                step.ctypes.data,
-                self._control.ctypes.data,
-                rank,
-                self.workers,
-            )
-        return jobs
+    def _job(self, rank: int) -> tuple[Any, ...]:
+        """What `run_once` has a worker do, but for the numbers of images."""
+        own = (self._table[rank], self._groups, self._steps[rank])
+        return *own, _NOTHING, _NOTHING, self._control, rank, self.workers, 0, 0
 
     def _steal_size(self, g: int) -> int:
         """Items of a group that a worker takes at a time; 0 if each worker has a fixed range."""
@@ -265,10 +250,11 @@ class Program:
         self._control.fill(0)
         self._control[PATIENCE] = self._patience
         if self.workers == 1:
-            self._run(0, 1, total, total, self._control)
+            self._alone.set("total", total)
+            self._alone.set("batch", total)
+            self._alone()
             return
-        shared = (self._table[0], self._groups, self._steps[0], self._control)
-        if run_together(self._jobs, *shared, total):
+        if self._together.run(total):
             return
         try:
             self._start(total, total, _NOTHING, _NOTHING).finish()
@@ -325,17 +311,5 @@ class Program:
         losses: NDArray[np.float64] = _NOTHING,
         record: NDArray[np.float64] = _NOTHING,
     ) -> int:
-        return int(
-            run(
-                self._table[rank],
-                self._groups,
-                self._steps[rank],
-                losses,
-                record,
-                control,
-                rank,
-                workers,
-                total,
-                batch,
-            )
-        )
+        own = (self._table[rank], self._groups, self._steps[rank])
+        return run(*own, losses, record, control, rank, workers, total, batch)

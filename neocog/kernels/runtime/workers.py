@@ -16,15 +16,19 @@ shard: a worker that has finished its own range steals items from the others (in
 `steal_size`). Otherwise all would wait for a core that another program uses for a while.
 """
 
-import numpy as np
-from numba import float64, int64, types
-from numba.extending import intrinsic
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
+from numba import float64, int64
+
+from neocog.kernels.codegen.arrays import pointer_to, stack_array
 from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
-from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, called_from_python, inlined
+from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, Compilable, inlined
 from neocog.kernels.compiler.operands import MOST_OPERANDS
+from neocog.kernels.compiler.python_function import python_function
 from neocog.kernels.runtime.waiting import raise_number, wait_for_more
 
 __all__ = [
@@ -44,8 +48,9 @@ __all__ = [
     "PATIENCE",
     "STRIPS",
     "UNTIL",
+    "kinds",
     "run",
-    "work",
+    "run_job",
 ]
 
 #: Columns of the table of instructions: the addresses of the kernel, of its numbers, and of the
@@ -93,16 +98,7 @@ _STRIPS, _JOINED = 9, 10
 _TIRED = 500
 
 _call = function_pointer_call(KERNEL_ARGUMENTS)
-
-
-@intrinsic
-def _data(typing_context, array):
-    """The pointer to an array's first element."""
-
-    def generate(context, builder, signature, arguments):
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), generate
+_new_operands = stack_array(int64, MOST_OPERANDS)
 
 
 @inlined
@@ -134,12 +130,11 @@ def span(rank, workers, items, shard):
 @inlined
 def run_whole(table, groups, g, operands, begin, count):
     """Run all of a group's instructions on a chunk of its items."""
-    resolved = _data(operands)
     start = groups[g, _FIRST]
     for i in range(start, start + groups[g, _COUNT]):
         for o in range(MOST_OPERANDS):
             operands[o] = table[i, OPERANDS + o] + begin * table[i, BY_ITEM + o]
-        _call(table[i, KERNEL], longs_at(table[i, NUMBERS]), resolved, begin, count)
+        _call(table[i, KERNEL], longs_at(table[i, NUMBERS]), operands, begin, count)
 
 
 @inlined
@@ -148,7 +143,6 @@ def run_strips(table, groups, g, operands, begin, n, first, until, apart):
 
     Strips are items, numbered `apart`; or 0 apart, and the image is the item.
     """
-    resolved = _data(operands)
     start = groups[g, _FIRST]
     for strip in range(first, until):
         for i in range(start, start + groups[g, _COUNT]):
@@ -157,7 +151,8 @@ def run_strips(table, groups, g, operands, begin, n, first, until, apart):
                 of_strip = strip * table[i, BY_STRIP + o]
                 operands[o] = table[i, OPERANDS + o] + of_image + of_strip
             numbers = longs_at(table[i, STRIPS])[strip]
-            _call(table[i, KERNEL], longs_at(numbers), resolved, begin + n + strip * apart, 1)
+            item = begin + n + strip * apart
+            _call(table[i, KERNEL], longs_at(numbers), operands, item, 1)
 
 
 @inlined
@@ -199,9 +194,9 @@ def run_groups(table, groups, g, end, operands, control, rank, workers, images):
 
 @inlined
 def work(table, groups, step, losses, record, control, rank, workers, total, batch):
-    """`run`, for calls from compiled code."""
+    """What `run` does."""
     before = flush_denormals()
-    operands = np.empty(MOST_OPERANDS, np.int64)
+    operands = pointer_to(_new_operands())
     generation = 0
     tired = 0
     every = 1
@@ -253,22 +248,39 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
     return done
 
 
-@called_from_python(
-    int64[:, ::1],
-    int64[:, ::1],
-    int64[::1],
-    float64[::1],
-    float64[::1],
-    int64[::1],
-    int64,
-    int64,
-    int64,
-    int64,
+@inlined
+def run_job(job):
+    """`run`, for calls from compiled code."""
+    return work(
+        job.table,
+        job.groups,
+        job.step,
+        job.losses,
+        job.record,
+        job.control,
+        job.rank,
+        job.workers,
+        job.total,
+        job.batch,
+    )
+
+
+@python_function(
+    table=int64[:, ::1],
+    groups=int64[:, ::1],
+    step=int64[::1],
+    losses=float64[::1],
+    record=float64[::1],
+    control=int64[::1],
+    rank=int64,
+    workers=int64,
+    total=int64,
+    batch=int64,
 )
-def run(table, groups, step, losses, record, control, rank, workers, total, batch):
+def run(job):
     """Run a program, as one worker of several, over `total` images in batches.
 
-    Args:
+    Operands:
         table: int64 [instructions, INSTRUCTION], this worker's.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `steal_size`
             is how many items a worker takes at a time, first of its own range and then of the
@@ -292,4 +304,9 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         The number of finished batches, including those before `FIRST`. A mean loss that is not
         finite ends the run before its update.
     """
-    return work(table, groups, step, losses, record, control, rank, workers, total, batch)
+    return run_job(job)
+
+
+def kinds() -> Iterator[tuple[Compilable, Any]]:
+    """The one kind of the driver."""
+    yield run, None
