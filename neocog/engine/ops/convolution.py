@@ -193,7 +193,14 @@ class ConvolutionOp(Op):
         y = builder.map(self.y.name, self.y.map)
         if self._by_winograd:
             winograd_convolve(
-                builder, self.name, self.layer, self.x, self.y, bias=self._bias, relu=self.relu
+                builder,
+                self.name,
+                self.layer,
+                self.x,
+                self.y,
+                bias=self._bias,
+                function="relu" if self.relu else "identity",
+                addend=None,
             )
             return
         winners = None

@@ -34,6 +34,7 @@ from neocog.kernels.convolution.depthwise_tiling import (
     convolution_axis,
 )
 from neocog.kernels.elementwise.functions import FUNCTIONS
+from neocog.kernels.elementwise.limits import limited
 from neocog.kernels.layout import FeatureMap
 
 __all__ = ["depthwise_forward", "kinds", "load_pixel", "pairs_of_columns"]
@@ -66,9 +67,7 @@ def _store_row(emit, spec, sums, y):
     apart = spec.across.phases * spec.y.pixel
     with emit.when(spec.limited):
         for total in sums:
-            value = total.get()
-            value = emit.select(emit.greater(low, value), low, value)  # NaN stays NaN
-            total.set(emit.select(emit.greater(value, high), high, value))
+            total.set(limited(emit, total.get(), low, high))
     y = emit.opaque(y)
     for n, total in enumerate(sums):
         _store_pixel(emit, spec, total.get(), y, n * apart)
