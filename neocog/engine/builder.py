@@ -32,6 +32,7 @@ class Builder:
         shards: the most shards in a batch.
         shared: whether workers split linear layers by their inputs.
         single_image: whether the plan is for one image, whose parts the workers split.
+        workers: how many these are; they change no result.
         keep_activations: whether every map and gradient keeps its memory until the step ends.
         options: how the network is trained; None if it is not for training.
     """
@@ -43,6 +44,7 @@ class Builder:
         *,
         shared: bool = False,
         single_image: bool = False,
+        workers: int = 1,
         keep_activations: bool = False,
         options: ProgramOptions | None = None,
     ) -> None:
@@ -54,10 +56,10 @@ class Builder:
         self.shards = -(-batch // self.shard)
         self.shared = shared
         self.single_image = single_image
+        self.workers = workers
         self.keep_activations = keep_activations
         self.plan.shard = self.shard
         self._images: list[Emitted] = []
-        self._strips: list[tuple[int, int]] = []
         self._following: list[Group] = []
         self._loss_unchecked = False
         self._gradients: dict[str, str] = {}
@@ -70,8 +72,6 @@ class Builder:
 
     def emit(self, kernel: Any, spec: Any, layer: str, /, **operands: str | None) -> None:
         """Add an instruction to the current group of images."""
-        if self._strips:
-            self.cut()
         self._append(Instruction.of(kernel, spec, layer, **operands), operands)
 
     def emit_parts(
@@ -84,17 +84,9 @@ class Builder:
     def emit_rows(self, kernel: Any, rows: Rows, layer: str, /, **operands: str | None) -> Emitted:
         """Add an instruction that can compute some rows alone.
 
-        Workers share the rows of a single image, in strips, if there is enough to do. The rows of
-        large images of a batch come in strips as `runs` has it; after the next `cut`, the result
-        knows how many.
+        Workers share the strips of a single image, and run over those of the large images of a
+        batch one by one. After the next `cut`, the result knows how many there are.
         """
-        strips = rows.strips() if self.single_image else []
-        if strips != self._strips or (strips and rows.apart):
-            self.cut()
-            self._strips = strips
-        if strips:
-            instruction = self._over(strips, kernel, rows, layer, operands)
-            return self._append(instruction, operands)
         whole = Instruction.of(kernel, rows.spec_of(0, rows.height), layer, **operands)
         return self._append(whole, operands, rows)
 
@@ -105,47 +97,35 @@ class Builder:
         self._images.append(Emitted(instruction, named, rows))
         return self._images[-1]
 
-    def _over(
-        self,
-        strips: Sequence[tuple[int, int]],
-        kernel: Any,
-        rows: Rows,
-        layer: str,
-        operands: Mapping[str, str | None],
-    ) -> Instruction:
-        """The instruction on strips of an image."""
-        apart = {name: rows.bytes_of(name, strips[0][1]) for name in rows.floats}
-        apart |= {name: floats * FLOAT for name, floats in rows.each.items()}
-        of = dict(operands)
-        for name, skip in apart.items():
-            whole = operands.get(name)
-            if whole is not None:
-                of[name] = self.plan.part(whole, 0, skip)
-        specs = [rows.spec_of(begin, end) for begin, end in strips]
-        return Instruction.of(kernel, specs[0], layer, specs, **of)
-
-    def _settled(self, one: Emitted, strips: int) -> Instruction:
-        """The instruction, now that it is known how many strips it runs over."""
+    def _settled(self, one: Emitted, size: int) -> Instruction:
+        """The instruction on strips of `size` rows; on whole images if it is 0."""
         whole, rows = one.instruction, one.rows
         if rows is None:
             return whole
-        one.strips = max(1, strips)
+        strips = rows.of_size(size or rows.height)
+        one.strips = len(strips)
         for name, floats in rows.each.items():
             self.per_image(one.named[name], one.strips * floats)
-        if strips == 0:
+        if not size:
             return whole
-        these = rows.of_size(rows.height // strips)
-        return self._over(these, whole.kernel, rows, whole.layer, one.named)
+        apart = {name: rows.bytes_of(name, size) for name in rows.floats}
+        apart |= {name: floats * FLOAT for name, floats in rows.each.items()}
+        of: dict[str, str | None] = dict(one.named)
+        for name in apart.keys() & of.keys():
+            of[name] = self.plan.part(one.named[name], 0, apart[name])
+        specs = [rows.spec_of(begin, end) for begin, end in strips]
+        return Instruction.of(whole.kernel, specs[0], whole.layer, specs, **of)
 
     def cut(self, *, barrier: bool = True) -> None:
         """End the current group of image instructions, if it has any."""
         if self._images:
-            emitted, strips = self._images, len(self._strips)
-            self._images, self._strips = [], []
-            parts = [(emitted, strips)] if self.single_image else runs(emitted)
-            for run, strips in parts:
-                of = [self._settled(one, strips) for one in run]
-                self._add(of, strips, barrier=barrier and run is parts[-1][0])
+            emitted, self._images = self._images, []
+            parts = runs(emitted, self.workers if self.single_image else 0)
+            for run, size in parts:
+                is_last = run is parts[-1][0]
+                of = [self._settled(one, size) for one in run]
+                ends = barrier if is_last else self.single_image
+                self._add(of, run[0].strips if size else 0, barrier=ends)
             self.plan.groups += self._following
             self._following = []
 

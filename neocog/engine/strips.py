@@ -21,10 +21,8 @@ __all__ = ["Emitted", "Rows", "runs"]
 
 _FLOAT = 4
 
-# Bytes of a map from which on workers share its rows, which takes a barrier; the least bytes of a
-# strip, and the most strips.
-_LEAST_SHARED = 32 * 1024
-_STRIP_BYTES, _MOST_STRIPS = 8 * 1024, 64
+# Bytes of a run's maps from which on workers share its rows, which takes a barrier.
+_LEAST_SHARED = 64 * 1024
 
 # Bytes of a run's maps that stay in a second-level cache.
 _NEAR = 1024 * 1024
@@ -69,24 +67,12 @@ class Rows:
         """From the first of so many rows of an operand to the first behind them."""
         return int(self.floats[name] * rows * _FLOAT)
 
-    def strips(self) -> list[tuple[int, int]]:
-        """The first row of every strip and the one after it, of a single image that workers share.
-
-        None if there is too little to do.
-        """
-        row = int(max(self.floats.values()) * _FLOAT)
-        if self.height * row < _LEAST_SHARED:
-            return []
-        rows = -(-max(_STRIP_BYTES, self.height * row // _MOST_STRIPS) // row)
-        rows = -(-rows // self.multiple) * self.multiple
-        if self.even:
-            rows = next((n for n in range(rows, self.height) if self.height % n == 0), self.height)
-        return self.of_size(rows)
-
     def of_size(self, rows: int) -> list[tuple[int, int]]:
-        """Strips of so many rows, of which the last may have less; none if it is the only one."""
-        begins = range(0, self.height, rows)
-        return [(at, min(at + rows, self.height)) for at in begins] if len(begins) > 1 else []
+        """Strips of so many rows, of which the last may have less or a few more."""
+        begins = list(range(0, self.height, rows))
+        if len(begins) > 1 and self.height - begins[-1] < self.multiple:
+            begins.pop()
+        return list(zip(begins, [*begins[1:], self.height], strict=True))
 
 
 @dataclass(eq=False)
@@ -97,7 +83,7 @@ class Emitted:
         instruction: on whole images.
         named: the buffers of its operands by the operand's name.
         rows: what it computes row by row; None if it needs whole images.
-        strips: how many it runs over, one after another, once that is known.
+        strips: how many strips it runs over, once that is known.
     """
 
     instruction: Instruction
@@ -118,8 +104,11 @@ class Emitted:
         return not (self._apart & by_other or other._apart & touched)
 
 
-def runs(emitted: Sequence[Emitted]) -> list[tuple[list[Emitted], int]]:
-    """Instructions that run together, with the number of their strips; 0 if they need none."""
+def runs(emitted: Sequence[Emitted], workers: int) -> list[tuple[list[Emitted], int]]:
+    """Instructions that run together, and the rows of a strip of each; 0 for whole images.
+
+    So many workers share the strips of a single image; 0 workers: each takes whole images.
+    """
     found: list[list[Emitted]] = []
     for one in emitted:
         if found and all(one.follows(other) for other in found[-1]):
@@ -128,30 +117,34 @@ def runs(emitted: Sequence[Emitted]) -> list[tuple[list[Emitted], int]]:
             found.append([one])
     joined: list[tuple[list[Emitted], int]] = []
     for run in found:
-        strips = _strips(run)
-        if joined and strips == joined[-1][1] == 0:
+        rows = _rows(run, workers)
+        if joined and rows == joined[-1][1] == 0:
             joined[-1][0].extend(run)
         else:
-            joined.append((run, strips))
+            joined.append((run, rows))
     return joined
 
 
-def _strips(run: Sequence[Emitted]) -> int:
-    """Into how many strips a run cuts images, so that all maps of a strip stay in the cache.
-
-    0 if it does not pay: for a single instruction, or where all of an image stays there.
-    """
-    rows = [one.rows for one in run if one.rows is not None]
-    if len(rows) < 2:
+def _rows(run: Sequence[Emitted], workers: int) -> int:
+    """The rows of the strips into which a run cuts images; 0 if that does not pay."""
+    every = [one.rows for one in run if one.rows is not None]
+    if not every:
         return 0
     sizes: dict[str, int] = {}
-    for one, of in zip(run, rows, strict=True):
+    for one, of in zip(run, every, strict=True):
         for name in of.floats.keys() & one.named.keys():
             buffer = one.named[name]
             sizes[buffer] = max(sizes.get(buffer, 0), of.bytes_of(name, of.height))
-    height, total = rows[0].height, sum(sizes.values())
-    multiple = lcm(*(of.multiple for of in rows))
-    for strips in range(max(2, -(-total // _NEAR)), height + 1):
-        if total > _NEAR and height % strips == 0 and height // strips % multiple == 0:
-            return strips
-    return 0
+    total, height = sum(sizes.values()), every[0].height
+    shared = workers > 1 and total >= _LEAST_SHARED
+    if not shared and (len(every) == 1 or total <= _NEAR):
+        return 0
+    each = workers if shared else 1
+    most = -(-height // (each * -(-total // (each * _NEAR))))
+    multiple = lcm(*(of.multiple for of in every))
+    if not workers or any(of.even for of in every):
+        fitting = (n for n in range(most, 0, -1) if height % n == 0 and n % multiple == 0)
+        rows = next(fitting, 0)
+    else:
+        rows = -(-most // multiple) * multiple
+    return rows if rows < height else 0

@@ -121,7 +121,7 @@ class ConvolutionOp(Op):
     @property
     def can_add(self) -> bool:
         """Whether its kernel can add a second input to the result."""
-        return not self.pool and self.addend is None and not self._by_winograd
+        return not self.pool and self.addend is None
 
     @property
     def addend(self) -> Tensor | None:
@@ -237,6 +237,7 @@ class ConvolutionOp(Op):
         winners = None
         if self.pool and builder.training:
             winners = builder.plan.map(f"{self.name}.winners", self.y.map.bare.size * FLOAT)
+        by_parts = builder.single_image and not self._has_many_pixels
         spec = Convolution(
             self.x.map,
             self.y.map,
@@ -247,7 +248,7 @@ class ConvolutionOp(Op):
             addend=self.addend.map if self.addend else _NONE,
             pool=self.pool,
             winners=winners is not None,
-            parts=builder.single_image,
+            parts=by_parts,
             **self._crop,
             **self._steps,
         )
@@ -259,11 +260,16 @@ class ConvolutionOp(Op):
             "winners": winners,
             "addend": self.addend.name if self.addend else None,
         }
-        if builder.single_image:
+        if by_parts:
             parts = spec.bands * spec.w.blocks
             builder.emit_parts(conv2d_forward, spec, self.name, parts=parts, **operands)
         else:
             _emit_rows(builder, spec, self.name, operands)
+
+    @property
+    def _has_many_pixels(self) -> bool:
+        """Whether workers share a single image's rows, and each of them reads all weights."""
+        return not self.pool and self._weight.size < self.x.map.size + self.y.map.size
 
     # Backward
 

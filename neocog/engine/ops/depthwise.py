@@ -119,7 +119,6 @@ class DepthwiseOp(Op):
             *self._axes(convolution_axis),
             self.layer.kernel[1],
             bias=self._has_bias,
-            parts=builder.single_image,
             function=self.function,
         )
         operands = {
@@ -128,10 +127,7 @@ class DepthwiseOp(Op):
             "bias": f"{self.name}.bias" if self._has_bias else None,
             "y": builder.map(self.y.name, self.y.map),
         }
-        if builder.single_image:
-            builder.emit_parts(depthwise_forward, spec, self.name, parts=spec.items, **operands)
-        else:
-            builder.emit_rows(depthwise_forward, _rows(spec), self.name, **operands)
+        builder.emit_rows(depthwise_forward, _rows(spec), self.name, **operands)
 
     def backward(self, builder: Builder) -> None:
         """The weight's gradient, then x's."""
