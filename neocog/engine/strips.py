@@ -139,12 +139,22 @@ def _rows(run: Sequence[Emitted], workers: int) -> int:
     shared = workers > 1 and total >= _LEAST_SHARED
     if not shared and (len(every) == 1 or total <= _NEAR):
         return 0
-    each = workers if shared else 1
-    most = -(-height // (each * -(-total // (each * _NEAR))))
+    most = max(1, min(height * _NEAR // total, -(-height // max(1, workers))))
     multiple = lcm(*(of.multiple for of in every))
     if not workers or any(of.even for of in every):
         fitting = (n for n in range(most, 0, -1) if height % n == 0 and n % multiple == 0)
         rows = next(fitting, 0)
     else:
-        rows = -(-most // multiple) * multiple
+        rows = _balanced(height, workers, most, multiple)
     return rows if rows < height else 0
+
+
+def _balanced(height: int, workers: int, most: int, multiple: int) -> int:
+    """Rows of strips, about at most so many, of which all workers get equally many."""
+
+    def load(rows: int) -> int:
+        strips = -(-height // rows)
+        return -(-strips // workers) * rows
+
+    sizes = range(multiple, max(multiple, most) + 1, multiple)
+    return min(sizes, key=lambda rows: (load(rows), -rows))
