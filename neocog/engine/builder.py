@@ -5,13 +5,13 @@ batch. A tensor's gradient is the sum of what its consumers pass back. The backw
 from the last to the first: the first one visited writes the gradient, the others add to it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.program_options import ProgramOptions
-from neocog.engine.strips import Rows
+from neocog.engine.strips import Emitted, Rows, runs
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.elementwise.add import ElementwiseAdd, add_maps, copy_map
 from neocog.kernels.layout import FeatureMap
@@ -32,6 +32,7 @@ class Builder:
         shards: the most shards in a batch.
         shared: whether workers split linear layers by their inputs.
         single_image: whether the plan is for one image, whose parts the workers split.
+        workers: how many these are; they change no result.
         keep_activations: whether every map and gradient keeps its memory until the step ends.
         options: how the network is trained; None if it is not for training.
     """
@@ -43,6 +44,7 @@ class Builder:
         *,
         shared: bool = False,
         single_image: bool = False,
+        workers: int = 1,
         keep_activations: bool = False,
         options: ProgramOptions | None = None,
     ) -> None:
@@ -54,10 +56,10 @@ class Builder:
         self.shards = -(-batch // self.shard)
         self.shared = shared
         self.single_image = single_image
+        self.workers = workers
         self.keep_activations = keep_activations
         self.plan.shard = self.shard
-        self._images: list[Instruction] = []
-        self._strips: list[tuple[int, int]] = []
+        self._images: list[Emitted] = []
         self._following: list[Group] = []
         self._loss_unchecked = False
         self._gradients: dict[str, str] = {}
@@ -70,9 +72,7 @@ class Builder:
 
     def emit(self, kernel: Any, spec: Any, layer: str, /, **operands: str | None) -> None:
         """Add an instruction to the current group of images."""
-        if self._strips:
-            self.cut()
-        self._images.append(Instruction.of(kernel, spec, layer, **operands))
+        self._append(Instruction.of(kernel, spec, layer, **operands), operands)
 
     def emit_parts(
         self, kernel: Any, spec: Any, layer: str, /, *, parts: int, **operands: str | None
@@ -81,39 +81,51 @@ class Builder:
         instruction = Instruction.of(kernel, spec, layer, **operands)
         self.over(Group([instruction], parts, parts, barrier=True))
 
-    def emit_rows(self, kernel: Any, rows: Rows, layer: str, /, **operands: str | None) -> None:
+    def emit_rows(self, kernel: Any, rows: Rows, layer: str, /, **operands: str | None) -> Emitted:
         """Add an instruction that can compute some rows alone.
 
-        Workers share the rows of a single image, in strips, if there is enough to do.
+        Workers share the strips of a single image, and run over those of the large images of a
+        batch one by one. After the next `cut`, the result knows how many there are.
         """
-        strips = rows.strips() if self.single_image else []
-        if not strips:
-            self.emit(kernel, rows.spec_of(0, rows.height), layer, **operands)
-            return
-        if rows.apart or strips != self._strips:
-            self.cut()
-            self._strips = strips
-        for name, floats in rows.floats.items():
-            whole = operands.get(name)
-            if whole is not None:
-                operands[name] = self.plan.part(whole, 0, strips[0][1] * floats * FLOAT)
+        whole = Instruction.of(kernel, rows.spec_of(0, rows.height), layer, **operands)
+        return self._append(whole, operands, rows)
+
+    def _append(
+        self, instruction: Instruction, operands: Mapping[str, str | None], rows: Rows | None = None
+    ) -> Emitted:
+        named = {name: buffer for name, buffer in operands.items() if buffer is not None}
+        self._images.append(Emitted(instruction, named, rows))
+        return self._images[-1]
+
+    def _settled(self, one: Emitted, size: int) -> Instruction:
+        """The instruction on strips of `size` rows; on whole images if it is 0."""
+        whole, rows = one.instruction, one.rows
+        if rows is None:
+            return whole
+        strips = rows.of_size(size or rows.height)
+        one.strips = len(strips)
+        for name, floats in rows.each.items():
+            self.per_image(one.named[name], one.strips * floats)
+        if not size:
+            return whole
+        apart = {name: rows.bytes_of(name, size) for name in rows.floats}
+        apart |= {name: floats * FLOAT for name, floats in rows.each.items()}
+        of: dict[str, str | None] = dict(one.named)
+        for name in apart.keys() & of.keys():
+            of[name] = self.plan.part(one.named[name], 0, apart[name])
         specs = [rows.spec_of(begin, end) for begin, end in strips]
-        self._images.append(Instruction.of(kernel, specs[0], layer, specs, **operands))
-
-    def over_strips(self, instructions: Sequence[Instruction], strips: int) -> None:
-        """Cut, then add instructions that run together over one strip of an image after another.
-
-        Workers share the strips of a single image. `Plan.part` gives operands their strips.
-        """
-        self.cut(barrier=self.single_image or bool(self._following))
-        self._add(instructions, strips, barrier=self.single_image)
+        return Instruction.of(whole.kernel, specs[0], whole.layer, specs, **of)
 
     def cut(self, *, barrier: bool = True) -> None:
         """End the current group of image instructions, if it has any."""
         if self._images:
-            instructions, strips = self._images, len(self._strips)
-            self._images, self._strips = [], []
-            self._add(instructions, strips, barrier=barrier)
+            emitted, self._images = self._images, []
+            parts = runs(emitted, self.workers if self.single_image else 0)
+            for run, size in parts:
+                is_last = run is parts[-1][0]
+                of = [self._settled(one, size) for one in run]
+                ends = barrier if is_last else self.single_image
+                self._add(of, run[0].strips if size else 0, barrier=ends)
             self.plan.groups += self._following
             self._following = []
 
@@ -209,7 +221,8 @@ class Builder:
         whole = self._gradients[tensor.name]
         if written != whole:
             size = tensor.gradient_map
-            self.emit(add_maps, ElementwiseAdd(size, size), tensor.name, x=written, y=whole)
+            rows = Rows.of_maps(ElementwiseAdd(size, size), ("x", "y"))
+            self.emit_rows(add_maps, rows, tensor.name, x=written, y=whole)
 
     def give_gradient(self, tensor: Tensor, name: str, size: FeatureMap, *, keep: bool) -> None:
         """Add the contents of a buffer to a tensor's gradient.
@@ -222,7 +235,8 @@ class Builder:
         known = tensor.name in self._gradients
         to, _ = self.write_gradient(tensor, can_add=True)
         kernel = add_maps if known else copy_map
-        self.emit(kernel, ElementwiseAdd(size, tensor.gradient_map), tensor.name, x=name, y=to)
+        rows = Rows.of_maps(ElementwiseAdd(size, tensor.gradient_map), ("x", "y"))
+        self.emit_rows(kernel, rows, tensor.name, x=name, y=to)
 
     # Parameters
 

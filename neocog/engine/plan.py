@@ -81,9 +81,9 @@ class Group:
     only computes other layouts of parameters. It runs in every step, or at the last of each `every`
     steps, or, where `every` is 0, only when parameters were written from outside.
 
-    With `strips` the instructions run over one strip of an image after another; kernels are told
-    the strip's number as the first of one item. Then `items` are the strips, which workers share,
-    of the only image; or 0, and a worker takes all strips of its images. A group that is `joined`
+    With `strips` the instructions run over one strip of an image after another. Then `items` are
+    the strips, which workers share, of the only image, and kernels are told the strip as their
+    item; or 0, and a worker takes all strips of its images. A group that is `joined`
     runs with the one before, chunk by chunk of the images of both.
     """
 
@@ -101,6 +101,8 @@ class Group:
 # Bytes that a worker's chunk of images may touch and stay in the second-level cache.
 _CHUNK_BYTES = 256 * 1024
 _MOST_CHUNK = 16
+# Bytes that an image touches from which on its strips leave nothing to gain from a second image.
+_LARGE_IMAGE = 2 * 1024 * 1024
 
 
 @dataclass
@@ -177,7 +179,12 @@ class Plan:
                         touched[beginnings[g]].add(whole)
         for g, group in enumerate(self.groups):
             if group.items == 0:
-                chunk = self._chunk(touched[beginnings[g]])
+                strips = any(
+                    other.strips
+                    for other, begin in zip(self.groups, beginnings, strict=True)
+                    if begin == beginnings[g]
+                )
+                chunk = self._chunk(touched[beginnings[g]], one_by_one=strips)
                 self.groups[g] = replace(group, chunk=chunk)
         for name in self._maps & used.keys():
             together = {beginnings[g] for g in used[name]}
@@ -192,8 +199,10 @@ class Plan:
                 self.buffers[name], size=of.size, scope=of.scope, chunk=of.chunk
             )
 
-    def _chunk(self, touched: set[str]) -> int:
+    def _chunk(self, touched: set[str], *, one_by_one: bool) -> int:
         each = sum(self.buffers[name].size for name in touched & self._maps)
+        if one_by_one and each > _LARGE_IMAGE:
+            return 1
         # Even, because linear layers take two images at a time.
         return max(2, min(_MOST_CHUNK, _CHUNK_BYTES // max(1, each)) // 2 * 2)
 

@@ -262,7 +262,13 @@ class Program:
             self.end()
 
     def profile(self, total: int, rounds: int = 100) -> list[tuple[str, float]]:
-        """Microseconds per step of each instruction, timed on one thread; see `Trainer.profile`."""
+        """Microseconds per step of each instruction, timed on one thread; see `Trainer.profile`.
+
+        Raises:
+            RuntimeError: the caller's arrays, which are written, are not bound.
+        """
+        if not self._outside.keys() <= self._bound.keys():
+            raise RuntimeError("Bind the arrays that the program reads and writes before.")
         few = min(total, 10 * self.batch)
         steps = -(-few // self.batch)
         whole = self._groups

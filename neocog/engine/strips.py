@@ -1,21 +1,31 @@
-"""Strips of a single image, of which workers take one after another.
+"""Strips of images: some rows after others, of a single image for several workers, or in a cache.
 
 A strip of a map is a map itself: it begins where its first row does, and has fewer rows. So a
 kernel that computes rows alone works on a strip if its spec is that of the strip.
+
+Instructions on large images run over one strip after another in *runs*, so that an instruction
+finds what the one before wrote in the second-level cache. One that reads rows above and below those
+it computes, as a 3 × 3 convolution does, begins a run of its own, unless other instructions wrote
+these rows long before.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import lcm
 from typing import Any
 
-__all__ = ["Rows"]
+from neocog.engine.plan import Instruction
+
+__all__ = ["Emitted", "Rows", "runs"]
 
 _FLOAT = 4
 
-# Bytes of a map from which on workers share its rows, which takes a barrier; the least bytes of a
-# strip, and the most strips.
-_LEAST_SHARED = 32 * 1024
-_STRIP_BYTES, _MOST_STRIPS = 8 * 1024, 64
+# Bytes of a run's maps from which on workers share its rows, which takes a barrier.
+_LEAST_SHARED = 64 * 1024
+
+# Bytes of a run's maps that stay in a second-level cache.
+_NEAR = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -28,32 +38,113 @@ class Rows:
         height: rows in all.
         floats: of operands that are other ones for other rows, the floats from a row to the next.
         even: whether all strips must have equally many rows.
-        apart: whether rows other than those it computes are read.
+        apart: the operands of which rows other than those it computes are read.
+        each: of operands of which every strip has one of its own, floats. They are allocated when
+            the strips are known.
+        multiple: the rows of a strip are a multiple of it.
     """
 
     spec_of: Callable[[int, int], Any]
     height: int
-    floats: Mapping[str, int]
+    floats: Mapping[str, int | Fraction]
     even: bool = False
-    apart: bool = False
+    apart: tuple[str, ...] = ()
+    each: Mapping[str, int] = field(default_factory=dict)
+    multiple: int = 1
 
     @classmethod
-    def of_maps(cls, spec: Any, names: Sequence[str]) -> "Rows":
+    def of_maps(cls, spec: Any, names: Sequence[str], **others: Any) -> "Rows":
         """Those of maps of one height, which have these names in the spec and as operands."""
         maps = {name: getattr(spec, name) for name in names}
 
         def spec_of(begin: int, end: int) -> Any:
             return replace(spec, **{n: replace(m, height=end - begin) for n, m in maps.items()})
 
-        return cls(spec_of, maps[names[0]].height, {name: m.row for name, m in maps.items()})
+        floats = {name: m.row for name, m in maps.items()}
+        return cls(spec_of, maps[names[0]].height, floats, **others)
 
-    def strips(self) -> list[tuple[int, int]]:
-        """The first row of every strip and the one after it; none if there is too little to do."""
-        row = max(self.floats.values()) * _FLOAT
-        if self.height * row < _LEAST_SHARED:
-            return []
-        rows = -(-max(_STRIP_BYTES, self.height * row // _MOST_STRIPS) // row)
-        if self.even:
-            rows = next((n for n in range(rows, self.height) if self.height % n == 0), self.height)
-        begins = range(0, self.height, rows)
-        return [(at, min(at + rows, self.height)) for at in begins] if len(begins) > 1 else []
+    def bytes_of(self, name: str, rows: int) -> int:
+        """From the first of so many rows of an operand to the first behind them."""
+        return int(self.floats[name] * rows * _FLOAT)
+
+    def of_size(self, rows: int) -> list[tuple[int, int]]:
+        """Strips of so many rows, of which the last may have less or a few more."""
+        begins = list(range(0, self.height, rows))
+        if len(begins) > 1 and self.height - begins[-1] < self.multiple:
+            begins.pop()
+        return list(zip(begins, [*begins[1:], self.height], strict=True))
+
+
+@dataclass(eq=False)
+class Emitted:
+    """An instruction on images, before it is known how many strips these have.
+
+    Attributes:
+        instruction: on whole images.
+        named: the buffers of its operands by the operand's name.
+        rows: what it computes row by row; None if it needs whole images.
+        strips: how many strips it runs over, once that is known.
+    """
+
+    instruction: Instruction
+    named: Mapping[str, str]
+    rows: Rows | None = None
+    strips: int = 1
+
+    @property
+    def _apart(self) -> set[str]:
+        apart = self.rows.apart if self.rows else ()
+        return {self.named[name] for name in apart if name in self.named}
+
+    def follows(self, other: "Emitted") -> bool:
+        """Whether it may run over a strip before the other one has run over the next."""
+        if self.rows is None or other.rows is None or self.rows.height != other.rows.height:
+            return False
+        touched, by_other = set(self.named.values()), set(other.named.values())
+        return not (self._apart & by_other or other._apart & touched)
+
+
+def runs(emitted: Sequence[Emitted], workers: int) -> list[tuple[list[Emitted], int]]:
+    """Instructions that run together, and the rows of a strip of each; 0 for whole images.
+
+    So many workers share the strips of a single image; 0 workers: each takes whole images.
+    """
+    found: list[list[Emitted]] = []
+    for one in emitted:
+        if found and all(one.follows(other) for other in found[-1]):
+            found[-1].append(one)
+        else:
+            found.append([one])
+    joined: list[tuple[list[Emitted], int]] = []
+    for run in found:
+        rows = _rows(run, workers)
+        if joined and rows == joined[-1][1] == 0:
+            joined[-1][0].extend(run)
+        else:
+            joined.append((run, rows))
+    return joined
+
+
+def _rows(run: Sequence[Emitted], workers: int) -> int:
+    """The rows of the strips into which a run cuts images; 0 if that does not pay."""
+    every = [one.rows for one in run if one.rows is not None]
+    if not every:
+        return 0
+    sizes: dict[str, int] = {}
+    for one, of in zip(run, every, strict=True):
+        for name in of.floats.keys() & one.named.keys():
+            buffer = one.named[name]
+            sizes[buffer] = max(sizes.get(buffer, 0), of.bytes_of(name, of.height))
+    total, height = sum(sizes.values()), every[0].height
+    shared = workers > 1 and total >= _LEAST_SHARED
+    if not shared and (len(every) == 1 or total <= _NEAR):
+        return 0
+    each = workers if shared else 1
+    most = -(-height // (each * -(-total // (each * _NEAR))))
+    multiple = lcm(*(of.multiple for of in every))
+    if not workers or any(of.even for of in every):
+        fitting = (n for n in range(most, 0, -1) if height % n == 0 and n % multiple == 0)
+        rows = next(fitting, 0)
+    else:
+        rows = -(-most // multiple) * multiple
+    return rows if rows < height else 0

@@ -63,7 +63,6 @@ def _can_compute(before: Op, op: PointwiseOp) -> TypeGuard[ConvolutionOp | Depth
         isinstance(before, ConvolutionOp)
         and before.function == "identity"
         and op.function in LIMITS
-        and not (op.function == "relu6" and before._by_winograd)
         and (op.addend is None or before.can_add)
     )
 

@@ -149,15 +149,19 @@ class PointwiseOp(Op):
     def _measure(self, builder: Builder, norm: BatchNorm2d) -> None:
         name, size = self.name, padded(norm.num_features)
         spec = self._normalization(norm)
-        stats = builder.per_image(f"{name}.statistics", 3 * size)
-        builder.emit(batch_norm_statistics, spec, name, x=self.x.name, statistics=stats)
+        stats = f"{name}.statistics"
+        rows = Rows.of_maps(spec, ("x",), each={"statistics": 3 * size})
+        measured = builder.emit_rows(
+            batch_norm_statistics, rows, name, x=self.x.name, statistics=stats
+        )
+        builder.cut()
         for part in self.statistics():
             builder.floats(part.name, part.size)
         builder.floats(f"{name}.invstd", size)
         parts = ("running_mean", "running_var", "mean", "scale", "invstd")
         finish = Instruction.of(
             batch_norm_finish,
-            spec,
+            replace(spec, strips=measured.strips),
             name,
             statistics=stats,
             step="step",
@@ -175,8 +179,9 @@ class PointwiseOp(Op):
         name = self.name
         alone = self.norm is None and self.function == "identity"
         g, sums, stored = dy, None, not (alone or self._recomputes)
+        each = {}
         if self.norm is not None:
-            sums = builder.per_image(f"{name}.sums", 2 * padded(self.norm.num_features))
+            sums, each = f"{name}.sums", {"sums": 2 * padded(self.norm.num_features)}
         in_place = self._g_map == self.y.gradient_map and not builder.keep_activations
         if stored and not in_place:
             g = builder.map(f"{name}.g", self._g_map, transient=True)
@@ -186,9 +191,12 @@ class PointwiseOp(Op):
             if self.norm is not None:
                 names |= {"invstd": f"{name}.invstd", "sums": sums}
             spec = replace(self._spec(), stored=stored)
-            builder.emit(pointwise_backward, spec, name, **names, **numbers)
-        if self.norm is not None:
-            self._backward_of_norm(builder, self.norm, g, sums)
+            maps = [name for name in ("x", "addend", "dy", "g") if names[name] is not None]
+            rows = Rows.of_maps(spec, maps, each=each)
+            summed = builder.emit_rows(pointwise_backward, rows, name, **names, **numbers)
+            if self.norm is not None:
+                builder.cut()
+                self._backward_of_norm(builder, self.norm, g, sums, summed.strips)
         g_map = self.y.gradient_map if alone else self._g_map
         if self.norm is None and self.x.learns:
             builder.give_gradient(self.x, g, g_map, keep=builder.keep_activations and alone)
@@ -196,7 +204,7 @@ class PointwiseOp(Op):
             builder.give_gradient(self.addend, g, g_map, keep=self.norm is None and self.x.learns)
 
     def _backward_of_norm(
-        self, builder: Builder, norm: BatchNorm2d, g: str, sums: str | None
+        self, builder: Builder, norm: BatchNorm2d, g: str, sums: str | None, strips: int
     ) -> None:
         name, size = self.name, padded(norm.num_features)
         spec = self._normalization(norm)
@@ -205,7 +213,7 @@ class PointwiseOp(Op):
         gradients = {f"d{part}": f"{name}.{part}.gradient" for part in parts}
         finish = Instruction.of(
             batch_norm_backward_finish,
-            spec,
+            replace(spec, strips=strips),
             name,
             sums=sums,
             step="step",
@@ -224,7 +232,8 @@ class PointwiseOp(Op):
             names |= {"x": self.x.name, "dy": g, "means": means, "dx": dx}
             names["bias"] = self._channel_arrays(builder)["bias"]
             function = self.function if self._recomputes else "identity"
-            builder.emit(batch_norm_backward, replace(spec, function=function), name, **names)
+            rows = Rows.of_maps(replace(spec, function=function), ("x", "dy", "dx"))
+            builder.emit_rows(batch_norm_backward, rows, name, **names)
             return dx
 
         if self.x.consumers == 1:

@@ -38,7 +38,7 @@ class UpsampleOp(Op):
             large = replace(of_y, height=(end - begin) * each)
             return self._spec(WindowGradient, small, large)
 
-        rows = Rows(spec_of, of_x.height, {"dy": of_x.row, "dx": each * of_y.row}, apart=True)
+        rows = Rows(spec_of, of_x.height, {"dy": of_x.row, "dx": each * of_y.row})
         builder.emit_rows(avg_pool_backward, rows, self.name, dy=self.x.name, dx=y)
 
     def backward(self, builder: Builder) -> None:

@@ -54,7 +54,8 @@ class Normalization(Spec):
 
     dx may be the same buffer as dy if their maps are equal. Without `affine` the weight is 1, and
     there are no gradients of weight and bias. With `fixed` statistics dx = scale · g. `function` is
-    f, one of `FUNCTIONS` without numbers, or the identity: then dy is g.
+    f, one of `FUNCTIONS` without numbers, or the identity: then dy is g. What is merged has parts
+    for each of an image's `strips`, all equally high.
     """
 
     x: FeatureMap
@@ -65,6 +66,7 @@ class Normalization(Spec):
     affine: bool = True
     fixed: bool = False
     function: str = "identity"
+    strips: int = 1
 
     constants = ("function",)
 
@@ -101,8 +103,8 @@ class Normalization(Spec):
 
     @property
     def places(self) -> int:
-        """Elements of one channel in one image, n."""
-        return self.x.height * self.x.width
+        """Elements of one channel in one image or strip, n."""
+        return self.x.height // self.strips * self.x.width
 
     @property
     def n(self) -> float:
@@ -192,8 +194,8 @@ def batch_norm_finish(spec, o, first, count):
     The running variance follows the unbiased one. With one number per channel, with which PyTorch
     does not train, it follows the biased one.
     """
-    stats, images = o.statistics, o.step[1]
-    numbers = images * spec.places
+    stats, parts = o.statistics, o.step[1] * spec.strips
+    numbers = parts * spec.places
     for c in range(first * LANES, (first + count) * LANES):
         if c >= spec.x.channels:
             o.mean[c] = float32(0)
@@ -201,11 +203,11 @@ def batch_norm_finish(spec, o, first, count):
             o.invstd[c] = float32(0)
             continue
         average = 0.0
-        for n in range(images):
+        for n in range(parts):
             average += stats[n * 3 * spec.channels + c]
-        average /= images
+        average /= parts
         square = 0.0
-        for n in range(images):
+        for n in range(parts):
             at = n * 3 * spec.channels + c
             apart = stats[at] - average
             square += stats[at + spec.channels] + spec.places * (apart * apart)
@@ -227,11 +229,11 @@ def batch_norm_backward_finish(spec, o, first, count):
     `sums` are those of all images (`pointwise_backward`), `means` every channel's of g, then every
     channel's of g · x̂.
     """
-    sums, images = o.sums, o.step[1]
-    numbers = images * spec.places
+    sums, parts = o.sums, o.step[1] * spec.strips
+    numbers = parts * spec.places
     for c in range(first * LANES, (first + count) * LANES):
         of_g, of_product = 0.0, 0.0
-        for n in range(images):
+        for n in range(parts):
             at = n * 2 * spec.channels + c
             of_g += sums[at]
             of_product += sums[at + spec.channels]
