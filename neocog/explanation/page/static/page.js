@@ -156,10 +156,11 @@ export class Page {
     this.channel = this.row = this.column = this.output = undefined;
   }
 
-  /** The choices at a layer, kept here by the layer's view. */
-  chosen(layer) {
-    if (!this.choices.has(layer.name)) this.choices.set(layer.name, {});
-    return this.choices.get(layer.name);
+  /** The choices at a layer, kept here for the layer's view; `first` are those to begin with. */
+  chosen(layer, first) {
+    const kept = this.choices.get(layer.name) ?? {};
+    this.choices.set(layer.name, kept);
+    return Object.assign(kept, { ...first, ...kept });
   }
 
   /** Go somewhere: layer, side, channel, row, column or output. */
