@@ -74,10 +74,10 @@ def _emit_rows(
         return replace(spec, y=replace(spec.y, height=end - begin))
 
     floats = {"x": spec.row_step, "y": spec.y.row, "gate": spec.gate.row, "addend": spec.addend.row}
-    apart = () if spec.w.kernel_h == 1 else ("x",)
-    builder.emit_rows(
-        conv2d_forward, Rows(spec_of, spec.y.height, floats, apart=apart), name, **operands
-    )
+    last = (spec.w.kernel_h - 1) * spec.dilation_h + spec.crop_h - spec.x.border_h
+    beyond = {} if spec.w.kernel_h == 1 else {"x": max(0, last + 1 - spec.stride_h)}
+    rows = Rows(spec_of, spec.y.height, floats, beyond=beyond)
+    builder.emit_rows(conv2d_forward, rows, name, **operands)
 
 
 @dataclass(eq=False)
@@ -321,8 +321,8 @@ class ConvolutionOp(Op):
             return replace(spec, x=x, dy=dy, continued=begin > 0)
 
         floats = {"x": spec.row_step, "dy": spec.dy.row}
-        apart = () if spec.w.kernel_h == 1 else ("x",)
-        return Rows(spec_of, spec.dy.height, floats, apart=apart)
+        beyond = {} if spec.w.kernel_h == 1 else {"x": None}
+        return Rows(spec_of, spec.dy.height, floats, beyond=beyond)
 
     @property
     def _bias_gradient(self) -> str | None:

@@ -44,7 +44,9 @@ def _rows(spec: Depthwise) -> Rows:
     floats: dict[str, int | Fraction] = {"y": spec.y.row}
     floats["x"] = Fraction(down.stride * spec.x.row, down.phases)
     multiple = lcm(down.phases, spec.lines)
-    return Rows(spec_of, spec.y.height, floats, apart=("x",), multiple=multiple)
+    own = spec.y.height // down.phases * down.stride
+    beyond = {"x": max(0, down.span(spec.y.height)[1] + 1 - own)}
+    return Rows(spec_of, spec.y.height, floats, beyond=beyond, multiple=multiple)
 
 
 def _gradient_rows(spec: DepthwiseGradient) -> Rows:
@@ -52,7 +54,7 @@ def _gradient_rows(spec: DepthwiseGradient) -> Rows:
         return replace(spec, dy=replace(spec.dy, height=end - begin), continued=begin > 0)
 
     floats = {"x": spec.stride_h * spec.x.row, "dy": spec.dy.row}
-    return Rows(spec_of, spec.dy.height, floats, apart=("x",))
+    return Rows(spec_of, spec.dy.height, floats, beyond={"x": None})
 
 
 @dataclass(eq=False)
