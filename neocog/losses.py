@@ -5,15 +5,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import DataError, NeocogError
+from neocog.errors import ArchitectureError, DataError, NeocogError
 from neocog.reference import sigmoid_forward, softmax
 from neocog.settings.training import LOSSES
 
-__all__ = ["check_classifier", "check_targets", "has_targets", "probabilities_of"]
+__all__ = [
+    "WEIGHTS",
+    "check_classifier",
+    "check_targets",
+    "check_weights",
+    "has_targets",
+    "probabilities_of",
+]
 
 Floats = NDArray[np.float32]
 
 _CLASSES, _LABELS, _NUMBERS = LOSSES
+#: Settings that weight a loss, and what each has a number for.
+WEIGHTS = {"class_weights": "class", "pos_weight": "output"}
 
 
 def has_targets(loss: str) -> bool:
@@ -61,6 +70,20 @@ def check_targets(loss: str, outputs: int, labels: NDArray[Any]) -> None:
             f"The targets of {loss} must be from 0 to 1, and go from {labels.min():g} to "
             f"{labels.max():g}."
         )
+
+
+def check_weights(setting: str, outputs: int, weights: tuple[float, ...]) -> Floats:
+    """The weights of a setting in `WEIGHTS`, float32 [outputs].
+
+    Raises:
+        ArchitectureError: there are not as many as the network has outputs.
+    """
+    if len(weights) != outputs:
+        each = WEIGHTS[setting]
+        raise ArchitectureError(
+            f"{setting} must be {outputs} numbers, one for each {each}, not {len(weights)}."
+        )
+    return np.array(weights, np.float32)
 
 
 def check_classifier(loss: str, what: str) -> None:

@@ -10,6 +10,7 @@ from reporting import HOSTILE, MEGABYTE, evaluation, noise, random_evaluation
 import neocog
 from neocog.errors import DataError, NeocogError
 from neocog.evaluation import Evaluation
+from neocog.evaluation.target_measures import LabelsEvaluation, NumbersEvaluation
 from neocog.report import write_report
 from neocog.report.attention import covered_maps, explained
 from neocog.report.confusion import choose_pictures
@@ -114,6 +115,38 @@ def test_only_what_is_given_is_there(tmp_path, run):
     found, _text = structure_of(path)
     assert "evaluation" in found
     assert not {"pictures", "mistakes"} & found.keys()
+
+
+def test_labels_and_numbers_are_a_table(tmp_path):
+    path = tmp_path / "report.html"
+    targets = np.float32([[1, 0], [0, 0]])
+    p = np.array([[0.9, 0.1], [0.6, 0.3]])
+    labels = LabelsEvaluation(0.25, ("a", "b"), targets, p, 0.0)
+    write_report(path, title="labels", evaluation=labels)
+    found, _text = structure_of(path)
+    assert "evaluation" not in found
+    assert found["facts"] == {
+        "Evaluation (test)": [
+            ["images", "2"],
+            ["loss", "0.25"],
+            ["accuracy", "0.75"],
+            ["F1", "0.666667"],
+            ["mAP", "1"],
+            ["F1 of a", "0.666667"],
+            ["average precision of a", "1"],
+        ]
+    }
+    numbers = NumbersEvaluation(0.04, ("x", "y"), targets, targets + np.array([0.2, -0.2]), 0.0)
+    write_report(path, title="numbers", evaluation=numbers, part="validation")
+    found, _text = structure_of(path)
+    assert found["facts"] == {
+        "Evaluation (validation)": [
+            ["images", "2"],
+            ["RMSE", "0.2"],
+            ["R²", "0.84"],
+            ["R² of x", "0.84"],
+        ]
+    }
 
 
 def test_hostile_names_are_text(tmp_path):

@@ -10,7 +10,7 @@ from picture_folders import NETWORK, write_classes, write_pictures
 from PIL import Image
 
 import neocog
-from neocog import Conv2d, Flatten, Linear, Network
+from neocog import BatchNorm2d, Conv2d, Flatten, GroupNorm, LayerNorm2d, Linear, Network
 from neocog.cli import main
 from neocog.cli.choices import say_choices
 from neocog.loading import open_network
@@ -135,6 +135,18 @@ def test_letters_are_not_mirrored_and_networks_without_normalization_learn_slowe
     plain = choose_recipe(make("lenet5", input_shape=gray), 1000, "lenet5")
     assert plain.optimizer.lr < choose_recipe(make("resnet8"), 1000).optimizer.lr / 2
     assert plain.model == "lenet5"
+
+
+@pytest.mark.parametrize(
+    "norm", [BatchNorm2d(4), GroupNorm(2, 4), LayerNorm2d(4), GroupNorm(1, 4, affine=False)]
+)
+def test_every_normalization_allows_a_large_rate(norm):
+    layers = {"conv": Conv2d(3, 4, 3), "norm": norm}
+    network = Network(input_shape=(3, 8, 8), **layers, flatten=Flatten(), fc=Linear(144, 2))
+    assert (
+        choose_recipe(network, 1000).optimizer.lr
+        == choose_recipe(make("resnet8"), 1000).optimizer.lr
+    )
 
 
 def test_what_a_run_leaves(train, command, here):

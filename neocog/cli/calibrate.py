@@ -15,6 +15,7 @@ from neocog.errors import FormatError, NeocogError
 from neocog.evaluation import Calibration, evaluate_classes, images_to_calibrate
 from neocog.evaluation import calibrate as calibrate_network
 from neocog.formats import is_weights, training_of
+from neocog.losses import check_classifier
 from neocog.network import Network
 from neocog.network_files import save_model
 from neocog.run_files import LAST, model_of_run
@@ -48,6 +49,7 @@ def calibrate(
         real("--accuracy", accuracy, above=0, most=1, wanted="a part of 1, such as 0.99")
     found = None
     if temperature is None or accuracy is not None:
+        check_classifier(network.loss, "Calibrating")
         images = _images(model, network, data, data_dir, given, threads)
         with announced(say_compiling):
             if temperature is None:

@@ -21,6 +21,7 @@ from neocog.evaluation import evaluate_classes as evaluate_network
 from neocog.files import user_path
 from neocog.formats import training_of
 from neocog.loading import open_saved
+from neocog.losses import has_targets
 from neocog.matching import fitting, in_order_of, mismatch
 from neocog.network import Network
 from neocog.trained_on import trained_on
@@ -66,8 +67,15 @@ def load_usual(
     uncertain whether the data are those of the training.
 
     Raises:
-        NeocogError: there are no data, they have changed, or their shape does not fit the network.
+        NeocogError: there are no data, they have changed, or their shape does not fit the network;
+            or the network was trained with targets, which pictures in files do not have.
     """
+    if has_targets(network.loss):
+        raise NeocogError(
+            f"{model} was trained by {network.loss}, with a target for every output, and pictures "
+            "in files have a class each. Evaluate it in Python: "
+            f"neocog.evaluate(neocog.load({model!r}), (images, targets))."
+        )
     trained = trained_on(model)
     name = data or (trained.name if data_dir is not None else trained.source)
     if name is None:

@@ -19,6 +19,7 @@ from neocog.explanation.page.payload import pack
 from neocog.explanation.page.top_activations import top_activation_sprites
 from neocog.files import write_bytes
 from neocog.loading import open_network
+from neocog.losses import check_classifier
 from neocog.write_errors import why_not_written
 
 __all__ = ["explain"]
@@ -39,6 +40,7 @@ def explain(
     """Write the page for one image; print its path and the prediction."""
     given = out_path(out) if out else None  # a bad path is reported before any work is done
     opened = open_network(model, data, loading_progress(), architecture)
+    check_classifier(opened.network.loss, "Explaining")
     for note in opened.notes:
         say(note)
     network = opened.network

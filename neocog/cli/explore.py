@@ -9,6 +9,7 @@ from pathlib import Path
 
 from neocog.cli.terminal import is_terminal, loading_progress, say
 from neocog.loading import open_network
+from neocog.losses import check_classifier
 from neocog.settings.training import check_threads
 from neocog.web import Server, Session, is_loopback
 from neocog.web.door import leading_to
@@ -35,6 +36,7 @@ def explore(
         server = Server(host, port)
         ending.callback(server.server_close)
         opened = open_network(model, data, loading_progress(), architecture)
+        check_classifier(opened.network.loss, "Exploring")
         for note in opened.notes:
             say(note)
         if opened.data is None:

@@ -30,6 +30,9 @@ _BESIDE_NAME = 25
 # Settings that are listed when there is no room for their columns.
 _NAMED = 8
 
+# Settings that are called like a measure.
+_TITLES = {"loss": "minimized"}
+
 _ORDERS: dict[str, Callable[[RunRecord], tuple[object, ...]]] = {
     "accuracy": lambda run: (_last_if_none(run.result("accuracy"), -1), run.name),
     "loss": lambda run: (_last_if_none(run.result("loss")), run.name),
@@ -70,7 +73,10 @@ def _lines(records: list[RunRecord]) -> list[str]:
         ["accuracy", *(percent(run.result("accuracy")) for run in records)],
     ]
     of_settings = [
-        [title, *(cut(setting(run.settings.get(name)), _LONGEST_CELL) for run in records)]
+        [
+            _TITLES.get(title, title),
+            *(cut(setting(run.settings.get(name)), _LONGEST_CELL) for run in records),
+        ]
         for name, title in zip(differing, short_names(differing), strict=True)
     ]
     tail = [

@@ -17,9 +17,9 @@ from neocog.engine.running import Run
 from neocog.engine.schedule import training_plan
 from neocog.engine.state import fill_preprocessing, read_state, write_scales, write_state
 from neocog.engine.tensor import Parameter, Tensor
-from neocog.errors import ArchitectureError, DataError
+from neocog.errors import DataError
 from neocog.layers import Graph
-from neocog.losses import check_targets
+from neocog.losses import WEIGHTS, check_targets, check_weights
 from neocog.preprocessing import Preprocessing
 from neocog.settings.training import TrainingSettings
 
@@ -118,9 +118,10 @@ class Trainer:
             for word, begin in rule.state:
                 filled = np.full(parameter.shape, begin, np.float32)
                 self._array(f"{parameter.name}.{word}")[:] = parameter.pack(filled)
-        if settings.class_weights is not None:
-            weights = check_class_weights(self._graph.output_shape[0], settings.class_weights)
-            self._array("class_weights")[: len(weights)] = weights
+        for name in WEIGHTS:
+            if (given := getattr(settings, name)) is not None:
+                weights = check_weights(name, self._graph.output_shape[0], given)
+                self._array(name)[: len(weights)] = weights
         if settings.clip_norm is not None:
             memory.array("limit", np.float64)[0] = settings.clip_norm
         seed = settings.seed & _SEEN_OF_SEED
@@ -346,12 +347,3 @@ def check_images(
             + (" Write images.transpose(0, 2, 3, 1)." if turned else "")
         )
     return array
-
-
-def check_class_weights(classes: int, weights: tuple[float, ...]) -> Floats:
-    """The weights of the classes, float32 [classes]; raises unless there is one for each."""
-    if len(weights) != classes:
-        raise ArchitectureError(
-            f"class_weights must be {classes} numbers, one for each class, not {len(weights)}."
-        )
-    return np.array(weights, np.float32)

@@ -93,6 +93,19 @@ class LabelsEvaluation:
             f"(F1 {self.f1:.3f}, mAP {self.mean_precision:.3f})"
         )
 
+    @property
+    def table(self) -> dict[str, Any]:
+        """The results by what they measure, to be read in a table; None where there is none."""
+        return {
+            "images": len(self),
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "F1": _plain(self.f1),
+            "mAP": _plain(self.mean_precision),
+            **_named("F1 of", self.classes, self.f1_scores),
+            **_named("average precision of", self.classes, self.average_precisions),
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """All results as plain data, for JSON."""
         each = zip(self.classes, self.f1_scores, self.average_precisions, strict=True)
@@ -162,6 +175,16 @@ class NumbersEvaluation:
         """The result in a line."""
         return f"RMSE {self.rmse:.4g}, R² {self.r2:.4f}, of {len(self):,} images"
 
+    @property
+    def table(self) -> dict[str, Any]:
+        """The results by what they measure, to be read in a table; None where there is none."""
+        return {
+            "images": len(self),
+            "RMSE": self.rmse,
+            "R²": _plain(self.r2),
+            **_named("R² of", self.classes, self.r2_scores),
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """All results as plain data, for JSON."""
         return {
@@ -203,3 +226,7 @@ def _mean(scores: Reals) -> float:
 
 def _plain(number: float) -> float | None:
     return None if math.isnan(number) else float(number)
+
+
+def _named(what: str, names: tuple[str, ...], scores: Reals) -> dict[str, float | None]:
+    return {f"{what} {name}": _plain(score) for name, score in zip(names, scores, strict=True)}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from neocog.data.images import Dataset, as_dataset
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import Evaluation
+from neocog.evaluation.target_measures import LabelsEvaluation, NumbersEvaluation
 from neocog.explanation.page.html import page
 from neocog.explanation.page.message import Block
 from neocog.explanation.page.payload import Packed
@@ -45,7 +46,7 @@ def write_report(
     *,
     title: str,
     network: Network | None = None,
-    evaluation: Evaluation | None = None,
+    evaluation: Evaluation | LabelsEvaluation | NumbersEvaluation | None = None,
     data: Dataset | None = None,
     part: str = "test",
     history: History | None = None,
@@ -64,7 +65,7 @@ def write_report(
         path: of the file.
         title: what the run is called.
         network: that was trained: its filters, and what it looks at.
-        evaluation: of the network.
+        evaluation: of the network; of labels or numbers a table of the measures is shown.
         data: the images that were evaluated, a `Dataset` or a tuple (images, labels); for pictures
             of them.
         part: what the images are called, such as "test".
@@ -83,6 +84,10 @@ def write_report(
     path = user_path(file_path("path", path))
     title = printable(instance("title", title, str, "a text"), _LONGEST_TITLE)
     tables = _mapping("facts", facts)
+    if isinstance(evaluation, LabelsEvaluation | NumbersEvaluation):
+        part = printable(instance("part", part, str, "a text"))
+        tables = {f"Evaluation ({part})": evaluation.table, **tables}
+        evaluation = None
     block = Block()
     structure: dict[str, Any] = {
         "title": title,

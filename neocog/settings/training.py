@@ -37,17 +37,25 @@ def _epochs(name: str, value: object) -> float:
 
 
 def _class_weights(name: str, value: Any) -> tuple[float, ...]:
+    return _weights(name, value, "class")
+
+
+def _pos_weight(name: str, value: Any) -> tuple[float, ...]:
+    return _weights(name, value, "output")
+
+
+def _weights(name: str, value: Any, of: str) -> tuple[float, ...]:
     try:
         row = as_row(value.tolist() if hasattr(value, "tolist") else value)
     except (TypeError, ValueError, RuntimeError):
         row = None
     if not row:
-        raise refuse(name, value, "numbers, one for each class")
+        raise refuse(name, value, f"numbers, one for each {of}")
     numbers = [as_real(one) for one in row]
     if not all(
         number is not None and _LEAST_WEIGHT <= number <= _MOST_WEIGHT for number in numbers
     ):
-        raise refuse(name, value, "positive numbers, one for each class")
+        raise refuse(name, value, f"positive numbers, one for each {of}")
     return tuple(float(number) for number in numbers if number is not None)
 
 
@@ -118,6 +126,13 @@ class TrainingSettings(Settings):
         metavar="W,W,…",
         help="weight of each class in the loss",
     )
+    pos_weight: tuple[float, ...] | None = setting(
+        None,
+        check=_pos_weight,
+        text=lambda text: tuple(float(part) for part in text.split(",")),
+        metavar="W,W,…",
+        help="weight of what is true of each output, in binary-cross-entropy",
+    )
     balance: str | None = setting(
         None,
         choices=BALANCES,
@@ -183,6 +198,11 @@ class TrainingSettings(Settings):
             )
 
     def _check_loss(self) -> None:
+        if self.pos_weight is not None and self.loss != "binary-cross-entropy":
+            raise NeocogError(
+                f"pos_weight (={shown(self.pos_weight)}) is for binary-cross-entropy: leave it out "
+                f"with loss={self.loss!r}."
+            )
         if self.loss == "cross-entropy":
             return
         for name in ("label_smoothing", "class_weights", "balance"):

@@ -10,7 +10,7 @@ The settings are those of the recipe "standard", whose rate goes with the size o
 
 from dataclasses import replace
 
-from neocog.layers import BatchNorm2d
+from neocog.layers import BatchNorm2d, GroupNorm, LayerNorm2d
 from neocog.network import Network
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.recipe import Recipe
@@ -30,6 +30,7 @@ _BATCHES = 8
 _LEAST_BATCH, _MOST_BATCH = 8, 64
 # Rates for a batch of 128. Without normalization large ones diverge.
 _RATE, _RATE_WITHOUT_NORM = 0.1, 0.02
+_NORMALIZING = (BatchNorm2d, GroupNorm, LayerNorm2d)
 # Images are shifted by this part of their side.
 _SHIFT = 1 / 16
 
@@ -52,7 +53,7 @@ def choose_recipe(network: Network, images: int, model: str = MODEL, width: floa
         batch //= 2
     work = max(1, cost(network).multiply_adds) * max(1, images)
     epochs = min(_MOST_EPOCHS, max(_LEAST_EPOCHS, round(_WORK / work)))
-    normalized = any(isinstance(layer, BatchNorm2d) for layer in network.leaves.values())
+    normalized = any(isinstance(layer, _NORMALIZING) for layer in network.leaves.values())
     rate = (_RATE if normalized else _RATE_WITHOUT_NORM) * batch / 128
     base = Recipe.load("standard")
     return replace(

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.engine.trainer import check_class_weights
-from neocog.losses import check_targets
+from neocog.losses import WEIGHTS, check_targets, check_weights
 from neocog.settings.training import TrainingSettings
 from neocog.training.balance import balancing_weights
 from neocog.training.freezing import check_patterns, frozen_in
@@ -24,8 +23,9 @@ def check_settings(
 ) -> None:
     """Raise `NeocogError` for settings that do not fit the network or the labels."""
     check_patterns(settings.freeze_after, parameters)
-    if settings.class_weights is not None:
-        check_class_weights(classes, settings.class_weights)
+    for name in WEIGHTS:
+        if (weights := getattr(settings, name)) is not None:
+            check_weights(name, classes, weights)
     check_targets(settings.loss, classes, labels)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from explorer_pages import DATA
 from exploring import served
+from graph_networks import of_many_inputs
 
 import neocog
 from neocog import models
@@ -223,6 +224,26 @@ def note(trained, explained, tmp_path_factory):
 def all_kinds(every_kind_explained, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "all.html"
     path.write_text(page(pack(every_kind_explained)))
+    return path.as_uri()
+
+
+@pytest.fixture(scope="session")
+def graph_explained():
+    """A network that is no chain, with slopes and scales that differ."""
+    network = of_many_inputs()
+    network.initialize(3)
+    state, rng = network.state_dict(), np.random.default_rng(0)
+    for name, value in state.items():
+        if value.ndim == 1:
+            state[name] = rng.normal(0.4, 0.5, len(value)).astype(np.float32)
+    network.load_state_dict(state)
+    return explain(network, rng.integers(0, 256, (6, 5, 3), np.uint8), 1)
+
+
+@pytest.fixture(scope="session")
+def graph(graph_explained, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "graph.html"
+    path.write_text(page(pack(graph_explained)))
     return path.as_uri()
 
 

@@ -5,8 +5,8 @@ from page_checks import AXE, NARROW, serious, too_wide
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (400, True), (400, False)])
-def test_it_fits_the_window_and_asks_nobody(tab, note, all_kinds, width, dark):
-    for name, address in (("note", note), ("all-kinds", all_kinds)):
+def test_it_fits_the_window_and_asks_nobody(tab, note, all_kinds, graph, width, dark):
+    for name, address in (("note", note), ("all-kinds", all_kinds), ("graph", graph)):
         open_ = tab(address, width=width, dark=dark)
         open_.keep(f"{name}-{width}{'-dark' if dark else ''}")
         for side in ("forward", "backward"):
@@ -36,8 +36,8 @@ def test_it_shows_in_the_frame_of_a_notebook(chromium, explained):
 
 @pytest.mark.skipif(AXE is None, reason="NEOCOG_AXE does not name axe.min.js")
 @pytest.mark.parametrize(("width", "dark"), [(1280, True), (400, False)])
-def test_accessibility(tab, note, all_kinds, width, dark):
-    for address in (note, all_kinds) if dark else (note,):
+def test_accessibility(tab, note, all_kinds, graph, width, dark):
+    for address in (note, all_kinds, graph) if dark else (note,):
         open_ = tab(address, width=width, dark=dark)
         open_.page.evaluate(AXE.read_text())  # the page's policy lets no other script in
         assert serious(open_, "html") == []

@@ -80,16 +80,14 @@ def test_the_updated_weight(tab, note, explained):
             assert np.float32(engine) == after
 
 
-@pytest.mark.parametrize("side", ["forward", "backward"])
-def test_every_layer_adds_up_to_the_engines_numbers(tab, all_kinds, every_kind_explained, side):
-    """Whatever number is pointed at: what the page works out is what the engine has."""
-    open_ = tab(all_kinds, width=1280)
+def compared(open_, explanation, side):
+    """The layers and formulas whose numbers were found to be the engine's."""
     if side == "backward":
         open_.backward()
-    compared = set()
-    for name in [*every_kind_explained, "softmax"]:
+    found = set()
+    for name in [*explanation, "softmax"]:
         open_.layer(name)
-        reach = np.abs(every_kind_explained[name].output).max() if name != "softmax" else 1
+        reach = np.abs(explanation[name].output).max() if name != "softmax" else 1
         for keys in [
             [],
             ["Home", "PageUp", "PageUp"],
@@ -104,9 +102,16 @@ def test_every_layer_adds_up_to_the_engines_numbers(tab, all_kinds, every_kind_e
             for kind, result, engine in open_.results():
                 if kind in ("sgd", "adam"):
                     continue
-                compared.add((name, kind))
+                found.add((name, kind))
                 assert abs(result - engine) <= CLOSE * max(reach, abs(engine)), (name, kind)
-    kinds = {kind for _, kind in compared}
+    return found
+
+
+@pytest.mark.parametrize("side", ["forward", "backward"])
+def test_every_layer_adds_up_to_the_engines_numbers(tab, all_kinds, every_kind_explained, side):
+    """Whatever number is pointed at: what the page works out is what the engine has."""
+    open_ = tab(all_kinds, width=1280)
+    kinds = {kind for _, kind in compared(open_, every_kind_explained, side)}
     forward = {
         "image",
         "convolution",
@@ -119,6 +124,55 @@ def test_every_layer_adds_up_to_the_engines_numbers(tab, all_kinds, every_kind_e
     }
     back = {"kernel-gradient", "activation", "normalization", "flatten", "loss"}
     assert kinds >= (forward | {"linear", "softmax"} if side == "forward" else back)
+
+
+def test_layers_of_a_graph_add_up(tab, graph, graph_explained):
+    """As those of a chain, with every input."""
+    found = compared(tab(graph), graph_explained, "forward")
+    assert {name for name, _ in found} == {*graph_explained, "softmax"}
+    back = compared(tab(graph), graph_explained, "backward")
+    assert {
+        ("scaled", "product-gradient"),  # of the factor of a channel
+        ("times", "product-gradient"),
+        *((name, "slope-gradient") for name in ("slopes", "slope", "each")),
+        ("groups", "normalization"),
+    } <= back
+
+
+def test_where_a_channel_comes_from_and_goes_to(tab, graph, graph_explained):
+    """Whatever lanes and orders the engine read: these are the numbers that are said."""
+    open_ = tab(graph)
+    for name, channel, origin, place in [
+        ("joined", 6, "colors", 1),
+        ("joined", 22, "squared", 7),
+        ("shuffled", 3, "scaled", 5),
+        ("rest", 4, "shuffled", 7),
+    ]:
+        open_.layer(name)
+        open_.page.locator(".part-view").get_by_label(f"channel {channel}", exact=True).click()
+        open_.point("output", 4, 1)
+        words = f"y[{channel}, 4, 1] = {origin}[{place}, 4, 1] = "
+        formula = open_.page.locator("[data-formula=channel-copies]")
+        open_.page.wait_for_function(
+            "words => document.querySelector('.formula').textContent.startsWith(words)", arg=words
+        )
+        result = float(formula.locator("[data-result]").get_attribute("data-result"))
+        assert np.float32(result) == graph_explained[origin].output[place, 4, 1]
+    open_.layer("row")
+    open_.point("output", 1, 2)  # in lines of five, behind the three numbers of `less`
+    open_.point("input", 2, 3)
+    formula = open_.page.locator("[data-formula=channel-copies]")
+    assert formula.inner_text().startswith("y[16] = times[13] = ")
+    # Of those that read nothing else, the gradient is the one that arrives.
+    open_.backward()
+    open_.point("gradient of the output", 0, 2)
+    assert " goes to less[2] (engine: " in formula.inner_text()
+    ((_, result, engine),) = [each for each in open_.results() if each[0] == "channel-copies"]
+    assert result == engine != 0
+    open_.layer("joined")
+    open_.page.locator(".part-view").get_by_label("channel 1", exact=True).click()
+    ((_, result, engine),) = [each for each in open_.results() if each[0] == "channel-copies"]
+    assert result == engine != 0 and " goes to rest[1, " in formula.inner_text()
 
 
 def test_gradients_of_kernels_are_sums_over_places(tab, all_kinds, every_kind_explained):

@@ -28,7 +28,7 @@ FORMULAS = {
 }
 
 
-def run(kernel, spec, z, targets, order, begin, weights=None, *, finite=True):
+def run(kernel, spec, z, targets, order, begin, weights=None, of_true=None, *, finite=True):
     """The losses and the gradient of a batch that begins in the middle of an epoch."""
     n = len(z)
     dz, losses, zs = blank(spec.z, n), Buffer(n, 1, np.float64), maps(spec.z, z[..., None, None])
@@ -36,6 +36,8 @@ def run(kernel, spec, z, targets, order, begin, weights=None, *, finite=True):
     others["step"] = step(n, begin=begin, total=len(order))
     others["augment"] = flat(SETTINGS, np.int64) if spec.mixup else None
     others["sample_weights"] = flat(weights) if spec.sample_weighted else None
+    if kernel is binary_cross_entropy:
+        others["pos_weight"] = flat(of_true) if spec.weighted else None
     for first, count in in_parts(n):
         operands = {"z": (zs, first), "dz": (dz, first), "losses": (losses, first)} | others
         call(kernel, spec, count=count, first=first, **operands)
@@ -49,7 +51,8 @@ def check(kernel, spec, n, seed):
     targets[rng.random(targets.shape) < 0.5] = 1
     order, begin = rng.permutation(2 * n), n // 2
     weights = rng.uniform(0, 3, 2 * n).astype(np.float32) if spec.sample_weighted else None
-    losses, dz = run(kernel, spec, z, targets, order, begin, weights)
+    of_true = rng.uniform(0, 9, spec.outputs).astype(np.float32) if spec.weighted else None
+    losses, dz = run(kernel, spec, z, targets, order, begin, weights, of_true)
 
     own = order[begin : begin + n]
     share, rotation = 1.0, 0
@@ -59,11 +62,15 @@ def check(kernel, spec, n, seed):
     a = np.ones(2 * n) if weights is None else double(weights)
     loss, gradient = FORMULAS[kernel]
     whole = a[own].sum()
+    more = {"pos_weight": double(of_true)} if spec.weighted else {}
     of = [(part * a[chosen], double(targets)[chosen]) for part, chosen in parts]
-    expected = sum(loss(double(z), t, weight) for weight, t in of) * n / whole
-    slopes = sum(gradient(double(z), t, weight) for weight, t in of) / whole / spec.accumulate
+    expected = sum(loss(double(z), t, weight, **more) for weight, t in of) * n / whole
+    slopes = (
+        sum(gradient(double(z), t, weight, **more) for weight, t in of) / whole / spec.accumulate
+    )
     # A few float64 operations on numbers no larger than this, and of dz the rounding to float32.
     size = (np.abs(double(z)).max(initial=0) + 1) ** 2 * sum(weight for weight, _ in of) * n / whole
+    size = size * (1 if of_true is None else 1 + of_true.max())
     bound = (spec.outputs + 20) * EPSILON * size
     assert_within(losses, expected, bound)
     assert_within(dz, slopes, (UNIT * np.abs(slopes) + bound[:, None]) + TINY)
@@ -75,6 +82,7 @@ SPECS = st.builds(
     mixup=st.sampled_from([0.0, 0.7]),
     accumulate=st.sampled_from([1, 3]),
     sample_weighted=st.booleans(),
+    weighted=st.booleans(),
 )
 
 
@@ -124,5 +132,5 @@ def test_images_whose_weights_are_all_zero_have_no_loss_and_no_gradient(kernel):
 def test_every_loss_is_of_a_listed_kind(spec):
     kinds = {(kernel, kind_of(of)) for module in (binary, squared) for kernel, of in module.kinds()}
     assert (binary_cross_entropy, kind_of(spec)) in kinds
-    if not spec.mixes:  # the settings refuse that
+    if not (spec.mixes or spec.weighted):  # the settings refuse that
         assert (squared_error, kind_of(spec)) in kinds

@@ -23,11 +23,13 @@ _PATTERNS = st.from_regex(r"[a-z*?][a-z0-9_.*?]{0,10}", fullmatch=True)
 
 #: What bounds do not say.
 _LENGTHS = st.one_of(st.integers(1, 10**12), st.floats(1e-9, 1.0))
+_WEIGHTS = st.none() | st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=4).map(tuple)
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "epochs": st.one_of(st.integers(1, 1_000_000), st.floats(1e-6, 1e6)),
     "every": _LENGTHS,
     "length": _LENGTHS,
-    "class_weights": st.none() | st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=4).map(tuple),
+    "class_weights": _WEIGHTS,
+    "pos_weight": _WEIGHTS,
     "freeze_after": st.dictionaries(_PATTERNS, st.integers(1, 1_000_000), max_size=3),
     "seed": st.integers(-(2**63), 2**64 - 1),
     "crop": st.none()
@@ -52,7 +54,10 @@ def _together(values: dict[str, Any]) -> bool:
         return False
     if values.get("nesterov") and not values.get("momentum", 0.9 if "ns_steps" in values else 0):
         return False
-    if values.get("loss", "cross-entropy") != "cross-entropy" and not _of_any_loss(values):
+    loss = values.get("loss", "cross-entropy")
+    if loss != "cross-entropy" and not _of_any_loss(values):
+        return False
+    if loss != "binary-cross-entropy" and values.get("pos_weight") is not None:
         return False
     nested = (values.get("rest"), Muon), (values.get("then"), Warmup)
     return not any(isinstance(value, kind) for value, kind in nested)

@@ -117,6 +117,8 @@ def test_what_is_not_given_is_not_there():
         (["--clip-norm", "0"], {}),
         (["--clip-norm", "2"], {"clip_norm": 2.0}),
         (["--class-weights", "1,2.5"], {"class_weights": (1.0, 2.5)}),
+        (["--pos-weight", "3,1", "--loss", "binary-cross-entropy"],
+         {"pos_weight": (3.0, 1.0), "loss": "binary-cross-entropy"}),
         (["--freeze-after", "a=3", "--freeze-after", "b.*=4"],
          {"freeze_after": {"a": 3, "b.*": 4}}),
         (["--seed", "-3"], {"seed": -3}),

@@ -31,7 +31,7 @@ def _one(one: Any, option: str, prefix: str, value: Any) -> list[str]:
         return [f"{option}={pattern}={epochs}" for pattern, epochs in value.items()]
     if items_of(one.type) is not None:
         return [f"{option}={_group(group)}" for group in value]
-    if one.name in ("crop", "class_weights"):
+    if one.name in ("crop", "class_weights", "pos_weight"):
         return [f"{option}={','.join(map(repr, value))}"]
     if isinstance(value, tuple):
         return [option, *map(repr, value)]

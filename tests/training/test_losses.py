@@ -63,6 +63,23 @@ def test_steps_are_those_of_pytorch(loss, accumulate):
     compare(trainer, torch_side, trainer.run(ORDER), losses)
 
 
+def test_weights_of_what_is_true():
+    """PyTorch's ``pos_weight``, also of targets between 0 and 1."""
+    data = with_targets("binary-cross-entropy")
+    weights = (3.0, 0.25, 1.0, 7.5)
+    torch = pytest.importorskip("torch")
+    of_true = torch.tensor(weights, dtype=torch.float64)
+    torch_side = InTorch(data, of_torch("binary-cross-entropy", pos_weight=of_true))
+    stepper = torch_side.torch.optim.SGD(torch_side.module.parameters(), lr=0.02, momentum=0.9)
+    losses = []
+    for batch in BATCHES:
+        losses.append(torch_side.backward(batch))
+        stepper.step()
+        stepper.zero_grad()
+    trainer = trainer_of(data, MOMENTUM, loss="binary-cross-entropy", pos_weight=weights)
+    compare(trainer, torch_side, trainer.run(ORDER), losses)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_weights_of_images(loss):
     data = with_targets(loss)
@@ -201,12 +218,21 @@ def test_labels_that_do_not_fit(loss, labels, message):
         ({"loss": "mse", "class_weights": (1.0, 2.0)}, "class_weights"),
         ({"loss": "binary-cross-entropy", "balance": "sample"}, "balance"),
         ({"loss": "mse", "augmentation": Augmentation(mixup=0.2)}, "mixup"),
+        ({"loss": "mse", "pos_weight": (1.0,)}, "pos_weight .* is for binary-cross-entropy"),
+        ({"pos_weight": (1.0,)}, r"leave it out with loss='cross-entropy'"),
+        ({"loss": "binary-cross-entropy", "pos_weight": (1.0, 0.0)}, "one for each output"),
         ({"loss": "mse", "monitor": "validation_accuracy"}, "has no accuracy"),
     ],
 )
 def test_settings_that_do_not_go_with_a_loss(settings, message):
     with pytest.raises(NeocogError, match=message):
         TrainingSettings(**settings)
+
+
+def test_a_weight_for_each_output():
+    network, images, targets = with_targets("binary-cross-entropy")
+    with pytest.raises(NeocogError, match="pos_weight must be 4 numbers, one for each output"):
+        neocog.fit(network, (images, targets), loss="binary-cross-entropy", pos_weight=[1, 2])
 
 
 def test_what_is_for_classes_only():

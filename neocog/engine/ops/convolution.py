@@ -1,10 +1,12 @@
 """Convolutions, each by the algorithm that is fastest for its sizes.
 
-2 × 2 max pooling and ReLU after a convolution are fused into it. With pooling it stores each
-maximum and its position, the winner, and the backward pass visits winners only.
+2 × 2 max pooling and ReLU after a convolution are fused into it, and for inference a sum with a
+second input. With pooling it stores each maximum and its position, the winner, and the backward
+pass visits winners only.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ from neocog.engine.ops.winograd import (
     winograd_weight_gradient,
 )
 from neocog.engine.plan import Instruction
-from neocog.engine.tensor import Parameter
+from neocog.engine.strips import Rows
+from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution.bias_gradient import BiasGradient, conv2d_backward_bias
 from neocog.kernels.convolution.flipped_weight import FlippedWeight, conv2d_flip_weight
@@ -59,13 +62,31 @@ _MOST_SCATTERED = 100
 _LARGE = 40_000
 
 
+def _emit_rows(
+    builder: Builder, spec: Convolution, name: str, operands: Mapping[str, str | None]
+) -> None:
+    """Add a convolution of images, row by row if it does not pool."""
+    if spec.pool:
+        builder.emit(conv2d_forward, spec, name, **operands)
+        return
+
+    def spec_of(begin: int, end: int) -> Convolution:
+        return replace(spec, y=replace(spec.y, height=end - begin))
+
+    floats = {"x": spec.row_step, "y": spec.y.row, "gate": spec.gate.row, "addend": spec.addend.row}
+    apart = () if spec.w.kernel_h == 1 else ("x",)
+    builder.emit_rows(
+        conv2d_forward, Rows(spec_of, spec.y.height, floats, apart=apart), name, **operands
+    )
+
+
 @dataclass(eq=False)
 class ConvolutionOp(Op):
     """A convolution.
 
     Attributes:
         pool: whether 2 × 2 max pooling is fused into it.
-        relu: whether ReLU is fused into it.
+        function: the name of the function that is fused into it; one of `LIMITS`.
         folded: for inference, the name of the batch normalization folded into the weights.
         folded_norm: that layer.
         single_image: whether it computes one image at a time.
@@ -74,7 +95,7 @@ class ConvolutionOp(Op):
 
     layer: Conv2d
     pool: bool = False
-    relu: bool = False
+    function: str = "identity"
     folded: str = ""
     folded_norm: BatchNorm2d | None = None
     single_image: bool = False
@@ -96,6 +117,16 @@ class ConvolutionOp(Op):
         return not self.direct and winograd_suits(
             self.layer, self.x, single_image=self.single_image
         )
+
+    @property
+    def can_add(self) -> bool:
+        """Whether its kernel can add a second input to the result."""
+        return not self.pool and self.addend is None
+
+    @property
+    def addend(self) -> Tensor | None:
+        """The second input; None if nothing is added."""
+        return self.inputs[1] if len(self.inputs) > 1 else None
 
     @property
     def can_gate(self) -> bool:
@@ -187,7 +218,7 @@ class ConvolutionOp(Op):
     # Forward
 
     def forward(self, builder: Builder) -> None:
-        """Convolution, with pooling and ReLU if they are fused."""
+        """Convolution, with what is fused into it."""
         for parameter in self.parameters():
             builder.parameter(parameter)
         y = builder.map(self.y.name, self.y.map)
@@ -199,22 +230,25 @@ class ConvolutionOp(Op):
                 self.x,
                 self.y,
                 bias=self._bias,
-                function="relu" if self.relu else "identity",
-                addend=None,
+                function=self.function,
+                addend=self.addend,
             )
             return
         winners = None
         if self.pool and builder.training:
             winners = builder.plan.map(f"{self.name}.winners", self.y.map.bare.size * FLOAT)
+        by_parts = builder.single_image and not self._has_many_pixels
         spec = Convolution(
             self.x.map,
             self.y.map,
             self._weight,
             bias=self._has_bias,
-            relu=self.relu,
+            function=self.function,
+            adds=self.addend is not None,
+            addend=self.addend.map if self.addend else _NONE,
             pool=self.pool,
             winners=winners is not None,
-            parts=builder.single_image,
+            parts=by_parts,
             **self._crop,
             **self._steps,
         )
@@ -224,12 +258,18 @@ class ConvolutionOp(Op):
             "bias": self._bias,
             "y": y,
             "winners": winners,
+            "addend": self.addend.name if self.addend else None,
         }
-        if builder.single_image:
+        if by_parts:
             parts = spec.bands * spec.w.blocks
             builder.emit_parts(conv2d_forward, spec, self.name, parts=parts, **operands)
         else:
-            builder.emit(conv2d_forward, spec, self.name, **operands)
+            _emit_rows(builder, spec, self.name, operands)
+
+    @property
+    def _has_many_pixels(self) -> bool:
+        """Whether workers share a single image's rows, and each of them reads all weights."""
+        return not self.pool and self._weight.size < self.x.map.size + self.y.map.size
 
     # Backward
 
@@ -256,8 +296,8 @@ class ConvolutionOp(Op):
         else:
             sums = ShardSum(w, self.layer.bias, builder.shard)
             spec = self._gradient(builder.shard)
-            of = self._shards(builder, sums)
-            builder.emit(conv2d_backward_weight, spec, name, x=self.x.name, dy=dy, **of)
+            of = self._shards(builder, sums) | {"x": self.x.name, "dy": dy}
+            builder.emit_rows(conv2d_backward_weight, self._gradient_rows(spec), name, **of)
         gradients = {"dw": f"{name}.weight.gradient", "db": self._bias_gradient, "step": "step"}
         of = self._shards(builder, sums)
         reduce = Instruction.of(conv2d_reduce, sums, name, **of, **gradients)
@@ -273,6 +313,16 @@ class ConvolutionOp(Op):
         of_dy = self.y.gradient_map
         steps = {**self._steps, **self._crop}
         return WeightGradient(self.x.map, of_dy, self._weight, self.layer.bias, shard, **steps)
+
+    def _gradient_rows(self, spec: WeightGradient) -> Rows:
+        def spec_of(begin: int, end: int) -> WeightGradient:
+            dy = replace(spec.dy, height=end - begin)
+            x = replace(spec.x, height=dy.height) if spec.flat else spec.x
+            return replace(spec, x=x, dy=dy, continued=begin > 0)
+
+        floats = {"x": spec.row_step, "dy": spec.dy.row}
+        apart = () if spec.w.kernel_h == 1 else ("x",)
+        return Rows(spec_of, spec.dy.height, floats, apart=apart)
 
     @property
     def _bias_gradient(self) -> str | None:
@@ -351,7 +401,7 @@ class ConvolutionOp(Op):
                 accumulate=adds,
             )
             of = {"x": dy, "weight": flipped, "y": dx, "gate": gate}
-            builder.emit(conv2d_forward, plain, name, **of)
+            _emit_rows(builder, plain, name, of)
         else:
             of = {"dy": dy, "weight": flipped, "dx": dx, "gate": gate}
             builder.emit(conv2d_backward_input_strided, spec, name, **of)

@@ -34,6 +34,8 @@ def add_loss(builder: Builder, z: Tensor) -> None:
     elif options.settings.loss in _OF_TARGETS:
         of_targets = _targets(options, z.channels)
         operands |= {"targets": "labels"} | _optional(builder, of_targets)
+        if of_targets.weighted:
+            operands["pos_weight"] = builder.floats("pos_weight", padded(z.channels))
         builder.emit(_OF_TARGETS[options.settings.loss], of_targets, "loss", **operands)
     else:
         of_classes = _cross_entropy(options, z.channels)
@@ -58,8 +60,13 @@ def _optional(builder: Builder, spec: Any) -> dict[str, str]:
 
 def _targets(options: ProgramOptions, outputs: int) -> Targets:
     settings = options.settings
-    mixup = settings.augmentation.mixup
-    return Targets(outputs, mixup, settings.accumulate, options.sample_weighted)
+    return Targets(
+        outputs,
+        settings.augmentation.mixup,
+        settings.accumulate,
+        options.sample_weighted,
+        settings.pos_weight is not None,
+    )
 
 
 def _cross_entropy(options: ProgramOptions, classes: int) -> CrossEntropy:

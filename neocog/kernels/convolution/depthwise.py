@@ -34,7 +34,6 @@ from neocog.kernels.convolution.depthwise_tiling import (
     convolution_axis,
 )
 from neocog.kernels.elementwise.functions import FUNCTIONS
-from neocog.kernels.elementwise.limits import limited
 from neocog.kernels.layout import FeatureMap
 
 __all__ = ["depthwise_forward", "kinds", "load_pixel", "pairs_of_columns"]
@@ -67,7 +66,7 @@ def _store_row(emit, spec, sums, y):
     apart = spec.across.phases * spec.y.pixel
     with emit.when(spec.limited):
         for total in sums:
-            total.set(limited(emit, total.get(), low, high))
+            total.set(emit.limit(total.get(), low, high))
     y = emit.opaque(y)
     for n, total in enumerate(sums):
         _store_pixel(emit, spec, total.get(), y, n * apart)

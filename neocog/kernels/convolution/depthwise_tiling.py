@@ -164,7 +164,7 @@ class Depthwise(Spec):
     @property
     def limited(self) -> bool:
         """Whether results are limited."""
-        return (self.low, self.high) != LIMITS["identity"]
+        return self.function != "identity" and self.function in LIMITS
 
     @property
     def silu(self) -> bool:
@@ -217,7 +217,8 @@ class DepthwiseGradient(Spec):
     """The gradient of a depthwise convolution's weight and bias.
 
     x has `top` rows and `left` columns of zeros before it, and its border covers all that the taps
-    reach. `shard` is the images of a shard.
+    reach. `shard` is the images of a shard. One that is `continued` adds to a shard's sums, even if
+    the first image of the shard is among its images.
     """
 
     x: FeatureMap
@@ -232,6 +233,7 @@ class DepthwiseGradient(Spec):
     left: int = 0
     bias: bool = True
     shard: int = 1
+    continued: bool = False
 
     constants = ("width", "stride", "rows", "masked")
 

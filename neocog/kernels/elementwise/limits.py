@@ -1,15 +1,8 @@
-"""Functions that only limit their argument: y = min(max(x, low), high), where NaN stays NaN."""
+"""Functions that only limit their argument, which kernels compute of their results for nothing."""
 
 from math import inf
-from typing import Any
 
-__all__ = ["LIMITS", "limited"]
+__all__ = ["LIMITS"]
 
-#: The least and the largest result of each function.
+#: The least and the largest result.
 LIMITS = {"identity": (-inf, inf), "relu": (0.0, inf), "relu6": (0.0, 6.0)}
-
-
-def limited(emit: Any, value: Any, low: Any, high: Any) -> Any:
-    """For blocks: a vector within the vectors `low` and `high`; NaN stays NaN."""
-    value = emit.at_least(value, low)
-    return emit.select(emit.greater(value, high), high, value)

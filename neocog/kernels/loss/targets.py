@@ -39,13 +39,15 @@ class Targets(Spec):
     """A loss with targets for every output.
 
     `mixup` is the α of λ's distribution (0: targets are not mixed), `accumulate` the number of
-    batches in a step of the optimizer, and `sample_weighted` says whether images have weights.
+    batches in a step of the optimizer, `sample_weighted` says whether images have weights, and
+    `weighted` whether what is true of each output has one.
     """
 
     outputs: int
     mixup: float = 0.0
     accumulate: int = 1
     sample_weighted: bool = False
+    weighted: bool = False
 
     constants = ("mixes",)
 

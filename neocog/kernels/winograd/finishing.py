@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from neocog.kernels.codegen.loops import either_way
 from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.elementwise.limits import limited
 from neocog.kernels.winograd.tiles import each_tile, edge_of
 from neocog.kernels.winograd.transforms import output_transform, part_of, places
 
@@ -59,7 +58,7 @@ def _passed(emit, spec, value, gate, added):
     zero = emit.constant(0.0)
     value = emit.select(emit.at_most(emit.load(gate), zero), zero, value)
     value = emit.add(value, emit.load(added))
-    return limited(emit, value, emit.constant(spec.low), emit.constant(spec.high))
+    return emit.limit(value, emit.constant(spec.low), emit.constant(spec.high))
 
 
 def _place(emit, pointer, steps, image, row, column):
@@ -93,7 +92,7 @@ def _finish(emit, spec, m, bias, edge, patch, y, gate, added):
                 emit.store(finish(emit.add(value, bias), i, j), to(i, j))
 
     def limit(value, i, j):
-        return limited(emit, value, low, high)
+        return emit.limit(value, low, high)
 
     def limit_whole():
         transform(limit, places(emit, y, spec.y.row, spec.y.pixel))

@@ -1,11 +1,11 @@
-// Functions of one number: activations, and a constant factor.
+// Functions of one number: activations, also with a learned slope, and a constant factor.
 
 import { Channels } from "./channels.js";
 import { el, figure, put, svg } from "./dom.js";
-import { byEngine } from "./engine.js";
-import { Grid } from "./grid.js";
+import { byEngine, passedOn } from "./engine.js";
+import { frame } from "./frame.js";
+import { Maps } from "./maps.js";
 import { range, written } from "./numbers.js";
-import { folded, inLines } from "./picture.js";
 
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
@@ -31,11 +31,8 @@ function erf(x) {
 
 const FUNCTIONS = {
   ReLU: () => ({ f: (x) => Math.max(0, x), slope: (x) => (x > 0 ? 1 : 0), text: "max(0, x)" }),
-  LeakyReLU: ({ slope }) => ({
-    f: (x) => (x > 0 ? x : slope * x),
-    slope: (x) => (x > 0 ? 1 : slope),
-    text: `x if x > 0, else ${slope} · x`,
-  }),
+  LeakyReLU: ({ slope }) => leaky(slope),
+  PReLU: ({ slopes }, own) => leaky(slopes.values[slopes.values.length === 1 ? 0 : own]),
   Sigmoid: () => ({
     f: sigmoid,
     slope: (x) => sigmoid(x) * (1 - sigmoid(x)),
@@ -93,6 +90,14 @@ const FUNCTIONS = {
   }),
 };
 
+function leaky(a) {
+  return {
+    f: (x) => (x > 0 ? x : a * x),
+    slope: (x) => (x > 0 ? 1 : a),
+    text: `x if x > 0, else ${written(a)} · x`,
+  };
+}
+
 function smoothGelu() {
   const a = Math.sqrt(2 / Math.PI);
   const inner = (x) => Math.tanh(a * (x + 0.044715 * x ** 3));
@@ -108,88 +113,91 @@ function smoothGelu() {
 export function activation(page, layer) {
   const { net } = page;
   const source = net.source(layer);
-  const { f, slope, text } = FUNCTIONS[layer.details.function](layer.details);
+  const { details } = layer;
   const back = page.side === "backward";
-  const map = layer.output.isMap;
-  const width = map ? layer.output.width : folded(layer.output.values.length);
   const channels = new Channels(page, layer);
-  const move = (row, column) => draw(row, column);
-  const first = new Grid({ label: back ? "gradient that arrives" : "input", point: move });
-  const second = new Grid({ label: back ? "gradient of the input" : "output", point: move });
-  const words = { first: el("span"), second: el("span") };
-  const formula = el("div", { class: "formula", "data-formula": "activation" });
+  const labels = back ? ["gradient that arrives", "gradient of the input"] : ["input", "output"];
+  const maps = new Maps(page, labels, draw);
+  const title = el("span");
   const graph = el("div");
-  const others = net.readers(source) > 1;
-  let before, after, given, passed, curve;
+  const formula = el("div", { class: "formula" });
+  const number = (result) => el("strong", { "data-result": result }, written(result));
 
   function update() {
     channels.update();
-    const all = (numbers) => (map ? numbers.part(page.channel) : inLines(numbers.values, width));
     const shown = back ? [layer.gradient, source.gradient] : [source.output, layer.output];
-    const [left, right] = shown.map(all);
-    before = all(source.output);
-    after = all(layer.output);
-    [given, passed] = back ? [left, right] : [];
-    first.show(left, width, shown[0].reach);
-    second.show(right, width, shown[1].reach);
-    words.first.textContent = `${range(left)} Point at a number.`;
-    const zeros = right.reduce((sum, value) => sum + (value === 0), 0);
-    words.second.textContent = `${range(right)} ${zeros} of ${right.length} are zero.`;
-    curve = new Curve(back ? slope : f, Math.max(1e-6, source.output.reach));
-    graph.replaceChildren(curve.node);
-    draw(page.row, page.column);
+    maps.show(shown, (values, n) => {
+      if (n === 0) return `${range(values)} Point at a number.`;
+      const zeros = values.reduce((sum, value) => sum + (value === 0), 0);
+      return `${range(values)} ${zeros} of ${values.length} are zero.`;
+    });
   }
 
-  function draw(row, column) {
-    for (const grid of [first, second]) grid.at(row, column);
-    page.remember({ row: first.row, column: first.column });
-    const n = first.row * width + first.column;
-    const x = before[n];
+  function draw() {
+    // Of learned slopes each channel has its own, or each number of a vector.
+    const own = layer.output.isMap ? page.channel : maps.index(layer.output.values.length);
+    const { f, slope, text } = FUNCTIONS[details.function](details, own);
+    const x = maps.number(source.output);
+    const curve = new Curve(back ? slope : f, Math.max(1e-6, source.output.reach));
     curve.mark(x);
-    const where = map ? `[${page.channel}, ${first.row}, ${first.column}]` : `[${n}]`;
-    put(
-      formula,
-      el(
-        "p",
-        {},
-        back
-          ? [
-              `∂loss/∂x${where} = ∂loss/∂y · f′(x) = ${written(given[n])} · f′(${written(x)}) = ${written(given[n])} · ${written(slope(x))} = `,
-              el("strong", { "data-result": given[n] * slope(x) }, written(given[n] * slope(x))),
-              others
-                ? ` from this layer; with the gradients from its other readers, ${written(passed[n])}`
-                : byEngine(passed[n]),
-            ]
-          : [
-              `y${where} = f(${written(x)}) = ${text.replaceAll(/\bx\b/g, `(${written(x)})`)} = `,
-              el("strong", { "data-result": f(x) }, written(f(x))),
-              byEngine(after[n]),
-            ],
-      ),
+    graph.replaceChildren(curve.node);
+    title.textContent = back ? `The slope of ${layer.type}` : `f(x) = ${text}`;
+    put(formula, back ? [gradient(x, slope), slopeGradient(own)] : output(x, f, text));
+  }
+
+  function output(x, f, text) {
+    return el(
+      "p",
+      { "data-formula": "activation" },
+      `y${maps.place(layer.output)} = f(${written(x)}) = ${text.replaceAll(/\bx\b/g, `(${written(x)})`)} = `,
+      number(f(x)),
+      byEngine(maps.number(layer.output)),
     );
   }
 
-  const node = el(
-    "div",
-    {},
-    channels.node,
-    el(
-      "div",
-      { class: "across" },
-      figure(back ? "Gradient of the output" : "Input", first.node, words.first),
-      figure(
-        back ? `The slope of ${layer.type}` : `f(x) = ${text}`,
-        graph,
-        back
-          ? "The dot is the number’s input: its gradient is multiplied by the slope there."
-          : "The dot is the number that you point at.",
-      ),
-      figure(back ? "Gradient of the input" : "Output", second.node, words.second),
+  function gradient(x, slope) {
+    const arrives = maps.number(layer.gradient);
+    return el(
+      "p",
+      { "data-formula": "activation" },
+      `∂loss/∂x${maps.place(source.output)} = ∂loss/∂y · f′(x) = ${written(arrives)} · f′(${written(x)}) = ${written(arrives)} · ${written(slope(x))} = `,
+      number(arrives * slope(x)),
+      passedOn(net, source, maps.number(source.gradient)),
+    );
+  }
+
+  /** The gradient of a learned slope, if all numbers are here that it is a sum over. */
+  function slopeGradient(own) {
+    const { slopes, slope_gradients: engines } = details;
+    if (!slopes) return null;
+    const shared = slopes.values.length === 1;
+    if (shared && layer.gradient.rows) return null;
+    const mine = (numbers) =>
+      shared ? numbers.values : numbers.isMap ? numbers.part(own) : [numbers.values[own]];
+    const [x, g] = [source.output, layer.gradient].map(mine);
+    const sum = x.reduce((total, value, n) => total + (value > 0 ? 0 : value * g[n]), 0);
+    const which = shared ? 0 : own;
+    return el(
+      "p",
+      { "data-formula": "slope-gradient" },
+      `∂loss/∂a[${which}] = Σ ∂loss/∂y · x over all x ≤ 0 = `,
+      number(sum),
+      byEngine(engines.values[which]),
+    );
+  }
+
+  const figures = [
+    maps.figure(0, back ? "Gradient of the output" : "Input"),
+    figure(
+      title,
+      graph,
+      back
+        ? "The dot is the number’s input: its gradient is multiplied by the slope there."
+        : "The dot is the number that you point at.",
     ),
-    formula,
-  );
-  update();
-  return { node, update };
+    maps.figure(1, back ? "Gradient of the input" : "Output"),
+  ];
+  return frame(channels, figures, formula, update);
 }
 
 /** A function's graph from −span to span, and a dot on it. */

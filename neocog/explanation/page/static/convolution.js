@@ -30,11 +30,10 @@ class View {
     this.layer = layer;
     this.source = page.net.source(layer);
     /** The choices here, kept after this view is left: speed, flipped, and the input's channel. */
-    this.chosen = Object.assign(page.chosen(layer), {
+    this.chosen = page.chosen(layer, {
       speed: "fast",
       flipped: false,
       input: null, // the one that adds most
-      ...page.chosen(layer),
     });
     this.filling = false;
     this.channels = new Channels(page, layer);

@@ -25,11 +25,10 @@ class View {
     this.layer = layer;
     this.source = page.net.source(layer);
     /** The choices here: a weight, the input channel of its kernel, and the channel of the input. */
-    this.chosen = Object.assign(page.chosen(layer), {
+    this.chosen = page.chosen(layer, {
       tap: Math.floor((layer.details.kernel[0] * layer.details.kernel[1]) / 2),
       parts: new Map(),
       onwards: null,
-      ...page.chosen(layer),
     });
   }
 

@@ -104,6 +104,15 @@ export function heads(...names) {
   return el("thead", {}, el("tr", {}, cells));
 }
 
+/** A table that scrolls where it is wider than the page, also by keys. */
+export function wideTable(label, ...content) {
+  return el(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    el("table", { class: "plain" }, content),
+  );
+}
+
 /** Buttons of which one is pressed: [[value, text], …]; `set` of the result presses another. */
 export function choice(label, options, chosen, choose) {
   const buttons = options.map(([value, text]) =>

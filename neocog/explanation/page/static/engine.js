@@ -14,3 +14,9 @@ export function byEngine(value) {
 export function engineNote(value) {
   return el("p", { class: "note" }, "The engine computed ", number(value), ".");
 }
+
+/** Behind the gradient that a layer gives to one that it reads, to which others may add theirs. */
+export function passedOn(net, source, value) {
+  if (net.readers(source) === 1) return byEngine(value);
+  return [" from this layer; with the gradients from its other readers, ", written(value)];
+}

@@ -1,7 +1,7 @@
 // One training step on this image: gradient, velocity, and weight before and after, with two optimizers
 // side by side, and how the step changes the probabilities.
 
-import { bar, el, heads, select } from "./dom.js";
+import { bar, el, heads, select, wideTable } from "./dom.js";
 import { byEngine } from "./engine.js";
 import { className, listed } from "./softmax.js";
 import { percent, written } from "./numbers.js";
@@ -153,11 +153,7 @@ function table(of, name) {
       ),
     ),
   );
-  return el(
-    "div",
-    { class: "scroll", tabindex: "0", role: "region", "aria-label": `changes of ${name}` },
-    el("table", { class: "plain" }, heads(...head), el("tbody", {}, rows)),
-  );
+  return wideTable(`changes of ${name}`, heads(...head), el("tbody", {}, rows));
 }
 
 function results(net) {
@@ -182,15 +178,6 @@ function results(net) {
     { "data-results": "step" },
     el("h3", {}, "How the step changes the prediction"),
     el("p", { class: "caption" }, words),
-    el(
-      "div",
-      {
-        class: "scroll",
-        tabindex: "0",
-        role: "region",
-        "aria-label": "probabilities before and after the step",
-      },
-      el("table", { class: "plain" }, heads(...head), el("tbody", {}, rows)),
-    ),
+    wideTable("probabilities before and after the step", heads(...head), el("tbody", {}, rows)),
   );
 }

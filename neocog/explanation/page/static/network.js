@@ -53,14 +53,20 @@ export class Network {
     return this.byName.get(name);
   }
 
-  /** The layer whose output a layer reads; with 1, the second one that a sum reads. */
+  /** The layer whose output a layer reads; with 1, the second one of several. */
   source(layer, lane = 0) {
     return this.get(layer.reads[lane]);
   }
 
-  /** How many layers read this one's output. */
+  /** All of them, in their order. */
+  sources(layer) {
+    return layer.reads.map((name) => this.get(name));
+  }
+
+  /** How often this one's output is read, by other layers or twice by one. */
   readers(layer) {
-    return this.layers.filter((each) => each.reads.includes(layer.name)).length;
+    const read = this.layers.flatMap((each) => each.reads);
+    return read.filter((name) => name === layer.name).length;
   }
 
   /** Rows and columns of the maps that a layer shows; null if it shows none. */

@@ -2,14 +2,15 @@
 
 import { activation } from "./activation.js";
 import { attribution } from "./attribution.js";
+import { channelCopies } from "./channel_copies.js";
 import { convolution } from "./convolution.js";
 import { convolutionGradient } from "./convolution_gradient.js";
 import { bar, choice, el, put } from "./dom.js";
 import { Focus } from "./focus.js";
 import { filters } from "./filters.js";
-import { imageNormalization } from "./image_normalization.js";
 import { learning } from "./learning.js";
 import { linear } from "./linear.js";
+import { product, sum } from "./merging.js";
 import { Network } from "./network.js";
 import { normalization } from "./normalization.js";
 import { copies } from "./copies.js";
@@ -17,7 +18,7 @@ import { count, percent, written } from "./numbers.js";
 import { onColors } from "./picture.js";
 import { pooling } from "./pooling.js";
 import { missing } from "./products.js";
-import { flatten, image, sum } from "./simple.js";
+import { flatten, image } from "./simple.js";
 import { className, mostProbable, softmax } from "./softmax.js";
 import { Strip } from "./strip.js";
 
@@ -26,27 +27,20 @@ const VIEWS = {
   image,
   flatten,
   sum,
+  product,
+  channelCopies,
   softmax,
   linear,
   pooling,
   copies,
   activation,
   normalization,
-  imageNormalization,
   convolution: (page, layer) =>
     (page.side === "backward" ? convolutionGradient : convolution)(page, layer),
 };
 
 /** Layers that keep the channels of their input, so that one channel can be followed through them. */
-const KEEPING = [
-  "activation",
-  "pooling",
-  "copies",
-  "normalization",
-  "imageNormalization",
-  "sum",
-  "flatten",
-];
+const KEEPING = ["activation", "pooling", "copies", "normalization", "sum", "product", "flatten"];
 
 /** The sections below: whether a network has them, and what draws them. */
 const SECTIONS = {
@@ -162,10 +156,11 @@ export class Page {
     this.channel = this.row = this.column = this.output = undefined;
   }
 
-  /** The choices at a layer, kept here by the layer's view. */
-  chosen(layer) {
-    if (!this.choices.has(layer.name)) this.choices.set(layer.name, {});
-    return this.choices.get(layer.name);
+  /** The choices at a layer, kept here for the layer's view; `first` are those to begin with. */
+  chosen(layer, first) {
+    const kept = this.choices.get(layer.name) ?? {};
+    this.choices.set(layer.name, kept);
+    return Object.assign(kept, { ...first, ...kept });
   }
 
   /** Go somewhere: layer, side, channel, row, column or output. */
@@ -263,7 +258,7 @@ export class Page {
   needed(layer) {
     if (this.side === "forward") return layer.kind === "convolution" ? [layer.weight] : [];
     if (layer.kind === "flatten") return [];
-    const lanes = KEEPING.includes(layer.kind) ? layer.reads.map((name) => this.net.get(name)) : [];
+    const lanes = KEEPING.includes(layer.kind) ? this.net.sources(layer) : [];
     return [layer, ...lanes].map((each) => each.gradient).filter((each) => each.isMap);
   }
 

@@ -2,6 +2,7 @@
 
 import { Channels } from "./channels.js";
 import { el, figure, put } from "./dom.js";
+import { frame } from "./frame.js";
 import { Grid } from "./grid.js";
 import { square } from "./square.js";
 import { count, range, written } from "./numbers.js";
@@ -134,13 +135,5 @@ export function pooling(page, layer) {
     ),
     figure(back ? "Gradient of the output" : "Output", output.node, words.output),
   ];
-  const node = el(
-    "div",
-    {},
-    channels.node,
-    el("div", { class: "across" }, back ? shown.reverse() : shown),
-    formula,
-  );
-  update();
-  return { node, update };
+  return frame(channels, back ? shown.reverse() : shown, formula, update);
 }

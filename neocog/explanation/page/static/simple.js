@@ -1,7 +1,8 @@
-// The image, flattening maps to a vector, and the sum of two lanes.
+// The image, and flattening maps to a vector.
 
 import { Channels } from "./channels.js";
 import { el, figure, put } from "./dom.js";
+import { frame } from "./frame.js";
 import { Grid } from "./grid.js";
 import { channelName } from "./network.js";
 import { count, range, written } from "./numbers.js";
@@ -57,20 +58,11 @@ export function image(page, layer) {
     );
   }
 
-  const node = el(
-    "div",
-    {},
-    channels.node,
-    el(
-      "div",
-      { class: "across" },
-      figure("The image", picture, `${net.image.width} × ${net.image.height} pixels.`),
-      figure(words.title, grid.node, words.range),
-    ),
-    formula,
-  );
-  update();
-  return { node, update };
+  const figures = [
+    figure("The image", picture, `${net.image.width} × ${net.image.height} pixels.`),
+    figure(words.title, grid.node, words.range),
+  ];
+  return frame(channels, figures, formula, update);
 }
 
 /** Where each number goes when maps become a vector. */
@@ -133,81 +125,9 @@ export function flatten(page, layer) {
     );
   }
 
-  const node = el(
-    "div",
-    {},
-    channels.node,
-    el(
-      "div",
-      { class: "across" },
-      figure(words.title, grid.node, words.range),
-      figure(`The row of ${count(length, "number")}`, line.node, `Shown in lines of ${wide}.`),
-    ),
-    formula,
-  );
-  update();
-  return { node, update };
-}
-
-/** The sum of two lanes. */
-export function sum(page, layer) {
-  const { net } = page;
-  const back = page.side === "backward";
-  const lanes = [net.source(layer, 0), net.source(layer, 1)];
-  const channels = new Channels(page, layer);
-  const pick = (each) => (back ? each.gradient : each.output);
-  const all = [...lanes, layer];
-  const formula = el("div", { class: "formula", "data-formula": "sum" });
-  const move = (row, column) => draw(row, column);
-  const grids = ["first lane", "second lane", "sum"].map(
-    (label) => new Grid({ label, point: move }),
-  );
-  const words = all.map(() => el("span"));
-  const roles = ["The first lane, through the body. ", "The second lane, around it. ", ""];
-
-  function update() {
-    channels.update();
-    all.map(pick).forEach((numbers, n) => {
-      const values = numbers.part(page.channel);
-      grids[n].show(values, numbers.width, numbers.reach);
-      words[n].textContent = roles[n] + range(values);
-    });
-    draw(page.row, page.column);
-  }
-
-  function draw(row, column) {
-    for (const grid of grids) grid.at(row, column);
-    const at = [page.channel, grids[0].row, grids[0].column];
-    page.remember({ row: at[1], column: at[2] });
-    const here = at.join(", ");
-    const [a, b, y] = all.map((each) => pick(each).at(...at));
-    put(
-      formula,
-      el(
-        "p",
-        {},
-        back
-          ? `∂loss/∂y[${here}] = ${written(y)} goes to both lanes as it is. The first then has ${written(a)}, the second ${written(b)}${net.readers(lanes[1]) > 1 ? ", with the gradients from its other readers" : ""}.`
-          : [
-              `y[${here}] = ${written(a)} + (${written(b)}) = `,
-              el("strong", { "data-result": a + b, "data-engine": y }, written(y)),
-            ],
-      ),
-    );
-  }
-
-  const titles = [lanes[0].name, lanes[1].name, back ? "Gradient of the sum" : "Sum"];
-  const node = el(
-    "div",
-    {},
-    channels.node,
-    el(
-      "div",
-      { class: "across" },
-      grids.map((grid, n) => figure(titles[n], grid.node, words[n])),
-    ),
-    formula,
-  );
-  update();
-  return { node, update };
+  const figures = [
+    figure(words.title, grid.node, words.range),
+    figure(`The row of ${count(length, "number")}`, line.node, `Shown in lines of ${wide}.`),
+  ];
+  return frame(channels, figures, formula, update);
 }

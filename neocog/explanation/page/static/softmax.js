@@ -1,6 +1,6 @@
 // Scores to probabilities, and δ = y − t.
 
-import { bar, el, heads, put } from "./dom.js";
+import { bar, el, heads, put, wideTable } from "./dom.js";
 import { percent, written } from "./numbers.js";
 
 // Of more classes than this, only the most probable and the label are listed.
@@ -54,26 +54,21 @@ function content(page) {
     return el(
       "div",
       {},
-      el(
-        "div",
-        { class: "scroll", tabindex: "0", role: "region", "aria-label": "δ of every class" },
+      wideTable(
+        "δ of every class",
+        heads("class", "y: probability", "t: truth", "δ = y − t", ""),
         el(
-          "table",
-          { class: "plain" },
-          heads("class", "y: probability", "t: truth", "δ = y − t", ""),
-          el(
-            "tbody",
-            {},
-            rows.map((n) =>
-              el(
-                "tr",
-                { "data-class": n },
-                className(net, n),
-                number(y[n]),
-                number(n === net.label ? 1 : 0),
-                number(delta[n], written(delta[n]), { "data-delta": delta[n] }),
-                el("td", {}, bar(delta[n], 1)),
-              ),
+          "tbody",
+          {},
+          rows.map((n) =>
+            el(
+              "tr",
+              { "data-class": n },
+              className(net, n),
+              number(y[n]),
+              number(n === net.label ? 1 : 0),
+              number(delta[n], written(delta[n]), { "data-delta": delta[n] }),
+              el("td", {}, bar(delta[n], 1)),
             ),
           ),
         ),
@@ -103,47 +98,37 @@ function content(page) {
   return el(
     "div",
     {},
-    el(
-      "div",
-      {
-        class: "scroll",
-        tabindex: "0",
-        role: "region",
-        "aria-label": "probability of every class",
-      },
+    wideTable(
+      "probability of every class",
+      heads("class", "z: score", "z − max", "exp(z − max)", "y: probability", ""),
       el(
-        "table",
-        { class: "plain" },
-        heads("class", "z: score", "z − max", "exp(z − max)", "y: probability", ""),
-        el(
-          "tbody",
-          {},
-          rows.map((n) =>
-            el(
-              "tr",
-              { "data-class": n },
-              className(net, n),
-              number(z[n], written(z[n]), { "data-score": z[n] }),
-              number(z[n] - highest),
-              number(powers[n]),
-              number(y[n], percent(y[n]), { "data-probability": y[n] }),
-              el("td", {}, bar(y[n], 1)),
-            ),
-          ),
-        ),
-        el(
-          "tfoot",
-          {},
+        "tbody",
+        {},
+        rows.map((n) =>
           el(
             "tr",
-            {},
-            el("th", { scope: "row" }, "sum"),
-            el("td"),
-            el("td"),
-            number(sum),
-            number(1, "100 %"),
-            el("td"),
+            { "data-class": n },
+            className(net, n),
+            number(z[n], written(z[n]), { "data-score": z[n] }),
+            number(z[n] - highest),
+            number(powers[n]),
+            number(y[n], percent(y[n]), { "data-probability": y[n] }),
+            el("td", {}, bar(y[n], 1)),
           ),
+        ),
+      ),
+      el(
+        "tfoot",
+        {},
+        el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, "sum"),
+          el("td"),
+          el("td"),
+          number(sum),
+          number(1, "100 %"),
+          el("td"),
         ),
       ),
     ),

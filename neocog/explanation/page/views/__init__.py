@@ -8,11 +8,12 @@ from neocog.explanation.page.views.activation import (
     ELUView,
     GELUView,
     LeakyReLUView,
+    PReLUView,
     ReLUView,
     ScaleView,
     SoftplusView,
 )
-from neocog.explanation.page.views.addition import AdditionView
+from neocog.explanation.page.views.channel_copies import ConcatView, ShuffleView, SliceView
 from neocog.explanation.page.views.convolution import ConvolutionView
 from neocog.explanation.page.views.copies import PaddingView, UpsamplingView
 from neocog.explanation.page.views.flatten import FlattenView
@@ -20,6 +21,7 @@ from neocog.explanation.page.views.hidden import HiddenView
 from neocog.explanation.page.views.image import ImageView
 from neocog.explanation.page.views.image_normalization import GroupNormView, LayerNorm2dView
 from neocog.explanation.page.views.linear import LinearView
+from neocog.explanation.page.views.merging import AdditionView, ProductView
 from neocog.explanation.page.views.normalization import NormalizationView
 from neocog.explanation.page.views.pooling import AveragePoolingView, MaxPoolingView
 from neocog.explanation.page.views.registry import LayerView, view
@@ -30,6 +32,7 @@ __all__ = [
     "ActivationView",
     "AdditionView",
     "AveragePoolingView",
+    "ConcatView",
     "ConvolutionView",
     "ELUView",
     "FlattenView",
@@ -43,9 +46,13 @@ __all__ = [
     "LinearView",
     "MaxPoolingView",
     "NormalizationView",
+    "PReLUView",
     "PaddingView",
+    "ProductView",
     "ReLUView",
     "ScaleView",
+    "ShuffleView",
+    "SliceView",
     "SoftplusView",
     "UpsamplingView",
     "layers_without_view",

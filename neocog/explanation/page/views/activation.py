@@ -1,8 +1,10 @@
 """The views of layers that change every number on its own."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neocog.explanation.explanation import Explanation
 from neocog.explanation.page.numbers import number
@@ -16,6 +18,7 @@ from neocog.layers import (
     Hardswish,
     LeakyReLU,
     Mish,
+    PReLU,
     ReLU,
     ReLU6,
     Scale,
@@ -30,6 +33,7 @@ __all__ = [
     "ELUView",
     "GELUView",
     "LeakyReLUView",
+    "PReLUView",
     "ReLUView",
     "ScaleView",
     "SoftplusView",
@@ -65,6 +69,33 @@ class LeakyReLUView(ActivationView):
     def options(self, layer: LayerExplanation) -> dict[str, Any]:
         """Its slope below 0."""
         return {"function": layer.type, "slope": cast(LeakyReLU, layer.layer).negative_slope}
+
+
+@view(PReLU)
+class PReLUView(ActivationView):
+    """An activation with learned slopes."""
+
+    def forward(self, explanation: Explanation, layer: LayerExplanation) -> str:
+        """The slopes, and how many numbers they change."""
+        slopes = layer.parameters["weight"]
+        below = float((layer.input <= 0).mean())
+        learned = f"a learned slope, {number(float(slopes[0]))}"
+        if len(slopes) > 1:
+            each = "channel" if layer.output.ndim == 3 else "number"
+            learned = f"a slope that its {each} has learned, {value_range(slopes)}"
+        return (
+            f"Positive numbers stay as they are. The others, {100 * below:.0f} % of "
+            f"{layer.output.size:,}, are multiplied by {learned}."
+        )
+
+    def arrays(
+        self, explanation: Explanation, layer: LayerExplanation
+    ) -> Mapping[str, NDArray[np.float32]]:
+        """The slopes and their gradients."""
+        return {
+            "slopes": layer.parameters["weight"],
+            "slope_gradients": layer.gradients["weight"],
+        }
 
 
 @view(ELU)

@@ -20,7 +20,7 @@ _Maps = NDArray[np.floating[Any]]
 class _ImageNormalizationView(LayerView):
     """A mean and a deviation of what is normalized together."""
 
-    kind = "imageNormalization"
+    kind = "normalization"
     #: What has one mean: "channel" or "place".
     per: str
 
@@ -49,8 +49,8 @@ class _ImageNormalizationView(LayerView):
         )
 
     def options(self, layer: LayerExplanation) -> dict[str, Any]:
-        """What has a mean of its own, and the number that is added to the variance."""
-        return {"per": self.per, "eps": cast(GroupNorm | LayerNorm2d, layer.layer).eps}
+        """What has a mean of its own."""
+        return {"per": self.per}
 
     def arrays(
         self, explanation: Explanation, layer: LayerExplanation

@@ -37,18 +37,19 @@ class NormalizationView(LayerView):
         )
 
     def options(self, layer: LayerExplanation) -> dict[str, Any]:
-        """The number that is added to the variance."""
-        return {"eps": cast(BatchNorm2d, layer.layer).eps}
+        """Each channel has its own numbers."""
+        return {"per": "channel"}
 
     def arrays(
         self, explanation: Explanation, layer: LayerExplanation
     ) -> Mapping[str, NDArray[np.float32]]:
         """Its statistics and parameters."""
-        state = explanation.network.state_dict()
-        ones = np.ones(cast(BatchNorm2d, layer.layer).num_features, np.float32)
+        state, norm = explanation.network.state_dict(), cast(BatchNorm2d, layer.layer)
+        ones = np.ones(norm.num_features, np.float32)
+        variance = state[f"{layer.name}.running_var"].astype(np.float64)
         return {
             "mean": state[f"{layer.name}.running_mean"],
-            "variance": state[f"{layer.name}.running_var"],
+            "deviation": np.sqrt(variance + norm.eps).astype(np.float32),
             "weight": layer.parameters.get("weight", ones),
             "bias": layer.parameters.get("bias", 0 * ones),
         }
