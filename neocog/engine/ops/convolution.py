@@ -5,8 +5,7 @@ second input. With pooling it stores each maximum and its position, the winner, 
 pass visits winners only.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
+from neocog.engine.ops.convolution_rows import convolution_rows, weight_gradient_rows
 from neocog.engine.ops.pointwise import vector_parameter
 from neocog.engine.ops.winograd import (
     winograd_convolve,
@@ -22,7 +22,6 @@ from neocog.engine.ops.winograd import (
     winograd_weight_gradient,
 )
 from neocog.engine.plan import Instruction
-from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution.bias_gradient import BiasGradient, conv2d_backward_bias
@@ -60,24 +59,6 @@ _MOST_SCATTERED = 100
 # Floats of a weight above which its gradient is computed over the whole batch, item by item,
 # because a shard's sum would no longer stay in a core's cache.
 _LARGE = 40_000
-
-
-def _emit_rows(
-    builder: Builder, spec: Convolution, name: str, operands: Mapping[str, str | None]
-) -> None:
-    """Add a convolution of images, row by row if it does not pool."""
-    if spec.pool:
-        builder.emit(conv2d_forward, spec, name, **operands)
-        return
-
-    def spec_of(begin: int, end: int) -> Convolution:
-        return replace(spec, y=replace(spec.y, height=end - begin))
-
-    floats = {"x": spec.row_step, "y": spec.y.row, "gate": spec.gate.row, "addend": spec.addend.row}
-    apart = () if spec.w.kernel_h == 1 else ("x",)
-    builder.emit_rows(
-        conv2d_forward, Rows(spec_of, spec.y.height, floats, apart=apart), name, **operands
-    )
 
 
 @dataclass(eq=False)
@@ -263,8 +244,10 @@ class ConvolutionOp(Op):
         if by_parts:
             parts = spec.bands * spec.w.blocks
             builder.emit_parts(conv2d_forward, spec, self.name, parts=parts, **operands)
+        elif spec.pool:
+            builder.emit(conv2d_forward, spec, self.name, **operands)
         else:
-            _emit_rows(builder, spec, self.name, operands)
+            builder.emit_rows(conv2d_forward, convolution_rows(spec), self.name, **operands)
 
     @property
     def _has_many_pixels(self) -> bool:
@@ -297,7 +280,7 @@ class ConvolutionOp(Op):
             sums = ShardSum(w, self.layer.bias, builder.shard)
             spec = self._gradient(builder.shard)
             of = self._shards(builder, sums) | {"x": self.x.name, "dy": dy}
-            builder.emit_rows(conv2d_backward_weight, self._gradient_rows(spec), name, **of)
+            builder.emit_rows(conv2d_backward_weight, weight_gradient_rows(spec), name, **of)
         gradients = {"dw": f"{name}.weight.gradient", "db": self._bias_gradient, "step": "step"}
         of = self._shards(builder, sums)
         reduce = Instruction.of(conv2d_reduce, sums, name, **of, **gradients)
@@ -313,16 +296,6 @@ class ConvolutionOp(Op):
         of_dy = self.y.gradient_map
         steps = {**self._steps, **self._crop}
         return WeightGradient(self.x.map, of_dy, self._weight, self.layer.bias, shard, **steps)
-
-    def _gradient_rows(self, spec: WeightGradient) -> Rows:
-        def spec_of(begin: int, end: int) -> WeightGradient:
-            dy = replace(spec.dy, height=end - begin)
-            x = replace(spec.x, height=dy.height) if spec.flat else spec.x
-            return replace(spec, x=x, dy=dy, continued=begin > 0)
-
-        floats = {"x": spec.row_step, "dy": spec.dy.row}
-        apart = () if spec.w.kernel_h == 1 else ("x",)
-        return Rows(spec_of, spec.dy.height, floats, apart=apart)
 
     @property
     def _bias_gradient(self) -> str | None:
@@ -401,7 +374,7 @@ class ConvolutionOp(Op):
                 accumulate=adds,
             )
             of = {"x": dy, "weight": flipped, "y": dx, "gate": gate}
-            _emit_rows(builder, plain, name, of)
+            builder.emit_rows(conv2d_forward, convolution_rows(plain), name, **of)
         else:
             of = {"dy": dy, "weight": flipped, "dx": dx, "gate": gate}
             builder.emit(conv2d_backward_input_strided, spec, name, **of)
