@@ -61,8 +61,9 @@ def _maximum_and_winner(emit, values):
     return best, winner
 
 
-def _whole_maxima(emit, spec, vectors, x, y, won, begin, end):
+def _whole_maxima(emit, spec, vectors, pointers, begin, end):
     """The maxima of a row's windows begin … end, which lie in the map."""
+    x, y, won = pointers
 
     def window(taps, y, won):
         for at in range(0, vectors * LANES, LANES):
@@ -77,8 +78,9 @@ def _whole_maxima(emit, spec, vectors, x, y, won, begin, end):
     each_whole_window(emit, spec, (begin, end), x, [(y, spec.y), (won, spec.won)], window)
 
 
-def _some_maxima(emit, spec, vectors, x, y, won, row, column):
+def _some_maxima(emit, spec, vectors, pointers, row, column):
     """The maxima of any window, tap by tap."""
+    x, y, won = pointers
     rows, columns, at = spec.rows, spec.columns, emit.load_long
     top, left = at(rows.firsts, row), at(columns.firsts, column)
     up, before = at(rows.origins, row), at(columns.origins, column)
@@ -121,7 +123,7 @@ def maxima(emit, spec, x, y, won):
 
             def whole(c, vectors):
                 of = (emit.advance(one, c) for one in (x_row, y_row, won_row))
-                _whole_maxima(emit, spec, vectors, *of, begin, end)
+                _whole_maxima(emit, spec, vectors, of, begin, end)
 
             each_block(emit, spec, whole)
         with emit.loop(0, spec.y.width - (end - begin)) as n:
@@ -131,7 +133,7 @@ def maxima(emit, spec, x, y, won):
 
             def any_window(c, vectors):
                 of = (emit.advance(one, c) for one in (x, y_pixel, won_pixel))
-                _some_maxima(emit, spec, vectors, *of, row, column)
+                _some_maxima(emit, spec, vectors, of, row, column)
 
             each_block(emit, spec, any_window)
 
