@@ -19,7 +19,7 @@ from neocog.kernels.winograd.gradient import (
     winograd_transform_gradient,
     winograd_transform_input,
 )
-from neocog.kernels.winograd.gradient_tiling import WinogradGradient
+from neocog.kernels.winograd.gradient_tiling import WinogradGradient, WinogradPass
 from neocog.kernels.winograd.tiling import Winograd
 from neocog.kernels.winograd.weight import (
     WinogradWeight,
@@ -32,7 +32,7 @@ def winograd(x, y, images, flops, tile, group=0):
     """Seconds of the forward kernel."""
     spec = Winograd(x, y, 1, 1, tile, group=group)
     operands = floats(images * x.size), floats(spec.u_size), floats(padded(y.channels))
-    operands = (*operands, floats(images * y.size), None, floats(spec.scratch_size))
+    operands = (*operands, floats(images * y.size), None, None, floats(spec.scratch_size))
     return seconds(winograd_forward, spec, operands, images, flops)
 
 
@@ -50,12 +50,13 @@ def of_batch(x, y, images, flops, tile):
     v, w, scratch = (floats(n) for n in (spec.v_size, spec.w_size, spec.scratch_size))
     bias, dw = floats(images * y.pixel), floats(spec.w.size)
     step = np.array([0, images, 0, 0, 0])
+    of_dy, passing = (floats(images * y.size), w, bias), WinogradPass(spec)
     runs = (
-        (winograd_transform_input, (floats(images * x.size), v), images, flops / 20),
-        (winograd_transform_gradient, (floats(images * y.size), w, bias), images, flops / 20),
-        (winograd_outer, (v, w, bias, dw, bias, step, scratch), spec.items, flops / 4),
+        (winograd_transform_input, passing, (floats(images * x.size), v), images, flops / 20),
+        (winograd_transform_gradient, passing, of_dy, images, flops / 20),
+        (winograd_outer, spec, (v, w, bias, dw, bias, step, scratch), spec.items, flops / 4),
     )
-    return sum(seconds(kernel, spec, *run) for kernel, *run in runs)
+    return sum(seconds(*run) for run in runs)
 
 
 def transform(x, y, tile, kernel):

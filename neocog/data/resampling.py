@@ -94,7 +94,10 @@ def _scale(
         return None
     rows = weights(lines, height, top, bottom, interpolation)
     result = np.empty((height, 3 * width), np.uint8)
-    kernel(pixels, *found, *rows, result)
+    first, counts, _ = rows
+    needed = int(first[-1] + counts[-1] - first[0])
+    room = np.empty((needed, 3 * width + 1), np.uint8), np.empty(3 * width, np.int32)
+    kernel(pixels, *found, *rows, *room, result)
     return result.reshape(height, width, 3)
 
 

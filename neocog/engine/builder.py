@@ -5,12 +5,13 @@ batch. A tensor's gradient is the sum of what its consumers pass back. The backw
 from the last to the first: the first one visited writes the gradient, the others add to it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.program_options import ProgramOptions
+from neocog.engine.strips import Emitted, Rows, parts_of
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.elementwise.add import ElementwiseAdd, add_maps, copy_map
 from neocog.kernels.layout import FeatureMap
@@ -31,6 +32,7 @@ class Builder:
         shards: the most shards in a batch.
         shared: whether workers split linear layers by their inputs.
         single_image: whether the plan is for one image, whose parts the workers split.
+        workers: how many these are; they change no result.
         keep_activations: whether every map and gradient keeps its memory until the step ends.
         options: how the network is trained; None if it is not for training.
     """
@@ -42,6 +44,7 @@ class Builder:
         *,
         shared: bool = False,
         single_image: bool = False,
+        workers: int = 1,
         keep_activations: bool = False,
         options: ProgramOptions | None = None,
     ) -> None:
@@ -53,9 +56,10 @@ class Builder:
         self.shards = -(-batch // self.shard)
         self.shared = shared
         self.single_image = single_image
+        self.workers = workers
         self.keep_activations = keep_activations
         self.plan.shard = self.shard
-        self._images: list[Instruction] = []
+        self._images: list[Emitted] = []
         self._following: list[Group] = []
         self._loss_unchecked = False
         self._gradients: dict[str, str] = {}
@@ -68,7 +72,7 @@ class Builder:
 
     def emit(self, kernel: Any, spec: Any, layer: str, /, **operands: str | None) -> None:
         """Add an instruction to the current group of images."""
-        self._images.append(Instruction.of(kernel, spec, layer, **operands))
+        self._append(Instruction.of(kernel, spec, layer, **operands), operands)
 
     def emit_parts(
         self, kernel: Any, spec: Any, layer: str, /, *, parts: int, **operands: str | None
@@ -77,18 +81,68 @@ class Builder:
         instruction = Instruction.of(kernel, spec, layer, **operands)
         self.over(Group([instruction], parts, parts, barrier=True))
 
+    def emit_rows(self, kernel: Any, rows: Rows, layer: str, /, **operands: str | None) -> Emitted:
+        """Add an instruction that can compute some rows alone.
+
+        Workers share the strips of a single image, and run over those of the large images of a
+        batch one by one. After the next `cut`, the result knows how many there are.
+        """
+        whole = Instruction.of(kernel, rows.spec_of(0, rows.height), layer, **operands)
+        return self._append(whole, operands, rows)
+
+    def _append(
+        self, instruction: Instruction, operands: Mapping[str, str | None], rows: Rows | None = None
+    ) -> Emitted:
+        named = {name: buffer for name, buffer in operands.items() if buffer is not None}
+        self._images.append(Emitted(instruction, named, rows))
+        return self._images[-1]
+
+    def _over(self, one: Emitted, strips: Sequence[tuple[int, int]] | None) -> Instruction:
+        """An instruction on strips of images; on whole ones if None."""
+        whole, rows = one.instruction, one.rows
+        if rows is None or strips is None:
+            return whole
+        begin, of = strips[0][0], dict(one.named)
+        size = strips[1][0] - begin if len(strips) > 1 else 0
+        for name in rows.floats.keys() & of.keys():
+            skipped, apart = (rows.bytes_of(name, n) for n in (begin, size))
+            of[name] = self.plan.part(of[name], skipped, apart)
+        for name, floats in rows.each.items():
+            of[name] = self.plan.part(of[name], 0, floats * FLOAT)
+        specs = [rows.spec_of(*strip) for strip in strips]
+        return Instruction.of(whole.kernel, specs[0], whole.layer, specs, **of)
+
     def cut(self, *, barrier: bool = True) -> None:
         """End the current group of image instructions, if it has any."""
         if self._images:
-            check_loss = self._loss_unchecked and barrier
-            items = 1 if self.single_image else 0
-            self.plan.groups.append(
-                Group(self._images, items, barrier=barrier, check_loss=check_loss)
-            )
-            self._loss_unchecked = self._loss_unchecked and not check_loss
-            self._images = []
+            emitted, self._images = self._images, []
+            parts = parts_of(emitted, self.workers if self.single_image else 0)
+            for one in emitted:
+                for name, floats in (one.rows.each if one.rows else {}).items():
+                    self.per_image(one.named[name], one.strips * floats)
+            for n, part in enumerate(parts, 1):
+                ends = barrier if n == len(parts) else self.single_image
+                instructions = [self._over(*member) for member in part.members]
+                self._add(instructions, part.strips, barrier=ends)
             self.plan.groups += self._following
             self._following = []
+
+    def _add(self, instructions: Sequence[Instruction], strips: int, *, barrier: bool) -> None:
+        """Add a group over images."""
+        groups, items = self.plan.groups, (strips or 1) if self.single_image else 0
+        joined = bool(groups) and items == groups[-1].items == 0 and not groups[-1].barrier
+        check = self._loss_unchecked and barrier
+        groups.append(
+            Group(
+                instructions,
+                items,
+                barrier=barrier,
+                check_loss=check,
+                strips=strips,
+                joined=joined,
+            )
+        )
+        self._loss_unchecked = self._loss_unchecked and not check
 
     def after_cut(self, group: Group) -> None:
         """Add a group over other items right after the next cut."""
@@ -107,8 +161,9 @@ class Builder:
 
     def map(self, name: str, size: FeatureMap, *, transient: bool = False) -> str:
         """A buffer with one map per image; a `transient` one need not last for the whole step."""
-        shares = transient and not self.keep_activations
-        return self.plan.map(name, size.size * FLOAT, size if shares else None)
+        if self.keep_activations:
+            return self.plan.buffer(name, size.size * FLOAT, Scope.BATCH)
+        return self.plan.map(name, size.size * FLOAT, size if transient else None)
 
     def per_image(self, name: str, floats: int) -> str:
         """A buffer of `floats` floats per image."""
@@ -164,7 +219,8 @@ class Builder:
         whole = self._gradients[tensor.name]
         if written != whole:
             size = tensor.gradient_map
-            self.emit(add_maps, ElementwiseAdd(size, size), tensor.name, x=written, y=whole)
+            rows = Rows.of_maps(ElementwiseAdd(size, size), ("x", "y"))
+            self.emit_rows(add_maps, rows, tensor.name, x=written, y=whole)
 
     def give_gradient(self, tensor: Tensor, name: str, size: FeatureMap, *, keep: bool) -> None:
         """Add the contents of a buffer to a tensor's gradient.
@@ -177,7 +233,8 @@ class Builder:
         known = tensor.name in self._gradients
         to, _ = self.write_gradient(tensor, can_add=True)
         kernel = add_maps if known else copy_map
-        self.emit(kernel, ElementwiseAdd(size, tensor.gradient_map), tensor.name, x=name, y=to)
+        rows = Rows.of_maps(ElementwiseAdd(size, tensor.gradient_map), ("x", "y"))
+        self.emit_rows(kernel, rows, tensor.name, x=name, y=to)
 
     # Parameters
 

@@ -26,9 +26,8 @@ from neocog.errors import NeocogError
 from neocog.kernels.compiler import kernel_cache
 from neocog.kernels.compiler.compile_helper import help_compiling
 from neocog.kernels.compiler.jit import (
+    Compilable,
     CompiledKernel,
-    Kernel,
-    PythonFunction,
     compile_unclaimed,
     compiled_kernel,
     kept_kernel,
@@ -59,7 +58,7 @@ help_compiling()
 """
 
 # A kernel and the spec that it is compiled for.
-_Pair = tuple[Kernel, Any]
+_Pair = tuple[Compilable, Any]
 
 _log = logging.getLogger("neocog")
 
@@ -69,7 +68,6 @@ def compile_all(
     cores: int,
     on_compile: Callable[[int], None] | None = None,
     *,
-    functions: Sequence[PythonFunction] = (),
     on_compiled: Callable[[int], None] | None = None,
 ) -> list[CompiledKernel]:
     """Each kernel's machine code for its spec.
@@ -79,7 +77,6 @@ def compile_all(
         cores: how many processes may compile. `NEOCOG_COMPILERS`, a number, comes first.
         on_compile: called with the number of kernels to compile, if any, before that begins;
             without it, the function given to `announced` is called.
-        functions: are compiled, too, by this process while others begin with the kernels.
         on_compiled: called with the number of kernels that are left, now and then.
 
     Raises:
@@ -93,13 +90,9 @@ def compile_all(
         if on_compile is not None:
             on_compile(len(missing))
         with _helpers(missing, min(compilers, len(missing) // _WORTHWHILE) - 1):
-            for function in functions:
-                function.compile()
             _share(missing, on_compiled)
         with deferred_signals():
             gc.collect()  # llvmlite frees twice if it is interrupted while it frees
-    for function in functions:
-        function.compile()
     return [compiled_kernel(*pair) for pair in pairs]
 
 

@@ -31,8 +31,11 @@ def _places(plan: Plan, workers: int, batch: int) -> tuple[dict[str, int], int]:
             size = buffer.size * _items(buffer, workers, batch) + _SLACK
             at += -(-size // _LINE) * _LINE
     for buffer in plan.buffers.values():
+        offset, place = 0, buffer
+        while place.place:  # a part may be one of a map that shares another one's memory
+            offset, place = offset + place.offset, plan.buffers[place.place]
         if buffer.place:
-            offsets[buffer.name] = offsets[buffer.place] + buffer.offset
+            offsets[buffer.name] = offsets[place.name] + offset
     return offsets, at
 
 

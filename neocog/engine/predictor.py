@@ -63,7 +63,8 @@ class Predictor:
 
     def _new(self, workers: int, *, single_image: bool = False) -> Program:
         ops = lower(self._graph, training=False, single_image=single_image)
-        program = Program(inference_plan(ops, single_image=single_image), workers, 1)
+        plan = inference_plan(ops, single_image=single_image, workers=workers)
+        program = Program(plan, workers, 1)
         fill_preprocessing(program, self._graph.input_shape, self._preprocessing)
         write_state(program, ops, self._state)
         return program

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,21 +10,27 @@ from numpy.typing import NDArray
 from neocog.engine.compilation import compile_all
 from neocog.engine.cores import available_threads
 from neocog.engine.memory import Memory
-from neocog.engine.plan import Plan, Scope
+from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.running import Run
-from neocog.engine.thread_pool import run_together
-from neocog.kernels.compiler.jit import python_functions
-from neocog.kernels.compiler.spec import numbers_of
-from neocog.kernels.runtime.helper_threads import JOB_SIZE
+from neocog.engine.thread_pool import Together
+from neocog.kernels.compiler.jit import CompiledKernel
+from neocog.kernels.compiler.spec import kind_of, numbers_of
 from neocog.kernels.runtime.workers import (
     ASKED,
+    BY_IMAGE,
+    BY_ITEM,
+    BY_STRIP,
     CONTROL_EACH,
     CONTROL_SIZE,
     DONE,
     FIRST,
     GROUP,
     INSTRUCTION,
+    KERNEL,
+    NUMBERS,
+    OPERANDS,
     PATIENCE,
+    STRIPS,
     UNTIL,
     run,
 )
@@ -63,13 +70,10 @@ class Program:
         self.batch = batch
         self.memory = Memory(plan, workers, batch)
         pairs = [(i.kernel, i.spec) for i in plan.instructions]
-        driver = python_functions[run]
-        compiled = compile_all(pairs, available_threads(), on_compile, functions=[driver])
+        _, *compiled = compile_all([(run, None), *pairs], available_threads(), on_compile)
         self._outside: dict[str, list[tuple[int, int]]] = {}
         self._table = np.zeros((workers, len(compiled), INSTRUCTION), np.int64)
-        self._numbers = [
-            numbers_of(one.sizes, spec) for one, (_, spec) in zip(compiled, pairs, strict=True)
-        ]
+        self._numbers: list[Longs] = []
         self._groups = np.zeros((len(plan.groups), len(GROUP)), np.int64)
         row = 0
         for g, group in enumerate(plan.groups):
@@ -86,13 +90,15 @@ class Program:
                 group.check_loss,
                 group.every,
                 self._steal_size(g),
+                group.strips,
+                group.joined,
             )
             for instruction in group.instructions:
-                self._table[:, row, 0] = compiled[row].address
-                self._table[:, row, 1] = self._numbers[row].ctypes.data
+                self._table[:, row, KERNEL] = compiled[row].address
+                self._give_numbers(row, compiled[row], instruction, group.strips)
                 for o, name in enumerate(instruction.operands):
                     if name is not None:
-                        self._place(row, o, name, of_images)
+                        self._place(row, o, name, group)
                 row += 1
         self._refreshing = self._groups[[group.refreshes for group in plan.groups]]
         self._refreshing[:, GROUP.index("every")] = 1
@@ -102,54 +108,58 @@ class Program:
         self._control = self._new_control()
         self._bound: dict[str, NDArray[np.generic]] = {}
         self._latest: Run | None = None
-        self._jobs = self._jobs_of_others()
-        # Compile the driver here, in the caller's thread: Numba can deadlock when it compiles in
-        # one thread while another imports.
-        self._run(0, 1, 0, 1, self._control)
+        self._together = Together(np.array([run.words(self._job(rank)) for rank in range(workers)]))
+        self._alone = run.call(*self._job(0))
 
     def _new_control(self) -> Longs:
         control = np.zeros(CONTROL_SIZE + CONTROL_EACH * self.workers, np.int64)
         control[PATIENCE] = self._patience
         return control
 
-    def _jobs_of_others(self) -> Longs:
-        """The helpers' jobs, one for each worker but the first; see `kernels.helper_threads`."""
-        jobs = np.zeros((self.workers - 1, JOB_SIZE - 1), np.int64)
-        for rank in range(1, self.workers):
-            table, step = self._table[rank], self._steps[rank]
-            jobs[rank - 1] = (
-                table.ctypes.data,
-                len(table),
-                self._groups.ctypes.data,
-                len(self._groups),
-                step.ctypes.data,
-                self._control.ctypes.data,
-                rank,
-                self.workers,
-            )
-        return jobs
+    def _job(self, rank: int) -> tuple[Any, ...]:
+        """What `run_once` has a worker do, but for the numbers of images."""
+        own = (self._table[rank], self._groups, self._steps[rank])
+        return *own, _NOTHING, _NOTHING, self._control, rank, self.workers, 0, 0
 
     def _steal_size(self, g: int) -> int:
         """Items of a group that a worker takes at a time; 0 if each worker has a fixed range."""
-        groups = self.plan.groups
+        groups, beginnings = self.plan.groups, self.plan.beginnings
         group, before = groups[g], groups[g - 1]
-        if not (group.barrier and before.barrier and before.every == 1):
+        last = groups[max(h for h, begin in enumerate(beginnings) if begin == beginnings[g])]
+        if not (last.barrier and before.barrier and before.every == 1):
             return 0
         if self.batch < _LEAST_STEALS:  # parts of one image: each core reads its own weights
             return 0
         items, shard = (group.items, 1) if group.items else (self.batch, self.plan.shard)
         return min(group.chunk, items // _LEAST_STEALS) // shard * shard
 
-    def _place(self, row: int, operand: int, name: str, of_images: bool) -> None:
-        buffer = self.plan.buffers[name]
-        base = 2 + 2 * operand
+    def _give_numbers(
+        self, row: int, compiled: CompiledKernel, instruction: Instruction, strips: int
+    ) -> None:
+        def address(spec: object) -> int:
+            if kind_of(spec) != kind_of(instruction.spec):
+                raise TypeError(f"{instruction.layer}: strips of {spec} are of another kind.")
+            self._numbers.append(numbers_of(compiled.sizes, spec))
+            return self._numbers[-1].ctypes.data
+
+        specs = instruction.specs or (instruction.spec,) * strips
+        known = {spec: address(spec) for spec in {instruction.spec, *specs}}
+        self._table[:, row, NUMBERS] = known[instruction.spec]
+        self._numbers.append(np.array([known[spec] for spec in specs], np.int64))
+        self._table[:, row, STRIPS] = self._numbers[-1].ctypes.data
+
+    def _place(self, row: int, operand: int, name: str, group: Group) -> None:
+        buffer, of_images = self.plan.buffers[name], group.items == 0
         if buffer.scope in (Scope.OUTSIDE, Scope.WHOLE):  # `bind` gives the address
-            self._outside.setdefault(name, []).append((row, base))
+            self._outside.setdefault(name, []).append((row, OPERANDS + operand))
         else:
             for w in range(self.workers):
-                self._table[w, row, base] = self.memory.address(name, w)
+                self._table[w, row, OPERANDS + operand] = self.memory.address(name, w)
         if of_images and buffer.scope in (Scope.BATCH, Scope.OUTSIDE):
-            self._table[:, row, base + 1] = buffer.size
+            self._table[:, row, BY_ITEM + operand] = buffer.size
+        if of_images and buffer.scope in (Scope.BATCH, Scope.OUTSIDE, Scope.CHUNK):
+            self._table[:, row, BY_IMAGE + operand] = buffer.size
+        self._table[:, row, BY_STRIP + operand] = buffer.strip
 
     def bind(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Set all of the caller's arrays; they must stay where they are in memory."""
@@ -240,10 +250,11 @@ class Program:
         self._control.fill(0)
         self._control[PATIENCE] = self._patience
         if self.workers == 1:
-            self._run(0, 1, total, total, self._control)
+            self._alone.set("total", total)
+            self._alone.set("batch", total)
+            self._alone()
             return
-        shared = (self._table[0], self._groups, self._steps[0], self._control)
-        if run_together(self._jobs, *shared, total):
+        if self._together.run(total):
             return
         try:
             self._start(total, total, _NOTHING, _NOTHING).finish()
@@ -251,7 +262,13 @@ class Program:
             self.end()
 
     def profile(self, total: int, rounds: int = 100) -> list[tuple[str, float]]:
-        """Microseconds per step of each instruction, timed on one thread; see `Trainer.profile`."""
+        """Microseconds per step of each instruction, timed on one thread; see `Trainer.profile`.
+
+        Raises:
+            RuntimeError: the caller's arrays, which are written, are not bound.
+        """
+        if not self._outside.keys() <= self._bound.keys():
+            raise RuntimeError("Bind the arrays that the program reads and writes before.")
         few = min(total, 10 * self.batch)
         steps = -(-few // self.batch)
         whole = self._groups
@@ -294,17 +311,5 @@ class Program:
         losses: NDArray[np.float64] = _NOTHING,
         record: NDArray[np.float64] = _NOTHING,
     ) -> int:
-        return int(
-            run(
-                self._table[rank],
-                self._groups,
-                self._steps[rank],
-                losses,
-                record,
-                control,
-                rank,
-                workers,
-                total,
-                batch,
-            )
-        )
+        own = (self._table[rank], self._groups, self._steps[rank])
+        return run(*own, losses, record, control, rank, workers, total, batch)

@@ -65,12 +65,12 @@ def training_plan(
     return builder.plan
 
 
-def inference_plan(ops: Sequence[Op], *, single_image: bool = False) -> Plan:
+def inference_plan(ops: Sequence[Op], *, single_image: bool = False, workers: int = 1) -> Plan:
     """The plan of a program that computes each image's scores and probabilities.
 
-    With `single_image` it takes one image, whose convolutions the workers split.
+    With `single_image` it takes one image, which so many workers share.
     """
-    builder = Builder(single_image=single_image)
+    builder = Builder(single_image=single_image, workers=workers)
     for op in ops:
         op.forward(builder)
     probabilities(builder, ops[-1].y)

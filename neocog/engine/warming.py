@@ -8,7 +8,6 @@ from typing import NamedTuple
 from neocog.engine.compilation import compile_all
 from neocog.engine.cores import available_threads
 from neocog.errors import NeocogError
-from neocog.kernels.compiler.jit import Kernel
 from neocog.kernels.compiler.kernel_cache import required_folder
 from neocog.kernels.kinds import all_kinds
 
@@ -49,11 +48,10 @@ def compile_all_kinds(
     folder, began = required_folder(), time.perf_counter()
     kinds = all_kinds()
     missing = [kind for kind in kinds if kind.compiled() is None]
-    pairs = [(kind.code, kind.spec) for kind in missing if isinstance(kind.code, Kernel)]
-    functions = [kind.code for kind in missing if not isinstance(kind.code, Kernel)]
+    pairs = [(kind.code, kind.spec) for kind in missing]
     if missing and on_compile is not None:
         on_compile(len(missing))
-    compile_all(pairs, available_threads(), _silent, functions=functions, on_compiled=on_compiled)
+    compile_all(pairs, available_threads(), _silent, on_compiled=on_compiled)
     seconds = time.perf_counter() - began
     codes = [kind.compiled() for kind in kinds]
     if None in codes:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance
-from neocog.kernels.codegen.vector_types import LANES, SUMS, vectors
-from neocog.kernels.compiler.jit import always_inlined
+from neocog.kernels.codegen.loops import repeat
+from neocog.kernels.codegen.numbers import Number, to_llvm
+from neocog.kernels.codegen.vector_types import LANES, SUMS
 
-__all__ = ["NO_STRIDES", "Product", "Strides", "multiply", "multiply_rows"]
+__all__ = ["Product", "Strides", "emit_product", "emit_product_rows", "multiply"]
 
 _UNROLL = 4
 
@@ -99,100 +99,94 @@ class Strides(NamedTuple):
     b_ahead: int
 
 
-#: For a product with constant strides.
-NO_STRIDES = Strides(0, 0, 0, 0, 0, 0)
+def _all_strides(p: Product, strides: Strides) -> Strides:
+    """The strides of a product, of which those that are not 0 are its constants."""
+    constant = {"a_row": p.a_row, "a_depth": p.a_depth, "b_depth": p.b_depth, "c_row": p.c_row}
+    return strides._replace(**{name: value for name, value in constant.items() if value})
 
 
-def _sums(p, *_):
-    return vectors(p.rows * p.vectors)
-
-
-@block(_sums)
-def begin_sums(emit, p, strides, c):
-    """Zeros, or the elements of C."""
-    if not p.accumulate:
-        return [emit.constant(0.0)] * (p.rows * p.vectors)
-    c_row = p.c_row or Strides(*strides).c_row
-    return [
-        emit.load(c, emit.offset((row, c_row), (v, LANES)))
-        for row in range(p.rows)
-        for v in range(p.vectors)
-    ]
-
-
-def _add_products(emit, p, strides, sums, a, b, depth):
-    sums = list(sums)
-    a_row, a_depth = p.a_row or strides.a_row, p.a_depth or strides.a_depth
-    b_depth = p.b_depth or strides.b_depth
-    for k in range(depth):
-        of_b = [emit.load(b, emit.offset((k, b_depth), (v, LANES))) for v in range(p.vectors)]
+def _add_products(emit, p, strides, values, depth):
+    """Add the products of the next few k; `values` are pointers to A and B, and the sums."""
+    a, b, *sums = values
+    for _ in range(depth):
+        # Without `opaque`, LLVM would load what A has for several k at once, for lack of pointers,
+        # and has no registers for that. Nor has it for multiples of the rows' distance.
+        a = place = emit.opaque(a)
+        of_b = [emit.load(b, v * LANES) for v in range(p.vectors)]
         for row in range(p.rows):
-            of_a = emit.broadcast(a, emit.offset((row, a_row), (k, a_depth)))
+            of_a = emit.broadcast(place)
+            place = emit.advance(place, strides.a_row)
             for v in range(p.vectors):
                 at = row * p.vectors + v
                 sums[at] = emit.fma(of_a, of_b[v], sums[at])
-    return sums
+        a, b = emit.advance(a, strides.a_depth), emit.advance(b, strides.b_depth)
+    return [a, b, *sums]
 
 
-@block(_sums)
-def add_some(emit, p, strides, sums, a, b):
-    """Add the products of the next few k."""
-    strides = Strides(*strides)
-    a_depth, b_depth = p.a_depth or strides.a_depth, p.b_depth or strides.b_depth
+def _prefetch(emit, p, strides, a, b):
     for k in range(_UNROLL):
         if p.far_a:
-            emit.prefetch(a, emit.offset((4, strides.a_ahead), (4 * k, a_depth)))
+            emit.prefetch(a, emit.offset((4, strides.a_ahead), (4 * k, strides.a_depth)))
         if p.far_b:
             for at in range(0, 4 * p.vectors * LANES, _LINE):
-                emit.prefetch(b, emit.offset((4, strides.b_ahead), (4 * k, b_depth), (1, at)))
-    return _add_products(emit, p, strides, sums, a, b, _UNROLL)
+                emit.prefetch(
+                    b, emit.offset((4, strides.b_ahead), (4 * k, strides.b_depth), (1, at))
+                )
 
 
-@block(_sums)
-def add_one(emit, p, strides, sums, a, b):
-    """Add the products of the next k."""
-    return _add_products(emit, p, Strides(*strides), sums, a, b, 1)
+def emit_product(emit, p, strides, a, b, c, depth):
+    """For blocks: the product for `p.rows` rows."""
+    strides = _all_strides(p, strides)
+    rows = [c]
+    while len(rows) < p.rows:
+        rows.append(emit.advance(rows[-1], strides.c_row))
+    places = [emit.advance(row, v * LANES) for row in rows for v in range(p.vectors)]
+    sums = [emit.load(place) if p.accumulate else emit.constant(0.0) for place in places]
+    whole = depth // _UNROLL
+
+    def some(_, values):
+        _prefetch(emit, p, strides, *values[:2])
+        return _add_products(emit, p, strides, values, _UNROLL)
+
+    def one(_, values):
+        return _add_products(emit, p, strides, values, 1)
+
+    values = repeat(emit, whole, [a, b, *sums], some)
+    sums = repeat(emit, depth - whole * _UNROLL, values, one)[2:]
+    for value, place in zip(sums, places, strict=True):
+        emit.store(value, place)
 
 
-@block(nothing)
-def end_sums(emit, p, strides, sums, c):
-    """Write the sums to C."""
-    c_row = p.c_row or Strides(*strides).c_row
-    for at, value in enumerate(sums):
-        emit.store(value, c, emit.offset((at // p.vectors, c_row), (at % p.vectors, LANES)))
-
-
-@always_inlined
-def multiply(p, strides, a, b, c, depth):
-    """The product for `p.rows` rows."""
-    a_depth, b_depth = p.a_depth or strides.a_depth, p.b_depth or strides.b_depth
-    sums = begin_sums(p, strides, c)
-    whole = depth // _UNROLL * _UNROLL
-    for k in range(0, whole, _UNROLL):
-        sums = add_some(p, strides, sums, advance(a, k * a_depth), advance(b, k * b_depth))
-    for k in range(whole, depth):
-        sums = add_one(p, strides, sums, advance(a, k * a_depth), advance(b, k * b_depth))
-    end_sums(p, strides, sums, c)
-
-
-@always_inlined
-def multiply_rows(p, strides, rows, a, b, c, depth):
-    """The product for `rows` rows, in blocks of two or three grains if possible.
+def emit_product_rows(emit, p, strides, rows, a, b, c, depth):
+    """For blocks: the product for `rows` rows, in blocks of two or three grains if possible.
 
     Few sums would wait for each other, so four grains are split into two and two, not three and
     one.
     """
-    a_row, c_row = p.a_row or strides.a_row, p.c_row or strides.c_row
-    done = 0
-    while done < rows:
-        left = rows - done
-        from_a, to_c = advance(a, done * a_row), advance(c, done * c_row)
-        if p.parts == 3 and left > 2 * p.grain and (left <= 3 * p.grain or left > 4 * p.grain):
-            multiply(p.three, strides, from_a, b, to_c, depth)
-            done += 3 * p.grain
-        elif p.parts > 1 and left > p.grain:
-            multiply(p.two, strides, from_a, b, to_c, depth)
-            done += 2 * p.grain
-        else:
-            multiply(p.one, strides, from_a, b, to_c, depth)
-            done += p.grain
+    strides = _all_strides(p, strides)
+    grains = (rows + p.grain - 1) // p.grain
+
+    def product(of, first):
+        row = first * p.grain
+        from_a, to_c = emit.advance(a, row * strides.a_row), emit.advance(c, row * strides.c_row)
+        emit_product(emit, of, strides, from_a, b, to_c, depth)
+
+    done = Number(emit.builder, to_llvm(0))
+    if p.parts == 3:
+        odd = emit.select(emit.below(grains - grains // 3 * 3, 1), 0, 2)
+        threes = emit.select(emit.below(grains, 3), 0, (grains - odd) // 3)
+        done = Number(emit.builder, threes) * 3
+        with emit.loop(0, done, 3) as first:
+            product(p.three, first)
+    if p.parts > 1:
+        before, done = done, done + emit.multiple(grains - done, 2)
+        with emit.loop(before, done, 2) as first:
+            product(p.two, first)
+    with emit.loop(done, grains) as first:
+        product(p.one, first)
+
+
+@block(nothing)
+def multiply(emit, p, strides, a, b, c, depth):
+    """The product for `p.rows` rows."""
+    emit_product(emit, p, Strides(*strides), a, b, c, depth)

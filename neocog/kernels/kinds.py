@@ -1,7 +1,7 @@
 """All kinds of machine code that neocog can ever ask for, a few dozen.
 
 Every module with kernels has a function ``kinds()`` that yields each kernel with one small spec of
-every kind (`compiler.spec`). What Python itself calls, such as the driver, is listed too.
+every kind (`compiler.spec`). Functions that Python calls, such as the driver, have no spec.
 """
 
 import pkgutil
@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import neocog.kernels
-from neocog.kernels.compiler.jit import Kernel, PythonFunction, cache_entry, python_functions
+from neocog.kernels.compiler.jit import Compilable, cache_entry
 from neocog.kernels.compiler.kernel_cache import MachineCode
 from neocog.kernels.compiler.spec import Kind, kind_of
 
@@ -31,15 +31,14 @@ class KernelKind:
     """
 
     family: str
-    code: Kernel | PythonFunction
+    code: Compilable
     spec: Any
     name: str
 
     @property
     def kernel(self) -> str:
         """The kernel's name."""
-        code = self.code
-        return str((code if isinstance(code, Kernel) else code.dispatcher).__name__)
+        return str(self.code.__name__)
 
     @property
     def difference(self) -> str:
@@ -49,7 +48,7 @@ class KernelKind:
     @property
     def constants(self) -> list[str]:
         """All that the machine code is made for, as in ``["vectors=2", "places=8"]``."""
-        return [] if self.spec is None else constants_of(self.spec)
+        return constants_of(self.spec)
 
     def compiled(self) -> MachineCode | None:
         """Its machine code on the disk, if there is any."""
@@ -58,7 +57,7 @@ class KernelKind:
 
 def all_kinds() -> list[KernelKind]:
     """Every kind once, by families."""
-    found: dict[Kernel, dict[Any, Any]] = {}
+    found: dict[Compilable, dict[Any, Any]] = {}
     for module in pkgutil.walk_packages(neocog.kernels.__path__, "neocog.kernels."):
         kinds = getattr(import_module(module.name), "kinds", None)
         if kinds is not None and kinds.__module__ == module.name:
@@ -69,18 +68,18 @@ def all_kinds() -> list[KernelKind]:
         for kernel, specs in found.items()
         for spec, name in _named(kernel, list(specs.values()))
     ]
-    for function, declared in python_functions.items():
-        listed.append(KernelKind(_family(function.__module__), declared, None, function.__name__))
     return sorted(listed, key=lambda kind: (kind.family, kind.kernel))
 
 
 def constants_of(spec: Any) -> list[str]:
     """The constants that machine code is made for, by name."""
+    if spec is None:
+        return []
     kind = kind_of(spec)
     return kind.named if isinstance(kind, Kind) else [str(kind)]
 
 
-def _named(kernel: Kernel, specs: list[Any]) -> Iterator[tuple[Any, str]]:
+def _named(kernel: Compilable, specs: list[Any]) -> Iterator[tuple[Any, str]]:
     """Each spec with the kernel's name and what the others have not in common with it."""
     all_constants = [constants_of(spec) for spec in specs]
     common = set.intersection(*map(set, all_constants))

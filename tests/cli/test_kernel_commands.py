@@ -21,12 +21,11 @@ def four(monkeypatch, tmp_path):
     forget()
     monkeypatch.setenv("NEOCOG_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(jit, "_compiled", {})
-    monkeypatch.setattr(help_with, "overloads", {})
     listed = [
         KernelKind("optimizer", fresh(average_step), Averaging(16), "average_step"),
         KernelKind("optimizer", fresh(clip_factor), Clipping(1), "clip_factor"),
         KernelKind("optimizer", fresh(square_sums), Squares(16), "square_sums"),
-        KernelKind("runtime", jit.python_functions[help_with], None, "help_with"),
+        KernelKind("runtime", fresh(help_with), None, "help_with"),
     ]
     for module in ("neocog.cli.kernels", "neocog.engine.warming"):
         monkeypatch.setattr(f"{module}.all_kinds", lambda: listed)
@@ -35,7 +34,7 @@ def four(monkeypatch, tmp_path):
 
 
 def fresh(kernel):
-    return jit.Kernel(kernel.function, kernel.operands)
+    return type(kernel)(kernel.function, kernel.operands)
 
 
 def forget():

@@ -36,14 +36,15 @@ def test_ten_steps_by_pytorch_for_any_number_of_threads(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_map_and_gradient_by_the_formulas(name):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_map_and_gradient_by_the_formulas(name, threads):
     network = NETWORKS[name]()
     network.initialize(2)
     images = np.random.default_rng(3).integers(0, 256, (1, 6, 5, 3), np.uint8)
     labels = np.array([1])
     state = {key: value.astype(np.float64) for key, value in network.state_dict().items()}
     x = (images.transpose(0, 3, 1, 2) / 255 - 0.5) / 0.5
-    settings = TrainingSettings(batch_size=1, optimizer=SGD(1e-9), threads=1)
+    settings = TrainingSettings(batch_size=1, optimizer=SGD(1e-9), threads=threads)
     trainer = Trainer(*parts_of(network), images, labels, settings, unfused=True)
     trainer.run(np.arange(1))
     _loss, _gradients, of_outputs = reference.backward(network, state, x, labels, training=False)

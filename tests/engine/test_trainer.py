@@ -9,6 +9,8 @@ from engines import parts_of
 
 from neocog import SGD, Adam
 from neocog.engine.lowering import lower
+from neocog.engine.program import Program
+from neocog.engine.schedule import inference_plan
 from neocog.engine.trainer import Trainer
 from neocog.errors import ArchitectureError, DataError
 from neocog.layers import Conv2d, Flatten, ReLU
@@ -65,6 +67,35 @@ def test_what_a_trainer_gives_out_is_a_copy():
     trainer.run(np.arange(len(images)))
     assert_same(network.state_dict(), before)
     assert not np.array_equal(trainer.parameters()["c1.weight"], before["c1.weight"])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_maps_are_those_of_the_first_image(threads):
+    """Also where a worker takes many images, one chunk after another, or the first has none."""
+    network, images, labels = small()
+
+    def outputs(batch):
+        how = TrainingSettings(batch_size=batch, optimizer=SGD(1e-9), threads=threads)
+        trainer = Trainer(*parts_of(network), images, labels, how, unfused=True)
+        trainer.run(np.arange(3, 3 + batch))
+        return {layer: maps["output"] for layer, maps in trainer.maps().items()}
+
+    alone = outputs(1)
+    assert all(value.any() for value in alone.values())
+    assert_same(outputs(60), alone)
+
+
+def test_times_of_instructions_change_no_array_that_is_no_longer_bound():
+    network, images, _ = small()
+    program = Program(inference_plan(lower(network.graph, training=False)), 1, 1)
+    ends = np.zeros((2, len(images), 4), np.float32)
+    program.bind({"images": images, "scores": ends[0], "probabilities": ends[1]})
+    assert program.profile(len(images), rounds=1)
+    program.release()
+    ends[:] = 7
+    with pytest.raises(RuntimeError, match="Bind"):
+        program.profile(len(images), rounds=1)
+    assert (ends == 7).all()
 
 
 # Divergence, stopping

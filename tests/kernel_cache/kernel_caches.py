@@ -82,7 +82,7 @@ def run(folder, *arguments, **options):
 
 
 ENTRY = MachineCode(
-    "_ZN6kernel$1.2", "", bytes(range(256)) * 20, (Size("x.row", "i"), Size("limit", "f")), 0.25
+    "_ZN6kernel$1.2", bytes(range(256)) * 20, (Size("x.row", "i"), Size("limit", "f")), 0.25
 )
 
 

@@ -57,7 +57,7 @@ def test_an_entry_is_what_its_header_says(empty):
     assert read("one") == ENTRY
     for wrong in (
         header.replace(b'"one"', b'"two"'),
-        header.replace(b'"format": 3', b'"format": 2'),
+        header.replace(b'"format": 4', b'"format": 3'),
         header.replace(b"5120", b"5119"),
         header.replace(b"5120", b'5120, "more": 1'),
         header.replace(b'"_ZN6kernel$1.2"', b"null"),

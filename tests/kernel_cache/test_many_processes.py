@@ -13,6 +13,7 @@ from numba import int64
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
 from neocog.kernels.compiler import jit, kernel_cache
 from neocog.kernels.compiler.kernel_cache import claim
+from neocog.kernels.compiler.python_function import python_function
 from neocog.kernels.compiler.spec import Size
 from neocog.kernels.optimizer.clipping import Clipping, clip_factor
 
@@ -125,9 +126,9 @@ def factor(compiled):
 _call = function_pointer_call(jit.KERNEL_ARGUMENTS)
 
 
-@jit.called_from_python(int64, int64, int64)
-def drive(address, numbers, operands):
-    _call(address, longs_at(numbers), longs_at(operands), 0, 1)
+@python_function(address=int64, numbers=int64, operands=int64)
+def drive(given):
+    _call(given.address, longs_at(given.numbers), longs_at(given.operands), 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from kernel_caller import (
 from neocog.kernels.convolution.tiling import Convolution
 from neocog.kernels.convolution.weight_gradient import WeightGradient
 from neocog.kernels.convolution.winner_gradient import WinnerGradient
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 
@@ -46,8 +47,10 @@ class Case:
     extra: int = 0
     dense: bool = False
     bias: bool = True
-    relu: bool = False
+    function: str = "identity"
+    gated: bool = False
     accumulate: bool = False
+    adds: bool = False
 
     @property
     def c(self):
@@ -109,7 +112,7 @@ class Case:
             y_map,
             self.w_map,
             self.bias,
-            self.relu,
+            self.function,
             crop_h=self.crop[0],
             crop_w=self.crop[1],
             stride_h=sh,
@@ -155,16 +158,20 @@ def cases(draw, pool=False, plain=False, channels=CHANNELS):
         extra=draw(st.integers(0, 1)),
         dense=inputs * groups <= 5 and draw(st.booleans()),
         bias=draw(st.booleans()),
-        relu=draw(st.booleans()),
+        function=draw(st.sampled_from(list(LIMITS))),
+        gated=draw(st.booleans()),
         accumulate=draw(st.booleans()),
+        adds=draw(st.booleans()),
     )
 
 
 RGB = Case(3, 3, (9, 13), 16, (3, 3), (1, 1), (1, 1), border=(1, 1), dense=True)
-MANY = Case(2, 24, (5, 13), 48, (3, 3), (1, 1), (1, 1), border=(0, 1), relu=True)
+MANY = Case(2, 24, (5, 13), 48, (3, 3), (1, 1), (1, 1), border=(0, 1), function="relu", gated=True)
 ONE = Case(1, 1, (1, 1), 1, (1, 1), bias=False)
 GROUPS = Case(2, 3, (6, 7), 5, (3, 2), (1, 2), (0, 3), (2, 1), (1, 2), 3, (1, 0), 1)
-LARGE_GROUPS = Case(1, 17, (3, 5), 33, (2, 2), (0, 1), (1, 0), groups=2, relu=True)
+LARGE_GROUPS = Case(
+    1, 17, (3, 5), 33, (2, 2), (0, 1), (1, 0), groups=2, function="relu6", gated=True
+)
 SPARSE = Case(2, 6, (7, 8), 9, (2, 1), stride=(3, 2), dilation=(2, 3), accumulate=True)
 #: The weights of many channels pass before the images; of large maps, bands pass.
 HEAVY = Case(2, 96, (3, 3), 96, (3, 3), (1, 1), (1, 1), accumulate=True)

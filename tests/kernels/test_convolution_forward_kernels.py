@@ -9,6 +9,7 @@ import pytest
 from cases import (
     double,
     example,
+    generator,
     in_parts,
     magnitude,
     once,
@@ -51,6 +52,7 @@ from neocog import reference
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import kind_of
 from neocog.kernels.convolution.forward import conv2d_forward, kinds
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.layout import padded
 
 CHANNELS = st.integers(1, 70)
@@ -58,6 +60,13 @@ OVER = Case(1, 5, (1, 1), 33, (2, 5), (4, 4), (3, 3))
 #: A weight of more than a megabyte, whose next block is prefetched.
 FAR = Case(1, 300, (3, 4), 120, (3, 3), (1, 1), (1, 1))
 TALL = Case(1, 8, (96, 96), 8, (1, 2), (0, 0), (0, 1), extra=1)
+
+
+def whole_spec(case):
+    """With an addend, if there is one, of another border than y's."""
+    addend = replace(case.y_map, border_h=1, border_w=case.extra)
+    others = {"adds": case.adds, "addend": addend} if case.adds else {}
+    return case.spec(case.y_map, accumulate=case.accumulate, **others)
 
 
 def conv_operands(case, x, w, b):
@@ -71,11 +80,11 @@ def forward(case, x, w, b):
         return reference.conv2d_forward(x, w, b, case.padding, **case.options)
 
 
-def conv_bound(case, x, w, b, before=0):
+def conv_bound(case, x, w, b, before=0, addend=0):
     """The bound of each number: one rounding a product and one a sum, which may be the same."""
     terms = w[0].size + (b is not None)
     sums = forward(case, magnitude(x), magnitude(w), magnitude(b))
-    return rounding(terms + 2, sums + np.abs(before))
+    return rounding(terms + 3, sums + np.abs(before) + np.abs(addend))
 
 
 def fresh_result(case, kind, x):
@@ -84,10 +93,11 @@ def fresh_result(case, kind, x):
 
 def assert_same_in_parts(case, operands, fresh, expected):
     """Bitwise the same image by image, and where parts of one image are the items, in two calls."""
-    spec = case.spec(case.y_map, accumulate=case.accumulate)
-    y = fresh()
+    spec, y = whole_spec(case), fresh()
     for n in range(case.n):
         of = {**operands, "x": (operands["x"], n)}
+        if case.adds:
+            of["addend"] = (operands["addend"], n)
         call(conv2d_forward, spec, y=(y, n), **of)
     np.testing.assert_array_equal(read(case.y_map, y), expected)
     if case.n > 1:
@@ -101,11 +111,12 @@ def assert_same_in_parts(case, operands, fresh, expected):
 @sizes(100)
 @example(case=RGB)
 @example(case=replace(RGB, n=2, kernel=(7, 7), stride=(2, 2), size=(30, 61), outputs=33))
-@example(case=replace(RGB, inputs=1, size=(7, 40), relu=True))
+@example(case=replace(RGB, inputs=1, size=(7, 40), function="relu"))
 @example(case=replace(RGB, inputs=4, kernel=(5, 5), size=(9, 8)))
 @example(case=Case(2, 3, (4, 5), 17, (1, 1), dense=True))
 @example(case=Case(2, 9, (4, 5), 17, (1, 1)))
 @example(case=MANY)
+@example(case=replace(MANY, adds=True))
 @example(case=ONE)
 @example(case=OVER)
 @example(case=GROUPS)
@@ -116,17 +127,19 @@ def assert_same_in_parts(case, operands, fresh, expected):
 @example(case=FAR)
 @given(case=cases(channels=CHANNELS))
 def test_conv2d_forward(case):
-    m = case.y_map
-    spec = case.spec(m, accumulate=case.accumulate)
+    m, spec = case.y_map, whole_spec(case)
     for kind in (whole, real, wild):
         x, w, b = conv_data(kind, case)
         y, before = result(case, kind, x, m)
-        operands = conv_operands(case, x, w, b)
+        operands, addend = conv_operands(case, x, w, b), np.float32(0)
+        if case.adds:
+            addend = kind(generator("addend", case), case.n, *places(m).shape)
+            operands["addend"] = maps(spec.addend, addend)
         call(conv2d_forward, spec, count=len(x), y=y, **operands)
-        expected = forward(case, double(x), double(w), double(b))
-        if case.relu:
-            expected = reference.relu_forward(expected)
-        bound = conv_bound(case, x, w, b, before) if kind is real else 0
+        with np.errstate(invalid="ignore"):  # ∞ − ∞
+            expected = forward(case, double(x), double(w), double(b)) + double(addend)
+        expected = np.clip(expected, *LIMITS[case.function])
+        bound = conv_bound(case, x, w, b, before, addend) if kind is real else 0
         actual = read(case.y_map, y, finite=kind is not wild)
         assert_within(actual, expected + before, bound)
         if kind is real:
@@ -144,12 +157,12 @@ def pooled_cases(draw):
 
 
 @sizes(60)
-@example(case=replace(RGB, size=(8, 12), border=(0, 0), relu=True))
+@example(case=replace(RGB, size=(8, 12), border=(0, 0), function="relu"))
 @example(case=replace(RGB, size=(12, 32), outputs=48))
 @example(case=replace(RGB, n=5, inputs=1, size=(14, 30), outputs=24))
 @example(case=Case(2, 17, (7, 9), 24, (3, 3), (1, 1), (1, 1), border=(1, 2)))
 @example(case=Case(1, 1, (1, 2), 5, (2, 1), (1, 1), bias=False))
-@example(case=replace(GROUPS, size=(9, 8), outputs=LANES, relu=True))
+@example(case=replace(GROUPS, size=(9, 8), outputs=LANES, function="relu"))
 @given(case=pooled_cases())
 def test_conv2d_forward_pooled(case):
     m = case.pooled
@@ -162,8 +175,7 @@ def test_conv2d_forward_pooled(case):
         call(conv2d_forward, spec, count=len(x), y=y, **of)
         sums = forward(case, double(x), double(w), double(b))
         expected, winner = reference.max_pool2d_forward(sums)
-        if case.relu:
-            expected = reference.relu_forward(expected)
+        expected = np.clip(expected, *LIMITS[case.function])
         bound = np.zeros_like(expected)
         if kind is real:
             # No maximum is further off than the furthest of its four numbers.
@@ -206,6 +218,6 @@ def test_there_are_few_kinds():
 
 
 def test_what_cannot_be_pooled_is_refused():
-    for case, option in ((MANY, "gated"), (MANY, "accumulate"), (GROUPS, "pool")):
-        with pytest.raises(ValueError, match="Pooling has no gate, adds nothing, and needs groups"):
+    for case, option in ((MANY, "gated"), (MANY, "accumulate"), (MANY, "adds"), (GROUPS, "pool")):
+        with pytest.raises(ValueError, match=r"pooling exclude each other|needs groups of whole"):
             replace(case.spec(case.y_map, accumulate=False), **{"pool": True, option: True})

@@ -64,7 +64,7 @@ def assert_input_gradient(case, kernel, spec, dy_map, names):
         dx, before = result(flipped_case, kind, dy, dx_map(case))
         w = case.w_map.flipped
         flipped_weight = parameter(w.size, weight_places(w), flipped)
-        gates = maps(spec.gate, gate) if case.relu else None
+        gates = maps(spec.gate, gate) if case.gated else None
         of = {"weight": flipped_weight, "gate": gates}
         call(
             kernel,
@@ -83,7 +83,7 @@ def assert_input_gradient(case, kernel, spec, dy_map, names):
         terms = case.outputs * case.kernel[0] * case.kernel[1]
         bound = rounding(terms + 2, products + np.abs(before))
         bound = bound if kind is real else np.zeros_like(expected)
-        if case.relu:
+        if case.gated:
             expected = reference.relu_backward(expected, double(gate))
         assert_within(read(dx_map(case), dx), expected + before, bound)
 
@@ -93,7 +93,7 @@ def dx_map(case):
 
 
 def gate_map(case):
-    if not case.relu:
+    if not case.gated:
         return FeatureMap(1, 1, 1)
     return FeatureMap(*case.size, case.c, case.extra, 1, case.dense)
 
@@ -101,9 +101,9 @@ def gate_map(case):
 @sizes(100)
 @example(case=replace(MANY, n=1, inputs=8, outputs=16))
 @example(case=Case(1, 5, (1, 3), 3, (1, 2), (4, 4), (3, 3)))
-@example(case=Case(3, 24, (6, 5), 17, (5, 4), (2, 2), (0, 0), border=(2, 0), relu=True))
-@example(case=replace(GROUPS, stride=(1, 1), accumulate=True, relu=True))
-@example(case=replace(RGB, relu=True, border=(0, 0)))
+@example(case=Case(3, 24, (6, 5), 17, (5, 4), (2, 2), (0, 0), border=(2, 0), gated=True))
+@example(case=replace(GROUPS, stride=(1, 1), accumulate=True, gated=True))
+@example(case=replace(RGB, gated=True, border=(0, 0)))
 @given(case=cases(channels=st.integers(1, 70)))
 def test_conv2d_backward_input(case):
     """The forward kernel with the flipped weight, cropped and gated: for stride 1."""
@@ -120,7 +120,7 @@ def test_conv2d_backward_input(case):
         bias=False,
         crop_h=crop[0],
         crop_w=crop[1],
-        gated=case.relu,
+        gated=case.gated,
         gate=gate_map(case),
         dilation_h=case.dilation[0],
         dilation_w=case.dilation[1],
@@ -134,13 +134,13 @@ def strided_spec(case, dy_map):
     steps = (*case.stride, *case.dilation)
     w, gate = case.w_map.flipped, gate_map(case)
     return InputGradient(
-        dy_map, dx_map(case), w, *steps, top, left, case.relu, gate, case.accumulate
+        dy_map, dx_map(case), w, *steps, top, left, case.gated, gate, case.accumulate
     )
 
 
 @sizes(100)
 @example(case=replace(MANY, stride=(2, 2), size=(8, 12)))
-@example(case=replace(MANY, stride=(2, 2), size=(4, 4), relu=False))
+@example(case=replace(MANY, stride=(2, 2), size=(4, 4), gated=False))
 @example(case=replace(MANY, stride=(2, 3), size=(7, 19)))
 @example(case=GROUPS)
 @example(case=replace(LARGE_GROUPS, stride=(2, 2)))

@@ -30,13 +30,13 @@ from neocog.kernels.layout import FeatureMap, padded
 
 
 @sizes(12)
-@example(case=(2, 17, 9, 5, [(1, 2), (0, 1), (1, 0)], NO, True))
-@example(case=(2, 3, 3, 7, [(1, 1), (0, 0), (1, 0)], [True, False, True], False))
-@example(case=(1, 64, 16, 4, [(0, 0), (1, 0), (0, 0)], NO, True))
+@example(case=(2, 17, 9, 5, [(1, 2), (0, 1), (1, 0)], NO, True, ""))
+@example(case=(2, 3, 3, 7, [(1, 1), (0, 0), (1, 0)], [True, False, True], False, ""))
+@example(case=(1, 64, 16, 4, [(0, 0), (1, 0), (0, 0)], NO, True, ""))
 @given(case=cases())
 def test_the_way_back_with_fixed_statistics(case):
     """dx = scale · g alone: what flows back through mean and variance is not there."""
-    n, c, h, w, borders, dense, affine = case
+    n, c, h, w, borders, dense, affine, _ = case
     each = [FeatureMap(h, w, c, *border, d) for border, d in zip(borders, dense, strict=True)]
     x_map, g_map, dx_map = each
     spec = Normalization(*each, affine=affine, fixed=True)
@@ -48,7 +48,7 @@ def test_the_way_back_with_fixed_statistics(case):
     unused["means"] = flat(np.full(2 * padded(c), nan))
     fixed = unused | {"scale": channel_array(scale)}
     for first, count in in_parts(n):
-        operands = fixed | {"x": (xs, first), "g": (gs, first), "dx": (dx, first)}
+        operands = fixed | {"x": (xs, first), "dy": (gs, first), "dx": (dx, first)}
         call(batch_norm_backward, spec, count=count, first=first, **operands)
     expected = double(scale)[:, None, None] * double(g)
     assert_within(read(dx_map, dx), expected, rounding(1, np.abs(expected)))
@@ -78,7 +78,7 @@ def test_all_kernels_together_with_fixed_statistics():
     operands = {"sums": sums, "dweight": gradients[0], "dbias": gradients[1], "means": means}
     call(batch_norm_backward_finish, spec, count=vectors, step=step(n), **operands)
     operands = arrays | {"invstd": inverse, "means": means}
-    call(batch_norm_backward, spec, count=n, x=xs, g=g, dx=dx, **operands)
+    call(batch_norm_backward, spec, count=n, x=xs, dy=g, dx=dx, **operands)
 
     x, dy, weight, bias, mean = (double(v) for v in (x, dy, weight, bias, mean))
     wide = np.abs(weight / np.sqrt(var + 1e-5))[:, None, None]

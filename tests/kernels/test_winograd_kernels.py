@@ -12,7 +12,7 @@ from cases import (
     magnitude,
     once,
     real,
-    shapes,
+    sizes,
     whole,
 )
 from hypothesis import given
@@ -43,7 +43,10 @@ from winograd_cases import (
 )
 
 from neocog import reference
+from neocog.kernels.compiler.spec import kind_of
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap, padded
+from neocog.kernels.winograd import forward, weight
 from neocog.kernels.winograd.forward import winograd_forward
 from neocog.kernels.winograd.tiling import Winograd
 from neocog.kernels.winograd.weight import (
@@ -93,44 +96,55 @@ def transformed(spec, w, flipped=False):
     return u
 
 
-def run_forward(spec, x, u, bias, y, gates=None, parts=None):
-    """y, in one call or in parts."""
+def run_forward(spec, x, u, bias, y, parts=None, **apart):
+    """y, in one call or in parts; `apart` are the gate and the addend."""
     n = len(x.items)
     for first, count in parts or [(0, n)]:
+        at = {name: map_ and (map_, first) for name, map_ in apart.items()}
         scratch = Buffer(1, spec.scratch_size)
-        gate = gates and (gates, first)
-        call(winograd_forward, spec, ((x, first), u, bias, (y, first), gate, scratch), count)
+        of = {"x": (x, first), "u": u, "bias": bias, "y": (y, first), "scratch": scratch}
+        call(winograd_forward, spec, count=count, **of, **at)
     return y
 
 
-def run_part(spec, x, u, bias, y, gates, first, count):
+def run_part(spec, x, u, bias, y, first, count, **apart):
     """Some tiles of y."""
-    scratch = Buffer(1, spec.scratch_size)
-    call(winograd_forward, spec, (x, u, bias, y, gates, scratch), count, first=first)
+    of = {"x": x, "u": u, "bias": bias, "y": y, "scratch": Buffer(1, spec.scratch_size)}
+    call(winograd_forward, spec, count=count, first=first, **of, **apart)
 
 
-@shapes(2)
-@example(case=(3, 24, 9, 13, 33, ((1, 1), (1, 1)), (0, 0), (1, 1), 4), options=0)
-@example(case=(2, 17, 8, 12, 16, ((1, 1), (1, 1)), (1, 0), (0, 2), 4), options=1, once=True)
-@example(case=(5, 3, 3, 5, 5, ((2, 0), (0, 1)), (0, 1), (0, 0), 4), options=2, once=True)
-@example(case=(1, 1, 1, 1, 1, ((1, 1), (1, 1)), (0, 0), (0, 0), 2), options=3)
-@example(case=(2, 5, 7, 7, 17, ((0, 2), (2, 1)), (0, 0), (1, 0), 2), options=2, once=True)
-@given(case=convolutions(), options=st.integers(0, 3))
-def test_winograd_forward(case, options):
-    bias, relu = options != 3, options == 1
-    accumulate, gated = options == 2, options >= 2
+#: What becomes of the result: the function, and what is added or gated.
+OPTIONS = st.one_of(
+    st.tuples(st.sampled_from(list(LIMITS)), st.sampled_from(["", "adds"])),
+    st.tuples(st.just("identity"), st.sampled_from(["accumulate", "gated", "accumulate gated"])),
+)
+PLAIN, ADDED, BOTH = ("identity", ""), ("relu6", "adds"), ("identity", "accumulate gated")
+
+
+@sizes(12)
+@example(case=(3, 24, 9, 13, 33, ((1, 1), (1, 1)), (0, 0), (1, 1), 4), bias=True, options=PLAIN)
+@example(case=(2, 17, 8, 12, 16, ((1, 1), (1, 1)), (1, 0), (0, 2), 4), bias=True, options=ADDED)
+@example(case=(5, 3, 3, 5, 5, ((2, 0), (0, 1)), (0, 1), (0, 0), 4), bias=True, options=BOTH)
+@example(case=(1, 1, 1, 1, 1, ((1, 1), (1, 1)), (0, 0), (0, 0), 2), bias=False, options=PLAIN)
+@example(case=(2, 5, 7, 7, 17, ((0, 2), (2, 1)), (0, 0), (1, 0), 2), bias=True, options=BOTH)
+@given(case=convolutions(), bias=st.booleans(), options=OPTIONS)
+def test_winograd_forward(case, bias, options):
+    function, also = options
+    adds, accumulate, gated = (word in also.split() for word in ("adds", "accumulate", "gated"))
     n, x_map, y_map = layout(case)
     padding, tile = case[5], case[-1]
-    gate_map = FeatureMap(y_map.height, y_map.width, y_map.channels, 1, 2)
-    choice = {"bias": bias, "relu": relu, "accumulate": accumulate, "gated": gated}
-    choice["gate"] = gate_map if gated else FeatureMap(1, 1, 1)
+    other = FeatureMap(y_map.height, y_map.width, y_map.channels, 1, 2)
+    choice = {"bias": bias, "function": function, "accumulate": accumulate}
+    choice |= {"gated": gated, "gate": other} if gated else {}
+    choice |= {"adds": adds, "addend": other} if adds else {}
     spec = stage_of(case, **choice)
     for kind in (whole, real):
         x, w, b = data(kind, case)
-        rng = generator(case, options)
+        rng = generator(case, bias, options)
         shape = n, y_map.channels, y_map.height, y_map.width
         before, gate = kind(rng, *shape), np.maximum(whole(rng, *shape), 0)
-        gates = maps(gate_map, gate) if gated else None
+        apart = {"gate": maps(other, gate) if gated else None}
+        apart["addend"] = maps(other, before) if adds else None
         operands = maps(x_map, x), transformed(spec, w), packed_bias(b) if bias else None
 
         def fresh(before=before):
@@ -140,14 +154,13 @@ def test_winograd_forward(case, options):
         expected = reference.conv2d_forward(double(wide), double(w), double(b) if bias else None)
         size = forward_magnitude(wide, w, tile, shape[2:])
         size += magnitude(b)[:, None, None] if bias else 0
-        if relu:
-            expected = reference.relu_forward(expected)
         if gated:
             expected = reference.relu_backward(expected, double(gate))
-        if accumulate:
+        if adds or accumulate:
             expected, size = expected + before, size + magnitude(before)
+        expected = np.clip(expected, *LIMITS[function])
         roundings = 2 * (INTO + WEIGHT + OUT) + x_map.channels + 3
-        actual = read(y_map, run_forward(spec, *operands, fresh(), gates))
+        actual = read(y_map, run_forward(spec, *operands, fresh(), **apart))
         assert_within(actual, expected, rounding(roundings, size))
         if gated and not accumulate:
             assert (actual[gate <= 0] == 0).all()
@@ -155,31 +168,36 @@ def test_winograd_forward(case, options):
         others = [(spec, [(i, 1) for i in range(n)])]
         if kind is real and case[0] == 3:
             others.append((stage_of(case, **choice, group=5), [(0, n)]))
-        for other, parts in others:
-            cut = read(y_map, run_forward(other, *operands, fresh(), gates, parts))
+        for other_spec, parts in others:
+            cut = read(y_map, run_forward(other_spec, *operands, fresh(), parts, **apart))
             np.testing.assert_array_equal(cut, actual)
         if n == 1:
             tiles = stage_of(case, **choice, parts=True)
             y = fresh()
             for part in in_parts(tiles.tiles):
-                run_part(tiles, *operands, y, gates, *part)
+                run_part(tiles, *operands, y, *part, **apart)
             np.testing.assert_array_equal(read(y_map, y), actual)
 
 
 @once
+@pytest.mark.parametrize("function", list(LIMITS))
 @pytest.mark.parametrize("tile", [2, 4])
-def test_what_is_not_finite_spreads_over_its_tile_alone(tile):
+def test_what_is_not_finite_spreads_over_its_tile_alone(tile, function):
     case = (2, 5, 9, 7, 17, ((1, 1), (1, 1)), (0, 0), (0, 0), tile)
     n, x_map, y_map = layout(case)
-    spec = stage_of(case)
+    adds = function != "identity"
+    spec = stage_of(case, function=function, adds=adds, addend=y_map)
     x, w, b = data(whole, case)
     w = np.where(w == 0, 1, w).astype(np.float32)
     bad = x.copy()
     bad[0, 2, 4, 3], bad[0, 1, 8, 6], bad[1, 4, 0, 0] = nan, inf, -inf
     u = transformed(spec, w)
 
+    addend = maps(y_map, np.zeros((n, y_map.channels, y_map.height, y_map.width)))
+
     def run(values):
-        y = run_forward(spec, maps(x_map, values), u, packed_bias(b), blank(y_map, n))
+        operands = maps(x_map, values), u, packed_bias(b), blank(y_map, n)
+        y = run_forward(spec, *operands, addend=addend if adds else None)
         return read(y_map, y, finite=values is x)
 
     rows, columns = tile_counts((y_map.height, y_map.width), tile)
@@ -193,12 +211,13 @@ def test_what_is_not_finite_spreads_over_its_tile_alone(tile):
     np.testing.assert_array_equal(ill[~sick], well[~sick])
     with np.errstate(invalid="ignore"):
         expected = reference.conv2d_forward(double(wide), double(w), double(b))
-    assert not np.isfinite(ill[~np.isfinite(expected)]).any()
+    sick = np.isnan(ill) if adds else ~np.isfinite(ill)  # a limit is finite where infinity was
+    assert sick[np.isnan(expected) if adds else ~np.isfinite(expected)].all()
 
 
-@shapes(1)
-@example(case=(1, 17, 7, 9, 33, ((1, 1), (1, 1)), (0, 0), (0, 0), 4), once=True)
-@example(case=(3, 24, 3, 5, 8, ((2, 2), (0, 0)), (0, 0), (1, 2), 2), once=True)
+@sizes(5)
+@example(case=(1, 17, 7, 9, 33, ((1, 1), (1, 1)), (0, 0), (0, 0), 4))
+@example(case=(3, 24, 3, 5, 8, ((2, 2), (0, 0)), (0, 0), (1, 2), 2))
 @example(case=(2, 40, 4, 4, 3, ((0, 0), (2, 1)), (0, 0), (0, 0), 4))
 @given(case=convolutions())
 def test_winograd_backward_input(case):
@@ -236,6 +255,23 @@ def test_what_cannot_be_done_is_refused():
         Winograd(x, FeatureMap(9, 8, 16), 1, 1)
     with pytest.raises(ValueError, match="whole vectors"):
         Winograd(FeatureMap(8, 8, 1, 1, 1, dense=True), y, 1, 1)
+    with pytest.raises(ValueError, match="neither a function nor an addend"):
+        Winograd(x, y, 1, 1, function="relu", gated=True)
+    with pytest.raises(ValueError, match="neither a function nor an addend"):
+        Winograd(x, y, 1, 1, adds=True, addend=y, accumulate=True)
+
+
+@sizes(50)
+@given(case=convolutions(), bias=st.booleans(), options=OPTIONS, parts=st.booleans())
+def test_all_kinds_are_listed(case, bias, options, parts):
+    """Of tiles of 4 × 4, which are the only ones that the engine asks for."""
+    function, also = options
+    flags = dict.fromkeys(also.split(), True)
+    spec = stage_of((*case[:-1], 4), bias=bias, function=function, parts=parts, **flags)
+    listed = {(kernel, kind_of(one)) for of in (forward, weight) for kernel, one in of.kinds()}
+    assert (winograd_forward, kind_of(spec)) in listed
+    for kernel in (winograd_weight, winograd_weight_flipped):
+        assert (kernel, kind_of(WinogradWeight(spec))) in listed
 
 
 def test_few_numbers_of_a_weight_stand_where_they_should():

@@ -1,5 +1,7 @@
 """What operations take over from each other, once all are there."""
 
+from typing import TypeGuard
+
 from neocog.engine.lowering.layer_rules import is_two_by_two
 from neocog.engine.ops import (
     ConvolutionOp,
@@ -11,8 +13,9 @@ from neocog.engine.ops import (
 )
 from neocog.engine.tensor import Tensor
 from neocog.kernels.convolution.depthwise_tiling import FUSED
+from neocog.kernels.elementwise.limits import LIMITS
 
-__all__ = ["fold_normalization", "take_in_function", "take_in_relu"]
+__all__ = ["fold_normalization", "take_in_pointwise", "take_in_relu"]
 
 
 def fold_normalization(ops: list[Op]) -> None:
@@ -32,17 +35,36 @@ def fold_normalization(ops: list[Op]) -> None:
                     _remove(ops, op, before)
 
 
-def take_in_function(ops: list[Op]) -> None:
-    """Functions into the depthwise convolution before them, for inference."""
+def take_in_pointwise(ops: list[Op]) -> None:
+    """Sums and functions into the convolution before them, for inference.
+
+    It computes them in place of the pointwise operation, when whatever it adds is there.
+    """
     for op in list(ops):
-        if not isinstance(op, PointwiseOp) or op.norm is not None or op.addend is not None:
+        if not isinstance(op, PointwiseOp) or op.norm is not None:
             continue
-        before = _maker(ops, op.x)
-        if not isinstance(before, DepthwiseOp) or before.function != "identity":
-            continue
-        if op.function in FUSED and op.x.consumers == 1:
+        for x in op.inputs:
+            before = _maker(ops, x)
+            if before is None or x.consumers > 1 or not _can_compute(before, op):
+                continue
             before.function = op.function
-            _remove(ops, op, before)
+            before.inputs += tuple(other for other in op.inputs if other is not x)
+            ops.remove(before)
+            ops[ops.index(op)] = before
+            before.y = op.y
+            break
+
+
+def _can_compute(before: Op, op: PointwiseOp) -> TypeGuard[ConvolutionOp | DepthwiseOp]:
+    """Whether a convolution can compute the sum and the function of its result."""
+    if isinstance(before, DepthwiseOp):
+        return before.function == "identity" and op.addend is None and op.function in FUSED
+    return (
+        isinstance(before, ConvolutionOp)
+        and before.function == "identity"
+        and op.function in LIMITS
+        and (op.addend is None or before.can_add)
+    )
 
 
 def take_in_relu(ops: list[Op], *, training: bool) -> None:
@@ -70,7 +92,10 @@ def take_in_relu(ops: list[Op], *, training: bool) -> None:
         if not undone and training:
             continue
         _remove(ops, op, before)
-        before.relu = True
+        if isinstance(before, LinearOp):
+            before.relu = True
+        else:
+            before.function = "relu"
         if pool is not None and isinstance(before, ConvolutionOp):
             _remove(ops, pool, before)
             before.pool = True

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from neocog.engine.lowering.builder import Lowering
-from neocog.engine.lowering.fusion import fold_normalization, take_in_function, take_in_relu
+from neocog.engine.lowering.fusion import fold_normalization, take_in_pointwise, take_in_relu
 from neocog.engine.lowering.layer_rules import lowers
 from neocog.engine.ops import LoadOp, Op, PointwiseOp
 from neocog.engine.tensor import Tensor
@@ -51,7 +51,7 @@ def lower(
     if not unfused:
         take_in_relu(lowering.ops, training=training)
         if not training:
-            take_in_function(lowering.ops)
+            take_in_pointwise(lowering.ops)
     for op in lowering.ops:
         op.ask_borders()
     return lowering.ops

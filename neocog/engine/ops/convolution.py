@@ -1,18 +1,17 @@
 """Convolutions, each by the algorithm that is fastest for its sizes.
 
-2 × 2 max pooling and ReLU after a convolution are fused into it. With pooling it stores each
-maximum and its position, the winner, and the backward pass visits winners only.
+2 × 2 max pooling and ReLU after a convolution are fused into it, and for inference a sum with a
+second input. With pooling it stores each maximum and its position, the winner, and the backward
+pass visits winners only.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.convolution_rows import convolution_rows, weight_gradient_rows
+from neocog.engine.ops.packing import convolution_parameter, vector_parameter
 from neocog.engine.ops.winograd import (
     winograd_convolve,
     winograd_input_gradient,
@@ -20,7 +19,7 @@ from neocog.engine.ops.winograd import (
     winograd_weight_gradient,
 )
 from neocog.engine.plan import Instruction
-from neocog.engine.tensor import Parameter
+from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution.bias_gradient import BiasGradient, conv2d_backward_bias
 from neocog.kernels.convolution.flipped_weight import FlippedWeight, conv2d_flip_weight
@@ -47,8 +46,6 @@ from neocog.layers import BatchNorm2d, Conv2d
 
 __all__ = ["ConvolutionOp"]
 
-Floats = NDArray[np.float32]
-
 _NONE = FeatureMap(1, 1, 1)
 
 # Vectors of all taps of a winner up to which the code is unrolled.
@@ -65,7 +62,7 @@ class ConvolutionOp(Op):
 
     Attributes:
         pool: whether 2 × 2 max pooling is fused into it.
-        relu: whether ReLU is fused into it.
+        function: the name of the function that is fused into it; one of `LIMITS`.
         folded: for inference, the name of the batch normalization folded into the weights.
         folded_norm: that layer.
         single_image: whether it computes one image at a time.
@@ -74,7 +71,7 @@ class ConvolutionOp(Op):
 
     layer: Conv2d
     pool: bool = False
-    relu: bool = False
+    function: str = "identity"
     folded: str = ""
     folded_norm: BatchNorm2d | None = None
     single_image: bool = False
@@ -96,6 +93,16 @@ class ConvolutionOp(Op):
         return not self.direct and winograd_suits(
             self.layer, self.x, single_image=self.single_image
         )
+
+    @property
+    def can_add(self) -> bool:
+        """Whether its kernel can add a second input to the result."""
+        return not self.pool and self.addend is None
+
+    @property
+    def addend(self) -> Tensor | None:
+        """The second input; None if nothing is added."""
+        return self.inputs[1] if len(self.inputs) > 1 else None
 
     @property
     def can_gate(self) -> bool:
@@ -172,42 +179,44 @@ class ConvolutionOp(Op):
 
     def parameters(self) -> list[Parameter]:
         """``weight`` and ``bias``."""
-        w = self._weight
-        weight = Parameter(
-            f"{self.name}.weight",
-            (w.out_channels, w.group_in, w.kernel_h, w.kernel_w),
-            w.size,
-            lambda value: pack_convolution(w, value),
-            lambda packed: unpack_convolution(w, packed),
-            w if w.groups == 1 else None,
-        )
-        bias = vector_parameter(f"{self.name}.bias", w.out_channels)
+        weight = convolution_parameter(f"{self.name}.weight", self._weight)
+        bias = vector_parameter(f"{self.name}.bias", self.layer.out_channels)
         return [weight, bias] if self._has_bias else [weight]
 
     # Forward
 
     def forward(self, builder: Builder) -> None:
-        """Convolution, with pooling and ReLU if they are fused."""
+        """Convolution, with what is fused into it."""
         for parameter in self.parameters():
             builder.parameter(parameter)
         y = builder.map(self.y.name, self.y.map)
         if self._by_winograd:
             winograd_convolve(
-                builder, self.name, self.layer, self.x, self.y, bias=self._bias, relu=self.relu
+                builder,
+                self.name,
+                self.layer,
+                self.x,
+                self.y,
+                bias=self._bias,
+                function=self.function,
+                addend=self.addend,
             )
             return
         winners = None
         if self.pool and builder.training:
             winners = builder.plan.map(f"{self.name}.winners", self.y.map.bare.size * FLOAT)
+        by_parts = builder.single_image and not self._has_many_pixels
         spec = Convolution(
             self.x.map,
             self.y.map,
             self._weight,
             bias=self._has_bias,
-            relu=self.relu,
+            function=self.function,
+            adds=self.addend is not None,
+            addend=self.addend.map if self.addend else _NONE,
             pool=self.pool,
             winners=winners is not None,
-            parts=builder.single_image,
+            parts=by_parts,
             **self._crop,
             **self._steps,
         )
@@ -217,12 +226,20 @@ class ConvolutionOp(Op):
             "bias": self._bias,
             "y": y,
             "winners": winners,
+            "addend": self.addend.name if self.addend else None,
         }
-        if builder.single_image:
+        if by_parts:
             parts = spec.bands * spec.w.blocks
             builder.emit_parts(conv2d_forward, spec, self.name, parts=parts, **operands)
-        else:
+        elif spec.pool:
             builder.emit(conv2d_forward, spec, self.name, **operands)
+        else:
+            builder.emit_rows(conv2d_forward, convolution_rows(spec), self.name, **operands)
+
+    @property
+    def _has_many_pixels(self) -> bool:
+        """Whether workers share a single image's rows, and each of them reads all weights."""
+        return not self.pool and self._weight.size < self.x.map.size + self.y.map.size
 
     # Backward
 
@@ -249,8 +266,8 @@ class ConvolutionOp(Op):
         else:
             sums = ShardSum(w, self.layer.bias, builder.shard)
             spec = self._gradient(builder.shard)
-            of = self._shards(builder, sums)
-            builder.emit(conv2d_backward_weight, spec, name, x=self.x.name, dy=dy, **of)
+            of = self._shards(builder, sums) | {"x": self.x.name, "dy": dy}
+            builder.emit_rows(conv2d_backward_weight, weight_gradient_rows(spec), name, **of)
         gradients = {"dw": f"{name}.weight.gradient", "db": self._bias_gradient, "step": "step"}
         of = self._shards(builder, sums)
         reduce = Instruction.of(conv2d_reduce, sums, name, **of, **gradients)
@@ -344,7 +361,7 @@ class ConvolutionOp(Op):
                 accumulate=adds,
             )
             of = {"x": dy, "weight": flipped, "y": dx, "gate": gate}
-            builder.emit(conv2d_forward, plain, name, **of)
+            builder.emit_rows(conv2d_forward, convolution_rows(plain), name, **of)
         else:
             of = {"dy": dy, "weight": flipped, "dx": dx, "gate": gate}
             builder.emit(conv2d_backward_input_strided, spec, name, **of)
@@ -378,21 +395,3 @@ class ConvolutionOp(Op):
         of = {"weight": f"{name}.weight", "flipped": f"{name}.weight.flipped"}
         flip = Instruction.of(conv2d_flip_weight, FlippedWeight(w), name, **of)
         builder.refresh(flip, w.blocks)
-
-
-def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:
-    """A weight [out, in, i, j] in the layout `w`, flat, with zeros as padding."""
-    kernel = (w.kernel_h, w.kernel_w)
-    fill = w.group_blocks * w.block - w.group_out
-    groups = value.reshape(w.groups, w.group_out, w.group_in, *kernel)
-    full = np.pad(groups, ((0, 0), (0, fill), (0, 0), (0, 0), (0, 0)))
-    blocks = full.reshape(w.blocks, w.block, w.group_in, *kernel)
-    return blocks.transpose(0, 3, 4, 2, 1).ravel()
-
-
-def unpack_convolution(w: ConvolutionWeight, packed: Floats) -> Floats:
-    """The inverse of `pack_convolution`; a copy."""
-    kernel = (w.kernel_h, w.kernel_w)
-    blocks = packed.reshape(w.blocks, *kernel, w.group_in, w.block).transpose(0, 4, 3, 1, 2)
-    rows = blocks.reshape(w.groups, -1, w.group_in, *kernel)[:, : w.group_out]
-    return np.array(rows.reshape(w.out_channels, w.group_in, *kernel), order="C")

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.convolution_rows import depthwise_gradient_rows, depthwise_rows
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
@@ -97,7 +98,6 @@ class DepthwiseOp(Op):
             *self._axes(convolution_axis),
             self.layer.kernel[1],
             bias=self._has_bias,
-            parts=builder.single_image,
             function=self.function,
         )
         operands = {
@@ -106,10 +106,7 @@ class DepthwiseOp(Op):
             "bias": f"{self.name}.bias" if self._has_bias else None,
             "y": builder.map(self.y.name, self.y.map),
         }
-        if builder.single_image:
-            builder.emit_parts(depthwise_forward, spec, self.name, parts=spec.items, **operands)
-        else:
-            builder.emit(depthwise_forward, spec, self.name, **operands)
+        builder.emit_rows(depthwise_forward, depthwise_rows(spec), self.name, **operands)
 
     def backward(self, builder: Builder) -> None:
         """The weight's gradient, then x's."""
@@ -119,9 +116,8 @@ class DepthwiseOp(Op):
             dx, _ = builder.write_gradient(self.x)
             maps = self.y.gradient_map, self.x.gradient_map
             spec = Depthwise(*maps, *self._axes(gradient_axis), self.layer.kernel[1])
-            builder.emit(
-                depthwise_forward, spec, self.name, x=dy, weight=f"{self.name}.weight", y=dx
-            )
+            of = {"x": dy, "weight": f"{self.name}.weight", "y": dx}
+            builder.emit_rows(depthwise_forward, depthwise_rows(spec), self.name, **of)
             builder.add_gradient(self.x, dx)
 
     def _weight_gradient(self, builder: Builder, dy: str) -> None:
@@ -135,15 +131,8 @@ class DepthwiseOp(Op):
         )
         sums = builder.floats(f"{name}.weight.shards", spec.size * builder.shards)
         of_bias = builder.floats(f"{name}.bias.shards", spec.floats * builder.shards)
-        builder.emit(
-            depthwise_backward_weight,
-            spec,
-            name,
-            x=self.x.name,
-            dy=dy,
-            sums=sums,
-            bias_sums=of_bias,
-        )
+        of = {"x": self.x.name, "dy": dy, "sums": sums, "bias_sums": of_bias}
+        builder.emit_rows(depthwise_backward_weight, depthwise_gradient_rows(spec), name, **of)
         reduce = Instruction.of(
             depthwise_reduce,
             DepthwiseSum(spec),

@@ -1,10 +1,11 @@
 """The first operation: bytes become the network's input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.plan import Scope
+from neocog.engine.strips import Rows
 from neocog.kernels.input.augmentation import augmentation_plan, augmentation_rooms
 from neocog.kernels.input.augmented import AUGMENT_SETTINGS, Augmented
 from neocog.kernels.input.image import Images, load_images
@@ -33,10 +34,21 @@ class LoadOp(Op):
         images, options = Images(x, builder.training), builder.options
         if options is None or options.augment is None:
             of = {name: name for name in ("step", "scale", "shift")}
-            builder.emit(load_images, images, "input", data=data, order=order, x="input", **of)
+            rows = self._rows(images)
+            builder.emit_rows(load_images, rows, "input", data=data, order=order, x="input", **of)
             return
         builder.plan.buffer("augment", len(AUGMENT_SETTINGS) * _LONG, Scope.SHARED)
         self._augment(builder, Augmented(images, options.augment, options.stored))
+
+    @staticmethod
+    def _rows(images: Images) -> Rows:
+        height = images.x.height
+
+        def spec_of(begin: int, end: int) -> Images:
+            x = replace(images.x, height=end - begin)
+            return replace(images, x=x, above=begin, below=height - end)
+
+        return Rows(spec_of, height, {"x": images.x.row})
 
     @staticmethod
     def _augment(builder: Builder, spec: Augmented) -> None:

@@ -1,11 +1,12 @@
 """Group normalization, and layer normalization of pixels: by the statistics of each image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Instruction
+from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.elementwise.group_norm import (
@@ -59,7 +60,12 @@ class ImageNormalizationOp(Op):
             of["scratch"] = builder.scratch("normalization", 3 * spec.size)
             builder.emit(group_norm_forward, spec, self.name, **of)
         else:
-            builder.emit(layer_norm_forward, spec, self.name, **of)
+            builder.emit_rows(layer_norm_forward, self._rows(spec), self.name, **of)
+
+    @staticmethod
+    def _rows(spec: LayerNormalization) -> Rows:
+        floats = {"statistics": 2 * spec.x.width, "x": spec.x.row, "y": spec.y.row}
+        return replace(Rows.of_maps(spec, ("x", "y")), floats=floats)
 
     def backward(self, builder: Builder) -> None:
         """Each image's gradients; those of the parameters are added when all are there."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
+from neocog.engine.strips import Rows
 from neocog.engine.tensor import Tensor
 from neocog.kernels.elementwise.channel_copy import (
     ChannelCopy,
@@ -47,7 +48,8 @@ class MultiplyOp(Op):
         kernel, kind = _BY_CHANNEL if self._by_channel else _OF_MAPS
         spec = kind(self.x.map, self.factor.map, self.y.map)
         names = {"x": self.x.name, "factor": self.factor.name, "y": self.y.name}
-        builder.emit(kernel, spec, self.name, **names)
+        maps = ("x", "y") if self._by_channel else ("x", "factor", "y")
+        builder.emit_rows(kernel, Rows.of_maps(spec, maps), self.name, **names)
 
     def backward(self, builder: Builder) -> None:
         """Multiply the gradient by the other factor."""
@@ -94,7 +96,9 @@ class ConcatOp(Op):
             is_last = begin + x.channels == y.channels
             wanted = y.pixel - begin if is_last else x.channels
             spec = ChannelCopy(x.map, y, 0, begin, x.channels, wanted)
-            builder.emit(copy_channels, spec, self.name, x=x.name, y=self.y.name)
+            names = {"x": x.name, "y": self.y.name}
+            rows = Rows.of_maps(spec, ("x", "y"))
+            builder.emit_rows(copy_channels, rows, self.name, **names)
 
     def backward(self, builder: Builder) -> None:
         """Copy each one's part of the gradient."""
@@ -121,7 +125,8 @@ class SliceOp(Op):
         y = self.y.map
         builder.map(self.y.name, y)
         spec = ChannelCopy(self.x.map, y, self.start, 0, y.channels, y.pixel)
-        builder.emit(copy_channels, spec, self.name, x=self.x.name, y=self.y.name)
+        rows = Rows.of_maps(spec, ("x", "y"))
+        builder.emit_rows(copy_channels, rows, self.name, x=self.x.name, y=self.y.name)
 
     def backward(self, builder: Builder) -> None:
         """Copy their gradient, between zeros."""
@@ -147,7 +152,8 @@ class ChannelShuffleOp(Op):
         """Copy them in the new order."""
         builder.map(self.y.name, self.y.map)
         spec = ChannelPermutation(self.x.map, self.y.map, self.groups)
-        builder.emit(shuffle_channels, spec, self.name, x=self.x.name, y=self.y.name)
+        rows = Rows.of_maps(spec, ("x", "y"))
+        builder.emit_rows(shuffle_channels, rows, self.name, x=self.x.name, y=self.y.name)
 
     def backward(self, builder: Builder) -> None:
         """Copy their gradient in the old order."""

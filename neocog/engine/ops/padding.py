@@ -1,9 +1,10 @@
 """Padding that is more than a border of zeros."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
+from neocog.engine.strips import Rows
 from neocog.kernels.elementwise.padding import Padding, pad_backward, pad_forward
 
 __all__ = ["PaddingOp"]
@@ -26,7 +27,13 @@ class PaddingOp(Op):
         """Copy the map, and what stands around it."""
         y = builder.map(self.y.name, self.y.map)
         spec = Padding(self.x.map, self.y.map, self.top, self.left, self.mode)
-        builder.emit(pad_forward, spec, self.name, x=self.x.name, y=y)
+
+        def spec_of(begin: int, end: int) -> Padding:
+            of = spec.y.height
+            return replace(spec, y=replace(spec.y, height=end - begin), begin=begin, of=of)
+
+        rows = Rows(spec_of, spec.y.height, {"y": spec.y.row}, beyond={"x": None})
+        builder.emit_rows(pad_forward, rows, self.name, x=self.x.name, y=y)
 
     def backward(self, builder: Builder) -> None:
         """Add the gradients of all copies of a number."""

@@ -7,16 +7,16 @@ group; without it u = x [+ addend]. `kernels.pointwise` and `kernels.normalizati
 formulas.
 """
 
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, replace
 
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Group, Instruction
+from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.codegen.vector_types import LANES
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.elementwise.normalization import (
     Normalization,
     batch_norm_backward,
@@ -28,24 +28,9 @@ from neocog.kernels.elementwise.pointwise import Pointwise, pointwise_backward, 
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.layers import BatchNorm2d
 
-__all__ = ["PointwiseOp", "vector_parameter"]
-
-Floats = NDArray[np.float32]
+__all__ = ["PointwiseOp"]
 
 _NONE = FeatureMap(1, 1, 1)
-
-
-def vector_parameter(name: str, count: int) -> Parameter:
-    """A parameter with one number per channel."""
-    size = padded(count)
-
-    def pack(value: Floats) -> Floats:
-        return np.pad(value, (0, size - count))
-
-    def unpack(packed: Floats) -> Floats:
-        return packed[:count].copy()
-
-    return Parameter(name, (count,), size, pack, unpack)
 
 
 @dataclass(eq=False)
@@ -107,6 +92,11 @@ class PointwiseOp(Op):
         return Normalization(*maps, norm.eps, norm.momentum, norm.affine, self.fixed)
 
     @property
+    def _recomputes(self) -> bool:
+        """Whether u's gradient is computed twice, which takes less than to write and to read it."""
+        return self.norm is not None and self.addend is None and self.function in LIMITS
+
+    @property
     def _g_map(self) -> FeatureMap:
         """The map of u's gradient; it has x's border if it becomes x's gradient as well."""
         return self.y.gradient_map if self.norm is not None else self.x.gradient_map
@@ -135,20 +125,26 @@ class PointwiseOp(Op):
         builder.map(self.y.name, self.y.map)
         addend = self.addend.name if self.addend else None
         names = {"x": self.x.name, "addend": addend, "y": self.y.name}
-        builder.emit(pointwise_forward, self._spec(), self.name, **names, **numbers)
+        maps = ("x", "addend", "y") if self.addend else ("x", "y")
+        rows = Rows.of_maps(self._spec(), maps)
+        builder.emit_rows(pointwise_forward, rows, self.name, **names, **numbers)
 
     def _measure(self, builder: Builder, norm: BatchNorm2d) -> None:
         name, size = self.name, padded(norm.num_features)
         spec = self._normalization(norm)
-        stats = builder.per_image(f"{name}.statistics", 3 * size)
-        builder.emit(batch_norm_statistics, spec, name, x=self.x.name, statistics=stats)
+        stats = f"{name}.statistics"
+        rows = Rows.of_maps(spec, ("x",), each={"statistics": 3 * size})
+        measured = builder.emit_rows(
+            batch_norm_statistics, rows, name, x=self.x.name, statistics=stats
+        )
+        builder.cut()
         for part in self.statistics():
             builder.floats(part.name, part.size)
         builder.floats(f"{name}.invstd", size)
         parts = ("running_mean", "running_var", "mean", "scale", "invstd")
         finish = Instruction.of(
             batch_norm_finish,
-            spec,
+            replace(spec, strips=measured.strips),
             name,
             statistics=stats,
             step="step",
@@ -164,21 +160,26 @@ class PointwiseOp(Op):
         dy = builder.gradient(self.y)
         numbers = self._channel_arrays(builder)
         name = self.name
-        g, sums = dy, None
         alone = self.norm is None and self.function == "identity"
+        g, sums, stored = dy, None, not (alone or self._recomputes)
+        each = {}
         if self.norm is not None:
-            sums = builder.per_image(f"{name}.sums", 2 * padded(self.norm.num_features))
+            sums, each = f"{name}.sums", {"sums": 2 * padded(self.norm.num_features)}
         in_place = self._g_map == self.y.gradient_map and not builder.keep_activations
-        if not alone and not in_place:
+        if stored and not in_place:
             g = builder.map(f"{name}.g", self._g_map, transient=True)
         if not alone:
             addend = self.addend.name if self.addend else None
-            names = {"x": self.x.name, "addend": addend, "dy": dy, "g": g}
+            names = {"x": self.x.name, "addend": addend, "dy": dy, "g": g if stored else None}
             if self.norm is not None:
                 names |= {"invstd": f"{name}.invstd", "sums": sums}
-            builder.emit(pointwise_backward, self._spec(), name, **names, **numbers)
-        if self.norm is not None:
-            self._backward_of_norm(builder, self.norm, g, sums)
+            spec = replace(self._spec(), stored=stored)
+            maps = [name for name in ("x", "addend", "dy", "g") if names[name] is not None]
+            rows = Rows.of_maps(spec, maps, each=each)
+            summed = builder.emit_rows(pointwise_backward, rows, name, **names, **numbers)
+            if self.norm is not None:
+                builder.cut()
+                self._backward_of_norm(builder, self.norm, g, sums, summed.strips)
         g_map = self.y.gradient_map if alone else self._g_map
         if self.norm is None and self.x.learns:
             builder.give_gradient(self.x, g, g_map, keep=builder.keep_activations and alone)
@@ -186,7 +187,7 @@ class PointwiseOp(Op):
             builder.give_gradient(self.addend, g, g_map, keep=self.norm is None and self.x.learns)
 
     def _backward_of_norm(
-        self, builder: Builder, norm: BatchNorm2d, g: str, sums: str | None
+        self, builder: Builder, norm: BatchNorm2d, g: str, sums: str | None, strips: int
     ) -> None:
         name, size = self.name, padded(norm.num_features)
         spec = self._normalization(norm)
@@ -195,7 +196,7 @@ class PointwiseOp(Op):
         gradients = {f"d{part}": f"{name}.{part}.gradient" for part in parts}
         finish = Instruction.of(
             batch_norm_backward_finish,
-            spec,
+            replace(spec, strips=strips),
             name,
             sums=sums,
             step="step",
@@ -211,8 +212,11 @@ class PointwiseOp(Op):
         def compute() -> str:
             dx, _ = builder.write_gradient(self.x)
             names = {part: f"{name}.{part}" for part in ("mean", "invstd", "scale")}
-            names |= {"x": self.x.name, "g": g, "means": means, "dx": dx}
-            builder.emit(batch_norm_backward, spec, name, **names)
+            names |= {"x": self.x.name, "dy": g, "means": means, "dx": dx}
+            names["bias"] = self._channel_arrays(builder)["bias"]
+            function = self.function if self._recomputes else "identity"
+            rows = Rows.of_maps(replace(spec, function=function), ("x", "dy", "dx"))
+            builder.emit_rows(batch_norm_backward, rows, name, **names)
             return dx
 
         if self.x.consumers == 1:

@@ -1,9 +1,10 @@
 """Pooling that is not fused into a convolution."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
+from neocog.engine.strips import Rows
 from neocog.kernels.pooling.average_pooling import avg_pool_backward, avg_pool_forward
 from neocog.kernels.pooling.max_pooling import max_pool_backward, max_pool_forward
 from neocog.kernels.pooling.windows import Side, WindowGradient, WindowPooling, adaptive_side
@@ -41,6 +42,14 @@ class PoolingOp(Op):
             divisor=getattr(self.layer, "divisor_override", None) or 0,
         )
 
+    @staticmethod
+    def _rows(spec: WindowPooling) -> Rows:
+        def spec_of(begin: int, end: int) -> WindowPooling:
+            y = replace(spec.y, height=end - begin)
+            return replace(spec, y=y, rows=spec.rows.part(begin, end))
+
+        return Rows(spec_of, spec.y.height, {"y": spec.y.row}, beyond={"x": None})
+
     @property
     def _winners(self) -> str:
         return f"{self.name}.winners"
@@ -50,12 +59,14 @@ class PoolingOp(Op):
         spec = self._spec(builder, WindowPooling)
         y = builder.map(self.y.name, self.y.map)
         if not self._takes_largest:
-            builder.emit(avg_pool_forward, spec, self.name, x=self.x.name, y=y)
+            rows = self._rows(spec)
+            builder.emit_rows(avg_pool_forward, rows, self.name, x=self.x.name, y=y)
             return
         winners = None
         if spec.winners:
             winners = builder.plan.map(self._winners, spec.won.size * FLOAT)
-        builder.emit(max_pool_forward, spec, self.name, x=self.x.name, y=y, winners=winners)
+        of = {"x": self.x.name, "y": y, "winners": winners}
+        builder.emit_rows(max_pool_forward, self._rows(spec), self.name, **of)
 
     def backward(self, builder: Builder) -> None:
         """Pass the gradient to the winners, or equally to all pixels of a region."""

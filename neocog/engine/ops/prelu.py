@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Instruction
+from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.elementwise.prelu import (
@@ -38,7 +39,8 @@ class PReLUOp(Op):
         (weight,) = (builder.parameter(parameter) for parameter in self.parameters())
         builder.map(self.y.name, self.y.map)
         names = {"x": self.x.name, "slope": weight, "y": self.y.name}
-        builder.emit(prelu_forward, self._spec(), self.name, **names)
+        rows = Rows.of_maps(self._spec(), ("x", "y"))
+        builder.emit_rows(prelu_forward, rows, self.name, **names)
 
     def backward(self, builder: Builder) -> None:
         """The gradient of x, if it is needed, and of the slopes."""

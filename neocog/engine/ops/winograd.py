@@ -15,7 +15,7 @@ from neocog.kernels.winograd.gradient import (
     winograd_transform_gradient,
     winograd_transform_input,
 )
-from neocog.kernels.winograd.gradient_tiling import WinogradGradient
+from neocog.kernels.winograd.gradient_tiling import WinogradGradient, WinogradPass
 from neocog.kernels.winograd.tiling import Winograd
 from neocog.kernels.winograd.weight import (
     WinogradWeight,
@@ -64,16 +64,35 @@ def winograd_convolve(
     y: Tensor,
     *,
     bias: str | None,
-    relu: bool,
+    function: str,
+    addend: Tensor | None,
 ) -> None:
-    """Add the convolution, and the transform of its weight after each update."""
-    has_bias = bias is not None
+    """Add the convolution, and the transform of its weight after each update.
+
+    Args:
+        builder: builds the plan.
+        name: of the layer.
+        layer: the convolution.
+        x: its input.
+        y: its output.
+        bias: the bias's operand.
+        function: what is computed of the result; one of `limits.LIMITS`.
+        addend: what is added before that, of y's size.
+    """
     spec = Winograd(
-        x.map, y.map, *layer.before, bias=has_bias, relu=relu, parts=builder.single_image
+        x.map,
+        y.map,
+        *layer.before,
+        bias=bias is not None,
+        function=function,
+        adds=addend is not None,
+        addend=_NONE if addend is None else addend.map,
+        parts=builder.single_image,
     )
     u = builder.floats(f"{name}.weight.points", spec.u_size)
     scratch = builder.scratch("winograd", spec.scratch_size)
     of = {"x": x.name, "u": u, "bias": bias, "y": y.name, "scratch": scratch}
+    of["addend"] = None if addend is None else addend.name
     if builder.single_image:
         builder.emit_parts(winograd_forward, spec, name, parts=spec.tiles, **of)
     else:
@@ -137,12 +156,13 @@ def winograd_weight_gradient(
             scratch=scratch,
         )
         of = {"sums": sums, "bias_sums": shards, "dw": gradient, "db": of_bias, "step": "step"}
-        return [Instruction.of(winograd_reduce, spec, name, **of)], spec.w.blocks
+        return [Instruction.of(winograd_reduce, WinogradPass(spec), name, **of)], spec.w.blocks
     v = builder.scratch("winograd.v", spec.v_size, Scope.SHARED)
     w = builder.scratch("winograd.w", spec.w_size, Scope.SHARED)
-    builder.emit(winograd_transform_input, spec, name, x=x.name, v=v)
+    passing = WinogradPass(spec)
+    builder.emit(winograd_transform_input, passing, name, x=x.name, v=v)
     biases = builder.plan.map(f"{name}.bias.images", dy_map.pixel * FLOAT) if layer.bias else None
-    builder.emit(winograd_transform_gradient, spec, name, dy=dy, w=w, bias_sums=biases)
+    builder.emit(winograd_transform_gradient, passing, name, dy=dy, w=w, bias_sums=biases)
     of = {"v": v, "w": w, "bias_sums": biases, "dw": gradient, "db": of_bias, "step": "step"}
     scratch = builder.scratch("winograd", spec.scratch_size)
     outer = Instruction.of(winograd_outer, spec, name, **of, scratch=scratch)

@@ -1,4 +1,7 @@
-"""Atomic operations on int64 elements of a shared array, for barriers."""
+"""Atomic operations on int64 elements of a shared array, for barriers.
+
+The array may also be given as a pointer to its first element.
+"""
 
 from numba import types
 from numba.extending import intrinsic
@@ -17,8 +20,10 @@ __all__ = [
 
 def element_place(context, builder, signature, arguments):
     """The address of array[index], of an intrinsic's first two arguments."""
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    return builder.gep(array.data, [arguments[1]], source_etype=I64)
+    kind, data = signature.args[0], arguments[0]
+    if isinstance(kind, types.Array):
+        data = context.make_array(kind)(context, builder, data).data
+    return builder.gep(data, [arguments[1]], source_etype=I64)
 
 
 @intrinsic

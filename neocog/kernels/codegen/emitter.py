@@ -112,9 +112,10 @@ class Emitter(MemoryEmitter, LoopEmitter):
         zero = self.constant(0.0)
         return self.select(self.greater(zero, a), zero, a)
 
-    def at_least(self, a: Any, floor: Any) -> Any:
-        """max(floor, a), where NaN of a stays NaN."""
-        return self.select(self.greater(floor, a), floor, a)
+    def limit(self, a: Any, low: Any, high: Any) -> Any:
+        """min(max(a, low), high), where NaN of a stays NaN."""
+        a = self.select(self.greater(low, a), low, a)
+        return self.select(self.greater(a, high), high, a)
 
     def larger(self, a: Any, b: Any) -> Any:
         """The larger of a and b; `b` where one is NaN."""

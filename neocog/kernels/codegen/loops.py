@@ -76,8 +76,15 @@ class LoopEmitter:
 
     def smaller(self, a: Any, b: Any) -> Number:
         """The smaller of two integers."""
-        a, b = to_llvm(a), to_llvm(b)
-        return Number(self._b, self._b.select(self._b.icmp_signed("<", a, b), a, b))
+        return self.choose(self._b.icmp_signed("<", to_llvm(a), to_llvm(b)), a, b)
+
+    def bigger(self, a: Any, b: Any) -> Number:
+        """The bigger of two integers."""
+        return self.choose(self._b.icmp_signed(">", to_llvm(a), to_llvm(b)), a, b)
+
+    def choose(self, condition: Any, a: Any, b: Any) -> Number:
+        """The integer `a` where the condition holds, else `b`."""
+        return Number(self._b, self._b.select(to_llvm(condition), to_llvm(a), to_llvm(b)))
 
     def multiple(self, number: Any, of: int) -> Number:
         """The largest multiple of a power of two that is at most `number`."""

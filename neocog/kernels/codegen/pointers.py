@@ -14,6 +14,7 @@ __all__ = [
     "advance",
     "function_pointer_call",
     "longs_at",
+    "on_stack",
     "rolled",
     "stack_floats",
     "zeros",
@@ -38,12 +39,17 @@ def stack_floats(typing_context, n):
     size = n.literal_value
 
     def generate(context, builder, signature, arguments):
-        with builder.goto_entry_block():  # cgutils.alloca_once would write zeros float by float
-            place = builder.alloca(ir.ArrayType(FLOAT, size))
-        place.align = 64
-        return builder.bitcast(place, context.get_value_type(FLOATS))
+        return on_stack(builder, FLOAT, size)
 
     return FLOATS(n), generate
+
+
+def on_stack(builder: Any, element: Any, size: int) -> Any:
+    """Emit the pointer to `size` elements on the stack."""
+    with builder.goto_entry_block():  # cgutils.alloca_once would write zeros one by one
+        place = builder.alloca(ir.ArrayType(element, size))
+    place.align = 64
+    return builder.bitcast(place, element.as_pointer())
 
 
 @intrinsic

@@ -46,7 +46,7 @@ __all__ = [
     "write",
 ]
 
-_FORMAT = 3
+_FORMAT = 4
 _DIGEST, _LENGTH = 32, 4
 # Bounds on sizes: symbols may have a kilobyte, tables of numbers a few, and the largest kernels a
 # few hundred.
@@ -62,19 +62,16 @@ _log = logging.getLogger("neocog")
 
 
 class MachineCode(NamedTuple):
-    """Object code, and the names of its symbols.
+    """Object code of a function.
 
     Attributes:
         symbol: the function's name.
-        environment: the name of the variable with the objects of Numba's wrapper; empty for a
-            function without a wrapper.
         code: the object file.
         sizes: the attributes of specs that it reads.
         seconds: what compiling it took.
     """
 
     symbol: str
-    environment: str
     code: bytes
     sizes: tuple[Size, ...] = ()
     seconds: float = 0.0
@@ -191,7 +188,6 @@ def _parsed(name: str, content: bytes) -> MachineCode:
         raise ValueError("it has no header")
     machine_code = MachineCode(
         str(header.get("symbol")),
-        str(header.get("environment")),
         code,
         tuple(_size(one) for one in header.get("sizes", ())),
         _seconds(header.get("seconds")),
@@ -221,7 +217,6 @@ def _header(name: str, machine_code: MachineCode) -> dict[str, object]:
         "format": _FORMAT,
         "name": name,
         "symbol": machine_code.symbol,
-        "environment": machine_code.environment,
         "bytes": len(machine_code.code),
         "sizes": [list(size) for size in machine_code.sizes],
         "seconds": machine_code.seconds,

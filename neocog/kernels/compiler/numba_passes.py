@@ -20,7 +20,7 @@ from numba.core.types import WeakType
 
 from neocog.kernels.compiler.constant_folding import FoldConstants
 
-__all__ = ["FunctionCompiler", "KernelCompiler", "PartCompiler"]
+__all__ = ["KernelCompiler", "PartCompiler"]
 
 
 class _Unoptimized(JITCodeLibrary):
@@ -37,8 +37,8 @@ class _Part(_Unoptimized):
         self._finalized = True
 
 
-class _Function(_Unoptimized):
-    """A function that Python calls, with all its parts."""
+class _Kernel(_Unoptimized):
+    """A kernel with all its parts."""
 
     def finalize(self) -> None:
         # A part is only linked if the module already calls it, so its callers must come first.
@@ -54,10 +54,6 @@ class _Function(_Unoptimized):
             visit(part)
         self._linking_libraries = list(reversed(libraries))
         super().finalize()
-
-
-class _Kernel(_Function):
-    """A kernel with all its parts."""
 
     def _optimize_final_module(self) -> None:
         builder = self._codegen._pass_builder()
@@ -178,12 +174,6 @@ class KernelCompiler(_Compiler):
     """Compiles a kernel."""
 
     _library, _lowering = _Kernel, _Lowering
-
-
-class FunctionCompiler(_Compiler):
-    """Compiles a function that Python calls."""
-
-    _library, _lowering = _Function, _Lowering
 
 
 class PartCompiler(_Compiler):

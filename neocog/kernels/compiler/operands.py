@@ -6,17 +6,23 @@
 
 An operand's address is that of the first item that a call works on. `maybe` marks one that some
 specs do not use.
+
+What Python hands to a function (`python_function`) is such a table, too. Its operands can also be
+integers, which are in the table themselves, and contiguous arrays: an address and then the shape.
 """
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from numba import types
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
-from numba.extending import models, register_model
+from numba.extending import intrinsic, models, register_model
 
-__all__ = ["MOST_OPERANDS", "OperandsType", "in_order", "maybe"]
+from neocog.kernels.codegen.arrays import array_at
+
+__all__ = ["MOST_OPERANDS", "OperandsType", "in_order", "maybe", "operands_at"]
 
 #: Most operands of a kernel.
 MOST_OPERANDS = 10
@@ -49,7 +55,13 @@ def in_order(
 
 
 class OperandsType(types.Type):
-    """The Numba type of the table of a kernel's operands; attributes are pointers."""
+    """The Numba type of the table of a kernel's operands, which are its attributes.
+
+    Attributes:
+        kinds: the type of each operand.
+        places: where each one begins in the table.
+        size: the words of the table.
+    """
 
     dtype = types.int64
 
@@ -57,8 +69,24 @@ class OperandsType(types.Type):
         self.kinds = {
             name: kind.type if isinstance(kind, _Maybe) else kind for name, kind in declared.items()
         }
+        *begins, self.size = accumulate(map(_words, self.kinds.values()), initial=0)
+        self.places = dict(zip(self.kinds, begins, strict=True))
         listed = ", ".join(f"{name}: {kind}" for name, kind in self.kinds.items())
         super().__init__(name=f"operands({listed})")
+
+
+def _words(kind: Any) -> int:
+    return 1 + kind.ndim if isinstance(kind, types.Array) else 1
+
+
+def operands_at(operands: OperandsType) -> Any:
+    """A function for kernels, which takes the place of such a table as a pointer to int64."""
+
+    @intrinsic
+    def at(typing_context, pointer):
+        return operands(pointer), lambda context, builder, signature, arguments: arguments[0]
+
+    return at
 
 
 register_model(OperandsType)(models.PointerModel)
@@ -74,7 +102,16 @@ class _OperandAttribute(AttributeTemplate):
 
 @lower_getattr_generic(OperandsType)
 def _lower(context, builder, operands, value, attribute):
-    index = context.get_constant(types.int64, list(operands.kinds).index(attribute))
+    kind, begin = operands.kinds[attribute], operands.places[attribute]
     word = context.get_value_type(types.int64)
-    address = builder.load(builder.gep(value, [index], source_etype=word), typ=word)
-    return builder.inttoptr(address, context.get_value_type(operands.kinds[attribute]))
+
+    def read(n):
+        index = context.get_constant(types.int64, begin + n)
+        return builder.load(builder.gep(value, [index], source_etype=word), typ=word)
+
+    if isinstance(kind, types.Integer):
+        return read(0)
+    if not isinstance(kind, types.Array):
+        return builder.inttoptr(read(0), context.get_value_type(kind))
+    data = builder.inttoptr(read(0), context.get_value_type(types.CPointer(kind.dtype)))
+    return array_at(context, builder, kind, data, [read(n) for n in range(1, _words(kind))])

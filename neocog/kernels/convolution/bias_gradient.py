@@ -15,7 +15,7 @@ from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
 
-__all__ = ["BiasGradient", "add_bias", "clear", "conv2d_backward_bias", "kinds"]
+__all__ = ["BiasGradient", "add_bias", "clear", "conv2d_backward_bias", "kinds", "sum_of_pixels"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class BiasGradient(Spec):
 _CHAINS = 4
 
 
-def _sum_of_pixels(emit, spec, dy):
-    """One vector of dy, summed over all pixels."""
+def sum_of_pixels(emit, spec, dy):
+    """For blocks: one vector of dy, which begins inside its border, summed over all pixels."""
     pixel = spec.dy.pixel
     whole = spec.dy.width // _CHAINS
 
@@ -56,7 +56,7 @@ def _sum_of_pixels(emit, spec, dy):
 @block(nothing)
 def add_vector(emit, spec, bias, dy):
     """Add one vector of dy, which begins inside its border, summed over all pixels."""
-    emit.store(emit.add(emit.load(bias), _sum_of_pixels(emit, spec, dy)), bias)
+    emit.store(emit.add(emit.load(bias), sum_of_pixels(emit, spec, dy)), bias)
 
 
 @block(nothing)
@@ -65,7 +65,7 @@ def add_bias(emit, spec, bias, dy):
 
     def vector(n, _):
         to, of = emit.advance(bias, n * LANES), emit.advance(dy, n * LANES)
-        emit.store(emit.add(emit.load(to), _sum_of_pixels(emit, spec, of)), to)
+        emit.store(emit.add(emit.load(to), sum_of_pixels(emit, spec, of)), to)
         return []
 
     repeat(emit, spec.dy.pixel // LANES, [], vector, at_least_once=True)

@@ -66,9 +66,7 @@ def _store_row(emit, spec, sums, y):
     apart = spec.across.phases * spec.y.pixel
     with emit.when(spec.limited):
         for total in sums:
-            value = total.get()
-            value = emit.select(emit.greater(low, value), low, value)  # NaN stays NaN
-            total.set(emit.select(emit.greater(value, high), high, value))
+            total.set(emit.limit(total.get(), low, high))
     y = emit.opaque(y)
     for n, total in enumerate(sums):
         _store_pixel(emit, spec, total.get(), y, n * apart)

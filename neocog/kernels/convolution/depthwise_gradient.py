@@ -206,7 +206,7 @@ def depthwise_backward_weight(spec, o, first, count):
         sums, bias = advance(o.sums, shard * spec.size), advance(o.bias_sums, shard * spec.floats)
         x = advance(o.x, n * spec.x.size + spec.x.start - spec.corner)
         dy = advance(o.dy, n * spec.dy.size + spec.dy.start)
-        if (first + n) % spec.shard == 0:
+        if (first + n) % spec.shard == 0 and not spec.continued:
             begin_shard(spec, sums, spec.size)
             if spec.bias:
                 begin_shard(spec, bias, spec.floats)

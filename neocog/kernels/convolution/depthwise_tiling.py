@@ -1,10 +1,11 @@
 """What the depthwise kernels work on, and in which order; see `depthwise`."""
 
 from dataclasses import dataclass
-from math import gcd, inf
+from math import gcd
 
 from neocog.kernels.codegen.vector_types import LANES, REGISTERS
 from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.layout import FeatureMap, padded
 
 __all__ = [
@@ -30,10 +31,8 @@ RUN = 4 if REGISTERS == 16 else 8
 SHORTER = RUN - 1
 #: Sides of square kernels and strides with machine code of their own.
 SIDES, STRIDES = (3, 5, 7), (1, 2)
-# Functions that only limit their argument: the least and the largest result.
-_LIMITS = {"relu": (0.0, inf), "relu6": (0.0, 6.0)}
 #: Functions that can be computed behind a convolution.
-FUSED = ("identity", *_LIMITS, "silu", "hardswish")
+FUSED = (*LIMITS, "silu", "hardswish")
 # Sums of taps in registers, besides the dy of a run of columns and one pixel.
 _TAPS = REGISTERS - 6
 
@@ -155,17 +154,17 @@ class Depthwise(Spec):
     @property
     def low(self) -> float:
         """The least result, if the function only limits it."""
-        return _LIMITS.get(self.function, (-inf, inf))[0]
+        return LIMITS.get(self.function, LIMITS["identity"])[0]
 
     @property
     def high(self) -> float:
         """The largest result."""
-        return _LIMITS.get(self.function, (-inf, inf))[1]
+        return LIMITS.get(self.function, LIMITS["identity"])[1]
 
     @property
     def limited(self) -> bool:
         """Whether results are limited."""
-        return self.function in _LIMITS
+        return self.function != "identity" and self.function in LIMITS
 
     @property
     def silu(self) -> bool:
@@ -218,7 +217,8 @@ class DepthwiseGradient(Spec):
     """The gradient of a depthwise convolution's weight and bias.
 
     x has `top` rows and `left` columns of zeros before it, and its border covers all that the taps
-    reach. `shard` is the images of a shard.
+    reach. `shard` is the images of a shard. One that is `continued` adds to a shard's sums, even if
+    the first image of the shard is among its images.
     """
 
     x: FeatureMap
@@ -233,6 +233,7 @@ class DepthwiseGradient(Spec):
     left: int = 0
     bias: bool = True
     shard: int = 1
+    continued: bool = False
 
     constants = ("width", "stride", "rows", "masked")
 

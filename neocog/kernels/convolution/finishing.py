@@ -1,6 +1,7 @@
-"""What becomes of a tile's sums: ReLU, the gradient of one, an addition, max pooling; then memory.
+"""What becomes of a tile's sums: additions, ReLU, the gradient of one, max pooling; then memory.
 
-    y = max(sum, 0)  or  sum            with `relu`
+    y = sum + addend  or  sum           with `adds`
+    y = min(max(y, low), high)          with a `function` that limits, such as ReLU
     y = y if gate > 0 else 0            with `gated`: the gradient of the ReLU that wrote the gate
     y = y + what is there               with `accumulate`
 
@@ -22,20 +23,26 @@ def _store(emit, spec, sums, y, ys):
             emit.store(sums[n * spec.w.vectors + v], place, v * LANES)
 
 
-def _passed(emit, spec, value, gate, before):
-    value = emit.at_least(value, emit.constant(spec.floor))
+def _limited(emit, spec, value):
+    return emit.limit(value, emit.constant(spec.low), emit.constant(spec.high))
+
+
+def _passed(emit, spec, value, other, before):
+    """The result of a sum; `other` is the gate or the addend."""
     zero = emit.constant(0.0)
-    value = emit.select(emit.at_most(gate, emit.constant(spec.gate_limit)), zero, value)
-    adds = emit.greater(emit.constant(spec.adds), zero)
-    return emit.select(adds, emit.add(before, value), value)
+    added = emit.greater(emit.constant(spec.added), zero)
+    value = _limited(emit, spec, emit.select(added, emit.add(value, other), value))
+    value = emit.select(emit.at_most(other, emit.constant(spec.gate_limit)), zero, value)
+    accumulated = emit.greater(emit.constant(spec.accumulated), zero)
+    return emit.select(accumulated, emit.add(before, value), value)
 
 
-def _store_passed(emit, spec, sums, y, ys, gate, gates):
-    """Write the sums to y after ReLU, the gate and the addition, as far as they are asked for."""
+def _store_passed(emit, spec, sums, y, ys, other, others):
+    """Write the sums to y after all that is asked for."""
     results = []
     for n in range(len(sums) // spec.w.vectors):
         place = emit.advance(y, emit.load_long(ys, n))
-        through = emit.advance(gate, emit.load_long(gates, n))
+        through = emit.advance(other, emit.load_long(others, n))
         for v in range(spec.w.vectors):
             value, at = sums[n * spec.w.vectors + v], v * LANES
             value = _passed(emit, spec, value, emit.load(through, at), emit.load(place, at))
@@ -45,7 +52,7 @@ def _store_passed(emit, spec, sums, y, ys, gate, gates):
         emit.store(*result)
 
 
-def _store_parts(emit, spec, sums, taken, y, ys, gate, gates, kept, lanes):
+def _store_parts(emit, spec, sums, taken, y, ys, other, others, kept, lanes):
     """`_store_passed` of `taken` places, whose last vector has `lanes` lanes."""
     for n, value in enumerate(sums):
         emit.store(value, kept, n * LANES)
@@ -53,7 +60,7 @@ def _store_parts(emit, spec, sums, taken, y, ys, gate, gates, kept, lanes):
     def store(n, _):
         of = emit.advance(kept, n * (spec.w.vectors * LANES))
         to = emit.advance(y, emit.load_long(ys, n))
-        through = emit.advance(gate, emit.load_long(gates, n))
+        through = emit.advance(other, emit.load_long(others, n))
         for v in range(spec.w.vectors):
             value, at = emit.load(of, v * LANES), v * LANES
             if v < spec.w.vectors - 1:
@@ -67,24 +74,24 @@ def _store_parts(emit, spec, sums, taken, y, ys, gate, gates, kept, lanes):
     repeat(emit, taken, [], store)
 
 
-def finish(emit, spec, sums, taken, y, ys, gate, gates, kept, lanes):
+def finish(emit, spec, sums, taken, y, ys, other, others, kept, lanes):
     """Write a tile's sums to y, of whose places the first `taken` differ.
 
-    `ys` and `gates` are the places' offsets from y and from the gate. A place's last vector has
-    `lanes` lanes. `kept` has room for a tile.
+    `ys` and `others` are the places' offsets from y and from `other`, the gate or the addend. A
+    place's last vector has `lanes` lanes. `kept` has room for a tile.
     """
     either_way(
         emit,
         emit.below(lanes, LANES),
-        lambda: _store_parts(emit, spec, sums, taken, y, ys, gate, gates, kept, lanes),
+        lambda: _store_parts(emit, spec, sums, taken, y, ys, other, others, kept, lanes),
         lambda: either_way(
             emit,
             spec.is_passed,
-            lambda: _store_passed(emit, spec, sums, y, ys, gate, gates),
+            lambda: _store_passed(emit, spec, sums, y, ys, other, others),
             lambda: either_way(
                 emit,
-                spec.relu,
-                lambda: _store(emit, spec, [emit.relu(value) for value in sums], y, ys),
+                spec.is_limited,
+                lambda: _store(emit, spec, [_limited(emit, spec, value) for value in sums], y, ys),
                 lambda: _store(emit, spec, sums, y, ys),
             ),
         ),
@@ -94,7 +101,6 @@ def finish(emit, spec, sums, taken, y, ys, gate, gates, kept, lanes):
 def _store_pooled(emit, spec, sums, y, ys, winners, won, keeps):
     right, below = emit.indices(spec.right), emit.indices(spec.below)
     none = emit.indices(0)
-    floor = emit.constant(spec.floor)
     for n in range(len(sums) // spec.w.vectors // 4):
         place = emit.advance(y, emit.load_long(ys, n))
         for v in range(spec.w.vectors):
@@ -102,7 +108,7 @@ def _store_pooled(emit, spec, sums, y, ys, winners, won, keeps):
             top, bottom = emit.larger(b, a), emit.larger(d, c)
             any_nan = emit.either(emit.unordered(a, b), emit.unordered(c, d))
             best = emit.select(any_nan, emit.constant(nan), emit.larger(bottom, top))
-            emit.store(emit.at_least(best, floor), place, v * LANES)
+            emit.store(_limited(emit, spec, best), place, v * LANES)
             if keeps:
                 second = emit.greater(bottom, top)
                 column = emit.select(second, emit.greater(d, c), emit.greater(b, a))

@@ -1,4 +1,4 @@
-"""Convolution with zero padding, fused with the bias, max pooling and ReLU that follow.
+"""Convolution with zero padding, fused with what follows: bias, a sum, max pooling, ReLU.
 
     H, W size           C input channels        i, j row and column within the kernel
     N images            K output channels       s stride, d dilation
@@ -36,14 +36,18 @@ __all__ = ["conv2d_forward", "kinds"]
     y=FLOATS,
     winners=maybe(INTS),
     gate=maybe(FLOATS),
+    addend=maybe(FLOATS),
 )
 def conv2d_forward(spec, o, first, count):
     """y from x, weight and bias; with pooling, also the winners."""
     images = advance(o.x, spec.x_start)
     results = advance(o.y, spec.y.start)
-    # Where there is no gate, y is read in its place, without effect.
-    gates = advance(o.gate, spec.gate.start) if spec.gated else results
-    others = o.winners if spec.pool else gates
+    # Where there is nothing else, y is read in its place, without effect.
+    others = results
+    if spec.pool:
+        others = o.winners
+    elif spec.gated or spec.adds:
+        others = advance(o.gate if spec.gated else o.addend, spec.other.start)
     kept = stack_floats(spec.kept_size)
     taps = spec.w.kernel_h, spec.tap_columns
     begin = first if spec.parts else 0

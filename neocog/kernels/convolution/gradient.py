@@ -250,7 +250,7 @@ def conv2d_backward_weight(spec, o, first, count):
         shard = (first + n) // spec.shard
         partial = advance(o.sums, shard * spec.w.size)
         bias = advance(o.bias_sums, shard * spec.dy.pixel)
-        begins = (first + n) % spec.shard == 0
+        begins = (first + n) % spec.shard == 0 and not spec.continued
         if begins:
             clear(spec, partial, spec.w.size)
         together = min(min(spec.images, count - n), (shard + 1) * spec.shard - (first + n))

@@ -1,11 +1,12 @@
 """Tiles of sums that stay in registers while products are added to them."""
 
 from itertools import accumulate, chain
-from math import inf, nan
+from math import nan
 from typing import ClassVar
 
 from neocog.kernels.codegen.vector_types import LANES, REGISTERS, SUMS
 from neocog.kernels.convolution.places import places_of, table
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["LINE", "RegisterTile"]
@@ -28,10 +29,13 @@ class RegisterTile:
     gated: bool
     gate: FeatureMap
     accumulate: bool
+    #: The function of the results, one of `LIMITS`, and whether another map is added before it.
+    function: str = "identity"
+    adds: bool = False
+    addend: FeatureMap = FeatureMap(1, 1, 1)
     #: Whether a place is the maximum of four pixels, and whether their positions are kept.
     pool: bool = False
     winners: bool = False
-    relu: bool = False
     bias: bool = False
     constants: ClassVar[tuple[str, ...]] = (
         *("w.vectors", "w.block", "most", "some", "few", "has_some", "has_few"),
@@ -185,9 +189,19 @@ class RegisterTile:
     # What becomes of the sums
 
     @property
-    def floor(self) -> float:
+    def low(self) -> float:
         """The least result."""
-        return 0.0 if self.relu else -inf
+        return LIMITS[self.function][0]
+
+    @property
+    def high(self) -> float:
+        """The largest result."""
+        return LIMITS[self.function][1]
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether results are limited."""
+        return self.function != "identity"
 
     @property
     def gate_limit(self) -> float:
@@ -195,18 +209,25 @@ class RegisterTile:
         return 0.0 if self.gated else nan
 
     @property
-    def adds(self) -> float:
+    def added(self) -> float:
+        """One if the addend is added, else zero."""
+        return float(self.adds)
+
+    @property
+    def accumulated(self) -> float:
         """One if the result is added to y, else zero."""
-        return 1.0 if self.accumulate else 0.0
+        return float(self.accumulate)
 
     @property
     def other(self) -> FeatureMap:
-        """The gate, or with pooling the map of the winners; y itself where there is neither."""
+        """The map that is read or written beside y: winners, gate, addend; y if there is none."""
         if self.pool:
             return self.result.bare
-        return self.gate if self.gated else self.result
+        if self.gated:
+            return self.gate
+        return self.addend if self.adds else self.result
 
     @property
     def is_passed(self) -> bool:
-        """Whether the gate or y is read."""
-        return self.gated or self.accumulate
+        """Whether the gate, the addend or y is read."""
+        return self.gated or self.adds or self.accumulate

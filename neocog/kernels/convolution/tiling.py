@@ -35,17 +35,18 @@ class Convolution(RegisterTile, Spec):
     """One convolution; `y` is the map after pooling, where `pool` is set.
 
     The first window begins `crop_*` rows and columns into x's border: the padding above and on the
-    left is x's border minus `crop_*`. With `gated` the result is zero wherever the map `gate`, the
-    output of a ReLU, is zero: this is the ReLU's gradient. With `accumulate` the result is added to
-    y. Neither can be combined with `pool`. With `parts` the items are not images, but blocks of
-    channels of bands of one image.
+    left is x's border minus `crop_*`. `function`, one of `LIMITS`, is computed of the result, after
+    the map `addend` is added if it `adds`. With `gated` the result is zero wherever the map `gate`,
+    the output of a ReLU, is zero: this is the ReLU's gradient. With `accumulate` the result is
+    added to y. An addend, a gate and pooling exclude each other. With `parts` the items are not
+    images, but blocks of channels of bands of one image.
     """
 
     x: FeatureMap
     y: FeatureMap
     w: ConvolutionWeight
     bias: bool = True
-    relu: bool = False
+    function: str = "identity"
     pool: bool = False
     winners: bool = False
     crop_h: int = 0
@@ -57,15 +58,17 @@ class Convolution(RegisterTile, Spec):
     dilation_h: int = 1
     dilation_w: int = 1
     accumulate: bool = False
+    adds: bool = False
+    addend: FeatureMap = FeatureMap(1, 1, 1)
     parts: bool = False
 
     constants = RegisterTile.constants
 
     def __post_init__(self) -> None:
-        if self.pool and (self.gated or self.accumulate or self.w.lanes_left):
-            raise ValueError(
-                "Pooling has no gate, adds nothing, and needs groups of whole vectors."
-            )
+        if self.pool and self.w.lanes_left:
+            raise ValueError("Pooling needs groups of whole vectors.")
+        if self.adds + self.gated > 1 or (self.pool and self.is_passed):
+            raise ValueError("An addend, a gate and pooling exclude each other.")
 
     @property
     def result(self) -> FeatureMap:

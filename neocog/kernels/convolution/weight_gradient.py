@@ -109,7 +109,8 @@ class WeightGradient(Spec):
     """The weight gradient of one convolution.
 
     `shard` is the images of a shard; 0 if each item covers the whole batch. The first window begins
-    `crop_*` rows and columns into x's border.
+    `crop_*` rows and columns into x's border. One that is `continued` adds to a shard's sums, even
+    if the first image of the shard is among its images.
     """
 
     x: FeatureMap
@@ -123,6 +124,7 @@ class WeightGradient(Spec):
     dilation_w: int = 1
     crop_h: int = 0
     crop_w: int = 0
+    continued: bool = False
 
     constants = ("registers",)
 

@@ -9,6 +9,8 @@
 
     dweight = Σ g · x̂,  dbias = Σ g,  dx = scale · (g − Σ g / m − x̂ · Σ g·x̂ / m)
 
+where dx is computed from g, or from dy and the function that came after, g = dy · f′(y).
+
 An image's statistics are its mean and M2 = Σ (x − mean)², both from sums of d = x − p:
 
     mean = p + Σ d / n,  M2 = Σ d² − (Σ d)² / n       n = H · W
@@ -31,6 +33,8 @@ from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, float32
 from neocog.kernels.compiler.jit import Kernel, inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.elementwise.functions import FUNCTIONS
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.elementwise.traversal import Pass, Traversal, first_pixels, over, traverse
 from neocog.kernels.layout import FeatureMap, padded
 
@@ -46,10 +50,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Normalization(Spec):
-    """Of the map x; back from dy, which is g, to dx.
+    """Of the map x; back from dy to dx.
 
-    dx may be the same buffer as g if their maps are equal. Without `affine` the weight is 1, and
-    there are no gradients of weight and bias. With `fixed` statistics dx = scale · g.
+    dx may be the same buffer as dy if their maps are equal. Without `affine` the weight is 1, and
+    there are no gradients of weight and bias. With `fixed` statistics dx = scale · g. `function` is
+    f, one of `FUNCTIONS` without numbers, or the identity: then dy is g. What is merged has parts
+    for each of an image's `strips`, all equally high.
     """
 
     x: FeatureMap
@@ -59,6 +65,10 @@ class Normalization(Spec):
     momentum: float = 0.1
     affine: bool = True
     fixed: bool = False
+    function: str = "identity"
+    strips: int = 1
+
+    constants = ("function",)
 
     @property
     def statistics(self) -> Traversal:
@@ -93,8 +103,8 @@ class Normalization(Spec):
 
     @property
     def places(self) -> int:
-        """Elements of one channel in one image, n."""
-        return self.x.height * self.x.width
+        """Elements of one channel in one image or strip, n."""
+        return self.x.height // self.strips * self.x.width
 
     @property
     def n(self) -> float:
@@ -184,8 +194,8 @@ def batch_norm_finish(spec, o, first, count):
     The running variance follows the unbiased one. With one number per channel, with which PyTorch
     does not train, it follows the biased one.
     """
-    stats, images = o.statistics, o.step[1]
-    numbers = images * spec.places
+    stats, parts = o.statistics, o.step[1] * spec.strips
+    numbers = parts * spec.places
     for c in range(first * LANES, (first + count) * LANES):
         if c >= spec.x.channels:
             o.mean[c] = float32(0)
@@ -193,11 +203,11 @@ def batch_norm_finish(spec, o, first, count):
             o.invstd[c] = float32(0)
             continue
         average = 0.0
-        for n in range(images):
+        for n in range(parts):
             average += stats[n * 3 * spec.channels + c]
-        average /= images
+        average /= parts
         square = 0.0
-        for n in range(images):
+        for n in range(parts):
             at = n * 3 * spec.channels + c
             apart = stats[at] - average
             square += stats[at + spec.channels] + spec.places * (apart * apart)
@@ -219,11 +229,11 @@ def batch_norm_backward_finish(spec, o, first, count):
     `sums` are those of all images (`pointwise_backward`), `means` every channel's of g, then every
     channel's of g · x̂.
     """
-    sums, images = o.sums, o.step[1]
-    numbers = images * spec.places
+    sums, parts = o.sums, o.step[1] * spec.strips
+    numbers = parts * spec.places
     for c in range(first * LANES, (first + count) * LANES):
         of_g, of_product = 0.0, 0.0
-        for n in range(images):
+        for n in range(parts):
             at = n * 2 * spec.channels + c
             of_g += sums[at]
             of_product += sums[at + spec.channels]
@@ -238,34 +248,50 @@ def batch_norm_backward_finish(spec, o, first, count):
 
 
 @block(nothing)
-def backward(emit, spec, count, x, g, mean, invstd, scale, means, dx):
+def backward(emit, spec, count, x, dy, mean, invstd, scale, bias, means, dx):
     """dx of so many images."""
+    recomputes, function = spec.function != "identity", FUNCTIONS[spec.function]
+    pointers = (mean, scale, means, bias) if recomputes else (mean, scale, means)
 
     def begin(c, vectors):
         numbers = []
         for at in (c + v * LANES for v in range(vectors)):
             factor = emit.mul(emit.load(invstd, at), emit.load(means, at + spec.channels))
-            numbers.append([*(emit.load(pointer, at) for pointer in (mean, scale, means)), factor])
+            numbers.append([factor, *(emit.load(pointer, at) for pointer in pointers)])
         return numbers
 
     def visit(numbers, place):
-        mean, scale, mean_g, factor = numbers[place.number]
-        slope = place.load(1)
-        below = emit.sub(mean, place.load(0))
+        factor, mean, scale, mean_g, *bias = numbers[place.number]
+        below, slope = emit.sub(mean, place.load(0)), place.load(1)
+        if recomputes:
+            u = emit.fma(emit.sub(emit.constant(0.0), below), scale, *bias)
+            slope = function.gradient(emit, (), u, slope)
         centered = emit.fma(below, factor, emit.sub(slope, mean_g))
         slope = emit.select(emit.lanes_below(spec.centered), centered, slope)
         place.store(2, emit.mul(scale, slope))
         return ()
 
     with emit.loop(0, count) as n:
-        maps = first_pixels(emit, n, (x, spec.x), (g, spec.dy), (dx, spec.dx))
+        maps = first_pixels(emit, n, (x, spec.x), (dy, spec.dy), (dx, spec.dx))
         traverse(emit, spec.backward, maps, Pass(visit, begin))
 
 
-@kernel(x=FLOATS, g=FLOATS, mean=FLOATS, invstd=FLOATS, scale=FLOATS, means=FLOATS, dx=FLOATS)
+@kernel(
+    x=FLOATS,
+    dy=FLOATS,
+    mean=FLOATS,
+    invstd=FLOATS,
+    scale=FLOATS,
+    bias=maybe(FLOATS),
+    means=FLOATS,
+    dx=FLOATS,
+)
 def batch_norm_backward(spec, o, first, count):
-    """dx from x, g, the batch's statistics and `means` of `batch_norm_backward_finish`."""
-    backward(spec, count, o.x, o.g, o.mean, o.invstd, o.scale, o.means, o.dx)
+    """dx from x, dy, the batch's statistics and `means` of `batch_norm_backward_finish`.
+
+    The bias is needed where there is a function.
+    """
+    backward(spec, count, o.x, o.dy, o.mean, o.invstd, o.scale, o.bias, o.means, o.dx)
 
 
 def kinds() -> Iterator[tuple[Kernel, Normalization]]:
@@ -274,4 +300,5 @@ def kinds() -> Iterator[tuple[Kernel, Normalization]]:
     yield batch_norm_statistics, spec
     yield batch_norm_finish, spec
     yield batch_norm_backward_finish, spec
-    yield batch_norm_backward, spec
+    for function in LIMITS:
+        yield batch_norm_backward, replace(spec, function=function)

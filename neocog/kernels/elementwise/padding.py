@@ -32,6 +32,8 @@ class Padding(Spec):
         x, y: the maps, both dense or none.
         top, left: how many rows and columns are added before.
         mode: what stands there, one of `neocog.layers.padding.PADDING_MODES`.
+        begin, of: where y is but a part of the rows: the first one, and how many there are in all,
+            or 0.
     """
 
     x: FeatureMap
@@ -39,12 +41,15 @@ class Padding(Spec):
     top: int
     left: int
     mode: str
+    begin: int = 0
+    of: int = 0
 
     @property
     def rows(self) -> tuple[int, ...]:
         """Where each row of y comes from; −1 for zeros."""
-        bottom = self.y.height - self.x.height - self.top
-        return padding_sources(self.mode, self.x.height, self.top, bottom)
+        bottom = (self.of or self.y.height) - self.x.height - self.top
+        sources = padding_sources(self.mode, self.x.height, self.top, bottom)
+        return sources[self.begin : self.begin + self.y.height]
 
     @property
     def columns(self) -> tuple[int, ...]:

@@ -9,14 +9,14 @@ x · scale + (bias − mean · scale) would lose digits if the mean is large. Ba
     g = dy · f′(u),    Σ g  and  Σ g · x̂  over an image's places,  x̂ = (x − mean) · invstd
 
 where u is recomputed, which costs less than storing it. g is the gradient of the addend;
-`normalization` computes that of x from it.
+`normalization` computes that of x from it, or from dy, and then g is not `stored`.
 
 Channels that only pad a vector stay zero, because u is 0 there and f(0) = 0. Only σ(0) is not 0,
 and gets multiplied by 0.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from neocog.kernels.codegen.block import block, nothing
@@ -54,8 +54,9 @@ class Pointwise(Spec):
     function: str = "identity"
     parameter: float = 0.0
     threshold: float = 0.0
+    stored: bool = True
 
-    constants = ("function", "normalizing", "adding")
+    constants = ("function", "normalizing", "adding", "stored")
 
     @property
     def normalizing(self) -> str:
@@ -210,7 +211,8 @@ def backward(emit, spec, count, neutral, x, mean, scale, bias, addend, dy, g, in
     def visit(told, place):
         u, shifted = argument.at(told, place)
         slope = function.gradient(emit, parameters, u, place.load(2))
-        place.store(3, slope)
+        if spec.stored:
+            place.store(3, slope)
         return ((slope,), (slope, shifted))[:sums_needed]
 
     second = _pointer_to_second(emit, spec, x, addend)
@@ -239,12 +241,12 @@ def backward(emit, spec, count, neutral, x, mean, scale, bias, addend, dy, g, in
     bias=maybe(FLOATS),
     addend=maybe(FLOATS),
     dy=FLOATS,
-    g=FLOATS,
+    g=maybe(FLOATS),
     invstd=maybe(FLOATS),
     sums=maybe(FLOATS),
 )
 def pointwise_backward(spec, o, first, count):
-    """g from dy and what `pointwise_forward` read.
+    """g from dy and what `pointwise_forward` read, if it is `stored`.
 
     With normalization, an image's `sums` are the channels' Σ g, then the channels' Σ g · x̂, for
     which a row's Σ g · (x − mean) is multiplied by invstd.
@@ -262,3 +264,5 @@ def kinds() -> Iterator[tuple[Kernel, Pointwise]]:
             spec = Pointwise(_NONE, normalized=normalized, adds=adds, function=name)
             yield pointwise_forward, spec
             yield pointwise_backward, spec
+            if function.short and normalized and not adds:
+                yield pointwise_backward, replace(spec, stored=False)

@@ -10,12 +10,17 @@ quotients and comparisons, rounded by IEEE 754. So there is no sin, exp or pow, 
 rational points of the circle, and no flag allows LLVM to contract or reorder.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
-from numba import int64, uint8, uint64
+from numba import float64, int64, uint8, uint64
 
-from neocog.kernels.compiler.jit import called_from_python, inlined
+from neocog.kernels.codegen.arrays import stack_array
+from neocog.kernels.compiler.jit import Compilable, inlined
+from neocog.kernels.compiler.python_function import python_function
 
-__all__ = ["CLASSES", "draw_shapes"]
+__all__ = ["CLASSES", "draw_shapes", "kinds"]
 
 CLASSES = (
     "ring",
@@ -49,6 +54,12 @@ MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 S27, S30, S31, S11 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(11)
 TEN_BITS = np.uint64(1023)
+
+
+_new_picture = stack_array(float64, SIZE, SIZE, 3)
+_new_lattice = stack_array(float64, LATTICE, LATTICE)
+_new_colors = stack_array(float64, 2, 3)
+_new_state = stack_array(uint64, 1)
 
 
 @inlined
@@ -224,19 +235,17 @@ def _add_noise(state, picture, image, strength):
                 image[y, x, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
 
 
-@called_from_python(uint8[:, :, :, ::1], int64[::1], uint64, int64, int64)
-def draw_shapes(images, labels, key, start, stop):
+@python_function(images=uint8[:, :, :, ::1], labels=int64[::1], key=uint64, start=int64, stop=int64)
+def draw_shapes(given):
     """Draw images[start:stop] (uint8 [n, 32, 32, 3]) of the classes in labels (int64 [n]).
 
     `key` (uint64) encodes the seed and the split.
     """
-    picture = np.empty((SIZE, SIZE, 3), np.float64)
-    lattice = np.empty((LATTICE, LATTICE), np.float64)
-    ground = np.empty((2, 3), np.float64)
-    ink = np.empty((2, 3), np.float64)
-    state = np.empty(1, np.uint64)
-    for n in range(start, stop):
-        state[0] = _mix(key + _mix(np.uint64(n) * GAMMA))
+    images, labels = given.images, given.labels
+    picture, lattice, state = _new_picture(), _new_lattice(), _new_state()
+    ground, ink = _new_colors(), _new_colors()
+    for n in range(given.start, given.stop):
+        state[0] = _mix(given.key + _mix(np.uint64(n) * GAMMA))
         _tint(state, ground, 90.0)
         _paint_background(state, picture, ground, lattice)
 
@@ -255,3 +264,8 @@ def draw_shapes(images, labels, key, start, stop):
             x, y = cx + _between(state, -6.0, 6.0), cy + _between(state, -6.0, 6.0)
             _paint_bar(state, picture, x, y, 32.0, _between(state, 0.5, 1.6))
         _add_noise(state, picture, images[n], _between(state, 0.0, 0.05))
+
+
+def kinds() -> Iterator[tuple[Compilable, Any]]:
+    """The one kind."""
+    yield draw_shapes, None

@@ -20,13 +20,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.loops import repeat
 from neocog.kernels.codegen.pointers import advance, stack_floats, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
-from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.jit import inlined, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.linear.tiling import FullyConnected
+from neocog.kernels.linear.tiling import FullyConnected, blocks_of_outputs
 
 __all__ = [
     "kinds",
@@ -40,21 +41,7 @@ __all__ = [
 _NO_BIAS = 16
 
 
-@block(accumulators)
-def add_products(emit, tile, spec, sums, x, w):
-    """Add x · weight of one vector of inputs."""
-    sums = list(sums)
-    values = [emit.load(x, n * spec.x.size) for n in range(tile.images)]
-    for o in range(tile.width):
-        weight = emit.load(w, o * LANES)
-        for n in range(tile.images):
-            at = n * tile.width + o
-            sums[at] = emit.fma(values[n], weight, sums[at])
-    return sums
-
-
-@block(nothing)
-def finish(emit, tile, spec, sums, bias, z):
+def _finish(emit, tile, spec, sums, bias, z):
     """Sum the lanes, add the bias, and write the outputs."""
     lowest = emit.constant(spec.lowest)
     totals = emit.sums(sums)
@@ -67,70 +54,76 @@ def finish(emit, tile, spec, sums, bias, z):
             emit.store_first(value, z, n * spec.z.size + o, some)
 
 
-@always_inlined
-def forward_tile(tile, spec, x, w, bias, z, vectors_):
-    """Some outputs of some images, from `vectors_` vectors of inputs."""
-    sums = zeros(tile.sums)
-    for v in range(vectors_):
-        at = advance(w, v * spec.outputs * LANES)
-        sums = add_products(tile, spec, sums, advance(x, v * LANES), at)
-    finish(tile, spec, sums, bias, z)
-
-
-@inlined
-def forward_outputs(tile, spec, x, weight, bias, z, first, images, vectors_):
+def _outputs(emit, tile, spec, given, first, images):
     """The outputs of a tile, of which `first` is the first, of all whole tiles of images."""
-    w, b = advance(weight, first * LANES), advance(bias, first * spec.bias)
-    for n in range(0, images - tile.images + 1, tile.images):
-        to = advance(z, n * spec.z.size + first)
-        forward_tile(tile, spec, advance(x, n * spec.x.size), w, b, to, vectors_)
+    x, weight, bias, z, vectors_ = given
+    w, b = emit.advance(weight, first * LANES), emit.advance(bias, first * spec.bias_step)
+    with emit.loop(0, images - (tile.images - 1), tile.images) as image:
+        of = emit.advance(x, image * spec.x.size)
+
+        def add_products(v, sums):
+            inputs, weights = emit.advance(of, v * LANES), emit.advance(w, v * spec.vector_size)
+            values = [emit.load(inputs, n * spec.x.size) for n in range(tile.images)]
+            for o in range(tile.width):
+                weight = emit.load(weights, o * LANES)
+                for n in range(tile.images):
+                    at = n * tile.width + o
+                    sums[at] = emit.fma(values[n], weight, sums[at])
+            return sums
+
+        zeros = [emit.constant(0.0)] * tile.sums
+        sums = repeat(emit, vectors_, zeros, add_products, at_least_once=True)
+        _finish(emit, tile, spec, sums, b, emit.advance(z, image * spec.z.size + first))
 
 
-@inlined
-def forward_blocks(tile, spec, x, weight, bias, z, first, count, vectors_):
-    """`count` blocks of outputs of the images of one tile, two blocks at a time if possible."""
-    n, of, wide = 0, tile.images, 2 * tile.width
-    while n + 2 <= count and first + n * tile.width + wide <= spec.outputs:
-        at = first + n * tile.width
-        forward_outputs(tile.twice, spec, x, weight, bias, z, at, of, vectors_)
-        n += 2
-    while n < count:
-        at = min(first + n * tile.width, spec.outputs - tile.width)
-        forward_outputs(tile, spec, x, weight, bias, z, at, of, vectors_)
-        n += 1
+def _blocks(emit, tile, spec, given, first, count):
+    """`count` blocks of outputs of the images of one tile, two blocks at a time if possible.
+
+    The last block may begin within the one before it.
+    """
+    pairs = 0
+    if tile.width > 1:
+        wide = tile.twice
+        pairs = emit.smaller(count // 2, spec.outputs // wide.width)
+        with emit.loop(0, pairs) as n:
+            at = emit.smaller(first + n * wide.width, spec.outputs - wide.width)
+            _outputs(emit, wide, spec, given, at, tile.images)
+    with emit.loop(pairs * 2, count) as n:
+        at = emit.smaller(first + n * tile.width, spec.outputs - tile.width)
+        _outputs(emit, tile, spec, given, at, tile.images)
 
 
-@inlined
-def forward_few(six, five, one, spec, x, weight, bias, z, vectors_):
-    """All outputs of the images of one tile."""
-    forward_blocks(six, spec, x, weight, bias, z, 0, spec.sixes, vectors_)
-    forward_blocks(five, spec, x, weight, bias, z, 6 * spec.sixes, spec.fives, vectors_)
-    forward_blocks(one, spec, x, weight, bias, z, 0, spec.ones, vectors_)
-
-
-@inlined
-def forward_images(spec, x, weight, bias, z, images, vectors_):
-    """All outputs of some images, from `vectors_` vectors of inputs.
+@block(nothing)
+def forward_images(emit, spec, x, weight, bias, z, images, vectors_):
+    """All outputs of some images, from `vectors_` vectors of inputs, which are at least one.
 
     An output is the same sum in the same order, whichever images and outputs are computed with it.
     Few images have few sums in a block, which would wait for each other, so they take wider blocks.
     """
-    for n in range(spec.sixes):
-        forward_outputs(spec.six, spec, x, weight, bias, z, 6 * n, images, vectors_)
-    for n in range(spec.fives):
-        first = min(6 * spec.sixes + 5 * n, spec.outputs - 5)
-        forward_outputs(spec.five, spec, x, weight, bias, z, first, images, vectors_)
-    for n in range(spec.ones):
-        forward_outputs(spec.one, spec, x, weight, bias, z, n, images, vectors_)
-    n = images // spec.six.images * spec.six.images
-    six, five, one = spec.six, spec.five, spec.one
-    if six.images > 2 and images - n >= 2:
-        at, to = advance(x, n * spec.x.size), advance(z, n * spec.z.size)
-        forward_few(six.of_two, five.of_two, one.of_two, spec, at, weight, bias, to, vectors_)
-        n += 2
-    if n < images:
-        at, to = advance(x, n * spec.x.size), advance(z, n * spec.z.size)
-        forward_few(six.of_one, five.of_one, one.of_one, spec, at, weight, bias, to, vectors_)
+    for tile, first, count in blocks_of_outputs(spec):
+        with emit.loop(0, count) as n:
+            at = emit.smaller(first + n * tile.width, spec.outputs - tile.width)
+            _outputs(emit, tile, spec, (x, weight, bias, z, vectors_), at, images)
+    few = spec.six.images // 2
+    while few > 0:
+        done = emit.multiple(images, 2 * few)
+        with emit.when(done < emit.multiple(images, few)):
+            at, to = emit.advance(x, done * spec.x.size), emit.advance(z, done * spec.z.size)
+            for tile, first, count in blocks_of_outputs(spec):
+                given = at, weight, bias, to, vectors_
+                _blocks(emit, tile.of(few), spec, given, first, count)
+        few //= 2
+
+
+@block(nothing)
+def forward_blocks(emit, spec, x, weight, bias, z, first, count):
+    """Blocks first … first + count of the outputs of one image, of `spec.blocks`."""
+    given = x, weight, bias, z, spec.input_vectors
+    sixes = emit.bigger(0, emit.smaller(first + count, spec.sixes) - first)
+    begin = emit.bigger(0, first - spec.sixes)
+    fives = emit.bigger(0, first + count - spec.sixes) - begin
+    _blocks(emit, spec.six.of(1), spec, given, 6 * first, sixes)
+    _blocks(emit, spec.five.of(1), spec, given, 6 * spec.sixes + 5 * begin, fives)
 
 
 @inlined
@@ -152,13 +145,7 @@ def linear_forward(spec, o, first, count):
 def linear_forward_outputs(spec, o, first, count):
     """Blocks first … first + count of the outputs of the only image, of `spec.blocks`."""
     bias = o.bias if spec.bias else no_bias(stack_floats(_NO_BIAS))
-    six, five, vectors_ = spec.six.of_one, spec.five.of_one, spec.input_vectors
-    sixes = max(0, min(first + count, spec.sixes) - first)
-    forward_blocks(six, spec, o.x, o.weight, bias, o.z, 6 * first, sixes, vectors_)
-    begin = max(0, first - spec.sixes)
-    fives = max(0, first + count - spec.sixes) - begin
-    at = 6 * spec.sixes + 5 * begin
-    forward_blocks(five, spec, o.x, o.weight, bias, o.z, at, fives, vectors_)
+    forward_blocks(spec, o.x, o.weight, bias, o.z, first, count)
 
 
 @kernel(x=FLOATS, weight=FLOATS, parts=FLOATS, step=LONGS)

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, rolled, zeros
+from neocog.kernels.codegen.loops import either_way, repeat
+from neocog.kernels.codegen.pointers import advance, zeros
 from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
-from neocog.kernels.compiler.jit import always_inlined, inlined, kernel
+from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.linear.tiling import FullyConnected
+from neocog.kernels.linear.tiling import FullyConnected, blocks_of_outputs
 
 __all__ = [
     "kinds",
@@ -32,83 +33,65 @@ __all__ = [
 # Gradient of the input
 
 
-@block(accumulators)
-def add_slopes(emit, tile, spec, sums, dz, w):
-    """Add dz · weight of one output."""
-    sums = list(sums)
-    weights = [emit.load(w, v * spec.vector_size) for v in range(tile.width)]
-    for n in range(tile.images):
-        slope = emit.broadcast(dz, n * spec.z.size)
-        for v in range(tile.width):
-            at = n * tile.width + v
-            sums[at] = emit.fma(slope, weights[v], sums[at])
-    return sums
+def _input_span(emit, tile, spec, given, images, first):
+    """dx of the vectors of a tile, of which `first` is the first, of all whole tiles of images."""
+    dz, weight, x, dx, _ = given
+    w, zero = emit.advance(weight, first * spec.vector_size), emit.constant(0.0)
+    with emit.loop(0, images - (tile.images - 1), tile.images) as image:
+        slopes = emit.advance(dz, image * spec.z.size)
+
+        def add_products(o, sums):
+            of, at = emit.advance(slopes, o), emit.advance(w, o * LANES)
+            weights = [emit.load(at, v * spec.vector_size) for v in range(tile.width)]
+            for n in range(tile.images):
+                slope = emit.broadcast(of, n * spec.z.size)
+                for v in range(tile.width):
+                    at = n * tile.width + v
+                    sums[at] = emit.fma(slope, weights[v], sums[at])
+            return sums
+
+        sums = repeat(emit, spec.outputs, [zero] * tile.sums, add_products, at_least_once=True)
+        begin = image * spec.x.size + first * LANES
+        places = [
+            begin + n * spec.x.size + v * LANES
+            for n in range(tile.images)
+            for v in range(tile.width)
+        ]
+
+        def open_only():
+            """Zero where x is the zero of a ReLU."""
+            shut = (emit.at_most(emit.load(x, place), zero) for place in places)
+            return [emit.select(*one) for one in zip(shut, [zero] * tile.sums, sums, strict=True)]
+
+        for place, value in zip(
+            places, either_way(emit, spec.gated, open_only, lambda: sums), strict=True
+        ):
+            emit.store(value, dx, place)
 
 
-@block(nothing)
-def keep_input(emit, tile, spec, sums, dx):
-    """Write dx."""
-    for at, value in enumerate(sums):
-        n, v = divmod(at, tile.width)
-        emit.store(value, dx, n * spec.x.size + v * LANES)
-
-
-@block(nothing)
-def keep_gated_input(emit, tile, spec, sums, x, dx):
-    """Write dx, zero where x is the zero of a ReLU."""
-    zero = emit.constant(0.0)
-    for at, value in enumerate(sums):
-        n, v = divmod(at, tile.width)
-        shut = emit.at_most(emit.load(x, n * spec.x.size + v * LANES), zero)
-        emit.store(emit.select(shut, zero, value), dx, n * spec.x.size + v * LANES)
-
-
-@always_inlined
-def input_tile(tile, spec, dz, w, x, dx):
-    """dx of some inputs of some images."""
-    sums = zeros(tile.sums)
-    for o in range(spec.outputs):
-        sums = add_slopes(tile, spec, sums, advance(dz, o), advance(w, o * LANES))
-    if rolled(spec.gated):
-        keep_gated_input(tile, spec, sums, x, dx)
-    else:
-        keep_input(tile, spec, sums, dx)
-
-
-@always_inlined
-def input_span(tile, spec, dz, weight, x, dx, images, v):
-    """dx of the vectors of a tile, of which `v` is the first, of all whole tiles of images."""
-    w = advance(weight, v * spec.vector_size)
-    for n in range(0, images - tile.images + 1, tile.images):
-        at = n * spec.x.size + v * LANES
-        input_tile(tile, spec, advance(dz, n * spec.z.size), w, advance(x, at), advance(dx, at))
-
-
-@inlined
-def input_of_tiles(tile, spec, dz, weight, x, dx, images, vectors_):
+def _input_of_tiles(emit, tile, spec, given, images):
     """dx of all whole tiles of images; the last tile of vectors may begin within another one."""
-    if vectors_ >= tile.width:
-        for v in range(0, vectors_, tile.width):
-            input_span(tile, spec, dz, weight, x, dx, images, min(v, vectors_ - tile.width))
-    else:
-        for v in range(vectors_):
-            input_span(tile.narrow, spec, dz, weight, x, dx, images, v)
+    vectors_ = given[-1]
+    wide = emit.choose(vectors_ < tile.width, 0, vectors_)
+    with emit.loop(0, wide, tile.width) as v:
+        _input_span(emit, tile, spec, given, images, emit.smaller(v, vectors_ - tile.width))
+    with emit.loop(wide, vectors_) as v:
+        _input_span(emit, tile.narrow, spec, given, images, v)
 
 
-@inlined
-def input_of_images(spec, dz, weight, x, dx, images, vectors_):
+@block(nothing)
+def input_of_images(emit, spec, dz, weight, x, dx, images, vectors_):
     """dx of `vectors_` vectors of inputs, of some images."""
-    input_of_tiles(spec.span, spec, dz, weight, x, dx, images, vectors_)
-    n = images // spec.span.images * spec.span.images
-    if spec.span.images > 2 and images - n >= 2:
-        of, at = advance(dz, n * spec.z.size), n * spec.x.size
-        x_two, dx_two = advance(x, at), advance(dx, at)
-        input_of_tiles(spec.span.of_two.twice, spec, of, weight, x_two, dx_two, 2, vectors_)
-        n += 2
-    if n < images:
-        of, at = advance(dz, n * spec.z.size), n * spec.x.size
-        x_one, dx_one = advance(x, at), advance(dx, at)
-        input_of_tiles(spec.span.of_one.twice, spec, of, weight, x_one, dx_one, 1, vectors_)
+    _input_of_tiles(emit, spec.span, spec, (dz, weight, x, dx, vectors_), images)
+    few = spec.span.images // 2
+    while few > 0:
+        done = emit.multiple(images, 2 * few)
+        with emit.when(done < emit.multiple(images, few)):
+            at = done * spec.x.size
+            given = emit.advance(dz, done * spec.z.size), weight, emit.advance(x, at)
+            tile = spec.span.of(few).twice
+            _input_of_tiles(emit, tile, spec, (*given, emit.advance(dx, at), vectors_), few)
+        few //= 2
 
 
 @kernel(dz=FLOATS, weight=FLOATS, x=FLOATS, dx=FLOATS)
@@ -128,48 +111,44 @@ def linear_backward_input_slices(spec, o, first, count):
 # Gradient of weight and bias
 
 
-@block(accumulators)
-def add_outer(emit, tile, spec, sums, x, dz):
-    """Add dz · x of one image, for some vectors of inputs and some outputs."""
-    sums = list(sums)
-    values = [emit.load(x, v * LANES) for v in range(tile.images)]
-    for o in range(tile.width):
-        slope = emit.broadcast(dz, o)
-        for v in range(tile.images):
-            at = v * tile.width + o
-            sums[at] = emit.fma(slope, values[v], sums[at])
-    return sums
+def _outer_tile(emit, tile, spec, x, dz, dw, images):
+    """The gradient of some vectors of inputs and some outputs, summed over the batch in order."""
 
+    def add_products(n, sums):
+        of, slopes = emit.advance(x, n * spec.x.size), emit.advance(dz, n * spec.z.size)
+        values = [emit.load(of, v * LANES) for v in range(tile.images)]
+        for o in range(tile.width):
+            slope = emit.broadcast(slopes, o)
+            for v in range(tile.images):
+                at = v * tile.width + o
+                sums[at] = emit.fma(slope, values[v], sums[at])
+        return sums
 
-@block(nothing)
-def keep_outer(emit, tile, spec, sums, dw):
-    """Write the gradient of some vectors of inputs and some outputs."""
+    sums = repeat(emit, images, [emit.constant(0.0)] * tile.sums, add_products, at_least_once=True)
     for at, value in enumerate(sums):
         v, o = divmod(at, tile.width)
         emit.store(value, dw, v * spec.vector_size + o * LANES)
 
 
-@always_inlined
-def outer_tile(tile, spec, x, dz, dw, images):
-    """The gradient of some vectors of inputs and some outputs, summed over the batch in order."""
-    sums = zeros(tile.sums)
-    for n in range(images):
-        at = advance(dz, n * spec.z.size)
-        sums = add_outer(tile, spec, sums, advance(x, n * spec.x.size), at)
-    keep_outer(tile, spec, sums, dw)
+def _outer_outputs(emit, spec, vectors_, x, dz, dw, images):
+    """The gradient of some vectors of inputs and all outputs."""
+    for tile, first, count in blocks_of_outputs(spec):
+        with emit.loop(0, count) as n:
+            o = emit.smaller(first + n * tile.width, spec.outputs - tile.width)
+            slopes, to = emit.advance(dz, o), emit.advance(dw, o * LANES)
+            _outer_tile(emit, tile.of(vectors_), spec, x, slopes, to, images)
 
 
-@always_inlined
-def outer_outputs(six, five, one, spec, x, dz, dw, images):
-    """The gradient of the vectors of a tile and all outputs."""
-    for n in range(spec.sixes):
-        o = 6 * n
-        outer_tile(six, spec, x, advance(dz, o), advance(dw, o * LANES), images)
-    for n in range(spec.fives):
-        o = min(6 * spec.sixes + 5 * n, spec.outputs - 5)
-        outer_tile(five, spec, x, advance(dz, o), advance(dw, o * LANES), images)
-    for o in range(spec.ones):
-        outer_tile(one, spec, x, advance(dz, o), advance(dw, o * LANES), images)
+@block(nothing)
+def outer_products(emit, spec, x, dz, dw, first, count, images):
+    """The gradient of vectors first … first + count of the inputs."""
+    most = spec.six.images
+    whole = emit.multiple(count, most)
+    for vectors_, begin, end in ((most, 0, whole), (1, whole, count)):
+        with emit.loop(begin, end, vectors_) as v:
+            at = first + v
+            to = emit.advance(dw, at * spec.vector_size)
+            _outer_outputs(emit, spec, vectors_, emit.advance(x, at * LANES), dz, to, images)
 
 
 @kernel(x=FLOATS, dz=FLOATS, dw=FLOATS, step=LONGS)
@@ -178,16 +157,7 @@ def linear_backward_weight(spec, o, first, count):
 
     The step's second number is the images in the batch.
     """
-    images, v = o.step[1], first
-    six, five, one = spec.six, spec.five, spec.one
-    while v + six.images <= first + count:
-        dw = advance(o.dw, v * spec.vector_size)
-        outer_outputs(six, five, one, spec, advance(o.x, v * LANES), o.dz, dw, images)
-        v += six.images
-    while v < first + count:
-        x, dw = advance(o.x, v * LANES), advance(o.dw, v * spec.vector_size)
-        outer_outputs(six.of_one, five.of_one, one.of_one, spec, x, o.dz, dw, images)
-        v += 1
+    outer_products(spec, o.x, o.dz, o.dw, first, count, o.step[1])
 
 
 @block(accumulators)

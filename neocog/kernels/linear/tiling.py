@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 from math import inf
+from typing import Any
 
 from neocog.kernels.codegen.vector_types import LANES, REGISTERS
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import FeatureMap, LinearWeight, padded
 
-__all__ = ["FullyConnected", "Tile"]
+__all__ = ["FullyConnected", "Tile", "blocks_of_outputs"]
 
 # Parts of the inputs with separate sums where workers split a layer by its inputs; a fixed number,
 # so that the sum does not depend on the number of workers.
@@ -33,15 +34,9 @@ class Tile:
         """The number of sums."""
         return self.images * self.width
 
-    @property
-    def of_one(self) -> "Tile":
-        """The same for one image."""
-        return replace(self, images=1)
-
-    @property
-    def of_two(self) -> "Tile":
-        """The same for two images."""
-        return replace(self, images=2)
+    def of(self, images: int) -> "Tile":
+        """The same for another number of images."""
+        return replace(self, images=images)
 
     @property
     def twice(self) -> "Tile":
@@ -110,6 +105,11 @@ class FullyConnected(Spec):
         return 0.0 if self.relu else -inf
 
     @property
+    def bias_step(self) -> int:
+        """Floats from one output's bias to the next; 0 if zeros take its place."""
+        return int(self.bias)
+
+    @property
     def fives(self) -> int:
         """Blocks of five outputs."""
         whole = -self.outputs % 6
@@ -151,3 +151,12 @@ class FullyConnected(Spec):
     def vector_size(self) -> int:
         """Weights of one vector of inputs, an item of the weight's gradient."""
         return self.outputs * LANES
+
+
+def blocks_of_outputs(spec: Any) -> Any:
+    """For blocks: each tile of outputs, with the first of its outputs and how many tiles there are.
+
+    The last tile of fives may begin within the one before it.
+    """
+    fives_begin = 6 * spec.sixes
+    return (spec.six, 0, spec.sixes), (spec.five, fives_begin, spec.fives), (spec.one, 0, spec.ones)

@@ -12,7 +12,7 @@ none of the divisions by the stride takes time.
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from neocog.kernels.codegen.vector_types import LANES
@@ -35,6 +35,8 @@ class Side:
         kernel: taps of a window, of an adaptive one at most.
         stride: pixels from one window to the next; 0 if they are adaptive.
         padding: how many pixels before the map the first window begins.
+        begin, of: where these windows are but a part: the number of the first, and how many there
+            are in all, or 0.
     """
 
     size: int
@@ -42,13 +44,23 @@ class Side:
     kernel: int
     stride: int
     padding: int = 0
+    begin: int = 0
+    of: int = 0
+
+    def part(self, begin: int, end: int) -> "Side":
+        """Some of the windows."""
+        return replace(self, windows=end - begin, begin=begin, of=self.windows)
+
+    @property
+    def _numbers(self) -> range:
+        return range(self.begin, self.begin + self.windows)
 
     @property
     def origins(self) -> tuple[int, ...]:
         """Where each window's tap 0 is; before the map it is negative."""
         if self.stride:
-            return tuple(n * self.stride - self.padding for n in range(self.windows))
-        return tuple(n * self.size // self.windows for n in range(self.windows))
+            return tuple(n * self.stride - self.padding for n in self._numbers)
+        return tuple(n * self.size // (self.of or self.windows) for n in self._numbers)
 
     @property
     def firsts(self) -> tuple[int, ...]:
@@ -60,7 +72,7 @@ class Side:
         """The pixel after the last one of each window."""
         if self.stride:
             return tuple(min(self.size, origin + self.kernel) for origin in self.origins)
-        return tuple(-(-n * self.size // self.windows) for n in range(1, self.windows + 1))
+        return tuple(-(-(n + 1) * self.size // (self.of or self.windows)) for n in self._numbers)
 
     @property
     def taps(self) -> tuple[int, ...]:

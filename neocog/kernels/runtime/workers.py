@@ -6,39 +6,61 @@ parameter); a worker takes its own range of the items through all of them, `chun
 so that an instruction finds in the cache what the previous one wrote. Some groups end with a
 barrier. A whole epoch is one call; nothing returns to Python in between.
 
+The instructions of a group may also run over one *strip* of an image after another, so that a strip
+stays in the cache. A strip of a map is a map itself: it has another address and fewer rows, so the
+same kernels work on it. Workers take strips of a single image, but whole images of a batch.
+
 Images are assigned to workers in whole shards, which depend on network and batch only, so results
 do not depend on the number of workers. Nor does it matter between two barriers which worker takes a
 shard: a worker that has finished its own range steals items from the others (in groups with a
 `steal_size`). Otherwise all would wait for a core that another program uses for a while.
 """
 
-import numpy as np
-from numba import float64, int64, types
-from numba.extending import intrinsic
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
+from numba import float64, int64
+
+from neocog.kernels.codegen.arrays import pointer_to, stack_array
 from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
 from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
-from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, called_from_python, inlined
+from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, Compilable, inlined
 from neocog.kernels.compiler.operands import MOST_OPERANDS
+from neocog.kernels.compiler.python_function import python_function
 from neocog.kernels.runtime.waiting import raise_number, wait_for_more
 
 __all__ = [
     "ASKED",
+    "BY_IMAGE",
+    "BY_ITEM",
+    "BY_STRIP",
     "CONTROL_EACH",
     "CONTROL_SIZE",
     "DONE",
     "FIRST",
     "GROUP",
     "INSTRUCTION",
+    "KERNEL",
+    "NUMBERS",
+    "OPERANDS",
     "PATIENCE",
+    "STRIPS",
     "UNTIL",
+    "kinds",
     "run",
-    "work",
+    "run_job",
 ]
 
-#: Columns of the table of instructions.
-INSTRUCTION = 2 + 2 * MOST_OPERANDS
+#: Columns of the table of instructions: the addresses of the kernel, of its numbers, and of the
+#: addresses of those of each strip.
+KERNEL, NUMBERS, STRIPS = range(3)
+#: For each operand its address for item 0, and the bytes from one item to the next.
+OPERANDS, BY_ITEM = 3, 3 + MOST_OPERANDS
+#: In groups of strips also the bytes from one image of a chunk, and from one strip, to the next.
+BY_IMAGE, BY_STRIP = BY_ITEM + MOST_OPERANDS, BY_ITEM + 2 * MOST_OPERANDS
+INSTRUCTION = BY_STRIP + MOST_OPERANDS
 
 # Words of the control array, each on its own cache line.
 _ARRIVED, _GENERATION, _STOPPING = 0, 16, 32
@@ -65,24 +87,18 @@ GROUP = (
     "check_loss",
     "every",
     "steal_size",
+    "strips",
+    "joined",
 )
 _FIRST, _COUNT, _ITEMS, _CHUNK, _SHARD, _BARRIER, _CHECK_LOSS, _EVERY, _STEAL_SIZE = range(9)
+_STRIPS, _JOINED = 9, 10
 
 # Barriers at which a worker sleeps at once after spinning was in vain: beside other programs,
 # spinning would only take the core from the worker it waits for.
 _TIRED = 500
 
 _call = function_pointer_call(KERNEL_ARGUMENTS)
-
-
-@intrinsic
-def _data(typing_context, array):
-    """The pointer to an array's first element."""
-
-    def generate(context, builder, signature, arguments):
-        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
-
-    return types.CPointer(array.dtype)(array), generate
+_new_operands = stack_array(int64, MOST_OPERANDS)
 
 
 @inlined
@@ -112,29 +128,56 @@ def span(rank, workers, items, shard):
 
 
 @inlined
-def run_items(table, groups, g, operands, first, until):
-    """Run all of a group's instructions on a range of its items."""
-    chunk = groups[g, _CHUNK]
-    resolved = _data(operands)
-    for begin in range(first, until, chunk):
-        count = min(chunk, until - begin)
-        start = groups[g, _FIRST]
-        for i in range(start, start + groups[g, _COUNT]):
-            for o in range(MOST_OPERANDS):
-                operands[o] = table[i, 2 + 2 * o] + begin * table[i, 3 + 2 * o]
-            _call(table[i, 0], longs_at(table[i, 1]), resolved, begin, count)
+def run_whole(table, groups, g, operands, begin, count):
+    """Run all of a group's instructions on a chunk of its items."""
+    start = groups[g, _FIRST]
+    for i in range(start, start + groups[g, _COUNT]):
+        for o in range(MOST_OPERANDS):
+            operands[o] = table[i, OPERANDS + o] + begin * table[i, BY_ITEM + o]
+        _call(table[i, KERNEL], longs_at(table[i, NUMBERS]), operands, begin, count)
 
 
 @inlined
-def run_group(table, groups, g, operands, control, rank, workers, images):
-    """Run a group on this worker's items, then on items stolen from others."""
+def run_strips(table, groups, g, operands, begin, n, first, until):
+    """Run all of a group's instructions on strips of the n-th image of a chunk, one by one."""
+    start = groups[g, _FIRST]
+    for strip in range(first, until):
+        for i in range(start, start + groups[g, _COUNT]):
+            for o in range(MOST_OPERANDS):
+                of_image = begin * table[i, BY_ITEM + o] + n * table[i, BY_IMAGE + o]
+                of_strip = strip * table[i, BY_STRIP + o]
+                operands[o] = table[i, OPERANDS + o] + of_image + of_strip
+            numbers = longs_at(table[i, STRIPS])[strip]
+            _call(table[i, KERNEL], longs_at(numbers), operands, begin + n, 1)
+
+
+@inlined
+def run_items(table, groups, g, end, operands, first, until):
+    """Run groups g … end on a range of their items, which may be strips of one image."""
+    chunk = groups[g, _CHUNK]
+    if groups[g, _STRIPS] > 0 and groups[g, _ITEMS] > 0:
+        run_strips(table, groups, g, operands, 0, 0, first, until)
+        return
+    for begin in range(first, until, chunk):
+        count = min(chunk, until - begin)
+        for h in range(g, end):
+            if groups[h, _STRIPS] == 0:
+                run_whole(table, groups, h, operands, begin, count)
+            else:
+                for n in range(count):
+                    run_strips(table, groups, h, operands, begin, n, 0, groups[h, _STRIPS])
+
+
+@inlined
+def run_groups(table, groups, g, end, operands, control, rank, workers, images):
+    """Run groups g … end on this worker's items, then on items stolen from others."""
     items, shard = groups[g, _ITEMS], groups[g, _SHARD]
     if items == 0:
         items = images
     steal_size = groups[g, _STEAL_SIZE]
     if steal_size == 0 or workers == 1:
         low, high = span(rank, workers, items, shard)
-        run_items(table, groups, g, operands, low, high)
+        run_items(table, groups, g, end, operands, low, high)
         return
     for turn in range(workers):
         whose = (rank + turn) % workers
@@ -142,14 +185,14 @@ def run_group(table, groups, g, operands, control, rank, workers, images):
         first = low
         while first < high:
             first = low + atomic_add(control, CONTROL_SIZE + CONTROL_EACH * whose, steal_size)
-            run_items(table, groups, g, operands, first, min(high, first + steal_size))
+            run_items(table, groups, g, end, operands, first, min(high, first + steal_size))
 
 
 @inlined
 def work(table, groups, step, losses, record, control, rank, workers, total, batch):
-    """`run`, for calls from compiled code."""
+    """What `run` does."""
     before = flush_denormals()
-    operands = np.empty(MOST_OPERANDS, np.int64)
+    operands = pointer_to(_new_operands())
     generation = 0
     tired = 0
     every = 1
@@ -165,13 +208,17 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
         step[1] = images
         step[4] = done
         last = begin + batch >= total
-        for g in range(groups.shape[0]):
+        end = 0
+        while end < groups.shape[0]:
+            g, end = end, end + 1
+            while end < groups.shape[0] and groups[end, _JOINED] == 1:
+                end += 1
             if (done + 1) % groups[g, _EVERY] != 0 and not last:
                 continue
-            run_group(table, groups, g, operands, control, rank, workers, images)
-            if groups[g, _BARRIER] == 1:
+            run_groups(table, groups, g, end, operands, control, rank, workers, images)
+            if groups[end - 1, _BARRIER] == 1:
                 generation, tired = barrier(control, workers, generation, tired)
-            if groups[g, _CHECK_LOSS] == 1:
+            if groups[end - 1, _CHECK_LOSS] == 1:
                 # All workers add the same numbers in the same order, so they decide alike.
                 loss = 0.0
                 for n in range(images):
@@ -197,30 +244,47 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
     return done
 
 
-@called_from_python(
-    int64[:, ::1],
-    int64[:, ::1],
-    int64[::1],
-    float64[::1],
-    float64[::1],
-    int64[::1],
-    int64,
-    int64,
-    int64,
-    int64,
+@inlined
+def run_job(job):
+    """`run`, for calls from compiled code."""
+    return work(
+        job.table,
+        job.groups,
+        job.step,
+        job.losses,
+        job.record,
+        job.control,
+        job.rank,
+        job.workers,
+        job.total,
+        job.batch,
+    )
+
+
+@python_function(
+    table=int64[:, ::1],
+    groups=int64[:, ::1],
+    step=int64[::1],
+    losses=float64[::1],
+    record=float64[::1],
+    control=int64[::1],
+    rank=int64,
+    workers=int64,
+    total=int64,
+    batch=int64,
 )
-def run(table, groups, step, losses, record, control, rank, workers, total, batch):
+def run(job):
     """Run a program, as one worker of several, over `total` images in batches.
 
-    Args:
-        table: int64 [instructions, INSTRUCTION], this worker's: the addresses of the kernel and of
-            its numbers, then for each operand its address for item 0 and the bytes from one
-            item to the next.
+    Operands:
+        table: int64 [instructions, INSTRUCTION], this worker's.
         groups: int64 [groups, len(GROUP)]. `items` of 0 means the images of the batch. `steal_size`
             is how many items a worker takes at a time, first of its own range and then of the
             others'; 0: all of its own range and no more. It needs a barrier before and after the
             group. `check_loss` marks the group after whose barrier the batch's losses are checked.
-            A group runs in steps that `every` divides, counted from 1, and in the last.
+            A group runs in steps that `every` divides, counted from 1, and in the last. With
+            `strips` it runs over each image's strips, one by one; its `items`, if not 0, are those
+            of the only image. A `joined` group runs with the one before, chunk by chunk.
         step: int64 [5], this worker's: the beginning of the batch, images in it, earlier steps of
             the optimizer, images in all, earlier batches.
         losses: float64 [batch], the loss of each image of the batch.
@@ -236,4 +300,9 @@ def run(table, groups, step, losses, record, control, rank, workers, total, batc
         The number of finished batches, including those before `FIRST`. A mean loss that is not
         finite ends the run before its update.
     """
-    return work(table, groups, step, losses, record, control, rank, workers, total, batch)
+    return run_job(job)
+
+
+def kinds() -> Iterator[tuple[Compilable, Any]]:
+    """The one kind of the driver."""
+    yield run, None

@@ -5,6 +5,8 @@
     V[ξ, t, c] = (Bᵀ x[t, c] B)[ξ]          M[ξ, t, k] = Σ_c V[ξ, t, c] · U[ξ, c, k]
     U[ξ, c, k] = (G w[c, k] Gᵀ)[ξ]          y[t, k]    = Aᵀ M[t, k] A + bias[k]
 
+What becomes of y then is in `finishing`.
+
 (A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016;
 `transforms` has the matrices.) A tile of 4 × 4 outputs takes 36 multiplications per pair
 of channels instead of 144, one of 2 × 2 takes 16 instead of 36. The cost of the transforms grows
@@ -20,167 +22,84 @@ spread over their whole tile, not only over the kernel's window.
 from collections.abc import Iterator
 
 from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.loops import either_way
 from neocog.kernels.codegen.pointers import advance, stack_floats
 from neocog.kernels.codegen.vector_types import FLOATS, LANES
-from neocog.kernels.compiler.jit import Kernel, inlined, kernel
+from neocog.kernels.compiler.jit import Kernel, kernel
 from neocog.kernels.compiler.operands import maybe
-from neocog.kernels.gemm import Strides, multiply_rows
+from neocog.kernels.gemm import Strides, emit_product_rows
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.winograd.tiling import Winograd
-from neocog.kernels.winograd.transforms import (
-    output_transform,
-    part_of,
-    places,
-    transform_input,
+from neocog.kernels.winograd.finishing import (
+    CONSTANTS,
+    PATCH,
+    Results,
+    finish_tiles,
+    store_constants,
 )
+from neocog.kernels.winograd.tiles import transform_input_tiles
+from neocog.kernels.winograd.tiling import Winograd
 
-__all__ = ["kinds", "next_place", "place_of", "store_zero", "transform_tiles", "winograd_forward"]
-
-
-@block(nothing)
-def store_zero(emit, spec, to):
-    """One vector of zeros."""
-    emit.store(emit.constant(0.0), to)
+__all__ = ["kinds", "winograd_forward"]
 
 
-@inlined
-def place_of(spec, n):
-    """The image, row and column of y where tile `n` of all images begins."""
-    tile = n % spec.tiles
-    return n // spec.tiles, tile // spec.columns * spec.tile, tile % spec.columns * spec.tile
+def _multiply(emit, spec, u, v, m, taken):
+    """M of some tiles from their V."""
 
+    def product(of, of_v, of_u, to):
+        strides = Strides(spec.v_row, 0, 0, spec.m_row, 0, spec.u_block)
+        emit_product_rows(emit, of, strides, taken, of_v, of_u, to, spec.x.channels)
+        return []
 
-@inlined
-def next_place(spec, image, row, column):
-    """`place_of` the next tile, without divisions, which can take as long as a small tile."""
-    column += spec.tile
-    if column >= spec.y.width:
-        column = 0
-        row += spec.tile
-        if row >= spec.y.height:
-            row = 0
-            image += 1
-    return image, row, column
+    with emit.loop(0, spec.spots) as spot:
+        of_v, to_m = emit.advance(v, spot * spec.v_spot), emit.advance(m, spot * spec.m_spot)
+        of_spot = emit.advance(u, spot * spec.u_spot)
+        with emit.loop(0, spec.w.blocks) as k:
+            of_u, to = emit.advance(of_spot, k * spec.u_block), emit.advance(to_m, k * spec.block)
+            either_way(
+                emit,
+                spec.is_far,
+                lambda: product(spec.far_product, of_v, of_u, to),
+                lambda: product(spec.product, of_v, of_u, to),
+            )
 
 
 @block(nothing)
-def transform(emit, spec, x, v):
-    """V of one vector of channels of one tile."""
-    transform_input(emit, spec.side, places(emit, x, spec.x.row, spec.x.pixel), v, spec.v_spot)
+def convolve(emit, spec, x, u, operands, scratch, patch, constants, begin, end):
+    """y of the tiles begin … end, numbered through all images."""
+    store_constants(emit, constants)
+    results = Results.of(emit, spec, operands, constants)
+    v, m = scratch, emit.advance(scratch, spec.v_part)
+    with emit.loop(begin, end, spec.together) as first:
+        taken = emit.smaller(spec.together, end - first)
+        transform_input_tiles(emit, spec, x, v, first, taken, constants)
+        _multiply(emit, spec, u, v, m, taken)
+        finish_tiles(emit, spec, m, results, first, taken, patch)
 
 
-@block(nothing)
-def transform_part(emit, spec, x, v, rows, columns, zeros):
-    """`transform` for a tile with only `rows` × `columns` pixels, and zeros elsewhere."""
-    there = part_of(emit, places(emit, x, spec.x.row, spec.x.pixel), rows, columns, zeros)
-    transform_input(emit, spec.side, there, v, spec.v_spot)
-
-
-@inlined
-def transform_tiles(spec, images, v, begin, count):
-    """V of the tiles begin … begin + count, numbered through all images."""
-    zeros = stack_floats(LANES)
-    store_zero(spec, zeros)
-    image, row, column = place_of(spec, begin)
-    for n in range(count):
-        x = advance(images, image * spec.x.size + row * spec.x.row + column * spec.x.pixel)
-        rows, columns = spec.x_rows - row, spec.x_columns - column
-        for part in range(0, spec.x.pixel, spec.v_row):
-            to = advance(v, part // spec.v_row * spec.v_part + n * spec.v_row)
-            for c in range(0, min(spec.v_row, spec.x.pixel - part), LANES):
-                of, at = advance(x, part + c), advance(to, c)
-                if rows >= spec.side and columns >= spec.side:
-                    transform(spec, of, at)
-                else:
-                    transform_part(spec, of, at, rows, columns, zeros)
-        image, row, column = next_place(spec, image, row, column)
-
-
-def _finish(emit, spec, m, bias, y, gate):
-    """y of one vector of channels of one tile; `y` and `gate` are pointers to its pixels."""
-    zero, lowest = emit.constant(0.0), emit.constant(spec.lowest)
-    for i, row in enumerate(output_transform(emit, spec.side, m, spec.m_spot)):
-        for j, value in enumerate(row):
-            value = emit.add(value, emit.load(bias))
-            value = emit.select(emit.greater(lowest, value), lowest, value)
-            if spec.gated:
-                value = emit.select(emit.at_most(emit.load(gate(i, j)), zero), zero, value)
-            to = y(i, j)
-            emit.store(emit.add(emit.load(to), value) if spec.accumulate else value, to)
-
-
-@block(nothing)
-def finish(emit, spec, m, bias, y, gate):
-    """y of one vector of channels of one tile."""
-    of_y, of_gate = (
-        places(emit, y, spec.y.row, spec.y.pixel),
-        places(emit, gate, spec.gate.row, spec.gate.pixel),
-    )
-    _finish(emit, spec, m, bias, of_y, of_gate)
-
-
-@block(nothing)
-def finish_part(emit, spec, m, bias, y, gate, rows, columns, aside):
-    """`finish` for a tile with only `rows` × `columns` pixels; the others go to `aside`."""
-    of_y, of_gate = (
-        places(emit, y, spec.y.row, spec.y.pixel),
-        places(emit, gate, spec.gate.row, spec.gate.pixel),
-    )
-    of_y, of_gate = (part_of(emit, of, rows, columns, aside) for of in (of_y, of_gate))
-    _finish(emit, spec, m, bias, of_y, of_gate)
-
-
-@inlined
-def finish_tiles(spec, m, bias, results, gates, begin, count):
-    """y of the tiles begin … begin + count, numbered through all images."""
-    aside, zeros = stack_floats(LANES), stack_floats(LANES)
-    store_zero(spec, aside)
-    store_zero(spec, zeros)
-    image, row, column = place_of(spec, begin)
-    for n in range(count):
-        y = advance(results, image * spec.y.size + row * spec.y.row + column * spec.y.pixel)
-        of_gate = image * spec.gate.size + row * spec.gate.row + column * spec.gate.pixel
-        gate = advance(gates, of_gate)
-        rows, columns = spec.y.height - row, spec.y.width - column
-        for k in range(0, spec.y.pixel, LANES):
-            of, by = advance(m, n * spec.m_row + k), advance(bias, k) if spec.bias else zeros
-            to, through = advance(y, k), advance(gate, k)
-            if rows >= spec.tile and columns >= spec.tile:
-                finish(spec, of, by, to, through)
-            else:
-                finish_part(spec, of, by, to, through, rows, columns, aside)
-        image, row, column = next_place(spec, image, row, column)
-
-
-@kernel(x=FLOATS, u=FLOATS, bias=maybe(FLOATS), y=FLOATS, gate=maybe(FLOATS), scratch=FLOATS)
+@kernel(
+    x=FLOATS,
+    u=FLOATS,
+    bias=maybe(FLOATS),
+    y=FLOATS,
+    gate=maybe(FLOATS),
+    addend=maybe(FLOATS),
+    scratch=FLOATS,
+)
 def winograd_forward(spec, o, first, count):
     """y from x, U (`winograd_weight`) and the bias.
 
     `scratch` is a worker's, of `scratch_size` floats.
     """
-    images = advance(o.x, spec.x_start)
-    results = advance(o.y, spec.y.start)
-    gates = advance(o.gate, spec.gate.start)
-    v, m = o.scratch, advance(o.scratch, spec.v_part)
-    strides = Strides(spec.v_row, 0, 0, spec.m_row, 0, spec.u_block)
-    start = first if spec.parts else 0
-    end = start + (count if spec.parts else count * spec.tiles)
-    for begin in range(start, end, spec.together):
-        taken = min(spec.together, end - begin)
-        transform_tiles(spec, images, v, begin, taken)
-        for spot in range(spec.spots):
-            of_v, to_m = advance(v, spot * spec.v_spot), advance(m, spot * spec.m_spot)
-            for k in range(spec.w.blocks):
-                of_u = advance(o.u, spot * spec.u_spot + k * spec.u_block)
-                to = advance(to_m, k * spec.block)
-                multiply_rows(spec.product, strides, taken, of_v, of_u, to, spec.x.channels)
-        finish_tiles(spec, m, o.bias, results, gates, begin, taken)
+    patch, constants = stack_floats(PATCH), stack_floats(CONSTANTS)
+    begin = first if spec.parts else 0
+    end = begin + (count if spec.parts else count * spec.tiles)
+    operands = (o.bias, o.y, o.gate, o.addend)
+    x = advance(o.x, spec.x_start)
+    convolve(spec, x, o.u, operands, o.scratch, patch, constants, begin, end)
 
 
 def kinds() -> Iterator[tuple[Kernel, Winograd]]:
-    """A spec of every kind, with its kernel: U near or far, y written, added to or gated."""
-    for channels in (LANES, 2 * LANES, 3 * LANES):
-        for inputs in (1, 2**20 // channels):
-            x, y = FeatureMap(1, 1, inputs, 1, 1), FeatureMap(1, 1, channels)
-            for adds, gated in ((False, False), (True, False), (False, True)):
-                yield winograd_forward, Winograd(x, y, 1, 1, accumulate=adds, gated=gated)
+    """A spec of every kind, with its kernel."""
+    for vectors in (1, 2, 3):
+        y = FeatureMap(1, 1, vectors * LANES)
+        yield winograd_forward, Winograd(FeatureMap(1, 1, 1, 1, 1), y, 1, 1)

@@ -17,22 +17,25 @@ of S is one chain of sums over tiles in their order, however tiles are grouped.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.loops import repeat
+from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.pointers import advance, stack_floats
-from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS, vectors
-from neocog.kernels.compiler.jit import Kernel, inlined, kernel
+from neocog.kernels.codegen.vector_types import FLOATS, LANES, LONGS
+from neocog.kernels.compiler.jit import Kernel, kernel
 from neocog.kernels.compiler.operands import maybe
-from neocog.kernels.gemm import Strides, multiply_rows
+from neocog.kernels.convolution.bias_gradient import sum_of_pixels
+from neocog.kernels.gemm import Strides, emit_product_rows
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.winograd.forward import next_place, place_of, store_zero, transform_tiles
-from neocog.kernels.winograd.gradient_tiling import CHANNELS, WinogradGradient
-from neocog.kernels.winograd.transforms import (
-    part_of,
-    places,
-    transform_gradient,
-    transposed_weight_transform,
+from neocog.kernels.winograd.gradient_tiling import CHANNELS, WinogradGradient, WinogradPass
+from neocog.kernels.winograd.tiles import (
+    store_zeros,
+    transform_gradient_tiles,
+    transform_input_tiles,
 )
+from neocog.kernels.winograd.transforms import transposed_weight_transform
 
 __all__ = [
     "kinds",
@@ -48,90 +51,51 @@ __all__ = [
 _TILES = 64
 
 
-@inlined
-def clear(spec, to, floats):
-    """Set some whole vectors to zero."""
-    for at in range(0, floats, LANES):
-        store_zero(spec, advance(to, at))
+def _add_bias(emit, spec, bias, dy):
+    """Add dy, summed over the pixels of an image, to the bias sums."""
+    with emit.loop(0, spec.dy.pixel, LANES) as k:
+        total = sum_of_pixels(emit, spec, emit.advance(dy, k))
+        emit.store(emit.add(emit.load(bias, k), total), bias, k)
 
 
-@block(lambda *_: vectors(1))
-def one_vector(emit, spec, source):
-    """Load one vector."""
-    return [emit.load(source)]
-
-
-@block(lambda spec, *_: vectors(spec.chains))
-def some_vectors(emit, spec, source):
-    """Load a few vectors."""
-    return [emit.load(source, at * LANES) for at in range(spec.chains)]
-
-
-@block(accumulators)
-def add_vectors(emit, spec, sums, source):
-    """Add a few vectors."""
-    return [emit.add(value, emit.load(source, at * LANES)) for at, value in enumerate(sums)]
+def _add_group(emit, spec, x, dy, sums, scratch, zeros, first, taken):
+    """Add the products of some tiles to S."""
+    forward = spec.forward
+    v, w = scratch, emit.advance(scratch, spec.v_size)
+    transform_input_tiles(emit, forward, x, v, first, taken, zeros)
+    transform_gradient_tiles(emit, forward, dy, w, first, taken, zeros)
+    strides = Strides(0, forward.v_row, forward.m_row, 0, 0, 0)
+    with emit.loop(0, forward.spots) as spot:
+        of_v, of_w = emit.advance(v, spot * forward.v_spot), emit.advance(w, spot * forward.m_spot)
+        to_spot = emit.advance(sums, spot * spec.s_spot)
+        with emit.loop(0, spec.w.blocks) as k:
+            of, to = emit.advance(of_w, k * forward.block), emit.advance(to_spot, k * spec.panel)
+            emit_product_rows(emit, spec.product, strides, spec.x.channels, of_v, of, to, taken)
 
 
 @block(nothing)
-def keep_vectors(emit, spec, sums, to):
-    """Write a few vectors."""
-    for at, value in enumerate(sums):
-        emit.store(value, to, at * LANES)
-
-
-@inlined
-def add_bias(spec, bias, dy):
-    """Add dy, summed over all pixels, to the bias sums."""
-    for k in range(0, spec.dy.pixel, spec.chains * LANES):
-        sums = some_vectors(spec, advance(bias, k))
-        for row in range(spec.dy.height):
-            for column in range(spec.dy.width):
-                sums = add_vectors(
-                    spec, sums, advance(dy, row * spec.dy.row + column * spec.dy.pixel + k)
-                )
-        keep_vectors(spec, sums, advance(bias, k))
-
-
-@block(nothing)
-def transform(emit, spec, dy, w):
-    """W of one vector of channels of one tile."""
-    transform_gradient(
-        emit,
-        spec.forward.side,
-        places(emit, dy, spec.dy.row, spec.dy.pixel),
-        w,
-        spec.forward.m_spot,
-    )
-
-
-@block(nothing)
-def transform_part(emit, spec, dy, w, rows, columns, zeros):
-    """`transform` for a tile with only `rows` × `columns` pixels, and zeros elsewhere."""
-    there = part_of(emit, places(emit, dy, spec.dy.row, spec.dy.pixel), rows, columns, zeros)
-    transform_gradient(emit, spec.forward.side, there, w, spec.forward.m_spot)
-
-
-@inlined
-def transform_gradient_tiles(spec, images, w, begin, count):
-    """W of the tiles begin … begin + count, numbered through all images."""
-    zeros = stack_floats(LANES)
-    store_zero(spec, zeros)
-    image, row, column = place_of(spec.forward, begin)
-    for n in range(count):
-        dy = advance(images, image * spec.dy.size + row * spec.dy.row + column * spec.dy.pixel)
-        rows, columns = spec.dy.height - row, spec.dy.width - column
-        for part in range(0, spec.dy.pixel, spec.forward.m_row):
-            to = advance(
-                w, part // spec.forward.m_row * spec.forward.m_part + n * spec.forward.m_row
-            )
-            for k in range(0, min(spec.forward.m_row, spec.dy.pixel - part), LANES):
-                of, at = advance(dy, part + k), advance(to, k)
-                if rows >= spec.forward.tile and columns >= spec.forward.tile:
-                    transform(spec, of, at)
-                else:
-                    transform_part(spec, of, at, rows, columns, zeros)
-        image, row, column = next_place(spec.forward, image, row, column)
+def add_images(emit, spec, x, dy, sums, bias_sums, scratch, zeros, first, count):
+    """Add the gradients of some images to their shards' sums."""
+    store_zeros(emit, zeros, LANES)
+    tiles, together = spec.forward.tiles, spec.forward.together
+    end = first + count
+    with emit.loop(first // spec.shard, (end + spec.shard - 1) // spec.shard) as shard:
+        of_shard = emit.advance(sums, shard * spec.s_size)
+        bias = emit.advance(bias_sums, shard * spec.dy.pixel)
+        begins = shard * spec.shard
+        until = emit.smaller(end, begins + spec.shard) - first
+        is_new = emit.below(first - 1, begins)
+        with emit.when(is_new):
+            store_zeros(emit, of_shard, spec.s_size)
+        begin = Number(emit.builder, emit.select(is_new, begins - first, 0))
+        with emit.when(spec.bias):
+            with emit.when(is_new):
+                store_zeros(emit, bias, spec.dy.pixel)
+            with emit.loop(begin, until) as image:
+                _add_bias(emit, spec, bias, emit.advance(dy, image * spec.dy.size))
+        with emit.loop(begin * tiles, until * tiles, together) as tile:
+            taken = emit.smaller(together, until * tiles - tile)
+            _add_group(emit, spec, x, dy, of_shard, scratch, zeros, tile, taken)
 
 
 @kernel(x=FLOATS, dy=FLOATS, sums=FLOATS, bias_sums=FLOATS, scratch=FLOATS)
@@ -140,77 +104,105 @@ def winograd_backward_weight(spec, o, first, count):
 
     `sums` are S [shard], `bias_sums` [shard][K]; `scratch` is a worker's, of `scratch_size` floats.
     """
-    images = advance(o.x, spec.forward.x_start)
-    slopes = advance(o.dy, spec.dy.start)
-    v, w = o.scratch, advance(o.scratch, spec.v_size)
-    strides = Strides(0, spec.forward.v_row, spec.forward.m_row, 0, 0, 0)
-    n = 0
-    while n < count:
-        shard = (first + n) // spec.shard
-        until = min(count, (shard + 1) * spec.shard - first)
-        sums = advance(o.sums, shard * spec.s_size)
-        bias = advance(o.bias_sums, shard * spec.dy.pixel)
-        if (first + n) % spec.shard == 0:
-            clear(spec, sums, spec.s_size)
-            if spec.bias:
-                clear(spec, bias, spec.dy.pixel)
-        if spec.bias:
-            for image in range(n, until):
-                add_bias(spec, bias, advance(slopes, image * spec.dy.size))
-        for begin in range(
-            n * spec.forward.tiles, until * spec.forward.tiles, spec.forward.together
-        ):
-            taken = min(spec.forward.together, until * spec.forward.tiles - begin)
-            transform_tiles(spec.forward, images, v, begin, taken)
-            transform_gradient_tiles(spec, slopes, w, begin, taken)
-            for spot in range(spec.forward.spots):
-                of_v, of_w = (
-                    advance(v, spot * spec.forward.v_spot),
-                    advance(w, spot * spec.forward.m_spot),
-                )
-                to = advance(sums, spot * spec.s_spot)
-                for k in range(spec.w.blocks):
-                    of, at = advance(of_w, k * spec.forward.block), advance(to, k * spec.panel)
-                    multiply_rows(spec.product, strides, spec.x.channels, of_v, of, at, taken)
-        n = until
+    zeros = stack_floats(LANES)
+    x, dy = advance(o.x, spec.forward.x_start), advance(o.dy, spec.dy.start)
+    add_images(spec, x, dy, o.sums, o.bias_sums, o.scratch, zeros, first, count)
+
+
+@block(nothing)
+def transform_input(emit, spec, x, v, zeros, count):
+    """V of some images."""
+    forward = spec.gradient.forward
+    store_zeros(emit, zeros, LANES)
+    transform_input_tiles(emit, forward, x, v, 0, count * forward.tiles, zeros)
 
 
 @kernel(x=FLOATS, v=FLOATS)
 def winograd_transform_input(spec, o, first, count):
-    """V of some images; `v` is that of the batch, of `v_size` floats."""
-    images = advance(o.x, spec.forward.x_start)
-    v = advance(o.v, first * spec.forward.tiles * spec.forward.v_row)
-    transform_tiles(spec.forward, images, v, 0, count * spec.forward.tiles)
+    """V of some images, to its place in V of the whole batch."""
+    forward, zeros = spec.gradient.forward, stack_floats(LANES)
+    v = advance(o.v, first * forward.tiles * forward.v_row)
+    transform_input(spec, advance(o.x, forward.x_start), v, zeros, count)
+
+
+@block(nothing)
+def transform_gradient(emit, spec, dy, w, bias_sums, zeros, count):
+    """W and the bias gradients of some images."""
+    of = spec.gradient
+    with emit.when(of.bias), emit.loop(0, count) as image:
+        bias = emit.advance(bias_sums, image * of.dy.pixel)
+        store_zeros(emit, bias, of.dy.pixel)
+        _add_bias(emit, of, bias, emit.advance(dy, image * of.dy.size))
+    tiles = count * of.forward.tiles
+    store_zeros(emit, zeros, LANES)
+    transform_gradient_tiles(emit, of.forward, dy, w, 0, tiles, zeros)
 
 
 @kernel(dy=FLOATS, w=FLOATS, bias_sums=maybe(FLOATS))
 def winograd_transform_gradient(spec, o, first, count):
-    """W and the bias sums [image][K] of some images; `w` is W of the batch, of `w_size` floats."""
-    slopes = advance(o.dy, spec.dy.start)
-    w = advance(o.w, first * spec.forward.tiles * spec.forward.m_row)
-    if spec.bias:
-        for image in range(count):
-            bias = advance(o.bias_sums, image * spec.dy.pixel)
-            clear(spec, bias, spec.dy.pixel)
-            add_bias(spec, bias, advance(slopes, image * spec.dy.size))
-    transform_gradient_tiles(spec, slopes, w, 0, count * spec.forward.tiles)
+    """W of some images, to its place in W of the whole batch, and each one's bias gradient.
+
+    `bias_sums` are those of these images, [image][K].
+    """
+    forward, zeros = spec.gradient.forward, stack_floats(LANES)
+    w = advance(o.w, first * forward.tiles * forward.m_row)
+    dy = advance(o.dy, spec.gradient.dy.start)
+    transform_gradient(spec, dy, w, o.bias_sums, zeros, count)
 
 
-@block(nothing)
-def finish_weight(emit, spec, sums, spot, dw, tap):
+def _finish_weight(emit, side, sums, spot, dw, tap):
     """Gᵀ S G of one vector of output channels, to taps `tap` floats apart."""
-    rows = transposed_weight_transform(emit, spec.forward.side, sums, spot)
+    rows = transposed_weight_transform(emit, side, sums, spot)
     for n, value in enumerate(value for row in rows for value in row):
         emit.store(value, dw, emit.offset((n, tap)))
 
 
-@inlined
-def add_up(spec, to, source, apart, count):
+def _add_up(emit, to, source, apart, count):
     """One vector: the sum of `count` vectors, `apart` floats apart."""
-    total = one_vector(spec, source)
-    for n in range(1, count):
-        total = add_vectors(spec, total, advance(source, n * apart))
-    keep_vectors(spec, total, to)
+
+    def add(n, total):
+        return [emit.add(total[0], emit.load(source, (n + 1) * apart))]
+
+    (total,) = repeat(emit, count - 1, [emit.load(source)], add)
+    emit.store(total, to)
+
+
+def _sum_portion(emit, spec, v, w, sums, channels, tiles):
+    """S of a portion of input channels, over all tiles."""
+    forward = spec.forward
+    strides = Strides(0, 0, 0, 0, forward.v_spot, forward.m_spot)
+    store_zeros(emit, sums, spec.portion_size)
+    with emit.loop(0, tiles, _TILES) as begin:
+        of_v, of_w = emit.advance(v, begin * forward.v_row), emit.advance(w, begin * forward.m_row)
+        taken = emit.smaller(_TILES, tiles - begin)
+        with emit.loop(0, forward.spots) as spot:
+            from_v = emit.advance(of_v, spot * forward.v_spot)
+            from_w = emit.advance(of_w, spot * forward.m_spot)
+            to = emit.advance(sums, spot * spec.portion_spot)
+            emit_product_rows(
+                emit, spec.portion_product, strides, channels, from_v, from_w, to, taken
+            )
+
+
+@block(nothing)
+def sum_items(emit, spec, v, w, bias_sums, dw, db, sums, images, first, count):
+    """The gradients of some items from V and W of the batch."""
+    forward = spec.forward
+    with emit.loop(first, first + count) as item:
+        portion = item // spec.w.blocks
+        k, c = item - portion * spec.w.blocks, portion * CHANNELS
+        channels = emit.smaller(CHANNELS, spec.x.channels - c)
+        of_v, of_w = emit.advance(v, portion * forward.v_part), emit.advance(w, k * forward.m_part)
+        _sum_portion(emit, spec, of_v, of_w, sums, channels, images * forward.tiles)
+        to = emit.advance(dw, k * spec.w.block_size + c * forward.block)
+        with emit.loop(0, channels * forward.block, LANES) as at:
+            of, to_at = emit.advance(sums, at), emit.advance(to, at)
+            _finish_weight(emit, forward.side, of, spec.portion_spot, to_at, forward.u_block)
+        with emit.when(emit.both(spec.bias, emit.below(c, 1))):
+            of, to = (emit.advance(one, k * forward.block) for one in (bias_sums, db))
+            with emit.loop(0, forward.block, LANES) as at:
+                of_at, to_at = emit.advance(of, at), emit.advance(to, at)
+                _add_up(emit, to_at, of_at, spec.dy.pixel, images)
 
 
 @kernel(
@@ -228,33 +220,28 @@ def winograd_outer(spec, o, first, count):
     `bias_sums` are [image][K], `dw` is [K / block][i][j][C][block].
     """
     images = o.step[1]
-    sums = o.scratch
-    strides = Strides(0, 0, 0, 0, spec.forward.v_spot, spec.forward.m_spot)
-    tiles = images * spec.forward.tiles
-    for item in range(first, first + count):
-        k, portion = item % spec.w.blocks, item // spec.w.blocks
-        c = portion * CHANNELS
-        channels = min(CHANNELS, spec.x.channels - c)
-        clear(spec, sums, spec.portion_size)
-        for begin in range(0, tiles, _TILES):
-            of_v = advance(o.v, portion * spec.forward.v_part + begin * spec.forward.v_row)
-            of_w = advance(o.w, k * spec.forward.m_part + begin * spec.forward.m_row)
-            taken = min(_TILES, tiles - begin)
-            for spot in range(spec.forward.spots):
-                from_v, from_w = (
-                    advance(of_v, spot * spec.forward.v_spot),
-                    advance(of_w, spot * spec.forward.m_spot),
-                )
-                to = advance(sums, spot * spec.portion_spot)
-                multiply_rows(spec.portion_product, strides, channels, from_v, from_w, to, taken)
-        to = advance(o.dw, k * spec.w.block_size + c * spec.forward.block)
-        for at in range(0, channels * spec.forward.block, LANES):
-            finish_weight(
-                spec, advance(sums, at), spec.portion_spot, advance(to, at), spec.forward.u_block
-            )
-        if spec.bias and c == 0:
-            for at in range(k * spec.forward.block, (k + 1) * spec.forward.block, LANES):
-                add_up(spec, advance(o.db, at), advance(o.bias_sums, at), spec.dy.pixel, images)
+    sum_items(spec, o.v, o.w, o.bias_sums, o.dw, o.db, o.scratch, images, first, count)
+
+
+@block(nothing)
+def reduce_blocks(emit, spec, sums, bias_sums, dw, db, images, first, count):
+    """The gradients of some blocks of output channels from the shards' sums."""
+    of = spec.gradient
+    forward, end = of.forward, first + count
+    shards = (images + of.shard - 1) // of.shard
+    block_ = forward.block
+    with emit.when(of.bias), emit.loop(first * block_, end * block_, LANES) as k:
+        _add_up(emit, emit.advance(db, k), emit.advance(bias_sums, k), of.dy.pixel, shards)
+    with emit.loop(first, end) as k:
+        of_k, to = emit.advance(sums, k * of.panel), emit.advance(dw, k * of.w.block_size)
+        with emit.when(emit.below(1, shards)), emit.loop(0, forward.spots) as spot:
+            of_spot = emit.advance(of_k, spot * of.s_spot)
+            with emit.loop(0, forward.u_block, LANES) as at:
+                total = emit.advance(of_spot, at)
+                _add_up(emit, total, total, of.s_size, shards)
+        with emit.loop(0, forward.u_block, LANES) as at:
+            from_at, to_at = emit.advance(of_k, at), emit.advance(to, at)
+            _finish_weight(emit, forward.side, from_at, of.s_spot, to_at, forward.u_block)
 
 
 @kernel(sums=FLOATS, bias_sums=FLOATS, dw=FLOATS, db=maybe(FLOATS), step=LONGS)
@@ -263,31 +250,18 @@ def winograd_reduce(spec, o, first, count):
 
     `sums` are S [shard], `bias_sums` [shard][K], `dw` is [K / block][i][j][C][block].
     """
-    shards = (o.step[1] + spec.shard - 1) // spec.shard
-    if spec.bias:
-        for k in range(first * spec.forward.block, (first + count) * spec.forward.block, LANES):
-            add_up(spec, advance(o.db, k), advance(o.bias_sums, k), spec.dy.pixel, shards)
-    for k in range(first, first + count):
-        of, to = advance(o.sums, k * spec.panel), advance(o.dw, k * spec.w.block_size)
-        if shards > 1:
-            for spot in range(spec.forward.spots):
-                for at in range(0, spec.forward.u_block, LANES):
-                    total = advance(of, spot * spec.s_spot + at)
-                    add_up(spec, total, total, spec.s_size, shards)
-        for at in range(0, spec.forward.u_block, LANES):
-            finish_weight(spec, advance(of, at), spec.s_spot, advance(to, at), spec.forward.u_block)
+    images = o.step[1]
+    reduce_blocks(spec, o.sums, o.bias_sums, o.dw, o.db, images, first, count)
 
 
-def kinds() -> Iterator[tuple[Kernel, WinogradGradient]]:
+def kinds() -> Iterator[tuple[Kernel, Any]]:
     """A spec of every kind, with its kernel."""
-    for vectors_ in (1, 2, 3):
-        dy = FeatureMap(1, 1, vectors_ * LANES)
+    for vectors in (1, 2, 3):
+        dy = FeatureMap(1, 1, vectors * LANES)
         spec = WinogradGradient(FeatureMap(1, 1, 1, 1, 1), dy, 1, 1, shard=1)
-        for each in (
-            winograd_backward_weight,
-            winograd_reduce,
-            winograd_transform_input,
-            winograd_transform_gradient,
-            winograd_outer,
-        ):
-            yield each, spec
+        yield winograd_backward_weight, spec
+        yield winograd_outer, spec
+    of = WinogradPass(spec)
+    yield winograd_transform_input, of
+    yield winograd_transform_gradient, of
+    yield winograd_reduce, of

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.gemm import Product
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 from neocog.kernels.winograd.tiling import Winograd, spread
 
-__all__ = ["CHANNELS", "WinogradGradient"]
+__all__ = ["CHANNELS", "WinogradGradient", "WinogradPass"]
 
 #: Input channels whose S is summed at a time, for one block of output channels: three cache lines
 #: of V, and 110 KB of S with vectors of eight floats. V and W are packed in these widths: with all
@@ -98,11 +97,6 @@ class WinogradGradient(Spec):
         return self.portion_size
 
     @property
-    def chains(self) -> int:
-        """Vectors of the bias gradient that are summed at a time."""
-        return 2 if self.dy.pixel // LANES % 2 == 0 else 1
-
-    @property
     def portion_size(self) -> int:
         """Floats of a portion's S."""
         return self.forward.spots * self.portion_spot
@@ -119,7 +113,6 @@ class WinogradGradient(Spec):
         return replace(near, far_a=True, far_b=True)
 
     constants = (
-        "chains",
         "product",
         "portion_product",
         "forward.tile",
@@ -127,3 +120,12 @@ class WinogradGradient(Spec):
         "forward.spots",
         "forward.block",
     )
+
+
+@dataclass(frozen=True)
+class WinogradPass(Spec):
+    """A pass of a gradient in which there are no products, so that its code is the same for all."""
+
+    gradient: WinogradGradient
+
+    constants = ("gradient.forward.tile", "gradient.forward.side", "gradient.forward.spots")

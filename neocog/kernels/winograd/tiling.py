@@ -1,14 +1,14 @@
 """How a Winograd convolution is tiled, and the layouts of its arrays; see `forward`."""
 
-from dataclasses import dataclass
-from math import inf
+from dataclasses import dataclass, replace
 
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import Spec
+from neocog.kernels.elementwise.limits import LIMITS
 from neocog.kernels.gemm import Product
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
-__all__ = ["Winograd", "spread"]
+__all__ = ["Steps", "Winograd", "spread"]
 
 # Bytes of a group of tiles with all channels, at most …
 _GROUP_BYTES = 256 * 1024
@@ -34,12 +34,33 @@ def _apart(floats: int) -> int:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """Floats to a map's first pixel, and from one image, row, pixel and channel to the next.
+
+    With all of them 0, one vector takes the place of a map.
+    """
+
+    start: int = 0
+    image: int = 0
+    row: int = 0
+    pixel: int = 0
+    channel: int = 0
+
+    @classmethod
+    def of(cls, m: FeatureMap) -> "Steps":
+        """Those of a map."""
+        return cls(m.start, m.size, m.row, m.pixel, 1)
+
+
+@dataclass(frozen=True)
 class Winograd(Spec):
     """A 3 × 3 convolution with stride 1; maps as in `Convolution`, x in whole vectors.
 
     `top` and `left` are the rows and columns of zeros that x's border must have above and on the
     left; below and on the right it must be as wide as y needs. `tile` is the outputs along a side
-    of a tile, 4 or 2. With `accumulate` the result is added to y. With `parts` items are tiles of
+    of a tile, 4 or 2. `function` is one of `LIMITS`, and computed of the result; with `adds` the
+    `addend` is added before. For gradients there are `accumulate`, which adds the result to y, and
+    `gated`, which sets it to 0 where `gate` is not positive. With `parts` items are tiles of
     one image instead of images. `group` is the number of tiles that are transformed together; 0
     fits them to the caches. `v_width` and `m_width` are the channels of V and of M that are
     contiguous; 0, for all, is what the forward kernel needs.
@@ -51,7 +72,9 @@ class Winograd(Spec):
     left: int
     tile: int = 4
     bias: bool = True
-    relu: bool = False
+    function: str = "identity"
+    adds: bool = False
+    addend: FeatureMap = FeatureMap(1, 1, 1)
     accumulate: bool = False
     gated: bool = False
     gate: FeatureMap = FeatureMap(1, 1, 1)
@@ -68,6 +91,8 @@ class Winograd(Spec):
         below, right = self.y.height + 2 - self.x_rows, self.y.width + 2 - self.x_columns
         if self.top > self.x.border_h or self.left > self.x.border_w or below > 0 or right > 0:
             raise ValueError(f"The border of {self.x} is too small for {self.y}.")
+        if (self.accumulate or self.gated) and (self.adds or self.function != "identity"):
+            raise ValueError("A gradient has neither a function nor an addend.")
 
     @property
     def w(self) -> ConvolutionWeight:
@@ -182,22 +207,47 @@ class Winograd(Spec):
         return self.w.block
 
     @property
-    def lowest(self) -> float:
-        """What no number of y is below."""
-        return 0.0 if self.relu else -inf
-
-    @property
     def product(self) -> Product:
         """M of one point and one block of output channels."""
-        far = 4 * self.u_size > _NEAR_BYTES
-        return Product(self.w.vectors, a_depth=1, b_depth=self.block, far_b=far)
+        return Product(self.w.vectors, a_depth=1, b_depth=self.block)
 
-    constants = (
-        "tile",
-        "side",
-        "spots",
-        "block",
-        "accumulate",
-        "gated",
-        "product",
-    )
+    @property
+    def far_product(self) -> Product:
+        """The same if U comes from a distant cache."""
+        return replace(self.product, far_b=True)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it does."""
+        return 4 * self.u_size > _NEAR_BYTES
+
+    # What becomes of the result
+
+    @property
+    def low(self) -> float:
+        """The least number of y."""
+        return LIMITS[self.function][0]
+
+    @property
+    def high(self) -> float:
+        """The largest number of y."""
+        return LIMITS[self.function][1]
+
+    @property
+    def passed(self) -> bool:
+        """Whether something is added or gated, and not only limited."""
+        return self.adds or self.accumulate or self.gated
+
+    @property
+    def added(self) -> Steps:
+        """Through what is added."""
+        if self.accumulate:
+            return Steps.of(self.y)
+        return Steps.of(self.addend) if self.adds else Steps()
+
+    @property
+    def through(self) -> Steps:
+        """Through the gate."""
+        return Steps.of(self.gate) if self.gated else Steps()
+
+    constants = ("tile", "side", "spots", "block", "product", "far_product")

@@ -15,9 +15,6 @@ the points 0, ±1, ∞, for 4 × 4 at 0, ±a, ±b, ∞ with a = √½ and b = �
 
 The paper's points 0, ±1, ±2, ∞ have twice the error; the error of these is less than twice that of
 the direct sum. As points come in pairs, the sums of even and odd powers are computed once for both.
-
-Where a tile extends past the map's edge, it reads from a vector of zeros and writes to unused
-memory, so that the same code works for tiles of every size.
 """
 
 from collections.abc import Callable, Iterator
@@ -161,12 +158,12 @@ def places(emit: Any, pointer: Any, row: Any, column: Any) -> _Grid:
     return place
 
 
-def part_of(emit: Any, whole: _Grid, rows: Any, columns: Any, elsewhere: Any) -> _Grid:
-    """The pointers of `whole` within `rows` and `columns`, else `elsewhere`."""
+def part_of(emit: Any, whole: _Grid, rows: Any, columns: Any, elsewhere: _Grid) -> _Grid:
+    """The pointers of `whole` within `rows` and `columns`, else those of `elsewhere`."""
 
     def place(i: int, j: int) -> Any:
         inside = emit.both(emit.below(i, rows), emit.below(j, columns))
-        return emit.select(inside, whole(i, j), elsewhere)
+        return emit.select(inside, whole(i, j), elsewhere(i, j))
 
     return place
 

@@ -15,7 +15,6 @@ from neocog.kernels.codegen.vector_types import FLOATS, LANES
 from neocog.kernels.compiler.jit import Kernel, kernel
 from neocog.kernels.compiler.spec import Spec
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
-from neocog.kernels.winograd.forward import store_zero
 from neocog.kernels.winograd.tiling import Winograd
 from neocog.kernels.winograd.transforms import places, transform_weight
 
@@ -56,23 +55,23 @@ class WinogradWeight(Spec):
     constants = ("side",)
 
 
-@block(nothing)
-def transform(emit, spec, w, tap, u):
+def _transform(emit, spec, w, tap, u):
     """U of one vector of channels, from taps `tap` floats apart."""
     transform_weight(emit, spec.side, places(emit, w, 3 * tap, tap), u, spec.spot)
 
 
 @block(nothing)
-def transpose_tap(emit, spec, w, u):
-    """Transpose one tap, from vectors along U's input channels to vectors along its outputs."""
-    rows = [emit.load(w, o * spec.source.block) for o in range(LANES)]
-    for i, column in enumerate(emit.transpose(rows)):
-        emit.store(column, u, i * spec.w.block)
+def transform_block(emit, spec, w, u):
+    """U of a block of output channels."""
+    with emit.loop(0, spec.panel, LANES) as at:
+        _transform(emit, spec, emit.advance(w, at), spec.panel, emit.advance(u, at))
 
 
-@block(nothing)
-def transpose_part(emit, spec, w, u, ins, outs, zeros, aside):
-    """`transpose_tap` where only `ins` × `outs` channels exist; what lies beyond goes `aside`."""
+def _transpose(emit, spec, w, u, ins, outs, zeros, aside):
+    """Transpose one tap, from vectors along U's input channels to vectors along its outputs.
+
+    Only `ins` × `outs` channels exist; what lies beyond goes `aside`.
+    """
     rows = []
     for o in range(LANES):
         there = emit.below(o, outs)
@@ -82,13 +81,34 @@ def transpose_part(emit, spec, w, u, ins, outs, zeros, aside):
         emit.store(column, to)
 
 
+@block(nothing)
+def flip_block(emit, spec, weight, u, k, zeros, aside):
+    """U of one vector of output channels from `k` on."""
+    emit.store(emit.constant(0.0), zeros)
+    block_ = spec.w.block
+    outs = spec.w.out_channels - k
+    with emit.loop(0, spec.w.in_channels, LANES) as c:
+        of_block = c // spec.source.block
+        within = c - of_block * spec.source.block
+        of = of_block * spec.source.block_size + within + k * spec.source.block
+        of, to = emit.advance(weight, of), emit.advance(u, c * block_)
+        ins = spec.w.in_channels - c
+        # The taps are transposed, the last first, into the memory of the first nine points.
+        with emit.loop(0, 9) as tap:
+            from_tap = emit.advance(of, (8 - tap) * spec.source.tap_size)
+            to_tap = emit.advance(to, tap * spec.spot)
+            _transpose(emit, spec, from_tap, to_tap, ins, outs, zeros, aside)
+        with emit.loop(0, emit.smaller(LANES, ins)) as row:
+            at = emit.advance(to, row * block_)
+            _transform(emit, spec, at, spec.spot, at)
+
+
 @kernel(weight=FLOATS, u=FLOATS)
 def winograd_weight(spec, o, first, count):
     """U from the weight [K / block][i][j][C][block]; items are blocks of output channels."""
     for k in range(first, first + count):
-        for at in range(0, spec.panel, LANES):
-            of = advance(o.weight, k * spec.w.block_size + at)
-            transform(spec, of, spec.panel, advance(o.u, k * spec.panel + at))
+        of, to = advance(o.weight, k * spec.w.block_size), advance(o.u, k * spec.panel)
+        transform_block(spec, of, to)
 
 
 @kernel(weight=FLOATS, u=FLOATS)
@@ -98,27 +118,10 @@ def winograd_weight_flipped(spec, o, first, count):
     `weight` is the forward convolution's, [C / block][i][j][K][block].
     """
     zeros, aside = stack_floats(LANES), stack_floats(LANES)
-    store_zero(spec, zeros)
     block = spec.w.block
     for k in range(first * block, (first + count) * block, LANES):
-        to_block = advance(o.u, k // block * spec.panel + k % block)
-        outs = spec.w.out_channels - k
-        for c in range(0, spec.w.in_channels, LANES):
-            of_block = advance(o.weight, c // spec.source.block * spec.source.block_size)
-            of = advance(of_block, c % spec.source.block + k * spec.source.block)
-            to = advance(to_block, c * block)
-            ins = spec.w.in_channels - c
-            # The taps are transposed, the last first, into the memory of the first nine points.
-            for tap in range(9):
-                from_tap = advance(of, (8 - tap) * spec.source.tap_size)
-                to_tap = advance(to, tap * spec.spot)
-                if ins >= LANES and outs >= LANES:
-                    transpose_tap(spec, from_tap, to_tap)
-                else:
-                    transpose_part(spec, from_tap, to_tap, ins, outs, zeros, aside)
-            for row in range(min(LANES, ins)):
-                at = advance(to, row * block)
-                transform(spec, at, spec.spot, at)
+        to = advance(o.u, k // block * spec.panel + k % block)
+        flip_block(spec, o.weight, to, k, zeros, aside)
 
 
 def kinds() -> Iterator[tuple[Kernel, WinogradWeight]]:
