@@ -42,12 +42,13 @@ class LoadOp(Op):
 
     @staticmethod
     def _rows(images: Images) -> Rows:
-        """A strip's bytes lie where they would if it was an image of its own: hence even strips."""
+        height = images.x.height
 
         def spec_of(begin: int, end: int) -> Images:
-            return replace(images, x=replace(images.x, height=end - begin))
+            x = replace(images.x, height=end - begin)
+            return replace(images, x=x, above=begin, below=height - end)
 
-        return Rows(spec_of, images.x.height, {"x": images.x.row}, even=True)
+        return Rows(spec_of, height, {"x": images.x.row})
 
     @staticmethod
     def _augment(builder: Builder, spec: Augmented) -> None:
