@@ -34,20 +34,20 @@ class LoadOp(Op):
         images, options = Images(x, builder.training), builder.options
         if options is None or options.augment is None:
             of = {name: name for name in ("step", "scale", "shift")}
-            rows = self._rows(images)
+            # The strips of a single image are its items.
+            rows = self._rows(images, 0 if builder.single_image else x.height)
             builder.emit_rows(load_images, rows, "input", data=data, order=order, x="input", **of)
             return
         builder.plan.buffer("augment", len(AUGMENT_SETTINGS) * _LONG, Scope.SHARED)
         self._augment(builder, Augmented(images, options.augment, options.stored))
 
     @staticmethod
-    def _rows(images: Images) -> Rows:
-        """A strip's bytes lie where they would if it was an image of its own: hence even strips."""
-
+    def _rows(images: Images, apart: int) -> Rows:
         def spec_of(begin: int, end: int) -> Images:
-            return replace(images, x=replace(images.x, height=end - begin))
+            x = replace(images.x, height=end - begin)
+            return replace(images, x=x, before=begin, apart=apart)
 
-        return Rows(spec_of, images.x.height, {"x": images.x.row}, even=True)
+        return Rows(spec_of, images.x.height, {"x": images.x.row})
 
     @staticmethod
     def _augment(builder: Builder, spec: Augmented) -> None:

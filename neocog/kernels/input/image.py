@@ -30,10 +30,14 @@ class Images(Spec):
     """Loads images of bytes, height × width × channels, into the map x.
 
     With `gathered` the step's order of indices chooses the images; otherwise they come in sequence.
+    If x is some rows of the images, they come after `before` others, and from one image to the next
+    there are `apart` rows.
     """
 
     x: FeatureMap
     gathered: bool
+    before: int = 0
+    apart: int | None = None
 
     @property
     def row(self) -> int:
@@ -42,8 +46,18 @@ class Images(Spec):
 
     @property
     def image_size(self) -> int:
-        """Bytes of one image."""
+        """Bytes of one image, or of its rows."""
         return self.x.height * self.row
+
+    @property
+    def step(self) -> int:
+        """Bytes from one image to the next."""
+        return self.image_size if self.apart is None else self.apart * self.row
+
+    @property
+    def skipped(self) -> int:
+        """Bytes of an image before x."""
+        return self.before * self.row
 
     @property
     def alike(self) -> bool:
@@ -120,13 +134,13 @@ def load_images(spec, o, first, count):
     larger than any cache, and arrive while this step computes.
     """
     for n in range(count):
-        index = o.step[0] + first + n
+        index, skipped = o.step[0] + first + n, spec.skipped
         if spec.gathered:
             following = index + o.step[1]
             if following < o.step[3]:
-                fetch(spec, advance(o.data, o.order[following] * spec.image_size))
+                fetch(spec, advance(o.data, o.order[following] * spec.step + skipped))
             index = o.order[index]
-        source = advance(o.data, index * spec.image_size)
+        source = advance(o.data, index * spec.step + skipped)
         x = advance(o.x, n * spec.x.size + spec.x.start)
         for row in range(spec.x.height):
             to = advance(x, row * spec.x.row)
