@@ -160,7 +160,8 @@ FUNCTIONS = {
         "batch_size": 4, "optimizer": SGD(), "schedule": schedules.Cosine(), "averaging": None,
         "augmentation": neocog.Augmentation(), "label_smoothing": 0.0,
         "class_weights": None, "pos_weight": None, "sample_weights": None, "balance": None,
-        "clip_norm": None, "accumulate": 1, "freeze_after": None, "seed": 0, "threads": 1, "log_every": 1,
+        "clip_norm": None, "accumulate": 1, "freeze_after": None, "seed": 0, "threads": 1,
+        "log_every": 1,
         "classes": None, "callback": None, "resume": None, "monitor": "loss", "patience": 1}),
     "find_lr": (neocog.find_lr, {
         "network": NET, "data": DATA, "settings": None, "sample_weights": None, "batch_size": 4,

@@ -11,7 +11,7 @@ from typing import Any
 
 from neocog.engine.plan import Group, Instruction, Plan, Scope
 from neocog.engine.program_options import ProgramOptions
-from neocog.engine.strips import Emitted, Rows, runs
+from neocog.engine.strips import Emitted, Rows, parts_of
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.elementwise.add import ElementwiseAdd, add_maps, copy_map
 from neocog.kernels.layout import FeatureMap
@@ -97,35 +97,33 @@ class Builder:
         self._images.append(Emitted(instruction, named, rows))
         return self._images[-1]
 
-    def _settled(self, one: Emitted, size: int) -> Instruction:
-        """The instruction on strips of `size` rows; on whole images if it is 0."""
+    def _over(self, one: Emitted, strips: Sequence[tuple[int, int]] | None) -> Instruction:
+        """An instruction on strips of images; on whole ones if None."""
         whole, rows = one.instruction, one.rows
         if rows is None:
             return whole
-        strips = rows.of_size(size or rows.height)
-        one.strips = len(strips)
+        one.strips = len(strips) if strips else 1
         for name, floats in rows.each.items():
             self.per_image(one.named[name], one.strips * floats)
-        if not size:
+        if strips is None:
             return whole
-        apart = {name: rows.bytes_of(name, size) for name in rows.floats}
-        apart |= {name: floats * FLOAT for name, floats in rows.each.items()}
         of: dict[str, str | None] = dict(one.named)
-        for name in apart.keys() & of.keys():
+        apart = {name: rows.bytes_of(name, strips[0][1]) for name in rows.floats}
+        apart |= {name: floats * FLOAT for name, floats in rows.each.items()}
+        for name in apart.keys() & one.named.keys():
             of[name] = self.plan.part(one.named[name], 0, apart[name])
-        specs = [rows.spec_of(begin, end) for begin, end in strips]
+        specs = [rows.spec_of(*strip) for strip in strips]
         return Instruction.of(whole.kernel, specs[0], whole.layer, specs, **of)
 
     def cut(self, *, barrier: bool = True) -> None:
         """End the current group of image instructions, if it has any."""
         if self._images:
             emitted, self._images = self._images, []
-            parts = runs(emitted, self.workers if self.single_image else 0)
-            for run, size in parts:
-                is_last = run is parts[-1][0]
-                of = [self._settled(one, size) for one in run]
-                ends = barrier if is_last else self.single_image
-                self._add(of, run[0].strips if size else 0, barrier=ends)
+            parts = parts_of(emitted, self.workers if self.single_image else 0)
+            for n, part in enumerate(parts, 1):
+                ends = barrier if n == len(parts) else self.single_image
+                instructions = [self._over(*member) for member in part.members]
+                self._add(instructions, part.strips, barrier=ends)
             self.plan.groups += self._following
             self._following = []
 

@@ -82,8 +82,8 @@ class Group:
     steps, or, where `every` is 0, only when parameters were written from outside.
 
     With `strips` the instructions run over one strip of an image after another. Then `items` are
-    the strips, which workers share, of the only image, and kernels are told the strip as their
-    item; or 0, and a worker takes all strips of its images. A group that is `joined`
+    the strips, which workers share, of the only image; or 0, and a worker takes all strips of its
+    images. Kernels are told the image as their one item, not the strip. A group that is `joined`
     runs with the one before, chunk by chunk of the images of both.
     """
 

@@ -3,10 +3,13 @@
 A strip of a map is a map itself: it begins where its first row does, and has fewer rows. So a
 kernel that computes rows alone works on a strip if its spec is that of the strip.
 
-Instructions on large images run over one strip after another in *runs*, so that an instruction
-finds what the one before wrote in the second-level cache. One that reads rows above and below those
-it computes, as a 3 × 3 convolution does, begins a run of its own, unless other instructions wrote
-these rows long before.
+Instructions on large images run over one strip after another, in *runs*, so that an instruction
+finds in the second-level cache what the one before it wrote. Where workers share a single image,
+each takes some strips of a run.
+
+A convolution that reads rows above and below those that it computes begins another run, if the
+instructions before it write these. (Letting them keep a row ahead of it within one run was tried,
+and gave nothing beyond noise.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,15 +20,18 @@ from typing import Any
 
 from neocog.engine.plan import Instruction
 
-__all__ = ["Emitted", "Rows", "runs"]
+__all__ = ["Emitted", "Part", "Rows", "parts_of"]
 
 _FLOAT = 4
 
-# Bytes of a run's maps from which on workers share its rows, which takes a barrier.
+# Bytes of a run's maps from which on workers share a single image's rows, which takes a barrier.
 _LEAST_SHARED = 64 * 1024
 
 # Bytes of a run's maps that stay in a second-level cache.
 _NEAR = 1024 * 1024
+
+#: The first rows of strips and those after the last.
+Strips = list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,6 @@ class Rows:
             are of one kind.
         height: rows in all.
         floats: of operands that are other ones for other rows, the floats from a row to the next.
-        even: whether all strips must have equally many rows.
         apart: the operands of which rows other than those it computes are read.
         each: of operands of which every strip has one of its own, floats. They are allocated when
             the strips are known.
@@ -47,7 +52,6 @@ class Rows:
     spec_of: Callable[[int, int], Any]
     height: int
     floats: Mapping[str, int | Fraction]
-    even: bool = False
     apart: tuple[str, ...] = ()
     each: Mapping[str, int] = field(default_factory=dict)
     multiple: int = 1
@@ -67,9 +71,9 @@ class Rows:
         """From the first of so many rows of an operand to the first behind them."""
         return int(self.floats[name] * rows * _FLOAT)
 
-    def of_size(self, rows: int) -> list[tuple[int, int]]:
-        """Strips of so many rows, of which the last may have less or a few more."""
-        begins = list(range(0, self.height, rows))
+    def strips(self, size: int) -> Strips:
+        """Strips of `size` rows; the last has the rest, or a few more."""
+        begins = list(range(0, self.height, size))
         if len(begins) > 1 and self.height - begins[-1] < self.multiple:
             begins.pop()
         return list(zip(begins, [*begins[1:], self.height], strict=True))
@@ -92,61 +96,85 @@ class Emitted:
     strips: int = 1
 
     @property
-    def _apart(self) -> set[str]:
-        apart = self.rows.apart if self.rows else ()
-        return {self.named[name] for name in apart if name in self.named}
+    def apart(self) -> set[str]:
+        """`Rows.apart`, as buffers."""
+        names = self.rows.apart if self.rows else ()
+        return {self.named[name] for name in names if name in self.named}
 
     def follows(self, other: "Emitted") -> bool:
         """Whether it may run over a strip before the other one has run over the next."""
         if self.rows is None or other.rows is None or self.rows.height != other.rows.height:
             return False
         touched, by_other = set(self.named.values()), set(other.named.values())
-        return not (self._apart & by_other or other._apart & touched)
+        return not (self.apart & by_other or other.apart & touched)
 
 
-def runs(emitted: Sequence[Emitted], workers: int) -> list[tuple[list[Emitted], int]]:
-    """Instructions that run together, and the rows of a strip of each; 0 for whole images.
+@dataclass(frozen=True)
+class Part:
+    """Instructions that run together.
+
+    Attributes:
+        members: them, each with its strips; None for whole images.
+        strips: how many strips all of them run over, one after another; 0 for none.
+    """
+
+    members: list[tuple[Emitted, Strips | None]]
+    strips: int = 0
+
+
+def parts_of(emitted: Sequence[Emitted], workers: int) -> list[Part]:
+    """Instructions in their order, as they run together.
 
     So many workers share the strips of a single image; 0 workers: each takes whole images.
     """
+    parts: list[Part] = []
+    for run in _runs(emitted):
+        rows = [one.rows for one in run if one.rows is not None]
+        size = _strip_rows(rows, _bytes(run), workers) if rows else 0
+        if size:
+            strips = [of.strips(size) for of in rows]
+            parts.append(Part(list(zip(run, strips, strict=True)), len(strips[0])))
+        elif parts and parts[-1].strips == 0:
+            parts[-1].members.extend((one, None) for one in run)
+        else:
+            parts.append(Part([(one, None) for one in run]))
+    return parts
+
+
+def _runs(emitted: Sequence[Emitted]) -> list[list[Emitted]]:
     found: list[list[Emitted]] = []
     for one in emitted:
         if found and all(one.follows(other) for other in found[-1]):
             found[-1].append(one)
         else:
             found.append([one])
-    joined: list[tuple[list[Emitted], int]] = []
-    for run in found:
-        rows = _rows(run, workers)
-        if joined and rows == joined[-1][1] == 0:
-            joined[-1][0].extend(run)
-        else:
-            joined.append((run, rows))
-    return joined
+    return found
 
 
-def _rows(run: Sequence[Emitted], workers: int) -> int:
-    """The rows of the strips into which a run cuts images; 0 if that does not pay."""
-    every = [one.rows for one in run if one.rows is not None]
-    if not every:
-        return 0
+def _bytes(run: Sequence[Emitted]) -> int:
+    """All maps of an image."""
     sizes: dict[str, int] = {}
-    for one, of in zip(run, every, strict=True):
-        for name in of.floats.keys() & one.named.keys():
-            buffer = one.named[name]
-            sizes[buffer] = max(sizes.get(buffer, 0), of.bytes_of(name, of.height))
-    total, height = sum(sizes.values()), every[0].height
-    shared = workers > 1 and total >= _LEAST_SHARED
-    if not shared and (len(every) == 1 or total <= _NEAR):
+    for one in run:
+        for name, buffer in one.named.items():
+            if one.rows is not None and name in one.rows.floats:
+                size = one.rows.bytes_of(name, one.rows.height)
+                sizes[buffer] = max(sizes.get(buffer, 0), size)
+    return sum(sizes.values())
+
+
+def _strip_rows(rows: Sequence[Rows], size: int, workers: int) -> int:
+    """Rows of a strip of maps of so many bytes; 0 if strips do not pay."""
+    shared = workers > 1 and size >= _LEAST_SHARED
+    if not shared and (len(rows) == 1 or size <= _NEAR):
         return 0
-    most = max(1, min(height * _NEAR // total, -(-height // max(1, workers))))
-    multiple = lcm(*(of.multiple for of in every))
-    if not workers or any(of.even for of in every):
+    height, multiple = rows[0].height, lcm(*(of.multiple for of in rows))
+    most = max(1, min(height * _NEAR // size, -(-height // max(1, workers))))
+    if workers:
+        found = _balanced(height, workers, most, multiple)
+    else:  # equally many rows in each, as statistics of strips need them
         fitting = (n for n in range(most, 0, -1) if height % n == 0 and n % multiple == 0)
-        rows = next(fitting, 0)
-    else:
-        rows = _balanced(height, workers, most, multiple)
-    return rows if rows < height else 0
+        found = next(fitting, height)
+    return found if found < height else 0
 
 
 def _balanced(height: int, workers: int, most: int, multiple: int) -> int:

@@ -109,12 +109,13 @@ def _add_products(emit, p, strides, values, depth):
     """Add the products of the next few k; `values` are pointers to A and B, and the sums."""
     a, b, *sums = values
     for _ in range(depth):
-        # Otherwise LLVM would load what A has for several k at once, for lack of pointers, and
-        # has no registers for that.
-        a = emit.opaque(a)
+        # Without `opaque`, LLVM would load what A has for several k at once, for lack of pointers,
+        # and has no registers for that. Nor has it for multiples of the rows' distance.
+        a = place = emit.opaque(a)
         of_b = [emit.load(b, v * LANES) for v in range(p.vectors)]
         for row in range(p.rows):
-            of_a = emit.broadcast(a, emit.offset((row, strides.a_row)))
+            of_a = emit.broadcast(place)
+            place = emit.advance(place, strides.a_row)
             for v in range(p.vectors):
                 at = row * p.vectors + v
                 sums[at] = emit.fma(of_a, of_b[v], sums[at])
@@ -136,12 +137,11 @@ def _prefetch(emit, p, strides, a, b):
 def emit_product(emit, p, strides, a, b, c, depth):
     """For blocks: the product for `p.rows` rows."""
     strides = _all_strides(p, strides)
-    places = [
-        emit.offset((row, strides.c_row), (v, LANES))
-        for row in range(p.rows)
-        for v in range(p.vectors)
-    ]
-    sums = [emit.load(c, at) if p.accumulate else emit.constant(0.0) for at in places]
+    rows = [c]
+    while len(rows) < p.rows:
+        rows.append(emit.advance(rows[-1], strides.c_row))
+    places = [emit.advance(row, v * LANES) for row in rows for v in range(p.vectors)]
+    sums = [emit.load(place) if p.accumulate else emit.constant(0.0) for place in places]
     whole = depth // _UNROLL
 
     def some(_, values):
@@ -153,8 +153,8 @@ def emit_product(emit, p, strides, a, b, c, depth):
 
     values = repeat(emit, whole, [a, b, *sums], some)
     sums = repeat(emit, depth - whole * _UNROLL, values, one)[2:]
-    for value, at in zip(sums, places, strict=True):
-        emit.store(value, c, at)
+    for value, place in zip(sums, places, strict=True):
+        emit.store(value, place)
 
 
 def emit_product_rows(emit, p, strides, rows, a, b, c, depth):

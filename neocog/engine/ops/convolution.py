@@ -5,16 +5,13 @@ second input. With pooling it stores each maximum and its position, the winner, 
 pass visits winners only.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.convolution_rows import convolution_rows, weight_gradient_rows
+from neocog.engine.ops.packing import convolution_parameter, vector_parameter
 from neocog.engine.ops.winograd import (
     winograd_convolve,
     winograd_input_gradient,
@@ -22,7 +19,6 @@ from neocog.engine.ops.winograd import (
     winograd_weight_gradient,
 )
 from neocog.engine.plan import Instruction
-from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter, Tensor
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution.bias_gradient import BiasGradient, conv2d_backward_bias
@@ -50,8 +46,6 @@ from neocog.layers import BatchNorm2d, Conv2d
 
 __all__ = ["ConvolutionOp"]
 
-Floats = NDArray[np.float32]
-
 _NONE = FeatureMap(1, 1, 1)
 
 # Vectors of all taps of a winner up to which the code is unrolled.
@@ -60,24 +54,6 @@ _MOST_SCATTERED = 100
 # Floats of a weight above which its gradient is computed over the whole batch, item by item,
 # because a shard's sum would no longer stay in a core's cache.
 _LARGE = 40_000
-
-
-def _emit_rows(
-    builder: Builder, spec: Convolution, name: str, operands: Mapping[str, str | None]
-) -> None:
-    """Add a convolution of images, row by row if it does not pool."""
-    if spec.pool:
-        builder.emit(conv2d_forward, spec, name, **operands)
-        return
-
-    def spec_of(begin: int, end: int) -> Convolution:
-        return replace(spec, y=replace(spec.y, height=end - begin))
-
-    floats = {"x": spec.row_step, "y": spec.y.row, "gate": spec.gate.row, "addend": spec.addend.row}
-    apart = () if spec.w.kernel_h == 1 else ("x",)
-    builder.emit_rows(
-        conv2d_forward, Rows(spec_of, spec.y.height, floats, apart=apart), name, **operands
-    )
 
 
 @dataclass(eq=False)
@@ -203,16 +179,8 @@ class ConvolutionOp(Op):
 
     def parameters(self) -> list[Parameter]:
         """``weight`` and ``bias``."""
-        w = self._weight
-        weight = Parameter(
-            f"{self.name}.weight",
-            (w.out_channels, w.group_in, w.kernel_h, w.kernel_w),
-            w.size,
-            lambda value: pack_convolution(w, value),
-            lambda packed: unpack_convolution(w, packed),
-            w if w.groups == 1 else None,
-        )
-        bias = vector_parameter(f"{self.name}.bias", w.out_channels)
+        weight = convolution_parameter(f"{self.name}.weight", self._weight)
+        bias = vector_parameter(f"{self.name}.bias", self.layer.out_channels)
         return [weight, bias] if self._has_bias else [weight]
 
     # Forward
@@ -263,8 +231,10 @@ class ConvolutionOp(Op):
         if by_parts:
             parts = spec.bands * spec.w.blocks
             builder.emit_parts(conv2d_forward, spec, self.name, parts=parts, **operands)
+        elif spec.pool:
+            builder.emit(conv2d_forward, spec, self.name, **operands)
         else:
-            _emit_rows(builder, spec, self.name, operands)
+            builder.emit_rows(conv2d_forward, convolution_rows(spec), self.name, **operands)
 
     @property
     def _has_many_pixels(self) -> bool:
@@ -297,7 +267,7 @@ class ConvolutionOp(Op):
             sums = ShardSum(w, self.layer.bias, builder.shard)
             spec = self._gradient(builder.shard)
             of = self._shards(builder, sums) | {"x": self.x.name, "dy": dy}
-            builder.emit_rows(conv2d_backward_weight, self._gradient_rows(spec), name, **of)
+            builder.emit_rows(conv2d_backward_weight, weight_gradient_rows(spec), name, **of)
         gradients = {"dw": f"{name}.weight.gradient", "db": self._bias_gradient, "step": "step"}
         of = self._shards(builder, sums)
         reduce = Instruction.of(conv2d_reduce, sums, name, **of, **gradients)
@@ -313,16 +283,6 @@ class ConvolutionOp(Op):
         of_dy = self.y.gradient_map
         steps = {**self._steps, **self._crop}
         return WeightGradient(self.x.map, of_dy, self._weight, self.layer.bias, shard, **steps)
-
-    def _gradient_rows(self, spec: WeightGradient) -> Rows:
-        def spec_of(begin: int, end: int) -> WeightGradient:
-            dy = replace(spec.dy, height=end - begin)
-            x = replace(spec.x, height=dy.height) if spec.flat else spec.x
-            return replace(spec, x=x, dy=dy, continued=begin > 0)
-
-        floats = {"x": spec.row_step, "dy": spec.dy.row}
-        apart = () if spec.w.kernel_h == 1 else ("x",)
-        return Rows(spec_of, spec.dy.height, floats, apart=apart)
 
     @property
     def _bias_gradient(self) -> str | None:
@@ -401,7 +361,7 @@ class ConvolutionOp(Op):
                 accumulate=adds,
             )
             of = {"x": dy, "weight": flipped, "y": dx, "gate": gate}
-            _emit_rows(builder, plain, name, of)
+            builder.emit_rows(conv2d_forward, convolution_rows(plain), name, **of)
         else:
             of = {"dy": dy, "weight": flipped, "dx": dx, "gate": gate}
             builder.emit(conv2d_backward_input_strided, spec, name, **of)
@@ -435,21 +395,3 @@ class ConvolutionOp(Op):
         of = {"weight": f"{name}.weight", "flipped": f"{name}.weight.flipped"}
         flip = Instruction.of(conv2d_flip_weight, FlippedWeight(w), name, **of)
         builder.refresh(flip, w.blocks)
-
-
-def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:
-    """A weight [out, in, i, j] in the layout `w`, flat, with zeros as padding."""
-    kernel = (w.kernel_h, w.kernel_w)
-    fill = w.group_blocks * w.block - w.group_out
-    groups = value.reshape(w.groups, w.group_out, w.group_in, *kernel)
-    full = np.pad(groups, ((0, 0), (0, fill), (0, 0), (0, 0), (0, 0)))
-    blocks = full.reshape(w.blocks, w.block, w.group_in, *kernel)
-    return blocks.transpose(0, 3, 4, 2, 1).ravel()
-
-
-def unpack_convolution(w: ConvolutionWeight, packed: Floats) -> Floats:
-    """The inverse of `pack_convolution`; a copy."""
-    kernel = (w.kernel_h, w.kernel_w)
-    blocks = packed.reshape(w.blocks, *kernel, w.group_in, w.block).transpose(0, 4, 3, 1, 2)
-    rows = blocks.reshape(w.groups, -1, w.group_in, *kernel)[:, : w.group_out]
-    return np.array(rows.reshape(w.out_channels, w.group_in, *kernel), order="C")

@@ -1,18 +1,16 @@
 """Depthwise convolutions: one kernel per channel."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from math import lcm
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.convolution_rows import depthwise_gradient_rows, depthwise_rows
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Instruction
-from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.convolution.depthwise import depthwise_forward
@@ -34,25 +32,6 @@ from neocog.layers import BatchNorm2d, Conv2d
 __all__ = ["DepthwiseOp"]
 
 Floats = NDArray[np.float32]
-
-
-def _rows(spec: Depthwise) -> Rows:
-    def spec_of(begin: int, end: int) -> Depthwise:
-        return replace(spec, y=replace(spec.y, height=end - begin))
-
-    down = spec.down
-    floats: dict[str, int | Fraction] = {"y": spec.y.row}
-    floats["x"] = Fraction(down.stride * spec.x.row, down.phases)
-    multiple = lcm(down.phases, spec.lines)
-    return Rows(spec_of, spec.y.height, floats, apart=("x",), multiple=multiple)
-
-
-def _gradient_rows(spec: DepthwiseGradient) -> Rows:
-    def spec_of(begin: int, end: int) -> DepthwiseGradient:
-        return replace(spec, dy=replace(spec.dy, height=end - begin), continued=begin > 0)
-
-    floats = {"x": spec.stride_h * spec.x.row, "dy": spec.dy.row}
-    return Rows(spec_of, spec.dy.height, floats, apart=("x",))
 
 
 @dataclass(eq=False)
@@ -127,7 +106,7 @@ class DepthwiseOp(Op):
             "bias": f"{self.name}.bias" if self._has_bias else None,
             "y": builder.map(self.y.name, self.y.map),
         }
-        builder.emit_rows(depthwise_forward, _rows(spec), self.name, **operands)
+        builder.emit_rows(depthwise_forward, depthwise_rows(spec), self.name, **operands)
 
     def backward(self, builder: Builder) -> None:
         """The weight's gradient, then x's."""
@@ -138,7 +117,7 @@ class DepthwiseOp(Op):
             maps = self.y.gradient_map, self.x.gradient_map
             spec = Depthwise(*maps, *self._axes(gradient_axis), self.layer.kernel[1])
             of = {"x": dy, "weight": f"{self.name}.weight", "y": dx}
-            builder.emit_rows(depthwise_forward, _rows(spec), self.name, **of)
+            builder.emit_rows(depthwise_forward, depthwise_rows(spec), self.name, **of)
             builder.add_gradient(self.x, dx)
 
     def _weight_gradient(self, builder: Builder, dy: str) -> None:
@@ -153,7 +132,7 @@ class DepthwiseOp(Op):
         sums = builder.floats(f"{name}.weight.shards", spec.size * builder.shards)
         of_bias = builder.floats(f"{name}.bias.shards", spec.floats * builder.shards)
         of = {"x": self.x.name, "dy": dy, "sums": sums, "bias_sums": of_bias}
-        builder.emit_rows(depthwise_backward_weight, _gradient_rows(spec), name, **of)
+        builder.emit_rows(depthwise_backward_weight, depthwise_gradient_rows(spec), name, **of)
         reduce = Instruction.of(
             depthwise_reduce,
             DepthwiseSum(spec),

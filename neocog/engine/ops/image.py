@@ -34,20 +34,21 @@ class LoadOp(Op):
         images, options = Images(x, builder.training), builder.options
         if options is None or options.augment is None:
             of = {name: name for name in ("step", "scale", "shift")}
-            # The strips of a single image are its items.
-            rows = self._rows(images, 0 if builder.single_image else x.height)
+            rows = self._rows(images)
             builder.emit_rows(load_images, rows, "input", data=data, order=order, x="input", **of)
             return
         builder.plan.buffer("augment", len(AUGMENT_SETTINGS) * _LONG, Scope.SHARED)
         self._augment(builder, Augmented(images, options.augment, options.stored))
 
     @staticmethod
-    def _rows(images: Images, apart: int) -> Rows:
+    def _rows(images: Images) -> Rows:
+        height = images.x.height
+
         def spec_of(begin: int, end: int) -> Images:
             x = replace(images.x, height=end - begin)
-            return replace(images, x=x, before=begin, apart=apart)
+            return replace(images, x=x, above=begin, below=height - end)
 
-        return Rows(spec_of, images.x.height, {"x": images.x.row})
+        return Rows(spec_of, height, {"x": images.x.row})
 
     @staticmethod
     def _augment(builder: Builder, spec: Augmented) -> None:

@@ -128,10 +128,6 @@ class Emitter(MemoryEmitter, LoopEmitter):
         whole = self.sub(shifted, magic)
         return whole, self._b.fptosi(whole, INDICES)
 
-    def to_indices(self, a: Any) -> Any:
-        """Floats with integer values as int32."""
-        return self._b.fptosi(a, INDICES)
-
     def bits(self, a: Any) -> Any:
         """The bits of floats as int32."""
         return self._b.bitcast(a, INDICES)

@@ -18,7 +18,7 @@ from typing import Any
 from llvmlite import ir
 
 from neocog.kernels.codegen.numbers import Number, to_llvm
-from neocog.kernels.codegen.vector_types import I64, VECTOR
+from neocog.kernels.codegen.vector_types import FLOAT, I64, VECTOR
 
 __all__ = ["LoopEmitter", "Variable", "either_way", "repeat"]
 
@@ -81,6 +81,16 @@ class LoopEmitter:
     def bigger(self, a: Any, b: Any) -> Number:
         """The bigger of two integers."""
         return self.choose(self._b.icmp_signed(">", to_llvm(a), to_llvm(b)), a, b)
+
+    def rolled(self, number: Number) -> Number:
+        """The integer itself, hidden from LLVM's optimizer; see `pointers.rolled`."""
+        kind = ir.FunctionType(I64, [I64])
+        hidden = self._b.asm(kind, "", "=r,0", [to_llvm(number)], side_effect=True)
+        return Number(self._b, hidden)
+
+    def reciprocal(self, number: Number) -> Any:
+        """1 / number, an LLVM float."""
+        return self._b.fdiv(ir.Constant(FLOAT, 1.0), self._b.sitofp(to_llvm(number), FLOAT))
 
     def choose(self, condition: Any, a: Any, b: Any) -> Number:
         """The integer `a` where the condition holds, else `b`."""

@@ -30,14 +30,13 @@ class Images(Spec):
     """Loads images of bytes, height × width × channels, into the map x.
 
     With `gathered` the step's order of indices chooses the images; otherwise they come in sequence.
-    If x is some rows of the images, they come after `before` others, and from one image to the next
-    there are `apart` rows.
+    An image may have rows `above` and `below` those that are loaded.
     """
 
     x: FeatureMap
     gathered: bool
-    before: int = 0
-    apart: int | None = None
+    above: int = 0
+    below: int = 0
 
     @property
     def row(self) -> int:
@@ -46,18 +45,18 @@ class Images(Spec):
 
     @property
     def image_size(self) -> int:
-        """Bytes of one image, or of its rows."""
+        """Bytes of one image."""
+        return (self.above + self.x.height + self.below) * self.row
+
+    @property
+    def begin(self) -> int:
+        """Bytes of the rows above."""
+        return self.above * self.row
+
+    @property
+    def size(self) -> int:
+        """Bytes of the rows that are loaded."""
         return self.x.height * self.row
-
-    @property
-    def step(self) -> int:
-        """Bytes from one image to the next."""
-        return self.image_size if self.apart is None else self.apart * self.row
-
-    @property
-    def skipped(self) -> int:
-        """Bytes of an image before x."""
-        return self.before * self.row
 
     @property
     def alike(self) -> bool:
@@ -118,8 +117,8 @@ def fetch_lines(emit, spec, source):
 
 @inlined
 def fetch(spec, source):
-    """Prefetch one image's cache lines, and perhaps some that follow it."""
-    for at in range(0, spec.image_size, _LINES * _LINE):
+    """Prefetch the cache lines of one image's rows, and perhaps some that follow them."""
+    for at in range(0, spec.size, _LINES * _LINE):
         fetch_lines(spec, advance(source, at))
 
 
@@ -133,14 +132,15 @@ def load_images(spec, o, first, count):
     If images are gathered, those of the next step are prefetched: they lie anywhere in memory far
     larger than any cache, and arrive while this step computes.
     """
+    data = advance(o.data, spec.begin)
     for n in range(count):
-        index, skipped = o.step[0] + first + n, spec.skipped
+        index = o.step[0] + first + n
         if spec.gathered:
             following = index + o.step[1]
             if following < o.step[3]:
-                fetch(spec, advance(o.data, o.order[following] * spec.step + skipped))
+                fetch(spec, advance(data, o.order[following] * spec.image_size))
             index = o.order[index]
-        source = advance(o.data, index * spec.step + skipped)
+        source = advance(data, index * spec.image_size)
         x = advance(o.x, n * spec.x.size + spec.x.start)
         for row in range(spec.x.height):
             to = advance(x, row * spec.x.row)

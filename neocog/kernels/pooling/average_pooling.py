@@ -14,18 +14,19 @@ unrolled, others are loops. The mean of a whole map without a border is one long
 from collections.abc import Iterator
 from typing import Any
 
-from neocog.kernels.codegen.block import accumulators, block, nothing
-from neocog.kernels.codegen.pointers import advance, rolled, zeros
-from neocog.kernels.codegen.vector_types import FLOATS, LANES, float32
-from neocog.kernels.compiler.jit import inlined, kernel
+from neocog.kernels.codegen.block import block, nothing
+from neocog.kernels.codegen.loops import either_way, repeat
+from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.vector_types import FLOATS, LANES
+from neocog.kernels.compiler.jit import kernel
 from neocog.kernels.pooling.channels import (
-    clear_rest,
-    keep,
+    each_block,
+    each_whole_window,
     load,
     store,
-    tap_rows,
     whole_windows,
 )
+from neocog.kernels.pooling.gradients import gather, spread
 from neocog.kernels.pooling.windows import WindowGradient, WindowPooling, small_pooling
 
 __all__ = ["avg_pool_backward", "avg_pool_forward", "kinds"]
@@ -39,237 +40,131 @@ def _total(emit, values):
     return values[0]
 
 
-@block(nothing)
-def mean_unrolled(emit, spec, some, x, y):
-    """The means of a window inside the map; x points to its first tap."""
-    rows = tap_rows(emit, spec, spec.x, x)
-    for at in range(0, len(some) * LANES if rows else 0, LANES):
-        places = [j * spec.x.pixel + at for j in range(spec.unrolled)]
-        total = _total(emit, [emit.load(row, place) for row in rows for place in places])
-        emit.store(emit.mul(total, emit.constant(spec.scale)), y, at)
-
-
-@inlined
-def whole_means(spec, some, x, y, begin, end):
-    """The means of a row's windows begin … end, which lie in the map."""
-    x = advance(x, (begin * spec.columns.stride - spec.columns.padding) * spec.x.pixel)
-    y = advance(y, begin * spec.y.pixel)
-    for _ in range(begin, end):
-        mean_unrolled(spec, some, x, y)
-        x = advance(x, rolled(spec.columns.stride * spec.x.pixel))
-        y = advance(y, spec.y.pixel)
-
-
-def _add_taps(emit, spec, sums, x, taps):
-    added = []
-    for v, total in enumerate(sums):
-        values = [load(emit, spec, spec.x, x, j * spec.x.pixel + v * LANES) for j in range(taps)]
-        added.append(emit.add(total, _total(emit, values)))
-    return added
-
-
-@block(accumulators)
-def add_four(emit, spec, sums, x):
-    """Add four taps of a row."""
-    return _add_taps(emit, spec, sums, x, 4)
-
-
-@block(accumulators)
-def add_one(emit, spec, sums, x):
-    """Add one tap."""
-    return _add_taps(emit, spec, sums, x, 1)
-
-
-@block(nothing)
-def mean_finish(emit, spec, sums, scale, y):
-    """Write the means."""
-    for v, total in enumerate(sums):
-        store(emit, spec, spec.y, emit.mul(total, emit.splat(scale)), y, v * LANES)
-
-
-@inlined
-def add_row(spec, sums, x, taps):
-    """Add taps that lie side by side."""
-    fours = taps // 4 * 4
-    for j in range(0, fours, 4):
-        sums = add_four(spec, sums, advance(x, j * spec.x.pixel))
-    for j in range(fours, taps):
-        sums = add_one(spec, sums, advance(x, j * spec.x.pixel))
-    return sums
-
-
-@inlined
-def window_scale(spec, row, column):
+def _window_scale(emit, spec, row, column):
     """1 / d of a window."""
-    taps = spec.row_counts[row] * spec.column_counts[column]
-    return float32(1.0) / float32(taps)
+    rows = emit.load_long(spec.row_counts, row)
+    return emit.splat(emit.reciprocal(rows * emit.load_long(spec.column_counts, column)))
 
 
-@inlined
-def some_means(spec, sums, x, y, row, column):
-    """The means of any window, for as many channels as there are sums."""
-    top, left = spec.rows.firsts[row], spec.columns.firsts[column]
-    rows, columns = spec.rows.ends[row] - top, spec.columns.ends[column] - left
-    if columns * spec.x.pixel == spec.x.row:
-        rows, columns = 1, rows * columns
-    corner = advance(x, top * spec.x.row + left * spec.x.pixel)
-    for i in range(rows):
-        sums = add_row(spec, sums, advance(corner, i * spec.x.row), columns)
-    mean_finish(spec, sums, window_scale(spec, row, column), y)
+def _whole_means(emit, spec, vectors, x, y, begin, end):
+    """The means of a row's windows begin … end, which lie in the map."""
+
+    def window(taps, y):
+        for at in range(0, vectors * LANES, LANES):
+            emit.store(emit.mul(_total(emit, taps(at)), emit.constant(spec.scale)), y, at)
+
+    each_whole_window(emit, spec, (begin, end), x, [(y, spec.y)], window)
 
 
-@inlined
-def any_window(spec, x, y, row, column):
+def _some_means(emit, spec, vectors, x, y, row, column):
     """The means of any window."""
-    c = 0
-    while c < spec.floats:
-        from_x, to = advance(x, c), advance(y, c)
-        if c + 4 * LANES <= spec.floats and not spec.dense:
-            some_means(spec, zeros(4), from_x, to, row, column)
-            c += 4 * LANES
-        elif c + 2 * LANES <= spec.floats and not spec.dense:
-            some_means(spec, zeros(2), from_x, to, row, column)
-            c += 2 * LANES
-        else:
-            some_means(spec, zeros(1), from_x, to, row, column)
-            c += LANES
+    top, left = emit.load_long(spec.rows.firsts, row), emit.load_long(spec.columns.firsts, column)
+    rows = emit.load_long(spec.rows.ends, row) - top
+    columns = emit.load_long(spec.columns.ends, column) - left
+    # Rows without a gap between them are one.
+    joined = spec.x.row < columns * spec.x.pixel + 1
+    rows, columns = emit.choose(joined, 1, rows), emit.choose(joined, rows * columns, columns)
+    corner, fours = emit.advance(x, top * spec.x.row + left * spec.x.pixel), columns // 4
+
+    def add_taps(sums, at, taps):
+        added = []
+        for v, total in enumerate(sums):
+            places = [j * spec.x.pixel + v * LANES for j in range(taps)]
+            values = [load(emit, spec, spec.x, at, place) for place in places]
+            added.append(emit.add(total, _total(emit, values)))
+        return added
+
+    def add_row(i, sums):
+        at = emit.advance(corner, i * spec.x.row)
+        rest = emit.advance(at, fours * 4 * spec.x.pixel)
+
+        def add_four(j, sums):
+            return add_taps(sums, emit.advance(at, j * 4 * spec.x.pixel), 4)
+
+        def add_one(j, sums):
+            return add_taps(sums, emit.advance(rest, j * spec.x.pixel), 1)
+
+        return repeat(emit, columns - fours * 4, repeat(emit, fours, sums, add_four), add_one)
+
+    zeros = [emit.constant(0.0)] * vectors
+    scale = _window_scale(emit, spec, row, column)
+    for v, total in enumerate(repeat(emit, rows, zeros, add_row, at_least_once=True)):
+        store(emit, spec, spec.y, emit.mul(total, scale), y, v * LANES)
+
+
+@block(nothing)
+def means(emit, spec, x, y):
+    """The means of a map."""
+    with emit.loop(0, spec.y.height) as row:
+        y_row = emit.advance(y, row * spec.y.row)
+        begin, end = whole_windows(emit, spec, row)
+        if spec.unrolled:
+            x_row = emit.advance(x, emit.load_long(spec.rows.firsts, row) * spec.x.row)
+
+            def whole(c, vectors):
+                at, to = emit.advance(x_row, c), emit.advance(y_row, c)
+                _whole_means(emit, spec, vectors, at, to, begin, end)
+
+            each_block(emit, spec, whole)
+        with emit.loop(0, spec.y.width - (end - begin)) as n:
+            column = n + emit.choose(n < begin, 0, end - begin)
+            y_pixel = emit.advance(y_row, column * spec.y.pixel)
+
+            def any_window(c, vectors):
+                at, to = emit.advance(x, c), emit.advance(y_pixel, c)
+                _some_means(emit, spec, vectors, at, to, row, column)
+
+            each_block(emit, spec, any_window)
 
 
 @kernel(x=FLOATS, y=FLOATS)
 def avg_pool_forward(spec, o, first, count):
     """y from x."""
     for n in range(count):
-        x_map = advance(o.x, n * spec.x.size + spec.x.start)
-        y_map = advance(o.y, n * spec.y.size + spec.y.start)
-        for row in range(spec.y.height):
-            y_row = advance(y_map, row * spec.y.row)
-            begin, end = whole_windows(spec, row)
-            if spec.unrolled > 0:
-                x_row = advance(x_map, spec.rows.firsts[row] * spec.x.row)
-                c = 0
-                while c < spec.floats:
-                    x, y = advance(x_row, c), advance(y_row, c)
-                    if c + 4 * LANES <= spec.floats:
-                        whole_means(spec, zeros(4), x, y, begin, end)
-                        c += 4 * LANES
-                    elif c + 2 * LANES <= spec.floats:
-                        whole_means(spec, zeros(2), x, y, begin, end)
-                        c += 2 * LANES
-                    else:
-                        whole_means(spec, zeros(1), x, y, begin, end)
-                        c += LANES
-            for n_th in range(spec.y.width - (end - begin)):
-                column = n_th if n_th < begin else n_th + end - begin
-                any_window(spec, x_map, advance(y_row, column * spec.y.pixel), row, column)
+        x = advance(o.x, n * spec.x.size + spec.x.start)
+        means(spec, x, advance(o.y, n * spec.y.size + spec.y.start))
 
 
 # Gradient
 
 
-@block(accumulators)
-def shares(emit, spec, some, scale, dy):
-    """A window's dy / d."""
-    at = range(0, len(some) * LANES, LANES)
-    return [emit.mul(load(emit, spec, spec.dy, dy, place), emit.splat(scale)) for place in at]
+def _scale(emit, spec, row, column):
+    """1 / d of a window, which takes no division if it is the same for all."""
+
+    def of_all():
+        return [emit.constant(spec.scale)]
+
+    def of_window():
+        return [_window_scale(emit, spec, row, column)]
+
+    return either_way(emit, spec.is_uniform, of_all, of_window)[0]
 
 
 @block(nothing)
-def keep_unrolled(emit, spec, held, dx):
-    """Write dy / d to the taps of a window of 2 × 2; dx points to the first."""
-    for v in range(len(held) if spec.paired else 0):
-        for tap in range(4):
-            place = tap // 2 * spec.dx.row + tap % 2 * spec.dx.pixel
-            emit.store(held[v], dx, place + v * LANES)
-
-
-@inlined
-def spread_window(spec, held, dx, row, column):
-    """A window's dy / d to its taps."""
-    if spec.paired:
-        keep_unrolled(spec, held, advance(dx, 2 * (row * spec.dx.row + column * spec.dx.pixel)))
-    else:
-        for h in range(spec.rows.firsts[row], spec.rows.ends[row]):
-            for w in range(spec.columns.firsts[column], spec.columns.ends[column]):
-                keep(spec, held, advance(dx, h * spec.dx.row + w * spec.dx.pixel))
-
-
-@inlined
-def spread_row(spec, some, dy, dx, row):
-    """dy / d of a row of windows to their taps, for some vectors of channels."""
-    scale = float32(spec.scale)
-    for column in range(spec.dy.width):
-        if not spec.is_uniform:
-            scale = window_scale(spec, row, column)
-        spread_window(spec, shares(spec, some, scale, dy), dx, row, column)
-        dy = advance(dy, rolled(spec.dy.pixel))
-
-
-@inlined
-def spread_means(spec, dy_map, dx_map):
+def spread_means(emit, spec, dy, dx):
     """Every window's dy / d to its taps, for windows that do not overlap."""
-    for row in range(spec.dy.height):
-        dy_row = advance(dy_map, row * spec.dy.row)
-        c = 0
-        while c < spec.floats:
-            dy, dx = advance(dy_row, c), advance(dx_map, c)
-            if c + 4 * LANES <= spec.floats and not spec.dense:
-                spread_row(spec, zeros(4), dy, dx, row)
-                c += 4 * LANES
-            elif c + 2 * LANES <= spec.floats and not spec.dense:
-                spread_row(spec, zeros(2), dy, dx, row)
-                c += 2 * LANES
-            else:
-                spread_row(spec, zeros(1), dy, dx, row)
-                c += LANES
-    clear_rest(spec, dx_map)
+
+    def hold(row, column, c, vectors):
+        scale = _scale(emit, spec, row, column)
+        at = emit.advance(dy, row * spec.dy.row + column * spec.dy.pixel + c)
+        slopes = [load(emit, spec, spec.dy, at, v * LANES) for v in range(vectors)]
+        shares = [emit.mul(slope, scale) for slope in slopes]
+        return lambda tap: shares
+
+    spread(emit, spec, dx, hold)
 
 
-@block(accumulators)
-def add_scaled(emit, spec, sums, scale, dy):
-    """Add dy / d."""
-    slopes = [load(emit, spec, spec.dy, dy, v * LANES) for v in range(len(sums))]
-    return [emit.fma(slope, emit.splat(scale), t) for slope, t in zip(slopes, sums, strict=True)]
-
-
-@inlined
-def gather_row(spec, none, dy, dx, h):
-    """The sums of a row's pixels over their windows, for as many channels as there are zeros."""
-    begin, end = spec.rows.first_windows[h], spec.rows.end_windows[h]
-    scale = float32(spec.scale)
-    for w in range(spec.dx.width):
-        sums = none
-        left, right = spec.columns.first_windows[w], spec.columns.end_windows[w]
-        slope_row = advance(dy, left * spec.dy.pixel)
-        for row in range(begin, end):
-            slope = slope_row
-            for column in range(left, right):
-                if not spec.is_uniform:
-                    scale = window_scale(spec, row, column)
-                sums = add_scaled(spec, sums, scale, slope)
-                slope = advance(slope, spec.dy.pixel)
-            slope_row = advance(slope_row, spec.dy.row)
-        keep(spec, sums, dx)
-        dx = advance(dx, spec.dx.pixel)
-
-
-@inlined
-def gather_means(spec, dy_map, dx_map):
+@block(nothing)
+def gather_means(emit, spec, dy, dx):
     """Every pixel's sum over the windows that contain it."""
-    for h in range(spec.dx.height):
-        dy_row = advance(dy_map, spec.rows.first_windows[h] * spec.dy.row)
-        dx_row = advance(dx_map, h * spec.dx.row)
-        c = 0
-        while c < spec.floats:
-            dy, dx = advance(dy_row, c), advance(dx_row, c)
-            if c + 4 * LANES <= spec.floats and not spec.dense:
-                gather_row(spec, zeros(4), dy, dx, h)
-                c += 4 * LANES
-            elif c + 2 * LANES <= spec.floats and not spec.dense:
-                gather_row(spec, zeros(2), dy, dx, h)
-                c += 2 * LANES
-            else:
-                gather_row(spec, zeros(1), dy, dx, h)
-                c += LANES
+
+    def add(row, column, c, sums, tap):
+        scale = _scale(emit, spec, row, column)
+        at = emit.advance(dy, row * spec.dy.row + column * spec.dy.pixel + c)
+        slopes = [load(emit, spec, spec.dy, at, v * LANES) for v in range(len(sums))]
+        return [emit.fma(one, scale, total) for one, total in zip(slopes, sums, strict=True)]
+
+    gather(emit, spec, dx, add)
 
 
 @kernel(dy=FLOATS, dx=FLOATS)

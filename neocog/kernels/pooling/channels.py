@@ -1,11 +1,9 @@
 """Vectors of a pixel's channels for pooling, where pixels of dense maps are partial vectors."""
 
-from neocog.kernels.codegen.block import block, nothing
-from neocog.kernels.codegen.pointers import advance
+from neocog.kernels.codegen.loops import repeat
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.compiler.jit import inlined
 
-__all__ = ["clear_rest", "keep", "load", "store", "tap_rows", "whole_windows"]
+__all__ = ["each_block", "each_whole_window", "load", "store", "whole_windows"]
 
 
 def load(emit, spec, m, pointer, offset=0):
@@ -21,46 +19,56 @@ def store(emit, spec, m, value, pointer, offset=0):
         emit.store(value, pointer, offset)
 
 
-def tap_rows(emit, spec, m, pointer):
-    """Pointers to the rows of unrolled taps, of which `pointer` is the first."""
-    # From one pointer LLVM would compute those to all taps before a loop, and spill them.
-    rows = [emit.advance(pointer, i * m.row) for i in range(spec.unrolled)]
-    return [emit.opaque(row) for row in rows]
+def each_block(emit, spec, body):
+    """Emit ``body(c, vectors)`` for all channels: blocks of four vectors, then of two and of one.
+
+    `c` is the first channel of a block.
+    """
+    begin = 0
+    for vectors in (1,) if spec.dense else (4, 2, 1):
+        end = emit.multiple(spec.floats, vectors * LANES)
+        with emit.loop(begin, end, vectors * LANES) as c:
+            body(c, vectors)
+        begin = end
 
 
-@block(nothing)
-def keep(emit, spec, sums, dx):
-    """Write the sums of a pixel of dx."""
-    for v, total in enumerate(sums):
-        store(emit, spec, spec.dx, total, dx, v * LANES)
-
-
-@block(nothing)
-def clear(emit, spec, dx):
-    """Zeros in a vector of a pixel of dx."""
-    store(emit, spec, spec.dx, emit.constant(0.0), dx)
-
-
-@inlined
-def whole_windows(spec, row):
+def whole_windows(emit, spec, row):
     """The first of a row's windows that have all of their taps, and the one after the last."""
-    if spec.unrolled > 0 and spec.rows.first_whole <= row < spec.rows.end_whole:
-        return spec.columns.first_whole, spec.columns.end_whole
-    return 0, 0
+    if spec.unrolled == 0:
+        return 0, 0
+    before, after = row < spec.rows.first_whole, spec.rows.end_whole < row + 1
+    some = emit.either(before, after)
+    return [
+        emit.choose(some, 0, place) for place in (spec.columns.first_whole, spec.columns.end_whole)
+    ]
 
 
-@inlined
-def clear_pixels(spec, dx, row, begin, end):
-    """Zeros in some pixels of a row."""
-    pixels = advance(dx, row * spec.dx.row)
-    for w in range(begin, end):
-        for c in range(0, spec.floats, LANES):
-            clear(spec, advance(pixels, w * spec.dx.pixel + c))
+def each_whole_window(emit, spec, between, x, results, does):
+    """Emit ``does(taps, *pointers)`` for the windows from the first to before the last of two.
 
+    Args:
+        emit: emits the code.
+        spec: of the pooling, whose taps are unrolled.
+        between: the first window, and the one after the last.
+        x: the pointer to the first channel that is looked at of a row's first pixel.
+        results: pointers to the first window's results, with the maps that they are in.
+        does: `taps` is a function of a channel's offset that gives the vectors of all taps.
+    """
+    begin, end = between
+    left = begin * spec.columns.stride - spec.columns.padding
 
-@inlined
-def clear_rest(spec, dx):
-    """Zeros where the windows leave out the end of a row or column."""
-    for h in range(spec.dx.height):
-        covered = spec.columns.end if h < spec.rows.end else 0
-        clear_pixels(spec, dx, h, covered, spec.dx.width)
+    def window(_, pointers):
+        # From one pointer LLVM would compute those to all taps before a loop, and spill them.
+        at = (emit.advance(pointers[0], i * spec.x.row) for i in range(spec.unrolled))
+        rows = [emit.opaque(row) for row in at]
+
+        def taps(channel):
+            places = [j * spec.x.pixel + channel for j in range(spec.unrolled)]
+            return [emit.load(row, place) for row in rows for place in places]
+
+        does(taps, *pointers[1:])
+        steps = [emit.rolled(spec.columns.stride * spec.x.pixel), *(m.pixel for _, m in results)]
+        return [emit.advance(*one) for one in zip(pointers, steps, strict=True)]
+
+    firsts = [emit.advance(pointer, begin * m.pixel) for pointer, m in results]
+    repeat(emit, end - begin, [emit.advance(x, left * spec.x.pixel), *firsts], window)

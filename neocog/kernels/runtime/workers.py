@@ -138,11 +138,8 @@ def run_whole(table, groups, g, operands, begin, count):
 
 
 @inlined
-def run_strips(table, groups, g, operands, begin, n, first, until, apart):
-    """Run all of a group's instructions on strips of the n-th image of a chunk, one by one.
-
-    Strips are items, numbered `apart`; or 0 apart, and the image is the item.
-    """
+def run_strips(table, groups, g, operands, begin, n, first, until):
+    """Run all of a group's instructions on strips of the n-th image of a chunk, one by one."""
     start = groups[g, _FIRST]
     for strip in range(first, until):
         for i in range(start, start + groups[g, _COUNT]):
@@ -151,8 +148,7 @@ def run_strips(table, groups, g, operands, begin, n, first, until, apart):
                 of_strip = strip * table[i, BY_STRIP + o]
                 operands[o] = table[i, OPERANDS + o] + of_image + of_strip
             numbers = longs_at(table[i, STRIPS])[strip]
-            item = begin + n + strip * apart
-            _call(table[i, KERNEL], longs_at(numbers), operands, item, 1)
+            _call(table[i, KERNEL], longs_at(numbers), operands, begin + n, 1)
 
 
 @inlined
@@ -160,7 +156,7 @@ def run_items(table, groups, g, end, operands, first, until):
     """Run groups g … end on a range of their items, which may be strips of one image."""
     chunk = groups[g, _CHUNK]
     if groups[g, _STRIPS] > 0 and groups[g, _ITEMS] > 0:
-        run_strips(table, groups, g, operands, 0, 0, first, until, 1)
+        run_strips(table, groups, g, operands, 0, 0, first, until)
         return
     for begin in range(first, until, chunk):
         count = min(chunk, until - begin)
@@ -169,7 +165,7 @@ def run_items(table, groups, g, end, operands, first, until):
                 run_whole(table, groups, h, operands, begin, count)
             else:
                 for n in range(count):
-                    run_strips(table, groups, h, operands, begin, n, 0, groups[h, _STRIPS], 0)
+                    run_strips(table, groups, h, operands, begin, n, 0, groups[h, _STRIPS])
 
 
 @inlined

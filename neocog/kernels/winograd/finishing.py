@@ -5,24 +5,24 @@
     y = y + what is there  or  y + addend   the sum of several gradients; a residual block's end
     y = min(max(y, low), high)              the function, if it limits; NaN stays NaN
 
-There is a transform that only limits, and one that does all, in which vectors of ones or zeros take
-the place of what is not asked for. A tile that extends past the edge is written to a patch, and the
-pixels that exist go from there to y.
+There are transforms that only limit, and others that do all, in which vectors of ones or zeros take
+the place of what is not asked for. What lies beyond the map's edge is written to a patch.
 """
 
-from math import inf
 from typing import Any, NamedTuple
 
 from neocog.kernels.codegen.loops import either_way
 from neocog.kernels.codegen.numbers import Number
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.winograd.tiles import copy_part, each_tile, edge_of
-from neocog.kernels.winograd.transforms import output_transform, places
+from neocog.kernels.winograd.tiles import each_tile, edge_of
+from neocog.kernels.winograd.transforms import output_transform, part_of, places
 
-__all__ = ["CONSTANTS", "Results", "finish_tiles", "store_constants"]
+__all__ = ["CONSTANTS", "PATCH", "Results", "finish_tiles", "store_constants"]
 
 #: Floats of the vectors which take the place of what is not there: zeros, then ones.
 CONSTANTS = 2 * LANES
+#: Floats of a patch: one vector of channels of the largest tile of y.
+PATCH = 16 * LANES
 
 
 def store_constants(emit: Any, to: Any) -> None:
@@ -67,22 +67,62 @@ def _place(emit, pointer, steps, image, row, column):
 
 def _finish_part(emit, spec, edge, patch, y, gate, added):
     """One vector of the pixels of y within the edge, from the patch."""
-    gate, added = emit.opaque(gate), emit.opaque(added)
-
-    def passed(value, i, j):
+    # All is hidden from LLVM, which would unroll the loops and compute the addresses of all pixels
+    # for every tile, also of whole ones.
+    rows, columns = (
+        Number(emit.builder, emit.opaque(emit.smaller(n, spec.tile).value))
+        for n in (edge.rows, edge.columns)
+    )
+    patch, y, gate, added = (emit.opaque(pointer) for pointer in (patch, y, gate, added))
+    with emit.loop(0, rows) as i, emit.loop(0, columns) as j:
         through = emit.advance(gate, i * spec.through.row + j * spec.through.pixel)
         plus = emit.advance(added, i * spec.added.row + j * spec.added.pixel)
-        return _passed(emit, spec, value, through, plus)
+        value = emit.load(patch, (i * spec.tile + j) * LANES)
+        value = _passed(emit, spec, value, through, plus)
+        emit.store(value, y, i * spec.y.row + j * spec.y.pixel)
 
-    of_steps, to_steps = (spec.tile * LANES, LANES), (spec.y.row, spec.y.pixel)
-    copy_part(emit, edge, patch, of_steps, y, to_steps, passed)
+
+def _finish(emit, spec, m, bias, edge, patch, y, gate, added):
+    """One vector of channels of a tile of y."""
+    low, high = emit.constant(spec.low), emit.constant(spec.high)
+
+    def transform(finish, to):
+        for i, values in enumerate(output_transform(emit, spec.side, m, spec.m_spot)):
+            for j, value in enumerate(values):
+                emit.store(finish(emit.add(value, bias), i, j), to(i, j))
+
+    def limit(value, i, j):
+        return emit.limit(value, low, high)
+
+    def limit_whole():
+        transform(limit, places(emit, y, spec.y.row, spec.y.pixel))
+
+    def pass_whole():
+        gates = places(emit, gate, spec.through.row, spec.through.pixel)
+        others = places(emit, added, spec.added.row, spec.added.pixel)
+        transform(
+            lambda value, i, j: _passed(emit, spec, value, gates(i, j), others(i, j)),
+            places(emit, y, spec.y.row, spec.y.pixel),
+        )
+
+    def limit_part():
+        grid = places(emit, y, spec.y.row, spec.y.pixel)
+        transform(limit, part_of(emit, grid, edge.rows, edge.columns, lambda i, j: patch))
+
+    def pass_part():
+        transform(lambda value, i, j: value, places(emit, patch, spec.tile * LANES, LANES))
+        _finish_part(emit, spec, edge, patch, y, gate, added)
+
+    either_way(
+        emit,
+        edge.whole,
+        lambda: either_way(emit, spec.passed, pass_whole, limit_whole),
+        lambda: either_way(emit, spec.passed, pass_part, limit_part),
+    )
 
 
 def finish_tiles(emit, spec, m, results, begin, count, patch):
     """y of the tiles begin … begin + count, numbered through all images, from their M."""
-    # Limits that come after an addition must not come before it.
-    low = emit.select(spec.passed, emit.constant(-inf), emit.constant(spec.low))
-    high = emit.select(spec.passed, emit.constant(inf), emit.constant(spec.high))
     each = emit.select(spec.bias, 1, 0)
 
     def one(n, image, row, column):
@@ -91,31 +131,10 @@ def finish_tiles(emit, spec, m, results, begin, count, patch):
         of_y = emit.advance(results.y, of_y)
         of_gate = _place(emit, results.gate, spec.through, image, row, column)
         of_added = _place(emit, results.added, spec.added, image, row, column)
-        row_step = Number(emit.builder, emit.select(edge.cuts, spec.tile * LANES, spec.y.row))
-        pixel_step = Number(emit.builder, emit.select(edge.cuts, LANES, spec.y.pixel))
         with emit.loop(0, spec.y.pixel, LANES) as k:
-            bias = emit.load(results.bias, k * each)
-            y = emit.advance(of_y, k)
+            of_m, bias = emit.advance(m, n * spec.m_row + k), emit.load(results.bias, k * each)
             gate = emit.advance(of_gate, k * spec.through.channel)
             added = emit.advance(of_added, k * spec.added.channel)
-
-            def transform(finish):
-                to = places(emit, emit.select(edge.cuts, patch, y), row_step, pixel_step)
-                of = emit.advance(m, n * spec.m_row + k)
-                for i, values in enumerate(output_transform(emit, spec.side, of, spec.m_spot)):
-                    for j, value in enumerate(values):
-                        emit.store(finish(emit.add(value, bias), i, j), to(i, j))
-
-            def pass_all():
-                gates = places(emit, gate, spec.through.row, spec.through.pixel)
-                others = places(emit, added, spec.added.row, spec.added.pixel)
-                transform(lambda value, i, j: _passed(emit, spec, value, gates(i, j), others(i, j)))
-
-            def limit_all():
-                transform(lambda value, i, j: emit.limit(value, low, high))
-
-            either_way(emit, emit.both(spec.passed, edge.whole), pass_all, limit_all)
-            with emit.when(edge.cuts):
-                _finish_part(emit, spec, edge, patch, y, gate, added)
+            _finish(emit, spec, of_m, bias, edge, patch, emit.advance(of_y, k), gate, added)
 
     each_tile(emit, spec, begin, count, one)

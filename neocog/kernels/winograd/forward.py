@@ -29,8 +29,14 @@ from neocog.kernels.compiler.jit import Kernel, kernel
 from neocog.kernels.compiler.operands import maybe
 from neocog.kernels.gemm import Strides, emit_product_rows
 from neocog.kernels.layout import FeatureMap
-from neocog.kernels.winograd.finishing import CONSTANTS, Results, finish_tiles, store_constants
-from neocog.kernels.winograd.tiles import PATCH, transform_input_tiles
+from neocog.kernels.winograd.finishing import (
+    CONSTANTS,
+    PATCH,
+    Results,
+    finish_tiles,
+    store_constants,
+)
+from neocog.kernels.winograd.tiles import transform_input_tiles
 from neocog.kernels.winograd.tiling import Winograd
 
 __all__ = ["kinds", "winograd_forward"]
@@ -65,7 +71,7 @@ def convolve(emit, spec, x, u, operands, scratch, patch, constants, begin, end):
     v, m = scratch, emit.advance(scratch, spec.v_part)
     with emit.loop(begin, end, spec.together) as first:
         taken = emit.smaller(spec.together, end - first)
-        transform_input_tiles(emit, spec, x, v, first, taken, patch)
+        transform_input_tiles(emit, spec, x, v, first, taken, constants)
         _multiply(emit, spec, u, v, m, taken)
         finish_tiles(emit, spec, m, results, first, taken, patch)
 

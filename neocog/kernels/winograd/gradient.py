@@ -31,7 +31,6 @@ from neocog.kernels.gemm import Strides, emit_product_rows
 from neocog.kernels.layout import FeatureMap
 from neocog.kernels.winograd.gradient_tiling import CHANNELS, WinogradGradient, WinogradPass
 from neocog.kernels.winograd.tiles import (
-    PATCH,
     store_zeros,
     transform_gradient_tiles,
     transform_input_tiles,
@@ -59,12 +58,12 @@ def _add_bias(emit, spec, bias, dy):
         emit.store(emit.add(emit.load(bias, k), total), bias, k)
 
 
-def _add_group(emit, spec, x, dy, sums, scratch, patch, first, taken):
+def _add_group(emit, spec, x, dy, sums, scratch, zeros, first, taken):
     """Add the products of some tiles to S."""
     forward = spec.forward
     v, w = scratch, emit.advance(scratch, spec.v_size)
-    transform_input_tiles(emit, forward, x, v, first, taken, patch)
-    transform_gradient_tiles(emit, forward, dy, w, first, taken, patch)
+    transform_input_tiles(emit, forward, x, v, first, taken, zeros)
+    transform_gradient_tiles(emit, forward, dy, w, first, taken, zeros)
     strides = Strides(0, forward.v_row, forward.m_row, 0, 0, 0)
     with emit.loop(0, forward.spots) as spot:
         of_v, of_w = emit.advance(v, spot * forward.v_spot), emit.advance(w, spot * forward.m_spot)
@@ -75,8 +74,9 @@ def _add_group(emit, spec, x, dy, sums, scratch, patch, first, taken):
 
 
 @block(nothing)
-def add_images(emit, spec, x, dy, sums, bias_sums, scratch, patch, first, count):
+def add_images(emit, spec, x, dy, sums, bias_sums, scratch, zeros, first, count):
     """Add the gradients of some images to their shards' sums."""
+    store_zeros(emit, zeros, LANES)
     tiles, together = spec.forward.tiles, spec.forward.together
     end = first + count
     with emit.loop(first // spec.shard, (end + spec.shard - 1) // spec.shard) as shard:
@@ -95,7 +95,7 @@ def add_images(emit, spec, x, dy, sums, bias_sums, scratch, patch, first, count)
                 _add_bias(emit, spec, bias, emit.advance(dy, image * spec.dy.size))
         with emit.loop(begin * tiles, until * tiles, together) as tile:
             taken = emit.smaller(together, until * tiles - tile)
-            _add_group(emit, spec, x, dy, of_shard, scratch, patch, tile, taken)
+            _add_group(emit, spec, x, dy, of_shard, scratch, zeros, tile, taken)
 
 
 @kernel(x=FLOATS, dy=FLOATS, sums=FLOATS, bias_sums=FLOATS, scratch=FLOATS)
@@ -104,28 +104,29 @@ def winograd_backward_weight(spec, o, first, count):
 
     `sums` are S [shard], `bias_sums` [shard][K]; `scratch` is a worker's, of `scratch_size` floats.
     """
-    patch = stack_floats(PATCH)
+    zeros = stack_floats(LANES)
     x, dy = advance(o.x, spec.forward.x_start), advance(o.dy, spec.dy.start)
-    add_images(spec, x, dy, o.sums, o.bias_sums, o.scratch, patch, first, count)
+    add_images(spec, x, dy, o.sums, o.bias_sums, o.scratch, zeros, first, count)
 
 
 @block(nothing)
-def transform_input(emit, spec, x, v, patch, count):
+def transform_input(emit, spec, x, v, zeros, count):
     """V of some images."""
     forward = spec.gradient.forward
-    transform_input_tiles(emit, forward, x, v, 0, count * forward.tiles, patch)
+    store_zeros(emit, zeros, LANES)
+    transform_input_tiles(emit, forward, x, v, 0, count * forward.tiles, zeros)
 
 
 @kernel(x=FLOATS, v=FLOATS)
 def winograd_transform_input(spec, o, first, count):
     """V of some images, to its place in V of the whole batch."""
-    forward, patch = spec.gradient.forward, stack_floats(PATCH)
+    forward, zeros = spec.gradient.forward, stack_floats(LANES)
     v = advance(o.v, first * forward.tiles * forward.v_row)
-    transform_input(spec, advance(o.x, forward.x_start), v, patch, count)
+    transform_input(spec, advance(o.x, forward.x_start), v, zeros, count)
 
 
 @block(nothing)
-def transform_gradient(emit, spec, dy, w, bias_sums, patch, count):
+def transform_gradient(emit, spec, dy, w, bias_sums, zeros, count):
     """W and the bias gradients of some images."""
     of = spec.gradient
     with emit.when(of.bias), emit.loop(0, count) as image:
@@ -133,7 +134,8 @@ def transform_gradient(emit, spec, dy, w, bias_sums, patch, count):
         store_zeros(emit, bias, of.dy.pixel)
         _add_bias(emit, of, bias, emit.advance(dy, image * of.dy.size))
     tiles = count * of.forward.tiles
-    transform_gradient_tiles(emit, of.forward, dy, w, 0, tiles, patch)
+    store_zeros(emit, zeros, LANES)
+    transform_gradient_tiles(emit, of.forward, dy, w, 0, tiles, zeros)
 
 
 @kernel(dy=FLOATS, w=FLOATS, bias_sums=maybe(FLOATS))
@@ -142,10 +144,10 @@ def winograd_transform_gradient(spec, o, first, count):
 
     `bias_sums` are those of these images, [image][K].
     """
-    forward, patch = spec.gradient.forward, stack_floats(PATCH)
+    forward, zeros = spec.gradient.forward, stack_floats(LANES)
     w = advance(o.w, first * forward.tiles * forward.m_row)
     dy = advance(o.dy, spec.gradient.dy.start)
-    transform_gradient(spec, dy, w, o.bias_sums, patch, count)
+    transform_gradient(spec, dy, w, o.bias_sums, zeros, count)
 
 
 def _finish_weight(emit, side, sums, spot, dw, tap):

@@ -2,32 +2,32 @@
 
     V[ξ, t, c] = (Bᵀ x[t, c] B)[ξ]          W[ξ, t, k] = (A dy[t, k] Aᵀ)[ξ]
 
-Tiles are numbered row by row through all images. One that extends past the map's edge is copied to
-a patch of its own first, with zeros beyond the edge, and is transformed from there: so there is one
-transform in the machine code, whose strides are read.
+Tiles are numbered row by row through all images. For those that extend past the map's edge there is
+a transform of its own, which reads a vector of zeros there. (To copy such a tile to memory first,
+with zeros, made the transform of maps of 14 × 14 a tenth slower.)
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from neocog.kernels.codegen.loops import repeat
+from neocog.kernels.codegen.loops import either_way, repeat
 from neocog.kernels.codegen.numbers import Number, to_llvm
 from neocog.kernels.codegen.vector_types import LANES
-from neocog.kernels.winograd.transforms import places, transform_gradient, transform_input
+from neocog.kernels.winograd.transforms import (
+    part_of,
+    places,
+    transform_gradient,
+    transform_input,
+)
 
 __all__ = [
-    "PATCH",
     "Edge",
-    "copy_part",
     "each_tile",
     "edge_of",
     "store_zeros",
     "transform_gradient_tiles",
     "transform_input_tiles",
 ]
-
-#: Floats of a patch: one vector of channels of the largest tile.
-PATCH = 36 * LANES
 
 
 def store_zeros(emit: Any, to: Any, floats: Any) -> None:
@@ -70,40 +70,17 @@ def each_tile(emit: Any, spec: Any, begin: Any, count: Any, body: Callable[..., 
 
 
 class Edge(NamedTuple):
-    """How many rows and columns of a tile exist, and whether these are all, or less."""
+    """The rows and columns of a tile that exist, or more, and whether these are all."""
 
-    rows: Number
-    columns: Number
+    rows: Any
+    columns: Any
     whole: Any
-    cuts: Any
 
 
 def edge_of(emit: Any, side: int, rows: Any, columns: Any) -> Edge:
     """The edge of a tile of side × side that has so many rows and columns before it."""
     whole = emit.both(emit.below(side - 1, rows), emit.below(side - 1, columns))
-    cuts = emit.either(emit.below(rows, side), emit.below(columns, side))
-    return Edge(emit.smaller(rows, side), emit.smaller(columns, side), whole, cuts)
-
-
-def copy_part(
-    emit: Any,
-    edge: Edge,
-    of: Any,
-    of_steps: tuple[Any, Any],
-    to: Any,
-    to_steps: tuple[Any, Any],
-    change: Callable[..., Any],
-) -> None:
-    """Copy one vector of the pixels within an edge, after ``change(value, i, j)``.
-
-    Steps are the floats from one row and pixel to the next. All is hidden from LLVM, which would
-    unroll these loops and compute the addresses of all pixels for every tile, also of whole ones.
-    """
-    rows, columns = (Number(emit.builder, emit.opaque(n.value)) for n in (edge.rows, edge.columns))
-    of, to = emit.opaque(of), emit.opaque(to)
-    with emit.loop(0, rows) as i, emit.loop(0, columns) as j:
-        value = emit.load(of, i * of_steps[0] + j * of_steps[1])
-        emit.store(change(value, i, j), to, i * to_steps[0] + j * to_steps[1])
+    return Edge(rows, columns, whole)
 
 
 class _Pass(NamedTuple):
@@ -119,46 +96,51 @@ class _Pass(NamedTuple):
     to_part: Any
 
 
-def _transform_tiles(emit, spec, does, source, to, begin, count, patch):
+def _transform_tiles(emit, spec, does, source, to, begin, count, zeros):
     """Transform tiles from `source`, which points to what the first tile of an image reads."""
-    pixel, patch_row = does.map.pixel, does.side * LANES
+    pixel = does.map.pixel
     parts = (pixel + does.to_row - 1) // does.to_row
+
+    def vector(edge, of, to_vector):
+        def transform(part):
+            grid = places(emit, of, does.map.row, pixel)
+            if part:
+                grid = part_of(emit, grid, edge.rows, edge.columns, lambda i, j: zeros)
+            does.transform(emit, spec.side, grid, to_vector, does.to_spot)
+
+        either_way(emit, edge.whole, lambda: transform(False), lambda: transform(True))
 
     def one(n, image, row, column):
         edge = edge_of(emit, does.side, does.rows - row, does.columns - column)
         steps = image * does.map.size + row * does.map.row + column * pixel
         of, to_tile = emit.advance(source, steps), emit.advance(to, n * does.to_row)
-        with emit.when(edge.cuts):
-            store_zeros(emit, patch, does.side * patch_row)
-        row_step = Number(emit.builder, emit.select(edge.cuts, patch_row, does.map.row))
-        pixel_step = Number(emit.builder, emit.select(edge.cuts, LANES, pixel))
 
         def part(_, values):
-            to_part, begin = values
-            with emit.loop(0, emit.smaller(does.to_row, pixel - begin), LANES) as c:
-                whole = emit.advance(of, begin + c)
-                with emit.when(edge.cuts):
-                    steps = (does.map.row, pixel), patch, (patch_row, LANES)
-                    copy_part(emit, edge, whole, *steps, lambda value, i, j: value)
-                place = emit.select(edge.cuts, patch, whole)
-                place = places(emit, place, row_step, pixel_step)
-                does.transform(emit, spec.side, place, emit.advance(to_part, c), does.to_spot)
-            return [emit.advance(to_part, does.to_part), begin + does.to_row]
+            to_part, first = values
+            with emit.loop(0, emit.smaller(does.to_row, pixel - first), LANES) as c:
+                vector(edge, emit.advance(of, first + c), emit.advance(to_part, c))
+            return [emit.advance(to_part, does.to_part), first + does.to_row]
 
         repeat(emit, parts, [to_tile, 0], part, at_least_once=True)
 
     each_tile(emit, spec, begin, count, one)
 
 
-def transform_input_tiles(emit, spec, images, v, begin, count, patch):
-    """V of the tiles begin … begin + count; `images` begins at `x_start`."""
+def transform_input_tiles(emit, spec, images, v, begin, count, zeros):
+    """V of the tiles begin … begin + count; `images` begins at `x_start`.
+
+    `zeros` is a vector of them.
+    """
     wrote = spec.v_row, spec.v_spot, spec.v_part
     does = _Pass(spec.x, spec.x_rows, spec.x_columns, spec.side, transform_input, *wrote)
-    _transform_tiles(emit, spec, does, images, v, begin, count, patch)
+    _transform_tiles(emit, spec, does, images, v, begin, count, zeros)
 
 
-def transform_gradient_tiles(emit, spec, slopes, w, begin, count, patch):
-    """W of the tiles begin … begin + count; `slopes` begins inside the border of dy."""
+def transform_gradient_tiles(emit, spec, slopes, w, begin, count, zeros):
+    """W of the tiles begin … begin + count; `slopes` begins inside the border of dy.
+
+    `zeros` is a vector of them.
+    """
     wrote = spec.m_row, spec.m_spot, spec.m_part
     does = _Pass(spec.y, spec.y.height, spec.y.width, spec.tile, transform_gradient, *wrote)
-    _transform_tiles(emit, spec, does, slopes, w, begin, count, patch)
+    _transform_tiles(emit, spec, does, slopes, w, begin, count, zeros)

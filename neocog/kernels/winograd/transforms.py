@@ -23,6 +23,7 @@ from typing import Any
 
 __all__ = [
     "output_transform",
+    "part_of",
     "places",
     "transform_gradient",
     "transform_input",
@@ -153,6 +154,16 @@ def places(emit: Any, pointer: Any, row: Any, column: Any) -> _Grid:
         while len(rows) <= i:
             rows.append(emit.advance(rows[-1], row))
         return emit.advance(rows[i], emit.offset((j, column)))
+
+    return place
+
+
+def part_of(emit: Any, whole: _Grid, rows: Any, columns: Any, elsewhere: _Grid) -> _Grid:
+    """The pointers of `whole` within `rows` and `columns`, else those of `elsewhere`."""
+
+    def place(i: int, j: int) -> Any:
+        inside = emit.both(emit.below(i, rows), emit.below(j, columns))
+        return emit.select(inside, whole(i, j), elsewhere(i, j))
 
     return place
 
