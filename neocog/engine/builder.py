@@ -100,15 +100,18 @@ class Builder:
     def _over(self, one: Emitted, strips: Sequence[tuple[int, int]] | None) -> Instruction:
         """An instruction on strips of images; on whole ones if None."""
         whole, rows = one.instruction, one.rows
-        if rows is None or strips is None:
+        if rows is None:
             return whole
-        begin, of = strips[0][0], dict(one.named)
-        size = strips[1][0] - begin if len(strips) > 1 else 0
-        for name in rows.floats.keys() & of.keys():
-            skipped, apart = (rows.bytes_of(name, n) for n in (begin, size))
-            of[name] = self.plan.part(of[name], skipped, apart)
+        one.strips = len(strips) if strips else 1
         for name, floats in rows.each.items():
-            of[name] = self.plan.part(of[name], 0, floats * FLOAT)
+            self.per_image(one.named[name], one.strips * floats)
+        if strips is None:
+            return whole
+        of: dict[str, str | None] = dict(one.named)
+        apart = {name: rows.bytes_of(name, strips[0][1]) for name in rows.floats}
+        apart |= {name: floats * FLOAT for name, floats in rows.each.items()}
+        for name in apart.keys() & one.named.keys():
+            of[name] = self.plan.part(one.named[name], 0, apart[name])
         specs = [rows.spec_of(*strip) for strip in strips]
         return Instruction.of(whole.kernel, specs[0], whole.layer, specs, **of)
 
@@ -117,9 +120,6 @@ class Builder:
         if self._images:
             emitted, self._images = self._images, []
             parts = parts_of(emitted, self.workers if self.single_image else 0)
-            for one in emitted:
-                for name, floats in (one.rows.each if one.rows else {}).items():
-                    self.per_image(one.named[name], one.strips * floats)
             for n, part in enumerate(parts, 1):
                 ends = barrier if n == len(parts) else self.single_image
                 instructions = [self._over(*member) for member in part.members]

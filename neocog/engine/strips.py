@@ -7,12 +7,12 @@ Instructions on large images run over one strip after another, in *runs*, so tha
 finds in the second-level cache what the one before it wrote. Where workers share a single image,
 each takes some strips of a run.
 
-A convolution reads rows above and below those that it computes. If other instructions of the run
-write these, they *lead*: they compute some rows before the run and keep so many rows ahead in it.
-A worker of a single image cannot wait for others, so there the convolution begins another run.
+A convolution that reads rows above and below those that it computes begins another run, if the
+instructions before it write these. (Letting them keep a row ahead of it within one run was tried,
+and gave nothing beyond noise.)
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import lcm
@@ -43,8 +43,7 @@ class Rows:
             are of one kind.
         height: rows in all.
         floats: of operands that are other ones for other rows, the floats from a row to the next.
-        beyond: of operands of which rows before a strip's are read, and perhaps behind: how many
-            of their rows behind the strip's own; None if that is unknown.
+        apart: the operands of which rows other than those it computes are read.
         each: of operands of which every strip has one of its own, floats. They are allocated when
             the strips are known.
         multiple: the rows of a strip are a multiple of it.
@@ -53,7 +52,7 @@ class Rows:
     spec_of: Callable[[int, int], Any]
     height: int
     floats: Mapping[str, int | Fraction]
-    beyond: Mapping[str, int | None] = field(default_factory=dict)
+    apart: tuple[str, ...] = ()
     each: Mapping[str, int] = field(default_factory=dict)
     multiple: int = 1
 
@@ -72,9 +71,9 @@ class Rows:
         """From the first of so many rows of an operand to the first behind them."""
         return int(self.floats[name] * rows * _FLOAT)
 
-    def strips(self, size: int, ahead: int = 0) -> Strips:
-        """Strips of `size` rows, from row `ahead` on; the last has the rest, or a few more."""
-        begins = list(range(ahead, self.height, size))
+    def strips(self, size: int) -> Strips:
+        """Strips of `size` rows; the last has the rest, or a few more."""
+        begins = list(range(0, self.height, size))
         if len(begins) > 1 and self.height - begins[-1] < self.multiple:
             begins.pop()
         return list(zip(begins, [*begins[1:], self.height], strict=True))
@@ -97,21 +96,17 @@ class Emitted:
     strips: int = 1
 
     @property
-    def buffers(self) -> set[str]:
-        """The buffers of its operands."""
-        return set(self.named.values())
+    def apart(self) -> set[str]:
+        """`Rows.apart`, as buffers."""
+        names = self.rows.apart if self.rows else ()
+        return {self.named[name] for name in names if name in self.named}
 
-    @property
-    def beyond(self) -> dict[str, int | None]:
-        """`Rows.beyond`, by buffer."""
-        beyond = self.rows.beyond if self.rows else {}
-        return {self.named[name]: rows for name, rows in beyond.items() if name in self.named}
-
-    def floats(self, buffer: str) -> int | Fraction:
-        """Floats of a buffer from a row that it computes to the next; 0 if they are the same."""
-        assert self.rows is not None  # noqa: S101
-        names = (name for name, of in self.named.items() if of == buffer)
-        return next((self.rows.floats[name] for name in names if name in self.rows.floats), 0)
+    def follows(self, other: "Emitted") -> bool:
+        """Whether it may run over a strip before the other one has run over the next."""
+        if self.rows is None or other.rows is None or self.rows.height != other.rows.height:
+            return False
+        touched, by_other = set(self.named.values()), set(other.named.values())
+        return not (self.apart & by_other or other.apart & touched)
 
 
 @dataclass(frozen=True)
@@ -127,137 +122,59 @@ class Part:
     strips: int = 0
 
 
-@dataclass
-class _Run:
-    """Instructions that may run over the same strips: of these, `leads` keep `ahead` rows ahead."""
-
-    members: list[Emitted]
-    leads: int = 0
-    ahead: int = 0
-
-    @property
-    def rows(self) -> list[Rows]:
-        return [one.rows for one in self.members if one.rows is not None]
-
-    @property
-    def bytes(self) -> int:
-        """All maps of an image."""
-        sizes: dict[str, int] = {}
-        for one, rows in zip(self.members, self.rows, strict=True):
-            for name in rows.floats.keys() & one.named.keys():
-                buffer = one.named[name]
-                sizes[buffer] = max(sizes.get(buffer, 0), rows.bytes_of(name, rows.height))
-        return sum(sizes.values())
-
-    def takes(self, one: Emitted) -> bool:
-        """Whether an instruction may run over a strip before the others are at the next."""
-        last = self.members[-1].rows
-        if one.rows is None or last is None or one.rows.height != last.height:
-            return False
-        return not any(
-            one.beyond.keys() & other.buffers or other.beyond.keys() & one.buffers
-            for other in self.members
-        )
-
-    def led(self, one: Emitted) -> "_Run | None":
-        """The run of an instruction that reads rows beyond the strip, and of those that write them.
-
-        They leave this run. None if they cannot lead.
-        """
-        of = [k for k, other in enumerate(self.members) if one.beyond.keys() & other.buffers]
-        if not of or of[0] < self.leads or one.rows is None:
-            return None
-        leads, ahead = self.members[of[0] :], 0
-        for other in leads:
-            rows = other.rows
-            if rows is None or rows.each or rows.multiple > 1 or other.beyond.keys() & one.buffers:
-                return None
-            for buffer in one.beyond.keys() & other.buffers:
-                beyond, each = one.beyond[buffer], other.floats(buffer)
-                if beyond is None or rows.height * each != one.rows.height * one.floats(buffer):
-                    return None
-                ahead = max(ahead, beyond)
-        if len({other.rows.height for other in leads if other.rows}) > 1:
-            return None
-        del self.members[of[0] :]
-        return _Run([*leads, one], len(leads), ahead)
-
-
 def parts_of(emitted: Sequence[Emitted], workers: int) -> list[Part]:
     """Instructions in their order, as they run together.
 
     So many workers share the strips of a single image; 0 workers: each takes whole images.
     """
     parts: list[Part] = []
-    for run in _runs(emitted, can_lead=workers == 0):
-        of = _of_single_image(run, workers) if workers else _of_images(run)
-        if of:
-            parts += of
-        elif parts and parts[-1].strips == 0 and parts[-1].members[-1][1] is None:
-            parts[-1].members.extend((one, None) for one in run.members)
+    for run in _runs(emitted):
+        rows = [one.rows for one in run if one.rows is not None]
+        size = _strip_rows(rows, _bytes(run), workers) if rows else 0
+        if size:
+            strips = [of.strips(size) for of in rows]
+            parts.append(Part(list(zip(run, strips, strict=True)), len(strips[0])))
+        elif parts and parts[-1].strips == 0:
+            parts[-1].members.extend((one, None) for one in run)
         else:
-            parts.append(Part([(one, None) for one in run.members]))
+            parts.append(Part([(one, None) for one in run]))
     return parts
 
 
-def _runs(emitted: Sequence[Emitted], *, can_lead: bool) -> Iterator[_Run]:
-    run: _Run | None = None
+def _runs(emitted: Sequence[Emitted]) -> list[list[Emitted]]:
+    found: list[list[Emitted]] = []
     for one in emitted:
-        if run is None:
-            run = _Run([one])
-        elif run.takes(one):
-            run.members.append(one)
+        if found and all(one.follows(other) for other in found[-1]):
+            found[-1].append(one)
         else:
-            led = run.led(one) if can_lead else None
-            if run.members:
-                yield run
-            run = led or _Run([one])
-    if run is not None:
-        yield run
+            found.append([one])
+    return found
 
 
-def _of_images(run: _Run) -> list[Part]:
-    """The parts of a run over each of several images; none if strips do not pay."""
-    rows = run.rows
-    if len(rows) < 2 or run.bytes <= _NEAR:
-        return []
-
-    def fits(strips: int) -> bool:
-        sizes = [of.height / strips for of in rows]
-        even = all(size % of.multiple == 0 for size, of in zip(sizes, rows, strict=True))
-        return even and (run.leads == 0 or sizes[0] > run.ahead)
-
-    shortest = min(of.height for of in rows)
-    strips = next((n for n in range(-(-run.bytes // _NEAR), shortest + 1) if fits(n)), 1)
-    if strips == 1:
-        return []
-    members: list[tuple[Emitted, Strips | None]] = []
-    before: list[tuple[Emitted, Strips | None]] = []
-    for k, (one, of) in enumerate(zip(run.members, rows, strict=True)):
-        ahead = run.ahead if k < run.leads else 0
-        if ahead:
-            before.append((one, [(0, ahead)]))
-        members.append((one, of.strips(of.height // strips, ahead)))
-        one.strips = strips
-    parts = [Part(before, 1)] if before else []
-    return [*parts, Part(members, strips)]
+def _bytes(run: Sequence[Emitted]) -> int:
+    """All maps of an image."""
+    sizes: dict[str, int] = {}
+    for one in run:
+        for name, buffer in one.named.items():
+            if one.rows is not None and name in one.rows.floats:
+                size = one.rows.bytes_of(name, one.rows.height)
+                sizes[buffer] = max(sizes.get(buffer, 0), size)
+    return sum(sizes.values())
 
 
-def _of_single_image(run: _Run, workers: int) -> list[Part]:
-    """The part of a run over a single image that workers share; none if that does not pay."""
-    rows, total = run.rows, run.bytes if run.rows else 0
-    shared = workers > 1 and total >= _LEAST_SHARED
-    if not rows or not (shared or (len(rows) > 1 and total > _NEAR)):
-        return []
+def _strip_rows(rows: Sequence[Rows], size: int, workers: int) -> int:
+    """Rows of a strip of maps of so many bytes; 0 if strips do not pay."""
+    shared = workers > 1 and size >= _LEAST_SHARED
+    if not shared and (len(rows) == 1 or size <= _NEAR):
+        return 0
     height, multiple = rows[0].height, lcm(*(of.multiple for of in rows))
-    most = max(1, min(height * _NEAR // total, -(-height // workers)))
-    size = _balanced(height, workers, most, multiple)
-    if size >= height:
-        return []
-    members: list[tuple[Emitted, Strips | None]] = [
-        (one, of.strips(size)) for one, of in zip(run.members, rows, strict=True)
-    ]
-    return [Part(members, len(rows[0].strips(size)))]
+    most = max(1, min(height * _NEAR // size, -(-height // max(1, workers))))
+    if workers:
+        found = _balanced(height, workers, most, multiple)
+    else:  # equally many rows in each, as statistics of strips need them
+        fitting = (n for n in range(most, 0, -1) if height % n == 0 and n % multiple == 0)
+        found = next(fitting, height)
+    return found if found < height else 0
 
 
 def _balanced(height: int, workers: int, most: int, multiple: int) -> int:

@@ -3,42 +3,21 @@
 import numpy as np
 import pytest
 from graph_networks import of_channels, of_parts, of_products
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from strip_networks import networks, of_blocks, of_neighbors
 
 from neocog.engine import strips
 from neocog.engine.lowering import lower
 from neocog.engine.program import Program
 from neocog.engine.schedule import inference_plan
 from neocog.engine.state import fill_preprocessing, write_state
-from neocog.errors import ArchitectureError
-from neocog.layers import (
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool2d,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    ChannelShuffle,
-    Concat,
-    Conv2d,
-    Flatten,
-    LayerNorm2d,
-    Linear,
-    MaxPool2d,
-    Multiply,
-    Node,
-    PReLU,
-    ReLU6,
-    Slice,
-    Upsample,
-)
-from neocog.network import Network
 
 
 def maps_of(network, image, threads, *, single_image):
     """The scores, every map with its border, and how many groups of strips there are."""
     ops = lower(network.graph, training=False, single_image=True)
-    plan = inference_plan(ops, single_image=single_image)
+    plan = inference_plan(ops, single_image=single_image, workers=threads)
     program = Program(plan, threads, 1)
     fill_preprocessing(program, network.input_shape, network.preprocessing)
     write_state(program, ops, network.state_dict())
@@ -51,7 +30,7 @@ def maps_of(network, image, threads, *, single_image):
     return {"scores": scores, **found}, sum(group.strips > 1 for group in plan.groups)
 
 
-def check(network, strip_bytes=1):
+def check(network, near=1):
     """Maps of one worker, and of one to four that share rows, are the same; gives the strips."""
     network.initialize(0)
     c, h, w = network.input_shape
@@ -60,7 +39,7 @@ def check(network, strip_bytes=1):
     assert none == 0
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(strips, "_LEAST_SHARED", 0)
-        monkeypatch.setattr(strips, "_STRIP_BYTES", strip_bytes)
+        monkeypatch.setattr(strips, "_NEAR", near)
         for threads in (1, 2, 3, 4):
             maps, groups = maps_of(network, image, threads, single_image=True)
             assert maps.keys() == expected.keys()
@@ -69,78 +48,12 @@ def check(network, strip_bytes=1):
     return groups
 
 
-@pytest.mark.parametrize("make", [of_channels, of_parts, of_products])
-def test_merged_maps(make):
+@pytest.mark.parametrize("make", [of_channels, of_parts, of_products, of_blocks, of_neighbors])
+def test_networks_of_every_kind(make):
     assert check(make()) >= 3
 
 
-def test_rows_above_and_below():
-    """Pooling that keeps the height reads rows of strips that others compute."""
-    assert check(of_neighbors()) >= 3
-
-
-def of_neighbors():
-    row = {"l1": PReLU(4), "l2": MaxPool2d(3, 1, 1), "l3": AvgPool2d(3, 1, 1), "l4": PReLU(4)}
-    last = {"flatten": Flatten(), "fc": Linear(4 * 13 * 9, 3)}
-    return Network(input_shape=(4, 13, 9), **row, **last)
-
-
-def layers(channels):
-    """One that works row by row, with the channels that come out of it."""
-    sides = st.tuples(st.integers(1, 4), st.integers(1, 4))
-    flags = st.booleans()
-    windows = st.tuples(st.integers(2, 4), st.integers(1, 3), st.integers(0, 1), flags)
-    same = st.one_of(
-        st.sampled_from([ReLU6(), PReLU(channels), BatchNorm2d(channels), ChannelShuffle(2)]),
-        windows.map(lambda w: MaxPool2d(w[0], w[1], w[2], ceil_mode=w[3])),
-        st.tuples(windows, flags).map(
-            lambda w: AvgPool2d(*w[0][:3], ceil_mode=w[0][3], count_include_pad=w[1])
-        ),
-        sides.map(AdaptiveAvgPool2d),
-        sides.map(AdaptiveMaxPool2d),
-        st.tuples(st.integers(1, 3), st.integers(1, 3)).map(lambda s: Upsample(scale_factor=s)),
-        st.sampled_from(["zeros", "reflect", "replicate", "circular"]).map(
-            lambda mode: Conv2d(channels, channels, 3, padding=(2, 1), padding_mode=mode)
-        ),
-        *([st.just(LayerNorm2d(channels))] if channels > 3 else []),
-    )
-    return st.tuples(same, st.just(channels)) | st.sampled_from(
-        [(Slice(1, channels - 1), channels - 2), (Conv2d(channels, channels + 6, 1), channels + 6)]
-    )
-
-
-@st.composite
-def networks(draw):
-    """Some layers in a row, also on the image itself, and a merging one behind them."""
-    row, channels = [], 4
-    for n in range(draw(st.integers(1, 5))):
-        layer, after = draw(layers(channels))
-        if after % 2 == 0 and after > 2:
-            row.append(Node(f"l{n}", layer))
-            channels = after
-    try:
-        shape = Network.from_nodes(
-            [*row, Node("last", ReLU6())], input_shape=(4, 13, 9)
-        ).output_shape
-        merged = draw(st.sampled_from([Add(), Multiply(), Concat()]))
-        twice = 2 if isinstance(merged, Concat) else 1
-        size = twice * int(np.prod(shape))
-        return Network.from_nodes(
-            [
-                *row,
-                Node("one", ReLU6()),
-                Node("two", PReLU(), "one"),
-                Node("merged", merged, ("one", "two")),
-                Node("flatten", Flatten()),
-                Node("fc", Linear(size, 3)),
-            ],
-            input_shape=(4, 13, 9),
-        )
-    except ArchitectureError:  # nothing is left of the map
-        assume(False)
-
-
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(network=networks(), strip_bytes=st.sampled_from([1, 1000, 2000]))
-def test_any_layers(network, strip_bytes):
-    check(network, strip_bytes)
+@given(network=networks(), near=st.sampled_from([1, 1000, 2000, 10_000]))
+def test_any_layers(network, near):
+    check(network, near)

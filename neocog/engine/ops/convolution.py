@@ -8,13 +8,10 @@ pass visits winners only.
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.ops.convolution_rows import convolution_rows, weight_gradient_rows
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.packing import convolution_parameter, vector_parameter
 from neocog.engine.ops.winograd import (
     winograd_convolve,
     winograd_input_gradient,
@@ -48,8 +45,6 @@ from neocog.kernels.pooling.max_unpool import MaxUnpool, max_unpool
 from neocog.layers import BatchNorm2d, Conv2d
 
 __all__ = ["ConvolutionOp"]
-
-Floats = NDArray[np.float32]
 
 _NONE = FeatureMap(1, 1, 1)
 
@@ -184,16 +179,8 @@ class ConvolutionOp(Op):
 
     def parameters(self) -> list[Parameter]:
         """``weight`` and ``bias``."""
-        w = self._weight
-        weight = Parameter(
-            f"{self.name}.weight",
-            (w.out_channels, w.group_in, w.kernel_h, w.kernel_w),
-            w.size,
-            lambda value: pack_convolution(w, value),
-            lambda packed: unpack_convolution(w, packed),
-            w if w.groups == 1 else None,
-        )
-        bias = vector_parameter(f"{self.name}.bias", w.out_channels)
+        weight = convolution_parameter(f"{self.name}.weight", self._weight)
+        bias = vector_parameter(f"{self.name}.bias", self.layer.out_channels)
         return [weight, bias] if self._has_bias else [weight]
 
     # Forward
@@ -408,21 +395,3 @@ class ConvolutionOp(Op):
         of = {"weight": f"{name}.weight", "flipped": f"{name}.weight.flipped"}
         flip = Instruction.of(conv2d_flip_weight, FlippedWeight(w), name, **of)
         builder.refresh(flip, w.blocks)
-
-
-def pack_convolution(w: ConvolutionWeight, value: Floats) -> Floats:
-    """A weight [out, in, i, j] in the layout `w`, flat, with zeros as padding."""
-    kernel = (w.kernel_h, w.kernel_w)
-    fill = w.group_blocks * w.block - w.group_out
-    groups = value.reshape(w.groups, w.group_out, w.group_in, *kernel)
-    full = np.pad(groups, ((0, 0), (0, fill), (0, 0), (0, 0), (0, 0)))
-    blocks = full.reshape(w.blocks, w.block, w.group_in, *kernel)
-    return blocks.transpose(0, 3, 4, 2, 1).ravel()
-
-
-def unpack_convolution(w: ConvolutionWeight, packed: Floats) -> Floats:
-    """The inverse of `pack_convolution`; a copy."""
-    kernel = (w.kernel_h, w.kernel_w)
-    blocks = packed.reshape(w.blocks, *kernel, w.group_in, w.block).transpose(0, 4, 3, 1, 2)
-    rows = blocks.reshape(w.groups, -1, w.group_in, *kernel)[:, : w.group_out]
-    return np.array(rows.reshape(w.out_channels, w.group_in, *kernel), order="C")

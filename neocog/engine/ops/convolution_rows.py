@@ -19,9 +19,7 @@ def convolution_rows(spec: Convolution) -> Rows:
         return replace(spec, y=replace(spec.y, height=end - begin))
 
     floats = {"x": spec.row_step, "y": spec.y.row, "gate": spec.gate.row, "addend": spec.addend.row}
-    last = (spec.w.kernel_h - 1) * spec.dilation_h + spec.crop_h - spec.x.border_h
-    beyond = {} if spec.w.kernel_h == 1 else {"x": max(0, last + 1 - spec.stride_h)}
-    return Rows(spec_of, spec.y.height, floats, beyond=beyond)
+    return Rows(spec_of, spec.y.height, floats, apart=("x",) if spec.w.kernel_h > 1 else ())
 
 
 def weight_gradient_rows(spec: WeightGradient) -> Rows:
@@ -33,8 +31,7 @@ def weight_gradient_rows(spec: WeightGradient) -> Rows:
         return replace(spec, x=x, dy=dy, continued=begin > 0)
 
     floats = {"x": spec.row_step, "dy": spec.dy.row}
-    beyond = {} if spec.w.kernel_h == 1 else {"x": None}
-    return Rows(spec_of, spec.dy.height, floats, beyond=beyond)
+    return Rows(spec_of, spec.dy.height, floats, apart=("x",) if spec.w.kernel_h > 1 else ())
 
 
 def depthwise_rows(spec: Depthwise) -> Rows:
@@ -46,10 +43,8 @@ def depthwise_rows(spec: Depthwise) -> Rows:
     down = spec.down
     floats: dict[str, int | Fraction] = {"y": spec.y.row}
     floats["x"] = Fraction(down.stride * spec.x.row, down.phases)
-    own = spec.y.height // down.phases * down.stride
-    beyond = {"x": max(0, down.span(spec.y.height)[1] + 1 - own)}
     multiple = lcm(down.phases, spec.lines)
-    return Rows(spec_of, spec.y.height, floats, beyond=beyond, multiple=multiple)
+    return Rows(spec_of, spec.y.height, floats, apart=("x",), multiple=multiple)
 
 
 def depthwise_gradient_rows(spec: DepthwiseGradient) -> Rows:
@@ -59,4 +54,4 @@ def depthwise_gradient_rows(spec: DepthwiseGradient) -> Rows:
         return replace(spec, dy=replace(spec.dy, height=end - begin), continued=begin > 0)
 
     floats = {"x": spec.stride_h * spec.x.row, "dy": spec.dy.row}
-    return Rows(spec_of, spec.dy.height, floats, beyond={"x": None})
+    return Rows(spec_of, spec.dy.height, floats, apart=("x",))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
 from neocog.engine.ops.convolution_rows import depthwise_gradient_rows, depthwise_rows
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES

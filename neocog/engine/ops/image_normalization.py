@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Instruction
 from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter

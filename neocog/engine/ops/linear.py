@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from neocog.engine.builder import FLOAT, Builder
 from neocog.engine.ops.base import Op
-from neocog.engine.ops.pointwise import vector_parameter
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Group, Instruction
 from neocog.engine.tensor import Parameter
 from neocog.kernels.codegen.vector_types import LANES

@@ -32,7 +32,7 @@ class PaddingOp(Op):
             of = spec.y.height
             return replace(spec, y=replace(spec.y, height=end - begin), begin=begin, of=of)
 
-        rows = Rows(spec_of, spec.y.height, {"y": spec.y.row}, beyond={"x": None})
+        rows = Rows(spec_of, spec.y.height, {"y": spec.y.row}, apart=("x",))
         builder.emit_rows(pad_forward, rows, self.name, x=self.x.name, y=y)
 
     def backward(self, builder: Builder) -> None:

@@ -9,11 +9,9 @@ formulas.
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from neocog.engine.builder import Builder
 from neocog.engine.ops.base import Op
+from neocog.engine.ops.packing import vector_parameter
 from neocog.engine.plan import Group, Instruction
 from neocog.engine.strips import Rows
 from neocog.engine.tensor import Parameter, Tensor
@@ -30,24 +28,9 @@ from neocog.kernels.elementwise.pointwise import Pointwise, pointwise_backward, 
 from neocog.kernels.layout import FeatureMap, padded
 from neocog.layers import BatchNorm2d
 
-__all__ = ["PointwiseOp", "vector_parameter"]
-
-Floats = NDArray[np.float32]
+__all__ = ["PointwiseOp"]
 
 _NONE = FeatureMap(1, 1, 1)
-
-
-def vector_parameter(name: str, count: int) -> Parameter:
-    """A parameter with one number per channel."""
-    size = padded(count)
-
-    def pack(value: Floats) -> Floats:
-        return np.pad(value, (0, size - count))
-
-    def unpack(packed: Floats) -> Floats:
-        return packed[:count].copy()
-
-    return Parameter(name, (count,), size, pack, unpack)
 
 
 @dataclass(eq=False)

@@ -48,7 +48,7 @@ class PoolingOp(Op):
             y = replace(spec.y, height=end - begin)
             return replace(spec, y=y, rows=spec.rows.part(begin, end))
 
-        return Rows(spec_of, spec.y.height, {"y": spec.y.row}, beyond={"x": None})
+        return Rows(spec_of, spec.y.height, {"y": spec.y.row}, apart=("x",))
 
     @property
     def _winners(self) -> str:
