@@ -71,13 +71,6 @@ class Rows:
         """From the first of so many rows of an operand to the first behind them."""
         return int(self.floats[name] * rows * _FLOAT)
 
-    def strips(self, size: int) -> Strips:
-        """Strips of `size` rows; the last has the rest, or a few more."""
-        begins = list(range(0, self.height, size))
-        if len(begins) > 1 and self.height - begins[-1] < self.multiple:
-            begins.pop()
-        return list(zip(begins, [*begins[1:], self.height], strict=True))
-
 
 @dataclass(eq=False)
 class Emitted:
@@ -132,8 +125,8 @@ def parts_of(emitted: Sequence[Emitted], workers: int) -> list[Part]:
         rows = [one.rows for one in run if one.rows is not None]
         size = _strip_rows(rows, _bytes(run), workers) if rows else 0
         if size:
-            strips = [of.strips(size) for of in rows]
-            parts.append(Part(list(zip(run, strips, strict=True)), len(strips[0])))
+            strips = _cut(rows[0].height, size, _multiple(rows))
+            parts.append(Part([(one, strips) for one in run], len(strips)))
         elif parts and parts[-1].strips == 0:
             parts[-1].members.extend((one, None) for one in run)
         else:
@@ -162,12 +155,24 @@ def _bytes(run: Sequence[Emitted]) -> int:
     return sum(sizes.values())
 
 
+def _multiple(rows: Sequence[Rows]) -> int:
+    return lcm(*(of.multiple for of in rows))
+
+
+def _cut(height: int, size: int, multiple: int) -> Strips:
+    """Strips of `size` rows; the last has the rest, or a few more if the rest is too small."""
+    begins = list(range(0, height, size))
+    if len(begins) > 1 and height - begins[-1] < multiple:
+        begins.pop()
+    return list(zip(begins, [*begins[1:], height], strict=True))
+
+
 def _strip_rows(rows: Sequence[Rows], size: int, workers: int) -> int:
     """Rows of a strip of maps of so many bytes; 0 if strips do not pay."""
     shared = workers > 1 and size >= _LEAST_SHARED
     if not shared and (len(rows) == 1 or size <= _NEAR):
         return 0
-    height, multiple = rows[0].height, lcm(*(of.multiple for of in rows))
+    height, multiple = rows[0].height, _multiple(rows)
     most = max(1, min(height * _NEAR // size, -(-height // max(1, workers))))
     if workers:
         found = _balanced(height, workers, most, multiple)

@@ -90,8 +90,10 @@ def check_steps(network, batch, near):
         found, groups = two_steps(network, batch, 1)
         for threads in (2, 3, 4):
             assert_same(two_steps(network, batch, threads)[0], found)
+    # Gradients are sums of terms of which some cancel, such as that of a bias that is normalized.
+    largest = max(np.abs(value).max() for name, value in expected.items() if ", kept" in name)
     for name, value in expected.items():
-        scale = np.abs(value).max() + 1e-3
+        scale = largest if ", kept" in name else np.abs(value).max() + 1e-3
         off = np.abs(found[name] - value).max() / scale
         assert off < 1e-5, f"{name} is off by {off}"
     return groups

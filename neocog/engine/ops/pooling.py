@@ -48,7 +48,8 @@ class PoolingOp(Op):
             y = replace(spec.y, height=end - begin)
             return replace(spec, y=y, rows=spec.rows.part(begin, end))
 
-        return Rows(spec_of, spec.y.height, {"y": spec.y.row}, apart=("x",))
+        floats = {"y": spec.y.row, "winners": spec.won.row}
+        return Rows(spec_of, spec.y.height, floats, apart=("x",))
 
     @property
     def _winners(self) -> str:
