@@ -7,18 +7,25 @@ from yardstick import compare, data_for
 
 from neocog.errors import ArchitectureError
 from neocog.layers import (
+    ELU,
     GELU,
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
     Conv2d,
     Flatten,
+    GroupNorm,
+    LayerNorm2d,
     Linear,
     MaxPool2d,
+    Mish,
+    PReLU,
     ReLU,
     Residual,
     Scale,
     Sequential,
+    Softplus,
     Tanh,
 )
 from neocog.network import Network
@@ -27,7 +34,8 @@ from neocog.network import Network
 @st.composite
 def layers_of_eight(draw):
     """A layer that keeps eight channels and the size of the map."""
-    kind = draw(st.sampled_from(["conv", "norm", "function", "pool", "block", "depthwise"]))
+    kinds = ["conv", "norm", "of image", "function", "pool", "block", "depthwise", "moved"]
+    kind = draw(st.sampled_from(kinds))
     match kind:
         case "conv":
             return Conv2d(8, 8, 3, padding=1, bias=draw(st.booleans()))
@@ -35,8 +43,14 @@ def layers_of_eight(draw):
             return Conv2d(8, 8, 3, padding=1, groups=8)
         case "norm":
             return BatchNorm2d(8)
+        case "of image":
+            return draw(st.sampled_from([GroupNorm(2, 8), LayerNorm2d(8)]))
         case "function":
-            return draw(st.sampled_from([ReLU(), GELU(), Tanh(), Scale(-0.5)]))
+            new = [ELU(0.5), Softplus(), Mish(), PReLU(), PReLU(8)]
+            return draw(st.sampled_from([ReLU(), GELU(), Tanh(), Scale(-0.5), *new]))
+        case "moved":
+            copied = Conv2d(8, 8, 3, padding=1, padding_mode="reflect")
+            return draw(st.sampled_from([ChannelShuffle(4), ChannelShuffle(2), copied]))
         case "pool":
             return draw(st.sampled_from([MaxPool2d(3, 1, 1), AvgPool2d(3, 1, 1)]))
     return Residual(draw(rows_of_eight()), draw(st.none() | layers_of_eight()))
@@ -49,7 +63,7 @@ def rows_of_eight(draw):
     return Sequential(**{f"l{n}": layer for n, layer in enumerate(row)})
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(body=rows_of_eight(), pooled=st.booleans())
 def test_random_networks_by_pytorch(body, pooled):
     network = Network(
