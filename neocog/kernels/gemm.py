@@ -115,7 +115,7 @@ def _add_products(emit, p, strides, values, depth):
         of_b = [emit.load(b, v * LANES) for v in range(p.vectors)]
         for row in range(p.rows):
             of_a = emit.broadcast(place)
-            place = emit.advance(place, strides.a_row)
+            place = emit.advance_bytes(place, 4 * strides.a_row)
             for v in range(p.vectors):
                 at = row * p.vectors + v
                 sums[at] = emit.fma(of_a, of_b[v], sums[at])

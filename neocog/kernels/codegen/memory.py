@@ -141,6 +141,10 @@ class MemoryEmitter:
         """The pointer `offset` floats after `pointer`."""
         return self._address(pointer, offset, FLOAT)
 
+    def advance_bytes(self, pointer: Any, offset: Any) -> Any:
+        """The pointer `offset` bytes after `pointer`: an addition, where floats need a shift."""
+        return self._address(pointer, offset, I8)
+
     def opaque(self, pointer: Any) -> Any:
         """The same pointer, hidden from LLVM's optimizer.
 

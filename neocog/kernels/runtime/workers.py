@@ -25,7 +25,7 @@ from numba import float64, int64
 from neocog.kernels.codegen.arrays import pointer_to, stack_array
 from neocog.kernels.codegen.atomics import atomic_add, atomic_load, atomic_store
 from neocog.kernels.codegen.denormals import flush_denormals, restore_denormals
-from neocog.kernels.codegen.pointers import function_pointer_call, longs_at
+from neocog.kernels.codegen.pointers import advance, function_pointer_call, longs_at
 from neocog.kernels.compiler.jit import KERNEL_ARGUMENTS, Compilable, inlined
 from neocog.kernels.compiler.operands import MOST_OPERANDS
 from neocog.kernels.compiler.python_function import python_function
@@ -128,53 +128,61 @@ def span(rank, workers, items, shard):
 
 
 @inlined
-def run_whole(table, groups, g, operands, begin, count):
-    """Run all of a group's instructions on a chunk of its items."""
-    start = groups[g, _FIRST]
-    for i in range(start, start + groups[g, _COUNT]):
-        for o in range(MOST_OPERANDS):
-            operands[o] = table[i, OPERANDS + o] + begin * table[i, BY_ITEM + o]
-        _call(table[i, KERNEL], longs_at(table[i, NUMBERS]), operands, begin, count)
+def group_at(groups, g):
+    """The row of a group."""
+    return advance(groups, g * len(GROUP))
 
 
 @inlined
-def run_strips(table, groups, g, operands, begin, n, first, until):
+def run_whole(table, group, operands, begin, count):
+    """Run all of a group's instructions on a chunk of its items."""
+    for i in range(group[_FIRST], group[_FIRST] + group[_COUNT]):
+        row = advance(table, i * INSTRUCTION)
+        for o in range(MOST_OPERANDS):
+            operands[o] = row[OPERANDS + o] + begin * row[BY_ITEM + o]
+        _call(row[KERNEL], longs_at(row[NUMBERS]), operands, begin, count)
+
+
+@inlined
+def run_strips(table, group, operands, begin, n, first, until):
     """Run all of a group's instructions on strips of the n-th image of a chunk, one by one."""
-    start = groups[g, _FIRST]
     for strip in range(first, until):
-        for i in range(start, start + groups[g, _COUNT]):
+        for i in range(group[_FIRST], group[_FIRST] + group[_COUNT]):
+            row = advance(table, i * INSTRUCTION)
             for o in range(MOST_OPERANDS):
-                of_image = begin * table[i, BY_ITEM + o] + n * table[i, BY_IMAGE + o]
-                of_strip = strip * table[i, BY_STRIP + o]
-                operands[o] = table[i, OPERANDS + o] + of_image + of_strip
-            numbers = longs_at(table[i, STRIPS])[strip]
-            _call(table[i, KERNEL], longs_at(numbers), operands, begin + n, 1)
+                of_image = begin * row[BY_ITEM + o] + n * row[BY_IMAGE + o]
+                of_strip = strip * row[BY_STRIP + o]
+                operands[o] = row[OPERANDS + o] + of_image + of_strip
+            numbers = longs_at(row[STRIPS])[strip]
+            _call(row[KERNEL], longs_at(numbers), operands, begin + n, 1)
 
 
 @inlined
 def run_items(table, groups, g, end, operands, first, until):
     """Run groups g … end on a range of their items, which may be strips of one image."""
-    chunk = groups[g, _CHUNK]
-    if groups[g, _STRIPS] > 0 and groups[g, _ITEMS] > 0:
-        run_strips(table, groups, g, operands, 0, 0, first, until)
+    group = group_at(groups, g)
+    chunk = group[_CHUNK]
+    if group[_STRIPS] > 0 and group[_ITEMS] > 0:
+        run_strips(table, group, operands, 0, 0, first, until)
         return
     for begin in range(first, until, chunk):
         count = min(chunk, until - begin)
         for h in range(g, end):
-            if groups[h, _STRIPS] == 0:
-                run_whole(table, groups, h, operands, begin, count)
+            group = group_at(groups, h)
+            if group[_STRIPS] == 0:
+                run_whole(table, group, operands, begin, count)
             else:
                 for n in range(count):
-                    run_strips(table, groups, h, operands, begin, n, 0, groups[h, _STRIPS])
+                    run_strips(table, group, operands, begin, n, 0, group[_STRIPS])
 
 
 @inlined
 def run_groups(table, groups, g, end, operands, control, rank, workers, images):
     """Run groups g … end on this worker's items, then on items stolen from others."""
-    items, shard = groups[g, _ITEMS], groups[g, _SHARD]
+    group = group_at(groups, g)
+    items, shard, steal_size = group[_ITEMS], group[_SHARD], group[_STEAL_SIZE]
     if items == 0:
         items = images
-    steal_size = groups[g, _STEAL_SIZE]
     if steal_size == 0 or workers == 1:
         low, high = span(rank, workers, items, shard)
         run_items(table, groups, g, end, operands, low, high)
@@ -189,15 +197,15 @@ def run_groups(table, groups, g, end, operands, control, rank, workers, images):
 
 
 @inlined
-def work(table, groups, step, losses, record, control, rank, workers, total, batch):
-    """What `run` does."""
+def work(table, groups, many, step, losses, record, control, rank, workers, total, batch):
+    """What `run` does, with pointers in the place of arrays; there are `many` groups."""
     before = flush_denormals()
     operands = pointer_to(_new_operands())
     generation = 0
     tired = 0
     every = 1
-    for g in range(groups.shape[0]):
-        every = max(every, groups[g, _EVERY])
+    for g in range(many):
+        every = max(every, group_at(groups, g)[_EVERY])
     until = control[UNTIL] if control[UNTIL] > 0 else total
     done = control[FIRST] // batch
     running = True
@@ -209,16 +217,17 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
         step[4] = done
         last = begin + batch >= total
         end = 0
-        while end < groups.shape[0]:
+        while end < many:
             g, end = end, end + 1
-            while end < groups.shape[0] and groups[end, _JOINED] == 1:
+            while end < many and group_at(groups, end)[_JOINED] == 1:
                 end += 1
-            if (done + 1) % groups[g, _EVERY] != 0 and not last:
+            if (done + 1) % group_at(groups, g)[_EVERY] != 0 and not last:
                 continue
             run_groups(table, groups, g, end, operands, control, rank, workers, images)
-            if groups[end - 1, _BARRIER] == 1:
+            latest = group_at(groups, end - 1)
+            if latest[_BARRIER] == 1:
                 generation, tired = barrier(control, workers, generation, tired)
-            if groups[end - 1, _CHECK_LOSS] == 1:
+            if latest[_CHECK_LOSS] == 1:
                 # All workers add the same numbers in the same order, so they decide alike.
                 loss = 0.0
                 for n in range(images):
@@ -248,12 +257,13 @@ def work(table, groups, step, losses, record, control, rank, workers, total, bat
 def run_job(job):
     """`run`, for calls from compiled code."""
     return work(
-        job.table,
-        job.groups,
-        job.step,
-        job.losses,
-        job.record,
-        job.control,
+        pointer_to(job.table),
+        pointer_to(job.groups),
+        len(job.groups),
+        pointer_to(job.step),
+        pointer_to(job.losses),
+        pointer_to(job.record),
+        pointer_to(job.control),
         job.rank,
         job.workers,
         job.total,

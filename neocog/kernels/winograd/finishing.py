@@ -65,15 +65,55 @@ def _place(emit, pointer, steps, image, row, column):
     return emit.advance(pointer, image * steps.image + row * steps.row + column * steps.pixel)
 
 
-def _finish_part(emit, spec, edge, patch, y, gate, added):
-    """One vector of the pixels of y within the edge, from the patch."""
-    # All is hidden from LLVM, which would unroll the loops and compute the addresses of all pixels
-    # for every tile, also of whole ones.
+class _Vector(NamedTuple):
+    """One vector of channels of a tile: the bias, and pointers to the tile in M and the maps."""
+
+    m: Any
+    bias: Any
+    y: Any
+    gate: Any
+    added: Any
+
+
+def _transform(emit, spec, vector, finish, to):
+    """Write what ``finish(value, i, j)`` makes of y to `to`."""
+    for i, values in enumerate(output_transform(emit, spec.side, vector.m, spec.m_spot)):
+        for j, value in enumerate(values):
+            emit.store(finish(emit.add(value, vector.bias), i, j), to(i, j))
+
+
+def _limit(emit, spec, vector, to):
+    low, high = emit.constant(spec.low), emit.constant(spec.high)
+    _transform(emit, spec, vector, lambda value, i, j: emit.limit(value, low, high), to)
+
+
+def _pass(emit, spec, vector, to):
+    gates = places(emit, vector.gate, spec.through.row, spec.through.pixel)
+    others = places(emit, vector.added, spec.added.row, spec.added.pixel)
+
+    def finish(value, i, j):
+        return _passed(emit, spec, value, gates(i, j), others(i, j))
+
+    _transform(emit, spec, vector, finish, to)
+
+
+def _pass_part(emit, spec, vector, edge, patch):
+    """`_pass` for the pixels within the edge, by way of the patch."""
+    _transform(
+        emit,
+        spec,
+        vector,
+        lambda value, i, j: value,
+        places(emit, patch, spec.tile * LANES, LANES),
+    )
+    # All is hidden from LLVM, which would unroll the loops and have an address for every pixel.
+    patch, y, gate, added = (
+        emit.opaque(pointer) for pointer in (patch, vector.y, vector.gate, vector.added)
+    )
     rows, columns = (
         Number(emit.builder, emit.opaque(emit.smaller(n, spec.tile).value))
         for n in (edge.rows, edge.columns)
     )
-    patch, y, gate, added = (emit.opaque(pointer) for pointer in (patch, y, gate, added))
     with emit.loop(0, rows) as i, emit.loop(0, columns) as j:
         through = emit.advance(gate, i * spec.through.row + j * spec.through.pixel)
         plus = emit.advance(added, i * spec.added.row + j * spec.added.pixel)
@@ -82,59 +122,47 @@ def _finish_part(emit, spec, edge, patch, y, gate, added):
         emit.store(value, y, i * spec.y.row + j * spec.y.pixel)
 
 
-def _finish(emit, spec, m, bias, edge, patch, y, gate, added):
-    """One vector of channels of a tile of y."""
-    low, high = emit.constant(spec.low), emit.constant(spec.high)
-
-    def transform(finish, to):
-        for i, values in enumerate(output_transform(emit, spec.side, m, spec.m_spot)):
-            for j, value in enumerate(values):
-                emit.store(finish(emit.add(value, bias), i, j), to(i, j))
-
-    def limit(value, i, j):
-        return emit.limit(value, low, high)
-
-    def limit_whole():
-        transform(limit, places(emit, y, spec.y.row, spec.y.pixel))
-
-    def pass_whole():
-        gates = places(emit, gate, spec.through.row, spec.through.pixel)
-        others = places(emit, added, spec.added.row, spec.added.pixel)
-        transform(
-            lambda value, i, j: _passed(emit, spec, value, gates(i, j), others(i, j)),
-            places(emit, y, spec.y.row, spec.y.pixel),
-        )
-
-    def limit_part():
-        grid = places(emit, y, spec.y.row, spec.y.pixel)
-        transform(limit, part_of(emit, grid, edge.rows, edge.columns, lambda i, j: patch))
-
-    def pass_part():
-        transform(lambda value, i, j: value, places(emit, patch, spec.tile * LANES, LANES))
-        _finish_part(emit, spec, edge, patch, y, gate, added)
-
-    either_way(
-        emit,
-        edge.whole,
-        lambda: either_way(emit, spec.passed, pass_whole, limit_whole),
-        lambda: either_way(emit, spec.passed, pass_part, limit_part),
-    )
-
-
 def finish_tiles(emit, spec, m, results, begin, count, patch):
     """y of the tiles begin … begin + count, numbered through all images, from their M."""
     each = emit.select(spec.bias, 1, 0)
 
     def one(n, image, row, column):
         edge = edge_of(emit, spec.tile, spec.y.height - row, spec.y.width - column)
-        of_y = image * spec.y.size + row * spec.y.row + column * spec.y.pixel
-        of_y = emit.advance(results.y, of_y)
-        of_gate = _place(emit, results.gate, spec.through, image, row, column)
-        of_added = _place(emit, results.added, spec.added, image, row, column)
-        with emit.loop(0, spec.y.pixel, LANES) as k:
-            of_m, bias = emit.advance(m, n * spec.m_row + k), emit.load(results.bias, k * each)
-            gate = emit.advance(of_gate, k * spec.through.channel)
-            added = emit.advance(of_added, k * spec.added.channel)
-            _finish(emit, spec, of_m, bias, edge, patch, emit.advance(of_y, k), gate, added)
+        y = emit.advance(results.y, image * spec.y.size + row * spec.y.row + column * spec.y.pixel)
+        gate = _place(emit, results.gate, spec.through, image, row, column)
+        added = _place(emit, results.added, spec.added, image, row, column)
+
+        def vectors(finish):
+            with emit.loop(0, spec.y.pixel, LANES) as k:
+                vector = _Vector(
+                    emit.advance(m, n * spec.m_row + k),
+                    emit.load(results.bias, k * each),
+                    emit.advance(y, k),
+                    emit.advance(gate, k * spec.through.channel),
+                    emit.advance(added, k * spec.added.channel),
+                )
+                finish(vector, places(emit, vector.y, spec.y.row, spec.y.pixel))
+
+        def limit_part(vector, to):
+            to = part_of(emit, to, edge.rows, edge.columns, lambda i, j: patch)
+            _limit(emit, spec, vector, to)
+
+        def whole():
+            either_way(
+                emit,
+                spec.passed,
+                lambda: vectors(lambda vector, to: _pass(emit, spec, vector, to)),
+                lambda: vectors(lambda vector, to: _limit(emit, spec, vector, to)),
+            )
+
+        def part():
+            either_way(
+                emit,
+                spec.passed,
+                lambda: vectors(lambda vector, to: _pass_part(emit, spec, vector, edge, patch)),
+                lambda: vectors(limit_part),
+            )
+
+        either_way(emit, edge.whole, whole, part)
 
     each_tile(emit, spec, begin, count, one)

@@ -101,27 +101,27 @@ def _transform_tiles(emit, spec, does, source, to, begin, count, zeros):
     pixel = does.map.pixel
     parts = (pixel + does.to_row - 1) // does.to_row
 
-    def vector(edge, of, to_vector):
-        def transform(part):
-            grid = places(emit, of, does.map.row, pixel)
-            if part:
-                grid = part_of(emit, grid, edge.rows, edge.columns, lambda i, j: zeros)
-            does.transform(emit, spec.side, grid, to_vector, does.to_spot)
-
-        either_way(emit, edge.whole, lambda: transform(False), lambda: transform(True))
-
     def one(n, image, row, column):
         edge = edge_of(emit, does.side, does.rows - row, does.columns - column)
         steps = image * does.map.size + row * does.map.row + column * pixel
         of, to_tile = emit.advance(source, steps), emit.advance(to, n * does.to_row)
 
-        def part(_, values):
-            to_part, first = values
-            with emit.loop(0, emit.smaller(does.to_row, pixel - first), LANES) as c:
-                vector(edge, emit.advance(of, first + c), emit.advance(to_part, c))
-            return [emit.advance(to_part, does.to_part), first + does.to_row]
+        def vector(of, to_vector, cut):
+            grid = places(emit, of, does.map.row, pixel)
+            if cut:
+                grid = part_of(emit, grid, edge.rows, edge.columns, lambda i, j: zeros)
+            does.transform(emit, spec.side, grid, to_vector, does.to_spot)
 
-        repeat(emit, parts, [to_tile, 0], part, at_least_once=True)
+        def vectors(cut):
+            def part(_, values):
+                to_part, first = values
+                with emit.loop(0, emit.smaller(does.to_row, pixel - first), LANES) as c:
+                    vector(emit.advance(of, first + c), emit.advance(to_part, c), cut)
+                return [emit.advance(to_part, does.to_part), first + does.to_row]
+
+            repeat(emit, parts, [to_tile, 0], part, at_least_once=True)
+
+        either_way(emit, edge.whole, lambda: vectors(False), lambda: vectors(True))
 
     each_tile(emit, spec, begin, count, one)
 
