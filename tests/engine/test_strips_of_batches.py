@@ -19,6 +19,8 @@ few = settings(
 )
 # Bytes that are near: none, those of a few rows, and those of some layers.
 NEAR = st.sampled_from([1, 1000, 4000, 20_000])
+# Bytes from which on an image is too large for chunks of several, as none is.
+CHUNKS = 2**30
 
 
 def in_strips(monkeypatch, near, large=0):
@@ -43,7 +45,7 @@ def check_scores(network, near):
     network.initialize(0)
     images, _ = pictures(network, 5)
     expected = network.predict_scores(images, threads=1)
-    for large in (0, 2**30):
+    for large in (0, CHUNKS):
         with pytest.MonkeyPatch.context() as monkeypatch:
             monkeypatch.setattr("neocog.engine.predictor._WORK_A_THREAD", 1)
             in_strips(monkeypatch, near, large)
@@ -114,7 +116,7 @@ def test_steps_of_any_layers(network, batch, near):
 @pytest.mark.parametrize("near", [1, 8000])
 def test_no_strip_writes_memory_that_is_not_its_own(near, monkeypatch):
     """Each instruction's own maps only, without their borders."""
-    in_strips(monkeypatch, near)
+    in_strips(monkeypatch, near, CHUNKS)
     check_memory(of_blocks(), monkeypatch)
 
 
@@ -122,5 +124,5 @@ def test_no_strip_writes_memory_that_is_not_its_own(near, monkeypatch):
 @given(network=networks(), near=NEAR)
 def test_no_strip_of_any_layers_writes_memory_that_is_not_its_own(network, near):
     with pytest.MonkeyPatch.context() as monkeypatch:
-        in_strips(monkeypatch, near)
+        in_strips(monkeypatch, near, CHUNKS)
         check_memory(network, monkeypatch)
