@@ -97,15 +97,15 @@ class Builder:
         self._images.append(Emitted(instruction, named, rows))
         return self._images[-1]
 
-    def _over(self, one: Emitted, strips: Sequence[tuple[int, int]] | None) -> Instruction:
-        """An instruction on strips of images; on whole ones if None."""
+    def _over(self, one: Emitted, strips: Sequence[tuple[int, int]]) -> Instruction:
+        """An instruction on strips of images; on whole ones if there are none."""
         whole, rows = one.instruction, one.rows
         if rows is None:
             return whole
-        one.strips = len(strips) if strips else 1
+        one.strips = max(1, len(strips))
         for name, floats in rows.each.items():
             self.per_image(one.named[name], one.strips * floats)
-        if strips is None:
+        if not strips:
             return whole
         of: dict[str, str | None] = dict(one.named)
         apart = {name: rows.bytes_of(name, strips[0][1]) for name in rows.floats}
@@ -122,8 +122,8 @@ class Builder:
             parts = parts_of(emitted, self.workers if self.single_image else 0)
             for n, part in enumerate(parts, 1):
                 ends = barrier if n == len(parts) else self.single_image
-                instructions = [self._over(*member) for member in part.members]
-                self._add(instructions, part.strips, barrier=ends)
+                instructions = [self._over(one, part.strips) for one in part.members]
+                self._add(instructions, len(part.strips), barrier=ends)
             self.plan.groups += self._following
             self._following = []
 

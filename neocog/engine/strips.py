@@ -107,12 +107,12 @@ class Part:
     """Instructions that run together.
 
     Attributes:
-        members: them, each with its strips; None for whole images.
-        strips: how many strips all of them run over, one after another; 0 for none.
+        members: them.
+        strips: what they run over, one strip after another; none for whole images.
     """
 
-    members: list[tuple[Emitted, Strips | None]]
-    strips: int = 0
+    members: list[Emitted]
+    strips: Strips
 
 
 def parts_of(emitted: Sequence[Emitted], workers: int) -> list[Part]:
@@ -123,14 +123,11 @@ def parts_of(emitted: Sequence[Emitted], workers: int) -> list[Part]:
     parts: list[Part] = []
     for run in _runs(emitted):
         rows = [one.rows for one in run if one.rows is not None]
-        size = _strip_rows(rows, _bytes(run), workers) if rows else 0
-        if size:
-            strips = _cut(rows[0].height, size, _multiple(rows))
-            parts.append(Part([(one, strips) for one in run], len(strips)))
-        elif parts and parts[-1].strips == 0:
-            parts[-1].members.extend((one, None) for one in run)
+        strips = _strips(rows, _bytes(run), workers) if rows else []
+        if parts and not strips and not parts[-1].strips:
+            parts[-1].members.extend(run)
         else:
-            parts.append(Part([(one, None) for one in run]))
+            parts.append(Part(run, strips))
     return parts
 
 
@@ -155,31 +152,25 @@ def _bytes(run: Sequence[Emitted]) -> int:
     return sum(sizes.values())
 
 
-def _multiple(rows: Sequence[Rows]) -> int:
-    return lcm(*(of.multiple for of in rows))
+def _strips(rows: Sequence[Rows], size: int, workers: int) -> Strips:
+    """The strips of maps of so many bytes, each but the last with equally many rows.
 
-
-def _cut(height: int, size: int, multiple: int) -> Strips:
-    """Strips of `size` rows; the last has the rest, or a few more if the rest is too small."""
-    begins = list(range(0, height, size))
-    if len(begins) > 1 and height - begins[-1] < multiple:
-        begins.pop()
-    return list(zip(begins, [*begins[1:], height], strict=True))
-
-
-def _strip_rows(rows: Sequence[Rows], size: int, workers: int) -> int:
-    """Rows of a strip of maps of so many bytes; 0 if strips do not pay."""
+    None if they do not pay.
+    """
     shared = workers > 1 and size >= _LEAST_SHARED
     if not shared and (len(rows) == 1 or size <= _NEAR):
-        return 0
-    height, multiple = rows[0].height, _multiple(rows)
+        return []
+    height, multiple = rows[0].height, lcm(*(of.multiple for of in rows))
     most = max(1, min(height * _NEAR // size, -(-height // max(1, workers))))
     if workers:
-        found = _balanced(height, workers, most, multiple)
-    else:  # equally many rows in each, as statistics of strips need them
+        each = _balanced(height, workers, most, multiple)
+    else:  # in the last one, too, as statistics of strips need it
         fitting = (n for n in range(most, 0, -1) if height % n == 0 and n % multiple == 0)
-        found = next(fitting, height)
-    return found if found < height else 0
+        each = next(fitting, height)
+    begins = list(range(0, height, each))
+    if len(begins) > 1 and height - begins[-1] < multiple:
+        begins.pop()
+    return list(zip(begins, [*begins[1:], height], strict=True)) if len(begins) > 1 else []
 
 
 def _balanced(height: int, workers: int, most: int, multiple: int) -> int:
