@@ -40,9 +40,9 @@ def asked(network, **settings):
     found = []
     for batch in (1, 4, 24):
         found += unlisted(trained(network, batch, **settings))
-    for single in (False, True):
+    for single, workers in ((False, 1), (True, 1), (True, 3)):
         ops = lower(network.graph, training=False, single_image=single)
-        found += unlisted(inference_plan(ops, single_image=single))
+        found += unlisted(inference_plan(ops, single_image=single, workers=workers))
     return found
 
 
