@@ -92,9 +92,10 @@ def test_a_killed_process_keeps_no_lock(tmp_path):
 
 CHILDREN = {
     "a fork": (
+        # The child says when it is there, and so has let go of the lock.
         TAKES + "child = os.fork()\n"
-        "if child == 0: time.sleep(100); os._exit(0)\n"
-        "print(child, flush=True); time.sleep(100)"
+        "if child == 0: print(os.getpid(), flush=True); time.sleep(100); os._exit(0)\n"
+        "time.sleep(100)"
     ),
     "a program": (
         TAKES + "sleep = [sys.executable, '-c', 'import time; time.sleep(100)']\n"
