@@ -170,6 +170,8 @@ class Plan:
         used: dict[str, list[int]] = {}
         beginnings = self.beginnings
         touched: dict[int, set[str]] = {begin: set() for begin in beginnings}
+        pairs = zip(beginnings, self.groups, strict=True)
+        in_strips = {begin for begin, group in pairs if group.strips}
         for g, group in enumerate(self.groups):
             for instruction in group.instructions:
                 for name in instruction.operands:
@@ -179,12 +181,8 @@ class Plan:
                         touched[beginnings[g]].add(whole)
         for g, group in enumerate(self.groups):
             if group.items == 0:
-                strips = any(
-                    other.strips
-                    for other, begin in zip(self.groups, beginnings, strict=True)
-                    if begin == beginnings[g]
-                )
-                chunk = self._chunk(touched[beginnings[g]], one_by_one=strips)
+                begin = beginnings[g]
+                chunk = self._chunk(touched[begin], one_by_one=begin in in_strips)
                 self.groups[g] = replace(group, chunk=chunk)
         for name in self._maps & used.keys():
             together = {beginnings[g] for g in used[name]}

@@ -123,9 +123,12 @@ class Program:
 
     def _steal_size(self, g: int) -> int:
         """Items of a group that a worker takes at a time; 0 if each worker has a fixed range."""
-        groups, beginnings = self.plan.groups, self.plan.beginnings
-        group, before = groups[g], groups[g - 1]
-        last = groups[max(h for h, begin in enumerate(beginnings) if begin == beginnings[g])]
+        groups = self.plan.groups
+        group, before, last = groups[g], groups[g - 1], groups[g]
+        for following in groups[g + 1 :]:
+            if not following.joined:
+                break
+            last = following
         if not (last.barrier and before.barrier and before.every == 1):
             return 0
         if group.strips and group.items:  # of one image; all read the same weights
