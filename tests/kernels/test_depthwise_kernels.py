@@ -45,26 +45,20 @@ LIMITS = {"identity": (-inf, inf), "relu": (0, inf), "relu6": (0, 6)}
 
 
 def forward(case, spec, x, w, b):
-    """y, computed in one call, or in two over the parts of each image."""
+    """y, computed in one call."""
     weight = parameter(case.weight_size, case.weight_places, w)
     bias = parameter(padded(case.channels), case.bias_places, b) if case.bias else None
     y = blank(spec.y, len(x))
     x = maps(spec.x, x)
-    if not spec.parts:
-        call(depthwise_forward, spec, count=case.images, x=x, weight=weight, bias=bias, y=y)
-        return y
-    for image in range(case.images):
-        of = {"x": (x, image), "weight": weight, "bias": bias, "y": (y, image)}
-        for first, count in in_parts(spec.items):
-            call(depthwise_forward, spec, first=first, count=count, **of)
+    call(depthwise_forward, spec, count=case.images, x=x, weight=weight, bias=bias, y=y)
     return y
 
 
 @sizes(60)
-@with_cases(function="relu", parts=False)
-@given(case=depthwise(), function=st.sampled_from(list(LIMITS)), parts=st.booleans())
-def test_depthwise_forward(case, function, parts):
-    spec = case.forward(parts=parts, function=function)
+@with_cases(function="relu")
+@given(case=depthwise(), function=st.sampled_from(list(LIMITS)))
+def test_depthwise_forward(case, function):
+    spec = case.forward(function=function)
     for kind in (whole, real, wild):
         x, w, b = case.data(kind)
         y = forward(case, spec, x, w, b)
@@ -79,13 +73,13 @@ def test_depthwise_forward(case, function, parts):
 
 
 @sizes(20)
-@with_cases(function="hardswish", parts=True)
-@given(case=depthwise(), function=st.sampled_from(list(ROUNDINGS)), parts=st.booleans())
-def test_functions_behind_the_convolution(case, function, parts):
+@with_cases(function="hardswish")
+@given(case=depthwise(), function=st.sampled_from(list(ROUNDINGS)))
+def test_functions_behind_the_convolution(case, function):
     x, w, b = case.data(real)
     bare = case.forward()
     of = double(read(bare.y, forward(case, bare, x, w, b)))
-    spec = case.forward(function=function, parts=parts)
+    spec = case.forward(function=function)
     expected = getattr(reference, f"{function}_forward")(of)
     bound = ROUNDINGS[function] * 1.001 * UNIT * np.abs(expected) + 4 * TINY * (1 + np.abs(of))
     assert_within(read(spec.y, forward(case, spec, x, w, b)), expected, bound)

@@ -20,6 +20,7 @@ import hashlib
 import logging
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -92,7 +93,7 @@ class CompiledKernel(NamedTuple):
     sizes: tuple[Size, ...]
 
 
-class Compilable:
+class Compilable(ABC):
     """A function that is compiled, for each kind of specs if it has any.
 
     Attributes:
@@ -112,9 +113,9 @@ class Compilable:
     def __reduce__(self) -> Any:
         return getattr, (sys.modules[self.__module__], self.__name__)
 
+    @abstractmethod
     def signature(self, spec: Any) -> tuple[Any, ...]:
         """The Numba types of its arguments for a spec."""
-        raise NotImplementedError
 
 
 class Kernel(Compilable):

@@ -64,7 +64,7 @@ def _store_row(emit, spec, sums, y):
     """Write the sums of a row's columns, within their limits."""
     low, high = emit.constant(spec.low), emit.constant(spec.high)
     apart = spec.across.phases * spec.y.pixel
-    with emit.when(spec.limited):
+    with emit.when(spec.is_limited):
         for total in sums:
             total.set(emit.limit(total.get(), low, high))
     y = emit.opaque(y)
@@ -174,11 +174,11 @@ def apply_function(emit, spec, y, silu, hardswish):
 
 
 @inlined
-def convolve_rows(spec, x, w, bias, y, begin, end):
-    """The rows begin … end of y."""
+def convolve_image(spec, x, w, bias, y):
+    """All rows of y."""
     down = spec.down
-    phase, at = begin % down.phases, begin // down.phases
-    for row in range(begin, end, spec.lines):
+    phase = at = 0
+    for row in range(0, spec.y.height, spec.lines):
         if spec.lines > 1:  # there is no row beyond the last: the one before it comes again
             row = at = min(row, spec.y.height - spec.lines)
         of_x = advance(x, (at * down.stride + down.place[phase]) * spec.x.row)
@@ -206,14 +206,9 @@ def depthwise_forward(spec, o, first, count):
     none = stack_floats(LANES)
     store_zero(spec, none)
     bias = o.bias if spec.bias else none
-    if spec.parts:
-        after = first + count
-        end = spec.y.height if after == spec.items else after * spec.lines
-        convolve_rows(spec, x, o.weight, bias, y, first * spec.lines, end)
-    else:
-        for n in range(count):
-            of_x, to_y = advance(x, n * spec.x.size), advance(y, n * spec.y.size)
-            convolve_rows(spec, of_x, o.weight, bias, to_y, 0, spec.y.height)
+    for n in range(count):
+        of_x, to_y = advance(x, n * spec.x.size), advance(y, n * spec.y.size)
+        convolve_image(spec, of_x, o.weight, bias, to_y)
 
 
 def kinds() -> Iterator[tuple[Kernel, Spec]]:

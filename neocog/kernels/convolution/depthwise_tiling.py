@@ -5,7 +5,7 @@ from math import gcd
 
 from neocog.kernels.codegen.vector_types import LANES, REGISTERS
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.elementwise.limits import LIMITS
+from neocog.kernels.elementwise.limits import LIMITS, Limited
 from neocog.kernels.layout import FeatureMap, padded
 
 __all__ = [
@@ -104,12 +104,11 @@ def _divided(columns: int) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True)
-class Depthwise(Spec):
+class Depthwise(Limited, Spec):
     """A depthwise convolution, or the gradient of its input; `kernel_w` is that of the weight.
 
     x is in whole vectors or dense; its border covers all that the taps reach. `function` is one of
-    `FUSED`, and computed of the result. With `parts` items are `items` parts of one image instead
-    of images.
+    `FUSED`, and computed of the result.
 
     Raises:
         ValueError: x's border is too small.
@@ -122,7 +121,6 @@ class Depthwise(Spec):
     kernel_w: int
     bias: bool = False
     function: str = "identity"
-    parts: bool = False
 
     constants = ("side", "stride", "lines", "masked")
 
@@ -152,19 +150,9 @@ class Depthwise(Spec):
         return 2 if self.side else 1
 
     @property
-    def low(self) -> float:
-        """The least result, if the function only limits it."""
-        return LIMITS.get(self.function, LIMITS["identity"])[0]
-
-    @property
-    def high(self) -> float:
-        """The largest result."""
-        return LIMITS.get(self.function, LIMITS["identity"])[1]
-
-    @property
-    def limited(self) -> bool:
-        """Whether results are limited."""
-        return self.function != "identity" and self.function in LIMITS
+    def limits(self) -> tuple[float, float]:
+        """The least and the largest result, if the function only limits it."""
+        return LIMITS.get(self.function, LIMITS["identity"])
 
     @property
     def silu(self) -> bool:
@@ -185,11 +173,6 @@ class Depthwise(Spec):
     def floats(self) -> int:
         """Floats of a pixel's channels in whole vectors; also of a tap's weights and the bias."""
         return padded(self.x.channels)
-
-    @property
-    def items(self) -> int:
-        """Parts of an image: rows that are computed together, and in the last one the odd row."""
-        return self.y.height // self.lines
 
     @property
     def runs(self) -> tuple[int, ...]:

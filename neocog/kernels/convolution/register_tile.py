@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from neocog.kernels.codegen.vector_types import LANES, REGISTERS, SUMS
 from neocog.kernels.convolution.places import places_of, table
-from neocog.kernels.elementwise.limits import LIMITS
+from neocog.kernels.elementwise.limits import Limited
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
 __all__ = ["LINE", "RegisterTile"]
@@ -18,7 +18,7 @@ _LEAST_SUMS = 8
 LINE = 16
 
 
-class RegisterTile:
+class RegisterTile(Limited):
     """What specs have in common whose results are computed in tiles of sums.
 
     A tile is some *places*, pixels of y, × a block of output channels. A kernel has tiles of three
@@ -187,21 +187,6 @@ class RegisterTile:
         return min(self.w.lanes_left or LANES, self.result.pixel)
 
     # What becomes of the sums
-
-    @property
-    def low(self) -> float:
-        """The least result."""
-        return LIMITS[self.function][0]
-
-    @property
-    def high(self) -> float:
-        """The largest result."""
-        return LIMITS[self.function][1]
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether results are limited."""
-        return self.function != "identity"
 
     @property
     def gate_limit(self) -> float:

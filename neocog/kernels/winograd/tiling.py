@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from neocog.kernels.codegen.vector_types import LANES
 from neocog.kernels.compiler.spec import Spec
-from neocog.kernels.elementwise.limits import LIMITS
+from neocog.kernels.elementwise.limits import Limited
 from neocog.kernels.gemm import Product
 from neocog.kernels.layout import ConvolutionWeight, FeatureMap
 
@@ -53,7 +53,7 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Winograd(Spec):
+class Winograd(Limited, Spec):
     """A 3 × 3 convolution with stride 1; maps as in `Convolution`, x in whole vectors.
 
     `top` and `left` are the rows and columns of zeros that x's border must have above and on the
@@ -222,16 +222,6 @@ class Winograd(Spec):
         return 4 * self.u_size > _NEAR_BYTES
 
     # What becomes of the result
-
-    @property
-    def low(self) -> float:
-        """The least number of y."""
-        return LIMITS[self.function][0]
-
-    @property
-    def high(self) -> float:
-        """The largest number of y."""
-        return LIMITS[self.function][1]
 
     @property
     def passed(self) -> bool:
