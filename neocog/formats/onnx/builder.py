@@ -115,7 +115,7 @@ class LayerNodes:
         return self._graph.constant(f"{self._name}/{part}", np.array(values, np.int64))
 
     def per_channel(self, part: str, shape: Shape) -> str:
-        """One of the layer's arrays of a number a channel, to be combined with values of `shape`."""
+        """A parameter with one number a channel, to be combined with values of `shape`."""
         name = self.parameter(part)
         if len(shape) == 1 or self._state[f"{self._name}.{part}"].size == 1:
             return name

@@ -18,7 +18,7 @@ except ImportError as error:
         "pip install 'neocog[onnx]'"
     ) from error
 
-__all__ = ["OnnxSession"]
+__all__ = ["OnnxSession", "runtime"]
 
 # ONNX Runtime's level for errors; its warnings are about what it optimizes.
 _ERRORS = 3
@@ -56,3 +56,8 @@ class OnnxSession:
         wanted = [output.name for output in self._session.get_outputs()]
         found = self._session.run(wanted, {self._input.name: inputs})
         return dict(zip(wanted, found, strict=True))
+
+
+def runtime() -> str:
+    """ONNX Runtime, with its version."""
+    return f"ONNX Runtime {onnxruntime.__version__}"

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from neocog.errors import ArchitectureError, FormatError
+from neocog.formats.metadata import gives_probabilities, metadata_of
 from neocog.formats.onnx import pooling_rules as pooling_rules  # registers its rules
 from neocog.formats.onnx.builder import GraphBuilder, LayerNodes
 from neocog.formats.onnx.layer_rules import onnx_nodes
-from neocog.formats.onnx.metadata import metadata_of
 from neocog.formats.parts import ModelParts
 from neocog.layers import Graph, Shape
 from neocog.limits import readable
@@ -81,7 +81,7 @@ def make_onnx(parts: ModelParts, *, pictures: bool = True, softmax: bool = True)
             f"The weights take {readable(size)}, and a .onnx file holds at most 2 GB. Write a "
             ".safetensors instead."
         )
-    softmax = softmax and parts.loss != LOSSES[2]
+    softmax = gives_probabilities(parts.loss, softmax)
     builder = GraphBuilder([*INPUTS.values(), SCORES, PROBABILITIES, *state])
     first, x = _input(graph.input_shape, parts.preprocessing, builder, pictures)
     shapes: dict[str, Shape] = {}

@@ -1,7 +1,7 @@
-"""What an ONNX file says beside its graph: entries of ``metadata_props``, each a text.
+"""What an exported program says beside its graph: some entries, each of them JSON.
 
-``classes`` and ``preprocessing`` are for every reader, and ``neocog`` has the rest of a network:
-all are JSON.
+They are ``metadata_props`` of an ONNX file and ``extra_files`` of PyTorch's. ``classes`` and
+``preprocessing`` are for every reader, and ``neocog`` has the rest of a network.
 """
 
 import json
@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from neocog.formats.parts import ModelParts
+from neocog.settings.training import LOSSES
 from neocog.version import __version__
 
-__all__ = ["METADATA_VERSION", "metadata_of"]
+__all__ = ["METADATA_VERSION", "gives_probabilities", "metadata_of"]
 
 #: Of the entry ``neocog``.
 METADATA_VERSION = 1
+
+
+def gives_probabilities(loss: str, softmax: bool) -> bool:
+    """Whether a program ends in probabilities; after squared error scores are the answer."""
+    return softmax and loss != LOSSES[2]
 
 
 def metadata_of(parts: ModelParts, *, pictures: bool, softmax: bool) -> dict[str, str]:
@@ -29,7 +35,7 @@ def metadata_of(parts: ModelParts, *, pictures: bool, softmax: bool) -> dict[str
     Args:
         parts: of the network.
         pictures: whether the graph begins with the preprocessing.
-        softmax: whether it ends with probabilities.
+        softmax: whether it ends with probabilities, if there are any.
     """
     look = parts.preprocessing
     counts = {
@@ -43,7 +49,7 @@ def metadata_of(parts: ModelParts, *, pictures: bool, softmax: bool) -> dict[str
             "version": METADATA_VERSION,
             "written_by": __version__,
             "inputs": "pictures" if pictures else "floats",
-            "outputs": "probabilities" if softmax else "scores",
+            "outputs": "probabilities" if gives_probabilities(parts.loss, softmax) else "scores",
             "loss": parts.loss,
             "temperature": parts.temperature,
             "threshold": parts.threshold,
