@@ -217,21 +217,23 @@ def check_export(path: Path, to: str | None = None, overwrite: bool = False) -> 
             f"{path} exists, and nothing is overwritten unless you ask for it: name another file, "
             "or say overwrite=True (--overwrite)."
         )
-    if format_ == "onnx":
-        import_module("neocog.formats.onnx.check")  # says what to install
-    elif format_ == "torch-export":
-        _torch()
+    if format_ in PROGRAMS:
+        _writer_of(format_)
     return format_
 
 
-def _torch() -> ModuleType:
-    """The module that makes PyTorch's programs, which is slow to import, and PyTorch an extra."""
+def _writer_of(format_: str) -> ModuleType:
+    """The module that runs a format's programs, which needs an extra and is slow to import."""
+    name, packages, extra = {
+        "onnx": ("formats.onnx.check", "onnx and onnxruntime", "onnx"),
+        "torch-export": ("torch_engine.exported_program", "PyTorch", "torch"),
+    }[format_]
     try:
-        return import_module("neocog.torch_engine.exported_program")
+        return import_module(f"neocog.{name}")
     except ImportError as error:
         raise NeocogError(
-            "torch-export is written by PyTorch, which is not installed: "
-            "pip install 'neocog[torch]'"
+            f"{format_} is written by {packages}, which cannot be imported "
+            f"({printable(str(error))}): pip install 'neocog[{extra}]'"
         ) from error
 
 
@@ -284,7 +286,7 @@ def _onnx(
 def _torch_program(
     network: Network, path: Path, pictures: bool, softmax: bool, data: Data | None
 ) -> tuple[bytes, Export]:
-    torch = _torch()
+    torch = _writer_of("torch-export")
     content, run = torch.exported_program(network.parts(), pictures=pictures, softmax=softmax)
     differences = _differences(network, run, pictures, data, torch.runtime())
     said = *_signature(network, pictures, softmax), torch.runtime()

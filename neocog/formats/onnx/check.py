@@ -4,19 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from neocog.errors import NeocogError
 from neocog.formats.onnx.writer import SCORES
-
-try:
-    import onnxruntime
-except ImportError as error:
-    raise NeocogError(
-        "Files of ONNX are checked and quantized by ONNX Runtime, which is not installed: "
-        "pip install 'neocog[onnx]'"
-    ) from error
 
 __all__ = ["OnnxSession", "runtime"]
 

@@ -32,7 +32,7 @@ def quantize(model: ModelProto, inputs: NDArray[Any]) -> ModelProto:
         model: of `make_onnx`.
         inputs: what it takes, of some hundred pictures of the training.
     """
-    # Imported here because it is slow to import; `check` says how to install it.
+    # Imported here because it is slow to import.
     from onnxruntime import quantization
 
     class Pictures(quantization.CalibrationDataReader):  # type: ignore[misc]
