@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from neocog.data import Data
 from neocog.data.images import Dataset, mixed
-from neocog.errors import DataError, FormatError, NeocogError
+from neocog.errors import DataError, FormatError, NeocogError, printable
 from neocog.files import exists, write_bytes
 from neocog.formats import save_parts
 from neocog.formats.metadata import gives_probabilities

@@ -207,5 +207,5 @@ def test_a_layer_without_operators_is_named():
 
     network = Network(input_shape=SHAPE, half=Halved(), flatten=Flatten())
     network.load_state_dict({})
-    with pytest.raises(ArchitectureError, match="half: there are no ONNX operators for Halved."):
+    with pytest.raises(ArchitectureError, match="half: there are no ONNX operators for Halved"):
         make_onnx(network.parts())

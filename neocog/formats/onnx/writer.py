@@ -85,7 +85,9 @@ def make_onnx(parts: ModelParts, *, pictures: bool = True, softmax: bool = True)
     builder = GraphBuilder([*INPUTS.values(), SCORES, PROBABILITIES, *state])
     first, x = _input(graph.input_shape, parts.preprocessing, builder, pictures)
     shapes: dict[str, Shape] = {}
-    _name_scores(_layers(graph, state, x, builder, shapes), builder, shapes)
+    shapes.pop(_layers(graph, state, x, builder, shapes))
+    # The last node's, as dropout adds none and something has made a row of the map.
+    builder.nodes[-1].output[0] = SCORES
     output = SCORES
     if softmax:
         shapes[SCORES] = graph.output_shape
@@ -158,14 +160,6 @@ def _layers(
             shapes[value] = shape
         values.append(value)
     return values[-1]
-
-
-def _name_scores(value: str, builder: GraphBuilder, shapes: dict[str, Shape]) -> None:
-    """Name the last layer's output for what it is; its node keeps the layer's name."""
-    if shapes.pop(value, None) is not None:
-        builder.nodes[-1].output[0] = SCORES
-    else:  # the layers do nothing
-        builder.nodes.append(helper.make_node("Identity", [value], [SCORES], name=SCORES))
 
 
 def _probabilities(parts: ModelParts, builder: GraphBuilder) -> None:
