@@ -183,6 +183,8 @@ def export(
             raise NeocogError(
                 f"{name} (={value}) is for {' and '.join(those)}; {format_} has no such choice."
             )
+    if notes is not None:
+        instance("notes", notes, Mapping, "notes by name, such as {'data': 'cifar10'}")  # type: ignore[type-abstract]
     if data is not None:
         _check_data(network, instance("data", data, Data, "a neocog.Data, as load_data gives"))
     if format_ not in PROGRAMS:
