@@ -80,16 +80,14 @@ def _print(written: Export) -> None:
     print(f"{written.path}: {written.format}, {readable(written.size)}")
     if written.inputs:
         print(f"{written.inputs} → {written.outputs}")
-        print(f"{written.runtime}, beside neocog:")
+        print(f"{written.runtime}, differs from neocog")
     for one in written.differences:
-        apart = {"scores": one.scores, "probabilities": one.probabilities}
-        of = {"scores": " of the largest", "probabilities": ""}
-        said = [
-            f"{what} differ by at most {value:.1e}{of[what]}"
-            for what, value in apart.items()
-            if value is not None
-        ]
-        print(f"  {one.count} {printable(one.images)}: {', '.join(said)}")
+        said = []
+        if one.scores is not None:
+            said.append(f"scores by at most {one.scores:.1e} of the largest")
+        if one.probabilities is not None:
+            said.append(f"probabilities by at most {one.probabilities:.1e}")
+        print(f"  on {one.count} {printable(one.images)}: {', '.join(said)}")
     if written.quantized is not None:
         _print_cost(written.quantized)
 
