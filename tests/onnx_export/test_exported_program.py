@@ -59,3 +59,15 @@ def test_what_the_outputs_mean(tmp_path, loss, outputs):
     images = noise(network, 3)
     given = run(tmp_path / "net.pt2", images)[1]
     np.testing.assert_allclose(given, network.predict_proba(images), rtol=1e-4, atol=1e-6)
+
+
+def test_the_command(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named("lenet5").save("net.safetensors")
+    code, out, _err = command("export", "net.safetensors", "--to", "torch-export")
+    assert code == 0
+    first, signature, runtime, noise_ = out.splitlines()
+    assert first.startswith("net.pt2: torch-export, ")
+    assert signature == "images: uint8 [batch, 32, 32, 3] → probabilities: float32 [batch, 10]"
+    assert runtime == f"PyTorch {torch.__version__}, differs from neocog"
+    assert noise_.startswith("  on 32 random pictures: probabilities by at most ")

@@ -3,9 +3,8 @@
 import sys
 
 import numpy as np
-import onnx
 import pytest
-from onnx_networks import BOUND, apart, by_hand, named, noise
+from onnx_networks import BOUND, apart, by_hand, named, noise, onnx
 
 import neocog
 from neocog.data.shapes import shapes

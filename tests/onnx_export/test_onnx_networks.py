@@ -4,10 +4,8 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import onnx
 import pytest
-from onnx import numpy_helper
-from onnx_networks import BOUND, apart, by_hand, named, noise, scores_apart
+from onnx_networks import BOUND, apart, by_hand, named, noise, onnx, scores_apart
 
 import neocog
 from neocog.errors import ArchitectureError, FormatError
@@ -84,7 +82,7 @@ def test_names_and_weights_are_those_of_the_network():
     network = named("resnet8")
     model = make_onnx(network.parts())
     state = network.state_dict()
-    stored = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    stored = {one.name: onnx.numpy_helper.to_array(one) for one in model.graph.initializer}
     counts = {name for name in state if name.endswith("num_batches_tracked")}
     assert len(counts) == 7
     for name in state.keys() - counts:
