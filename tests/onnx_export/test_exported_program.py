@@ -68,6 +68,6 @@ def test_the_command(command, tmp_path, monkeypatch):
     assert code == 0
     first, signature, runtime, noise_ = out.splitlines()
     assert first.startswith("net.pt2: torch-export, ")
-    assert signature == "images: uint8 [batch, 32, 32, 3] → probabilities: float32 [batch, 10]"
+    assert signature == "images: uint8 [batch, 28, 28, 1] → probabilities: float32 [batch, 10]"
     assert runtime == f"PyTorch {torch.__version__}, differs from neocog"
     assert noise_.startswith("  on 32 random pictures: probabilities by at most ")
