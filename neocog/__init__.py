@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from neocog.evaluation import predict_proba as predict_proba
     from neocog.explanation import Explanation as Explanation
     from neocog.explanation import explain as explain
+    from neocog.exporting import export as export
     from neocog.layers import ELU as ELU
     from neocog.layers import GELU as GELU
     from neocog.layers import AdaptiveAvgPool2d as AdaptiveAvgPool2d

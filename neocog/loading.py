@@ -25,6 +25,7 @@ from neocog.training.run_process import settle
 
 __all__ = [
     "Opened",
+    "data_for",
     "is_new",
     "name_of_run",
     "open_network",
@@ -76,16 +77,34 @@ def open_network(
         return _new(model or _NEW, data or "shapes", progress)
     network, notes = open_saved(model, architecture)
     _check_outputs(network, model)
-    name = Path(model).resolve().stem
-    if data is not None:
-        loaded = _load_for(network, model, data, progress=progress)
-        if network.classes is None:
-            network.name_classes(loaded.classes)
-        return Opened(network, loaded, name, notes)
-    found, why = _usual_data(network, model)
-    if why is not None:
-        notes = (*notes, why)
-    return Opened(network, found, name, notes)
+    found, more = data_for(network, model, data, progress)
+    return Opened(network, found, Path(model).resolve().stem, (*notes, *more))
+
+
+def data_for(
+    network: Network, model: str, data: str | None = None, progress: Progress | None = None
+) -> tuple[Data | None, tuple[str, ...]]:
+    """Load the data of a saved network, which get its shape and the order of its classes.
+
+    Args:
+        network: whose classes get their names from the data if they have none.
+        model: the file that it is from.
+        data: as in `load_data`; by default those that the file names, if they are on this machine.
+        progress: called while `data` is loaded, as in `load_data`.
+
+    Returns:
+        The data, or None with a note that says why there are none.
+
+    Raises:
+        NeocogError: `data` cannot be loaded, or do not fit the network.
+    """
+    if data is None:
+        found, why = _usual_data(network, model)
+        return found, () if why is None else (why,)
+    loaded = _load_for(network, model, data, progress=progress)
+    if network.classes is None:
+        network.name_classes(loaded.classes)
+    return loaded, ()
 
 
 def open_saved(model: str, architecture: str | None = None) -> tuple[Network, tuple[str, ...]]:

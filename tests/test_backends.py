@@ -1,5 +1,6 @@
 """Each layer in each backend: what there is no rule for is named here, with the reason."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,18 +23,22 @@ OF_NODES = {"engine": lowers, "reference": formula}
 
 def backends():
     found = dict(OF_NODES)
-    try:
+    with suppress(ImportError):
+        from neocog.formats.onnx.writer import onnx_nodes
+
+        found["onnx"] = onnx_nodes
+    with suppress(ImportError):
         from neocog.torch_engine.layer_rules import torch_module
-    except ImportError:
-        return found
-    return {**found, "torch": torch_module}
+
+        found["torch"] = torch_module
+    return found
 
 
 @pytest.mark.parametrize("layer", LAYERS.values(), ids=list(LAYERS))
 def test_every_backend_has_every_layer(layer):
     assert backends().keys() >= OF_NODES.keys()
     for backend, rules in backends().items():
-        needed = not (issubclass(layer, Container) and backend in OF_NODES)
+        needed = not (issubclass(layer, Container) and backend in (*OF_NODES, "onnx"))
         lacks = (backend, layer) in LACKING
         assert (rules.of(layer) is None) == lacks or not needed, (
             f"{backend} has {'a' if lacks else 'no'} rule for {layer.__name__}"

@@ -37,6 +37,8 @@ ABOVE = (
 )
 DESCRIPTION = ("layers", "reference", "random", "preprocessing.py", "summary.py")
 COMMANDS = ("web", "cli")
+# Those that import onnx by way of others.
+OF_ONNX = tuple(f"formats/onnx/{name}.py" for name in ("layer_rules", "pooling_layer_rules"))
 # What the modules of a folder, or one module, must not import anywhere in them.
 FORBIDDEN = {
     **dict.fromkeys((*DESCRIPTION, "errors.py", "validation.py"), (*ABOVE, "data")),
@@ -145,6 +147,8 @@ def test_imports_of_heavy_libraries(path):
         assert "sklearn" not in found, "only classifier.py imports scikit-learn"
     if name_of(path) != "tuning/optuna_study.py":
         assert "optuna" not in found, "only tuning/optuna_study.py imports Optuna"
+    if not name_of(path).startswith("formats/onnx/"):
+        assert not found & {"onnx", "onnxruntime"}, "only neocog/formats/onnx imports onnx"
     if folder != "torch_engine":
         assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
     if not name_of(path).startswith("data/sources/"):
@@ -233,6 +237,9 @@ def test_public_names(path):
         pytest.importorskip("torch")
     if name_of(path) == "classifier.py":
         pytest.importorskip("sklearn")
+    if everywhere(path) & {"onnx", "onnxruntime"} or name_of(path) in OF_ONNX:
+        pytest.importorskip("onnx")
+        pytest.importorskip("onnxruntime")
     if name_of(path) in ("tuning/optuna_study.py", "tuning/tune.py", "cli/tune.py"):
         pytest.importorskip("optuna")
     module = importlib.import_module(module_of(path))
@@ -262,7 +269,7 @@ def test_importing_neocog_alone_is_light():
     code = (
         "import sys, neocog\n"
         "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'pyarrow'}\n"
-        "heavy |= {'sklearn', 'optuna'}\n"
+        "heavy |= {'sklearn', 'optuna', 'onnx', 'onnxruntime'}\n"
         "print(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run(

@@ -180,6 +180,9 @@ FUNCTIONS = {
         "settings": {"lr": 0.1}, "defaults": {"lr": 0.2},
         "facts": {"Machine": {"cores": 2}}, "threads": 1}),
     "save": (neocog.save, {"network": NET, "path": "net.pth"}),
+    "export": (neocog.export, {
+        "network": NET, "path": "exported.pth", "to": "pth", "pictures": True, "softmax": True,
+        "int8": False, "data": None, "overwrite": True, "notes": None}),
     "Network.save": (NET.save, {"path": "net.safetensors"}),
     "load": (neocog.load, {"path": "net.safetensors"}),
     "load a .pth": (neocog.load, {"path": "net.pth", "model": NET}),

@@ -18,7 +18,10 @@ from neocog.cli.evaluation_options import (
     add_threshold,
 )
 
-__all__ = ["add_model_commands"]
+__all__ = ["EXPORTS", "add_model_commands"]
+
+#: As in `neocog.exporting`, whose import would take too long here.
+EXPORTS = ("onnx", "pth", "safetensors", "torch-export")
 
 
 def add_model_commands(commands: Commands) -> None:
@@ -26,6 +29,7 @@ def add_model_commands(commands: Commands) -> None:
     for name, text, fill in (
         ("predict", "classify pictures with a saved network", _predict),
         ("explain", "write a page that explains a prediction", _explain),
+        ("export", "write a saved network for other programs, such as ONNX Runtime", _export),
         ("models", "list the built-in networks and what they cost", _models),
         ("summary", "list the layers of a network, and the memory of training", _summary),
         ("explore", "open a page to explain a network and to watch it train, live", _explore),
@@ -103,6 +107,52 @@ def _explain(p: ArgumentParser) -> None:
         help="page to write (default: IMAGE-explained.html)",
     )
     p.add_argument("--open", dest="open_", action="store_true", help="open the page in the browser")
+    p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
+    p.set_defaults(run=run)
+
+
+def _export(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
+        from neocog.cli.export import export
+
+        return export(**options)
+
+    add_model(p)
+    p.add_argument(
+        "--to",
+        choices=EXPORTS,
+        default=None,
+        help="onnx: a program for ONNX Runtime and others; pth: PyTorch's weights; safetensors: "
+        "the whole network; torch-export: PyTorch's exported program (default: by the suffix of "
+        "--out, or onnx)",
+    )
+    p.add_argument(
+        "-o",
+        "--out",
+        default=None,
+        metavar="FILE",
+        help="file to write (default: MODEL's name and the format's suffix, in this folder)",
+    )
+    p.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+    p.add_argument(
+        "--float-input",
+        dest="pictures",
+        action="store_false",
+        help="take preprocessed float32 [batch, channels, height, width], not uint8 pictures "
+        "[batch, height, width, channels]",
+    )
+    p.add_argument(
+        "--no-softmax", dest="softmax", action="store_false", help="give scores, not probabilities"
+    )
+    p.add_argument(
+        "--int8", action="store_true", help="quantize ONNX to 8 bits, by pictures of the training"
+    )
+    p.add_argument(
+        "--data",
+        default=None,
+        help=f"{DATA.format(default='what it was trained on, if it is here')}, to compare results "
+        "on, and for --int8",
+    )
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 

@@ -25,6 +25,7 @@ COMMANDS = [
     "compare",
     "predict",
     "explain",
+    "export",
     "models",
     "summary",
     "explore",
