@@ -1,0 +1,1 @@
+"""ONNX: networks in the format that inference engines share."""
