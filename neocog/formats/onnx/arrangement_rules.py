@@ -7,15 +7,15 @@ import numpy as np
 
 from neocog.formats.onnx.call import Call, Results, onnx_operator
 from neocog.formats.onnx.constants import reshaped, sections
-from neocog.formats.onnx.uneven_pools import gathered
 from neocog.formats.onnx.signals import GROUPS, PIXELS, PLAIN, ROWS, SHUFFLED, Pending, Signal
+from neocog.formats.onnx.uneven_pools import gathered
 from neocog.layers import (
     ChannelShuffle,
     CircularPad2d,
+    Conv2d,
     Flatten,
     Layer,
     Linear,
-    Conv2d,
     ReflectionPad2d,
     ReplicationPad2d,
     Slice,
@@ -52,7 +52,9 @@ def _transpose(call: Call) -> Results:
         return x
     order = _TRANSPOSED.get((x.order, perm))
     if order is None or len(x.shape) != 3:
-        raise call.refused(f"axes in the order {perm}, of a map in the order {x.order}, are no layer")
+        raise call.refused(
+            f"axes in the order {perm}, of a map in the order {x.order}, are no layer"
+        )
     return x.seen(order, x.groups)
 
 

@@ -11,7 +11,7 @@ from neocog.errors import FormatError
 from neocog.formats.onnx.messages import DTYPES, Operation, Tensor
 from neocog.formats.onnx.safety import LARGEST_FOLDED
 
-__all__ = ["fold", "reshaped", "sliced", "sections"]
+__all__ = ["fold", "reshaped", "sections", "sliced"]
 
 Array = NDArray[Any]
 Fold = Callable[[Operation, list[Array]], Array | list[Array]]
@@ -175,9 +175,10 @@ def _split(operation: Operation, inputs: list[Array]) -> list[Array]:
 
 
 def _range(_operation: Operation, inputs: list[Array]) -> Array:
-    start, stop, step = (one.item() for one in inputs)
+    start, stop, step = (float(one.item()) for one in inputs)
     _sized((max(0, math.ceil((stop - start) / step)),))
-    return np.arange(start, stop, step, inputs[0].dtype)
+    found: Array = np.arange(start, stop, step).astype(inputs[0].dtype)
+    return found
 
 
 def _expand(_operation: Operation, inputs: list[Array]) -> Array:

@@ -4,6 +4,7 @@ x = scale · input + shift for each channel, of bytes in the order of pixels, as
 of floats.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from neocog.formats.onnx.signals import PIXELS, PLAIN, Picture
 
 __all__ = ["of_image"]
 
-_ORDERS = {(PLAIN, (0, 2, 3, 1)): PIXELS, (PIXELS, (0, 3, 1, 2)): PLAIN}
+_ORDERS: dict[tuple[str, Any], str] = {(PLAIN, (0, 2, 3, 1)): PIXELS, (PIXELS, (0, 3, 1, 2)): PLAIN}
 _FLOAT = 1
 
 
@@ -27,7 +28,7 @@ def of_image(call: Call, values: list[Any]) -> Picture | None:
     (picture,) = pictures
     if operator == "Transpose":
         order = _ORDERS.get((picture.order, given.get("perm")))
-        return order and Picture(picture.shape, order, picture.scale, picture.shift)
+        return None if order is None else replace(picture, order=order)
     if operator == "Identity" or (operator == "Cast" and given.get("to") == _FLOAT):
         return picture
     if operator not in ("Add", "Sub", "Mul", "Div") or len(values) != 2:
@@ -40,12 +41,11 @@ def of_image(call: Call, values: list[Any]) -> Picture | None:
     if operator == "Sub" and values[0] is not picture:
         return Picture(picture.shape, picture.order, -scale, row - shift)
     with np.errstate(all="ignore"):
-        scale, shift = {
-            "Add": lambda: (scale, shift + row),
-            "Sub": lambda: (scale, shift - row),
-            "Mul": lambda: (scale * row, shift * row),
-            "Div": lambda: (scale / row, shift / row),
-        }[operator]()
+        if operator in ("Add", "Sub"):
+            shift = shift + row if operator == "Add" else shift - row
+        else:
+            factor = row if operator == "Mul" else 1 / row
+            scale, shift = scale * factor, shift * factor
     if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
         raise call.refused("the image is scaled by no finite number")
     return Picture(picture.shape, picture.order, scale, shift)

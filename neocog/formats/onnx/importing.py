@@ -63,7 +63,7 @@ class Importing:
             self._seen_as.setdefault(value.layer, []).append(name)
 
     def add(
-        self, name: str, layer: Layer, inputs: tuple[Signal, ...], state: dict[str, NDArray[Any]]
+        self, name: str, layer: Layer, inputs: tuple[Signal, ...], state: Mapping[str, NDArray[Any]]
     ) -> Signal:
         """Add a layer; its name gets a number if it was taken.
 

@@ -96,7 +96,10 @@ def _of_channels(call: Call, x: Signal, array: Array) -> Array:
 def _concat(call: Call) -> Results:
     values = [call.value(at) for at in range(len(call.operation.inputs))]
     if any(isinstance(one, Pending) for one in values):
-        return _circular(call, values)
+        given = [
+            one if isinstance(one, Pending) else call.signal(at) for at, one in enumerate(values)
+        ]
+        return _circular(call, given)
     signals = _signals(call)
     axes = signals[0].axes(call.batch)
     channel = {PIXELS: 3, PLAIN: 1}.get(signals[0].order)

@@ -34,7 +34,9 @@ DTYPES: dict[int, type[np.generic]] = {
     7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64, 12: np.uint32, 13: np.uint64,
 }  # fmt: skip
 # Fields of TensorProto with numbers, and their types: float_data, int32_data, …
-_TYPED = {4: np.float32, 5: np.int32, 7: np.int64, 10: np.float64, 11: np.uint64}
+_TYPED: dict[int, type[np.generic]] = {
+    4: np.float32, 5: np.int32, 7: np.int64, 10: np.float64, 11: np.uint64,
+}  # fmt: skip
 _MOST_METADATA = 1000
 _LARGEST_METADATA = 2**20
 
@@ -207,7 +209,8 @@ class _Parser:
 
     def _attribute(self, message: memoryview, operation: Operation) -> None:
         """Add an AttributeProto to its operation."""
-        name, found = "", None
+        name: str = ""
+        found: Any = None
         lists: dict[int, list[Any]] = {7: [], 8: [], 9: []}
         packed = {2: FOUR_BYTES, 3: VARINT, 7: FOUR_BYTES, 8: VARINT, 20: VARINT}
         for number, value in self._of(message, dict.fromkeys(range(1, 24), BYTES) | packed):
@@ -243,7 +246,8 @@ class _Parser:
 
     def _tensor(self, message: memoryview, where: str) -> Tensor:
         """A TensorProto."""
-        name, kind, shape, raw = where, 0, [], None
+        name, kind, raw = where, 0, None
+        shape: list[int] = []
         typed: dict[int, list[NDArray[Any]]] = {}
         known = {1: VARINT, 2: VARINT, 3: BYTES, 4: FOUR_BYTES, 5: VARINT, 6: BYTES, 7: VARINT}
         known |= {8: BYTES, 9: BYTES, 10: 1, 11: VARINT, 13: BYTES, 14: VARINT}
@@ -275,7 +279,8 @@ class _Parser:
 
     def _value(self, message: memoryview) -> Value:
         """A ValueInfoProto of a tensor."""
-        name, kind, shape = "", 0, []
+        name, kind = "", 0
+        shape: list[int | None] = []
         for number, value in self._of(message, {1: BYTES, 2: BYTES}):
             if number == 1:
                 name = text(value, "name")

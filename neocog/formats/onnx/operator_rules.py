@@ -5,6 +5,10 @@ layer becomes its preprocessing (`image_rules`), and all others have a rule in o
 below. A rule takes a `Call` and returns what the node's outputs are.
 """
 
+from typing import Any
+
+import numpy as np
+
 from neocog.errors import FormatError
 from neocog.formats.onnx import (  # noqa: F401 - they register their rules
     arrangement_rules,
@@ -18,8 +22,6 @@ from neocog.formats.onnx.constants import fold
 from neocog.formats.onnx.image_rules import of_image
 from neocog.formats.onnx.importing import Anything, Importing
 from neocog.formats.onnx.messages import Operation
-
-import numpy as np
 
 __all__ = ["evaluate"]
 
@@ -50,7 +52,7 @@ def evaluate(importing: Importing, operation: Operation) -> None:
             importing.keep(name, value)
 
 
-def _folded(importing: Importing, operation: Operation, values: list) -> list[Anything] | None:
+def _folded(importing: Importing, operation: Operation, values: list[Any]) -> list[Anything] | None:
     arrays = fold(operation, values)
     if arrays is None:
         return None

@@ -174,7 +174,9 @@ def _normalization(found: _Found, operation: Operation) -> Operation:
     """A normalization by the means of some axes, unless its means are of different ones."""
     means = [one for one in found.operations if one.operator == "ReduceMean"]
     first = means[0]
-    if any((one.attributes, one.inputs[1:]) != (first.attributes, first.inputs[1:]) for one in means):
+    if any(
+        (one.attributes, one.inputs[1:]) != (first.attributes, first.inputs[1:]) for one in means
+    ):
         return operation
     inputs = (found.names[X], *first.inputs[1:])
     attributes = {**first.attributes, "epsilon": found.names["eps"]}

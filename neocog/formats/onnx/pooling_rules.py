@@ -16,7 +16,10 @@ from neocog.layers import (
 #: Kernel, stride, pads and ceil_mode.
 Window = tuple[tuple[int, int], tuple[int, int], Pads, bool]
 
-_WHOLE = {"Average": AdaptiveAvgPool2d, "Max": AdaptiveMaxPool2d}
+_WHOLE: dict[str, type[AdaptiveAvgPool2d | AdaptiveMaxPool2d]] = {
+    "Average": AdaptiveAvgPool2d,
+    "Max": AdaptiveMaxPool2d,
+}
 
 
 @onnx_operator("MaxPool")
@@ -92,7 +95,6 @@ def _reduce(call: Call) -> Results:
     keep = bool(call.integer("keepdims", 1))
     if keep and x.order == ROWS:
         raise call.refuse("keepdims", "0")
-    kind: type[AdaptiveAvgPool2d | AdaptiveMaxPool2d]
     kind = _WHOLE["Max" if call.operation.operator == "ReduceMax" else "Average"]
     pooled = call.add(kind(), x)
     if keep:

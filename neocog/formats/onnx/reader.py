@@ -53,11 +53,15 @@ class Import:
     assumption: str | None = None
 
 
-def read_onnx(path: str | Path) -> Import:
+def read_onnx(path: str | Path, *, weights: bool = True) -> Import:
     """Read a network from a ``.onnx`` file.
 
     Batch normalization that an exporter folded into a convolution stays folded. Probabilities at
     the end are taken off; a network gives scores.
+
+    Args:
+        path: the file.
+        weights: whether the network's arrays are wanted; else its state is empty.
 
     Raises:
         FormatError: the file is missing, damaged, beyond the limits, or has something that no layer
@@ -73,7 +77,7 @@ def read_onnx(path: str | Path) -> Import:
             require_memory(3 * length, "Reading this network", "Close other programs.")
             file.seek(0)
             content = file.read(length)
-        return _imported(parse(content), len(content))
+        return _imported(parse(content), len(content), weights)
     except (FormatError, ArchitectureError) as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
     except NeocogError as error:
@@ -82,7 +86,7 @@ def read_onnx(path: str | Path) -> Import:
         raise FormatError(f"{path}: {error.strerror or error}.") from None
 
 
-def _imported(model: Model, length: int) -> Import:
+def _imported(model: Model, length: int, weights: bool) -> Import:
     operations = simplified(model)
     image = _image(model)
     if len(model.outputs) != 1:
@@ -106,7 +110,16 @@ def _imported(model: Model, length: int) -> Import:
     importing.values[image.name] = Signal(IMAGE, shape, order) if prepared else picture
     for operation in operations:
         evaluate(importing, operation)
-    return _finished(importing, model, image, said, length)
+    graph = _graph(importing, model, said, length)
+    state = importing.arrays(graph) if weights else {}
+    for name, count in said.counts.items():
+        if name in state:
+            state[name][...] = count
+    preprocessing, assumption = _preprocessing(importing, image, said)
+    parts = ModelParts(
+        graph, state, preprocessing, said.classes, said.temperature, said.threshold, loss=said.loss
+    )
+    return Import(parts, assumption)
 
 
 def _image(model: Model) -> Value:
@@ -142,9 +155,8 @@ def _begins_with_pixels(operations: tuple[Operation, ...], name: str) -> bool:
     return False
 
 
-def _finished(
-    importing: Importing, model: Model, image: Value, said: "_Said", length: int
-) -> Import:
+def _graph(importing: Importing, model: Model, said: "_Said", length: int) -> Graph:
+    """The graph of the layers that the result depends on, within the limits."""
     result = importing.values.get(model.outputs[0].name)
     if isinstance(result, Pending) and result.kind == "softmax":
         result = result.source
@@ -153,25 +165,16 @@ def _finished(
     graph = importing.finished(_scores(importing, result, said))
     check_shapes(graph)
     check_state(graph, length)
-    state = importing.arrays(graph)
-    for name, count in said.counts.items():
-        if name in state:
-            state[name][...] = count
-    preprocessing, assumption = _preprocessing(importing, image, said)
-    classes = said.classes
-    parts = ModelParts(
-        graph, state, preprocessing, classes, said.temperature, said.threshold, loss=said.loss
-    )
-    return Import(parts, assumption)
+    return graph
 
 
 def _scores(importing: Importing, result: Signal, said: "_Said") -> Signal:
     """The scores behind what neocog's exports put at their end: a temperature, and σ."""
     last = importing.node(result.layer)
-    if last is not None and said.probabilities and said.loss == "binary-cross-entropy":
-        if isinstance(last.layer, Sigmoid):
-            result = importing.signal(last.inputs[0])
-            last = importing.node(result.layer)
+    binary = said.probabilities and said.loss == "binary-cross-entropy"
+    if last is not None and binary and isinstance(last.layer, Sigmoid):
+        result = importing.signal(last.inputs[0])
+        last = importing.node(result.layer)
     if last is not None and said.probabilities and said.temperature != 1:
         if not isinstance(last.layer, Scale) or not np.isclose(
             last.layer.factor * said.temperature, 1, rtol=1e-5

@@ -77,7 +77,9 @@ def check_opset(versions: dict[str, int]) -> None:
 def check_operator(where: str, operator: str, domain: str) -> None:
     """Check that a node is one of ONNX's own operators, and not a program."""
     if domain not in _DOMAINS:
-        raise FormatError(f"{where} is of the domain {printable(domain)}; only ONNX's own are read.")
+        raise FormatError(
+            f"{where} is of the domain {printable(domain)}; only ONNX's own are read."
+        )
     if not operator.isidentifier():
         raise FormatError(f"{where} is no operator of ONNX's.")
     if operator in _PROGRAMS:

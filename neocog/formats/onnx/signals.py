@@ -81,8 +81,8 @@ class Pending:
     """Something that is no layer alone, and may become one with what reads it.
 
     Attributes:
-        kind: "softmax" at the end, "strip" of a map, of which circular padding is made, or a step of
-            an uneven pooling (`uneven_pools`).
+        kind: "softmax" at the end, "strip" of a map, of which circular padding is made, or a step
+            of an uneven pooling (`uneven_pools`).
         source: what it was computed from.
         axis: along which a strip was cut.
         start: the strip's first row or column.

@@ -91,8 +91,8 @@ def _matmul(call: Call) -> Results:
         raise call.refused(f"its weight has the shape {weight.shape}, not two axes")
     inner, out = weight.shape
     if x.order == PIXELS:  # of every pixel's channels: a convolution of 1 × 1
-        layer = call.made(Conv2d, inner, out, 1, bias=False)
-        return call.add(layer, x, tensor=1, state={"weight": weight.T[:, :, None, None]})
+        pixels = call.made(Conv2d, inner, out, 1, bias=False)
+        return call.add(pixels, x, tensor=1, state={"weight": weight.T[:, :, None, None]})
     if x.order != PLAIN or len(x.shape) != 1:
         raise call.refused(f"its input has the shape {x.axes(call.batch)}; flat ones are read")
     layer = call.made(Linear, inner, out, bias=False)
@@ -122,9 +122,7 @@ def _normalize(call: Call) -> Results:
     channels = {PIXELS: (3, -1), PLAIN: (1, -3)}.get(x.order, ())
     if len(x.shape) != 3 or axes is None or len(axes) != 1 or axes[0] not in channels:
         raise call.refused("a normalization is read over the channels of each pixel only")
-    return call.add(
-        call.made(LayerNorm2d, x.shape[0], call.real("epsilon", 0), False), x
-    )
+    return call.add(call.made(LayerNorm2d, x.shape[0], call.real("epsilon", 0), False), x)
 
 
 @onnx_operator("InstanceNormalization")

@@ -50,13 +50,13 @@ class Fields:
                 key, at = _varint(message, at - 1)
             kind = key & 7
             value: int | memoryview
-            if kind == BYTES or kind == VARINT:
+            if kind in (BYTES, VARINT):
                 number, at = _varint(message, at)
                 value = number
                 if kind == BYTES:
                     value = message[at : at + number]
                     at += number
-            elif kind == FOUR_BYTES or kind == EIGHT_BYTES:
+            elif kind in (FOUR_BYTES, EIGHT_BYTES):
                 size = 4 if kind == FOUR_BYTES else 8
                 value = message[at : at + size]
                 at += size
