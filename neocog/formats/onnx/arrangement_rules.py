@@ -7,7 +7,16 @@ import numpy as np
 
 from neocog.formats.onnx.call import Call, Results, onnx_operator
 from neocog.formats.onnx.constants import reshaped, sections
-from neocog.formats.onnx.signals import GROUPS, PIXELS, PLAIN, ROWS, SHUFFLED, Pending, Signal
+from neocog.formats.onnx.signals import (
+    COLUMN,
+    GROUPS,
+    PIXELS,
+    PLAIN,
+    ROWS,
+    SHUFFLED,
+    Pending,
+    Signal,
+)
 from neocog.formats.onnx.uneven_pools import gathered
 from neocog.layers import (
     ChannelShuffle,
@@ -126,7 +135,11 @@ def _seen_as(call: Call, x: Signal, target: Sequence[int]) -> Signal:
                 for order in (GROUPS, ROWS):
                     if x.seen(order, groups).axes(batch) == target:
                         return x.seen(order, groups)
-    elif target == (batch, shape[0], 1, 1):
+    elif target == (batch, *shape):
+        return x.seen(PLAIN)
+    elif target == (batch, *shape, 1):
+        return x.seen(COLUMN)
+    elif target == (batch, *shape, 1, 1):
         return _as_map(call, x)
     raise call.refused(f"{axes} as {target} is no layer")
 

@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from neocog.layers import Shape
 
-__all__ = ["GROUPS", "PIXELS", "PLAIN", "ROWS", "SHUFFLED", "Pending", "Picture", "Signal"]
+__all__ = [
+    "COLUMN",
+    "GROUPS",
+    "PIXELS",
+    "PLAIN",
+    "ROWS",
+    "SHUFFLED",
+    "Pending",
+    "Picture",
+    "Signal",
+]
 
 #: Orders in which an ONNX graph sees the numbers of a layer; neocog's own is the plain one.
 #: [N, C, H, W] or [N, features].
@@ -19,6 +29,8 @@ PIXELS = "pixels"
 GROUPS, SHUFFLED = "groups", "shuffled"
 #: [N, groups, C / groups · H · W], in which group normalization works.
 ROWS = "rows"
+#: [N, features, 1], on the way from a vector to a map of one pixel.
+COLUMN = "column"
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,8 @@ class Signal:
 
     def axes(self, batch: int) -> tuple[int, ...]:
         """Its shape as the ONNX graph sees it."""
+        if self.order == COLUMN:
+            return (batch, *self.shape, 1)
         if self.order == PLAIN or len(self.shape) != 3:
             return (batch, *self.shape)
         c, h, w = self.shape
