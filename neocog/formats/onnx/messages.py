@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import FormatError
 from neocog.formats.onnx.safety import (
+    MOST_ATTRIBUTES,
     MOST_AXES,
     MOST_ENTRIES,
     MOST_NODES,
@@ -195,6 +196,7 @@ class _Parser:
         for number, value in self._of(message, known):
             if number == 5:
                 attributes.append(value)
+                _check_count(attributes, MOST_ATTRIBUTES, "attributes in a node")
             elif number in texts:
                 texts[number] = text(value, "name")
             else:

@@ -12,6 +12,7 @@ from neocog.limits import readable
 
 __all__ = [
     "LARGEST_FOLDED",
+    "MOST_ATTRIBUTES",
     "MOST_AXES",
     "MOST_BYTES",
     "MOST_ENTRIES",
@@ -31,7 +32,8 @@ MOST_BYTES = 2**31
 MOST_NODES = 50_000
 MOST_TENSORS = 50_000
 MOST_AXES = 8
-#: Numbers in an attribute of a node.
+#: Of a node, and numbers in one of them.
+MOST_ATTRIBUTES = 100
 MOST_ENTRIES = 2**16
 #: Numbers that an operator of constants may give, and bytes of all such together.
 LARGEST_FOLDED = 2**16

@@ -20,7 +20,7 @@ __all__ = ["BYTES", "FOUR_BYTES", "VARINT", "Fields", "integers", "signed"]
 
 VARINT, EIGHT_BYTES, BYTES, FOUR_BYTES = 0, 1, 2, 5
 # Fields of a file. A ResNet of 1,001 layers has 150,000; reading this many takes half a second.
-_MOST_FIELDS = 600_000
+_MOST_FIELDS = 400_000
 _LONGEST_VARINT = 10
 # Of packed integers, which are shapes and paddings, and take 30 times as much while they are read.
 _LONGEST_PACKED = 2**20
