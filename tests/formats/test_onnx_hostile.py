@@ -83,7 +83,7 @@ REFUSED = {
     ),
     "functions": (model(small(), (25, message((1, "f")))), "it has functions of its own"),
     "training": (model(small(), (20, message((1, b"")))), "describes a training"),
-    "old operators": (model(small(), opset=6), "version 6 of ONNX's operators; 7 to 27"),
+    "old operators": (model(small(), opset=6), "version 6 of ONNX's operators; 7 to 28"),
     "later operators": (model(small(), opset=99), "version 99 of ONNX's operators"),
     "no operators": (message((1, 8), (7, small())), "names no version"),
     "two graphs": (model(small(), (7, small())), "two graphs"),
@@ -189,7 +189,12 @@ REFUSED = {
         "it computes more constants than a network needs",
     ),
     "many nodes": (
-        model(graph([node("Relu", ["x"], ["y"])] * 60_000)), "more than 50,000 nodes"
+        model(graph([node("Relu", ["x"], ["y"])] * 60_000)), "more than 20,000 nodes"
+    ),
+    "many layers": (
+        model(graph([node("Relu", [f"x{i or ''}"], [f"x{i + 1}"]) for i in range(11_000)],
+                    inputs=[value("x", (1, 1, 1, 1))], outputs=[value("x11000", (1,))])),
+        "more than 10,000 layers",
     ),
     "many fields": (b"\x08\x08" * 1_000_000, "more than 400,000 fields"),
     "many empty attributes": (
@@ -210,8 +215,8 @@ def test_is_refused(what, tmp_path):
 
 
 def test_a_deep_graph_is_read_without_recursion(tmp_path):
-    row = [node("Identity", [f"a{i}"], [f"a{i + 1}"]) for i in range(20_000)]
-    nodes = [node("Relu", ["p"], ["a0"]), *row, node("Relu", ["a20000"], ["q"])]
+    row = [node("Identity", [f"a{i}"], [f"a{i + 1}"]) for i in range(19_000)]
+    nodes = [node("Relu", ["p"], ["a0"]), *row, node("Relu", ["a19000"], ["q"])]
     parts = read(model(small(*nodes)), tmp_path).parts
     assert len(parts.graph.nodes) == 5
 

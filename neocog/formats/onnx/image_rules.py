@@ -29,9 +29,11 @@ def of_image(call: Call, values: list[Any]) -> Picture | None:
     if operator == "Transpose":
         order = _ORDERS.get((picture.order, given.get("perm")))
         return None if order is None else replace(picture, order=order)
-    if operator == "Identity" or (operator == "Cast" and given.get("to") == _FLOAT):
+    if operator == "Identity":
         return picture
-    if operator not in ("Add", "Sub", "Mul", "Div") or len(values) != 2:
+    if operator == "Cast" and given.get("to") == _FLOAT:
+        return replace(picture, floats=True)
+    if not picture.floats or operator not in ("Add", "Sub", "Mul", "Div") or len(values) != 2:
         return None
     other = values[1] if values[0] is picture else values[0]
     row = _of_channels(picture, other)
@@ -39,7 +41,7 @@ def of_image(call: Call, values: list[Any]) -> Picture | None:
         return None
     scale, shift = picture.scale, picture.shift
     if operator == "Sub" and values[0] is not picture:
-        return Picture(picture.shape, picture.order, -scale, row - shift)
+        return replace(picture, scale=-scale, shift=row - shift)
     with np.errstate(all="ignore"):
         if operator in ("Add", "Sub"):
             shift = shift + row if operator == "Add" else shift - row
@@ -48,7 +50,7 @@ def of_image(call: Call, values: list[Any]) -> Picture | None:
             scale, shift = scale * factor, shift * factor
     if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
         raise call.refused("the image is scaled by no finite number")
-    return Picture(picture.shape, picture.order, scale, shift)
+    return replace(picture, scale=scale, shift=shift)
 
 
 def _of_channels(picture: Picture, array: Any) -> NDArray[Any] | None:

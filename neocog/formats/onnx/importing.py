@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.onnx.messages import Operation
-from neocog.formats.onnx.safety import MOST_FOLDED_BYTES
+from neocog.formats.onnx.safety import MOST_FOLDED_BYTES, MOST_LAYERS
 from neocog.formats.onnx.signals import Pending, Picture, Signal
 from neocog.layers import Graph, Layer, Node, Shape
 from neocog.layers.graph import IMAGE
@@ -70,6 +70,8 @@ class Importing:
         Raises:
             ArchitectureError: the layer does not take the inputs.
         """
+        if len(self._nodes) >= MOST_LAYERS:
+            raise FormatError(f"it has more than {MOST_LAYERS:,} layers.")
         shape = layer.output_shape(*(one.shape for one in inputs))
         unique, n = name, 1
         while unique in self._nodes or unique == IMAGE:
@@ -118,6 +120,8 @@ class Importing:
         Raises:
             FormatError: another layer reads it with another preprocessing.
         """
+        if not picture.floats:
+            raise FormatError("its layers read bytes; they must be cast to float32 (1) before.")
         found = (tuple(picture.scale.tolist()), tuple(picture.shift.tolist()))
         if self.preprocessing not in (None, found):
             raise FormatError("its layers read the image with several preprocessings.")

@@ -132,6 +132,8 @@ class _Matcher:
         if operation.operator in ("Add", "Mul", "Min", "Max") and len(wanted) == 2:
             orders.append((wanted[1], wanted[0]))
         for order in orders:
+            if not all(map(self._may_be, order, operation.inputs)):
+                continue
             one: _Found | None = found.copy()
             for part, name in zip(order, operation.inputs, strict=False):
                 one = self.match(part, name, one) if one is not None else None
@@ -139,6 +141,17 @@ class _Matcher:
                 one.operations.append(operation)
                 return one
         return None
+
+    def operators(self, operation: Operation) -> set[str]:
+        """The operators that give a node's inputs."""
+        return {self.makers[name].operator for name in operation.inputs if name in self.makers}
+
+    def _may_be(self, pattern: Pattern, value: str) -> bool:
+        """Whether a value is of the pattern's operator, which is soon seen."""
+        if not isinstance(pattern, tuple):
+            return True
+        maker = self.makers.get(value)
+        return maker is not None and maker.operator == pattern[0]
 
 
 def simplified(model: Model) -> tuple[Operation, ...]:
@@ -151,8 +164,11 @@ def simplified(model: Model) -> tuple[Operation, ...]:
 def _replaced(matcher: _Matcher, operation: Operation) -> Operation:
     """The node, or what stands for it and those before it."""
     value = operation.outputs[0] if operation.outputs else ""
+    read = matcher.operators(operation)
     # Longer patterns end in shorter ones, so that they are tried first.
     for pattern, make in reversed(_BY_ROOT.get(operation.operator, [])):
+        if not _needed(pattern) <= read:
+            continue
         found = matcher.match(pattern, value, _Found())
         if found is not None:
             try:
@@ -164,10 +180,17 @@ def _replaced(matcher: _Matcher, operation: Operation) -> Operation:
             )
     if operation.operator in ("Div", "Mul"):
         for pattern in _NORMALIZED:
+            if not _needed(pattern) <= read:
+                continue
             found = matcher.match(pattern, value, _Found())
             if found is not None:
                 return _normalization(found, operation)
     return operation
+
+
+def _needed(pattern: Pattern) -> set[str]:
+    """The operators that a pattern's inputs are given by."""
+    return {part[0] for part in pattern if isinstance(part, tuple)}
 
 
 def _normalization(found: _Found, operation: Operation) -> Operation:

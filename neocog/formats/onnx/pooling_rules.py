@@ -32,8 +32,9 @@ def _max_pool(call: Call) -> Results:
 def _average_pool(call: Call) -> Results:
     x, window = call.map(), _window(call)
     counted = bool(call.integer("count_include_pad", 0))
-    _kernel, _stride, pads, ceil = window
-    if counted and pads[:2] != pads[2:] and not ceil:
+    kernel, _stride, pads, ceil = window
+    odd = pads[:2] != pads[2:] or any(2 * p > k for p, k in zip(pads, kernel, strict=False))
+    if counted and odd and not ceil:
         top, left, bottom, right = pads
         x = call.add(ZeroPad2d((left, right, top, bottom)), x)
         window = (*window[:2], (0, 0, 0, 0), ceil)

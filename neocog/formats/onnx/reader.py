@@ -105,7 +105,7 @@ def _imported(model: Model, length: int, weights: bool) -> Import:
     for name, tensor in model.tensors.items():
         if uses[name]:
             importing.values[name] = tensor.array()
-    picture = Picture(shape, order, np.ones(shape[0]), np.zeros(shape[0]))
+    picture = Picture(shape, order, np.ones(shape[0]), np.zeros(shape[0]), image.kind == FLOAT)
     prepared = image.kind == FLOAT and said.preprocessing is not None
     importing.values[image.name] = Signal(IMAGE, shape, order) if prepared else picture
     for operation in operations:

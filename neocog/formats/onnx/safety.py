@@ -17,6 +17,7 @@ __all__ = [
     "MOST_BYTES",
     "MOST_ENTRIES",
     "MOST_FOLDED_BYTES",
+    "MOST_LAYERS",
     "MOST_NODES",
     "MOST_TENSORS",
     "NEWEST_OPSET",
@@ -29,7 +30,9 @@ __all__ = [
 #: Of a file: a message of Protocol Buffers cannot be larger.
 MOST_BYTES = 2**31
 #: Of a graph. PyTorch's first exporter writes some 15 nodes for a layer at worst.
-MOST_NODES = 50_000
+MOST_NODES = 20_000
+#: As in `neocog.formats.model_file`.
+MOST_LAYERS = 10_000
 MOST_TENSORS = 50_000
 MOST_AXES = 8
 #: Of a node, and numbers in one of them.
@@ -39,7 +42,7 @@ MOST_ENTRIES = 2**16
 LARGEST_FOLDED = 2**16
 MOST_FOLDED_BYTES = 2**25
 #: Versions of ONNX's operators that the rules know.
-OLDEST_OPSET, NEWEST_OPSET = 7, 27
+OLDEST_OPSET, NEWEST_OPSET = 7, 28
 # How many bytes of weights there may be for a byte of the file: layers may share a tensor.
 _MOST_SHARING, _SPARE_BYTES = 4, 2**24
 _LONGEST_TEXT = 1000

@@ -78,12 +78,14 @@ class Picture:
         order: in which the graph sees it.
         scale: one for each channel.
         shift: one for each channel.
+        floats: whether it is of floats; bytes must be cast before anything is computed of them.
     """
 
     shape: Shape
     order: str
     scale: NDArray[np.float64]
     shift: NDArray[np.float64]
+    floats: bool
 
     def axes(self, batch: int) -> tuple[int, ...]:
         """Its shape as the ONNX graph sees it."""
