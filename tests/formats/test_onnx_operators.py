@@ -30,7 +30,7 @@ RIGHT = {
     "Add": 1, "AveragePool": 9, "BatchNormalization": 2, "Clip": 1, "Conv": 6, "Dropout": 6,
     "Elu": 3, "Flatten": 3, "Gelu": 4, "Gemm": 8, "GlobalAveragePool": 2, "GlobalMaxPool": 2,
     "GroupNormalization": 2, "HardSwish": 1, "InstanceNormalization": 2, "LayerNormalization": 3,
-    "LeakyRelu": 3, "LogSoftmax": 2, "MatMul": 1, "MaxPool": 10, "Mish": 1, "Mul": 2, "Neg": 2,
+    "LeakyRelu": 3, "LogSoftmax": 2, "MatMul": 1, "MaxPool": 9, "Mish": 1, "Mul": 2, "Neg": 2,
     "PRelu": 1, "Relu": 1, "Resize": 3, "Sigmoid": 2, "Softmax": 2, "Softplus": 2, "Sub": 2,
     "Sum": 2, "Swish": 1, "Tanh": 2, "Upsample": 1,
 }  # fmt: skip
