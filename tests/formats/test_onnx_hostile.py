@@ -144,6 +144,10 @@ REFUSED = {
     "two results": (
         model(small(outputs=[value("y", ("n", 2)), value("p", ("n", 3, 1, 1))])), "has 2 outputs"
     ),
+    "one value twice": (
+        model(small(node("Relu", ["p"], ["q"]), node("Tanh", ["p"], ["q"]))),
+        "two of its nodes give a value of the same name",
+    ),
     "circle": (
         model(small(node("Relu", ["r"], ["q"], name="odd"), node("Relu", ["q"], ["r"]))),
         r"node 'odd' \(Relu\) reads 'r', which nothing before gives",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.errors import ArchitectureError
+from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.onnx.messages import Model, Operation
 from neocog.layers import GELU, Hardsigmoid, Hardswish, Layer, Mish, ReLU6, SiLU, Softplus
 
@@ -155,8 +155,15 @@ class _Matcher:
 
 
 def simplified(model: Model) -> tuple[Operation, ...]:
-    """The nodes that the result depends on, with each known group of them as one."""
+    """The nodes that the result depends on, with each known group of them as one.
+
+    Raises:
+        FormatError: two nodes give a value of the same name.
+    """
     matcher = _Matcher(model)
+    given = [name for one in model.operations for name in one.outputs if name]
+    if len(given) > len(matcher.makers):
+        raise FormatError("two of its nodes give a value of the same name.")
     replaced = [_replaced(matcher, operation) for operation in model.operations]
     return live(replaced, [value.name for value in model.outputs])
 

@@ -83,10 +83,9 @@ def _gemm(call: Call) -> Results:
 def _matmul(call: Call) -> Results:
     if call.is_constant(0) or not call.is_constant(1):
         return means(call)
-    value = call.value()
-    if isinstance(value, Signal) and value.order == PLAIN and len(value.shape) == 3:
-        return means(call)
     x, weight = call.signal(), call.weights(1)
+    if x.order == PLAIN and len(x.shape) == 3:
+        return means(call)
     if weight.ndim != 2 or 0 in weight.shape:
         raise call.refused(f"its weight has the shape {weight.shape}, not two axes")
     inner, out = weight.shape
