@@ -32,6 +32,8 @@ from neocog.layers import (
     ZeroPad2d,
 )
 
+__all__: list[str] = []
+
 _TRANSPOSED = {
     (PLAIN, (0, 2, 3, 1)): PIXELS,
     (PIXELS, (0, 3, 1, 2)): PLAIN,

@@ -58,7 +58,7 @@ def _divided(a: Array, b: Array) -> Array:
         return np.asarray(a / b)
     if not np.all(b):
         raise ZeroDivisionError("a division by zero")
-    quotient = np.abs(a) // np.abs(b)  # ONNX rounds towards zero
+    quotient = np.abs(a) // np.abs(b)  # ONNX rounds toward zero
     return np.asarray(quotient * np.sign(a) * np.sign(b)).astype(a.dtype)
 
 

@@ -26,6 +26,8 @@ from neocog.layers import (
     Tanh,
 )
 
+__all__: list[str] = []
+
 # Largest float32, which stands for no limit.
 _NO_LIMIT = 3.4e38
 # ONNX's Softplus has no threshold; beyond this one, log(1 + exp(x)) is x in float32.

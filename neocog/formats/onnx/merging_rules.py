@@ -10,6 +10,8 @@ from neocog.formats.onnx.signals import PIXELS, PLAIN, Pending, Signal
 from neocog.formats.onnx.weight_rules import affine
 from neocog.layers import Add, CircularPad2d, Concat, Multiply, Scale
 
+__all__: list[str] = []
+
 Array = NDArray[Any]
 
 

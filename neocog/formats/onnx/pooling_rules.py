@@ -13,6 +13,8 @@ from neocog.layers import (
     ZeroPad2d,
 )
 
+__all__: list[str] = []
+
 #: Kernel, stride, pads and ceil_mode.
 Window = tuple[tuple[int, int], tuple[int, int], Pads, bool]
 

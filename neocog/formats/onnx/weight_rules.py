@@ -20,6 +20,8 @@ from neocog.layers import (
     ZeroPad2d,
 )
 
+__all__ = ["affine"]
+
 
 @onnx_operator("Conv")
 def _conv(call: Call) -> Results:
