@@ -174,6 +174,16 @@ def test_constants_of_channels_are_a_layer_of_their_own(tmp_path):
     np.testing.assert_array_equal(parts.state[f"{node_.name}.weight"].ravel(), [1, 2, 3])
 
 
+def test_numbers_in_one_row_and_back(tmp_path):
+    """What PyTorch's second exporter makes of images whose channels come last in memory."""
+    places = tensor("places", (2, 3, 1, 1), struct.pack("<6q", *range(6)), 7)
+    nodes = chain(("a", "Reshape", "p", "all"), ("q", "Gather", "a", "places"))
+    content = model(
+        small(*nodes, tensors=[places, integers("all", [-1])], inputs=[value("x", (2, 3, 8, 8))])
+    )
+    assert len(read(content, tmp_path).graph.nodes) == 3
+
+
 def pictures(metadata=None, shift=-0.5, kind=2):
     """Bytes, as neocog's exports take them: x = pixel / 128 + shift."""
     nodes = [

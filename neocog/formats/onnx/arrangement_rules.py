@@ -9,6 +9,7 @@ from neocog.formats.onnx.call import Call, Results, onnx_operator
 from neocog.formats.onnx.constants import reshaped, sections
 from neocog.formats.onnx.signals import (
     COLUMN,
+    FLAT,
     GROUPS,
     PIXELS,
     PLAIN,
@@ -121,6 +122,10 @@ def _seen_as(call: Call, x: Signal, target: Sequence[int]) -> Signal:
     axes, target = x.axes(batch), tuple(target)
     if target == axes:
         return x
+    if x.order == FLAT:
+        return _seen_as(call, x.seen(PLAIN), target)
+    if x.order == PLAIN and target == (batch * math.prod(shape),):
+        return x.seen(FLAT)
     if len(shape) == 3:
         plain = (batch, *shape)
         if target == plain and x.order in (GROUPS, ROWS):
@@ -249,8 +254,12 @@ def _pad(call: Call) -> Results:
 def _gather(call: Call) -> Results:
     """Rows or columns of a map: circular padding, or the windows of an uneven pooling."""
     value = call.value()
-    x = value.source if isinstance(value, Pending) else call.map()
+    x = value.source if isinstance(value, Pending) else call.signal()
     axis, places = call.integer("axis", 0), call.constant(1)
+    if x.order == FLAT and axis == 0 and places.size == x.axes(call.batch)[0]:
+        if np.array_equal(places.reshape(-1), np.arange(places.size)):
+            return _seen_as(call, x, places.shape)
+        raise call.refused("the numbers of its input in another order are no layer")
     if x.order != PLAIN or len(x.shape) != 3 or axis not in (2, 3):
         raise call.refused("single rows or columns are read only as padding, or to be pooled")
     size = x.shape[axis - 1]

@@ -1,5 +1,6 @@
 """What a value of an ONNX graph is on the way to a network."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from neocog.layers import Shape
 
 __all__ = [
     "COLUMN",
+    "FLAT",
     "GROUPS",
     "PIXELS",
     "PLAIN",
@@ -31,6 +33,8 @@ GROUPS, SHUFFLED = "groups", "shuffled"
 ROWS = "rows"
 #: [N, features, 1], on the way from a vector to a map of one pixel.
 COLUMN = "column"
+#: All numbers of all images in one row: PyTorch's as_strided is a Gather of them.
+FLAT = "flat"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Signal:
         """Its shape as the ONNX graph sees it."""
         if self.order == COLUMN:
             return (batch, *self.shape, 1)
+        if self.order == FLAT:
+            return (batch * math.prod(self.shape),)
         if self.order == PLAIN or len(self.shape) != 3:
             return (batch, *self.shape)
         c, h, w = self.shape
