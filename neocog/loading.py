@@ -61,7 +61,7 @@ def open_network(
     """Open a network and its data.
 
     Args:
-        model: a network's name, ``my_net.py:make``, a run folder, a ``.safetensors`` or a ``.pth``;
+        model: a network's name, ``my_net.py:make``, a run folder or a file of a network;
             by default a new simple-cnn.
         data: as in `load_data`. By default a new network gets shapes, and a saved one the data that
             its file names, if they are on this machine.
@@ -111,7 +111,7 @@ def open_saved(model: str, architecture: str | None = None) -> tuple[Network, tu
     """Load a saved network; also returns notes for the user about how it was read.
 
     Args:
-        model: a run folder, a ``.safetensors`` or a ``.pth``.
+        model: a run folder, a ``.safetensors``, a ``.onnx`` or a ``.pth``.
         architecture: the network that a ``.pth`` belongs to, a name or ``my_net.py:make``; by
             default the first known one with such weights.
 

@@ -1,12 +1,12 @@
 """Saves networks to files and loads them.
 
 A ``.safetensors`` has the whole network. A ``.pth`` has only PyTorch's weights, whose
-architecture is given separately or recognized.
+architecture is given separately or recognized. A ``.onnx`` has a network as any program wrote it.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from neocog.files import exists
 from neocog.formats import (
     ModelParts,
     check_writable,
+    is_onnx,
     is_weights,
     load_pth,
     read_input_shape,
@@ -28,6 +29,9 @@ from neocog.layers import Shape
 from neocog.network import Network, check_network
 from neocog.run_files import BEST, LAST, model_of_run
 from neocog.validation import file_path
+
+if TYPE_CHECKING:
+    from neocog.formats.onnx.reader import Import
 
 __all__ = ["assumption", "check_savable", "load", "load_model", "save", "save_model"]
 
@@ -96,7 +100,10 @@ def load_model(path: str | Path) -> Network:
         FormatError: the file is missing, damaged, of another kind or of a later version.
         NeocogError: there is not enough memory.
     """
-    parts = read_model(path)
+    return _network(path, read_model(path))
+
+
+def _network(path: str | Path, parts: ModelParts) -> Network:
     try:
         network = Network.from_graph(parts.graph, parts.classes, parts.preprocessing)
         network.temperature = parts.temperature
@@ -109,22 +116,25 @@ def load_model(path: str | Path) -> Network:
 
 
 def load(path: str | Path, model: str | Network | None = None) -> Network:
-    """Load a network from a run folder, a ``.safetensors`` or a ``.pth``.
+    """Load a network from a run folder, a ``.safetensors``, a ``.onnx`` or a ``.pth``.
 
     A ``.pth`` has only weights. Its architecture is `model`: a name from `neocog.models.MODELS`, a
     Python file (``my_net.py`` or ``my_net.py:make``, which is run), or a network, which then gets
     the weights. Without `model`, it is the first of the built-in models whose weights have the same
     names and shapes, at any width. The size of its images is the one that `save` noted in the file
     or, in a file written by PyTorch, the model's own or the first square that fits. The
-    preprocessing is that of the model, and the classes have no names. Run folders and
-    ``.safetensors`` contain all of that, and `model` is ignored.
+    preprocessing is that of the model, and the classes have no names. Run folders,
+    ``.safetensors`` and ``.onnx`` contain all of that, and `model` is ignored.
+
+    A ``.onnx`` may come from neocog or from PyTorch's exporters; its nodes become the layers that
+    they stand for. If it does not say how images are normalized, mean and std are 0.5.
 
     A prefix of up to 8 components that all names of a ``.pth`` share is removed if the names fit
     only without it. Missing batch counts, which PyTorch introduced in 0.4.1, are set to 0.
 
     Raises:
-        FormatError: there is no such file, it is of an unknown kind, damaged or refused, or a
-            ``.pth`` fits no model.
+        FormatError: there is no such file, it is of an unknown kind, damaged or refused, a ``.pth``
+            fits no model, or a ``.onnx`` has an operator that is no layer.
         ArchitectureError: `model` is not a model's name, or its file makes no network.
         NeocogError: there is not enough memory.
     """
@@ -138,10 +148,12 @@ def load(path: str | Path, model: str | Network | None = None) -> Network:
         raise FormatError(f"{path}: there is no such file.")
     if path.suffix.lower() == ".safetensors":
         return load_model(path)
+    if is_onnx(path):
+        return _network(path, _read_onnx(path).parts)
     if not is_weights(path):
         raise FormatError(
             f"{path} is no known kind of model: a run folder, a .safetensors (the whole network), "
-            "or a .pth or .pt (PyTorch's weights)."
+            "a .onnx, or a .pth or .pt (PyTorch's weights)."
         )
     state, images = load_pth(path), read_input_shape(path)
     if model is not None and not isinstance(model, str):
@@ -182,6 +194,9 @@ def assumption(
         network: the result.
         model: the argument of `load`.
     """
+    if is_onnx(path):
+        found = _read_onnx(path, weights=False).assumption
+        return found and f"{path} {found}"
     if not is_weights(path) or isinstance(model, Network):
         return None
     images = " × ".join(map(str, network.input_shape))
@@ -190,6 +205,13 @@ def assumption(
         f"{path} holds weights alone: taken for {known} with images of {images} (channels, height, "
         "width) and that model's own preprocessing."
     )
+
+
+def _read_onnx(path: str | Path, *, weights: bool = True) -> "Import":
+    # Imported here because only such files need it, and it has many rules.
+    from neocog.formats.onnx.reader import read_onnx
+
+    return read_onnx(path, weights=weights)
 
 
 def _is_folder(path: Path) -> bool:

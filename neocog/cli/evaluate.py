@@ -31,7 +31,7 @@ __all__ = ["EvaluationData", "evaluate", "load_usual", "open_model"]
 
 
 def open_model(model: str, architecture: str | None = None) -> Network:
-    """Load the network from a run folder, ``.safetensors`` or ``.pth``; prints what was assumed."""
+    """Load the network from a run folder or a file; prints what was assumed."""
     network, notes = open_saved(model, architecture)
     for note in notes:
         say(note)

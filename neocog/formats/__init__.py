@@ -1,6 +1,7 @@
 """File formats of networks, one module each, which read and write a network's plain parts.
 
-`model_file` is ``.safetensors``, the whole network; `pth` is ``.pth``, PyTorch's weights alone.
+`model_file` is ``.safetensors``, the whole network; `pth` is ``.pth``, PyTorch's weights alone; the
+folder `onnx` is ``.onnx``, which has the network and its weights in other terms.
 `neocog.network_files` makes networks of the parts.
 """
 
@@ -18,6 +19,7 @@ from neocog.write_errors import why_not_written
 __all__ = [
     "ModelParts",
     "check_writable",
+    "is_onnx",
     "is_weights",
     "load_pth",
     "read_input_shape",
@@ -57,6 +59,11 @@ def save_parts(parts: ModelParts, path: str | Path) -> None:
 def is_weights(path: str | Path) -> bool:
     """Whether a file with this name has only weights, without an architecture."""
     return Path(path).suffix.lower() in _PTH
+
+
+def is_onnx(path: str | Path) -> bool:
+    """Whether a file with this name is in ONNX's format, which neocog reads."""
+    return Path(path).suffix.lower() == ".onnx"
 
 
 def training_of(path: str | Path) -> dict[str, Any]:
