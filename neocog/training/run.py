@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
-from neocog.engine import Trainer
+from neocog.engines import Engine, choose_engine, make_trainer
 from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, Trained, check_network
@@ -62,6 +62,7 @@ class TrainingRun:
         rate, momentum: of the next steps, in the place of the optimizer's and the schedule's, where
             they are not None; for a momentum `live` must be set.
         losses: float64, the mean loss of each batch of the epoch under way; −∞ for those to come.
+        engine: what computes, on which device, and why.
         interrupted: whether Ctrl+C or a signal ended the latest `step`.
         history: of the whole run; `fit` writes it.
 
@@ -81,6 +82,7 @@ class TrainingRun:
     ) -> None:
         self.network = check_network(network)
         self.settings = settings
+        self.engine = choose_engine(settings)
         self.data = as_dataset(data, "fit(network, data.train)")
         if len(self.data) == 0:
             raise DataError("There are no images to train on.")
@@ -102,7 +104,7 @@ class TrainingRun:
         self._orders = self._draw_orders(stream, 1)
         self._place = Place()
         self._began: float | None = None
-        self._trainer: Trainer | None = None
+        self._trainer: Engine | None = None
         # For the next trainer: the network's arrays, and what the optimizer remembers.
         self._waiting: tuple[Arrays, Arrays] | None = None
         self._data_mark: dict[str, Any] | None = None
@@ -167,12 +169,13 @@ class TrainingRun:
     # The program
 
     @property
-    def trainer(self) -> Trainer:
+    def trainer(self) -> Engine:
         """The engine's part; made, and perhaps compiled, when it is first asked for."""
         if self._trainer is None:
             began = time.perf_counter()
             settings = self.settings
-            trainer = Trainer(
+            trainer = make_trainer(
+                self.engine,
                 self.network.graph,
                 self.network.state_dict(),
                 self.network.preprocessing,
