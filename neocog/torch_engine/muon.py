@@ -40,9 +40,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]
             ahead = parameter.grad.lerp(velocity, group["momentum"])
         if group["renormalized"]:
             parameter.mul_(len(parameter) ** 0.5 / torch.linalg.vector_norm(parameter))
-        moved = _orthogonal(
-            ahead.flatten(1), group["eps"], group["iterations"], group["coefficients"]
-        )
+        moved = _orthogonal(ahead.flatten(1), group)
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.add_(moved.reshape(parameter.shape), alpha=-group["lr"] * group["scale"])
 
