@@ -116,7 +116,7 @@ class Chosen:
     why: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.why}"
+        return f"{self.name}, as {self.why}"
 
 
 def choose_engine(settings: TrainingSettings) -> Chosen:

@@ -41,8 +41,9 @@ class Display(Callback):
             self._live = None
 
     def begin(self, run: TrainingRun) -> None:
-        """Know how long the training is."""
+        """Know how long the training is, and say what computes."""
         self._time_left = TimeLeft(run.length)
+        say(f"Engine: {run.engine}.")
 
     def compiling(self, kernels: int) -> None:
         """Say that kernels are being compiled."""

@@ -194,6 +194,7 @@ class TrainingRun:
                 trainer.set_optimizer_state(dict(optimizer))
             self._trainer = trainer  # until here `_waiting` is what a checkpoint keeps
             self.history.compile_seconds += time.perf_counter() - began
+            self.history.engine = str(self.engine)
             self.history.memory = max(self.history.memory, trainer.memory)
         return self._trainer
 
