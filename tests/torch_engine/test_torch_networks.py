@@ -166,6 +166,7 @@ def test_the_global_random_numbers_of_pytorch_stay_as_they_are():
 
 
 @pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore")  # PyTorch's compiler warns of parts of PyTorch
 def test_a_compiled_network_computes_the_same():
     network = small(0.3)
     data = data_for(network)
