@@ -158,8 +158,8 @@ def _own(why: str) -> Chosen:
 def _torch(settings: TrainingSettings, why: str) -> Chosen:
     if find_spec("torch") is None:
         raise NeocogError(
-            f"{why.removesuffix(' asks for it')} needs PyTorch, which is not installed: pip install "
-            "'neocog[torch]'. Or leave that out, and train with neocog's own engine."
+            f"{why.removesuffix(' asks for it')} needs PyTorch, which is not installed: pip "
+            "install 'neocog[torch]'. Or leave that out, and train with neocog's own engine."
         )
     from neocog.torch_engine.devices import chosen_device, device_name
 

@@ -173,7 +173,6 @@ class TrainingRun:
         """The engine's part; made, and perhaps compiled, when it is first asked for."""
         if self._trainer is None:
             began = time.perf_counter()
-            settings = self.settings
             trainer = make_trainer(
                 self.engine,
                 self.network.graph,
@@ -181,9 +180,9 @@ class TrainingRun:
                 self.network.preprocessing,
                 self.data.images,
                 self.data.labels,
-                settings_of_epoch(settings, self.epoch, self.data.labels, self._classes),
+                settings_of_epoch(self.settings, self.epoch, self.data.labels, self._classes),
                 sample_weights=self._sample_weights,
-                moves_momentum=self._live or settings.schedule.moves_momentum,
+                moves_momentum=self._live or self.settings.schedule.moves_momentum,
                 dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
                 on_compile=self._on_compile,
             )
@@ -354,7 +353,7 @@ class TrainingRun:
         The random stream is kept as it was before the order of the epoch under way was drawn.
         """
         network, optimizer = self._arrays()
-        state = RunState(
+        return RunState(
             self.epoch,
             self.batch,
             self.steps,
@@ -367,8 +366,7 @@ class TrainingRun:
             self._mark(),
             network_mark(self.network),
             to_plain(self.settings),
-        )
-        return state.to_checkpoint()
+        ).to_checkpoint()
 
     def _mark(self) -> dict[str, Any]:
         if self._data_mark is None:
