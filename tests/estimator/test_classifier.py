@@ -217,9 +217,10 @@ def test_every_way_to_train_is_a_parameter():
     other_names |= {"seed": "random_state"}
     of_runs = {"log_every", "monitor", "patience", "min_delta"}
     of_runs |= {"checkpoint_minutes", "checkpoint_steps", "keep_checkpoints"}
+    of_loss = {"loss", "pos_weight"}
     parameters = set(small().get_params(deep=False))
     assert set(other_names.values()) <= parameters
-    assert set(TrainingSettings.names()) - set(other_names) - of_runs - {"loss"} <= parameters
+    assert set(TrainingSettings.names()) - set(other_names) - of_runs - of_loss <= parameters
 
 
 # Use
@@ -267,3 +268,10 @@ def test_without_scikit_learn():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("which is not installed: pip install 'neocog[sklearn]'")
+
+
+def test_pytorch_as_the_engine():
+    pytest.importorskip("torch")
+    x, y = digits()
+    model = small(engine="torch", epochs=1).fit(x, y)
+    assert model.history_.engine.endswith("as engine='torch' asks for it")
