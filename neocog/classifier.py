@@ -59,7 +59,8 @@ _USUAL = TrainingSettings(
 # Parameters that have settings of their own.
 _PARTS = ("optimizer", "schedule", "averaging", "augmentation")
 # Other parameters that are settings of training.
-_NUMBERS = ("epochs", "batch_size", "label_smoothing", "clip_norm", "accumulate", "threads")
+_NUMBERS = ("epochs", "batch_size", "label_smoothing", "clip_norm", "accumulate")
+_OF_ENGINE = ("threads", "engine", "device", "precision", "compile")
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # untyped
@@ -85,15 +86,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         schedule: None is ``schedules.Cosine()``; only `fit` uses it.
         averaging: as in `neocog.fit`; only `fit` uses it.
         augmentation: as in `neocog.fit`.
-        label_smoothing: as in `neocog.fit`.
         class_weight: "balanced", or weights by class, where missing classes have weight 1; None
             weights all classes equally.
-        clip_norm: as in `neocog.fit`.
-        accumulate: as in `neocog.fit`.
+        label_smoothing, clip_norm, accumulate: as in `neocog.fit`.
         freeze_after: as in `neocog.fit`; only `fit` uses it.
         random_state: seed of the initial weights, the order of images, augmentation and dropout; an
             integer makes `fit` reproducible.
         threads: number of workers; None uses as many as this process may use.
+        engine, device, precision, compile: as in `neocog.fit`.
         verbose: whether to show a line of progress in interactive Python.
 
     Attributes:
@@ -135,6 +135,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         freeze_after: Mapping[str, int] | None = None,
         random_state: Any = None,
         threads: int | None = None,
+        engine: str = "auto",
+        device: str | None = None,
+        precision: str = "float32",
+        compile: bool = False,
         verbose: bool = False,
     ) -> None:
         self.model = model
@@ -154,6 +158,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
         self.freeze_after = freeze_after
         self.random_state = random_state
         self.threads = threads
+        self.engine = engine
+        self.device = device
+        self.precision = precision
+        self.compile = compile
         self.verbose = verbose
 
     # Settings
@@ -253,7 +261,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # u
 
     def _settings(self, *others: str) -> TrainingSettings:
         """What the parameters say of a training; of some of them only where they are named."""
-        given = {name: getattr(self, name) for name in _NUMBERS}
+        given = {name: getattr(self, name) for name in (*_NUMBERS, *_OF_ENGINE)}
         for name in ("optimizer", "augmentation", *others):
             if getattr(self, name) is not None:
                 given[name] = getattr(self, name)

@@ -30,6 +30,7 @@ class Display(Callback):
         self._epochs = settings.epochs
         # Batches of a full epoch; the last epoch may have fewer.
         self._whole = 0
+        self._prepared = "Compiled in"
         # Batches that were done when it began to show any.
         self._first: int | None = None
         self._live: Progress | None = None
@@ -41,8 +42,11 @@ class Display(Callback):
             self._live = None
 
     def begin(self, run: TrainingRun) -> None:
-        """Know how long the training is."""
+        """Know how long the training is, and say what computes."""
         self._time_left = TimeLeft(run.length)
+        say(f"Engine: {run.engine}.")
+        if run.engine.engine == "torch":
+            self._prepared = "PyTorch was ready after"
 
     def compiling(self, kernels: int) -> None:
         """Say that kernels are being compiled."""
@@ -51,7 +55,7 @@ class Display(Callback):
     def ready(self, history: History) -> None:
         """Start the live line."""
         if history.compile_seconds > _WORTH_SAYING:
-            say(f"Compiled in {history.compile_seconds:.1f} s.")
+            say(f"{self._prepared} {history.compile_seconds:.1f} s.")
         if is_terminal():
             self._live = Progress(
                 TextColumn("{task.description}"),

@@ -10,6 +10,7 @@ from neocog.cli.loading import check_no_options, find_pictures, say_notes
 from neocog.cli.terminal import loading_progress
 from neocog.data import Data, load_data
 from neocog.data.finding import Found
+from neocog.engines import choose_engine
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.layers import image_shape
@@ -138,6 +139,7 @@ def set_up(wanted: Wanted) -> Setup:
     recipe = wanted.recipe
     _check_model(recipe)
     _check_loss(recipe)
+    choose_engine(recipe)
     # Checked first, so that mistakes are reported before data are loaded or anything is written.
     source, data_dir = wanted.source, wanted.data_dir
     found = None

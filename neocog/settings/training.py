@@ -1,5 +1,6 @@
 """`TrainingSettings`: everything `neocog.fit` takes besides the network and the data."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,20 @@ from neocog.settings.schedules import Constant, Schedule
 from neocog.settings.setting import Settings, setting
 from neocog.validation import as_real, as_row, as_whole, real, refuse, shown, whole
 
-__all__ = ["BALANCES", "LOSSES", "MEASURES", "TrainingSettings", "check_threads"]
+__all__ = [
+    "BALANCES",
+    "ENGINES",
+    "LOSSES",
+    "MEASURES",
+    "PRECISIONS",
+    "TrainingSettings",
+    "check_threads",
+]
+
+#: What computes; see `neocog.engines`.
+ENGINES = ("auto", "neocog", "torch")
+#: Numbers that PyTorch computes maps with; weights and their updates are always float32.
+PRECISIONS = ("float32", "bf16")
 
 #: Ways to balance classes; see `neocog.training.balance`.
 BALANCES = ("sample", "weight")
@@ -82,6 +96,12 @@ def _seed(name: str, value: object) -> int:
     if not -(2**63) <= number < 2**64:
         raise NeocogError(f"{name} (={shown(number)}) must lie between -2**63 and 2**64 - 1.")
     return number
+
+
+def _device(name: str, value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", value):
+        return str(value)
+    raise refuse(name, value, "cpu, cuda, cuda:1 (the second GPU) or mps")
 
 
 @dataclass(frozen=True)
@@ -161,6 +181,22 @@ class TrainingSettings(Settings):
         high=MOST_THREADS,
         help="worker threads (default: as many as this process may use)",
     )
+    engine: str = setting(
+        "auto",
+        choices=ENGINES,
+        free=True,
+        help="what computes: neocog's kernels, PyTorch, or what suits this machine",
+    )
+    device: str | None = setting(
+        None,
+        check=_device,
+        free=True,
+        help="where PyTorch computes: cpu, cuda, cuda:1, mps (default: a GPU, if there is one)",
+    )
+    precision: str = setting(
+        "float32", choices=PRECISIONS, help="numbers that PyTorch computes maps with"
+    )
+    compile: bool = setting(False, free=True, help="have PyTorch compile the network first")
     log_every: int = setting(
         2000, free=True, low=1, high=_MOST_LOGGED, help="batches between two printed losses"
     )
@@ -190,12 +226,28 @@ class TrainingSettings(Settings):
     )
 
     def check_together(self) -> None:
-        """Class weights come either from `class_weights` or from `balance`; losses have limits."""
+        """Refuse settings that do not go together: of losses, engines and weights of classes."""
         self._check_loss()
+        self._check_engine()
         if self.balance == "weight" and self.class_weights is not None:
             raise NeocogError(
                 'balance (="weight") makes class_weights of its own: give one or the other.'
             )
+
+    def _check_engine(self) -> None:
+        if self.engine != "neocog":
+            return
+        given = {
+            "device": self.device not in (None, "cpu"),
+            "precision": self.precision != "float32",
+            "compile": self.compile,
+        }
+        for name, asks_for_torch in given.items():
+            if asks_for_torch:
+                raise NeocogError(
+                    f"{name} (={shown(getattr(self, name))}) is for engine='torch': neocog's own "
+                    "engine computes in float32 on the CPU. Leave one of the two out."
+                )
 
     def _check_loss(self) -> None:
         if self.pos_weight is not None and self.loss != "binary-cross-entropy":

@@ -46,7 +46,10 @@ def fit(
     the order of every epoch are PyTorch's, of `torch.manual_seed(seed)`, the network's modules
     and a `DataLoader` that shuffles. Called again for the same network with the same seed, it goes
     on in the random numbers where it ended, with the next epoch's order, while the momentum and
-    the schedule begin anew. The result does not depend on `threads`.
+    the schedule begin anew. With neocog's own engine the result does not depend on `threads`.
+
+    Where there is a GPU and PyTorch, PyTorch computes, else neocog's own engine; ``engine="torch"``
+    and ``device="cuda"`` choose, and `History.engine` says what computed, and why.
 
     Ctrl+C ends after the current batch: the network then has the weights so far, and
     `History.interrupted` is set. With a folder, SIGTERM and SIGHUP do the same, and then what they

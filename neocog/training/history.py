@@ -53,6 +53,7 @@ class History:
         interrupted: whether Ctrl+C or a signal ended it before the last epoch's end.
         stopped: whether a callback ended it before the last epoch; see `neocog.Callback.stop`.
         memory: bytes the program worked in, beside the data.
+        engine: what computed, on which device, and why.
     """
 
     logged: list[Logged] = field(default_factory=list)
@@ -63,6 +64,7 @@ class History:
     interrupted: bool = False
     stopped: bool = False
     memory: int = 0
+    engine: str = ""
 
     def reopen(self, epoch: int, log_every: int) -> None:
         """Forget that an epoch, the latest, was finished: it goes on, as part of a longer run."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.data.images import Dataset, as_dataset
-from neocog.engine import Trainer
+from neocog.engines import Engine, choose_engine, make_trainer
 from neocog.errors import DataError, NeocogError, TrainingDivergedError
 from neocog.formats.checkpoint import Checkpoint
 from neocog.network import Network, Trained, check_network
@@ -62,6 +62,7 @@ class TrainingRun:
         rate, momentum: of the next steps, in the place of the optimizer's and the schedule's, where
             they are not None; for a momentum `live` must be set.
         losses: float64, the mean loss of each batch of the epoch under way; −∞ for those to come.
+        engine: what computes, on which device, and why.
         interrupted: whether Ctrl+C or a signal ended the latest `step`.
         history: of the whole run; `fit` writes it.
 
@@ -81,6 +82,7 @@ class TrainingRun:
     ) -> None:
         self.network = check_network(network)
         self.settings = settings
+        self.engine = choose_engine(settings)
         self.data = as_dataset(data, "fit(network, data.train)")
         if len(self.data) == 0:
             raise DataError("There are no images to train on.")
@@ -102,7 +104,7 @@ class TrainingRun:
         self._orders = self._draw_orders(stream, 1)
         self._place = Place()
         self._began: float | None = None
-        self._trainer: Trainer | None = None
+        self._trainer: Engine | None = None
         # For the next trainer: the network's arrays, and what the optimizer remembers.
         self._waiting: tuple[Arrays, Arrays] | None = None
         self._data_mark: dict[str, Any] | None = None
@@ -167,20 +169,20 @@ class TrainingRun:
     # The program
 
     @property
-    def trainer(self) -> Trainer:
+    def trainer(self) -> Engine:
         """The engine's part; made, and perhaps compiled, when it is first asked for."""
         if self._trainer is None:
             began = time.perf_counter()
-            settings = self.settings
-            trainer = Trainer(
+            trainer = make_trainer(
+                self.engine,
                 self.network.graph,
                 self.network.state_dict(),
                 self.network.preprocessing,
                 self.data.images,
                 self.data.labels,
-                settings_of_epoch(settings, self.epoch, self.data.labels, self._classes),
+                settings_of_epoch(self.settings, self.epoch, self.data.labels, self._classes),
                 sample_weights=self._sample_weights,
-                moves_momentum=self._live or settings.schedule.moves_momentum,
+                moves_momentum=self._live or self.settings.schedule.moves_momentum,
                 dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
                 on_compile=self._on_compile,
             )
@@ -191,6 +193,7 @@ class TrainingRun:
                 trainer.set_optimizer_state(dict(optimizer))
             self._trainer = trainer  # until here `_waiting` is what a checkpoint keeps
             self.history.compile_seconds += time.perf_counter() - began
+            self.history.engine = str(self.engine)
             self.history.memory = max(self.history.memory, trainer.memory)
         return self._trainer
 
@@ -350,7 +353,7 @@ class TrainingRun:
         The random stream is kept as it was before the order of the epoch under way was drawn.
         """
         network, optimizer = self._arrays()
-        state = RunState(
+        return RunState(
             self.epoch,
             self.batch,
             self.steps,
@@ -363,8 +366,7 @@ class TrainingRun:
             self._mark(),
             network_mark(self.network),
             to_plain(self.settings),
-        )
-        return state.to_checkpoint()
+        ).to_checkpoint()
 
     def _mark(self) -> dict[str, Any]:
         if self._data_mark is None:

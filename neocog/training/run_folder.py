@@ -319,6 +319,7 @@ def _progress(history: History, evaluation_seconds: float | None = None) -> dict
         },
         "steps": history.steps,
         "memory_bytes": history.memory,
+        "engine": history.engine,
         "epochs": [asdict(epoch) for epoch in history.epochs],
     }
 

@@ -51,7 +51,9 @@ def test_patience_without_validation_data_is_refused_before_anything_is_made(
     refused, with_data, here, monkeypatch
 ):
     with_data(tiny())
-    monkeypatch.setattr("neocog.training.run.Trainer", lambda *_, **__: pytest.fail("compiled"))
+    monkeypatch.setattr(
+        "neocog.training.run.make_trainer", lambda *_, **__: pytest.fail("compiled")
+    )
     message = refused("train", "--patience", 2)
     assert "patience (=2) goes by the validation loss, and there are no validation data" in message
     assert not (here / "runs").exists()

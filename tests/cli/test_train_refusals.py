@@ -107,6 +107,7 @@ def test_divergence_is_one_message_and_keeps_the_epochs_before(command, with_dat
     assert code == 1
     assert re.fullmatch(r"Epoch: 1, Batch: 1, Loss: \d\.\d{3}\n", out)
     lines = [line for line in err.splitlines() if not line.startswith("Compil")]
+    assert lines.pop(0).startswith("Engine: ")
     epoch, kept, goes_on, message = lines
     folder = the_run(here).relative_to(here)
     assert epoch.startswith("Epoch 1 of 3: loss ")

@@ -270,3 +270,10 @@ def test_without_scikit_learn():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("which is not installed: pip install 'neocog[sklearn]'")
+
+
+def test_pytorch_as_the_engine():
+    pytest.importorskip("torch")
+    x, y = digits()
+    model = small(engine="torch", epochs=1).fit(x, y)
+    assert model.history_.engine.endswith("as engine='torch' asks for it")

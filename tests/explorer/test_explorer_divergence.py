@@ -9,7 +9,7 @@ from explorer_networks import DATA, assert_same, fitted
 from exploring import Listener, served
 
 import neocog
-from neocog.engine import Trainer
+from neocog.engines import make_trainer
 from neocog.errors import TrainingDivergedError
 from neocog.training.run import TrainingRun
 from neocog.web.events import Events
@@ -149,10 +149,9 @@ def test_an_unexpected_failure_stops_training_and_nothing_else(page, monkeypatch
 def test_what_takes_long_is_said(network, monkeypatch):
     """The first step may wait for the compiler."""
 
-    class Compiling(Trainer):
-        def __init__(self, *arguments, on_compile, **options):
-            on_compile(9)
-            super().__init__(*arguments, **options)
+    def compiling(*arguments, on_compile, **options):
+        on_compile(9)
+        return make_trainer(*arguments, on_compile=on_compile, **options)
 
     told = []
     tell = Events.tell
@@ -161,7 +160,7 @@ def test_what_takes_long_is_said(network, monkeypatch):
         told.append(json.loads(event)["activity"])
         tell(self, event)
 
-    monkeypatch.setattr("neocog.training.run.Trainer", Compiling)
+    monkeypatch.setattr("neocog.training.run.make_trainer", compiling)
     monkeypatch.setattr(Events, "tell", recorded)
     with served(network, DATA) as page:
         assert page.do("/api/training/step")["activity"] is None

@@ -35,6 +35,7 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "crop": st.none()
     | st.tuples(st.floats(1e-4, 1), st.floats(1e-4, 1)).map(lambda two: tuple(sorted(two))),
     "match": _PATTERNS,
+    "device": st.sampled_from([None, "cpu", "mps", "cuda", "cuda:12"]),
 }
 
 
@@ -59,6 +60,8 @@ def _together(values: dict[str, Any]) -> bool:
         return False
     if loss != "binary-cross-entropy" and values.get("pos_weight") is not None:
         return False
+    if values.get("engine") == "neocog" and not _of_any_engine(values):
+        return False
     nested = (values.get("rest"), Muon), (values.get("then"), Warmup)
     return not any(isinstance(value, kind) for value, kind in nested)
 
@@ -69,6 +72,12 @@ def _of_any_loss(values: dict[str, Any]) -> bool:
     by_accuracy = values.get("monitor") == "validation_accuracy"
     of_classes = any(values.get(name) for name in ("label_smoothing", "class_weights", "balance"))
     return not (mixed or by_accuracy or of_classes)
+
+
+def _of_any_engine(values: dict[str, Any]) -> bool:
+    """Whether nothing is set that only PyTorch has."""
+    exact = values.get("precision", "float32") == "float32"
+    return values.get("device") in (None, "cpu") and exact and not values.get("compile")
 
 
 def _values(cls: type, one: Any, depth: int) -> st.SearchStrategy[Any]:

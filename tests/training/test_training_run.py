@@ -64,7 +64,8 @@ def test_a_state_is_kept_while_the_next_program_is_compiled(monkeypatch):
     run.next_epoch()
     with monkeypatch.context() as patch:
         patch.setattr(
-            "neocog.training.run.Trainer", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+            "neocog.training.run.make_trainer",
+            lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
         )
         assert not run.is_compiled
         with pytest.raises(KeyboardInterrupt):
