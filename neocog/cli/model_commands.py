@@ -182,9 +182,9 @@ def _serve(p: ArgumentParser) -> None:
     p.add_argument(
         "--batch-wait",
         type=float,
-        default=0.0,
+        default=2.0,
         metavar="MS",
-        help="milliseconds that a picture waits for others while nothing is computed (default: 0)",
+        help="milliseconds that a picture waits for others while nothing is computed (default: 2)",
     )
     p.add_argument(
         "--allow-host",

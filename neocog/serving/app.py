@@ -223,7 +223,12 @@ def _options(query: bytes) -> tuple[int, float | None]:
     """The number of classes and the threshold that a request asks for."""
     top, threshold = _TOP, None
     try:
-        given = parse_qsl(query.decode("ascii"), strict_parsing=bool(query), max_num_fields=8)
+        given = parse_qsl(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(query),
+            max_num_fields=8,
+        )
     except ValueError:
         raise RefusedError("The query of the address is damaged.") from None
     for name, value in given:

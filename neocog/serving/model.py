@@ -7,6 +7,7 @@ cannot be loaded, or gives numbers that are not finite, is refused, and the old 
 import asyncio
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class Model:
     def __init__(
         self, model: str, architecture: str | None, threads: int, say: Callable[[str, bool], None]
     ) -> None:
-        self._open = lambda: open_served(model, architecture, threads)
+        self._open = partial(open_served, model, architecture, threads)
         self._path = Path(model)
         self._say = say
         self._seen = _look(self._path)

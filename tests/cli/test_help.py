@@ -28,6 +28,7 @@ COMMANDS = [
     "models",
     "summary",
     "explore",
+    "serve",
     "bench",
     "data",
     "cache",
