@@ -131,9 +131,9 @@ def _parsed(content: str, headers: dict[str, str]) -> Any:
 
 def read_reply(one: socket.socket) -> tuple[int, Any]:
     """The status and the JSON of the next answer of a connection."""
-    reply = http.client.HTTPResponse(one)
-    reply.begin()
-    return reply.status, json.loads(reply.read())
+    with http.client.HTTPResponse(one) as reply:
+        reply.begin()
+        return reply.status, json.loads(reply.read())
 
 
 @contextlib.contextmanager

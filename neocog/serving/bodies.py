@@ -24,7 +24,8 @@ class _Upload:
     """A body that is coming."""
 
     def __init__(self) -> None:
-        self.parts: list[bytes] = []
+        # Grown in place; the parts of a list would leave holes in memory when they go.
+        self.content = bytearray()
         self.size = 0
         self.task = asyncio.current_task()
         self.is_dropped = False
@@ -65,8 +66,8 @@ class Bodies:
             await self._collect(upload, message.get("body", b""), receive)
             del self._coming[upload]
             scope["neocog.body_read"] = True
-            content = b"".join(upload.parts)
-            upload.parts.clear()
+            content = bytes(upload.content)
+            upload.content = bytearray()
             yield content
         finally:
             self._coming.pop(upload, None)
@@ -91,7 +92,7 @@ class Bodies:
     def _add(self, upload: _Upload, part: bytes) -> None:
         if upload.is_dropped:
             raise overloaded(_FULL)
-        upload.parts.append(part)
+        upload.content += part
         upload.size += len(part)
         self.size += len(part)
         if upload.size > self._each:
@@ -106,7 +107,7 @@ class Bodies:
         del self._coming[upload]
         self.size -= upload.size
         upload.size = 0
-        upload.parts.clear()
+        upload.content = bytearray()
         upload.is_dropped = True
         if upload.task is not None and upload.task is not asyncio.current_task():
             upload.task.cancel()

@@ -120,7 +120,7 @@ class Connection(HttpToolsProtocol):
         self.has_begun = False
         self._in_head = False
         self._length = 0
-        self._is_ending = False
+        self._is_ending = self._has_said_all = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
@@ -143,6 +143,11 @@ class Connection(HttpToolsProtocol):
             if self._length > _MOST_HEAD:
                 self._count(431)
                 self.end(_LONG)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more, but may still wait for answers."""
+        self._has_said_all = True
+        return self._is_answering() and self not in self._owner.silent
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -183,6 +188,9 @@ class Connection(HttpToolsProtocol):
         self.has_begun = is_next_here
         if is_next_here:
             self._give(self._limits.answer)
+            return
+        if self._has_said_all:
+            self.end(b"")
             return
         self._unset_keepalive_if_required()  # the deadline also ends those that do not read
         self._owner.silent.pop(self, None)  # it is the one that was heard of last

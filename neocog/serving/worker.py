@@ -121,13 +121,15 @@ class _Server(uvicorn.Server):
         """Take what was sent before the signal, answer it, and close."""
         self._service.is_ending = True
         self._connections.begin_to_end()
-        # The loop accepts all that wait in the socket's queue before it comes back here.
-        await asyncio.sleep(0.05)
+        loop = asyncio.get_running_loop()
+        # What waits in the queue would be reset when the last worker closes the socket.
+        accepted = [one for listener in sockets or [] for one in _waiting_in(listener)]
         for server in self.servers:
             server.close()
         for one in sockets or []:
             one.close()
-        loop = asyncio.get_running_loop()
+        for one in accepted:
+            await loop.connect_accepted_socket(self._connection, one)
         end = loop.time() + self._service.limits.drain
         await asyncio.sleep(_GRACE)
         while loop.time() < end:
@@ -145,6 +147,11 @@ class _Server(uvicorn.Server):
             task.cancel()
         await asyncio.sleep(0)
         await self.lifespan.shutdown()
+
+    def _connection(self) -> asyncio.Protocol:
+        return self._connections.make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def _expire(self) -> None:
         loop = asyncio.get_running_loop()
@@ -199,6 +206,17 @@ def main() -> int:
     listener.setblocking(False)
     asyncio.run(_Server(config, service, connections).serve([listener]))
     return 0
+
+
+def _waiting_in(listener: socket.socket) -> list[socket.socket]:
+    """The connections that wait to be accepted."""
+    found = []
+    with contextlib.suppress(OSError):  # there are no more
+        while True:
+            one = listener.accept()[0]
+            one.setblocking(False)
+            found.append(one)
+    return found
 
 
 def _first_line() -> bytes:

@@ -108,7 +108,7 @@ def test_a_body_that_is_too_large(strict):
 
 def test_a_body_that_is_too_large_and_does_not_say_so(strict):
     chunks = (b"x" * 65536 for _ in range(20))
-    status, found, _ = strict.send(body=chunks, Transfer_Encoding="chunked")
+    status, found, _ = strict.send(body=chunks)
     assert status == 413
     assert found["error"].startswith("The request is too large")
 
