@@ -5,11 +5,13 @@ listen instead (socket activation): then not even a restart of the service loses
 """
 
 import contextlib
+import ctypes
 import errno
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,7 +25,9 @@ from neocog.errors import NeocogError
 from neocog.serving.metrics import metrics_size
 from neocog.serving.worker import Work
 
-__all__ = ["Supervisor", "listen"]
+__all__ = ["Listener", "Supervisor", "listen"]
+
+_SO_ATTACH_FILTER = 26
 
 # Connections that may wait to be accepted.
 _BACKLOG = 2048
@@ -37,14 +41,14 @@ _LOOK = 0.1
 _PATIENCE = 5.0
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens, or the one that systemd has passed.
+def listen(host: str, port: int) -> "Listener":
+    """Listen, or take the socket that systemd has passed.
 
     Raises:
         NeocogError: the port is in use, or the address is not one of this machine.
     """
     if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
-        return socket.socket(fileno=_PASSED)
+        return Listener(socket.socket(fileno=_PASSED), is_own=False)
     if not 0 <= port <= 65535:
         raise NeocogError(f"--port (={port}) must be from 0 to 65535.")
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -55,7 +59,34 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         found.close()
         raise NeocogError(_why(error, host, port)) from error
-    return found
+    return Listener(found)
+
+
+class Listener:
+    """A socket that listens.
+
+    Args:
+        socket_: the socket.
+        is_own: whether nobody listens once this process has ended.
+    """
+
+    def __init__(self, socket_: socket.socket, *, is_own: bool = True) -> None:
+        self.socket, self.is_own = socket_, is_own
+
+    def close(self) -> None:
+        """Let nobody in from now on, and leave who waits already to the workers.
+
+        When the last worker closes the socket, the kernel resets what is in its queue. So what
+        comes is dropped first: its sender tries again a second later, and is then refused, or
+        accepted by the next server.
+        """
+        if self.is_own and self.socket.fileno() >= 0 and sys.platform == "linux":
+            # A filter of one instruction, "take 0 bytes"; socket(7), <linux/filter.h>.
+            filter_ = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+            program = struct.pack("HP", 1, ctypes.addressof(filter_))
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        self.socket.close()
 
 
 def _why(error: OSError, host: str, port: int) -> str:
@@ -105,14 +136,14 @@ class Supervisor:
     """The workers of a server.
 
     Args:
-        listener: a socket that listens; it is closed when the server ends.
+        listener: is closed when the server ends.
         host: the name under which it was asked to listen.
         work: of the first worker; descriptors and its number are filled in here.
         say: called with messages for the user.
     """
 
     def __init__(
-        self, listener: socket.socket, host: str, work: Work, say: Callable[[str], None]
+        self, listener: Listener, host: str, work: Work, say: Callable[[str], None]
     ) -> None:
         self._listener, self._say = listener, say
         self._counts = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `stop`)
@@ -121,8 +152,9 @@ class Supervisor:
         self._work = replace(
             work,
             host=host,
-            port=listener.getsockname()[1],
-            listener=listener.fileno(),
+            port=listener.socket.getsockname()[1],
+            listener=listener.socket.fileno(),
+            is_last=listener.is_own,
             counts=self._counts.fileno(),
         )
         self._workers: dict[int, _Worker] = {}
@@ -174,7 +206,6 @@ class Supervisor:
 
     def stop(self) -> None:
         """Have all workers answer what they have, and wait until they have ended."""
-        # Closed here first: when the last worker closes it too, nobody listens any more.
         self._listener.close()
         for worker in self._workers.values():
             worker.process.send_signal(signal.SIGTERM)

@@ -59,6 +59,7 @@ class Work:
         workers: how many there are.
         listener: descriptor of the socket.
         counts: descriptor of the metrics' memory.
+        is_last: whether nobody else will accept what waits in the socket's queue.
     """
 
     model: str
@@ -74,6 +75,7 @@ class Work:
     workers: int
     listener: int
     counts: int
+    is_last: bool = True
 
     def line(self) -> bytes:
         """As a line of JSON."""
@@ -87,11 +89,14 @@ class _Server(uvicorn.Server):
         config: uvicorn's own.
         service: what the application works with.
         connections: of this worker.
+        is_last: as in `Work`.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, connections: Connections) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, connections: Connections, *, is_last: bool
+    ) -> None:
         super().__init__(config)
-        self._service, self._connections = service, connections
+        self._service, self._connections, self._is_last = service, connections, is_last
         self._tasks: list[asyncio.Task[None]] = []
 
     @contextlib.contextmanager
@@ -123,7 +128,8 @@ class _Server(uvicorn.Server):
         self._connections.begin_to_end()
         loop = asyncio.get_running_loop()
         # What waits in the queue would be reset when the last worker closes the socket.
-        accepted = [one for listener in sockets or [] for one in _waiting_in(listener)]
+        own = sockets or [] if self._is_last else []
+        accepted = [one for listener in own for one in _waiting_in(listener)]
         for server in self.servers:
             server.close()
         for one in sockets or []:
@@ -204,7 +210,8 @@ def main() -> int:
     )
     listener = socket.socket(fileno=work.listener)
     listener.setblocking(False)
-    asyncio.run(_Server(config, service, connections).serve([listener]))
+    server = _Server(config, service, connections, is_last=work.is_last)
+    asyncio.run(server.serve([listener]))
     return 0
 
 
