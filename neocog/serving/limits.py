@@ -32,7 +32,7 @@ class Limits:
     bodies: int = 160 * 2**20
     pixels: int = 50_000_000
     pictures: int = 256
-    requests: int = 512
+    requests: int = 256
     connections: int = 2048
     wait: float = 1.0
     head: float = 10.0

@@ -117,6 +117,18 @@ class _Worker:
     news: threading.Condition = field(default_factory=threading.Condition)
     is_silent: bool = False
 
+    def __post_init__(self) -> None:
+        self.listening = threading.Thread(target=self.listen, daemon=True)
+        self.listening.start()
+
+    def close(self) -> None:
+        """Give its pipes back, once it has ended."""
+        self.listening.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was not read
+                    pipe.close()
+
     def listen(self) -> None:
         """Collect what it says, until it has ended."""
         for line in self.process.stdout or ():
@@ -193,6 +205,7 @@ class Supervisor:
                 if code is None:
                     continue
                 del self._workers[row]
+                worker.close()
                 lived = now - worker.started
                 pause = self._pauses.get(row, 0.0)
                 pause = 0.0 if lived > _SOON else min(_LONGEST_PAUSE, 2 * pause or 1.0)
@@ -219,6 +232,7 @@ class Supervisor:
             for worker in self._workers.values():
                 worker.process.kill()
                 worker.process.wait()
+                worker.close()
             self._counts.close()
 
     def _start(self, row: int) -> _Worker:
@@ -232,7 +246,6 @@ class Supervisor:
         )
         worker = _Worker(process, time.monotonic())
         self._workers[row] = worker
-        threading.Thread(target=worker.listen, daemon=True).start()
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # it has ended, which is seen later
                 process.stdin.write(work.line())
