@@ -29,7 +29,7 @@ from neocog.serving.model import Model, Served
 from neocog.serving.openapi import description
 from neocog.serving.page import page, policy
 from neocog.serving.payload import Payload, pictures_in
-from neocog.serving.refusal import GoneError, RefusedError, overloaded, send_json, tell
+from neocog.serving.refusal import GoneError, RefusedError, send_json, tell
 from neocog.validation import real
 
 __all__ = ["Service", "make_app"]
@@ -164,8 +164,6 @@ class _Predict:
         kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
         service.batching.check(1)
         async with service.bodies.read(scope, receive) as body:
-            if self._answering >= service.limits.requests:
-                raise overloaded("Too many requests are being answered.")
             self._answering += 1
             service.metrics.set("answering", self._answering)
             try:

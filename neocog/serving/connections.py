@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from neocog.serving.limits import Limits
 from neocog.serving.metrics import Metrics
+from neocog.serving.refusal import overloaded, tell
 
 __all__ = ["Connection", "Connections"]
 
@@ -91,6 +92,16 @@ class Connections:
         for one in self.all:
             if one.cycle and not one.cycle.response_started:
                 one.cycle.keep_alive = False
+
+    @property
+    def are_full(self) -> bool:
+        """Whether as many requests are being answered as may be."""
+        return len(self.all) - len(self.silent) >= self.limits.requests
+
+    async def refuse(self, scope: Any, receive: Any, send: Any) -> None:
+        """The application in place of the own one while `are_full`; it costs next to nothing."""
+        self.metrics.request(503, 0.0)
+        await tell(overloaded("Too many requests are being answered."), scope, receive, send)
 
     def close_silent(self) -> None:
         """Close those on which no request has begun."""
@@ -171,6 +182,8 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         if not self._is_answering():
             self._give(self._limits.upload)
+        is_refused = self._owner.are_full and self.parser.get_method() == b"POST"
+        self.app = self._owner.refuse if is_refused else self.config.loaded_app
         super().on_headers_complete()
         if self._owner.is_ending:
             self.cycle.keep_alive = False
