@@ -79,7 +79,7 @@ class Bodies:
         while more:
             try:
                 message = await receive()
-            except asyncio.CancelledError:
+            except BaseException:  # the cancellation by `_drop`, or what is not ours
                 if upload.is_dropped and upload.task is not None:
                     upload.task.uncancel()
                     raise overloaded(_FULL) from None
