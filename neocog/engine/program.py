@@ -128,6 +128,8 @@ class Program:
         last = groups[max(h for h, begin in enumerate(beginnings) if begin == beginnings[g])]
         if not (last.barrier and before.barrier and before.every == 1):
             return 0
+        if group.strips and group.items:  # of one image; all read the same weights
+            return 1
         if self.batch < _LEAST_STEALS:  # parts of one image: each core reads its own weights
             return 0
         items, shard = (group.items, 1) if group.items else (self.batch, self.plan.shard)

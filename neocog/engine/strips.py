@@ -15,6 +15,7 @@ and gave nothing beyond noise.)
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import lcm
 from typing import Any
 
@@ -164,8 +165,9 @@ def _strips(rows: Sequence[Rows], size: int, workers: int) -> Strips:
     most = max(1, min(height * _NEAR // size, -(-height // max(1, workers))))
     if workers:
         each = _balanced(height, workers, most, multiple)
-    else:  # in the last one, too, as statistics of strips need it
-        fitting = (n for n in range(most, 0, -1) if height % n == 0 and n % multiple == 0)
+    else:  # in the last one, too, as statistics of strips need it; and not much less than fit
+        sizes = range(most, most // 2, -1)
+        fitting = (n for n in sizes if height % n == 0 and n % multiple == 0)
         each = next(fitting, height)
     begins = list(range(0, height, each))
     if len(begins) > 1 and height - begins[-1] < multiple:
@@ -178,7 +180,8 @@ def _balanced(height: int, workers: int, most: int, multiple: int) -> int:
 
     def load(rows: int) -> int:
         strips = -(-height // rows)
-        return -(-strips // workers) * rows
+        ends = [min(height, strips * n // workers * rows) for n in range(workers + 1)]
+        return max(end - begin for begin, end in pairwise(ends))
 
     sizes = range(multiple, max(multiple, most) + 1, multiple)
     return min(sizes, key=lambda rows: (load(rows), -rows))

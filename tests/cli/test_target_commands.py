@@ -47,6 +47,8 @@ def test_what_is_for_classes_says_so_in_one_message(
     command, here, trained, loss, arguments, message
 ):
     Image.new("RGB", (5, 6)).save(here / "picture.png")
+    if "tune" in arguments:
+        pytest.importorskip("optuna")
     folder = trained[loss][0]
     given = [str(folder) if one == "RUN" else one.format(loss=loss) for one in arguments]
     code, out, err = command(*given)

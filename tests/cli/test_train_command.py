@@ -88,6 +88,7 @@ def test_what_train_leaves(command, with_data, here):
         "loss": "cross-entropy",
         "label_smoothing": 0.0,
         "class_weights": None,
+        "pos_weight": None,
         "clip_norm": None,
         "accumulate": 1,
         "balance": None,

@@ -97,7 +97,7 @@ def test_sixteen_processes_compile_each_kernel_once(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_nobody_waits_longer_than_the_stated_time_for_one_that_is_stuck(empty):
-    name = jit._name(clip_factor.dispatcher, clip_factor.signature(Clipping(3)))
+    name = jit._name(clip_factor, Clipping(3))
     with claim(name) as mine:
         assert mine
         said = crowd(empty, 4, patience=0.5)
