@@ -33,10 +33,11 @@ ABOVE = (
     "report",
     "torch_engine",
     "web",
+    "serving",
     "cli",
 )
 DESCRIPTION = ("layers", "reference", "random", "preprocessing.py", "summary.py")
-COMMANDS = ("web", "cli")
+COMMANDS = ("web", "serving", "cli")
 # Those that import onnx by way of others.
 OF_ONNX = tuple(f"formats/onnx/{name}.py" for name in ("layer_rules", "pooling_layer_rules"))
 # What the modules of a folder, or one module, must not import anywhere in them.
@@ -53,7 +54,8 @@ FORBIDDEN = {
     "torch_engine": ("network.py", "training", "explanation", *COMMANDS),
     "explanation": ("report", *COMMANDS),
     "report": COMMANDS,
-    "web": ("cli",),
+    "web": ("serving", "cli"),
+    "serving": ("web", "cli"),
 }
 
 
@@ -153,6 +155,9 @@ def test_imports_of_heavy_libraries(path):
         assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
     if not name_of(path).startswith("data/sources/"):
         assert "pyarrow" not in found, "only data/sources imports pyarrow"
+    if folder != "serving":
+        web = {"starlette", "uvicorn", "httptools", "python_multipart"}
+        assert not found & web, "only neocog/serving imports Starlette and uvicorn"
     if name_of(path) != "data/fast_jpeg.py":
         assert "simplejpeg" not in found, "only data/fast_jpeg.py imports simplejpeg"
     at_once = {name.partition(".")[0] for name in imported(path, at_import(tree_of(path)))}

@@ -33,6 +33,7 @@ def add_model_commands(commands: Commands) -> None:
         ("models", "list the built-in networks and what they cost", _models),
         ("summary", "list the layers of a network, and the memory of training", _summary),
         ("explore", "open a page to explain a network and to watch it train, live", _explore),
+        ("serve", "answer pictures over HTTP with a saved network", _serve),
         ("bench", "measure the speed of training and prediction on this machine", _bench),
         ("data", "check pictures before training", _data),
         ("cache", "list or remove decoded pictures and compiled kernels", _cache),
@@ -204,6 +205,58 @@ def _explore(p: ArgumentParser) -> None:
     p.add_argument("--port", type=int, default=8421, help="port; 0: any free one (default: 8421)")
     p.add_argument("--no-browser", action="store_true", help="do not open a browser")
     add_threads(p)
+    p.set_defaults(run=run)
+
+
+def _serve(p: ArgumentParser) -> None:
+    def run(**options: Any) -> int:
+        from neocog.cli.serve import serve
+
+        return serve(**options)
+
+    from neocog.serving.limits import Limits
+
+    add_model(p)
+    p.add_argument("--host", default="127.0.0.1", help="address to serve (default: 127.0.0.1)")
+    p.add_argument("--port", type=int, default=8000, help="port; 0: any free one (default: 8000)")
+    p.add_argument(
+        "--workers", type=int, default=None, help="processes that answer (default: one a core)"
+    )
+    p.add_argument(
+        "--threads",
+        type=int,
+        default=None,
+        help="threads of a worker that compute (default: the cores divided among the workers)",
+    )
+    p.add_argument("--batch", type=int, default=64, help="most pictures of a batch (default: 64)")
+    p.add_argument(
+        "--batch-wait",
+        type=float,
+        default=2.0,
+        metavar="MS",
+        help="milliseconds that a picture waits for others while nothing is computed (default: 2)",
+    )
+    p.add_argument(
+        "--allow-host",
+        action="append",
+        default=None,
+        metavar="NAME",
+        help="another name of this server in requests, such as a proxy's; * is any (repeatable)",
+    )
+    for option, what in (
+        ("body", "bytes of a request"),
+        ("pixels", "pixels of a request's pictures"),
+        ("pictures", "pictures of a request"),
+        ("connections", "open connections of a worker"),
+    ):
+        default = getattr(Limits, option)
+        p.add_argument(
+            f"--most-{option}",
+            type=int,
+            default=None,
+            metavar="N",
+            help=f"{what} (default: {default:,})",
+        )
     p.set_defaults(run=run)
 
 

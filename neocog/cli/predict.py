@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.answers import best_of, class_labels
 from neocog.cli.evaluate import open_model
 from neocog.cli.paths import out_path
 from neocog.cli.picture_list import GivenPicture, given_pictures
-from neocog.cli.prediction_output import Best, output_to, writer_of
+from neocog.cli.prediction_output import output_to, writer_of
 from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data.options import LoadOptions
 from neocog.data.reading_ahead import read_ahead
@@ -60,7 +61,7 @@ def predict(
     threshold = network.threshold if threshold is None else threshold
     options = LoadOptions(file_column=file_column, label_column=label_column)
     pictures, count = given_pictures(images, options, null=null)
-    names = network.classes or tuple(str(k) for k in range(network.output_shape[0]))
+    names = class_labels(network)
     top = min(top, len(names))
     progress = loading_progress() if path is not None or not sys.stdout.isatty() else None
     done = bad = 0
@@ -83,7 +84,7 @@ def predict(
                     bad += 1
                     writer.write(picture.name, [], str(one))
                 else:
-                    writer.write(picture.name, _best(next(rows), names, top), None)
+                    writer.write(picture.name, best_of(next(rows), names, top), None)
             done += len(some)
             if progress is not None and count is not None:
                 progress("predicting", done, count)
@@ -99,10 +100,6 @@ def _format(asked: str | None, path: Path | None) -> str:
         return asked
     suffix = path.suffix.lower().removeprefix(".") if path is not None else ""
     return suffix if suffix in ("json", "jsonl", "csv") else "lines"
-
-
-def _best(row: NDArray[np.float32], names: tuple[str, ...], top: int) -> Best:
-    return [(names[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top]]
 
 
 def _probabilities(

@@ -13,14 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from neocog.answers import Best, answered, is_none, threshold_fields, top_fields
 from neocog.errors import NeocogError
 from neocog.files import writing
 from neocog.write_errors import why_not_written
 
-__all__ = ["FORMATS", "Best", "Writer", "output_to", "writer_of"]
-
-#: The most probable classes of a picture, best first, with their probabilities.
-Best = list[tuple[str, float]]
+__all__ = ["FORMATS", "Writer", "output_to", "writer_of"]
 
 
 class Writer(Protocol):
@@ -48,7 +46,7 @@ class _Lines:
         """Write a line; pictures that could not be read are reported on stderr."""
         if error is None:
             shown = ", ".join(f"{label} {100 * p:.1f} %" for label, p in best)
-            if _is_none(best, self._threshold):
+            if is_none(best, self._threshold):
                 shown = f"none of these (best guess: {shown})"
             self._out.write(f"{name}: {shown}\n")
 
@@ -68,11 +66,7 @@ class _JsonArray:
 
     def write(self, name: str, best: Best, error: str | None) -> None:
         """Write an element of the array."""
-        found: dict[str, object] = {"image": name}
-        if error is None:
-            found |= _answer(best, self._threshold) | {"top": _top_of(best)}
-        else:
-            found["error"] = error
+        found = answered(name, best, error, self._threshold)
         self._out.write(self._before + json.dumps(found))
         self._before = ", "
 
@@ -95,7 +89,7 @@ class _JsonLines:
         if error is None:
             label, probability = best[0]
             found |= {"label": label, "probability": probability}
-            found |= _answer(best, self._threshold) | {"top": _top_of(best)}
+            found |= threshold_fields(best, self._threshold) | {"top": top_fields(best)}
         else:
             found["error"] = error
         self._out.write(json.dumps(found) + "\n")
@@ -122,7 +116,7 @@ class _Csv:
         cells += [""] * (2 * self._top - len(cells))
         if self._threshold is not None:
             cells.append(cells[0])  # the guess
-            if error is None and _is_none(best, self._threshold):
+            if error is None and is_none(best, self._threshold):
                 cells[0] = ""
         self._rows.writerow([name, *cells, error or ""])
 
@@ -170,19 +164,3 @@ def output_to(path: Path | None) -> Iterator[TextIO]:
             text.detach()
     except OSError as error:
         raise NeocogError(why_not_written(path, error)) from error
-
-
-def _is_none(best: Best, threshold: float | None) -> bool:
-    return threshold is not None and best[0][1] < threshold
-
-
-def _answer(best: Best, threshold: float | None) -> dict[str, object]:
-    """With a threshold: the class or null, and the class that would be the answer without one."""
-    if threshold is None:
-        return {}
-    label, _probability = best[0]
-    return {"label": None if _is_none(best, threshold) else label, "guess": label}
-
-
-def _top_of(best: Best) -> list[dict[str, object]]:
-    return [{"label": label, "probability": p} for label, p in best]

@@ -78,7 +78,7 @@ A binary message is 4 bytes little-endian, the length of the JSON that follows (
 a multiple of 4, and float32 little-endian. A place is {"at": its first number, "shape": […]}.
 """
 
-from neocog.web.guard import is_loopback
+from neocog.hosts import is_loopback
 from neocog.web.server import Server
 from neocog.web.session import Session
 

@@ -7,13 +7,12 @@ A request that changes something must come from the page itself or from a progra
 browser, so it must have a content type that no HTML form can send.
 """
 
-import ipaddress
-import socket
 from email.message import Message
 
+from neocog.hosts import Hosts
 from neocog.web.refusal import RefusedError
 
-__all__ = ["MOST_JSON", "MOST_PICTURE", "Guard", "body_length", "is_loopback"]
+__all__ = ["MOST_JSON", "MOST_PICTURE", "Guard", "body_length"]
 
 #: The largest picture, in bytes.
 MOST_PICTURE = 20 * 2**20
@@ -31,16 +30,7 @@ class Guard:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self._port = port
-        self._names = {host.lower()}
-        self._any_address = False
-        if is_loopback(host):
-            self._names |= {"127.0.0.1", "localhost"} if ":" not in host else {"localhost"}
-        else:
-            # Nobody's DNS can make an address point elsewhere.
-            self._any_address = True
-            name = socket.gethostname().lower()
-            self._names |= {name, f"{name}.local"}
+        self._hosts = Hosts(host, port)
 
     def check(self, headers: Message, *, changes: bool, api: bool) -> None:
         """Raise `RefusedError` unless the request is for this server, and from its own page.
@@ -52,7 +42,7 @@ class Guard:
                 page itself.
         """
         hosts = headers.get_all("Host") or []
-        if len(hosts) != 1 or not self._is_own(hosts[0]):
+        if len(hosts) != 1 or not self._hosts.has(hosts[0]):
             raise RefusedError("The Host header does not name this server.", 403)
         origins = headers.get_all("Origin") or []
         if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins):
@@ -65,42 +55,6 @@ class Guard:
                 "The content type must be application/json, or image/… for a picture.",
                 415 if origins else 403,
             )
-
-    def _is_own(self, host: str) -> bool:
-        name, port = _split(host)
-        if port != self._port:
-            return False
-        if name.lower() in self._names:
-            return True
-        return self._any_address and _is_address(name)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach this address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _split(host: str) -> tuple[str, int | None]:
-    """The name and the port in a Host header; the port is None if it is not a number."""
-    name, colon, port = host.strip().rpartition(":")
-    if not colon or port.endswith("]"):
-        name, port = host.strip(), "80"
-    if name.startswith("[") and name.endswith("]"):
-        name = name[1:-1]
-    return name, int(port) if port.isascii() and port.isdigit() and len(port) < 6 else None
 
 
 def _beyond_forms(headers: Message) -> bool:

@@ -29,6 +29,7 @@ COMMANDS = [
     "models",
     "summary",
     "explore",
+    "serve",
     "bench",
     "data",
     "cache",

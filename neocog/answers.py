@@ -1,0 +1,62 @@
+"""What a prediction says of one picture: its most probable classes, as people and JSON have them.
+
+With a threshold, the answer for a picture whose most probable class has less is "none of these":
+its ``label`` is None, and ``guess`` has the most probable class.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neocog.network import Network
+
+__all__ = [
+    "Best",
+    "answered",
+    "best_of",
+    "class_labels",
+    "is_none",
+    "threshold_fields",
+    "top_fields",
+]
+
+#: The most probable classes of a picture, best first, with their probabilities.
+Best = list[tuple[str, float]]
+
+
+def class_labels(network: Network) -> tuple[str, ...]:
+    """The names of a network's classes, or their numbers where it knows no names."""
+    return network.classes or tuple(str(k) for k in range(network.output_shape[0]))
+
+
+def best_of(row: NDArray[np.float32], labels: tuple[str, ...], top: int) -> Best:
+    """The most probable classes of a row of probabilities, [classes]."""
+    return [(labels[k], float(row[k])) for k in np.argsort(-row, kind="stable")[:top]]
+
+
+def is_none(best: Best, threshold: float | None) -> bool:
+    """Whether the answer is "none of these"."""
+    return threshold is not None and best[0][1] < threshold
+
+
+def threshold_fields(best: Best, threshold: float | None) -> dict[str, Any]:
+    """With a threshold: the class or None, and the class that would be the answer without one."""
+    if threshold is None:
+        return {}
+    label, _probability = best[0]
+    return {"label": None if is_none(best, threshold) else label, "guess": label}
+
+
+def top_fields(best: Best) -> list[dict[str, Any]]:
+    """The most probable classes, for JSON."""
+    return [{"label": label, "probability": p} for label, p in best]
+
+
+def answered(
+    name: str, best: Best, error: str | None = None, threshold: float | None = None
+) -> dict[str, Any]:
+    """The object of a picture in ``neocog predict --json``; with an error, why it has no answer."""
+    if error is not None:
+        return {"image": name, "error": error}
+    return {"image": name, **threshold_fields(best, threshold), "top": top_fields(best)}

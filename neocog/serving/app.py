@@ -1,0 +1,250 @@
+"""The application: its paths, and what is done for a prediction."""
+
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from neocog.answers import answered, best_of
+from neocog.errors import printable
+from neocog.serving.batching import Batching
+from neocog.serving.bodies import Bodies
+from neocog.serving.decoding import Decoded, Decoding
+from neocog.serving.guard import Guard
+from neocog.serving.limits import Limits
+from neocog.serving.metrics import Metrics
+from neocog.serving.model import Model, Served
+from neocog.serving.openapi import description
+from neocog.serving.page import page, policy
+from neocog.serving.payload import Payload, pictures_in
+from neocog.serving.refusal import GoneError, RefusedError, send_json, tell
+from neocog.validation import real
+
+__all__ = ["Service", "make_app"]
+
+_TOP = 3
+# Bodies up to this size are taken apart without a thread.
+_AT_ONCE = 2**16
+
+
+@dataclass
+class Service:
+    """What the application works with.
+
+    Attributes:
+        model: what answers.
+        batching: computes.
+        guard: the names of the server.
+        limits: of one worker.
+        metrics: counts of all workers.
+        is_ending: whether the worker is about to end.
+    """
+
+    model: Model
+    batching: Batching
+    guard: Guard
+    limits: Limits
+    metrics: Metrics
+    is_ending: bool = False
+    bodies: Bodies = field(init=False)
+    decoding: Decoding = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bodies = Bodies(self.limits)
+        self.decoding = Decoding(self.limits)
+
+
+def make_app(service: Service) -> Starlette:
+    """The application of a worker."""
+
+    async def health(_request: Request) -> Response:
+        served = service.model.current
+        status = "ending" if service.is_ending else "ok"
+        return JSONResponse(
+            {"status": status, "model": served.version, "classes": len(served.labels)},
+            503 if service.is_ending else 200,
+        )
+
+    async def metrics(_request: Request) -> Response:
+        kind = "text/plain; version=0.0.4; charset=utf-8"
+        return Response(service.metrics.text(), media_type=kind)
+
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(description(service.limits))
+
+    async def front(_request: Request) -> Response:
+        headers = {"Content-Security-Policy": policy()}
+        return Response(page(), media_type="text/html; charset=utf-8", headers=headers)
+
+    async def unknown(_request: Request, error: Any) -> Response:
+        text = f"{error.detail}. /openapi.json says what there is."
+        return JSONResponse({"error": text}, error.status_code, error.headers)
+
+    return Starlette(
+        routes=[
+            Route("/", front),
+            Route("/predict", _Predict(service), methods=["POST"]),
+            Route("/healthz", health),
+            Route("/metrics", metrics),
+            Route("/openapi.json", openapi),
+        ],
+        middleware=[Middleware(_Front, service=service)],
+        exception_handlers={HTTPException: unknown},
+    )
+
+
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class _Front:
+    """Refuses requests for others, tells every error as JSON, and counts."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_HEADERS]
+                # Before it is sent: who has an answer finds it counted.
+                self._service.metrics.request(status, time.perf_counter() - began)
+            await send(message)
+
+        try:
+            self._service.guard.check(scope)
+            await self._app(scope, receive, sending)
+        except RefusedError as error:
+            await tell(error, scope, receive, sending)
+        except GoneError:
+            return
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            if not status:
+                text = f"This should not happen: {type(error).__name__}."
+                await tell(RefusedError(text, 500), scope, receive, sending)
+
+
+class _Predict:
+    """``POST /predict``."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._answering = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service = self._service
+        top, threshold = _options(scope["query_string"])
+        kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
+        service.batching.check(1)
+        async with service.bodies.read(scope, receive) as body:
+            self._answering += 1
+            service.metrics.set("answering", self._answering)
+            try:
+                pictures = pictures_in(kind.decode("latin-1"), body, service.limits.pictures)
+                del body
+                served = service.model.current
+                answer = await self._answer(served, pictures, top, threshold)
+            finally:
+                self._answering -= 1
+                service.metrics.set("answering", self._answering)
+        await send_json(send, answer, headers=((b"neocog-model", served.version.encode()),))
+
+    async def _answer(
+        self, served: Served, pictures: list[Payload], top: int, threshold: float | None
+    ) -> list[dict[str, Any]]:
+        network = served.network
+        shape, resize = network.input_shape, network.preprocessing.resize
+        found = await self._service.decoding.decode(pictures, shape, resize)
+        good = [one for one in found if not isinstance(one, str)]
+        self._service.metrics.add("bad_pictures", len(found) - len(good))
+        if not good:
+            raise RefusedError(_why(pictures, found))
+        rows = iter(await self._service.batching.predict(served, good))
+        self._service.metrics.add("pictures", len(good))
+        least = (network.threshold if threshold is None else threshold) or None
+        return [
+            _told(picture.name, one, rows, served.labels, top, least)
+            for picture, one in zip(pictures, found, strict=True)
+        ]
+
+
+def _told(
+    name: str,
+    decoded: Decoded,
+    rows: Any,
+    labels: tuple[str, ...],
+    top: int,
+    threshold: float | None,
+) -> dict[str, Any]:
+    if isinstance(decoded, str):
+        return answered(name, [], f"The picture {decoded}")
+    row: NDArray[np.float32] = next(rows)
+    return answered(name, best_of(row, labels, top), threshold=threshold)
+
+
+def _why(pictures: list[Payload], found: list[Decoded]) -> str:
+    """Why none of the pictures can be read."""
+    first = f"The picture {found[0]}"
+    if len(pictures) == 1:
+        return first
+    return f"None of the {len(pictures)} pictures can be read. The first: {first}"
+
+
+def _options(query: bytes) -> tuple[int, float | None]:
+    """The number of classes and the threshold that a request asks for."""
+    top, threshold = _TOP, None
+    try:
+        given = parse_qsl(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(query),
+            max_num_fields=8,
+        )
+    except ValueError:
+        raise RefusedError("The query of the address is damaged.") from None
+    for name, value in given:
+        if name == "top":
+            if not (value.isascii() and value.isdigit() and 0 < len(value) < 7 and int(value)):
+                raise RefusedError(f"top (={printable(value)}) must be a whole number from 1.")
+            top = int(value)
+        elif name == "threshold":
+            threshold = _threshold(value)
+        else:
+            raise RefusedError(f"There is no option {printable(name)!r}: top and threshold are.")
+    return top, threshold
+
+
+def _threshold(text: str) -> float:
+    try:
+        return real("threshold", float(text), 0, 1, error=RefusedError)
+    except ValueError:
+        raise RefusedError(
+            f"threshold (={printable(text)}) must be a number from 0 to 1."
+        ) from None
