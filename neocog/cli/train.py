@@ -14,6 +14,7 @@ from neocog.cli.terminal import say, say_compiling
 from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
 from neocog.data import Dataset
 from neocog.engine import announced
+from neocog.engines import choose_engine
 from neocog.errors import DataError, NeocogError
 from neocog.evaluation import Evaluation, accuracy_line, evaluate_classes, images_to_calibrate
 from neocog.evaluation import calibrate as calibrate_network
@@ -170,6 +171,7 @@ def _run(
     result = None
     try:
         network = _best(network, history, recipe, folder)
+        network.use_engine(choose_engine(recipe))
         if to_calibrate is not None and _calibrated(network, to_calibrate, recipe.threads):
             with deferred_signals():
                 folder.save_again(network, recipe.tta)
