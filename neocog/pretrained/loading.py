@@ -17,7 +17,7 @@ from neocog.network import Network
 from neocog.pretrained.fitting import Fit, fit_weights, program_of
 from neocog.pretrained.imagenet_classes import imagenet_classes
 from neocog.pretrained.sources import PACKAGES, weights_of
-from neocog.validation import as_whole, file_path, shown, whole
+from neocog.validation import as_whole, choice, file_path, shown, whole
 
 __all__ = ["Pretrained", "load_pretrained", "open_pretrained"]
 
@@ -126,12 +126,9 @@ def _from_file(
     label: str,
 ) -> Pretrained:
     names, count = _classes(classes)
-    model = _recognized(arrays) if model is None else model
-    if model not in PHOTOGRAPHS:
-        raise ArchitectureError(
-            f"No network with weights of others is called {shown(model)}."
-            f"{did_you_mean(model, PHOTOGRAPHS)} Known: {', '.join(PHOTOGRAPHS)}."
-        )
+    if model is None:
+        model = _recognized(arrays)
+    choice("model", model, tuple(PHOTOGRAPHS), error=ArchitectureError)
     outputs = fit_weights(arrays, model, make(model, count or 1).graph).outputs
     if count is None and outputs is None:
         raise FormatError("it has no last layer; say how many classes there are.")
