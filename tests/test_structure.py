@@ -160,6 +160,8 @@ def test_imports_of_heavy_libraries(path):
     if folder != "serving":
         web = {"starlette", "uvicorn", "httptools", "python_multipart"}
         assert not found & web, "only neocog/serving imports Starlette and uvicorn"
+    if name_of(path) != "pretrained/hub.py":
+        assert "huggingface_hub" not in found, "only pretrained/hub.py imports huggingface_hub"
     if name_of(path) != "data/fast_jpeg.py":
         assert "simplejpeg" not in found, "only data/fast_jpeg.py imports simplejpeg"
     at_once = {name.partition(".")[0] for name in imported(path, at_import(tree_of(path)))}
