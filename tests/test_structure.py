@@ -32,12 +32,13 @@ ABOVE = (
     "explanation",
     "report",
     "torch_engine",
+    "http",
     "web",
     "serving",
     "cli",
 )
 DESCRIPTION = ("layers", "reference", "random", "preprocessing.py", "summary.py")
-COMMANDS = ("web", "serving", "cli")
+COMMANDS = ("http", "web", "serving", "cli")
 # Those that import onnx by way of others.
 OF_ONNX = tuple(f"formats/onnx/{name}.py" for name in ("layer_rules", "pooling_layer_rules"))
 # What the modules of a folder, or one module, must not import anywhere in them.
@@ -54,6 +55,7 @@ FORBIDDEN = {
     "torch_engine": ("network.py", "training", "explanation", *COMMANDS),
     "explanation": ("report", *COMMANDS),
     "report": COMMANDS,
+    "http": (*(one for one in ABOVE if one != "http"), "data"),
     "web": ("serving", "cli"),
     "serving": ("web", "cli"),
 }
@@ -155,9 +157,9 @@ def test_imports_of_heavy_libraries(path):
         assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
     if not name_of(path).startswith("data/sources/"):
         assert "pyarrow" not in found, "only data/sources imports pyarrow"
-    if folder != "serving":
-        web = {"starlette", "uvicorn", "httptools", "python_multipart"}
-        assert not found & web, "only neocog/serving imports Starlette and uvicorn"
+    if folder not in ("http", "web", "serving"):
+        of_servers = {"starlette", "uvicorn", "python_multipart"}
+        assert not found & of_servers, "only servers import Starlette and uvicorn"
     if name_of(path) != "data/fast_jpeg.py":
         assert "simplejpeg" not in found, "only data/fast_jpeg.py imports simplejpeg"
     at_once = {name.partition(".")[0] for name in imported(path, at_import(tree_of(path)))}
@@ -274,7 +276,7 @@ def test_importing_neocog_alone_is_light():
     code = (
         "import sys, neocog\n"
         "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'pyarrow'}\n"
-        "heavy |= {'sklearn', 'optuna', 'onnx', 'onnxruntime'}\n"
+        "heavy |= {'sklearn', 'optuna', 'onnx', 'onnxruntime', 'starlette', 'uvicorn'}\n"
         "print(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run(

@@ -11,9 +11,7 @@ from contextlib import asynccontextmanager
 
 from starlette.types import Receive, Scope
 
-from neocog.limits import readable
-from neocog.serving.limits import Limits
-from neocog.serving.refusal import GoneError, RefusedError, overloaded
+from neocog.http.refusal import GoneError, RefusedError, overloaded
 
 __all__ = ["Bodies"]
 
@@ -23,7 +21,8 @@ _FULL = "Too much is being uploaded at once."
 class _Upload:
     """A body that is coming."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         # Grown in place; the parts of a list would leave holes in memory when they go.
         self.content = bytearray()
         self.size = 0
@@ -32,35 +31,35 @@ class _Upload:
 
 
 class Bodies:
-    """The bodies of all requests of a worker.
+    """The bodies of all requests of a process.
 
     Args:
-        limits: `body` and `bodies` of them.
+        most: bytes of all large ones in memory.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._each, self._all = limits.body, limits.bodies
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._coming: dict[_Upload, None] = {}
         #: Bytes of large bodies in memory.
         self.size = 0
 
     @asynccontextmanager
-    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
-        """The body of a request, counted until the block ends.
+    async def read(self, scope: Scope, receive: Receive, most: int) -> AsyncIterator[bytes]:
+        """The body of a request, of at most so many bytes, counted until the block ends.
 
         Raises:
             RefusedError: it is too large, or there is no room.
             GoneError: the client has left.
         """
-        self._check_length(scope)
+        _check_length(scope, most)
         message = await receive()
         if message["type"] != "http.request":
             raise GoneError
         if not message.get("more_body", False):
             scope["neocog.body_read"] = True
-            yield self._checked(message.get("body", b""))
+            yield _checked(message.get("body", b""), most)
             return
-        upload = _Upload()
+        upload = _Upload(most)
         self._coming[upload] = None
         try:
             await self._collect(upload, message.get("body", b""), receive)
@@ -95,9 +94,9 @@ class Bodies:
         upload.content += part
         upload.size += len(part)
         self.size += len(part)
-        if upload.size > self._each:
-            raise self._too_large()
-        while self.size > self._all:
+        if upload.size > upload.most:
+            raise _too_large(upload.most)
+        while self.size > self._most:
             oldest = next(iter(self._coming))
             self._drop(oldest)
             if oldest is upload:
@@ -112,18 +111,20 @@ class Bodies:
         if upload.task is not None and upload.task is not asyncio.current_task():
             upload.task.cancel()
 
-    def _check_length(self, scope: Scope) -> None:
-        for name, value in scope["headers"]:
-            # The server has refused what is not a number.
-            if name == b"content-length" and int(value) > self._each:
-                raise self._too_large()
 
-    def _checked(self, content: bytes) -> bytes:
-        if len(content) > self._each:
-            raise self._too_large()
-        return content
+def _check_length(scope: Scope, most: int) -> None:
+    for name, value in scope["headers"]:
+        # The server has refused what is not a number.
+        if name == b"content-length" and int(value) > most:
+            raise _too_large(most)
 
-    def _too_large(self) -> RefusedError:
-        return RefusedError(
-            f"The request is too large: at most {readable(self._each)} are accepted.", 413
-        )
+
+def _checked(content: bytes, most: int) -> bytes:
+    if len(content) > most:
+        raise _too_large(most)
+    return content
+
+
+def _too_large(most: int) -> RefusedError:
+    size = f"{most / 2**20:.1f} MiB" if most >= 2**20 else f"{most / 2**10:.1f} KiB"
+    return RefusedError(f"The request is too large: at most {size} are accepted.", 413)

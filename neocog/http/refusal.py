@@ -8,7 +8,9 @@ from starlette.types import Receive, Scope, Send
 
 from neocog.errors import NeocogError
 
-__all__ = ["GoneError", "RefusedError", "overloaded", "send_json", "tell"]
+__all__ = ["GoneError", "Headers", "RefusedError", "overloaded", "send_json", "tell"]
+
+Headers = tuple[tuple[bytes, bytes], ...]
 
 # What is still read of the body of a refused request, so that its sender gets the answer: closing a
 # connection with unread bytes would discard it.
@@ -35,9 +37,7 @@ def overloaded(what: str) -> RefusedError:
     return RefusedError(f"{what} Send it again in a second.", 503)
 
 
-async def send_json(
-    send: Send, value: Any, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()
-) -> None:
+async def send_json(send: Send, value: Any, status: int = 200, headers: Headers = ()) -> None:
     """Send a value as the whole answer."""
     await _send_start(send, content := json.dumps(value).encode(), status, headers)
     await send({"type": "http.response.body", "body": content})
@@ -45,9 +45,7 @@ async def send_json(
 
 async def tell(error: RefusedError, scope: Scope, receive: Receive, send: Send) -> None:
     """Send a refusal, and then drop what still comes of the request's body for a while."""
-    more: tuple[tuple[bytes, bytes], ...] = ()
-    if error.status == 503:
-        more += ((b"retry-after", b"1"),)
+    more: Headers = ((b"retry-after", b"1"),) if error.status == 503 else ()
     value = {"error": str(error)}
     if not _has_body(scope):
         await send_json(send, value, error.status, more)
@@ -63,9 +61,7 @@ async def tell(error: RefusedError, scope: Scope, receive: Receive, send: Send) 
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _send_start(
-    send: Send, content: bytes, status: int, headers: tuple[tuple[bytes, bytes], ...]
-) -> None:
+async def _send_start(send: Send, content: bytes, status: int, headers: Headers) -> None:
     length = (b"content-length", str(len(content)).encode())
     await send(
         {

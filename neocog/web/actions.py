@@ -1,56 +1,20 @@
-"""What each path of the API does; `neocog.web` describes them."""
+"""What POST does at each path of the API; `neocog.web` describes them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from neocog.http.refusal import RefusedError
 from neocog.web import fields
 from neocog.web.about import MOST_BATCH, MOST_RATE, MOST_WEIGHT
 from neocog.web.explorer import Explorer
 from neocog.web.kernel import LARGEST
-from neocog.web.refusal import RefusedError
 
-__all__ = ["ACTIONS", "LOOKS", "Answer"]
+__all__ = ["ACTIONS"]
 
-_JSON = "application/json"
-_BINARY = "application/octet-stream"
 # The most numbers of a drawn kernel, for more channels than any picture has.
 _MOST_NUMBERS = 16 * LARGEST * LARGEST
 
 Body = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The answer to a request.
-
-    Attributes:
-        content: a mapping, which is sent as JSON, or bytes.
-        kind: the content type.
-        name: the name of the file to download; None if it is not a download.
-        status: HTTP's status code.
-        cookie: for the browser to keep; None for no cookie.
-    """
-
-    content: Mapping[str, Any] | bytes
-    kind: str = _JSON
-    name: str | None = None
-    status: int = 200
-    cookie: str | None = None
-
-
-def _model(explorer: Explorer) -> Answer:
-    name, content = explorer.model()
-    return Answer(content, _BINARY, name)
-
-
-#: The answers to GET, by path.
-LOOKS: dict[str, Callable[[Explorer], Answer]] = {
-    "/api/explanation": lambda explorer: Answer(explorer.explanation(), _BINARY),
-    "/api/batch": lambda explorer: Answer(explorer.batch(), _BINARY),
-    "/api/curve": lambda explorer: Answer(explorer.curve()),
-    "/api/model.safetensors": _model,
-}
 
 
 def _picture(body: Body) -> Callable[[Explorer], None]:
@@ -117,7 +81,7 @@ def _plain(do: Callable[[Explorer], Any]) -> Callable[[Body], Callable[[Explorer
     return action
 
 
-#: What POST does, by path: a function of the request's fields that returns a function of the
+#: By path: a function of the request's fields that returns a function of the
 #: explorer. That returns None, plain data for the ``result``, or a binary message.
 ACTIONS: dict[str, Callable[[Body], Callable[[Explorer], Any]]] = {
     "/api/picture": _picture,

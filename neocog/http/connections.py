@@ -8,20 +8,22 @@ send nothing keep nobody out.
 
 import asyncio
 import json
+import sys
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from neocog.serving.limits import Limits
-from neocog.serving.metrics import Metrics
-from neocog.serving.refusal import overloaded, tell
+from neocog.http.counts import Counts
+from neocog.http.limits import HttpLimits
+from neocog.http.refusal import overloaded, tell
 
 __all__ = ["Connection", "Connections"]
 
 # Bytes of a request's head, and requests that a client may send ahead of answers.
 _MOST_HEAD = 2**16
 _MOST_AHEAD = 16
-# Seconds in which a connection that is being closed must have taken what was sent.
+# Seconds in which a client must have taken its last words. What it still sends is read and dropped
+# meanwhile: closing a connection with unread bytes would discard them.
 _LAST_SECONDS = 5.0
 
 
@@ -32,6 +34,7 @@ def _last_words(status: str, text: str, more: str = "") -> bytes:
     return f"{head}content-length: {len(content)}\r\n\r\n{content}".encode()
 
 
+_SHORT = _last_words("400 Bad Request", "The request ended before its body was complete.")
 _LATE = _last_words("408 Request Timeout", "The request did not come in time.")
 _LONG = _last_words("431 Request Header Fields Too Large", "The request's head is too long.")
 _FULL = _last_words(
@@ -42,15 +45,15 @@ _FULL = _last_words(
 
 
 class Connections:
-    """The connections of a worker.
+    """The connections of a process.
 
     Args:
         limits: of their number and times.
-        metrics: where they are counted.
+        counts: where they are counted.
     """
 
-    def __init__(self, limits: Limits, metrics: Metrics) -> None:
-        self.limits, self.metrics = limits, metrics
+    def __init__(self, limits: HttpLimits, counts: Counts) -> None:
+        self.limits, self.counts = limits, counts
         self.all: dict[Connection, None] = {}
         #: Those that wait for their client, which was silent longest first.
         self.silent: dict[Connection, None] = {}
@@ -67,19 +70,19 @@ class Connections:
         if len(self.all) > self.limits.connections:
             oldest = next(iter(self.silent), None)
             if oldest is None:
-                one.end(_FULL)
-                self.metrics.request(503, 0.0)
+                one.end(_FULL, is_patient=False)
+                self.counts.request(503, 0.0)
             else:
-                self.metrics.add("evicted")
+                self.counts.add("evicted")
                 oldest.abort()
         self.silent[one] = None
-        self.metrics.set("connections", len(self.all))
+        self.counts.set("connections", len(self.all))
 
     def remove(self, one: "Connection") -> None:
         """Forget one that was closed."""
         self.all.pop(one, None)
         self.silent.pop(one, None)
-        self.metrics.set("connections", len(self.all))
+        self.counts.set("connections", len(self.all))
 
     def expire(self, now: float) -> None:
         """Close those whose time is over."""
@@ -100,7 +103,7 @@ class Connections:
 
     async def refuse(self, scope: Any, receive: Any, send: Any) -> None:
         """The application in place of the own one while `are_full`; it costs next to nothing."""
-        self.metrics.request(503, 0.0)
+        self.counts.request(503, 0.0)
         await tell(overloaded("Too many requests are being answered."), scope, receive, send)
 
     def close_silent(self) -> None:
@@ -136,7 +139,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
         super().connection_made(transport)  # type: ignore[arg-type]
-        self._give(self._limits.head)
+        self.give(self._limits.head)
         self._owner.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -149,26 +152,40 @@ class Connection(HttpToolsProtocol):
         if self._is_ending or self.parser is None:
             return
         super().data_received(data)
-        if self._in_head:
+        if self._in_head and not self._is_ending:
             self._length += len(data)
             if self._length > _MOST_HEAD:
-                self._count(431)
-                self.end(_LONG)
+                self._refuse(431, _LONG)
+
+    def send_400_response(self, msg: str) -> None:
+        """Say what is wrong with a request that is no HTTP."""
+        if self._length > _MOST_HEAD:
+            self._refuse(431, _LONG)
+            return
+        error = sys.exception()
+        text = f"The request is not HTTP: {(error and error.__context__) or error or msg}"
+        self._refuse(400, _last_words("400 Bad Request", text))
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more, but may still wait for answers."""
         self._has_said_all = True
+        if self._is_ending:
+            return False
+        if self._is_answering() and self in self._owner.silent and not self.cycle.response_started:
+            self._refuse(400, _SHORT)
+            return True
         return self._is_answering() and self not in self._owner.silent
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self.scope["neocog.connection"] = self  # type: ignore[typeddict-unknown-key]
         if len(self.pipeline) >= _MOST_AHEAD:
             raise ValueError("Too many requests are sent ahead.")
         self.has_begun = self._in_head = True
         self._length = 0
         if not self._is_answering():
-            self._give(self._limits.head)
+            self.give(self._limits.head)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head has come."""
@@ -181,7 +198,7 @@ class Connection(HttpToolsProtocol):
         """The head has come."""
         self._in_head = False
         if not self._is_answering():
-            self._give(self._limits.upload)
+            self.give(self._limits.upload)
         is_refused = self._owner.are_full and self.parser.get_method() == b"POST"
         self.app = self._owner.refuse if is_refused else self.config.loaded_app
         super().on_headers_complete()
@@ -192,7 +209,7 @@ class Connection(HttpToolsProtocol):
         """A request has come as a whole, so now its client waits."""
         super().on_message_complete()
         self._owner.silent.pop(self, None)
-        self._give(self._limits.answer)
+        self.give(self._limits.answer)
 
     def on_response_complete(self) -> None:
         """An answer was given; wait for the next request."""
@@ -200,45 +217,52 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         self.has_begun = is_next_here
         if is_next_here:
-            self._give(self._limits.answer)
+            self.give(self._limits.answer)
             return
         if self._has_said_all:
-            self.end(b"")
+            self.end()
             return
         self._unset_keepalive_if_required()  # the deadline also ends those that do not read
         self._owner.silent.pop(self, None)  # it is the one that was heard of last
         if self in self._owner.all:
             self._owner.silent[self] = None
-        self._give(self._limits.idle)
+        self.give(self._limits.idle)
 
     def expire(self) -> None:
         """End it, as its time is over."""
         if self._is_ending or self.transport.get_write_buffer_size():
             self.abort()
         elif self.has_begun and not (self.cycle and self.cycle.response_started):
-            self._count(408)
-            self.end(_LATE)
+            self._refuse(408, _LATE)
         else:
-            self.end(b"")
+            self.end()
 
-    def end(self, words: bytes) -> None:
-        """Send last words, and close it."""
+    def end(self, words: bytes = b"", *, is_patient: bool = True) -> None:
+        """Send last words, and close it; the patient wait until the client has closed it."""
         self._is_ending = True
-        if words:
-            self.transport.write(words)
-        self.transport.close()
-        self._give(_LAST_SECONDS)
+        self.give(_LAST_SECONDS)
+        self.transport.write(words)
+        if not words or not is_patient or self.pipeline:  # then another request is being answered
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        if self._is_answering():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    def give(self, seconds: float) -> None:
+        """Set the deadline anew."""
+        self.deadline = self.loop.time() + seconds
 
     def abort(self) -> None:
         """Close it at once."""
         self._owner.remove(self)
         self.transport.abort()
 
-    def _give(self, seconds: float) -> None:
-        self.deadline = self.loop.time() + seconds
-
     def _is_answering(self) -> bool:
         return bool(self.cycle and not self.cycle.response_complete)
 
-    def _count(self, status: int) -> None:
-        self._owner.metrics.request(status, 0.0)
+    def _refuse(self, status: int, words: bytes) -> None:
+        self._owner.counts.request(status, 0.0)
+        self.end(words)
