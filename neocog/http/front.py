@@ -78,7 +78,7 @@ class Front:
             await self._app(scope, receive, sending)
         except RefusedError as error:
             await tell(error, scope, receive, sending)
-        except (GoneError, asyncio.CancelledError):  # the server ends, and has closed everything
+        except (GoneError, asyncio.CancelledError):  # nobody is there to be answered
             return
         except Exception as error:
             refusal = self._explain(error)

@@ -23,7 +23,7 @@ from neocog.http.refusal import RefusedError
 from neocog.web.access import Access
 from neocog.web.actions import ACTIONS
 from neocog.web.door import LOCKED, leading_to
-from neocog.web.entrance import Entrance
+from neocog.web.entrance import Entrance, content_type
 from neocog.web.explorer import Explorer
 from neocog.web.fields import read_json
 from neocog.web.page import page, policy
@@ -87,7 +87,7 @@ def make_app(session: Session, guard: Guard, access: Access, bodies: Bodies) -> 
 
     def fields(of: Callable[[dict[str, Any]], Asked]) -> Callable[[Request], Awaitable[Asked]]:
         async def read(request: Request) -> Asked:
-            if request.headers["content-type"].partition(";")[0].strip() != "application/json":
+            if content_type(request.headers) != "application/json":
                 raise RefusedError("The content type must be application/json.", 415)
             async with bodies.read(request.scope, request.receive, MOST_JSON) as content:
                 return of(read_json(content))

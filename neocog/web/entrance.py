@@ -10,10 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from neocog.http.refusal import RefusedError
 from neocog.web.access import Access
 
-__all__ = ["INSTANCE", "Entrance"]
+__all__ = ["Entrance", "content_type"]
 
-#: The header that names the explorer, in requests and in replies.
-INSTANCE = "Neocog-Instance"
+# The header that names the explorer, in requests and in replies.
+_INSTANCE = "Neocog-Instance"
 
 # Seconds in which a reply, or an event, must have been read once it is sent.
 _READING = 30.0
@@ -36,14 +36,14 @@ class Entrance:
         """Let a request in, or refuse it."""
         headers = Headers(scope=scope)
         changes = scope["method"] == "POST"
-        if changes and not _is_beyond_forms(headers.get("content-type", "")):
+        if changes and not _is_beyond_forms(content_type(headers)):
             raise RefusedError(
                 "The content type must be application/json, or image/… for a picture.",
                 415 if "origin" in headers else 403,
             )
         if changes or scope["path"] != "/":
             self._access.check(headers)
-            scope["neocog.headers"] = ((INSTANCE.lower().encode(), self._instance.encode()),)
+            scope["neocog.headers"] = ((_INSTANCE.lower().encode(), self._instance.encode()),)
             self._check_instance(headers, QueryParams(scope["query_string"]))
 
         async def sending(message: Message) -> None:
@@ -54,13 +54,17 @@ class Entrance:
 
     def _check_instance(self, headers: Headers, query: QueryParams) -> None:
         """Refuse a page of another explorer that had this address before."""
-        given = [*headers.getlist(INSTANCE), *query.getlist("instance")]
+        given = [*headers.getlist(_INSTANCE), *query.getlist("instance")]
         if any(each != self._instance for each in given):
             raise RefusedError(
                 "The explorer was started again after this page was opened. Reload the page.", 409
             )
 
 
-def _is_beyond_forms(content_type: str) -> bool:
-    kind = content_type.partition(";")[0].strip().lower()
+def content_type(headers: Headers) -> str:
+    """The content type of a request, without parameters; empty if it says none."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _is_beyond_forms(kind: str) -> bool:
     return kind in ("application/json", "application/octet-stream") or kind.startswith("image/")
