@@ -44,7 +44,14 @@ from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing, Resize
 from neocog.settings.training import LOSSES
 
-__all__ = ["check_shapes", "check_writable", "read_model", "read_training", "write_model"]
+__all__ = [
+    "check_shapes",
+    "check_writable",
+    "read_header",
+    "read_model",
+    "read_training",
+    "write_model",
+]
 
 # Versions of networks whose layers simply follow each other, and of all others.
 _CHAIN, _NODES = 1, 2
@@ -147,7 +154,7 @@ def read_model(path: str | Path) -> ModelParts:
     """
     try:
         with open_regular(path) as file:
-            header, length = _read_header(file)
+            header, length = read_header(file)
             parts = _build(_description(header))
             _check_tensors(header, parts.graph, length)
             # The file, its arrays, and the network's own copies of them.
@@ -170,7 +177,7 @@ def read_training(path: str | Path) -> dict[str, Any]:
     """
     try:
         with open_regular(path) as file:
-            header, _length = _read_header(file)
+            header, _length = read_header(file)
         return _dict(_description(header).get("training", {}), "training")
     except FormatError as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
@@ -181,8 +188,12 @@ def read_training(path: str | Path) -> dict[str, Any]:
 # The header
 
 
-def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """The header's JSON, and the number of bytes that follow it."""
+def read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The JSON of a safetensors file's header, and the number of bytes that follow it.
+
+    Raises:
+        FormatError: there is none, it is damaged, or it is too large.
+    """
     length = file.seek(0, 2)
     file.seek(0)
     start = file.read(8)

@@ -11,10 +11,10 @@ import neocog
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.onnx.check import OnnxSession
 from neocog.formats.onnx.writer import make_onnx
-from neocog.models import MODELS, make
+from neocog.models import SMALL_IMAGES, make
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SMALL_IMAGES)
 def test_named_networks(name):
     network = named(name)
     images = noise(network, 5)
