@@ -42,6 +42,7 @@ DESCRIPTION = ("layers", "reference", "random", "preprocessing.py", "summary.py"
 COMMANDS = ("http", "web", "serving", "cli")
 # Those that import onnx by way of others.
 OF_ONNX = tuple(f"formats/onnx/{name}.py" for name in ("layer_rules", "pooling_layer_rules"))
+OF_OPTUNA = ("tuning/optuna_storage.py", "tuning/optuna_study.py")
 # What the modules of a folder, or one module, must not import anywhere in them.
 FORBIDDEN = {
     **dict.fromkeys((*DESCRIPTION, "errors.py", "validation.py"), (*ABOVE, "data")),
@@ -151,8 +152,8 @@ def test_imports_of_heavy_libraries(path):
         assert "llvmlite" not in found, "only kernels/codegen imports llvmlite"
     if name_of(path) != "classifier.py":
         assert "sklearn" not in found, "only classifier.py imports scikit-learn"
-    if name_of(path) != "tuning/optuna_study.py":
-        assert "optuna" not in found, "only tuning/optuna_study.py imports Optuna"
+    if name_of(path) not in OF_OPTUNA:
+        assert "optuna" not in found, f"only {' and '.join(OF_OPTUNA)} import Optuna"
     if not name_of(path).startswith("formats/onnx/"):
         assert not found & {"onnx", "onnxruntime"}, "only neocog/formats/onnx imports onnx"
     if folder != "torch_engine":
@@ -249,7 +250,7 @@ def test_public_names(path):
     if everywhere(path) & {"onnx", "onnxruntime"} or name_of(path) in OF_ONNX:
         pytest.importorskip("onnx")
         pytest.importorskip("onnxruntime")
-    if name_of(path) in ("tuning/optuna_study.py", "tuning/tune.py", "cli/tune.py"):
+    if name_of(path) in (*OF_OPTUNA, "tuning/tune.py", "cli/tune.py"):
         pytest.importorskip("optuna")
     module = importlib.import_module(module_of(path))
     assert module.__doc__, "no docstring"
