@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx_bytes import attribute, graph, message, model, node, small, tensor, value, varint
 
 from neocog.errors import FormatError
-from neocog.formats.onnx.reader import read_onnx
+from neocog.formats.onnx.reading.reader import read_onnx
 from neocog.layers import AdaptiveAvgPool2d, Flatten, Linear
 
 ALL = 2**31 - 1

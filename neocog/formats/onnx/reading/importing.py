@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError
-from neocog.formats.onnx.messages import Operation
-from neocog.formats.onnx.safety import MOST_FOLDED_BYTES, MOST_LAYERS
-from neocog.formats.onnx.signals import Pending, Picture, Signal
+from neocog.formats.onnx.reading.messages import Operation
+from neocog.formats.onnx.reading.safety import MOST_FOLDED_BYTES, MOST_LAYERS
+from neocog.formats.onnx.reading.signals import Pending, Picture, Signal
 from neocog.layers import Graph, Layer, Node, Shape
 from neocog.layers.graph import IMAGE
 

@@ -16,12 +16,12 @@ import numpy as np
 from neocog.errors import ArchitectureError, FormatError, NeocogError, printable
 from neocog.files import open_regular
 from neocog.formats.model_file import check_shapes
-from neocog.formats.onnx.importing import Importing
-from neocog.formats.onnx.messages import FLOAT, UINT8, Model, Operation, Value, parse
-from neocog.formats.onnx.operator_rules import evaluate
-from neocog.formats.onnx.patterns import simplified
-from neocog.formats.onnx.safety import MOST_BYTES, check_state
-from neocog.formats.onnx.signals import PIXELS, PLAIN, Pending, Picture, Signal
+from neocog.formats.onnx.reading.importing import Importing
+from neocog.formats.onnx.reading.messages import FLOAT, UINT8, Model, Operation, Value, parse
+from neocog.formats.onnx.reading.operator_rules import evaluate
+from neocog.formats.onnx.reading.patterns import simplified
+from neocog.formats.onnx.reading.safety import MOST_BYTES, check_state
+from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, Pending, Picture, Signal
 from neocog.formats.parts import ModelParts
 from neocog.layers import Graph, Scale, Sigmoid, image_shape
 from neocog.layers.graph import IMAGE

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import FormatError
-from neocog.formats.onnx.safety import (
+from neocog.formats.onnx.reading.safety import (
     MOST_ATTRIBUTES,
     MOST_AXES,
     MOST_ENTRIES,
@@ -24,7 +24,7 @@ from neocog.formats.onnx.safety import (
     check_opset,
     text,
 )
-from neocog.formats.onnx.wire import BYTES, FOUR_BYTES, VARINT, Fields, integers, signed
+from neocog.formats.onnx.reading.wire import BYTES, FOUR_BYTES, VARINT, Fields, integers, signed
 
 __all__ = ["FLOAT", "UINT8", "Model", "Operation", "Tensor", "Value", "parse"]
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.formats.onnx.call import Call, Results, onnx_operator
-from neocog.formats.onnx.signals import PIXELS, PLAIN, Pending, Signal
-from neocog.formats.onnx.weight_rules import affine
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
+from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, Pending, Signal
+from neocog.formats.onnx.reading.weight_rules import affine
 from neocog.layers import Add, CircularPad2d, Concat, Multiply, Scale
 
 __all__: list[str] = []

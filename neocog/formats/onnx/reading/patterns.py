@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError
-from neocog.formats.onnx.messages import Model, Operation
+from neocog.formats.onnx.reading.messages import Model, Operation
 from neocog.layers import GELU, Hardsigmoid, Hardswish, Layer, Mish, ReLU6, SiLU, Softplus
 
 __all__ = ["LAYER", "NORMALIZE", "live", "scalar", "simplified"]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError, printable
-from neocog.formats.onnx.importing import Anything, Importing, layer_name
-from neocog.formats.onnx.messages import Operation
-from neocog.formats.onnx.signals import PLAIN, Pending, Picture, Signal
+from neocog.formats.onnx.reading.importing import Anything, Importing, layer_name
+from neocog.formats.onnx.reading.messages import Operation
+from neocog.formats.onnx.reading.signals import PLAIN, Pending, Picture, Signal
 from neocog.layers import Layer
 
 __all__ = ["RULES", "Call", "Results", "Rule", "onnx_operator"]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neocog.formats.onnx.call import Call, Results, onnx_operator
-from neocog.formats.onnx.constants import reshaped, sections
-from neocog.formats.onnx.signals import (
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
+from neocog.formats.onnx.reading.constants import reshaped, sections
+from neocog.formats.onnx.reading.signals import (
     COLUMN,
     FLAT,
     GROUPS,
@@ -18,7 +18,7 @@ from neocog.formats.onnx.signals import (
     Pending,
     Signal,
 )
-from neocog.formats.onnx.uneven_pools import gathered
+from neocog.formats.onnx.reading.uneven_pools import gathered
 from neocog.layers import (
     ChannelShuffle,
     CircularPad2d,

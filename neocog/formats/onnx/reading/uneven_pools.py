@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.formats.onnx.call import Call, Results
-from neocog.formats.onnx.signals import PLAIN, Pending, Signal
+from neocog.formats.onnx.reading.call import Call, Results
+from neocog.formats.onnx.reading.signals import PLAIN, Pending, Signal
 from neocog.layers import AdaptiveAvgPool2d, AdaptiveMaxPool2d
 
 __all__ = ["gathered", "maxima", "means"]

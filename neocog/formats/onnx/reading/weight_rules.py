@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.formats.onnx.call import Call, Results, onnx_operator
-from neocog.formats.onnx.patterns import NORMALIZE
-from neocog.formats.onnx.signals import PIXELS, PLAIN, ROWS, Signal
-from neocog.formats.onnx.uneven_pools import means
-from neocog.formats.onnx.windows import pads_of, pair
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
+from neocog.formats.onnx.reading.patterns import NORMALIZE
+from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, ROWS, Signal
+from neocog.formats.onnx.reading.uneven_pools import means
+from neocog.formats.onnx.reading.windows import pads_of, pair
 from neocog.layers import (
     BatchNorm2d,
     Conv2d,

@@ -7,8 +7,8 @@ it. What is added there belongs to no window that PyTorch does not have.
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.formats.onnx.builder import LayerNodes
-from neocog.formats.onnx.layer_rules import onnx_nodes
+from neocog.formats.onnx.writing.builder import LayerNodes
+from neocog.formats.onnx.writing.layer_rules import onnx_nodes
 from neocog.layers import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.layers.base import Pair
 from neocog.layers.pooling import Spans

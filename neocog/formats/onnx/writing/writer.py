@@ -19,9 +19,11 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.metadata import gives_probabilities, metadata_of
-from neocog.formats.onnx import pooling_layer_rules as pooling_layer_rules  # registers its rules
-from neocog.formats.onnx.builder import GraphBuilder, LayerNodes
-from neocog.formats.onnx.layer_rules import onnx_nodes
+from neocog.formats.onnx.writing import (
+    pooling_layer_rules as pooling_layer_rules,  # registers its rules
+)
+from neocog.formats.onnx.writing.builder import GraphBuilder, LayerNodes
+from neocog.formats.onnx.writing.layer_rules import onnx_nodes
 from neocog.formats.parts import ModelParts
 from neocog.layers import Graph, Shape
 from neocog.limits import readable
