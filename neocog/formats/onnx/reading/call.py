@@ -57,9 +57,10 @@ class Call:
         if not self.given(at):
             raise FormatError(f"{self.operation.where} has no input {at}.")
         name = self.operation.inputs[at]
-        if name not in self.importing.values:
+        found = self.importing.value(name)
+        if found is None:
             raise FormatError(f"{self.operation.where} reads {name!r}, which nothing before gives.")
-        return self.importing.values[name]
+        return found
 
     def is_constant(self, at: int) -> bool:
         """Whether an input is there and constant."""

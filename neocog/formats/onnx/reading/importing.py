@@ -12,6 +12,7 @@ from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.onnx.reading.messages import Operation
 from neocog.formats.onnx.reading.safety import MOST_FOLDED_BYTES, MOST_LAYERS
 from neocog.formats.onnx.reading.signals import Pending, Picture, Signal
+from neocog.formats.onnx.reading.tensors import Tensor
 from neocog.layers import Graph, Layer, Node, Shape
 from neocog.layers.graph import IMAGE
 
@@ -35,26 +36,37 @@ class Importing:
         image: shape of an image.
         batch: the number of images for which the graph is read. If the file leaves it open, it is
             a number that no other axis has.
-        values: what each value of the graph is, by name.
+        values: what each value of the graph is so far, by name; the file's tensors come when they
+            are read (`value`).
         preprocessing: scale and shift of the image, once something has read it.
 
     Args:
         image: (channels, height, width) of an image.
         batch: as above.
         uses: how often each value of the graph is read.
+        tensors: the file's, by name.
     """
 
-    def __init__(self, image: Shape, batch: int, uses: Mapping[str, int]) -> None:
+    def __init__(
+        self, image: Shape, batch: int, uses: Mapping[str, int], tensors: Mapping[str, Tensor]
+    ) -> None:
         self.image = image
         self.batch = batch
         self.values: dict[str, Anything] = {}
         self._uses = uses
+        self._tensors = tensors
         self._seen_as: dict[str, list[str]] = {}
         self.preprocessing: tuple[tuple[float, ...], tuple[float, ...]] | None = None
         self._nodes: dict[str, Node] = {}
         self._state: dict[str, NDArray[Any]] = {}
         self._shapes: dict[str, Shape] = {IMAGE: image}
         self._folded = 0
+
+    def value(self, name: str) -> Anything | None:
+        """What a value of the graph is; None if nothing has given it yet."""
+        if name not in self.values and name in self._tensors:
+            self.values[name] = self._tensors[name].array()
+        return self.values.get(name)
 
     def keep(self, name: str, value: Anything) -> None:
         """Note what a value of the graph is."""

@@ -6,21 +6,23 @@ input, the same wherever it stands) or other names (scalars that are taken from 
     ("Mul", X, ("Sigmoid", X))              # SiLU
 
 Inputs of Add and Mul may stand in either order.
+
+What a part of a pattern is at a value of the graph does not depend on the rest of the pattern. It
+is found once and kept, so that the time is proportional to the number of nodes, however they are
+chained.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.onnx.reading.messages import Model, Operation
+from neocog.formats.onnx.reading.tensors import Tensor
 from neocog.layers import GELU, Hardsigmoid, Hardswish, Layer, Mish, ReLU6, SiLU, Softplus
 
-__all__ = ["LAYER", "NORMALIZE", "live", "scalar", "simplified"]
+__all__ = ["LAYER", "NORMALIZE", "live", "simplified"]
 
 #: Operators of our own, whose names no file can have.
 LAYER, NORMALIZE = "several nodes", "normalization in several nodes"
@@ -29,6 +31,7 @@ X = "x"
 Pattern = Any
 # Constants are float32 in the file.
 _TOLERANCE = 1e-5
+_EITHER_ORDER = ("Add", "Mul", "Min", "Max")
 
 
 def _half(factor: Pattern) -> list[Pattern]:
@@ -62,7 +65,8 @@ _NORMALIZED = [
     for spelling in (("Div", _CENTERED, deviation), ("Mul", _CENTERED, ("Reciprocal", deviation)))
 ]
 
-_LAYERS: list[tuple[Pattern, Callable[[Mapping[str, float]], Layer]]] = [
+MakeLayer = Callable[[Mapping[str, Any]], Layer]
+_LAYERS: list[tuple[Pattern, MakeLayer]] = [
     (("Mul", X, ("Sigmoid", X)), lambda _: SiLU()),
     (("Mul", X, ("Tanh", ("Softplus", X))), lambda _: Mish()),
     (("Min", ("Max", X, 0.0), 6.0), lambda _: ReLU6()),
@@ -83,40 +87,59 @@ _LAYERS: list[tuple[Pattern, Callable[[Mapping[str, float]], Layer]]] = [
     *((one, lambda _: GELU()) for erf in _ERFS for one in _half(("Add", erf, 1.0))),
     *((one, lambda _: GELU("tanh")) for tanh in _TANHS for one in _half(("Add", tanh, 1.0))),
 ]
-_BY_ROOT: dict[str, list[tuple[Pattern, Callable[[Mapping[str, float]], Layer]]]] = {}
-for _entry in _LAYERS:
-    _BY_ROOT.setdefault(_entry[0][0], []).append(_entry)
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Entry:
+    """A pattern, the operators that give its root's inputs, and the layer's, if it is one."""
+
+    pattern: Pattern
+    needed: frozenset[str]
+    make: MakeLayer | None
+
+
+def _by_root() -> dict[str, list[_Entry]]:
+    """The patterns by the operator at their end; longer ones, which end in shorter ones, first."""
+    found: dict[str, list[_Entry]] = {}
+    for pattern, make in (*reversed(_LAYERS), *((one, None) for one in _NORMALIZED)):
+        needed = frozenset(part[0] for part in pattern if isinstance(part, tuple))
+        found.setdefault(pattern[0], []).append(_Entry(pattern, needed, make))
+    return found
+
+
+_BY_ROOT = _by_root()
+
+
+@dataclass(frozen=True)
 class _Found:
-    """What a pattern's names stand for, and the nodes that it covers."""
+    """What a pattern's names stand for, and the means in it."""
 
-    names: dict[str, Any] = field(default_factory=dict)
-    operations: list[Operation] = field(default_factory=list)
-
-    def copy(self) -> "_Found":
-        return _Found(dict(self.names), list(self.operations))
+    names: Mapping[str, Any]
+    means: tuple[Operation, ...] = ()
 
 
 class _Matcher:
     def __init__(self, model: Model) -> None:
-        self._model = model
+        self._tensors = model.tensors
+        self._numbers: dict[str, float | None] = {}
+        self._found: dict[tuple[int, str], _Found | None] = {}
         self.makers = {name: one for one in model.operations for name in one.outputs if name}
 
-    def match(self, pattern: Pattern, value: str, found: _Found) -> _Found | None:
-        """`found` with what the value adds to it; None if the pattern is another."""
+    def match(self, pattern: Pattern, value: str) -> _Found | None:
+        """What a pattern is at a value; None if the value is something else."""
         if isinstance(pattern, float):
-            number = scalar(self._model, self.makers, value)
+            number = self._number(value)
             fits = number is not None and math.isclose(number, pattern, rel_tol=_TOLERANCE)
-            return found if fits else None
+            return _Found({}) if fits else None
         if isinstance(pattern, str):
-            what: Any = value if pattern == X else scalar(self._model, self.makers, value)
-            if what is None or found.names.get(pattern, what) != what:
-                return None
-            found.names[pattern] = what
-            return found
-        operation = self.makers.get(value)
+            what: Any = value if pattern == X else self._number(value)
+            return None if what is None else _Found({pattern: what})
+        key = (id(pattern), value)
+        if key not in self._found:
+            self._found[key] = self._of_operation(pattern, self.makers.get(value))
+        return self._found[key]
+
+    def _of_operation(self, pattern: Pattern, operation: Operation | None) -> _Found | None:
         if operation is None or operation.operator != pattern[0]:
             return None
         wanted = pattern[1:]
@@ -128,84 +151,103 @@ class _Matcher:
                     return None
         if len(operation.inputs) < len(wanted):
             return None
-        orders = [wanted]
-        if operation.operator in ("Add", "Mul", "Min", "Max") and len(wanted) == 2:
-            orders.append((wanted[1], wanted[0]))
-        for order in orders:
-            if not all(map(self._may_be, order, operation.inputs)):
-                continue
-            one: _Found | None = found.copy()
-            for part, name in zip(order, operation.inputs, strict=False):
-                one = self.match(part, name, one) if one is not None else None
-            if one is not None:
-                one.operations.append(operation)
-                return one
-        return None
+        found = self._of_inputs(wanted, operation)
+        if found is None and len(wanted) == 2 and operation.operator in _EITHER_ORDER:
+            found = self._of_inputs((wanted[1], wanted[0]), operation)
+        return found
 
-    def operators(self, operation: Operation) -> set[str]:
-        """The operators that give a node's inputs."""
-        return {self.makers[name].operator for name in operation.inputs if name in self.makers}
+    def _of_inputs(self, wanted: tuple[Pattern, ...], operation: Operation) -> _Found | None:
+        """What patterns are at a node's inputs, if names that they share stand for the same."""
+        parts = list(zip(wanted, operation.inputs, strict=False))
+        if not all(self._may_be(*part) for part in parts):
+            return None
+        names: dict[str, Any] = {}
+        means: tuple[Operation, ...] = ()
+        if operation.operator == "ReduceMean":
+            means = (operation,)
+        for part in parts:
+            found = self.match(*part)
+            if found is None:
+                return None
+            if any(names.setdefault(name, what) != what for name, what in found.names.items()):
+                return None
+            means += found.means
+        return _Found(names, means)
 
     def _may_be(self, pattern: Pattern, value: str) -> bool:
-        """Whether a value is of the pattern's operator, which is soon seen."""
-        if not isinstance(pattern, tuple):
+        """Whether a value may be a pattern, as far as is soon seen."""
+        if pattern == X:
             return True
+        if not isinstance(pattern, tuple):
+            return self._number(value) is not None
         maker = self.makers.get(value)
         return maker is not None and maker.operator == pattern[0]
+
+    def _number(self, value: str) -> float | None:
+        """The number that a value of the graph always has; None if it is not one number."""
+        if value not in self._numbers:
+            maker = self.makers.get(value)
+            given: Any = self._tensors.get(value)
+            if maker is not None and maker.operator == "Constant":
+                given = maker.attributes.get("value", maker.attributes.get("value_float"))
+            self._numbers[value] = _number(given)
+        return self._numbers[value]
+
+
+def _number(given: Any) -> float | None:
+    """A number in a file, which may be a tensor of one; None if it is none, or not finite."""
+    if isinstance(given, Tensor):
+        if given.size != 1:
+            return None
+        array = given.array().reshape(-1)
+        given = float(array[0]) if array.dtype.kind in "fiu" else None
+    return given if isinstance(given, float) and math.isfinite(given) else None
 
 
 def simplified(model: Model) -> tuple[Operation, ...]:
     """The nodes that the result depends on, with each known group of them as one.
 
     Raises:
-        FormatError: two nodes give a value of the same name.
+        FormatError: two nodes give a value of the same name, or one gives an input's or a tensor's.
     """
     matcher = _Matcher(model)
     given = [name for one in model.operations for name in one.outputs if name]
-    if len(given) > len(matcher.makers):
-        raise FormatError("two of its nodes give a value of the same name.")
+    taken = {*model.tensors, *(one.name for one in model.inputs)}
+    if len(given) > len(matcher.makers) or not taken.isdisjoint(given):
+        raise FormatError("two of its nodes, inputs or tensors give a value of the same name.")
     replaced = [_replaced(matcher, operation) for operation in model.operations]
-    return live(replaced, [value.name for value in model.outputs])
+    return live(replaced, (value.name for value in model.outputs))
 
 
 def _replaced(matcher: _Matcher, operation: Operation) -> Operation:
     """The node, or what stands for it and those before it."""
-    value = operation.outputs[0] if operation.outputs else ""
-    read = matcher.operators(operation)
-    # Longer patterns end in shorter ones, so that they are tried first.
-    for pattern, make in reversed(_BY_ROOT.get(operation.operator, [])):
-        if not _needed(pattern) <= read:
+    entries = _BY_ROOT.get(operation.operator)
+    if entries is None or not operation.outputs:
+        return operation
+    makers = matcher.makers
+    read = {makers[name].operator for name in operation.inputs if name in makers}
+    for entry in entries:
+        if not entry.needed <= read:
             continue
-        found = matcher.match(pattern, value, _Found())
-        if found is not None:
-            try:
-                attributes: dict[str, Any] = {"layer": make(found.names)}
-            except ArchitectureError:
-                continue
-            return Operation(
-                operation.name, LAYER, (found.names[X],), operation.outputs, attributes
-            )
-    if operation.operator in ("Div", "Mul"):
-        for pattern in _NORMALIZED:
-            if not _needed(pattern) <= read:
-                continue
-            found = matcher.match(pattern, value, _Found())
-            if found is not None:
-                return _normalization(found, operation)
+        found = matcher.match(entry.pattern, operation.outputs[0])
+        if found is None:
+            continue
+        if entry.make is None:
+            return _normalization(found, operation)
+        try:
+            attributes = {"layer": entry.make(found.names)}
+        except ArchitectureError:
+            continue
+        return Operation(operation.name, LAYER, (found.names[X],), operation.outputs, attributes)
     return operation
-
-
-def _needed(pattern: Pattern) -> set[str]:
-    """The operators that a pattern's inputs are given by."""
-    return {part[0] for part in pattern if isinstance(part, tuple)}
 
 
 def _normalization(found: _Found, operation: Operation) -> Operation:
     """A normalization by the means of some axes, unless its means are of different ones."""
-    means = [one for one in found.operations if one.operator == "ReduceMean"]
-    first = means[0]
+    first = found.means[0]
     if any(
-        (one.attributes, one.inputs[1:]) != (first.attributes, first.inputs[1:]) for one in means
+        (one.attributes, one.inputs[1:]) != (first.attributes, first.inputs[1:])
+        for one in found.means
     ):
         return operation
     inputs = (found.names[X], *first.inputs[1:])
@@ -213,7 +255,7 @@ def _normalization(found: _Found, operation: Operation) -> Operation:
     return Operation(operation.name, NORMALIZE, inputs, operation.outputs, attributes)
 
 
-def live(operations: list[Operation], results: list[str]) -> tuple[Operation, ...]:
+def live(operations: list[Operation], results: Iterable[str]) -> tuple[Operation, ...]:
     """The nodes that the results depend on, in the file's order."""
     makers = {name: one for one in operations for name in one.outputs if name}
     needed: set[int] = set()
@@ -224,18 +266,3 @@ def live(operations: list[Operation], results: list[str]) -> tuple[Operation, ..
             needed.add(id(operation))
             waiting += operation.inputs
     return tuple(one for one in operations if id(one) in needed)
-
-
-def scalar(model: Model, makers: Mapping[str, Operation], value: str) -> float | None:
-    """The number that a value of the graph always has; None if it is not one number."""
-    tensor: Any = model.tensors.get(value)
-    maker = makers.get(value)
-    if maker is not None and maker.operator == "Constant":
-        tensor = maker.attributes.get("value", maker.attributes.get("value_float"))
-    if isinstance(tensor, float):
-        return tensor
-    if tensor is None or not hasattr(tensor, "array") or tensor.data.size != 1:
-        return None
-    array: NDArray[Any] = tensor.array()
-    number = float(array.reshape(-1)[0]) if array.dtype.kind in "fiu" else math.nan
-    return number if np.isfinite(number) else None

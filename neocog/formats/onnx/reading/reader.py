@@ -16,12 +16,14 @@ import numpy as np
 from neocog.errors import ArchitectureError, FormatError, NeocogError, printable
 from neocog.files import open_regular
 from neocog.formats.model_file import check_shapes
+from neocog.formats.onnx.reading.content import Content
 from neocog.formats.onnx.reading.importing import Importing
-from neocog.formats.onnx.reading.messages import FLOAT, UINT8, Model, Operation, Value, parse
+from neocog.formats.onnx.reading.messages import Model, Operation, Value, parse
 from neocog.formats.onnx.reading.operator_rules import evaluate
 from neocog.formats.onnx.reading.patterns import simplified
 from neocog.formats.onnx.reading.safety import MOST_BYTES, check_state
 from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, Pending, Picture, Signal
+from neocog.formats.onnx.reading.tensors import FLOAT, UINT8
 from neocog.formats.parts import ModelParts
 from neocog.layers import Graph, Scale, Sigmoid, image_shape
 from neocog.layers.graph import IMAGE
@@ -70,14 +72,15 @@ def read_onnx(path: str | Path, *, weights: bool = True) -> Import:
     """
     try:
         with open_regular(path) as file:
-            length = file.seek(0, 2)
-            if length > MOST_BYTES:
-                raise FormatError(f"it has {readable(length)}; an ONNX file has at most 2 GiB.")
-            # The file, and the network's own copies of its arrays, twice.
-            require_memory(3 * length, "Reading this network", "Close other programs.")
-            file.seek(0)
-            content = file.read(length)
-        return _imported(parse(content), len(content), weights)
+            content = Content(file)
+            if content.length > MOST_BYTES:
+                raise FormatError(
+                    f"it has {readable(content.length)}; an ONNX file has at most 2 GiB."
+                )
+            model = parse(content)
+            # The tensors, and the network's own copies of them, twice.
+            require_memory(3 * content.length, "Reading this network", "Close other programs.")
+            return _imported(model, content.length, weights)
     except (FormatError, ArchitectureError) as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
     except NeocogError as error:
@@ -101,10 +104,7 @@ def _imported(model: Model, length: int, weights: bool) -> Import:
         )
     shape = image_shape((c, h, w))
     uses = Counter(name for one in operations for name in one.inputs)
-    importing = Importing(shape, batch or _ANY_BATCH, uses)
-    for name, tensor in model.tensors.items():
-        if uses[name]:
-            importing.values[name] = tensor.array()
+    importing = Importing(shape, batch or _ANY_BATCH, uses, model.tensors)
     picture = Picture(shape, order, np.ones(shape[0]), np.zeros(shape[0]), image.kind == FLOAT)
     prepared = image.kind == FLOAT and said.preprocessing is not None
     importing.values[image.name] = Signal(IMAGE, shape, order) if prepared else picture
