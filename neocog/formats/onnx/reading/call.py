@@ -13,7 +13,7 @@ from neocog.formats.onnx.reading.messages import Operation
 from neocog.formats.onnx.reading.signals import PLAIN, Pending, Picture, Signal
 from neocog.layers import Layer
 
-__all__ = ["RULES", "Call", "Results", "Rule", "onnx_operator"]
+__all__ = ["RULES", "Call", "Results", "Rule", "onnx_operator", "shortest"]
 
 Results = Anything | list[Anything]
 Rule = Callable[["Call"], Results]
@@ -31,6 +31,11 @@ def onnx_operator(*operators: str) -> Callable[[Rule], Rule]:
         return rule
 
     return register
+
+
+def shortest(number: float) -> float:
+    """The shortest decimal that is this number in float32."""
+    return float(str(np.float32(number)))
 
 
 class Call:
@@ -136,11 +141,11 @@ class Call:
         return int(self.attribute(name, int, default))
 
     def real(self, name: str, default: float) -> float:
-        """A number, as the decimal that was meant: 0.1 of float32's 0.10000000149."""
+        """A number of float32, as the shortest decimal: 0.1 instead of 0.10000000149."""
         found = float(self.attribute(name, float | int, default))  # type: ignore[arg-type]
         if not math.isfinite(found):
             raise self.refuse(name, "a finite number")
-        return float(f"{found:.7g}")
+        return shortest(found)
 
     def text(self, name: str, default: str) -> str:
         """A text."""

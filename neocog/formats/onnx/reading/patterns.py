@@ -75,7 +75,7 @@ _LAYERS: list[tuple[Pattern, MakeLayer]] = [
     (("Mul", X, _SIGMOID_OF_LINES), lambda _: Hardswish()),
     (("Mul", X, ("Div", _SIX, 6.0)), lambda _: Hardswish()),
     (("Div", ("Mul", X, _SIX), 6.0), lambda _: Hardswish()),
-    (_SOFTPLUS, lambda found: Softplus(found["beta"], 1e6)),
+    (_SOFTPLUS, lambda found: Softplus(found["beta"])),
     (
         ("Where", ("Greater", _SCALED, "threshold"), X, _SOFTPLUS),
         lambda found: Softplus(found["beta"], found["threshold"]),

@@ -7,7 +7,7 @@ are recognized as layers (`patterns`), and each remaining operator becomes a lay
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from neocog.errors import ArchitectureError, FormatError, NeocogError, printable
 from neocog.files import open_regular
 from neocog.formats.model_file import check_shapes
 from neocog.formats.onnx.reading.content import Content
+from neocog.formats.onnx.reading.described import described, state_of
 from neocog.formats.onnx.reading.importing import Importing
 from neocog.formats.onnx.reading.messages import Model, Operation, Value, parse
 from neocog.formats.onnx.reading.operator_rules import evaluate
@@ -90,11 +91,15 @@ def read_onnx(path: str | Path, *, weights: bool = True) -> Import:
 
 
 def _imported(model: Model, length: int, weights: bool) -> Import:
+    said = _Said.of(model.metadata)
+    ours = described(model, length)
+    if ours is not None:
+        state = state_of(model, ours, said.counts) if weights else {}
+        return Import(replace(ours, state=state))
     operations = simplified(model)
     image = _image(model)
     if len(model.outputs) != 1:
         raise FormatError(f"it has {len(model.outputs)} outputs; a network has one, the scores.")
-    said = _Said.of(model.metadata)
     order = PIXELS if _begins_with_pixels(operations, image.name) else PLAIN
     batch, *sizes = image.shape
     c, h, w = (sizes[2], *sizes[:2]) if order == PIXELS else sizes
@@ -104,7 +109,9 @@ def _imported(model: Model, length: int, weights: bool) -> Import:
         )
     shape = image_shape((c, h, w))
     uses = Counter(name for one in operations for name in one.inputs)
-    importing = Importing(shape, batch or _ANY_BATCH, uses, model.tensors)
+    known = said.preprocessing if image.kind == UINT8 else None
+    look = None if known is None else (known.scale, known.shift)
+    importing = Importing(shape, batch or _ANY_BATCH, uses, model.tensors, look)
     picture = Picture(shape, order, np.ones(shape[0]), np.zeros(shape[0]), image.kind == FLOAT)
     prepared = image.kind == FLOAT and said.preprocessing is not None
     importing.values[image.name] = Signal(IMAGE, shape, order) if prepared else picture

@@ -52,7 +52,7 @@ MOST_PACKED_BYTES = 2**20
 MOST_DESCRIPTION_BYTES = 2**25
 MOST_METADATA = 1000
 #: Of an entry of the metadata; longer ones are not ours.
-MOST_METADATA_BYTES = 2**18
+MOST_METADATA_BYTES = 2**22
 #: Numbers that an operator of constants may give, and bytes of all such together.
 LARGEST_FOLDED = 2**16
 MOST_FOLDED_BYTES = 2**25
