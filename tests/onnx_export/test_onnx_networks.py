@@ -9,8 +9,8 @@ from onnx_networks import BOUND, apart, by_hand, named, noise, onnx, scores_apar
 
 import neocog
 from neocog.errors import ArchitectureError, FormatError
-from neocog.formats.onnx.check import OnnxSession
-from neocog.formats.onnx.writer import make_onnx
+from neocog.formats.onnx.writing.session import OnnxSession
+from neocog.formats.onnx.writing.writer import make_onnx
 from neocog.models import SMALL_IMAGES, make
 
 

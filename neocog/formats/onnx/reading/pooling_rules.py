@@ -1,9 +1,9 @@
 """Rules of ONNX's operators that pool."""
 
-from neocog.formats.onnx.call import Call, Results, onnx_operator
-from neocog.formats.onnx.signals import PIXELS, ROWS, Pending, Signal
-from neocog.formats.onnx.uneven_pools import maxima
-from neocog.formats.onnx.windows import Pads, pads_of, pair
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
+from neocog.formats.onnx.reading.signals import PIXELS, ROWS, Pending, Signal
+from neocog.formats.onnx.reading.uneven_pools import maxima
+from neocog.formats.onnx.reading.windows import Pads, pads_of, pair
 from neocog.layers import (
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,

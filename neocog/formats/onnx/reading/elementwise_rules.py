@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from neocog.formats.onnx.call import Call, Results, onnx_operator
-from neocog.formats.onnx.patterns import LAYER
-from neocog.formats.onnx.signals import PLAIN, Pending
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
+from neocog.formats.onnx.reading.patterns import LAYER
+from neocog.formats.onnx.reading.signals import PLAIN, Pending
 from neocog.layers import (
     ELU,
     GELU,

@@ -4,11 +4,9 @@
 it. What is added there belongs to no window that PyTorch does not have.
 """
 
-import numpy as np
-from numpy.typing import NDArray
-
-from neocog.formats.onnx.builder import LayerNodes
-from neocog.formats.onnx.layer_rules import onnx_nodes
+from neocog.formats.onnx.mean_matrices import mean_matrix
+from neocog.formats.onnx.writing.builder import LayerNodes
+from neocog.formats.onnx.writing.layer_rules import onnx_nodes
 from neocog.layers import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
 from neocog.layers.base import Pair
 from neocog.layers.pooling import Spans
@@ -70,8 +68,8 @@ def _adaptive_avg_pool2d(layer: AdaptiveAvgPool2d, o: LayerNodes) -> str:
         return o.node("AveragePool", o.x, kernel_shape=kernel, strides=kernel)
     _channels, height, width = o.shapes[0]
     rows, columns = layer.spans(height, width)
-    y = o.node("MatMul", o.x, o.floats("columns", _means(columns, width).T))
-    return o.node("MatMul", o.floats("rows", _means(rows, height)), y)
+    y = o.node("MatMul", o.x, o.floats("columns", mean_matrix(columns, width).T))
+    return o.node("MatMul", o.floats("rows", mean_matrix(rows, height)), y)
 
 
 @onnx_nodes(AdaptiveMaxPool2d)
@@ -94,14 +92,6 @@ def _equal(layer: AdaptiveAvgPool2d | AdaptiveMaxPool2d, o: LayerNodes) -> Pair 
     _channels, height, width = o.shapes[0]
     rows, columns = layer.output
     return None if height % rows or width % columns else (height // rows, width // columns)
-
-
-def _means(spans: Spans, size: int) -> NDArray[np.float32]:
-    """The matrix whose product with a side's numbers gives the mean of each window."""
-    matrix = np.zeros((len(spans), size), np.float32)
-    for row, span in zip(matrix, spans, strict=True):
-        row[span.start : span.stop] = 1 / len(span)
-    return matrix
 
 
 def _filled(spans: Spans) -> list[list[int]]:

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 
 from neocog.errors import FormatError
-from neocog.formats.onnx import (  # noqa: F401 - they register their rules
+from neocog.formats.onnx.reading import (  # noqa: F401 - they register their rules
     arrangement_rules,
     elementwise_rules,
     merging_rules,
     pooling_rules,
     weight_rules,
 )
-from neocog.formats.onnx.call import RULES, Call
-from neocog.formats.onnx.constants import fold
-from neocog.formats.onnx.image_rules import of_image
-from neocog.formats.onnx.importing import Anything, Importing
-from neocog.formats.onnx.messages import Operation
+from neocog.formats.onnx.reading.call import RULES, Call
+from neocog.formats.onnx.reading.constants import fold
+from neocog.formats.onnx.reading.image_rules import of_image
+from neocog.formats.onnx.reading.importing import Anything, Importing
+from neocog.formats.onnx.reading.messages import Operation
 
 __all__ = ["evaluate"]
 

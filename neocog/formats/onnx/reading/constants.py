@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import FormatError
-from neocog.formats.onnx.messages import DTYPES, Operation, Tensor
-from neocog.formats.onnx.safety import LARGEST_FOLDED
+from neocog.formats.onnx.reading.messages import Operation
+from neocog.formats.onnx.reading.safety import LARGEST_FOLDED
+from neocog.formats.onnx.reading.tensors import DTYPES, Tensor
 
 __all__ = ["fold", "reshaped", "sections", "sliced"]
 

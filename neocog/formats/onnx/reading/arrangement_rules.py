@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from neocog.formats.onnx.call import Call, Results, onnx_operator
-from neocog.formats.onnx.constants import reshaped, sections
-from neocog.formats.onnx.signals import (
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
+from neocog.formats.onnx.reading.constants import reshaped, sections
+from neocog.formats.onnx.reading.paddings import circular
+from neocog.formats.onnx.reading.signals import (
     COLUMN,
     FLAT,
     GROUPS,
@@ -18,7 +19,7 @@ from neocog.formats.onnx.signals import (
     Pending,
     Signal,
 )
-from neocog.formats.onnx.uneven_pools import gathered
+from neocog.formats.onnx.reading.uneven_pools import gathered
 from neocog.layers import (
     ChannelShuffle,
     CircularPad2d,
@@ -254,7 +255,8 @@ def _pad(call: Call) -> Results:
 def _gather(call: Call) -> Results:
     """Rows or columns of a map: circular padding, or the windows of an uneven pooling."""
     value = call.value()
-    x = value.source if isinstance(value, Pending) else call.signal()
+    given = value if isinstance(value, Pending) else call.signal()
+    x = given.source if isinstance(given, Pending) else given
     axis, places = call.integer("axis", 0), call.constant(1)
     if x.order == FLAT and axis == 0 and places.size == x.axes(call.batch)[0]:
         if np.array_equal(places.reshape(-1), np.arange(places.size)):
@@ -263,14 +265,13 @@ def _gather(call: Call) -> Results:
     if x.order != PLAIN or len(x.shape) != 3 or axis not in (2, 3):
         raise call.refused("single rows or columns are read only as padding, or to be pooled")
     size = x.shape[axis - 1]
-    if places.ndim == 2 or isinstance(value, Pending):
-        return gathered(call, value, axis, places)
+    if places.ndim == 2 or isinstance(given, Pending):
+        return gathered(call, given, axis, places)
     row = places.reshape(-1).tolist()
     for before in range(size + 1):
         after = len(row) - size - before
         if after >= 0 and row == [place % size for place in range(-before, size + after)]:
-            sides = (0, 0, before, after) if axis == 2 else (before, after, 0, 0)
-            return call.add(call.made(CircularPad2d, sides), x)
+            return circular(call, x, axis, before, after)
         if after < 0:
             break
     raise call.refused("the rows or columns are those of no padding")

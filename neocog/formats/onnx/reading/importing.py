@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError
-from neocog.formats.onnx.messages import Operation
-from neocog.formats.onnx.safety import MOST_FOLDED_BYTES, MOST_LAYERS
-from neocog.formats.onnx.signals import Pending, Picture, Signal
+from neocog.formats.onnx.reading.messages import Operation
+from neocog.formats.onnx.reading.safety import MOST_FOLDED_BYTES, MOST_LAYERS
+from neocog.formats.onnx.reading.signals import Pending, Picture, Signal
+from neocog.formats.onnx.reading.tensors import Tensor
 from neocog.layers import Graph, Layer, Node, Shape
 from neocog.layers.graph import IMAGE
 
@@ -25,6 +26,7 @@ _LONGEST_NAME = 100
 _MOST_NAMES = 16
 # PyTorch's names of nodes: "/layer1/layer1.0/conv1/Conv" of its first exporter, "node_relu_3" of
 # its second, which calls what its own functions consist of "n4".
+_PADDING = ("Pad", "Gather")
 _OF_FUNCTION = re.compile(r"n\d+(_\d+)?|_?\d+")
 
 
@@ -35,20 +37,33 @@ class Importing:
         image: shape of an image.
         batch: the number of images for which the graph is read. If the file leaves it open, it is
             a number that no other axis has.
-        values: what each value of the graph is, by name.
+        values: what each value of the graph is so far, by name; the file's tensors come when they
+            are read (`value`).
         preprocessing: scale and shift of the image, once something has read it.
 
     Args:
         image: (channels, height, width) of an image.
         batch: as above.
         uses: how often each value of the graph is read.
+        tensors: the file's, by name.
+        look: scale and shift of the image by which the network's own computation begins, if that is
+            known; what comes after them is of the layers.
     """
 
-    def __init__(self, image: Shape, batch: int, uses: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        image: Shape,
+        batch: int,
+        uses: Mapping[str, int],
+        tensors: Mapping[str, Tensor],
+        look: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+    ) -> None:
         self.image = image
         self.batch = batch
         self.values: dict[str, Anything] = {}
         self._uses = uses
+        self._tensors = tensors
+        self._look = look
         self._seen_as: dict[str, list[str]] = {}
         self.preprocessing: tuple[tuple[float, ...], tuple[float, ...]] | None = None
         self._nodes: dict[str, Node] = {}
@@ -56,8 +71,18 @@ class Importing:
         self._shapes: dict[str, Shape] = {IMAGE: image}
         self._folded = 0
 
+    def value(self, name: str) -> Anything | None:
+        """What a value of the graph is; None if nothing has given it yet."""
+        if name not in self.values and name in self._tensors:
+            self.values[name] = self._tensors[name].array()
+        return self.values.get(name)
+
     def keep(self, name: str, value: Anything) -> None:
         """Note what a value of the graph is."""
+        if isinstance(value, Picture) and self._look is not None and value.floats:
+            given = zip((value.scale, value.shift), self._look, strict=True)
+            if all(np.allclose(one, known, rtol=1e-4, atol=1e-5) for one, known in given):
+                value = self.read_image(value)
         self.values[name] = value
         if isinstance(value, Signal):
             self._seen_as.setdefault(value.layer, []).append(name)
@@ -85,13 +110,22 @@ class Importing:
     def replaced(self, x: Signal, layer: Layer, state: dict[str, NDArray[Any]]) -> Signal:
         """Another layer in the place of the one that gives x, or beside it if others read that."""
         node = self._nodes[x.layer]
-        names = self._seen_as.get(x.layer, [])
-        if len(names) > _MOST_NAMES or any(self._uses.get(name) != 1 for name in names):
+        if not self.is_read_once(x):
             source = self.signal(node.inputs[0]).seen(x.order, x.groups)
             return self.add(x.layer, layer, (source,), state)
         self._nodes[x.layer] = Node(x.layer, layer, node.inputs)
         self._state |= {f"{x.layer}.{part}": array for part, array in state.items()}
         return x
+
+    def is_read_once(self, x: Signal) -> bool:
+        """Whether nobody but who asks reads the layer that gives x."""
+        names = self._seen_as.get(x.layer, [])
+        return len(names) <= _MOST_NAMES and all(self._uses.get(name) == 1 for name in names)
+
+    def without(self, x: Signal) -> Signal:
+        """What the layer that gives x reads; the layer, which has no arrays, is taken out."""
+        (source,) = self._nodes.pop(x.layer).inputs
+        return self.signal(source)
 
     def node(self, name: str) -> Node | None:
         """The layer of this name; None for the image."""
@@ -163,7 +197,9 @@ def layer_name(operation: Operation, weight: str = "") -> str:
         operation: the node.
         weight: the name of a tensor of it.
     """
-    scope = operation.name.strip("/").rpartition("/")[0]
+    # Two of an operator in a layer are "conv/Gather" and "conv/Gather/2" in neocog's files.
+    whole = re.sub(rf"(?<=/{operation.operator})/\d+$", "", operation.name)
+    scope = whole.strip("/").rpartition("/")[0]
     if weight.endswith((".weight", ".running_mean")) and "::" not in weight:
         name = weight.rpartition(".")[0]
     elif scope:
@@ -177,7 +213,7 @@ def layer_name(operation: Operation, weight: str = "") -> str:
             layer = operation.attributes.get("layer")  # of a pattern
             name = type(layer).__name__ if isinstance(layer, Layer) else operation.operator
             name = name.lower()
-    if operation.operator == "Pad" and scope:
+    if operation.operator in _PADDING and scope:
         name += ".pad"  # the name itself is the convolution's
     plain = re.sub(r"[^0-9A-Za-z_.-]+", "_", name)[:_LONGEST_NAME].strip("_.")
     return plain or operation.operator.lower()

@@ -9,7 +9,9 @@ The first and the last step can be left out. Weights have PyTorch's names, and a
 and its output have the layer's name. The same network gives the same bytes.
 """
 
+import io
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,15 @@ from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.metadata import gives_probabilities, metadata_of
-from neocog.formats.onnx import pooling_layer_rules as pooling_layer_rules  # registers its rules
-from neocog.formats.onnx.builder import GraphBuilder, LayerNodes
-from neocog.formats.onnx.layer_rules import onnx_nodes
+from neocog.formats.model_file import describe_network
+from neocog.formats.onnx.fingerprint import DESCRIPTION, FINGERPRINT, fingerprint
+from neocog.formats.onnx.reading.content import Content
+from neocog.formats.onnx.reading.messages import parse
+from neocog.formats.onnx.writing import (
+    pooling_layer_rules as pooling_layer_rules,  # registers its rules
+)
+from neocog.formats.onnx.writing.builder import GraphBuilder, LayerNodes
+from neocog.formats.onnx.writing.layer_rules import onnx_nodes
 from neocog.formats.parts import ModelParts
 from neocog.layers import Graph, Shape
 from neocog.limits import readable
@@ -94,20 +102,35 @@ def make_onnx(parts: ModelParts, *, pictures: bool = True, softmax: bool = True)
         _probabilities(parts, builder)
         output = PROBABILITIES
     last = _info(output, graph.output_shape)
-    infos = [_info(name, shape) for name, shape in shapes.items()]
-    made = helper.make_graph(
-        builder.nodes, "neocog", [first], [last], builder.initializers, value_info=infos
-    )
+    constants = [one for one in builder.initializers if one.name not in state]
     model = helper.make_model(
-        made,
+        helper.make_graph(builder.nodes, "neocog", [first], [last], constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=_IR_VERSION,
         producer_name="neocog",
         producer_version=__version__,
     )
-    helper.set_model_props(model, metadata_of(parts, pictures=pictures, softmax=softmax))
+    said = metadata_of(parts, pictures=pictures, softmax=softmax) | _description(parts, model)
+    helper.set_model_props(model, said)
+    model.graph.initializer.extend(one for one in builder.initializers if one.name in state)
+    model.graph.value_info.extend(_info(name, shape) for name, shape in shapes.items())
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _description(parts: ModelParts, skeleton: ModelProto) -> dict[str, str]:
+    """The metadata by which the network comes back as it is; none if it could not be read.
+
+    Args:
+        parts: of the network.
+        skeleton: its model without weights.
+    """
+    try:
+        text = describe_network(replace(parts, notes={}))
+        graph = parse(Content(io.BytesIO(skeleton.SerializeToString())))
+    except (ArchitectureError, FormatError):  # such as of a layer of the user's own
+        return {}
+    return {DESCRIPTION: text, FINGERPRINT: fingerprint(graph, parts.state)}
 
 
 def _info(name: str, shape: Shape) -> ValueInfoProto:

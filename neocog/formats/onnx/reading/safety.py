@@ -15,11 +15,16 @@ __all__ = [
     "MOST_ATTRIBUTES",
     "MOST_AXES",
     "MOST_BYTES",
+    "MOST_DESCRIPTION_BYTES",
     "MOST_ENTRIES",
     "MOST_FOLDED_BYTES",
     "MOST_LAYERS",
+    "MOST_METADATA",
+    "MOST_METADATA_BYTES",
     "MOST_NODES",
+    "MOST_PACKED_BYTES",
     "MOST_TENSORS",
+    "MOST_TEXT_BYTES",
     "NEWEST_OPSET",
     "check_operator",
     "check_opset",
@@ -29,15 +34,25 @@ __all__ = [
 
 #: Of a file: a message of Protocol Buffers cannot be larger.
 MOST_BYTES = 2**31
-#: Of a graph. PyTorch's first exporter writes some 15 nodes for a layer at worst.
-MOST_NODES = 20_000
-#: As in `neocog.formats.model_file`.
-MOST_LAYERS = 10_000
-MOST_TENSORS = 50_000
+#: Of a graph. A ResNet of 1,001 layers has 3,300.
+MOST_NODES = 5_000
+#: Of the network: a node may become several.
+MOST_LAYERS = 5_000
+MOST_TENSORS = 20_000
 MOST_AXES = 8
-#: Of a node, and numbers in one of them.
+#: Of a node.
 MOST_ATTRIBUTES = 100
-MOST_ENTRIES = 2**16
+#: Numbers and texts in rows of attributes, of all nodes together.
+MOST_ENTRIES = 2**18
+#: Of all names together.
+MOST_TEXT_BYTES = 2**22
+#: Of integers that are packed; they take 30 times as much while they are read.
+MOST_PACKED_BYTES = 2**20
+#: Of what must be in memory at once: long fields that are no tensors of the graph, and metadata.
+MOST_DESCRIPTION_BYTES = 2**25
+MOST_METADATA = 1000
+#: Of an entry of the metadata; longer ones are not ours.
+MOST_METADATA_BYTES = 2**22
 #: Numbers that an operator of constants may give, and bytes of all such together.
 LARGEST_FOLDED = 2**16
 MOST_FOLDED_BYTES = 2**25

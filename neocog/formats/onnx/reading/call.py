@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError, FormatError, printable
-from neocog.formats.onnx.importing import Anything, Importing, layer_name
-from neocog.formats.onnx.messages import Operation
-from neocog.formats.onnx.signals import PLAIN, Pending, Picture, Signal
+from neocog.formats.onnx.reading.importing import Anything, Importing, layer_name
+from neocog.formats.onnx.reading.messages import Operation
+from neocog.formats.onnx.reading.signals import PLAIN, Pending, Picture, Signal
 from neocog.layers import Layer
 
-__all__ = ["RULES", "Call", "Results", "Rule", "onnx_operator"]
+__all__ = ["RULES", "Call", "Results", "Rule", "onnx_operator", "shortest"]
 
 Results = Anything | list[Anything]
 Rule = Callable[["Call"], Results]
@@ -31,6 +31,11 @@ def onnx_operator(*operators: str) -> Callable[[Rule], Rule]:
         return rule
 
     return register
+
+
+def shortest(number: float) -> float:
+    """The shortest decimal that is this number in float32."""
+    return float(str(np.float32(number)))
 
 
 class Call:
@@ -57,9 +62,10 @@ class Call:
         if not self.given(at):
             raise FormatError(f"{self.operation.where} has no input {at}.")
         name = self.operation.inputs[at]
-        if name not in self.importing.values:
+        found = self.importing.value(name)
+        if found is None:
             raise FormatError(f"{self.operation.where} reads {name!r}, which nothing before gives.")
-        return self.importing.values[name]
+        return found
 
     def is_constant(self, at: int) -> bool:
         """Whether an input is there and constant."""
@@ -135,11 +141,11 @@ class Call:
         return int(self.attribute(name, int, default))
 
     def real(self, name: str, default: float) -> float:
-        """A number, as the decimal that was meant: 0.1 of float32's 0.10000000149."""
+        """A number of float32, as the shortest decimal: 0.1 instead of 0.10000000149."""
         found = float(self.attribute(name, float | int, default))  # type: ignore[arg-type]
         if not math.isfinite(found):
             raise self.refuse(name, "a finite number")
-        return float(f"{found:.7g}")
+        return shortest(found)
 
     def text(self, name: str, default: str) -> str:
         """A text."""

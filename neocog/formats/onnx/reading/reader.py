@@ -7,7 +7,7 @@ are recognized as layers (`patterns`), and each remaining operator becomes a lay
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ import numpy as np
 from neocog.errors import ArchitectureError, FormatError, NeocogError, printable
 from neocog.files import open_regular
 from neocog.formats.model_file import check_shapes
-from neocog.formats.onnx.importing import Importing
-from neocog.formats.onnx.messages import FLOAT, UINT8, Model, Operation, Value, parse
-from neocog.formats.onnx.operator_rules import evaluate
-from neocog.formats.onnx.patterns import simplified
-from neocog.formats.onnx.safety import MOST_BYTES, check_state
-from neocog.formats.onnx.signals import PIXELS, PLAIN, Pending, Picture, Signal
+from neocog.formats.onnx.reading.content import Content
+from neocog.formats.onnx.reading.described import described, state_of
+from neocog.formats.onnx.reading.importing import Importing
+from neocog.formats.onnx.reading.messages import Model, Operation, Value, parse
+from neocog.formats.onnx.reading.operator_rules import evaluate
+from neocog.formats.onnx.reading.patterns import simplified
+from neocog.formats.onnx.reading.safety import MOST_BYTES, check_state
+from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, Pending, Picture, Signal
+from neocog.formats.onnx.reading.tensors import FLOAT, UINT8
 from neocog.formats.parts import ModelParts
 from neocog.layers import Graph, Scale, Sigmoid, image_shape
 from neocog.layers.graph import IMAGE
@@ -70,14 +73,15 @@ def read_onnx(path: str | Path, *, weights: bool = True) -> Import:
     """
     try:
         with open_regular(path) as file:
-            length = file.seek(0, 2)
-            if length > MOST_BYTES:
-                raise FormatError(f"it has {readable(length)}; an ONNX file has at most 2 GiB.")
-            # The file, and the network's own copies of its arrays, twice.
-            require_memory(3 * length, "Reading this network", "Close other programs.")
-            file.seek(0)
-            content = file.read(length)
-        return _imported(parse(content), len(content), weights)
+            content = Content(file)
+            if content.length > MOST_BYTES:
+                raise FormatError(
+                    f"it has {readable(content.length)}; an ONNX file has at most 2 GiB."
+                )
+            model = parse(content)
+            # The tensors, and the network's own copies of them, twice.
+            require_memory(3 * content.length, "Reading this network", "Close other programs.")
+            return _imported(model, content.length, weights)
     except (FormatError, ArchitectureError) as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
     except NeocogError as error:
@@ -87,11 +91,15 @@ def read_onnx(path: str | Path, *, weights: bool = True) -> Import:
 
 
 def _imported(model: Model, length: int, weights: bool) -> Import:
+    said = _Said.of(model.metadata)
+    ours = described(model, length)
+    if ours is not None:
+        state = state_of(model, ours, said.counts) if weights else {}
+        return Import(replace(ours, state=state))
     operations = simplified(model)
     image = _image(model)
     if len(model.outputs) != 1:
         raise FormatError(f"it has {len(model.outputs)} outputs; a network has one, the scores.")
-    said = _Said.of(model.metadata)
     order = PIXELS if _begins_with_pixels(operations, image.name) else PLAIN
     batch, *sizes = image.shape
     c, h, w = (sizes[2], *sizes[:2]) if order == PIXELS else sizes
@@ -101,10 +109,9 @@ def _imported(model: Model, length: int, weights: bool) -> Import:
         )
     shape = image_shape((c, h, w))
     uses = Counter(name for one in operations for name in one.inputs)
-    importing = Importing(shape, batch or _ANY_BATCH, uses)
-    for name, tensor in model.tensors.items():
-        if uses[name]:
-            importing.values[name] = tensor.array()
+    known = said.preprocessing if image.kind == UINT8 else None
+    look = None if known is None else (known.scale, known.shift)
+    importing = Importing(shape, batch or _ANY_BATCH, uses, model.tensors, look)
     picture = Picture(shape, order, np.ones(shape[0]), np.zeros(shape[0]), image.kind == FLOAT)
     prepared = image.kind == FLOAT and said.preprocessing is not None
     importing.values[image.name] = Signal(IMAGE, shape, order) if prepared else picture

@@ -1,16 +1,18 @@
 """Rules of ONNX's operators that become layers with weights."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.formats.onnx.call import Call, Results, onnx_operator
-from neocog.formats.onnx.patterns import NORMALIZE
-from neocog.formats.onnx.signals import PIXELS, PLAIN, ROWS, Signal
-from neocog.formats.onnx.uneven_pools import means
-from neocog.formats.onnx.windows import pads_of, pair
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator
+from neocog.formats.onnx.reading.paddings import own_padding
+from neocog.formats.onnx.reading.patterns import NORMALIZE
+from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, ROWS, Signal
+from neocog.formats.onnx.reading.uneven_pools import means
+from neocog.formats.onnx.reading.windows import pads_of, pair
 from neocog.layers import (
     BatchNorm2d,
     Conv2d,
@@ -39,8 +41,11 @@ def _conv(call: Call) -> Results:
     if (top, left) != (bottom, right):
         x = call.add(ZeroPad2d((left, right, top, bottom)), x)
         padding = (0, 0)
+    mode = "zeros"
+    if not any((*padding, bottom, right)):
+        x, padding, mode = own_padding(call, x)
     layer = call.made(Conv2d, each * groups, out, tuple(kernel), stride, padding, dilation, groups,
-        call.given(2),
+        call.given(2), mode,
     )  # fmt: skip
     state = {"weight": weight}
     if call.given(2):
@@ -57,8 +62,11 @@ def _batch_norm(call: Call) -> Results:
     c = x.shape[0]
     parts = ("weight", "bias", "running_mean", "running_var")
     state = {part: _vector(call, at, c) for at, part in enumerate(parts, 1)}
+    affine = not _does_nothing(call, state)
+    if not affine:
+        del state["weight"], state["bias"]
     momentum = float(f"{1 - call.real('momentum', 0.9):.6g}")
-    layer = call.made(BatchNorm2d, c, call.real("epsilon", 1e-5), momentum)
+    layer = call.made(BatchNorm2d, c, call.real("epsilon", 1e-5), momentum, affine)
     state["num_batches_tracked"] = np.zeros((), np.int64)
     return call.add(layer, x, tensor=1, state=state)
 
@@ -109,7 +117,9 @@ def _layer_norm(call: Call) -> Results:
     c = x.shape[0]
     state = {"weight": _vector(call, 1, c)}
     state["bias"] = _vector(call, 2, c) if call.given(2) else np.zeros(c, np.float32)
-    layer = call.made(LayerNorm2d, c, call.real("epsilon", 1e-5))
+    if _does_nothing(call, state):
+        state = {}
+    layer = call.made(LayerNorm2d, c, call.real("epsilon", 1e-5), bool(state))
     return call.add(layer, x, tensor=1, state=state)
 
 
@@ -136,8 +146,10 @@ def _instance_norm(call: Call) -> Results:
         return call.add(call.made(GroupNorm, x.groups, x.shape[0], eps, False), x)
     x = call.map()
     c = x.shape[0]
-    layer = call.made(GroupNorm, c, c, eps)
     state = {"weight": _vector(call, 1, c), "bias": _vector(call, 2, c)}
+    if _does_nothing(call, state):
+        state = {}
+    layer = call.made(GroupNorm, c, c, eps, bool(state))
     return call.add(layer, x, tensor=1, state=state)
 
 
@@ -155,6 +167,12 @@ def _group_norm(call: Call) -> Results:
         arrays.append(_sized(call, at, array, c))
     state = {"weight": arrays[0], "bias": arrays[1]}
     return call.add(layer, x, tensor=1, state=state)
+
+
+def _does_nothing(call: Call, state: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a normalization's weight and bias are 1 and 0, and no parameters by their names."""
+    named = any(name.endswith((".weight", ".bias")) for name in call.operation.inputs)
+    return not named and bool((state["weight"] == 1).all()) and not state["bias"].any()
 
 
 def affine(

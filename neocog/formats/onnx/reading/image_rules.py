@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.formats.onnx.call import Call
-from neocog.formats.onnx.signals import PIXELS, PLAIN, Picture
+from neocog.formats.onnx.reading.call import Call
+from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, Picture
 
 __all__ = ["of_image"]
 

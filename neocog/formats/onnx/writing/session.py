@@ -8,7 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from neocog.formats.onnx.writer import SCORES
+from neocog.formats.onnx.writing.writer import SCORES
 
 __all__ = ["OnnxSession", "runtime"]
 

@@ -1,6 +1,6 @@
 """Kernels, strides and paddings of ONNX's convolutions and pools."""
 
-from neocog.formats.onnx.call import Call
+from neocog.formats.onnx.reading.call import Call
 from neocog.layers import Shape
 
 __all__ = ["Pads", "pads_of", "pair"]

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from functools import reduce
 
-from neocog.formats.onnx.builder import LayerNodes
+from neocog.formats.onnx.writing.builder import LayerNodes
 from neocog.layers import (
     ELU,
     GELU,

@@ -14,6 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto
 
+from neocog.formats.onnx.fingerprint import DESCRIPTION, FINGERPRINT
+
 __all__ = ["quantize"]
 
 # Pictures that are passed through the network at a time, to see its maps' ranges.
@@ -68,7 +70,8 @@ def quantize(model: ModelProto, inputs: NDArray[Any]) -> ModelProto:
         )
         quantized = onnx.load(found)
     del quantized.metadata_props[:]
-    quantized.metadata_props.extend(model.metadata_props)
+    ours = (DESCRIPTION, FINGERPRINT)  # of the graph before
+    quantized.metadata_props.extend(one for one in model.metadata_props if one.key not in ours)
     onnx.checker.check_model(quantized, full_check=True)
     return quantized
 

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neocog.formats.onnx.call import Call, Results, onnx_operator
-from neocog.formats.onnx.signals import PIXELS, PLAIN, Pending, Signal
-from neocog.formats.onnx.weight_rules import affine
-from neocog.layers import Add, CircularPad2d, Concat, Multiply, Scale
+from neocog.formats.onnx.reading.call import Call, Results, onnx_operator, shortest
+from neocog.formats.onnx.reading.paddings import circular
+from neocog.formats.onnx.reading.signals import PIXELS, PLAIN, Pending, Signal
+from neocog.formats.onnx.reading.weight_rules import affine
+from neocog.layers import Add, Concat, Multiply, Scale
 
 __all__: list[str] = []
 
@@ -67,7 +68,7 @@ def _signals(call: Call) -> list[Signal]:
 
 def _scaled(call: Call, x: Signal, factor: Array) -> Signal:
     if factor.size == 1 and factor.ndim <= len(x.axes(call.batch)):
-        number = float(f"{factor.item():.9g}")
+        number = shortest(factor.item())
         return x if number == 1 else call.add(call.made(Scale, number), x)
     row = _of_channels(call, x, factor)
     return affine(call, x, call.importing.charged(row.astype(np.float32)), None)
@@ -133,6 +134,4 @@ def _circular(call: Call, values: list[Any]) -> Signal:
         ):
             raise call.refused("parts of a map are read as circular padding only")
         added[behind] = length
-    before, after = added
-    sides = (0, 0, before, after) if axis == 2 else (before, after, 0, 0)
-    return call.add(call.made(CircularPad2d, sides), whole)
+    return circular(call, whole, axis, *added)
