@@ -5,8 +5,6 @@ and writes, and none of them knows about it.
 """
 
 import copy
-import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,31 +14,19 @@ from numpy.typing import NDArray
 
 from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
+from neocog.extras import module_of_extra
 from neocog.formats import ModelParts, save_parts
 from neocog.layers import Graph, Layer, Node, Shape, chain
 from neocog.layers.listing import listing
 from neocog.limits import require_memory
 from neocog.losses import probabilities_of
-from neocog.network_values import Trained, Values, copied_state, size_of
+from neocog.network_values import Trained, Values, changing, copied_state, size_of
 from neocog.preprocessing import Preprocessing
 from neocog.random import TorchStream
 from neocog.settings.training import LOSSES
 from neocog.validation import choice, instance, real
 
 __all__ = ["Network", "Trained", "check_network"]
-
-# Held while a network's values are replaced by values derived from them.
-_changing = threading.Lock()
-
-
-def _let_go() -> None:
-    """Make a new lock in a forked process, which has no thread that would release the old one."""
-    global _changing
-    _changing = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
 
 
 class Network:
@@ -191,7 +177,7 @@ class Network:
     @preprocessing.setter
     def preprocessing(self, value: Preprocessing) -> None:
         checked = self._checked(value)
-        with _changing:
+        with changing():
             self._values = self._values.override(preprocessing=checked)
 
     @property
@@ -207,7 +193,7 @@ class Network:
     def temperature(self, value: float) -> None:
         wanted = "a number above 0, such as 1.5"
         checked = real("temperature", value, above=0, wanted=wanted, error=ArchitectureError)
-        with _changing:
+        with changing():
             self._values = self._values.override(temperature=checked)
 
     @property
@@ -283,7 +269,7 @@ class Network:
         self._replace(stream.initial_state(self._graph))
 
     def _replace(self, state: dict[str, NDArray[Any]]) -> None:
-        with _changing:
+        with changing():
             self._values = self._values.override(state=state)
             self.trained = None
 
@@ -297,7 +283,7 @@ class Network:
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set every parameter and buffer from `state`; names and shapes must be the network's.
 
-        The arrays are copied.
+        The arrays are copied, and may be tensors of PyTorch's: ``module.state_dict()``.
         """
         self._replace(copied_state(state, self.state_shapes))
 
@@ -384,6 +370,18 @@ class Network:
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors``, or only the weights to a ``.pth``, completely or not at all."""
         save_parts(self.parts(), path)
+
+    def to_torch(self) -> Any:
+        """A ``torch.nn.Module`` with this network's layers and names, and copies of its weights.
+
+        For what it takes and gives see `neocog.torch_engine.module.to_torch`.
+
+        Raises:
+            ArchitectureError: a layer has a name that PyTorch reserves, such as ``forward``.
+            NeocogError: PyTorch is not installed.
+        """
+        home = "neocog.torch_engine.module"
+        return module_of_extra(home, "to_torch()", "PyTorch", "torch").to_torch(self)
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
         return iter(self._graph.layers.items())

@@ -1,5 +1,7 @@
 """The values that a network's predictions depend on besides its layers."""
 
+import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,24 @@ from neocog.layers import Shape, state_dtype
 from neocog.preprocessing import Preprocessing
 from neocog.validation import instance
 
-__all__ = ["Trained", "Values", "copied_state", "size_of"]
+__all__ = ["Trained", "Values", "changing", "copied_state", "size_of"]
+
+_lock = threading.Lock()
+
+
+def changing() -> threading.Lock:
+    """The lock that is held while a network's values are replaced by values derived from them."""
+    return _lock
+
+
+def _let_go() -> None:
+    """Make a new lock in a forked process, which has no thread that would release the old one."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 @dataclass(frozen=True)
@@ -105,7 +124,7 @@ def size_of(shape: Shape) -> int:
 def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
     """A copy of an array of a state dict, converted to the network's type."""
     try:
-        given = np.asarray(value)
+        given = np.asarray(_on_cpu(value))
     except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError comes from PyTorch
         raise ArchitectureError(f"{name} is no array of numbers: {error}.") from None
     if given.shape != shape:
@@ -120,3 +139,13 @@ def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
     if not np.isfinite(found).all() and not (np.isfinite(given) == np.isfinite(found)).all():
         raise ArchitectureError(f"{name} holds numbers that are too large for float32.")
     return found
+
+
+def _on_cpu(value: Any) -> Any:
+    """A tensor of PyTorch's as one that NumPy can read; anything else as it is."""
+    if not (hasattr(value, "detach") and hasattr(value, "cpu")):
+        return value
+    value = value.detach().cpu()
+    # NumPy knows no bfloat16, whose numbers float32 has, too.
+    is_short = value.is_floating_point() and value.element_size() < np.dtype(np.float32).itemsize
+    return value.float() if is_short else value
