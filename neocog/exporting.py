@@ -5,7 +5,6 @@ What computes by itself, ONNX and PyTorch's program, is run beside neocog before
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from neocog.data import Data
 from neocog.data.images import Dataset, mixed
-from neocog.errors import DataError, FormatError, NeocogError, printable
+from neocog.errors import DataError, FormatError, NeocogError
+from neocog.extras import module_of_extra
 from neocog.files import exists, write_bytes
 from neocog.formats import save_parts
 from neocog.formats.metadata import gives_probabilities
@@ -230,13 +230,7 @@ def _writer_of(format_: str) -> ModuleType:
         "onnx": ("formats.onnx.writing.session", "onnx and onnxruntime", "onnx"),
         "torch-export": ("torch_engine.exported_program", "PyTorch", "torch"),
     }[format_]
-    try:
-        return import_module(f"neocog.{name}")
-    except ImportError as error:
-        raise NeocogError(
-            f"{format_} is written by {packages}, which cannot be imported "
-            f"({printable(str(error))}): pip install 'neocog[{extra}]'"
-        ) from error
+    return module_of_extra(f"neocog.{name}", format_, packages, extra)
 
 
 def _format(path: Path, to: str | None) -> str:
