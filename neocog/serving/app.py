@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from neocog.answers import answered, best_of
+from neocog.answers import answer_of, answered
 from neocog.errors import printable
 from neocog.serving.batching import Batching
 from neocog.serving.bodies import Bodies
@@ -192,25 +190,13 @@ class _Predict:
             raise RefusedError(_why(pictures, found))
         rows = iter(await self._service.batching.predict(served, good))
         self._service.metrics.add("pictures", len(good))
-        least = (network.threshold if threshold is None else threshold) or None
+        least = network.threshold if threshold is None else threshold
         return [
-            _told(picture.name, one, rows, served.labels, top, least)
+            answered(picture.name, [], f"The picture {one}")
+            if isinstance(one, str)
+            else answer_of(picture.name, next(rows), served.labels, network.loss, top, least)
             for picture, one in zip(pictures, found, strict=True)
         ]
-
-
-def _told(
-    name: str,
-    decoded: Decoded,
-    rows: Any,
-    labels: tuple[str, ...],
-    top: int,
-    threshold: float | None,
-) -> dict[str, Any]:
-    if isinstance(decoded, str):
-        return answered(name, [], f"The picture {decoded}")
-    row: NDArray[np.float32] = next(rows)
-    return answered(name, best_of(row, labels, top), threshold=threshold)
 
 
 def _why(pictures: list[Payload], found: list[Decoded]) -> str:
