@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
+from neocog.extras import module_of_extra
 from neocog.formats import ModelParts, save_parts
 from neocog.layers import Graph, Layer, Node, Shape, chain
 from neocog.layers.listing import listing
@@ -286,7 +287,7 @@ class Network:
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set every parameter and buffer from `state`; names and shapes must be the network's.
 
-        The arrays are copied.
+        The arrays are copied, and may be tensors of PyTorch's: ``module.state_dict()``.
         """
         self._replace(copied_state(state, self.state_shapes))
 
@@ -383,6 +384,18 @@ class Network:
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors``, or only the weights to a ``.pth``, completely or not at all."""
         save_parts(self.parts(), path)
+
+    def to_torch(self) -> Any:
+        """A ``torch.nn.Module`` with this network's layers and names, and copies of its weights.
+
+        For what it takes and gives see `neocog.torch_engine.module.to_torch`.
+
+        Raises:
+            ArchitectureError: a layer has a name that PyTorch reserves, such as ``forward``.
+            NeocogError: PyTorch is not installed.
+        """
+        home = "neocog.torch_engine.module"
+        return module_of_extra(home, "to_torch()", "PyTorch", "torch").to_torch(self)
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
         return iter(self._graph.layers.items())
