@@ -174,6 +174,9 @@ def main() -> int:
         hint="neocog serve --allow-host NAME allows another name.",
     )
     service = Service(model, batching, guard, limits, metrics)
+    # What has been loaded stays: nobody needs to look for garbage in it every few requests.
+    gc.collect()
+    gc.freeze()
     listener = socket.socket(fileno=work.listener)
     listener.setblocking(False)
     asyncio.run(_Server(service, is_last=work.is_last).serve([listener]))
