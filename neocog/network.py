@@ -362,17 +362,10 @@ class Network:
 
     def parts(self, notes: Mapping[str, Any] | None = None) -> ModelParts:
         """The parts that a model file has, with notes about the training."""
-        values = self._values
-        return ModelParts(
-            self._graph,
-            values.arrays(),
-            values.preprocessing,
-            self._classes,
-            values.temperature,
-            self._threshold,
-            notes or {},
-            self._loss,
-        )
+        values, notes = self._values, notes or {}
+        look, temperature = values.preprocessing, values.temperature
+        said = (look, self._classes, temperature, self._threshold, notes, self._loss)
+        return ModelParts(self._graph, values.arrays(), *said)
 
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors``, or only the weights to a ``.pth``, completely or not at all."""
