@@ -5,42 +5,31 @@ and writes, and none of them knows about it.
 """
 
 import copy
-import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
+from neocog.extras import module_of_extra
 from neocog.formats import ModelParts, save_parts
 from neocog.layers import Graph, Layer, Node, Shape, chain
 from neocog.layers.listing import listing
 from neocog.limits import require_memory
 from neocog.losses import probabilities_of
-from neocog.network_values import Trained, Values, copied_state, size_of
+from neocog.network_values import Trained, Values, changing, copied_state, size_of
 from neocog.preprocessing import Preprocessing
 from neocog.random import TorchStream
 from neocog.settings.training import LOSSES
 from neocog.validation import choice, instance, real
 
+if TYPE_CHECKING:
+    from neocog.engines import Chosen
+
 __all__ = ["Network", "Trained", "check_network"]
-
-# Held while a network's values are replaced by values derived from them.
-_changing = threading.Lock()
-
-
-def _let_go() -> None:
-    """Make a new lock in a forked process, which has no thread that would release the old one."""
-    global _changing
-    _changing = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
 
 
 class Network:
@@ -131,6 +120,7 @@ class Network:
         self._values = Values(self._checked(preprocessing))
         self._threshold: float | None = None
         self._loss = LOSSES[0]
+        self._engine: Chosen | None = None
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
         #: For `neocog.fit`; None if the weights come from elsewhere.
@@ -191,7 +181,7 @@ class Network:
     @preprocessing.setter
     def preprocessing(self, value: Preprocessing) -> None:
         checked = self._checked(value)
-        with _changing:
+        with changing():
             self._values = self._values.override(preprocessing=checked)
 
     @property
@@ -207,7 +197,7 @@ class Network:
     def temperature(self, value: float) -> None:
         wanted = "a number above 0, such as 1.5"
         checked = real("temperature", value, above=0, wanted=wanted, error=ArchitectureError)
-        with _changing:
+        with changing():
             self._values = self._values.override(temperature=checked)
 
     @property
@@ -283,7 +273,7 @@ class Network:
         self._replace(stream.initial_state(self._graph))
 
     def _replace(self, state: dict[str, NDArray[Any]]) -> None:
-        with _changing:
+        with changing():
             self._values = self._values.override(state=state)
             self.trained = None
 
@@ -297,7 +287,7 @@ class Network:
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set every parameter and buffer from `state`; names and shapes must be the network's.
 
-        The arrays are copied.
+        The arrays are copied, and may be tensors of PyTorch's: ``module.state_dict()``.
         """
         self._replace(copied_state(state, self.state_shapes))
 
@@ -322,7 +312,7 @@ class Network:
         """
         values = self._values
         found: NDArray[np.float32]
-        scores, found = self._predictor(values).predict(images, threads)
+        scores, found = values.predictor(self._graph, self._engine).predict(images, threads)
         if values.temperature == 1 and self._loss == LOSSES[0]:
             return found
         return probabilities_of(self._loss, scores, values.temperature)
@@ -355,17 +345,27 @@ class Network:
         self, images: NDArray[np.uint8], *, threads: int | None = None
     ) -> NDArray[np.float32]:
         """The outputs before softmax or σ, float32 [n, classes]; images as in `predict_proba`."""
-        scores: NDArray[np.float32] = self._predictor(self._values).predict(images, threads)[0]
+        predictor = self._values.predictor(self._graph, self._engine)
+        scores: NDArray[np.float32] = predictor.predict(images, threads)[0]
         return scores
 
-    def _predictor(self, values: Values) -> Any:
-        """The predictor of these values, which is cached."""
-        if values.predictor is None:
-            # Imported here because Numba is slow to import, and only predictions need it.
-            from neocog.engine.predictor import Predictor
+    def use_engine(self, engine: "str | Chosen" = "auto", device: str | None = None) -> None:
+        """Choose what computes predictions from now on; neocog's kernels do where nobody chose.
 
-            values.predictor = Predictor(self._graph, values.arrays(), values.preprocessing)
-        return values.predictor
+        It is for `predict`, `predict_proba` and `predict_scores`, and so for `neocog.evaluate`.
+        Copies of the network keep it, files do not. Scores differ by rounding between engines.
+
+        Args:
+            engine: "neocog", "torch" or "auto", as `neocog.fit` takes them.
+            device: "cpu", "cuda", "cuda:1" or "mps", for PyTorch; a GPU, if None and there is one.
+
+        Raises:
+            NeocogError: PyTorch is asked for and not installed, or has no such device.
+        """
+        from neocog.engines import choose_for_predictions
+
+        chosen = choose_for_predictions(engine, device) if isinstance(engine, str) else engine
+        self._engine = None if chosen.engine == "neocog" else chosen
 
     def parts(self, notes: Mapping[str, Any] | None = None) -> ModelParts:
         """The parts that a model file has, with notes about the training."""
@@ -384,6 +384,18 @@ class Network:
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors``, or only the weights to a ``.pth``, completely or not at all."""
         save_parts(self.parts(), path)
+
+    def to_torch(self) -> Any:
+        """A ``torch.nn.Module`` with this network's layers and names, and copies of its weights.
+
+        For what it takes and gives see `neocog.torch_engine.module.to_torch`.
+
+        Raises:
+            ArchitectureError: a layer has a name that PyTorch reserves, such as ``forward``.
+            NeocogError: PyTorch is not installed.
+        """
+        home = "neocog.torch_engine.module"
+        return module_of_extra(home, "to_torch()", "PyTorch", "torch").to_torch(self)
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
         return iter(self._graph.layers.items())

@@ -1,18 +1,40 @@
 """The values that a network's predictions depend on besides its layers."""
 
+import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError
-from neocog.layers import Shape, state_dtype
+from neocog.layers import Graph, Shape, state_dtype
 from neocog.preprocessing import Preprocessing
 from neocog.validation import instance
 
-__all__ = ["Trained", "Values", "copied_state", "size_of"]
+if TYPE_CHECKING:
+    from neocog.engines import Chosen, Predicts
+
+__all__ = ["Trained", "Values", "changing", "copied_state", "size_of"]
+
+_lock = threading.Lock()
+
+
+def _let_go() -> None:
+    """Make a new lock in a forked process, which has no thread that would release the old one."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def changing() -> threading.Lock:
+    """The lock that is held while a network's values are replaced by values derived from them."""
+    return _lock
 
 
 @dataclass(frozen=True)
@@ -31,7 +53,7 @@ class Trained:
 
 
 class Values:
-    """Weights and preprocessing of a network, with the predictor that was made from them.
+    """Weights and preprocessing of a network, with the predictors that were made from them.
 
     Values are immutable: a network whose weights or preprocessing change gets new ones. So a cached
     predictor never belongs to other values, whichever thread changes the network; and networks with
@@ -47,7 +69,7 @@ class Values:
         self.preprocessing = preprocessing
         self.state = state
         self.temperature = temperature
-        self.predictor: Any = None
+        self._predictors: dict[Chosen | None, Predicts] = {}
         for array in (state or {}).values():
             array.setflags(write=False)
 
@@ -59,14 +81,24 @@ class Values:
             )
         return self.state
 
+    def predictor(self, graph: Graph, chosen: "Chosen | None") -> "Predicts":
+        """What predicts by these values on an engine, neocog's own if None; it is cached."""
+        if chosen not in self._predictors:
+            # Imported here because Numba is slow to import, and only predictions need it.
+            from neocog.engines import make_predictor
+
+            made = make_predictor(chosen, graph, self.arrays(), self.preprocessing)
+            self._predictors[chosen] = made
+        return self._predictors[chosen]
+
     def override(self, **changes: Any) -> "Values":
-        """The same values with some replaced, and without the cached predictor."""
+        """The same values with some replaced, and without the cached predictors."""
         own = {name: getattr(self, name) for name in ("preprocessing", "state", "temperature")}
         return Values(**(own | changes))
 
     def __getstate__(self) -> dict[str, Any]:
         # A predictor has addresses of machine code and threads; another process makes its own.
-        return {**vars(self), "predictor": None}
+        return {**vars(self), "_predictors": {}}
 
     def __deepcopy__(self, memo: object) -> "Values":
         return self
@@ -105,7 +137,7 @@ def size_of(shape: Shape) -> int:
 def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
     """A copy of an array of a state dict, converted to the network's type."""
     try:
-        given = np.asarray(value)
+        given = np.asarray(_on_cpu(value))
     except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError comes from PyTorch
         raise ArchitectureError(f"{name} is no array of numbers: {error}.") from None
     if given.shape != shape:
@@ -120,3 +152,13 @@ def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
     if not np.isfinite(found).all() and not (np.isfinite(given) == np.isfinite(found)).all():
         raise ArchitectureError(f"{name} holds numbers that are too large for float32.")
     return found
+
+
+def _on_cpu(value: Any) -> Any:
+    """A tensor of PyTorch's as one that NumPy can read; anything else as it is."""
+    if not (hasattr(value, "detach") and hasattr(value, "cpu")):
+        return value
+    value = value.detach().cpu()
+    # NumPy knows no bfloat16, whose numbers float32 has, too.
+    is_short = value.is_floating_point() and value.element_size() < np.dtype(np.float32).itemsize
+    return value.float() if is_short else value

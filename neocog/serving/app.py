@@ -1,8 +1,5 @@
 """The application: its paths, and what is done for a prediction."""
 
-import sys
-import time
-import traceback
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,21 +12,22 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from neocog.answers import answered, best_of
 from neocog.errors import printable
+from neocog.http.bodies import Bodies
+from neocog.http.front import HEADERS, Front
+from neocog.http.guard import Guard
+from neocog.http.refusal import RefusedError, send_json
 from neocog.serving.batching import Batching
-from neocog.serving.bodies import Bodies
 from neocog.serving.decoding import Decoded, Decoding
-from neocog.serving.guard import Guard
 from neocog.serving.limits import Limits
 from neocog.serving.metrics import Metrics
 from neocog.serving.model import Model, Served
 from neocog.serving.openapi import description
 from neocog.serving.page import page, policy
 from neocog.serving.payload import Payload, pictures_in
-from neocog.serving.refusal import GoneError, RefusedError, send_json, tell
 from neocog.validation import real
 
 __all__ = ["Service", "make_app"]
@@ -62,7 +60,7 @@ class Service:
     decoding: Decoding = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bodies = Bodies(self.limits)
+        self.bodies = Bodies(self.limits.bodies)
         self.decoding = Decoding(self.limits)
 
 
@@ -100,55 +98,11 @@ def make_app(service: Service) -> Starlette:
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
         ],
-        middleware=[Middleware(_Front, service=service)],
+        middleware=[
+            Middleware(Front, guard=service.guard, headers=HEADERS, counts=service.metrics)
+        ],
         exception_handlers={HTTPException: unknown},
     )
-
-
-_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cache-control", b"no-store"),
-)
-
-
-class _Front:
-    """Refuses requests for others, tells every error as JSON, and counts."""
-
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app = app
-        self._service = service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        status = 0
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], *_HEADERS]
-                # Before it is sent: who has an answer finds it counted.
-                self._service.metrics.request(status, time.perf_counter() - began)
-            await send(message)
-
-        try:
-            self._service.guard.check(scope)
-            await self._app(scope, receive, sending)
-        except RefusedError as error:
-            await tell(error, scope, receive, sending)
-        except GoneError:
-            return
-        except Exception as error:
-            traceback.print_exc(file=sys.stderr)
-            if not status:
-                text = f"This should not happen: {type(error).__name__}."
-                await tell(RefusedError(text, 500), scope, receive, sending)
 
 
 class _Predict:
@@ -163,7 +117,7 @@ class _Predict:
         top, threshold = _options(scope["query_string"])
         kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
         service.batching.check(1)
-        async with service.bodies.read(scope, receive) as body:
+        async with service.bodies.read(scope, receive, service.limits.body) as body:
             self._answering += 1
             service.metrics.set("answering", self._answering)
             try:

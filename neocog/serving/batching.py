@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
+from neocog.http.refusal import RefusedError, overloaded
 from neocog.serving.metrics import Metrics
 from neocog.serving.model import Served
-from neocog.serving.refusal import RefusedError, overloaded
 
 __all__ = ["Batching"]
 

@@ -30,7 +30,7 @@ from neocog.torch_engine.averages import Averages
 from neocog.torch_engine.devices import explained
 from neocog.torch_engine.dropout import count_dropouts
 from neocog.torch_engine.losses import BatchLoss
-from neocog.torch_engine.module import to_torch
+from neocog.torch_engine.module import new_module
 from neocog.torch_engine.optimizers import Updates
 from neocog.torch_engine.processes import Processes
 from neocog.torch_engine.shared_batches import shared_batches
@@ -104,7 +104,7 @@ class TorchTrainer:
             )
         with explained():
             group = self._group(processes)
-            self._module = _module_of(graph)
+            self._module = new_module(graph)
             if group is not None and settings.sync_batch_norm:
                 synchronize(self._module, group)
             dropouts = count_dropouts(self._module, _dropouts_of(graph), self.batch_size)
@@ -315,12 +315,6 @@ def _threads(asked: int | None, processes: Processes | None) -> int:
     if asked is not None or processes is None:
         return useful
     return max(1, useful // processes.launch.local_count)
-
-
-def _module_of(graph: Graph) -> torch.nn.Module:
-    """A new module; the random numbers of its first weights, which are replaced, are not used."""
-    with torch.random.fork_rng(devices=[]):
-        return to_torch(graph)
 
 
 def _dropouts_of(graph: Graph) -> dict[str, DropoutOp]:

@@ -10,13 +10,12 @@ from PIL import Image
 from served import encoded
 
 from neocog.errors import NeocogError
+from neocog.http.bodies import Bodies
+from neocog.http.guard import Guard
+from neocog.http.refusal import RefusedError
 from neocog.serving.batching import Batching
-from neocog.serving.bodies import Bodies
-from neocog.serving.guard import Guard
 from neocog.serving.headers import head_of
-from neocog.serving.limits import Limits
 from neocog.serving.metrics import Metrics, metrics_size
-from neocog.serving.refusal import RefusedError
 
 
 class Model:
@@ -127,10 +126,10 @@ def receiver(*parts):
 
 def test_the_oldest_upload_goes_first():
     async def run():
-        bodies = Bodies(Limits(body=100, bodies=100))
+        bodies = Bodies(100)
 
         async def upload(*parts):
-            async with bodies.read({"headers": []}, receiver(*parts)) as body:
+            async with bodies.read({"headers": []}, receiver(*parts), 100) as body:
                 return body
 
         old = asyncio.create_task(upload(b"x" * 40, b"x" * 40))
