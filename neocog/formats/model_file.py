@@ -27,6 +27,7 @@ header and the file's length before any weight is read.
 import json
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -44,7 +45,20 @@ from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing, Resize
 from neocog.settings.training import LOSSES
 
-__all__ = ["check_shapes", "check_writable", "read_model", "read_training", "write_model"]
+__all__ = [
+    "check_shapes",
+    "check_tensors",
+    "check_version",
+    "check_writable",
+    "describe_network",
+    "json_object",
+    "network_described",
+    "read_header",
+    "read_model",
+    "read_training",
+    "too_large",
+    "write_model",
+]
 
 # Versions of networks whose layers simply follow each other, and of all others.
 _CHAIN, _NODES = 1, 2
@@ -73,7 +87,7 @@ def write_model(parts: ModelParts, path: str | Path) -> None:
         TypeError, ValueError: the notes have other values than finite numbers, texts, lists, dicts.
         OSError: `path` cannot be written.
     """
-    text = _described(parts)
+    text = describe_network(parts)
     # Only one entry of metadata: safetensors writes several in random order.
     content = safetensors.numpy.save(dict(parts.state), {"neocog": text})
     size = struct.unpack("<Q", content[:8])[0]
@@ -89,11 +103,11 @@ def check_writable(parts: ModelParts) -> None:
     Raises:
         ArchitectureError: as in `write_model`.
     """
-    _check_header(_header(parts.graph, _described(replace(parts, notes=_LONG_NOTES))))
+    _check_header(_header(parts.graph, describe_network(replace(parts, notes=_LONG_NOTES))))
 
 
 def _check_header(header: bytes) -> None:
-    if (why := _too_large(len(header), header)) is not None:
+    if (why := too_large(len(header), header)) is not None:
         raise ArchitectureError(f"A file cannot describe this network: {why}")
 
 
@@ -108,7 +122,12 @@ def _header(graph: Graph, text: str) -> bytes:
     return json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _described(parts: ModelParts) -> str:
+def describe_network(parts: ModelParts) -> str:
+    """The JSON text that describes a network, all but its weights.
+
+    Raises:
+        ArchitectureError: as in `write_model`.
+    """
     graph, preprocessing = parts.graph, parts.preprocessing
     layers: dict[str, Any] = {
         "layers": [{"name": node.name, **describe(node.layer)} for node in graph.given]
@@ -132,7 +151,7 @@ def _described(parts: ModelParts) -> str:
     }
     text = json.dumps(description, ensure_ascii=False, allow_nan=False)
     try:
-        _build(json.loads(text))
+        network_described(json.loads(text))
     except (ArchitectureError, FormatError) as error:
         raise ArchitectureError(f"A file cannot describe this network: {error}") from None
     return text
@@ -147,9 +166,9 @@ def read_model(path: str | Path) -> ModelParts:
     """
     try:
         with open_regular(path) as file:
-            header, length = _read_header(file)
-            parts = _build(_description(header))
-            _check_tensors(header, parts.graph, length)
+            header, length = read_header(file)
+            parts = network_described(_description(header))
+            check_tensors(header, parts.graph, length)
             # The file, its arrays, and the network's own copies of them.
             require_memory(3 * length, "Reading this network", "Close other programs.")
             file.seek(0)
@@ -170,7 +189,7 @@ def read_training(path: str | Path) -> dict[str, Any]:
     """
     try:
         with open_regular(path) as file:
-            header, _length = _read_header(file)
+            header, _length = read_header(file)
         return _dict(_description(header).get("training", {}), "training")
     except FormatError as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
@@ -181,8 +200,8 @@ def read_training(path: str | Path) -> dict[str, Any]:
 # The header
 
 
-def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """The header's JSON, and the number of bytes that follow it."""
+def read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The header's JSON, and the number of bytes that follow it; raises `FormatError`."""
     length = file.seek(0, 2)
     file.seek(0)
     start = file.read(8)
@@ -190,12 +209,12 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     if not 2 <= size <= length - 8:
         raise FormatError("this is not a safetensors file, or it is cut short.")
     text = file.read(min(size, _MOST_HEADER_BYTES))
-    if (why := _too_large(size, text)) is not None:
+    if (why := too_large(size, text)) is not None:
         raise FormatError(why)
-    return _json(text, "header"), length - 8 - size
+    return json_object(text, "header"), length - 8 - size
 
 
-def _too_large(size: int, header: bytes) -> str | None:
+def too_large(size: int, header: bytes) -> str | None:
     """Why reading a header would take too much memory; None if it would not."""
     if size > _MOST_HEADER_BYTES:
         return f"its header has {size:,} bytes; up to {_MOST_HEADER_BYTES:,} are read."
@@ -212,16 +231,23 @@ def _description(header: dict[str, Any]) -> dict[str, Any]:
             "this safetensors file holds weights, but not the architecture that neocog writes "
             "beside them."
         )
-    description = _json(metadata["neocog"], "description of the network")
+    description = json_object(metadata["neocog"], "description of the network")
+    check_version(description)
+    return description
+
+
+def check_version(description: Mapping[str, Any]) -> None:
+    """Raise `FormatError` unless a description is of a version that this neocog reads."""
     if (version := description.get("version")) not in (_CHAIN, _NODES):
         raise FormatError(
             f"it is of version {printable(str(version), 20)} of the format; this neocog reads "
             f"{_CHAIN} and {_NODES}."
         )
-    return description
 
 
-def _json(text: object, what: str) -> dict[str, Any]:
+def json_object(text: object, what: str) -> dict[str, Any]:
+    """The object that a JSON text holds; raises `FormatError` if that, `what`, is damaged."""
+
     def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
         if len(result) < len(pairs):
@@ -243,7 +269,12 @@ def _json(text: object, what: str) -> dict[str, Any]:
 # The network
 
 
-def _build(description: dict[str, Any]) -> ModelParts:
+def network_described(description: dict[str, Any]) -> ModelParts:
+    """The network of a description, without weights; its version must be a known one.
+
+    Raises:
+        ArchitectureError, FormatError: it describes none, or an absurdly large one.
+    """
     what = "layers" if description["version"] == _CHAIN else "nodes"
     entries = _list(description.get(what), f"list of {what}")
     _check_layers(entries)
@@ -309,7 +340,7 @@ def _check_argument(value: object, key: str) -> None:
         _whole_numbers(value if isinstance(value, list) else [value], key)
 
 
-def _check_tensors(header: dict[str, Any], graph: Graph, length: int) -> None:
+def check_tensors(header: dict[str, Any], graph: Graph, length: int) -> None:
     """Check that the header's tensors are the network's state, and that the file's length fits."""
     tensors = {name: spec for name, spec in header.items() if name != "__metadata__"}
     if tensors.keys() != graph.state_shapes.keys():
