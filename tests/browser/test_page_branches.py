@@ -55,7 +55,7 @@ def branching(tmp_path_factory):
 
 
 def cells(open_):
-    """Of each column: the name, and the lanes of its dot, of lines from the left and to the right."""
+    """Of each column the name, and the lanes of its dot and of the lines on its left and right."""
     found = open_.page.locator(".column").evaluate_all(
         """columns => columns.map(column => [
             column.querySelector("[data-layer]").dataset.layer,
