@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from neocog.settings.training import TrainingSettings as TrainingSettings
     from neocog.summary import Cost as Cost
     from neocog.summary import cost as cost
+    from neocog.torch_modules import from_torch as from_torch
     from neocog.training.callback import Callback as Callback
     from neocog.training.fit import fit as fit
     from neocog.training.history import History as History
