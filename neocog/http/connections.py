@@ -14,6 +14,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from neocog.http.counts import Counts
+from neocog.http.joining import Joining
 from neocog.http.limits import HttpLimits
 from neocog.http.refusal import overloaded, tell
 
@@ -138,7 +139,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request."""
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(Joining(transport, self.loop))  # type: ignore[arg-type]
         self.give(self._limits.head)
         self._owner.admit(self)
 

@@ -88,6 +88,17 @@ def _environment() -> dict[str, str]:
     return {**own, **passed}
 
 
+def _shared(size: int) -> int:
+    """The descriptor of so many zeros, which processes can share."""
+    if sys.platform == "linux":  # also where no folder can be written to
+        descriptor = os.memfd_create("neocog counts")
+        os.truncate(descriptor, size)
+        return descriptor
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        return os.dup(file.fileno())
+
+
 @dataclass
 class _Worker:
     process: subprocess.Popen[bytes]
@@ -137,16 +148,14 @@ class Supervisor:
         self, listener: Listener, host: str, work: Work, say: Callable[[str], None]
     ) -> None:
         self._listener, self._say = listener, say
-        self._counts = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `stop`)
-        self._counts.truncate(metrics_size(work.workers))
-        self._counts.flush()
+        self._counts = _shared(metrics_size(work.workers))
         self._work = replace(
             work,
             host=host,
             port=listener.socket.getsockname()[1],
             listener=listener.socket.fileno(),
             is_last=listener.is_own,
-            counts=self._counts.fileno(),
+            counts=self._counts,
         )
         self._workers: dict[int, _Worker] = {}
         self._pauses: dict[int, float] = {}
@@ -211,7 +220,7 @@ class Supervisor:
                 worker.process.kill()
                 worker.process.wait()
                 worker.close()
-            self._counts.close()
+            os.close(self._counts)
 
     def _start(self, row: int) -> _Worker:
         work = replace(self._work, row=row)

@@ -6,6 +6,7 @@ ended, so that it ends too. On stdout it says in lines of JSON whether it is rea
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -173,6 +174,9 @@ def main() -> int:
         hint="neocog serve --allow-host NAME allows another name.",
     )
     service = Service(model, batching, guard, limits, metrics)
+    # What has been loaded stays: nobody needs to look for garbage in it every few requests.
+    gc.collect()
+    gc.freeze()
     listener = socket.socket(fileno=work.listener)
     listener.setblocking(False)
     asyncio.run(_Server(service, is_last=work.is_last).serve([listener]))

@@ -44,9 +44,9 @@ def numbers(batches):
 # Dividing
 
 
-@pytest.mark.parametrize("ranks", [1, 3, 8, 1000])
+@pytest.mark.parametrize("ranks", [1, 3, 8, 100])
 def test_each_shard_is_read_once_and_the_numbers_are_near(ranks):
-    shards = list(range(1000))
+    shards = list(range(100))
     parts = [shards_of_rank(shards, rank, ranks, seed=5, epoch=2) for rank in range(ranks)]
     assert sorted(shard for part in parts for shard in part) == shards
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
