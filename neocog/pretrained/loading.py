@@ -1,7 +1,7 @@
 """A network with weights that others have trained, from a package, a file or the hub."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ from neocog.class_names import class_names
 from neocog.errors import ArchitectureError, FormatError, NeocogError, did_you_mean, printable
 from neocog.files import exists
 from neocog.formats.weights_file import read_weights
-from neocog.layers import Shape
+from neocog.layers import BatchNorm2d, Graph, Shape
 from neocog.models import PHOTOGRAPHS, make
 from neocog.network import Network
 from neocog.pretrained.fitting import Fit, fit_weights, program_of
 from neocog.pretrained.imagenet_classes import imagenet_classes
+from neocog.pretrained.names import normalization_of
 from neocog.pretrained.sources import PACKAGES, weights_of
 from neocog.validation import as_whole, choice, file_path, shown, whole
 
@@ -138,6 +139,7 @@ def _from_file(
             f"input_shape (={shown(input_shape)}) must have three channels, as the weights have."
         )
     fit = fit_weights(arrays, model, network.graph)
+    network = _normalized(network, normalization_of(model, fit.program))
     network.initialize(seed)
     network.load_state_dict({**network.state_dict(), **fit.state})
     if names is not None:
@@ -157,6 +159,19 @@ def _classes(
         return None, whole("classes", classes, 1, error=ArchitectureError)
     names = class_names(classes)
     return names, whole("classes: their number", len(names), 1, error=ArchitectureError)
+
+
+def _normalized(network: Network, options: Mapping[str, Any]) -> Network:
+    """The network with these arguments of its batch normalizations."""
+    if not options:
+        return network
+    nodes = [
+        replace(node, layer=replace(node.layer, **options))
+        if isinstance(node.layer, BatchNorm2d)
+        else node
+        for node in network.graph.given
+    ]
+    return Network.from_graph(Graph(nodes, network.input_shape), None, network.preprocessing)
 
 
 def _recognized(arrays: dict[str, NDArray[Any]]) -> str:

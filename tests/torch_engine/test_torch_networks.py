@@ -106,7 +106,7 @@ def test_where_images_lie_changes_nothing():
     network = small()
     images, _ = data_for(network)
     cpu = torch.device("cpu")
-    normalize = batches._Normalize(network.preprocessing, cpu)
+    normalize = batches.Normalize(network.preprocessing, cpu)
     inputs = []
     for made in (ResidentBatches, GatheredBatches):
         source = made(images, normalize, BATCH, cpu)
