@@ -41,7 +41,7 @@ class Hub(BaseHTTPRequestHandler):
     def may_write(self):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
-    def do_POST(self):  # noqa: N802
+    def do_POST(self):
         self.server.asked.append(("POST", self.path))
         content = self.body()
         parts = urlsplit(self.path).path.strip("/").split("/")
@@ -79,7 +79,7 @@ class Hub(BaseHTTPRequestHandler):
         commit = {"commitUrl": f"{self.server.address}/{name}/commit/1", "commitOid": "1" * 40}
         return self.say(commit)
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         self.server.asked.append((self.command, self.path))
         parts = [unquote(one) for one in urlsplit(self.path).path.strip("/").split("/")]
         is_about = parts[:2] == ["api", "models"]
