@@ -238,7 +238,7 @@ def check_export(path: Path, to: str | None = None, overwrite: bool = False) -> 
 def _writer_of(format_: str) -> ModuleType:
     """The module that runs a format's programs, which needs an extra and is slow to import."""
     name, packages, extra = {
-        "onnx": ("formats.onnx.check", "onnx and onnxruntime", "onnx"),
+        "onnx": ("formats.onnx.writing.session", "onnx and onnxruntime", "onnx"),
         "torch-export": ("torch_engine.exported_program", "PyTorch", "torch"),
     }[format_]
     return module_of_extra(f"neocog.{name}", format_, packages, extra)
@@ -269,9 +269,9 @@ def _onnx(
     network: Network, path: Path, pictures: bool, softmax: bool, int8: bool, data: Data | None
 ) -> tuple[bytes, Export]:
     # Imported here because they are an extra.
-    from neocog.formats.onnx.check import OnnxSession, runtime
-    from neocog.formats.onnx.int8 import quantize
-    from neocog.formats.onnx.writer import OPSET, make_onnx
+    from neocog.formats.onnx.writing.int8 import quantize
+    from neocog.formats.onnx.writing.session import OnnxSession, runtime
+    from neocog.formats.onnx.writing.writer import OPSET, make_onnx
 
     if int8:
         check_classifier(network.loss, "Quantizing")

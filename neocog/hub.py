@@ -1,7 +1,8 @@
 """Models on the Hugging Face hub: pushed there and pulled from there, by its own library.
 
 A repository has the files of `neocog.formats.hub_folder`. What is pulled is checked before any of
-it is in its place: names and sizes before they are downloaded, and the files by reading the network.
+it is in its place: names and sizes before they are downloaded, and the files by reading the
+network.
 """
 
 import re

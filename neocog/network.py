@@ -7,7 +7,7 @@ and writes, and none of them knows about it.
 import copy
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,15 @@ from neocog.formats import ModelParts, save_parts
 from neocog.layers import Graph, Layer, Node, Shape, chain
 from neocog.layers.listing import listing
 from neocog.limits import require_memory
-from neocog.losses import probabilities_of
+from neocog.losses import answers_of, probabilities_of
 from neocog.network_values import Trained, Values, changing, copied_state, size_of
 from neocog.preprocessing import Preprocessing
 from neocog.random import TorchStream
 from neocog.settings.training import LOSSES
 from neocog.validation import choice, instance, real
+
+if TYPE_CHECKING:
+    from neocog.engines import Chosen
 
 __all__ = ["Network", "Trained", "check_network"]
 
@@ -117,6 +120,7 @@ class Network:
         self._values = Values(self._checked(preprocessing))
         self._threshold: float | None = None
         self._loss = LOSSES[0]
+        self._engine: Chosen | None = None
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
         #: For `neocog.fit`; None if the weights come from elsewhere.
@@ -308,7 +312,7 @@ class Network:
         """
         values = self._values
         found: NDArray[np.float32]
-        scores, found = self._predictor(values).predict(images, threads)
+        scores, found = values.predictor(self._graph, self._engine).predict(images, threads)
         if values.temperature == 1 and self._loss == LOSSES[0]:
             return found
         return probabilities_of(self._loss, scores, values.temperature)
@@ -328,44 +332,40 @@ class Network:
         there is none), else 0, int64 [n, labels]; of squared error the outputs, float32.
         """
         least = self.threshold if threshold is None else real("threshold", threshold, 0, 1)
-        found = self.predict_proba(images, threads=threads)
-        if self._loss != LOSSES[0]:
-            wanted = 0.5 if least is None else least
-            return found if self._loss == LOSSES[2] else (found >= wanted).astype(np.int64)
-        best: NDArray[np.int64] = found.argmax(axis=1)
-        if least:
-            best[~(found.max(axis=1).astype(np.float64) >= least)] = -1
-        return best
+        return answers_of(self._loss, self.predict_proba(images, threads=threads), least)
 
     def predict_scores(
         self, images: NDArray[np.uint8], *, threads: int | None = None
     ) -> NDArray[np.float32]:
         """The outputs before softmax or σ, float32 [n, classes]; images as in `predict_proba`."""
-        scores: NDArray[np.float32] = self._predictor(self._values).predict(images, threads)[0]
+        predictor = self._values.predictor(self._graph, self._engine)
+        scores: NDArray[np.float32] = predictor.predict(images, threads)[0]
         return scores
 
-    def _predictor(self, values: Values) -> Any:
-        """The predictor of these values, which is cached."""
-        if values.predictor is None:
-            # Imported here because Numba is slow to import, and only predictions need it.
-            from neocog.engine.predictor import Predictor
+    def use_engine(self, engine: "str | Chosen" = "auto", device: str | None = None) -> None:
+        """Choose what computes predictions from now on; neocog's kernels do where nobody chose.
 
-            values.predictor = Predictor(self._graph, values.arrays(), values.preprocessing)
-        return values.predictor
+        It is for `predict`, `predict_proba` and `predict_scores`, and so for `neocog.evaluate`.
+        Copies of the network keep it, files do not. Scores differ by rounding between engines.
+
+        Args:
+            engine: "neocog", "torch" or "auto", as `neocog.fit` takes them.
+            device: "cpu", "cuda", "cuda:1" or "mps", for PyTorch; a GPU, if None and there is one.
+
+        Raises:
+            NeocogError: PyTorch is asked for and not installed, or has no such device.
+        """
+        from neocog.engines import choose_for_predictions
+
+        chosen = choose_for_predictions(engine, device) if isinstance(engine, str) else engine
+        self._engine = None if chosen.engine == "neocog" else chosen
 
     def parts(self, notes: Mapping[str, Any] | None = None) -> ModelParts:
         """The parts that a model file has, with notes about the training."""
-        values = self._values
-        return ModelParts(
-            self._graph,
-            values.arrays(),
-            values.preprocessing,
-            self._classes,
-            values.temperature,
-            self._threshold,
-            notes or {},
-            self._loss,
-        )
+        values, notes = self._values, notes or {}
+        look, temperature = values.preprocessing, values.temperature
+        said = (look, self._classes, temperature, self._threshold, notes, self._loss)
+        return ModelParts(self._graph, values.arrays(), *said)
 
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors``, or only the weights to a ``.pth``, completely or not at all."""

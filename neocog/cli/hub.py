@@ -14,7 +14,8 @@ from neocog.hub import pull as pull_model
 from neocog.hub import push as push_model
 from neocog.hub_card import files_with_card
 from neocog.limits import readable
-from neocog.loading import is_new, open_saved
+from neocog.loading import open_saved
+from neocog.models.named import is_new
 from neocog.run_info import run_of_model
 
 __all__ = ["pull", "push"]

@@ -9,6 +9,7 @@ from neocog.cli.arguments import (
     MODEL,
     Commands,
     add_command,
+    add_engine,
     add_model,
     add_threads,
     overview,
@@ -82,6 +83,7 @@ def _predict(p: ArgumentParser) -> None:
     )
     p._has_negative_number_optionals.clear()  # because of -0, argparse would take -1 as an option
     add_threads(p)
+    add_engine(p)
     add_column_options(p)
     p.set_defaults(run=run)
 
@@ -196,6 +198,13 @@ def _models(p: ArgumentParser) -> None:
 
         return models(**options)
 
+    p.add_argument(
+        "--time",
+        dest="time_",
+        action="store_true",
+        help="measure what one picture takes on this machine, which compiles kernels first",
+    )
+    add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 

@@ -8,6 +8,7 @@ from neocog.cli.arguments import (
     DATA,
     Commands,
     add_command,
+    add_engine,
     add_model,
     add_threads,
 )
@@ -81,6 +82,13 @@ def _tune(p: ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the study, which is continued if it exists (default: a new runs/tune-…)",
     )
+    p.add_argument(
+        "--storage",
+        default=None,
+        metavar="URL",
+        help="share the study between machines: journal:////shared/tune.log, postgresql://…, "
+        "mysql://…, or sqlite:///… on one machine (default: a journal in the study's folder)",
+    )
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     _add_training(p)
     p.set_defaults(run=run)
@@ -145,6 +153,7 @@ def _evaluate(p: ArgumentParser) -> None:
         help="test-time augmentation: views of each image to average (default: the model's own)",
     )
     add_threads(p)
+    add_engine(p)
     p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
     add_evaluation_options(p)
     add_data_options(p, shape=False)

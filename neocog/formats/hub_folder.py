@@ -30,14 +30,13 @@ from neocog.files import (
     write_bytes,
     writing_together,
 )
+from neocog.formats.json_text import json_object, too_large
 from neocog.formats.model_file import (
     check_tensors,
     check_version,
     describe_network,
-    json_object,
     network_described,
     read_header,
-    too_large,
 )
 from neocog.formats.parts import ModelParts
 from neocog.layers import Graph, state_dtype
@@ -216,8 +215,6 @@ def read_config(folder: Path) -> ModelParts:
     path = folder / CONFIG
     try:
         text = read_bytes(path, MOST_CONFIG_BYTES)
-        if (why := too_large(len(text), text)) is not None:
-            raise FormatError(why)
         config = json_object(text, "text")
         if "neocog" not in config:
             raise FormatError(_of_others(config))

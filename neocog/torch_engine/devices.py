@@ -29,17 +29,25 @@ def _has_mps() -> bool:
     return bool(torch.backends.mps.is_available())
 
 
-def chosen_device(asked: str | None, precision: str = "float32") -> str:
+def chosen_device(
+    asked: str | None, precision: str = "float32", local_rank: int | None = None
+) -> str:
     """The device that was asked for, or the best one that there is.
 
     Args:
         asked: "cpu", "cuda", "cuda:1", "mps" or None.
         precision: "float32" or "bf16".
+        local_rank: of this process, if it trains together with others: of the GPUs it takes the one
+            with this number, and of a Mac the CPU.
 
     Raises:
         NeocogError: there is no such device, or it does not compute with this precision.
     """
-    found = asked or ("cuda" if has_gpu() else "mps" if _has_mps() else "cpu")
+    if local_rank is None:
+        found = asked or ("cuda" if has_gpu() else "mps" if _has_mps() else "cpu")
+    else:
+        found = asked or ("cuda" if has_gpu() else "cpu")
+        found = f"cuda:{local_rank}" if found == "cuda" else found
     kind, _, number = found.partition(":")
     if kind == "cuda":
         _check_cuda(found, int(number or 0), precision)
@@ -106,15 +114,21 @@ def computing(device: torch.device, threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+_SMALLER = "Take a smaller batch_size, with accumulate for the same steps, or precision='bf16'."
+
+
 @contextmanager
-def explained() -> Iterator[None]:
-    """Raise `NeocogError` for what PyTorch cannot do, above all for want of memory."""
+def explained(advice: str = _SMALLER) -> Iterator[None]:
+    """Raise `NeocogError` for what PyTorch cannot do, above all for want of memory.
+
+    Args:
+        advice: a sentence on what to do about a GPU's memory that is too small.
+    """
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         raise NeocogError(
-            f"The GPU's memory is too small for this: {_first_line(error)} Take a smaller "
-            "batch_size, with accumulate for the same steps, or precision='bf16'."
+            f"The GPU's memory is too small for this: {_first_line(error)} {advice}"
         ) from error
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):

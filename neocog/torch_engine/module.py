@@ -12,7 +12,7 @@ from neocog.layers.graph import IMAGE
 from neocog.torch_engine.fx_modules import fx_module
 from neocog.torch_engine.layer_rules import in_a_row, module_of
 
-__all__ = ["HasState", "to_torch"]
+__all__ = ["HasState", "new_module", "to_torch"]
 
 
 class HasState(Protocol):
@@ -52,6 +52,12 @@ def to_torch(network: Graph | HasState) -> nn.Module:
         state = network.state_dict()
         module.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     return module
+
+
+def new_module(graph: Graph) -> nn.Module:
+    """`to_torch` for weights that are yet to come: no random number of PyTorch's is drawn."""
+    with torch.random.fork_rng(devices=[]):
+        return to_torch(graph)
 
 
 def _module_of(graph: Graph) -> nn.Module:
