@@ -274,11 +274,12 @@ def _gather(call: Call) -> Results:
     size = x.shape[axis - 1]
     if places.ndim == 2 or isinstance(given, Pending):
         return gathered(call, given, axis, places)
-    row = places.reshape(-1).tolist()
-    for before in range(size + 1):
-        after = len(row) - size - before
-        if after >= 0 and row == [place % size for place in range(-before, size + after)]:
-            return circular(call, x, axis, before, after)
-        if after < 0:
-            break
+    row = places.reshape(-1)
+    if row.size >= size:
+        # The first place says how many stand before; if it is 0, none or a whole side.
+        first = int(-row[0] % size)
+        for before in (first,) if first else (0, size):
+            after = row.size - size - before
+            if after >= 0 and np.array_equal(row, np.arange(-before, size + after) % size):
+                return circular(call, x, axis, before, after)
     raise call.refused("the rows or columns are those of no padding")
