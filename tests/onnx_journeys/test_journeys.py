@@ -12,12 +12,12 @@ from onnx_networks import BOUND, apart, by_hand, named, noise, onnx, settled
 from neocog.formats.onnx.fingerprint import DESCRIPTION
 from neocog.formats.onnx.writing.session import OnnxSession
 from neocog.formats.onnx.writing.writer import make_onnx
-from neocog.models import MODELS
+from neocog.models import SMALL_IMAGES
 from neocog.network_files import load
 
 GRAPHS = ("three_lanes", "of_sums", "of_products", "of_parts", "of_channels", "of_many_inputs")
 NETWORKS = {
-    **{name: lambda name=name: named(name) for name in MODELS},
+    **{name: lambda name=name: named(name) for name in SMALL_IMAGES},
     **{name: lambda name=name: settled(getattr(graph_networks, name)()) for name in GRAPHS},
 }
 

@@ -34,6 +34,10 @@ from torch_journeys import assert_same_bits, assert_same_scores, randomized  # n
 SIZES = {"lenet5": (3, 16, 17), "airbench": (3, 25, 25)}
 
 
+# With the names of torchvision's modules and parameters, and with timm's.
+PHOTOGRAPHS = ("efficientnet-lite0", "resnet18-224")
+
+
 def named(name):
     made = neocog.models.make(name, 5, width=0.1, input_shape=SIZES.get(name, (3, 16, 17)))
     return lambda: made
@@ -72,7 +76,7 @@ def of_dotted_names():
     )
 
 
-NETWORKS = {name: named(name) for name in neocog.models.MODELS} | {
+NETWORKS = {name: named(name) for name in (*neocog.models.SMALL_IMAGES, *PHOTOGRAPHS)} | {
     "three lanes": three_lanes,
     "sums": of_sums,
     "products": of_products,
