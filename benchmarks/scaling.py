@@ -74,6 +74,7 @@ def loopback():
 def child(channels, batch, steps):
     """Train in this process, with others if torchrun began them; rank 0 prints what it took."""
     import neocog
+    import neocog.torch_engine.trainer  # before memory is looked at
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (batch * steps, 16, 16, 3), np.uint8)

@@ -4,6 +4,7 @@ Modules have the names of torchvision's and timm's, so that a state dict of ours
 Dropout is left out.
 """
 
+from collections import OrderedDict
 from math import ceil
 
 import pytest

@@ -97,6 +97,20 @@ def test_an_epoch_is_the_same_each_time_and_another_one_is_not(pattern):
         assert numbers(other) != first
 
 
+def test_shards_may_be_divided_once(pattern):
+    def own(rank, epoch):
+        stays = stream(pattern, rank=rank, ranks=2, divide_anew=False, buffer=1)
+        return numbers(stays.batches(epoch))
+
+    first, other = own(0, 0), own(1, 0)
+    assert sorted(first + other) == list(range(SHARDS * EACH))
+    # The same pictures in other orders.
+    again = own(0, 1)
+    assert again != first and sorted(again) == sorted(first)
+    moved = stream(pattern, rank=0, ranks=2).batches(1)
+    assert sorted(numbers(moved)) != sorted(first)
+
+
 def test_a_buffer_mixes_what_is_in_it(pattern):
     unmixed = numbers(stream(pattern, buffer=1).batches(0))
     # As they lie in the shards; those are in some order.
@@ -162,7 +176,9 @@ def test_shards_without_pictures_or_that_are_none(tmp_path):
         stream(tmp_path / "x*.tar")
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"buffer": 0}, {"on_bad": "hide"}])
+@pytest.mark.parametrize(
+    "wrong", [{"batch_size": 0}, {"buffer": 0}, {"on_bad": "hide"}, {"divide_anew": 1}]
+)
 def test_arguments(pattern, wrong):
     with pytest.raises(NeocogError, match=next(iter(wrong))):
         stream(pattern, **wrong)

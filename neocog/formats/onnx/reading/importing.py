@@ -152,10 +152,14 @@ class Importing:
 
     def charged(self, array: NDArray[Any]) -> NDArray[Any]:
         """An array that was computed, if the file may have as many of them."""
-        self._folded += array.nbytes
+        self.check_computed(array.nbytes)
+        return array
+
+    def check_computed(self, size: int) -> None:
+        """Count the bytes of constants that are computed; too many are refused."""
+        self._folded += size
         if self._folded > MOST_FOLDED_BYTES:
             raise FormatError("it computes more constants than a network needs.")
-        return array
 
     def read_image(self, picture: Picture) -> Signal:
         """The image as a signal; what was computed of it before becomes its preprocessing.

@@ -15,6 +15,7 @@ from neocog.formats.onnx.reading import (  # noqa: F401 - they register their ru
     elementwise_rules,
     merging_rules,
     pooling_rules,
+    resizing_rules,
     weight_rules,
 )
 from neocog.formats.onnx.reading.call import RULES, Call
