@@ -31,6 +31,7 @@ from neocog.network import Network
 torch = pytest.importorskip("torch")
 from torch_journeys import assert_same_bits, assert_same_scores, randomized  # noqa: E402
 
+
 def named(name):
     small, width = ((3, 64, 64), 0.25) if name in neocog.models.PHOTOGRAPHS else ((3, 16, 17), 0.1)
     shape = (3, 25, 25) if name == "airbench" else small
