@@ -11,10 +11,10 @@ import neocog
 from neocog.errors import ArchitectureError, FormatError
 from neocog.formats.onnx.writing.session import OnnxSession
 from neocog.formats.onnx.writing.writer import make_onnx
-from neocog.models import MODELS, make
+from neocog.models import SMALL_IMAGES, make
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SMALL_IMAGES)
 def test_named_networks(name):
     network = named(name)
     images = noise(network, 5)
@@ -107,7 +107,8 @@ def test_a_file_says_what_the_network_is():
     look = neocog.Preprocessing((0.1, 0.2, 0.3), (1, 2, 3), neocog.Resize("crop", keep=0.875))
     network.preprocessing = look
     model = make_onnx(network.parts(), softmax=False)
-    said = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    said = {name: json.loads(texts[name]) for name in ("classes", "preprocessing", "neocog")}
     assert said["classes"] == ["chat", "école, “ß”"]
     read = said["preprocessing"]
     assert neocog.Resize.from_dict(read.pop("resize")) == look.resize
