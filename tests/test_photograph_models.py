@@ -46,8 +46,8 @@ def test_the_own_size_and_preprocessing(name):
     assert network.output_shape == (1000,)
     assert network.preprocessing.resize.mode == "crop"
     assert 0.87 < network.preprocessing.resize.keep < 0.9
-    grey = make(name, input_shape=(1, 64, 64))
-    assert grey.preprocessing == neocog.Preprocessing((0.5,), (0.5,))
+    gray = make(name, input_shape=(1, 64, 64))
+    assert gray.preprocessing == neocog.Preprocessing((0.5,), (0.5,))
 
 
 def test_dropout_is_where_the_authors_have_it():
