@@ -1,8 +1,9 @@
 """Features of pictures, computed once and kept on the disk.
 
 A *bank* is one entry of the cache that also has decoded pictures (`neocog.data.cache.cache_room`:
-its bounds, locks and private folders). It holds what one lower part gives for one view. Its key is a
-hash of everything that the numbers depend on besides the picture: the part's layers and weights, the
+its bounds, locks and private folders). It holds what one lower part gives for one view of some of
+the pictures: those whose keys end in the same four bits, so that a bank is small. Its key is a hash
+of everything that the numbers depend on besides the picture: the part's layers and weights, the
 preprocessing, the view and the kernels. A row of it is
 
     16 bytes    BLAKE2b of the picture's pixels
@@ -11,12 +12,14 @@ preprocessing, the view and the kernels. A row of it is
 
 Pictures that have no intact row are computed, and the bank is written anew with the rows that it
 had. A picture more in a folder so costs its own features only, wherever it lies and whatever it is
-called. When a bank has more rows of other pictures than of those that are asked for, the others go.
+called. Of other pictures a bank keeps as many rows as it has of those that are asked for, and at
+least `_SPARE`.
 """
 
 import hashlib
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +28,8 @@ from numpy.typing import NDArray
 
 from neocog.data.cache.cache_entry import About, EntryWriter
 from neocog.data.cache.cache_room import NotKeptError, kept
+from neocog.data.cache.decoders import decoders
+from neocog.engine.trainer import check_images
 from neocog.limits import require_memory
 from neocog.transfer.features import Features
 from neocog.transfer.views import seen
@@ -38,7 +43,10 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
 
 _KEY, _CHECK = 16, 16
-# Pictures that are computed, hashed or written at a time.
+_BANKS = 16
+# Rows of other pictures that a bank keeps in any case.
+_SPARE = 64
+# Pictures that are computed at a time.
 _AT_A_TIME = 64
 
 _log = logging.getLogger("neocog")
@@ -60,7 +68,7 @@ class FeatureCache:
     Args:
         features: the part that computes.
         keeps: whether anything is kept, or read.
-        on_progress: told how many pictures are computed, and how many have to be.
+        on_progress: told after some pictures how many were computed since the last time.
 
     Attributes:
         computed: how many pictures' features were computed so far; the others were there.
@@ -69,17 +77,17 @@ class FeatureCache:
 
     features: Features
     keeps: bool = True
-    on_progress: Callable[[int, int], None] | None = None
+    on_progress: Callable[[int], None] | None = None
     computed: int = 0
     why_not_kept: str = ""
 
     def __post_init__(self) -> None:
         self._mark = self.features.mark() if self.keeps else ""
-        self._numbers = int(np.prod(self.features.shape))
+        self._numbers = math.prod(self.features.shape)
         self._dtype = np.dtype(self.features.dtype).newbyteorder("<")
         self._row = _KEY + _CHECK + self._numbers * self._dtype.itemsize
 
-    def of(self, images: Bytes, view: str = "whole", keys: list[bytes] | None = None) -> Floats:
+    def of(self, images: Bytes, view: str = "whole", keys: Sequence[bytes] = ()) -> Floats:
         """The features of a view of pictures, [n, *shape], in memory.
 
         Args:
@@ -91,88 +99,118 @@ class FeatureCache:
             DataError: pictures of another shape.
             NeocogError: the features do not fit into memory.
         """
-        size = len(images) * self._numbers * self._dtype.itemsize
-        require_memory(size, f"The features of {len(images):,} pictures", "Take fewer pictures.")
-        found = np.empty((len(images), *self.features.shape), self.features.dtype)
-        if not self.keeps:
-            self._compute(images, view, np.arange(len(images)), found)
-            return found
-        keys = picture_keys(images) if keys is None else keys
-        self._by_bank(images, view, keys, found)
+        found = self._empty(len(images))
+        for places, numbers in self.each(images, view, keys):
+            found[places] = numbers
         return found
 
-    def _by_bank(self, images: Bytes, view: str, keys: list[bytes], found: Floats) -> None:
-        bank = hashlib.sha256(f"{FEATURES} 1 {self._mark} {view}".encode()).hexdigest()[:32]
-        has = np.zeros(len(images), np.bool_)
+    def each(
+        self, images: Bytes, view: str = "whole", keys: Sequence[bytes] = ()
+    ) -> Iterator[tuple[NDArray[np.int64], Floats]]:
+        """The features of a view of pictures, some at a time, in an order that the keys decide.
+
+        Yields:
+            The pictures' indices, and their numbers [some, *shape].
+        """
+        check_images(self.features.input_shape, images)
+        keys = keys or picture_keys(images)
+        of_bank = np.array([key[-1] % _BANKS for key in keys], np.int64)
+        for bank in range(_BANKS):
+            places = np.flatnonzero(of_bank == bank)
+            if len(places):
+                yield places, self._of_bank(bank, _Wanted(images, places, keys), view)
+
+    def _empty(self, n: int) -> Floats:
+        size = n * self._numbers * self._dtype.itemsize
+        require_memory(size, f"The features of {n:,} pictures", "Take fewer pictures.")
+        return np.empty((n, *self.features.shape), self.features.dtype)
+
+    def _of_bank(self, bank: int, wanted: "_Wanted", view: str) -> Floats:
+        n = len(wanted.places)
+        found, has = self._empty(n), np.zeros(n, np.bool_)
+        if not self.keeps:
+            self._compute(wanted, view, has, found)
+            return found
+        name = f"{FEATURES} 1 {self._mark} {view} {bank}"
+        key = hashlib.sha256(name.encode()).hexdigest()[:32]
         others: list[Bytes] = []
 
-        def fits(about: About, array: Bytes) -> bool:
-            others[:] = self._read(array, keys, has, found)
+        def fits(_about: About, array: Bytes) -> bool:
+            others[:] = self._read(array, wanted, has, found)
             return bool(has.all())
 
         def make(writer: EntryWriter) -> None:
-            self._compute(images, view, np.flatnonzero(~has), found)
-            has[:] = True
-            written = set()
-            for n, key in enumerate(keys):
-                if key not in written:
-                    written.add(key)
-                    writer.add(self._as_row(key, found[n])[None])
-            for rows in others:
-                writer.add(rows)
-            writer.finish(
-                key=bank,
-                kind=FEATURES,
-                name=f"{self.features.place}, {view}",
-                item_shape=(self._row,),
-                maker=self._mark,
-            )
+            self._compute(wanted, view, has, found)
+            for one, rows in wanted.by_key().items():
+                writer.add(self._as_row(one, found[rows[0]])[None])
+            for row in others:
+                writer.add(row[None])
+            what = f"{self.features.place}, {view}"
+            about = {"kind": FEATURES, "name": what, "maker": decoders()}
+            writer.finish(key=key, item_shape=(self._row,), **about)
 
         try:
-            kept(bank, (len(images) + len(others)) * self._row, make, fits)
+            kept(key, (n + max(n, _SPARE)) * self._row, make, fits)
         except NotKeptError as error:
             self.why_not_kept = str(error)
-            self._compute(images, view, np.flatnonzero(~has), found)
+            self._compute(wanted, view, has, found)
+        return found
 
     def _as_row(self, key: bytes, numbers: Floats) -> Bytes:
         data = np.ascontiguousarray(numbers, self._dtype).tobytes()
         return np.frombuffer(key + _check(key, data) + data, np.uint8)
 
     def _read(
-        self, array: Bytes, keys: list[bytes], has: NDArray[np.bool_], into: Floats
+        self, array: Bytes, wanted: "_Wanted", has: NDArray[np.bool_], into: Floats
     ) -> list[Bytes]:
-        """Take the rows that are wanted out of a bank; gives the intact others, if they may stay."""
-        wanted: dict[bytes, list[int]] = {}
-        for n, key in enumerate(keys):
-            wanted.setdefault(key, []).append(n)
+        """Take out the rows that are wanted; gives the intact others that may stay."""
         if array.shape[1:] != (self._row,):
             return []
+        by_key = wanted.by_key()
         others: list[Bytes] = []
         for row in array:
             data = row.tobytes()
             key, check = data[:_KEY], data[_KEY : _KEY + _CHECK]
-            places = wanted.get(key)
-            if places is None and len(others) >= len(wanted):
+            rows = by_key.get(key)
+            if rows is None and len(others) >= max(len(by_key), _SPARE):
                 continue
             if _check(key, data[_KEY + _CHECK :]) != check:
                 _log.debug("A damaged row of features is computed again.")
-                continue
-            if places is None:
-                others.append(row[None])
-                continue
-            numbers = np.frombuffer(data, self._dtype, offset=_KEY + _CHECK)
-            for n in places:
-                into[n] = numbers.reshape(self.features.shape)
-                has[n] = True
+            elif rows is None:
+                others.append(row)
+            else:
+                numbers = np.frombuffer(data, self._dtype, offset=_KEY + _CHECK)
+                into[rows] = numbers.reshape(self.features.shape)
+                has[rows] = True
         return others
 
-    def _compute(self, images: Bytes, view: str, places: NDArray[np.int64], into: Floats) -> None:
-        for first in range(0, len(places), _AT_A_TIME):
-            some = places[first : first + _AT_A_TIME]
-            into[some] = self.features.of(seen(images[some], view))
-            self.computed += len(some)
+    def _compute(self, wanted: "_Wanted", view: str, has: NDArray[np.bool_], into: Floats) -> None:
+        """Compute what is not there yet."""
+        missing = np.flatnonzero(~has)
+        for first in range(0, len(missing), _AT_A_TIME):
+            rows = missing[first : first + _AT_A_TIME]
+            images = wanted.images[wanted.places[rows]]
+            into[rows] = self.features.of(seen(images, view))
+            has[rows] = True
+            self.computed += len(rows)
             if self.on_progress is not None:
-                self.on_progress(first + len(some), len(places))
+                self.on_progress(len(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """Pictures of one bank: those at some places among others."""
+
+    images: Bytes
+    places: NDArray[np.int64]
+    keys: Sequence[bytes]
+
+    def by_key(self) -> dict[bytes, list[int]]:
+        """The numbers, among the places, of the pictures with each key; equal ones have one."""
+        found: dict[bytes, list[int]] = {}
+        for n, place in enumerate(self.places.tolist()):
+            found.setdefault(self.keys[place], []).append(n)
+        return found
 
 
 def _check(key: bytes, data: bytes) -> bytes:
