@@ -30,7 +30,15 @@ from neocog.network import Network
 from neocog.summary import cost
 from neocog.validation import shown
 
-__all__ = ["Place", "features_place", "lower_of", "part_of_state", "places", "upper_of", "with_outputs"]
+__all__ = [
+    "Place",
+    "features_place",
+    "lower_of",
+    "part_of_state",
+    "places",
+    "upper_of",
+    "with_outputs",
+]
 
 # A place's map has at most so many times the numbers of the smallest one before it: within blocks
 # that widen, maps are several times as large as between them.
@@ -150,9 +158,7 @@ def _index(graph: Graph, place: str) -> int:
     return index
 
 
-def part_of_state(
-    graph: Graph, state: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[Any]]:
+def part_of_state(graph: Graph, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """The arrays of a state dict that belong to the layers of a part."""
     return {name: state[name] for name in graph.state_shapes}
 
@@ -173,9 +179,7 @@ def with_outputs(network: Network, outputs: int) -> Network:
     _check_linear_end(graph.nodes[-1].layer)
     *before, end = graph.given
     nodes = [*before, replace(end, layer=_with_last(end.name, end.layer, outputs))]
-    found = Network.from_graph(
-        Graph(nodes, graph.input_shape), preprocessing=network.preprocessing
-    )
+    found = Network.from_graph(Graph(nodes, graph.input_shape), preprocessing=network.preprocessing)
     last = graph.nodes[-1].name
     state = network.state_dict()
     for name, shape in found.state_shapes.items():

@@ -68,7 +68,7 @@ class FeatureCache:
     Args:
         features: the part that computes.
         keeps: whether anything is kept, or read.
-        on_progress: told after some pictures how many were computed since the last time.
+        on_progress: called after some pictures were computed.
 
     Attributes:
         computed: how many pictures' features were computed so far; the others were there.
@@ -77,7 +77,7 @@ class FeatureCache:
 
     features: Features
     keeps: bool = True
-    on_progress: Callable[[int], None] | None = None
+    on_progress: Callable[[], None] | None = None
     computed: int = 0
     why_not_kept: str = ""
 
@@ -194,7 +194,7 @@ class FeatureCache:
             has[rows] = True
             self.computed += len(rows)
             if self.on_progress is not None:
-                self.on_progress(len(rows))
+                self.on_progress()
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,9 +4,10 @@ For rows x with weights v, outputs z = W x + b and a strength C
 
     minimize  ½ ‖W‖² + C Σ vᵢ ℓ(zᵢ, yᵢ)
 
-with ℓ the cross-entropy of softmax(z) (of two classes that of σ(z), with one output), the sum of the
-binary cross-entropies of each output, or half the squared error. The intercepts b are not in the
-penalty. These are the minima of scikit-learn's `LogisticRegression`, and of its `Ridge` for α = 1/C.
+with ℓ the cross-entropy of softmax(z) (of two classes that of σ(z), with one output), the sum of
+the binary cross-entropies of each output, or half the squared error. The biases b are not in the
+penalty. These are the minima of scikit-learn's `LogisticRegression`, and of its `Ridge` for
+α = 1 / C.
 
 The first two have no formula. Newton's method finds them: each step solves H s = −g by conjugate
 gradients, with the diagonal of H as a preconditioner, as H is only ever multiplied by a vector:
@@ -156,7 +157,7 @@ class _Problem:
             size = float(np.linalg.norm(gradient))
             if size <= tolerance * first:
                 break
-            step = self._step(gradient, p, min(0.1, (size / first) ** 0.5))
+            step = self._step(gradient, p, float(min(0.1, (size / first) ** 0.5)))
             slope = float((gradient * step).sum())
             moved = self._scores(step)
             length = 1.0

@@ -1,10 +1,10 @@
 """Views of pictures: what else a camera might have seen, so that few pictures teach more.
 
-    whole    the picture itself
-    mirror   left and right exchanged
-    flip     up and down exchanged
-    turn     both: turned by 180°
-    crop1 …  a corner or the middle of 7/8 of the side, scaled to the picture's size
+whole    the picture itself
+mirror   left and right exchanged
+flip     up and down exchanged
+turn     both: turned by 180°
+crop1 …  a corner or the middle of 7/8 of the side, scaled to the picture's size
 """
 
 from collections.abc import Callable
