@@ -107,8 +107,8 @@ class _Alone:
         self._image = np.empty((height, width, channels), np.uint8)
         self._ends = np.empty((2, graph.output_shape[0]), np.float32)
         scores, probabilities = self._ends
-        given = {"images": self._image, "scores": scores, "probabilities": probabilities}
-        self._program.bind(given)
+        outside: dict[str, NDArray[Any]] = {"images": self._image}
+        self._program.bind({**outside, "scores": scores, "probabilities": probabilities})
 
     def compute(self, image: NDArray[np.uint8], into: NDArray[np.floating[Any]]) -> None:
         self._image[:] = image

@@ -1,8 +1,8 @@
 """The last blocks: what lies behind a place learns, on maps that were computed once.
 
 The maps of every view of the training pictures become a data set (`byte_maps`), on which the upper
-part is trained by `neocog.fit`. An epoch sees each view of each picture once. The lower part stays
-as it is, with its batch normalizations at their running statistics.
+part is trained by `neocog.fit`. An epoch sees each view of each picture once. Batch normalizations
+keep their statistics in both parts (`folding`).
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from neocog.data.images import Dataset
 from neocog.network import Network
 from neocog.transfer.byte_maps import byte_maps, ranges_of
-from neocog.transfer.cut import part_of_state, upper_of
+from neocog.transfer.cut import upper_of
 from neocog.transfer.feature_cache import FeatureCache
+from neocog.transfer.folding import Folding
 
 __all__ = ["Blocks", "upper_part"]
 
@@ -21,19 +22,22 @@ class Blocks:
     """An upper part, and the maps that it learns from.
 
     Attributes:
-        upper: the part behind the place, which takes the maps' bytes as its images.
+        upper: the part behind the place without normalizations, which takes the maps' bytes as its
+            images.
+        folding: the way back.
         train: maps of the training pictures' views.
         validation: maps of the validation pictures, of the whole view; None without any.
     """
 
     upper: Network
+    folding: Folding
     train: Dataset
     validation: Dataset | None
 
     def into(self, network: Network) -> None:
         """Give a network, of which this is the upper part, what the part has learned."""
-        network.load_state_dict({**network.state_dict(), **self.upper.state_dict()})
-        network.loss = self.upper.loss
+        state = network.state_dict()
+        network.load_state_dict(state | self.folding.unfolded(state, self.upper.state_dict()))
 
 
 def upper_part(
@@ -54,11 +58,11 @@ def upper_part(
         validation: pictures.
         cache: of the features of this network at this place.
     """
-    graph = upper_of(network.graph, place)
+    folding = Folding(upper_of(network.graph, place))
     ranges = ranges_of(cache, train.images, views)
-    upper = Network.from_graph(graph, preprocessing=ranges.preprocessing)
-    upper.load_state_dict(part_of_state(graph, network.state_dict()))
+    upper = Network.from_graph(folding.graph, preprocessing=ranges.preprocessing)
+    upper.load_state_dict(folding.folded(network.state_dict()))
     held_out = None
     if validation is not None and len(validation):
         held_out = byte_maps(cache, validation, ("whole",), ranges)
-    return Blocks(upper, byte_maps(cache, train, views, ranges), held_out)
+    return Blocks(upper, folding, byte_maps(cache, train, views, ranges), held_out)

@@ -145,9 +145,13 @@ class FeatureCache:
                 writer.add(self._as_row(one, found[rows[0]])[None])
             for row in others:
                 writer.add(row[None])
-            what = f"{self.features.place}, {view}"
-            about = {"kind": FEATURES, "name": what, "maker": decoders()}
-            writer.finish(key=key, item_shape=(self._row,), **about)
+            writer.finish(
+                key=key,
+                kind=FEATURES,
+                name=f"{self.features.place}, {view}",
+                item_shape=(self._row,),
+                maker=decoders(),
+            )
 
         try:
             kept(key, (n + max(n, _SPARE)) * self._row, make, fits)

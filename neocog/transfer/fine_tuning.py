@@ -8,6 +8,7 @@ from neocog.class_names import class_names
 from neocog.data.images import Dataset
 from neocog.data.progress import Progress
 from neocog.formats.checkpoint import Checkpoint
+from neocog.layers import Conv2d, Linear
 from neocog.losses import has_targets
 from neocog.network import Network, check_network
 from neocog.settings.optimizers import AdamW, Group
@@ -22,10 +23,11 @@ from neocog.transfer.cut import lower_of, places, upper_of, with_outputs
 from neocog.transfer.depth import DEPTHS, PASSES, Choice, Counts, choose
 from neocog.transfer.feature_cache import FeatureCache, picture_keys
 from neocog.transfer.features import Features
+from neocog.transfer.folding import Folding
 from neocog.transfer.head import Head, fit_head
 from neocog.transfer.pictures import are_gray, check_pictures, outputs_of
 from neocog.transfer.views import VIEW_SETS, check_views
-from neocog.validation import choice, flag, instance, real
+from neocog.validation import choice, flag, instance, real, refuse
 
 __all__ = ["FineTuned", "fine_tune"]
 
@@ -136,6 +138,9 @@ def fine_tune(
     """
     task = _Task.of(network, data, validation, classes, views, settings, changes)
     choice("depth", depth, DEPTHS)
+    for name, told in (("progress", progress), ("on_choice", on_choice)):
+        if told is not None and not callable(told):
+            raise refuse(name, told, "a function, or None")
     on_disk = flag("cache", cache)
     seconds = 60 * real("minutes", minutes, above=0, wanted="a number above 0, such as 2")
     chosen = choose(task.network.graph, task.counts(seconds), depth, place)
@@ -264,10 +269,10 @@ class _Task:
         groups = tuple(
             Group(f"{name}.*", lr=_LOWER * rate)
             for name, layer in lower.items()
-            if layer.parameter_shapes()
+            if isinstance(layer, Conv2d | Linear)
         )
         optimizer = self.settings.optimizer
-        optimizer = replace(optimizer, groups=(*optimizer.groups, *groups))  # type: ignore[call-arg]
+        optimizer = replace(optimizer, groups=(*optimizer.groups, *groups))
         flip = "random" if self.views != "none" else None
         passes = self.settings.epochs * len(self.view_names)
         how = replace(
@@ -276,14 +281,19 @@ class _Task:
             augmentation=replace(self.settings.augmentation, flip=flip),
             epochs=passes,
         )
-        return fit(
-            self.network,
+        folding, state = Folding(graph), self.network.state_dict()
+        whole = Network.from_graph(folding.graph, preprocessing=self.network.preprocessing)
+        whole.load_state_dict(folding.folded(state))
+        history = fit(
+            whole,
             self.data,
             how,
             validation=self.validation,
             callback=callback,
             resume=resume,
         )
+        self.network.load_state_dict(folding.unfolded(state, whole.state_dict()))
+        return history
 
 
 def counted(progress: Progress | None, what: str, views: int) -> Callable[[int, int], None] | None:

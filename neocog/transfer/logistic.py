@@ -146,7 +146,7 @@ class _Problem:
     def solve(self, start: LinearModel | None, tolerance: float) -> LinearModel:
         """Newton's steps until the gradient is small, or rounding stops them."""
         at = np.zeros((self._targets.shape[1], self._x.shape[1] + 1))
-        first = np.linalg.norm(self._gradient(at, self._probabilities(self._scores(at))))
+        first = float(np.linalg.norm(self._gradient(at, self._probabilities(self._scores(at)))))
         if start is not None:
             at = np.column_stack([start.weight, start.bias])
         scores = self._scores(at)
@@ -157,7 +157,7 @@ class _Problem:
             size = float(np.linalg.norm(gradient))
             if size <= tolerance * first:
                 break
-            step = self._step(gradient, p, float(min(0.1, (size / first) ** 0.5)))
+            step = self._step(gradient, p, min(0.1, (size / first) ** 0.5))
             slope = float((gradient * step).sum())
             moved = self._scores(step)
             length = 1.0

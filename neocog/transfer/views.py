@@ -1,10 +1,8 @@
 """Views of pictures: what else a camera might have seen, so that few pictures teach more.
 
-whole    the picture itself
-mirror   left and right exchanged
-flip     up and down exchanged
-turn     both: turned by 180°
-crop1 …  a corner or the middle of 7/8 of the side, scaled to the picture's size
+A view has a name: "whole" is the picture itself, "mirror" has left and right exchanged, "flip" up
+and down, and "turn" both. "crop1" to "crop5" are 7/8 of the side, in the middle and at the corners,
+scaled to the picture's size.
 """
 
 from collections.abc import Callable
