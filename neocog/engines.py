@@ -1,10 +1,12 @@
-"""Which engine trains a network: neocog's own or PyTorch's, and on which device.
+"""Which engine trains a network, and which predicts: neocog's own or PyTorch's, on which device.
 
 `Engine` is what `training/` asks of an engine. `neocog.engine.Trainer` and
 `neocog.torch_engine.trainer.TorchTrainer` are checked against it where `make_trainer` returns them.
+`Predicts` is what networks ask for predictions, and `make_predictor` returns it.
 PyTorch is imported only where it is asked for, or where there is a GPU that it could use.
 """
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,17 +18,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.engine import Trainer
+from neocog.engine.predictor import Predictor
 from neocog.errors import NeocogError
 from neocog.layers import Graph
 from neocog.preprocessing import Preprocessing
 from neocog.settings.training import TrainingSettings
 
-__all__ = ["Chosen", "Engine", "UnderWay", "choose_engine", "make_trainer"]
+__all__ = [
+    "Chosen",
+    "Engine",
+    "Predicts",
+    "UnderWay",
+    "choose_engine",
+    "choose_for_predictions",
+    "make_predictor",
+    "make_trainer",
+]
 
 Floats = NDArray[np.float32]
 
 # What drivers of NVIDIA and of AMD make on Linux. Elsewhere PyTorch itself is asked.
 _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
+# Multiply-adds, some 20 s of neocog's kernels on two cores, from which on predictions are worth the
+# seconds that PyTorch takes to begin.
+_WORTH_A_GPU = 10**12
 
 
 class UnderWay(Protocol):
@@ -37,6 +52,13 @@ class UnderWay(Protocol):
 
     def finish(self) -> int:
         """Wait for the end; gives the batches that are done, or raises what went wrong."""
+
+
+class Predicts(Protocol):
+    """Scores and probabilities of images; any number of threads may ask at once."""
+
+    def predict(self, images: NDArray[np.uint8], threads: int | None = None) -> Floats:
+        """Scores, and softmax of them, float32 [2, n, outputs]; see `neocog.engine.predictor`."""
 
 
 class Engine(Protocol):
@@ -151,6 +173,22 @@ def choose_engine(settings: TrainingSettings) -> Chosen:
     return _torch(settings, "there is a GPU")
 
 
+def choose_for_predictions(
+    engine: str, device: str | None, multiply_adds: float = math.inf
+) -> Chosen:
+    """As `choose_engine`, but "auto" takes a GPU only if there is much to compute.
+
+    Args:
+        engine: "auto", "neocog" or "torch".
+        device: as in `TrainingSettings`.
+        multiply_adds: of all predictions that are to come.
+    """
+    settings = TrainingSettings(engine=engine, device=device)
+    if engine == "auto" and device is None and multiply_adds < _WORTH_A_GPU:
+        return _own("there is little to compute")
+    return choose_engine(settings)
+
+
 def _own(why: str) -> Chosen:
     return Chosen("neocog", "cpu", "neocog's own on the CPU", why)
 
@@ -159,7 +197,7 @@ def _torch(settings: TrainingSettings, why: str) -> Chosen:
     if find_spec("torch") is None:
         raise NeocogError(
             f"{why.removesuffix(' asks for it')} needs PyTorch, which is not installed: pip "
-            "install 'neocog[torch]'. Or leave that out, and train with neocog's own engine."
+            "install 'neocog[torch]'. Or leave that out, for neocog's own engine."
         )
     from neocog.torch_engine.devices import chosen_device, device_name
 
@@ -202,3 +240,17 @@ def make_trainer(
     return TorchTrainer(
         graph, state, preprocessing, images, labels, settings, device=chosen.device, **how
     )
+
+
+def make_predictor(
+    chosen: Chosen | None,
+    graph: Graph,
+    state: Mapping[str, NDArray[Any]],
+    preprocessing: Preprocessing,
+) -> Predicts:
+    """What predicts on the chosen engine, neocog's own if None; see `neocog.engine.predictor`."""
+    if chosen is None or chosen.engine == "neocog":
+        return Predictor(graph, state, preprocessing)
+    from neocog.torch_engine.predictor import TorchPredictor
+
+    return TorchPredictor(graph, state, preprocessing, device=chosen.device)

@@ -16,8 +16,8 @@ from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.formats import is_weights
 from neocog.matching import fitting, in_order_of, mismatch
-from neocog.models import MODELS, split_python_file
-from neocog.models.named import is_file, make_model
+from neocog.models import split_python_file
+from neocog.models.named import is_file, is_new, make_model
 from neocog.network import Network
 from neocog.network_files import assumption, load
 from neocog.trained_on import trained_on
@@ -26,7 +26,6 @@ from neocog.training.run_process import settle
 __all__ = [
     "Opened",
     "data_for",
-    "is_new",
     "name_of_run",
     "open_network",
     "open_saved",
@@ -78,7 +77,7 @@ def open_network(
     network, notes = open_saved(model, architecture)
     _check_outputs(network, model)
     found, more = data_for(network, model, data, progress)
-    return Opened(network, found, Path(model).resolve().stem, (*notes, *more))
+    return Opened(network, found, name_of_run(model), (*notes, *more))
 
 
 def data_for(
@@ -134,15 +133,12 @@ def _names_itself(model: str) -> NeocogError:
     )
 
 
-def is_new(model: str) -> bool:
-    """Whether this is the name of a network and not a file."""
-    return is_file(model) or model in MODELS or not (exists(model) or "." in model or "/" in model)
-
-
 def name_of_run(model: str) -> str:
-    """The name of a new network, for a folder's name or a title."""
+    """The name of a network, for a folder's name or a title."""
     file = split_python_file(model)
-    return Path(file[0]).stem if file is not None else model
+    if file is not None:
+        return Path(file[0]).stem
+    return model if is_new(model) else Path(model).resolve().stem
 
 
 def _new(model: str, data: str, progress: Progress | None) -> Opened:

@@ -5,11 +5,9 @@ and writes, and none of them knows about it.
 """
 
 import copy
-import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +19,16 @@ from neocog.layers import Graph, Layer, Node, Shape, chain
 from neocog.layers.listing import listing
 from neocog.limits import require_memory
 from neocog.losses import probabilities_of
-from neocog.network_values import Trained, Values, copied_state, size_of
+from neocog.network_values import Trained, Values, changing, copied_state, size_of
 from neocog.preprocessing import Preprocessing
 from neocog.random import TorchStream
 from neocog.settings.training import LOSSES
 from neocog.validation import choice, instance, real
 
+if TYPE_CHECKING:
+    from neocog.engines import Chosen
+
 __all__ = ["Network", "Trained", "check_network"]
-
-# Held while a network's values are replaced by values derived from them.
-_changing = threading.Lock()
-
-
-def _let_go() -> None:
-    """Make a new lock in a forked process, which has no thread that would release the old one."""
-    global _changing
-    _changing = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
 
 
 class Network:
@@ -131,6 +119,7 @@ class Network:
         self._values = Values(self._checked(preprocessing))
         self._threshold: float | None = None
         self._loss = LOSSES[0]
+        self._engine: Chosen | None = None
         self._classes: tuple[str, ...] | None = None
         self.classes = classes
         #: For `neocog.fit`; None if the weights come from elsewhere.
@@ -191,7 +180,7 @@ class Network:
     @preprocessing.setter
     def preprocessing(self, value: Preprocessing) -> None:
         checked = self._checked(value)
-        with _changing:
+        with changing():
             self._values = self._values.override(preprocessing=checked)
 
     @property
@@ -207,7 +196,7 @@ class Network:
     def temperature(self, value: float) -> None:
         wanted = "a number above 0, such as 1.5"
         checked = real("temperature", value, above=0, wanted=wanted, error=ArchitectureError)
-        with _changing:
+        with changing():
             self._values = self._values.override(temperature=checked)
 
     @property
@@ -283,7 +272,7 @@ class Network:
         self._replace(stream.initial_state(self._graph))
 
     def _replace(self, state: dict[str, NDArray[Any]]) -> None:
-        with _changing:
+        with changing():
             self._values = self._values.override(state=state)
             self.trained = None
 
@@ -322,7 +311,7 @@ class Network:
         """
         values = self._values
         found: NDArray[np.float32]
-        scores, found = self._predictor(values).predict(images, threads)
+        scores, found = values.predictor(self._graph, self._engine).predict(images, threads)
         if values.temperature == 1 and self._loss == LOSSES[0]:
             return found
         return probabilities_of(self._loss, scores, values.temperature)
@@ -355,17 +344,27 @@ class Network:
         self, images: NDArray[np.uint8], *, threads: int | None = None
     ) -> NDArray[np.float32]:
         """The outputs before softmax or σ, float32 [n, classes]; images as in `predict_proba`."""
-        scores: NDArray[np.float32] = self._predictor(self._values).predict(images, threads)[0]
+        predictor = self._values.predictor(self._graph, self._engine)
+        scores: NDArray[np.float32] = predictor.predict(images, threads)[0]
         return scores
 
-    def _predictor(self, values: Values) -> Any:
-        """The predictor of these values, which is cached."""
-        if values.predictor is None:
-            # Imported here because Numba is slow to import, and only predictions need it.
-            from neocog.engine.predictor import Predictor
+    def use_engine(self, engine: "str | Chosen" = "auto", device: str | None = None) -> None:
+        """Choose what computes predictions from now on; neocog's kernels do where nobody chose.
 
-            values.predictor = Predictor(self._graph, values.arrays(), values.preprocessing)
-        return values.predictor
+        It is for `predict`, `predict_proba` and `predict_scores`, and so for `neocog.evaluate`.
+        Copies of the network keep it, files do not. Scores differ by rounding between engines.
+
+        Args:
+            engine: "neocog", "torch" or "auto", as `neocog.fit` takes them.
+            device: "cpu", "cuda", "cuda:1" or "mps", for PyTorch; a GPU, if None and there is one.
+
+        Raises:
+            NeocogError: PyTorch is asked for and not installed, or has no such device.
+        """
+        from neocog.engines import choose_for_predictions
+
+        chosen = choose_for_predictions(engine, device) if isinstance(engine, str) else engine
+        self._engine = None if chosen.engine == "neocog" else chosen
 
     def parts(self, notes: Mapping[str, Any] | None = None) -> ModelParts:
         """The parts that a model file has, with notes about the training."""

@@ -1,18 +1,40 @@
 """The values that a network's predictions depend on besides its layers."""
 
+import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import ArchitectureError
-from neocog.layers import Shape, state_dtype
+from neocog.layers import Graph, Shape, state_dtype
 from neocog.preprocessing import Preprocessing
 from neocog.validation import instance
 
-__all__ = ["Trained", "Values", "copied_state", "size_of"]
+if TYPE_CHECKING:
+    from neocog.engines import Chosen, Predicts
+
+__all__ = ["Trained", "Values", "changing", "copied_state", "size_of"]
+
+_lock = threading.Lock()
+
+
+def _let_go() -> None:
+    """Make a new lock in a forked process, which has no thread that would release the old one."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def changing() -> threading.Lock:
+    """The lock that is held while a network's values are replaced by values derived from them."""
+    return _lock
 
 
 @dataclass(frozen=True)
@@ -31,7 +53,7 @@ class Trained:
 
 
 class Values:
-    """Weights and preprocessing of a network, with the predictor that was made from them.
+    """Weights and preprocessing of a network, with the predictors that were made from them.
 
     Values are immutable: a network whose weights or preprocessing change gets new ones. So a cached
     predictor never belongs to other values, whichever thread changes the network; and networks with
@@ -47,7 +69,7 @@ class Values:
         self.preprocessing = preprocessing
         self.state = state
         self.temperature = temperature
-        self.predictor: Any = None
+        self._predictors: dict[Chosen | None, Predicts] = {}
         for array in (state or {}).values():
             array.setflags(write=False)
 
@@ -59,14 +81,24 @@ class Values:
             )
         return self.state
 
+    def predictor(self, graph: Graph, chosen: "Chosen | None") -> "Predicts":
+        """What predicts by these values on an engine, neocog's own if None; it is cached."""
+        if chosen not in self._predictors:
+            # Imported here because Numba is slow to import, and only predictions need it.
+            from neocog.engines import make_predictor
+
+            made = make_predictor(chosen, graph, self.arrays(), self.preprocessing)
+            self._predictors[chosen] = made
+        return self._predictors[chosen]
+
     def override(self, **changes: Any) -> "Values":
-        """The same values with some replaced, and without the cached predictor."""
+        """The same values with some replaced, and without the cached predictors."""
         own = {name: getattr(self, name) for name in ("preprocessing", "state", "temperature")}
         return Values(**(own | changes))
 
     def __getstate__(self) -> dict[str, Any]:
         # A predictor has addresses of machine code and threads; another process makes its own.
-        return {**vars(self), "predictor": None}
+        return {**vars(self), "_predictors": {}}
 
     def __deepcopy__(self, memo: object) -> "Values":
         return self

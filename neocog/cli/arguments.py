@@ -6,7 +6,16 @@ from typing import Any, TypeAlias
 
 from neocog.cli.argument_parser import ArgumentParser
 
-__all__ = ["DATA", "MODEL", "Commands", "add_command", "add_model", "add_threads", "overview"]
+__all__ = [
+    "DATA",
+    "MODEL",
+    "Commands",
+    "add_command",
+    "add_engine",
+    "add_model",
+    "add_threads",
+    "overview",
+]
 
 Commands: TypeAlias = "argparse._SubParsersAction[ArgumentParser]"
 
@@ -34,6 +43,24 @@ def add_model(p: ArgumentParser, help_: str = MODEL, **settings: Any) -> None:
         default=None,
         metavar="NAME|FILE.py:MAKE",
         help="the network that the weights of a .pth belong to (default: found by their names)",
+    )
+
+
+def add_engine(p: ArgumentParser) -> None:
+    """Add what computes predictions, and where."""
+    from neocog.settings.training import ENGINES
+
+    p.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what computes: neocog's kernels, PyTorch, or PyTorch where there is a GPU and much "
+        "to compute (default: auto)",
+    )
+    p.add_argument(
+        "--device",
+        default=None,
+        help="where PyTorch computes: cpu, cuda, cuda:1, mps (default: a GPU, if there is one)",
     )
 
 

@@ -15,6 +15,7 @@ from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data import Data, Dataset, load_data
 from neocog.data.finding import holds_pictures
 from neocog.engine import announced
+from neocog.engines import choose_for_predictions
 from neocog.errors import DataError, NeocogError, printable
 from neocog.evaluation import VIEWS, Evaluation, summary, write_mistakes
 from neocog.evaluation import evaluate_classes as evaluate_network
@@ -24,10 +25,11 @@ from neocog.loading import open_saved
 from neocog.losses import has_targets
 from neocog.matching import fitting, in_order_of, mismatch
 from neocog.network import Network
+from neocog.summary import cost
 from neocog.trained_on import trained_on
 from neocog.validation import real, whole
 
-__all__ = ["EvaluationData", "evaluate", "load_usual", "open_model"]
+__all__ = ["EvaluationData", "evaluate", "load_usual", "open_model", "predict_by"]
 
 
 def open_model(model: str, architecture: str | None = None) -> Network:
@@ -36,6 +38,14 @@ def open_model(model: str, architecture: str | None = None) -> Network:
     for note in notes:
         say(note)
     return network
+
+
+def predict_by(network: Network, engine: str, device: str | None, images: int) -> None:
+    """Have an engine predict so many images; says which one, where it is PyTorch."""
+    chosen = choose_for_predictions(engine, device, images * cost(network).multiply_adds)
+    network.use_engine(chosen)
+    if chosen.engine == "torch":
+        say(f"Engine: {chosen}.")
 
 
 class EvaluationData(NamedTuple):
@@ -175,10 +185,13 @@ def evaluate(
     threshold: float | None,
     mistakes: str | None,
     json_: bool,
+    engine: str,
+    device: str | None,
     **options: Any,
 ) -> int:
     """Print the metrics of a network: overall, per class, calibration, and its mistakes."""
     given = taken_out(options)
+    choose_for_predictions(engine, device, 0)  # before data are loaded, where it is not there
     if threshold is not None:
         threshold = real("--threshold", threshold, 0, 1)
     path = None if mistakes is None else out_path(mistakes)
@@ -191,6 +204,7 @@ def evaluate(
     images = replace(judged.images, names=names_of(judged.images, judged.part))
     if network.classes is None:
         network.name_classes(loaded.classes)
+    predict_by(network, engine, device, len(images))
     with announced(say_compiling):
         result = evaluate_network(network, images, tta=views, threads=threads)
     if path is not None:

@@ -12,7 +12,8 @@ from neocog.exporting import export as export_network
 from neocog.files import exists
 from neocog.formats import training_of
 from neocog.limits import readable
-from neocog.loading import data_for, is_new, open_saved
+from neocog.loading import data_for, open_saved
+from neocog.models.named import is_new
 
 __all__ = ["export"]
 

@@ -9,6 +9,7 @@ from neocog.cli.arguments import (
     MODEL,
     Commands,
     add_command,
+    add_engine,
     add_model,
     add_threads,
     overview,
@@ -80,6 +81,7 @@ def _predict(p: ArgumentParser) -> None:
     )
     p._has_negative_number_optionals.clear()  # because of -0, argparse would take -1 as an option
     add_threads(p)
+    add_engine(p)
     add_column_options(p)
     p.set_defaults(run=run)
 

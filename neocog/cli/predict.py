@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.answers import best_of, class_labels
-from neocog.cli.evaluate import open_model
+from neocog.cli.evaluate import open_model, predict_by
 from neocog.cli.paths import out_path
 from neocog.cli.picture_list import GivenPicture, given_pictures
 from neocog.cli.prediction_output import output_to, writer_of
@@ -15,6 +15,7 @@ from neocog.cli.terminal import loading_progress, say, say_compiling
 from neocog.data.options import LoadOptions
 from neocog.data.reading_ahead import read_ahead
 from neocog.engine import announced
+from neocog.engines import choose_for_predictions
 from neocog.errors import DataError, NeocogError
 from neocog.limits import available_cores
 from neocog.network import Network
@@ -40,6 +41,8 @@ def predict(
     threads: int | None,
     file_column: str | None,
     label_column: str | None,
+    engine: str,
+    device: str | None,
 ) -> int:
     """Write the most probable classes of each image; returns 1 if some images could not be read.
 
@@ -49,6 +52,7 @@ def predict(
     if top < 1:
         raise NeocogError(f"--top (={top}) must be at least 1.")
     threads = check_threads(threads)
+    choose_for_predictions(engine, device, 0)  # before anything is read, where it is not there
     if threshold is not None:
         threshold = real("--threshold", threshold, 0, 1)
     path = out_path(out) if out is not None else None
@@ -61,6 +65,7 @@ def predict(
     threshold = network.threshold if threshold is None else threshold
     options = LoadOptions(file_column=file_column, label_column=label_column)
     pictures, count = given_pictures(images, options, null=null)
+    predict_by(network, engine, device, count or 0)
     names = class_labels(network)
     top = min(top, len(names))
     progress = loading_progress() if path is not None or not sys.stdout.isatty() else None

@@ -8,6 +8,7 @@ from neocog.cli.arguments import (
     DATA,
     Commands,
     add_command,
+    add_engine,
     add_model,
     add_threads,
 )
@@ -145,6 +146,7 @@ def _evaluate(p: ArgumentParser) -> None:
         help="test-time augmentation: views of each image to average (default: the model's own)",
     )
     add_threads(p)
+    add_engine(p)
     p.add_argument("--data-dir", default=None, help="folder of cifar10, if you have it already")
     add_evaluation_options(p)
     add_data_options(p, shape=False)

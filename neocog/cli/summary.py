@@ -8,8 +8,7 @@ from neocog.cli.evaluate import open_model
 from neocog.cli.terminal import say_compiling
 from neocog.engine.inspection import training_memory, training_times
 from neocog.errors import NeocogError
-from neocog.loading import is_new
-from neocog.models.named import make_model
+from neocog.models.named import is_new, make_model
 from neocog.network import Network
 from neocog.settings.training import TrainingSettings
 from neocog.summary import Cost, cost

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from neocog.cli.terminal import say, say_compiling
 from neocog.cli.training_setup import Setup, Wanted, continued, read_config, set_up, wanted_of
 from neocog.data import Dataset
 from neocog.engine import announced
+from neocog.engines import choose_engine
 from neocog.errors import DataError, NeocogError
 from neocog.evaluation import Evaluation, accuracy_line, evaluate_classes, images_to_calibrate
 from neocog.evaluation import calibrate as calibrate_network
 from neocog.formats.checkpoint import Checkpoint
 from neocog.loading import name_of_run
+from neocog.models.named import is_new
 from neocog.network import Network
 from neocog.network_files import check_savable, load_model
 from neocog.report.run import write_run_report
-from neocog.run_files import BEST, CONFIG
+from neocog.run_files import BEST, CONFIG, LAST
 from neocog.settings.recipe import Recipe
 from neocog.signals import Ended, deferred_signals, termination_signals
 from neocog.training.early_stopping import EarlyStopping, best_epoch
@@ -86,11 +89,25 @@ def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int
         newest = folder.newest()
         for sentence in newest.damaged:
             say(sentence)
-        setup = set_up(Wanted(recipe, before.source, before.options, before.data_dir))
+        setup = set_up(
+            _as_it_began(folder, Wanted(recipe, before.source, before.options, before.data_dir))
+        )
+        setup = replace(setup, recipe=recipe)
         folder.use_data(setup.data)
         to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
         say(f"Going on from step {newest.steps:,}.")
     return _train(setup, to_calibrate, folder, newest.checkpoint)
+
+
+def _as_it_began(folder: RunFolder, wanted: Wanted) -> Wanted:
+    """What a run is set up from that goes on: its own network, where it trains a saved one further.
+
+    The file of the saved one may have been removed since.
+    """
+    last = folder.path / LAST
+    if is_new(wanted.recipe.model) or not last.exists():
+        return wanted
+    return replace(wanted, recipe=replace(wanted.recipe, model=str(last)))
 
 
 @contextmanager
@@ -154,6 +171,7 @@ def _run(
     result = None
     try:
         network = _best(network, history, recipe, folder)
+        network.use_engine(choose_engine(recipe))
         if to_calibrate is not None and _calibrated(network, to_calibrate, recipe.threads):
             with deferred_signals():
                 folder.save_again(network, recipe.tta)

@@ -7,16 +7,18 @@ from typing import Any
 
 from neocog.cli.choices import say_choices, say_held_out, say_pictures
 from neocog.cli.loading import check_no_options, find_pictures, say_notes
-from neocog.cli.terminal import loading_progress
+from neocog.cli.terminal import loading_progress, say
 from neocog.data import Data, load_data
 from neocog.data.finding import Found
 from neocog.engines import choose_engine
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
 from neocog.layers import image_shape
+from neocog.loading import open_saved
 from neocog.losses import has_targets
+from neocog.matching import fitting, in_order_of, mismatch
 from neocog.models import split_python_file
-from neocog.models.named import make_model
+from neocog.models.named import is_new, make_model
 from neocog.network import Network
 from neocog.preprocessing import Resize
 from neocog.settings.override import override
@@ -100,6 +102,9 @@ def wanted_of(
     changes: dict[str, Any],
 ) -> Wanted:
     """What the arguments of a command that trains ask for: a recipe, or a run's configuration."""
+    model = changes.get("model")
+    if model is not None and not is_new(model):
+        changes = {**changes, "model": str(Path(model).absolute())}  # as config.toml names it
     if config is not None:
         if recipe is not None:
             raise NeocogError("--config has all settings, so --recipe goes without it.")
@@ -148,18 +153,27 @@ def set_up(wanted: Wanted) -> Setup:
     if found is None:
         check_no_options(source, wanted.options)
         data = load_data(source, data_dir=data_dir, progress=loading_progress())
-        network = make_network(recipe, data)
+        data, network = _with_network(data, recipe)
     else:
         recipe, found = _chosen(found, recipe, wanted.changes)
         say_pictures(found)
-        data = Data.of(found.load())
-        network = make_network(recipe, data)
+        data, network = _with_network(Data.of(found.load()), recipe)
         network.preprocessing = replace(network.preprocessing, resize=found.resize)
         say_notes(data)
         say_held_out(data, found)
         say_choices(recipe, network)
     network.name_classes(data.classes)
     return Setup(recipe, data, network)
+
+
+def _with_network(data: Data, recipe: Recipe) -> tuple[Data, Network]:
+    """The data and the network; for a saved one, the data with their classes in its order."""
+    network = make_network(recipe, data)
+    if not is_new(recipe.model):
+        data = in_order_of(data, network.classes)
+        if (why := mismatch(network, data, recipe.model)) is not None:
+            raise NeocogError(why)
+    return data, network
 
 
 def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tuple[Recipe, Found]:
@@ -183,7 +197,12 @@ def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tu
     model, width = base.model, base.width
     if changes is not None:
         model, width = changes.get("model") or MODEL, changes.get("width") or 1.0
-    network = make_model(model, len(found.listing.classes), width=width, input_shape=found.shape)
+    if saved := not is_new(model):
+        network, _notes = open_saved(model)
+        fitting(found, network, model)  # before its pictures are decoded
+    else:
+        count = len(found.listing.classes)
+        network = make_model(model, count, width=width, input_shape=found.shape)
     shape = image_shape(network.input_shape)
     options = found.options
     if (options.size and options.size != shape[1:]) or options.channels not in (None, shape[0]):
@@ -196,12 +215,23 @@ def _chosen(found: Found, base: Recipe, changes: Mapping[str, Any] | None) -> tu
         rest = {name: value for name, value in changes.items() if name not in ("model", "width")}
         base = override(chosen, **rest)
     own = network.preprocessing.resize
-    keeps = options.resize is None and own != Resize()
+    keeps = options.resize is None and (saved or own != Resize())
     return base, found.made(shape, own if keeps else None)
 
 
 def _check_model(recipe: Recipe) -> None:
-    """Raise `NeocogError` for a model that cannot exist, whatever the data are."""
+    """Raise `NeocogError` for a model that cannot exist, whatever the data are.
+
+    How a saved one was read is said here, once.
+    """
+    if not is_new(recipe.model):
+        if recipe.width != 1:
+            raise NeocogError(
+                f"--width {recipe.width:g} is for models by name; {recipe.model} has its own."
+            )
+        for note in open_saved(recipe.model)[1]:
+            say(note)
+        return
     file = split_python_file(recipe.model)
     if file is None:
         make_model(recipe.model, width=recipe.width)

@@ -34,7 +34,11 @@ class Recipe(TrainingSettings):
 
     name: str = setting("", help="name of the recipe")
     about: str = setting("", help="purpose of the recipe, in one line")
-    model: str = setting("simple-cnn", metavar="NAME", help="network by name, or my_net.py:make")
+    model: str = setting(
+        "simple-cnn",
+        metavar="NAME",
+        help="network by name, my_net.py:make, or a saved one to train further",
+    )
     width: float = setting(
         1.0,
         above=0,

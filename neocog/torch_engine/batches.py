@@ -19,7 +19,15 @@ from neocog.preprocessing import Preprocessing
 from neocog.settings.training import TrainingSettings
 from neocog.torch_engine.devices import free_memory
 
-__all__ = ["Batches", "GatheredBatches", "ResidentBatches", "VariedBatches", "batches_for"]
+__all__ = [
+    "Batches",
+    "GatheredBatches",
+    "Normalize",
+    "ResidentBatches",
+    "VariedBatches",
+    "batches_for",
+    "sent",
+]
 
 # Of the device's free memory that images may take; the rest is for the network's maps.
 _SHARE = 0.5
@@ -64,13 +72,13 @@ def batches_for(
             input_shape, preprocessing, images, settings, batch_size, threads, on_compile
         )
         return VariedBatches(loader, device)
-    normalize = _Normalize(preprocessing, device)
+    normalize = Normalize(preprocessing, device)
     if device.type != "cpu" and images.nbytes <= _SHARE * free_memory(device):
         return ResidentBatches(images, normalize, batch_size, device)
     return GatheredBatches(images, normalize, batch_size, device)
 
 
-class _Normalize:
+class Normalize:
     """x · scale + shift of bytes [n, h, w, c]."""
 
     def __init__(self, preprocessing: Preprocessing, device: torch.device) -> None:
@@ -78,6 +86,7 @@ class _Normalize:
         self._shift = torch.tensor(preprocessing.shift, device=device)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """The inputs, float32 [n, c, h, w]."""
         x = torch.addcmul(self._shift, images.float(), self._scale)
         return x.permute(0, 3, 1, 2)
 
@@ -153,7 +162,7 @@ class GatheredBatches:
     def take(self, batch: int, until: int) -> torch.Tensor:
         """Gather the batch, and send it."""
         chosen = self._images[self._order[batch * self._size : (batch + 1) * self._size]]
-        return self._normalize(_sent(torch.from_numpy(chosen), self._device))
+        return self._normalize(sent(torch.from_numpy(chosen), self._device))
 
     def end(self) -> None:
         """Nothing: nothing is prepared."""
@@ -179,14 +188,14 @@ class VariedBatches:
     def take(self, batch: int, until: int) -> torch.Tensor:
         """Send the batch."""
         x = torch.from_numpy(self._loader.take(batch, until))
-        return _sent(x, self._device).permute(0, 3, 1, 2)
+        return sent(x, self._device).permute(0, 3, 1, 2)
 
     def end(self) -> None:
         """See `Loader`."""
         self._loader.end()
 
 
-def _sent(x: torch.Tensor, device: torch.device) -> torch.Tensor:
+def sent(x: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A tensor on the device; to a GPU it is sent while the CPU goes on."""
     if device.type == "cuda":
         x = x.pin_memory()

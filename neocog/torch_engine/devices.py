@@ -106,15 +106,21 @@ def computing(device: torch.device, threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+_SMALLER = "Take a smaller batch_size, with accumulate for the same steps, or precision='bf16'."
+
+
 @contextmanager
-def explained() -> Iterator[None]:
-    """Raise `NeocogError` for what PyTorch cannot do, above all for want of memory."""
+def explained(advice: str = _SMALLER) -> Iterator[None]:
+    """Raise `NeocogError` for what PyTorch cannot do, above all for want of memory.
+
+    Args:
+        advice: a sentence on what to do about a GPU's memory that is too small.
+    """
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
         raise NeocogError(
-            f"The GPU's memory is too small for this: {_first_line(error)} Take a smaller "
-            "batch_size, with accumulate for the same steps, or precision='bf16'."
+            f"The GPU's memory is too small for this: {_first_line(error)} {advice}"
         ) from error
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):

@@ -12,7 +12,7 @@ from neocog.layers import Graph, Node
 from neocog.layers.graph import IMAGE
 from neocog.torch_engine.layer_rules import in_a_row, named_modules
 
-__all__ = ["GraphModule", "HasState", "to_torch"]
+__all__ = ["GraphModule", "HasState", "module_of", "to_torch"]
 
 
 class HasState(Protocol):
@@ -72,3 +72,9 @@ def to_torch(network: Graph | HasState) -> nn.Module:
         state = network.state_dict()
         module.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     return module
+
+
+def module_of(graph: Graph) -> nn.Module:
+    """`to_torch` for weights that are yet to come: no random number of PyTorch's is drawn."""
+    with torch.random.fork_rng(devices=[]):
+        return to_torch(graph)

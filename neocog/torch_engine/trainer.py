@@ -29,7 +29,7 @@ from neocog.torch_engine.batches import batches_for
 from neocog.torch_engine.devices import explained
 from neocog.torch_engine.dropout import count_dropouts
 from neocog.torch_engine.losses import BatchLoss
-from neocog.torch_engine.module import to_torch
+from neocog.torch_engine.module import module_of
 from neocog.torch_engine.optimizers import Updates
 from neocog.torch_engine.steps import Learner, Steps
 
@@ -90,7 +90,7 @@ class TorchTrainer:
         self._images = np.ascontiguousarray(images)
         threads, seed = useful_threads(settings.threads), settings.seed & _SEEN_OF_SEED
         with explained():
-            self._module = _module_of(graph)
+            self._module = module_of(graph)
             dropouts = count_dropouts(self._module, _dropouts_of(graph), self.batch_size)
             self._module.to(device=self._device, memory_format=torch.channels_last).train()
             self._updates = self._made_updates(graph, moves_momentum)
@@ -264,12 +264,6 @@ class TorchTrainer:
         self._run.end()
         done, self._run = self.done, None
         return done
-
-
-def _module_of(graph: Graph) -> torch.nn.Module:
-    """A new module; the random numbers of its first weights, which are replaced, are not used."""
-    with torch.random.fork_rng(devices=[]):
-        return to_torch(graph)
 
 
 def _dropouts_of(graph: Graph) -> dict[str, DropoutOp]:

@@ -30,6 +30,8 @@ _BATCHES = 8
 _LEAST_BATCH, _MOST_BATCH = 8, 64
 # Rates for a batch of 128. Without normalization large ones diverge.
 _RATE, _RATE_WITHOUT_NORM = 0.1, 0.02
+# What the rate is multiplied by for a network that has learned already.
+_FINE_TUNING = 0.1
 _NORMALIZING = (BatchNorm2d, GroupNorm, LayerNorm2d)
 # Images are shifted by this part of their side.
 _SHIFT = 1 / 16
@@ -55,6 +57,8 @@ def choose_recipe(network: Network, images: int, model: str = MODEL, width: floa
     epochs = min(_MOST_EPOCHS, max(_LEAST_EPOCHS, round(_WORK / work)))
     normalized = any(isinstance(layer, _NORMALIZING) for layer in network.leaves.values())
     rate = (_RATE if normalized else _RATE_WITHOUT_NORM) * batch / 128
+    if network.initialized:
+        rate *= _FINE_TUNING
     base = Recipe.load("standard")
     return replace(
         base,

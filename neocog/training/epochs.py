@@ -104,7 +104,9 @@ def _evaluated(run: TrainingRun, validation: Dataset | None) -> Epoch:
     seconds = history.seconds - sum(epoch.seconds for epoch in history.epochs)
     result = None
     if validation is not None:
-        result = evaluate(run.network, validation, threads=run.settings.threads)
+        network = run.network.copy()
+        network.use_engine(run.engine)
+        result = evaluate(network, validation, threads=run.settings.threads)
     return Epoch(
         run.epoch,
         float(run.losses.mean()),

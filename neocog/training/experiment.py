@@ -2,8 +2,9 @@
 
 from neocog.data.dataset import Data
 from neocog.data.images import mixed
-from neocog.models.named import make_model
+from neocog.models.named import is_new, make_model
 from neocog.network import Network
+from neocog.network_files import load
 from neocog.settings.recipe import Recipe
 from neocog.training.initialization import initialize, normalize
 
@@ -17,8 +18,11 @@ def make_network(recipe: Recipe, data: Data) -> Network:
     """The network of a recipe for these images and classes.
 
     It has its first weights unless they are PyTorch's, which `neocog.fit` gives it: then they
-    and the order of images are those of one seed, as in a script.
+    and the order of images are those of one seed, as in a script. Where the recipe names a saved
+    network, it has that one's weights and preprocessing.
     """
+    if not is_new(recipe.model):
+        return load(recipe.model)
     images = data.train.images
     height, width, channels = images.shape[1:]
     shape = (channels, height, width)

@@ -54,6 +54,38 @@ def test_without_pytorch_the_command_says_what_to_install(command, with_data, he
     assert code == 1
     assert err == (
         "neocog: engine='torch' needs PyTorch, which is not installed: pip install "
-        "'neocog[torch]'. Or leave that out, and train with neocog's own engine.\n"
+        "'neocog[torch]'. Or leave that out, for neocog's own engine.\n"
     )
     assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [("evaluate", "--json"), ("predict", "--csv")])
+def test_a_saved_network_predicts_the_same_by_pytorch(
+    command, with_data, model, pictures, arguments
+):
+    pytest.importorskip("torch")
+    with_data()
+    what = pictures if arguments[0] == "predict" else ["cifar10"]
+    given = [arguments[0], model, *what, arguments[1]]
+    code, ours, err = command(*given)
+    assert code == 0 and "Engine" not in err, err
+    code, theirs, err = command(*given, "--engine", "torch", "--device", "cpu")
+    assert code == 0
+    assert err.startswith("Engine: PyTorch ") and "as engine='torch' asks for it.\n" in err
+    if arguments[0] == "evaluate":
+        ours, theirs = json.loads(ours), json.loads(theirs)
+        assert theirs["accuracy"] == ours["accuracy"]
+        assert theirs["loss"] == pytest.approx(ours["loss"], rel=1e-5)
+        return
+    ours, theirs = ([line.split(",") for line in text.splitlines()] for text in (ours, theirs))
+    assert [row[:2] for row in theirs] == [row[:2] for row in ours]
+    for our, their in zip(ours[1:], theirs[1:], strict=True):
+        assert float(their[2]) == pytest.approx(float(our[2]), rel=1e-4)
+
+
+@pytest.mark.parametrize("arguments", [("evaluate",), ("predict", "none.png")])
+def test_a_missing_engine_is_refused_before_data_are_read(command, model, monkeypatch, arguments):
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    code, out, err = command(arguments[0], model, *arguments[1:], "--engine", "torch")
+    assert (code, out) == (1, "")
+    assert err.startswith("neocog: engine='torch' needs PyTorch") and err.count("\n") == 1

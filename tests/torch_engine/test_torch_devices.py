@@ -58,7 +58,7 @@ def test_a_loss_on_the_cpu_is_its_number():
 
 def test_batches_are_pinned_before_they_are_sent():
     told = []
-    assert batches._sent(OnGpu(told), GPU) == 2.5
+    assert batches.sent(OnGpu(told), GPU) == 2.5
     assert told == ["pinned", "sent to cuda"]
 
 
