@@ -34,11 +34,6 @@ class Blocks:
     train: Dataset
     validation: Dataset | None
 
-    def into(self, network: Network) -> None:
-        """Give a network, of which this is the upper part, what the part has learned."""
-        state = network.state_dict()
-        network.load_state_dict(state | self.folding.unfolded(state, self.upper.state_dict()))
-
 
 def upper_part(
     network: Network,

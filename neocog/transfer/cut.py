@@ -66,7 +66,7 @@ class Place:
 
 
 def places(graph: Graph) -> list[Place]:
-    """The places at which a graph can be cut into blocks, first to last.
+    """The places at which a graph can be cut, first to last; below each is some layer that learns.
 
     A place gives a feature map, not a much larger one than a place before it, and is the end of
     what belongs together: no normalization and no activation follows.
@@ -81,7 +81,7 @@ def places(graph: Graph) -> list[Place]:
         readers = [graph.nodes[j].layer for j, s in enumerate(graph.sources) if i in s]
         whole = len(shape) == 3 and all(map(_begins_a_block, readers))
         size = prod(shape)
-        if whole and farthest[i + 1] >= i and size < _LARGER * smallest:
+        if below and whole and farthest[i + 1] >= i and size < _LARGER * smallest:
             smallest = min(smallest, size)
             found.append(Place(node.name, shape, below, total - below))
     return found

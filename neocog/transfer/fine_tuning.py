@@ -1,47 +1,25 @@
 """`fine_tune`: a network that knows many photographs learns the classes of some others."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from neocog.class_names import class_names
 from neocog.data.images import Dataset
 from neocog.data.progress import Progress
 from neocog.formats.checkpoint import Checkpoint
-from neocog.layers import Conv2d, Linear
 from neocog.losses import has_targets
-from neocog.network import Network, check_network
-from neocog.settings.optimizers import AdamW, Group
-from neocog.settings.override import override
-from neocog.settings.schedules import OneCycle
+from neocog.network import Network
 from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback
 from neocog.training.fit import fit
 from neocog.training.history import History
-from neocog.transfer.blocks import Blocks, upper_part
-from neocog.transfer.cut import lower_of, places, upper_of, with_outputs
-from neocog.transfer.depth import DEPTHS, PASSES, Choice, Counts, choose
-from neocog.transfer.feature_cache import FeatureCache, picture_keys
-from neocog.transfer.features import Features
-from neocog.transfer.folding import Folding
-from neocog.transfer.head import Head, fit_head
-from neocog.transfer.pictures import are_gray, check_pictures, outputs_of
-from neocog.transfer.views import VIEW_SETS, check_views
-from neocog.validation import choice, flag, instance, real, refuse
+from neocog.transfer.cut import upper_of
+from neocog.transfer.depth import DEPTHS, Choice, choose
+from neocog.transfer.head import Head
+from neocog.transfer.task import Task, counted
+from neocog.validation import choice, flag, real, refuse
 
 __all__ = ["FineTuned", "fine_tune"]
-
-#: Settings of depths that train by steps. Rates are for a head that is at its optimum already.
-_STEPS = TrainingSettings(
-    batch_size=32,
-    optimizer=AdamW(lr=1e-3, weight_decay=0.02),
-    schedule=OneCycle(),
-    label_smoothing=0.05,
-)
-# Lower layers' rate, as a part of the upper ones', where all learn.
-_LOWER = 0.1
-# The part of the multiply-adds that lower layers have.
-_LOWER_PART = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +114,7 @@ def fine_tune(
         DataError: pictures that do not fit the network, or fewer than two of a class.
         NeocogError: bad arguments, or too little memory.
     """
-    task = _Task.of(network, data, validation, classes, views, settings, changes)
+    task = Task.of(network, data, validation, classes, views, settings, changes)
     choice("depth", depth, DEPTHS)
     for name, told in (("progress", progress), ("on_choice", on_choice)):
         if told is not None and not callable(told):
@@ -152,152 +130,31 @@ def fine_tune(
     seen_in = task.view_names if chosen.depth == "head" else ("whole",)
     features = task.cache(None, on_disk, counted(progress, "features", len(seen_in)))
     head = task.fit_head(features, seen_in)
-    computed, why, history = features.computed, features.why_not_kept, None
+    maps = None
     if chosen.place is not None:
         maps = task.cache(chosen.place, on_disk, counted(progress, "maps", len(task.view_names)))
-        blocks = task.blocks(chosen.place, maps)
-        history = task.train_blocks(blocks, callback, resume)
-        computed, why = computed + maps.computed, why or maps.why_not_kept
-    elif chosen.depth == "all":
-        history = task.train_all(callback, resume)
+    steps, history, found = task.steps(chosen, maps), None, task.network
+    if steps is not None:
+        history = fit(
+            steps.network,
+            steps.train,
+            steps.settings,
+            validation=steps.validation,
+            callback=callback,
+            resume=resume,
+        )
+        found = steps.back(steps.network)
+    caches = [features, *([maps] if maps is not None else [])]
     accuracy = None
     if not has_targets(task.settings.loss):
         accuracy = float((head.scores.argmax(axis=1) == task.data.labels).mean())
-    return FineTuned(task.network, chosen, task.views, head, accuracy, history, computed, why)
-
-
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """Arguments that were checked, and the network that becomes of them."""
-
-    network: Network
-    data: Dataset
-    validation: Dataset | None
-    views: str
-    settings: TrainingSettings
-
-    @classmethod
-    def of(
-        cls,
-        network: Network,
-        data: Dataset,
-        validation: Dataset | None,
-        classes: tuple[str, ...] | None,
-        views: str | None,
-        settings: TrainingSettings | None,
-        changes: dict[str, Any],
-    ) -> "_Task":
-        network = check_network(network)
-        train = check_pictures(network, data, "fine_tune(network, data.train)")
-        held_out = None
-        if validation is not None:
-            held_out = check_pictures(network, validation, "validation=data.validation")
-        if views is None:
-            views = "none" if are_gray(train.images) else "mirror"
-        views = check_views(views)
-        base = settings
-        if base is None:
-            passes = PASSES / len(VIEW_SETS[views])
-            base = replace(_STEPS, epochs=int(passes) if passes == int(passes) else passes)
-        how = override(
-            instance("settings", base, TrainingSettings, "a neocog TrainingSettings"), **changes
-        )
-        if has_targets(how.loss) and settings is None and "label_smoothing" not in changes:
-            how = replace(how, label_smoothing=0.0)
-        names = None if classes is None else class_names(classes)
-        own = with_outputs(network, outputs_of(train, how.loss, names))
-        own.classes, own.loss = names, how.loss
-        return cls(own, train, held_out, views, how)
-
-    @property
-    def view_names(self) -> tuple[str, ...]:
-        return VIEW_SETS[self.views]
-
-    def counts(self, seconds: float) -> Counts:
-        classes = 1 if has_targets(self.settings.loss) else self.network.output_shape[0]
-        held_out = 0 if self.validation is None else len(self.validation)
-        return Counts(len(self.data), classes, len(self.view_names), held_out, seconds)
-
-    def cache(
-        self, place: str | None, on_disk: bool, progress: Callable[[int, int], None] | None
-    ) -> FeatureCache:
-        """What gives features or maps, and how far it is with the training pictures."""
-        found = FeatureCache(Features(self.network, place, self.settings.threads), on_disk)
-        if progress is not None:
-            found.on_progress = lambda: progress(found.computed, len(self.data))
-        return found
-
-    def fit_head(self, cache: FeatureCache, views: tuple[str, ...]) -> Head:
-        """Fit the last layer, and write it into the network."""
-        keys = picture_keys(self.data.images)
-        of_views = [cache.of(self.data.images, view, keys) for view in views]
-        outputs = self.network.output_shape[0]
-        head = fit_head(of_views, self.data.labels, outputs, self.settings.loss, self.settings.seed)
-        last = self.network.graph.nodes[-1].name
-        state = self.network.state_dict()
-        state |= {f"{last}.weight": head.weight, f"{last}.bias": head.bias}
-        self.network.load_state_dict(state)
-        return head
-
-    def blocks(self, place: str, cache: FeatureCache) -> Blocks:
-        return upper_part(self.network, place, self.view_names, self.data, self.validation, cache)
-
-    def train_blocks(
-        self,
-        blocks: Blocks,
-        callback: Callback | Sequence[Callback] | None,
-        resume: Checkpoint | None,
-    ) -> History:
-        history = fit(
-            blocks.upper,
-            blocks.train,
-            self.settings,
-            validation=blocks.validation,
-            callback=callback,
-            resume=resume,
-        )
-        blocks.into(self.network)
-        return history
-
-    def train_all(
-        self, callback: Callback | Sequence[Callback] | None, resume: Checkpoint | None
-    ) -> History:
-        """All layers, those of the lower half at a smaller rate; mirrored at random."""
-        graph, rate = self.network.graph, self.settings.optimizer.lr
-        half = [one for one in places(graph) if one.below <= _LOWER_PART * (one.below + one.behind)]
-        lower = lower_of(graph, half[-1].name).leaves if half else {}
-        groups = tuple(
-            Group(f"{name}.*", lr=_LOWER * rate)
-            for name, layer in lower.items()
-            if isinstance(layer, Conv2d | Linear)
-        )
-        optimizer = self.settings.optimizer
-        optimizer = replace(optimizer, groups=(*optimizer.groups, *groups))
-        flip = "random" if self.views != "none" else None
-        passes = self.settings.epochs * len(self.view_names)
-        how = replace(
-            self.settings,
-            optimizer=optimizer,
-            augmentation=replace(self.settings.augmentation, flip=flip),
-            epochs=passes,
-        )
-        folding, state = Folding(graph), self.network.state_dict()
-        whole = Network.from_graph(folding.graph, preprocessing=self.network.preprocessing)
-        whole.load_state_dict(folding.folded(state))
-        history = fit(
-            whole,
-            self.data,
-            how,
-            validation=self.validation,
-            callback=callback,
-            resume=resume,
-        )
-        self.network.load_state_dict(folding.unfolded(state, whole.state_dict()))
-        return history
-
-
-def counted(progress: Progress | None, what: str, views: int) -> Callable[[int, int], None] | None:
-    """A progress function of the pictures that are computed in so many views."""
-    if progress is None:
-        return None
-    return lambda done, pictures: progress(what, done, views * pictures)
+    return FineTuned(
+        found,
+        chosen,
+        task.views,
+        head,
+        accuracy,
+        history,
+        sum(one.computed for one in caches),
+        next((one.why_not_kept for one in caches if one.why_not_kept), ""),
+    )
