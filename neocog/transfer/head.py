@@ -22,10 +22,10 @@ Doubles = NDArray[np.float64]
 Floats = NDArray[np.floating[Any]]
 
 #: Strengths that are tried, the weakest first.
-STRENGTHS = tuple(10.0 ** (k / 2) for k in range(-12, 5))
+STRENGTHS = tuple(10.0 ** (k / 2) for k in range(-8, 5))
 _FOLDS = 5
-# Strengths in a row that are worse than the best one, before no more are tried.
-_WORSE = 2
+# Bytes of rows up to which they are kept in float64, in which all is computed.
+_WIDE = 2**28
 # Of cross-validation, in which a loss need not be known to many digits.
 _ROUGH = 1e-3
 # Features that hardly vary are not enlarged: the least deviation, in parts of the mean one.
@@ -101,7 +101,7 @@ def fit_head(
         losses[strength] = _loss(scores, labels, loss)
         if losses[strength] <= min(losses.values()):
             best = strength, scores
-        elif len(losses) - list(losses).index(best[0]) > _WORSE:
+        else:
             break
     strength, scores = best
     model = fit.model(strength, np.full(n * count, 1 / count), None, None)
@@ -124,7 +124,7 @@ def _loss(scores: Doubles, labels: NDArray[Any], loss: str) -> float:
 class _Axes:
     """Standardized features along their principal axes."""
 
-    rows: NDArray[np.float32]
+    rows: Floats
     turn: Doubles
     mean: Doubles
     deviation: Doubles
@@ -141,7 +141,8 @@ class _Axes:
             [((block - mean) / deviation).astype(np.float32) for block in _blocks(views)]
         )
         turn = _principal_axes(standard)
-        rows = np.concatenate([(block @ turn).astype(np.float32) for block in _blocks([standard])])
+        kind = np.float64 if 8 * n * turn.shape[1] <= _WIDE else np.float32
+        rows = np.concatenate([(block @ turn).astype(kind) for block in _blocks([standard])])
         return cls(rows, turn, mean, deviation)
 
     def back(self, model: LinearModel) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -46,9 +46,7 @@ def test_every_place_divides_the_network():
     assert names == ["relu", "block1", "down.norm", "block2", "head.pool"]
     for place in found:
         below, above = lower_of(net.graph, place.name), upper_of(net.graph, place.name)
-        lower = reference.forward(
-            Network.from_graph(below), part_of_state(below, state), x
-        )
+        lower = reference.forward(Network.from_graph(below), part_of_state(below, state), x)
         middle = list(lower.values())[-1]
         np.testing.assert_array_equal(middle, whole[place.name])
         how = Network.from_graph(above)
