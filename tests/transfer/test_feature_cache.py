@@ -1,6 +1,5 @@
 """Features are computed once for each picture, and nothing wrong is ever taken from the cache."""
 
-import os
 
 import numpy as np
 import pytest
@@ -119,7 +118,7 @@ def test_rows_of_other_weights_under_the_right_name(cache):
 def test_where_others_can_write_nothing_is_used(cache):
     computed()
     for path in entries(cache):
-        os.chmod(path, 0o666)
+        path.chmod(0o666)
     assert computed() == 30
 
 
