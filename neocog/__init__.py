@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from neocog.network_files import save as save
     from neocog.preprocessing import Preprocessing as Preprocessing
     from neocog.preprocessing import Resize as Resize
+    from neocog.pretrained import load_pretrained as load_pretrained
     from neocog.report import write_report as write_report
     from neocog.settings import schedules as schedules
     from neocog.settings.augmentation import Augmentation as Augmentation
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from neocog.settings.training import TrainingSettings as TrainingSettings
     from neocog.summary import Cost as Cost
     from neocog.summary import cost as cost
+    from neocog.torch_modules import from_torch as from_torch
     from neocog.training.callback import Callback as Callback
     from neocog.training.fit import fit as fit
     from neocog.training.history import History as History

@@ -1,7 +1,9 @@
 """What a prediction says of one picture: its most probable classes, as people and JSON have them.
 
 With a threshold, the answer for a picture whose most probable class has less is "none of these":
-its ``label`` is None, and ``guess`` has the most probable class.
+its ``label`` is None, and ``guess`` has the most probable class. A network whose outputs are labels
+of their own answers with all ``labels`` that have the threshold, and one whose outputs are numbers
+with these ``values``.
 """
 
 from typing import Any
@@ -10,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.network import Network
+from neocog.settings.training import LOSSES
 
 __all__ = [
     "Best",
+    "answer_of",
     "answered",
     "best_of",
     "class_labels",
@@ -23,6 +27,10 @@ __all__ = [
 
 #: The most probable classes of a picture, best first, with their probabilities.
 Best = list[tuple[str, float]]
+
+_CLASSES, _LABELS, _NUMBERS = LOSSES
+# The probability that a label needs where neither the network nor its user says otherwise.
+_USUAL = 0.5
 
 
 def class_labels(network: Network) -> tuple[str, ...]:
@@ -60,3 +68,32 @@ def answered(
     if error is not None:
         return {"image": name, "error": error}
     return {"image": name, **threshold_fields(best, threshold), "top": top_fields(best)}
+
+
+def answer_of(
+    name: str,
+    row: NDArray[np.float32],
+    labels: tuple[str, ...],
+    loss: str,
+    top: int,
+    threshold: float | None,
+) -> dict[str, Any]:
+    """The object of a picture for JSON.
+
+    Args:
+        name: of the picture.
+        row: what `Network.predict_proba` gives for it, [outputs].
+        labels: names of the outputs.
+        loss: that the network was trained by, which says what its outputs mean.
+        top: number of classes or labels with their probabilities.
+        threshold: the probability that an answer needs; None if nobody says.
+    """
+    if loss == _NUMBERS:
+        values = zip(labels, map(float, row), strict=True)
+        return {"image": name, "values": [{"label": one, "value": value} for one, value in values]}
+    best = best_of(row, labels, top)
+    if loss == _CLASSES:
+        return answered(name, best, threshold=threshold or None)
+    least = _USUAL if threshold is None else threshold
+    found = [label for label, p in zip(labels, row, strict=True) if float(p) >= least]
+    return {"image": name, "labels": found, "top": top_fields(best)}

@@ -22,12 +22,14 @@ from neocog.network import Network
 from neocog.settings.optimizers import SGD
 from neocog.settings.training import TrainingSettings
 
-__all__ = ["Measured", "Row", "benchmark"]
+__all__ = ["Measured", "Row", "benchmark", "picture_seconds"]
 
 _LR, _MOMENTUM = 0.001, 0.9
 # float32 sums in another order, over some hundred steps.
 _LOSS_BOUND = 2e-3
 _PROBABILITY_BOUND = 1e-5
+# A network's time for one picture is the median of as many as this takes, at least three.
+_SECONDS_A_NETWORK = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,27 @@ class Measured:
     def of(cls, seconds: list[float]) -> "Measured":
         """Summarize the seconds of the rounds."""
         return cls(median(seconds), min(seconds), max(seconds))
+
+
+def picture_seconds(network: Network, threads: int | None = None) -> float:
+    """Seconds in which a network scores one picture, the median of some, after one that compiles.
+
+    Args:
+        network: initialized here if it has no weights.
+        threads: as in `neocog.fit`.
+    """
+    if not network.initialized:
+        network.initialize(0)
+    channels, height, width = network.input_shape
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (1, height, width, channels), dtype=np.uint8)
+    network.predict_scores(picture, threads=threads)
+    seconds: list[float] = []
+    while len(seconds) < 3 or sum(seconds) < _SECONDS_A_NETWORK:
+        begin = time.perf_counter()
+        network.predict_scores(picture, threads=threads)
+        seconds.append(time.perf_counter() - begin)
+    return median(seconds)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ PyTorch is imported only where it is asked for, or where there is a GPU that it 
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,13 @@ from numpy.typing import NDArray
 from neocog.engine import Trainer
 from neocog.engine.predictor import Predictor
 from neocog.errors import NeocogError
+from neocog.launch import Launch
 from neocog.layers import Graph
 from neocog.preprocessing import Preprocessing
 from neocog.settings.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from neocog.torch_engine.processes import Processes
 
 __all__ = [
     "Chosen",
@@ -141,15 +145,22 @@ class Chosen:
         return f"{self.name}, as {self.why}"
 
 
-def choose_engine(settings: TrainingSettings) -> Chosen:
+def choose_engine(settings: TrainingSettings, launch: Launch | None = None) -> Chosen:
     """The engine that settings ask for; with ``engine="auto"`` the one that suits this machine.
 
     That is PyTorch where it is installed and finds a GPU of NVIDIA's or AMD's, or where a setting
     asks for what only PyTorch has: a device, another precision, compiling. Else it is neocog's own.
 
+    Args:
+        settings: of the training.
+        launch: how torchrun has started this process, if it trains together with others; they do
+            so by PyTorch, and of GPUs each takes one.
+
     Raises:
         NeocogError: PyTorch is asked for and not installed, or has no such device.
     """
+    if launch is not None and launch.count > 1:
+        return _shared(settings, launch)
     if settings.engine == "neocog":
         return _own("engine='neocog' asks for it")
     if settings.engine == "torch":
@@ -193,7 +204,7 @@ def _own(why: str) -> Chosen:
     return Chosen("neocog", "cpu", "neocog's own on the CPU", why)
 
 
-def _torch(settings: TrainingSettings, why: str) -> Chosen:
+def _torch(settings: TrainingSettings, why: str, local_rank: int | None = None) -> Chosen:
     if find_spec("torch") is None:
         raise NeocogError(
             f"{why.removesuffix(' asks for it')} needs PyTorch, which is not installed: pip "
@@ -201,8 +212,23 @@ def _torch(settings: TrainingSettings, why: str) -> Chosen:
         )
     from neocog.torch_engine.devices import chosen_device, device_name
 
-    device = chosen_device(settings.device, settings.precision)
+    device = chosen_device(settings.device, settings.precision, local_rank)
     return Chosen("torch", device, device_name(device), why)
+
+
+def _shared(settings: TrainingSettings, launch: Launch) -> Chosen:
+    if settings.engine == "neocog":
+        raise NeocogError(
+            f"engine (='neocog') trains in one process, and torchrun has started {launch.count}. "
+            "Start it without torchrun, where its threads take all cores, or take engine='torch'."
+        )
+    if settings.device not in (None, "cpu", "cuda"):
+        raise NeocogError(
+            f"device (={settings.device!r}) is for one process, and torchrun has started "
+            f"{launch.count}. Take 'cuda', of which each process takes another one, or 'cpu'."
+        )
+    chosen = _torch(settings, f"torchrun has started {launch.count} processes", launch.local_rank)
+    return replace(chosen, name=f"{chosen.name} in {launch.count} processes")
 
 
 def _may_have_gpu() -> bool:
@@ -225,8 +251,12 @@ def make_trainer(
     sample_weights: Floats | None = None,
     dropout_seed: int | None = None,
     on_compile: Callable[[int], None] | None = None,
+    processes: "Processes | None" = None,
 ) -> Engine:
-    """The network in training on the chosen engine; for arguments see `neocog.engine.Trainer`."""
+    """The network in training on the chosen engine; for arguments see `neocog.engine.Trainer`.
+
+    With `processes`, of which this is rank 0, the others train with it.
+    """
     how: dict[str, Any] = {
         "moves_momentum": moves_momentum,
         "sample_weights": sample_weights,
@@ -235,11 +265,14 @@ def make_trainer(
     }
     if chosen.engine == "neocog":
         return Trainer(graph, state, preprocessing, images, labels, settings, **how)
+    parts = (graph, state, preprocessing, images, labels, settings)
+    if processes is not None:
+        from neocog.torch_engine.leading import LeadingTrainer
+
+        return LeadingTrainer(processes, *parts, device=chosen.device, **how)
     from neocog.torch_engine.trainer import TorchTrainer
 
-    return TorchTrainer(
-        graph, state, preprocessing, images, labels, settings, device=chosen.device, **how
-    )
+    return TorchTrainer(*parts, device=chosen.device, **how)
 
 
 def make_predictor(

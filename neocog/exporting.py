@@ -5,7 +5,6 @@ What computes by itself, ONNX and PyTorch's program, is run beside neocog before
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from neocog.data import Data
 from neocog.data.images import Dataset, mixed
-from neocog.errors import DataError, FormatError, NeocogError, printable
+from neocog.errors import DataError, FormatError, NeocogError
+from neocog.extras import module_of_extra
 from neocog.files import exists, write_bytes
 from neocog.formats import save_parts
 from neocog.formats.metadata import gives_probabilities
@@ -227,16 +227,10 @@ def check_export(path: Path, to: str | None = None, overwrite: bool = False) -> 
 def _writer_of(format_: str) -> ModuleType:
     """The module that runs a format's programs, which needs an extra and is slow to import."""
     name, packages, extra = {
-        "onnx": ("formats.onnx.check", "onnx and onnxruntime", "onnx"),
+        "onnx": ("formats.onnx.writing.session", "onnx and onnxruntime", "onnx"),
         "torch-export": ("torch_engine.exported_program", "PyTorch", "torch"),
     }[format_]
-    try:
-        return import_module(f"neocog.{name}")
-    except ImportError as error:
-        raise NeocogError(
-            f"{format_} is written by {packages}, which cannot be imported "
-            f"({printable(str(error))}): pip install 'neocog[{extra}]'"
-        ) from error
+    return module_of_extra(f"neocog.{name}", format_, packages, extra)
 
 
 def _format(path: Path, to: str | None) -> str:
@@ -262,9 +256,9 @@ def _onnx(
     network: Network, path: Path, pictures: bool, softmax: bool, int8: bool, data: Data | None
 ) -> tuple[bytes, Export]:
     # Imported here because they are an extra.
-    from neocog.formats.onnx.check import OnnxSession, runtime
-    from neocog.formats.onnx.int8 import quantize
-    from neocog.formats.onnx.writer import OPSET, make_onnx
+    from neocog.formats.onnx.writing.int8 import quantize
+    from neocog.formats.onnx.writing.session import OnnxSession, runtime
+    from neocog.formats.onnx.writing.writer import OPSET, make_onnx
 
     if int8:
         check_classifier(network.loss, "Quantizing")

@@ -11,6 +11,7 @@ from neocog.settings.training import LOSSES
 
 __all__ = [
     "WEIGHTS",
+    "answers_of",
     "check_classifier",
     "check_targets",
     "check_weights",
@@ -101,6 +102,24 @@ def check_classifier(loss: str, what: str) -> None:
             f"{what} is for networks that choose one class, trained by {_CLASSES}; this one was "
             f"trained by {loss}."
         )
+
+
+def answers_of(loss: str, probabilities: Floats, threshold: float | None) -> NDArray[Any]:
+    """What a network answers, as `neocog.Network.predict` gives it.
+
+    Args:
+        loss: by which it was trained.
+        probabilities: float32 [n, outputs], as of `probabilities_of`.
+        threshold: the least probability of an answer.
+    """
+    if loss == _NUMBERS:
+        return probabilities
+    if loss == _LABELS:
+        return (probabilities >= (0.5 if threshold is None else threshold)).astype(np.int64)
+    best: NDArray[np.int64] = probabilities.argmax(axis=1)
+    if threshold:
+        best[~(probabilities.max(axis=1).astype(np.float64) >= threshold)] = -1
+    return best
 
 
 def probabilities_of(loss: str, scores: Floats, temperature: float = 1.0) -> Floats:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from neocog.class_names import class_names
 from neocog.errors import ArchitectureError
+from neocog.extras import module_of_extra
 from neocog.formats import ModelParts, save_parts
 from neocog.layers import Graph, Layer, Node, Shape, chain
 from neocog.layers.listing import listing
 from neocog.limits import require_memory
-from neocog.losses import probabilities_of
+from neocog.losses import answers_of, probabilities_of
 from neocog.network_values import Trained, Values, changing, copied_state, size_of
 from neocog.preprocessing import Preprocessing
 from neocog.random import TorchStream
@@ -286,7 +287,7 @@ class Network:
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Set every parameter and buffer from `state`; names and shapes must be the network's.
 
-        The arrays are copied.
+        The arrays are copied, and may be tensors of PyTorch's: ``module.state_dict()``.
         """
         self._replace(copied_state(state, self.state_shapes))
 
@@ -331,14 +332,7 @@ class Network:
         there is none), else 0, int64 [n, labels]; of squared error the outputs, float32.
         """
         least = self.threshold if threshold is None else real("threshold", threshold, 0, 1)
-        found = self.predict_proba(images, threads=threads)
-        if self._loss != LOSSES[0]:
-            wanted = 0.5 if least is None else least
-            return found if self._loss == LOSSES[2] else (found >= wanted).astype(np.int64)
-        best: NDArray[np.int64] = found.argmax(axis=1)
-        if least:
-            best[~(found.max(axis=1).astype(np.float64) >= least)] = -1
-        return best
+        return answers_of(self._loss, self.predict_proba(images, threads=threads), least)
 
     def predict_scores(
         self, images: NDArray[np.uint8], *, threads: int | None = None
@@ -368,21 +362,26 @@ class Network:
 
     def parts(self, notes: Mapping[str, Any] | None = None) -> ModelParts:
         """The parts that a model file has, with notes about the training."""
-        values = self._values
-        return ModelParts(
-            self._graph,
-            values.arrays(),
-            values.preprocessing,
-            self._classes,
-            values.temperature,
-            self._threshold,
-            notes or {},
-            self._loss,
-        )
+        values, notes = self._values, notes or {}
+        look, temperature = values.preprocessing, values.temperature
+        said = (look, self._classes, temperature, self._threshold, notes, self._loss)
+        return ModelParts(self._graph, values.arrays(), *said)
 
     def save(self, path: str | Path) -> None:
         """Write a ``.safetensors``, or only the weights to a ``.pth``, completely or not at all."""
         save_parts(self.parts(), path)
+
+    def to_torch(self) -> Any:
+        """A ``torch.nn.Module`` with this network's layers and names, and copies of its weights.
+
+        For what it takes and gives see `neocog.torch_engine.module.to_torch`.
+
+        Raises:
+            ArchitectureError: a layer has a name that PyTorch reserves, such as ``forward``.
+            NeocogError: PyTorch is not installed.
+        """
+        home = "neocog.torch_engine.module"
+        return module_of_extra(home, "to_torch()", "PyTorch", "torch").to_torch(self)
 
     def __iter__(self) -> Iterator[tuple[str, Layer]]:
         return iter(self._graph.layers.items())

@@ -31,7 +31,7 @@ from neocog.run_files import BEST, LAST, model_of_run
 from neocog.validation import file_path
 
 if TYPE_CHECKING:
-    from neocog.formats.onnx.reader import Import
+    from neocog.formats.onnx.reading.reader import Import
 
 __all__ = ["assumption", "check_savable", "load", "load_model", "save", "save_model"]
 
@@ -209,7 +209,7 @@ def assumption(
 
 def _read_onnx(path: str | Path, *, weights: bool = True) -> "Import":
     # Imported here because only such files need it, and it has many rules.
-    from neocog.formats.onnx.reader import read_onnx
+    from neocog.formats.onnx.reading.reader import read_onnx
 
     return read_onnx(path, weights=weights)
 

@@ -137,7 +137,7 @@ def size_of(shape: Shape) -> int:
 def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
     """A copy of an array of a state dict, converted to the network's type."""
     try:
-        given = np.asarray(value)
+        given = np.asarray(_on_cpu(value))
     except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError comes from PyTorch
         raise ArchitectureError(f"{name} is no array of numbers: {error}.") from None
     if given.shape != shape:
@@ -152,3 +152,13 @@ def _array(name: str, value: object, shape: Shape) -> NDArray[Any]:
     if not np.isfinite(found).all() and not (np.isfinite(given) == np.isfinite(found)).all():
         raise ArchitectureError(f"{name} holds numbers that are too large for float32.")
     return found
+
+
+def _on_cpu(value: Any) -> Any:
+    """A tensor of PyTorch's as one that NumPy can read; anything else as it is."""
+    if not (hasattr(value, "detach") and hasattr(value, "cpu")):
+        return value
+    value = value.detach().cpu()
+    # NumPy knows no bfloat16, whose numbers float32 has, too.
+    is_short = value.is_floating_point() and value.element_size() < np.dtype(np.float32).itemsize
+    return value.float() if is_short else value

@@ -90,16 +90,23 @@ def termination_signals() -> Iterator[Ended]:
 
 
 @contextmanager
-def deferred_signals() -> Iterator[None]:
+def deferred_signals(told: Callable[[int], None] | None = None) -> Iterator[None]:
     """Defer Ctrl+C, SIGTERM and SIGHUP until the block ends; the first one is then raised.
 
-    For work that must not be interrupted, such as saving. Has an effect in the main thread only,
+    For work that must not be interrupted, such as saving, or that ends by itself once it is `told`
+    of a signal, by its number. Has an effect in the main thread only,
     which is the only one that gets signals.
     """
     came: list[int] = []
+
+    def come(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if told is not None:
+            told(number)
+
     before: dict[int, Any] = {}
     try:
-        with _handlers(("SIGINT", *_NAMES), lambda number, _frame: came.append(number)) as earlier:
+        with _handlers(("SIGINT", *_NAMES), come) as earlier:
             before = dict(earlier)
             yield
     finally:

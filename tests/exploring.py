@@ -68,7 +68,7 @@ class Page:
     """Sends requests, as the explorer's own page would."""
 
     def __init__(self, server: Server) -> None:
-        self.host, self.port = server.server_address[:2]
+        self.host, self.port = server.host, server.port
         self.name = f"{self.host}:{self.port}"
         self.origin = f"http://{self.name}"
         #: As a program sends it; a browser opens the address.
@@ -188,4 +188,4 @@ def served(
         session.close(PATIENCE)
         server.shutdown()
         thread.join(PATIENCE)
-        server.server_close()
+        server.close()

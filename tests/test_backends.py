@@ -24,7 +24,7 @@ OF_NODES = {"engine": lowers, "reference": formula}
 def backends():
     found = dict(OF_NODES)
     with suppress(ImportError):
-        from neocog.formats.onnx.writer import onnx_nodes
+        from neocog.formats.onnx.writing.writer import onnx_nodes
 
         found["onnx"] = onnx_nodes
     with suppress(ImportError):

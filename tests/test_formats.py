@@ -70,7 +70,10 @@ def test_the_architecture_can_be_given(tmp_path, net):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.thorough] * (n == "resnet18")) for n in models.MODELS],
+    [
+        pytest.param(n, marks=[pytest.mark.thorough] * (n == "resnet18"))
+        for n in models.SMALL_IMAGES
+    ],
 )
 @pytest.mark.parametrize("width", [1, 0.3])
 def test_every_model_at_any_width_is_known_by_its_weights(tmp_path, name, width):

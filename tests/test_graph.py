@@ -20,6 +20,7 @@ from neocog.layers import (
     Conv2d,
     Flatten,
     Graph,
+    LayerNorm2d,
     Linear,
     MaxPool2d,
     Multiply,
@@ -223,8 +224,12 @@ def test_names_that_torch_keeps_for_itself_are_refused_there():
     pytest.importorskip("torch")
     from neocog.torch_engine.module import to_torch
 
-    nodes = [Node("a.b", ReLU()), Node("s", Add(), ("a.b", "input"))]
-    with pytest.raises(ArchitectureError, match="PyTorch has no module for these names"):
+    for name in ("forward", "graph", "code", "meta", "a.train", ""):
+        nodes = [Node(name, ReLU()), Node("s", Add(), (name, "input"))]
+        with pytest.raises(ArchitectureError, match="PyTorch has no module for these names"):
+            to_torch(Network.from_nodes(nodes))
+    nodes = [Node("a", LayerNorm2d(3)), Node("a.b", ReLU())]
+    with pytest.raises(ArchitectureError, match="a has parameters, and other layers are called a"):
         to_torch(Network.from_nodes(nodes))
 
 

@@ -237,7 +237,7 @@ def test_the_state_of_a_nested_network_is_that_of_torch(torch):
 def test_names_that_torch_keeps_for_itself_are_refused_there(torch):
     from neocog.torch_engine.module import to_torch
 
-    for name in ("forward", "a.b"):
+    for name in ("forward", "a.forward", "a..b"):
         with pytest.raises(ArchitectureError, match="PyTorch has no module for these names"):
             to_torch(Network(**{name: ReLU()}))
 

@@ -10,7 +10,7 @@ from neocog import models
 from neocog.errors import ArchitectureError
 from neocog.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Residual, Sequential
 from neocog.models import (
-    MODELS,
+    SMALL_IMAGES,
     load_model_file,
     make,
     name_of,
@@ -34,7 +34,7 @@ PARAMETERS = {
     "resnet18": 11_173_962,
     "airbench": 312 + 9 * 64 * (24 + 64) + 9 * 256 * (64 + 3 * 256) + 4 * (64 + 512) + 2560,
 }
-named_models = pytest.mark.parametrize("name", MODELS)
+named_models = pytest.mark.parametrize("name", SMALL_IMAGES)
 
 
 @named_models

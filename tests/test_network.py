@@ -257,5 +257,5 @@ def test_reprs_are_short():
     deep = Network(input_shape=(1, 4, 4), **{f"relu{k}": ReLU() for k in range(200)})
     assert len(repr(deep).splitlines()) < 70
     assert "and 140 layers more" in repr(deep)
-    for name in models.MODELS:
+    for name in models.SMALL_IMAGES:
         assert len(repr(models.make(name))) < 3000

@@ -40,6 +40,9 @@ BRITISH = re.compile(
 )
 
 
+#: Names of Python's own.
+GIVEN = "CancelledError"
+
 # camelCase and snake_case are taken apart.
 WORD = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 
@@ -51,7 +54,7 @@ def is_british(word):
 
 def british(text):
     """The British words of a text, in their order."""
-    return [word for word in WORD.findall(text) if is_british(word)]
+    return [word for word in WORD.findall(text.replace(GIVEN, "")) if is_british(word)]
 
 
 def files():

@@ -27,19 +27,22 @@ ABOVE = (
     "network.py",
     "network_files.py",
     "models",
+    "pretrained",
     "training",
     "tuning",
     "explanation",
     "report",
     "torch_engine",
+    "http",
     "web",
     "serving",
     "cli",
 )
 DESCRIPTION = ("layers", "reference", "random", "preprocessing.py", "summary.py")
-COMMANDS = ("web", "serving", "cli")
+COMMANDS = ("http", "web", "serving", "cli")
 # Those that import onnx by way of others.
-OF_ONNX = tuple(f"formats/onnx/{name}.py" for name in ("layer_rules", "pooling_layer_rules"))
+OF_ONNX = ("formats/onnx/writing/layer_rules.py", "formats/onnx/writing/pooling_layer_rules.py")
+OF_OPTUNA = ("tuning/optuna_storage.py", "tuning/optuna_study.py")
 # What the modules of a folder, or one module, must not import anywhere in them.
 FORBIDDEN = {
     **dict.fromkeys((*DESCRIPTION, "errors.py", "validation.py"), (*ABOVE, "data")),
@@ -47,13 +50,15 @@ FORBIDDEN = {
     "engine": (*(one for one in ABOVE if one not in ("kernels", "engine")), "data"),
     "formats": (*(one for one in ABOVE if one != "formats"), "data"),
     "network.py": ("network_files.py", "models", "training", "explanation", "data", *COMMANDS),
-    "models": ("network_files.py", "training", "explanation", "data", *COMMANDS),
+    "models": ("network_files.py", "pretrained", "training", "explanation", "data", *COMMANDS),
+    "pretrained": ("training", "tuning", "explanation", "data", *COMMANDS),
     "training": ("tuning", "explanation", *COMMANDS),
     "tuning": ("explanation", "report", *COMMANDS),
     "data": ("network.py", "network_files.py", "models", "training", "explanation", *COMMANDS),
     "torch_engine": ("network.py", "training", "explanation", *COMMANDS),
     "explanation": ("report", *COMMANDS),
     "report": COMMANDS,
+    "http": (*(one for one in ABOVE if one != "http"), "data"),
     "web": ("serving", "cli"),
     "serving": ("web", "cli"),
 }
@@ -147,17 +152,17 @@ def test_imports_of_heavy_libraries(path):
         assert "llvmlite" not in found, "only kernels/codegen imports llvmlite"
     if name_of(path) != "classifier.py":
         assert "sklearn" not in found, "only classifier.py imports scikit-learn"
-    if name_of(path) != "tuning/optuna_study.py":
-        assert "optuna" not in found, "only tuning/optuna_study.py imports Optuna"
-    if not name_of(path).startswith("formats/onnx/"):
-        assert not found & {"onnx", "onnxruntime"}, "only neocog/formats/onnx imports onnx"
+    if name_of(path) not in OF_OPTUNA:
+        assert "optuna" not in found, f"only {' and '.join(OF_OPTUNA)} import Optuna"
+    if not name_of(path).startswith("formats/onnx/writing/"):
+        assert not found & {"onnx", "onnxruntime"}, "only neocog/formats/onnx/writing imports onnx"
     if folder != "torch_engine":
         assert not found & {"torch", "torchvision"}, "only neocog/torch_engine imports torch"
     if not name_of(path).startswith("data/sources/"):
         assert "pyarrow" not in found, "only data/sources imports pyarrow"
-    if folder != "serving":
-        web = {"starlette", "uvicorn", "httptools", "python_multipart"}
-        assert not found & web, "only neocog/serving imports Starlette and uvicorn"
+    if folder not in ("http", "web", "serving"):
+        of_servers = {"starlette", "uvicorn", "python_multipart"}
+        assert not found & of_servers, "only servers import Starlette and uvicorn"
     if name_of(path) != "data/fast_jpeg.py":
         assert "simplejpeg" not in found, "only data/fast_jpeg.py imports simplejpeg"
     at_once = {name.partition(".")[0] for name in imported(path, at_import(tree_of(path)))}
@@ -245,7 +250,7 @@ def test_public_names(path):
     if everywhere(path) & {"onnx", "onnxruntime"} or name_of(path) in OF_ONNX:
         pytest.importorskip("onnx")
         pytest.importorskip("onnxruntime")
-    if name_of(path) in ("tuning/optuna_study.py", "tuning/tune.py", "cli/tune.py"):
+    if name_of(path) in (*OF_OPTUNA, "tuning/tune.py", "cli/tune.py"):
         pytest.importorskip("optuna")
     module = importlib.import_module(module_of(path))
     assert module.__doc__, "no docstring"
@@ -274,7 +279,7 @@ def test_importing_neocog_alone_is_light():
     code = (
         "import sys, neocog\n"
         "heavy = {'numba', 'llvmlite', 'torch', 'PIL', 'matplotlib', 'rich', 'pyarrow'}\n"
-        "heavy |= {'sklearn', 'optuna', 'onnx', 'onnxruntime'}\n"
+        "heavy |= {'sklearn', 'optuna', 'onnx', 'onnxruntime', 'starlette', 'uvicorn'}\n"
         "print(','.join(sorted(heavy & set(sys.modules))))"
     )
     done = subprocess.run(

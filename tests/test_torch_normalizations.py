@@ -12,8 +12,6 @@ from neocog.torch_engine.module_rules import rule_of_module  # noqa: E402
 LAYERS = [
     GroupNorm(2, 6, 1e-3, False),
     GroupNorm(3, 6),
-    LayerNorm2d(6, 1e-3, False),
-    LayerNorm2d(6),
 ]
 
 

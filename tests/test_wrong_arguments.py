@@ -204,6 +204,9 @@ FUNCTIONS = {
                                        "label_column": None, "validation": 0.2, "split_seed": 0,
                                        "near": 6, "threads": 1}),
     "shapes": (shapes, {"seed": 0, "train": 1, "test": 0, "threads": 1}),
+    "load_pretrained": (neocog.load_pretrained, {
+        "source": "net.pth", "classes": 3, "model": "efficientnet-lite0", "input_shape": None,
+        "seed": 0}),
     "load_model_file": (models.load_model_file, {"path": "net.py"}),
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ def explore(
     with contextlib.ExitStack() as ending:
         # Bind first, so that a port in use is reported at once. Early requests wait.
         server = Server(host, port)
-        ending.callback(server.server_close)
+        ending.callback(server.close)
         opened = open_network(model, data, loading_progress(), architecture)
         check_classifier(opened.network.loss, "Exploring")
         for note in opened.notes:

@@ -166,6 +166,13 @@ def _models(p: ArgumentParser) -> None:
 
         return models(**options)
 
+    p.add_argument(
+        "--time",
+        dest="time_",
+        action="store_true",
+        help="measure what one picture takes on this machine, which compiles kernels first",
+    )
+    add_threads(p)
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     p.set_defaults(run=run)
 

@@ -82,6 +82,13 @@ def _tune(p: ArgumentParser) -> None:
         metavar="DIR",
         help="folder of the study, which is continued if it exists (default: a new runs/tune-…)",
     )
+    p.add_argument(
+        "--storage",
+        default=None,
+        metavar="URL",
+        help="share the study between machines: journal:////shared/tune.log, postgresql://…, "
+        "mysql://…, or sqlite:///… on one machine (default: a journal in the study's folder)",
+    )
     p.add_argument("--json", dest="json_", action="store_true", help="print JSON")
     _add_training(p)
     p.set_defaults(run=run)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neocog.cli.display import Display
+from neocog.cli.following import follow_training, lead_training
 from neocog.cli.loading import taken_out
 from neocog.cli.lr_finding import take_find, with_found_lr, write_curve
 from neocog.cli.paths import out_path
@@ -19,6 +20,7 @@ from neocog.errors import DataError, NeocogError
 from neocog.evaluation import Evaluation, accuracy_line, evaluate_classes, images_to_calibrate
 from neocog.evaluation import calibrate as calibrate_network
 from neocog.formats.checkpoint import Checkpoint
+from neocog.launch import launch
 from neocog.loading import name_of_run
 from neocog.models.named import is_new
 from neocog.network import Network
@@ -32,8 +34,10 @@ from neocog.training.fit import fit
 from neocog.training.history import History
 from neocog.training.lr_finder import LrCurve
 from neocog.training.new_folder import check_empty
+from neocog.training.restarting import check_restartable, goes_on_in
 from neocog.training.run_folder import RunFolder
 from neocog.training.saving import Saving
+from neocog.training.together import processes_of
 
 __all__ = ["train"]
 
@@ -48,13 +52,21 @@ def train(
     **changes: Any,
 ) -> int:
     """Train, evaluate and save a network; print the losses as the note does."""
+    launched = launch()
+    processes = processes_of(launched)
+    if processes is not None and processes.rank:
+        return follow_training(processes)
     options = taken_out(changes)
     finds_lr = take_find(changes, resume)
     if resume is not None:
         _check_alone(resume, data=data, recipe=recipe, config=config, out=out, data_dir=data_dir)
         return _resume(Path(resume), options, changes)
+    check_restartable(launched, out)
+    if out is not None and goes_on_in(launched, Path(out)):
+        return _resume(Path(out), {}, {})
     wanted = wanted_of(data, recipe, config, data_dir, options, changes)
     setup = set_up(wanted)
+    wanted = replace(wanted, recipe=setup.recipe)
     check_savable(setup.network)
     to_calibrate = images_to_calibrate(setup.data) if setup.recipe.calibrate else None
     name = f"{name_of_run(setup.recipe.model)}-{setup.data.name}"
@@ -62,12 +74,13 @@ def train(
     EarlyStopping(setup.recipe, has_validation=bool(setup.data.validation))
     if not finds_lr:
         folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
-        return _train(setup, to_calibrate, folder, None)
+        return _train(setup, wanted, to_calibrate, folder, None)
     if path is not None and Path(path).exists():
         check_empty(Path(path))  # before the test, which takes some seconds
     setup, curve = with_found_lr(setup)
+    wanted = replace(wanted, recipe=setup.recipe)
     folder = RunFolder.create(path, name, setup.recipe, setup.data, wanted.data_table)
-    return _train(setup, to_calibrate, folder, None, curve)
+    return _train(setup, wanted, to_calibrate, folder, None, curve)
 
 
 def _check_alone(resume: str, **others: Any) -> None:
@@ -89,14 +102,13 @@ def _resume(path: Path, options: dict[str, Any], changes: dict[str, Any]) -> int
         newest = folder.newest()
         for sentence in newest.damaged:
             say(sentence)
-        setup = set_up(
-            _as_it_began(folder, Wanted(recipe, before.source, before.options, before.data_dir))
-        )
-        setup = replace(setup, recipe=recipe)
+        wanted = Wanted(recipe, before.source, before.options, before.data_dir)
+        wanted = _as_it_began(folder, wanted)
+        setup = replace(set_up(wanted), recipe=recipe)
         folder.use_data(setup.data)
         to_calibrate = images_to_calibrate(setup.data) if recipe.calibrate else None
         say(f"Going on from step {newest.steps:,}.")
-    return _train(setup, to_calibrate, folder, newest.checkpoint)
+    return _train(setup, wanted, to_calibrate, folder, newest.checkpoint)
 
 
 def _as_it_began(folder: RunFolder, wanted: Wanted) -> Wanted:
@@ -122,6 +134,7 @@ def _giving_back(folder: RunFolder) -> Iterator[None]:
 
 def _train(
     setup: Setup,
+    wanted: Wanted,
     to_calibrate: Dataset | None,
     folder: RunFolder,
     resume: Checkpoint | None,
@@ -131,6 +144,7 @@ def _train(
         try:
             if curve is not None:
                 write_curve(folder.path, curve)
+            lead_training(processes_of(launch()), wanted)
             return _run(setup, to_calibrate, folder, ended, resume)
         except BaseException as error:
             with deferred_signals():

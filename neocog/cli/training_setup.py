@@ -13,6 +13,7 @@ from neocog.data.finding import Found
 from neocog.engines import choose_engine
 from neocog.errors import DataError, NeocogError, printable
 from neocog.files import exists
+from neocog.launch import launch
 from neocog.layers import image_shape
 from neocog.loading import open_saved
 from neocog.losses import has_targets
@@ -144,7 +145,7 @@ def set_up(wanted: Wanted) -> Setup:
     recipe = wanted.recipe
     _check_model(recipe)
     _check_loss(recipe)
-    choose_engine(recipe)
+    choose_engine(recipe, launch())
     # Checked first, so that mistakes are reported before data are loaded or anything is written.
     source, data_dir = wanted.source, wanted.data_dir
     found = None

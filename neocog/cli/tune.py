@@ -20,7 +20,7 @@ from neocog.training.experiment import make_network
 from neocog.training.history import Epoch, History
 from neocog.tuning.space import parse_assignments, parse_space
 from neocog.tuning.study import Study, TrialResult
-from neocog.tuning.tune import BEST_CONFIG
+from neocog.tuning.tune import BEST_CONFIG, storage_of
 from neocog.tuning.tune import tune as search
 
 __all__ = ["tune"]
@@ -38,10 +38,12 @@ def tune(
     trials: int,
     minutes: float | None,
     study: str | None,
+    storage: str | None,
     json_: bool,
     **changes: Any,
 ) -> int:
     """Search for good settings; print the best trials."""
+    storage_of(storage, study)  # before the data are loaded: what is wrong here is wrong at once
     options = taken_out(changes)
     wanted = wanted_of(data, recipe, config, data_dir, options, changes)
     assignments = None if space is None else parse_assignments(space)
@@ -66,6 +68,7 @@ def tune(
             trials=trials,
             minutes=minutes,
             study=None if study is None else out_path(study),
+            storage=storage,
             network=network,
             data_options=wanted.data_table,
             on_trial=display.trial_done,

@@ -11,6 +11,7 @@ from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from neocog.data.fast_jpeg import decode_jpeg, decode_plain_jpeg
+from neocog.data.fast_png import decode_plain_png
 from neocog.data.picture_kinds import LARGEST_FILE, PictureFile, check_cost, open_picture
 from neocog.data.pixels import TURNS, ColorKey, Turn, scaled
 from neocog.data.quiet import quiet
@@ -110,7 +111,7 @@ def _decoded(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> 
 
 
 def _read(file: PictureFile, shape: tuple[int, int, int], resize: Resize) -> NDArray[np.uint8]:
-    if (plain := decode_plain_jpeg(file)) is not None:
+    if (plain := decode_plain_jpeg(file) or decode_plain_png(file)) is not None:
         return _fitted(plain, plain.size, shape, resize, Turn(), None)
     kind, picture = open_picture(file)
     if picture.mode == "F":

@@ -44,7 +44,16 @@ from neocog.limits import require_memory
 from neocog.preprocessing import Preprocessing, Resize
 from neocog.settings.training import LOSSES
 
-__all__ = ["check_shapes", "check_writable", "read_model", "read_training", "write_model"]
+__all__ = [
+    "check_shapes",
+    "check_writable",
+    "describe_network",
+    "network_described",
+    "read_header",
+    "read_model",
+    "read_training",
+    "write_model",
+]
 
 # Versions of networks whose layers simply follow each other, and of all others.
 _CHAIN, _NODES = 1, 2
@@ -73,7 +82,7 @@ def write_model(parts: ModelParts, path: str | Path) -> None:
         TypeError, ValueError: the notes have other values than finite numbers, texts, lists, dicts.
         OSError: `path` cannot be written.
     """
-    text = _described(parts)
+    text = describe_network(parts)
     # Only one entry of metadata: safetensors writes several in random order.
     content = safetensors.numpy.save(dict(parts.state), {"neocog": text})
     size = struct.unpack("<Q", content[:8])[0]
@@ -89,7 +98,7 @@ def check_writable(parts: ModelParts) -> None:
     Raises:
         ArchitectureError: as in `write_model`.
     """
-    _check_header(_header(parts.graph, _described(replace(parts, notes=_LONG_NOTES))))
+    _check_header(_header(parts.graph, describe_network(replace(parts, notes=_LONG_NOTES))))
 
 
 def _check_header(header: bytes) -> None:
@@ -108,7 +117,12 @@ def _header(graph: Graph, text: str) -> bytes:
     return json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _described(parts: ModelParts) -> str:
+def describe_network(parts: ModelParts) -> str:
+    """The JSON text of all parts but the weights; `network_described` is the inverse.
+
+    Raises:
+        ArchitectureError: there is something that is refused when it is read.
+    """
     graph, preprocessing = parts.graph, parts.preprocessing
     layers: dict[str, Any] = {
         "layers": [{"name": node.name, **describe(node.layer)} for node in graph.given]
@@ -147,7 +161,7 @@ def read_model(path: str | Path) -> ModelParts:
     """
     try:
         with open_regular(path) as file:
-            header, length = _read_header(file)
+            header, length = read_header(file)
             parts = _build(_description(header))
             _check_tensors(header, parts.graph, length)
             # The file, its arrays, and the network's own copies of them.
@@ -170,7 +184,7 @@ def read_training(path: str | Path) -> dict[str, Any]:
     """
     try:
         with open_regular(path) as file:
-            header, _length = _read_header(file)
+            header, _length = read_header(file)
         return _dict(_description(header).get("training", {}), "training")
     except FormatError as error:
         raise FormatError(f"{path}: {printable(str(error), 1000)}") from None
@@ -181,8 +195,12 @@ def read_training(path: str | Path) -> dict[str, Any]:
 # The header
 
 
-def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """The header's JSON, and the number of bytes that follow it."""
+def read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The JSON of a safetensors file's header, and the number of bytes that follow it.
+
+    Raises:
+        FormatError: there is none, it is damaged, or it is too large.
+    """
     length = file.seek(0, 2)
     file.seek(0)
     start = file.read(8)
@@ -212,7 +230,11 @@ def _description(header: dict[str, Any]) -> dict[str, Any]:
             "this safetensors file holds weights, but not the architecture that neocog writes "
             "beside them."
         )
-    description = _json(metadata["neocog"], "description of the network")
+    return _versioned(metadata["neocog"])
+
+
+def _versioned(text: object) -> dict[str, Any]:
+    description = _json(text, "description of the network")
     if (version := description.get("version")) not in (_CHAIN, _NODES):
         raise FormatError(
             f"it is of version {printable(str(version), 20)} of the format; this neocog reads "
@@ -270,6 +292,18 @@ def _build(description: dict[str, Any]) -> ModelParts:
         _dict(description.get("training", {}), "training"),
         description.get("loss", LOSSES[0]),
     )
+
+
+def network_described(text: str) -> ModelParts:
+    """The parts from a text by `describe_network`, without weights.
+
+    Raises:
+        FormatError, ArchitectureError: the text is damaged, too long, or describes no network.
+    """
+    content = text.encode()
+    if (why := _too_large(len(content), content)) is not None:
+        raise FormatError(why)
+    return _build(_versioned(text))
 
 
 def check_shapes(graph: Graph) -> None:

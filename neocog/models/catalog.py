@@ -7,6 +7,11 @@ from math import ceil
 from neocog.errors import ArchitectureError, did_you_mean
 from neocog.layers import Shape
 from neocog.models.airbench import airbench
+from neocog.models.efficientnet_lite import (
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+)
 from neocog.models.lenet import lenet5
 from neocog.models.resnet import resnet8, resnet18, resnet20
 from neocog.models.simple import simple_cnn
@@ -15,10 +20,10 @@ from neocog.models.widths import STEP
 from neocog.network import Network, check_network
 from neocog.validation import instance, shown, whole
 
-__all__ = ["MODELS", "REACHED", "make", "name_of", "recognize"]
+__all__ = ["MODELS", "PHOTOGRAPHS", "REACHED", "SMALL_IMAGES", "make", "name_of", "recognize"]
 
-#: The built-in networks by name.
-MODELS: dict[str, Callable[..., Network]] = {
+#: The built-in networks for small images, by name.
+SMALL_IMAGES: dict[str, Callable[..., Network]] = {
     "simple-cnn": simple_cnn,
     "lenet5": lenet5,
     "vgg-small": vgg_small,
@@ -27,6 +32,14 @@ MODELS: dict[str, Callable[..., Network]] = {
     "resnet18": resnet18,
     "airbench": airbench,
 }
+#: Those for photographs; weights of others can be loaded into them (`neocog.load_pretrained`).
+PHOTOGRAPHS: dict[str, Callable[..., Network]] = {
+    "efficientnet-lite0": efficientnet_lite0,
+    "efficientnet-lite1": efficientnet_lite1,
+    "efficientnet-lite2": efficientnet_lite2,
+}
+#: All built-in networks by name.
+MODELS: dict[str, Callable[..., Network]] = SMALL_IMAGES | PHOTOGRAPHS
 
 # Sides of images that are tried for weights, common ones first.
 _SIDES = tuple(dict.fromkeys((32, 28, 64, 96, 128, 224, *range(8, 257))))

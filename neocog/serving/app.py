@@ -1,35 +1,30 @@
 """The application: its paths, and what is done for a prediction."""
 
-import sys
-import time
-import traceback
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from neocog.answers import answered, best_of
+from neocog.answers import answer_of, answered
 from neocog.errors import printable
+from neocog.http.bodies import Bodies
+from neocog.http.front import HEADERS, Front
+from neocog.http.guard import Guard
+from neocog.http.refusal import RefusedError, send_json
 from neocog.serving.batching import Batching
-from neocog.serving.bodies import Bodies
 from neocog.serving.decoding import Decoded, Decoding
-from neocog.serving.guard import Guard
 from neocog.serving.limits import Limits
 from neocog.serving.metrics import Metrics
 from neocog.serving.model import Model, Served
 from neocog.serving.openapi import description
 from neocog.serving.page import page, policy
 from neocog.serving.payload import Payload, pictures_in
-from neocog.serving.refusal import GoneError, RefusedError, send_json, tell
 from neocog.validation import real
 
 __all__ = ["Service", "make_app"]
@@ -62,11 +57,11 @@ class Service:
     decoding: Decoding = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bodies = Bodies(self.limits)
+        self.bodies = Bodies(self.limits.bodies)
         self.decoding = Decoding(self.limits)
 
 
-def make_app(service: Service) -> Starlette:
+def make_app(service: Service) -> ASGIApp:
     """The application of a worker."""
 
     async def health(_request: Request) -> Response:
@@ -92,63 +87,24 @@ def make_app(service: Service) -> Starlette:
         text = f"{error.detail}. /openapi.json says what there is."
         return JSONResponse({"error": text}, error.status_code, error.headers)
 
-    return Starlette(
+    predict = _Predict(service)
+    pages = Starlette(
         routes=[
             Route("/", front),
-            Route("/predict", _Predict(service), methods=["POST"]),
+            Route("/predict", predict, methods=["POST"]),
             Route("/healthz", health),
             Route("/metrics", metrics),
             Route("/openapi.json", openapi),
         ],
-        middleware=[Middleware(_Front, service=service)],
         exception_handlers={HTTPException: unknown},
     )
 
+    async def all_paths(scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette's layers would make a prediction a tenth slower.
+        is_prediction = scope["path"] == "/predict" and scope["method"] == "POST"
+        await (predict if is_prediction else pages)(scope, receive, send)
 
-_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"cache-control", b"no-store"),
-)
-
-
-class _Front:
-    """Refuses requests for others, tells every error as JSON, and counts."""
-
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app = app
-        self._service = service
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        status = 0
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], *_HEADERS]
-                # Before it is sent: who has an answer finds it counted.
-                self._service.metrics.request(status, time.perf_counter() - began)
-            await send(message)
-
-        try:
-            self._service.guard.check(scope)
-            await self._app(scope, receive, sending)
-        except RefusedError as error:
-            await tell(error, scope, receive, sending)
-        except GoneError:
-            return
-        except Exception as error:
-            traceback.print_exc(file=sys.stderr)
-            if not status:
-                text = f"This should not happen: {type(error).__name__}."
-                await tell(RefusedError(text, 500), scope, receive, sending)
+    return Front(all_paths, service.guard, HEADERS, service.metrics)
 
 
 class _Predict:
@@ -163,7 +119,7 @@ class _Predict:
         top, threshold = _options(scope["query_string"])
         kind = next((v for name, v in scope["headers"] if name == b"content-type"), b"")
         service.batching.check(1)
-        async with service.bodies.read(scope, receive) as body:
+        async with service.bodies.read(scope, receive, service.limits.body) as body:
             self._answering += 1
             service.metrics.set("answering", self._answering)
             try:
@@ -188,25 +144,13 @@ class _Predict:
             raise RefusedError(_why(pictures, found))
         rows = iter(await self._service.batching.predict(served, good))
         self._service.metrics.add("pictures", len(good))
-        least = (network.threshold if threshold is None else threshold) or None
+        least = network.threshold if threshold is None else threshold
         return [
-            _told(picture.name, one, rows, served.labels, top, least)
+            answered(picture.name, [], f"The picture {one}")
+            if isinstance(one, str)
+            else answer_of(picture.name, next(rows), served.labels, network.loss, top, least)
             for picture, one in zip(pictures, found, strict=True)
         ]
-
-
-def _told(
-    name: str,
-    decoded: Decoded,
-    rows: Any,
-    labels: tuple[str, ...],
-    top: int,
-    threshold: float | None,
-) -> dict[str, Any]:
-    if isinstance(decoded, str):
-        return answered(name, [], f"The picture {decoded}")
-    row: NDArray[np.float32] = next(rows)
-    return answered(name, best_of(row, labels, top), threshold=threshold)
 
 
 def _why(pictures: list[Payload], found: list[Decoded]) -> str:

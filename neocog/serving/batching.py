@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.errors import NeocogError
+from neocog.http.refusal import RefusedError, overloaded
 from neocog.serving.metrics import Metrics
 from neocog.serving.model import Served
-from neocog.serving.refusal import RefusedError, overloaded
 
 __all__ = ["Batching"]
 
@@ -24,6 +24,9 @@ Row = NDArray[np.float32]
 
 # How fast the estimate of a picture's time follows.
 _FOLLOWS = 0.2
+# Seconds that a batch may take on an idle machine: who comes later waits for all of it, and a
+# network that takes so long for a few pictures gains nothing by more of them.
+_LONGEST = 0.1
 
 
 class _Waiting(NamedTuple):
@@ -36,7 +39,7 @@ class Batching:
     """The batches of a worker.
 
     Args:
-        largest: pictures of a batch.
+        largest: pictures of a batch, and fewer where they take long.
         pause: seconds that the first picture waits for others while nothing is being computed.
         longest: seconds that a picture may have to wait; see `check`.
         metrics: where batches are counted.
@@ -48,12 +51,14 @@ class Batching:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="neocog batches")
         self._waiting: deque[_Waiting] = deque()
         self._is_busy = False
-        # Seconds that a picture takes, estimated from the batches so far.
+        self._computing = 0
+        # Seconds that a picture of this model takes, estimated from the batches so far.
+        self._served: Served | None = None
         self._each = 0.0
 
     def check(self, pictures: int) -> None:
         """Raise `RefusedError` where so many more pictures would wait too long."""
-        ahead = len(self._waiting)
+        ahead = len(self._waiting) + self._computing
         if ahead and (ahead + pictures) * self._each > self._longest:
             raise overloaded("Too many pictures are waiting.")
 
@@ -81,19 +86,25 @@ class Batching:
     def _start(self) -> None:
         """Compute the next batch."""
         batch: list[_Waiting] = []
-        while self._waiting and len(batch) < self._largest:
+        served = self._waiting[0].served
+        if served is not self._served:
+            self._served, self._each = served, served.seconds
+        most = min(self._largest, max(1, int(_LONGEST / max(served.seconds, 1e-9))))
+        while self._waiting and len(batch) < most:
             # Pictures that were fitted to a model are answered by it, though it was replaced since.
-            if batch and self._waiting[0].served is not batch[0].served:
+            if self._waiting[0].served is not served:
                 break
             batch.append(self._waiting.popleft())
         self._metrics.set("waiting", len(self._waiting))
         self._metrics.batch(len(batch))
+        self._computing = len(batch)
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._thread, _compute, batch)
         done.add_done_callback(lambda found: self._end(batch, found))
 
     def _end(self, batch: list[_Waiting], done: "asyncio.Future[tuple[Row, float]]") -> None:
         error = done.exception()
+        self._computing = 0
         if error is None:
             rows, seconds = done.result()
             each = seconds / len(batch)

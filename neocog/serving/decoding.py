@@ -14,11 +14,11 @@ from neocog.data.picture import fit_picture
 from neocog.data.picture_kinds import PictureFile, open_picture
 from neocog.data.quiet import quiet
 from neocog.errors import DataError, printable
+from neocog.http.refusal import RefusedError, overloaded
 from neocog.preprocessing import Resize
 from neocog.serving.headers import Head, head_of
 from neocog.serving.limits import Limits
 from neocog.serving.payload import Payload
-from neocog.serving.refusal import RefusedError, overloaded
 
 __all__ = ["Decoded", "Decoding"]
 

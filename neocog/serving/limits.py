@@ -1,58 +1,26 @@
-"""What clients may cost a worker: bytes, pixels, seconds and connections."""
+"""What clients may cost a worker: the limits of HTTP, and those of pictures."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
-from neocog.errors import NeocogError
-from neocog.validation import real, whole
+from neocog.http.limits import HttpLimits
 
 __all__ = ["Limits"]
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(HttpLimits):
     """The limits of one worker.
 
     Attributes:
         body: bytes of a request's body.
-        bodies: bytes of all bodies that are larger than what the network delivers at once.
         pixels: pixels of a request's pictures, by their headers, before anything is decoded.
         pictures: pictures of a request.
-        requests: requests whose bodies have come and that are being answered.
-        connections: open connections. One more closes the one whose client has been silent longest.
         wait: seconds that a picture may have to wait for its batch; beyond, requests are refused.
-        head: seconds until a request's head must have come.
-        upload: seconds until its body must have come.
-        idle: seconds that a connection may stay open between two requests.
-        answer: seconds until an answer must have been given and read.
         drain: seconds that requests get to end after SIGTERM.
     """
 
     body: int = 20 * 2**20
-    bodies: int = 160 * 2**20
     pixels: int = 50_000_000
     pictures: int = 256
-    requests: int = 256
-    connections: int = 2048
     wait: float = 1.0
-    head: float = 10.0
-    upload: float = 30.0
-    idle: float = 15.0
-    answer: float = 30.0
     drain: float = 30.0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type in (int, "int"):
-                checked: Any = whole(field.name, value, 1, 2**40, error=NeocogError)
-            else:
-                wanted = "a number of seconds above 0"
-                checked = real(
-                    field.name, value, above=0, most=86400, wanted=wanted, error=NeocogError
-                )
-            object.__setattr__(self, field.name, checked)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data; ``Limits(**…)`` is the inverse."""
-        return asdict(self)

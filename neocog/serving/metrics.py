@@ -11,6 +11,8 @@ import mmap
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from neocog.http.counts import Counts
+
 __all__ = ["Metrics", "metrics_size"]
 
 _STATUSES = (200, 400, 403, 404, 405, 408, 413, 415, 431, 500, 503)
@@ -48,7 +50,7 @@ def metrics_size(workers: int) -> int:
     return 8 * len(_FIELDS) * workers
 
 
-class Metrics:
+class Metrics(Counts):
     """The counts of one worker, and the sums of all.
 
     Args:

@@ -1,11 +1,12 @@
 """The model that is served, and its replacement when its file changes.
 
-A new file is loaded, and tried on two images of noise, while the old model goes on answering. What
+A new file is loaded, and tried on images of noise, while the old model goes on answering. What
 cannot be loaded, or gives numbers that are not finite, is refused, and the old model stays.
 """
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,11 @@ from neocog.errors import NeocogError
 from neocog.loading import open_saved
 from neocog.network import Network
 from neocog.run_files import model_of_run
-from neocog.settings.training import LOSSES
 
 __all__ = ["Model", "Served", "open_served"]
 
+# Sizes of the batches that are tried, and seconds of one after which no larger one is.
+_TRIED, _LONG = (1, 2, 8, 64), 0.25
 # Seconds between two looks at the file. It must look the same twice before it is read, as it may
 # just be written.
 _LOOK = 0.5
@@ -44,6 +46,26 @@ class Served:
         self._threads = threads
         #: Twelve digits that differ for other weights, classes or preprocessing.
         self.version = _version(network)
+        #: What a picture of a batch took in `try_out`, without what other processes took.
+        self.seconds = 0.0
+
+    def try_out(self) -> None:
+        """Predict noise in batches of some sizes; its kernels are compiled then.
+
+        Raises:
+            NeocogError: the outputs are not finite.
+        """
+        channels, height, width = self.network.input_shape
+        shape = (_TRIED[-1], height, width, channels)
+        noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        for count in _TRIED:
+            self.predict(noise[:count])  # kernels are compiled
+            began = time.thread_time()
+            self.predict(noise[:count])
+            took = time.thread_time() - began
+            self.seconds = took / count
+            if took > _LONG:  # more at once would not be faster
+                break
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities, float32 [n, classes], of images uint8 [n, height, width, channels].
@@ -66,20 +88,23 @@ def open_served(model: str, architecture: str | None, threads: int) -> Served:
     """Load a model and try it; its kernels are then compiled.
 
     Raises:
-        NeocogError: it cannot be loaded, is no classifier, or gives numbers that are not finite.
+        NeocogError: it cannot be loaded, takes no pictures, has not one number for each output, or
+            gives numbers that are not finite.
     """
     network, notes = open_saved(model, architecture)
-    if network.loss == LOSSES[2] or len(network.output_shape) != 1:
+    if len(network.output_shape) != 1:
         raise NeocogError(
-            f"{model} gives numbers and not classes, so it cannot be served: "
-            "neocog.load(…).predict(images) has them."
+            f"{model} ends in the shape {network.output_shape}; only a network that ends in one "
+            "number for each class, label or value can be served."
+        )
+    if network.input_shape[0] not in (1, 3):
+        raise NeocogError(
+            f"{model} takes {network.input_shape[0]} channels, and pictures have 1 or 3, so it "
+            "cannot be served: neocog.load(…).predict(images) takes arrays."
         )
     served = Served(network, threads, notes)
-    channels, height, width = network.input_shape
-    noise = np.random.default_rng(0).integers(0, 256, (64, height, width, channels), np.uint8)
     try:
-        served.predict(noise[:1])
-        served.predict(noise)
+        served.try_out()
     except NeocogError as error:
         raise NeocogError(f"{model}: {error}") from error
     return served

@@ -34,7 +34,31 @@ _ANSWER = {
             "items": {"$ref": "#/components/schemas/Class"},
             "description": "The most probable classes, best first.",
         },
+        "labels": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Of a model for several labels: all that have the threshold, or 0.5.",
+        },
+        "values": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Value"},
+            "description": "Of a model for numbers: its outputs, in order.",
+        },
         "error": {"type": "string", "description": "Why the picture cannot be read."},
+    },
+}
+_VALUE = {
+    "type": "object",
+    "required": ["label", "value"],
+    "properties": {"label": {"type": "string"}, "value": {"type": "number"}},
+}
+_HEALTH = {
+    "type": "object",
+    "required": ["status", "model", "classes"],
+    "properties": {
+        "status": {"enum": ["ok", "ending"]},
+        "model": {"type": "string", "description": "Differs for other weights or classes."},
+        "classes": {"type": "integer", "description": "Classes, labels or values of an answer."},
     },
 }
 _ERROR = {
@@ -42,6 +66,7 @@ _ERROR = {
     "required": ["error"],
     "properties": {"error": {"type": "string"}},
 }
+_HEALTH_REFERENCE = {"$ref": "#/components/schemas/Health"}
 
 
 def description(limits: Limits) -> dict[str, Any]:
@@ -60,8 +85,8 @@ def description(limits: Limits) -> dict[str, Any]:
                 "get": {
                     "summary": "Whether the server answers, and which model it has",
                     "responses": {
-                        "200": _content("It answers.", {"type": "object"}),
-                        "503": _content("It is about to end.", {"type": "object"}),
+                        "200": _content("It answers.", _HEALTH_REFERENCE),
+                        "503": _content("It is about to end.", _HEALTH_REFERENCE),
                     },
                 }
             },
@@ -77,7 +102,15 @@ def description(limits: Limits) -> dict[str, Any]:
                 }
             },
         },
-        "components": {"schemas": {"Class": _CLASS, "Answer": _ANSWER, "Error": _ERROR}},
+        "components": {
+            "schemas": {
+                "Answer": _ANSWER,
+                "Class": _CLASS,
+                "Error": _ERROR,
+                "Health": _HEALTH,
+                "Value": _VALUE,
+            }
+        },
     }
 
 

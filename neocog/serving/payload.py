@@ -8,7 +8,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from neocog.errors import printable
-from neocog.serving.refusal import RefusedError
+from neocog.http.refusal import RefusedError
 
 __all__ = ["Payload", "pictures_in"]
 

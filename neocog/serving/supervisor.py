@@ -6,7 +6,6 @@ listen instead (socket activation): then not even a restart of the service loses
 
 import contextlib
 import ctypes
-import errno
 import json
 import os
 import signal
@@ -22,15 +21,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neocog.errors import NeocogError
+from neocog.http.listening import address_of, listen
 from neocog.serving.metrics import metrics_size
 from neocog.serving.worker import Work
 
-__all__ = ["Listener", "Supervisor", "listen"]
+__all__ = ["Listener", "Supervisor", "listener"]
 
 _SO_ATTACH_FILTER = 26
 
-# Connections that may wait to be accepted.
-_BACKLOG = 2048
 # The first descriptor that systemd passes, sd_listen_fds(3).
 _PASSED = 3
 # A worker that dies within so many seconds is started again after a pause, which grows.
@@ -41,7 +39,7 @@ _LOOK = 0.1
 _PATIENCE = 5.0
 
 
-def listen(host: str, port: int) -> "Listener":
+def listener(host: str, port: int) -> "Listener":
     """Listen, or take the socket that systemd has passed.
 
     Raises:
@@ -49,17 +47,7 @@ def listen(host: str, port: int) -> "Listener":
     """
     if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1":
         return Listener(socket.socket(fileno=_PASSED), is_own=False)
-    if not 0 <= port <= 65535:
-        raise NeocogError(f"--port (={port}) must be from 0 to 65535.")
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((host, port))
-        found.listen(_BACKLOG)
-    except OSError as error:
-        found.close()
-        raise NeocogError(_why(error, host, port)) from error
-    return Listener(found)
+    return Listener(listen(host, port, "neocog serve"))
 
 
 class Listener:
@@ -89,15 +77,6 @@ class Listener:
         self.socket.close()
 
 
-def _why(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"Port {port} of {host} is in use, perhaps by another neocog serve. Choose another "
-            "with --port, or any free one with --port 0."
-        )
-    return f"neocog cannot listen on {host}:{port}: {error.strerror or error}."
-
-
 def _environment() -> dict[str, str]:
     """A worker's variables, by which glibc gives memory of large bodies and pictures back at once.
 
@@ -107,6 +86,17 @@ def _environment() -> dict[str, str]:
     own |= {"MALLOC_ARENA_MAX": "2"}
     passed = {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}
     return {**own, **passed}
+
+
+def _shared(size: int) -> int:
+    """The descriptor of so many zeros, which processes can share."""
+    if sys.platform == "linux":  # also where no folder can be written to
+        descriptor = os.memfd_create("neocog counts")
+        os.truncate(descriptor, size)
+        return descriptor
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        return os.dup(file.fileno())
 
 
 @dataclass
@@ -158,16 +148,14 @@ class Supervisor:
         self, listener: Listener, host: str, work: Work, say: Callable[[str], None]
     ) -> None:
         self._listener, self._say = listener, say
-        self._counts = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `stop`)
-        self._counts.truncate(metrics_size(work.workers))
-        self._counts.flush()
+        self._counts = _shared(metrics_size(work.workers))
         self._work = replace(
             work,
             host=host,
             port=listener.socket.getsockname()[1],
             listener=listener.socket.fileno(),
             is_last=listener.is_own,
-            counts=self._counts.fileno(),
+            counts=self._counts,
         )
         self._workers: dict[int, _Worker] = {}
         self._pauses: dict[int, float] = {}
@@ -175,8 +163,7 @@ class Supervisor:
     @property
     def address(self) -> str:
         """The server's address."""
-        name = self._work.host
-        return f"http://{f'[{name}]' if ':' in name else name}:{self._work.port}"
+        return address_of(self._work.host, self._work.port)
 
     def start(self) -> None:
         """Start all workers; the first one compiles what the others need.
@@ -233,7 +220,7 @@ class Supervisor:
                 worker.process.kill()
                 worker.process.wait()
                 worker.close()
-            self._counts.close()
+            os.close(self._counts)
 
     def _start(self, row: int) -> _Worker:
         work = replace(self._work, row=row)

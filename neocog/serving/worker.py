@@ -6,8 +6,8 @@ ended, so that it ends too. On stdout it says in lines of JSON whether it is rea
 
 import asyncio
 import contextlib
+import gc
 import json
-import logging
 import os
 import signal
 import socket
@@ -16,13 +16,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import uvicorn
-
 from neocog.errors import NeocogError
+from neocog.http.connections import Connections
+from neocog.http.guard import Guard
+from neocog.http.server import HttpServer
 from neocog.serving.app import Service, make_app
 from neocog.serving.batching import Batching
-from neocog.serving.connections import Connections
-from neocog.serving.guard import Guard
 from neocog.serving.limits import Limits
 from neocog.serving.metrics import Metrics
 from neocog.serving.model import Model
@@ -32,8 +31,6 @@ __all__ = ["Work", "main"]
 # Seconds after SIGTERM in which requests that were sent just before are still taken, with the last
 # ones of open connections.
 _GRACE = 0.5
-# How often deadlines are looked at.
-_TICK = 0.2
 # Descriptors that are not connections.
 _OWN_FILES = 128
 # How long a thread may keep the GIL while another one wants it. The loop and the batches' thread
@@ -82,22 +79,17 @@ class Work:
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server with deadlines, which ends without losing a request.
+class _Server(HttpServer):
+    """A server that ends without losing a request.
 
     Args:
-        config: uvicorn's own.
         service: what the application works with.
-        connections: of this worker.
         is_last: as in `Work`.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, service: Service, connections: Connections, *, is_last: bool
-    ) -> None:
-        super().__init__(config)
-        self._service, self._connections, self._is_last = service, connections, is_last
-        self._tasks: list[asyncio.Task[None]] = []
+    def __init__(self, service: Service, *, is_last: bool) -> None:
+        super().__init__(make_app(service), Connections(service.limits, service.metrics))
+        self._service, self._is_last = service, is_last
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -115,55 +107,37 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, and say so."""
         await super().startup(sockets)
-        self._tasks = [
-            asyncio.create_task(self._service.model.watch()),
-            asyncio.create_task(self._expire()),
-        ]
+        self._watching = asyncio.create_task(self._service.model.watch())
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._supervisor_ended)
         _tell({"ready": self._service.model.current.version})
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take what was sent before the signal, answer it, and close."""
         self._service.is_ending = True
-        self._connections.begin_to_end()
+        self.connections.begin_to_end()
         loop = asyncio.get_running_loop()
         # What waits in the queue would be reset when the last worker closes the socket.
         own = sockets or [] if self._is_last else []
         accepted = [one for listener in own for one in _waiting_in(listener)]
-        for server in self.servers:
-            server.close()
-        for one in sockets or []:
-            one.close()
+        self.stop_accepting(sockets)
         for one in accepted:
             await loop.connect_accepted_socket(self._connection, one)
         end = loop.time() + self._service.limits.drain
         await asyncio.sleep(_GRACE)
         while loop.time() < end:
-            self._connections.close_silent()
-            if not self._connections.are_busy:
+            self.connections.close_silent()
+            if not self.connections.are_busy:
                 break
             await asyncio.sleep(0.02)
-        for task in self._tasks:
-            task.cancel()
-        while self._connections.all and loop.time() < end:  # what was written is still being sent
+        self._watching.cancel()
+        while self.connections.all and loop.time() < end:  # what was written is still being sent
             await asyncio.sleep(0.02)
-        for connection in list(self._connections.all):
-            connection.abort()
-        for task in list(self.server_state.tasks):
-            task.cancel()
-        await asyncio.sleep(0)
-        await self.lifespan.shutdown()
+        await self.cut()
 
     def _connection(self) -> asyncio.Protocol:
-        return self._connections.make(
+        return self.connections.make(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-
-    async def _expire(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_TICK)
-            self._connections.expire(loop.time())
 
     def _supervisor_ended(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
@@ -176,7 +150,6 @@ def main() -> int:
     found = json.loads(_first_line())
     work = Work(**{**found, "allowed": tuple(found["allowed"])})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     sys.setswitchinterval(_SWITCH)
     limits = Limits(**work.limits)
     metrics = Metrics(work.counts, work.row, work.workers)
@@ -193,25 +166,20 @@ def main() -> int:
     _tell({"notes": model.current.notes})
     limits = _with_files(limits)
     batching = Batching(work.batch, work.pause, limits.wait, metrics)
-    guard = Guard(work.host, work.port, work.allowed)
-    service = Service(model, batching, guard, limits, metrics)
-    connections = Connections(limits, metrics)
-    config = uvicorn.Config(
-        make_app(service),
-        loop="asyncio",
-        http=connections.make,  # type: ignore[arg-type]  # a class is only called
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=True,
+    guard = Guard(
+        work.host,
+        work.port,
+        work.allowed,
+        schemes=("http", "https"),
+        hint="neocog serve --allow-host NAME allows another name.",
     )
+    service = Service(model, batching, guard, limits, metrics)
+    # What has been loaded stays: nobody needs to look for garbage in it every few requests.
+    gc.collect()
+    gc.freeze()
     listener = socket.socket(fileno=work.listener)
     listener.setblocking(False)
-    server = _Server(config, service, connections, is_last=work.is_last)
-    asyncio.run(server.serve([listener]))
+    asyncio.run(_Server(service, is_last=work.is_last).serve([listener]))
     return 0
 
 

@@ -197,6 +197,11 @@ class TrainingSettings(Settings):
         "float32", choices=PRECISIONS, help="numbers that PyTorch computes maps with"
     )
     compile: bool = setting(False, free=True, help="have PyTorch compile the network first")
+    sync_batch_norm: bool = setting(
+        False,
+        free=True,
+        help="with torchrun: normalize over the whole batch, not over the part of each process",
+    )
     log_every: int = setting(
         2000, free=True, low=1, high=_MOST_LOGGED, help="batches between two printed losses"
     )

@@ -29,17 +29,25 @@ def _has_mps() -> bool:
     return bool(torch.backends.mps.is_available())
 
 
-def chosen_device(asked: str | None, precision: str = "float32") -> str:
+def chosen_device(
+    asked: str | None, precision: str = "float32", local_rank: int | None = None
+) -> str:
     """The device that was asked for, or the best one that there is.
 
     Args:
         asked: "cpu", "cuda", "cuda:1", "mps" or None.
         precision: "float32" or "bf16".
+        local_rank: of this process, if it trains together with others: of the GPUs it takes the one
+            with this number, and of a Mac the CPU.
 
     Raises:
         NeocogError: there is no such device, or it does not compute with this precision.
     """
-    found = asked or ("cuda" if has_gpu() else "mps" if _has_mps() else "cpu")
+    if local_rank is None:
+        found = asked or ("cuda" if has_gpu() else "mps" if _has_mps() else "cpu")
+    else:
+        found = asked or ("cuda" if has_gpu() else "cpu")
+        found = f"cuda:{local_rank}" if found == "cuda" else found
     kind, _, number = found.partition(":")
     if kind == "cuda":
         _check_cuda(found, int(number or 0), precision)

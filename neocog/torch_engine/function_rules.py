@@ -12,24 +12,21 @@ from math import prod
 from typing import Any
 
 import torch
-from torch import fx
+from torch import fx, nn
 from torch.nn import functional
 
 from neocog.errors import ArchitectureError
 from neocog.layers import (
+    ELU,
     GELU,
-    AdaptiveAvgPool2d,
     Add,
-    AvgPool2d,
-    BatchNorm2d,
     ChannelShuffle,
     Concat,
+    Dropout,
     Hardsigmoid,
     Hardswish,
     Layer,
     LeakyReLU,
-    Linear,
-    MaxPool2d,
     Mish,
     Multiply,
     ReLU,
@@ -38,11 +35,12 @@ from neocog.layers import (
     Sigmoid,
     SiLU,
     Slice,
+    Softplus,
     Tanh,
 )
-from neocog.torch_engine.tracing import Tracing
+from neocog.torch_engine.tracing import ChannelsLast, Tracing
 
-__all__ = ["rule_of_call"]
+__all__ = ["called", "from_function", "is_operator", "rule_of_call"]
 
 _Rule = Callable[[Tracing, fx.Node], Any]
 _functions: dict[Any, _Rule] = {}
@@ -51,9 +49,20 @@ _methods: dict[str, _Rule] = {}
 
 def rule_of_call(node: fx.Node) -> _Rule | None:
     """The rule for what a node calls."""
+    return _functions.get(node.target) or _methods.get(called(node))
+
+
+def called(node: fx.Node) -> str:
+    """The name of what a node calls; that of an exported operator without its overload."""
     if node.op == "call_method":
-        return _methods.get(str(node.target))
-    return _functions.get(node.target) or _methods.get(getattr(node.target, "__name__", ""))
+        return str(node.target)
+    name = getattr(node.target, "__name__", str(node.target))
+    return name.partition(".")[0].removesuffix("_") if is_operator(node) else name
+
+
+def is_operator(node: fx.Node) -> bool:
+    """Whether a node calls an operator, as the nodes of exported programs do."""
+    return isinstance(node.target, torch._ops.OpOverload)
 
 
 def from_function(*targets: Any) -> Callable[[_Rule], _Rule]:
@@ -71,36 +80,78 @@ def from_function(*targets: Any) -> Callable[[_Rule], _Rule]:
 
 
 def _apply(layer: Layer) -> _Rule:
-    return lambda tracing, node: tracing.add(node.name, layer, tracing.name(node.args[0]))
+    return lambda tracing, node: tracing.apply(node, layer, tracing.name(node.args[0]))
 
 
 for _targets, _layer in (
     ((functional.relu, torch.relu, torch.relu_, "relu", "relu_"), ReLU()),
-    ((functional.relu6,), ReLU6()),
-    ((functional.hardswish,), Hardswish()),
-    ((functional.hardsigmoid,), Hardsigmoid()),
-    ((functional.mish,), Mish()),
-    ((functional.silu,), SiLU()),
+    ((functional.relu6, "relu6"), ReLU6()),
+    ((functional.hardswish, "hardswish"), Hardswish()),
+    ((functional.hardsigmoid, "hardsigmoid"), Hardsigmoid()),
+    ((functional.mish, "mish"), Mish()),
+    ((functional.silu, "silu"), SiLU()),
     ((functional.sigmoid, torch.sigmoid, "sigmoid"), Sigmoid()),
     ((functional.tanh, torch.tanh, "tanh"), Tanh()),
 ):
     from_function(*_targets)(_apply(_layer))
 
 
-@from_function(functional.leaky_relu)
+@from_function(functional.leaky_relu, "leaky_relu")
 def _leaky_relu(tracing: Tracing, node: fx.Node) -> str:
     slope = tracing.argument(node, 1, "negative_slope", 0.01)
-    return tracing.add(node.name, LeakyReLU(slope), tracing.name(node.args[0]))
+    return tracing.apply(node, LeakyReLU(slope), tracing.name(node.args[0]))
 
 
-@from_function(functional.gelu)
+@from_function(functional.gelu, "gelu")
 def _gelu(tracing: Tracing, node: fx.Node) -> str:
     approximate = tracing.argument(node, 1, "approximate", "none")
-    return tracing.add(node.name, GELU(approximate), tracing.name(node.args[0]))
+    return tracing.apply(node, GELU(approximate), tracing.name(node.args[0]))
 
 
-@from_function(functional.dropout, "contiguous", "clone", "detach")
+@from_function(functional.elu, "elu")
+def _elu(tracing: Tracing, node: fx.Node) -> str:
+    alpha = tracing.argument(node, 1, "alpha", 1.0)
+    return tracing.apply(node, ELU(alpha), tracing.name(node.args[0]))
+
+
+@from_function(functional.softplus, "softplus")
+def _softplus(tracing: Tracing, node: fx.Node) -> str:
+    beta, threshold = (
+        tracing.argument(node, n, name, default)
+        for n, name, default in ((1, "beta", 1), (2, "threshold", 20))
+    )
+    return tracing.apply(node, Softplus(beta, threshold), tracing.name(node.args[0]))
+
+
+@from_function(functional.hardtanh, "hardtanh", torch.clamp, "clamp")
+def _hardtanh(tracing: Tracing, node: fx.Node) -> str:
+    least, most = (tracing.argument(node, n, name) for n, name in ((1, "min"), (2, "max")))
+    least = tracing.argument(node, 1, "min_val", least)
+    most = tracing.argument(node, 2, "max_val", most)
+    if (least, most) == (0, None):
+        return tracing.apply(node, ReLU(), tracing.name(node.args[0]))
+    if (least, most) != (0, 6):
+        raise ArchitectureError(
+            f"{tracing.where(node)}: only limits of 0 and 6 are a layer, ReLU6, not {least} and "
+            f"{most}."
+        )
+    return tracing.apply(node, ReLU6(), tracing.name(node.args[0]))
+
+
+@from_function(functional.dropout, torch.dropout, "dropout")
+def _dropout(tracing: Tracing, node: fx.Node) -> str:
+    if tracing.argument(node, 2, "training", True):
+        raise ArchitectureError(
+            f"{tracing.where(node)}: it drops at random in evaluation, too; give it "
+            "training=self.training."
+        )
+    layer = Dropout(tracing.argument(node, 1, "p", 0.5))
+    return tracing.apply(node, layer, tracing.name(node.args[0]))
+
+
+@from_function("contiguous", "clone", "detach", "alias", "expand_as", "expand")
 def _same(tracing: Tracing, node: fx.Node) -> Any:
+    # Factors of channels are repeated by the layer that multiplies; others, it refuses.
     return tracing.values[node.args[0]]
 
 
@@ -110,76 +161,6 @@ def _stochastic_depth(tracing: Tracing, node: fx.Node) -> str:
     if tracing.argument(node, 3, "training", True):
         raise ArchitectureError(f"{node.name}: paths are left out at random in evaluation, too.")
     return tracing.name(node.args[0])
-
-
-@from_function(functional.batch_norm)
-def _batch_norm(tracing: Tracing, node: fx.Node) -> str:
-    mean, weight = node.args[1], tracing.argument(node, 3, "weight")
-    if not isinstance(mean, fx.Node) or mean.op != "get_attr":
-        raise ArchitectureError(f"{node.name}: it needs running statistics.")
-    name = str(mean.target).rpartition(".")[0]
-    numbers = tracing.argument(node, 6, "momentum", 0.1), tracing.argument(node, 7, "eps", 1e-5)
-    layer = BatchNorm2d(
-        tracing.shape(node)[1], numbers[1], numbers[0] or 0.1, affine=weight is not None
-    )
-    return tracing.add(name, layer, tracing.name(node.args[0]))
-
-
-@from_function(functional.linear)
-def _linear(tracing: Tracing, node: fx.Node) -> str:
-    weight = tracing.argument(node, 1, "weight")
-    given = node.args[1] if len(node.args) > 1 else node.kwargs.get("weight")
-    if not isinstance(given, fx.Node) or given.op != "get_attr" or weight.dim() != 2:
-        raise ArchitectureError(f"{node.name}: its weight must be a parameter, a matrix.")
-    outputs, inputs = weight.shape
-    has_bias = tracing.argument(node, 2, "bias") is not None
-    name = str(given.target).rpartition(".")[0]
-    return tracing.add(name, Linear(inputs, outputs, bias=has_bias), tracing.name(node.args[0]))
-
-
-# Pooling
-
-
-@from_function(functional.max_pool2d)
-def _max_pool2d(tracing: Tracing, node: fx.Node) -> str:
-    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-    defaults = (None, None, 0, 1, False)
-    size, stride, padding, dilation, ceil = (
-        tracing.argument(node, n, name, default)
-        for n, (name, default) in enumerate(zip(names, defaults, strict=True), 1)
-    )
-    if dilation not in (1, (1, 1)):
-        raise ArchitectureError(f"{node.name}: pooling with dilation (={dilation}) is no layer.")
-    layer = MaxPool2d(size, stride, padding, ceil_mode=ceil)
-    return tracing.add(node.name, layer, tracing.name(node.args[0]))
-
-
-@from_function(functional.avg_pool2d)
-def _avg_pool2d(tracing: Tracing, node: fx.Node) -> str:
-    names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
-    defaults = (None, None, 0, False, True)
-    size, stride, padding, ceil, counts = (
-        tracing.argument(node, n, name, default)
-        for n, (name, default) in enumerate(zip(names, defaults, strict=True), 1)
-    )
-    layer = AvgPool2d(size, stride or None, padding, count_include_pad=counts, ceil_mode=ceil)
-    return tracing.add(node.name, layer, tracing.name(node.args[0]))
-
-
-@from_function(functional.adaptive_avg_pool2d)
-def _adaptive_avg_pool2d(tracing: Tracing, node: fx.Node) -> str:
-    layer = AdaptiveAvgPool2d(tracing.argument(node, 1, "output_size"))
-    return tracing.add(node.name, layer, tracing.name(node.args[0]))
-
-
-@from_function(torch.mean, "mean")
-def _mean(tracing: Tracing, node: fx.Node) -> str:
-    axes = tracing.argument(node, 1, "dim")
-    axes = {axis % 4 for axis in (axes if isinstance(axes, list | tuple) else [axes])}
-    if len(tracing.shape(node.args[0])) != 4 or axes != {2, 3}:
-        raise ArchitectureError(f"{node.name}: only the mean over height and width is a layer.")
-    pooled = tracing.add(f"{node.name}_pool", AdaptiveAvgPool2d(1), tracing.name(node.args[0]))
-    return pooled if len(tracing.shape(node)) == 4 else tracing.flat(node, pooled)
 
 
 # Shapes
@@ -194,20 +175,52 @@ class _Grouped:
     is_transposed: bool = False
 
 
-@from_function(torch.flatten, "flatten", "view", "reshape", torch.squeeze, "squeeze")
+@from_function(
+    torch.flatten, "flatten", torch.reshape, "view", "reshape", torch.squeeze, "squeeze",
+    torch.unsqueeze, "unsqueeze", "unflatten",
+)  # fmt: skip
 def _reshape(tracing: Tracing, node: fx.Node) -> Any:
     before, after = tracing.shape(node.args[0]), tracing.shape(node)
     found = tracing.values.get(node.args[0])
-    name = found.name if isinstance(found, _Grouped) else tracing.name(node.args[0])
-    if before == after or (prod(before[1:]) == before[1] and len(before) == len(after) == 4):
+    if isinstance(found, _Grouped):
+        return _ungrouped(tracing, node, found)
+    name = tracing.name(node.args[0])
+    shape = tracing.shape_of(name)
+    if before == after or after[1:] == shape:
         return name
     if len(after) == 2:
-        return name if len(before) == 2 else tracing.flat(node, name)
+        return name if len(shape) == 1 else tracing.flat(node, name)
+    if prod(shape) == shape[0] == prod(after[1:]) == after[1]:
+        # One number a channel, on the way to a vector or to a map.
+        return tracing.unflattened(name) if len(after) == 4 else name
     if len(before) == 4 and len(after) == 5 and before[3:] == after[4:]:
         return _Grouped(name, after[1])
-    if isinstance(found, _Grouped) and found.is_transposed and len(after) == 4:
-        return tracing.add(node.name, ChannelShuffle(found.groups), name)
-    raise ArchitectureError(f"{node.name}: {before} to {after} is no layer.")
+    raise _no_shape(tracing, node)
+
+
+def _ungrouped(tracing: Tracing, node: fx.Node, found: _Grouped) -> str:
+    if tracing.shape(node)[1:] != tracing.shape_of(found.name):
+        raise _no_shape(tracing, node)
+    if not found.is_transposed:
+        return found.name
+    return tracing.apply(node, ChannelShuffle(found.groups), found.name)
+
+
+def _no_shape(tracing: Tracing, node: fx.Node) -> ArchitectureError:
+    before, after = tracing.shape(node.args[0]), tracing.shape(node)
+    return ArchitectureError(f"{tracing.where(node)}: {before} to {after} is no layer.")
+
+
+@from_function(torch.permute, "permute")
+def _permute(tracing: Tracing, node: fx.Node) -> Any:
+    found = tracing.values.get(node.args[0])
+    first = tracing.argument(node, 1, "dims")
+    axes = tuple(first) if isinstance(first, list | tuple) else tuple(node.args[1:])
+    if isinstance(found, str) and axes == (0, 2, 3, 1):
+        return ChannelsLast(found)
+    if isinstance(found, ChannelsLast) and axes == (0, 3, 1, 2):
+        return found.name
+    raise ArchitectureError(f"{tracing.where(node)}: the order {axes} of axes is no layer.")
 
 
 @from_function(torch.transpose, "transpose")
@@ -215,7 +228,7 @@ def _transpose(tracing: Tracing, node: fx.Node) -> Any:
     found = tracing.values.get(node.args[0])
     axes = {tracing.argument(node, n, f"dim{n - 1}") for n in (1, 2)}
     if isinstance(found, _Grouped) and axes == {1, 2}:
-        return replace(found, is_transposed=True)
+        return replace(found, is_transposed=not found.is_transposed)
     raise ArchitectureError(f"{node.name}: exchanging axes {axes} is no layer.")
 
 
@@ -251,19 +264,60 @@ def _getitem(tracing: Tracing, node: fx.Node) -> Any:
     if not isinstance(value, str):
         return value[index]
     whole = slice(None, None, None)
-    if isinstance(index, tuple) and len(index) >= 2 and index[1] == whole:
-        index = index[:1]
-    if not isinstance(index, tuple) or index[0] != whole or any(i != whole for i in index[2:]):
-        raise ArchitectureError(f"{node.name}: indexing {index} is no layer.")
+    if index == (whole, whole, None, None):
+        return tracing.unflattened(value)
+    if not isinstance(index, tuple) or any(i != whole for i in (index[0], *index[2:])):
+        raise ArchitectureError(f"{tracing.where(node)}: indexing {index} is no layer.")
+    index = index[:1] if index[1:2] == (whole,) else index
     if len(index) == 1:
         return value
     start, stop, step = index[1].indices(tracing.shape(node.args[0])[1])
     if step != 1:
         raise ArchitectureError(f"{node.name}: channels in steps of {step} are no layer.")
-    return tracing.add(node.name, Slice(start, stop), value)
+    return tracing.apply(node, Slice(start, stop), value)
 
 
-@from_function(torch.chunk, torch.split, "chunk", "split")
+@from_function(torch.narrow, "narrow")
+def _narrow(tracing: Tracing, node: fx.Node) -> str:
+    axis, start, length = (
+        tracing.argument(node, n, name) for n, name in enumerate(("dim", "start", "length"), 1)
+    )
+    return _channels(tracing, node, axis, start, start + length)
+
+
+def _channels(tracing: Tracing, node: fx.Node, axis: int, start: int, stop: int) -> str:
+    shape = tracing.shape(node.args[0])
+    start, stop, _step = slice(start, stop).indices(shape[axis])
+    name = tracing.name(node.args[0])
+    if (start, stop) == (0, shape[axis]):
+        return name
+    if axis % len(shape) != 1:
+        raise ArchitectureError(f"{tracing.where(node)}: only a part of the channels is a layer.")
+    return tracing.apply(node, Slice(start, stop), name)
+
+
+@from_function("slice")
+def _slice(tracing: Tracing, node: fx.Node) -> str:
+    """The operator of exported programs."""
+    axis, start, stop, step = (tracing.argument(node, n, "") for n in range(1, 5))
+    if step != 1:
+        raise ArchitectureError(f"{node.name}: channels in steps of {step} are no layer.")
+    return _channels(tracing, node, axis, start or 0, stop)
+
+
+@from_function("sym_size")
+def _sym_size(tracing: Tracing, node: fx.Node) -> int:
+    axis: int = tracing.argument(node, 1, "dim")
+    return tracing.shape(node.args[0])[axis]
+
+
+@from_function(nn.functional.channel_shuffle, "channel_shuffle")
+def _channel_shuffle(tracing: Tracing, node: fx.Node) -> str:
+    layer = ChannelShuffle(tracing.argument(node, 1, "groups"))
+    return tracing.apply(node, layer, tracing.name(node.args[0]))
+
+
+@from_function(torch.chunk, torch.split, "chunk", "split", "split_with_sizes")
 def _parts(tracing: Tracing, node: fx.Node) -> tuple[str, ...]:
     source, name = node.args[0], tracing.name(node.args[0])
     if tracing.argument(node, 2, "dim", 0) not in (1, -3):
@@ -285,19 +339,17 @@ def _floordiv(tracing: Tracing, node: fx.Node) -> Any:
 # Several tensors
 
 
-def _merge(tracing: Tracing, node: fx.Node, layer: Layer, inputs: Any) -> str:
-    return tracing.add(node.name, layer, *(tracing.name(one) for one in inputs))
-
-
 @from_function(operator.add, operator.iadd, torch.add, "add", "add_")
 def _add(tracing: Tracing, node: fx.Node) -> Any:
     both = [tracing.argument(node, n, "") for n in (0, 1)]
     if not any(isinstance(one, str) for one in both):
         return sum(both)
-    return _merge(tracing, node, Add(), both)
+    if node.kwargs.get("alpha", 1) != 1:
+        raise ArchitectureError(f"{tracing.where(node)}: a sum with alpha is no layer.")
+    return tracing.merge(node, Add(), *(tracing.name(one) for one in both))
 
 
-@from_function(operator.mul, operator.imul, torch.mul, "mul", "mul_")
+@from_function(operator.mul, operator.imul, torch.mul, torch.multiply, "mul", "mul_")
 def _mul(tracing: Tracing, node: fx.Node) -> Any:
     both = [tracing.argument(node, n, "") for n in (0, 1)]
     numbers = [one for one in both if isinstance(one, int | float)]
@@ -305,15 +357,25 @@ def _mul(tracing: Tracing, node: fx.Node) -> Any:
         return prod(numbers)
     if numbers:
         (source,) = (one for one in both if one not in numbers)
-        return tracing.add(node.name, Scale(float(numbers[0])), tracing.name(source))
-    return _merge(tracing, node, Multiply(), both)
+        return tracing.apply(node, Scale(float(numbers[0])), tracing.name(source))
+    return tracing.merge(node, Multiply(), *(tracing.name(one) for one in both))
 
 
-@from_function(torch.cat, torch.concat)
+@from_function(operator.truediv, torch.div, "div", "div_")
+def _div(tracing: Tracing, node: fx.Node) -> Any:
+    value, by = (tracing.argument(node, n, "") for n in (0, 1))
+    if not isinstance(by, int | float) or by == 0:
+        raise ArchitectureError(f"{tracing.where(node)}: only division by a number is a layer.")
+    if not isinstance(value, str):
+        return value / by
+    return tracing.apply(node, Scale(1 / by), value)
+
+
+@from_function(torch.cat, torch.concat, "cat")
 def _cat(tracing: Tracing, node: fx.Node) -> str:
     if tracing.argument(node, 1, "dim", 0) not in (1, -3):
         raise ArchitectureError(f"{node.name}: only channels can be concatenated.")
     parts = node.args[0] if node.args else node.kwargs["tensors"]
     if len(parts) == 1:
         return tracing.name(parts[0])
-    return _merge(tracing, node, Concat(), parts)
+    return tracing.apply(node, Concat(), *(tracing.name(one) for one in parts))

@@ -1,12 +1,13 @@
 """The PyTorch module of each layer: ``@torch_module(GELU)``.
 
-A rule takes the layer and returns a new module with PyTorch's initial values.
+A rule takes the layer, and the number of its inputs where it may have several, and returns a new
+module with PyTorch's initial values. No module is of a class of neocog's, so that it can be used
+where neocog is not installed: what PyTorch lacks comes from `fx_modules`.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import nn
 
 from neocog.errors import ArchitectureError
@@ -51,17 +52,19 @@ from neocog.layers import (
     ZeroPad2d,
 )
 from neocog.layers.dispatch import Dispatch
+from neocog.torch_engine.fx_modules import (
+    concatenation,
+    layer_norm2d,
+    product,
+    residual,
+    scaling,
+    slicing,
+    summation,
+)
 
 __all__ = [
     "PADDINGS",
     "PLAIN",
-    "AddModule",
-    "ConcatModule",
-    "LayerNorm2dModule",
-    "MultiplyModule",
-    "ResidualModule",
-    "ScaleModule",
-    "SliceModule",
     "in_a_row",
     "module_of",
     "named_modules",
@@ -71,12 +74,16 @@ __all__ = [
 torch_module: Dispatch[Callable[..., nn.Module]] = Dispatch()
 
 
-def module_of(layer: Layer) -> nn.Module:
-    """A new module for the layer; raises `ArchitectureError` if PyTorch has none."""
+def module_of(layer: Layer, inputs: int = 1) -> nn.Module:
+    """A new module for the layer, of so many inputs.
+
+    Raises:
+        ArchitectureError: there is none.
+    """
     rule = torch_module.of(layer)
     if rule is None:
         raise ArchitectureError(f"There is no PyTorch module for {type(layer).__name__}.")
-    return rule(layer)
+    return rule(layer, inputs) if layer.takes_several else rule(layer)
 
 
 def named_modules(layers: Mapping[str, Layer]) -> "OrderedDict[str, nn.Module]":
@@ -98,89 +105,6 @@ def in_a_row(layers: Mapping[str, Layer]) -> nn.Sequential:
         ) from None
 
 
-# Layers that PyTorch does not have
-
-
-class ResidualModule(nn.Module):  # type: ignore[misc]
-    """y = body(x) + shortcut(x), or body(x) + x without a shortcut."""
-
-    def __init__(self, body: nn.Module, shortcut: nn.Module | None = None) -> None:
-        super().__init__()
-        self.body = body
-        self.shortcut = shortcut
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The sum of both paths."""
-        return self.body(x) + (x if self.shortcut is None else self.shortcut(x))
-
-
-class ScaleModule(nn.Module):  # type: ignore[misc]
-    """f(x) = factor · x."""
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Multiply by the factor."""
-        return self.factor * x
-
-    def extra_repr(self) -> str:
-        """The arguments that ``repr`` shows."""
-        return f"factor={self.factor}"
-
-
-class LayerNorm2dModule(nn.LayerNorm):  # type: ignore[misc]
-    """Layer normalization over the channels of each pixel, as torchvision's ``LayerNorm2d``."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalize maps [N, C, H, W]."""
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class AddModule(nn.Module):  # type: ignore[misc]
-    """The sum of its inputs."""
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Add from the first to the last."""
-        return sum(inputs[1:], start=inputs[0])
-
-
-class MultiplyModule(nn.Module):  # type: ignore[misc]
-    """The product of its inputs, some of which may have one number per channel."""
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Multiply from the first to the last."""
-        y, *others = inputs
-        for x in others:
-            y = y * x
-        return y
-
-
-class ConcatModule(nn.Module):  # type: ignore[misc]
-    """The concatenation of its inputs along the channels."""
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Concatenate from the first to the last."""
-        return torch.cat(inputs, dim=1)
-
-
-class SliceModule(nn.Module):  # type: ignore[misc]
-    """The channels from `start` to before `stop`."""
-
-    def __init__(self, start: int, stop: int) -> None:
-        super().__init__()
-        self.start, self.stop = start, stop
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Select the channels."""
-        return x[:, self.start : self.stop]
-
-    def extra_repr(self) -> str:
-        """The arguments that ``repr`` shows."""
-        return f"start={self.start}, stop={self.stop}"
-
-
 # The rules
 
 #: Layers that have no arguments, and their modules.
@@ -193,9 +117,12 @@ PLAIN: dict[type[Layer], type[nn.Module]] = {
     Hardsigmoid: nn.Hardsigmoid,
     Hardswish: nn.Hardswish,
     Mish: nn.Mish,
-    Add: AddModule,
-    Multiply: MultiplyModule,
-    Concat: ConcatModule,
+}
+#: Layers that merge several inputs, and the module for a number of them.
+_MERGING: dict[type[Layer], Callable[[int], nn.Module]] = {
+    Add: summation,
+    Multiply: product,
+    Concat: concatenation,
 }
 #: Layers that have only a padding, (left, right, top, bottom).
 PADDINGS: dict[type[Layer], type[nn.Module]] = {
@@ -209,6 +136,8 @@ for _layer, _module in PLAIN.items():
     torch_module(_layer)(lambda layer, made=_module: made())
 for _layer, _module in PADDINGS.items():
     torch_module(_layer)(lambda layer, made=_module: made(layer.padding))
+for _layer, _merging in _MERGING.items():
+    torch_module(_layer)(lambda layer, inputs, made=_merging: made(inputs))
 
 
 @torch_module(Conv2d)
@@ -245,9 +174,7 @@ def _group_norm(layer: GroupNorm) -> nn.Module:
 
 @torch_module(LayerNorm2d)
 def _layer_norm2d(layer: LayerNorm2d) -> nn.Module:
-    return LayerNorm2dModule(
-        layer.normalized_shape, eps=layer.eps, elementwise_affine=layer.elementwise_affine
-    )
+    return layer_norm2d(layer.normalized_shape, layer.eps, layer.elementwise_affine)
 
 
 @torch_module(MaxPool2d)
@@ -320,12 +247,12 @@ def _prelu(layer: PReLU) -> nn.Module:
 
 @torch_module(Scale)
 def _scale(layer: Scale) -> nn.Module:
-    return ScaleModule(layer.factor)
+    return scaling(layer.factor)
 
 
 @torch_module(Slice)
 def _slice(layer: Slice) -> nn.Module:
-    return SliceModule(layer.start, layer.stop)
+    return slicing(layer.start, layer.stop)
 
 
 @torch_module(ChannelShuffle)
@@ -341,4 +268,4 @@ def _sequential(layer: Sequential) -> nn.Module:
 @torch_module(Residual)
 def _residual(layer: Residual) -> nn.Module:
     modules = named_modules(layer.children())
-    return ResidualModule(modules["body"], modules.get("shortcut"))
+    return residual(modules)

@@ -5,7 +5,8 @@ their weights, λ mixup's share and W the sum of a times the weight of the class
 
     loss = (λ Σ a e + (1 − λ) Σ a′ e′) / W,   0 where all images of the batch have the weight 0
 
-which is what `kernels.loss` computes. Every image is a partner once, so W is the same for both.
+which is what `kernels.loss` computes. Every image is a partner once, so W is the same for both. Of
+several processes each has the sum over its part of the batch, divided by the W of the whole.
 """
 
 from dataclasses import dataclass
@@ -54,21 +55,24 @@ class BatchLoss:
         labels: torch.Tensor,
         sample_weights: torch.Tensor | None = None,
         mixing: Mixing | None = None,
+        part: slice = slice(None),
     ) -> torch.Tensor:
-        """The mean loss.
+        """The mean loss, or what a part of the batch has of it.
 
         Args:
-            scores: [n, outputs] of the batch, of any floating type.
-            labels: int64 [n], or targets float32 [n, outputs].
-            sample_weights: float32 [n].
+            scores: [p, outputs] of the part, of any floating type.
+            labels: int64 [n], or targets float32 [n, outputs], of the batch.
+            sample_weights: float32 [n], of the batch.
             mixing: of the batch, if it is mixed.
+            part: of the batch.
         """
         scores = scores.float()
-        counted = torch.ones_like(scores[:, 0]) if sample_weights is None else sample_weights
-        total = (counted * self._each(scores, labels)).sum()
+        counted = scores.new_ones(len(labels)) if sample_weights is None else sample_weights
+        total = (counted[part] * self._each(scores, labels[part])).sum()
         if mixing is not None:
-            partners = labels.roll(-mixing.rotation, 0)
-            others = (counted.roll(-mixing.rotation, 0) * self._each(scores, partners)).sum()
+            partners = labels.roll(-mixing.rotation, 0)[part]
+            weights = counted.roll(-mixing.rotation, 0)[part]
+            others = (weights * self._each(scores, partners)).sum()
             total = mixing.share * total + (1 - mixing.share) * others
         if self._classes is not None:
             counted = counted * self._classes[labels]

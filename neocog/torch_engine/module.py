@@ -1,18 +1,18 @@
 """Converts a network to a PyTorch module with the same layers, names, shapes and weights."""
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
 
 from neocog.errors import ArchitectureError
-from neocog.layers import Graph, Node
+from neocog.layers import Graph
 from neocog.layers.graph import IMAGE
-from neocog.torch_engine.layer_rules import in_a_row, named_modules
+from neocog.torch_engine.fx_modules import fx_module
+from neocog.torch_engine.layer_rules import in_a_row, module_of
 
-__all__ = ["GraphModule", "HasState", "module_of", "to_torch"]
+__all__ = ["HasState", "new_module", "to_torch"]
 
 
 class HasState(Protocol):
@@ -30,29 +30,6 @@ class HasState(Protocol):
         """The weights by name."""
 
 
-class GraphModule(nn.Module):  # type: ignore[misc]
-    """A module whose modules each read the outputs of earlier ones."""
-
-    def __init__(self, nodes: tuple[Node, ...]) -> None:
-        super().__init__()
-        self._reads: Mapping[str, tuple[str, ...]] = {node.name: node.inputs for node in nodes}
-        for name, module in named_modules({node.name: node.layer for node in nodes}).items():
-            try:
-                self.add_module(name, module)
-            except KeyError as error:
-                raise ArchitectureError(
-                    f"PyTorch has no module for these names: {error.args[0]}."
-                ) from None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The last module's output, for preprocessed images [N, C, H, W]."""
-        outputs = {IMAGE: x}
-        for name, inputs in self._reads.items():
-            x = self.get_submodule(name)(*(outputs[one] for one in inputs))
-            outputs[name] = x
-        return x
-
-
 def to_torch(network: Graph | HasState) -> nn.Module:
     """Convert to ``torch.nn`` modules, in training mode as any new module.
 
@@ -60,21 +37,61 @@ def to_torch(network: Graph | HasState) -> nn.Module:
     its values if the network has any; otherwise PyTorch's own initial values, drawn in the order of
     the layers: after ``torch.manual_seed(seed)`` they are those of ``network.initialize(seed)``.
     It takes preprocessed images, float32 [N, C, H, W], and gives scores; those of a calibrated
-    network must be divided by ``network.temperature`` before the softmax. A chain of layers
-    becomes an ``nn.Sequential``.
+    network must be divided by ``network.temperature`` before the softmax.
+
+    A chain of layers becomes an ``nn.Sequential``, and everything that PyTorch has no module for a
+    ``torch.fx.GraphModule``. Nothing in it is of neocog's, so that it can be saved whole, and
+    loaded without neocog.
 
     Raises:
         ArchitectureError: a layer has a name that PyTorch reserves, such as ``forward``.
     """
     graph = network if isinstance(network, Graph) else network.graph
-    module = in_a_row(graph.layers) if graph.is_chain else GraphModule(graph.given)
+    module = _module_of(graph)
     if not isinstance(network, Graph) and network.initialized:
         state = network.state_dict()
         module.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     return module
 
 
-def module_of(graph: Graph) -> nn.Module:
+def new_module(graph: Graph) -> nn.Module:
     """`to_torch` for weights that are yet to come: no random number of PyTorch's is drawn."""
     with torch.random.fork_rng(devices=[]):
         return to_torch(graph)
+
+
+def _module_of(graph: Graph) -> nn.Module:
+    if graph.is_chain and not any("." in name for name in graph.layers):
+        return in_a_row(graph.layers)
+    modules = {node.name: module_of(node.layer, len(node.inputs)) for node in graph.given}
+    inner = {name: module for name, module in modules.items() if _holds_others(module, name, graph)}
+    # What holds other modules cannot be a graph itself; the name is that of an Identity then.
+    members = modules | {name: nn.Identity() for name in inner}
+
+    def forward(made: fx.Graph, image: fx.Node) -> fx.Node:
+        outputs = {IMAGE: image}
+        for node in graph.given:
+            given = tuple(outputs[name] for name in node.inputs)
+            if node.name in inner:
+                copied = inner[node.name].graph
+                given = (made.graph_copy(copied, dict(zip(copied.nodes, given, strict=False))),)
+            x = outputs[node.name] = made.call_module(node.name, given)
+        return x
+
+    try:
+        return fx_module("Network", forward, members=members)
+    except KeyError as error:
+        raise ArchitectureError(
+            f"PyTorch has no module for these names: {error.args[0]}."
+        ) from None
+
+
+def _holds_others(module: nn.Module, name: str, graph: Graph) -> bool:
+    """Whether a module that is a graph must have other layers' modules within it."""
+    held = any(other.startswith(f"{name}.") for other in graph.layers)
+    if held and isinstance(module, fx.GraphModule) and module.state_dict():
+        raise ArchitectureError(
+            f"PyTorch has no module for these names: {name} has parameters, and other layers are "
+            f"called {name}.…"
+        )
+    return held and isinstance(module, fx.GraphModule)

@@ -22,23 +22,14 @@ from neocog.layers import (
     Dropout,
     GroupNorm,
     Layer,
-    LayerNorm2d,
     LeakyReLU,
     Linear,
     MaxPool2d,
     PReLU,
-    Scale,
-    Slice,
     Softplus,
     Upsample,
 )
-from neocog.torch_engine.layer_rules import (
-    PADDINGS,
-    PLAIN,
-    LayerNorm2dModule,
-    ScaleModule,
-    SliceModule,
-)
+from neocog.torch_engine.layer_rules import PADDINGS, PLAIN
 
 __all__ = ["rule_of_module"]
 
@@ -101,12 +92,6 @@ def _group_norm(module: nn.GroupNorm) -> Layer:
     return GroupNorm(module.num_groups, module.num_channels, module.eps, module.affine)
 
 
-@from_module(LayerNorm2dModule)
-def _layer_norm2d(module: LayerNorm2dModule) -> Layer:
-    (channels,) = module.normalized_shape
-    return LayerNorm2d(channels, module.eps, module.elementwise_affine)
-
-
 @from_module(nn.MaxPool2d)
 def _max_pool2d(module: nn.MaxPool2d) -> Layer:
     _require(module, dilation=1)
@@ -154,16 +139,6 @@ def _leaky_relu(module: nn.LeakyReLU) -> Layer:
 @from_module(nn.GELU)
 def _gelu(module: nn.GELU) -> Layer:
     return GELU(module.approximate)
-
-
-@from_module(ScaleModule)
-def _scale(module: ScaleModule) -> Layer:
-    return Scale(module.factor)
-
-
-@from_module(SliceModule)
-def _slice(module: SliceModule) -> Layer:
-    return Slice(module.start, module.stop)
 
 
 @from_module(nn.ChannelShuffle)

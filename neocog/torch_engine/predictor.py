@@ -19,7 +19,7 @@ from neocog.limits import MOST_THREADS
 from neocog.preprocessing import Preprocessing
 from neocog.torch_engine.batches import Normalize, sent
 from neocog.torch_engine.devices import computing, explained
-from neocog.torch_engine.module import module_of
+from neocog.torch_engine.module import new_module
 from neocog.validation import whole
 
 __all__ = ["TorchPredictor"]
@@ -57,7 +57,7 @@ class TorchPredictor:
         self._graph = graph
         self._device = torch.device(device)
         with explained(_ADVICE):
-            module = module_of(graph)
+            module = new_module(graph)
             module.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()})
             self._module = module.to(device=self._device, memory_format=torch.channels_last).eval()
             self._normalize = Normalize(preprocessing, self._device)

@@ -1,6 +1,12 @@
-"""The steps of a run: batch after batch forward, loss, backward, and the update."""
+"""The steps of a run: batch after batch forward, loss, backward, and the update.
+
+Where several processes train together, each takes its part of a batch. Its loss is the part's sum,
+divided by the weight W of the whole batch, and is computed back from N times that: the mean of the
+N processes' gradients, which DistributedDataParallel gives them, is then the batch's gradient.
+"""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import isfinite
 
@@ -17,6 +23,8 @@ from neocog.torch_engine.devices import computing, explained
 from neocog.torch_engine.dropout import CountedDropout
 from neocog.torch_engine.losses import BatchLoss, Mixing
 from neocog.torch_engine.optimizers import Updates
+from neocog.torch_engine.processes import Processes
+from neocog.torch_engine.shares import Share
 
 __all__ = ["Learner", "Steps"]
 
@@ -37,6 +45,8 @@ class Learner:
         batch_size: images a batch; the last one of an epoch may have fewer.
         threads: of the CPU.
         seed, dropout_seed: of augmentation and of dropout.
+        share: of each batch that this process takes.
+        processes: that train together; None of one that trains alone.
     """
 
     forward: Callable[[torch.Tensor], torch.Tensor]
@@ -53,6 +63,8 @@ class Learner:
     threads: int
     seed: int
     dropout_seed: int
+    share: Share
+    processes: Processes | None = None
 
 
 @dataclass
@@ -82,7 +94,9 @@ class Steps:
     def take(self, rank: int = 0) -> int:
         """Take the steps in this thread; gives the batches of the epoch that are done."""
         learner = self.learner
-        with explained(), computing(learner.device, learner.threads):
+        losing = learner.processes.losing() if learner.processes else nullcontext()
+        with explained(), losing, computing(learner.device, learner.threads):
+            self._ends = False
             self._order = torch.from_numpy(self.order).to(learner.device)
             learner.updates.begin(self.steps)
             learner.batches.begin(self.order, self.epoch)
@@ -91,7 +105,7 @@ class Steps:
                     if not self._take(batch):
                         break
                     self.control[DONE] = batch + 1
-                    if self.control[ASKED]:
+                    if self._ends if learner.processes else self.control[ASKED]:
                         break
             finally:
                 learner.batches.end()
@@ -103,8 +117,10 @@ class Steps:
         if batch % accumulate == 0:
             learner.updates.zero_gradients()
         loss = self._forward(batch)
-        value = _number(loss)
+        value = self._added_up(loss)
         if learner.updates.parameters:
+            # N times its part, for which the mean of the processes' gradients is the whole batch's.
+            loss = loss * learner.share.of if learner.share.of > 1 else loss
             (loss / accumulate if accumulate > 1 else loss).backward()
         self.record[batch] = value()
         if not isfinite(self.record[batch]):
@@ -114,12 +130,36 @@ class Steps:
             self._update(batch)
         return True
 
+    def _added_up(self, loss: torch.Tensor) -> Callable[[], float]:
+        """A function that gives the loss of the whole batch.
+
+        Processes that train together must end behind the same batch, so they also tell each other
+        whether they were asked to.
+        """
+        number, processes = _number(loss), self.learner.processes
+        if processes is None:
+            return number
+
+        def begun() -> Callable[[], tuple[float, bool]]:
+            return processes.sum_up(number(), bool(self.control[ASKED]))
+
+        # A GPU's number is not there before it has the way back to do.
+        early = None if loss.device.type == "cuda" else begun()
+
+        def value() -> float:
+            whole, self._ends = (early or begun())()
+            return whole
+
+        return value
+
     def _forward(self, batch: int) -> torch.Tensor:
-        """The mean loss of a batch."""
+        """The mean loss of a batch, or what this process's part has of it."""
         learner, begin = self.learner, batch * self.learner.batch_size
         images = min(learner.batch_size, len(self.order) - begin)
+        part = learner.share.part(images)
         for dropout in learner.dropouts:
-            dropout.draw(learner.dropout_seed, self.steps, begin, images)
+            own = part.stop - part.start
+            dropout.draw(learner.dropout_seed, self.steps, begin + part.start, own)
         x = learner.batches.take(batch, self.until)
         with torch.autocast(
             learner.device.type, torch.bfloat16, enabled=learner.settings.precision == "bf16"
@@ -131,7 +171,7 @@ class Steps:
         mixing = None
         if alpha := learner.settings.augmentation.mixup:
             mixing = Mixing(*drawn_mixing(alpha, learner.seed, self.epoch, begin, images))
-        return learner.loss(scores, learner.labels[chosen], weights, mixing)
+        return learner.loss(scores, learner.labels[chosen], weights, mixing, part)
 
     def _update(self, batch: int) -> None:
         learner = self.learner

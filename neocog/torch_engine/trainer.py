@@ -6,11 +6,13 @@ steps, so that a run goes on from them exactly.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.parallel import DistributedDataParallel
 
 from neocog.engine.cores import useful_threads
 from neocog.engine.lowering import lower
@@ -25,13 +27,16 @@ from neocog.losses import check_targets
 from neocog.preprocessing import Preprocessing
 from neocog.settings.training import TrainingSettings
 from neocog.torch_engine.averages import Averages
-from neocog.torch_engine.batches import batches_for
 from neocog.torch_engine.devices import explained
 from neocog.torch_engine.dropout import count_dropouts
 from neocog.torch_engine.losses import BatchLoss
-from neocog.torch_engine.module import module_of
+from neocog.torch_engine.module import new_module
 from neocog.torch_engine.optimizers import Updates
+from neocog.torch_engine.processes import Processes
+from neocog.torch_engine.shared_batches import shared_batches
+from neocog.torch_engine.shares import Share
 from neocog.torch_engine.steps import Learner, Steps
+from neocog.torch_engine.sync_batch_norm import synchronize
 
 __all__ = ["TorchTrainer"]
 
@@ -58,6 +63,7 @@ class TorchTrainer:
         moves_momentum: whether the rates of `start` set a momentum.
         dropout_seed: of what dropout draws, if another than the settings'.
         on_compile: told how many kernels are compiled first, if images are varied by any.
+        processes: that train together, each with such a trainer; None of one that trains alone.
 
     Raises:
         NeocogError: data that do not fit the network, or too little memory.
@@ -77,6 +83,7 @@ class TorchTrainer:
         sample_weights: Floats | None = None,
         dropout_seed: int | None = None,
         on_compile: Callable[[int], None] | None = None,
+        processes: Processes | None = None,
     ) -> None:
         images = check_images(
             graph.input_shape, images, cropped=settings.augmentation.crop is not None
@@ -88,16 +95,26 @@ class TorchTrainer:
         self._device = torch.device(device)
         self._settings = settings
         self._images = np.ascontiguousarray(images)
-        threads, seed = useful_threads(settings.threads), settings.seed & _SEEN_OF_SEED
+        threads, seed = _threads(settings.threads, processes), settings.seed & _SEEN_OF_SEED
+        self._share = Share(processes.rank, processes.count) if processes else Share()
+        if self.batch_size < self._share.of:
+            raise NeocogError(
+                f"batch_size (={self.batch_size}) must be at least {self._share.of}, the number of "
+                "processes, each of which takes a part of every batch."
+            )
         with explained():
-            self._module = module_of(graph)
+            group = self._group(processes)
+            self._module = new_module(graph)
+            if group is not None and settings.sync_batch_norm:
+                synchronize(self._module, group)
             dropouts = count_dropouts(self._module, _dropouts_of(graph), self.batch_size)
             self._module.to(device=self._device, memory_format=torch.channels_last).train()
             self._updates = self._made_updates(graph, moves_momentum)
             self.set_state(state)
             kind = settings.averaging.kind if settings.averaging else ""
             self._averages = Averages(kind, self._updates.parameters)
-            self._batches = batches_for(
+            self._batches = shared_batches(
+                self._share,
                 graph.input_shape,
                 preprocessing,
                 self._images,
@@ -105,10 +122,11 @@ class TorchTrainer:
                 self.batch_size,
                 self._device,
                 threads,
+                seed,
                 on_compile,
             )
             self._learner = Learner(
-                torch.compile(self._module) if settings.compile else self._module,
+                self._forward(group, processes),
                 self._updates,
                 self._averages,
                 BatchLoss(settings, graph.output_shape[0], self._device),
@@ -122,8 +140,32 @@ class TorchTrainer:
                 threads,
                 seed,
                 seed if dropout_seed is None else dropout_seed,
+                self._share,
+                processes,
             )
         self._run: Run | None = None
+
+    def _group(self, processes: Processes | None) -> Any:
+        """The process group of the gradients, if there is one."""
+        if processes is None:
+            return None
+        return processes.group_for(self._device, compiles=self._settings.compile)
+
+    def _forward(
+        self, group: Any, processes: Processes | None
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The network, whose gradients are those of all processes, if there is a group of them."""
+        forward = torch.compile(self._module) if self._settings.compile else self._module
+        if group is None or not self._updates.parameters:
+            return forward  # type: ignore[no-any-return]
+        if processes is not None:  # one may have compiled for long, and the next call has a limit
+            processes.gather()
+        # Running statistics are rank 0's; the others need none. Later versions rename the option.
+        known = signature(DistributedDataParallel.__init__).parameters
+        name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+        return DistributedDataParallel(  # type: ignore[no-any-return]
+            forward, process_group=group, gradient_as_bucket_view=True, **{name: False}
+        )
 
     def _sent(self, array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.array(array, order="C")).to(self._device)
@@ -223,7 +265,8 @@ class TorchTrainer:
         self._run = Run(work.take, 1, control, work)
         self._run.begin()
         if self._batches.reads:
-            prefetch(self._images, order, self.batch_size, self._run)
+            own, size = self._share.order(order, self.batch_size), self.batch_size
+            prefetch(self._images, own, self._share.size(size), self._run)
         return self._run
 
     def finished(self, batches: int, of: int, first: int = 0) -> None:
@@ -264,6 +307,14 @@ class TorchTrainer:
         self._run.end()
         done, self._run = self.done, None
         return done
+
+
+def _threads(asked: int | None, processes: Processes | None) -> int:
+    """Threads to work with; processes of one machine share its cores."""
+    useful = useful_threads(asked)
+    if asked is not None or processes is None:
+        return useful
+    return max(1, useful // processes.launch.local_count)
 
 
 def _dropouts_of(graph: Graph) -> dict[str, DropoutOp]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from neocog.data.images import Dataset, as_dataset
 from neocog.errors import NeocogError
 from neocog.formats.checkpoint import Checkpoint
+from neocog.launch import launch
 from neocog.network import Network, check_network
 from neocog.settings.override import override
 from neocog.settings.training import TrainingSettings
@@ -19,9 +20,11 @@ from neocog.training.epochs import train_epochs
 from neocog.training.history import History
 from neocog.training.kept_run import keeping, reopened, settings_of_run
 from neocog.training.live_line import interactive_callback
+from neocog.training.restarting import goes_on_in
 from neocog.training.run import TrainingRun
 from neocog.training.run_folder import RunFolder
 from neocog.training.saving import Saving
+from neocog.training.together import fit_together, processes_of
 from neocog.validation import file_path, instance
 
 __all__ = ["fit"]
@@ -49,7 +52,9 @@ def fit(
     the schedule begin anew. With neocog's own engine the result does not depend on `threads`.
 
     Where there is a GPU and PyTorch, PyTorch computes, else neocog's own engine; ``engine="torch"``
-    and ``device="cuda"`` choose, and `History.engine` says what computed, and why.
+    and ``device="cuda"`` choose, and `History.engine` says what computed, and why. Processes that
+    torchrun has started train together; each has the same network and data, and rank 0 alone calls
+    back and writes.
 
     Ctrl+C ends after the current batch: the network then has the weights so far, and
     `History.interrupted` is set. With a folder, SIGTERM and SIGHUP do the same, and then what they
@@ -72,7 +77,8 @@ def fit(
             Python is used interactively, as in a notebook; ``callback=neocog.Callback()`` shows
             nothing.
         folder: where to keep the run as ``neocog train`` does, but for the report: the settings,
-            the history, models and checkpoints. It must be new or empty.
+            the history, models and checkpoints. It must be new or empty, but for a run that
+            torchrun has started anew, which goes on.
         resume: goes on from an earlier run, to what that would have come to, bit for bit: the
             folder of a run, which is kept on, or a checkpoint. Where its newest checkpoint is
             damaged, a warning says so, and the one before is used.
@@ -90,6 +96,8 @@ def fit(
     """
     network = check_network(network)
     callbacks_given = callback
+    launched = launch()
+    processes = processes_of(launched)
 
     def train(how: TrainingSettings, kept: RunFolder | None, from_: Checkpoint | None) -> History:
         images = validation
@@ -101,7 +109,12 @@ def fit(
             callbacks.add(Saving(kept, getattr(how, "tta", None)), first=True)
         callbacks.add(EarlyStopping(how, has_validation=images is not None))
         run = TrainingRun(
-            network, data, how, sample_weights=sample_weights, on_compile=callbacks.compiling
+            network,
+            data,
+            how,
+            sample_weights=sample_weights,
+            on_compile=callbacks.compiling,
+            processes=processes,
         )
         if classes is not None:
             network.name_classes(classes)
@@ -109,21 +122,30 @@ def fit(
             run.load_state(from_)
         return train_epochs(run, images, callbacks)
 
-    if resume is None or isinstance(resume, Checkpoint):
+    def train_here() -> History:
+        if resume is not None and not isinstance(resume, Checkpoint):
+            if folder is not None:
+                raise NeocogError(
+                    f"A run that is resumed stays in its folder, {resume}: leave folder "
+                    f"(={folder}) out."
+                )
+            return go_on(Path(file_path("resume", resume)))
         before = settings_of_run(resume) if resume is not None and settings is None else None
         how = _settings(settings, before, changes)
         if folder is None:
             return train(how, None, resume)
         path = Path(file_path("folder", folder))
+        if goes_on_in(launched, path):
+            return go_on(path)
         with keeping(RunFolder.create(path, path.name, how), network) as kept:
             return kept.done(train(how, kept.folder, resume))
-    if folder is not None:
-        raise NeocogError(
-            f"A run that is resumed stays in its folder, {resume}: leave folder (={folder}) out."
-        )
-    with keeping(RunFolder.reopen(file_path("resume", resume)), network) as kept:
-        before, checkpoint = reopened(kept.folder)
-        return kept.done(train(_settings(settings, before, changes), kept.folder, checkpoint))
+
+    def go_on(path: Path) -> History:
+        with keeping(RunFolder.reopen(path), network) as kept:
+            before, checkpoint = reopened(kept.folder)
+            return kept.done(train(_settings(settings, before, changes), kept.folder, checkpoint))
+
+    return fit_together(processes, network, data, sample_weights, train_here)
 
 
 def _settings(

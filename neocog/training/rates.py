@@ -30,7 +30,7 @@ from neocog.settings.schedules import (
 )
 from neocog.training.rounding import round_down
 
-__all__ = ["decays", "factors", "momenta", "rates_of_run"]
+__all__ = ["decays", "factors", "momenta", "rates_of_run", "rates_with"]
 
 Doubles = NDArray[np.float64]
 
@@ -58,6 +58,18 @@ def rates_of_run(
     if averaging is not None:
         table[:, 2] = decays(averaging, first, count, total)
     return table
+
+
+def rates_with(rates: Doubles, factor: float | None, momentum: float | None) -> Doubles:
+    """Rates with another factor of the learning rate, and another momentum, where one is given."""
+    if factor is None and momentum is None:
+        return rates
+    rates = rates.copy()
+    if factor is not None:
+        rates[:, 0] = factor
+    if momentum is not None:
+        rates[:, 1] = momentum
+    return rates
 
 
 @singledispatch

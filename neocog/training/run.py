@@ -8,7 +8,8 @@ number of threads.
 import operator
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,14 @@ from neocog.training.epoch_settings import check_settings, settings_of_epoch
 from neocog.training.fixed_settings import check_fixed_settings
 from neocog.training.history import History
 from neocog.training.orders import Orders
+from neocog.training.rates import rates_with
 from neocog.training.run_length import RunLength
 from neocog.training.run_state import Arrays, Place, RunState, check_arrays, network_mark
 from neocog.training.run_stream import stream_for_training
 from neocog.training.sample_weights import check_sample_weights
+
+if TYPE_CHECKING:
+    from neocog.torch_engine.processes import Processes
 
 __all__ = ["TrainingRun"]
 
@@ -57,6 +62,7 @@ class TrainingRun:
         sample_weights: a number from 0 for each image, which its loss counts.
         live: whether `momentum` will be set while it runs.
         on_compile: told how many kernels are compiled first, if any are.
+        processes: that train together, of which this is rank 0; None where it trains alone.
 
     Attributes:
         rate, momentum: of the next steps, in the place of the optimizer's and the schedule's, where
@@ -79,10 +85,11 @@ class TrainingRun:
         sample_weights: Sequence[float] | NDArray[Any] | None = None,
         live: bool = False,
         on_compile: Callable[[int], None] | None = None,
+        processes: "Processes | None" = None,
     ) -> None:
         self.network = check_network(network)
         self.settings = settings
-        self.engine = choose_engine(settings)
+        self.engine = choose_engine(settings, processes.launch if processes else None)
         self.data = as_dataset(data, "fit(network, data.train)")
         if len(self.data) == 0:
             raise DataError("There are no images to train on.")
@@ -91,7 +98,7 @@ class TrainingRun:
         self._classes = network.output_shape[0]
         check_settings(settings, network.parameter_shapes, self.data.labels, self._classes)
         self._live = live
-        self._on_compile = on_compile
+        self._on_compile, self._processes = on_compile, processes
         self.history = History()
         self.interrupted = False
         self.rate: float | None = None
@@ -107,7 +114,6 @@ class TrainingRun:
         self._trainer: Engine | None = None
         # For the next trainer: the network's arrays, and what the optimizer remembers.
         self._waiting: tuple[Arrays, Arrays] | None = None
-        self._data_mark: dict[str, Any] | None = None
         self._preprocessing = network.preprocessing
         self._begin_epoch()
 
@@ -185,6 +191,7 @@ class TrainingRun:
                 moves_momentum=self._live or self.settings.schedule.moves_momentum,
                 dropout_seed=(self.seed + self._epochs_before * _NEXT_SEED) & 0xFFFFFFFF,
                 on_compile=self._on_compile,
+                processes=self._processes,
             )
             if self._waiting is not None:
                 network, optimizer = self._waiting
@@ -268,7 +275,7 @@ class TrainingRun:
         try:
             try:
                 run = trainer.start(
-                    self._order, self.losses, self._rates_now(), first=first, until=until
+                    self._order, self.losses, self._rates_now, first=first, until=until
                 )
                 self._orders.draw()  # the next epoch's, while the workers are busy
                 while not run.wait(_LOOK):
@@ -288,16 +295,11 @@ class TrainingRun:
             self._diverged(f"The loss became {word}", place.batch + 1, place.steps + 1)
         return self.losses[first : place.batch]
 
+    @property
     def _rates_now(self) -> NDArray[np.float64]:
         """The epoch's rates, or those that somebody sets while it runs."""
-        if self.rate is None and self.momentum is None:
-            return self._rates
-        rates = self._rates.copy()
-        if self.rate is not None:
-            rates[:, 0] = self.rate / self.settings.optimizer.lr
-        if self.momentum is not None:
-            rates[:, 1] = self.momentum
-        return rates
+        factor = None if self.rate is None else self.rate / self.settings.optimizer.lr
+        return rates_with(self._rates, factor, self.momentum)
 
     def _diverged(self, what: str, batch: int, step: int) -> None:
         """Raise the error, to which `neocog.training.divergence` has more to say."""
@@ -337,13 +339,8 @@ class TrainingRun:
             kept = self._trainer.optimizer_state()
             self._trainer.set_optimizer_state({k: np.zeros_like(v) for k, v in kept.items()})
 
-    @property
-    def latest_images(self) -> NDArray[np.int64]:
-        """The images of the epoch's latest batch, by their numbers in the data."""
-        return self.images_of(self.batch)
-
     def images_of(self, batch: int) -> NDArray[np.int64]:
-        """The images of one of the epoch's batches, which are counted from 1."""
+        """The images of one of the epoch's batches, from 1, by their numbers in the data."""
         size = self.length.batch_size
         return self._order[max(0, batch - 1) * size : batch * size]
 
@@ -363,15 +360,14 @@ class TrainingRun:
             self._orders.state_before,
             self.losses[: self.batch],
             self.history,
-            self._mark(),
+            self._data_mark,
             network_mark(self.network),
             to_plain(self.settings),
         ).to_checkpoint()
 
-    def _mark(self) -> dict[str, Any]:
-        if self._data_mark is None:
-            self._data_mark = data_mark(self.data, self._sample_weights)
-        return self._data_mark
+    @cached_property
+    def _data_mark(self) -> dict[str, Any]:
+        return data_mark(self.data, self._sample_weights)
 
     def load_state(self, checkpoint: Checkpoint) -> None:
         """Go on from a state of a run of the same network, data and settings.
@@ -383,7 +379,7 @@ class TrainingRun:
             NeocogError: it is of another run, or has come further than this one is to go.
         """
         state = RunState.from_checkpoint(checkpoint)
-        state.check_same(self._mark(), self.network)
+        state.check_same(self._data_mark, self.network)
         check_fixed_settings(state.settings, to_plain(self.settings), TrainingSettings)
         state.check_place(self.length)
         self.network.load_state_dict(state.network)

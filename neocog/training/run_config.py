@@ -13,7 +13,7 @@ from neocog.settings.recipe import Recipe
 from neocog.settings.toml import read_toml, write_toml
 from neocog.settings.training import TrainingSettings
 
-__all__ = ["read_run_config", "update_run_config", "write_run_config"]
+__all__ = ["read_run_config", "update_run_config", "write_config", "write_run_config"]
 
 _KIND = "configuration of a run"
 
@@ -22,8 +22,13 @@ def write_run_config(
     folder: Path, settings: TrainingSettings, data: Mapping[str, Any] | None
 ) -> None:
     """Write the settings, and where the data are, if that is known; raises `OSError`."""
+    write_config(folder / CONFIG, settings, data)
+
+
+def write_config(path: Path, settings: TrainingSettings, data: Mapping[str, Any] | None) -> None:
+    """`write_run_config` to a file of another name."""
     description = to_plain(settings) | ({"data": dict(data)} if data is not None else {})
-    write_bytes(folder / CONFIG, write_toml(description).encode())
+    write_bytes(path, write_toml(description).encode())
 
 
 def update_run_config(folder: Path, settings: TrainingSettings) -> None:

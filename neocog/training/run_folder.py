@@ -238,6 +238,10 @@ class RunFolder:
             return any(steps > 0 for steps, _path in self.checkpoints.saved())
         return False
 
+    def take_away(self) -> None:
+        """Remove a run that has nothing to go on from."""
+        take_away(self.path, self._made, self._lock)
+
     def release(self) -> None:
         """Let others have the folder, which stays as it was."""
         self._lock.release()

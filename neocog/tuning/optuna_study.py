@@ -1,11 +1,15 @@
-"""Optuna's study in a folder: what is drawn next, what was found, which trials end early.
+"""Optuna's study: what is drawn next, what was found, which trials end early.
 
-The only module that imports Optuna, which is an extra. It keeps a journal in a file with a lock of
-its own, so that any number of processes, also of several machines on one network drive, share a
-study. Settings are drawn by TPE. Its random numbers are those of the seed and of the trial's place
-among those that count, so that a search comes to the same trials however often it was interrupted.
+Any number of processes, also of several machines, share a study, which is kept where
+`neocog.tuning.optuna_storage` says. Settings are drawn by TPE. Its random numbers are those of the
+seed and of the trial's place among those that count, so that a search comes to the same trials
+however often it was interrupted.
+
+A process that is killed leaves its trial under way. Others on the same machine see that the process
+is gone. Those on other machines see that it gives no more signs of life.
 """
 
+import time
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,40 +21,31 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from neocog.errors import FormatError, NeocogError, printable
-from neocog.files import exists, open_regular
 from neocog.signals import deferred_signals
 from neocog.training.process_identity import is_alive, this_process
+from neocog.tuning.heartbeat import beating, is_silent
+from neocog.tuning.optuna_storage import OptunaStorage
 from neocog.tuning.space import Choices, Parameter, Range
 from neocog.tuning.study import TrialResult
-from neocog.write_errors import why_not_written
 
 try:
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
-except ImportError as error:
-    raise NeocogError(
-        "Searching for settings is done by Optuna (4 or newer), which is not installed: "
-        "pip install 'neocog[tune]'"
-    ) from error
+except ImportError as error:  # `optuna_storage` has said so before
+    raise NeocogError("Optuna is not installed.") from error
 
 __all__ = ["OptunaStudy", "Trial"]
 
-#: The file of Optuna's journal in a study's folder.
-_JOURNAL = "journal.log"
 _LOCK = ".neocog-study-lock"
-_NAME = "neocog"
-# Of a journal: a trial takes some 2 kB, and 150 bytes more an epoch.
-_MOST_BYTES = 1 << 28
 _LOCK_SECONDS = 60
 # Trials that are drawn at random before TPE begins, and that must have been to an epoch before
 # another one is stopped in it.
 _AT_RANDOM, _TO_COMPARE = 6, 4
 _FEWEST_FOR_IMPORTANCE = 4
-# What Optuna raises of lines that are not its own.
-_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RuntimeError)
-_OUTCOME, _PROCESS, _SURPLUS = "outcome", "process", "surplus"
+# What is noted of the study, and of a trial.
+_DESCRIPTION, _OUTCOME, _PROCESS, _SIGN = "neocog", "outcome", "process", "sign of life"
+_SURPLUS = "surplus"
 
 
 class Trial:
@@ -61,59 +56,68 @@ class Trial:
         values: of the settings that are searched, by their full names.
     """
 
-    def __init__(self, inner: Any, values: Mapping[str, Any]) -> None:
+    def __init__(self, inner: Any, values: Mapping[str, Any], storage: OptunaStorage) -> None:
         self.inner = inner
+        self._storage = storage
         self.number: int = inner.number
         self.values = values
 
     def report(self, value: float, epoch: int) -> bool:
         """Note the measure after an epoch; gives whether it is so bad that the trial should end.
 
-        That is where its best so far is worse than the median of what others had by that epoch.
+        That is where its best so far is worse than the median of what others had by that epoch, or
+        where others have given it up.
         """
-        with deferred_signals():
-            self.inner.report(value, epoch)
+        with deferred_signals(), self._storage.guarded():
+            try:
+                self.inner.report(value, epoch)
+            except UpdateFinishedTrialError:
+                return True
             return bool(self.inner.should_prune())
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Give signs of life, so that processes of other machines do not give it up."""
+        with beating(lambda now: self.inner.set_user_attr(_SIGN, now)):
+            yield
 
 
 class OptunaStudy:
-    """The study in a folder, which exists.
+    """A study, which is made if it is new.
 
     Args:
-        folder: of it.
+        folder: of it, which exists.
+        storage: where it is kept.
         monitor: the measure that trials are compared by.
         seed: of what is drawn.
         first: the values of the trial at the first place; of others it is drawn like all.
     """
 
     def __init__(
-        self, folder: Path, monitor: str, seed: int, first: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        storage: OptunaStorage,
+        monitor: str,
+        seed: int,
+        first: Mapping[str, Any] | None = None,
     ) -> None:
-        self._folder = folder
-        path = folder / _JOURNAL
-        if exists(path):
-            _check_journal(path)
-        with deferred_signals(), self._guarded(), _quiet():
-            storage = JournalStorage(JournalFileBackend(str(path)))
-            if _NAME not in optuna.get_all_study_names(storage):
+        self._folder, self._storage = folder, storage
+        with deferred_signals(), storage.guarded(), _quiet():
+            opened = storage.open()
+            if storage.name not in optuna.get_all_study_names(opened):
                 maximize = monitor == "validation_accuracy"
                 optuna.create_study(
-                    storage=storage,
-                    study_name=_NAME,
+                    storage=opened,
+                    study_name=storage.name,
                     load_if_exists=True,  # another process may just have made it
                     direction="maximize" if maximize else "minimize",
                 )
             self._study = optuna.load_study(
-                storage=storage,
-                study_name=_NAME,
+                storage=opened,
+                study_name=storage.name,
                 sampler=_Sampler(seed, first or {}),
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=_TO_COMPARE, n_warmup_steps=1),
             )
-
-    @staticmethod
-    def is_in(folder: Path) -> bool:
-        """Whether a folder has a study."""
-        return exists(folder / _JOURNAL)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -135,38 +139,25 @@ class OptunaStudy:
             finally:
                 lock.release()
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Have what goes wrong with the journal end in a message."""
-        try:
-            yield
-        except OSError as error:
-            raise FormatError(why_not_written(self._folder / _JOURNAL, error)) from error
-        except _DAMAGED as error:
-            raise FormatError(
-                f"{self._folder / _JOURNAL} is damaged, or of another program: "
-                f"{printable(str(error), 300)}. Begin a new study with another folder."
-            ) from error
-
     @property
     def description(self) -> Mapping[str, Any] | None:
         """What the study is of, as it was described; None where it is new."""
-        with self._guarded():
-            found = self._study.user_attrs.get(_NAME)
+        with self._storage.guarded():
+            found = self._study.user_attrs.get(_DESCRIPTION)
         if found is not None and not isinstance(found, dict):
-            raise FormatError(f"{self._folder / _JOURNAL} does not say what it is a study of.")
+            raise FormatError("The study does not say what it is of: it is of another program.")
         return found
 
     def describe(self, description: Mapping[str, Any]) -> None:
         """Write down what the study is of."""
-        with self._guarded():
-            self._study.set_user_attr(_NAME, dict(description))
+        with self._storage.guarded():
+            self._study.set_user_attr(_DESCRIPTION, dict(description))
 
     # Trials
 
     def ask(self, space: Mapping[str, Parameter], most: int) -> Trial | None:
         """The next trial, which is then under way; None where there are so many that count."""
-        with deferred_signals(), self._guarded():
+        with deferred_signals(), self._storage.guarded():
             if sum(_counts(one) for one in self._study.get_trials(deepcopy=False)) >= most:
                 return None
             inner = self._study.ask()
@@ -175,7 +166,9 @@ class OptunaStudy:
                 self._study.tell(inner, state=TrialState.FAIL)
                 return None
             inner.set_user_attr(_PROCESS, this_process())
-            return Trial(inner, {name: _draw(inner, name, one) for name, one in space.items()})
+            inner.set_user_attr(_SIGN, time.time())
+            values = {name: _draw(inner, name, one) for name, one in space.items()}
+            return Trial(inner, values, self._storage)
 
     def tell(self, trial: Trial, result: TrialResult) -> None:
         """Write down how a trial ended."""
@@ -184,7 +177,8 @@ class OptunaStudy:
             state = TrialState.PRUNED
         kept = result.to_dict()
         del kept["number"], kept["values"], kept["value"]
-        with deferred_signals(), self._guarded(), suppress(ValueError):  # told as cut off meanwhile
+        given_up = suppress(ValueError, UpdateFinishedTrialError)  # by others, meanwhile
+        with deferred_signals(), self._storage.guarded(), given_up:
             trial.inner.set_user_attr(_OUTCOME, kept)
             if state is TrialState.COMPLETE:
                 self._study.tell(trial.inner, result.value)
@@ -192,11 +186,17 @@ class OptunaStudy:
                 self._study.tell(trial.inner, state=state or TrialState.FAIL)
 
     def release_dead(self) -> list[int]:
-        """Give up trials whose processes have ended without a word; gives their numbers."""
+        """Give up trials whose processes have ended without a word; gives their numbers.
+
+        A new trial then takes its place, with the same values where the seed decides.
+        """
         gone = []
-        with deferred_signals(), self._guarded():
+        with deferred_signals(), self._storage.guarded():
             for one in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                if is_alive(one.user_attrs.get(_PROCESS)) is False:
+                alive = is_alive(one.user_attrs.get(_PROCESS))
+                if alive is None:  # it is of another machine
+                    alive = not is_silent(one.user_attrs.get(_SIGN))
+                if not alive:
                     with suppress(ValueError):  # another process has just done so
                         self._study.tell(one.number, state=TrialState.FAIL)
                         gone.append(one.number)
@@ -204,7 +204,7 @@ class OptunaStudy:
 
     def results(self) -> tuple[TrialResult, ...]:
         """All trials, in their order."""
-        with self._guarded():
+        with self._storage.guarded():
             trials = self._study.get_trials(deepcopy=False)
             found = [_result(one) for one in trials]
         return tuple(one for one in found if one.outcome != _SURPLUS)
@@ -214,12 +214,12 @@ class OptunaStudy:
 
         Empty with too few finished trials, or where all are alike.
         """
-        done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if len(done) < _FEWEST_FOR_IMPORTANCE:
-            return {}
-        with warnings.catch_warnings():
+        with self._storage.guarded(), warnings.catch_warnings():
             # Of Optuna 4, in which it is new.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            done = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if len(done) < _FEWEST_FOR_IMPORTANCE:
+                return {}
             try:
                 found = optuna.importance.get_param_importances(
                     self._study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
@@ -296,17 +296,6 @@ def _result(trial: Any) -> TrialResult:
         float(kept.get("seconds", 0.0)),
         printable(str(reason), 500) if reason is not None else None,
     )
-
-
-def _check_journal(path: Path) -> None:
-    """Raise `FormatError` unless it is a file that can be read whole."""
-    try:
-        with open_regular(path) as file:
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if size > _MOST_BYTES:
-        raise FormatError(f"{path} has {size:,} bytes; studies of up to {_MOST_BYTES:,} are read.")
 
 
 @contextmanager

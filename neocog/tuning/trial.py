@@ -25,12 +25,15 @@ from neocog.training.run import TrainingRun
 from neocog.training.run_folder import RunFolder
 from neocog.tuning.study import TrialResult
 
-__all__ = ["drop_models", "folder_of_trial", "run_trial"]
+__all__ = ["TRIALS", "drop_models", "folder_of_trial", "run_trial"]
+
+#: The folder of all trials in a study's folder.
+TRIALS = "trials"
 
 
 def folder_of_trial(study: Path, number: int) -> Path:
     """The run folder of a trial."""
-    return study / "trials" / f"{number:04d}"
+    return study / TRIALS / f"{number:04d}"
 
 
 def drop_models(folder: Path) -> None:

@@ -12,9 +12,9 @@ Every POST has a JSON object of at most 128 KiB, or nothing, as its body and ``C
 application/json``, except a picture's. Its reply is the *state* afterwards, with a ``result`` where
 one is named below. A request that is refused gets ``{"error": "…"}``, a text for the user, with the
 status 400 for an impossible value, 403 for a request from another page or without the
-token, 404, 405, 409 for what cannot be done now, 411, 413, 415, 431, 503 for too much at once, 507
-for a full disk, or 500 for any other failure. A reply waits for kernels that have to be compiled;
-``activity`` in the state then says so.
+token, 404, 405, 408 for what comes too slowly, 409 for what cannot be done now, 413, 415, 431, 503
+for too much at once, 507 for a full disk, or 500 for any other failure. A reply waits for kernels
+that have to be compiled; ``activity`` in the state then says so.
 
 Looking, by GET:
 

@@ -6,9 +6,10 @@ token does not stay in the address bar; a program sends the token in a header.
 """
 
 import secrets
-from email.message import Message
 
-from neocog.web.refusal import RefusedError
+from starlette.datastructures import Headers
+
+from neocog.http.refusal import RefusedError
 
 __all__ = ["Access"]
 
@@ -41,20 +42,20 @@ class Access:
             given.encode(errors="replace"), self.token.encode(errors="replace")
         )
 
-    def is_in(self, headers: Message) -> bool:
+    def is_in(self, headers: Headers) -> bool:
         """Whether a request has the token, in its cookie or as ``Authorization: Bearer``."""
-        kind, _, given = (headers.get("Authorization") or "").strip().partition(" ")
+        kind, _, given = headers.get("authorization", "").strip().partition(" ")
         found = [given.strip()] if kind.lower() == "bearer" else []
         # Not http.cookies, which stops at the first cookie that it cannot parse: other servers on
         # this host set cookies too.
-        for cookies in headers.get_all("Cookie") or []:
+        for cookies in headers.getlist("cookie"):
             for cookie in cookies.split(";"):
                 name, _, value = cookie.strip().partition("=")
                 if name == self._name:
                     found.append(value)
         return any(self.is_token(each) for each in found)
 
-    def check(self, headers: Message) -> None:
+    def check(self, headers: Headers) -> None:
         """Raise `RefusedError` for a request without the token."""
         if not self.is_in(headers):
             raise RefusedError(

@@ -16,6 +16,7 @@ from neocog.data import Data
 from neocog.engine import useful_threads
 from neocog.errors import NeocogError, TrainingDivergedError
 from neocog.explanation.page.message import Block, message, to_json
+from neocog.http.refusal import RefusedError
 from neocog.network import Network
 from neocog.training.run_stream import initialize_for_training
 from neocog.validation import shown
@@ -26,7 +27,6 @@ from neocog.web.kernel import kernel_map
 from neocog.web.live_explanation import LiveExplanation
 from neocog.web.model_file import model_file
 from neocog.web.picture import Picture
-from neocog.web.refusal import RefusedError
 from neocog.web.status import Status
 from neocog.web.training import Training
 from neocog.web.training_pace import TrainingPace, first_images

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neocog.explanation.page.numbers import number as written
+from neocog.http.refusal import RefusedError
 from neocog.validation import shown
 from neocog.web.about import MOST_WEIGHT
-from neocog.web.refusal import RefusedError
 
 __all__ = ["listed", "number", "only", "read_json", "text", "told", "whole"]
 

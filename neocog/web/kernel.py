@@ -6,9 +6,9 @@ The engine would have to compile code for each size of kernel, while the user wa
 import numpy as np
 from numpy.typing import NDArray
 
+from neocog.http.refusal import RefusedError
 from neocog.network import Network
 from neocog.reference import conv2d_forward, preprocess
-from neocog.web.refusal import RefusedError
 
 __all__ = ["LARGEST", "kernel_map"]
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from neocog.data.images import Dataset
 from neocog.explanation.class_labels import class_labels
+from neocog.http.refusal import RefusedError
 from neocog.network import Network
 from neocog.validation import shown
-from neocog.web.refusal import RefusedError
 
 __all__ = ["Picture"]
 

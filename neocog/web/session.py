@@ -1,8 +1,8 @@
 """One explorer, shared by all open pages."""
 
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,19 +46,21 @@ class Session:
         self.instance = explorer.instance
         self._explorer = explorer
         self._worker = WorkerThread(explorer.work)
-        self._decoding = threading.Lock()
+        self._decoder = WorkerThread(lambda: False)
 
-    def ask(self, what: Callable[[Explorer], T]) -> T:
-        """Run a function of the explorer between two training steps, and return its result."""
+    def ask(self, what: Callable[[Explorer], T]) -> "Future[T]":
+        """Run a function of the explorer between two training steps."""
         return self._worker.ask(lambda: what(self._explorer))
 
-    def decode(self, content: bytes) -> NDArray[np.uint8]:
-        """Decode a picture's file as the network's input, in the caller's thread, one at a time."""
+    def decode(self, content: bytes) -> "Future[NDArray[np.uint8]]":
+        """Decode a picture's file as the network's input, beside the training, one at a time."""
         channels, height, width = self.about["input_shape"]
-        with self._decoding:
-            return read_picture(content, (channels, height, width), self._resize)
+        return self._decoder.ask(
+            lambda: read_picture(content, (channels, height, width), self._resize)
+        )
 
     def close(self, seconds: float = 3.0) -> bool:
-        """End training and all streams of events; whether they ended within `seconds`."""
+        """End training and all streams of events; whether training ended within `seconds`."""
         self.events.close()
+        self._decoder.end(0)
         return self._worker.end(seconds)

@@ -186,7 +186,7 @@ class Training:
             self.steps += run.batch - before
             self._diverged("The loss became NaN or infinite")
         self.steps += len(losses)
-        self.latest = run.latest_images
+        self.latest = run.images_of(run.batch)
         self.latest_loss = float(losses[-1])
         return losses
 

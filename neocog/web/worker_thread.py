@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from neocog.web.refusal import RefusedError
+from neocog.http.refusal import RefusedError
 
 __all__ = ["WorkerThread"]
 
@@ -35,14 +35,18 @@ class WorkerThread:
         self._thread = threading.Thread(target=self._run, name="neocog-worker", daemon=True)
         self._thread.start()
 
-    def ask(self, what: Callable[[], T]) -> T:
-        """Run a function in the thread, and return what it returns or raise what it raises."""
+    def ask(self, what: Callable[[], T]) -> "Future[T]":
+        """Run a function in the thread, unless its future is canceled before.
+
+        Raises:
+            RefusedError: the thread was ended.
+        """
         future: Future[T] = Future()
         with self._lock:
             if self._ended:
                 raise _gone()
             self._asked.put((what, future))
-        return future.result()
+        return future
 
     def end(self, seconds: float) -> bool:
         """Finish the current request and refuse all others; whether it ended within `seconds`."""
@@ -63,14 +67,17 @@ class WorkerThread:
             if asked is not None:
                 self._do(*asked)
                 more = True
+                del asked  # what was asked may hold a picture's file
         with contextlib.suppress(queue.Empty):
             while True:
                 waiting = self._asked.get(block=False)
-                if waiting is not None:
+                if waiting is not None and waiting[1].set_running_or_notify_cancel():
                     waiting[1].set_exception(_gone())
 
     @staticmethod
     def _do(what: Callable[[], Any], future: "Future[Any]") -> None:
+        if not future.set_running_or_notify_cancel():
+            return
         try:
             future.set_result(what())
         except BaseException as error:

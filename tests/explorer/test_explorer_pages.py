@@ -1,5 +1,6 @@
 """Several pages of one explorer, and what happens when they are closed."""
 
+import asyncio
 import threading
 
 from explorer_networks import DATA, assert_same, fitted
@@ -106,44 +107,66 @@ def test_who_starts_it_without_a_page_has_a_moment(network):
 
 
 def test_events_are_never_queued():
-    events = Events()
-    stream = events.listen(heartbeat=PATIENCE)
-    events.tell(b"0")
-    assert next(stream) == b"0"
-    for n in range(1000):
-        events.tell(str(n).encode())
-    assert next(stream) == b"999"
-    assert events.listeners == 1
-    stream.close()
-    assert events.listeners == 0
+    async def run():
+        events = Events()
+        stream = events.listen(heartbeat=PATIENCE)
+        events.tell(b"0")
+        assert await anext(stream) == b"0"
+        for n in range(1000):
+            events.tell(str(n).encode())
+        assert await anext(stream) == b"999"
+        assert events.listeners == 1
+        await stream.aclose()
+        assert events.listeners == 0
+
+    asyncio.run(run())
 
 
 def test_a_heartbeat_where_nothing_happens():
-    events = Events()
-    stream = events.listen(heartbeat=0.01)
-    assert next(stream) == b"{}"
-    assert next(stream) is None
-    events.tell(b"new")
-    assert next(stream) == b"new"
-    assert next(stream) is None
-    events.close()
-    assert list(stream) == []
+    async def run():
+        events = Events()
+        stream = events.listen(heartbeat=0.01)
+        assert await anext(stream) == b"{}"
+        assert await anext(stream) is None
+        events.tell(b"new")
+        assert await anext(stream) == b"new"
+        assert await anext(stream) is None
+        events.close()
+        assert [event async for event in stream] == []
+
+    asyncio.run(run())
+
+
+def test_events_come_from_any_thread():
+    async def run():
+        events = Events()
+        stream = events.listen(heartbeat=PATIENCE)
+        assert await anext(stream) == b"{}"
+        told = threading.Timer(0.1, events.tell, [b"new"])
+        told.start()
+        assert await anext(stream) == b"new"
+        await stream.aclose()
+
+    asyncio.run(run())
 
 
 def test_how_long_nobody_listens():
-    now = [5.0]
-    events = Events(clock=lambda: now[0])
-    assert events.alone_since() == 5
-    streams = [events.listen(1), events.listen(1)]
-    for stream in streams:
-        next(stream)
-    assert events.alone_since() is None
-    now[0] = 7.0
-    streams[0].close()
-    assert events.alone_since() is None
-    now[0] = 9.0
-    streams[1].close()
-    assert events.alone_since() == 9
+    async def run():
+        now = [5.0]
+        events = Events(clock=lambda: now[0])
+        assert events.alone_since() == 5
+        streams = [events.listen(1), events.listen(1)]
+        for stream in streams:
+            await anext(stream)
+        assert events.alone_since() is None
+        now[0] = 7.0
+        await streams[0].aclose()
+        assert events.alone_since() is None
+        now[0] = 9.0
+        await streams[1].aclose()
+        assert events.alone_since() == 9
+
+    asyncio.run(run())
 
 
 def test_closing_ends_training_and_streams(network):

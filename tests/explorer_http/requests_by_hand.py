@@ -1,10 +1,12 @@
 """Requests written by hand, and replies as they come."""
 
 import json
+import time
 import zlib
+from collections.abc import Callable
 
 import numpy as np
-from exploring import Page, png
+from exploring import PATIENCE, Page, png
 
 JSON = {"Content-Type": "application/json"}
 
@@ -26,6 +28,14 @@ def request_head(page: Page, path: str, *lines: str) -> bytes:
         f"Content-Type: {kind}",
     ]
     return "\r\n".join([*start, *lines, "", ""]).encode()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(20 * PATIENCE):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come to be")
 
 
 def broken() -> dict[str, tuple[bytes, str]]:

@@ -1,35 +1,42 @@
-"""Many requests at once: streams, bodies, threads and heads within bounds."""
+"""Many requests at once: streams, bodies, connections and heads within bounds."""
 
+import asyncio
 import contextlib
 import errno
-import io
 import socket
-import socketserver
 import sys
 import threading
 import time
-from http.client import HTTPException
+from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from exploring import PATIENCE, Listener, Page, served
-from requests_by_hand import error, request_head
+from requests_by_hand import error, request_head, wait_until
 
 import neocog
 from neocog.data.shapes import shapes
+from neocog.http.refusal import RefusedError
 from neocog.web import Server
 from neocog.web.events import Events
-from neocog.web.guard import MOST_PICTURE
-from neocog.web.incoming import Incoming
-from neocog.web.refusal import RefusedError
+from neocog.web.server import _LIMITS
+
+
+@pytest.fixture
+def limited(monkeypatch):
+    """A function that sets limits for servers to come."""
+    return lambda **some: monkeypatch.setattr("neocog.web.server._LIMITS", replace(_LIMITS, **some))
+
+
+def connect(page: Page) -> socket.socket:
+    return socket.create_connection((page.host, page.port), PATIENCE)
 
 
 def test_a_burst_of_streams_stops_at_the_limit(monkeypatch):
     monkeypatch.setattr("neocog.web.events._MOST", 5)
     with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
-        streams = [socket.create_connection((page.host, page.port), PATIENCE) for _ in range(40)]
-        for stream in streams:
-            ending.enter_context(stream)
+        streams = [ending.enter_context(connect(page)) for _ in range(40)]
         request = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n".encode()
         for stream in streams:
             stream.sendall(request)
@@ -38,70 +45,55 @@ def test_a_burst_of_streams_stops_at_the_limit(monkeypatch):
 
 
 def test_events_count_their_listeners_as_they_come():
-    events = Events()
-    streams = [events.listen(1.0) for _ in range(33)]
-    for stream in streams[:32]:
-        next(stream)
-    with pytest.raises(RefusedError, match="Too many pages are open"):
-        next(streams[32])
-    assert events.listeners == 32
-    streams[0].close()
-    next(events.listen(1.0))
+    async def run():
+        events = Events()
+        streams = [events.listen(1.0) for _ in range(33)]
+        for stream in streams[:32]:
+            await anext(stream)
+        with pytest.raises(RefusedError, match="Too many pages are open"):
+            await anext(streams[32])
+        assert events.listeners == 32
+        await streams[0].aclose()
+        await anext(events.listen(1.0))
+
+    asyncio.run(run())
 
 
-def test_bodies_in_memory_are_bounded(page: Page):
-    """Of pictures that are sent slowly only so many are begun to be read."""
-    start = request_head(page, "/api/upload", f"Content-Length: {MOST_PICTURE}")
-    with contextlib.ExitStack() as ending:
-        for _ in range(100):  # one that came while another was read may have been refused
-            slow = socket.create_connection((page.host, page.port), PATIENCE)
-            ending.enter_context(slow)
-            slow.sendall(start + b"\x89PNG")
-            found, reply = page.upload(b"no picture")
-            if found == 503:
-                break
-            time.sleep(0.05)
-        assert found == 503
-        assert reply == {
-            "error": "Too many requests are being sent at once. Send it again in a moment."
-        }
-        # What is small is still read.
-        assert page.post("/api/kernel", kernel=[])[0] == 400
-    for _ in range(20 * PATIENCE):
-        found = page.upload(b"no picture")[0]
-        if found == 400:
-            break
-        time.sleep(0.05)
-    assert found == 400
+def test_bodies_in_memory_are_bounded(limited):
+    """Of those that are sent slowly the oldest go, and they keep nobody out."""
+    limited(bodies=3 * 2**20)
+    with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
+        half = request_head(page, "/api/upload", f"Content-Length: {2 * 2**20}") + bytes(2**20)
+        slow = [ending.enter_context(connect(page)) for _ in range(5)]
+        for each in slow:
+            each.sendall(half)
+        for each in slow[:2]:
+            assert each.makefile("rb").readline().split()[1] == b"503"
+        assert page.upload(b"no picture")[0] == page.post("/api/kernel", kernel=[])[0] == 400
+        slow[-1].sendall(bytes(2**20))
+        assert slow[-1].makefile("rb").readline().split()[1] == b"400"
 
 
 def test_bodies_are_gone_while_the_explorer_is_asked(monkeypatch):
     """It may take long, as while kernels compile, and many may wait."""
-    body = b"a picture of exactly so many bytes"
-    read, waiting, go_on = [], threading.Semaphore(0), threading.Event()
+    read, asked = [], []
 
     def ask(self, what):
-        waiting.release()
-        assert go_on.wait(PATIENCE)
-        raise RefusedError("Enough.")
+        asked.append(Future())
+        return asked[-1]
 
     image = np.zeros((32, 32, 3), np.uint8)
-    monkeypatch.setattr("neocog.web.session.read_picture", lambda *_: read.append(1) or image)
-    with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
-        ending.callback(go_on.set)
+    monkeypatch.setattr("neocog.web.session.read_picture", lambda it, *_: read.append(it) or image)
+    with served(neocog.models.simple_cnn(), None) as page:
         monkeypatch.setattr("neocog.web.session.Session.ask", ask)
-        threads = [threading.Thread(target=page.upload, args=(body,)) for _ in range(3)]
+        threads = [threading.Thread(target=page.upload, args=(bytes(n),)) for n in (9, 99, 2**20)]
         for thread in threads:
             thread.start()
-        for _ in threads:
-            assert waiting.acquire(timeout=PATIENCE)
-        assert len(read) == 3
-        for frame in sys._current_frames().values():
-            while frame is not None:
-                if frame.f_globals["__name__"] == "neocog.web.server":
-                    assert body not in frame.f_locals.values()
-                frame = frame.f_back
-        go_on.set()
+        wait_until(lambda: len(asked) == 3)
+        # One reference is that of `read`, the other one that of the call.
+        wait_until(lambda: all(sys.getrefcount(read[n]) == 2 for n in range(3)))
+        for future in asked:
+            future.set_exception(RefusedError("Enough."))
         for thread in threads:
             thread.join(PATIENCE)
 
@@ -136,75 +128,85 @@ def test_a_picture_is_decoded_while_others_are_answered(monkeypatch):
     assert most == [1, 1, 1]
 
 
-def test_threads_are_bounded_and_the_others_wait(monkeypatch):
-    monkeypatch.setattr("neocog.web.server._MOST_REQUESTS", 3)
+def test_who_says_nothing_keeps_nobody_out(limited):
+    limited(connections=3)
     with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
-        before = threading.active_count()
-        idle = [socket.create_connection((page.host, page.port), PATIENCE) for _ in range(20)]
-        for each in idle:
-            ending.enter_context(each)
-        time.sleep(0.5)
-        assert threading.active_count() <= before + 3
-        # All those before are gone when it is its turn.
-        for each in idle:
-            each.close()
+        idle = [ending.enter_context(connect(page)) for _ in range(20)]
         assert page.send("GET", "/api/state")[0] == 200
+        assert sum(each.recv(1) == b"" for each in idle[:17]) == 17
+
+
+def test_streams_and_connections_take_no_threads():
+    with served(neocog.models.simple_cnn(), None) as page, contextlib.ExitStack() as ending:
+        assert page.upload(b"no picture")[0] == 400
+        before = threading.active_count()
+        request = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n".encode()
+        for _ in range(30):
+            stream = ending.enter_context(connect(page))
+            stream.sendall(request)
+            assert stream.recv(15) == b"HTTP/1.1 200 OK"
+        assert threading.active_count() == before
 
 
 def test_a_burst_waits_to_be_accepted():
     """Also of those who ask before there is anything to be served."""
     server = Server("127.0.0.1", 0)
     with contextlib.ExitStack() as ending:
-        ending.callback(server.server_close)
+        ending.callback(server.close)
         for _ in range(60):
-            ending.enter_context(socket.create_connection(server.server_address, timeout=5))
+            ending.enter_context(socket.create_connection((server.host, server.port), timeout=5))
 
 
-def test_no_more_files_can_be_opened(monkeypatch):
+def test_no_more_files_can_be_opened(monkeypatch, limited, caplog):
     """What cannot be accepted stays there to be accepted: the loop must not run on and on."""
+    limited(connections=9)
     tries, broken = [], threading.Event()
-    accept = socketserver.TCPServer.get_request
+    accept = socket.socket.accept
 
-    def get_request(self):
+    def no_more(self):
         if broken.is_set():
             tries.append(time.monotonic())
             raise OSError(errno.EMFILE, "Too many open files")
         return accept(self)
 
-    monkeypatch.setattr("socketserver.TCPServer.get_request", get_request)
+    monkeypatch.setattr("socket.socket.accept", no_more)
     with served(neocog.models.simple_cnn(), None) as page:
         broken.set()
-        with socket.create_connection((page.host, page.port), PATIENCE):
+        with connect(page):
             time.sleep(1.0)
             assert 1 <= len(tries) <= 20
             broken.clear()
-        # Room was made for all that failed.
         assert page.send("GET", "/api/state")[0] == 200
+    assert caplog.text == ""
 
 
-def test_a_head_is_read_within_bounds():
-    """Whoever sends it, as it is not known yet who does."""
-    now = [0.0]
-    here, there = socket.socketpair()
-    with here, there:
-        incoming = Incoming(here, 30, 100, lambda: now[0])
-        file = io.BufferedReader(incoming)
-        there.sendall(b"GET")
-        now[0] = 29.0
-        assert incoming.read(3) == b"GET"
-        there.sendall(b" ")
-        now[0] = 30.5
-        with pytest.raises(TimeoutError):
-            incoming.read(1)
-        # A body may take longer.
-        incoming.allow(1)
-        assert file.read(1) == b" "
-        assert here.gettimeout() is None
+def test_a_head_and_a_body_must_come_in_time(limited):
+    limited(head=0.5, upload=1.0)
+    with served(neocog.models.simple_cnn(), None) as page:
+        start = request_head(page, "/api/upload", "Content-Length: 9")
+        for part in (start[:9], start + b"picture"):
+            with connect(page) as slow:
+                slow.sendall(part)
+                assert slow.makefile("rb").read().startswith(b"HTTP/1.1 408 ")
 
-        incoming = Incoming(here, 30, 100)
-        there.sendall(bytes(200))
-        with pytest.raises(HTTPException, match="too long"):
-            io.BufferedReader(incoming).read(200)
+
+def test_a_reply_may_take_longer(limited, monkeypatch):
+    """The explorer may have to compile."""
+    limited(head=0.2, upload=0.2, idle=0.2)
+    with served(neocog.models.simple_cnn(), None) as page:
+        slow = threading.Event()
+        page.session.ask(lambda _explorer: slow.wait(1.5))
+        assert page.post("/api/training/reset", seed=0)[0] == 200
+
+
+def test_who_does_not_read_is_left(monkeypatch):
+    monkeypatch.setattr("neocog.web.entrance._READING", 0.5)
+    with served(neocog.models.simple_cnn(), None) as page, connect(page) as lazy:
+        request = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n"
+        lazy.sendall(request.encode())
+        wait_until(lambda: page.session.events.listeners == 1)
+        page.session.events.tell(bytes(2**24))
+        wait_until(lambda: page.session.events.listeners == 0)
 
 
 def test_too_long_a_head(page: Page):
@@ -221,8 +223,5 @@ def test_too_many_streams(monkeypatch):
         assert (status, message) == (503, "Too many pages are open; close some.")
         # Who leaves makes room.
         first.leave()
-        for _ in range(20 * PATIENCE):
-            if page.session.events.listeners == 0:
-                break
-            threading.Event().wait(0.05)
+        wait_until(lambda: page.session.events.listeners == 0)
         Listener(page).leave()

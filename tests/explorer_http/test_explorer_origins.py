@@ -1,14 +1,12 @@
 """Which pages the explorer answers: names of hosts, origins, kinds of requests."""
 
-from email.message import Message
-
 import pytest
 from exploring import Page
 from requests_by_hand import JSON, error
 
+from neocog.http.guard import Guard
+from neocog.http.refusal import RefusedError
 from neocog.web import is_loopback
-from neocog.web.guard import Guard
-from neocog.web.refusal import RefusedError
 
 
 @pytest.mark.parametrize(
@@ -79,20 +77,19 @@ def test_json_is_not_sent_as_a_picture(page: Page):
     assert error(page.send("POST", "/api/picture", b'{"index": 1}', headers))[0] == 415
 
 
-def host(name: str) -> Message:
-    message = Message()
-    message["Host"] = name
-    return message
+def asking(name: str) -> dict[str, object]:
+    """A request for this host, as an application gets it."""
+    return {"path": "/api/state", "headers": [(b"host", name.encode())]}
 
 
 def test_on_every_address_only_addresses_and_its_own_name_will_do(monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "Mine")
     guard = Guard("0.0.0.0", 80)
     for name in ("192.168.0.7", "192.168.0.7:80", "[fe80::1]:80", "mine", "MINE.local:80"):
-        guard.check(host(name), changes=False, api=True)
+        guard.check(asking(name))
     for name in ("evil.example", "192.168.0.7:81", "192.168.0.7.evil.example", "mine:x", "[::1"):
         with pytest.raises(RefusedError):
-            guard.check(host(name), changes=False, api=True)
+            guard.check(asking(name))
 
 
 def test_loopback():

@@ -2,16 +2,17 @@
 
 import errno
 import os
+import queue
 import socket
 import struct
-import threading
 import time
 
 import pytest
 from exploring import PATIENCE, Page
-from requests_by_hand import error, request_head
+from requests_by_hand import error, request_head, wait_until
 
 from neocog.errors import NeocogError
+from neocog.http.counts import Counts
 from neocog.web import Server
 
 # Failures
@@ -37,10 +38,9 @@ def test_a_file_that_cannot_be_written_is_no_lost_connection(
 
 def test_who_leaves_is_not_answered(page: Page, monkeypatch, capfd):
     """Neither in the midst of what is sent, nor of a stream."""
-    refused = []
-    monkeypatch.setattr("neocog.web.server._Handler._refuse", lambda *what: refused.append(what))
-    handled = threading.Semaphore(0)
-    monkeypatch.setattr(Server, "handle_error", lambda *_: handled.release())
+    refused, connections = [], queue.SimpleQueue()
+    monkeypatch.setattr("neocog.http.front.tell", lambda *what: refused.append(what))
+    monkeypatch.setattr(Counts, "set", lambda _self, _name, value: connections.put(value))
     reset = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)  # what is closed is reset
     stream = f"GET /api/events HTTP/1.1\r\nHost: {page.name}\r\n{page.key}\r\n".encode()
     for start in (request_head(page, "/api/upload", "Content-Length: 9") + b"\x89PNG", stream):
@@ -48,7 +48,10 @@ def test_who_leaves_is_not_answered(page: Page, monkeypatch, capfd):
             connection.sendall(start)
             time.sleep(0.2)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
-        assert handled.acquire(timeout=PATIENCE)
+        while connections.get(timeout=PATIENCE):
+            pass
+    wait_until(lambda: page.session.events.listeners == 0)
+    assert page.state()["version"] == 1
     assert refused == []
     assert capfd.readouterr().err == ""
 
@@ -60,9 +63,9 @@ def test_a_port_in_use():
     server = Server("127.0.0.1", 0)
     try:
         with pytest.raises(NeocogError, match=r"Port \d+ of 127.0.0.1 is in use.*--port 0"):
-            Server("127.0.0.1", server.server_port)
+            Server("127.0.0.1", server.port)
     finally:
-        server.server_close()
+        server.close()
 
 
 def test_an_address_that_is_not_here():

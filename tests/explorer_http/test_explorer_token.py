@@ -9,7 +9,7 @@ from requests_by_hand import JSON, error, request_head
 
 import neocog
 from neocog.web import Server
-from neocog.web.guard import MOST_PICTURE
+from neocog.web.app import MOST_PICTURE
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -18,7 +18,10 @@ Reply = tuple[int, dict[str, str], bytes]
 
 
 def plain(page: Page, path: str, *headers: str, method: str = "GET", body: str = "") -> Reply:
-    """The reply to a request with these headers and no others but its host and length."""
+    """The reply to a request with these headers and no others but its host and length.
+
+    The names of the reply's headers are in small letters.
+    """
     lines = [f"{method} {path} HTTP/1.1", f"Host: {page.name}", *headers]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -26,7 +29,8 @@ def plain(page: Page, path: str, *headers: str, method: str = "GET", body: str =
         b"\r\n\r\n"
     )
     first, *rest = answer.decode().split("\r\n")
-    return int(first.split()[1]), dict(line.split(": ", 1) for line in rest), content
+    found = (line.split(": ", 1) for line in rest)
+    return int(first.split()[1]), {name.lower(): value for name, value in found}, content
 
 
 @pytest.mark.parametrize(
@@ -53,14 +57,14 @@ def test_nothing_without_the_token(page: Page, headers):
     for status, head, content in found:
         assert status == 403
         assert "neocog explore printed, with ?token=… in it" in json.loads(content)["error"]
-        assert "Set-Cookie" not in head
-        assert "Neocog-Instance" not in head
+        assert "set-cookie" not in head
+        assert "neocog-instance" not in head
     for path in ("/", "/?token=", "/?token=wrong", "/?x=1"):
         status, head, content = plain(page, path, *headers)
-        assert (status, head["Content-Type"]) == (403, "text/html; charset=utf-8")
+        assert (status, head["content-type"]) == (403, "text/html; charset=utf-8")
         assert b"<code>neocog explore</code> printed" in content
         assert b"<script" not in content
-        assert "Set-Cookie" not in head
+        assert "set-cookie" not in head
         assert page.token.encode() not in content
 
 
@@ -68,7 +72,7 @@ def test_the_address_with_the_token_gives_a_cookie(page: Page):
     assert page.address == f"{page.origin}/?token={page.token}"
     status, head, content = plain(page, f"/?token={page.token}")
     assert status == 200
-    cookie, *rules = head["Set-Cookie"].split("; ")
+    cookie, *rules = head["set-cookie"].split("; ")
     # Ports of one host share their cookies.
     assert cookie == f"neocog-{page.port}={page.token}"
     assert sorted(rules) == ["HttpOnly", "Path=/", "SameSite=Strict"]
@@ -85,7 +89,7 @@ def test_each_server_has_a_token_of_its_own():
     with contextlib.ExitStack() as ending:
         servers = [Server("127.0.0.1", 0), Server("127.0.0.1", 0), Server("127.0.0.1", 0, "mine")]
         for server in servers:
-            ending.callback(server.server_close)
+            ending.callback(server.close)
         one, other, named = (server.access.token for server in servers)
     assert one != other
     assert len(one) == len(other) == 32

@@ -9,8 +9,8 @@ from neocog.network import Network
 #: Whoever imports this module is skipped where the extra is not installed.
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from neocog.formats.onnx.check import OnnxSession  # noqa: E402
-from neocog.formats.onnx.writer import make_onnx  # noqa: E402
+from neocog.formats.onnx.writing.session import OnnxSession  # noqa: E402
+from neocog.formats.onnx.writing.writer import make_onnx  # noqa: E402
 
 #: Largest difference of a score, as a part of the largest score.
 BOUND = 1e-5

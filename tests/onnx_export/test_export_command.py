@@ -12,7 +12,7 @@ from neocog.cli.model_commands import EXPORTS
 from neocog.data.shapes import shapes
 from neocog.exporting import FORMATS
 from neocog.formats import read_training
-from neocog.formats.onnx.check import OnnxSession
+from neocog.formats.onnx.writing.session import OnnxSession
 from neocog.network_files import save_model
 from neocog.trained_on import training_notes
 

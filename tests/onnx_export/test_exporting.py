@@ -9,7 +9,7 @@ from onnx_networks import BOUND, apart, by_hand, named, noise, onnx
 import neocog
 from neocog.data.shapes import shapes
 from neocog.errors import ArchitectureError, DataError, FormatError, NeocogError
-from neocog.formats.onnx.check import OnnxSession
+from neocog.formats.onnx.writing.session import OnnxSession
 
 
 @pytest.fixture(scope="module")

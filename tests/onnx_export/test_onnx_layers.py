@@ -5,8 +5,8 @@ import pytest
 from onnx_networks import BOUND, by_hand, noise, scores_apart, settled
 
 from neocog.errors import ArchitectureError
-from neocog.formats.onnx.check import OnnxSession
-from neocog.formats.onnx.writer import make_onnx, onnx_nodes
+from neocog.formats.onnx.writing.session import OnnxSession
+from neocog.formats.onnx.writing.writer import make_onnx, onnx_nodes
 from neocog.layers import (
     ELU,
     GELU,

@@ -9,12 +9,12 @@ from onnx_networks import BOUND, apart, by_hand, named, noise, onnx, scores_apar
 
 import neocog
 from neocog.errors import ArchitectureError, FormatError
-from neocog.formats.onnx.check import OnnxSession
-from neocog.formats.onnx.writer import make_onnx
-from neocog.models import MODELS, make
+from neocog.formats.onnx.writing.session import OnnxSession
+from neocog.formats.onnx.writing.writer import make_onnx
+from neocog.models import SMALL_IMAGES, make
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SMALL_IMAGES)
 def test_named_networks(name):
     network = named(name)
     images = noise(network, 5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import neocog
-from neocog.formats.onnx.reader import read_onnx
+from neocog.formats.onnx.reading.reader import read_onnx
 from neocog.layers import BatchNorm2d
 from neocog.network_files import assumption, load
 from neocog.reference import forward

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from neocog.errors import FormatError
-from neocog.formats.onnx.reader import read_onnx
+from neocog.formats.onnx.reading.reader import read_onnx
 from neocog.reference import forward
 
 onnx = pytest.importorskip("onnx")

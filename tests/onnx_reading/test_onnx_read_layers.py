@@ -8,7 +8,7 @@ import pytest
 from onnx_bytes import attribute, graph, message, model, node, small, tensor, value
 
 from neocog.errors import FormatError
-from neocog.formats.onnx.reader import read_onnx
+from neocog.formats.onnx.reading.reader import read_onnx
 from neocog.layers import (
     GELU,
     AdaptiveAvgPool2d,

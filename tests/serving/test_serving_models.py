@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from served import picture, serving, small_network, wait_until
 
+from neocog import models
 from neocog.cli import main
+from neocog.layers import Conv2d
+from neocog.network import Network
 
 
 def replace(path, network):
@@ -125,11 +128,14 @@ def refused(capsys, *arguments):
 def test_what_cannot_be_served(capsys, model, tmp_path):
     nothing = tmp_path / "no.safetensors"
     assert f"{nothing}: there is no such file." in refused(capsys, nothing, "--port", "0")
-    numbers = small_network()
-    numbers.loss = "mse"
-    numbers.save(tmp_path / "numbers.safetensors")
-    said = refused(capsys, tmp_path / "numbers.safetensors", "--port", "0")
-    assert "gives numbers and not classes, so it cannot be served" in said
+    for network, text in (
+        (Network(input_shape=(3, 8, 8), conv=Conv2d(3, 4, 3)), "ends in the shape (4, 6, 6)"),
+        (models.make("lenet5", 3, input_shape=(4, 32, 32)), "takes 4 channels"),
+    ):
+        network.initialize(0)
+        path = tmp_path / "model.safetensors"
+        network.save(path)
+        assert text in refused(capsys, path, "--port", "0")
 
 
 @pytest.mark.parametrize(

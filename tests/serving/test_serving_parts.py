@@ -10,17 +10,18 @@ from PIL import Image
 from served import encoded
 
 from neocog.errors import NeocogError
+from neocog.http.bodies import Bodies
+from neocog.http.guard import Guard
+from neocog.http.refusal import RefusedError
 from neocog.serving.batching import Batching
-from neocog.serving.bodies import Bodies
-from neocog.serving.guard import Guard
 from neocog.serving.headers import head_of
-from neocog.serving.limits import Limits
 from neocog.serving.metrics import Metrics, metrics_size
-from neocog.serving.refusal import RefusedError
 
 
 class Model:
     """Answers each image with its first pixel; waits for `go` in every batch."""
+
+    seconds = 0.0
 
     def __init__(self):
         self.sizes, self.go = [], threading.Event()
@@ -50,6 +51,23 @@ def test_what_comes_during_a_batch_is_the_next_one():
         rows = await asyncio.gather(*asked)
         assert [int(row[0][0]) for row in rows] == list(range(7))
         assert model.sizes == [1, 4, 2]
+
+    asyncio.run(run())
+
+
+def test_a_batch_of_slow_pictures_is_small():
+    async def run():
+        model = Model()
+        model.seconds = 0.03
+        model.go.set()
+        batching = Batching(64, 0.0, 60.0, Metrics())
+        await batching.predict(model, [image(n) for n in range(9)])
+        assert model.sizes[0] == 3
+        slow = Model()
+        slow.seconds = 5.0  # even one takes longer than a batch should
+        slow.go.set()
+        await batching.predict(slow, [image(1)])
+        assert slow.sizes == [1]
 
     asyncio.run(run())
 
@@ -97,8 +115,8 @@ def test_an_error_of_a_batch_is_told_and_the_next_one_goes_on():
 def test_what_would_wait_too_long_is_refused_at_once():
     async def run():
         model = Model()
+        model.seconds = 0.3
         batching = Batching(1, 0.0, 1.0, Metrics())
-        batching._each = 0.4
         asked = [asyncio.create_task(batching.predict(model, [image(n)])) for n in range(2)]
         await asyncio.sleep(0.1)  # one is being computed, one waits
         asked.append(asyncio.create_task(batching.predict(model, [image(2)])))
@@ -127,10 +145,10 @@ def receiver(*parts):
 
 def test_the_oldest_upload_goes_first():
     async def run():
-        bodies = Bodies(Limits(body=100, bodies=100))
+        bodies = Bodies(100)
 
         async def upload(*parts):
-            async with bodies.read({"headers": []}, receiver(*parts)) as body:
+            async with bodies.read({"headers": []}, receiver(*parts), 100) as body:
                 return body
 
         old = asyncio.create_task(upload(b"x" * 40, b"x" * 40))

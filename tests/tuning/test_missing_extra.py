@@ -9,7 +9,12 @@ import neocog
 from neocog import NeocogError
 from neocog.cli import main
 
-OURS = ("neocog.cli.tune", "neocog.tuning.tune", "neocog.tuning.optuna_study")
+OURS = (
+    "neocog.cli.tune",
+    "neocog.tuning.tune",
+    "neocog.tuning.optuna_storage",
+    "neocog.tuning.optuna_study",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -9,22 +9,35 @@ function percent(probability) {
   return `${(100 * probability).toFixed(1)} %`;
 }
 
+function table(rows) {
+  return el(
+    "table",
+    { class: "plain" },
+    el(
+      "tbody",
+      {},
+      rows.map(([name, number]) => el("tr", {}, el("td", {}, name), el("td", {}, number))),
+    ),
+  );
+}
+
+// What is said above the table.
+function said(found) {
+  if (found.labels) {
+    return found.labels.length ? `Labels: ${found.labels.join(", ")}` : "No label.";
+  }
+  return "guess" in found && found.label === null ? "None of these. The best guesses:" : null;
+}
+
 function words(found) {
   if (found.error) return el("p", { class: "error" }, found.error);
-  const none = "guess" in found && found.label === null;
+  if (found.values) {
+    return table(found.values.map(({ label, value }) => [label, String(+value.toPrecision(6))]));
+  }
+  const first = said(found);
   return [
-    none ? el("p", {}, "None of these. The best guesses:") : null,
-    el(
-      "table",
-      { class: "plain" },
-      el(
-        "tbody",
-        {},
-        found.top.map(({ label, probability }) =>
-          el("tr", {}, el("td", {}, label), el("td", {}, percent(probability))),
-        ),
-      ),
-    ),
+    first && el("p", {}, first),
+    table(found.top.map(({ label, probability }) => [label, percent(probability)])),
   ];
 }
 
@@ -41,7 +54,11 @@ async function predict(files) {
 function shown(file, found) {
   const address = URL.createObjectURL(file);
   const image = el("img", { src: address, alt: "" });
-  image.onload = image.onerror = () => URL.revokeObjectURL(address);
+  image.onload = () => URL.revokeObjectURL(address);
+  image.onerror = () => {
+    URL.revokeObjectURL(address);
+    image.remove();
+  };
   return el("figure", {}, image, el("figcaption", {}, el("strong", {}, file.name), words(found)));
 }
 

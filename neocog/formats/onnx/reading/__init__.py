@@ -1,0 +1,1 @@
+"""From ``.onnx`` files to networks; `reader.read_onnx` is the way in."""
