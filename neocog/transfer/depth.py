@@ -10,10 +10,7 @@ from neocog.layers import Graph
 from neocog.summary import cost
 from neocog.transfer.cut import Place, places
 
-__all__ = ["DEPTHS", "Choice", "Counts", "choose"]
-
-#: What learns: the last layer, the last blocks, or everything.
-DEPTHS = ("auto", "head", "blocks", "all")
+__all__ = ["Choice", "Counts", "choose"]
 
 # Multiply-adds a second, of predictions and of training steps, which take three times as many.
 _FORWARD, _TRAINING = 50e9, 36e9

@@ -9,12 +9,13 @@ from neocog.data.progress import Progress
 from neocog.formats.checkpoint import Checkpoint
 from neocog.losses import has_targets
 from neocog.network import Network
+from neocog.settings.recipe import DEPTHS
 from neocog.settings.training import TrainingSettings
 from neocog.training.callback import Callback
 from neocog.training.fit import fit
 from neocog.training.history import History
 from neocog.transfer.cut import upper_of
-from neocog.transfer.depth import DEPTHS, Choice, choose
+from neocog.transfer.depth import Choice, choose
 from neocog.transfer.head import Head
 from neocog.transfer.task import Task, counted
 from neocog.validation import choice, flag, real, refuse
@@ -143,7 +144,7 @@ def fine_tune(
             callback=callback,
             resume=resume,
         )
-        found = steps.back(steps.network)
+        found = steps.whole(steps.network)
     caches = [features, *([maps] if maps is not None else [])]
     accuracy = None
     if not has_targets(task.settings.loss):

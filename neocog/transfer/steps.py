@@ -19,11 +19,16 @@ class Steps:
         train: what it is trained on.
         validation: what it is evaluated on after every epoch; None for nothing.
         settings: how.
-        back: gives the whole network, with what the trained one has learned; a new one each time.
+        back: gives the whole network, a new one each time, with what the trained one has learned;
+            None where that is the whole one.
     """
 
     network: Network
     train: Dataset
     validation: Dataset | None
     settings: TrainingSettings
-    back: Callable[[Network], Network]
+    back: Callable[[Network], Network] | None = None
+
+    def whole(self, trained: Network) -> Network:
+        """The whole network, with what the trained one has learned."""
+        return trained if self.back is None else self.back(trained)

@@ -26,7 +26,7 @@ from neocog.transfer.steps import Steps
 from neocog.transfer.views import VIEW_SETS, check_views
 from neocog.validation import instance
 
-__all__ = ["Task", "counted"]
+__all__ = ["Task", "counted", "settings_for", "views_for"]
 
 #: Settings of depths that train by steps. Rates are for a head that is at its optimum already.
 _STEPS = TrainingSettings(
@@ -39,6 +39,19 @@ _STEPS = TrainingSettings(
 _LOWER = 0.1
 # The part of the multiply-adds that lower layers have.
 _LOWER_PART = 0.5
+
+
+def views_for(data: Dataset, views: str | None) -> str:
+    """The set of views: the one that was said, else mirror images of what has colors."""
+    if views is None:
+        return "none" if are_gray(data.images) else "mirror"
+    return check_views(views)
+
+
+def settings_for(views: str) -> TrainingSettings:
+    """The settings of the steps, where nobody has said any, for pictures in these views."""
+    passes = PASSES / len(VIEW_SETS[views])
+    return replace(_STEPS, epochs=int(passes) if passes == int(passes) else passes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +89,8 @@ class Task:
         held_out = None
         if validation is not None:
             held_out = check_pictures(network, validation, "validation=data.validation")
-        if views is None:
-            views = "none" if are_gray(train.images) else "mirror"
-        views = check_views(views)
-        base = settings
-        if base is None:
-            passes = PASSES / len(VIEW_SETS[views])
-            base = replace(_STEPS, epochs=int(passes) if passes == int(passes) else passes)
+        views = views_for(train, views)
+        base = settings_for(views) if settings is None else settings
         how = override(
             instance("settings", base, TrainingSettings, "a neocog TrainingSettings"), **changes
         )
