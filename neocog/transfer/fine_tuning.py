@@ -6,6 +6,7 @@ from typing import Any
 
 from neocog.data.images import Dataset
 from neocog.data.progress import Progress
+from neocog.errors import NeocogError
 from neocog.formats.checkpoint import Checkpoint
 from neocog.losses import has_targets
 from neocog.network import Network
@@ -18,7 +19,7 @@ from neocog.transfer.cut import upper_of
 from neocog.transfer.depth import Choice, choose
 from neocog.transfer.head import Head
 from neocog.transfer.task import Task, counted
-from neocog.validation import choice, flag, real, refuse
+from neocog.validation import choice, flag, instance, real, refuse
 
 __all__ = ["FineTuned", "fine_tune"]
 
@@ -125,6 +126,10 @@ def fine_tune(
     chosen = choose(task.network.graph, task.counts(seconds), depth, place)
     if chosen.place is not None:
         upper_of(task.network.graph, chosen.place)  # a wrong place is said at once
+    if resume is not None:
+        instance("resume", resume, Checkpoint, "a neocog checkpoint, or None")
+        if chosen.depth == "head":
+            raise NeocogError("resume is for training by steps, and only the last layer learns.")
     if on_choice is not None:
         on_choice(chosen)
     # Deeper changes need a head only to begin with, of the pictures as they are.

@@ -1,6 +1,5 @@
 """Features are computed once for each picture, and nothing wrong is ever taken from the cache."""
 
-
 import numpy as np
 import pytest
 from photographs import network, pictures
@@ -13,12 +12,9 @@ from neocog.transfer.views import seen
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache of our own."""
-    monkeypatch.setenv("NEOCOG_CACHE_SHARE", "0.5")
-    # Kernels stay where they are: only `cache_room` asks for the folder anew each time.
-    monkeypatch.setenv("NEOCOG_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "pictures"
+def cache(own_cache):
+    """The folder of entries, in an empty cache of our own."""
+    return own_cache / "pictures"
 
 
 IMAGES = pictures(30).images
