@@ -13,7 +13,7 @@ from neocog.network import Network, check_network
 from neocog.settings.optimizers import AdamW, Group
 from neocog.settings.override import override
 from neocog.settings.schedules import OneCycle
-from neocog.settings.training import TrainingSettings
+from neocog.settings.training import LOSSES, TrainingSettings
 from neocog.transfer.blocks import upper_part
 from neocog.transfer.cut import lower_of, places, with_outputs
 from neocog.transfer.depth import PASSES, Choice, Counts
@@ -90,12 +90,15 @@ class Task:
         if validation is not None:
             held_out = check_pictures(network, validation, "validation=data.validation")
         views = views_for(train, views)
-        base = settings_for(views) if settings is None else settings
+        base = settings
+        if base is None:
+            loss = changes.get("loss", LOSSES[0])
+            base = settings_for(views)
+            if isinstance(loss, str) and has_targets(loss):
+                base = replace(base, label_smoothing=0.0)
         how = override(
             instance("settings", base, TrainingSettings, "a neocog TrainingSettings"), **changes
         )
-        if has_targets(how.loss) and settings is None and "label_smoothing" not in changes:
-            how = replace(how, label_smoothing=0.0)
         names = None if classes is None else class_names(classes)
         own = with_outputs(network, outputs_of(train, how.loss, names))
         own.classes, own.loss = names, how.loss
