@@ -97,7 +97,7 @@ def fit_head(
             out = fold == k
             seen = np.tile(~out, count) / count
             starts[k] = model = fit.model(strength, seen, starts[k], _ROUGH)
-            scores[out] = model.of_classes().scores(fit.rows(np.flatnonzero(out)))
+            scores[out] = fit.with_all_outputs(model).scores(fit.rows(np.flatnonzero(out)))
         losses[strength] = _loss(scores, labels, loss)
         if losses[strength] <= min(losses.values()):
             best = strength, scores
@@ -105,7 +105,7 @@ def fit_head(
             break
     strength, scores = best
     model = fit.model(strength, np.full(n * count, 1 / count), None, None)
-    weight, bias = fit.axes.back(model.of_classes() if loss == "cross-entropy" else model)
+    weight, bias = fit.axes.back(fit.with_all_outputs(model))
     return Head(weight, bias, strength, losses, scores)
 
 
@@ -182,6 +182,9 @@ class _Fit:
     labels: NDArray[Any]
     outputs: int
     loss: str
+
+    def with_all_outputs(self, model: LinearModel) -> LinearModel:
+        return model.of_classes() if self.loss == "cross-entropy" else model
 
     def rows(self, places: NDArray[np.int64]) -> Floats:
         return self.axes.rows[places].astype(np.float64)

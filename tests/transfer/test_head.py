@@ -111,6 +111,18 @@ def test_numbers():
     np.testing.assert_allclose(found.weight * deviation, model.coef_, atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("loss", ["binary-cross-entropy", "mse"])
+def test_one_output(loss):
+    """The same as the first of two, as each has a regression of its own, if C is the same."""
+    views, labels = features(60, 9, 2)
+    targets = np.stack([labels, labels], axis=1).astype(np.float32)
+    one = fit_head(views, targets[:, :1], 1, loss)
+    two = fit_head(views, targets, 2, loss)
+    assert one.weight.shape == (1, 9)
+    np.testing.assert_allclose(one.weight[0], two.weight[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(one.bias[0], two.bias[0], rtol=1e-4, atol=1e-5)
+
+
 def test_a_feature_that_never_varies_does_no_harm():
     views, labels = features(40, 6, 2)
     for view in views:
